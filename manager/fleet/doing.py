@@ -3,8 +3,6 @@
 Colours, sorting, alerts and exit codes all follow the two tables of severities here.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
@@ -120,7 +118,7 @@ NOTHING = Activity(None)
 UNKNOWN = Activity("unknown")
 
 
-def with_reports(fleet: Fleet, views: Iterable[Instance]) -> list[Instance]:
+def with_reports(fleet: "Fleet", views: Iterable[Instance]) -> list[Instance]:
     """Return the instances with their bots' last reports, at one small read each."""
     return [view._replace(report=read_kept(fleet.instance_state_dir(view.id))) for view in views]
 

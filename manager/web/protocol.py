@@ -17,7 +17,7 @@ EVENTS_WAIT_S = 5.0
 ANSWER_WITHIN_S = 60.0
 STATUS_OF = ((UsageError, 404), (EngineUnreachable, 503), (Locked, 409), (ConfigError, 500))
 
-ActionVerb = Literal["start", "stop", "restart", "upgrade"]
+ActionVerb = Literal["start", "stop", "restart", "upgrade", "close"]
 ACTION_VERBS: tuple[ActionVerb, ...] = get_args(ActionVerb)
 HALT = "halt"
 

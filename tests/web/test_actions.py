@@ -47,7 +47,7 @@ def noted(served: Served) -> list[tuple[str, str, str]]:
     return [(each.instance, each.what, each.text) for each in events if each.text.startswith("page: ")]
 
 
-@pytest.mark.parametrize("verb", ["start", "stop", "restart", "upgrade"])
+@pytest.mark.parametrize("verb", ["start", "stop", "restart", "upgrade", "close"])
 def test_a_button_is_the_command_that_a_person_would_type(served: Served, client: Client, verb: str) -> None:
     served.fleet.state_dir.mkdir(parents=True)
     status, _headers, begun = client.call("POST", "/api/v1/instances/bp_btc_01/actions", {"verb": verb})

@@ -15,6 +15,7 @@ import pytest
 from selenium.webdriver import ActionChains, Keys
 
 from manager.errors import EngineUnreachable
+from manager.fleet.state_file import InstanceState
 from tests.bot.browser import Browser, chromium
 from tests.web.served import Served, a_bot, serving, write_history
 
@@ -288,6 +289,35 @@ def test_real_money_is_stopped_only_with_the_id_typed(page: Browser, served: Ser
     typed.send_keys(Keys.ENTER)
     page.wait(lambda: commands(served) == ["manager stop bp_sol_01"])
     page.wait(lambda: "it ended with exit code 5" in page.text("dialog .verdict"))
+
+
+def test_a_position_that_was_left_behind_is_closed_once_nothing_trades_it(
+    browser: Browser, tmp_path: Path
+) -> None:
+    held: dict[str, Any] = {"code": "stopped_out", "position": "-5", "price": "200", "pnl": "1", **LIVE}
+    left, stopped = a_bot("bp_sol_01", "completed", **held), a_bot("bp_sol_02", "stopped", **held)
+    stopped = stopped._replace(view=stopped.view._replace(saved=InstanceState(wish="stopped")))
+    with serving(tmp_path, [left, stopped]) as served:
+        page = opened(browser, served)
+        assert "Stop…" in page.text(".need .chips")
+        assert "Close position…" not in page.text(".need .chips")
+        page.run("document.querySelector('[data-id=bp_sol_02] .c-name').click()")
+        page.wait(lambda: "Close position…" in page.text("dialog .actions"))
+        press(page, "Close position…", "dialog")
+        page.wait(lambda: "Close the position of bp_sol_02?" in page.text(".question"))
+        page.driver.find_element("css selector", ".question input").send_keys("bp_sol_02", Keys.ENTER)
+        page.wait(lambda: commands(served) == ["manager close bp_sol_02"])
+        page.wait(lambda: "it ended with exit code 5" in page.text("dialog .verdict"))
+
+
+def test_the_fleets_curve_goes_as_far_back_as_chosen(page: Browser, served: Served) -> None:
+    page.wait(lambda: page.count(".chart .mark-place") == 1)
+    for key, text in {"30d": "30 d", "all": "all", "1d": "24 h"}.items():
+        page.run(f"document.querySelector('[data-key=\"range {key}\"]').click()")
+        page.wait(lambda text=text: page.text(".chart [aria-pressed=true]") == text)  # type: ignore[misc]
+        page.wait(lambda: page.count(".chart .now") == 1)
+        assert "+9.00" in page.text(".chart .now")
+    assert page.complaints() == []
 
 
 def test_paper_is_asked_once(page: Browser, served: Served) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -46,13 +46,34 @@ def samples(db: sqlite3.Connection, instance: str, since: float = 0.0) -> list[S
     return [_sample(row) for row in rows]
 
 
+OF_PNL = (
+    "SELECT at, kind, run, start, quote, base, pnl, trades, from_bot FROM samples WHERE instance = ?1"
+    " AND at >= coalesce((SELECT max(at) FROM samples WHERE instance = ?1 AND at < ?2), ?2)"
+)
+"""Only what P&L is computed from: a fleet has very many samples."""
+
+
 def pnl_samples(db: sqlite3.Connection, instance: str, since: float = 0.0) -> list[Sample]:
-    """Return the samples as `samples` does, with only what P&L is computed from: a fleet has very many."""
+    """Return the samples as `samples` does, with only what P&L is computed from."""
+    return _of_pnl(db.execute(f"{OF_PNL} ORDER BY at", (instance, since)))
+
+
+def pnl_samples_every(db: sqlite3.Connection, instance: str, since: float, seconds: float) -> list[Sample]:
+    """Return the first sample with a P&L, and the last one of each run in so many seconds: for a curve over a
+    long time.
+    """
     rows = db.execute(
-        "SELECT at, kind, run, start, quote, base, pnl, trades, from_bot FROM samples WHERE instance = ?1"
-        " AND at >= coalesce((SELECT max(at) FROM samples WHERE instance = ?1 AND at < ?2), ?2) ORDER BY at",
-        (instance, since),
+        f"WITH known AS ({OF_PNL} AND pnl IS NOT NULL)"
+        # beside a maximum, SQLite takes the other columns from its row
+        " SELECT max(at), kind, run, start, quote, base, pnl, trades, from_bot FROM known"
+        " GROUP BY at = (SELECT min(at) FROM known), CAST(at / ?3 AS INTEGER), kind, quote, run, start"
+        " ORDER BY 1",
+        (instance, since, seconds),
     )
+    return _of_pnl(rows)
+
+
+def _of_pnl(rows: Iterable[Sequence[Any]]) -> list[Sample]:
     return [
         Sample(
             at,
@@ -68,6 +89,12 @@ def pnl_samples(db: sqlite3.Connection, instance: str, since: float = 0.0) -> li
         )
         for at, kind, run, start, quote, base, pnl, trades, from_bot in rows
     ]
+
+
+def first_at(db: sqlite3.Connection) -> float | None:
+    """Return when the oldest sample of all was taken."""
+    row = db.execute("SELECT min(at) FROM samples").fetchone()
+    return None if row[0] is None else float(row[0])
 
 
 def last_sample(db: sqlite3.Connection, instance: str) -> Sample | None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 import sqlite3
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -61,14 +62,16 @@ def read(
     *,
     trades: bool = False,
     run_ends: bool = False,
+    every: float | None = None,
 ) -> FleetHistory:
     """Read the history of the chosen instances, of all for none. Writes nothing.
 
     `trades`: read every bot's database for them, whatever is stored. `run_ends`: also what each run has ended
-    with. Raises UsageError for an unknown instance, HistoryTooNew.
+    with. `every`: only one sample in so many seconds. Raises UsageError for an unknown
+    instance, HistoryTooNew.
     """
     now = time.time()
-    stored = _stored(fleet, chosen, since, trades=trades, run_ends=run_ends)
+    stored = _stored(fleet, chosen, since, trades=trades, run_ends=run_ends, every=every)
     known = sorted({*stored.histories, *configured, *_with_database(fleet)})
     for instance in chosen:
         if instance not in known:
@@ -88,7 +91,18 @@ def read(
     return FleetHistory(read, [stored.note] if stored.note else [], now)
 
 
-def _stored(fleet: Fleet, chosen: Sequence[str], since: float, *, trades: bool, run_ends: bool) -> _Stored:
+def began(fleet: Fleet) -> float | None:
+    """Return when the oldest sample was taken; None for none, and for a file that cannot be read."""
+    try:
+        with database.reading(fleet.history_file) as db:
+            return queries.first_at(db)
+    except (sqlite3.Error, OSError, NotOurs):
+        return None
+
+
+def _stored(
+    fleet: Fleet, chosen: Sequence[str], since: float, *, trades: bool, run_ends: bool, every: float | None
+) -> _Stored:
     """Read what is shown of the chosen instances, of all for none; of the others only that they are known."""
     nothing = Text(
         "nothing has been sampled, because `manager watch` has never run here: what follows is from the"
@@ -96,12 +110,15 @@ def _stored(fleet: Fleet, chosen: Sequence[str], since: float, *, trades: bool, 
         " `manager watch` samples while it runs, `manager install-service` makes it run from boot on"
     )
     path = fleet.history_file
+    samples: Callable[..., list[Sample]] = queries.samples if chosen else queries.pnl_samples
+    if every is not None:
+        samples = partial(queries.pnl_samples_every, seconds=every)
     try:
         with database.reading(path) as db:
             histories = {
                 instance: InstanceHistory(
                     instance,
-                    (queries.samples if chosen else queries.pnl_samples)(db, instance, since),
+                    samples(db, instance, since),
                     queries.covered(db, instance),
                     queries.events(db, instance, since),
                     queries.runs(db, instance),

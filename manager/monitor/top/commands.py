@@ -10,7 +10,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -19,6 +19,8 @@ from manager import i18n
 LOCK_WAIT_S = 300
 """A user who stops three bots in a row means all three: the later ones wait for the first."""
 WAIT_FOR_NOBODY = frozenset({"halt"})
+AGREED: Mapping[str, str] = {"close": "--yes"}
+"""What tells a command that its question was answered in the view."""
 
 
 def manager(project_dir: Path | None, *words: str) -> list[str]:
@@ -35,6 +37,8 @@ class Running:
     def __init__(self, project_dir: Path | None, verb: str, instance: str = "") -> None:
         words = [verb, instance] if instance else [verb]
         self.title = " ".join(["manager", *words])
+        if verb in AGREED:
+            words.append(AGREED[verb])
         if verb not in WAIT_FOR_NOBODY:
             words += ["--lock-wait", str(LOCK_WAIT_S)]
         self._output: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the command does

@@ -15,6 +15,7 @@ ASKED: Mapping[str, str] = {
     "stop": mark("Stop {id}?"),
     "restart": mark("Restart {id}?"),
     "upgrade": mark("Upgrade {id}?"),
+    "close": mark("Close the position of {id}?"),
 }
 REAL_MONEY = mark("It trades real money: {where}.")
 ON_PAPER = mark("It trades on paper: {where}.")
@@ -27,12 +28,17 @@ STARTS_AGAIN = mark("Then it starts and places orders, with its current config."
 UPGRADED = mark(
     "Then it starts in the current image, with its current config; unless it stays healthy, it is put back."
 )
+CLOSED = mark(
+    "What it holds itself is traded away, at most 1 % beyond the mark price. Its record and the account are"
+    " compared before, and nothing is traded where they differ."
+)
+NOTHING_CLOSED = mark("Nothing is closed while it is neither stopped nor halted.")
 NOTHING_TO_UPGRADE = mark("It has the current image and config: nothing is done.")
 
 
 def before(verb: str, row: InstanceStats) -> list[str]:
-    """Return the confirmation before an instance is started, stopped, restarted or upgraded: what trades
-    there, what will happen.
+    """Return the confirmation before an instance is started, stopped, restarted, upgraded or closed: what
+    trades there, what will happen.
     """
     view, report = row.view, row.report
     where = " ".join(word for word in (view.exchange, view.symbol) if word)
@@ -41,7 +47,11 @@ def before(verb: str, row: InstanceStats) -> list[str]:
         str(Text(REAL_MONEY if row.is_live else ON_PAPER, where=where)),
         " ".join(
             _(sentence)
-            for sentence in _consequences(verb, is_up=view.is_bot_up, has_drifted=bool(view.drift))
+            for sentence in (
+                _closing(row)
+                if verb == "close"
+                else _consequences(verb, is_up=view.is_bot_up, has_drifted=bool(view.drift))
+            )
         ),
     ]
     known = [
@@ -64,6 +74,12 @@ def _consequences(verb: str, *, is_up: bool, has_drifted: bool) -> list[str]:
     if verb == "upgrade":
         return [ORDERS_CANCELLED if is_up else ORDERS_LEFT, UPGRADED] if has_drifted else [NOTHING_TO_UPGRADE]
     return [ORDERS_CANCELLED if is_up else ORDERS_LEFT, STAYS_STOPPED if verb == "stop" else STARTS_AGAIN]
+
+
+def _closing(row: InstanceStats) -> list[str]:
+    view = row.view
+    is_stopped = not view.is_bot_up and (view.saved.wish == "stopped" or view.saved.halted is not None)
+    return [CLOSED, STAYS_STOPPED] if is_stopped else [NOTHING_CLOSED]
 
 
 def detail(row: InstanceStats, fleet: Fleet) -> str:

@@ -22,7 +22,7 @@ from manager.monitor.stats.collect import mode_mismatch
 from manager.monitor.stats.instance_stats import InstanceStats, stats_object, sum_up
 from manager.web.engine_side import curves as curves_of
 from manager.web.engine_side.exposure import exposure
-from manager.web.engine_side.figures import DAY_S, Figures, OfInstance
+from manager.web.engine_side.figures import Figures, OfInstance
 from manager.web.engine_side.looks import Look
 
 ZERO = Decimal(0)
@@ -109,9 +109,9 @@ def fleet(look: Look, figures: Figures) -> dict[str, Any]:
 
 
 def curves(figures: Figures) -> dict[str, Any]:
-    """Return the fleet's P&L over the last day, by kind and currency."""
+    """Return the fleet's P&L over the time of these figures, by kind and currency."""
     return {
-        "begin": None if figures.at is None else figures.at - DAY_S,
+        "begin": figures.begin,
         "end": figures.at,
         "curves": [
             {

@@ -14,7 +14,7 @@ from manager.web.engine_side import answers
 from manager.web.engine_side.actions import Actions
 from manager.web.engine_side.exposition import Exposition
 from manager.web.engine_side.feed import Feed
-from manager.web.engine_side.figures import FigureReader
+from manager.web.engine_side.figures import FigureReader, Ranges
 from manager.web.engine_side.log_tails import Tails
 from manager.web.engine_side.looks import READ_WITHIN_S, Look, Lookout, Observer, Readers
 
@@ -40,6 +40,7 @@ class Desk:
         first = Look(session.project().fleet)
         self.lookout = Lookout(first, look or Observer(session).look, self.readers, self._publish)
         self.figures = FigureReader(session, self.readers)
+        self.ranges = Ranges(session)
         self.actions = Actions(session.chosen_dir, self.lookout.thread.at_once)
         self.exposition = Exposition(lambda: self.lookout.latest)
         self.redeem = redeem

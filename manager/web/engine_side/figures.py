@@ -1,7 +1,8 @@
-"""Read the history of the last day, every minute while somebody reads the page."""
+"""Read the history of the last day, every minute while somebody reads the page; of longer when asked."""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,6 +26,11 @@ EVERY_S = 60.0
 DAY_S = 86_400.0
 TREND_VALUES = 48
 CURVE_VALUES = 145
+OF_EACH_VALUE = 2
+"""Samples that are read for each value of a curve over more than a day."""
+RANGES: Mapping[str, float] = {"1d": DAY_S, "7d": 7 * DAY_S, "30d": 30 * DAY_S, "all": float("inf")}
+LONG_FOR_S = 300.0
+"""So long a curve over more than a day is good: reading all the samples takes a moment."""
 
 
 class OfInstance(NamedTuple):
@@ -36,9 +42,10 @@ class OfInstance(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """What the fleet earned over the day that ended at `at`; None before the first reading."""
+    """What the fleet earned from `begin` to `at`, over a day; None before the first reading."""
 
     at: float | None = None
+    begin: float | None = None
     instances: Mapping[str, OfInstance] = MappingProxyType({})
     curves: Mapping[Currency, Sequence[Decimal | None]] = MappingProxyType({})
     marks: Mapping[Currency, Sequence[Mark]] = MappingProxyType({})
@@ -69,6 +76,31 @@ class FigureReader:
             self._figures = self._figures._replace(notes=(Text("{why}", why=as_error(problem)),))
 
 
+class Ranges:
+    """Hold the fleet's curves over more than a day, each as long as it is good."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._lock = threading.Lock()
+        self._found: dict[str, tuple[float, Figures]] = {}
+
+    def over(self, name: str) -> Figures:
+        """Return the curves over that range; one reader waits for another's. Raises ManagerError."""
+        with self._lock:
+            read_at, found = self._found.get(name, (float("-inf"), Figures()))
+            if time.monotonic() - read_at > LONG_FOR_S:
+                found = self._read(RANGES[name])
+                self._found[name] = (time.monotonic(), found)
+            return found
+
+    def _read(self, length: float) -> Figures:
+        project, now = self._session.project(), time.time()
+        begin = max(now - length, reader.began(project.fleet) or now - DAY_S)
+        every = (now - begin) / CURVE_VALUES / OF_EACH_VALUE
+        whole = reader.read(project.fleet, project.specs, [], begin, every=every)
+        return curves_over(whole, begin)
+
+
 def since(now: float) -> float:
     """Return from when on the history is read: a whole day, and the whole of today."""
     return min(now - DAY_S, curve.day_start(now))
@@ -78,21 +110,36 @@ def figures(whole: FleetHistory) -> Figures:
     """Return the figures of a history. Pure."""
     end = whole.now
     found: dict[str, OfInstance] = {}
+    for one in whole.instances:
+        lines = _lines(one, whole, since(end))
+        trends = {
+            (line.kind, line.quote or ""): _exact(
+                curves.values(_curve(one, line, end - DAY_S, end, TREND_VALUES))
+            )
+            for line in lines
+        }
+        found[one.instance] = OfInstance(lines, curve.of_runs(one.run_ends), trends)
+    return curves_over(whole, end - DAY_S)._replace(instances=found)
+
+
+def curves_over(whole: FleetHistory, begin: float) -> Figures:
+    """Return the fleet's curves from then on, with what is marked on them. Pure."""
+    end = whole.now
     by_currency: dict[Currency, list[list[Moment]]] = defaultdict(list)
     marks: dict[Currency, list[Mark]] = defaultdict(list)
     for one in whole.instances:
-        lines = [line for line in summary.lines(one, whole, since(end)) if line.quote is not None]
-        of_one = of_instance(one, end - DAY_S, end)
-        trends: dict[Currency, Sequence[str | None]] = {}
-        for line in lines:
+        of_one = of_instance(one, begin, end)
+        for line in _lines(one, whole, begin):
             key = (line.kind, line.quote or "")
-            trends[key] = _exact(curves.values(_curve(one, line, end, TREND_VALUES)))
-            by_currency[key].append(_curve(one, line, end, CURVE_VALUES))
+            by_currency[key].append(_curve(one, line, begin, end, CURVE_VALUES))
             marks[key].extend(of_one)
-        found[one.instance] = OfInstance(lines, curve.of_runs(one.run_ends), trends)
     totals = {key: curves.together(members) for key, members in sorted(by_currency.items())}
     marked = {key: newest(members) for key, members in marks.items()}
-    return Figures(end, found, totals, marked, whole.notes)
+    return Figures(end, begin, {}, totals, marked, whole.notes)
+
+
+def _lines(one: InstanceHistory, whole: FleetHistory, start: float) -> list[Line]:
+    return [line for line in summary.lines(one, whole, start) if line.quote is not None]
 
 
 def _exact(values: Iterable[Decimal | None]) -> list[str | None]:
@@ -100,8 +147,8 @@ def _exact(values: Iterable[Decimal | None]) -> list[str | None]:
     return [None if value is None else format(value, "f") for value in values]
 
 
-def _curve(one: InstanceHistory, line: Line, end: float, count: int) -> list[Moment]:
-    return curves.of_instance(line.points, one.covered, curves.moments(end - DAY_S, end, count))
+def _curve(one: InstanceHistory, line: Line, begin: float, end: float, count: int) -> list[Moment]:
+    return curves.of_instance(line.points, one.covered, curves.moments(begin, end, count))
 
 
 def of_history(

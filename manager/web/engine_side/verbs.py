@@ -121,9 +121,12 @@ def _history_object(one: InstanceHistory, whole: FleetHistory, since: float) -> 
     return {**found, "events": [{**each, "text": summary.event_text(event)} for each, event in told]}
 
 
-def _curves(desk: Desk, _params: Params) -> Any:
+def _curves(desk: Desk, params: Params) -> Any:
     desk.readers.note()
-    return answers.curves(desk.figures.latest)
+    over = _text(params, "over")
+    if over not in figures.RANGES:
+        raise Refusal(422, "over")
+    return answers.curves(desk.figures.latest if over == "1d" else desk.ranges.over(over))
 
 
 def _events(desk: Desk, params: Params) -> Any:

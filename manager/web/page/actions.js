@@ -10,12 +10,16 @@ const TRIES = 20;
 
 /** Return the commands that have a button, with their names. */
 export function verbNames() {
-  return { start: t("Start"), stop: t("Stop"), restart: t("Restart"), upgrade: t("Upgrade") };
+  return { start: t("Start"), stop: t("Stop"), restart: t("Restart"), upgrade: t("Upgrade"), close: t("Close position") };
 }
 
 /** Return the commands that a bot can be given now. */
 function verbsOf(each) {
-  return [...(each.is_up ? ["restart", "stop"] : ["start"]), ...(each.drifted ? ["upgrade"] : [])];
+  const isStopped = each.wish === "stopped" || each.halted;
+  const isHeld = each.mode === "live" && Number(each.position ?? 0) !== 0;
+  const found = each.is_up ? ["restart", "stop"] : ["start"];
+  if (!each.is_up && isHeld) found.push(isStopped ? "close" : "stop"); // a position is closed by what cannot trade meanwhile
+  return each.drifted ? [...found, "upgrade"] : found;
 }
 
 /** Return a button for each of them, which calls `choose` with the verb. */

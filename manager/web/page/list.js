@@ -63,7 +63,7 @@ function drawBulk() {
     for (const id of shown) select.choose(id, isOn);
     for (const box of places.list.querySelectorAll("input[type=checkbox]")) box.checked = isOn;
   };
-  const verbs = Object.entries(verbNames()).map(([verb, name]) => chip(verb, `${name}…`, () => openBulk(parts.detail, verb, name, model.chosen())));
+  const verbs = Object.entries(verbNames()).filter(([verb]) => verb !== "close").map(([verb, name]) => chip(verb, `${name}…`, () => openBulk(parts.detail, verb, name, model.chosen())));
   refill(
     places.bulk,
     chosen.length ? el("span", { class: "small" }, t("{count} selected", { count: chosen.length })) : "",

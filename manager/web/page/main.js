@@ -4,10 +4,11 @@ import { drawBanners } from "./banners.js";
 import { openDetail } from "./detail.js";
 import { el, refill } from "./dom.js";
 import { t } from "./format.js";
+import { chartCard } from "./fleet_chart.js";
 import { drawFilters, makeFilters } from "./filters.js";
 import { drawBots, forgetRows } from "./list.js";
 import { openLogs } from "./logs.js";
-import { boxes, botHeads, chartCard, needCard, renew } from "./rows.js";
+import { boxes, botHeads, needCard, renew } from "./rows.js";
 import { paint, preferredLanguage, settings, speakIn } from "./settings.js";
 import { signInForm } from "./sign_in.js";
 import { model, parts, places, session, setting } from "./state.js";
@@ -15,6 +16,7 @@ import { ask, signIn, signOut, SignedOut, Stream } from "./stream.js";
 import { drawStrip, drawTitle, hideHalt } from "./strip.js";
 
 let chosenCurve = null;
+const DAY = "1d";
 
 /** When the figures were read that the curves are of, or are being loaded of. */
 let curvesOf = null;
@@ -59,11 +61,35 @@ async function loadCurves() {
   try {
     model.curves = await ask("curves");
     if (!session.isOn) return;
+    if (rangeOf() !== DAY) await loadRange(rangeOf());
     drawCurves();
     refill(places.boxes, ...boxes(model.fleet, model.curves));
   } catch (error) {
     curvesOf = null;
     if (error instanceof SignedOut) showSignIn("");
+  }
+}
+
+function rangeOf() {
+  return setting.get("range", DAY);
+}
+
+/** Load the curves over that time; those of the last day come with every look. */
+async function loadRange(name) {
+  const found = name === DAY ? null : await ask(`curves?over=${name}`);
+  if (rangeOf() === name) model.longCurves = found;
+}
+
+async function chooseRange(name) {
+  setting.set("range", name);
+  model.longCurves = null;
+  drawCurves();
+  try {
+    await loadRange(name);
+    drawCurves();
+  } catch (error) {
+    if (error instanceof SignedOut) showSignIn("");
+    else drawCurves(error.message);
   }
 }
 
@@ -183,12 +209,14 @@ function drawNeeds() {
   parts.main.classList.toggle("has-needs", Boolean(found.length));
 }
 
-function drawCurves() {
+function drawCurves(why = "") {
   const choose = (key) => {
     chosenCurve = key;
     drawCurves();
   };
-  refill(places.chart, chartCard(model.curves, chosenCurve, choose));
+  const range = rangeOf();
+  const curves = range === DAY ? model.curves : model.longCurves;
+  refill(places.chart, chartCard(curves, { chosen: chosenCurve, choose, range, chooseRange, why }));
 }
 
 function listBots() {

@@ -5,6 +5,7 @@ export class Model {
     this.fleet = null;
     this.instances = new Map();
     this.curves = null;
+    this.longCurves = null;
     this.filter = { kind: "all", words: "", tag: "", exchange: "", state: "", sort: "worst" };
     this.selected = new Set();
     this.isConnected = false;

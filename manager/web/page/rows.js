@@ -1,9 +1,8 @@
 // Draw the strip, the cards of what needs a person, and the bots.
 
 import { verbButtons } from "./actions.js";
-import { curve, rangeBar, sparkline } from "./charts.js";
+import { rangeBar, sparkline } from "./charts.js";
 import { el } from "./dom.js";
-import { markRow, outagesOf } from "./marks.js";
 import { age, amount, moment, money, price, signClass, t } from "./format.js";
 import { stateOf, todayOf } from "./model.js";
 
@@ -140,35 +139,6 @@ function signedAmount(text, unit) {
 
 function todayUnknown(fleet) {
   return fleet.figures_at === null ? t("the history is being read") : t("the history has nothing of today");
-}
-
-/** Return the chart of one kind and currency over the last day. */
-export function chartCard(curves, chosen, choose) {
-  if (!curves || !curves.curves.length) {
-    return el("section", { class: "card chart" }, el("h2", {}, t("P&L over the last 24 h")), line(curves?.notes[0] ?? (curves?.end ? t("nothing has been sampled yet") : t("the history is being read"))));
-  }
-  const key = (each) => `${each.kind} ${each.quote}`;
-  const one = curves.curves.find((each) => key(each) === chosen) ?? curves.curves.find((each) => each.kind === "live") ?? curves.curves[0];
-  const chips = curves.curves.map((each) =>
-    el(
-      "button",
-      { class: "chip", "aria-pressed": String(each === one), "data-key": `curve ${key(each)}`, onclick: () => choose(key(each)) },
-      `${t(each.kind)} ${each.quote}`,
-    ),
-  );
-  const known = one.values.filter((value) => value !== null).map(Number);
-  const last = known.at(-1);
-  return el(
-    "section",
-    { class: "card chart" },
-    el("div", { class: "head" }, el("h2", {}, t("P&L over the last 24 h")), el("div", { class: "chips" }, ...chips)),
-    el("p", { class: "now" }, signed(last ?? null, one.quote), el("small", {}, ` ${t("lowest {low}, highest {high}", { low: known.length ? money(Math.min(0, ...known)) : "–", high: known.length ? money(Math.max(0, ...known)) : "–" })}`, Number(one.drawdown) > 0 ? ` · ${t("deepest fall {amount}", { amount: money(`-${one.drawdown}`) })}` : "")),
-    curve(one.values, [], { begin: curves.begin, end: curves.end, outages: outagesOf(one.marks) }),
-    markRow(one.marks, curves.begin, curves.end),
-    el("div", { class: "axis" }, el("span", {}, moment(curves.begin)), el("span", {}, moment(curves.end))),
-    known.length < one.values.length ? line(t("grey: nobody looked, nothing is known")) : "",
-    ...curves.notes.map((note) => line(note)),
-  );
 }
 
 /** Return the card of a bot that needs a person. */

@@ -9,6 +9,6 @@ link                       the connection with the engine side, and its last ans
 bot_pages, bot_upgrades    the bots' own pages, each at an origin of its own: HTTP, WebSocket
 bot_sessions, bot_headers  who may see one; what of a message passes
 bot_connections            how many there are to each bot
-api…, models, problems     the routes under /api/v1, the shapes of their answers, errors as problem+json
+api…, models…, problems    the routes under /api/v1, the shapes of their answers, errors as problem+json
 words                      the page's texts, for the catalogue
 """

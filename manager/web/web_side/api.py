@@ -9,14 +9,14 @@ import json
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, FastAPI, Query, Request, Security
 from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from fastapi.security import APIKeyCookie, APIKeyHeader, HTTPBearer
 
 from manager import __version__, i18n
-from manager.web.web_side import models, words
+from manager.web.web_side import models, models_history, words
 from manager.web.web_side.api_actions import routes_of_actions
 from manager.web.web_side.api_logs import routes_of_logs
 from manager.web.web_side.api_session import routes_of_sessions
@@ -40,6 +40,7 @@ FILES = {
             "dom.js",
             "earned.js",
             "filters.js",
+            "fleet_chart.js",
             "format.js",
             "list.js",
             "logs.js",
@@ -131,7 +132,7 @@ def _reading(counter: Counter) -> APIRouter:
 
     @router.get(
         "/instances/{instance_id}",
-        response_model=models.Detail,
+        response_model=models_history.Detail,
         summary="One instance with its last report, its exits and the reason of its state",
     )
     def instance(instance_id: models.InstanceId) -> Any:
@@ -139,7 +140,7 @@ def _reading(counter: Counter) -> APIRouter:
 
     @router.get(
         "/instances/{instance_id}/history",
-        response_model=models.History,
+        response_model=models_history.History,
         summary="What an instance earned, day by day, and what happened to it; removed ones too",
     )
     def history(
@@ -148,9 +149,11 @@ def _reading(counter: Counter) -> APIRouter:
     ) -> Any:
         return ask("history", instance=instance_id, days=days)
 
-    @router.get("/curves", response_model=models.Curves, summary="The fleet's P&L over the last day")
-    def curves() -> Any:
-        return ask("curves")
+    @router.get("/curves", response_model=models_history.Curves, summary="The fleet's P&L over time")
+    def curves(
+        over: Annotated[Literal["1d", "7d", "30d", "all"], Query(description="how far back")] = "1d",
+    ) -> Any:
+        return ask("curves", over=over)
 
     @router.get(
         "/events",

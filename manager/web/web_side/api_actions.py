@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from manager.web.protocol import ActionVerb
-from manager.web.web_side import models
+from manager.web.web_side import models, models_actions
 from manager.web.web_side.bot_pages import url_of_page
 from manager.web.web_side.counter import Counter, who
 
@@ -19,7 +19,7 @@ def routes_of_actions(counter: Counter) -> APIRouter:
 
     @router.get(
         "/instances/{instance_id}/actions/{verb}",
-        response_model=models.Question,
+        response_model=models_actions.Question,
         summary="What a person should know before an action: what `top` asks",
     )
     def question(instance_id: models.InstanceId, verb: ActionVerb) -> Any:
@@ -27,17 +27,17 @@ def routes_of_actions(counter: Counter) -> APIRouter:
 
     @router.post(
         "/instances/{instance_id}/actions",
-        response_model=models.Action,
+        response_model=models_actions.Action,
         status_code=202,
-        summary="Start, stop or restart one instance, as `manager VERB ID` does",
+        summary="Start, stop, restart, upgrade or close one instance, as `manager VERB ID` does",
     )
-    def act(instance_id: models.InstanceId, asked: models.Asked, request: Request) -> Any:
+    def act(instance_id: models.InstanceId, asked: models_actions.Asked, request: Request) -> Any:
         by = who(request.state.session)
         return ask("act", instance=instance_id, verb=asked.verb, confirm=asked.confirm, by=by)
 
     @router.post(
         "/instances/{instance_id}/page",
-        response_model=models.OwnPage,
+        response_model=models_actions.OwnPage,
         summary="Open a bot's own page, at an origin of its own",
     )
     def page(instance_id: models.InstanceId, request: Request) -> Any:
@@ -45,19 +45,25 @@ def routes_of_actions(counter: Counter) -> APIRouter:
 
     @router.post(
         "/halt",
-        response_model=models.Action,
+        response_model=models_actions.Action,
         status_code=202,
         summary="The kill switch: stop everything at once, as `manager halt` does",
     )
-    def halt(_asked: models.HaltAsked, request: Request) -> Any:
+    def halt(_asked: models_actions.HaltAsked, request: Request) -> Any:
         return ask("halt", by=who(request.state.session))
 
-    @router.get("/actions", response_model=list[models.Action], summary="The last actions, the newest first")
+    @router.get(
+        "/actions",
+        response_model=list[models_actions.Action],
+        summary="The last actions, the newest first",
+    )
     def actions() -> Any:
         return ask("actions")
 
     @router.get(
-        "/actions/{number}", response_model=models.Action, summary="One action and what it has printed"
+        "/actions/{number}",
+        response_model=models_actions.Action,
+        summary="One action and what it has printed",
     )
     def action(number: int) -> Any:
         return ask("action", number=number)

@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse, Response
 from manager.i18n import Text
 from manager.web import access
 from manager.web.access import Role
-from manager.web.web_side import models
+from manager.web.web_side import models_actions
 from manager.web.web_side.counter import Counter
 from manager.web.web_side.guard import cookie_of
 from manager.web.web_side.problems import problem
@@ -31,7 +31,7 @@ def routes_of_sessions(counter: Counter) -> APIRouter:
         return {"password": is_set, "code": is_set and bool(counter.access.totp)}
 
     @router.post("/api/v1/session")
-    def sign_in(asked: models.SignIn, request: Request) -> Response:
+    def sign_in(asked: models_actions.SignIn, request: Request) -> Response:
         if asked.link:
             if counter.link.ask("redeem", link=asked.link) is not True:
                 return problem(

@@ -9,6 +9,7 @@ from manager.i18n import _, mark
 
 PAGE_TEXTS = (
     mark("Close"),
+    mark("Close position"),
     mark("Its last words"),
     mark("The end of its output at its last exit"),
     mark("Exits of the last 30 days"),
@@ -109,6 +110,7 @@ PAGE_TEXTS = (
     mark("the history is being read"),
     mark("the history has nothing of today"),
     mark("P&L over the last 24 h"),
+    mark("P&L over time"),
     mark("lowest {low}, highest {high}"),
     mark("grey: nobody looked, nothing is known"),
     mark("position: {amount}"),

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from decimal import Decimal
+from pathlib import Path
 
+from manager.monitor.history import database, reader, writing
 from manager.monitor.history.curve import Point
-from manager.monitor.history.model import Span
+from manager.monitor.history.model import Sample, Span
 from manager.web.engine_side import curves
+from manager.web.engine_side.figures import CURVE_VALUES, OF_EACH_VALUE, curves_over
+from tests.builders import a_fleet
 
 AT = curves.moments(0, 4000, 5)
 
@@ -51,3 +56,29 @@ def test_the_sum_is_unknown_where_all_are() -> None:
     one = curves.of_instance(points((0, "0"), (4000, "5")), [], AT)
     assert curves.together([one, one]) == [Decimal(0), None, None, None, Decimal(10)]
     assert curves.together([]) == []
+
+
+def test_a_long_curve_is_that_of_every_sample(tmp_path: Path) -> None:
+    fleet, now = a_fleet(data_dir=tmp_path), time.time()
+    fleet.state_dir.mkdir(parents=True)
+    db, _aside = database.open_for_writing(fleet.history_file)
+    begin = now - 7 * 86_400
+    writing.put_watched(db, Span(begin, now))
+    samples = []
+    for number in range(1000):
+        at, run = begin + number * 600, begin + number // 300 * 300 * 600
+        earned = Decimal(number % 300)  # of this run, which begins again at 0
+        samples.append(Sample(at, "running", "trading", "live", run, run, "USDC", "SOL", earned))
+    writing.add_samples(db, "one", samples)
+    db.close()
+    every = 7 * 86_400 / CURVE_VALUES / OF_EACH_VALUE
+    exact = curves_over(reader.read(fleet, ["one"], [], begin), begin)
+    thinned = reader.read(fleet, ["one"], [], begin, every=every)
+    assert len(thinned.instances[0].samples) < 300
+    [(key, values)] = curves_over(thinned, begin).curves.items()
+    assert key == ("live", "USDC")
+    near = [abs(one - other) for one, other in zip(values, exact.curves[key], strict=True) if one and other]
+    assert len(near) > CURVE_VALUES - 5
+    assert max(near) <= every / 600 + 1
+    assert values[-1] == exact.curves[key][-1] == Decimal(299 * 3 + 99)  # no run's end is lost
+    assert reader.began(fleet) == begin

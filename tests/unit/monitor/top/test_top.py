@@ -11,11 +11,13 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from textual.geometry import Size
 
 from manager.fleet.bot_report import Report
+from manager.fleet.state_file import InstanceState
 from manager.monitor.stats import columns
 from manager.monitor.stats.columns import COLUMNS
 from manager.monitor.stats.instance_stats import InstanceStats
@@ -124,6 +126,17 @@ def test_a_question_says_what_will_happen() -> None:
         assert part in asked
     assert "is not running: orders that it may have left" in asked  # nobody is there to cancel them
     assert "places orders" in "\n".join(confirm.before("restart", row))
+
+
+def test_a_position_is_closed_only_where_nothing_trades() -> None:
+    held: dict[str, Any] = {"mode": "live", "position": "1.5", "base": "ETH"}
+    running, stopped = some_figures("bp_eth_01", **held), some_figures("bp_eth_01", "stopped", **held)
+    stopped = stopped._replace(view=stopped.view._replace(saved=InstanceState(wish="stopped")))
+    assert "Nothing is closed while it is neither stopped nor halted." in confirm.before("close", running)
+    asked = "\n".join(confirm.before("close", stopped))
+    assert "Close the position of bp_eth_01?" in asked
+    assert "position: 1.5 ETH" in asked
+    assert "at most 1 % beyond the mark price" in asked
 
 
 def test_the_detail_names_a_bot_that_is_misled() -> None:

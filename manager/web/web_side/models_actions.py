@@ -1,0 +1,61 @@
+"""Describe what can be asked of the API beyond reading: a sign-in, an action; and how an action goes."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from manager.web.protocol import ActionVerb
+from manager.web.web_side.models import Answer
+
+
+class Question(Answer):
+    """What a person should know before an action."""
+
+    sentences: list[str]
+    needs_id: bool = Field(description="whether the id has to be typed: real money")
+
+
+class OwnPage(Answer):
+    """Where a bot's own page is."""
+
+    url: str = Field(description="opens it once, within a minute, in one browser")
+
+
+class Asked(BaseModel):
+    """An action to carry out. `confirm`: the instance's id, needed for one that trades real money."""
+
+    verb: ActionVerb
+    confirm: str = Field("", max_length=200)
+
+
+class HaltAsked(BaseModel):
+    """The kill switch, for the whole fleet."""
+
+    confirm: Literal["halt"]
+
+
+class Action(Answer):
+    """A command of the manager's in a process of its own. `exit_code`: null while it runs."""
+
+    number: int
+    command: str
+    instance: str
+    at: float
+    lines: list[str]
+    exit_code: int | None
+
+
+class SignIn(BaseModel):
+    """The secret of the printed link, or a password, with a one-time code where one is asked for."""
+
+    link: str = Field("", max_length=200)
+    password: str = Field("", max_length=1000)
+    code: str = Field("", max_length=10)
+
+
+class SignedIn(Answer):
+    """What every request carries in the header X-Botfleet-Token, beside the cookie."""
+
+    token: str
