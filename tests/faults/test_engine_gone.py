@@ -96,9 +96,9 @@ def test_a_frozen_engine_hangs_no_command(
     began = time.monotonic()
     with engine.frozen():
         managers = [started(fleet, *command) for command in readers]
-        managers += [started(fleet, *command, "--lock-wait", "90") for command in changers]
+        managers += [started(fleet, *command, "--lock-wait", "180") for command in changers]
         for number, manager in enumerate(managers):
-            said = manager.communicate(timeout=90)[0]
+            said = manager.communicate(timeout=200)[0]
             assert manager.returncode == 5, said
             assert "no Docker Engine answers (" in said
             if number < len(readers):
