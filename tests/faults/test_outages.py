@@ -103,10 +103,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, fault_image: str, is_long: bool) -> Iterator[Desk]:
+def desk(tmp_path: Path, fault_image: str) -> Iterator[Desk]:
     """Five live bots with their orders in the market, and six of version 1."""
-    if not is_long:  # outages that can be looked at on a busy machine take minutes
-        pytest.skip("`make faults` runs it")
     instances = [*BUNDLED, *OLD, SICK]
     with ExitStack() as stack:
         exchanges = {
@@ -144,6 +142,7 @@ def desk(tmp_path: Path, fault_image: str, is_long: bool) -> Iterator[Desk]:
         yield made
 
 
+@pytest.mark.long_form  # outages that can be looked at on a busy machine take minutes
 def test_every_bot_trades_again_after_an_outage_with_nobodys_help(desk: Desk, note: Note) -> None:
     for outage in OUTAGES:
         until_back(desk, outage)
