@@ -21,7 +21,12 @@ ENGINE_CHAIN = "DOCKER-USER"
 """The engine keeps this chain for the rules of others."""
 METADATA = ("169.254.0.0/16", "100.100.100.200/32", "168.63.129.16/32", "192.0.0.192/32")
 """Where cloud providers answer every program of a machine with its credentials."""
+METADATA_6 = ("fd00:ec2::254/128", "fd20:ce::254/128", "fe80::/10")
+"""The same by IPv6, and the addresses of links."""
+NEIGHBOURS = (133, 135, 136)
+"""ICMPv6 types by which a container finds its gateway at all."""
 REFUSE = "-j REJECT --reject-with icmp-admin-prohibited"
+REFUSE_6 = "-j REJECT --reject-with icmp6-adm-prohibited"
 PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443, "socks4": 1080, "socks5": 1080, "socks5h": 1080}
 JUMP = re.compile(r"-A (\S+) (.*-j (BOTFLEET-[FI]-[0-9a-f]{10}))")
 
@@ -93,7 +98,10 @@ def addresses_in(variables: Mapping[str, str]) -> Iterator[tuple[str, int | None
 
 def rules(names: Chains, comment: str, allowed: Allowed) -> dict[str, list[str]]:
     """Return chain → rules, as iptables-restore reads them. The first one of each names fleet and content."""
-    forward, inward = list(_forward(allowed)), list(_input(allowed))
+    return _tagged(names, comment, list(_forward(allowed)), list(_input(allowed)))
+
+
+def _tagged(names: Chains, comment: str, forward: list[str], inward: list[str]) -> dict[str, list[str]]:
     digest = hashlib.sha256("\n".join([*forward, "", *inward]).encode()).hexdigest()[:12]
     tag = f'-m comment --comment "botfleet {comment} {digest}"'
     head = f"-m conntrack --ctstate RELATED,ESTABLISHED {tag} -j RETURN"
@@ -103,10 +111,22 @@ def rules(names: Chains, comment: str, allowed: Allowed) -> dict[str, list[str]]
     }
 
 
-def jumps(names: Chains, interface: str, comment: str) -> list[tuple[str, str]]:
+def rules_6(names: Chains, comment: str, allowed: Allowed) -> dict[str, list[str]]:
+    """Return the same for ip6tables. Resolvers, proxies and the list are IPv4: by IPv6 none is reached."""
+    forward = [
+        *(f"-d {network} {REFUSE_6}" for network in METADATA_6),
+        f"-m conntrack --ctstate DNAT {REFUSE_6}",
+    ]
+    if allowed.targets is not None:
+        forward.append(REFUSE_6)
+    inward = [f"-p ipv6-icmp -m icmp6 --icmpv6-type {kind} -j RETURN" for kind in NEIGHBOURS]
+    return _tagged(names, comment, forward, [*inward, REFUSE_6])
+
+
+def jumps(names: Chains, interface: str, comment: str, forward: str = ENGINE_CHAIN) -> list[tuple[str, str]]:
     """Return (chain of others, the rule that jumps from there to ours)."""
     rest = f'-i {interface} -m comment --comment "botfleet {comment}" -j'
-    return [(ENGINE_CHAIN, f"{rest} {names.forward}"), ("INPUT", f"{rest} {names.input}")]
+    return [(forward, f"{rest} {names.forward}"), ("INPUT", f"{rest} {names.input}")]
 
 
 def is_in_force(listing: str, wanted: Mapping[str, list[str]], wanted_jumps: list[tuple[str, str]]) -> bool:

@@ -52,7 +52,6 @@ class Look(NamedTuple):
 
     is_wanted: bool
     is_in_force: bool = False
-    has_ipv6: bool = False
     why: Text | None = None
 
 
@@ -61,7 +60,60 @@ def settle(engine: Engine, project: Project, run: Run | None = None) -> bool:
 
     Nothing is set while the fleet's network does not exist: no container runs in it. Raises ManagerError.
     """
-    fleet, run = project.fleet, run or iptables
+    run = run or iptables
+    is_changed = _settle_6(engine, project, run)
+    return _settle_4(engine, project, run) or is_changed
+
+
+def _settle_6(engine: Engine, project: Project, run: Run) -> bool:
+    """Do for ip6tables what `settle` does, where the fleet's network has IPv6, or had it."""
+    fleet = project.fleet
+    if fleet.egress is False and not fleet.egress_file.exists():
+        return False
+    network, record = engine.network(fleet.network), egress_record.load(fleet)
+    is_wanted = fleet.egress is not False and bool(network.get("EnableIPv6"))
+    if not is_wanted and not record.has_ipv6:
+        return False
+    names = egress_rules.chains(fleet.name)
+    with _advised(UNSET if is_wanted else LEFT):
+        listing = run(["ip6tables", "-S"], "")
+    others = record.chains - set(names)
+    gone = others if fleet.egress is False else _gone(listing, others)
+    if not is_wanted:
+        gone |= set(names)
+    is_left = egress_rules.has_any(listing, gone)
+    if is_left:
+        with _advised(LEFT):
+            run(["ip6tables-restore", "--noflush"], egress_rules.removal(listing, gone))
+    if not is_wanted:
+        if others <= gone:
+            egress_record.save(fleet, record._replace(has_ipv6=False))
+        return is_left
+    wanted, jumps = _wanted_6(project, _interface(network), listing)
+    if egress_rules.is_in_force(listing, wanted, jumps):
+        return is_left
+    egress_record.save(fleet, record._replace(has_ipv6=True, chains=record.chains | set(names)))
+    with _advised(UNSET):
+        run(["ip6tables-restore", "--noflush"], egress_rules.replacement(listing, wanted, jumps))
+    return True
+
+
+def _wanted_6(
+    project: Project, interface: str, listing: str
+) -> tuple[dict[str, list[str]], list[tuple[str, str]]]:
+    """Return the rules and jumps of ip6tables, in which not every engine keeps a chain for others."""
+    fleet = project.fleet
+    names = egress_rules.chains(fleet.name)
+    own = egress_rules.ENGINE_CHAIN
+    forward = own if f"-N {own}" in listing.splitlines() else "FORWARD"
+    targets = None if isinstance(fleet.egress, bool) else ()
+    rules = egress_rules.rules_6(names, fleet.name, Allowed(targets=targets))
+    return rules, egress_rules.jumps(names, interface, fleet.name, forward)
+
+
+def _settle_4(engine: Engine, project: Project, run: Run) -> bool:
+    """Do it for iptables."""
+    fleet = project.fleet
     names = egress_rules.chains(fleet.name)
     network = engine.network(fleet.network)
     record = egress_record.load(fleet)
@@ -75,7 +127,7 @@ def settle(engine: Engine, project: Project, run: Run | None = None) -> bool:
     with _advised(UNSET):
         listing = run(["iptables", "-S"], "")
     gone = _gone(listing, record.chains - set(names))
-    after = egress_record.Record(hosts, record.chains - gone | set(names))
+    after = egress_record.Record(hosts, record.chains - gone | set(names), record.has_ipv6)
     if egress_rules.is_in_force(listing, wanted, jumps) and not gone:
         if after.chains != record.chains or egress_record.is_worth_noting(record.hosts, hosts):
             with suppress(ManagerError):  # the next look notes it
@@ -138,15 +190,22 @@ def look(engine: Engine, project: Project, run: Run | None = None) -> Look:
         with _advised(UNSET):
             listing = run(["iptables", "-S"], "")
     except ManagerError as error:
-        return Look(is_wanted=True, has_ipv6=has_ipv6, why=error.text)
+        return Look(is_wanted=True, why=error.text)
     jumps = egress_rules.jumps(names, interface, fleet.name)
     is_in_force = egress_rules.is_in_force(listing, wanted, jumps)
+    if is_in_force and has_ipv6:
+        try:
+            with _advised(UNSET):
+                listing = run(["ip6tables", "-S"], "")
+        except ManagerError as error:
+            return Look(is_wanted=True, why=error.text)
+        is_in_force = egress_rules.is_in_force(listing, *_wanted_6(project, interface, listing))
     why = (
         None
         if is_in_force
         else Text("the firewall's rules are missing, or are not those of config/fleet.toml")
     )
-    return Look(is_wanted=True, is_in_force=is_in_force, has_ipv6=has_ipv6, why=why)
+    return Look(is_wanted=True, is_in_force=is_in_force, why=why)
 
 
 def allowed_by(

@@ -41,6 +41,8 @@ class Record(NamedTuple):
 
     hosts: Hosts = MappingProxyType({})
     chains: frozenset[str] = frozenset()
+    has_ipv6: bool = False
+    """Whether there may be rules of ip6tables, too."""
 
 
 NONE = Record()
@@ -57,7 +59,7 @@ def load(fleet: Fleet) -> Record:
         hosts = {str(host): _addresses(addresses) for host, addresses in content["hosts"].items()}
         is_ours = content.get("folder") == str(fleet.state_dir)
         chains = frozenset(filter(CHAIN.fullmatch, map(str, content.get("chains", ())))) if is_ours else ()
-        return Record(hosts, frozenset(chains))
+        return Record(hosts, frozenset(chains), is_ours and content.get("ipv6") is True)
     except (strict_json.JsonFault, ValueError, TypeError, KeyError, AttributeError, OSError):
         return NONE
 
@@ -71,6 +73,7 @@ def save(fleet: Fleet, record: Record) -> None:
             {
                 "folder": str(fleet.state_dir),
                 "chains": sorted(record.chains),
+                **({"ipv6": True} if record.has_ipv6 else {}),
                 "hosts": {host: dict(seen) for host, seen in record.hosts.items()},
             },
         )

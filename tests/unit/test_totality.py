@@ -16,9 +16,9 @@ import pytest
 
 import manager
 from gridbot.model.condition import DEGRADED, Code
-from manager import errors
+from manager import errors, i18n
 from manager.cli.commands import history
-from manager.fleet import condition_messages, display, doing
+from manager.fleet import condition_messages, display, doing, preflight_messages, supervisor_messages
 from manager.fleet.snapshot import Drift
 from manager.fleet.status import ELSEWHERE, State
 from manager.i18n import Text
@@ -115,6 +115,17 @@ def test_each_variant_that_the_bundled_bot_reports_has_its_sentence() -> None:
     reported = {name for path in sources for name in named.findall(path.read_text(encoding="utf-8"))}
     assert reported
     assert reported <= known
+
+
+def test_what_bots_and_supervisors_say_by_code_is_told_in_chinese() -> None:
+    """A sentence of parameters alone is the same in every language."""
+    preflight = [each for pair in preflight_messages.SENTENCES.values() for each in pair if each]
+    said = [*condition_messages.SENTENCES.values(), *supervisor_messages.SENTENCES.values(), *preflight]
+    assert len(said) > 80
+    with i18n.speaking("zh-TW"):
+        told = {text: i18n._(text) for text in said}
+    same = [re.sub(r"\{[^}]*\}", "", text) for text, chinese in told.items() if text == chinese]
+    assert [text for text in same if re.search("[A-Za-z]", text)] == []
 
 
 def test_a_state_is_more_than_its_table_of_severities() -> None:

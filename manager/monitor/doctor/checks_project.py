@@ -56,12 +56,6 @@ def egress(facts: EgressFacts) -> Finding:
             Text("[container] egress is not in force: {why}", why=facts.why),
             Text("run `manager up` as root, and keep `manager watch` running as root"),
         )
-    if facts.has_ipv6:
-        return warn(
-            "egress",
-            Text("the fleet's network has IPv6, which [container] egress does not limit"),
-            Text("run `manager down`, remove the network, and let `manager up` create it without IPv6"),
-        )
     return ok("egress", Text("bots reach only what [container] egress allows"))
 
 

@@ -152,7 +152,6 @@ class EgressFacts(NamedTuple):
     """Hold the firewall rules of `[container] egress`. `why`: why they are not, or may not be, in force."""
 
     is_in_force: bool
-    has_ipv6: bool
     why: str = ""
 
 

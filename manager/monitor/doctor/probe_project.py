@@ -109,7 +109,7 @@ def _egress(project: Project, engine: Engine) -> EgressFacts | None:
     from manager.ops import egress
 
     state = egress.look(engine, project)
-    return EgressFacts(state.is_in_force, state.has_ipv6, str(state.why or ""))
+    return EgressFacts(state.is_in_force, str(state.why or ""))
 
 
 def _updated(snapshot: FleetSnapshot, engine: Engine) -> Iterator[str]:

@@ -26,11 +26,14 @@ BRIDGE = "br-0123456789ab"
 class Firewall:
     """What iptables -S and iptables-restore do, as far as whole lines go."""
 
-    def __init__(self) -> None:
+    def __init__(self, by_ipv6: Firewall | None = None) -> None:
+        self.by_ipv6 = by_ipv6
         self.lines = ["-P INPUT ACCEPT", "-N DOCKER-USER", "-A DOCKER-USER -j RETURN"]
         self.writes = 0
 
     def __call__(self, words: list[str], text: str) -> str:
+        if self.by_ipv6 is not None and words[0].startswith("ip6"):
+            return self.by_ipv6([words[0].replace("ip6", "ip"), *words[1:]], text)
         if words == ["iptables", "-S"]:
             return "\n".join(self.lines)
         assert words == ["iptables-restore", "--noflush"]
@@ -60,8 +63,14 @@ def _interfaces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(egress, "resolvers", lambda: ("9.9.9.9",))
 
 
-def engine(network_id: str = "0123456789abcdef") -> Engine:
-    network = {"Id": network_id, "Name": "desk_default", "Options": {}} if network_id else {}
+def engine(network_id: str = "0123456789abcdef", *, has_ipv6: bool = False) -> Engine:
+    network: dict[str, Any] = {
+        "Id": network_id,
+        "Name": "desk_default",
+        "Options": {},
+        "EnableIPv6": has_ipv6,
+    }
+    network = network if network_id else {}
     return cast(Engine, SimpleNamespace(network=lambda _name: network))
 
 
@@ -85,6 +94,47 @@ def test_rules_are_set_once_follow_the_network_and_go_when_switched_off(tmp_path
     assert egress.settle(engine(), off, firewall)
     assert firewall.lines == before
     assert not egress.settle(engine(), off, firewall)
+
+
+@pytest.mark.parametrize("has_chain", [True, False])
+@pytest.mark.parametrize("chosen", [True, ("203.0.113.7",)])
+def test_a_network_with_ipv6_is_limited_there_too(tmp_path: Path, has_chain: bool, chosen: Any) -> None:
+    """Not every engine keeps DOCKER-USER in ip6tables: there the jump is in FORWARD itself."""
+    six = Firewall()
+    if not has_chain:
+        six.lines = ["-P INPUT ACCEPT", "-P FORWARD ACCEPT"]
+    firewall, on, off = Firewall(six), project(tmp_path, chosen), project(tmp_path, False)
+    before = [*firewall.lines], [*six.lines]
+    there = engine(has_ipv6=True)
+    assert egress.settle(there, on, firewall)
+    assert egress.look(there, on, firewall).is_in_force
+    jump = f"-A {'DOCKER-USER' if has_chain else 'FORWARD'} -i {BRIDGE} "
+    assert [line.startswith(jump) for line in six.lines].count(True) == 1
+    refusals = [line for line in six.lines if "REJECT" in line]
+    assert any(
+        "-d fd00:ec2::254/128 -j REJECT --reject-with icmp6-adm-prohibited" in line for line in refusals
+    )
+    assert sum(" -d " not in line and "DNAT" not in line for line in refusals) == (1 if chosen is True else 2)
+    assert not egress.settle(there, on, firewall), "nothing to do"
+    six.lines = [*before[1]]
+    assert not egress.look(there, on, firewall).is_in_force
+    assert egress.settle(there, on, firewall)
+    assert egress.settle(engine(), on, firewall), "the network was made anew, without IPv6"
+    assert six.lines == before[1]
+    assert egress.settle(there, on, firewall)
+    assert egress.settle(there, off, firewall)
+    assert (firewall.lines, six.lines) == before
+    assert not egress.settle(there, off, firewall)
+
+
+def test_where_ipv6_cannot_be_limited_nothing_is_started(tmp_path: Path) -> None:
+    def run(words: list[str], text: str) -> str:
+        if words[0].startswith("ip6"):
+            raise egress.FirewallFault("{program} is not installed", program=words[0])
+        return Firewall()(words, text)
+
+    with pytest.raises(ManagerError, match="ip6tables is not installed; run the command as root"):
+        egress.settle(engine(has_ipv6=True), project(tmp_path, True), run)
 
 
 def test_without_a_network_nothing_is_set_and_what_was_is_removed(tmp_path: Path) -> None:

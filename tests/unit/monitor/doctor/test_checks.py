@@ -291,14 +291,10 @@ def test_files(changes: dict[str, Any], expected: list[str]) -> None:
         ),
         ({"foreign": ("of another folder",)}, ["fail foreign: of another folder"]),
         ({"old_daemon": ("a is run by process 7",)}, ["fail old-daemon: a is run by process 7"]),
-        ({"egress": EgressFacts(is_in_force=True, has_ipv6=False)}, []),
+        ({"egress": EgressFacts(is_in_force=True)}, []),
         (
-            {"egress": EgressFacts(is_in_force=False, has_ipv6=True, why="no root")},
+            {"egress": EgressFacts(is_in_force=False, why="no root")},
             ["fail egress: [container] egress is not in force: no root"],
-        ),
-        (
-            {"egress": EgressFacts(is_in_force=True, has_ipv6=True)},
-            ["warn egress: the fleet's network has IPv6, which [container] egress does not limit"],
         ),
     ],
 )
