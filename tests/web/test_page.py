@@ -103,7 +103,7 @@ def test_the_chart_says_which_money_it_is_of(page: Browser) -> None:
 def test_real_and_paper_money_are_not_added(page: Browser) -> None:
     boxes = page.text(".boxes")
     assert "+7.50 USDC" in boxes
-    assert "+1 000.00 USDC" in boxes.replace("\u2009", " ")
+    assert "+1 000.00 USDC" in boxes.replace("\u202f", " ")
     assert "1007" not in boxes
 
 
