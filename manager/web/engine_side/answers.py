@@ -36,7 +36,13 @@ def needs_person(row: InstanceStats) -> bool:
 
 def instances(look: Look, figures: Figures) -> list[dict[str, Any]]:
     """Return all instances, worst first."""
-    found = [instance(row, look.fleet, figures.instances.get(row.id, NO_FIGURES)) for row in look.rows]
+    return worst_first(
+        [instance(row, look.fleet, figures.instances.get(row.id, NO_FIGURES)) for row in look.rows]
+    )
+
+
+def worst_first(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the answers about instances in the order of `ps --sort worst`."""
     return sorted(found, key=lambda each: (not each["needs_person"], each["urgency"], each["id"].lower()))
 
 
@@ -83,6 +89,7 @@ def instance(row: InstanceStats, fleet: Fleet, figures: OfInstance) -> dict[str,
 def fleet(look: Look, figures: Figures) -> dict[str, Any]:
     """Return the strip: counts and sums."""
     rows = look.rows
+    trading = [row for row in rows if _is_trading(row)]
     return {
         "name": look.fleet.name,
         "version": __version__,
@@ -95,8 +102,8 @@ def fleet(look: Look, figures: Figures) -> dict[str, Any]:
             "instances": len(rows),
             "live": sum(row.is_live for row in rows),
             "paper": sum(not row.is_live for row in rows),
-            "trading": sum(_is_trading(row) for row in rows),
-            "trading_live": sum(_is_trading(row) and row.is_live for row in rows),
+            "trading": len(trading),
+            "trading_live": sum(row.is_live for row in trading),
             "need_person": sum(map(needs_person, rows)),
             "states": dict(Counter(row.view.status.state for row in rows)),
         },
