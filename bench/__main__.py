@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import argparse
 import compileall
+import math
 import shlex
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench import growth, idle, images, page, plot, report, start, tasks
+from bench import first, growth, idle, images, page, plot, report, start, tasks
 from bench.engine import Api, socket_path
 from bench.facts import facts
 from bench.fleets import Fleets, parallelism_table
 from bench.floor import BEST_GUESS
-from bench.measure import Findings
+from bench.measure import Findings, Trouble
 from bench.project import BOT, CALM_S, ROOT, Workshop, workshop
 
 HERE = Path(__file__).resolve().parent
@@ -51,10 +52,12 @@ class Extent:
     ticks: int = 100_000
     page: tuple[int, int, int] = (200, 10, 10)
     """Instances of the page, how many of them are up, and for how many looks it is read."""
+    minutes: float = math.inf
+    """Nothing is begun after them: rows get fewer rounds, and what is left out is named."""
 
 
 SMALLEST = Extent(
-    [2],
+    [1],
     1,
     [1],
     1,
@@ -74,8 +77,9 @@ SMALLEST = Extent(
     page=(1, 1, 1),
 )
 """For CI: that every row works. Its figures mean nothing."""
-NORMAL = Extent([40], 3, [1, 10, 30], 10, [4, 8], 10, 15.0, 50, calm=1.0, fills=6, page=(200, 10, 5))
-"""At most ten minutes where an interpreter starts within 20 ms."""
+NORMAL = Extent(
+    [40], 3, [1, 10, 30], 10, [4, 8], 10, 15.0, 50, calm=1.0, fills=6, page=(200, 10, 5), minutes=10
+)
 FULL = Extent(
     [10, 40, 100], 5, [1, 5, 10, 25, 50, 100, 150, 200], 40, [1, 2, 4, 8, 16], 50, 240.0, 200, peers=True
 )
@@ -95,6 +99,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         compileall.compile_dir(ROOT / "manager", quiet=1)  # as after anybody's first command
         with workshop(widest, extent.calm) as shop:
+            shop.ends_at = started + 60 * extent.minutes
             about.append(("run", shop.run_id))
             shop.build(shop.image, BOT)
             _measure(extent, shop, api, findings, out)
@@ -111,26 +116,27 @@ def main(argv: Sequence[str]) -> int:
 
 def _measure(extent: Extent, shop: Workshop, api: Api, findings: Findings, out: Path) -> None:
     best = BEST_GUESS
-    with findings.row("parallelism"):
+    quick = extent.rounds * extent.quick
+
+    def parallelism() -> None:
+        nonlocal best
         rounds = min(extent.rounds, 3)
         table, best = parallelism_table(shop, api, extent.sweep, rounds, extent.degrees)
         findings.tables.append(table)
-    with findings.row("short commands"):
-        start.rows(shop, findings, extent.rounds * extent.quick)
-    fleets = Fleets(shop, api, findings, extent.rounds, best, extent.peers, extent.rounds * extent.quick)
-    for size in extent.sizes:
-        with findings.row(f"fleets of {size}"):
-            fleets.measure(size)
-    findings.tables.append(fleets.calls_table())
-    with findings.row("growth"):
+
+    def fleets() -> None:
+        fleets = Fleets(shop, api, findings, extent.rounds, best, extent.peers, quick)
+        for size in extent.sizes:
+            with findings.row(f"fleets of {size}"):
+                fleets.measure(size)
+        findings.tables.append(fleets.calls_table())
+
+    def growths() -> None:
         points = growth.points(shop, api, findings, extent.growth, best)
         findings.tables.append(growth.table(points))
         _draw(out, points)
-    with findings.row("an idle instance"):
-        findings.tables.extend(idle.tables(shop, api, extent.idle, extent.window))
-    with findings.row("image and start"):
-        findings.tables.append(images.table(shop, api, extent.rounds, bundled=extent.bundled))
-    with findings.row("whole tasks"):
+
+    def whole_tasks() -> None:
         tasks.tables(
             shop,
             findings,
@@ -141,10 +147,30 @@ def _measure(extent: Extent, shop: Workshop, api: Api, findings: Findings, out: 
             ticks=extent.ticks,
             interval=extent.interval,
         )
-    with findings.row("the fleet's page"):
-        findings.tables.append(page.table(shop, *extent.page))
-    with findings.row("output through the supervisor"):
-        findings.comparisons.extend(images.pump(shop, api, extent.megabytes, extent.rounds))
+
+    add = findings.tables.append
+    sections: dict[str, Callable[[], object]] = {
+        "parallelism": parallelism,
+        "short commands": lambda: start.rows(shop, findings, quick),
+        "fleets": fleets,
+        "whole tasks": whole_tasks,
+        "the fleet's page": lambda: add(page.table(shop, *extent.page)),
+        "growth": growths,
+        "an idle instance": lambda: findings.tables.extend(
+            idle.tables(shop, api, extent.idle, extent.window)
+        ),
+        "image and start": lambda: add(images.table(shop, api, extent.rounds, bundled=extent.bundled)),
+        "the first up": lambda: add(first.table(shop, extent.sweep, extent.rounds)),
+        "output through the supervisor": lambda: findings.comparisons.extend(
+            images.pump(shop, api, extent.megabytes, extent.rounds)
+        ),
+    }
+    for name, work in sections.items():
+        if time.monotonic() > shop.ends_at:
+            findings.troubles.append(Trouble(name, "left out", f"{extent.minutes:g} minutes were over"))
+            continue
+        with findings.row(name):
+            work()
 
 
 def _draw(folder: Path, points: Sequence[growth.Point]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -32,15 +33,19 @@ class Fleets:
     with_peers: bool = False
     quick_rounds: int = 1
     """Rounds of a row that takes less than some seconds."""
+    ends_at: float = math.inf
+    """When the time for the present size is over: rows then get fewer rounds."""
     calls: dict[str, dict[int, Counter[str]]] = field(default_factory=dict)
 
     def measure(self, size: int) -> None:
         """All rows for fleets of this size."""
         project = self.shop.project(size)
+        half = self.shop.share(0.25)
+        self.ends_at = self.shop.share(0.5)
         project.manager("compose")
         wanted = floor.bodies(project, self.api)
         with self.findings.row(f"up and down of {size}"):
-            self._up_and_down(project, wanted)
+            self._up_and_down(project, wanted, half)
         project.remove_containers()
         with self.findings.row(f"a fleet of {size} that is up"):
             project.manager("up")
@@ -48,18 +53,18 @@ class Fleets:
             self._while_up(project)
         project.remove_containers()
 
-    def _up_and_down(self, project: Project, wanted: Bodies) -> None:
+    def _up_and_down(self, project: Project, wanted: Bodies, no_round_after: float) -> None:
         contest = Contest(project, self.api, wanted, self.parallelism)
-        samples = alternating(contest.contenders(), self.rounds)
+        samples = alternating(contest.contenders(), self.rounds, no_round_after)
         size, ours = project.size, samples["manager"]
         downs = {name: Samples(tuple(values)) for name, values in contest.downs.items()}
         add = self.findings.comparisons.append
-        add(Comparison("up from nothing", size, ours, "compose up -d", samples["compose"], 1.0))
+        add(Comparison("up from nothing", size, ours, "compose up -d", samples["compose"], 1.02))
         add(Comparison("up from nothing", size, ours, "the floor", samples["floor"], 1.1))
         for name in ("docker run, a loop", f"docker run, xargs -P {self.parallelism}"):
             if name in samples:
                 add(Comparison("up from nothing", size, ours, name, samples[name]))
-        add(Comparison("up of a new fleet", size, samples["new"], "compose up -d", samples["compose"]))
+        add(Comparison("up of a new fleet", size, samples["new"], "compose up -d", samples["compose"], 1.05))
         add(Comparison("down", size, downs["manager"], "compose down", downs["compose"], 1.0))
         add(Comparison("down", size, downs["manager"], "the floor", downs["floor"]))
 
@@ -113,7 +118,7 @@ class Fleets:
         theirs: Contender,
         limit: float | None = None,
     ) -> None:
-        samples = alternating({"ours": ours, "theirs": theirs}, self.quick_rounds)
+        samples = alternating({"ours": ours, "theirs": theirs}, self.quick_rounds, self.ends_at)
         self.findings.comparisons.append(
             Comparison(work, size, samples["ours"], against, samples["theirs"], limit)
         )
@@ -277,7 +282,7 @@ def parallelism_table(
 
         contenders[f"floor {degree}"] = contest.through_floor
         contenders[f"manager {degree}"] = configured
-    samples = alternating(contenders, rounds)
+    samples = alternating(contenders, rounds, shop.share(0.1))
     best = min(degrees, key=lambda degree: samples[f"floor {degree}"].median)
     rows = [
         [str(degree), *(f"{samples[f'{who} {degree}'].median:.2f} s" for who in ("floor", "manager"))]

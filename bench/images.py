@@ -99,7 +99,7 @@ def pump(shop: Workshop, api: Api, megabytes: int, rounds: int) -> list[Comparis
             "through": partial(_write, api, name, through, lines),
             "straight": partial(_write, api, name, straight, lines),
         }
-        times = alternating(contenders, rounds)
+        times = alternating(contenders, rounds, shop.share(0.5))
         work = f"{megabytes} MB through the supervisor, {what}"
         rows.append(
             Comparison(work, None, times["through"], "straight to the log driver", times["straight"], limit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import sys
 import time
@@ -93,12 +94,16 @@ class Findings:
             print(f"{name}: {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
 
 
-def alternating(contenders: Mapping[str, Contender], rounds: int) -> dict[str, Samples]:
+def alternating(
+    contenders: Mapping[str, Contender], rounds: int, no_round_after: float = math.inf
+) -> dict[str, Samples]:
     """Every contender once a round, each round in the other order, so that a drift of the machine favours
-    none.
+    none. No further round begins after a moment of the monotonic clock.
     """
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for number in range(rounds):
+        if number and time.monotonic() > no_round_after:
+            break
         names = list(contenders)
         for name in names if number % 2 == 0 else reversed(names):
             seconds[name].append(contenders[name]())

@@ -5,6 +5,7 @@ the end.
 from __future__ import annotations
 
 import json
+import math
 import secrets
 import shutil
 import signal
@@ -139,12 +140,19 @@ class Workshop:
     run_id: str
     first_port: int
     calm: float = CALM_S
+    ends_at: float = math.inf
+    """By the monotonic clock: nothing is begun after it, and what has rounds gets fewer."""
     projects: list[Project] = field(default_factory=list)
     tags: list[str] = field(default_factory=list)
 
     @property
     def image(self) -> str:
         return f"{PREFIX}{self.run_id}-bot:local"
+
+    def share(self, part: float) -> float:
+        """When this part of the time that is left will be over."""
+        now = time.monotonic()
+        return now + part * (self.ends_at - now)
 
     def project(self, size: int, **settings: object) -> Project:
         """A new fleet, not yet up."""

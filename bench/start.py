@@ -33,7 +33,7 @@ def rows(shop: Workshop, findings: Findings, rounds: int) -> None:
         "up, nothing to do": ours("up"),
     }
     contenders = {"bare": lambda: run([sys.executable, "-c", "pass"]).seconds, **commands}
-    samples = alternating(contenders, rounds)
+    samples = alternating(contenders, rounds, shop.share(0.05))
     findings.comparisons += [
         Comparison(work, SIZE, samples[work], "python -c pass", samples["bare"], AIM) for work in commands
     ]
@@ -48,7 +48,7 @@ def rows(shop: Workshop, findings: Findings, rounds: int) -> None:
             1.5,
         ),
     ):
-        pair = alternating({"ours": ours(*command), "theirs": _other(theirs)}, rounds)
+        pair = alternating({"ours": ours(*command), "theirs": _other(theirs)}, rounds, shop.share(0.05))
         findings.comparisons.append(Comparison(work, SIZE, pair["ours"], against, pair["theirs"], limit))
     project.remove_containers()
 

@@ -3,8 +3,6 @@
 An error's text is a template and its parameters, so that it can be translated where it is shown.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -105,7 +103,7 @@ class Problem(NamedTuple):
     text: Text
 
     @classmethod
-    def at(cls, file: str, path: str, message: str, /, **params: object) -> Problem:
+    def at(cls, file: str, path: str, message: str, /, **params: object) -> "Problem":
         """Return a problem with a translatable message: the template and its parameters."""
         return cls(file, path, Text(message, **params))
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes sure of what some tests need besides an engine: Chromium with its driver, a clock that can be made to step, and
 # Prometheus with its Alertmanager and an OpenSSH server. These are only unpacked: installing them would start services.
-# The rules of accessibility come by npm, by the lock file of tests/web/npm.
+# The rules of accessibility and Node's validator of JSON Schema come by npm, by the lock file of tests/web/npm.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -37,25 +37,25 @@ unpack() {
   rm -rf "$folder"
 }
 
-AXE=$TOOLS/npm
-has_axe() { [ -f "$AXE/node_modules/axe-core/axe.min.js" ] && cmp -s tests/web/npm/package-lock.json "$AXE/package-lock.json"; }
+NPM=$TOOLS/npm
+has_npm_packages() { [ -f "$NPM/node_modules/axe-core/axe.min.js" ] && cmp -s tests/web/npm/package-lock.json "$NPM/package-lock.json"; }
 
-install_axe() {
-  mkdir -p "$AXE"
-  cp tests/web/npm/package.json tests/web/npm/package-lock.json "$AXE"
-  if ! (cd "$AXE" && npm ci --ignore-scripts --no-audit --no-fund --silent); then
-    rm -f "$AXE/package-lock.json"
-    say 'cannot get axe-core by npm: the tests that need it will be skipped'
+install_npm_packages() {
+  mkdir -p "$NPM"
+  cp tests/web/npm/package.json tests/web/npm/package-lock.json "$NPM"
+  if ! (cd "$NPM" && npm ci --ignore-scripts --no-audit --no-fund --silent); then
+    rm -f "$NPM/package-lock.json"
+    say 'cannot get axe-core and ajv by npm: the tests that need them will be skipped'
   fi
 }
 
 has_prometheus || ! is_debian_like || unpack Prometheus prometheus prometheus-alertmanager
-if has_axe; then
+if has_npm_packages; then
   :
 elif has_command npm; then
-  install_axe
+  install_npm_packages
 else
-  say 'no npm here: the tests of accessibility will be skipped'
+  say 'no npm here: the tests of accessibility and of the schema in Node will be skipped'
 fi
 
 has_sshd() { PATH=$TOOLS/usr/sbin:/usr/sbin:$PATH command -v sshd >/dev/null; }

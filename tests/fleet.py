@@ -164,7 +164,7 @@ class Project:
         )
 
 
-def eventually(check: Callable[[], Any], timeout: float = 60, what: str = "") -> Any:
+def eventually(check: Callable[[], Any], timeout: float = 120, what: str = "") -> Any:
     """Waits until `check` gives something true; what it gave last is in the failure.
 
     A check that starts a manager is made more rarely: what is waited for needs the core, too.

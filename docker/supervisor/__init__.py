@@ -13,5 +13,6 @@ because each import is resident memory in every container of the fleet (`typing`
     retention                   one external resource each
     run, streams, output, dated, day_budget, journal    where the bot's and our own lines go
     loop                        descriptors, timers and signals
+    suppress                    `contextlib.suppress` without the rest of its module
     once                        runs a program that answers a question, instead of a bot
 """

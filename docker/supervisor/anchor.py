@@ -4,13 +4,13 @@ Programs that read `instances.json` ask the kernel whether its pid lives. The bo
 restart, at which no manager command runs.
 """
 
-import contextlib
 import os
 import signal
 import time
 from collections.abc import Sequence
 
 from supervisor.journal import Journal
+from supervisor.suppress import suppress
 
 PROGRAM = "/bin/cat"
 """Blocks on a pipe until its writer, this supervisor, is gone.
@@ -68,9 +68,9 @@ class Anchor:
     def stop(self) -> None:
         """End the process."""
         if self.pid is not None:
-            with contextlib.suppress(ProcessLookupError):
+            with suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
-            with contextlib.suppress(ChildProcessError):
+            with suppress(ChildProcessError):
                 os.waitpid(self.pid, 0)
             self._forget()
 

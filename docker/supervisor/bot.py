@@ -1,9 +1,10 @@
 """The process of the bot, and of its cancel program."""
 
-import contextlib
 import os
 import signal
 import time
+
+from supervisor.suppress import suppress
 
 _IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)  # a bot of any language expects them as they are
 
@@ -74,7 +75,7 @@ class Bot:
         return os.waitstatus_to_exitcode(status)
 
     def _kill_group(self) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
+        with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
 
 

@@ -6,7 +6,6 @@ Writing never blocks and never raises: lines that cannot be written are counted.
 # ruff: noqa: PTH102, PTH104
 # (pathlib is 0.8 MB of resident memory)
 
-import contextlib
 import errno
 import fcntl
 import os
@@ -16,6 +15,7 @@ from collections.abc import Callable
 
 from supervisor.clock import LocalDate
 from supervisor.day_budget import DayBudget
+from supervisor.suppress import suppress
 
 RETRY_S = 1.0  # between two attempts to make the folder or the file
 MARKER = b"[supervisor] %12d lines dropped: these logs have reached their limit of %d MB a day\n"
@@ -95,7 +95,7 @@ class DatedFile:
         """Close the file; the next write opens it again."""
         if self._fd >= 0:
             self._mark()
-            with contextlib.suppress(OSError):
+            with suppress(OSError):
                 os.close(self._fd)
         self._fd = -1
 
@@ -187,7 +187,7 @@ class DatedFile:
 
     def _mark(self) -> None:
         if self._marker_at >= 0 and self._budget is not None:
-            with contextlib.suppress(OSError):
+            with suppress(OSError):
                 os.pwrite(self._fd, MARKER % (self.over_limit, self._budget.limit_mb), self._marker_at)
 
     def _after_gap(self) -> None:
@@ -213,7 +213,7 @@ class DatedFile:
 
 def _open_regular(folder: str, name: str) -> int:
     """Return a descriptor to append to. Raises OSError for a link, a FIFO or a device; never blocks."""
-    with contextlib.suppress(FileExistsError):
+    with suppress(FileExistsError):
         os.mkdir(folder)
     parent = os.open(folder, _OPEN_FOLDER)
     try:

@@ -2,10 +2,11 @@
 
 # (pathlib is 0.8 MB of resident memory)
 
-import contextlib
 import os
 import re
 from collections.abc import Callable, Sequence
+
+from supervisor.suppress import suppress
 
 MB = 1_000_000
 SEGMENTS = 4  # a full file is a quarter of the limit: while one is compressed, the next one is written
@@ -71,7 +72,7 @@ class DayBudget:
     def tidy(self) -> None:
         """Compress the oldest segment, unless one is being compressed. Called at SIGCHLD too."""
         if self._pid is not None:
-            with contextlib.suppress(ChildProcessError):
+            with suppress(ChildProcessError):
                 if os.waitpid(self._pid, os.WNOHANG)[0] == 0:
                     return
             self._pid = None
@@ -91,7 +92,7 @@ class DayBudget:
     def _count(self) -> None:
         sizes: dict[str, int] = {}
         for name, _number, entry in self._entries():
-            with contextlib.suppress(OSError):
+            with suppress(OSError):
                 sizes[name] = sizes.get(name, 0) + entry.stat(follow_symlinks=False).st_size
         self._sizes = sizes
 

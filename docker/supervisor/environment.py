@@ -1,6 +1,5 @@
 """The bot's environment, made again before each start."""
 
-import contextlib
 import json
 import os
 import time
@@ -10,6 +9,7 @@ from supervisor import files
 from supervisor.paths import Paths
 from supervisor.reasons import ReasonError
 from supervisor.settings import PREFIX
+from supervisor.suppress import suppress
 
 REPORT = PREFIX + "REPORT"
 """The variable that names the file of the bot's report."""
@@ -87,6 +87,6 @@ def use_time_zone(bot: Mapping[str, str]) -> None:
     if "TZ" in bot:
         os.environ["TZ"] = bot["TZ"]
     else:
-        with contextlib.suppress(KeyError):
+        with suppress(KeyError):
             del os.environ["TZ"]
     time.tzset()

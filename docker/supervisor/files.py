@@ -3,11 +3,12 @@
 # ruff: noqa: PTH101, PTH104, PTH106, PTH108, PTH116
 # (pathlib is 0.8 MB of resident memory)
 
-import contextlib
 import errno
 import os
 import stat
 import time
+
+from supervisor.suppress import suppress
 
 
 def read_small(path: str, limit: int = 1 << 20, *, follow: bool = True) -> bytes:
@@ -48,7 +49,7 @@ def replace(path: str, content: bytes, *, durable: bool) -> None:
             os.close(fd)
         rename_over(temporary, path)
     except OSError:
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             os.unlink(temporary)
         raise
     if durable:
@@ -70,7 +71,7 @@ def move_aside(path: str) -> None:
     """Remove what is at `path`; a folder that is not empty is renamed instead, since its content may be
     wanted.
     """
-    with contextlib.suppress(FileNotFoundError):
+    with suppress(FileNotFoundError):
         try:
             os.unlink(path)
         except IsADirectoryError:
@@ -103,7 +104,7 @@ def _create_exclusively(path: str) -> int:
 
 
 def _sync_folder(path: str) -> None:
-    with contextlib.suppress(OSError):  # not supported by some network file systems; the rename has happened
+    with suppress(OSError):  # not supported by some network file systems; the rename has happened
         fd = os.open(path.rpartition("/")[0], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(fd)

@@ -7,7 +7,6 @@ folder, which is mounted read-only: a bot that removes or replaces the file cann
 # ruff: noqa: PTH208
 # (pathlib is 0.8 MB of resident memory)
 
-import contextlib
 import errno
 import fcntl
 import os
@@ -16,6 +15,7 @@ import stat
 from collections.abc import Callable
 
 from supervisor import files
+from supervisor.suppress import suppress
 
 _FLAGS = (
     os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -100,7 +100,7 @@ class Lock:
         """
         for pid in self.other_holders():
             log(f"killing process {pid}, which the last bot left behind")
-            with contextlib.suppress(ProcessLookupError, PermissionError):
+            with suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
         self.drop_replaced()
 
@@ -155,7 +155,7 @@ def _flock(fd: int, path: str) -> None:
 def _holds(pid: str, wanted: list[os.stat_result]) -> bool:
     if int(pid) == os.getpid():
         return False
-    with contextlib.suppress(OSError), os.scandir(f"/proc/{pid}/fd") as entries:
+    with suppress(OSError), os.scandir(f"/proc/{pid}/fd") as entries:
         return any(_is_one_of(entry, wanted) for entry in entries)
     return False  # the process is gone, or belongs to another user
 

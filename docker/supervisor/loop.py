@@ -1,12 +1,13 @@
 """One event loop for descriptors, timers and signals."""
 
+import math
 import os
-import selectors
+import select
 import signal
 import time
 from collections.abc import Callable
 
-READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
+READ, WRITE = select.POLLIN, select.POLLOUT
 Action = Callable[[], None]
 
 
@@ -17,20 +18,20 @@ class Loop:
     """
 
     def __init__(self) -> None:
-        self._selector = selectors.DefaultSelector()
+        self._poll = select.poll()
         self._actions: dict[int, Action] = {}
         self._timers: dict[str, tuple[float, Action]] = {}
         self._result: int | None = None
 
     def watch(self, fd: int, events: int, action: Action) -> None:
         """Call `action` whenever `fd` is ready."""
-        self._selector.register(fd, events, action)
+        self._poll.register(fd, events)
         self._actions[fd] = action
 
     def unwatch(self, fd: int) -> None:
         """Stop watching `fd`; to be called before it is closed. Does nothing when it is not watched."""
         if self._actions.pop(fd, None) is not None:
-            self._selector.unregister(fd)
+            self._poll.unregister(fd)
 
     def after(self, name: str, seconds: float, action: Action) -> None:
         """Call `action` once after `seconds`. Replaces the timer of the same name."""
@@ -61,18 +62,19 @@ class Loop:
     def run(self) -> int:
         """Call actions until `stop` is called; return its result."""
         while self._result is None:
-            for key, _ in self._selector.select(self._sleep()):
-                # an earlier action of this round may have closed this one's descriptor
-                action = self._actions.get(key.fd)
-                if action is not None and action is key.data:
+            ready = [(fd, self._actions[fd]) for fd, _ in self._poll.poll(self._sleep_ms())]
+            for fd, action in ready:
+                if (
+                    self._actions.get(fd) is action
+                ):  # an earlier one of this round may have closed its descriptor
                     action()
             self._fire()
         return self._result
 
-    def _sleep(self) -> float | None:
+    def _sleep_ms(self) -> int | None:
         if not self._timers:
             return None
-        return max(0.0, min(due for due, _ in self._timers.values()) - time.monotonic())
+        return max(0, math.ceil(1000 * (min(due for due, _ in self._timers.values()) - time.monotonic())))
 
     def _fire(self) -> None:
         now = time.monotonic()

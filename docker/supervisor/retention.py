@@ -3,12 +3,12 @@
 # ruff: noqa: PTH208
 # (pathlib is 0.8 MB of resident memory)
 
-import contextlib
 import errno
 import os
 import re
 
 from supervisor import clock
+from supervisor.suppress import suppress
 
 _DATED = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])", re.ASCII)
 
@@ -55,7 +55,7 @@ def _remove_tree(parent: int, name: str) -> bool:
     try:
         for entry in os.listdir(folder):
             if not _remove_tree(folder, entry):
-                with contextlib.suppress(FileNotFoundError):
+                with suppress(FileNotFoundError):
                     os.unlink(entry, dir_fd=folder)
     finally:
         os.close(folder)

@@ -10,6 +10,7 @@ carry_out, report                   run a changing command, and print its progre
 elsewhere                           a command on another machine, or on all of them
 confirm                             confirmation before a fleet with live bots is stopped
 notices                             warnings that several commands print
+closing_table                       the table that ends an import: what each bot gets
 engine_side                         the process of `manager serve` that watches and acts
 commands/                           the commands
 """

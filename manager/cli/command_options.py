@@ -1,7 +1,5 @@
 """Declare what commands are made of, and the options that several of them share."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple

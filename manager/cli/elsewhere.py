@@ -9,14 +9,17 @@ import threading
 import time
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
 
 from manager import i18n
+from manager.config.fleet import Fleet
 from manager.errors import FAILED, OK, UsageError, worst_exit_code
 from manager.fleet.session import Session
 from manager.i18n import Text, _, mark
-from manager.ops.hosts import everywhere, registry, ssh
+from manager.ops.hosts import account_looks, everywhere, registry, ssh
+from manager.ops.hosts.account_looks import Found
 from manager.ops.hosts.everywhere import Answer, Row
 from manager.ops.hosts.registry import Host
 from manager.util import console, formatting
@@ -88,6 +91,7 @@ def _said(answers: Sequence[Answer]) -> int:
     return worst_exit_code(codes)
 
 
+AT_REST = frozenset({"stopped", "missing", "failed", "completed"})
 COLUMNS = (
     Column[Row]("host", mark("HOST"), lambda row: row.host),
     Column[Row]("id", mark("ID"), lambda row: _text(row, "id")),
@@ -119,13 +123,24 @@ def _state(row: Row) -> str:
 
 
 def _ps(session: Session, hosts: Sequence[Host], words: Sequence[str], *, as_json: bool) -> int:
-    asked = [*words, *([] if as_json else ["--json"])]
-    answers = everywhere.run(hosts, session.project_dir(), asked, everywhere.READING_S)
-    rows = everywhere.rows(session.project().fleet, answers, time.time())
+    asked, fleet = [*words, *([] if as_json else ["--json"])], session.project().fleet
+    with ThreadPoolExecutor(1) as pool:
+        looks = pool.submit(_looks, fleet, hosts)
+        answers = everywhere.run(hosts, session.project_dir(), asked, everywhere.READING_S)
+        found = looks.result()
+    rows = everywhere.rows(fleet, answers, time.time())
+    here = [str(row.values.get("id")) for row in rows if row.host == registry.HERE and _is_live(row)]
+    twins = account_looks.twins(fleet, here, found)
+    words_of = {(twin.host, twin.instance): str(twin.text) for twin in twins}
     if as_json:
         console.say_json(
             [
-                {**row.values, "host": row.host, "seen_ago_s": None if row.age is None else round(row.age)}
+                {
+                    **row.values,
+                    "host": row.host,
+                    "seen_ago_s": None if row.age is None else round(row.age),
+                    "twin": words_of.get((row.host, str(row.values.get("id")))),
+                }
                 for row in rows
             ]
         )
@@ -134,8 +149,18 @@ def _ps(session: Session, hosts: Sequence[Host], words: Sequence[str], *, as_jso
     for answer in answers:
         if answer.error is not None:
             console.error(answer.error)
+    for text in words_of.values():
+        console.error(text)
     codes = [FAILED if answer.done is None else answer.done.code for answer in answers]
-    return worst_exit_code(codes) if codes else OK
+    return worst_exit_code([*codes, FAILED] if twins else codes) if codes else OK
+
+
+def _looks(fleet: Fleet, hosts: Sequence[Host]) -> list[Found]:
+    return account_looks.ask(fleet, account_looks.key_of(fleet), hosts) if hosts else []
+
+
+def _is_live(row: Row) -> bool:
+    return row.values.get("mode") == "live" and row.values.get("state") not in AT_REST
 
 
 def _follow(folder: Path, hosts: Sequence[Host], words: Sequence[str]) -> int:

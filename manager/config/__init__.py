@@ -6,6 +6,7 @@ request_limits                                      what each exchange allows, f
 dotenv, variables, bot_environment                  `.env`, `${NAME}`, and the variables that a bot receives
 credential_values, account_names                    what cannot be a credential; a second account's names
 handover, steering                                  what a config may give to its bot
+reach                                               which variables and keys reach a bot, and which none
 verification                                        which exchanges no live bot may trade on unasked
 spec, bot_argv, bot_options                         what determines a container, and what a bot's help names
 loaded, cache                                       the loaded configs, and their cache between commands

@@ -39,6 +39,9 @@ RUN_OPTIONS = (
     ("--cancel-all-after", ("cancel_all_after",)),
 )
 
+GRIDS = frozenset({"grid", "perp_grid"})
+"""The strategies whose bot gets `GRID_OPTIONS`; the bundled one requires both bounds of them."""
+
 Options = tuple[tuple[str, tuple[str, ...]], ...]
 
 
@@ -57,7 +60,7 @@ def bot_argv(config: InstanceConfig) -> tuple[str, ...]:
     ]
     if metadata.market_type is not None:
         arguments += ["--market-type", metadata.market_type]
-    if metadata.strategy in {"grid", "perp_grid"}:
+    if metadata.strategy in GRIDS:
         arguments += _options(GRID_OPTIONS, strategy)
         if strategy.enable_boundary_check is not None:
             arguments.append(
@@ -69,6 +72,15 @@ def bot_argv(config: InstanceConfig) -> tuple[str, ...]:
     if strategy.exclusive_account:
         arguments.append("--exclusive-account")
     return tuple(arguments)
+
+
+def keys_given(strategy: str) -> frozenset[str]:
+    """Return the keys of strategy_config that become arguments of this strategy's bot."""
+    own = GRID_OPTIONS if strategy in GRIDS else QUOTE_OPTIONS
+    keys = {key for _option, names in (*own, *RUN_OPTIONS) for key in names}
+    return frozenset(
+        {*keys, "exclusive_account", *(("enable_boundary_check",) if own is GRID_OPTIONS else ())}
+    )
 
 
 def number_text(value: float) -> str:

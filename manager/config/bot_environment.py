@@ -3,8 +3,6 @@
 No other module of config/ handles the values of credentials.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
@@ -237,7 +235,7 @@ def account_of(spec: InstanceSpec, fleet: Fleet, variables: Mapping[str, str]) -
     return Account(spec.exchange, spec.symbol, credentials, frozenset(given.values()))
 
 
-def account_in(other: LiveContainer) -> Account:
+def account_in(other: "LiveContainer") -> Account:
     """Return what a container trades on, by its env file: only the names tell what is a credential."""
     if other.values is None:
         return Account(other.exchange, other.symbol, None, None)

@@ -1,7 +1,5 @@
 """Read which options a bot of the user's own knows and requires, from what its `--help` prints. Pure."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from typing import NamedTuple

@@ -4,8 +4,6 @@ Where these two read a line differently, or replace a `$NAME` in it, the line is
 quote the value. So a credential is the same in every program that reads the file.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from pathlib import Path

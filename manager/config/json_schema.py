@@ -9,8 +9,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from manager.config.bot_argv import GRIDS
 from manager.config.flat_format import LEGACY_KEYS
-from manager.config.loader import GRIDS, OWN_FILES
+from manager.config.loader import OWN_FILES
 from manager.config.models import (
     BUNDLED_EXCHANGES,
     BUNDLED_STRATEGIES,

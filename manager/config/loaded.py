@@ -1,7 +1,5 @@
 """The result of loading config/, as plain data."""
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 from manager.config.spec import InstanceSpec

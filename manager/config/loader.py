@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from manager.config import handover, spec, validation_messages
+from manager.config.bot_argv import GRIDS
 from manager.config.flat_format import convert_legacy, is_legacy
 from manager.config.fleet import Fleet
 from manager.config.loaded import LoadedConfigs, LoadedFile, is_config, resembles_config
@@ -20,9 +21,6 @@ from manager.util import strict_json
 
 OWN_FILES = frozenset({"fleet.json", "fleet.lock", "compose-hashes.json", "instances.json"})
 """Names of botfleet's own files in folders that also hold instance folders; in lower case."""
-
-GRIDS = frozenset({"grid", "perp_grid"})
-"""The bundled bot's strategies that require both bounds."""
 
 
 def load(

@@ -1,7 +1,5 @@
 """Read the exchanges' request limits: the bot's dated table, and what config/fleet.toml overrides."""
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Mapping
 from typing import Any, NamedTuple

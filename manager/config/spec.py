@@ -3,8 +3,6 @@
 A spec depends on neither the machine nor the moment: no absolute path, no uid, no value of a variable.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -99,12 +97,12 @@ class InstanceSpec(NamedTuple):
             **self.settings,
         }
 
-    def with_port(self, port: int) -> InstanceSpec:
+    def with_port(self, port: int) -> "InstanceSpec":
         """Return the same spec with the port assigned to it."""
         return self._replace(web_port=port)
 
 
-def build(config: InstanceConfig, instance_id: str, config_file: str, fleet: Fleet) -> InstanceSpec:
+def build(config: "InstanceConfig", instance_id: str, config_file: str, fleet: Fleet) -> InstanceSpec:
     """Return the spec of a valid config. `web_port` is None where the config names none."""
     daemon, metadata = config.daemon_config, config.metadata
     return InstanceSpec(
@@ -129,7 +127,7 @@ def build(config: InstanceConfig, instance_id: str, config_file: str, fleet: Fle
     )
 
 
-def log_dir(config: InstanceConfig, instance_id: str) -> str:
+def log_dir(config: "InstanceConfig", instance_id: str) -> str:
     """Return the instance's log folder below the data folder; the old shared `logs` becomes `logs/ID`."""
     configured = config.daemon_config.log_dir or SHARED_LOG_DIR
     return f"logs/{instance_id}" if configured == SHARED_LOG_DIR else configured
@@ -162,7 +160,7 @@ def _market_type(symbol: str) -> str:
     return "perp" if symbol.upper().endswith("PERP") else "spot"
 
 
-def _supervisor_settings(config: InstanceConfig, fleet: Fleet) -> dict[str, str]:
+def _supervisor_settings(config: "InstanceConfig", fleet: Fleet) -> dict[str, str]:
     daemon = config.daemon_config
     settings = {
         "BOTFLEET_AUTO_RESTART": "1" if daemon.auto_restart else "0",
@@ -189,7 +187,7 @@ def _supervisor_settings(config: InstanceConfig, fleet: Fleet) -> dict[str, str]
     return settings
 
 
-def _variables(config: InstanceConfig, fleet: Fleet) -> tuple[Variable, ...]:
+def _variables(config: "InstanceConfig", fleet: Fleet) -> tuple[Variable, ...]:
     """Return the variables that exchange_config references, in order of first mention."""
     variables: dict[str, Variable] = {}
     for scalar in scalar_values(config.exchange_config):

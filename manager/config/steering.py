@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import urllib.parse
 from collections.abc import Mapping
-from fnmatch import fnmatchcase
 
 from manager.i18n import mark
 
@@ -54,7 +53,10 @@ STEERING: Mapping[str, tuple[str, ...]] = {
         ),
     ),
 }
-"""What is steered → patterns of upper-case names. A name counts in any case, because `http_proxy` works."""
+"""What is steered → patterns of upper-case names, with a `*` at either end or at both.
+
+A name counts in any case, because `http_proxy` works.
+"""
 
 ADDRESSES: Mapping[str, tuple[str, ...]] = {
     "backpack": ("api.backpack.exchange", "ws.backpack.exchange"),
@@ -77,10 +79,24 @@ CREDENTIALS = (
 
 def steered_by(name: str) -> str | None:
     """Return what this variable steers, as a translatable text; None for one that steers nothing."""
+    upper = name.upper()
     for what, patterns in STEERING.items():
-        if any(fnmatchcase(name.upper(), pattern) for pattern in patterns):
+        if any(_matches(upper, pattern) for pattern in patterns):
             return what
     return None
+
+
+def _matches(name: str, pattern: str) -> bool:
+    """Return whether the pattern fits. `fnmatch` would compile an expression for each, 5 ms in all."""
+    text = pattern.strip("*")
+    match pattern.startswith("*"), pattern.endswith("*"):
+        case True, True:
+            return text in name
+        case True, False:
+            return name.endswith(text)
+        case False, True:
+            return name.startswith(text)
+    return name == text
 
 
 def is_known_address(text: str, exchange: str) -> bool:

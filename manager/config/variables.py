@@ -1,7 +1,5 @@
 """Expand `${NAME}` and `${NAME:-default}`, merge variables, and recognise credential names."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase

@@ -7,7 +7,7 @@ labels, containers                              the registry of the fleet, on it
 container_config, compose_file, compose_hash    a spec in the formats of the engine and of Compose
 compose_name                                    whose compose.yaml it is
 image_build, build_mirrors, docker_cli          the bot image
-bot_variables                                   which variables a bot of the user's own reads
+bot_variables, environment_reads                which variables a bot of the user's own reads
 egress_rules                                    what the firewall lets bots reach: pure
 port_holder                                     the process that uses a port
 """

@@ -5,10 +5,8 @@ They are recorded in the image (label `labels.VARIABLES`): configs may reference
 
 from __future__ import annotations
 
-import ast
 import re
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +19,7 @@ EXAMPLES = (".env.example", ".env.sample", ".env.template")
 SKIPPED = frozenset({"tests", "test", "node_modules", "venv", "site-packages"})
 MOST_BYTES = 1 << 20
 MOST_NAMES = 200
-ASSIGNED = re.compile(r"^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=", re.MULTILINE)
-READERS = frozenset({"get", "pop", "setdefault", "__getitem__"})
+ASSIGNED = r"(?m)^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*="
 
 
 def find(folder: Path) -> tuple[str, ...]:
@@ -30,31 +27,16 @@ def find(folder: Path) -> tuple[str, ...]:
 
     What steers a process is not among them: a config must not choose what a proxy's address is used for.
     """
+    from manager.engine.environment_reads import names_in  # with `ast`
+
     found: set[str] = set()
     for path in sorted(folder.rglob("*.py")):
         parts = path.relative_to(folder).parts[:-1]
         if not any(part in SKIPPED or part.startswith(".") for part in parts):
             found.update(names_in(_text(path)))
     for name in EXAMPLES:
-        found.update(ASSIGNED.findall(_text(folder / name)))
+        found.update(re.findall(ASSIGNED, _text(folder / name)))
     return tuple(sorted(name for name in found if NAME.fullmatch(name) and not steered_by(name)))[:MOST_NAMES]
-
-
-def names_in(source: str) -> Iterator[str]:
-    """Yield the names that a Python program reads literally; none of a text that is no Python."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a stranger's escapes
-            tree = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Subscript) and _is_environ(node.value):
-            yield from _literal(node.slice)
-        elif isinstance(node, ast.Compare) and any(_is_environ(each) for each in node.comparators):
-            yield from _literal(node.left)
-        elif isinstance(node, ast.Call) and node.args and _reads(node.func):
-            yield from _literal(node.args[0])
 
 
 def in_labels(image: Mapping[str, Any]) -> tuple[str, ...]:
@@ -62,26 +44,6 @@ def in_labels(image: Mapping[str, Any]) -> tuple[str, ...]:
     text = str(((image.get("Config") or {}).get("Labels") or {}).get(labels.VARIABLES, ""))
     names = sorted({name for name in text.split(",") if NAME.fullmatch(name) and not steered_by(name)})
     return tuple(names[:MOST_NAMES])
-
-
-def _reads(function: ast.expr) -> bool:
-    """Return whether it is `os.getenv`, `os.environ.get` or alike."""
-    if isinstance(function, ast.Name):
-        return function.id == "getenv"
-    if not isinstance(function, ast.Attribute):
-        return False
-    return function.attr == "getenv" or (function.attr in READERS and _is_environ(function.value))
-
-
-def _is_environ(value: ast.expr) -> bool:
-    return (isinstance(value, ast.Name) and value.id == "environ") or (
-        isinstance(value, ast.Attribute) and value.attr == "environ"
-    )
-
-
-def _literal(value: ast.expr) -> Iterator[str]:
-    if isinstance(value, ast.Constant) and isinstance(value.value, str):
-        yield value.value
 
 
 def _text(path: Path) -> str:

@@ -3,8 +3,6 @@
 compose_file.py does the same for Compose; a test compares the two.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 

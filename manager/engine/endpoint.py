@@ -4,8 +4,6 @@ The docker command chooses in the same way. If it cannot be reached, that is an 
 used.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from pathlib import Path

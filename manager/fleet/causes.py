@@ -9,6 +9,7 @@ from manager.fleet import doing
 from manager.fleet.instance import Instance
 from manager.fleet.supervisor_state import Cancel, SupervisorState
 from manager.i18n import Text, _
+from manager.util import formatting
 
 STAMP = r"\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?([.,]\d+)?\s*(Z|[+-]\d\d:?\d\d)?\]?[\s:|-]*"
 LEVEL = r"[\[(]?(DEBUG|INFO|NOTICE|WARNING|WARN|ERROR|CRITICAL|FATAL)[\])]?[\s:|-]+"
@@ -41,11 +42,23 @@ def note(view: Instance) -> str:
         parts.append(str(_next_restart(supervisor, supervisor.next_restart_at)))
     if supervisor is not None and view.status.state == "failed" and supervisor.cancel is not None:
         parts.append(str(cancel_text(supervisor.cancel)))
+    if view.is_bot_up and (age := _age_of_figures(view, now)):
+        parts.append(str(Text("P&L and position: {age} ago", age=age)))
     if view.drift:
         parts.append(str(Text("drifted: {what}", what=", ".join(_(drift) for drift in view.drift))))
     if view.is_rolled_back:
         parts.append(_("rolled back"))
     return " ".join(filter(None, (detail, "; ".join(parts))))
+
+
+def _age_of_figures(view: Instance, now: float) -> str:
+    """Return how old the figures of a bot are that has not reported since; else empty."""
+    kept = view.report
+    if kept is None or kept.has_ended or not doing.has_old_report(view, now):
+        return ""
+    if kept.report.pnl is None and kept.report.position is None:
+        return ""
+    return "?" if kept.at is None else formatting.age(now - kept.at)
 
 
 def _says_more(view: Instance) -> bool:

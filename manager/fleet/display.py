@@ -48,8 +48,8 @@ def _with_texts(
 
 def _painted_amount(name: str, view: Instance, text: str) -> str:
     if name == "pnl":
-        return painted_pnl(view.report, text, is_old=not view.is_bot_up)
-    return text if view.is_bot_up else painted("off", text)
+        return painted_pnl(view.report, text, is_old=doing.has_old_report(view))
+    return painted("off", text) if doing.has_old_report(view) else text
 
 
 def ps_objects(views: Iterable[Instance]) -> list[dict[str, Any]]:
@@ -154,7 +154,7 @@ def doing_text(view: Instance) -> str:
 
 
 def painted_pnl(kept: KeptReport | None, text: str, *, is_old: bool) -> str:
-    """Return a profit in green, a loss in red, and in grey the value of a run that has ended."""
+    """Return a profit in green, a loss in red, and in grey what is no longer, or not yet, a running bot's."""
     pnl = kept.report.pnl if kept is not None else None
     if is_old or not pnl:
         return painted("off", text) if is_old else text
@@ -213,6 +213,7 @@ def doing_object(view: Instance) -> dict[str, Any]:
         "doing_why": str(reason) if reason else None,
         "severity": doing.severity(view, now),
         "market": report.market if report else None,
+        "report_is_old": kept is not None and doing.has_old_report(view, now),
         "report_age_s": None if kept is None or kept.at is None else max(0, round(now - kept.at)),
         **{
             f"last_{name}": None if value is None else format(value, "f")

@@ -3,8 +3,6 @@
 Colours, sorting, alerts and exit codes all follow the two tables of severities here.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
@@ -120,7 +118,7 @@ NOTHING = Activity(None)
 UNKNOWN = Activity("unknown")
 
 
-def with_reports(fleet: Fleet, views: Iterable[Instance]) -> list[Instance]:
+def with_reports(fleet: "Fleet", views: Iterable[Instance]) -> list[Instance]:
     """Return the instances with their bots' last reports, at one small read each."""
     return [view._replace(report=read_kept(fleet.instance_state_dir(view.id))) for view in views]
 
@@ -137,6 +135,24 @@ def activity(view: Instance, now: float | None = None) -> Activity:
     if supervisor is not None and supervisor.health_condition is not None and state == "running":
         return _degraded(supervisor.health_condition, view.report)
     return _now(state, view.report, supervisor, now)
+
+
+def has_old_report(view: Instance, now: float | None = None) -> bool:
+    """Return whether the figures of its report are no longer, or not yet, those of a running bot.
+
+    It is down, or has been started again and has not reported yet, or reports no more.
+    """
+    kept = view.report
+    if kept is None or kept.at is None:
+        return not view.is_bot_up
+    is_late = kept.report.contract is not None and _is_late(kept.at, view.supervisor, now or time.time())
+    return not view.is_bot_up or kept.is_previous or kept.has_ended or is_late
+
+
+def _is_late(made_at: float, supervisor: SupervisorState | None, now: float) -> bool:
+    """Return whether the next report should have been there by now."""
+    interval = supervisor.health_interval if supervisor is not None else REPORT_EVERY_S
+    return now - made_at > REPORT_EVERY_S + 2 * interval + LATE_S
 
 
 def _last(kept: KeptReport | None, *, must_say: bool) -> Activity:
@@ -162,8 +178,7 @@ def _now(state: State, kept: KeptReport | None, supervisor: SupervisorState | No
     """Return what the report of the present run says, unless it is outdated."""
     if kept is None or kept.is_previous or kept.has_ended or kept.report.contract is None:
         return NOTHING if state == "starting" else UNKNOWN
-    interval = supervisor.health_interval if supervisor is not None else REPORT_EVERY_S
-    if kept.at is None or now - kept.at > REPORT_EVERY_S + 2 * interval + LATE_S:
+    if kept.at is None or _is_late(kept.at, supervisor, now):
         return UNKNOWN
     reported = _reported(kept)
     is_degraded = reported.doing in {"exchange away", "orders refused", "ledger differs"}

@@ -4,8 +4,6 @@ Commands never wait or fail for it: a full disk, a missing folder or a file of a
 history, and prevents no stop.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import time

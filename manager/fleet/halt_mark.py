@@ -6,8 +6,6 @@ mark is made by renaming a prepared file, which needs neither a block nor an ino
 removed only by a process that has read it, so that a newer mark is never removed by mistake.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import stat

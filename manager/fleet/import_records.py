@@ -4,8 +4,6 @@ The old folder is kept, and its daemon could be started again: it is checked bef
 started.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple

@@ -1,19 +1,15 @@
 """Combine what is known of one instance: config, container, supervisor's state and desired state. Pure."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from manager.config.spec import InstanceSpec
 from manager.engine import labels
 from manager.engine.containers import Container
+from manager.fleet.bot_report import KeptReport
 from manager.fleet.state_file import InstanceState
 from manager.fleet.status import Status
 from manager.fleet.supervisor_state import SupervisorState
 from manager.fleet.tombstone import Tombstone
-
-if TYPE_CHECKING:
-    from manager.fleet.bot_report import KeptReport
 
 
 class Instance(NamedTuple):

@@ -1,11 +1,8 @@
 """Export `logs/instances.json` and the pid files for programs of the old system. Never read as a source."""
 
-from __future__ import annotations
-
 import contextlib
 import time
 from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -176,6 +173,8 @@ def living_pid(record: object) -> int:
 
 def _epoch(stamp: object) -> float:
     """Return Unix time; an invalid time counts as now."""
+    from datetime import datetime
+
     try:
         return datetime.fromisoformat(str(stamp)).timestamp()
     except (ValueError, OverflowError, OSError):

@@ -1,7 +1,5 @@
 """Observe the fleet: configs, containers as the engine lists them, and supervisors' states."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -175,7 +173,7 @@ def elsewhere(container: Container, supervisor: SupervisorState | None, fleet: F
     )
 
 
-def look(project: Project, engine: Engine) -> FleetSnapshot:
+def look(project: Project, engine: "Engine") -> FleetSnapshot:
     """Observe the fleet with two engine calls for any size: the list of containers and the image."""
     try:
         image = engine.image(project.fleet.image_name)
@@ -185,7 +183,7 @@ def look(project: Project, engine: Engine) -> FleetSnapshot:
     names: tuple[str, ...] = ()
     if not project.fleet.is_bundled_bot:
         from manager.config.variables import looks_secret
-        from manager.engine import bot_variables  # with `ast`
+        from manager.engine import bot_variables
 
         names = bot_variables.in_labels(image)
         if not project.fleet.bot_dir:  # who built it elsewhere does not choose which keys it is given
@@ -193,18 +191,18 @@ def look(project: Project, engine: Engine) -> FleetSnapshot:
     return look_at_containers(project, engine, Image(str(image["Id"]), contract, names))
 
 
-def look_at_containers(project: Project, engine: Engine, image: Image) -> FleetSnapshot:
+def look_at_containers(project: Project, engine: "Engine", image: Image) -> FleetSnapshot:
     """Observe the fleet with one engine call; the image is known."""
     return assemble(project, observed(project, engine), image)
 
 
-def observed(project: Project, engine: Engine, ids: Iterable[str] = ()) -> Observed:
+def observed(project: Project, engine: "Engine", ids: Iterable[str] = ()) -> Observed:
     """Return the fleet's containers as the engine lists them; with `ids`, only these."""
     name = project.fleet.name
     return engine_containers.observe(engine.containers(labels.fleet_filter(name), ids), name)
 
 
-def observed_again(before: FleetSnapshot, engine: Engine, touched: Collection[str]) -> Observed:
+def observed_again(before: FleetSnapshot, engine: "Engine", touched: Collection[str]) -> Observed:
     """Return the same containers, after those of the `touched` instances were started or stopped.
 
     This is one short engine call.

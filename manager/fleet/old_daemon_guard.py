@@ -1,7 +1,5 @@
 """Ensure that an instance never has two bots: the old daemon's and one in a container."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple

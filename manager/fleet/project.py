@@ -1,7 +1,5 @@
 """Read everything on disk that determines the fleet: settings, configs, variables, state."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -45,7 +43,7 @@ class Project(NamedTuple):
         """Return what configs may not hand over. It prevents nothing that exists from going on."""
         return tuple(problem for problems in self.loaded.refusals.values() for problem in problems)
 
-    def with_known_ports(self, ports: Mapping[str, int]) -> Project:
+    def with_known_ports(self, ports: Mapping[str, int]) -> "Project":
         """Return the project with the ports that containers have, instead of newly assigned ones."""
         return self._replace(specs=_with_ports(self.loaded.specs, self.fleet, self.fleet_state, ports))
 

@@ -3,8 +3,6 @@
 It outlives `down`. A container's label takes precedence over it.
 """
 
-from __future__ import annotations
-
 import fcntl
 import os
 import time
@@ -98,14 +96,14 @@ class FleetState(NamedTuple):
         """Return the halted instances."""
         return [instance for instance, state in self.instances.items() if state.halted]
 
-    def with_halted(self, ran: Iterable[str], down: Iterable[str]) -> FleetState:
+    def with_halted(self, ran: Iterable[str], down: Iterable[str]) -> "FleetState":
         """Return the state after a halt. After a second halt, the first one's list of what ran is kept."""
         halts: dict[str, Halted] = {instance: self.of(instance).halted or "down" for instance in down}
         halts |= dict.fromkeys(ran, "ran")
         changed = {instance: self.of(instance)._replace(halted=halted) for instance, halted in halts.items()}
         return self._replace(instances={**self.instances, **changed})
 
-    def with_resumed(self, instances: Iterable[str]) -> FleetState:
+    def with_resumed(self, instances: Iterable[str]) -> "FleetState":
         """Return the state after `resume`: those that ran should run, the others are as before the halt."""
         changed = {}
         for instance in instances:
@@ -114,17 +112,17 @@ class FleetState(NamedTuple):
             changed[instance] = before._replace(wish=wish, halted=None)
         return self._replace(instances={**self.instances, **changed})
 
-    def with_wish(self, instances: Iterable[str], wish: Wish) -> FleetState:
+    def with_wish(self, instances: Iterable[str], wish: Wish) -> "FleetState":
         """Return the state after a user requested this of these instances."""
         changed = {instance: self.of(instance)._replace(wish=wish, halted=None) for instance in instances}
         return self._replace(instances={**self.instances, **changed})
 
-    def with_refused(self, refused: Mapping[str, RejectedRevision | None]) -> FleetState:
+    def with_refused(self, refused: Mapping[str, RejectedRevision | None]) -> "FleetState":
         """Return the state after a roll-out or a rollback; None for an instance that is upgraded again."""
         changed = {instance: self.of(instance)._replace(refused=why) for instance, why in refused.items()}
         return self._replace(instances={**self.instances, **changed})
 
-    def with_registered(self, instances: Iterable[str], now: str) -> FleetState:
+    def with_registered(self, instances: Iterable[str], now: str) -> "FleetState":
         """Return the state with a first registration for those that had none."""
         new = {
             instance: self.of(instance)._replace(registered_at=now)
@@ -133,7 +131,7 @@ class FleetState(NamedTuple):
         }
         return self._replace(instances={**self.instances, **new})
 
-    def called_off_since(self, before: FleetState, given_at: Moment) -> dict[str, CalledOffBy]:
+    def called_off_since(self, before: "FleetState", given_at: Moment) -> dict[str, CalledOffBy]:
         """Return what `manager down` or `manager stop` has ended since the earlier state was read, or since a
         command was given.
         """
@@ -144,14 +142,14 @@ class FleetState(NamedTuple):
             and (state.called_off != before.of(instance).called_off or state.called_off.at.is_after(given_at))
         }
 
-    def with_stopped(self, instances: Iterable[str], at: Moment) -> FleetState:
+    def with_stopped(self, instances: Iterable[str], at: Moment) -> "FleetState":
         """Return the state after `manager stop` of these."""
         after = self.with_wish(instances, "stopped")
         ended = CalledOff("stop", at)
         changed = {instance: after.of(instance)._replace(called_off=ended) for instance in instances}
         return after._replace(instances={**after.instances, **changed})
 
-    def with_removed(self, instances: Iterable[str], now: float, at: Moment) -> FleetState:
+    def with_removed(self, instances: Iterable[str], now: float, at: Moment) -> "FleetState":
         """Return the state after `manager down` of these instances: nobody is alerted."""
         ended = CalledOff("down", at)
         changed = {
@@ -160,12 +158,12 @@ class FleetState(NamedTuple):
         }
         return self._replace(instances={**self.instances, **changed})
 
-    def with_ports(self, ports: Mapping[str, int]) -> FleetState:
+    def with_ports(self, ports: Mapping[str, int]) -> "FleetState":
         """Return the state with these assigned ports."""
         changed = {instance: self.of(instance)._replace(web_port=port) for instance, port in ports.items()}
         return self._replace(instances={**self.instances, **changed})
 
-    def with_id(self, file: str, instance: str) -> FleetState:
+    def with_id(self, file: str, instance: str) -> "FleetState":
         """Return the state after `--instance-id` named the instance of a config file."""
         return self._replace(ids={**self.ids, file: instance})
 

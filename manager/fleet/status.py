@@ -1,7 +1,5 @@
 """Map engine state, health and the supervisor's state to one of our few states. Total and pure."""
 
-from __future__ import annotations
-
 from typing import Literal, NamedTuple
 
 from manager.engine.containers import Container

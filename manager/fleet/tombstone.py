@@ -5,8 +5,6 @@
 has the formats. The folder is mounted read-only, so that no bot removes it.
 """
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Iterable
@@ -28,10 +26,20 @@ UNKNOWN = 2**53
 
 
 class Generation(NamedTuple):
-    """Hold which generation of an instance is here, and the move that brought it; empty before the first."""
+    """Hold which generation of an instance is here, and the move that brought it; empty before the first.
+
+    `since`: the first generation that is this machine's: a move that was called off makes a newer one, and
+    nothing has traded elsewhere. None: this generation itself.
+    """
 
     number: int = 0
     move: str = ""
+    since: int | None = None
+
+    @property
+    def first(self) -> int:
+        """Return the oldest generation of which a backup is not outdated."""
+        return self.number if self.since is None else self.since
 
 
 class Tombstone(NamedTuple):
@@ -102,9 +110,17 @@ def generation(fleet: Fleet, instance: str) -> Generation:
         return Generation()
     content = _content(path)
     try:
-        return Generation(int(content["generation"]), str(content["nonce"]))
+        since = content.get("since")
+        return Generation(
+            int(content["generation"]), str(content["nonce"]), None if since is None else int(since)
+        )
     except (KeyError, TypeError, ValueError):
         return Generation(UNKNOWN)
+
+
+def oldest(fleet: Fleet, instance: str) -> int:
+    """Return the oldest generation whose backups this machine may restore."""
+    return max(generation(fleet, instance).first, stone.generation if (stone := find(fleet, instance)) else 0)
 
 
 def newest(fleet: Fleet, instance: str) -> int:
@@ -133,7 +149,8 @@ def bury(fleet: Fleet, instance: str, stone: Tombstone) -> None:
 
 def settle(fleet: Fleet, instance: str, present: Generation) -> None:
     """Write which generation is here from now on, and then remove the tombstone. Raises ManagerError."""
-    _write(fleet, instance, GENERATION, {"generation": present.number, "nonce": present.move})
+    since = {} if present.first == present.number else {"since": present.first}
+    _write(fleet, instance, GENERATION, {"generation": present.number, "nonce": present.move, **since})
     path = fleet.secrets_dir(instance) / MARK
     with writing_to(path):
         path.unlink(missing_ok=True)

@@ -4,8 +4,6 @@ It contains the old container's definition, which has no secrets. A tag of ours 
 being pruned. The old env file is in a folder of its own beside the secrets, which no container mounts.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType

@@ -6,7 +6,8 @@ request_budget                                  what bots ask of their exchanges
 request_plan, request_files                     holds a command's plan to it, and tells each bot its share
 made_anew                                       recreates what a start would not mend
 egress, egress_record, egress_limiter           the firewall rules that limit what bots reach
-start_checks, account_check                     what may not start: beyond limits, an account in use there
+start_checks, account_check, generation_check   what may not start: beyond limits, an account in use there,
+                                                an older copy of what was moved
 untrusted                                       keeps a config that is refused from being applied: pure
 definition_diff                                 what a changed config changes, old → new
 apply                                           runs one changing command, from snapshot to result

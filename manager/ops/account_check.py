@@ -10,9 +10,10 @@ from manager.config.bot_environment import Account, LiveContainer
 from manager.config.fleet import Fleet
 from manager.fleet.observe import FleetSnapshot
 from manager.i18n import Text
+from manager.ops import generation_check
 from manager.ops.action import Action
 from manager.ops.events import OnEvent, Warned
-from manager.ops.hosts import account_looks, accounts, registry
+from manager.ops.hosts import account_looks, accounts, generations, registry
 from manager.ops.hosts.account_looks import Found
 from manager.ops.hosts.accounts import Look, Trading
 from manager.ops.hosts.registry import Host
@@ -25,13 +26,19 @@ COUNTS_S = 900.0
 def settle(
     snapshot: FleetSnapshot, actions: Sequence[Action], dead_hosts: Sequence[str], on_event: OnEvent
 ) -> list[Action]:
-    """Leave the live instances that may not start. Other machines are asked only if one would start."""
+    """Leave the live instances that may not start. Other machines are asked only if one would start.
+
+    For one that runs already, what they told last of its generation counts.
+    """
     starting = {
         action.instance: account
         for action in actions
         if (account := _begins_on(snapshot, action)) is not None
     }
-    refused = _refused(snapshot.project.fleet, starting, dead_hosts, on_event)
+    going_on = [action.instance for action in actions if _goes_on_live(snapshot, action)]
+    fleet = snapshot.project.fleet
+    refused = _refused(fleet, starting, dead_hosts, on_event)
+    refused |= _older_copies(fleet, [each for each in going_on if each not in starting], dead_hosts)
     return [
         Action("leave", action.instance, refused[action.instance], is_refused=True)
         if action.instance in refused
@@ -79,9 +86,7 @@ def _refused(
     fleet: Fleet, starting: Mapping[str, Account], dead_hosts: Sequence[str], on_event: OnEvent
 ) -> dict[str, Text]:
     """Ask other machines, if anything would start; return instance → why it may not."""
-    if not starting or fleet.allow_shared_credentials:
-        return {}
-    hosts = list(registry.load(fleet.project_dir).values())
+    hosts = list(registry.load(fleet.project_dir).values()) if starting else []
     if not hosts:
         return {}
     key = account_looks.key_of(fleet)
@@ -89,9 +94,25 @@ def _refused(
     now = time.time()
     for line in _warnings(found, dead_hosts, now):
         on_event(Warned(line))
+    reasons: dict[str, Text] = {}
+    for instance, account in starting.items():
+        mine = generations.held(fleet, instance)
+        why = generation_check.why_not(mine, instance, found, dead_hosts)
+        if why is None and not fleet.allow_shared_credentials:
+            why = _why_not(accounts.as_fingerprints(key, account), found, dead_hosts, now)
+        if why is not None:
+            reasons[instance] = why
+    return reasons
+
+
+def _older_copies(fleet: Fleet, instances: Sequence[str], dead_hosts: Sequence[str]) -> dict[str, Text]:
+    """Return instance → why it may not start anew, by what is known here already."""
+    if not instances:
+        return {}
+    found = account_looks.remembered(fleet, registry.load(fleet.project_dir).values())
     reasons = {
-        instance: _why_not(accounts.as_fingerprints(key, account), found, dead_hosts, now)
-        for instance, account in starting.items()
+        instance: generation_check.why_not(generations.held(fleet, instance), instance, found, dead_hosts)
+        for instance in instances
     }
     return {instance: why for instance, why in reasons.items() if why is not None}
 
@@ -179,6 +200,12 @@ def _warnings(found: Iterable[Found], dead_hosts: Sequence[str], now: float) -> 
     """Yield what a person should know of each host that does not answer."""
     for each in found:
         host, seen, is_dead = each.host, each.look, each.host.name in dead_hosts
+        if each.why is None and seen is not None and seen.generations is None:
+            yield Text(
+                "host {host} has an earlier manager, which does not tell what was moved: `manager host deploy"
+                " {host}` updates it",
+                host=host.name,
+            )
         if each.why is None and is_dead:
             yield Text("host {host} answers: --host-is-dead {host} counts for nothing", host=host.name)
         elif each.is_reached and is_dead:
@@ -193,6 +220,12 @@ def _warnings(found: Iterable[Found], dead_hosts: Sequence[str], now: float) -> 
                 host=host.name,
                 age=formatting.age(abs(now - seen.at)),
             )
+
+
+def _goes_on_live(snapshot: FleetSnapshot, action: Action) -> bool:
+    """Return whether the action starts anew a live bot that runs now."""
+    container = snapshot.plan_input.containers.get(action.instance)
+    return bool(action.starts) and container is not None and container.mode == "live"
 
 
 def _begins_on(snapshot: FleetSnapshot, action: Action) -> Account | None:

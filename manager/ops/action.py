@@ -1,7 +1,5 @@
 """Define actions, their outcomes, and changing commands as data. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Generic, Literal, NamedTuple, TypeVar
 

@@ -1,7 +1,5 @@
 """Determine the user that bots run as, in the container and on the host, and record it for Compose."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Execute a plan's actions in parallel, and collect every failure. Makes no decisions."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress

@@ -7,8 +7,9 @@ bot would only restart again and again. Known to work is what another bot's supe
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 from manager.config.fleet import Fleet
@@ -22,6 +23,7 @@ from manager.i18n import Text
 from manager.ops import instance_folders
 from manager.util import atomic_file, strict_json
 from manager.util.sanitize import replace_unprintable
+from manager.util.threads import Deferred
 
 NAME = "mount-probe"
 WITHIN_S = 60
@@ -36,6 +38,22 @@ ls {SECRETS_AT} > /dev/null || status={CANNOT_WRITE}
 exit $status
 """
 MOST_ENGINES = 20
+
+
+@contextmanager
+def alongside(
+    engine: Engine, snapshot: FleetSnapshot, spec: InstanceSpec, place: HostContext, info: Mapping[str, Any]
+) -> Iterator[None]:
+    """Probe while the block runs, and raise at its end what `probe` raises."""
+    probing = Deferred(partial(probe, engine, snapshot, spec, place, info))
+    try:
+        yield
+    finally:
+        try:
+            probing.result()
+        except KeyboardInterrupt:
+            probing.result()  # it removes its container
+            raise
 
 
 def probe(

@@ -1,7 +1,5 @@
 """Check what must hold before a command touches instances: valid configs, and no shared accounts."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from manager.config.loaded import LoadedFile

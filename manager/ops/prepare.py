@@ -13,6 +13,7 @@ from manager.engine.labels import NEWEST_CONTRACT, SUPERVISOR, is_contract, is_k
 from manager.errors import EngineError, ImageMissing, ManagerError
 from manager.fleet import lock, upgrade_records
 from manager.fleet.observe import NO_IMAGE, FleetSnapshot
+from manager.fleet.project import Project
 from manager.fleet.session import Session
 from manager.fleet.state_file import NOTHING, CalledOffBy
 from manager.i18n import Text
@@ -64,17 +65,14 @@ def gather(
     network = Deferred(ready) if kinds & NEW_CONTAINER else None
     if network and (kinds != {"create"} or (fleet.egress is not False and not limit.is_strict)):
         network.result()  # before a bot is stopped that could then not be started; and for its warnings
-    if kinds & {"create", "recreate"}:
-        from manager.engine.compose_hash import service_hashes  # and with it `subprocess`
-
-        variables = bot_user.compose_variables(fleet, project.variables, as_user)
-        if fleet.compose_file.exists():
-            with suppress(ManagerError):  # a note for Compose, and nothing that a start may fail for
-                bot_user.save_compose_path(fleet)
-        hashes = service_hashes(project.specs.values(), fleet, variables)
+    hashes: Mapping[str, str] = {}
+    api_version = START_INTERVAL_API
+    made = next((action.instance for action in todo if action.kind in {"create", "recreate"}), None)
+    if made is not None:
         api_version = engine.api_version()
-    else:
-        hashes, api_version = {}, START_INTERVAL_API
+        there = HostContext(as_user.uid, as_user.gid, as_user.owner, snapshot.image.id, "", api_version)
+        with mount_probe.alongside(engine, snapshot, project.specs[made], there, info):
+            hashes = _compose_hashes(project, as_user)
 
     def place(instance: str) -> HostContext:
         return HostContext(
@@ -86,9 +84,6 @@ def gather(
             api_version=api_version,
         )
 
-    made = next((action.instance for action in todo if action.kind in {"create", "recreate"}), None)
-    if made is not None:
-        mount_probe.probe(engine, snapshot, project.specs[made], place(made), info)
     files = request_files.of_plan(snapshot, request_plan.running_after(snapshot, todo))
     files.write_all({action.instance for action in todo})
     context = execute.ExecutionContext(
@@ -104,6 +99,18 @@ def gather(
         give_turn=files.give_turn,
     )
     return context._replace(await_network=network.result) if network else context
+
+
+def _compose_hashes(project: Project, as_user: bot_user.BotUser) -> dict[str, str]:
+    """Return Compose's hash of each service, as it will find the variables."""
+    from manager.engine.compose_hash import service_hashes  # and with it `subprocess`
+
+    fleet = project.fleet
+    if fleet.compose_file.exists():
+        with suppress(ManagerError):  # a note for Compose, and nothing that a start may fail for
+            bot_user.save_compose_path(fleet)
+    variables = bot_user.compose_variables(fleet, project.variables, as_user)
+    return service_hashes(project.specs.values(), fleet, variables)
 
 
 def _ready_network(engine: Engine, fleet: Fleet, limit: Limiter) -> None:

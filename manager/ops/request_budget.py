@@ -3,8 +3,6 @@
 ccxt paces each process alone, but an exchange counts by address and by account.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Literal, NamedTuple

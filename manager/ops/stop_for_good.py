@@ -5,8 +5,6 @@ None of them waits for a lock that another manager holds. What that manager is s
 the start lock from before its first check of the marks until after its second one.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Collection, Iterable
 from typing import NamedTuple

@@ -8,7 +8,10 @@ of the old system.
 from __future__ import annotations
 
 import time
-from datetime import datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 MB, GB = 10**6, 10**9
 MIB, GIB = 1 << 20, 1 << 30
@@ -47,29 +50,35 @@ def memory_size(count: int | None) -> str:
     return f"{amount:.1f}{unit}" if amount < 99.95 and unit != "B" else f"{amount:.0f}{unit}"
 
 
+def _local(epoch: float) -> datetime:
+    from datetime import datetime  # 2 ms that a table without a time does not pay
+
+    return datetime.fromtimestamp(epoch)
+
+
 def iso(epoch: float) -> str:
     """Return `2026-01-31T08:00:00`, without an offset, as the old system wrote it."""
-    return datetime.fromtimestamp(epoch).isoformat(timespec="seconds")
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(round(epoch, 6)))
 
 
 def iso_with_offset(epoch: float) -> str:
     """Return `2026-01-31T08:00:00+08:00`."""
-    return datetime.fromtimestamp(epoch).astimezone().isoformat(timespec="seconds")
+    return _local(epoch).astimezone().isoformat(timespec="seconds")
 
 
 def iso_precise(epoch: float) -> str:
     """Return `2026-01-31T08:00:00.123456`, as the old system's `status` wrote it."""
-    return datetime.fromtimestamp(epoch).isoformat(timespec="microseconds")
+    return _local(epoch).isoformat(timespec="microseconds")
 
 
 def date_and_time(epoch: float) -> str:
     """Return `2026-01-31 08:00:00`."""
-    return datetime.fromtimestamp(epoch).strftime("%Y-%m-%d %H:%M:%S")
+    return _local(epoch).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def day(epoch: float) -> str:
     """Return `2026-01-31`, as the folders of dated logs are named."""
-    return datetime.fromtimestamp(epoch).strftime("%Y-%m-%d")
+    return _local(epoch).strftime("%Y-%m-%d")
 
 
 def clock(epoch: float) -> str:

@@ -4,8 +4,6 @@ Both sides are read from /proc, to 1/100 s: when a process started, and when a t
 ask. So they agree wherever the time is presented otherwise (time namespaces, LXC, a faked libc).
 """
 
-from __future__ import annotations
-
 import os
 import threading
 from collections.abc import Mapping
@@ -25,7 +23,7 @@ class Moment(NamedTuple):
     boot: str = ""
     uptime_s: float = 0.0
 
-    def is_after(self, other: Moment) -> bool:
+    def is_after(self, other: "Moment") -> bool:
         """Return whether it is known to be later. Of another boot nothing is known."""
         return bool(self.boot) and self.boot == other.boot and self.uptime_s > other.uptime_s
 

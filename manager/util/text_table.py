@@ -1,7 +1,5 @@
 """Lay out text in columns: widths on a terminal, and the columns that fit a narrow one. Pure."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -50,7 +48,7 @@ class Column(Generic[Item]):
         self.name, self.heading, self.cell = name, heading, cell
         self.order, self.align, self.priority = order, align, priority
 
-    def with_cell(self, cell: Callable[[Item], str]) -> Column[Item]:
+    def with_cell(self, cell: Callable[[Item], str]) -> "Column[Item]":
         """Return the same column with other cells."""
         return Column(self.name, self.heading, cell, self.order, self.align, self.priority)
 

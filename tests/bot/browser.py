@@ -58,7 +58,7 @@ class Browser:
     def count(self, selector: str) -> int:
         return int(self.run("document.querySelectorAll(arguments[0]).length", selector))
 
-    def wait(self, what: Callable[[], object], within: float = 20.0) -> None:
+    def wait(self, what: Callable[[], object], within: float = 60.0) -> None:
         deadline = time.monotonic() + within
         while not what():
             if time.monotonic() > deadline:

@@ -242,6 +242,7 @@ def test_what_newer_words_do_not_explain_stops_it(store: Store, tmp_path: Path) 
     assert seen == [Code.TRADING, Code.TRADING, Code.TRADING, Code.LEDGER_DIFFERS]
     said = bench.engine.condition()
     assert said.params == {"ledger": "0", "account": "2"}
+    assert said.reason is not None
     assert "this bot's trades make 0 (and those of the fleet's other bots 2 besides)" in said.reason
     other.tell("4", bench.prices.now)
     assert bench.tick(SECOND_LOOK_S) is Code.TRADING

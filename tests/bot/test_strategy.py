@@ -82,3 +82,17 @@ def test_an_endless_quotient_makes_no_endless_lot() -> None:
     settings = args.parse(f"{LINE} --grid-num 4 --max-position 1".split(), {})
     assert assumed_market(settings).lot == D("1e-8")
     assert assumed_market(args.parse(f"{LINE} --quantity 0.123".split(), {})).lot == D("0.001")
+
+
+@pytest.mark.parametrize("kind", ["neutral", "long", "short"])
+@pytest.mark.parametrize("position", ["2", "-2"])
+def test_a_position_that_was_taken_over_is_not_traded_at_the_market(
+    store: Store, kind: str, position: str
+) -> None:
+    """Without an initial position a short one was once bought back at the market at the first tick."""
+    held = Ledger(position=D(position), cost=D(position) * 120)
+    store.begin_run("backpack SOL_USDC_PERP perp live", "live", {}, held)
+    begun = strategy(store, f"--quantity 1 --grid-type {kind}")
+    assert "grid: 5 levels" in begun.prepare(D(120))
+    assert not [want for want in begun.plan((), D(120)).place if want.market]
+    assert sum(store.cells().values()) == D(position)

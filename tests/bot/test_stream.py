@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 
-from gridbot.exchanges.stream import stream_url
+from gridbot.exchanges.stream import STREAMS, stream_url
 from tests.bot.bots import Bot, BotFactory
 from tests.bot.test_live import FAST, MESH, live, settled
 from tests.fake_exchange.server import FakeExchange
@@ -107,6 +107,6 @@ def test_only_a_live_bot_of_an_exchange_that_has_one_opens_a_socket(
     bot.wait_healthy()
     time.sleep(1)
     assert socket.subscribed == []
-    assert stream_url("aster", {}) is None
-    assert stream_url("backpack", {}) == ""
-    assert stream_url("backpack", {"BACKPACK_API_URL": "http://127.0.0.1:1"}) is None
+    for exchange in STREAMS:
+        assert stream_url(exchange, {}) == ""
+        assert stream_url(exchange, {f"{exchange.upper()}_API_URL": "http://127.0.0.1:1"}) is None

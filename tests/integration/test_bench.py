@@ -37,6 +37,7 @@ TABLES = {
     "Engine calls",
     "Growth",
     "Image and start",
+    "The first `up`",
     "Whole tasks",
     "Halt",
     "The fleet's page",

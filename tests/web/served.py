@@ -195,7 +195,7 @@ class Client:
         self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
     ) -> tuple[int, dict[str, str], Any]:
         """Status, headers by lower-case name, and the body, JSON decoded."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         sent = {"Host": self.host, "X-Botfleet-Token": self.token, "Cookie": self.cookie, **(headers or {})}
         content = None if body is None else json.dumps(body).encode()
         if content is not None:

@@ -404,7 +404,7 @@ class Stream:
     """An open stream of events."""
 
     def __init__(self, client: Client, last_id: str = "") -> None:
-        self.connection = http.client.HTTPConnection("127.0.0.1", client.port, timeout=20)
+        self.connection = http.client.HTTPConnection("127.0.0.1", client.port, timeout=60)
         headers = {"Host": client.host, "Cookie": client.cookie, "X-Botfleet-Token": client.token}
         if last_id:
             headers["Last-Event-ID"] = last_id

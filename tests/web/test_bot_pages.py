@@ -186,7 +186,7 @@ def test_a_bots_page_does_not_reach_the_fleet(served: Served, instance: str) -> 
 
 def test_what_the_bot_answers_concerns_its_own_origin(served: Served) -> None:
     page = opened(signed_in(served))
-    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=60)
     connection.request("GET", "/cookies", headers={"Host": page.host, "Cookie": page.cookie})
     answer = connection.getresponse()
     assert answer.headers.get_all("set-cookie") == ["own=1; Path=/"]
@@ -211,7 +211,7 @@ def test_events_come_as_they_are_sent_and_the_bot_knows_when_nobody_reads(
     served: Served, bot: BotPage
 ) -> None:
     page = opened(signed_in(served))
-    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=60)
     connection.request("GET", "/events", headers={"Host": page.host, "Cookie": page.cookie})
     answer = connection.getresponse()
     assert answer.read(13) == b"data: first\n\n"
@@ -226,7 +226,7 @@ def test_events_come_as_they_are_sent_and_the_bot_knows_when_nobody_reads(
 def test_a_stream_ends_with_the_sign_in(served: Served, bot: BotPage) -> None:
     fleet = signed_in(served)
     page = opened(fleet)
-    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=60)
     connection.request("GET", "/events", headers={"Host": page.host, "Cookie": page.cookie})
     answer = connection.getresponse()
     assert answer.read(13) == b"data: first\n\n"
@@ -249,7 +249,7 @@ def upgraded(page: Client, **headers: str) -> tuple[socket.socket, bytes]:
         **headers,
     }
     lines = [f"{name}: {value}" for name, value in sent.items() if value]
-    connection = socket.create_connection(("127.0.0.1", page.port), timeout=10)
+    connection = socket.create_connection(("127.0.0.1", page.port), timeout=60)
     connection.sendall("\r\n".join(["GET /socket HTTP/1.1", *lines, "", ""]).encode())
     head = b""
     while not head.endswith(b"\r\n\r\n"):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Iterator
 from typing import Any
 
+from manager.cli import closing_table
 from manager.cli.notices import say_problems
-from manager.config import handover
+from manager.config import dotenv, handover, reach
 from manager.config.spec import config_hash
-from manager.errors import BAD_CONFIG, OK
+from manager.errors import BAD_CONFIG, OK, Problem
 from manager.fleet import bot_options_file
 from manager.fleet.project import Project
 from manager.fleet.selection import no_instance, pinned
@@ -31,7 +33,7 @@ def config(session: Session, args: Namespace) -> int:
     chosen = [instance for instance in project.specs if named is None or instance in named]
     if not args.check:
         console.say_json([_understood(project, instance) for instance in chosen])
-    for warning in project.warnings:
+    for warning in (*project.warnings, *(_unreached(project, chosen) if args.check else ())):
         console.warning(warning)
     say_problems(project)
     for refusal in project.refusals:
@@ -44,6 +46,20 @@ def config(session: Session, args: Namespace) -> int:
     if args.check:
         console.say(Text("{count} configs are valid", count=len(project.specs)))
     return OK
+
+
+def _unreached(project: Project, chosen: list[str]) -> Iterator[Problem]:
+    """Yield what the files have and no bot gets."""
+    known = {(warning.file, warning.path) for warning in project.warnings}
+    for instance in chosen:
+        file = project.specs[instance].config_file
+        keys = reach.keys_unused(project.loaded.described(instance))
+        if unknown := [key for key in keys if (file, key) not in known]:
+            yield Problem.at(file, "", closing_table.UNUSED_KEYS, keys=", ".join(unknown))
+    written = [name for name, value in dotenv.read(project.fleet.dotenv_file).variables.items() if value]
+    specs = [loaded.spec for loaded in project.loaded.files if loaded.spec]
+    if not project.loaded.broken_files and (names := reach.variables_unused(written, specs, project.fleet)):
+        yield Problem.at(".env", "", closing_table.UNUSED_VARIABLES, names=", ".join(names))
 
 
 def schema(session: Session, _args: Namespace) -> int:

@@ -34,7 +34,7 @@ from manager.monitor.doctor import (
     redact,
 )
 from manager.monitor.doctor.facts import ClientFacts, Facts
-from manager.monitor.doctor.findings import Finding, Level
+from manager.monitor.doctor.findings import Finding, Level, fail
 from manager.ops import live_checks
 from manager.ops.live_checks import LiveCheck
 from manager.util import atomic_file, console
@@ -46,6 +46,7 @@ HEADS = {
     mark("project"): checks_project.check_all,
 }
 LIVE = mark("live instances")
+MACHINES = mark("other machines")
 LEVELS: Mapping[Level, str] = {"ok": mark("ok"), "warn": mark("warn"), "fail": mark("fail")}
 COLOURS: dict[Level, str] = {"ok": "32", "warn": "33", "fail": "31"}
 MOST_SHOWN = 10
@@ -58,6 +59,8 @@ def doctor(session: Session, args: Namespace) -> int:
     one_output(args)
     facts, project, snapshot = _look(session)
     by_topic = {head: list(check(facts)) for head, check in HEADS.items()}
+    if snapshot is not None and snapshot.project.fleet.hosts_file.exists():
+        by_topic[MACHINES] = _other_machines(snapshot)
     if args.live and snapshot is not None:
         by_topic[LIVE] = list(checks_live.check_all(_live_checks(session, snapshot)))
     lines = [line for findings in by_topic.values() for line in findings]
@@ -110,6 +113,20 @@ def _live_checks(session: Session, snapshot: FleetSnapshot) -> list[LiveCheck]:
         return live_checks.check(snapshot, session.engine(), live)
     except ManagerError as error:
         return [LiveCheck(instance, why=Text("{why}", why=error)) for instance in sorted(live)]
+
+
+def _other_machines(snapshot: FleetSnapshot) -> list[Finding]:
+    from manager.monitor.doctor import checks_machines
+    from manager.ops.hosts import account_looks, registry
+
+    fleet = snapshot.project.fleet
+    try:
+        hosts = list(registry.load(fleet.project_dir).values())
+        found = account_looks.ask(fleet, account_looks.key_of(fleet), hosts)
+    except ManagerError as error:
+        return [fail("host", Text("{why}", why=error), Text("mend the file"))]
+    live = [container.instance for container in snapshot.trading(())]
+    return list(checks_machines.check_all(found, account_looks.twins(fleet, live, found)))
 
 
 def _shown(by_topic: dict[str, list[Finding]], *, has_colour: bool) -> list[str]:

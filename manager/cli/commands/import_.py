@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from manager.cli import closing_table
 from manager.cli.notices import say_problems
 from manager.errors import ConfigError, UsageError, worst_exit_code
 from manager.fleet import lock
@@ -18,10 +19,12 @@ from manager.fleet.selection import no_instance
 from manager.fleet.session import Session
 from manager.i18n import Text, _, mark
 from manager.ops.action import Outcome
-from manager.ops.migrate import execute, inspect, plan
+from manager.ops.migrate import closing, execute, inspect, plan
+from manager.ops.migrate.closing import Closing
 from manager.ops.migrate.inspect import ImportFacts
 from manager.ops.migrate.plan import ImportAction, ImportOptions, Kind
 from manager.util import console, prompt
+from manager.util.sanitize import replace_unprintable
 
 PLANNED: Mapping[Kind, str] = {
     "stop": mark("stop the old daemon"),
@@ -51,11 +54,17 @@ def import_(session: Session, args: Namespace) -> int:
     options = ImportOptions(args.logs, args.env, args.stop_old, tuple(args.ids))
     project = _target(session, folder)
     facts, actions = _look(folder, project, options)
+    table = closing.look(facts, project.fleet, options)
+    has_changes = any(action.changes for action in actions)
     if not args.json:
         _say_plan(actions)
-    if not any(action.changes for action in actions) or not _is_wanted(args):
+        if args.dry_run or not (args.yes and has_changes):  # else it ends what is said
+            closing_table.say(table)
+        if not has_changes:
+            console.say(_("nothing to do"))
+    if not has_changes or not _is_wanted(args):
         if args.json:
-            console.say_json(_object(facts, actions, []))
+            console.say_json(_object(facts, actions, [], table))
         say_problems(project)
         return plan.exit_code(actions)
     fleet = project.fleet
@@ -67,7 +76,9 @@ def import_(session: Session, args: Namespace) -> int:
             actions, facts, fleet, lambda outcome: None if args.json else _say_outcome(outcome)
         )
     if args.json:
-        console.say_json(_object(facts, actions, outcomes))
+        console.say_json(_object(facts, actions, outcomes, table))
+    else:
+        closing_table.say(table)
     stopped = {
         outcome.action.subject for outcome in outcomes if outcome.action.kind == "stop" and not outcome.error
     }
@@ -125,14 +136,13 @@ def _is_wanted(args: Namespace) -> bool:
 
 
 def _say_plan(actions: list[ImportAction]) -> None:
-    for action in actions:
-        console.say(f"{action.subject}: {_(PLANNED[action.kind])}: {action.cause}")
-    if not any(action.changes for action in actions):
-        console.say(_("nothing to do"))
+    for action in actions:  # quotes the names of files that others made
+        console.say(replace_unprintable(f"{action.subject}: {_(PLANNED[action.kind])}: {action.cause}"))
 
 
 def _say_outcome(outcome: Outcome[ImportAction]) -> None:
-    console.say(f"{outcome.action.subject}: {_('failed') if outcome.error else _(DONE[outcome.action.kind])}")
+    what = _("failed") if outcome.error else _(DONE[outcome.action.kind])
+    console.say(f"{replace_unprintable(outcome.action.subject)}: {what}")
 
 
 def _say_next(facts: ImportFacts, outcomes: list[Outcome[ImportAction]], *, as_json: bool) -> None:
@@ -163,13 +173,15 @@ def _say_next(facts: ImportFacts, outcomes: list[Outcome[ImportAction]], *, as_j
 
 
 def _object(
-    facts: ImportFacts, actions: list[ImportAction], outcomes: list[Outcome[ImportAction]]
+    facts: ImportFacts, actions: list[ImportAction], outcomes: list[Outcome[ImportAction]], table: Closing
 ) -> dict[str, Any]:
     """Return the JSON: every action and the outcomes of those carried out (`done` is null for the others)."""
     by_action = {id(outcome.action): outcome for outcome in outcomes}
     return {
         "from": str(facts.folder),
         "steps": [_action_object(action, by_action.get(id(action))) for action in actions],
+        "instances": closing_table.objects(table),
+        "unused_variables": list(table.unused_variables),
     }
 
 

@@ -3,8 +3,6 @@
 The content is untrusted: symlinks are not followed, reads never block, and memory is bounded.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import re

@@ -5,8 +5,6 @@ container, or where it was rotated. Its start is searched for in the file; what 
 engine no longer has.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 

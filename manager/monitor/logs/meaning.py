@@ -1,7 +1,5 @@
 """What a line of a bot's log says: its level, and the fill that it tells of. Pure."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import Literal, NamedTuple

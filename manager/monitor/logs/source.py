@@ -4,8 +4,6 @@ The engine's log starts with the container, or later if it was rotated. join.py 
 dated files, so that no line is shown twice and none is left out.
 """
 
-from __future__ import annotations
-
 import heapq
 import math
 import time
@@ -57,7 +55,7 @@ class Source:
 
     def __init__(
         self,
-        engine: Engine,
+        engine: "Engine",
         fleet: str,
         instance: str,
         folder: Path,

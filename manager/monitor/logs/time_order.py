@@ -1,7 +1,5 @@
 """Order the lines of several instances by time. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 

@@ -280,6 +280,8 @@ def _last_tick(look: Look, row: InstanceStats) -> float | None:
 
 
 def _reported_at(row: InstanceStats) -> float | None:
+    if row.as_of:
+        return row.as_of
     return row.view.report.at if row.view.report else row.report.at
 
 

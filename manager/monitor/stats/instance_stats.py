@@ -80,14 +80,22 @@ class InstanceStats(NamedTuple):
 
 
 def with_best_report(view: Instance, usage: Usage | None, answer: Report | None) -> InstanceStats:
-    """Return the stats with the bot's own answer, else with the last report that its supervisor keeps."""
+    """Return the stats with the bot's own answer, else with the last report that its supervisor keeps.
+
+    A bot that has just been started answers before it knows what it has: the last that was known stays.
+    """
+    kept = view.report
     if answer is not None:
         if answer.contract is not None:  # newer than the copy
             view = view._replace(report=KeptReport(answer, answer.at or time.time()))
-        return InstanceStats(view, usage, answer)
-    if view.report is None:
+        says_nothing = answer.pnl is None and answer.position is None
+        if kept is None or not says_nothing or (kept.report.pnl is None and kept.report.position is None):
+            return InstanceStats(view, usage, answer)
+        last = kept.report._replace(mode=answer.mode or kept.report.mode)
+        return InstanceStats(view, usage, last, kept.at or 0.0)
+    if kept is None:
         return InstanceStats(view, usage)
-    return InstanceStats(view, usage, view.report.report, view.report.at or 0.0)
+    return InstanceStats(view, usage, kept.report, kept.at or 0.0)
 
 
 class Totals(NamedTuple):

@@ -37,7 +37,7 @@ InstanceKind = Literal[
     "logs",
     "growth",
 ]
-MachineKind = Literal["disk", "inodes", "engine", "fleet_loss", "limits", "egress"]
+MachineKind = Literal["disk", "inodes", "engine", "fleet_loss", "limits", "egress", "twin"]
 Kind = Literal[InstanceKind, MachineKind]
 
 MACHINE = ""

@@ -33,6 +33,7 @@ from manager.monitor.watch.notifier import Notifier
 from manager.monitor.watch.observer import FleetObserver
 from manager.monitor.watch.position_keeper import PositionKeeper
 from manager.monitor.watch.request_keeper import RequestKeeper
+from manager.monitor.watch.twin_keeper import TwinKeeper
 from manager.ops import apply, changes
 from manager.ops.events import OnEvent
 from manager.ops.result import Result
@@ -97,7 +98,7 @@ class Watch:
         self._disk_guard = DiskGuard(self._observer.fleet, self._stop_for_disk)
         self._heartbeat = Heartbeat(console.warning)
         self._requests, self._positions = RequestKeeper(console.error), PositionKeeper()
-        self._egress = EgressKeeper()
+        self._egress, self._twins = EgressKeeper(), TwinKeeper()
         self._exceeded: dict[tuple[str, str, str], Breach] = {}
         self._disk: Disk | None = None
         self._next_disk = self._next_recovery = 0.0
@@ -157,6 +158,7 @@ class Watch:
                 self._positions.look(observer.snapshot)
         self._positions.tell_if_due(observer.snapshot, now)
         self._recorder.go_on()
+        self._twins.look_if_due(observer.fleet, observer.snapshot.plan_input)
         if not observer.why_away and not observer.is_busy():
             self._egress.look_if_due(self._session.engine(), observer.snapshot.project)
         if not observer.why_away and not self._loss_halts.is_halting:
@@ -213,6 +215,7 @@ class Watch:
         observer, rules = self._observer, self._observer.fleet.alerts
         is_low = self._notifier.has_open("disk") or self._notifier.has_open("inodes")
         conditions = [*alert_rules.of_disk(self._disk, rules, is_low=is_low), *self._egress.conditions()]
+        conditions += self._twins.conditions()
         if observer.why_away:
             return [*conditions, alert_rules.of_engine(observer.why_away, rules)]
         views, history = observer.snapshot.views, self._notifier.history

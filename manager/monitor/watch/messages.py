@@ -35,6 +35,7 @@ KIND_WORDS: Mapping[Kind, str] = {
     "fleet_loss": mark("fleet's loss limit"),
     "limits": mark("loss limits not watched"),
     "egress": mark("egress rules"),
+    "twin": mark("two of one instance"),
     "disk": mark("disk"),
     "inodes": mark("inodes"),
     "engine": mark("engine"),

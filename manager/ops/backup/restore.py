@@ -184,7 +184,7 @@ def require_not_older(plan: Plan) -> None:
     """Raise ManagerError if an instance would get an older generation than this machine has, or had."""
     manifest = plan.backup.manifest
     for instance in manifest.instances if plan.named is None else plan.named:
-        here, saved = tombstone.newest(plan.fleet, instance), manifest.generation(instance)
+        here, saved = tombstone.oldest(plan.fleet, instance), manifest.generation(instance)
         if saved < here:
             raise ManagerError(
                 "cannot restore {id}: {file} has generation {saved}, and this machine knows of generation"

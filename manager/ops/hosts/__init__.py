@@ -10,5 +10,6 @@ package      this manager as a wheel, for another machine
 deploy       brings it and the fleet's image there
 returning    which live bots are down, and start again without being asked for
 identity     tells this machine from others of the same name
+generations  which generation of a moved instance each machine has, and older copies that trade
 account_looks  asks the other machines for them, and remembers the answers
 """

@@ -16,9 +16,10 @@ from manager.fleet import env_file
 from manager.fleet.observe import FleetSnapshot, env_of
 from manager.fleet.project import Project
 from manager.i18n import Text
-from manager.ops.hosts import accounts, everywhere, identity, returning, ssh
+from manager.ops.hosts import accounts, everywhere, generations, identity, returning, ssh
 from manager.ops.hosts.accounts import Look
-from manager.ops.hosts.registry import Host
+from manager.ops.hosts.generations import Held, Twin
+from manager.ops.hosts.registry import HERE, Host
 from manager.util import atomic_file, ownership, strict_json
 
 ASKING_S = 20.0
@@ -62,6 +63,36 @@ def ask(fleet: Fleet, key: bytes, hosts: Sequence[Host]) -> list[Found]:
     return found
 
 
+def remembered(fleet: Fleet, hosts: Iterable[Host]) -> list[Found]:
+    """Return what hosts answered last, without asking any."""
+    key, why = key_of(fleet), Text("it was not asked")
+    return [Found(host, _last(fleet, host, key), why) for host in hosts]
+
+
+def recent(fleet: Fleet, hosts: Sequence[Host], within: float) -> list[Found]:
+    """Return what hosts told, and ask them again if one has not answered within so many seconds."""
+    found, now = remembered(fleet, hosts), time.time()
+    if all(each.look is not None and abs(now - each.look.at) <= within for each in found):
+        own = accounts.identified(key_of(fleet), identity.of(fleet)).own
+        return [each._replace(is_here=bool(own) and _own(each) == own) for each in found]
+    return ask(fleet, key_of(fleet), hosts)
+
+
+def twins(fleet: Fleet, live_here: Iterable[str], found: Iterable[Found]) -> list[Twin]:
+    """Return the older copies of moved instances that are live, here or on another machine.
+
+    `live_here`: what is live on this machine. One that does not answer counts as it was last seen.
+    """
+    machines: dict[str, tuple[Mapping[str, Held], Mapping[str, bool]]] = {
+        HERE: (generations.known(fleet), dict.fromkeys(live_here, True))
+    }
+    for each in found:
+        if each.look is not None and not each.is_here:
+            live = {other.instance: other.is_up for other in each.look.live}
+            machines[each.host.name] = each.look.generations or {}, live
+    return list(generations.twins(machines))
+
+
 def answer(snapshot: FleetSnapshot, key_text: str) -> dict[str, Any]:
     """Return what another machine's manager asks for. Raises UsageError without its key."""
     try:
@@ -79,7 +110,13 @@ def answer(snapshot: FleetSnapshot, key_text: str) -> dict[str, Any]:
         returning.returning(snapshot),
         identity.of(project.fleet),
     )
-    return {**told, "image": {"name": project.fleet.image_name, "id": snapshot.image.id}}
+    return {
+        **told,
+        "generations": {
+            instance: held._asdict() for instance, held in generations.known(project.fleet).items()
+        },
+        "image": {"name": project.fleet.image_name, "id": snapshot.image.id},
+    }
 
 
 def _values(snapshot: FleetSnapshot, project: Project) -> Iterable[str]:
@@ -109,6 +146,10 @@ def _remember(fleet: Fleet, host: Host, key: bytes, content: Mapping[str, Any], 
     with suppress(OSError):
         atomic_file.write_atomically(path, {"at": at, "of": _of(host, key), "answer": content}, 0o600)
         ownership.give_to_folder_owner(path)
+
+
+def _own(found: Found) -> str:
+    return found.look.identity.own if found.look is not None else ""
 
 
 def _last(fleet: Fleet, host: Host, key: bytes) -> Look | None:

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from manager.config.bot_environment import Account, LiveContainer, account_in
+from manager.ops.hosts import generations
+from manager.ops.hosts.generations import Held
 from manager.ops.hosts.identity import Identity
 
 KEY_BYTES = 32
@@ -33,7 +35,8 @@ class Look(NamedTuple):
     """Hold what a machine answered.
 
     `at`: when, seconds since the epoch. `name`: its own name. `known`: the fingerprints of all values that
-    it has for its bots. `identity`: fingerprints too; empty ones are of an earlier version's manager.
+    it has for its bots. `identity`: fingerprints too; empty ones are of an earlier version's manager, which
+    tells no `generations` either: of instances that were moved.
     """
 
     at: float
@@ -41,6 +44,7 @@ class Look(NamedTuple):
     live: tuple[Trading, ...]
     known: frozenset[str]
     identity: Identity = NOBODY
+    generations: Mapping[str, Held] | None = None
 
 
 def fingerprint(key: bytes, value: str) -> str:
@@ -102,6 +106,7 @@ def look(content: Any, at: float) -> Look:
             tuple(map(_trading, content["live"])),
             frozenset(map(str, content["known"])),
             Identity(str(content.get("own", "")), str(content.get("boot", ""))),
+            generations.read(content["generations"]) if "generations" in content else None,
         )
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(str(error)) from error

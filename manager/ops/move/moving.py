@@ -16,7 +16,7 @@ from manager.errors import FAILED, OK, ManagerError, UsageError
 from manager.fleet.tombstone import Tombstone
 from manager.i18n import Text, mark
 from manager.ops.hosts.ssh import Done
-from manager.ops.move import bound, staging
+from manager.ops.move import bound, refusals, staging
 from manager.ops.move import journal as journals
 from manager.ops.move.bound import Move, Say
 from manager.ops.move.journal import ORDER, Journal, Step
@@ -25,9 +25,6 @@ from manager.util import formatting
 
 COMMAND_S = 600.0
 """A halt that waits for the bots' last requests, behind a step of a move that was killed."""
-DISK_MARGIN = 64 << 20
-COPIES = 4
-"""As the backup, its rehearsal, its restore, and what the archive itself needs."""
 
 
 def run(move: Move, *, is_dry: bool = False) -> int:
@@ -51,8 +48,11 @@ def run(move: Move, *, is_dry: bool = False) -> int:
             )
         else:
             bound.require_same(move, journal)
-            if journal.step == "bury":  # what was checked at the halt may have been hours ago
+            # What was checked at the halt may have been hours ago, and what was copied may be gone.
+            if journal.step == "bury":
                 journal = journal._replace(step="halt")
+            elif journal.step in {"copy", "put"}:
+                journal = journal._replace(step="pack", is_found=True)
             move.say(Text("{id}: the move goes on at: {step}", id=move.instance, step=journal.step))
         if is_dry:
             for step in ORDER[ORDER.index(journal.step) :]:
@@ -115,77 +115,26 @@ def _begun(move: Move, last: Journal | None) -> Journal:
             step="pack",
             is_found=True,
         )
-    if why := _why_not(move, here, there, stone):
+    if why := refusals.why_not(move, here, there, stone):
         raise ManagerError("{id} is not moved: {why}", id=move.instance, why=why)
+    if here.get("has_drift"):
+        move.say(
+            Text(
+                "{id}: {file} was changed since its container was made; {host} starts it by the changed one",
+                id=move.instance,
+                file=here["config"],
+                host=move.target.name,
+            )
+        )
     return found
-
-
-def _why_not(
-    move: Move, here: Mapping[str, Any], there: Mapping[str, Any], stone: Tombstone | None
-) -> Text | None:
-    source, target = move.source.name, move.target.name
-    if stone is not None:
-        return stone.why
-    if here["problems"]:
-        return Text("{problem}", problem=here["problems"][0])
-    if not here["is_known"]:
-        return Text("{host} has no valid config of it", host=source)
-    if here["pinned"]:
-        return Text(
-            "{file}: host: pins it to {pin}; take that out first", file=here["config"], pin=here["pinned"]
-        )
-    if here["lacks"]:
-        return Text("{host}: {why}", host=source, why=here["lacks"])
-    if other := there["config_of"]:
-        return Text(
-            "{file} belongs to another instance on {host} ({other}); rename one of the two files first",
-            file=here["config"],
-            host=target,
-            other=other,
-        )
-    if there["is_up"]:
-        return Text("it runs on {host}", host=target)
-    if there["stone"] is None and (there["is_known"] or there["here"] or there["bytes"]):
-        return Text(
-            "{host} has an instance of this id of its own (generation {number})",
-            host=target,
-            number=there["here"],
-        )
-    if there["newest"] > here["here"]:
-        return Text(
-            "{host} knows of generation {there}, and {source} has generation {here}, which is older",
-            host=target,
-            source=source,
-            there=there["newest"],
-            here=here["here"],
-        )
-    if not there["has_image"]:
-        return Text("{host} has no image of the bot yet; run `manager build` there", host=target)
-    if there["unlike"]:
-        return Text(
-            "{names} in .env of {host} has another value than here",
-            names=", ".join(there["unlike"]),
-            host=target,
-        )
-    if other := there["ports"].get(str(here["port"])):
-        return Text("port {port} belongs to {other} on {host}", port=here["port"], other=other, host=target)
-    needed = COPIES * here["bytes"] + DISK_MARGIN
-    if there["free"] is not None and there["free"] < needed:
-        return Text(
-            "{host} has {free} of disk space, and the move needs {needed}",
-            host=target,
-            free=formatting.file_size(there["free"]),
-            needed=formatting.file_size(needed),
-        )
-    return None
 
 
 def _go_on(move: Move, journal: Journal) -> int:
     left_down: Text | None = None
     for step in ORDER[ORDER.index(journal.step) :]:
         journal = journal._replace(step=step)
-        journals.save(move.fleet, move.instance, journal)
         try:
+            journals.save(move.fleet, move.instance, journal)
             left_down = DOING[step](move, journal) or left_down
         except ManagerError as error:
             raise _explained(move, journal, error) from error
@@ -248,6 +197,7 @@ def _back(move: Move, journal: Journal) -> int:
         "move": journal.move,
         "generation": journal.generation,
         "from": move.source.label,
+        "may_be_buried": journal.has_reached("bury"),
     }
     if journal.has_reached("copy") or journal.is_found:
         move.target.step("forget", asked)

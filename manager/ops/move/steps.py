@@ -18,14 +18,13 @@ from manager.config import bot_environment, dotenv
 from manager.config.fleet import Fleet
 from manager.config.models import ID_PATTERN
 from manager.errors import ManagerError, UsageError, writing_to
-from manager.fleet import halt_mark, lock, supervisor_state, tombstone
-from manager.fleet.observe import FleetSnapshot
+from manager.fleet import halt_mark, lock, tombstone
 from manager.fleet.session import Session
 from manager.fleet.tombstone import Generation, Tombstone
 from manager.i18n import Text
 from manager.ops import bot_user
 from manager.ops.backup import instance_locks, make, rehearse, restore, verify
-from manager.ops.move import dotenv_lines, fitting, orders, staging
+from manager.ops.move import dotenv_lines, fitting, orders, presence, staging
 from manager.ops.move.orders import Answer, Request
 from manager.util import formatting
 
@@ -83,13 +82,14 @@ def look(session: Session, instance: str, request: Request, _streams: Streams) -
         "here_by": tombstone.generation(fleet, instance).move,
         "newest": tombstone.newest(fleet, instance),
         "stone": stone._asdict() if stone else None,
-        "is_up": _is_in_use(snapshot, instance),
-        "ran": _is_to_go_on(snapshot, instance),
+        "is_up": presence.is_in_use(snapshot, instance),
+        "ran": presence.is_to_go_on(snapshot, instance),
+        "has_drift": "config" in snapshot.plan_input.drift(instance),
         "machine": staging.machine(fleet),
         "orders": orders.orders(fleet, instance),
         "is_known": spec is not None,
         "config": spec.config_file if spec else None,
-        "pinned": _pin(fleet, spec.config_file) if spec else None,
+        "pinned": presence.pin(fleet, spec.config_file) if spec else None,
         "problems": [
             str(problem) for problem in project.problems if spec and problem.concerns({spec.config_file})
         ],
@@ -99,7 +99,7 @@ def look(session: Session, instance: str, request: Request, _streams: Streams) -
         "fingerprints": {name: dotenv_lines.fingerprint(salt, value) for name, value in values.items()},
         "unlike": dotenv_lines.unlike(fleet.dotenv_file, salt, request.get("fingerprints", {})),
         "free": shutil.disk_usage(fleet.data_dir).free if fleet.data_dir.exists() else None,
-        "bytes": _size(fleet.database_dir(instance)),
+        "bytes": presence.size(fleet.database_dir(instance)),
     }
 
 
@@ -138,7 +138,7 @@ def bury(session: Session, instance: str, request: Request, _streams: Streams) -
         if present is not None and present.move == stone.move and not present.is_arriving:
             return {}
         _require_newer(fleet, instance, stone.generation)
-        _require_down(session.observe(), instance)
+        presence.require_down(session.observe(), instance)
         orders.mark(fleet, instance, stone, request)
         tombstone.bury(fleet, instance, stone)
     return {}
@@ -232,7 +232,8 @@ def put(session: Session, instance: str, request: Request, _streams: Streams) ->
         _require_newer(fleet, instance, number, move)
         if staging.is_restored(fleet, instance, move):
             return {"rows": None}
-        _require_down(session.observe(), instance)
+        snapshot = session.observe()
+        presence.require_down(snapshot, instance)
         fitting.require_room(project, instance, request.get("port"))
         rehearsed = rehearse.rehearse_restore(path)
         begun = tombstone.find(fleet, instance)
@@ -242,6 +243,7 @@ def put(session: Session, instance: str, request: Request, _streams: Streams) ->
         if begun is None or begun.move != move:  # else its mark was made, and another one is newer
             orders.mark(fleet, instance, stone, request)
         tombstone.bury(fleet, instance, stone)
+        presence.remove_leftover(session, snapshot, instance)
         with verify.workspace(path) as work:
             backup = restore.open_backup(path, work)
             plan = restore.plan_restore(backup, project, [instance], formatting.stamp(time.time()))
@@ -291,15 +293,20 @@ def dig_up(session: Session, instance: str, request: Request, _streams: Streams)
         number = int(request["generation"])
         if stone is not None and (stone.move != move or present.number > number):
             raise ManagerError("{id} is not brought back: {why}", id=instance, why=stone.why)
-        if stone is not None:
-            tombstone.settle(fleet, instance, Generation(number, move))
+        # Without a tombstone, too, it becomes a newer one: a step of a move that was killed may be late.
+        may_be_late = request.get("may_be_buried") is True and present.number < number
+        if stone is not None or may_be_late:
+            tombstone.settle(fleet, instance, Generation(number, move, present.first))
         staging.clean(fleet, instance)
     return {}
 
 
-def clean(session: Session, instance: str, _request: Request, _streams: Streams) -> Answer:
-    """Remove what only the move needed."""
-    staging.clean(session.project().fleet, instance)
+def clean(session: Session, instance: str, request: Request, _streams: Streams) -> Answer:
+    """Remove what only this move needed; a newer one may have begun."""
+    fleet, move = session.project().fleet, request["move"]
+    stone = tombstone.find(fleet, instance)
+    if (stone.move if stone else tombstone.generation(fleet, instance).move) == move:
+        staging.clean(fleet, instance)
     return {}
 
 
@@ -344,49 +351,9 @@ def _require_buried(fleet: Fleet, instance: str, move: str) -> None:
         raise ManagerError("{id} has no tombstone of this move here; nothing was done", id=instance)
 
 
-def _require_down(snapshot: FleetSnapshot, instance: str) -> None:
-    if _is_in_use(snapshot, instance):
-        raise ManagerError("{id} runs; nothing was done", id=instance)
-
-
-def _is_to_go_on(snapshot: FleetSnapshot, instance: str) -> bool:
-    """Return whether it is up, and has neither completed nor failed for good."""
-    status = snapshot.plan_input.statuses.get(instance)
-    return snapshot.plan_input.is_up(instance) and not (status is not None and status.is_final)
-
-
-def _is_in_use(snapshot: FleetSnapshot, instance: str) -> bool:
-    """Return whether a container of the instance is up, or a supervisor of it holds its lock."""
-    containers = (*snapshot.observed.containers.values(), *snapshot.observed.strays)
-    is_up = any(container.instance == instance and container.is_up for container in containers)
-    return is_up or supervisor_state.is_locked(snapshot.project.fleet.instance_state_dir(instance))
-
-
-def _pin(fleet: Fleet, file: str) -> str | None:
-    """Return the machine that the config names."""
-    try:
-        content = json.loads((fleet.project_dir / file).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    pin = content.get("host") if isinstance(content, dict) else None
-    return pin if isinstance(pin, str) and pin else None
-
-
 def _facts(path: Path) -> Answer:
     with writing_to(path), path.open("rb") as stream:
         return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(stream, "sha256").hexdigest()}
-
-
-def _size(folder: Path) -> int:
-    """Return the bytes of all files, as far as they can be read."""
-    total = 0
-    for root, _folders, files in os.walk(folder):
-        for name in files:
-            try:
-                total += Path(root, name).lstat().st_size
-            except OSError:
-                continue
-    return total
 
 
 def _owner(session: Session, fleet: Fleet) -> tuple[int, int]:

@@ -28,10 +28,13 @@ class _Of(NamedTuple):
     report: Report
     as_of: float | None
     activity: Activity
+    is_old: bool
 
     @staticmethod
     def row(row: InstanceStats) -> _Of:
-        return _Of(row.view, row.report, row.as_of, doing.activity(row.view))
+        now = time.time()
+        is_old = doing.has_old_report(row.view, now)
+        return _Of(row.view, row.report, row.as_of, doing.activity(row.view, now), is_old)
 
 
 class KeptAnswers:

@@ -194,9 +194,9 @@ export function botRow(each, open, select) {
     ),
     el("span", { class: "c-mode" }, modeBadge(each)),
     cell("c-today", t("Today"), signed(today?.pnl ?? null, today ? each.quote : "")),
-    cell("c-pnl", t("This run"), signed(each.pnl, each.pnl === null ? "" : each.quote)),
+    cell("c-pnl", t("This run"), signed(each.pnl, each.pnl === null ? "" : each.quote), each.report_is_old),
     el("span", { class: "c-spark", title: t("P&L over the last 24 h") }, sparkline(each.trend)),
-    cell("c-position", t("Position"), el("span", {}, amount(each.position, each.position === null ? "" : each.base ?? ""))),
+    cell("c-position", t("Position"), el("span", {}, amount(each.position, each.position === null ? "" : each.base ?? "")), each.report_is_old),
     el("span", { class: "c-range", title: label }, label ? rangeBar(each.price, each.range, label) : ""),
     cell("c-orders", t("Orders"), el("span", {}, each.open_orders ?? "–")),
     cell("c-fill", t("Last fill"), each.last_fill ? since(each.last_fill) : el("span", {}, "–")),
@@ -204,8 +204,8 @@ export function botRow(each, open, select) {
   );
 }
 
-function cell(name, label, content) {
-  return el("span", { class: `c ${name}` }, el("span", { class: "label" }, label), content);
+function cell(name, label, content, isOld = false) {
+  return el("span", { class: `c ${name}${isOld ? " old" : ""}` }, el("span", { class: "label" }, label), content);
 }
 
 /** Return the heads of the bots' columns, for a wide screen. */

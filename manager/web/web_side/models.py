@@ -78,6 +78,7 @@ class Instance(Answer):
     doing_why: str | None
     severity: Literal["bad", "warn", "note", "calm", "off"]
     market: str | None
+    report_is_old: bool = Field(description="whether P&L and position are not, or not yet, a running bot's")
     report_age_s: int | None
     last_pnl: Amount
     last_position: Amount

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from manager.engine import bot_variables, labels
-from manager.engine.bot_variables import find, in_labels, names_in
+from manager.engine.bot_variables import find, in_labels
+from manager.engine.environment_reads import names_in
 
 
 @pytest.mark.parametrize(

@@ -264,3 +264,30 @@ def test_the_reason_of_a_health_probe_is_the_conditions_sentence(tmp_path: Path)
     assert causes.note(view) == "the account holds 2, but its trades make 1"
     assert not display.is_well(view)
     assert str(view.status.why) == str(Text("degraded: ledger_differs"))
+
+
+@pytest.mark.parametrize(
+    ("state", "report", "is_old"),
+    [
+        ("running", kept("trading", "1"), False),
+        ("running", kept("trading", "1", is_previous=True), True),
+        ("running", kept("trading", "1", at=NOW - 1000), True),
+        ("restarting", last("trading", "1"), True),
+        ("stopped", last("trading", "1"), True),
+        ("running", None, False),
+    ],
+)
+def test_figures_that_are_not_a_running_bots_are_grey_and_have_their_age(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: State, report: KeptReport | None, is_old: bool
+) -> None:
+    """A bot that was started again has not reported yet: what was last known is no figure of today's run."""
+    is_up = state == "running"
+    view = a_view(tmp_path, state, report, bot_pid=7 if is_up else None)
+    assert view.is_bot_up is is_up
+    assert doing.has_old_report(view, NOW) is is_old
+    monkeypatch.setattr("time.time", lambda: NOW)
+    monkeypatch.setattr(display, "has_colour", lambda: True)
+    assert display.ps_objects([view])[0]["report_is_old"] is (is_old and report is not None)
+    assert ("P&L and position: " in causes.note(view)) is (is_old and is_up)
+    if report is not None:
+        assert ("\x1b[2m1 SOL" in display.ps_table([view]).text) is is_old

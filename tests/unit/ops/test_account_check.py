@@ -45,6 +45,7 @@ class Tokyo:
         self.asked = 0
         self.osaka: Identity = NOBODY
         """What this machine's entry answers, under its own name."""
+        self.generations: dict[str, dict[str, Any]] | None = {}
 
     def runs(self, values: Mapping[str, str] | None, symbol: str = SYMBOL) -> None:
         self.live = [LiveContainer("bp_tokyo_01", "x", "backpack", symbol, values)]
@@ -54,7 +55,7 @@ class Tokyo:
         assert tuple(words) == ("host", "live")
         key = bytes.fromhex(stdin.decode())
         if host.name == "osaka":
-            told = accounts.answer(key, "osaka", [LIVE], [], (), self.osaka)
+            told = {**accounts.answer(key, "osaka", [LIVE], [], (), self.osaka), "generations": {}}
             return Done(0, json.dumps(told), "")
         self.asked += 1
         if self.is_away:
@@ -62,6 +63,8 @@ class Tokyo:
         if self.says:
             return Done(2, "", f"usage: manager\n{self.says}\n")
         told = accounts.answer(key, "tokyo", self.live, self.values, self.returning, Identity("tokyo's", "x"))
+        if self.generations is not None:
+            told["generations"] = self.generations
         return Done(0, json.dumps(told), "")
 
 
@@ -194,13 +197,17 @@ def test_a_running_bot_does_not_change_to_an_account_of_another_machine(desk: De
     assert "bp_tokyo_01 of host tokyo" in desk.play("upgrade")
 
 
-def test_paper_and_a_fleet_that_shares_accounts_ask_nobody(desk: Desk, tokyo: Tokyo) -> None:
+def test_paper_asks_nobody_and_a_fleet_that_shares_accounts_no_account(desk: Desk, tokyo: Tokyo) -> None:
     desk.play("up bp_eth_02")
     settings = desk.folder / "config" / "fleet.toml"
     settings.write_text(settings.read_text() + "allow_shared_credentials = true\n")
     tokyo.runs(KEYS)
+    assert tokyo.asked == 0, "a bot on paper"
     assert "bp_sol_01: created" in desk.play("up")
-    assert tokyo.asked == 0
+    assert tokyo.asked == 1, "of generations alone"
+    desk.play("stop bp_sol_01")
+    tokyo.is_away = True
+    assert "bp_sol_01: started" in desk.play("start bp_sol_01")
 
 
 def test_without_other_machines_nothing_is_loaded(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

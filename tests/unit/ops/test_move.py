@@ -21,7 +21,7 @@ from manager.fleet.state_file import FleetState, InstanceState
 from manager.fleet.tombstone import Tombstone
 from manager.ops.backup.manifest import Manifest
 from manager.ops.hosts.registry import Host
-from manager.ops.move import dotenv_lines, fitting, journal, moving, staging, steps
+from manager.ops.move import dotenv_lines, fitting, journal, refusals, staging, steps
 from manager.ops.move.bound import Move
 from manager.ops.move.journal import Journal
 from manager.ops.move.sides import Side
@@ -87,13 +87,13 @@ def test_it_is_refused_before_anything_is_done(
     fleet: Fleet, here: dict[str, Any], there: dict[str, Any], why: str | None
 ) -> None:
     move = Move(fleet, ID, Side(fleet.project_dir), TOKYO, lambda _text: None)
-    found = moving._why_not(move, {**HERE, **here}, {**THERE, **there}, None)
+    found = refusals.why_not(move, {**HERE, **here}, {**THERE, **there}, None)
     assert (found is None) if why is None else (why in str(found))
 
 
 def test_what_went_away_is_not_moved_again(fleet: Fleet) -> None:
     move = Move(fleet, ID, Side(fleet.project_dir), TOKYO, lambda _text: None)
-    found = moving._why_not(move, HERE, THERE, Tombstone(2, "osaka", "m"))
+    found = refusals.why_not(move, HERE, THERE, Tombstone(2, "osaka", "m"))
     assert "moved to osaka (generation 2)" in str(found)
 
 

@@ -34,6 +34,8 @@ class Machine:
         folder.mkdir()
         self.fleet = Fleet("desk", folder, folder / "volumes")
         self.is_up = self.is_known = self.is_final = False
+        self.has_container = self.is_known
+        self.drift: list[str] = []
         self.port: int | None = 5001
         self.commands: list[str] = []
 
@@ -48,13 +50,22 @@ class Machine:
 
     def observe(self) -> Any:
         status = SimpleNamespace(is_final=self.is_final)
-        container = SimpleNamespace(instance=ID, is_up=self.is_up)
+        container = SimpleNamespace(id="c", instance=ID, is_up=self.is_up)
         return SimpleNamespace(
             project=self.project(),
-            observed=SimpleNamespace(containers={ID: container}, strays=[]),
-            plan_input=SimpleNamespace(is_up=lambda _id: self.is_up, statuses={ID: status}),
+            observed=SimpleNamespace(containers={ID: container} if self.has_container else {}, strays=[]),
+            plan_input=SimpleNamespace(
+                is_up=lambda _id: self.is_up, statuses={ID: status}, drift=lambda _id: self.drift
+            ),
             image=SimpleNamespace(id="sha256:1"),
         )
+
+    def engine(self) -> Any:
+        def remove(_container: str) -> None:
+            assert not self.is_up
+            self.has_container = False
+
+        return SimpleNamespace(remove=remove)
 
     def commanded(self, words: list[str], move: str | None, given_at: Moment | None) -> dict[str, Any]:
         """Halt or start it as the manager's own commands do."""
@@ -71,7 +82,7 @@ class Machine:
             if mark is not None:
                 halt_mark.lift(self.fleet, ID, mark)
             state_file.update(self.fleet, lambda state: state.with_wish([ID], "run"))
-            self.is_up = True
+            self.is_up = self.has_container = True
         return {"code": 0, "out": "", "err": ""}
 
     def user_halts(self) -> None:
@@ -171,7 +182,7 @@ def nothing(*_words: object) -> Iterator[None]:
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     made = Desk(*(Machine(tmp_path / name) for name in ("alpha", "tokyo", "osaka")))
-    made.a.is_up = made.a.is_known = True
+    made.a.is_up = made.a.is_known = made.a.has_container = True
 
     def perform(plan: Any, *_more: object) -> None:
         plan.machine.is_known = True
@@ -413,3 +424,103 @@ def test_what_goes_on_later_is_checked_again(desk: Desk) -> None:
             "take-keys", {"id": ID, "move": "m", "generation": 1, "values": {"KEY": "mine", "NEW": "1"}}
         )
     assert desk.b.fleet.dotenv_file.read_text() == "KEY=other\n"
+
+
+def test_a_container_of_an_earlier_stay_is_not_what_starts(desk: Desk) -> None:
+    """It has the image and the variables of that time."""
+    assert desk.move(desk.a, "here", "tokyo") == OK
+    assert desk.a.has_container, "its logs are there until `down`"
+    with pytest.raises(ManagerError):
+        desk.move(desk.a, "tokyo", "here", **{"take-keys": cut})
+    assert not desk.a.has_container
+    assert desk.move(desk.a, "tokyo", "here") == OK
+    assert desk.running == "A"
+
+
+def test_a_backup_from_before_a_move_that_was_called_off_is_not_outdated(desk: Desk) -> None:
+    """Nothing has traded elsewhere since."""
+    with pytest.raises(ManagerError):
+        desk.move(desk.a, "here", "tokyo", send=cut)
+    assert tombstone.oldest(desk.a.fleet, ID) == 1, "it may arrive yet"
+    assert desk.back(desk.a) == OK
+    assert tombstone.oldest(desk.a.fleet, ID) == 0
+    with pytest.raises(ManagerError):
+        desk.move(desk.a, "here", "tokyo", send=cut)
+    assert desk.back(desk.a) == OK
+    assert (tombstone.oldest(desk.a.fleet, ID), tombstone.newest(desk.a.fleet, ID)) == (0, 2)
+    assert tombstone.oldest(desk.b.fleet, ID) == 2, "the target has a tombstone"
+    assert desk.move(desk.a, "here", "tokyo") == OK
+    assert desk.move(desk.a, "tokyo", "here") == OK
+    assert tombstone.oldest(desk.a.fleet, ID) == 4
+
+
+def test_a_step_that_comes_late_buries_nothing_that_was_brought_back(desk: Desk) -> None:
+    with pytest.raises(Killed):
+        desk.move(desk.a, "here", "tokyo", bury=kill)
+    kept = journal.load(desk.a.fleet, ID)
+    assert kept is not None
+    assert desk.back(desk.a) == OK
+    desk.a.is_up = False  # between the way back and the start
+    late = {"id": ID, "to": "tokyo", "move": kept.move, "generation": kept.generation, "did_run": True}
+    with pytest.raises(ManagerError, match="knows of generation 1"):
+        Link(desk.a).step("bury", {**late, "before": {}})
+    assert tombstone.find(desk.a.fleet, ID) is None
+
+
+def test_an_interrupted_copy_is_made_anew(desk: Desk) -> None:
+    """What was copied may be gone, as by the end of an earlier move."""
+    packs = []
+    with pytest.raises(ManagerError):
+        desk.move(desk.a, "here", "tokyo", put=cut)
+    staging.clean(desk.a.fleet, ID)
+    assert desk.move(desk.a, "here", "tokyo", pack=lambda: packs.append(1)) == OK
+    assert packs
+    assert desk.running == "B"
+
+
+def test_one_that_may_have_been_copied_is_forgotten_there_also_after_a_second_try(desk: Desk) -> None:
+    with pytest.raises(ManagerError):
+        desk.move(desk.a, "here", "tokyo", **{"take-keys": cut})
+    with pytest.raises(ManagerError):
+        desk.move(desk.a, "here", "tokyo", pack=cut, **{"take-keys": cut})
+    assert desk.back(desk.a) == OK
+    stone = tombstone.find(desk.b.fleet, ID)
+    assert stone is not None
+    assert not stone.is_arriving
+
+
+def test_the_end_of_an_earlier_move_removes_nothing_of_a_newer_one(desk: Desk) -> None:
+    assert desk.move(desk.a, "here", "tokyo") == OK
+    first = journal.load(desk.a.fleet, ID)
+    assert first is not None
+    with pytest.raises(ManagerError):
+        desk.move(desk.b, "here", "alpha", **{"take-keys": cut})
+    assert staging.is_restored(
+        desk.a.fleet, ID, (tombstone.find(desk.a.fleet, ID) or Tombstone(0, "", "")).move
+    )
+    Link(desk.a).step("clean", {"id": ID, "move": first.move})
+    assert staging.folder(desk.a.fleet, ID).exists()
+    assert desk.move(desk.b, "here", "alpha") == OK
+    assert desk.running == "A"
+
+
+def test_a_journal_that_cannot_be_written_takes_it_back(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved = journal.save
+
+    def save(fleet: Fleet, instance: str, new: journal.Journal) -> None:
+        if new.step == "bury":
+            raise ManagerError("no space left")
+        saved(fleet, instance, new)
+
+    monkeypatch.setattr(journal, "save", save)
+    with pytest.raises(ManagerError, match="is as it was before: no space left"):
+        desk.move(desk.a, "here", "tokyo")
+    assert desk.running == "A"
+
+
+def test_a_config_that_was_changed_and_not_applied_is_named(desk: Desk) -> None:
+    said: list[object] = []
+    desk.a.drift = ["config"]
+    link = desk.links(desk.a)
+    assert moving.run(Move(desk.a.fleet, ID, link("here"), link("tokyo"), said.append), is_dry=True) == OK
+    assert "was changed since its container was made" in str(said[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from decimal import Decimal
@@ -119,7 +120,13 @@ def _trade(
     def report(condition: Condition | None) -> dict[str, Any]:
         return build_report(settings, store, engine.view(), condition or shared.condition)
 
-    return _shut_down(settings, store, session.exchange, session.market, end, stop, report_file, report)
+    code = _shut_down(settings, store, session.exchange, session.market, end, stop, report_file, report)
+    if engine.price is not None:
+        try:
+            engine.add_sample(engine.price, time.time())
+        except sqlite3.Error as err:
+            log.warning("the last point of the equity curve cannot be stored: %s", err)
+    return code
 
 
 def _engine(

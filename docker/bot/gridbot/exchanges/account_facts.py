@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from gridbot.exchanges.answers import decimal
+from gridbot.exchanges.answers import decimal, product
 from gridbot.exchanges.ccxt_exchange import CcxtExchange
 from gridbot.model.errors import THROTTLED, ExchangeError, NotFoundError, UnauthorizedError
 from gridbot.model.types import Market
@@ -54,7 +54,7 @@ def read_facts(exchange: CcxtExchange, market: Market) -> AccountFacts:
         can_trade=can_trade,
         refusal=refusal,
         free=_known(lambda: _free(exchange, market)),
-        held=None if market.perp else _known(lambda: _balance(exchange, market.base)),
+        held=None if market.perp else _known(lambda: _balance(exchange, market.base, market)),
         leverage=_known(lambda: _leverage(exchange, account)) if market.perp else Decimal(1),
         maintenance=_known(lambda: _maintenance(exchange)),
         maker_fee=_known(lambda: _maker_fee(exchange, market, account)),
@@ -92,6 +92,10 @@ def _permission(exchange: CcxtExchange, market: Market) -> tuple[bool | None, st
         call = "fapiPrivateGetV3AccountWithJoinMargin" if market.perp else "sapiPrivateGetV3Account"
         may = exchange.ask(call).get("canTrade")
         return (may, "canTrade is false") if isinstance(may, bool) else None
+    if exchange.id == "paradex":
+        # It has no call that lists a key's permissions; an account in liquidation takes no orders.
+        status = _paradex_account(exchange).get("status")
+        return (False, f"the account is {status}") if status not in (None, "", "ACTIVE") else None
     if exchange.id != "backpack":
         return None
     # It has no call that lists a key's permissions. A cancellation needs the one that orders need.
@@ -114,12 +118,20 @@ def _free(exchange: CcxtExchange, market: Market) -> Decimal | None:
     if exchange.id == "backpack" and market.perp:
         # What is lent counts as collateral, but not as available balance.
         return decimal(exchange.ask("privateGetApiV1CapitalCollateral").get("netEquityAvailable"))
-    return _balance(exchange, market.quote)
+    if exchange.id == "paradex":
+        # ccxt's balance says only what is there, and not what positions and orders need of it.
+        return decimal(_paradex_account(exchange).get("free_collateral"))
+    # ccxt's apex has one balance for all markets, and calls it USDT.
+    return _balance(exchange, "USDT" if exchange.id == "apex" else market.quote, market)
 
 
-def _balance(exchange: CcxtExchange, currency: str) -> Decimal | None:
+def _balance(exchange: CcxtExchange, currency: str, market: Market) -> Decimal | None:
     """Return the free balance, 0 where the account's balances are listed without this currency."""
-    balances = exchange.ask("fetch_balance")
+    # ccxt's aster reads the spot wallet unless it is told which.
+    kind = {"type": "swap" if market.perp else "spot"} if exchange.id == "aster" else {}
+    balances = exchange.ask("fetch_balance", kind)
+    if exchange.id != "backpack" and not balances.get("free"):
+        return None  # the others list currencies that there is nothing of: this is no list
     return decimal((balances.get(currency) or {"free": 0}).get("free"))
 
 
@@ -130,13 +142,44 @@ def _leverage(exchange: CcxtExchange, account: Any) -> Decimal | None:
         symbol = exchange.market_symbol
         return decimal(exchange.ask("fetch_leverages", [symbol])[symbol].get("longLeverage"))
     if exchange.id == "paradex":
-        return decimal(exchange.ask("fetch_leverage", exchange.market_symbol).get("longLeverage"))
+        _paradex_account(exchange)  # signs in
+        wanted = exchange.market_answer["id"]
+        listed = exchange.ask("privateGetAccountMargin", {"market": wanted}).get("configs") or []
+        return next((decimal(one.get("leverage")) for one in listed if one.get("market") == wanted), None)
+    if exchange.id == "lighter":
+        return _lighter_leverage(exchange)
     return None
+
+
+def _lighter_leverage(exchange: CcxtExchange) -> Decimal | None:
+    """Return what the account has set on the market, else what a market has at the beginning."""
+    market = exchange.market_answer
+    for account in exchange.ask("fetch_balance")["info"].get("accounts") or []:
+        for position in account.get("positions") or []:
+            if str(position.get("market_id")) == str(market["id"]):
+                percent = decimal(position.get("initial_margin_fraction"))
+                return None if not percent else 100 / percent
+    fraction = decimal((market.get("info") or {}).get("default_initial_margin_fraction"))
+    return None if not fraction else 1 / (fraction * BASIS_POINTS)
+
+
+def _paradex_account(exchange: CcxtExchange) -> dict[str, Any]:
+    """Return the account's summary (https://docs.paradex.trade/api/prod/account/get, 2026-11-28)."""
+    exchange.ask("authenticate_rest")
+    answer = exchange.ask("privateGetAccount")
+    return answer if isinstance(answer, dict) else {}
 
 
 def _maintenance(exchange: CcxtExchange) -> Decimal | None:
     info = exchange.market_answer.get("info") or {}
-    return decimal((info.get("mmfFunction") or {}).get("base")) if exchange.id == "backpack" else None
+    if exchange.id == "backpack":
+        return decimal((info.get("mmfFunction") or {}).get("base"))
+    if exchange.id == "lighter":
+        return product(decimal(info.get("maintenance_margin_fraction")), BASIS_POINTS)
+    if exchange.id == "paradex":
+        margin = info.get("delta1_cross_margin_params") or {}
+        return product(decimal(margin.get("imf_base")), decimal(margin.get("mmf_factor")))
+    return decimal(info.get("maintenanceMarginRate")) if exchange.id == "apex" else None
 
 
 def _maker_fee(exchange: CcxtExchange, market: Market, account: Any) -> Decimal | None:

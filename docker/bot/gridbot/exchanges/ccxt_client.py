@@ -37,11 +37,11 @@ def load(name: str) -> Any:
 def connect(settings: Settings, credentials: Mapping[str, str] | None, env: Mapping[str, str]) -> Any:
     """Return a client of the run's exchange, which signs if there are `credentials`. Raises ConfigError."""
     name = settings.exchange
-    config, options = _config(name, credentials, env)
+    config = config_of(name, credentials, env)
     api = load(name)(config)
     api.sort_by_2 = _sort_by_2
     if name == "lighter" and credentials:
-        _keep_key_index(api, int(options["apiKeyIndex"]))
+        _keep_key_index(api, int(config["options"]["apiKeyIndex"]))
     api.rateLimit = _number(env, "GRIDBOT_RATE_LIMIT_MS", api.rateLimit)
     url = venues.base_url(name, env)
     if url and not _is_own(api, url):
@@ -59,9 +59,8 @@ def _window_ms(env: Mapping[str, str]) -> int:
     return int(_number(env, "GRIDBOT_RECV_WINDOW_MS", WINDOW_MS))
 
 
-def _config(
-    name: str, credentials: Mapping[str, str] | None, env: Mapping[str, str]
-) -> tuple[dict[str, Any], dict[str, Any]]:
+def config_of(name: str, credentials: Mapping[str, str] | None, env: Mapping[str, str]) -> dict[str, Any]:
+    """Return what ccxt's class of an exchange is made with. Raises ConfigError."""
     options: dict[str, Any] = {"recvWindow": _window_ms(env), "builderFee": False}
     config: dict[str, Any] = {
         "timeout": int(_number(env, "GRIDBOT_EXCHANGE_TIMEOUT", DEFAULT_TIMEOUT_S) * 1000),
@@ -86,7 +85,7 @@ def _config(
             "token": None,
         }
         options["auths"] = {options["accountIndex"]: {options["apiKeyIndex"]: auth}}
-    return config, options
+    return config
 
 
 def _keep_key_index(api: Any, index: int) -> None:

@@ -18,11 +18,18 @@ from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 
-from gridbot.exchanges import venues
+from gridbot.exchanges import ccxt_client, venues
 from gridbot.runtime.log import log
 
-# Exchanges whose socket is held by tests. An image contains the client of these alone.
-STREAMS = ("backpack",)
+# What of each exchange's socket tells of a fill. An image contains the client of these alone
+# (requirements.prune).
+STREAMS: Mapping[str, str] = {
+    "backpack": "watch_orders",
+    "aster": "watch_my_trades",
+    "paradex": "watch_my_trades",
+    "lighter": "watch_my_trades",
+    "apex": "watch_my_trades",
+}
 RETRY_FIRST_S, RETRY_CAP_S = 1.0, 60.0
 # A socket that answers no ping for twice as long is opened again.
 KEEP_ALIVE_MS = 15_000
@@ -47,11 +54,17 @@ class FillStream:
     """Watch this account's orders of one market in a thread, and call `wake` when one was filled."""
 
     def __init__(
-        self, exchange: str, credentials: Mapping[str, str], url: str, wake: Callable[[], None]
+        self,
+        exchange: str,
+        credentials: Mapping[str, str],
+        url: str,
+        wake: Callable[[], None],
+        env: Mapping[str, str] = os.environ,
     ) -> None:
         """`url` is the socket's address, empty for ccxt's own."""
         self._exchange, self._url, self._wake = exchange, url, wake
-        self._config = {**credentials, "aiohttp_trust_env": True}
+        self._config = ccxt_client.config_of(exchange, credentials, env) | {"aiohttp_trust_env": True}
+        self._base = venues.base_url(exchange, env)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -68,7 +81,8 @@ class FillStream:
 
     def _run(self, markets: Mapping[str, Any], symbol: str) -> None:
         try:
-            asyncio.run(self._watch(markets, symbol))
+            with contextlib.suppress(asyncio.CancelledError):  # stopped while it waits to try again
+                asyncio.run(self._watch(markets, symbol))
         except Exception as err:  # noqa: BLE001 - whatever it is, the bot goes on without
             log.warning("no fills by websocket, they are seen at the next tick: %s", err)
 
@@ -76,16 +90,12 @@ class FillStream:
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
         failures = 0
         while True:
-            client = _load(self._exchange)(self._config)
-            client.set_markets(markets)
-            client.streaming["keepAlive"] = KEEP_ALIVE_MS
-            if self._url:
-                client.urls["api"]["ws"] = dict.fromkeys(client.urls["api"]["ws"], self._url)
+            client = self._client(markets)
             try:
                 while True:
-                    orders = await client.watch_orders(symbol)
+                    updates = await _next_updates(self._exchange, client, symbol)
                     failures = 0
-                    self._look(orders)
+                    self._look(updates)
             except asyncio.CancelledError:
                 return
             except Exception as err:  # noqa: BLE001 - ccxt raises what its parsers raise, too
@@ -98,13 +108,37 @@ class FillStream:
             pause = min(RETRY_FIRST_S * 2.0 ** min(failures, 10), RETRY_CAP_S)
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))
 
-    def _look(self, orders: list[Mapping[str, Any]]) -> None:
+    def _client(self, markets: Mapping[str, Any]) -> Any:
+        client = _load(self._exchange)(self._config)
+        client.set_markets(markets)
+        client.streaming["keepAlive"] = KEEP_ALIVE_MS
+        sockets = client.urls["api"]["ws"]
+        if self._base:  # aster's socket is opened by a key that REST gives
+            client.urls["api"] = ccxt_client.with_base_url(client.urls["api"], self._base)
+        client.urls["api"]["ws"] = _each(sockets, self._url) if self._url else sockets
+        return client
+
+    def _look(self, updates: list[Mapping[str, Any]]) -> None:
         """Wake the loop where one of these updates may be a fill.
 
         Other updates are mostly the echo of what the bot itself has placed and cancelled.
         """
-        if any((order.get("info") or {}).get("e", FILL) == FILL for order in orders):
+        if self._exchange != "backpack" or any(update["info"].get("e", FILL) == FILL for update in updates):
             self._wake()
+
+
+async def _next_updates(exchange: str, client: Any, symbol: str) -> Any:
+    if exchange != "aster":
+        return await getattr(client, STREAMS[exchange])(symbol)
+    # ccxt 4.5.90 forgets the kind of market that it has just looked up, and refuses each call for its lack.
+    kind = client.market(symbol)["type"]
+    await client.authenticate(kind)
+    return await client.watch_multiple(client.get_private_url(kind), [f"myTrades::{symbol}"], None, [kind])
+
+
+def _each(urls: Any, url: str) -> Any:
+    """Return ccxt's table of addresses with `url` for each of them."""
+    return {name: _each(value, url) for name, value in urls.items()} if isinstance(urls, dict) else url
 
 
 def _load(exchange: str) -> Any:
@@ -112,9 +146,7 @@ def _load(exchange: str) -> Any:
 
     13 MB with aiohttp; `import ccxt.pro` would take ten times as much.
     """
-    from gridbot.exchanges.ccxt_client import load
-
-    load(exchange)
+    ccxt_client.load(exchange)
     package = sys.modules["ccxt"]
     if not hasattr(package, "Exchange"):
         errors = importlib.import_module("ccxt.base.errors")

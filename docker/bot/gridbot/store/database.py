@@ -14,6 +14,9 @@ from gridbot.model.errors import DatabaseError
 # Tables that were added later (facts, funding) are made where they are missing. An older bot does not look
 # at them and goes on with the file, so a rollback needs no older copy.
 SCHEMA_VERSION = 1
+# The names under which a run that took over a position keeps what the price had made of it by its begin, and
+# since when no run had looked at it.
+OPENING_PNL, HELD_SINCE = "opening_pnl", "held_since"
 LIVE = "state IN ('new', 'open')"
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS runs (

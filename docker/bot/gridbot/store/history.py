@@ -9,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from gridbot.store.database import open_for_reading
+from gridbot.store.database import OPENING_PNL, open_for_reading
 
 POINTS = 480
 # Fills of one side at one price that would be drawn on top of each other are merged.
@@ -90,7 +90,8 @@ def figures(path: Path) -> dict[str, float | None]:
 
     `max_drawdown` is the deepest fall of the P&L below its highest point, also where that was the start.
     `profit_per_grid` is the mean profit of a trade that closed something, after all fees; `apr` the profit a
-    year as a share of what the largest position was worth at the run's first price, None under an hour.
+    year as a share of what the largest position was worth at the run's first price, None under an hour; what
+    the price did before the run began is in no share of a year.
     """
     with open_for_reading(path) as db:
         run = db.execute("SELECT id, ran_s, ledger FROM runs ORDER BY id DESC LIMIT 1").fetchone()
@@ -111,6 +112,10 @@ def figures(path: Path) -> dict[str, float | None]:
         refused = db.execute(
             "SELECT avg(state = 'rejected') AS share FROM orders WHERE run_id = ?", (run_id,)
         ).fetchone()
+        opening = db.execute(
+            "SELECT CAST(value AS REAL) AS pnl FROM facts WHERE run_id = ? AND name = ?",
+            (run_id, OPENING_PNL),
+        ).fetchone()
         drawdown = db.execute(
             "SELECT max(peak - pnl) AS most FROM (SELECT pnl, max(0, max(pnl) OVER (ORDER BY at)) AS peak"
             " FROM equity WHERE run_id = ?)",
@@ -124,7 +129,7 @@ def figures(path: Path) -> dict[str, float | None]:
             float((Decimal(ledger["realized"]) - Decimal(ledger["fees"])) / closing) if closing else None
         ),
         "apr": (
-            most["pnl"] / most["capital"] * YEAR_S / run["ran_s"]
+            (most["pnl"] - (opening["pnl"] if opening else 0)) / most["capital"] * YEAR_S / run["ran_s"]
             if run and run["ran_s"] >= APR_AFTER_S and most["capital"]
             else None
         ),

@@ -46,7 +46,7 @@ class Ledger:
 
 
 def opening_ledger(position: Decimal, price: Decimal) -> Ledger:
-    """Return a ledger that starts with `position`, valued at `price`, so that its P&L starts at 0."""
+    """Return a ledger that starts with `position`, valued at `price`: at that price its P&L is 0."""
     return Ledger(position=position, cost=position * price, cash=-position * price)
 
 

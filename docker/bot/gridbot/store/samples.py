@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import sqlite3
 from decimal import Decimal
+from typing import NamedTuple
 
+from gridbot.model.types import ZERO
 from gridbot.store.database import LIVE
 from gridbot.store.ledger import Ledger
+
+
+class Mark(NamedTuple):
+    """What a run's position was last valued at, and when."""
+
+    at: float
+    price: Decimal
 
 
 class Samples:
@@ -16,8 +25,10 @@ class Samples:
         self._db = db
         self._thinned_at = 0.0
 
-    def add_equity(self, run_id: int, at: float, price: Decimal, ledger: Ledger) -> None:
-        """Add a point of the equity curve."""
+    def add_equity(
+        self, run_id: int, at: float, price: Decimal, ledger: Ledger, funding: Decimal = ZERO
+    ) -> None:
+        """Add a point of the equity curve. Its P&L contains `funding`, as that of the report does."""
         self._db.execute(
             "INSERT OR REPLACE INTO equity VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
@@ -25,7 +36,7 @@ class Samples:
                 run_id,
                 float(price),
                 float(ledger.position),
-                float(ledger.pnl(price)),
+                float(ledger.pnl(price) + funding),
                 float(ledger.realized),
                 float(ledger.fees),
             ),
@@ -34,8 +45,8 @@ class Samples:
     def thin_out(self, now: float) -> None:
         """Delete old rows, once an hour.
 
-        Kept are one sample a minute after a day, one an hour after a month, the last 1000 errors, and closed
-        orders without trades for a week.
+        Kept are one sample of a run a minute after a day, one an hour after a month, the last 1000 errors,
+        and closed orders without trades for a week.
         """
         if now - self._thinned_at < 3600:
             return
@@ -43,7 +54,7 @@ class Samples:
         for age, bucket in ((86400, 60), (30 * 86400, 3600)):
             self._db.execute(
                 "DELETE FROM equity WHERE at < ?1 AND at NOT IN"
-                " (SELECT max(at) FROM equity WHERE at < ?1 GROUP BY CAST(at / ?2 AS INTEGER))",
+                " (SELECT max(at) FROM equity WHERE at < ?1 GROUP BY run_id, CAST(at / ?2 AS INTEGER))",
                 (now - age, bucket),
             )
         self._db.execute("DELETE FROM errors WHERE id <= (SELECT max(id) FROM errors) - 1000")
@@ -55,6 +66,13 @@ class Samples:
         """Return the latest sample's price."""
         row = self._db.execute("SELECT price FROM equity ORDER BY at DESC LIMIT 1").fetchone()
         return Decimal(repr(row["price"])) if row else None
+
+    def last_mark(self, run_id: int) -> Mark | None:
+        """Return what the run's position was last valued at; None where the run never got a price."""
+        row = self._db.execute(
+            "SELECT at, price FROM equity WHERE run_id = ? ORDER BY at DESC LIMIT 1", (run_id,)
+        ).fetchone()
+        return Mark(row["at"], Decimal(repr(row["price"]))) if row else None
 
     def add_error(self, at: float, kind: str, message: str) -> None:
         """Count an error. Repetitions of the latest one share its row."""

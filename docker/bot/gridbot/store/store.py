@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from gridbot.model.types import ZERO, Fill, Funding, Market, Order, OrderRequest, as_text
-from gridbot.store.database import LIVE, open_for_writing, transaction
+from gridbot.store.database import LIVE, OPENING_PNL, open_for_writing, transaction
 from gridbot.store.ledger import Ledger, apply_fill, position_change
 from gridbot.store.order_reader import OrderReader
 from gridbot.store.samples import Samples
@@ -58,6 +58,7 @@ class Store(OrderReader):
         self.run_id = 0
         self._funding: tuple[int, Decimal] | None = None
         self.run_began = 0.0
+        self.opening_pnl = ZERO
 
     def close(self) -> None:
         """Close the file and release its lock."""
@@ -78,17 +79,28 @@ class Store(OrderReader):
         row = self._db.execute("SELECT * FROM runs ORDER BY id DESC LIMIT 1").fetchone()
         return self._adopt(row) if row else None
 
-    def begin_run(self, identity: str, source: str, settings: Mapping[str, Any], ledger: Ledger) -> Run:
-        """Start a run that begins with `ledger`."""
+    def begin_run(
+        self,
+        identity: str,
+        source: str,
+        settings: Mapping[str, Any],
+        ledger: Ledger,
+        facts: Mapping[str, str] | None = None,
+    ) -> Run:
+        """Start a run that begins with `ledger` and `facts`."""
         now = time.time()
         with transaction(self._db):
             self._db.execute(
                 "UPDATE runs SET ended_at = ?, ended_why = 'superseded by a new run' WHERE ended_at IS NULL",
                 (now,),
             )
-            self._db.execute(
+            begun = self._db.execute(
                 "INSERT INTO runs (started_at, identity, source, settings, ledger) VALUES (?, ?, ?, ?, ?)",
                 (now, identity, source, json.dumps(settings, default=str), _dump(ledger)),
+            )
+            self._db.executemany(
+                "INSERT INTO facts VALUES (?, ?, ?)",
+                [(begun.lastrowid, name, value) for name, value in (facts or {}).items()],
             )
         run = self.last_run()
         assert run is not None
@@ -157,6 +169,10 @@ class Store(OrderReader):
     def pnl(self, price: Decimal) -> Decimal:
         """Return the run's profit at `price`, after fees and funding."""
         return self.ledger.pnl(price) + self.funding
+
+    def pnl_since_begin(self, price: Decimal) -> Decimal:
+        """Return the run's profit at `price` without what the price did before it began."""
+        return self.pnl(price) - self.opening_pnl
 
     # orders
 
@@ -311,6 +327,7 @@ class Store(OrderReader):
         self.run_began = row["started_at"]
         self.generation = int(grid["generation"]) if grid else 0
         self.ledger = _load(row["ledger"])
+        self.opening_pnl = Decimal(self.fact(OPENING_PNL) or 0)
         return Run(
             row["id"],
             row["started_at"],

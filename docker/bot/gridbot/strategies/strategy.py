@@ -139,7 +139,13 @@ class GridStrategy:
         return Side.SELL if self._kind == "short" else Side.BUY
 
     def _opening_order(self, price: Decimal) -> OrderRequest | None:
-        """Return the order for what the initial position still lacks, None when the grid can start."""
+        """Return the order for what the initial position still lacks, None when the grid can start.
+
+        Without one a position that was taken over, of either side, is the grid's to trade and not to be
+        bought back.
+        """
+        if not self._initial:
+            return None
         held = self._store.ledger.position * self._side.sign
         qty = floor_to(self._initial - held, self._market.lot)
         if held >= self._initial or not self._market.is_tradable(qty, price):

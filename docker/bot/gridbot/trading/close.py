@@ -200,12 +200,19 @@ class Closer:
         )
 
     def _figures(self, price: Decimal | None) -> dict[str, Any]:
-        """Return what the bot's report would say of the record now. `price` values what is left."""
+        """Return what the bot's report would say of the record now. `price` values what is left.
+
+        It is the record's last point: a run that takes over what is left counts from there.
+        """
         ledger = self.store.ledger
+        if price is not None:
+            price = round(price, 8)
+            funding = self.store.funding
+            self.store.samples.add_equity(self.store.run_id, time.time(), price, ledger, funding)
         return {
             "position": as_text(ledger.position),
             "entry_price": as_text(round(ledger.average_price, 8)) if ledger.position else None,
-            "price": as_text(round(price, 8)) if price is not None else None,
+            "price": as_text(price) if price is not None else None,
             "pnl": f"{self.store.pnl(price):.8f}" if price is not None else None,
             "unrealized": f"{ledger.unrealized(price):.8f}" if price is not None else None,
             "realized": f"{ledger.realized:.8f}",

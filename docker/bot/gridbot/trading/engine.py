@@ -17,6 +17,7 @@ from gridbot.runtime.log import log
 from gridbot.runtime.pace import Pace
 from gridbot.runtime.shared_state import SharedState
 from gridbot.store import history, ledger
+from gridbot.store.database import HELD_SINCE
 from gridbot.store.store import Run, Store
 from gridbot.strategies import risk
 from gridbot.strategies.strategy import Strategy
@@ -88,6 +89,9 @@ class Engine:
         self._watch = PositionWatch(settings, exchange, store, market.base, self._pace)
         self._second_look, self._range_look = SecondLook(exchange), SecondLook(exchange)
         self._funding_read_at: float | None = None
+        # A position that was taken over was paid for meanwhile, too; what the run before counted stays its.
+        held_since = float(store.fact(HELD_SINCE) or run.started_at)
+        self._funded_since = min(run.started_at, held_since - FUNDING_EVERY_S)
         is_funded = settings.live and settings.perp
         self.funding: Decimal | None = (store.funding or None) if is_funded else ZERO
         self.unsettled = 0
@@ -207,7 +211,7 @@ class Engine:
             return
         self._funding_read_at = now
         try:
-            payments = None if self._watch.others else self.exchange.funding(self.run.started_at)
+            payments = None if self._watch.others else self.exchange.funding(self._funded_since)
         except ExchangeError as err:
             log.info("funding payments are unknown: %s", err)
             payments = None
@@ -232,7 +236,7 @@ class Engine:
             self._pace.hurry()
 
     def _limit_reached(self, price: Decimal) -> Condition | None:
-        return risk.pnl_limit_reached(self.settings, self.store.pnl(price))
+        return risk.pnl_limit_reached(self.settings, self.store.pnl_since_begin(price))
 
     def _check_range(self, price: Decimal, now: float) -> tuple[Condition | None, bool]:
         """Move a range that the price left, or return how the run ends and whether its position closes."""
@@ -318,7 +322,7 @@ class Engine:
 
     def _store_sample(self, price: Decimal, now: float) -> None:
         if now - self._sampled_at >= SAMPLE_EVERY_S:
-            self.store.samples.add_equity(self.store.run_id, now, price, self.store.ledger)
+            self.add_sample(price, now)
             self.store.set_run(ran_s=self._ran_s)
             self.store.samples.thin_out(now)
             self._sampled_at = now
@@ -327,6 +331,11 @@ class Engine:
             self._figures = history.figures(self.store.path)
             self._figures_due = now + max(FIGURES_EVERY_S, FIGURES_REST * (time.monotonic() - began))
         self._log.summary(now, price, self.store.ledger, self.store.live_orders)
+
+    def add_sample(self, price: Decimal, now: float) -> None:
+        """Add a point of the equity curve. The last one is what a run that takes over begins from."""
+        store = self.store
+        store.samples.add_equity(store.run_id, now, price, store.ledger, self.funding or ZERO)
 
 
 def _duration_over(duration: float) -> Condition:

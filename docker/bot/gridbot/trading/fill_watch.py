@@ -31,7 +31,7 @@ class FillWatch:
 
         assert isinstance(exchange, CcxtExchange)
         credentials = venues.credentials(settings.exchange, env)
-        self._stream = FillStream(settings.exchange, credentials, url, self.wake)
+        self._stream = FillStream(settings.exchange, credentials, url, self.wake, env)
         self._stream.start(*exchange.known_markets())
 
     def close(self) -> None:

@@ -9,6 +9,7 @@ import time
 import urllib.parse
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from decimal import Decimal
 from typing import Any
 
 from gridbot.config.settings import Settings
@@ -23,6 +24,7 @@ from gridbot.runtime.pace import Pace
 from gridbot.runtime.report_file import ReportFile
 from gridbot.runtime.shared_state import SharedState
 from gridbot.runtime.stop_signal import StopSignal
+from gridbot.store.database import HELD_SINCE, OPENING_PNL
 from gridbot.store.ledger import Ledger, opening_ledger
 from gridbot.store.store import CLOSING, Run, Store
 from gridbot.trading.cancel import cancel_own_orders
@@ -176,14 +178,33 @@ def _open_run(settings: Settings, store: Store, exchange: Exchange, env: Mapping
     if run is not None and is_the_same and not store.fact(CLOSING):
         return run
     last = store.last_run()
-    ledger = Ledger()
+    ledger, facts = Ledger(), dict[str, str]()
     if last is not None and last.identity == identity and (settings.live or last.source == source == "live"):
         if store.ledger.position:
-            ledger = opening_ledger(store.ledger.position, exchange.price())
-            log.info("taking over a position of %s", as_text(ledger.position))
+            ledger, facts = _take_over(store, last, exchange.price())
     elif last is not None and store.live_orders():
         cancel_orders_of_earlier_run(settings, store, last, env)
-    return store.begin_run(identity, source, asdict(replace(settings, web_token=None)), ledger)
+    return store.begin_run(identity, source, asdict(replace(settings, web_token=None)), ledger, facts)
+
+
+def _take_over(store: Store, last: Run, price: Decimal) -> tuple[Ledger, dict[str, str]]:
+    """Return the ledger of a run that goes on with the last one's position, and what it keeps of that.
+
+    It counts from the price at which the last one's P&L ends: what the price did between the two is in the
+    new one's, so that the runs' P&L add up to all that was earned. A limit counts from `price`.
+    """
+    position, mark = store.ledger.position, store.samples.last_mark(last.id)
+    if mark is None:
+        log.info("taking over a position of %s", as_text(position))
+        return opening_ledger(position, price), {}
+    ledger = opening_ledger(position, mark.price)
+    opening = ledger.pnl(price)
+    log.info(
+        "taking over a position of %s, valued at %s when the last run ended; since then the price has made"
+        " %+.4f of it, with which this run's P&L begins",
+        *(as_text(position), as_text(mark.price), opening),
+    )
+    return ledger, {OPENING_PNL: as_text(opening), HELD_SINCE: repr(mark.at)}
 
 
 def cancel_orders_of_earlier_run(settings: Settings, store: Store, last: Run, env: Mapping[str, str]) -> bool:

@@ -9,7 +9,7 @@ import pytest
 
 from manager import i18n
 from manager.fleet import amounts
-from manager.fleet.bot_report import FIGURES, Report, parse_report
+from manager.fleet.bot_report import FIGURES, KeptReport, Report, parse_report
 from manager.fleet.state_file import InstanceState, Wish
 from manager.monitor.stats import columns, instance_stats
 from manager.monitor.stats.columns import COLUMNS
@@ -215,3 +215,26 @@ def test_how_a_run_goes_is_told_as_the_bot_reports_it() -> None:
     row = some_figures()._replace(report=parse_report(raw))
     told = instance_stats.stats_object(row)
     assert [told[name] for name in FIGURES] == ["0.75", "0", "12.5", None, None, None]
+
+
+@pytest.mark.parametrize(
+    ("answer", "pnl", "as_of"),
+    [
+        ({"contract": 2, "pnl": "7", "position": "1", "quote": "USDC"}, "7", None),
+        ({"contract": 2, "pnl": None, "position": None, "mode": "live"}, "-14.30", 50.0),  # just started
+        ({}, "-14.30", 50.0),
+        ({"contract": 2, "pnl": None, "position": "0"}, None, None),  # it knows that it holds nothing
+        (None, "-14.30", 50.0),
+    ],
+)
+def test_a_bot_that_does_not_know_yet_what_it_has_keeps_the_figures_that_were_known_last(
+    answer: dict[str, object] | None, pnl: str | None, as_of: float | None
+) -> None:
+    view = some_figures("a").view._replace(
+        report=KeptReport(parse_report({"contract": 2, "pnl": "-14.30", "position": "1.1"}), 50.0)
+    )
+    row = instance_stats.with_best_report(view, None, None if answer is None else parse_report(answer))
+    assert row.report.pnl == (None if pnl is None else Decimal(pnl))
+    assert row.as_of == as_of
+    if answer and answer.get("mode"):
+        assert row.report.mode == "live"

@@ -1,0 +1,39 @@
+"""Check the trader's other machines: which tell nothing, and where an older copy trades. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from manager.i18n import Text
+from manager.monitor.doctor.findings import Finding, fail, ok, warn
+from manager.ops.hosts.account_looks import Found
+from manager.ops.hosts.generations import Twin
+
+
+def check_all(found: Sequence[Found], twins: Iterable[Twin]) -> Iterator[Finding]:
+    """Yield all findings about them."""
+    for each in found:
+        host = each.host.name
+        if each.why is not None:
+            yield fail(
+                "host",
+                Text("{host}: does not tell what it trades on: {why}", host=host, why=each.why),
+                Text("run `manager host check {host}`; its bots may well be trading", host=host),
+            )
+        elif each.look is not None and each.look.generations is None:
+            yield warn(
+                "host",
+                Text("{host}: an earlier manager, which does not tell what was moved", host=host),
+                Text("run `manager host deploy {host}`", host=host),
+            )
+        else:
+            yield ok("host", Text("{host}: tells what it trades on", host=host))
+    twin = None
+    for twin in twins:
+        yield fail(
+            "twin",
+            twin.text,
+            Text("only keys that are bound to a machine's address keep such a copy from trading"),
+        )
+    if twin is None:
+        yield ok("twin", Text("no older copy of a moved instance trades"))

@@ -1,0 +1,74 @@
+"""Keep an older copy of an instance from trading, as a restored snapshot of this machine's disk has. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from manager.i18n import Text
+from manager.ops.hosts.account_looks import Found
+from manager.ops.hosts.generations import NEVER_MOVED, Held, is_copy, shown
+
+
+def why_not(mine: Held, instance: str, found: Iterable[Found], dead_hosts: Sequence[str]) -> Text | None:
+    """Return why a live bot may not start here, by what other machines have told last; None if it may.
+
+    A machine that is away counts as it was last seen, unless somebody says that it is dead.
+    """
+    if mine.newest > mine.number:
+        return Text(
+            "this machine's own record says that it went to {host} in generation {newest}, and here is"
+            " {number}, an older copy; {remedy}",
+            host=mine.to or "?",
+            newest=shown(mine.newest),
+            number=shown(mine.number),
+            remedy=_remedy(instance, mine.to or "HOST"),
+        )
+    for each in found:
+        is_dead = each.why is not None and not each.is_reached and each.host.name in dead_hosts
+        if each.is_here or each.look is None or is_dead:
+            continue
+        theirs = (each.look.generations or {}).get(instance, NEVER_MOVED)
+        is_live_there = any(other.instance == instance for other in each.look.live)
+        if theirs.newest > mine.number:
+            return _older(mine, instance, each, theirs)
+        if is_live_there and is_copy(mine, theirs):
+            return Text(
+                "host {host} trades it, too, in the same generation {number}: one of the two is a copy of the"
+                " other's disk; run `manager --host {host} down {id}` first, or start nothing here",
+                host=each.host.name,
+                number=shown(mine.number),
+                id=instance,
+            )
+    return None
+
+
+def _older(mine: Held, instance: str, found: Found, theirs: Held) -> Text:
+    words = {
+        "host": found.host.name,
+        "newest": shown(theirs.newest),
+        "number": shown(mine.number),
+        "id": instance,
+    }
+    if theirs.is_here:
+        return Text(
+            "host {host} has generation {newest} of it, and here is {number}, an older copy, as of a restored"
+            " snapshot; {remedy}",
+            **words,
+            remedy=_remedy(instance, found.host.name),
+        )
+    return Text(
+        "host {host} knows that it went to {to} in generation {newest}, and here is {number}, an older copy,"
+        " as of a restored snapshot. Restore a backup of generation {newest}; if this copy is the newest that"
+        " is left, remove volumes/secrets/{id} on {host}",
+        **words,
+        to=theirs.to,
+    )
+
+
+def _remedy(instance: str, host: str) -> Text:
+    return Text(
+        "it is to trade there alone: run `manager down {id}` here and move its config and its database away;"
+        " then `manager move {id} --from {host}` brings it back",
+        id=instance,
+        host=host,
+    )

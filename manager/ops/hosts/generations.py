@@ -1,0 +1,164 @@
+"""Compare which generation of an instance each machine has: an older copy must not trade.
+
+A restored snapshot of a disk brings back a bot without its tombstone. What its machine has forgotten, the
+other one still knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from manager.config.fleet import Fleet
+from manager.config.models import ID_PATTERN
+from manager.fleet import tombstone
+from manager.fleet.tombstone import UNKNOWN
+from manager.i18n import Text
+from manager.ops.hosts.registry import HERE
+from manager.util import strict_json
+
+LOST = -1
+"""The generation that is here, where its file cannot be read: older than any."""
+
+
+class Held(NamedTuple):
+    """Hold what a machine knows of an instance. `newest`: the newest generation, here or elsewhere.
+
+    `number`: the one that is here, brought by `move`. `is_here`: it has not been moved away. `to`: where to.
+    """
+
+    newest: int = 0
+    number: int = 0
+    move: str = ""
+    is_here: bool = True
+    to: str = ""
+
+
+NEVER_MOVED = Held()
+HAS_ARRIVED = ("start", "clean")
+MOST_BYTES = 10_000
+
+
+class Twin(NamedTuple):
+    """Hold a bot on `host` whose instance is on `other`, too, or was.
+
+    `is_up`: it runs, and is not about to.
+    """
+
+    instance: str
+    host: str
+    number: int
+    other: str
+    newest: int
+    is_up: bool = True
+
+    @property
+    def text(self) -> Text:
+        """Return what it is, and what to do."""
+        if self.newest == self.number:
+            return Text(
+                "{id} is on {host} and on {other} in generation {number}: one of them is a copy of the"
+                " other's disk; halt that one",
+                id=self.instance,
+                host=self.host,
+                other=self.other,
+                number=shown(self.number),
+            )
+        return Text(
+            "{id} trades on {host} in generation {number}, and {other} knows of generation {newest}: it is an"
+            " older copy, as of a restored snapshot; `{halt}` ends it",
+            id=self.instance,
+            host=self.host,
+            number=shown(self.number),
+            other=self.other,
+            newest=shown(self.newest),
+            halt=f"manager {'' if self.host == HERE else f'--host {self.host} '}halt {self.instance}",
+        )
+
+
+def shown(number: int) -> str:
+    """Return a generation for people; one that cannot be read is a question mark."""
+    return "?" if number in (UNKNOWN, LOST) else str(number)
+
+
+def held(fleet: Fleet, instance: str) -> Held:
+    """Return what this machine knows: by its files, and by its own record of the last move."""
+    here, stone = tombstone.generation(fleet, instance), tombstone.find(fleet, instance)
+    newest, to = tombstone.newest(fleet, instance), stone.to if stone else ""
+    recorded, target = _recorded(fleet, instance)
+    if recorded > newest:
+        newest, to = recorded, target
+    number = LOST if here.number == UNKNOWN else here.number
+    return Held(newest, number, here.move, stone is None, to)
+
+
+def _recorded(fleet: Fleet, instance: str) -> tuple[int, str]:
+    """Return the generation of the last move that arrived, and where, by this machine's record of it.
+
+    manager/ops/move/journal.py writes it. A damaged one tells nothing; `manager move` says so.
+    """
+    path = fleet.state_dir / "moves" / f"{instance}.json"
+    with suppress(OSError, strict_json.JsonFault, KeyError, TypeError, ValueError):
+        content: Any = strict_json.parse_bytes(strict_json.read_bytes(path, MOST_BYTES))
+        if content["step"] in HAS_ARRIVED:
+            return int(content["generation"]), str(content["target"])
+    return 0, ""
+
+
+def known(fleet: Fleet) -> dict[str, Held]:
+    """Return what this machine knows of every instance that has ever been moved."""
+    return {instance: held(fleet, instance) for instance in sorted(_moved(fleet))}
+
+
+def read(content: Any) -> dict[str, Held]:
+    """Return what another machine told. Raises ValueError."""
+    try:
+        return {
+            str(instance): Held(
+                int(values["newest"]),
+                int(values["number"]),
+                str(values["move"]),
+                values["is_here"] is True,
+                str(values["to"]),
+            )
+            for instance, values in content.items()
+        }
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(str(error)) from error
+
+
+def is_copy(mine: Held, theirs: Held) -> bool:
+    """Return whether both have the instance by one and the same move: the disk of one was copied."""
+    return mine.is_here and theirs.is_here and mine.number > 0 and mine[1:3] == theirs[1:3]
+
+
+def twins(
+    machines: Mapping[str, tuple[Mapping[str, Held], Mapping[str, bool]]],
+) -> Iterator[Twin]:
+    """Yield the live bots of older copies. Machine → what it knows, and which instances are live: up or not.
+
+    Pure. Of two equal copies the second is named.
+    """
+    names = list(machines)
+    for index, name in enumerate(names):
+        known, live = machines[name]
+        for instance, is_up in sorted(live.items()):
+            mine = known.get(instance, NEVER_MOVED)
+            for place, other in enumerate(names):
+                theirs = machines[other][0].get(instance, NEVER_MOVED)
+                is_second = place < index and instance in machines[other][1] and is_copy(mine, theirs)
+                if other != name and (theirs.newest > mine.number or is_second):
+                    yield Twin(instance, name, mine.number, other, theirs.newest, is_up)
+                    break
+
+
+def _moved(fleet: Fleet) -> Iterable[str]:
+    secrets, moves = fleet.data_dir / "secrets", fleet.state_dir / "moves"
+    found = {
+        path.parent.name
+        for name in (tombstone.MARK, tombstone.GENERATION)
+        for path in secrets.glob(f"*/{name}")
+    }
+    found |= {path.stem for path in moves.glob("*.json")}
+    return {instance for instance in found if ID_PATTERN.fullmatch(instance)}

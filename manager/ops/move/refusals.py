@@ -1,0 +1,76 @@
+"""Say why an instance is not moved, by what both machines have answered. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from manager.fleet.tombstone import Tombstone
+from manager.i18n import Text
+from manager.ops.move.bound import Move
+from manager.util import formatting
+
+DISK_MARGIN = 64 << 20
+COPIES = 4
+"""As the backup, its rehearsal, its restore, and what the archive itself needs."""
+
+
+def why_not(
+    move: Move, here: Mapping[str, Any], there: Mapping[str, Any], stone: Tombstone | None
+) -> Text | None:
+    """Return why it cannot be moved; None if it can."""
+    source, target = move.source.name, move.target.name
+    if stone is not None:
+        return stone.why
+    if here["problems"]:
+        return Text("{problem}", problem=here["problems"][0])
+    if not here["is_known"]:
+        return Text("{host} has no valid config of it", host=source)
+    if here["pinned"]:
+        return Text(
+            "{file}: host: pins it to {pin}; take that out first", file=here["config"], pin=here["pinned"]
+        )
+    if here["lacks"]:
+        return Text("{host}: {why}", host=source, why=here["lacks"])
+    if other := there["config_of"]:
+        return Text(
+            "{file} belongs to another instance on {host} ({other}); rename one of the two files first",
+            file=here["config"],
+            host=target,
+            other=other,
+        )
+    if there["is_up"]:
+        return Text("it runs on {host}", host=target)
+    if there["stone"] is None and (there["is_known"] or there["here"] or there["bytes"]):
+        return Text(
+            "{host} has an instance of this id of its own (generation {number})",
+            host=target,
+            number=there["here"],
+        )
+    if there["newest"] > here["here"]:
+        return Text(
+            "{host} knows of generation {there}, and {source} has generation {here}, which is older",
+            host=target,
+            source=source,
+            there=there["newest"],
+            here=here["here"],
+        )
+    if not there["has_image"]:
+        return Text("{host} has no image of the bot yet; run `manager build` there", host=target)
+    if there["unlike"]:
+        return Text(
+            "{names} in .env of {host} has another value than here",
+            names=", ".join(there["unlike"]),
+            host=target,
+        )
+    if other := there["ports"].get(str(here["port"])):
+        return Text("port {port} belongs to {other} on {host}", port=here["port"], other=other, host=target)
+    needed = COPIES * here["bytes"] + DISK_MARGIN
+    if there["free"] is not None and there["free"] < needed:
+        return Text(
+            "{host} has {free} of disk space, and the move needs {needed}",
+            host=target,
+            free=formatting.file_size(there["free"]),
+            needed=formatting.file_size(needed),
+        )
+    return None

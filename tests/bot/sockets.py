@@ -1,0 +1,222 @@
+"""The other exchanges' private websockets, as far as a bot listens to its fills, and what they tell of one.
+
+Unverified, all of it: the shapes are those that ccxt 4.5.90 documents in its own handlers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from aiohttp import web
+
+from tests.bot.kits.apex import Apex
+from tests.bot.kits.aster import Aster, AsterSpot
+from tests.bot.kits.kit import Kit
+from tests.bot.kits.lighter import ACCOUNT, Lighter
+from tests.bot.kits.paradex import Paradex
+
+Say = Callable[[Any], Any]
+
+
+class Dialect:
+    """What one exchange's socket answers, and a fill in its words."""
+
+    kit: type[Kit]
+    path = "/"
+
+    def greeting(self) -> Any:
+        """Return what it says first, None for nothing."""
+        return None
+
+    def answer(self, asked: Mapping[str, Any]) -> tuple[Any, bool]:
+        """Return the answer to a message, None for none, and whether fills are told from now on."""
+        raise NotImplementedError
+
+    def fill(self) -> Any:
+        raise NotImplementedError
+
+
+class AsterSocket(Dialect):
+    kit = Aster
+    path = "/fstream"
+
+    def greeting(self) -> Any:
+        return {"e": "ACCOUNT_CONFIG_UPDATE", "ac": {"s": "SOLUSDT", "l": 5}}
+
+    def fill(self) -> Any:
+        order: dict[str, Any] = {
+            "s": "SOLUSDT",
+            "c": "42",
+            "S": "SELL",
+            "o": "LIMIT",
+            "f": "GTX",
+            "q": "0.1",
+            "p": "148",
+        }
+        order |= {"x": "TRADE", "X": "FILLED", "i": 7, "l": "0.1", "z": "0.1", "L": "148", "n": "0.003"}
+        order |= {"N": "USDT", "T": 1790000000000, "t": 901, "m": True, "ap": "148", "ps": "BOTH", "R": False}
+        return {"e": "ORDER_TRADE_UPDATE", "E": 1790000000001, "T": 1790000000000, "o": order}
+
+
+class AsterSpotSocket(AsterSocket):
+    kit = AsterSpot
+    path = "/sstream"
+
+    def fill(self) -> Any:
+        order = super().fill()["o"]
+        return order | {"e": "executionReport", "E": 1790000000001, "Z": "14.8", "Y": "14.8", "O": 1}
+
+
+class ParadexSocket(Dialect):
+    kit = Paradex
+
+    def answer(self, asked: Mapping[str, Any]) -> tuple[Any, bool]:
+        if asked["method"] == "auth":
+            assert asked["params"] == {"bearer": "token"}
+            return {"jsonrpc": "2.0", "id": asked["id"], "result": {"node_id": "1"}}, False
+        assert asked["params"] == {"channel": "fills.SOL-USD-PERP"}
+        return None, True
+
+    def fill(self) -> Any:
+        data: dict[str, Any] = {
+            "id": "901",
+            "side": "SELL",
+            "liquidity": "MAKER",
+            "market": "SOL-USD-PERP",
+            "order_id": "7",
+        }
+        data |= {"price": "148", "size": "0.1", "fee": "0.003", "fee_currency": "USDC", "client_id": "42"}
+        data |= {"created_at": 1790000000000, "remaining_size": "0", "fill_type": "FILL"}
+        params = {"channel": "fills.SOL-USD-PERP", "data": data}
+        return {"jsonrpc": "2.0", "method": "subscription", "params": params}
+
+
+class LighterSocket(Dialect):
+    kit = Lighter
+
+    def greeting(self) -> Any:
+        return {"session_id": "1", "type": "connected"}
+
+    def answer(self, asked: Mapping[str, Any]) -> tuple[Any, bool]:
+        assert asked == {"type": "subscribe", "channel": f"account_all_trades/{ACCOUNT}"}
+        return {"type": "subscribed/account_all_trades", "channel": self._channel, "trades": {}}, True
+
+    _channel = f"account_all_trades:{ACCOUNT}"
+
+    def fill(self) -> Any:
+        trade: dict[str, Any] = {
+            "trade_id": 901,
+            "market_id": 2,
+            "size": "0.1",
+            "price": "148",
+            "timestamp": 1790000000000,
+        }
+        trade |= {"ask_id": 7, "bid_id": 8, "ask_client_id": 42, "ask_account_id": ACCOUNT}
+        trade |= {"bid_account_id": 20, "is_maker_ask": True, "maker_fee": 20, "usd_amount": "14.8"}
+        return {"type": "update/account_all_trades", "channel": self._channel, "trades": {"2": [trade]}}
+
+
+class ApexSocket(Dialect):
+    kit = Apex
+
+    def answer(self, asked: Mapping[str, Any]) -> tuple[Any, bool]:
+        if asked["op"] == "login":
+            assert json.loads(asked["args"][0])["apiKey"] == "k"
+            return {"success": True, "ret_msg": "", "op": "auth", "conn_id": "1"}, False
+        return None, asked["op"] == "subscribe"
+
+    def fill(self) -> Any:
+        fill: dict[str, Any] = {
+            "symbol": "SOL-USDT",
+            "side": "SELL",
+            "orderId": "7",
+            "fee": "0.003",
+            "liquidity": "MAKER",
+        }
+        fill |= {"size": "0.1", "price": "148", "id": "901", "createdAt": 1790000000000, "isOpen": False}
+        return {"topic": "ws_zk_accounts_v3", "type": "delta", "contents": {"fills": [fill]}}
+
+
+class SocketServer:
+    """`with SocketServer(dialect) as server:` listens, and tells of fills that the test makes."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+        self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
+        self._listeners: set[web.WebSocketResponse] = set()
+        self.port = self.opened = 0
+        # Whether a bot is told of fills.
+        self.listens = threading.Event()
+
+    def fill(self) -> None:
+        """Tell of a fill."""
+        asyncio.run_coroutine_threadsafe(self._tell(), self._loop).result(5)
+
+    def cut(self) -> None:
+        """Close the sockets."""
+        asyncio.run_coroutine_threadsafe(self._cut(), self._loop).result(5)
+
+    def __enter__(self) -> SocketServer:
+        threading.Thread(target=self._run, daemon=True).start()
+        assert self._ready.wait(10)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_until_complete(self._serve())
+        self._ready.set()
+        self._loop.run_forever()
+
+    async def _serve(self) -> None:
+        app = web.Application()
+        app.router.add_post("/{tail:.*}", self._rest)
+        app.router.add_get("/{tail:.*}", self._connect)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        self.port = self._runner.addresses[0][1]
+
+    async def _rest(self, request: web.Request) -> web.Response:
+        assert request.path.endswith("/v3/listenKey"), request.path
+        return web.json_response({"listenKey": f"key{time.time_ns()}"})
+
+    async def _connect(self, request: web.Request) -> web.StreamResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        self.opened += 1
+        if (greeting := self._dialect.greeting()) is not None:
+            await socket.send_json(greeting)
+        if "stream/key" in request.path:
+            self._listen(socket)
+        async for message in socket:
+            answer, is_listening = self._dialect.answer(json.loads(message.data))
+            if answer is not None:
+                await socket.send_json(answer)
+            if is_listening:
+                self._listen(socket)
+        self._listeners.discard(socket)
+        return socket
+
+    async def _tell(self) -> None:
+        for socket in list(self._listeners):
+            await socket.send_json(self._dialect.fill())
+
+    def _listen(self, socket: web.WebSocketResponse) -> None:
+        self._listeners.add(socket)
+        self.listens.set()
+
+    async def _cut(self) -> None:
+        self.listens.clear()
+        for socket in list(self._listeners):
+            await socket.close()
+        self._listeners.clear()

@@ -1,0 +1,55 @@
+"""A fill that an exchange's websocket tells of wakes the loop; through ccxt's own classes."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from gridbot.exchanges.stream import STREAMS, FillStream, _load
+from gridbot.exchanges.venues import VENUES
+from tests.bot import sockets
+from tests.bot.sockets import Dialect, SocketServer
+
+DIALECTS = (
+    sockets.AsterSocket,
+    sockets.AsterSpotSocket,
+    sockets.ParadexSocket,
+    sockets.LighterSocket,
+    sockets.ApexSocket,
+)
+
+
+async def _token(*_: Any) -> str:
+    return "token"
+
+
+def test_every_exchange_has_a_stream() -> None:
+    assert STREAMS.keys() == VENUES.keys()
+
+
+@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.__name__)
+def test_a_fill_wakes_the_loop_also_after_a_cut(
+    dialect: type[Dialect], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoken, woken = dialect(), threading.Event()
+    kit = spoken.kit()
+    monkeypatch.setattr(_load("paradex"), "authenticate_rest", _token)
+    monkeypatch.setattr("gridbot.exchanges.stream.RETRY_FIRST_S", 0.05)
+    with SocketServer(spoken) as server:
+        url = f"ws://127.0.0.1:{server.port}{spoken.path}"
+        env = {f"{kit.name.upper()}_API_URL": f"http://127.0.0.1:{server.port}"}
+        stream = FillStream(kit.name, kit.keys, url, woken.set, env)
+        stream.start(kit.api.markets, kit.adapter.market_symbol)
+        try:
+            for _ in range(2):
+                assert server.listens.wait(20)
+                # What the socket tells when it opens may wake it, too.
+                server.fill()
+                assert woken.wait(20)
+                server.cut()
+                woken.clear()
+            assert server.opened >= 2
+        finally:
+            stream.stop()

@@ -1,0 +1,195 @@
+"""An older copy of a moved instance, as a snapshot brings it back: it is not started, and it is shown."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from manager.errors import BAD_CONFIG, FAILED, OK
+from manager.fleet import tombstone
+from manager.fleet.tombstone import Generation, Tombstone
+from manager.monitor.doctor import checks_machines
+from manager.monitor.watch.alert_rules import MACHINE
+from manager.monitor.watch.twin_keeper import TwinKeeper
+from manager.ops.hosts import account_looks, everywhere, generations, registry
+from manager.ops.hosts.generations import LOST, Held, Twin
+from manager.ops.hosts.ssh import Done
+from manager.ops.move import journal
+from manager.ops.move.journal import Journal
+from tests.fakes.desk import Desk
+from tests.unit.ops.test_account_check import KEYS, OTHERS, Tokyo, fleet_of, tokyo
+
+__all__ = ["tokyo"]
+
+ID = "bp_sol_01"
+HERE_NOW = Held(1, 1, "m1")
+AWAY = Held(2, 1, "m1", is_here=False, to="osaka")
+
+
+def tells(tokyo: Tokyo, held: Held) -> None:
+    tokyo.generations = {ID: held._asdict()}
+
+
+def test_an_older_copy_is_not_started(desk: Desk, tokyo: Tokyo) -> None:
+    tells(tokyo, HERE_NOW)
+    for command in ("up", f"start {ID}", "plan"):
+        said = desk.play(command)
+        assert f"{ID}: left alone: host tokyo has generation 1 of it, and here is 0, an older copy" in said
+        assert f"`manager move {ID} --from tokyo`" in said
+    assert desk.states() == {"bp_eth_02": "running"}
+    desk.play(f"start {ID}")
+    assert desk.exit_code == BAD_CONFIG
+    tombstone.settle(fleet_of(desk), ID, Generation(1, "m2"))
+    assert f"{ID}: created" in desk.play("up")
+    assert desk.exit_code == OK
+
+
+@pytest.mark.parametrize("command", ["start bp_sol_01", "resume bp_sol_01", "restart bp_sol_01"])
+def test_nor_is_one_whose_container_is_there(desk: Desk, tokyo: Tokyo, command: str) -> None:
+    desk.play("up", "halt bp_sol_01" if "resume" in command else "stop bp_sol_01")
+    tells(tokyo, AWAY)
+    said = desk.play(command)
+    assert "host tokyo knows that it went to osaka in generation 2, and here is 0" in said
+    assert f"remove volumes/secrets/{ID} on tokyo" in said
+    assert desk.exit_code == BAD_CONFIG
+    assert desk.states()[ID] != "running"
+
+
+def test_one_that_runs_is_not_started_anew_by_what_is_known(desk: Desk, tokyo: Tokyo) -> None:
+    desk.play("up")
+    tells(tokyo, HERE_NOW)
+    desk.play("stop bp_sol_01", "start bp_sol_01")
+    tokyo.generations = {}
+    desk.play(f"start {ID}")
+    tells(tokyo, HERE_NOW)
+    fleet = fleet_of(desk)
+    account_looks.ask(fleet, account_looks.key_of(fleet), [registry.get(desk.folder, "tokyo")])
+    tokyo.asked = 0
+    assert "host tokyo has generation 1 of it" in desk.play(f"restart {ID}")
+    assert tokyo.asked == 0
+    assert desk.states()[ID] == "running", "it is shown, and a person ends it"
+    tokyo.is_away = True
+    assert "left alone" in desk.play(f"restart {ID}")
+    assert f"{ID}: restarted" in desk.play(f"restart {ID} --host-is-dead tokyo")
+
+
+def test_a_host_that_is_away_counts_as_it_was_last_seen(desk: Desk, tokyo: Tokyo) -> None:
+    tells(tokyo, HERE_NOW)
+    settings = desk.folder / "config" / "fleet.toml"
+    settings.write_text(settings.read_text() + "allow_shared_credentials = true\n")
+    desk.play("up")
+    tokyo.is_away = True
+    assert "host tokyo has generation 1 of it" in desk.play("up"), "shared credentials or not"
+    assert f"{ID}: created" in desk.play("up --host-is-dead tokyo")
+
+
+def test_this_machines_own_record_counts(desk: Desk, tokyo: Tokyo) -> None:
+    fleet = fleet_of(desk)
+    moved = Journal("m1", "here", "tokyo", 1, did_run=True, step="pack")
+    journal.save(fleet, ID, moved)
+    assert generations.held(fleet, ID) == Held(), "it has not arrived"
+    journal.save(fleet, ID, moved._replace(step="clean", is_done=True))
+    said = desk.play("up")
+    assert "this machine's own record says that it went to tokyo in generation 1, and here is 0" in said
+    assert desk.exit_code == BAD_CONFIG
+    journal.save(fleet, ID, moved._replace(source="tokyo", target="here", step="clean", is_done=True))
+    tombstone.settle(fleet, ID, Generation(1, "m1"))
+    assert f"{ID}: created" in desk.play("up")
+
+
+def test_two_of_one_generation_are_copies_of_one_disk(desk: Desk, tokyo: Tokyo) -> None:
+    tombstone.settle(fleet_of(desk), ID, Generation(1, "m1"))
+    tells(tokyo, HERE_NOW)
+    assert f"{ID}: created" in desk.play("up"), "it does not trade there"
+    desk.play(f"down {ID}")
+    tokyo.runs(OTHERS)
+    tokyo.live = [tokyo.live[0]._replace(instance=ID)]
+    assert "one of the two is a copy of the other's disk" in desk.play("up")
+
+
+def test_an_unreadable_generation_is_older_than_any(desk: Desk, tokyo: Tokyo) -> None:
+    fleet = fleet_of(desk)
+    fleet.secrets_dir(ID).mkdir(parents=True)
+    (fleet.secrets_dir(ID) / tombstone.GENERATION).write_text("{")
+    assert generations.held(fleet, ID).number == LOST
+    assert "left alone" in desk.play("up")
+
+
+def test_an_earlier_manager_tells_nothing_and_that_is_said(desk: Desk, tokyo: Tokyo) -> None:
+    tokyo.generations = None
+    said = desk.play("up")
+    assert "host tokyo has an earlier manager" in said
+    assert f"{ID}: created" in said
+
+
+@pytest.mark.parametrize("content", [None, [], {ID: {}}, {ID: 1}, {ID: {**Held()._asdict(), "newest": "x"}}])
+def test_what_is_no_answer_is_none(content: Any) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        generations.read(content)
+
+
+def test_what_is_told_is_read(desk: Desk, tokyo: Tokyo) -> None:
+    fleet = fleet_of(desk)
+    tombstone.bury(fleet, ID, Tombstone(1, "tokyo", "m1"))
+    known = generations.known(fleet)
+    assert known == {ID: Held(1, 0, "", is_here=False, to="tokyo")}
+    assert generations.read(json.loads(json.dumps({ID: known[ID]._asdict()}))) == known
+
+
+def test_twins_are_the_older_ones_that_are_live() -> None:
+    new, old = Held(1, 1, "m"), Held()
+    live = {ID: True}
+    found = list(generations.twins({"here": ({ID: old}, live), "tokyo": ({ID: new}, live)}))
+    assert found == [Twin(ID, "here", 0, "tokyo", 1)]
+    assert not list(generations.twins({"here": ({}, {}), "tokyo": ({ID: new}, live)})), "it is down here"
+    moved = Held(1, 0, "", is_here=False, to="tokyo")
+    assert not list(generations.twins({"here": ({ID: moved}, {}), "tokyo": ({ID: new}, live)}))
+    both = list(generations.twins({"here": ({ID: new}, live), "tokyo": ({ID: new}, live)}))
+    assert both == [Twin(ID, "tokyo", 1, "here", 1)]
+    assert not list(generations.twins({"here": ({}, live), "tokyo": ({}, live)})), "two bots of one name"
+
+
+def test_a_twin_is_shown(desk: Desk, tokyo: Tokyo, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.play(f"up {ID}")
+    tells(tokyo, HERE_NOW)
+    tokyo.runs(KEYS)
+
+    def run(_hosts: Any, _here: Any, _words: Any, _timeout: float) -> list[everywhere.Answer]:
+        rows = [
+            {"id": ID, "mode": "live", "state": "running"},
+            {"id": "x", "mode": "live", "state": "stopped"},
+        ]
+        return [everywhere.Answer(name, Done(0, json.dumps(rows), "")) for name in ("here", "tokyo")]
+
+    monkeypatch.setattr(everywhere, "run", run)
+    said = desk.play("ps --hosts")
+    assert f"{ID} trades on here in generation 0, and tokyo knows of generation 1" in said
+    assert f"`manager halt {ID}` ends it" in said
+    assert desk.exit_code == FAILED
+    rows = json.loads("\n".join(desk.run("ps --hosts --json")).partition("\n]")[0] + "]")
+    assert [(row["host"], row["id"]) for row in rows if row["twin"]] == [("here", ID)]
+
+    fleet, keeper = fleet_of(desk), TwinKeeper()
+    keeper.look(fleet, [ID])
+    assert [(each.subject, each.kind) for each in keeper.conditions()] == [(MACHINE, "twin")]
+    keeper.look(fleet, [])
+    assert keeper.conditions() == []
+
+    hosts = [registry.get(desk.folder, "tokyo")]
+    found = account_looks.ask(fleet, account_looks.key_of(fleet), hosts)
+    twins = account_looks.twins(fleet, [ID], found)
+    levels = [(each.level, each.check) for each in checks_machines.check_all(found, twins)]
+    assert levels == [("ok", "host"), ("fail", "twin")]
+    away = found[0]._replace(why=twins[0].text)
+    assert [each.level for each in checks_machines.check_all([away], [])] == ["fail", "ok"]
+
+
+def test_answers_of_a_moment_ago_are_not_asked_for_again(desk: Desk, tokyo: Tokyo) -> None:
+    fleet, hosts = fleet_of(desk), list(registry.load(desk.folder).values())
+    first = account_looks.recent(fleet, hosts, 60)
+    assert account_looks.recent(fleet, hosts, 60)[0].is_here is first[0].is_here is True
+    assert tokyo.asked == 1
+    account_looks.recent(fleet, hosts, -1)
+    assert tokyo.asked == 2

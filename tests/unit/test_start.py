@@ -1,0 +1,68 @@
+"""What short commands and the supervisor load: most of their time is the start of the program."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+HEAVY = {
+    "ast",
+    "dataclasses",
+    "datetime",
+    "difflib",
+    "docker",
+    "http.client",
+    "inspect",
+    "pydantic",
+    "requests",
+}
+"""A millisecond to a fifth of a second each."""
+LOAD = """
+import sys, typing
+
+class ForwardRef(typing.ForwardRef, _root=True):
+    def __init__(self, *args, **keywords):
+        sys.exit(f"a class has the annotation {args[0]!r}")
+
+typing.ForwardRef = ForwardRef
+import manager.cli.main, manager.engine.client, manager.fleet.session, manager.cli.commands.COMMAND
+print(*sys.modules)
+"""
+
+
+KEPT_OUT_OF_CONTAINERS = {
+    *("contextlib", "dataclasses", "datetime", "pathlib", "selectors", "socket", "subprocess", "threading"),
+    *("traceback", "typing", "http.client", "supervisor.cancel", "supervisor.once"),
+}
+"""Each is resident memory in every container of the fleet, and makes its bot start later."""
+
+
+@pytest.mark.parametrize("command", ["ps", "list", "status", "up"])
+def test_a_short_command_loads_only_what_it_needs(command: str) -> None:
+    """Nor is an annotation compiled: Python's compiler alone takes 2 ms to get ready, so the modules of these
+    commands have no annotations in quotes in a NamedTuple, and no `from __future__ import annotations`.
+    """
+    assert HEAVY.isdisjoint(_loaded(LOAD.replace("COMMAND", command)))
+
+
+def test_the_supervisor_loads_only_what_it_needs() -> None:
+    code = "import sys; sys.path.insert(0, 'docker'); import supervisor.main; print(*sys.modules)"
+    assert KEPT_OUT_OF_CONTAINERS.isdisjoint(_loaded(code, "-I", "-S"))
+
+
+def _loaded(code: str, *options: str) -> list[str]:
+    """Return the modules that the program has loaded at its end."""
+    done = subprocess.run(
+        [sys.executable, *options, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
