@@ -232,6 +232,8 @@ def test_the_document_describes_every_route(reader: Client) -> None:
         "/api/v1/actions",
         "/api/v1/actions/{number}",
         "/api/v1/curves",
+        "/api/v1/hosts",
+        "/api/v1/hosts/halt",
         "/api/v1/events",
         "/api/v1/logs",
     }

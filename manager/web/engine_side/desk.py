@@ -18,6 +18,7 @@ from manager.web.engine_side.figures import FigureReader, Ranges
 from manager.web.engine_side.kept import KeptAnswers
 from manager.web.engine_side.log_tails import Tails
 from manager.web.engine_side.looks import READ_WITHIN_S, Look, Lookout, Observer, Readers
+from manager.web.engine_side.machines import MachineReader
 
 FIRST_LOOK_WITHIN_S = 20.0
 NEW_LOOK_WITHIN_S = 2.0
@@ -27,7 +28,7 @@ FRESH_S = 15.0
 
 
 class Desk:
-    """`redeem` says whether a link's secret signs in, and uses it up."""
+    """Serve the engine side. `redeem` says whether a link's secret signs in, and consumes it."""
 
     def __init__(
         self,
@@ -35,7 +36,7 @@ class Desk:
         redeem: Callable[[str], bool],
         look: Callable[[], Look] | None = None,
     ) -> None:
-        """Raises ManagerError: a project that cannot be read. `look`: observes the fleet."""
+        """Raise ManagerError: a project that cannot be read. `look`: observes the fleet."""
         self.session = session
         self.readers = Readers()
         first = Look(session.project().fleet)
@@ -44,6 +45,7 @@ class Desk:
         self.ranges = Ranges(session)
         self.actions = Actions(session.chosen_dir, self.lookout.thread.at_once)
         self.exposition = Exposition(lambda: self.lookout.latest)
+        self.machines = MachineReader(session, self.readers, self._live_here)
         self.redeem = redeem
         self.tails = Tails(session.chosen_dir)
         self.is_ending = False
@@ -58,9 +60,10 @@ class Desk:
         """Start the threads."""
         self.lookout.thread.begin()
         self.figures.thread.begin()
+        self.machines.thread.begin()
 
     def note_reader(self) -> None:
-        """Note that somebody reads now, in the language that is spoken."""
+        """Note that the page is read now, in the present language."""
         self._read_at[i18n.language()] = time.monotonic()
         self.readers.note()
 
@@ -102,6 +105,9 @@ class Desk:
             self._looked.wait_for(lambda: time.monotonic() - self._looked_at < FRESH_S, within)
         if self._looked_at == float("-inf"):
             raise TimedOut("the fleet could not be observed within {seconds} s", seconds=FIRST_LOOK_WITHIN_S)
+
+    def _live_here(self) -> list[str]:
+        return [row.id for row in self.lookout.latest.rows if row.is_live and row.view.is_bot_up]
 
     def _publish(self, look: Look) -> None:
         with self._publishing:

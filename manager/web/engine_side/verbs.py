@@ -17,7 +17,7 @@ from manager.monitor.history import summary
 from manager.monitor.history.reader import FleetHistory, InstanceHistory
 from manager.monitor.stats.instance_stats import NO_REPORT, InstanceStats
 from manager.monitor.top import confirm
-from manager.web.engine_side import answers, bot_pages, config_changes, figures, marks, realized
+from manager.web.engine_side import answers, bot_pages, config_changes, figures, machines, marks, realized
 from manager.web.engine_side.desk import Desk
 from manager.web.engine_side.figures import DAY_S
 from manager.web.engine_side.looks import as_error
@@ -32,6 +32,8 @@ MAX_TEXT = 200
 BIGGEST = 2.0**53
 POLL_S = 0.3
 MOST_NAMED = 100
+EVERYWHERE = "--hosts"
+"""In the place of an instance: here and on all machines."""
 
 
 def answer(desk: Desk, raw: bytes) -> dict[str, Any]:
@@ -87,14 +89,14 @@ def _instances(desk: Desk, _params: Params) -> Any:
 def _instance(desk: Desk, params: Params) -> Any:
     row = desk.known_row(_text(params, "instance"))
     since = time.time() - EXITS_OF_DAYS * DAY_S
-    one, whole = figures.of_history(desk.session, row.id, since, is_seen=True)
-    events = _history_object(one, whole, since)["events"]
-    kept = row.view.report
+    history, fleet_history = figures.of_history(desk.session, row.id, since, is_seen=True)
+    events = _history_object(history, fleet_history, since)["events"]
+    kept_report = row.view.report
     of_instance = desk.figures.latest.instances.get(row.id, answers.NO_FIGURES)
     return {
         "instance": answers.instance(row, desk.lookout.latest.fleet, of_instance),
         "report": None if row.report is NO_REPORT else answers.report_object(row.report),
-        "report_is_previous": kept is not None and kept.is_previous,
+        "report_is_previous": kept_report is not None and kept_report.is_previous,
         "last_words": causes.last_words(row.view),
         "changes": config_changes.of_instance(desk, row),
         "exits": [event for event in events if event["what"] == "exit"],
@@ -105,20 +107,25 @@ def _instance(desk: Desk, params: Params) -> Any:
 def _history(desk: Desk, params: Params) -> Any:
     instance = _text(params, "instance")
     since = time.time() - _number(params, "days", MAX_DAYS) * DAY_S
-    one, whole = figures.of_history(desk.session, instance, since, is_seen=desk.row(instance) is not None)
-    marked = marks.of_instance(one, since, whole.now)
+    history, fleet_history = figures.of_history(
+        desk.session, instance, since, is_seen=desk.row(instance) is not None
+    )
+    marked = marks.of_instance(history, since, fleet_history.now)
     return {
-        **_history_object(one, whole, since),
-        "realized": realized.curves_of(one),
+        **_history_object(history, fleet_history, since),
+        "realized": realized.curves_of(history),
         "marks": [mark._asdict() for mark in marked],
     }
 
 
-def _history_object(one: InstanceHistory, whole: FleetHistory, since: float) -> dict[str, Any]:
+def _history_object(history: InstanceHistory, fleet_history: FleetHistory, since: float) -> dict[str, Any]:
     """Return an object of `history --json`, whose events are told in the reader's language."""
-    found = summary.as_object(one, whole, since)
-    told = zip(found["events"], one.events, strict=True)
-    return {**found, "events": [{**each, "text": summary.event_text(event)} for each, event in told]}
+    answer = summary.as_object(history, fleet_history, since)
+    told = zip(answer["events"], history.events, strict=True)
+    return {
+        **answer,
+        "events": [{**event_object, "text": summary.event_text(event)} for event_object, event in told],
+    }
 
 
 def _curves(desk: Desk, params: Params) -> Any:
@@ -134,15 +141,15 @@ def _events(desk: Desk, params: Params) -> Any:
     feed = desk.feed()
     after = _text(params, "after") or feed.last_id
     deadline = time.monotonic() + _number(params, "wait", EVENTS_WAIT_S)
-    while not (found := feed.after(after)) and time.monotonic() < deadline and not desk.is_ending:
+    while not (events := feed.after(after)) and time.monotonic() < deadline and not desk.is_ending:
         time.sleep(POLL_S)
     desk.note_reader()
-    return {"events": [event._asdict() for event in found], "last_id": found[-1].id if found else after}
+    return {"events": [event._asdict() for event in events], "last_id": events[-1].id if events else after}
 
 
 def _question(desk: Desk, params: Params) -> Any:
     row = desk.known_row(_text(params, "instance"))
-    verb = next((each for each in ACTION_VERBS if each == params.get("verb")), None)
+    verb = next((known for known in ACTION_VERBS if known == params.get("verb")), None)
     if verb is None:
         raise Refusal(422, "verb")
     return {"sentences": confirm.before(verb, row), "needs_id": _needs_id(desk, row)}
@@ -150,7 +157,7 @@ def _question(desk: Desk, params: Params) -> Any:
 
 def _act(desk: Desk, params: Params) -> Any:
     row = desk.known_row(_text(params, "instance"))
-    verb = next((each for each in ACTION_VERBS if each == params.get("verb")), None)
+    verb = next((known for known in ACTION_VERBS if known == params.get("verb")), None)
     if verb is None:
         raise Refusal(422, "verb")
     if row.id.startswith("-"):  # a command line would take it for an option
@@ -164,6 +171,16 @@ def _halt(desk: Desk, params: Params) -> Any:
     return _begun(desk, HALT, "", [row.id for row in desk.lookout.latest.rows], _text(params, "by"))
 
 
+def _hosts(desk: Desk, _params: Params) -> Any:
+    desk.readers.note()
+    return machines.as_object(desk.machines.latest)
+
+
+def _halt_hosts(desk: Desk, params: Params) -> Any:
+    concerned = [row.id for row in desk.lookout.latest.rows]
+    return _begun(desk, HALT, EVERYWHERE, concerned, _text(params, "by"))
+
+
 def _begun(desk: Desk, verb: str, instance: str, concerned: list[str], by: str) -> Any:
     desk.readers.note()
     try:
@@ -175,19 +192,19 @@ def _begun(desk: Desk, verb: str, instance: str, concerned: list[str], by: str) 
 
 
 def _needs_id(desk: Desk, row: InstanceStats) -> bool:
-    """Return whether the id has to be typed: it trades real money, or nobody can see now whether it does."""
+    """Return whether the id has to be typed: it trades real money, or it is unknown now whether it does."""
     return row.is_live or not desk.is_fresh()
 
 
 def _actions(desk: Desk, _params: Params) -> Any:
-    return [each._asdict() for each in desk.actions.all()]
+    return [action._asdict() for action in desk.actions.all()]
 
 
 def _action(desk: Desk, params: Params) -> Any:
-    found = desk.actions.find(int(_number(params, "number", BIGGEST)))
-    if found is None:
+    action = desk.actions.find(int(_number(params, "number", BIGGEST)))
+    if action is None:
         raise Refusal(404)
-    return found._asdict()
+    return action._asdict()
 
 
 def _logs(desk: Desk, params: Params) -> Any:
@@ -195,7 +212,7 @@ def _logs(desk: Desk, params: Params) -> Any:
     named = params.get("instances")
     if not isinstance(named, list) or len(named) > MOST_NAMED:
         raise Refusal(422, "instances")
-    wanted = [desk.known_row(_text({"instance": each}, "instance")).id for each in named]
+    wanted = [desk.known_row(_text({"instance": name}, "instance")).id for name in named]
     return desk.tails.after(wanted, len(desk.lookout.latest.rows), _text(params, "after"))._asdict()
 
 
@@ -223,6 +240,8 @@ VERBS: Mapping[str, Callable[[Desk, Params], Any]] = {
     "question": _question,
     "act": _act,
     "halt": _halt,
+    "hosts": _hosts,
+    "halt_hosts": _halt_hosts,
     "actions": _actions,
     "action": _action,
     "logs": _logs,

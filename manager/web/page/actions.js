@@ -93,13 +93,13 @@ export async function run(place, begin) {
       failures = 0;
     } catch (error) {
       failures += 1;
-      verdict.textContent = `${t("what it does is not known now; it goes on by itself")} (${error.message})`;
+      verdict.textContent = `${t("its present state is not known; it keeps running")} (${error.message})`;
       if (failures > 120) return;
     }
   }
   const isDone = action.exit_code === 0;
   verdict.className = `verdict ${isDone ? "well" : "bad"}`;
-  verdict.textContent = isDone ? t("done") : t("it ended with exit code {code}: read what it says", { code: action.exit_code });
+  verdict.textContent = isDone ? t("done") : t("it ended with exit code {code}: see its output", { code: action.exit_code });
 }
 
 /** Return the kill switch: held, it halts; a short press says what it does. */
@@ -107,7 +107,8 @@ export function haltButton(model, dialog) {
   return holdButton("halt", t("HALT — hold"), () => openHalt(model, dialog, true), () => openHalt(model, dialog, false));
 }
 
-function holdButton(name, text, done, short) {
+/** Return a button that acts when it is held; `short`: what a short press does. */
+export function holdButton(name, text, done, short) {
   let timer = null;
   let isHeld = false;
   const button = el("button", { class: "halt", "data-key": name }, el("span", { class: "fill", "aria-hidden": "true" }), el("span", { class: "text" }, text));

@@ -8,6 +8,7 @@ import { chartCard } from "./fleet_chart.js";
 import { drawFilters, makeFilters } from "./filters.js";
 import { drawBots, forgetRows } from "./list.js";
 import { openLogs } from "./logs.js";
+import { beginMachines } from "./machines.js";
 import { boxes, botHeads, needCard, renew } from "./rows.js";
 import { paint, preferredLanguage, settings, speakIn } from "./settings.js";
 import { signInForm } from "./sign_in.js";
@@ -166,7 +167,7 @@ function build() {
     places.list,
     places.none,
   );
-  refill(parts.main, places.needs, places.boxes, places.chart, bots);
+  refill(parts.main, places.needs, places.boxes, places.chart, bots, beginMachines());
 }
 
 function draw() {

@@ -18,6 +18,7 @@ from fastapi.security import APIKeyCookie, APIKeyHeader, HTTPBearer
 from manager import __version__, i18n
 from manager.web.web_side import models, models_history, words
 from manager.web.web_side.api_actions import routes_of_actions
+from manager.web.web_side.api_hosts import routes_of_hosts
 from manager.web.web_side.api_logs import routes_of_logs
 from manager.web.web_side.api_session import routes_of_sessions
 from manager.web.web_side.counter import Counter
@@ -44,6 +45,7 @@ FILES = {
             "format.js",
             "list.js",
             "logs.js",
+            "machines.js",
             "main.js",
             "marks.js",
             "model.js",
@@ -88,7 +90,12 @@ def the_app(counter: Counter) -> FastAPI:
         Security(HTTPBearer(auto_error=False)),
     ]
     app.include_router(_metrics(counter), dependencies=needed, responses=ERRORS)
-    for router in (_reading(counter), routes_of_actions(counter), routes_of_logs(counter)):
+    for router in (
+        _reading(counter),
+        routes_of_actions(counter),
+        routes_of_hosts(counter),
+        routes_of_logs(counter),
+    ):
         app.include_router(router, prefix="/api/v1", dependencies=needed, responses=ERRORS)
     return app
 

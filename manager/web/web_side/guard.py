@@ -20,7 +20,7 @@ API = "/api/"
 METRICS = "/metrics"
 SIGN_IN = frozenset({("GET", "/api/v1/session"), ("POST", "/api/v1/session")})
 SIGN_OUT = ("DELETE", "/api/v1/session")
-HALT_PATH = "/api/v1/halt"
+HALT_PATHS = frozenset({"/api/v1/halt", "/api/v1/hosts/halt"})
 READING = frozenset({"GET", "HEAD"})
 MAX_BODY = 1 << 16
 MAX_PEER = 64
@@ -96,7 +96,7 @@ class Guard:
             return problem(401, Text("not signed in: open the link that `manager serve` has printed"))
         if not session.may(permission := needed(scope["method"], scope["path"])):
             return problem(
-                403, Text("this sign-in may not do that: it needs the role {role}", role=permission)
+                403, Text("this sign-in may not do that: the role {role} is required", role=permission)
             )
         state["session"] = session
         return None
@@ -121,7 +121,7 @@ def needed(method: str, path: str) -> str:
     """Return the permission that a request needs."""
     if method in READING or (method, path) == SIGN_OUT:
         return "read"
-    return "halt" if path == HALT_PATH else "operate"
+    return "halt" if path in HALT_PATHS else "operate"
 
 
 def language_of(header: str) -> str:

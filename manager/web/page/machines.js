@@ -1,0 +1,78 @@
+// Show the bots of the trader's other machines, and halt all machines at once.
+
+import { holdButton, run } from "./actions.js";
+import { el, refill } from "./dom.js";
+import { age, money, t } from "./format.js";
+import { parts, places, session } from "./state.js";
+import { ask, SignedOut } from "./stream.js";
+
+const EVERY_MS = 30000;
+const FIRST_MS = 3000;
+
+let timer = null;
+
+/** Make the place of the card, and begin to fill it. */
+export function beginMachines() {
+  places.machines = el("section", { class: "card machines", hidden: true });
+  clearTimeout(timer);
+  load();
+  return places.machines;
+}
+
+async function load() {
+  let wait = EVERY_MS;
+  try {
+    if (document.visibilityState === "visible") {
+      const found = await ask("hosts");
+      if (found.asked_at === null) wait = FIRST_MS;
+      else draw(found);
+    }
+  } catch (error) {
+    if (error instanceof SignedOut || !session.isOn) return;
+  }
+  timer = setTimeout(load, wait);
+}
+
+function draw(found) {
+  const { hosts, twins, error } = found;
+  places.machines.hidden = !hosts.length && !error;
+  refill(
+    places.machines,
+    el("div", { class: "head" }, el("h2", {}, t("Other machines")), hosts.length ? haltAllButton(hosts) : ""),
+    error ? el("p", { class: "bad" }, error) : "",
+    ...twins.map((text) => el("p", { class: "bad" }, text)),
+    ...hosts.map(machine),
+  );
+}
+
+function machine(host) {
+  const old = host.seen_at === null ? t("never seen") : t("last seen {age} ago", { age: age(Date.now() / 1000 - host.seen_at) });
+  const head = host.is_up ? el("h3", {}, host.name) : el("h3", { class: "bad" }, `${host.name}: ${t("unreachable")}, ${old}`);
+  return el("div", { class: "machine" }, head, host.is_up ? "" : el("p", { class: "small" }, host.why), el("ul", {}, ...host.instances.map(instance)));
+}
+
+function instance(each) {
+  const state = each.last_state_text ? `${each.state_text} (${each.last_state_text})` : each.state_text;
+  const said = [each.mode, state, each.doing, each.symbol, each.pnl === null ? "" : money(each.pnl), each.position, each.note];
+  const kind = each.state === "unreachable" || each.state === "failed" ? "bad" : "";
+  return el("li", {}, el("strong", {}, each.id), " ", el("span", { class: kind }, said.filter(Boolean).join(" · ")));
+}
+
+function haltAllButton(hosts) {
+  return holdButton("halt hosts", t("HALT all machines — hold"), () => openHalt(hosts, true), () => openHalt(hosts, false));
+}
+
+function openHalt(hosts, isHeld) {
+  const place = el("div", { class: "place" });
+  const go = () => run(place, () => ask("hosts/halt", { method: "POST", body: JSON.stringify({ confirm: "halt" }) }));
+  refill(
+    parts.detail,
+    el("div", { class: "head" }, el("h2", {}, t("Halt here and on all machines")), el("button", { class: "chip", "data-key": "close", onclick: () => parts.detail.close() }, t("Close"))),
+    el("p", {}, t("Every bot here and on {hosts} is stopped at once. A machine that does not answer is named: its bots may go on.", { hosts: hosts.map((each) => each.name).join(", ") })),
+    place,
+  );
+  parts.detail.dataset.id = "";
+  if (!parts.detail.open) parts.detail.showModal();
+  if (isHeld) go();
+  else refill(place, holdButton("halt hosts again", t("HALT all machines — hold"), go));
+}

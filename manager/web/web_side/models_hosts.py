@@ -1,0 +1,62 @@
+"""Describe the answers about the trader's other machines for the API's document."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from manager.web.web_side.models import Amount, Answer, Time
+
+
+class HostInstance(Answer):
+    """One instance of another machine, as its `ps --json` has it."""
+
+    host: str
+    id: str
+    state: str = Field(description="`unreachable` where the machine does not answer, never `stopped`")
+    state_text: str
+    last_state_text: str | None = Field(description="the state in which it was last seen")
+    mode: str | None
+    doing: str | None
+    pnl: Amount
+    position: Amount
+    symbol: str | None
+    exchange: str | None
+    note: str | None
+
+
+class Host(Answer):
+    """One machine. `seen_at`: when it answered last."""
+
+    name: str
+    is_up: bool
+    why: str | None
+    seen_at: Time
+    instances: list[HostInstance]
+
+
+class Hosts(Answer):
+    """The other machines of config/hosts.toml. `asked_at`: null before the first answers."""
+
+    asked_at: Time
+    error: str | None
+    twins: list[str] = Field(description="older copies of moved instances that trade")
+    hosts: list[Host]
+
+
+class HaltAsked(BaseModel):
+    """The kill switch, for this machine and all others."""
+
+    confirm: Literal["halt"]
+
+
+class HaltBegun(Answer):
+    """The command that halts them, in a process of its own: `actions/NUMBER` says how it goes."""
+
+    number: int
+    command: str
+    instance: str
+    at: float
+    lines: list[str]
+    exit_code: int | None

@@ -1,0 +1,135 @@
+"""The trader's other machines on the page: their bots, what is not known now, and one kill switch for all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from manager.ops.hosts import accounts, registry, ssh
+from manager.ops.hosts.generations import Held
+from manager.ops.hosts.registry import Host
+from manager.ops.hosts.ssh import Done, Unreachable
+from manager.web.engine_side import machines
+from tests.web.served import Client, Served, a_bot, serving
+from tests.web.test_actions import ended
+
+ID = "bp_sol_01"
+HOSTILE = "<script>\x1b[2J\u202e"
+
+
+class Tokyo:
+    """The other machine, as ssh shows it."""
+
+    def __init__(self) -> None:
+        self.is_away = False
+        self.says = ""
+        self.generations: dict[str, Any] = {}
+
+    def __call__(self, host: Host, words: Iterable[str], _timeout: float, stdin: bytes = b"") -> Done:
+        if self.is_away:
+            raise Unreachable("host {name} cannot be reached", name=host.name)
+        if tuple(words) == ("host", "live"):
+            told = accounts.answer(bytes.fromhex(stdin.decode()), "tokyo", [], [])
+            return Done(0, json.dumps({**told, "generations": self.generations}), "")
+        rows = [{"id": "bp_eth_02", "mode": "live", "state": "running", "last_pnl": "1.5", "why": HOSTILE}]
+        return Done(0, self.says or json.dumps(rows), "")
+
+
+@pytest.fixture
+def tokyo(monkeypatch: pytest.MonkeyPatch) -> Tokyo:
+    made = Tokyo()
+    monkeypatch.setattr(ssh, "run", made)
+    monkeypatch.setattr(ssh, "lets_in", lambda _host: False)
+    return made
+
+
+@pytest.fixture
+def served(tmp_path: Path, tokyo: Tokyo) -> Iterator[Served]:
+    with serving(tmp_path, [a_bot(ID, pnl="10.5", quote="USDC", base="SOL")]) as running:
+        yield running
+
+
+@pytest.fixture
+def client(served: Served) -> Client:
+    found = Client(served)
+    assert found.sign_in(served.links[-1]) == 200
+    return found
+
+
+def add(served: Served) -> None:
+    registry.save(
+        served.fleet.project_dir, {"tokyo": registry.parse("tokyo", "ssh://x@127.0.0.1:1/srv/desk")}
+    )
+
+
+def told(served: Served, client: Client) -> dict[str, Any]:
+    served.desk.machines.look()
+    status, _headers, found = client.get("/api/v1/hosts")
+    assert status == 200
+    return dict(found)
+
+
+def test_without_other_machines_there_is_nothing(served: Served, client: Client) -> None:
+    found = told(served, client)
+    assert (found["hosts"], found["twins"], found["error"]) == ([], [], None)
+
+
+def test_one_that_does_not_answer_is_unreachable_and_never_stopped(
+    served: Served, client: Client, tokyo: Tokyo
+) -> None:
+    add(served)
+    tokyo.is_away = True
+    [host] = told(served, client)["hosts"]
+    assert (host["is_up"], host["seen_at"], host["instances"]) == (False, None, [])
+    tokyo.is_away = False
+    [host] = told(served, client)["hosts"]
+    [bot] = host["instances"]
+    assert (host["is_up"], bot["id"], bot["state"], bot["pnl"]) == (True, "bp_eth_02", "running", "1.5")
+    assert "\x1b" not in bot["note"]
+    tokyo.is_away = True
+    [host] = told(served, client)["hosts"]
+    assert "cannot be reached" in host["why"]
+    assert [(each["state"], each["last_state_text"]) for each in host["instances"]] == [
+        ("unreachable", "running")
+    ]
+    assert host["seen_at"] is not None
+    tokyo.is_away, tokyo.says = False, "no JSON"
+    [host] = told(served, client)["hosts"]
+    assert (host["is_up"], host["instances"][0]["state"]) == (False, "unreachable")
+
+
+def test_an_older_copy_here_is_told(served: Served, client: Client, tokyo: Tokyo) -> None:
+    add(served)
+    served.look()
+    tokyo.generations = {ID: Held(1, 1, "m")._asdict()}
+    assert "knows of generation 1" in told(served, client)["twins"][0]
+
+
+def test_what_cannot_be_asked_is_said(served: Served, client: Client) -> None:
+    (served.fleet.project_dir / "config" / "hosts.toml").write_text("tokyo = 1\n")
+    assert "config/hosts.toml" in told(served, client)["error"]
+
+
+def test_the_kill_switch_over_all_machines_is_the_command(served: Served, client: Client) -> None:
+    add(served)
+    assert client.call("POST", "/api/v1/hosts/halt", {})[0] == 422
+    status, _headers, begun = client.call("POST", "/api/v1/hosts/halt", {"confirm": "halt"})
+    assert status == 202
+    assert begun["command"] == "manager halt --hosts"
+    done = ended(client, begun["number"])
+    assert done["exit_code"] != 0, "the other one does not answer"
+    assert any("host tokyo" in line for line in done["lines"])
+
+
+def test_a_program_or_role_that_may_not_halt_may_not_halt_all() -> None:
+    from manager.web.web_side.guard import needed
+
+    assert needed("POST", "/api/v1/hosts/halt") == needed("POST", "/api/v1/halt") == "halt"
+
+
+def test_before_the_first_answers_nothing_is_known() -> None:
+    assert machines.as_object(machines.Machines())["asked_at"] is None
