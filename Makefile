@@ -16,14 +16,14 @@ TEST_IMAGE := botfleet-test-bot:checkout
 RUN := scripts/in-docker-group.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help up down engine image test faults fresh bench lint audit mutants lock messages clean
+.PHONY: help up down engine image page test faults fresh bench lint audit mutants lock messages clean
 
 help: ## show this list
 	@echo "make up: start the fleet    make test: prove that it works"
 	@echo
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-up: $(VENV)/runtime.stamp engine image ## everything from nothing to a running fleet and its page; again: nothing to do
+up: $(VENV)/runtime.stamp $(VENV)/page.stamp engine image ## everything from nothing to a running fleet and its page; again: nothing to do
 	@$(RUN) $(BIN)/manager up --wait
 	@$(RUN) $(BIN)/manager ps
 	@echo
@@ -44,7 +44,11 @@ engine: ## make sure that a Docker Engine answers; installs the distribution's w
 image: $(VENV)/runtime.stamp engine ## build the bot image, if what is in it changed
 	@$(RUN) $(BIN)/manager build
 
-test: $(VENV)/dev.stamp ## all tests, on a real engine; ARGS="-k word" for some
+page: $(VENV)/runtime.stamp ## get uPlot, which draws the page's charts; `make up` does, where npm is
+	@scripts/page.sh
+	@touch $(VENV)/page.stamp
+
+test: $(VENV)/dev.stamp $(VENV)/page.stamp ## all tests, on a real engine; ARGS="-k word" for some
 	@scripts/engine.sh --with-compose
 	@scripts/test-tools.sh
 	@$(RUN) $(BIN)/manager build --tag $(TEST_IMAGE)
@@ -94,6 +98,11 @@ $(VENV)/runtime.stamp: requirements.lock pyproject.toml scripts/venv.sh
 	@$(PIP) install --quiet --require-hashes -r requirements.lock
 	@scripts/venv.sh --editable $(VENV)
 	@$(BIN)/python -m compileall -q manager
+	@touch $@
+
+# Tried once for each lock file: a fleet comes up without it, too.
+$(VENV)/page.stamp: scripts/page/package-lock.json scripts/page.sh $(VENV)/runtime.stamp
+	@scripts/page.sh --if-npm
 	@touch $@
 
 $(VENV)/dev.stamp: requirements-dev.lock $(VENV)/runtime.stamp

@@ -1,9 +1,12 @@
-"""What the fleet's page costs while it is read: CPU of a look, size of an update, memory of both sides."""
+"""What the fleet's page costs while it is read: CPU of a look, size of an update, memory of both sides; and
+how soon Chromium shows it.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import statistics
 import time
 import urllib.request
@@ -15,6 +18,7 @@ from bench.project import Project, Workshop
 from manager.fleet import project as projects
 from manager.web import places, running
 from tests import ports
+from tests.bot.browser import chromium
 
 SIDES = {
     "manager.cli.engine_side": "the side with the engine",
@@ -22,6 +26,10 @@ SIDES = {
 }
 TICK = os.sysconf("SC_CLK_TCK")
 WITHIN_S = 60.0
+OPENINGS = 3
+"""Openings that are measured, after one that signs in while Chromium is still starting."""
+DRAWN = "performance.getEntriesByName('botfleet-drawn')"
+PAINTED = "performance.getEntriesByName('first-contentful-paint')"
 
 
 def table(shop: Workshop, size: int, up: int, looks: int) -> Table:
@@ -41,6 +49,7 @@ def table(shop: Workshop, size: int, up: int, looks: int) -> Table:
             updates = [_next_look(stream) for _look in range(looks)]
             cpu = {side: _cpu_s(pid) - before[side] for side, pid in pids.items()}
         memory = {side: _pss_mb(pid) for side, pid in pids.items()}
+        shown = _shown(project)
     finally:
         project.manager("serve", "stop")
         project.remove_containers()
@@ -49,10 +58,27 @@ def table(shop: Workshop, size: int, up: int, looks: int) -> Table:
         ["an update", f"{statistics.median(updates) / 1000:.1f} kB"],
         *([f"a look, {side}", f"{1000 * cpu[side] / looks:.0f} ms of CPU"] for side in pids),
         *([f"memory, {side}", f"{memory[side]:.0f} MB PSS"] for side in pids),
+        *([f"on loopback, {what}", figure] for what, figure in shown.items()),
     ]
     words = f"{size} instances, {up} of them up, read by one browser for {looks} looks, one every 3 s."
     words += " These bots report nothing, so that an update is the least there is."
     return Table("The fleet's page", ["what", "figure"], rows, words)
+
+
+def _shown(project: Project) -> dict[str, str]:
+    """Return when Chromium paints for the first time, and when it has drawn every bot: medians."""
+    if not shutil.which("chromium"):
+        return {"first paint": "not measured: no chromium here"}
+    address = project.manager("serve", "link").out.split()[-1]
+    found: dict[str, list[float]] = {"first paint": [], "every bot drawn": []}
+    with chromium() as browser:
+        for _opening in range(OPENINGS + 1):
+            browser.open(address, 1280)
+            browser.wait(lambda: browser.run(f"{DRAWN}.length"), WITHIN_S)
+            found["first paint"].append(browser.run(f"{PAINTED}[0].startTime"))
+            found["every bot drawn"].append(browser.run(f"{DRAWN}[0].startTime"))
+            address = address.partition("#")[0]  # signed in now
+    return {what: f"{statistics.median(times[1:]):.0f} ms" for what, times in found.items()}
 
 
 def _get(url: str, token: str) -> Any:

@@ -2,6 +2,7 @@
 # Pins every package, with hashes, for any Python from 3.11 and any platform:
 #   requirements.lock             what the manager needs, `manager serve` too, and what builds it
 #   requirements-dev.lock         that, what the bundled bot needs, and what the tests need
+#   scripts/page/requirements.lock  npm, for `make page` where there is none
 #   docker/bot/requirements.lock  what the bundled bot needs in the image
 # The files name no index: each machine takes its own.
 set -euo pipefail
@@ -25,4 +26,5 @@ lock() {
 # All in one first, so that the tests run with the very versions that the other two ship. The build backend is pinned as well.
 lock requirements-dev.lock --extra dev --extra web pyproject.toml docker/bot/requirements.txt - <<<"$BUILD_BACKEND"
 lock requirements.lock -c requirements-dev.lock --extra web pyproject.toml - <<<"$BUILD_BACKEND"
+lock scripts/page/requirements.lock scripts/page/requirements.in
 lock docker/bot/requirements.lock -c requirements-dev.lock docker/bot/requirements.txt

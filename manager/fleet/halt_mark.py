@@ -62,9 +62,8 @@ def find(fleet: Fleet, instance: str) -> HaltMark | None:
     """
     if (stone := tombstone.find(fleet, instance)) is not None:
         return HaltMark(f"moved.{stone.move}", "moved", did_run=stone.did_run)
-    folder = fleet.secrets_dir(instance)
-    own_mark, of_all = _read(folder / MARK) or _read(folder / LIFTING), of_fleet(fleet)
-    if of_all is not None and _lifted(folder) == of_all.identity:
+    own_mark, of_all = own(fleet, instance), of_fleet(fleet)
+    if of_all is not None and _lifted(fleet.secrets_dir(instance)) == of_all.identity:
         of_all = None
     mark = own_mark or of_all
     return mark._replace(of_all=of_all.identity) if mark is not None and of_all is not None else mark
@@ -72,14 +71,14 @@ def find(fleet: Fleet, instance: str) -> HaltMark | None:
 
 def own(fleet: Fleet, instance: str) -> HaltMark | None:
     """Return this instance's own mark, whether it has a tombstone or not."""
-    folder = fleet.secrets_dir(instance)
-    return _read(folder / MARK) or _read(folder / LIFTING)
+    folder = fleet.secrets_path(instance)  # of hundreds, several times a look
+    return _read(f"{folder}/{MARK}") or _read(f"{folder}/{LIFTING}")
 
 
 def of_fleet(fleet: Fleet) -> HaltMark | None:
     """Return the mark for future instances."""
-    root = _root(fleet)
-    return _read(root / FLEET_MARK) or _read(root / LIFTING)
+    root = str(_root(fleet))
+    return _read(f"{root}/{FLEET_MARK}") or _read(f"{root}/{LIFTING}")
 
 
 def find_all(fleet: Fleet, instances: Iterable[str] = ()) -> dict[str, HaltMark]:
@@ -273,10 +272,10 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _read(path: Path) -> HaltMark | None:
+def _read(path: Path | str) -> HaltMark | None:
     """Return the mark at this path. Anything there is a mark, even if it cannot be read."""
     try:
-        status = path.lstat()
+        status = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError:  # the folder is out of our sight: so would be the mark, and the supervisor still sees it
@@ -291,7 +290,7 @@ def _read(path: Path) -> HaltMark | None:
     )
 
 
-def _json(path: Path) -> Mapping[str, Any]:
+def _json(path: Path | str) -> Mapping[str, Any]:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:

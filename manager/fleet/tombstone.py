@@ -5,6 +5,7 @@
 has the formats. The folder is mounted read-only, so that no bot removes it.
 """
 
+import os
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -76,12 +77,12 @@ class Tombstone(NamedTuple):
 
 def find(fleet: Fleet, instance: str) -> Tombstone | None:
     """Return the instance's tombstone. Anything of this name counts, even if it cannot be read."""
-    path = fleet.secrets_dir(instance) / MARK
+    path = f"{fleet.secrets_path(instance)}/{MARK}"
     try:
-        path.lstat()
+        os.lstat(path)
     except OSError:
         return None
-    content = _content(path)
+    content = _content(Path(path))
     try:
         return Tombstone(
             int(content["generation"]),

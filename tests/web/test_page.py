@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import subprocess
@@ -16,7 +17,8 @@ from selenium.webdriver import ActionChains, Keys
 
 from manager.errors import EngineUnreachable
 from manager.fleet.state_file import InstanceState
-from tests.bot.browser import Browser
+from manager.web.web_side import api
+from tests.bot.browser import Browser, chromium
 from tests.web.served import Served, a_bot, serving, write_history
 
 pytestmark = [
@@ -97,7 +99,7 @@ def test_the_chart_says_which_money_it_is_of(page: Browser) -> None:
 def test_real_and_paper_money_are_not_added(page: Browser) -> None:
     boxes = page.text(".boxes")
     assert "+7.50 USDC" in boxes
-    assert "+1 000.00 USDC" in boxes.replace("\u2009", " ")
+    assert "+1 000.00 USDC" in boxes.replace("\u202f", " ")
     assert "1007" not in boxes
 
 
@@ -322,6 +324,36 @@ def test_the_fleets_curve_goes_as_far_back_as_chosen(page: Browser, served: Serv
         page.wait(lambda: page.count(".chart .now") == 1)
         assert "+9.00" in page.text(".chart .now")
     assert page.complaints() == []
+
+
+@pytest.mark.skipif(not api.library_file("uplot.js"), reason="needs uPlot: `make page` gets it")
+def test_a_chart_has_scales_and_says_the_value_under_the_pointer(page: Browser) -> None:
+    page.wait(lambda: page.count(".chart .uplot canvas") == 1)
+    moves = itertools.count()
+
+    def said(beside: int) -> str:
+        """What it says under the pointer, so far beside the middle; it may just have been drawn again."""
+        over = page.driver.find_element("css selector", ".chart .u-over")
+        ActionChains(page.driver).move_to_element_with_offset(over, beside + next(moves) % 2, 0).perform()
+        return page.text(".chart .u-legend")
+
+    page.wait(lambda: "+3.00" in said(200))
+    page.wait(lambda: "–" in said(0))  # nobody looked then
+    before = page.run("document.querySelector('.chart canvas').toDataURL()")
+    page.run("document.querySelector('[data-key=rises]').click()")
+    page.wait(lambda: page.run("document.querySelector('.chart canvas').toDataURL()") != before)
+    assert page.complaints() == []
+
+
+def test_without_the_library_the_curve_is_drawn_plainly(
+    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "library_file", lambda _name: b"")
+    with serving(tmp_path, [a_bot("bp_sol_01", pnl="10.5", **LIVE)]) as served:
+        write_history(served.desk.session, {"bp_sol_01": ["0", "5", "3", "9"]})
+        page = opened(browser, served)
+        page.wait(lambda: page.count(".chart svg.curve .gap") >= 1)
+        assert page.complaints() == []
 
 
 def test_paper_is_asked_once(page: Browser, served: Served) -> None:

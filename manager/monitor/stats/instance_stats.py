@@ -142,10 +142,7 @@ def stats_object(row: InstanceStats) -> dict[str, Any]:
 
     Sizes in bytes, times in seconds, amounts as exact decimal strings, null for unknown.
     """
-    view, report, started = row.view, row.report, row.up_since
-    sample = row.usage.last if row.usage else None
-    share = row.usage.memory_share if row.usage else None
-    cpu = row.usage.cpu if row.usage else None
+    view, report = row.view, row.report
     return {
         "id": view.id,
         "state": view.status.state,
@@ -155,20 +152,9 @@ def stats_object(row: InstanceStats) -> dict[str, Any]:
         "exchange": view.exchange,
         "symbol": view.symbol,
         "strategy": view.strategy,
-        "cpu_percent": None if cpu is None else round(cpu, 2),
-        "memory_bytes": sample and sample.memory,
-        "memory_limit_bytes": sample and sample.memory_limit,
-        "memory_percent": None if share is None else round(share, 2),
-        "pids": sample and sample.pids,
-        "network_received_bytes": sample and sample.received,
-        "network_sent_bytes": sample and sample.sent,
-        "disk_read_bytes": sample and sample.read,
-        "disk_written_bytes": sample and sample.written,
-        "folders_bytes": row.disk and row.disk.size,
-        "folders_files": row.disk and row.disk.files,
-        "folders_growth_bytes": row.disk and row.disk.growth,
+        **usage_object(row),
         "restarts": row.restarts,
-        "uptime_s": None if started is None else max(0, int(time.time() - started)),
+        "uptime_s": uptime_s(row),
         "pnl": None if report.pnl is None else format(report.pnl, "f"),
         "quote": report.quote,
         "position": None if report.position is None else format(report.position, "f"),
@@ -184,6 +170,33 @@ def stats_object(row: InstanceStats) -> dict[str, Any]:
         "entry_price": _exact(report.entry_price),
         **{name: _exact(getattr(report, name)) for name in bot_report.FIGURES},
     }
+
+
+def usage_object(row: InstanceStats) -> dict[str, Any]:
+    """Return the part of it that is measured anew with every look."""
+    sample = row.usage.last if row.usage else None
+    share = row.usage.memory_share if row.usage else None
+    cpu = row.usage.cpu if row.usage else None
+    return {
+        "cpu_percent": None if cpu is None else round(cpu, 2),
+        "memory_bytes": sample and sample.memory,
+        "memory_limit_bytes": sample and sample.memory_limit,
+        "memory_percent": None if share is None else round(share, 2),
+        "pids": sample and sample.pids,
+        "network_received_bytes": sample and sample.received,
+        "network_sent_bytes": sample and sample.sent,
+        "disk_read_bytes": sample and sample.read,
+        "disk_written_bytes": sample and sample.written,
+        "folders_bytes": row.disk and row.disk.size,
+        "folders_files": row.disk and row.disk.files,
+        "folders_growth_bytes": row.disk and row.disk.growth,
+    }
+
+
+def uptime_s(row: InstanceStats) -> int | None:
+    """Return for how many seconds its bot has run; None if it does not."""
+    started = row.up_since
+    return None if started is None else max(0, int(time.time() - started))
 
 
 def _exact(value: Decimal | None) -> str | None:

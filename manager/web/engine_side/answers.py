@@ -36,9 +36,15 @@ def needs_person(row: InstanceStats) -> bool:
 
 def instances(look: Look, figures: Figures) -> list[dict[str, Any]]:
     """Return all instances, worst first."""
-    answers = [instance(row, look.fleet, figures.instances.get(row.id, NO_FIGURES)) for row in look.rows]
+    return worst_first(
+        [instance(row, look.fleet, figures.instances.get(row.id, NO_FIGURES)) for row in look.rows]
+    )
+
+
+def worst_first(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the answers about instances in the order of `ps --sort worst`."""
     return sorted(
-        answers, key=lambda answer: (not answer["needs_person"], answer["urgency"], answer["id"].lower())
+        told, key=lambda answer: (not answer["needs_person"], answer["urgency"], answer["id"].lower())
     )
 
 
@@ -85,6 +91,7 @@ def instance(row: InstanceStats, fleet: Fleet, figures: OfInstance) -> dict[str,
 def fleet(look: Look, figures: Figures) -> dict[str, Any]:
     """Return the strip: counts and sums."""
     rows = look.rows
+    trading = [row for row in rows if _is_trading(row)]
     return {
         "name": look.fleet.name,
         "version": __version__,
@@ -97,8 +104,8 @@ def fleet(look: Look, figures: Figures) -> dict[str, Any]:
             "instances": len(rows),
             "live": sum(row.is_live for row in rows),
             "paper": sum(not row.is_live for row in rows),
-            "trading": sum(_is_trading(row) for row in rows),
-            "trading_live": sum(_is_trading(row) and row.is_live for row in rows),
+            "trading": len(trading),
+            "trading_live": sum(row.is_live for row in trading),
             "need_person": sum(map(needs_person, rows)),
             "states": dict(Counter(row.view.status.state for row in rows)),
         },

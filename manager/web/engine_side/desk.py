@@ -15,6 +15,7 @@ from manager.web.engine_side.actions import Actions
 from manager.web.engine_side.exposition import Exposition
 from manager.web.engine_side.feed import Feed
 from manager.web.engine_side.figures import FigureReader, Ranges
+from manager.web.engine_side.kept import KeptAnswers
 from manager.web.engine_side.log_tails import Tails
 from manager.web.engine_side.looks import READ_WITHIN_S, Look, Lookout, Observer, Readers
 from manager.web.engine_side.machines import MachineReader
@@ -51,6 +52,7 @@ class Desk:
         self._looked = threading.Condition()
         self._looked_at = float("-inf")
         self._feeds: dict[str, Feed] = {}
+        self._kept: dict[str, KeptAnswers] = {}
         self._read_at: dict[str, float] = {}
         self._publishing = threading.Lock()
 
@@ -112,6 +114,7 @@ class Desk:
             for language in list(self._feeds):
                 if time.monotonic() - self._read_at[language] > READ_WITHIN_S:
                     del self._feeds[language]
+                    self._kept.pop(language, None)
                 else:
                     self._put(language, look)
         with self._looked:
@@ -121,4 +124,5 @@ class Desk:
     def _put(self, language: str, look: Look) -> None:
         with i18n.speaking(language):
             figures = self.figures.latest
-            self._feeds[language].put(answers.fleet(look, figures), answers.instances(look, figures))
+            kept = self._kept.setdefault(language, KeptAnswers())
+            self._feeds[language].put(answers.fleet(look, figures), kept.instances(look, figures))

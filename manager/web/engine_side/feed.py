@@ -78,6 +78,8 @@ class Feed:
         before = self._instances.get(key)
         if before is None:
             return dict(after)
+        if before is after:  # kept: only what is measured was written anew, and that is quiet
+            return {}
         return {
             name: value for name, value in after.items() if name not in QUIET and before.get(name) != value
         }

@@ -1,6 +1,7 @@
 // Draw lines, and a price in its range. Unknown is a gap, never a line.
 
 import { svg } from "./dom.js";
+import { canPlot, plot } from "./plot.js";
 
 /** Return values as numbers; null stays null. */
 export function numbers(values) {
@@ -46,11 +47,16 @@ export function sparkline(values, width = 96, height = 26) {
 
 /** Return the fleet's or a bot's P&L over time: its line, zero, and grey where not observed.
  *
- * `other`: a second line on the same scale; `times`: {begin, end, outages}, which are shaded.
+ * `other`: a second line on the same scale; `times`: {begin, end, outages}, which are shaded; `names`: of the lines.
+ * By uPlot; where that was not got, a drawing without scales.
  */
-export function curve(values, other = [], times = null, width = 720, height = 190) {
+export function curve(values, other, times, names) {
   const points = numbers(values);
   const seconds = numbers(other);
+  return canPlot() && points.length > 1 ? plot(points, seconds, times, names) : drawing(points, seconds, times);
+}
+
+function drawing(points, seconds, times, width = 720, height = 190) {
   const picture = svg("svg", { class: "curve", viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none" });
   if (points.length < 2) return picture;
   const y = scale([...points, ...seconds], height, 8);
@@ -60,7 +66,7 @@ export function curve(values, other = [], times = null, width = 720, height = 19
     const begin = x(stretch[0][0]) - half;
     picture.append(svg("rect", { class: "gap", x: begin, y: 0, width: x(stretch.at(-1)[0]) + half - begin, height }));
   }
-  for (const outage of times?.outages ?? []) {
+  for (const outage of times.outages) {
     const share = (at) => Math.min(1, Math.max(0, (at - times.begin) / (times.end - times.begin)));
     const [from, to] = [share(outage.at), share(outage.until)].map((part) => part * width);
     picture.append(svg("rect", { class: "outage", x: from, y: 0, width: Math.max(2, to - from), height }));

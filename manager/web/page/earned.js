@@ -52,7 +52,7 @@ function one(each, history) {
       each.drawdown ? ` · ${t("deepest fall {amount}", { amount: `${money(`-${each.drawdown}`)} ${each.quote}` })}` : "",
       each.uncertain ? ` · ${t("a part is missing, or of another day")}` : "",
     ),
-    curve(even(each.points, begin, end), realized ? even(realized.points, begin, end) : [], { begin, end, outages: outagesOf(marks) }),
+    curve(even(each.points, begin, end), realized ? even(realized.points, begin, end) : [], { begin, end, outages: outagesOf(marks) }, [t("P&L"), t("realised")]),
     markRow(marks, begin, end),
     el("div", { class: "axis" }, el("span", {}, moment(begin)), el("span", {}, moment(end))),
     el("p", { class: "small" }, realized ? t("line: with open positions; dashed: realised alone; grey: not observed; red: outage") : t("grey: not observed; red: outage")),

@@ -53,7 +53,7 @@ function drawn(curves, one) {
   const fall = Number(one.drawdown) > 0 ? ` · ${t("deepest fall {amount}", { amount: money(`-${one.drawdown}`) })}` : "";
   return [
     el("p", { class: "now" }, el("span", { class: `amount ${signClass(last)}` }, money(last), el("small", {}, ` ${one.quote}`)), el("small", {}, ` ${t("lowest {low}, highest {high}", extremes)}${fall}`)),
-    curve(one.values, [], { begin: curves.begin, end: curves.end, outages: outagesOf(one.marks) }),
+    curve(one.values, [], { begin: curves.begin, end: curves.end, outages: outagesOf(one.marks) }, [t("P&L")]),
     markRow(one.marks, curves.begin, curves.end),
     el("div", { class: "axis" }, el("span", {}, moment(curves.begin)), el("span", {}, moment(curves.end))),
     known.length < one.values.length ? line(t("grey: not observed, nothing is known")) : "",

@@ -33,7 +33,7 @@ export function money(text) {
 
 function grouped(digits) {
   const [whole, rest] = digits.split(".");
-  return whole.replace(/\B(?=(\d{3})+$)/g, "\u2009") + (rest ? `.${rest}` : "");
+  return whole.replace(/\B(?=(\d{3})+$)/g, "\u202f") + (rest ? `.${rest}` : "");
 }
 
 /** Return an amount with as many places as it needs, at most eight. */

@@ -19,6 +19,10 @@ import { drawStrip, drawTitle, hideHalt } from "./strip.js";
 let chosenCurve = null;
 const DAY = "1d";
 
+/** So many cards come first on a phone: with more, the figures would be far below. */
+const MOST_NEEDS = 6;
+let areAllNeedsShown = false;
+
 /** When the figures were read that the curves are of, or are being loaded of. */
 let curvesOf = null;
 
@@ -101,6 +105,7 @@ async function begin() {
     build();
     drawCurves();
     draw();
+    performance.mark("botfleet-drawn");
     follow(event);
   } catch (error) {
     if (error instanceof SignedOut) showSignIn("");
@@ -205,8 +210,18 @@ async function leave() {
 
 function drawNeeds() {
   const found = model.needing();
+  const shown = areAllNeedsShown ? found : found.slice(0, MOST_NEEDS);
+  const showAll = () => {
+    areAllNeedsShown = true;
+    drawNeeds();
+  };
   places.needs.hidden = !found.length;
-  refill(places.needs, el("h2", {}, t("Needs a person")), el("ul", {}, ...found.map((each) => needCard(each, open, openLog))));
+  refill(
+    places.needs,
+    el("h2", {}, t("Needs a person")),
+    el("ul", {}, ...shown.map((each) => needCard(each, open, openLog))),
+    shown.length < found.length ? el("button", { class: "chip more", "data-key": "all needs", onclick: showAll }, t("and {count} more", { count: found.length - shown.length })) : "",
+  );
   parts.main.classList.toggle("has-needs", Boolean(found.length));
 }
 

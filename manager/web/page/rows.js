@@ -93,7 +93,9 @@ function exposureBox(exposure) {
     .map((each) =>
       el("p", { class: "small gone" }, t("without a bot: {amount} ({ids})", { amount: `${Number(each.without_bot) > 0 ? "+" : ""}${amount(each.without_bot, each.base)}`, ids: each.bots_gone.join(", ") })),
     );
-  return box(t("Live positions"), held.length ? held : t("none"), ...gone, line(t("as the bots last reported")));
+  const found = box(t("Live positions"), held.length ? held : t("none"), ...gone, line(t("as the bots last reported")));
+  found.classList.add("wide");
+  return found;
 }
 
 /** Return the boxes below the strip: real money first, paper apart. */

@@ -49,6 +49,7 @@ FILES = {
             "main.js",
             "marks.js",
             "model.js",
+            "plot.js",
             "rows.js",
             "settings.js",
             "sign_in.js",
@@ -61,6 +62,8 @@ FILES = {
     ),
 }
 """What the browser loads: named one by one, so that no path leads anywhere else."""
+LIBRARY = {"uplot.js": "text/javascript", "uplot.css": "text/css"}
+"""What `make page` gets. Where it did not, the file is empty, and the page draws without it."""
 OPEN_METRICS = "application/openmetrics-text"
 KEEP_ALIVE_S = 15.0
 AWAY_S = 1.0
@@ -101,6 +104,8 @@ def _page() -> APIRouter:
     """Return the routes of the page's files, which are read now: later their folder may not be readable."""
     router = APIRouter(include_in_schema=False)
     contents = {name: (PAGE_DIR / name).read_bytes() for name in FILES}
+    contents |= {name: library_file(name) for name in LIBRARY}
+    types = {**FILES, **LIBRARY}
     index = (PAGE_DIR / "index.html").read_bytes()
 
     @router.get("/")
@@ -113,9 +118,9 @@ def _page() -> APIRouter:
 
     @router.get("/page/{name}")
     def file(name: str) -> Response:
-        if name not in FILES:
+        if name not in types:
             return problem(404)
-        return Response(contents[name], media_type=FILES[name], headers={"Cache-Control": "no-cache"})
+        return Response(contents[name], media_type=types[name], headers={"Cache-Control": "no-cache"})
 
     @router.get("/texts/{language}")
     def texts(language: str) -> JSONResponse:
@@ -123,6 +128,14 @@ def _page() -> APIRouter:
             return JSONResponse(words.catalogue())
 
     return router
+
+
+def library_file(name: str) -> bytes:
+    """Return a file of a library; nothing where it was not got."""
+    try:
+        return (PAGE_DIR / "lib" / name).read_bytes()
+    except FileNotFoundError:
+        return b""
 
 
 def _reading(counter: Counter) -> APIRouter:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from manager import i18n
 from manager.web.web_side import api, words
 
@@ -39,7 +41,15 @@ def test_the_languages_of_two_readers_do_not_mix() -> None:
 
 
 def test_every_file_of_the_page_is_served_and_no_other() -> None:
-    assert {each.name for each in PAGE.iterdir()} == {*api.FILES, "index.html"}
+    assert {each.name for each in PAGE.iterdir() if each.is_file()} == {*api.FILES, "index.html"}
+
+
+def test_a_library_that_was_not_got_is_an_empty_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(api, "PAGE_DIR", tmp_path)
+    assert api.library_file("uplot.js") == b""
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "uplot.js").write_bytes(b"var uPlot")
+    assert api.library_file("uplot.js") == b"var uPlot"
 
 
 def test_nothing_is_put_into_the_page_as_html() -> None:

