@@ -18,7 +18,7 @@ from selenium.webdriver import ActionChains, Keys
 from manager.errors import EngineUnreachable
 from manager.fleet.state_file import InstanceState
 from manager.web.web_side import api
-from tests.bot.browser import Browser, chromium
+from tests.bot.browser import Browser
 from tests.web.served import Served, a_bot, serving, write_history
 
 pytestmark = [
