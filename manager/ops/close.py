@@ -23,7 +23,7 @@ from manager.fleet import bot_report, closed_report, event_spool, supervisor_sta
 from manager.fleet.bot_report import Position
 from manager.fleet.observe import FleetSnapshot
 from manager.i18n import Text
-from manager.ops import account_parts, oneoff
+from manager.ops import account_parts, oneoff, start_checks
 from manager.util.sanitize import replace_unprintable
 from manager.util.threads import TaskGroup
 
@@ -104,6 +104,9 @@ def look(
     """Return what closing each instance would do, or what keeps it from being closed. Sends no order."""
     fleet = snapshot.project.fleet
     found = [_candidate(snapshot, instance) for instance in chosen]
+    asked_of = [each.instance for each in found if each.why is None and each.mode == "live"]
+    older = start_checks.older_copies(snapshot, asked_of) if asked_of else {}
+    found = [each._replace(why=older.get(each.instance, each.why)) for each in found]
     to_ask = [each for each in found if each.why is None and each.mode == "live"]
     if to_ask:
         with suppress(EngineError):  # what a killed manager has left hinders nobody
