@@ -40,11 +40,11 @@ def main() -> int:
     parser.add_argument("--interval", type=float, default=1.0, help="seconds between two ticks (default 1)")
     parser.add_argument("--fills", type=int, default=30, help="fills of each measurement (default 30)")
     options = parser.parse_args()
-    found = {
+    figures = {
         name: measure(options.rtt / 1000, options.interval, options.fills, is_streamed=name == "websocket")
         for name in ("polling", "websocket")
     }
-    print(json.dumps({"rtt_ms": options.rtt, "interval_s": options.interval, **found}, indent=2))
+    print(json.dumps({"rtt_ms": options.rtt, "interval_s": options.interval, **figures}, indent=2))
     return 0
 
 

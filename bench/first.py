@@ -32,8 +32,8 @@ def table(shop: Workshop, size: int, rounds: int) -> Table:
     samples = alternating(contenders, min(rounds, MOST_ROUNDS), shop.share(0.2))
     later = next(iter(samples.values())).median
     rows = [
-        [name, f"{found.median:.2f} s", f"{1000 * (found.median - later):+.0f} ms"]
-        for name, found in samples.items()
+        [name, f"{times.median:.2f} s", f"{1000 * (times.median - later):+.0f} ms"]
+        for name, times in samples.items()
     ]
     words = f"`up` of {size}. In `{EVERYTHING}` the parts overlap: it is less than their sum."
     return Table("The first `up`, by part", ["what is done anew", "up", "more than later"], rows, words)

@@ -164,8 +164,8 @@ class Fleets:
 
         The last three change the fleet; at the end it is down.
         """
-        one = project.ids[0]
-        ours = [["ps"], ["list"], ["status", one], ["up"], ["restart", one], ["down"], ["up"]]
+        instance = project.ids[0]
+        ours = [["ps"], ["list"], ["status", instance], ["up"], ["restart", instance], ["down"], ["up"]]
         names = ["ps", "list", "status ID", "up, nothing to do", "restart ID", "down", "up from nothing"]
         for name, words in zip(names, ours, strict=True):
             self._count(f"manager {name}", project, partial(project.manager, *words))

@@ -45,12 +45,12 @@ def up(project: Project, api: Api, wanted: Bodies, parallelism: int) -> list[str
     """Makes the network, creates and starts every container; their ids."""
     create_network(project, api)
 
-    def one(name: str) -> str:
+    def create_and_start(name: str) -> str:
         made = api.create(name, wanted[name])
         api.start(made)
         return made
 
-    return _in_parallel(one, wanted, parallelism)
+    return _in_parallel(create_and_start, wanted, parallelism)
 
 
 def create_network(project: Project, api: Api) -> None:

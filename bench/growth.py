@@ -122,5 +122,5 @@ def _words(points: Sequence[Point]) -> str:
     )
 
 
-def _slope(a: Point, b: Point, what: str) -> float:
-    return float(1000 * (getattr(b, what) - getattr(a, what)) / (b.size - a.size))
+def _slope(a: Point, b: Point, field: str) -> float:
+    return float(1000 * (getattr(b, field) - getattr(a, field)) / (b.size - a.size))

@@ -47,16 +47,16 @@ def table(shop: Workshop, api: Api, rounds: int, *, bundled: bool) -> Table:
 
 def _image_row(name: str, project: Project, api: Api, rounds: int) -> list[str]:
     size = int(api.call("GET", f"/images/{project.image}/json")["Size"])
-    whole, own = [], []
+    sizes, own = [], []
     for _round in range(rounds):
         began = time.time()
         healthy_at = _up_until_healthy(project)
         state: dict[str, Any] = api.inspect(project.container(project.ids[0]))["State"]
         started = datetime.fromisoformat(state["StartedAt"][:26].rstrip("Z") + "+00:00").timestamp()
-        whole.append(healthy_at - began)
+        sizes.append(healthy_at - began)
         own.append(healthy_at - started)
         project.manager("down")
-    middle = [f"{statistics.median(samples):.2f} s" for samples in (whole, own)]
+    middle = [f"{statistics.median(samples):.2f} s" for samples in (sizes, own)]
     return [name, f"{size / 1e6:.0f} MB", *middle, f"{max(own):.2f} s"]
 
 
@@ -92,7 +92,7 @@ def pump(shop: Workshop, api: Api, megabytes: int, rounds: int) -> list[Comparis
     free = {**body, "HostConfig": {**body["HostConfig"], "NanoCpus": 0}}
     floor.create_network(project, api)
     rows = []
-    for limit, what in ((1 / 0.9, "no CPU limit"), (None, "80 % of a core for both")):
+    for limit, limit_text in ((1 / 0.9, "no CPU limit"), (None, "80 % of a core for both")):
         through = free if limit else body
         straight = {**through, "Entrypoint": STRAIGHT, "Cmd": []}
         contenders = {
@@ -100,7 +100,7 @@ def pump(shop: Workshop, api: Api, megabytes: int, rounds: int) -> list[Comparis
             "straight": partial(_write, api, name, straight, lines),
         }
         times = alternating(contenders, rounds, shop.share(0.5))
-        work = f"{megabytes} MB through the supervisor, {what}"
+        work = f"{megabytes} MB through the supervisor, {limit_text}"
         rows.append(
             Comparison(work, None, times["through"], "straight to the log driver", times["straight"], limit)
         )

@@ -33,7 +33,7 @@ def table(shop: Workshop, size: int, up: int, looks: int) -> Table:
     address = f"http://127.0.0.1:{port}"
     project.manager("serve", "--detach", "--listen", f"127.0.0.1:{port}")
     try:
-        whole = _whole(address, token, size)
+        page = _whole(address, token, size)
         pids = _sides(project)
         with _get(f"{address}/api/v1/events", token) as stream:
             _next_look(stream)  # the first one may hold all that came before
@@ -45,7 +45,7 @@ def table(shop: Workshop, size: int, up: int, looks: int) -> Table:
         project.manager("serve", "stop")
         project.remove_containers()
     rows = [
-        ["all instances, at first", f"{whole / 1000:.1f} kB"],
+        ["all instances, at first", f"{page / 1000:.1f} kB"],
         ["an update", f"{statistics.median(updates) / 1000:.1f} kB"],
         *([f"a look, {side}", f"{1000 * cpu[side] / looks:.0f} ms of CPU"] for side in pids),
         *([f"memory, {side}", f"{memory[side]:.0f} MB PSS"] for side in pids),
@@ -90,12 +90,12 @@ def _sides(project: Project) -> dict[str, int]:
     keeper = running.find(places.of(projects.read(project.folder).fleet))
     if keeper is None:
         raise ProcessLookupError("the page does not run")
-    found: dict[str, int] = {}
+    sides: dict[str, int] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and _parent(entry) == keeper.pid:
             words = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
-            found |= {name: int(entry.name) for module, name in SIDES.items() if module in words}
-    return found
+            sides |= {name: int(entry.name) for module, name in SIDES.items() if module in words}
+    return sides
 
 
 def _parent(process: Path) -> int:

@@ -127,7 +127,9 @@ def _allot(instances: list[str], options: argparse.Namespace) -> dict[str, Allot
     for load in request_budget.loads(callers, table):
         print(f"  {load.text()}")
     told = request_budget.allot(callers, table)
-    promised = max(options.interval, max(tick * 60 / each.share.a_minute for each in told.values()))
+    promised = max(
+        options.interval, max(tick * 60 / share_told.share.a_minute for share_told in told.values())
+    )
     print(f"  the shares promise a tick every {promised:.1f} s")
     return told
 

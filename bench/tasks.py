@@ -52,12 +52,12 @@ def tables(
 def _fills(count: int, interval: float) -> list[list[str]]:
     rows = []
     for name in ("websocket", "polling"):
-        found = fills.measure(RTT_S, interval, count, is_streamed=name == "websocket")
+        figures = fills.measure(RTT_S, interval, count, is_streamed=name == "websocket")
         rows.append(
             [
                 f"fill → counter order, {name}",
-                f"{found['fill_to_order_sent_ms_median']} ms to its sending, "
-                f"{found['fill_to_order_at_exchange_ms_median']} ms to the exchange",
+                f"{figures['fill_to_order_sent_ms_median']} ms to its sending, "
+                f"{figures['fill_to_order_at_exchange_ms_median']} ms to the exchange",
                 f"median of {count}, a tick every {interval:g} s, round trip {1000 * RTT_S:.0f} ms",
             ]
         )
@@ -81,9 +81,9 @@ def _backtest(ticks: int) -> list[str]:
                 "--json",
             ]
             times.append(run(command))
-        start, whole = times
-        trades = json.loads(whole.out)["trades"]
-        rate = ticks / max(whole.seconds - start.seconds, 0.001)
+        start, total = times
+        trades = json.loads(total.out)["trades"]
+        rate = ticks / max(total.seconds - start.seconds, 0.001)
     return ["backtest", f"{rate:,.0f} ticks/s", f"{ticks:,} prices, {trades} trades, the start not counted"]
 
 

@@ -1,4 +1,4 @@
-"""`python -m manager` is the `manager` command."""
+"""Run the `manager` command as `python -m manager`."""
 
 from manager.cli.main import entry_point
 

@@ -131,7 +131,7 @@ def a_situation(
     instances: Mapping[str, Mapping[str, Any]],
     *,
     orphans: Mapping[str, str] | None = None,
-    kept: frozenset[str] = frozenset(),
+    held_back: frozenset[str] = frozenset(),
 ) -> PlanInput:
     """A situation from one line an instance.
 
@@ -165,7 +165,9 @@ def a_situation(
     for each, engine in (orphans or {}).items():
         containers[each] = a_container(each, engine)
         statuses[each] = Status("orphan")
-    return PlanInput(wanted, containers, statuses, FleetState(FLEET_NAME, remembered), "sha256:one", kept)
+    return PlanInput(
+        wanted, containers, statuses, FleetState(FLEET_NAME, remembered), "sha256:one", held_back
+    )
 
 
 def some_figures(

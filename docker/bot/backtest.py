@@ -1,4 +1,4 @@
-"""Run this bot's strategy over recorded prices. It takes the bot's options, needs no ccxt and asks nobody."""
+"""Run this bot's strategy over recorded prices. It takes the bot's options, needs no ccxt and no network."""
 
 import sys
 

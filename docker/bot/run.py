@@ -1,4 +1,4 @@
-"""Entry point of the bundled bot: the signal handlers first, everything else after."""
+"""Start the bundled bot: the signal handlers first, everything else after."""
 
 from gridbot.runtime.stop_signal import StopSignal
 

@@ -1,4 +1,4 @@
-"""The entry point of a bot's container: runs one bot, restarts it, writes its logs, probes its health.
+"""Run one bot as the entry point of its container: restart it, write its logs, probe its health.
 
 The contract is `docker/README.md`. Only the standard library is used, and as little of it as possible,
 because each import is resident memory in every container of the fleet (`typing` costs 0.6 MB, `dataclasses`

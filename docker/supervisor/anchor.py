@@ -1,4 +1,4 @@
-"""The anchor: a tiny process whose pid stays the same through restarts of the bot.
+"""Run the anchor: a tiny process whose pid stays the same through restarts of the bot.
 
 Programs that read `instances.json` ask the kernel whether its pid lives. The bot's own pid changes with each
 restart, at which no manager command runs.
@@ -25,7 +25,7 @@ such program.
 
 
 class Anchor:
-    """Runs the process from the first start of the bot until the instance is given up or stopped."""
+    """Run the process from the first start of the bot until the instance is given up or stopped."""
 
     def __init__(self, journal: Journal, program: str = PROGRAM) -> None:
         self._journal = journal

@@ -1,4 +1,4 @@
-"""The process of the bot, and of its cancel program."""
+"""Start and end the processes of the bot and of its cancel program."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ _IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)  # a bot of any language e
 
 
 class Bot:
-    """Runs the bot once, in a session of its own.
+    """Run the bot once, in a session of its own.
 
     Signals are sent only until it is reaped, because its pid may belong to another process afterwards.
     """

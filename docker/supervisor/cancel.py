@@ -1,4 +1,4 @@
-"""Cancels the orders of a live bot that was given up, with the image's own program, until the exchange
+"""Cancel the orders of a live bot that was given up, with the image's own program, until the exchange
 confirms.
 """
 
@@ -22,7 +22,7 @@ RUNNING, FAILING = "running", "failing"
 
 
 class OrderCancel:
-    """Runs the cancel program, one try at a time, with growing pauses. Only started when no bot lives."""
+    """Run the cancel program, one try at a time, with growing pauses. Only started when no bot lives."""
 
     def __init__(
         self,

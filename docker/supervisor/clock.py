@@ -1,4 +1,4 @@
-"""Local dates from the wall clock, without `datetime` (0.6 MB)."""
+"""Return local dates from the wall clock, without `datetime` (0.6 MB)."""
 
 import os
 import time
@@ -15,7 +15,7 @@ def days_before(wall: float, days: int) -> str:
 
 
 class LocalDate:
-    """Caches the current local date, since it is needed for each chunk of output."""
+    """Cache the current local date, since it is needed for each chunk of output."""
 
     def __init__(self) -> None:
         self._start = self._end = 0.0

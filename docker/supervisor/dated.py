@@ -25,7 +25,7 @@ _NEWLINE = 10
 
 
 class DatedFile:
-    """Appends to `FOLDER/YYYY-MM-DD/NAME`, which is opened at the first write of a day.
+    """Append to `FOLDER/YYYY-MM-DD/NAME`, which is opened at the first write of a day.
 
     After a gap it continues at the beginning of a line, so that halves of two lines are never joined. With a
     budget, a large file becomes a segment, and beyond the day's limit lines are counted in one last line.

@@ -1,4 +1,4 @@
-"""What the log files of one day may take, and the compression of those that are full."""
+"""Limit what the log files of one day take, and compress those that are full."""
 
 # (pathlib is 0.8 MB of resident memory)
 
@@ -16,7 +16,7 @@ _FILE = re.compile(r"(bot_(?:stdout|stderr)\.log)(?:\.([0-9]{1,6})(?:\.gz)?)?", 
 
 
 class DayBudget:
-    """Counts what the bot's log files of one day take on disk, and has the full ones compressed.
+    """Count what the bot's log files of one day take on disk, and has the full ones compressed.
 
     A full file `NAME` becomes the segment `NAME.1`, `NAME.2` …, and then `NAME.1.gz`, by another program:
     neither the bot nor its probes wait for it.

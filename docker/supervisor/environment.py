@@ -1,4 +1,4 @@
-"""The bot's environment, made again before each start."""
+"""Make the bot's environment, again before each start."""
 
 import json
 import os
@@ -21,11 +21,11 @@ OTHERS = PREFIX + "OTHERS"
 """The variable that names the file of what the fleet's other bots hold on the bot's account."""
 
 FIXED = ("DB_PATH", "ENABLE_DATABASE", "TRADING_MODE", "WEB_HOST", "WEB_PORT")
-"""The container's own value counts, which everybody can see: no env.json makes a paper bot trade live."""
+"""The container's own value counts, which every user can see: no env.json makes a paper bot trade live."""
 
 
 class BadEnvironmentError(ReasonError):
-    """env.json, or the environment made from it, cannot be used.
+    """Signal that env.json, or the environment made from it, cannot be used.
 
     The reason names the fault and never a value.
     """

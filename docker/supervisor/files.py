@@ -1,4 +1,4 @@
-"""Small files: read with limits, replaced atomically, whatever somebody else has put in their place."""
+"""Read small files with limits and replace them atomically, whatever has been put in their place."""
 
 # ruff: noqa: PTH101, PTH104, PTH106, PTH108, PTH116
 # (pathlib is 0.8 MB of resident memory)
@@ -94,7 +94,7 @@ def _create(path: str) -> int:
 
 
 def _create_exclusively(path: str) -> int:
-    """Create a new file; what is in its place was left behind, or is somebody else's, and is moved aside."""
+    """Create a new file; what is in its place, left behind or another program's, is moved aside."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC  # EXCL: a FIFO or a link is never opened
     try:
         return os.open(path, flags, 0o666)

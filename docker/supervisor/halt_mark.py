@@ -1,4 +1,4 @@
-"""The halt mark: a file in the secrets folder that keeps the bot from being started.
+"""Read the halt mark: a file in the secrets folder that keeps the bot from being started.
 
 The manager creates it. The tombstone of an instance that was moved to another machine is such a mark as well.
 The folder is mounted read-only, so that a bot can neither remove nor create them.

@@ -1,11 +1,11 @@
-"""The health of one run of the bot, from its probes. Pure: times are passed in, in monotonic seconds."""
+"""Derive the health of one run of the bot from its probes. Pure: times are arguments (monotonic seconds)."""
 
 from supervisor.reasons import Reason
 from supervisor.timings import Timings
 
 
 class ProbeResult:
-    """The result of one probe: well, degraded with a condition, or failed with a reason."""
+    """Hold the result of one probe: well, degraded with a condition, or failed with a reason."""
 
     def __init__(
         self,
@@ -20,7 +20,7 @@ class ProbeResult:
 
 
 class Health:
-    """Counts failed probes and decides when to probe next."""
+    """Count failed probes and decides when to probe next."""
 
     def __init__(self, started: float, interval: float, timings: Timings) -> None:
         self._start_phase_ends = started + timings.start_phase

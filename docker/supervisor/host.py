@@ -1,4 +1,4 @@
-"""What the kernel reports about this container."""
+"""Read what the kernel reports about this container."""
 
 # ruff: noqa: PTH123
 # (pathlib is 0.8 MB of resident memory)

@@ -1,4 +1,4 @@
-"""The supervisor's own log."""
+"""Write the supervisor's own log."""
 
 import time
 
@@ -7,7 +7,7 @@ from supervisor.output import Output
 
 
 class Journal:
-    """Writes each line to the container's stderr and, once this supervisor holds the lock, to daemon.log."""
+    """Write each line to the container's stderr and, once this supervisor holds the lock, to daemon.log."""
 
     def __init__(self, output: Output) -> None:
         self._output = output

@@ -1,4 +1,4 @@
-"""The lock that allows one supervisor per instance.
+"""Hold the lock that allows one supervisor per instance.
 
 The lock is a file in the state folder, which the bot can write too. So the supervisor also locks the secrets
 folder, which is mounted read-only: a bot that removes or replaces the file cannot let a second supervisor in.
@@ -23,11 +23,11 @@ _FLAGS = (
 
 
 class LockedError(OSError):
-    """Another supervisor, or a bot that outlived it, holds the lock."""
+    """Signal that another supervisor, or a bot that outlived it, holds the lock."""
 
 
 class Lock:
-    """Holds the lock file of the state folder, and the secrets folder, until the process ends.
+    """Hold the lock file of the state folder, and the secrets folder, until the process ends.
 
     The file's descriptor is inherited by the bot, so that a bot whose supervisor has died still keeps a
     second bot from starting.
@@ -36,9 +36,7 @@ class Lock:
     def __init__(self, path: str, folder: str) -> None:
         self._path = path
         self._folder = folder
-        self._fds: list[
-            int
-        ] = []  # the last one is the file at `path`; earlier ones were replaced by somebody
+        self._fds: list[int] = []  # the last one is the file at `path`; earlier ones were replaced
 
     @property
     def fd(self) -> int:
@@ -165,4 +163,4 @@ def _is_one_of(entry: "os.DirEntry[str]", wanted: list[os.stat_result]) -> bool:
         status = entry.stat()
     except OSError:
         return False
-    return any(os.path.samestat(status, one) for one in wanted)
+    return any(os.path.samestat(status, other) for other in wanted)

@@ -1,4 +1,4 @@
-"""One event loop for descriptors, timers and signals."""
+"""Run one event loop for descriptors, timers and signals."""
 
 import math
 import os
@@ -12,7 +12,7 @@ Action = Callable[[], None]
 
 
 class Loop:
-    """Calls actions, one at a time.
+    """Call actions, one at a time.
 
     Timers are in monotonic seconds, so that a stepping clock does not move them.
     """

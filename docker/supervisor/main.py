@@ -1,4 +1,4 @@
-"""Starts the supervisor: the lock, the settings, an earlier terminal state, and then the runner."""
+"""Start the supervisor: the lock, the settings, an earlier terminal state, and then the runner."""
 
 import os
 import signal
@@ -30,7 +30,7 @@ LOCK_POLL_S = 0.2  # only during the few seconds of grace
 
 
 class Supervisor:
-    """Connects the parts, and idles when there is nothing to run."""
+    """Connect the parts, and idles when there is nothing to run."""
 
     def __init__(
         self, arguments: list[str], paths: Paths, timings: Timings, environ: Mapping[str, str]

@@ -1,4 +1,4 @@
-"""Runs a program of the image that answers a question on its standard output, instead of a bot.
+"""Run a program of the image that answers a question on its standard output, instead of a bot.
 
 It gets the bot's environment, credentials included, without the path of the report. It takes no lock and
 writes no file, so that it can run beside a bot.

@@ -1,4 +1,4 @@
-"""The container's stdout and stderr: complete while they are read, and never blocking the bot for long."""
+"""Write the container's stdout and stderr: complete while they are read, never blocking the bot for long."""
 
 import os
 import select
@@ -8,13 +8,13 @@ from supervisor.loop import WRITE, Action, Loop
 
 MAX_PENDING = 1 << 20  # bytes; beyond it our own lines are left out, they are in daemon.log too
 GAP = (
-    b"[supervisor] nobody read this output for a while: %d lines are missing here; the dated log files "
+    b"[supervisor] this output was not read for a while: %d lines are missing here; the dated log files "
     b"have them\n"
 )
 
 
 class Output:
-    """Writes what the reader takes and buffers the rest; its writers pause while something is buffered.
+    """Write what the reader takes and buffers the rest; its writers pause while something is buffered.
 
     A reader that takes nothing for `timeout` seconds is gone: an engine that is stopped or replaced while its
     containers run on. Lines are then dropped and counted until it is back, so that the bot is not blocked.
@@ -127,4 +127,4 @@ class Output:
         except BlockingIOError:
             pass
         except OSError:
-            self._pending = b""  # nobody can read any more
+            self._pending = b""  # it cannot be read any more

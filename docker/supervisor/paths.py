@@ -1,8 +1,8 @@
-"""The paths of the contract."""
+"""Name the paths of the contract."""
 
 
 class Paths:
-    """Holds the paths in the container. A test passes folders of its own."""
+    """Hold the paths in the container. A test passes folders of its own."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The restart rules: what follows from the end of a run, and when. Pure."""
+"""Apply the restart rules: what follows from the end of a run, and when. Pure."""
 
 from supervisor.reasons import Reason
 from supervisor.settings import Settings
@@ -7,7 +7,7 @@ RESTART, FAILED, COMPLETED = "restart", "failed", "completed"
 
 
 class Ending:
-    """Describes how one run of the bot ended. `ran_s` is in monotonic seconds."""
+    """Describe how one run of the bot ended. `ran_s` is in monotonic seconds."""
 
     def __init__(
         self,

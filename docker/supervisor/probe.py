@@ -1,4 +1,4 @@
-"""Probes the bot's `GET /health`, one at a time, inside the loop."""
+"""Probe the bot's `GET /health`, one at a time, inside the loop."""
 
 import _socket  # what `socket` adds to it is 0.5 MB
 import errno
@@ -108,7 +108,7 @@ def complete(reply: bytes) -> bool:
 
 
 class Probe:
-    """Sends one request and reads its reply to the end, so that the bot never writes to a closed
+    """Send one request and reads its reply to the end, so that the bot never writes to a closed
     connection.
     """
 

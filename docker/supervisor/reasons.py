@@ -1,4 +1,5 @@
-"""The reasons that the supervisor gives: a code with parameters, and one English sentence for each code.
+"""Declare the reasons that the supervisor gives: a code with parameters, and one English sentence for each
+code.
 
 Readers translate the code. The sentence is for log files and for managers that know no codes.
 """
@@ -29,7 +30,7 @@ SENTENCES = {
     "web_port_invalid": "WEB_PORT: must be 1-65535, not {value!r}",
     # why the orders are not cancelled yet
     "cannot_start_cancel": "cannot start the cancel program: {error} ({path})",
-    "no_result": "it has not said how many orders are left",
+    "no_result": "it has not reported how many orders are left",
     "orders_left": "{count} orders are left",
     # what a probe of /health met
     "no_answer": "no answer within {seconds:g} s",
@@ -71,7 +72,7 @@ _SINGULAR = {
 
 
 class Reason:
-    """A code of `SENTENCES` and its parameters; a parameter may be a reason itself."""
+    """Hold a code of `SENTENCES` and its parameters; a parameter may be a reason itself."""
 
     def __init__(self, code: str, /, **params: "str | float | Reason") -> None:
         self.code = code
@@ -96,7 +97,7 @@ class Reason:
 
 
 class ReasonError(ValueError):
-    """A fault that becomes the reason of a state."""
+    """Signal a fault that becomes the reason of a state."""
 
     def __init__(self, code: str, /, **params: "str | float | Reason") -> None:
         self.reason = Reason(code, **params)

@@ -1,4 +1,4 @@
-"""The bot's last report: taken from the file that the bot replaces, and kept in the state folder for the
+"""Keep the bot's last report: taken from the file that the bot replaces, and kept in the state folder for the
 manager.
 """
 
@@ -17,7 +17,7 @@ MAX_BYTES = 1 << 16
 
 
 class ReportKeeper:
-    """Copies the bot's report when it has changed. The copy outlives the bot, its runs and the container."""
+    """Copy the bot's report when it has changed. The copy outlives the bot, its runs and the container."""
 
     def __init__(self, source: str, target: str, journal: Journal) -> None:
         self._source = source

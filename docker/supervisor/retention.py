@@ -1,4 +1,4 @@
-"""The clean-up of dated log folders."""
+"""Remove dated log folders that are too old."""
 
 # ruff: noqa: PTH208
 # (pathlib is 0.8 MB of resident memory)

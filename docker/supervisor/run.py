@@ -1,4 +1,4 @@
-"""One run of a program: its process, and its output until the last byte is read."""
+"""Run a program once: its process, and its output until the last byte is read."""
 
 import time
 
@@ -10,7 +10,7 @@ from supervisor.streams import Stream, Tail
 
 
 class Run:
-    """Follows a process from its start until it has ended and its output is read; then calls `on_end`."""
+    """Follow a process from its start until it has ended and its output is read; then calls `on_end`."""
 
     def __init__(
         self,
@@ -29,7 +29,7 @@ class Run:
         self.process = process
         self.exit_code: int | None = None  # negative for a signal
         self.ran_s = 0.0
-        self.stdout_tail = Tail()  # empty unless `keeps_stdout`: nobody asks for the bot's
+        self.stdout_tail = Tail()  # empty unless `keeps_stdout`: the bot's is not asked for
         self.stderr_tail = Tail()
         self._streams = [
             Stream(loop, source, outputs[name], dated_files[name], tail, self._on_stream_end)

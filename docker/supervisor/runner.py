@@ -1,4 +1,4 @@
-"""Runs the bot: starts, probes, ends, restarts and stops it."""
+"""Run the bot: starts, probes, ends, restarts and stops it."""
 
 # (pathlib is 0.8 MB of resident memory)
 
@@ -25,7 +25,7 @@ from supervisor.timings import Timings
 
 
 class BotRunner:
-    """Runs one bot at a time. `policy` decides what follows from the end of a run."""
+    """Run one bot at a time. `policy` decides what follows from the end of a run."""
 
     def __init__(
         self,

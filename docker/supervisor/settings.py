@@ -1,4 +1,4 @@
-"""The supervisor's settings, from its environment variables."""
+"""Read the supervisor's settings from its environment variables."""
 
 from collections.abc import Mapping
 
@@ -12,11 +12,11 @@ DAY_S = 86400
 
 
 class SettingsError(ReasonError):
-    """A variable that is missing or wrong. The reason names it and its range."""
+    """Signal a variable that is missing or wrong. The reason names it and its range."""
 
 
 class Settings:
-    """Holds the settings of the container's definition. Durations are in seconds."""
+    """Hold the settings of the container's definition. Durations are in seconds."""
 
     instance = ""
     command: tuple[str, ...] = ()
@@ -49,17 +49,17 @@ def parse(environ: Mapping[str, str], arguments: list[str]) -> Settings:
     cancel = read.text("CANCEL_COMMAND", "").split()
     settings.cancel_command = (*cancel, *arguments) if cancel else ()
     settings.auto_restart = read.choice("AUTO_RESTART", ("1", "0")) == "1"
-    settings.max_restarts = read.whole("MAX_RESTARTS", settings.max_restarts, 0, 1000)
+    settings.max_restarts = read.integer("MAX_RESTARTS", settings.max_restarts, 0, 1000)
     settings.restart_delay = read.number("RESTART_DELAY", settings.restart_delay, 0, DAY_S)
     settings.health_interval = read.number("HEALTH_INTERVAL", settings.health_interval, 0.1, 3600)
     settings.health_path = read.path("HEALTH_PATH", settings.health_path)
-    settings.unhealthy_probes = read.whole("UNHEALTHY_PROBES", settings.unhealthy_probes, 0, 100000)
+    settings.unhealthy_probes = read.integer("UNHEALTHY_PROBES", settings.unhealthy_probes, 0, 100000)
     settings.stop_timeout = read.number("STOP_TIMEOUT", settings.stop_timeout, 0, DAY_S)
     settings.log_cleanup_interval = read.number(
         "LOG_CLEANUP_INTERVAL", settings.log_cleanup_interval, 1, 366 * DAY_S
     )
-    settings.log_retention_days = read.whole("LOG_RETENTION_DAYS", settings.log_retention_days, 0, 36500)
-    settings.log_day_limit = read.whole("LOG_DAY_LIMIT", settings.log_day_limit, 0, 1_000_000)
+    settings.log_retention_days = read.integer("LOG_RETENTION_DAYS", settings.log_retention_days, 0, 36500)
+    settings.log_day_limit = read.integer("LOG_DAY_LIMIT", settings.log_day_limit, 0, 1_000_000)
     settings.crash_exit_codes = read.exit_codes("CRASH_EXIT_CODES")
     settings.completion = read.choice("COMPLETION", COMPLETIONS)
     settings.duration = read.number("DURATION", 0, 0, 1e10) if read.text("DURATION", "") else None
@@ -67,7 +67,7 @@ def parse(environ: Mapping[str, str], arguments: list[str]) -> Settings:
 
 
 class _Reader:
-    """Reads variables by type.
+    """Read variables by type.
 
     An empty one counts as unset, since Compose passes `NAME=` for an unset one.
     """
@@ -97,7 +97,7 @@ class _Reader:
             raise SettingsError("setting_not_number", name=PREFIX + name, low=low, high=high, value=text[:40])
         return value
 
-    def whole(self, name: str, default: int, low: int, high: int) -> int:
+    def integer(self, name: str, default: int, low: int, high: int) -> int:
         text = self.text(name, str(default))
         if not (_is_whole(text) and low <= int(text) <= high):
             raise SettingsError("setting_not_whole", name=PREFIX + name, low=low, high=high, value=text[:40])

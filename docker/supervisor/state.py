@@ -1,4 +1,4 @@
-"""The content of the state file, for the manager, and of the verdict, for the engine."""
+"""Format the state file, for the manager, and the verdict, for the engine."""
 
 import json
 import time
@@ -15,7 +15,7 @@ GOOD = ("running", "completed")  # states that the engine calls healthy; a compl
 
 
 class Record:
-    """Holds the content of supervisor.json. Times are seconds since the epoch, for display only."""
+    """Hold the content of supervisor.json. Times are seconds since the epoch, for display only."""
 
     def __init__(self, instance: str, container: str) -> None:
         self.instance = instance

@@ -1,4 +1,4 @@
-"""Writes the state file and the verdict."""
+"""Write the state file and the verdict."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ from supervisor.timings import Timings
 
 
 class StatusWriter:
-    """Writes the record at each change, and at least once per probe interval so that it never looks stale."""
+    """Write the record at each change, and at least once per probe interval so that it never looks stale."""
 
     def __init__(
         self, loop: Loop, paths: Paths, timings: Timings, record: state.Record, journal: Journal

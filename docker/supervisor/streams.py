@@ -1,4 +1,4 @@
-"""The bot's output: copied from its pipe to the container's output and to the dated file."""
+"""Copy the bot's output from its pipe to the container's output and to the dated file."""
 
 import os
 from collections.abc import Callable
@@ -17,7 +17,7 @@ TAIL_BYTES = 32768  # kept for the tail: 20 lines of 500 characters, most of the
 
 
 class Tail:
-    """Keeps the last lines of a stream. Lines are only split when they are asked for."""
+    """Keep the last lines of a stream. Lines are only split when they are asked for."""
 
     def __init__(self) -> None:
         self._chunks: list[bytes] = []
@@ -41,7 +41,7 @@ class Tail:
 
 
 class Stream:
-    """Copies one of the bot's two outputs, for one run of the bot."""
+    """Copy one of the bot's two outputs, for one run of the bot."""
 
     def __init__(
         self,

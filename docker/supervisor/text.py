@@ -1,4 +1,4 @@
-"""Text from a bot, made safe for a terminal, a log and a table."""
+"""Make text from a bot safe for a terminal, a log and a table."""
 
 
 def plain(text: str, limit: int) -> str:

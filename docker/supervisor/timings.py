@@ -1,8 +1,8 @@
-"""Durations that are not settings, in seconds."""
+"""Declare durations that are not settings, in seconds."""
 
 
 class Timings:
-    """Holds the durations in one place, so that tests can shorten them."""
+    """Hold the durations in one place, so that tests can shorten them."""
 
     start_phase = 30.0  # loading the markets takes a bot up to 20 s
     quick_probe = 0.5  # `up --wait` returns promptly, and 60 loopback connects cost little

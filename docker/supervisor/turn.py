@@ -1,4 +1,5 @@
-"""The turn of a start: many bots of one exchange that start at one moment get their common address banned.
+"""Wait for the turn of a start: many bots of one exchange that start at one moment get their common address
+banned.
 
 The manager writes it into the secrets folder, which no bot can write to: no other container can hold this
 one up.

@@ -41,13 +41,13 @@ def _one_of(allowed: Sequence[str], text: str, *, is_list: bool = True) -> list[
 def _as_shown(allowed: Sequence[str], text: str, also: Mapping[str, str] = MappingProxyType({})) -> list[str]:
     """Return the items of a list in which a word may be as `ps` prints it to this reader."""
     shown = {**{_(word).lower(): word for word in allowed}, **also}
-    found = [shown.get(value.lower(), value.lower()) for value in words(text)]
-    if unknown := [value for value in found if value not in allowed]:
+    values = [shown.get(value.lower(), value.lower()) for value in words(text)]
+    if unknown := [value for value in values if value not in allowed]:
         names = [word if _(word) == word else f"{word} ({_(word)})" for word in allowed]
         raise argparse.ArgumentTypeError(
             _("must be one of {allowed}, not “{value}”").format(allowed=", ".join(names), value=unknown[0])
         )
-    return found
+    return values
 
 
 def all_states() -> tuple[str, ...]:
@@ -129,7 +129,7 @@ def percentage(text: str) -> str:
     return text
 
 
-def whole(low: int, high: int) -> Callable[[str], int]:
+def integer(low: int, high: int) -> Callable[[str], int]:
     """Return an argparse type for whole numbers within bounds."""
 
     def of(text: str) -> int:

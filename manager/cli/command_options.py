@@ -77,7 +77,10 @@ RECREATE = flag("--recreate", text=mark("also recreate instances that run an old
 REMOVE_ORPHANS = flag("--remove-orphans", text=mark("also remove containers that have no config"))
 HOST_IS_DEAD = option(
     "--host-is-dead",
-    text=mark("nothing trades any more on this host, which does not answer; at a terminal its name is asked"),
+    text=mark(
+        "treat this host, which does not answer, as dead: nothing trades there any more; "
+        "asks for its name at a terminal"
+    ),
     action="append",
     default=[],
     metavar="HOST",
@@ -99,13 +102,13 @@ RETENTION = (
     option(
         "--keep",
         text=mark("keep only the newest N, 0 for all"),
-        type=argument_types.whole(0, 100_000),
+        type=argument_types.integer(0, 100_000),
         metavar="N",
     ),
     option(
         "--keep-days",
         text=mark("keep only those of the last D days, 0 for all"),
-        type=argument_types.whole(0, 100_000),
+        type=argument_types.integer(0, 100_000),
         metavar="D",
     ),
 )

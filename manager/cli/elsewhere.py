@@ -68,23 +68,23 @@ def _on(host: Host, words: Sequence[str]) -> int:
     """Run it there with this terminal's input and output."""
     is_terminal = sys.stdin.isatty() and sys.stdout.isatty()
     sys.stdout.flush()
-    done = subprocess.run(ssh.command(host, words, on_terminal=is_terminal), check=False)
-    if done.returncode == ssh.SSH_FAILED:
+    completed = subprocess.run(ssh.command(host, words, on_terminal=is_terminal), check=False)
+    if completed.returncode == ssh.SSH_FAILED:
         raise ssh.unreachable(host, _("see above"))
-    return done.returncode
+    return completed.returncode
 
 
 def _said(answers: Sequence[Answer]) -> int:
     """Print what each machine said under its name; one that said nothing is an error."""
     codes = []
     for answer in answers:
-        if answer.done is not None:
+        if answer.completed is not None:
             console.say(f"== {answer.host}")
-            for line in answer.done.out.splitlines():
+            for line in answer.completed.out.splitlines():
                 console.say(replace_unprintable(line))
-            for line in answer.done.err.splitlines():
+            for line in answer.completed.err.splitlines():
                 console.warn(f"{answer.host}: {replace_unprintable(line)}")
-            codes.append(answer.done.code)
+            codes.append(answer.completed.code)
         else:
             console.error(answer.error)
             codes.append(FAILED)
@@ -127,10 +127,10 @@ def _ps(session: Session, hosts: Sequence[Host], words: Sequence[str], *, as_jso
     with ThreadPoolExecutor(1) as pool:
         looks = pool.submit(_looks, fleet, hosts)
         answers = everywhere.run(hosts, session.project_dir(), asked, everywhere.READING_S)
-        found = looks.result()
+        machines = looks.result()
     rows = everywhere.rows(fleet, answers, time.time())
     here = [str(row.values.get("id")) for row in rows if row.host == registry.HERE and _is_live(row)]
-    twins = account_looks.twins(fleet, here, found)
+    twins = account_looks.twins(fleet, here, machines)
     words_of = {(twin.host, twin.instance): str(twin.text) for twin in twins}
     if as_json:
         console.say_json(
@@ -151,7 +151,7 @@ def _ps(session: Session, hosts: Sequence[Host], words: Sequence[str], *, as_jso
             console.error(answer.error)
     for text in words_of.values():
         console.error(text)
-    codes = [FAILED if answer.done is None else answer.done.code for answer in answers]
+    codes = [FAILED if answer.completed is None else answer.completed.code for answer in answers]
     return worst_exit_code([*codes, FAILED] if twins else codes) if codes else OK
 
 

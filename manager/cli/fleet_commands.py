@@ -84,7 +84,7 @@ FLEET_GROUPS: Mapping[str, Mapping[str, Command]] = {
                 option(
                     "--batch",
                     text=mark("how many at a time after the first (default: a tenth)"),
-                    type=argument_types.whole(1, 10_000),
+                    type=argument_types.integer(1, 10_000),
                     metavar="N",
                 ),
                 option(
@@ -286,7 +286,7 @@ FLEET_GROUPS: Mapping[str, Mapping[str, Command]] = {
                 FORMAT,
                 option(
                     "--since",
-                    text=mark("only from then on: 10m, 2h, 3d ago, a local date and time, or RFC 3339"),
+                    text=mark("only from this time on: 10m, 2h, 3d ago, a local date and time, or RFC 3339"),
                     type=argument_types.moment,
                     metavar="TIME",
                 ),
@@ -315,12 +315,17 @@ FLEET_GROUPS: Mapping[str, Mapping[str, Command]] = {
                 ),
                 option(
                     "--since",
-                    text=mark("only lines since then: 10m, 2h, 3d ago, a local date and time, or RFC 3339"),
+                    text=mark(
+                        "only lines since this time: 10m, 2h, 3d ago, a local date and time, or RFC 3339"
+                    ),
                     type=argument_types.moment,
                     metavar="TIME",
                 ),
                 option(
-                    "--until", text=mark("only lines until then"), type=argument_types.moment, metavar="TIME"
+                    "--until",
+                    text=mark("only lines until this time"),
+                    type=argument_types.moment,
+                    metavar="TIME",
                 ),
                 option(
                     "--grep",

@@ -34,7 +34,10 @@ HOST_GROUPS: Mapping[str, Mapping[str, Command]] = {
         ),
         "host deploy": Command(
             "host.deploy",
-            mark("bring this manager and the fleet's image to other machines; what runs there goes on"),
+            mark(
+                "install this manager and the fleet's image on other machines; running instances are "
+                "not affected"
+            ),
             (
                 option("names", text=mark("hosts"), nargs="+", metavar="HOST"),
                 option(
@@ -53,13 +56,13 @@ HOST_GROUPS: Mapping[str, Mapping[str, Command]] = {
         ),
         "host remove": Command(
             "host.remove",
-            mark("forget a machine; what runs there goes on"),
+            mark("remove a machine from config/hosts.toml; its instances keep running"),
             (option("name", text=mark("its name here"), metavar="HOST"),),
             ("host remove tokyo",),
         ),
         "move": Command(
             "move.move",
-            mark("move an instance to another machine, with its data; never does it run on both"),
+            mark("move an instance with its data to another machine; it never runs on both"),
             (
                 option("id", text=mark("the instance"), nargs="?", metavar="ID"),
                 option("to", text=mark("the machine that it is moved to"), nargs="?", metavar="HOST"),

@@ -61,7 +61,7 @@ class Reporter:
                 if self._progress is None:
                     console.say(line)
                 else:
-                    self._progress.done(outcome.action.instance, line)
+                    self._progress.finish(outcome.action.instance, line)
             case ActionsEnded():
                 self._end()
             case Healthy(instance, url, None):
@@ -102,7 +102,7 @@ def say_plan(
 
     Returns the exit code.
     """
-    found = {check.instance: check for check in checks}
+    checks_by_instance = {check.instance: check for check in checks}
     code = planned.exit_code or (0 if all(check.is_sound for check in checks) else FAILED)
     if as_json:
         console.say_json(
@@ -111,7 +111,7 @@ def say_plan(
                     **_action_object(action),
                     "changes": [str(change) for change in changes.get(action.instance, ())],
                     "literals": _literals(planned, action),
-                    **_live_object(found.get(action.instance)),
+                    **_live_object(checks_by_instance.get(action.instance)),
                 }
                 for action in planned.actions
             ]
@@ -125,8 +125,8 @@ def say_plan(
         for name, text in _literals(planned, action).items():
             line = Text("its config gives the bot {name}={text}", name=name, text=text)
             console.say(f"    {replace_unprintable(str(line))}")
-        for said in _live_lines(found.get(action.instance)):
-            console.say(f"    {said}")
+        for live_line in _live_lines(checks_by_instance.get(action.instance)):
+            console.say(f"    {live_line}")
     _say_drift(planned.snapshot, planned.actions)
     if not plan.effective(planned.actions):
         console.say(_("nothing to do"))

@@ -96,7 +96,9 @@ UPKEEP_GROUPS: Mapping[str, Mapping[str, Command]] = {
             (
                 option(
                     "what",
-                    text=mark("of the one that runs: end it, say its address, or print a link that signs in"),
+                    text=mark(
+                        "for a running `serve`: stop it, print its address, or print a link that signs in"
+                    ),
                     nargs="?",
                     choices=("stop", "status", "link"),
                 ),
@@ -142,7 +144,7 @@ UPKEEP_GROUPS: Mapping[str, Mapping[str, Command]] = {
                 ),
                 option(
                     "--role",
-                    text=mark("of a password or token: look only, look and halt, or everything"),
+                    text=mark("role of the password or token: view only, view and halt, or everything"),
                     choices=("read", "halt", "operate"),
                     default="operate",
                 ),

@@ -11,7 +11,7 @@ StrPath = str | os.PathLike[str]
 
 
 class ConfigError(ManagerError):
-    """Base of the errors about a config file, which `config_path` names."""
+    """Serve as the base of the errors about a config file, which `config_path` names."""
 
     exit_code = BAD_CONFIG
 
@@ -21,27 +21,27 @@ class ConfigError(ManagerError):
 
 
 class ConfigValidationError(ConfigError):
-    """Raised for a config that the fleet cannot use."""
+    """Signal a config that the fleet cannot use."""
 
 
 class ConfigLoadError(ConfigError):
-    """Raised for a file that is missing, unreadable or not JSON."""
+    """Signal a file that is missing, unreadable or not JSON."""
 
 
 class ConfigSaveError(ConfigError):
-    """Raised for a file that cannot, or must not, be written."""
+    """Signal a file that cannot, or must not, be written."""
 
 
 class ConfigBackupError(ConfigError):
-    """Raised for a copy that cannot be made."""
+    """Signal a copy that cannot be made."""
 
 
 class ConfigRestoreError(ConfigError):
-    """Raised for a copy that is missing or damaged."""
+    """Signal a copy that is missing or damaged."""
 
 
 class EnvironmentVariableError(ConfigError):
-    """Raised for a credential's variable that is not set; `var_name` names it."""
+    """Signal a credential's variable that is not set; `var_name` names it."""
 
     def __init__(self, message: str, /, var_name: str = "", **params: Any) -> None:
         super().__init__(message, var_name=var_name, **params)

@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class ConfigInfo:
-    """An entry in a list of configs; strings are empty where the file has no value."""
+    """Hold an entry in a list of configs; strings are empty where the file has no value."""
 
     name: str
     path: str
@@ -59,7 +59,7 @@ class ConfigInfo:
 
 @dataclass
 class ValidationResult:
-    """All errors and warnings, each naming the path to its cause."""
+    """Hold all errors and warnings, each naming the path to its cause."""
 
     is_valid: bool
     errors: list[str]

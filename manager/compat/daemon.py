@@ -97,11 +97,11 @@ class TradingBotDaemon:
         """Return the instance's log folder."""
         instance = self.instance_id
         try:
-            found = self._session().project()
+            project = self._session().project()
         except ManagerError:
             return Path("logs") / instance
-        spec = found.specs.get(instance)
-        return found.fleet.data_dir / (spec.log_dir if spec else f"logs/{instance}")
+        spec = project.specs.get(instance)
+        return project.fleet.data_dir / (spec.log_dir if spec else f"logs/{instance}")
 
     @property
     def registry(self) -> InstanceRegistry:

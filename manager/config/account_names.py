@@ -58,5 +58,5 @@ def aliases(name: str, exchange: str) -> tuple[str, ...]:
 def _group(exchange: str, suffix: str) -> tuple[str, ...]:
     for group in GROUPS.get(exchange.lower(), ()):
         if suffix.removeprefix(f"{exchange.upper()}_") in group:
-            return tuple(f"{exchange.upper()}_{each}" for each in group)
+            return tuple(f"{exchange.upper()}_{name}" for name in group)
     return ()

@@ -65,8 +65,8 @@ def _is_withheld(name: str, value: str, spec: InstanceSpec, fleet: Fleet) -> boo
     own = [name, *(reference for reference, _default in references(spec.literals.get(name, "")))]
     return (
         _is_credential(name, spec)
-        or any(fleet.is_declared_secret(each) for each in own)
-        or any(looks_secret(each, value) for each in own)
+        or any(fleet.is_declared_secret(variable) for variable in own)
+        or any(looks_secret(variable, value) for variable in own)
     )
 
 
@@ -122,11 +122,11 @@ def _credential_faults(spec: InstanceSpec, fleet: Fleet, variables: Mapping[str,
             yield Text(
                 "{name} has a template's placeholder instead of a value; write {name}=… in .env", name=name
             )
-        elif what := credential_values.unusual_in(value, name):
+        elif unusual := credential_values.unusual_in(value, name):
             yield Text(
                 "the value of {name} contains {what}, which no credential does: check {name}=… in .env",
                 name=name,
-                what=Text(what),
+                what=Text(unusual),
             )
 
 
@@ -260,7 +260,7 @@ def is_same(mine: Account, theirs: Account) -> bool:
 
 
 class LiveContainer(NamedTuple):
-    """A container that trades live now. `values`: its env file's; None where it cannot be read."""
+    """Hold a container that trades live now. `values`: its env file's; None where it cannot be read."""
 
     instance: str
     container: str

@@ -104,8 +104,8 @@ def quoted(value: str) -> str | None:
     in_double = value.replace("\\", "\\\\").replace('"', '\\"')
     in_single = value.replace("'", "\\'")
     for form in (value, f"'{value}'", f'"{in_double}"', f"'{in_single}'"):
-        found = parse(f"X={form}")
-        if found.variables == {"X": value} and not found.faults:
+        parsed = parse(f"X={form}")
+        if parsed.variables == {"X": value} and not parsed.faults:
             return form
     return None
 

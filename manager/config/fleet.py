@@ -1,4 +1,4 @@
-"""The fleet's settings, and the path of each of its files on the host. Plain data, no effects."""
+"""Hold the fleet's settings, and the path of each of its files on the host. Plain data, no effects."""
 
 import os
 import re
@@ -37,7 +37,7 @@ market settings."""
 
 
 class Alerts(NamedTuple):
-    """`[alerts]` of config/fleet.toml: when `manager watch` sends alerts, and where.
+    """Hold `[alerts]` of config/fleet.toml: when `manager watch` sends alerts, and where.
 
     Times in seconds; 0 disables a rule.
     """
@@ -68,8 +68,8 @@ class Alerts(NamedTuple):
 
 
 class Sums(NamedTuple):
-    """`[sums]` of config/fleet.toml: how amounts of several currencies are added up, which nobody does
-    unasked.
+    """Hold `[sums]` of config/fleet.toml: how amounts of several currencies are added up; without it they are
+    not.
 
     `rates`: (currency, how much of `currency` one of it is).
     """
@@ -79,7 +79,7 @@ class Sums(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """`[limits]` of config/fleet.toml: what may be lost on one day, in the currency of `Sums`; 0 is no
+    """Hold `[limits]` of config/fleet.toml: what may be lost on one day, in the currency of `Sums`; 0 is no
     limit.
     """
 
@@ -89,14 +89,15 @@ class Limits(NamedTuple):
 
 
 class HistoryRules(NamedTuple):
-    """`[history]` of config/fleet.toml: how much of it `manager watch` keeps."""
+    """Hold `[history]` of config/fleet.toml: how much of it `manager watch` keeps."""
 
     keep_days: int = 730
     max_mb: int = 256
 
 
 class DiskRules(NamedTuple):
-    """`[disk]` of config/fleet.toml: when `manager watch` tells of growing folders, and when it stops a bot.
+    """Hold `[disk]` of config/fleet.toml: when `manager watch` tells of growing folders, and when it stops a
+    bot.
 
     0 is no limit.
     """

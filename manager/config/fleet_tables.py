@@ -31,7 +31,7 @@ class _Table(BaseModel):
 
 
 class ContainerTable(_Table):
-    """`[container]`: settings of every container of the fleet."""
+    """Declare `[container]`: settings of every container of the fleet."""
 
     pids_limit: Annotated[int, Field(ge=16, le=100_000)] = 256
     tmp_size_mb: Annotated[int, Field(ge=1, le=65536)] = 64
@@ -65,7 +65,7 @@ def _is_target(item: object) -> bool:
 
 
 class BackupTable(_Table):
-    """`[backup]`: how many backups to keep, and for how many days; 0 keeps all."""
+    """Declare `[backup]`: how many backups to keep, and for how many days; 0 keeps all."""
 
     keep: Annotated[int, Field(ge=0, le=100_000)] = 0
     keep_days: Annotated[int, Field(ge=0, le=100_000)] = 0
@@ -76,7 +76,7 @@ CLOCK = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]|")
 
 
 class AlertsTable(_Table):
-    """`[alerts]`: see `fleet.Alerts`."""
+    """Declare `[alerts]`: see `fleet.Alerts`."""
 
     urls: tuple[str, ...] = Field(default=(), strict=False)
     down_after: Seconds = Alerts().down_after
@@ -134,7 +134,7 @@ CURRENCY = re.compile(r"[A-Za-z0-9._-]{1,12}")
 
 
 class SumsTable(_Table):
-    """`[sums]`: see `fleet.Sums`."""
+    """Declare `[sums]`: see `fleet.Sums`."""
 
     currency: str = ""
     rates: dict[str, Rate] = Field(default_factory=dict)
@@ -155,7 +155,7 @@ class SumsTable(_Table):
 
 
 class LimitsTable(_Table):
-    """`[limits]`: see `fleet.Limits`."""
+    """Declare `[limits]`: see `fleet.Limits`."""
 
     fleet_daily_loss: Amount = Decimal(0)
     account_daily_loss: Amount = Decimal(0)
@@ -163,7 +163,7 @@ class LimitsTable(_Table):
 
 
 class HistoryTable(_Table):
-    """`[history]`: see `fleet.HistoryRules`."""
+    """Declare `[history]`: see `fleet.HistoryRules`."""
 
     keep_days: Annotated[int, Field(ge=2, le=36500)] = HistoryRules().keep_days
     max_mb: Annotated[int, Field(ge=1, le=100_000)] = HistoryRules().max_mb
@@ -173,7 +173,7 @@ Requests = Annotated[float, Field(ge=0, le=1_000_000, strict=False)]
 
 
 class RequestsTable(_Table):
-    """`[requests.EXCHANGE]`: see `request_limits.ExchangeLimits`."""
+    """Declare `[requests.EXCHANGE]`: see `request_limits.ExchangeLimits`."""
 
     address: Requests | None = None
     account: Requests | None = None
@@ -190,7 +190,7 @@ Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
 
 
 class DiskTable(_Table):
-    """`[disk]`: see `fleet.DiskRules`."""
+    """Declare `[disk]`: see `fleet.DiskRules`."""
 
     growth_mb: Megabytes = DiskRules().growth_mb
     growth_files: Count = DiskRules().growth_files

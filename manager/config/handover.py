@@ -121,8 +121,8 @@ def why_not_taken(name: str, value: str, exchange: str, fleet: Fleet) -> Text | 
         return Text("it is not a variable's name")
     if name in fleet.alert_variables or not _is_allowed(name, exchange, fleet):
         return Text("config/fleet.toml does not allow a config to reference it")
-    if (what := steered_by(name)) and not is_known_address(value, exchange):
-        return Text("it determines {what}", what=Text(what))
+    if (steered := steered_by(name)) and not is_known_address(value, exchange):
+        return Text("it determines {what}", what=Text(steered))
     return None
 
 
@@ -140,8 +140,8 @@ def _steering(file: str, texts: list[tuple[str, str]], config: InstanceConfig) -
     exchange = config.metadata.exchange
     for path, text in texts:
         for name, default in references(text):
-            if default and (what := steered_by(name)) and not is_known_address(default, exchange):
-                yield _steers(file, path, name, what)
+            if default and (steered := steered_by(name)) and not is_known_address(default, exchange):
+                yield _steers(file, path, name, steered)
             if default and "TZ" in (name, path.rpartition(".")[2]) and not ZONE.fullmatch(default):
                 yield _no_zone(file, path)
     for name, text in config.environment.items():
@@ -149,21 +149,21 @@ def _steering(file: str, texts: list[tuple[str, str]], config: InstanceConfig) -
         is_passed_on = match is not None and match[1] == name
         if name == "TZ" and match is None and not ZONE.fullmatch(text):
             yield _no_zone(file, "environment.TZ")
-        if not is_passed_on and (what := steered_by(name)) and not is_known_address(text, exchange):
-            yield _steers(file, f"environment.{name}", name, what)
+        if not is_passed_on and (steered := steered_by(name)) and not is_known_address(text, exchange):
+            yield _steers(file, f"environment.{name}", name, steered)
 
 
 def _no_zone(file: str, path: str) -> Problem:
     return Problem.at(file, path, "must be a time zone such as Europe/Berlin, and no path to a file")
 
 
-def _steers(file: str, path: str, name: str, what: str) -> Problem:
+def _steers(file: str, path: str, name: str, steered: str) -> Problem:
     return Problem.at(
         file,
         path,
         "gives {name} a value, which determines {what}; a config must not: write it to .env, and add "
         "{quoted} to variables in config/fleet.toml",
         name=name,
-        what=Text(what),
+        what=Text(steered),
         quoted=f'"{name}"',
     )

@@ -1,4 +1,4 @@
-"""The result of loading config/, as plain data."""
+"""Hold the result of loading config/, as plain data."""
 
 from typing import Any, NamedTuple
 

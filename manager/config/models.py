@@ -35,7 +35,7 @@ class Fault(ValueError):
 
 
 class Section(BaseModel):
-    """Base of all sections.
+    """Serve as the base of all sections.
 
     Unknown keys are kept (loader.py warns about them); a null means the same as no key.
     """

@@ -37,7 +37,7 @@ BOT_ID = 10001
 
 
 class Variable(NamedTuple):
-    """A variable that the bot receives. `default` is the one in the config, or None.
+    """Hold a variable that the bot receives. `default` is the one in the config, or None.
 
     `read_as`: the name under which the bot reads its value, if that is another one: a second account's.
     """

@@ -31,7 +31,7 @@ STEERING: Mapping[str, tuple[str, ...]] = {
         *("TERMINFO*", "TERMCAP", "KUBECONFIG", "AWS_*", "GOOGLE_APPLICATION_CREDENTIALS", "DOCKER_*"),
         *("COMPOSE_*", "PIP_*", "UV_*"),
     ),
-    mark("whom connections trust"): (
+    mark("which certificates connections trust"): (
         *("SSL*", "CURL_*", "*_CA_BUNDLE", "*_CA", "*_CAFILE", "*_CERT", "*_CERTS", "*_CERT_*"),
         *("*_VERIFY", "*_VERIFY_*", "*_INSECURE"),
     ),
@@ -80,9 +80,9 @@ CREDENTIALS = (
 def steered_by(name: str) -> str | None:
     """Return what this variable steers, as a translatable text; None for one that steers nothing."""
     upper = name.upper()
-    for what, patterns in STEERING.items():
+    for target, patterns in STEERING.items():
         if any(_matches(upper, pattern) for pattern in patterns):
-            return what
+            return target
     return None
 
 

@@ -58,7 +58,7 @@ CREDENTIALS: Mapping[str, Mapping[str, str]] = {
 
 
 class NewConfig(NamedTuple):
-    """The user's choices for a new config. `settings`: dotted path → value."""
+    """Hold the user's choices for a new config. `settings`: dotted path → value."""
 
     id: str
     symbol: str

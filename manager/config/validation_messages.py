@@ -77,7 +77,7 @@ def _plain(key: str) -> str:
 
 
 def _stray(file: str, path: str, value: BaseModel, key: str) -> Problem | None:
-    """A strategy's key outside strategy_config: say what is traded instead."""
+    """Report a strategy's key outside strategy_config, and what is traded instead."""
     section = getattr(value, "strategy_config", None)
     if not isinstance(section, BaseModel) or key not in type(section).model_fields:
         return None

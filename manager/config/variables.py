@@ -58,7 +58,7 @@ def looks_secret(name: str, value: str) -> bool:
 
 
 class ScalarValue(NamedTuple):
-    """A text or number in a JSON value, its path, and whether a key above it names a credential."""
+    """Hold a text or number in a JSON value, its path, and whether a key above it names a credential."""
 
     path: str
     text: str

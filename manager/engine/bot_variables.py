@@ -29,14 +29,14 @@ def find(folder: Path) -> tuple[str, ...]:
     """
     from manager.engine.environment_reads import names_in  # with `ast`
 
-    found: set[str] = set()
+    names: set[str] = set()
     for path in sorted(folder.rglob("*.py")):
         parts = path.relative_to(folder).parts[:-1]
         if not any(part in SKIPPED or part.startswith(".") for part in parts):
-            found.update(names_in(_text(path)))
+            names.update(names_in(_text(path)))
     for name in EXAMPLES:
-        found.update(re.findall(ASSIGNED, _text(folder / name)))
-    return tuple(sorted(name for name in found if NAME.fullmatch(name) and not steered_by(name)))[:MOST_NAMES]
+        names.update(re.findall(ASSIGNED, _text(folder / name)))
+    return tuple(sorted(name for name in names if NAME.fullmatch(name) and not steered_by(name)))[:MOST_NAMES]
 
 
 def in_labels(image: Mapping[str, Any]) -> tuple[str, ...]:

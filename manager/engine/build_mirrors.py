@@ -145,12 +145,12 @@ def _pip_config_list(environ: Mapping[str, str]) -> list[str]:
     """Return the lines of `pip config list`; none when pip does not answer."""
     command = [sys.executable, "-P", "-m", "pip", "--disable-pip-version-check", "config", "list"]
     try:
-        done = subprocess.run(
+        completed = subprocess.run(
             command, env=dict(environ), capture_output=True, text=True, timeout=PIP_ANSWERS_S, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return []
-    return done.stdout.splitlines() if done.returncode == 0 else []
+    return completed.stdout.splitlines() if completed.returncode == 0 else []
 
 
 def _certificates(environ: Mapping[str, str], pip_cert: tuple[str, ...]) -> str:

@@ -34,13 +34,13 @@ CONFIG_FILE = re.compile(rf"^      {re.escape(labels.CONFIG_FILE)}: '(.*)'$", re
 
 
 def render(
-    specs: Iterable[InstanceSpec], fleet: Fleet, kept: Mapping[str, str] = MappingProxyType({})
+    specs: Iterable[InstanceSpec], fleet: Fleet, other_services: Mapping[str, str] = MappingProxyType({})
 ) -> str:
-    """Return the whole file. `kept`: the services of an earlier file that stay as they are, as its text."""
+    """Return the whole file. `other_services`: those of an earlier file that stay, as its text."""
     parts = [HEADER.format(name=fleet.name, common=_yaml(_common(fleet), 2))]
     by_name = {
         **{spec.id: f"  {_key(spec.id)}:\n    <<: *bot\n{_yaml(_service(spec, fleet), 4)}" for spec in specs},
-        **kept,
+        **other_services,
     }
     services = [by_name[name] for name in sorted(by_name)]
     networks = {
@@ -53,11 +53,11 @@ def services_of(text: str) -> dict[str, tuple[str, str]]:
     """Return the services of a rendered file: name → (its config file, its text)."""
     _start, _key, services = text.partition("\nservices:\n")
     services, _key, _networks = services.partition("\nnetworks:\n")
-    found = {}
+    by_name = {}
     for match in SERVICE.finditer(services):
         config_file = CONFIG_FILE.search(match[0])
-        found[match[1]] = (config_file[1].replace("''", "'") if config_file else "", match[0])
-    return found
+        by_name[match[1]] = (config_file[1].replace("''", "'") if config_file else "", match[0])
+    return by_name
 
 
 def _common(fleet: Fleet) -> dict[str, Any]:

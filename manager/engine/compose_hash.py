@@ -103,7 +103,7 @@ def _asked(text: str, fleet: Fleet, used: Mapping[str, str]) -> dict[str, str]:
         name: value for name, value in os.environ.items() if not name.startswith(("COMPOSE_", "BOTFLEET_"))
     }
     try:
-        done = subprocess.run(
+        completed = subprocess.run(
             command,
             input=text,
             capture_output=True,
@@ -114,9 +114,9 @@ def _asked(text: str, fleet: Fleet, used: Mapping[str, str]) -> dict[str, str]:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ManagerError("cannot get hashes from `docker compose`: {why}", why=error) from error
-    if done.returncode:
-        raise ManagerError("`docker compose` rejects the rendered file: {why}", why=done.stderr.strip())
-    return dict(line.split(maxsplit=1) for line in done.stdout.splitlines() if " " in line)
+    if completed.returncode:
+        raise ManagerError("`docker compose` rejects the rendered file: {why}", why=completed.stderr.strip())
+    return dict(line.split(maxsplit=1) for line in completed.stdout.splitlines() if " " in line)
 
 
 def _remembered(cache: Path, key: str) -> dict[str, str] | None:

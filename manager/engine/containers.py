@@ -52,7 +52,7 @@ class Container(NamedTuple):
 
     @property
     def is_off_network(self) -> bool:
-        """Return whether it was disconnected from its network: nobody reaches it, and it reaches nobody."""
+        """Return whether it was disconnected from its network: it neither reaches nor is reached."""
         return bool(self.network) and self.networks is not None and self.network not in self.networks
 
     @property

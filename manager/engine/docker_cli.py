@@ -139,7 +139,7 @@ def _version(command: str) -> str:
 def _answer(*command: str) -> str:
     """Return a command's output; empty if it fails or hangs."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=ANSWERS_S, check=False)
+        completed = subprocess.run(command, capture_output=True, text=True, timeout=ANSWERS_S, check=False)
     except (OSError, ValueError, subprocess.TimeoutExpired):
         return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+    return completed.stdout.strip() if completed.returncode == 0 else ""

@@ -116,8 +116,8 @@ def is_in_force(listing: str, wanted: Mapping[str, list[str]], wanted_jumps: lis
         present = [line for line in lines if line.startswith(f"-A {chain} ")]
         if len(present) != len(entries) or _comment(entries[0]) not in present[0]:
             return False
-    found = [(match[1], match[2]) for match in map(JUMP.fullmatch, lines) if match and match[3] in wanted]
-    return sorted(found) == sorted(wanted_jumps)
+    jumps = [(match[1], match[2]) for match in map(JUMP.fullmatch, lines) if match and match[3] in wanted]
+    return sorted(jumps) == sorted(wanted_jumps)
 
 
 def has_any(listing: str, names: Iterable[str]) -> bool:
@@ -127,8 +127,8 @@ def has_any(listing: str, names: Iterable[str]) -> bool:
 
 def interfaces(listing: str, name: str) -> list[str]:
     """Return the interfaces from which a listing jumps to this chain."""
-    found = [match for match in map(JUMP.fullmatch, listing.splitlines()) if match and match[3] == name]
-    return [words[words.index("-i") + 1] for match in found if "-i" in (words := match[2].split())]
+    jumps = [match for match in map(JUMP.fullmatch, listing.splitlines()) if match and match[3] == name]
+    return [words[words.index("-i") + 1] for match in jumps if "-i" in (words := match[2].split())]
 
 
 def replacement(listing: str, wanted: Mapping[str, list[str]], wanted_jumps: list[tuple[str, str]]) -> str:
@@ -153,8 +153,8 @@ def _forward(allowed: Allowed) -> Iterator[str]:
 
     A connection to a published port is forwarded to its container: `ctorigdst` is what the bot asked for.
     """
-    yield from (f"{each} -j RETURN" for each in _to_resolvers(allowed.resolvers))
-    known = [*allowed.proxies, *(each for each in allowed.targets or () if each.is_one_address)]
+    yield from (f"{match} -j RETURN" for match in _to_resolvers(allowed.resolvers))
+    known = [*allowed.proxies, *(target for target in allowed.targets or () if target.is_one_address)]
     for target in dict.fromkeys(known):
         port = "" if target.port is None else f" --ctorigdstport {target.port}"
         protocol = "" if target.port is None else "-p tcp "
@@ -171,8 +171,8 @@ def _forward(allowed: Allowed) -> Iterator[str]:
 
 def _input(allowed: Allowed) -> Iterator[str]:
     """Yield what concerns this machine's own services."""
-    yield from (f"{each} -j RETURN" for each in _to_resolvers(allowed.resolvers))
-    known = [*allowed.proxies, *(each for each in allowed.targets or () if each.is_one_address)]
+    yield from (f"{match} -j RETURN" for match in _to_resolvers(allowed.resolvers))
+    known = [*allowed.proxies, *(target for target in allowed.targets or () if target.is_one_address)]
     yield from (f"{_destination(target)} -j RETURN" for target in dict.fromkeys(known))
     yield REFUSE
 
@@ -189,8 +189,8 @@ def _destination(target: Target) -> str:
 
 def _jumps_away(listing: str, ours: Iterable[str]) -> list[str]:
     names = set(ours)
-    found = [match for match in map(JUMP.fullmatch, listing.splitlines()) if match and match[3] in names]
-    return [f"-D {match[1]} {match[2]}" for match in found]
+    jumps = [match for match in map(JUMP.fullmatch, listing.splitlines()) if match and match[3] in names]
+    return [f"-D {match[1]} {match[2]}" for match in jumps]
 
 
 def _comment(rule: str) -> str:

@@ -20,7 +20,7 @@ def names_in(source: str) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Subscript) and _is_environ(node.value):
             yield from _literal(node.slice)
-        elif isinstance(node, ast.Compare) and any(_is_environ(each) for each in node.comparators):
+        elif isinstance(node, ast.Compare) and any(_is_environ(operand) for operand in node.comparators):
             yield from _literal(node.left)
         elif isinstance(node, ast.Call) and node.args and _reads(node.func):
             yield from _literal(node.args[0])

@@ -266,7 +266,7 @@ def _build(cli: str, context: Path, options: Sequence[str]) -> None:
     }
     watched = sys.stderr.isatty()
     try:
-        done = subprocess.run(
+        completed = subprocess.run(
             command,
             env=environ,
             stdout=None if watched else subprocess.PIPE,
@@ -278,8 +278,8 @@ def _build(cli: str, context: Path, options: Sequence[str]) -> None:
         )
     except subprocess.TimeoutExpired as err:
         raise TimedOut("the build of the image took longer than {limit} s", limit=BUILD_TIMEOUT_S) from err
-    if done.returncode != 0:
-        lines = [] if watched else done.stdout.splitlines()[-FAILURE_LINES:]
+    if completed.returncode != 0:
+        lines = [] if watched else completed.stdout.splitlines()[-FAILURE_LINES:]
         raise ManagerError(
             "cannot build the image{output}",
             output="".join(f"\n  {line}" for line in [":", *lines]) if lines else _(", see above"),
@@ -290,14 +290,14 @@ def _context(cli: str) -> str:
     """Return the Docker context in use, which is also the name of the engine's own builder."""
     command = [cli, "version", "--format", "{{.Client.Context}}"]
     try:
-        done = subprocess.run(
+        completed = subprocess.run(
             command, capture_output=True, text=True, timeout=docker_cli.ANSWERS_S, check=False
         )
     except subprocess.TimeoutExpired as err:
         raise TimedOut(
             "`docker {command}` took longer than {limit} s", command="version", limit=docker_cli.ANSWERS_S
         ) from err
-    if done.returncode != 0:
-        why = (done.stderr.strip().splitlines() or [_("no reason given")])[-1]
+    if completed.returncode != 0:
+        why = (completed.stderr.strip().splitlines() or [_("no reason given")])[-1]
         raise EngineUnreachable("cannot build the image: {why}", why=why)
-    return done.stdout.strip()
+    return completed.stdout.strip()

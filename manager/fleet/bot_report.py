@@ -169,11 +169,11 @@ def position_left(state_dir: Path) -> Position | None:
 
     The exchange's figure comes before the bot's, but only that of the run that ended last.
     """
-    kept = read_kept(state_dir)
-    if kept is None:
+    kept_report = read_kept(state_dir)
+    if kept_report is None:
         return None
-    report = kept.report
-    if kept.has_ended and not kept.is_previous and report.position_at_exchange is not None:
+    report = kept_report.report
+    if kept_report.has_ended and not kept_report.is_previous and report.position_at_exchange is not None:
         return Position(report.position_at_exchange, report.base or "", is_of_exchange=True)
     return None if report.position is None else Position(report.position, report.base or "")
 

@@ -53,12 +53,12 @@ def note(view: Instance) -> str:
 
 def _age_of_figures(view: Instance, now: float) -> str:
     """Return how old the figures of a bot are that has not reported since; else empty."""
-    kept = view.report
-    if kept is None or kept.has_ended or not doing.has_old_report(view, now):
+    kept_report = view.report
+    if kept_report is None or kept_report.has_ended or not doing.has_old_report(view, now):
         return ""
-    if kept.report.pnl is None and kept.report.position is None:
+    if kept_report.report.pnl is None and kept_report.report.position is None:
         return ""
-    return "?" if kept.at is None else formatting.age(now - kept.at)
+    return "?" if kept_report.at is None else formatting.age(now - kept_report.at)
 
 
 def _says_more(view: Instance) -> bool:
@@ -93,15 +93,15 @@ def cause(view: Instance) -> str:
 
 def last_words(view: Instance) -> str:
     """Return why the bot ended: its final report's reason, else its last log line without stamp and level."""
-    kept, supervisor = view.report, view.supervisor
+    kept_report, supervisor = view.report, view.supervisor
     if (
-        kept is not None
-        and kept.has_ended
-        and not kept.is_previous
-        and kept.report.is_final
-        and kept.report.reason
+        kept_report is not None
+        and kept_report.has_ended
+        and not kept_report.is_previous
+        and kept_report.report.is_final
+        and kept_report.report.reason
     ):
-        return kept.report.reason
+        return kept_report.report.reason
     lines = (
         supervisor.last_exit.stderr_tail
         if supervisor is not None and supervisor.last_exit is not None

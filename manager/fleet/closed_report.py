@@ -1,4 +1,4 @@
-"""Put into a stopped bot's kept report what closing has left: nobody else writes its last word again."""
+"""Put into a stopped bot's kept report what closing has left: no other program writes it again."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ def keep(state_dir: Path, position: Decimal | None, figures: Mapping[str, Any]) 
     path = state_dir / supervisor_state.REPORT_FILE
     with suppress(OSError, ValueError, RecursionError):
         content = strict_json.read_bytes(path, bot_report.MAX_BYTES, follow=False)
-        kept = json.loads(content) if len(content) <= bot_report.MAX_BYTES else None
-        if not isinstance(kept, dict) or not isinstance(kept.get("report"), dict):
+        raw = json.loads(content) if len(content) <= bot_report.MAX_BYTES else None
+        if not isinstance(raw, dict) or not isinstance(raw.get("report"), dict):
             return
         left, now = None if position is None else format(position, "f"), round(time.time(), 3)
         report = {
-            **kept["report"],
+            **raw["report"],
             **{name: _figure(figures.get(name)) for name in FIGURES},
             "position": left,
             "position_at_exchange": left,
             "at": now,
         }
-        changed = {**kept, "written_at": now, "report": report}
+        changed = {**raw, "written_at": now, "report": report}
         atomic_file.replace_bytes(path, json.dumps(changed).encode() + b"\n", 0o644)
 
 

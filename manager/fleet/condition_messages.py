@@ -9,12 +9,12 @@ from manager.i18n import Text, mark
 from manager.util.formatting import age
 
 SENTENCES: Mapping[tuple[str, str], str] = {
-    ("paused", ""): mark("it was told to pause"),
+    ("paused", ""): mark("paused on request"),
     ("out_of_range", "above"): mark("price {price} is above {bound}"),
     ("out_of_range", "below"): mark("price {price} is below {bound}"),
     ("exchange_away", "unreachable"): mark("the exchange does not answer"),
     ("exchange_away", "maintenance"): mark("the exchange is under maintenance"),
-    ("exchange_away", "rate_limited"): mark("the exchange answers no more for now: too many requests"),
+    ("exchange_away", "rate_limited"): mark("the exchange rejects requests for now: there were too many"),
     ("exchange_away", "banned"): mark("the exchange has banned this address for a time"),
     ("orders_refused", "insufficient_funds"): mark(
         "the exchange refuses every order: the funds do not suffice"

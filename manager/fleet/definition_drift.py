@@ -1,6 +1,6 @@
 """Compare a container with its spec in what the engine's list and its own files say: mounts, image, user.
 
-Each is changed only by whoever makes the container anew: Compose with an override file, `docker run` by hand.
+Each changes only when a container is made anew: by Compose with an override file, `docker run` by hand.
 It costs no engine call.
 """
 
@@ -37,16 +37,16 @@ def drift(
     """Return in what it was made otherwise than its spec says. Its config is as it was, and its folder is
     ours.
     """
-    found: list[Made] = []
+    drifts: list[Made] = []
     if not _has_mounts(container, spec, fleet):
-        found.append("mounts")
+        drifts.append("mounts")
     if supervisor is not None and supervisor.container == container.id:
         state_dir = fleet.instance_state_dir(container.instance)
         if _is_another_user(state_dir, variables.get(UID_VARIABLE, "")):
-            found.append("user")
+            drifts.append("user")
     if _is_another_image(container.image_name, fleet.image_name):
-        found.append("other image")
-    return tuple(found)
+        drifts.append("other image")
+    return tuple(drifts)
 
 
 def unwritten(container: Container | None, supervisor: SupervisorState | None, fleet: Fleet) -> str:
@@ -65,7 +65,7 @@ def unwritten(container: Container | None, supervisor: SupervisorState | None, f
 
 
 def _has_mounts(container: Container, spec: InstanceSpec, fleet: Fleet) -> bool:
-    """Return whether it has the folders of its spec, each with its rights. More are somebody's own."""
+    """Return whether it has the folders of its spec, each with its rights. More are the user's own."""
     if container.mounts is None:
         return True
     for bind in binds(spec):

@@ -153,9 +153,9 @@ def doing_text(view: Instance) -> str:
     return _(doing.DOING_WORDS[activity]) if activity else ""
 
 
-def painted_pnl(kept: KeptReport | None, text: str, *, is_old: bool) -> str:
+def painted_pnl(kept_report: KeptReport | None, text: str, *, is_old: bool) -> str:
     """Return a profit in green, a loss in red, and in grey what is no longer, or not yet, a running bot's."""
-    pnl = kept.report.pnl if kept is not None else None
+    pnl = kept_report.report.pnl if kept_report is not None else None
     if is_old or not pnl:
         return painted("off", text) if is_old else text
     return painted("calm" if pnl > 0 else "bad", text)
@@ -203,9 +203,9 @@ def doing_object(view: Instance) -> dict[str, Any]:
     unknown.
     """
     now = time.time()
-    activity, kept = doing.activity(view, now), view.report
+    activity, kept_report = doing.activity(view, now), view.report
     reason = activity.message(now)
-    report = kept.report if kept is not None else None
+    report = kept_report.report if kept_report is not None else None
     return {
         "doing": activity.doing,
         "doing_code": activity.condition.code if activity.condition else None,
@@ -213,8 +213,10 @@ def doing_object(view: Instance) -> dict[str, Any]:
         "doing_why": str(reason) if reason else None,
         "severity": doing.severity(view, now),
         "market": report.market if report else None,
-        "report_is_old": kept is not None and doing.has_old_report(view, now),
-        "report_age_s": None if kept is None or kept.at is None else max(0, round(now - kept.at)),
+        "report_is_old": kept_report is not None and doing.has_old_report(view, now),
+        "report_age_s": None
+        if kept_report is None or kept_report.at is None
+        else max(0, round(now - kept_report.at)),
         **{
             f"last_{name}": None if value is None else format(value, "f")
             for name, value in (

@@ -142,11 +142,13 @@ def has_old_report(view: Instance, now: float | None = None) -> bool:
 
     It is down, or has been started again and has not reported yet, or reports no more.
     """
-    kept = view.report
-    if kept is None or kept.at is None:
+    kept_report = view.report
+    if kept_report is None or kept_report.at is None:
         return not view.is_bot_up
-    is_late = kept.report.contract is not None and _is_late(kept.at, view.supervisor, now or time.time())
-    return not view.is_bot_up or kept.is_previous or kept.has_ended or is_late
+    is_late = kept_report.report.contract is not None and _is_late(
+        kept_report.at, view.supervisor, now or time.time()
+    )
+    return not view.is_bot_up or kept_report.is_previous or kept_report.has_ended or is_late
 
 
 def _is_late(made_at: float, supervisor: SupervisorState | None, now: float) -> bool:
@@ -155,44 +157,56 @@ def _is_late(made_at: float, supervisor: SupervisorState | None, now: float) -> 
     return now - made_at > REPORT_EVERY_S + 2 * interval + LATE_S
 
 
-def _last(kept: KeptReport | None, *, must_say: bool) -> Activity:
+def _last(kept_report: KeptReport | None, *, must_say: bool) -> Activity:
     """Return how the bot's run ended; an end without an explanation is unknown if the bot should have
     finished.
     """
-    if kept is not None and kept.has_ended and not kept.is_previous and kept.report.is_final:
-        reported = _reported(kept)
+    if (
+        kept_report is not None
+        and kept_report.has_ended
+        and not kept_report.is_previous
+        and kept_report.report.is_final
+    ):
+        reported = _reported(kept_report)
         if reported.doing in ENDS:
             return reported
     return UNKNOWN if must_say else NOTHING
 
 
-def _degraded(condition: Condition, kept: KeptReport | None) -> Activity:
+def _degraded(condition: Condition, kept_report: KeptReport | None) -> Activity:
     """Return what `/health` says, with sentence and parameters of the report if it says the same."""
-    own = kept.report.condition if kept is not None and not kept.is_previous else None
-    if kept is not None and own is not None and own.code == condition.code:
-        return Activity(BY_CODE.get(condition.code, "unknown"), condition, kept.report.reason)
+    own = kept_report.report.condition if kept_report is not None and not kept_report.is_previous else None
+    if kept_report is not None and own is not None and own.code == condition.code:
+        return Activity(BY_CODE.get(condition.code, "unknown"), condition, kept_report.report.reason)
     return Activity(BY_CODE.get(condition.code, "unknown"), condition)
 
 
-def _now(state: State, kept: KeptReport | None, supervisor: SupervisorState | None, now: float) -> Activity:
+def _now(
+    state: State, kept_report: KeptReport | None, supervisor: SupervisorState | None, now: float
+) -> Activity:
     """Return what the report of the present run says, unless it is outdated."""
-    if kept is None or kept.is_previous or kept.has_ended or kept.report.contract is None:
+    if (
+        kept_report is None
+        or kept_report.is_previous
+        or kept_report.has_ended
+        or kept_report.report.contract is None
+    ):
         return NOTHING if state == "starting" else UNKNOWN
-    if kept.at is None or _is_late(kept.at, supervisor, now):
+    if kept_report.at is None or _is_late(kept_report.at, supervisor, now):
         return UNKNOWN
-    reported = _reported(kept)
+    reported = _reported(kept_report)
     is_degraded = reported.doing in {"exchange away", "orders refused", "ledger differs"}
     checked_at = supervisor.health_checked_at if supervisor is not None else None
-    if is_degraded and state == "running" and checked_at is not None and checked_at > kept.at:
+    if is_degraded and state == "running" and checked_at is not None and checked_at > kept_report.at:
         return Activity("trading")  # the supervisor has asked since, and the bot was well
     return reported
 
 
-def _reported(kept: KeptReport) -> Activity:
-    condition = kept.report.condition
+def _reported(kept_report: KeptReport) -> Activity:
+    condition = kept_report.report.condition
     if condition is None:
-        return Activity("unknown", None, kept.report.reason)
-    return Activity(BY_CODE.get(condition.code, "unknown"), condition, kept.report.reason)
+        return Activity("unknown", None, kept_report.report.reason)
+    return Activity(BY_CODE.get(condition.code, "unknown"), condition, kept_report.report.reason)
 
 
 def severity(view: Instance, now: float | None = None) -> Severity:

@@ -26,7 +26,7 @@ FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK |
 
 
 class SpooledEvent(NamedTuple):
-    """One line.
+    """Hold one line.
 
     `what`: the action, such as `stop`; `why`: the error of one that failed, else the cause that it had.
     """
@@ -52,9 +52,9 @@ def note(fleet: Fleet, events: Iterable[SpooledEvent]) -> None:
             _append(fleet.event_spool_file, data)
 
 
-def happened(command: str, instance: str, what: str, why: object, *, is_done: bool) -> SpooledEvent:
+def happened(command: str, instance: str, action: str, why: object, *, is_done: bool) -> SpooledEvent:
     """Return the event of this moment."""
-    return SpooledEvent(time.time(), command, instance, what, is_done, str(why or ""))
+    return SpooledEvent(time.time(), command, instance, action, is_done, str(why or ""))
 
 
 def _line(event: SpooledEvent) -> bytes:

@@ -91,8 +91,8 @@ def outgoing_ports() -> range:
 def is_reserved(port: int) -> bool:
     """Return whether an administrator has excepted this port from them."""
     ranges = _read(f"{PORTS}/ip_local_reserved_ports").decode("ascii").strip()
-    for each in filter(None, ranges.split(",")):
-        first, _dash, last = each.partition("-")
+    for port_range in filter(None, ranges.split(",")):
+        first, _dash, last = port_range.partition("-")
         if int(first) <= port <= int(last or first):
             return True
     return False

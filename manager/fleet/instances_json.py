@@ -121,7 +121,7 @@ def is_stale(snapshot: FleetSnapshot, pids: Pids) -> bool:
 def records(snapshot: FleetSnapshot, pids: Pids, before: Mapping[str, Any]) -> dict[str, Record]:
     """Return the whole content: our instances that have a container, and records of others.
 
-    A record whose container is not up belongs to somebody else if its process lives (an old daemon that
+    A record whose container is not up belongs to another program if its process lives (an old daemon that
     runs), or if the id was never ours.
     """
     plan_input, saved = snapshot.plan_input, snapshot.project.fleet_state.instances

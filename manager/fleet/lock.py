@@ -48,7 +48,7 @@ class Held:
         """Whether the last holder was killed: the engine may still be executing its requests."""
 
     def wait_for_engine(self) -> None:
-        """After a killed holder, give the engine time to finish its requests.
+        """Give the engine time after a killed holder to finish its requests.
 
         Otherwise a container that is about to stop, go or come is observed in its old state.
         """
@@ -158,7 +158,7 @@ def _opened_by(process: Path) -> set[tuple[int, int]]:
             with suppress(OSError):
                 file = os.stat(descriptor.path)  # noqa: PTH116 - an entry is not a Path
                 files.add((file.st_dev, file.st_ino))
-    except OSError:  # gone, or somebody else's
+    except OSError:  # gone, or another user's
         pass
     return files
 
@@ -173,7 +173,7 @@ def _open(path: Path) -> int:
         descriptor = os.open(
             path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, MODE
         )
-        with suppress(OSError):  # a disk gone read-only, or somebody else's file
+        with suppress(OSError):  # a disk gone read-only, or another user's file
             if os.fstat(descriptor).st_mode & 0o777 != MODE:
                 os.fchmod(descriptor, MODE)
             if owner := ownership.inherited_owner(path):

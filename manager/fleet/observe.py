@@ -244,7 +244,7 @@ def assemble(
     uptime = (
         supervisor_state.uptime()
     )  # read after the files: a newer file would seem to be from another boot
-    kept = frozenset(
+    held_back = frozenset(
         container.instance
         for container in observed.containers.values()
         if container.config_file in project.loaded.kept_files
@@ -253,7 +253,7 @@ def assemble(
         instance: status.derive_status(
             observed.containers.get(instance),
             supervisors.get(instance),
-            configured=instance in project.specs or instance in kept,
+            configured=instance in project.specs or instance in held_back,
             uptime=uptime,
             elsewhere=_elsewhere(
                 observed.containers.get(instance),
@@ -310,7 +310,7 @@ def assemble(
         statuses,
         project.fleet_state,
         image.id,
-        kept,
+        held_back,
         idle,
         moved,
         {
@@ -357,7 +357,7 @@ def _reread(
         return ()
     given = env_of(project.fleet.secrets_dir(spec.id) / env_file.ENV_FILE) or {}
     for_all = {name: project.reread.get(name, value) for name, value in for_all.items()}
-    spec = spec._replace(variables=tuple(each._replace(read_as=None) for each in spec.variables))
+    spec = spec._replace(variables=tuple(variable._replace(read_as=None) for variable in spec.variables))
     before = bot_environment.env_file_values(
         spec, project.fleet, for_all, {**project.variables, **project.reread}
     )

@@ -16,6 +16,7 @@ import psutil
 from manager.fleet import host, instances_json
 from manager.fleet.instances_json import OLD_PLACE
 from manager.util import strict_json
+from manager.util.real_path import real_path
 
 DEFAULT_CONFIG = "config/daemon_config.json"
 DAEMON_WORD = re.compile(r"(^|/)daemon_manager(\.py)?$|^core\.daemon_manager$")
@@ -81,7 +82,7 @@ class OldSystem(NamedTuple):
         `market`: exchange and symbol, by which a bot without daemon and pid file is recognised. That is not
         certain, so it is reported, but never gets a signal.
         """
-        ours = [daemon for daemon in self.daemons if daemon.config == config.resolve()]
+        ours = [daemon for daemon in self.daemons if daemon.config == real_path(config)]
         named = set(self._named(instance, log_dir))
         daemons = {daemon.pid for daemon in ours}
         bots = {pid for pid in named - daemons if _is_bot(pid, self.folder)}
@@ -104,7 +105,7 @@ class OldSystem(NamedTuple):
 
 def look(folder: Path) -> OldSystem:
     """Read the registry and the host's processes once, for any number of instances."""
-    folder = folder.resolve()
+    folder = real_path(folder)
     daemons, loose = _processes(folder)
     return OldSystem(folder, instances_json.read(folder / OLD_PLACE), daemons, loose)
 
@@ -153,8 +154,8 @@ def _daemon(process: psutil.Process, words: Sequence[str], folder: Path) -> Daem
     with contextlib.suppress(psutil.Error, OSError):
         path = Path(process.cwd(), written)
         if path.exists():
-            return Daemon(process.pid, path.resolve(), is_sure=True)
-    return Daemon(process.pid, (folder / written).resolve(), is_sure=Path(written).is_absolute())
+            return Daemon(process.pid, real_path(path), is_sure=True)
+    return Daemon(process.pid, real_path(folder / written), is_sure=Path(written).is_absolute())
 
 
 def _option(words: Sequence[str]) -> str:
@@ -192,5 +193,5 @@ def _is_bot(pid: int, folder: Path) -> bool:
 def _is_of(pid: int, folder: Path) -> bool:
     """Return whether the process works in this folder, outside of containers."""
     with contextlib.suppress(psutil.Error, OSError):
-        return Path(psutil.Process(pid).cwd()).resolve() == folder and not host.is_in_container(pid)
+        return real_path(Path(psutil.Process(pid).cwd())) == folder and not host.is_in_container(pid)
     return False

@@ -17,7 +17,7 @@ WIDER = mark("set fewer levels or a wider range (or a wider spread)")
 SENTENCES: Mapping[str, tuple[str, str | None]] = {
     "keys_trade": (mark("the keys may trade"), None),
     "keys_unknown": (
-        mark("whether the keys may trade is not known: the exchange does not say it"),
+        mark("whether the keys may trade is not known: the exchange does not report it"),
         mark("look at the key's permissions on the exchange's page"),
     ),
     "keys_read_only": (
@@ -59,7 +59,7 @@ SENTENCES: Mapping[str, tuple[str, str | None]] = {
         SMALLER,
     ),
     "funds_unknown": (
-        mark("whether the funds suffice is not known: the exchange does not say what is free"),
+        mark("whether the funds suffice is not known: the exchange does not report the free balance"),
         mark("compare the balance with max_position times the price, divided by the leverage"),
     ),
     "leverage_unknown": (
@@ -95,7 +95,7 @@ SENTENCES: Mapping[str, tuple[str, str | None]] = {
         mark("let NTP set the clock; the bot uses the exchange's meanwhile"),
     ),
     "clock_unknown": (
-        mark("the exchange does not say what time it is"),
+        mark("the exchange reports no time"),
         mark("make sure that this machine's clock is kept by NTP"),
     ),
 }

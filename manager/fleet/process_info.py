@@ -56,7 +56,7 @@ def of(pid: int, proc: Path = PROC, now: float | None = None) -> dict[str, Any] 
 def _name(comm: str, command: list[str]) -> str:
     """Return the program's name: the kernel cuts it, and the command line may have all of it."""
     if len(comm) >= COMM_LENGTH and command:
-        whole = command[0].rpartition("/")[2]
-        if whole.startswith(comm):
-            return whole
+        program = command[0].rpartition("/")[2]
+        if program.startswith(comm):
+            return program
     return comm

@@ -17,6 +17,7 @@ from manager.errors import ConfigError, Problem, UsageError
 from manager.fleet import halt_mark, host, image_variables, state_file
 from manager.fleet.state_file import FleetState
 from manager.i18n import Text
+from manager.util.real_path import real_path
 
 RESERVED_ID = "web"
 """The name of the fleet's page, beside the instances' ids."""
@@ -94,7 +95,7 @@ class Project(NamedTuple):
         except (OSError, ValueError, RuntimeError) as error:  # a NUL, a name too long, links in a circle
             raise ConfigError([Problem.at(file, "", "no such file")]) from error
         for loaded in self.loaded.files:
-            if (self.fleet.project_dir / loaded.file).resolve() == path:
+            if real_path(self.fleet.project_dir / loaded.file) == path:
                 if loaded.spec is None:
                     raise ConfigError(loaded.problems)
                 return loaded.spec.id

@@ -35,7 +35,7 @@ class PlanInput(NamedTuple):
     statuses: Mapping[str, Status]
     fleet_state: FleetState
     image_id: str = ""
-    kept: frozenset[str] = frozenset()
+    held_back: frozenset[str] = frozenset()
     """Instances whose config cannot be loaded: neither touched nor treated as orphans."""
     idle: frozenset[str] = frozenset()
     """Instances whose container is up without a bot, because its supervisor found a halt mark."""
@@ -55,7 +55,7 @@ class PlanInput(NamedTuple):
         return [
             instance
             for instance in self.containers
-            if instance not in self.wanted and instance not in self.kept
+            if instance not in self.wanted and instance not in self.held_back
         ]
 
     @property

@@ -150,7 +150,7 @@ class FleetState(NamedTuple):
         return after._replace(instances={**after.instances, **changed})
 
     def with_removed(self, instances: Iterable[str], now: float, at: Moment) -> "FleetState":
-        """Return the state after `manager down` of these instances: nobody is alerted."""
+        """Return the state after `manager down` of these instances: no alert is sent."""
         ended = CalledOff("down", at)
         changed = {
             instance: self.of(instance)._replace(taken_down_at=now, called_off=ended)

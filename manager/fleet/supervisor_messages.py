@@ -36,7 +36,7 @@ SENTENCES: Mapping[str, str] = {
     "web_port_invalid": mark("WEB_PORT: must be 1-65535, not {value!r}"),
     # why the orders are not cancelled yet
     "cannot_start_cancel": mark("cannot start the cancel program: {error} ({path})"),
-    "no_result": mark("it has not said how many orders are left"),
+    "no_result": mark("it has not reported how many orders are left"),
     "orders_left": mark("{count} orders are left"),
     # what a probe of /health met
     "no_answer": mark("no answer within {seconds} s"),

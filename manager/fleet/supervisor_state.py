@@ -261,10 +261,10 @@ def _keep_as_previous(path: Path) -> bool:
     disk would pass for the new run's.
     """
     try:
-        kept = _read(path)
-        if not isinstance(kept, dict) or not isinstance(kept.get("report"), dict):
+        kept_report = _read(path)
+        if not isinstance(kept_report, dict) or not isinstance(kept_report.get("report"), dict):
             return False
-        marked = {**kept, "previous_run": True}
+        marked = {**kept_report, "previous_run": True}
         marked.pop("open_orders_left", None)
         atomic_file.replace_bytes(path, json.dumps(marked).encode() + b"\n", 0o644, durable=False)
     except (OSError, ValueError, RecursionError):

@@ -97,7 +97,7 @@ def find(fleet: Fleet, instance: str) -> Tombstone | None:
 
 def find_all(fleet: Fleet, instances: Iterable[str]) -> dict[str, Tombstone]:
     """Return instance → tombstone, for those of the instances that have one."""
-    return {instance: found for instance in instances if (found := find(fleet, instance)) is not None}
+    return {instance: stone for instance in instances if (stone := find(fleet, instance)) is not None}
 
 
 def generation(fleet: Fleet, instance: str) -> Generation:

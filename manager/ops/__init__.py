@@ -25,7 +25,7 @@ close, account_parts                            close positions, and what others
 others_file                                     tells a bot what the others on its account hold
 oneoff                                          runs a program of an image once
 instance_folders, bot_user                      what a container mounts, and who owns it
-mount_probe                                     tries once whether a container can write there
+mount_probe                                     tries each disk once: can a container write there
 compose_yaml                                    the rendered compose.yaml, and what stays of an earlier one
 build_probe                                     tries a bot of the user's own before its image is used
 backup/, migrate/                               backup and restore; import from the old system

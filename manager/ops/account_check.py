@@ -39,10 +39,10 @@ def settle(
     going_on = [action.instance for action in actions if _goes_on_live(snapshot, action)]
     fleet = snapshot.project.fleet
     refused = _refused(fleet, starting, dead_hosts, on_event)
-    going_on = [each for each in going_on if each not in starting]
+    going_on = [instance for instance in going_on if instance not in starting]
     if going_on:
-        found = account_looks.remembered(fleet, registry.load(fleet.project_dir).values())
-        refused |= _older_of(fleet, going_on, found, dead_hosts)
+        answers = account_looks.remembered(fleet, registry.load(fleet.project_dir).values())
+        refused |= _older_of(fleet, going_on, answers, dead_hosts)
     return [
         Action("leave", action.instance, refused[action.instance], is_refused=True)
         if action.instance in refused
@@ -94,16 +94,16 @@ def _refused(
     if not hosts:
         return {}
     key = account_looks.key_of(fleet)
-    found = [each for each in account_looks.ask(fleet, key, hosts) if not each.is_here]
+    answers = [answer for answer in account_looks.ask(fleet, key, hosts) if not answer.is_here]
     now = time.time()
-    for line in _warnings(found, dead_hosts, now):
+    for line in _warnings(answers, dead_hosts, now):
         on_event(Warned(line))
     reasons: dict[str, Text] = {}
     for instance, account in starting.items():
         mine = generations.held(fleet, instance)
-        why = generation_check.why_not(mine, instance, found, dead_hosts)
+        why = generation_check.why_not(mine, instance, answers, dead_hosts)
         if why is None and not fleet.allow_shared_credentials:
-            why = _why_not(accounts.as_fingerprints(key, account), found, dead_hosts, now)
+            why = _why_not(accounts.as_fingerprints(key, account), answers, dead_hosts, now)
         if why is not None:
             reasons[instance] = why
     return reasons
@@ -116,26 +116,26 @@ def older_copies(fleet: Fleet, instances: Iterable[str]) -> dict[str, Text]:
 
 
 def _older_of(
-    fleet: Fleet, instances: Iterable[str], found: Sequence[Found], dead_hosts: Sequence[str]
+    fleet: Fleet, instances: Iterable[str], answers: Sequence[Found], dead_hosts: Sequence[str]
 ) -> dict[str, Text]:
     reasons = {
-        instance: generation_check.why_not(generations.held(fleet, instance), instance, found, dead_hosts)
+        instance: generation_check.why_not(generations.held(fleet, instance), instance, answers, dead_hosts)
         for instance in instances
     }
     return {instance: why for instance, why in reasons.items() if why is not None}
 
 
-def _why_not(mine: Account, found: Iterable[Found], dead_hosts: Sequence[str], now: float) -> Text | None:
+def _why_not(mine: Account, answers: Iterable[Found], dead_hosts: Sequence[str], now: float) -> Text | None:
     """Return why a live bot may not start on this account; None if it may."""
-    for each in found:
-        host, seen = each.host, each.look
-        if each.why is None:
+    for answer in answers:
+        host, seen = answer.host, answer.look
+        if answer.why is None:
             if (other := _same(mine, seen)) is not None:
                 return _in_use(mine, host, other)
-        elif (each.is_reached or host.name not in dead_hosts) and (
-            what := _may_trade(mine, seen, now)
+        elif (answer.is_reached or host.name not in dead_hosts) and (
+            doubt := _may_trade(mine, seen, now)
         ) is not None:
-            return _silent(each, what)
+            return _silent(answer, doubt)
     return None
 
 
@@ -173,29 +173,29 @@ def _may_trade(mine: Account, seen: Look | None, now: float) -> Text | None:
         return Text("and {age} ago it had the same credentials: it may trade with them", age=age)
     if abs(now - seen.at) > COUNTS_S:  # a clock that was set back makes no look newer
         return Text(
-            "and what it told {age} ago is too old to count: it may trade on the same account", age=age
+            "and its last report, {age} ago, is too old to count: it may trade on the same account", age=age
         )
     return None
 
 
-def _silent(found: Found, what: Text) -> Text:
+def _silent(answer: Found, doubt: Text) -> Text:
     """Return what to do about a host that does not tell what it trades on."""
-    if found.is_reached:
+    if answer.is_reached:
         return Text(
-            "host {host} runs, but its manager does not tell what it trades on ({why}), {what}. `manager"
-            " host check {host}` says what to mend there, `manager host deploy {host}` updates its manager,"
-            " `manager host remove {host}` forgets a host without bots; --host-is-dead does not count for one"
-            " that runs",
-            host=found.host.name,
-            why=found.why,
-            what=what,
+            "host {host} runs, but its manager does not tell what it trades on ({why}), {what}. "
+            "`manager host check {host}` shows what to fix there, `manager host deploy {host}` "
+            "updates its manager, `manager host remove {host}` removes a host without bots; "
+            "--host-is-dead is ignored for one that runs",
+            host=answer.host.name,
+            why=answer.why,
+            what=doubt,
         )
     return Text(
         "host {host} does not answer ({why}), {what}. If nothing trades there any more, add"
         " --host-is-dead {host}",
-        host=found.host.name,
-        why=found.why,
-        what=what,
+        host=answer.host.name,
+        why=answer.why,
+        what=doubt,
     )
 
 
@@ -204,27 +204,27 @@ def _same(mine: Account, seen: Look | None) -> Trading | None:
     return next((other for other in live if bot_environment.is_same(mine, other.account)), None)
 
 
-def _warnings(found: Iterable[Found], dead_hosts: Sequence[str], now: float) -> Iterable[Text]:
+def _warnings(answers: Iterable[Found], dead_hosts: Sequence[str], now: float) -> Iterable[Text]:
     """Yield what a person should know of each host that does not answer."""
-    for each in found:
-        host, seen, is_dead = each.host, each.look, each.host.name in dead_hosts
-        if each.why is None and seen is not None and seen.generations is None:
+    for answer in answers:
+        host, seen, is_dead = answer.host, answer.look, answer.host.name in dead_hosts
+        if answer.why is None and seen is not None and seen.generations is None:
             yield Text(
                 "host {host} has an earlier manager, which does not tell what was moved: `manager host deploy"
                 " {host}` updates it",
                 host=host.name,
             )
-        if each.why is None and is_dead:
-            yield Text("host {host} answers: --host-is-dead {host} counts for nothing", host=host.name)
-        elif each.is_reached and is_dead:
+        if answer.why is None and is_dead:
+            yield Text("host {host} answers: --host-is-dead {host} is ignored", host=host.name)
+        elif answer.is_reached and is_dead:
             yield Text(
-                "ssh reaches host {host}: --host-is-dead {host} counts for nothing ({why})",
+                "ssh reaches host {host}: --host-is-dead {host} is ignored ({why})",
                 host=host.name,
-                why=each.why,
+                why=answer.why,
             )
-        elif each.why is not None and not is_dead and seen is not None and abs(now - seen.at) <= COUNTS_S:
+        elif answer.why is not None and not is_dead and seen is not None and abs(now - seen.at) <= COUNTS_S:
             yield Text(
-                "host {host} does not answer; what it had {age} ago counts",
+                "host {host} does not answer; what it reported {age} ago counts",
                 host=host.name,
                 age=formatting.age(abs(now - seen.at)),
             )

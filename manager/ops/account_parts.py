@@ -77,16 +77,18 @@ def told_by(snapshot: FleetSnapshot, instance: str, now: float) -> Told | None:
     state_dir = snapshot.project.fleet.instance_state_dir(instance)
     if not (state_dir / supervisor_state.REPORT_FILE).exists():
         return None if snapshot.observed.containers.get(instance) else Told(Decimal(), now)  # never ran?
-    kept = bot_report.read_kept(state_dir)
-    if kept is None:
+    kept_report = bot_report.read_kept(state_dir)
+    if kept_report is None:
         return None
-    if kept.report.mode == "paper":
+    if kept_report.report.mode == "paper":
         return Told(Decimal(), now)
-    if kept.report.position is None:
+    if kept_report.report.position is None:
         return None
-    if kept.has_ended or not supervisor_state.has_bot(state_dir):
-        return Told(kept.report.position, now)
-    if kept.at is None:
+    if kept_report.has_ended or not supervisor_state.has_bot(state_dir):
+        return Told(kept_report.report.position, now)
+    if kept_report.at is None:
         return None
     # A time that is ahead of this clock is no newer for it.
-    return Told(kept.report.position, kept.at if kept.at <= now else now - (kept.at - now))
+    return Told(
+        kept_report.report.position, kept_report.at if kept_report.at <= now else now - (kept_report.at - now)
+    )

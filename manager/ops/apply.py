@@ -72,7 +72,7 @@ def apply(
     is_stop = not change.needs_sound_configs
     project = session.project_to_halt() if is_stop else session.project()
     fleet = project.fleet
-    marks = {  # as they were when the command was given, before it waits for anybody
+    marks = {  # as they were when the command was given, before it waits for the lock
         instance: mark
         for instance, mark in halt_mark.find_all(fleet, project.specs).items()
         if not mark.at.is_after(given_at)
@@ -345,7 +345,11 @@ def _to_wait_for(
 ) -> list[str]:
     """Return the instances that should run: not those left as they are, unless failed, nor failed starts."""
     left = {action.instance for action in actions if action.kind == "leave"}
-    dead = {each for each in left if each in after.views and after.views[each].status.state == "failed"}
+    dead = {
+        instance
+        for instance in left
+        if instance in after.views and after.views[instance].status.state == "failed"
+    }
     failed = {outcome.action.instance for outcome in outcomes if outcome.error is not None}
     meant = after.plan_input.wanted if named is None else named
     return [instance for instance in meant if instance not in (left - dead) | failed]

@@ -51,7 +51,7 @@ class Look(NamedTuple):
     account: str
 
 
-class Done(NamedTuple):
+class CloseResult(NamedTuple):
     """Hold what was closed. `position`: what is left, as the exchange says; None if unknown.
 
     `is_done`: nothing is left that an order could be of. `why` not, if so.
@@ -73,25 +73,25 @@ class Closing(NamedTuple):
     exchange: str = "?"
     symbol: str = "?"
     look: Look | None = None
-    done: Done | None = None
+    result: CloseResult | None = None
     why: Text | None = None
 
     @property
     def is_wanted(self) -> bool:
         """Return whether there is something to close, and nothing that keeps it from being closed."""
-        return self.why is None and self.done is None and self.look is not None and bool(self.look.quantity)
+        return self.why is None and self.result is None and self.look is not None and bool(self.look.quantity)
 
     @property
     def position(self) -> Position | None:
         """Return what it holds now, as the exchange has just said; None if unknown."""
-        if self.done is not None:
-            return self.done.position
+        if self.result is not None:
+            return self.result.position
         return self.look.position if self.look else None
 
     @property
     def exit_code(self) -> int:
         """Return 0 only if nothing is held that could be closed."""
-        is_well = self.why is None and not self.is_wanted and (self.done is None or self.done.is_done)
+        is_well = self.why is None and not self.is_wanted and (self.result is None or self.result.is_done)
         return OK if is_well else FAILED
 
 
@@ -103,35 +103,38 @@ def look(
 ) -> list[Closing]:
     """Return what closing each instance would do, or what keeps it from being closed. Sends no order."""
     fleet = snapshot.project.fleet
-    found = [_candidate(snapshot, instance) for instance in chosen]
-    asked_of = [each.instance for each in found if each.why is None and each.mode == "live"]
-    older = start_checks.older_copies(snapshot, asked_of) if asked_of else {}
-    found = [each._replace(why=older.get(each.instance, each.why)) for each in found]
-    to_ask = [each for each in found if each.why is None and each.mode == "live"]
+    closings = [_candidate(snapshot, instance) for instance in chosen]
+    live = [closing.instance for closing in closings if closing.why is None and closing.mode == "live"]
+    older = start_checks.older_copies(snapshot, live) if live else {}
+    closings = [closing._replace(why=older.get(closing.instance, closing.why)) for closing in closings]
+    to_ask = [closing for closing in closings if closing.why is None and closing.mode == "live"]
     if to_ask:
-        with suppress(EngineError):  # what a killed manager has left hinders nobody
+        with suppress(EngineError):  # what a killed manager has left is no obstacle
             oneoff.sweep(fleet, engine)
 
-    def ask(each: Closing) -> Closing:
-        answer = _run(each, snapshot, engine, ["look", format(share, "f")], LOOK_WITHIN_S)
+    def ask(closing: Closing) -> Closing:
+        answer = _run(closing, snapshot, engine, ["look", format(share, "f")], LOOK_WITHIN_S)
         if isinstance(answer, Text):
-            return each._replace(why=answer)
+            return closing._replace(why=answer)
         seen = parsed_look(answer)
-        state_dir = fleet.instance_state_dir(each.instance)
+        state_dir = fleet.instance_state_dir(closing.instance)
         # A manager that was killed while a program closed has not kept what it closed.
         if seen and seen.position.amount != _kept_position(state_dir):
             closed_report.keep(state_dir, seen.position.amount, _figures(answer))
-        return each._replace(look=seen, why=None if seen else _unusable())
+        return closing._replace(look=seen, why=None if seen else _unusable())
 
-    asked = {each.instance: each for each in TaskGroup([partial(ask, each) for each in to_ask], AT_ONCE)}
-    found = [asked.get(each.instance, each) for each in found]
-    for each in found:
-        on_look(each)
-    return found
+    asked = {
+        closing.instance: closing
+        for closing in TaskGroup([partial(ask, closing) for closing in to_ask], AT_ONCE)
+    }
+    closings = [asked.get(closing.instance, closing) for closing in closings]
+    for closing in closings:
+        on_look(closing)
+    return closings
 
 
 def close(
-    snapshot: FleetSnapshot, found: Sequence[Closing], engine: Engine, command: str, on_done: OnClosing
+    snapshot: FleetSnapshot, closings: Sequence[Closing], engine: Engine, command: str, on_done: OnClosing
 ) -> list[Closing]:
     """Close those that are wanted, at the bounds that their looks have named, and note it in the history.
 
@@ -139,21 +142,21 @@ def close(
     """
     fleet = snapshot.project.fleet
     turns: dict[tuple[str, str], list[Closing]] = defaultdict(list)
-    for each in found:
-        if each.is_wanted:
-            turns[each.exchange, each.symbol].append(each)
+    for closing in closings:
+        if closing.is_wanted:
+            turns[closing.exchange, closing.symbol].append(closing)
 
     def close_in_turn(group: Sequence[Closing]) -> list[Closing]:
         results = []
-        for each in group:
-            results.append(_close(each, snapshot, engine))
+        for closing in group:
+            results.append(_close(closing, snapshot, engine))
             event_spool.note(fleet, [_event(command, results[-1])])
             on_done(results[-1])
         return results
 
     tasks = [partial(close_in_turn, group) for group in turns.values()]
-    closed = {each.instance: each for group in TaskGroup(tasks, AT_ONCE) for each in group}
-    return [closed.get(each.instance, each) for each in found]
+    closed = {closing.instance: closing for group in TaskGroup(tasks, AT_ONCE) for closing in group}
+    return [closed.get(closing.instance, closing) for closing in closings]
 
 
 def _candidate(snapshot: FleetSnapshot, instance: str) -> Closing:
@@ -162,7 +165,7 @@ def _candidate(snapshot: FleetSnapshot, instance: str) -> Closing:
     view = snapshot.views.get(instance)
     own = container.labels if container else {}
     mode = (container.mode if container else view.mode if view else None) or ""
-    each = Closing(
+    closing = Closing(
         instance,
         container,
         mode,
@@ -170,54 +173,56 @@ def _candidate(snapshot: FleetSnapshot, instance: str) -> Closing:
         own.get(labels.SYMBOL) or (view and view.symbol) or "?",
     )
     if mode != "live":
-        return each
+        return closing
     if stone := tombstone.find(snapshot.project.fleet, instance):
-        return each._replace(why=stone.why)  # its record is old, and another machine trades on the account
+        return closing._replace(why=stone.why)  # its record is old, and another machine trades on the account
     state_dir = snapshot.project.fleet.instance_state_dir(instance)
     if not snapshot.plan_input.is_stopped_by_wish(instance) or supervisor_state.has_bot(state_dir):
-        return each._replace(
+        return closing._replace(
             why=Text("it is neither halted nor stopped: run `manager halt {id}`", id=instance)
         )
     if container is None:
-        return each._replace(why=Text("it has no container to close it from"))
+        return closing._replace(why=Text("it has no container to close it from"))
     if not container.labels.get(labels.CLOSE_POSITION):
-        return each._replace(
+        return closing._replace(
             why=Text(
                 "its image has no program for this (docker/README.md: {label})", label=labels.CLOSE_POSITION
             )
         )
-    return each
+    return closing
 
 
-def _close(each: Closing, snapshot: FleetSnapshot, engine: Engine) -> Closing:
-    assert each.look is not None
-    terms = ["close", each.look.side, format(each.look.quantity, "f"), format(each.look.price, "f")]
-    state_dir = snapshot.project.fleet.instance_state_dir(each.instance)
-    closed_report.keep(state_dir, None, {})  # until the program has answered, whoever is killed meanwhile
-    answer = _run(each, snapshot, engine, terms, CLOSE_WITHIN_S)
+def _close(closing: Closing, snapshot: FleetSnapshot, engine: Engine) -> Closing:
+    assert closing.look is not None
+    terms = ["close", closing.look.side, format(closing.look.quantity, "f"), format(closing.look.price, "f")]
+    state_dir = snapshot.project.fleet.instance_state_dir(closing.instance)
+    closed_report.keep(
+        state_dir, None, {}
+    )  # until the program has answered: this process may be killed meanwhile
+    answer = _run(closing, snapshot, engine, terms, CLOSE_WITHIN_S)
     if isinstance(answer, Text):
-        return each._replace(why=answer, look=None)
-    done = parsed_done(answer)
-    if done and done.position is not None:
-        closed_report.keep(state_dir, done.position.amount, _figures(answer))
-    return each._replace(done=done) if done else each._replace(why=_unusable(), look=None)
+        return closing._replace(why=answer, look=None)
+    result = parsed_done(answer)
+    if result and result.position is not None:
+        closed_report.keep(state_dir, result.position.amount, _figures(answer))
+    return closing._replace(result=result) if result else closing._replace(why=_unusable(), look=None)
 
 
 def _run(
-    each: Closing, snapshot: FleetSnapshot, engine: Engine, words: Sequence[str], within_s: int
+    closing: Closing, snapshot: FleetSnapshot, engine: Engine, words: Sequence[str], within_s: int
 ) -> Mapping[str, Any] | Text:
     """Return the program's answer, or why there is none."""
-    assert each.container is not None
-    others = account_parts.of_others(snapshot, each.container)
+    assert closing.container is not None
+    others = account_parts.of_others(snapshot, closing.container)
     if isinstance(others, Text):
         return others
     variables = {} if others is None else {account_parts.VARIABLE: format(others, "f")}
     fleet = snapshot.project.fleet
-    if stone := tombstone.find(fleet, each.instance):  # it was moved while a person was asked
+    if stone := tombstone.find(fleet, closing.instance):  # it was moved while a person was asked
         return stone.why
-    program = " ".join([each.container.labels[labels.CLOSE_POSITION], *words])
+    program = " ".join([closing.container.labels[labels.CLOSE_POSITION], *words])
     try:
-        ended = oneoff.run(each.container, fleet, engine, program, "close", within_s, variables)
+        ended = oneoff.run(closing.container, fleet, engine, program, "close", within_s, variables)
     except ManagerError as error:
         return Text("{why}", why=error)
     if ended.code != 0:
@@ -231,8 +236,8 @@ def _run(
 
 
 def _kept_position(state_dir: Path) -> Decimal | None:
-    kept = bot_report.read_kept(state_dir)
-    return kept.report.position if kept else None
+    kept_report = bot_report.read_kept(state_dir)
+    return kept_report.report.position if kept_report else None
 
 
 def _figures(answer: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -260,21 +265,21 @@ def parsed_look(answer: Mapping[str, Any]) -> Look | None:
     return Look(position, side, quantity, price, market_price, quote, account)
 
 
-def parsed_done(answer: Mapping[str, Any]) -> Done | None:
+def parsed_done(answer: Mapping[str, Any]) -> CloseResult | None:
     """Return the answer to `close`; None if a value is missing or is none."""
     closed, is_done = bot_report.amount(answer.get("closed")), answer.get("done")
     position = bot_report.position_at_exchange(answer)
     if closed is None or closed < 0 or not isinstance(is_done, bool) or (is_done and position is None):
         return None
     why = replace_unprintable(str(answer.get("why") or ""))[:300]
-    return Done(position, closed, bot_report.amount(answer.get("average_price")), is_done, why)
+    return CloseResult(position, closed, bot_report.amount(answer.get("average_price")), is_done, why)
 
 
-def _event(command: str, each: Closing) -> event_spool.SpooledEvent:
+def _event(command: str, closing: Closing) -> event_spool.SpooledEvent:
     """Return what the history keeps: how much was closed, and what is left."""
-    done = each.done
-    left = "?" if done is None or done.position is None else str(done.position)
-    at = f" @ {done.average_price:f}" if done and done.average_price is not None else ""
-    what = f"close {done.closed:f}{at}, {left} left" if done else f"close, {left} left"
-    why = (done.why if done else None) or each.why
-    return event_spool.happened(command, each.instance, what, why, is_done=each.exit_code == OK)
+    result = closing.result
+    left = "?" if result is None or result.position is None else str(result.position)
+    at = f" @ {result.average_price:f}" if result and result.average_price is not None else ""
+    action = f"close {result.closed:f}{at}, {left} left" if result else f"close, {left} left"
+    why = (result.why if result else None) or closing.why
+    return event_spool.happened(command, closing.instance, action, why, is_done=closing.exit_code == OK)

@@ -15,13 +15,13 @@ def rendered(project: Project) -> str:
     Otherwise `docker compose up --remove-orphans` would remove a bot because of a typing error.
     """
     held, broken = project.held_back, project.loaded.broken_files
-    kept = {
+    other_services = {
         name: text
         for name, (config_file, text) in compose_file.services_of(_present(project.fleet)).items()
         if name in held or config_file in broken
     }
     specs = [spec for spec in project.specs.values() if spec.id not in held]
-    return compose_file.render(specs, project.fleet, kept)
+    return compose_file.render(specs, project.fleet, other_services)
 
 
 def write(project: Project) -> bool:

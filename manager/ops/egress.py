@@ -104,14 +104,14 @@ def _remove(fleet: Fleet, record: egress_record.Record, run: Run) -> bool:
     with _advised(LEFT):
         listing = run(["iptables", "-S"], "")
         others = ours - set(egress_rules.chains(fleet.name))
-        kept = frozenset() if fleet.egress is False else others - _gone(listing, others)
-        if egress_rules.has_any(listing, ours - kept):
-            run(_restore(), egress_rules.removal(listing, ours - kept))
-    if not kept:
+        others_kept = frozenset() if fleet.egress is False else others - _gone(listing, others)
+        if egress_rules.has_any(listing, ours - others_kept):
+            run(_restore(), egress_rules.removal(listing, ours - others_kept))
+    if not others_kept:
         egress_record.forget(fleet)
-    elif kept != record.chains:
-        egress_record.save(fleet, record._replace(chains=kept))
-    return bool(ours - kept)
+    elif others_kept != record.chains:
+        egress_record.save(fleet, record._replace(chains=others_kept))
+    return bool(ours - others_kept)
 
 
 def _gone(listing: str, chains: Iterable[str]) -> frozenset[str]:
@@ -168,14 +168,14 @@ def _wanted_hosts(project: Project) -> list[tuple[str, int | None]]:
 
 def resolvers(files: Iterable[Path] = RESOLVER_FILES) -> tuple[str, ...]:
     """Return the name servers that the engine may ask for the containers."""
-    found: dict[str, None] = {}
+    addresses: dict[str, None] = {}
     for file in files:
         with suppress(OSError):
             for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
                 words = line.split()
                 if len(words) > 1 and words[0] == "nameserver" and egress_record.is_outer(words[1]):
-                    found[words[1]] = None
-    return tuple(found)
+                    addresses[words[1]] = None
+    return tuple(addresses)
 
 
 def iptables(words: list[str], text: str) -> str:
@@ -189,15 +189,15 @@ def iptables(words: list[str], text: str) -> str:
         raise FirewallFault("{program} is not installed", program=program)
     command = [*([] if os.geteuid() == 0 else ["sudo", "-n"]), path, "-w", LOCK_WAIT_S, *rest]
     try:
-        done = subprocess.run(
+        completed = subprocess.run(
             command, input=text, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise FirewallFault("{program}: {why}", program=program, why=str(error)) from error
-    if done.returncode != 0:
-        why = (done.stderr.strip().splitlines() or ["?"])[-1]
+    if completed.returncode != 0:
+        why = (completed.stderr.strip().splitlines() or ["?"])[-1]
         raise FirewallFault("{program}: {why}", program=program, why=why)
-    return done.stdout
+    return completed.stdout
 
 
 @contextmanager

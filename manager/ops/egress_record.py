@@ -54,7 +54,7 @@ def load(fleet: Fleet) -> Record:
     """
     try:
         content: Any = strict_json.read(fleet.egress_file)
-        hosts = {str(host): _addresses(found) for host, found in content["hosts"].items()}
+        hosts = {str(host): _addresses(addresses) for host, addresses in content["hosts"].items()}
         is_ours = content.get("folder") == str(fleet.state_dir)
         chains = frozenset(filter(CHAIN.fullmatch, map(str, content.get("chains", ())))) if is_ours else ()
         return Record(hosts, frozenset(chains))
@@ -71,7 +71,7 @@ def save(fleet: Fleet, record: Record) -> None:
             {
                 "folder": str(fleet.state_dir),
                 "chains": sorted(record.chains),
-                "hosts": {host: dict(found) for host, found in record.hosts.items()},
+                "hosts": {host: dict(seen) for host, seen in record.hosts.items()},
             },
         )
         ownership.give_to_folder_owner(fleet.egress_file)
@@ -86,9 +86,9 @@ def forget(fleet: Fleet) -> None:
 def is_worth_noting(before: Hosts, after: Hosts) -> bool:
     """Return whether addresses have come or gone, or were noted long ago, so that they would be dropped."""
     return any(
-        found.keys() != before.get(host, {}).keys()
-        or any(at - before[host][address] > NOTE_AGAIN_S for address, at in found.items())
-        for host, found in after.items()
+        addresses.keys() != before.get(host, {}).keys()
+        or any(at - before[host][address] > NOTE_AGAIN_S for address, at in addresses.items())
+        for host, addresses in after.items()
     )
 
 
@@ -97,12 +97,12 @@ def located(hosts: Collection[str], known: Hosts) -> dict[str, dict[str, float]]
     was.
     """
     now, answers = time.time(), resolved(hosts)
-    found: dict[str, dict[str, float]] = {}
+    by_host: dict[str, dict[str, float]] = {}
     for host in hosts:
         earlier, answer = known.get(host, {}), answers.get(host, ())
-        kept = {address: min(at, now) for address, at in earlier.items() if not answer or now - at < KEEP_S}
-        found[host] = kept | dict.fromkeys(answer, now)
-    return found
+        recent = {address: min(at, now) for address, at in earlier.items() if not answer or now - at < KEEP_S}
+        by_host[host] = recent | dict.fromkeys(answer, now)
+    return by_host
 
 
 def resolved(hosts: Collection[str]) -> dict[str, tuple[str, ...]]:
@@ -114,13 +114,13 @@ def resolved(hosts: Collection[str]) -> dict[str, tuple[str, ...]]:
     answers: SimpleQueue[tuple[str, tuple[str, ...]]] = SimpleQueue()
     for host in hosts:
         Thread(target=lambda host=host: answers.put((host, _resolved(host))), daemon=True).start()
-    found: dict[str, tuple[str, ...]] = {}
+    by_host: dict[str, tuple[str, ...]] = {}
     until = time.monotonic() + RESOLVE_S
     with suppress(Empty):
-        while len(found) < len(hosts):
+        while len(by_host) < len(hosts):
             host, addresses = answers.get(timeout=max(until - time.monotonic(), 0.001))
-            found[host] = addresses
-    return found
+            by_host[host] = addresses
+    return by_host
 
 
 def outer(addresses: Iterable[str]) -> tuple[str, ...]:
@@ -138,10 +138,10 @@ def is_outer(address: str) -> bool:
 
 def _resolved(host: str) -> tuple[str, ...]:
     try:
-        found = socket.getaddrinfo(host, None, socket.AF_INET, socket.SOCK_STREAM)
+        answers = socket.getaddrinfo(host, None, socket.AF_INET, socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         return ()
-    return outer(str(entry[4][0]) for entry in found)
+    return outer(str(entry[4][0]) for entry in answers)
 
 
 def _addresses(raw: Any) -> dict[str, float]:

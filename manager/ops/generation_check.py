@@ -9,7 +9,7 @@ from manager.ops.hosts.account_looks import Found
 from manager.ops.hosts.generations import NEVER_MOVED, Held, is_copy, shown
 
 
-def why_not(mine: Held, instance: str, found: Iterable[Found], dead_hosts: Sequence[str]) -> Text | None:
+def why_not(mine: Held, instance: str, answers: Iterable[Found], dead_hosts: Sequence[str]) -> Text | None:
     """Return why a live bot may not start here, by what other machines have told last; None if it may.
 
     A machine that is away counts as it was last seen, unless somebody says that it is dead.
@@ -23,28 +23,28 @@ def why_not(mine: Held, instance: str, found: Iterable[Found], dead_hosts: Seque
             number=shown(mine.number),
             remedy=_remedy(instance, mine.to or "HOST"),
         )
-    for each in found:
-        is_dead = each.why is not None and not each.is_reached and each.host.name in dead_hosts
-        if each.is_here or each.look is None or is_dead:
+    for answer in answers:
+        is_dead = answer.why is not None and not answer.is_reached and answer.host.name in dead_hosts
+        if answer.is_here or answer.look is None or is_dead:
             continue
-        theirs = (each.look.generations or {}).get(instance, NEVER_MOVED)
-        is_live_there = any(other.instance == instance for other in each.look.live)
+        theirs = (answer.look.generations or {}).get(instance, NEVER_MOVED)
+        is_live_there = any(other.instance == instance for other in answer.look.live)
         if theirs.newest > mine.number:
-            return _older(mine, instance, each, theirs)
+            return _older(mine, instance, answer, theirs)
         if is_live_there and is_copy(mine, theirs):
             return Text(
                 "host {host} trades it, too, in the same generation {number}: one of the two is a copy of the"
                 " other's disk; run `manager --host {host} down {id}` first, or start nothing here",
-                host=each.host.name,
+                host=answer.host.name,
                 number=shown(mine.number),
                 id=instance,
             )
     return None
 
 
-def _older(mine: Held, instance: str, found: Found, theirs: Held) -> Text:
+def _older(mine: Held, instance: str, answer: Found, theirs: Held) -> Text:
     words = {
-        "host": found.host.name,
+        "host": answer.host.name,
         "newest": shown(theirs.newest),
         "number": shown(mine.number),
         "id": instance,
@@ -54,7 +54,7 @@ def _older(mine: Held, instance: str, found: Found, theirs: Held) -> Text:
             "host {host} has generation {newest} of it, and here is {number}, an older copy, as of a restored"
             " snapshot; {remedy}",
             **words,
-            remedy=_remedy(instance, found.host.name),
+            remedy=_remedy(instance, answer.host.name),
         )
     return Text(
         "host {host} knows that it went to {to} in generation {newest}, and here is {number}, an older copy,"

@@ -97,9 +97,9 @@ def _halt(
 def _event(outcome: HaltOutcome) -> event_spool.SpooledEvent:
     """Return what the history keeps of it, after everything is stopped."""
     left = "?" if outcome.left is None else str(outcome.left)
-    what = f"halt, {left} orders left" if outcome.mode == "live" else "halt"
+    action = f"halt, {left} orders left" if outcome.mode == "live" else "halt"
     error = outcome.stopped.error if outcome.stopped is not None else None
-    return event_spool.happened("halt", outcome.instance, what, error, is_done=outcome.is_down)
+    return event_spool.happened("halt", outcome.instance, action, error, is_done=outcome.is_down)
 
 
 def chosen_instances(selection: Selection, snapshot: FleetSnapshot) -> list[str]:
@@ -214,7 +214,10 @@ def bring_down(
         present = containers(snapshot, chosen)
         seen |= {container.id: container for container in present}
         # those without a turn first: who waits holds one of the calls
-        up = sorted((each for each in present if each.is_up), key=lambda each: bool(exchange_of(each)))
+        up = sorted(
+            (container for container in present if container.is_up),
+            key=lambda container: bool(exchange_of(container)),
+        )
         if (spread := longest(up)) > 0:
             starts.extend(spread)
             on_event(Warned(_spread_text(spread)))
@@ -262,7 +265,7 @@ def ask(halted: Halted, chosen: Collection[str], engine: Engine, on_event: OnHal
     }
     if not live:
         return answers
-    with suppress(EngineError):  # what a killed manager has left hinders nobody
+    with suppress(EngineError):  # what a killed manager has left is no obstacle
         oneoff.sweep(fleet, engine)
 
     def ask_one(container: Container) -> tuple[Container, Answer]:

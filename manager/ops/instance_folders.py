@@ -259,7 +259,7 @@ def processes_with_open(paths: Iterable[Path]) -> dict[Path, int]:
 def _descriptors(process: Path) -> list[Path]:
     try:
         return list((process / "fd").iterdir())
-    except OSError:  # gone, or somebody else's
+    except OSError:  # gone, or another user's
         return []
 
 

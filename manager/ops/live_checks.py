@@ -47,7 +47,11 @@ class LiveCheck(NamedTuple):
 def check(snapshot: FleetSnapshot, engine: Engine, instances: Iterable[str]) -> list[LiveCheck]:
     """Ask for each of these instances that is live; in the order of their ids. Raises ManagerError."""
     specs = snapshot.project.specs
-    live = [specs[one] for one in sorted(set(instances)) if one in specs and specs[one].mode == "live"]
+    live = [
+        specs[instance]
+        for instance in sorted(set(instances))
+        if instance in specs and specs[instance].mode == "live"
+    ]
     if not live:
         return []
     program, place = _program(snapshot, engine), _place(snapshot, engine)
@@ -113,9 +117,9 @@ def body(made: Mapping[str, Any], instance: str, fleet: str, program: str, secre
 def decoded(text: str) -> tuple[Line, ...]:
     """Parse the program's lines. One that is no check makes the answer empty, since it may be the bad one."""
     lines = []
-    for each in text.splitlines():
+    for line in text.splitlines():
         try:
-            lines.append(preflight_messages.line(json.loads(each)))
+            lines.append(preflight_messages.line(json.loads(line)))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return ()
     return tuple(lines)

@@ -1,4 +1,4 @@
-"""Try once on an engine whether a container can write to the bots' folders, before the first bot is made.
+"""Try whether containers can write to the bots' folders, once for each engine and disk, before a bot is made.
 
 What forbids it is no fault of a bot: another owner, SELinux, a folder that Docker Desktop does not share. A
 bot would only restart again and again. Known to work is what another bot's supervisor writes to already.
@@ -7,9 +7,11 @@ bot would only restart again and again. Known to work is what another bot's supe
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from manager.config.fleet import Fleet
@@ -38,53 +40,118 @@ ls {SECRETS_AT} > /dev/null || status={CANNOT_WRITE}
 exit $status
 """
 MOST_ENGINES = 20
+MOST_MOUNTS = 200
+ESCAPED = re.compile(r"\\([0-7]{3})")
+"""How mountinfo writes a blank, tab, line break or backslash."""
 
 
 @contextmanager
 def alongside(
-    engine: Engine, snapshot: FleetSnapshot, spec: InstanceSpec, place: HostContext, info: Mapping[str, Any]
-) -> Iterator[None]:
-    """Probe while the block runs, and raise at its end what `probe` raises."""
-    probing = Deferred(partial(probe, engine, snapshot, spec, place, info))
+    engine: Engine,
+    snapshot: FleetSnapshot,
+    specs: Iterable[InstanceSpec],
+    place: HostContext,
+    info: Mapping[str, Any],
+) -> Iterator[dict[str, ManagerError]]:
+    """Probe while the block runs; from its end on, provide what `probe` returns, or raise what it raises."""
+    faults: dict[str, ManagerError] = {}
+    probing = Deferred(partial(probe, engine, snapshot, specs, place, info))
     try:
-        yield
+        yield faults
     finally:
         try:
-            probing.result()
+            faults.update(probing.result())
         except KeyboardInterrupt:
             probing.result()  # it removes its container
             raise
 
 
 def probe(
-    engine: Engine, snapshot: FleetSnapshot, spec: InstanceSpec, place: HostContext, info: Mapping[str, Any]
-) -> None:
-    """Raise ManagerError if a container of this instance cannot write to its folders.
+    engine: Engine,
+    snapshot: FleetSnapshot,
+    specs: Iterable[InstanceSpec],
+    place: HostContext,
+    info: Mapping[str, Any],
+) -> dict[str, ManagerError]:
+    """Try each disk that the folders of these instances are on, once for each engine and project folder.
 
-    Does nothing on an engine on which that was tried for this project folder.
+    Return instance → why a container cannot write to its folders. Raises ManagerError if none of them can.
     """
     fleet, engine_id = snapshot.project.fleet, str(info.get("ID") or "")
-    if not engine_id or is_known(fleet, engine_id):
-        return
-    if not _is_one_heard(snapshot):
-        instance_folders.prepare(spec, fleet, place.owner)
-        _try(engine, fleet, spec, place, info)
-    _remember(fleet, engine_id)
+    if not engine_id:
+        return {}
+    points = mount_points()
+    recorded = known_mounts(fleet, engine_id, points)
+    known = recorded | _heard_mounts(snapshot, points)
+    faults: dict[str, ManagerError] = {}
+    specs = list(specs)
+    for spec in specs:
+        mounts = _mounts_of(spec, fleet, points)
+        if mounts <= known:
+            continue
+        try:
+            instance_folders.prepare(spec, fleet, place.owner)
+            _try(engine, fleet, spec, place, info)
+        except EngineUnreachable:
+            raise
+        except ManagerError as error:
+            faults[spec.id] = error
+            continue
+        known = known | mounts
+    if known != recorded:
+        _remember(fleet, engine_id, known)
+    if faults and len(faults) == len(specs):
+        raise next(iter(faults.values()))
+    return faults
 
 
-def is_known(fleet: Fleet, engine_id: str) -> bool:
-    """Return whether it was tried on this engine for this folder."""
-    return [engine_id, str(fleet.project_dir)] in _known(fleet)
+def mount_points() -> tuple[str, ...]:
+    """Return where file systems are mounted, longest first."""
+    try:
+        lines = (
+            Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        )
+    except OSError:
+        return ("/",)
+    points = {ESCAPED.sub(lambda sign: chr(int(sign[1], 8)), line.split()[4]) for line in lines}
+    return tuple(sorted(points, key=len, reverse=True))
 
 
-def _is_one_heard(snapshot: FleetSnapshot) -> bool:
-    """Return whether the supervisor of a present container has written its state."""
-    return any(
-        view.container is not None
-        and view.supervisor is not None
-        and view.supervisor.container == view.container.id
-        for view in snapshot.views.values()
-    )
+def mount_of(path: Path, points: Iterable[str]) -> str:
+    """Return the mount point that a path is, or will be, below."""
+    real = os.path.realpath(path)
+    return next((point for point in points if f"{real}/".startswith(f"{point.rstrip('/')}/")), "/")
+
+
+def _mounts_of(spec: InstanceSpec, fleet: Fleet, points: Iterable[str]) -> frozenset[str]:
+    return frozenset(mount_of(fleet.data_dir / bind.source, points) for bind in container_config.binds(spec))
+
+
+def known_mounts(fleet: Fleet, engine_id: str, points: Iterable[str]) -> frozenset[str]:
+    """Return the mounts that were tried on this engine for this folder."""
+    record = _record(fleet)
+    own = [engine_id, str(fleet.project_dir)]
+    known = {mount for *of, mount in record["mounts"] if of == own}
+    if own in record["engines"]:  # by a version that tried one instance
+        known.add(mount_of(fleet.data_dir, points))
+    return frozenset(known)
+
+
+def _heard_mounts(snapshot: FleetSnapshot, points: Iterable[str]) -> frozenset[str]:
+    """Return the mounts that the supervisor of a present container has written to."""
+    fleet, specs = snapshot.project.fleet, snapshot.project.specs
+    heard: set[str] = set()
+    for instance, view in snapshot.views.items():
+        if (
+            view.container is None
+            or view.supervisor is None
+            or view.supervisor.container != view.container.id
+        ):
+            continue
+        heard.add(mount_of(fleet.instance_state_dir(instance), points))
+        if instance in specs:
+            heard |= _mounts_of(specs[instance], fleet, points)
+    return frozenset(heard)
 
 
 def _try(
@@ -165,16 +232,27 @@ def body(spec: InstanceSpec, fleet: Fleet, place: HostContext) -> dict[str, Any]
     }
 
 
-def _known(fleet: Fleet) -> list[list[str]]:
+def _record(fleet: Fleet) -> dict[str, list[list[str]]]:
+    """Return what was tried: `engines`: [engine, folder], `mounts`: [engine, folder, mount point]."""
+    record: dict[str, list[list[str]]] = {"engines": [], "mounts": []}
     try:
-        found: Any = strict_json.read(fleet.probed_file)
-        found = found["engines"]
-        return [[str(engine), str(folder)] for engine, folder in found]
-    except (strict_json.JsonFault, OSError, TypeError, KeyError, ValueError):
-        return []
+        content: Any = strict_json.read(fleet.probed_file)
+        for name, length in (("engines", 2), ("mounts", 3)):
+            for entry in content.get(name, []):
+                if isinstance(entry, list) and len(entry) == length:
+                    record[name].append([str(part) for part in entry])
+    except (strict_json.JsonFault, OSError, TypeError, AttributeError):
+        return {"engines": [], "mounts": []}
+    return record
 
 
-def _remember(fleet: Fleet, engine_id: str) -> None:
-    engines = [*_known(fleet), [engine_id, str(fleet.project_dir)]][-MOST_ENGINES:]
+def _remember(fleet: Fleet, engine_id: str, mounts: frozenset[str]) -> None:
+    own, record = [engine_id, str(fleet.project_dir)], _record(fleet)
+    others = [entry for entry in record["mounts"] if entry[:2] != own]
+    engines = [entry for entry in record["engines"] if entry != own]
+    content = {
+        "engines": [*engines, own][-MOST_ENGINES:],
+        "mounts": [*others, *([*own, mount] for mount in sorted(mounts))][-MOST_MOUNTS:],
+    }
     with suppress(OSError):  # it is tried again next time
-        atomic_file.write_atomically(fleet.probed_file, {"engines": engines})
+        atomic_file.write_atomically(fleet.probed_file, content)

@@ -249,7 +249,7 @@ def as_another_user(instance: str) -> Action:
 MADE_OTHERWISE: Sequence[Drift] = ("network", "mounts", "user", "other image")
 """What no start mends: why a container is made anew."""
 MENDED_UNASKED = frozenset({"network", "mounts"})
-"""With these a bot does not work as it should. Another user or image was somebody's choice: it runs."""
+"""With these a bot does not work as it should. Another user or image was a person's choice: it runs."""
 KEPT_UNASKED = frozenset({"other image"})
 """It is started as it is, too: only a person who names the instance gets the fleet's image."""
 

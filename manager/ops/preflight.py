@@ -36,7 +36,7 @@ class HeldBack(NamedTuple):
             for instance, desired in plan_input.wanted.items()
             if instance not in self.instances
         }
-        return plan_input._replace(wanted=wanted, kept=plan_input.kept | self.instances)
+        return plan_input._replace(wanted=wanted, held_back=plan_input.held_back | self.instances)
 
     def actions(self, snapshot: FleetSnapshot, named: list[str] | None) -> list[Action]:
         """Return a `leave` for each of them that the command is about."""
@@ -62,7 +62,7 @@ def held_back(snapshot: FleetSnapshot, named: list[str] | None) -> HeldBack:
     project = snapshot.project
     if project.blocking_problems:
         raise ConfigError([*project.problems, *snapshot.conflicts(named)])
-    held, conflicts = project.held_back | snapshot.plan_input.kept, list[Problem]()
+    held, conflicts = project.held_back | snapshot.plan_input.held_back, list[Problem]()
     held |= frozenset(project.loaded.elsewhere)
     while True:  # one that is held back goes on as it runs, and may then be in the way of another one
         others = [
@@ -84,7 +84,7 @@ def require_sound(snapshot: FleetSnapshot, named: list[str]) -> None:
     project = snapshot.project
     conflicts = snapshot.conflicts(named)
     files = {spec.config_file for instance, spec in project.specs.items() if instance in named}
-    broken = snapshot.plan_input.kept.intersection(named)  # their containers tell which file is broken
+    broken = snapshot.plan_input.held_back.intersection(named)  # their containers tell which file is broken
     files |= {snapshot.observed.containers[instance].config_file for instance in broken}
     own = [
         problem

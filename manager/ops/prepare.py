@@ -67,14 +67,17 @@ def gather(
         network.result()  # before a bot is stopped that could then not be started; and for its warnings
     hashes: Mapping[str, str] = {}
     api_version = START_INTERVAL_API
-    made = next((action.instance for action in todo if action.kind in {"create", "recreate"}), None)
-    if made is not None:
+    unwritable: Mapping[str, ManagerError] = {}
+    made = [project.specs[action.instance] for action in todo if action.kind in {"create", "recreate"}]
+    if made:
         api_version = engine.api_version()
         there = HostContext(as_user.uid, as_user.gid, as_user.owner, snapshot.image.id, "", api_version)
-        with mount_probe.alongside(engine, snapshot, project.specs[made], there, info):
+        with mount_probe.alongside(engine, snapshot, made, there, info) as unwritable:
             hashes = _compose_hashes(project, as_user)
 
     def place(instance: str) -> HostContext:
+        if (fault := unwritable.get(instance)) is not None:  # before anything of its bot is touched
+            raise fault
         return HostContext(
             uid=as_user.uid,
             gid=as_user.gid,

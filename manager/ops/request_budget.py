@@ -169,7 +169,7 @@ def loads(asking: Iterable[Caller], table: RequestTable) -> list[Load]:
     for caller in asking:
         for key in _limits_of(caller, table):
             groups.setdefault(key, []).append(caller)
-    found = [
+    result = [
         Load(
             exchange,
             scope,
@@ -180,7 +180,7 @@ def loads(asking: Iterable[Caller], table: RequestTable) -> list[Load]:
         )
         for (exchange, scope, of), members in groups.items()
     ]
-    return sorted(found, key=lambda load: (-load.used, load.exchange, load.instances))
+    return sorted(result, key=lambda load: (-load.used, load.exchange, load.instances))
 
 
 def _limits_of(caller: Caller, table: RequestTable) -> Iterator[tuple[str, Scope, str]]:
@@ -202,7 +202,7 @@ def refuse(
 
     What is up goes on, and is started again when it has to be: it counts first. Then the starts count, in
     their order, bots on paper last: these are never refused. Nor is a bot that is alone with its limits: its
-    share slows it down, and it keeps nobody else from trading.
+    share slows it down, and it keeps no other bot from trading.
     """
     counted = [caller for instance, caller in asking.items() if instance in up]
     settled: list[Action] = []
@@ -259,7 +259,7 @@ def shares(asking: Iterable[Caller], table: RequestTable) -> dict[str, Share]:
 
 
 def _with_orders(
-    asking: Iterable[Caller], found: Mapping[str, Share], table: RequestTable
+    asking: Iterable[Caller], shares: Mapping[str, Share], table: RequestTable
 ) -> dict[str, Share]:
     """Add each bot's part of the orders that its account may place: an equal one, since a grid of any size
     may have to be placed anew.
@@ -275,7 +275,7 @@ def _with_orders(
         for (exchange, _account), members in accounts.items()
         for instance in members
     }
-    return {instance: share._replace(orders=orders.get(instance, 0.0)) for instance, share in found.items()}
+    return {instance: share._replace(orders=orders.get(instance, 0.0)) for instance, share in shares.items()}
 
 
 class Allotment(NamedTuple):

@@ -26,7 +26,7 @@ FILE = "requests.json"
 MODE = 0o400
 MAX_BYTES = 4096
 MOST_BANNED_S = 86400.0
-"""No ban is announced for longer: who is wrong about it holds nobody up for ever."""
+"""No ban is announced for longer, so that a wrong answer does not hold bots up for ever."""
 SAME = 0.01
 """A share that differs by less is not written again."""
 

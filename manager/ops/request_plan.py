@@ -28,7 +28,7 @@ def loads_after(snapshot: FleetSnapshot, actions: Sequence[Action]) -> list[Load
     table = request_limits.load(snapshot.project.fleet)
     running = running_after(snapshot, actions)
     asking = request_budget.callers(snapshot, table)
-    return request_budget.loads((asking[each] for each in asking if each in running), table)
+    return request_budget.loads((asking[instance] for instance in asking if instance in running), table)
 
 
 def loads_of_all(snapshot: FleetSnapshot) -> list[Load]:

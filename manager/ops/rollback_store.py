@@ -93,9 +93,9 @@ def restore(step: UpgradeRecord, instance: str, fleet: Fleet, engine: Engine, ow
     """
     state_dir = fleet.instance_state_dir(instance)
     target = fleet.secrets_dir(instance) / env_file.ENV_FILE
-    kept = upgrade_records.kept_env(fleet, instance)
-    if kept.exists():
-        _copy(kept, target, owner)
+    kept_env = upgrade_records.kept_env(fleet, instance)
+    if kept_env.exists():
+        _copy(kept_env, target, owner)
     supervisor_state.reset(state_dir)
     return engine.create(fleet.container_name(instance), step.definition)
 

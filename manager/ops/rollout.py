@@ -102,8 +102,8 @@ class _Rollout:
     ) -> None:
         self._outcomes[instance] = Outcome(RolloutAction(kind, instance, cause), error=error)
         if kind != "leave":
-            done = event_spool.happened("upgrade", instance, kind, error or cause, is_done=error is None)
-            event_spool.note(self._fleet, [done])
+            event = event_spool.happened("upgrade", instance, kind, error or cause, is_done=error is None)
+            event_spool.note(self._fleet, [event])
 
     def _note_failed(self, instance: str, why: Text | ManagerError) -> None:
         self._note("upgrade", instance, why, ManagerError("{why}", why=why))
@@ -147,7 +147,7 @@ class _Rollout:
     def _kept(self, batch: Sequence[Action]) -> dict[str, UpgradeRecord]:
         """Keep what each of these was before. An interrupted upgrade has kept it already."""
         plan_input, at = self._snapshot.plan_input, formatting.iso(time.time())
-        kept = {}
+        records = {}
         for instance in (action.instance for action in batch):
             record, container = self.records.get(instance), plan_input.containers.get(instance)
             config_hash = plan_input.wanted[instance].config_hash
@@ -156,9 +156,11 @@ class _Rollout:
                 and record.phase == "going"
                 and (container is None or container.id != record.container)
             ):
-                kept[instance] = record._replace(image_id=plan_input.image_id, config_hash=config_hash, at=at)
+                records[instance] = record._replace(
+                    image_id=plan_input.image_id, config_hash=config_hash, at=at
+                )
             elif container is not None:
-                kept[instance] = rollback_store.keep(
+                records[instance] = rollback_store.keep(
                     container,
                     self._fleet,
                     self._engine,
@@ -166,7 +168,7 @@ class _Rollout:
                     config_hash=config_hash,
                     at=at,
                 )
-        return kept
+        return records
 
     def _save(self, records: upgrade_records.Steps) -> None:
         self.records = {**self.records, **records}
@@ -224,14 +226,14 @@ class _Rollout:
         return faults, {instance: state for instance, state in watched.items() if state.result is None}
 
     def _leave_unproven(self, unproven: Sequence[str]) -> None:
-        """Stop the roll-out after instances that stay upgraded, though nobody knows whether they can
+        """Stop the roll-out after instances that stay upgraded, though it is unknown whether they can
         trade.
         """
         for instance in unproven:
             why = Text(
-                "it has not been able to trade for {minutes} min ({why}), so that nothing is proved; it"
-                " stays upgraded:"
-                " `manager upgrade` goes on with the others, `manager rollback {id}` goes back",
+                "it has not been able to trade for {minutes} min ({why}), so the upgrade is not "
+                "proven; it stays upgraded: `manager upgrade` continues with the others, `manager "
+                "rollback {id}` undoes it",
                 minutes=round(rollout_plan.DEGRADED_MOST_S / 60),
                 why=_why_degraded(self._snapshot.views[instance]),
                 id=instance,

@@ -38,7 +38,7 @@ class Ready(NamedTuple):
 
 
 class WaitsFor(NamedTuple):
-    """An upgraded instance runs, but cannot trade. `most`: seconds for which this is waited out."""
+    """Report that an upgraded instance runs, but cannot trade. `most`: the longest wait, in seconds."""
 
     instance: str
     why: Text

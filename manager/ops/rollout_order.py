@@ -69,10 +69,10 @@ def order(
     for instance in named or ():
         require_known(instance, snapshot)
         preflight.require_config(instance, snapshot)
-    whole = _trusted(rollout_plan.plan(plan_input, records, named), plan_input)
+    rollout = _trusted(rollout_plan.plan(plan_input, records, named), plan_input)
     interrupted = [instance for instance, record in records.items() if record.phase == "going"]
-    batches = rollout_plan.batches(whole.todo, plan_input, interrupted, request.canary, request.batch)
-    problems = rollout_plan.port_problems(whole.todo, plan_input)
+    batches = rollout_plan.batches(rollout.todo, plan_input, interrupted, request.canary, request.batch)
+    problems = rollout_plan.port_problems(rollout.todo, plan_input)
     upgraded: list[str] = []
     for batch in batches:  # the new beside the old ones: at no moment may two share an account
         upgraded += [action.instance for action in batch]
@@ -80,18 +80,18 @@ def order(
         problems += [problem for problem in beside if problem not in problems]
     problems += [
         Problem(snapshot.project.specs[action.instance].config_file, "exchange_config", action.cause)
-        for action in start_checks.of_accounts(snapshot, whole.todo, (), on_event)
+        for action in start_checks.of_accounts(snapshot, rollout.todo, (), on_event)
         if action.is_refused
     ]
     if problems:
         raise ConfigError(problems)
-    return Order(batches, whole.left)
+    return Order(batches, rollout.left)
 
 
-def _trusted(whole: rollout_plan.Plan, plan_input: PlanInput) -> rollout_plan.Plan:
+def _trusted(rollout: rollout_plan.Plan, plan_input: PlanInput) -> rollout_plan.Plan:
     """Return the plan without the instances whose config is refused, which are left as they are."""
-    result = rollout_plan.Plan([], list(whole.left))
-    for action in whole.todo:
+    result = rollout_plan.Plan([], list(rollout.left))
+    for action in rollout.todo:
         if action.instance in plan_input.tombstones:
             result.left.extend(moved_away.settle(plan_input, [action]))
         elif action.kind in {"create", "recreate"} and action.instance in plan_input.untrusted:

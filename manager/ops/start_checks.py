@@ -25,11 +25,8 @@ def settle(
 def of_accounts(
     snapshot: FleetSnapshot, actions: Sequence[Action], dead_hosts: Sequence[str], on_event: OnEvent
 ) -> list[Action]:
-    """Return the actions without starts on an account that another machine's bots may trade on.
-
-    Without other machines nothing of this is loaded.
-    """
-    if not snapshot.project.fleet.hosts_file.exists():
+    """Return the actions without starts on an account that another machine's bots may trade on."""
+    if not _has_other_machines(snapshot):
         return list(actions)
     from manager.ops import account_check  # with the parser of hosts.toml and more
 
@@ -54,8 +51,13 @@ def of_rollbacks(
     just_ran: bool = False,
 ) -> dict[str, Text]:
     """Return instance → why its old container may not start, as `of_accounts` does for configs."""
-    if not snapshot.project.fleet.hosts_file.exists():
+    if not _has_other_machines(snapshot):
         return {}
     from manager.ops import account_check
 
     return account_check.of_rollbacks(snapshot, olds, dead_hosts, on_event, just_ran=just_ran)
+
+
+def _has_other_machines(snapshot: FleetSnapshot) -> bool:
+    """Return whether config/hosts.toml exists; without it nothing of the check is loaded."""
+    return snapshot.project.fleet.hosts_file.exists()

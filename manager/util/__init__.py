@@ -7,7 +7,7 @@ console, text_table, sanitize           lines, tables and untrusted text on a te
 drawn_table                             tables in the formats of tabulate
 progress_line, screen, prompt           live output and questions on a terminal
 formatting, time_parse                  sizes, ages and times as we write them, and as users and log lines do
-folder_size                             what folders take on disk
+folder_size, real_path                  what folders take on disk; paths without symlinks
 moment                                  the order of what processes did, whatever the clock says
 source_stamp                            when caches of what the program computes become invalid
 bundle                                  data files shipped with the package

@@ -43,7 +43,7 @@ class Progress:
         self._thread.join()
         self._write("")
 
-    def done(self, instance: str, line: object) -> None:
+    def finish(self, instance: str, line: object) -> None:
         """Print a line above the progress line, and remove the instance from it."""
         with self._writing:
             self._pending.pop(instance, None)

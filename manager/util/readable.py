@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class HasDescriptor(Protocol):
-    """Anything that a poll takes."""
+    """Hold anything that a poll takes."""
 
     def fileno(self) -> int:
         """Return its descriptor."""

@@ -16,7 +16,7 @@ BELOW_ALL = ("", "util")
 def stamp(*rooms: str) -> int:
     """Return a number that changes with every source file of these rooms and of those below all.
 
-    A look at each file, 5 µs, instead of a list of those that matter, which nobody keeps complete.
+    A look at each file, 5 µs, instead of a list of those that matter, which would not stay complete.
     """
     number = 0
     for room in sorted({*BELOW_ALL, *rooms}):

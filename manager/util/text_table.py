@@ -109,9 +109,9 @@ def fitted(columns: Columns[Item], items: Iterable[Item], limit: int, keep: Sequ
     kept_widths = [widths[index] for index in at]
     indent = INDENT if below else sum(kept_widths) + GAP * len(at)
     lines = []
-    for row, kept in zip(rows, keep, strict=True):
+    for row, width_kept in zip(rows, keep, strict=True):
         start = _line([row[index] for index in at], kept_widths)
-        note = _note(row[-1], max(limit - indent, LEAST_ROOM), kept)
+        note = _note(row[-1], max(limit - indent, LEAST_ROOM), width_kept)
         if below or not note:
             lines.append([start, *(" " * indent + line for line in note)])
         else:

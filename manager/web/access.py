@@ -25,7 +25,7 @@ PERMISSIONS: Mapping[Role, frozenset[str]] = {
     "halt": frozenset({"read", "halt"}),
     "operate": frozenset({"read", "halt", "operate"}),
 }
-"""`halt` apart: somebody may end it all who may start nothing."""
+"""`halt` is a role apart: it may stop everything and start nothing."""
 ROLES: tuple[Role, ...] = ("read", "halt", "operate")
 
 MODE = 0o600
@@ -39,7 +39,7 @@ TOKEN_PREFIX = "botfleet_"
 
 
 class Access(NamedTuple):
-    """What the file holds: salt and hash by role, role and hash by a token's name, a secret in base32."""
+    """Hold the file's content: salt and hash by role, role and hash by a token's name, a secret in base32."""
 
     passwords: Mapping[Role, tuple[str, str]] = MappingProxyType({})
     tokens: Mapping[str, tuple[Role, str]] = MappingProxyType({})
@@ -68,7 +68,7 @@ def of_object(raw: Any) -> Access:
 
 
 def load(file: Path) -> Access:
-    """Return the file's content; nothing without a file. Raises ManagerError: a broken one lets nobody in."""
+    """Return the file's content; nothing without a file. Raises ManagerError: it is damaged."""
     try:
         return of_object(json.loads(file.read_text(encoding="utf-8")))
     except FileNotFoundError:
@@ -101,20 +101,20 @@ def with_token(access: Access, name: str, role: Role) -> tuple[Access, str]:
 
 def role_of_password(access: Access, password: str) -> Role | None:
     """Return the role whose password it is. Each that is set is tried, so that time tells nothing."""
-    found: Role | None = None
+    role_found: Role | None = None
     for role, (salt, key) in access.passwords.items():
         if hmac.compare_digest(_scrypt(password, bytes.fromhex(salt)), bytes.fromhex(key)):
-            found = role
-    return found
+            role_found = role
+    return role_found
 
 
 def program_of_token(access: Access, token: str) -> tuple[str, Role] | None:
     """Return name and role of a program's token."""
-    given, found = _hash(token), None
+    given, token_role = _hash(token), None
     for name, (role, key) in access.tokens.items():
         if hmac.compare_digest(given, key):
-            found = (name, role)
-    return found
+            token_role = (name, role)
+    return token_role
 
 
 def new_totp() -> str:

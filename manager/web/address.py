@@ -12,12 +12,12 @@ LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 ID = "{id}"
 LOOPBACK_BOTS = "{id}.localhost"
-"""Every browser takes these names for its own machine, without asking anybody."""
+"""Every browser takes these names for its own machine, without asking a name server."""
 LABEL = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?")
 
 
 class Reach(NamedTuple):
-    """From where the page is reached. `names`: further names of its address, in lower case.
+    """Hold where the page is reached from. `names`: further names of its address, in lower case.
 
     `bot_origin`: the origin of each bot's own page, with {id}; empty where there is none.
     """

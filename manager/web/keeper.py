@@ -40,7 +40,7 @@ PASSED = ("PATH", "LANG", "LC_ALL", "LC_MESSAGES", "LC_TIME", "TZ", "PYTHONPATH"
 
 
 class Side:
-    """One of the two processes. `start` returns it."""
+    """Hold one of the two processes. `start` returns it."""
 
     def __init__(self, name: Text, start: Callable[[], subprocess.Popen[bytes]]) -> None:
         self._name, self._start = name, start
@@ -81,7 +81,7 @@ class Told(Exception):
 
 
 class Setting(NamedTuple):
-    """What both sides are started with. `engine_side`: the command line of the engine side."""
+    """Hold what both sides are started with. `engine_side`: the command line of the engine side."""
 
     at: Places
     options: Options
@@ -138,10 +138,10 @@ class Keeper:
             self._setting.at.socket.unlink(missing_ok=True)
 
     def _wait_until_ready(self, sides: Sequence[Side]) -> None:
-        deadline, said = time.monotonic() + READY_WITHIN_S, set[bytes]()
-        while len(said) < len(sides):
+        deadline, told = time.monotonic() + READY_WITHIN_S, set[bytes]()
+        while len(told) < len(sides):
             if wait_readable(self._is_ready, POLL_S):
-                said.add(os.read(self._is_ready, 1))
+                told.add(os.read(self._is_ready, 1))
             elif any(side.process.poll() is not None for side in sides):
                 raise ManagerError("`manager serve` cannot start: see the message above")
             elif time.monotonic() > deadline:

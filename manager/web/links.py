@@ -34,10 +34,10 @@ def redeem(file: Path, secret: str) -> bool:
     """Return whether the secret is that of the present link, which it then no longer is."""
     with _redeeming:
         try:
-            kept = file.read_text(encoding="ascii").strip()
+            stored = file.read_text(encoding="ascii").strip()
         except (OSError, ValueError):
             return False
-        if not kept or not secrets.compare_digest(kept, _hash(secret)):
+        if not stored or not secrets.compare_digest(stored, _hash(secret)):
             return False
         file.unlink(missing_ok=True)
     return True

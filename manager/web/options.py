@@ -85,8 +85,8 @@ def require_allowed(options: Options, access: Access) -> None:
         raise UsageError("--tls-cert and --tls-key belong together")
     if options.tls_cert and options.behind_proxy:
         raise UsageError("--behind-proxy: the reverse proxy has the certificate; leave --tls-cert away")
-    for each in options.behind_proxy:
-        _require_network(each)
+    for network in options.behind_proxy:
+        _require_network(network)
     if options.behind_proxy and not options.names:
         raise UsageError("--behind-proxy needs --name: the name of the page for browsers")
     if options.bot_origin:
@@ -113,8 +113,8 @@ def require_allowed(options: Options, access: Access) -> None:
 
 def _require_bot_origin(options: Options) -> None:
     pattern = rf"{options.scheme}://\{{id\}}((\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+)(:[0-9]{{1,5}})?"
-    found = re.fullmatch(pattern, options.bot_origin.lower())
-    if found is None:
+    match = re.fullmatch(pattern, options.bot_origin.lower())
+    if match is None:
         raise UsageError(
             "--bot-origin {text}: not an origin with the bot's id as the first part of its name, such as"
             " {scheme}://{{id}}.bots.example",
@@ -122,7 +122,7 @@ def _require_bot_origin(options: Options) -> None:
             scheme=options.scheme,
         )
     for name in options.names:
-        if f".{name.lower()}".endswith(found[1]) or found[1].endswith(f".{name.lower()}"):
+        if f".{name.lower()}".endswith(match[1]) or match[1].endswith(f".{name.lower()}"):
             raise UsageError(
                 "--bot-origin {text}: {name} is the fleet's page, and a bot's could put cookies there; give"
                 " the bots a domain that is neither above nor below it",

@@ -6,7 +6,7 @@ import ctypes
 import os
 
 WEB_UID = 10002
-"""No bot's (10001) and not nobody's, who owns processes of other programs."""
+"""Neither the bots' (10001) nor the user `nobody`, who owns processes of other programs."""
 PR_SET_NO_NEW_PRIVS = 38
 
 

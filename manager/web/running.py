@@ -39,16 +39,16 @@ class Running(NamedTuple):
 def find(at: Places) -> Running | None:
     """Return the running one; None where none runs, or it is only about to."""
     note = lock.held_by(at.lock)
-    found = last(at)
-    return found if note is not None and found is not None and found.pid == note.get("pid") else None
+    server = last(at)
+    return server if note is not None and server is not None and server.pid == note.get("pid") else None
 
 
 def last(at: Places) -> Running | None:
     """Return the last one, which may have ended."""
     with suppress(OSError, ValueError, TypeError, RecursionError):
-        found = Running(**json.loads(at.running.read_text(encoding="utf-8")))
-        if isinstance(found.pid, int) and isinstance(found.port, int):
-            return found
+        server = Running(**json.loads(at.running.read_text(encoding="utf-8")))
+        if isinstance(server.pid, int) and isinstance(server.port, int):
+            return server
     return None
 
 
@@ -82,9 +82,9 @@ def end(at: Places) -> bool:
 
 def tell_access(at: Places) -> None:
     """Tell the running one that passwords or tokens have changed."""
-    if (found := find(at)) is not None:
+    if (server := find(at)) is not None:
         with suppress(ProcessLookupError):
-            os.kill(found.pid, signal.SIGHUP)
+            os.kill(server.pid, signal.SIGHUP)
 
 
 def stamp() -> str:

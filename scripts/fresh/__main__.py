@@ -116,12 +116,12 @@ class Fresh:
 def _print_cells(steps: Iterator[Done]) -> Iterator[Done]:
     """Print each step's time below its column, as it ends."""
     column = 0
-    for done in steps:
-        place = COLUMNS.index(done.step)
+    for step in steps:
+        place = COLUMNS.index(step.step)
         print(f"{'-':>11}" * (place - column), end="")
-        print(f"{_clock(done.seconds):>11}", end="", flush=True)
+        print(f"{_clock(step.seconds):>11}", end="", flush=True)
         column = place + 1
-        yield done
+        yield step
     print(f"{'-':>11}" * (len(COLUMNS) - column), end="")
 
 

@@ -11,18 +11,18 @@ from scripts.fresh.steps import Done
 
 def tree_of(checkout: Path) -> str:
     """Return the name of the last commit's tree: two commits of the same files share it."""
-    done = subprocess.run(
+    completed = subprocess.run(
         ["git", "-C", str(checkout), "rev-parse", "HEAD^{tree}"], capture_output=True, text=True, check=True
     )
-    return done.stdout.strip()
+    return completed.stdout.strip()
 
 
 def has_changes(checkout: Path) -> bool:
     """Whether the checkout has files that no commit has as they are."""
-    done = subprocess.run(
+    completed = subprocess.run(
         ["git", "-C", str(checkout), "status", "--porcelain"], capture_output=True, text=True, check=True
     )
-    return bool(done.stdout)
+    return bool(completed.stdout)
 
 
 def passed(file: Path, tree: str, steps: set[str]) -> list[Done]:
@@ -40,4 +40,4 @@ def passed(file: Path, tree: str, steps: set[str]) -> list[Done]:
 
 def write(file: Path, tree: str, steps: list[Done]) -> None:
     """Keep that a row passed."""
-    file.write_text(json.dumps({"tree": tree, "steps": {done.step: done.seconds for done in steps}}))
+    file.write_text(json.dumps({"tree": tree, "steps": {step.step: step.seconds for step in steps}}))

@@ -90,18 +90,18 @@ class Newcomer:
 
     def _owns_everything(self) -> None:
         """A checkout of a sudo user has no file of root's."""
-        done = self._machine.run("find", self._row.folder, "!", "-user", USER, "-printf", "%u %p\\n")
-        if foreign := done.stdout.decode(errors="replace").splitlines():
+        completed = self._machine.run("find", self._row.folder, "!", "-user", USER, "-printf", "%u %p\\n")
+        if foreign := completed.stdout.decode(errors="replace").splitlines():
             self._note("\n".join(foreign))
             raise Failed(f"{len(foreign)} files are not {USER}'s: {foreign[0]}")
 
     def _fleet(self) -> list[dict[str, str]]:
-        done = self._machine.run(
+        completed = self._machine.run(
             ".venv/bin/manager", "ps", "--json", folder=self._folder, user=self._row.has_sudo_user
         )
-        if done.returncode:
-            raise Failed(f"`manager ps --json` ends with exit code {done.returncode}")
-        fleet: list[dict[str, str]] = json.loads(done.stdout)
+        if completed.returncode:
+            raise Failed(f"`manager ps --json` ends with exit code {completed.returncode}")
+        fleet: list[dict[str, str]] = json.loads(completed.stdout)
         return fleet
 
     def _make(self, target: str) -> str:
@@ -111,7 +111,7 @@ class Newcomer:
         words = " ".join(command)
         self._note(f"$ {words}")
         start = self._log.tell()
-        done = self._machine.run(
+        completed = self._machine.run(
             *command,
             folder=self._folder,
             user=self._row.has_sudo_user,
@@ -121,8 +121,8 @@ class Newcomer:
         )
         self._log.seek(start)
         output = self._log.read().decode(errors="replace")
-        if done.returncode:
-            raise Failed(f"`{words}` ends with exit code {done.returncode}")
+        if completed.returncode:
+            raise Failed(f"`{words}` ends with exit code {completed.returncode}")
         return output
 
     def _note(self, text: str) -> None:

@@ -72,13 +72,13 @@ def pristine(suite: str, base: Path, inherited: inherit.Inherited) -> Path:
 
 def packages(tree: Path) -> list[str]:
     """Return the names of the packages that are installed in a tree."""
-    done = subprocess.run(
+    completed = subprocess.run(
         ["dpkg-query", f"--admindir={tree}/var/lib/dpkg", "-W", "-f", "${Package}\\n"],
         capture_output=True,
         text=True,
         check=True,
     )
-    return sorted(set(done.stdout.split()))
+    return sorted(set(completed.stdout.split()))
 
 
 def copy(tree: Path, root: Path) -> None:
@@ -138,9 +138,9 @@ def _is_fitting(command: Path) -> bool:
 
 
 def _run(command: list[str], output: BinaryIO, log: Path) -> None:
-    done = subprocess.run(
+    completed = subprocess.run(
         command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, check=False
     )
-    if done.returncode:
+    if completed.returncode:
         tail = log.read_text(errors="replace").splitlines()[-15:]
         sys.exit("\n".join([*tail, f"cannot make a fresh machine: see {log}"]))

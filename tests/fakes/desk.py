@@ -182,8 +182,12 @@ def a_desk(
     desk = Desk(folder, capsys)
     monkeypatch.setattr(client, "Engine", lambda *_parallelism: desk.engine)
     monkeypatch.setattr(compose_hash, "PLUGIN_DIRS", ())
-    is_known = mount_probe.is_known
-    monkeypatch.setattr(mount_probe, "is_known", lambda *facts: not desk.is_engine_new or is_known(*facts))
+    known_mounts = mount_probe.known_mounts
+    monkeypatch.setattr(
+        mount_probe,
+        "known_mounts",
+        lambda *facts: known_mounts(*facts) if desk.is_engine_new else frozenset(facts[-1]),
+    )
     monkeypatch.setattr(host, "is_port_free", lambda _address, port: port not in desk.ports_in_use)
     monkeypatch.setattr(psutil, "process_iter", lambda _facts: iter(()))  # who has a port
     monkeypatch.setattr(psutil, "net_connections", lambda _kind: [])

@@ -56,7 +56,7 @@ def test_what_halted_bots_hold_is_closed_when_a_person_agrees(project: Project, 
     buy_one(fake)
     project.manager("halt")
     assert reported(project) == Decimal("0.1")
-    assert "say --yes" in project.manager("close", "live_01", code=2).err
+    assert "use --yes" in project.manager("close", "live_01", code=2).err
     drawn, code = on_terminal(project, "close", "live_01", until="[yes/no]", press=b"no\n")
     assert "live_01: sell 0.1 SOL at backpack, SOL_USDC_PERP" in drawn
     assert (code, fake.book.position()) == (1, Decimal("0.1"))

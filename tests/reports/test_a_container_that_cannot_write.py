@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from typing import Any
+
 import pytest
 
+from manager.ops import mount_probe
 from manager.ops.mount_probe import CANNOT_WRITE
 from tests.fakes.desk import Desk
 
@@ -36,6 +41,54 @@ def test_what_cannot_be_written_ends_the_first_up_before_any_bot_is_made(new: De
     new.bots.shell = (0, "")
     assert "mount-probe" in new.play("up")  # what failed is tried again
     assert set(new.states().values()) == {"running"}
+
+
+def test_each_disk_is_tried_and_one_that_refuses_keeps_no_other_bot_back(
+    new: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The data of one bot are on a disk of their own: mounted read-only, or by NFS."""
+    new.config("bp_btc_03", 5003)
+    own = new.folder / "volumes" / "database" / "bp_eth_02"
+    points = (str(own), "/")
+    monkeypatch.setattr(mount_probe, "mount_points", lambda: points)
+    tried: list[str] = []
+    create = new.engine.create
+
+    def made(name: str, body: dict[str, Any]) -> str:
+        if mount_probe.NAME in name:
+            tried.append(name)
+            new.bots.shell = (CANNOT_WRITE, DENIED) if len(tried) == 2 else (0, "")
+        return create(name, body)
+
+    monkeypatch.setattr(new.engine, "create", made)
+    printed = new.play("up")
+    assert printed.count("engine: create desk-mount-probe-") == 2
+    assert "a container cannot write to the bots' folders: can't create DIR/volumes/database/" in printed
+    assert new.states() == {"bp_btc_03": "running", "bp_sol_01": "running"}
+    again = new.play("up")
+    assert again.count("engine: create desk-mount-probe-") == 1
+    assert new.states()["bp_eth_02"] == "running"
+    new.play("down")
+    assert "mount-probe" not in new.play("up")
+
+
+def test_what_an_earlier_version_tried_is_not_tried_again(new: Desk) -> None:
+    new.play("up")
+    new.play("down")
+    file = new.folder / "volumes" / "state" / "probed.json"
+    content = json.loads(file.read_text())
+    file.write_text(json.dumps({"engines": content["engines"]}))
+    assert "mount-probe" not in new.play("up")
+
+
+def test_a_path_is_on_the_longest_mount_above_it(tmp_path: Path) -> None:
+    points = ("/srv/desk/volumes/database", "/srv/desk", "/srv/d", "/")
+    assert mount_probe.mount_of(Path("/srv/desk/volumes/database/a"), points) == "/srv/desk/volumes/database"
+    assert mount_probe.mount_of(Path("/srv/desk/volumes/databases"), points) == "/srv/desk"
+    assert mount_probe.mount_of(Path("/srv/desktop"), points) == "/"
+    assert "/" in mount_probe.mount_points()
+    (tmp_path / "link").symlink_to("/srv/d")
+    assert mount_probe.mount_of(tmp_path / "link" / "x", points) == "/srv/d"
 
 
 def test_with_selinux_the_label_is_named(new: Desk) -> None:

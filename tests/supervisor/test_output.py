@@ -88,7 +88,7 @@ def test_a_reader_that_reader_is_gone_does_not_hold_the_bot_for_ever(box: Box) -
     while chunk := os.read(read_end, 1 << 16):
         got += chunk
     os.close(read_end)
-    kept, _own, rest = bytes(got).partition(b"\n[supervisor] nobody read this output for a while: ")
+    kept, _own, rest = bytes(got).partition(b"\n[supervisor] this output was not read for a while: ")
     missing = int(rest.split(maxsplit=1)[0])
     assert lines(count).startswith(kept)
     assert kept.count(b"\n") + missing == count, "a line that was cut counts as missing"

@@ -170,7 +170,7 @@ def test_an_engine_that_is_away_is_said_with_the_age_of_what_is_shown(page: Brow
     served.error = EngineUnreachable("the Docker Engine does not answer")
     served.look()
     page.wait(lambda: "the Docker Engine does not answer What follows is" in page.text("#banners"))
-    assert "the fleet is out of sight" in page.text("header")
+    assert "the fleet cannot be observed" in page.text("header")
     assert len(ids(page)) == 4
     page.wait(lambda: page.run("document.body.classList.contains('stale')"), 30)
     assert page.driver.title.startswith("? · ")
@@ -356,7 +356,7 @@ def test_a_bot_shows_what_an_upgrade_would_change_and_marks_what_happened(
         press(page, "7 d")
         page.wait(lambda: page.text("dialog [aria-pressed=true]") == "7 d")
         press(page, "Upgrade…", "dialog")
-        page.wait(lambda: "unless it stays healthy, it is put back" in page.text(".question"))
+        page.wait(lambda: "if it does not stay healthy, it is rolled back" in page.text(".question"))
         assert page.complaints() == []
 
 

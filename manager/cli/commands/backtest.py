@@ -55,12 +55,12 @@ def backtest(session: Session, args: Namespace) -> int:
         value = getattr(args, name)
         if value is not None:
             command.append(f"--{name.replace('_', '-')}={value}")
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        lines = done.stderr.strip().splitlines() or [""]
+    completed = subprocess.run(command, capture_output=True, text=True, check=False)
+    if completed.returncode:
+        lines = completed.stderr.strip().splitlines() or [""]
         console.error(Text("{instance}: {why}", instance=instance, why=lines[-1]))
         return BAD_CONFIG
-    answer: dict[str, Any] = json.loads(done.stdout)
+    answer: dict[str, Any] = json.loads(completed.stdout)
     if args.json:
         console.say_json(answer)
     else:

@@ -121,11 +121,11 @@ def backup_list(session: Session, args: Namespace) -> int:
     one_output(args)
     fleet = session.project().fleet
     folder = Path(args.to) if args.to else fleet.backup_dir
-    kept = retention.list_backups(folder, fleet.name)
+    backups = retention.list_backups(folder, fleet.name)
     if args.json:
-        console.say_json([_kept_object(backup) for backup in kept])
-    elif kept or args.format:
-        console.say(console.table(COLUMNS, kept, args.format))
+        console.say_json([_kept_object(backup) for backup in backups])
+    elif backups or args.format:
+        console.say(console.table(COLUMNS, backups, args.format))
     else:
         console.say(
             Text("no backups of fleet {fleet} in {folder}", fleet=fleet.name, folder=fleet.relative(folder))

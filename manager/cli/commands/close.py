@@ -14,13 +14,15 @@ from manager.fleet.observe import FleetSnapshot
 from manager.fleet.selection import Selection
 from manager.fleet.session import Session
 from manager.i18n import Text, _, mark
-from manager.ops import close as closing
+from manager.ops import close as ops_close
 from manager.ops import halt as halting
 from manager.ops.close import Closing
 from manager.util import console, prompt
 from manager.util.text_table import Column
 
-NO_ANSWER = mark("nothing was closed: this trades, so it asks at a terminal; in a script, say --yes")
+NO_ANSWER = mark(
+    "nothing was closed: closing trades, and needs confirmation at a terminal; in a script, use --yes"
+)
 
 
 def close(session: Session, args: Namespace) -> int:
@@ -31,10 +33,10 @@ def close(session: Session, args: Namespace) -> int:
     with lock.held(fleet.lock_file, "close", args.lock_wait):
         snapshot = session.observe()
         chosen = halting.chosen_instances(Selection(args.ids, args.config), snapshot)
-        found = close_positions(session, snapshot, chosen, args, "close")
+        closings = close_positions(session, snapshot, chosen, args, "close")
     if args.json:
-        console.say_json([closing_object(each) for each in found])
-    return worst_exit_code([each.exit_code for each in found])
+        console.say_json([closing_object(closing) for closing in closings])
+    return worst_exit_code([closing.exit_code for closing in closings])
 
 
 def may_ask(args: Namespace) -> bool:
@@ -49,20 +51,20 @@ def close_positions(
     engine = session.engine()
     share = Decimal(args.price_bound) / 100
 
-    def say(each: Closing) -> None:
-        if not args.json and (line := _line(each)):
+    def say(closing: Closing) -> None:
+        if not args.json and (line := _line(closing)):
             console.say(line)
 
-    found = closing.look(snapshot, chosen, engine, share, say)
-    wanted = [each for each in found if each.is_wanted]
+    closings = ops_close.look(snapshot, chosen, engine, share, say)
+    wanted = [closing for closing in closings if closing.is_wanted]
     if wanted and _is_agreed(wanted, args):
-        found = closing.close(snapshot, found, engine, command, say)
+        closings = ops_close.close(snapshot, closings, engine, command, say)
     if not args.json:
-        console.say(console.table(COLUMNS, [each for each in found if each.mode == "live"]))
-    for each in found:
-        if each.exit_code:
-            console.error(_left_text(each))
-    return found
+        console.say(console.table(COLUMNS, [closing for closing in closings if closing.mode == "live"]))
+    for closing in closings:
+        if closing.exit_code:
+            console.error(_left_text(closing))
+    return closings
 
 
 def _is_agreed(wanted: Sequence[Closing], args: Namespace) -> bool:
@@ -78,91 +80,99 @@ def _is_agreed(wanted: Sequence[Closing], args: Namespace) -> bool:
     )
 
 
-def _line(each: Closing) -> Text | None:
+def _line(closing: Closing) -> Text | None:
     """Return what closing would do, or has done."""
-    if each.done is not None:
+    if closing.result is not None:
         return Text(
             "{id}: closed {amount} {base} at {price}, left: {left}",
-            id=each.instance,
-            amount=format(each.done.closed, "f"),
-            base=each.done.position.base if each.done.position else "",
-            price=each.done.average_price if each.done.average_price is not None else "–",
-            left=each.done.position if each.done.position is not None else Text("unknown"),
+            id=closing.instance,
+            amount=format(closing.result.closed, "f"),
+            base=closing.result.position.base if closing.result.position else "",
+            price=closing.result.average_price if closing.result.average_price is not None else "–",
+            left=closing.result.position if closing.result.position is not None else Text("unknown"),
         )
-    if each.look is None or not each.is_wanted:
+    if closing.look is None or not closing.is_wanted:
         return None
     return Text(
         "{id}: {side} {quantity} {base} at {exchange}, {symbol} (account: {account}) at {price} {quote} or"
         " better; the market is at {market}",
-        id=each.instance,
-        side=_("sell") if each.look.side == "sell" else _("buy"),
-        quantity=format(each.look.quantity, "f"),
-        base=each.look.position.base,
-        exchange=each.exchange,
-        symbol=each.symbol,
-        account=each.look.account or "?",
-        price=format(each.look.price, "f"),
-        quote=each.look.quote,
-        market=format(each.look.market_price, "f"),
+        id=closing.instance,
+        side=_("sell") if closing.look.side == "sell" else _("buy"),
+        quantity=format(closing.look.quantity, "f"),
+        base=closing.look.position.base,
+        exchange=closing.exchange,
+        symbol=closing.symbol,
+        account=closing.look.account or "?",
+        price=format(closing.look.price, "f"),
+        quote=closing.look.quote,
+        market=format(closing.look.market_price, "f"),
     )
 
 
-def _left_text(each: Closing) -> Text:
+def _left_text(closing: Closing) -> Text:
     """Return why an instance's position is not closed."""
-    why: object = each.why
-    if each.done is not None:
-        why = each.done.why or Text("unknown")
-    elif each.why is None:
-        why = Text("it was not agreed to")
+    why: object = closing.why
+    if closing.result is not None:
+        why = closing.result.why or Text("unknown")
+    elif closing.why is None:
+        why = Text("it was not confirmed")
     return Text(
         "{id}: its position is not closed ({why}); left: {left}; see {exchange}, {symbol}",
-        id=each.instance,
+        id=closing.instance,
         why=why,
-        left=each.position if each.position is not None else Text("unknown"),
-        exchange=each.exchange,
-        symbol=each.symbol,
+        left=closing.position if closing.position is not None else Text("unknown"),
+        exchange=closing.exchange,
+        symbol=closing.symbol,
     )
 
 
-def _done(each: Closing) -> str:
-    if each.done is not None:
-        return _("yes") if each.done.is_done else _("no")
-    return _("nothing held") if each.exit_code == 0 else _("no")
+def _done(closing: Closing) -> str:
+    if closing.result is not None:
+        return _("yes") if closing.result.is_done else _("no")
+    return _("nothing held") if closing.exit_code == 0 else _("no")
 
 
-def _position(each: Closing) -> str:
-    return _("unknown") if each.position is None else str(each.position)
+def _position(closing: Closing) -> str:
+    return _("unknown") if closing.position is None else str(closing.position)
 
 
 COLUMNS: Sequence[Column[Closing]] = (
-    Column("id", "ID", lambda each: each.instance),
+    Column("id", "ID", lambda closing: closing.instance),
     Column("done", mark("CLOSED"), _done),
-    Column("closed", mark("AMOUNT"), lambda each: format(each.done.closed, "f") if each.done else ""),
+    Column(
+        "closed", mark("AMOUNT"), lambda closing: format(closing.result.closed, "f") if closing.result else ""
+    ),
     Column(
         "price",
         mark("PRICE"),
-        lambda each: format(each.done.average_price, "f") if each.done and each.done.average_price else "",
+        lambda closing: (
+            format(closing.result.average_price, "f")
+            if closing.result and closing.result.average_price
+            else ""
+        ),
     ),
     Column("position", mark("POSITION LEFT"), _position),
 )
 
 
-def closing_object(each: Closing) -> dict[str, Any]:
+def closing_object(closing: Closing) -> dict[str, Any]:
     """Return one instance's part as JSON."""
-    look, done = each.look, each.done
-    why = each.why or (done.why if done else None)
+    look, result = closing.look, closing.result
+    why = closing.why or (result.why if result else None)
     return {
-        "id": each.instance,
-        "mode": each.mode or None,
-        "exchange": each.exchange,
-        "symbol": each.symbol,
+        "id": closing.instance,
+        "mode": closing.mode or None,
+        "exchange": closing.exchange,
+        "symbol": closing.symbol,
         "account": look.account if look else None,
         "side": look.side if look and look.quantity else None,
         "quantity": format(look.quantity, "f") if look else None,
         "price_bound": format(look.price, "f") if look else None,
-        "closed": format(done.closed, "f") if done else None,
-        "average_price": format(done.average_price, "f") if done and done.average_price is not None else None,
-        "done": each.exit_code == 0,
-        **position_object(each.position),
+        "closed": format(result.closed, "f") if result else None,
+        "average_price": format(result.average_price, "f")
+        if result and result.average_price is not None
+        else None,
+        "done": closing.exit_code == 0,
+        **position_object(closing.position),
         "why": str(why) if why else None,
     }

@@ -122,11 +122,11 @@ def _other_machines(snapshot: FleetSnapshot) -> list[Finding]:
     fleet = snapshot.project.fleet
     try:
         hosts = list(registry.load(fleet.project_dir).values())
-        found = account_looks.ask(fleet, account_looks.key_of(fleet), hosts)
+        answers = account_looks.ask(fleet, account_looks.key_of(fleet), hosts)
     except ManagerError as error:
         return [fail("host", Text("{why}", why=error), Text("mend the file"))]
     live = [container.instance for container in snapshot.trading(())]
-    return list(checks_machines.check_all(found, account_looks.twins(fleet, live, found)))
+    return list(checks_machines.check_all(answers, account_looks.twins(fleet, live, answers)))
 
 
 def _shown(by_topic: dict[str, list[Finding]], *, has_colour: bool) -> list[str]:

@@ -63,11 +63,11 @@ def halt(session: Session, args: Namespace) -> int:
         if error is not None:
             console.error(error)
     if args.close_positions:
-        found = close_positions(session, result.snapshot, _down(result), args, "halt")
-        closed = {each.instance: each for each in found}
+        closings = close_positions(session, result.snapshot, _down(result), args, "halt")
+        closed = {closing.instance: closing for closing in closings}
     if args.json:
         console.say_json([_object(outcome, closed) for outcome in result.outcomes])
-    return worst_exit_code([result.exit_code, *(each.exit_code for each in closed.values())])
+    return worst_exit_code([result.exit_code, *(closing.exit_code for closing in closed.values())])
 
 
 def _down(result: Result) -> list[str]:

@@ -50,7 +50,7 @@ TRADE_HEADS = (
 
 
 class DayRow(NamedTuple):
-    """One line of the table of days."""
+    """Hold one line of the table of days."""
 
     instance: str
     day: Day
@@ -64,27 +64,33 @@ def history(session: Session, args: Namespace) -> int:
     project = session.project()
     chosen = Selection(args.ids, args.config).named(project) or []
     since = args.since or 0.0
-    whole = reader.read(project.fleet, project.specs, chosen, since, trades=args.trades)
+    fleet_history = reader.read(project.fleet, project.specs, chosen, since, trades=args.trades)
     if args.trades:
-        console.say(_csv(whole), end="")
+        console.say(_csv(fleet_history), end="")
     elif args.json:
-        console.say_json([summary.as_object(one, whole, since) for one in whole.instances])
+        console.say_json(
+            [summary.as_object(history, fleet_history, since) for history in fleet_history.instances]
+        )
     elif chosen:
-        _say_named(whole, since, args.format)
+        _say_named(fleet_history, since, args.format)
     else:
-        rows = [line for one in whole.instances for line in summary.lines(one, whole, since)]
-        console.say(_line_table(rows, whole.now, args.format) if rows else _("no instances"))
+        rows = [
+            line
+            for history in fleet_history.instances
+            for line in summary.lines(history, fleet_history, since)
+        ]
+        console.say(_line_table(rows, fleet_history.now, args.format) if rows else _("no instances"))
         for text in [] if args.format else summary.total_texts(rows, project.fleet.sums):
             console.say(text)
-    for note in whole.notes:
+    for note in fleet_history.notes:
         console.warning(note)
-    for one in whole.instances:
-        if one.why is not None:
+    for history in fleet_history.instances:
+        if history.why is not None:
             console.warning(
                 Text(
                     "{id}: its database could not be read, what it knows is missing here: {why}",
-                    id=one.instance,
-                    why=one.why,
+                    id=history.instance,
+                    why=history.why,
                 )
             )
     say_problems(project)
@@ -153,36 +159,49 @@ def _with_aligned(columns: Sequence[Column[Line]], rows: Sequence[Line]) -> list
     return filled
 
 
-def _say_named(whole: FleetHistory, since: float, style: str | None) -> None:
-    rows = [DayRow(one.instance, day) for one in whole.instances for day in summary.days(one, whole, since)]
+def _say_named(fleet_history: FleetHistory, since: float, style: str | None) -> None:
+    rows = [
+        DayRow(history.instance, day)
+        for history in fleet_history.instances
+        for day in summary.days(history, fleet_history, since)
+    ]
     if style:
         console.say(console.table(DAY_COLUMNS, rows, style))
         return
-    for one in whole.instances:
-        _say_one(one, whole, since, [row for row in rows if row.instance == one.instance])
+    for history in fleet_history.instances:
+        _say_one(
+            history,
+            fleet_history,
+            since,
+            [row for row in rows if row.instance == history.instance],
+        )
 
 
-def _say_one(one: InstanceHistory, whole: FleetHistory, since: float, rows: Sequence[DayRow]) -> None:
-    lines = summary.lines(one, whole, since)
-    console.say(_line_table(lines, whole.now, None))
+def _say_one(
+    history: InstanceHistory, fleet_history: FleetHistory, since: float, rows: Sequence[DayRow]
+) -> None:
+    lines = summary.lines(history, fleet_history, since)
+    console.say(_line_table(lines, fleet_history.now, None))
     if rows:
         console.say()
         console.say(console.table(DAY_COLUMNS[1:], rows))
-    runs = [run for run in one.runs if run.ended is None or run.ended >= since]
+    runs = [run for run in history.runs if run.ended is None or run.ended >= since]
     if runs:
         console.say()
         console.say(console.table(RUN_COLUMNS, runs))
-    if one.events:
+    if history.events:
         console.say()
-        if len(one.events) > LAST_EVENTS:
+        if len(history.events) > LAST_EVENTS:
             console.say(
                 Text(
-                    "the last {count} of {all} events; --json has all", count=LAST_EVENTS, all=len(one.events)
+                    "the last {count} of {all} events; --json has all",
+                    count=LAST_EVENTS,
+                    all=len(history.events),
                 )
             )
-        for event in one.events[-LAST_EVENTS:]:
-            what = _(WORDS.get(event.what, event.what))
-            console.say(f"{date_and_time(event.at)}  {what}  {summary.event_text(event)}")
+        for event in history.events[-LAST_EVENTS:]:
+            event_word = _(WORDS.get(event.what, event.what))
+            console.say(f"{date_and_time(event.at)}  {event_word}  {summary.event_text(event)}")
     console.say()
 
 
@@ -199,7 +218,7 @@ def _note(row: DayRow) -> str:
     if day.is_open:
         parts.append(_("so far"))
     if day.gaps:
-        parts.append(str(Text("nobody looked for {time}", time=age(day.gaps))))
+        parts.append(str(Text("not observed for {time}", time=age(day.gaps))))
     if day.is_uncertain:
         parts.append(_("a part is missing, or of another day"))
     return ", ".join(parts)
@@ -220,12 +239,15 @@ RUN_COLUMNS: Sequence[Column[Run]] = (
 )
 
 
-def _csv(whole: FleetHistory) -> str:
+def _csv(fleet_history: FleetHistory) -> str:
     """Return all trades by time, with local times and offset, and exact amounts."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(TRADE_HEADS)
-    trades = sorted((trade for one in whole.instances for trade in one.trades), key=lambda trade: trade.at)
+    trades = sorted(
+        (trade for history in fleet_history.instances for trade in history.trades),
+        key=lambda trade: trade.at,
+    )
     for trade in trades:
         writer.writerow(
             [

@@ -35,7 +35,7 @@ def add(session: Session, args: Namespace) -> int:
     _require_other_name(fleet, host)
     if args.name in hosts and hosts[args.name] != host:
         raise UsageError(
-            "{name} is {url} already; `manager host remove {name}` forgets it",
+            "{name} is {url} already; `manager host remove {name}` removes it",
             name=args.name,
             url=hosts[args.name].url,
         )
@@ -108,20 +108,21 @@ def _deploy(session: Session, host: Host, made: Package) -> int:
     try:
         image_id = _image_id(session)
         is_new = deployment.install(host, made)
-        what = Text("installed") if is_new else Text("there already")
-        console.say(Text("{host}: package {digest}: {what}", host=host.name, digest=made.digest, what=what))
+        change = Text("installed") if is_new else Text("there already")
+        console.say(Text("{host}: package {digest}: {what}", host=host.name, digest=made.digest, what=change))
         name = str(deployment.facts(host)["image"]["name"])
         is_new_image = deployment.send_image(host, image_id, name)
-        what = Text("loaded as {name}", name=name) if is_new_image else Text("there already")
+        change = Text("loaded as {name}", name=name) if is_new_image else Text("there already")
         short = image_id.removeprefix("sha256:")[:12]
-        console.say(Text("{host}: image {digest}: {what}", host=host.name, digest=short, what=what))
+        console.say(Text("{host}: image {digest}: {what}", host=host.name, digest=short, what=change))
     except ManagerError as error:
         console.error(error)
         return error.exit_code
     if is_new or is_new_image:
         console.say(
             Text(
-                "{host}: what runs there goes on; `manager --host {host} upgrade` rolls out the image",
+                "{host}: running instances are unchanged; `manager --host {host} upgrade` rolls out "
+                "the image",
                 host=host.name,
             )
         )
@@ -144,7 +145,7 @@ def remove(session: Session, args: Namespace) -> int:
     host = registry.get(folder, args.name)
     hosts = registry.load(folder)
     registry.save(folder, {name: other for name, other in hosts.items() if name != host.name})
-    console.say(Text("{name} was removed; what runs there goes on", name=host.name))
+    console.say(Text("{name} was removed; its instances keep running", name=host.name))
     return OK
 
 

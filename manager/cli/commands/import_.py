@@ -141,8 +141,8 @@ def _say_plan(actions: list[ImportAction]) -> None:
 
 
 def _say_outcome(outcome: Outcome[ImportAction]) -> None:
-    what = _("failed") if outcome.error else _(DONE[outcome.action.kind])
-    console.say(f"{replace_unprintable(outcome.action.subject)}: {what}")
+    result = _("failed") if outcome.error else _(DONE[outcome.action.kind])
+    console.say(f"{replace_unprintable(outcome.action.subject)}: {result}")
 
 
 def _say_next(facts: ImportFacts, outcomes: list[Outcome[ImportAction]], *, as_json: bool) -> None:

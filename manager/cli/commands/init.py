@@ -54,16 +54,16 @@ def init(_session: Session, args: Namespace) -> int:
         if (there := _nearest(needed)) and not there.is_dir():
             raise UsageError("{path} is not a folder", path=there)
     written: list[str] = []
-    kept: list[str] = []
+    unchanged: list[str] = []
     for file in list(_files(folder)):
-        (written if _write(folder, file) else kept).append(file.path)
+        (written if _write(folder, file) else unchanged).append(file.path)
     if not written:
         console.say(Text("{folder}: nothing to do, it is a fleet folder already", folder=folder))
         return OK
     console.say(Text("{folder}: created a fleet folder", folder=folder.resolve()))
-    for path in kept:
+    for path in unchanged:
         console.say(Text("{path} exists and was left unchanged", path=path))
-    if ".gitignore" in kept:
+    if ".gitignore" in unchanged:
         console.say(Text("make sure that it contains {names}", names=".env, /volumes/"))
     if any(path.startswith("config/active/") for path in written):
         console.say(

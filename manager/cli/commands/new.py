@@ -327,18 +327,18 @@ def _say(args: Namespace, project: Project, template: Config, source: str, made:
             port=spec.web_port,
         )
     )
-    kept = [
+    unchanged = [
         f"{path.rpartition('.')[2]} {value}"
         for path in templates.unchanged_values(template, ())
         if (value := templates.get_value(made.config, path))
         == templates.get_value(template, path)
         is not None
     ]
-    if kept:
+    if unchanged:
         say(
             Text(
                 "taken from the template, compare them with the current price: {values}",
-                values=", ".join(kept),
+                values=", ".join(unchanged),
             )
         )
     if args.exchange and made.config.get("exchange_config") == template.get("exchange_config") != {}:

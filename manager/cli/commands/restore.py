@@ -43,19 +43,19 @@ def restore(session: Session, args: Namespace) -> int:
         for instance in args.ids:
             if instance not in backup.manifest.instances:
                 raise no_instance(instance, backup.manifest.instances)
-        whole = restoring.plan_restore(
+        plan = restoring.plan_restore(
             backup, project, list(dict.fromkeys(args.ids)) or None, formatting.stamp(time.time())
         )
-        restoring.require_not_older(whole)
-        actions = whole.actions()
+        restoring.require_not_older(plan)
+        actions = plan.actions()
         if not args.json:
             console.say(Text("{file}: {what}", file=path, what=describe(backup.manifest)))
         if args.dry_run:
-            return _say_plan(whole, actions, as_json=args.json)
-        done = _carry_out(session, whole, actions, args)
+            return _say_plan(plan, actions, as_json=args.json)
+        restored = _carry_out(session, plan, actions, args)
     if args.json:
-        console.say_json([_action_object(action, project) for action in done])
-    _say_what_is_left(session, whole, as_json=args.json)
+        console.say_json([_action_object(action, project) for action in restored])
+    _say_what_is_left(session, plan, as_json=args.json)
     return OK
 
 
@@ -65,39 +65,39 @@ def _project(session: Session) -> Project:
     return projects.read(chosen) if chosen is not None and chosen.is_dir() else session.project()
 
 
-def _say_plan(whole: Plan, actions: list[RestoreAction], *, as_json: bool) -> int:
+def _say_plan(plan: Plan, actions: list[RestoreAction], *, as_json: bool) -> int:
     if as_json:
-        console.say_json([_action_object(action, whole.project) for action in actions])
+        console.say_json([_action_object(action, plan.project) for action in actions])
         return OK
     for action in actions:
-        console.say(_action_line(action, whole.project))
+        console.say(_action_line(action, plan.project))
     return OK
 
 
 def _carry_out(
-    session: Session, whole: Plan, actions: list[RestoreAction], args: Namespace
+    session: Session, plan: Plan, actions: list[RestoreAction], args: Namespace
 ) -> list[RestoreAction]:
-    done: list[RestoreAction] = []
+    restored: list[RestoreAction] = []
 
     def on_done(outcome: Outcome[RestoreAction]) -> None:
-        done.append(outcome.action)
+        restored.append(outcome.action)
         if not args.json:
-            console.say(_action_line(outcome.action, whole.project))
+            console.say(_action_line(outcome.action, plan.project))
 
-    fleet = whole.fleet
+    fleet = plan.fleet
     with lock.held(fleet.lock_file, "restore", args.lock_wait) as held:
         held.wait_for_engine()
         ids = [action.instance for action in actions if action.instance]
-        with instance_locks.hold_instance_locks(fleet, dict.fromkeys(ids), _up(session, whole, ids)):
-            restoring.perform(whole, actions, _owner(whole), on_done)
-    return done
+        with instance_locks.hold_instance_locks(fleet, dict.fromkeys(ids), _up(session, plan, ids)):
+            restoring.perform(plan, actions, _owner(plan), on_done)
+    return restored
 
 
-def _up(session: Session, whole: Plan, ids: list[str]) -> list[str]:
+def _up(session: Session, plan: Plan, ids: list[str]) -> list[str]:
     """Return the instances whose containers are up; all of the fleet's if its settings are about to
     change.
     """
-    names = {whole.project.fleet.name, whole.fleet.name}
+    names = {plan.project.fleet.name, plan.fleet.name}
     containers: dict[str, Container] = {}
     try:
         for name in names:
@@ -108,7 +108,7 @@ def _up(session: Session, whole: Plan, ids: list[str]) -> list[str]:
                 "cannot ask the engine what is running; checking locks and open files only: {why}", why=error
             )
         )
-    is_all = whole.fleet != whole.project.fleet
+    is_all = plan.fleet != plan.project.fleet
     return [
         instance
         for instance, container in containers.items()
@@ -116,24 +116,24 @@ def _up(session: Session, whole: Plan, ids: list[str]) -> list[str]:
     ]
 
 
-def _owner(whole: Plan) -> tuple[int, int]:
+def _owner(plan: Plan) -> tuple[int, int]:
     """Return (uid, gid) of the bots on the host. Only root can change owners, and no engine is needed."""
     if os.geteuid() != 0:
         return os.geteuid(), os.getegid()
-    whole.fleet.data_dir.mkdir(parents=True, exist_ok=True)
-    return bot_user.configured_user(whole.fleet, whole.project.variables).owner
+    plan.fleet.data_dir.mkdir(parents=True, exist_ok=True)
+    return bot_user.configured_user(plan.fleet, plan.project.variables).owner
 
 
-def _say_what_is_left(session: Session, whole: Plan, *, as_json: bool) -> None:
-    manifest, fleet = whole.backup.manifest, whole.fleet
+def _say_what_is_left(session: Session, plan: Plan, *, as_json: bool) -> None:
+    manifest, fleet = plan.backup.manifest, plan.fleet
     for instance, facts in manifest.instances.items():
-        if facts["faults"] and (whole.named is None or instance in whole.named):
+        if facts["faults"] and (plan.named is None or instance in plan.named):
             console.warning(
                 Text("{id} is incomplete in this backup: {why}", id=instance, why="; ".join(facts["faults"]))
             )
-    if whole.named is None:
+    if plan.named is None:
         known = {facts["config_file"] for facts in manifest.instances.values()}
-        for spec in whole.project.specs.values():
+        for spec in plan.project.specs.values():
             if spec.config_file not in known and spec.id not in manifest.instances:
                 console.warning(
                     Text(
@@ -151,7 +151,7 @@ def _say_what_is_left(session: Session, whole: Plan, *, as_json: bool) -> None:
             name=fleet.image_name,
         )
         console.warning(text)
-    if whole.named is None and not as_json:
+    if plan.named is None and not as_json:
         console.say(
             _(
                 "next: write the keys in .env, check `manager plan`, and make sure that no other machine "

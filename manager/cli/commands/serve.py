@@ -56,7 +56,7 @@ def serve(session: Session, args: Namespace) -> int:
 def _options(args: Namespace) -> Options:
     from manager.web.options import Options
 
-    cert, key = (None if each is None else Path(each).absolute() for each in (args.tls_cert, args.tls_key))
+    cert, key = (None if file is None else Path(file).absolute() for file in (args.tls_cert, args.tls_key))
     return Options(args.listen, tuple(args.name), cert, key, tuple(args.behind_proxy), args.bot_origin or "")
 
 
@@ -70,20 +70,23 @@ def _run(session: Session, at: Places, options: Options) -> int:
     stamp = running.stamp()  # before anything is loaded late
     try:
         with lock.held(at.lock, "serve"):
-            kept = keeper.Keeper(
+            processes = keeper.Keeper(
                 keeper.Setting(at, options, session.chosen_dir, engine_side, is_detached=is_detached)
             )
 
             def say() -> None:
-                console.say(Text("the fleet's page: {url}", url=kept.url))
+                console.say(Text("the fleet's page: {url}", url=processes.url))
                 if not is_detached:
-                    console.say(links.invitation(at.link, kept.url))
+                    console.say(links.invitation(at.link, processes.url))
                 is_own = is_detached and "INVOCATION_ID" not in os.environ
                 running.write(
-                    at, Running(os.getpid(), kept.url, kept.port, stamp, options.words(), is_detached=is_own)
+                    at,
+                    Running(
+                        os.getpid(), processes.url, processes.port, stamp, options.words(), is_detached=is_own
+                    ),
                 )
 
-            kept.run(say)
+            processes.run(say)
     except Locked as error:
         holder = error.text.params["holder"]
         raise Locked(
@@ -101,15 +104,17 @@ def _detach(session: Session, at: Places, options: Options) -> int:
 
     rules.require_allowed(options, access.load(at.access))
     words = options.words()
-    if (found := running.find(at)) is not None:
-        words = words or list(found.words)
-        is_present = found.stamp == running.stamp()
-        if is_present and words == list(found.words):
-            console.say(Text("the fleet's page: {url} (it runs already)", url=found.url))
+    if (server := running.find(at)) is not None:
+        words = words or list(server.words)
+        is_present = server.stamp == running.stamp()
+        if is_present and words == list(server.words):
+            console.say(Text("the fleet's page: {url} (it runs already)", url=server.url))
             return OK
-        if not found.is_detached:
+        if not server.is_detached:
             console.warning(
-                Text("`manager serve` (pid {pid}) runs with other code or options: restart it", pid=found.pid)
+                Text(
+                    "`manager serve` (pid {pid}) runs with other code or options: restart it", pid=server.pid
+                )
             )
             return OK
     running.end(at)
@@ -134,9 +139,9 @@ def _started(at: Places, process: subprocess.Popen[bytes]) -> Running:
 
     deadline = time.monotonic() + READY_WITHIN_S
     while time.monotonic() < deadline:
-        found = running.find(at)
-        if found is not None and found.pid == process.pid:
-            return found
+        server = running.find(at)
+        if server is not None and server.pid == process.pid:
+            return server
         if process.poll() is not None:
             lines = at.log.read_text(errors="replace").strip().splitlines()[-LAST_LINES:]
             raise ManagerError("`manager serve` did not start: {why}", why="; ".join(lines))
@@ -144,11 +149,11 @@ def _started(at: Places, process: subprocess.Popen[bytes]) -> Running:
     raise TimedOut("`manager serve` did not start within {seconds} s: see {file}", seconds=60, file=at.log)
 
 
-def _say_link(at: Places, found: Running) -> int:
+def _say_link(at: Places, server: Running) -> int:
     from manager.web import links
 
-    console.say(Text("the fleet's page: {url}", url=found.url))
-    console.say(links.invitation(at.link, found.url))
+    console.say(Text("the fleet's page: {url}", url=server.url))
+    console.say(links.invitation(at.link, server.url))
     return OK
 
 
@@ -162,12 +167,12 @@ def _stop(at: Places) -> int:
 def _status(at: Places) -> int:
     from manager.web import running
 
-    found = running.find(at)
-    if found is None:
+    server = running.find(at)
+    if server is None:
         console.say(_("serve does not run"))
         return FAILED
-    console.say(Text("serve runs (pid {pid}): {url}", pid=found.pid, url=found.url))
-    if found.stamp != running.stamp():
+    console.say(Text("serve runs (pid {pid}): {url}", pid=server.pid, url=server.url))
+    if server.stamp != running.stamp():
         console.say(_("it runs the code of another version: `manager serve --detach` replaces it"))
     return OK
 
@@ -175,10 +180,10 @@ def _status(at: Places) -> int:
 def _link(at: Places) -> int:
     from manager.web import running
 
-    found = running.find(at)
-    if found is None:
+    server = running.find(at)
+    if server is None:
         raise ManagerError("serve does not run: start it with `manager serve`")
-    return _say_link(at, found)
+    return _say_link(at, server)
 
 
 def _set_access(at: Places, args: Namespace) -> int:
@@ -196,7 +201,7 @@ def _set_access(at: Places, args: Namespace) -> int:
     for name in args.remove_token:
         if name not in known.tokens:
             raise UsageError("no token {name}", name=name)
-        known = known._replace(tokens={key: each for key, each in known.tokens.items() if key != name})
+        known = known._replace(tokens={key: token for key, token in known.tokens.items() if key != name})
     if args.add_token:
         known, token = access.with_token(known, args.add_token, args.role)
         console.say(Text("the token {name}, which is not shown again:", name=args.add_token))
@@ -214,5 +219,5 @@ def _asked_password() -> str:
     if len(password) < LEAST_PASSWORD:
         raise UsageError("a password has at least {count} characters", count=LEAST_PASSWORD)
     if getpass.getpass(f"{_('once more')}: ") != password:
-        raise UsageError("the two are not the same: nothing is changed")
+        raise UsageError("the passwords do not match; nothing was changed")
     return password

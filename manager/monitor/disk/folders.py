@@ -25,5 +25,5 @@ def of_instance(fleet: Fleet, view: Instance) -> tuple[Path, ...]:
 
 def measure(fleet: Fleet, view: Instance, within_s: float) -> Sample:
     """Return what they take; not the whole of it if that takes longer than `within_s`."""
-    found = folder_size.measure(of_instance(fleet, view), time.monotonic() + within_s, MAX_ENTRIES)
-    return Sample(time.time(), found.size, found.files, found.is_whole)
+    measured = folder_size.measure(of_instance(fleet, view), time.monotonic() + within_s, MAX_ENTRIES)
+    return Sample(time.time(), measured.size, measured.files, measured.is_whole)

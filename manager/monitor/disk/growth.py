@@ -63,8 +63,8 @@ def growth(samples: Sequence[Sample]) -> Sample | None:
 
     What was counted in part at first says nothing; at last, it was at least as much.
     """
-    whole = [sample for sample in samples[:-1] if sample.is_whole]
-    return _between(whole[0], samples[-1]) if whole else None
+    complete = [sample for sample in samples[:-1] if sample.is_whole]
+    return _between(complete[0], samples[-1]) if complete else None
 
 
 def _between(first: Sample, last: Sample) -> Sample:
@@ -96,17 +96,17 @@ def excesses(
     ending: tuple[bool, bool],
 ) -> list[Excess]:
     """Return the bots to stop: each that exceeds its limit, and the one that fills a disk that ends."""
-    found = []
+    exceeding = []
     for instance, of_instance in samples.items():
         if not of_instance:
             continue
         size, files = of_instance[-1].size, of_instance[-1].files
         if rules.instance_mb and size > rules.instance_mb * MB:
-            found.append(Excess(instance, "size", size, rules.instance_mb * MB))
+            exceeding.append(Excess(instance, "size", size, rules.instance_mb * MB))
         elif rules.instance_files and files > rules.instance_files:
-            found.append(Excess(instance, "files", files, rules.instance_files))
-    if found or not free:
-        return found
+            exceeding.append(Excess(instance, "files", files, rules.instance_files))
+    if exceeding or not free:
+        return exceeding
     last = free[-1]
     if ending[0] and (culprit := _fastest(samples, "size", min(MIN_GROWTH, last.total_space // 100))):
         return [Excess(culprit[0], "space", culprit[1], last.space)]
@@ -116,11 +116,11 @@ def excesses(
 
 
 def _fastest(
-    samples: Mapping[str, Sequence[Sample]], what: Literal["size", "files"], least: int
+    samples: Mapping[str, Sequence[Sample]], quantity: Literal["size", "files"], least: int
 ) -> tuple[str, int] | None:
     """Return the instance that has added most lately, if that is half of all that was added, and a lot."""
     added = {
-        instance: max(0, getattr(latest, what))
+        instance: max(0, getattr(latest, quantity))
         for instance, of_instance in samples.items()
         if (latest := _lately(of_instance)) is not None
     }

@@ -37,16 +37,16 @@ def save(path: Path, samples: Samples) -> None:
     """Write the file atomically. Raises OSError."""
     content = {
         "schema": SCHEMA,
-        "instances": {name: list(map(list, found)) for name, found in samples.items()},
+        "instances": {name: list(map(list, of_instance)) for name, of_instance in samples.items()},
     }
     atomic_file.replace_bytes(path, atomic_file.encode_json(content), 0o644, durable=False)
 
 
 def thinned(samples: Sequence[Sample]) -> list[Sample]:
     """Return fewer samples of the same time: a file of an hour is written every minute."""
-    kept: list[Sample] = []
+    spaced: list[Sample] = []
     for sample in samples:
         is_late = samples[-1].at - sample.at <= LATELY_S
-        if is_late or not kept or sample.at - kept[-1].at >= SPACING_S or sample is samples[-2]:
-            kept.append(sample)
-    return kept
+        if is_late or not spaced or sample.at - spaced[-1].at >= SPACING_S or sample is samples[-2]:
+            spaced.append(sample)
+    return spaced

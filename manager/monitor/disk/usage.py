@@ -29,7 +29,7 @@ def read(fleet: Fleet, views: Iterable[Instance]) -> dict[str, DiskUse]:
     """Return instance → size and growth; what cannot be measured in a second is left out."""
     known, now = record.load(fleet.disk_file), time.time()
     deadline = time.monotonic() + MEASURE_S
-    found = {}
+    usages = {}
     for view in views:
         samples = growth.recent(known.get(view.id, []), now)
         if not samples or now - samples[-1].at > FRESH_S:
@@ -39,5 +39,5 @@ def read(fleet: Fleet, views: Iterable[Instance]) -> dict[str, DiskUse]:
             samples.append(folders.measure(fleet, view, left))
         added = growth.growth(samples)
         last = samples[-1]
-        found[view.id] = DiskUse(last.size, last.files, last.is_whole, added.size if added else None)
-    return found
+        usages[view.id] = DiskUse(last.size, last.files, last.is_whole, added.size if added else None)
+    return usages

@@ -11,13 +11,13 @@ from manager.ops.live_checks import LiveCheck
 
 def check_all(checks: Iterable[LiveCheck]) -> Iterator[Finding]:
     """Say of each instance what its program has found. What could not be asked is a failure."""
-    for each in checks:
-        if each.why is not None:
+    for check in checks:
+        if check.why is not None:
             yield fail(
                 "live",
-                Text("{id}: cannot be checked: {why}", id=each.instance, why=each.why),
-                Text("see that the exchange can be reached and the keys are in .env"),
+                Text("{id}: cannot be checked: {why}", id=check.instance, why=check.why),
+                Text("check that the exchange can be reached and that the keys are in .env"),
             )
-        for line in each.lines:
-            text = Text("{id}: {what}", id=each.instance, what=line.text)
+        for line in check.lines:
+            text = Text("{id}: {what}", id=check.instance, what=line.text)
             yield Finding(line.level, f"live.{line.code}", text, line.remedy)

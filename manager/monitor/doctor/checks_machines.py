@@ -10,17 +10,17 @@ from manager.ops.hosts.account_looks import Found
 from manager.ops.hosts.generations import Twin
 
 
-def check_all(found: Sequence[Found], twins: Iterable[Twin]) -> Iterator[Finding]:
+def check_all(answers: Sequence[Found], twins: Iterable[Twin]) -> Iterator[Finding]:
     """Yield all findings about them."""
-    for each in found:
-        host = each.host.name
-        if each.why is not None:
+    for answer in answers:
+        host = answer.host.name
+        if answer.why is not None:
             yield fail(
                 "host",
-                Text("{host}: does not tell what it trades on: {why}", host=host, why=each.why),
+                Text("{host}: does not tell what it trades on: {why}", host=host, why=answer.why),
                 Text("run `manager host check {host}`; its bots may well be trading", host=host),
             )
-        elif each.look is not None and each.look.generations is None:
+        elif answer.look is not None and answer.look.generations is None:
             yield warn(
                 "host",
                 Text("{host}: an earlier manager, which does not tell what was moved", host=host),

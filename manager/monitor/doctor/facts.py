@@ -1,4 +1,4 @@
-"""The facts that doctor judges, as plain data. None means unknown, which is not a fault."""
+"""Hold the facts that doctor judges, as plain data. None means unknown, which is not a fault."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from manager.i18n import Text
 
 
 class ClientFacts(NamedTuple):
-    """The programs on the client's side. Versions as these programs print them."""
+    """Hold the programs on the client's side. Versions as these programs print them."""
 
     endpoint: str = ""
     compose: str | None = None
@@ -24,7 +24,7 @@ class ClientFacts(NamedTuple):
 
 
 class EngineFacts(NamedTuple):
-    """The Docker Engine. `clock_offset`: its clock minus ours, in seconds; `memory` in bytes."""
+    """Hold the Docker Engine. `clock_offset`: its clock minus ours, in seconds; `memory` in bytes."""
 
     version: str
     api: str
@@ -47,7 +47,7 @@ class EngineFacts(NamedTuple):
 
 
 class Disk(NamedTuple):
-    """A file system and a path on it. Sizes in bytes; `inodes` is 0 where it does not count them."""
+    """Hold a file system and a path on it. Sizes in bytes; `inodes` is 0 where it does not count them."""
 
     path: str
     type: str
@@ -58,7 +58,7 @@ class Disk(NamedTuple):
 
 
 class HostFacts(NamedTuple):
-    """The machine.
+    """Hold the machine.
 
     `load`: the five-minute average; `rtc_offset`: the hardware clock minus ours, in seconds.
     """
@@ -76,7 +76,7 @@ class HostFacts(NamedTuple):
 
 
 class OwnedPath(NamedTuple):
-    """A file or folder with its owner and permissions."""
+    """Hold a file or folder with its owner and permissions."""
 
     path: str
     uid: int
@@ -84,7 +84,7 @@ class OwnedPath(NamedTuple):
 
 
 class StaleFile(NamedTuple):
-    """An unused file or folder.
+    """Hold an unused file or folder.
 
     `kind`: `temporary`, `staged`, `before-restore`, `interrupted`, `unconfigured`.
     """
@@ -95,7 +95,7 @@ class StaleFile(NamedTuple):
 
 
 class WebPort(NamedTuple):
-    """An instance's web port. `is_ours`: published by its own container."""
+    """Hold an instance's web port. `is_ours`: published by its own container."""
 
     instance: str
     number: int
@@ -104,7 +104,7 @@ class WebPort(NamedTuple):
 
 
 class InstanceFacts(NamedTuple):
-    """An instance's state. `exited_unexpectedly`: its container is not running, and nobody stopped it.
+    """Hold an instance's state. `exited_unexpectedly`: it does not run, though not stopped by a user.
 
     `mode`: its container's.
     """
@@ -120,7 +120,7 @@ class InstanceFacts(NamedTuple):
 
 
 class ProjectFacts(NamedTuple):
-    """The project's files. Paths as users write them, relative to the project."""
+    """Hold the project's files. Paths as users write them, relative to the project."""
 
     fleet: str
     configs: int
@@ -141,7 +141,7 @@ class ProjectFacts(NamedTuple):
 
 
 class RequestLoad(NamedTuple):
-    """What the configured bots ask of an exchange. `used`: the part of its limit; `text` says all of it."""
+    """Hold what the configured bots ask of an exchange. `used`: the part of its limit; `text`: all of it."""
 
     exchange: str
     used: float
@@ -149,7 +149,7 @@ class RequestLoad(NamedTuple):
 
 
 class EgressFacts(NamedTuple):
-    """The firewall rules of `[container] egress`. `why`: why they are not in force, or not known to be."""
+    """Hold the firewall rules of `[container] egress`. `why`: why they are not, or may not be, in force."""
 
     is_in_force: bool
     has_ipv6: bool
@@ -157,7 +157,7 @@ class EgressFacts(NamedTuple):
 
 
 class FleetFacts(NamedTuple):
-    """The fleet as the engine has it. `image_contract` is None where there is no image."""
+    """Hold the fleet as the engine has it. `image_contract` is None where there is no image."""
 
     image: str
     image_contract: str | None
@@ -173,7 +173,7 @@ class FleetFacts(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """All facts. `engine_fault` and `project_fault` say why `engine` or `files` is None."""
+    """Hold all facts. `engine_fault` and `project_fault` say why `engine` or `files` is None."""
 
     client: ClientFacts
     host: HostFacts

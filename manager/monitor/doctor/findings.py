@@ -1,4 +1,4 @@
-"""A finding: its severity, a description, and a remedy."""
+"""Describe a finding: its severity, a description, and a remedy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Level = Literal["ok", "warn", "fail"]
 
 
 class Finding(NamedTuple):
-    """`check` identifies the check in JSON; `remedy` is None where nothing needs to be done."""
+    """Hold a finding. `check` identifies the check in JSON; `remedy` is None if nothing needs to be done."""
 
     level: Level
     check: str

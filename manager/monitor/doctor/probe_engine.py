@@ -110,11 +110,11 @@ def _offset(system_time: str, now: float) -> float | None:
 
     It reports nanoseconds, which datetime cannot parse.
     """
-    whole, _dot, rest = system_time.partition(".")
+    seconds, _dot, rest = system_time.partition(".")
     zone = "".join(rest.lstrip("0123456789"))
     fraction = rest[: len(rest) - len(zone)][:6]
     try:
-        return datetime.fromisoformat(f"{whole}.{fraction or 0:0<6}{zone or '+00:00'}").timestamp() - now
+        return datetime.fromisoformat(f"{seconds}.{fraction or 0:0<6}{zone or '+00:00'}").timestamp() - now
     except ValueError:
         return None
 

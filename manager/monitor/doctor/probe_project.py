@@ -108,8 +108,8 @@ def _egress(project: Project, engine: Engine) -> EgressFacts | None:
         return None
     from manager.ops import egress
 
-    found = egress.look(engine, project)
-    return EgressFacts(found.is_in_force, found.has_ipv6, str(found.why or ""))
+    state = egress.look(engine, project)
+    return EgressFacts(state.is_in_force, state.has_ipv6, str(state.why or ""))
 
 
 def _updated(snapshot: FleetSnapshot, engine: Engine) -> Iterator[str]:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from manager.monitor.history.model import Run, Sample, Span, Trade
 from manager.monitor.history.sampling import EVERY_S
+from manager.util.real_path import real_path
 from manager.util.sanitize import replace_unprintable
 
 SCHEMAS = frozenset({1})
@@ -54,7 +55,7 @@ SIDES = frozenset({"buy", "sell"})
 
 
 class BotRun(NamedTuple):
-    """A run with its number in the database, and what it traded."""
+    """Hold a run with its number in the database, and what it traded."""
 
     id: int
     run: Run
@@ -63,7 +64,7 @@ class BotRun(NamedTuple):
 
 
 class BotRecord(NamedTuple):
-    """All of one database that is asked for. `equity`: at most a point a minute."""
+    """Hold all of one database that is asked for. `equity`: at most a point a minute."""
 
     runs: Sequence[Run]
     trades: Sequence[Trade]
@@ -79,7 +80,7 @@ def read(path: Path, instance: str, spans: Iterable[Span], *, quote: str | None 
 
     `quote`: the currency of the P&L where it is known. Raises UnknownSchema and sqlite3.Error.
     """
-    db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True, isolation_level=None)
+    db = sqlite3.connect(f"{real_path(path).as_uri()}?mode=ro&immutable=1", uri=True, isolation_level=None)
     try:
         db.execute("PRAGMA trusted_schema=OFF")
         db.execute("PRAGMA cell_size_check=ON")

@@ -39,8 +39,8 @@ class Step(NamedTuple):
 
 
 class Day(NamedTuple):
-    """One local day of one kind and currency. `gaps`: seconds of it in which nobody looked; `is_open`: it is
-    not over.
+    """Hold one local day of one kind and currency. `gaps`: seconds of it that were not observed; `is_open`:
+    it is not over.
 
     `is_uncertain`: a part of the amount may belong to another day, or is missing.
     """
@@ -55,7 +55,7 @@ class Day(NamedTuple):
 
 
 class Drawdown(NamedTuple):
-    """The largest fall of the P&L from a high, and when."""
+    """Hold the largest fall of the P&L from a high, and when."""
 
     amount: Decimal
     high_at: float
@@ -79,7 +79,7 @@ def is_gap(before: Sample, after: Sample, covered: Sequence[Span]) -> bool:
 
 
 class _Cover:
-    """Spans joined, so that one of thousands is found at once."""
+    """Join spans, so that one of thousands is found at once."""
 
     def __init__(self, covered: Sequence[Span]) -> None:
         self._begins: list[float] = []
@@ -160,16 +160,16 @@ def days(samples: Iterable[Sample], covered: Sequence[Span], now: float) -> list
 
     Days without a sample are not there.
     """
-    found = [
+    result = [
         day
         for currency, members in by_currency(samples).items()
         for day in days_of_steps(currency, steps(members, covered), now)
     ]
-    return sorted(found, key=lambda day: day[:3])
+    return sorted(result, key=lambda day: day[:3])
 
 
 class _Sum:
-    """One day's figures while they are summed up."""
+    """Hold one day's figures while they are summed up."""
 
     __slots__ = ("gaps", "is_uncertain", "pnl")
 
@@ -246,7 +246,7 @@ def _next_day_start(at: float) -> float:
 
 
 class Point(NamedTuple):
-    """The P&L over all runs at one moment. `after_gap`: what was before it is not known."""
+    """Hold the P&L over all runs at one moment. `after_gap`: what was before it is not known."""
 
     at: float
     pnl: Decimal

@@ -23,7 +23,7 @@ OLD_GAP_S = 2 * 3600.0
 
 
 class Filled(NamedTuple):
-    """What an instance's databases know.
+    """Hold what an instance's databases know.
 
     `why`: why nothing, or not all, could be read: what is missing there stays a gap.
     """
@@ -71,7 +71,7 @@ def read(fleet: Fleet, instance: str, spans: Iterable[Span], quote: str | None, 
             copies = databases.copy_folder(instance, fleet.database_dir(instance), Path(folder), plain=False)
             faults = [Text("{name}: {why}", name=name, why=why) for name, why in copies.faults]
             records = []
-            for copy in copies.done:
+            for copy in copies.copied:
                 try:
                     records.append(bot_database.read(copy.path, instance, wanted, quote=quote))
                 except UnknownSchema:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Sample(NamedTuple):
-    """An instance at one moment.
+    """Hold an instance at one moment.
 
     `kind`: `live` or `paper`, or the word of prices that are no market's. `run`: when the bot's own run
     began, None where it does not say. `start`: when its process did. P&L in `quote`, of the run; None is
@@ -38,8 +38,8 @@ supervisor, and the bot's `last` words.
 
 
 class Event(NamedTuple):
-    """Something that happened to an instance. `what`: a word, such as `exit` or the command's; `text`: the
-    rest, for a person.
+    """Hold something that happened to an instance. `what`: a word, such as `exit` or the command's; `text`:
+    the rest, for a person.
 
     `reason`: a code with parameters, where `text` is its English sentence: the supervisor's code, or
     `STATE_CODE`.
@@ -53,7 +53,7 @@ class Event(NamedTuple):
 
 
 class Trade(NamedTuple):
-    """A trade as the bot's database has it. Amounts exact."""
+    """Hold a trade as the bot's database has it. Amounts exact."""
 
     at: float
     instance: str
@@ -73,14 +73,14 @@ class Trade(NamedTuple):
 
 
 class Span(NamedTuple):
-    """A time, from its begin to its end."""
+    """Hold a time, from its begin to its end."""
 
     begin: float
     end: float
 
 
 class Run(NamedTuple):
-    """One run of a bot, as its own database has it: from a fresh begin to its end, restarts included."""
+    """Hold one run of a bot, as its own database has it: from a fresh begin to its end, restarts included."""
 
     began: float
     ended: float | None

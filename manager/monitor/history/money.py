@@ -10,7 +10,7 @@ from manager.config.fleet import Sums
 
 
 class Total(NamedTuple):
-    """A sum in `currency`. `missing`: the currencies that no rate is stated for, which it lacks."""
+    """Hold a sum in `currency`. `missing`: the currencies that no rate is stated for, which it lacks."""
 
     amount: Decimal
     currency: str

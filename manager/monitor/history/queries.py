@@ -113,7 +113,7 @@ def run_ends(db: sqlite3.Connection, instance: str) -> list[Sample]:
 
     A bot that does not say when its runs began has one.
     """
-    found: list[Sample] = []
+    ends: list[Sample] = []
     before = float("inf")
     while True:
         row = db.execute(
@@ -123,11 +123,11 @@ def run_ends(db: sqlite3.Connection, instance: str) -> list[Sample]:
             (instance, before),
         ).fetchone()
         if row is None:
-            return found
+            return ends
         sample = _sample(row)
-        found.append(sample)
+        ends.append(sample)
         if sample.run is None or sample.run >= before:
-            return found
+            return ends
         before = sample.run
 
 
@@ -148,8 +148,8 @@ def events(db: sqlite3.Connection, instance: str | None, since: float = 0.0) -> 
         (since, instance),
     )
     return [
-        Event(at, of, what, text, None if reason is None else json.loads(reason))
-        for at, of, what, text, reason in rows
+        Event(at, of, event, text, None if reason is None else json.loads(reason))
+        for at, of, event, text, reason in rows
     ]
 
 

@@ -24,7 +24,7 @@ UNWATCHED_S = 180.0
 
 
 class InstanceHistory(NamedTuple):
-    """All that is known of one instance, oldest first. `why`: why its database could not be read.
+    """Hold all that is known of one instance, oldest first. `why`: why its database could not be read.
 
     `run_ends`: the last sample of each run, the newest first.
     """
@@ -40,7 +40,7 @@ class InstanceHistory(NamedTuple):
 
 
 class FleetHistory(NamedTuple):
-    """What is known of the fleet. `notes`: what is missing in all of it, and why."""
+    """Hold what is known of the fleet. `notes`: what is missing in all of it, and why."""
 
     instances: Sequence[InstanceHistory]
     notes: Sequence[Text]
@@ -80,14 +80,14 @@ def read(
     is_stale = not stored.watched or now - stored.watched[-1].end > UNWATCHED_S
     read = []
     for instance in chosen or known:
-        one = stored.histories.get(instance, InstanceHistory(instance))
+        history = stored.histories.get(instance, InstanceHistory(instance))
         events = [event for event in spooled if event.instance == instance and event.at >= since]
-        one = one._replace(events=[*one.events, *events])
+        history = history._replace(events=[*history.events, *events])
         if is_stale:
-            one = _with_last_report(fleet, one, now)
+            history = _with_last_report(fleet, history, now)
         if (is_stale or trades) and fill.has_database(fleet, instance):
-            one = _filled(fleet, one, since, now)
-        read.append(one)
+            history = _filled(fleet, history, since, now)
+        read.append(history)
     return FleetHistory(read, [stored.note] if stored.note else [], now)
 
 
@@ -154,17 +154,22 @@ def _with_database(fleet: Fleet) -> list[str]:
         return []
 
 
-def _with_last_report(fleet: Fleet, one: InstanceHistory, now: float) -> InstanceHistory:
+def _with_last_report(fleet: Fleet, history: InstanceHistory, now: float) -> InstanceHistory:
     """Add what the bot's last report says, if it is newer than every sample."""
-    folder = fleet.instance_state_dir(one.instance)
-    kept, supervisor = bot_report.read_kept(folder), supervisor_state.read(folder)
-    if kept is None or kept.at is None or kept.at > now or (one.samples and one.samples[-1].at >= kept.at):
-        return one
-    report = kept.report
+    folder = fleet.instance_state_dir(history.instance)
+    kept_report, supervisor = bot_report.read_kept(folder), supervisor_state.read(folder)
+    if (
+        kept_report is None
+        or kept_report.at is None
+        or kept_report.at > now
+        or (history.samples and history.samples[-1].at >= kept_report.at)
+    ):
+        return history
+    report = kept_report.report
     state = supervisor.state if supervisor is not None else "missing"
     kind = report.market if report.is_artificial else report.mode
     sample = Sample(
-        kept.at,
+        kept_report.at,
         state,
         None,
         kind or "",
@@ -179,27 +184,29 @@ def _with_last_report(fleet: Fleet, one: InstanceHistory, now: float) -> Instanc
         report.price,
         report.trades,
     )
-    return one._replace(samples=[*one.samples, sample])
+    return history._replace(samples=[*history.samples, sample])
 
 
-def _filled(fleet: Fleet, one: InstanceHistory, since: float, now: float) -> InstanceHistory:
-    spans = fill.missing(one.samples, one.covered, now)
-    quote = next((sample.quote for sample in reversed(one.samples) if sample.quote), None)
-    result = fill.read(fleet, one.instance, spans, quote, Path(tempfile.gettempdir()))
+def _filled(fleet: Fleet, history: InstanceHistory, since: float, now: float) -> InstanceHistory:
+    spans = fill.missing(history.samples, history.covered, now)
+    quote = next((sample.quote for sample in reversed(history.samples) if sample.quote), None)
+    result = fill.read(fleet, history.instance, spans, quote, Path(tempfile.gettempdir()))
     samples = {sample.at: sample for record in result.records for sample in record.equity}
-    samples |= {sample.at: sample for sample in one.samples}
-    runs = {run.began: run for run in one.runs} | {
+    samples |= {sample.at: sample for sample in history.samples}
+    runs = {run.began: run for run in history.runs} | {
         run.began: run for record in result.records for run in record.runs
     }
-    trades = {(trade.trade_id, trade.order_id): trade for trade in one.trades}
+    trades = {(trade.trade_id, trade.order_id): trade for trade in history.trades}
     trades |= {
         (trade.trade_id, trade.order_id): trade
         for record in result.records
         for trade in record.trades
         if trade.at >= since
     }
-    return one._replace(
-        covered=curve.together(one.covered, *(fill.known_spans(record, now) for record in result.records)),
+    return history._replace(
+        covered=curve.together(
+            history.covered, *(fill.known_spans(record, now) for record in result.records)
+        ),
         samples=_since([samples[at] for at in sorted(samples)], since),
         runs=[runs[began] for began in sorted(runs)],
         trades=sorted(trades.values(), key=lambda trade: (trade.at, trade.trade_id)),

@@ -24,7 +24,7 @@ from manager.monitor.history.curve import Day
 from manager.monitor.history.model import Sample, Span
 
 FILL_EVERY_S = 86400.0
-"""Between two readings of a bot's database while nobody has missed anything: its trades are to outlive it."""
+"""Between two readings of a bot's database while nothing was missed: its trades are to outlive it."""
 TIDY_EVERY_S = 86400.0
 AGAIN_S = 60.0
 """To the next try after a failed write."""
@@ -34,7 +34,7 @@ DAY_S = 86400
 
 
 class Seen(NamedTuple):
-    """What `watch` sees at one moment."""
+    """Hold what `watch` sees at one moment."""
 
     views: Mapping[str, Instance]
     answers: Mapping[str, Report]
@@ -42,7 +42,7 @@ class Seen(NamedTuple):
 
 
 class Written(NamedTuple):
-    """The result of one turn.
+    """Hold the result of one turn.
 
     `why`: why nothing could be written, empty where it could. `aside`: where a file was put.
     """
@@ -54,7 +54,7 @@ class Written(NamedTuple):
 
 
 class Recorder:
-    """`today`: the P&L of this day, by instance, as of the last turn.
+    """Record what `watch` sees. `today`: the P&L of this day, by instance, as of the last turn.
 
     `say` gets a line about what cannot be written.
     """
@@ -108,7 +108,8 @@ class Recorder:
         if written.aside:
             self._say(
                 Text(
-                    "{path} was damaged, or not a history: it is now {aside}, and a new history begins",
+                    "{path} was damaged or not a history: it was moved to {aside}, and a new history was "
+                    "begun",
                     path=path,
                     aside=written.aside,
                 )
@@ -123,7 +124,7 @@ class Recorder:
 
 
 class Writer:
-    """The thread's own: the connection and what it remembers.
+    """Hold the thread's own: the connection and what it remembers.
 
     Every method raises nothing that a disk or a file can cause.
     """

@@ -28,8 +28,12 @@ def sample(view: Instance, answer: Report | None, now: float) -> Sample:
     `answer`: that of its page, for a bot that leaves no report.
     """
     state = view.status.underlying or view.status.state
-    kept = view.report
-    report = None if kept is None or (kept.is_previous and state == "starting") else kept.report
+    kept_report = view.report
+    report = (
+        None
+        if kept_report is None or (kept_report.is_previous and state == "starting")
+        else kept_report.report
+    )
     if answer is not None and (report is None or report.contract is None):
         report = answer
     supervisor = view.supervisor
@@ -111,10 +115,10 @@ def superfluous(samples: Iterable[Sample], now: float) -> list[float]:
         if not bucket[0]:
             continue
         known = [sample for sample in members if sample.pnl is not None]
-        kept = {members[-1].at, *changes}
+        times = {members[-1].at, *changes}
         if known:
-            kept |= {ordered[0].at, min(known, key=_pnl).at, max(known, key=_pnl).at}
-        dropped += [sample.at for sample in members if sample.at not in kept]
+            times |= {ordered[0].at, min(known, key=_pnl).at, max(known, key=_pnl).at}
+        dropped += [sample.at for sample in members if sample.at not in times]
     return dropped
 
 

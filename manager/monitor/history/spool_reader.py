@@ -21,7 +21,9 @@ Places = dict[str, int]
 
 
 class Intake(NamedTuple):
-    """New events, and the places from which the next reading goes on: both are stored in one transaction."""
+    """Hold new events, and the places from which the next reading goes on: both are stored in one
+    transaction.
+    """
 
     events: list[Event]
     places: Places

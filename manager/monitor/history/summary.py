@@ -42,29 +42,29 @@ class Line(NamedTuple):
     as_of: float | None = None
 
 
-def days(one: InstanceHistory, whole: FleetHistory, since: float) -> list[Day]:
+def days(history: InstanceHistory, fleet: FleetHistory, since: float) -> list[Day]:
     """Return the instance's P&L per day, from that day on."""
     first = curve.day_of(since) if since else ""
-    return [day for day in curve.days(one.samples, one.covered, whole.now) if day.day >= first]
+    return [day for day in curve.days(history.samples, history.covered, fleet.now) if day.day >= first]
 
 
-def lines(one: InstanceHistory, whole: FleetHistory, since: float) -> list[Line]:
+def lines(history: InstanceHistory, fleet: FleetHistory, since: float) -> list[Line]:
     """Return the instance's figures: one line for each kind and currency, one without amounts where none
     is known.
     """
-    exits = sum(event.what == "exit" for event in one.events)
+    exits = sum(event.what == "exit" for event in history.events)
     starts = len(
-        {sample.start for sample in one.samples if sample.start is not None and sample.start >= since}
+        {sample.start for sample in history.samples if sample.start is not None and sample.start >= since}
     )
     lines = []
-    for (kind, quote), samples in curve.by_currency(one.samples).items():
-        every = list(curve.steps(samples, one.covered))
+    for (kind, quote), samples in curve.by_currency(history.samples).items():
+        every = list(curve.steps(samples, history.covered))
         steps = [step for step in every if step.end > since]
         points = tuple(curve.points(samples, every))
-        of_today = [day.pnl for day in curve.days_of_steps((kind, quote), every, whole.now) if day.is_open]
+        of_today = [day.pnl for day in curve.days_of_steps((kind, quote), every, fleet.now) if day.is_open]
         lines.append(
             Line(
-                one.instance,
+                history.instance,
                 kind,
                 quote,
                 sum((step.amount or ZERO for step in steps), ZERO),
@@ -78,7 +78,7 @@ def lines(one: InstanceHistory, whole: FleetHistory, since: float) -> list[Line]
                 samples[-1].at,
             )
         )
-    return lines or [Line(one.instance, starts=starts, exits=exits)]
+    return lines or [Line(history.instance, starts=starts, exits=exits)]
 
 
 def _crosses(step: curve.Step, since: float) -> bool:
@@ -144,14 +144,14 @@ def _state_text(params: Mapping[str, Any]) -> str:
     return ": ".join(part for part in parts if part)
 
 
-def as_object(one: InstanceHistory, whole: FleetHistory, since: float) -> Mapping[str, Any]:
+def as_object(history: InstanceHistory, fleet: FleetHistory, since: float) -> Mapping[str, Any]:
     """Return an object of `manager history --json`: times in seconds, amounts as exact decimal strings,
     null for unknown.
     """
     return {
-        "id": one.instance,
-        "why_not_complete": None if one.why is None else str(one.why),
-        "pnl": [_line_object(line) for line in lines(one, whole, since) if line.quote is not None],
+        "id": history.instance,
+        "why_not_complete": None if history.why is None else str(history.why),
+        "pnl": [_line_object(line) for line in lines(history, fleet, since) if line.quote is not None],
         "days": [
             {
                 "day": day.day,
@@ -162,11 +162,11 @@ def as_object(one: InstanceHistory, whole: FleetHistory, since: float) -> Mappin
                 "uncertain": day.is_uncertain,
                 "open": day.is_open,
             }
-            for day in days(one, whole, since)
+            for day in days(history, fleet, since)
         ],
         "runs": [
             {"began": run.began, "ended": run.ended, "why": run.why or None, "kind": run.kind}
-            for run in one.runs
+            for run in history.runs
             if run.ended is None or run.ended >= since
         ],
         "events": [
@@ -177,7 +177,7 @@ def as_object(one: InstanceHistory, whole: FleetHistory, since: float) -> Mappin
                 "text": event.text,
                 "reason": event.reason,
             }
-            for event in one.events
+            for event in history.events
         ],
     }
 

@@ -18,7 +18,7 @@ GZIP_WINDOW = 16 + zlib.MAX_WBITS
 
 
 class Content(Protocol):
-    """A text of a size that was fixed when it was opened."""
+    """Hold a text of a size that was fixed when it was opened."""
 
     size: int
 
@@ -33,7 +33,7 @@ class Content(Protocol):
 
 
 class Plain:
-    """A file that is read where it is."""
+    """Hold a file that is read where it is."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -46,11 +46,11 @@ class Plain:
         return self.read(0, size)
 
     def close(self) -> None:
-        """Do nothing: the descriptor is somebody else's."""
+        """Do nothing: the descriptor belongs to the caller."""
 
 
 class Compressed:
-    """A gzip file, which is expanded into a temporary file when the first byte is read."""
+    """Hold a gzip file, which is expanded into a temporary file when the first byte is read."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor

@@ -44,7 +44,7 @@ MAX_MARKER = 256
 
 
 class DayFile(NamedTuple):
-    """One day's file, or a segment of it: its offset in the whole text, and its size when it was opened.
+    """Hold one day's file, or a segment of it: its offset in the whole text, and its size when it was opened.
 
     `written`: when it was last written to; `name`: relative to the instance's log folder.
     """
@@ -125,10 +125,10 @@ class DatedFiles:
         while high - low > LARGE:
             middle = (low + high) // 2
             block = self.read(middle, min(BLOCK, high - middle))
-            found = _first_time(block[block.find(b"\n") + 1 :])
-            if found is None:
+            at = _first_time(block[block.find(b"\n") + 1 :])
+            if at is None:
                 return low
-            low, high = (middle, high) if found < moment else (low, middle)
+            low, high = (middle, high) if at < moment else (low, middle)
         return self.line_start(low) if low > begin else begin
 
     def _part_before(self, moment: float, begin: int, end: int) -> DayFile | None:
@@ -137,10 +137,10 @@ class DatedFiles:
         first, beyond = 0, bisect_left(parts, moment, key=lambda part: start_of_day(part.day))
         while beyond - first > 1:
             middle = (first + beyond) // 2
-            found = _first_time(parts[middle].content.head(HEAD))
-            if found is None:
+            at = _first_time(parts[middle].content.head(HEAD))
+            if at is None:
                 return None
-            first, beyond = (middle, beyond) if found < moment else (first, middle)
+            first, beyond = (middle, beyond) if at < moment else (first, middle)
         return parts[first] if parts else None
 
     def line_start(self, offset: int) -> int:

@@ -24,14 +24,16 @@ TIME_ZONE_MARGIN_S = 86400
 
 
 class LogStart(NamedTuple):
-    """The start of the engine's log of a stream: its first timestamp and the bytes of its first lines."""
+    """Hold the start of the engine's log of a stream: its first timestamp and its first lines' bytes."""
 
     stamp: str
     text: bytes
 
 
 class Seam(NamedTuple):
-    """The file's offset at which the engine's log starts. `is_exact`: found there, not estimated by size."""
+    """Hold the file's offset at which the engine's log starts. `is_exact`: found there, not estimated by
+    size.
+    """
 
     offset: int
     is_exact: bool

@@ -22,7 +22,7 @@ COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
 
 
 class LogLine(NamedTuple):
-    """One line without its line end.
+    """Hold one line without its line end.
 
     `stamp`: the engine's timestamp, RFC 3339 in UTC; empty for a line of a file. `file`: the dated file,
     relative to the instance's log folder; empty for a line of the engine's log. `moment`: the Unix time by

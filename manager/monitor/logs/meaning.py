@@ -1,4 +1,4 @@
-"""What a line of a bot's log says: its level, and the fill that it tells of. Pure."""
+"""Tell what a line of a bot's log says: its level, and the fill that it tells of. Pure."""
 
 import re
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ MOST = 1000
 
 
 class Fill(NamedTuple):
-    """A fill as the bot has logged it; amounts as text."""
+    """Hold a fill as the bot has logged it; amounts as text."""
 
     side: str
     quantity: str

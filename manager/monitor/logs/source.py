@@ -35,7 +35,7 @@ OVERLAP_S = 5
 
 
 class LogQuery(NamedTuple):
-    """The lines to show.
+    """Hold the lines to show.
 
     `since` and `until` are Unix times; `tail` is the maximum number of lines before now.
 
@@ -62,7 +62,7 @@ class Source:
         query: LogQuery,
         warn: Callable[[Text], None],
     ) -> None:
-        """`folder`: the instance's log folder.
+        """Read from `folder`, the instance's log folder.
 
         `warn` is called at most once, if lines may be missing or doubled.
         """

@@ -8,7 +8,7 @@ from manager.util.time_parse import parse_engine_time
 
 
 class KeyedLine(NamedTuple):
-    """A line with what it is ordered by: its time, and its place among its instance's lines."""
+    """Hold a line with what it is ordered by: its time, and its place among its instance's lines."""
 
     moment: float
     instance: str
@@ -21,9 +21,9 @@ def moment_of(line: LogLine) -> float:
     if not line.stamp:
         return line.moment
     try:
-        whole = parse_engine_time(line.stamp)
+        time = parse_engine_time(line.stamp)
         fraction = line.stamp[19:].rstrip("Z")
-        return whole + (float(fraction) if fraction[:1] == "." else 0.0)
+        return time + (float(fraction) if fraction[:1] == "." else 0.0)
     except ValueError:
         return line.moment
 

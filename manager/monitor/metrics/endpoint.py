@@ -36,7 +36,7 @@ class _Handler(WSGIRequestHandler):
 
 
 class Endpoint:
-    """An HTTP server on an address of ours, with one page."""
+    """Serve one page by HTTP on an address of ours."""
 
     def __init__(self, address: tuple[str, int], collector: Collector) -> None:
         """Begin to listen. Raises ManagerError if the address is taken, or not this machine's."""

@@ -27,7 +27,7 @@ PNL_KINDS = ("total", "realized", "unrealized", "fees", "funding")
 
 
 class Look(NamedTuple):
-    """The fleet as it was last seen, at `at`; None before the first time. Times are Unix time.
+    """Hold the fleet as it was last seen, at `at`; None before the first time. Times are Unix time.
 
     `why_away`: why the engine does not answer, empty while it does; the instances are then those of the last
     look. `last_ticks`: instance → when its bot's main loop last ran, as the bot itself answered.

@@ -28,7 +28,7 @@ class HostSeen(NamedTuple):
 
 
 class OtherHosts:
-    """What the other machines answered last. Without config/hosts.toml nothing is done, or loaded."""
+    """Hold what the other machines answered last. Without config/hosts.toml nothing is done, or loaded."""
 
     def __init__(self) -> None:
         self._seen: tuple[HostSeen, ...] = ()
@@ -60,11 +60,11 @@ def ask(fleet: Fleet) -> tuple[HostSeen, ...]:
     looks = account_looks.ask(fleet, account_looks.key_of(fleet), hosts)  # remembered for the next start
     hosts = [look.host for look in looks if not look.is_here]
     answers = everywhere.ask(hosts, ["ps", "--json"], everywhere.READING_S)
-    now, found = time.time(), []
+    now, samples = time.time(), []
     for answer in answers:
         rows = everywhere.rows(fleet, [answer], now)
         is_up = all(row.values.get("state") != everywhere.UNREACHABLE for row in rows)
         seen = last_seen.load(fleet, answer.host)
         states = Counter(str(row.get("state")) for row in seen.rows) if seen else Counter[str]()
-        found.append(HostSeen(answer.host, is_up, seen.at if seen else None, states))
-    return tuple(found)
+        samples.append(HostSeen(answer.host, is_up, seen.at if seen else None, states))
+    return tuple(samples)

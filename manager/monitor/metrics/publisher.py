@@ -29,14 +29,14 @@ BACKUPS_EVERY_S = 60.0
 
 
 class Answer(NamedTuple):
-    """What a bot itself has answered. `tick_at`: when its loop last ran, Unix time."""
+    """Hold what a bot itself has answered. `tick_at`: when its loop last ran, Unix time."""
 
     report: Report
     tick_at: float | None
 
 
 class Publisher(Collector):
-    """The latest look. `say` gets what goes wrong, once until something else does."""
+    """Hold the latest look. `say` gets what goes wrong, once until something else does."""
 
     def __init__(self, fleet: Fleet, statistics: Statistics, say: Callable[[object], object]) -> None:
         self._sampler = Sampler(statistics)
@@ -92,6 +92,9 @@ class Publisher(Collector):
     def engine_is_away(self, why: str) -> None:
         """Keep the last look, and say that the engine does not answer."""
         self._look = self._look._replace(why_away=why)
+
+    def close(self) -> None:
+        """End: no `watch` publishes any longer."""
 
     def _newest_backup(self, fleet: Fleet) -> float | None:
         now = time.monotonic()

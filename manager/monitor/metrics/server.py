@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from manager.config.fleet import Fleet
-from manager.fleet.instance import Instance
 from manager.i18n import Text
 from manager.monitor.metrics.endpoint import PATH, Endpoint
-from manager.monitor.metrics.publisher import Answer, Publisher
+from manager.monitor.metrics.publisher import Publisher
 from manager.monitor.stats.sampler import Statistics
-from manager.ops.request_budget import Budgets
 from manager.util import formatting
 
 
-class MetricsServer:
+class MetricsServer(Publisher):
     """Serve what was last published. `say` receives warnings."""
 
     def __init__(
@@ -26,30 +24,16 @@ class MetricsServer:
         say: Callable[[object], object],
     ) -> None:
         """Begin to listen. Raises ManagerError."""
-        self._publisher = Publisher(fleet, statistics, say)
-        self._endpoint = Endpoint(address, self._publisher)
+        super().__init__(fleet, statistics, say)
+        self._endpoint = Endpoint(address, self)
         self._host = address[0]
         if not _is_loopback(self._host):
-            say(Text("whoever reaches {url} reads positions and P&L of every bot", url=self.url))
+            say(Text("any client that reaches {url} can read positions and P&L of every bot", url=self.url))
 
     @property
     def url(self) -> str:
         """Return the address of the metrics."""
         return f"http://{formatting.host_port(self._host, self._endpoint.port)}{PATH}"
-
-    def publish(
-        self,
-        fleet: Fleet,
-        views: Mapping[str, Instance],
-        answers: Mapping[str, Answer],
-        budgets: Budgets,
-    ) -> None:
-        """Take a new look."""
-        self._publisher.publish(fleet, views, answers, budgets)
-
-    def engine_is_away(self, why: str) -> None:
-        """Keep the last look, and say that the engine does not answer."""
-        self._publisher.engine_is_away(why)
 
     def close(self) -> None:
         """Stop listening."""

@@ -29,7 +29,7 @@ UNIFIED = ""
 
 
 class Mount(NamedTuple):
-    """Where a hierarchy's files are, and the cgroup at their top.
+    """Hold where a hierarchy's files are, and the cgroup at their top.
 
     The latter is `/`, unless the manager runs in a container.
     """
@@ -43,7 +43,7 @@ Mounts = Mapping[str, Mount]
 
 
 class CgroupFolders(NamedTuple):
-    """The folders of a container's figures; None where there is none.
+    """Hold the folders of a container's figures; None where there is none.
 
     `pid`: its first process on the host.
     """

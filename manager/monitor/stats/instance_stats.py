@@ -32,7 +32,7 @@ NO_REPORT = Report()
 
 
 class InstanceStats(NamedTuple):
-    """One instance at one moment. `usage` is None where nothing runs, or where it cannot be measured.
+    """Hold one instance at one moment. `usage` is None where nothing runs, or where it cannot be measured.
 
     `as_of`: when the report was made, where it is the last one of a bot that does not answer now. `disk` is
     None where it could not be measured in time.
@@ -84,22 +84,26 @@ def with_best_report(view: Instance, usage: Usage | None, answer: Report | None)
 
     A bot that has just been started answers before it knows what it has: the last that was known stays.
     """
-    kept = view.report
+    kept_report = view.report
     if answer is not None:
         if answer.contract is not None:  # newer than the copy
             view = view._replace(report=KeptReport(answer, answer.at or time.time()))
         says_nothing = answer.pnl is None and answer.position is None
-        if kept is None or not says_nothing or (kept.report.pnl is None and kept.report.position is None):
+        if (
+            kept_report is None
+            or not says_nothing
+            or (kept_report.report.pnl is None and kept_report.report.position is None)
+        ):
             return InstanceStats(view, usage, answer)
-        last = kept.report._replace(mode=answer.mode or kept.report.mode)
-        return InstanceStats(view, usage, last, kept.at or 0.0)
-    if kept is None:
+        last = kept_report.report._replace(mode=answer.mode or kept_report.report.mode)
+        return InstanceStats(view, usage, last, kept_report.at or 0.0)
+    if kept_report is None:
         return InstanceStats(view, usage)
-    return InstanceStats(view, usage, kept.report, kept.at or 0.0)
+    return InstanceStats(view, usage, kept_report.report, kept_report.at or 0.0)
 
 
 class Totals(NamedTuple):
-    """A fleet's sums.
+    """Hold a fleet's sums.
 
     P&L by (mode, quote currency), because paper and live, or two currencies, cannot be added up. For prices
     that are no market's their word stands in the mode's place: such a P&L is no trading result.

@@ -49,7 +49,7 @@ def parse_answer(answer: bytes) -> Report | None:
 
 
 class _Call:
-    """A connection to one bot: the rest of the request, and the answer so far."""
+    """Hold a connection to one bot: the rest of the request, and the answer so far."""
 
     def __init__(self, instance: str, host: str, port: int) -> None:
         self.instance = instance

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 
 class Sample(NamedTuple):
-    """What a container has used up to one moment. None means unknown.
+    """Hold what a container has used up to one moment. None means unknown.
 
     `at`: seconds of a monotonic clock; `cpu_s` in seconds; `pids` is a count; everything else in bytes.
     `memory` excludes file pages that the kernel can drop at once.
@@ -29,7 +29,7 @@ class Sample(NamedTuple):
 
 
 class Usage(NamedTuple):
-    """What a container uses now. `cpu`: percent of one core; None until there are two samples."""
+    """Hold what a container uses now. `cpu`: percent of one core; None until there are two samples."""
 
     cpu: float | None
     last: Sample

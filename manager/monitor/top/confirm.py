@@ -26,7 +26,8 @@ ORDERS_LEFT = mark("Its bot is not running: orders that it may have left at the 
 STAYS_STOPPED = mark("It stays stopped until you start it.")
 STARTS_AGAIN = mark("Then it starts and places orders, with its current config.")
 UPGRADED = mark(
-    "Then it starts in the current image, with its current config; unless it stays healthy, it is put back."
+    "Then it starts in the current image, with its current config; if it does not stay "
+    "healthy, it is rolled back."
 )
 CLOSED = mark(
     "What it holds itself is traded away, at most 1 % beyond the mark price. Its record and the account are"

@@ -115,10 +115,10 @@ class FleetTable(ScrollView, can_focus=True):
         needed = columns.widths(self._cells)
         self._widths = {key: max(cells, self._widths.get(key, 0)) for key, cells in needed.items()}
         room = self.size.width - GUTTER
-        whole = fitting(columns.COLUMNS, self._widths, room)
+        shown = fitting(columns.COLUMNS, self._widths, room)
         beside = fitting(columns.COLUMNS, self._widths, room - GAP - LEAST_TREND)
-        lost = [column for column in whole if column not in beside]
-        self.shown = whole if any(column.priority < TREND_PRIORITY for column in lost) else beside
+        lost = [column for column in shown if column not in beside]
+        self.shown = shown if any(column.priority < TREND_PRIORITY for column in lost) else beside
         self.virtual_size = Size(self.size.width, len(self.rows) + 1)
 
     def action_move(self, step: int) -> None:
@@ -177,17 +177,17 @@ class FleetTable(ScrollView, can_focus=True):
 
     def _row(self, row: InstanceStats, texts: Mapping[str, str]) -> Strip:
         is_cursor = row.id == self.cursor
-        whole = self._whole_style(row, is_cursor)
+        style = self._whole_style(row, is_cursor)
         has_alarm = row.needs_attention
-        pieces = [(f"{'>' if is_cursor else ' '}{'!' if has_alarm else ' '}", whole)]
+        pieces = [(f"{'>' if is_cursor else ' '}{'!' if has_alarm else ' '}", style)]
         for column in self.shown:
             text = padded(texts[column.name], self._widths[column.name], column.align)
             own = PLAIN if has_alarm or self.is_old else _cell_style(column.name, row)
-            pieces.append((text, whole + own))
-            pieces.append((" " * GAP, whole))
+            pieces.append((text, style + own))
+            pieces.append((" " * GAP, style))
         if bars := self._bars():
-            pieces.append((self._trends.line(row.id, self.trend, bars), whole))
-        return self._strip(pieces, whole)
+            pieces.append((self._trends.line(row.id, self.trend, bars), style))
+        return self._strip(pieces, style)
 
     def _whole_style(self, row: InstanceStats, is_cursor: bool) -> Style:
         if self.is_old:

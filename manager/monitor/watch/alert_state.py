@@ -114,8 +114,8 @@ def advance(
         if subject == MACHINE:
             alerts += [_over(kind, now - entry.since) for (_subject, kind), entry in of_subject.items()]
         elif subject not in away or any(key[0] == subject for key in after):
-            kept, alert = _fading(of_subject, after, rules, now, is_well=subject in well)
-            after.update(kept)
+            fading, alert = _fading(of_subject, after, rules, now, is_well=subject in well)
+            after.update(fading)
             alerts += [alert] if alert else []
     return after, alerts
 
@@ -148,10 +148,10 @@ def _fading(
         return {}, None
     if not is_well:
         return {key: entry._replace(gone_at=None) for key, entry in of_subject.items()}, None
-    kept = {key: entry._replace(gone_at=entry.gone_at or now) for key, entry in of_subject.items()}
-    ended = max(entry.gone_at or now for entry in kept.values())
+    fading = {key: entry._replace(gone_at=entry.gone_at or now) for key, entry in of_subject.items()}
+    ended = max(entry.gone_at or now for entry in fading.values())
     if now - ended < rules.recovered_after:
-        return kept, None
+        return fading, None
     if all(kind in NEVER_REMINDED for _subject, kind in of_subject):
         return {}, None
     first = min(entry.since for entry in of_subject.values())

@@ -42,7 +42,7 @@ def send(address: Address, message: Message, timeout: float = SEND_TIMEOUT_S) ->
         return Answer(False, str(Text("{name} is not set; write it into .env", name=address.reference)))
     text = json.dumps({"url": address.url, **message._asdict()})
     try:
-        done = subprocess.run(
+        completed = subprocess.run(
             [sys.executable, "-P", "-m", "manager.monitor.watch.send"],
             input=text,
             capture_output=True,
@@ -51,7 +51,7 @@ def send(address: Address, message: Message, timeout: float = SEND_TIMEOUT_S) ->
             check=False,
             env={**os.environ, **address.environ},
         )
-        answer = json.loads(done.stdout)
+        answer = json.loads(completed.stdout)
         why = (
             _("apprise does not support this kind of address")
             if answer["why"] == "unknown"

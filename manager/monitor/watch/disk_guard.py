@@ -69,7 +69,7 @@ class DiskGuard:
         self._next = self._measured_at + MEASURE_EVERY_S
         self._keep(fleet, measured)
         running = {
-            name: found for name, found in self._samples.items() if name in views and _runs(views[name])
+            name: samples for name, samples in self._samples.items() if name in views and _runs(views[name])
         }
         alerts = []
         for excess in growth.excesses(running, self._free, fleet.disk, ending=ending):
@@ -80,20 +80,20 @@ class DiskGuard:
 
     def conditions(self, fleet: Fleet, views: Mapping[str, Instance]) -> list[Condition]:
         """Return the conditions of instances whose folders grow."""
-        found = []
+        conditions = []
         for instance in views:
             added = growth.growth(self._samples.get(instance, ()))
             if added is not None and (text := _growing(instance, added, fleet)):
-                found.append(Condition(instance, "growth", text))
-        return found
+                conditions.append(Condition(instance, "growth", text))
+        return conditions
 
     def _measure(self, fleet: Fleet, views: Mapping[str, Instance]) -> dict[str, Sample]:
-        found = {}
+        sizes = {}
         for view in views.values():
             if self._is_over:
                 break
-            found[view.id] = folders.measure(fleet, view, MEASURE_WITHIN_S)
-        return found
+            sizes[view.id] = folders.measure(fleet, view, MEASURE_WITHIN_S)
+        return sizes
 
     def _keep(self, fleet: Fleet, measured: Mapping[str, Sample]) -> None:
         now = time.time()

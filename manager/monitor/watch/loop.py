@@ -9,7 +9,7 @@ import contextlib
 import signal
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from manager.config import bot_environment
 from manager.errors import EngineError, ManagerError
@@ -41,35 +41,14 @@ from manager.util import console
 
 if TYPE_CHECKING:
     from manager.config.fleet import Fleet
-    from manager.fleet.instance import Instance
-    from manager.monitor.metrics.publisher import Answer
+    from manager.monitor.metrics.publisher import Answer, Publisher
     from manager.monitor.stats.sampler import Statistics
-    from manager.ops.request_budget import Budgets
 
 TICK_S = 1.0
 """Interval of checking the state files: most crashes inside containers cause no engine event."""
 ENDING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 DISK_S = 30.0
 RECOVER_AGAIN_S = 5.0
-
-
-class Metrics(Protocol):
-    """What is given each look, and serves it to scrapes."""
-
-    def publish(
-        self,
-        fleet: Fleet,
-        views: Mapping[str, Instance],
-        answers: Mapping[str, Answer],
-        budgets: Budgets,
-    ) -> None:
-        """Take a new look. Raises EngineError where the engine has to be asked for the usage."""
-
-    def engine_is_away(self, why: str) -> None:
-        """Keep the last look, and say that the engine does not answer."""
-
-    def close(self) -> None:
-        """End: nobody watches any longer."""
 
 
 class Watch:
@@ -83,7 +62,7 @@ class Watch:
         session: Session,
         on_event: OnEvent,
         on_result: Callable[[Result], object],
-        metrics: Callable[[Fleet, Statistics], Metrics] | None = None,
+        metrics: Callable[[Fleet, Statistics], Publisher] | None = None,
     ) -> None:
         self._session, self._on_event, self._on_result = session, on_event, on_result
         self._observer = FleetObserver(session)
@@ -203,8 +182,8 @@ class Watch:
             breach.key: breach
             for breach in loss_limits.breaches(fleet, recorder.today, recorder.day, accounts)
         }
-        kept = {key: breach for key, breach in self._exceeded.items() if breach.day == recorder.day}
-        self._exceeded = kept | present
+        breaches = {key: breach for key, breach in self._exceeded.items() if breach.day == recorder.day}
+        self._exceeded = breaches | present
         return list(self._exceeded.values())
 
     def _blind(self) -> list[Condition]:
@@ -274,7 +253,7 @@ class Watch:
         finally:
             session.close()
 
-    def _publish(self, metrics: Metrics, *, has_looked: bool) -> None:
+    def _publish(self, metrics: Publisher, *, has_looked: bool) -> None:
         """Give the latest look to the scrapes.
 
         An engine that goes away meanwhile is noticed by the next look.

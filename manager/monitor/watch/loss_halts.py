@@ -21,9 +21,9 @@ AGAIN_S = 30.0
 
 
 class LossHalts:
-    """Halts in a thread of its own, one limit after another, while `watch` goes on.
+    """Halt in a thread of its own, one limit after another, while `watch` goes on.
 
-    It remembers for which limit it has halted today: whoever resumes afterwards is not halted again.
+    It remembers for which limit it has halted today: what a user resumes afterwards is not halted again.
     """
 
     def __init__(self, project_dir: Path | None, was_told: Callable[[str, str], bool]) -> None:

@@ -89,13 +89,13 @@ def _summary(alerts: Sequence[Alert]) -> str:
 
 def _cut(lines: list[str]) -> str:
     """Return as many lines as a phone shows and a service accepts."""
-    kept: list[str] = []
+    shown: list[str] = []
     size = 0
     for line in lines[:MOST_LINES]:
         size += len(line) + 1
         if size > MOST_CHARACTERS:
             break
-        kept.append(line)
-    if rest := len(lines) - len(kept):
-        kept.append(str(Text("… and {count} more", count=rest)))
-    return "\n".join(kept)
+        shown.append(line)
+    if rest := len(lines) - len(shown):
+        shown.append(str(Text("… and {count} more", count=rest)))
+    return "\n".join(shown)

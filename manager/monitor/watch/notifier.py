@@ -164,7 +164,7 @@ class Notifier:
         """Send what is left, and save."""
         if self._pending:
             self._send(addresses)
-        self.save(at_once=True)  # somebody may kill us during the last try
+        self.save(at_once=True)  # this process may be killed during the last try
         self._deliverer.close()
         self.save(at_once=True)
 

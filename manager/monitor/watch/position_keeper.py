@@ -38,10 +38,10 @@ class PositionKeeper:
         self._next = now + EVERY_S
         for instance, others in self._beside.items():
             told = [account_parts.told_by(snapshot, other, now) for other in others]
-            known = [each for each in told if each is not None]
+            known = [part for part in told if part is not None]
             if len(known) == len(told):
-                total = sum((each.position for each in known), Decimal())
-                oldest = min(each.at for each in known)
+                total = sum((part.position for part in known), Decimal())
+                oldest = min(part.at for part in known)
                 others_file.write(snapshot.project.fleet, instance, total, oldest)
 
 
@@ -55,14 +55,14 @@ def neighbours(snapshot: FleetSnapshot) -> dict[str, tuple[str, ...]]:
     markets = [_made(snapshot, container.instance) for container in live]
     specs = snapshot.project.specs
     markets += [_market(spec.exchange, spec.symbol) for spec in specs.values() if spec.id not in containers]
-    count, found = Counter(markets), {}
+    count, parts = Counter(markets), {}
     for container in live:
         is_up = snapshot.plan_input.is_up(container.instance)
         if is_up and count[_made(snapshot, container.instance)] > 1:
             others = sorted(set(account_parts.on_the_account(snapshot, container)))
             if others:
-                found[container.instance] = tuple(others)
-    return found
+                parts[container.instance] = tuple(others)
+    return parts
 
 
 def _made(snapshot: FleetSnapshot, instance: str) -> tuple[str, str]:

@@ -1,7 +1,7 @@
 """Keep the bots' shares of their exchanges' requests as bots come and go, and announce bans.
 
 A ban is of an address, so that one bot that is told of it knows it for all others there. What a bot reports
-may be wrong, or a lie: one that stands alone is believed for a short time only, and nobody for over a day.
+may be wrong, or a lie: one that stands alone is believed for a short time only, and none for over a day.
 """
 
 from __future__ import annotations
@@ -89,13 +89,13 @@ class RequestKeeper:
             for place, since in self._alone_since.items()
             if now - since < ALONE_AGAIN_S or place in by_place
         }
-        found = {}
+        ends = {}
         for place, told in by_place.items():
             until = min(max(claim.until for claim in told), now + MOST_BANNED_S)
             if len(told) == 1 and _others(running, place) > 0:
                 until = min(until, self._alone_since.setdefault(place, now) + ALONE_S)
-            found[place] = until
-        return {place: until for place, until in found.items() if until > now}
+            ends[place] = until
+        return {place: until for place, until in ends.items() if until > now}
 
 
 def find_claims(views: Mapping[str, Instance]) -> dict[str, Claim]:

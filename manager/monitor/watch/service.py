@@ -229,11 +229,13 @@ def _content(path: Path) -> str | None:
 def _systemctl(unit: Unit, *args: str) -> None:
     words = ["systemctl", *(["--user"] if unit.is_user else []), *args]
     try:
-        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=SYSTEMCTL_TIMEOUT_S)
+        completed = subprocess.run(
+            words, capture_output=True, text=True, check=False, timeout=SYSTEMCTL_TIMEOUT_S
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ManagerError("`{command}` failed: {why}", command=" ".join(words), why=error) from error
-    if done.returncode != 0:
-        why = (done.stderr.strip().splitlines() or [_("no reason given")])[-1]
+    if completed.returncode != 0:
+        why = (completed.stderr.strip().splitlines() or [_("no reason given")])[-1]
         raise ManagerError("`{command}` failed: {why}", command=" ".join(words), why=why)
 
 

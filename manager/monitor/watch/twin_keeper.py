@@ -45,8 +45,8 @@ class TwinKeeper:
 
         try:
             hosts = list(registry.load(fleet.project_dir).values())
-            found = account_looks.recent(fleet, hosts, EVERY_S / 2)
-            self._texts = tuple(twin.text for twin in account_looks.twins(fleet, live, found))
+            answers = account_looks.recent(fleet, hosts, EVERY_S / 2)
+            self._texts = tuple(twin.text for twin in account_looks.twins(fleet, live, answers))
         except ManagerError:  # a damaged hosts.toml, of which commands tell; a copy trades on all the same
             return
 

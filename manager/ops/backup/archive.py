@@ -45,7 +45,7 @@ class ArchiveError(ManagerError):
 
 
 class Trailer(NamedTuple):
-    """What the end of a backup says about it."""
+    """Hold what the end of a backup says about it."""
 
     fleet: str
     is_full: bool
@@ -96,7 +96,7 @@ class Writer:
 
 
 class _Hashing:
-    """The file that gzip writes to; hashes what is written."""
+    """Hold the file that gzip writes to; hashes what is written."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor

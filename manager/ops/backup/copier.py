@@ -105,7 +105,9 @@ def _checked(how: str, check: sqlite3.Connection) -> Job:
 
 
 class _Target:
-    """A file to copy into. It has no journal, so that an aborted copy needs a new connection: `restarted`."""
+    """Hold a file to copy into. It has no journal, so that an aborted copy needs a new connection:
+    `restarted`.
+    """
 
     def __init__(self, path: str) -> None:
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)

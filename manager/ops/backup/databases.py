@@ -21,6 +21,7 @@ from manager.i18n import Text, mark
 from manager.ops.backup import scan
 from manager.ops.backup.scan import SourceFile
 from manager.util.formatting import MIB
+from manager.util.real_path import real_path
 
 CHUNK = MIB
 DISK_MARGIN = 64 * MIB
@@ -50,7 +51,7 @@ Rows = Mapping[str, int]
 
 
 class CopiedFile(NamedTuple):
-    """A copied file.
+    """Hold a copied file.
 
     `how`: `snapshot`, `steps` or `whole` for a database, `file` for anything else. `rows`: of a database.
     """
@@ -62,15 +63,15 @@ class CopiedFile(NamedTuple):
 
 
 class CopyResult(NamedTuple):
-    """The result for one folder: the copies, what was left out and why, and what failed."""
+    """Hold the result for one folder: the copies, what was left out and why, and what failed."""
 
-    done: tuple[CopiedFile, ...] = ()
+    copied: tuple[CopiedFile, ...] = ()
     left_out: tuple[tuple[str, Text], ...] = ()
     faults: tuple[tuple[str, Text], ...] = ()
 
 
 class _Copied(NamedTuple):
-    """What the copier says about a database that it has copied, or only checked."""
+    """Hold what the copier says about a database that it has copied, or only checked."""
 
     how: str
     rows: Rows
@@ -92,17 +93,19 @@ def copy_folder(
             return CopyResult()
         if not stat.S_ISDIR(owner.st_mode):
             raise CopyError("{path} is not a folder", path=folder)
-        found = scan.scan(instance, folder, expected)
+        scanned = scan.scan(instance, folder, expected)
     except OSError as error:
         raise _unreadable(folder, error) from error
-    fitting, too_large = _fitting(found.databases, shutil.disk_usage(work).free)
+    fitting, too_large = _fitting(scanned.databases, shutil.disk_usage(work).free)
     user = (owner.st_uid, owner.st_gid) if os.geteuid() == 0 and owner.st_uid != 0 else None
-    done, damaged = _database_copies(folder, user, fitting, work)
+    copies, damaged = _database_copies(folder, user, fitting, work)
     try:
-        copied, faults = _plain_copies(folder, found.others if plain else [], work)
+        copied, faults = _plain_copies(folder, scanned.others if plain else [], work)
     except OSError as error:
         raise _unreadable(folder, error) from error
-    return CopyResult((*done, *copied), tuple(found.left_out), (*found.faults, *too_large, *damaged, *faults))
+    return CopyResult(
+        (*copies, *copied), tuple(scanned.left_out), (*scanned.faults, *too_large, *damaged, *faults)
+    )
 
 
 def copy_database(path: Path, work: Path) -> CopyResult:
@@ -116,8 +119,8 @@ def copy_database(path: Path, work: Path) -> CopyResult:
     if not file.is_database:
         return CopyResult(faults=((file.name, Text("not a SQLite database")),))
     fitting, too_large = _fitting([file], shutil.disk_usage(work).free)
-    done, damaged = _database_copies(path.resolve().parent, None, fitting, work)
-    return CopyResult(tuple(done), (), (*too_large, *damaged))
+    copies, damaged = _database_copies(real_path(path).parent, None, fitting, work)
+    return CopyResult(tuple(copies), (), (*too_large, *damaged))
 
 
 def _unreadable(path: Path, error: OSError) -> CopyError:
@@ -150,15 +153,15 @@ def _database_copies(
         for file, target in zip(databases, targets, strict=True)
     ]
     answers = _run_copier(folder, user, jobs, sum(file.total_size for file in databases))
-    done, faults = [], []
+    copies, faults = [], []
     for file, target, result in zip(databases, targets, answers, strict=True):
         if isinstance(result, Text):
             faults.append((file.name, result))
         else:
-            done.append(
+            copies.append(
                 CopiedFile(file._replace(size=target.stat().st_size), target, result.how, result.rows)
             )
-    return done, faults
+    return copies, faults
 
 
 def is_database(path: Path) -> bool:
@@ -225,7 +228,7 @@ def _plain_copies(
     folder: Path, files: list[SourceFile], work: Path
 ) -> tuple[list[CopiedFile], list[tuple[str, Text]]]:
     """Copy the files that are not databases, opening each folder on the way without following a symlink."""
-    done: list[CopiedFile] = []
+    copies: list[CopiedFile] = []
     faults: list[tuple[str, Text]] = []
     for number, file in enumerate(files):
         target = work / f"{number}.file"
@@ -234,8 +237,8 @@ def _plain_copies(
         except OSError as error:
             faults.append((file.name, Text("{why}", why=error.strerror)))
         else:
-            done.append(CopiedFile(file._replace(size=target.stat().st_size), target, "file"))
-    return done, faults
+            copies.append(CopiedFile(file._replace(size=target.stat().st_size), target, "file"))
+    return copies, faults
 
 
 def _copy_plain(folder: Path, name: str, size: int, target: Path) -> None:

@@ -27,6 +27,7 @@ from manager.ops.backup import archive, databases, retention, scan
 from manager.ops.backup.manifest import HISTORY, Manifest
 from manager.util import atomic_file, formatting, ownership, strict_json
 from manager.util.polling import wait_until
+from manager.util.real_path import real_path
 
 FOLDER_MODE, FILE_MODE = 0o700, 0o600
 """Trades and positions are confidential."""
@@ -38,7 +39,7 @@ NAME_TAKEN_S = 0.2
 
 
 class SavedInstance(NamedTuple):
-    """One instance in the backup: its copied files, and why others are missing."""
+    """Hold one instance in the backup: its copied files, and why others are missing."""
 
     instance: str
     copies: tuple[databases.CopiedFile, ...]
@@ -52,7 +53,7 @@ class SavedInstance(NamedTuple):
 
 
 class BackupResult(NamedTuple):
-    """A backup that was written."""
+    """Hold a backup that was written."""
 
     path: Path
     size: int
@@ -182,7 +183,7 @@ class _BackupRun:
         work.mkdir(mode=FOLDER_MODE)
         try:
             copies = databases.copy_database(self.project.fleet.history_file, work)
-            for copy in copies.done:
+            for copy in copies.copied:
                 writer.add(HISTORY, copy.path, "database", rows=copy.rows)
             self.faults += [f"{HISTORY}: {why}" for _name, why in copies.faults]
         except databases.CopyError as error:
@@ -202,7 +203,7 @@ class _BackupRun:
                 work,
                 expected=() if spec is None else (spec.db_name,),
             )
-            for copy in copies.done:
+            for copy in copies.copied:
                 kind = "file" if copy.how == "file" else "database"
                 name = scan.member_name(instance, copy.source.name)
                 writer.add(name, copy.path, kind, copy.source.mode, copy.rows)
@@ -212,9 +213,9 @@ class _BackupRun:
             shutil.rmtree(work)
         self.left_out += [(scan.member_name(instance, name), why) for name, why in copies.left_out]
         faults = tuple(f"{name}: {why}" if name else str(why) for name, why in copies.faults)
-        if spec is not None and not faults and not any(copy.rows is not None for copy in copies.done):
+        if spec is not None and not faults and not any(copy.rows is not None for copy in copies.copied):
             faults = tuple(str(why) for why in self._missing_database(spec))
-        return SavedInstance(instance, copies.done, faults, time.monotonic() - started)
+        return SavedInstance(instance, copies.copied, faults, time.monotonic() - started)
 
     def _missing_database(self, spec: InstanceSpec) -> Iterator[Text]:
         """Yield why it is a fault that an instance's folder has no database: there is, or was, one elsewhere.
@@ -223,7 +224,7 @@ class _BackupRun:
         """
         fleet = self.project.fleet
         link = fleet.data_dir / spec.db_path
-        if link.is_file() and not link.resolve().is_relative_to(fleet.database_dir(spec.id).resolve()):
+        if link.is_file() and not real_path(link).is_relative_to(real_path(fleet.database_dir(spec.id))):
             yield Text(
                 "its database {path} is not in its folder; `manager up {id}` moves it there",
                 path=fleet.relative(link),
@@ -239,10 +240,10 @@ class _BackupRun:
     @cached_property
     def _previous(self) -> tuple[Path, Manifest] | None:
         """Return the newest earlier full backup that can be read, with what it has."""
-        for kept in retention.list_backups(self.earlier, self.project.fleet.name):
-            if kept.is_full:
+        for backup in retention.list_backups(self.earlier, self.project.fleet.name):
+            if backup.is_full:
                 with suppress(archive.ArchiveError):
-                    return kept.path, archive.read(kept.path)
+                    return backup.path, archive.read(backup.path)
         return None
 
 

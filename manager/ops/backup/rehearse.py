@@ -25,7 +25,7 @@ from manager.util.formatting import MIB
 
 
 class Rehearsal(NamedTuple):
-    """What a restore into the scratch folder gave: everything of the backup, and every database sound."""
+    """Hold the result of a restore into the scratch folder: whether all is there and sound."""
 
     manifest: Manifest
     files: int

@@ -31,7 +31,7 @@ Kind = Literal["new", "replace", "same", "aside"]
 
 
 class RestoreAction(NamedTuple):
-    """One change of a restore. `aside`: the path that the present file or folder is moved to.
+    """Hold one change of a restore. `aside`: the path that the present file or folder is moved to.
 
     The kind `aside` only moves it. `member`: the backup's member; for a database folder, `database/ID` with
     `files` files of `size` bytes.
@@ -52,7 +52,7 @@ class RestoreAction(NamedTuple):
 
 
 class OpenBackup(NamedTuple):
-    """A verified backup with its small files extracted: member → path."""
+    """Hold a verified backup with its small files extracted: member → path."""
 
     path: Path
     manifest: Manifest
@@ -60,7 +60,7 @@ class OpenBackup(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """The plan of a restore.
+    """Hold the plan of a restore.
 
     `fleet`: as it will be afterwards; `named`: only these instances, None for all.
     """

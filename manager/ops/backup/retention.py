@@ -15,7 +15,7 @@ DAY_S = 86400
 
 
 class RetainedBackup(NamedTuple):
-    """A backup in its folder. `made_at`: Unix time from its name; `size` in bytes."""
+    """Hold a backup in its folder. `made_at`: Unix time from its name; `size` in bytes."""
 
     path: Path
     made_at: float

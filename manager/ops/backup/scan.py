@@ -15,6 +15,7 @@ from typing import NamedTuple
 from manager.i18n import Text
 from manager.ops.backup.manifest import is_allowed
 from manager.util.formatting import MIB
+from manager.util.real_path import real_path
 
 MAGIC = b"SQLite format 3\0"
 SIDE_FILE_SUFFIXES = ("-wal", "-shm", "-journal")
@@ -35,7 +36,7 @@ Named = tuple[str, Text]
 
 
 class SourceFile(NamedTuple):
-    """A file of a database folder. `name` is relative to it; `total_size` includes the `-wal`."""
+    """Hold a file of a database folder. `name` is relative to it; `total_size` includes the `-wal`."""
 
     name: str
     size: int
@@ -45,7 +46,7 @@ class SourceFile(NamedTuple):
 
 
 class ScanResult(NamedTuple):
-    """What a folder has: files to copy, what is left out, and what should be saved but cannot be."""
+    """Hold what a folder has: files to copy, what is left out, and what should be saved but cannot be."""
 
     databases: list[SourceFile]
     others: list[SourceFile]
@@ -70,7 +71,7 @@ def scan(instance: str, folder: Path, expected: Collection[str]) -> ScanResult:
 
 def inspect_database(path: Path) -> SourceFile:
     """Return what is known of one file, following a symlink. Raises OSError."""
-    real = path.resolve()
+    real = real_path(path)
     folder = os.open(real.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         file = _inspect("", real.name, {entry.name for entry in real.parent.iterdir()}, folder)

@@ -86,12 +86,12 @@ def _holds_old(staging: Path) -> bool:
         return False
 
 
-def _exchange(one: Path, other: Path) -> bool:
+def _exchange(first: Path, other: Path) -> bool:
     """Exchange the two paths. Returns False where the system does not support it; raises OSError."""
     libc = ctypes.CDLL(None, use_errno=True)
     if not hasattr(libc, "renameat2"):
         return False
-    paths = (os.fsencode(one), os.fsencode(other))
+    paths = (os.fsencode(first), os.fsencode(other))
     if libc.renameat2(AT_FDCWD, paths[0], AT_FDCWD, paths[1], RENAME_EXCHANGE) == 0:
         return True
     error = ctypes.get_errno()

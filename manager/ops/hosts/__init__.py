@@ -1,9 +1,9 @@
-"""Other machines of the trader's, each with a manager of its own, reached by OpenSSH.
+"""Reach the trader's other machines, each with a manager of its own, by OpenSSH.
 
 registry     config/hosts.toml: their names and addresses
 ssh          one command on one of them, by OpenSSH's own client
 check        what a host needs before it is added
-everywhere   one command on all of them at once; one that does not answer delays nobody
+everywhere   one command on all of them at once; one that does not answer delays no other
 last_seen    what each host showed last, for when it does not answer
 accounts     which accounts live instances trade on, as fingerprints
 package      this manager as a wheel, for another machine

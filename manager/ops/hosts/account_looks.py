@@ -43,24 +43,24 @@ class Found(NamedTuple):
 
 def ask(fleet: Fleet, key: bytes, hosts: Sequence[Host]) -> list[Found]:
     """Ask all hosts at once which accounts they trade on, and remember what they answer."""
-    found, here = [], accounts.identified(key, identity.of(fleet))
+    answers, here = [], accounts.identified(key, identity.of(fleet))
     for host, reply in zip(hosts, everywhere.ask(hosts, WORDS, ASKING_S, key.hex().encode()), strict=True):
-        if reply.done is None:
+        if reply.completed is None:
             is_reached = isinstance(reply.error, ssh.Silent) and ssh.lets_in(host)
-            found.append(Found(host, _last(fleet, host, key), Text("{why}", why=reply.error), is_reached))
+            answers.append(Found(host, _last(fleet, host, key), Text("{why}", why=reply.error), is_reached))
             continue
         try:
-            content = json.loads(reply.done.out)
+            content = json.loads(reply.completed.out)
             look = accounts.look(content, time.time())
         except ValueError:
-            lines = reply.done.err.strip().splitlines() or [reply.done.out.strip()[:80] or "-"]
-            why = Text("its manager says: {what}", what=lines[-1])
-            found.append(Found(host, _last(fleet, host, key), why, is_reached=True))
+            lines = reply.completed.err.strip().splitlines() or [reply.completed.out.strip()[:80] or "-"]
+            why = Text("its manager reports: {what}", what=lines[-1])
+            answers.append(Found(host, _last(fleet, host, key), why, is_reached=True))
         else:
             _remember(fleet, host, key, content, look.at)
             is_here = bool(look.identity.own) and look.identity.own == here.own
-            found.append(Found(host, look, is_reached=True, is_here=is_here))
-    return found
+            answers.append(Found(host, look, is_reached=True, is_here=is_here))
+    return answers
 
 
 def remembered(fleet: Fleet, hosts: Iterable[Host]) -> list[Found]:
@@ -71,14 +71,14 @@ def remembered(fleet: Fleet, hosts: Iterable[Host]) -> list[Found]:
 
 def recent(fleet: Fleet, hosts: Sequence[Host], within: float) -> list[Found]:
     """Return what hosts told, and ask them again if one has not answered within so many seconds."""
-    found, now = remembered(fleet, hosts), time.time()
-    if all(each.look is not None and abs(now - each.look.at) <= within for each in found):
+    answers, now = remembered(fleet, hosts), time.time()
+    if all(answer.look is not None and abs(now - answer.look.at) <= within for answer in answers):
         own = accounts.identified(key_of(fleet), identity.of(fleet)).own
-        return [each._replace(is_here=bool(own) and _own(each) == own) for each in found]
+        return [answer._replace(is_here=bool(own) and _own(answer) == own) for answer in answers]
     return ask(fleet, key_of(fleet), hosts)
 
 
-def twins(fleet: Fleet, live_here: Iterable[str], found: Iterable[Found]) -> list[Twin]:
+def twins(fleet: Fleet, live_here: Iterable[str], answers: Iterable[Found]) -> list[Twin]:
     """Return the older copies of moved instances that are live, here or on another machine.
 
     `live_here`: what is live on this machine. One that does not answer counts as it was last seen.
@@ -86,10 +86,10 @@ def twins(fleet: Fleet, live_here: Iterable[str], found: Iterable[Found]) -> lis
     machines: dict[str, tuple[Mapping[str, Held], Mapping[str, bool]]] = {
         HERE: (generations.known(fleet), dict.fromkeys(live_here, True))
     }
-    for each in found:
-        if each.look is not None and not each.is_here:
-            live = {other.instance: other.is_up for other in each.look.live}
-            machines[each.host.name] = each.look.generations or {}, live
+    for answer in answers:
+        if answer.look is not None and not answer.is_here:
+            live = {other.instance: other.is_up for other in answer.look.live}
+            machines[answer.host.name] = answer.look.generations or {}, live
     return list(generations.twins(machines))
 
 
@@ -148,8 +148,8 @@ def _remember(fleet: Fleet, host: Host, key: bytes, content: Mapping[str, Any], 
         ownership.give_to_folder_owner(path)
 
 
-def _own(found: Found) -> str:
-    return found.look.identity.own if found.look is not None else ""
+def _own(answer: Found) -> str:
+    return answer.look.identity.own if answer.look is not None else ""
 
 
 def _last(fleet: Fleet, host: Host, key: bytes) -> Look | None:

@@ -1,7 +1,7 @@
 """Tell another machine which accounts live instances trade on, without a credential leaving this one. Pure.
 
 Each value becomes a fingerprint under a key that the asking machine made and sends: it can compare, and
-whoever finds a fingerprint without the key can do nothing with it.
+a fingerprint without the key is of no use.
 """
 
 from __future__ import annotations

@@ -32,13 +32,13 @@ def check(host: Host, fleet: Fleet) -> Iterator[Finding]:
     """Yield what is found, and end at the first failure that makes the next checks pointless."""
     try:
         asked_at = time.time()
-        done = ssh.ended(host, ssh.shell(host, ["date", "+%s.%N"]), WITHIN_S)
+        completed = ssh.ended(host, ssh.shell(host, ["date", "+%s.%N"]), WITHIN_S)
         took = time.time() - asked_at
     except ManagerError as error:
         yield Finding(False, Text("ssh: {why}", why=error))
         return
     yield Finding(True, Text("ssh: logged in, {ms} ms", ms=round(took * 1000)))
-    yield _clock(done.out, asked_at + took / 2, took)
+    yield _clock(completed.out, asked_at + took / 2, took)
     version = ssh.run(host, ["--version"], WITHIN_S)
     match = VERSION.search(version.out)
     if match is None:
@@ -58,7 +58,9 @@ def check(host: Host, fleet: Fleet) -> Iterator[Finding]:
         Text("manager: {there}", there=match[1])
         if is_same
         else Text(
-            "manager: {there}, here {here}; bring both to one version", there=match[1], here=__version__
+            "manager: {there}, here {here}; install the same version on both",
+            there=match[1],
+            here=__version__,
         ),
     )
     listed = ssh.run(host, ["ps", "--json"], WITHIN_S)

@@ -82,12 +82,12 @@ def install(host: Host, package: Package) -> bool:
 
 def facts(host: Host) -> dict[str, Any]:
     """Return what the manager there says of itself: its own name, its image's name. Raises ManagerError."""
-    done = ssh.run(host, account_looks.WORDS, ASKING_S, account_looks.new_key().hex().encode())
+    completed = ssh.run(host, account_looks.WORDS, ASKING_S, account_looks.new_key().hex().encode())
     try:
-        return dict(json.loads(done.out))
+        return dict(json.loads(completed.out))
     except (ValueError, TypeError) as error:
-        why = (done.err.strip().splitlines() or ["-"])[-1]
-        raise ManagerError("host {name}: its manager says: {why}", name=host.name, why=why) from error
+        why = (completed.err.strip().splitlines() or ["-"])[-1]
+        raise ManagerError("host {name}: its manager reports: {why}", name=host.name, why=why) from error
 
 
 def send_image(host: Host, image_id: str, name: str) -> bool:
@@ -115,7 +115,9 @@ def transfer(host: Host, image_id: str) -> None:
             assert process.stdout is not None
         load = ssh.shell(host, ["sh", "-c", LOAD, image_id])
         try:
-            done = subprocess.run(load, stdin=pack.stdout, capture_output=True, timeout=SEND_S, check=False)
+            completed = subprocess.run(
+                load, stdin=pack.stdout, capture_output=True, timeout=SEND_S, check=False
+            )
         except subprocess.TimeoutExpired as error:
             raise ssh.Unreachable(
                 "host {name} ({url}) did not answer within {limit} s",
@@ -128,10 +130,10 @@ def transfer(host: Host, image_id: str) -> None:
                 assert process.stdout is not None
                 process.stdout.close()
                 process.kill()
-    if done.returncode == ssh.SSH_FAILED:
-        raise ssh.unreachable(host, done.stderr.decode(errors="replace"))
-    if done.returncode != 0 or done.stdout.decode().strip() != image_id:
-        why = (done.stderr.decode(errors="replace").strip().splitlines() or ["-"])[-1]
+    if completed.returncode == ssh.SSH_FAILED:
+        raise ssh.unreachable(host, completed.stderr.decode(errors="replace"))
+    if completed.returncode != 0 or completed.stdout.decode().strip() != image_id:
+        why = (completed.stderr.decode(errors="replace").strip().splitlines() or ["-"])[-1]
         raise ManagerError("host {name}: the image was not loaded: {why}", name=host.name, why=why)
 
 
@@ -145,8 +147,8 @@ def _archive(package: Package) -> bytes:
 
 def _done(host: Host, script: str, words: Sequence[str], limit: float, stdin: bytes = b"") -> str:
     """Run a script there; return what it prints. Raises ManagerError."""
-    done = ssh.ended(host, ssh.shell(host, ["sh", "-c", script, *words]), limit, stdin)
-    if done.code != 0:
-        why = (done.err.strip().splitlines() or ["-"])[-1]
+    completed = ssh.ended(host, ssh.shell(host, ["sh", "-c", script, *words]), limit, stdin)
+    if completed.code != 0:
+        why = (completed.err.strip().splitlines() or ["-"])[-1]
         raise ManagerError("host {name}: {why}", name=host.name, why=why)
-    return done.out
+    return completed.out

@@ -26,7 +26,7 @@ class Answer(NamedTuple):
     """Hold what one machine answered. `host`: its name. `error`: why it did not."""
 
     host: str
-    done: Done | None = None
+    completed: Done | None = None
     error: ManagerError | None = None
 
 
@@ -61,10 +61,10 @@ def _answer(call: tuple[str, Callable[[], Done]]) -> Answer:
 def _run_here(folder: Path, words: Sequence[str], timeout: float) -> Done:
     command = [sys.executable, "-m", "manager", "--project-dir", str(folder), *words]
     try:
-        done = subprocess.run(command, capture_output=True, timeout=timeout, check=False, text=True)
+        completed = subprocess.run(command, capture_output=True, timeout=timeout, check=False, text=True)
     except subprocess.TimeoutExpired as error:
         raise TimedOut("this machine did not answer within {limit} s", limit=round(timeout)) from error
-    return Done(done.returncode, done.stdout, done.stderr)
+    return Done(completed.returncode, completed.stdout, completed.stderr)
 
 
 class Row(NamedTuple):
@@ -77,30 +77,30 @@ class Row(NamedTuple):
 
 def rows(fleet: Fleet, answers: Iterable[Answer], now: float) -> list[Row]:
     """Return every instance; those of a machine that does not answer as they were last seen."""
-    found: list[Row] = []
+    collected: list[Row] = []
     for answer in answers:
         read = _rows_in(answer)
         if read is not None:
             if answer.host != HERE:
                 last_seen.save(fleet, answer.host, read)
-            found += [Row(answer.host, values) for values in read]
+            collected += [Row(answer.host, values) for values in read]
             continue
         seen = last_seen.load(fleet, answer.host)
         if seen is None or not seen.rows:
-            found.append(Row(answer.host, {"id": "?", "state": UNREACHABLE}))
+            collected.append(Row(answer.host, {"id": "?", "state": UNREACHABLE}))
             continue
         for values in seen.rows:
             old = {**values, "state": UNREACHABLE, "last_state": values.get("state")}
-            found.append(Row(answer.host, old, now - seen.at))
-    return found
+            collected.append(Row(answer.host, old, now - seen.at))
+    return collected
 
 
 def _rows_in(answer: Answer) -> list[dict[str, Any]] | None:
     """Return the rows of an answer; None if it is no array of `ps --json`."""
-    if answer.done is None:
+    if answer.completed is None:
         return None
     try:
-        content = json.loads(answer.done.out)
+        content = json.loads(answer.completed.out)
         return [dict(row) for row in content] if isinstance(content, list) else None
     except (ValueError, TypeError):
         return None

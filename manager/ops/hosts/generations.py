@@ -155,10 +155,10 @@ def twins(
 
 def _moved(fleet: Fleet) -> Iterable[str]:
     secrets, moves = fleet.data_dir / "secrets", fleet.state_dir / "moves"
-    found = {
+    moved = {
         path.parent.name
         for name in (tombstone.MARK, tombstone.GENERATION)
         for path in secrets.glob(f"*/{name}")
     }
-    found |= {path.stem for path in moves.glob("*.json")}
-    return {instance for instance in found if ID_PATTERN.fullmatch(instance)}
+    moved |= {path.stem for path in moves.glob("*.json")}
+    return {instance for instance in moved if ID_PATTERN.fullmatch(instance)}

@@ -17,7 +17,7 @@ BYTES = 32
 class Identity(NamedTuple):
     """Hold who answers. `own`: of this project folder since this boot. `boot`: of the running system.
 
-    Both are empty where they are unknown, and then are nobody's.
+    Both are empty where they are unknown, and then match no machine.
     """
 
     own: str = ""

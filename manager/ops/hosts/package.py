@@ -70,7 +70,7 @@ def _built(checkout: Path, folder: Path) -> Path:
     copy = folder / "source"
     copy.mkdir()
     ignored = shutil.ignore_patterns(*LEFT_OUT)
-    for name in (*SOURCES, *(f"config/{each}" for each in OF_CONFIG)):
+    for name in (*SOURCES, *(f"config/{name}" for name in OF_CONFIG)):
         source, target = checkout / name, copy / name
         target.parent.mkdir(exist_ok=True)
         if source.is_dir():
@@ -80,12 +80,14 @@ def _built(checkout: Path, folder: Path) -> Path:
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
     build = ["wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(copy)]
     try:
-        done = subprocess.run([*pip, *build], capture_output=True, text=True, timeout=BUILD_S, check=False)
+        completed = subprocess.run(
+            [*pip, *build], capture_output=True, text=True, timeout=BUILD_S, check=False
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ManagerError("cannot build the wheel: {why}", why=error) from error
     wheels = list(folder.glob("*.whl"))
-    if done.returncode != 0 or len(wheels) != 1:
-        why = (done.stderr.strip().splitlines() or ["-"])[-1]
+    if completed.returncode != 0 or len(wheels) != 1:
+        why = (completed.stderr.strip().splitlines() or ["-"])[-1]
         raise ManagerError("cannot build the wheel: {why}", why=why)
     return wheels[0]
 

@@ -99,7 +99,7 @@ def run(host: Host, words: Sequence[str], timeout: float, stdin: bytes = b"") ->
 def ended(host: Host, ssh_command: Sequence[str], timeout: float, stdin: bytes = b"") -> Done:
     """Run an ssh command to its end. Raises Unreachable."""
     try:
-        done = subprocess.run(
+        completed = subprocess.run(
             ssh_command,
             input=stdin,
             capture_output=True,
@@ -114,10 +114,10 @@ def ended(host: Host, ssh_command: Sequence[str], timeout: float, stdin: bytes =
             url=host.url,
             limit=round(timeout),
         ) from error
-    out, err = (text.decode(errors="replace") for text in (done.stdout, done.stderr))
-    if done.returncode == SSH_FAILED:
+    out, err = (text.decode(errors="replace") for text in (completed.stdout, completed.stderr))
+    if completed.returncode == SSH_FAILED:
         raise unreachable(host, err)
-    return Done(done.returncode, out, err)
+    return Done(completed.returncode, out, err)
 
 
 def lets_in(host: Host) -> bool:
@@ -150,7 +150,7 @@ def _kept_connection() -> dict[str, str]:
 
 
 def _make_private(folder: Path) -> None:
-    """Make a folder that only this user may enter. Raises ManagerError for one of somebody else's."""
+    """Make a folder that only this user may enter. Raises ManagerError for another user's."""
     folder.mkdir(mode=0o700, exist_ok=True)
     status = folder.lstat()
     is_ours = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o077

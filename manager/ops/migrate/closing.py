@@ -103,7 +103,7 @@ def _row(
 
 
 def _credentials(spec: InstanceSpec, variables: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    names = [each.name for each in spec.variables if each.secret or each.default is None]
+    names = [variable.name for variable in spec.variables if variable.secret or variable.default is None]
     texts = spec.literals.values()
     names += [name for text in texts for name, _default in references(text) if is_secret(name)]
     for name in dict.fromkeys(names):

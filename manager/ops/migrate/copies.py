@@ -14,9 +14,10 @@ from manager.errors import ManagerError
 from manager.fleet import import_records
 from manager.fleet.import_records import Import
 from manager.ops import instance_folders
-from manager.ops.migrate import inspect
+from manager.ops.migrate import inspect, plan
 from manager.ops.migrate.inspect import ImportFacts, OldConfig
 from manager.util import ownership
+from manager.util.formatting import MB
 
 
 @contextlib.contextmanager
@@ -42,6 +43,14 @@ def copy_database(config: OldConfig, facts: ImportFacts, fleet: Fleet) -> None:
     assert config.database is not None
     source, target = config.database.path, fleet.data_dir / config.loaded.spec.db_path
     with _staging(fleet, config.id) as folder:
+        free = shutil.disk_usage(folder).free  # other databases have been copied since the plan
+        if plan.too_large(config.database, free):
+            raise ManagerError(
+                "no room for the database of {id}: {size} MB twice, and {free} MB are free",
+                id=config.id,
+                size=f"{config.database.size / MB:.1f}",
+                free=f"{free / MB:.1f}",
+            )
         before = inspect.database_stamps(source)
         for suffix in ("", "-wal", "-journal"):
             part = source.with_name(source.name + suffix)

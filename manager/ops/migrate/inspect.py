@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -26,6 +28,7 @@ from manager.i18n import Text
 from manager.ops import instance_folders
 from manager.ops.bot_user import GID_VARIABLE
 from manager.util import strict_json
+from manager.util.real_path import real_path
 from manager.util.time_parse import is_day
 
 NOT_ACTIVE = ("archived", "templates")
@@ -37,7 +40,7 @@ TargetState = Literal["free", "same", "other"]
 
 
 class Database(NamedTuple):
-    """An old database.
+    """Hold an old database.
 
     `path` is resolved; `size` includes the -wal; `open_by`: a pid that has it open, or 0.
     """
@@ -50,7 +53,7 @@ class Database(NamedTuple):
 
 
 class OldConfig(NamedTuple):
-    """One config of the old system.
+    """Hold one config of the old system.
 
     `file` and `target` as users write them, relative to the old and the new project.
 
@@ -95,7 +98,7 @@ class OldConfig(NamedTuple):
 
 
 class OldVariables(NamedTuple):
-    """The old `.env`: name → value, never shown; the fleet's own variables; and the invalid lines."""
+    """Hold the old `.env`: name → value, never shown; the fleet's own variables; and the invalid lines."""
 
     old: Mapping[str, str]
     own: Mapping[str, str]
@@ -103,7 +106,7 @@ class OldVariables(NamedTuple):
 
 
 class ImportFacts(NamedTuple):
-    """Everything that the plan is based on.
+    """Hold everything that the plan is based on.
 
     `orphan_databases`: paths in the old folder that belong to no config.
     """
@@ -117,6 +120,8 @@ class ImportFacts(NamedTuple):
     has_bot: bool
     not_active: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     """Folder of config/ that the old system does not run → the configs in it."""
+    free: int | None = None
+    """Bytes that are free where the fleet's databases will be; None if that is not known."""
 
 
 def inspect_folder(folder: Path, project: Project, *, with_values: bool) -> ImportFacts:
@@ -124,7 +129,7 @@ def inspect_folder(folder: Path, project: Project, *, with_values: bool) -> Impo
 
     `with_values`: whether configs may use the values of the old `.env`.
     """
-    folder = folder.resolve()
+    folder = real_path(folder)
     sources = list(_configs(folder))
     if not sources:
         raise UsageError(
@@ -144,7 +149,7 @@ def inspect_folder(folder: Path, project: Project, *, with_values: bool) -> Impo
     claimed = {config.database.path for config in configs if config.database}
     open_by = instance_folders.processes_with_open(claimed)
     claimed |= {
-        (folder / "database" / f"{config.id}.db").resolve() for config in configs
+        real_path(folder / "database" / f"{config.id}.db") for config in configs
     }  # also of configs that do not load
     return ImportFacts(
         folder,
@@ -155,7 +160,16 @@ def inspect_folder(folder: Path, project: Project, *, with_values: bool) -> Impo
         tuple(_orphan_databases(folder, claimed)),
         (folder / old_daemon.BOT_SCRIPT).is_file(),
         {name: files for name in NOT_ACTIVE if (files := _names_of(folder / "config" / name))},
+        _free(project.fleet.data_dir),
     )
+
+
+def _free(folder: Path) -> int | None:
+    """Return the bytes that are free where this folder is, or will be."""
+    for place in (folder, *folder.parents):
+        with suppress(OSError):
+            return shutil.disk_usage(place).free
+    return None
 
 
 def _names_of(folder: Path) -> tuple[str, ...]:
@@ -237,11 +251,11 @@ def _read_config(
 
 def _read_file(source: Path, folder: Path) -> tuple[bytes, object, Problem | None]:
     """Return (bytes, JSON value, fault) of a config. A symlink out of the old folder is not followed."""
-    if not source.resolve().is_relative_to(folder):
+    if not real_path(source).is_relative_to(folder):
         return (
             b"",
             None,
-            Problem.at(str(source), "", "is a symlink to {path}, outside the folder", path=source.resolve()),
+            Problem.at(str(source), "", "is a symlink to {path}, outside the folder", path=real_path(source)),
         )
     try:
         content = strict_json.read_bytes(source, strict_json.MAX_BYTES)
@@ -261,7 +275,7 @@ def _registered_id(old: OldSystem, source: Path, raw: object) -> str | None:
         and isinstance(written := record.get("config_file"), str)
         and "\0" not in written
         and Path(written).name == source.name
-        and (old.folder / written).resolve() == source.resolve()
+        and real_path(old.folder / written) == real_path(source)
     )
     own = _metadata(raw).get("instance_id") or source.stem
     return None if own in ids or len(ids) != 1 else ids[0]
@@ -295,14 +309,19 @@ def _database(folder: Path, spec: InstanceSpec) -> Database | None:
     written = folder / spec.db_path
     if not os.path.lexists(written):
         return None
-    path = written.resolve()
+    path = real_path(written)
     if not path.is_relative_to(folder):
         return Database(path, 0, 0, [], fault="outside")
-    if not path.exists() or not stat.S_ISREG(path.stat().st_mode):
+    beside = [path.with_name(path.name + suffix) for suffix in ("-wal", "-journal")]
+    if not path.is_file() or any(os.path.lexists(part) and not _is_regular(part) for part in beside):
         return Database(path, 0, 0, [], fault="no file")
     parts = [path.with_name(path.name + suffix) for suffix in instance_folders.SQLITE_SUFFIXES]
     size = sum(part.stat().st_size for part in parts if part.is_file() and not part.name.endswith("-shm"))
     return Database(path, size, 0, database_stamps(path))
+
+
+def _is_regular(path: Path) -> bool:
+    return stat.S_ISREG(path.lstat().st_mode)
 
 
 def _with_user(config: OldConfig, open_by: Mapping[Path, int]) -> OldConfig:
@@ -362,7 +381,7 @@ def _with_conflicts(configs: list[OldConfig], project: Project) -> Iterator[OldC
 
 def _orphan_databases(folder: Path, claimed: set[Path]) -> Iterator[str]:
     for path in sorted((folder / "database").glob("*.db")):
-        if path.resolve() not in claimed:
+        if real_path(path) not in claimed:
             yield str(path.relative_to(folder))
 
 

@@ -122,8 +122,8 @@ def _in_logs(log_dir: Path) -> LastPrice | None:
                 text = stream.read(LOG_TAIL).decode("utf-8", "replace")
         except OSError:
             continue
-        found = PRICE_IN_LOG.findall(text)
-        if found and (value := _price(found[-1])) is not None:
+        prices = PRICE_IN_LOG.findall(text)
+        if prices and (value := _price(prices[-1])) is not None:
             return LastPrice(value, status.st_mtime, "log")
     return None
 

@@ -7,14 +7,14 @@ from typing import Literal, NamedTuple
 
 from manager.errors import BAD_CONFIG, FAILED, OK, worst_exit_code
 from manager.i18n import Text
-from manager.ops.migrate.inspect import ImportFacts, OldConfig, registered_at, web_port
+from manager.ops.migrate.inspect import Database, ImportFacts, OldConfig, registered_at, web_port
 from manager.util.formatting import MB
 
 Kind = Literal["stop", "database", "logs", "remember", "config", "names", "values", "leave", "refuse"]
 
 
 class ImportOptions(NamedTuple):
-    """What the command line requests beyond configs and databases.
+    """Hold what the command line requests beyond configs and databases.
 
     `ids`: only these instances; empty: all.
     """
@@ -26,7 +26,7 @@ class ImportOptions(NamedTuple):
 
 
 class ImportAction(NamedTuple):
-    """One thing to do, to skip or to refuse, with its cause.
+    """Hold one thing to do, to skip or to refuse, with its cause.
 
     `config`: the instance's; `names`: variables, or days of logs; `code`: the exit code of a refusal.
     """
@@ -70,7 +70,7 @@ def _instance_actions(
         )
         yield ImportAction("leave", config.file, cause, config)
         return
-    refusals = list(_refusals(config, options))
+    refusals = list(_refusals(config, facts, options))
     if refusals:
         yield from refusals
         return
@@ -122,7 +122,7 @@ def _imported_actions(config: OldConfig, options: ImportOptions) -> Iterator[Imp
     yield from _log_actions(config, options)
 
 
-def _refusals(config: OldConfig, options: ImportOptions) -> Iterator[ImportAction]:
+def _refusals(config: OldConfig, facts: ImportFacts, options: ImportOptions) -> Iterator[ImportAction]:
     def refuse(cause: Text, code: int = FAILED) -> ImportAction:
         return ImportAction("refuse", config.id, cause, config, code=code)
 
@@ -135,6 +135,14 @@ def _refusals(config: OldConfig, options: ImportOptions) -> Iterator[ImportActio
     if config.database is not None and config.database.fault:
         path = config.database.path
         yield refuse(Text("its database is not a file in the folder: {path}", path=path))
+    elif config.database is not None and facts.free is not None and too_large(config.database, facts.free):
+        yield refuse(  # before an old bot is stopped
+            Text(
+                "its database of {size} MB needs twice as much room while it is copied; {free} MB are free",
+                size=f"{config.database.size / MB:.1f}",
+                free=f"{facts.free / MB:.1f}",
+            )
+        )
     running = config.running
     stubborn = [pid for pid in running.pids if pid not in running.may_stop]
     pids = ", ".join(map(str, running.pids))
@@ -156,6 +164,11 @@ def _refusals(config: OldConfig, options: ImportOptions) -> Iterator[ImportActio
                 pid=config.database.open_by,
             )
         )
+
+
+def too_large(database: Database, free: int) -> bool:
+    """Return whether the copy as it is and the one that SQLite makes of it would fill the disk."""
+    return 2 * database.size > free
 
 
 def _log_actions(config: OldConfig, options: ImportOptions) -> Iterator[ImportAction]:

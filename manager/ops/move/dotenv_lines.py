@@ -39,8 +39,8 @@ def add(path: Path, values: Mapping[str, str]) -> list[str]:
     for name, value in missing.items():
         if (text := dotenv.quoted(value)) is None:
             raise ManagerError(
-                "cannot write {name} to {path}: no form gives its value to every program; write it there"
-                " yourself",
+                "cannot write {name} to {path}: there is no quoting that every program reads alike; "
+                "write it there yourself",
                 name=name,
                 path=path,
             )

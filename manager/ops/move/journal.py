@@ -27,7 +27,7 @@ MEANING: Mapping[Step, Text] = {
     "copy": Text("copy the backup"),
     "keys": Text("write the variables that its config names, where they are missing"),
     "put": Text("restore the backup, and compare every table's rows"),
-    "arrive": Text("make it the other machine's"),
+    "arrive": Text("assign it to the other machine"),
     "start": Text("start it there, if it ran"),
     "clean": Text("remove the copies of the backup"),
 }

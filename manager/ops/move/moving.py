@@ -94,7 +94,7 @@ def _begun(move: Move, last: Journal | None) -> Journal:
     stone = Tombstone(*here["stone"].values()) if here["stone"] else None
     other = there if move.source.host is None else here
     host = bound.other(move).host
-    found = Journal(
+    journal = Journal(
         os.urandom(12).hex(),
         move.source.name,
         move.target.name,
@@ -108,7 +108,7 @@ def _begun(move: Move, last: Journal | None) -> Journal:
         before_there=there["orders"],
     )
     if stone is not None and bound.has_lost_journal(move, stone, there, last):
-        return found._replace(
+        return journal._replace(
             move=stone.move,
             generation=stone.generation,
             did_run=stone.did_run,
@@ -126,7 +126,7 @@ def _begun(move: Move, last: Journal | None) -> Journal:
                 host=move.target.name,
             )
         )
-    return found
+    return journal
 
 
 def _go_on(move: Move, journal: Journal) -> int:
@@ -204,13 +204,13 @@ def _back(move: Move, journal: Journal) -> int:
     move.source.step("dig-up", asked)
     why = ""
     if journal.did_run:
-        done, why = _commanded(move, move.source, "resume", journal, journal.before_here)
-        if done.code != OK:
+        completed, why = _commanded(move, move.source, "resume", journal, journal.before_here)
+        if completed.code != OK:
             raise ManagerError(
                 "{id} belongs to {host} again, and could not be started: {why}",
                 id=move.instance,
                 host=move.source.name,
-                why=_last_line(done.err or done.out),
+                why=_last_line(completed.err or completed.out),
             )
     journals.remove(move.fleet, move.instance)
     move.say(Text("{id}: the move was called off; it is on {host}", id=move.instance, host=move.source.name))
@@ -220,14 +220,14 @@ def _back(move: Move, journal: Journal) -> int:
 
 
 def _halt(move: Move, journal: Journal) -> None:
-    done, _why = _commanded(move, move.source, "halt", journal, journal.before_here)
-    for line in done.out.splitlines():
+    completed, _why = _commanded(move, move.source, "halt", journal, journal.before_here)
+    for line in completed.out.splitlines():
         move.say(Text("{host}: {line}", host=move.source.name, line=line))
-    if done.code != OK:
+    if completed.code != OK:
         raise ManagerError(
             "{host}: halt did not find it down and without orders: {why}",
             host=move.source.name,
-            why=_last_line(done.err or done.out),
+            why=_last_line(completed.err or completed.out),
         )
 
 
@@ -247,8 +247,8 @@ def _pack(move: Move, journal: Journal) -> None:
             size=formatting.file_size(packed["bytes"]),
         )
     )
-    for what in packed["left_out"]:
-        move.say(Text("{id}: stays on {host}: {what}", id=move.instance, host=move.source.name, what=what))
+    for path in packed["left_out"]:
+        move.say(Text("{id}: stays on {host}: {what}", id=move.instance, host=move.source.name, what=path))
 
 
 def _copy(move: Move, journal: Journal) -> None:
@@ -296,11 +296,11 @@ def _start(move: Move, journal: Journal) -> Text | None:
         move.say(Text("{id} did not run before, and is not started", id=move.instance))
         return None
     why = move.source.step("told", _request(move, journal, {"before": dict(journal.before_here)}))["why"]
-    done = Done(OK, "", "")
+    completed = Done(OK, "", "")
     if not why:
-        done, why = _commanded(move, move.target, "start", journal, journal.before_there)
-    if done.code != OK:
-        raise ManagerError("{why}", why=_last_line(done.err or done.out))
+        completed, why = _commanded(move, move.target, "start", journal, journal.before_there)
+    if completed.code != OK:
+        raise ManagerError("{why}", why=_last_line(completed.err or completed.out))
     return Text("{id}: {why}; it was not started", id=move.instance, why=why) if why else None
 
 

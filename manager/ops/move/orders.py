@@ -38,7 +38,7 @@ def start(session: Session, instance: str, request: Request, command: str) -> An
     if command == "start" and halt_mark.own(fleet, instance) is None:
         snapshot = session.observe()
         status = snapshot.plan_input.statuses.get(instance)
-        if status is not None and status.is_final:  # somebody has started it already
+        if status is not None and status.is_final:  # it has been started already
             return {"why": str(Text("it was started, and has ended since"))}
     return commanded(session, [command, instance, "--wait"], given_at=given_at)
 
@@ -59,7 +59,7 @@ def orders(fleet: Fleet, instance: str) -> Answer:
 def newer_order(fleet: Fleet, instance: str, request: Request) -> str:
     """Return why the instance is not started by the move; empty if nothing speaks against it.
 
-    Its mark of this move may be gone: then somebody has started it.
+    Its mark of this move may be gone: then it has been started.
     """
     move, before = request["move"], request["before"]
     stone, present = tombstone.find(fleet, instance), orders(fleet, instance)
@@ -77,7 +77,7 @@ def newer_order(fleet: Fleet, instance: str, request: Request) -> str:
 
 
 def mark(fleet: Fleet, instance: str, stone: Tombstone, request: Request) -> None:
-    """Make the halt mark of the move; one that somebody has made since the move began stays theirs."""
+    """Make the halt mark of the move; one that was made since the move began stays."""
     own = halt_mark.own(fleet, instance)
     if own is None or own.identity in (stone.move, request["before"].get("own")):
         with writing_to(fleet.secrets_dir(instance)):
@@ -94,12 +94,12 @@ def commanded(
     """
     place = ["--lang", i18n.language().replace("_", "-"), "--project-dir", str(session.project_dir())]
     at = given_at or moment.now()
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", RUN, at.boot, str(at.uptime_s), *place, *words],
         env={**os.environ, **({halt_mark.OF_MOVE: move} if move else {})},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         check=False,
     )
-    out, err = (text.decode(errors="replace") for text in (done.stdout, done.stderr))
-    return {"code": done.returncode, "out": out, "err": err}
+    out, err = (text.decode(errors="replace") for text in (completed.stdout, completed.stderr))
+    return {"code": completed.returncode, "out": out, "err": err}

@@ -50,7 +50,7 @@ def run(session: Session, name: str, streams: Streams) -> None:
     if name not in STEPS or not ID_PATTERN.fullmatch(instance):
         raise UsageError("there is no step {name} of a move", name=name)
     if request["protocol"] != PROTOCOL:
-        raise ManagerError("the manager here has another version; bring both machines to one version")
+        raise ManagerError("the manager here has another version; install the same version on both machines")
     fleet = session.project().fleet
     if request.get("machine") and request["machine"] != staging.machine(fleet):
         raise ManagerError(
@@ -94,7 +94,7 @@ def look(session: Session, instance: str, request: Request, _streams: Streams) -
             str(problem) for problem in project.problems if spec and problem.concerns({spec.config_file})
         ],
         "has_image": bool(snapshot.image.id),
-        "port": next((each.web_port for each in project.loaded.specs if each.id == instance), None),
+        "port": next((spec.web_port for spec in project.loaded.specs if spec.id == instance), None),
         "ports": {str(other.web_port): other.id for other in project.specs.values() if other.id != instance},
         "fingerprints": {name: dotenv_lines.fingerprint(salt, value) for name, value in values.items()},
         "unlike": dotenv_lines.unlike(fleet.dotenv_file, salt, request.get("fingerprints", {})),
@@ -104,7 +104,7 @@ def look(session: Session, instance: str, request: Request, _streams: Streams) -
 
 
 def halt(session: Session, instance: str, request: Request, _streams: Streams) -> Answer:
-    """Halt the instance, as a person does. A mark that somebody else has made meanwhile stays theirs."""
+    """Halt the instance, as a person does. A mark that another command has made meanwhile stays."""
     before = halt_mark.own(session.project().fleet, instance)
     is_ours = before is None or before.identity in (request["move"], request["before"].get("own"))
     return orders.commanded(session, ["halt", instance], move=request["move"] if is_ours else None)

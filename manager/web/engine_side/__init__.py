@@ -1,11 +1,11 @@
-"""The side that has the engine's socket: it watches, observes for the page, and starts commands.
+"""Watch, observe for the page, and start commands: the side that has the engine's socket.
 
 process                    what runs in it: watch's loop, the listener
 listener                   the Unix socket: who may connect, and one thread for each connection
 verbs                      the closed list of what may be asked, and the check of every parameter
 desk                       what the verbs need, together
 actions                    the commands that carry out what a person asks, in child processes
-looks, figures             threads that observe the fleet and its history while somebody reads the page
+looks, figures             threads that observe the fleet and its history while the page is read
 answers, curves            an observation and a history as JSON; with realized, marks and exposure
 config_changes             what a restart would change
 machines                   what runs on the trader's other machines

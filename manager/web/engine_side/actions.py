@@ -25,7 +25,7 @@ POLL_S = 0.2
 
 
 class Action(NamedTuple):
-    """One command. `exit_code`: None while it runs; `instance`: empty for the whole fleet."""
+    """Hold one command. `exit_code`: None while it runs; `instance`: empty for the whole fleet."""
 
     number: int
     command: str
@@ -76,7 +76,11 @@ class Actions:
     def _same(self, verb: str, instance: str) -> Action | None:
         title = " ".join(word for word in ("manager", verb, instance) if word)
         return next(
-            (each for each in self._actions.values() if each.command == title and each.exit_code is None),
+            (
+                action
+                for action in self._actions.values()
+                if action.command == title and action.exit_code is None
+            ),
             None,
         )
 
@@ -97,7 +101,7 @@ class Actions:
 
 
 class _Notes(NamedTuple):
-    """What is written into the history: who asked for what, and what came of it."""
+    """Hold what is written into the history: who asked for what, and what came of it."""
 
     fleet: Fleet
     concerned: Sequence[str]
@@ -107,6 +111,7 @@ class _Notes(NamedTuple):
     def write(self, code: int | None = None, *, is_done: bool) -> None:
         why = self.who if code is None else f"{self.who}; {Text('exit code {code}', code=code)}"
         events = [
-            event_spool.happened("page", each, self.verb, why, is_done=is_done) for each in self.concerned
+            event_spool.happened("page", instance, self.verb, why, is_done=is_done)
+            for instance in self.concerned
         ]
         event_spool.note(self.fleet, events)

@@ -30,14 +30,16 @@ NO_FIGURES = OfInstance()
 
 
 def needs_person(row: InstanceStats) -> bool:
-    """Return whether somebody should look: more than a note, or what `top` puts first."""
+    """Return whether a person should look: more than a note, or what `top` puts first."""
     return row.needs_attention or doing.severity(row.view) in {"bad", "warn"}
 
 
 def instances(look: Look, figures: Figures) -> list[dict[str, Any]]:
     """Return all instances, worst first."""
-    found = [instance(row, look.fleet, figures.instances.get(row.id, NO_FIGURES)) for row in look.rows]
-    return sorted(found, key=lambda each: (not each["needs_person"], each["urgency"], each["id"].lower()))
+    answers = [instance(row, look.fleet, figures.instances.get(row.id, NO_FIGURES)) for row in look.rows]
+    return sorted(
+        answers, key=lambda answer: (not answer["needs_person"], answer["urgency"], answer["id"].lower())
+    )
 
 
 def instance(row: InstanceStats, fleet: Fleet, figures: OfInstance) -> dict[str, Any]:
@@ -162,47 +164,49 @@ def _pnl(rows: Sequence[InstanceStats], figures: Figures) -> list[dict[str, Any]
             "today": _exact(today.get((kind, quote))),
             "is_uncertain": (kind, quote) in uncertain,
         }
-        for kind, quote in sorted({*runs.pnl, *in_all, *today}, key=lambda each: (each[0] != "live", *each))
+        for kind, quote in sorted(
+            {*runs.pnl, *in_all, *today}, key=lambda currency: (currency[0] != "live", *currency)
+        )
     ]
 
 
 def _in_all(figures: Figures) -> Mapping[Currency, Decimal]:
     """Return what all runs of all instances have earned, also of those that are stopped or removed."""
-    found: dict[Currency, Decimal] = {}
-    for each in figures.instances.values():
-        for key, pnl in each.in_all.items():
-            found[key] = found.get(key, ZERO) + pnl
-    return found
+    sums: dict[Currency, Decimal] = {}
+    for of_instance in figures.instances.values():
+        for key, pnl in of_instance.in_all.items():
+            sums[key] = sums.get(key, ZERO) + pnl
+    return sums
 
 
 def _today(figures: Figures) -> tuple[Mapping[Currency, Decimal], set[Currency]]:
-    found: dict[Currency, Decimal] = {}
+    sums: dict[Currency, Decimal] = {}
     uncertain: set[Currency] = set()
-    for each in figures.instances.values():
-        for line in each.lines:
+    for of_instance in figures.instances.values():
+        for line in of_instance.lines:
             if line.today is None or line.quote is None:
                 continue
             key = (line.kind, line.quote)
-            found[key] = found.get(key, ZERO) + line.today
+            sums[key] = sums.get(key, ZERO) + line.today
             if line.is_uncertain:
                 uncertain.add(key)
-    return found, uncertain
+    return sums, uncertain
 
 
 def _totals(look: Look, figures: Figures) -> list[dict[str, Any]]:
     """Return the sums in the currency of `[sums]`, where that is set: live and paper apart."""
     runs, (today, _uncertain) = sum_up(look.rows).pnl, _today(figures)
-    found = []
+    totals = []
     for kind in ("live", "paper"):
         of_runs, of_today = (
             rates.total(
-                ((quote, each) for (of, quote), each in amounts.items() if of == kind), look.fleet.sums
+                ((quote, amount) for (of, quote), amount in amounts.items() if of == kind), look.fleet.sums
             )
             for amounts in (runs, today)
         )
         if of_runs is None or of_today is None or not any(of == kind for of, _quote in {*runs, *today}):
             continue
-        found.append(
+        totals.append(
             {
                 "kind": kind,
                 "currency": of_runs.currency,
@@ -211,7 +215,7 @@ def _totals(look: Look, figures: Figures) -> list[dict[str, Any]]:
                 "missing": sorted({*of_runs.missing, *of_today.missing}),
             }
         )
-    return found
+    return totals
 
 
 def _range(report: Report) -> dict[str, str | None] | None:
@@ -222,10 +226,10 @@ def _range(report: Report) -> dict[str, str | None] | None:
 
 def _reported_at(row: InstanceStats) -> float | None:
     """Return when the report was made; the time of the look where the bot has just answered."""
-    kept = row.view.report
+    kept_report = row.view.report
     if row.as_of:
         return row.as_of
-    return kept.at if kept is not None else None
+    return kept_report.at if kept_report is not None else None
 
 
 def _trend(row: InstanceStats, figures: OfInstance) -> list[str | None]:

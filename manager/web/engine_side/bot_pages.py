@@ -14,7 +14,7 @@ CONNECT_WITHIN_S = 5.0
 
 
 class Opened(NamedTuple):
-    """A connection, which is handed over to the web side. `host`: what a browser would have called it."""
+    """Hold a connection that is handed over to the web side. `host`: what a browser would have called it."""
 
     connection: socket.socket
     host: str
@@ -28,7 +28,7 @@ def connect(desk: Desk, instance: str) -> Opened:
         raise Refusal(409, Text("{id} has no page of its own", id=row.id))
     if not row.view.is_bot_up:
         raise Refusal(409, Text("{id} does not run now, and its own page is away", id=row.id))
-    if sum(each.id.lower() == row.id.lower() for each in desk.lookout.latest.rows) > 1:
+    if sum(other.id.lower() == row.id.lower() for other in desk.lookout.latest.rows) > 1:
         raise Refusal(409, Text("another instance has the id {id} but for its capital letters", id=row.id))
     host = desk.lookout.latest.fleet.web_host
     try:

@@ -13,10 +13,14 @@ from manager.web.engine_side.desk import Desk
 def of_instance(desk: Desk, row: InstanceStats) -> list[str]:
     """Return one line for each difference, at one call to the engine where its config has changed."""
     drift = row.view.drift
-    found = [str(cause) for what, cause in plan.CAUSES.items() if what in drift and what != "config"]
+    changes = [
+        str(cause)
+        for drift_kind, cause in plan.CAUSES.items()
+        if drift_kind in drift and drift_kind != "config"
+    ]
     if "config" in drift:
-        found += _of_config(desk, row) or [str(plan.CAUSES["config"])]
-    return found
+        changes += _of_config(desk, row) or [str(plan.CAUSES["config"])]
+    return changes
 
 
 def _of_config(desk: Desk, row: InstanceStats) -> list[str]:

@@ -13,7 +13,7 @@ ZERO = Decimal(0)
 
 
 class Moment(NamedTuple):
-    """What an instance had earned by then since the curve's begin. Unknown: nothing observed it then."""
+    """Hold what an instance had earned by then since the curve's begin. Unknown: nothing observed it then."""
 
     earned: Decimal
     is_known: bool
@@ -33,7 +33,7 @@ def of_instance(points: Sequence[Point], covered: Sequence[Span], at: Sequence[f
     if not points:
         return [Moment(ZERO, is_known=False)] * len(at)
     base = next((point for point in reversed(points) if point.at <= at[0]), points[0])
-    found, index = [], -1
+    result, index = [], -1
     for moment in at:
         while index + 1 < len(points) and points[index + 1].at <= moment:
             index += 1
@@ -41,8 +41,8 @@ def of_instance(points: Sequence[Point], covered: Sequence[Span], at: Sequence[f
         near = points[max(0, index) : index + 2]
         is_seen = any(abs(point.at - moment) <= GAP_S for point in near)
         is_covered = index >= 0 and any(span.begin <= moment <= span.end + GAP_S for span in covered)
-        found.append(Moment(earned, is_seen or is_covered))
-    return found
+        result.append(Moment(earned, is_seen or is_covered))
+    return result
 
 
 def values(curve: Sequence[Moment]) -> list[Decimal | None]:

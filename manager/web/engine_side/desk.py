@@ -27,7 +27,7 @@ FRESH_S = 15.0
 
 
 class Desk:
-    """`redeem` says whether a link's secret signs in, and uses it up."""
+    """Serve the engine side. `redeem` says whether a link's secret signs in, and consumes it."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class Desk:
         redeem: Callable[[str], bool],
         look: Callable[[], Look] | None = None,
     ) -> None:
-        """Raises ManagerError: a project that cannot be read. `look`: observes the fleet."""
+        """Raise ManagerError: a project that cannot be read. `look`: observes the fleet."""
         self.session = session
         self.readers = Readers()
         first = Look(session.project().fleet)
@@ -61,7 +61,7 @@ class Desk:
         self.machines.thread.begin()
 
     def note_reader(self) -> None:
-        """Note that somebody reads now, in the language that is spoken."""
+        """Note that the page is read now, in the present language."""
         self._read_at[i18n.language()] = time.monotonic()
         self.readers.note()
 

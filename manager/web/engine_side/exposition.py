@@ -50,14 +50,14 @@ class Exposition:
 
 
 class Watched(Publisher):
-    """Take watch's looks. `forget` is called when nobody watches any longer."""
+    """Take watch's looks. `forget` is called when no `watch` runs any longer."""
 
     def __init__(self, fleet: Fleet, statistics: Statistics, forget: Callable[[], object]) -> None:
         super().__init__(fleet, statistics, console.warning)
         self._forget = forget
 
     def close(self) -> None:
-        """End: nobody watches any longer."""
+        """End: no `watch` runs any longer."""
         self._forget()
 
 

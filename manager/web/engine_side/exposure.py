@@ -13,7 +13,7 @@ ZERO = Decimal(0)
 
 
 class _Asset:
-    """One asset's figures while they are summed up."""
+    """Hold one asset's figures while they are summed up."""
 
     def __init__(self) -> None:
         self.long = self.short = self.without_bot = ZERO
@@ -23,7 +23,7 @@ class _Asset:
 
 
 def exposure(rows: Iterable[InstanceStats]) -> list[dict[str, Any]]:
-    """Return what the live bots hold of each asset; what nobody trades any more is named apart.
+    """Return what the live bots hold of each asset; what is not traded any more is named apart.
 
     `values`: by quote currency, at the price of each bot's last report; none where a price is not known.
     """

@@ -36,7 +36,7 @@ Object = Mapping[str, Any]
 
 
 class Event(NamedTuple):
-    """One event. `name`: look, or reset where it is unknown what a reader has missed."""
+    """Hold one event. `name`: look, or reset where it is unknown what a reader has missed."""
 
     id: str
     name: str
@@ -61,12 +61,12 @@ class Feed:
 
     def put(self, fleet: Object, instances: Sequence[Object]) -> None:
         """Add the look as the event of what it changes."""
-        now = {str(each["id"]): each for each in instances}
+        now = {str(instance["id"]): instance for instance in instances}
         with self._lock:
             data = {
                 "fleet": fleet,
                 "changed": {
-                    key: changes for key, each in now.items() if (changes := self._changes(key, each))
+                    key: changes for key, instance in now.items() if (changes := self._changes(key, instance))
                 },
                 "removed": [key for key in self._instances if key not in now],
             }

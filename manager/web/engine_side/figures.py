@@ -1,4 +1,4 @@
-"""Read the history of the last day, every minute while somebody reads the page; of longer when asked."""
+"""Read the history of the last day, every minute while the page is read; of longer when asked."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LONG_FOR_S = 300.0
 
 
 class OfInstance(NamedTuple):
-    """What one instance earned: today, in all its runs, and over a day, by kind and currency."""
+    """Hold what one instance earned: today, in all its runs, and over a day, by kind and currency."""
 
     lines: Sequence[Line] = ()
     in_all: Mapping[Currency, Decimal] = MappingProxyType({})
@@ -42,7 +42,7 @@ class OfInstance(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """What the fleet earned from `begin` to `at`, over a day; None before the first reading."""
+    """Hold what the fleet earned from `begin` to `at`, over a day; None before the first reading."""
 
     at: float | None = None
     begin: float | None = None
@@ -70,8 +70,8 @@ class FigureReader:
         now = time.time()
         try:
             project = self._session.project()
-            whole = reader.read(project.fleet, project.specs, [], since(now), run_ends=True)
-            self._figures = figures(whole)
+            fleet_history = reader.read(project.fleet, project.specs, [], since(now), run_ends=True)
+            self._figures = figures(fleet_history)
         except Exception as problem:  # noqa: BLE001 - a bug must not end the readings, and is said on the page
             self._figures = self._figures._replace(notes=(Text("{why}", why=as_error(problem)),))
 
@@ -87,18 +87,18 @@ class Ranges:
     def over(self, name: str) -> Figures:
         """Return the curves over that range; one reader waits for another's. Raises ManagerError."""
         with self._lock:
-            read_at, found = self._found.get(name, (float("-inf"), Figures()))
+            read_at, figures = self._found.get(name, (float("-inf"), Figures()))
             if time.monotonic() - read_at > LONG_FOR_S:
-                found = self._read(RANGES[name])
-                self._found[name] = (time.monotonic(), found)
-            return found
+                figures = self._read(RANGES[name])
+                self._found[name] = (time.monotonic(), figures)
+            return figures
 
     def _read(self, length: float) -> Figures:
         project, now = self._session.project(), time.time()
         begin = max(now - length, reader.began(project.fleet) or now - DAY_S)
         every = (now - begin) / CURVE_VALUES / OF_EACH_VALUE
-        whole = reader.read(project.fleet, project.specs, [], begin, every=every)
-        return curves_over(whole, begin)
+        fleet_history = reader.read(project.fleet, project.specs, [], begin, every=every)
+        return curves_over(fleet_history, begin)
 
 
 def since(now: float) -> float:
@@ -106,40 +106,40 @@ def since(now: float) -> float:
     return min(now - DAY_S, curve.day_start(now))
 
 
-def figures(whole: FleetHistory) -> Figures:
+def figures(fleet_history: FleetHistory) -> Figures:
     """Return the figures of a history. Pure."""
-    end = whole.now
-    found: dict[str, OfInstance] = {}
-    for one in whole.instances:
-        lines = _lines(one, whole, since(end))
+    end = fleet_history.now
+    figures_of: dict[str, OfInstance] = {}
+    for history in fleet_history.instances:
+        lines = _lines(history, fleet_history, since(end))
         trends = {
             (line.kind, line.quote or ""): _exact(
-                curves.values(_curve(one, line, end - DAY_S, end, TREND_VALUES))
+                curves.values(_curve(history, line, end - DAY_S, end, TREND_VALUES))
             )
             for line in lines
         }
-        found[one.instance] = OfInstance(lines, curve.of_runs(one.run_ends), trends)
-    return curves_over(whole, end - DAY_S)._replace(instances=found)
+        figures_of[history.instance] = OfInstance(lines, curve.of_runs(history.run_ends), trends)
+    return curves_over(fleet_history, end - DAY_S)._replace(instances=figures_of)
 
 
-def curves_over(whole: FleetHistory, begin: float) -> Figures:
+def curves_over(fleet_history: FleetHistory, begin: float) -> Figures:
     """Return the fleet's curves from then on, with what is marked on them. Pure."""
-    end = whole.now
+    end = fleet_history.now
     by_currency: dict[Currency, list[list[Moment]]] = defaultdict(list)
     marks: dict[Currency, list[Mark]] = defaultdict(list)
-    for one in whole.instances:
-        of_one = of_instance(one, begin, end)
-        for line in _lines(one, whole, begin):
+    for history in fleet_history.instances:
+        of_one = of_instance(history, begin, end)
+        for line in _lines(history, fleet_history, begin):
             key = (line.kind, line.quote or "")
-            by_currency[key].append(_curve(one, line, begin, end, CURVE_VALUES))
+            by_currency[key].append(_curve(history, line, begin, end, CURVE_VALUES))
             marks[key].extend(of_one)
     totals = {key: curves.together(members) for key, members in sorted(by_currency.items())}
     marked = {key: newest(members) for key, members in marks.items()}
-    return Figures(end, begin, {}, totals, marked, whole.notes)
+    return Figures(end, begin, {}, totals, marked, fleet_history.notes)
 
 
-def _lines(one: InstanceHistory, whole: FleetHistory, start: float) -> list[Line]:
-    return [line for line in summary.lines(one, whole, start) if line.quote is not None]
+def _lines(history: InstanceHistory, fleet_history: FleetHistory, start: float) -> list[Line]:
+    return [line for line in summary.lines(history, fleet_history, start) if line.quote is not None]
 
 
 def _exact(values: Iterable[Decimal | None]) -> list[str | None]:
@@ -147,8 +147,8 @@ def _exact(values: Iterable[Decimal | None]) -> list[str | None]:
     return [None if value is None else format(value, "f") for value in values]
 
 
-def _curve(one: InstanceHistory, line: Line, begin: float, end: float, count: int) -> list[Moment]:
-    return curves.of_instance(line.points, one.covered, curves.moments(begin, end, count))
+def _curve(history: InstanceHistory, line: Line, begin: float, end: float, count: int) -> list[Moment]:
+    return curves.of_instance(line.points, history.covered, curves.moments(begin, end, count))
 
 
 def of_history(
@@ -160,9 +160,9 @@ def of_history(
     """
     project = session.project()
     try:
-        whole = reader.read(project.fleet, project.specs, [instance], start)
+        fleet_history = reader.read(project.fleet, project.specs, [instance], start)
     except UsageError:
         if not is_seen:
             raise
-        whole = FleetHistory([InstanceHistory(instance)], (), time.time())
-    return whole.instances[0], whole
+        fleet_history = FleetHistory([InstanceHistory(instance)], (), time.time())
+    return fleet_history.instances[0], fleet_history

@@ -29,7 +29,7 @@ class Listener(socketserver.ThreadingUnixStreamServer):
     request_queue_size = MOST_CONNECTIONS
 
     def __init__(self, path: Path, desk: Desk, peer: int) -> None:
-        """Replaces a socket that an earlier process left. Raises OSError."""
+        """Replace a socket that an earlier process left. Raises OSError."""
         self.desk, self._peer = desk, peer
         self._free = threading.BoundedSemaphore(MOST_CONNECTIONS)
         path.unlink(missing_ok=True)
@@ -82,7 +82,7 @@ class _Connection(socketserver.StreamRequestHandler):
             answered = verbs.answer(self.server.desk, raw)
             if isinstance(opened := answered.get("answer"), Opened):
                 with opened.connection:
-                    said = protocol.line({"answer": {"host": opened.host}})
-                    socket.send_fds(self.connection, [said], [opened.connection.fileno()])
+                    reply = protocol.line({"answer": {"host": opened.host}})
+                    socket.send_fds(self.connection, [reply], [opened.connection.fileno()])
             else:
                 self.wfile.write(protocol.line(answered))

@@ -1,7 +1,7 @@
 """Follow the bots' logs for the page: `manager logs --follow --json` in a child process, which merges them.
 
 The lines are numbered and the last ones kept, so that a browser that was away gets what it missed. A child
-ends when nobody has read its lines for a while.
+ends when its lines have not been read for a while.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ Start = Callable[[Wanted], "subprocess.Popen[bytes]"]
 
 
 class Lines(NamedTuple):
-    """Lines behind another id. `name`: lines, or reset where it is unknown what a reader has missed, so that
-    it begins anew with these. `is_live`: whether more can follow.
+    """Hold lines behind another id. `name`: lines, or reset where it is unknown what a reader has missed, so
+    that it begins anew with these. `is_live`: whether more can follow.
     """
 
     id: str
@@ -50,7 +50,7 @@ class Lines(NamedTuple):
 
 
 class Tail:
-    """The lines of some instances, from their last ones on."""
+    """Hold the lines of some instances, from their last ones on."""
 
     def __init__(self, child: subprocess.Popen[bytes]) -> None:
         assert child.stdout is not None
@@ -100,7 +100,7 @@ class Tail:
 
 
 class Tails:
-    """One tail for each set of instances that somebody reads."""
+    """Hold one tail for each set of instances that is read."""
 
     def __init__(self, project_dir: Path | None, start: Start | None = None) -> None:
         self._project_dir = project_dir

@@ -1,4 +1,4 @@
-"""Observe the fleet in a thread, as long as somebody reads the page."""
+"""Observe the fleet in a thread, as long as the page is read."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ READ_WITHIN_S = 60.0
 
 
 class Watching(NamedTuple):
-    """Whether `manager watch` runs, how many of its messages could not be delivered so far, and when the last
-    one was.
+    """Hold whether `manager watch` runs, how many of its messages could not be delivered so far, and when the
+    last one was.
     """
 
     is_alive: bool
@@ -33,7 +33,7 @@ class Watching(NamedTuple):
 
 
 class Look(NamedTuple):
-    """The fleet as it was last seen, at that Unix time; None before the first time.
+    """Hold the fleet as it was last seen, at that Unix time; None before the first time.
 
     `error`: why it cannot be seen now, since `error_at`; the rest is then of the last time.
     """
@@ -55,24 +55,24 @@ class Readers:
         self._came = threading.Event()
 
     def note(self) -> None:
-        """Note that somebody reads now."""
+        """Note that the page is read now."""
         self._read_at = time.monotonic()
         self._came.set()
 
     @property
     def are_there(self) -> bool:
-        """Return whether somebody has read within the last minute."""
+        """Return whether the page was read within the last minute."""
         return time.monotonic() - self._read_at < READ_WITHIN_S
 
     def wait(self) -> None:
-        """Wait until somebody reads."""
+        """Wait until the page is read."""
         while not self.are_there:
             self._came.clear()
             self._came.wait(READ_WITHIN_S)
 
 
 class Repeated:
-    """Do something every `interval` seconds while somebody reads, in a thread that ends with the process."""
+    """Act every `interval` seconds while the page is read, in a thread that ends with the process."""
 
     def __init__(self, name: str, interval: float, readers: Readers, work: Callable[[], object]) -> None:
         self._interval, self._readers, self._work = interval, readers, work

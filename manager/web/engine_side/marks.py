@@ -18,7 +18,7 @@ MOST = 200
 
 
 class Mark(NamedTuple):
-    """One moment, or a time up to `until`; None while it goes on."""
+    """Hold one moment, or a time up to `until`; None while it goes on."""
 
     at: float
     what: What
@@ -27,11 +27,11 @@ class Mark(NamedTuple):
     until: float | None = None
 
 
-def of_instance(one: InstanceHistory, begin: float, end: float) -> list[Mark]:
+def of_instance(history: InstanceHistory, begin: float, end: float) -> list[Mark]:
     """Return the marks of one instance between these moments, oldest first."""
-    found = [*_starts(one), *_exits(one.events), *_outages(one.events)]
-    shown = [mark for mark in found if mark.at <= end and (mark.until or mark.at) >= begin]
-    shown += [mark for mark in found if mark.what == "outage" and mark.until is None and mark.at < begin]
+    marks = [*_starts(history), *_exits(history.events), *_outages(history.events)]
+    shown = [mark for mark in marks if mark.at <= end and (mark.until or mark.at) >= begin]
+    shown += [mark for mark in marks if mark.what == "outage" and mark.until is None and mark.at < begin]
     return newest(shown)
 
 
@@ -40,14 +40,14 @@ def newest(marks: Iterable[Mark]) -> list[Mark]:
     return sorted(marks, key=lambda mark: mark.at)[-MOST:]
 
 
-def _starts(one: InstanceHistory) -> Iterator[Mark]:
+def _starts(history: InstanceHistory) -> Iterator[Mark]:
     """Yield each start of the bot's process that followed another."""
     known: float | None = None
-    for sample in one.samples:
+    for sample in history.samples:
         if sample.start is None or sample.start == known:
             continue
         if known is not None:
-            yield Mark(sample.start, "start", one.instance)
+            yield Mark(sample.start, "start", history.instance)
         known = sample.start
 
 

@@ -1,4 +1,4 @@
-"""Be the engine side: answer the web side in threads, and watch in the main one."""
+"""Run the engine side: answer the web side in threads, and watch in the main one."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _watch(
     exposition: Exposition,
     ending: _Ending,
 ) -> None:
-    """Watch until told to end; return at once where somebody else watches, or nothing can be watched now."""
+    """Watch until told to end; return at once where another `watch` runs, or nothing can be watched now."""
     session = Session(project_dir)
     try:
         with lock.held(session.project().fleet.watch_lock_file, "serve"):

@@ -8,11 +8,11 @@ from manager.monitor.history import curve, summary
 from manager.monitor.history.reader import InstanceHistory
 
 
-def curves_of(one: InstanceHistory) -> list[dict[str, Any]]:
+def curves_of(history: InstanceHistory) -> list[dict[str, Any]]:
     """Return the realised P&L of each kind and currency, as the points of `history --json`."""
-    samples = [sample._replace(pnl=sample.realized) for sample in one.samples]
-    found = []
+    samples = [sample._replace(pnl=sample.realized) for sample in history.samples]
+    curves = []
     for (kind, quote), members in curve.by_currency(samples).items():
-        points = curve.points(members, list(curve.steps(members, one.covered)))
-        found.append({"kind": kind, "quote": quote, "points": summary.points_object(points)})
-    return found
+        points = curve.points(members, list(curve.steps(members, history.covered)))
+        curves.append({"kind": kind, "quote": quote, "points": summary.points_object(points)})
+    return curves

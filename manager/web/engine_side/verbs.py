@@ -89,14 +89,14 @@ def _instances(desk: Desk, _params: Params) -> Any:
 def _instance(desk: Desk, params: Params) -> Any:
     row = desk.known_row(_text(params, "instance"))
     since = time.time() - EXITS_OF_DAYS * DAY_S
-    one, whole = figures.of_history(desk.session, row.id, since, is_seen=True)
-    events = _history_object(one, whole, since)["events"]
-    kept = row.view.report
+    history, fleet_history = figures.of_history(desk.session, row.id, since, is_seen=True)
+    events = _history_object(history, fleet_history, since)["events"]
+    kept_report = row.view.report
     of_instance = desk.figures.latest.instances.get(row.id, answers.NO_FIGURES)
     return {
         "instance": answers.instance(row, desk.lookout.latest.fleet, of_instance),
         "report": None if row.report is NO_REPORT else answers.report_object(row.report),
-        "report_is_previous": kept is not None and kept.is_previous,
+        "report_is_previous": kept_report is not None and kept_report.is_previous,
         "last_words": causes.last_words(row.view),
         "changes": config_changes.of_instance(desk, row),
         "exits": [event for event in events if event["what"] == "exit"],
@@ -107,20 +107,25 @@ def _instance(desk: Desk, params: Params) -> Any:
 def _history(desk: Desk, params: Params) -> Any:
     instance = _text(params, "instance")
     since = time.time() - _number(params, "days", MAX_DAYS) * DAY_S
-    one, whole = figures.of_history(desk.session, instance, since, is_seen=desk.row(instance) is not None)
-    marked = marks.of_instance(one, since, whole.now)
+    history, fleet_history = figures.of_history(
+        desk.session, instance, since, is_seen=desk.row(instance) is not None
+    )
+    marked = marks.of_instance(history, since, fleet_history.now)
     return {
-        **_history_object(one, whole, since),
-        "realized": realized.curves_of(one),
+        **_history_object(history, fleet_history, since),
+        "realized": realized.curves_of(history),
         "marks": [mark._asdict() for mark in marked],
     }
 
 
-def _history_object(one: InstanceHistory, whole: FleetHistory, since: float) -> dict[str, Any]:
+def _history_object(history: InstanceHistory, fleet_history: FleetHistory, since: float) -> dict[str, Any]:
     """Return an object of `history --json`, whose events are told in the reader's language."""
-    found = summary.as_object(one, whole, since)
-    told = zip(found["events"], one.events, strict=True)
-    return {**found, "events": [{**each, "text": summary.event_text(event)} for each, event in told]}
+    answer = summary.as_object(history, fleet_history, since)
+    told = zip(answer["events"], history.events, strict=True)
+    return {
+        **answer,
+        "events": [{**event_object, "text": summary.event_text(event)} for event_object, event in told],
+    }
 
 
 def _curves(desk: Desk, params: Params) -> Any:
@@ -136,15 +141,15 @@ def _events(desk: Desk, params: Params) -> Any:
     feed = desk.feed()
     after = _text(params, "after") or feed.last_id
     deadline = time.monotonic() + _number(params, "wait", EVENTS_WAIT_S)
-    while not (found := feed.after(after)) and time.monotonic() < deadline and not desk.is_ending:
+    while not (events := feed.after(after)) and time.monotonic() < deadline and not desk.is_ending:
         time.sleep(POLL_S)
     desk.note_reader()
-    return {"events": [event._asdict() for event in found], "last_id": found[-1].id if found else after}
+    return {"events": [event._asdict() for event in events], "last_id": events[-1].id if events else after}
 
 
 def _question(desk: Desk, params: Params) -> Any:
     row = desk.known_row(_text(params, "instance"))
-    verb = next((each for each in ACTION_VERBS if each == params.get("verb")), None)
+    verb = next((known for known in ACTION_VERBS if known == params.get("verb")), None)
     if verb is None:
         raise Refusal(422, "verb")
     return {"sentences": confirm.before(verb, row), "needs_id": _needs_id(desk, row)}
@@ -152,7 +157,7 @@ def _question(desk: Desk, params: Params) -> Any:
 
 def _act(desk: Desk, params: Params) -> Any:
     row = desk.known_row(_text(params, "instance"))
-    verb = next((each for each in ACTION_VERBS if each == params.get("verb")), None)
+    verb = next((known for known in ACTION_VERBS if known == params.get("verb")), None)
     if verb is None:
         raise Refusal(422, "verb")
     if row.id.startswith("-"):  # a command line would take it for an option
@@ -187,19 +192,19 @@ def _begun(desk: Desk, verb: str, instance: str, concerned: list[str], by: str) 
 
 
 def _needs_id(desk: Desk, row: InstanceStats) -> bool:
-    """Return whether the id has to be typed: it trades real money, or nobody can see now whether it does."""
+    """Return whether the id has to be typed: it trades real money, or it is unknown now whether it does."""
     return row.is_live or not desk.is_fresh()
 
 
 def _actions(desk: Desk, _params: Params) -> Any:
-    return [each._asdict() for each in desk.actions.all()]
+    return [action._asdict() for action in desk.actions.all()]
 
 
 def _action(desk: Desk, params: Params) -> Any:
-    found = desk.actions.find(int(_number(params, "number", BIGGEST)))
-    if found is None:
+    action = desk.actions.find(int(_number(params, "number", BIGGEST)))
+    if action is None:
         raise Refusal(404)
-    return found._asdict()
+    return action._asdict()
 
 
 def _logs(desk: Desk, params: Params) -> Any:
@@ -207,7 +212,7 @@ def _logs(desk: Desk, params: Params) -> Any:
     named = params.get("instances")
     if not isinstance(named, list) or len(named) > MOST_NAMED:
         raise Refusal(422, "instances")
-    wanted = [desk.known_row(_text({"instance": each}, "instance")).id for each in named]
+    wanted = [desk.known_row(_text({"instance": name}, "instance")).id for name in named]
     return desk.tails.after(wanted, len(desk.lookout.latest.rows), _text(params, "after"))._asdict()
 
 

@@ -93,13 +93,13 @@ export async function run(place, begin) {
       failures = 0;
     } catch (error) {
       failures += 1;
-      verdict.textContent = `${t("what it does is not known now; it goes on by itself")} (${error.message})`;
+      verdict.textContent = `${t("its present state is not known; it keeps running")} (${error.message})`;
       if (failures > 120) return;
     }
   }
   const isDone = action.exit_code === 0;
   verdict.className = `verdict ${isDone ? "well" : "bad"}`;
-  verdict.textContent = isDone ? t("done") : t("it ended with exit code {code}: read what it says", { code: action.exit_code });
+  verdict.textContent = isDone ? t("done") : t("it ended with exit code {code}: see its output", { code: action.exit_code });
 }
 
 /** Return the kill switch: held, it halts; a short press says what it does. */

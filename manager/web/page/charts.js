@@ -44,7 +44,7 @@ export function sparkline(values, width = 96, height = 26) {
   return picture;
 }
 
-/** Return the fleet's or a bot's P&L over time: its line, zero, and grey where nobody looked.
+/** Return the fleet's or a bot's P&L over time: its line, zero, and grey where not observed.
  *
  * `other`: a second line on the same scale; `times`: {begin, end, outages}, which are shaded.
  */

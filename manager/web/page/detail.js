@@ -43,7 +43,7 @@ function content(detail, history, dialog, place) {
     place,
     changes(detail.changes),
     facts(each, detail),
-    words(t("Its last words"), detail.last_words ? [detail.last_words] : []),
+    words(t("Last output before its exit"), detail.last_words ? [detail.last_words] : []),
     words(t("The end of its output at its last exit"), each.last_exit?.stderr_tail ?? []),
     events(t("Exits of the last 30 days"), detail.exits),
     log(each.id, dialog),

@@ -55,7 +55,7 @@ function one(each, history) {
     curve(even(each.points, begin, end), realized ? even(realized.points, begin, end) : [], { begin, end, outages: outagesOf(marks) }),
     markRow(marks, begin, end),
     el("div", { class: "axis" }, el("span", {}, moment(begin)), el("span", {}, moment(end))),
-    el("p", { class: "small" }, realized ? t("line: with open positions; dashed: realised alone; grey: nobody looked; red: outage") : t("grey: nobody looked; red: outage")),
+    el("p", { class: "small" }, realized ? t("line: with open positions; dashed: realised alone; grey: not observed; red: outage") : t("grey: not observed; red: outage")),
   ];
 }
 

@@ -56,7 +56,7 @@ function drawn(curves, one) {
     curve(one.values, [], { begin: curves.begin, end: curves.end, outages: outagesOf(one.marks) }),
     markRow(one.marks, curves.begin, curves.end),
     el("div", { class: "axis" }, el("span", {}, moment(curves.begin)), el("span", {}, moment(curves.end))),
-    known.length < one.values.length ? line(t("grey: nobody looked, nothing is known")) : "",
+    known.length < one.values.length ? line(t("grey: not observed, nothing is known")) : "",
     ...curves.notes.map((note) => line(note)),
   ];
 }

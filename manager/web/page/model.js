@@ -52,7 +52,7 @@ export class Model {
     return [...new Set([...this.instances.values()].map(stateOf))].sort();
   }
 
-  /** Return what is selected and shown: nobody acts on what he does not see. */
+  /** Return what is selected and shown: an action never concerns what is hidden. */
   chosen() {
     return this.shown().map((each) => each.id).filter((id) => this.selected.has(id));
   }

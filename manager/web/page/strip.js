@@ -28,10 +28,10 @@ export function drawStrip(settings) {
   refill(
     parts.strip,
     el("h1", {}, fleet.name),
-    count ? pill("bad", t("{count} need a person", { count })) : pill("well", t("nobody is needed")),
+    count ? pill("bad", t("{count} need a person", { count })) : pill("well", t("no action needed")),
     isAlive ? pill("well", t("watch runs"), delivered(deliveredAt)) : pill("warn", t("watch does not run: no alerts")),
     undelivered ? pill("bad", t("{count} alerts are not delivered", { count: undelivered })) : "",
-    fleet.error ? pill("bad", t("the fleet is out of sight")) : "",
+    fleet.error ? pill("bad", t("the fleet cannot be observed")) : "",
     settings,
   );
   drawHalt();
@@ -55,7 +55,7 @@ export function drawTitle() {
   document.title = [isStale ? "?" : "", count ? `⚠ ${count}` : "", sum, fleet.name].filter(Boolean).join(" · ");
 }
 
-/** Take the kill switch away: nobody is signed in. */
+/** Take the kill switch away: no user is signed in. */
 export function hideHalt() {
   halt = null;
   refill(parts.halt);

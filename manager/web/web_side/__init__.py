@@ -1,9 +1,9 @@
-"""The side that speaks HTTP: without the engine's socket or secrets, as another user where root starts it.
+"""Speak HTTP: the side without the engine's socket or secrets, as another user where root starts it.
 
-process                    what runs in it; gives up root's rights before it answers anybody
+process                    what runs in it; gives up root's rights before it answers a request
 server                     the app with its guard, under uvicorn
 sign_in, guard             who may come in, sessions; what every request is checked for
-attempts                   how often somebody may guess a password
+attempts                   how often a password may be guessed
 counter                    what the routes need, together
 link                       the connection with the engine side, and its last answers when that is away
 bot_pages, bot_upgrades    the bots' own pages, each at an origin of its own: HTTP, WebSocket

@@ -38,8 +38,8 @@ def routes_of_sessions(counter: Counter) -> APIRouter:
                     403, Text("this link has been used, or is an older one: use the newest that is printed")
                 )
             return _signed_in(counter, "operate")
-        found = guesses.role(asked.password, asked.code, request.state.peer)
-        return found if isinstance(found, Response) else _signed_in(counter, found)
+        role_found = guesses.role(asked.password, asked.code, request.state.peer)
+        return role_found if isinstance(role_found, Response) else _signed_in(counter, role_found)
 
     @router.delete("/api/v1/session")
     def sign_out(request: Request) -> Response:
@@ -72,12 +72,12 @@ class _Guesses:
                 )
                 refusal.headers["Retry-After"] = str(seconds)
                 return refusal
-            found = access.role_of_password(counter.access, password)
-            if found is None or not self._is_code(code):
+            role_found = access.role_of_password(counter.access, password)
+            if role_found is None or not self._is_code(code):
                 counter.attempts.failed(peer)
                 return problem(403, Text("wrong password, or wrong code"))
             counter.attempts.succeeded(peer)
-        return found
+        return role_found
 
     def _is_code(self, code: str) -> bool:
         """Return whether the code is right; each works once."""

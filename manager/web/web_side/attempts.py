@@ -30,19 +30,19 @@ class Attempts:
             wait = max(self._until(address, FREE), self._until(ALL, FREE_OF_ALL)) - now
             if wait > 0:
                 return wait
-            for each in (address, ALL):
-                count, _at = self._wrong.pop(each, (0, 0.0))
-                self._wrong[each] = (count + 1, now)
+            for source in (address, ALL):
+                count, _at = self._wrong.pop(source, (0, 0.0))
+                self._wrong[source] = (count + 1, now)
             while len(self._wrong) > MOST_ADDRESSES:
-                self._wrong.pop(next(each for each in self._wrong if each != ALL))
+                self._wrong.pop(next(source for source in self._wrong if source != ALL))
         return 0.0
 
     def failed(self, address: str) -> None:
         """Let the pause begin now: looking at a password takes a while itself."""
         with self._lock:
-            for each in (address, ALL):
-                count, _at = self._wrong.get(each, (1, 0.0))
-                self._wrong[each] = (count, self._clock())
+            for source in (address, ALL):
+                count, _at = self._wrong.get(source, (1, 0.0))
+                self._wrong[source] = (count, self._clock())
 
     def succeeded(self, address: str) -> None:
         """Forget the wrong ones of this address."""
@@ -57,6 +57,6 @@ class Attempts:
             return float("-inf")
         pause = min(LONGEST_S, FIRST_PAUSE_S * 2.0 ** min(count - free, 20))
         if self._clock() - at > LONGEST_S:
-            self._wrong.pop(address, None)  # long ago: it may be somebody else
+            self._wrong.pop(address, None)  # long ago: it may be another user
             return float("-inf")
         return at + pause

@@ -37,7 +37,7 @@ def for_bot(headers: Head, origin: str, bot_host: str) -> Head:
     `origin`: of the bot's page for the browser; `bot_host`: host and port that the bot knows itself by.
     """
     dropped = NOT_FOR_BOT | _named_by_connection(headers)
-    found: Head = [(b"host", bot_host.encode())]
+    head: Head = [(b"host", bot_host.encode())]
     for name, value in headers:
         if name in dropped or name.startswith(FORWARDED) or name == b"cookie":
             continue
@@ -47,17 +47,17 @@ def for_bot(headers: Head, origin: str, bot_host: str) -> Head:
             value = f"http://{bot_host}".encode() + value[len(origin) :]
         if name == b"authorization" and TOKEN_PREFIX.encode() in value:
             continue
-        found.append((name, value))
-    if cookies := [each for each in _cookies(headers) if not _is_ours(each)]:
-        found.append((b"cookie", "; ".join(cookies).encode("latin-1")))
-    return found
+        head.append((name, value))
+    if cookies := [cookie for cookie in _cookies(headers) if not _is_ours(cookie)]:
+        head.append((b"cookie", "; ".join(cookies).encode("latin-1")))
+    return head
 
 
 def for_browser(headers: Head, origin: str, bot_host: str) -> Head:
     """Return an answer's head for the browser. Names are in lower case."""
     dropped = NOT_FOR_BROWSER | _named_by_connection(headers)
     inside = f"http://{bot_host}"
-    found: Head = []
+    head: Head = []
     for name, value in headers:
         if name in dropped or name.startswith(CORS):
             continue
@@ -65,23 +65,23 @@ def for_browser(headers: Head, origin: str, bot_host: str) -> Head:
             parts = [part.strip() for part in value.decode("latin-1").split(";")]
             if _is_ours(parts[0]):
                 continue
-            kept = [parts[0], *(part for part in parts[1:] if not part.lower().startswith("domain"))]
-            value = "; ".join(kept).encode("latin-1")
+            attributes = [parts[0], *(part for part in parts[1:] if not part.lower().startswith("domain"))]
+            value = "; ".join(attributes).encode("latin-1")
         if name == b"location" and _is_of(value, inside):
             value = origin.encode() + value[len(inside) :]
-        found.append((name, value))
-    return found
+        head.append((name, value))
+    return head
 
 
 def _named_by_connection(headers: Head) -> set[bytes]:
     return {
-        each.strip().lower() for name, value in headers if name == b"connection" for each in value.split(b",")
+        word.strip().lower() for name, value in headers if name == b"connection" for word in value.split(b",")
     }
 
 
 def _cookies(headers: Iterable[tuple[bytes, bytes]]) -> list[str]:
     sent = (value.decode("latin-1") for name, value in headers if name == b"cookie")
-    return [each.strip() for value in sent for each in value.split(";") if each.strip()]
+    return [cookie.strip() for value in sent for cookie in value.split(";") if cookie.strip()]
 
 
 def _is_ours(cookie: str) -> bool:

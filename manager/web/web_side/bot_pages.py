@@ -55,7 +55,7 @@ def url_of_page(counter: Counter, instance: str, request: Request) -> str:
 
 
 def admit(counter: Counter, label: str, headers: Headers, peer: str, *, is_upgrade: bool = False) -> Grant:
-    """Return what a request to a bot's origin may see. Raises Refusal: it is another site's, or nobody's."""
+    """Return what a request to a bot's origin may see. Raises Refusal: it is another site's, or none's."""
     origins = headers.getlist("origin")
     if any(origin != own_origin(counter, headers) for origin in origins) or (is_upgrade and not origins):
         raise Refusal(403, Text("another site's page may not call this one"))

@@ -23,7 +23,7 @@ LOOK_S = 1.0
 
 
 class Place(NamedTuple):
-    """Where the bot's page is: its origin for the browser, host and port for the bot."""
+    """Hold where the bot's page is: its origin for the browser, host and port for the bot."""
 
     origin: str
     host: str
@@ -39,9 +39,9 @@ async def relay(
     reader, writer = await asyncio.open_connection(sock=connection)
     scope, receive, send = request
     try:
-        one = _Request(reader, writer, place, may_go_on)
-        if await one.ask(scope, receive):
-            await one.answer(receive, send)
+        relayed = _Request(reader, writer, place, may_go_on)
+        if await relayed.ask(scope, receive):
+            await relayed.answer(receive, send)
     finally:
         writer.close()
         with suppress(OSError):

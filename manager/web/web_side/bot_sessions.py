@@ -19,7 +19,7 @@ MOST = 1000
 
 
 class Grant(NamedTuple):
-    """Who may see which bot's page, until when."""
+    """Hold who may see which bot's page, until when."""
 
     instance: str
     session: Session
@@ -66,7 +66,7 @@ class BotSessions:
 
     def _put(self, into: dict[str, Grant], secret: str, grant: Grant) -> None:
         with self._lock:
-            for key in [key for key, each in into.items() if not self.lasts(each)]:
+            for key in [key for key, session in into.items() if not self.lasts(session)]:
                 del into[key]
             for key in list(into)[: len(into) - MOST + 1]:
                 del into[key]

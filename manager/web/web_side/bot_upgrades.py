@@ -106,8 +106,10 @@ async def _switch(
     answer = await asyncio.wait_for(_first(http, bot[0]), HEAD_WITHIN_S)
     if not isinstance(answer, h11.InformationalResponse):
         raise Refusal(answer.status_code if answer.status_code in set(HTTPStatus) else 502)
-    said = [(bytes(name), bytes(value)) for name, value in answer.headers]
-    lines = [name + b": " + value for name, value in [*bot_headers.for_browser(said, *place), *SWITCH]]
+    answer_headers = [(bytes(name), bytes(value)) for name, value in answer.headers]
+    lines = [
+        name + b": " + value for name, value in [*bot_headers.for_browser(answer_headers, *place), *SWITCH]
+    ]
     start = [b"HTTP/1.1 101 Switching Protocols", *lines, b"", b""]
     browser[1].write(b"\r\n".join(start) + http.trailing_data[0])
 
@@ -119,11 +121,11 @@ async def _pass_both(browser: Streams, bot: Streams, may_go_on: Callable[[], boo
         asyncio.ensure_future(_pass(bot[0], browser[1])),
     ]
     try:
-        while not any(each.done() for each in passing) and may_go_on():
+        while not any(task.done() for task in passing) and may_go_on():
             await asyncio.wait(passing, timeout=LOOK_S, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for each in passing:
-            each.cancel()
+        for task in passing:
+            task.cancel()
 
 
 def _parsed(head: bytes) -> h11.Request:

@@ -14,7 +14,7 @@ from manager.web.web_side.sign_in import Door, Session
 
 
 class Counter:
-    """Where browsers and programs are attended to. `is_ending`: event streams end."""
+    """Answer browsers and programs. `is_ending`: event streams end."""
 
     def __init__(self, link: Link, door: Door, access: Access, reach: Reach, cookie_name: str) -> None:
         self.link, self.door, self.access, self.reach = link, door, access, reach

@@ -96,7 +96,7 @@ class Guard:
             return problem(401, Text("not signed in: open the link that `manager serve` has printed"))
         if not session.may(permission := needed(scope["method"], scope["path"])):
             return problem(
-                403, Text("this sign-in may not do that: it needs the role {role}", role=permission)
+                403, Text("this sign-in may not do that: the role {role} is required", role=permission)
             )
         state["session"] = session
         return None

@@ -54,18 +54,22 @@ class Link:
         The engine side opens it, and hands it over: which port it is, is not for this side to say.
         """
         question = protocol.question("bot_page", i18n.language(), {"instance": instance})
-        found: list[int] = []
+        descriptors: list[int] = []
         try:
             with self._connection() as connection:
                 connection.sendall(question)
-                said, found, _flags, _address = socket.recv_fds(connection, protocol.MAX_QUESTION, 1)
+                received, descriptors, _flags, _address = socket.recv_fds(
+                    connection, protocol.MAX_QUESTION, 1
+                )
                 with connection.makefile("rb") as stream:
-                    answer = protocol.answer(said if said.endswith(b"\n") else said + stream.readline())
-            return socket.socket(fileno=found.pop()), str(answer["host"])
+                    answer = protocol.answer(
+                        received if received.endswith(b"\n") else received + stream.readline()
+                    )
+            return socket.socket(fileno=descriptors.pop()), str(answer["host"])
         except (OSError, ValueError, LookupError) as error:
             raise EngineSideAway from error
         finally:
-            for descriptor in found:
+            for descriptor in descriptors:
                 os.close(descriptor)
 
     async def events(self, after: str) -> Any:

@@ -149,7 +149,7 @@ class Instance(Answer):
     web_url: str | None
     in_all: list[InAll] = Field(description="P&L of all its runs, as the history has them")
     today: list[Today]
-    trend: list[Amount] = Field(description="P&L over the last day, evenly spaced; null: nobody looked")
+    trend: list[Amount] = Field(description="P&L over the last day, evenly spaced; null: not observed")
 
 
 class Instances(Answer):

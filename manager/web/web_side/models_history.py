@@ -20,7 +20,7 @@ class Mark(Answer):
 
 
 class Curve(Answer):
-    """P&L since the begin, evenly spaced; null: nobody looked. `drawdown`: its deepest fall."""
+    """P&L since the begin, evenly spaced; null: not observed. `drawdown`: its deepest fall."""
 
     kind: str
     quote: str

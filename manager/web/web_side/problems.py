@@ -46,8 +46,8 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     def of_request(_request: Request, error: RequestValidationError) -> JSONResponse:
         faults = [
-            {"at": ".".join(str(part) for part in each["loc"]), "what": each["msg"]}
-            for each in error.errors()
+            {"at": ".".join(str(part) for part in fault["loc"]), "what": fault["msg"]}
+            for fault in error.errors()
         ]
         return problem(422, Text("the request is not valid"), faults=faults)
 

@@ -1,4 +1,4 @@
-"""Be the web side: `python -m manager.web.web_side.process`, with its settings as JSON on its input.
+"""Run the web side: `python -m manager.web.web_side.process`, with its settings as JSON on its input.
 
 All that has to be read is read as the user who starts it. Then it gives up root's rights, and answers.
 """
@@ -28,7 +28,7 @@ WARM_UP = (("GET", "/"), ("GET", "/texts/zh-TW"), ("GET", "/api/v1/openapi.json"
 
 
 class Descriptors(NamedTuple):
-    """What it inherits: the listening socket, the file of sessions, the pipes of the keeper."""
+    """Hold what it inherits: the listening socket, the file of sessions, the pipes of the keeper."""
 
     listening: int
     sessions: int
@@ -63,7 +63,7 @@ def _counter(settings: Any, sessions: int) -> Counter:
         settings["is_loopback"],
         settings["scheme"],
         frozenset(settings["names"]),
-        [ipaddress.ip_network(each) for each in settings["proxies"]],
+        [ipaddress.ip_network(proxy) for proxy in settings["proxies"]],
         settings["bot_origin"],
     )
     known = access.of_object(settings["access"])
@@ -71,7 +71,7 @@ def _counter(settings: Any, sessions: int) -> Counter:
 
 
 async def _warm_up(app: ASGIApp) -> None:
-    """Answer some requests to nobody: what is imported late, or read late, is here then."""
+    """Answer some requests of its own, so that what is imported or read late is loaded."""
     for method, path in WARM_UP:
         scope = {
             "type": "http",

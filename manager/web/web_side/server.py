@@ -27,7 +27,7 @@ class Server(uvicorn.Server):
         tls: Sequence[str] = (),
         on_start: Callable[[], object] = lambda: None,
     ) -> None:
-        """`tls`: the files of certificate and key, read by `config.load()`."""
+        """Take `tls`: the files of certificate and key, read by `config.load()`."""
         cert, key = tls or (None, None)
         config = uvicorn.Config(
             guarded_app(counter),

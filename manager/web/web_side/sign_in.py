@@ -25,7 +25,7 @@ MAX_FILE = 1 << 20
 
 
 class Session(NamedTuple):
-    """A signed-in browser or program, with times in Unix time.
+    """Hold a signed-in browser or program, with times in Unix time.
 
     `number` is its name in the history, `program` that of a program's token.
     """
@@ -43,7 +43,7 @@ class Session(NamedTuple):
 
 
 class Secrets(NamedTuple):
-    """What a browser receives once, at its sign-in."""
+    """Hold what a browser receives once, at its sign-in."""
 
     cookie: str
     token: str
@@ -94,18 +94,20 @@ class Door:
 
     def _drop_expired(self) -> None:
         now = self._clock()
-        kept = [(key, each) for key, each in self._sessions.items() if each.expires_at > now]
-        self._sessions = dict(kept[-(MAX_SESSIONS - 1) :])
+        sessions_kept = [
+            (key, session) for key, session in self._sessions.items() if session.expires_at > now
+        ]
+        self._sessions = dict(sessions_kept[-(MAX_SESSIONS - 1) :])
 
     def _load(self) -> None:
-        """Read what was kept. A file that was not written to its end signs everybody out."""
+        """Read what was kept. A file that was not written to its end signs all users out."""
         if self._file is None:
             return
         with suppress(OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            kept: dict[str, Any] = json.loads(os.pread(self._file, MAX_FILE, 0))
-            sessions = {key: Session(*each) for key, each in kept["sessions"].items()}
-            if all(each.role in PERMISSIONS for each in sessions.values()):
-                self._sessions, self._count = sessions, int(kept["count"])
+            stored: dict[str, Any] = json.loads(os.pread(self._file, MAX_FILE, 0))
+            sessions = {key: Session(*fields) for key, fields in stored["sessions"].items()}
+            if all(session.role in PERMISSIONS for session in sessions.values()):
+                self._sessions, self._count = sessions, int(stored["count"])
 
     def _save(self) -> None:
         if self._file is None:

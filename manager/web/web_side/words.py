@@ -1,4 +1,4 @@
-"""The texts of the page, for the catalogue: the browser asks for all of them in its reader's language."""
+"""List the texts of the page for the catalogue: the browser asks for all of them in its reader's language."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PAGE_TEXTS = (
     mark("last seen {age} ago"),
     mark("unreachable"),
     mark("Close position"),
-    mark("Its last words"),
+    mark("Last output before its exit"),
     mark("The end of its output at its last exit"),
     mark("Exits of the last 30 days"),
     mark("What happened"),
@@ -45,8 +45,8 @@ PAGE_TEXTS = (
     mark("of an earlier run"),
     mark("What it earned over time"),
     mark("{count} d"),
-    mark("line: with open positions; dashed: realised alone; grey: nobody looked; red: outage"),
-    mark("grey: nobody looked; red: outage"),
+    mark("line: with open positions; dashed: realised alone; grey: not observed; red: outage"),
+    mark("grey: not observed; red: outage"),
     mark("▲ starts, exits, outages: select one to read it"),
     mark("started again"),
     mark("exit"),
@@ -87,11 +87,11 @@ PAGE_TEXTS = (
     mark("profits are green"),
     mark("Sign out"),
     mark("{count} need a person"),
-    mark("nobody is needed"),
+    mark("no action needed"),
     mark("watch runs"),
     mark("watch does not run: no alerts"),
     mark("{count} alerts are not delivered"),
-    mark("the fleet is out of sight"),
+    mark("the fleet cannot be observed"),
     mark("`manager serve` does not answer: what follows is {age} old"),
     mark("{why} What follows is {age} old."),
     mark("what follows is {age} old"),
@@ -122,7 +122,7 @@ PAGE_TEXTS = (
     mark("P&L over the last 24 h"),
     mark("P&L over time"),
     mark("lowest {low}, highest {high}"),
-    mark("grey: nobody looked, nothing is known"),
+    mark("grey: not observed, nothing is known"),
     mark("position: {amount}"),
     mark("no reason was given"),
     mark("price {price}, range {lower} to {upper}"),
@@ -140,9 +140,9 @@ PAGE_TEXTS = (
     mark("Cancel"),
     mark("asking…"),
     mark("it runs; closing this does not stop it"),
-    mark("what it does is not known now; it goes on by itself"),
+    mark("its present state is not known; it keeps running"),
     mark("done"),
-    mark("it ended with exit code {code}: read what it says"),
+    mark("it ended with exit code {code}: see its output"),
     mark("HALT — hold"),
     mark("Halt the whole fleet"),
     mark(

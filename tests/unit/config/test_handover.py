@@ -47,7 +47,7 @@ STEERED = {
         "AWS_CONFIG_FILE",
         "TERMINFO",
     ],
-    "whom connections trust": ["SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"],
+    "which certificates connections trust": ["SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"],
     "proxies": ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "PROXY", "BACKPACK_HTTPS_PROXY"],
     "addresses": [
         "BACKPACK_API_URL",

@@ -148,7 +148,7 @@ def test_the_last_look_counts(desk: Desk, tokyo: Tokyo) -> None:
     desk.play("up", "stop bp_sol_01")
     tokyo.is_away = True
     said = desk.play("start bp_sol_01")
-    assert "host tokyo does not answer; what it had" in said
+    assert "host tokyo does not answer; what it reported" in said
     assert "bp_sol_01: started" in said, "tokyo did not have these credentials"
     desk.play("stop bp_sol_01")
     tokyo.is_away, tokyo.live, tokyo.values = False, [], KEYS.values()
@@ -174,7 +174,7 @@ def test_another_address_under_the_same_name_is_another_machine(desk: Desk, toky
 def test_a_host_that_answers_is_not_dead(desk: Desk, tokyo: Tokyo) -> None:
     tokyo.runs(KEYS)
     said = desk.play("up --host-is-dead tokyo")
-    assert "host tokyo answers: --host-is-dead tokyo counts for nothing" in said
+    assert "host tokyo answers: --host-is-dead tokyo is ignored" in said
     assert "bp_sol_01: left alone" in said
 
 
@@ -414,7 +414,7 @@ def test_a_host_that_runs_is_not_dead_because_its_manager_cannot_answer(desk: De
     assert "host tokyo runs, but its manager does not tell" in said
     assert "invalid choice: 'live'" in said
     assert "`manager host deploy tokyo`" in said
-    assert "ssh reaches host tokyo: --host-is-dead tokyo counts for nothing" in said
+    assert "ssh reaches host tokyo: --host-is-dead tokyo is ignored" in said
     assert desk.exit_code == BAD_CONFIG
     tokyo.is_away, tokyo.lets_in = True, True
     assert "host tokyo runs, but" in desk.play("up --host-is-dead tokyo"), "its manager hangs"

@@ -360,7 +360,7 @@ def test_nothing_is_closed_beside_a_bot_whose_part_of_the_account_is_unknown(
 def test_a_pipe_without_yes_is_refused_before_anything_is_asked(folder: Path) -> None:
     halted(folder, "a")
     engine = Answering({"a": HELD})
-    with pytest.raises(UsageError, match="say --yes"):
+    with pytest.raises(UsageError, match="use --yes"):
         command.close(Desk(folder, [row(folder, "a")], engine), options("a", yes=False))
     assert engine.programs == []
 
@@ -379,7 +379,7 @@ def test_the_question_names_instance_account_amount_and_bound_and_no_means_no(
         "a: sell 0.6 SOL at backpack, SOL_USDC_PERP (account: BACKPACK_KEY …k4s=) at 148.5 USDC or better;"
         " the market is at 150"
     ) in said.out
-    assert "a: its position is not closed (it was not agreed to); left: 0.6 SOL" in said.err
+    assert "a: its position is not closed (it was not confirmed); left: 0.6 SOL" in said.err
     assert engine.programs == [f"{PROGRAM} look 0.01"]
 
 

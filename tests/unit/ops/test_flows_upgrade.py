@@ -339,7 +339,7 @@ def test_an_exchange_that_stays_away_ends_the_roll_out_and_nothing_is_put_back(
     desk.new_image()
     desk.bots.fate("bp_eth_02", away_for=1000)
     shown = desk.play("upgrade")
-    why = "it has not been able to trade for 1 min (the exchange is under maintenance), so that nothing is proved"
+    why = "it has not been able to trade for 1 min (the exchange is under maintenance), so the upgrade is not proven"
     assert f"error: bp_eth_02: FAILED: {why}; it stays upgraded" in shown
     assert "the roll-out has stopped: bp_eth_02 cannot trade: the exchange is under maintenance" in shown
     assert "not reached: bp_sol_01" in shown

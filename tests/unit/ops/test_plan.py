@@ -112,7 +112,7 @@ def test_orphans_are_removed_only_when_asked_and_broken_configs_make_none() -> N
     plan_input = a_situation(
         {"a": {"engine": "running"}},
         orphans={"old": "running", "broken": "running"},
-        kept=frozenset({"broken"}),
+        held_back=frozenset({"broken"}),
     )
     assert printed(plan.up(plan_input)) == ["leave old: it has no config; --remove-orphans removes it"]
     assert printed(plan.up(plan_input, remove_orphans=True)) == ["remove old: it has no config"]

@@ -15,9 +15,9 @@ from manager.util import progress_line
 progress_line.FIRST_AFTER_S = progress_line.INTERVAL_S = 0.01
 with progress_line.Progress(["slow", "quick"]) as shown:
     time.sleep(0.1)
-    shown.done("quick", "quick: stopped")
+    shown.finish("quick", "quick: stopped")
     time.sleep(0.1)
-    shown.done("slow", "slow: stopped")
+    shown.finish("slow", "slow: stopped")
 """
 
 

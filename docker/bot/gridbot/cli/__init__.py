@@ -1,4 +1,4 @@
-"""Programs: what /app/run.py and the programs beside it call.
+"""Hold the programs: what /app/run.py and the programs beside it call.
 
 main           run the bot from argv to exit code
 open_orders    print this bot's open orders as JSON

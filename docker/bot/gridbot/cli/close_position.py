@@ -31,7 +31,7 @@ def main(argv: Sequence[str]) -> int:
     """
     logs.configure()
     try:
-        what, options = _command(argv)
+        terms, options = _command(argv)
         settings = args.parse(options)
         if not settings.live:
             raise ConfigError("TRADING_MODE: in paper mode no exchange has a position")
@@ -39,7 +39,7 @@ def main(argv: Sequence[str]) -> int:
         verification.require_verified(settings)
         if not settings.db_path.exists():
             raise DatabaseError(f"whose the position is cannot be told: there is no {settings.db_path}")
-        answer = _carry_out(what, settings)
+        answer = _carry_out(terms, settings)
     except BotError as err:
         print(err, file=sys.stderr)
         return err.exit_code
@@ -50,13 +50,13 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def _carry_out(what: Terms | Decimal, settings: Settings) -> dict[str, Any]:
+def _carry_out(terms: Terms | Decimal, settings: Settings) -> dict[str, Any]:
     exchange = CcxtClosing(settings, venues.credentials(settings.exchange))
     store = Store(settings.db_path, durable=True)
     try:
-        if isinstance(what, Terms):
-            return Closer(settings, store, exchange, CLOSE_WITHIN_S).close(what).as_json()
-        look = Closer(settings, store, exchange, LOOK_WITHIN_S).look(what)
+        if isinstance(terms, Terms):
+            return Closer(settings, store, exchange, CLOSE_WITHIN_S).close(terms).as_json()
+        look = Closer(settings, store, exchange, LOOK_WITHIN_S).look(terms)
         return {**look, "account": account_name(settings.exchange, os.environ)}
     finally:
         store.close()

@@ -1,4 +1,4 @@
-"""Exchanges, real and simulated, behind one interface.
+"""Reach exchanges, real and simulated, through one interface.
 
 exchange          the interface
 ccxt_exchange     a real exchange, through ccxt

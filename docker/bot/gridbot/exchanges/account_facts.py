@@ -145,7 +145,9 @@ def _leverage(exchange: CcxtExchange, account: Any) -> Decimal | None:
         _paradex_account(exchange)  # signs in
         wanted = exchange.market_answer["id"]
         listed = exchange.ask("privateGetAccountMargin", {"market": wanted}).get("configs") or []
-        return next((decimal(one.get("leverage")) for one in listed if one.get("market") == wanted), None)
+        return next(
+            (decimal(market.get("leverage")) for market in listed if market.get("market") == wanted), None
+        )
     if exchange.id == "lighter":
         return _lighter_leverage(exchange)
     return None

@@ -71,7 +71,7 @@ class Answers:
     usual_maker_fee: Decimal | None = None
 
     def __init__(self, exchange: str, account: str | None = None) -> None:
-        """`account` is the account's number, where the exchange names both sides of a trade by it."""
+        """Take `account`, the account's number, where the exchange names both sides of a trade by it."""
         self._exchange, self._account = exchange, account
 
     def is_of(self, raw: Raw, market: Raw) -> bool:
@@ -87,8 +87,8 @@ class Answers:
 
     def cause_of(self, message: str) -> str | None:
         """Return why the exchange refuses, None where its words don't tell."""
-        found = (why for word, why in self.causes.items() if re.search(rf"\b{word}\b", message))
-        return next(found, None)
+        causes = (why for word, why in self.causes.items() if re.search(rf"\b{word}\b", message))
+        return next(causes, None)
 
     def is_refused_order(self, message: str) -> bool:  # noqa: ARG002
         """Tell whether what ccxt takes for bad credentials is a refused order."""
@@ -167,9 +167,9 @@ class Answers:
         contract = decimal(raw.get("contractSize"))
         return signed(None if size is None else size * (1 if contract is None else contract), raw.get("side"))
 
-    def _need(self, value: T | None, what: str) -> T:
+    def _need(self, value: T | None, name: str) -> T:
         if value is None:
-            raise UnreachableError(f"{self._exchange} answered without {what}")
+            raise UnreachableError(f"{self._exchange} answered without {name}")
         return value
 
     def _symbol(self, raw: Raw) -> Any:

@@ -24,8 +24,8 @@ class Apex(Answers):
     most_on_page = 100
 
     def next_page(self, page: Page, listed: Listed) -> Page | None:
-        found = (listed.answer.get("data") or {}).get("orders") or []
-        if len(found) < self.most_on_page:
+        orders = (listed.answer.get("data") or {}).get("orders") or []
+        if len(orders) < self.most_on_page:
             return None
         return Page(page.since, {"page": page.params.get("page", 0) + 1})
 

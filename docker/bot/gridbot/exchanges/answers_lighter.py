@@ -24,7 +24,7 @@ class Lighter(Answers):
     )
 
     def next_page(self, page: Page, listed: Listed) -> Page | None:
-        times = [one.get("timestamp") for one in listed.answer.get("trades") or []]
+        times = [trade.get("timestamp") for trade in listed.answer.get("trades") or []]
         cursor = text(listed.answer.get("next_cursor"))
         if cursor is None or all(at is not None and at < page.since for at in times):
             return None

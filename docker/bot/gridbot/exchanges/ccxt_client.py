@@ -100,7 +100,9 @@ def _keep_key_index(api: Any, index: int) -> None:
 def _is_own(api: Any, url: str) -> bool:
     """Tell whether an address is the exchange's own, which may have a host for each kind of market."""
     own = (api.implode_hostname(address) for address in api.urls["api"].values())
-    return url.startswith("https://") and urlsplit(url).hostname in {urlsplit(one).hostname for one in own}
+    return url.startswith("https://") and urlsplit(url).hostname in {
+        urlsplit(address).hostname for address in own
+    }
 
 
 def _sort_by_2(answers: list[Any], first: str, second: str, descending: bool = False) -> list[Any]:

@@ -37,9 +37,9 @@ def translated(err: Exception, answers: Answers, headers: Mapping[str, Any]) -> 
         return UnreachableError(text, cause=cause, retry_after=_retry_after(headers))
     if status == 503 or isinstance(err, errors.OnMaintenance) or "MAINTENANCE" in text:
         return UnreachableError(text, cause="maintenance", retry_after=_retry_after(headers))
-    said, is_refused_order = answers.cause_of(text), answers.is_refused_order(text)
+    own_cause, is_refused_order = answers.cause_of(text), answers.is_refused_order(text)
     is_unauthorized = isinstance(err, errors.AuthenticationError) and not is_refused_order
-    if is_unauthorized or status == 401 or said == "unauthorized":
+    if is_unauthorized or status == 401 or own_cause == "unauthorized":
         return UnauthorizedError(text, cause="unauthorized")
     if not isinstance(err, errors.ExchangeError) or (status is not None and status >= 500):
         return UnreachableError(text, cause="unreachable")
@@ -49,7 +49,8 @@ def translated(err: Exception, answers: Answers, headers: Mapping[str, Any]) -> 
         return UnreachableError(text, cause="unreachable")
     return RejectedError(
         text,
-        cause=said or _cause_of_rejection(text, is_short_of_funds=isinstance(err, errors.InsufficientFunds)),
+        cause=own_cause
+        or _cause_of_rejection(text, is_short_of_funds=isinstance(err, errors.InsufficientFunds)),
     )
 
 

@@ -304,8 +304,8 @@ class CcxtExchange(CcxtCalls):
 
     def _find_market(self, markets: Mapping[str, Any]) -> dict[str, Any]:
         symbol = self._settings.symbol
-        if found := venues.find_market(symbol, markets.values(), perp=self._settings.perp):
-            return found
+        if market := venues.find_market(symbol, markets.values(), perp=self._settings.perp):
+            return market
         near = sorted(str(raw["id"]) for raw in markets.values() if str(raw["id"])[:3] == symbol[:3])[:5]
         hint = f"; it has {', '.join(near)}" if near else ""
         raise RefusedError(f"--symbol: {self._id} has no market {symbol}{hint}")

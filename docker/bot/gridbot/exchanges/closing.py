@@ -1,4 +1,6 @@
-"""What closing a position needs of an exchange beside trading: orders that never rest, and a spot balance."""
+"""Describe what closing a position needs of an exchange beside trading: orders that never rest, and a spot
+balance.
+"""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class Exchange(Protocol):
         """Cancel these orders, by their ids, with one call. Those that are no longer open are no error."""
 
     def cancel_all(self) -> None:
-        """Cancel every open order of the account on this market, whoever has placed it."""
+        """Cancel every open order of the account on this market, whichever program has placed it."""
 
     def cancel_all_after(self, seconds: int) -> None:
         """Have all orders of the account cancelled in `seconds` unless called again; 0 ends that."""
@@ -83,7 +83,7 @@ class Exchange(Protocol):
 
 
 class ClosingExchange(Exchange, Protocol):
-    """An exchange of which every order is filled at once, as far as the book gives, or cancelled."""
+    """Represent an exchange where every order is filled at once, as far as the book allows, or cancelled."""
 
     def held(self) -> Decimal:
         """Return what the account holds of a spot market's base currency and can sell."""

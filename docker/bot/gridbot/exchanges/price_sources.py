@@ -22,7 +22,7 @@ STEP_S = 0.5
 # At most this many steps are walked at once: a bot that slept for an hour doesn't find an hour of fills.
 MAX_STEPS = 240
 # Volatility as a share of the price per square root of a second, in bursts and between them. It knows nothing
-# of the user's grid: a market that did would make money for whoever drew one. Together about 2 % a day, so
+# of the user's grid: a market that did would make money for any grid. Together about 2 % a day, so
 # that a range of a few per cent still holds tomorrow.
 BUSY, CALM = 0.001, 0.00006
 # The mean length of both, in seconds.

@@ -1,4 +1,4 @@
-"""Learn from the exchange's websocket that an order was filled, so that nobody waits for the next tick.
+"""Learn from the exchange's websocket that an order was filled, so that it is handled before the next tick.
 
 What it tells is a reason to look, never a fact: fills are booked from the exchange's lists alone. A socket
 that is cut, never opens or stays silent makes the bot no worse than one without.
@@ -61,7 +61,7 @@ class FillStream:
         wake: Callable[[], None],
         env: Mapping[str, str] = os.environ,
     ) -> None:
-        """`url` is the socket's address, empty for ccxt's own."""
+        """Take `url`, the socket's address, empty for ccxt's own."""
         self._exchange, self._url, self._wake = exchange, url, wake
         self._config = ccxt_client.config_of(exchange, credentials, env) | {"aiohttp_trust_env": True}
         self._base = venues.base_url(exchange, env)

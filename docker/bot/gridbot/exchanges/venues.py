@@ -19,7 +19,8 @@ from gridbot.model.errors import ConfigError, KeysError
 
 @dataclass(frozen=True, slots=True)
 class Venue:
-    """`keys`: each credential ccxt needs -> the variables it is read from, the first one set wins.
+    """Describe how an exchange is reached. `keys`: each credential ccxt needs -> the variables it is read
+    from, the first one set wins.
 
     A credential `options.x` goes to ccxt's options. `optional` ones are read when they are there. `lookup`
     says how an order is found again by its client id: `history` (a list of recent orders) or `client_id` (a
@@ -130,14 +131,20 @@ def find_market(symbol: str, markets: Iterable[Mapping[str, Any]], *, perp: bool
     naming both meanings where two markets are left.
     """
     known = list(markets)
-    exact = [one for one in known if symbol in (one["id"], one["symbol"], one.get("id2"))]
+    exact = [market for market in known if symbol in (market["id"], market["symbol"], market.get("id2"))]
     plain = _plain(symbol)
-    loose = [one for one in known if plain in (_plain(one["id"]), _plain(f"{one['base']}{one['quote']}"))]
-    base = [one for one in known if one.get("base") == symbol and bool(one.get("contract")) == perp]
-    for found in (exact, loose, base):
-        of_kind = [one for one in found if bool(one.get("contract")) == perp] or found
+    loose = [
+        market
+        for market in known
+        if plain in (_plain(market["id"]), _plain(f"{market['base']}{market['quote']}"))
+    ]
+    base = [
+        market for market in known if market.get("base") == symbol and bool(market.get("contract")) == perp
+    ]
+    for matches in (exact, loose, base):
+        of_kind = [market for market in matches if bool(market.get("contract")) == perp] or matches
         if len(of_kind) > 1:
-            both = " or ".join(sorted(str(one["symbol"]) for one in of_kind)[:4])
+            both = " or ".join(sorted(str(market["symbol"]) for market in of_kind)[:4])
             raise ConfigError(f"--symbol: {symbol} may be {both}; write the one that is meant")
         if of_kind:
             return dict(of_kind[0])

@@ -1,4 +1,4 @@
-"""Types that every room shares.
+"""Declare the types that every room shares.
 
 types      side, market, order, fill, and rounding to a step
 check      one check before real money

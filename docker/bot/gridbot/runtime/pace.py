@@ -54,7 +54,7 @@ class Share:
 class Pace:
     """Space requests by a token bucket, with a second one for cancels. Thread-safe.
 
-    A cancel waits for nobody: beyond its reserve it takes what the next ticks would have had.
+    A cancel never waits: beyond its reserve it takes what the next ticks would have had.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The database: one SQLite file with everything the bot did.
+"""Keep everything the bot did in one SQLite file.
 
 store         writes runs, orders, trades and cells
 order_reader  reads orders

@@ -1,4 +1,4 @@
-"""Decisions without side effects: which orders to place and cancel.
+"""Decide without side effects: which orders to place and cancel.
 
 strategy  the interface, and the two strategies that implement it
 grid      levels, cells and the orders they need

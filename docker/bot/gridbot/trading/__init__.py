@@ -1,4 +1,4 @@
-"""The trading loop: session, then tick after tick, then the way out.
+"""Run the trading loop: session, then tick after tick, then the way out.
 
 session    choose exchange and market, begin or resume the run
 preflight    what makes a run with real money impossible, or a loss

@@ -1,7 +1,7 @@
 """Cancel this bot's orders before the exit, until the exchange lists none of them.
 
 Many bots stop at the same time and share one address, so this is done with few calls, and an exchange that
-refuses some is left alone for as long as it asks: who goes on is banned, and then nobody's orders can be
+refuses some is left alone for as long as it asks: going on leads to a ban, and then no bot's orders can be
 cancelled.
 """
 
@@ -47,7 +47,7 @@ def cancel_own_orders(
 ) -> tuple[int, bool]:
     """Cancel all live orders. Return how many are left, and whether the exchange confirmed that count.
 
-    `is_exclusive`: nobody else trades on the account. Then all orders of the market may be cancelled with one
+    `is_exclusive`: no other bot is on the account. Then all orders of the market may be cancelled with one
     call, if the exchange lists none but this bot's.
     """
     deadline = time.monotonic() + within
@@ -188,16 +188,16 @@ class _Sender:
             self._failed_batches += not self._refused.is_set()
         return False
 
-    def _succeeds(self, what: str, call: Callable[[], None]) -> bool:
+    def _succeeds(self, action: str, call: Callable[[], None]) -> bool:
         try:
             call()
         except ExchangeError as err:
-            self._note(what, err)
+            self._note(action, err)
             return False
         return True
 
-    def _note(self, what: str, err: ExchangeError) -> None:
-        log.warning("cannot cancel %s: %s", what, err)
+    def _note(self, action: str, err: ExchangeError) -> None:
+        log.warning("cannot cancel %s: %s", action, err)
         if isinstance(err, UnreachableError) and err.cause in THROTTLED:
             self._refusal = err
             self._was_refused = True

@@ -129,47 +129,47 @@ class Closer:
         Raises RefusedError or ExchangeError as long as nothing was sent.
         """
         market = self._market
-        done = Closed(market.base, market.quote)
+        closed = Closed(market.base, market.quote)
         position, began = self._agreed_position(), time.time()
         try:
-            while not self._is_over(done, position, terms):
+            while not self._is_over(closed, position, terms):
                 self._begin_closing()
-                done.position = None
-                refusal = self._send(terms, floor_to(min(abs(position), terms.qty - done.qty), market.lot))
+                closed.position = None
+                refusal = self._send(terms, floor_to(min(abs(position), terms.qty - closed.qty), market.lot))
                 self._settle()
-                before = done.qty
-                done.qty, done.value = self._booked_since(began)
-                self._empty = 0 if done.qty > before else self._empty + 1
+                before = closed.qty
+                closed.qty, closed.value = self._booked_since(began)
+                self._empty = 0 if closed.qty > before else self._empty + 1
                 position = self._agreed_position()
-                done.why = refusal
+                closed.why = refusal
                 if self._empty:
                     self.sleep(SLICE_PAUSE_S)
         except (RefusedError, ExchangeError) as err:
-            if done.position is not None:
+            if closed.position is not None:
                 raise
-            done.qty, done.value = self._booked_since(began)
-            done.why = str(err)
-            return done
-        done.report = self._figures(done.value / done.qty if done.qty else None)
+            closed.qty, closed.value = self._booked_since(began)
+            closed.why = str(err)
+            return closed
+        closed.report = self._figures(closed.value / closed.qty if closed.qty else None)
         self._end_closing()
-        return done
+        return closed
 
-    def _is_over(self, done: Closed, position: Decimal, terms: Terms) -> bool:
+    def _is_over(self, closed: Closed, position: Decimal, terms: Terms) -> bool:
         """Take down what is left, and tell whether no further order is sent."""
-        done.position = position
-        done.rest_is_tradable = bool(self._tradable(position, terms.price))
-        if not done.rest_is_tradable or done.why is not None:
+        closed.position = position
+        closed.rest_is_tradable = bool(self._tradable(position, terms.price))
+        if not closed.rest_is_tradable or closed.why is not None:
             return True
-        left = terms.qty - done.qty
+        left = terms.qty - closed.qty
         if closing_side(position) is not terms.side:
-            done.why = f"it holds {as_text(position)} now, which {terms.side} does not close"
+            closed.why = f"it holds {as_text(position)} now, which {terms.side} does not close"
         elif not self._market.is_tradable(floor_to(min(abs(position), left), self._market.lot), terms.price):
-            done.why = f"it holds more than the {as_text(terms.qty)} that were agreed to"
+            closed.why = f"it holds more than the {as_text(terms.qty)} that were agreed to"
         elif self._empty >= MOST_EMPTY:
-            done.why = f"the book gives no more at {as_text(terms.price)} or better"
+            closed.why = f"the book gives no more at {as_text(terms.price)} or better"
         elif time.monotonic() >= self._deadline:
-            done.why = f"not done within {self.within:g} s"
-        return done.why is not None
+            closed.why = f"not done within {self.within:g} s"
+        return closed.why is not None
 
     def _send(self, terms: Terms, qty: Decimal) -> str | None:
         """Send one order. Return why the exchange refuses it, None where it does not, or may have it."""

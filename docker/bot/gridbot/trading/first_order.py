@@ -21,7 +21,7 @@ SETTING = "GRIDBOT_PREFLIGHT"
 def require_sound(settings: Settings, store: Store, session: Session, env: Mapping[str, str]) -> None:
     """Check the run. Raises RefusedError where a check fails and nothing of this run is at the exchange yet.
 
-    A run that has ordered or holds something goes on, whatever is wrong: stopping it would help nobody, and
+    A run that has ordered or holds something goes on, whatever is wrong: stopping it would not help, and
     an update of the bot must not end what ran before it.
     """
     choice = env.get(SETTING) or "fail"

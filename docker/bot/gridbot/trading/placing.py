@@ -38,7 +38,7 @@ class Placing:
         clock: Callable[[], float],
         on_call: Callable[[], None],
     ) -> None:
-        """`on_call` is told after each call that the loop goes on."""
+        """Take `on_call`, which is told after each call that the loop goes on."""
         self._store, self._exchange = store, exchange
         self._clock, self._on_call = clock, on_call
         self._backoff: dict[str, _Backoff] = {}

@@ -42,7 +42,7 @@ class PositionWatch:
     What the account holds at the run's first look beyond this bot's trades belongs to others (a person,
     another bot): it is stored with the run, and left alone. What other bots of the fleet hold is known from
     the manager, and may change. From then on a difference of more than one order means that this bot's record
-    is wrong, or that somebody trades beside it: nothing is placed any more.
+    is wrong, or that a person or program trades beside it: nothing is placed.
     """
 
     def __init__(self, settings: Settings, exchange: Exchange, store: Store, base: str, pace: Pace) -> None:
@@ -158,8 +158,8 @@ class PositionWatch:
 
     def _is_found_again(self, others: Decimal, word: Word, now: float) -> bool:
         """Tell whether a newer word of the other bots leaves the same rest to others as the last look."""
-        found = self._found
-        if found is not None and abs(found.position - others) <= self._settings.quantity:
-            return word.at > found.at or now - self._found_at > WORDS_WITHIN_S
+        earlier = self._found
+        if earlier is not None and abs(earlier.position - others) <= self._settings.quantity:
+            return word.at > earlier.at or now - self._found_at > WORDS_WITHIN_S
         self._found, self._found_at = Word(others, word.at), now
         return False

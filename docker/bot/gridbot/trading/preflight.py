@@ -226,15 +226,15 @@ def _needed(settings: Settings, case: WorstCase, leverage: Decimal) -> Decimal:
 def _liquidation(cases: Sequence[WorstCase], facts: AccountFacts) -> Iterator[Check]:
     assert facts.free is not None
     maintenance = facts.maintenance or MAINTENANCE
-    found: list[tuple[Decimal, Decimal, WorstCase]] = []
+    distances: list[tuple[Decimal, Decimal, WorstCase]] = []
     for case in cases:
         price = case.liquidation(facts.free, maintenance)
         if price > 0:
-            found.append((case.side.sign * (case.end - price) / case.end, price, case))
-    if not found:
+            distances.append((case.side.sign * (case.end - price) / case.end, price, case))
+    if not distances:
         yield Check("liquidation_none", Level.OK, "no price liquidates the account within reach")
         return
-    distance, price, case = min(found, key=lambda each: each[0])
+    distance, price, case = min(distances, key=lambda entry: entry[0])
     params = {"price": _money(price), "end": as_text(case.end), "percent": _percent(distance)}
     at = f"liquidation at about {params['price']}"
     if distance <= 0:

@@ -105,8 +105,8 @@ class Reconciler:
         """Remember which orders the exchange lists with just what is booked."""
         missing = {order.client_id for order in result.missing}
         live = result.listed.keys() | missing
-        kept = {key: at for key, at in self._complete_at.items() if key is None or key in live}
-        self._complete_at = kept | dict.fromkeys(result.complete, now)
+        complete = {key: at for key, at in self._complete_at.items() if key is None or key in live}
+        self._complete_at = complete | dict.fromkeys(result.complete, now)
         if not missing and result.complete == live - {order.client_id for order in result.reopened}:
             self._complete_at[None] = now
 
@@ -260,7 +260,7 @@ class Reconciler:
                 if exchange_order.filled is None:
                     self._name(
                         order.client_id,
-                        f"{_label(order)} has ended, and nobody says how much of it"
+                        f"{_label(order)} has ended, and it is unknown how much of it"
                         f" was filled: nothing is placed at {order.slot} until its trades say it",
                         now,
                     )

@@ -43,8 +43,8 @@ HEADERS = {
 }
 # More concurrent requests than this are dropped, because each takes a thread's memory.
 MAX_REQUESTS = 32
-# The supervisor asks from inside of the container, where nobody outside has one of these addresses. It has
-# slots of its own; without a container, everybody on the machine shares them.
+# The supervisor asks from inside of the container, where no client outside has one of these addresses. It has
+# slots of its own; without a container, all clients on the machine share them.
 INSIDE = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
 MAX_INSIDE = 16
 # A client has this long for a whole request, however slowly its bytes come,

@@ -54,7 +54,7 @@ def count(path: Path) -> int:
 
 def how(copies: CopyResult) -> dict[str, str]:
     assert copies.faults == ()
-    return {each.source.name: each.how for each in copies.done}
+    return {each.source.name: each.how for each in copies.copied}
 
 
 def give(folder: Path) -> None:
@@ -76,14 +76,14 @@ def test_what_is_committed_is_in_the_copy(mode: str, expected: str, folder: Path
     database.execute("INSERT INTO t VALUES ('not committed')")
     copies = copied(folder, work)
     assert how(copies) == {"a b?#%.db": expected}
-    assert count(copies.done[0].path) == 100
+    assert count(copies.copied[0].path) == 100
     database.commit()
     assert database.execute("SELECT count(*) FROM t").fetchone() == (101,)
 
 
 def test_a_copy_keeps_the_journal_mode(folder: Path, work: Path) -> None:
     _living = a_database(folder / "a.db", "wal")
-    with sqlite3.connect(copied(folder, work).done[0].path) as copy:
+    with sqlite3.connect(copied(folder, work).copied[0].path) as copy:
         assert copy.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
@@ -115,7 +115,7 @@ def test_a_killed_writers_database_is_copied_without_its_last_transaction(
     assert (folder / f"a.db-{'wal' if mode == 'wal' else 'journal'}").stat().st_size > 0
     copies = copied(folder, work)
     assert set(how(copies)) == {"a.db"}
-    assert count(copies.done[0].path) == 100
+    assert count(copies.copied[0].path) == 100
 
 
 def test_a_writer_without_wal_does_not_starve_the_copy(folder: Path, work: Path) -> None:
@@ -133,7 +133,7 @@ def test_a_writer_without_wal_does_not_starve_the_copy(folder: Path, work: Path)
         writer.kill()
         writer.communicate()
     assert how(copies)["a.db"] in {"steps", "whole"}
-    assert count(copies.done[0].path) >= 300_000
+    assert count(copies.copied[0].path) >= 300_000
 
 
 def test_what_is_no_database_is_copied_as_it_is(folder: Path, work: Path) -> None:
@@ -142,7 +142,7 @@ def test_what_is_no_database_is_copied_as_it_is(folder: Path, work: Path) -> Non
     (folder / "empty.db").touch()
     copies = copied(folder, work)
     assert how(copies) == {"empty.db": "file", "sub/notes.csv": "file"}
-    assert {each.path.read_text() for each in copies.done} == {"", "a,b\n"}
+    assert {each.path.read_text() for each in copies.copied} == {"", "a,b\n"}
 
 
 def test_what_is_no_database_is_copied_while_it_is_little(folder: Path, work: Path) -> None:
@@ -178,7 +178,7 @@ def test_a_hostile_folder_is_no_way_out(folder: Path, work: Path, tmp_path: Path
     (folder / "line\nbreak.db").touch()
     (folder / "circle").symlink_to("circle")
     copies = copied(folder, work)
-    assert [(each.source.name, each.how) for each in copies.done] == [("good.db", "snapshot")]
+    assert [(each.source.name, each.how) for each in copies.copied] == [("good.db", "snapshot")]
     assert {name for name, _why in copies.faults} == {"link.db", "pipe.db", "'line\\nbreak.db'"}
     assert [name for name, _why in copies.left_out] == ["circle"]
 
@@ -192,8 +192,8 @@ def test_databases_come_first_whatever_lies_beside_them(folder: Path, work: Path
         a_database(path).close()
     copies = copied(folder, work)
     assert copies.faults == ()
-    assert [each.source.name for each in copies.done][:2] == ["z.data", f"{deep.relative_to(folder)}/deep"]
-    assert len(copies.done) == 2 + scan.MAX_FILES
+    assert [each.source.name for each in copies.copied][:2] == ["z.data", f"{deep.relative_to(folder)}/deep"]
+    assert len(copies.copied) == 2 + scan.MAX_FILES
     assert [(name, why.message) for name, why in copies.left_out] == [
         ("a1000", "this and all following files: more than {limit} files")
     ]
@@ -203,7 +203,7 @@ def test_databases_come_before_files_that_fill_their_space(folder: Path, work: P
     (folder / "a").write_bytes(b"x" * 4096)
     a_database(folder / "b.db").close()
     copies = copied(folder, work)
-    assert [each.source.name for each in copies.done] == ["b.db", "a"]
+    assert [each.source.name for each in copies.copied] == ["b.db", "a"]
 
 
 @pytest.mark.parametrize("name", ["a.db", "a.sqlite3", "state"])
@@ -211,7 +211,7 @@ def test_a_database_behind_a_link_is_a_fault(name: str, folder: Path, work: Path
     a_database(tmp_path / "real.db").close()
     (folder / name).symlink_to(tmp_path / "real.db")
     copies = copied(folder, work, "state")
-    assert copies.done == ()
+    assert copies.copied == ()
     ((shown, why),) = copies.faults
     assert (shown, str(why)) == (name, "a symbolic link, which a backup does not follow")
 
@@ -245,7 +245,7 @@ def test_more_than_can_be_looked_through_is_a_fault(
         (folder / f"a{number:02}").touch()
     a_database(folder / "z").close()
     copies = copied(folder, work, "z")
-    assert copies.done[0].source.name == "z", "the instance's own has the first turn"
+    assert copies.copied[0].source.name == "z", "the instance's own has the first turn"
     ((name, why),) = copies.faults
     assert (name, why.params) == ("a09", {"limit": 10})
 
@@ -255,7 +255,7 @@ def test_rows_are_counted_in_the_copy(folder: Path, work: Path) -> None:
     database.execute('CREATE TABLE "a ""b"" c" (x)')
     database.execute("CREATE VIEW v AS SELECT randomblob(1000000000) FROM t")
     database.commit()
-    (copy,) = copied(folder, work).done
+    (copy,) = copied(folder, work).copied
     assert copy.rows == {"t": 100, 'a "b" c': 0}
     (work / "empty").mkdir()
     assert databases.count_rows(copy.path, work / "empty") == copy.rows
@@ -290,7 +290,7 @@ def test_a_damaged_database_is_named_and_the_others_saved(folder: Path, work: Pa
         stream.seek(3 * 4096)
         stream.write(os.urandom(4096))
     copies = copied(folder, work)
-    assert [each.source.name for each in copies.done] == ["good.db"]
+    assert [each.source.name for each in copies.copied] == ["good.db"]
     ((name, why),) = copies.faults
     assert (name, why.message) == ("bad.db", databases.FAULTS["damaged"])
 
@@ -301,7 +301,7 @@ def test_more_than_the_disk_holds_is_said_before_it_is_tried(folder: Path, work:
         stream.truncate(1 << 43)
     a_database(folder / "small.db").close()
     copies = copied(folder, work)
-    assert [each.source.name for each in copies.done] == ["small.db"]
+    assert [each.source.name for each in copies.copied] == ["small.db"]
     ((name, why),) = copies.faults
     assert name == "vast.db"
     assert why.message.startswith("the copy needs {needed} MiB")

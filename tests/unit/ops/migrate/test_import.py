@@ -214,6 +214,43 @@ def test_a_database_that_leads_elsewhere_is_refused(
     assert f"its database is not a file in the folder: {tmp_path}/elsewhere.db" in said(capsys)[0]
 
 
+@pytest.mark.parametrize("suffix", ["-wal", "-journal"])
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_what_is_beside_a_database_must_be_a_file_too(
+    old: OldFolder, fleet: Path, capsys: pytest.CaptureFixture[str], suffix: str, kind: str
+) -> None:
+    path = old.folder / "database" / f"bp_sol_01.db{suffix}"
+    path.unlink(missing_ok=True)
+    if kind == "link":
+        path.symlink_to("/etc/passwd")
+    else:
+        os.mkfifo(path)
+    assert run(fleet, old, "--yes") == FAILED
+    assert "bp_sol_01: refused: its database is not a file in the folder" in said(capsys)[0]
+
+
+def test_a_database_that_would_fill_the_disk_is_refused_before_a_bot_is_stopped(
+    old: OldFolder, fleet: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.truncate(old.folder / "database" / "bp_sol_01.db", 8 << 40)
+    assert run(fleet, old, "--yes") == FAILED
+    assert said(capsys)[0].startswith(
+        "bp_sol_01: refused: its database of 8796093.4 MB needs twice as much room while it is copied; "
+    )
+
+
+def test_a_config_that_is_a_link_in_a_circle_keeps_no_other_back(
+    old: OldFolder, fleet: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (old.folder / "config" / "active" / "loop.json").symlink_to("loop.json")
+    (old.folder / "database" / "loop.db").symlink_to("loop.db")
+    assert run(fleet, old, "--yes") == BAD_CONFIG
+    assert "loop.json: cannot be read: Too many levels of symbolic links" in capsys.readouterr().out
+    assert [path.name for path in (fleet / "config" / "active").iterdir()] == ["bp_sol_01.json"]
+    (fleet / "config" / "active" / "loop.json").symlink_to("loop.json")
+    assert projects.read(fleet).instance_of(str(fleet / "config/active/bp_sol_01.json")) == "bp_sol_01"
+
+
 def test_a_link_that_botfleet_once_made_is_followed(old: OldFolder, fleet: Path) -> None:
     folder = old.folder / "database" / "bp_sol_01"
     folder.mkdir()
