@@ -89,4 +89,4 @@ LABEL botfleet.supervisor=1 botfleet.open-orders="${OPEN_ORDERS}" \
     botfleet.close-position="${CLOSE_POSITION}" botfleet.preflight="${PREFLIGHT}"
 USER 10001:10001
 WORKDIR /app
-ENTRYPOINT ["/usr/bin/python3", "-I", "-S", "/opt/botfleet/supervisor"]
+ENTRYPOINT ["/usr/bin/python3", "-I", "-S", "/opt/botfleet/supervisor/__main__.py"]

@@ -52,6 +52,8 @@ class Extent:
     ticks: int = 100_000
     page: tuple[int, int, int] = (200, 10, 10)
     """Instances of the page, how many of them are up, and for how many looks it is read."""
+    each_part: bool = True
+    """Whether each part of the first `up` is measured."""
     minutes: float = math.inf
     """Nothing is begun after them: rows get fewer rounds, and what is left out is named."""
 
@@ -75,6 +77,7 @@ SMALLEST = Extent(
     interval=0.2,
     ticks=1000,
     page=(1, 1, 1),
+    each_part=False,
 )
 """For CI: that every row works. Its figures mean nothing."""
 NORMAL = Extent(
@@ -160,7 +163,9 @@ def _measure(extent: Extent, shop: Workshop, api: Api, findings: Findings, out: 
             idle.tables(shop, api, extent.idle, extent.window)
         ),
         "image and start": lambda: add(images.table(shop, api, extent.rounds, bundled=extent.bundled)),
-        "the first up": lambda: add(first.table(shop, extent.sweep, extent.rounds)),
+        "the first up": lambda: add(
+            first.table(shop, extent.sweep, extent.rounds, each_part=extent.each_part)
+        ),
         "output through the supervisor": lambda: findings.comparisons.extend(
             images.pump(shop, api, extent.megabytes, extent.rounds)
         ),

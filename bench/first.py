@@ -10,27 +10,30 @@ from bench.measure import Contender, Table, alternating
 from bench.project import Project, Workshop
 
 MOST_ROUNDS = 2
+LATER = "nothing: a later `up`"
 EVERYTHING = "everything"
 
 
-def table(shop: Workshop, size: int, rounds: int) -> Table:
-    """Seconds of `up` from nothing, and of the same where one thing is not remembered."""
+def table(shop: Workshop, size: int, rounds: int, *, each_part: bool) -> Table:
+    """Seconds of `up` from nothing, and of the same where one thing, or nothing at all, is remembered."""
     project = shop.project(size)
     state = project.folder / "volumes" / "state"
     without: dict[str, Callable[[], object]] = {
-        "nothing: a later `up`": lambda: None,
+        LATER: lambda: None,
         "configs are read and checked": partial(shutil.rmtree, project.folder / "cache"),
         "Compose computes its hashes": partial((state / "compose-hashes.json").unlink, missing_ok=True),
         "a container tries the folders": partial((state / "probed.json").unlink, missing_ok=True),
         "folders are made": partial(_remove_folders, project),
         EVERYTHING: project.forget,
     }
-    project.manager("up")
-    project.settle()
-    project.manager("down")
-    contenders = {name: _up_after(project, forget) for name, forget in without.items()}
+    contenders = {
+        name: _up_after(project, forget)
+        for name, forget in without.items()
+        if each_part or name in (LATER, EVERYTHING)
+    }
+    contenders[EVERYTHING]()  # so that there is something to forget
     samples = alternating(contenders, min(rounds, MOST_ROUNDS), shop.share(0.2))
-    later = next(iter(samples.values())).median
+    later = samples[LATER].median
     rows = [
         [name, f"{times.median:.2f} s", f"{1000 * (times.median - later):+.0f} ms"]
         for name, times in samples.items()

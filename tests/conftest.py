@@ -5,20 +5,32 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
+from manager.web import access
 from tests import cases, fleet, scheduling
+
+if TYPE_CHECKING:
+    from tests.bot.browser import Browser
 
 DEAR = tuple(scheduling.TOGETHER)
 DEAR_S = 900
 """The first of them makes it: an engine, an image of another commit, a whole benchmark."""
 LONG_S = 7200
+CHEAP = 1 << 4
+"""What a guess of a password costs here; tests/unit/web/test_cost.py holds what it costs elsewhere."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--long`: as often as the figures in tests/faults/README.md need it."""
-    parser.addoption("--long", action="store_true", help="the long form: many more cases of the same tests")
+    parser.addoption(
+        "--long",
+        action="store_true",
+        help="the long form: many more cases of the same tests, and the tests marked long_form",
+    )
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -31,6 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
     without .pyc files each of them compiles its source again.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    access.COST["n"] = CHEAP  # before any module of tests makes a password
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False
     cases.is_long = config.getoption("--long")
@@ -44,10 +57,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
     return scheduling.Spread(config, log)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest, and give more time to what shares something dear, and to the long
-    form.
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the long forms to `--long`, begin with what takes longest, and give more time to what shares
+    something dear, and to the long form.
     """
+    if not cases.is_long:
+        later = [item for item in items if item.get_closest_marker("long_form") is not None]
+        config.hook.pytest_deselected(items=later)
+        items[:] = [item for item in items if item not in later]
     items.sort(key=lambda item: scheduling.rank(item.nodeid))
     for item in items:
         if item.get_closest_marker("timeout") is None and (cases.is_long or item.nodeid.startswith(DEAR)):
@@ -58,6 +75,16 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Remove the run's images when all its workers have ended."""
     if not is_worker(session.config):
         fleet.remove_images()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One Chromium for all pages that a worker looks at: to start one takes seconds."""
+    from tests.bot.browser import chromium
+
+    with chromium() as opened:
+        opened.driver.set_script_timeout(60)
+        yield opened
 
 
 def is_worker(config: pytest.Config) -> bool:

@@ -16,8 +16,17 @@ WAITING = ("tests/upgrade/", "tests/faults/", "tests/integration/", "tests/deplo
 TOGETHER = {
     "tests/upgrade/": "a fleet of an earlier commit",
     "tests/faults/test_engine_": "an engine of the tests' own",
+    "tests/faults/test_egress.py": "an engine of the tests' own",
     "tests/integration/test_bench.py": "a run of the benchmark",
     "tests/integration/test_fleet_at_rest.py": "a fleet that no test changes",
+    "tests/integration/test_installed.py": "a wheel, and an environment that it is installed in",
+    "tests/integration/test_main_job.py": "a fleet that is put right before each test",
+    "tests/integration/test_figures.py": "a fleet whose figures are looked at",
+    "tests/integration/test_watch.py": "a fleet that is watched",
+    "tests/web/test_page.py": "a browser",
+    "tests/web/test_accessible.py": "a browser",
+    "tests/web/test_hostile.py": "a browser",
+    "tests/bot/test_page.py": "a browser",
 }
 """Beginnings of the ids of tests that share something dear."""
 FIRST = (*TOGETHER, "tests/faults/", "tests/integration/", "tests/bot/", "tests/supervisor/")

@@ -1,14 +1,14 @@
-"""Run `python3 -I -S /opt/botfleet/supervisor ARGUMENTS OF THE BOT`.
+"""Run `python3 -I -S /opt/botfleet/supervisor/__main__.py ARGUMENTS OF THE BOT`.
 
-Python puts the folder that it runs first in `sys.path`, which would make its modules top-level modules. With
-the parent folder in that place it is the package `supervisor`, as in the tests.
+The folder runs as well, but for one Python loads `runpy`, and with it 0.7 MB. With the parent folder
+in `sys.path` it is the package `supervisor`, as in the tests.
 """
 
 import os
 import sys
 
 if not __package__:
-    sys.path[0] = __file__.rsplit("/", 2)[0]
+    sys.path.insert(0, __file__.rsplit("/", 2)[0])
 
 from supervisor.main import main
 

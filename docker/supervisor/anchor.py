@@ -5,10 +5,10 @@ restart, at which no manager command runs.
 """
 
 import os
-import signal
 import time
-from collections.abc import Sequence
+from _collections_abc import Sequence
 
+from supervisor import signals
 from supervisor.journal import Journal
 from supervisor.suppress import suppress
 
@@ -69,7 +69,7 @@ class Anchor:
         """End the process."""
         if self.pid is not None:
             with suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGKILL)
+                os.kill(self.pid, signals.SIGKILL)
             with suppress(ChildProcessError):
                 os.waitpid(self.pid, 0)
             self._forget()

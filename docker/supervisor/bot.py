@@ -1,12 +1,12 @@
 """Start and end the processes of the bot and of its cancel program."""
 
 import os
-import signal
 import time
 
+from supervisor import signals
 from supervisor.suppress import suppress
 
-_IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)  # a bot of any language expects them as they are
+_IGNORED_BY_PYTHON = (signals.SIGPIPE, signals.SIGXFSZ)  # a bot of any language expects them as they are
 
 
 class Bot:
@@ -54,7 +54,7 @@ class Bot:
         """
         if self._alive and not self.told_to_stop:
             self.told_to_stop = True
-            os.kill(self.pid, signal.SIGTERM)
+            os.kill(self.pid, signals.SIGTERM)
 
     def kill(self) -> None:
         """Send SIGKILL to its process group."""
@@ -76,11 +76,13 @@ class Bot:
 
     def _kill_group(self) -> None:
         with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)
+            os.killpg(self.pid, signals.SIGKILL)
 
 
 def signal_name(number: int) -> str:
     """Return `SIGKILL` for 9, and `SIG34` for a number without a name."""
+    import signal  # 0.8 MB that only a bot that was killed needs
+
     try:
         return signal.Signals(number).name
     except ValueError:

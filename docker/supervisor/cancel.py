@@ -2,11 +2,10 @@
 confirms.
 """
 
-import json
 import time
-from collections.abc import Callable
+from _collections_abc import Callable
 
-from supervisor import policy
+from supervisor import json_text, policy
 from supervisor.bot import Bot, signal_name
 from supervisor.journal import Journal
 from supervisor.loop import Action, Loop
@@ -151,7 +150,7 @@ def orders_left(lines: list[str]) -> int | None:
     """Return `open_orders_left` of the last line that is a JSON object; None when none says it."""
     for line in reversed(lines):
         try:
-            answer = json.loads(line) if line.startswith("{") else None
+            answer = json_text.loads(line) if line.startswith("{") else None
         except (ValueError, RecursionError):
             continue
         if isinstance(answer, dict):

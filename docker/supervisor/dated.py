@@ -11,7 +11,7 @@ import fcntl
 import os
 import stat
 import time
-from collections.abc import Callable
+from _collections_abc import Callable
 
 from supervisor.clock import LocalDate
 from supervisor.day_budget import DayBudget

@@ -3,8 +3,7 @@
 # (pathlib is 0.8 MB of resident memory)
 
 import os
-import re
-from collections.abc import Callable, Sequence
+from _collections_abc import Callable, Sequence
 
 from supervisor.suppress import suppress
 
@@ -12,7 +11,7 @@ MB = 1_000_000
 SEGMENTS = 4  # a full file is a quarter of the limit: while one is compressed, the next one is written
 RESERVE = 8  # an eighth is kept for a stream that has written little: a traceback beside a flood
 PROGRAM = ("/usr/bin/nice", "-n", "19", "gzip", "-1", "-f", "--")
-_FILE = re.compile(r"(bot_(?:stdout|stderr)\.log)(?:\.([0-9]{1,6})(?:\.gz)?)?", re.ASCII)
+_FILES = ("bot_stdout.log", "bot_stderr.log")
 
 
 class DayBudget:
@@ -99,10 +98,9 @@ class DayBudget:
     def _entries(self) -> "list[tuple[str, str | None, os.DirEntry[str]]]":
         try:
             with os.scandir(self._folder) as entries:
-                matches = [(_FILE.fullmatch(entry.name), entry) for entry in entries]
+                return [(*named, entry) for entry in entries if (named := _stream_and_number(entry.name))]
         except OSError:
             return []
-        return [(match[1], match[2], entry) for match, entry in matches if match is not None]
 
     def _oldest(self) -> str | None:
         plain = [
@@ -135,3 +133,14 @@ class DayBudget:
     def _give_up(self, why: str) -> None:
         self._program = ()
         self._log(f"full log files are not compressed: {why}")
+
+
+def _stream_and_number(name: str) -> tuple[str, str | None] | None:
+    """Return a stream's file and the number of its segment, if it is one; `re` is 0.5 MB of memory."""
+    for file in _FILES:
+        if name == file:
+            return file, None
+        number = name.removeprefix(f"{file}.").removesuffix(".gz")
+        if name.startswith(f"{file}.") and number.isascii() and number.isdigit() and len(number) < 7:
+            return file, number
+    return None

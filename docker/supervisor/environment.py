@@ -1,11 +1,10 @@
 """Make the bot's environment, again before each start."""
 
-import json
 import os
 import time
-from collections.abc import Mapping
+from _collections_abc import Mapping
 
-from supervisor import files
+from supervisor import files, json_text
 from supervisor.paths import Paths
 from supervisor.reasons import ReasonError
 from supervisor.settings import PREFIX
@@ -34,14 +33,15 @@ class BadEnvironmentError(ReasonError):
 def load(path: str) -> dict[str, str]:
     """Return the variables of env.json; none when there is no such file."""
     try:
-        raw = json.loads(files.read_small(path))
+        raw = json_text.loads(files.read_small(path))
     except FileNotFoundError:
         return {}
     except OSError as err:
         raise BadEnvironmentError("file_unreadable", path=path, error=str(err.strerror)) from err
-    except json.JSONDecodeError as err:
-        raise BadEnvironmentError("file_not_json_at", path=path, line=err.lineno) from None
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError) as err:
+        line = getattr(err, "lineno", None)  # of a JSONDecodeError
+        if line is not None:
+            raise BadEnvironmentError("file_not_json_at", path=path, line=line) from None
         raise BadEnvironmentError("file_not_json", path=path) from None
     if not isinstance(raw, dict):
         raise BadEnvironmentError("file_not_object", path=path)

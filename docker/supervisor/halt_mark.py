@@ -4,10 +4,9 @@ The manager creates it. The tombstone of an instance that was moved to another m
 The folder is mounted read-only, so that a bot can neither remove nor create them.
 """
 
-import json
 import os
 
-from supervisor import files
+from supervisor import files, json_text
 from supervisor.reasons import Reason
 
 MAX_BYTES = 4096
@@ -27,7 +26,7 @@ def read(path: str) -> Reason | None:
     except OSError:
         return Reason("halted", by="", nonce="")
     try:
-        content = json.loads(files.read_small(path, MAX_BYTES))
+        content = json_text.loads(files.read_small(path, MAX_BYTES))
     except (OSError, ValueError, RecursionError):
         content = None
     if not isinstance(content, dict):

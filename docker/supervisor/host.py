@@ -4,10 +4,10 @@
 # (pathlib is 0.8 MB of resident memory)
 
 import os
-import re
 import time
 
-_ID = r"([0-9a-f]{64})"
+_HEX = frozenset("0123456789abcdef")
+_ID_LENGTH = 64
 
 
 def uptime() -> float:
@@ -24,14 +24,21 @@ def container_id(proc: str = "/proc/self") -> str:
     for line in _lines(f"{proc}/mountinfo"):
         fields = line.split()
         if len(fields) > 4 and fields[4] == "/etc/hostname":
-            match = re.search(rf"containers/{_ID}/", fields[3])
-            if match:
-                return match[1]
+            # …/containers/ID/hostname
+            for part in fields[3].split("containers/")[1:]:
+                name, slash, _rest = part.partition("/")
+                if slash and _ids(name) == [name]:
+                    return name
     for line in _lines(f"{proc}/cgroup"):
-        match = re.search(rf"(?<![0-9a-f]){_ID}(?![0-9a-f])", line)
-        if match:
-            return match[1]
+        if ids := _ids(line):
+            return ids[0]
     return os.uname().nodename
+
+
+def _ids(text: str) -> list[str]:
+    """Return every container id in a text; `re` is 0.5 MB of memory."""
+    words = "".join(letter if letter in _HEX else " " for letter in text).split()
+    return [word for word in words if len(word) == _ID_LENGTH]
 
 
 def oom_kills(cgroup: str) -> int | None:

@@ -10,11 +10,10 @@ folder, which is mounted read-only: a bot that removes or replaces the file cann
 import errno
 import fcntl
 import os
-import signal
 import stat
-from collections.abc import Callable
+from _collections_abc import Callable
 
-from supervisor import files
+from supervisor import files, signals
 from supervisor.suppress import suppress
 
 _FLAGS = (
@@ -99,7 +98,7 @@ class Lock:
         for pid in self.other_holders():
             log(f"killing process {pid}, which the last bot left behind")
             with suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, signals.SIGKILL)
         self.drop_replaced()
 
     def drop_replaced(self) -> None:

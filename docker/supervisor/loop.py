@@ -3,9 +3,10 @@
 import math
 import os
 import select
-import signal
 import time
-from collections.abc import Callable
+from _collections_abc import Callable
+
+from supervisor import signals
 
 READ, WRITE = select.POLLIN, select.POLLOUT
 Action = Callable[[], None]
@@ -51,8 +52,8 @@ class Loop:
                     handlers[number]()
 
         for number in handlers:
-            signal.signal(number, lambda *_: None)  # only what has a handler reaches the wake-up pipe
-        signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
+            signals.signal(number, lambda *_: None)  # only what has a handler reaches the wake-up pipe
+        signals.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
         self.watch(wake_read, READ, dispatch)
 
     def stop(self, result: int) -> None:

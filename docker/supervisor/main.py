@@ -1,11 +1,10 @@
 """Start the supervisor: the lock, the settings, an earlier terminal state, and then the runner."""
 
 import os
-import signal
 import time
-from collections.abc import Mapping
+from _collections_abc import Mapping
 
-from supervisor import environment, halt_mark, host, retention, state
+from supervisor import environment, halt_mark, host, retention, signals, state
 from supervisor.bot import Bot
 from supervisor.clock import LocalDate
 from supervisor.dated import DatedFile
@@ -58,7 +57,7 @@ class Supervisor:
     def run(self) -> int:
         """Run until stopped. Returns 0 when the bot ended by itself, 1 when it had to be killed."""
         self._loop.on_signals(
-            {signal.SIGTERM: self._on_stop, signal.SIGINT: self._on_stop, signal.SIGCHLD: self._on_child}
+            {signals.SIGTERM: self._on_stop, signals.SIGINT: self._on_stop, signals.SIGCHLD: self._on_child}
         )
         self._take_lock()
         result = self._loop.run()

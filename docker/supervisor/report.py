@@ -4,11 +4,10 @@ manager.
 
 # (pathlib is 0.8 MB of resident memory)
 
-import json
 import os
 import time
 
-from supervisor import files
+from supervisor import files, json_text
 from supervisor.journal import Journal
 from supervisor.loop import Action
 
@@ -67,8 +66,8 @@ class ReportKeeper:
         seen = (status.st_ino, status.st_mtime_ns, status.st_size)
         if seen == self._seen and not ended:
             return
-        report = json.loads(
-            files.read_small(self._source, MAX_BYTES, follow=False), parse_constant=_refuse_constant
+        report = json_text.loads(
+            files.read_small(self._source, MAX_BYTES, follow=False), refuse_constant=_refuse_constant
         )
         if not isinstance(report, dict):
             raise ValueError("it is not a JSON object")
@@ -103,14 +102,14 @@ class ReportKeeper:
 def _load(path: str) -> dict[str, object] | None:
     """Return a copy that a supervisor has written; None for anything else."""
     try:
-        content = json.loads(files.read_small(path, 4 * MAX_BYTES, follow=False))
+        content = json_text.loads(files.read_small(path, 4 * MAX_BYTES, follow=False))
     except (OSError, ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) and isinstance(content.get("report"), dict) else None
 
 
 def _save(path: str, copy: dict[str, object]) -> None:
-    files.replace(path, json.dumps(copy).encode() + b"\n", durable=False)
+    files.replace(path, json_text.dumps(copy).encode() + b"\n", durable=False)
 
 
 def _refuse_constant(name: str) -> object:

@@ -5,18 +5,22 @@
 
 import errno
 import os
-import re
 
 from supervisor import clock
 from supervisor.suppress import suppress
-
-_DATED = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])", re.ASCII)
 
 
 def expired(names: list[str], wall: float, days: int) -> list[str]:
     """Return those of `names` that are dates more than `days` days before today."""
     oldest_kept = clock.days_before(wall, days)
-    return sorted(name for name in names if _DATED.fullmatch(name) and name < oldest_kept)
+    return sorted(name for name in names if _is_date(name) and name < oldest_kept)
+
+
+def _is_date(name: str) -> bool:
+    """Return whether it is `2026-01-31` or alike; `re` is 0.5 MB of memory."""
+    year, month, day = name[:4], name[5:7], name[8:]
+    is_like_one = len(name) == 10 and name.isascii() and name[4] == name[7] == "-"
+    return is_like_one and (year + month + day).isdigit() and 1 <= int(month) <= 12 and 1 <= int(day) <= 31
 
 
 def clean(folder: str, wall: float, days: int) -> tuple[list[str], list[str]]:

@@ -3,7 +3,7 @@
 # (pathlib is 0.8 MB of resident memory)
 
 import time
-from collections.abc import Mapping
+from _collections_abc import Mapping
 
 from supervisor import environment, halt_mark, host, policy, turn
 from supervisor.anchor import Anchor

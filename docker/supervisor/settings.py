@@ -1,6 +1,6 @@
 """Read the supervisor's settings from its environment variables."""
 
-from collections.abc import Mapping
+from _collections_abc import Mapping
 
 from supervisor.reasons import ReasonError
 

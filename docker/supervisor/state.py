@@ -1,9 +1,8 @@
 """Format the state file, for the manager, and the verdict, for the engine."""
 
-import json
 import time
 
-from supervisor import files, host
+from supervisor import files, host, json_text
 from supervisor.health import Health
 from supervisor.reasons import Reason
 
@@ -172,7 +171,7 @@ def _get(value: object, *path: str) -> object:
 def load(path: str) -> dict[str, object] | None:
     """Return the state file's content; None when there is none or it cannot be used."""
     try:
-        old = json.loads(files.read_small(path, follow=False))
+        old = json_text.loads(files.read_small(path, follow=False))
     except (OSError, ValueError, RecursionError):
         return None
     return old if isinstance(old, dict) else None
@@ -180,7 +179,7 @@ def load(path: str) -> dict[str, object] | None:
 
 def save(path: str, record: Record, *, durable: bool) -> None:
     """Write the state file."""
-    content = json.dumps(record.as_json(time.time(), host.uptime()), indent=1, ensure_ascii=False)
+    content = json_text.dumps(record.as_json(time.time(), host.uptime()), indented=True)
     files.replace(path, content.encode("utf-8", "replace") + b"\n", durable=durable)
 
 

@@ -1,6 +1,6 @@
 """Write the state file and the verdict."""
 
-from collections.abc import Callable
+from _collections_abc import Callable
 
 from supervisor import files, host, state
 from supervisor.dated import DatedFile

@@ -1,7 +1,7 @@
 """Copy the bot's output from its pipe to the container's output and to the dated file."""
 
 import os
-from collections.abc import Callable
+from _collections_abc import Callable
 
 from supervisor.dated import DatedFile
 from supervisor.loop import READ, Loop

@@ -5,10 +5,9 @@ The manager writes it into the secrets folder, which no bot can write to: no oth
 one up.
 """
 
-import json
 import math
 
-from supervisor import files
+from supervisor import files, json_text
 
 MAX_BYTES = 4096
 MOST_S = 600.0  # no file keeps a bot from starting for longer
@@ -23,7 +22,7 @@ def wait_s(path: str, now: float, started_before: float | None = None) -> float:
     `started_before`: when this container's last bot was started.
     """
     try:
-        content = json.loads(files.read_small(path, MAX_BYTES, follow=False))
+        content = json_text.loads(files.read_small(path, MAX_BYTES, follow=False))
     except (OSError, ValueError, RecursionError):
         return 0.0
     if not isinstance(content, dict):

@@ -68,6 +68,13 @@ def table_format(text: str) -> str:
     return _one_of(drawn_table.formats(), text, is_list=False)[0]
 
 
+def stats_columns(text: str) -> list[str]:
+    """Return names of columns of `stats`."""
+    from manager.monitor.stats import figure_columns  # loaded only where they are asked for
+
+    return _one_of(tuple(figure_columns.ALL), text)
+
+
 def modes(text: str) -> list[str]:
     return _as_shown(("paper", "live"), text, {_("LIVE").lower(): "live"})
 

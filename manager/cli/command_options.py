@@ -65,6 +65,12 @@ FORMAT = option(
     type=argument_types.table_format,
     metavar="FORMAT",
 )
+STATS_COLUMNS = option(
+    "--columns",
+    text=mark("show these columns, such as id,pnl,maker_share,apr; an unknown name tells all of them"),
+    type=argument_types.stats_columns,
+    metavar="COLUMNS",
+)
 LOCK_WAIT = option(
     "--lock-wait",
     text=mark("wait for another manager to finish"),

@@ -219,6 +219,11 @@ def _values(action: argparse.Action, current: str, project_dir: Path | None) -> 
         from manager.util import drawn_table  # tabulate: 60 ms, where nothing else is offered
 
         return _beginning(((style, "") for style in drawn_table.formats()), current)
+    if action.metavar == "COLUMNS":
+        from manager.monitor.stats import figure_columns
+
+        before = current[: current.rfind(",") + 1]
+        return _beginning(((before + name, "") for name in figure_columns.ALL), current)
     if action.metavar == "LANG":
         return _beginning(_languages(), current)
     return _beginning(((str(choice), "") for choice in action.choices or ()), current)

@@ -22,6 +22,7 @@ from manager.cli.command_options import (
     RECREATE,
     REMOVE_ORPHANS,
     SELECTING,
+    STATS_COLUMNS,
     WAITING,
     WORST_FIRST,
     YES,
@@ -258,8 +259,14 @@ FLEET_GROUPS: Mapping[str, Mapping[str, Command]] = {
         "stats": Command(
             "stats.stats",
             mark("show what each instance uses, and what its bot reports"),
-            (*SELECTING, JSON, FORMAT, WORST_FIRST, HOSTS),
-            ("stats", "stats bp_sol_01 bp_eth_01", "stats --format tsv > stats.tsv", "stats --json"),
+            (*SELECTING, JSON, FORMAT, WORST_FIRST, STATS_COLUMNS, HOSTS),
+            (
+                "stats",
+                "stats bp_sol_01 bp_eth_01",
+                "stats --columns id,pnl,maker_share,reject_rate,max_drawdown,profit_per_grid,apr",
+                "stats --format tsv > stats.tsv",
+                "stats --json",
+            ),
         ),
         "top": Command(
             "top.top",

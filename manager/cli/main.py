@@ -27,6 +27,10 @@ COMPLETE = "__complete"
 """Called by the shells' completion scripts, not by users."""
 
 NAMING = frozenset({"up", "start", "restart"})
+SAYS_SLOW = frozenset(
+    {"up", "start", "restart", "stop", "halt", "resume", "down", "upgrade", "rollback", "restore"}
+)
+"""Commands that change a fleet: somebody waits for them. `top` and `watch` have words of their own."""
 """Commands in which `--config FILE --instance-id ID` assigns an id to the config's instance."""
 
 
@@ -119,6 +123,8 @@ def _run(args: argparse.Namespace, given_at: Moment | None, argv: Sequence[str])
     module, _dot, function = COMMANDS[args.command].function.partition(".")
     _apply_instance_id(args)
     session = Session(Path(args.project_dir) if args.project_dir else None, given_at)
+    if args.command in SAYS_SLOW:
+        session.on_slow = _warn
     try:
         if args.host is not None or getattr(args, "hosts", False):
             from manager.cli import elsewhere
@@ -147,6 +153,12 @@ def _complain(text: str) -> None:
     except OSError:  # a full disk: what could not be written cannot be written at the end either
         console.discard_output(sys.stdout)
     print(text, file=sys.stderr, flush=True)
+
+
+def _warn(text: object) -> None:
+    from manager.util import console
+
+    console.warning(text)
 
 
 def _bug() -> int:

@@ -19,10 +19,10 @@ from manager.config.fleet import DEFAULT_PARALLELISM
 from manager.engine import endpoint, http_socket
 from manager.engine.docker_sdk import Sdk, no_answer
 from manager.engine.http_socket import CALL_TIMEOUT_S
+from manager.engine.patience import Patience
 from manager.engine.streams import STREAMS, EventStream, Stream
 from manager.errors import (
     EngineError,
-    EngineSlow,
     NameTaken,
     NotFound,
     UsageError,
@@ -79,6 +79,7 @@ class Engine:
         self.endpoint = endpoint.local(os.environ)
         self._socket = self.endpoint.socket if is_direct else None
         self._sdk = Sdk(MOST_CALLS, self.endpoint)
+        self.patience = Patience(self._look)
         self._working = Semaphore(parallelism)
         """Limits calls that cost the engine work: more than its cores at once are not faster."""
 
@@ -178,30 +179,29 @@ class Engine:
 
     def create(self, name: str, body: Mapping[str, Any]) -> str:
         """Create a container from the raw body of the API; return its id. Raises NameTaken."""
-        with self._working:
-            try:
-                created = self._call(
-                    "POST", "/containers/create", {"name": name}, dict(body), timeout=CALL_TIMEOUT_S
-                )
-            except (
-                EngineSlow
-            ):  # it may be making it all the same: then that one is ours, and a second try meets its name
-                return self._create_after_all(name, body)
-        return str(created["Id"])
+        calls = 0
 
-    def _create_after_all(self, name: str, body: Mapping[str, Any]) -> str:
-        try:
-            again = self._call(
-                "POST", "/containers/create", {"name": name}, dict(body), timeout=CALL_TIMEOUT_S
-            )
-        except NameTaken:
-            container = self.inspect(name)
-            if container["State"]["Status"] != "created" or container["Config"]["Labels"] != body.get(
-                "Labels"
-            ):
-                raise
-            return str(container["Id"])
-        return str(again["Id"])
+        def make() -> str:
+            nonlocal calls
+            calls += 1
+            query = {"name": name}
+            try:
+                created = self._call_once("POST", "/containers/create", query, dict(body), CALL_TIMEOUT_S)
+            except NameTaken:
+                if calls == 1 or not (made := self._made_meanwhile(name, body)):
+                    raise
+                return made
+            return str(created["Id"])
+
+        with self._working:
+            return self.patience.call(make, SLOW_TRIES, SLOW_TRIES, self._gone(CALL_TIMEOUT_S))
+
+    def _made_meanwhile(self, name: str, body: Mapping[str, Any]) -> str:
+        """Return the container of a call that was answered too late; empty if it is somebody else's."""
+        container = self.inspect(name)
+        present = container["Config"]["Labels"] or {}  # with those of its image
+        is_ours = all(present.get(name) == value for name, value in (body.get("Labels") or {}).items())
+        return str(container["Id"]) if is_ours and container["State"]["Status"] == "created" else ""
 
     def start(self, container: str, before: Callable[[], None] = lambda: None) -> None:
         """Start a container; no error if it runs.
@@ -224,6 +224,7 @@ class Engine:
             {"t": timeout},
             timeout=timeout + STOP_MARGIN_S,
             tries=SLOW_TRIES,
+            silences=self.patience.silent_looks,
         )
 
     def remove(self, container: str) -> None:
@@ -339,29 +340,24 @@ class Engine:
         body: Mapping[str, Any] | None = None,
         timeout: float = http_socket.READ_TIMEOUT_S,
         tries: int | None = None,
+        silences: int | None = None,
     ) -> Any:
         """Make one call. If the engine is slow, repeat it where that is safe, up to `tries` times; reads many
         times.
 
-        Whether it is slow or hangs is decided by another call, which every working engine answers at once.
+        A change that is given up half-way leaves a bot down: it takes all its tries, whatever the looks say.
         """
-        left = tries or (SLOW_TRIES if method == "GET" else 1)
-        while True:
-            left -= 1
-            try:
-                return self._call_once(method, api, query, body, timeout)
-            except EngineSlow as error:
-                if not self._answers_at_all():
-                    raise no_answer(f"timed out after {timeout:.0f} s", self.endpoint) from error
-                if left <= 0:
-                    raise
+        tries = tries or (SLOW_TRIES if method == "GET" else 1)
+        silences = silences or (self.patience.silent_looks if method == "GET" else max(tries, 2))
+        return self.patience.call(
+            lambda: self._call_once(method, api, query, body, timeout), tries, silences, self._gone(timeout)
+        )
 
-    def _answers_at_all(self) -> bool:
-        try:
-            self._call_once("GET", "/version", None, None, ALIVE_WITHIN_S)
-        except EngineError:
-            return False
-        return True
+    def _look(self) -> None:
+        self._call_once("GET", "/version", None, None, ALIVE_WITHIN_S)
+
+    def _gone(self, timeout: float) -> Callable[[], EngineError]:
+        return lambda: no_answer(f"timed out after {timeout:.0f} s", self.endpoint)
 
     def _call_once(
         self,

@@ -16,6 +16,7 @@ from manager.fleet import image_variables, observe
 from manager.fleet import project as projects
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.project import Project
+from manager.i18n import Text
 from manager.util import moment
 from manager.util.moment import Moment
 
@@ -33,6 +34,8 @@ class Session:
         """Open nothing yet. `given_at`: when the user gave the command; now if not given."""
         self.chosen_dir = chosen_dir
         self.given_at = moment.now() if given_at is None else given_at
+        self.on_slow: Callable[[Text], None] | None = None
+        """Tells whoever waits for a change that the engine is slow."""
         self._engine: Engine | None = None
         self._project: Project | None = None
 
@@ -64,6 +67,8 @@ class Session:
             from manager.engine.client import Engine
 
             self._engine = Engine(parallelism)
+            if self.on_slow is not None:
+                self._engine.patience.go_on(self.on_slow)
         return self._engine
 
     def observe(self) -> FleetSnapshot:

@@ -1,4 +1,6 @@
-"""The bot as a process of its own, the way the supervisor runs it."""
+"""The bot as a process of its own: a fork where its start is not the question, else the way the supervisor
+runs it.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +12,14 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from tests import ports
+from tests import forks, ports
 
 RUN = Path(__file__).parents[2] / "docker" / "bot" / "run.py"
+PROGRAM_S = 120
 GRID = (
     "--exchange",
     "backpack",
@@ -35,6 +38,13 @@ GRID = (
 )
 
 
+def run_program(
+    name: str, argv: Sequence[str], env: Mapping[str, str], cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a program that lies beside run.py, to its end."""
+    return forks.run(forks.BOT, [str(RUN.with_name(name)), *argv], cwd or Path.cwd(), env, PROGRAM_S)
+
+
 class BotFactory(Protocol):
     def __call__(self, *argv: str, **env: str) -> Bot: ...
 
@@ -42,7 +52,9 @@ class BotFactory(Protocol):
 class Bot:
     """A running bot. Its output goes to `out`, a file in `folder`; its database is `folder`/bot.db."""
 
-    def __init__(self, folder: Path, argv: tuple[str, ...], env: dict[str, str]) -> None:
+    def __init__(
+        self, folder: Path, argv: tuple[str, ...], env: dict[str, str], *, is_forked: bool = True
+    ) -> None:
         self.folder, self.port = folder, ports.reserve()
         self.db, self.report, self.out = folder / "bot.db", folder / "report.json", folder / "bot.log"
         own = {
@@ -54,10 +66,15 @@ class Bot:
             "BOTFLEET_INSTANCE": "test_01",
             "GRIDBOT_MARKET": "synthetic",
         }
+        self.process: subprocess.Popen[bytes] | forks.Fork
         with self.out.open("ab") as out:
-            self.process = subprocess.Popen(
-                [sys.executable, "-u", str(RUN), *argv], env=own | env, cwd=folder, stdout=out, stderr=out
-            )
+            if is_forked:
+                words = [str(RUN), *argv]
+                self.process = forks.start(forks.BOT, words, folder, own | env, out.fileno(), out.fileno())
+            else:
+                self.process = subprocess.Popen(
+                    [sys.executable, "-u", str(RUN), *argv], env=own | env, cwd=folder, stdout=out, stderr=out
+                )
 
     def get(self, path: str) -> tuple[int, Any]:
         """Status and body (parsed where it is JSON); status 0 when nothing answers."""

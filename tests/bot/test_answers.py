@@ -165,6 +165,33 @@ def test_apex_position_is_no_multiple_of_the_smallest_order(side: str, position:
     assert World("apex").answers({"data": {"positions": [raw]}}).position() == position
 
 
+@pytest.mark.parametrize(("currency", "fee"), [("USDT", "0.0071"), ("SOL", "0.0071"), ("APEX", "0.0071950")])
+def test_a_fee_in_a_third_currency_is_counted_at_the_markets_rate(
+    monkeypatch: pytest.MonkeyPatch, currency: str, fee: str
+) -> None:
+    world = World("apex")
+    reader, market = world.adapter._answers, world.adapter._loaded()
+    monkeypatch.setattr(reader, "_fee", lambda _raw: (D("0.0071"), currency))
+    [fill] = world.answers({"data": {"orders": [apex_fill()]}}).fills(0)
+    assert isinstance(fill, Fill)
+    assert fill.fee == D(fee)
+    assert fill.fee_currency == (market["quote"] if currency == "APEX" else currency)
+
+
+def test_a_position_that_is_listed_twice_is_one() -> None:
+    raw = {"symbol": "SOL-USDT", "side": "LONG", "size": "0.3", "updatedTime": 1790000001000}
+    other = {**raw, "side": "SHORT", "size": "0.1"}
+    answer = {"data": {"positions": [raw, raw, other]}}
+    assert World("apex").answers(answer).position() == D("0.2")
+
+
+def test_a_net_position_has_the_sign_of_its_number() -> None:
+    reader = World("aster").adapter._answers
+    assert reader.position({"contracts": -3, "side": "both", "info": {}}) == D(-3)
+    assert reader.position({"contracts": 0, "side": None, "info": {}}) == 0
+    assert reader.position({"contracts": 3, "side": None, "info": {}}) is None
+
+
 def test_a_position_without_a_size_is_unknown() -> None:
     raw = {"symbol": "SOL-USDT", "side": "LONG"}
     with pytest.raises(UnreachableError, match="position without its size or side"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
@@ -22,7 +21,7 @@ from gridbot.model.types import ExchangeOrder, Fill, Order, OrderRequest, Side, 
 from gridbot.store.ledger import Ledger
 from gridbot.store.store import Store
 from gridbot.trading.cancel import ask_patiently, cancel_own_orders
-from tests.bot.bots import RUN
+from tests.bot.bots import run_program
 from tests.bot.test_live import FAST
 from tests.bot.test_reconcile import There, new, shown, store
 from tests.bot.worlds import PERP
@@ -206,15 +205,8 @@ def place(folder: Path, account: Account, options: tuple[str, ...], count: int) 
 
 
 def cancel(folder: Path, env: dict[str, str], *options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(RUN.with_name("cancel_orders.py")), *options],
-        text=True,
-        capture_output=True,
-        check=False,
-        env={"PATH": os.environ["PATH"], "DB_PATH": str(folder / "bot.db"), "TRADING_MODE": "live"}
-        | FAST
-        | env,
-    )
+    own = {"PATH": os.environ["PATH"], "DB_PATH": str(folder / "bot.db"), "TRADING_MODE": "live"}
+    return run_program("cancel_orders.py", options, own | FAST | env)
 
 
 def left(done: subprocess.CompletedProcess[str]) -> int:

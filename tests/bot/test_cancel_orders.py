@@ -8,11 +8,10 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from decimal import Decimal
 from pathlib import Path
 
-from tests.bot.bots import RUN, BotFactory
+from tests.bot.bots import BotFactory, run_program
 from tests.bot.test_live import FAST, MESH, fake, live, settled
 from tests.fake_exchange.server import FakeExchange
 
@@ -20,13 +19,8 @@ __all__ = ["fake"]
 
 
 def cancel(folder: Path, *options: str, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(RUN.with_name("cancel_orders.py")), *MESH, *options],
-        text=True,
-        capture_output=True,
-        check=False,
-        env={"PATH": os.environ["PATH"], "DB_PATH": str(folder / "bot.db"), "TRADING_MODE": "live", **env},
-    )
+    own = {"PATH": os.environ["PATH"], "DB_PATH": str(folder / "bot.db"), "TRADING_MODE": "live"}
+    return run_program("cancel_orders.py", [*MESH, *options], {**own, **env})
 
 
 def left(done: subprocess.CompletedProcess[str]) -> int:
@@ -72,7 +66,7 @@ def test_an_order_that_was_sent_and_never_answered_is_cancelled_too(
 def test_without_its_record_nothing_is_cancelled_and_nothing_is_claimed(
     fake: FakeExchange, tmp_path: Path
 ) -> None:
-    settle = {"GRIDBOT_RECV_WINDOW_MS": "100"}
+    settle = {"GRIDBOT_RECV_WINDOW_MS": "1000"}
     for content in (None, "no database" * 1000):
         if content:
             (tmp_path / "bot.db").write_text(content)
@@ -80,7 +74,9 @@ def test_without_its_record_nothing_is_cancelled_and_nothing_is_claimed(
         assert left(cancel(tmp_path, **fake.env | FAST | settle)) == 0
         foreign = fake.book.place("Bid", "Limit", Decimal(141), Decimal(1), 7, foreign=True)
         done = cancel(tmp_path, **fake.env | FAST | settle)
-        assert (done.returncode, done.stdout.count("open_orders_left"), foreign.open) == (5, 0, True)
+        assert (done.returncode, done.stdout.count("open_orders_left"), foreign.open) == (5, 0, True), (
+            done.stderr
+        )
         assert "whose they are cannot be told" in done.stderr
         assert (tmp_path / "bot.db").exists() == bool(content)
 

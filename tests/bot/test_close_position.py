@@ -25,7 +25,7 @@ from gridbot.store.ledger import Ledger
 from gridbot.store.store import Store
 from gridbot.trading.others_part import OTHERS
 from gridbot.trading.reconcile import Reconciler
-from tests.bot.bots import RUN, BotFactory
+from tests.bot.bots import RUN, BotFactory, run_program
 from tests.bot.test_live import FAST, MESH, live, settled
 from tests.fake_exchange.book import Book
 from tests.fake_exchange.faults import Fault
@@ -82,13 +82,8 @@ class Desk:
         return [sys.executable, str(PROGRAM), *what, *self.options]
 
     def run(self, *what: str, **env: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.command(*what),
-            text=True,
-            capture_output=True,
-            check=False,
-            env={"PATH": os.environ["PATH"], **self.env, **env},
-        )
+        variables = {"PATH": os.environ["PATH"], **self.env, **env}
+        return run_program(PROGRAM.name, [*what, *self.options], variables)
 
     def answer(self, *what: str, **env: str) -> dict[str, Any]:
         done = self.run(*what, **env)

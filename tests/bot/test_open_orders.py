@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import time
 from decimal import Decimal
 from pathlib import Path
@@ -20,7 +19,7 @@ from gridbot.model.errors import DatabaseError, RefusedError, UnreachableError
 from gridbot.model.types import ExchangeOrder, Market, OrderRequest, Side
 from gridbot.store.ledger import Ledger
 from gridbot.store.store import Store
-from tests.bot.bots import GRID, RUN, BotFactory
+from tests.bot.bots import GRID, BotFactory, run_program
 from tests.bot.test_live import FAST, fake, live, settled
 from tests.fake_exchange.server import FakeExchange
 
@@ -78,13 +77,8 @@ def record(path: Path, identity: str = "backpack SOL_USDC_PERP perp live", *, se
 
 
 def run(folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(RUN.with_name("open_orders.py")), *GRID],
-        text=True,
-        capture_output=True,
-        check=False,
-        env={"PATH": os.environ["PATH"], "DB_PATH": str(folder / "bot.db"), **env},
-    )
+    own = {"PATH": os.environ["PATH"], "DB_PATH": str(folder / "bot.db")}
+    return run_program("open_orders.py", GRID, {**own, **env})
 
 
 def test_a_killed_bots_orders_are_told_apart_from_others(

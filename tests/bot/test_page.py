@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.bot.bots import Bot
-from tests.bot.browser import Browser, chromium
+from tests.bot.browser import Browser
 from tests.fake_exchange.server import FakeExchange
 
 pytestmark = [
@@ -63,12 +63,6 @@ def bot(fake: FakeExchange, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         started.wait_for(lambda want=number: started.status().get("trades", 0) >= want)  # type: ignore[misc]
     yield started
     started.kill()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as opened:
-        yield opened
 
 
 @pytest.fixture

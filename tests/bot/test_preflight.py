@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -22,7 +20,7 @@ from gridbot.model.types import Market, Side
 from gridbot.strategies.grid import make_levels
 from gridbot.trading.preflight import check_run
 from gridbot.trading.worst_case import WorstCase, worst_cases
-from tests.bot.bots import RUN, BotFactory
+from tests.bot.bots import BotFactory, run_program
 from tests.bot.test_live import FAST, MESH, fake, live, settled
 from tests.bot.worlds import PERP, SPOT
 from tests.fake_exchange.server import FakeExchange
@@ -208,13 +206,8 @@ def test_a_spot_market_has_no_liquidation_and_needs_the_whole_price() -> None:
 def ask(
     folder: Path, fake: FakeExchange, *more: str, **env: str
 ) -> tuple[int, dict[str, dict[str, Any]], str]:
-    done = subprocess.run(
-        [sys.executable, str(RUN.with_name("preflight.py")), *MESH, *more],
-        text=True,
-        capture_output=True,
-        check=False,
-        env={"PATH": os.environ["PATH"], "DB_PATH": str(folder / "bot.db"), **fake.env, **FAST, **env},
-    )
+    own = {"PATH": os.environ["PATH"], "DB_PATH": str(folder / "bot.db")}
+    done = run_program("preflight.py", [*MESH, *more], {**own, **fake.env, **FAST, **env})
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     return done.returncode, {line["code"]: line for line in lines}, done.stderr
 

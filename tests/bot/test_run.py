@@ -17,6 +17,7 @@ import pytest
 
 from tests.bot.bots import GRID, RUN, BotFactory
 
+IS_FORKED = False
 LINE = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (INFO|WARNING|ERROR) +\S")
 FILLED = re.compile(r"filled (BUY |SELL) [\d.]+ @ [\d.]+  position -?[\d.]+ SOL  P&L [+-][\d.]+ USDC")
 

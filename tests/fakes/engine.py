@@ -24,6 +24,7 @@ from typing import IO, Any, Literal
 from manager.engine.client import TELLING_EVENTS, Engine
 from manager.engine.docker_sdk import no_answer
 from manager.engine.endpoint import Endpoint
+from manager.engine.patience import Patience
 from manager.engine.streams import STREAMS, Stream
 from manager.errors import EngineError, NotFound, TimedOut, refusal
 from tests.fakes.containers import KILLED, FakeContainer, FakeImage, Idle, Programs
@@ -53,6 +54,7 @@ class FakeEngine(Engine):
     def __init__(
         self, programs: Programs = lambda _body: Idle(), now: Callable[[], float] = time.time
     ) -> None:
+        self.patience = Patience(lambda: None)
         self._programs, self._now = programs, now
         self._lock = RLock()
         self._change = Condition(self._lock)

@@ -17,7 +17,8 @@ from tests.fleet import Project, eventually
 
 SETTLED_S = 10.0
 """A process older than this executes no other program; the bots' were started by their supervisors' forks."""
-LOOK_S = 0.005
+LOOK_S = 0.02
+"""A bot needs more than twice as long to start as a Python process."""
 
 
 def add(project: Project, instance: str, port: int | None, how: str = "well", **sections: Any) -> None:

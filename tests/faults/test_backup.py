@@ -24,7 +24,7 @@ from tests.fleet import Project, eventually
 
 pytestmark = pytest.mark.engine
 
-SHORT, LONG = 3, 100
+SHORT, LONG = 1, 100
 
 WRITER = """
 import json, signal, sqlite3, sys, time

@@ -70,7 +70,7 @@ def use_all_inodes(disk: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("fault", [fill, use_all_inodes])
+@pytest.mark.parametrize("fault", [fill, pytest.param(use_all_inodes, marks=pytest.mark.long_form)])
 def test_a_full_disk_keeps_no_fleet_from_being_seen_and_stopped(
     on_a_small_disk: tuple[Project, Path], fault: object, note: Note
 ) -> None:
@@ -106,6 +106,7 @@ def test_a_full_disk_keeps_no_fleet_from_being_seen_and_stopped(
     )
 
 
+@pytest.mark.long_form
 def test_a_disk_gone_read_only(tmp_path: Path, fault_image: str, note: Note) -> None:
     with (
         an_ext4(tmp_path / "image", tmp_path / "disk") as device,
@@ -227,6 +228,7 @@ def as_user(project: Project, uid: int, *args: str) -> subprocess.CompletedProce
     return other_user.run(uid, [group], project.command(*args), project.folder, environ)
 
 
+@pytest.mark.long_form
 @pytest.mark.skipif(LIBFAKETIME is None, reason="needs the package faketime")
 def test_a_clock_that_steps(project: Project, tmp_path: Path, note: Note) -> None:
     bots.add(project, "one", 0)

@@ -10,7 +10,6 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -23,17 +22,30 @@ pytestmark = [pytest.mark.engine, needs_root]
 
 INSTANCES = ("one", "two", "idle")
 READ_BOUND_S = 10.0
+START_S = 30.0
+"""What five managers take to start where other tests run at the same time."""
 
 
-@pytest.fixture
-def fleet(tmp_path: Path, engine: OwnEngine, fault_image: str) -> Iterator[Project]:
+@pytest.fixture(scope="module")
+def fleet_of_all(
+    tmp_path_factory: pytest.TempPathFactory, own_engine: OwnEngine, fault_image: str
+) -> Iterator[Project]:
     """Two instances up and healthy on that engine, a third one that a person has stopped."""
-    with new_project(tmp_path / "project", fault_image, environ=engine.environ) as project:
+    own_engine.start()
+    folder = tmp_path_factory.mktemp("gone") / "project"
+    with new_project(folder, fault_image, environ=own_engine.environ) as project:
         for port, each in enumerate(INSTANCES):
             bots.add(project, each, port)
         project.manager("up", "--wait")
         project.manager("stop", "idle")
         yield project
+
+
+@pytest.fixture
+def fleet(fleet_of_all: Project, engine: OwnEngine) -> Project:
+    """The fleet as it should be, however the last test has ended."""
+    fleet_of_all.manager("up", "--wait", "one", "two")
+    return fleet_of_all
 
 
 def started(project: Project, *args: str) -> subprocess.Popen[str]:
@@ -84,13 +96,13 @@ def test_a_frozen_engine_hangs_no_command(
     began = time.monotonic()
     with engine.frozen():
         managers = [started(fleet, *command) for command in readers]
-        managers += [started(fleet, *command, "--lock-wait", "90") for command in changers]
+        managers += [started(fleet, *command, "--lock-wait", "180") for command in changers]
         for number, manager in enumerate(managers):
-            said = manager.communicate(timeout=90)[0]
+            said = manager.communicate(timeout=200)[0]
             assert manager.returncode == 5, said
             assert "no Docker Engine answers (" in said
             if number < len(readers):
-                assert time.monotonic() - began < READ_BOUND_S + 10
+                assert time.monotonic() - began < READ_BOUND_S + START_S
     assert follower.poll() is None
     follower.kill()
     as_it_should_be(fleet)
@@ -103,6 +115,7 @@ def test_a_frozen_engine_hangs_no_command(
     )
 
 
+@pytest.mark.long_form
 def test_logs_follow_through_an_engine_restart(
     fleet: Project, engine: OwnEngine, note: Note, is_long: bool
 ) -> None:
@@ -144,10 +157,10 @@ def test_all_that_ran_comes_back_and_only_that(
             engine.kill(everything=True)
             engine.start()
             as_it_should_be(fleet)
-        engine.kill()
-        engine.start()
-        fleet.manager("up")
-        as_it_should_be(fleet)
+            engine.kill()
+            engine.start()
+            fleet.manager("up")
+            as_it_should_be(fleet)
     assert set(seen.most.values()) == {1}
     for how, held in (
         ("SIGTERM of dockerd", "all that ran comes back by itself, what a person stopped stays down"),
@@ -157,6 +170,7 @@ def test_all_that_ran_comes_back_and_only_that(
         note("the engine goes and comes", how, 1, held)
 
 
+@pytest.mark.long_form
 def test_an_engine_killed_under_a_command_leaves_nothing_that_up_does_not_mend(
     fleet: Project, engine: OwnEngine, note: Note, is_long: bool
 ) -> None:
@@ -189,6 +203,7 @@ def test_an_engine_killed_under_a_command_leaves_nothing_that_up_does_not_mend(
     )
 
 
+@pytest.mark.long_form
 def test_two_engines_on_one_data_folder_run_one_bot(
     project: Project, engine: OwnEngine, fault_image: str, note: Note
 ) -> None:
@@ -226,6 +241,7 @@ def test_two_engines_on_one_data_folder_run_one_bot(
     )
 
 
+@pytest.mark.long_form
 def test_without_an_address_for_its_network_nothing_is_left_half_made(
     fleet: Project, engine: OwnEngine, note: Note
 ) -> None:

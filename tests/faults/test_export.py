@@ -20,7 +20,7 @@ from tests.fleet import Project
 
 pytestmark = pytest.mark.engine
 
-WRITERS = 12
+WRITERS, SHORT_WRITERS = 12, 6
 
 
 @dataclass
@@ -80,7 +80,7 @@ def test_a_looping_reader_sees_only_whole_files(project: Project, note: Note, is
                     stdout=subprocess.DEVNULL,
                     env={**os.environ, **project.environ},
                 )
-                for _ in range(WRITERS)
+                for _ in range(WRITERS if is_long else SHORT_WRITERS)
             ]
             for writer in writers[:4]:
                 time.sleep(0.1)

@@ -14,6 +14,12 @@ from tests.fleet import Project, eventually
 
 pytestmark = pytest.mark.engine
 
+READ_BY_THE_MANAGER = (
+    "/botfleet/state/supervisor.json",
+    "/botfleet/state/report.json",
+    "/app/logs/bot.pid",
+    "/app/logs/daemon.pid",
+)
 REACH = """
 import socket, sys
 for host in sys.argv[2:]:
@@ -78,6 +84,17 @@ def test_one_instance_harms_no_other(project: Project, note: Note) -> None:
         "not mounted, not reachable",
     )
 
+    assert settings["HostConfig"]["PidsLimit"] > 0
+    assert settings["HostConfig"]["Memory"] == 400 << 20
+
+
+@pytest.mark.long_form
+def test_a_fork_bomb_and_a_memory_hog_harm_no_other(project: Project, note: Note) -> None:
+    for port, each in enumerate(("evil", "good")):
+        bots.add(project, each, port, daemon_config={"memory_limit_mb": 400, "max_restart_attempts": 20})
+    project.manager("up", "--wait")
+    evil, good = project.container("evil"), project.container("good")
+    settings = json.loads(project.docker("inspect", evil))[0]
     bots.tell(project, "evil", "bomb")
     bots.tell(project, "good", "say still here")
     eventually(lambda: "still here" in bots.said(project, good), what="the other one works")
@@ -123,14 +140,9 @@ def test_what_a_hostile_bot_leaves_in_its_folders_harms_no_command(project: Proj
         ("a huge file", "rm -rf {0} && truncate -s 20G {0}"),
         ("deep JSON", "rm -rf {0} && python3 -c \"open('{0}', 'w').write('[' * 900000)\""),
     ):
-        for path in (
-            "/botfleet/state/supervisor.json",
-            "/botfleet/state/report.json",
-            "/app/logs/bot.pid",
-            "/app/logs/daemon.pid",
-        ):
-            # Again where its supervisor has just written the file anew.
-            project.docker("exec", evil, "sh", "-c", f"until ({command.format(path)}); do :; done")
+        # Again where its supervisor has just written the file anew.
+        script = "; ".join(f"until ({command.format(path)}); do :; done" for path in READ_BY_THE_MANAGER)
+        project.docker("exec", evil, "sh", "-c", script)
         began = time.monotonic()
         assert project.states()["good"] == "running", name
         done = project.manager("export", timeout=20)

@@ -36,7 +36,7 @@ pytestmark = [
 ]
 
 ID = "one"
-SHORT, LONG = 2, 100
+LONG = 100
 ENDS = ("again", "back")
 
 
@@ -173,16 +173,16 @@ def unbroken(project: Project) -> int:
         return int(most)
 
 
+@pytest.mark.long_form
 def test_a_move_that_fails_at_any_step_is_ended_by_the_next(
-    tmp_path: Path, fault_image: str, is_long: bool, note: Note
+    tmp_path: Path, fault_image: str, note: Note
 ) -> None:
-    times = LONG if is_long else SHORT
     with two_machines(tmp_path, fault_image) as machines:
-        done = rounds(machines, times, 21)
+        done = rounds(machines, LONG, 21)
     note(
         "a move to another machine fails at any of its steps",
         "SIGKILL of the manager, the link cut, in turn at each step; then run again, or called off",
-        times,
+        LONG,
         f"one bot at any moment, no row lost, on the machine that was said ({dict(done)})",
     )
 

@@ -44,7 +44,7 @@ def started(project: Project, *args: str) -> subprocess.Popen[str]:
 def test_a_manager_killed_at_any_moment_is_mended_by_the_next(
     fleet: Project, note: Note, is_long: bool
 ) -> None:
-    times = 100 if is_long else 4
+    times = 100 if is_long else 3
     commands = (["up"], ["restart"], ["down"], ["up"])
     dice = random.Random(4)
     killed_in: Counter[str] = Counter()
@@ -73,11 +73,11 @@ def test_a_manager_killed_at_any_moment_is_mended_by_the_next(
     )
 
 
-def test_ten_ups_at_once_make_one_container_each(project: Project, note: Note) -> None:
+def test_ten_ups_at_once_make_one_container_each(project: Project, note: Note, is_long: bool) -> None:
     for port, each in enumerate(INSTANCES):
         bots.add(project, each, port)
     with bots.watched(project) as seen:
-        managers = [started(project, "up") for _ in range(10)]
+        managers = [started(project, "up") for _ in range(10 if is_long else 5)]
         ended = [(manager.communicate(timeout=120)[1], manager.returncode) for manager in managers]
         bots.until(project, "running", *INSTANCES)
     assert {code for _err, code in ended} <= {0, 7}

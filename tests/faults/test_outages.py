@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -103,11 +103,18 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, fault_image: str, is_long: bool) -> Iterator[Desk]:
+def desk(tmp_path: Path, fault_image: str) -> Iterator[Desk]:
     """Five live bots with their orders in the market, and six of version 1."""
-    if not is_long:  # outages that can be looked at on a busy machine take minutes
-        pytest.skip("`make faults` runs it")
-    instances = [*BUNDLED, *OLD, SICK]
+    with a_desk(tmp_path, fault_image, BUNDLED, [*OLD, SICK]) as made:
+        yield made
+
+
+@contextmanager
+def a_desk(
+    tmp_path: Path, fault_image: str, live_bots: Sequence[str], old_bots: Sequence[str]
+) -> Iterator[Desk]:
+    """These bots, each with an exchange of its own."""
+    instances = [*live_bots, *old_bots]
     with ExitStack() as stack:
         exchanges = {
             each: stack.enter_context(
@@ -115,7 +122,7 @@ def desk(tmp_path: Path, fault_image: str, is_long: bool) -> Iterator[Desk]:
             )
             for each in instances
         }
-        bundled = {each: stack.enter_context(a_project(tmp_path / each, built("bot"))) for each in BUNDLED}
+        bundled = {each: stack.enter_context(a_project(tmp_path / each, built("bot"))) for each in live_bots}
         old = stack.enter_context(new_project(tmp_path / "old", fault_image))
         quick = {
             "GRIDBOT_RETRY_CAP": str(RETRY_CAP_S),
@@ -128,7 +135,7 @@ def desk(tmp_path: Path, fault_image: str, is_long: bool) -> Iterator[Desk]:
             settings = fleet.folder / "config" / "fleet.toml"
             settings.write_text(settings.read_text().replace('"GRIDBOT_*"', '"GRIDBOT_*", "*_API_URL"'))
             fleet.add(each, 0, mode="live", strategy_config=MESH)
-        for number, each in enumerate([*OLD, SICK]):
+        for number, each in enumerate(old_bots):
             bots.add(
                 old,
                 each,
@@ -139,11 +146,38 @@ def desk(tmp_path: Path, fault_image: str, is_long: bool) -> Iterator[Desk]:
             )
         made = Desk(bundled, old, exchanges)
         made.all(lambda fleet: fleet.manager("up", "--wait"))
-        for each in BUNDLED:
+        for each in live_bots:
             wait_for_orders(exchanges[each], each)
         yield made
 
 
+def test_one_bot_of_each_version_trades_again_after_an_outage(tmp_path: Path, fault_image: str) -> None:
+    """The short form: no time is set, each step waits for what the one before has to lead to."""
+    live, old = BUNDLED[0], OLD[0]
+    with a_desk(tmp_path, fault_image, [live], [old]) as desk:
+        for each in (live, old):
+            desk.faults(each).down = True
+        away = eventually(
+            lambda: (row := desk.ps()[live])["doing"] == "exchange away" and row, BACK_S, "the outage is seen"
+        )
+        assert away["state"] == "running", "an outage is not a hang"
+        assert "orders rest there" in away["doing_why"]
+        eventually(lambda: desk.restarts(old)["total"] > 0, BACK_S, "a bot of version 1 is restarted")
+        for each in (live, old):
+            desk.faults(each).down = False
+        back = {live: ("running", "trading"), old: ("running", "unknown")}
+        eventually(
+            lambda: {each: (row["state"], row["doing"]) for each, row in desk.ps().items()} == back,
+            BACK_S,
+            "both are back",
+        )
+        trades_on(desk.exchanges[live], live)
+        assert desk.restarts(live)["total"] == 0
+        assert desk.restarts(old)["in_a_row"] == 0, "an outage spends no budget"
+        assert desk.exchanges[live].book.violations == []
+
+
+@pytest.mark.long_form  # outages that can be looked at on a busy machine take minutes
 def test_every_bot_trades_again_after_an_outage_with_nobodys_help(desk: Desk, note: Note) -> None:
     for outage in OUTAGES:
         until_back(desk, outage)

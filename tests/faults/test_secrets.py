@@ -130,6 +130,7 @@ def test_marker_keys_are_nowhere(live: Project, note: Note) -> None:
     )
 
 
+@pytest.mark.long_form
 def test_the_image_holds_no_key(live: Project, tmp_path: Path, note: Note) -> None:
     """Built with the markers in the environment and in files beside the bot."""
     folder = tmp_path / "bot"

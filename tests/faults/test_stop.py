@@ -17,7 +17,7 @@ PARALLELISM = 2
 
 
 def test_a_fleet_ends_as_fast_as_its_slowest_bot(project: Project, note: Note, is_long: bool) -> None:
-    count = 30 if is_long else 12
+    count = 30 if is_long else 6
     (project.folder / "config" / "fleet.toml").open("a").write(f"parallelism = {PARALLELISM}\n")
     for number in range(count):
         bots.add(project, f"bot{number:02}", None, "slow", daemon_config={"memory_limit_mb": 64})

@@ -58,7 +58,7 @@ def test_what_goes_wrong_inside_containers_is_said(project: Project, receiver: R
 
 
 def test_a_burst_is_one_message(project: Project, receiver: Receiver, is_long: bool, note: Note) -> None:
-    count = 20 if is_long else 6
+    count = 20 if is_long else 3
     names = [f"bot{number:02}" for number in range(count)]
     alerting(project, receiver)
     for port, each in enumerate(names):

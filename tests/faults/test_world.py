@@ -17,6 +17,7 @@ from tests.fleet import Project, eventually
 pytestmark = pytest.mark.engine
 
 
+@pytest.mark.long_form
 def test_a_port_is_taken_and_freed(project: Project, note: Note) -> None:
     bots.add(project, "one", 0)
     bots.add(project, "two", 1)
@@ -38,6 +39,7 @@ def test_a_port_is_taken_and_freed(project: Project, note: Note) -> None:
     )
 
 
+@pytest.mark.long_form
 def test_images_that_cannot_be_used(project: Project, fault_image: str, note: Note) -> None:
     bots.add(project, "one", 0)
     tag = f"{project.name}-bot:local"

@@ -71,6 +71,7 @@ def test_it_runs_trades_and_stops_as_it_is(foreign: Project) -> None:
     assert "cancelling orders" in next(logs.glob("*/bot_stdout.log")).read_text()
 
 
+@pytest.mark.long_form
 def test_a_sigterm_that_it_ignores_ends_in_a_kill_that_is_said(foreign: Project) -> None:
     settings = foreign.folder / "config" / "fleet.toml"
     settings.write_text(settings.read_text().replace("GRIDBOT_*", "FOREIGN_*"))

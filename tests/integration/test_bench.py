@@ -12,7 +12,7 @@ import pytest
 
 from tests.integration.conftest import ROOT
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.long_form]
 
 COMPARED = {
     "up from nothing": {"compose up -d", "the floor", "docker run, a loop", "docker run, xargs -P"},

@@ -49,12 +49,16 @@ def run_py(project: Project, text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("import no_such_package_here\n", "No module named 'no_such_package_here'. Add the package to"),
+        pytest.param(
+            "import no_such_package_here\n",
+            "No module named 'no_such_package_here'. Add the package to",
+            marks=pytest.mark.long_form,
+        ),
         (
             STRICT.format(more="", parse="parse_args").replace("--symbol", "--market"),
             "unrecognized arguments",
         ),
-        (requiring("--leverage"), "required: --leverage"),
+        pytest.param(requiring("--leverage"), "required: --leverage", marks=pytest.mark.long_form),
     ],
     ids=["module", "unknown option", "required option"],
 )
@@ -103,6 +107,7 @@ def test_a_bot_that_takes_unknown_options_is_built_with_a_warning_and_what_it_re
     assert "flat.json: bot_args: the bot requires --strategy-file" in checked.err
 
 
+@pytest.mark.long_form
 def test_a_bot_without_a_help_is_built_and_said_so(own: Project) -> None:
     run_py(own, "raise SystemExit(3)\n")
     assert "`run.py --help` in the new image ended with exit code 3" in own.manager("build").err

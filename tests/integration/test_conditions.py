@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from tests import cases
 from tests.fake_exchange.book import RefusalError
 from tests.fake_exchange.server import FakeExchange
 from tests.fleet import a_project, bridge_address, built
@@ -54,6 +55,8 @@ LIVE = (
     "the end of its `duration`",
     "`manager down` after that",
 )
+SHORT = (*LIVE[:4], LIVE[5])
+"""What needs no further start of the bot."""
 RISKS = (
     "a pause on the bot's page",
     "somebody else trades on its account",
@@ -76,8 +79,8 @@ def test_the_tests_make_every_row_of_the_table_happen() -> None:
 class Desk:
     """A project with a `watch` that prints its alerts, and the rows of the table that have happened."""
 
-    def __init__(self, project: Project) -> None:
-        self.project = project
+    def __init__(self, project: Project, *, shows: bool) -> None:
+        self.project, self.shows = project, shows
         self.seen: list[str] = []
         self._read = 0
 
@@ -101,7 +104,8 @@ class Desk:
             60,
             what=row.alert,
         )
-        self.show(cause, found)
+        if self.shows:
+            self.show(cause, found)
         self.seen.append(cause)
         self._read = len(self.alerts())
         return found
@@ -141,8 +145,8 @@ def of(alert: str, bot: str) -> str:
 
 
 @contextmanager
-def watched(project: Project) -> Iterator[Desk]:
-    """Run `watch` over a project."""
+def watched(project: Project, *, shows: bool) -> Iterator[Desk]:
+    """Run `watch` over a project; `shows` prints what the commands say."""
     with Path(project.folder / "watch.log").open("w") as log:
         watch = subprocess.Popen(
             project.command("watch"),
@@ -151,7 +155,7 @@ def watched(project: Project) -> Iterator[Desk]:
             stderr=log,
             env={**os.environ, **project.environ, "PYTHONUNBUFFERED": "1"},
         )
-        desk = Desk(project)
+        desk = Desk(project, shows=shows)
         try:
             eventually(lambda: "watching" in desk.alerts())
             yield desk
@@ -166,7 +170,7 @@ def set_alerts(project: Project) -> None:
 
 
 @pytest.fixture
-def desk(project: Project, fake: FakeExchange) -> Iterator[Desk]:
+def desk(project: Project, fake: FakeExchange, pytestconfig: pytest.Config) -> Iterator[Desk]:
     """One bot that trades live, with its six orders in the market."""
     set_alerts(project)
     settings = project.folder / "config" / "fleet.toml"
@@ -177,17 +181,22 @@ def desk(project: Project, fake: FakeExchange) -> Iterator[Desk]:
     project.add(BOT, 0, mode="live", strategy_config=MESH, daemon_config=daemon)
     project.manager("up", "--wait")
     eventually(lambda: len(fake.book.own_open()) == 6, what="six orders")
-    with watched(project) as made:
+    with watched(project, shows=is_shown(pytestconfig)) as made:
         yield made
 
 
+def is_shown(config: pytest.Config) -> bool:
+    """Return whether anybody would see it: `pytest -s`."""
+    return bool(config.getoption("capture") == "no")
+
+
 @pytest.fixture
-def old_desk(tmp_path: Path) -> Iterator[Desk]:
+def old_desk(tmp_path: Path, pytestconfig: pytest.Config) -> Iterator[Desk]:
     """A project of bots that know contract 1 only."""
     image = built("faultbot", "--bot", str(ROOT / "tests" / "faults" / "bot"))
     with a_project(tmp_path / "project", image, 'bot_dir = "its-own"\n') as project:
         set_alerts(project)
-        with watched(project) as made:
+        with watched(project, shows=is_shown(pytestconfig)) as made:
             yield made
 
 
@@ -205,22 +214,26 @@ def test_what_a_live_bot_meets(desk: Desk, fake: FakeExchange) -> None:
     fake.book.move(Decimal("157.5"))
     desk.until("the price above the grid")
 
-    project.change(BOT, strategy_config={"stop_loss": 0.01})
-    assert "--stop-loss none → 0.01" in project.manager("plan").out
-    fake.refusal = FUNDS
-    project.manager("down")
-    fake.book.move(Decimal(150))
-    project.change(BOT, strategy_config={"stop_loss": None})
-    project.manager("up")
-    desk.until("every new order refused")
-    fake.refusal = None
-    eventually(lambda: project.ps()[BOT]["doing"] == "trading", what="trading")
+    if cases.is_long:
+        project.change(BOT, strategy_config={"stop_loss": 0.01})
+        assert "--stop-loss none → 0.01" in project.manager("plan").out
+        fake.refusal = FUNDS
+        project.manager("down")
+        fake.book.move(Decimal(150))
+        project.change(BOT, strategy_config={"stop_loss": None})
+        project.manager("up")
+        desk.until("every new order refused")
+        fake.refusal = None
+        eventually(lambda: project.ps()[BOT]["doing"] == "trading", what="trading")
 
     os.kill(project.instances()[BOT]["bot_pid"], signal.SIGKILL)
     eventually(lambda: (project.supervisor(BOT)["cancel"] or {}).get("state") == "confirmed", 90)
     found = desk.until("SIGKILL of the bot, no restart left")
     assert (found["cancel"]["state"], fake.book.own_open()) == ("confirmed", [])
 
+    if not cases.is_long:
+        assert desk.seen == [*SHORT]
+        return
     desk.again(fake, enable_boundary_check=True, boundary_action="stop_only")
     fake.book.move(Decimal("157.5"))
     found = desk.until("a bound with `stop_only`")
@@ -236,6 +249,7 @@ def test_what_a_live_bot_meets(desk: Desk, fake: FakeExchange) -> None:
     assert desk.seen == [*LIVE]
 
 
+@pytest.mark.long_form
 def test_what_ends_or_holds_a_live_bot(desk: Desk, fake: FakeExchange) -> None:
     project = desk.project
     press(project, "pause")
@@ -278,6 +292,7 @@ def press(project: Project, button: str) -> None:
         assert answer.status == 202
 
 
+@pytest.mark.long_form
 def test_what_a_bot_of_contract_1_meets(old_desk: Desk) -> None:
     project = old_desk.project
     with FakeExchange(address=bridge_address()) as fake:

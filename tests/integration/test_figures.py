@@ -32,20 +32,29 @@ from manager.monitor.top import table
 from manager.monitor.top.app import Top
 from manager.monitor.top.screens import InstanceLog, Question
 from manager.monitor.top.source import Source
+from tests.fleet import a_project
 from tests.integration.conftest import Project, eventually
 
 INTERVAL_S = 0.5
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory, bot_image: str) -> Iterator[Project]:
+    with a_project(tmp_path_factory.mktemp("figures") / "project", bot_image) as made:
+        yield made
+
+
 @pytest.fixture
-def fleet(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """Two instances, up and healthy; this process has their project's environment."""
-    for name, value in project.environ.items():
+def fleet(shared: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """Two instances, up and healthy, whatever an earlier test has done to them; this process has their
+    project's environment.
+    """
+    for name, value in shared.environ.items():
         monkeypatch.setenv(name, value)
-    project.add("bp_sol_01", 0, daemon_config={"max_restart_attempts": 0})
-    project.add("bp_eth_01", 1)
-    project.manager("up", "--wait")
-    return project
+    shared.add("bp_sol_01", 0, daemon_config={"max_restart_attempts": 0})
+    shared.add("bp_eth_01", 1)
+    shared.manager("up", "--wait", "bp_sol_01", "bp_eth_01")
+    return shared
 
 
 @pytest.fixture

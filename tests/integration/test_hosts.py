@@ -198,6 +198,7 @@ def test_an_image_goes_through_the_connection(
         docker("image", "rm", image)
 
 
+@pytest.mark.long_form
 def test_logs_of_both_are_followed_under_their_names(project: Project, tokyo: Project, sshd: Sshd) -> None:
     project.add("bp_eth_01", 0)
     project.manager("up", "--wait")
@@ -241,9 +242,9 @@ def test_what_is_no_address_is_refused(project: Project, url: str) -> None:
     project.manager("host", "add", "tokyo", "--", url, code=USAGE)
 
 
-def test_a_host_whose_key_is_not_known_is_not_added(project: Project, tokyo: Project, sshd: Sshd) -> None:
+def test_a_host_whose_key_is_not_known_is_not_added(project: Project, tmp_path: Path, sshd: Sshd) -> None:
     (sshd.folder / "known_hosts").write_text("")
-    refused = project.manager("host", "add", "tokyo", sshd.url(tokyo.folder), code=FAILED)
+    refused = project.manager("host", "add", "tokyo", sshd.url(tmp_path), code=FAILED)
     assert "Host key verification failed" in refused.out
     assert "tokyo was not added" in refused.err
     assert not (project.folder / "config" / "hosts.toml").exists()

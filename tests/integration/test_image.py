@@ -21,6 +21,8 @@ from tests.integration.conftest import ROOT, RUN_ID
 
 pytestmark = pytest.mark.engine
 
+BASE = "botfleet-base:bookworm"
+"""Every bot image begins with its layers, and no build can write there."""
 STRANGER = ["--user", "4321:4321", "--read-only", "--cap-drop", "ALL", "--network", "none"]
 
 
@@ -86,17 +88,27 @@ def config_of(image: str) -> dict[str, Any]:
     return dict(json.loads(docker("image", "inspect", "--format", "{{json .Config}}", image)))
 
 
+def layers_of(image: str) -> list[str]:
+    """Return the digests of an image's layers, from the lowest."""
+    return list(json.loads(docker("image", "inspect", "--format", "{{json .RootFS.Layers}}", image)))
+
+
 def everything_in(image: str, folder: Path) -> Iterator[tuple[str, bytes]]:
-    """Every byte of an image: its history, its definition, and each file's name and content, layer by
-    layer.
+    """Every byte that a build has added to the base image: history, definition, and each file's name and
+    content, layer by layer.
     """
+    base = layers_of(BASE)
+    assert layers_of(image)[: len(base)] == base
     yield "history", docker("history", "--no-trunc", image).encode()
     yield "inspect", docker("image", "inspect", image).encode()
     saved = folder / "image.tar"
     docker("save", "--output", str(saved), image)
     with tarfile.open(saved) as outer:
+        manifest = outer.extractfile("manifest.json")
+        assert manifest is not None
+        inherited = json.load(manifest)[0]["Layers"][: len(base)]
         for part in outer:
-            if (content := outer.extractfile(part)) is None:
+            if part.name in inherited or (content := outer.extractfile(part)) is None:
                 continue
             try:
                 with tarfile.open(fileobj=content, mode="r:*") as layer:
@@ -115,7 +127,7 @@ def test_the_image_keeps_its_contract(bot_image: str) -> None:
     assert config["WorkingDir"] == "/app"
     assert config["Labels"]["botfleet.supervisor"] == "1"
     assert config["Labels"]["botfleet.open-orders"] == "/opt/venv/bin/python -I -u /app/open_orders.py"
-    assert config["Entrypoint"][-1] == "/opt/botfleet/supervisor"
+    assert config["Entrypoint"][-1] == "/opt/botfleet/supervisor/__main__.py"
     assert config.get("Healthcheck") is None
     assert config.get("Volumes") is None
     environ = dict(line.split("=", 1) for line in config["Env"])
@@ -235,6 +247,7 @@ def test_mirrors_and_certificates_are_used_and_leave_no_trace(
     assert [(name, trace) for name, data in content for trace in traces if trace in data] == []
 
 
+@pytest.mark.long_form
 def test_a_lock_file_is_checked_against_its_hashes(
     tag: str, bot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,22 +6,32 @@ import os
 import signal
 import socket
 import subprocess
+from collections.abc import Iterator
 
 import psutil
 import pytest
 
+from tests.fleet import a_project
 from tests.integration.conftest import Project, eventually
 
 pytestmark = pytest.mark.engine
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory, bot_image: str) -> Iterator[Project]:
+    with a_project(tmp_path_factory.mktemp("main-job") / "project", bot_image) as made:
+        yield made
+
+
 @pytest.fixture
-def fleet(project: Project) -> Project:
-    """Two instances, up and healthy."""
-    project.add("bp_sol_01", 0)
-    project.add("bp_eth_01", 1, stem="backpack_eth")
-    project.manager("up", "--wait")
-    return project
+def fleet(shared: Project) -> Project:
+    """Two instances, up and healthy, whatever an earlier test has done to them."""
+    for path in (shared.folder / "config" / "active").iterdir():
+        path.unlink()
+    shared.add("bp_sol_01", 0)
+    shared.add("bp_eth_01", 1, stem="backpack_eth")
+    shared.manager("up", "--wait", "bp_sol_01", "bp_eth_01")
+    return shared
 
 
 def test_an_old_reader_finds_live_pids(fleet: Project) -> None:
@@ -109,12 +119,12 @@ def test_the_manager_recognises_what_compose_made(project: Project) -> None:
 
 def test_a_killed_bot_comes_back_after_its_delay(fleet: Project) -> None:
     before = fleet.instances()["bp_sol_01"]
-    pid = before["bot_pid"]
+    pid, count = before["bot_pid"], fleet.supervisor("bp_sol_01")["restarts"]["total"] + 1
     os.kill(pid, signal.SIGKILL)
     restarted = eventually(
         lambda: (
             (said := fleet.supervisor("bp_sol_01"))["state"] == "running"
-            and said["restarts"]["total"] == 1
+            and said["restarts"]["total"] == count
             and said
         ),
         what="a restart",
@@ -122,7 +132,7 @@ def test_a_killed_bot_comes_back_after_its_delay(fleet: Project) -> None:
     assert restarted["last_exit"]["signal"] == "SIGKILL"
     assert restarted["bot_started_at"] - restarted["last_exit"]["at"] >= 1
     found = fleet.ps()["bp_sol_01"]
-    assert (found["restarts"], found["last_exit"]["signal"]) == (1, "SIGKILL")
+    assert (found["restarts"], found["last_exit"]["signal"]) == (count, "SIGKILL")
     new = fleet.manager("list", "--json").json
     assert next(each["pid"] for each in new if each["id"] == "bp_sol_01") not in (0, pid)
     assert fleet.instances()["bp_sol_01"]["pid"] == before["pid"], "an old reader saw it live all the time"

@@ -110,7 +110,7 @@ def test_a_bad_one_is_put_back_with_image_and_config_and_stops_the_roll_out(proj
     assert tags == "", "nobody needs the kept image any more"
 
 
-@pytest.mark.parametrize("way_on", ["upgrade", "rollback"])
+@pytest.mark.parametrize("way_on", ["upgrade", pytest.param("rollback", marks=pytest.mark.long_form)])
 def test_a_killed_upgrade_is_finished_or_undone(project: Project, way_on: str) -> None:
     for number, each in enumerate("ab"):
         project.add(each, number)

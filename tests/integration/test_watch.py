@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from manager.monitor.watch import service
-from tests.fleet import Project, eventually
+from tests.fleet import Project, a_project, eventually
 from tests.receiver import SECRETS, Receiver, a_receiver, alerting, watching
 
 pytestmark = pytest.mark.engine
@@ -23,14 +23,23 @@ def receiver() -> Iterator[Receiver]:
         yield found
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory, bot_image: str) -> Iterator[Project]:
+    with a_project(tmp_path_factory.mktemp("watched") / "project", bot_image) as made:
+        made.add("bp_sol_01", 0, daemon_config={"max_restart_attempts": 10})
+        made.add("bp_eth_01", 1)
+        yield made
+
+
 @pytest.fixture
-def fleet(project: Project, receiver: Receiver) -> Project:
-    """Two instances, up and healthy, whose alerts go to the receiver."""
-    alerting(project, receiver)
-    project.add("bp_sol_01", 0, daemon_config={"max_restart_attempts": 10})
-    project.add("bp_eth_01", 1)
-    project.manager("up", "--wait")
-    return project
+def fleet(shared: Project, receiver: Receiver) -> Project:
+    """Two instances, up and healthy, whatever an earlier test has done to them, whose alerts go to the
+    receiver.
+    """
+    alerting(shared, receiver)
+    (shared.folder / "volumes" / "state" / "watch.json").unlink(missing_ok=True)
+    shared.manager("up", "--wait", "bp_sol_01", "bp_eth_01")
+    return shared
 
 
 def pid_of(fleet: Project, instance: str) -> int:
@@ -64,6 +73,7 @@ def test_it_keeps_the_export_fresh_and_says_each_thing_once(fleet: Project, rece
         again = fleet.manager("watch", code=7).err
         assert f"`manager watch` (pid {watch.process.pid}" in again
         assert "already watches this fleet" in again
+        eventually(lambda: is_all_sent(fleet), what="it has noted what it said")
         watch.process.kill()
         watch.process.wait()
     eventually(
@@ -103,7 +113,8 @@ def test_a_bot_that_takes_too_much_disk_is_stopped_and_the_others_go_on(
 ) -> None:
     with (fleet.folder / "config" / "fleet.toml").open("a") as stream:
         stream.write("[disk]\ninstance_mb = 5\n")
-    (fleet.folder / "volumes" / "database" / "bp_sol_01" / "cache").write_bytes(os.urandom(6_000_000))
+    cache = fleet.folder / "volumes" / "database" / "bp_sol_01" / "cache"
+    cache.write_bytes(os.urandom(6_000_000))
     with watching(fleet):
         eventually(
             lambda: receiver.said("bp_sol_01 was stopped, because its folders take 6", "limit of 5 MB"),
@@ -114,6 +125,7 @@ def test_a_bot_that_takes_too_much_disk_is_stopped_and_the_others_go_on(
         assert fleet.states()["bp_sol_01"] == "stopped", "until a person starts it"
     rows = {row["id"]: row["folders_bytes"] for row in fleet.manager("stats", "--json").json}
     assert rows["bp_sol_01"] > 6_000_000 > rows["bp_eth_01"] > 0
+    cache.unlink()
 
 
 def test_a_broken_receiver_is_tried_again_and_the_daily_report_comes(

@@ -14,7 +14,7 @@ from tests.supervisor.harness import DOCKER, eventually
 UPTIME = "5000.75 9000.10\n"
 
 
-@pytest.mark.parametrize("ending", ["", "/"])
+@pytest.mark.parametrize("ending", ["/__main__.py", "", "/"])
 def test_the_folder_runs_as_a_program(tmp_path: Path, ending: str) -> None:
     """From any place, without site packages; here it has no state folder, says so, and idles."""
     shutil.copytree(

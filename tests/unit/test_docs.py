@@ -29,7 +29,9 @@ WITH_EXAMPLES = [each for each in PAGES if each.startswith(("README", "docs/"))]
 FOR_CONTRIBUTORS = ("CONTRIBUTING.md", "docs/architecture.md")
 """These are in English only, and name files and classes of the source."""
 IN_TWO_LANGUAGES = [
-    page for page in WITH_EXAMPLES if not page.endswith(".zh-TW.md") and page not in FOR_CONTRIBUTORS
+    page
+    for page in (*WITH_EXAMPLES, "docker/README.md", "docker/bot/README.md")
+    if not page.endswith(".zh-TW.md") and page not in FOR_CONTRIBUTORS
 ]
 WIDTH = 120
 """Terminal columns of a line of prose. Tables and code blocks cannot be wrapped."""

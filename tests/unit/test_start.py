@@ -35,8 +35,28 @@ print(*sys.modules)
 
 
 KEPT_OUT_OF_CONTAINERS = {
-    *("contextlib", "dataclasses", "datetime", "pathlib", "selectors", "socket", "subprocess", "threading"),
-    *("traceback", "typing", "http.client", "supervisor.cancel", "supervisor.once"),
+    *(
+        "collections",
+        "contextlib",
+        "enum",
+        "functools",
+        "json",
+        "re",
+        "selectors",
+        "signal",
+        "socket",
+        "pathlib",
+    ),
+    *(
+        "dataclasses",
+        "datetime",
+        "subprocess",
+        "threading",
+        "traceback",
+        "types",
+        "typing",
+        "supervisor.cancel",
+    ),
 }
 """Each is resident memory in every container of the fleet, and makes its bot start later."""
 

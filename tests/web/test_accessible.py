@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.bot.browser import Browser, chromium
+from tests.bot.browser import Browser
 from tests.fleet import ROOT
 from tests.web.served import Served, a_bot, serving, write_history
 
@@ -27,13 +27,6 @@ axe.run(document).then(
   (error) => done([String(error)]),
 );
 """
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as opened:
-        opened.driver.set_script_timeout(60)
-        yield opened
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +59,17 @@ def faults(page: Browser) -> list[str]:
     return list(page.driver.execute_async_script(FAULTS))
 
 
-@pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize("width", [400, 768, 1280])
+@pytest.mark.parametrize(
+    ("width", "dark"),
+    [
+        (400, True),
+        (1280, False),  # each width and each theme once
+        *(
+            pytest.param(*each, marks=pytest.mark.long_form)
+            for each in ((400, False), (768, False), (768, True), (1280, True))
+        ),
+    ],
+)
 def test_no_rule_is_broken(browser: Browser, served: Served, width: int, dark: bool) -> None:
     page = opened(browser, served, width, dark=dark)
     assert faults(page) == []

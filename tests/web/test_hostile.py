@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from manager.web.engine_side import verbs
-from tests.bot.browser import Browser, chromium
+from tests.bot.browser import Browser
 from tests.web.served import Served, a_bot, serving, write_history
 from tests.web.test_page import HOSTILE, opened, press
 
@@ -21,12 +21,6 @@ pytestmark = [
 KEPT = frozenset({"id", "instance", "event", "last_id", "severity", "what", "verb", "after", "redeem"})
 """What the page asks by, and what is one of a few words."""
 UNTOUCHED = frozenset({"bot_page", "metrics", "redeem"})
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from selenium.webdriver import ActionChains, Keys
 
 from manager.errors import EngineUnreachable
 from manager.fleet.state_file import InstanceState
-from tests.bot.browser import Browser, chromium
+from tests.bot.browser import Browser
 from tests.web.served import Served, a_bot, serving, write_history
 
 pytestmark = [
@@ -26,12 +26,6 @@ pytestmark = [
 LIVE: dict[str, Any] = {"quote": "USDC", "base": "SOL", "lower": "140", "upper": "180", "open_orders": 19}
 HOSTILE_ID = "<img src=x onerror=document.title='pwned'>"
 HOSTILE = "<img src=x onerror=\"document.title='pwned'\"><script>document.title='pwned'</script>"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as opened:
-        yield opened
 
 
 @pytest.fixture
@@ -107,9 +101,19 @@ def test_real_and_paper_money_are_not_added(page: Browser) -> None:
     assert "1007" not in boxes
 
 
-@pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize("width", [400, 1280])
-@pytest.mark.parametrize("language", ["en", "zh-TW"])
+@pytest.mark.parametrize(
+    ("language", "width", "dark"),
+    [
+        ("en", 400, False),
+        ("en", 1280, True),
+        ("zh-TW", 400, True),
+        ("zh-TW", 1280, False),  # each pair of the three once
+        *(
+            pytest.param(*each, marks=pytest.mark.long_form)
+            for each in (("en", 400, True), ("en", 1280, False), ("zh-TW", 400, False), ("zh-TW", 1280, True))
+        ),
+    ],
+)
 def test_it_fits_both_widths_in_both_themes_and_languages(
     browser: Browser, served: Served, width: int, dark: bool, language: str
 ) -> None:

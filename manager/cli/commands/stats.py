@@ -13,7 +13,7 @@ from manager.fleet import display, doing
 from manager.fleet.selection import Selection, selected
 from manager.fleet.session import Session
 from manager.i18n import _
-from manager.monitor.stats import columns, instance_stats
+from manager.monitor.stats import columns, figure_columns, instance_stats
 from manager.monitor.stats.collect import collect, mode_mismatch
 from manager.monitor.stats.instance_stats import InstanceStats
 from manager.monitor.stats.sampler import Sampler
@@ -33,9 +33,9 @@ def stats(session: Session, args: Namespace) -> int:
     if args.json:
         console.say_json([instance_stats.stats_object(row) for row in rows])
     elif args.format:
-        console.say(_drawn(rows, args.format))
+        console.say(console.table(figure_columns.named(args.columns), rows, args.format))
     elif rows:
-        console.say(_table(rows))
+        console.say(_table(rows, args.columns))
         console.say(columns.total_line(instance_stats.sum_up(rows)))
     else:
         console.say(_("no instances"))
@@ -45,14 +45,15 @@ def stats(session: Session, args: Namespace) -> int:
     return after_showing(snapshot) if is_ours else BAD_CONFIG
 
 
-def _table(rows: list[InstanceStats]) -> str:
-    """Return the table with the columns that fit the terminal."""
-    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    written = columns.cells(rows)
-    shown = text_table.fitting(columns.COLUMNS, columns.widths(written), room)
+def _table(rows: list[InstanceStats], names: Sequence[str] | None) -> str:
+    """Return the table with the columns that were named, else with those that fit the terminal."""
+    room = shutil.get_terminal_size().columns if sys.stdout.isatty() and not names else None
+    wanted = figure_columns.named(names)
+    written = columns.cells(rows, wanted)
+    widths = columns.widths(written, wanted)
+    shown = text_table.fitting(wanted, widths, room)
     cells = {row.id: texts for row, texts in zip(rows, written, strict=True)}
     heads = text_table.headings(shown)
-    widths = columns.widths(written)
     lines = [_line([*zip(shown, heads, strict=True)], widths)]
     for row in rows:
         texts = [(column, cells[row.id][column.name]) for column in shown]
@@ -70,10 +71,6 @@ def _line(
         piece = text_table.padded(text, widths[column.name], column.align)
         pieces.append(_painted(row, column.name, piece) if row is not None else piece)
     return (" " * text_table.GAP).join(pieces).rstrip()
-
-
-def _drawn(rows: list[InstanceStats], style: str) -> str:
-    return console.table(columns.COLUMNS, rows, style)
 
 
 def _painted(row: InstanceStats, key: str, piece: str) -> str:

@@ -4,4 +4,5 @@ usage, cgroups, sampler       measure CPU, memory, network and disk
 reports                       ask the bots for P&L and position
 collect                       both, once
 instance_stats, columns       one row per instance, totals, and how they are displayed
+figure_columns                how its run goes, shown where it is named
 """

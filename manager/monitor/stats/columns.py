@@ -175,11 +175,13 @@ COLUMNS: Sequence[Column[InstanceStats]] = (
 )
 
 
-def widths(rows: Sequence[Mapping[str, str]]) -> dict[str, int]:
+def widths(
+    rows: Sequence[Mapping[str, str]], columns: Sequence[Column[InstanceStats]] = COLUMNS
+) -> dict[str, int]:
     """Return what each column needs for its heading and these cells, by its name."""
     return {
         column.name: max([width(_(column.heading)), *(width(row[column.name]) for row in rows)])
-        for column in COLUMNS
+        for column in columns
     }
 
 
@@ -187,10 +189,12 @@ ALIGNED = ("pnl", "position")
 """Columns whose decimal points are aligned."""
 
 
-def cells(rows: Sequence[InstanceStats]) -> list[dict[str, str]]:
+def cells(
+    rows: Sequence[InstanceStats], columns: Sequence[Column[InstanceStats]] = COLUMNS
+) -> list[dict[str, str]]:
     """Return every cell of the rows, by the column's name."""
-    texts = [{column.name: column.cell(row) for column in COLUMNS} for row in rows]
-    for name in ALIGNED:
+    texts = [{column.name: column.cell(row) for column in columns} for row in rows]
+    for name in {column.name for column in columns} & set(ALIGNED):
         for row, text in zip(texts, aligned([row[name] for row in texts]), strict=True):
             row[name] = text
     return texts

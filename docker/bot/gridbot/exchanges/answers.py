@@ -144,10 +144,10 @@ class Answers:
         qty = self._need(decimal(raw.get("amount")), "a trade's quantity")
         side = self._side(raw)
         fee, currency = self._fee(raw)
-        if fee is None:
-            rate = self._maker_rate(market) if maker else decimal(market.get("taker"))
-            fee = price * qty * self._need(rate, "a trade's fee")
-            currency = None
+        rate = self._maker_rate(market) if maker else decimal(market.get("taker"))
+        # What a third currency is worth is unknown here, and a fee in it is no fee of 0.
+        if fee is None or (rate is not None and not _is_counted(currency, market)):
+            fee, currency = price * qty * self._need(rate, "a trade's fee"), None
         return Fill(
             trade_id=self._need(text(raw.get("id")), "a trade's id"),
             exchange_id=self._need(self._order_id(raw, side), "a trade's order"),
@@ -204,6 +204,10 @@ class Answers:
         return raw.get("takerOrMaker") == "maker"
 
 
+def _is_counted(currency: str | None, market: Raw) -> bool:
+    return currency in (None, *(market.get(key) for key in ("quote", "settle", "base")))
+
+
 def side_of(value: Any) -> Side | None:
     """Return a side, None for one that is left out or is no side."""
     name = str(value or "").lower()
@@ -229,8 +233,8 @@ def number(value: Any) -> int | None:
 
 def signed(size: Decimal | None, side: Any) -> Decimal | None:
     """Return `size` with the sign of a side, None where either is unknown."""
-    if not size:
-        return size
+    if not size or str(side or "").lower() in ("both", "net"):
+        return size  # of an account in which longs and shorts are one position
     sides = {"long": 1, "buy": 1, "short": -1, "sell": -1}
     sign = sides.get(str(side or "").lower())
     return None if sign is None else abs(size) * sign

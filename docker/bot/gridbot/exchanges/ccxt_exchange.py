@@ -282,9 +282,12 @@ class CcxtExchange(CcxtCalls):
             return None
         total = ZERO
         market = self._loaded()
+        seen: list[Any] = []
         for raw in self._call(self._api.fetch_positions, [self._symbol]):
-            if not self._answers.is_of(raw, market):
+            # A row that is listed twice, as at the border of two pages, is one position.
+            if not self._answers.is_of(raw, market) or raw.get("info") in seen:
                 continue
+            seen.append(raw.get("info"))
             net = self._answers.position(raw)
             if net is None:
                 raise UnreachableError(f"{self._id} answered a position without its size or side")

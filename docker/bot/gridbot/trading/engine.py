@@ -77,7 +77,8 @@ class Engine:
         self._closing = RunEnding.load(run.closing) if run.closing else None
         if self._closing is not None:
             self._pace.hurry()
-        self._placing = Placing(store, exchange, settings.retry_cap, clock, shared.record_tick)
+        on_unnamed = self._reconciler.accepted.add
+        self._placing = Placing(store, exchange, settings.retry_cap, clock, shared.record_tick, on_unnamed)
         self._refusals = self._placing.refusals
         self._log = TradeLog(market)
         self._left: Condition | None = None

@@ -37,10 +37,14 @@ class Placing:
         retry_cap: float,
         clock: Callable[[], float],
         on_call: Callable[[], None],
+        on_unnamed: Callable[[int], None],
     ) -> None:
-        """Take `on_call`, which is told after each call that the loop goes on."""
+        """Take `on_call`, which is told after each call that the loop goes on.
+
+        `on_unnamed` is told the client id of an order that was accepted without an id of the exchange's.
+        """
         self._store, self._exchange = store, exchange
-        self._clock, self._on_call = clock, on_call
+        self._clock, self._on_call, self._on_unnamed = clock, on_call, on_unnamed
         self._backoff: dict[str, _Backoff] = {}
         self.refusals = Refusals(retry_cap)
         self.foreign_ids: Collection[int] = set()
@@ -67,7 +71,9 @@ class Placing:
             return []
         finally:
             self._on_call()
-        if exchange_id is not None:
+        if exchange_id is None:
+            self._on_unnamed(order.client_id)
+        else:
             self._store.confirm(order.client_id, exchange_id)
         if self.refusals.is_active:
             log.info("the exchange accepts orders again")

@@ -62,6 +62,8 @@ class Reconciler:
         self._missing_since: dict[int, float] = {}
         self._named: set[object] = set()
         self._explained: set[UnreadableFill] = set()
+        # Client ids of orders that the exchange has accepted without telling its own id of them.
+        self.accepted: set[int] = set()
         # Executions of the last listing that are booked: most of the next one's.
         self._booked: frozenset[Fill] = frozenset()
         # When an order's booked executions were last all that the exchange counted for it; under None, when
@@ -107,6 +109,7 @@ class Reconciler:
         live = result.listed.keys() | missing
         complete = {key: at for key, at in self._complete_at.items() if key is None or key in live}
         self._complete_at = complete | dict.fromkeys(result.complete, now)
+        self.accepted &= live
         if not missing and result.complete == live - {order.client_id for order in result.reopened}:
             self._complete_at[None] = now
 
@@ -212,7 +215,7 @@ class Reconciler:
             side=order.side,
             price=((there.average * there.filled - value) / qty).quantize(COST_STEP),
             qty=qty,
-            fee=max((there.fee - fee).quantize(COST_STEP), Decimal(0)),
+            fee=_rest_of_fee(there.fee, fee),
             fee_currency=self._market.quote,
             at=store.last_trade_time() or order.created_at,
         )
@@ -283,9 +286,16 @@ class Reconciler:
     def _is_lost(self, order: Order, now: float) -> bool:
         """Tell whether an order that the exchange doesn't list is not waited for any more."""
         patience = self._exchange.settle_s
-        if patience == 0 or (order.exchange_id is None and now - order.created_at > patience):
+        is_unanswered = order.exchange_id is None and order.client_id not in self.accepted
+        if patience == 0 or (is_unanswered and now - order.created_at > patience):
             return True
         return now - self._missing_since[order.client_id] > LOST_AFTER_S
+
+
+def _rest_of_fee(total: Decimal, booked: Decimal) -> Decimal:
+    """Return what of an order's fee is not booked. One that was booked in excess is not paid back."""
+    rest = (total - booked).quantize(COST_STEP)
+    return rest if total < 0 else max(rest, Decimal(0))
 
 
 def _label(order: Order) -> str:

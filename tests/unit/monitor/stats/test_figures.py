@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from decimal import Decimal
 
 import pytest
 
 from manager import i18n
+from manager.cli import argument_types
 from manager.fleet import amounts
 from manager.fleet.bot_report import FIGURES, KeptReport, Report, parse_report
 from manager.fleet.state_file import InstanceState, Wish
-from manager.monitor.stats import columns, instance_stats
+from manager.monitor.stats import columns, figure_columns, instance_stats
 from manager.monitor.stats.columns import COLUMNS
 from manager.monitor.stats.instance_stats import InstanceStats
 from manager.util import formatting
@@ -215,6 +217,32 @@ def test_how_a_run_goes_is_told_as_the_bot_reports_it() -> None:
     row = some_figures()._replace(report=parse_report(raw))
     told = instance_stats.stats_object(row)
     assert [told[name] for name in FIGURES] == ["0.75", "0", "12.5", None, None, None]
+
+
+def test_how_a_run_goes_has_columns_that_are_shown_when_they_are_named() -> None:
+    report = Report(
+        quote="USDC",
+        maker_share=Decimal("0.985"),
+        reject_rate=Decimal(0),
+        max_drawdown=Decimal("3.5"),
+        profit_per_grid=Decimal("0.0123"),
+        apr=Decimal("-0.071"),
+        order_latency=Decimal("0.0834"),
+    )
+    rows = [some_figures("a")._replace(report=report), some_figures("b")]
+    wanted = figure_columns.named(["apr", "id", *FIGURES[:4], "order_latency"])
+    assert [list(row.values()) for row in columns.cells(rows, wanted)] == [
+        ["-7.1%", "a", "98.5%", "0.0%", "-3.50 USDC", "+0.0123 USDC", "83ms"],
+        ["", "b", "", "", "", "", ""],
+    ]
+    assert figure_columns.named(None) == COLUMNS
+    assert set(FIGURES) <= figure_columns.ALL.keys()
+
+
+def test_an_unknown_column_is_answered_with_all_names() -> None:
+    assert argument_types.stats_columns("id,apr") == ["id", "apr"]
+    with pytest.raises(argparse.ArgumentTypeError, match=r"must be one of id, .*order_latency, not “profit”"):
+        argument_types.stats_columns("id,profit")
 
 
 @pytest.mark.parametrize(

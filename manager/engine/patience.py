@@ -1,0 +1,67 @@
+"""Repeat a call to an engine that is slow, and tell a slow engine from one that is gone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from manager.errors import EngineError, EngineSlow
+from manager.i18n import Text
+
+Answer = TypeVar("Answer")
+
+SAY_EVERY_S = 60
+"""Between two messages that the engine is slow: hundreds of calls wait at once."""
+
+
+class Patience:
+    """Decide for all calls of one client, which may come from many threads.
+
+    `look`: a short call that an engine answers at once unless it is very busy, or hangs. Raises EngineError.
+    """
+
+    def __init__(self, look: Callable[[], object]) -> None:
+        self._look = look
+        self._said_at = float("-inf")
+        self._tell: Callable[[Text], None] = lambda _text: None
+        self.silent_looks = 1
+        """So many late looks in a row mean that the engine hangs: quickly said to somebody who reads."""
+
+    def go_on(self, tell: Callable[[Text], None]) -> None:
+        """Give up later, and tell why it takes so long: of a command that changes a fleet."""
+        self._tell, self.silent_looks = tell, 2
+
+    def call(
+        self, make: Callable[[], Answer], tries: int, silences: int, gone: Callable[[], EngineError]
+    ) -> Answer:
+        """Make the call up to `tries` times, as long as it is answered too late.
+
+        After each, a look is made. One that is refused, or `silences` late ones in a row, mean that the
+        engine is gone: raises `gone()`. Raises EngineSlow after the last try.
+        """
+        late = 0
+        while True:
+            tries -= 1
+            try:
+                return make()
+            except EngineSlow as error:
+                slow = error
+            try:  # outside of the handler: else a refused look had the time-out among its causes
+                self._look()
+                late = 0
+            except EngineSlow:
+                late += 1
+            except EngineError:
+                raise gone() from slow
+            if late >= silences:
+                raise gone() from slow
+            if tries <= 0:
+                raise slow
+            self._say(slow)
+
+    def _say(self, error: EngineSlow) -> None:
+        now = time.monotonic()
+        if now - self._said_at >= SAY_EVERY_S:
+            self._said_at = now
+            self._tell(Text("{why}; it is asked again", why=error))
