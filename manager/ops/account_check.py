@@ -19,6 +19,7 @@ from manager.ops.hosts.accounts import Look, Trading
 from manager.ops.hosts.registry import Host
 from manager.util import formatting
 
+RECENT_S = 60.0
 COUNTS_S = 900.0
 """How long a last look without the credentials counts: since then they may have been written there."""
 
@@ -38,9 +39,10 @@ def settle(
     going_on = [action.instance for action in actions if _goes_on_live(snapshot, action)]
     fleet = snapshot.project.fleet
     refused = _refused(fleet, starting, dead_hosts, on_event)
-    refused |= _older_copies(
-        fleet, [instance for instance in going_on if instance not in starting], dead_hosts
-    )
+    going_on = [instance for instance in going_on if instance not in starting]
+    if going_on:
+        answers = account_looks.remembered(fleet, registry.load(fleet.project_dir).values())
+        refused |= _older_of(fleet, going_on, answers, dead_hosts)
     return [
         Action("leave", action.instance, refused[action.instance], is_refused=True)
         if action.instance in refused
@@ -107,11 +109,15 @@ def _refused(
     return reasons
 
 
-def _older_copies(fleet: Fleet, instances: Sequence[str], dead_hosts: Sequence[str]) -> dict[str, Text]:
-    """Return instance → why it may not start anew, by what is known here already."""
-    if not instances:
-        return {}
-    answers = account_looks.remembered(fleet, registry.load(fleet.project_dir).values())
+def older_copies(fleet: Fleet, instances: Iterable[str]) -> dict[str, Text]:
+    """Return instance → why it is an older copy, by what other machines tell, or told a moment ago."""
+    hosts = list(registry.load(fleet.project_dir).values())
+    return _older_of(fleet, instances, account_looks.recent(fleet, hosts, RECENT_S), ())
+
+
+def _older_of(
+    fleet: Fleet, instances: Iterable[str], answers: Sequence[Found], dead_hosts: Sequence[str]
+) -> dict[str, Text]:
     reasons = {
         instance: generation_check.why_not(generations.held(fleet, instance), instance, answers, dead_hosts)
         for instance in instances

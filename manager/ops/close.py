@@ -23,7 +23,7 @@ from manager.fleet import bot_report, closed_report, event_spool, supervisor_sta
 from manager.fleet.bot_report import Position
 from manager.fleet.observe import FleetSnapshot
 from manager.i18n import Text
-from manager.ops import account_parts, oneoff
+from manager.ops import account_parts, oneoff, start_checks
 from manager.util.sanitize import replace_unprintable
 from manager.util.threads import TaskGroup
 
@@ -104,6 +104,9 @@ def look(
     """Return what closing each instance would do, or what keeps it from being closed. Sends no order."""
     fleet = snapshot.project.fleet
     closings = [_candidate(snapshot, instance) for instance in chosen]
+    live = [closing.instance for closing in closings if closing.why is None and closing.mode == "live"]
+    older = start_checks.older_copies(snapshot, live) if live else {}
+    closings = [closing._replace(why=older.get(closing.instance, closing.why)) for closing in closings]
     to_ask = [closing for closing in closings if closing.why is None and closing.mode == "live"]
     if to_ask:
         with suppress(EngineError):  # what a killed manager has left is no obstacle

@@ -33,6 +33,15 @@ def of_accounts(
     return account_check.settle(snapshot, actions, dead_hosts, on_event)
 
 
+def older_copies(snapshot: FleetSnapshot, instances: Iterable[str]) -> dict[str, Text]:
+    """Return instance → why it is an older copy of one that was moved; its record must trade nothing."""
+    if not snapshot.project.fleet.hosts_file.exists():
+        return {}
+    from manager.ops import account_check
+
+    return account_check.older_copies(snapshot.project.fleet, instances)
+
+
 def of_rollbacks(
     snapshot: FleetSnapshot,
     olds: Iterable[LiveContainer],

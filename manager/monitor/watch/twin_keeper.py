@@ -47,8 +47,8 @@ class TwinKeeper:
             hosts = list(registry.load(fleet.project_dir).values())
             answers = account_looks.recent(fleet, hosts, EVERY_S / 2)
             self._texts = tuple(twin.text for twin in account_looks.twins(fleet, live, answers))
-        except ManagerError:  # a damaged hosts.toml, of which commands tell
-            self._texts = ()
+        except ManagerError:  # a damaged hosts.toml, of which commands tell; a copy trades on all the same
+            return
 
     def conditions(self) -> list[Condition]:
         """Return that two bots of one instance may trade, if so."""

@@ -41,7 +41,8 @@ def why_not(
         )
     if there["is_up"]:
         return Text("it runs on {host}", host=target)
-    if there["stone"] is None and (there["is_known"] or there["here"] or there["bytes"]):
+    is_of_now = there["here"] > 0 and there["here"] >= here["here"]  # an older number alone is a leftover
+    if there["stone"] is None and (there["is_known"] or there["bytes"] or is_of_now):
         return Text(
             "{host} has an instance of this id of its own (generation {number})",
             host=target,

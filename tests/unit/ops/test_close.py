@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from argparse import Namespace
 from collections.abc import Mapping
 from decimal import Decimal
@@ -22,8 +23,12 @@ from manager.fleet.env_file import ENV_FILE
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.session import Session
 from manager.fleet.state_file import FleetState
-from manager.fleet.tombstone import Tombstone
+from manager.fleet.tombstone import Generation, Tombstone
 from manager.ops import close
+from manager.ops.hosts import account_looks, registry
+from manager.ops.hosts.account_looks import Found
+from manager.ops.hosts.accounts import Look
+from manager.ops.hosts.generations import Held
 from manager.util import prompt
 from tests.builders import FLEET_NAME, a_row
 
@@ -211,6 +216,25 @@ def test_what_was_moved_away_is_not_traded_for(
     assert engine.programs == ([f"{PROGRAM} look 0.005"] if is_late else [])
     assert "it was moved to tokyo (generation 2)" in found["a"]["why"]
     assert "a: " in err
+
+
+def test_an_older_copy_of_what_was_moved_trades_nothing(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it holds by its record is another machine's position."""
+    halted(folder, "a")
+    fleet = project.read(folder).fleet
+    host = registry.parse("tokyo", "ssh://trader@tokyo/srv/desk")
+    registry.save(folder, {"tokyo": host})
+    look = Look(time.time(), "tokyo", (), frozenset(), generations={"a": Held(1, 1, "m")})
+    monkeypatch.setattr(account_looks, "recent", lambda *_more: [Found(host, look)])
+    engine = Answering({"a": HELD})
+    code, found, _err = run(folder, capsys, engine, "a", price_bound="0.5")
+    assert (code, engine.programs) == (FAILED, [])
+    assert "host tokyo has generation 1 of it" in found["a"]["why"]
+    tombstone.settle(fleet, "a", Generation(1, "m2"))
+    run(folder, capsys, engine, "a", price_bound="0.5")
+    assert engine.programs
 
 
 def kept(folder: Path) -> dict[str, Any]:

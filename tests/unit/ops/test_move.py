@@ -74,6 +74,8 @@ def fleet(tmp_path: Path) -> Fleet:
         ({}, {"is_known": True}, "of its own (generation 0)"),
         ({}, {"bytes": 7}, "of its own (generation 0)"),
         ({"here": 3}, {"here": 3, "newest": 3}, "of its own (generation 3)"),
+        ({"here": 3}, {"here": 2, "newest": 2, "bytes": 7}, "of its own (generation 2)"),
+        ({"here": 3}, {"here": 2, "newest": 2}, None),
         ({"here": 2}, {"here": 1, "newest": 3, "stone": {}}, "knows of generation 3"),
         ({"here": 3}, {"here": 1, "newest": 3, "stone": {}, "bytes": 7, "is_known": True}, None),
         ({}, {"has_image": False}, "no image"),
