@@ -23,6 +23,7 @@ halt, open_orders, stop_for_good                the kill switch, and what `stop`
 halt_events, halt_result                        its progress events, and its result
 close, account_parts                            close positions, and what others of one account hold
 others_file                                     tells a bot what the others on its account hold
+bot_files                                       puts such files where a bot reads them
 oneoff                                          runs a program of an image once
 instance_folders, bot_user                      what a container mounts, and who owns it
 mount_probe                                     tries each disk once: can a container write there

@@ -6,27 +6,20 @@ leaves a bot with what it was told before, and that grows old: its watchdog then
 
 from __future__ import annotations
 
-from contextlib import suppress
 from decimal import Decimal
 
 from manager.config.fleet import Fleet
-from manager.ops.request_files import MODE, owner_of_folder
-from manager.util import atomic_file
+from manager.ops import bot_files
 
 FILE = "others.json"
 
 
 def write(fleet: Fleet, instance: str, position: Decimal, at: float) -> None:
     """Write what the others hold together, and until when that is known. Raises nothing."""
-    path = fleet.secrets_dir(instance) / FILE
     content = {"schema": 1, "position": f"{position:f}", "at": round(at, 3)}
-    with suppress(OSError):
-        atomic_file.replace_bytes(
-            path, atomic_file.encode_json(content), MODE, owner_of_folder(path), durable=False
-        )
+    bot_files.replace(fleet.secrets_dir(instance) / FILE, content)
 
 
 def remove(fleet: Fleet, instance: str) -> None:
     """Remove the file of a bot that is alone on its account. Raises nothing."""
-    with suppress(OSError):
-        (fleet.secrets_dir(instance) / FILE).unlink()
+    bot_files.remove(fleet.secrets_dir(instance) / FILE)

@@ -7,10 +7,8 @@ A file that cannot be written leaves a bot with its former share: no start fails
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -18,12 +16,11 @@ from typing import Any
 from manager.config import request_limits
 from manager.config.fleet import Fleet
 from manager.fleet.observe import FleetSnapshot
-from manager.ops import request_budget
+from manager.ops import bot_files, request_budget
 from manager.ops.request_budget import Allotment
-from manager.util import atomic_file, strict_json
+from manager.util import strict_json
 
 FILE = "requests.json"
-MODE = 0o400
 MAX_BYTES = 4096
 MOST_BANNED_S = 86400.0
 """No ban is announced for longer, so that a wrong answer does not hold bots up for ever."""
@@ -101,24 +98,12 @@ def write(
         content |= {"turn_given": round(now, 3), "turn": round(turn, 3)}
     elif _is_same(before, content):
         return
-    with suppress(OSError):
-        atomic_file.replace_bytes(
-            path, atomic_file.encode_json(content), MODE, owner_of_folder(path), durable=False
-        )
+    bot_files.replace(path, content)
 
 
 def remove(fleet: Fleet, instance: str) -> None:
     """Remove the file of a bot whose exchange has no limit. Raises nothing."""
-    with suppress(OSError):
-        (fleet.secrets_dir(instance) / FILE).unlink()
-
-
-def owner_of_folder(path: Path) -> tuple[int, int] | None:
-    """Return the owner of the folder for root to give the file to: the bot, which reads it."""
-    if os.geteuid() != 0:
-        return None
-    status = path.parent.lstat()
-    return status.st_uid, status.st_gid
+    bot_files.remove(fleet.secrets_dir(instance) / FILE)
 
 
 def _read(path: Path) -> dict[str, Any]:
