@@ -206,7 +206,7 @@ def test_a_damaged_file_is_named_and_a_newer_one_left_alone(fleet: Fleet) -> Non
     said: list[str] = []
     recorder = Recorder(fleet, lambda text: said.append(str(text)))
     until_written(recorder, a_view("5"))
-    assert "is now" in said[0]
+    assert "it was moved to" in said[0]
     with sqlite3.connect(fleet.history_file) as db:
         db.execute("PRAGMA user_version=99")
     recorder.close()
