@@ -196,6 +196,19 @@ def test_a_server_that_is_gone_is_said(browser: Browser, tmp_path: Path) -> None
     assert ids(page) == ["bp_sol_01"]
 
 
+def test_a_server_that_is_gone_before_it_told_anything_is_said(browser: Browser, tmp_path: Path) -> None:
+    """It dies between the page's first answers and its stream of events."""
+    with serving(tmp_path, [a_bot("bp_sol_01", pnl="1", **LIVE)]) as served:
+        browser.open(f"{served.url}/page/icon.svg", 1280)
+        browser.driver.execute_cdp_cmd("Network.enable", {})
+        browser.driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*/api/v1/events*"]})
+        try:
+            page = opened(browser, served)
+            page.wait(lambda: "`manager serve` does not answer" in page.text("#banners"))
+        finally:
+            browser.driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": []})
+
+
 def test_a_session_that_ends_leaves_nothing_on_the_page(page: Browser, served: Served) -> None:
     press(page, "Sign out")
     page.wait(lambda: "Not signed in" in page.text("main"))

@@ -1,6 +1,6 @@
 // Start the page: sign in, load, follow the events, draw.
 
-import { drawBanners } from "./banners.js";
+import { drawBanners, forgetBanners } from "./banners.js";
 import { openDetail } from "./detail.js";
 import { el, refill } from "./dom.js";
 import { t } from "./format.js";
@@ -44,7 +44,7 @@ function showSignIn(why) {
   session.isOn = false;
   document.title = t("not signed in");
   refill(parts.strip, el("h1", {}, "botfleet"), settings(CHANGES));
-  refill(parts.banners);
+  forgetBanners();
   hideHalt();
   if (parts.detail.open) parts.detail.close();
   refill(parts.detail);
@@ -140,7 +140,7 @@ function follow(event) {
 }
 
 function connected(isOn) {
-  if (model.isConnected && !isOn) model.lostAt = Date.now() / 1000;
+  if (!isOn && (model.isConnected || model.lostAt === null)) model.lostAt = Date.now() / 1000; // also before it ever was
   model.isConnected = isOn;
   drawBanners();
 }
