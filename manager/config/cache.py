@@ -22,6 +22,7 @@ from manager.config.spec import InstanceSpec, Variable
 from manager.errors import Problem
 from manager.i18n import Text
 from manager.util import atomic_file, source_stamp
+from manager.util.kept_content import KeptContent
 
 PATHS = ("project_dir", "data_dir")
 
@@ -32,12 +33,18 @@ def read(project_dir: Path) -> tuple[Fleet, dict[str, str], LoadedConfigs] | Non
     `ids`: config file → the id given by `--instance-id` when the configs were loaded.
     """
     try:
-        content = json.loads(_file(project_dir).read_bytes())
-        if content["signature"] != signature(project_dir):
-            return None
-        return _fleet(content["fleet"]), content["ids"], _loaded(content)
+        read_at, known = _contents.of(str(_file(project_dir)))
+        return known if read_at == signature(project_dir) else None
     except (OSError, ValueError, KeyError, TypeError, RuntimeError):
         return None
+
+
+def _read(path: str) -> tuple[list[Any], tuple[Fleet, dict[str, str], LoadedConfigs]]:
+    content = json.loads(Path(path).read_bytes())
+    return content["signature"], (_fleet(content["fleet"]), content["ids"], _loaded(content))
+
+
+_contents = KeptContent(_read)
 
 
 def write(fleet: Fleet, ids: Mapping[str, str], loaded: LoadedConfigs, read_at: list[Any]) -> None:

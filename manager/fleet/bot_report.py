@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from manager.fleet import supervisor_state
 from manager.fleet.supervisor_state import Condition
 from manager.util import strict_json
+from manager.util.kept_content import KeptContent
 from manager.util.sanitize import replace_unprintable
 
 MAX_BYTES = 1 << 17
@@ -145,10 +146,14 @@ def read_kept(state_dir: Path) -> KeptReport | None:
     ends.
     """
     try:
-        content = strict_json.read_bytes(state_dir / supervisor_state.REPORT_FILE, MAX_BYTES, follow=False)
-        raw = json.loads(content) if len(content) <= MAX_BYTES else None
+        return _reports.of(f"{state_dir}/{supervisor_state.REPORT_FILE}")
     except (OSError, ValueError, RecursionError):
         return None
+
+
+def _read_report(path: str) -> KeptReport | None:
+    content = strict_json.read_bytes(path, MAX_BYTES, follow=False)
+    raw = json.loads(content) if len(content) <= MAX_BYTES else None
     if not isinstance(raw, dict):
         return None
     own = raw.get("report")
@@ -162,6 +167,9 @@ def read_kept(state_dir: Path) -> KeptReport | None:
         has_ended=raw.get("run_ended") is True,
         is_previous=raw.get("previous_run") is True,
     )
+
+
+_reports = KeptContent(_read_report)
 
 
 def position_left(state_dir: Path) -> Position | None:

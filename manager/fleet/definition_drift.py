@@ -72,6 +72,8 @@ def _has_mounts(container: Container, spec: InstanceSpec, fleet: Fleet) -> bool:
         mount = container.mounts.get(bind.target)
         if mount is None or mount.is_writable is bind.read_only:
             return False
+        if mount.source == f"{fleet.data_dir}/{bind.source}":
+            continue
         wanted = fleet.data_dir / bind.source
         if mount.source != str(wanted) and is_same_file(Path(mount.source), wanted) is False:
             return False
@@ -93,7 +95,7 @@ def _is_another_user(state_dir: Path, configured: str) -> bool:
     The kernel says who: the list does not, and an inspect is a call for each instance.
     """
     try:
-        writes_as = os.lstat(state_dir / supervisor_state.STATE_FILE).st_uid
+        writes_as = os.lstat(f"{state_dir}/{supervisor_state.STATE_FILE}").st_uid
         owner = os.stat(state_dir).st_uid  # noqa: PTH116
     except OSError:
         return False

@@ -19,7 +19,7 @@ def env_differs(spec: InstanceSpec, fleet: Fleet, values: Mapping[str, str]) -> 
     """
     wanted = atomic_file.encode_json(dict(values))
     try:
-        return strict_json.read_bytes(fleet.secrets_dir(spec.id) / ENV_FILE, len(wanted)) != wanted
+        return strict_json.read_bytes(f"{fleet.secrets_path(spec.id)}/{ENV_FILE}", len(wanted)) != wanted
     except PermissionError:
         return False
     except OSError:

@@ -60,9 +60,13 @@ def find(fleet: Fleet, instance: str) -> HaltMark | None:
     """Return what prevents this instance's start: that it was moved away, its own mark, or the fleet's unless
     lifted for it.
     """
+    return _found(fleet, instance, of_fleet(fleet))
+
+
+def _found(fleet: Fleet, instance: str, of_all: HaltMark | None) -> HaltMark | None:
     if (stone := tombstone.find(fleet, instance)) is not None:
         return HaltMark(f"moved.{stone.move}", "moved", did_run=stone.did_run)
-    own_mark, of_all = own(fleet, instance), of_fleet(fleet)
+    own_mark = own(fleet, instance)
     if of_all is not None and _lifted(fleet.secrets_dir(instance)) == of_all.identity:
         of_all = None
     mark = own_mark or of_all
@@ -84,7 +88,9 @@ def of_fleet(fleet: Fleet) -> HaltMark | None:
 def find_all(fleet: Fleet, instances: Iterable[str] = ()) -> dict[str, HaltMark]:
     """Return instance → mark, for these instances and all that have a folder."""
     everything = sorted({*instances, *folders(fleet)})
-    return {instance: mark for instance in everything if (mark := find(fleet, instance)) is not None}
+    of_all = of_fleet(fleet)
+    found = ((instance, _found(fleet, instance, of_all)) for instance in everything)
+    return {instance: mark for instance, mark in found if mark is not None}
 
 
 def folders(fleet: Fleet) -> list[str]:

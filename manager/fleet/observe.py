@@ -156,8 +156,10 @@ def elsewhere(container: Container, supervisor: SupervisorState | None, fleet: F
         if not there or there == str(fleet.project_dir) or is_same_file(Path(there), fleet.project_dir):
             return None
         return Elsewhere(there, str(fleet.project_dir))
+    if source == str(database):
+        return None
     is_same = is_same_file(Path(source), database)
-    if is_same or (is_same is None and source == str(database)):
+    if is_same:
         return None
     is_named = supervisor is not None and supervisor.container == container.id
     if is_named and (
@@ -244,10 +246,11 @@ def assemble(
     uptime = (
         supervisor_state.uptime()
     )  # read after the files: a newer file would seem to be from another boot
+    kept_files = project.loaded.kept_files
     held_back = frozenset(
         container.instance
         for container in observed.containers.values()
-        if container.config_file in project.loaded.kept_files
+        if container.config_file in kept_files
     )
     statuses = {
         instance: status.derive_status(

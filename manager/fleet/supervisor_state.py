@@ -19,6 +19,7 @@ from manager.errors import ManagerError
 from manager.fleet import supervisor_messages
 from manager.i18n import Text
 from manager.util import atomic_file, strict_json
+from manager.util.kept_content import KeptContent
 from manager.util.sanitize import replace_unprintable
 
 STATE_FILE = "supervisor.json"
@@ -26,15 +27,13 @@ REPORT_FILE = "report.json"
 LOCK_FILE = "supervisor.lock"
 MAX_BYTES = 1 << 20
 MAX_TEXT = 1000
-MAX_NUMBER = 1e11
-"""Upper bound for times and counts."""
+MAX_NUMBER = 1e11  # of times and counts
 MAX_LINES = 20
 FINAL = frozenset({"failed", "completed"})
 """States that outlive restarts of container and engine."""
 STALE_INTERVALS = 3
 STALE_MARGIN_S = 5.0
 """A probe may take its whole time-out before the supervisor writes again."""
-
 
 NEWER_KEYS = ("anchor_pid", "cancel", "condition")
 """Each was added to the file together with a feature, and is null while unused: without the key, its
@@ -44,6 +43,7 @@ MAX_PARAMS = 16
 MAX_PARAM = 200
 """Characters of a condition's parameter."""
 CODE = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_states = KeptContent(lambda path: _decoded(_read(path)))
 
 
 class Condition(NamedTuple):
@@ -154,7 +154,7 @@ class SupervisorState(NamedTuple):
 def read(state_dir: Path) -> SupervisorState | None:
     """Return the supervisor's state; None if there is none that can be read."""
     try:
-        return _decoded(_read(state_dir / STATE_FILE))
+        return _states.of(f"{state_dir}/{STATE_FILE}")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
@@ -287,7 +287,7 @@ def uptime() -> float:
     return float(Path("/proc/uptime").read_bytes().split()[0])
 
 
-def _read(path: Path) -> Any:
+def _read(path: Path | str) -> Any:
     raw = strict_json.read_bytes(path, MAX_BYTES, follow=False)
     if len(raw) > MAX_BYTES:
         raise ValueError(f"larger than {MAX_BYTES} bytes")

@@ -48,7 +48,7 @@ def parse_bytes(raw: bytes, max_bytes: int = MAX_BYTES) -> object:
     return parse(text)
 
 
-def read_bytes(path: Path, max_bytes: int, *, follow: bool = True) -> bytes:
+def read_bytes(path: Path | str, max_bytes: int, *, follow: bool = True) -> bytes:
     """Return the content of a regular file; `max_bytes` + 1 bytes if it is larger. Never blocks.
 
     `follow=False`: refuse symlinks, for a folder that a bot owns. Raises OSError.

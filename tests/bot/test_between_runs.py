@@ -181,3 +181,21 @@ def test_the_curve_contains_the_funding_that_the_report_does(store: Store) -> No
     assert store.add_trade(fill, order, PERP)
     store.samples.add_equity(store.run_id, 5.0, D(103), store.ledger, D("-0.5"))
     assert store._db.execute("SELECT pnl FROM equity").fetchone()[0] == 2.5
+
+
+def test_a_hole_in_the_curve_is_a_gap(store: Store) -> None:
+    """Also up to now, and not where samples were only thinned out."""
+    assert history.gaps([0.0, 2.0, 4.0, 40.0, 42.0], 43.0, 1.0) == [[4.0, 40.0]]
+    assert history.gaps([0.0, 2.0], 100.0, 1.0) == [[2.0, 100.0]]
+    assert history.gaps([0.0, 60.0, 120.0], 121.0, 60.0) == []
+    day, month = 2 * 86400.0, 40 * 86400.0
+    assert history.gaps([0.0, 60.0, 400.0], day, 1.0) == [[60.0, 400.0], [400.0, day]]
+    assert history.gaps([0.0, 3600.0], month, 1.0) == [[3600.0, month]]
+    assert history.gaps([], 5.0, 1.0) == []
+
+    store.begin_run("x", "paper", {}, Ledger())
+    now = time.time()
+    for ago in (200, 198, 196, 4, 2):
+        store.samples.add_equity(store.run_id, now - ago, D(100), store.ledger)
+    ((begin, end),) = history.chart_data(store.path, 1.0, 1.0)["gaps"]
+    assert (begin, end) == pytest.approx((now - 196, now - 4), abs=0.1)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 
@@ -162,6 +164,19 @@ def test_the_controls_need_the_token(page: Browser, bot: Bot) -> None:
     page.run("document.querySelector('#pause').click()")
     page.wait(lambda: page.text("#state-text").startswith("trading"))
     page.wait(lambda: page.count("#order-rows tr") > 3)
+    assert page.complaints() == []
+
+
+def test_no_line_leads_over_a_time_without_data(page: Browser, bot: Bot) -> None:
+    began = page.count("rect.gap")
+    with closing(sqlite3.connect(bot.db, timeout=30)) as db, db:
+        run, first = db.execute("SELECT run_id, min(at) FROM equity GROUP BY 1 ORDER BY 1 DESC").fetchone()
+        earlier = [(first - 300 + 2 * each, run, 150.0, 0.0, -1.0, 0.0, 0.0) for each in range(10)]
+        db.executemany("INSERT INTO equity VALUES (?, ?, ?, ?, ?, ?, ?)", earlier)
+    page.wait(lambda: page.count("rect.gap") >= began + 3)
+    for plot in ("price", "pnl", "position"):
+        drawn = page.run(f"document.querySelector('#{plot}-plot path.line').getAttribute('d')")
+        assert drawn.count("M") >= 2
     assert page.complaints() == []
 
 

@@ -225,11 +225,15 @@ def test_prose_fits_the_width(page: str) -> None:
     assert [line for line in lines if wcswidth(line) > WIDTH] == []
 
 
+MADE = {"manager/web/page/lib/"}
+"""What is in no commit: `make page` gets it, if it can."""
+
+
 @pytest.mark.parametrize("page", FOR_CONTRIBUTORS)
 def test_named_files_and_classes_exist(page: str) -> None:
     codes = set(CODE.findall(prose(text_of(page))))
     files = {code for code in codes if FILE.fullmatch(code)}
-    assert sorted(file for file in files if not any(ROOT.glob(file))) == []
+    assert sorted(file for file in files - MADE if not any(ROOT.glob(file))) == []
     classes = {code for code in codes if CLASS.fullmatch(code)}
     assert sorted(classes - set(CLASS_STATEMENT.findall(source()))) == []
 

@@ -21,6 +21,7 @@ from manager.monitor.history.curve import Currency
 from manager.monitor.stats.collect import mode_mismatch
 from manager.monitor.stats.instance_stats import InstanceStats, stats_object, sum_up
 from manager.web.engine_side import curves as curves_of
+from manager.web.engine_side import split
 from manager.web.engine_side.exposure import exposure
 from manager.web.engine_side.figures import Figures, OfInstance
 from manager.web.engine_side.looks import Look
@@ -162,6 +163,7 @@ def _pnl(rows: Sequence[InstanceStats], figures: Figures) -> list[dict[str, Any]
     """
     runs, in_all = sum_up(rows), _in_all(figures)
     today, uncertain = _today(figures)
+    parts = split.split(rows)
     return [
         {
             "kind": kind,
@@ -170,6 +172,7 @@ def _pnl(rows: Sequence[InstanceStats], figures: Figures) -> list[dict[str, Any]
             "in_all": _exact(in_all.get((kind, quote))),
             "today": _exact(today.get((kind, quote))),
             "is_uncertain": (kind, quote) in uncertain,
+            **{part: _exact(parts.get((kind, quote), {}).get(part)) for part in split.PARTS},
         }
         for kind, quote in sorted(
             {*runs.pnl, *in_all, *today}, key=lambda currency: (currency[0] != "live", *currency)

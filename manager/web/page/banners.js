@@ -32,3 +32,9 @@ export function drawBanners() {
   parts.banners.dataset.said = said;
   refill(parts.banners, ...found);
 }
+
+/** Take the lines away: no user is signed in. */
+export function forgetBanners() {
+  delete parts.banners.dataset.said;
+  refill(parts.banners);
+}

@@ -82,11 +82,24 @@ function inAll(fleet) {
   return [line(t("all runs, stopped bots too:"), " ", ...parts.map((each) => [signed(each.in_all, each.quote), " "]))];
 }
 
+/** Return what the P&L of the present runs consists of, by currency. */
+function splits(fleet) {
+  return fleet.pnl
+    .filter((each) => each.kind === "live" && each.run !== null && each.realized !== null && each.unrealized !== null && each.fees !== null)
+    .map((each, _index, all) => line(t("realised {realised} · open {open} · fees {fees}", { realised: money(each.realized), open: money(each.unrealized), fees: money(each.fees).replace("+", "") }), all.length > 1 ? ` ${each.quote}` : ""));
+}
+
+/** Return both sides of an asset that one bot holds and another one owes. */
+function sides(each) {
+  if (Number(each.long) === 0 || Number(each.short) === 0) return "";
+  return el("p", { class: "small" }, t("long {long} · short {short}", { long: amount(each.long), short: amount(each.short) }));
+}
+
 /** Return what the live bots hold by asset, with what no bot trades any more. */
 function exposureBox(exposure) {
   const held = exposure.map((each) => {
     const worth = each.values.map(({ quote, value }) => `${money(value)} ${quote}`).join(", ");
-    return el("div", { class: "held" }, signedAmount(each.net, each.base), worth ? el("small", {}, ` ${worth}`) : "");
+    return el("div", { class: "held" }, signedAmount(each.net, each.base), worth ? el("small", {}, ` ${worth}`) : "", sides(each));
   });
   const gone = exposure
     .filter((each) => each.bots_gone.length)
@@ -105,7 +118,7 @@ export function boxes(fleet, curves) {
   const found = [];
   if (counts.live) {
     found.push(sumBox(fleet, "live", "today", t("Live P&L today"), todayUnknown(fleet), falls(curves)));
-    found.push(sumBox(fleet, "live", "run", t("Live P&L of the present runs"), t("no live bot has reported yet"), inAll(fleet)));
+    found.push(sumBox(fleet, "live", "run", t("Live P&L of the present runs"), t("no live bot has reported yet"), [...splits(fleet), ...inAll(fleet)]));
     found.push(exposureBox(fleet.exposure));
   }
   if (counts.paper) found.push(...paperBoxes(fleet));

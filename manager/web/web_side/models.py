@@ -184,7 +184,8 @@ class Counts(Answer):
 
 class Pnl(Answer):
     """P&L of one kind and currency: nothing is added to another. `run`: of the bots' present or last runs,
-    `in_all`: of all runs, those of stopped and removed instances too.
+    `in_all`: of all runs, those of stopped and removed instances too. `realized`, `unrealized`, `fees`: parts
+    of `run`, null where a bot does not report its own.
     """
 
     kind: str
@@ -193,6 +194,9 @@ class Pnl(Answer):
     in_all: Amount
     today: Amount
     is_uncertain: bool
+    realized: Amount
+    unrealized: Amount
+    fees: Amount
 
 
 class Total(Answer):

@@ -26,6 +26,8 @@ PAGE_TEXTS = (
     mark("What happened"),
     mark("Open its own page"),
     mark("P&L of this run"),
+    mark("realised {realised} · open {open} · fees {fees}"),
+    mark("long {long} · short {short}"),
     mark("realised"),
     mark("open"),
     mark("fees"),

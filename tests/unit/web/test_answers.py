@@ -11,9 +11,11 @@ from manager.fleet.bot_report import parse_report
 from manager.web.engine_side import answers
 from manager.web.engine_side.figures import Figures
 from manager.web.engine_side.looks import Look
+from manager.web.engine_side.split import PARTS
 from manager.web.web_side.models import Fleet as FleetAnswer
 from manager.web.web_side.models import Instance as InstanceAnswer
 from tests.builders import a_fleet, some_figures
+from tests.web.served import a_bot
 
 
 @pytest.mark.parametrize(
@@ -58,3 +60,20 @@ def test_a_live_bot_that_reports_invented_prices_is_in_no_live_sum() -> None:
     told = answers.fleet(Look(a_fleet(), [row]), Figures())
     assert [(each["kind"], each["run"]) for each in told["pnl"]] == [("synthetic", "99")]
     assert told["exposure"] == []
+
+
+def test_the_pnl_of_the_present_runs_is_split_into_its_parts() -> None:
+    parts = {"quote": "USDC", "realized": "12", "unrealized": "-1.5", "fees": "0.25"}
+    rows = [a_bot("a", pnl="10.25", **parts), a_bot("b", pnl="10.25", **parts)]
+    paper = a_bot("c", mode="paper", pnl="5", quote="USDC")
+    [live, other] = answers.fleet(Look(a_fleet(), [*rows, paper]), Figures())["pnl"]
+    assert (live["run"], live["realized"], live["unrealized"], live["fees"]) == (
+        "20.50",
+        "24",
+        "-3.0",
+        "0.50",
+    )
+    assert (other["run"], other["realized"]) == ("5", None)  # one that does not say, says nothing of the sum
+    without = a_bot("d", pnl="1", quote="USDC", realized="1")
+    [live] = answers.fleet(Look(a_fleet(), [*rows, without]), Figures())["pnl"]
+    assert [live[key] for key in ("run", *PARTS)] == ["21.50", "25", None, None]

@@ -6,6 +6,7 @@ import json
 import sqlite3
 import time
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,17 @@ POINTS = 480
 FILL_BUCKETS = 160
 MOST_FILLS = 1500
 YEAR_S, APR_AFTER_S = 365 * 86400, 3600
+# As old, as far apart: what the thinning of the samples leaves.
+THINNED = ((86400.0, 60.0), (30 * 86400.0, 3600.0))
+GAP_INTERVALS, GAP_LEAST_S = 3, 15.0
 
 
-def chart_data(path: Path, hours: float) -> dict[str, Any]:
+def chart_data(path: Path, hours: float, interval: float = 0.0) -> dict[str, Any]:
     """Return prices, P&L and fills of the last `hours` hours of the current run, in about `POINTS` points.
 
     `points` are lists of time, price, lowest, highest, P&L and position; `fills` are lists of time, side,
-    price and quantity.
+    price and quantity; `gaps` are lists of the times between which nothing is known: the bot did not run, or
+    had no price. `interval`: seconds between two ticks.
     """
     now = time.time()
     with open_for_reading(path) as db:
@@ -38,7 +43,7 @@ def chart_data(path: Path, hours: float) -> dict[str, Any]:
             "SELECT max(at) AS at, price, min(price) AS low, max(price) AS high, pnl, position FROM equity"
             " WHERE at >= ?1 AND run_id = ?2 GROUP BY CAST((at - ?1) / ?3 AS INTEGER) ORDER BY 1",
             (start, run_id, bucket),
-        )
+        ).fetchall()
         fills = db.execute(
             "SELECT max(at) AS at, side, CAST(price AS REAL) AS price, sum(CAST(qty AS REAL)) AS qty"
             " FROM trades WHERE at >= ?1 AND run_id = ?2"
@@ -52,10 +57,24 @@ def chart_data(path: Path, hours: float) -> dict[str, Any]:
                 [round(r["at"], 2), r["price"], r["low"], r["high"], round(r["pnl"], 8), r["position"]]
                 for r in points
             ],
+            "gaps": gaps([r["at"] for r in points], now, max(bucket, interval)),
             "fills": [[round(r["at"], 2), r["side"], float(r["price"]), float(r["qty"])] for r in fills][
                 ::-1
             ],
         }
+
+
+def gaps(times: list[float], now: float, interval: float) -> list[list[float]]:
+    """Return the times between which there should be points, and are none; the last one may go on until now.
+
+    `times`: those of the points, in order; `interval`: how far apart they are where none is missing.
+    """
+    found = []
+    for before, after in pairwise([*times, now]):
+        apart = max([interval, *(step for age, step in THINNED if now - before > age)])
+        if after - before > max(GAP_INTERVALS * apart, GAP_LEAST_S):
+            found.append([round(before, 2), round(after, 2)])
+    return found
 
 
 def trades(path: Path, limit: int, before: float | None = None) -> list[dict[str, Any]]:

@@ -178,9 +178,8 @@ class Handler(BaseHTTPRequestHandler):
         elif path == "/api/status":
             self._json(200, self._detailed())
         elif path == "/api/history":
-            self._json(
-                200, history.chart_data(database, min(max(float(query.get("hours", 24)), 0.01), 24 * 366))
-            )
+            hours = min(max(float(query.get("hours", 24)), 0.01), 24 * 366)
+            self._json(200, history.chart_data(database, hours, self.server.settings.interval))
         elif path == "/api/trades":
             before = float(query["before"]) if "before" in query else None
             self._json(200, history.trades(database, _limit(query, 50), before))

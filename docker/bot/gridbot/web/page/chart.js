@@ -50,6 +50,29 @@ function path(points, x, y) {
   return points.map((point, i) => `${i ? "L" : "M"}${x(point).toFixed(1)},${y(point).toFixed(1)}`).join("");
 }
 
+// The points in stretches between the gaps: no line leads over a time of which nothing is known.
+function stretches(data) {
+  const ends = new Set((data.gaps ?? []).map((gap) => gap[0])), parts = [[]];
+  for (const point of data.points) {
+    parts.at(-1).push(point);
+    if (ends.has(point[0])) parts.push([]);
+  }
+  return parts.filter((part) => part.length > 0);
+}
+
+// Whether the last point still holds at the right edge.
+function isCurrent(data) {
+  return !(data.gaps ?? []).some((gap) => gap[0] === data.points.at(-1)[0]);
+}
+
+function shade(s, data) {
+  for (const [from, to] of data.gaps ?? []) {
+    const x = s.x(from), width = Math.max(s.x(Math.min(to, data.to)) - x, 1);
+    const rect = s.add("rect", { class: "gap", x, y: 0, width, height: s.floor });
+    rect.append(node("title", {}, "no data: the bot did not run, or had no price"));
+  }
+}
+
 function empty(svg, text) {
   const s = surface(svg, 0, 1, 0, 1, BOTTOM);
   s.add("text", { class: "empty", x: s.width / 2, y: s.height / 2 }, text);
@@ -67,6 +90,7 @@ export function drawPrice(svg, data, levels, orders, price) {
   high += margin;
   const s = surface(svg, data.from, data.to, low, high, BOTTOM), digits = decimalsFor((high - low) / 4);
   timeAxis(s, data.from, data.to);
+  shade(s, data);
 
   const sides = new Map(orders.map((order) => [Number(order.price), order.side]));
   const nowY = s.y(price);
@@ -86,9 +110,11 @@ export function drawPrice(svg, data, levels, orders, price) {
   }
 
   const x = (p) => s.x(p[0]);
-  const band = path(data.points, x, (p) => s.y(p[3])) + path([...data.points].reverse(), x, (p) => s.y(p[2])).replace("M", "L");
-  s.add("path", { class: "range", d: `${band}Z` });
-  s.add("path", { class: "line", d: path([...data.points, [data.to, price]], x, (p) => s.y(p[1])) });
+  const parts = stretches(data);
+  const band = parts.map((part) => `${path(part, x, (p) => s.y(p[3]))}${path([...part].reverse(), x, (p) => s.y(p[2])).replace("M", "L")}Z`);
+  s.add("path", { class: "range", d: band.join("") });
+  if (isCurrent(data)) parts.push([...parts.pop(), [data.to, price]]);
+  s.add("path", { class: "line", d: parts.map((part) => path(part, x, (p) => s.y(p[1]))).join("") });
   const r = Math.min(5, Math.max(3.2, s.inner / (data.fills.length + 1) * 1.6));
   for (const [time, side, at] of data.fills) {
     if (at < low || at > high) continue;
@@ -109,11 +135,13 @@ export function drawSigned(svg, data, column, stepped) {
   if (low === high) [low, high] = [-1, 1];
   const digits = decimalsFor(high - low), margin = (high - low) * 0.08;
   const s = surface(svg, data.from, data.to, low - margin, high + margin, 6);
+  shade(s, data);
   const zero = s.y(0), x = (p) => s.x(p[0]), y = (p) => s.y(p[column]);
-  let line = path(data.points, x, y);
-  if (stepped) line = data.points.map((p, i) => (i ? `H${x(p).toFixed(1)}V${y(p).toFixed(1)}` : `M${x(p).toFixed(1)},${y(p).toFixed(1)}`)).join("") + `H${s.right}`;
-  else line += `H${s.right}`;
-  const area = `${line}V${zero}H${x(data.points[0]).toFixed(1)}Z`, id = svg.parentElement.id;
+  const steps = (part) => part.map((p, i) => (i ? `H${x(p).toFixed(1)}V${y(p).toFixed(1)}` : `M${x(p).toFixed(1)},${y(p).toFixed(1)}`)).join("");
+  const parts = stretches(data);
+  const lines = parts.map((part, i) => `${stepped ? steps(part) : path(part, x, y)}${i === parts.length - 1 && isCurrent(data) ? `H${s.right}` : ""}`);
+  const line = lines.join(""), id = svg.parentElement.id;
+  const area = lines.map((drawn, i) => `${drawn}V${zero}H${x(parts[i][0]).toFixed(1)}Z`).join("");
   // The same area twice, clipped above and below zero, so that gain and loss have their own colours.
   for (const [name, top, height] of [["up", 0, zero], ["down", zero, s.height - zero]]) {
     const clip = s.add("clipPath", { id: `${id}-${name}` });

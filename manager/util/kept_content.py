@@ -1,0 +1,40 @@
+"""Keep what was read out of a file as long as it is the same file, for those who look every few seconds."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+MOST = 4000
+"""With more files, all are forgotten: a fleet has some hundreds."""
+SETTLED_NS = 100_000_000
+"""A file that changed less than this ago could change again with the same time, so it is read again."""
+
+
+class KeptContent(Generic[T]):
+    """Hold what `read` has returned for a path, with what the file system said of the file before.
+
+    The time of change decides, which nobody can set back, not even a bot in its own folder.
+    """
+
+    def __init__(self, read: Callable[[str], T]) -> None:
+        self._read = read
+        self._kept: dict[str, tuple[tuple[int, ...], T]] = {}
+
+    def of(self, path: str) -> T:
+        """Return what the file contains now. Raises what `read` raises, and OSError."""
+        status = os.lstat(path)
+        stamp = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        kept = self._kept.get(path)
+        if kept is not None and kept[0] == stamp:
+            return kept[1]
+        content = self._read(path)
+        if stat.S_ISREG(status.st_mode) and abs(time.time_ns() - status.st_ctime_ns) > SETTLED_NS:
+            if len(self._kept) >= MOST:
+                self._kept.clear()
+            self._kept[path] = (stamp, content)
+        return content
