@@ -16,6 +16,9 @@ from manager.config.fleet import Fleet
 from manager.errors import BAD_CONFIG, OK, USAGE, EngineError
 from manager.fleet import lock
 from manager.fleet.session import Session
+from manager.i18n import Text
+from manager.ops import account_check
+from manager.ops.action import Action
 from manager.ops.hosts import account_looks, accounts, check, identity, registry, ssh
 from manager.ops.hosts.accounts import NOBODY
 from manager.ops.hosts.identity import Identity
@@ -350,6 +353,46 @@ def test_what_a_roll_out_takes_back_is_asked_for_if_it_left_its_account(
     said = desk.play("upgrade bp_sol_01")
     assert ("bp_sol_01: rolled back" in said) is goes_back, said
     assert ("cannot be rolled back: bp_tokyo_01 of host tokyo" in said) is not goes_back
+
+
+@pytest.mark.parametrize(
+    ("values", "may_go_on"), [(KEYS, True), (OTHERS, False), ({"BACKPACK_KEY": "k"}, True), (None, False)]
+)
+def test_an_account_that_cannot_be_read_is_asked_for(
+    values: Mapping[str, str] | None, may_go_on: bool
+) -> None:
+    """It may be another one than before, on which another machine trades."""
+    assert account_check._is_unchanged(account_in(LIVE), LIVE._replace(values=values)) is may_go_on
+
+
+def test_a_rollback_to_an_account_that_cannot_be_read_asks(
+    desk: Desk, tokyo: Tokyo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.play("up")
+    tokyo.runs(KEYS)
+    snapshot = Session(desk.folder).observe()
+    monkeypatch.setattr(account_check, "_goes_on", lambda *_arguments, **_options: True)
+
+    def asked(values: Mapping[str, str] | None) -> list[str]:
+        olds = [LIVE._replace(values=values)]
+        return list(account_check.of_rollbacks(snapshot, olds, (), lambda _event: None))
+
+    assert asked(KEYS) == []
+    assert asked(None) == ["bp_sol_01"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "state", "asks"),
+    [("live", "exited", True), ("live", "running", False), ("paper", "exited", False)],
+)
+def test_what_starts_as_it_was_is_asked_for_if_it_trades_live(
+    desk: Desk, mode: str, state: str, asks: bool
+) -> None:
+    desk.config("bp_sol_01", 5002, mode=mode)
+    desk.play("up", *(["stop bp_sol_01"] if state == "exited" else []))
+    snapshot = Session(desk.folder).observe()
+    action = Action("start", "bp_sol_01", Text("x"), as_it_was=True)
+    assert (account_check._begins_on(snapshot, action) is not None) is asks
 
 
 def told_by(desk: Desk) -> list[tuple[str, bool]]:

@@ -151,6 +151,16 @@ def test_twins_are_the_older_ones_that_are_live() -> None:
     assert not list(generations.twins({"here": ({}, live), "tokyo": ({}, live)})), "two bots of one name"
 
 
+def test_a_copy_is_of_one_and_the_same_move() -> None:
+    """Two moves of two places may come to the same number."""
+    mine = Held(1, 1, "m1")
+    assert generations.is_copy(mine, Held(1, 1, "m1"))
+    assert not generations.is_copy(mine, Held(1, 1, "m2"))
+    assert not generations.is_copy(mine, Held(2, 2, "m1"))
+    assert not generations.is_copy(mine, Held(1, 1, "m1", is_here=False))
+    assert not generations.is_copy(Held(), Held()), "never moved"
+
+
 def test_a_twin_is_shown(desk: Desk, tokyo: Tokyo, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.play(f"up {ID}")
     tells(tokyo, HERE_NOW)
