@@ -17,7 +17,7 @@ from manager.errors import BAD_CONFIG, OK, USAGE, EngineError
 from manager.fleet import lock
 from manager.fleet.session import Session
 from manager.i18n import Text
-from manager.ops import account_check
+from manager.ops import account_check, apply, changes
 from manager.ops.action import Action
 from manager.ops.hosts import account_looks, accounts, check, identity, registry, ssh
 from manager.ops.hosts.accounts import NOBODY
@@ -393,6 +393,18 @@ def test_what_starts_as_it_was_is_asked_for_if_it_trades_live(
     snapshot = Session(desk.folder).observe()
     action = Action("start", "bp_sol_01", Text("x"), as_it_was=True)
     assert (account_check._begins_on(snapshot, action) is not None) is asks
+
+
+def test_watch_asks_nobody_about_what_fell_with_its_engine(desk: Desk, tokyo: Tokyo) -> None:
+    """It traded on its account a moment ago, and a host that is away must not keep it down."""
+    desk.play("up")
+    desk.engine.die()
+    desk.engine.start_again(SOL)
+    tokyo.is_away, tokyo.asked = True, 0
+    change = changes.recover(["bp_sol_01"])
+    apply.apply(Session(desk.folder), change, lambda _event: None)
+    assert desk.states()["bp_sol_01"] == "running"
+    assert tokyo.asked == 0
 
 
 def told_by(desk: Desk) -> list[tuple[str, bool]]:

@@ -9,6 +9,7 @@ import pytest
 
 from manager.cli import report
 from manager.config.fleet import Fleet
+from manager.engine import compose_name
 from manager.engine.containers import Container
 from manager.errors import ManagerError
 from manager.fleet import halt_mark, lock, old_daemon_guard, start_lock
@@ -16,8 +17,9 @@ from manager.fleet import project as projects
 from manager.fleet.observe import Elsewhere, FleetSnapshot
 from manager.fleet.selection import Selection
 from manager.fleet.session import Session
+from manager.i18n import Text
 from manager.ops import apply, changes
-from manager.ops.action import Change
+from manager.ops.action import Action, Change, Outcome
 from manager.ops.events import Event
 from tests.fakes.desk import ETH, SOL, Desk
 
@@ -212,3 +214,41 @@ def test_a_start_that_does_not_end_is_reported_by_a_forced_stop(desk: Desk) -> N
         )
     assert desk.exit_code == 1
     assert set(desk.states().values()) == {"exited"}
+
+
+def test_the_compose_file_of_another_fleet_is_rendered_anew_by_up_alone(desk: Desk) -> None:
+    """In a clone, `docker compose stop` would stop the bots of the fleet that it was copied from."""
+    desk.play("up")
+    file = fleet_of(desk).compose_file
+    file.write_text("name: 'other'\nservices: {}\n")
+    desk.play("stop")
+    assert compose_name.name_in(file) == "other"
+    assert "compose.yaml was that of fleet other; it was rendered anew" in desk.play("up")
+    assert compose_name.name_in(file) == fleet_of(desk).name
+    assert "rendered anew" not in desk.play("up")
+
+
+def test_what_is_held_back_keeps_its_mark(desk: Desk) -> None:
+    """Its start, which another manager may have in progress, is still not wanted."""
+    desk.play("up")
+    with lock.held(fleet_of(desk).lock_file, "upgrade"):
+        desk.run("down --force")
+    desk.config("bp_sol_01", 5001)
+    desk.config("bp_eth_02", 5001)
+    desk.config("bp_btc_03", 5003)
+    desk.run("up")
+    assert desk.states() == {"bp_btc_03": "running"}
+    assert set(halt_mark.find_all(fleet_of(desk))) == {"bp_eth_02", "bp_sol_01"}
+
+
+def test_only_a_quick_change_without_a_failure_needs_no_whole_look() -> None:
+    def touched(*outcomes: Outcome[Action]) -> list[str] | None:
+        return apply._only_touched(outcomes)
+
+    quick = Outcome(Action("stop", "a", Text("x")), 0.1)
+    assert touched(quick) == ["a"]
+    assert touched(quick, quick._replace(error=ManagerError("no"))) is None, "who knows what it left"
+    assert touched(quick, quick._replace(seconds=apply.LOOK_HOLDS_S)) is None, "others changed meanwhile"
+    assert touched(quick._replace(action=quick.action._replace(kind="recreate"))) is None
+    assert touched(*[quick] * apply.FEW) is not None
+    assert touched(*[quick] * (apply.FEW + 1)) is None

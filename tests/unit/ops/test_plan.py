@@ -271,3 +271,19 @@ def test_start_mends_a_dead_container_though_its_state_is_final() -> None:
     assert printed(plan.start(a_situation({"a": {"engine": "dead", "state": "failed"}}))) == [
         "recreate a: engine state: dead"
     ]
+
+
+def test_a_refused_revision_is_restarted_as_it_was() -> None:
+    """A restart must not give it the config and the values that were rolled back."""
+    for state, cause in (("stopped", "it is being stopped"), ("failed", "was failed")):
+        (again,) = plan.up(a_situation({"a": {"engine": "running", "state": state}}), ["a"])
+        assert (str(again), again.as_it_was) == (f"restart a: {cause}", False)
+        old = a_situation({"a": {"engine": "running", "state": state, "hash": "h0"}})
+        (again,) = plan.up(refused(old), ["a"])
+        assert (str(again), again.as_it_was) == (f"restart a: {cause}", True)
+
+
+def test_what_is_made_anew_for_another_path_keeps_its_image() -> None:
+    plan_input = a_situation({"a": {"engine": "exited", "image": "sha256:old"}})
+    (again,) = plan.up(plan_input._replace(moved=frozenset({"a"})))
+    assert (str(again), again.keeps_image) == ("recreate a: moved", True)

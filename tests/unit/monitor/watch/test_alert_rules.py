@@ -318,6 +318,10 @@ def test_a_disk_that_runs_full_and_recovers_only_well_above_the_limit() -> None:
     without_inodes = Disk("/srv", 5000 * MIB, 100_000 * MIB, 0, 0)
     assert alert_rules.of_disk(without_inodes, RULES, is_low=False) == []
     assert alert_rules.of_disk(None, RULES, is_low=False) == [], "there is no data folder yet"
+    full = Disk("/srv", 0, 100_000 * MIB, 0, 100)
+    off = RULES._replace(disk_free_mb=0, inodes_free_percent=0)
+    assert [each.kind for each in alert_rules.of_disk(full, RULES, is_low=True)] == ["disk", "inodes"]
+    assert alert_rules.of_disk(full, off, is_low=True) == [], "0 turns a rule off"
 
 
 def test_an_outage_is_told_after_a_while_and_is_no_stop_of_trading() -> None:
@@ -325,6 +329,23 @@ def test_an_outage_is_told_after_a_while_and_is_no_stop_of_trading() -> None:
     assert (fault.kind, fault.after) == ("exchange_away", RULES.exchange_away_after)
     assert alert_rules.well([degraded("exchange_away"), degraded("ledger_differs")]) == frozenset()
     assert alert_rules.well([a_view()]) == {"bp_sol_01"}
+    assert alert_rules.well([degraded("out_of_range")]) == {"bp_sol_01"}, "it works, and the market is away"
+    assert alert_rules.well([a_view("starting"), a_view("failed", why="x")]) == frozenset()
+
+
+def test_a_bot_that_is_stopping_out_has_not_left_its_orders_yet() -> None:
+    live = a_container("bp_sol_01", labels={labels.MODE: "live"})
+    (fault,) = found(
+        degraded("stopped_out", by="stop_loss", limit="50", value="-51")._replace(container=live)
+    )
+    assert str(fault.text).startswith("bp_sol_01 stops out: ")
+    assert "orders" not in str(fault.text)
+
+
+def test_an_unhealthy_bot_may_restart_without_end_too() -> None:
+    endless = {"in_a_row": 0, "total": 7, "max": 3, "next_at": None, "since_healthy": 6}
+    view = a_view("unhealthy", why="no HTTP answer", restarts=endless, last_exit=EXIT)
+    assert [each.kind for each in found(view)] == ["unhealthy", "restart_loop"]
 
 
 def test_a_failed_live_bots_orders_are_known_to_be_cancelled() -> None:
