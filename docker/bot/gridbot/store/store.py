@@ -236,7 +236,7 @@ class Store(OrderReader):
         self._db.execute("UPDATE orders SET note = ? WHERE client_id = ?", (ACCEPTED, client_id))
 
     def accepted(self) -> set[int]:
-        """Return the client ids of live orders that were accepted without an id, in this process or before."""
+        """Return the client ids of live orders that were accepted without an id, by any process so far."""
         query = f"SELECT client_id FROM orders WHERE {LIVE} AND exchange_id IS NULL AND note = ?"
         return {row["client_id"] for row in self._db.execute(query, (ACCEPTED,))}
 
