@@ -61,9 +61,6 @@ SENTENCES = {
 Its placeholders are the code's parameters; `cause` is a reason of its own.
 """
 
-UNSPOKEN = {"halted": ("by", "nonce"), "waiting_turn": ("seconds",)}
-"""Parameters that are not in the sentence of their code."""
-
 _SINGULAR = {
     "restarts_exhausted": "{cause} (given up after 1 restart in a row)",
     "orders_left": "1 order is left",

@@ -27,11 +27,12 @@ COMPLETE = "__complete"
 """Called by the shells' completion scripts, not by users."""
 
 NAMING = frozenset({"up", "start", "restart"})
+"""Commands in which `--config FILE --instance-id ID` assigns an id to the config's instance."""
+
 SAYS_SLOW = frozenset(
     {"up", "start", "restart", "stop", "halt", "resume", "down", "upgrade", "rollback", "restore"}
 )
 """Commands that change a fleet: somebody waits for them. `top` and `watch` have words of their own."""
-"""Commands in which `--config FILE --instance-id ID` assigns an id to the config's instance."""
 
 
 def entry_point() -> None:

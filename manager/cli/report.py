@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, assert_never
 
 from manager.cli.notices import say_problems
 from manager.config import handover
@@ -50,7 +50,7 @@ class Reporter:
         elif not self._as_json:
             self._say(event)
 
-    def _say(self, event: Event) -> None:
+    def _say(self, event: LeftAlone | ActionsStarted | ActionDone | ActionsEnded | Healthy) -> None:
         match event:
             case LeftAlone(action):
                 console.say(action_line(action))
@@ -68,6 +68,8 @@ class Reporter:
                 console.say(Text("{id}: healthy, {url}", id=instance, url=url))
             case Healthy(instance, url, trouble):
                 console.say(Text("{id}: running, {url}: {trouble}", id=instance, url=url, trouble=trouble))
+            case _:
+                assert_never(event)
 
     def _begin(self, ids: Sequence[str]) -> None:
         if sys.stdout.isatty():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from manager.errors import ManagerError, UsageError
+from manager.errors import ConfigError, ManagerError, UsageError
 from manager.fleet.instance import Instance
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.project import Project
@@ -50,6 +50,19 @@ def require_known(instance: str, snapshot: FleetSnapshot) -> None:
         raise pinned(instance, snapshot.project)
     if instance not in snapshot.views:
         raise no_instance(instance, snapshot.views)
+
+
+def require_config(instance: str, project: Project) -> None:
+    """Raise UsageError for an id that no config of this machine has.
+
+    Raises ConfigError where configs have problems: then the id may be that of one that cannot be loaded.
+    """
+    if instance in project.loaded.elsewhere:
+        raise pinned(instance, project)
+    if instance not in project.specs:
+        if project.problems:
+            raise ConfigError(project.problems)
+        raise no_instance(instance, project.specs)
 
 
 def pinned(instance: str, project: Project) -> UsageError:

@@ -231,9 +231,11 @@ def _warnings(answers: Iterable[Found], dead_hosts: Sequence[str], now: float) -
 
 
 def _goes_on_live(snapshot: FleetSnapshot, action: Action) -> bool:
-    """Return whether the action starts anew a live bot that runs now."""
+    """Return whether the action starts a live container's bot again: set to paper, its trading ends."""
     container = snapshot.plan_input.containers.get(action.instance)
-    return bool(action.starts) and container is not None and container.mode == "live"
+    spec = snapshot.project.specs.get(action.instance)
+    becomes_paper = spec is not None and spec.mode != "live" and not action.as_it_was
+    return bool(action.starts) and container is not None and container.mode == "live" and not becomes_paper
 
 
 def _begins_on(snapshot: FleetSnapshot, action: Action) -> Account | None:

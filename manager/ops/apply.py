@@ -25,6 +25,7 @@ from manager.ops import (
     plan,
     preflight,
     start_checks,
+    stop_for_good,
     untrusted,
 )
 from manager.ops.action import Action, Change, Outcome, has_started
@@ -38,8 +39,6 @@ from manager.util.moment import Moment
 
 FEW = 10
 """Up to this many instances are inspected one by one; for more, listing all containers is as cheap."""
-LIST_LAG_S = 0.2
-"""The engine's list shows a container as running for a moment after its stop has returned."""
 LOOK_HOLDS_S = 2.0
 """How long a snapshot of untouched instances is trusted. Listing a hundred takes 10 ms."""
 
@@ -161,7 +160,7 @@ def _until_nothing_starts(
     outcomes: list[Outcome[Action]] = []
     while True:
         have_ended = starts.have_ended()
-        time.sleep(LIST_LAG_S)
+        time.sleep(stop_for_good.LIST_LAG_S)
         snapshot = session.observe()
         actions = _ours(snapshot, change.planner(snapshot, named))
         again = [action for action in plan.effective(actions) if _is_worth_it(action, outcomes)]

@@ -34,9 +34,6 @@ from manager.util.threads import TaskGroup
 ASKED_AT_ONCE = 8
 """Each query loads an exchange's client: 80 MB, and half a second of a core."""
 
-LIST_LAG_S = 0.2
-"""The engine's list shows a container as running for a moment after its stop has returned."""
-
 
 def halt(session: Session, on_event: OnHaltEvent, selection: Selection = EVERYTHING) -> Result:
     """Stop every instance at once, even if locks are held or configs are invalid, and verify.
@@ -225,7 +222,7 @@ def bring_down(
             stopped[container.id] = outcome
             on_event(ContainerStopped(container, outcome, fleet))
         have_ended = starts.have_ended()
-        time.sleep(LIST_LAG_S)
+        time.sleep(stop_for_good.LIST_LAG_S)
         snapshot = look_again(snapshot)
         still_up = running(snapshot, chosen)
         failed = [container for container in still_up if _has_failed(stopped.get(container.id))]

@@ -18,6 +18,9 @@ from manager.i18n import Text
 STARTS_END_WITHIN_S = 120.0
 """A busy engine takes a minute for a start; a manager of an earlier version may wait longer for the lock."""
 
+LIST_LAG_S = 0.2
+"""The engine's list shows a container as running for a moment after its stop has returned."""
+
 
 class Starts:
     """Track the starts that were in progress when the marks were set."""

@@ -26,7 +26,6 @@ PERMISSIONS: Mapping[Role, frozenset[str]] = {
     "operate": frozenset({"read", "halt", "operate"}),
 }
 """`halt` is a role apart: it may stop everything and start nothing."""
-ROLES: tuple[Role, ...] = ("read", "halt", "operate")
 
 MODE = 0o600
 SALT_BYTES = 16

@@ -13,7 +13,8 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from manager.errors import BAD_CONFIG, OK, UsageError
+from manager.errors import BAD_CONFIG, OK, ManagerError, UsageError
+from manager.fleet.selection import require_config
 from manager.fleet.session import Session
 from manager.i18n import Text, _, mark
 from manager.util import bundle, console
@@ -49,6 +50,8 @@ def backtest(session: Session, args: Namespace) -> int:
     is_file = Path(args.config_file).suffix == ".json" or Path(args.config_file).exists()
     named = project.select([], [args.config_file]) if is_file else project.select([args.config_file], [])
     [instance] = named or [args.config_file]
+    require_config(instance, project)
+    _require_readable(args.data)
     program = bundle.folder() / "docker" / "bot" / "backtest.py"
     command = [sys.executable, str(program), *project.specs[instance].command, "--data", args.data, "--json"]
     for name in OPTIONS:
@@ -67,3 +70,14 @@ def backtest(session: Session, args: Namespace) -> int:
         for key, label in LABELS.items():
             console.say(f"{_(label)}: {'-' if answer[key] is None else answer[key]}")
     return OK
+
+
+def _require_readable(file: str) -> None:
+    """Raise UsageError for a file that is not there, ManagerError for one that cannot be read."""
+    try:
+        with Path(file).open("rb"):
+            pass
+    except FileNotFoundError as error:
+        raise UsageError("{file}: no such file", file=file) from error
+    except OSError as error:
+        raise ManagerError("cannot read {file}: {why}", file=file, why=error.strerror or error) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, assert_never
 
 from manager.cli.commands.close import close_positions, closing_object
 from manager.cli.notices import say_problems
@@ -39,16 +39,22 @@ HOW: Mapping[How, str] = {
 def halt(session: Session, args: Namespace) -> int:
     """Stop every instance at once, even if locks are held or configs are invalid, and verify."""
 
+    def say(line: object) -> None:
+        if not args.json:
+            console.say(line)
+
     def on_event(event: HaltEvent) -> None:
         match event:
             case Warned(message):
                 console.warning(message)
             case MayTrade(instances):
                 console.error(Text("these bots still run and may trade: {ids}", ids=", ".join(instances)))
-            case ContainerStopped() if not args.json:
-                console.say(_stopped_line(event))
-            case ExchangeAnswered(container, answer) if not args.json:
-                console.say(_answer_line(container, answer))
+            case ContainerStopped():
+                say(_stopped_line(event))
+            case ExchangeAnswered(container, answer):
+                say(_answer_line(container, answer))
+            case _:
+                assert_never(event)
 
     result = halting.halt(session, on_event, Selection(args.ids, args.config))
     closed: dict[str, Closing] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, assert_never
 
 from manager.cli import report
 from manager.cli.notices import say_problems
@@ -82,6 +82,8 @@ def _event_text(event: BatchStarted | Stopping | HealthyAfter | Ready | WaitsFor
             )
         case Ready(instance):
             return Text("{id}: ready", id=instance)
+        case _:
+            assert_never(event)
 
 
 def _say_order(order: rollout_order.Order, *, as_json: bool) -> int:

@@ -53,9 +53,3 @@ class SignIn(BaseModel):
     link: str = Field("", max_length=200)
     password: str = Field("", max_length=1000)
     code: str = Field("", max_length=10)
-
-
-class SignedIn(Answer):
-    """What every request carries in the header X-Botfleet-Token, beside the cookie."""
-
-    token: str

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from manager.cli.main import main
-from manager.errors import BAD_CONFIG, OK
+from manager.errors import BAD_CONFIG, FAILED, OK, USAGE
 
 ROOT = Path(__file__).parents[3]
 
@@ -38,3 +38,14 @@ def test_a_file_without_prices_is_named(fleet: Path, capsys: pytest.CaptureFixtu
     (fleet / "prices.csv").write_text("a\n1\n")
     assert main(["--lang", "en", "backtest", "bp_sol_01", "prices.csv"]) == BAD_CONFIG
     assert "bp_sol_01: prices.csv: no column price or close" in capsys.readouterr().err
+
+
+def test_a_wrong_id_and_a_missing_file_are_errors_of_the_command_line(
+    fleet: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--lang", "en", "backtest", "bp_sol_1", "prices.csv"]) == USAGE
+    assert "there is no instance bp_sol_1; did you mean bp_sol_01?" in capsys.readouterr().err
+    assert main(["--lang", "en", "backtest", "bp_sol_01", "none.csv"]) == USAGE
+    assert capsys.readouterr().err == "error: none.csv: no such file\n"
+    assert main(["--lang", "en", "backtest", "bp_sol_01", str(fleet)]) == FAILED
+    assert capsys.readouterr().err == f"error: cannot read {fleet}: Is a directory\n"

@@ -203,3 +203,15 @@ def test_answers_of_a_moment_ago_are_not_asked_for_again(desk: Desk, tokyo: Toky
     assert tokyo.asked == 1
     account_looks.recent(fleet, hosts, -1)
     assert tokyo.asked == 2
+
+
+def test_an_older_copy_that_runs_may_go_to_paper(desk: Desk, tokyo: Tokyo) -> None:
+    desk.play(f"up {ID}")
+    tells(tokyo, HERE_NOW)
+    account_looks.ask(
+        fleet_of(desk), account_looks.key_of(fleet_of(desk)), [registry.get(desk.folder, "tokyo")]
+    )
+    assert "left alone" in desk.play(f"restart {ID}")
+    desk.config(ID, 5002, mode="paper")
+    assert f"{ID}: recreated" in desk.play("up")
+    assert desk.exit_code == OK

@@ -185,7 +185,7 @@ class Stopping:
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(halt, "LIST_LAG_S", 0)
+    monkeypatch.setattr(stop_for_good, "LIST_LAG_S", 0)
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "fleet.toml").write_text(f'name = "{FLEET_NAME}"\n')
     return tmp_path

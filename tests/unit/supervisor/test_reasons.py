@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from supervisor.reasons import SENTENCES, UNSPOKEN, Reason, ReasonError
+from supervisor.reasons import SENTENCES, Reason, ReasonError
 
 ROOT = Path(__file__).parents[3]
 PLACEHOLDER = re.compile(r"\{(\w+)")
+UNSPOKEN = {"halted": ("by", "nonce"), "waiting_turn": ("seconds",)}
+"""Parameters that are not in the sentence of their code."""
 
 
 def parameters(code: str) -> set[str]:
