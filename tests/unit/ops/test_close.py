@@ -31,6 +31,7 @@ from manager.ops.hosts.accounts import Look
 from manager.ops.hosts.generations import Held
 from manager.util import prompt
 from tests.builders import FLEET_NAME, a_row
+from tests.fakes.desk import Desk
 
 LOOK = {
     "position": "0.6",
@@ -420,3 +421,8 @@ def test_a_price_bound_is_a_percentage() -> None:
     for text in ("0", "0.0", "100", "-1", "1e1", "", "nan"):
         with pytest.raises(Exception, match="percentage"):
             argument_types.percentage(text)
+
+
+def test_where_nothing_is_held_close_says_so(desk: Desk) -> None:
+    desk.play("up", "stop")
+    assert "nothing to close" in desk.play("close bp_eth_02 --yes")
