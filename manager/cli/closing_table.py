@@ -19,6 +19,11 @@ PLACES: Mapping[Place, str] = {
     "below": mark("below its range"),
 }
 SOURCES: Mapping[str, str] = {"database": mark("old database"), "log": mark("old log")}
+STATES: Mapping[str, str] = {
+    "unset": mark("not set: {names}"),
+    "in_old_env": mark("in the old .env (copy with --env): {names}"),
+    "placeholder": mark("placeholder: {names}"),
+}
 UNUSED_VARIABLES = mark(
     "reach no bot: {names}; a bot gets the variables that its config names in exchange_config or environment,"
     " and those of `variables` in config/fleet.toml"
@@ -60,14 +65,12 @@ def objects(closing: Closing) -> list[dict[str, Any]]:
 
 
 def _credentials(row: ClosingRow) -> str:
-    unset = [name for name, state in row.credentials.items() if state == "unset"]
-    placeholders = [name for name, state in row.credentials.items() if state == "placeholder"]
-    parts = [
-        *([str(Text("not set: {names}", names=", ".join(unset)))] if unset else ()),
-        *([str(Text("placeholder: {names}", names=", ".join(placeholders)))] if placeholders else ()),
-    ]
     if not row.credentials:
         return NOTHING
+    parts = []
+    for state, message in STATES.items():
+        if names := [name for name, of in row.credentials.items() if of == state]:
+            parts.append(str(Text(message, names=", ".join(names))))
     return "; ".join(parts) or _("set")
 
 

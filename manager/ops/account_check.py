@@ -231,7 +231,7 @@ def _warnings(answers: Iterable[Found], dead_hosts: Sequence[str], now: float) -
 
 
 def _goes_on_live(snapshot: FleetSnapshot, action: Action) -> bool:
-    """Return whether the action starts a live container's bot again; on paper, its live trading ends."""
+    """Return whether the action starts a live container's bot again: set to paper, its trading ends."""
     container = snapshot.plan_input.containers.get(action.instance)
     spec = snapshot.project.specs.get(action.instance)
     becomes_paper = spec is not None and spec.mode != "live" and not action.as_it_was

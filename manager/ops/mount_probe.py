@@ -29,6 +29,7 @@ from manager.util.threads import Deferred
 
 NAME = "mount-probe"
 WITHIN_S = 60
+NO_ROOM = ("no space left on device", "disk quota exceeded")
 CANNOT_WRITE = 3
 FILE = ".botfleet-probe"
 SCRIPT = f"""
@@ -171,7 +172,7 @@ def _try(
         raise ManagerError(
             "a container with the bots' folders cannot be made: {why}; {advice}",
             why=error,
-            advice=_advice(fleet, place, info),
+            advice=_advice(str(error), fleet, place, info),
         ) from error
     finally:
         if container:
@@ -181,12 +182,14 @@ def _try(
         raise ManagerError(
             "a container cannot write to the bots' folders: {why}; {advice}",
             why=_on_host(err, spec, fleet),
-            advice=_advice(fleet, place, info),
+            advice=_advice(err, fleet, place, info),
         )
 
 
-def _advice(fleet: Fleet, place: HostContext, info: Mapping[str, Any]) -> Text:
-    """Return what to do on this kind of engine."""
+def _advice(error: str, fleet: Fleet, place: HostContext, info: Mapping[str, Any]) -> Text:
+    """Return what to do about this error, on this kind of engine."""
+    if any(words in error.lower() for words in NO_ROOM):
+        return Text("that disk is full: free space on it, or inodes (`df -h` and `df -i` show which)")
     if "selinux" in security_modes(info):
         return Text(
             "the engine uses SELinux: run `chcon -R -t container_file_t {folder}`", folder=fleet.data_dir

@@ -345,6 +345,19 @@ def test_the_history_is_read_from_the_beginning_while_not_all_is_booked(
     assert there.since == [NOW - OVERLAP_S] * 2
 
 
+def test_an_order_that_was_accepted_without_an_id_is_waited_for_after_a_restart_too(store: Store) -> None:
+    order = new(store)
+    new(store, "L2", price="98")
+    there = There()
+    Reconciler(store, there, PERP).accept(order.client_id)
+    started_again = NOW + there.settle_s + 1
+    later = Reconciler(store, there, PERP)
+    later.run(started_again)
+    assert [live.client_id for live in store.live_orders()] == [order.client_id], "the other had no answer"
+    later.run(started_again + LOST_AFTER_S + 1)
+    assert store.live_orders() == []
+
+
 # the record itself
 
 

@@ -43,6 +43,14 @@ def test_what_cannot_be_written_ends_the_first_up_before_any_bot_is_made(new: De
     assert set(new.states().values()) == {"running"}
 
 
+@pytest.mark.parametrize("why", ["No space left on device", "Disk quota exceeded"])
+def test_a_full_disk_is_called_full(new: Desk, why: str) -> None:
+    new.bots.shell = (CANNOT_WRITE, DENIED.replace("Permission denied", why))
+    printed = new.play("up")
+    assert f": {why}; that disk is full: free space on it, or inodes" in printed
+    assert "owner" not in printed
+
+
 def test_each_disk_is_tried_and_one_that_refuses_keeps_no_other_bot_back(
     new: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

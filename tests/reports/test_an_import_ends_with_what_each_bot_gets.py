@@ -97,8 +97,20 @@ def test_the_json_has_it_too(old: OldFolder, capsys: pytest.CaptureFixture[str])
     found = json.loads(capsys.readouterr().out)
     assert found["unused_variables"] == ["BACKPACK_WS_URL", "DEBUG"]
     (row,) = found["instances"]
-    assert row["credentials"] == {"BACKPACK_KEY": "unset", "BACKPACK_SECRET": "unset"}  # --env was not given
+    assert row["credentials"] == {"BACKPACK_KEY": "in_old_env", "BACKPACK_SECRET": "unset"}
     assert (row["range"], row["last_price"], row["place"]) == ({"lower": "140", "upper": "180"}, None, None)
+
+
+def test_a_key_that_only_the_old_env_has_is_not_called_unset(
+    old: OldFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old.add("bp_sol_01", a_config("bp_sol_01", 5001))
+    assert run(old) == OK
+    said = capsys.readouterr().out
+    assert "not set: BACKPACK_SECRET; in the old .env (copy with --env): BACKPACK_KEY" in said
+    (old.folder / ".env").write_text("BACKPACK_KEY=your_api_key_here\n")
+    assert run(old) == OK
+    assert "not set: BACKPACK_SECRET; placeholder: BACKPACK_KEY" in capsys.readouterr().out
 
 
 def test_what_is_refused_is_in_the_table_and_its_file_name_moves_no_cursor(

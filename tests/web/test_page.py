@@ -125,6 +125,8 @@ def test_it_fits_both_widths_in_both_themes_and_languages(
         page.wait(lambda: page.run("document.documentElement.lang") == "zh-TW")
         page.wait(lambda: "需要人處理" in page.text(".needs h2"))
     assert page.run("document.documentElement.scrollWidth") <= width
+    row = page.text(".bot[data-id=bp_sol_01]").split()
+    assert "19" in row  # its orders, on a phone too
     wide = page.run(
         "[...document.querySelectorAll('main *')]"
         ".filter((each) => each.getBoundingClientRect().right > innerWidth + 1)"
@@ -394,6 +396,8 @@ def test_a_bot_shows_what_an_upgrade_would_change_and_marks_what_happened(
         write_history(served.desk.session, {"bp_sol_01": ["0", "5", "3", "9"]})
         page = opened(browser, served)
         assert "without a bot: −500 SOL (bp_sol_02)" in page.text(".boxes")
+        assert "long 0.2 · short 500" in page.text(".boxes")
+        page.wait(lambda: "bp_sol_01: exit exit code 1" in page.text(".happened"))
         page.wait(lambda: "all runs, stopped bots too: +9.00 USDC" in page.text(".boxes"))
         page.wait(lambda: "deepest fall in 24 h: −2.00 USDC" in page.text(".boxes"))
         page.wait(lambda: page.count(".chart .event-mark") == 1)

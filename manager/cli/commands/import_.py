@@ -19,7 +19,7 @@ from manager.fleet.selection import no_instance
 from manager.fleet.session import Session
 from manager.i18n import Text, _, mark
 from manager.ops.action import Outcome
-from manager.ops.migrate import closing, execute, inspect, plan
+from manager.ops.migrate import closing, conflicts, execute, inspect, plan
 from manager.ops.migrate.closing import Closing
 from manager.ops.migrate.inspect import ImportFacts
 from manager.ops.migrate.plan import ImportAction, ImportOptions, Kind
@@ -118,6 +118,7 @@ def _target(session: Session, folder: Path) -> Project:
 
 def _look(folder: Path, project: Project, options: ImportOptions) -> tuple[ImportFacts, list[ImportAction]]:
     facts = inspect.inspect_folder(folder, project, with_values=options.env)
+    facts = conflicts.added(facts, project, options.ids)
     known = [config.id for config in facts.configs]
     for instance in options.ids:
         if instance not in known:

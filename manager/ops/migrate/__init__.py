@@ -1,6 +1,7 @@
 """Import a folder of the old system.
 
 inspect       what is in the folder, and in the fleet already
+conflicts     what they would share with each other: pure
 plan          the actions, each with its cause: pure
 execute       carry them out
 copies, stop  copy databases and logs; stop the old daemon

@@ -22,9 +22,9 @@ Place = Literal["inside", "above", "below"]
 class ClosingRow(NamedTuple):
     """Say of one instance what its bot gets.
 
-    `credentials`: variable → `set`, `unset` or `placeholder`, for all that its config names without a
-    default. `given`: the names of all variables that the bot receives. `unused`: keys of its config that
-    reach no bot. `lower`, `upper`: its range, as its bot is told.
+    `credentials`: variable → `set`, `unset`, `placeholder`, or `in_old_env` where only the old `.env` has it,
+    for all that its config names without a default. `given`: the names of all variables that the bot
+    receives. `unused`: keys of its config that reach no bot. `lower`, `upper`: its range, as its bot is told.
     """
 
     id: str
@@ -59,9 +59,10 @@ class Closing(NamedTuple):
 def look(facts: ImportFacts, fleet: Fleet, options: ImportOptions) -> Closing:
     """Read what the table needs of the old databases and logs. Changes nothing."""
     variables = variables_here(facts, options)
+    left = {} if options.env else facts.variables.old
     selected = [config for config in facts.configs if not options.ids or config.id in options.ids]
     rows = [
-        _row(config, spec, facts, fleet, variables)
+        _row(config, spec, facts, fleet, variables, left)
         for config in selected
         if (spec := config.loaded.spec) is not None and _is_new(config, options)
     ]
@@ -83,7 +84,12 @@ def _is_new(config: OldConfig, options: ImportOptions) -> bool:
 
 
 def _row(
-    config: OldConfig, spec: InstanceSpec, facts: ImportFacts, fleet: Fleet, variables: Mapping[str, str]
+    config: OldConfig,
+    spec: InstanceSpec,
+    facts: ImportFacts,
+    fleet: Fleet,
+    variables: Mapping[str, str],
+    left: Mapping[str, str],
 ) -> ClosingRow:
     warned = {problem.path for problem in config.loaded.warnings}
     unused = reach.keys_unused(config.loaded.described or {})
@@ -91,7 +97,7 @@ def _row(
     return ClosingRow(
         spec.id,
         spec.mode,
-        dict(_credentials(spec, variables)),
+        dict(_credentials(spec, variables, left)),
         reach.variables_given(spec, fleet, variables),
         tuple(dict.fromkeys([*unused, *sorted(path for path in warned if path not in unused)])),
         argument(spec.command, "--grid-lower"),
@@ -102,16 +108,21 @@ def _row(
     )
 
 
-def _credentials(spec: InstanceSpec, variables: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def _credentials(
+    spec: InstanceSpec, variables: Mapping[str, str], left: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
+    """Yield each variable and its state. `left`: the values of the old `.env` that are not copied."""
     names = [variable.name for variable in spec.variables if variable.secret or variable.default is None]
     texts = spec.literals.values()
     names += [name for text in texts for name, _default in references(text) if is_secret(name)]
     for name in dict.fromkeys(names):
-        value = variables.get(name, "")
+        value = variables.get(name) or left.get(name, "")
         if not value:
             yield name, "unset"
+        elif credential_values.is_placeholder(value, name):
+            yield name, "placeholder"
         else:
-            yield name, "placeholder" if credential_values.is_placeholder(value, name) else "set"
+            yield name, "set" if variables.get(name) else "in_old_env"
 
 
 def argument(command: tuple[str, ...], option: str) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -86,6 +86,10 @@ class OldConfig(NamedTuple):
         has_run = self.running.pids or self.record or self.database or self.days or self.old_days
         return self.file in FLAT_FILES and not has_run
 
+    def is_wanted(self, ids: Collection[str]) -> bool:
+        """Return whether an import of these instances (none: of all) is about it."""
+        return self.id in ids if ids else not self.is_unused_sample
+
     @property
     def is_imported(self) -> bool:
         """Return whether an import of this very file was completed."""
@@ -153,7 +157,7 @@ def inspect_folder(folder: Path, project: Project, *, with_values: bool) -> Impo
     }  # also of configs that do not load
     return ImportFacts(
         folder,
-        tuple(_with_conflicts([_with_user(config, open_by) for config in configs], project)),
+        tuple(_with_user(config, open_by) for config in configs),
         variables,
         project.fleet_state,
         old.records is not None,
@@ -352,31 +356,6 @@ def database_stamps(database: Path) -> list[Stamp]:
 
 
 # All of them
-
-
-def _with_conflicts(configs: list[OldConfig], project: Project) -> Iterator[OldConfig]:
-    """Yield the configs with what new ones would share with the fleet's or with each other."""
-    state = project.fleet_state
-    present = [
-        spec
-        if spec.web_port is not None or (port := state.of(spec.id).web_port) is None
-        else spec.with_port(port)
-        for spec in project.loaded.specs
-    ]
-    new = {config.target: config for config in configs if config.place == "free" and config.loaded.spec}
-    specs = [*present, *(config.loaded.spec for config in new.values() if config.loaded.spec)]
-    faults: dict[str, list[Problem]] = {target: [] for target in new}
-    for problem in loader.conflicts(specs):
-        if problem.file in new:
-            faults[problem.file].append(problem._replace(file=str(new[problem.file].source)))
-        elif problem.also in new:
-            faults[problem.also].append(problem)
-    for config in configs:
-        own = faults.get(config.target, [])
-        same_id = [problem for problem in own if problem.path == "metadata.instance_id"]
-        yield config._replace(
-            conflicts=tuple(same_id or own)
-        )  # the same id implies the same folders and port
 
 
 def _orphan_databases(folder: Path, claimed: set[Path]) -> Iterator[str]:

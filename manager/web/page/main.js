@@ -9,6 +9,7 @@ import { drawFilters, makeFilters } from "./filters.js";
 import { drawBots, forgetRows } from "./list.js";
 import { openLogs } from "./logs.js";
 import { beginMachines } from "./machines.js";
+import { happened } from "./marks.js";
 import { boxes, botHeads, needCard, renew } from "./rows.js";
 import { paint, preferredLanguage, settings, speakIn } from "./settings.js";
 import { signInForm } from "./sign_in.js";
@@ -152,6 +153,7 @@ function build() {
   places.boxes = el("div", { class: "boxes" });
   places.needs = el("section", { class: "card needs" });
   places.chart = el("div", { class: "chart-place" });
+  places.happened = el("section", { class: "card happened", hidden: true });
   places.bulk = el("div", { class: "chips bulk" });
   makeFilters(listBots);
   places.list = el("ul", { class: "bots" });
@@ -167,7 +169,7 @@ function build() {
     places.list,
     places.none,
   );
-  refill(parts.main, places.needs, places.boxes, places.chart, bots, beginMachines());
+  refill(parts.main, places.needs, places.boxes, places.chart, bots, places.happened, beginMachines());
 }
 
 function draw() {
@@ -233,6 +235,9 @@ function drawCurves(why = "") {
   const range = rangeOf();
   const curves = range === DAY ? model.curves : model.longCurves;
   refill(places.chart, chartCard(curves, { chosen: chosenCurve, choose, range, chooseRange, why }));
+  const news = happened(model.curves);
+  places.happened.hidden = !news.length;
+  refill(places.happened, ...news);
 }
 
 function listBots() {

@@ -44,6 +44,14 @@ export function outagesOf(marks) {
   return found;
 }
 
+/** Return what happened to any bot over the last day, newest first: the content of a card; nothing if nothing did. */
+export function happened(curves) {
+  const marks = new Map((curves?.curves ?? []).flatMap((each) => each.marks).map((each) => [`${each.instance} ${each.at} ${each.what}`, each]));
+  const newest = [...marks.values()].sort((one, other) => one.at - other.at);
+  if (!newest.length) return [];
+  return [el("h2", {}, t("What happened")), el("ul", { class: "events" }, ...textsOf(newest).reverse().map((line) => el("li", {}, line)))];
+}
+
 function grouped(marks, begin, end, columns) {
   const found = new Map();
   for (const each of marks) {

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from manager.config.fleet import Fleet
-from manager.fleet import halt_mark
+from manager.fleet import halt_mark, tombstone
 from manager.fleet.state_file import FleetState, InstanceState
+from manager.fleet.tombstone import Tombstone
 from manager.util import moment
 
 
@@ -156,3 +157,12 @@ def test_a_mark_says_when_it_was_made(fleet: Fleet) -> None:
     assert mark.at.is_after(before)
     assert moment.now().is_after(mark.at)
     assert not halt_mark.HaltMark("of the first version").at.is_after(before)
+
+
+def test_a_tombstone_keeps_the_mark_that_older_supervisors_look_for(fleet: Fleet) -> None:
+    halt_mark.make(fleet, "a", "halt")
+    own = halt_mark.own(fleet, "a")
+    assert own is not None
+    tombstone.bury(fleet, "a", Tombstone(3, "tokyo", "m1"))
+    assert halt_mark.lift(fleet, "a", own) is False
+    assert halt_mark.own(fleet, "a") == own

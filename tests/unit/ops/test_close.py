@@ -31,7 +31,6 @@ from manager.ops.hosts.accounts import Look
 from manager.ops.hosts.generations import Held
 from manager.util import prompt
 from tests.builders import FLEET_NAME, a_row
-from tests.fakes.desk import Desk
 
 LOOK = {
     "position": "0.6",
@@ -423,6 +422,8 @@ def test_a_price_bound_is_a_percentage() -> None:
             argument_types.percentage(text)
 
 
-def test_where_nothing_is_held_close_says_so(desk: Desk) -> None:
-    desk.play("up", "stop")
-    assert "nothing to close" in desk.play("close bp_eth_02 --yes")
+def test_what_trades_on_paper_has_nothing_to_close(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    halted(folder, "a")
+    desk = Desk(folder, [row(folder, "a", **{labels.MODE: "paper"})], Answering({}))
+    assert command.close(desk, options("a", json=False)) == OK
+    assert capsys.readouterr().out == "nothing to close\n"

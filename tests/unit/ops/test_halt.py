@@ -229,6 +229,38 @@ def test_what_another_manager_has_just_started_ran_too(desk: Path) -> None:
     assert halted.came_up == {"a"}
 
 
+def test_an_idle_container_runs_no_bot_and_counts_as_down(desk: Path) -> None:
+    """Its supervisor waits because of the mark; another container of the instance may trade."""
+    stray = row(desk, "a", Names=[f"/{FLEET_NAME}-a-run-1"], Id="s", labels={labels.COMPOSE_ONEOFF: "True"})
+    engine: Any = Stopping(desk, [row(desk, "a"), row(desk, "b"), stray])
+    seen = engine.look()
+    assert {each.id for each in halt.running(seen, ["a", "b"])} == {"id-of-a", "id-of-b", "s"}
+    idle = seen._replace(plan_input=seen.plan_input._replace(idle=frozenset({"a"})))
+    assert {each.id for each in halt.running(idle, ["a", "b"])} == {"id-of-b", "s"}
+
+
+def test_a_stray_without_a_config_is_known_by_its_container(desk: Path) -> None:
+    stray = row(desk, "b", Names=[f"/{FLEET_NAME}-b-run-1"], labels={labels.COMPOSE_ONEOFF: "True"})
+    engine: Any = Stopping(desk, [row(desk, "a"), stray])
+    found = engine.look()
+    assert halt.chosen_instances(Selection(()), found) == ["a", "b"]
+    assert halt.chosen_instances(Selection(("b",)), found) == ["b"]
+
+
+def test_those_without_a_turn_are_stopped_first(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A live bot that waits for its exchange's turn holds one of the calls."""
+    monkeypatch.setattr(halt, "MOST_CALLS", 1)
+    live = {labels.MODE: "live", labels.EXCHANGE: "backpack"}
+    up = [row(desk, "a", labels=live), row(desk, "b")]
+    engine: Any = Stopping(desk, up, [row(desk, name, "exited") for name in "ab"])
+    stopped: list[str] = []
+    engine.stop = lambda container, _timeout: stopped.append(container)
+    halt.bring_down(
+        engine.look(), ["a", "b"], engine.look, engine, Starts(project.read(desk).fleet), lambda _event: None
+    )
+    assert stopped == ["id-of-b", "id-of-a"]
+
+
 def test_an_engine_that_fails_after_the_stops_leaves_an_answer_of_unknown(desk: Path) -> None:
     engine: Any = Stopping(desk, [row(desk, "a", "exited", labels={labels.MODE: "live"})])
     answers = halt.ask(halt.Halted(engine.look(), {}, {}), ["a"], engine, lambda _event: None)

@@ -29,6 +29,8 @@ TOTAL = "total:"
 # The name under which a run keeps that its position is being closed from outside: what its cells hold may be
 # gone, so the next start begins a new run.
 CLOSING = "closing_from_outside"
+# The note of a live order that the exchange has accepted without telling its own id of it.
+ACCEPTED = "accepted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +230,15 @@ class Store(OrderReader):
             "UPDATE orders SET exchange_id = ?, state = 'open', updated_at = ? WHERE client_id = ?",
             (exchange_id, time.time(), client_id),
         )
+
+    def accept(self, client_id: int) -> None:
+        """Mark an order that the exchange has accepted without telling its own id of it."""
+        self._db.execute("UPDATE orders SET note = ? WHERE client_id = ?", (ACCEPTED, client_id))
+
+    def accepted(self) -> set[int]:
+        """Return the client ids of live orders that were accepted without an id, by any process so far."""
+        query = f"SELECT client_id FROM orders WHERE {LIVE} AND exchange_id IS NULL AND note = ?"
+        return {row["client_id"] for row in self._db.execute(query, (ACCEPTED,))}
 
     def set_exchange_id(self, client_id: int, exchange_id: str) -> None:
         """Store the exchange's id of an order, whatever the order's state."""

@@ -77,7 +77,7 @@ class Engine:
         self._closing = RunEnding.load(run.closing) if run.closing else None
         if self._closing is not None:
             self._pace.hurry()
-        on_unnamed = self._reconciler.accepted.add
+        on_unnamed = self._reconciler.accept
         self._placing = Placing(store, exchange, settings.retry_cap, clock, shared.record_tick, on_unnamed)
         self._refusals = self._placing.refusals
         self._log = TradeLog(market)

@@ -112,7 +112,11 @@ class PositionWatch:
             text += f" (and those of the fleet's other bots {as_text(self._word.position)} besides)"
         text += ": no orders are placed until they agree"
         if self._condition is None:
-            log.warning("%s (GRIDBOT_OTHERS_POSITION says what is not this bot's)", text)
+            log.warning(
+                "%s (what other bots of the fleet hold here is told by `manager watch` while it runs;"
+                " GRIDBOT_OTHERS_POSITION tells what no bot holds)",
+                text,
+            )
             self._store.samples.add_error(now, "ledger_differs", text)
         params = {"ledger": as_text(own), "account": as_text(account - others)}
         self._condition = Condition(Code.LEDGER_DIFFERS, text, params)

@@ -63,7 +63,7 @@ class Reconciler:
         self._named: set[object] = set()
         self._explained: set[UnreadableFill] = set()
         # Client ids of orders that the exchange has accepted without telling its own id of them.
-        self.accepted: set[int] = set()
+        self._accepted = store.accepted()
         # Executions of the last listing that are booked: most of the next one's.
         self._booked: frozenset[Fill] = frozenset()
         # When an order's booked executions were last all that the exchange counted for it; under None, when
@@ -103,13 +103,18 @@ class Reconciler:
         self._count_unreadable(unreadable, now, result)
         self._settle(result.missing, now, result)
 
+    def accept(self, client_id: int) -> None:
+        """Take an order for accepted although its id is not known yet, also after a restart of the bot."""
+        self._store.accept(client_id)
+        self._accepted.add(client_id)
+
     def _note_complete(self, result: Reconciliation, now: float) -> None:
         """Remember which orders the exchange lists with just what is booked."""
         missing = {order.client_id for order in result.missing}
         live = result.listed.keys() | missing
         complete = {key: at for key, at in self._complete_at.items() if key is None or key in live}
         self._complete_at = complete | dict.fromkeys(result.complete, now)
-        self.accepted &= live
+        self._accepted &= live
         if not missing and result.complete == live - {order.client_id for order in result.reopened}:
             self._complete_at[None] = now
 
@@ -286,7 +291,7 @@ class Reconciler:
     def _is_lost(self, order: Order, now: float) -> bool:
         """Tell whether an order that the exchange doesn't list is not waited for any more."""
         patience = self._exchange.settle_s
-        is_unanswered = order.exchange_id is None and order.client_id not in self.accepted
+        is_unanswered = order.exchange_id is None and order.client_id not in self._accepted
         if patience == 0 or (is_unanswered and now - order.created_at > patience):
             return True
         return now - self._missing_since[order.client_id] > LOST_AFTER_S

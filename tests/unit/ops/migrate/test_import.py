@@ -100,6 +100,36 @@ def test_everything_arrives_and_the_old_folder_stays_whole(
     assert said(capsys)[-1] == "nothing to do"
 
 
+def test_twins_in_the_folder_are_both_held_back_and_one_can_be_named(
+    old: OldFolder, fleet: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old.add("port_a", a_config("port_a", 5007))
+    old.add("port_b", a_config("port_b", 5007))
+    for name in ("id_a", "id_b"):
+        (old.folder / "config" / "active" / f"{name}.json").write_text(json.dumps(a_config("same", 5008)))
+    folder = f"{old.folder}/config/active"
+    assert run(fleet, old, "--yes") == BAD_CONFIG
+    taken = "is also used by config/active"
+    id_fault = f"same: refused: {folder}/id_b.json: metadata.instance_id: same {taken}/id_a.json"
+    port_fault = f"{folder}/port_b.json: daemon_config.web_port: 5007 {taken}/port_a.json"
+    assert [line for line in capsys.readouterr().out.splitlines() if ": refused: " in line] == [
+        id_fault,
+        id_fault,
+        f"port_a: refused: {port_fault}",
+        f"port_b: refused: {port_fault}",
+    ]
+    assert [path.name for path in (fleet / "config" / "active").iterdir()] == ["bp_sol_01.json"]
+    assert run(fleet, old, "port_b", "--yes") == OK
+    assert (fleet / "config" / "active" / "port_b.json").exists()
+    assert run(fleet, old, "same", "--yes") == BAD_CONFIG
+
+
+def test_an_old_flat_file_of_the_same_id_is_a_twin(old: OldFolder, fleet: Path) -> None:
+    (old.folder / "config" / "daemon_config.json").write_text(json.dumps(a_config("bp_sol_01", 5001)))
+    assert run(fleet, old, "--yes") == BAD_CONFIG
+    assert list((fleet / "config" / "active").iterdir()) == []
+
+
 def test_what_does_not_load_keeps_no_other_back(
     old: OldFolder, fleet: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
