@@ -22,11 +22,16 @@ class Command(NamedTuple):
     examples: tuple[str, ...] = ()
 
 
+OPTIONAL = (argparse.OPTIONAL, argparse.ZERO_OR_MORE, argparse.REMAINDER)
+
+
 def option(*flags: str, text: str, **keywords: Any) -> Option:
     """Declare an option or a positional argument, whose help is translated when a parser is built."""
 
     def add(command: argparse.ArgumentParser) -> None:
-        command.add_argument(*flags, help=_(text), **keywords)
+        added = command.add_argument(*flags, help=_(text), **keywords)
+        if not added.option_strings and added.nargs in OPTIONAL:
+            added.required = False  # argparse asks for `*` and the rest of a line, which may be empty
 
     return add
 

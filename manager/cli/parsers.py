@@ -63,6 +63,21 @@ class Parser(argparse.ArgumentParser):
                 raise argparse.ArgumentError(None, str(_no_such_word(str(value), near)))
         super()._check_value(action, value)
 
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse all; what is unknown is an error of the command, whose help says what it takes."""
+        found, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            command = self._command(getattr(found, "command", ""))
+            command.error(_("unrecognized arguments: %s") % " ".join(unknown))
+        return found
+
+    def _command(self, name: str) -> argparse.ArgumentParser:
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction) and name in action.choices:
+                parser: argparse.ArgumentParser = action.choices[name]
+                return parser
+        return self
+
     def error(self, message: str) -> None:  # type: ignore[override]
         self.print_usage(sys.stderr)
         text = Text("{prog}: {why}; see `{prog} --help`", prog=self.prog, why=message)

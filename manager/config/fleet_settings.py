@@ -115,9 +115,11 @@ def _unknown(file: str, settings: FleetFile) -> list[Problem]:
     for table, prefix in tables:
         for key in table.model_extra or {}:
             near = difflib.get_close_matches(key, type(table).model_fields, n=1)
-            hint = near[0] if near else ", ".join(type(table).model_fields)
+            path, known = f"{prefix}{key}", ", ".join(type(table).model_fields)
             faults.append(
-                Problem.at(file, f"{prefix}{key}", "is not a known key; did you mean {near}?", near=hint)
+                Problem.at(file, path, "is not a known key; did you mean {near}?", near=near[0])
+                if near
+                else Problem.at(file, path, "is not a known key; known keys: {known}", known=known)
             )
     return faults
 

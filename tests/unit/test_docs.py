@@ -8,15 +8,22 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from wcwidth import wcswidth  # type: ignore[import-untyped]
 
-from manager import __version__
+from manager import __version__, i18n
 from manager.cli import parsers
+from manager.cli.closing_table import COLUMNS as IMPORT_COLUMNS
 from manager.cli.command_table import COMMANDS
+from manager.cli.commands import history
+from manager.cli.commands.close import COLUMNS as CLOSE_COLUMNS
+from manager.cli.commands.halt import COLUMNS as HALT_COLUMNS
 from manager.errors import OK
+from manager.fleet.display import PS_COLUMNS
+from manager.monitor.stats.columns import COLUMNS as STATS_COLUMNS
+from manager.util import text_table
 
 ROOT = Path(__file__).resolve().parents[2]
 READMES = ("README.md", "README.zh-TW.md")
@@ -244,6 +251,42 @@ def source() -> str:
     return "\n".join(
         path.read_text(encoding="utf-8") for folder in folders for path in (ROOT / folder).rglob("*.py")
     )
+
+
+def heading_lines(page: str) -> list[str]:
+    """Return the headings of the sample tables: lines of a console block that begin with ID."""
+    blocks = [content for language, content in FENCE.findall(text_of(page)) if language == "console"]
+    return [
+        line.strip() for block in blocks for line in block.splitlines() if line.strip().startswith("ID  ")
+    ]
+
+
+def possible_headings() -> set[tuple[str, ...]]:
+    """Return the columns of each table, in the language in use, as they give way to a narrow terminal."""
+    found = set()
+    tables: list[text_table.Columns[Any]] = [PS_COLUMNS, STATS_COLUMNS, HALT_COLUMNS, CLOSE_COLUMNS]
+    for columns in (*tables, IMPORT_COLUMNS, history._line_columns(0.0)):
+        shown = list(columns)
+        while True:
+            heads = tuple(text_table.headings(shown))
+            found |= {heads, heads[:-1]} if columns is PS_COLUMNS else {heads}
+            first = max(shown, key=lambda column: column.priority)
+            if first.priority == 0:
+                break
+            shown.remove(first)
+    return found
+
+
+@pytest.mark.parametrize("page", [page for page in WITH_EXAMPLES if heading_lines(page)])
+def test_a_sample_has_columns_that_a_terminal_can_show(page: str) -> None:
+    before = i18n.language()
+    try:
+        i18n.use("zh_TW" if page.endswith(".zh-TW.md") else "en")
+        possible = possible_headings()
+    finally:
+        i18n.use(before)
+    shown = [tuple(re.split(r" {2,}", line)) for line in heading_lines(page)]
+    assert [heads for heads in shown if heads not in possible] == []
 
 
 def test_the_changelog_begins_with_this_version() -> None:

@@ -60,7 +60,8 @@ def close_positions(
     if wanted and _is_agreed(wanted, args):
         closings = ops_close.close(snapshot, closings, engine, command, say)
     if not args.json:
-        console.say(console.table(COLUMNS, [closing for closing in closings if closing.mode == "live"]))
+        live = [closing for closing in closings if closing.mode == "live"]
+        console.say(console.table(COLUMNS, live) if live else _("nothing to close"))
     for closing in closings:
         if closing.exit_code:
             console.error(_left_text(closing))

@@ -98,10 +98,13 @@ def get(project_dir: Path, name: str) -> Host:
     """Return one host. Raises UsageError for a name that is not there."""
     hosts = load(project_dir)
     if name not in hosts:
+        if not hosts:
+            raise UsageError(
+                "there is no host {name}: no hosts are configured; `manager host add {name} ssh://…` adds it",
+                name=name,
+            )
         raise UsageError(
-            "there is no host {name}; config/hosts.toml has: {names}",
-            name=name,
-            names=", ".join(hosts) or "-",
+            "there is no host {name}; config/hosts.toml has: {names}", name=name, names=", ".join(hosts)
         )
     return hosts[name]
 

@@ -8,6 +8,7 @@ import pytest
 
 from manager import i18n
 from manager.cli import argument_types
+from manager.cli.command_table import COMMANDS
 from manager.cli.main import main
 from manager.fleet.selection import no_instance
 
@@ -71,3 +72,25 @@ def test_in_english_too() -> None:
     assert argument_types.modes("LIVE") == ["live"]
     with pytest.raises(argparse.ArgumentTypeError, match="must be one of paper, live, not"):
         argument_types.modes("real")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_an_unknown_option_points_to_the_help_of_its_command(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if command == "exec":  # what follows its id is another command's
+        return
+    enough = {"backtest": ["a", "b"], "restore": ["f"], "close": ["a"]}
+    with pytest.raises(SystemExit) as ended:
+        main(["--lang", "en", *command.split(), *enough.get(command, []), "--frob"])
+    assert ended.value.code == 2
+    assert f"see `manager {command} --help`" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("command", "needed"), [("exec", "ID"), ("restore", "FILE")])
+def test_only_what_must_be_given_is_said_to_be_required(
+    command: str, needed: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["--lang", "en", command])
+    assert f"the following arguments are required: {needed};" in capsys.readouterr().err

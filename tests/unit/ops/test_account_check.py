@@ -475,3 +475,8 @@ def test_a_host_that_runs_is_not_dead_because_its_manager_cannot_answer(desk: De
     assert "host tokyo runs, but" in desk.play("up --host-is-dead tokyo"), "its manager hangs"
     tokyo.lets_in = False
     assert "bp_sol_01: created" in desk.play("up --host-is-dead tokyo")
+
+
+def test_without_any_host_a_name_is_not_looked_for_in_an_empty_list(desk: Desk) -> None:
+    assert "there is no host paris: no hosts are configured" in desk.play("ps --host paris")
+    assert desk.exit_code == USAGE

@@ -420,3 +420,10 @@ def test_a_price_bound_is_a_percentage() -> None:
     for text in ("0", "0.0", "100", "-1", "1e1", "", "nan"):
         with pytest.raises(Exception, match="percentage"):
             argument_types.percentage(text)
+
+
+def test_what_trades_on_paper_has_nothing_to_close(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    halted(folder, "a")
+    desk = Desk(folder, [row(folder, "a", **{labels.MODE: "paper"})], Answering({}))
+    assert command.close(desk, options("a", json=False)) == OK
+    assert capsys.readouterr().out == "nothing to close\n"
