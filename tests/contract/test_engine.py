@@ -22,7 +22,7 @@ from manager.engine.http_socket import NoAnswer
 from manager.engine.streams import EventStream
 from manager.errors import EngineError, EngineUnreachable, NameTaken, NotFound, TimedOut, UsageError
 from tests.contract import registry
-from tests.contract.ways import ENDS, STAYS, World
+from tests.contract.ways import DEAF, ENDS, STAYS, World
 
 ABSENT = "bft-there-is-no-such-thing"
 
@@ -144,12 +144,34 @@ def test_a_containers_life(world: World, engine: Engine) -> None:
     engine.discard(container)  # gone already, which is no error
 
 
+def test_what_does_not_end_in_time_is_killed(world: World, engine: Engine) -> None:
+    container = world.running("one", DEAF)
+    until(lambda: engine.output(container, "stdout", 5))  # its shell has come to the trap
+    engine.stop(container, 1)
+    assert engine.wait(container, 10) == 137
+    assert engine.inspect(container)["State"]["ExitCode"] == 137
+
+
 def test_a_name_is_given_once(world: World, engine: Engine) -> None:
     world.create("one", STAYS)
     with pytest.raises(NameTaken):
         engine.create(f"{world.name}-one", world.body(STAYS))
     with pytest.raises(NotFound):
         engine.create(f"{world.name}-two", world.body(STAYS, Image=ABSENT))
+
+
+def test_a_name_has_few_characters(world: World, engine: Engine) -> None:
+    for name in (f"{world.name} two", f"-{world.name}", f"{world.name}/two", "é"):
+        with pytest.raises(EngineError, match="Invalid container name"):
+            engine.create(name, world.body(STAYS))
+
+
+def test_a_paused_one_is_not_started(world: World, engine: Engine) -> None:
+    container = world.running()
+    world.pause(container)
+    with pytest.raises(EngineError, match="cannot start a paused container"):
+        engine.start(container)
+    assert engine.inspect(container)["State"]["Status"] == "paused"
 
 
 def test_what_speaks_against_a_start_keeps_it_down(world: World, engine: Engine) -> None:
@@ -194,6 +216,12 @@ def test_what_it_uses(world: World, engine: Engine) -> None:
     assert found["memory_stats"]
 
 
+def test_what_is_down_uses_nothing(world: World, engine: Engine) -> None:
+    found = engine.statistics(world.create("one", STAYS))
+    assert found["cpu_stats"]["cpu_usage"]["total_usage"] == 0
+    assert not found["memory_stats"].get("usage")
+
+
 def test_an_end_is_waited_for(world: World, engine: Engine) -> None:
     assert engine.wait(world.running("ends", ENDS), 30) == 7
     stays = world.running("stays", STAYS)
@@ -214,6 +242,8 @@ def test_a_networks_life(world: World, engine: Engine) -> None:
     network = engine.network(world.name)
     assert (network["Id"], network["Name"]) == (engine.network_id(world.name), world.name)
     assert not network["EnableIPv6"]
+    assert network["Labels"] == {"of": "a test"}
+    assert network["Options"]["com.docker.network.bridge.enable_icc"] == "false"
     assert engine.network(world.name[:-1]) == {}
     with pytest.raises(EngineError):
         engine.create_network(world.name, {}, {})
@@ -274,6 +304,9 @@ def test_limits_and_restart_policy_can_be_changed(world: World, engine: Engine) 
     host = engine.inspect(container)["HostConfig"]
     assert {name: host[name] for name in limits} == limits
     assert host["RestartPolicy"]["Name"] == "unless-stopped"
+    with pytest.raises(EngineError, match="Memory limit should be smaller than already set memoryswap limit"):
+        engine.update(container, {"Memory": 128 << 20})
+    assert engine.inspect(container)["HostConfig"]["Memory"] == 96 << 20
 
 
 def test_an_image_gives_its_labels_to_its_containers(world: World, engine: Engine) -> None:

@@ -1,7 +1,7 @@
 """The ways to an engine. Another way joins the suite by an entry in WAYS: all tests then run against it too.
 
 A way is a context manager that yields a `World`: an engine to ask, and the image that containers are made
-from there. The two programs below are all that the suite has containers run; a stand-in may know them by
+from there. The programs below are all that the suite has containers run; a stand-in may know them by
 their text.
 """
 
@@ -20,13 +20,15 @@ from unittest import mock
 from manager.engine import image_build
 from manager.engine.client import CLIENT_VARIABLE, Engine
 from manager.errors import EngineError
-from tests.fakes.containers import FakeContainer, Program
+from tests.fakes.containers import KILLED, FakeContainer, Program
 from tests.fakes.engine import FakeEngine
 
 STAYS = "trap 'exit 3' TERM; echo one; echo two; echo wrong >&2; while :; do sleep 0.1; done"
 """Prints two lines to stdout and one to stderr, and runs until SIGTERM, then ends with 3."""
 ENDS = "echo bye; exit 7"
 """Prints a line and ends with 7."""
+DEAF = "trap '' TERM; echo deaf; while :; do sleep 0.1; done"
+"""Prints a line, and runs whatever SIGTERM says."""
 
 BASES = (image_build.OWN_BASE, image_build.OFFICIAL_BASE, image_build.LOCAL_BASE)
 """One of them is there wherever the bot image was built."""
@@ -65,6 +67,13 @@ class World:
         self.engine.start(container)
         return container
 
+    def pause(self, container: str) -> None:
+        """Have it paused, as by `docker pause`, which the client never asks for."""
+        if isinstance(self.engine, FakeEngine):
+            self.engine.set_state(container, "paused")
+        else:
+            subprocess.run(["docker", "pause", container], check=True, capture_output=True)
+
 
 @contextmanager
 def real(client: str) -> Iterator[World]:
@@ -93,7 +102,7 @@ def fake() -> Iterator[World]:
 
 
 class _Shell:
-    """The two programs, as far as they can be seen from outside."""
+    """The programs, as far as they can be seen from outside."""
 
     def __init__(self, program: str) -> None:
         self._program = program
@@ -103,13 +112,15 @@ class _Shell:
         if self._program == ENDS:
             container.print("stdout", "bye\n", time.time())
             container.end(7)
+        elif self._program == DEAF:
+            container.print("stdout", "deaf\n", time.time())
         else:
             container.print("stdout", "one\ntwo\n", time.time())
             container.print("stderr", "wrong\n", time.time())
 
     def stop(self, container: FakeContainer, timeout: int) -> int:
-        """End as its trap says."""
-        return 3
+        """End as its trap says, or be killed."""
+        return KILLED if self._program == DEAF else 3
 
     def kill(self, container: FakeContainer) -> None:
         """Be gone."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tarfile
 import time
 import urllib.error
@@ -34,6 +35,8 @@ ENDPOINT = Endpoint("unix:///fake.sock")
 
 API_VERSION = "1.45"
 GONE = "[Errno 111] Connection refused"
+NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
+"""What a container may be called."""
 
 
 @dataclass
@@ -63,6 +66,8 @@ class FakeEngine(Engine):
         self._names: dict[str, str] = {}
         """Of every container that there ever was, by its id."""
         self._networks: dict[str, str] = {name: name for name in ("bridge", "host", "none")}
+        self._network_facts: dict[str, dict[str, Any]] = {}
+        """Labels and options of those that were created."""
         self._streams: list[FakeEvents] = []
         self._told: list[float] = []
         self._hooks: list[Hook] = []
@@ -228,7 +233,7 @@ class FakeEngine(Engine):
     def statistics(self, container: str) -> dict[str, Any]:
         with self._asked("statistics", container, is_change=False), self._lock:
             if not self.find(container).is_up:
-                return {}
+                return {"cpu_stats": {"cpu_usage": {"total_usage": 0}}, "memory_stats": {}}
             return {
                 "cpu_stats": {"cpu_usage": {"total_usage": 1_000_000_000}, "online_cpus": 2},
                 "memory_stats": {"usage": 64 << 20, "limit": 256 << 20},
@@ -249,7 +254,10 @@ class FakeEngine(Engine):
 
     def network(self, name: str) -> dict[str, Any]:
         network_id = self.network_id(name)
-        return {"Id": network_id, "Name": name, "EnableIPv6": False} if network_id else {}
+        if not network_id:
+            return {}
+        facts = self._network_facts.get(name, {"Labels": {}, "Options": {}})
+        return {"Id": network_id, "Name": name, "EnableIPv6": False, **facts}
 
     def create_network(self, name: str, labels: Mapping[str, str], options: Mapping[str, str]) -> None:
         with self._asked("create_network", name), self._lock:
@@ -257,6 +265,7 @@ class FakeEngine(Engine):
                 raise refusal(409, f"network with name {name} already exists")
             self._made += 1
             self._networks[name] = _digest("network", self._made)
+            self._network_facts[name] = {"Labels": dict(labels), "Options": dict(options)}
 
     def remove_network_if_empty(self, name: str) -> None:
         try:
@@ -268,6 +277,8 @@ class FakeEngine(Engine):
 
     def create(self, name: str, body: Mapping[str, Any]) -> str:
         with self._asked("create", name), self._change:
+            if not NAME.fullmatch(name):
+                raise refusal(400, f"Invalid container name ({name}), only {NAME.pattern} are allowed")
             if any(each.name == name for each in self._containers.values()):
                 holder = self.find(name).id
                 why = f'The container name "/{name}" is already in use by container "{holder}".'
@@ -296,6 +307,8 @@ class FakeEngine(Engine):
         with self._asked("start", container):
             with self._change:
                 found = self.find(container)
+                if found.state == "paused":
+                    raise refusal(409, "cannot start a paused container, try unpause instead")
                 if found.is_up:
                     return
                 if found.is_connected:
@@ -311,7 +324,10 @@ class FakeEngine(Engine):
     def update(self, container: str, limits: Mapping[str, Any]) -> None:
         with self._asked("update", container), self._lock:
             found = self.find(container)
-            found.body = {**found.body, "HostConfig": {**(found.body.get("HostConfig") or {}), **limits}}
+            host = {**(found.body.get("HostConfig") or {}), **limits}
+            if 0 < host.get("MemorySwap", 0) < host.get("Memory", 0):
+                raise refusal(409, "Memory limit should be smaller than already set memoryswap limit")
+            found.body = {**found.body, "HostConfig": host}
 
     def stop(self, container: str, timeout: int) -> None:
         with self._asked("stop", container):
