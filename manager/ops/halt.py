@@ -100,10 +100,10 @@ def _event(outcome: HaltOutcome) -> event_spool.SpooledEvent:
 
 
 def chosen_instances(selection: Selection, snapshot: FleetSnapshot) -> list[str]:
-    """Return the named instances, or all that have a config, a container or an unexpected container.
+    """Return the named instances, or all that have a config, a container, an unexpected container or a bot.
 
-    Those of another folder are excluded: they run on. Raises ConfigError if one of these is named, UsageError
-    for an unknown one.
+    A bot in a container that this engine does not list shows by the lock it holds. Those of another folder
+    are excluded: they run on. Raises ConfigError if one of these is named, UsageError for an unknown one.
     """
     others = {
         container.instance
@@ -111,7 +111,7 @@ def chosen_instances(selection: Selection, snapshot: FleetSnapshot) -> list[str]
         if snapshot.elsewhere(container)
     }
     strays = (container.instance for container in snapshot.observed.strays)
-    known = sorted({*snapshot.views, *strays} - others)
+    known = sorted({*snapshot.views, *strays, *_alive(snapshot.project.fleet)} - others)
     named = selection.named(snapshot.project)
     for instance in named or ():
         if instance in others:
@@ -288,10 +288,11 @@ def outcomes_of(halted: Halted, chosen: Collection[str], answers: Mapping[str, A
         for container in halted.seen.values()
     ]
     with_container = {outcome.instance for outcome in outcomes}
+    modes = dict.fromkeys(_alive(fleet), "") | {view.id: view.mode or "" for view in snapshot.views.values()}
     return outcomes + [
-        _outcome(instance, None, snapshot.views[instance].mode or "", fleet, is_down=True)
+        _outcome(instance, None, modes[instance], fleet, is_down=True)
         for instance in chosen
-        if instance not in with_container and instance in snapshot.views
+        if instance in modes and instance not in with_container
     ]
 
 

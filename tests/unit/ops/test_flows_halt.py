@@ -27,6 +27,9 @@ def test_what_still_holds_its_lock_is_not_down(desk: Desk) -> None:
         desk.engine.discard(SOL)
         desk.play("halt")
         assert desk.exit_code == FAILED, "without a container, too"
+        (desk.folder / "config/active/bp_sol_01.json").unlink()
+        assert "bp_sol_01" in desk.play("halt")
+        assert desk.exit_code == FAILED, "and without a config"
     finally:
         os.close(lock)
 
