@@ -88,6 +88,7 @@ def _halt(
         outcomes,
         unsaved and (again.error or marked.error or unsaved),
         None if halted.is_complete else starts.error(),
+        is_all=selection.named(snapshot.project) is not None or not halted.snapshot.foreign(),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from manager.engine.containers import Container
-from manager.errors import FAILED, OK, TIMED_OUT, ManagerError, worst_exit_code
+from manager.errors import BAD_CONFIG, FAILED, OK, TIMED_OUT, ManagerError, worst_exit_code
 from manager.fleet.bot_report import Position
 from manager.fleet.observe import FleetSnapshot
 from manager.ops.action import Action, Outcome
@@ -61,17 +61,19 @@ class HaltOutcome(NamedTuple):
 class Result(NamedTuple):
     """Hold the halted fleet. `unsaved`: why the halt could not be saved, although everything was stopped.
 
-    `unfinished`: which process may still start something.
+    `unfinished`: which process may still start something. `is_all`: whether it covers every container of this
+    fleet's name; those of another folder, such as the original of a copy, run on.
     """
 
     snapshot: FleetSnapshot
     outcomes: Sequence[HaltOutcome]
     unsaved: ManagerError | None = None
     unfinished: ManagerError | None = None
+    is_all: bool = True
 
     @property
     def exit_code(self) -> int:
         """Return the command's exit code."""
-        codes = [outcome.exit_code for outcome in self.outcomes]
+        codes = [OK if self.is_all else BAD_CONFIG, *(outcome.exit_code for outcome in self.outcomes)]
         codes += [error.exit_code for error in (self.unsaved, self.unfinished) if error is not None]
         return worst_exit_code(codes)
