@@ -44,7 +44,8 @@ def test_each_kind_of_end_is_told_and_followed_by_its_rule(project: Project, not
 
     shot = eventually(lambda: (now := project.ps()["shot"])["restarts"] == 1 and now, what="a restart")
     assert (shot["last_exit"]["signal"], shot["last_exit"]["oom"]) == ("SIGSEGV", False)
-    hog = eventually(lambda: (now := project.ps()["hog"])["restarts"] == 1 and now, what="a restart")
+    # at least one: its memory is short for the next start, too
+    hog = eventually(lambda: (now := project.ps()["hog"])["restarts"] >= 1 and now, what="a restart")
     assert (hog["last_exit"]["signal"], hog["last_exit"]["oom"]) == ("SIGKILL", True)
     assert hog["last_exit"]["why"] == "SIGKILL (out of memory)"
     bots.until(project, "running", "shot", "hog")
