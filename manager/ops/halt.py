@@ -289,12 +289,14 @@ def outcomes_of(halted: Halted, chosen: Collection[str], answers: Mapping[str, A
         for container in halted.seen.values()
     ]
     with_container = {outcome.instance for outcome in outcomes}
-    modes = dict.fromkeys(_alive(fleet), "") | {view.id: view.mode or "" for view in snapshot.views.values()}
-    return outcomes + [
-        _outcome(instance, None, modes[instance], fleet, is_down=True)
+    modes = {view.id: view.mode or "" for view in snapshot.views.values()}
+    without = [
+        _outcome(instance, None, modes.get(instance, ""), fleet, is_down=True)
         for instance in chosen
-        if instance in modes and instance not in with_container
+        if instance not in with_container
     ]
+    # unknown by config and container, it counts only while its bot holds the lock
+    return outcomes + [outcome for outcome in without if outcome.instance in modes or not outcome.is_down]
 
 
 def _outcome(
