@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from manager.web.web_side import models_hosts
+from manager.web.web_side import models_actions, models_hosts
 from manager.web.web_side.counter import Counter, who
 
 
@@ -25,11 +25,11 @@ def routes_of_hosts(counter: Counter) -> APIRouter:
 
     @router.post(
         "/hosts/halt",
-        response_model=models_hosts.HaltBegun,
+        response_model=models_actions.Action,
         status_code=202,
         summary="The kill switch over all machines, as `manager halt --hosts` does",
     )
-    def halt(_asked: models_hosts.HaltAsked, request: Request) -> Any:
+    def halt(_asked: models_actions.HaltAsked, request: Request) -> Any:
         return ask("halt_hosts", by=who(request.state.session))
 
     return router

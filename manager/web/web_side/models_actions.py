@@ -31,7 +31,7 @@ class Asked(BaseModel):
 
 
 class HaltAsked(BaseModel):
-    """The kill switch, for the whole fleet."""
+    """The kill switch, for the whole fleet, or for this machine and all others."""
 
     confirm: Literal["halt"]
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from manager.web.web_side.models import Amount, Answer, Time
 
@@ -43,20 +41,3 @@ class Hosts(Answer):
     error: str | None
     twins: list[str] = Field(description="older copies of moved instances that trade")
     hosts: list[Host]
-
-
-class HaltAsked(BaseModel):
-    """The kill switch, for this machine and all others."""
-
-    confirm: Literal["halt"]
-
-
-class HaltBegun(Answer):
-    """The command that halts them, in a process of its own: `actions/NUMBER` says how it goes."""
-
-    number: int
-    command: str
-    instance: str
-    at: float
-    lines: list[str]
-    exit_code: int | None
