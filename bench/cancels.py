@@ -28,7 +28,7 @@ sys.path[:0] = [str(BOT)]
 from gridbot.model.types import OrderRequest, Side  # noqa: E402
 from gridbot.store.ledger import Ledger  # noqa: E402
 from gridbot.store.store import Store  # noqa: E402
-from manager.ops.stop_turns import turn  # noqa: E402
+from manager.ops.execution.stop_turns import turn  # noqa: E402
 from tests.fake_exchange.limits import ASTER, Limits  # noqa: E402
 from tests.fake_exchange.server import Account, FakeExchange  # noqa: E402
 

@@ -28,8 +28,8 @@ sys.path[:0] = [str(BOT)]
 from manager.config import request_limits  # noqa: E402
 from manager.config.fleet import Fleet  # noqa: E402
 from manager.config.request_limits import RequestTable  # noqa: E402
-from manager.ops import request_budget, request_files  # noqa: E402
-from manager.ops.request_budget import Allotment, Caller  # noqa: E402
+from manager.ops.requests import request_budget, request_files  # noqa: E402
+from manager.ops.requests.request_budget import Allotment, Caller  # noqa: E402
 from tests import ports  # noqa: E402
 from tests.fake_exchange.limits import ASTER, BYBIT, PARADEX, Limits, Refusal, Scope  # noqa: E402
 from tests.fake_exchange.server import FakeExchange  # noqa: E402

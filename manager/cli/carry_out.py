@@ -10,14 +10,15 @@ from manager.cli import confirm, report
 from manager.errors import NotFound
 from manager.fleet.session import Session
 from manager.i18n import Text
-from manager.ops import apply, definition_diff
-from manager.ops.action import Change
-from manager.ops.result import Planned
+from manager.ops import apply
+from manager.ops.actions.action import Change
+from manager.ops.actions.result import Planned
+from manager.ops.planning import definition_diff
 from manager.util import console
 from manager.util.moment import Moment
 
 if TYPE_CHECKING:
-    from manager.ops.live_checks import LiveCheck
+    from manager.ops.exchange.live_checks import LiveCheck
 
 
 def carry_out(session: Session, change: Change, args: Namespace) -> int:
@@ -83,7 +84,8 @@ def show_plan(session: Session, change: Change, *, as_json: bool, asks_exchanges
 
 def _live_checks(session: Session, planned: Planned) -> list[LiveCheck]:
     """Ask the exchanges of the live instances whose containers would be made."""
-    from manager.ops import live_checks, prepare
+    from manager.ops.exchange import live_checks
+    from manager.ops.execution import prepare
 
     made = [action.instance for action in planned.actions if action.kind in prepare.NEW_CONTAINER]
     return live_checks.check(planned.snapshot, session.engine(), made)
@@ -91,7 +93,7 @@ def _live_checks(session: Session, planned: Planned) -> list[LiveCheck]:
 
 def _say_requests(planned: Planned) -> None:
     """Print what the exchanges are asked for afterwards; what is nearly too much was warned of."""
-    from manager.ops import request_budget, request_plan
+    from manager.ops.requests import request_budget, request_plan
 
     for load in request_plan.loads_after(planned.snapshot, planned.actions):
         if load.used < request_budget.WARN_AT:

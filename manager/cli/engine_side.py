@@ -9,7 +9,7 @@ from pathlib import Path
 from manager import i18n
 from manager.cli import report
 from manager.errors import OK, ManagerError
-from manager.ops.result import Result
+from manager.ops.actions.result import Result
 from manager.util import console
 
 

@@ -13,18 +13,26 @@ from manager.errors import FAILED
 from manager.fleet import causes
 from manager.fleet.bot_report import Position
 from manager.i18n import Text, _, mark
-from manager.ops import plan
-from manager.ops.action import Kind
-from manager.ops.events import ActionDone, ActionsEnded, ActionsStarted, Event, Healthy, LeftAlone, Warned
+from manager.ops.actions.action import Kind
+from manager.ops.actions.events import (
+    ActionDone,
+    ActionsEnded,
+    ActionsStarted,
+    Event,
+    Healthy,
+    LeftAlone,
+    Warned,
+)
+from manager.ops.planning import plan
 from manager.util import console
 from manager.util.sanitize import replace_unprintable
 
 if TYPE_CHECKING:
     from manager.errors import Problem
     from manager.fleet.observe import FleetSnapshot
-    from manager.ops.action import Action, Outcome
-    from manager.ops.live_checks import LiveCheck
-    from manager.ops.result import Planned, Result
+    from manager.ops.actions.action import Action, Outcome
+    from manager.ops.actions.result import Planned, Result
+    from manager.ops.exchange.live_checks import LiveCheck
     from manager.util.progress_line import Progress
 
 

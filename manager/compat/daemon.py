@@ -25,8 +25,8 @@ from manager.fleet.session import Session
 from manager.fleet.status import State
 from manager.fleet.status_json import status_object
 from manager.i18n import _, mark
-from manager.ops import changes
-from manager.ops.action import Change
+from manager.ops.actions.action import Change
+from manager.ops.planning import changes
 from manager.util.polling import wait_until
 
 DEFAULT_CONFIG = "config/daemon_config.json"

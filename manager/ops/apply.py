@@ -17,23 +17,16 @@ from manager.fleet.selection import require_known
 from manager.fleet.session import Session
 from manager.fleet.state_file import NOTHING, CalledOffBy
 from manager.i18n import Text
-from manager.ops import (
-    command_marks,
-    desired_state,
-    made_anew,
-    moved_away,
-    plan,
-    preflight,
-    start_checks,
-    stop_for_good,
-    untrusted,
-)
-from manager.ops.action import Action, Change, Outcome, has_started
-from manager.ops.egress_limiter import Limiter
-from manager.ops.events import ActionDone, ActionsEnded, ActionsStarted, LeftAlone, OnEvent, Warned
-from manager.ops.preflight import HeldBack
-from manager.ops.result import Planned, Result
-from manager.ops.stop_for_good import Starts
+from manager.ops.actions.action import Action, Change, Outcome, has_started
+from manager.ops.actions.events import ActionDone, ActionsEnded, ActionsStarted, LeftAlone, OnEvent, Warned
+from manager.ops.actions.result import Planned, Result
+from manager.ops.checks import preflight, start_checks
+from manager.ops.checks.preflight import HeldBack
+from manager.ops.egress.egress_limiter import Limiter
+from manager.ops.execution import desired_state
+from manager.ops.halt import command_marks, stop_for_good
+from manager.ops.halt.stop_for_good import Starts
+from manager.ops.planning import made_anew, moved_away, plan, untrusted
 from manager.util import moment
 from manager.util.moment import Moment
 
@@ -114,7 +107,7 @@ def apply(
             return Result(snapshot, actions, outcomes, unsaved=unsaved, engine_error=error, problems=problems)
     if healthy_within is None:
         return Result(after, actions, outcomes, unsaved=unsaved, problems=problems)
-    from manager.ops import wait
+    from manager.ops.execution import wait
 
     ids = _to_wait_for(after, actions, outcomes, named)
     after, late = wait.until_healthy(session, after, ids, healthy_within, on_event)
@@ -137,7 +130,7 @@ def _own_compose_yaml(project: Project, on_event: OnEvent) -> None:
     other = compose_name.name_in(project.fleet.compose_file)
     if other in ("", project.fleet.name):
         return
-    from manager.ops import compose_yaml  # with YAML
+    from manager.ops.execution import compose_yaml  # with YAML
 
     try:
         compose_yaml.write(project)
@@ -261,7 +254,7 @@ def _look_after(
     """Return a snapshot of the fleet afterwards."""
     if not outcomes:
         return snapshot
-    from manager.ops import wait
+    from manager.ops.execution import wait
 
     started = [outcome.action.instance for outcome in outcomes if has_started(outcome)]
     return session.look_again(
@@ -296,7 +289,10 @@ def _carry_out(
     if not todo and not (change.command == "stop" and actions):
         return []
     from manager.fleet import old_daemon_guard
-    from manager.ops import execute, prepare  # with threads, YAML and more: a no-op does without them
+    from manager.ops.execution import (  # with threads, YAML and more: a no-op does without them
+        execute,
+        prepare,
+    )
 
     in_use = old_daemon_guard.still_running(
         snapshot, [action.instance for action in actions if action.kind != "remove"]

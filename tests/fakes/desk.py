@@ -21,7 +21,7 @@ import pytest
 from manager.cli.main import main
 from manager.engine import client, compose_hash, labels
 from manager.fleet import host, lock, supervisor_state
-from manager.ops import mount_probe
+from manager.ops.folders import mount_probe
 from manager.util import atomic_file, threads
 from tests.builders import FLEET_NAME, a_config, write_config
 from tests.fakes.bots import Bots

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from manager.ops import mount_probe
-from manager.ops.mount_probe import CANNOT_WRITE
+from manager.ops.folders import mount_probe
+from manager.ops.folders.mount_probe import CANNOT_WRITE
 from tests.fakes.desk import Desk
 
 DENIED = "sh: can't create /data/.botfleet-probe: Permission denied\n"

@@ -22,9 +22,10 @@ from manager.config.fleet import Fleet
 from manager.errors import Locked, ManagerError
 from manager.fleet import env_file, host, lock
 from manager.i18n import Text
-from manager.ops import execute, instance_folders
-from manager.ops.action import Action, Outcome
-from manager.ops.instance_folders import FolderError
+from manager.ops.actions.action import Action, Outcome
+from manager.ops.execution import execute
+from manager.ops.folders import instance_folders
+from manager.ops.folders.instance_folders import FolderError
 from manager.util import atomic_file
 from tests.builders import a_spec
 

@@ -74,7 +74,7 @@ def test_the_tables_are_found() -> None:
         "manager.cli.commands.doctor.LEVELS",
         "manager.fleet.display.COLOURS",
         "manager.monitor.watch.messages.KIND_WORDS",
-        "manager.ops.plan.CAUSES",
+        "manager.ops.planning.plan.CAUSES",
         *PARTIAL,
     }
 

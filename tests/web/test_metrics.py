@@ -11,7 +11,7 @@ from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
 from manager.errors import EngineUnreachable
-from manager.ops.request_budget import Budgets, Load, Share
+from manager.ops.requests.request_budget import Budgets, Load, Share
 from manager.web.access import Access, with_token
 from tests.web.served import Client, Served, a_bot, serving
 

@@ -17,7 +17,7 @@ from manager.i18n import Text, _, mark
 from manager.ops.backup import make, rehearse, retention, verify
 from manager.ops.backup.manifest import Manifest, describe
 from manager.ops.backup.retention import RetainedBackup
-from manager.ops.instance_folders import keep_from_git
+from manager.ops.folders.instance_folders import keep_from_git
 from manager.util import console, formatting
 from manager.util.text_table import Column
 

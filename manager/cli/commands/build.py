@@ -58,7 +58,7 @@ def _build(
     engine = session.engine()
 
     def try_bot(image: str) -> None:
-        from manager.ops import build_probe
+        from manager.ops.checks import build_probe
 
         specs = [] if tag else session.project().specs.values()
         options = build_probe.probe(engine, image, fleet.name, specs, console.warning)

@@ -14,9 +14,9 @@ from manager.fleet.observe import FleetSnapshot
 from manager.fleet.selection import Selection
 from manager.fleet.session import Session
 from manager.i18n import Text, _, mark
-from manager.ops import close as ops_close
-from manager.ops import halt as halting
-from manager.ops.close import Closing
+from manager.ops.exchange import close as ops_close
+from manager.ops.exchange.close import Closing
+from manager.ops.halt import halt as halting
 from manager.util import console, prompt
 from manager.util.text_table import Column
 

@@ -11,7 +11,8 @@ from manager.fleet.observe import FleetSnapshot
 from manager.fleet.project import Project
 from manager.fleet.session import Session
 from manager.i18n import _
-from manager.ops import bot_user, compose_yaml, desired_state, instance_folders
+from manager.ops.execution import compose_yaml, desired_state
+from manager.ops.folders import bot_user, instance_folders
 from manager.util import console
 
 

@@ -35,8 +35,8 @@ from manager.monitor.doctor import (
 )
 from manager.monitor.doctor.facts import ClientFacts, Facts
 from manager.monitor.doctor.findings import Finding, Level, fail
-from manager.ops import live_checks
-from manager.ops.live_checks import LiveCheck
+from manager.ops.exchange import live_checks
+from manager.ops.exchange.live_checks import LiveCheck
 from manager.util import atomic_file, console
 from manager.util.text_table import Column
 

@@ -10,7 +10,7 @@ from manager.errors import FAILED
 from manager.fleet.selection import Selection
 from manager.fleet.session import Session
 from manager.i18n import mark
-from manager.ops import changes
+from manager.ops.planning import changes
 
 QUESTION = mark("stop and remove the whole fleet, with {count} live bots ({ids})?")
 

@@ -17,12 +17,12 @@ from manager.fleet.observe import FleetSnapshot
 from manager.fleet.selection import Selection
 from manager.fleet.session import Session
 from manager.i18n import Text, _, mark
-from manager.ops import halt as halting
-from manager.ops.close import Closing
-from manager.ops.events import Warned
-from manager.ops.halt_events import ContainerStopped, ExchangeAnswered, HaltEvent, MayTrade
-from manager.ops.halt_result import HaltOutcome, Result
-from manager.ops.open_orders import Answer
+from manager.ops.actions.events import Warned
+from manager.ops.exchange.close import Closing
+from manager.ops.exchange.open_orders import Answer
+from manager.ops.halt import halt as halting
+from manager.ops.halt.halt_events import ContainerStopped, ExchangeAnswered, HaltEvent, MayTrade
+from manager.ops.halt.halt_result import HaltOutcome, Result
 from manager.util import console
 from manager.util.text_table import Column
 

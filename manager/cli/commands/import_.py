@@ -18,7 +18,7 @@ from manager.fleet.project import Project
 from manager.fleet.selection import no_instance
 from manager.fleet.session import Session
 from manager.i18n import Text, _, mark
-from manager.ops.action import Outcome
+from manager.ops.actions.action import Outcome
 from manager.ops.migrate import closing, conflicts, execute, inspect, plan
 from manager.ops.migrate.closing import Closing
 from manager.ops.migrate.inspect import ImportFacts

@@ -18,12 +18,12 @@ from manager.fleet.project import Project
 from manager.fleet.selection import no_instance
 from manager.fleet.session import Session
 from manager.i18n import Text, _, mark
-from manager.ops import bot_user
-from manager.ops.action import Outcome
+from manager.ops.actions.action import Outcome
 from manager.ops.backup import instance_locks, verify
 from manager.ops.backup import restore as restoring
 from manager.ops.backup.manifest import describe
 from manager.ops.backup.restore import Kind, Plan, RestoreAction
+from manager.ops.folders import bot_user
 from manager.util import console, formatting
 
 WORDS: Mapping[Kind, str] = {

@@ -10,7 +10,7 @@ from manager.fleet import halt_mark
 from manager.fleet.selection import Selection
 from manager.fleet.session import Session
 from manager.i18n import _
-from manager.ops import changes
+from manager.ops.planning import changes
 from manager.util import console
 
 

@@ -7,7 +7,7 @@ from argparse import Namespace
 from manager.cli import confirm, report
 from manager.fleet.selection import Selection
 from manager.fleet.session import Session
-from manager.ops import rollback as rolling_back
+from manager.ops.rollout import rollback as rolling_back
 
 
 def rollback(session: Session, args: Namespace) -> int:

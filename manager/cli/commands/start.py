@@ -8,7 +8,7 @@ from manager.cli.carry_out import carry_out
 from manager.cli.commands.build import with_image
 from manager.fleet.selection import Selection
 from manager.fleet.session import Session
-from manager.ops import changes
+from manager.ops.planning import changes
 
 
 def start(session: Session, args: Namespace) -> int:

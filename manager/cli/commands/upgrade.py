@@ -12,9 +12,9 @@ from manager.errors import OK, ManagerError
 from manager.fleet.selection import Selection
 from manager.fleet.session import Session
 from manager.i18n import Text, _, mark
-from manager.ops import rollout, rollout_order
-from manager.ops.action import Outcome
-from manager.ops.rollout_events import (
+from manager.ops.actions.action import Outcome
+from manager.ops.rollout import rollout, rollout_order
+from manager.ops.rollout.rollout_events import (
     BatchStarted,
     HealthyAfter,
     Ready,
@@ -22,7 +22,7 @@ from manager.ops.rollout_events import (
     Stopping,
     WaitsFor,
 )
-from manager.ops.rollout_result import Result, RolloutAction, RolloutKind, exit_code_of
+from manager.ops.rollout.rollout_result import Result, RolloutAction, RolloutKind, exit_code_of
 from manager.util import console
 
 RESULTS: Mapping[RolloutKind, str] = {

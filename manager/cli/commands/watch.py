@@ -10,7 +10,7 @@ from manager.errors import OK, Locked
 from manager.fleet import lock
 from manager.fleet.session import Session
 from manager.i18n import Text, _
-from manager.ops.result import Result
+from manager.ops.actions.result import Result
 from manager.util import console
 
 if TYPE_CHECKING:

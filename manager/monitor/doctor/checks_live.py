@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from manager.i18n import Text
 from manager.monitor.doctor.findings import Finding, fail
-from manager.ops.live_checks import LiveCheck
+from manager.ops.exchange.live_checks import LiveCheck
 
 
 def check_all(checks: Iterable[LiveCheck]) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from manager.i18n import Text
 from manager.monitor.doctor.facts import RequestLoad
 from manager.monitor.doctor.findings import Finding, fail, ok, warn
-from manager.ops.request_budget import WARN_AT
+from manager.ops.requests.request_budget import WARN_AT
 
 
 def check_all(loads: Iterable[RequestLoad]) -> Iterator[Finding]:

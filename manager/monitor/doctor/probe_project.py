@@ -31,7 +31,7 @@ from manager.monitor.doctor.facts import (
     StaleFile,
     WebPort,
 )
-from manager.ops import request_plan
+from manager.ops.requests import request_plan
 from manager.util import formatting
 from manager.util.atomic_file import LEFTOVER_S
 
@@ -106,7 +106,7 @@ def probe_fleet(snapshot: FleetSnapshot, engine: Engine) -> FleetFacts:
 def _egress(project: Project, engine: Engine) -> EgressFacts | None:
     if project.fleet.egress is False:
         return None
-    from manager.ops import egress
+    from manager.ops.egress import egress
 
     state = egress.look(engine, project)
     return EgressFacts(state.is_in_force, str(state.why or ""))

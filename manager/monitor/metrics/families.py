@@ -18,7 +18,7 @@ from manager.fleet.doing import Doing
 from manager.fleet.status import State
 from manager.monitor.metrics.other_hosts import HostSeen
 from manager.monitor.stats.instance_stats import InstanceStats
-from manager.ops.request_budget import Budgets
+from manager.ops.requests.request_budget import Budgets
 
 LABELS = ("fleet", "id")
 NOT_RUNNING = "none"

@@ -12,7 +12,7 @@ from manager.errors import EngineError, ManagerError
 from manager.fleet.project import Project
 from manager.i18n import Text, _
 from manager.monitor.watch.alert_rules import MACHINE, Condition
-from manager.ops import egress_limiter
+from manager.ops.egress import egress_limiter
 from manager.util import console
 
 EVERY_S = 60.0
@@ -33,7 +33,7 @@ class EgressKeeper:
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + EVERY_S
-        from manager.ops import egress
+        from manager.ops.egress import egress
 
         try:
             has_changed = egress.settle(engine, project)

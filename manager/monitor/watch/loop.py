@@ -34,9 +34,10 @@ from manager.monitor.watch.observer import FleetObserver
 from manager.monitor.watch.position_keeper import PositionKeeper
 from manager.monitor.watch.request_keeper import RequestKeeper
 from manager.monitor.watch.twin_keeper import TwinKeeper
-from manager.ops import apply, changes
-from manager.ops.events import OnEvent
-from manager.ops.result import Result
+from manager.ops import apply
+from manager.ops.actions.events import OnEvent
+from manager.ops.actions.result import Result
+from manager.ops.planning import changes
 from manager.util import console
 
 if TYPE_CHECKING:

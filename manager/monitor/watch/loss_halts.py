@@ -13,7 +13,7 @@ from manager.fleet.session import Session
 from manager.i18n import Text
 from manager.monitor.watch.alert_state import Alert
 from manager.monitor.watch.loss_limits import Breach
-from manager.ops import halt as halting
+from manager.ops.halt import halt as halting
 from manager.util.threads import Deferred
 
 AGAIN_S = 30.0

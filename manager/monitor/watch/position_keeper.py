@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from manager.engine import labels
 from manager.fleet.observe import FleetSnapshot
-from manager.ops import account_parts, others_file
+from manager.ops.exchange import account_parts, others_file
 
 EVERY_S = 5.0
 """A bot that trades beside others writes its report as often."""

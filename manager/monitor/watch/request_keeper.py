@@ -13,9 +13,9 @@ from manager.config import request_limits
 from manager.errors import ManagerError
 from manager.fleet.instance import Instance
 from manager.fleet.observe import FleetSnapshot
-from manager.ops import request_budget, request_files, request_plan
-from manager.ops.request_budget import Budgets, Caller
-from manager.ops.request_files import MOST_BANNED_S
+from manager.ops.requests import request_budget, request_files, request_plan
+from manager.ops.requests.request_budget import Budgets, Caller
+from manager.ops.requests.request_files import MOST_BANNED_S
 
 AGAIN_S = 60.0
 """Within this time a change of fleet.toml or an interval is taken up; a bot that comes or goes, at once."""

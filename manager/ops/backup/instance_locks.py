@@ -12,7 +12,7 @@ from manager.config.fleet import Fleet
 from manager.errors import ManagerError
 from manager.fleet import supervisor_state
 from manager.i18n import Text
-from manager.ops import instance_folders
+from manager.ops.folders import instance_folders
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from manager.errors import ManagerError
 from manager.fleet import state_file, tombstone
 from manager.fleet.project import Project
 from manager.fleet.state_file import FleetState
-from manager.ops.action import Outcome
+from manager.ops.actions.action import Outcome
 from manager.ops.backup import archive, databases, scan, swap
 from manager.ops.backup.manifest import HISTORY, Manifest
 from manager.util import atomic_file, strict_json

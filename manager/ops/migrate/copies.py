@@ -13,7 +13,7 @@ from manager.config.fleet import Fleet
 from manager.errors import ManagerError
 from manager.fleet import import_records
 from manager.fleet.import_records import Import
-from manager.ops import instance_folders
+from manager.ops.folders import instance_folders
 from manager.ops.migrate import inspect, plan
 from manager.ops.migrate.inspect import ImportFacts, OldConfig
 from manager.util import ownership

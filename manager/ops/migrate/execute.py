@@ -16,7 +16,7 @@ from manager.config.fleet import Fleet
 from manager.errors import ManagerError
 from manager.fleet import import_records, state_file
 from manager.fleet.state_file import FleetState
-from manager.ops.action import Outcome
+from manager.ops.actions.action import Outcome
 from manager.ops.migrate import copies, inspect, plan, stop
 from manager.ops.migrate.inspect import ImportFacts, OldConfig
 from manager.ops.migrate.plan import ImportAction

@@ -25,8 +25,8 @@ from manager.fleet.old_daemon import OldSystem, Running
 from manager.fleet.project import Project
 from manager.fleet.state_file import FleetState
 from manager.i18n import Text
-from manager.ops import instance_folders
-from manager.ops.bot_user import GID_VARIABLE
+from manager.ops.folders import instance_folders
+from manager.ops.folders.bot_user import GID_VARIABLE
 from manager.util import strict_json
 from manager.util.real_path import real_path
 from manager.util.time_parse import is_day

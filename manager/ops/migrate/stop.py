@@ -10,7 +10,7 @@ import psutil
 
 from manager.errors import ManagerError, TimedOut
 from manager.fleet import old_daemon
-from manager.ops import instance_folders
+from manager.ops.folders import instance_folders
 from manager.ops.migrate.inspect import OldConfig
 from manager.util.polling import wait_until
 

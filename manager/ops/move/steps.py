@@ -22,8 +22,8 @@ from manager.fleet import halt_mark, lock, tombstone
 from manager.fleet.session import Session
 from manager.fleet.tombstone import Generation, Tombstone
 from manager.i18n import Text
-from manager.ops import bot_user
 from manager.ops.backup import instance_locks, make, rehearse, restore, verify
+from manager.ops.folders import bot_user
 from manager.ops.move import dotenv_lines, fitting, orders, presence, staging
 from manager.ops.move.orders import Answer, Request
 from manager.util import formatting

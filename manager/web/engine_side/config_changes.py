@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from manager.errors import EngineError
 from manager.monitor.stats.instance_stats import InstanceStats
-from manager.ops import definition_diff, plan
+from manager.ops.planning import definition_diff, plan
 from manager.web.engine_side.desk import Desk
 
 

@@ -13,8 +13,8 @@ from manager.fleet.session import Session
 from manager.i18n import Text
 from manager.monitor.watch import service
 from manager.monitor.watch.loop import Watch
-from manager.ops.events import OnEvent
-from manager.ops.result import Result
+from manager.ops.actions.events import OnEvent
+from manager.ops.actions.result import Result
 from manager.util import console
 from manager.web import links, places
 from manager.web.engine_side.desk import Desk

@@ -23,7 +23,7 @@ from manager.errors import ConfigError, EngineUnreachable, UsageError
 from manager.fleet import observe as observing
 from manager.fleet import project
 from manager.fleet.session import Session
-from manager.ops.action import Change
+from manager.ops.actions.action import Change
 from tests.builders import a_config, a_row, write_config
 
 CONFIG = "config/active/bp_sol_01.json"

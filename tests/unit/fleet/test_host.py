@@ -10,7 +10,7 @@ import pytest
 
 from manager.errors import ManagerError
 from manager.fleet import supervisor_state
-from manager.ops import bot_user
+from manager.ops.folders import bot_user
 from tests.builders import a_container
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from manager.ops import stop_for_good
+from manager.ops.halt import stop_for_good
 from tests.fakes.desk import Desk, a_desk
 
 

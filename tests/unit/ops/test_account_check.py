@@ -17,13 +17,15 @@ from manager.errors import BAD_CONFIG, OK, USAGE, EngineError
 from manager.fleet import lock
 from manager.fleet.session import Session
 from manager.i18n import Text
-from manager.ops import account_check, apply, changes
-from manager.ops.action import Action
+from manager.ops import apply
+from manager.ops.actions.action import Action
+from manager.ops.checks import account_check
 from manager.ops.hosts import account_looks, accounts, check, identity, registry, ssh
 from manager.ops.hosts.accounts import NOBODY
 from manager.ops.hosts.identity import Identity
 from manager.ops.hosts.registry import Host
 from manager.ops.hosts.ssh import Done, Silent, Unreachable
+from manager.ops.planning import changes
 from manager.util import moment, prompt
 from tests.builders import FLEET_NAME
 from tests.fakes.desk import SOL, Desk

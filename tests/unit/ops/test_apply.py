@@ -18,9 +18,10 @@ from manager.fleet.observe import Elsewhere, FleetSnapshot
 from manager.fleet.selection import Selection
 from manager.fleet.session import Session
 from manager.i18n import Text
-from manager.ops import apply, changes
-from manager.ops.action import Action, Change, Outcome
-from manager.ops.events import Event
+from manager.ops import apply
+from manager.ops.actions.action import Action, Change, Outcome
+from manager.ops.actions.events import Event
+from manager.ops.planning import changes
 from tests.fakes.desk import ETH, SOL, Desk
 
 

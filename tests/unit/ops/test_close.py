@@ -24,7 +24,7 @@ from manager.fleet.observe import FleetSnapshot
 from manager.fleet.session import Session
 from manager.fleet.state_file import FleetState
 from manager.fleet.tombstone import Generation, Tombstone
-from manager.ops import close
+from manager.ops.exchange import close
 from manager.ops.hosts import account_looks, registry
 from manager.ops.hosts.account_looks import Found
 from manager.ops.hosts.accounts import Look

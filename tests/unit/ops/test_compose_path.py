@@ -8,7 +8,7 @@ import pytest
 
 from manager.config import dotenv
 from manager.config.fleet import Fleet
-from manager.ops.bot_user import save_compose_path
+from manager.ops.folders.bot_user import save_compose_path
 
 
 def a_fleet(folder: Path) -> Fleet:

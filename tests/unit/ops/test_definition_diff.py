@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from manager.ops import definition_diff
+from manager.ops.planning import definition_diff
 from tests.builders import a_fleet, a_spec
 
 

@@ -17,7 +17,7 @@ from manager.engine import egress_rules
 from manager.engine.client import Engine
 from manager.errors import ManagerError
 from manager.fleet.project import Project
-from manager.ops import egress, egress_record
+from manager.ops.egress import egress, egress_record
 from tests.builders import a_fleet
 
 BRIDGE = "br-0123456789ab"

@@ -9,8 +9,9 @@ from manager.fleet import halt_mark, lock
 from manager.fleet import project as projects
 from manager.fleet.selection import Selection
 from manager.fleet.session import Session
-from manager.ops import apply, changes
-from manager.ops.action import Change
+from manager.ops import apply
+from manager.ops.actions.action import Change
+from manager.ops.planning import changes
 from manager.util import moment
 from manager.util.moment import Moment
 from tests.fakes.desk import ETH, REAL_SLEEP, Desk

@@ -8,7 +8,10 @@ from manager.cli import report
 from manager.fleet import project as projects
 from manager.fleet import upgrade_records
 from manager.fleet.session import Session
-from manager.ops import apply, changes, egress, prepare
+from manager.ops import apply
+from manager.ops.egress import egress
+from manager.ops.execution import prepare
+from manager.ops.planning import changes
 from tests.fakes.desk import ETH, SOL, Desk
 
 WHY = "cannot limit what bots reach ([container] egress)"

@@ -11,9 +11,10 @@ from manager.fleet import env_file
 from manager.fleet import project as projects
 from manager.fleet.session import Session
 from manager.i18n import Text
-from manager.ops import apply, changes
-from manager.ops.action import Action, Change
-from manager.ops.events import ActionDone, Event
+from manager.ops import apply
+from manager.ops.actions.action import Action, Change
+from manager.ops.actions.events import ActionDone, Event
+from manager.ops.planning import changes
 from tests.fakes.desk import ETH, REAL_SLEEP, SOL, Desk
 
 

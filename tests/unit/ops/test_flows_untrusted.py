@@ -8,7 +8,7 @@ import pytest
 
 from manager.engine import labels
 from manager.errors import ManagerError
-from manager.ops import egress
+from manager.ops.egress import egress
 from tests.builders import FLEET_NAME
 from tests.fakes.desk import IMAGE, Desk
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from manager.ops import rollout_plan
+from manager.ops.rollout import rollout_plan
 from tests.fakes.desk import ETH, SOL, Desk
 
 

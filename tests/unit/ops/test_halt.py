@@ -20,12 +20,15 @@ from manager.fleet.bot_report import Position
 from manager.fleet.selection import Selection
 from manager.fleet.state_file import FleetState
 from manager.i18n import Text
-from manager.ops import halt, oneoff, open_orders, plan, stop_for_good, stop_turns
-from manager.ops.action import Action, Outcome
-from manager.ops.events import Warned
-from manager.ops.halt_result import HaltOutcome
-from manager.ops.open_orders import Answer
-from manager.ops.stop_for_good import Starts
+from manager.ops.actions.action import Action, Outcome
+from manager.ops.actions.events import Warned
+from manager.ops.exchange import oneoff, open_orders
+from manager.ops.exchange.open_orders import Answer
+from manager.ops.execution import stop_turns
+from manager.ops.halt import halt, stop_for_good
+from manager.ops.halt.halt_result import HaltOutcome
+from manager.ops.halt.stop_for_good import Starts
+from manager.ops.planning import plan
 from tests.builders import FLEET_NAME, a_container, a_fleet, a_row, a_situation, a_spec
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from manager.config.fleet import Fleet
-from manager.ops import instance_folders
+from manager.ops.folders import instance_folders
 from manager.util import atomic_file
 from tests.builders import a_spec
 

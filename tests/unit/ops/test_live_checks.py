@@ -11,7 +11,8 @@ import pytest
 
 from manager.engine import labels
 from manager.engine.container_config import HostContext, body
-from manager.ops import instance_folders, live_checks, oneoff
+from manager.ops.exchange import live_checks, oneoff
+from manager.ops.folders import instance_folders
 from tests.builders import a_fleet, a_spec
 from tests.fakes.desk import IMAGE, Desk
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from manager.fleet.snapshot import PlanInput
 from manager.fleet.state_file import RejectedRevision
-from manager.ops import plan
-from manager.ops.action import Action
+from manager.ops.actions.action import Action
+from manager.ops.planning import plan
 from tests.builders import a_situation
 
 

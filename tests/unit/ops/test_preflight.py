@@ -19,8 +19,8 @@ from manager.fleet import project as projects
 from manager.fleet import state_file, upgrade_records
 from manager.fleet.state_file import RejectedRevision
 from manager.fleet.upgrade_records import UpgradeRecord
-from manager.ops import preflight
-from manager.ops.rollback import account_problem
+from manager.ops.checks import preflight
+from manager.ops.rollout.rollback import account_problem
 from tests.builders import FLEET_NAME, a_config, a_row, write_config
 
 LIVE: dict[str, Any] = {"mode": "live"}

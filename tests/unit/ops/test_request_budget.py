@@ -8,9 +8,9 @@ import pytest
 
 from manager.config.request_limits import ExchangeLimits, RequestTable
 from manager.i18n import Text
-from manager.ops import request_budget
-from manager.ops.action import Action
-from manager.ops.request_budget import Caller, Share, interval_of, loads, refuse, shares
+from manager.ops.actions.action import Action
+from manager.ops.requests import request_budget
+from manager.ops.requests.request_budget import Caller, Share, interval_of, loads, refuse, shares
 
 TABLE = RequestTable(
     {"aster": ExchangeLimits(address=2400), "paradex": ExchangeLimits(address=1500, account=600)}

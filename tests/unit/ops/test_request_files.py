@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from manager.config.fleet import Fleet
-from manager.ops import request_files
-from manager.ops.request_budget import Allotment, Share
-from manager.ops.request_files import MOST_BANNED_S, RequestFiles
+from manager.ops.requests import request_files
+from manager.ops.requests.request_budget import Allotment, Share
+from manager.ops.requests.request_files import MOST_BANNED_S, RequestFiles
 from tests.fakes.desk import Desk
 from tests.unit.ops.test_flows_requests import limits
 

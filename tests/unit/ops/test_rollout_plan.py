@@ -15,8 +15,9 @@ from manager.fleet.snapshot import PlanInput
 from manager.fleet.state_file import FleetState, InstanceState, RejectedRevision
 from manager.fleet.status import Status
 from manager.fleet.upgrade_records import UpgradeRecord
-from manager.ops import plan, rollout_plan
-from manager.ops.rollout_plan import Watched
+from manager.ops.planning import plan
+from manager.ops.rollout import rollout_plan
+from manager.ops.rollout.rollout_plan import Watched
 from tests.builders import a_container, a_fleet, a_situation, a_spec, a_supervisor_file
 
 OLD = {"engine": "running", "image": "sha256:old"}

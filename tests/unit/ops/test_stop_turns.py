@@ -6,8 +6,8 @@ import pytest
 
 from manager.engine import labels
 from manager.engine.containers import Container
-from manager.ops import stop_turns
-from manager.ops.stop_turns import MOST_S, STOPS_A_MINUTE, StopTurns, longest, turn
+from manager.ops.execution import stop_turns
+from manager.ops.execution.stop_turns import MOST_S, STOPS_A_MINUTE, StopTurns, longest, turn
 from tests.builders import a_container
 
 BURST = {exchange: max(int(a_minute / 4), 4) for exchange, a_minute in STOPS_A_MINUTE.items()}

@@ -17,7 +17,7 @@ from manager.fleet.instance import Instance
 from manager.fleet.state_file import InstanceState
 from manager.fleet.status import Status
 from manager.fleet.supervisor_state import STATE_FILE
-from manager.ops import wait
+from manager.ops.execution import wait
 from tests.builders import a_container, a_fleet, a_supervisor_file
 
 

@@ -11,7 +11,7 @@ from manager.cli import main
 from manager.config.fleet import Fleet
 from manager.errors import OK
 from manager.fleet import lock
-from manager.ops import instance_folders
+from manager.ops.folders import instance_folders
 from manager.util import atomic_file, ownership
 from tests.builders import a_spec
 

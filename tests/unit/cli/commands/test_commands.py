@@ -17,7 +17,7 @@ from manager.fleet import observe as observing
 from manager.fleet import state_file
 from manager.fleet.observe import NO_IMAGE, FleetSnapshot
 from manager.fleet.session import Session
-from manager.ops import bot_user, instance_folders
+from manager.ops.folders import bot_user, instance_folders
 from tests.builders import a_config, a_row, write_config
 from tests.fakes.engine import FakeEngine
 

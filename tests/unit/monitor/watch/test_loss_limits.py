@@ -17,8 +17,8 @@ from manager.monitor.watch import loss_halts, loss_limits
 from manager.monitor.watch.alert_state import Alert
 from manager.monitor.watch.loss_halts import LossHalts
 from manager.monitor.watch.loss_limits import Breach
-from manager.ops import halt as halting
-from manager.ops.halt_result import Result
+from manager.ops.halt import halt as halting
+from manager.ops.halt.halt_result import Result
 from tests.builders import a_fleet, a_spec
 
 USD = Sums("USDC", (("USDT", Decimal("0.9")),))

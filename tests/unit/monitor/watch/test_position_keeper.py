@@ -11,7 +11,7 @@ import pytest
 
 from manager.fleet.session import Session
 from manager.monitor.watch.position_keeper import EVERY_S, PositionKeeper
-from manager.ops.others_file import FILE
+from manager.ops.exchange.others_file import FILE
 from tests.builders import FLEET_NAME
 from tests.fakes.desk import IMAGE, Desk, a_desk
 

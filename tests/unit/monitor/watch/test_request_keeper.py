@@ -11,8 +11,8 @@ import pytest
 from manager.fleet.session import Session
 from manager.fleet.supervisor_state import Condition
 from manager.monitor.watch.request_keeper import ALONE_S, Claim, RequestKeeper, find_claims
-from manager.ops.request_budget import Caller
-from manager.ops.request_files import FILE, MOST_BANNED_S
+from manager.ops.requests.request_budget import Caller
+from manager.ops.requests.request_files import FILE, MOST_BANNED_S
 from tests.fakes.desk import Desk, a_desk
 from tests.unit.ops.test_flows_requests import limits
 

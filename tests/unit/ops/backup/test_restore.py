@@ -22,9 +22,9 @@ from manager.fleet import state_file
 from manager.fleet.lock import Held
 from manager.fleet.session import Session
 from manager.fleet.state_file import FleetState, InstanceState
-from manager.ops import instance_folders
 from manager.ops.backup import archive, instance_locks, make, restore, swap
 from manager.ops.backup.restore import RestoreAction
+from manager.ops.folders import instance_folders
 from tests.builders import a_config, write_config
 
 STAMP = "20260301-120000"

@@ -1,0 +1,8 @@
+"""Refuse what may not start, before anything is changed.
+
+preflight           valid configs, and no shared accounts
+start_checks        live bots beyond a limit, or on an account that is traded on elsewhere
+account_check       asks the other machines about an account
+generation_check    an older copy of what was moved: pure
+build_probe         a bot of the user's own, tried in its new image
+"""

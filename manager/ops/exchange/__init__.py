@@ -1,0 +1,9 @@
+"""Ask and act at the exchange for a bot that is down, from one-off containers.
+
+oneoff           runs a program of an image once
+open_orders      which orders of an instance rest there
+live_checks      what a live instance would fail by
+close            closes positions, when a person has agreed
+account_parts    what the other bots hold on an account
+others_file      tells a bot what they hold
+"""

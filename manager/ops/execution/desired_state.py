@@ -1,0 +1,140 @@
+"""Record a changing command in the fleet's state: the desired state, ports, an instance's id."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
+
+from manager.config.fleet import Fleet
+from manager.errors import ConfigError, ManagerError, UsageError
+from manager.fleet import halt_mark, state_file
+from manager.fleet.observe import FleetSnapshot
+from manager.fleet.session import Session
+from manager.fleet.snapshot import PlanInput
+from manager.fleet.state_file import FleetState
+from manager.ops.actions.action import Action, Change
+from manager.util import formatting, moment
+
+StateChange = Callable[[FleetState], FleetState]
+
+
+def save_state(fleet: Fleet, change: StateChange) -> None:
+    """Apply the change to the present state/fleet.json. Raises ManagerError."""
+    state_file.update(fleet, change)
+
+
+def save_wish(change: Change, fleet: Fleet, state_change: StateChange) -> ManagerError | None:
+    """Save the desired state before acting, so that a manager killed in between leaves no wrong one.
+
+    A stop is carried out even if the disk is full; the error is returned, to be reported at the end.
+    """
+    try:
+        save_state(fleet, state_change)
+    except ManagerError as error:
+        if change.command == "down":  # a hint for `watch`, and nothing that a stop may fail for
+            return None
+        if change.wish != "stopped":
+            raise
+        return error
+    return None
+
+
+def state_change(
+    change: Change,
+    snapshot: FleetSnapshot,
+    actions: list[Action],
+    named: list[str] | None,
+    called_off: Collection[str] = (),
+) -> StateChange:
+    """Return the change that this command makes to the fleet's state. What others wrote since is kept.
+
+    `called_off`: instances that were stopped or removed since it was given; their desired state is newer.
+    """
+    plan_input, fleet = snapshot.plan_input, snapshot.project.fleet
+    asked = [
+        instance for instance in _asked(change, plan_input, actions, named) if instance not in called_off
+    ]
+    wishes = plan_input.fleet_state.instances
+    starting = [action.instance for action in actions if action.starts]
+    open_ports = {
+        instance: spec.web_port
+        for instance, spec in snapshot.project.specs.items()
+        if instance in starting and spec.web_port is not None
+    }
+
+    def changed(after: FleetState) -> FleetState:
+        if change.wish == "run":
+            after = after.with_wish(_unmarked(fleet, asked), "run")
+        elif change.wish is not None:
+            after = after.with_stopped(asked, moment.now())
+        elif change.command == "resume":
+            after = after.with_resumed(_unmarked(fleet, named or []))
+        elif change.command == "up":  # what a person stopped here, and then started by docker's own means
+            up = [instance for instance in wishes if plan_input.is_up(instance)]
+            after = after.with_wish(_unmarked(fleet, up), "run")
+        if change.command == "down":
+            gone = [action.instance for action in actions if action.kind == "remove"]
+            after = after.with_removed({*asked, *gone}, time.time(), moment.now())
+        after = after.with_registered(starting, formatting.iso(time.time()))
+        return after.with_ports(open_ports)
+
+    return changed
+
+
+def _unmarked(fleet: Fleet, instances: Iterable[str]) -> list[str]:
+    """Return the instances without a halt mark. A mark made since the snapshot must take precedence."""
+    return [instance for instance in instances if halt_mark.find(fleet, instance) is None]
+
+
+def _asked(
+    change: Change, plan_input: PlanInput, actions: list[Action], named: list[str] | None
+) -> list[str]:
+    """Return the instances whose desired state this command sets."""
+    if named is not None:
+        return named
+    if change.command in {"restart", "start"}:  # leave alone what is stopped, halted, or has ended by itself
+        return [action.instance for action in actions if action.kind != "leave"]
+    everything = [*{**plan_input.wanted, **plan_input.containers}]
+    if change.command == "stop":  # keeps what is halted on the list of `resume`
+        return [
+            instance
+            for instance in everything
+            if plan_input.is_up(instance) or not plan_input.fleet_state.of(instance).halted
+        ]
+    return everything
+
+
+def name_instance(session: Session, files: Sequence[str], wanted: str) -> None:
+    """Assign another id to the instance of the one config file: `--config FILE --instance-id ID`."""
+    snapshot = session.observe()
+    if len(files) != 1:
+        raise UsageError("--instance-id requires exactly one --config FILE")
+    present = snapshot.project.instance_of(files[0])
+    if present == wanted:
+        return
+    if present in snapshot.plan_input.containers:
+        raise UsageError(
+            "{id} has a container; run `manager down {id}` first, so that one config does not run twice",
+            id=present,
+        )
+    file = snapshot.project.specs[present].config_file
+    _require_free_id(wanted, file, snapshot)
+    save_state(snapshot.project.fleet, lambda state: state.with_id(file, wanted))
+
+
+def _require_free_id(instance: str, file: str, snapshot: FleetSnapshot) -> None:
+    """Raise before the id is saved: an invalid one would make every later command fail."""
+    from manager.config.loader import id_faults  # pydantic, 0.1 s
+
+    if faults := list(id_faults(file, instance)):
+        raise ConfigError(faults)
+    container = snapshot.plan_input.containers.get(instance)
+    if container is not None and container.config_file != file:
+        raise UsageError(
+            "{id} is the container of {file}; run `manager down {id}` first",
+            id=instance,
+            file=container.config_file,
+        )
+    for other in snapshot.project.specs.values():
+        if other.id.lower() == instance.lower() and other.config_file != file:
+            raise UsageError("{id} is already the instance of {file}", id=instance, file=other.config_file)

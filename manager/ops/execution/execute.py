@@ -1,0 +1,374 @@
+"""Execute a plan's actions in parallel, and collect every failure. Makes no decisions."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import partial
+from threading import Event
+from types import MappingProxyType
+from typing import NamedTuple, assert_never
+
+from manager.config.fleet import Fleet
+from manager.config.spec import InstanceSpec
+from manager.engine import container_config, port_holder
+from manager.engine.client import MOST_CALLS, Engine
+from manager.engine.containers import DEFAULT_STOP_TIMEOUT_S, Container
+from manager.errors import EngineError, ManagerError, NameTaken, NotFound
+from manager.fleet import halt_mark, host, start_lock, supervisor_state, tombstone
+from manager.fleet.state_file import CalledOffBy
+from manager.fleet.upgrade_records import UpgradeRecord
+from manager.i18n import Text, mark
+from manager.ops.actions.action import Action, Outcome
+from manager.ops.execution import rollback_store
+from manager.ops.execution.stop import stop
+from manager.ops.execution.stop_turns import StopTurns
+from manager.ops.folders import instance_folders
+from manager.util.interrupts import note_interrupts
+from manager.util.threads import TaskGroup
+
+INTERRUPTED = Text("interrupted")
+CALLED_OFF: Mapping[halt_mark.By, str] = {
+    "halt": mark("it is halted; `manager resume` starts what ran"),
+    "stop": mark("it was stopped meanwhile"),
+    "down": mark("it was removed meanwhile"),
+    "moved": mark("it was moved to another machine; only another move brings it back"),
+}
+"""By the origin of a halt mark: why an instance is not started."""
+
+
+class ExecutionContext(NamedTuple):
+    """Hold what the executor works with."""
+
+    engine: Engine
+    fleet: Fleet
+    specs: Mapping[str, InstanceSpec]
+    containers: Mapping[str, Container]
+    env_values: Mapping[str, Mapping[str, str]]
+    place: Callable[[str], container_config.HostContext]
+    called_off: Callable[[], Text | None]
+    """Return why nothing may be started any more: a forced stop by another command, or Ctrl-C."""
+    steps: Mapping[str, UpgradeRecord] = MappingProxyType({})
+    """The records that `rollback` restores."""
+    await_network: Callable[[], None] = lambda: None
+    """Wait for the fleet's network: containers can be created before it exists, but not started."""
+    called_off_since: Mapping[str, CalledOffBy] = MappingProxyType({})
+    """Instances that were stopped or removed since this command was given: it does not start them."""
+    give_turn: Callable[[str], None] = lambda _instance: None
+    """Tell a bot, just before its container is started, when its start is due."""
+    turns: StopTurns = StopTurns()
+    """By these the stops of live bots are spread; new ones for each run."""
+
+
+def run(
+    actions: Iterable[Action], context: ExecutionContext, on_done: Callable[[Outcome[Action]], object]
+) -> list[Outcome[Action]]:
+    """Run every action; one that fails does not prevent the others. `on_done` is called as each one ends.
+
+    All run at once, so that stopping a fleet takes as long as its slowest bot; engine/client.py limits the
+    engine's load. After Ctrl-C nothing more is started, and actions in progress are waited for. Exceptions of
+    `on_done` are raised at the end.
+    """
+    interrupted, called_off = Event(), context.called_off
+    context = context._replace(
+        called_off=lambda: INTERRUPTED if interrupted.is_set() else called_off(), turns=StopTurns()
+    )
+    with note_interrupts(interrupted.set):
+        return _run(list(actions), context, on_done)
+
+
+def _run(
+    todo: list[Action], context: ExecutionContext, on_done: Callable[[Outcome[Action]], object]
+) -> list[Outcome[Action]]:
+    outcomes = []
+    first = TaskGroup(
+        [
+            partial(_timed, Action("remove", action.instance, action.cause), context)
+            for action in todo
+            if action.first_wave
+        ],
+        MOST_CALLS,
+    )
+    removed = {outcome.action.instance: outcome for outcome in _outcomes(first)}
+    tasks = TaskGroup(
+        [partial(_timed, action, context, removed.get(action.instance)) for action in todo], MOST_CALLS
+    )
+    output_error: ManagerError | None = None
+    for outcome in _outcomes(tasks):
+        outcomes.append(outcome)
+        try:
+            if output_error is None:
+                on_done(outcome)
+        except ManagerError as error:  # a full disk must not leave a bot stopped in the middle of its restart
+            output_error = error
+    if output_error is not None:
+        raise output_error
+    return outcomes
+
+
+def _outcomes(tasks: TaskGroup[Outcome[Action]]) -> Iterator[Outcome[Action]]:
+    """Yield outcomes as they arrive. A bug is raised at the end, so that none is lost."""
+    bug: Exception | None = None
+    while tasks.pending:
+        try:
+            outcome = tasks.result()
+        except Exception as error:  # noqa: BLE001 - raised below
+            bug = error
+        else:
+            yield outcome
+    if bug is not None:
+        raise bug
+
+
+def _timed(
+    action: Action, context: ExecutionContext, removed: Outcome[Action] | None = None
+) -> Outcome[Action]:
+    """Run one action and catch its failure.
+
+    `removed`: the outcome of its removal, if it was in the first wave.
+    """
+    if removed is not None and removed.error is not None:
+        return removed._replace(action=action)
+    began = time.monotonic()
+    error, stopped = None, None
+    try:
+        stopped = _perform(action, context, removed)
+    except ManagerError as caught:
+        error = caught
+    return (stopped or Outcome(action))._replace(action=action, seconds=time.monotonic() - began, error=error)
+
+
+def _perform(
+    action: Action, context: ExecutionContext, removed: Outcome[Action] | None
+) -> Outcome[Action] | None:
+    """Run the action. Returns how a bot was stopped, None if none was. Raises ManagerError."""
+    instance = action.instance
+    stopped: Outcome[Action] | None = None
+    if action.starts:  # before anything is stopped or made for it
+        _require_not_called_off(instance, context)
+    match action.kind:
+        case "create":
+            _make_ready(instance, context)
+            _create(instance, context)
+        case "recreate":
+            _make_ready(instance, context)  # before the stop: a full disk must not take a healthy bot down
+            if removed is None:
+                _require_free_port(instance, context)
+            stopped = removed or _remove(instance, context)
+            _create(instance, context, context.containers[instance].image_id if action.keeps_image else None)
+        case "rollback":
+            _require_not_called_off(instance, context)
+            rollback_store.require_restorable(
+                context.steps[instance],
+                instance,
+                context.containers.get(instance),
+                context.fleet,
+                context.engine,
+            )
+            stopped = _remove(instance, context)
+            _restore(action, context)
+        case "start":
+            _make_ready(instance, context, as_it_was=action.as_it_was)
+            _start(action, context)
+        case "restart":
+            _make_ready(instance, context, as_it_was=action.as_it_was)
+            supervisor_state.require_resettable(context.fleet.instance_state_dir(instance))
+            stopped = _stop(instance, context)
+            _start(action, context)
+        case "stop":
+            stopped = _stop(instance, context)
+        case "remove":
+            stopped = _remove(instance, context)
+        case "leave":
+            pass
+        case _:
+            assert_never(action.kind)
+    return stopped
+
+
+def _require_free_port(instance: str, context: ExecutionContext) -> None:
+    """Raise ManagerError if the container would get a new port that is in use."""
+    spec, present = context.specs[instance], context.containers[instance].web_port
+    if spec.web_port is None or spec.web_port == present:
+        return
+    if not host.is_port_free(context.fleet.bind_address, spec.web_port):
+        raise _port_in_use(spec, spec.web_port, context)
+
+
+def _make_ready(instance: str, context: ExecutionContext, *, as_it_was: bool = False) -> None:
+    """Create folders and stage the new env file: everything that can fail without touching the bot."""
+    _require_not_called_off(instance, context)
+    spec = context.specs.get(instance)
+    if spec is not None and not as_it_was:
+        owner = context.place(instance).owner
+        instance_folders.prepare(spec, context.fleet, owner)
+        instance_folders.stage_env(spec, context.fleet, owner, context.env_values[instance])
+
+
+def _create(instance: str, context: ExecutionContext, image_id: str | None = None) -> None:
+    """Create and start a container. `image_id`: instead of the fleet's present image."""
+    _require_no_bot(instance, context)
+    spec, name, place = (
+        context.specs[instance],
+        context.fleet.container_name(instance),
+        context.place(instance),
+    )
+    instance_folders.use_staged_env(spec, context.fleet)
+    supervisor_state.reset(context.fleet.instance_state_dir(instance))
+    body = container_config.body(spec, context.fleet, place)
+    if image_id and image_id != place.image_id:
+        body = {
+            **container_config.body(spec, context.fleet, place._replace(image_id=image_id)),
+            "Image": image_id,
+        }
+    with _name_explained(instance, name):
+        created = context.engine.create(name, body)
+    try:
+        context.await_network()
+    except ManagerError as error:
+        context.engine.discard(created)
+        raise type(error)(mark("cannot start {id}: {why}"), id=instance, why=str(error)) from error
+    _engine_start(instance, created, context)
+
+
+def _restore(action: Action, context: ExecutionContext) -> None:
+    """Create the container from before the upgrade; the present one is already removed."""
+    instance = action.instance
+    _require_no_bot(instance, context)
+    with _name_explained(instance, context.fleet.container_name(instance)):
+        created = rollback_store.restore(
+            context.steps[instance], instance, context.fleet, context.engine, context.place(instance).owner
+        )
+    if not action.stays_down:
+        _engine_start(instance, created, context)
+
+
+@contextmanager
+def _name_explained(instance: str, name: str) -> Iterator[None]:
+    try:
+        yield
+    except NameTaken as error:
+        raise EngineError(
+            "cannot create {id}: the name {name} is used by a container outside this fleet; remove or"
+            " rename it",
+            id=instance,
+            name=name,
+        ) from error
+
+
+def _start(action: Action, context: ExecutionContext) -> None:
+    _require_no_bot(action.instance, context)
+    spec = context.specs.get(action.instance)
+    if spec is not None and not action.as_it_was:
+        instance_folders.use_staged_env(spec, context.fleet)
+        _mend_limits(spec, context)
+    state_dir = context.fleet.instance_state_dir(action.instance)
+    # On a full disk, the previous run's last state may not even be "stopped": it must not be taken for this
+    # one's.
+    if action.is_fresh or not supervisor_state.is_final(state_dir):
+        supervisor_state.reset(state_dir)
+    _engine_start(action.instance, context.containers[action.instance].id, context)
+
+
+def _mend_limits(spec: InstanceSpec, context: ExecutionContext) -> None:
+    """Undo a `docker update`: without its restart policy a bot stays down after a reboot.
+
+    The bot starts even if this fails, as it would have without being asked.
+    """
+    container = context.containers[spec.id].id
+    with suppress(EngineError):
+        inspected = context.engine.inspect(container)
+        if container_config.were_updated(inspected, spec, context.fleet):
+            context.engine.update(container, container_config.limits(spec, context.fleet))
+
+
+def _engine_start(instance: str, container_id: str, context: ExecutionContext) -> None:
+    """Start it, checking before and after that it was not called off. A halt waits for both checks."""
+    with start_lock.under_way(context.fleet):
+        context.give_turn(instance)
+        try:
+            context.engine.start(container_id, before=lambda: _require_not_called_off(instance, context))
+        except EngineError as error:
+            raise _start_error(instance, error, context) from error
+        try:
+            _require_not_called_off(instance, context)
+        except ManagerError:  # called off while the engine started it: who called it off did not see it
+            spec = context.specs.get(instance)
+            context.engine.stop(container_id, spec.container_stop_timeout if spec else DEFAULT_STOP_TIMEOUT_S)
+            raise
+
+
+def _require_not_called_off(instance: str, context: ExecutionContext) -> None:
+    if why := context.called_off():
+        raise ManagerError("{id} is not started: {why}", id=instance, why=why)
+    if by := context.called_off_since.get(instance):
+        raise ManagerError("{id} is not started: {why}", id=instance, why=Text(CALLED_OFF[by]))
+    if stone := tombstone.find(context.fleet, instance):
+        raise ManagerError("{id} is not started: {why}", id=instance, why=stone.why)
+    if halt := halt_mark.find(context.fleet, instance):
+        raise ManagerError("{id} is not started: {why}", id=instance, why=Text(CALLED_OFF[halt.by]))
+
+
+def _start_error(instance: str, error: EngineError, context: ExecutionContext) -> ManagerError:
+    text = str(error)
+    spec = context.specs.get(instance)
+    if (
+        spec is not None
+        and spec.web_port is not None
+        and ("port is already allocated" in text or "address already in use" in text)
+    ):
+        return _port_in_use(spec, spec.web_port, context)
+    return type(error)(mark("cannot start {id}: {why}"), id=instance, why=text)
+
+
+def _port_in_use(spec: InstanceSpec, port: int, context: ExecutionContext) -> EngineError:
+    return EngineError(
+        "cannot start {id}: port {port} is in use by {holder}; free it, or change daemon_config.web_port in"
+        " {file}",
+        id=spec.id,
+        port=port,
+        holder=port_holder.holder(port, context.engine, context.fleet.name),
+        file=spec.config_file,
+    )
+
+
+def _stop(instance: str, context: ExecutionContext) -> Outcome[Action] | None:
+    """Stop the container if it is up; return how its bot stopped."""
+    container = context.containers.get(instance)
+    stopped = (
+        stop(container, context.fleet, context.engine, context.turns)
+        if container is not None and container.is_up
+        else None
+    )
+    if stopped is not None and (error := stopped.error) is not None:
+        raise type(error)(mark("cannot stop {id}: {why}"), id=instance, why=str(error)) from error
+    _require_no_bot(instance, context)
+    return stopped
+
+
+def _require_no_bot(instance: str, context: ExecutionContext) -> None:
+    """Raise ManagerError while a bot of this instance runs anywhere, so that it never runs twice."""
+    state_dir = context.fleet.instance_state_dir(instance)
+    if not supervisor_state.is_locked(state_dir):
+        return
+    state = supervisor_state.read(state_dir)
+    raise ManagerError(
+        "{id}: its bot is already running in container {container}, which is not the instance's own (a"
+        " one-off, or another engine's); stop it with `docker stop {container}`",
+        id=instance,
+        container=state.container[:12] if state else "?",
+    )
+
+
+def _remove(instance: str, context: ExecutionContext) -> Outcome[Action] | None:
+    """Stop and remove the container; return how its bot stopped."""
+    stopped = _stop(instance, context)
+    container = context.containers.get(instance)
+    if container is None:
+        return stopped
+    try:
+        context.engine.remove(container.id)
+    except NotFound:
+        pass
+    except EngineError as error:
+        raise type(error)(mark("cannot remove {id}: {why}"), id=instance, why=str(error)) from error
+    return stopped

@@ -1,0 +1,177 @@
+"""Prepare what containers need: the image, the network, the bots' user, Compose's hashes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from functools import partial
+
+from manager.config.fleet import Fleet
+from manager.engine.client import Engine
+from manager.engine.container_config import NETWORK_OPTIONS, START_INTERVAL_API, HostContext
+from manager.engine.labels import NEWEST_CONTRACT, SUPERVISOR, is_contract, is_known_contract, of_network
+from manager.errors import EngineError, ImageMissing, ManagerError
+from manager.fleet import lock, upgrade_records
+from manager.fleet.observe import NO_IMAGE, FleetSnapshot
+from manager.fleet.project import Project
+from manager.fleet.session import Session
+from manager.fleet.state_file import NOTHING, CalledOffBy
+from manager.i18n import Text
+from manager.ops.actions.action import Action
+from manager.ops.egress.egress_limiter import Limiter
+from manager.ops.execution import execute
+from manager.ops.folders import bot_user, mount_probe
+from manager.ops.requests import request_files, request_plan
+from manager.util.threads import Deferred
+
+NEW_CONTAINER = frozenset({"create", "recreate", "rollback"})
+
+
+def gather(
+    session: Session,
+    snapshot: FleetSnapshot,
+    todo: Collection[Action],
+    held: lock.Held,
+    steps: upgrade_records.Steps = upgrade_records.NONE,
+    called_off_since: Mapping[str, CalledOffBy] = NOTHING,
+    *,
+    limit: Limiter,
+) -> execute.ExecutionContext:
+    """Return everything that these actions need, in a few engine calls for any number. Raises ManagerError.
+
+    `steps`: the records that the `rollback` actions restore. `called_off_since`: what was stopped or
+    removed since the command was given. `limit`: what limits the fleet's network.
+    """
+    project, engine = snapshot.project, session.engine()
+    fleet = project.fleet
+    kinds = {action.kind for action in todo}
+
+    def called_off() -> Text | None:
+        return Text("the fleet was stopped by force meanwhile") if held.was_overridden() else None
+
+    if not any(action.starts or action.kind == "rollback" for action in todo):
+        return execute.ExecutionContext(
+            engine,
+            fleet,
+            project.specs,
+            snapshot.plan_input.containers,
+            snapshot.env_values,
+            _no_place,
+            called_off,
+        )
+    info = engine.info()
+    as_user = bot_user.bot_user(fleet, project.variables, info)
+    if kinds & {"create", "recreate"}:
+        _require_image(snapshot)
+    ready = partial(_ready_network, engine, fleet, limit)
+    network = Deferred(ready) if kinds & NEW_CONTAINER else None
+    if network and (kinds != {"create"} or (fleet.egress is not False and not limit.is_strict)):
+        network.result()  # before a bot is stopped that could then not be started; and for its warnings
+    hashes: Mapping[str, str] = {}
+    api_version = START_INTERVAL_API
+    unwritable: Mapping[str, ManagerError] = {}
+    made = [project.specs[action.instance] for action in todo if action.kind in {"create", "recreate"}]
+    if made:
+        api_version = engine.api_version()
+        there = HostContext(as_user.uid, as_user.gid, as_user.owner, snapshot.image.id, "", api_version)
+        with mount_probe.alongside(engine, snapshot, made, there, info) as unwritable:
+            hashes = _compose_hashes(project, as_user)
+
+    def place(instance: str) -> HostContext:
+        if (fault := unwritable.get(instance)) is not None:  # before anything of its bot is touched
+            raise fault
+        return HostContext(
+            uid=as_user.uid,
+            gid=as_user.gid,
+            owner=as_user.owner,
+            image_id=snapshot.image.id,
+            compose_hash=hashes.get(instance) or _own_hash(instance, snapshot),
+            api_version=api_version,
+        )
+
+    files = request_files.of_plan(snapshot, request_plan.running_after(snapshot, todo))
+    files.write_all({action.instance for action in todo})
+    context = execute.ExecutionContext(
+        engine,
+        fleet,
+        project.specs,
+        snapshot.plan_input.containers,
+        snapshot.env_values,
+        place,
+        called_off,
+        steps,
+        called_off_since=called_off_since,
+        give_turn=files.give_turn,
+    )
+    return context._replace(await_network=network.result) if network else context
+
+
+def _compose_hashes(project: Project, as_user: bot_user.BotUser) -> dict[str, str]:
+    """Return Compose's hash of each service, as it will find the variables."""
+    from manager.engine.compose_hash import service_hashes  # and with it `subprocess`
+
+    fleet = project.fleet
+    if fleet.compose_file.exists():
+        with suppress(ManagerError):  # a note for Compose, and nothing that a start may fail for
+            bot_user.save_compose_path(fleet)
+    variables = bot_user.compose_variables(fleet, project.variables, as_user)
+    return service_hashes(project.specs.values(), fleet, variables)
+
+
+def _ready_network(engine: Engine, fleet: Fleet, limit: Limiter) -> None:
+    """Have the fleet's network, and what limits it, before a container starts in it. Raises ManagerError."""
+    ensure_network(engine, fleet)
+    if fleet.egress is not False:
+        limit()
+
+
+def _own_hash(instance: str, snapshot: FleetSnapshot) -> str:
+    """Return our own hash where Compose gives none.
+
+    A container that is restored has its own, and may have no config any more.
+    """
+    wanted = snapshot.plan_input.wanted.get(instance)
+    return wanted.config_hash if wanted else ""
+
+
+def _no_place(instance: str) -> HostContext:
+    raise AssertionError(f"{instance} is not being started")
+
+
+def _require_image(snapshot: FleetSnapshot) -> None:
+    name = snapshot.project.fleet.image_name
+    if snapshot.image == NO_IMAGE:
+        raise ImageMissing("the image {image} does not exist; build it with `manager build`", image=name)
+    if not is_contract(snapshot.image.contract):
+        raise ManagerError(
+            "the image {image} has no botfleet supervisor (label {label}); build it with `manager build"
+            " --bot DIR`",
+            image=name,
+            label=f"{SUPERVISOR}={NEWEST_CONTRACT}",
+        )
+    if not is_known_contract(snapshot.image.contract):
+        raise ManagerError(
+            "the image {image} uses contract version {contract}, which this manager does not support (label"
+            " {label}); update the manager, or build the image again with `manager build`",
+            image=name,
+            contract=snapshot.image.contract,
+            label=SUPERVISOR,
+        )
+
+
+def ensure_network(engine: Engine, fleet: Fleet) -> None:
+    """Create the fleet's network if it is missing. Raises EngineError."""
+    if engine.network_id(fleet.network):
+        return
+    try:
+        engine.create_network(fleet.network, of_network(fleet.name), NETWORK_OPTIONS)
+    except EngineError as error:
+        if engine.network_id(fleet.network):
+            return
+        if "address pool" in str(error):
+            raise EngineError(
+                "the engine has no addresses left for the network {network}; `docker network prune` removes"
+                " unused networks",
+                network=fleet.network,
+            ) from error
+        raise

@@ -1,0 +1,322 @@
+"""Halt: stop every container at once, verify each, and ask the exchange for open orders.
+
+Nothing here starts a bot, and no failure prevents other bots from being stopped.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import NamedTuple
+
+from manager.config.fleet import Fleet
+from manager.engine.client import MOST_CALLS, Engine
+from manager.engine.containers import Container
+from manager.errors import EngineError, EngineUnreachable, ManagerError
+from manager.fleet import bot_report, event_spool, halt_mark, instances_json_refresh, lock, supervisor_state
+from manager.fleet.observe import FleetSnapshot
+from manager.fleet.selection import EVERYTHING, Selection, no_instance
+from manager.fleet.session import Session
+from manager.i18n import Text
+from manager.ops.actions.action import Action, Outcome
+from manager.ops.actions.events import Warned
+from manager.ops.exchange import oneoff, open_orders
+from manager.ops.exchange.open_orders import Answer
+from manager.ops.execution import desired_state
+from manager.ops.execution.stop import stop
+from manager.ops.execution.stop_turns import StopTurns, exchange_of, longest
+from manager.ops.halt import stop_for_good
+from manager.ops.halt.halt_events import ContainerStopped, ExchangeAnswered, MayTrade, OnHaltEvent
+from manager.ops.halt.halt_result import HaltOutcome, Result
+from manager.ops.halt.stop_for_good import Marked, Starts
+from manager.util.threads import TaskGroup
+
+ASKED_AT_ONCE = 8
+"""Each query loads an exchange's client: 80 MB, and half a second of a core."""
+
+
+def halt(session: Session, on_event: OnHaltEvent, selection: Selection = EVERYTHING) -> Result:
+    """Stop every instance at once, even if locks are held or configs are invalid, and verify.
+
+    Raises ManagerError.
+    """
+    project = session.project_to_halt()
+    fleet, named = project.fleet, selection.named(project)
+    marked = stop_for_good.mark_all(fleet, "halt", named)
+    starts = Starts(fleet)
+    try:
+        with lock.held(fleet.lock_file, "halt", force=True) as held:
+            return _halt(session, selection, held, marked, starts, on_event)
+    except EngineUnreachable:
+        if alive := _alive(fleet):
+            on_event(MayTrade(alive))
+        raise
+
+
+def _halt(
+    session: Session,
+    selection: Selection,
+    held: lock.Held,
+    marked: Marked,
+    starts: Starts,
+    on_event: OnHaltEvent,
+) -> Result:
+    snapshot, engine = session.observe(), session.engine()
+    fleet = snapshot.project.fleet
+    chosen = chosen_instances(selection, snapshot)
+    ran = {instance for instance in chosen if snapshot.plan_input.is_up(instance)}
+    _remember(snapshot, chosen, ran)
+
+    def look_again(before: FleetSnapshot) -> FleetSnapshot:
+        held.wait_for_engine()
+        return session.look_again(before)
+
+    halted = bring_down(snapshot, chosen, look_again, engine, starts, on_event)
+    lifted = [instance for instance in chosen if halt_mark.find(fleet, instance) is None]
+    again = stop_for_good.mark_all(fleet, "halt", lifted) if lifted else Marked([])
+    halt_mark.sync(fleet, chosen)
+    answers = ask(halted, chosen, engine, on_event)
+    unsaved = _remember(halted.snapshot, chosen, ran | halted.came_up)
+    # a mark outlives a file that cannot be written
+    if all(halt_mark.find(fleet, instance) for instance in chosen):
+        unsaved = None
+    instances_json_refresh.write(halted.snapshot, lambda why: on_event(Warned(why)))
+    outcomes = sorted(outcomes_of(halted, chosen, answers), key=lambda outcome: outcome.instance)
+    event_spool.note(fleet, [_event(outcome) for outcome in outcomes])
+    return Result(
+        halted.snapshot,
+        outcomes,
+        unsaved and (again.error or marked.error or unsaved),
+        None if halted.is_complete else starts.error(),
+        is_all=selection.named(snapshot.project) is not None or not halted.snapshot.foreign(),
+    )
+
+
+def _event(outcome: HaltOutcome) -> event_spool.SpooledEvent:
+    """Return what the history keeps of it, after everything is stopped."""
+    left = "?" if outcome.left is None else str(outcome.left)
+    action = f"halt, {left} orders left" if outcome.mode == "live" else "halt"
+    error = outcome.stopped.error if outcome.stopped is not None else None
+    return event_spool.happened("halt", outcome.instance, action, error, is_done=outcome.is_down)
+
+
+def chosen_instances(selection: Selection, snapshot: FleetSnapshot) -> list[str]:
+    """Return the named instances, or all that have a config, a container, an unexpected container or a bot.
+
+    A bot in a container that this engine does not list shows by the lock it holds. Those of another folder
+    are excluded: they run on. Raises ConfigError if one of these is named, UsageError for an unknown one.
+    """
+    others = {
+        container.instance
+        for container in snapshot.observed.containers.values()
+        if snapshot.elsewhere(container)
+    }
+    strays = (container.instance for container in snapshot.observed.strays)
+    known = sorted({*snapshot.views, *strays, *_alive(snapshot.project.fleet)} - others)
+    named = selection.named(snapshot.project)
+    for instance in named or ():
+        if instance in others:
+            snapshot.require_ours()
+        if instance not in known:
+            raise no_instance(instance, known)
+    return known if named is None else named
+
+
+def _remember(snapshot: FleetSnapshot, chosen: Sequence[str], ran: set[str]) -> ManagerError | None:
+    """Save which instances ran before stopping them, so that a manager killed in between leaves a list.
+
+    Bots are stopped even if it cannot be saved: the error is returned.
+    """
+    down = [instance for instance in chosen if instance not in ran]
+    try:
+        desired_state.save_state(snapshot.project.fleet, lambda state: state.with_halted(ran, down))
+    except ManagerError as error:
+        return error
+    return None
+
+
+def _alive(fleet: Fleet) -> list[str]:
+    """Return the instances whose bots run, from the locks they hold, which needs no engine."""
+    try:
+        folders = sorted(folder for folder in fleet.state_dir.iterdir() if folder.is_dir())
+    except OSError:
+        return []
+    return [folder.name for folder in folders if supervisor_state.has_bot(folder)]
+
+
+class Halted(NamedTuple):
+    """Hold the fleet after every container was told to stop. `seen`, `stopped`: by id, all containers seen
+    meanwhile.
+
+    `is_complete`: whether no earlier start is still in progress.
+    """
+
+    snapshot: FleetSnapshot
+    seen: Mapping[str, Container]
+    stopped: Mapping[str, Outcome[Action]]
+    is_complete: bool = True
+
+    @property
+    def came_up(self) -> set[str]:
+        """Return the instances whose own container was up at any moment, including those just being
+        started.
+        """
+        name = self.snapshot.project.fleet.container_name
+        containers = (self.seen[container_id] for container_id in self.stopped)
+        return {container.instance for container in containers if container.name == name(container.instance)}
+
+
+def containers(snapshot: FleetSnapshot, chosen: Collection[str]) -> list[Container]:
+    """Return the containers of these instances, including unexpected ones, which may trade.
+
+    Those of another folder's fleet are excluded.
+    """
+    present = (*snapshot.observed.containers.values(), *snapshot.observed.strays)
+    return [
+        container
+        for container in present
+        if container.instance in chosen and snapshot.elsewhere(container) is None
+    ]
+
+
+def running(snapshot: FleetSnapshot, chosen: Collection[str]) -> list[Container]:
+    """Return those containers in which a bot may run: up, and not idle because of a halt mark."""
+    own, idle = snapshot.observed.containers, snapshot.plan_input.idle
+    return [
+        container
+        for container in containers(snapshot, chosen)
+        if container.is_up and not (container.instance in idle and own.get(container.instance) is container)
+    ]
+
+
+def bring_down(
+    snapshot: FleetSnapshot,
+    chosen: Collection[str],
+    look_again: Callable[[FleetSnapshot], FleetSnapshot],
+    engine: Engine,
+    starts: Starts,
+    on_event: OnHaltEvent,
+) -> Halted:
+    """Stop all that is up, at once, or as fast as the exchanges take the cancellations of live bots.
+
+    Observe again and stop what has come up, until every earlier start has ended.
+    """
+    fleet, turns = snapshot.project.fleet, StopTurns()
+    seen: dict[str, Container] = {}
+    stopped: dict[str, Outcome[Action]] = {}
+
+    def stop_one(container: Container) -> tuple[Container, Outcome[Action]]:
+        return container, stop(container, fleet, engine, turns)
+
+    while True:
+        present = containers(snapshot, chosen)
+        seen |= {container.id: container for container in present}
+        # those without a turn first: who waits holds one of the calls
+        up = sorted(
+            (container for container in present if container.is_up),
+            key=lambda container: bool(exchange_of(container)),
+        )
+        if (spread := longest(up)) > 0:
+            starts.extend(spread)
+            on_event(Warned(_spread_text(spread)))
+        for container, outcome in TaskGroup([partial(stop_one, container) for container in up], MOST_CALLS):
+            stopped[container.id] = outcome
+            on_event(ContainerStopped(container, outcome, fleet))
+        have_ended = starts.have_ended()
+        time.sleep(stop_for_good.LIST_LAG_S)
+        snapshot = look_again(snapshot)
+        still_up = running(snapshot, chosen)
+        failed = [container for container in still_up if _has_failed(stopped.get(container.id))]
+        if have_ended and len(failed) == len(still_up):
+            return Halted(snapshot, seen, stopped)
+        if starts.are_too_slow:
+            return Halted(snapshot, seen, stopped, is_complete=have_ended)
+
+
+def _spread_text(seconds: float) -> Text:
+    return Text(
+        "the stops are spread over {seconds:.0f} s, so that no exchange bans this address while orders are "
+        "cancelled",
+        seconds=seconds,
+    )
+
+
+def _has_failed(outcome: Outcome[Action] | None) -> bool:
+    return outcome is not None and outcome.error is not None
+
+
+def ask(halted: Halted, chosen: Collection[str], engine: Engine, on_event: OnHaltEvent) -> dict[str, Answer]:
+    """Return instance → the exchange's answer, for live instances.
+
+    Only some run at a time, to limit memory.
+    """
+    fleet = halted.snapshot.project.fleet
+    live = {
+        container.instance: container
+        for container in containers(halted.snapshot, chosen)[::-1]
+        if container.mode == "live"
+    }
+    gone = {container.instance for container in halted.seen.values() if container.mode == "live"}
+    answers = {
+        instance: Answer(None, why=Text("its container is gone, so the exchange cannot be asked"))
+        for instance in gone.difference(live)
+    }
+    if not live:
+        return answers
+    with suppress(EngineError):  # what a killed manager has left is no obstacle
+        oneoff.sweep(fleet, engine)
+
+    def ask_one(container: Container) -> tuple[Container, Answer]:
+        return container, open_orders.ask(container, fleet, engine)
+
+    for container, answer in TaskGroup(
+        [partial(ask_one, container) for container in live.values()], ASKED_AT_ONCE
+    ):
+        answers[container.instance] = answer
+        on_event(ExchangeAnswered(container, answer))
+    return answers
+
+
+def outcomes_of(halted: Halted, chosen: Collection[str], answers: Mapping[str, Answer]) -> list[HaltOutcome]:
+    """Return one outcome per container seen, and one per instance without a container."""
+    snapshot = halted.snapshot
+    fleet = snapshot.project.fleet
+    still_up = {container.id for container in running(snapshot, chosen)}
+    outcomes = [
+        _outcome(
+            container.instance, container, container.mode, fleet, is_down=container.id not in still_up
+        )._replace(stopped=halted.stopped.get(container.id), answer=answers.get(container.instance))
+        for container in halted.seen.values()
+    ]
+    with_container = {outcome.instance for outcome in outcomes}
+    modes = {view.id: view.mode or "" for view in snapshot.views.values()}
+    without = [
+        _outcome(instance, None, modes.get(instance, ""), fleet, is_down=True)
+        for instance in chosen
+        if instance not in with_container
+    ]
+    # unknown by config and container, it counts only while its bot holds the lock
+    return outcomes + [outcome for outcome in without if outcome.instance in modes or not outcome.is_down]
+
+
+def _outcome(
+    instance: str, container: Container | None, mode: str, fleet: Fleet, *, is_down: bool
+) -> HaltOutcome:
+    """Combine a container and its instance's files. `is_down`: as the engine says.
+
+    An instance whose supervisor holds its lock is up, in whatever container of whatever engine.
+    """
+    state_dir = fleet.instance_state_dir(instance)
+    return HaltOutcome(
+        instance,
+        container,
+        mode,
+        stopped=None,
+        is_down=is_down and not supervisor_state.has_bot(state_dir),
+        reported=supervisor_state.open_orders_left(state_dir),
+        has_run=supervisor_state.read(state_dir) is not None,
+        answer=None,
+        last_position=bot_report.position_left(state_dir),
+    )

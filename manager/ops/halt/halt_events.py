@@ -1,0 +1,37 @@
+"""Report how a halt goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from manager.config.fleet import Fleet
+from manager.engine.containers import Container
+from manager.ops.actions.action import Action, Outcome
+from manager.ops.actions.events import Warned
+from manager.ops.exchange.open_orders import Answer
+
+
+class ContainerStopped(NamedTuple):
+    """Report the result of stopping a container. `fleet` names it."""
+
+    container: Container
+    outcome: Outcome[Action]
+    fleet: Fleet
+
+
+class ExchangeAnswered(NamedTuple):
+    """Report an instance's open orders at the exchange."""
+
+    container: Container
+    answer: Answer
+
+
+class MayTrade(NamedTuple):
+    """Report the bots that hold their locks and may trade while the engine cannot be reached."""
+
+    instances: Sequence[str]
+
+
+HaltEvent = Warned | ContainerStopped | ExchangeAnswered | MayTrade
+OnHaltEvent = Callable[[HaltEvent], object]

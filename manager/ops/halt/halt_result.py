@@ -1,0 +1,79 @@
+"""Hold what a halt did with each container, and the exit code of it all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from manager.engine.containers import Container
+from manager.errors import BAD_CONFIG, FAILED, OK, TIMED_OUT, ManagerError, worst_exit_code
+from manager.fleet.bot_report import Position
+from manager.fleet.observe import FleetSnapshot
+from manager.ops.actions.action import Action, Outcome
+from manager.ops.exchange.open_orders import Answer
+
+
+class HaltOutcome(NamedTuple):
+    """Hold the result for one container, or for an instance without one.
+
+    `stopped`: None if it was not up. `is_down`: verified. `reported`: open orders, as its bot reported when
+    it stopped. `answer`: the exchange's, None if it was not asked. `last_position`: from its last report.
+    """
+
+    instance: str
+    container: Container | None
+    mode: str
+    stopped: Outcome[Action] | None
+    is_down: bool
+    reported: int | None
+    has_run: bool
+    answer: Answer | None
+    last_position: Position | None = None
+
+    @property
+    def position(self) -> Position | None:
+        """Return what it has left: as the exchange has just said, else from its last report."""
+        return (self.answer.position if self.answer else None) or self.last_position
+
+    @property
+    def was_killed(self) -> bool:
+        """Return whether its bot did not stop in time."""
+        return self.stopped is not None and self.stopped.was_killed
+
+    @property
+    def exit_code(self) -> int:
+        """Return 0 only if it is down and, if live, known to have no open orders at the exchange."""
+        codes = [OK if self.is_down else FAILED, TIMED_OUT if self.was_killed else OK]
+        if self.mode == "live" and self.left != 0:
+            codes.append(FAILED)
+        return worst_exit_code(codes)
+
+    @property
+    def left(self) -> int | None:
+        """Return its open orders: the exchange's answer; for an instance without a container, its last
+        report.
+        """
+        if self.answer is not None or not self.has_run:
+            return self.answer.left if self.answer else 0
+        return self.reported
+
+
+class Result(NamedTuple):
+    """Hold the halted fleet. `unsaved`: why the halt could not be saved, although everything was stopped.
+
+    `unfinished`: which process may still start something. `is_all`: whether it covers every container of this
+    fleet's name; those of another folder, such as the original of a copy, run on.
+    """
+
+    snapshot: FleetSnapshot
+    outcomes: Sequence[HaltOutcome]
+    unsaved: ManagerError | None = None
+    unfinished: ManagerError | None = None
+    is_all: bool = True
+
+    @property
+    def exit_code(self) -> int:
+        """Return the command's exit code."""
+        codes = [OK if self.is_all else BAD_CONFIG, *(outcome.exit_code for outcome in self.outcomes)]
+        codes += [error.exit_code for error in (self.unsaved, self.unfinished) if error is not None]
+        return worst_exit_code(codes)

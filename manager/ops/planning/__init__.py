@@ -1,0 +1,10 @@
+"""Decide what to do with each instance, and why. Reads what was observed, changes nothing.
+
+plan               specs + containers + desired states → actions with causes: pure
+changes            the changing commands as values: pure
+left_alone         what is left as it is, and what the user can do about it: pure
+moved_away         leaves alone what was moved to another machine: pure
+untrusted          keeps a config that is refused from being applied: pure
+definition_diff    what a changed config changes, old → new: pure
+made_anew          recreates what a start would not mend
+"""
