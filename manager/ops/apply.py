@@ -101,6 +101,7 @@ def apply(
             with _network_removed(session, fleet.network) if is_all else nullcontext():
                 after = _look_after(session, snapshot, outcomes)
                 instances_json_refresh.write(after, lambda why: on_event(Warned(why)))
+            _warn_of_outdated_compose(after.project, outcomes, on_event)
             if is_all:
                 limit()
         except EngineUnreachable as error:  # what was done before is said all the same
@@ -127,7 +128,19 @@ def _limiter(session: Session, change: Change, project: Project, on_event: OnEve
 
 def _own_compose_yaml(project: Project, on_event: OnEvent) -> None:
     """Render compose.yaml anew if it is another fleet's: `docker compose stop` in a clone would act there."""
-    other = compose_name.name_in(project.fleet.compose_file)
+    path = project.fleet.compose_file
+    if (named := compose_name.name_by_variable(path, project.variables)) not in ("", project.fleet.name):
+        on_event(
+            Warned(
+                Text(
+                    "COMPOSE_PROJECT_NAME={other}: `docker compose` here acts on fleet {other}, not on"
+                    " {fleet}",
+                    other=named,
+                    fleet=project.fleet.name,
+                )
+            )
+        )
+    other = compose_name.name_in(path)
     if other in ("", project.fleet.name):
         return
     from manager.ops.execution import compose_yaml  # with YAML
@@ -138,6 +151,27 @@ def _own_compose_yaml(project: Project, on_event: OnEvent) -> None:
         on_event(Warned(error.text))
     else:
         on_event(Warned(Text("compose.yaml was that of fleet {other}; it was rendered anew", other=other)))
+
+
+def _warn_of_outdated_compose(
+    project: Project, outcomes: Sequence[Outcome[Action]], on_event: OnEvent
+) -> None:
+    """Warn if `docker compose up -d` would undo what was made, with compose.yaml as it is."""
+    is_made = any(outcome.action.kind in {"create", "recreate"} for outcome in outcomes)
+    if not is_made or compose_name.name_in(project.fleet.compose_file) != project.fleet.name:
+        return
+    from manager.ops.execution import compose_yaml  # with YAML
+
+    if ids := compose_yaml.outdated(project):
+        on_event(
+            Warned(
+                Text(
+                    "compose.yaml is not what the configs say of {ids}: `docker compose up -d` would undo"
+                    " that; `manager compose` renders it anew",
+                    ids=", ".join(ids),
+                )
+            )
+        )
 
 
 def _until_nothing_starts(
