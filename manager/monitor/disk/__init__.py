@@ -2,7 +2,6 @@
 
 growth     samples → growth, and which bot fills the disk (pure)
 folders    what an instance's folders take now
-deleted_files what files without a name take that its bot has open
 record     the samples, which `watch` writes and `stats` reads
 usage      size and growth per instance, for `stats` and `top`
 """

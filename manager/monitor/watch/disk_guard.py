@@ -11,9 +11,9 @@ from manager.config.fleet import Fleet
 from manager.errors import ManagerError
 from manager.fleet.instance import Instance
 from manager.i18n import Text
-from manager.monitor.disk import deleted_files, folders, growth, record
+from manager.monitor.disk import folders, growth, record
 from manager.monitor.disk.growth import Excess, Free, Sample
-from manager.monitor.watch import change_detector
+from manager.monitor.watch import change_detector, deleted_files
 from manager.monitor.watch.alert_rules import Condition
 from manager.monitor.watch.alert_state import Alert
 from manager.util.formatting import MB, age, file_size

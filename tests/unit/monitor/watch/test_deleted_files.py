@@ -6,8 +6,8 @@ import os
 import tempfile
 from pathlib import Path
 
-from manager.monitor.disk import deleted_files
 from manager.monitor.disk.growth import Sample
+from manager.monitor.watch import deleted_files
 from manager.util.folder_size import FolderSize
 
 MB = 1 << 20
