@@ -6,9 +6,9 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
+from typing import TYPE_CHECKING
 
 from manager.config.fleet import Fleet
-from manager.engine import compose_name
 from manager.errors import EngineUnreachable, ManagerError
 from manager.fleet import event_spool, halt_mark, instances_json, instances_json_refresh, lock
 from manager.fleet.observe import FleetSnapshot
@@ -23,12 +23,15 @@ from manager.ops.actions.result import Planned, Result
 from manager.ops.checks import preflight, start_checks
 from manager.ops.checks.preflight import HeldBack
 from manager.ops.egress.egress_limiter import Limiter
-from manager.ops.execution import desired_state
+from manager.ops.execution import compose_notices, desired_state
 from manager.ops.halt import command_marks, stop_for_good
 from manager.ops.halt.stop_for_good import Starts
 from manager.ops.planning import made_anew, moved_away, plan, untrusted
 from manager.util import moment
 from manager.util.moment import Moment
+
+if TYPE_CHECKING:
+    from manager.ops.exchange.asking import Asking
 
 FEW = 10
 """Up to this many instances are inspected one by one; for more, listing all containers is as cheap."""
@@ -80,7 +83,7 @@ def apply(
         if held.was_overridden():
             raise ManagerError("the fleet was stopped by force meanwhile; nothing was done")
         if change.command == "up":
-            _own_compose_yaml(snapshot.project, on_event)
+            compose_notices.own_compose_yaml(snapshot.project, on_event)
         limit = _limiter(session, change, snapshot.project, on_event)
         if not is_stop:
             limit()
@@ -101,7 +104,7 @@ def apply(
             with _network_removed(session, fleet.network) if is_all else nullcontext():
                 after = _look_after(session, snapshot, outcomes)
                 instances_json_refresh.write(after, lambda why: on_event(Warned(why)))
-            _warn_of_outdated_compose(after.project, outcomes, on_event)
+            compose_notices.warn_of_outdated(after.project, outcomes, on_event)
             if is_all:
                 limit()
         except EngineUnreachable as error:  # what was done before is said all the same
@@ -124,54 +127,6 @@ def _limiter(session: Session, change: Change, project: Project, on_event: OnEve
     """
     is_strict = change.needs_sound_configs and change.command != "watch"
     return Limiter(session.engine(), project, lambda why: on_event(Warned(why)), is_strict=is_strict)
-
-
-def _own_compose_yaml(project: Project, on_event: OnEvent) -> None:
-    """Render compose.yaml anew if it is another fleet's: `docker compose stop` in a clone would act there."""
-    path = project.fleet.compose_file
-    if (named := compose_name.name_by_variable(path, project.variables)) not in ("", project.fleet.name):
-        on_event(
-            Warned(
-                Text(
-                    "COMPOSE_PROJECT_NAME={other}: `docker compose` here acts on fleet {other}, not on"
-                    " {fleet}",
-                    other=named,
-                    fleet=project.fleet.name,
-                )
-            )
-        )
-    other = compose_name.name_in(path)
-    if other in ("", project.fleet.name):
-        return
-    from manager.ops.execution import compose_yaml  # with YAML
-
-    try:
-        compose_yaml.write(project)
-    except ManagerError as error:
-        on_event(Warned(error.text))
-    else:
-        on_event(Warned(Text("compose.yaml was that of fleet {other}; it was rendered anew", other=other)))
-
-
-def _warn_of_outdated_compose(
-    project: Project, outcomes: Sequence[Outcome[Action]], on_event: OnEvent
-) -> None:
-    """Warn if `docker compose up -d` would undo what was made, with compose.yaml as it is."""
-    is_made = any(outcome.action.kind in {"create", "recreate"} for outcome in outcomes)
-    if not is_made or compose_name.name_in(project.fleet.compose_file) != project.fleet.name:
-        return
-    from manager.ops.execution import compose_yaml  # with YAML
-
-    if ids := compose_yaml.outdated(project):
-        on_event(
-            Warned(
-                Text(
-                    "compose.yaml is not what the configs say of {ids}: `docker compose up -d` would undo"
-                    " that; `manager compose` renders it anew",
-                    ids=", ".join(ids),
-                )
-            )
-        )
 
 
 def _until_nothing_starts(
@@ -316,9 +271,12 @@ def _carry_out(
     called_off: Mapping[str, CalledOffBy] = NOTHING,
 ) -> list[Outcome[Action]]:
     """Run the actions. `called_off`: what was stopped or removed since it was given."""
-    todo = plan.effective(actions)
+    down: Sequence[Action] = ()
+    if change.command == "stop":
+        down = _asking(session, snapshot).down_with_rest(actions)
+    todo = [action for action in actions if action.kind != "leave" or action in down]
     for action in actions:
-        if action.kind == "leave":
+        if action.kind == "leave" and action not in down:
             on_event(LeftAlone(action))
     if not todo and not (change.command == "stop" and actions):
         return []
@@ -340,13 +298,24 @@ def _carry_out(
     if not todo:
         return refused
     context = prepare.gather(session, snapshot, todo, held, called_off_since=called_off, limit=limit)
+    if any(action.kind in {"stop", "remove", "leave"} for action in todo):
+        asking = _asking(session, snapshot)
+        context = context._replace(has_unknown_rest=asking.has_unknown_rest, ask=asking.ask)
     on_event(ActionsStarted(todo))
     try:
         outcomes = execute.run(todo, context, lambda outcome: on_event(ActionDone(outcome)))
     finally:
         on_event(ActionsEnded())
+    desired_state.keep_on_list(snapshot, outcomes)
     note_outcomes(snapshot.project.fleet, change.command, outcomes)
     return refused + outcomes
+
+
+def _asking(session: Session, snapshot: FleetSnapshot) -> Asking:
+    """Return what asks the exchanges for what bots have left that are taken down."""
+    from manager.ops.exchange.asking import Asking
+
+    return Asking(snapshot, session.engine())
 
 
 def note_outcomes(fleet: Fleet, command: str, outcomes: Sequence[Outcome[Action]]) -> None:
@@ -362,6 +331,7 @@ def note_outcomes(fleet: Fleet, command: str, outcomes: Sequence[Outcome[Action]
                 is_done=outcome.error is None,
             )
             for outcome in outcomes
+            if outcome.action.kind != "leave"
         ],
     )
 
