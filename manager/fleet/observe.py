@@ -269,10 +269,7 @@ def assemble(
         )
         for instance in supervisors
     }
-    env_values = {
-        instance: bot_environment.env_file_values(spec, fleet, for_all, project.variables)
-        for instance, spec in project.specs.items()
-    }
+    env_values = _env_values.of(project, for_all)
     hashes = project.loaded.config_hashes
     wanted = {
         instance: wanted_before.get(instance)
@@ -349,6 +346,29 @@ def assemble(
         for instance in statuses
     }
     return FleetSnapshot(project, observed, plan_input, views, env_values, image)
+
+
+class _EnvValues:
+    """Keep what each spec's env file should have, as long as nothing that it is made of has changed."""
+
+    def __init__(self) -> None:
+        self._kept: tuple[object, Mapping[str, tuple[InstanceSpec, dict[str, str]]]] = (None, {})
+
+    def of(self, project: Project, for_all: Mapping[str, str]) -> dict[str, dict[str, str]]:
+        given = (project.fleet, dict(for_all), dict(project.variables))
+        kept_given, kept = self._kept
+        kept = kept if kept_given == given else {}
+        now = {
+            instance: (spec, before[1])
+            if (before := kept.get(instance)) is not None and (before[0] is spec or before[0] == spec)
+            else (spec, bot_environment.env_file_values(spec, project.fleet, for_all, project.variables))
+            for instance, spec in project.specs.items()
+        }
+        self._kept = (given, now)
+        return {instance: values for instance, (_spec, values) in now.items()}
+
+
+_env_values = _EnvValues()
 
 
 def _reread(
