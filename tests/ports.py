@@ -1,16 +1,18 @@
 """TCP ports that no other test on this machine has: not another worker's, not another checkout's.
 
-The kernel keeps the register. A port is reserved by an abstract socket of its name: one process of a network
-namespace can have it, and it is gone with that process. Ports that something listens on are passed over, and
-so is the range from which outgoing connections get theirs, so that a port is still free when a container asks
-for it.
+The kernel keeps the register: a lock on one byte of a file, the port's, which is gone with the process. All
+ports of a process cost it one descriptor. Ports that something listens on are passed over, and so is the
+range from which outgoing connections get theirs, so that a port is still free when a container asks for it.
 """
 
 from __future__ import annotations
 
+import fcntl
+import os
 import random
 import socket
-from contextlib import ExitStack
+import tempfile
+from functools import cache
 from pathlib import Path
 
 LOWEST, HIGHEST = 10_000, 65_535
@@ -18,8 +20,8 @@ LOWEST, HIGHEST = 10_000, 65_535
 OUTGOING = Path("/proc/sys/net/ipv4/ip_local_port_range")
 TRIES = 1000
 
-_reserved = ExitStack()
-"""Every reservation of this process; the kernel ends them with it."""
+_given: set[int] = set()
+"""This process's own: the kernel lets a process lock a second time what it has locked."""
 
 
 def reserve(count: int = 1) -> int:
@@ -30,10 +32,8 @@ def reserve(count: int = 1) -> int:
     for _try in range(TRIES):
         place = dice.randrange(len(below) + len(above))
         first = below[place] if place < len(below) else above[place - len(below)]
-        with ExitStack() as taken:
-            if all(_take(port, taken) for port in range(first, first + count)):
-                _reserved.push(taken.pop_all())
-                return first
+        if _take(first, count):
+            return first
     raise RuntimeError(f"cannot find {count} free ports in a row outside of {low}-{high}")
 
 
@@ -50,11 +50,22 @@ def is_free(port: int) -> bool:
     return True
 
 
-def _take(port: int, taken: ExitStack) -> bool:
-    """Reserve one port. Reserved first, asked then: two that ask at once could both find it free."""
-    name = taken.enter_context(socket.socket(socket.AF_UNIX))
+def _take(first: int, count: int) -> bool:
+    """Reserve `count` ports. Reserved first, asked then: two that ask at once could both find them free."""
+    ports = range(first, first + count)
+    if not _given.isdisjoint(ports):
+        return False
     try:
-        name.bind(f"\0botfleet-test-port-{port}")
+        fcntl.lockf(_register(), fcntl.LOCK_EX | fcntl.LOCK_NB, count, first)
     except OSError:
         return False
-    return is_free(port)
+    _given.update(ports)
+    return all(map(is_free, ports))
+
+
+@cache
+def _register() -> int:
+    """Return the descriptor of the file that holds the locks: one for a user and a network namespace."""
+    network = Path("/proc/self/ns/net").stat().st_ino
+    path = Path(tempfile.gettempdir(), f"botfleet-test-ports-{os.getuid()}-{network}")
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)

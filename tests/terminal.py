@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import pty
-import select
 import signal
 import sys
 import time
 
 import pytest
 
+from manager.util.readable import wait_readable
 from tests.fleet import Project
 
 
@@ -29,7 +29,7 @@ def on_terminal(
         if time.monotonic() > deadline:
             os.kill(pid, signal.SIGKILL)
             pytest.fail(f"no end within {timeout} s: {drawn!r}")
-        if select.select([terminal], [], [], 0.2)[0]:
+        if wait_readable(terminal, 0.2):
             try:
                 drawn += os.read(terminal, 65536)
             except OSError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import os
-import select
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from manager.engine.client import CLIENT_VARIABLE, CLIENTS, Engine, security_mod
 from manager.engine.http_socket import NoAnswer
 from manager.engine.streams import EventStream
 from manager.errors import EngineError, EngineUnreachable, NameTaken, NotFound, TimedOut, UsageError
+from manager.util.readable import wait_readable
 from tests.contract import registry
 from tests.contract.ways import DEAF, ENDS, STAYS, World
 
@@ -385,17 +385,17 @@ def events(world: World, engine: Engine) -> Iterator[EventStream]:
 
 
 def told(stream: EventStream, count: int) -> list[str]:
-    """Return the actions of the next events, as `select` tells of them."""
+    """Return the actions of the next events, as a poll tells of them."""
     found: list[str] = []
     while len(found) < count:
-        assert select.select([stream], [], [], 30)[0], found
+        assert wait_readable(stream, 30), found
         found += [event["Action"] for event in stream.values()]
     return found
 
 
 def test_events_are_told_as_they_happen(world: World, engine: Engine, events: EventStream) -> None:
     assert events.values() == []
-    if select.select([events], [], [], 1)[0]:  # the head of the answer, which is no event
+    if wait_readable(events, 1):  # the head of the answer, which is no event
         assert events.values() == []
     container = world.running()
     assert told(events, 2) == ["create", "start"]
@@ -406,7 +406,7 @@ def test_events_are_told_as_they_happen(world: World, engine: Engine, events: Ev
     assert (first, sorted(others)) == ("kill", ["die", "stop"])
     engine.remove(container)
     assert told(events, 1) == ["destroy"]
-    assert select.select([events], [], [], 0)[0] == []
+    assert not wait_readable(events, 0)
 
 
 def test_a_stream_is_closed_twice(engine: Engine) -> None:
@@ -445,7 +445,7 @@ def test_the_end_of_events_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             with closing(Engine()) as engine, closing(engine.events([])) as stream:
                 assert told(stream, 1) == ["start"]
                 for _again in range(2):
-                    assert select.select([stream], [], [], 30)[0]
+                    assert wait_readable(stream, 30)
                     with pytest.raises(NoAnswer):
                         stream.values()
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import select
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from manager.util.readable import wait_readable
 from tests.faults import bots
 from tests.faults.conftest import build_fault_image
 from tests.fleet import Project, a_project, eventually
@@ -98,7 +98,7 @@ def test_following_outlives_a_recreation(fleet: Project) -> None:
             while not seen:  # it may still be looking for where to begin
                 number += 1
                 told(fleet, f"say mark {number}")
-                if select.select([following.stdout], [], [], 1)[0]:
+                if wait_readable(following.stdout, 1):
                     seen.append(following.stdout.readline())
         told(fleet, "say mark before")
         fleet.change("bot_01", daemon_config={"memory_limit_mb": 300})

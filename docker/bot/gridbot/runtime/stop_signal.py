@@ -9,6 +9,9 @@ import signal
 import time
 from types import FrameType
 
+LONGEST_S = 1_000_000
+"""A poll takes no longer time."""
+
 
 class StopSignal:
     """Record the first SIGTERM, SIGINT or call of ``set``. Later ones change nothing; it is never cleared.
@@ -55,7 +58,9 @@ class StopSignal:
     def wait(self, seconds: float) -> bool:
         """Sleep up to `seconds`, less if woken. Return whether a stop was requested."""
         if not self.is_set() and seconds > 0:
-            select.select([self._reader], [], [], seconds)
+            readable = select.poll()  # unlike `select`, it takes every descriptor
+            readable.register(self._reader, select.POLLIN)
+            readable.poll(min(seconds, LONGEST_S) * 1000)
         with contextlib.suppress(BlockingIOError):
             while os.read(self._reader, 4096):
                 pass
