@@ -315,12 +315,12 @@ def assemble(
         image.id,
         held_back,
         idle,
-        moved,
-        {
+        moved=moved,
+        untrusted={
             instance: Text("{problem}", problem=problems[0])
             for instance, problems in project.loaded.refusals.items()
         },
-        {
+        made={
             instance: made
             for instance, container in observed.containers.items()
             if (spec := project.specs.get(instance))
@@ -333,6 +333,11 @@ def assemble(
             )
         },
         tombstones=tombstone.find_all(fleet, supervisors),
+        ended={
+            container.instance: ended
+            for container in observed.containers.values()
+            if (ended := status.ended(container, supervisors.get(container.instance))) is not None
+        },
     )
     views = {
         instance: Instance(

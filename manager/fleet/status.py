@@ -75,6 +75,19 @@ def derive_status(
     return Status("orphan", known.detail or known.state, why, underlying=known.state)
 
 
+def ended(container: Container, supervisor: SupervisorState | None) -> Status | None:
+    """Return how the container's bot has ended for good, whether the container is up or not; None if it has
+    not.
+    """
+    if supervisor is None or supervisor.container != container.id:
+        return None
+    match supervisor.state:
+        case "failed" | "completed" as state:
+            return Status(state, why=supervisor.message)
+        case _:
+            return None
+
+
 def _of_container(container: Container, supervisor: SupervisorState | None, uptime: float) -> Status:
     match container.engine_state:
         case "running":
