@@ -81,7 +81,7 @@ def own(fleet: Fleet, instance: str) -> HaltMark | None:
 
 def of_fleet(fleet: Fleet) -> HaltMark | None:
     """Return the mark for future instances."""
-    root = str(_root(fleet))
+    root = str(fleet.all_secrets_dir)
     return _read(f"{root}/{FLEET_MARK}") or _read(f"{root}/{LIFTING}")
 
 
@@ -96,7 +96,7 @@ def find_all(fleet: Fleet, instances: Iterable[str] = ()) -> dict[str, HaltMark]
 def folders(fleet: Fleet) -> list[str]:
     """Return the instances that have a folder for a mark."""
     try:
-        with os.scandir(_root(fleet)) as entries:
+        with os.scandir(fleet.all_secrets_dir) as entries:
             names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
     except OSError:
         return []
@@ -131,7 +131,7 @@ def note_ran(fleet: Fleet, instance: str) -> None:
 
 def make_of_fleet(fleet: Fleet) -> None:
     """Mark future instances. Raises OSError."""
-    _make(_root(fleet), FLEET_MARK, "halt", did_run=False)
+    _make(fleet.all_secrets_dir, FLEET_MARK, "halt", did_run=False)
 
 
 def lift(fleet: Fleet, instance: str, mark: HaltMark) -> bool:
@@ -151,7 +151,7 @@ def lift(fleet: Fleet, instance: str, mark: HaltMark) -> bool:
 
 def lift_of_fleet(fleet: Fleet, mark: HaltMark) -> None:
     """Remove the fleet's mark, if it is the one that was read. Raises OSError."""
-    _remove(_root(fleet), FLEET_MARK, mark)
+    _remove(fleet.all_secrets_dir, FLEET_MARK, mark)
 
 
 def keep_ready(folder: Path, owner: tuple[int, int] | None = None) -> None:
@@ -163,7 +163,7 @@ def keep_ready(folder: Path, owner: tuple[int, int] | None = None) -> None:
 
 def keep_fleet_ready(fleet: Fleet) -> None:
     """Prepare files for the fleet's own mark, and for every instance that has a folder."""
-    keep_ready(_root(fleet))
+    keep_ready(fleet.all_secrets_dir)
     for instance in folders(fleet):
         folder = fleet.secrets_dir(instance)
         with suppress(OSError):
@@ -173,7 +173,7 @@ def keep_fleet_ready(fleet: Fleet) -> None:
 
 def sync(fleet: Fleet, instances: Iterable[str]) -> None:
     """Flush the marks to the disk, so that they survive a power failure."""
-    for folder in (_root(fleet), *(fleet.secrets_dir(instance) for instance in instances)):
+    for folder in (fleet.all_secrets_dir, *(fleet.secrets_dir(instance) for instance in instances)):
         for name in (MARK, FLEET_MARK):
             with suppress(OSError):
                 atomic_file.sync_path(folder / name)
@@ -196,10 +196,6 @@ def overlaid(state: FleetState, fleet: Fleet, instances: Iterable[str]) -> Fleet
             halted: Halted = "ran" if did_run else "down"
             changed[instance] = saved._replace(halted=halted)
     return state._replace(instances={**state.instances, **changed}) if changed else state
-
-
-def _root(fleet: Fleet) -> Path:
-    return fleet.data_dir / "secrets"
 
 
 def _make(folder: Path, name: str, by: By, did_run: bool | None, identity: str | None = None) -> None:

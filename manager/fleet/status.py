@@ -1,5 +1,6 @@
 """Map engine state, health and the supervisor's state to one of our few states. Total and pure."""
 
+from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from manager.engine.containers import Container
@@ -75,17 +76,18 @@ def derive_status(
     return Status("orphan", known.detail or known.state, why, underlying=known.state)
 
 
-def ended(container: Container, supervisor: SupervisorState | None) -> Status | None:
-    """Return how the container's bot has ended for good, whether the container is up or not; None if it has
-    not.
-    """
-    if supervisor is None or supervisor.container != container.id:
-        return None
-    match supervisor.state:
-        case "failed" | "completed" as state:
-            return Status(state, why=supervisor.message)
-        case _:
-            return None
+def all_ended(
+    containers: Mapping[str, Container], supervisors: Mapping[str, SupervisorState | None]
+) -> dict[str, Status]:
+    """Return instance → how its container's bot has ended for good, whether the container is up or not."""
+    ended: dict[str, Status] = {}
+    for instance, container in containers.items():
+        supervisor = supervisors.get(instance)
+        if supervisor is not None and supervisor.container == container.id:
+            match supervisor.state:
+                case "failed" | "completed" as state:
+                    ended[instance] = Status(state, why=supervisor.message)
+    return ended
 
 
 def _of_container(container: Container, supervisor: SupervisorState | None, uptime: float) -> Status:
