@@ -8,6 +8,7 @@ argument_types, argparse_i18n       types of option values; translation of argpa
 completion                          candidates for shell completion
 carry_out, report                   run a changing command, and print its progress and result
 elsewhere                           a command on another machine, or on all of them
+in_swarm                            a command on the services of a Docker Swarm
 confirm                             confirmation before a fleet with live bots is stopped
 notices                             warnings that several commands print
 closing_table                       the table that ends an import: what each bot gets

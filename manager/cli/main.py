@@ -133,6 +133,10 @@ def _run(args: argparse.Namespace, given_at: Moment | None, argv: Sequence[str])
     if args.command in SAYS_SLOW:
         session.on_slow = _warn
     try:
+        if args.swarm:
+            from manager.cli import in_swarm
+
+            return in_swarm.run(session, args)
         if args.host is not None or getattr(args, "hosts", False):
             from manager.cli import elsewhere
 

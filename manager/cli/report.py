@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from manager.errors import Problem
     from manager.fleet.observe import FleetSnapshot
     from manager.ops.actions.action import Action, Outcome
+    from manager.ops.actions.answer import Answer
     from manager.ops.actions.result import Planned, Result
     from manager.ops.exchange.live_checks import LiveCheck
     from manager.util.progress_line import Progress
@@ -206,7 +207,9 @@ def say_result(result: Result, *, as_json: bool, with_problems: bool = False) ->
         if outcome.was_killed:
             console.error(killed_text(outcome))
     for outcome in outcomes:
-        if outcome.open_orders_left and not outcome.was_killed:
+        if outcome.answer is not None:
+            _say_answer(outcome, outcome.answer)
+        elif outcome.open_orders_left and not outcome.was_killed:
             console.error(
                 Text(
                     "{id} has stopped and reported {count} open orders left: check the exchange",
@@ -228,8 +231,58 @@ def say_result(result: Result, *, as_json: bool, with_problems: bool = False) ->
     return result.exit_code
 
 
+def _say_answer(outcome: Outcome[Action], answer: Answer) -> None:
+    """Print what the user must do about what the exchange says is left, or does not say."""
+    instance = outcome.action.instance
+    if answer.left:
+        console.error(orders_left_text(instance, answer))
+    elif outcome.is_rest_unknown:
+        console.error(unknown_orders_text(instance, answer, answer.why))
+    elif answer.left is None and outcome.open_orders_left is None:
+        console.warning(unknown_orders_text(instance, answer, answer.why))
+    elif answer.left is None:
+        console.warning(
+            Text(
+                "{id}: {exchange} could not be asked, its bot has reported what is left ({why})",
+                id=instance,
+                exchange=answer.exchange,
+                why=answer.why,
+            )
+        )
+
+
+def orders_left_text(instance: str, answer: Answer) -> Text:
+    """Return the message for orders that the exchange says are open."""
+    orders = ", ".join(answer.orders)
+    return Text(
+        "{id}: {count} ORDERS ARE STILL OPEN at {exchange}, {symbol}: cancel them there {orders}",
+        id=instance,
+        count=answer.left,
+        exchange=answer.exchange,
+        symbol=answer.symbol,
+        orders=f"({orders})" if orders else "",
+    )
+
+
+def unknown_orders_text(instance: str, answer: Answer, why: Text | None) -> Text:
+    """Return the message for orders of which the exchange says nothing."""
+    return Text(
+        "{id}: whether orders are left is unknown ({why}): check {exchange}, {symbol}",
+        id=instance,
+        why=why,
+        exchange=answer.exchange,
+        symbol=answer.symbol,
+    )
+
+
 def killed_text(outcome: Outcome[Action]) -> Text:
     """Return the message for a bot that had to be killed."""
+    if outcome.answer is not None and outcome.answer.left is not None:
+        return Text(
+            "{id} did not stop in time and was killed; {answer}",
+            id=outcome.action.instance,
+            answer=outcome.answer.text,
+        )
     if outcome.open_orders_left is None:
         return Text(
             "{id} did not stop in time and was killed; it did not report its orders: check the exchange",
@@ -318,6 +371,8 @@ def outcome_line(outcome: Outcome[Action]) -> str:
     text = f"{outcome.action.instance}: {verb} ({outcome.action.cause}, {outcome.seconds:.1f} s)"
     if outcome.open_orders_left is not None:
         text += f", {Text('{count} open orders left', count=outcome.open_orders_left)}"
+    if outcome.position is not None and outcome.answer is not None and not outcome.position.is_of_exchange:
+        return f"{text}, {Text('position {amount} as last reported', amount=outcome.position)}"
     return text + position_text(outcome.position)
 
 
@@ -333,4 +388,17 @@ def _outcome_object(outcome: Outcome[Action]) -> dict[str, Any]:
         "killed": outcome.was_killed,
         "open_orders_left": outcome.open_orders_left,
         **position_object(outcome.position),
+        **_answer_object(outcome.answer),
+    }
+
+
+def _answer_object(answer: Answer | None) -> dict[str, Any]:
+    """Return what the exchange said, for programs; nothing where it was not asked."""
+    if answer is None:
+        return {}
+    return {
+        "open_orders_at_exchange": answer.left,
+        "orders_of_others": answer.others if answer.left is not None else None,
+        "orders": list(answer.orders),
+        "why": None if answer.why is None else str(answer.why),
     }

@@ -35,6 +35,7 @@ from manager.errors import Problem
 from manager.fleet import image_variables
 from manager.fleet import project as projects
 from manager.util import atomic_file, ownership, strict_json
+from manager.util.real_path import real_path
 
 logger = logging.getLogger(__name__)
 
@@ -214,7 +215,7 @@ class ConfigManager:
             raise ConfigLoadError("{file}: no such file", config_path)
         if path.parent == self.active_dir.absolute() and self.config_dir.name == "config":
             project = projects.read(self._project_dir)
-            file = project.fleet.relative(path.resolve())
+            file = project.fleet.relative(real_path(path))
             return _result(
                 [problem for problem in (*project.problems, *project.refusals) if problem.file == file],
                 [warning for warning in project.warnings if warning.file == file],

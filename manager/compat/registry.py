@@ -24,6 +24,7 @@ from manager.fleet.old_daemon_guard import registries
 from manager.fleet.session import Session
 from manager.i18n import Text
 from manager.util import atomic_file, formatting
+from manager.util.real_path import real_path
 
 LOCK_WAIT_S = 60.0
 """`manager stop` holds the fleet's lock for as long as its bots need to cancel their orders."""
@@ -65,7 +66,7 @@ class InstanceRegistry:
         fleet = session.project().fleet
         if is_default and not self.registry_file.exists():
             self.registry_file = fleet.export_file
-        if self.registry_file.resolve() in [file.resolve() for file in registries(fleet)]:
+        if real_path(self.registry_file) in [real_path(file) for file in registries(fleet)]:
             self._session, self._lock_file = session, fleet.lock_file
 
     def close(self) -> None:

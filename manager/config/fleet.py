@@ -238,12 +238,12 @@ class Fleet(NamedTuple):
 
         It is private and mounted into no container.
         """
-        return self.data_dir / "secrets" / ".rollback"
+        return self.all_secrets_dir / ".rollback"
 
     @property
     def preflight_dir(self) -> Path:
         """Return the folder of the env files of one-offs that check a run before its first order."""
-        return self.data_dir / "secrets" / ".preflight"
+        return self.all_secrets_dir / ".preflight"
 
     @property
     def lock_file(self) -> Path:
@@ -326,6 +326,11 @@ class Fleet(NamedTuple):
     def instance_state_dir(self, instance: str) -> Path:
         """Return the folder mounted at /botfleet/state."""
         return _below(self.data_dir, "state", instance)
+
+    @property
+    def all_secrets_dir(self) -> Path:
+        """Return the folder of all instances' env files and halt marks, 0700."""
+        return self.data_dir / "secrets"
 
     def secrets_dir(self, instance: str) -> Path:
         """Return the folder mounted at /botfleet/secrets, read-only in the container and 0700 on the host."""

@@ -20,6 +20,7 @@ from manager.config.models import DaemonConfig
 from manager.config.variables import references, select_variables
 from manager.errors import ConfigError, Problem
 from manager.util import strict_json
+from manager.util.real_path import real_path
 
 NOT_DEFAULTS = ("web_port", "log_dir", "db_path", "python_path", "script_path", "working_dir")
 """Keys of daemon_config that belong to one instance and cannot be a fleet-wide default."""
@@ -54,7 +55,7 @@ def _fleet(project_dir: Path, file: str, settings: FleetFile) -> Fleet:
         name=settings.name or _name_of(project_dir, file),
         host=settings.host,
         project_dir=project_dir,
-        data_dir=(project_dir / settings.data_dir).resolve(),
+        data_dir=real_path(project_dir / settings.data_dir),
         mode=settings.mode,
         image=settings.image,
         bot_dir=settings.bot_dir,

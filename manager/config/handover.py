@@ -17,13 +17,21 @@ from manager.config.spec import InstanceSpec
 from manager.config.steering import belongs_to, is_known_address, steered_by, steered_with
 from manager.config.variables import REFERENCE, is_reference, is_secret, references, scalar_values
 from manager.errors import Problem
-from manager.i18n import Text
+from manager.i18n import Text, mark
 
 if TYPE_CHECKING:
     from manager.config.models import InstanceConfig
 
 ZONE = re.compile(r"(?!.*\.\.)[A-Za-z0-9<][A-Za-z0-9_+\-<>,./:]*|")
 """A time zone's name, or the rules of one; the C library would open any other as a file."""
+MANAGERS_OWN: Mapping[str, str] = {
+    "TRADING_MODE": "mode",
+    "WEB_PORT": "daemon_config.web_port",
+    "DB_PATH": "daemon_config.db_path",
+    "WEB_HOST": "",
+    "ENABLE_DATABASE": "",
+}
+"""Variables of the contract → the key of a config that they follow from; empty for one that never differs."""
 SECTIONS = ("exchange_config", "environment")
 """The sections that may reference variables."""
 
@@ -101,7 +109,11 @@ def _names(
                 yield Problem.at(
                     file, path, "references {name}, which belongs to [alerts] of config/fleet.toml", name=name
                 )
-            elif not _is_allowed(name, config.metadata.exchange, fleet):
+            elif _is_allowed(name, config.metadata.exchange, fleet):
+                continue
+            elif name.upper() in MANAGERS_OWN:
+                yield _managers_own(file, path, mark("references {name}, {which}"), name)
+            else:
                 unknown.setdefault(name, path)
     if unknown:
         names = [*fleet.config_variables, *unknown]
@@ -163,7 +175,19 @@ def _no_zone(file: str, path: str) -> Problem:
     return Problem.at(file, path, "must be a time zone such as Europe/Berlin, and no path to a file")
 
 
+def _managers_own(file: str, path: str, message: str, name: str) -> Problem:
+    key = MANAGERS_OWN[name.upper()]
+    which = (
+        Text("which the manager sets from {key}; remove it, and set that key", key=key)
+        if key
+        else Text("which the manager sets by itself; remove it")
+    )
+    return Problem.at(file, path, message, name=name, which=which)
+
+
 def _steers(file: str, path: str, name: str, steered: str) -> Problem:
+    if name.upper() in MANAGERS_OWN:
+        return _managers_own(file, path, mark("gives {name} a value, {which}"), name)
     return Problem.at(
         file,
         path,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from manager.config.models import InstanceConfig
 
 MIB = 1 << 20
-STOP_MARGIN_S = 5
+STOP_GRACE_S = 5
 """Added to the bot's stop timeout, so that the supervisor can kill, record and report before it is killed."""
 
 SPEC_VERSION = 1
@@ -83,7 +83,7 @@ class InstanceSpec(NamedTuple):
     @property
     def container_stop_timeout(self) -> int:
         """Return the seconds that the engine waits before it kills the container."""
-        return self.stop_timeout + STOP_MARGIN_S
+        return self.stop_timeout + STOP_GRACE_S
 
     def environment(self) -> dict[str, str]:
         """Return the container's own environment, visible to everyone who can inspect the container."""

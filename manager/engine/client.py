@@ -36,7 +36,7 @@ CLIENTS = ("socket", "sdk")
 
 ALIVE_WITHIN_S = 5
 """A busy engine returns its version within this time; one that hangs does not."""
-STOP_MARGIN_S = 30
+ANSWER_MARGIN_S = 30
 """Added to a bot's stop timeout: an engine that stops hundreds at once needs some seconds itself."""
 
 TELLING_EVENTS = ("create", "start", "kill", "stop", "die", "destroy", "pause", "unpause", "oom", "rename")
@@ -222,7 +222,7 @@ class Engine:
             "POST",
             f"/containers/{container}/stop",
             {"t": timeout},
-            timeout=timeout + STOP_MARGIN_S,
+            timeout=timeout + ANSWER_MARGIN_S,
             tries=SLOW_TRIES,
             silences=self.patience.silent_looks,
         )

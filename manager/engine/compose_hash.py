@@ -20,6 +20,7 @@ from manager.config.spec import InstanceSpec
 from manager.errors import ManagerError
 from manager.i18n import Text
 from manager.util import atomic_file, console, ownership, source_stamp
+from manager.util.real_path import real_path
 
 PLUGIN_DIRS = (
     "/usr/local/lib/docker/cli-plugins",
@@ -67,7 +68,7 @@ def _plugin() -> Path | None:
     for folder in folders:
         path = folder / "docker-compose"
         if path.is_file() and os.access(path, os.X_OK):
-            return path.resolve()
+            return real_path(path)
     return None
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from manager.errors import EngineUnreachable, ManagerError
 from manager.i18n import Text
 from manager.util import bundle
+from manager.util.real_path import real_path
 
 ANSWERS_S = 30  # an engine that is busy removing fifty containers answers within a few seconds
 FIRST_WITHOUT_BUILDKIT = 23
@@ -55,7 +56,7 @@ def commands(path: str) -> Iterator[str]:
     for folder in path.split(os.pathsep):
         file = Path(folder, "docker")
         # `access` first: a folder of PATH may be closed to this user, where is_file() raises
-        if folder and os.access(file, os.X_OK) and file.is_file() and (real := file.resolve()) not in seen:
+        if folder and os.access(file, os.X_OK) and file.is_file() and (real := real_path(file)) not in seen:
             seen.add(real)
             yield str(file)
 

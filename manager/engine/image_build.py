@@ -22,6 +22,7 @@ from manager.engine.client import Engine
 from manager.errors import EngineError, EngineUnreachable, ManagerError, NotFound, TimedOut
 from manager.i18n import _
 from manager.util import bundle
+from manager.util.real_path import real_path
 
 OFFICIAL_BASE = "debian@sha256:abd67ffcfa541b485a3dff59865ab629aa048a6c613e639d36e7456b0b229241"
 """debian:bookworm-slim of 4 August 2026, as Docker's repo-info repository lists it. The build itself installs
@@ -88,7 +89,7 @@ def build_image(
     new image's name before it becomes `tag`, and may raise to prevent that.
     """
     ours = bundle.build_folder(project_dir)
-    bot = (bot_dir or ours / BUNDLED_BOT).resolve()
+    bot = real_path(bot_dir or ours / BUNDLED_BOT)
     if not (bot / "run.py").is_file():
         raise ManagerError("cannot build an image from {folder}: it contains no run.py", folder=bot)
     with TemporaryDirectory(prefix="botfleet-context-") as folder:

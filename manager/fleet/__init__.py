@@ -1,7 +1,7 @@
 """Describe the fleet as it is: configs, containers, supervisors and desired states → one snapshot.
 
 project, session, selection                project folder; one run of the manager; the chosen instances
-definition_drift                           in what a container was made otherwise than its spec says
+definition_drift, cgroup_limits            in what a container was made otherwise than its spec says
 observe, snapshot, instance, status        one observation of the fleet, and what follows from it
 doing, condition_messages                  what a bot is doing, and how urgent it is
 preflight_messages                         what a live run would fail by, by codes

@@ -1,7 +1,7 @@
-"""Compare a container with its spec in what the engine's list and its own files say: mounts, image, user.
+"""Compare a container with its spec in what the engine's list and files say: mounts, image, user, limits.
 
-Each changes only when a container is made anew: by Compose with an override file, `docker run` by hand.
-It costs no engine call.
+The limits change by `docker update`, the others only when a container is made anew: by Compose with an
+override file, `docker run` by hand. It costs no engine call.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from manager.config.fleet import Fleet
 from manager.config.spec import InstanceSpec
 from manager.engine.container_config import binds
 from manager.engine.containers import Container
-from manager.fleet import supervisor_state
+from manager.fleet import cgroup_limits, supervisor_state
 from manager.fleet.supervisor_state import SupervisorState
 
-Made = Literal["mounts", "user", "other image"]
+Made = Literal["mounts", "user", "other image", "limits"]
 
 UID_VARIABLE = "BOTFLEET_UID"
 WRITES_WITHIN_S = 20
@@ -46,6 +46,8 @@ def drift(
             drifts.append("user")
     if _is_another_image(container.image_name, fleet.image_name):
         drifts.append("other image")
+    if container.engine_state == "running" and cgroup_limits.are_others(container.id, spec, fleet):
+        drifts.append("limits")
     return tuple(drifts)
 
 

@@ -278,6 +278,7 @@ STATE_WORDS = (
     mark("mounts"),
     mark("user"),
     mark("other image"),
+    mark("limits"),
     mark("paper"),
     mark("live"),
     # markets whose prices are no market's

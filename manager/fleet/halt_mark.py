@@ -81,7 +81,7 @@ def own(fleet: Fleet, instance: str) -> HaltMark | None:
 
 def of_fleet(fleet: Fleet) -> HaltMark | None:
     """Return the mark for future instances."""
-    root = str(_root(fleet))
+    root = str(fleet.all_secrets_dir)
     return _read(f"{root}/{FLEET_MARK}") or _read(f"{root}/{LIFTING}")
 
 
@@ -96,7 +96,7 @@ def find_all(fleet: Fleet, instances: Iterable[str] = ()) -> dict[str, HaltMark]
 def folders(fleet: Fleet) -> list[str]:
     """Return the instances that have a folder for a mark."""
     try:
-        with os.scandir(_root(fleet)) as entries:
+        with os.scandir(fleet.all_secrets_dir) as entries:
             names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
     except OSError:
         return []
@@ -113,9 +113,25 @@ def make(
     _make(fleet.secrets_dir(instance), MARK, by, did_run, identity or os.environ.get(OF_MOVE))
 
 
+def note_ran(fleet: Fleet, instance: str) -> None:
+    """Note in the mark of a halt that its bot was about to run again. Errors are ignored.
+
+    It is read and written as one file: a mark that replaces it meanwhile is another one.
+    """
+    with suppress(OSError, ValueError, RecursionError):
+        path = fleet.secrets_dir(instance) / MARK
+        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            content = json.loads(os.pread(descriptor, 4096, 0))
+            if isinstance(content, dict) and content.get("by") == "halt":
+                os.pwrite(descriptor, _padded({**content, "ran": True}), 0)
+        finally:
+            os.close(descriptor)
+
+
 def make_of_fleet(fleet: Fleet) -> None:
     """Mark future instances. Raises OSError."""
-    _make(_root(fleet), FLEET_MARK, "halt", did_run=False)
+    _make(fleet.all_secrets_dir, FLEET_MARK, "halt", did_run=False)
 
 
 def lift(fleet: Fleet, instance: str, mark: HaltMark) -> bool:
@@ -135,7 +151,7 @@ def lift(fleet: Fleet, instance: str, mark: HaltMark) -> bool:
 
 def lift_of_fleet(fleet: Fleet, mark: HaltMark) -> None:
     """Remove the fleet's mark, if it is the one that was read. Raises OSError."""
-    _remove(_root(fleet), FLEET_MARK, mark)
+    _remove(fleet.all_secrets_dir, FLEET_MARK, mark)
 
 
 def keep_ready(folder: Path, owner: tuple[int, int] | None = None) -> None:
@@ -147,7 +163,7 @@ def keep_ready(folder: Path, owner: tuple[int, int] | None = None) -> None:
 
 def keep_fleet_ready(fleet: Fleet) -> None:
     """Prepare files for the fleet's own mark, and for every instance that has a folder."""
-    keep_ready(_root(fleet))
+    keep_ready(fleet.all_secrets_dir)
     for instance in folders(fleet):
         folder = fleet.secrets_dir(instance)
         with suppress(OSError):
@@ -157,7 +173,7 @@ def keep_fleet_ready(fleet: Fleet) -> None:
 
 def sync(fleet: Fleet, instances: Iterable[str]) -> None:
     """Flush the marks to the disk, so that they survive a power failure."""
-    for folder in (_root(fleet), *(fleet.secrets_dir(instance) for instance in instances)):
+    for folder in (fleet.all_secrets_dir, *(fleet.secrets_dir(instance) for instance in instances)):
         for name in (MARK, FLEET_MARK):
             with suppress(OSError):
                 atomic_file.sync_path(folder / name)
@@ -180,10 +196,6 @@ def overlaid(state: FleetState, fleet: Fleet, instances: Iterable[str]) -> Fleet
             halted: Halted = "ran" if did_run else "down"
             changed[instance] = saved._replace(halted=halted)
     return state._replace(instances={**state.instances, **changed}) if changed else state
-
-
-def _root(fleet: Fleet) -> Path:
-    return fleet.data_dir / "secrets"
 
 
 def _make(folder: Path, name: str, by: By, did_run: bool | None, identity: str | None = None) -> None:
@@ -214,6 +226,10 @@ def _content(by: By, did_run: bool | None, identity: str | None = None) -> bytes
     mark = {"nonce": nonce, "at": round(time.time(), 3), "by": by, **moment.now()._asdict()}
     if did_run is not None:
         mark["ran"] = did_run
+    return _padded(mark)
+
+
+def _padded(mark: Mapping[str, Any]) -> bytes:
     return json.dumps(mark).encode().ljust(SIZE - 1) + b"\n"
 
 

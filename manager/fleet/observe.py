@@ -13,7 +13,7 @@ from manager.engine import labels
 from manager.engine.containers import Container, Observed
 from manager.errors import ConfigError, NotFound, Problem
 from manager.fleet import definition_drift, env_file, status, supervisor_state, time_zone, tombstone
-from manager.fleet.definition_drift import is_same_file
+from manager.fleet.definition_drift import Made, is_same_file
 from manager.fleet.instance import Instance
 from manager.fleet.project import Project
 from manager.fleet.snapshot import Desired, PlanInput
@@ -243,53 +243,36 @@ def assemble(
         instance: supervisor_state.read(fleet.instance_state_dir(instance))
         for instance in sorted({*project.specs, *observed.containers})
     }
-    uptime = (
-        supervisor_state.uptime()
-    )  # read after the files: a newer file would seem to be from another boot
     kept_files = project.loaded.kept_files
     held_back = frozenset(
         container.instance
         for container in observed.containers.values()
         if container.config_file in kept_files
     )
-    statuses = {
-        instance: status.derive_status(
-            observed.containers.get(instance),
-            supervisors.get(instance),
-            configured=instance in project.specs or instance in held_back,
-            uptime=uptime,
-            elsewhere=_elsewhere(
-                observed.containers.get(instance),
-                supervisors.get(instance),
-                fleet.instance_state_dir(instance),
-            ),
-            unwritten=definition_drift.unwritten(
-                observed.containers.get(instance), supervisors.get(instance), fleet
-            ),
-        )
-        for instance in supervisors
-    }
+    statuses = _statuses(fleet, observed.containers, supervisors, {*project.specs, *held_back})
     env_values = {
         instance: bot_environment.env_file_values(spec, fleet, for_all, project.variables)
         for instance, spec in project.specs.items()
     }
     hashes = project.loaded.config_hashes
-    wanted = {
-        instance: wanted_before.get(instance)
-        or Desired(
+
+    def desired(instance: str, spec: InstanceSpec) -> Desired:
+        values = env_values[instance]
+        is_changed = (
+            instance in observed.containers
+            and env_file.env_differs(spec, fleet, values)
+            and (zone == earlier_zone or env_file.env_differs(spec, fleet, {**values, "TZ": earlier_zone}))
+        )
+        return Desired(
             instance,
             hashes.get(instance) or config_hash(spec, fleet),
             spec.web_port,
-            environment_changed=(
-                is_changed := instance in observed.containers
-                and env_file.env_differs(spec, fleet, env_values[instance])
-                and (
-                    zone == earlier_zone
-                    or env_file.env_differs(spec, fleet, {**env_values[instance], "TZ": earlier_zone})
-                )
-            ),
-            reread=_reread(project, spec, for_all, env_values[instance]) if is_changed else (),
+            environment_changed=is_changed,
+            reread=_reread(project, spec, for_all, values) if is_changed else (),
         )
+
+    wanted = {
+        instance: wanted_before.get(instance) or desired(instance, spec)
         for instance, spec in project.specs.items()
     }
     idle = frozenset(
@@ -299,14 +282,7 @@ def assemble(
         and supervisor.container == container.id
         and supervisor.is_halted
     )
-    moved = frozenset(
-        container.instance
-        for container in observed.containers.values()
-        if container.data_source
-        and container.data_source != str(fleet.database_dir(container.instance))
-        and not is_same_file(Path(container.data_source), fleet.database_dir(container.instance))
-        and elsewhere(container, supervisors.get(container.instance), fleet) is None
-    )
+    moved = _moved(fleet, observed.containers, supervisors)
     plan_input = PlanInput(
         wanted,
         observed.containers,
@@ -320,18 +296,7 @@ def assemble(
             instance: Text("{problem}", problem=problems[0])
             for instance, problems in project.loaded.refusals.items()
         },
-        {
-            instance: made
-            for instance, container in observed.containers.items()
-            if (spec := project.specs.get(instance))
-            and instance not in moved
-            and elsewhere(container, supervisors.get(instance), fleet) is None
-            and (
-                made := definition_drift.drift(
-                    container, spec, supervisors.get(instance), fleet, project.variables
-                )
-            )
-        },
+        _drifts(project, observed.containers, supervisors, moved),
         tombstones=tombstone.find_all(fleet, supervisors),
     )
     views = {
@@ -349,6 +314,60 @@ def assemble(
         for instance in statuses
     }
     return FleetSnapshot(project, observed, plan_input, views, env_values, image)
+
+
+def _statuses(
+    fleet: Fleet,
+    containers: Mapping[str, Container],
+    supervisors: Mapping[str, SupervisorState | None],
+    configured: Collection[str],
+) -> dict[str, status.Status]:
+    """Return each instance's status. The supervisors' files were read before: see `uptime`."""
+    uptime = supervisor_state.uptime()  # after the files: a newer one would seem to be from another boot
+    return {
+        instance: status.derive_status(
+            containers.get(instance),
+            supervisor,
+            configured=instance in configured,
+            uptime=uptime,
+            elsewhere=_elsewhere(containers.get(instance), supervisor, fleet.instance_state_dir(instance)),
+            unwritten=definition_drift.unwritten(containers.get(instance), supervisor, fleet),
+        )
+        for instance, supervisor in supervisors.items()
+    }
+
+
+def _moved(
+    fleet: Fleet, containers: Mapping[str, Container], supervisors: Mapping[str, SupervisorState | None]
+) -> frozenset[str]:
+    """Return the instances whose containers mount the place where this folder was before."""
+    return frozenset(
+        instance
+        for instance, container in containers.items()
+        if container.data_source
+        and container.data_source != str(fleet.database_dir(instance))
+        and not is_same_file(Path(container.data_source), fleet.database_dir(instance))
+        and elsewhere(container, supervisors.get(instance), fleet) is None
+    )
+
+
+def _drifts(
+    project: Project,
+    containers: Mapping[str, Container],
+    supervisors: Mapping[str, SupervisorState | None],
+    moved: Collection[str],
+) -> dict[str, tuple[Made, ...]]:
+    """Return in what containers differ from their definitions; neither moved ones nor another folder's."""
+    drifts = {
+        instance: definition_drift.drift(
+            container, project.specs[instance], supervisors.get(instance), project.fleet, project.variables
+        )
+        for instance, container in containers.items()
+        if instance in project.specs
+        and instance not in moved
+        and elsewhere(container, supervisors.get(instance), project.fleet) is None
+    }
+    return {instance: drift for instance, drift in drifts.items() if drift}
 
 
 def _reread(

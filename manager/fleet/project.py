@@ -90,7 +90,7 @@ class Project(NamedTuple):
     def instance_of(self, file: str) -> str:
         """Return the id of the instance with this config file."""
         try:
-            path = Path(file).resolve()
+            path = real_path(Path(file))
             is_there = path.exists()
         except (OSError, ValueError, RuntimeError) as error:  # a NUL, a name too long, links in a circle
             raise ConfigError([Problem.at(file, "", "no such file")]) from error
@@ -101,7 +101,7 @@ class Project(NamedTuple):
                 return loaded.spec.id
         if not is_there:
             raise ConfigError([Problem.at(file, "", "no such file")])
-        if path.parent == self.fleet.config_dir.resolve() and not is_config(path.name):
+        if path.parent == real_path(self.fleet.config_dir) and not is_config(path.name):
             raise UsageError(
                 "{file} is not a config: its name must end in .json and not begin with a dot", file=file
             )
@@ -145,7 +145,7 @@ def read(project_dir: Path) -> Project:
 
     Raises ConfigError only for faults of the whole fleet; those of single files are in `problems`.
     """
-    fleet, saved, env, loaded = _on_disk(project_dir.resolve())
+    fleet, saved, env, loaded = _on_disk(real_path(project_dir))
     variables = merge_environment(env.variables, os.environ)
     specs = _with_ports(loaded.specs, fleet, saved, {})
     env_faults = [

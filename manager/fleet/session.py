@@ -19,6 +19,7 @@ from manager.fleet.project import Project
 from manager.i18n import Text
 from manager.util import moment
 from manager.util.moment import Moment
+from manager.util.real_path import real_path
 
 if TYPE_CHECKING:
     from manager.engine.client import Engine
@@ -54,7 +55,7 @@ class Session:
         try:
             return self.project()
         except ConfigError as error:
-            folder = self.project_dir().resolve()
+            folder = real_path(self.project_dir())
             rows = self.engine().containers(labels.folder_filter(str(folder)))
             self._project = projects.by_containers(folder, rows, error.problems)
             if self._project is None:

@@ -11,7 +11,7 @@ from manager.fleet.status import ELSEWHERE, Status
 from manager.fleet.tombstone import Tombstone
 from manager.i18n import Text
 
-Drift = Literal["config", "image", "environment", "network", "mounts", "user", "other image"]
+Drift = Literal["config", "image", "environment", "network", "mounts", "user", "other image", "limits"]
 
 
 class Desired(NamedTuple):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from manager.util.real_path import real_path
+
 LOCALTIME = Path("/etc/localtime")
 TIMEZONE = Path("/etc/timezone")
 ZONES = Path("/usr/share/zoneinfo")
@@ -33,7 +35,7 @@ def earlier_time_zone() -> str:
 
 
 def _linked() -> str:
-    return str(LOCALTIME.resolve()).partition(ZONEINFO)[2]
+    return str(real_path(LOCALTIME)).partition(ZONEINFO)[2]
 
 
 def _named() -> str:

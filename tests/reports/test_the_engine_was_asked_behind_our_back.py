@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from manager.config.spec import DATA_AT, LOGS_AT
+from manager.fleet import cgroup_limits
 from tests.fakes.desk import ETH, SOL, Desk
 from tests.fakes.engine import FakeEngine
 
@@ -81,6 +83,61 @@ def test_limits_of_docker_update_are_named_by_doctor_and_undone_by_a_restart(
     fleet.play(command)
     assert fleet.engine.inspect(SOL)["HostConfig"] == own
     assert "RestartPolicy" not in fleet.play("doctor")
+
+
+@pytest.mark.parametrize("command", ["restart bp_sol_01", "start bp_sol_01", "up bp_sol_01"])
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("memory/docker/{id}/memory.limit_in_bytes", "67108864"),
+        ("system.slice/docker-{id}.scope/memory.max", "max"),
+        ("docker/{id}/cpu.max", "20000 100000"),
+        ("pids/system.slice/docker-{id}.scope/pids.max", "5"),
+    ],
+)
+def test_other_limits_are_seen_in_the_cgroup_and_undone_when_a_person_names_the_bot(
+    fleet: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, content: str, command: str
+) -> None:
+    """`up` alone does not: a lower memory limit could end the bot at once."""
+    monkeypatch.setattr(cgroup_limits, "ROOT", str(tmp_path / "cgroup"))
+    _write_cgroup(fleet, tmp_path / "cgroup", file, content)
+    assert "drifted: limits" in fleet.play("ps")
+    assert "drifted: limits" not in fleet.play("ps bp_eth_02")
+    assert "bp_sol_01: left alone: `docker update` gave it other limits than its config" in fleet.play("plan")
+    printed = fleet.play("up")
+    assert "`manager restart bp_sol_01` undoes that" in printed
+    assert "restarted" not in printed
+    assert "already running" in fleet.play("start")
+    assert "bp_sol_01: restarted (" in fleet.play(command)
+
+
+def _write_cgroup(fleet: Desk, root: Path, changed: str, content: str) -> None:
+    """Write the limits as they are made, in the folders of one driver, and one that somebody changed."""
+    container = fleet.engine.find(SOL).id
+    host = fleet.engine.inspect(SOL)["HostConfig"]
+    quota = host["NanoCpus"] // 10_000
+    folder = changed.format(id=container).rpartition("/")[0]
+    is_unified = not folder.startswith(("memory/", "pids/"))
+    below = folder.partition("/")[2]
+    files = (
+        {
+            f"{folder}/memory.max": host["Memory"],
+            f"{folder}/cpu.max": f"{quota} 100000",
+            f"{folder}/pids.max": host["PidsLimit"],
+        }
+        if is_unified
+        else {
+            f"memory/{below}/memory.limit_in_bytes": host["Memory"],
+            f"cpu/{below}/cpu.cfs_quota_us": quota,
+            f"cpu/{below}/cpu.cfs_period_us": 100000,
+            f"pids/{below}/pids.max": host["PidsLimit"],
+        }
+    )
+    for file, value in files.items():
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
+        (root / file).write_text(f"{value}\n")
+    assert "drifted" not in fleet.play("ps")
+    (root / changed.format(id=container)).write_text(f"{content}\n")
 
 
 def test_a_restart_changes_nothing_of_a_container_that_nobody_touched(fleet: Desk) -> None:

@@ -24,6 +24,7 @@ from manager.ops.migrate.closing import Closing
 from manager.ops.migrate.inspect import ImportFacts
 from manager.ops.migrate.plan import ImportAction, ImportOptions, Kind
 from manager.util import console, prompt
+from manager.util.real_path import real_path
 from manager.util.sanitize import replace_unprintable
 
 PLANNED: Mapping[Kind, str] = {
@@ -105,11 +106,11 @@ def _target(session: Session, folder: Path) -> Project:
     project = session.project()
     if not folder.is_dir():
         raise UsageError("{folder} is not a folder", folder=folder)
-    if folder.resolve() in (project.fleet.project_dir, project.fleet.data_dir):
+    if real_path(folder) in (project.fleet.project_dir, project.fleet.data_dir):
         raise UsageError(
             "{folder} is this fleet's own folder, so its configs and databases are already in use; see "
             "`manager config --check` and `manager plan`",
-            folder=folder.resolve(),
+            folder=real_path(folder),
         )
     if project.fleet_state.faults:
         raise ConfigError(project.fleet_state.faults)

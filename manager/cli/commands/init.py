@@ -19,6 +19,7 @@ from manager.errors import OK, UsageError, writing_to
 from manager.fleet.session import Session
 from manager.i18n import Text, _
 from manager.util import atomic_file, bundle, console, formatting, ownership, strict_json
+from manager.util.real_path import real_path
 
 EXAMPLE = "bp_sol_01"
 EXAMPLE_TEMPLATE = "perp_grid.json"
@@ -60,7 +61,7 @@ def init(_session: Session, args: Namespace) -> int:
     if not written:
         console.say(Text("{folder}: nothing to do, it is a fleet folder already", folder=folder))
         return OK
-    console.say(Text("{folder}: created a fleet folder", folder=folder.resolve()))
+    console.say(Text("{folder}: created a fleet folder", folder=real_path(folder)))
     for path in unchanged:
         console.say(Text("{path} exists and was left unchanged", path=path))
     if ".gitignore" in unchanged:
@@ -70,7 +71,7 @@ def init(_session: Session, args: Namespace) -> int:
             Text("{id} trades on paper, without keys; its config is an example to change", id=EXAMPLE)
         )
     console.say(f"\n{_('next:')}")
-    if folder.resolve() != Path.cwd():
+    if real_path(folder) != Path.cwd():
         console.say(f"  cd {quote(str(folder))}")
     starts = _("builds the bot image, which takes some minutes, and starts the fleet")
     console.say(f"  manager up --wait      {starts}")
@@ -140,7 +141,7 @@ def _name(folder: Path) -> str:
 
     What is left of a name that is not ASCII may be the same for two folders, so a checksum is appended.
     """
-    full = folder.resolve().name
+    full = real_path(folder).name
     name = re.sub(r"[^a-z0-9_-]+", "-", full.lower()).strip("-_")
     if not full.isascii():
         name = f"{name or 'fleet'}-{zlib.crc32(os.fsencode(full)) & 0xFFFF:04x}"

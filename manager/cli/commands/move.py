@@ -11,6 +11,7 @@ from manager.i18n import Text
 from manager.ops.hosts import registry
 from manager.ops.hosts.registry import HERE
 from manager.util import console
+from manager.util.real_path import real_path
 
 
 def move(session: Session, args: Namespace) -> int:
@@ -22,7 +23,7 @@ def move(session: Session, args: Namespace) -> int:
     if args.side is not None:
         steps.run(session, args.side, steps.Streams(sys.stdin.buffer, sys.stdout.buffer))
         return OK
-    folder = session.project_dir().resolve()
+    folder = real_path(session.project_dir())
 
     def side(name: str) -> Side:
         return Side(folder, None if name == HERE else registry.get(folder, name))

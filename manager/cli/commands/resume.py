@@ -21,7 +21,7 @@ def resume(session: Session, args: Namespace) -> int:
     if change is not None:
         return carry_out(session, change, args)
     if not args.dry_run and (mark := halt_mark.of_fleet(project.fleet)) is not None:
-        with writing_to(project.fleet.data_dir / "secrets"):
+        with writing_to(project.fleet.all_secrets_dir):
             halt_mark.lift_of_fleet(project.fleet, mark)
     if args.json:
         console.say_json([])

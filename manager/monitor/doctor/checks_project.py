@@ -228,11 +228,7 @@ def fleet(facts: FleetFacts) -> Iterator[Finding]:
         yield fail("old-daemon", Text("{why}", why=text), Text("see docs/migration.md"))
     yield from _counted(
         "drift",
-        [
-            instance.id
-            for instance in facts.instances
-            if {"config", "environment", "network", "mounts", "user", "other image"} & {*instance.drift}
-        ],
+        [instance.id for instance in facts.instances if {*instance.drift} - {"image", "limits"}],
         Text("differ from their configs"),
         Text("run `manager plan` to see the differences, `manager up` to apply them"),
     )

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from manager.monitor.doctor.facts import Disk, HostFacts
+from manager.util.real_path import real_path
 
 PROC = Path("/proc")
 RTC = Path("/sys/class/rtc/rtc0/since_epoch")
@@ -49,7 +50,7 @@ def disk(path: Path, mounts: str | None = None) -> Disk | None:
     try:
         while not path.exists():
             path = path.parent
-        status, real = os.statvfs(path), path.resolve()
+        status, real = os.statvfs(path), real_path(path)
     except OSError:
         return None
     return Disk(

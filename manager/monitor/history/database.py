@@ -12,6 +12,7 @@ from pathlib import Path
 from manager.errors import ManagerError
 from manager.util import ownership
 from manager.util.formatting import stamp
+from manager.util.real_path import real_path
 
 APPLICATION = 0x626F7466
 """“botf”: a file that bears another number, and tables, is another program's."""
@@ -167,7 +168,7 @@ def _connected_to_read(path: Path) -> sqlite3.Connection:
 
     That is only done if nothing writes to it.
     """
-    address = f"{path.resolve().as_uri()}?mode=ro"
+    address = f"{real_path(path).as_uri()}?mode=ro"
     if not os.access(path.parent, os.W_OK) and not Path(f"{path}-wal").exists():
         address += "&immutable=1"
     return sqlite3.connect(address, uri=True, isolation_level=None, timeout=BUSY_MS / 1000)

@@ -12,6 +12,7 @@ from manager.errors import ManagerError, writing_to
 from manager.fleet import host
 from manager.fleet.definition_drift import UID_VARIABLE
 from manager.util import atomic_file, ownership
+from manager.util.real_path import real_path
 
 GID_VARIABLE = "BOTFLEET_GID"
 PLACE_VARIABLE = "COMPOSE_FILE"
@@ -112,7 +113,7 @@ def save_compose_path(fleet: Fleet) -> None:
     ):
         return
     with writing_to(path):
-        link = path.resolve()
+        link = real_path(path)
         status = link.stat()
         lines[numbers[-1]] = f"{PLACE_VARIABLE}={text}"
         owner = (status.st_uid, status.st_gid) if os.geteuid() == 0 else None

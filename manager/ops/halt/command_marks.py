@@ -55,7 +55,7 @@ def lift(
         lifted = {
             instance: mark for instance, mark in marks.items() if instance in starting and mark.by != "halt"
         }
-    with writing_to(fleet.data_dir / "secrets"):
+    with writing_to(fleet.all_secrets_dir):
         for instance, mark in lifted.items():
             halt_mark.lift(fleet, instance, mark)
         if change.lifts_fleet_mark is not None:

@@ -126,7 +126,7 @@ def _values(snapshot: FleetSnapshot, project: Project) -> Iterable[str]:
     yield from dotenv.read(project.fleet.dotenv_file).variables.values()
     for values in snapshot.env_values.values():
         yield from values.values()
-    for folder in (project.fleet.data_dir / "secrets").glob(f"*/{env_file.ENV_FILE}"):
+    for folder in project.fleet.all_secrets_dir.glob(f"*/{env_file.ENV_FILE}"):
         yield from (env_of(folder) or {}).values()
 
 

@@ -154,7 +154,7 @@ def twins(
 
 
 def _moved(fleet: Fleet) -> Iterable[str]:
-    secrets, moves = fleet.data_dir / "secrets", fleet.state_dir / "moves"
+    secrets, moves = fleet.all_secrets_dir, fleet.state_dir / "moves"
     moved = {
         path.parent.name
         for name in (tombstone.MARK, tombstone.GENERATION)

@@ -21,6 +21,7 @@ from manager.ops.migrate import copies, inspect, plan, stop
 from manager.ops.migrate.inspect import ImportFacts, OldConfig
 from manager.ops.migrate.plan import ImportAction
 from manager.util import atomic_file, strict_json
+from manager.util.real_path import real_path
 
 
 def run(
@@ -118,7 +119,7 @@ def _record(config: OldConfig, facts: ImportFacts, fleet: Fleet) -> None:
 
 def _add_variables(values: Mapping[str, str], fleet: Fleet) -> None:
     """Add lines to `.env` and restrict it to its owner. A name without a value gets one."""
-    path = fleet.dotenv_file.resolve()  # keep a symlink a symlink
+    path = real_path(fleet.dotenv_file)  # keep a symlink a symlink
     try:
         before = strict_json.read_bytes(path, dotenv.MAX_BYTES)
         status = path.stat()

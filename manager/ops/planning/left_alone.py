@@ -47,6 +47,27 @@ def left_orphan(instance: str) -> Action:
     return Action("leave", instance, Text("it has no config; --remove-orphans removes it"))
 
 
+def left_made_otherwise(instance: str, cause: Text) -> Action:
+    """Leave a bot that runs in a container of another user or image: whoever made it so may have meant it."""
+    return Action(
+        "leave",
+        instance,
+        Text("{cause}; `manager restart {id}` makes its container anew", cause=cause, id=instance),
+    )
+
+
+def left_with_limits(instance: str) -> Action:
+    """Leave a bot whose limits somebody changed: a lower memory limit could end it at once."""
+    return Action(
+        "leave",
+        instance,
+        Text(
+            "`docker update` gave it other limits than its config; `manager restart {id}` undoes that",
+            id=instance,
+        ),
+    )
+
+
 def left_as_read_before(instance: str, names: tuple[str, ...]) -> Action:
     """Leave a live bot whose credentials would become others, without any change by a person."""
     cause = Text(

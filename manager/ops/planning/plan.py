@@ -12,11 +12,13 @@ from manager.ops.actions.action import Action
 from manager.ops.planning.left_alone import (
     left_as_read_before,
     left_ended,
+    left_made_otherwise,
     left_orphan,
     left_paused,
     left_refused,
     left_stopped,
     left_with_image,
+    left_with_limits,
     left_without_container,
 )
 
@@ -28,6 +30,7 @@ CAUSES: Mapping[Drift, Text] = {
     "mounts": Text("not with its folders"),
     "user": Text("not as its user"),
     "other image": Text("not from the fleet's image"),
+    "limits": Text("not with its limits"),
 }
 
 
@@ -74,7 +77,10 @@ def start(plan_input: PlanInput, named: Iterable[str] | None = None) -> list[Act
             and _is_busy(plan_input, instance)
             and (
                 plan_input.refusal(instance)
-                or not _made_otherwise(plan_input, instance, is_named=named is not None)
+                or not (
+                    _made_otherwise(plan_input, instance, is_named=named is not None)
+                    or (named is not None and "limits" in plan_input.drift(instance))
+                )
             )
         ):
             cause = Text("already running")
@@ -223,11 +229,9 @@ def _up_one(
     if refused:
         return left_refused(instance, refused)
     if cause := _made_otherwise(plan_input, instance, drift, is_named=True):
-        return Action(
-            "leave",
-            instance,
-            Text("{cause}; `manager restart {id}` makes its container anew", cause=cause, id=instance),
-        )
+        return left_made_otherwise(instance, cause)
+    if "limits" in drift:
+        return Action("restart", instance, CAUSES["limits"]) if is_named else left_with_limits(instance)
     return None
 
 

@@ -62,8 +62,7 @@ STEERED = {
         "SENTRY_DSN",
     ],
     "how the manager and the bot work together": [
-        *("TRADING_MODE", "WEB_PORT", "WEB_HOST", "DB_PATH", "ENABLE_DATABASE", "BOT_WEB_TOKEN"),
-        *("BOT_WEB_HOSTS", "BOTFLEET_REPORT", "GRIDBOT_MARKET"),
+        *("BOT_WEB_TOKEN", "BOT_WEB_HOSTS", "BOTFLEET_REPORT", "GRIDBOT_MARKET"),
     ],
 }
 
@@ -125,6 +124,31 @@ def test_a_config_gives_no_steering_variable_a_value(what: str, name: str) -> No
         assert refusal.endswith(f'write it to .env, and add "{name}" to variables in config/fleet.toml')
     assert refusals(fleet, environment={name: f"${{{name}}}"}) == [], "its value comes from .env"
     assert refusals(fleet, exchange_config={"some": f"${{{name}}}"}) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("TRADING_MODE", "sets from mode; remove it, and set that key"),
+        ("trading_mode", "sets from mode; remove it, and set that key"),
+        ("WEB_PORT", "sets from daemon_config.web_port; remove it, and set that key"),
+        ("DB_PATH", "sets from daemon_config.db_path; remove it, and set that key"),
+        ("WEB_HOST", "sets by itself; remove it"),
+        ("ENABLE_DATABASE", "sets by itself; remove it"),
+    ],
+)
+def test_what_the_manager_sets_is_set_by_its_key(name: str, advice: str) -> None:
+    """Neither .env nor a list in fleet.toml reaches these: the container's own values count."""
+    for sections, path in (
+        ({"environment": {name: "x"}}, f"environment.{name}: gives {name} a value"),
+        ({"environment": {"SOME": f"${{{name}:-x}}"}}, f"environment.SOME: gives {name} a value"),
+        ({"exchange_config": {"some": f"${{{name}:-x}}"}}, f"exchange_config.some: gives {name} a value"),
+    ):
+        assert refusals(a_fleet(config_variables=("*",)), **sections) == [
+            f"{path}, which the manager {advice}"
+        ]
+    (refused,) = refusals(environment={name: f"${{{name}}}"})
+    assert refused == f"environment.{name}: references {name}, which the manager {advice}"
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def open_for_writing(path: Path, *, durable: bool) -> tuple[sqlite3.Connection, 
 @contextmanager
 def open_for_reading(path: Path) -> Iterator[sqlite3.Connection]:
     """Open a read-only connection for the length of the block."""
-    db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=5)
+    db = sqlite3.connect(f"{Path(os.path.realpath(path)).as_uri()}?mode=ro", uri=True, timeout=5)
     db.row_factory = sqlite3.Row
     try:
         yield db
