@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from supervisor.cancel import OrderCancel
 
 FAULT = 3  # exit code of a fault of our own
+LOCK_WAIT = "BOTFLEET_LOCK_WAIT"  # Docker Swarm starts a task beside the one that it ends
 LOCK_POLL_S = 0.2  # only during the few seconds of grace
 
 
@@ -92,6 +93,8 @@ class Supervisor:
                 self._loop.after("lock", LOCK_POLL_S, self._take_lock)
             else:
                 self._idle_without_lock(self._held(path))
+                if self._environ.get(LOCK_WAIT) == "1":
+                    self._loop.after("lock", self._timings.lock_retry, self._take_lock)
         except OSError as err:
             self._idle_without_lock(Reason("cannot_lock", path=path, error=str(err.strerror)))
             self._loop.after("lock", self._timings.lock_retry, self._take_lock)

@@ -26,7 +26,7 @@ MOST_FILES = 2000
 
 Offer = tuple[str, str]
 
-GLOBAL_OPTIONS = ("--project-dir", "--lang", "--host", "--version", "--help")
+GLOBAL_OPTIONS = ("--project-dir", "--lang", "--host", "--swarm", "--version", "--help")
 VALUED = ("--project-dir", "--lang", "--host")
 """Those of them that a value follows."""
 

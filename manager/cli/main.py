@@ -23,6 +23,11 @@ from manager.util.moment import Moment
 INTERRUPTED = 130
 """128 + SIGINT, as shells report it."""
 
+NOT_FOR_OTHERS = 0o022
+"""What a loose umask leaves to others is taken from them: whoever may write to a folder of a fleet may put
+something else in the place of its files.
+"""
+
 COMPLETE = "__complete"
 """Called by the shells' completion scripts, not by users."""
 
@@ -41,6 +46,7 @@ def entry_point() -> None:
     Characters that the terminal cannot show are escaped, so that they cause no error.
     """
     _open_standard_streams()
+    os.umask(os.umask(NOT_FOR_OTHERS) | NOT_FOR_OTHERS)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -127,6 +133,10 @@ def _run(args: argparse.Namespace, given_at: Moment | None, argv: Sequence[str])
     if args.command in SAYS_SLOW:
         session.on_slow = _warn
     try:
+        if args.swarm:
+            from manager.cli import in_swarm
+
+            return in_swarm.run(session, args)
         if args.host is not None or getattr(args, "hosts", False):
             from manager.cli import elsewhere
 

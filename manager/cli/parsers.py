@@ -118,7 +118,7 @@ def parser(only: str | None = None) -> argparse.ArgumentParser:
     argparse_i18n.translate()
     root = Parser(
         prog="manager",
-        usage=_("manager [--project-dir DIR] [--lang LANG] [--host NAME] COMMAND …"),
+        usage=_("manager [--project-dir DIR] [--lang LANG] [--host NAME] [--swarm] COMMAND …"),
         description=_("Runs a fleet of trading bots: one config, one Docker container.")
         + "\n\n"
         + _overview(),
@@ -136,6 +136,7 @@ def parser(only: str | None = None) -> argparse.ArgumentParser:
     )
     _add_language(root, None)
     _add_host(root, None)
+    _add_swarm(root, default=False)
     commands = root.add_subparsers(
         dest="command", metavar="COMMAND", required=True, prog="manager", help=argparse.SUPPRESS
     )
@@ -158,6 +159,7 @@ def _add_command(commands: Any, name: str, command: Command) -> None:
         add(added)
     _add_language(added, argparse.SUPPRESS)
     _add_host(added, argparse.SUPPRESS)
+    _add_swarm(added, default=argparse.SUPPRESS)
 
 
 def _overview() -> str:
@@ -179,6 +181,16 @@ def _add_host(command: argparse.ArgumentParser, default: str | None) -> None:
     """Add `--host`, which may precede or follow the command's name."""
     command.add_argument(
         "--host", default=default, metavar="NAME", help=_("run the command on this host of config/hosts.toml")
+    )
+
+
+def _add_swarm(command: argparse.ArgumentParser, *, default: bool | str) -> None:
+    """Add `--swarm`, which may precede or follow the command's name."""
+    command.add_argument(
+        "--swarm",
+        action="store_true",
+        default=default,
+        help=_("run compose, up, down, halt, ps, logs or doctor on the fleet's services in a Docker Swarm"),
     )
 
 

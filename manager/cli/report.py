@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, assert_never
 
+from manager.cli.left_behind import answer_object, killed_text, position_object, position_text, say_answer
 from manager.cli.notices import say_problems
 from manager.config import handover
 from manager.errors import FAILED
 from manager.fleet import causes
-from manager.fleet.bot_report import Position
 from manager.i18n import Text, _, mark
 from manager.ops.actions.action import Kind
 from manager.ops.actions.events import (
@@ -206,7 +206,9 @@ def say_result(result: Result, *, as_json: bool, with_problems: bool = False) ->
         if outcome.was_killed:
             console.error(killed_text(outcome))
     for outcome in outcomes:
-        if outcome.open_orders_left and not outcome.was_killed:
+        if outcome.answer is not None:
+            say_answer(outcome, outcome.answer)
+        elif outcome.open_orders_left and not outcome.was_killed:
             console.error(
                 Text(
                     "{id} has stopped and reported {count} open orders left: check the exchange",
@@ -226,20 +228,6 @@ def say_result(result: Result, *, as_json: bool, with_problems: bool = False) ->
     if result.unsaved is not None:
         console.error(result.unsaved)
     return result.exit_code
-
-
-def killed_text(outcome: Outcome[Action]) -> Text:
-    """Return the message for a bot that had to be killed."""
-    if outcome.open_orders_left is None:
-        return Text(
-            "{id} did not stop in time and was killed; it did not report its orders: check the exchange",
-            id=outcome.action.instance,
-        )
-    return Text(
-        "{id} did not stop in time and was killed; it reported {count} open orders left",
-        id=outcome.action.instance,
-        count=outcome.open_orders_left,
-    )
 
 
 def _say_drift(snapshot: FleetSnapshot, actions: Sequence[Action]) -> None:
@@ -291,33 +279,14 @@ def action_line(action: Action) -> str:
     return replace_unprintable(f"{action.instance}: {_(PLANNED[action.kind])}: {action.cause}")
 
 
-def position_text(position: Position | None) -> str:
-    """Return `, position -0.6 SOL`, because a stop cancels orders and keeps the position.
-
-    Empty if unknown.
-    """
-    if position is None:
-        return ""
-    return f", {Text('position {amount}', amount=position)}" if position.amount else f", {_('no position')}"
-
-
-def position_object(position: Position | None) -> dict[str, str | None]:
-    """Return the keys of `--json` that tell of a position left behind."""
-    if position is None:
-        return {"position": None, "base": None, "position_from": None}
-    return {
-        "position": format(position.amount, "f"),
-        "base": position.base or None,
-        "position_from": "exchange" if position.is_of_exchange else "report",
-    }
-
-
 def outcome_line(outcome: Outcome[Action]) -> str:
     """Return `bp_sol_01: recreated (config changed, 1.2 s)`."""
     verb = _("failed") if outcome.error else _(DONE[outcome.action.kind])
     text = f"{outcome.action.instance}: {verb} ({outcome.action.cause}, {outcome.seconds:.1f} s)"
     if outcome.open_orders_left is not None:
         text += f", {Text('{count} open orders left', count=outcome.open_orders_left)}"
+    if outcome.position is not None and outcome.answer is not None and not outcome.position.is_of_exchange:
+        return f"{text}, {Text('position {amount} as last reported', amount=outcome.position)}"
     return text + position_text(outcome.position)
 
 
@@ -333,4 +302,5 @@ def _outcome_object(outcome: Outcome[Action]) -> dict[str, Any]:
         "killed": outcome.was_killed,
         "open_orders_left": outcome.open_orders_left,
         **position_object(outcome.position),
+        **answer_object(outcome.answer),
     }

@@ -6,6 +6,7 @@ patience                                        slow is not gone
 endpoint                                        the choice of the engine
 labels, containers                              the registry of the fleet, on its containers
 container_config, compose_file, compose_hash    a spec in the formats of the engine and of Compose
+swarm_stack, swarm_calls                        a stack for a Docker Swarm, and its services and nodes
 compose_name                                    whose compose.yaml it is
 image_build, build_mirrors, docker_cli          the bot image
 bot_variables, environment_reads                which variables a bot of the user's own reads

@@ -113,6 +113,22 @@ def make(
     _make(fleet.secrets_dir(instance), MARK, by, did_run, identity or os.environ.get(OF_MOVE))
 
 
+def note_ran(fleet: Fleet, instance: str) -> None:
+    """Note in the mark of a halt that its bot was about to run again. Errors are ignored.
+
+    It is read and written as one file: a mark that replaces it meanwhile is another one.
+    """
+    with suppress(OSError, ValueError, RecursionError):
+        path = fleet.secrets_dir(instance) / MARK
+        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            content = json.loads(os.pread(descriptor, 4096, 0))
+            if isinstance(content, dict) and content.get("by") == "halt":
+                os.pwrite(descriptor, _padded({**content, "ran": True}), 0)
+        finally:
+            os.close(descriptor)
+
+
 def make_of_fleet(fleet: Fleet) -> None:
     """Mark future instances. Raises OSError."""
     _make(fleet.all_secrets_dir, FLEET_MARK, "halt", did_run=False)
@@ -210,6 +226,10 @@ def _content(by: By, did_run: bool | None, identity: str | None = None) -> bytes
     mark = {"nonce": nonce, "at": round(time.time(), 3), "by": by, **moment.now()._asdict()}
     if did_run is not None:
         mark["ran"] = did_run
+    return _padded(mark)
+
+
+def _padded(mark: Mapping[str, Any]) -> bytes:
     return json.dumps(mark).encode().ljust(SIZE - 1) + b"\n"
 
 

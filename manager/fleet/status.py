@@ -106,9 +106,10 @@ def _is_of_earlier_run(supervisor: SupervisorState, container: Container, uptime
     """Return whether a container that was just started again still shows what its last run left.
 
     The engine rounds a container's age down to seconds. What says that the run has ended is taken for an
-    earlier run's from the whole second on: a bot that ends in its first second is the rarer case.
+    earlier run's from the whole second on: a bot that ends in its first second is the rarer case. Who idles
+    because of a halt has just been started: its word is written at the start, and then rarely.
     """
-    if container.up_seconds is None:
+    if container.up_seconds is None or supervisor.is_halted:
         return False
     margin = 0 if supervisor.state == "stopped" else 1
     return uptime - supervisor.updated_uptime > container.up_seconds + margin

@@ -14,5 +14,6 @@ folders/     what a container mounts, and who owns it
 backup/      backup and restore
 migrate/     import from the old system
 hosts/       other machines, by OpenSSH
+swarm/       instances as services of a Docker Swarm
 move/        moves an instance to one
 """

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
+from typing import TYPE_CHECKING
 
 from manager.config.fleet import Fleet
 from manager.engine import compose_name
@@ -29,6 +30,9 @@ from manager.ops.halt.stop_for_good import Starts
 from manager.ops.planning import made_anew, moved_away, plan, untrusted
 from manager.util import moment
 from manager.util.moment import Moment
+
+if TYPE_CHECKING:
+    from manager.ops.exchange.asking import Asking
 
 FEW = 10
 """Up to this many instances are inspected one by one; for more, listing all containers is as cheap."""
@@ -282,9 +286,12 @@ def _carry_out(
     called_off: Mapping[str, CalledOffBy] = NOTHING,
 ) -> list[Outcome[Action]]:
     """Run the actions. `called_off`: what was stopped or removed since it was given."""
-    todo = plan.effective(actions)
+    down: Sequence[Action] = ()
+    if change.command == "stop":
+        down = _asking(session, snapshot).down_with_rest(actions)
+    todo = [action for action in actions if action.kind != "leave" or action in down]
     for action in actions:
-        if action.kind == "leave":
+        if action.kind == "leave" and action not in down:
             on_event(LeftAlone(action))
     if not todo and not (change.command == "stop" and actions):
         return []
@@ -306,13 +313,24 @@ def _carry_out(
     if not todo:
         return refused
     context = prepare.gather(session, snapshot, todo, held, called_off_since=called_off, limit=limit)
+    if any(action.kind in {"stop", "remove", "leave"} for action in todo):
+        asking = _asking(session, snapshot)
+        context = context._replace(has_unknown_rest=asking.has_unknown_rest, ask=asking.ask)
     on_event(ActionsStarted(todo))
     try:
         outcomes = execute.run(todo, context, lambda outcome: on_event(ActionDone(outcome)))
     finally:
         on_event(ActionsEnded())
+    desired_state.keep_on_list(snapshot, outcomes)
     note_outcomes(snapshot.project.fleet, change.command, outcomes)
     return refused + outcomes
+
+
+def _asking(session: Session, snapshot: FleetSnapshot) -> Asking:
+    """Return what asks the exchanges for what bots have left that are taken down."""
+    from manager.ops.exchange.asking import Asking
+
+    return Asking(snapshot, session.engine())
 
 
 def note_outcomes(fleet: Fleet, command: str, outcomes: Sequence[Outcome[Action]]) -> None:
@@ -328,6 +346,7 @@ def note_outcomes(fleet: Fleet, command: str, outcomes: Sequence[Outcome[Action]
                 is_done=outcome.error is None,
             )
             for outcome in outcomes
+            if outcome.action.kind != "leave"
         ],
     )
 

@@ -28,13 +28,15 @@ class Fate:
     """How an instance's bots behave. Their next start looks at it.
 
     `state`: what it comes to, `healthy_after` seconds; `stops_in`: seconds from SIGTERM to its end;
-    `open_orders_left`: what it reports then. `away_for`: seconds in which its exchange is away.
+    `open_orders_left`: what it reports then, with `position`, which its exchange has named. `away_for`:
+    seconds in which its exchange is away.
     """
 
     state: str = "running"
     healthy_after: float = 0.0
     stops_in: float = 0.0
     open_orders_left: int | None = None
+    position: str | None = None
     away_for: float = 0.0
 
 
@@ -48,6 +50,8 @@ class Bots:
         """Container's name → its supervisor, of those that run."""
         self.shell = (0, "")
         """Exit code and standard error of each script that is run in a container."""
+        self.answers: dict[str, str] = {}
+        """Instance → what its exchange answers to a one-off; without one it is away."""
         clock.listeners.append(self._beat)
 
     def fate(self, instance: str, **changes: Any) -> None:
@@ -58,11 +62,14 @@ class Bots:
         mounts = (body.get("HostConfig") or {}).get("Mounts") or ()
         if str((body.get("Entrypoint") or [""])[0]) == "sh":
             return Shell(*self.shell)
+        instance = str(body.get("Hostname", ""))
+        if any(entry.startswith("BOTFLEET_ONCE=") for entry in body.get("Env") or ()):
+            return OneOff(self.answers.get(instance))
         if str(body.get("User")) == "0:0":
             return Idle()  # root without its rights: it writes to no folder of the bots'
         if all(mount["Target"] != STATE_AT for mount in mounts):
             return Idle()  # a stranger
-        return Supervisor(self, self._clock, str(body.get("Hostname", "")))
+        return Supervisor(self, self._clock, instance)
 
     def _beat(self) -> None:
         for supervisor in list(self.living.values()):
@@ -84,6 +91,22 @@ class Shell(Idle):
         """End at once."""
         container.print("stderr", self._err, 0.0)
         container.end(self._code)
+
+
+class OneOff(Idle):
+    """Asks the exchange, and ends."""
+
+    def __init__(self, answer: str | None) -> None:
+        self._answer = answer
+
+    def start(self, container: FakeContainer) -> None:
+        """End at once."""
+        if self._answer is None:
+            container.print("stderr", "the exchange is away\n", 0.0)
+            container.end(1)
+        else:
+            container.print("stdout", f"{self._answer}\n", 0.0)
+            container.end(0)
 
 
 @dataclass
@@ -141,7 +164,9 @@ class Supervisor:
         self.clock.sleep(min(self.fate.stops_in, timeout))
         if not is_late and self.record is not None and self._folder is not None:
             if self.fate.open_orders_left is not None:
-                report = {"open_orders_left": self.fate.open_orders_left}
+                report: dict[str, Any] = {"open_orders_left": self.fate.open_orders_left}
+                if self.fate.position is not None:
+                    report |= {"position_at_exchange": self.fate.position, "at": self.clock.time()}
                 (self._folder / REPORT_FILE).write_text(json.dumps(report))
             if self.record.state not in {"failed", "completed"}:
                 self.record.state, self.record.why = "stopped", None

@@ -69,6 +69,7 @@ class FakeContainer:
     state: str = "created"
     exit_code: int = 0
     since: float = 0.0
+    started_at: float | None = None
     health: str = ""
     lines: list[tuple[Stream, float, bytes]] = field(default_factory=list)
     exited: Callable[[int], None] = lambda _code: None
@@ -165,6 +166,7 @@ class FakeContainer:
                 "Restarting": self.state == "restarting",
                 "ExitCode": self.exit_code,
                 "OOMKilled": False,
+                "StartedAt": "0001-01-01T00:00:00Z" if self.started_at is None else stamp(self.started_at),
                 "FinishedAt": stamp(self.since) if self.state == "exited" else "0001-01-01T00:00:00Z",
             },
             "Config": {

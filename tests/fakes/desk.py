@@ -100,9 +100,10 @@ class Desk:
         """Write an instance's config."""
         write_config(self.folder, a_config(instance, port, **sections), instance)
 
-    def new_image(self) -> str:
-        """Build the image anew; return its id."""
-        return self.engine.add_image(IMAGE, {labels.SUPERVISOR: str(labels.NEWEST_CONTRACT)})
+    def new_image(self, *, is_askable: bool = False) -> str:
+        """Build the image anew; return its id. `is_askable`: it has a program that asks for open orders."""
+        program = {labels.OPEN_ORDERS: "/ask"} if is_askable else {}
+        return self.engine.add_image(IMAGE, {labels.SUPERVISOR: str(labels.NEWEST_CONTRACT), **program})
 
     def run(self, command: str) -> list[str]:
         """Run `manager COMMAND` to its end; return what it printed, and keep its exit code."""

@@ -318,6 +318,7 @@ class FakeEngine(Engine):
                     found.network_id = at
                 self._require_free_ports(found)
                 found.state, found.exit_code, found.since = "running", 0, self._now()
+                found.started_at = found.since
                 self._tell(found, "start")
             found.program.start(found)
 

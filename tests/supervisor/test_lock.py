@@ -42,6 +42,19 @@ def test_a_lock_that_is_let_go_in_time_is_taken(box: Box) -> None:
     assert second.process.poll() is None
 
 
+def test_in_a_swarm_it_waits_for_a_predecessor_that_stops_slowly(box: Box) -> None:
+    box.timings["lock_retry"] = 0.2
+    box.set(lock_wait=1)
+    first = box.start()
+    old = box.until("running")["bot_pid"]
+    second = box.start()
+    eventually(lambda: "is held by another supervisor" in second.stderr)
+    first.stop()
+    eventually(lambda: box.state["bot_pid"] not in (None, old))
+    box.until("running")
+    assert second.stderr.count("is held by another supervisor") == 1
+
+
 def test_a_bot_that_outlives_its_supervisor_keeps_the_lock(box: Box) -> None:
     life = box.start()
     pid = box.until("running")["bot_pid"]

@@ -20,6 +20,7 @@ from manager.cli.command_table import COMMANDS
 from manager.cli.commands import history
 from manager.cli.commands.close import COLUMNS as CLOSE_COLUMNS
 from manager.cli.commands.halt import COLUMNS as HALT_COLUMNS
+from manager.cli.commands.swarm import COLUMNS as SWARM_COLUMNS
 from manager.errors import OK
 from manager.fleet.display import PS_COLUMNS
 from manager.monitor.stats.columns import COLUMNS as STATS_COLUMNS
@@ -265,6 +266,7 @@ def possible_headings() -> set[tuple[str, ...]]:
     """Return the columns of each table, in the language in use, as they give way to a narrow terminal."""
     found = set()
     tables: list[text_table.Columns[Any]] = [PS_COLUMNS, STATS_COLUMNS, HALT_COLUMNS, CLOSE_COLUMNS]
+    tables.append(SWARM_COLUMNS)
     for columns in (*tables, IMPORT_COLUMNS, history._line_columns(0.0)):
         shown = list(columns)
         while True:

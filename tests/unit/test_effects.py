@@ -24,6 +24,7 @@ from manager.fleet import env_file, host, lock
 from manager.i18n import Text
 from manager.ops.actions.action import Action, Outcome
 from manager.ops.execution import execute
+from manager.ops.execution.context import ExecutionContext
 from manager.ops.folders import instance_folders
 from manager.ops.folders.instance_folders import FolderError
 from manager.util import atomic_file
@@ -289,7 +290,7 @@ def test_what_cannot_be_said_leaves_no_action_half_way(fleet: Fleet) -> None:
         raise ManagerError("cannot write to standard output: {why}", why="No space left on device")
 
     nothing: Any = None
-    context = execute.ExecutionContext(nothing, fleet, {}, {}, {}, nothing, called_off)
+    context = ExecutionContext(nothing, fleet, {}, {}, {}, nothing, called_off)
     with pytest.raises(ManagerError, match="No space left"):
         execute.run([Action("start", each, Text("asked")) for each in ("a", "b")], context, on_done)
     assert len(ended) == 2

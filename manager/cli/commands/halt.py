@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, assert_never
 
 from manager.cli.commands.close import close_positions, closing_object
+from manager.cli.left_behind import orders_left_text, position_object, position_text, unknown_orders_text
 from manager.cli.notices import say_problems
-from manager.cli.report import position_object, position_text
 from manager.engine import labels
 from manager.engine.containers import Container
 from manager.errors import worst_exit_code
@@ -17,9 +17,9 @@ from manager.fleet.observe import FleetSnapshot
 from manager.fleet.selection import Selection
 from manager.fleet.session import Session
 from manager.i18n import Text, _, mark
+from manager.ops.actions.answer import Answer
 from manager.ops.actions.events import Warned
 from manager.ops.exchange.close import Closing
-from manager.ops.exchange.open_orders import Answer
 from manager.ops.halt import halt as halting
 from manager.ops.halt.halt_events import ContainerStopped, ExchangeAnswered, HaltEvent, MayTrade
 from manager.ops.halt.halt_result import HaltOutcome, Result
@@ -104,33 +104,19 @@ def _say_what_is_wrong(outcome: HaltOutcome, snapshot: FleetSnapshot) -> None:
 
 
 def _left_text(outcome: HaltOutcome, snapshot: FleetSnapshot) -> Text:
-    where = _market(outcome, snapshot)
-    answer = outcome.answer
+    exchange, symbol = _market(outcome, snapshot)
+    answer = (outcome.answer or Answer(outcome.left))._replace(exchange=exchange, symbol=symbol)
     if outcome.left is None:
-        why = answer.why if answer else Text("it has no container to ask from, and its bot did not report")
-        return Text(
-            "{id}: whether orders are left is unknown ({why}): check {exchange}, {symbol}",
-            id=outcome.instance,
-            why=why,
-            **where,
-        )
-    orders = ", ".join(answer.orders) if answer else ""
-    return Text(
-        "{id}: {count} ORDERS ARE STILL OPEN at {exchange}, {symbol}: cancel them there {orders}",
-        id=outcome.instance,
-        count=outcome.left,
-        orders=f"({orders})" if orders else "",
-        **where,
-    )
+        no_container = Text("it has no container to ask from, and its bot did not report")
+        return unknown_orders_text(outcome.instance, answer, answer.why or no_container)
+    return orders_left_text(outcome.instance, answer)
 
 
-def _market(outcome: HaltOutcome, snapshot: FleetSnapshot) -> dict[str, str]:
+def _market(outcome: HaltOutcome, snapshot: FleetSnapshot) -> tuple[str, str]:
     own = outcome.container.labels if outcome.container else {}
     view = snapshot.views.get(outcome.instance)
-    return {
-        "exchange": own.get(labels.EXCHANGE) or (view and view.exchange) or "?",
-        "symbol": own.get(labels.SYMBOL) or (view and view.symbol) or "?",
-    }
+    exchange = own.get(labels.EXCHANGE) or (view and view.exchange) or "?"
+    return exchange, own.get(labels.SYMBOL) or (view and view.symbol) or "?"
 
 
 def _how(outcome: HaltOutcome) -> How:
@@ -217,12 +203,4 @@ def _stopped_line(event: ContainerStopped) -> str:
 
 
 def _answer_line(container: Container, answer: Answer) -> Text:
-    exchange = container.labels.get(labels.EXCHANGE, "?")
-    if answer.left is None:
-        return Text("{id}: {exchange} was asked: unknown", id=container.instance, exchange=exchange)
-    return Text(
-        "{id}: {exchange} was asked: {count} open orders left",
-        id=container.instance,
-        exchange=exchange,
-        count=answer.left,
-    )
+    return Text("{id}: {answer}", id=container.instance, answer=answer.text)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from manager.config.fleet import DiskRules
+from manager.util.folder_size import FolderSize
 from manager.util.formatting import MB
 
 WINDOW_S = 3600.0
@@ -18,7 +19,7 @@ LATELY_S = 120.0
 MIN_GROWTH, MIN_FILES = 64 * MB, 5_000
 """A bot that has added less does not fill a disk; on a small disk a hundredth of it counts."""
 
-Why = Literal["size", "files", "space", "inodes"]
+Why = Literal["size", "files", "space", "inodes", "unknown"]
 
 
 class Sample(NamedTuple):
@@ -28,6 +29,12 @@ class Sample(NamedTuple):
     size: int
     files: int
     is_whole: bool = True
+
+    def with_more(self, more: FolderSize) -> Sample:
+        """Return the sample with what lies elsewhere than in the folders."""
+        return Sample(
+            self.at, self.size + more.size, self.files + more.files, self.is_whole and more.is_whole
+        )
 
 
 class Free(NamedTuple):
@@ -43,7 +50,8 @@ class Free(NamedTuple):
 class Excess(NamedTuple):
     """Name a bot that is to be stopped.
 
-    `why`: its folders exceed their limit (`size`, `files`), or it fills the disk (`space`, `inodes`).
+    `why`: its folders exceed their limit (`size`, `files`), or it fills the disk (`space`, `inodes`), or
+    nobody is seen to, and what it has cannot be counted (`unknown`).
     `amount`: what it has, or has added; `limit`: the setting, or what is still free.
     """
 
@@ -112,7 +120,22 @@ def excesses(
         return [Excess(culprit[0], "space", culprit[1], last.space)]
     if ending[1] and (culprit := _fastest(samples, "files", min(MIN_FILES, last.total_inodes // 100))):
         return [Excess(culprit[0], "inodes", culprit[1], last.inodes)]
+    if any(ending) and (hidden := _uncounted(samples)):
+        return [Excess(hidden[0], "unknown", hidden[1], last.space)]
     return []
+
+
+def _uncounted(samples: Mapping[str, Sequence[Sample]]) -> tuple[str, int] | None:
+    """Return the largest instance that was counted in part now and before.
+
+    It has folders nested without end, or closed to us, or files by the million: its growth is not known.
+    """
+    sizes = {
+        instance: of_instance[-1].size
+        for instance, of_instance in samples.items()
+        if len(of_instance) > 1 and not any(sample.is_whole for sample in of_instance[-2:])
+    }
+    return max(sizes.items(), key=lambda item: item[1]) if sizes else None
 
 
 def _fastest(

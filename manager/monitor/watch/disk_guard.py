@@ -13,7 +13,7 @@ from manager.fleet.instance import Instance
 from manager.i18n import Text
 from manager.monitor.disk import folders, growth, record
 from manager.monitor.disk.growth import Excess, Free, Sample
-from manager.monitor.watch import change_detector
+from manager.monitor.watch import change_detector, deleted_files
 from manager.monitor.watch.alert_rules import Condition
 from manager.monitor.watch.alert_state import Alert
 from manager.util.formatting import MB, age, file_size
@@ -89,10 +89,12 @@ class DiskGuard:
 
     def _measure(self, fleet: Fleet, views: Mapping[str, Instance]) -> dict[str, Sample]:
         sizes = {}
+        deleted = deleted_files.of_instances(fleet, views)
         for view in views.values():
             if self._is_over:
                 break
-            sizes[view.id] = folders.measure(fleet, view, MEASURE_WITHIN_S)
+            sample = folders.measure(fleet, view, MEASURE_WITHIN_S)
+            sizes[view.id] = sample.with_more(deleted[view.id]) if view.id in deleted else sample
         return sizes
 
     def _keep(self, fleet: Fleet, measured: Mapping[str, Sample]) -> None:
@@ -163,6 +165,11 @@ def _why(excess: Excess) -> Text:
             return Text(
                 "its folders have grown by {size} and the disk has only {free} free",
                 size=file_size(excess.amount),
+                free=file_size(excess.limit),
+            )
+        case "unknown":
+            return Text(
+                "its folders cannot be counted completely and the disk has only {free} free",
                 free=file_size(excess.limit),
             )
         case "inodes":

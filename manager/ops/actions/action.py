@@ -10,6 +10,7 @@ from manager.fleet.observe import FleetSnapshot
 from manager.fleet.selection import EVERYTHING, Selection
 from manager.fleet.state_file import Wish
 from manager.i18n import Text
+from manager.ops.actions.answer import Answer
 
 Kind = Literal["create", "recreate", "rollback", "start", "restart", "stop", "remove", "leave"]
 
@@ -55,8 +56,9 @@ AnyAction = TypeVar("AnyAction")
 class Outcome(NamedTuple, Generic[AnyAction]):
     """Hold the result of one action: on a container, or of an import or a restore.
 
-    `was_killed`: the bot did not stop in time. `open_orders_left`: as the bot reported when it stopped; None
-    without a report. `position`: from its last report.
+    `was_killed`: the bot did not stop in time. `open_orders_left`: as the exchange answered, else as the bot
+    reported when it stopped; None if neither did. `position`: likewise, from its last report. `answer`: the
+    exchange's, None if it was not asked.
     """
 
     action: AnyAction
@@ -65,6 +67,12 @@ class Outcome(NamedTuple, Generic[AnyAction]):
     was_killed: bool = False
     open_orders_left: int | None = None
     position: Position | None = None
+    answer: Answer | None = None
+
+    @property
+    def is_rest_unknown(self) -> bool:
+        """Return whether the exchange was asked for the orders that are left, and nothing tells of them."""
+        return self.answer is not None and self.answer.can_be_asked and self.open_orders_left is None
 
 
 def has_started(outcome: Outcome[Action]) -> bool:

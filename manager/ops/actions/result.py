@@ -72,7 +72,7 @@ class Result:
                 codes.append(outcome.error.exit_code)
             if outcome.was_killed:
                 codes.append(TIMED_OUT)
-            elif outcome.open_orders_left:
+            if outcome.open_orders_left or outcome.is_rest_unknown:
                 codes.append(FAILED)
         codes += [BAD_CONFIG for action in self.actions if action.is_refused]
         codes += [error.exit_code for error in (self.unsaved, self.engine_error) if error is not None]

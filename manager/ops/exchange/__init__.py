@@ -2,6 +2,7 @@
 
 oneoff           runs a program of an image once
 open_orders      which orders of an instance rest there
+asking           asks for them, where nothing tells what an instance has left
 live_checks      what a live instance would fail by
 close            closes positions, when a person has agreed
 account_parts    what the other bots hold on an account

@@ -49,8 +49,25 @@ def run(
     it reads beside the bot's own.
     """
     inspected = engine.inspect(container.id)
-    definition = body(inspected, container.instance, fleet.name, program, within_s, variables)
+    definition = body(
+        inspected,
+        container.instance,
+        fleet.name,
+        program,
+        within_s,
+        variables,
+        folders(fleet, container.instance),
+    )
     return run_defined(engine, f"{container.name}-{purpose}", definition, within_s)
+
+
+def folders(fleet: Fleet, instance: str) -> dict[str, str]:
+    """Return place in the container → the folder of today.
+
+    The container may mount it by a path from before the project folder was moved, where nothing is any more.
+    """
+    present = {DATA_AT: fleet.database_dir(instance), SECRETS_AT: fleet.secrets_dir(instance)}
+    return {target: str(folder) for target, folder in present.items() if folder.is_dir()}
 
 
 def run_defined(
@@ -81,11 +98,13 @@ def body(
     program: str,
     within_s: int,
     variables: Mapping[str, str] = MappingProxyType({}),
+    folders: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Return the one-off's definition: the instance's own, without port, restart and health check. Pure.
 
-    Of its folders only two are mounted.
+    Of its folders only two are mounted: `folders` (place in the container → folder), else those of its own.
     """
+    own_places = [place for place in FOLDERS if place not in folders]
     config, host = inspected["Config"], inspected["HostConfig"]
     own = dict(entry.partition("=")[::2] for entry in config.get("Env") or ())
     own |= variables
@@ -100,12 +119,19 @@ def body(
         "Healthcheck": {"Test": ["NONE"]},
         "HostConfig": {
             **host,
-            "Binds": [entry for entry in host.get("Binds") or () if entry.split(":")[1] in FOLDERS],
-            "Mounts": [entry for entry in host.get("Mounts") or () if entry.get("Target") in FOLDERS],
+            "Binds": [entry for entry in host.get("Binds") or () if entry.split(":")[1] in own_places],
+            "Mounts": [
+                *(entry for entry in host.get("Mounts") or () if entry.get("Target") in own_places),
+                *(_mount(place, folder) for place, folder in folders.items()),
+            ],
             "PortBindings": {},
             "RestartPolicy": {"Name": "no"},
         },
     }
+
+
+def _mount(place: str, folder: str) -> dict[str, Any]:
+    return {"Type": "bind", "Source": folder, "Target": place, "ReadOnly": place == SECRETS_AT}
 
 
 def _create(name: str, definition: Mapping[str, Any], engine: Engine) -> str:

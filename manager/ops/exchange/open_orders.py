@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from manager.config.fleet import Fleet
 from manager.engine import labels
@@ -12,8 +12,8 @@ from manager.engine.client import Engine
 from manager.engine.containers import Container
 from manager.errors import ManagerError
 from manager.fleet import bot_report
-from manager.fleet.bot_report import Position
 from manager.i18n import Text
+from manager.ops.actions.answer import Answer
 from manager.ops.exchange import oneoff
 from manager.util.sanitize import replace_unprintable
 
@@ -22,38 +22,29 @@ ANSWER_WITHIN_S = 45
 MOST_NAMED = 20
 
 
-class Answer(NamedTuple):
-    """Hold the exchange's answer: open orders of the instance (None: unknown, see `why`), and those of
-    others.
+def ask(container: Container, fleet: Fleet, engine: Engine, purpose: str = "orders") -> Answer:
+    """Ask once. Never raises ManagerError: a failure is returned as an answer.
 
-    `orders`: the first of them, `sell 0.1 @ 151`. `position`: what the instance holds there, None if unknown.
+    `purpose` names the one-off: of two commands that ask at once, neither removes the other's.
     """
-
-    left: int | None
-    others: int = 0
-    orders: tuple[str, ...] = ()
-    why: Text | None = None
-    position: Position | None = None
+    own = container.labels
+    answer = _ask(container, fleet, engine, purpose)
+    return answer._replace(exchange=own.get(labels.EXCHANGE) or "?", symbol=own.get(labels.SYMBOL) or "?")
 
 
-def ask(container: Container, fleet: Fleet, engine: Engine) -> Answer:
-    """Ask once. Never raises ManagerError: a failure is returned as an answer."""
+def _ask(container: Container, fleet: Fleet, engine: Engine, purpose: str) -> Answer:
     program = container.labels.get(labels.OPEN_ORDERS, "")
     if not program:
-        return Answer(
-            None,
-            why=Text(
-                "its image has no program for this (docker/README.md: {label})", label=labels.OPEN_ORDERS
-            ),
-        )
+        why = Text("its image has no program for this (docker/README.md: {label})", label=labels.OPEN_ORDERS)
+        return Answer(None, why=why, can_be_asked=False)
     try:
-        ended = oneoff.run(container, fleet, engine, program, "orders", ANSWER_WITHIN_S)
+        ended = oneoff.run(container, fleet, engine, program, purpose, ANSWER_WITHIN_S)
     except ManagerError as error:
         return Answer(None, why=Text("{why}", why=error))
     if ended.code == 0:
         return decoded(ended.answer)
-    why = ended.message or Text("the query exited with code {code}", code=ended.code)
-    return Answer(None, why=Text("{why}", why=why))
+    message = ended.message or Text("the query exited with code {code}", code=ended.code)
+    return Answer(None, why=Text("{why}", why=message))
 
 
 def decoded(text: str) -> Answer:

@@ -3,6 +3,8 @@
 prepare                    the image, the network, the bots' user, Compose's hashes
 desired_state              records a command in the fleet's state
 execute                    carries actions out in parallel, and collects every failure
+context                    what that works with
+take_down                  stops and removes, and learns first what is left at the exchange
 stop, stop_turns, wait     stops one container, spreads stops, waits for instances
 rollback_store             keeps what is needed to restore an old container
 compose_yaml               the rendered compose.yaml, and what stays of an earlier one

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 
 from manager.config.fleet import Fleet
 from manager.errors import ConfigError, ManagerError, UsageError
@@ -12,7 +13,7 @@ from manager.fleet.observe import FleetSnapshot
 from manager.fleet.session import Session
 from manager.fleet.snapshot import PlanInput
 from manager.fleet.state_file import FleetState
-from manager.ops.actions.action import Action, Change
+from manager.ops.actions.action import Action, Change, Outcome
 from manager.util import formatting, moment
 
 StateChange = Callable[[FleetState], FleetState]
@@ -79,6 +80,27 @@ def state_change(
         return after.with_ports(open_ports)
 
     return changed
+
+
+def keep_on_list(snapshot: FleetSnapshot, outcomes: Iterable[Outcome[Action]]) -> None:
+    """Have the next `resume` start what this command was about to start again when a halt came.
+
+    The halt found it down, in the middle of its restart, or of the `resume` that had taken it off the list.
+    """
+    fleet, plan_input = snapshot.project.fleet, snapshot.plan_input
+    lost = []
+    for outcome in outcomes:
+        instance = outcome.action.instance
+        if outcome.error is None or not outcome.action.starts:
+            continue
+        did_run = plan_input.is_up(instance) or plan_input.fleet_state.of(instance).halted == "ran"
+        found = halt_mark.find(fleet, instance) if did_run else None
+        if found is not None and found.by == "halt":
+            halt_mark.note_ran(fleet, instance)
+            lost.append(instance)
+    if lost:
+        with suppress(ManagerError):  # the mark says it too
+            save_state(fleet, lambda state: state.with_halted(lost, ()))
 
 
 def _unmarked(fleet: Fleet, instances: Iterable[str]) -> list[str]:

@@ -5,22 +5,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from threading import Event
-from types import MappingProxyType
-from typing import NamedTuple, assert_never
+from typing import assert_never
 
-from manager.config.fleet import Fleet
 from manager.config.spec import InstanceSpec
 from manager.engine import container_config, port_holder
-from manager.engine.client import MOST_CALLS, Engine
-from manager.engine.containers import DEFAULT_STOP_TIMEOUT_S, Container
-from manager.errors import EngineError, ManagerError, NameTaken, NotFound
+from manager.engine.client import MOST_CALLS
+from manager.engine.containers import DEFAULT_STOP_TIMEOUT_S
+from manager.errors import EngineError, ManagerError, NameTaken
 from manager.fleet import halt_mark, host, start_lock, supervisor_state, tombstone
-from manager.fleet.state_file import CalledOffBy
-from manager.fleet.upgrade_records import UpgradeRecord
 from manager.i18n import Text, mark
 from manager.ops.actions.action import Action, Outcome
-from manager.ops.execution import rollback_store
-from manager.ops.execution.stop import stop
+from manager.ops.actions.answer import ASKED_AT_ONCE
+from manager.ops.execution import rollback_store, take_down
+from manager.ops.execution.context import ExecutionContext
 from manager.ops.execution.stop_turns import StopTurns
 from manager.ops.folders import instance_folders
 from manager.util.interrupts import note_interrupts
@@ -34,29 +31,6 @@ CALLED_OFF: Mapping[halt_mark.By, str] = {
     "moved": mark("it was moved to another machine; only another move brings it back"),
 }
 """By the origin of a halt mark: why an instance is not started."""
-
-
-class ExecutionContext(NamedTuple):
-    """Hold what the executor works with."""
-
-    engine: Engine
-    fleet: Fleet
-    specs: Mapping[str, InstanceSpec]
-    containers: Mapping[str, Container]
-    env_values: Mapping[str, Mapping[str, str]]
-    place: Callable[[str], container_config.HostContext]
-    called_off: Callable[[], Text | None]
-    """Return why nothing may be started any more: a forced stop by another command, or Ctrl-C."""
-    steps: Mapping[str, UpgradeRecord] = MappingProxyType({})
-    """The records that `rollback` restores."""
-    await_network: Callable[[], None] = lambda: None
-    """Wait for the fleet's network: containers can be created before it exists, but not started."""
-    called_off_since: Mapping[str, CalledOffBy] = MappingProxyType({})
-    """Instances that were stopped or removed since this command was given: it does not start them."""
-    give_turn: Callable[[str], None] = lambda _instance: None
-    """Tell a bot, just before its container is started, when its start is due."""
-    turns: StopTurns = StopTurns()
-    """By these the stops of live bots are spread; new ones for each run."""
 
 
 def run(
@@ -80,20 +54,18 @@ def _run(
     todo: list[Action], context: ExecutionContext, on_done: Callable[[Outcome[Action]], object]
 ) -> list[Outcome[Action]]:
     outcomes = []
+    not_asking = context._replace(has_unknown_rest=lambda _container: False)  # they are made anew at once
     first = TaskGroup(
         [
-            partial(_timed, Action("remove", action.instance, action.cause), context)
+            partial(_timed, Action("remove", action.instance, action.cause), not_asking)
             for action in todo
             if action.first_wave
         ],
         MOST_CALLS,
     )
     removed = {outcome.action.instance: outcome for outcome in _outcomes(first)}
-    tasks = TaskGroup(
-        [partial(_timed, action, context, removed.get(action.instance)) for action in todo], MOST_CALLS
-    )
     output_error: ManagerError | None = None
-    for outcome in _outcomes(tasks):
+    for outcome in _all(todo, context, removed):
         outcomes.append(outcome)
         try:
             if output_error is None:
@@ -103,6 +75,24 @@ def _run(
     if output_error is not None:
         raise output_error
     return outcomes
+
+
+def _all(
+    todo: list[Action], context: ExecutionContext, removed: Mapping[str, Outcome[Action]]
+) -> Iterator[Outcome[Action]]:
+    """Yield outcomes as they arrive. Exchanges are asked when every bot has been stopped: they take long."""
+    to_ask = []
+    tasks = TaskGroup(
+        [partial(_timed, action, context, removed.get(action.instance)) for action in todo], MOST_CALLS
+    )
+    for outcome in _outcomes(tasks):
+        if outcome.answer is take_down.TO_ASK:
+            to_ask.append(outcome)
+        else:
+            yield outcome
+    yield from _outcomes(
+        TaskGroup([partial(take_down.settle, outcome, context) for outcome in to_ask], ASKED_AT_ONCE)
+    )
 
 
 def _outcomes(tasks: TaskGroup[Outcome[Action]]) -> Iterator[Outcome[Action]]:
@@ -153,7 +143,7 @@ def _perform(
             _make_ready(instance, context)  # before the stop: a full disk must not take a healthy bot down
             if removed is None:
                 _require_free_port(instance, context)
-            stopped = removed or _remove(instance, context)
+            stopped = removed or take_down.remove(instance, context)
             _create(instance, context, context.containers[instance].image_id if action.keeps_image else None)
         case "rollback":
             _require_not_called_off(instance, context)
@@ -164,7 +154,7 @@ def _perform(
                 context.fleet,
                 context.engine,
             )
-            stopped = _remove(instance, context)
+            stopped = take_down.remove(instance, context)
             _restore(action, context)
         case "start":
             _make_ready(instance, context, as_it_was=action.as_it_was)
@@ -172,14 +162,10 @@ def _perform(
         case "restart":
             _make_ready(instance, context, as_it_was=action.as_it_was)
             supervisor_state.require_resettable(context.fleet.instance_state_dir(instance))
-            stopped = _stop(instance, context)
+            stopped = take_down.stop(instance, context)
             _start(action, context)
-        case "stop":
-            stopped = _stop(instance, context)
-        case "remove":
-            stopped = _remove(instance, context)
-        case "leave":
-            pass
+        case "stop" | "remove" | "leave":
+            stopped = take_down.take_down(action, context)
         case _:
             assert_never(action.kind)
     return stopped
@@ -206,7 +192,7 @@ def _make_ready(instance: str, context: ExecutionContext, *, as_it_was: bool = F
 
 def _create(instance: str, context: ExecutionContext, image_id: str | None = None) -> None:
     """Create and start a container. `image_id`: instead of the fleet's present image."""
-    _require_no_bot(instance, context)
+    take_down.require_no_bot(instance, context)
     spec, name, place = (
         context.specs[instance],
         context.fleet.container_name(instance),
@@ -233,7 +219,7 @@ def _create(instance: str, context: ExecutionContext, image_id: str | None = Non
 def _restore(action: Action, context: ExecutionContext) -> None:
     """Create the container from before the upgrade; the present one is already removed."""
     instance = action.instance
-    _require_no_bot(instance, context)
+    take_down.require_no_bot(instance, context)
     with _name_explained(instance, context.fleet.container_name(instance)):
         created = rollback_store.restore(
             context.steps[instance], instance, context.fleet, context.engine, context.place(instance).owner
@@ -256,7 +242,7 @@ def _name_explained(instance: str, name: str) -> Iterator[None]:
 
 
 def _start(action: Action, context: ExecutionContext) -> None:
-    _require_no_bot(action.instance, context)
+    take_down.require_no_bot(action.instance, context)
     spec = context.specs.get(action.instance)
     if spec is not None and not action.as_it_was:
         instance_folders.use_staged_env(spec, context.fleet)
@@ -329,46 +315,3 @@ def _port_in_use(spec: InstanceSpec, port: int, context: ExecutionContext) -> En
         holder=port_holder.holder(port, context.engine, context.fleet.name),
         file=spec.config_file,
     )
-
-
-def _stop(instance: str, context: ExecutionContext) -> Outcome[Action] | None:
-    """Stop the container if it is up; return how its bot stopped."""
-    container = context.containers.get(instance)
-    stopped = (
-        stop(container, context.fleet, context.engine, context.turns)
-        if container is not None and container.is_up
-        else None
-    )
-    if stopped is not None and (error := stopped.error) is not None:
-        raise type(error)(mark("cannot stop {id}: {why}"), id=instance, why=str(error)) from error
-    _require_no_bot(instance, context)
-    return stopped
-
-
-def _require_no_bot(instance: str, context: ExecutionContext) -> None:
-    """Raise ManagerError while a bot of this instance runs anywhere, so that it never runs twice."""
-    state_dir = context.fleet.instance_state_dir(instance)
-    if not supervisor_state.is_locked(state_dir):
-        return
-    state = supervisor_state.read(state_dir)
-    raise ManagerError(
-        "{id}: its bot is already running in container {container}, which is not the instance's own (a"
-        " one-off, or another engine's); stop it with `docker stop {container}`",
-        id=instance,
-        container=state.container[:12] if state else "?",
-    )
-
-
-def _remove(instance: str, context: ExecutionContext) -> Outcome[Action] | None:
-    """Stop and remove the container; return how its bot stopped."""
-    stopped = _stop(instance, context)
-    container = context.containers.get(instance)
-    if container is None:
-        return stopped
-    try:
-        context.engine.remove(container.id)
-    except NotFound:
-        pass
-    except EngineError as error:
-        raise type(error)(mark("cannot remove {id}: {why}"), id=instance, why=str(error)) from error
-    return stopped

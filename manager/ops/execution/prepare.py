@@ -19,7 +19,7 @@ from manager.fleet.state_file import NOTHING, CalledOffBy
 from manager.i18n import Text
 from manager.ops.actions.action import Action
 from manager.ops.egress.egress_limiter import Limiter
-from manager.ops.execution import execute
+from manager.ops.execution.context import ExecutionContext
 from manager.ops.folders import bot_user, mount_probe
 from manager.ops.requests import request_files, request_plan
 from manager.util.threads import Deferred
@@ -36,7 +36,7 @@ def gather(
     called_off_since: Mapping[str, CalledOffBy] = NOTHING,
     *,
     limit: Limiter,
-) -> execute.ExecutionContext:
+) -> ExecutionContext:
     """Return everything that these actions need, in a few engine calls for any number. Raises ManagerError.
 
     `steps`: the records that the `rollback` actions restore. `called_off_since`: what was stopped or
@@ -50,7 +50,7 @@ def gather(
         return Text("the fleet was stopped by force meanwhile") if held.was_overridden() else None
 
     if not any(action.starts or action.kind == "rollback" for action in todo):
-        return execute.ExecutionContext(
+        return ExecutionContext(
             engine,
             fleet,
             project.specs,
@@ -91,7 +91,7 @@ def gather(
 
     files = request_files.of_plan(snapshot, request_plan.running_after(snapshot, todo))
     files.write_all({action.instance for action in todo})
-    context = execute.ExecutionContext(
+    context = ExecutionContext(
         engine,
         fleet,
         project.specs,

@@ -167,17 +167,26 @@ def real_folder(path: Path, mode: int) -> None:
 
 
 def keep_from_git(folder: Path) -> None:
-    """Add a .gitignore, because credentials and trades must not be committed."""
+    """Add a .gitignore, because credentials and trades must not be committed.
+
+    An empty one is what a full disk or a crash has left of an earlier attempt.
+    """
     path = folder / ".gitignore"
-    with suppress(FileExistsError, PermissionError), path.open("x") as stream:
-        stream.write("*\n")
-        ownership.give_to_folder_owner(path)
+    with suppress(FileNotFoundError):
+        if path.lstat().st_size:
+            return
+        path.unlink()
+    with suppress(FileExistsError, PermissionError):
+        atomic_file.create(path, b"*\n")
 
 
 def give_away(folder: Path, owner: Owner) -> None:
-    """Change the owner of a folder and everything in it, without following symlinks."""
-    for root, _folders, files, descriptor in os.fwalk(folder, follow_symlinks=False):
-        os.chown(root, *owner, follow_symlinks=False)
+    """Change the owner of a folder and everything in it, without following symlinks.
+
+    Everything is reached by descriptor: a bot that runs can replace a folder by a link at any moment.
+    """
+    for _root, _folders, files, descriptor in os.fwalk(folder, follow_symlinks=False):
+        os.chown(descriptor, *owner)
         for name in files:
             os.chown(name, *owner, dir_fd=descriptor, follow_symlinks=False)
 

@@ -21,9 +21,9 @@ from manager.fleet.selection import EVERYTHING, Selection, no_instance
 from manager.fleet.session import Session
 from manager.i18n import Text
 from manager.ops.actions.action import Action, Outcome
+from manager.ops.actions.answer import ASKED_AT_ONCE, Answer
 from manager.ops.actions.events import Warned
 from manager.ops.exchange import oneoff, open_orders
-from manager.ops.exchange.open_orders import Answer
 from manager.ops.execution import desired_state
 from manager.ops.execution.stop import stop
 from manager.ops.execution.stop_turns import StopTurns, exchange_of, longest
@@ -32,9 +32,6 @@ from manager.ops.halt.halt_events import ContainerStopped, ExchangeAnswered, May
 from manager.ops.halt.halt_result import HaltOutcome, Result
 from manager.ops.halt.stop_for_good import Marked, Starts
 from manager.util.threads import TaskGroup
-
-ASKED_AT_ONCE = 8
-"""Each query loads an exchange's client: 80 MB, and half a second of a core."""
 
 
 def halt(session: Session, on_event: OnHaltEvent, selection: Selection = EVERYTHING) -> Result:

@@ -8,8 +8,8 @@ from typing import NamedTuple
 from manager.config.fleet import Fleet
 from manager.engine.containers import Container
 from manager.ops.actions.action import Action, Outcome
+from manager.ops.actions.answer import Answer
 from manager.ops.actions.events import Warned
-from manager.ops.exchange.open_orders import Answer
 
 
 class ContainerStopped(NamedTuple):

@@ -10,7 +10,7 @@ from manager.errors import BAD_CONFIG, FAILED, OK, TIMED_OUT, ManagerError, wors
 from manager.fleet.bot_report import Position
 from manager.fleet.observe import FleetSnapshot
 from manager.ops.actions.action import Action, Outcome
-from manager.ops.exchange.open_orders import Answer
+from manager.ops.actions.answer import Answer
 
 
 class HaltOutcome(NamedTuple):

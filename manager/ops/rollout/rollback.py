@@ -109,6 +109,7 @@ def restore_old(
     )
     desired_state.save_state(snapshot.project.fleet, lambda state: state.with_refused(rejected))
     outcomes = execute.run(todo, context, lambda outcome: on_event(ActionDone(outcome)))
+    desired_state.keep_on_list(snapshot, outcomes)
     fleet = snapshot.project.fleet
     back = [outcome.action.instance for outcome in outcomes if outcome.error is None]
     changed = {instance: records[instance]._replace(phase="back") for instance in back}

@@ -36,7 +36,7 @@ from manager.util import formatting
 from manager.util.polling import wait_until
 
 if TYPE_CHECKING:
-    from manager.ops.execution.execute import ExecutionContext
+    from manager.ops.execution.context import ExecutionContext
 
 POLL_S = 0.5
 STOPPED_BY_FORCE = Text("the fleet was stopped by force meanwhile")
@@ -178,12 +178,13 @@ class _Rollout:
 
     def _execute(self, todo: Sequence[Action], context: ExecutionContext) -> dict[str, ManagerError | Text]:
         """Stop and start. Returns why instances could not be started."""
-        from manager.ops.execution import execute
+        from manager.ops.execution import desired_state, execute
 
         for action in todo:
             if action.kind == "recreate":
                 self._on_event(Stopping(action))
         outcomes = execute.run(todo, context, lambda outcome: self._on_event(ActionDone(outcome)))
+        desired_state.keep_on_list(self._snapshot, outcomes)
         self._killed += [outcome for outcome in outcomes if outcome.was_killed]
         return {outcome.action.instance: outcome.error for outcome in outcomes if outcome.error is not None}
 

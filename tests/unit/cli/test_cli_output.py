@@ -72,3 +72,18 @@ def test_what_nobody_reads_ends_no_command(tmp_path: Path) -> None:
     write_config(tmp_path, "{", "broken")
     with open(writer, "wb") as stdout:  # noqa: PTH123 - a descriptor
         assert run(tmp_path, stdout).returncode == BAD_CONFIG
+
+
+def test_a_loose_umask_lets_nobody_else_write() -> None:
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import os, manager.cli.main as m; m._open_standard_streams = lambda: None;"
+            "m.main = lambda *given: print(oct(os.umask(0))) or 0; os.umask(0o002); m.entry_point()",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "0o22"

@@ -174,6 +174,18 @@ def test_what_the_run_before_left_does_not_count_when_it_was_started_again(
     assert found.state == expected
 
 
+@pytest.mark.parametrize("age", [0.2, 5.9, 29.0])
+def test_a_halted_container_that_docker_started_is_not_starting(tmp_path: Path, age: float) -> None:
+    """Its supervisor has written once, in its first second, and writes again in half a minute."""
+    found = statuses.derive_status(
+        a_container(Status=f"Up {int(age)} seconds"),
+        said(tmp_path, "stopped", bot_pid=None, reason={"code": "halted"}, updated_uptime=UPTIME - age),
+        configured=True,
+        uptime=UPTIME + 0.5,
+    )
+    assert found.state == "stopped"
+
+
 def test_missing() -> None:
     assert statuses.derive_status(None, None, configured=True, uptime=UPTIME).state == "missing"
 

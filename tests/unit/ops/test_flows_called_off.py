@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 
 from manager.errors import EngineError
@@ -14,7 +16,7 @@ from manager.ops.actions.action import Change
 from manager.ops.planning import changes
 from manager.util import moment
 from manager.util.moment import Moment
-from tests.fakes.desk import ETH, REAL_SLEEP, Desk
+from tests.fakes.desk import ETH, REAL_SLEEP, SOL, Desk
 
 SOL_ONLY = Selection(["bp_sol_01"])
 
@@ -98,3 +100,25 @@ def test_a_start_without_names_overrides_no_halt_that_only_its_mark_knows(desk: 
           exit code 1
     """)
     assert set(desk.states().values()) == {"exited"}
+
+
+@pytest.mark.parametrize("is_disk_full", [False, True])
+@pytest.mark.parametrize("command", ["resume", "restart", "up --recreate bp_sol_01"])
+def test_what_was_about_to_run_again_when_a_halt_came_is_what_the_next_resume_starts(
+    desk: Desk, command: str, is_disk_full: bool
+) -> None:
+    """The halt finds it down, just before its container is started."""
+    desk.play("up")
+    if command == "resume":
+        desk.play("halt")
+    desk.new_image()
+
+    def halt() -> None:
+        with desk.full_disk() if is_disk_full else nullcontext():
+            desk.meanwhile("halt")()
+
+    desk.engine.before("start", halt, of=SOL)
+    desk.play(command)
+    assert desk.states()["bp_sol_01"] in {"created", "exited"}, "the halt holds"
+    said = desk.play("resume")
+    assert set(desk.states().values()) == {"running"}, said

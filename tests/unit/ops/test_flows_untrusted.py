@@ -21,6 +21,10 @@ UNKNOWN = (
     "config/active/bp_sol_01.json: exchange_config.api_key: references BP2_KEY, BP2_SECRET, which config/fleet.toml"
     ' does not allow; if you trust this config, write there: config_variables = ["BP2_KEY", "BP2_SECRET"]'
 )
+CANNOT_ASK = (
+    "bp_sol_01: whether orders are left is unknown (its image has no program for this (docker/README.md:"
+    " botfleet.open-orders)): check backpack, SOL_USDC_PERP"
+)
 
 
 def fleet_toml(desk: Desk, *lines: str) -> None:
@@ -86,6 +90,7 @@ def test_what_runs_is_left_alone_and_named(desk: Desk) -> None:
           engine: start bp_sol_01
         $ stop bp_sol_01
         bp_sol_01: stopped (requested, 0.0 s)
+        warning: {CANNOT_ASK}
           engine: stop bp_sol_01
         $ start bp_sol_01
         bp_sol_01: started (not running, 0.0 s)

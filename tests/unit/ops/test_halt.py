@@ -21,9 +21,9 @@ from manager.fleet.selection import Selection
 from manager.fleet.state_file import FleetState
 from manager.i18n import Text
 from manager.ops.actions.action import Action, Outcome
+from manager.ops.actions.answer import Answer
 from manager.ops.actions.events import Warned
 from manager.ops.exchange import oneoff, open_orders
-from manager.ops.exchange.open_orders import Answer
 from manager.ops.execution import stop_turns
 from manager.ops.halt import halt, stop_for_good
 from manager.ops.halt.halt_result import HaltOutcome

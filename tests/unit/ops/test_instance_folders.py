@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,6 +25,43 @@ def test_git_takes_neither_state_nor_secrets(tmp_path: Path, name: str) -> None:
     (tmp_path / name / ".gitignore").write_text("mine\n")
     instance_folders.prepare(a_spec(), fleet, ME)
     assert (tmp_path / name / ".gitignore").read_text() == "mine\n"
+
+
+def test_git_is_told_again_where_a_full_disk_has_left_an_empty_file(tmp_path: Path) -> None:
+    (tmp_path / ".gitignore").touch()
+    instance_folders.keep_from_git(tmp_path)
+    assert (tmp_path / ".gitignore").read_text() == "*\n"
+
+
+def test_others_may_not_say_what_git_takes(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        instance_folders.keep_from_git(tmp_path)
+    finally:
+        os.umask(before)
+    assert (tmp_path / ".gitignore").stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives files away")
+def test_a_folder_that_becomes_a_link_leads_no_owner_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner, outside = tmp_path / "mine" / "inner", tmp_path / "outside"
+    (inner / "deep").mkdir(parents=True)
+    (outside / "deep").mkdir(parents=True)
+    walk = os.fwalk
+
+    def swapping(*given: Any, **options: Any) -> Iterator[Any]:
+        for step in walk(*given, **options):
+            if step[0].endswith("deep"):
+                inner.rename(tmp_path / "aside")
+                inner.symlink_to(outside)
+            yield step
+
+    monkeypatch.setattr(os, "fwalk", swapping)
+    instance_folders.give_away(tmp_path / "mine", (12345, 12345))
+    assert (outside / "deep").stat().st_uid == 0
+    assert (tmp_path / "aside" / "deep").stat().st_uid == 12345
 
 
 def test_a_users_file_keeps_the_users_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,6 +77,20 @@ def test_nobody_is_stopped_for_what_others_do(samples: dict[str, list[Sample]]) 
     assert growth.excesses(samples, falling(0, left=0), RULES, ending=(True, True)) == []
 
 
+def test_a_bot_that_cannot_be_counted_is_stopped_where_nobody_else_fills_the_disk() -> None:
+    """It nests folders deeper than is followed, or has more files than are counted."""
+    part = [sample._replace(is_whole=False) for sample in sizes(GB, GB)]
+    samples = {"a": sizes(5 * GB, 5 * GB), "b": part, "c": [part[0]]}
+    free = falling(0, left=GB)
+    assert growth.excesses(samples, free, RULES, ending=(True, False)) == [Excess("b", "unknown", GB, GB)]
+    assert growth.excesses(samples, free, RULES, ending=QUIET) == []
+    samples["a"] = sizes(0, 3 * GB)
+    (excess,) = growth.excesses(samples, free, RULES, ending=(True, False))
+    assert excess.instance == "a", "who is seen to fill it comes first"
+    once = {"b": [*sizes(GB), part[1]._replace(size=GB)]}
+    assert growth.excesses(once, free, RULES, ending=(True, False)) == [], "a slow disk, once"
+
+
 def test_a_slow_growth_is_seen_over_two_minutes() -> None:
     """While it is urgent, samples follow each other within seconds."""
     samples = {"a": sizes(*(GB + 3 * MB * number for number in range(40)), every=3.0)}

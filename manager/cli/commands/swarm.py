@@ -1,0 +1,241 @@
+"""Run `--swarm compose`, `up`, `down`, `halt`, `ps`, `doctor`: instances as services of a Docker Swarm."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from manager.cli.notices import one_output
+from manager.engine.swarm_calls import SwarmCalls
+from manager.errors import FAILED, OK, TIMED_OUT, ConfigError, EngineError, UsageError, worst_exit_code
+from manager.fleet.session import Session
+from manager.i18n import Text, _, mark
+from manager.ops.swarm import changes, checks, stack
+from manager.ops.swarm.changes import HOW, Stopped
+from manager.ops.swarm.checks import LEVELS, Finding
+from manager.ops.swarm.state import STATES, Service
+from manager.util import console, prompt
+from manager.util.text_table import Column
+
+COLUMNS = (
+    Column[Service]("id", mark("ID"), lambda row: row.instance),
+    Column[Service]("node", mark("NODE"), lambda row: row.machine),
+    Column[Service]("mode", mark("MODE"), lambda row: row.mode),
+    Column[Service]("state", mark("STATE"), lambda row: _(STATES[row.state])),
+    Column[Service]("note", mark("NOTE"), lambda row: str(row.note or "")),
+)
+
+
+@contextmanager
+def connected() -> Iterator[SwarmCalls]:
+    """Yield the connection to the Swarm, and close it."""
+    calls = SwarmCalls()
+    try:
+        yield calls
+    finally:
+        calls.close()
+
+
+def fleet_name(session: Session, calls: SwarmCalls) -> str:
+    """Return the fleet's name. If its settings are invalid, that of the Swarm's only fleet.
+
+    A typo must not prevent a halt.
+    """
+    try:
+        return session.project().fleet.name
+    except ConfigError:
+        fleets = calls.fleets()
+        if len(fleets) != 1:
+            raise
+        return fleets[0]
+
+
+def compose(session: Session, args: Namespace) -> int:
+    """Make the folders on every node, and render the stack file."""
+    project = session.project()
+    rendered = stack.render(session, project)
+    for text in rendered.warnings:
+        console.warning(text)
+    if args.stdout:
+        console.say(rendered.text, end="")
+        return OK
+    stack.write(project.fleet, rendered)
+    file = project.fleet.relative(rendered.path)
+    console.say(Text("{file}: written; `manager --swarm up` deploys it", file=file))
+    return OK
+
+
+def ps(session: Session, args: Namespace) -> int:
+    """Show what the Swarm knows of each instance. Ends with 1 if it cannot know it of one."""
+    one_output(args)
+    with connected() as calls:
+        services = changes.look(calls, session.project().fleet.name)
+    if args.json:
+        console.say_json([_object(service) for service in services])
+    elif not services:
+        console.say(_("the Swarm has no services of this fleet; `manager --swarm up` deploys them"))
+    else:
+        console.say(console.table(COLUMNS, services, args.format))
+    is_known = all(service.answers and not service.is_published for service in services)
+    return OK if is_known else FAILED
+
+
+FINDINGS = (
+    Column[Finding]("level", mark("RESULT"), lambda row: _(LEVELS[row.level])),
+    Column[Finding]("text", mark("WHAT"), lambda row: str(row.text)),
+)
+
+
+def doctor(session: Session, args: Namespace) -> int:
+    """Check the Swarm and the fleet's services."""
+    one_output(args)
+    with connected() as calls:
+        fleet = session.project().fleet.name
+        found = checks.findings(fleet, calls.services(fleet), calls.nodes(), calls.settings())
+    if args.json:
+        console.say_json([{"level": row.level, "text": str(row.text)} for row in found])
+    else:
+        console.say(console.table(FINDINGS, found, args.format))
+    return FAILED if any(row.level == "failed" for row in found) else OK
+
+
+def halt(session: Session, args: Namespace) -> int:
+    """Stop services at once, and keep them stopped. Ends with 1 where a bot may run on."""
+    with connected() as calls:
+        fleet = fleet_name(session, calls)
+        chosen = changes.chosen(changes.look(calls, fleet), args.ids)
+        if not args.json:
+            console.say(Text("halting: {ids}", ids=", ".join(service.instance for service in chosen) or "-"))
+        results = changes.halt(calls, fleet, chosen)
+    return _said(results, as_json=args.json, is_halt=True)
+
+
+def down(session: Session, args: Namespace) -> int:
+    """Stop and remove services, with their secrets. Folders stay on their nodes."""
+    with connected() as calls:
+        fleet = fleet_name(session, calls)
+        chosen = changes.chosen(changes.look(calls, fleet), args.ids)
+        live = [service.instance for service in chosen if service.mode == "live" and service.may_run]
+        question = Text("this stops {count} live bots: {ids}", count=len(live), ids=", ".join(live))
+        is_asked = live and not (args.yes or args.ids or args.json)
+        if is_asked and prompt.is_possible() and not prompt.confirm(question):
+            return FAILED
+        results = changes.stop(calls, fleet, chosen)
+        changes.remove(calls, fleet, results)
+    return _said(results, as_json=args.json, is_halt=False)
+
+
+def up(session: Session, args: Namespace) -> int:
+    """Render and deploy the stack. What was halted starts only if it is named."""
+    project = session.project()
+    fleet = project.fleet
+    known = {each.spec.id for each in stack.pinned(project)}
+    if missing := [instance for instance in args.ids if instance not in known]:
+        raise UsageError("there is no config of {ids}", ids=", ".join(missing))
+    rendered = stack.render(session, project, args.ids)
+    for text in rendered.warnings:
+        console.warning(text)
+    with connected() as calls:
+        changes.look(calls, fleet.name)  # before anything is written: an engine in no Swarm
+        stack.write(fleet, rendered)
+        changes.deploy(calls, fleet.name, rendered.path)
+        stack.forget_values(fleet)
+        everything = changes.look(calls, fleet.name)
+        wanted = [each for each in everything if each.instance in (args.ids or rendered.instances)]
+        halted = [each.instance for each in wanted if each.is_halted and each.instance not in args.ids]
+        starting = [each for each in wanted if each.instance not in halted]
+        services = changes.start(calls, fleet.name, starting, args.wait_timeout)
+    if args.json:
+        console.say_json([_object(service) for service in services])
+    elif services:
+        console.say(console.table(COLUMNS, services))
+    if halted:
+        console.warning(
+            Text(
+                "left alone, because they were halted: {ids}; `manager --swarm up ID` starts one",
+                ids=", ".join(halted),
+            )
+        )
+    if (orphans := changes.left_behind(everything, rendered.instances)) is not None:
+        console.warning(orphans)
+    return OK if all(service.state == "running" for service in services) else FAILED
+
+
+RESULTS = (
+    Column[Stopped]("id", mark("ID"), lambda row: row.service.instance),
+    Column[Stopped]("node", mark("NODE"), lambda row: row.service.machine),
+    Column[Stopped]("how", mark("BOT"), lambda row: _(HOW[row.how])),
+)
+
+
+def _said(results: Sequence[Stopped], *, as_json: bool, is_halt: bool) -> int:
+    """Print what became of each instance, loudest of what cannot be known. Returns the exit code."""
+    if as_json:
+        console.say_json(
+            [
+                {
+                    "id": each.service.instance,
+                    "node": each.service.machine,
+                    "how": each.how,
+                    "open_orders": None if each.has_unknown_orders else 0,
+                    "error": str(each.error) if each.error else None,
+                }
+                for each in results
+            ]
+        )
+    else:
+        console.say(console.table(RESULTS, results))
+    codes = [OK]
+    for each in results:
+        codes.append(_code(each))
+        if each.error is not None:
+            console.error(f"{each.service.instance}: {each.error}")
+        if not each.is_down:
+            console.error(
+                Text(
+                    "{id}: node {node} does not answer; its bot may run and trade. Once the node answers, the"
+                    " Swarm stops it; until then only the node itself can",
+                    id=each.service.instance,
+                    node=each.service.machine,
+                )
+                if each.how == "unreachable"
+                else Text(
+                    "{id}: its bot still runs on node {node}",
+                    id=each.service.instance,
+                    node=each.service.machine,
+                )
+            )
+    live = [each.service.instance for each in results if each.is_down and each.has_unknown_orders]
+    if live and is_halt:
+        codes.append(FAILED)
+        console.error(
+            Text(
+                "orders at the exchange: not known from here: {ids}. `manager halt ID` on an instance's node"
+                " asks the exchange",
+                ids=", ".join(live),
+            )
+        )
+    return worst_exit_code(codes)
+
+
+def _code(each: Stopped) -> int:
+    if not each.is_down or isinstance(each.error, EngineError):
+        return FAILED
+    return TIMED_OUT if each.how == "killed" else OK
+
+
+def _object(service: Service) -> dict[str, object]:
+    newest = service.newest
+    return {
+        "id": service.instance,
+        "node": service.machine,
+        "state": service.state,
+        "mode": service.mode,
+        "halted": service.is_halted,
+        "wanted": service.replicas,
+        "node_answers": service.answers,
+        "may_run": service.may_run,
+        "since": newest.at if newest is not None else None,
+        "note": str(service.note) if service.note is not None else None,
+    }

@@ -1,0 +1,72 @@
+"""Measure files that are deleted, and still open: they take disk space in no folder."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from manager.config.fleet import Fleet
+from manager.fleet import host
+from manager.fleet.instance import Instance
+from manager.monitor.disk import folders
+from manager.monitor.stats import cgroups
+from manager.util.folder_size import BLOCK, FolderSize
+
+DELETED = " (deleted)"
+"""How /proc/PID/fd names a file without a name."""
+MAX_OPEN = 10_000
+"""Open files of one container that are looked at: a bot can open any number."""
+
+
+def of_instances(
+    fleet: Fleet, views: Mapping[str, Instance], proc: Path = host.PROC
+) -> dict[str, FolderSize]:
+    """Return instance → what such files on the disks of its folders take; nothing for those not visible."""
+    running = {view.container.id: view for view in views.values() if view.container and view.container.is_up}
+    found = cgroups.find_all_folders(running, cgroups.read_mounts(proc), proc) if running else {}
+    return {
+        running[container].id: size_of(
+            _processes(cgroup.memory), _devices(folders.of_instance(fleet, running[container])), proc
+        )
+        for container, cgroup in found.items()
+    }
+
+
+def size_of(pids: Iterable[int], devices: frozenset[int], proc: Path = host.PROC) -> FolderSize:
+    """Return what deleted files on these devices take that these processes have open."""
+    sizes: dict[tuple[int, int], int] = {}
+    seen = 0
+    for path in _open_files(pids, proc):
+        seen += 1
+        if seen > MAX_OPEN:
+            break
+        with suppress(OSError):  # closed meanwhile
+            if os.readlink(path).endswith(DELETED):  # noqa: PTH115 - thousands of them
+                status = os.stat(path)  # noqa: PTH116
+                if stat.S_ISREG(status.st_mode) and status.st_dev in devices and not status.st_nlink:
+                    sizes[status.st_dev, status.st_ino] = status.st_blocks * BLOCK
+    return FolderSize(sum(sizes.values()), len(sizes), seen <= MAX_OPEN)
+
+
+def _open_files(pids: Iterable[int], proc: Path) -> Iterator[str]:
+    for pid in pids:
+        with suppress(OSError), os.scandir(f"{proc}/{pid}/fd") as entries:  # it has ended, or is another's
+            yield from (entry.path for entry in entries)
+
+
+def _processes(cgroup: str | None) -> list[int]:
+    """Return the pids of a container's processes."""
+    with suppress(OSError, ValueError):
+        return [int(line) for line in Path(f"{cgroup}/cgroup.procs").read_text(encoding="ascii").split()]
+    return []
+
+
+def _devices(of: Iterable[Path]) -> frozenset[int]:
+    devices = set()
+    for folder in of:
+        with suppress(OSError):
+            devices.add(folder.stat().st_dev)
+    return frozenset(devices)

@@ -1,0 +1,67 @@
+"""Ask the exchanges for what live bots that are down have left there, where nothing else tells of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from manager.engine.client import Engine
+from manager.engine.containers import Container
+from manager.errors import EngineError
+from manager.fleet import bot_report, supervisor_state, tombstone
+from manager.fleet.observe import FleetSnapshot
+from manager.ops.actions.action import Action
+from manager.ops.actions.answer import Answer
+from manager.ops.exchange import open_orders
+
+
+class Asking:
+    """Ask for the instances of one snapshot, while one command takes them down."""
+
+    def __init__(self, snapshot: FleetSnapshot, engine: Engine) -> None:
+        self._snapshot, self._engine = snapshot, engine
+        self._fleet = snapshot.project.fleet
+
+    def down_with_rest(self, actions: Sequence[Action]) -> list[Action]:
+        """Return what is left alone because it is down already, and may have left orders or a position."""
+        return [
+            action for action in actions if action.kind == "leave" and self._may_have_left(action.instance)
+        ]
+
+    def _may_have_left(self, instance: str) -> bool:
+        container = self._snapshot.observed.containers.get(instance)
+        if container is None or container.is_up or self._snapshot.elsewhere(container):
+            return False
+        position = bot_report.position_left(self._fleet.instance_state_dir(instance))
+        return (position is not None and bool(position.amount)) or self.has_unknown_rest(container)
+
+    def has_unknown_rest(self, container: Container) -> bool:
+        """Return whether orders may rest that no file tells of: then only the exchange can be asked.
+
+        They are known if the bot of the container's last start has ended with a report that no order was
+        left, and what position the exchange named. Raises nothing: what cannot be looked at is not known.
+        """
+        if container.mode != "live" or tombstone.find(self._fleet, container.instance):
+            return False  # another machine trades on the account of one that was moved there
+        state_dir = self._fleet.instance_state_dir(container.instance)
+        kept_report = bot_report.read_kept(state_dir)
+        if kept_report is None:
+            return not container.never_ran or supervisor_state.read(state_dir) is not None
+        position = bot_report.position_left(state_dir)
+        if supervisor_state.open_orders_left(state_dir) != 0 or not (position and position.is_of_exchange):
+            return True
+        return kept_report.at is None or kept_report.at < self._started_at(container)
+
+    def _started_at(self, container: Container) -> float:
+        """Return when it was last started, long ago if never: on a full disk, a later run leaves the report
+        of an earlier one as it was.
+        """
+        try:
+            started_at = str(self._engine.inspect(container.id)["State"]["StartedAt"])
+            return datetime.fromisoformat(started_at).timestamp()
+        except (EngineError, KeyError, TypeError, ValueError):
+            return float("inf")
+
+    def ask(self, container: Container) -> Answer:
+        """Ask the exchange once. Raises nothing."""
+        return open_orders.ask(container, self._fleet, self._engine, "left")

@@ -1,0 +1,45 @@
+"""Hold what the executor works with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+from manager.config.fleet import Fleet
+from manager.config.spec import InstanceSpec
+from manager.engine import container_config
+from manager.engine.client import Engine
+from manager.engine.containers import Container
+from manager.fleet.state_file import CalledOffBy
+from manager.fleet.upgrade_records import UpgradeRecord
+from manager.i18n import Text
+from manager.ops.actions.answer import Answer
+from manager.ops.execution.stop_turns import StopTurns
+
+
+class ExecutionContext(NamedTuple):
+    """Hold what the executor works with."""
+
+    engine: Engine
+    fleet: Fleet
+    specs: Mapping[str, InstanceSpec]
+    containers: Mapping[str, Container]
+    env_values: Mapping[str, Mapping[str, str]]
+    place: Callable[[str], container_config.HostContext]
+    called_off: Callable[[], Text | None]
+    """Return why nothing may be started any more: a forced stop by another command, or Ctrl-C."""
+    steps: Mapping[str, UpgradeRecord] = MappingProxyType({})
+    """The records that `rollback` restores."""
+    await_network: Callable[[], None] = lambda: None
+    """Wait for the fleet's network: containers can be created before it exists, but not started."""
+    called_off_since: Mapping[str, CalledOffBy] = MappingProxyType({})
+    """Instances that were stopped or removed since this command was given: it does not start them."""
+    give_turn: Callable[[str], None] = lambda _instance: None
+    """Tell a bot, just before its container is started, when its start is due."""
+    turns: StopTurns = StopTurns()
+    """By these the stops of live bots are spread; new ones for each run."""
+    has_unknown_rest: Callable[[Container], bool] = lambda _container: False
+    """Return whether only the exchange can say what an instance that is down has left there."""
+    ask: Callable[[Container], Answer] = lambda _container: Answer(None)
+    """Ask the exchange for that, from an instance's container."""

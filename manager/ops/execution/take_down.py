@@ -1,0 +1,109 @@
+"""Stop and remove an instance's container, and learn what its bot has left at the exchange.
+
+A container is removed last of all: from nothing else can the exchange be asked.
+"""
+
+from __future__ import annotations
+
+import time
+
+from manager.engine.containers import Container
+from manager.errors import EngineError, ManagerError, NotFound
+from manager.fleet import bot_report, supervisor_state
+from manager.i18n import mark
+from manager.ops.actions.action import Action, Outcome
+from manager.ops.actions.answer import Answer
+from manager.ops.execution.context import ExecutionContext
+from manager.ops.execution.stop import stop as stop_container
+
+TO_ASK = Answer(None)
+"""The answer of an outcome for which the exchange is still to be asked."""
+
+
+def stop(instance: str, context: ExecutionContext) -> Outcome[Action] | None:
+    """Stop the container if it is up; return how its bot stopped."""
+    container = context.containers.get(instance)
+    stopped = (
+        stop_container(container, context.fleet, context.engine, context.turns)
+        if container is not None and container.is_up
+        else None
+    )
+    if stopped is not None and (error := stopped.error) is not None:
+        raise type(error)(mark("cannot stop {id}: {why}"), id=instance, why=str(error)) from error
+    require_no_bot(instance, context)
+    return stopped
+
+
+def require_no_bot(instance: str, context: ExecutionContext) -> None:
+    """Raise ManagerError while a bot of this instance runs anywhere, so that it never runs twice."""
+    state_dir = context.fleet.instance_state_dir(instance)
+    if not supervisor_state.is_locked(state_dir):
+        return
+    state = supervisor_state.read(state_dir)
+    raise ManagerError(
+        "{id}: its bot is already running in container {container}, which is not the instance's own (a"
+        " one-off, or another engine's); stop it with `docker stop {container}`",
+        id=instance,
+        container=state.container[:12] if state else "?",
+    )
+
+
+def remove(instance: str, context: ExecutionContext) -> Outcome[Action] | None:
+    """Stop and remove the container; return how its bot stopped."""
+    stopped = stop(instance, context)
+    if container := context.containers.get(instance):
+        _remove_stopped(container, context)
+    return stopped
+
+
+def _remove_stopped(container: Container, context: ExecutionContext) -> None:
+    try:
+        context.engine.remove(container.id)
+    except NotFound:
+        pass
+    except EngineError as error:
+        raise type(error)(mark("cannot remove {id}: {why}"), id=container.instance, why=str(error)) from error
+
+
+def take_down(action: Action, context: ExecutionContext) -> Outcome[Action] | None:
+    """Stop or remove the container, and return how its bot stopped, and what it left.
+
+    If only the exchange can tell that, the container is not removed yet. `leave`: it is down already.
+    """
+    instance = action.instance
+    stopped = None if action.kind == "leave" else stop(instance, context)
+    container = context.containers.get(instance)
+    if container is None:
+        return stopped
+    state_dir = context.fleet.instance_state_dir(instance)
+    outcome = stopped or Outcome(
+        action,
+        open_orders_left=supervisor_state.open_orders_left(state_dir),
+        position=bot_report.position_left(state_dir),
+    )
+    if context.has_unknown_rest(container):
+        return outcome._replace(answer=TO_ASK)
+    if action.kind == "remove":
+        _remove_stopped(container, context)
+    return outcome
+
+
+def settle(outcome: Outcome[Action], context: ExecutionContext) -> Outcome[Action]:
+    """Ask what is left at the exchange, and only then remove the container that it is asked from."""
+    began, action = time.monotonic(), outcome.action
+    container = context.containers[action.instance]
+    why = context.called_off()  # Ctrl-C: nobody waits for an exchange
+    answer = Answer(None, why=why) if why else context.ask(container)
+    error = None
+    if action.kind == "remove":
+        try:
+            remove(action.instance, context)
+        except ManagerError as caught:
+            error = caught
+    return outcome._replace(
+        seconds=outcome.seconds + time.monotonic() - began,
+        error=error,
+        answer=answer,
+        open_orders_left=outcome.open_orders_left if answer.left is None else answer.left,
+        position=answer.position or outcome.position,
+    )

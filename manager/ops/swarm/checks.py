@@ -1,0 +1,149 @@
+"""Check a Swarm for what makes two bots, a lost halt or an open port more likely. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+from manager.engine import labels
+from manager.engine.swarm_stack import NODE, halted_label
+from manager.i18n import Text, mark
+
+Level = Literal["ok", "warning", "failed"]
+LEVELS: Mapping[Level, str] = {"ok": mark("ok"), "warning": mark("warning"), "failed": mark("FAILED")}
+
+NANO = 1_000_000_000
+HEARTBEAT_S = 20
+"""With 5 s, the default, a node counts as down after 13 s; a cut of a minute needs 20 s or more."""
+OLDEST_ENGINE = (20, 10)
+"""Earlier engines give a service's container all capabilities."""
+
+
+class Finding(NamedTuple):
+    """Hold one result of a check."""
+
+    level: Level
+    text: Text
+
+
+def findings(
+    fleet: str,
+    services: Sequence[Mapping[str, Any]],
+    nodes: Sequence[Mapping[str, Any]],
+    settings: Mapping[str, Any],
+) -> list[Finding]:
+    """Return what is wrong, and what is well; from the Swarm's own answers."""
+    found = [*_of_managers(nodes), *_of_nodes(nodes), *_of_heartbeat(settings)]
+    found += [finding for row in services for finding in _of_service(fleet, row)]
+    return found or [Finding("ok", Text("nothing to complain about"))]
+
+
+def _of_managers(nodes: Iterable[Mapping[str, Any]]) -> Iterator[Finding]:
+    count = sum(1 for node in nodes if (node.get("Spec") or {}).get("Role") == "manager")
+    if count % 2 == 0 or count == 1:
+        yield Finding(
+            "warning",
+            Text(
+                "{count} managers: with {left} of them lost nothing can be halted from here, and all bots run"
+                " on; 3 managers bear the loss of one",
+                count=count,
+                left=count // 2 or 1,
+            ),
+        )
+
+
+def _of_nodes(nodes: Iterable[Mapping[str, Any]]) -> Iterator[Finding]:
+    for node in nodes:
+        described = node.get("Description") or {}
+        name = str(described.get("Hostname") or node["ID"])
+        if (node.get("Status") or {}).get("State") != "ready":
+            yield Finding("failed", Text("node {name} does not answer: its bots may trade", name=name))
+        availability = (node.get("Spec") or {}).get("Availability", "active")
+        if availability != "active":
+            yield Finding(
+                "warning",
+                Text(
+                    "node {name} takes no tasks ({availability}): its bots do not come back after a restart;"
+                    " `docker node update --availability active {name}`",
+                    name=name,
+                    availability=availability,
+                ),
+            )
+        version = str((described.get("Engine") or {}).get("EngineVersion") or "")
+        if (number := _version(version)) and number < OLDEST_ENGINE:
+            yield Finding(
+                "failed",
+                Text(
+                    "node {name} has engine {version}, which drops no capabilities of services: update it",
+                    name=name,
+                    version=version,
+                ),
+            )
+
+
+def _of_heartbeat(settings: Mapping[str, Any]) -> Iterator[Finding]:
+    period = ((settings.get("Spec") or {}).get("Dispatcher") or {}).get("HeartbeatPeriod")
+    if isinstance(period, int) and period < HEARTBEAT_S * NANO:
+        yield Finding(
+            "warning",
+            Text(
+                "nodes tell of themselves every {seconds} s: a bot whose node was cut off for three times"
+                " that is restarted when the link heals; `docker swarm update"
+                " --dispatcher-heartbeat {wanted}s`",
+                seconds=round(period / NANO),
+                wanted=HEARTBEAT_S,
+            ),
+        )
+
+
+def _of_service(fleet: str, row: Mapping[str, Any]) -> Iterator[Finding]:
+    spec = row.get("Spec") or {}
+    own = spec.get("Labels") or {}
+    instance = str(own.get(labels.INSTANCE, ""))
+    template = spec.get("TaskTemplate") or {}
+    constraints = [
+        text.replace(" ", "") for text in (template.get("Placement") or {}).get("Constraints") or ()
+    ]
+    if f"node.id=={own.get(NODE)}" not in constraints:
+        yield Finding(
+            "failed",
+            Text(
+                "{id} is not pinned to the node that has its data: the Swarm may start it on another one"
+                " while it trades; run `manager --swarm up {id}`",
+                id=instance,
+            ),
+        )
+    if not any(text.startswith(f"node.labels.{halted_label(fleet, instance)}!=") for text in constraints):
+        yield Finding(
+            "failed",
+            Text("{id}: a halt of it would not last; run `manager --swarm up {id}`", id=instance),
+        )
+    replicated = ((spec.get("Mode") or {}).get("Replicated") or {}).get("Replicas")
+    if replicated not in (0, 1):
+        yield Finding(
+            "failed",
+            Text(
+                "{id} is to run {count} times; only one has the bot: `manager --swarm up {id}`",
+                id=instance,
+                count=replicated if replicated is not None else "?",
+            ),
+        )
+    if (spec.get("UpdateConfig") or {}).get("Order", "stop-first") != "stop-first":
+        yield Finding(
+            "failed",
+            Text("{id} is to start before it stops; run `manager --swarm up {id}`", id=instance),
+        )
+    if (row.get("Endpoint") or {}).get("Ports") or (spec.get("EndpointSpec") or {}).get("Ports"):
+        yield Finding(
+            "failed",
+            Text(
+                "{id} has a published port, which everybody may reach; run `manager --swarm up {id}`",
+                id=instance,
+            ),
+        )
+
+
+def _version(text: str) -> tuple[int, int] | None:
+    major, _dot, rest = text.partition(".")
+    minor = rest.partition(".")[0]
+    return (int(major), int(minor)) if major.isdigit() and minor.isdigit() else None

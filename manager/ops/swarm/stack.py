@@ -1,0 +1,229 @@
+"""Render the stack file, and write the values for its secrets beside it, for this machine's owner only."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+from manager.config import bot_environment
+from manager.config.fleet import Fleet
+from manager.config.spec import InstanceSpec
+from manager.engine import swarm_stack
+from manager.engine.swarm_stack import Placement
+from manager.errors import ConfigError, ImageMissing, ManagerError, NotFound, Problem, writing_to
+from manager.fleet.project import Project
+from manager.fleet.session import Session
+from manager.fleet.time_zone import time_zone
+from manager.i18n import Text
+from manager.ops.folders import instance_folders
+from manager.ops.hosts import identity, registry
+from manager.ops.hosts.registry import Host
+from manager.ops.swarm import places, refusals
+from manager.ops.swarm.places import Place
+from manager.util import atomic_file, ownership
+
+FILE = "stack.yaml"
+FIRST_PORT = 5001
+"""For a config that names no port: each container has a network of its own, and publishes nothing."""
+
+
+CHOSEN = "chosen.yaml"
+"""The stack of the instances that `up` names: the others' services are left as they are."""
+
+
+class Rendered(NamedTuple):
+    """Hold a stack and where its file lies, and the values for its secrets by the path of their file.
+
+    `instances`: all that have a config, in this stack or not.
+    """
+
+    path: Path
+    text: str
+    secrets: Mapping[Path, bytes]
+    instances: frozenset[str]
+    warnings: tuple[Text, ...] = ()
+
+
+class Pinned(NamedTuple):
+    """Hold an instance and the name of its machine."""
+
+    spec: InstanceSpec
+    machine: str
+
+
+def pinned(project: Project) -> list[Pinned]:
+    """Return all instances, those of other machines too, each with the machine that it belongs to.
+
+    Raises ConfigError for what Swarm cannot do safely, and for what `up` would refuse.
+    """
+    here = project.fleet.host_name
+    chosen = [Pinned(_with_port(spec), here) for spec in project.specs.values()]
+    chosen += [
+        Pinned(_with_port(loaded.spec), loaded.elsewhere)
+        for loaded in project.loaded.elsewhere.values()
+        if loaded.spec is not None
+    ]
+    specs = [each.spec for each in chosen]
+    credentials = bot_environment.credential_problems(specs, project.fleet, project.variables)
+    unverified = [problem for loaded in project.loaded.files for problem in loaded.refusals]
+    problems = [*project.problems, *unverified, *credentials, *refusals.of(specs, project.fleet)]
+    if problems:
+        raise ConfigError(_once(problems))
+    return sorted(chosen, key=lambda each: each.spec.id)
+
+
+def render(session: Session, project: Project, only: Collection[str] = ()) -> Rendered:
+    """Make the folders on the nodes, and render the stack; with `only`, that of these instances alone.
+
+    Raises ManagerError.
+    """
+    fleet = project.fleet
+    everything, image_id = pinned(project), _image_id(session, fleet)
+    chosen = [each for each in everything if not only or each.spec.id in only]
+    hosts = registry.load(fleet.project_dir)
+    machines = sorted({each.machine for each in chosen})
+    if missing := [name for name in machines if name != fleet.host_name and name not in hosts]:
+        raise ManagerError(
+            "no machine is known as {names}: `manager host add NAME ssh://USER@HOST/FOLDER` adds one, and its"
+            " folders are made by that",
+            names=", ".join(missing),
+        )
+    with ThreadPoolExecutor(max(1, len(machines))) as pool:
+        answers = pool.map(
+            lambda name: places.prepare(
+                hosts.get(name) if name != fleet.host_name else None,
+                fleet,
+                [each.spec for each in chosen if each.machine == name],
+                image_id,
+            ),
+            machines,
+        )
+        found = dict(zip(machines, answers, strict=True))
+    for name, place in found.items():
+        _require_free(name, place, [each.spec.id for each in chosen if each.machine == name], image_id, hosts)
+    path = _folder(fleet) / CHOSEN if only else fleet.project_dir / FILE
+    text, secrets = _assembled(project, chosen, found, image_id, path.parent)
+    warnings = [
+        Text(
+            "{id} has a halt mark on {machine}, and no bot runs in its task: remove"
+            " {folder}/secrets/{id}/halted there, then run `manager --swarm halt {id}` and `up {id}`",
+            id=spec.id,
+            machine=machine,
+            folder=found[machine].data_dir,
+        )
+        for spec, machine in chosen
+        if spec.id in found[machine].halted
+    ]
+    return Rendered(path, text, secrets, frozenset(each.spec.id for each in everything), tuple(warnings))
+
+
+def write(fleet: Fleet, rendered: Rendered) -> None:
+    """Write the stack and the values for it. Raises ManagerError."""
+    folder = _folder(fleet)
+    with writing_to(rendered.path):
+        ownership.make_folder(folder, 0o700)
+        instance_folders.keep_from_git(folder)
+        for old in folder.glob("*.json"):
+            if old not in rendered.secrets:
+                old.unlink(missing_ok=True)
+        for file, content in rendered.secrets.items():
+            atomic_file.replace_bytes(file, content, 0o600)
+        atomic_file.replace_bytes(rendered.path, rendered.text.encode(), 0o644)
+
+
+def forget_values(fleet: Fleet) -> None:
+    """Remove the values after a deployment: from now on the Swarm has them."""
+    for file in _folder(fleet).glob("*.json"):
+        file.unlink(missing_ok=True)
+    (_folder(fleet) / CHOSEN).unlink(missing_ok=True)
+
+
+def _assembled(
+    project: Project, chosen: Sequence[Pinned], found: Mapping[str, Place], image_id: str, beside: Path
+) -> tuple[str, dict[Path, bytes]]:
+    fleet = project.fleet
+    key = identity.made_once(identity.folder(fleet) / "swarm.key")
+    for_all = bot_environment.shared_variables(fleet, project.variables, time_zone())
+    placed, secrets = [], {}
+    for spec, machine in chosen:
+        values = bot_environment.env_file_values(spec, fleet, for_all, project.variables)
+        content = json.dumps(values, sort_keys=True, ensure_ascii=False).encode()
+        file = _folder(fleet) / f"{spec.id}.json"
+        secrets[file] = content
+        place = found[machine]
+        placed.append(
+            (
+                spec,
+                Placement(
+                    place.node,
+                    machine,
+                    place.data_dir,
+                    place.uid,
+                    place.gid,
+                    secret_name(key, fleet.name, spec.id, content),
+                    f"./{file.relative_to(beside)}" if file.is_relative_to(beside) else str(file),
+                ),
+            )
+        )
+    return swarm_stack.render(placed, fleet, image_id), secrets
+
+
+def secret_name(key: bytes, fleet: str, instance: str, content: bytes) -> str:
+    """Return a name that changes with the values and tells nothing of them: a secret cannot be changed."""
+    digest = hmac.digest(key, b"\0".join((fleet.encode(), instance.encode(), content)), "sha256")
+    return f"botfleet-{digest.hex()[:40]}"
+
+
+def _require_free(
+    name: str, place: Place, ids: Sequence[str], image_id: str, hosts: Mapping[str, Host]
+) -> None:
+    """Raise ManagerError where an instance may not run as a service there."""
+    if plain := sorted(place.plain.intersection(ids)):
+        raise ManagerError(
+            "node {name}: {ids} run there as containers of its own manager; `manager down {ids}` there first",
+            name=name,
+            ids=" ".join(plain),
+        )
+    if moved := sorted(place.moved.intersection(ids)):
+        raise ManagerError(
+            "node {name}: {ids} were moved away from there (`manager move`); pin them to the machine that has"
+            " them",
+            name=name,
+            ids=", ".join(moved),
+        )
+    if not place.has_image:
+        command = f"manager host deploy {name}" if name in hosts else "manager build"
+        raise ImageMissing(
+            "node {name}: the image {image} is missing there, and Swarm pulls no image by its id: run"
+            " `{command}`",
+            name=name,
+            image=image_id.removeprefix("sha256:")[:12],
+            command=command,
+        )
+
+
+def _image_id(session: Session, fleet: Fleet) -> str:
+    try:
+        return str(session.engine().image(fleet.image_name)["Id"])
+    except NotFound as error:
+        raise ImageMissing(
+            "the image {image} does not exist; build it with `manager build`", image=fleet.image_name
+        ) from error
+
+
+def _with_port(spec: InstanceSpec) -> InstanceSpec:
+    return spec if spec.web_port is not None else spec.with_port(FIRST_PORT)
+
+
+def _folder(fleet: Fleet) -> Path:
+    """Return where the values lie; ids begin with a letter or digit."""
+    return fleet.state_dir / ".swarm"
+
+
+def _once(problems: Sequence[Problem]) -> list[Problem]:
+    """Return the problems, each once: those of this machine's configs are found twice."""
+    return list({str(problem): problem for problem in problems}.values())

@@ -1,0 +1,182 @@
+"""What `stop` and `down` say of what live bots have left, and whom they ask for it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from manager.errors import FAILED, OK
+from manager.fleet.supervisor_state import REPORT_FILE
+from tests.fakes.desk import BOTH, SOL, Desk
+
+RESTING = json.dumps(
+    {
+        "open_orders": 2,
+        "others": 1,
+        "orders": [{"side": "sell", "quantity": "0.1", "price": "151"}],
+        "position": "-0.6",
+        "base": "SOL",
+    }
+)
+NOTHING = json.dumps({"open_orders": 0, "others": 0, "position": "0", "base": "SOL"})
+NAMED = (
+    "error: bp_sol_01: 2 ORDERS ARE STILL OPEN at backpack, SOL_USDC_PERP: cancel them there (sell 0.1 @ 151)"
+)
+
+
+@pytest.fixture
+def live(desk: Desk) -> Desk:
+    """A paper bot, and one that trades live and has been started."""
+    desk.new_image(is_askable=True)
+    desk.config("bp_sol_01", 5002, mode="live")
+    desk.bots.answers["bp_sol_01"] = RESTING
+    return desk
+
+
+def folder(desk: Desk) -> Path:
+    return desk.folder / "volumes" / "state" / "bp_sol_01"
+
+
+def killed(desk: Desk) -> None:
+    """`docker kill`."""
+    desk.engine.start_again(SOL)
+
+
+def crashed(desk: Desk) -> None:
+    """Given up by its supervisor, and then stopped by Docker."""
+    desk.bots.fate("bp_sol_01", state="failed")
+    desk.play("restart bp_sol_01")
+    desk.engine.stop(SOL, 10)
+
+
+def without_report(desk: Desk) -> None:
+    killed(desk)
+    (folder(desk) / REPORT_FILE).unlink(missing_ok=True)
+
+
+def older_report(desk: Desk) -> None:
+    """A full disk has kept a later run's supervisor from marking it as that of an earlier run."""
+    killed(desk)
+    report = {"open_orders_left": 0, "position_at_exchange": "0", "at": desk.clock.time() - 3600}
+    (folder(desk) / REPORT_FILE).write_text(json.dumps(report))
+
+
+def with_orders(desk: Desk) -> None:
+    killed(desk)
+    report = {"open_orders_left": 3, "position_at_exchange": "0", "at": desk.clock.time()}
+    (folder(desk) / REPORT_FILE).write_text(json.dumps(report))
+
+
+def of_the_bot_only(desk: Desk) -> None:
+    killed(desk)
+    report = {"open_orders_left": 0, "position": "0", "at": desk.clock.time()}
+    (folder(desk) / REPORT_FILE).write_text(json.dumps(report))
+
+
+ENDS = (killed, crashed, without_report, older_report, with_orders, of_the_bot_only)
+
+
+@pytest.mark.parametrize(("end", "name"), [*((end, "") for end in ENDS), (killed, " bp_sol_01")])
+def test_a_stop_asks_for_what_is_down_already(live: Desk, end: Callable[[Desk], None], name: str) -> None:
+    live.play("up")
+    end(live)
+    said = live.play(f"stop{name}")
+    assert "bp_sol_01: left alone (not running, " in said
+    assert "s), 2 open orders left, position -0.6 SOL" in said
+    assert NAMED in said
+    assert live.exit_code == FAILED
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_down_asks_before_it_removes_what_could_ask(live: Desk, end: Callable[[Desk], None]) -> None:
+    live.play("up")
+    end(live)
+    said = live.play("down")
+    calls = [line.removeprefix("  engine: ") for line in said.splitlines() if line.startswith("  engine: ")]
+    assert calls.index("start bp_sol_01-left") < calls.index("remove bp_sol_01"), said
+    assert NAMED in said
+    assert live.exit_code == FAILED
+    assert live.states() == {}
+
+
+def test_an_exchange_that_is_away_does_not_keep_a_container(live: Desk) -> None:
+    live.play("up")
+    killed(live)
+    live.bots.answers.clear()
+    assert "exit code" not in live.play("down bp_eth_02")
+    said = live.play("down")
+    assert (
+        "error: bp_sol_01: whether orders are left is unknown (the exchange is away): check backpack,"
+        " SOL_USDC_PERP" in said
+    )
+    assert (live.exit_code, live.states()) == (FAILED, {})
+
+
+def test_who_runs_is_asked_for_only_if_its_bot_did_not_say(live: Desk) -> None:
+    live.bots.fate("bp_sol_01", open_orders_left=0, position="0.2")
+    live.play("up")
+    assert "left" not in [call.rpartition("-")[2] for call in live.calls()]
+    said = live.play("stop")
+    assert "bp_sol_01: stopped (requested, 0.0 s), 0 open orders left, position 0.2" in said
+    assert "-left" not in said
+    assert "bp_sol_01: left alone (not running, 0.0 s), 0 open orders left, position 0.2" in live.play("stop")
+    assert live.exit_code == OK
+    assert "-left" not in live.play("down")
+
+    live.bots.fate("bp_sol_01")
+    live.play("start bp_sol_01")
+    live.bots.answers["bp_sol_01"] = NOTHING
+    said = live.play("stop")
+    assert "bp_sol_01: stopped (requested, 0.0 s), 0 open orders left, no position" in said
+    assert live.exit_code == OK
+    assert "-left" in said
+
+
+def test_every_bot_is_stopped_before_an_exchange_is_asked(live: Desk) -> None:
+    live.play("up")
+    killed(live)
+    calls = live.play("down")
+    assert calls.index("engine: stop bp_eth_02") < calls.index("engine: create bp_sol_01-left")
+
+
+def test_an_image_that_cannot_ask_is_named_and_no_failure(live: Desk) -> None:
+    live.new_image()
+    live.play("up")
+    killed(live)
+    said = live.play("stop")
+    assert "warning: bp_sol_01: whether orders are left is unknown (its image has no program for this" in said
+    assert live.exit_code == OK
+
+
+def test_what_never_ran_and_what_was_settled_is_not_asked_for(live: Desk) -> None:
+    live.engine.ports_taken.add(5002)
+    live.play("up")
+    assert live.states()["bp_sol_01"] == "created"
+    assert "bp_sol_01: left alone: not running" in live.play("stop")
+    assert "-left" not in live.play("down")
+
+
+def test_orphans_that_are_removed_are_asked_for_too(live: Desk) -> None:
+    live.play("up")
+    killed(live)
+    (live.folder / "config" / "active" / "bp_sol_01.json").unlink()
+    assert NAMED in live.play("up --remove-orphans")
+    assert set(live.states()) == {BOTH[0]}
+
+
+def test_what_is_recreated_or_restarted_is_not_asked_for(live: Desk) -> None:
+    live.play("up")
+    for command in ("restart", "up --recreate bp_sol_01", "upgrade"):
+        assert "-left" not in live.play(command)
+
+
+def test_programs_are_told_the_same(live: Desk) -> None:
+    live.play("up")
+    killed(live)
+    (said,) = json.loads("\n".join(line for line in live.run("stop --json bp_sol_01") if line[:5] != "error"))
+    assert (said["action"], said["open_orders_left"], said["position"]) == ("leave", 2, "-0.6")
+    assert (said["open_orders_at_exchange"], said["orders_of_others"]) == (2, 1)
+    assert (said["position_from"], said["orders"]) == ("exchange", ["sell 0.1 @ 151"])
