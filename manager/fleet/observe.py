@@ -13,6 +13,7 @@ from manager.engine import labels
 from manager.engine.containers import Container, Observed
 from manager.errors import ConfigError, NotFound, Problem
 from manager.fleet import (
+    container_folder,
     definition_drift,
     env_file,
     env_file_values,
@@ -21,7 +22,7 @@ from manager.fleet import (
     time_zone,
     tombstone,
 )
-from manager.fleet.definition_drift import Made, is_same_file
+from manager.fleet.definition_drift import Made
 from manager.fleet.instance import Instance
 from manager.fleet.project import Project
 from manager.fleet.snapshot import Desired, PlanInput
@@ -45,13 +46,6 @@ class Image(NamedTuple):
 
 
 NO_IMAGE = Image("", "")
-
-
-class Elsewhere(NamedTuple):
-    """Hold the folder that a container belongs to, and our folder that it should belong to."""
-
-    there: str
-    here: str
 
 
 class FleetSnapshot(NamedTuple):
@@ -146,41 +140,10 @@ class FleetSnapshot(NamedTuple):
             if (place := self.elsewhere(container))
         ]
 
-    def elsewhere(self, container: Container) -> Elsewhere | None:
+    def elsewhere(self, container: Container) -> container_folder.Elsewhere | None:
         """Return the other folder that a container with this fleet's name belongs to; None for ours."""
         fleet, view = self.project.fleet, self.views.get(container.instance)
-        return elsewhere(container, view.supervisor if view else None, fleet)
-
-
-def elsewhere(container: Container, supervisor: SupervisorState | None, fleet: Fleet) -> Elsewhere | None:
-    """Return the other folder that a container belongs to; None if its database folder is ours.
-
-    A path may be a symlink, and the folder may have been moved since. Then our supervisor's file decides, and
-    for a running container also the lock, which one in a copy of our folder does not hold.
-    """
-    source, database = container.data_source, fleet.database_dir(container.instance)
-    if not source:
-        there = container.project_dir
-        if not there or there == str(fleet.project_dir) or is_same_file(Path(there), fleet.project_dir):
-            return None
-        return Elsewhere(there, str(fleet.project_dir))
-    if source == str(database):
-        return None
-    is_same = is_same_file(Path(source), database)
-    if is_same:
-        return None
-    is_named = supervisor is not None and supervisor.container == container.id
-    if is_named and (
-        is_same is None
-        or (container.is_up and supervisor_state.is_locked(fleet.instance_state_dir(container.instance)))
-    ):
-        return None
-    is_labelled = container.project_dir not in ("", str(fleet.project_dir))
-    return (
-        Elsewhere(container.project_dir, str(fleet.project_dir))
-        if is_labelled
-        else Elsewhere(source, str(database))
-    )
+        return container_folder.elsewhere(container, view.supervisor if view else None, fleet)
 
 
 def look(project: Project, engine: "Engine") -> FleetSnapshot:
@@ -287,7 +250,7 @@ def assemble(
         and supervisor.container == container.id
         and supervisor.is_halted
     )
-    moved = _moved(fleet, observed.containers, supervisors)
+    moved = container_folder.moved(fleet, observed.containers, supervisors)
     plan_input = PlanInput(
         wanted,
         observed.containers,
@@ -343,20 +306,6 @@ def _statuses(
     }
 
 
-def _moved(
-    fleet: Fleet, containers: Mapping[str, Container], supervisors: Mapping[str, SupervisorState | None]
-) -> frozenset[str]:
-    """Return the instances whose containers mount the place where this folder was before."""
-    return frozenset(
-        instance
-        for instance, container in containers.items()
-        if container.data_source
-        and container.data_source != str(fleet.database_dir(instance))
-        and not is_same_file(Path(container.data_source), fleet.database_dir(instance))
-        and elsewhere(container, supervisors.get(instance), fleet) is None
-    )
-
-
 def _drifts(
     project: Project,
     containers: Mapping[str, Container],
@@ -371,7 +320,7 @@ def _drifts(
         for instance, container in containers.items()
         if instance in project.specs
         and instance not in moved
-        and elsewhere(container, supervisors.get(instance), project.fleet) is None
+        and container_folder.elsewhere(container, supervisors.get(instance), project.fleet) is None
     }
     return {instance: drift for instance, drift in drifts.items() if drift}
 

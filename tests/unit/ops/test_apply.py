@@ -14,7 +14,8 @@ from manager.engine.containers import Container
 from manager.errors import ManagerError
 from manager.fleet import halt_mark, lock, old_daemon_guard, start_lock
 from manager.fleet import project as projects
-from manager.fleet.observe import Elsewhere, FleetSnapshot
+from manager.fleet.container_folder import Elsewhere
+from manager.fleet.observe import FleetSnapshot
 from manager.fleet.selection import Selection
 from manager.fleet.session import Session
 from manager.i18n import Text

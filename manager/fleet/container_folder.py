@@ -1,0 +1,63 @@
+"""Tell which project folder a container belongs to: ours, ours before it was moved, or another one."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from manager.config.fleet import Fleet
+from manager.engine.containers import Container
+from manager.fleet import supervisor_state
+from manager.fleet.definition_drift import is_same_file
+from manager.fleet.supervisor_state import SupervisorState
+
+
+class Elsewhere(NamedTuple):
+    """Hold the folder that a container belongs to, and our folder that it should belong to."""
+
+    there: str
+    here: str
+
+
+def elsewhere(container: Container, supervisor: SupervisorState | None, fleet: Fleet) -> Elsewhere | None:
+    """Return the other folder that a container belongs to; None if its database folder is ours.
+
+    A path may be a symlink, and the folder may have been moved since. Then our supervisor's file decides, and
+    for a running container also the lock, which one in a copy of our folder does not hold.
+    """
+    source, database = container.data_source, fleet.database_dir(container.instance)
+    if not source:
+        there = container.project_dir
+        if not there or there == str(fleet.project_dir) or is_same_file(Path(there), fleet.project_dir):
+            return None
+        return Elsewhere(there, str(fleet.project_dir))
+    if source == str(database):
+        return None
+    is_same = is_same_file(Path(source), database)
+    if is_same:
+        return None
+    is_named = supervisor is not None and supervisor.container == container.id
+    if is_named and (
+        is_same is None
+        or (container.is_up and supervisor_state.is_locked(fleet.instance_state_dir(container.instance)))
+    ):
+        return None
+    is_labelled = container.project_dir not in ("", str(fleet.project_dir))
+    return (
+        Elsewhere(container.project_dir, str(fleet.project_dir))
+        if is_labelled
+        else Elsewhere(source, str(database))
+    )
+
+
+def moved(
+    fleet: Fleet, containers: Mapping[str, Container], supervisors: Mapping[str, SupervisorState | None]
+) -> frozenset[str]:
+    """Return the instances whose containers mount the place where this folder was before."""
+    return frozenset(
+        instance
+        for instance, container in containers.items()
+        if container.data_source
+        and container.data_source != str(fleet.database_dir(instance))
+        and not is_same_file(Path(container.data_source), fleet.database_dir(instance))
+        and elsewhere(container, supervisors.get(instance), fleet) is None
+    )
