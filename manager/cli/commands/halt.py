@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, assert_never
 
 from manager.cli.commands.close import close_positions, closing_object
+from manager.cli.left_behind import orders_left_text, position_object, position_text, unknown_orders_text
 from manager.cli.notices import say_problems
-from manager.cli.report import orders_left_text, position_object, position_text, unknown_orders_text
 from manager.engine import labels
 from manager.engine.containers import Container
 from manager.errors import worst_exit_code
