@@ -25,6 +25,7 @@ FIGURES = (
     "trades",
     "last_fill",
 )  # what a program that runs after the bot may say anew
+CARRIED = ("at", "base", "quote", "mode", "market", "funding", "run_began", *FIGURES)  # from run to run
 
 
 class ReportKeeper:
@@ -94,9 +95,22 @@ class ReportKeeper:
         left = report.get("open_orders_left")
         if ended and isinstance(left, int) and not isinstance(left, bool) and left >= 0:
             copy["open_orders_left"] = left
-        copy["report"] = self._report = report
+        self._report = report
+        copy["report"] = self._with_figures(report)
         _save(self._target, copy)
         self._seen = seen
+
+    def _with_figures(self, report: dict[str, object]) -> dict[str, object]:
+        """Return the report of a bot that has not come so far as to have figures, with those of the run
+        before: what that one has left is still there. Their age stays theirs.
+        """
+        if "position" in report or report.get("final") is not True or "contract" not in report:
+            return report
+        old = (_load(self._target) or {}).get("report")
+        if not isinstance(old, dict) or old.get("position") is None:
+            return report
+        carried = {name: old[name] for name in CARRIED if name in old and name != "position_at_exchange"}
+        return {**report, **carried}
 
     def _try(self, action: Action) -> None:
         try:

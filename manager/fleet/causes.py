@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
 
 from manager.fleet import doing
 from manager.fleet.instance import Instance
@@ -76,6 +77,8 @@ def cancel_text(cancel: Cancel) -> Text:
             return Text("its orders are being cancelled")
         case _:
             why = cancel.message or Text("cause unknown")
+            if words := _last_line(cancel.stderr_tail):
+                why = Text("{why}: {words}", why=why, words=words)
             return Text("its orders are NOT cancelled yet: {why} (try {count})", why=why, count=cancel.tries)
 
 
@@ -108,6 +111,11 @@ def last_words(view: Instance) -> str:
         if supervisor is not None and supervisor.last_exit is not None
         else ()
     )
+    return _last_line(lines)
+
+
+def _last_line(lines: Sequence[str]) -> str:
+    """Return the last line that says something, without stamp and level; empty where none does."""
     return next((words for line in reversed(lines) if (words := without_stamp(line))), "")
 
 

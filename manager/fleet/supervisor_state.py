@@ -65,6 +65,7 @@ class Cancel(NamedTuple):
     tries: int = 0
     why: str | None = None
     reason: object = None
+    stderr_tail: tuple[str, ...] = ()
 
     @property
     def message(self) -> Text | None:
@@ -354,6 +355,7 @@ def _cancel(raw: Any) -> Cancel | None:
         _count(raw.get("tries") or 0),
         _text_or_none(raw.get("why")),
         raw.get("reason"),
+        tuple(_text(line) for line in list(raw.get("stderr_tail", ()))[:MAX_LINES]),
     )
 
 

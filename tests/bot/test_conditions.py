@@ -202,6 +202,11 @@ def test_an_exchange_that_is_away_at_the_start_is_waited_for(
     fake.faults.down = False
     settled(bot, fake)
     wait_for(bot, "trading")
+    bot.kill()
+    fake.faults.down = True
+    report = wait_for(live(start_bot, fake), "exchange_away")
+    assert (report["base"], report["quote"], report["price"]) == ("SOL", "USDC", "150"), "of the last process"
+    assert (report["pnl"], report["price_at"] < report["at"]) == ("0.00000000", True)
 
 
 def test_a_stop_while_the_exchange_is_away_from_the_start(start_bot: BotFactory, fake: FakeExchange) -> None:

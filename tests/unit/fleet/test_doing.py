@@ -242,6 +242,9 @@ def test_how_far_a_failed_live_bots_orders_are_cancelled(tmp_path: Path) -> None
     cancel = {"state": "failing", "open_orders_left": None, "tries": 3, "why": "exit code 1", "reason": None}
     view = a_view(tmp_path, "failed", None, why="exit code 4", cancel=cancel)
     assert causes.note(view) == "exit code 4; its orders are NOT cancelled yet: exit code 1 (try 3)"
+    tail = ["2026-11-28 04:12:03 WARNING cannot cancel", "backpack refused: the key has expired", ""]
+    said = a_view(tmp_path, "failed", None, why="exit code 4", cancel={**cancel, "stderr_tail": tail})
+    assert causes.note(said).endswith("yet: exit code 1: backpack refused: the key has expired (try 3)")
     done = a_view(tmp_path, "failed", None, why="exit code 4", cancel={**cancel, "state": "confirmed"})
     assert causes.note(done) == "exit code 4; its orders are cancelled"
 

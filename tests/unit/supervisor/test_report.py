@@ -163,3 +163,21 @@ def test_what_a_given_up_bot_has_left_replaces_what_it_had(folder: Folder) -> No
     assert (copy["run_ended"], report["final"], report["base"]) == (True, False, "SOL")
     assert (report["position"], report["trades"], report["pnl"]) == ("0.2", 7, None), "unknown, no longer 3"
     assert report["at"] == copy["read_at"]
+
+
+def test_a_bot_that_could_not_begin_leaves_the_figures_of_the_run_before(folder: Folder) -> None:
+    figures = {"position": "0.1", "base": "SOL", "pnl": "3", "at": 1000.0, "market": "live"}
+    before = {"contract": 2, "final": True, "reason": "SIGTERM", "position_at_exchange": "0.1", **figures}
+    folder.source.write_text(json.dumps(before))
+    folder.keeper.collect(ended=True)
+    folder.keeper.begin_run(2000.0)
+    said = {"contract": 2, "final": True, "condition": None, "reason": "keys refused", "at": 2001.0}
+    folder.source.write_text(json.dumps(said))
+    for ended in (False, True):
+        folder.keeper.collect(ended=ended)
+        assert folder.copy["report"] == {**said, **figures}
+    assert not folder.copy["previous_run"]
+    folder.keeper.begin_run(3000.0)
+    folder.source.write_text(json.dumps({**said, "position": None}))
+    folder.keeper.collect(ended=True)
+    assert folder.copy["report"]["position"] is None, "unknown is said, and stays unknown"

@@ -17,6 +17,8 @@ SCHEMA_VERSION = 1
 # The names under which a run that took over a position keeps what the price had made of it by its begin, and
 # since when no run had looked at it.
 OPENING_PNL, HELD_SINCE = "opening_pnl", "held_since"
+# The name under which a run keeps base and quote of its market.
+CURRENCIES = "currencies"
 LIVE = "state IN ('new', 'open')"
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS runs (

@@ -24,7 +24,7 @@ from gridbot.runtime.pace import Pace
 from gridbot.runtime.report_file import ReportFile
 from gridbot.runtime.shared_state import SharedState
 from gridbot.runtime.stop_signal import StopSignal
-from gridbot.store.database import HELD_SINCE, OPENING_PNL
+from gridbot.store.database import CURRENCIES, HELD_SINCE, OPENING_PNL
 from gridbot.store.ledger import Ledger, opening_ledger
 from gridbot.store.store import CLOSING, Run, Store
 from gridbot.trading.cancel import cancel_own_orders
@@ -74,7 +74,9 @@ def open_session(
     while True:
         try:
             market = exchange.market()
-            return Session(exchange, market, _open_run(settings, store, exchange, env))
+            run = _open_run(settings, store, exchange, env)
+            store.set_fact(CURRENCIES, f"{market.base} {market.quote}")
+            return Session(exchange, market, run)
         except UnreachableError as err:
             if attempts % 10 == 0:
                 log.warning("waiting for the exchange: %s", err)
@@ -86,7 +88,7 @@ def open_session(
         orders = store.live_orders()
         condition = outage.condition(len(orders))
         assert condition is not None
-        view = MarketView(source=exchange.name)
+        view = _last_view(settings, store, exchange.name) if is_known else MarketView(source=exchange.name)
         report = build_report(settings, store, view, condition, is_known=is_known)
         shared.status = {**report, "open_orders": [order_json(order) for order in orders]}
         shared.condition = condition
@@ -99,6 +101,21 @@ def _is_ledger_known(settings: Settings, store: Store) -> bool:
     """Tell whether the store's ledger is that of the run that begins, before the exchange has answered."""
     run = store.unfinished_run()
     return run.identity == settings.identity if run is not None else store.last_run() is None
+
+
+def _last_view(settings: Settings, store: Store, source: str) -> MarketView:
+    """Return what the run knew of the market last: the exchange has not answered this process yet."""
+    currencies, mark = (store.fact(CURRENCIES) or "").split(" "), store.samples.last_mark(store.run_id)
+    if len(currencies) != 2 or mark is None:
+        return MarketView(source=source)
+    base, quote = currencies
+    return MarketView(
+        source=source,
+        market=replace(assumed_market(settings), base=base, quote=quote),
+        price=round(mark.price, 8),
+        price_at=mark.at,
+        funding=store.funding or None,
+    )
 
 
 def _choose_exchange(
