@@ -135,7 +135,7 @@ def observe(rows: Iterable[Mapping[str, Any]], fleet_name: str) -> Observed:
     """Sort rows into instances and unexpected containers: one-offs, and duplicates with another name."""
     containers: dict[str, Container] = {}
     strays = []
-    candidates = [_container(row) for row in rows]
+    candidates = _containers.of(rows)
     candidates.sort(
         key=lambda container: (container.name != f"{fleet_name}-{container.instance}", container.name)
     )
@@ -145,6 +145,27 @@ def observe(rows: Iterable[Mapping[str, Any]], fleet_name: str) -> Observed:
         else:
             containers[container.instance] = container
     return Observed(dict(sorted(containers.items())), tuple(strays))
+
+
+class _Containers:
+    """Keep each container as long as the engine says the same of it."""
+
+    def __init__(self) -> None:
+        self._kept: Mapping[str, tuple[Mapping[str, Any], Container]] = {}
+
+    def of(self, rows: Iterable[Mapping[str, Any]]) -> list[Container]:
+        kept = self._kept
+        now = {
+            row["Id"]: before
+            if (before := kept.get(row["Id"])) and before[0] == row
+            else (row, _container(row))
+            for row in rows
+        }
+        self._kept = now
+        return [container for _row, container in now.values()]
+
+
+_containers = _Containers()
 
 
 def _container(row: Mapping[str, Any]) -> Container:

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from manager.config.fleet import Fleet
 from manager.config.spec import InstanceSpec
 from manager.util import atomic_file, strict_json
+from manager.util.kept_content import KeptContent
 
 ENV_FILE = "env.json"
 STAGED_FILE = ".env.next.json"
+MAX_BYTES = 1 << 20
 
 
 def env_differs(spec: InstanceSpec, fleet: Fleet, values: Mapping[str, str]) -> bool:
@@ -17,10 +19,24 @@ def env_differs(spec: InstanceSpec, fleet: Fleet, values: Mapping[str, str]) -> 
 
     A missing one does, an unreadable one does not.
     """
-    wanted = atomic_file.encode_json(dict(values))
     try:
-        return strict_json.read_bytes(f"{fleet.secrets_path(spec.id)}/{ENV_FILE}", len(wanted)) != wanted
+        given = _given.of(f"{fleet.secrets_path(spec.id)}/{ENV_FILE}")
+        return given is None or list(given.items()) != list(values.items())
     except PermissionError:
         return False
     except OSError:
         return True
+
+
+def _read(path: str) -> dict[str, object] | None:
+    """Return the file's variables; None for any other bytes than we would write of them. Raises OSError."""
+    raw = strict_json.read_bytes(path, MAX_BYTES)
+    try:
+        content = strict_json.parse_bytes(raw)
+    except strict_json.JsonFault:
+        return None
+    is_ours = isinstance(content, dict) and atomic_file.encode_json(content) == raw
+    return content if is_ours and isinstance(content, dict) else None
+
+
+_given = KeptContent(_read)

@@ -12,7 +12,15 @@ from manager.engine import containers as engine_containers
 from manager.engine import labels
 from manager.engine.containers import Container, Observed
 from manager.errors import ConfigError, NotFound, Problem
-from manager.fleet import definition_drift, env_file, status, supervisor_state, time_zone, tombstone
+from manager.fleet import (
+    definition_drift,
+    env_file,
+    env_file_values,
+    status,
+    supervisor_state,
+    time_zone,
+    tombstone,
+)
 from manager.fleet.definition_drift import Made, is_same_file
 from manager.fleet.instance import Instance
 from manager.fleet.project import Project
@@ -250,10 +258,7 @@ def assemble(
         if container.config_file in kept_files
     )
     statuses = _statuses(fleet, observed.containers, supervisors, {*project.specs, *held_back})
-    env_values = {
-        instance: bot_environment.env_file_values(spec, fleet, for_all, project.variables)
-        for instance, spec in project.specs.items()
-    }
+    env_values = env_file_values.of_project(project, for_all)
     hashes = project.loaded.config_hashes
 
     def desired(instance: str, spec: InstanceSpec) -> Desired:

@@ -17,6 +17,7 @@ from manager.config.fleet import Fleet
 from manager.errors import ManagerError, Problem, writing_to
 from manager.i18n import mark
 from manager.util import atomic_file, moment, ownership, strict_json
+from manager.util.kept_content import KeptContent
 from manager.util.moment import Moment
 from manager.util.polling import wait_until
 
@@ -173,7 +174,7 @@ def load(path: Path, fleet: str) -> FleetState:
     try:
         if not path.exists():
             return FleetState(fleet)
-        state = _decoded(strict_json.read(path, max_bytes=16_000_000))
+        state = _states.of(str(path))
     except strict_json.JsonFault as fault:
         return _unusable(fleet, Problem(str(path), fault.path, fault.text))
     except OSError as error:
@@ -337,3 +338,6 @@ def _refused(raw: Any) -> RejectedRevision | None:
         if raw is None
         else RejectedRevision(str(raw["config_hash"]), str(raw["image_id"]), str(raw["why"]))
     )
+
+
+_states = KeptContent(lambda path: _decoded(strict_json.read(Path(path), max_bytes=16_000_000)))

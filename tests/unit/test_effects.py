@@ -50,6 +50,12 @@ def test_folders_are_made_once_and_secrets_are_private(fleet: Fleet) -> None:
     assert env.stat().st_mode & 0o777 == 0o400
     assert not env_file.env_differs(spec, fleet, {"A": "1"})
     assert env_file.env_differs(spec, fleet, {"A": "2"})
+    file = fleet.secrets_dir(spec.id) / env_file.ENV_FILE
+    for other in (b'{"A": "1"}', b'{"A": "1", "B": "2"}', b"[]", b"no JSON", b""):
+        file.write_bytes(other)  # another's bytes, also where they mean the same
+        assert env_file.env_differs(spec, fleet, {"A": "1"}), other
+    file.unlink()
+    assert env_file.env_differs(spec, fleet, {"A": "1"})
 
 
 def test_an_env_file_that_holds_the_values_is_not_written_again(fleet: Fleet) -> None:

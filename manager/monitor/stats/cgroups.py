@@ -119,13 +119,12 @@ def take_sample(folders: CgroupFolders, proc: Path = host.PROC) -> Sample | None
     if cpu_s is None or used is None:
         return None
     limit = _number(folders.memory, "memory.max" if folders.is_v2 else "memory.limit_in_bytes")
-    stat = _table(folders.memory, "memory.stat")
     read, written = _disk(folders)
     received, sent = _network(folders.pid, proc)
     return Sample(
         at=at,
         cpu_s=cpu_s,
-        memory=without_cache(used, stat.get("inactive_file" if folders.is_v2 else "total_inactive_file", 0)),
+        memory=without_cache(used, _inactive(folders)),
         memory_limit=None if limit is None or limit >= UNLIMITED else limit,
         pids=_number(folders.pids, "pids.current"),
         received=received,
@@ -137,7 +136,7 @@ def take_sample(folders: CgroupFolders, proc: Path = host.PROC) -> Sample | None
 
 def _cpu_seconds(folders: CgroupFolders) -> float | None:
     if folders.is_v2:
-        used = _table(folders.cpu, "cpu.stat").get("usage_usec")
+        used = _entry(folders.cpu, "cpu.stat", "usage_usec")
         return None if used is None else used / 1e6
     used = _number(folders.cpu, "cpuacct.usage")
     return None if used is None else used / 1e9
@@ -161,13 +160,17 @@ def _disk(folders: CgroupFolders) -> tuple[int | None, int | None]:
 
 def _network(pid: int, proc: Path) -> tuple[int | None, int | None]:
     """Return (bytes received, bytes sent) of the process's network namespace, without the loopback."""
-    rows = [line.replace(":", " ").split() for line in _read(f"{proc}/{pid}/net/dev").splitlines()[2:]]
-    interfaces = [row for row in rows if len(row) > 9 and row[0] != "lo"]
-    if not rows:
+    lines = _read(f"{proc}/{pid}/net/dev").splitlines()[2:]
+    if not lines:
         return None, None
-    return _sum((("in", row[1]) for row in interfaces), "in"), _sum(
-        (("out", row[9]) for row in interfaces), "out"
-    )
+    received = sent = 0
+    for line in lines:
+        name, _colon, rest = line.partition(":")
+        figures = rest.split(None, 9)
+        if len(figures) > 8 and name.strip() != "lo" and figures[0].isdigit() and figures[8].isdigit():
+            received += int(figures[0])
+            sent += int(figures[8])
+    return received, sent
 
 
 def _sum(amounts: Iterable[tuple[str, str]], name: str) -> int:
@@ -179,9 +182,19 @@ def _number(folder: str | None, name: str) -> int | None:
     return int(text) if text.isdigit() else None
 
 
-def _table(folder: str | None, name: str) -> dict[str, int]:
-    rows = (line.split() for line in _read(f"{folder}/{name}").splitlines())
-    return {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].isdigit()}
+def _inactive(folders: CgroupFolders) -> int:
+    """Return the bytes of the page cache that the kernel can take back at once."""
+    return (
+        _entry(folders.memory, "memory.stat", "inactive_file" if folders.is_v2 else "total_inactive_file")
+        or 0
+    )
+
+
+def _entry(folder: str | None, name: str, key: str) -> int | None:
+    """Return one value of a file of `key value` lines: memory.stat has dozens, and one is needed."""
+    _before, found, rest = f"\n{_read(f'{folder}/{name}')}".partition(f"\n{key} ")
+    value = rest.partition("\n")[0] if found else ""
+    return int(value) if value.isdigit() else None
 
 
 def _read(path: str) -> str:

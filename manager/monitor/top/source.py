@@ -21,6 +21,7 @@ from manager.monitor.stats import reports
 from manager.monitor.stats.collect import addresses
 from manager.monitor.stats.instance_stats import InstanceStats, with_best_report
 from manager.monitor.stats.sampler import Sampler
+from manager.monitor.stats.usage import Usage
 
 REPORT_EVERY_S = 10.0
 """A P&L is not needed in every observation, and an answer costs a bot some milliseconds."""
@@ -50,8 +51,14 @@ class Snapshot(NamedTuple):
 class Source:
     """Observe the fleet, in one thread, and keep what makes the next observation cheap."""
 
-    def __init__(self, session: Session, selection: Selection, interval: float) -> None:
+    def __init__(
+        self, session: Session, selection: Selection, interval: float, usage_every: float = 0.0
+    ) -> None:
+        """Measure nothing yet. `usage_every`: seconds between measurements of what containers use."""
         self._session, self._selection = session, selection
+        self._usage_every = usage_every
+        self._used: Mapping[str, Usage] = {}
+        self._use_at = 0.0
         self._interval = interval
         self._meter = Sampler(session.engine().statistics)
         self._reports: dict[str, tuple[float, Report]] = {}
@@ -63,9 +70,7 @@ class Source:
         """Return the fleet now. Raises ManagerError: no engine, a project that cannot be read."""
         snapshot = self._session.observe()
         views = doing.with_reports(snapshot.project.fleet, self._chosen(snapshot))
-        used = self._meter.measure(
-            view.container.id for view in views if view.container and view.container.is_up
-        )
+        used = self._measure([view.container.id for view in views if view.container and view.container.is_up])
         self._ask(snapshot, views)
         if time.monotonic() >= self._measure_at:
             self._sizes = disk_usage.read(snapshot.project.fleet, views)
@@ -80,6 +85,13 @@ class Source:
         ]
         problems = [*snapshot.foreign(), *snapshot.project.problems]
         return Snapshot(time.monotonic(), rows, snapshot.project.fleet, problems)
+
+    def _measure(self, ids: Sequence[str]) -> Mapping[str, Usage]:
+        """Return what these containers use; measured again when it is due, or one has come."""
+        if time.monotonic() >= self._use_at or not self._used.keys() >= set(ids):
+            self._used = self._meter.measure(ids)
+            self._use_at = time.monotonic() + self._usage_every
+        return {container: self._used[container] for container in ids if container in self._used}
 
     def _chosen(self, snapshot: FleetSnapshot) -> list[Instance]:
         """Return the instances named on the command line, else all. Those removed meanwhile are no error."""

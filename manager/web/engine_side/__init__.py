@@ -7,6 +7,7 @@ desk                       what the verbs need, together
 actions                    the commands that carry out what a person asks, in child processes
 looks, figures             threads that observe the fleet and its history while the page is read
 answers, curves            an observation and a history as JSON; with realized, marks, exposure and split
+since_read                 what was earned since the history was read
 kept                       answers that are the same in every look
 config_changes             what a restart would change
 machines                   what runs on the trader's other machines

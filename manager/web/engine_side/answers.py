@@ -25,6 +25,7 @@ from manager.web.engine_side import split
 from manager.web.engine_side.exposure import exposure
 from manager.web.engine_side.figures import Figures, OfInstance
 from manager.web.engine_side.looks import Look
+from manager.web.engine_side.since_read import up_to_date
 
 ZERO = Decimal(0)
 NO_FIGURES = OfInstance()
@@ -52,6 +53,7 @@ def worst_first(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def instance(row: InstanceStats, fleet: Fleet, figures: OfInstance) -> dict[str, Any]:
     """Return one instance."""
     view, report = row.view, row.report
+    figures = up_to_date(figures, row)
     [of_ps] = display.ps_objects([view])
     return {
         **of_ps,
@@ -92,6 +94,16 @@ def instance(row: InstanceStats, fleet: Fleet, figures: OfInstance) -> dict[str,
 def fleet(look: Look, figures: Figures) -> dict[str, Any]:
     """Return the strip: counts and sums."""
     rows = look.rows
+    figures = figures._replace(
+        instances={
+            **figures.instances,
+            **{
+                row.id: up_to_date(figures.instances[row.id], row)
+                for row in rows
+                if row.id in figures.instances
+            },
+        }
+    )
     trading = [row for row in rows if _is_trading(row)]
     return {
         "name": look.fleet.name,

@@ -15,6 +15,7 @@ from manager.fleet.session import Session
 from manager.i18n import Text
 from manager.monitor.history import curve, reader, summary
 from manager.monitor.history.curve import Currency
+from manager.monitor.history.model import Sample
 from manager.monitor.history.reader import FleetHistory, InstanceHistory
 from manager.monitor.history.summary import Line
 from manager.web.engine_side import curves
@@ -34,11 +35,16 @@ LONG_FOR_S = 300.0
 
 
 class OfInstance(NamedTuple):
-    """Hold what one instance earned: today, in all its runs, and over a day, by kind and currency."""
+    """Hold what one instance earned: today, in all its runs, and over a day, by kind and currency.
+
+    `last`: the sample that its lines end with, `last_stored` the one that `in_all` does.
+    """
 
     lines: Sequence[Line] = ()
     in_all: Mapping[Currency, Decimal] = MappingProxyType({})
     trends: Mapping[Currency, Sequence[str | None]] = MappingProxyType({})
+    last: Mapping[Currency, Sample] = MappingProxyType({})
+    last_stored: Sample | None = None
 
 
 class Figures(NamedTuple):
@@ -118,7 +124,13 @@ def figures(fleet_history: FleetHistory) -> Figures:
             )
             for line in lines
         }
-        figures_of[history.instance] = OfInstance(lines, curve.of_runs(history.run_ends), trends)
+        figures_of[history.instance] = OfInstance(
+            lines,
+            curve.of_runs(history.run_ends),
+            trends,
+            {key: samples[-1] for key, samples in curve.by_currency(history.samples).items()},
+            next(iter(history.run_ends), None),
+        )
     return curves_over(fleet_history, end - DAY_S)._replace(instances=figures_of)
 
 

@@ -1,0 +1,39 @@
+"""How often a look measures what containers use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from manager.fleet.selection import EVERYTHING
+from manager.monitor.top.source import Source
+from tests.fakes.desk import a_desk
+
+
+def test_usage_is_measured_when_it_is_due_or_a_container_has_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from manager.fleet.session import Session
+
+    measured: list[set[str]] = []
+
+    def measure(_sampler: object, ids: Iterable[str]) -> dict[str, object]:
+        measured.append(set(ids))
+        return dict.fromkeys(measured[-1])
+
+    monkeypatch.setattr("manager.monitor.stats.sampler.Sampler.measure", measure)
+    monkeypatch.setattr("manager.monitor.stats.reports.fetch_reports", lambda *_: {})
+    with a_desk(tmp_path, monkeypatch, capsys) as desk:
+        desk.run("up bp_eth_02")
+        source = Source(Session(desk.folder), EVERYTHING, 3.0, usage_every=15.0)
+        for _look in range(3):
+            source.look()
+        assert [len(ids) for ids in measured] == [1]
+        desk.run("up")
+        source.look()
+        assert [len(ids) for ids in measured] == [1, 2]
+        desk.clock.sleep(16.0)
+        source.look()
+        assert [len(ids) for ids in measured] == [1, 2, 2]
