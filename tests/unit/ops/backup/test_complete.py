@@ -129,6 +129,16 @@ def test_a_restore_is_rehearsed_and_leaves_nothing(desk: Path, capsys: pytest.Ca
     assert sorted(desk.parent.rglob("*")) == before
 
 
+def test_a_backup_of_one_of_several_instances_is_rehearsed(
+    desk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a move does: the other instances' configs are in the backup, and no restore of it has them."""
+    assert main(["backup", "bp_sol_01"]) == OK
+    [name] = backups(desk)
+    capsys.readouterr()
+    assert main(["backup", "verify", "--restore", f"volumes/backups/{name}"]) == OK
+
+
 def test_a_rehearsal_counts_the_rows(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A sound database that is not the one that was saved."""
     made = backup_of(desk)
