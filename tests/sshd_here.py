@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from tests import ports
 from tests.fleet import ROOT, eventually
@@ -23,11 +24,24 @@ def server() -> str | None:
     return shutil.which("sshd", path=str(TOOLS / "usr" / "sbin")) or shutil.which("sshd", path="/usr/sbin")
 
 
+class Place(NamedTuple):
+    """Where a server listens. `inside`: the command before it; `proxy`: a line of the client's settings."""
+
+    address: str = "127.0.0.1"
+    inside: tuple[str, ...] = ()
+    proxy: str = ""
+    environ: tuple[tuple[str, str], ...] = ()
+
+
+HERE = Place()
+
+
 class Sshd:
     """One that runs. `config`: of the client, with its key and the server's."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, place: Place = HERE) -> None:
         self.port, self.folder, self.config = ports.reserve(), folder, folder / "ssh_config"
+        self._place = place
         self._runtime = tempfile.TemporaryDirectory(prefix="bft-")  # a socket's path has to be short
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True)
@@ -35,10 +49,10 @@ class Sshd:
             command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)]
             subprocess.run(command, check=True)
         host_key = (folder / "host_key.pub").read_text()
-        (folder / "known_hosts").write_text(f"[127.0.0.1]:{self.port} {host_key}")
+        (folder / "known_hosts").write_text(f"[{place.address}]:{self.port} {host_key}")
         settings = {
             "Port": self.port,
-            "ListenAddress": "127.0.0.1",
+            "ListenAddress": place.address,
             "HostKey": folder / "host_key",
             "AuthorizedKeysFile": folder / "client_key.pub",
             "PidFile": "none",
@@ -47,15 +61,14 @@ class Sshd:
             "StrictModes": "no",
             "PermitRootLogin": "prohibit-password",
         }
-        packages = " ".join(
-            f'{name}="{value}"' for name, value in os.environ.items() if name.startswith("PIP_")
-        )
-        if packages:  # where this machine has its packages from
-            settings["SetEnv"] = packages
+        of_pip = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
+        variables = " ".join(f'{name}="{value}"' for name, value in {**of_pip, **dict(place.environ)}.items())
+        if variables:  # such as where this machine has its packages from
+            settings["SetEnv"] = variables
         (folder / "sshd_config").write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
         self.config.write_text(
             f"Host *\n  UserKnownHostsFile {folder}/known_hosts\n  GlobalKnownHostsFile /dev/null\n"
-            f"  IdentityFile {folder}/client_key\n  IdentitiesOnly yes\n  UpdateHostKeys no\n"
+            f"  IdentityFile {folder}/client_key\n  IdentitiesOnly yes\n  UpdateHostKeys no\n{place.proxy}"
         )
 
     @property
@@ -64,14 +77,16 @@ class Sshd:
         return {"BOTFLEET_SSH_CONFIG": str(self.config), "XDG_RUNTIME_DIR": self._runtime.name}
 
     def url(self, folder: Path) -> str:
-        return f"ssh://{pwd.getpwuid(os.geteuid()).pw_name}@127.0.0.1:{self.port}{folder}"
+        return f"ssh://{pwd.getpwuid(os.geteuid()).pw_name}@{self._place.address}:{self.port}{folder}"
 
     def start(self) -> None:
         libraries = os.pathsep.join(map(str, TOOLS.glob("**/lib/*-linux-gnu")))
         environ = {**os.environ, "LD_LIBRARY_PATH": libraries}
         serve = [str(server()), "-D", "-e", "-f", str(self.folder / "sshd_config")]
         log = (self.folder / "sshd.log").open("ab")
-        self._process = subprocess.Popen([*_with_its_user(self.folder), *serve], env=environ, stderr=log)
+        self._process = subprocess.Popen(
+            [*self._place.inside, *_with_its_user(self.folder), *serve], env=environ, stderr=log
+        )
         eventually(self._answers, timeout=10, what="an answer of sshd")
 
     def stop(self) -> None:
@@ -98,7 +113,7 @@ class Sshd:
             "BatchMode=yes",
             "-p",
             str(self.port),
-            "127.0.0.1",
+            self._place.address,
             "true",
         ]
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
@@ -115,9 +130,9 @@ def _with_its_user(folder: Path) -> list[str]:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Sshd]:
+def running(folder: Path, place: Place = HERE) -> Iterator[Sshd]:
     """Start one."""
-    sshd = Sshd(folder)
+    sshd = Sshd(folder, place)
     sshd.start()
     try:
         yield sshd

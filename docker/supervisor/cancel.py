@@ -3,9 +3,9 @@ confirms.
 """
 
 import time
-from _collections_abc import Callable
+from _collections_abc import Callable, Iterator
 
-from supervisor import json_text, policy
+from supervisor import json_text, policy, report
 from supervisor.bot import Bot, signal_name
 from supervisor.journal import Journal
 from supervisor.loop import Action, Loop
@@ -30,6 +30,7 @@ class OrderCancel:
         status: StatusWriter,
         journal: Journal,
         outputs: dict[str, Output],
+        report_copy: str,
         spawn: Callable[[], Bot],
     ) -> None:
         self._loop = loop
@@ -38,6 +39,7 @@ class OrderCancel:
         self._record = status.record
         self._journal = journal
         self._outputs = outputs
+        self._report_copy = report_copy
         self._spawn = spawn
         self._run: Run | None = None
         self._stderr_tail: list[str] = []  # of the last try
@@ -99,6 +101,7 @@ class OrderCancel:
         self._stderr_tail = run.stderr_tail.lines()[-STDERR_LINES:]
         left = orders_left(run.stdout_tail.lines()) if run.exit_code == 0 else None
         if left == 0:
+            report.keep_figures(self._report_copy, figures(run.stdout_tail.lines()), self._journal)
             self._journal.log("the exchange has confirmed that no order is left")
             self._set(CANCEL_CONFIRMED, self._tries, 0, None)
         else:
@@ -148,15 +151,27 @@ class OrderCancel:
 
 def orders_left(lines: list[str]) -> int | None:
     """Return `open_orders_left` of the last line that is a JSON object; None when none says it."""
+    for answer in _objects(lines):
+        left = answer.get("open_orders_left")
+        return left if isinstance(left, int) and not isinstance(left, bool) and left >= 0 else None
+    return None
+
+
+def figures(lines: list[str]) -> dict[str, object]:
+    """Return the object `report` of the last line that has one: what the bot has left; else an empty one."""
+    reports = (answer.get("report") for answer in _objects(lines))
+    return next((each for each in reports if isinstance(each, dict)), {})
+
+
+def _objects(lines: list[str]) -> Iterator[dict[str, object]]:
+    """Yield the lines that are JSON objects, the last one first."""
     for line in reversed(lines):
         try:
             answer = json_text.loads(line) if line.startswith("{") else None
         except (ValueError, RecursionError):
             continue
         if isinstance(answer, dict):
-            left = answer.get("open_orders_left")
-            return left if isinstance(left, int) and not isinstance(left, bool) and left >= 0 else None
-    return None
+            yield answer
 
 
 def _start_reason(err: OSError | ReasonError) -> Reason:

@@ -205,7 +205,13 @@ class Supervisor:
         from supervisor.cancel import OrderCancel  # memory that only a failed live bot needs
 
         self._cancel = OrderCancel(
-            self._loop, self._timings, self._status, self._journal, self._outputs, self._spawn_cancel
+            self._loop,
+            self._timings,
+            self._status,
+            self._journal,
+            self._outputs,
+            self._paths.report_copy,
+            self._spawn_cancel,
         )
         self._cancel.start()
 

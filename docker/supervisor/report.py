@@ -13,6 +13,18 @@ from supervisor.loop import Action
 
 SCHEMA = 1
 MAX_BYTES = 1 << 16
+FIGURES = (
+    "position",
+    "position_at_exchange",
+    "entry_price",
+    "price",
+    "pnl",
+    "unrealized",
+    "realized",
+    "fees",
+    "trades",
+    "last_fill",
+)  # what a program that runs after the bot may say anew
 
 
 class ReportKeeper:
@@ -97,6 +109,24 @@ class ReportKeeper:
                 self._journal.log(text)
         else:
             self._fault = None
+
+
+def keep_figures(target: str, figures: dict[str, object], journal: Journal) -> None:
+    """Put what a given-up bot has left into the copy of its report: its orders may have been filled since
+    it died.
+    """
+    copy = _load(target) if figures else None
+    if copy is None:
+        return
+    report, now = copy["report"], time.time()
+    assert isinstance(report, dict)  # by _load
+    copy["report"] = {**report, **{name: figures.get(name) for name in FIGURES}, "at": now}
+    copy["read_at"] = copy["written_at"] = now
+    copy["run_ended"] = True
+    try:
+        _save(target, copy)
+    except OSError as err:
+        journal.log(f"cannot keep what the bot has left: {err.strerror}")
 
 
 def _load(path: str) -> dict[str, object] | None:

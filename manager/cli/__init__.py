@@ -6,7 +6,7 @@ command_table, fleet_commands,
 parsers                             the parsers built from them
 argument_types, argparse_i18n       types of option values; translation of argparse's texts
 completion                          candidates for shell completion
-carry_out, report                   run a changing command, and print its progress and result
+carry_out, report, left_behind      run a changing command, and print its progress and result
 elsewhere                           a command on another machine, or on all of them
 in_swarm                            a command on the services of a Docker Swarm
 confirm                             confirmation before a fleet with live bots is stopped

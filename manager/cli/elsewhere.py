@@ -101,13 +101,19 @@ COLUMNS = (
     Column[Row]("pnl", mark("P&L"), lambda row: _text(row, "last_pnl"), None, "right"),
     Column[Row]("position", mark("POSITION"), lambda row: _text(row, "last_position"), None, "right"),
     Column[Row]("symbol", mark("SYMBOL"), lambda row: _text(row, "symbol")),
-    Column[Row]("note", mark("NOTE"), lambda row: _text(row, "doing_why") or _text(row, "why")),
+    Column[Row]("note", mark("NOTE"), lambda row: _note(row)),
 )
 
 
 def _text(row: Row, key: str) -> str:
     value = row.values.get(key)
     return "" if value is None else replace_unprintable(str(value))
+
+
+def _note(row: Row) -> str:
+    if row.values.get("moved_to") and row.values.get("state") in {"stopped", "missing"}:
+        return str(Text("moved to {host}", host=_text(row, "moved_to")))
+    return _text(row, "doing_why") or _text(row, "why")
 
 
 def _state(row: Row) -> str:

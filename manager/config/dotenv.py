@@ -17,6 +17,10 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 MAX_BYTES = 1_000_000
 
 ASSIGNMENT = re.compile(rf"[ \t]*(?:export[ \t]+)?(?P<name>{NAME.pattern})[ \t]*=(?P<blanks>[ \t]*)")
+NAMED_EXPORT = re.compile(r"export[ \t]+=")
+"""The others see no variable here, but the word before one without a name."""
+COMMENT_WITH_LINE_END = re.compile(r"#[^\n]*\r(?![\r\n]|\Z)")
+"""python-dotenv begins a line behind each carriage return, Compose does not."""
 QUOTED = re.compile(r"(['\"])((?:\\.|(?!\1)[^\\])*)\1", re.DOTALL)
 REST_OF_LINE = re.compile(r"[ \t]*(?:#[^\n]*)?\r?(?:\n|\Z)")
 EXPANDED = re.compile(r"\$[A-Za-z_{$]")
@@ -30,6 +34,9 @@ UNLIKE_WITHIN = {"'": "\\", '"': "'0$\n"}
 """By quote: what the two read differently behind a backslash."""
 
 NOT_ASSIGNED = Text("is not NAME=value")
+COMMENT_MAY_END = Text(
+    "a carriage return stands in the middle of this line; save the file with Unix line ends"
+)
 
 
 class Fault(Exception):
@@ -77,9 +84,11 @@ def parse(text: str) -> Dotenv:
     while position < len(text):
         end = line_end = _end_of_line(text, position)
         line = text[position:end].strip()
-        if line and not line.startswith("#"):
+        if COMMENT_WITH_LINE_END.search(text, position, end):
+            faults.append((number, COMMENT_MAY_END))
+        elif line and not line.startswith("#"):
             match = ASSIGNMENT.match(text, position, end)
-            if match is None:
+            if match is None or NAMED_EXPORT.match(line):
                 faults.append((number, NOT_ASSIGNED))
             else:
                 name = match["name"]

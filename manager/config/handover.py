@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from manager.config.dotenv import NAME
 from manager.config.fleet import Fleet
 from manager.config.spec import InstanceSpec
-from manager.config.steering import belongs_to, is_known_address, steered_by
+from manager.config.steering import belongs_to, is_known_address, steered_by, steered_with
 from manager.config.variables import REFERENCE, is_reference, is_secret, references, scalar_values
 from manager.errors import Problem
 from manager.i18n import Text, mark
@@ -152,7 +152,11 @@ def _steering(file: str, texts: list[tuple[str, str]], config: InstanceConfig) -
     exchange = config.metadata.exchange
     for path, text in texts:
         for name, default in references(text):
-            if default and (steered := steered_by(name)) and not is_known_address(default, exchange):
+            if (
+                default
+                and (steered := steered_with(name, default))
+                and not is_known_address(default, exchange)
+            ):
                 yield _steers(file, path, name, steered)
             if default and "TZ" in (name, path.rpartition(".")[2]) and not ZONE.fullmatch(default):
                 yield _no_zone(file, path)
@@ -161,7 +165,9 @@ def _steering(file: str, texts: list[tuple[str, str]], config: InstanceConfig) -
         is_passed_on = match is not None and match[1] == name
         if name == "TZ" and match is None and not ZONE.fullmatch(text):
             yield _no_zone(file, "environment.TZ")
-        if not is_passed_on and (steered := steered_by(name)) and not is_known_address(text, exchange):
+        if is_passed_on or is_known_address(text, exchange):
+            continue
+        if steered := steered_with(name, text):
             yield _steers(file, f"environment.{name}", name, steered)
 
 

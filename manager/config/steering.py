@@ -28,7 +28,9 @@ STEERING: Mapping[str, tuple[str, ...]] = {
     mark("where programs and files are found"): (
         *("PATH", "CDPATH", "HOME", "XDG_*", "TMPDIR", "TMP", "TEMP", "NETRC", "BROWSER", "EDITOR", "VISUAL"),
         *("PAGER", "*_PAGER", "*_EDITOR", "*_BROWSER", "*_COMMAND", "*_CMD", "*_EXEC", "GIT_*", "SSH_*"),
+        *("LESSOPEN", "LESSCLOSE", "ZDOTDIR", "FPATH", "TZDIR", "KRB5_CONFIG", "SASL_PATH", "PGSERVICE*"),
         *("TERMINFO*", "TERMCAP", "KUBECONFIG", "AWS_*", "GOOGLE_APPLICATION_CREDENTIALS", "DOCKER_*"),
+        *("COVERAGE_*", "MPLBACKEND", "MPLCONFIGDIR"),
         *("COMPOSE_*", "PIP_*", "UV_*"),
     ),
     mark("which certificates connections trust"): (
@@ -38,6 +40,7 @@ STEERING: Mapping[str, tuple[str, ...]] = {
     mark("proxies"): ("*PROXY*",),
     mark("addresses"): (
         *("URL", "URI", "HOST", "ENDPOINT", "SERVER", "*_URL", "*_URLS", "*_URI", "*_HOST", "*_HOSTS"),
+        *("*HOSTNAME", "PGHOST*", "ADDR", "*_ADDR", "*_ADDRS", "*_GATEWAY", "*_ORIGIN", "*_BROKERS"),
         *("*_ENDPOINT", "*_ENDPOINTS", "*_SERVER", "*_SERVERS", "*_RPC", "*_WS", "*_URL_*", "*_DOMAIN"),
         *(
             "DSN",
@@ -57,6 +60,18 @@ STEERING: Mapping[str, tuple[str, ...]] = {
 
 A name counts in any case, because `http_proxy` works.
 """
+
+ADDRESS = re.compile(
+    r"""(?x)
+    [A-Za-z][A-Za-z0-9+.-]*://      # https://…, redis://…, module://…
+    | //[^/]                        # an address without its scheme
+    | ( \[[0-9A-Fa-f:.]+\]          # a host, and its port
+      | [0-9]{1,3}(\.[0-9]{1,3}){3}
+      | localhost
+      | [A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.[A-Za-z]{2,} ) :[0-9]{1,5}(?![0-9:])
+    """
+)
+"""How a value begins, or an item of a list of them, that is an address whatever its variable is called."""
 
 ADDRESSES: Mapping[str, tuple[str, ...]] = {
     "backpack": ("api.backpack.exchange", "ws.backpack.exchange"),
@@ -84,6 +99,13 @@ def steered_by(name: str) -> str | None:
         if any(_matches(upper, pattern) for pattern in patterns):
             return target
     return None
+
+
+def steered_with(name: str, value: str) -> str | None:
+    """Return what this variable steers with this value: also an address under a name that tells nothing."""
+    if (steered := steered_by(name)) is not None:
+        return steered
+    return "addresses" if any(ADDRESS.match(item) for item in re.split(r"[\s,;|=]+", value)) else None
 
 
 def _matches(name: str, pattern: str) -> bool:

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
-NAME = re.compile(r"^name: '([^'\n]*)'$", re.MULTILINE)
+HEAD = "# Rendered by `manager compose`"
+"""A compose.yaml without it was written by a person and may contain anything."""
+NAME = re.compile(r"""^name:[ \t]*(['"]?)([\w.-]*)\1[ \t]*(?:#.*)?$""", re.MULTILINE | re.ASCII)
+"""A formatter may have changed the quotes."""
+PROJECT_VARIABLE = "COMPOSE_PROJECT_NAME"
 HEAD_CHARS = 4096
+
+
+def is_rendered(text: str) -> bool:
+    """Return whether the manager rendered this file."""
+    return HEAD in text[:HEAD_CHARS]
 
 
 def name_of(text: str) -> str:
     """Return the project's name in a rendered file; empty for any other text."""
-    match = NAME.search(text[:HEAD_CHARS])
-    return match[1] if match else ""
+    match = NAME.search(text[:HEAD_CHARS]) if is_rendered(text) else None
+    return match[2] if match else ""
 
 
 def name_in(path: Path) -> str:
@@ -22,3 +32,9 @@ def name_in(path: Path) -> str:
             return name_of(stream.read(HEAD_CHARS))
     except (OSError, UnicodeDecodeError):
         return ""
+
+
+def name_by_variable(path: Path, variables: Mapping[str, str]) -> str:
+    """Return the name that a variable gives to the project of this rendered file; empty without one."""
+    name = variables.get(PROJECT_VARIABLE, "")
+    return name if name and name_in(path) else ""

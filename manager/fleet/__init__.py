@@ -9,6 +9,7 @@ bot_report, amounts                        what a bot reports of its trading, an
 supervisor_state, env_file                 the files that an instance's container reads and writes
 snoozes                                    what a person has left until a time
 env_file_values                            what each env file should have, kept while nothing changes
+hidden_lock                                that this user may not look at a lock there
 supervisor_messages, supervisor_sentences  supervisors' reasons: by codes, and the sentences of old ones
 state_file, upgrade_records                what only the manager knows
 bot_options_file, image_variables          which options the user's own bot has, and which variables it reads

@@ -89,6 +89,11 @@ class KeptReport(NamedTuple):
     has_ended: bool = False
     is_previous: bool = False
 
+    @property
+    def left_at_exchange(self) -> Decimal | None:
+        """Return what the exchange said that the run has left, once it has ended; None if it did not say."""
+        return self.report.position_at_exchange if self.has_ended and not self.is_previous else None
+
 
 class Position(NamedTuple):
     """Hold an exact amount, negative for a short position, and its currency.
@@ -181,8 +186,8 @@ def position_left(state_dir: Path) -> Position | None:
     if kept_report is None:
         return None
     report = kept_report.report
-    if kept_report.has_ended and not kept_report.is_previous and report.position_at_exchange is not None:
-        return Position(report.position_at_exchange, report.base or "", is_of_exchange=True)
+    if kept_report.left_at_exchange is not None:
+        return Position(kept_report.left_at_exchange, report.base or "", is_of_exchange=True)
     return None if report.position is None else Position(report.position, report.base or "")
 
 

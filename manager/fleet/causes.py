@@ -32,8 +32,6 @@ def note(view: Instance) -> str:
         parts.append(_("stopped by a user"))
     elif reason is not None and not _says_more(view):
         parts.append(str(reason))
-        if activity.doing in doing.ENDS and not is_down:
-            parts.append(str(doing.ending(view)))
     elif view.status.why is not None:
         parts.append(cause(view))
     elif supervisor is not None and supervisor.last_exit and supervisor.restarts_total:
@@ -42,6 +40,9 @@ def note(view: Instance) -> str:
         parts.append(str(_next_restart(supervisor, supervisor.next_restart_at)))
     if supervisor is not None and view.status.state == "failed" and supervisor.cancel is not None:
         parts.append(str(cancel_text(supervisor.cancel)))
+    has_ended = activity.doing in doing.ENDS and reason is not None and not is_down
+    if has_ended or (view.status.state != "restarting" and doing.has_left_money(view)):
+        parts.append(str(doing.ending(view)))
     if view.is_bot_up and (age := _age_of_figures(view, now)):
         parts.append(str(Text("P&L and position: {age} ago", age=age)))
     if view.drift:

@@ -214,7 +214,7 @@ def severity(view: Instance, now: float | None = None) -> Severity:
     state = view.status.underlying or view.status.state
     of_state = _worse(STATE_SEVERITY[view.status.state], STATE_SEVERITY[state])
     doing = activity(view, now).doing
-    if doing is None or of_state == "off":
+    if doing is None or (of_state == "off" and not (doing in ENDS and has_left_money(view))):
         return of_state
     return _worse(of_state, _of_doing(view, doing, state))
 
@@ -232,15 +232,34 @@ def _worse(first: Severity, second: Severity) -> Severity:
 
 
 def position_left(view: Instance) -> Decimal | None:
-    """Return the position in the bot's last report; None if unknown, which never counts as flat."""
-    return view.report.report.position if view.report is not None else None
+    """Return the position in the bot's last report; None if unknown, which never counts as flat.
+
+    The exchange's own figure comes before the bot's.
+    """
+    if view.report is None:
+        return None
+    at_exchange = view.report.left_at_exchange
+    return view.report.report.position if at_exchange is None else at_exchange
+
+
+def has_left_money(view: Instance) -> bool:
+    """Return whether no bot runs, and real money is, or may be, in a position that it has left."""
+    if view.report is None or view.mode != "live" or view.tombstone is not None:
+        return False
+    return (view.status.underlying or view.status.state) in ENDED and position_left(view) != 0
 
 
 def ending(view: Instance) -> Text:
-    """Return the position that is left after a run has ended, as a sentence."""
+    """Return the position that is left after a run has ended, as a sentence.
+
+    Orders that are not known to be cancelled may have changed it since.
+    """
     left = position_left(view)
     if left is None:
         return Text("its position is not known")
+    cancel = view.supervisor.cancel if view.supervisor is not None else None
+    if cancel is not None and cancel.state != "confirmed" and view.report is not None:
+        return Text("last known position: {amount}", amount=amount(left, view.report.report.base))
     if not left:
         return Text("no position is left")
     assert view.report is not None

@@ -296,13 +296,14 @@ def assemble(
         image.id,
         held_back,
         idle,
-        moved,
-        {
+        moved=moved,
+        untrusted={
             instance: Text("{problem}", problem=problems[0])
             for instance, problems in project.loaded.refusals.items()
         },
-        _drifts(project, observed.containers, supervisors, moved),
+        made=_drifts(project, observed.containers, supervisors, moved),
         tombstones=tombstone.find_all(fleet, supervisors),
+        ended=status.all_ended(observed.containers, supervisors),
     )
     views = {
         instance: Instance(

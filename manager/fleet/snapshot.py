@@ -39,6 +39,9 @@ class PlanInput(NamedTuple):
     """Instances whose config cannot be loaded: neither touched nor treated as orphans."""
     idle: frozenset[str] = frozenset()
     """Instances whose container is up without a bot, because its supervisor found a halt mark."""
+    ended: Mapping[str, Status] = MappingProxyType({})
+    """Instance → how it ended, if its supervisor has given up or its bot is done, also where its container
+    was stopped afterwards."""
     moved: frozenset[str] = frozenset()
     """Instances whose container was made when our folder had another path: it cannot be started again."""
 

@@ -1,5 +1,6 @@
 """Map engine state, health and the supervisor's state to one of our few states. Total and pure."""
 
+from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from manager.engine.containers import Container
@@ -73,6 +74,20 @@ def derive_status(
         return known
     why = known.why or Text("not used by any config")
     return Status("orphan", known.detail or known.state, why, underlying=known.state)
+
+
+def all_ended(
+    containers: Mapping[str, Container], supervisors: Mapping[str, SupervisorState | None]
+) -> dict[str, Status]:
+    """Return instance → how its container's bot has ended for good, whether the container is up or not."""
+    ended: dict[str, Status] = {}
+    for instance, container in containers.items():
+        supervisor = supervisors.get(instance)
+        if supervisor is not None and supervisor.container == container.id:
+            match supervisor.state:
+                case "failed" | "completed" as state:
+                    ended[instance] = Status(state, why=supervisor.message)
+    return ended
 
 
 def _of_container(container: Container, supervisor: SupervisorState | None, uptime: float) -> Status:

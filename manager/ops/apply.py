@@ -9,7 +9,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from manager.config.fleet import Fleet
-from manager.engine import compose_name
 from manager.errors import EngineUnreachable, ManagerError
 from manager.fleet import event_spool, halt_mark, instances_json, instances_json_refresh, lock
 from manager.fleet.observe import FleetSnapshot
@@ -24,7 +23,7 @@ from manager.ops.actions.result import Planned, Result
 from manager.ops.checks import preflight, start_checks
 from manager.ops.checks.preflight import HeldBack
 from manager.ops.egress.egress_limiter import Limiter
-from manager.ops.execution import desired_state
+from manager.ops.execution import compose_notices, desired_state
 from manager.ops.halt import command_marks, stop_for_good
 from manager.ops.halt.stop_for_good import Starts
 from manager.ops.planning import made_anew, moved_away, plan, untrusted
@@ -84,7 +83,7 @@ def apply(
         if held.was_overridden():
             raise ManagerError("the fleet was stopped by force meanwhile; nothing was done")
         if change.command == "up":
-            _own_compose_yaml(snapshot.project, on_event)
+            compose_notices.own_compose_yaml(snapshot.project, on_event)
         limit = _limiter(session, change, snapshot.project, on_event)
         if not is_stop:
             limit()
@@ -105,6 +104,7 @@ def apply(
             with _network_removed(session, fleet.network) if is_all else nullcontext():
                 after = _look_after(session, snapshot, outcomes)
                 instances_json_refresh.write(after, lambda why: on_event(Warned(why)))
+            compose_notices.warn_of_outdated(after.project, outcomes, on_event)
             if is_all:
                 limit()
         except EngineUnreachable as error:  # what was done before is said all the same
@@ -127,21 +127,6 @@ def _limiter(session: Session, change: Change, project: Project, on_event: OnEve
     """
     is_strict = change.needs_sound_configs and change.command != "watch"
     return Limiter(session.engine(), project, lambda why: on_event(Warned(why)), is_strict=is_strict)
-
-
-def _own_compose_yaml(project: Project, on_event: OnEvent) -> None:
-    """Render compose.yaml anew if it is another fleet's: `docker compose stop` in a clone would act there."""
-    other = compose_name.name_in(project.fleet.compose_file)
-    if other in ("", project.fleet.name):
-        return
-    from manager.ops.execution import compose_yaml  # with YAML
-
-    try:
-        compose_yaml.write(project)
-    except ManagerError as error:
-        on_event(Warned(error.text))
-    else:
-        on_event(Warned(Text("compose.yaml was that of fleet {other}; it was rendered anew", other=other)))
 
 
 def _until_nothing_starts(

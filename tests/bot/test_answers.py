@@ -15,7 +15,7 @@ from gridbot.config import args
 from gridbot.exchanges import venues
 from gridbot.exchanges.ccxt_exchange import CcxtExchange
 from gridbot.model.errors import ConfigError, KeysError, UnreachableError
-from gridbot.model.types import Fill, Order, Side, UnreadableFill
+from gridbot.model.types import ExchangeOrder, Fill, Order, Side, UnreadableFill
 from tests.bot.bots import GRID
 
 D = Decimal
@@ -150,7 +150,7 @@ def test_one_fill_without_an_essential_field_hides_no_other(missing: str) -> Non
 )
 def test_apex_order_says_what_is_filled(more: dict[str, str], filled: Decimal | None, is_open: bool) -> None:
     [(_, found)] = World("apex").answers({"data": apex_order(**more)}).find([an_order("77")])
-    assert found is not None
+    assert isinstance(found, ExchangeOrder)
     assert (found.filled, found.open) == (filled, is_open)
 
 
@@ -215,7 +215,8 @@ def test_paradex_finds_an_ended_order_in_its_history_alone(is_in_history: bool) 
 
     world.api.fetch = fetch
     [(_, found)] = world.adapter.find([an_order()])
-    assert (found.filled if found else None) == (D("0.3") if is_in_history else None)
+    filled = found.filled if isinstance(found, ExchangeOrder) else None
+    assert filled == (D("0.3") if is_in_history else None)
 
 
 def test_paradex_short_position_with_a_signed_size() -> None:
@@ -359,5 +360,5 @@ def test_a_symbol_with_two_meanings_is_refused_with_both() -> None:
 def test_apex_order_that_is_being_cancelled_is_still_open() -> None:
     answer = {"data": apex_order(status="CANCELING", cumMatchFillSize="0")}
     [(_, found)] = World("apex").answers(answer).find([an_order("77")])
-    assert found is not None
+    assert isinstance(found, ExchangeOrder)
     assert found.open

@@ -17,7 +17,15 @@ from gridbot.cli.open_orders import query_open_orders
 from gridbot.config import args
 from gridbot.exchanges.ccxt_exchange import CcxtExchange
 from gridbot.model.errors import ExchangeError, RejectedError, UnreachableError
-from gridbot.model.types import ExchangeOrder, Fill, Order, OrderRequest, Side, UnreadableFill
+from gridbot.model.types import (
+    ExchangeOrder,
+    Fill,
+    Order,
+    OrderRequest,
+    Side,
+    UnreadableFill,
+    UnreadableOrder,
+)
 from gridbot.store.ledger import Ledger
 from gridbot.store.store import Store
 from gridbot.trading.cancel import ask_patiently, cancel_own_orders
@@ -165,7 +173,7 @@ def test_the_list_of_open_orders_waits_for_a_short_refusal_only(
 ) -> None:
     there, sleeps, calls = There(), Sleeps(), [failure]
 
-    def open_orders() -> list[ExchangeOrder]:
+    def open_orders() -> list[ExchangeOrder | UnreadableOrder]:
         there.calls.append("list")
         if calls:
             raise calls.pop()

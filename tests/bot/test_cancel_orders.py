@@ -43,7 +43,15 @@ def test_a_killed_bots_orders_are_cancelled_and_others_stay(
     away = cancel(tmp_path, **fake.env | FAST, GRIDBOT_STOP_WITHIN="1")
     assert (away.returncode, away.stdout.count("open_orders_left")) == (1, 0)
     fake.faults.down = False
-    assert left(cancel(tmp_path, **fake.env | FAST)) == 0
+    fake.book.move(min(order.price for order in fake.book.own_open() if order.side == "Ask" and order.price))
+    done = cancel(tmp_path, **fake.env | FAST)
+    assert left(done) == 0
+    report = json.loads(done.stdout.splitlines()[-2])["report"]
+    sold = [fill for fill in fake.book.fills if not fill.order.foreign]
+    assert sold, "an order was filled while no bot lived"
+    assert Decimal(report["position"]) == -sum(fill.qty for fill in sold)
+    assert Decimal(report["position_at_exchange"]) == Decimal(report["position"])
+    assert (report["trades"], Decimal(report["fees"])) == (len(sold), sum(fill.fee for fill in sold))
     assert (fake.book.own_open(), foreign.open, fake.book.violations) == ([], True, [])
     assert left(cancel(tmp_path, **fake.env | FAST)) == 0
 

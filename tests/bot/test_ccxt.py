@@ -17,7 +17,7 @@ from gridbot.exchanges import venues
 from gridbot.exchanges.ccxt_client import load
 from gridbot.exchanges.ccxt_exchange import CcxtExchange
 from gridbot.model.errors import ConfigError, KeysError, RejectedError, UnauthorizedError, UnreachableError
-from gridbot.model.types import Fill, Order, Side
+from gridbot.model.types import ExchangeOrder, Fill, Order, Side
 from tests.bot.bots import GRID, RUN
 from tests.fake_exchange.book import Book
 from tests.fake_exchange.faults import Fault, Faults
@@ -172,6 +172,7 @@ def test_an_order_there_and_back() -> None:
         order = an_order(4_294_967_295, post_only=True)
         exchange_id = exchange.place(order)
         [there] = exchange.open_orders()
+        assert isinstance(there, ExchangeOrder)
         assert (there.exchange_id, there.client_id, there.price, there.open) == (
             exchange_id,
             4_294_967_295,
@@ -180,7 +181,7 @@ def test_an_order_there_and_back() -> None:
         )
         fake.book.move(D(149))
         [(_, found)] = exchange.find([order])
-        assert found is not None
+        assert isinstance(found, ExchangeOrder)
         assert (found.open, found.filled) == (False, D("0.1"))
         [fill] = exchange.fills(0)
         assert isinstance(fill, Fill)

@@ -72,6 +72,29 @@ def test_account_and_ledger_agree_after_a_walk(kind: type[Kit], fault: str | Non
     run.end()
 
 
+GARBAGE: tuple[Any, ...] = (None, {}, "", "null", 5, [], True, {"id": None}, {"info": "x"})
+
+
+@pytest.mark.parametrize("kind", KITS, ids=_name)
+def test_rows_that_make_no_sense_stop_no_decision(kind: type[Kit], tmp_path: Path) -> None:
+    kit = kind()
+    parse = kit.api.parse_orders
+
+    def parse_orders(rows: list[Any], *rest: Any) -> Any:
+        rows = list(rows)
+        if rows and kit.fault and kit.random.random() < 0.5:
+            rows[kit.random.randrange(len(rows))] = kit.random.choice(GARBAGE)
+        return parse(rows, *rest)
+
+    kit.api.parse_orders = parse_orders
+    kit.fault = "garbage rows"
+    run = Run(kit, tmp_path)
+    run.walk(60)
+    assert len(kit.book.fills) > 5
+    assert run.failures == []
+    run.end()
+
+
 @pytest.mark.parametrize(
     ("kind", "cause"), [(kind, cause) for kind in KITS for cause in kind.refusals], ids=_name
 )

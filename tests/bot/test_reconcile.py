@@ -22,6 +22,7 @@ from gridbot.model.types import (
     OrderRequest,
     Side,
     UnreadableFill,
+    UnreadableOrder,
 )
 from gridbot.store import history
 from gridbot.store.ledger import Ledger
@@ -46,6 +47,9 @@ class There:
     has_cancel_all: bool = False
     listed: list[ExchangeOrder] = field(default_factory=list)
     past: list[ExchangeOrder] = field(default_factory=list)
+    # Rows of the open orders and of the history that cannot be read.
+    unreadable: list[UnreadableOrder] = field(default_factory=list)
+    unreadable_past: list[UnreadableOrder] = field(default_factory=list)
     executed: list[Fill | UnreadableFill] = field(default_factory=list)
     has_no_history: bool = False
     cancelled: list[str | None] = field(default_factory=list)
@@ -102,17 +106,17 @@ class There:
             self.listed = [o for o in self.listed if o not in gone]
             self.past += [replace(o, open=False) for o in gone]
 
-    def open_orders(self) -> list[ExchangeOrder]:
+    def open_orders(self) -> list[ExchangeOrder | UnreadableOrder]:
         if self.broken:
             raise UnreachableError("no answer")
-        return self.listed
+        return [*self.unreadable, *self.listed]
 
-    def find(self, orders: Sequence[Order]) -> Iterator[tuple[Order, ExchangeOrder | None]]:
+    def find(self, orders: Sequence[Order]) -> Iterator[tuple[Order, ExchangeOrder | UnreadableOrder | None]]:
         for mine in orders:
             known = (
                 o for o in self.past if mine.exchange_id == o.exchange_id or mine.client_id == o.client_id
             )
-            yield mine, next(known, None)
+            yield mine, next(known, next(iter(self.unreadable_past), None))
 
     def fills(self, since: float) -> list[Fill | UnreadableFill]:
         self.since.append(since)
@@ -576,3 +580,67 @@ def test_a_history_that_does_not_answer_keeps_no_order_from_being_cancelled(stor
     there = There(listed=[shown(order)], has_no_history=True)
     assert cancel_own_orders(store, there, PERP, 0.2) == (1, False)
     assert "7" in there.cancelled
+
+
+GARBAGE = UnreadableOrder(None, None, "it has no id")
+
+
+def test_no_order_is_given_up_while_an_unreadable_row_may_be_its_own(store: Store) -> None:
+    sent, confirmed, listed = new(store, "L1"), new(store, "L2"), new(store, "L3")
+    store.confirm(confirmed.client_id, "8")
+    there = There(listed=[shown(listed, "9")], unreadable=[GARBAGE])
+    reconciler = Reconciler(store, there, PERP)
+    for now in (NOW + 2, NOW + 500):
+        result = reconciler.run(now)
+        assert [state(store, order) for order in (sent, confirmed, listed)] == ["new", "open", "open"]
+    assert (result.unsettled, result.unreadable) == (2, [GARBAGE])
+    there.unreadable = []
+    reconciler.run(NOW + 502)
+    assert [state(store, order) for order in (sent, confirmed, listed)] == ["absent", "canceled", "open"]
+
+
+def test_an_unreadable_row_that_names_another_order_keeps_none(store: Store) -> None:
+    order = new(store)
+    store.confirm(order.client_id, "8")
+    there = There(unreadable=[UnreadableOrder("1234", None, "it has no side")])
+    reconciler = Reconciler(store, there, PERP)
+    reconciler.run(NOW)
+    reconciler.run(NOW + LOST_AFTER_S + 1)
+    assert state(store, order) == "canceled"
+
+
+def test_an_unreadable_history_gives_up_no_order(store: Store) -> None:
+    order = new(store)
+    there = There(unreadable_past=[GARBAGE])
+    reconciler = Reconciler(store, there, PERP)
+    for now in (NOW, NOW + 500):
+        assert reconciler.run(now).unsettled == 1
+    assert state(store, order) == "new"
+
+
+def test_a_stop_cancels_beside_an_unreadable_row_and_does_not_call_that_confirmed(store: Store) -> None:
+    orders = [new(store, slot) for slot in ("L1", "L2")]
+    listed = [shown(order, str(number)) for number, order in enumerate(orders)]
+    there = There(listed=listed, unreadable=[GARBAGE], has_cancel_all=True)
+    assert cancel_own_orders(store, there, PERP, within=5, is_exclusive=True) == (0, False)
+    assert sorted(str(one) for one in there.cancelled) == ["0", "1"]
+    assert "all" not in there.calls
+
+
+def test_a_missing_order_waits_once_however_often_the_bot_starts_again(store: Store) -> None:
+    order = new(store)
+    store.confirm(order.client_id, "8")
+    for after in range(0, 61, 20):
+        assert run(store, There(), NOW + after) == (0, 0, 1)
+        assert state(store, order) == "open"
+    run(store, There(), NOW + 61)
+    assert state(store, order) == "canceled"
+
+
+def test_a_clock_that_was_set_back_makes_no_missing_order_wait_for_it(store: Store) -> None:
+    order = new(store)
+    store.confirm(order.client_id, "8")
+    run(store, There(), NOW + 86_400)
+    run(store, There(), NOW)
+    run(store, There(), NOW + LOST_AFTER_S + 1)
+    assert state(store, order) == "canceled"

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 
 import pytest
+import yaml
 
 from tests.fakes.desk import Desk
 
@@ -60,3 +61,51 @@ def test_a_plan_and_a_file_of_somebody_else_leave_it_alone(clone: Desk) -> None:
 def test_it_says_what_docker_compose_up_does_after_a_build(desk: Desk) -> None:
     desk.play("compose")
     assert "up -d --no-recreate" in (desk.folder / "compose.yaml").read_text()
+
+
+@pytest.mark.parametrize("line", ["name: first", 'name: "first"', "name: first  # mine"])
+def test_a_formatter_does_not_hide_whose_it_is(clone: Desk, line: str) -> None:
+    path = clone.folder / "compose.yaml"
+    path.write_text(path.read_text().replace("name: 'first'", line))
+    assert "compose.yaml was that of fleet first; it was rendered anew" in clone.play("up")
+
+
+def test_what_a_person_wrote_is_never_overwritten(desk: Desk) -> None:
+    """A stack of one's own lies in the folder, with a name of its own."""
+    path = desk.folder / "compose.yaml"
+    path.write_text("name: 'grafana'\nservices: {}\n")
+    printed = desk.play("up", "compose")
+    assert "DIR/compose.yaml was not rendered by the manager and is left as it is" in printed
+    assert path.read_text() == "name: 'grafana'\nservices: {}\n"
+    assert "compose.yaml is that of fleet" not in desk.play("doctor")
+
+
+def test_a_variable_that_gives_the_project_another_name_is_named(desk: Desk) -> None:
+    desk.play("up", "compose")
+    with (desk.folder / ".env").open("a") as stream:
+        stream.write("COMPOSE_PROJECT_NAME=other\n")
+    for command in ("doctor", "up"):
+        assert "`docker compose` here acts on fleet other, not on desk" in desk.play(command)
+
+
+def test_a_file_that_is_older_than_the_configs_is_named_where_they_are_applied(desk: Desk) -> None:
+    """`docker compose up -d` made live bots anew with the grid of the day before."""
+    warning = "compose.yaml is not what the configs say of {}: `docker compose up -d` would undo that"
+    desk.play("compose")
+    assert "compose.yaml" not in desk.play("up", "doctor")
+    desk.config("bp_sol_01", 5002, daemon_config={"web_port": 5002, "memory_limit_mb": 300})
+    assert warning.format("bp_sol_01") in desk.play("up")
+    assert "bp_sol_01: are not in compose.yaml as their configs say" in desk.play("doctor")
+    desk.config("bp_btc_03", 5003)
+    assert warning.format("bp_btc_03, bp_sol_01") in desk.play("start bp_btc_03")
+    assert "compose.yaml" not in desk.play("up")
+    desk.play("compose")
+    assert "compose.yaml" not in desk.play("doctor")
+
+
+def test_a_formatted_file_says_the_same(desk: Desk) -> None:
+    path = desk.folder / "compose.yaml"
+    desk.play("compose")
+    content = yaml.safe_load(path.read_text())
+    path.write_text(f"{path.read_text().partition('name:')[0]}{yaml.safe_dump(content)}")
+    assert "compose.yaml" not in desk.play("up", "doctor")

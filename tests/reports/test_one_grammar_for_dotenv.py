@@ -94,6 +94,8 @@ DIFFER = [
     "'X'=abc",
     "X='one\r\ntwo'",
     "X=a\0b",
+    "# main\rX=abc",
+    "export = abc",
 ]
 EXPAND = ["X=ab${HOME}", 'X="ab${HOME}"', "X=$HOME"]
 

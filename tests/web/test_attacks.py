@@ -9,6 +9,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -282,6 +283,21 @@ def test_the_file_has_no_password_and_no_token(tmp_path: Path) -> None:
     assert not any(secret in content for secret in (PASSWORD, READ, HALT, *TOKENS.values()))
     assert (tmp_path / "access.json").stat().st_mode & 0o777 == 0o600
     assert access.load(tmp_path / "access.json") == KNOWN
+
+
+# ---- no HTTP
+
+
+def test_who_speaks_no_http_fills_no_log(capfd: pytest.CaptureFixture[str], served: Served) -> None:
+    """`serve` runs for months, and its log has no limit."""
+    for sent in (b"\x16\x03\x01\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"A" * 100_000):
+        with socket.create_connection(("127.0.0.1", served.port), timeout=60) as connection:
+            connection.sendall(sent + b"\r\n\r\n")
+            connection.shutdown(socket.SHUT_WR)
+            with suppress(ConnectionError):
+                while connection.recv(4096):
+                    pass
+    assert capfd.readouterr().err == ""
 
 
 # ---- other addresses

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from manager.cli.report import position_object
+from manager.cli.left_behind import position_object
 from manager.errors import UsageError, worst_exit_code
 from manager.fleet import lock
 from manager.fleet.observe import FleetSnapshot

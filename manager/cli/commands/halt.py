@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, assert_never
 
 from manager.cli.commands.close import close_positions, closing_object
+from manager.cli.left_behind import orders_left_text, position_object, position_text, unknown_orders_text
 from manager.cli.notices import say_problems
-from manager.cli.report import orders_left_text, position_object, position_text, unknown_orders_text
 from manager.engine import labels
 from manager.engine.containers import Container
 from manager.errors import worst_exit_code
@@ -26,12 +26,13 @@ from manager.ops.halt.halt_result import HaltOutcome, Result
 from manager.util import console
 from manager.util.text_table import Column
 
-How = Literal["stopped", "killed", "was down", "still runs"]
+How = Literal["stopped", "killed", "was down", "still runs", "unknown"]
 HOW: Mapping[How, str] = {
     "stopped": mark("stopped"),
     "killed": mark("killed"),
     "was down": mark("was down"),
     "still runs": mark("STILL RUNS"),
+    "unknown": mark("unknown"),
 }
 """Words for programs, and for users."""
 
@@ -86,7 +87,9 @@ def _say_what_is_wrong(outcome: HaltOutcome, snapshot: FleetSnapshot) -> None:
     instance, stopped = outcome.instance, outcome.stopped
     if stopped is not None and stopped.error is not None:
         console.error(Text("cannot stop {id}: {why}", id=instance, why=stopped.error))
-    if not outcome.is_down:
+    if outcome.hidden is not None:
+        console.error(outcome.hidden)
+    elif not outcome.is_down:
         state = supervisor_state.read(snapshot.project.fleet.instance_state_dir(instance))
         name = outcome.container.name if outcome.container else (state.container[:12] if state else "?")
         console.error(
@@ -121,7 +124,7 @@ def _market(outcome: HaltOutcome, snapshot: FleetSnapshot) -> tuple[str, str]:
 
 def _how(outcome: HaltOutcome) -> How:
     if not outcome.is_down:
-        return "still runs"
+        return "still runs" if outcome.hidden is None else "unknown"
     if outcome.stopped is None:
         return "was down"
     return "killed" if outcome.was_killed else "stopped"

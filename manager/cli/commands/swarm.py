@@ -8,7 +8,16 @@ from contextlib import contextmanager
 
 from manager.cli.notices import one_output
 from manager.engine.swarm_calls import SwarmCalls
-from manager.errors import FAILED, OK, TIMED_OUT, ConfigError, EngineError, UsageError, worst_exit_code
+from manager.errors import (
+    BAD_CONFIG,
+    FAILED,
+    OK,
+    TIMED_OUT,
+    ConfigError,
+    EngineError,
+    UsageError,
+    worst_exit_code,
+)
 from manager.fleet.session import Session
 from manager.i18n import Text, _, mark
 from manager.ops.swarm import changes, checks, stack
@@ -54,16 +63,24 @@ def fleet_name(session: Session, calls: SwarmCalls) -> str:
 def compose(session: Session, args: Namespace) -> int:
     """Make the folders on every node, and render the stack file."""
     project = session.project()
-    rendered = stack.render(session, project)
+    choice = stack.choose(project)
+    rendered = stack.render(session, project, choice)
     for text in rendered.warnings:
         console.warning(text)
     if args.stdout:
         console.say(rendered.text, end="")
-        return OK
+        return _after_problems(choice)
     stack.write(project.fleet, rendered)
     file = project.fleet.relative(rendered.path)
     console.say(Text("{file}: written; `manager --swarm up` deploys it", file=file))
-    return OK
+    return _after_problems(choice)
+
+
+def _after_problems(choice: stack.Choice) -> int:
+    """Print why instances were left out. What the Swarm has of them goes on."""
+    for problem in choice.problems:
+        console.error(problem)
+    return BAD_CONFIG if choice.problems else OK
 
 
 def ps(session: Session, args: Namespace) -> int:
@@ -130,10 +147,11 @@ def up(session: Session, args: Namespace) -> int:
     """Render and deploy the stack. What was halted starts only if it is named."""
     project = session.project()
     fleet = project.fleet
-    known = {each.spec.id for each in stack.pinned(project)}
-    if missing := [instance for instance in args.ids if instance not in known]:
-        raise UsageError("there is no config of {ids}", ids=", ".join(missing))
-    rendered = stack.render(session, project, args.ids)
+    choice = stack.choose(project)
+    if missing := [instance for instance in args.ids if instance not in choice.ids]:
+        _after_problems(choice)
+        raise UsageError("there is no valid config of {ids}", ids=", ".join(missing))
+    rendered = stack.render(session, project, choice, args.ids)
     for text in rendered.warnings:
         console.warning(text)
     with connected() as calls:
@@ -142,10 +160,12 @@ def up(session: Session, args: Namespace) -> int:
         changes.deploy(calls, fleet.name, rendered.path)
         stack.forget_values(fleet)
         everything = changes.look(calls, fleet.name)
-        wanted = [each for each in everything if each.instance in (args.ids or rendered.instances)]
+        wanted = [each for each in everything if each.instance in (args.ids or choice.ids)]
         halted = [each.instance for each in wanted if each.is_halted and each.instance not in args.ids]
         starting = [each for each in wanted if each.instance not in halted]
         services = changes.start(calls, fleet.name, starting, args.wait_timeout)
+        for each in wanted:  # former values of credentials: one that is in use stays
+            calls.remove_secrets(fleet.name, each.instance)
     if args.json:
         console.say_json([_object(service) for service in services])
     elif services:
@@ -157,9 +177,11 @@ def up(session: Session, args: Namespace) -> int:
                 ids=", ".join(halted),
             )
         )
-    if (orphans := changes.left_behind(everything, rendered.instances)) is not None:
+    known = {*project.specs, *project.loaded.elsewhere}
+    if not project.loaded.broken_files and (orphans := changes.left_behind(everything, known)) is not None:
         console.warning(orphans)
-    return OK if all(service.state == "running" for service in services) else FAILED
+    is_up = all(service.state == "running" for service in services)
+    return worst_exit_code([_after_problems(choice), OK if is_up else FAILED])
 
 
 RESULTS = (

@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections.abc import Mapping
 from typing import Any, assert_never
 
-from manager.cli import report
+from manager.cli import left_behind, report
 from manager.cli.notices import say_problems
 from manager.errors import OK, ManagerError
 from manager.fleet.selection import Selection
@@ -118,7 +118,7 @@ def _say_result(result: Result, *, as_json: bool) -> int:
     else:
         _summarise(result)
     for killed in result.killed:
-        console.error(report.killed_text(killed))
+        console.error(left_behind.killed_text(killed))
     failed = [outcome for outcome in result.outcomes if exit_code_of(outcome)]
     for outcome in failed:
         word = Text(WORDS[_word(outcome)])

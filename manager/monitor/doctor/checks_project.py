@@ -167,6 +167,22 @@ def compose_yaml(files: ProjectFacts) -> Iterator[Finding]:
             ),
             Text("run `manager compose`"),
         )
+    if files.compose_variable not in ("", files.fleet):
+        yield fail(
+            "compose-name",
+            Text(
+                "COMPOSE_PROJECT_NAME={other}: `docker compose` here acts on fleet {other}, not on {fleet}",
+                other=files.compose_variable,
+                fleet=files.fleet,
+            ),
+            Text("remove the variable from .env and from the environment"),
+        )
+    yield from _counted(
+        "compose-outdated",
+        files.compose_outdated,
+        Text("are not in compose.yaml as their configs say: `docker compose up -d` would undo their changes"),
+        Text("run `manager compose`"),
+    )
 
 
 def secrets(files: ProjectFacts) -> Iterator[Finding]:

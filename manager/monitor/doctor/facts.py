@@ -133,6 +133,10 @@ class ProjectFacts(NamedTuple):
     dotenv: OwnedPath | None = None
     compose_name: str = ""
     """The project's name in a rendered compose.yaml; empty without one."""
+    compose_variable: str = ""
+    """The name that COMPOSE_PROJECT_NAME gives to it instead."""
+    compose_outdated: tuple[str, ...] = ()
+    """Instances that are not in it as their configs say."""
     secrets: tuple[OwnedPath, ...] = ()
     databases: tuple[OwnedPath, ...] = ()
     stale: tuple[StaleFile, ...] = ()

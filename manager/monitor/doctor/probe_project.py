@@ -31,6 +31,7 @@ from manager.monitor.doctor.facts import (
     StaleFile,
     WebPort,
 )
+from manager.ops.execution import compose_yaml
 from manager.ops.requests import request_plan
 from manager.util import formatting
 from manager.util.atomic_file import LEFTOVER_S
@@ -60,6 +61,8 @@ def probe_files(project: Project, snapshot: FleetSnapshot | None) -> ProjectFact
         bot_uid=_bot_uid(fleet.data_dir),
         dotenv=_owned(project, fleet.dotenv_file),
         compose_name=compose_name.name_in(fleet.compose_file),
+        compose_variable=compose_name.name_by_variable(fleet.compose_file, project.variables),
+        compose_outdated=tuple(compose_yaml.outdated(snapshot.project)) if snapshot else (),
         secrets=tuple(_secrets(project)),
         databases=tuple(_owned_all(project, (fleet.database_dir(spec.id) for spec in specs))),
         stale=tuple(_stale(project, snapshot)),

@@ -154,12 +154,10 @@ def _of_instance(
                 yield condition
             return
         case "failed":
-            yield Condition(
-                view.id,
-                "failed",
-                Text("{id} failed: {why}", id=view.id, why=causes.cause(view) if view.report else why),
-                _last_lines(view),
-            )
+            text = Text("{id} failed: {why}", id=view.id, why=causes.cause(view) if view.report else why)
+            if doing.has_left_money(view):
+                text = Text("{what}; {left}", what=text, left=doing.ending(view))
+            yield Condition(view.id, "failed", text, _last_lines(view))
             yield from _cancelling(view)
         case "completed":
             yield _ended(view, activity, why, now)

@@ -1,7 +1,7 @@
 """Define actions, their outcomes, and changing commands as data. Pure."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, TypeVar
+from typing import Generic, Literal, NamedTuple, TypeVar
 
 from manager.errors import ManagerError
 from manager.fleet.bot_report import Position
@@ -10,9 +10,7 @@ from manager.fleet.observe import FleetSnapshot
 from manager.fleet.selection import EVERYTHING, Selection
 from manager.fleet.state_file import Wish
 from manager.i18n import Text
-
-if TYPE_CHECKING:
-    from manager.ops.actions.answer import Answer
+from manager.ops.actions.answer import Answer
 
 Kind = Literal["create", "recreate", "rollback", "start", "restart", "stop", "remove", "leave"]
 
@@ -69,7 +67,7 @@ class Outcome(NamedTuple, Generic[AnyAction]):
     was_killed: bool = False
     open_orders_left: int | None = None
     position: Position | None = None
-    answer: "Answer | None" = None
+    answer: Answer | None = None
 
     @property
     def is_rest_unknown(self) -> bool:

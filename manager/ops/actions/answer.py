@@ -1,7 +1,5 @@
 """Hold what an exchange says of an instance whose bot is down. Pure."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from manager.fleet.bot_report import Position

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from manager.config.fleet import Fleet
 from manager.config.spec import InstanceSpec
+from manager.engine import compose_name
 from manager.errors import Locked, ManagerError
 from manager.fleet import tombstone
 from manager.fleet.project import Project
@@ -32,8 +33,6 @@ from manager.util.real_path import real_path
 FOLDER_MODE, FILE_MODE = 0o700, 0o600
 """Trades and positions are confidential."""
 MAX_FILE_BYTES = 16_000_000
-COMPOSE_HEAD = b"# Rendered by `manager compose`"
-"""A compose.yaml without it was written by the user and may contain anything."""
 LEFTOVER = re.compile(rf"\.{archive.NAME.pattern}\.[0-9a-f]+\.tmp")
 NAME_TAKEN_S = 0.2
 
@@ -163,7 +162,7 @@ class _BackupRun:
             else:
                 why = Text("not in the backup: the config cannot be loaded and may contain a credential")
                 self.faults.append(f"{loaded.file}: {why}")
-        if _read_head(fleet.compose_file) == COMPOSE_HEAD:
+        if _read_head(fleet.compose_file) == compose_name.HEAD.encode():
             self._add_file(writer, "compose.yaml", fleet.compose_file)
         self._add_file(writer, "state/fleet.json", fleet.state_file)
 
@@ -255,7 +254,7 @@ def _moves(fleet: Fleet, instance: str) -> dict[str, int]:
 
 def _read_head(path: Path) -> bytes:
     try:
-        return strict_json.read_bytes(path, len(COMPOSE_HEAD) - 1)
+        return strict_json.read_bytes(path, len(compose_name.HEAD.encode()) - 1)
     except OSError:
         return b""
 

@@ -9,6 +9,7 @@ import hashlib
 import os
 import shutil
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,10 +49,19 @@ def rehearse_restore(path: Path) -> Rehearsal:
         _require_space(path, manifest, work)
         fleet = _restored(path, manifest, work)
         checker = _Checker(path, fleet, work / "empty")
-        for member in manifest.files:
+        members = list(_members(manifest))
+        for member in members:
             checker.check(member, manifest)
         checker.check_state()
-    return Rehearsal(manifest, len(manifest.files), checker.databases, checker.rows, time.monotonic() - began)
+    return Rehearsal(manifest, len(members), checker.databases, checker.rows, time.monotonic() - began)
+
+
+def _members(manifest: Manifest) -> Iterator[str]:
+    """Yield what a whole restore restores: not the configs of instances that the backup does not have."""
+    configs = {instance["config_file"] for instance in manifest.instances.values()}
+    for member in manifest.files:
+        if not member.startswith("config/") or member == restore.SETTINGS or member in configs:
+            yield member
 
 
 def _require_space(path: Path, manifest: Manifest, work: Path) -> None:

@@ -135,6 +135,7 @@ def body(image: Mapping[str, Any], fleet: str, arguments: list[str]) -> dict[str
             "Tmpfs": writable,
             "Memory": 2 << 30,
             "PidsLimit": 512,
+            "LogConfig": {"Type": "local"},  # the engine's own default may need a service that is away
         },
     }
 

@@ -8,7 +8,7 @@ from manager.config.bot_environment import LiveContainer
 from manager.fleet.observe import FleetSnapshot
 from manager.i18n import Text
 from manager.ops.actions.action import Action
-from manager.ops.actions.events import OnEvent
+from manager.ops.actions.events import OnEvent, Warned
 
 
 def settle(
@@ -17,9 +17,15 @@ def settle(
     """Return the actions without the starts that may not be."""
     from manager.ops.requests import request_plan  # a no-op does without it
 
-    return of_accounts(
+    actions = of_accounts(
         snapshot, request_plan.within_limits(snapshot, actions, on_event), dead_hosts, on_event
     )
+    if snapshot.project.fleet.allow_shared_credentials:
+        from manager.ops.checks import shared_market
+
+        for warning in shared_market.unwatched(snapshot, actions):
+            on_event(Warned(warning))
+    return actions
 
 
 def of_accounts(

@@ -7,5 +7,6 @@ context                    what that works with
 take_down                  stops and removes, and learns first what is left at the exchange
 stop, stop_turns, wait     stops one container, spreads stops, waits for instances
 rollback_store             keeps what is needed to restore an old container
+compose_notices            where `docker compose` would act otherwise
 compose_yaml               the rendered compose.yaml, and what stays of an earlier one
 """

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from manager.config.fleet import Fleet
 from manager.engine import compose_file, compose_name
-from manager.errors import writing_to
+from manager.errors import ManagerError, writing_to
 from manager.fleet.project import Project
 from manager.util import atomic_file
 
@@ -25,13 +27,46 @@ def rendered(project: Project) -> str:
 
 
 def write(project: Project) -> bool:
-    """Write the file if its text changes; return whether it did. Raises ManagerError."""
-    path, text = project.fleet.compose_file, rendered(project)
-    if _text_of(project.fleet) == text:
+    """Write the file if its text changes; return whether it did.
+
+    Raises ManagerError, also for a file that a person wrote.
+    """
+    path, text, present = project.fleet.compose_file, rendered(project), _text_of(project.fleet)
+    if present == text:
         return False
+    if present.strip() and not compose_name.is_rendered(present):
+        raise ManagerError(
+            "{path} was not rendered by the manager and is left as it is; rename it, and run `manager"
+            " compose` again",
+            path=path,
+        )
     with writing_to(path):
         atomic_file.replace_bytes(path, text.encode(), 0o644)
     return True
+
+
+def outdated(project: Project) -> list[str]:
+    """Return the instances that `docker compose up -d` would make as the configs no longer say.
+
+    None without a rendered file. What it takes is a parser: for `doctor`, and after something was made anew.
+    """
+    present = _present(project.fleet)
+    if not present or present == (wanted := rendered(project)):
+        return []
+    theirs, ours = _services(present), _services(wanted)
+    return sorted(name for name in {*theirs, *ours} if theirs.get(name) != ours.get(name))
+
+
+def _services(text: str) -> dict[str, Any]:
+    """Return the services of a compose file, as they mean; none if it is no YAML."""
+    import yaml
+
+    try:
+        content = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except yaml.YAMLError:
+        return {}
+    services = content.get("services") if isinstance(content, dict) else None
+    return services if isinstance(services, dict) else {}
 
 
 def _present(fleet: Fleet) -> str:

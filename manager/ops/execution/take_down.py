@@ -9,7 +9,7 @@ import time
 
 from manager.engine.containers import Container
 from manager.errors import EngineError, ManagerError, NotFound
-from manager.fleet import bot_report, supervisor_state
+from manager.fleet import bot_report, hidden_lock, supervisor_state
 from manager.i18n import mark
 from manager.ops.actions.action import Action, Outcome
 from manager.ops.actions.answer import Answer
@@ -39,6 +39,8 @@ def require_no_bot(instance: str, context: ExecutionContext) -> None:
     state_dir = context.fleet.instance_state_dir(instance)
     if not supervisor_state.is_locked(state_dir):
         return
+    if hidden := hidden_lock.hidden_text(instance, state_dir):
+        raise ManagerError("{why}", why=hidden)
     state = supervisor_state.read(state_dir)
     raise ManagerError(
         "{id}: its bot is already running in container {container}, which is not the instance's own (a"

@@ -97,14 +97,15 @@ def save_compose_path(fleet: Fleet) -> None:
     if text is None:
         return
     try:
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        # By "\n" alone, so that the user's other lines stay as they are to the byte.
+        lines = path.read_bytes().decode().split("\n") if path.exists() else []
     except (OSError, UnicodeDecodeError):  # said where its content is needed
         return
     numbers = [number for number, line in enumerate(lines) if line.startswith(f"{PLACE_VARIABLE}=")]
     if not numbers:
         _append(fleet, {PLACE_VARIABLE: text})
         return
-    written = lines[numbers[-1]].partition("=")[2]
+    written = lines[numbers[-1]].partition("=")[2].removesuffix("\r")
     value = written.strip("'\"")
     if (
         (value == wanted and text in (wanted, written))
@@ -115,9 +116,10 @@ def save_compose_path(fleet: Fleet) -> None:
     with writing_to(path):
         link = real_path(path)
         status = link.stat()
-        lines[numbers[-1]] = f"{PLACE_VARIABLE}={text}"
+        end = "\r" if lines[numbers[-1]].endswith("\r") else ""
+        lines[numbers[-1]] = f"{PLACE_VARIABLE}={text}{end}"
         owner = (status.st_uid, status.st_gid) if os.geteuid() == 0 else None
-        atomic_file.replace_bytes(link, ("\n".join(lines) + "\n").encode(), status.st_mode & 0o777, owner)
+        atomic_file.replace_bytes(link, "\n".join(lines).encode(), status.st_mode & 0o777, owner)
 
 
 def _compose_value(path: str) -> str | None:

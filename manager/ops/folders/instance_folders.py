@@ -172,8 +172,11 @@ def keep_from_git(folder: Path) -> None:
     An empty one is what a full disk or a crash has left of an earlier attempt.
     """
     path = folder / ".gitignore"
-    with suppress(FileNotFoundError):
-        if path.lstat().st_size:
+    with suppress(FileNotFoundError, PermissionError):
+        status = path.lstat()
+        if status.st_size:
+            if stat.S_ISREG(status.st_mode) and status.st_mode & 0o002:  # an earlier version's, by its umask
+                path.chmod(0o644)
             return
         path.unlink()
     with suppress(FileExistsError, PermissionError):

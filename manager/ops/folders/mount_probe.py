@@ -231,6 +231,7 @@ def body(spec: InstanceSpec, fleet: Fleet, place: HostContext) -> dict[str, Any]
             "SecurityOpt": ["no-new-privileges:true"],
             "Memory": 64 << 20,
             "PidsLimit": 32,
+            "LogConfig": {"Type": "local"},  # the engine's own default may need a service that is away
         },
     }
 

@@ -15,7 +15,15 @@ from manager.config.fleet import Fleet
 from manager.engine.client import MOST_CALLS, Engine
 from manager.engine.containers import Container
 from manager.errors import EngineError, EngineUnreachable, ManagerError
-from manager.fleet import bot_report, event_spool, halt_mark, instances_json_refresh, lock, supervisor_state
+from manager.fleet import (
+    bot_report,
+    event_spool,
+    halt_mark,
+    hidden_lock,
+    instances_json_refresh,
+    lock,
+    supervisor_state,
+)
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.selection import EVERYTHING, Selection, no_instance
 from manager.fleet.session import Session
@@ -316,4 +324,5 @@ def _outcome(
         has_run=supervisor_state.read(state_dir) is not None,
         answer=None,
         last_position=bot_report.position_left(state_dir),
+        hidden=hidden_lock.hidden_text(instance, state_dir) if is_down else None,
     )

@@ -9,6 +9,7 @@ from manager.engine.containers import Container
 from manager.errors import BAD_CONFIG, FAILED, OK, TIMED_OUT, ManagerError, worst_exit_code
 from manager.fleet.bot_report import Position
 from manager.fleet.observe import FleetSnapshot
+from manager.i18n import Text
 from manager.ops.actions.action import Action, Outcome
 from manager.ops.actions.answer import Answer
 
@@ -18,6 +19,7 @@ class HaltOutcome(NamedTuple):
 
     `stopped`: None if it was not up. `is_down`: verified. `reported`: open orders, as its bot reported when
     it stopped. `answer`: the exchange's, None if it was not asked. `last_position`: from its last report.
+    `hidden`: why it cannot be verified, although its container is down.
     """
 
     instance: str
@@ -29,6 +31,7 @@ class HaltOutcome(NamedTuple):
     has_run: bool
     answer: Answer | None
     last_position: Position | None = None
+    hidden: Text | None = None
 
     @property
     def position(self) -> Position | None:

@@ -234,9 +234,8 @@ def _ignored_keys(config: OldConfig) -> Iterator[ImportAction]:
 def _variable_actions(facts: ImportFacts, options: ImportOptions) -> Iterator[ImportAction]:
     old, own, faults = facts.variables
     for number, why in faults:
-        yield ImportAction(
-            "refuse", ".env", Text("line {number}: {why}", number=number, why=why), code=FAILED
-        )
+        cause = Text("line {number}: {why}", number=number, why=why) if number else why
+        yield ImportAction("refuse", ".env", cause, code=FAILED)
     if options.env:
         new_names = tuple(sorted(name for name, value in old.items() if value and not own.get(name)))
         if new_names:

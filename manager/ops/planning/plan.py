@@ -65,11 +65,11 @@ def start(plan_input: PlanInput, named: Iterable[str] | None = None) -> list[Act
     """
     actions = []
     for instance in plan_input.wanted if named is None else named:
-        container, status = plan_input.containers.get(instance), plan_input.statuses.get(instance)
+        container = plan_input.containers.get(instance)
         if named is None and plan_input.fleet_state.of(instance).halted and not plan_input.is_up(instance):
             actions.append(left_stopped(plan_input, instance))
-        elif named is None and container is not None and container.is_up and status and status.is_final:
-            actions.append(left_ended(instance, status, plan_input.drift(instance)))
+        elif named is None and (ended := _ended(plan_input, instance)):
+            actions.append(left_ended(instance, ended, plan_input.drift(instance)))
         elif container is not None and container.engine_state == "paused":
             actions.append(left_paused(container, instance))
         elif (
@@ -95,12 +95,16 @@ def start(plan_input: PlanInput, named: Iterable[str] | None = None) -> list[Act
 
 
 def restart(plan_input: PlanInput, named: Iterable[str] | None = None) -> list[Action]:
-    """Plan to stop and start, applying changed configs. Without names, what a user stopped stays stopped."""
+    """Plan to stop and start, applying changed configs. Without names, what a user stopped stays stopped, and
+    what has ended by itself is left as it is.
+    """
     actions = []
     for instance in plan_input.wanted if named is None else named:
         container, refused = plan_input.containers.get(instance), plan_input.refusal(instance) is not None
         if named is None and plan_input.is_stopped_by_wish(instance):
             actions.append(left_stopped(plan_input, instance))
+        elif named is None and (ended := _ended(plan_input, instance)):
+            actions.append(left_ended(instance, ended, plan_input.drift(instance)))
         elif container is None:
             actions.append(_created(plan_input, instance))
         elif instance in plan_input.moved and not refused:
@@ -192,8 +196,9 @@ def _up_one(
         return left_stopped(plan_input, instance)
     if container is None:
         return _created(plan_input, instance)
-    if not is_named and status is not None and status.is_final and container.is_up:
-        return left_ended(instance, status, drift)
+    makes_anew = instance in plan_input.moved or (recreate and "image" in drift) or set(drift) - {"image"}
+    if not is_named and (ended := _ended(plan_input, instance)) and (container.is_up or makes_anew):
+        return left_ended(instance, ended, drift)
     if not is_named and (reread := plan_input.wanted[instance].reread):
         return left_as_read_before(instance, reread)
     if instance in plan_input.moved and not refused:
@@ -299,6 +304,14 @@ def _started(container: Container, instance: str, *, is_fresh: bool, is_refused:
 def _is_ending(status: Status | None) -> bool:
     """Return whether its supervisor is stopping or has stopped, so that the container ends in a moment."""
     return status is not None and (status.detail == "stopping" or status.state == "stopped")
+
+
+def _ended(plan_input: PlanInput, instance: str) -> Status | None:
+    """Return how it has ended for good, also before its container was stopped."""
+    container, status = plan_input.containers.get(instance), plan_input.statuses.get(instance)
+    if container is not None and container.is_up:
+        return status if status is not None and status.is_final else None
+    return plan_input.ended.get(instance)
 
 
 def _is_busy(plan_input: PlanInput, instance: str) -> bool:

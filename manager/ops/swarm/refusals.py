@@ -19,7 +19,7 @@ def _of_fleet(fleet: Fleet) -> Iterator[Problem]:
     if fleet.egress is not False:
         yield Problem.at(
             "config/fleet.toml",
-            "egress",
+            "container.egress",
             "Swarm's networks have none of the firewall rules that limit what bots reach; remove the key, and"
             " limit it on the nodes, or use a manager on each machine (docs/hosts.md)",
         )

@@ -36,15 +36,11 @@ CHOSEN = "chosen.yaml"
 
 
 class Rendered(NamedTuple):
-    """Hold a stack and where its file lies, and the values for its secrets by the path of their file.
-
-    `instances`: all that have a config, in this stack or not.
-    """
+    """Hold a stack and where its file lies, and the values for its secrets by the path of their file."""
 
     path: Path
     text: str
     secrets: Mapping[Path, bytes]
-    instances: frozenset[str]
     warnings: tuple[Text, ...] = ()
 
 
@@ -55,35 +51,57 @@ class Pinned(NamedTuple):
     machine: str
 
 
-def pinned(project: Project) -> list[Pinned]:
+class Choice(NamedTuple):
+    """Hold the instances that can be rendered, and what is wrong with the configs of others."""
+
+    chosen: tuple[Pinned, ...]
+    problems: tuple[Problem, ...]
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """Return the instances that can be rendered."""
+        return frozenset(each.spec.id for each in self.chosen)
+
+
+def choose(project: Project) -> Choice:
     """Return all instances, those of other machines too, each with the machine that it belongs to.
 
-    Raises ConfigError for what Swarm cannot do safely, and for what `up` would refuse.
+    A config that `up` would refuse, or that Swarm cannot run safely, holds back only itself. Raises
+    ConfigError for what concerns the whole fleet.
     """
     here = project.fleet.host_name
-    chosen = [Pinned(_with_port(spec), here) for spec in project.specs.values()]
-    chosen += [
+    everything = [Pinned(_with_port(spec), here) for spec in project.specs.values()]
+    everything += [
         Pinned(_with_port(loaded.spec), loaded.elsewhere)
         for loaded in project.loaded.elsewhere.values()
         if loaded.spec is not None
     ]
-    specs = [each.spec for each in chosen]
-    credentials = bot_environment.credential_problems(specs, project.fleet, project.variables)
-    unverified = [problem for loaded in project.loaded.files for problem in loaded.refusals]
-    problems = [*project.problems, *unverified, *credentials, *refusals.of(specs, project.fleet)]
-    if problems:
-        raise ConfigError(_once(problems))
-    return sorted(chosen, key=lambda each: each.spec.id)
+    specs = [each.spec for each in everything]
+    problems = _once(
+        [
+            *project.problems,
+            *project.refusals,
+            *(problem for loaded in project.loaded.elsewhere.values() for problem in loaded.refusals),
+            *bot_environment.credential_problems(specs, project.fleet, project.variables),
+            *refusals.of(specs, project.fleet),
+        ]
+    )
+    files = {loaded.file for loaded in project.loaded.files}
+    if project.blocking_problems or any(problem.file not in files for problem in problems):
+        raise ConfigError(problems)
+    held = {file for problem in problems for file in (problem.file, problem.also)}
+    chosen = [each for each in everything if each.spec.config_file not in held]
+    return Choice(tuple(sorted(chosen, key=lambda each: each.spec.id)), tuple(problems))
 
 
-def render(session: Session, project: Project, only: Collection[str] = ()) -> Rendered:
+def render(session: Session, project: Project, choice: Choice, only: Collection[str] = ()) -> Rendered:
     """Make the folders on the nodes, and render the stack; with `only`, that of these instances alone.
 
     Raises ManagerError.
     """
     fleet = project.fleet
-    everything, image_id = pinned(project), _image_id(session, fleet)
-    chosen = [each for each in everything if not only or each.spec.id in only]
+    image_id = _image_id(session, fleet)
+    chosen = [each for each in choice.chosen if not only or each.spec.id in only]
     hosts = registry.load(fleet.project_dir)
     machines = sorted({each.machine for each in chosen})
     if missing := [name for name in machines if name != fleet.host_name and name not in hosts]:
@@ -118,7 +136,7 @@ def render(session: Session, project: Project, only: Collection[str] = ()) -> Re
         for spec, machine in chosen
         if spec.id in found[machine].halted
     ]
-    return Rendered(path, text, secrets, frozenset(each.spec.id for each in everything), tuple(warnings))
+    return Rendered(path, text, secrets, tuple(warnings))
 
 
 def write(fleet: Fleet, rendered: Rendered) -> None:

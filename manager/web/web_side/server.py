@@ -31,7 +31,7 @@ class Server(uvicorn.Server):
         cert, key = tls or (None, None)
         config = uvicorn.Config(
             guarded_app(counter),
-            log_level="warning",
+            log_level="error",  # each stranger who speaks no HTTP is a warning, in a log without limit
             access_log=False,
             server_header=False,
             lifespan="off",

@@ -46,6 +46,8 @@ STEERED = {
         "GIT_SSH_COMMAND",
         "AWS_CONFIG_FILE",
         "TERMINFO",
+        "MPLBACKEND",
+        "LESSOPEN",
     ],
     "which certificates connections trust": ["SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"],
     "proxies": ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "PROXY", "BACKPACK_HTTPS_PROXY"],
@@ -55,6 +57,7 @@ STEERED = {
         "API_BASE_URL",
         "WS_HOST",
         "RPC_ENDPOINT",
+        "API_HOSTNAME",
         "HOSTALIASES",
         "SENTRY_DSN",
     ],
@@ -62,6 +65,46 @@ STEERED = {
         *("BOT_WEB_TOKEN", "BOT_WEB_HOSTS", "BOTFLEET_REPORT", "GRIDBOT_MARKET"),
     ],
 }
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(
+            "https://evil.example",
+            "wss://evil.example/ws",
+            "redis://10.0.0.1/0",
+            "module://evil",
+            "//evil.example/x",
+        ),
+        *(
+            "evil.example:443",
+            "203.0.113.7:8545",
+            "[2001:db8::1]:443",
+            "localhost:6379",
+            "a, evil.example:443",
+        ),
+        *("file:///etc/passwd", "http=evil.example:80", "https://evil.example/${BACKPACK_KEY}"),
+    ],
+)
+def test_an_address_steers_whatever_its_variable_is_called(value: str) -> None:
+    told = "which determines addresses"
+    assert any(told in each for each in refusals(environment={"GATE": value}))
+    if "$" not in value:
+        allowed = a_fleet(config_variables=("GATE",))
+        assert any(told in each for each in refusals(allowed, environment={"DOOR": f"${{GATE:-{value}}}"}))
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["12:30:15", "0.5:3,1.0:2", "SOL/USDC:USDC", "a/b.log", "bot.log", "1.2.3", "x=y", "", "~/x", "10:5"],
+)
+def test_what_is_no_address_is_handed_over(value: str) -> None:
+    assert refusals(environment={"LEVELS": value}) == []
+
+
+def test_the_exchanges_own_address_passes_under_any_name() -> None:
+    assert refusals(environment={"GATE": BACKPACK}) == []
 
 
 @pytest.mark.parametrize(

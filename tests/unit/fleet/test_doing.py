@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 
+from manager.engine import labels
 from manager.fleet import bot_report, causes, condition_messages, display, doing, supervisor_state
 from manager.fleet.bot_report import KeptReport
 from manager.fleet.doing import Severity
@@ -69,6 +71,11 @@ def a_view(
         InstanceState(),
         report=report,
     )
+
+
+def a_live_view(tmp_path: Path, state: State, report: KeptReport | None, **changes: Any) -> Instance:
+    view = a_view(tmp_path, state, report, **changes)
+    return view._replace(container=a_container(labels={labels.MODE: "live"}))
 
 
 @pytest.mark.parametrize("state", get_args(State))
@@ -239,9 +246,44 @@ def test_how_far_a_failed_live_bots_orders_are_cancelled(tmp_path: Path) -> None
     assert causes.note(done) == "exit code 4; its orders are cancelled"
 
 
-def test_worst_first_and_live_before_paper(tmp_path: Path) -> None:
-    from manager.engine import labels
+@pytest.mark.parametrize(
+    ("state", "report", "severity", "note"),
+    [
+        ("stopped", last("finished", "0.3", params={"by": "duration"}), "warn", "position left: 0.3 SOL"),
+        ("stopped", last("stopped_out", "0.3", params={"by": "stop_loss"}), "bad", "position left: 0.3 SOL"),
+        ("stopped", last("stopped_out", "0", params={"by": "stop_loss"}), "off", None),
+        ("stopped", last("trading", "0.3"), "off", "position left: 0.3 SOL"),
+        ("stopped", last("trading", None), "off", "its position is not known"),
+        ("failed", kept("trading", "0.3", has_ended=True), "bad", "position left: 0.3 SOL"),
+        ("failed", kept("trading", "0", has_ended=True), "bad", None),
+        ("stopped", None, "off", None),
+    ],
+)
+def test_real_money_that_is_left_is_said_whatever_the_state(
+    tmp_path: Path, state: State, report: KeptReport | None, severity: str, note: str | None
+) -> None:
+    view = a_live_view(tmp_path, state, report)
+    assert doing.severity(view, NOW) == severity
+    assert causes.note(view).endswith(note) if note else "position" not in causes.note(view)
+    paper = a_view(tmp_path, "stopped", report)
+    assert (doing.severity(paper, NOW), "position" in causes.note(paper)) == ("off", False)
 
+
+def test_the_exchanges_own_figure_comes_first(tmp_path: Path) -> None:
+    report = last("stopped_out", "0", params={"by": "stop_loss"})
+    held = report._replace(report=report.report._replace(position_at_exchange=Decimal("0.1")))
+    view = a_view(tmp_path, "completed", held)
+    assert (doing.severity(view, NOW), str(doing.ending(view))) == ("bad", "position left: 0.1 SOL")
+    assert doing.position_left(view._replace(report=held._replace(is_previous=True))) == 0
+
+
+def test_orders_that_still_rest_make_the_position_the_last_known_one(tmp_path: Path) -> None:
+    cancel = {"state": "failing", "open_orders_left": None, "tries": 3, "why": "exit code 1", "reason": None}
+    view = a_live_view(tmp_path, "failed", kept("trading", "0.3", has_ended=True), cancel=cancel)
+    assert causes.note(view).endswith("(try 3); last known position: 0.3 SOL")
+
+
+def test_worst_first_and_live_before_paper(tmp_path: Path) -> None:
     def one(name: str, mode: str, state: State, report: KeptReport | None) -> Instance:
         container = a_container(name, labels={labels.MODE: mode})
         return a_view(tmp_path, state, report)._replace(id=name, container=container)

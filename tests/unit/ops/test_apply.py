@@ -221,7 +221,7 @@ def test_the_compose_file_of_another_fleet_is_rendered_anew_by_up_alone(desk: De
     """In a clone, `docker compose stop` would stop the bots of the fleet that it was copied from."""
     desk.play("up")
     file = fleet_of(desk).compose_file
-    file.write_text("name: 'other'\nservices: {}\n")
+    file.write_text(f"{compose_name.HEAD}\nname: 'other'\nservices: {{}}\n")
     desk.play("stop")
     assert compose_name.name_in(file) == "other"
     assert "compose.yaml was that of fleet other; it was rendered anew" in desk.play("up")

@@ -52,3 +52,12 @@ def test_a_path_that_cannot_be_written_for_compose_is_not(tmp_path: Path, name: 
     fleet = a_fleet(tmp_path / name)
     save_compose_path(fleet)
     assert not fleet.dotenv_file.exists()
+
+
+def test_the_users_other_lines_stay_as_they_are_to_the_byte(tmp_path: Path) -> None:
+    fleet = a_fleet(tmp_path / "desk")
+    before = f"A=one\u2028two\r\n# \x85\r\nCOMPOSE_FILE=/elsewhere/{fleet.compose_file.name}\r\nB=2"
+    fleet.dotenv_file.write_bytes(before.encode())
+    save_compose_path(fleet)
+    expected = before.replace(f"/elsewhere/{fleet.compose_file.name}", str(fleet.compose_file))
+    assert fleet.dotenv_file.read_bytes().decode() == expected

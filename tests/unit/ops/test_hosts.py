@@ -100,3 +100,17 @@ def test_an_answer_that_is_none_is_not_believed(tmp_path: Path, out: str) -> Non
 def test_this_machine_may_be_the_one_that_does_not_answer(tmp_path: Path) -> None:
     [answer] = everywhere.run([], tmp_path, ["ps", "--json"], 0.001)
     assert str(answer.error) == "this machine did not answer within 0 s"
+
+
+@pytest.mark.parametrize(
+    ("values", "note"),
+    [
+        ({"state": "stopped", "moved_to": "tokyo", "why": "stopped by a user"}, "moved to tokyo"),
+        ({"state": "missing", "moved_to": "tokyo"}, "moved to tokyo"),
+        ({"state": "running", "moved_to": "tokyo", "doing_why": "trades"}, "trades"),
+        ({"state": "stopped", "moved_to": None, "why": "stopped by a user"}, "stopped by a user"),
+        ({"state": "stopped"}, ""),
+    ],
+)
+def test_an_instance_that_was_moved_away_is_noted(values: dict[str, object], note: str) -> None:
+    assert elsewhere._note(everywhere.Row("here", values)) == note

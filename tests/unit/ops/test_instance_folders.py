@@ -40,6 +40,9 @@ def test_others_may_not_say_what_git_takes(tmp_path: Path) -> None:
     finally:
         os.umask(before)
     assert (tmp_path / ".gitignore").stat().st_mode & 0o777 == 0o644
+    (tmp_path / ".gitignore").chmod(0o666)
+    instance_folders.keep_from_git(tmp_path)
+    assert (tmp_path / ".gitignore").stat().st_mode & 0o777 == 0o644, "an earlier version's"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives files away")

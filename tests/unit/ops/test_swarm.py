@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -10,10 +12,11 @@ import pytest
 from manager.engine import labels
 from manager.engine.swarm_calls import NoLeader, NotManaged, SwarmCalls, _meant
 from manager.engine.swarm_stack import MACHINE, NODE
-from manager.errors import EngineError, ManagerError, NotFound, UsageError
+from manager.errors import ConfigError, EngineError, ManagerError, NotFound, UsageError
+from manager.fleet import project as projects
 from manager.ops.swarm import changes, checks, places, refusals, stack, state
 from manager.ops.swarm.state import Service
-from tests.builders import a_fleet, a_spec
+from tests.builders import a_config, a_fleet, a_spec
 
 
 def a_service(instance: str = "one", node: str = "n1", replicas: int = 1, **own: str) -> dict[str, Any]:
@@ -256,7 +259,7 @@ def test_what_swarm_cannot_do_is_refused() -> None:
     [name] = refusals.of([a_spec("bp.sol")], a_fleet())
     assert "no service named desk_bp.sol" in str(name)
     [egress] = refusals.of([a_spec()], a_fleet(egress=True))
-    assert str(egress).startswith("config/fleet.toml: egress: ")
+    assert str(egress).startswith("config/fleet.toml: container.egress: ")
 
 
 TOLD = "halted four\nnode n1\nimage yes\nuid 1000\ngid 1001\ndata /srv/desk/volumes\nplain two\nmoved three\n"
@@ -362,3 +365,40 @@ def test_nodes_that_endanger_a_fleet() -> None:
 
 def test_a_heartbeat_that_makes_a_short_cut_a_restart() -> None:
     assert "every 5 s" in found_by(heartbeat_s=5)[0]
+
+
+def a_project(folder: Path, settings: str = "", **configs: dict[str, Any]) -> projects.Project:
+    (folder / "config" / "active").mkdir(parents=True)
+    (folder / "config" / "fleet.toml").write_text(f'name = "desk"\nhost = "home"\n{settings}')
+    for name, config in configs.items():
+        (folder / "config" / "active" / f"{name}.json").write_text(json.dumps(config))
+    return projects.read(folder)
+
+
+def test_each_instance_belongs_to_the_machine_that_its_config_names(tmp_path: Path) -> None:
+    project = a_project(tmp_path, one=a_config("one"), two={**a_config("two", None), "host": "tokyo"})
+    choice = stack.choose(project)
+    assert [(each.spec.id, each.machine) for each in choice.chosen] == [("one", "home"), ("two", "tokyo")]
+    assert all(each.spec.web_port for each in choice.chosen)
+    assert choice.problems == ()
+
+
+def test_a_bad_config_holds_back_only_itself(tmp_path: Path) -> None:
+    unset = a_config("two", mode="live")
+    dotted = a_config("th.ree", 5003)
+    choice = stack.choose(
+        a_project(tmp_path, one=a_config("one"), two={**unset, "host": "tokyo"}, three=dotted, four={})
+    )
+    assert choice.ids == {"one"}
+    said = "\n".join(map(str, choice.problems))
+    for what in (
+        "two.json: exchange_config: BACKPACK_KEY is not set",
+        "no service named desk_th.ree",
+        "four",
+    ):
+        assert what in said
+
+
+def test_what_concerns_the_whole_fleet_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"container\.egress"):
+        stack.choose(a_project(tmp_path, "[container]\negress = true\n", one=a_config("one")))

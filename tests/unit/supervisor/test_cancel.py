@@ -1,6 +1,6 @@
 import pytest
 
-from supervisor.cancel import orders_left
+from supervisor.cancel import figures, orders_left
 from supervisor.state import Record
 
 
@@ -23,6 +23,12 @@ from supervisor.state import Record
 )
 def test_the_answer(lines: list[str], left: int | None) -> None:
     assert orders_left(lines) == left
+
+
+def test_what_is_left_may_be_said_on_a_line_before() -> None:
+    said = '{"report": {"position": "0.2"}}'
+    assert figures([said, '{"open_orders_left": 0}']) == {"position": "0.2"}
+    assert figures(['{"report": 1}', "{", '{"open_orders_left": 0}']) == {}
 
 
 def test_only_a_confirmation_is_one() -> None:

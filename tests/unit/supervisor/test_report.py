@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from supervisor.report import MAX_BYTES, ReportKeeper
+from supervisor.report import MAX_BYTES, ReportKeeper, keep_figures
 
 
 class Lines:
@@ -147,3 +147,19 @@ def test_what_is_no_report_is_said_once_and_leaves_the_last_one(
     folder.source.write_text('{"pnl": "2"}')
     folder.keeper.collect()
     assert folder.copy["report"] == {"pnl": "2"}
+
+
+def test_what_a_given_up_bot_has_left_replaces_what_it_had(folder: Folder) -> None:
+    journal: Any = folder.journal
+    keep_figures(str(folder.target), {"position": "1"}, journal)
+    assert not folder.target.exists(), "there is no report whose figures these could be"
+    folder.source.write_text('{"contract": 2, "final": false, "position": "0", "pnl": "3", "base": "SOL"}')
+    folder.keeper.collect()
+    keep_figures(str(folder.target), {}, journal)
+    assert folder.copy["report"]["position"] == "0"
+    keep_figures(str(folder.target), {"position": "0.2", "base": "X", "trades": 7}, journal)
+    copy = folder.copy
+    report = copy["report"]
+    assert (copy["run_ended"], report["final"], report["base"]) == (True, False, "SOL")
+    assert (report["position"], report["trades"], report["pnl"]) == ("0.2", 7, None), "unknown, no longer 3"
+    assert report["at"] == copy["read_at"]

@@ -12,6 +12,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from gridbot.cli.open_orders import query_open_orders
 from gridbot.config import args
@@ -19,15 +20,20 @@ from gridbot.config.settings import Settings
 from gridbot.exchanges import venues
 from gridbot.exchanges.exchange import Exchange
 from gridbot.model.errors import EXIT_CRASH, BotError, ConfigError, DatabaseError, ExchangeError
+from gridbot.model.types import as_text
 from gridbot.runtime import log as logs
 from gridbot.store.store import Store
 from gridbot.trading.cancel import ask_patiently, cancel_own_orders
 from gridbot.trading.dead_man_switch import DeadManSwitch
+from gridbot.trading.left_figures import left_figures
+from gridbot.trading.position_watch import own_position
 from gridbot.trading.session import cancel_orders_of_earlier_run
 
 
 def main(argv: Sequence[str]) -> int:
     """Print `{"open_orders_left": n}` as the last line, a count that the exchange has given, and return 0.
+
+    Before it stands `{"report": {…}}`, where it is known: what the bot's report would say now.
 
     When the count is unknown it prints why on stderr and returns an exit code of `errors`, never a number.
     """
@@ -87,10 +93,23 @@ def _cancel(settings: Settings, exchange: Exchange) -> bool:
         )
         if is_confirmed and left == 0:
             DeadManSwitch(settings, exchange).end()
+            print(json.dumps({"report": _figures(settings, store, exchange)}))
             return True
         return False
     finally:
         store.close()
+
+
+def _figures(settings: Settings, store: Store, exchange: Exchange) -> dict[str, Any]:
+    """Return what is left, at the exchange's price: its orders may have been filled since the bot died."""
+    price = held = None
+    try:
+        price = exchange.price()
+        held = own_position(settings, store, exchange)
+    except ExchangeError as err:
+        print(f"{exchange.name} does not say what position is left: {err}", file=sys.stderr)
+    figures = left_figures(store, price)
+    return figures if held is None else {**figures, "position_at_exchange": as_text(held)}
 
 
 def _is_any_open(settings: Settings, exchange: Exchange) -> bool:

@@ -27,7 +27,7 @@ from gridbot.model.errors import (
     RefusedError,
     UnreachableError,
 )
-from gridbot.model.types import ZERO, ExchangeOrder, as_text
+from gridbot.model.types import ZERO, ExchangeOrder, UnreadableOrder, as_text
 from gridbot.store.database import latest_fact, open_for_reading
 from gridbot.store.order_reader import OrderReader
 from gridbot.trading import others_part
@@ -110,13 +110,21 @@ def _fetch_open_orders(exchange: Exchange, sleep: Callable[[float], None]) -> li
     """Fetch the market's open orders, with retries while no answer comes. Raises ExchangeError."""
     for pause in RETRY_S:
         try:
-            return exchange.open_orders()
+            return _readable(exchange.open_orders())
         except UnreachableError as err:
             asked = err.retry_after or 0.0
             if asked > MOST_WAIT_S:
                 raise
             sleep(pause + asked)
-    return exchange.open_orders()
+    return _readable(exchange.open_orders())
+
+
+def _readable(rows: Sequence[ExchangeOrder | UnreadableOrder]) -> list[ExchangeOrder]:
+    """Return the rows as orders. Raises UnreachableError for one that may be anyone's."""
+    for row in rows:
+        if isinstance(row, UnreadableOrder):
+            raise UnreachableError(f"a row in the list of open orders cannot be read: {row.why}")
+    return [row for row in rows if isinstance(row, ExchangeOrder)]
 
 
 def _require_this_market(settings: Settings, reader: OrderReader) -> None:

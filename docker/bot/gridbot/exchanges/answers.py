@@ -1,7 +1,7 @@
 """Read ccxt's answers into this bot's types. What they leave out is unknown, never 0 or the text "None".
 
-A value that the bot can do without is None. An execution that lacks one it needs is an `UnreadableFill`, and
-for an order `UnreachableError` is raised: nothing is decided then.
+A value that the bot can do without is None. An execution that lacks one it needs is an `UnreadableFill`, an
+order an `UnreadableOrder`: one row that makes no sense keeps the others from nothing.
 Each exchange's own deviations are a subclass in a module of its own, which looks the missing value up in the
 raw answer (`info`).
 """
@@ -18,10 +18,12 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from gridbot.model.errors import UnreachableError
-from gridbot.model.types import ExchangeOrder, Fill, Order, Side, UnreadableFill
+from gridbot.model.types import ExchangeOrder, Fill, Order, Side, UnreadableFill, UnreadableOrder
 
 Raw = Mapping[str, Any]
 T = TypeVar("T")
+# What reading an answer of an unexpected shape raises.
+SENSELESS = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
 FINAL = ("closed", "filled", "canceled", "cancelled", "expired", "rejected")
 
 
@@ -106,8 +108,17 @@ class Answers:
         """Return what to ask the history for to find one order that has ended, None where it can't."""
         return None
 
-    def order(self, raw: Raw, market: Raw) -> ExchangeOrder:
-        """Read an order. Raises UnreachableError where its id or side is unknown."""
+    def order(self, raw: Raw, market: Raw) -> ExchangeOrder | UnreadableOrder:
+        """Read an order, as far as it says which one it is."""
+        try:
+            return self._read_order(raw, market)
+        except UnreachableError as err:
+            why = str(err)
+        except SENSELESS as err:
+            why = f"cannot make sense of {self._exchange}'s answer: {type(err).__name__}: {err}"
+        return UnreadableOrder(text(raw.get("id")), number(raw.get("clientOrderId")), why)
+
+    def _read_order(self, raw: Raw, market: Raw) -> ExchangeOrder:
         filled = self._filled(raw)
         average = decimal(raw.get("average")) or decimal(raw.get("price"))
         return ExchangeOrder(
@@ -128,6 +139,9 @@ class Answers:
             return self._read_fill(raw, market)
         except UnreachableError as err:
             return self._unreadable(raw, str(err))
+        except SENSELESS as err:
+            why = f"cannot make sense of {self._exchange}'s answer: {type(err).__name__}: {err}"
+            return UnreadableFill(text(raw.get("id")), text(raw.get("order")), None, why)
 
     def _unreadable(self, raw: Raw, why: str) -> UnreadableFill:
         """Return what is known of an execution: whose it is, where that is said."""
@@ -193,7 +207,7 @@ class Answers:
         return text(raw.get("order"))
 
     def _client_id(self, raw: Raw, side: Side) -> int | None:  # noqa: ARG002
-        info = raw.get("info") or {}
+        info = info_of(raw)
         return number(info.get("clientId") or info.get("client_id") or info.get("clientOrderId"))
 
     def _fee(self, raw: Raw) -> tuple[Decimal | None, str | None]:
@@ -206,6 +220,12 @@ class Answers:
 
 def _is_counted(currency: str | None, market: Raw) -> bool:
     return currency in (None, *(market.get(key) for key in ("quote", "settle", "base")))
+
+
+def info_of(raw: Raw) -> Raw:
+    """Return the exchange's own row, an empty one where it is none."""
+    info = raw.get("info")
+    return info if isinstance(info, Mapping) else {}
 
 
 def side_of(value: Any) -> Side | None:

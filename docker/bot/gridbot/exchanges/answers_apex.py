@@ -6,7 +6,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
-from gridbot.exchanges.answers import Answers, Listed, Page, Raw, decimal, signed, text
+from gridbot.exchanges.answers import Answers, Listed, Page, Raw, decimal, info_of, signed, text
 from gridbot.model.types import Side
 
 
@@ -31,18 +31,18 @@ class Apex(Answers):
 
     def _symbol(self, raw: Raw) -> Any:
         # ccxt gives what it can't place the market that was asked for.
-        return (raw.get("info") or {}).get("symbol") or raw.get("symbol")
+        return info_of(raw).get("symbol") or raw.get("symbol")
 
     def position(self, raw: Raw) -> Decimal | None:
-        info = raw.get("info") or {}
+        info = info_of(raw)
         return signed(decimal(info.get("size")), info.get("side"))
 
     def _is_open(self, raw: Raw) -> bool:
         # ccxt takes an order that is being cancelled for a cancelled one, and it may still be filled.
-        return (raw.get("info") or {}).get("status") == "CANCELING" or super()._is_open(raw)
+        return info_of(raw).get("status") == "CANCELING" or super()._is_open(raw)
 
     def _filled(self, raw: Raw) -> Decimal | None:
-        info = raw.get("info") or {}
+        info = info_of(raw)
         sizes = [decimal(info.get(key)) for key in ("cumMatchFillSize", "cumSuccessFillSize")]
         known = [size for size in sizes if size is not None]
         if info.get("status") == "FILLED" and not any(known):
@@ -50,10 +50,10 @@ class Apex(Answers):
         return max(known, default=None)
 
     def _order_id(self, raw: Raw, side: Side) -> str | None:  # noqa: ARG002
-        return text((raw.get("info") or {}).get("orderId"))
+        return text(info_of(raw).get("orderId"))
 
     def _fee(self, raw: Raw) -> tuple[Decimal | None, str | None]:
-        return decimal((raw.get("info") or {}).get("fee")), None
+        return decimal(info_of(raw).get("fee")), None
 
     def _is_maker(self, raw: Raw) -> bool:
-        return (raw.get("info") or {}).get("direction") == "MAKER"
+        return info_of(raw).get("direction") == "MAKER"

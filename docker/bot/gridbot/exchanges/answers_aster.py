@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from gridbot.exchanges.answers import Answers, Listed, Page, Raw, decimal
+from gridbot.exchanges.answers import Answers, Listed, Page, Raw, decimal, info_of
 
 # One answer covers no more than this; a start that is further back would hide what is newest.
 WINDOW_MS = 7 * 86_400_000
@@ -24,7 +24,7 @@ class Aster(Answers):
         return _window(following) if following <= listed.now else None
 
     def position(self, raw: Raw) -> Decimal | None:
-        net = decimal((raw.get("info") or {}).get("positionAmt"))
+        net = decimal(info_of(raw).get("positionAmt"))
         return super().position(raw) if net is None else net
 
 

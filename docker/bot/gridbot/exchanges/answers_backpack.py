@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from gridbot.exchanges.answers import Answers, Listed, Page, Raw, decimal
+from gridbot.exchanges.answers import Answers, Listed, Page, Raw, decimal, info_of
 
 
 class Backpack(Answers):
@@ -20,7 +20,7 @@ class Backpack(Answers):
         return Page(page.since, {"offset": page.params.get("offset", 0) + self.most_on_page})
 
     def position(self, raw: Raw) -> Decimal | None:
-        net = decimal((raw.get("info") or {}).get("netQuantity"))
+        net = decimal(info_of(raw).get("netQuantity"))
         return super().position(raw) if net is None else net
 
     def _maker_rate(self, market: Raw) -> Decimal | None:

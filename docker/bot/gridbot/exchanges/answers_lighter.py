@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from types import MappingProxyType
 
-from gridbot.exchanges.answers import Answers, Listed, Page, Raw, decimal, number, product, text
+from gridbot.exchanges.answers import Answers, Listed, Page, Raw, decimal, info_of, number, product, text
 from gridbot.model.types import Side
 
 
@@ -31,28 +31,28 @@ class Lighter(Answers):
         return Page(page.since, {"cursor": cursor})
 
     def _side(self, raw: Raw) -> Side:
-        info = raw.get("info") or {}
+        info = info_of(raw)
         accounts = {Side.SELL: text(info.get("ask_account_id")), Side.BUY: text(info.get("bid_account_id"))}
         own = [side for side, account in accounts.items() if account is not None and account == self._account]
         return own[0] if len(own) == 1 else super()._side(raw)
 
     def _order_id(self, raw: Raw, side: Side) -> str | None:
         key = "ask_id" if side is Side.SELL else "bid_id"
-        return text((raw.get("info") or {}).get(key)) or super()._order_id(raw, side)
+        return text(info_of(raw).get(key)) or super()._order_id(raw, side)
 
     def _client_id(self, raw: Raw, side: Side) -> int | None:
         key = "ask_client_id" if side is Side.SELL else "bid_client_id"
-        return number((raw.get("info") or {}).get(key))
+        return number(info_of(raw).get(key))
 
     def _fee(self, raw: Raw) -> tuple[Decimal | None, str | None]:
-        info = raw.get("info") or {}
+        info = info_of(raw)
         millionths = decimal(info.get("maker_fee" if self._is_maker(raw) else "taker_fee"))
         price, qty = decimal(raw.get("price")), decimal(raw.get("amount"))
         # Unverified: its SDK names no unit; ccxt gives its own fee in millionths.
         return product(price, qty, millionths, Decimal("1e-6")), None
 
     def _is_maker(self, raw: Raw) -> bool:
-        maker_sells = (raw.get("info") or {}).get("is_maker_ask")
+        maker_sells = info_of(raw).get("is_maker_ask")
         if maker_sells is None:
             return super()._is_maker(raw)
         return bool(maker_sells) == (self._side(raw) is Side.SELL)

@@ -6,7 +6,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
-from gridbot.exchanges.answers import Answers, Listed, Page, Raw, decimal, text
+from gridbot.exchanges.answers import Answers, Listed, Page, Raw, decimal, info_of, text
 from gridbot.model.types import Order
 
 
@@ -30,6 +30,6 @@ class Paradex(Answers):
 
     def _filled(self, raw: Raw) -> Decimal | None:
         # ccxt takes a remaining size of 0 for an unknown one.
-        info = raw.get("info") or {}
+        info = info_of(raw)
         size, remaining = decimal(info.get("size")), decimal(info.get("remaining_size"))
         return super()._filled(raw) if size is None or remaining is None else size - remaining

@@ -10,6 +10,7 @@ from typing import Any
 from gridbot.config.settings import Settings
 from gridbot.exchanges import ccxt_client, ccxt_errors
 from gridbot.exchanges.answer_readers import READERS
+from gridbot.exchanges.answers import SENSELESS
 from gridbot.model.errors import ExchangeError, UnreachableError
 from gridbot.runtime.pace import Pace
 
@@ -113,7 +114,7 @@ class CcxtCalls:
         except self._errors.BaseError as err:
             headers = self._api.last_response_headers or {}
             raise ccxt_errors.translated(err, self._answers, headers) from err
-        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as err:
+        except SENSELESS as err:
             raise UnreachableError(
                 f"cannot make sense of {self._id}'s answer: {type(err).__name__}: {err}"
             ) from err

@@ -5,12 +5,13 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from gridbot.config.settings import Settings
 from gridbot.exchanges import venues
+from gridbot.exchanges.answers import SENSELESS
 from gridbot.model.errors import ConfigError
 
 DEFAULT_TIMEOUT_S = 10.0
@@ -40,6 +41,8 @@ def connect(settings: Settings, credentials: Mapping[str, str] | None, env: Mapp
     config = config_of(name, credentials, env)
     api = load(name)(config)
     api.sort_by_2 = _sort_by_2
+    for parse in ("parse_order", "parse_trade"):
+        setattr(api, parse, _row_by_row(getattr(api, parse)))
     if name == "lighter" and credentials:
         _keep_key_index(api, int(config["options"]["apiKeyIndex"]))
     api.rateLimit = _number(env, "GRIDBOT_RATE_LIMIT_MS", api.rateLimit)
@@ -112,6 +115,18 @@ def _sort_by_2(answers: list[Any], first: str, second: str, descending: bool = F
         return answer[first] or 0, str(answer[second] or "")
 
     return sorted(answers, key=key, reverse=descending)
+
+
+def _row_by_row(parse: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """Return ccxt's own `parse`, with a row without an id where it raises: else the whole list is lost."""
+
+    def parse_row(raw: Any, market: Any = None) -> dict[str, Any]:
+        try:
+            return parse(raw, market)
+        except SENSELESS:
+            return {"id": None, "timestamp": None, "symbol": (market or {}).get("symbol"), "info": raw}
+
+    return parse_row
 
 
 def with_base_url(urls: Any, base: str) -> Any:

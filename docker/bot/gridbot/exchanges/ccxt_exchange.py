@@ -22,9 +22,19 @@ from gridbot.model.errors import (
     UnauthorizedError,
     UnreachableError,
 )
-from gridbot.model.types import ZERO, ExchangeOrder, Fill, Funding, Market, Order, UnreadableFill
+from gridbot.model.types import (
+    ZERO,
+    ExchangeOrder,
+    Fill,
+    Funding,
+    Market,
+    Order,
+    UnreadableFill,
+    UnreadableOrder,
+)
 from gridbot.runtime.pace import Pace
 
+Row = ExchangeOrder | UnreadableOrder
 PAGE = 1000
 MOST_PAGES = 50
 # A market order bears a price on exchanges that have no other kind; this share beyond the current one.
@@ -196,25 +206,27 @@ class CcxtExchange(CcxtCalls):
     def cancel_all_after(self, seconds: int) -> None:
         self._cancel(self._api.cancel_all_orders_after, seconds * 1000, json=False)
 
-    def open_orders(self) -> list[ExchangeOrder]:
+    def open_orders(self) -> list[Row]:
         return self._orders(self._list(self._api.fetch_open_orders, self._symbol))
 
-    def find(self, orders: Sequence[Order]) -> Iterator[tuple[Order, ExchangeOrder | None]]:
+    def find(self, orders: Sequence[Order]) -> Iterator[tuple[Order, Row | None]]:
         if self._venue.lookup == "client_id":
             # One list tells of most of several orders; each one that it lacks is asked for.
             listed = self._history({}) if self._venue.lists_history and len(orders) > 1 else []
             for order in orders:
-                yield order, _match_order(order, listed) or self._find_one(order)
+                match = _match_order(order, listed)
+                yield order, match if isinstance(match, ExchangeOrder) else self._find_one(order)
             return
         # One list for all of them; an old one may be further back than that list goes.
         recent = self._history({})
         for order in orders:
             match = _match_order(order, recent)
-            if match is None and order.exchange_id and self._id == "backpack":
+            is_found = isinstance(match, ExchangeOrder)
+            if not is_found and order.exchange_id and self._id == "backpack":
                 match = _match_order(order, self._history({"orderId": order.exchange_id}))
             yield order, match
 
-    def _find_one(self, order: Order) -> ExchangeOrder | None:
+    def _find_one(self, order: Order) -> Row | None:
         params = {} if order.exchange_id else {"clientOrderId": self._client_id(order)}
         try:
             raw = self._call(self._api.fetch_order, order.exchange_id or "", self._symbol, params)
@@ -230,11 +242,11 @@ class CcxtExchange(CcxtCalls):
             return _match_order(order, [*self.open_orders(), *self._history({})])
         return self._answers.order(raw, self._loaded())
 
-    def _orders(self, answers: Sequence[Mapping[str, Any]]) -> list[ExchangeOrder]:
+    def _orders(self, answers: Sequence[Mapping[str, Any]]) -> list[Row]:
         market = self._loaded()
         return [self._answers.order(raw, market) for raw in answers if self._answers.is_of(raw, market)]
 
-    def _history(self, params: dict[str, Any]) -> list[ExchangeOrder]:
+    def _history(self, params: dict[str, Any]) -> list[Row]:
         fetch = self._api.fetch_orders if self._api.has["fetchOrders"] else self._api.fetch_closed_orders
         limit = PAGE if self._id == "backpack" else 100
         return self._orders(self._list(fetch, self._symbol, None, limit, params))
@@ -317,12 +329,17 @@ class CcxtExchange(CcxtCalls):
         return order.client_id if self._id in ("backpack", "lighter") else str(order.client_id)
 
 
-def _match_order(order: Order, orders: Sequence[ExchangeOrder]) -> ExchangeOrder | None:
-    """Find `order` by its id where that is known, else by its client id, side and price."""
-    for exchange_order in orders:
+def _match_order(order: Order, rows: Sequence[Row]) -> Row | None:
+    """Find `order` by its id where that is known, else by its client id, side and price.
+
+    Where it is not found, a row that cannot be read and may be its own is returned.
+    """
+    for row in rows:
+        if isinstance(row, UnreadableOrder):
+            continue
         if order.exchange_id is not None:
-            if exchange_order.exchange_id == order.exchange_id:
-                return exchange_order
-        elif exchange_order.client_id == order.client_id and order.matches(exchange_order):
-            return exchange_order
-    return None
+            if row.exchange_id == order.exchange_id:
+                return row
+        elif row.client_id == order.client_id and order.matches(row):
+            return row
+    return next((row for row in rows if isinstance(row, UnreadableOrder) and row.may_be(order)), None)

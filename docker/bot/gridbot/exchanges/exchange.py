@@ -6,7 +6,15 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Protocol
 
-from gridbot.model.types import ExchangeOrder, Fill, Funding, Market, Order, UnreadableFill
+from gridbot.model.types import (
+    ExchangeOrder,
+    Fill,
+    Funding,
+    Market,
+    Order,
+    UnreadableFill,
+    UnreadableOrder,
+)
 
 
 class Exchange(Protocol):
@@ -57,12 +65,13 @@ class Exchange(Protocol):
     def cancel_all_after(self, seconds: int) -> None:
         """Have all orders of the account cancelled in `seconds` unless called again; 0 ends that."""
 
-    def open_orders(self) -> list[ExchangeOrder]:
+    def open_orders(self) -> Sequence[ExchangeOrder | UnreadableOrder]:
         """Return all open orders of the account on this market, of other programs too."""
 
-    def find(self, orders: Sequence[Order]) -> Iterator[tuple[Order, ExchangeOrder | None]]:
+    def find(self, orders: Sequence[Order]) -> Iterator[tuple[Order, ExchangeOrder | UnreadableOrder | None]]:
         """Yield each of `orders` with its state in the history, None for one the exchange doesn't know.
 
+        Where a row that cannot be read may be that order's, the row is yielded: then nothing is known.
         Results that precede a failing call are yielded before it raises.
         """
 

@@ -136,6 +136,21 @@ class ExchangeOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class UnreadableOrder:
+    """Hold a row of a list of orders that lacks what tells an order; `why` says what."""
+
+    exchange_id: str | None
+    client_id: int | None
+    why: str
+
+    def may_be(self, order: Order) -> bool:
+        """Tell whether the row may be that order's: nothing that it says is another's."""
+        if self.exchange_id is not None and order.exchange_id is not None:
+            return self.exchange_id == order.exchange_id
+        return self.client_id is None or self.client_id == order.client_id
+
+
+@dataclass(frozen=True, slots=True)
 class Funding:
     """Hold a funding payment in the quote currency, below 0 when it was paid and above when received."""
 

@@ -20,6 +20,7 @@ retry      growing, jittered pauses
 cancel     cancel this bot's orders before the exit
 close      close what the record of a stopped bot holds
 dead_man_switch  let the exchange cancel all orders when the bot falls silent
+left_figures  what a bot that does not run has left, from its record
 status     the report and the status as JSON
 backtest  run a strategy over recorded prices
 """

@@ -62,19 +62,20 @@ def cancel_own_orders(
             # First of all what is known to rest: the history, which comes next, may take many calls.
             listed = [order for order in store.live_orders() if order.client_id in result.listed]
             refusal = sender.cancel(
-                [*result.reopened, *listed], everything=is_exclusive and not result.others
+                [*result.reopened, *listed],
+                everything=is_exclusive and not (result.others or result.unreadable),
             )
             if refusal is None:
                 failure = _settle(reconciler, result)
                 orders = [*result.reopened, *store.live_orders()]
                 open_or_unknown = [order for order in orders if order.client_id not in result.ended]
                 if not orders and failure is None:
-                    return 0, True
+                    return 0, not result.unreadable
                 if not open_or_unknown and failure is None:
                     # Only what they have filled is not known yet. That keeps no stop waiting for long.
                     ended_at = ended_at or time.monotonic()
                     if time.monotonic() - ended_at >= FILLS_WITHIN_S:
-                        return 0, True
+                        return 0, not result.unreadable
                 unlisted = [order for order in open_or_unknown if order.client_id not in result.listed]
                 refusal = sender.cancel(
                     [order for order in unlisted if order.exchange_id is not None], everything=False

@@ -28,6 +28,7 @@ from gridbot.model.types import ZERO, Market, Order, OrderRequest, Side, as_text
 from gridbot.store.ledger import closing_side
 from gridbot.store.store import CLOSING, Store
 from gridbot.trading.cancel import ask_patiently
+from gridbot.trading.left_figures import left_figures
 from gridbot.trading.others_part import bots_position, held_by_others
 from gridbot.trading.position_watch import SECOND_LOOK_S
 from gridbot.trading.reconcile import Reconciler
@@ -120,7 +121,7 @@ class Closer:
             "quantity": as_text(self._tradable(position, bound)),
             "market_price": as_text(price),
             "price": as_text(bound),
-            "report": self._figures(price),
+            "report": left_figures(self.store, price),
         }
 
     def close(self, terms: Terms) -> Closed:
@@ -150,7 +151,7 @@ class Closer:
             closed.qty, closed.value = self._booked_since(began)
             closed.why = str(err)
             return closed
-        closed.report = self._figures(closed.value / closed.qty if closed.qty else None)
+        closed.report = left_figures(self.store, closed.value / closed.qty if closed.qty else None)
         self._end_closing()
         return closed
 
@@ -198,28 +199,6 @@ class Closer:
         return sum((o.filled for o in orders), ZERO), sum(
             (self.store.booked(o.client_id)[0] for o in orders), ZERO
         )
-
-    def _figures(self, price: Decimal | None) -> dict[str, Any]:
-        """Return what the bot's report would say of the record now. `price` values what is left.
-
-        It is the record's last point: a run that takes over what is left counts from there.
-        """
-        ledger = self.store.ledger
-        if price is not None:
-            price = round(price, 8)
-            funding = self.store.funding
-            self.store.samples.add_equity(self.store.run_id, time.time(), price, ledger, funding)
-        return {
-            "position": as_text(ledger.position),
-            "entry_price": as_text(round(ledger.average_price, 8)) if ledger.position else None,
-            "price": as_text(price) if price is not None else None,
-            "pnl": f"{self.store.pnl(price):.8f}" if price is not None else None,
-            "unrealized": f"{ledger.unrealized(price):.8f}" if price is not None else None,
-            "realized": f"{ledger.realized:.8f}",
-            "fees": f"{ledger.fees:.8f}",
-            "trades": ledger.trades,
-            "last_fill": self.store.last_fill_time(),
-        }
 
     # record and account
 

@@ -10,12 +10,21 @@ order: from then on its single executions are not booked, or they would count tw
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from gridbot.exchanges.exchange import Exchange
-from gridbot.model.types import ExchangeOrder, Fill, Market, Order, UnreadableFill, as_text
+from gridbot.model.types import (
+    ExchangeOrder,
+    Fill,
+    Market,
+    Order,
+    UnreadableFill,
+    UnreadableOrder,
+    as_text,
+)
 from gridbot.runtime.log import log
 from gridbot.store.ledger import COST_STEP, Ledger
 from gridbot.store.store import TOTAL, Store
@@ -29,6 +38,8 @@ COMPLETE_OVERLAP_S = 86_400.0
 # An order the exchange has confirmed once, and that now neither open orders nor history know, is given this
 # long.
 LOST_AFTER_S = 60.0
+# The fact of the run under which is stored since when orders are missing.
+MISSING = "missing_since"
 
 
 @dataclass
@@ -39,7 +50,8 @@ class Reconciliation:
     bot that the store has closed but that are open at the exchange. `others` counts the open orders that are
     not this bot's. `complete` are the client ids of live orders that are listed with just what is booked,
     `ended` those of unsettled orders that are no longer open, and `uncertain_slots` the slots of orders whose
-    fill is not known.
+    fill is not known. `unreadable` are listed rows that may be anyone's order: none of this bot's is given
+    up while one of them may be its own.
     """
 
     trades: list[tuple[Fill, Order, Ledger]] = field(default_factory=list)
@@ -52,6 +64,7 @@ class Reconciliation:
     listed: dict[int, ExchangeOrder] = field(default_factory=dict)
     complete: set[int] = field(default_factory=set)
     missing: list[Order] = field(default_factory=list)
+    unreadable: list[UnreadableOrder] = field(default_factory=list)
 
 
 class Reconciler:
@@ -59,7 +72,9 @@ class Reconciler:
 
     def __init__(self, store: Store, exchange: Exchange, market: Market) -> None:
         self._store, self._exchange, self._market = store, exchange, market
-        self._missing_since: dict[int, float] = {}
+        # By client id, also of the processes before: a bot that is started again and again waits once.
+        self._missing_since = _load_times(store.fact(MISSING))
+        self._stored_missing = dict(self._missing_since)
         self._named: set[object] = set()
         self._explained: set[UnreadableFill] = set()
         # Client ids of orders that the exchange has accepted without telling its own id of them.
@@ -97,11 +112,26 @@ class Reconciler:
     def settle(self, result: Reconciliation, now: float) -> None:
         """Complete a pass: read the trades, and close what has ended."""
         self._note_complete(result, now)
+        self._name_unreadable(result.unreadable, now)
         unreadable = self._read_trades(result)
         since = self._missing_since
-        self._missing_since = {order.client_id: since.get(order.client_id, now) for order in result.missing}
+        # A time that is ahead of this clock, which was set back, would be waited for.
+        self._missing_since = {
+            order.client_id: min(since.get(order.client_id, now), now) for order in result.missing
+        }
         self._count_unreadable(unreadable, now, result)
-        self._settle(result.missing, now, result)
+        try:
+            self._settle(result.missing, now, result)
+        finally:
+            self._store_missing()
+
+    def _store_missing(self) -> None:
+        """Store since when orders are missing, where they still are: most are filled, and closed at once."""
+        live = {order.client_id for order in self._store.live_orders()} if self._missing_since else set()
+        missing = {key: at for key, at in self._missing_since.items() if key in live}
+        if missing != self._stored_missing:
+            self._store.set_fact(MISSING, json.dumps(missing))
+            self._stored_missing = missing
 
     def accept(self, client_id: int) -> None:
         """Take an order for accepted although its id is not known yet, also after a restart of the bot."""
@@ -192,10 +222,10 @@ class Reconciler:
 
     def _count_total(self, order: Order, result: Reconciliation) -> bool:
         """Book what the exchange says of `order` beyond what is booked. Return whether it has ended."""
-        exchange_order = result.listed.get(order.client_id)
+        exchange_order: ExchangeOrder | UnreadableOrder | None = result.listed.get(order.client_id)
         if exchange_order is None:
             [(_, exchange_order)] = self._exchange.find([order])
-        if exchange_order is None or not order.matches(exchange_order):
+        if not isinstance(exchange_order, ExchangeOrder) or not order.matches(exchange_order):
             return False
         if exchange_order.filled is None:
             return False
@@ -230,6 +260,12 @@ class Reconciler:
             result.trades.append((fill, order, store.ledger))
         return True
 
+    def _name_unreadable(self, rows: Sequence[UnreadableOrder], now: float) -> None:
+        """Say that a list of orders has rows that cannot be read."""
+        for row in rows:
+            text = f"a row in the exchange's list of orders cannot be read ({row.why}): this bot goes on"
+            self._name(row, f"{text}, and gives up no order of its own that the row may be", now)
+
     def _name(self, key: object, text: str, now: float) -> None:
         """Log and store `text` the first time that it is said of `key`."""
         if key not in self._named:
@@ -251,7 +287,12 @@ class Reconciler:
         if not unknown:
             return
         for order, exchange_order in self._exchange.find(unknown):
+            if isinstance(exchange_order, UnreadableOrder):
+                self._name_unreadable([exchange_order], now)
+                continue
             if exchange_order is None or not order.matches(exchange_order):
+                if any(row.may_be(order) for row in result.unreadable):
+                    continue
                 if self._is_lost(order, now):
                     state = "absent" if order.exchange_id is None else "canceled"
                     store.close_order(order.client_id, state, "not found")
@@ -303,6 +344,10 @@ def _rest_of_fee(total: Decimal, booked: Decimal) -> Decimal:
     return rest if total < 0 else max(rest, Decimal(0))
 
 
+def _load_times(stored: str | None) -> dict[int, float]:
+    return {int(key): float(at) for key, at in json.loads(stored or "{}").items()}
+
+
 def _label(order: Order) -> str:
     name = order.exchange_id or order.client_id
     return f"order {name} ({order.side} {as_text(order.qty)} @ {as_text(order.price)})"
@@ -316,6 +361,9 @@ def _read_orders(store: Store, exchange: Exchange) -> Reconciliation:
     confirmed = {order.exchange_id: order for order in live.values() if order.exchange_id is not None}
     seen: set[int] = set()
     for exchange_order in listed:
+        if isinstance(exchange_order, UnreadableOrder):
+            result.unreadable.append(exchange_order)
+            continue
         order = confirmed.get(exchange_order.exchange_id) or store.find_own(exchange_order)
         if order is None:
             result.others += 1

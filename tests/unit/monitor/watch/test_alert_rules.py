@@ -355,3 +355,8 @@ def test_a_failed_live_bots_orders_are_known_to_be_cancelled() -> None:
     container = a_container("bp_sol_01", labels={labels.MODE: "live"})
     (fault,) = found(view._replace(container=container))
     assert str(fault.text) == "bp_sol_01 failed: exit code 1; its orders are cancelled"
+    held = reported(view, "trading", position="-0.3", base="SOL")._replace(container=container)
+    (fault,) = found(held)
+    assert str(fault.text) == (
+        "bp_sol_01 failed: exit code 1; position left: -0.3 SOL; its orders are cancelled"
+    )

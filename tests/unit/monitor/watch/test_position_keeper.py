@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from manager.fleet import lock
 from manager.fleet.session import Session
 from manager.monitor.watch.position_keeper import EVERY_S, PositionKeeper
 from manager.ops.exchange.others_file import FILE
@@ -78,3 +79,19 @@ def test_a_fleet_without_shared_accounts_is_told_nothing(desk: Desk) -> None:
     keeper.look(snapshot)
     keeper.tell_if_due(snapshot, time.time())
     assert (told(desk, "bp_sol_01"), told(desk, "bp_eth_02")) == (None, None)
+
+
+def test_a_start_beside_another_bot_says_that_watch_has_to_run(desk: Desk) -> None:
+    said = desk.play("up")
+    assert "bp_eth_02 trades live on the account and market of bp_sol_01" in said
+    assert "bp_sol_01 trades live on the account and market of bp_eth_02" in said
+    assert "`manager watch` does not run" in said
+    assert "bp_sol_01: created" in said, "it is a warning"
+    assert "manager watch" not in desk.play("up"), "nothing starts"
+    desk.play("stop bp_sol_01")
+    assert "account and market of bp_eth_02" in desk.play("start bp_sol_01"), "the other one runs"
+    desk.play("stop bp_sol_01")
+    with lock.held(Session(desk.folder).project().fleet.watch_lock_file, "watch"):
+        assert "manager watch" not in desk.play("start bp_sol_01")
+    desk.play("stop")
+    assert "manager watch" not in desk.play("start bp_sol_01"), "it is alone"

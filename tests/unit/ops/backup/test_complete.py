@@ -150,6 +150,13 @@ def test_a_rehearsal_counts_the_rows(desk: Path, monkeypatch: pytest.MonkeyPatch
         rehearse.rehearse_restore(made.path)
 
 
+def test_a_backup_of_some_instances_is_rehearsed_without_the_configs_of_others(desk: Path) -> None:
+    made = make.make(projects.read(desk), ["bp_sol_01"], desk / "backups", None, lambda _saved: None)
+    assert "config/active/bp_eth_01.json" in made.manifest.files
+    rehearsed = rehearse.rehearse_restore(made.path)
+    assert (rehearsed.files, rehearsed.databases) == (len(made.manifest.files) - 1, 1)
+
+
 def test_a_rehearsal_without_room_says_so(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = backup_of(desk)
     monkeypatch.setattr(databases, "DISK_MARGIN", 1 << 60)

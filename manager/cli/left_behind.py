@@ -1,0 +1,110 @@
+"""Say what a bot that is down has left at its exchange: orders and a position."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from manager.fleet.bot_report import Position
+from manager.i18n import Text, _
+from manager.util import console
+
+if TYPE_CHECKING:
+    from manager.ops.actions.action import Action, Outcome
+    from manager.ops.actions.answer import Answer
+
+
+def say_answer(outcome: Outcome[Action], answer: Answer) -> None:
+    """Print what the user must do about what the exchange says is left, or does not say."""
+    instance = outcome.action.instance
+    if answer.left:
+        console.error(orders_left_text(instance, answer))
+    elif outcome.is_rest_unknown:
+        console.error(unknown_orders_text(instance, answer, answer.why))
+    elif answer.left is None and outcome.open_orders_left is None:
+        console.warning(unknown_orders_text(instance, answer, answer.why))
+    elif answer.left is None:
+        console.warning(
+            Text(
+                "{id}: {exchange} could not be asked, its bot has reported what is left ({why})",
+                id=instance,
+                exchange=answer.exchange,
+                why=answer.why,
+            )
+        )
+
+
+def orders_left_text(instance: str, answer: Answer) -> Text:
+    """Return the message for orders that the exchange says are open."""
+    orders = ", ".join(answer.orders)
+    return Text(
+        "{id}: {count} ORDERS ARE STILL OPEN at {exchange}, {symbol}: cancel them there {orders}",
+        id=instance,
+        count=answer.left,
+        exchange=answer.exchange,
+        symbol=answer.symbol,
+        orders=f"({orders})" if orders else "",
+    )
+
+
+def unknown_orders_text(instance: str, answer: Answer, why: Text | None) -> Text:
+    """Return the message for orders of which the exchange says nothing."""
+    return Text(
+        "{id}: whether orders are left is unknown ({why}): check {exchange}, {symbol}",
+        id=instance,
+        why=why,
+        exchange=answer.exchange,
+        symbol=answer.symbol,
+    )
+
+
+def killed_text(outcome: Outcome[Action]) -> Text:
+    """Return the message for a bot that had to be killed."""
+    if outcome.answer is not None and outcome.answer.left is not None:
+        return Text(
+            "{id} did not stop in time and was killed; {answer}",
+            id=outcome.action.instance,
+            answer=outcome.answer.text,
+        )
+    if outcome.open_orders_left is None:
+        return Text(
+            "{id} did not stop in time and was killed; it did not report its orders: check the exchange",
+            id=outcome.action.instance,
+        )
+    return Text(
+        "{id} did not stop in time and was killed; it reported {count} open orders left",
+        id=outcome.action.instance,
+        count=outcome.open_orders_left,
+    )
+
+
+def position_text(position: Position | None) -> str:
+    """Return `, position -0.6 SOL`, because a stop cancels orders and keeps the position.
+
+    Empty if unknown.
+    """
+    if position is None:
+        return ""
+    return f", {Text('position {amount}', amount=position)}" if position.amount else f", {_('no position')}"
+
+
+def position_object(position: Position | None) -> dict[str, str | None]:
+    """Return the keys of `--json` that tell of a position left behind."""
+    if position is None:
+        return {"position": None, "base": None, "position_from": None}
+    return {
+        "position": format(position.amount, "f"),
+        "base": position.base or None,
+        "position_from": "exchange" if position.is_of_exchange else "report",
+    }
+
+
+def answer_object(answer: Answer | None) -> dict[str, Any]:
+    """Return what the exchange said, for programs; nothing where it was not asked."""
+    if answer is None:
+        return {}
+    return {
+        "open_orders_at_exchange": answer.left,
+        "orders_of_others": answer.others if answer.left is not None else None,
+        "orders": list(answer.orders),
+        "why": None if answer.why is None else str(answer.why),
+    }

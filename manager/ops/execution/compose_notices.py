@@ -1,0 +1,58 @@
+"""Say where `docker compose` would act otherwise than the manager did: on another fleet, or as before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from manager.engine import compose_name
+from manager.errors import ManagerError
+from manager.fleet.project import Project
+from manager.i18n import Text
+from manager.ops.actions.action import Action, Outcome
+from manager.ops.actions.events import OnEvent, Warned
+
+
+def own_compose_yaml(project: Project, on_event: OnEvent) -> None:
+    """Render compose.yaml anew if it is another fleet's: `docker compose stop` in a clone would act there."""
+    path = project.fleet.compose_file
+    if (named := compose_name.name_by_variable(path, project.variables)) not in ("", project.fleet.name):
+        on_event(
+            Warned(
+                Text(
+                    "COMPOSE_PROJECT_NAME={other}: `docker compose` here acts on fleet {other}, not on"
+                    " {fleet}",
+                    other=named,
+                    fleet=project.fleet.name,
+                )
+            )
+        )
+    other = compose_name.name_in(path)
+    if other in ("", project.fleet.name):
+        return
+    from manager.ops.execution import compose_yaml  # with YAML
+
+    try:
+        compose_yaml.write(project)
+    except ManagerError as error:
+        on_event(Warned(error.text))
+    else:
+        on_event(Warned(Text("compose.yaml was that of fleet {other}; it was rendered anew", other=other)))
+
+
+def warn_of_outdated(project: Project, outcomes: Sequence[Outcome[Action]], on_event: OnEvent) -> None:
+    """Warn if `docker compose up -d` would undo what was made, with compose.yaml as it is."""
+    is_made = any(outcome.action.kind in {"create", "recreate"} for outcome in outcomes)
+    if not is_made or compose_name.name_in(project.fleet.compose_file) != project.fleet.name:
+        return
+    from manager.ops.execution import compose_yaml  # with YAML
+
+    if ids := compose_yaml.outdated(project):
+        on_event(
+            Warned(
+                Text(
+                    "compose.yaml is not what the configs say of {ids}: `docker compose up -d` would undo"
+                    " that; `manager compose` renders it anew",
+                    ids=", ".join(ids),
+                )
+            )
+        )
