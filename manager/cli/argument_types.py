@@ -99,6 +99,21 @@ def moment(text: str) -> float:
         ) from None
 
 
+def later(text: str) -> float:
+    """Return a point in time that is to come, as Unix time."""
+    from manager.util import time_parse
+
+    try:
+        return time_parse.parse_later(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            _(
+                "must be a duration (30m, 8h, 2d), a time of day (08:00), or a local date and time to come,"
+                " not “{value}”"
+            ).format(value=text)
+        ) from None
+
+
 def pattern(text: str) -> re.Pattern[str]:
     """Return a regular expression."""
     try:

@@ -284,6 +284,12 @@ FLEET_GROUPS: Mapping[str, Mapping[str, Command]] = {
             ),
             ("top", "top --interval 5"),
         ),
+        "orders": Command(
+            "orders.orders",
+            mark("ask the exchanges now which orders live instances have open, and what they hold"),
+            (*SELECTING, JSON),
+            ("orders", "orders bp_sol_01", "orders --json"),
+        ),
         "history": Command(
             "history.history",
             mark("show what instances earned, day by day, and what happened to them, removed ones too"),

@@ -157,6 +157,30 @@ UPKEEP_GROUPS: Mapping[str, Mapping[str, Command]] = {
             (JSON,),
             ("alert test",),
         ),
+        "alert list": Command(
+            "alert.alert_list",
+            mark("show which alerts are open, since when, and until when they are left"),
+            (JSON,),
+            ("alert list", "alert list --json"),
+        ),
+        "alert snooze": Command(
+            "alert.alert_snooze",
+            mark("leave what is wrong with instances now until a time; what is new is told as always"),
+            (
+                option("ids", text=mark("instances"), nargs="+", metavar="ID"),
+                option(
+                    "--until",
+                    text=mark(
+                        "when to be told again: 30m, 8h, 2d from now, a time of day, or a local date and time"
+                        " (default: the next 08:00)"
+                    ),
+                    type=argument_types.later,
+                    metavar="TIME",
+                ),
+                flag("--end", text=mark("be told again at once")),
+            ),
+            ("alert snooze bp_sol_01", "alert snooze bp_sol_01 --until 8h", "alert snooze bp_sol_01 --end"),
+        ),
         "install-service": Command(
             "install_service.install_service",
             mark("run `manager watch` as a systemd service that starts at boot"),

@@ -261,6 +261,11 @@ class Fleet(NamedTuple):
         return self.state_dir / "watch.json"
 
     @property
+    def snooze_file(self) -> Path:
+        """Return the file of what a person has left until a time, by `manager alert snooze`."""
+        return self.state_dir / "snoozed.json"
+
+    @property
     def history_file(self) -> Path:
         """Return the SQLite file of the fleet's history, which `manager watch` writes."""
         return self.state_dir / "history.db"

@@ -8,6 +8,7 @@ doing, condition_messages                  what a bot is doing, and how urgent i
 preflight_messages                         what a live run would fail by, by codes
 bot_report, amounts                        what a bot reports of its trading, and how it is formatted
 supervisor_state, env_file                 the files that an instance's container reads and writes
+snoozes                                    what a person has left until a time
 env_file_values                            what each env file should have, kept while nothing changes
 hidden_lock                                that this user may not look at a lock there
 supervisor_messages, supervisor_sentences  supervisors' reasons: by codes, and the sentences of old ones

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
 
 DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhdw])+")
 PART = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
@@ -12,6 +12,7 @@ SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 LATEST = 9e9
 """In the year 2255. Later times are rejected as typing errors, before they overflow."""
 DAY = re.compile(r"[12]\d{3}-\d\d-\d\d", re.ASCII)
+TIME_OF_DAY = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)", re.ASCII)
 EPOCH = re.compile(r"\d{9,11}(?:\.\d+)?")
 """Seconds since 1970 have ten digits; a date without dashes has eight."""
 
@@ -31,6 +32,25 @@ def parse_time(text: str) -> float:
     if timestamp > LATEST:
         raise ValueError(text)
     return timestamp
+
+
+def parse_later(text: str) -> float:
+    """Return `30m`, `8h`, `2d` (from now), `08:00` (the next one), or a date and time to come, as Unix time.
+
+    Raises ValueError, also for what is past.
+    """
+    now = time.time()
+    if DURATION.fullmatch(text):
+        return 2 * now - parse_time(text)
+    if match := TIME_OF_DAY.fullmatch(text):
+        at = datetime.fromtimestamp(now).replace(
+            hour=int(match[1]), minute=int(match[2]), second=0, microsecond=0
+        )
+        return (at if at.timestamp() > now else at + timedelta(days=1)).timestamp()
+    at_unix = parse_time(text)
+    if at_unix <= now:
+        raise ValueError(text)
+    return at_unix
 
 
 def _seconds(text: str) -> float:

@@ -1,13 +1,23 @@
-"""Run `alert test`: send a test message to every address."""
+"""Run `alert test`, `alert list` and `alert snooze`: try the addresses, show what is wrong, leave it."""
 
 from __future__ import annotations
 
+import time
 from argparse import Namespace
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from manager.errors import FAILED, OK, UsageError
+from manager.fleet import doing
+from manager.fleet.selection import Selection, selected
 from manager.fleet.session import Session
-from manager.i18n import Text, _
+from manager.i18n import Text, _, mark
 from manager.util import console
+from manager.util.formatting import date_and_time, iso_with_offset
+from manager.util.text_table import Column
+
+if TYPE_CHECKING:
+    from manager.monitor.watch.snoozing import OpenAlert
 
 
 def alert_test(session: Session, args: Namespace) -> int:
@@ -35,3 +45,65 @@ def alert_test(session: Session, args: Namespace) -> int:
     if args.json:
         console.say_json(rows)
     return OK if all(row["sent"] for row in rows) else FAILED
+
+
+def alert_list(session: Session, args: Namespace) -> int:
+    """Print what `manager watch` knows to be wrong now. Needs no engine."""
+    from manager.monitor.watch import snoozing
+
+    found = snoozing.open_alerts(session.project().fleet, time.time())
+    if args.json:
+        console.say_json([_alert_object(alert) for alert in found])
+    else:
+        console.say(console.table(_columns(), found) if found else _("no alert is open"))
+    return OK
+
+
+def alert_snooze(session: Session, args: Namespace) -> int:
+    """Leave what is wrong with the instances until a time, or be told of it again at once."""
+    from manager.monitor.watch import snoozing
+
+    snapshot = session.observe()
+    fleet = snapshot.project.fleet
+    until = args.until or snoozing.next_morning(time.time())
+    for view in doing.with_reports(fleet, selected(Selection(args.ids, ()), snapshot)):
+        if args.end:
+            told = Text("{id}: its alerts are sent again", id=view.id)
+            nothing = Text("{id} was not left: its alerts are sent", id=view.id)
+            console.say(told if snoozing.end(fleet, view.id) else nothing)
+            continue
+        snoozing.snooze(fleet, view, until)
+        console.say(
+            Text(
+                "{id}: left as it is until {time}; anything else that happens to it is told as always",
+                id=view.id,
+                time=date_and_time(until),
+            )
+        )
+    return OK
+
+
+def _columns() -> Sequence[Column[OpenAlert]]:
+    from manager.monitor.watch.messages import KIND_WORDS
+
+    return (
+        Column("id", "ID", lambda alert: alert.instance or "–"),
+        Column("kind", mark("ALERT"), lambda alert: _(KIND_WORDS[alert.kind])),
+        Column("since", mark("SINCE"), lambda alert: date_and_time(alert.since)),
+        Column("told", mark("TOLD"), lambda alert: date_and_time(alert.said_at) if alert.said_at else "–"),
+        Column(
+            "snoozed",
+            mark("LEFT UNTIL"),
+            lambda alert: date_and_time(alert.snoozed_until) if alert.snoozed_until else "",
+        ),
+    )
+
+
+def _alert_object(alert: OpenAlert) -> dict[str, str | None]:
+    return {
+        "id": alert.instance or None,
+        "kind": alert.kind,
+        "since": iso_with_offset(alert.since),
+        "told_at": iso_with_offset(alert.said_at) if alert.said_at else None,
+        "snoozed_until": iso_with_offset(alert.snoozed_until) if alert.snoozed_until else None,
+    }

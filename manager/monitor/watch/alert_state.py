@@ -6,6 +6,7 @@ Pure.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, get_args
 
 from manager.config.fleet import Alerts
@@ -56,6 +57,7 @@ class Open(NamedTuple):
 
 
 Book = Mapping[Key, Open]
+NONE_SNOOZED: Mapping[Key, float] = MappingProxyType({})
 
 
 class Alert(NamedTuple):
@@ -78,13 +80,14 @@ def advance(
     away: Collection[str] = (),
     are_unknown: bool = False,
     is_unsettled: bool = False,
+    snoozed: Mapping[Key, float] = NONE_SNOOZED,
 ) -> tuple[dict[Key, Open], list[Alert]]:
     """Return the open conditions after this moment, and the alerts to send.
 
     `well`: the instances that work as they should. `away`: those that are stopped or missing; if that is no
     condition, a user wanted it, and no alert follows. `are_unknown`: the engine cannot be reached, so that
     instances' states are unknown. `is_unsettled`: another manager is at work, or the engine just started;
-    what they cause is no condition.
+    what they cause is no condition. `snoozed`: until when a person has left a condition; then it is said.
     """
     book = {key: entry.by(now) for key, entry in book.items()}
     after: dict[Key, Open] = {}
@@ -96,7 +99,7 @@ def advance(
         entry = book.get(key, Open(now))._replace(gone_at=None)
         if entry.said_at is None and is_unsettled and condition.kind in WAITING:
             entry = Open(now)
-        alert = _due(condition, entry, rules, now)
+        alert = _due(condition, entry, rules, now, snoozed.get(key))
         if alert is not None:
             alerts.append(alert)
             entry = entry._replace(said_at=now)
@@ -120,12 +123,19 @@ def advance(
     return after, alerts
 
 
-def _due(condition: Condition, entry: Open, rules: Alerts, now: float) -> Alert | None:
+def _due(
+    condition: Condition, entry: Open, rules: Alerts, now: float, snoozed_until: float | None
+) -> Alert | None:
+    if snoozed_until is not None and now < snoozed_until:
+        return None
     if entry.said_at is None:
         if now - entry.since < condition.after:
             return None
         return Alert(condition.subject, condition.kind, "bad", condition.text, condition.details)
-    if not rules.remind_after or condition.kind in NEVER_REMINDED or now - entry.said_at < rules.remind_after:
+    is_asked_for = snoozed_until is not None and entry.said_at < snoozed_until
+    if not is_asked_for and (
+        not rules.remind_after or condition.kind in NEVER_REMINDED or now - entry.said_at < rules.remind_after
+    ):
         return None
     text = Text("still the case after {time}: {what}", time=age(now - entry.since), what=condition.text)
     return Alert(condition.subject, condition.kind, "bad", text)

@@ -7,9 +7,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from manager.config.fleet import Alerts, Fleet
+from manager.fleet import snoozes
 from manager.fleet.instance import Instance
 from manager.i18n import Text
-from manager.monitor.watch import alert_state, daily_report, messages, store
+from manager.monitor.watch import alert_state, daily_report, messages, snoozing, store
 from manager.monitor.watch.addresses import Address
 from manager.monitor.watch.alert_rules import Condition, Disk, Progress
 from manager.monitor.watch.alert_state import Alert
@@ -77,6 +78,7 @@ class Notifier:
             away=away,
             are_unknown=are_unknown,
             is_unsettled=is_unsettled,
+            snoozed=snoozing.silenced(snoozes.load(self._fleet.snooze_file), self._book, now),
         )
         for alert in alerts:
             self.add(alert, now)

@@ -1,0 +1,79 @@
+"""Ask the exchange what the live instances have there now, beside what their bots last reported.
+
+Nothing is changed, and a bot that runs goes on: the question is asked from a container beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from functools import partial
+from typing import NamedTuple
+
+from manager.engine.client import Engine
+from manager.fleet import doing
+from manager.fleet.instance import Instance
+from manager.fleet.observe import FleetSnapshot
+from manager.i18n import Text
+from manager.ops.actions.answer import Answer
+from manager.ops.exchange import open_orders
+from manager.util.threads import TaskGroup
+
+AT_ONCE = 8
+"""Each program loads an exchange's client: 80 MB, and half a second of a core."""
+PURPOSE = "asked"
+"""Not that of a halt's question, which must not be cut off by this one."""
+
+
+class Asked(NamedTuple):
+    """Hold one instance's answer. `reported_orders`, `reported_position`: what its bot last reported."""
+
+    instance: str
+    exchange: str
+    symbol: str
+    answer: Answer
+    reported_orders: int | None
+    reported_position: Decimal | None
+
+    @property
+    def differs(self) -> bool:
+        """Return whether bot and exchange do not say the same: after a fill, for a moment, they do not."""
+        orders, position = self.answer.left, self.answer.position
+        return (None not in (orders, self.reported_orders) and orders != self.reported_orders) or (
+            position is not None
+            and self.reported_position is not None
+            and position.amount != self.reported_position
+        )
+
+
+def ask(
+    snapshot: FleetSnapshot, views: Sequence[Instance], engine: Engine, on_asked: Callable[[Asked], object]
+) -> list[Asked]:
+    """Return an answer for each live one of them, and tell each as it comes."""
+    fleet = snapshot.project.fleet
+    live = doing.with_reports(fleet, [view for view in views if _mode(view) == "live"])
+
+    def ask_one(view: Instance) -> Asked:
+        if view.container is None:
+            answer = Answer(None, why=Text("it has no container from which the exchange could be asked"))
+        else:
+            answer = open_orders.ask(view.container, fleet, engine, PURPOSE)
+        report = view.report.report if view.report is not None else None
+        return Asked(
+            view.id,
+            view.exchange or "?",
+            view.symbol or "?",
+            answer,
+            report.open_orders if report else None,
+            report.position if report else None,
+        )
+
+    found: dict[str, Asked] = {}
+    for asked in TaskGroup([partial(ask_one, view) for view in live], AT_ONCE):
+        on_asked(asked)
+        found[asked.instance] = asked
+    return [found[view.id] for view in live]
+
+
+def _mode(view: Instance) -> str | None:
+    return view.container.mode if view.container is not None else view.mode

@@ -1,0 +1,111 @@
+"""What a person has left until a time: said then, and nothing else is silenced by it."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from manager.config.fleet import Alerts, Fleet
+from manager.fleet import snoozes
+from manager.fleet.snoozes import Snooze
+from manager.i18n import Text
+from manager.monitor.watch import snoozing
+from manager.monitor.watch.alert_rules import Condition
+from manager.monitor.watch.alert_state import Key, Open, advance
+from manager.util import time_parse
+
+RULES = Alerts(remind_after=100)
+AWAY = Condition("a", "exchange_away", Text("away"))
+OUT = Condition("a", "stopped_out", Text("out"))
+
+
+def said(
+    book: dict[Key, Open], now: float, *conditions: Condition, until: float | None
+) -> tuple[dict[Key, Open], list[str]]:
+    snoozed = {} if until is None else {("a", AWAY.kind): until}
+    book, alerts = advance(book, conditions, RULES, now, snoozed=snoozed)
+    return book, [str(alert.text) for alert in alerts]
+
+
+def test_it_is_silent_until_then_and_said_once_then() -> None:
+    book, texts = said({}, 0, AWAY, until=None)
+    assert texts == ["away"]
+    for now in (150, 300, 499):
+        book, texts = said(book, now, AWAY, until=500)
+        assert texts == [], now
+    book, texts = said(book, 500, AWAY, until=500)
+    assert len(texts) == 1
+    book, texts = said(book, 501, AWAY, until=500)
+    assert texts == []
+
+
+def test_even_what_is_never_reminded_of_is_said_then() -> None:
+    completed = Condition("a", "completed", Text("completed"))
+    book, _alerts = advance({}, [completed], RULES, 0)
+    book, alerts = advance(book, [completed], RULES, 400, snoozed={("a", "completed"): 500})
+    assert not alerts
+    _book, alerts = advance(book, [completed], RULES, 500, snoozed={("a", "completed"): 500})
+    assert len(alerts) == 1
+
+
+def test_another_kind_of_alert_comes_as_always() -> None:
+    book, _texts = said({}, 0, AWAY, until=None)
+    _book, texts = said(book, 10, AWAY, OUT, until=500)
+    assert texts == ["out"]
+
+
+@pytest.mark.parametrize(
+    ("since", "now", "is_silenced"),
+    [(1000.0, 2000.0, True), (1500.0, 2000.0, False), (1000.0, 100.0, False)],
+    ids=["as it was left", "ended and began again", "the clock was set back"],
+)
+def test_what_is_silenced(since: float, now: float, is_silenced: bool) -> None:
+    left = {"a": Snooze(1200.0, 3000.0, "running", "exchange away", {"exchange_away": 1000.0})}
+    found = snoozing.silenced(left, {("a", "exchange_away"): Open(since), ("b", "down"): Open(1000.0)}, now)
+    assert found == ({("a", "exchange_away"): 3000.0} if is_silenced else {})
+
+
+def test_a_file_survives_and_a_spoiled_one_silences_nothing(tmp_path: Path) -> None:
+    file = Fleet("desk", tmp_path, tmp_path).snooze_file
+    assert snoozes.load(file) == {}
+    file.parent.mkdir(parents=True)
+    left = {"a": Snooze(1.0, 2.0, "running", "out of range", {"down": 0.5})}
+    snoozes.save(file, left)
+    assert snoozes.load(file) == left
+    for content in (
+        "",
+        "[]",
+        '{"schema": 2}',
+        '{"schema": 1, "instances": {"a": {}}}',
+        '{"schema": 1, "instances": 3}',
+    ):
+        file.write_text(content)
+        assert snoozes.load(file) == {}, content
+
+
+def test_a_bot_is_left_as_it_was_and_not_longer() -> None:
+    left = Snooze(100.0, 200.0, "running", "out of range", {})
+    assert left.covers("running", "out of range", 150)
+    assert not left.covers("running", "stopped out", 150)
+    assert not left.covers("failed", "out of range", 150)
+    assert not left.covers("running", "out of range", 200)
+    assert not left.covers("running", "out of range", 0)  # the clock was set back
+
+
+def test_the_next_morning_is_more_than_an_hour_away() -> None:
+    at_three = datetime(2026, 11, 29, 3, 0).timestamp()
+    assert datetime.fromtimestamp(snoozing.next_morning(at_three)) == datetime(2026, 11, 29, 8, 0)
+    at_half_past_seven = datetime(2026, 11, 29, 7, 30).timestamp()
+    assert datetime.fromtimestamp(snoozing.next_morning(at_half_past_seven)) == datetime(2026, 11, 30, 8, 0)
+
+
+def test_a_time_to_come() -> None:
+    now = time.time()
+    assert time_parse.parse_later("8h") == pytest.approx(now + 8 * 3600, abs=5)
+    assert now < time_parse.parse_later("08:00") <= now + 86400 + 3600
+    for past in ("2020-01-01", "24:00", "8", "", "-1h"):
+        with pytest.raises(ValueError, match=r".|^$"):
+            time_parse.parse_later(past)
