@@ -89,9 +89,6 @@ def _restored(path: Path, manifest: Manifest, work: Path) -> Fleet:
     return plan.fleet
 
 
-CONFIGS = "config/active/"
-
-
 class _Checker:
     """Compare restored files with the manifest."""
 
@@ -103,9 +100,6 @@ class _Checker:
         """Check one member's file. Raises ArchiveError."""
         if member in {restore.STATE, "compose.yaml"}:  # merged, see `check_state`; rendered anew by `compose`
             return
-        own_configs = {each["config_file"] for each in manifest.instances.values()}
-        if member.startswith(CONFIGS) and member not in own_configs:
-            return  # of an instance that was not backed up: a restore leaves it out, too
         target = self._target(member)
         facts = manifest.files[member]
         try:
