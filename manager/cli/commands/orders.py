@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import Any
 
-from manager.cli.report import position_object
+from manager.cli.left_behind import position_object
 from manager.errors import FAILED, OK
 from manager.fleet.selection import Selection, selected
 from manager.fleet.session import Session
