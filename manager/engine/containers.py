@@ -155,14 +155,12 @@ class _Containers:
 
     def of(self, rows: Iterable[Mapping[str, Any]]) -> list[Container]:
         kept = self._kept
-        now = {
-            row["Id"]: before
-            if (before := kept.get(row["Id"])) and before[0] == row
-            else (row, _container(row))
+        now = [
+            before if (before := kept.get(row["Id"])) and before[0] == row else (row, _container(row))
             for row in rows
-        }
-        self._kept = now
-        return [container for _row, container in now.values()]
+        ]
+        self._kept = {container.id: (row, container) for row, container in now}
+        return [container for _row, container in now]
 
 
 _containers = _Containers()

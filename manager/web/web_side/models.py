@@ -100,6 +100,7 @@ class Instance(Answer):
     config_file: str | None
     container: str | None
     container_id: str | None
+    moved_to: str | None
     cpu_percent: float | None
     memory_bytes: int | None
     memory_limit_bytes: int | None
