@@ -50,6 +50,8 @@ class Alerts(NamedTuple):
     crash_loop_restarts: int = 2
     crash_loop_window: int = 900
     exchange_away_after: int = 300
+    out_of_range_after: int = 1800
+    """Of live bots: the price has left their range, so that nothing can fill."""
     endless_restarts: int = 5
     """Restarts since a bot was last healthy, those that spend no budget included."""
     engine_away_after: int = 60

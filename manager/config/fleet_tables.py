@@ -84,6 +84,7 @@ class AlertsTable(_Table):
     crash_loop_restarts: Annotated[int, Field(ge=1, le=100)] = Alerts().crash_loop_restarts
     crash_loop_window: Annotated[int, Field(ge=1, le=86400)] = Alerts().crash_loop_window
     exchange_away_after: Seconds = Alerts().exchange_away_after
+    out_of_range_after: Seconds = Alerts().out_of_range_after
     endless_restarts: Annotated[int, Field(ge=0, le=1000)] = Alerts().endless_restarts
     engine_away_after: Seconds = Alerts().engine_away_after
     disk_free_mb: Annotated[int, Field(ge=0, le=100_000_000)] = Alerts().disk_free_mb

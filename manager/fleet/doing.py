@@ -78,7 +78,9 @@ DOING_SEVERITY: Mapping[Doing, Severity] = {
     "trading": "calm",
     "finished": "calm",
 }
-"""For a running bot, or one without a position; `severity` also considers a position that is left."""
+"""For a running bot, or one without a position; `severity` also considers a position that is left, and real
+money that waits out of its range.
+"""
 
 URGENCY: Mapping[Severity, int] = {"bad": 0, "warn": 1, "note": 2, "calm": 3, "off": 4}
 
@@ -222,7 +224,7 @@ def severity(view: Instance, now: float | None = None) -> Severity:
 def _of_doing(view: Instance, doing: Doing, state: State) -> Severity:
     if doing in ENDS and position_left(view) != 0:
         return "bad" if doing == "stopped out" else "warn"
-    if doing == "unknown" and state == "completed":
+    if (doing == "unknown" and state == "completed") or (doing == "out of range" and view.mode == "live"):
         return "warn"
     return DOING_SEVERITY[doing]
 

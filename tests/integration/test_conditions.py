@@ -34,6 +34,7 @@ pytestmark = pytest.mark.engine
 ALERTS = """
 [alerts]
 exchange_away_after = 1
+out_of_range_after = 1
 unhealthy_after = 1
 down_after = 1
 recovered_after = 1

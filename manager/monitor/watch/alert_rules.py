@@ -28,6 +28,7 @@ InstanceKind = Literal[
     "oom",
     "no_progress",
     "exchange_away",
+    "out_of_range",
     "orders_refused",
     "ledger_differs",
     "stopped_out",
@@ -193,6 +194,10 @@ def _doing(view: Instance, activity: Activity, rules: Alerts, now: float) -> Ite
             if rules.exchange_away_after:
                 text = Text("{id} cannot reach its exchange: {what}", id=view.id, what=message)
                 yield Condition(view.id, "exchange_away", text, after=rules.exchange_away_after)
+        case "out of range":
+            if rules.out_of_range_after and view.mode == "live":
+                text = Text("{id} is out of its range, where nothing fills: {what}", id=view.id, what=message)
+                yield Condition(view.id, "out_of_range", text, after=rules.out_of_range_after)
         case "orders refused":
             text = Text("{id} cannot trade: {what}", id=view.id, what=message)
             yield Condition(view.id, "orders_refused", text, after=rules.unhealthy_after)

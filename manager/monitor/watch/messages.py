@@ -24,6 +24,7 @@ KIND_WORDS: Mapping[Kind, str] = {
     "oom": mark("out of memory"),
     "no_progress": mark("not trading"),
     "exchange_away": mark("exchange away"),
+    "out_of_range": mark("out of range"),
     "orders_refused": mark("orders refused"),
     "ledger_differs": mark("ledger differs"),
     "stopped_out": mark("stopped out"),

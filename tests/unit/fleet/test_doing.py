@@ -124,6 +124,10 @@ def test_two_words(
     assert (doing.activity(view, NOW).doing, doing.severity(view, NOW)) == (expected, severity)
 
 
+def test_real_money_that_waits_out_of_its_range_is_no_mere_note(tmp_path: Path) -> None:
+    assert doing.severity(a_live_view(tmp_path, "running", kept("out_of_range")), NOW) == "warn"
+
+
 @pytest.mark.parametrize(
     ("code", "expected", "severity"),
     [

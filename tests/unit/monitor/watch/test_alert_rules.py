@@ -76,6 +76,11 @@ def reported(view: Instance, code: str, **changes: Any) -> Instance:
     return view._replace(report=KeptReport(bot_report.parse_report(raw), NOW, has_ended=True))
 
 
+def live(view: Instance) -> Instance:
+    """The same one with real money."""
+    return view._replace(container=a_container("bp_sol_01", labels={labels.MODE: "live"}))
+
+
 def degraded(code: str, **params: Any) -> Instance:
     """The view of a bot that runs, and cannot trade."""
     condition = {"code": code, "params": params, "since": NOW - 60}
@@ -122,6 +127,10 @@ def degraded(code: str, **params: Any) -> Instance:
         (
             degraded("exchange_away", cause="maintenance"),
             "exchange_away: bp_sol_01 cannot reach its exchange: the exchange is under maintenance, for 1m",
+        ),
+        (
+            live(degraded("out_of_range", side="above", price="157", bound="156")),
+            "out_of_range: bp_sol_01 is out of its range, where nothing fills: price 157 is above 156",
         ),
         (
             degraded("orders_refused", cause="insufficient_funds"),
@@ -239,9 +248,16 @@ def test_rules_that_are_off_make_no_condition() -> None:
     for view, rules in (
         (a_view("restarting", restarts=endless, last_exit=EXIT), RULES._replace(endless_restarts=0)),
         (degraded("exchange_away", cause="maintenance"), RULES._replace(exchange_away_after=0)),
+        (live(degraded("out_of_range", side="above")), RULES._replace(out_of_range_after=0)),
     ):
         assert found(view)
         assert alert_rules.of_instances({view.id: view}, NO_HISTORY, {}, rules, NOW) == []
+
+
+def test_who_waits_out_of_its_range_for_real_money_is_told_after_a_while() -> None:
+    (condition,) = found(live(degraded("out_of_range", side="below")))
+    assert (condition.kind, condition.after) == ("out_of_range", RULES.out_of_range_after)
+    assert found(degraded("out_of_range", side="below")) == [], "paper"
 
 
 def test_what_is_stopped_missing_or_not_seen_any_more_is_away() -> None:
