@@ -30,6 +30,8 @@ CURVE_VALUES = 145
 OF_EACH_VALUE = 2
 """Samples that are read for each value of a curve over more than a day."""
 RANGES: Mapping[str, float] = {"1d": DAY_S, "7d": 7 * DAY_S, "30d": 30 * DAY_S, "all": float("inf")}
+SHORTEST_S = 900.0
+"""What a curve shows at least, also of a fleet that has just begun."""
 LONG_FOR_S = 300.0
 """So long a curve over more than a day is good: reading all the samples takes a moment."""
 
@@ -77,7 +79,7 @@ class FigureReader:
         try:
             project = self._session.project()
             fleet_history = reader.read(project.fleet, project.specs, [], since(now), run_ends=True)
-            self._figures = figures(fleet_history)
+            self._figures = figures(fleet_history, reader.began(project.fleet))
         except Exception as problem:  # noqa: BLE001 - a bug must not end the readings, and is said on the page
             self._figures = self._figures._replace(notes=(Text("{why}", why=as_error(problem)),))
 
@@ -112,9 +114,10 @@ def since(now: float) -> float:
     return min(now - DAY_S, curve.day_start(now))
 
 
-def figures(fleet_history: FleetHistory) -> Figures:
-    """Return the figures of a history. Pure."""
+def figures(fleet_history: FleetHistory, began: float | None = None) -> Figures:
+    """Return the figures of a history, with curves over a day, or since it `began`. Pure."""
     end = fleet_history.now
+    begin = end - DAY_S if began is None else max(end - DAY_S, min(began, end - SHORTEST_S))
     figures_of: dict[str, OfInstance] = {}
     for history in fleet_history.instances:
         lines = _lines(history, fleet_history, since(end))
@@ -131,7 +134,7 @@ def figures(fleet_history: FleetHistory) -> Figures:
             {key: samples[-1] for key, samples in curve.by_currency(history.samples).items()},
             next(iter(history.run_ends), None),
         )
-    return curves_over(fleet_history, end - DAY_S)._replace(instances=figures_of)
+    return curves_over(fleet_history, begin)._replace(instances=figures_of)
 
 
 def curves_over(fleet_history: FleetHistory, begin: float) -> Figures:

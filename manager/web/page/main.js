@@ -69,7 +69,7 @@ async function loadCurves() {
     if (!session.isOn) return;
     if (rangeOf() !== DAY) await loadRange(rangeOf());
     drawCurves();
-    refill(places.boxes, ...boxes(model.fleet, model.curves));
+    refill(places.boxes, ...boxes(model));
   } catch (error) {
     curvesOf = null;
     if (error instanceof SignedOut) showSignIn("");
@@ -177,7 +177,7 @@ function draw() {
   drawStrip(settings(CHANGES));
   drawBanners();
   drawNeeds();
-  refill(places.boxes, ...boxes(model.fleet, model.curves));
+  refill(places.boxes, ...boxes(model));
   drawFilters(listBots);
   listBots();
   if (model.fleet.figures_at !== curvesOf && document.visibilityState === "visible") loadCurves();

@@ -112,9 +112,9 @@ function exposureBox(exposure) {
 }
 
 /** Return the boxes below the strip: real money first, paper apart. */
-export function boxes(fleet, curves) {
+export function boxes(model) {
+  const { fleet, curves } = model;
   const { counts } = fleet;
-  const states = Object.entries(counts.states).map(([state, count]) => `${count} ${t(state)}`);
   const found = [];
   if (counts.live) {
     found.push(sumBox(fleet, "live", "today", t("Live P&L today"), todayUnknown(fleet), falls(curves)));
@@ -127,10 +127,17 @@ export function boxes(fleet, curves) {
       t("Bots"),
       [String(counts.trading), el("small", {}, ` ${t("of {count} trade", { count: counts.instances })}`)],
       line(t("{live} live, {paper} on paper", counts)),
-      line(states.join(" · ")),
+      line(inWords(model.worstFirst())),
     ),
   );
   return found;
+}
+
+/** Return how many do what, worst first. */
+function inWords(instances) {
+  const counts = new Map();
+  for (const each of instances) counts.set(stateOf(each), (counts.get(stateOf(each)) ?? 0) + 1);
+  return [...counts].map(([word, count]) => `${count} ${word}`).join(" · ");
 }
 
 /** Return the boxes of what is no real money: of a market's prices, and of others. */

@@ -6,11 +6,14 @@ import time
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
+
 from manager.monitor.history import database, reader, writing
 from manager.monitor.history.curve import Point
 from manager.monitor.history.model import Sample, Span
+from manager.monitor.history.reader import FleetHistory
 from manager.web.engine_side import curves
-from manager.web.engine_side.figures import CURVE_VALUES, OF_EACH_VALUE, curves_over
+from manager.web.engine_side.figures import CURVE_VALUES, OF_EACH_VALUE, curves_over, figures
 from tests.builders import a_fleet
 
 AT = curves.moments(0, 4000, 5)
@@ -82,3 +85,12 @@ def test_a_long_curve_is_that_of_every_sample(tmp_path: Path) -> None:
     assert max(near) <= every / 600 + 1
     assert values[-1] == exact.curves[key][-1] == Decimal(299 * 3 + 99)  # no run's end is lost
     assert reader.began(fleet) == begin
+
+
+@pytest.mark.parametrize(
+    ("began", "expected"), [(None, 86_400), (90_000, 86_400), (3_600, 3_600), (10, 900)], ids=str
+)
+def test_the_curve_of_a_new_fleet_begins_with_the_fleet(began: int | None, expected: int) -> None:
+    """Not with most of a day in which nothing could be known. In seconds before now."""
+    history = FleetHistory([], (), 1e6)
+    assert figures(history, None if began is None else 1e6 - began).begin == 1e6 - expected
