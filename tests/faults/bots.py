@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +27,14 @@ def add(project: Project, instance: str, port: int | None, how: str = "well", **
     """
     metadata = {"strategy": how, "symbol": symbol(project, instance), **sections.pop("metadata", {})}
     project.add(instance, port, metadata=metadata, **sections)
+
+
+def give_addresses(project: Project, addresses: Mapping[str, str]) -> None:
+    """Give every bot of the project these variables: a config of its own may give it no address."""
+    lines = "".join(f"{name}={address}\n" for name, address in addresses.items())
+    (project.folder / ".env").write_text(lines)
+    settings = project.folder / "config" / "fleet.toml"
+    settings.write_text(settings.read_text().replace('"GRIDBOT_*"', '"GRIDBOT_*", "FAULT_*"'))
 
 
 def symbol(project: Project, instance: str) -> str:

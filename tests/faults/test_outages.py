@@ -135,6 +135,9 @@ def a_desk(
             settings = fleet.folder / "config" / "fleet.toml"
             settings.write_text(settings.read_text().replace('"GRIDBOT_*"', '"GRIDBOT_*", "*_API_URL"'))
             fleet.add(each, 0, mode="live", strategy_config=MESH)
+        bots.give_addresses(
+            old, {f"FAULT_AT_{number}": exchanges[each].url for number, each in enumerate(old_bots)}
+        )
         for number, each in enumerate(old_bots):
             bots.add(
                 old,
@@ -142,7 +145,7 @@ def a_desk(
                 number,
                 "asks" if each == SICK else "needs",
                 daemon_config={"restart_delay": OLD_RESTART_DELAY_S, "unhealthy_probes": 2},
-                environment={"FAULT_EXCHANGE": exchanges[each].url},
+                environment={"FAULT_EXCHANGE": f"FAULT_AT_{number}"},
             )
         made = Desk(bundled, old, exchanges)
         made.all(lambda fleet: fleet.manager("up", "--wait"))

@@ -21,6 +21,7 @@ import pytest
 from tests import cases
 from tests.fake_exchange.book import RefusalError
 from tests.fake_exchange.server import FakeExchange
+from tests.faults.bots import give_addresses
 from tests.fleet import a_project, bridge_address, built
 from tests.integration import conditions_table
 from tests.integration.conditions_table import Row, agrees
@@ -297,11 +298,12 @@ def press(project: Project, button: str) -> None:
 def test_what_a_bot_of_contract_1_meets(old_desk: Desk) -> None:
     project = old_desk.project
     with FakeExchange(address=bridge_address()) as fake:
+        give_addresses(project, {"FAULT_AT": fake.url})
         project.add(
             "old_01",
             0,
             metadata={"strategy": "needs"},
-            environment={"FAULT_EXCHANGE": fake.url},
+            environment={"FAULT_EXCHANGE": "FAULT_AT"},
             daemon_config={"unhealthy_probes": 20, "restart_delay": 6},
         )
         project.manager("up", "--wait")

@@ -7,7 +7,8 @@ docker/README.md in everything else: /health on WEB_PORT, SIGTERM, its last word
     slow      needs three seconds to end                   done      ends by itself with 0
     deaf      reports 7 open orders, then ignores SIGTERM  sick      its /health says 503
     mute      ignores SIGTERM and reports nothing
-    asks      trades at FAULT_EXCHANGE; while that does not answer, its /health says 503
+    asks      trades at the address in the variable that FAULT_EXCHANGE names; while nothing answers there,
+              its /health says 503
     needs     the same, and ends with 1 when there is no answer at its start
 """
 
@@ -102,8 +103,9 @@ def write_without_end() -> None:
 def trade() -> bool:
     """Asks the exchange for a price, and calls an answer a trade."""
     global trades
+    address = os.environ[os.environ["FAULT_EXCHANGE"]]
     try:
-        with urllib.request.urlopen(f"{os.environ['FAULT_EXCHANGE']}/api/v1/ticker", timeout=2) as answer:
+        with urllib.request.urlopen(f"{address}/api/v1/ticker", timeout=2) as answer:
             json.load(answer)
     except (OSError, ValueError):
         return False
