@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from manager.config.fleet import Fleet
 from manager.config.spec import InstanceSpec
+from manager.util import kernel_file
 
 ROOT = "/sys/fs/cgroup"
 UNLIMITED = 1 << 60
@@ -69,14 +70,4 @@ def _cores(folder: str, *, is_unified: bool) -> float | None:
 
 
 def _read(path: str) -> str:
-    """Return the content; empty if it is not there or not readable."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return ""
-    try:
-        return os.read(descriptor, MAX_BYTES).decode("ascii", "replace").strip()
-    except OSError:
-        return ""
-    finally:
-        os.close(descriptor)
+    return kernel_file.read(path, MAX_BYTES).strip()

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from manager.fleet import host
 from manager.monitor.stats.usage import Sample, without_cache
+from manager.util import kernel_file
 
 INIT = 1
 """The pid, inside the container, of the process that every running container has."""
@@ -198,20 +199,7 @@ def _entry(folder: str | None, name: str, key: str) -> int | None:
 
 
 def _read(path: str) -> str:
-    """Return a file's content; empty if it is gone or not readable.
-
-    The kernel returns these files in a single read.
-    """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return ""
-    try:
-        return os.read(descriptor, MAX_BYTES).decode(errors="replace")
-    except OSError:
-        return ""
-    finally:
-        os.close(descriptor)
+    return kernel_file.read(path, MAX_BYTES)
 
 
 def _unescaped(path: str) -> str:

@@ -15,12 +15,10 @@ from manager.fleet import doing
 from manager.fleet.instance import Instance
 from manager.fleet.observe import FleetSnapshot
 from manager.i18n import Text
-from manager.ops.actions.answer import Answer
+from manager.ops.actions.answer import ASKED_AT_ONCE, Answer
 from manager.ops.exchange import open_orders
 from manager.util.threads import TaskGroup
 
-AT_ONCE = 8
-"""Each program loads an exchange's client: 80 MB, and half a second of a core."""
 PURPOSE = "asked"
 """Not that of a halt's question, which must not be cut off by this one."""
 
@@ -51,7 +49,7 @@ def ask(
 ) -> list[Asked]:
     """Return an answer for each live one of them, and tell each as it comes."""
     fleet = snapshot.project.fleet
-    live = doing.with_reports(fleet, [view for view in views if _mode(view) == "live"])
+    live = doing.with_reports(fleet, [view for view in views if view.mode == "live"])
 
     def ask_one(view: Instance) -> Asked:
         if view.container is None:
@@ -69,11 +67,7 @@ def ask(
         )
 
     found: dict[str, Asked] = {}
-    for asked in TaskGroup([partial(ask_one, view) for view in live], AT_ONCE):
+    for asked in TaskGroup([partial(ask_one, view) for view in live], ASKED_AT_ONCE):
         on_asked(asked)
         found[asked.instance] = asked
     return [found[view.id] for view in live]
-
-
-def _mode(view: Instance) -> str | None:
-    return view.container.mode if view.container is not None else view.mode
