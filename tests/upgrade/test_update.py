@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -259,20 +258,14 @@ def test_the_old_manager_reads_what_the_new_one_wrote(fleet: OldFleet) -> None:
     """The code may be taken back too."""
     fleet.new("halt", "paper_stopped")
     with fleet.untouched():
-
-        def rows() -> tuple[Any, Any]:
-            old, new = (_rows(manager("ps", "--json").json) for manager in (fleet.old, fleet.new))
-            shared = {each: row.keys() - {"drifted"} for each, row in old.items()}
-            return old, {each: {key: new[each].get(key) for key in keys} for each, keys in shared.items()}
-
-        def say_alike() -> bool:
-            old, new = rows()
-            return all(old[each][key] == value for each in old for key, value in new[each].items())
-
-        with suppress(AssertionError):  # what is starting at the first look may run at the second
-            eventually(say_alike, timeout=60)
-        old, new = rows()
-        assert new == {each: {key: row[key] for key in new[each]} for each, row in old.items()}
+        eventually(
+            lambda: "starting" not in _states(fleet.old("ps", "--json").json).values(),
+            what="nothing that one sees before it runs, and the other afterwards",
+        )
+        old, new = (_rows(manager("ps", "--json").json) for manager in (fleet.old, fleet.new))
+        for each, row in old.items():
+            compared = row.keys() - {"drifted"}
+            assert {key: new[each][key] for key in compared} == {key: row[key] for key in compared}
         assert old["paper_stopped"]["halted"]
         fleet.old("rollback", "--dry-run")
     with fleet.untouched("paper_stopped"):
