@@ -81,13 +81,14 @@ class KeptReport(NamedTuple):
     """Hold the last report of an instance's bot. `at`: when it was made, in Unix time, if known.
 
     `has_ended`: the run that it describes has ended. `is_previous`: the bot was started again and has not
-    reported yet.
+    reported yet. `orders_left`: how many open orders the run has left, as said at its end.
     """
 
     report: Report
     at: float | None = None
     has_ended: bool = False
     is_previous: bool = False
+    orders_left: int | None = None
 
     @property
     def left_at_exchange(self) -> Decimal | None:
@@ -164,13 +165,14 @@ def _read_report(path: str) -> KeptReport | None:
     own = raw.get("report")
     if not isinstance(own, dict):
         report = parse_report(raw)
-        return KeptReport(report, report.at, has_ended=True)
+        return KeptReport(report, report.at, has_ended=True, orders_left=_count(raw.get("open_orders_left")))
     report = parse_report(own)
     return KeptReport(
         report,
         report.at or _time(raw.get("written_at")),
         has_ended=raw.get("run_ended") is True,
         is_previous=raw.get("previous_run") is True,
+        orders_left=_count(raw.get("open_orders_left")),
     )
 
 
@@ -183,8 +185,11 @@ def position_left(state_dir: Path) -> Position | None:
     The exchange's figure comes before the bot's, but only that of the run that ended last.
     """
     kept_report = read_kept(state_dir)
-    if kept_report is None:
-        return None
+    return None if kept_report is None else position_of(kept_report)
+
+
+def position_of(kept_report: KeptReport) -> Position | None:
+    """Return the position in this report; None if it is unknown."""
     report = kept_report.report
     if kept_report.left_at_exchange is not None:
         return Position(kept_report.left_at_exchange, report.base or "", is_of_exchange=True)

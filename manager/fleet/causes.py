@@ -44,6 +44,8 @@ def note(view: Instance) -> str:
     has_ended = activity.doing in doing.ENDS and reason is not None and not is_down
     if has_ended or (view.status.state != "restarting" and doing.has_left_money(view)):
         parts.append(str(doing.ending(view)))
+    if doing.may_have_left_orders(view):
+        parts.append(str(_orders_left(view)))
     if view.is_bot_up and (age := _age_of_figures(view, now)):
         parts.append(str(Text("P&L and position: {age} ago", age=age)))
     if view.drift:
@@ -51,6 +53,13 @@ def note(view: Instance) -> str:
     if view.is_rolled_back:
         parts.append(_("rolled back"))
     return " ".join(filter(None, (detail, "; ".join(parts))))
+
+
+def _orders_left(view: Instance) -> Text:
+    """Return what is known of the orders of a live bot whose container is gone."""
+    if view.report is not None and view.report.orders_left:
+        return Text("{count} open orders left", count=view.report.orders_left)
+    return Text("its container is gone: whether orders are left is unknown")
 
 
 def _age_of_figures(view: Instance, now: float) -> str:

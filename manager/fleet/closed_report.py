@@ -1,20 +1,24 @@
-"""Put into a stopped bot's kept report what closing has left: no other program writes it again."""
+"""Put into a stopped bot's kept report what is left at its exchange: no other program writes it again."""
 
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from manager.fleet import bot_report, supervisor_state
+from manager.fleet.bot_report import Position
 from manager.util import atomic_file, strict_json
 
 FIGURES = ("entry_price", "price", "pnl", "unrealized", "realized", "fees", "trades", "last_fill")
 """What closing changes beside the position."""
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 MAX_LENGTH = bot_report.MAX_NUMBER_LENGTH
 
 
@@ -24,22 +28,46 @@ def keep(state_dir: Path, position: Decimal | None, figures: Mapping[str, Any]) 
     `position` None: it is not known. What `figures` do not say is unknown from now on, too. A report that was
     no supervisor's copy is left alone, and so is one that cannot be written.
     """
-    path = state_dir / supervisor_state.REPORT_FILE
+    left = None if position is None else format(position, "f")
+    changed = {name: _figure(figures.get(name)) for name in FIGURES}
+    _change(state_dir, {**changed, "position": left, "position_at_exchange": left})
+
+
+def keep_answer(state_dir: Path, orders_left: int, position: Position | None) -> None:
+    """Put into the kept report what the exchange says that a bot has left that did not say it itself.
+
+    Once its container is removed, nothing else can tell. A bot that was killed before its first report gets
+    one.
+    """
+    report: dict[str, Any] = {"mode": "live"}
+    if position is not None:
+        report |= {"position_at_exchange": format(position.amount, "f")}
+        report |= {"base": position.base} if position.base else {}
+    others = {"open_orders_left": orders_left, "run_ended": True}
+    if not os.path.lexists(state_dir / supervisor_state.REPORT_FILE):
+        _write(state_dir, {**others, "report": report})
+    else:
+        _change(state_dir, report, others)
+
+
+def _change(state_dir: Path, report: Mapping[str, Any], others: Mapping[str, Any] = NOTHING) -> None:
+    """Change the report, and `others` beside it. One that was no supervisor's copy is left alone."""
     with suppress(OSError, ValueError, RecursionError):
-        content = strict_json.read_bytes(path, bot_report.MAX_BYTES, follow=False)
+        content = strict_json.read_bytes(
+            state_dir / supervisor_state.REPORT_FILE, bot_report.MAX_BYTES, follow=False
+        )
         raw = json.loads(content) if len(content) <= bot_report.MAX_BYTES else None
-        if not isinstance(raw, dict) or not isinstance(raw.get("report"), dict):
-            return
-        left, now = None if position is None else format(position, "f"), round(time.time(), 3)
-        report = {
-            **raw["report"],
-            **{name: _figure(figures.get(name)) for name in FIGURES},
-            "position": left,
-            "position_at_exchange": left,
-            "at": now,
-        }
-        changed = {**raw, "written_at": now, "report": report}
-        atomic_file.replace_bytes(path, json.dumps(changed).encode() + b"\n", 0o644)
+        if isinstance(raw, dict) and isinstance(raw.get("report"), dict):
+            _write(state_dir, {**raw, **others, "report": {**raw["report"], **report}})
+
+
+def _write(state_dir: Path, changed: Mapping[str, Any]) -> None:
+    now = round(time.time(), 3)
+    content = {**changed, "written_at": now, "report": {**changed["report"], "at": now}}
+    with suppress(OSError):
+        atomic_file.replace_bytes(
+            state_dir / supervisor_state.REPORT_FILE, json.dumps(content).encode() + b"\n", 0o644
+        )
 
 
 def _figure(value: Any) -> str | int | float | None:

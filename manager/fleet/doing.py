@@ -251,6 +251,17 @@ def has_left_money(view: Instance) -> bool:
     return (view.status.underlying or view.status.state) in ENDED and position_left(view) != 0
 
 
+def may_have_left_orders(view: Instance) -> bool:
+    """Return whether its container is gone, and nothing tells that its live bot has left no order."""
+    kept_report = view.report
+    if view.status.state != "missing" or view.tombstone is not None:
+        return False
+    if view.supervisor is None and (kept_report is None or kept_report.is_previous):
+        return False  # it has not run, or not since a start has cleared what the run before has left
+    mode = (kept_report.report.mode if kept_report is not None else None) or view.mode
+    return mode == "live" and (kept_report is None or kept_report.orders_left != 0)
+
+
 def ending(view: Instance) -> Text:
     """Return the position that is left after a run has ended, as a sentence.
 

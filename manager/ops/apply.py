@@ -95,7 +95,8 @@ def apply(
         unsaved = desired_state.save_wish(
             change, fleet, desired_state.state_change(change, snapshot, actions, named, called_off)
         )
-        outcomes = _carry_out(session, change, snapshot, actions, held, on_event, limit, called_off)
+        gone = _asking(session, snapshot).gone(named) if change.command in {"stop", "down"} else ()
+        outcomes = _carry_out(session, change, snapshot, actions, held, on_event, limit, called_off, gone)
         if starts is not None:
             more, unfinished = _until_nothing_starts(session, change, named, starts, held, on_event, limit)
             outcomes, unsaved = outcomes + more, unsaved or unfinished
@@ -269,17 +270,23 @@ def _carry_out(
     on_event: OnEvent,
     limit: Limiter,
     called_off: Mapping[str, CalledOffBy] = NOTHING,
+    gone: Sequence[Outcome[Action]] = (),
 ) -> list[Outcome[Action]]:
-    """Run the actions. `called_off`: what was stopped or removed since it was given."""
-    down: Sequence[Action] = ()
-    if change.command == "stop":
-        down = _asking(session, snapshot).down_with_rest(actions)
+    """Run the actions. `called_off`: what was stopped or removed since it was given.
+
+    `gone`: what is said of instances whose containers are gone; it is among the outcomes.
+    """
+    asking = _asking(session, snapshot) if _may_ask(change, actions) else None
+    down = asking.down_with_rest(actions) if asking is not None and change.command == "stop" else ()
     todo = [action for action in actions if action.kind != "leave" or action in down]
+    named = {outcome.action.instance for outcome in gone}
     for action in actions:
-        if action.kind == "leave" and action not in down:
+        if action.kind == "leave" and action not in down and action.instance not in named:
             on_event(LeftAlone(action))
+    for outcome in gone:
+        on_event(ActionDone(outcome))
     if not todo and not (change.command == "stop" and actions):
-        return []
+        return [*gone]
     from manager.fleet import old_daemon_guard
     from manager.ops.execution import (  # with threads, YAML and more: a no-op does without them
         execute,
@@ -295,11 +302,11 @@ def _carry_out(
     for outcome in refused:
         on_event(ActionDone(outcome))
     todo = [action for action in todo if action.instance not in in_use]
+    refused = [*gone, *refused]
     if not todo:
         return refused
     context = prepare.gather(session, snapshot, todo, held, called_off_since=called_off, limit=limit)
-    if any(action.kind in {"stop", "remove", "leave"} for action in todo):
-        asking = _asking(session, snapshot)
+    if asking is not None:
         context = context._replace(has_unknown_rest=asking.has_unknown_rest, ask=asking.ask)
     on_event(ActionsStarted(todo))
     try:
@@ -309,6 +316,11 @@ def _carry_out(
     desired_state.keep_on_list(snapshot, outcomes)
     note_outcomes(snapshot.project.fleet, change.command, outcomes)
     return refused + outcomes
+
+
+def _may_ask(change: Change, actions: Sequence[Action]) -> bool:
+    """Return whether a bot is taken down, or was before, that an exchange may be asked for."""
+    return change.command == "stop" or any(action.kind in {"stop", "remove"} for action in actions)
 
 
 def _asking(session: Session, snapshot: FleetSnapshot) -> Asking:

@@ -111,7 +111,7 @@ def _left_text(outcome: HaltOutcome, snapshot: FleetSnapshot) -> Text:
     answer = (outcome.answer or Answer(outcome.left))._replace(exchange=exchange, symbol=symbol)
     if outcome.left is None:
         no_container = Text("it has no container to ask from, and its bot did not report")
-        return unknown_orders_text(outcome.instance, answer, answer.why or no_container)
+        return unknown_orders_text(outcome.instance, answer, answer.why or outcome.gone or no_container)
     return orders_left_text(outcome.instance, answer)
 
 
@@ -188,9 +188,15 @@ def _object(outcome: HaltOutcome, closed: Mapping[str, Closing]) -> dict[str, An
         "orders_of_others": answer.others if answer and answer.left is not None else None,
         "orders": list(answer.orders) if answer else [],
         **position_object(outcome.position),
-        "why": str(answer.why) if answer and answer.why else None,
+        "why": _why(outcome),
         **({"closing": closing_object(closing)} if closing else {}),
     }
+
+
+def _why(outcome: HaltOutcome) -> str | None:
+    """Return why it is not known what it has left."""
+    why = (outcome.answer.why if outcome.answer else None) or outcome.gone
+    return None if why is None else str(why)
 
 
 def _stopped_line(event: ContainerStopped) -> str:

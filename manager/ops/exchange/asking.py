@@ -10,9 +10,10 @@ from manager.engine.containers import Container
 from manager.errors import EngineError
 from manager.fleet import bot_report, supervisor_state, tombstone
 from manager.fleet.observe import FleetSnapshot
-from manager.ops.actions.action import Action
+from manager.i18n import Text
+from manager.ops.actions.action import Action, Outcome
 from manager.ops.actions.answer import Answer
-from manager.ops.exchange import open_orders
+from manager.ops.exchange import container_gone, open_orders
 
 
 class Asking:
@@ -21,6 +22,28 @@ class Asking:
     def __init__(self, snapshot: FleetSnapshot, engine: Engine) -> None:
         self._snapshot, self._engine = snapshot, engine
         self._fleet = snapshot.project.fleet
+        self._known: dict[str, bool] = {}
+        """Container's id → whether what is left is unknown, of those that were down in the snapshot."""
+
+    def gone(self, named: Sequence[str] | None) -> list[Outcome[Action]]:
+        """Return what is said of live bots whose containers are gone, and that may have left orders."""
+        containers = self._snapshot.observed.containers
+        wanted = self._snapshot.views if named is None else named
+        answers = {
+            instance: container_gone.left_by(self._snapshot, instance)
+            for instance in wanted
+            if instance not in containers
+        }
+        return [
+            Outcome(
+                Action("leave", instance, Text("no container")),
+                open_orders_left=supervisor_state.open_orders_left(state_dir),
+                position=bot_report.position_left(state_dir),
+                answer=answer,
+            )
+            for instance, answer in answers.items()
+            if answer is not None and (state_dir := self._fleet.instance_state_dir(instance))
+        ]
 
     def down_with_rest(self, actions: Sequence[Action]) -> list[Action]:
         """Return what is left alone because it is down already, and may have left orders or a position."""
@@ -33,7 +56,8 @@ class Asking:
         if container is None or container.is_up or self._snapshot.elsewhere(container):
             return False
         position = bot_report.position_left(self._fleet.instance_state_dir(instance))
-        return (position is not None and bool(position.amount)) or self.has_unknown_rest(container)
+        is_unknown = self._known[container.id] = self.has_unknown_rest(container)
+        return (position is not None and bool(position.amount)) or is_unknown
 
     def has_unknown_rest(self, container: Container) -> bool:
         """Return whether orders may rest that no file tells of: then only the exchange can be asked.
@@ -41,6 +65,8 @@ class Asking:
         They are known if the bot of the container's last start has ended with a report that no order was
         left, and what position the exchange named. Raises nothing: what cannot be looked at is not known.
         """
+        if container.id in self._known:
+            return self._known[container.id]
         if container.mode != "live" or tombstone.find(self._fleet, container.instance):
             return False  # another machine trades on the account of one that was moved there
         state_dir = self._fleet.instance_state_dir(container.instance)

@@ -9,7 +9,7 @@ import time
 
 from manager.engine.containers import Container
 from manager.errors import EngineError, ManagerError, NotFound
-from manager.fleet import bot_report, hidden_lock, supervisor_state
+from manager.fleet import bot_report, closed_report, hidden_lock, supervisor_state
 from manager.i18n import mark
 from manager.ops.actions.action import Action, Outcome
 from manager.ops.actions.answer import Answer
@@ -96,6 +96,9 @@ def settle(outcome: Outcome[Action], context: ExecutionContext) -> Outcome[Actio
     container = context.containers[action.instance]
     why = context.called_off()  # Ctrl-C: nobody waits for an exchange
     answer = Answer(None, why=why) if why else context.ask(container)
+    if answer.left is not None:
+        state_dir = context.fleet.instance_state_dir(action.instance)
+        closed_report.keep_answer(state_dir, answer.left, answer.position)
     error = None
     if action.kind == "remove":
         try:

@@ -31,7 +31,7 @@ from manager.i18n import Text
 from manager.ops.actions.action import Action, Outcome
 from manager.ops.actions.answer import ASKED_AT_ONCE, Answer
 from manager.ops.actions.events import Warned
-from manager.ops.exchange import oneoff, open_orders
+from manager.ops.exchange import container_gone, oneoff, open_orders
 from manager.ops.execution import desired_state
 from manager.ops.execution.stop import stop
 from manager.ops.execution.stop_turns import StopTurns, exchange_of, longest
@@ -298,7 +298,9 @@ def outcomes_of(halted: Halted, chosen: Collection[str], answers: Mapping[str, A
     with_container = {outcome.instance for outcome in outcomes}
     modes = {view.id: view.mode or "" for view in snapshot.views.values()}
     without = [
-        _outcome(instance, None, modes.get(instance, ""), fleet, is_down=True)
+        _outcome(instance, None, modes.get(instance, ""), fleet, is_down=True)._replace(
+            gone=container_gone.not_asked(snapshot, instance)
+        )
         for instance in chosen
         if instance not in with_container
     ]

@@ -19,7 +19,8 @@ class HaltOutcome(NamedTuple):
 
     `stopped`: None if it was not up. `is_down`: verified. `reported`: open orders, as its bot reported when
     it stopped. `answer`: the exchange's, None if it was not asked. `last_position`: from its last report.
-    `hidden`: why it cannot be verified, although its container is down.
+    `hidden`: why it cannot be verified, although its container is down. `gone`: why the exchange could not be
+    asked, and what its bot last reported, if that is not enough.
     """
 
     instance: str
@@ -32,6 +33,7 @@ class HaltOutcome(NamedTuple):
     answer: Answer | None
     last_position: Position | None = None
     hidden: Text | None = None
+    gone: Text | None = None
 
     @property
     def position(self) -> Position | None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from manager.errors import FAILED, OK
 from manager.fleet.supervisor_state import REPORT_FILE
-from tests.fakes.desk import BOTH, SOL, Desk
+from tests.fakes.desk import BOTH, ETH, SOL, Desk
 
 RESTING = json.dumps(
     {
@@ -180,3 +181,99 @@ def test_programs_are_told_the_same(live: Desk) -> None:
     assert (said["action"], said["open_orders_left"], said["position"]) == ("leave", 2, "-0.6")
     assert (said["open_orders_at_exchange"], said["orders_of_others"]) == (2, 1)
     assert (said["position_from"], said["orders"]) == ("exchange", ["sell 0.1 @ 151"])
+
+
+GONE = "its container is gone, so the exchange cannot be asked"
+
+
+def reporting(desk: Desk, **others: object) -> None:
+    """Report from a run that goes on, as its supervisor copies it."""
+    report = {"mode": "live", "position": "-0.6", "base": "SOL", "open_orders": 13, "at": desk.clock.time()}
+    (folder(desk) / REPORT_FILE).write_text(json.dumps({"report": report, **others}))
+
+
+def removed(desk: Desk) -> None:
+    """`docker rm -f`, so that nothing says how the bot has ended."""
+    desk.engine.discard(SOL)
+
+
+@pytest.mark.parametrize("command", ["stop", "down", "stop bp_sol_01", "down bp_sol_01", "halt"])
+def test_a_container_that_somebody_removed_cannot_ask_and_that_is_said(live: Desk, command: str) -> None:
+    live.play("up")
+    reporting(live)
+    removed(live)
+    said = live.play(command)
+    assert (
+        f"error: bp_sol_01: whether orders are left is unknown ({GONE}; 0s ago its bot reported 13 open orders,"
+        " position -0.6 SOL): check backpack, SOL_USDC_PERP" in said
+    )
+    assert "-left" not in said
+    assert live.exit_code == FAILED
+    if command != "halt":
+        assert "bp_sol_01: left alone (no container, 0.0 s), position -0.6 SOL as last reported" in said
+        assert said.count("bp_sol_01: left alone") == 1
+
+
+@pytest.mark.parametrize("command", ["stop", "down", "halt"])
+def test_one_that_never_reported_is_named_too(live: Desk, command: str) -> None:
+    live.play("up")
+    (folder(live) / REPORT_FILE).unlink(missing_ok=True)
+    removed(live)
+    said = live.play(command)
+    assert f"({GONE}, and its bot did not report): check backpack, SOL_USDC_PERP" in said
+    assert live.exit_code == FAILED
+
+
+def test_ps_says_that_a_removed_container_may_have_left_orders(live: Desk) -> None:
+    live.play("up")
+    reporting(live)
+    removed(live)
+    said = live.play("ps")
+    assert "position left: -0.6 SOL; its container is gone: whether orders are left is unknown" in said
+
+
+def test_a_paper_bot_or_one_that_said_it_has_left_nothing_is_not_named(live: Desk) -> None:
+    live.play("up")
+    reporting(live, open_orders_left=0, run_ended=True)
+    removed(live)
+    live.engine.discard(ETH)
+    for command in ("stop", "down"):
+        said = live.play(command)
+        assert (GONE in said, live.exit_code) == (False, OK)
+    assert "whether orders are left" not in live.play("ps")
+
+
+def test_what_the_exchange_said_before_the_removal_is_kept(live: Desk) -> None:
+    live.bots.answers["bp_sol_01"] = NOTHING
+    live.play("up")
+    reporting(live)
+    killed(live)
+    live.play("down")
+    for command in ("down", "stop", "halt"):
+        said = live.play(command)
+        assert ("unknown" in said, live.exit_code) == (False, OK), said
+    assert "whether orders are left" not in live.play("ps")
+
+
+def test_what_was_said_once_by_down_is_not_said_for_ever(live: Desk) -> None:
+    live.play("up")
+    reporting(live)
+    removed(live)
+    assert GONE in live.play("stop")
+    live.clock.sleep(1)
+    assert GONE in live.play("down")
+    assert GONE not in live.play("down")
+    live.clock.sleep(1)
+    live.play("start bp_sol_01")
+    removed(live)
+    assert GONE in live.play("down")
+
+
+def test_a_stop_looks_once_at_what_is_down_already(live: Desk) -> None:
+    live.play("up")
+    killed(live)
+    report = {"open_orders_left": 0, "position_at_exchange": "0.2", "at": live.clock.time() + 1}
+    (folder(live) / REPORT_FILE).write_text(json.dumps(report))
+    with mock.patch.object(live.engine, "inspect", wraps=live.engine.inspect) as inspect:
+        live.play("stop bp_sol_01")
+    assert inspect.call_count == 1
