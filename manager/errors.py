@@ -80,6 +80,10 @@ class TimedOut(ManagerError):
     exit_code = TIMED_OUT
 
 
+class CalledOff(ManagerError):
+    """Signal that something is not done, because the command was interrupted or told to do nothing more."""
+
+
 class Locked(ManagerError):
     """Signal that another manager is changing this fleet."""
 

@@ -88,6 +88,7 @@ def apply(
         if not is_stop:
             limit()
         theirs = {instance: mark for instance, mark in marks.items() if instance not in held_back.instances}
+        desired_state.keep_halted(change, snapshot, named)
         command_marks.lift(change, snapshot, actions, named, theirs)
         called_off = (
             {} if is_stop else snapshot.project.fleet_state.called_off_since(project.fleet_state, given_at)
@@ -97,6 +98,7 @@ def apply(
         )
         gone = _asking(session, snapshot).gone(named) if change.command in {"stop", "down"} else ()
         outcomes = _carry_out(session, change, snapshot, actions, held, on_event, limit, called_off, gone)
+        unsaved = desired_state.end_halt(change, fleet, named, outcomes) or unsaved
         if starts is not None:
             more, unfinished = _until_nothing_starts(session, change, named, starts, held, on_event, limit)
             outcomes, unsaved = outcomes + more, unsaved or unfinished
@@ -308,9 +310,14 @@ def _carry_out(
     context = prepare.gather(session, snapshot, todo, held, called_off_since=called_off, limit=limit)
     if asking is not None:
         context = context._replace(has_unknown_rest=asking.has_unknown_rest, ask=asking.ask)
+
+    def on_done(outcome: Outcome[Action]) -> None:
+        desired_state.note_resumed(change, snapshot.project.fleet, [outcome])
+        on_event(ActionDone(outcome))
+
     on_event(ActionsStarted(todo))
     try:
-        outcomes = execute.run(todo, context, lambda outcome: on_event(ActionDone(outcome)))
+        outcomes = execute.run(todo, context, on_done)
     finally:
         on_event(ActionsEnded())
     desired_state.keep_on_list(snapshot, outcomes)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 
 from manager.config.fleet import Fleet
-from manager.errors import ConfigError, ManagerError, UsageError
+from manager.errors import CalledOff, ConfigError, EngineUnreachable, ManagerError, UsageError
 from manager.fleet import halt_mark, state_file
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.session import Session
@@ -68,8 +68,6 @@ def state_change(
             after = after.with_wish(_unmarked(fleet, asked), "run")
         elif change.wish is not None:
             after = after.with_stopped(asked, moment.now())
-        elif change.command == "resume":
-            after = after.with_resumed(_unmarked(fleet, named or []))
         elif change.command == "up":  # what a person stopped here, and then started by docker's own means
             up = [instance for instance in wishes if plan_input.is_up(instance)]
             after = after.with_wish(_unmarked(fleet, up), "run")
@@ -80,6 +78,48 @@ def state_change(
         return after.with_ports(open_ports)
 
     return changed
+
+
+def keep_halted(change: Change, snapshot: FleetSnapshot, named: Iterable[str] | None) -> None:
+    """Save what `resume` is about to start, before it lifts the marks that say so too. Raises ManagerError.
+
+    One that is killed before it has started everything leaves a list: only what was started is taken off it.
+    """
+    if change.command != "resume":
+        return
+    halted = {instance: snapshot.plan_input.fleet_state.of(instance).halted for instance in named or ()}
+    ran, down = ([each for each, did in halted.items() if did == word] for word in ("ran", "down"))
+    save_state(snapshot.project.fleet, lambda state: state.with_halted(ran, down))
+
+
+def note_resumed(change: Change, fleet: Fleet, outcomes: Iterable[Outcome[Action]]) -> None:
+    """Take what `resume` has started off its list, as each is started. Errors are ignored: see `end_halt`."""
+    if change.command == "resume":
+        resumed = [outcome.action.instance for outcome in outcomes if outcome.error is None]
+        with suppress(ManagerError):
+            save_state(fleet, lambda state: state.with_resumed(_unmarked(fleet, resumed)))
+
+
+def end_halt(
+    change: Change, fleet: Fleet, named: Iterable[str] | None, outcomes: Iterable[Outcome[Action]]
+) -> ManagerError | None:
+    """Take off the list of `resume` all that it was to start, but for those that it did not come to.
+
+    What could not be started should run, as after any other start that fails. Returns why it is not saved.
+    """
+    if change.command != "resume":
+        return None
+    missed = {
+        outcome.action.instance
+        for outcome in outcomes
+        if isinstance(outcome.error, CalledOff | EngineUnreachable)
+    }
+    resumed = [instance for instance in named or () if instance not in missed]
+    try:
+        save_state(fleet, lambda state: state.with_resumed(_unmarked(fleet, resumed)))
+    except ManagerError as error:
+        return error
+    return None
 
 
 def keep_on_list(snapshot: FleetSnapshot, outcomes: Iterable[Outcome[Action]]) -> None:

@@ -11,7 +11,7 @@ from manager.config.spec import InstanceSpec
 from manager.engine import container_config, port_holder
 from manager.engine.client import MOST_CALLS
 from manager.engine.containers import DEFAULT_STOP_TIMEOUT_S
-from manager.errors import EngineError, ManagerError, NameTaken
+from manager.errors import CalledOff, EngineError, ManagerError, NameTaken
 from manager.fleet import halt_mark, host, start_lock, supervisor_state, tombstone
 from manager.i18n import Text, mark
 from manager.ops.actions.action import Action, Outcome
@@ -285,7 +285,7 @@ def _engine_start(instance: str, container_id: str, context: ExecutionContext) -
 
 def _require_not_called_off(instance: str, context: ExecutionContext) -> None:
     if why := context.called_off():
-        raise ManagerError("{id} is not started: {why}", id=instance, why=why)
+        raise CalledOff("{id} is not started: {why}", id=instance, why=why)
     if by := context.called_off_since.get(instance):
         raise ManagerError("{id} is not started: {why}", id=instance, why=Text(CALLED_OFF[by]))
     if stone := tombstone.find(context.fleet, instance):

@@ -222,9 +222,9 @@ def _up_one(
     if not container.is_up:
         return _started(container, instance, is_fresh=is_named, is_refused=bool(refused))
     if _is_ending(status):
-        return Action(
-            "restart", instance, Text("it is being stopped"), is_fresh=is_named, as_it_was=bool(refused)
-        )
+        is_idle = instance in plan_input.idle
+        cause = Text("its container is up without its bot") if is_idle else Text("it is being stopped")
+        return Action("restart", instance, cause, is_fresh=is_named, as_it_was=bool(refused))
     if status is not None and status.is_final:
         return Action(
             "restart", instance, Text("was {state}", state=Text(status.state)), as_it_was=bool(refused)

@@ -6,7 +6,7 @@ from contextlib import nullcontext
 
 import pytest
 
-from manager.errors import EngineError
+from manager.errors import EngineError, EngineUnreachable
 from manager.fleet import halt_mark, lock
 from manager.fleet import project as projects
 from manager.fleet.selection import Selection
@@ -16,6 +16,7 @@ from manager.ops.actions.action import Change
 from manager.ops.planning import changes
 from manager.util import moment
 from manager.util.moment import Moment
+from tests.builders import FLEET_NAME
 from tests.fakes.desk import ETH, REAL_SLEEP, SOL, Desk
 
 SOL_ONLY = Selection(["bp_sol_01"])
@@ -122,3 +123,50 @@ def test_what_was_about_to_run_again_when_a_halt_came_is_what_the_next_resume_st
     assert desk.states()["bp_sol_01"] in {"created", "exited"}, "the halt holds"
     said = desk.play("resume")
     assert set(desk.states().values()) == {"running"}, said
+
+
+class Killed(BaseException):
+    """End a manager where it is."""
+
+
+@pytest.mark.parametrize("is_disk_full", [False, True])
+@pytest.mark.parametrize("killed_at", ["bp_eth_02", "bp_sol_01"])
+def test_a_resume_that_is_killed_leaves_what_it_had_not_started_on_the_list(
+    desk: Desk, killed_at: str, is_disk_full: bool
+) -> None:
+    """The marks are lifted by then."""
+    desk.play("up")
+    with desk.full_disk() if is_disk_full else nullcontext():
+        desk.play("halt")
+
+    def die() -> None:
+        raise Killed
+
+    desk.engine.before("start", die, of=f"{FLEET_NAME}-{killed_at}")
+    with pytest.raises(Killed):
+        desk.play("resume")
+    assert desk.states()[killed_at] == "exited"
+    assert f"{killed_at}: left alone: halted; `manager resume` starts what ran" in desk.play("up")
+    desk.play("resume")
+    assert set(desk.states().values()) == {"running"}
+    assert "nothing is halted" in desk.play("resume")
+
+
+def test_what_resume_could_not_start_should_run_and_is_no_longer_halted(desk: Desk) -> None:
+    """So that `watch` tells of it, and `up` starts it."""
+    desk.play("up", "halt")
+    desk.engine.fails("start", EngineError("no"), of=SOL)
+    desk.play("resume")
+    assert desk.states() == {"bp_eth_02": "running", "bp_sol_01": "exited"}
+    assert "nothing is halted" in desk.play("resume")
+    desk.play("up")
+    assert set(desk.states().values()) == {"running"}
+
+
+def test_a_resume_that_loses_its_engine_leaves_the_rest_on_the_list(desk: Desk) -> None:
+    desk.play("up", "halt")
+    desk.engine.fails("start", EngineUnreachable("gone"), of=SOL)
+    desk.play("resume")
+    assert "bp_sol_01: left alone: halted" in desk.play("up")
+    desk.play("resume")
+    assert set(desk.states().values()) == {"running"}

@@ -198,6 +198,13 @@ def test_a_container_that_is_being_stopped_is_not_taken_for_running() -> None:
     assert printed(plan.start(ending, ["a"])) == ["restart a: it is being stopped"]
 
 
+def test_a_container_that_somebody_started_during_a_halt_is_not_said_to_be_stopping() -> None:
+    halted = a_situation({"a": {"engine": "running", "state": "stopped", "halted": "ran"}})
+    idle = halted._replace(idle=frozenset({"a"}))
+    for actions in (plan.resume(idle, ["a"]), plan.start(idle, ["a"]), plan.up(idle, ["a"])):
+        assert printed(actions) == ["restart a: its container is up without its bot"]
+
+
 def test_a_dead_container_whose_config_was_refused_is_not_made_anew_of_it() -> None:
     (action,) = plan.up(refused(a_situation({"a": {"engine": "dead", "hash": "h0"}})))
     assert action.kind == "leave"
