@@ -15,7 +15,8 @@ from tests.faults.engines import OwnEngine, an_engine
 from tests.fleet import Project, a_project, built, project_name
 from tests.receiver import Receiver, a_receiver
 
-SETTINGS = 'bot_dir = "its-own"\nconfig_variables = ["FAULT_*", "ONE_*", "TWO_*", "PHRASE"]\n'
+BOT_OF_ITS_OWN = 'bot_dir = "its-own"\n'
+SETTINGS = BOT_OF_ITS_OWN + 'config_variables = ["FAULT_*", "ONE_*", "TWO_*", "PHRASE"]\n'
 """Any bot but the bundled one: exchanges and strategies are free words, and a strategy is how this one
 misbehaves.
 """

@@ -22,8 +22,8 @@ from typing import NamedTuple
 import pytest
 
 from tests.faults import bots
-from tests.faults.conftest import Note, build_fault_image, new_project
-from tests.fleet import ROOT, Project
+from tests.faults.conftest import BOT_OF_ITS_OWN, SETTINGS, Note, build_fault_image
+from tests.fleet import ROOT, Project, a_project
 from tests.upgrade.old_fleet import COMMIT, check_out, of_code
 
 pytestmark = pytest.mark.engine
@@ -176,9 +176,11 @@ def run_round(desk: Desk, number: int, chance: random.Random, command: tuple[str
 
 
 @contextlib.contextmanager
-def a_desk(folder: Path, image: str, environ: Mapping[str, str] | None = None) -> Iterator[Desk]:
+def a_desk(
+    folder: Path, image: str, environ: Mapping[str, str] | None = None, settings: str = SETTINGS
+) -> Iterator[Desk]:
     """Three bots that need three seconds to end, a backup of them, and a `watch` all the while."""
-    with new_project(folder, image) as project:
+    with a_project(folder, image, settings) as project:
         desk = Desk(project, environ or {})
         for number, each in enumerate(INSTANCES):
             bots.add(project, each, number, "slow", daemon_config={"memory_limit_mb": 64})
@@ -226,8 +228,10 @@ def main(commit: str, rounds: int, command: tuple[str, ...]) -> None:
     """Count the rounds of an earlier commit's manager in which bots ran after its halt."""
     image, failed = build_fault_image(), 0
     with tempfile.TemporaryDirectory() as folder:
-        code = ROOT if commit == "." else check_out(commit, Path(folder, "code"))
-        with a_desk(Path(folder, "project"), image, of_code(code)) as desk:
+        is_ours = commit == "."
+        code = ROOT if is_ours else check_out(commit, Path(folder, "code"))
+        settings = SETTINGS if is_ours else BOT_OF_ITS_OWN  # no key that an earlier commit does not know
+        with a_desk(Path(folder, "project"), image, of_code(code), settings) as desk:
             chance = random.Random(15)
             for number in range(rounds):
                 found = run_round(desk, number, chance, command)
