@@ -21,8 +21,9 @@ class Elsewhere(NamedTuple):
 def elsewhere(container: Container, supervisor: SupervisorState | None, fleet: Fleet) -> Elsewhere | None:
     """Return the other folder that a container belongs to; None if its database folder is ours.
 
-    A path may be a symlink, and the folder may have been moved since. Then our supervisor's file decides, and
-    for a running container also the lock, which one in a copy of our folder does not hold.
+    A path may be a symlink, and the folder may have been moved since, and another one made in its old place.
+    Then our supervisor's file decides, which a copy of our folder has too: for a running container also the
+    lock, which that one does not hold, and for one that is down what the folder in the old place knows.
     """
     source, database = container.data_source, fleet.database_dir(container.instance)
     if not source:
@@ -39,6 +40,7 @@ def elsewhere(container: Container, supervisor: SupervisorState | None, fleet: F
     if is_named and (
         is_same is None
         or (container.is_up and supervisor_state.is_locked(fleet.instance_state_dir(container.instance)))
+        or (not container.is_up and _is_unknown_at(Path(source), container))
     ):
         return None
     is_labelled = container.project_dir not in ("", str(fleet.project_dir))
@@ -47,6 +49,22 @@ def elsewhere(container: Container, supervisor: SupervisorState | None, fleet: F
         if is_labelled
         else Elsewhere(source, str(database))
     )
+
+
+def _is_unknown_at(source: Path, container: Container) -> bool:
+    """Return whether no supervisor of this container has ever run with the data folder that `source` is in.
+
+    A file that is there and cannot be read may name it.
+    """
+    state_dir = source.parent.parent / "state" / container.instance
+    try:
+        (state_dir / supervisor_state.STATE_FILE).lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    theirs = supervisor_state.read(state_dir)
+    return theirs is not None and theirs.container != container.id
 
 
 def moved(

@@ -145,3 +145,28 @@ def test_what_ends_live_bots_asks_on_a_terminal_and_the_kill_switch_does_not(des
     drawn, code = on_terminal(desk, "halt")
     assert "[yes/no]" not in drawn
     assert (code, desk.states()) == (0, {"live_01": "stopped", "paper_01": "stopped"})
+
+
+@pytest.mark.long_form
+def test_a_moved_folder_asks_with_its_own_keys_whatever_is_in_its_old_place(
+    desk: Project, fake: FakeExchange, tmp_path: Path
+) -> None:
+    """The container names folders by their old path, where there are others now, without the keys."""
+    before = desk.folder
+    desk.docker("kill", desk.container("live_01"))
+    moved = Project(tmp_path / "moved", desk.name, desk.first_port, desk.environ)
+    before.rename(moved.folder)
+    for name in ("database", "secrets", "state"):
+        (before / "volumes" / name / "live_01").mkdir(parents=True)
+    named = "live_01: 6 ORDERS ARE STILL OPEN at backpack, SOL_USDC_PERP: cancel them there ("
+    try:
+        assert named in moved.manager("stop", "--yes", code=1).err
+        assert named in moved.manager("halt", code=1).err
+        moved.manager("start", "live_01", "--wait")
+        eventually(lambda: moved.states()["live_01"] == "running", what="it trades from the new place")
+        moved.docker("kill", moved.container("live_01"))
+        assert "ORDERS ARE STILL OPEN" in moved.manager("down", "--yes", code=1).err
+        assert (everything(moved), len(fake.book.own_open())) == ([], 6), "asking cancels nothing"
+    finally:
+        shutil.rmtree(before)
+        moved.folder.rename(before)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
@@ -277,3 +278,28 @@ def test_a_stop_looks_once_at_what_is_down_already(live: Desk) -> None:
     with mock.patch.object(live.engine, "inspect", wraps=live.engine.inspect) as inspect:
         live.play("stop bp_sol_01")
     assert inspect.call_count == 1
+
+
+def test_a_moved_fleet_asks_although_another_folder_is_in_its_old_place(live: Desk) -> None:
+    live.play("up")
+    live.engine.start_again(ETH, SOL)  # the fake's supervisors write by paths
+    old, live.folder = live.folder, live.folder.with_name("moved")
+    old.rename(live.folder)
+    for name in ("database", "secrets", "state"):
+        (old / "volumes" / name / "bp_sol_01").mkdir(parents=True)
+    for command in ("stop", "halt"):
+        assert NAMED in live.play(command)
+        assert live.exit_code == FAILED
+    said = live.play("resume", "start bp_sol_01")
+    assert "bp_sol_01: recreated (moved" in said
+    assert live.states()["bp_sol_01"] == "running"
+
+
+def test_a_copy_asks_nothing_for_the_original(live: Desk) -> None:
+    live.play("up")
+    killed(live)
+    live.folder = Path(shutil.copytree(live.folder, live.folder.with_name("copy"), symlinks=True))
+    for command in ("stop", "halt", "down"):
+        said = live.play(command)
+        assert ("-left" in said, "-orders" in said) == (False, False), said
+    assert set(live.states()) == set(BOTH)
