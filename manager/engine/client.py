@@ -23,6 +23,7 @@ from manager.engine.patience import Patience
 from manager.engine.streams import STREAMS, EventStream, Stream
 from manager.errors import (
     EngineError,
+    EngineUnreachable,
     NameTaken,
     NotFound,
     UsageError,
@@ -34,8 +35,6 @@ CLIENT_VARIABLE = "BOTFLEET_ENGINE_CLIENT"
 CLIENTS = ("socket", "sdk")
 """Allowed values of the variable; the first is the default."""
 
-ALIVE_WITHIN_S = 5
-"""A busy engine returns its version within this time; one that hangs does not."""
 ANSWER_MARGIN_S = 30
 """Added to a bot's stop timeout: an engine that stops hundreds at once needs some seconds itself."""
 
@@ -350,14 +349,21 @@ class Engine:
         tries = tries or (SLOW_TRIES if method == "GET" else 1)
         silences = silences or (self.patience.silent_looks if method == "GET" else max(tries, 2))
         return self.patience.call(
-            lambda: self._call_once(method, api, query, body, timeout), tries, silences, self._gone(timeout)
+            lambda: self._call_once(method, api, query, body, max(timeout, self.patience.least_s)),
+            tries,
+            silences,
+            self._gone(timeout),
         )
 
-    def _look(self) -> None:
-        self._call_once("GET", "/version", None, None, ALIVE_WITHIN_S)
+    def _look(self, within_s: float) -> None:
+        self._call_once("GET", "/version", None, None, within_s)
 
     def _gone(self, timeout: float) -> Callable[[], EngineError]:
-        return lambda: no_answer(f"timed out after {timeout:.0f} s", self.endpoint)
+        return lambda: EngineUnreachable(
+            "no Docker Engine answers ({endpoint}: {why}); it hangs, or is too busy: wait, or restart it",
+            endpoint=self.endpoint,
+            why=f"timed out after {max(timeout, self.patience.least_s):.0f} s",
+        )
 
     def _call_once(
         self,

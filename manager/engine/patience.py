@@ -11,6 +11,15 @@ from manager.i18n import Text
 
 Answer = TypeVar("Answer")
 
+LOOK_S = 5
+"""A busy engine returns its version within this time."""
+
+LONG_LOOK_S = 45
+"""A very busy one within this; one that hangs does not."""
+
+PATIENT_S = 60.0
+"""How long a command that changes a fleet waits for any answer of an engine that has been late before."""
+
 SAY_EVERY_S = 60
 """Between two messages that the engine is slow: hundreds of calls wait at once."""
 
@@ -18,19 +27,23 @@ SAY_EVERY_S = 60
 class Patience:
     """Decide for all calls of one client, which may come from many threads.
 
-    `look`: a short call that an engine answers at once unless it is very busy, or hangs. Raises EngineError.
+    `look`: a call that an engine answers at once unless it is very busy, or hangs; it gets the seconds to
+    wait. Raises EngineError.
     """
 
-    def __init__(self, look: Callable[[], object]) -> None:
+    def __init__(self, look: Callable[[float], object]) -> None:
         self._look = look
         self._said_at = float("-inf")
         self._tell: Callable[[Text], None] = lambda _text: None
         self.silent_looks = 1
         """So many late looks in a row mean that the engine hangs: quickly said to somebody who reads."""
+        self._goes_on = False
+        self.least_s = 0.0
+        """How long each call waits at least."""
 
     def go_on(self, tell: Callable[[Text], None]) -> None:
         """Give up later, and tell why it takes so long: of a command that changes a fleet."""
-        self._tell, self.silent_looks = tell, 2
+        self._tell, self.silent_looks, self._goes_on = tell, 2, True
 
     def call(
         self, make: Callable[[], Answer], tries: int, silences: int, gone: Callable[[], EngineError]
@@ -48,8 +61,9 @@ class Patience:
             except EngineSlow as error:
                 slow = error
             try:  # outside of the handler: else a refused look had the time-out among its causes
-                self._look()
+                self._look(LONG_LOOK_S if self._goes_on and late == 1 else LOOK_S)
                 late = 0
+                self.least_s = PATIENT_S if self._goes_on else 0.0
             except EngineSlow:
                 late += 1
             except EngineError:

@@ -57,7 +57,7 @@ class FakeEngine(Engine):
     def __init__(
         self, programs: Programs = lambda _body: Idle(), now: Callable[[], float] = time.time
     ) -> None:
-        self.patience = Patience(lambda: None)
+        self.patience = Patience(lambda _within_s: None)
         self._programs, self._now = programs, now
         self._lock = RLock()
         self._change = Condition(self._lock)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from manager.engine import http_socket
-from manager.engine.client import ALIVE_WITHIN_S, SLOW_TRIES, Engine
+from manager.engine.client import SLOW_TRIES, Engine
 from manager.engine.http_socket import ApiError, NoAnswer, TooSlow
 from manager.errors import EngineSlow, EngineUnreachable, NameTaken
 
@@ -22,10 +22,13 @@ class Scripted:
     def __init__(self, calls: list[Answer], looks: list[Answer] | None = None) -> None:
         self.calls, self.looks = calls, looks or []
         self.made: list[str] = []
+        self.waits: list[float] = []
+        """How long each call and look would have waited."""
 
     def __call__(self, _path: str, method: str, api: str, *more: Any) -> Any:
-        is_look = api == "/version" and more[-1] == ALIVE_WITHIN_S
+        is_look = api == "/version"
         answers = self.looks if is_look else self.calls
+        self.waits.append(more[-1])
         if not is_look:
             self.made.append(f"{method} {api}")
         if answers and (answer := answers.pop(0)) is not None:
@@ -102,3 +105,29 @@ def test_a_container_that_was_made_too_late_is_ours_and_another_one_of_its_name_
     engine, _script = engine_with([taken])
     with pytest.raises(NameTaken):
         engine.create("desk-a", {"Labels": {"a": "b"}})
+
+
+def test_a_command_that_changes_waits_longer_for_an_engine_that_is_late_and_lives(
+    engine_with: Callable[..., tuple[Engine, Scripted]],
+) -> None:
+    """Each answer may take 40 s: a restart and a halt go on, and who only looks is told soon."""
+    engine, script = engine_with([SLOW, SLOW], [SLOW, WELL])
+    engine.patience.go_on(lambda _text: None)
+    engine.info()
+    engine.stop("a", 10)
+    assert script.waits == [10, 5, 10, 45, 60, 60]
+    engine, script = engine_with([SLOW, SLOW], [WELL])
+    engine.info()
+    engine.info()
+    assert script.waits == [10, 5, 10, 5, 10, 10]
+
+
+def test_an_engine_that_is_silent_is_not_said_to_need_a_start(
+    engine_with: Callable[..., tuple[Engine, Scripted]],
+) -> None:
+    engine, _script = engine_with([SLOW], [SLOW])
+    with pytest.raises(EngineUnreachable, match="it hangs, or is too busy: wait, or restart it"):
+        engine.info()
+    engine, _script = engine_with([GONE])
+    with pytest.raises(EngineUnreachable, match="start it, or run"):
+        engine.info()
