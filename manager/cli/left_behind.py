@@ -23,6 +23,8 @@ def say_answer(outcome: Outcome[Action], answer: Answer) -> None:
     elif answer.left is None and outcome.open_orders_left is None:
         console.warning(unknown_orders_text(instance, answer, answer.why))
     elif answer.left is None:
+        if outcome.open_orders_left and not outcome.was_killed:
+            console.error(reported_orders_text(outcome))
         console.warning(
             Text(
                 "{id}: {exchange} could not be asked, its bot has reported what is left ({why})",
@@ -31,6 +33,15 @@ def say_answer(outcome: Outcome[Action], answer: Answer) -> None:
                 why=answer.why,
             )
         )
+
+
+def reported_orders_text(outcome: Outcome[Action]) -> Text:
+    """Return the message for orders that a bot says it has left, where the exchange says nothing."""
+    return Text(
+        "{id} has stopped and reported {count} open orders left: check the exchange",
+        id=outcome.action.instance,
+        count=outcome.open_orders_left,
+    )
 
 
 def orders_left_text(instance: str, answer: Answer) -> Text:

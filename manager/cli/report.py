@@ -7,7 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, assert_never
 
-from manager.cli.left_behind import answer_object, killed_text, position_object, position_text, say_answer
+from manager.cli.left_behind import (
+    answer_object,
+    killed_text,
+    position_object,
+    position_text,
+    reported_orders_text,
+    say_answer,
+)
 from manager.cli.notices import say_problems
 from manager.config import handover
 from manager.errors import FAILED
@@ -209,13 +216,7 @@ def say_result(result: Result, *, as_json: bool, with_problems: bool = False) ->
         if outcome.answer is not None:
             say_answer(outcome, outcome.answer)
         elif outcome.open_orders_left and not outcome.was_killed:
-            console.error(
-                Text(
-                    "{id} has stopped and reported {count} open orders left: check the exchange",
-                    id=outcome.action.instance,
-                    count=outcome.open_orders_left,
-                )
-            )
+            console.error(reported_orders_text(outcome))
     for instance in result.late:
         view = result.snapshot.views[instance]
         why = causes.note(view) or Text("cause unknown")

@@ -303,3 +303,18 @@ def test_a_copy_asks_nothing_for_the_original(live: Desk) -> None:
         said = live.play(command)
         assert ("-left" in said, "-orders" in said) == (False, False), said
     assert set(live.states()) == set(BOTH)
+
+
+@pytest.mark.parametrize("is_removed", [False, True])
+def test_orders_that_a_bot_has_reported_are_an_error_while_its_exchange_is_away(
+    live: Desk, is_removed: bool
+) -> None:
+    live.play("up")
+    with_orders(live)
+    live.bots.answers.clear()
+    if is_removed:
+        removed(live)
+    said = live.play("stop")
+    assert "error: bp_sol_01 has stopped and reported 3 open orders left: check the exchange" in said
+    assert "warning: bp_sol_01: backpack could not be asked, its bot has reported what is left (" in said
+    assert live.exit_code == FAILED
