@@ -23,8 +23,7 @@ def say_answer(outcome: Outcome[Action], answer: Answer) -> None:
     elif answer.left is None and outcome.open_orders_left is None:
         console.warning(unknown_orders_text(instance, answer, answer.why))
     elif answer.left is None:
-        if outcome.open_orders_left and not outcome.was_killed:
-            console.error(reported_orders_text(outcome))
+        say_reported(outcome)
         console.warning(
             Text(
                 "{id}: {exchange} could not be asked, its bot has reported what is left ({why})",
@@ -35,13 +34,19 @@ def say_answer(outcome: Outcome[Action], answer: Answer) -> None:
         )
 
 
-def reported_orders_text(outcome: Outcome[Action]) -> Text:
-    """Return the message for orders that a bot says it has left, where the exchange says nothing."""
-    return Text(
-        "{id} has stopped and reported {count} open orders left: check the exchange",
-        id=outcome.action.instance,
-        count=outcome.open_orders_left,
-    )
+def say_reported(outcome: Outcome[Action]) -> None:
+    """Print the orders that a bot says it has left, where the exchange says nothing.
+
+    One that was killed has a message of its own.
+    """
+    if outcome.open_orders_left and not outcome.was_killed:
+        console.error(
+            Text(
+                "{id} has stopped and reported {count} open orders left: check the exchange",
+                id=outcome.action.instance,
+                count=outcome.open_orders_left,
+            )
+        )
 
 
 def orders_left_text(instance: str, answer: Answer) -> Text:

@@ -12,8 +12,8 @@ from manager.cli.left_behind import (
     killed_text,
     position_object,
     position_text,
-    reported_orders_text,
     say_answer,
+    say_reported,
 )
 from manager.cli.notices import say_problems
 from manager.config import handover
@@ -215,8 +215,8 @@ def say_result(result: Result, *, as_json: bool, with_problems: bool = False) ->
     for outcome in outcomes:
         if outcome.answer is not None:
             say_answer(outcome, outcome.answer)
-        elif outcome.open_orders_left and not outcome.was_killed:
-            console.error(reported_orders_text(outcome))
+        else:
+            say_reported(outcome)
     for instance in result.late:
         view = result.snapshot.views[instance]
         why = causes.note(view) or Text("cause unknown")

@@ -349,7 +349,7 @@ class Engine:
         tries = tries or (SLOW_TRIES if method == "GET" else 1)
         silences = silences or (self.patience.silent_looks if method == "GET" else max(tries, 2))
         return self.patience.call(
-            lambda: self._call_once(method, api, query, body, max(timeout, self.patience.least_s)),
+            lambda: self._call_once(method, api, query, body, self.patience.at_least(timeout)),
             tries,
             silences,
             self._gone(timeout),
@@ -362,7 +362,7 @@ class Engine:
         return lambda: EngineUnreachable(
             "no Docker Engine answers ({endpoint}: {why}); it hangs, or is too busy: wait, or restart it",
             endpoint=self.endpoint,
-            why=f"timed out after {max(timeout, self.patience.least_s):.0f} s",
+            why=f"timed out after {self.patience.at_least(timeout):.0f} s",
         )
 
     def _call_once(

@@ -35,15 +35,21 @@ class Patience:
         self._look = look
         self._said_at = float("-inf")
         self._tell: Callable[[Text], None] = lambda _text: None
-        self.silent_looks = 1
-        """So many late looks in a row mean that the engine hangs: quickly said to somebody who reads."""
         self._goes_on = False
-        self.least_s = 0.0
-        """How long each call waits at least."""
+        self._least_s = 0.0
+
+    @property
+    def silent_looks(self) -> int:
+        """Return how many late looks in a row mean that the engine hangs: fewer for somebody who reads."""
+        return 2 if self._goes_on else 1
+
+    def at_least(self, timeout: float) -> float:
+        """Return how many seconds a call waits that needs `timeout` of an engine in time."""
+        return max(timeout, self._least_s)
 
     def go_on(self, tell: Callable[[Text], None]) -> None:
         """Give up later, and tell why it takes so long: of a command that changes a fleet."""
-        self._tell, self.silent_looks, self._goes_on = tell, 2, True
+        self._tell, self._goes_on = tell, True
 
     def call(
         self, make: Callable[[], Answer], tries: int, silences: int, gone: Callable[[], EngineError]
@@ -63,7 +69,7 @@ class Patience:
             try:  # outside of the handler: else a refused look had the time-out among its causes
                 self._look(LONG_LOOK_S if self._goes_on and late == 1 else LOOK_S)
                 late = 0
-                self.least_s = PATIENT_S if self._goes_on else 0.0
+                self._least_s = PATIENT_S if self._goes_on else 0.0
             except EngineSlow:
                 late += 1
             except EngineError:

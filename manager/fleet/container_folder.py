@@ -40,7 +40,7 @@ def elsewhere(container: Container, supervisor: SupervisorState | None, fleet: F
     if is_named and (
         is_same is None
         or (container.is_up and supervisor_state.is_locked(fleet.instance_state_dir(container.instance)))
-        or (not container.is_up and _is_unknown_at(Path(source), container))
+        or (not container.is_up and _is_unknown_at(Path(source).parent.parent, container, fleet))
     ):
         return None
     is_labelled = container.project_dir not in ("", str(fleet.project_dir))
@@ -51,12 +51,12 @@ def elsewhere(container: Container, supervisor: SupervisorState | None, fleet: F
     )
 
 
-def _is_unknown_at(source: Path, container: Container) -> bool:
-    """Return whether no supervisor of this container has ever run with the data folder that `source` is in.
+def _is_unknown_at(data_dir: Path, container: Container, fleet: Fleet) -> bool:
+    """Return whether no supervisor of this container has ever run with this data folder.
 
     A file that is there and cannot be read may name it.
     """
-    state_dir = source.parent.parent / "state" / container.instance
+    state_dir = fleet._replace(data_dir=data_dir).instance_state_dir(container.instance)
     try:
         (state_dir / supervisor_state.STATE_FILE).lstat()
     except (FileNotFoundError, NotADirectoryError):

@@ -312,7 +312,7 @@ def _carry_out(
         context = context._replace(has_unknown_rest=asking.has_unknown_rest, ask=asking.ask)
 
     def on_done(outcome: Outcome[Action]) -> None:
-        desired_state.note_resumed(change, snapshot.project.fleet, [outcome])
+        desired_state.note_resumed(change, snapshot.project.fleet, outcome)
         on_event(ActionDone(outcome))
 
     on_event(ActionsStarted(todo))

@@ -88,16 +88,16 @@ def keep_halted(change: Change, snapshot: FleetSnapshot, named: Iterable[str] | 
     if change.command != "resume":
         return
     halted = {instance: snapshot.plan_input.fleet_state.of(instance).halted for instance in named or ()}
-    ran, down = ([each for each, did in halted.items() if did == word] for word in ("ran", "down"))
+    ran = [instance for instance, halt in halted.items() if halt == "ran"]
+    down = [instance for instance, halt in halted.items() if halt == "down"]
     save_state(snapshot.project.fleet, lambda state: state.with_halted(ran, down))
 
 
-def note_resumed(change: Change, fleet: Fleet, outcomes: Iterable[Outcome[Action]]) -> None:
-    """Take what `resume` has started off its list, as each is started. Errors are ignored: see `end_halt`."""
-    if change.command == "resume":
-        resumed = [outcome.action.instance for outcome in outcomes if outcome.error is None]
+def note_resumed(change: Change, fleet: Fleet, outcome: Outcome[Action]) -> None:
+    """Take what `resume` has started off its list. Errors are ignored: see `end_halt`."""
+    if change.command == "resume" and outcome.error is None:
         with suppress(ManagerError):
-            save_state(fleet, lambda state: state.with_resumed(_unmarked(fleet, resumed)))
+            _take_off_list(fleet, [outcome.action.instance])
 
 
 def end_halt(
@@ -116,10 +116,14 @@ def end_halt(
     }
     resumed = [instance for instance in named or () if instance not in missed]
     try:
-        save_state(fleet, lambda state: state.with_resumed(_unmarked(fleet, resumed)))
+        _take_off_list(fleet, resumed)
     except ManagerError as error:
         return error
     return None
+
+
+def _take_off_list(fleet: Fleet, instances: Iterable[str]) -> None:
+    save_state(fleet, lambda state: state.with_resumed(_unmarked(fleet, instances)))
 
 
 def keep_on_list(snapshot: FleetSnapshot, outcomes: Iterable[Outcome[Action]]) -> None:
