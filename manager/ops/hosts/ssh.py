@@ -68,7 +68,9 @@ def shell(host: Host, words: Sequence[str], *, on_terminal: bool = False) -> lis
     """Return the ssh command that runs any words there."""
     ssh = shutil.which("ssh")
     if ssh is None:
-        raise ManagerError("ssh is missing: install OpenSSH's client (apt-get install openssh-client)")
+        raise ManagerError(
+            "ssh is missing: install OpenSSH's client (on Debian and Ubuntu: apt-get install openssh-client)"
+        )
     options = {
         "BatchMode": "yes",
         "StrictHostKeyChecking": "yes",
