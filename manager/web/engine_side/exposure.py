@@ -42,7 +42,7 @@ def exposure(rows: Iterable[InstanceStats]) -> list[dict[str, Any]]:
         else:
             before = asset.values.get(report.quote, ZERO)
             asset.values[report.quote] = before + report.position * report.price
-        if is_without_bot(row):
+        if is_without_bot(row) and not doing.has_left_dust(row.view):
             asset.without_bot += report.position
             asset.bots.append(row.id)
     return [_object(base, asset) for base, asset in sorted(assets.items())]
