@@ -59,15 +59,18 @@ def select_expired(
 ) -> list[RetainedBackup]:
     """Return the backups beyond the newest `keep`, and those older than `keep_days`; 0 means no limit.
 
-    The newest full backup is never expired.
+    Full backups and others are counted apart: nights of which something is missing expire no good one. The
+    newest full backup is never expired.
     """
     ordered = sorted(backups, key=lambda backup: backup.made_at, reverse=True)
-    newest = next((backup for backup in ordered if backup.is_full), None)
+    full = [backup for backup in ordered if backup.is_full]
+    others = [backup for backup in ordered if not backup.is_full]
+    beyond = {backup.path for kind in (full, others) for backup in kind[keep:]} if keep else set()
     return [
         backup
-        for index, backup in enumerate(ordered)
-        if backup is not newest
-        and ((keep and index >= keep) or (keep_days and now - backup.made_at > keep_days * DAY_S))
+        for backup in ordered
+        if backup not in full[:1]
+        and (backup.path in beyond or (keep_days and now - backup.made_at > keep_days * DAY_S))
     ]
 
 
