@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from manager.util.trusted_folder import trusted
+
 
 def inherited_owner(path: Path) -> tuple[int, int] | None:
     """Return the (uid, gid) for a new file at `path`; None if the caller owns it anyway. Raises OSError."""
@@ -32,10 +34,12 @@ def make_folder(path: Path, mode: int = 0o755) -> None:
     if path.is_dir():
         return
     make_folder(path.parent)
-    try:
-        path.mkdir(mode)
-    except FileExistsError:
-        if not path.is_dir():
-            raise
-    else:
-        give_to_folder_owner(path)
+    with trusted(path.parent) as folder:
+        made = folder / path.name
+        try:
+            made.mkdir(mode)
+        except FileExistsError:
+            if not path.is_dir():
+                raise
+        else:
+            give_to_folder_owner(made)
