@@ -20,7 +20,7 @@ import pytest
 
 from manager.cli.main import main
 from manager.engine import client, compose_hash, labels
-from manager.fleet import host, lock, supervisor_state
+from manager.fleet import engine_files, host, lock, supervisor_state
 from manager.ops.folders import mount_probe
 from manager.util import atomic_file, threads
 from tests.builders import FLEET_NAME, a_config, write_config
@@ -182,6 +182,7 @@ def a_desk(
     folder.mkdir()
     desk = Desk(folder, capsys)
     monkeypatch.setattr(client, "Engine", lambda *_parallelism: desk.engine)
+    monkeypatch.setattr(engine_files, "host_config", desk.engine.host_config)
     monkeypatch.setattr(compose_hash, "PLUGIN_DIRS", ())
     known_mounts = mount_probe.known_mounts
     monkeypatch.setattr(

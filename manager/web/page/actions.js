@@ -13,13 +13,16 @@ export function verbNames() {
   return { start: t("Start"), stop: t("Stop"), restart: t("Restart"), upgrade: t("Upgrade"), close: t("Close position") };
 }
 
+/** In what a container differs from its config, and is put back without an upgrade: by `up`, and by each start. */
+const PUT_BACK = new Set(["limits", "restart policy"]);
+
 /** Return the commands that a bot can be given now. */
 function verbsOf(each) {
   const isStopped = each.wish === "stopped" || each.halted;
   const isHeld = each.mode === "live" && Number(each.position ?? 0) !== 0;
   const found = each.is_up ? ["restart", "stop"] : ["start"];
   if (!each.is_up && isHeld) found.push(isStopped ? "close" : "stop"); // a position is closed by what cannot trade meanwhile
-  return each.drifted ? [...found, "upgrade"] : found;
+  return each.drift.some((kind) => !PUT_BACK.has(kind)) ? [...found, "upgrade"] : found;
 }
 
 /** Return a button for each of them, which calls `choose` with the verb. */
