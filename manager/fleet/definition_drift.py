@@ -20,8 +20,8 @@ from manager.engine.containers import Container
 from manager.fleet import cgroup_limits, engine_files, supervisor_state
 from manager.fleet.supervisor_state import SupervisorState
 
-Made = Literal["mounts", "user", "other image", "limits", "restart policy"]
-UPDATED: frozenset[Made] = frozenset({"limits", "restart policy"})
+DriftedPart = Literal["mounts", "user", "other image", "limits", "restart policy"]
+UPDATED: frozenset[DriftedPart] = frozenset({"limits", "restart policy"})
 """What `docker update` changes, and the engine's update puts back: no start or new container is needed."""
 RESTART_POLICY = "RestartPolicy"
 
@@ -38,11 +38,11 @@ def drift(
     supervisor: SupervisorState | None,
     fleet: Fleet,
     variables: Mapping[str, str],
-) -> tuple[Made, ...]:
+) -> tuple[DriftedPart, ...]:
     """Return in what it was made otherwise than its spec says. Its config is as it was, and its folder is
     ours.
     """
-    drifts: list[Made] = []
+    drifts: list[DriftedPart] = []
     if not _has_mounts(container, spec, fleet):
         drifts.append("mounts")
     if supervisor is not None and supervisor.container == container.id:
@@ -56,7 +56,7 @@ def drift(
 
 def updated(
     host: Mapping[str, Any] | None, container: Container, spec: InstanceSpec, fleet: Fleet
-) -> tuple[Made, ...]:
+) -> tuple[DriftedPart, ...]:
     """Return what `docker update` changed: by the engine's own words, None where these cannot be read, and by
     the kernel's.
 
@@ -66,7 +66,7 @@ def updated(
     if host is not None and (names := container_config.were_updated(host, spec, fleet)):
         unkept = {*container_config.UNKEPT} - cgroup_limits.enforced(container.id)
         names = container_config.were_updated(host, spec, fleet, unkept)
-    drifts: list[Made] = []
+    drifts: list[DriftedPart] = []
     if {*names} - {RESTART_POLICY} or (
         container.engine_state == "running" and cgroup_limits.are_others(container.id, spec, fleet)
     ):
