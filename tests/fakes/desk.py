@@ -193,7 +193,7 @@ def a_desk(
     monkeypatch.setattr(host, "is_port_free", lambda _address, port: port not in desk.ports_in_use)
     monkeypatch.setattr(psutil, "process_iter", lambda _facts: iter(()))  # who has a port
     monkeypatch.setattr(psutil, "net_connections", lambda _kind: [])
-    monkeypatch.setattr(host, "host_pids", lambda *_arguments: {})
+    monkeypatch.setattr(host, "host_pids", lambda *_arguments, **_options: {})
     monkeypatch.setattr(supervisor_state, "uptime", desk.clock.uptime)
     monkeypatch.setattr(threads, "Thread", Inline)
     for name in ("time", "monotonic", "sleep"):
