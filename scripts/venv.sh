@@ -75,7 +75,7 @@ import os, pathlib, sys
 link.write_text(os.path.relpath(os.path.realpath("."), os.path.realpath(link.parent)) + "\n")
 PYTHON
   # pip's older programs load regular expressions only for names that Windows gives: a third of what a short command takes.
-  sed -i -e '/^import re$/d' -e '/^    sys\.argv\[0\] = re\.sub(/d' "$VENV/bin/manager"
+  [ ! -e "$VENV/bin/manager" ] || sed -i -e '/^import re$/d' -e '/^    sys\.argv\[0\] = re\.sub(/d' "$VENV/bin/manager"
 }
 
 if [ -n "$editable" ]; then
