@@ -83,7 +83,7 @@ class Engine:
         self._socket = self.endpoint.socket if is_direct else None
         self.patience = Patience(self._look)
         self._parallelism = parallelism
-        self._made: dict[str, Any] = {}
+        self._lazy: dict[str, Any] = {}
         """What is made on first use, by `setdefault`, as several threads may be the first; `ps` needs none of
         it.
         """
@@ -92,7 +92,7 @@ class Engine:
     def _sdk(self) -> Sdk:
         from manager.engine.docker_sdk import Sdk
 
-        sdk: Sdk = self._made.setdefault("sdk", Sdk(MOST_CALLS, self.endpoint))
+        sdk: Sdk = self._lazy.setdefault("sdk", Sdk(MOST_CALLS, self.endpoint))
         return sdk
 
     @property
@@ -100,12 +100,12 @@ class Engine:
         """Limit calls that cost the engine work: more than its cores at once are not faster."""
         from threading import Semaphore
 
-        working: Semaphore = self._made.setdefault("working", Semaphore(self._parallelism))
+        working: Semaphore = self._lazy.setdefault("working", Semaphore(self._parallelism))
         return working
 
     def close(self) -> None:
         """Close the connections."""
-        if "sdk" in self._made:
+        if "sdk" in self._lazy:
             self._sdk.close()
 
     def containers(self, label_filters: Iterable[str], ids: Iterable[str] = ()) -> list[dict[str, Any]]:
