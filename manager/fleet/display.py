@@ -282,6 +282,7 @@ STATE_WORDS = (
     mark("user"),
     mark("other image"),
     mark("limits"),
+    mark("restart policy"),
     mark("paper"),
     mark("live"),
     # markets whose prices are no market's

@@ -297,7 +297,11 @@ def ending(view: Instance) -> Text:
     return Text("position left: {amount}", amount=amount(left, view.report.report.base))
 
 
-def by_urgency(view: Instance) -> tuple[int, bool, int, str]:
-    """Return the sort key for “worst first”: by severity, live before paper, by state, by id."""
-    states = list(STATE_SEVERITY)
-    return URGENCY[severity(view)], view.mode != "live", states.index(view.status.state), view.id.lower()
+def by_urgency(view: Instance) -> tuple[int, bool, int, int, str]:
+    """Return the sort key for “worst first”: what needs attention, live before paper, by severity, state, id.
+
+    Real money comes first among all that needs attention: a paper bot that has failed can wait.
+    """
+    urgency, states = URGENCY[severity(view)], list(STATE_SEVERITY)
+    group = max(urgency, URGENCY["warn"])
+    return group, view.mode != "live", urgency, states.index(view.status.state), view.id.lower()

@@ -21,6 +21,7 @@ from manager.i18n import Text
 from manager.util import atomic_file, strict_json
 from manager.util.kept_content import KeptContent
 from manager.util.sanitize import replace_unprintable
+from manager.util.trusted_folder import put_away_in_trusted
 
 STATE_FILE = "supervisor.json"
 REPORT_FILE = "report.json"
@@ -247,7 +248,7 @@ def reset(state_dir: Path) -> None:
     for name in names:
         path = state_dir / name
         try:
-            _put_away(path)
+            put_away_in_trusted(path)
         except OSError as error:
             raise ManagerError(
                 "cannot remove {path}: {why}", path=path, why=error.strerror or error
@@ -273,16 +274,6 @@ def _keep_as_previous(path: Path) -> bool:
     except (OSError, ValueError, RecursionError):
         return False
     return True
-
-
-def _put_away(path: Path) -> None:
-    """Remove it. A folder, which a bot can put there, is renamed."""
-    try:
-        path.unlink(missing_ok=True)
-    except (IsADirectoryError, PermissionError):
-        if not stat.S_ISDIR(path.lstat().st_mode):
-            raise
-        path.rename(path.with_name(f"{path.name}.moved-{os.urandom(3).hex()}"))
 
 
 def uptime() -> float:

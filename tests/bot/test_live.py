@@ -172,6 +172,17 @@ def test_wrong_keys_exit_3(start_bot: BotFactory, fake: FakeExchange) -> None:
     assert bot.last_words()["open_orders_left"] == 0
 
 
+@pytest.mark.parametrize("secret", ["no base64 at all", "A" * 43, "A" * 40 + "===="])
+def test_a_secret_that_cannot_sign_is_the_keys_fault_and_asks_the_exchange_nothing(
+    start_bot: BotFactory, fake: FakeExchange, secret: str
+) -> None:
+    bot = live(start_bot, fake, BACKPACK_SECRET=secret)
+    assert bot.wait_end() == 3
+    assert "BACKPACK_SECRET is not 32 bytes in base64: 44 characters" in bot.output()
+    assert secret not in bot.output()
+    assert not fake.requests
+
+
 def test_a_symbol_it_does_not_have_exits_4(start_bot: BotFactory, fake: FakeExchange) -> None:
     argv = ["SOL_EUR_PERP" if word == "SOL_USDC_PERP" else word for word in MESH]
     bot = start_bot(*argv, TRADING_MODE="live", **fake.env | FAST)

@@ -75,6 +75,8 @@ class FakeExchange:
         # Answered to every new order instead of carrying it out; with `read_only` to cancellations too.
         self.refusal: RefusalError | None = None
         self.read_only = False
+        # Answered to each question for the positions, instead of the account's.
+        self.position: Any = None
         # Called with "before" and "after" around the carrying out of each order and cancellation.
         self.tap: Callable[[str], None] = lambda moment: None
         self._server = _Server(self, address)
@@ -191,7 +193,7 @@ class FakeExchange:
                 case "DELETE", "/api/v1/order":
                     return _order(book.cancel(str(params["orderId"])))
                 case "GET", "/api/v1/position":
-                    return _positions(book)
+                    return _positions(book) if self.position is None else self.position
                 case "GET", "/api/v1/capital":
                     return {
                         "USDC": {"available": str(book.equity), "locked": "0", "staked": "0"},

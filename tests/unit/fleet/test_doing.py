@@ -333,11 +333,21 @@ def test_worst_first_and_live_before_paper(tmp_path: Path) -> None:
         one("calm_paper", "paper", "running", None),
         one("calm_live", "live", "running", None),
         one("bad_paper", "paper", "failed", None),
+        one("warn_live", "live", "restarting", None),
         one("bad_live", "live", "completed", last("stopped_out", "1")),
         one("off", "live", "stopped", None),
+        one("note_paper", "paper", "orphan", None),
     ]
     found = [view.id for view in sorted(views, key=doing.by_urgency)]
-    assert found == ["bad_live", "bad_paper", "calm_live", "calm_paper", "off"]
+    assert found == [
+        "bad_live",
+        "warn_live",
+        "bad_paper",
+        "note_paper",
+        "calm_live",
+        "calm_paper",
+        "off",
+    ]
 
 
 def test_the_reason_of_a_health_probe_is_the_conditions_sentence(tmp_path: Path) -> None:
