@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from manager.util.trusted_folder import trusted
+
 NOT_FOR_OTHERS = 0o022
 """What a loose umask leaves to others is taken from them: whoever may write to a folder of a fleet may put
 something else in the place of its files.
@@ -39,13 +41,15 @@ def make_folder(path: Path, mode: int = 0o755) -> None:
     if path.is_dir():
         return
     make_folder(path.parent)
-    try:
-        path.mkdir(mode)
-    except FileExistsError:
-        if not path.is_dir():
-            raise
-    else:
-        give_to_folder_owner(path)
+    with trusted(path.parent) as folder:
+        made = folder / path.name
+        try:
+            made.mkdir(mode)
+        except FileExistsError:
+            if not path.is_dir():
+                raise
+        else:
+            give_to_folder_owner(made)
 
 
 def set_umask() -> None:
