@@ -17,16 +17,11 @@ from manager.cli import parsers
 from manager.cli.command_table import COMMANDS
 from manager.errors import BUG, OK, USAGE, ManagerError
 from manager.i18n import Text, _
-from manager.util import moment
+from manager.util import moment, ownership
 from manager.util.moment import Moment
 
 INTERRUPTED = 130
 """128 + SIGINT, as shells report it."""
-
-NOT_FOR_OTHERS = 0o022
-"""What a loose umask leaves to others is taken from them: whoever may write to a folder of a fleet may put
-something else in the place of its files.
-"""
 
 COMPLETE = "__complete"
 """Called by the shells' completion scripts, not by users."""
@@ -46,7 +41,7 @@ def entry_point() -> None:
     Characters that the terminal cannot show are escaped, so that they cause no error.
     """
     _open_standard_streams()
-    os.umask(os.umask(NOT_FOR_OTHERS) | NOT_FOR_OTHERS)
+    ownership.set_umask()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
