@@ -139,9 +139,10 @@ class ConfigError(ManagerError):
 
 def worst_exit_code(codes: Sequence[int]) -> int:
     """Return one exit code for many outcomes: an unreachable engine takes precedence, then a kill, then a
-    failure.
+    failure. A code that is none of ours is a failure: of a shell without a manager, of a process that was
+    killed.
     """
     for code in (BUG, NO_ENGINE, BAD_CONFIG, TIMED_OUT, LOCKED, USAGE, FAILED):
         if code in codes:
             return code
-    return OK
+    return FAILED if any(codes) else OK

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
 import threading
 import time
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
-from typing import IO
 
 from manager import i18n
+from manager.cli.notices import one_output
 from manager.config.fleet import Fleet
-from manager.errors import FAILED, OK, UsageError, worst_exit_code
+from manager.errors import BAD_CONFIG, FAILED, USAGE, ManagerError, UsageError, worst_exit_code
 from manager.fleet import bot_report, display
 from manager.fleet.bot_report import Report
 from manager.fleet.session import Session
@@ -43,18 +45,25 @@ def run(session: Session, args: Namespace, words: Sequence[str]) -> int:
                 "`manager {command}` concerns this machine; it takes no --host", command=args.command
             )
         return _on(registry.get(folder, args.host), there)
-    hosts = list(registry.load(folder).values())
+    readable, problems = registry.readable(folder)
+    hosts = list(readable.values())
     if args.command == "ps":
-        return _ps(session, hosts, there, as_json=args.json)
-    if args.command == "logs" and args.follow:
-        return _follow(folder, hosts, there)
-    limit = everywhere.HALTING_S if args.command == "halt" else everywhere.READING_S
-    return _said(everywhere.run(hosts, folder, there, limit))
+        code = _ps(session, hosts, args)
+    elif args.command == "logs" and args.follow:
+        code = _follow(folder, hosts, there, as_json=args.json)
+    else:
+        is_halt = args.command == "halt"
+        limit = everywhere.HALTING_S if is_halt else everywhere.READING_S
+        answers = everywhere.as_they_come(hosts, folder, there, limit, None if is_halt else limit)
+        code = _said(answers, as_json=args.json)
+    for problem in problems:  # what else the file may have named is not known: it was told nothing
+        console.error(problem)
+    return worst_exit_code([code, BAD_CONFIG]) if problems else code
 
 
 def passed_on(words: Sequence[str]) -> Iterator[str]:
     """Yield the command line as the other machine gets it: in this one's language, for its own folder."""
-    yield from ("--lang", i18n.language().replace("_", "-"))
+    yield from _in_this_language()
     rest = iter(words)
     for word in rest:
         if word == "--":
@@ -64,6 +73,10 @@ def passed_on(words: Sequence[str]) -> Iterator[str]:
             next(rest, None)
         elif word != "--hosts" and word.partition("=")[0] not in OWN_OPTIONS:
             yield word
+
+
+def _in_this_language() -> list[str]:
+    return ["--lang", i18n.language().replace("_", "-")]
 
 
 def _on(host: Host, words: Sequence[str]) -> int:
@@ -76,21 +89,42 @@ def _on(host: Host, words: Sequence[str]) -> int:
     return completed.returncode
 
 
-def _said(answers: Sequence[Answer]) -> int:
-    """Print what each machine said under its name; one that said nothing is an error."""
-    codes = []
+def _said(answers: Iterable[Answer], *, as_json: bool) -> int:
+    """Print what each machine said under its name, as it comes; one that said nothing is an error.
+
+    As JSON each object gets its machine's name; one that gave none has an object with the error.
+    """
+    codes, objects = [], []
     for answer in answers:
-        if answer.completed is not None:
+        codes.append(FAILED if answer.completed is None else answer.completed.code)
+        if as_json:
+            objects += _objects(answer)
+        elif answer.completed is not None:
             console.say(f"== {answer.host}")
             for line in answer.completed.out.splitlines():
-                console.say(replace_unprintable(line))
-            for line in answer.completed.err.splitlines():
-                console.warn(f"{answer.host}: {replace_unprintable(line)}")
-            codes.append(answer.completed.code)
-        else:
-            console.error(answer.error)
-            codes.append(FAILED)
+                console.say("\t".join(map(replace_unprintable, line.split("\t"))))  # of `--format tsv`
+        _say_errors(answer)
+    if as_json:
+        console.say_json(objects)
     return worst_exit_code(codes)
+
+
+def _objects(answer: Answer) -> list[dict[str, object]]:
+    objects = everywhere.rows_in(answer)
+    if objects is None:
+        objects = everywhere.lines_in(answer)
+    if objects is None:
+        return [{"host": answer.host, "id": None, "error": str(answer.error or answer.last_line)}]
+    return [{**values, "host": answer.host} for values in objects]
+
+
+def _say_errors(answer: Answer) -> None:
+    """Print what a machine printed as errors, or why it printed nothing."""
+    if answer.completed is None:
+        console.error(answer.error)
+        return
+    for line in answer.completed.err.splitlines():
+        console.warn(f"{answer.host}: {replace_unprintable(line)}")
 
 
 AT_REST = frozenset({"stopped", "missing", "failed", "completed"})
@@ -146,17 +180,28 @@ def _state(row: Row) -> str:
     )
 
 
-def _ps(session: Session, hosts: Sequence[Host], words: Sequence[str], *, as_json: bool) -> int:
-    asked, fleet = [*words, *([] if as_json else ["--json"])], session.project().fleet
+FILTERS = ("state", "mode", "exchange", "symbol", "tag")
+"""Options by which `ps` leaves out instances: what is shown then is not all that a machine has."""
+
+
+def _ps(session: Session, hosts: Sequence[Host], args: Namespace) -> int:
+    _require_known(args)
+    fleet = session.project().fleet
+    filters = [f"--{name}={value}" for name in FILTERS for value in getattr(args, name)]
+    order = [] if args.sort == "id" else [f"--sort={args.sort}"]
+    asked = [*_in_this_language(), "ps", "--json", *filters, *order]
     with ThreadPoolExecutor(1) as pool:
         looks = pool.submit(_looks, fleet, hosts)
         answers = everywhere.run(hosts, session.project_dir(), asked, everywhere.READING_S)
         machines = looks.result()
-    rows = everywhere.rows(fleet, answers, time.time())
-    here = [str(row.values.get("id")) for row in rows if row.host == registry.HERE and _is_live(row)]
+    itself = {machine.host.name for machine in machines if machine.is_here}
+    answers = [answer for answer in answers if answer.host not in itself]
+    everything = everywhere.rows(fleet, answers, time.time(), is_whole=not filters)
+    rows = [row for row in everything if not args.ids or row.values.get("id") in {*args.ids, "?"}]
+    here = [str(row.values.get("id")) for row in everything if row.host == registry.HERE and _is_live(row)]
     twins = account_looks.twins(fleet, here, machines)
     words_of = {(twin.host, twin.instance): str(twin.text) for twin in twins}
-    if as_json:
+    if args.json:
         console.say_json(
             [
                 {
@@ -169,50 +214,102 @@ def _ps(session: Session, hosts: Sequence[Host], words: Sequence[str], *, as_jso
             ]
         )
     else:
-        console.say(console.table(COLUMNS, rows))
+        console.say(console.table(COLUMNS, rows, args.format))
     for answer in answers:
-        if answer.error is not None:
-            console.error(answer.error)
+        if answer.host != registry.HERE and answer.completed and everywhere.rows_in(answer) is None:
+            console.error(everywhere.tells_nothing(answer))
+        else:
+            _say_errors(answer)
     for text in words_of.values():
         console.error(text)
-    codes = [FAILED if answer.completed is None else answer.completed.code for answer in answers]
-    return worst_exit_code([*codes, FAILED] if twins else codes) if codes else OK
+    codes = [_ps_code(answer) for answer in answers]
+    known = {row.values.get("id") for row in everything}
+    if missing := [instance for instance in args.ids if instance not in known]:
+        console.error(Text("no machine that answers has an instance {ids}", ids=", ".join(missing)))
+        codes.append(USAGE)
+    return worst_exit_code([*codes, FAILED] if twins else codes)
+
+
+def _require_known(args: Namespace) -> None:
+    """Raise UsageError for what only one machine's own `ps` can do."""
+    one_output(args)
+    for name in ("config", "watch", "group"):
+        if getattr(args, name) not in (None, False, []):
+            raise UsageError("`manager ps --hosts` knows no --{option}", option=name)
+
+
+def _ps_code(answer: Answer) -> int:
+    """Return the exit code of a machine's `ps`; one whose state is unknown has failed, whatever keeps it."""
+    if answer.completed is None or (answer.host != registry.HERE and everywhere.rows_in(answer) is None):
+        return FAILED
+    return answer.completed.code
 
 
 def _looks(fleet: Fleet, hosts: Sequence[Host]) -> list[HostAnswer]:
-    return account_looks.ask(fleet, account_looks.key_of(fleet), hosts) if hosts else []
+    """Ask for older copies; on a full disk that has no key for it yet, say that they are not looked for."""
+    try:
+        return account_looks.ask(fleet, account_looks.key_of(fleet), hosts) if hosts else []
+    except ManagerError as error:
+        console.warning(Text("older copies on other machines are not looked for: {why}", why=error))
+        return []
 
 
 def _is_live(row: Row) -> bool:
     return row.values.get("mode") == "live" and row.values.get("state") not in AT_REST
 
 
-def _follow(folder: Path, hosts: Sequence[Host], words: Sequence[str]) -> int:
-    """Follow all machines' logs, each line behind its machine's name, until Ctrl-C."""
+def _follow(folder: Path, hosts: Sequence[Host], words: Sequence[str], *, as_json: bool) -> int:
+    """Follow all machines' logs, each line behind its machine's name, until Ctrl-C.
+
+    A machine whose lines have ended is named at once: silence would look like a bot that says nothing.
+    """
     here = [sys.executable, "-m", "manager", "--project-dir", str(folder), *words]
     commands = {registry.HERE: here, **{host.name: ssh.follow(host, words) for host in hosts}}
-    width = max(map(len, commands))
+    width = 0 if as_json else max(map(len, commands))
     processes = {
         name: subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
         for name, command in commands.items()
     }
-    readers = []
-    for name, process in processes.items():
-        assert process.stdout is not None
-        readers.append(threading.Thread(target=_copy, args=(f"{name:<{width}} ", process.stdout)))
-        readers[-1].start()
+    is_ending = threading.Event()
+    readers = [
+        threading.Thread(target=_copy, args=(name, width, process, is_ending), daemon=True)
+        for name, process in processes.items()
+    ]
+    for reader in readers:
+        reader.start()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # none may stay, here or there
     try:
         for reader in readers:
             reader.join()
     finally:
+        is_ending.set()
         for process in processes.values():
             process.terminate()
     return worst_exit_code([process.wait() for process in processes.values()])
 
 
-def _copy(prefix: str, stream: IO[bytes]) -> None:
-    for line in stream:
-        console.say(prefix + replace_unprintable(line.decode(errors="replace").rstrip("\r\n")))
+def _copy(name: str, width: int, process: subprocess.Popen[bytes], is_ending: threading.Event) -> None:
+    """Print a process's lines behind its machine's name; without a width they are JSON, and get it as a key.
+
+    Where it ends with an error, say so.
+    """
+    assert process.stdout is not None
+    for line in process.stdout:
+        text = replace_unprintable(line.decode(errors="replace").rstrip("\r\n"))
+        console.say(f"{name:<{width}} {text}" if width else _with_host(name, text))
+    if (code := process.wait()) and not is_ending.is_set():
+        console.error(
+            Text(
+                "{host}: its lines have ended (exit code {code}); run the command again", host=name, code=code
+            )
+        )
+
+
+def _with_host(name: str, text: str) -> str:
+    """Return a line of JSON with its machine's name; a line that is none as one."""
+    with suppress(ValueError, RecursionError):
+        if isinstance(content := json.loads(text), dict):
+            return json.dumps({"host": name, **content})
+    return json.dumps({"host": name, "line": text})

@@ -94,6 +94,63 @@ def test_one_manager_sees_and_halts_both_and_a_dead_link_is_never_called_stopped
     assert json.loads(project.manager("host", "list", "--json").out) == []
 
 
+def a_machine(folder: Path, script: str) -> Path:
+    """A project folder whose manager is this shell script."""
+    (folder / ".venv" / "bin").mkdir(parents=True)
+    manager = folder / ".venv" / "bin" / "manager"
+    manager.write_text(f"#!/bin/sh\n{script}\n")
+    manager.chmod(0o755)
+    return folder
+
+
+WELL = """\
+case "$*" in
+  *ps*) echo '[{"id": "a", "state": "running"}]'; echo "warning: a disk" >&2 ;;
+  *) echo '[]' ;;
+esac"""
+
+
+def test_a_machine_that_cannot_tell_is_named_with_its_reason_and_is_never_a_success(
+    project: Project, sshd: Sshd, tmp_path: Path
+) -> None:
+    (tmp_path / "bare").mkdir()
+    folders = {
+        "bare": tmp_path / "bare",
+        "gone": tmp_path / "gone",
+        "noisy": a_machine(tmp_path / "noisy", "echo Welcome; echo '[]'"),
+        "well": a_machine(tmp_path / "well", WELL),
+    }
+    lines = "".join(f'{name} = "{sshd.url(folder)}"\n' for name, folder in folders.items())
+    hosts = project.folder / "config" / "hosts.toml"
+    hosts.write_text(f'{lines}typo = "http://tokyo"\n')
+
+    shown = project.manager("ps", "--hosts", "--json", code=BAD_CONFIG)
+    rows = {(row["host"], row["id"]): row["state"] for row in shown.json}
+    assert rows == {
+        ("bare", "?"): "unreachable",
+        ("gone", "?"): "unreachable",
+        ("noisy", "?"): "unreachable",
+        ("well", "a"): "running",
+    }
+    for said in (
+        "host bare does not tell what runs there",
+        "host gone does not tell what runs there",
+        "host noisy does not tell what runs there",
+        "well: warning: a disk",
+        "config/hosts.toml: typo",
+    ):
+        assert said in shown.err
+    assert "not found" in shown.err
+    assert project.manager("ps", "--hosts", "--format", "tsv", code=BAD_CONFIG).out.startswith("HOST\tID")
+    project.manager("ps", "--hosts", "--watch", code=USAGE)
+    hosts.write_text(f'bare = "{sshd.url(folders["bare"])}"\n')
+    project.manager("halt", "--hosts", code=FAILED)
+    [failed] = project.manager("halt", "--hosts", "--json", code=FAILED).json
+    assert (failed["host"], failed["id"]) == ("bare", None)
+    hosts.write_text("tokyo =")
+    assert "== here" in project.manager("halt", "--hosts", code=BAD_CONFIG).out
+
+
 def test_no_two_live_bots_on_one_account_on_two_machines(
     project: Project, tokyo: Project, sshd: Sshd
 ) -> None:
@@ -248,3 +305,11 @@ def test_a_host_whose_key_is_not_known_is_not_added(project: Project, tmp_path: 
     assert "Host key verification failed" in refused.out
     assert "tokyo was not added" in refused.err
     assert not (project.folder / "config" / "hosts.toml").exists()
+
+
+def test_a_key_that_has_changed_is_named_as_such(project: Project, tmp_path: Path, sshd: Sshd) -> None:
+    known = sshd.folder / "known_hosts"
+    another = (sshd.folder / "client_key.pub").read_text()
+    known.write_text(f"{known.read_text().split()[0]} {another}")
+    refused = project.manager("host", "add", "tokyo", sshd.url(tmp_path), code=FAILED)
+    assert "its key is ANOTHER one than in known_hosts" in refused.out

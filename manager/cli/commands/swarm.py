@@ -20,7 +20,7 @@ from manager.errors import (
 )
 from manager.fleet.session import Session
 from manager.i18n import Text, _, mark
-from manager.ops.swarm import changes, checks, stack
+from manager.ops.swarm import changes, checks, refusals, stack
 from manager.ops.swarm.changes import HOW, Stopped
 from manager.ops.swarm.checks import LEVELS, Finding
 from manager.ops.swarm.state import STATES, Service
@@ -65,6 +65,7 @@ def compose(session: Session, args: Namespace) -> int:
     project = session.project()
     choice = stack.choose(project)
     rendered = stack.render(session, project, choice)
+    _require_stay(project.fleet.name, rendered)
     for text in rendered.warnings:
         console.warning(text)
     if args.stdout:
@@ -74,6 +75,19 @@ def compose(session: Session, args: Namespace) -> int:
     file = project.fleet.relative(rendered.path)
     console.say(Text("{file}: written; `manager --swarm up` deploys it", file=file))
     return _after_problems(choice)
+
+
+def _require_stay(fleet: str, rendered: stack.Rendered) -> None:
+    """Raise ManagerError if a service would get another node, as far as this machine's Swarm tells."""
+    with connected() as calls:
+        try:
+            services = changes.look(calls, fleet)
+        except EngineError as error:
+            console.warning(
+                Text("it is not known whether a service would get another node by it: {why}", why=error)
+            )
+            return
+    refusals.require_stay(services, rendered.places)
 
 
 def _after_problems(choice: stack.Choice) -> int:
@@ -155,10 +169,16 @@ def up(session: Session, args: Namespace) -> int:
     for text in rendered.warnings:
         console.warning(text)
     with connected() as calls:
-        changes.look(calls, fleet.name)  # before anything is written: an engine in no Swarm
-        stack.write(fleet, rendered)
-        changes.deploy(calls, fleet.name, rendered.path)
-        stack.forget_values(fleet)
+        # before anything is written: an engine in no Swarm, too
+        refusals.require_stay(changes.look(calls, fleet.name), rendered.places)
+        changes.carry_halts(
+            calls, fleet.name, {instance: node for instance, (node, _machine) in rendered.places.items()}
+        )
+        try:
+            stack.write(fleet, rendered)
+            changes.deploy(calls, fleet.name, rendered.path)
+        finally:  # also after a failure: what is to be tried again is rendered again
+            stack.forget_values(fleet)
         everything = changes.look(calls, fleet.name)
         wanted = [each for each in everything if each.instance in (args.ids or choice.ids)]
         halted = [each.instance for each in wanted if each.is_halted and each.instance not in args.ids]

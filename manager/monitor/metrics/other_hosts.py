@@ -48,15 +48,18 @@ class OtherHosts:
     def _ask(self, fleet: Fleet) -> None:
         try:
             self._seen = ask(fleet)
-        except ManagerError:  # a damaged hosts.toml, of which commands tell
+        except ManagerError:  # no key of its own: a disk that is full or read-only
             self._seen = ()
 
 
 def ask(fleet: Fleet) -> tuple[HostStatus, ...]:
-    """Ask all other machines at once, also which accounts they trade on. Raises ManagerError."""
+    """Ask all other machines at once, also which accounts they trade on. Raises ManagerError.
+
+    Those of invalid lines of hosts.toml are left out: commands tell of them.
+    """
     from manager.ops.hosts import account_looks, everywhere, last_seen, registry
 
-    hosts = list(registry.load(fleet.project_dir).values())
+    hosts = list(registry.readable(fleet.project_dir)[0].values())
     looks = account_looks.ask(fleet, account_looks.key_of(fleet), hosts)  # remembered for the next start
     hosts = [look.host for look in looks if not look.is_here]
     answers = everywhere.ask(hosts, ["ps", "--json"], everywhere.READING_S)
@@ -64,7 +67,7 @@ def ask(fleet: Fleet) -> tuple[HostStatus, ...]:
     for answer in answers:
         rows = everywhere.rows(fleet, [answer], now)
         is_up = all(row.values.get("state") != everywhere.UNREACHABLE for row in rows)
-        seen = last_seen.load(fleet, answer.host)
+        seen = last_seen.load(fleet, answer.host, answer.url)
         states = Counter(str(row.get("state")) for row in seen.rows) if seen else Counter[str]()
         samples.append(HostStatus(answer.host, is_up, seen.at if seen else None, states))
     return tuple(samples)

@@ -45,11 +45,11 @@ class TwinKeeper:
         from manager.ops.hosts import account_looks, registry
 
         try:
-            hosts = list(registry.load(fleet.project_dir).values())
+            hosts = list(registry.readable(fleet.project_dir)[0].values())
             answers = account_looks.recent(fleet, hosts, EVERY_S / 2)
             self._texts = tuple(twin.text for twin in account_looks.twins(fleet, live, answers))
             self.has_looked = True
-        except ManagerError:  # a damaged hosts.toml, of which commands tell; a copy trades on all the same
+        except ManagerError:  # no key of its own, as on a full disk; a copy trades on all the same
             return
 
     def conditions(self) -> list[Condition]:

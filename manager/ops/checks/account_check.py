@@ -94,7 +94,9 @@ def _refused(
     if not hosts:
         return {}
     key = account_looks.key_of(fleet)
-    answers = [answer for answer in account_looks.ask(fleet, key, hosts) if not answer.is_here]
+    answers = [
+        answer for answer in account_looks.ask(fleet, key, hosts, tries_login=True) if not answer.is_here
+    ]
     now = time.time()
     for line in _warnings(answers, dead_hosts, now):
         on_event(Warned(line))

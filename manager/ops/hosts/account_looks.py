@@ -6,6 +6,7 @@ import json
 import secrets
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -41,22 +42,33 @@ class HostAnswer(NamedTuple):
     is_here: bool = False
 
 
-def ask(fleet: Fleet, key: bytes, hosts: Sequence[Host]) -> list[HostAnswer]:
-    """Ask all hosts at once which accounts they trade on, and remember what they answer."""
-    answers, here = [], accounts.identified(key, identity.of(fleet))
-    for host, reply in zip(hosts, everywhere.ask(hosts, WORDS, ASKING_S, key.hex().encode()), strict=True):
+def ask(fleet: Fleet, key: bytes, hosts: Sequence[Host], *, tries_login: bool = False) -> list[HostAnswer]:
+    """Ask all hosts at once which accounts they trade on, and remember what they answer.
+
+    `tries_login`: whether to find out if one that is silent runs all the same, which takes longer.
+    """
+    here = accounts.identified(key, identity.of(fleet))
+    replies = everywhere.ask(hosts, WORDS, ASKING_S, key.hex().encode())
+    silent = [
+        host
+        for host, reply in zip(hosts, replies, strict=True)
+        if tries_login and isinstance(reply.error, ssh.Silent)
+    ]
+    with ThreadPoolExecutor(max(1, len(silent))) as pool:
+        running = {
+            host for host, lets_in in zip(silent, pool.map(ssh.lets_in, silent), strict=True) if lets_in
+        }
+    answers = []
+    for host, reply in zip(hosts, replies, strict=True):
         if reply.completed is None:
-            is_reached = isinstance(reply.error, ssh.Silent) and ssh.lets_in(host)
-            answers.append(
-                HostAnswer(host, _last(fleet, host, key), Text("{why}", why=reply.error), is_reached)
-            )
+            why = Text("{why}", why=reply.error)
+            answers.append(HostAnswer(host, _last(fleet, host, key), why, host in running))
             continue
         try:
             content = json.loads(reply.completed.out)
             look = accounts.look(content, time.time())
         except ValueError:
-            lines = reply.completed.err.strip().splitlines() or [reply.completed.out.strip()[:80] or "-"]
-            why = Text("its manager reports: {what}", what=lines[-1])
+            why = Text("its manager reports: {what}", what=reply.last_line)
             answers.append(HostAnswer(host, _last(fleet, host, key), why, is_reached=True))
         else:
             _remember(fleet, host, key, content, look.at)

@@ -12,7 +12,7 @@ from manager import __version__
 from manager.config.fleet import Fleet
 from manager.errors import ManagerError
 from manager.i18n import Text
-from manager.ops.hosts import account_looks, accounts, identity, ssh
+from manager.ops.hosts import account_looks, accounts, everywhere, identity, ssh
 from manager.ops.hosts.registry import Host
 
 CLOCK_MOST_S = 2.0
@@ -31,12 +31,16 @@ class Finding(NamedTuple):
 def check(host: Host, fleet: Fleet) -> Iterator[Finding]:
     """Yield what is found, and end at the first failure that makes the next checks pointless."""
     try:
-        asked_at = time.time()
-        completed = ssh.ended(host, ssh.shell(host, ["date", "+%s.%N"]), WITHIN_S)
-        took = time.time() - asked_at
+        yield from _found(host, fleet)
     except ManagerError as error:
         yield Finding(False, Text("ssh: {why}", why=error))
-        return
+
+
+def _found(host: Host, fleet: Fleet) -> Iterator[Finding]:
+    """Yield what is found. Raises ManagerError if the host does not answer, or not any more."""
+    asked_at = time.time()
+    completed = ssh.ended(host, ssh.shell(host, ["date", "+%s.%N"]), WITHIN_S)
+    took = time.time() - asked_at
     yield Finding(True, Text("ssh: logged in, {ms} ms", ms=round(took * 1000)))
     yield _clock(completed.out, asked_at + took / 2, took)
     version = ssh.run(host, ["--version"], WITHIN_S)
@@ -63,9 +67,11 @@ def check(host: Host, fleet: Fleet) -> Iterator[Finding]:
             here=__version__,
         ),
     )
-    listed = ssh.run(host, ["ps", "--json"], WITHIN_S)
-    if listed.code not in (0, 1):
-        why = (listed.err.strip().splitlines() or ["-"])[-1]
+    [listed] = everywhere.ask([host], ["ps", "--json"], WITHIN_S)
+    if listed.error is not None:
+        raise listed.error
+    if everywhere.rows_in(listed) is None:
+        why = listed.last_line
         yield Finding(False, Text("folder and engine: {why}", why=why))
         return
     yield Finding(True, Text("folder and engine: `manager ps` answers in {folder}", folder=host.folder))

@@ -47,6 +47,10 @@ TAG = 'docker tag "$0" "$1"'
 HAS = 'docker image inspect --format "{{.Id}}" "$0" 2>/dev/null || true'
 
 
+TAR_ENDS = "tar: Exiting with failure status"
+"""What tar says last; the line before says why, as of a full disk."""
+
+
 class Installation(NamedTuple):
     """Hold what a machine has. `venv`: where its `.venv` leads; `own` for a folder, `none` for nothing."""
 
@@ -149,6 +153,7 @@ def _done(host: Host, script: str, words: Sequence[str], limit: float, stdin: by
     """Run a script there; return what it prints. Raises ManagerError."""
     completed = ssh.ended(host, ssh.shell(host, ["sh", "-c", script, *words]), limit, stdin)
     if completed.code != 0:
-        why = (completed.err.strip().splitlines() or ["-"])[-1]
+        lines = [line for line in completed.err.strip().splitlines() if not line.startswith(TAR_ENDS)]
+        why = (lines or ["-"])[-1]
         raise ManagerError("host {name}: {why}", name=host.name, why=why)
     return completed.out

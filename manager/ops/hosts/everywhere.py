@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,55 +15,100 @@ from manager.errors import ManagerError, TimedOut
 from manager.ops.hosts import last_seen, ssh
 from manager.ops.hosts.registry import HERE, Host
 from manager.ops.hosts.ssh import CommandResult
+from manager.util.sanitize import replace_unprintable
 
 READING_S = 20.0
 UNREACHABLE = "unreachable"
-HALTING_S = 180.0
-"""A halt waits for bots that cancel their orders, and then asks the exchange."""
+HALTING_S = 300.0
+"""A halt spreads its stops over two minutes at most, waits for bots that cancel their orders, and then asks
+the exchange.
+"""
 
 
 class Answer(NamedTuple):
-    """Hold what one machine answered. `host`: its name. `error`: why it did not."""
+    """Hold what one machine answered. `host`: its name; `url`: its address. `error`: why it did not."""
 
     host: str
     completed: CommandResult | None = None
     error: ManagerError | None = None
+    url: str = ""
+
+    @property
+    def last_line(self) -> str:
+        """Return the last line that it printed as an error, else the first one that it printed at all.
+
+        That is where a shell's start-up file says hello, and no JSON is.
+        """
+        done = self.completed or CommandResult(0, "", "")
+        out, err = ([line for line in text.splitlines() if line.strip()] for text in (done.out, done.err))
+        return replace_unprintable((err[-1:] or out[:1] or ["-"])[0].strip()[:MOST_SAID])
+
+
+MOST_SAID = 300
+Call = tuple[str, str, Callable[[], CommandResult]]
 
 
 def run(hosts: Iterable[Host], here: Path, words: Sequence[str], timeout: float) -> list[Answer]:
     """Run `manager WORDS` on this machine and on each host; return the answers, this machine's first."""
-    calls: list[tuple[str, Callable[[], CommandResult]]] = [(HERE, lambda: _run_here(here, words, timeout))]
-    return _all(calls + [(host.name, _on(host, words, timeout)) for host in hosts])
+    return _all([_here(here, words, timeout), *_on_each(hosts, words, timeout)])
+
+
+def as_they_come(
+    hosts: Iterable[Host], here: Path, words: Sequence[str], timeout: float, timeout_here: float | None
+) -> Iterator[Answer]:
+    """Run `manager WORDS` on this machine and on each host; yield each answer as it comes.
+
+    `timeout_here`: None to wait as long as it takes.
+    """
+    calls = [_here(here, words, timeout_here), *_on_each(hosts, words, timeout)]
+    with ThreadPoolExecutor(len(calls)) as pool:
+        for future in as_completed([pool.submit(_answer, call) for call in calls]):
+            yield future.result()
 
 
 def ask(hosts: Iterable[Host], words: Sequence[str], timeout: float, stdin: bytes = b"") -> list[Answer]:
     """Run `manager WORDS` on each host, and nothing here; return the answers in order."""
-    return _all([(host.name, _on(host, words, timeout, stdin)) for host in hosts])
+    return _all(_on_each(hosts, words, timeout, stdin))
 
 
-def _all(calls: Sequence[tuple[str, Callable[[], CommandResult]]]) -> list[Answer]:
+def _all(calls: Sequence[Call]) -> list[Answer]:
     with ThreadPoolExecutor(max(1, len(calls))) as pool:
         return list(pool.map(_answer, calls))
 
 
-def _on(host: Host, words: Sequence[str], timeout: float, stdin: bytes = b"") -> Callable[[], CommandResult]:
-    return lambda: ssh.run(host, words, timeout, stdin)
+def _here(folder: Path, words: Sequence[str], timeout: float | None) -> Call:
+    return HERE, "", lambda: _run_here(folder, words, timeout)
 
 
-def _answer(call: tuple[str, Callable[[], CommandResult]]) -> Answer:
-    name, run_there = call
+def _on_each(hosts: Iterable[Host], words: Sequence[str], timeout: float, stdin: bytes = b"") -> list[Call]:
+    def on(host: Host) -> Callable[[], CommandResult]:
+        return lambda: ssh.run(host, words, timeout, stdin)
+
+    return [(host.name, host.url, on(host)) for host in hosts]
+
+
+def _answer(call: Call) -> Answer:
+    name, url, run_there = call
     try:
-        return Answer(name, run_there())
+        return Answer(name, run_there(), url=url)
     except ManagerError as error:
-        return Answer(name, error=error)
+        return Answer(name, error=error, url=url)
 
 
-def _run_here(folder: Path, words: Sequence[str], timeout: float) -> CommandResult:
+def _run_here(folder: Path, words: Sequence[str], timeout: float | None) -> CommandResult:
     command = [sys.executable, "-m", "manager", "--project-dir", str(folder), *words]
     try:
-        completed = subprocess.run(command, capture_output=True, timeout=timeout, check=False, text=True)
+        completed = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,  # a question would not be seen
+            capture_output=True,
+            timeout=timeout,
+            check=False,
+            text=True,
+            errors="replace",
+        )
     except subprocess.TimeoutExpired as error:
-        raise TimedOut("this machine did not answer within {limit} s", limit=round(timeout)) from error
+        raise TimedOut("this machine did not answer within {limit} s", limit=round(timeout or 0)) from error
     return CommandResult(completed.returncode, completed.stdout, completed.stderr)
 
 
@@ -75,17 +120,20 @@ class Row(NamedTuple):
     age: float | None = None
 
 
-def rows(fleet: Fleet, answers: Iterable[Answer], now: float) -> list[Row]:
-    """Return every instance; those of a machine that does not answer as they were last seen."""
+def rows(fleet: Fleet, answers: Iterable[Answer], now: float, *, is_whole: bool = True) -> list[Row]:
+    """Return every instance; those of a machine that does not answer as they were last seen.
+
+    `is_whole`: each was asked for all of its instances, and what it answers is what it was last seen with.
+    """
     collected: list[Row] = []
     for answer in answers:
-        read = _rows_in(answer)
+        read = rows_in(answer)
         if read is not None:
-            if answer.host != HERE:
-                last_seen.save(fleet, answer.host, read)
+            if is_whole and answer.host != HERE:
+                last_seen.save(fleet, answer.host, answer.url, read)
             collected += [Row(answer.host, values) for values in read]
             continue
-        seen = last_seen.load(fleet, answer.host)
+        seen = last_seen.load(fleet, answer.host, answer.url)
         if seen is None or not seen.rows:
             collected.append(Row(answer.host, {"id": "?", "state": UNREACHABLE}))
             continue
@@ -95,12 +143,30 @@ def rows(fleet: Fleet, answers: Iterable[Answer], now: float) -> list[Row]:
     return collected
 
 
-def _rows_in(answer: Answer) -> list[dict[str, Any]] | None:
-    """Return the rows of an answer; None if it is no array of `ps --json`."""
-    if answer.completed is None:
+def rows_in(answer: Answer) -> list[dict[str, Any]] | None:
+    """Return the objects of an answer; None if it is no JSON array of them."""
+    return None if answer.completed is None else _objects(answer.completed.out)
+
+
+def lines_in(answer: Answer) -> list[dict[str, Any]] | None:
+    """Return the objects of an answer in which each line is one, as of `logs --json`; None if it is none."""
+    if answer.completed is None or (answer.completed.code and not answer.completed.out):
         return None
+    return _objects(f"[{','.join(answer.completed.out.splitlines())}]")
+
+
+def tells_nothing(answer: Answer) -> ManagerError:
+    """Return the error for a machine that ssh reaches, and that does not answer what it was asked."""
+    return ManagerError(
+        "host {name} does not tell what runs there ({why}); run `manager host check {name}`",
+        name=answer.host,
+        why=answer.last_line,
+    )
+
+
+def _objects(text: str) -> list[dict[str, Any]] | None:
     try:
-        content = json.loads(answer.completed.out)
+        content = json.loads(text)
         return [dict(row) for row in content] if isinstance(content, list) else None
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         return None

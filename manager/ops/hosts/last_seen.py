@@ -20,21 +20,23 @@ class HostRows(NamedTuple):
     rows: list[dict[str, Any]]
 
 
-def save(fleet: Fleet, host: str, rows: list[dict[str, Any]]) -> None:
+def save(fleet: Fleet, host: str, url: str, rows: list[dict[str, Any]]) -> None:
     """Save them. A full disk only loses the memory."""
     path = _file(fleet, host)
     with suppress(OSError):
         ownership.make_folder(path.parent)
-        atomic_file.write_atomically(path, {"at": time.time(), "rows": rows})
+        atomic_file.write_atomically(path, {"at": time.time(), "url": url, "rows": rows})
         ownership.give_to_folder_owner(path)
 
 
-def load(fleet: Fleet, host: str) -> HostRows | None:
-    """Return them; None if the host was never seen, or the file is damaged."""
+def load(fleet: Fleet, host: str, url: str) -> HostRows | None:
+    """Return them; None if the host was never seen at this address, or the file is damaged."""
     try:
         content: Any = strict_json.read(_file(fleet, host), MAX_BYTES)
+        if content.get("url", url) != url:  # the name was another machine's then
+            return None
         return HostRows(float(content["at"]), [dict(row) for row in content["rows"]])
-    except (strict_json.JsonFault, OSError, TypeError, KeyError, ValueError):
+    except (strict_json.JsonFault, OSError, AttributeError, TypeError, KeyError, ValueError):
         return None
 
 

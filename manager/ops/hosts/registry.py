@@ -74,39 +74,51 @@ def parse(name: str, url: str) -> Host:
 
 def load(project_dir: Path) -> dict[str, Host]:
     """Return the hosts by name; none if there is no file. Raises ConfigError."""
+    hosts, problems = readable(project_dir)
+    if problems:
+        raise ConfigError(problems)
+    return hosts
+
+
+def readable(project_dir: Path) -> tuple[dict[str, Host], list[Problem]]:
+    """Return the hosts that the file names, and what is wrong with the rest of it.
+
+    A typo must not keep a halt from the other machines.
+    """
     file = path(project_dir)
     try:
         content = tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return {}
+        return {}, []
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(
-            [Problem.at("config/hosts.toml", "", "cannot be read: {why}", why=error)]
-        ) from error
+        return {}, [Problem.at("config/hosts.toml", "", "cannot be read: {why}", why=error)]
     hosts, problems = {}, []
     for name, url in content.items():
         try:
             hosts[name] = parse(name, url if isinstance(url, str) else "")
         except UsageError as error:
             problems.append(Problem.at("config/hosts.toml", name, "{why}", why=error))
-    if problems:
-        raise ConfigError(problems)
-    return hosts
+    return hosts, problems
 
 
 def get(project_dir: Path, name: str) -> Host:
-    """Return one host. Raises UsageError for a name that is not there."""
-    hosts = load(project_dir)
-    if name not in hosts:
-        if not hosts:
-            raise UsageError(
-                "there is no host {name}: no hosts are configured; `manager host add {name} ssh://…` adds it",
-                name=name,
-            )
+    """Return one host, whatever is wrong with other lines of the file.
+
+    Raises UsageError for a name that is not there, ConfigError for one whose line is invalid.
+    """
+    hosts, problems = readable(project_dir)
+    if name in hosts:
+        return hosts[name]
+    if problems:
+        raise ConfigError(problems)
+    if not hosts:
         raise UsageError(
-            "there is no host {name}; config/hosts.toml has: {names}", name=name, names=", ".join(hosts)
+            "there is no host {name}: no hosts are configured; `manager host add {name} ssh://…` adds it",
+            name=name,
         )
-    return hosts[name]
+    raise UsageError(
+        "there is no host {name}; config/hosts.toml has: {names}", name=name, names=", ".join(hosts)
+    )
 
 
 def save(project_dir: Path, hosts: Mapping[str, Host]) -> None:

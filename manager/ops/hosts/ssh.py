@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from manager.errors import EngineUnreachable, ManagerError
+from manager.i18n import Text
 from manager.ops.hosts.registry import Host
 from manager.util.sanitize import replace_unprintable
 
@@ -75,6 +76,7 @@ def shell(host: Host, words: Sequence[str], *, on_terminal: bool = False) -> lis
         "BatchMode": "yes",
         "StrictHostKeyChecking": "yes",
         "ConnectTimeout": str(CONNECT_S),
+        "LogLevel": "ERROR",  # no banner in front of what its manager says, nor that a connection was closed
         "ServerAliveInterval": "5",
         "ServerAliveCountMax": "3",
         **_kept_connection(),
@@ -130,10 +132,20 @@ def lets_in(host: Host) -> bool:
         return False
 
 
+CHANGED_KEY = "REMOTE HOST IDENTIFICATION HAS CHANGED"
+"""ssh says it at the top of twelve lines, of which the last is the same as for a key that is not known."""
+
+
 def unreachable(host: Host, err: str) -> Unreachable:
     """Return the error for what ssh said when it failed."""
     lines = [line.strip() for line in err.splitlines() if line.strip()]
-    why = replace_unprintable(lines[-1]) if lines else "ssh gave no reason"
+    why: Text | str = replace_unprintable(lines[-1]) if lines else "ssh gave no reason"
+    if CHANGED_KEY in err:
+        why = Text(
+            "its key is ANOTHER one than in known_hosts: it was installed anew, or somebody else answers at"
+            " its address. Nothing was sent. Compare the fingerprint on the machine itself before you run"
+            " `ssh-keygen -R`"
+        )
     return Unreachable("host {name} ({url}) cannot be reached: {why}", name=host.name, url=host.url, why=why)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -126,13 +126,31 @@ def _stopped(before: Service, after: Service | None, error: ManagerError | None)
     return Stopped(after, "killed" if KILLED in codes or 1 in codes else "stopped", error)
 
 
+def carry_halts(calls: SwarmCalls, fleet: str, places: Mapping[str, str]) -> None:
+    """Have a halt of an instance count on the node that it is to run on, whichever it was given for.
+
+    `places`: instance → the id of that node. Raises EngineError.
+    """
+    nodes = state.nodes(calls.nodes())
+    missing: dict[str, dict[str, str | None]] = {}
+    for instance, node_id in places.items():
+        label = halted_label(fleet, instance)
+        halted_on = {node.id for node in nodes if node.labels.get(label) == YES}
+        if halted_on and node_id not in halted_on:
+            missing.setdefault(node_id, {})[label] = YES
+    for node_id, wanted in missing.items():
+        calls.set_node_labels(node_id, wanted)
+
+
 def start(calls: SwarmCalls, fleet: str, services: Sequence[Service], timeout: float) -> list[Service]:
     """Lift the halt of these instances and start them; return them after the nodes have told.
 
     Raises EngineError.
     """
-    for node_id, of_node in _by_node(services).items():
-        calls.set_node_labels(node_id, {halted_label(fleet, service.instance): None for service in of_node})
+    lifted = {halted_label(fleet, service.instance) for service in services}
+    for node in state.nodes(calls.nodes()):
+        if here := lifted.intersection(node.labels):
+            calls.set_node_labels(node.id, dict.fromkeys(here))
     for service in services:
         calls.set_replicas(service.id, 1)
     ids = {service.instance for service in services}

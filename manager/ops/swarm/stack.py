@@ -7,6 +7,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from manager.config import bot_environment
@@ -37,12 +38,16 @@ CHOSEN = "chosen.yaml"
 
 
 class Rendered(NamedTuple):
-    """Hold a stack and where its file lies, and the values for its secrets by the path of their file."""
+    """Hold a stack and where its file lies, and the values for its secrets by the path of their file.
+
+    `places`: instance → the id of its node, and the name of that machine.
+    """
 
     path: Path
     text: str
     secrets: Mapping[Path, bytes]
     warnings: tuple[Text, ...] = ()
+    places: Mapping[str, tuple[str, str]] = MappingProxyType({})
 
 
 class Pinned(NamedTuple):
@@ -137,7 +142,8 @@ def render(session: Session, project: Project, choice: Choice, only: Collection[
         for spec, machine in chosen
         if spec.id in found[machine].halted
     ]
-    return Rendered(path, text, secrets, tuple(warnings))
+    at = {spec.id: (found[machine].node, machine) for spec, machine in chosen}
+    return Rendered(path, text, secrets, tuple(warnings), at)
 
 
 def write(fleet: Fleet, rendered: Rendered) -> None:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from manager.config.fleet import Fleet
-from manager.errors import ManagerError
+from manager.errors import ConfigError, ManagerError
 from manager.fleet.session import Session
 from manager.i18n import Text, _
 from manager.util.sanitize import replace_unprintable
@@ -45,7 +45,7 @@ class Machine(NamedTuple):
 
 
 class Machines(NamedTuple):
-    """Hold the last answers; `at`: None before the first. `why`: none could be asked."""
+    """Hold the last answers; `at`: None before the first. `why`: some could not be asked, or none."""
 
     at: float | None = None
     machines: tuple[Machine, ...] = ()
@@ -76,25 +76,24 @@ class MachineReader:
 
 
 def ask(fleet: Fleet, live_here: Iterable[str]) -> Machines:
-    """Ask all other machines at once. Raises ManagerError for a file that cannot be read."""
+    """Ask all other machines at once, but those of invalid lines of hosts.toml. Raises ManagerError."""
     from manager.ops.hosts import account_looks, everywhere, last_seen, registry
 
-    looks = account_looks.recent(fleet, list(registry.load(fleet.project_dir).values()), EVERY_S)
+    known, problems = registry.readable(fleet.project_dir)
+    looks = account_looks.recent(fleet, list(known.values()), EVERY_S)
     twins = tuple(twin.text for twin in account_looks.twins(fleet, live_here, looks))
     now, found = time.time(), []
     hosts = [look.host for look in looks if not look.is_here]
     for answer in everywhere.ask(hosts, ["ps", "--json"], everywhere.READING_S):
         rows = everywhere.rows(fleet, [answer], now)
-        seen = last_seen.load(fleet, answer.host)
+        seen = last_seen.load(fleet, answer.host, answer.url)
         is_away = any(row.values.get("state") == everywhere.UNREACHABLE for row in rows)
         why = answer.error
         if is_away and why is None:
-            why = ManagerError(
-                "host {name} does not tell what runs there; run `manager host check {name}`", name=answer.host
-            )
+            why = everywhere.tells_nothing(answer)
         kept = tuple(row.values for row in rows[:MOST_ROWS] if not is_away or seen is not None)
         found.append(Machine(answer.host, why if is_away else None, seen.at if seen else None, kept))
-    return Machines(now, tuple(found), twins)
+    return Machines(now, tuple(found), twins, ConfigError(problems) if problems else None)
 
 
 def as_object(machines: Machines) -> dict[str, Any]:

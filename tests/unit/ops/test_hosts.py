@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import shlex
 from pathlib import Path
+from threading import Event
 
 import pytest
 
 from manager.cli import elsewhere
-from manager.errors import ConfigError, UsageError
+from manager.errors import FAILED, NO_ENGINE, OK, ConfigError, UsageError, worst_exit_code
 from manager.ops.hosts import everywhere, last_seen, registry, ssh
 from manager.ops.hosts.everywhere import Answer
+from manager.ops.hosts.registry import Host
 from manager.ops.hosts.ssh import CommandResult, Unreachable
 from tests.builders import a_fleet
 
@@ -62,6 +64,25 @@ def test_a_damaged_file_is_named(tmp_path: Path, text: str) -> None:
         registry.load(tmp_path)
 
 
+def test_a_typo_in_one_line_keeps_no_command_from_the_other_machines(tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    registry.path(tmp_path).write_text('tokyo = "ssh://tokyo/srv/desk"\nosaka = "http://osaka"\n')
+    hosts, [problem] = registry.readable(tmp_path)
+    assert (list(hosts), problem.path) == (["tokyo"], "osaka")
+    assert registry.get(tmp_path, "tokyo").address == "tokyo"
+    with pytest.raises(ConfigError, match="osaka"):
+        registry.get(tmp_path, "osaka")
+    with pytest.raises(ConfigError, match="osaka"):
+        registry.load(tmp_path)
+
+
+@pytest.mark.parametrize("code", [126, 127, 130, 137, 255, -9])
+def test_an_exit_code_that_is_no_managers_is_a_failure(code: int) -> None:
+    """127: a shell that found no manager there, so that a halt did not even begin."""
+    assert worst_exit_code([OK, code]) == FAILED
+    assert worst_exit_code([code, NO_ENGINE]) == NO_ENGINE
+
+
 def test_nothing_that_a_person_types_reaches_the_other_shell_as_code() -> None:
     host = registry.parse("tokyo", "ssh://trader@tokyo.example/srv/a'b $(reboot)")
     words = ["logs", "bp; reboot", "--grep", "$(reboot)`x`"]
@@ -85,7 +106,7 @@ def test_a_machine_that_does_not_answer_is_shown_as_it_was_last_seen(tmp_path: P
     )
     [row] = everywhere.rows(fleet, [answer], 0.0)
     assert (row.values["state"], row.age) == ("running", None)
-    seen = last_seen.load(fleet, "tokyo")
+    seen = last_seen.load(fleet, "tokyo", "")
     assert seen is not None
     [row] = everywhere.rows(fleet, [Answer("tokyo", error=Unreachable("x"))], seen.at + 90)
     assert (row.values["state"], row.values["last_state"], row.age) == ("unreachable", "running", 90)
@@ -93,10 +114,61 @@ def test_a_machine_that_does_not_answer_is_shown_as_it_was_last_seen(tmp_path: P
     assert (row.host, row.values["id"], row.values["state"]) == ("paris", "?", "unreachable")
 
 
+def test_what_was_filtered_or_is_of_another_address_is_not_what_a_machine_was_last_seen_with(
+    tmp_path: Path,
+) -> None:
+    fleet, away = a_fleet(data_dir=tmp_path), Unreachable("x")
+
+    def said(*ids: str) -> CommandResult:
+        return CommandResult(0, json.dumps([{"id": each, "state": "running"} for each in ids]), "")
+
+    def ids(url: str) -> list[str]:
+        rows = everywhere.rows(fleet, [Answer("tokyo", error=away, url=url)], 0.0)
+        return [row.values["id"] for row in rows]
+
+    everywhere.rows(fleet, [Answer("tokyo", said("a", "b"), url="ssh://one/x")], 0.0)
+    everywhere.rows(fleet, [Answer("tokyo", said("b"), url="ssh://one/x")], 0.0, is_whole=False)
+    assert ids("ssh://one/x") == ["a", "b"]
+    assert ids("ssh://two/x") == ["?"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "rows", "lines"),
+    [
+        (Answer("a", CommandResult(0, '[{"id": "x"}]', "")), [{"id": "x"}], None),
+        (Answer("a", CommandResult(0, '{"id": "x"}\n{"id": "y"}\n', "")), None, [{"id": "x"}, {"id": "y"}]),
+        (Answer("a", CommandResult(0, "", "")), None, []),
+        (Answer("a", CommandResult(127, "", "manager: not found")), None, None),
+        (Answer("a", CommandResult(0, "Welcome!\n[]", "")), None, None),
+        (Answer("a", error=Unreachable("x")), None, None),
+    ],
+)
+def test_json_of_another_machine(answer: Answer, rows: object, lines: object) -> None:
+    assert everywhere.rows_in(answer) == rows
+    assert everywhere.lines_in(answer) == lines
+
+
 @pytest.mark.parametrize("out", ["", "{}", "not json", '["x"]', "null"])
 def test_an_answer_that_is_none_is_not_believed(tmp_path: Path, out: str) -> None:
     rows = everywhere.rows(a_fleet(data_dir=tmp_path), [Answer("tokyo", CommandResult(0, out, ""))], 0.0)
     assert [row.values["state"] for row in rows] == ["unreachable"]
+
+
+def test_what_answers_first_is_told_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A halt here is not to be waited for behind a machine that hangs, nor ended when that one is late."""
+    told = Event()
+
+    def run(host: Host, _words: object, _timeout: float, _stdin: bytes) -> CommandResult:
+        assert told.wait(60)
+        raise Unreachable("{name}", name=host.name)
+
+    monkeypatch.setattr(ssh, "run", run)
+    hosts = [registry.parse("tokyo", "ssh://tokyo/x")]
+    answers = everywhere.as_they_come(hosts, tmp_path, ["halt"], 0.001, None)
+    first = next(answers)
+    assert (first.host, first.error) == ("here", None)
+    told.set()
+    assert [str(answer.error) for answer in answers] == ["tokyo"]
 
 
 def test_this_machine_may_be_the_one_that_does_not_answer(tmp_path: Path) -> None:

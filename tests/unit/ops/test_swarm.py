@@ -265,6 +265,40 @@ def test_what_swarm_cannot_do_is_refused() -> None:
 TOLD = "halted four\nnode n1\nimage yes\nuid 1000\ngid 1001\ndata /srv/desk/volumes\nplain two\nmoved three\n"
 
 
+@pytest.mark.parametrize(
+    ("service", "place", "why"),
+    [
+        (seen(a_task()), ("n1", "machine-n1"), None),
+        (seen(a_task()), ("n1", "renamed"), None),
+        (seen(a_task()), ("n2", "machine-n2"), "down one` first"),
+        (seen(replicas=0), ("n2", "machine-n2"), "machine-n1, which has its data"),
+        (seen(a_task(), node=a_node(found="down")), ("n2", "machine-n2"), "docker service rm desk_one"),
+        (seen(a_task(), node=a_node(found="down")), ("n2", "machine-n1"), "docker service rm desk_one"),
+        (seen(node=a_node("n2")), ("n2", "machine-n1"), None),
+        (seen(node=a_node("n2")), ("n2", "machine-n2"), "docker service rm desk_one"),
+    ],
+)
+def test_a_service_stays_where_its_data_are(
+    service: Service, place: tuple[str, str], why: str | None
+) -> None:
+    places = {"one": place, "new": ("n9", "machine-n9")}
+    if why is None:
+        refusals.require_stay([service], places)
+        return
+    with pytest.raises(ManagerError, match=why):
+        refusals.require_stay([service], places)
+    refusals.require_stay([service], {})
+
+
+def test_a_halt_counts_on_whichever_node_the_instance_is_to_run() -> None:
+    swarm = FakeSwarm(tasks=[], nodes=[a_node(**HALTED), a_node("n2"), a_node("n3")])
+    changes.carry_halts(swarm.calls, "desk", {"one": "n2", "two": "n3"})
+    assert [node["Spec"]["Labels"] for node in swarm.machines] == [HALTED, HALTED, {}]
+    swarm.rows = [a_service(node="n2", replicas=0)]
+    changes.start(swarm.calls, "desk", changes.look(swarm.calls, "desk"), 0)
+    assert [node["Spec"]["Labels"] for node in swarm.machines] == [{}, {}, {}]
+
+
 def test_what_a_machine_tells() -> None:
     place = places.told("tokyo", TOLD)
     assert place == places.Place(
