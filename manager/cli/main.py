@@ -16,7 +16,7 @@ from manager import __version__, i18n
 from manager.cli import plain_line
 from manager.errors import BUG, OK, USAGE, ManagerError
 from manager.i18n import Text, _
-from manager.util import moment
+from manager.util import moment, ownership
 from manager.util.moment import Moment
 
 if TYPE_CHECKING:
@@ -24,11 +24,6 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 """128 + SIGINT, as shells report it."""
-
-NOT_FOR_OTHERS = 0o022
-"""What a loose umask leaves to others is taken from them: whoever may write to a folder of a fleet may put
-something else in the place of its files.
-"""
 
 COMPLETE = "__complete"
 """Called by the shells' completion scripts, not by users."""
@@ -48,7 +43,7 @@ def entry_point() -> None:
     Characters that the terminal cannot show are escaped, so that they cause no error.
     """
     _open_standard_streams()
-    os.umask(os.umask(NOT_FOR_OTHERS) | NOT_FOR_OTHERS)
+    ownership.set_umask()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -23,6 +23,7 @@ from manager.errors import ManagerError, TimedOut, writing_to
 from manager.i18n import Text
 from manager.util import console, formatting, ownership
 from manager.util.readable import wait_readable
+from manager.util.trusted_folder import open_in_trusted, unlink_in_trusted
 from manager.web import access, options, rights, running
 from manager.web.access import Access
 from manager.web.options import DEFAULT_HOST, DEFAULT_PORT, Options
@@ -137,7 +138,7 @@ class Keeper:
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 signal.signal(number, signal.SIG_IGN)
             _end(sides)
-            self._setting.at.socket.unlink(missing_ok=True)
+            unlink_in_trusted(self._setting.at.socket)
 
     def _wait_until_ready(self, sides: Sequence[Side]) -> None:
         deadline, told = time.monotonic() + READY_WITHIN_S, set[bytes]()
@@ -248,7 +249,7 @@ def _listening(host: str, port: int) -> socket.socket:
 
 def _sessions(file: Path) -> int:
     with writing_to(file):
-        return os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        return open_in_trusted(file, os.O_RDWR | os.O_CREAT)
 
 
 def _tell(*_: object) -> None:

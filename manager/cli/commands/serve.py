@@ -18,6 +18,7 @@ from manager.fleet.session import Session
 from manager.i18n import Text, _
 from manager.monitor.top.commands import manager
 from manager.util import console, prompt
+from manager.util.trusted_folder import open_in_trusted
 
 if TYPE_CHECKING:
     from manager.web.options import Options
@@ -128,7 +129,7 @@ def _detach(session: Session, at: Places, options: Options) -> int:
             return OK
     running.end(at)
     ownership.make_folder(at.folder)
-    descriptor = os.open(at.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    descriptor = open_in_trusted(at.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     try:
         process = subprocess.Popen(
             manager(session.chosen_dir, "serve", *words),
