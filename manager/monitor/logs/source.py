@@ -65,8 +65,8 @@ class Source:
     ) -> None:
         """Read from `folder`, the instance's log folder.
 
-        `warn` is called for each stream of which lines may be missing or doubled. `present`: the container that
-        was seen just now, which spares `past` a call.
+        `warn` is called for each stream of which lines may be missing or doubled. `present`: the container
+        that was seen just now, which spares `past` a call.
         """
         self._engine = engine
         self._fleet = fleet
