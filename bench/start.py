@@ -1,15 +1,16 @@
 """Rows about a fleet of three: what a person waits for is the interpreter's start and what comes before the
-first engine call.
+first engine call. With `manager serve`, its standby has both behind it.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from bench.measure import Comparison, Contender, Findings, alternating
-from bench.project import Workshop
+from bench.project import Project, Workshop
 from bench.shell import run
+from tests import ports
 
 SIZE = 3
 AIM = 4.0
@@ -23,34 +24,51 @@ def rows(shop: Workshop, findings: Findings, rounds: int) -> None:
     project.manager("up")
     project.settle()
 
-    def ours(*words: str) -> Contender:
+    of_standby = {"status of one": ["status", first], "ps": ["ps"], "list": ["list"]}
+    _compare(project, findings, {**of_standby, "up, nothing to do": ["up"]}, rounds, shop.share(0.05))
+    project.manager("serve", "--detach", "--listen", f"127.0.0.1:{ports.reserve()}")
+    try:
+        _compare(project, findings, of_standby, rounds, shop.share(0.05), ", with serve")
+    finally:
+        project.manager("serve", "stop")
+    project.remove_containers()
+
+
+def _compare(
+    project: Project,
+    findings: Findings,
+    commands: Mapping[str, Sequence[str]],
+    rounds: int,
+    until: float,
+    how: str = "",
+) -> None:
+    """Compare the commands with an interpreter that does nothing, and some with the engine's tools."""
+    first = project.ids[0]
+
+    def ours(words: Sequence[str]) -> Contender:
         return lambda: project.manager(*words).seconds
 
-    commands: dict[str, Contender] = {
-        "status of one": ours("status", first),
-        "ps": ours("ps"),
-        "list": ours("list"),
-        "up, nothing to do": ours("up"),
-    }
-    contenders = {"bare": lambda: run([sys.executable, "-c", "pass"]).seconds, **commands}
-    samples = alternating(contenders, rounds, shop.share(0.05))
+    contenders: dict[str, Contender] = {"bare": _other([sys.executable, "-c", "pass"])}
+    contenders |= {work: ours(words) for work, words in commands.items()}
+    samples = alternating(contenders, rounds, until)
     findings.comparisons += [
-        Comparison(work, SIZE, samples[work], "python -c pass", samples["bare"], AIM) for work in commands
+        Comparison(f"{work}{how}", SIZE, samples[work], "python -c pass", samples["bare"], AIM)
+        for work in commands
     ]
-    container = project.container(first)
     for work, command, against, theirs, limit in (
         ("ps", ["ps"], "compose -p NAME ps", ["docker", "compose", "-p", project.name, "ps"], 1.0),
         (
             "logs --tail 100",
             ["logs", "--tail", "100", first],
             "docker logs --tail 100",
-            ["docker", "logs", "--tail", "100", container],
+            ["docker", "logs", "--tail", "100", project.container(first)],
             1.5,
         ),
     ):
-        pair = alternating({"ours": ours(*command), "theirs": _other(theirs)}, rounds, shop.share(0.05))
-        findings.comparisons.append(Comparison(work, SIZE, pair["ours"], against, pair["theirs"], limit))
-    project.remove_containers()
+        pair = alternating({"ours": ours(command), "theirs": _other(theirs)}, rounds, until)
+        findings.comparisons.append(
+            Comparison(f"{work}{how}", SIZE, pair["ours"], against, pair["theirs"], limit)
+        )
 
 
 def _other(command: Sequence[str]) -> Contender:

@@ -26,7 +26,10 @@ import manager
 from manager.cli import standby
 from manager.util import source_stamp
 
-LOADED = ("main", "parsers", *(f"commands.{name}" for name in standby.OPTIONS_OF))
+LOADED = (
+    *("cli.main", "cli.parsers", "engine.client", "engine.http_logs"),
+    *(f"cli.commands.{name}" for name in standby.OPTIONS_OF),
+)
 MOST_BYTES = 8 << 20
 """Of a request. The kernel allows arguments and environment of 6 MB."""
 ASKS_WITHIN_S = 5.0
@@ -121,8 +124,7 @@ def main(words: list[str]) -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # a fork gets it when it has become the command
     code = Code()
     for name in LOADED:
-        importlib.import_module(f"manager.cli.{name}")
-    importlib.import_module("manager.engine.client")
+        importlib.import_module(f"manager.{name}")
     gc.collect()
     gc.freeze()
     listener = None

@@ -73,7 +73,15 @@ def logs(session: Session, args: Namespace) -> int:
     views = _selected(Selection(args.ids, args.config), snapshot, wanted)
     _say_where_from(views, fleet, wanted)
     sources = {
-        view.id: Source(engine, fleet.name, view.id, fleet.data_dir / view.log_dir, wanted, console.warning)
+        view.id: Source(
+            engine,
+            fleet.name,
+            view.id,
+            fleet.data_dir / view.log_dir,
+            wanted,
+            console.warning,
+            view.container.id if view.container else None,
+        )
         for view in views
     }
     printer = Printer(list(sources), stamps=args.timestamps, as_json=args.json)

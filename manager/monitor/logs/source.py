@@ -61,10 +61,12 @@ class Source:
         folder: Path,
         query: LogQuery,
         warn: Callable[[Text], None],
+        present: str | None = None,
     ) -> None:
         """Read from `folder`, the instance's log folder.
 
-        `warn` is called for each stream of which lines may be missing or doubled.
+        `warn` is called for each stream of which lines may be missing or doubled. `present`: the container
+        that was seen just now, which spares `past` a call.
         """
         self._engine = engine
         self._fleet = fleet
@@ -72,6 +74,7 @@ class Source:
         self._folder = folder
         self.query = query
         self._warn = warn
+        self._present = present
         self._first = ""
         self._newest: dict[Stream, str] = {}
 
@@ -80,7 +83,7 @@ class Source:
 
         Raises EngineUnreachable, and ManagerError for an unreadable folder.
         """
-        container = self._container_id()
+        container = self._present or self._container_id()
         try:
             for line in (
                 self._file_lines(None, {}, self.query.tail)

@@ -125,6 +125,14 @@ def test_following_goes_on_where_the_past_ended(tmp_path: Path) -> None:
     assert next(followed.live()).text == b"new"
 
 
+def test_a_container_that_was_just_seen_is_not_looked_up_again(tmp_path: Path) -> None:
+    engine: Any = Engine(numbered(3))
+    engine.containers = pytest.fail
+    warn: Any = pytest.fail
+    seen = Source(engine, FLEET_NAME, "bp_sol_01", tmp_path, LogQuery(tail=3), warn, "id")
+    assert [line.text for line in seen.past()] == [b"line 0", b"line 1", b"line 2"]
+
+
 def test_following_with_no_past_shows_only_what_is_new(tmp_path: Path) -> None:
     engine = Engine(numbered(3), [*numbered(3), Said(NOON + 9, b"new", "stderr")])
     followed = a_source(tmp_path, engine, follow=True, tail=0)
