@@ -16,13 +16,14 @@ from threading import Semaphore
 from typing import IO, Any
 
 from manager.config.fleet import DEFAULT_PARALLELISM
-from manager.engine import endpoint, http_socket
-from manager.engine.docker_sdk import Sdk, no_answer
+from manager.engine import endpoint, engine_process, http_socket
+from manager.engine.docker_sdk import Sdk, no_answer, stands_still
 from manager.engine.http_socket import CALL_TIMEOUT_S
 from manager.engine.patience import Patience
 from manager.engine.streams import STREAMS, EventStream, Stream
 from manager.errors import (
     EngineError,
+    EngineSlow,
     EngineUnreachable,
     NameTaken,
     NotFound,
@@ -374,10 +375,26 @@ class Engine:
         timeout: float,
     ) -> Any:
         if self._socket is None:
-            return self._sdk.call(method, api, query, body, timeout)
+            return self._by_sdk(method, api, query, body, timeout)
         try:
             return http_socket.call(self._socket, method, api, query, body, timeout)
         except http_socket.NoAnswer as error:
             raise no_answer(error, self.endpoint, error) from error
         except http_socket.ApiError as error:
             raise refusal(error.status, error.why) from error
+
+    def _by_sdk(
+        self,
+        method: str,
+        api: str,
+        query: Mapping[str, Any] | None,
+        body: Mapping[str, Any] | None,
+        timeout: float,
+    ) -> Any:
+        try:
+            return self._sdk.call(method, api, query, body, timeout)
+        except EngineSlow:
+            path = self.endpoint.socket
+            if path is not None and (pid := engine_process.standing_still_at(path)) is not None:
+                raise stands_still(pid, self.endpoint) from None
+            raise
