@@ -99,12 +99,13 @@ class KeptReport(NamedTuple):
 class Position(NamedTuple):
     """Hold an exact amount, negative for a short position, and its currency.
 
-    `is_of_exchange`: the exchange gave it; else the bot's own record did.
+    `is_of_exchange`: the exchange gave it; else the bot's own record did, at `reported_at`, if that is known.
     """
 
     amount: Decimal
     base: str
     is_of_exchange: bool = False
+    reported_at: float | None = None
 
     def __str__(self) -> str:
         return f"{self.amount:f} {self.base}".rstrip()
@@ -193,7 +194,9 @@ def position_of(kept_report: KeptReport) -> Position | None:
     report = kept_report.report
     if kept_report.left_at_exchange is not None:
         return Position(kept_report.left_at_exchange, report.base or "", is_of_exchange=True)
-    return None if report.position is None else Position(report.position, report.base or "")
+    if report.position is None:
+        return None
+    return Position(report.position, report.base or "", reported_at=kept_report.at)
 
 
 def position_at_exchange(answer: Mapping[str, Any]) -> Position | None:

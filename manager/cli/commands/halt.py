@@ -7,7 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, assert_never
 
 from manager.cli.commands.close import close_positions, closing_object
-from manager.cli.left_behind import orders_left_text, position_object, position_text, unknown_orders_text
+from manager.cli.left_behind import (
+    orders_left_text,
+    position_object,
+    position_text,
+    reported_amount,
+    unknown_orders_text,
+)
 from manager.cli.notices import say_problems
 from manager.engine import labels
 from manager.engine.containers import Container
@@ -144,7 +150,9 @@ def _of_others(outcome: HaltOutcome) -> str:
 def _position(outcome: HaltOutcome) -> str:
     if outcome.position is None:
         return _("unknown") if outcome.mode == "live" else ""
-    return str(outcome.position)
+    if outcome.mode != "live" or outcome.position.is_of_exchange:
+        return str(outcome.position)
+    return str(reported_amount(outcome.position))
 
 
 COLUMNS: Sequence[Column[HaltOutcome]] = (
