@@ -111,8 +111,11 @@ def test_a_lifted_mark_becomes_the_file_of_the_next_one(fleet: Fleet) -> None:
         content = json.loads(ready.read_text())
         assert (content["by"], content["nonce"] != made.identity) == ("halt", True)
     ready.unlink()
-    for odd in (lambda path: path.write_text(""), lambda path: path.hardlink_to(folder(fleet) / "env.json")):
-        odd(folder(fleet) / "halted")
+    for is_env in (False, True):
+        if is_env:
+            (folder(fleet) / "halted").hardlink_to(folder(fleet) / "env.json")
+        else:
+            (folder(fleet) / "halted").touch()
         made = halt_mark.find(fleet, "a")
         assert made is not None
         assert halt_mark.lift(fleet, "a", made)
