@@ -97,23 +97,29 @@ def test_a_frozen_engine_hangs_no_command(fleet: Project, engine: OwnEngine, not
         for command in changers:
             managers.append(started(fleet, *command))
             _is_said_to_stand_still(managers[-1], engine)
+        managers.append(started(fleet, "halt"))
+        said = _is_said_to_stand_still(managers[-1], engine)
+        assert "without the engine, their supervisors have stopped these bots: one, two" in said
+        assert bots.pids(fleet, "one") == bots.pids(fleet, "two") == []
     assert follower.poll() is None
     follower.kill()
+    fleet.manager("resume", "--wait")
     as_it_should_be(fleet)
     note(
         "dockerd stands still",
-        f"SIGSTOP, then {', '.join(command[0] for command in (*readers, *changers))}",
+        f"SIGSTOP, then {', '.join(command[0] for command in (*readers, *changers))}, halt",
         len(managers),
         f"each ends with 5 within {FROZEN_BOUND_S:.0f} s, and names the process that stands still; nothing"
         " has changed afterwards",
     )
 
 
-def _is_said_to_stand_still(manager: subprocess.Popen[str], engine: OwnEngine) -> None:
+def _is_said_to_stand_still(manager: subprocess.Popen[str], engine: OwnEngine) -> str:
     said = manager.communicate(timeout=FROZEN_BOUND_S)[0]
     assert manager.returncode == 5, said
     assert "no Docker Engine answers (" in said
     assert f"its process {engine.pid()} was stopped, as by SIGSTOP" in said
+    return said
 
 
 def test_an_engine_frozen_in_the_middle_of_a_restart_loses_nothing(

@@ -27,7 +27,13 @@ from manager.ops.actions.answer import Answer
 from manager.ops.actions.events import Warned
 from manager.ops.exchange.close import Closing
 from manager.ops.halt import halt as halting
-from manager.ops.halt.halt_events import ContainerStopped, ExchangeAnswered, HaltEvent, MayTrade
+from manager.ops.halt.halt_events import (
+    ContainerStopped,
+    ExchangeAnswered,
+    FoundMark,
+    HaltEvent,
+    MayTrade,
+)
 from manager.ops.halt.halt_result import HaltOutcome, Result
 from manager.util import console
 from manager.util.text_table import Column
@@ -56,6 +62,14 @@ def halt(session: Session, args: Namespace) -> int:
                 console.warning(message)
             case MayTrade(instances):
                 console.error(Text("these bots still run and may trade: {ids}", ids=", ".join(instances)))
+            case FoundMark(instances):
+                console.warning(
+                    Text(
+                        "without the engine, their supervisors have stopped these bots: {ids}; whether orders"
+                        " are left is unknown",
+                        ids=", ".join(instances),
+                    )
+                )
             case ContainerStopped():
                 say(_stopped_line(event))
             case ExchangeAnswered(container, answer):
