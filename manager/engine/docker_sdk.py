@@ -5,7 +5,6 @@ The only file that imports it.
 
 from __future__ import annotations
 
-import errno
 import io
 import json
 import os
@@ -17,19 +16,17 @@ from functools import cached_property
 from threading import Lock, Thread
 from typing import IO, TYPE_CHECKING, Any
 
-from manager.engine import http_socket
+from manager.engine import engine_process, http_socket
 from manager.engine.endpoint import Endpoint
 from manager.engine.http_socket import CALL_TIMEOUT_S
 from manager.engine.streams import READ_AHEAD, Stream, read_frames
-from manager.errors import EngineError, EngineSlow, EngineUnreachable, TimedOut, refusal
-from manager.util import bundle
+from manager.engine.unreachable import no_answer, stands_still
+from manager.errors import EngineError, EngineSlow, TimedOut, refusal
 
 if TYPE_CHECKING:
     from docker import APIClient
 
 MOST_LINES = 1000
-OF_THIS_PROCESS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-"""Errors of a machine or process that has no room for another connection."""
 
 
 class Sdk:
@@ -57,6 +54,22 @@ class Sdk:
         timeout: float,
     ) -> Any:
         """Make a call as `http_socket.call` does, over any kind of endpoint that the SDK supports."""
+        try:
+            return self._call(method, api, query, body, timeout)
+        except EngineSlow:
+            path = self._endpoint.socket
+            if path is not None and (pid := engine_process.standing_still_at(path)) is not None:
+                raise stands_still(pid, self._endpoint) from None
+            raise
+
+    def _call(
+        self,
+        method: str,
+        api: str,
+        query: Mapping[str, Any] | None,
+        body: Mapping[str, Any] | None,
+        timeout: float,
+    ) -> Any:
         words = {name: http_socket.word(value) for name, value in (query or {}).items()}
         with _translated(self._endpoint):
             answer = self._client.request(
@@ -274,68 +287,6 @@ def _translated(endpoint: Endpoint) -> Iterator[None]:
         raise refusal(status, str(error.explanation or error).strip()) from error
     except (OSError, HTTPError, HTTPException, DockerException) as error:
         raise no_answer(_short(error), endpoint, error) from error
-
-
-def no_answer(why: object, endpoint: Endpoint, cause: BaseException | None = None) -> EngineUnreachable:
-    """Return the error for an engine that does not answer, with what helps in that case: slow, stopped,
-    forbidden, absent and another program are different errors.
-    """
-    causes = _causes(cause)
-    if still := next((error for error in causes if isinstance(error, http_socket.StandsStill)), None):
-        return stands_still(still.pid, endpoint)
-    if any(isinstance(error, TimeoutError | http_socket.TooSlow) or _is_timeout(error) for error in causes):
-        return EngineSlow("the Docker Engine at {endpoint} is slow: {why}", why=why, endpoint=endpoint)
-    if any(isinstance(error, PermissionError) for error in causes):
-        return EngineUnreachable(
-            "permission denied for the Docker Engine at {endpoint} ({why}): run `sudo usermod -aG docker"
-            " {user}`, then log in again, or `newgrp docker`",
-            why=why,
-            endpoint=endpoint,
-            user=os.environ.get("USER") or os.geteuid(),
-        )
-    if any(isinstance(error, OSError) and error.errno in OF_THIS_PROCESS for error in causes):
-        return EngineUnreachable(
-            "cannot ask the Docker Engine at {endpoint}, which may be well: {why}", why=why, endpoint=endpoint
-        )
-    if any(isinstance(error, http_socket.NoEngine) for error in causes):
-        return EngineUnreachable(
-            "what answers at {endpoint} is not a Docker Engine ({why})", why=why, endpoint=endpoint
-        )
-    if endpoint.named_by:
-        return EngineUnreachable(
-            "no Docker Engine answers ({endpoint}: {why}); start that engine, or choose another one",
-            why=why,
-            endpoint=endpoint,
-        )
-    return EngineUnreachable(
-        "no Docker Engine answers ({endpoint}: {why}); start it, or run `{command}`",
-        why=why,
-        endpoint=endpoint,
-        command=bundle.engine_command(),
-    )
-
-
-def stands_still(pid: int, endpoint: Endpoint) -> EngineUnreachable:
-    """Return the error for an engine whose process was stopped: neither waiting nor starting it helps."""
-    return EngineUnreachable(
-        "no Docker Engine answers ({endpoint}: its process {pid} was stopped, as by SIGSTOP); `sudo kill"
-        " -CONT {pid}` lets it go on",
-        endpoint=endpoint,
-        pid=pid,
-    )
-
-
-def _is_timeout(error: BaseException) -> bool:
-    """Return whether it is a timeout; each of the SDK's layers has its own exception."""
-    return "Timeout" in type(error).__name__ or "timed out" in str(error)
-
-
-def _causes(error: BaseException | None) -> list[BaseException]:
-    causes = []
-    while error is not None and error not in causes:
-        causes.append(error)
-        error = error.__cause__ or error.__context__
-    return causes
 
 
 def _short(error: BaseException) -> str:

@@ -13,8 +13,6 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from manager.engine import engine_process
-
 READ_TIMEOUT_S = 10
 """Listing 200 containers takes 50 ms; an engine that is silent for this long hangs."""
 
@@ -190,6 +188,8 @@ def _exchange(path: str, request: bytes, timeout: float) -> bytes:
             except TimeoutError:
                 if left <= STANDS_STILL_S:
                     raise
+                from manager.engine import engine_process  # only for an engine that is silent
+
                 stands_still = engine_process.standing_still(connection)
                 if stands_still is not None and stands_still == stood_still:
                     raise StandsStill(stands_still) from None
