@@ -68,7 +68,9 @@ class Parser(argparse.ArgumentParser):
         found, unknown = self.parse_known_args(args, namespace)
         if unknown:
             command = self._command(getattr(found, "command", ""))
-            command.error(_("unrecognized arguments: %s") % " ".join(unknown))
+            near = _nearest_option(unknown[0], command)
+            why = _no_such_word(unknown[0].partition("=")[0], near) if near else None
+            command.error(str(why or _("unrecognized arguments: %s") % " ".join(unknown)))
         return found
 
     def _command(self, name: str) -> argparse.ArgumentParser:
@@ -82,6 +84,14 @@ class Parser(argparse.ArgumentParser):
         self.print_usage(sys.stderr)
         text = Text("{prog}: {why}; see `{prog} --help`", prog=self.prog, why=message)
         self.exit(USAGE, f"{text}\n")
+
+
+def _nearest_option(word: str, command: argparse.ArgumentParser) -> str:
+    """Return the option that was probably meant; empty for what is none."""
+    if not word.startswith("--"):
+        return ""
+    known = (option for action in command._actions for option in action.option_strings)
+    return _nearest(word.partition("=")[0], (option for option in known if option.startswith("--")))
 
 
 def _nearest(value: str, known: Iterable[str]) -> str:

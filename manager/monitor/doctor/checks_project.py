@@ -37,6 +37,7 @@ def check_all(facts: Facts) -> Iterator[Finding]:
         return
     yield from configs(facts.files)
     yield from ports(facts.files)
+    yield from read_only(facts.files)
     yield from owners(facts.files)
     yield from dotenv(facts.files)
     yield from compose_yaml(facts.files)
@@ -108,6 +109,16 @@ def ports(files: ProjectFacts) -> Iterator[Finding]:
     if files.ports and not taken:
         yield ok(
             "ports", Text("{count} web ports are free or used by their own instances", count=len(files.ports))
+        )
+
+
+def read_only(files: ProjectFacts) -> Iterator[Finding]:
+    """Report folders that nothing can be written to: neither states nor desired states nor databases."""
+    for path in files.read_only:
+        yield fail(
+            "read-only",
+            Text("{path} is on a file system that is mounted read-only", path=path),
+            Text("`dmesg` says why if nobody did that: a failing disk; then `mount -o remount,rw`"),
         )
 
 

@@ -153,6 +153,8 @@ class ProjectFacts(NamedTuple):
     secrets: tuple[OwnedPath, ...] = ()
     databases: tuple[OwnedPath, ...] = ()
     stale: tuple[StaleFile, ...] = ()
+    read_only: tuple[str, ...] = ()
+    """Of the project's folder and the data folder: those whose file system takes no writes."""
     lock_held_by: str = ""
     lock_held_s: float = 0.0
 

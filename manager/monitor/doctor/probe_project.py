@@ -68,6 +68,7 @@ def probe_files(project: Project, snapshot: FleetSnapshot | None) -> ProjectFact
         secrets=tuple(_secrets(project)),
         databases=tuple(_owned_all(project, (fleet.database_dir(spec.id) for spec in specs))),
         stale=tuple(_stale(project, snapshot)),
+        read_only=tuple(_read_only(fleet.project_dir, fleet.data_dir)),
         lock_held_by=held_by,
         lock_held_s=held_s,
     )
@@ -152,6 +153,14 @@ def _ports(project: Project, snapshot: FleetSnapshot | None) -> Iterator[WebPort
         is_free = is_ours or host.is_port_free(project.fleet.bind_address, spec.web_port)
         if snapshot is not None or is_free:  # without an engine its user is unknown
             yield WebPort(instance, spec.web_port, is_free and not is_ours, is_ours)
+
+
+def _read_only(*folders: Path) -> Iterator[str]:
+    """Yield the folders on a file system that is mounted read-only, as it is after errors of its disk."""
+    for folder in folders:
+        with suppress(OSError):
+            if os.statvfs(folder).f_flag & os.ST_RDONLY:
+                yield str(folder)
 
 
 def _owned(project: Project, path: Path) -> OwnedPath | None:
