@@ -102,6 +102,17 @@ refuse_what_is_not_ours() {
   fi
 }
 
+# Starting it does nothing then, and each question to it waits.
+refuse_what_stands_still() {
+  local folder
+  [ -z "${DOCKER_HOST:-}${DOCKER_CONTEXT:-}" ] || return 0
+  for folder in /proc/[0-9]*; do
+    if grep -qsx 'Name:[[:space:]]dockerd' "$folder/status" && grep -qs '^State:[[:space:]][Tt]' "$folder/status"; then
+      die "the Docker Engine does not answer: its process ${folder#/proc/} was stopped, as by SIGSTOP. Do: sudo kill -CONT ${folder#/proc/}"
+    fi
+  done
+}
+
 # Into the array `packages`: Debian 13 packs the client and the plugins apart, Ubuntu some of them, Debian 12 none.
 find_engine_packages() {
   local package
@@ -208,7 +219,7 @@ FILES
 
 wait_for_engine() {
   local deadline=$((SECONDS + STARTS_S)) forked=$((SECONDS + 3))
-  until as_root env DOCKER_HOST=unix:///var/run/docker.sock docker info --format '{{.ServerVersion}}' 2>/dev/null | grep -q .; do
+  until as_root env DOCKER_HOST=unix:///var/run/docker.sock timeout "$ANSWERS_S" docker info --format '{{.ServerVersion}}' 2>/dev/null | grep -q .; do
     if [ ! -d /run/systemd/system ] && ((SECONDS > forked)) && ! running_dockerd; then
       engine_log >&2
       die 'dockerd ended; the last lines of its log are above'
@@ -266,6 +277,7 @@ fi
 
 refuse_what_is_not_docker
 if ! engine_answers; then
+  refuse_what_stands_still
   refuse_what_is_not_ours
   command -v dockerd >/dev/null || install_engine
   if ! engine_answers; then

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from manager.fleet.bot_report import Position
 from manager.i18n import Text, _
-from manager.util import console
+from manager.util import console, formatting
 
 if TYPE_CHECKING:
     from manager.ops.actions.action import Action, Outcome
     from manager.ops.actions.answer import Answer
+
+OLD_S = 60.0
+"""A bot that runs reports at least this often."""
 
 
 def say_answer(outcome: Outcome[Action], answer: Answer) -> None:
@@ -64,6 +68,10 @@ def orders_left_text(instance: str, answer: Answer) -> Text:
 
 def unknown_orders_text(instance: str, answer: Answer, why: Text | None) -> Text:
     """Return the message for orders of which the exchange says nothing."""
+    if answer.exchange == "?":  # neither a container nor a config is left to name it
+        return Text(
+            "{id}: whether orders are left is unknown ({why}): check its exchange", id=instance, why=why
+        )
     return Text(
         "{id}: whether orders are left is unknown ({why}): check {exchange}, {symbol}",
         id=instance,
@@ -101,6 +109,14 @@ def position_text(position: Position | None) -> str:
     if position is None:
         return ""
     return f", {Text('position {amount}', amount=position)}" if position.amount else f", {_('no position')}"
+
+
+def reported_amount(position: Position) -> Text:
+    """Return a position of which only the bot's report tells, with the age of one that may be outdated."""
+    age = 0.0 if position.reported_at is None else time.time() - position.reported_at
+    if age < OLD_S:
+        return Text("{amount} as last reported", amount=position)
+    return Text("{amount} as last reported {age} ago", amount=position, age=formatting.age(age))
 
 
 def position_object(position: Position | None) -> dict[str, str | bool | None]:

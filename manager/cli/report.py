@@ -12,6 +12,7 @@ from manager.cli.left_behind import (
     killed_text,
     position_object,
     position_text,
+    reported_amount,
     say_answer,
     say_reported,
 )
@@ -288,9 +289,11 @@ def outcome_line(outcome: Outcome[Action]) -> str:
     text = f"{outcome.action.instance}: {verb} ({outcome.action.cause}, {outcome.seconds:.1f} s)"
     if outcome.open_orders_left is not None:
         text += f", {Text('{count} open orders left', count=outcome.open_orders_left)}"
-    if outcome.position is not None and outcome.answer is not None and not outcome.position.is_of_exchange:
-        return f"{text}, {Text('position {amount} as last reported', amount=outcome.position)}"
-    return text + position_text(outcome.position)
+    if outcome.answer is None or (outcome.position is not None and outcome.position.is_of_exchange):
+        return text + position_text(outcome.position)
+    if outcome.position is None:
+        return f"{text}, {_('position unknown')}"
+    return f"{text}, {Text('position {amount}', amount=reported_amount(outcome.position))}"
 
 
 def _action_object(action: Action) -> dict[str, Any]:

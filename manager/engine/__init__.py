@@ -3,6 +3,7 @@
 client, http_socket, http_logs, docker_sdk,
   streams                                       the engine: one call per method
 patience, unreachable                           slow is not gone, and gone has a cause
+engine_process                                  whether a silent engine stands still
 endpoint                                        the choice of the engine
 labels, containers                              the registry of the fleet, on its containers
 container_config, compose_file, compose_hash    a spec in the formats of the engine and of Compose

@@ -16,12 +16,12 @@ from functools import cached_property
 from threading import Lock, Thread
 from typing import IO, TYPE_CHECKING, Any
 
-from manager.engine import http_socket
+from manager.engine import engine_process, http_socket
 from manager.engine.endpoint import Endpoint
 from manager.engine.http_socket import CALL_TIMEOUT_S
 from manager.engine.streams import READ_AHEAD, Stream, read_frames
-from manager.engine.unreachable import no_answer
-from manager.errors import EngineError, TimedOut, refusal
+from manager.engine.unreachable import no_answer, stands_still
+from manager.errors import EngineError, EngineSlow, TimedOut, refusal
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -54,6 +54,22 @@ class Sdk:
         timeout: float,
     ) -> Any:
         """Make a call as `http_socket.call` does, over any kind of endpoint that the SDK supports."""
+        try:
+            return self._call(method, api, query, body, timeout)
+        except EngineSlow:
+            path = self._endpoint.socket
+            if path is not None and (pid := engine_process.standing_still_at(path)) is not None:
+                raise stands_still(pid, self._endpoint) from None
+            raise
+
+    def _call(
+        self,
+        method: str,
+        api: str,
+        query: Mapping[str, Any] | None,
+        body: Mapping[str, Any] | None,
+        timeout: float,
+    ) -> Any:
         words = {name: http_socket.word(value) for name, value in (query or {}).items()}
         with _translated(self._endpoint):
             answer = self._client.request(

@@ -35,7 +35,7 @@ class Endpoint(NamedTuple):
 def of(environ: Mapping[str, str]) -> Endpoint:
     """Return the endpoint that the docker command would use.
 
-    Raises EngineUnreachable for a missing context.
+    Raises EngineUnreachable for a missing context, and where the file that names one is damaged.
     """
     if host := environ.get("DOCKER_HOST"):
         return Endpoint(host if "://" in host else f"tcp://{host}", "DOCKER_HOST")
@@ -44,7 +44,7 @@ def of(environ: Mapping[str, str]) -> Endpoint:
     except RuntimeError:  # a user without a home folder has no context but the default one
         folder = None
     chosen = environ.get("DOCKER_CONTEXT")
-    name = chosen or (str(_read(folder / "config.json").get("currentContext") or "") if folder else "")
+    name = chosen or (_current_context(folder / "config.json") if folder else "")
     if not name or name == DEFAULT_CONTEXT:
         return Endpoint(UNIX + DEFAULT_SOCKET)
     named_by = f"DOCKER_CONTEXT={name}" if chosen else f"docker context {name}"
@@ -72,6 +72,28 @@ def local(environ: Mapping[str, str]) -> Endpoint:
             endpoint=chosen,
         )
     return chosen
+
+
+def _current_context(path: Path) -> str:
+    """Return the context that `docker context use` has written there; empty if it is the default one.
+
+    From a damaged file the docker command takes the local engine, with a warning. Who halts bots on another
+    one would be told that nothing runs. A file of another user, who alone can read it, names nothing for us.
+    """
+    try:
+        content = path.read_bytes()
+        settings = json.loads(content) if content.strip() else {}
+    except OSError:
+        return ""
+    except ValueError:
+        settings = None
+    if not isinstance(settings, dict):
+        raise EngineUnreachable(
+            "{path} is damaged, so that it is not known which Docker Engine it names; mend it, or choose the"
+            " engine by a variable (`DOCKER_CONTEXT=default` is the local one)",
+            path=path,
+        )
+    return str(settings.get("currentContext") or "")
 
 
 def _host_of(folder: Path, name: str) -> str:

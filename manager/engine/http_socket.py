@@ -20,12 +20,28 @@ CALL_TIMEOUT_S = 60
 """Creating or removing on a busy disk takes seconds; an engine that is silent for a minute hangs."""
 
 
+STANDS_STILL_S = 4
+"""Seen twice, so long apart, an engine's process has not just been looked at by a debugger."""
+
+
 class NoAnswer(Exception):
     """Signal that the socket is missing, refuses the connection, or stays silent."""
 
 
 class TooSlow(NoAnswer):
     """Signal that it exists, but did not answer in time."""
+
+
+class StandsStill(NoAnswer):
+    """Signal that its process was stopped or frozen: it answers when somebody lets it go on, however late."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(f"process {pid} stands still")
+        self.pid = pid
+
+
+class NoEngine(NoAnswer):
+    """Signal that what answers there does not speak as an engine does."""
 
 
 class ApiError(Exception):
@@ -51,20 +67,34 @@ def call(
     """
     content = b"" if body is None else json.dumps(body).encode()
     try:
-        request = _request(method, api, query, content)
-        head, blank, answer = _exchange(path, request, timeout).partition(b"\r\n\r\n")
-        status = int(head.split(maxsplit=2)[1])
-        value = json.loads(answer) if answer else None
+        answer = _exchange(path, _request(method, api, query, content), timeout)
     except TimeoutError as error:
         raise TooSlow(f"timed out after {timeout:.0f} s") from error
+    except BlockingIOError as error:  # of `connect`: more callers wait than the socket takes
+        raise TooSlow("timed out before it took the call") from error
     except OSError as error:
         raise NoAnswer(str(error) or type(error).__name__) from error
-    except (ValueError, IndexError) as error:
-        raise NoAnswer("its answer cannot be parsed") from error
+    return _parsed(answer)
+
+
+def _parsed(answer: bytes) -> Any:
+    """Return the JSON of an answer. An engine that is killed leaves it empty, or ends in the middle of it."""
+    if not answer:
+        raise NoAnswer("it closed the connection without an answer")
+    head, blank, content = answer.partition(b"\r\n\r\n")
+    protocol, status = [*head.split(maxsplit=2), b"", b""][:2]
+    if not protocol.startswith(b"HTTP/") or not status.isdigit():
+        raise NoEngine("its answer cannot be parsed")
+    try:
+        value = json.loads(content) if content else None
+    except ValueError as error:
+        if int(status) < 400:
+            raise NoAnswer("it closed the connection in the middle of its answer") from error
+        value = None
     if not blank:
-        raise NoAnswer("its answer cannot be parsed")
-    if status >= 400:
-        raise ApiError(status, str(value.get("message", "")) if isinstance(value, dict) else "")
+        raise NoAnswer("it closed the connection in the middle of its answer")
+    if int(status) >= 400:
+        raise ApiError(int(status), str(value.get("message", "")) if isinstance(value, dict) else "")
     return value
 
 
@@ -139,17 +169,35 @@ class Stream:
 
 
 def _exchange(path: str, request: bytes, timeout: float) -> bytes:
-    """Send an HTTP/1.0 request: the answer ends with the connection, so that nothing must be decoded."""
+    """Send an HTTP/1.0 request: the answer ends with the connection, so that nothing must be decoded.
+
+    Raises StandsStill for an engine that cannot answer, however long it is waited for.
+    """
     deadline = time.monotonic() + timeout
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(timeout)
         connection.connect(path)
         connection.sendall(request)
-        pieces = []
-        while piece := connection.recv(1 << 18):
+        pieces: list[bytes] = []
+        stood_still = None
+        while True:
+            left = deadline - time.monotonic()
+            connection.settimeout(max(0.001, min(left, STANDS_STILL_S)))
+            try:
+                piece = connection.recv(1 << 18)
+            except TimeoutError:
+                if left <= STANDS_STILL_S:
+                    raise
+                from manager.engine import engine_process  # only for an engine that is silent
+
+                stands_still = engine_process.standing_still(connection)
+                if stands_still is not None and stands_still == stood_still:
+                    raise StandsStill(stands_still) from None
+                stood_still = stands_still
+                continue
+            if not piece:
+                return b"".join(pieces)
             pieces.append(piece)
-            connection.settimeout(max(0.001, deadline - time.monotonic()))
-    return b"".join(pieces)
 
 
 def word(value: Any) -> str:

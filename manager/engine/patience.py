@@ -56,8 +56,8 @@ class Patience:
     ) -> Answer:
         """Make the call up to `tries` times, as long as it is answered too late.
 
-        After each, a look is made. One that is refused, or `silences` late ones in a row, mean that the
-        engine is gone: raises `gone()`. Raises EngineSlow after the last try.
+        After each, a look is made. One that is refused means that the engine is gone, and says what helps;
+        after `silences` late ones in a row, raises `gone()`. Raises EngineSlow after the last try.
         """
         late = 0
         while True:
@@ -72,8 +72,6 @@ class Patience:
                 self._least_s = PATIENT_S if self._goes_on else 0.0
             except EngineSlow:
                 late += 1
-            except EngineError:
-                raise gone() from slow
             if late >= silences:
                 raise gone() from slow
             if tries <= 0:

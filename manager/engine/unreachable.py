@@ -1,7 +1,8 @@
-"""Tell why no engine answers: slow, forbidden and absent are different errors."""
+"""Tell why no engine answers: slow, stopped, forbidden, absent and another program are different errors."""
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import TYPE_CHECKING
 
@@ -11,10 +12,15 @@ from manager.errors import EngineSlow, EngineUnreachable
 if TYPE_CHECKING:
     from manager.engine.endpoint import Endpoint
 
+OF_THIS_PROCESS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+"""Errors of a machine or process that has no room for another connection."""
+
 
 def no_answer(why: object, endpoint: Endpoint, cause: BaseException | None = None) -> EngineUnreachable:
     """Return the error for an engine that does not answer."""
     causes = _causes(cause)
+    if still := next((error for error in causes if isinstance(error, http_socket.StandsStill)), None):
+        return stands_still(still.pid, endpoint)
     if any(isinstance(error, TimeoutError | http_socket.TooSlow) or _is_timeout(error) for error in causes):
         return EngineSlow("the Docker Engine at {endpoint} is slow: {why}", why=why, endpoint=endpoint)
     if any(isinstance(error, PermissionError) for error in causes):
@@ -25,6 +31,20 @@ def no_answer(why: object, endpoint: Endpoint, cause: BaseException | None = Non
             endpoint=endpoint,
             user=os.environ.get("USER") or os.geteuid(),
         )
+    if any(isinstance(error, OSError) and error.errno in OF_THIS_PROCESS for error in causes):
+        return EngineUnreachable(
+            "cannot ask the Docker Engine at {endpoint}, which may be well: {why}", why=why, endpoint=endpoint
+        )
+    if any(isinstance(error, http_socket.NoEngine) for error in causes):
+        return EngineUnreachable(
+            "what answers at {endpoint} is not a Docker Engine ({why})", why=why, endpoint=endpoint
+        )
+    if endpoint.named_by:
+        return EngineUnreachable(
+            "no Docker Engine answers ({endpoint}: {why}); start that engine, or choose another one",
+            why=why,
+            endpoint=endpoint,
+        )
     from manager.util import bundle
 
     return EngineUnreachable(
@@ -32,6 +52,16 @@ def no_answer(why: object, endpoint: Endpoint, cause: BaseException | None = Non
         why=why,
         endpoint=endpoint,
         command=bundle.engine_command(),
+    )
+
+
+def stands_still(pid: int, endpoint: Endpoint) -> EngineUnreachable:
+    """Return the error for an engine whose process was stopped: neither waiting nor starting it helps."""
+    return EngineUnreachable(
+        "no Docker Engine answers ({endpoint}: its process {pid} was stopped, as by SIGSTOP); `sudo kill"
+        " -CONT {pid}` lets it go on",
+        endpoint=endpoint,
+        pid=pid,
     )
 
 

@@ -3,9 +3,10 @@
 project, session, selection                project folder; one run of the manager; the chosen instances
 definition_drift, cgroup_limits            in what a container was made otherwise than its spec says
 engine_files, cgroup_folders               what the engine and the kernel keep of a container on this machine
-container_folder                           which project folder a container belongs to
+container_folder, mounted_folder           which project folder a container belongs to
 observe, snapshot, instance, status        one observation of the fleet, and what follows from it
 doing, condition_messages                  what a bot is doing, and how urgent it is
+forgotten                                  live bots of which only files are left
 preflight_messages                         what a live run would fail by, by codes
 bot_report, amounts                        what a bot reports of its trading, and how it is formatted
 supervisor_state, env_file                 the files that an instance's container reads and writes

@@ -109,14 +109,15 @@ class KeptReport(NamedTuple):
 class Position(NamedTuple):
     """Hold an exact amount, negative for a short position, and its currency.
 
-    `is_of_exchange`: the exchange gave it; else the bot's own record did. `is_dust`: it is less than an order
-    may be of.
+    `is_of_exchange`: the exchange gave it; else the bot's own record did, at `reported_at`, if that is known.
+    `is_dust`: it is less than an order may be of.
     """
 
     amount: Decimal
     base: str
     is_of_exchange: bool = False
     is_dust: bool = False
+    reported_at: float | None = None
 
     def __str__(self) -> str:
         if self.is_dust:
@@ -213,7 +214,9 @@ def position_of(kept_report: KeptReport) -> Position | None:
     report, at_exchange, is_dust = kept_report.report, kept_report.left_at_exchange, kept_report.is_dust
     if at_exchange is not None:
         return Position(at_exchange, report.base or "", is_of_exchange=True, is_dust=is_dust)
-    return None if report.position is None else Position(report.position, report.base or "", is_dust=is_dust)
+    if report.position is None:
+        return None
+    return Position(report.position, report.base or "", is_dust=is_dust, reported_at=kept_report.at)
 
 
 def position_at_exchange(answer: Mapping[str, Any]) -> Position | None:

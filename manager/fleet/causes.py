@@ -66,6 +66,12 @@ def _orders_left(view: Instance) -> Text:
     """Return what is known of the orders of a live bot whose container is gone."""
     if view.report is not None and view.report.orders_left:
         return Text("{count} open orders left", count=view.report.orders_left)
+    if view.spec is None:
+        return Text(
+            "its container and its config are gone: whether orders are left is unknown; `manager down {id}`"
+            " ends this note",
+            id=view.id,
+        )
     return Text("its container is gone: whether orders are left is unknown")
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from manager.config.fleet import Fleet
 from manager.engine.containers import Container
-from manager.fleet import supervisor_state
+from manager.fleet import mounted_folder, supervisor_state
 from manager.fleet.definition_drift import is_same_file
 from manager.fleet.supervisor_state import SupervisorState
 
@@ -23,7 +23,8 @@ def elsewhere(container: Container, supervisor: SupervisorState | None, fleet: F
 
     A path may be a symlink, and the folder may have been moved since, and another one made in its old place.
     Then our supervisor's file decides, which a copy of our folder has too: for a running container also the
-    lock, which that one does not hold, and for one that is down what the folder in the old place knows.
+    lock, which that one does not hold, and for one that is down what the folder in the old place knows. If
+    ours is the folder in the old place, what a running container has mounted decides.
     """
     source, database = container.data_source, fleet.database_dir(container.instance)
     if not source:
@@ -31,15 +32,17 @@ def elsewhere(container: Container, supervisor: SupervisorState | None, fleet: F
         if not there or there == str(fleet.project_dir) or is_same_file(Path(there), fleet.project_dir):
             return None
         return Elsewhere(there, str(fleet.project_dir))
+    is_named = supervisor is not None and supervisor.container == container.id
     if source == str(database):
-        return None
+        is_suspect = container.is_up and not is_named and not _is_locked(container, fleet)
+        present = mounted_folder.elsewhere(container.id, database) if is_suspect else None
+        return None if present is None else Elsewhere(present, str(database))
     is_same = is_same_file(Path(source), database)
     if is_same:
         return None
-    is_named = supervisor is not None and supervisor.container == container.id
     if is_named and (
         is_same is None
-        or (container.is_up and supervisor_state.is_locked(fleet.instance_state_dir(container.instance)))
+        or (container.is_up and _is_locked(container, fleet))
         or (not container.is_up and _is_unknown_at(Path(source).parent.parent, container, fleet))
     ):
         return None
@@ -49,6 +52,10 @@ def elsewhere(container: Container, supervisor: SupervisorState | None, fleet: F
         if is_labelled
         else Elsewhere(source, str(database))
     )
+
+
+def _is_locked(container: Container, fleet: Fleet) -> bool:
+    return supervisor_state.is_locked(fleet.instance_state_dir(container.instance))
 
 
 def _is_unknown_at(data_dir: Path, container: Container, fleet: Fleet) -> bool:

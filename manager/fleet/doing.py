@@ -278,6 +278,19 @@ def may_have_left_orders(view: Instance) -> bool:
     return mode == "live" and (kept_report is None or kept_report.orders_left != 0)
 
 
+def was_taken_down(view: Instance) -> bool:
+    """Return whether `manager down` has taken it down since its bot was last started: what was known of its
+    orders was said then.
+    """
+    taken_down_at, supervisor = view.saved.taken_down_at, view.supervisor
+    if taken_down_at is None:
+        return False
+    if supervisor is not None:
+        return taken_down_at > (supervisor.bot_started_at or supervisor.updated_at)
+    reported_at = view.report.at if view.report is not None else None
+    return reported_at is not None and taken_down_at > reported_at
+
+
 def ending(view: Instance) -> Text:
     """Return the position that is left after a run has ended, as a sentence.
 

@@ -224,7 +224,13 @@ def _make_in(folder: Path, name: str, by: By, did_run: bool | None, identity: st
     with suppress(OSError):
         _create(path, b"")
         return
-    _link_env(folder, path)
+    try:
+        _link_env(folder, path)
+    except OSError:  # a tmpfs counts a second name as a file
+        with suppress(OSError):
+            (folder / LIFTED).rename(path)
+            return
+        raise
 
 
 def _content(by: By, did_run: bool | None, identity: str | None = None) -> bytes:
@@ -286,9 +292,32 @@ def _remove_in(folder: Path, name: str, mark: HaltMark) -> None:
     if present is None:
         return
     if present.identity != mark.identity:
-        with suppress(FileExistsError):
+        try:
             (folder / name).hardlink_to(lifting)
+        except FileExistsError:
+            pass
+        except OSError:  # no room for a second name: it is a mark, whatever has come there meanwhile
+            lifting.rename(folder / name)
+    elif _becomes_ready(folder, lifting):
+        return
     lifting.unlink(missing_ok=True)
+
+
+def _becomes_ready(folder: Path, lifting: Path) -> bool:
+    """Make a lifted mark the file of the next one; whether that is done. On a full disk, none could be made.
+
+    What is not of our making, such as a second name of the env file, must never be written over.
+    """
+    try:
+        status = lifting.lstat()
+        is_ours = stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and status.st_size == SIZE
+        if not is_ours or _is_file(folder / READY):
+            return False
+        _write_in_place(lifting, _content("halt", None))  # it may be that of a `down`, which `up` lifts
+        lifting.rename(folder / READY)
+    except OSError:
+        return False
+    return True
 
 
 def _lifted(folder: Path) -> str:

@@ -28,6 +28,8 @@ class Instance(NamedTuple):
     """Its bot's last report; read only by commands that show it."""
     tombstone: Tombstone | None = None
     """Where it went, if it was moved to another machine."""
+    mode_of_files: str | None = None
+    """Its mode, where neither a container nor a config is left to tell it."""
 
     @property
     def is_bot_up(self) -> bool:
@@ -53,7 +55,7 @@ class Instance(NamedTuple):
     @property
     def mode(self) -> str | None:
         """Return paper or live."""
-        return self._fact(labels.MODE, self.spec.mode if self.spec else None)
+        return self._fact(labels.MODE, self.spec.mode if self.spec else None) or self.mode_of_files
 
     @property
     def exchange(self) -> str | None:

@@ -18,6 +18,7 @@ from manager.fleet import (
     engine_files,
     env_file,
     env_file_values,
+    forgotten,
     status,
     supervisor_state,
     time_zone,
@@ -211,9 +212,11 @@ def assemble(
     fleet = project.fleet
     zone, earlier_zone = time_zone.time_zone(), time_zone.earlier_time_zone()
     for_all = bot_environment.shared_variables(fleet, project.variables, zone)
+    known = {*project.specs, *observed.containers}
+    left_behind = forgotten.find(fleet, {*known, *project.loaded.elsewhere}, project.fleet_state)
     supervisors = {
         instance: supervisor_state.read(fleet.instance_state_dir(instance))
-        for instance in sorted({*project.specs, *observed.containers})
+        for instance in sorted({*known, *left_behind})
     }
     kept_files = project.loaded.kept_files
     held_back = frozenset(
@@ -291,6 +294,7 @@ def assemble(
             project.fleet_state.of(instance),
             plan_input.refusal(instance) is not None,
             tombstone=plan_input.tombstones.get(instance),
+            mode_of_files=left_behind[instance].mode_of_files if instance in left_behind else None,
         )
         for instance in statuses
     }

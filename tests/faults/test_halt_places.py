@@ -105,6 +105,35 @@ def test_a_moved_folder_is_stopped_and_brought_up(project: Project, tmp_path: Pa
     )
 
 
+def test_a_new_folder_in_the_old_place_takes_nothing(project: Project, tmp_path: Path, note: Note) -> None:
+    """Its paths are those of the running containers, whose mounts have followed the folder that was moved."""
+    bots.add(project, "one", 0)
+    project.manager("up", "--wait")
+    before = project.ids()
+    moved = Project(tmp_path / "moved", project.name, project.first_port, project.environ)
+    project.folder.rename(moved.folder)
+    (project.folder / "volumes").mkdir(parents=True)
+    shutil.copytree(moved.folder / "config", project.folder / "config")
+    theirs = f"belongs to {moved.folder}/volumes/database/one"
+    for command, code in {"up": 4, "restart": 4, "halt": 4, "stop": 0, "down": 0}.items():
+        done = project.manager(command, code=code)
+        assert theirs in done.out + done.err, command
+    assert project.ids() == before
+    assert moved.states() == {"one": "running"}
+    assert "one: stopped (requested" in moved.manager("stop").out
+    assert project.ids() == {}
+    moved.manager("down")
+    project.manager("start", "one", "--wait")
+    assert f"belongs to {project.folder}" in moved.manager("up", code=4).err
+    project.manager("down")
+    note(
+        "a new folder in the place of one that was moved, with its name",
+        "up, restart, halt, stop, down there",
+        1,
+        "none touches the moved one's bots, which it stops itself",
+    )
+
+
 def test_a_copy_is_told_apart_and_may_halt_its_own(project: Project, tmp_path: Path, note: Note) -> None:
     bots.add(project, "one", 0)
     project.manager("up", "--wait")

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -224,6 +225,21 @@ def test_an_engine_that_is_named_and_does_not_answer(
 ) -> None:
     done = engine_script(tmp_path, DOCKERS_OWN, environ)
     assert (done.returncode, done.stderr) == (1, f"engine.sh: {said}\n")
+
+
+def test_an_engine_whose_process_was_stopped_is_named(tmp_path: Path) -> None:
+    """It was started again, which does nothing, and then waited for without end."""
+    (tmp_path / "of-a-service").mkdir()
+    program = tmp_path / "of-a-service" / "dockerd"
+    program.symlink_to(shutil.which("sleep") or "")
+    with subprocess.Popen([program, "600"]) as process:
+        try:
+            process.send_signal(signal.SIGSTOP)
+            done = engine_script(tmp_path, DOCKERS_OWN, {"DOCKER_HOST": "", "DOCKER_CONTEXT": ""})
+        finally:
+            process.kill()
+    assert done.returncode == 1
+    assert "was stopped, as by SIGSTOP. Do: sudo kill -CONT " in done.stderr
 
 
 def test_each_mutant_fits_its_file_and_names_tests_that_exist() -> None:

@@ -7,7 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, assert_never
 
 from manager.cli.commands.close import close_positions, closing_object
-from manager.cli.left_behind import orders_left_text, position_object, position_text, unknown_orders_text
+from manager.cli.left_behind import (
+    orders_left_text,
+    position_object,
+    position_text,
+    reported_amount,
+    unknown_orders_text,
+)
 from manager.cli.notices import say_problems
 from manager.engine import labels
 from manager.engine.containers import Container
@@ -21,7 +27,13 @@ from manager.ops.actions.answer import Answer
 from manager.ops.actions.events import Warned
 from manager.ops.exchange.close import Closing
 from manager.ops.halt import halt as halting
-from manager.ops.halt.halt_events import ContainerStopped, ExchangeAnswered, HaltEvent, MayTrade
+from manager.ops.halt.halt_events import (
+    ContainerStopped,
+    ExchangeAnswered,
+    FoundMark,
+    HaltEvent,
+    MayTrade,
+)
 from manager.ops.halt.halt_result import HaltOutcome, Result
 from manager.util import console
 from manager.util.text_table import Column
@@ -50,6 +62,14 @@ def halt(session: Session, args: Namespace) -> int:
                 console.warning(message)
             case MayTrade(instances):
                 console.error(Text("these bots still run and may trade: {ids}", ids=", ".join(instances)))
+            case FoundMark(instances):
+                console.warning(
+                    Text(
+                        "without the engine, their supervisors have stopped these bots: {ids}; whether orders"
+                        " are left is unknown",
+                        ids=", ".join(instances),
+                    )
+                )
             case ContainerStopped():
                 say(_stopped_line(event))
             case ExchangeAnswered(container, answer):
@@ -144,7 +164,9 @@ def _of_others(outcome: HaltOutcome) -> str:
 def _position(outcome: HaltOutcome) -> str:
     if outcome.position is None:
         return _("unknown") if outcome.mode == "live" else ""
-    return str(outcome.position)
+    if outcome.mode != "live" or outcome.position.is_of_exchange:
+        return str(outcome.position)
+    return str(reported_amount(outcome.position))
 
 
 COLUMNS: Sequence[Column[HaltOutcome]] = (

@@ -285,8 +285,11 @@ def _down(view: Instance, history: History, rules: Alerts) -> Condition | None:
             id=view.id,
         )
         return Condition(view.id, "down", text, (str(hint),), after=rules.down_after)
-    if view.spec is None or history.is_taken_down(view.id, view.saved.taken_down_at):
+    if history.is_taken_down(view.id, view.saved.taken_down_at):
         return None
+    if view.spec is None:
+        text = Text("{id} has neither a container nor a config any more", id=view.id)
+        return Condition(view.id, "down", text, after=rules.down_after)
     if view.saved.registered_at is None:  # a new config that nobody has started yet
         return None
     return Condition(

@@ -102,10 +102,12 @@ def require_all_sound(snapshot: FleetSnapshot) -> None:
 
 
 def require_config(instance: str, snapshot: FleetSnapshot) -> None:
-    """Raise UsageError for an instance that has a container and no config."""
+    """Raise UsageError for an instance that has no config."""
     if instance in snapshot.project.loaded.elsewhere:
         raise pinned(instance, snapshot.project)
     if instance not in snapshot.plan_input.wanted:
+        if instance not in snapshot.plan_input.containers:
+            raise UsageError("{id} has neither a container nor a config any more", id=instance)
         raise UsageError(
             "{id} has no config any more; `manager down {id}` removes its container", id=instance
         )

@@ -25,7 +25,7 @@ def left_by(snapshot: FleetSnapshot, instance: str) -> Answer | None:
     What `manager down` has taken down since the bot's last start was asked for, and said, at that time.
     """
     view = _view(snapshot, instance)
-    if view is None or not doing.may_have_left_orders(view) or _was_taken_down(view):
+    if view is None or not doing.may_have_left_orders(view) or doing.was_taken_down(view):
         return None
     return Answer(None, why=why(view.report), exchange=view.exchange or "?", symbol=view.symbol or "?")
 
@@ -47,10 +47,3 @@ def why(kept_report: KeptReport | None) -> Text:
 def _view(snapshot: FleetSnapshot, instance: str) -> Instance | None:
     view = snapshot.views.get(instance)
     return None if view is None else doing.with_reports(snapshot.project.fleet, [view])[0]
-
-
-def _was_taken_down(view: Instance) -> bool:
-    taken_down_at, supervisor = view.saved.taken_down_at, view.supervisor
-    if taken_down_at is None or supervisor is None:
-        return False
-    return taken_down_at > (supervisor.bot_started_at or supervisor.updated_at)

@@ -162,7 +162,7 @@ def _asked(
         return named
     if change.command in {"restart", "start"}:  # leave alone what is stopped, halted, or has ended by itself
         return [action.instance for action in actions if action.kind != "leave"]
-    everything = [*{**plan_input.wanted, **plan_input.containers}]
+    everything = [*{**plan_input.wanted, **plan_input.containers, **plan_input.statuses}]
     if change.command == "stop":  # keeps what is halted on the list of `resume`
         return [
             instance

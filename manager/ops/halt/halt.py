@@ -36,7 +36,13 @@ from manager.ops.execution import desired_state
 from manager.ops.execution.stop import stop
 from manager.ops.execution.stop_turns import StopTurns, exchange_of, longest
 from manager.ops.halt import stop_for_good
-from manager.ops.halt.halt_events import ContainerStopped, ExchangeAnswered, MayTrade, OnHaltEvent
+from manager.ops.halt.halt_events import (
+    ContainerStopped,
+    ExchangeAnswered,
+    FoundMark,
+    MayTrade,
+    OnHaltEvent,
+)
 from manager.ops.halt.halt_result import HaltOutcome, Result
 from manager.ops.halt.stop_for_good import Marked, Starts
 from manager.util.threads import TaskGroup
@@ -50,12 +56,16 @@ def halt(session: Session, on_event: OnHaltEvent, selection: Selection = EVERYTH
     project = session.project_to_halt()
     fleet, named = project.fleet, selection.named(project)
     marked = stop_for_good.mark_all(fleet, "halt", named)
+    ran = _alive(fleet)
     starts = Starts(fleet)
     try:
         with lock.held(fleet.lock_file, "halt", force=True) as held:
             return _halt(session, selection, held, marked, starts, on_event)
     except EngineUnreachable:
-        if alive := _alive(fleet):
+        alive = _alive(fleet)
+        if ended := [instance for instance in ran if instance not in alive]:
+            on_event(FoundMark(ended))
+        if alive:
             on_event(MayTrade(alive))
         raise
 

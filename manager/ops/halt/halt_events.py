@@ -33,5 +33,11 @@ class MayTrade(NamedTuple):
     instances: Sequence[str]
 
 
-HaltEvent = Warned | ContainerStopped | ExchangeAnswered | MayTrade
+class FoundMark(NamedTuple):
+    """Report the bots that their supervisors have stopped, while the engine cannot be reached."""
+
+    instances: Sequence[str]
+
+
+HaltEvent = Warned | ContainerStopped | ExchangeAnswered | MayTrade | FoundMark
 OnHaltEvent = Callable[[HaltEvent], object]

@@ -65,15 +65,18 @@ class Marked(NamedTuple):
 def mark_all(fleet: Fleet, by: By, named: Iterable[str] | None = None) -> Marked:
     """Mark these instances, or all that have a folder. A halt of all also marks future ones. Never raises."""
     there = halt_mark.folders(fleet)
-    marked, error = [], None
+    marked, unmarked, error = [], [], None
     for instance in there if named is None else [instance for instance in named if instance in there]:
         did_run = supervisor_state.has_bot(fleet.instance_state_dir(instance)) if by == "halt" else None
         try:
             halt_mark.make(fleet, instance, by, did_run=did_run)
             marked.append(instance)
         except OSError as caught:
+            unmarked.append(instance)
             error = ManagerError(
-                "cannot mark {id} as halted: {why}", id=instance, why=caught.strerror or caught
+                "cannot mark {ids} as halted: {why}; `manager up` would start what has no mark",
+                ids=", ".join(unmarked),
+                why=caught.strerror or caught,
             )
     if named is None and by == "halt":
         try:

@@ -129,5 +129,22 @@ def test_an_engine_that_is_silent_is_not_said_to_need_a_start(
     with pytest.raises(EngineUnreachable, match="it hangs, or is too busy: wait, or restart it"):
         engine.info()
     engine, _script = engine_with([GONE])
-    with pytest.raises(EngineUnreachable, match="start it, or run"):
+    with pytest.raises(EngineUnreachable, match="start that engine"):
         engine.info()
+
+
+@pytest.mark.parametrize("call", [lambda engine: engine.info(), lambda engine: engine.create("a", {})])
+def test_an_engine_that_died_meanwhile_is_said_to_need_one(
+    engine_with: Callable[..., tuple[Engine, Scripted]], call: Callable[[Engine], None]
+) -> None:
+    """The look between two calls was refused, and the message said that the engine hangs: wait."""
+    for looks in ([GONE], [SLOW, GONE]):
+        engine, _script = engine_with([SLOW] * 99, list(looks))
+        engine.patience.go_on(lambda _text: None)
+        with pytest.raises(EngineUnreachable, match=r"refused\); start that engine"):
+            call(engine)
+    denied = NoAnswer("denied")
+    denied.__cause__ = PermissionError(13, "denied")
+    engine, _script = engine_with([SLOW], [denied])
+    with pytest.raises(EngineUnreachable, match="permission denied for the Docker Engine"):
+        call(engine)

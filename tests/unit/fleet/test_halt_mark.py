@@ -74,6 +74,55 @@ def test_a_full_disk_refuses_none(fleet: Fleet, monkeypatch: pytest.MonkeyPatch,
     assert halt_mark.lift(fleet, "a", second) is True
 
 
+def test_without_an_inode_and_without_second_names_what_is_there_becomes_the_mark(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tmpfs counts a second name as a file."""
+
+    def full(*_: Any, **__: Any) -> Any:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    really = os.open
+    monkeypatch.setattr(os, "link", full)
+    monkeypatch.setattr(
+        os, "open", lambda path, flags, *more: full() if flags & os.O_CREAT else really(path, flags, *more)
+    )
+    with pytest.raises(OSError, match="No space left"):
+        halt_mark.make(fleet, "a", "halt")
+    (folder(fleet) / ".halt-lifted").write_text("the nonce of an earlier halt of all")
+    halt_mark.make(fleet, "a", "halt")
+    mark = halt_mark.find(fleet, "a")
+    assert mark is not None
+    assert mark.by == "halt"
+
+
+def test_a_lifted_mark_becomes_the_file_of_the_next_one(fleet: Fleet) -> None:
+    """On a disk that has become full meanwhile, no file could be made for it."""
+    (folder(fleet) / "env.json").write_text('{"KEY": "x"}')
+    halt_mark.keep_ready(folder(fleet))
+    inode = (folder(fleet) / ".halt-ready").stat().st_ino
+    for by in ("down", "stop", "halt"):
+        halt_mark.make(fleet, "a", by)
+        made = halt_mark.find(fleet, "a")
+        assert made is not None
+        assert halt_mark.lift(fleet, "a", made)
+        ready = folder(fleet) / ".halt-ready"
+        assert ready.stat().st_ino == inode
+        content = json.loads(ready.read_text())
+        assert (content["by"], content["nonce"] != made.identity) == ("halt", True)
+    ready.unlink()
+    for is_env in (False, True):
+        if is_env:
+            (folder(fleet) / "halted").hardlink_to(folder(fleet) / "env.json")
+        else:
+            (folder(fleet) / "halted").touch()
+        made = halt_mark.find(fleet, "a")
+        assert made is not None
+        assert halt_mark.lift(fleet, "a", made)
+        assert not ready.exists()
+    assert (folder(fleet) / "env.json").read_text() == '{"KEY": "x"}'
+
+
 def test_only_the_mark_that_was_read_is_removed(fleet: Fleet) -> None:
     halt_mark.make(fleet, "a", "halt")
     read = halt_mark.find(fleet, "a")
@@ -83,7 +132,7 @@ def test_only_the_mark_that_was_read_is_removed(fleet: Fleet) -> None:
     now = halt_mark.find(fleet, "a")
     assert now is not None
     assert halt_mark.lift(fleet, "a", now) is True
-    assert list(folder(fleet).iterdir()) == []
+    assert [file.name for file in folder(fleet).iterdir()] == [".halt-ready"]
     assert halt_mark.lift(fleet, "a", now) is True
 
 

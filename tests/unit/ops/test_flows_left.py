@@ -270,6 +270,65 @@ def test_what_was_said_once_by_down_is_not_said_for_ever(live: Desk) -> None:
     assert GONE in live.play("down")
 
 
+def without_config(desk: Desk) -> None:
+    """Its config is deleted, or moved away."""
+    (desk.folder / "config" / "active" / "bp_sol_01.json").unlink()
+
+
+@pytest.mark.parametrize(
+    "command", ["stop", "down", "stop bp_sol_01", "down bp_sol_01", "halt", "halt bp_sol_01"]
+)
+@pytest.mark.parametrize("has_report", [True, False])
+def test_one_of_which_neither_container_nor_config_is_left_is_named(
+    live: Desk, command: str, has_report: bool
+) -> None:
+    live.play("up")
+    (folder(live) / REPORT_FILE).unlink(missing_ok=True)
+    if has_report:
+        reporting(live)
+    removed(live)
+    without_config(live)
+    said = live.play("ps")
+    assert "its container and its config are gone: whether orders are left is unknown" in said
+    assert "`manager down bp_sol_01` ends this note" in said
+    said = live.play(command)
+    last = (
+        "0s ago its bot reported 13 open orders, position -0.6 SOL"
+        if has_report
+        else "its bot did not report"
+    )
+    assert "error: bp_sol_01: whether orders are left is unknown (its container is gone" in said
+    assert f"{last}): check its exchange" in said
+    assert live.exit_code == FAILED
+
+
+def test_the_word_of_a_person_ends_it(live: Desk) -> None:
+    live.play("up")
+    reporting(live)
+    removed(live)
+    without_config(live)
+    live.clock.sleep(1)
+    for command in ("up", "restart", "plan"):
+        assert ("bp_sol_01" in live.play(command), live.exit_code) == (False, OK)
+    assert "bp_sol_01 has neither a container nor a config any more" in live.play("start bp_sol_01")
+    assert "check its exchange" in live.play("down bp_sol_01")
+    for command in ("ps", "stop", "down", "halt"):
+        assert "bp_sol_01" not in live.play(command)
+        assert live.exit_code == OK
+
+
+def test_a_paper_bot_and_one_that_left_nothing_are_forgotten(live: Desk) -> None:
+    live.play("up")
+    reporting(live, open_orders_left=0, run_ended=True)
+    removed(live)
+    live.engine.discard(ETH)
+    for config in (live.folder / "config" / "active").iterdir():
+        config.unlink()
+    for command in ("ps", "stop", "down", "halt"):
+        said = live.play(command)
+        assert ("bp_" in said, live.exit_code) == (False, OK), said
+
+
 def test_a_stop_looks_once_at_what_is_down_already(live: Desk) -> None:
     live.play("up")
     killed(live)

@@ -1,0 +1,51 @@
+"""Whose folder a running container has, where the path is another folder's by now."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from manager.fleet import mounted_folder
+
+CONTAINER = "c" * 64
+
+
+@pytest.fixture
+def proc(tmp_path: Path) -> Path:
+    """A process of the container, whose `/data` is `mounted`, and one of another container."""
+    (tmp_path / "mounted").mkdir()
+    for pid, container in ((7, "d" * 64), (12, CONTAINER)):
+        folder = tmp_path / "proc" / str(pid)
+        (folder / "root").mkdir(parents=True)
+        (folder / "cgroup").write_text(f"0::/system.slice/docker-{container}.scope\n")
+        (folder / "mountinfo").write_text(f"31 1 8:1 {tmp_path}/mounted /data rw - ext4 /dev/a rw\n")
+    (tmp_path / "proc" / "12" / "root" / "data").symlink_to(tmp_path / "mounted")
+    return tmp_path / "proc"
+
+
+def test_a_folder_that_was_moved_is_named(proc: Path, tmp_path: Path) -> None:
+    (tmp_path / "new").mkdir()
+    assert mounted_folder.elsewhere(CONTAINER, tmp_path / "new", proc) == str(tmp_path / "mounted")
+    assert mounted_folder.elsewhere(CONTAINER, tmp_path / "not-there", proc) == str(tmp_path / "mounted")
+    (proc / "12" / "mountinfo").write_text("31 1 8:1 /of/another/disk /data rw - ext4 /dev/a rw\n")
+    assert (
+        mounted_folder.elsewhere(CONTAINER, tmp_path / "new", proc)
+        == "a folder that was moved away from here"
+    )
+
+
+def test_our_own_folder_is_ours_and_so_is_what_cannot_be_seen(proc: Path, tmp_path: Path) -> None:
+    assert mounted_folder.elsewhere(CONTAINER, tmp_path / "mounted", proc) is None
+    assert mounted_folder.elsewhere("e" * 64, tmp_path / "proc", proc) is None
+    (proc / "12" / "root" / "data").unlink()
+    assert mounted_folder.elsewhere(CONTAINER, tmp_path / "proc", proc) is None
+
+
+def test_a_path_with_a_blank(proc: Path, tmp_path: Path) -> None:
+    (tmp_path / "mounted").rename(tmp_path / "my desk")
+    (proc / "12" / "root" / "data").unlink()
+    (proc / "12" / "root" / "data").symlink_to(tmp_path / "my desk")
+    (proc / "12" / "mountinfo").write_text(f"31 1 8:1 {tmp_path}/my\\040desk /data rw - ext4 /dev/a rw\n")
+    (tmp_path / "new").mkdir()
+    assert mounted_folder.elsewhere(CONTAINER, tmp_path / "new", proc) == str(tmp_path / "my desk")
