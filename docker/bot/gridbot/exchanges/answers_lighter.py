@@ -30,7 +30,6 @@ class Lighter(Answers):
             "fetch_open_orders": ("orders",),
             "fetch_closed_orders": ("orders",),
             "fetch_my_trades": ("trades",),
-            "fetch_funding_history": ("position_fundings",),
         }
     )
     market_key = "market_id"
