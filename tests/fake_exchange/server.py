@@ -423,10 +423,11 @@ def _order(order: BookOrder) -> dict[str, Any]:
 
 
 def _fill(book: Book, fill: BookFill) -> dict[str, Any]:
+    is_in_base = book.base_fees and fill.order.side == "Bid"
     return {
         "clientId": None if fill.order.client_id is None else str(fill.order.client_id),
-        "fee": str(fill.fee),
-        "feeSymbol": "USDC",
+        "fee": str(round(fill.fee / fill.price, 8) if is_in_base else fill.fee),
+        "feeSymbol": "SOL" if is_in_base else "USDC",
         "isMaker": fill.maker,
         "orderId": fill.order.id,
         "price": str(fill.price),

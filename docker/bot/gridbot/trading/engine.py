@@ -98,7 +98,7 @@ class Engine:
         self.funding: Decimal | None = (store.funding or None) if is_funded else ZERO
         self.unsettled = 0
         self._figures: dict[str, float | None] = {}
-        self._figures_due = 0.0
+        self._figures_at, self._figures_pause = 0.0, 0.0
 
     def tick(self) -> None:
         """Read the market once and act on it. Raises ExchangeError (retry later) or CompletedError (stop)."""
@@ -147,7 +147,7 @@ class Engine:
         now = self._clock()
         self.store.samples.add_error(now, "exchange", str(err))
         self._ticked_at = None
-        if first or now - self._outage_logged_at > SUMMARY_EVERY_S:
+        if first or not 0 <= now - self._outage_logged_at <= SUMMARY_EVERY_S:
             self._outage_logged_at = now
             log.warning("the exchange is out of reach, nothing is decided until it answers: %s", err)
 
@@ -179,6 +179,7 @@ class Engine:
             price_at=self.price_at,
             price_range=self.strategy.price_range(),
             funding=self.funding,
+            min_order=self.market.smallest_order(self.price) if self.price else None,
             figures={**self._figures, "order_latency": self._placing.latency},
         )
 
@@ -332,15 +333,15 @@ class Engine:
         self._ticked_at = now
 
     def _store_sample(self, price: Decimal, now: float) -> None:
-        if now - self._sampled_at >= SAMPLE_EVERY_S:
+        if not 0 <= now - self._sampled_at < SAMPLE_EVERY_S:  # the clock may be set back
             self.add_sample(price, now)
             self.store.set_run(ran_s=self._ran_s)
             self.store.samples.thin_out(now)
             self._sampled_at = now
-        if now >= self._figures_due:
+        if not 0 <= now - self._figures_at < self._figures_pause:
             began = time.monotonic()
-            self._figures = history.figures(self.store.path)
-            self._figures_due = now + max(FIGURES_EVERY_S, FIGURES_REST * (time.monotonic() - began))
+            self._figures, self._figures_at = history.figures(self.store.path), now
+            self._figures_pause = max(FIGURES_EVERY_S, FIGURES_REST * (time.monotonic() - began))
         self._log.summary(now, price, self.store.ledger, self.store.live_orders)
 
     def add_sample(self, price: Decimal, now: float) -> None:

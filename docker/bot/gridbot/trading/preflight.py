@@ -29,7 +29,7 @@ KEYS_REFUSED = "keys_refused"
 def check_run(settings: Settings, market: Market, facts: AccountFacts) -> list[Check]:
     """Return all checks, in the order in which a person would look."""
     if facts.are_keys_refused:  # all else needs them
-        return [_keys_refused(facts.refusal), _market(market)]
+        return [keys_refused(facts.refusal), _market(market)]
     checks = [*_keys(facts), *_hedge_mode(facts), _market(market)]
     try:
         levels = _levels(settings, market)
@@ -58,7 +58,8 @@ def market_missing(error: str) -> Check:
     )
 
 
-def _keys_refused(error: str) -> Check:
+def keys_refused(error: str) -> Check:
+    """Return the check of keys that the exchange doesn't take, or that can't be its own."""
     return Check(
         KEYS_REFUSED,
         Level.FAIL,

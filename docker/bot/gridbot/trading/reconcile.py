@@ -306,7 +306,7 @@ class Reconciler:
                         f" was filled: nothing is placed at {order.slot} until its trades say it",
                         now,
                     )
-                is_due = now - self._missing_since[order.client_id] > LOST_AFTER_S
+                is_due = self._missing_for(order, now) > LOST_AFTER_S
                 if (
                     not is_due
                     or (
@@ -328,7 +328,12 @@ class Reconciler:
         is_unanswered = order.exchange_id is None and order.client_id not in self._accepted
         if patience == 0 or (is_unanswered and now - order.created_at > patience):
             return True
-        return now - self._missing_since[order.client_id] > LOST_AFTER_S
+        return self._missing_for(order, now) > LOST_AFTER_S
+
+    def _missing_for(self, order: Order, now: float) -> float:
+        """Return for how long the exchange has not listed it. A clock that is set back begins anew."""
+        since = self._missing_since[order.client_id] = min(self._missing_since[order.client_id], now)
+        return now - since
 
 
 def _rest_of_fee(total: Decimal, booked: Decimal) -> Decimal:
