@@ -23,8 +23,15 @@ SHORT, LONG = {"perp_grid": 5, "grid": 2, "standard": 2}, 300
 QUOTES = ("--spread", "0.6", "--max-orders", "3", "--max-position", "0.5", "--quantity", "0.1")
 STRATEGIES = {
     "perp_grid": GRID,
-    "grid": tuple("grid" if word == "perp_grid" else word for word in GRID),
-    "standard": (*GRID[: GRID.index("--strategy")], "--strategy", "standard", *QUOTES),
+    "grid": (*("grid" if word == "perp_grid" else word for word in GRID), "--market-type", "perp"),
+    "standard": (
+        *GRID[: GRID.index("--strategy")],
+        "--strategy",
+        "standard",
+        "--market-type",
+        "perp",
+        *QUOTES,
+    ),
 }
 # Read once at each start, and boring: a fault there only makes the test longer.
 SETTING_UP = frozenset({"/api/v1/assets", "/api/v1/markets", "/api/v1/securities"})
