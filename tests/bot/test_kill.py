@@ -11,14 +11,28 @@ from decimal import Decimal
 
 import pytest
 
+from tests import cases
 from tests.bot.bots import GRID, Bot, BotFactory
 from tests.fake_exchange.book import Book
 from tests.fake_exchange.faults import Faults
 from tests.fake_exchange.server import FakeExchange
 
 SEED = 20251130
-SHORT, LONG = 5, 60
+SHORT, LONG = {"perp_grid": 5, "grid": 2, "standard": 2}, 300
 """How often the bot is killed."""
+QUOTES = ("--spread", "0.6", "--max-orders", "3", "--max-position", "0.5", "--quantity", "0.1")
+STRATEGIES = {
+    "perp_grid": GRID,
+    "grid": (*("grid" if word == "perp_grid" else word for word in GRID), "--market-type", "perp"),
+    "standard": (
+        *GRID[: GRID.index("--strategy")],
+        "--strategy",
+        "standard",
+        "--market-type",
+        "perp",
+        *QUOTES,
+    ),
+}
 # Read once at each start, and boring: a fault there only makes the test longer.
 SETTING_UP = frozenset({"/api/v1/assets", "/api/v1/markets", "/api/v1/securities"})
 
@@ -44,7 +58,7 @@ def moving(book: Book, seed: int, step: Decimal = Decimal("0.25"), every: float 
 
 def live(start_bot: BotFactory, fake: FakeExchange, *argv: str) -> Bot:
     return start_bot(
-        *(argv or GRID),
+        *argv,
         "--interval",
         "0.1",
         TRADING_MODE="live",
@@ -86,8 +100,10 @@ def assert_equal_trades(bot: Bot, book: Book) -> None:
     assert here == there
 
 
-def test_killed_at_random_moments(start_bot: BotFactory, request: pytest.FixtureRequest) -> None:
-    kills = LONG if request.config.getoption("--long") else SHORT
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_killed_at_random_moments(start_bot: BotFactory, strategy: str) -> None:
+    kills = LONG if cases.is_long else SHORT[strategy]
+    argv = STRATEGIES[strategy]
     chance = random.Random(SEED)
     book = Book(partial_fills=0.3, history_lag=0.15, seed=SEED)
     foreign = [
@@ -99,7 +115,7 @@ def test_killed_at_random_moments(start_bot: BotFactory, request: pytest.Fixture
     with FakeExchange(book, faults) as fake:
         with moving(book, SEED):
             for _ in range(kills):
-                bot = live(start_bot, fake)
+                bot = live(start_bot, fake, *argv)
                 match chance.choice(("any time", "ordering", "ordering", "stopping")):
                     case "any time":
                         after_requests(fake, chance.randrange(1, 60))
@@ -113,7 +129,7 @@ def test_killed_at_random_moments(start_bot: BotFactory, request: pytest.Fixture
                 bot.kill()
                 assert book.violations == []
             faults.rate = 0.0
-            bot = live(start_bot, fake)
+            bot = live(start_bot, fake, *argv)
             # On a busy machine a bot may be killed before it has ordered much: this one makes up for it.
             bot.wait_for(
                 lambda: len(book.fills) > max(kills, 10) and len(book.orders) > 20 + kills, within=90

@@ -160,6 +160,15 @@ def test_a_lighter_account_that_never_traded_a_market_has_its_beginning_leverage
     assert (found.leverage, found.maintenance) == (D(20), D("0.012"))
 
 
+def test_lighter_funds_are_not_those_of_another_account_of_the_wallet() -> None:
+    [account] = LIGHTER["account"]["accounts"]
+    other = {**account, "index": 281474976710608, "available_balance": "30", "positions": []}
+    found = facts(Lighter(), {**LIGHTER, "account": {"code": 200, "accounts": [other, account]}})
+    assert (found.free, found.leverage) == (D("400.25"), D(5))
+    strangers = [other, {**other, "index": 7}]
+    assert facts(Lighter(), {**LIGHTER, "account": {"code": 200, "accounts": strangers}}).free is None
+
+
 def test_apex_has_one_balance_for_markets_in_either_currency() -> None:
     class InUsdc(Apex):
         quote = "USDC"

@@ -11,6 +11,7 @@ from manager.fleet.observe import FleetSnapshot
 from manager.fleet.project import Project
 from manager.fleet.session import Session
 from manager.i18n import _
+from manager.ops.checks import shared_market
 from manager.ops.execution import compose_yaml, desired_state
 from manager.ops.folders import bot_user, instance_folders
 from manager.util import console
@@ -79,10 +80,12 @@ def _prepare(session: Session, snapshot: FleetSnapshot) -> None:
     user = bot_user.bot_user(project.fleet, project.variables, session.engine().info())
     bot_user.compose_variables(project.fleet, project.variables, user)
     bot_user.save_compose_path(project.fleet)
+    tell_of_others = shared_market.tell(snapshot, project.specs)
     for instance, spec in project.specs.items():
         if instance in held:
             continue
         instance_folders.prepare(spec, project.fleet, user.owner)
+        tell_of_others(instance)
         is_up = instance in containers and containers[instance].is_up
         if not is_up and instance not in snapshot.plan_input.untrusted:
             instance_folders.write_env(spec, project.fleet, user.owner, snapshot.env_values[instance])

@@ -33,7 +33,7 @@ def unwatched(snapshot: FleetSnapshot, actions: Sequence[Action]) -> Iterator[Te
             )
 
 
-def tell(snapshot: FleetSnapshot, actions: Collection[Action]) -> Callable[[str], None]:
+def tell(snapshot: FleetSnapshot, starting: Collection[str]) -> Callable[[str], None]:
     """Leave bots that run on the word that others trade beside them, as far as nobody tells more.
 
     Without any word they would take others' trades for a fault of their record. Returns what does the same
@@ -42,13 +42,12 @@ def tell(snapshot: FleetSnapshot, actions: Collection[Action]) -> Callable[[str]
     fleet = snapshot.project.fleet
     if lock.held_by(fleet.watch_lock_file) is not None:
         return lambda _instance: None
-    starting = {action.instance for action in actions if action.starts}
     beside: set[str] = set()
     if fleet.allow_shared_credentials:
         # What a bot holds stays in the account when it is down.
-        known = {one for one in snapshot.project.specs if _may_hold(snapshot, one)} | starting
+        known = {one for one in snapshot.project.specs if _may_hold(snapshot, one)} | {*starting}
         beside = {one for one, others in _neighbours(snapshot, known).items() if others}
-    for instance in (beside & _up(snapshot, ())) - starting:
+    for instance in (beside & _up(snapshot, ())) - {*starting}:
         others_file.write_unknown(fleet, instance)
 
     def tell_one(instance: str) -> None:

@@ -92,7 +92,7 @@ def gather(
 
     files = request_files.of_plan(snapshot, request_plan.running_after(snapshot, todo))
     files.write_all({action.instance for action in todo})
-    tell_of_others = shared_market.tell(snapshot, todo)
+    tell_of_others = shared_market.tell(snapshot, [action.instance for action in todo if action.starts])
 
     def give_turn(instance: str) -> None:
         tell_of_others(instance)

@@ -5,7 +5,7 @@ Nothing is placed. What an exchange does not say is None: unknown, and never tak
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -121,6 +121,8 @@ def _free(exchange: CcxtExchange, market: Market) -> Decimal | None:
     if exchange.id == "backpack" and market.perp:
         # What is lent counts as collateral, but not as available balance.
         return decimal(exchange.ask("privateGetApiV1CapitalCollateral").get("netEquityAvailable"))
+    if exchange.id == "lighter":
+        return decimal(_lighter_account(exchange).get("available_balance"))
     if exchange.id == "paradex":
         # ccxt's balance says only what is there, and not what positions and orders need of it.
         return decimal(_paradex_account(exchange).get("free_collateral"))
@@ -159,13 +161,17 @@ def _leverage(exchange: CcxtExchange, account: Any) -> Decimal | None:
 def _lighter_leverage(exchange: CcxtExchange) -> Decimal | None:
     """Return what the account has set on the market, else what a market has at the beginning."""
     market = exchange.market_answer
-    for account in exchange.ask("fetch_balance")["info"].get("accounts") or []:
-        for position in account.get("positions") or []:
-            if str(position.get("market_id")) == str(market["id"]):
-                percent = decimal(position.get("initial_margin_fraction"))
-                return None if not percent else 100 / percent
+    for position in _lighter_account(exchange).get("positions") or []:
+        if str(position.get("market_id")) == str(market["id"]):
+            percent = decimal(position.get("initial_margin_fraction"))
+            return None if not percent else 100 / percent
     fraction = decimal((market.get("info") or {}).get("default_initial_margin_fraction"))
     return None if not fraction else 1 / (fraction * BASIS_POINTS)
+
+
+def _lighter_account(exchange: CcxtExchange) -> Mapping[str, Any]:
+    """Return the bot's own account; ccxt adds up those of one wallet, and none pays for another."""
+    return exchange.own_account(exchange.ask("fetch_balance")["info"])
 
 
 def _paradex_account(exchange: CcxtExchange) -> dict[str, Any]:

@@ -86,6 +86,10 @@ class Answers:
             answer = answer.get(key) if isinstance(answer, Mapping) else None
         return answer if isinstance(answer, list) else None
 
+    def own_account(self, answer: Any) -> Raw:
+        """Return this account's part of an answer that may be of several."""
+        return answer if isinstance(answer, Mapping) else {}
+
     def is_of(self, raw: Raw, market: Raw) -> bool:
         """Tell whether an order or trade is of `market`; ccxt doesn't filter every list."""
         symbol = self._symbol(raw)

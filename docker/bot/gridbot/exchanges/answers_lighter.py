@@ -30,8 +30,6 @@ class Lighter(Answers):
             "fetch_open_orders": ("orders",),
             "fetch_closed_orders": ("orders",),
             "fetch_my_trades": ("trades",),
-            "fetch_positions": ("accounts",),
-            "fetch_funding_history": ("position_fundings",),
         }
     )
     market_key = "market_id"
@@ -41,14 +39,21 @@ class Lighter(Answers):
         return "invalid nonce" in message.lower()
 
     def rows(self, method: str, answer: Any) -> list[Any] | None:
-        found = super().rows(method, answer)
-        if method != "fetch_positions" or found is None:
-            return found
-        accounts = [account for account in found if isinstance(account, Mapping)]
-        if len(found) > 1:  # of one wallet there may be several, each with positions of its own
-            accounts = [one for one in accounts if text(one.get("index")) == self._account]
-        positions = accounts[0].get("positions") if len(accounts) == 1 else None
+        if method != "fetch_positions":
+            return super().rows(method, answer)
+        positions = self.own_account(answer).get("positions")
         return positions if isinstance(positions, list) else None
+
+    def own_account(self, answer: Any) -> Raw:
+        """Return this account's part of an answer, an empty one where it has none.
+
+        One wallet may have several, each with funds and positions of its own.
+        """
+        found = answer.get("accounts") if isinstance(answer, Mapping) else None
+        accounts = [one for one in found if isinstance(one, Mapping)] if isinstance(found, list) else []
+        if len(accounts) > 1:
+            accounts = [one for one in accounts if text(one.get("index")) == self._account]
+        return accounts[0] if len(accounts) == 1 else {}
 
     def position(self, raw: Raw) -> Decimal | None:
         info = info_of(raw)

@@ -54,6 +54,10 @@ class CcxtCalls:
         """Call a method of ccxt and return its answer. Raises ExchangeError."""
         return self._call(getattr(self._api, method), *args)
 
+    def own_account(self, answer: Any) -> Mapping[str, Any]:
+        """Return the bot's own account in an answer that may be of several."""
+        return self._answers.own_account(answer)
+
     def clock_offset(self) -> float | None:
         """Return by how many seconds the exchange's clock is ahead of this machine's, None where unknown."""
         began = time.time()

@@ -96,6 +96,11 @@ def test_a_start_without_watch_leaves_word_that_others_trade_there(desk: Desk) -
     assert told(desk, "bp_eth_02") is None, "a watch that starts later leaves nothing behind"
 
 
+def test_bots_that_compose_starts_have_word_of_each_other(desk: Desk) -> None:
+    desk.run("compose")
+    assert (told(desk, "bp_sol_01"), told(desk, "bp_eth_02")) == (UNKNOWN, UNKNOWN)
+
+
 def test_a_fleet_without_shared_accounts_is_told_nothing(desk: Desk) -> None:
     fleet(desk, is_shared=False)
     desk.config("bp_eth_02", 5001, metadata={"symbol": "ETH_USDC_PERP"})
