@@ -121,6 +121,8 @@ class SupervisorState(NamedTuple):
     """A process that lives as long as the supervisor keeps the bot running, through all restarts of the bot.
     """
     restarts_since_healthy: int = 0
+    next_restart_is_free: bool = False
+    """Whether the restart that is due does not count."""
     health_checked_at: float | None = None
     health_condition: Condition | None = None
     """Why a degraded bot cannot trade now."""
@@ -306,6 +308,7 @@ def _decoded(raw: Any) -> SupervisorState:
         reason=raw.get("reason"),
         anchor_pid=_count(raw["anchor_pid"]) if raw.get("anchor_pid") else None,
         restarts_since_healthy=_count(restarts.get("since_healthy") or 0),
+        next_restart_is_free=restarts.get("next_is_free") is True or not restarts["in_a_row"],
         health_checked_at=_number(health["checked_at"]) if health.get("checked_at") else None,
         health_condition=condition(health.get("condition")),
         cancel=_cancel(raw.get("cancel")),

@@ -17,9 +17,13 @@ EVENTS_WAIT_S = 5.0
 ANSWER_WITHIN_S = 60.0
 STATUS_OF = ((UsageError, 404), (EngineUnreachable, 503), (Locked, 409), (ConfigError, 500))
 
-ActionVerb = Literal["start", "stop", "restart", "upgrade", "close"]
+ActionVerb = Literal["start", "stop", "restart", "upgrade", "close", "snooze", "unsnooze", "orders"]
 ACTION_VERBS: tuple[ActionVerb, ...] = get_args(ActionVerb)
+CHANGES_NOTHING: frozenset[ActionVerb] = frozenset({"snooze", "unsnooze", "orders"})
+"""What leaves a bot and its orders as they are: no id is typed for it."""
 HALT = "halt"
+MAX_TIME = 40
+"""Characters of the time until which alerts are left."""
 
 
 class Refusal(Exception):

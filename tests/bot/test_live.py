@@ -331,3 +331,17 @@ def test_funding_is_part_of_the_profit(start_bot: BotFactory, fake: FakeExchange
     bot.wait_for(lambda: bot.status().get("funding") == "-0.25")
     bot.wait_for(lambda: Decimal(bot.status()["pnl"]) == Decimal("-0.25"))
     assert bot.stop() == 0
+
+
+def test_a_stop_loss_on_spot_leaves_dust_and_says_what_an_order_must_have(start_bot: BotFactory) -> None:
+    """What is bought is paid for in it: less than the smallest order is left of it."""
+    spot = ("--exchange", "backpack", "--symbol", "SOL_USDC", "--strategy", "grid", *MESH[6:])
+    with FakeExchange(Book(symbol="SOL_USDC", base_fees=True)) as fake:
+        env = fake.env | FAST | {"TRADING_MODE": "live"}
+        bot = start_bot(*spot, "--interval", "0.1", "--stop-loss", "0.2", **env)
+        bot.wait_for(lambda: len(fake.book.own_open()) == 3, within=40)
+        fake.book.move(Decimal("145"))
+        assert bot.wait_end() == 0
+        last_words = bot.last_words()
+    assert last_words["condition"]["code"] == "stopped_out"
+    assert 0 < Decimal(last_words["position"]) < Decimal(last_words["min_order"]) == Decimal("0.01")

@@ -24,9 +24,11 @@ from manager.fleet.supervisor_state import Condition, SupervisorState
 from manager.monitor.history import database, writing
 from manager.monitor.history.model import Event, Sample, Span
 from manager.monitor.stats.instance_stats import InstanceStats, with_best_report
+from manager.monitor.watch import store
 from manager.web import keeper, links
 from manager.web.access import Access
 from manager.web.address import Reach
+from manager.web.engine_side import looks
 from manager.web.engine_side.desk import Desk
 from manager.web.engine_side.listener import Listener
 from manager.web.engine_side.looks import Look, Watching
@@ -127,7 +129,9 @@ class Served:
         if self.error is not None:
             raise self.error
         watching = Watching(is_alive=True, undelivered=0, delivered_at=self.delivered_at)
-        return Look(self.fleet, tuple(self.rows), (), watching, time.time())
+        rows, now = tuple(self.rows), time.time()
+        alerts = looks.alerts_of(self.fleet, rows, store.load(self.fleet.alert_state_file), now)
+        return Look(self.fleet, rows, (), watching, now, alerts=alerts)
 
     def look(self) -> None:
         """Look at once, rather than in some seconds."""

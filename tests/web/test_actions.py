@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from manager.errors import NO_ENGINE, EngineUnreachable
 from manager.monitor.history import spool_reader
+from manager.monitor.watch import snoozing
 from tests.web.served import Client, Served, a_bot, serving
 
 LIVE: dict[str, Any] = {"pnl": "10.5", "quote": "USDC", "position": "0.2", "base": "SOL"}
@@ -61,6 +63,47 @@ def test_a_button_is_the_command_that_a_person_would_type(served: Served, client
     assert who.startswith(f"page: {verb} (asked on the page, by session 1 of ")
     assert (second, failed) == ("bp_btc_01", "command failed")
     assert outcome.endswith(f"; exit code {NO_ENGINE})")
+
+
+@pytest.mark.parametrize(
+    ("body", "command", "noted_as"),
+    [
+        ({"verb": "snooze"}, "manager alert snooze bp_sol_01", "alert snooze"),
+        ({"verb": "snooze", "until": "8h"}, "manager alert snooze bp_sol_01 --until 8h", None),
+        ({"verb": "unsnooze"}, "manager alert snooze bp_sol_01 --end", "alert snooze --end"),
+        ({"verb": "orders"}, "manager orders bp_sol_01", "orders"),
+    ],
+)
+def test_what_changes_no_bot_is_a_command_too_and_needs_no_id(
+    served: Served, client: Client, body: dict[str, str], command: str, noted_as: str | None
+) -> None:
+    served.fleet.state_dir.mkdir(parents=True)
+    path = "/api/v1/instances/bp_sol_01/actions"
+    status, _headers, begun = client.call("POST", path, body)
+    assert (status, begun["command"]) == (202, command)
+    done = ended(client, begun["number"])
+    assert done["exit_code"] == NO_ENGINE  # none of the three is a usage error
+    assert [instance for instance, _what, _text in noted(served)] == ["bp_sol_01"] * 2
+    assert noted(served)[0][2].startswith(f"page: {noted_as or 'alert snooze --until 8h'} (asked on the page")
+
+
+@pytest.mark.parametrize(
+    "until", ["yesterday", "-1h", "2020-01-01", "8h --end", "8" * 40, "31d", "9" * 39 + "d"]
+)
+def test_a_time_that_is_none_leaves_nothing(client: Client, until: str) -> None:
+    path, body = "/api/v1/instances/bp_sol_01/actions", {"verb": "snooze", "until": until}
+    status, _headers, problem = client.call("POST", path, body)
+    assert status == 422
+    assert "must be a duration" in problem["detail"] or "within the next 30 days" in problem["detail"]
+    assert client.get("/api/v1/actions")[2] == []
+
+
+def test_the_question_before_alerts_are_left_says_until_when(client: Client) -> None:
+    _status, _headers, asked = client.get("/api/v1/instances/bp_sol_01/actions/snooze")
+    assert asked["sentences"][0] == "Leave bp_sol_01 as it is?"
+    assert asked["needs_id"] is False
+    assert datetime.fromtimestamp(asked["until"]).hour == snoozing.MORNING
+    assert client.get("/api/v1/instances/bp_sol_01/actions/orders")[2]["until"] is None
 
 
 @pytest.mark.parametrize("confirm", [None, "", "bp_sol_0", "BP_SOL_01", " bp_sol_01", "bp_btc_01"])

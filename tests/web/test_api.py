@@ -91,6 +91,7 @@ def test_the_strip_adds_nothing_that_cannot_be_added(reader: Client) -> None:
         "trading": 2,
         "trading_live": 1,
         "need_person": 1,
+        "left": 0,
         "states": {"running": 3, "stopped": 1},
     }
     assert [(each["kind"], each["quote"], each["run"], each["today"]) for each in fleet["pnl"]] == [

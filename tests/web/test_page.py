@@ -17,6 +17,7 @@ from selenium.webdriver import ActionChains, Keys
 
 from manager.errors import EngineUnreachable
 from manager.fleet.state_file import InstanceState
+from manager.monitor.watch import snoozing
 from manager.web.web_side import api
 from tests.bot.browser import Browser
 from tests.web.served import Served, a_bot, serving, write_history
@@ -330,6 +331,72 @@ def test_a_position_that_was_left_behind_is_closed_once_nothing_trades_it(
         page.driver.find_element("css selector", ".question input").send_keys("bp_sol_02", Keys.ENTER)
         page.wait(lambda: commands(served) == ["manager close bp_sol_02"])
         page.wait(lambda: "it ended with exit code 5" in page.text("dialog .verdict"))
+
+
+def test_a_bot_is_left_until_a_time_and_no_longer_needs_a_person(browser: Browser, tmp_path: Path) -> None:
+    row = a_bot("bp_sol_01", code="orders_refused", params={"cause": "unauthorized"}, pnl="1", **LIVE)
+    with serving(tmp_path, [row, a_bot("bp_sol_02", pnl="1", position="-2", price="150", **LIVE)]) as served:
+        page = opened(browser, served)
+        page.wait(lambda: page.driver.title.startswith("⚠ 1 · "))
+        press(page, "Leave it for now…", ".needs")
+        page.wait(lambda: "Leave bp_sol_01 as it is?" in page.text(".question"))
+        assert page.count(".question input") == 0
+        page.run("(document.querySelector('.question select').value = '8h', 1)")
+        page.run("document.querySelector('.question [data-key=go]').click()")
+        page.wait(lambda: commands(served) == ["manager alert snooze bp_sol_01 --until 8h"])
+        page.wait(lambda: "it ended with exit code 5" in page.text("dialog .verdict"))
+        until = time.time() + 8 * 3600
+        snoozing.snooze(served.fleet, row.view, until)  # as the command would, with an engine
+        served.look()
+        page.wait(lambda: page.run("document.querySelector('.needs').hidden"))
+        assert "left as it is until" in page.text("[data-id=bp_sol_01] .c-note")
+        assert "1 left for later" in page.text("header")
+        assert not page.driver.title.startswith("⚠")
+        press(page, "Close", "dialog")
+        page.run("document.querySelector('[data-id=bp_sol_01] .c-name').click()")
+        page.wait(lambda: "Tell me again…" in page.text("dialog .actions"))
+        assert "Leave it for now" not in page.text("dialog .actions")
+        served.rows[0] = a_bot("bp_sol_01", "failed", code=None)
+        served.look()
+        page.wait(lambda: page.driver.title.startswith("⚠ 1 · "))  # something else: told as always
+        assert page.complaints() == []
+
+
+def test_the_exchange_is_asked_for_a_live_bot_only(page: Browser, served: Served) -> None:
+    page.run("document.querySelector('[data-id=bp_btc_01] .c-name').click()")
+    page.wait(lambda: page.count("dialog .actions") == 1)
+    assert "Ask the exchange" not in page.text("dialog .actions")
+    press(page, "Close", "dialog")
+    page.run("document.querySelector('[data-id=bp_sol_01] .c-name').click()")
+    page.wait(lambda: "Ask the exchange…" in page.text("dialog .actions"))
+    press(page, "Ask the exchange…", "dialog")
+    page.wait(lambda: "Ask the exchange what bp_sol_01 has there?" in page.text(".question"))
+    assert page.count(".question input") == 0
+    page.run("document.querySelector('.question [data-key=go]').click()")
+    page.wait(lambda: commands(served) == ["manager orders bp_sol_01"])
+
+
+def test_positions_are_worth_something_only_where_a_price_is_known(browser: Browser, tmp_path: Path) -> None:
+    rows = [
+        a_bot("bp_sol_01", position="2", price="150", pnl="1", **LIVE),
+        a_bot("bp_sol_02", position="-1", price="150", pnl="1", **LIVE),
+        a_bot("bp_doge_01", position="-500", pnl="1", quote="USDC", base="DOGE"),
+    ]
+    with serving(tmp_path, rows) as served:
+        boxes = opened(browser, served).text(".boxes")
+    assert "+150.00 USDC net" in boxes
+    assert "long 300.00 · short 150.00" in boxes
+    assert "not in a sum, no price is known: DOGE" in boxes
+    assert "−500 DOGE" in boxes
+
+
+def test_ages_are_in_the_readers_language(browser: Browser, tmp_path: Path) -> None:
+    row = a_bot("bp_sol_01", pnl="1", last_fill=time.time() - 1500, **LIVE)
+    with serving(tmp_path, [row]) as served:
+        page = opened(browser, served)
+        assert "25 min" in page.text("[data-id=bp_sol_01] .c-fill")
+        page.run("document.querySelector('[data-key=language]').click()")
+        page.wait(lambda: "25 分" in page.text("[data-id=bp_sol_01] .c-fill"))
 
 
 def test_the_fleets_curve_goes_as_far_back_as_chosen(page: Browser, served: Served) -> None:

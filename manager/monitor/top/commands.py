@@ -18,7 +18,8 @@ from manager import i18n
 
 LOCK_WAIT_S = 300
 """A user who stops three bots in a row means all three: the later ones wait for the first."""
-WAIT_FOR_NOBODY = frozenset({"halt"})
+WAIT_FOR_NOBODY = frozenset({"halt", "alert", "orders"})
+"""Commands that need no lock: the kill switch, and those that change no instance."""
 AGREED: Mapping[str, str] = {"close": "--yes"}
 """What tells a command that its question was answered in the view."""
 
@@ -32,19 +33,18 @@ def manager(project_dir: Path | None, *words: str) -> list[str]:
 
 
 class Running:
-    """Run one command, for one instance or the whole fleet. `title` is what a user would type."""
+    """Run one command: its `words` are the command and its arguments. `title` is what a user would type."""
 
-    def __init__(self, project_dir: Path | None, verb: str, instance: str = "") -> None:
-        words = [verb, instance] if instance else [verb]
+    def __init__(self, project_dir: Path | None, *words: str) -> None:
         self.title = " ".join(["manager", *words])
-        if verb in AGREED:
-            words.append(AGREED[verb])
-        if verb not in WAIT_FOR_NOBODY:
-            words += ["--lock-wait", str(LOCK_WAIT_S)]
+        command = words[0]
+        more = [AGREED[command]] if command in AGREED else []
+        if command not in WAIT_FOR_NOBODY:
+            more += ["--lock-wait", str(LOCK_WAIT_S)]
         self._output: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the command does
         self._read_to = 0
         self._process = subprocess.Popen(
-            manager(project_dir, *words),
+            manager(project_dir, *words, *more),
             stdin=subprocess.DEVNULL,
             stdout=self._output,
             stderr=subprocess.STDOUT,

@@ -16,6 +16,9 @@ ASKED: Mapping[str, str] = {
     "restart": mark("Restart {id}?"),
     "upgrade": mark("Upgrade {id}?"),
     "close": mark("Close the position of {id}?"),
+    "snooze": mark("Leave {id} as it is?"),
+    "unsnooze": mark("Be told of {id} again at once?"),
+    "orders": mark("Ask the exchange what {id} has there?"),
 }
 REAL_MONEY = mark("It trades real money: {where}.")
 ON_PAPER = mark("It trades on paper: {where}.")
@@ -33,13 +36,28 @@ CLOSED = mark(
     "What it holds itself is traded away, at most 1 % beyond the mark price. Its record and the account are"
     " compared before, and nothing is traded where they differ."
 )
+SNOOZED = mark(
+    "What is wrong with it now is told once more then, if it is still the case; anything else that happens to"
+    " it is told as always. The bot itself goes on as it is."
+)
+TOLD_AGAIN = mark("What is wrong with it now is told as if it had never been left.")
+EXCHANGE_ASKED = mark(
+    "Its open orders and its position are asked for now, beside what its bot last reported. Nothing is"
+    " changed, and its bot goes on."
+)
 NOTHING_CLOSED = mark("Nothing is closed while it is neither stopped nor halted.")
 NOTHING_TO_UPGRADE = mark("It has the current image and config: nothing is done.")
+UNCHANGED: Mapping[str, list[str]] = {
+    "snooze": [SNOOZED],
+    "unsnooze": [TOLD_AGAIN],
+    "orders": [EXCHANGE_ASKED],
+}
+"""Verbs that leave the bot and its orders as they are."""
 
 
 def before(verb: str, row: InstanceStats) -> list[str]:
-    """Return the confirmation before an instance is started, stopped, restarted, upgraded or closed: what
-    trades there, what will happen.
+    """Return the confirmation before something is done with an instance: what trades there, what will
+    happen.
     """
     view, report = row.view, row.report
     where = " ".join(word for word in (view.exchange, view.symbol) if word)
@@ -51,18 +69,19 @@ def before(verb: str, row: InstanceStats) -> list[str]:
             for sentence in (
                 _closing(row)
                 if verb == "close"
-                else _consequences(verb, is_up=view.is_bot_up, has_drifted=bool(view.drift))
+                else UNCHANGED.get(verb)
+                or _consequences(verb, is_up=view.is_bot_up, has_drifted=bool(view.drift))
             )
         ),
     ]
+    if verb == "snooze" and (note := causes.note(view)):
+        sentences.insert(2, note)
     known = [
         "" if report.open_orders is None else str(Text("open orders: {count}", count=report.open_orders)),
         ""
         if report.position is None
         else str(Text("position: {amount}", amount=amounts.amount(report.position, report.base))),
-        ""
-        if report.pnl is None
-        else str(Text("P&L: {amount}", amount=amounts.money(report.pnl, report.quote))),
+        "" if report.pnl is None else str(Text("P&L: {amount}", amount=display.pnl_text(report))),
     ]
     if any(known):
         sentences.insert(2, "   ".join(fact for fact in known if fact))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +22,8 @@ from manager.util.sanitize import replace_unprintable
 KEPT = 50
 MAX_LINES = 2000
 POLL_S = 0.2
+COMMANDS: Mapping[str, Sequence[str]] = {"snooze": ("alert", "snooze"), "unsnooze": ("alert", "snooze")}
+"""Verb of the page → words of its command, where they are not the verb itself."""
 
 
 class Action(NamedTuple):
@@ -35,6 +37,13 @@ class Action(NamedTuple):
     exit_code: int | None = None
 
 
+def words_of(verb: str, instance: str, options: Sequence[str] = ()) -> list[str]:
+    """Return the words of the command behind a verb of the page. Pure."""
+    command = COMMANDS.get(verb, (verb,))
+    end = ["--end"] if verb == "unsnooze" else []
+    return [word for word in (*command, instance, *options, *end) if word]
+
+
 class Actions:
     """Run commands, and keep the last ones. `on_end` is called after each, in a thread."""
 
@@ -44,21 +53,30 @@ class Actions:
         self._numbers = itertools.count(1)
         self._actions: dict[int, Action] = {}
 
-    def begin(self, verb: str, instance: str, concerned: Sequence[str], fleet: Fleet, by: str) -> Action:
+    def begin(
+        self,
+        verb: str,
+        instance: str,
+        concerned: Sequence[str],
+        fleet: Fleet,
+        by: str,
+        options: Sequence[str] = (),
+    ) -> Action:
         """Start the command, and return it; one that already runs is returned instead.
 
         `concerned`: the instances in whose history it is noted. `by`: who asked. Raises OSError.
         """
+        words = words_of(verb, instance, options)
         with self._lock:
-            if (same := self._same(verb, instance)) is not None:
+            if (same := self._same(words)) is not None:
                 return same
-            running = Running(self._project_dir, verb, instance)
+            running = Running(self._project_dir, *words)
             action = Action(next(self._numbers), running.title, instance, time.time())
             self._actions[action.number] = action
             for number in list(self._actions)[:-KEPT]:
                 if self._actions[number].exit_code is not None:
                     del self._actions[number]
-        notes = _Notes(fleet, concerned, verb, by)
+        notes = _Notes(fleet, concerned, " ".join(words_of(verb, "", options)), by)
         notes.write(is_done=True)
         threading.Thread(target=self._follow, args=(action, running, notes), daemon=True).start()
         return action
@@ -73,8 +91,8 @@ class Actions:
         with self._lock:
             return self._actions.get(number)
 
-    def _same(self, verb: str, instance: str) -> Action | None:
-        title = " ".join(word for word in ("manager", verb, instance) if word)
+    def _same(self, words: Sequence[str]) -> Action | None:
+        title = " ".join(["manager", *words])
         return next(
             (
                 action

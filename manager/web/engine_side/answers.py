@@ -12,7 +12,6 @@ from decimal import Decimal
 from typing import Any
 
 from manager import __version__
-from manager.config.fleet import Fleet
 from manager.fleet import causes, display, doing
 from manager.fleet.bot_report import Report
 from manager.i18n import _
@@ -20,9 +19,10 @@ from manager.monitor.history import money as rates
 from manager.monitor.history.curve import Currency
 from manager.monitor.stats.collect import mode_mismatch
 from manager.monitor.stats.instance_stats import InstanceStats, stats_object, sum_up
+from manager.monitor.watch.messages import KIND_WORDS
 from manager.web.engine_side import curves as curves_of
 from manager.web.engine_side import split
-from manager.web.engine_side.exposure import exposure
+from manager.web.engine_side.exposure import exposure, worth
 from manager.web.engine_side.figures import Figures, OfInstance
 from manager.web.engine_side.looks import Look
 from manager.web.engine_side.since_read import up_to_date
@@ -38,9 +38,7 @@ def needs_person(row: InstanceStats) -> bool:
 
 def instances(look: Look, figures: Figures) -> list[dict[str, Any]]:
     """Return all instances, worst first."""
-    return worst_first(
-        [instance(row, look.fleet, figures.instances.get(row.id, NO_FIGURES)) for row in look.rows]
-    )
+    return worst_first([instance(row, look, figures.instances.get(row.id, NO_FIGURES)) for row in look.rows])
 
 
 def worst_first(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -50,9 +48,9 @@ def worst_first(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
     )
 
 
-def instance(row: InstanceStats, fleet: Fleet, figures: OfInstance) -> dict[str, Any]:
+def instance(row: InstanceStats, look: Look, figures: OfInstance) -> dict[str, Any]:
     """Return one instance."""
-    view, report = row.view, row.report
+    view, report, fleet, alerts = row.view, row.report, look.fleet, look.alerts_of(row.id)
     figures = up_to_date(figures, row)
     [of_ps] = display.ps_objects([view])
     return {
@@ -65,8 +63,19 @@ def instance(row: InstanceStats, fleet: Fleet, figures: OfInstance) -> dict[str,
         "is_live": row.is_live,
         "is_up": view.is_bot_up,
         "mode_mismatch": str(mode_mismatch(row)) if row.has_mode_mismatch else None,
-        "needs_person": needs_person(row),
-        "urgency": list(doing.by_urgency(view)[:3]),
+        "needs_person": needs_person(row) and alerts.left_until is None,
+        "left_until": alerts.left_until,
+        "alerts": [
+            {
+                "kind": alert.kind,
+                "text": _(KIND_WORDS[alert.kind]),
+                "since": alert.since,
+                "told_at": alert.said_at,
+                "left_until": alert.snoozed_until,
+            }
+            for alert in alerts.open
+        ],
+        "urgency": list(doing.by_urgency(view)[:-1]),
         "price": _exact(report.price),
         "range": _range(report),
         "last_fill": report.last_fill,
@@ -119,12 +128,16 @@ def fleet(look: Look, figures: Figures) -> dict[str, Any]:
             "paper": sum(not row.is_live for row in rows),
             "trading": len(trading),
             "trading_live": sum(row.is_live for row in trading),
-            "need_person": sum(map(needs_person, rows)),
+            "need_person": sum(
+                needs_person(row) and look.alerts_of(row.id).left_until is None for row in rows
+            ),
+            "left": sum(look.alerts_of(row.id).left_until is not None for row in rows),
             "states": dict(Counter(row.view.status.state for row in rows)),
         },
         "pnl": _pnl(rows, figures),
         "totals": _totals(look, figures),
         "exposure": exposure(rows),
+        "worth": worth(rows),
         "figures_at": figures.at,
         "notes": [str(note) for note in figures.notes],
     }

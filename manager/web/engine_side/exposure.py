@@ -1,8 +1,8 @@
-"""Sum up what the live bots hold, by asset: as their last reports say. Pure."""
+"""Sum up what the live bots hold, by asset and in value: as their last reports say. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -28,29 +28,67 @@ def exposure(rows: Iterable[InstanceStats]) -> list[dict[str, Any]]:
     `values`: by quote currency, at the price of each bot's last report; none where a price is not known.
     """
     assets: dict[str, _Asset] = {}
-    for row in rows:
+    for row, position, base in _held(rows):
         report = row.report
-        if not row.is_live or report.is_artificial or not report.position or not report.base:
-            continue
-        asset = assets.setdefault(report.base, _Asset())
-        if report.position > 0:
-            asset.long += report.position
+        asset = assets.setdefault(base, _Asset())
+        if position > 0:
+            asset.long += position
         else:
-            asset.short -= report.position
+            asset.short -= position
         if report.price is None or report.quote is None:
             asset.is_valued = False
         else:
             before = asset.values.get(report.quote, ZERO)
-            asset.values[report.quote] = before + report.position * report.price
+            asset.values[report.quote] = before + position * report.price
         if is_without_bot(row):
-            asset.without_bot += report.position
+            asset.without_bot += position
             asset.bots.append(row.id)
     return [_object(base, asset) for base, asset in sorted(assets.items())]
 
 
+def worth(rows: Iterable[InstanceStats]) -> dict[str, Any]:
+    """Return what all that is worth, by quote currency, and the assets of which a bot knows no price.
+
+    The latter are in no sum; unknown is never 0.
+    """
+    sums: dict[str, dict[str, Decimal]] = {}
+    unknown = set()
+    for row, position, base in _held(rows):
+        price, quote = row.report.price, row.report.quote
+        if price is None or quote is None:
+            unknown.add(base)
+            continue
+        of_quote = sums.setdefault(quote, dict.fromkeys(("long", "short", "without_bot"), ZERO))
+        of_quote["long" if position > 0 else "short"] += abs(position) * price
+        if is_without_bot(row):
+            of_quote["without_bot"] += position * price
+    return {
+        "values": [
+            {
+                "quote": quote,
+                "net": format(of_quote["long"] - of_quote["short"], "f"),
+                **{name: format(value, "f") for name, value in of_quote.items()},
+            }
+            for quote, of_quote in sorted(sums.items())
+        ],
+        "unknown": sorted(unknown),
+    }
+
+
+def _held(rows: Iterable[InstanceStats]) -> Iterator[tuple[InstanceStats, Decimal, str]]:
+    """Yield each live bot that holds something, with how much of what."""
+    for row in rows:
+        report = row.report
+        if row.is_live and not report.is_artificial and report.position and report.base:
+            yield row, report.position, report.base
+
+
 def is_without_bot(row: InstanceStats) -> bool:
-    """Return whether nothing trades the position: the bot does not run, or has ended its run."""
-    return not row.view.is_bot_up or doing.activity(row.view).doing in doing.ENDS
+    """Return whether nothing trades the position, and it is no dust: the bot does not run, or
+    has ended its run.
+    """
+    has_ended = not row.view.is_bot_up or doing.activity(row.view).doing in doing.ENDS
+    return has_ended and not doing.has_left_dust(row.view)
 
 
 def _object(base: str, asset: _Asset) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from manager.fleet.instance import Instance
 from manager.monitor.stats.instance_stats import InstanceStats, uptime_s, usage_object
 from manager.web.engine_side import answers
 from manager.web.engine_side.figures import Figures, OfInstance
-from manager.web.engine_side.looks import Look
+from manager.web.engine_side.looks import Alerts, Look
 
 REASONS = ("why", "doing_why", "note", "mode_mismatch", "cancel", "needs_person")
 
@@ -29,12 +29,13 @@ class _Of(NamedTuple):
     as_of: float | None
     activity: Activity
     is_old: bool
+    alerts: Alerts
 
     @staticmethod
-    def row(row: InstanceStats) -> _Of:
+    def row(row: InstanceStats, alerts: Alerts) -> _Of:
         now = time.time()
         is_old = doing.has_old_report(row.view, now)
-        return _Of(row.view, row.report, row.as_of, doing.activity(row.view, now), is_old)
+        return _Of(row.view, row.report, row.as_of, doing.activity(row.view, now), is_old, alerts)
 
 
 class KeptAnswers:
@@ -52,13 +53,14 @@ class KeptAnswers:
             self._fleet, self._kept = look.fleet, {}
         kept, told = {}, []
         for row in look.rows:
-            of, figures_of_it = _Of.row(row), figures.instances.get(row.id, answers.NO_FIGURES)
+            of = _Of.row(row, look.alerts_of(row.id))
+            figures_of_it = figures.instances.get(row.id, answers.NO_FIGURES)
             before = self._kept.get(row.id)
             if before is not None and before[1] is figures_of_it and before[0] == of:
                 answer = before[2]
                 answer.update(_measured(row))
             else:
-                answer = answers.instance(row, look.fleet, figures_of_it)
+                answer = answers.instance(row, look, figures_of_it)
             if not any(answer[reason] for reason in REASONS):
                 kept[row.id] = (of, figures_of_it, answer)
             told.append(answer)

@@ -5,17 +5,21 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from manager.config.fleet import Fleet
 from manager.errors import ManagerError, Problem
-from manager.fleet import lock
+from manager.fleet import lock, snoozes
 from manager.fleet.selection import EVERYTHING
 from manager.fleet.session import Session
 from manager.monitor.stats.instance_stats import InstanceStats
 from manager.monitor.top.source import Source
-from manager.monitor.watch import store
+from manager.monitor.watch import snoozing, store
+from manager.monitor.watch.snoozing import OpenAlert
+from manager.monitor.watch.store import Saved
 
 LOOK_S = 3.0
 USAGE_EVERY_S = 15.0
@@ -34,6 +38,16 @@ class Watching(NamedTuple):
     delivered_at: float | None = None
 
 
+class Alerts(NamedTuple):
+    """Hold what `watch` knows to be wrong with an instance, and until when a person has left it as it is."""
+
+    open: Sequence[OpenAlert] = ()
+    left_until: float | None = None
+
+
+NO_ALERTS = Alerts()
+
+
 class Look(NamedTuple):
     """Hold the fleet as it was last seen, at that Unix time; None before the first time.
 
@@ -47,6 +61,11 @@ class Look(NamedTuple):
     at: float | None = None
     error: ManagerError | None = None
     error_at: float | None = None
+    alerts: Mapping[str, Alerts] = MappingProxyType({})
+
+    def alerts_of(self, instance: str) -> Alerts:
+        """Return what is known to be wrong with an instance."""
+        return self.alerts.get(instance, NO_ALERTS)
 
 
 class Readers:
@@ -109,7 +128,9 @@ class Observer:
         if self._source is None:
             self._source = Source(self._session, EVERYTHING, LOOK_S, USAGE_EVERY_S)
         seen = self._source.look()
-        return Look(seen.fleet, seen.rows, seen.problems, watching(seen.fleet), time.time())
+        saved, now = store.load(seen.fleet.alert_state_file), time.time()
+        alerts = alerts_of(seen.fleet, seen.rows, saved, now)
+        return Look(seen.fleet, seen.rows, seen.problems, watching(seen.fleet, saved), now, alerts=alerts)
 
 
 class Lookout:
@@ -145,10 +166,29 @@ def as_error(problem: Exception) -> ManagerError:
     return ManagerError("this is a bug in botfleet ({what})", what=f"{type(problem).__name__}: {problem}")
 
 
-def watching(fleet: Fleet) -> Watching:
+def alerts_of(
+    fleet: Fleet, rows: Sequence[InstanceStats], saved: Saved | None, now: float
+) -> Mapping[str, Alerts]:
+    """Return what is wrong with each instance of which something is known, by watch's file and a person's."""
+    all_snoozes, book = snoozes.load(fleet.snooze_file), saved.book if saved else {}
+    if not all_snoozes and not book:
+        return {}
+    found: dict[str, list[OpenAlert]] = defaultdict(list)
+    for alert in snoozing.of_book(book, all_snoozes, now):
+        found[alert.instance].append(alert)
+    concerned = (row for row in rows if row.id in found or row.id in all_snoozes)
+    return {
+        row.id: Alerts(
+            tuple(found.get(row.id, ())),
+            None if row.has_mode_mismatch else snoozing.left_until(all_snoozes, book, row.view, now),
+        )
+        for row in concerned
+    }
+
+
+def watching(fleet: Fleet, saved: Saved | None) -> Watching:
     """Return whether `manager watch` runs, by its lock, and what its file says of undelivered messages."""
     is_alive = lock.held_by(fleet.watch_lock_file) is not None
-    saved = store.load(fleet.alert_state_file)
     if saved is None:
         return Watching(is_alive, None)
     return Watching(is_alive, sum(map(len, saved.waiting.values())), saved.delivered_at)

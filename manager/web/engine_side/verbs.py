@@ -6,22 +6,33 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from manager import i18n
-from manager.errors import ManagerError
+from manager.errors import ManagerError, UsageError
 from manager.fleet import causes
 from manager.i18n import Text
 from manager.monitor.history import summary
 from manager.monitor.history.reader import FleetHistory, InstanceHistory
 from manager.monitor.stats.instance_stats import NO_REPORT, InstanceStats
 from manager.monitor.top import confirm
+from manager.monitor.watch import snoozing
+from manager.util import time_parse
 from manager.web.engine_side import answers, bot_pages, config_changes, figures, machines, marks, realized
 from manager.web.engine_side.desk import Desk
 from manager.web.engine_side.figures import DAY_S
 from manager.web.engine_side.looks import as_error
-from manager.web.protocol import ACTION_VERBS, EVENTS_WAIT_S, HALT, Refusal, status_of
+from manager.web.protocol import (
+    ACTION_VERBS,
+    CHANGES_NOTHING,
+    EVENTS_WAIT_S,
+    HALT,
+    MAX_TIME,
+    ActionVerb,
+    Refusal,
+    status_of,
+)
 
 Params = Mapping[str, Any]
 
@@ -94,7 +105,7 @@ def _instance(desk: Desk, params: Params) -> Any:
     kept_report = row.view.report
     of_instance = desk.figures.latest.instances.get(row.id, answers.NO_FIGURES)
     return {
-        "instance": answers.instance(row, desk.lookout.latest.fleet, of_instance),
+        "instance": answers.instance(row, desk.lookout.latest, of_instance),
         "report": None if row.report is NO_REPORT else answers.report_object(row.report),
         "report_is_previous": kept_report is not None and kept_report.is_previous,
         "last_words": causes.last_words(row.view),
@@ -149,22 +160,53 @@ def _events(desk: Desk, params: Params) -> Any:
 
 def _question(desk: Desk, params: Params) -> Any:
     row = desk.known_row(_text(params, "instance"))
-    verb = next((known for known in ACTION_VERBS if known == params.get("verb")), None)
-    if verb is None:
-        raise Refusal(422, "verb")
-    return {"sentences": confirm.before(verb, row), "needs_id": _needs_id(desk, row)}
+    verb = _action_verb(params)
+    return {
+        "sentences": confirm.before(verb, row),
+        "needs_id": _needs_id(desk, row, verb),
+        "until": snoozing.next_morning(time.time()) if verb == "snooze" else None,
+    }
 
 
 def _act(desk: Desk, params: Params) -> Any:
     row = desk.known_row(_text(params, "instance"))
+    verb = _action_verb(params)
+    options = _until(params) if verb == "snooze" else []
+    if row.id.startswith("-"):  # a command line would take it for an option
+        raise Refusal(403, Text("no instance {id}", id=row.id))
+    if _needs_id(desk, row, verb) and params.get("confirm") != row.id:
+        raise Refusal(409, Text("{id} trades real money: type its id to confirm", id=row.id))
+    return _begun(desk, verb, row.id, [row.id], _text(params, "by"), options)
+
+
+def _action_verb(params: Params) -> ActionVerb:
     verb = next((known for known in ACTION_VERBS if known == params.get("verb")), None)
     if verb is None:
         raise Refusal(422, "verb")
-    if row.id.startswith("-"):  # a command line would take it for an option
-        raise Refusal(403, Text("no instance {id}", id=row.id))
-    if _needs_id(desk, row) and params.get("confirm") != row.id:
-        raise Refusal(409, Text("{id} trades real money: type its id to confirm", id=row.id))
-    return _begun(desk, verb, row.id, [row.id], _text(params, "by"))
+    return verb
+
+
+def _until(params: Params) -> list[str]:
+    """Return the option of the time until which alerts are left; none for the command's own default."""
+    until = params.get("until") or ""
+    if not until:
+        return []
+    try:
+        if not isinstance(until, str) or len(until) > MAX_TIME:
+            raise ValueError(until)
+        snoozing.require_near(time_parse.parse_later(until), time.time())
+    except UsageError as error:
+        raise Refusal(422, error) from error
+    except ValueError as error:
+        raise Refusal(
+            422,
+            Text(
+                "must be a duration (30m, 8h, 2d), a time of day (08:00), or a local date and time to come,"
+                " not “{value}”",
+                value=str(until)[:MAX_TIME],
+            ),
+        ) from error
+    return ["--until", until]
 
 
 def _halt(desk: Desk, params: Params) -> Any:
@@ -181,19 +223,21 @@ def _halt_hosts(desk: Desk, params: Params) -> Any:
     return _begun(desk, HALT, EVERYWHERE, concerned, _text(params, "by"))
 
 
-def _begun(desk: Desk, verb: str, instance: str, concerned: list[str], by: str) -> Any:
+def _begun(
+    desk: Desk, verb: str, instance: str, concerned: list[str], by: str, options: Sequence[str] = ()
+) -> Any:
     desk.readers.note()
     try:
-        begun = desk.actions.begin(verb, instance, concerned, desk.lookout.latest.fleet, by)
+        begun = desk.actions.begin(verb, instance, concerned, desk.lookout.latest.fleet, by, options)
     except OSError as error:
         why = error.strerror or error
         raise Refusal(500, Text("cannot run {verb} {id}: {why}", verb=verb, id=instance, why=why)) from error
     return begun._asdict()
 
 
-def _needs_id(desk: Desk, row: InstanceStats) -> bool:
+def _needs_id(desk: Desk, row: InstanceStats, verb: ActionVerb) -> bool:
     """Return whether the id has to be typed: it trades real money, or it is unknown now whether it does."""
-    return row.is_live or not desk.is_fresh()
+    return verb not in CHANGES_NOTHING and (row.is_live or not desk.is_fresh())
 
 
 def _actions(desk: Desk, _params: Params) -> Any:

@@ -1,7 +1,7 @@
 // Ask before an action, start it, and show what the command prints. Each is a command of the manager's.
 
 import { el, refill } from "./dom.js";
-import { amount, t } from "./format.js";
+import { amount, moment, t } from "./format.js";
 import { ask } from "./stream.js";
 
 const HOLD_MS = 1500;
@@ -10,8 +10,20 @@ const TRIES = 20;
 
 /** Return the commands that have a button, with their names. */
 export function verbNames() {
-  return { start: t("Start"), stop: t("Stop"), restart: t("Restart"), upgrade: t("Upgrade"), close: t("Close position") };
+  return {
+    start: t("Start"),
+    stop: t("Stop"),
+    restart: t("Restart"),
+    upgrade: t("Upgrade"),
+    close: t("Close position"),
+    orders: t("Ask the exchange"),
+    snooze: t("Leave it for now"),
+    unsnooze: t("Tell me again"),
+  };
 }
+
+/** In what a container differs from its config, and is put back without an upgrade: by `up`, and by each start. */
+const PUT_BACK = new Set(["limits", "restart policy"]);
 
 /** Return the commands that a bot can be given now. */
 function verbsOf(each) {
@@ -19,7 +31,11 @@ function verbsOf(each) {
   const isHeld = each.mode === "live" && Number(each.position ?? 0) !== 0;
   const found = each.is_up ? ["restart", "stop"] : ["start"];
   if (!each.is_up && isHeld) found.push(isStopped ? "close" : "stop"); // a position is closed by what cannot trade meanwhile
-  return each.drifted ? [...found, "upgrade"] : found;
+  if (each.drift.some((kind) => !PUT_BACK.has(kind))) found.push("upgrade");
+  if (each.mode === "live" && each.container_id) found.push("orders");
+  if (each.left_until !== null) found.push("unsnooze");
+  else if ((each.needs_person && !each.mode_mismatch) || each.alerts.length) found.push("snooze");
+  return found;
 }
 
 /** Return a button for each of them, which calls `choose` with the verb. */
@@ -45,10 +61,12 @@ export async function askFirst(id, verb, place) {
   typed.addEventListener("input", () => {
     go.disabled = typed.value !== id;
   });
+  const until = untilChoice(question.until);
   const act = (event) => {
     event.preventDefault();
     if (go.disabled) return;
-    run(place, () => ask(path, { method: "POST", body: JSON.stringify({ verb, confirm: question.needs_id ? typed.value : "" }) }));
+    const body = JSON.stringify({ verb, confirm: question.needs_id ? typed.value : "", until: until?.value ?? "" });
+    run(place, () => ask(path, { method: "POST", body }));
   };
   refill(
     place,
@@ -56,11 +74,19 @@ export async function askFirst(id, verb, place) {
       "form",
       { class: "question", onsubmit: act },
       ...question.sentences.map((sentence) => el("p", {}, sentence)),
+      until ? el("label", {}, t("until"), until) : "",
       question.needs_id ? el("label", {}, t("type {id} to confirm", { id }), typed) : "",
       el("div", { class: "chips" }, go, el("button", { class: "chip", type: "button", onclick: () => refill(place) }, t("Cancel"))),
     ),
   );
   (question.needs_id ? typed : go).focus();
+}
+
+/** Return the choice of a time until which alerts are left; nothing for another command. `morning`: what it is without one. */
+export function untilChoice(morning) {
+  if (morning === null) return null;
+  const options = { "": moment(morning), "1h": t("{count} h from now", { count: 1 }), "8h": t("{count} h from now", { count: 8 }), "3d": t("{count} d from now", { count: 3 }), "7d": t("{count} d from now", { count: 7 }) };
+  return el("select", {}, ...Object.entries(options).map(([value, text]) => el("option", { value }, text)));
 }
 
 /** Start a command and show its lines until it has ended. */

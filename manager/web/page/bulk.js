@@ -1,11 +1,14 @@
 // Do the same with several bots: one command of the manager's after the other, each asked for first.
 
-import { run } from "./actions.js";
+import { run, untilChoice } from "./actions.js";
 import { el, refill } from "./dom.js";
 import { t } from "./format.js";
 import { ask } from "./stream.js";
 
-/** Ask about all of them, then start, stop or restart one after the other. */
+/** What can be done with several bots; closing a position is asked for each by itself. */
+export const BULK_VERBS = ["start", "stop", "restart", "upgrade", "orders", "snooze"];
+
+/** Ask about all of them, then do it with one after the other. */
 export async function openBulk(dialog, verb, name, instances) {
   const close = () => dialog.close();
   const title = t("{verb} {count} bots", { verb: name, count: instances.length });
@@ -39,6 +42,7 @@ export async function openBulk(dialog, verb, name, instances) {
     );
   });
   if (typed.size) go.classList.add("danger");
+  const until = untilChoice(questions[0]?.until ?? null);
   check();
   const act = async (event) => {
     event.preventDefault();
@@ -47,11 +51,11 @@ export async function openBulk(dialog, verb, name, instances) {
     const places = instances.map(() => el("div", { class: "place" }));
     refill(dialog, head(), ...instances.flatMap((id, index) => [el("h3", {}, id), places[index]]));
     for (const [index, id] of instances.entries()) {
-      const body = JSON.stringify({ verb, confirm: confirmed.get(id) ?? "" });
+      const body = JSON.stringify({ verb, confirm: confirmed.get(id) ?? "", until: until?.value ?? "" });
       await run(places[index], () => ask(pathOf(id), { method: "POST", body }));
     }
   };
-  refill(dialog, head(), el("form", { class: "question", onsubmit: act }, el("ul", { class: "asked" }, ...asked), el("div", { class: "chips" }, go)));
+  refill(dialog, head(), el("form", { class: "question", onsubmit: act }, el("ul", { class: "asked" }, ...asked), until ? el("label", {}, t("until"), until) : "", el("div", { class: "chips" }, go)));
 }
 
 function pathOf(id) {

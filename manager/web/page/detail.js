@@ -5,7 +5,7 @@ import { el, refill } from "./dom.js";
 import { amount, moment, money, price, t } from "./format.js";
 import { earned, RANGES } from "./earned.js";
 import { logView } from "./logs.js";
-import { modeBadge, reasonOf, since, stateBadge } from "./rows.js";
+import { leftLine, modeBadge, reasonOf, since, stateBadge } from "./rows.js";
 import { ask } from "./stream.js";
 
 /** Fill the dialog with a bot and show it; with `verb`, ask about that command at once. */
@@ -39,6 +39,8 @@ function content(detail, history, dialog, place) {
   return [
     el("p", { class: "badges" }, stateBadge(each), modeBadge(each), el("span", {}, each.state_text), each.since ? since(Date.parse(each.since) / 1000) : ""),
     each.needs_person || each.note ? el("p", { class: `reason ${each.severity}` }, reasonOf(each)) : "",
+    leftLine(each),
+    ...each.alerts.map(alertLine),
     el("div", { class: "chips actions" }, ...verbButtons(each, (verb) => askFirst(each.id, verb, place))),
     place,
     changes(detail.changes),
@@ -51,6 +53,12 @@ function content(detail, history, dialog, place) {
     events(t("What happened"), [...detail.events].reverse().slice(0, 30)),
     each.web_url ? ownPage(each.id) : "",
   ].filter(Boolean);
+}
+
+/** Return one alert that is open: since when, and whether it was sent. */
+function alertLine(alert) {
+  const told = alert.told_at === null ? t("not sent yet") : `${t("sent")} ${moment(alert.told_at)}`;
+  return el("p", { class: "small" }, `${t("alert")}: ${alert.text}, ${t("since")} ${moment(alert.since)}, ${told}`);
 }
 
 /** Return what opens the log: it is followed only while somebody wants to read it. */

@@ -55,13 +55,13 @@ export function signClass(text) {
   return value > 0 ? "up" : value < 0 ? "down" : "flat";
 }
 
-/** Return `42 s`, `7 min`, `3 h`, `12 d`. */
+/** Return `42 s`, `7 min`, `3 h`, `12 d`, in the reader's language. */
 export function age(seconds) {
   const s = Math.max(0, Math.floor(seconds));
-  if (s < 60) return `${s} s`;
-  if (s < 3600) return `${Math.floor(s / 60)} min`;
-  if (s < 48 * 3600) return `${Math.floor(s / 3600)} h`;
-  return `${Math.floor(s / 86400)} d`;
+  if (s < 60) return t("{count} s", { count: s });
+  if (s < 3600) return t("{count} min", { count: Math.floor(s / 60) });
+  if (s < 48 * 3600) return t("{count} h", { count: Math.floor(s / 3600) });
+  return t("{count} d", { count: Math.floor(s / 86400) });
 }
 
 /** Return a local time; with its day where it is not today's. */

@@ -1,7 +1,7 @@
 // Draw the bots, and what is done with those that are selected.
 
 import { verbNames } from "./actions.js";
-import { openBulk } from "./bulk.js";
+import { BULK_VERBS, openBulk } from "./bulk.js";
 import { el, refill } from "./dom.js";
 import { t } from "./format.js";
 import { openLogs } from "./logs.js";
@@ -63,7 +63,8 @@ function drawBulk() {
     for (const id of shown) select.choose(id, isOn);
     for (const box of places.list.querySelectorAll("input[type=checkbox]")) box.checked = isOn;
   };
-  const verbs = Object.entries(verbNames()).filter(([verb]) => verb !== "close").map(([verb, name]) => chip(verb, `${name}…`, () => openBulk(parts.detail, verb, name, model.chosen())));
+  const names = verbNames();
+  const verbs = BULK_VERBS.map((verb) => chip(verb, `${names[verb]}…`, () => openBulk(parts.detail, verb, names[verb], model.chosen())));
   refill(
     places.bulk,
     chosen.length ? el("span", { class: "small" }, t("{count} selected", { count: chosen.length })) : "",

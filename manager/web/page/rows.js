@@ -95,8 +95,21 @@ function sides(each) {
   return el("p", { class: "small" }, t("long {long} · short {short}", { long: amount(each.long), short: amount(each.short) }));
 }
 
+/** Return what all positions together are worth, by currency, and which are not in it. */
+function worthLines({ values, unknown }) {
+  const sums = values.map((each) => {
+    const hasBoth = Number(each.long) !== 0 && Number(each.short) !== 0;
+    return [
+      el("div", { class: "worth amount" }, money(each.net), el("small", {}, ` ${each.quote} ${t("net")}`)),
+      hasBoth ? line(t("long {long} · short {short}", { long: money(each.long).replace("+", ""), short: money(each.short).replace("+", "") })) : "",
+    ];
+  });
+  const none = unknown.length ? line(t("not in a sum, no price is known: {assets}", { assets: unknown.join(", ") })) : "";
+  return [...sums.flat(), none];
+}
+
 /** Return what the live bots hold by asset, with what no bot trades any more. */
-function exposureBox(exposure) {
+function exposureBox(exposure, worth) {
   const held = exposure.map((each) => {
     const worth = each.values.map(({ quote, value }) => `${money(value)} ${quote}`).join(", ");
     return el("div", { class: "held" }, signedAmount(each.net, each.base), worth ? el("small", {}, ` ${worth}`) : "", sides(each));
@@ -106,7 +119,7 @@ function exposureBox(exposure) {
     .map((each) =>
       el("p", { class: "small gone" }, t("without a bot: {amount} ({ids})", { amount: `${Number(each.without_bot) > 0 ? "+" : ""}${amount(each.without_bot, each.base)}`, ids: each.bots_gone.join(", ") })),
     );
-  const found = box(t("Live positions"), held.length ? held : t("none"), ...gone, line(t("as the bots last reported")));
+  const found = box(t("Live positions"), held.length ? worthLines(worth) : t("none"), ...held, ...gone, line(t("as the bots last reported")));
   found.classList.add("wide");
   return found;
 }
@@ -119,7 +132,7 @@ export function boxes(model) {
   if (counts.live) {
     found.push(sumBox(fleet, "live", "today", t("Live P&L today"), todayUnknown(fleet), falls(curves)));
     found.push(sumBox(fleet, "live", "run", t("Live P&L of the present runs"), t("no live bot has reported yet"), [...splits(fleet), ...inAll(fleet)]));
-    found.push(exposureBox(fleet.exposure));
+    found.push(exposureBox(fleet.exposure, fleet.worth));
   }
   if (counts.paper) found.push(...paperBoxes(fleet));
   found.push(
@@ -186,6 +199,11 @@ export function reasonOf(each) {
   return each.mode_mismatch || each.note || each.doing_why || each.why || t("no reason was given");
 }
 
+/** Return until when a person has left it as it is; nothing if nobody has. */
+export function leftLine(each) {
+  return each.left_until === null ? "" : el("p", { class: "small left" }, t("left as it is until {time}", { time: moment(each.left_until) }));
+}
+
 /** Return the row of a bot. `select`: how it is chosen for an action. */
 export function botRow(each, open, select) {
   const today = todayOf(each);
@@ -220,7 +238,7 @@ export function botRow(each, open, select) {
     el("span", { class: "c-range", title: label }, label ? rangeBar(each.price, each.range, label) : ""),
     cell("c-orders", t("Orders"), el("span", {}, each.open_orders ?? "–")),
     cell("c-fill", t("Last fill"), each.last_fill ? since(each.last_fill) : el("span", {}, "–")),
-    each.note ? el("p", { class: "c-note" }, each.note) : "",
+    each.note || each.left_until !== null ? el("div", { class: "c-note" }, each.note, leftLine(each)) : "",
   );
 }
 

@@ -23,12 +23,13 @@ let halt = null;
 /** Draw the strip and the title. `settings`: its buttons. */
 export function drawStrip(settings) {
   const { fleet } = model;
-  const count = fleet.counts.need_person;
+  const { need_person: count, left } = fleet.counts;
   const { is_alive: isAlive, undelivered, delivered_at: deliveredAt } = fleet.watch;
   refill(
     parts.strip,
     el("h1", {}, fleet.name),
     count ? pill("bad", t("{count} need a person", { count })) : pill("well", t("no action needed")),
+    left ? pill("note", t("{count} left for later", { count: left })) : "",
     isAlive ? pill("well", t("watch runs"), delivered(deliveredAt)) : pill("warn", t("watch does not run: no alerts")),
     undelivered ? pill("bad", t("{count} alerts are not delivered", { count: undelivered })) : "",
     fleet.error ? pill("bad", t("the fleet cannot be observed")) : "",

@@ -29,11 +29,13 @@ def routes_of_actions(counter: Counter) -> APIRouter:
         "/instances/{instance_id}/actions",
         response_model=models_actions.Action,
         status_code=202,
-        summary="Start, stop, restart, upgrade or close one instance, as `manager VERB ID` does",
+        summary="Start, stop, restart, upgrade or close one instance, leave its alerts, ask its exchange",
     )
     def act(instance_id: models.InstanceId, asked: models_actions.Asked, request: Request) -> Any:
         by = who(request.state.session)
-        return ask("act", instance=instance_id, verb=asked.verb, confirm=asked.confirm, by=by)
+        return ask(
+            "act", instance=instance_id, verb=asked.verb, confirm=asked.confirm, until=asked.until, by=by
+        )
 
     @router.post(
         "/instances/{instance_id}/page",

@@ -65,6 +65,16 @@ class Range(Answer):
     upper: Amount
 
 
+class Alert(Answer):
+    """An alert that `manager watch` has open: `told_at` is null until it is sent."""
+
+    kind: str
+    text: str
+    since: float
+    told_at: Time
+    left_until: Time
+
+
 class Instance(Answer):
     """One instance: what `ps --json` and `stats --json` say of it, and what the page shows beyond."""
 
@@ -141,6 +151,8 @@ class Instance(Answer):
     is_up: bool
     mode_mismatch: str | None
     needs_person: bool
+    left_until: Time = Field(description="until when a person has left it as it is (`manager alert snooze`)")
+    alerts: list[Alert]
     urgency: list[int] = Field(description="the order of `ps --sort worst`: lower comes first")
     price: Amount
     range: Range | None
@@ -180,6 +192,7 @@ class Counts(Answer):
     trading: int
     trading_live: int
     need_person: int
+    left: int = Field(description="those that a person has left as they are until a time")
     states: dict[str, int]
 
 
@@ -231,6 +244,23 @@ class Exposure(Answer):
     values: list[Value]
 
 
+class NetValue(Answer):
+    """What the live bots' positions are worth in one currency, at the prices of their last reports."""
+
+    quote: str
+    net: Amount
+    long: Amount
+    short: Amount
+    without_bot: Amount
+
+
+class Worth(Answer):
+    """What all positions are worth. `unknown`: the assets of which a bot knows no price, in no sum."""
+
+    values: list[NetValue]
+    unknown: list[str]
+
+
 class Fleet(Answer):
     """The strip. `error`: why the fleet cannot be seen since `error_since`; all else is of `looked_at`."""
 
@@ -245,6 +275,7 @@ class Fleet(Answer):
     pnl: list[Pnl]
     totals: list[Total]
     exposure: list[Exposure]
+    worth: Worth
     figures_at: Time
     notes: list[str]
 

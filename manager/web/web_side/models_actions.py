@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from manager.web.protocol import ActionVerb
+from manager.web.protocol import MAX_TIME, ActionVerb
 from manager.web.web_side.models import Answer
 
 
@@ -15,6 +15,7 @@ class Question(Answer):
 
     sentences: list[str]
     needs_id: bool = Field(description="whether the id has to be typed: real money")
+    until: float | None = Field(description="of `snooze`: the time that it has without another one")
 
 
 class OwnPage(Answer):
@@ -28,6 +29,11 @@ class Asked(BaseModel):
 
     verb: ActionVerb
     confirm: str = Field("", max_length=200)
+    until: str = Field(
+        "",
+        max_length=MAX_TIME,
+        description="of `snooze`: 30m, 8h, 2d, a time of day, or a date and time; empty: the next 08:00",
+    )
 
 
 class HaltAsked(BaseModel):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from manager.web.engine_side.exposure import exposure
+from manager.web.engine_side.exposure import exposure, worth
 from tests.web.served import a_bot
 
 SOL: dict[str, Any] = {"base": "SOL", "quote": "USDC", "price": "150"}
@@ -34,3 +34,30 @@ def test_without_a_price_nothing_is_said_of_the_worth() -> None:
 
 def test_paper_and_bots_without_a_position_are_not_in_it() -> None:
     assert exposure([a_bot("a", mode="paper", position="1", **SOL), a_bot("b", position="0", **SOL)]) == []
+
+
+def test_all_positions_are_netted_by_the_currency_that_they_are_worth() -> None:
+    eth: dict[str, Any] = {"base": "ETH", "quote": "USDC", "price": "3000"}
+    rows = [
+        a_bot("a", position="0.5", **SOL),
+        a_bot("b", "failed", position="-0.01", **eth),
+        a_bot("c", position="2", base="BTC", quote="USD", price="10"),
+        a_bot("paper", mode="paper", position="9", **SOL),
+    ]
+    usd, usdc = worth(rows)["values"]
+    assert (usd["quote"], usd["net"], usd["short"]) == ("USD", "20", "0")
+    assert (usdc["net"], usdc["long"], usdc["short"]) == ("45.00", "75.0", "30.00")
+    assert usdc["without_bot"] == "-30.00"
+    assert worth(rows)["unknown"] == []
+
+
+def test_a_position_without_a_price_is_in_no_sum_and_said() -> None:
+    rows = [
+        a_bot("a", position="1", **SOL),
+        a_bot("b", position="-1", base="DOGE", quote="USDC"),
+        a_bot("c", position="1", base="ETH", price="3000"),
+    ]
+    found = worth(rows)
+    assert [(each["quote"], each["net"]) for each in found["values"]] == [("USDC", "150")]
+    assert found["unknown"] == ["DOGE", "ETH"]
+    assert worth([]) == {"values": [], "unknown": []}

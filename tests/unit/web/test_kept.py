@@ -16,7 +16,7 @@ from manager.web.engine_side import answers, kept
 from manager.web.engine_side.feed import QUIET, Feed
 from manager.web.engine_side.figures import Figures, OfInstance
 from manager.web.engine_side.kept import KeptAnswers
-from manager.web.engine_side.looks import Look
+from manager.web.engine_side.looks import Alerts, Look
 from tests.builders import a_fleet
 from tests.web.served import a_bot
 
@@ -73,6 +73,16 @@ def test_new_figures_are_told() -> None:
     of_one = OfInstance(trends={("live", "USDC"): ["1", "2"]})
     [told] = answerer.instances(a_look(row), Figures(instances={"one": of_one}))
     assert told["trend"] == ["1", "2"]
+
+
+def test_a_bot_that_is_left_as_it_is_is_told_at_once() -> None:
+    row, answerer = a_bot("one", pnl="1", quote="USDC"), KeptAnswers()
+    answerer.instances(a_look(row), Figures())
+    left = a_look(row)._replace(alerts={"one": Alerts(left_until=5.0)})
+    [told] = answerer.instances(left, Figures())
+    assert told["left_until"] == 5.0
+    [told] = answerer.instances(a_look(row), Figures())
+    assert told["left_until"] is None
 
 
 def test_kept_or_not_a_reader_sees_the_same() -> None:

@@ -45,8 +45,9 @@ def connect(settings: Settings, credentials: Mapping[str, str] | None, env: Mapp
     config = config_of(name, credentials, env)
     api = load(name)(config)
     api.sort_by_2 = _sort_by_2
-    for parse in ("parse_order", "parse_trade"):
-        setattr(api, parse, _row_by_row(getattr(api, parse)))
+    for parse in ("parse_order", "parse_trade", "parse_position", "parse_position_risk"):
+        if hasattr(api, parse):
+            setattr(api, parse, _row_by_row(getattr(api, parse)))
     if name == "lighter" and credentials:
         _keep_key_index(api, int(config["options"]["apiKeyIndex"]))
     for method in SIGNING:
@@ -57,6 +58,20 @@ def connect(settings: Settings, credentials: Mapping[str, str] | None, env: Mapp
     if url and not _is_own(api, url):
         api.urls["api"] = with_base_url(api.urls["api"], url)
     return api
+
+
+def keep_answers(api: Any) -> list[Any]:
+    """Return a list to which `api` adds what the exchange has answered, before ccxt makes something of it."""
+    answers: list[Any] = []
+    request = api.request
+
+    def keep(*args: Any, **more: Any) -> Any:
+        answer = request(*args, **more)
+        answers.append(answer)
+        return answer
+
+    api.request = keep
+    return answers
 
 
 def settle_s(env: Mapping[str, str]) -> float:

@@ -5,17 +5,22 @@ from __future__ import annotations
 import time
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from manager.config.fleet import Alerts, Fleet
-from manager.fleet import snoozes
+from manager.errors import UsageError
+from manager.fleet import doing, snoozes
 from manager.fleet.snoozes import Snooze
+from manager.fleet.state_file import InstanceState
 from manager.i18n import Text
-from manager.monitor.watch import snoozing
+from manager.monitor.watch import snoozing, store
 from manager.monitor.watch.alert_rules import Condition
 from manager.monitor.watch.alert_state import Key, Open, advance
+from manager.monitor.watch.history import NO_HISTORY
 from manager.util import time_parse
+from tests.web.served import a_bot
 
 RULES = Alerts(remind_after=100)
 AWAY = Condition("a", "exchange_away", Text("away"))
@@ -93,6 +98,56 @@ def test_a_bot_is_left_as_it_was_and_not_longer() -> None:
     assert not left.covers("failed", "out of range", 150)
     assert not left.covers("running", "out of range", 200)
     assert not left.covers("running", "out of range", 0)  # the clock was set back
+
+
+def a_fleet_folder(tmp_path: Path) -> Fleet:
+    fleet = Fleet("desk", tmp_path, tmp_path)
+    fleet.state_dir.mkdir(parents=True)
+    return fleet
+
+
+def noticed_by_watch(fleet: Fleet, **since: float) -> None:
+    book = {("a", kind): Open(at, at) for kind, at in since.items()}
+    store.save(fleet.alert_state_file, store.Saved(book, NO_HISTORY))  # type: ignore[arg-type]
+
+
+def test_a_bot_that_has_ended_calmly_can_be_left_before_watch_has_noticed(tmp_path: Path) -> None:
+    """It is news that `watch` tells: to say that nothing is wrong would be followed by an alert."""
+    fleet, now = a_fleet_folder(tmp_path), time.time()
+    view = a_bot("a", "completed", code="finished", position="0", is_final=True).view
+    assert view.report is not None
+    view = view._replace(report=view.report._replace(has_ended=True))
+    assert doing.severity(view) == "calm"
+    made = snoozing.snooze(fleet, view, now + 3600)
+    assert made.alerts == {"completed": made.at}
+    key: Key = ("a", "completed")
+    left = snoozes.load(fleet.snooze_file)
+    for since, is_silenced in {made.at + 20: True, made.at + 300: False, made.at - 20: False}.items():
+        assert (key in snoozing.silenced(left, {key: Open(since)}, now + 400)) == is_silenced
+
+
+@pytest.mark.parametrize("state", ["stopped", "running"])
+def test_a_bot_with_which_nothing_is_wrong_is_not_left(tmp_path: Path, state: Any) -> None:
+    fleet = a_fleet_folder(tmp_path)
+    view = a_bot("a", state).view
+    view = view._replace(saved=InstanceState(wish="stopped" if state == "stopped" else "run"))
+    with pytest.raises(UsageError, match="nothing is wrong with a"):
+        snoozing.snooze(fleet, view, time.time() + 3600)
+
+
+def test_it_is_left_only_as_long_as_nothing_new_happens(tmp_path: Path) -> None:
+    fleet, now = a_fleet_folder(tmp_path), time.time()
+    noticed_by_watch(fleet, failed=now - 60)
+    view = a_bot("a", "failed", code="trading", position="0").view
+    snoozing.snooze(fleet, view, now + 3600)
+    left = snoozes.load(fleet.snooze_file)
+    book: dict[Key, Open] = {("a", "failed"): Open(now - 60)}
+    assert snoozing.left_until(left, book, view, now + 1) == now + 3600
+    assert snoozing.left_until(left, {**book, ("a", "cancel"): Open(now)}, view, now + 1) is None
+    assert snoozing.left_until(left, {("a", "failed"): Open(now + 100)}, view, now + 200) is None
+    assert snoozing.left_until(left, book, a_bot("a").view, now + 1) is None
+    assert snoozing.left_until(left, book, view, now + 3601) is None
+    assert snoozing.left_until({}, book, view, now + 1) is None
 
 
 def test_the_next_morning_is_more_than_an_hour_away() -> None:
