@@ -180,7 +180,7 @@ def _sum_up(limits: Recorder, ended: float, bots: int) -> None:
     gaps = sorted(
         later - earlier
         for ticks in limits.good.values()
-        for earlier, later in itertools.pairwise([*ticks, ended])
+        for earlier, later in itertools.pairwise([*(tick for tick in ticks if tick <= ended), ended])
     )
     centiles = statistics.quantiles(gaps, n=100) if len(gaps) > 1 else [0.0] * 99
     print(

@@ -19,6 +19,9 @@ STEERING: Mapping[str, tuple[str, ...]] = {
     mark("the interpreter"): (
         *("PYTHON*", "VIRTUAL_ENV", "CONDA_*", "NODE_*", "NPM_*", "DENO_*", "BUN_*", "PERL*", "RUBY*"),
         *("GEM_*", "BUNDLE_*", "JAVA_*", "_JAVA_*", "JDK_*", "CLASSPATH", "DOTNET_*", "CORECLR_*", "LUA_*"),
+        *("JULIA_*", "ERL_*", "TCLLIBPATH", "MONO_*", "R_PROFILE*", "R_ENVIRON*", "R_LIBS*", "GHCRTS"),
+        *("*RUNPARAM", "IPYTHONDIR", "JUPYTER_*", "GEVENT_*", "ELECTRON_*", "TS_NODE_*", "YARN_*"),
+        *("GOFLAGS", "GOPATH", "RUST*", "CARGO_*", "FAKETIME*", "LIBFAKETIME", "NUMBA_*"),
         *("PHP*", "GODEBUG", "SHELL", "BASH*", "SHELLOPTS", "ENV", "IFS", "PS4", "PROMPT_COMMAND"),
     ),
     mark("the loader"): (
@@ -28,7 +31,9 @@ STEERING: Mapping[str, tuple[str, ...]] = {
     mark("where programs and files are found"): (
         *("PATH", "CDPATH", "HOME", "XDG_*", "TMPDIR", "TMP", "TEMP", "NETRC", "BROWSER", "EDITOR", "VISUAL"),
         *("PAGER", "*_PAGER", "*_EDITOR", "*_BROWSER", "*_COMMAND", "*_CMD", "*_EXEC", "GIT_*", "SSH_*"),
-        *("LESSOPEN", "LESSCLOSE", "ZDOTDIR", "FPATH", "TZDIR", "KRB5_CONFIG", "SASL_PATH", "PGSERVICE*"),
+        *("LESSOPEN", "LESSCLOSE", "ZDOTDIR", "FPATH", "TZDIR", "KRB5*", "SASL_PATH", "PGSERVICE*"),
+        *("PGSYSCONFDIR", "PGPASSFILE", "ODBC*", "TNS_ADMIN", "MATPLOTLIBRC", "BOTO_CONFIG", "CLOUDSDK_*"),
+        *("AZURE_*", "*_CONFIG_FILE", "*_CONFIG_PATH", "*_CONFIG_DIR", "*_HOME", "*_TMPDIR", "DBUS_*"),
         *("TERMINFO*", "TERMCAP", "KUBECONFIG", "AWS_*", "GOOGLE_APPLICATION_CREDENTIALS", "DOCKER_*"),
         *("COVERAGE_*", "MPLBACKEND", "MPLCONFIGDIR"),
         *("COMPOSE_*", "PIP_*", "UV_*"),

@@ -278,9 +278,24 @@ def test_a_request_has_a_total_time(bot: Bot) -> None:
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("path", ["/", "/health", "/api/trades", "/api/status", "/metrics"])
 def test_a_foreign_name_reads_nothing(bot: Bot, method: str, path: str) -> None:
-    for host in ("rebound.example", "127.0.0.1.example:80", "localhost.example", "[", "rebound.example."):
+    names = ("rebound.example", "127.0.0.1.example:80", "localhost.example", "[", "rebound.example.", "")
+    for host in (
+        *names,
+        "127.0.0.1:80.rebound.example",
+        "rebound.example@127.0.0.1",
+        "127.0.0.1/",
+        "localhost:x",
+    ):
         code, _, body = ask(bot, method, path, Host=host)
         assert (code, b"trading" in body) == (403, False), host
+
+
+def test_a_foreign_name_beside_ours_reads_nothing(bot: Bot) -> None:
+    for hosts in (("127.0.0.1", "rebound.example"), ("rebound.example", "127.0.0.1")):
+        lines = "".join(f"Host: {host}\r\n" for host in hosts)
+        with socket.create_connection(("127.0.0.1", bot.port)) as asking:
+            asking.sendall(f"GET /api/status HTTP/1.1\r\n{lines}\r\n".encode())
+            assert asking.recv(1000).split()[1] == b"403"
 
 
 @pytest.mark.parametrize(

@@ -27,10 +27,10 @@ LARGE = 8 << 20
 """More than this is not read line by line to find a time: it would take longer than some tenths of a
 second."""
 HEAD = 1 << 16
-MAX_INFLATED = 8 << 30
+MAX_INFLATED = 2 << 30
 """Text of one stream that is read out of compressed files and files with holes, newest first: of thousands of
-kilobytes each a bot can make terabytes. A day at the default limit has up to some gigabytes."""
-MAX_INFLATED_S = 30.0
+kilobytes each a bot can make terabytes. Short lines take half a minute of processor time a gigabyte."""
+MAX_INFLATED_S = 60.0
 """Processor time after which no more of them is read."""
 MAX_TAIL_BYTES = 1 << 28
 """Limit of the search for the last N lines, in a file without line ends."""

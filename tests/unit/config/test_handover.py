@@ -29,6 +29,7 @@ STEERED = {
         "NODE_OPTIONS",
         "PERL5OPT",
         "BASH_ENV",
+        *("JULIA_LOAD_PATH", "ERL_FLAGS", "R_PROFILE_USER", "GEVENT_RESOLVER", "OCAMLRUNPARAM", "FAKETIME"),
     ],
     "the loader": [
         "LD_PRELOAD",
@@ -48,6 +49,7 @@ STEERED = {
         "TERMINFO",
         "MPLBACKEND",
         "LESSOPEN",
+        *("ODBCINI", "TNS_ADMIN", "KRB5CCNAME", "MYSQL_HOME", "ALSA_CONFIG_PATH", "CLOUDSDK_CONFIG"),
     ],
     "which certificates connections trust": ["SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"],
     "proxies": ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "PROXY", "BACKPACK_HTTPS_PROXY"],

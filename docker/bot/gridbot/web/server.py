@@ -7,6 +7,7 @@ import hmac
 import ipaddress
 import json
 import os
+import re
 import socket
 import sqlite3
 import threading
@@ -51,6 +52,7 @@ MAX_INSIDE = 16
 REQUEST_SECONDS = 3
 # and this long for request and answer, however slowly it reads.
 EXCHANGE_SECONDS = 10
+HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(?::[0-9]{1,5})?")
 UNKNOWN_NAME = {"error": "this name is not one of BOT_WEB_HOSTS; add it there in .env, and restart the bot"}
 ACTIONS = ("/api/pause", "/api/resume", "/api/stop")
 
@@ -217,7 +219,8 @@ class Handler(BaseHTTPRequestHandler):
         token = self.server.settings.web_token
         if not token:
             return 403, {"error": "read-only: BOT_WEB_TOKEN is not set"}
-        host = self.headers.get("Host", "")
+        hosts = self.headers.get_all("Host", [])
+        host = hosts[0] if len(hosts) == 1 else ""
         if not self._trusted(host):
             return 403, UNKNOWN_NAME
         origin = self.headers.get("Origin")
@@ -237,8 +240,8 @@ class Handler(BaseHTTPRequestHandler):
         Browsers always send Host. A name without a dot, such as a container's or a machine's, is in no
         public DNS.
         """
-        host = self.headers.get("Host")
-        return host is None or self._trusted(host) or "." not in _hostname(host)
+        hosts = self.headers.get_all("Host", [])
+        return all(self._trusted(host) or "." not in _hostname(host) for host in hosts)
 
     def _trusted(self, host: str) -> bool:
         """Accept addresses, localhost and listed names, because DNS rebinding needs a name of its own."""
@@ -300,10 +303,8 @@ class Handler(BaseHTTPRequestHandler):
 
 def _hostname(host: str) -> str:
     """Return the name in a Host header, a single dot (no name, and not trusted) for a malformed one."""
-    try:
-        return urllib.parse.urlsplit(f"//{host}").hostname or "."
-    except ValueError:
-        return "."
+    match = HOST.fullmatch(host)
+    return match[1].strip("[]").lower() if match else "."
 
 
 def _limit(query: dict[str, str], default: int) -> int:
