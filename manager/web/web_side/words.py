@@ -192,9 +192,9 @@ PAGE_TEXTS = (
     mark("no alert delivered yet"),
     mark("last alert delivered"),
     mark("Only `manager resume`, or starting a bot, ends a halt."),
+    mark("LIVE"),
 )
 WORDS = (
-    "LIVE",
     "live",
     "paper",
     "synthetic",
