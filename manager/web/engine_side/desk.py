@@ -125,4 +125,5 @@ class Desk:
         with i18n.speaking(language):
             figures = self.figures.latest
             kept = self._kept.setdefault(language, KeptAnswers())
-            self._feeds[language].put(answers.fleet(look, figures), kept.instances(look, figures))
+            told = kept.instances(look, figures)
+            self._feeds[language].put(answers.fleet(look, figures, told), told)

@@ -11,7 +11,7 @@ from manager.fleet.bot_report import parse_report
 from manager.web.engine_side import answers
 from manager.web.engine_side.figures import Figures
 from manager.web.engine_side.looks import Look
-from manager.web.engine_side.split import PARTS
+from manager.web.engine_side.sums import PARTS
 from manager.web.web_side.models import Fleet as FleetAnswer
 from manager.web.web_side.models import Instance as InstanceAnswer
 from tests.builders import a_fleet, some_figures
