@@ -19,7 +19,7 @@ from manager.errors import FAILED, OK, UsageError, worst_exit_code
 from manager.fleet.session import Session
 from manager.i18n import Text, _, mark
 from manager.ops.hosts import account_looks, everywhere, registry, ssh
-from manager.ops.hosts.account_looks import Found
+from manager.ops.hosts.account_looks import HostAnswer
 from manager.ops.hosts.everywhere import Answer, Row
 from manager.ops.hosts.registry import Host
 from manager.util import console, formatting
@@ -161,7 +161,7 @@ def _ps(session: Session, hosts: Sequence[Host], words: Sequence[str], *, as_jso
     return worst_exit_code([*codes, FAILED] if twins else codes) if codes else OK
 
 
-def _looks(fleet: Fleet, hosts: Sequence[Host]) -> list[Found]:
+def _looks(fleet: Fleet, hosts: Sequence[Host]) -> list[HostAnswer]:
     return account_looks.ask(fleet, account_looks.key_of(fleet), hosts) if hosts else []
 
 

@@ -23,7 +23,7 @@ TRIES = 8
 NO_LEADER = ("does not have a leader", "no elected primary", "too few managers", "context deadline exceeded")
 NO_MANAGER = ("not a swarm manager", "not part of a swarm", "is a worker")
 
-Found = dict[str, Any]
+SwarmObject = dict[str, Any]
 
 
 class NotManaged(EngineError):
@@ -45,15 +45,15 @@ class SwarmCalls:
         """Close the connections."""
         self._sdk.close()
 
-    def services(self, fleet: str) -> list[Found]:
+    def services(self, fleet: str) -> list[SwarmObject]:
         """Return the services of this fleet's instances."""
         return list(self._call("GET", "/services", {"filters": {"label": _of_fleet(fleet)}}))
 
-    def tasks(self, fleet: str) -> list[Found]:
+    def tasks(self, fleet: str) -> list[SwarmObject]:
         """Return the tasks of these services, ended ones too as far as the Swarm keeps them."""
         return list(self._call("GET", "/tasks", {"filters": {"label": _of_fleet(fleet)}}))
 
-    def nodes(self) -> list[Found]:
+    def nodes(self) -> list[SwarmObject]:
         """Return the Swarm's nodes."""
         return list(self._call("GET", "/nodes"))
 
@@ -62,14 +62,14 @@ class SwarmCalls:
         found = self._call("GET", "/services", {"filters": {"label": [labels.INSTANCE]}})
         return sorted({name for row in found if (name := row["Spec"]["Labels"].get(NAMESPACE))})
 
-    def settings(self) -> Found:
+    def settings(self) -> SwarmObject:
         """Return the Swarm's own settings: heartbeat, kept tasks, …"""
         return dict(self._call("GET", "/swarm"))
 
     def set_replicas(self, service: str, count: int) -> None:
         """Have this service run so many tasks: 0 or 1."""
 
-        def change(found: Found) -> Found:
+        def change(found: SwarmObject) -> SwarmObject:
             spec = dict(found["Spec"])
             mode = dict(spec.get("Mode") or {})
             if (mode.get("Replicated") or {}).get("Replicas") == count:
@@ -82,7 +82,7 @@ class SwarmCalls:
     def set_node_labels(self, node: str, wanted: Mapping[str, str | None]) -> None:
         """Set labels of a node, and remove those whose value is None."""
 
-        def change(found: Found) -> Found:
+        def change(found: SwarmObject) -> SwarmObject:
             spec = dict(found["Spec"])
             before = dict(spec.get("Labels") or {})
             after = {name: value for name, value in {**before, **wanted}.items() if value is not None}
@@ -139,7 +139,7 @@ class SwarmCalls:
                 return
 
     def _call(
-        self, method: str, api: str, query: Mapping[str, Any] | None = None, body: Found | None = None
+        self, method: str, api: str, query: Mapping[str, Any] | None = None, body: SwarmObject | None = None
     ) -> Any:
         try:
             return self._sdk.call(method, api, query, body, CALL_TIMEOUT_S)

@@ -18,7 +18,7 @@ from manager.engine.containers import Container
 from manager.fleet import cgroup_limits, supervisor_state
 from manager.fleet.supervisor_state import SupervisorState
 
-Made = Literal["mounts", "user", "other image", "limits"]
+DriftedPart = Literal["mounts", "user", "other image", "limits"]
 
 UID_VARIABLE = "BOTFLEET_UID"
 WRITES_WITHIN_S = 20
@@ -33,11 +33,11 @@ def drift(
     supervisor: SupervisorState | None,
     fleet: Fleet,
     variables: Mapping[str, str],
-) -> tuple[Made, ...]:
+) -> tuple[DriftedPart, ...]:
     """Return in what it was made otherwise than its spec says. Its config is as it was, and its folder is
     ours.
     """
-    drifts: list[Made] = []
+    drifts: list[DriftedPart] = []
     if not _has_mounts(container, spec, fleet):
         drifts.append("mounts")
     if supervisor is not None and supervisor.container == container.id:

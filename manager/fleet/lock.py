@@ -35,7 +35,7 @@ MANAGERS = ("manager", "daemon_manager.py", "manager.daemon_manager")
 """Words of a manager's command line: `manager`, `python -m manager`, and the old system's program."""
 
 
-class Held:
+class HeldLock:
     """Represent the lock for its holder."""
 
     def __init__(
@@ -61,7 +61,7 @@ class Held:
 
 
 @contextmanager
-def held(path: Path, command: str, wait: float = 0.0, *, force: bool = False) -> Iterator[Held]:
+def held(path: Path, command: str, wait: float = 0.0, *, force: bool = False) -> Iterator[HeldLock]:
     """Hold the fleet's lock. Raises Locked after `wait` seconds, naming the holder; with `force`, continues
     then.
 
@@ -70,7 +70,7 @@ def held(path: Path, command: str, wait: float = 0.0, *, force: bool = False) ->
     """
     descriptor = _open_if_possible(path) if force else _open(path)
     if descriptor is None:
-        yield Held(has_passed=True)
+        yield HeldLock(has_passed=True)
         return
     starts = start_lock.open_file(path)
     try:
@@ -79,12 +79,12 @@ def held(path: Path, command: str, wait: float = 0.0, *, force: bool = False) ->
             follows_a_kill = bool(_note(descriptor))
             _sign(descriptor, _signature(command))
             try:
-                yield Held(descriptor, follows_a_kill=follows_a_kill)
+                yield HeldLock(descriptor, follows_a_kill=follows_a_kill)
             finally:
                 _unsign(descriptor)
         elif force:
             _sign(descriptor, {**_note(descriptor), "passed_by": _signature(command)})
-            yield Held(has_passed=True)
+            yield HeldLock(has_passed=True)
         else:
             raise Locked(
                 "the fleet is locked by {holder}; wait for it, or use --lock-wait SECONDS",

@@ -22,7 +22,7 @@ from manager.fleet import (
     time_zone,
     tombstone,
 )
-from manager.fleet.definition_drift import Made
+from manager.fleet.definition_drift import DriftedPart
 from manager.fleet.instance import Instance
 from manager.fleet.project import Project
 from manager.fleet.snapshot import Desired, PlanInput
@@ -311,7 +311,7 @@ def _drifts(
     containers: Mapping[str, Container],
     supervisors: Mapping[str, SupervisorState | None],
     moved: Collection[str],
-) -> dict[str, tuple[Made, ...]]:
+) -> dict[str, tuple[DriftedPart, ...]]:
     """Return in what containers differ from their definitions; neither moved ones nor another folder's."""
     drifts = {
         instance: definition_drift.drift(

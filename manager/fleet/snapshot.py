@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from manager.engine.containers import Container
-from manager.fleet.definition_drift import Made
+from manager.fleet.definition_drift import DriftedPart
 from manager.fleet.state_file import FleetState, RejectedRevision
 from manager.fleet.status import ELSEWHERE, Status
 from manager.fleet.tombstone import Tombstone
@@ -47,7 +47,7 @@ class PlanInput(NamedTuple):
 
     untrusted: Mapping[str, Text] = MappingProxyType({})
     """Instance → why its config is refused: neither created from it nor given its variables."""
-    made: Mapping[str, tuple[Made, ...]] = MappingProxyType({})
+    made: Mapping[str, tuple[DriftedPart, ...]] = MappingProxyType({})
     """Instance → in what its container was made otherwise than its config says."""
     tombstones: Mapping[str, Tombstone] = MappingProxyType({})
     """Instances that were moved to another machine: nothing starts them here."""

@@ -137,7 +137,7 @@ def _until_nothing_starts(
     change: Change,
     named: list[str] | None,
     starts: Starts,
-    held: lock.Held,
+    held: lock.HeldLock,
     on_event: OnEvent,
     limit: Limiter,
 ) -> tuple[list[Outcome[Action]], ManagerError | None]:
@@ -268,7 +268,7 @@ def _carry_out(
     change: Change,
     snapshot: FleetSnapshot,
     actions: list[Action],
-    held: lock.Held,
+    held: lock.HeldLock,
     on_event: OnEvent,
     limit: Limiter,
     called_off: Mapping[str, CalledOffBy] = NOTHING,

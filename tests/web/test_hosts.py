@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from manager.ops.hosts import accounts, registry, ssh
-from manager.ops.hosts.generations import Held
+from manager.ops.hosts.generations import GenerationRecord
 from manager.ops.hosts.registry import Host
-from manager.ops.hosts.ssh import Done, Unreachable
+from manager.ops.hosts.ssh import CommandResult, Unreachable
 from manager.web.engine_side import machines
 from tests.web.served import Client, Served, a_bot, serving
 from tests.web.test_actions import ended
@@ -29,14 +29,16 @@ class Tokyo:
         self.says = ""
         self.generations: dict[str, Any] = {}
 
-    def __call__(self, host: Host, words: Iterable[str], _timeout: float, stdin: bytes = b"") -> Done:
+    def __call__(
+        self, host: Host, words: Iterable[str], _timeout: float, stdin: bytes = b""
+    ) -> CommandResult:
         if self.is_away:
             raise Unreachable("host {name} cannot be reached", name=host.name)
         if tuple(words) == ("host", "live"):
             told = accounts.answer(bytes.fromhex(stdin.decode()), "tokyo", [], [])
-            return Done(0, json.dumps({**told, "generations": self.generations}), "")
+            return CommandResult(0, json.dumps({**told, "generations": self.generations}), "")
         rows = [{"id": "bp_eth_02", "mode": "live", "state": "running", "last_pnl": "1.5", "why": HOSTILE}]
-        return Done(0, self.says or json.dumps(rows), "")
+        return CommandResult(0, self.says or json.dumps(rows), "")
 
 
 @pytest.fixture
@@ -105,7 +107,7 @@ def test_one_that_does_not_answer_is_unreachable_and_never_stopped(
 def test_an_older_copy_here_is_told(served: Served, client: Client, tokyo: Tokyo) -> None:
     add(served)
     served.look()
-    tokyo.generations = {ID: Held(1, 1, "m")._asdict()}
+    tokyo.generations = {ID: GenerationRecord(1, 1, "m")._asdict()}
     assert "knows of generation 1" in told(served, client)["twins"][0]
 
 

@@ -35,7 +35,7 @@ TEMPLATE_COLUMNS = (
 )
 
 
-class Made(NamedTuple):
+class Draft(NamedTuple):
     """Hold a config that is ready to be written."""
 
     config: Config
@@ -169,7 +169,7 @@ def _settings(args: Namespace, template: Config, symbol: str) -> dict[str, Any]:
     return settings
 
 
-def _made(session: Session, port: int | None, template: Config, wanted: NewConfig) -> Made:
+def _made(session: Session, port: int | None, template: Config, wanted: NewConfig) -> Draft:
     """Return the config as loaded. Raises ConfigError with all its faults, and UsageError."""
     from manager.config import fleet_settings, loader  # pydantic, 0.1 s
 
@@ -201,7 +201,7 @@ def _made(session: Session, port: int | None, template: Config, wanted: NewConfi
         for problem in bot_environment.credential_problems(specs, fleet, project.variables)
         if problem.concerns({file})
     ]
-    return Made(config, loaded.spec, (*loaded.warnings, *later))
+    return Draft(config, loaded.spec, (*loaded.warnings, *later))
 
 
 def _container_ports(session: Session) -> dict[str, int | None]:
@@ -282,7 +282,7 @@ def _port(asked: int | None, instance: str, project: Project, containers: dict[s
 # What is done, and said
 
 
-def _write(project: Project, made: Made) -> None:
+def _write(project: Project, made: Draft) -> None:
     fleet, spec = project.fleet, made.spec
     path = fleet.project_dir / spec.config_file
     with writing_to(path):
@@ -293,7 +293,7 @@ def _write(project: Project, made: Made) -> None:
         atomic_file.create(path, atomic_file.encode_json(made.config))
 
 
-def _say(args: Namespace, project: Project, template: Config, source: str, made: Made) -> int:
+def _say(args: Namespace, project: Project, template: Config, source: str, made: Draft) -> int:
     fleet, spec = project.fleet, made.spec
     for warning in made.warnings:
         console.warning(warning)

@@ -12,7 +12,7 @@ from manager.fleet.selection import Selection, selected
 from manager.fleet.session import Session
 from manager.i18n import Text, _, mark
 from manager.ops.exchange import ask_now
-from manager.ops.exchange.ask_now import Asked
+from manager.ops.exchange.ask_now import OrdersRow
 from manager.util import console
 from manager.util.text_table import Column
 
@@ -22,7 +22,7 @@ def orders(session: Session, args: Namespace) -> int:
     snapshot = session.observe()
     views = selected(Selection(args.ids, args.config), snapshot)
 
-    def say(asked: Asked) -> None:
+    def say(asked: OrdersRow) -> None:
         if not args.json:
             _say_orders(asked)
 
@@ -46,7 +46,7 @@ def orders(session: Session, args: Namespace) -> int:
     return OK if all(asked.answer.left is not None for asked in found) else FAILED
 
 
-def _say_orders(asked: Asked) -> None:
+def _say_orders(asked: OrdersRow) -> None:
     """Print the orders of the only instance that is asked for."""
     answer = asked.answer
     for order in answer.orders:
@@ -59,11 +59,11 @@ def _count(number: int | None) -> str:
     return "?" if number is None else str(number)
 
 
-def _held(asked: Asked) -> str:
+def _held(asked: OrdersRow) -> str:
     return "?" if asked.answer.position is None else str(asked.answer.position)
 
 
-COLUMNS: Sequence[Column[Asked]] = (
+COLUMNS: Sequence[Column[OrdersRow]] = (
     Column("id", "ID", lambda asked: asked.instance),
     Column("exchange", mark("EXCHANGE"), lambda asked: asked.exchange),
     Column("symbol", mark("SYMBOL"), lambda asked: asked.symbol),
@@ -79,7 +79,7 @@ COLUMNS: Sequence[Column[Asked]] = (
 )
 
 
-def _asked_object(asked: Asked) -> dict[str, Any]:
+def _asked_object(asked: OrdersRow) -> dict[str, Any]:
     answer = asked.answer
     return {
         "id": asked.instance,

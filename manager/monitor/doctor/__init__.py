@@ -3,5 +3,6 @@
 facts                the data
 probe_*              collect it, without changing anything
 checks_*             judge it: pure, so that every finding is tested without an engine
+remedies             what to do, in words that are true of this machine
 findings, redact     the results, and a report that may be shared
 """

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from manager.i18n import Text
-from manager.monitor.doctor.facts import ClientFacts, EngineFacts, Facts
+from manager.monitor.doctor import remedies
+from manager.monitor.doctor.facts import ClientFacts, EngineFacts, Facts, HostFacts
 from manager.monitor.doctor.findings import Finding, fail, ok, warn
 
 OLDEST_API = (1, 41)
@@ -28,17 +29,17 @@ def check_all(facts: Facts) -> Iterator[Finding]:
             ),
         )
     else:
-        yield from _engine(facts.engine, facts.client)
+        yield from _engine(facts.engine, facts.client, facts.host)
     yield _compose(facts.client)
     yield _buildx(facts.client)
 
 
-def _engine(engine: EngineFacts, client: ClientFacts) -> Iterator[Finding]:
+def _engine(engine: EngineFacts, client: ClientFacts, host: HostFacts) -> Iterator[Finding]:
     yield version(engine)
     yield ok("context", Text("{endpoint} (local)", endpoint=client.endpoint))
     yield storage(engine)
     yield logging(engine)
-    yield live_restore(engine)
+    yield live_restore(engine, host)
     yield limits(engine)
     yield isolation(engine)
     if engine.clock_offset is not None:
@@ -112,7 +113,7 @@ def logging(engine: EngineFacts) -> Finding:
     )
 
 
-def live_restore(engine: EngineFacts) -> Finding:
+def live_restore(engine: EngineFacts, host: HostFacts) -> Finding:
     """Check live-restore. Without it, all bots stop with dockerd and stay down."""
     if engine.live_restore:
         return ok(
@@ -121,7 +122,7 @@ def live_restore(engine: EngineFacts) -> Finding:
     return warn(
         "live-restore",
         Text("live-restore is disabled: bots stop when the engine stops, including during its upgrades"),
-        Text('set "live-restore": true in /etc/docker/daemon.json, then run `systemctl reload docker`'),
+        remedies.live_restore(is_rootless=engine.is_rootless, has_systemd=host.has_systemd),
     )
 
 

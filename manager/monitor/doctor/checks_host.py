@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from manager.i18n import Text
+from manager.monitor.doctor import remedies
 from manager.monitor.doctor.facts import Disk, Facts, HostFacts, ProjectFacts
 from manager.monitor.doctor.findings import Finding, fail, ok, warn
 from manager.util.formatting import GB
@@ -106,7 +107,7 @@ def clock(host: HostFacts) -> Iterator[Finding]:
         yield warn(
             "clock",
             Text("no time service synchronises the clock: exchanges reject requests with a wrong time"),
-            Text("run `apt install chrony` or `timedatectl set-ntp true`"),
+            remedies.time_service(has_systemd=host.has_systemd, has_apt=host.has_apt),
         )
     if host.rtc_offset is not None:
         difference = abs((host.rtc_offset + QUARTER_S / 2) % QUARTER_S - QUARTER_S / 2)

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from manager.i18n import Text
 from manager.monitor.doctor.findings import Finding, fail, ok, warn
-from manager.ops.hosts.account_looks import Found
+from manager.ops.hosts.account_looks import HostAnswer
 from manager.ops.hosts.generations import Twin
 
 
-def check_all(answers: Sequence[Found], twins: Iterable[Twin]) -> Iterator[Finding]:
+def check_all(answers: Sequence[HostAnswer], twins: Iterable[Twin]) -> Iterator[Finding]:
     """Yield all findings about them."""
     for answer in answers:
         host = answer.host.name

@@ -73,6 +73,8 @@ class HostFacts(NamedTuple):
     open_files: int | None = None
     max_pids: int | None = None
     max_user_processes: int | None = None
+    has_systemd: bool = True
+    has_apt: bool = True
 
 
 class OwnedPath(NamedTuple):

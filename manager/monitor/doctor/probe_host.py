@@ -9,6 +9,7 @@ import resource
 import time
 from pathlib import Path
 
+from manager.monitor.doctor import remedies
 from manager.monitor.doctor.facts import Disk, HostFacts
 from manager.util.real_path import real_path
 
@@ -34,6 +35,8 @@ def probe() -> HostFacts:
         max_pids=_number(PROC / "sys/kernel/pid_max"),
         open_files=_limit(resource.RLIMIT_NOFILE),
         max_user_processes=_limit(resource.RLIMIT_NPROC),
+        has_systemd=remedies.has_systemd(),
+        has_apt=remedies.has_apt(),
     )
 
 

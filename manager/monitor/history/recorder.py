@@ -33,7 +33,7 @@ UNWATCHED_S = 180.0
 DAY_S = 86400
 
 
-class Seen(NamedTuple):
+class Observation(NamedTuple):
     """Hold what `watch` sees at one moment."""
 
     views: Mapping[str, Instance]
@@ -63,7 +63,7 @@ class Recorder:
         self._fleet, self._say = fleet, say
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="history")
         self._turn: Future[Written] | None = None
-        self._seen: Seen | None = None
+        self._seen: Observation | None = None
         self._why = ""
         self._writer = Writer(fleet)
         self.today: Mapping[str, list[Day]] = {}
@@ -71,7 +71,7 @@ class Recorder:
 
     def record(self, views: Mapping[str, Instance], answers: Mapping[str, Report], now: float) -> None:
         """Write what is seen as soon as the turn before is over. Never waits."""
-        self._seen = Seen(dict(views), answers, now)
+        self._seen = Observation(dict(views), answers, now)
         self.go_on()
 
     def go_on(self) -> None:
@@ -151,7 +151,7 @@ class Writer:
         """Return whether databases are to be read, which is done one a turn."""
         return bool(self._to_fill) and self._db is not None
 
-    def write(self, seen: Seen) -> Written:
+    def write(self, seen: Observation) -> Written:
         """Write one look."""
         return self._guarded(lambda db: self._write(db, seen))
 
@@ -192,7 +192,7 @@ class Writer:
         self._db = None
         self._last, self._exits, self._filled_at = {}, {}, {}
 
-    def _write(self, db: sqlite3.Connection, seen: Seen) -> None:
+    def _write(self, db: sqlite3.Connection, seen: Observation) -> None:
         now = seen.now
         intake = spool_reader.read(self._fleet.event_spool_file, queries.fact(db, "spool"))
         added: dict[str, Sample] = {}
@@ -233,7 +233,7 @@ class Writer:
             return Span(now, now)
         return Span(before.begin, now)
 
-    def _plan_fills(self, seen: Seen) -> None:
+    def _plan_fills(self, seen: Observation) -> None:
         due = [
             instance
             for instance in seen.views

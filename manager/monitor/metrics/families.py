@@ -16,7 +16,7 @@ from manager.fleet import doing
 from manager.fleet.bot_report import Report
 from manager.fleet.doing import Doing
 from manager.fleet.status import State
-from manager.monitor.metrics.other_hosts import HostSeen
+from manager.monitor.metrics.other_hosts import HostStatus
 from manager.monitor.stats.instance_stats import InstanceStats
 from manager.ops.requests.request_budget import Budgets
 
@@ -26,7 +26,7 @@ NOT_RUNNING = "none"
 PNL_KINDS = ("total", "realized", "unrealized", "fees", "funding")
 
 
-class Look(NamedTuple):
+class FleetSample(NamedTuple):
     """Hold the fleet as it was last seen, at `at`; None before the first time. Times are Unix time.
 
     `why_away`: why the engine does not answer, empty while it does; the instances are then those of the last
@@ -43,15 +43,15 @@ class Look(NamedTuple):
     last_ticks: Mapping[str, float] = MappingProxyType({})
     last_backup: float | None = None
     budgets: Budgets = Budgets()
-    hosts: Sequence[HostSeen] = ()
+    hosts: Sequence[HostStatus] = ()
 
 
-def families(look: Look) -> list[Metric]:
+def families(look: FleetSample) -> list[Metric]:
     """Return all metric families of a look. What is unknown has no sample, and is never 0."""
     return [*_fleet(look), *_hosts(look), *_requests(look), *_processes(look), *_usage(look), *_trading(look)]
 
 
-def _fleet(look: Look) -> Iterable[Metric]:
+def _fleet(look: FleetSample) -> Iterable[Metric]:
     yield _gauge(
         "botfleet_info",
         "The version of the manager that looked.",
@@ -78,7 +78,7 @@ def _fleet(look: Look) -> Iterable[Metric]:
     )
 
 
-def _hosts(look: Look) -> Iterable[Metric]:
+def _hosts(look: FleetSample) -> Iterable[Metric]:
     """Yield what is known of other machines; nothing for a fleet without any."""
     if not look.hosts:
         return
@@ -107,7 +107,7 @@ def _hosts(look: Look) -> Iterable[Metric]:
     )
 
 
-def _requests(look: Look) -> Iterable[Metric]:
+def _requests(look: FleetSample) -> Iterable[Metric]:
     keys = [(look.fleet, load.exchange, load.scope, load.instances[0]) for load in look.budgets.loads]
     for name, about, values in (
         (
@@ -131,7 +131,7 @@ def _requests(look: Look) -> Iterable[Metric]:
     )
 
 
-def _processes(look: Look) -> Iterable[Metric]:
+def _processes(look: FleetSample) -> Iterable[Metric]:
     yield _gauge(
         "botfleet_instance_info",
         "What the instance is.",
@@ -198,7 +198,7 @@ def _processes(look: Look) -> Iterable[Metric]:
     )
 
 
-def _usage(look: Look) -> Iterable[Metric]:
+def _usage(look: FleetSample) -> Iterable[Metric]:
     samples = [row.usage.last if row.usage else None for row in look.rows]
     yield _per_instance(
         look,
@@ -219,7 +219,7 @@ def _usage(look: Look) -> Iterable[Metric]:
     yield cpu
 
 
-def _trading(look: Look) -> Iterable[Metric]:
+def _trading(look: FleetSample) -> Iterable[Metric]:
     yield _per_instance(
         look,
         "botfleet_instance_last_tick_timestamp_seconds",
@@ -273,7 +273,7 @@ def is_wanted(row: InstanceStats) -> bool:
     return row.view.spec is not None and saved.wish == "run" and saved.halted is None
 
 
-def _last_tick(look: Look, row: InstanceStats) -> float | None:
+def _last_tick(look: FleetSample, row: InstanceStats) -> float | None:
     """Return the later of the bot's answer and its last report, which is made by a tick."""
     ticks = [at for at in (look.last_ticks.get(row.id), row.view.report and row.view.report.report.at) if at]
     return max(ticks, default=None)
@@ -289,7 +289,7 @@ def _amounts(report: Report) -> tuple[Decimal | None, ...]:
     return report.pnl, report.realized, report.unrealized, report.fees, report.funding
 
 
-def _labels(look: Look, row: InstanceStats) -> tuple[str, str]:
+def _labels(look: FleetSample, row: InstanceStats) -> tuple[str, str]:
     return look.fleet, row.id
 
 
@@ -297,7 +297,7 @@ def _optional(value: float | None) -> float | None:
     return None if value is None else float(value)
 
 
-def _per_instance(look: Look, name: str, about: str, values: Sequence[float | None]) -> Metric:
+def _per_instance(look: FleetSample, name: str, about: str, values: Sequence[float | None]) -> Metric:
     return _gauge(
         name,
         about,

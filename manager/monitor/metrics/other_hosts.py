@@ -15,7 +15,7 @@ EVERY_S = 60.0
 """Beside this a scrape every 15 s costs the others nothing, and the connection is kept."""
 
 
-class HostSeen(NamedTuple):
+class HostStatus(NamedTuple):
     """Hold what is known of one machine. `at`: when it answered last, Unix time; None for never.
 
     `states`: how many of its instances were in which state then.
@@ -31,11 +31,11 @@ class OtherHosts:
     """Hold what the other machines answered last. Without config/hosts.toml nothing is done, or loaded."""
 
     def __init__(self) -> None:
-        self._seen: tuple[HostSeen, ...] = ()
+        self._seen: tuple[HostStatus, ...] = ()
         self._next = 0.0
         self._thread: Thread | None = None
 
-    def latest(self, fleet: Fleet) -> tuple[HostSeen, ...]:
+    def latest(self, fleet: Fleet) -> tuple[HostStatus, ...]:
         """Return it at once, and begin to ask anew where that is due."""
         if not fleet.hosts_file.exists():
             self._seen = ()
@@ -52,7 +52,7 @@ class OtherHosts:
             self._seen = ()
 
 
-def ask(fleet: Fleet) -> tuple[HostSeen, ...]:
+def ask(fleet: Fleet) -> tuple[HostStatus, ...]:
     """Ask all other machines at once, also which accounts they trade on. Raises ManagerError."""
     from manager.ops.hosts import account_looks, everywhere, last_seen, registry
 
@@ -66,5 +66,5 @@ def ask(fleet: Fleet) -> tuple[HostSeen, ...]:
         is_up = all(row.values.get("state") != everywhere.UNREACHABLE for row in rows)
         seen = last_seen.load(fleet, answer.host)
         states = Counter(str(row.get("state")) for row in seen.rows) if seen else Counter[str]()
-        samples.append(HostSeen(answer.host, is_up, seen.at if seen else None, states))
+        samples.append(HostStatus(answer.host, is_up, seen.at if seen else None, states))
     return tuple(samples)

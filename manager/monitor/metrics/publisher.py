@@ -15,7 +15,7 @@ from manager.errors import ManagerError
 from manager.fleet.bot_report import Report
 from manager.fleet.instance import Instance
 from manager.monitor.metrics import families
-from manager.monitor.metrics.families import Look
+from manager.monitor.metrics.families import FleetSample
 from manager.monitor.metrics.other_hosts import OtherHosts
 from manager.monitor.metrics.targets import targets
 from manager.monitor.stats.instance_stats import with_best_report
@@ -42,7 +42,7 @@ class Publisher(Collector):
         self._sampler = Sampler(statistics)
         self._say = say
         self._said = ""
-        self._look = Look(fleet.name, manager.__version__, (), None)
+        self._look = FleetSample(fleet.name, manager.__version__, (), None)
         self._targets: object = None
         self._last_backup: float | None = None
         self._next_backups = 0.0
@@ -77,7 +77,7 @@ class Publisher(Collector):
         last_ticks = {
             instance: answer.tick_at for instance, answer in answers.items() if answer.tick_at is not None
         }
-        self._look = Look(
+        self._look = FleetSample(
             fleet.name,
             manager.__version__,
             rows,

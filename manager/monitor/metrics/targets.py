@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from manager.monitor.metrics.families import Look
+from manager.monitor.metrics.families import FleetSample
 from manager.util import formatting
 
 
-def targets(look: Look, host: str) -> list[dict[str, Any]]:
+def targets(look: FleetSample, host: str) -> list[dict[str, Any]]:
     """Return one target group per instance whose container publishes a web port, in order of their ids."""
     return [
         {

@@ -14,8 +14,8 @@ from manager.ops.actions.action import Action
 from manager.ops.actions.events import OnEvent, Warned
 from manager.ops.checks import generation_check
 from manager.ops.hosts import account_looks, accounts, generations, registry
-from manager.ops.hosts.account_looks import Found
-from manager.ops.hosts.accounts import Look, Trading
+from manager.ops.hosts.account_looks import HostAnswer
+from manager.ops.hosts.accounts import HostAccounts, Trading
 from manager.ops.hosts.registry import Host
 from manager.util import formatting
 
@@ -116,7 +116,7 @@ def older_copies(fleet: Fleet, instances: Iterable[str]) -> dict[str, Text]:
 
 
 def _older_of(
-    fleet: Fleet, instances: Iterable[str], answers: Sequence[Found], dead_hosts: Sequence[str]
+    fleet: Fleet, instances: Iterable[str], answers: Sequence[HostAnswer], dead_hosts: Sequence[str]
 ) -> dict[str, Text]:
     reasons = {
         instance: generation_check.why_not(generations.held(fleet, instance), instance, answers, dead_hosts)
@@ -125,7 +125,9 @@ def _older_of(
     return {instance: why for instance, why in reasons.items() if why is not None}
 
 
-def _why_not(mine: Account, answers: Iterable[Found], dead_hosts: Sequence[str], now: float) -> Text | None:
+def _why_not(
+    mine: Account, answers: Iterable[HostAnswer], dead_hosts: Sequence[str], now: float
+) -> Text | None:
     """Return why a live bot may not start on this account; None if it may."""
     for answer in answers:
         host, seen = answer.host, answer.look
@@ -157,7 +159,7 @@ def _in_use(mine: Account, host: Host, other: Trading) -> Text:
     )
 
 
-def _may_trade(mine: Account, seen: Look | None, now: float) -> Text | None:
+def _may_trade(mine: Account, seen: HostAccounts | None, now: float) -> Text | None:
     """Return why a host that does not tell may trade on this account; None if it most likely does not."""
     if seen is None:
         return Text("and was never seen: it may trade on the same account")
@@ -178,7 +180,7 @@ def _may_trade(mine: Account, seen: Look | None, now: float) -> Text | None:
     return None
 
 
-def _silent(answer: Found, doubt: Text) -> Text:
+def _silent(answer: HostAnswer, doubt: Text) -> Text:
     """Return what to do about a host that does not tell what it trades on."""
     if answer.is_reached:
         return Text(
@@ -199,12 +201,12 @@ def _silent(answer: Found, doubt: Text) -> Text:
     )
 
 
-def _same(mine: Account, seen: Look | None) -> Trading | None:
+def _same(mine: Account, seen: HostAccounts | None) -> Trading | None:
     live = seen.live if seen else ()
     return next((other for other in live if bot_environment.is_same(mine, other.account)), None)
 
 
-def _warnings(answers: Iterable[Found], dead_hosts: Sequence[str], now: float) -> Iterable[Text]:
+def _warnings(answers: Iterable[HostAnswer], dead_hosts: Sequence[str], now: float) -> Iterable[Text]:
     """Yield what a person should know of each host that does not answer."""
     for answer in answers:
         host, seen, is_dead = answer.host, answer.look, answer.host.name in dead_hosts

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from manager.i18n import Text
-from manager.ops.hosts.account_looks import Found
-from manager.ops.hosts.generations import NEVER_MOVED, Held, is_copy, shown
+from manager.ops.hosts.account_looks import HostAnswer
+from manager.ops.hosts.generations import NEVER_MOVED, GenerationRecord, is_copy, shown
 
 
-def why_not(mine: Held, instance: str, answers: Iterable[Found], dead_hosts: Sequence[str]) -> Text | None:
+def why_not(
+    mine: GenerationRecord, instance: str, answers: Iterable[HostAnswer], dead_hosts: Sequence[str]
+) -> Text | None:
     """Return why a live bot may not start here, by what other machines have told last; None if it may.
 
     A machine that is away counts as it was last seen, unless somebody says that it is dead.
@@ -42,7 +44,7 @@ def why_not(mine: Held, instance: str, answers: Iterable[Found], dead_hosts: Seq
     return None
 
 
-def _older(mine: Held, instance: str, answer: Found, theirs: Held) -> Text:
+def _older(mine: GenerationRecord, instance: str, answer: HostAnswer, theirs: GenerationRecord) -> Text:
     words = {
         "host": answer.host.name,
         "newest": shown(theirs.newest),

@@ -47,7 +47,7 @@ class FirewallFault(ManagerError):
     """Signal that the firewall cannot be read or changed."""
 
 
-class Look(NamedTuple):
+class EgressStatus(NamedTuple):
     """Hold what was found. `why`: why the rules are not in force, or cannot be looked at."""
 
     is_wanted: bool
@@ -172,14 +172,14 @@ def _gone(listing: str, chains: Iterable[str]) -> frozenset[str]:
     return frozenset(chain for chain in chains if not present & set(egress_rules.interfaces(listing, chain)))
 
 
-def look(engine: Engine, project: Project, run: Run | None = None) -> Look:
+def look(engine: Engine, project: Project, run: Run | None = None) -> EgressStatus:
     """Return whether the rules are in force, changing nothing."""
     fleet, run = project.fleet, run or iptables
     if fleet.egress is False:
-        return Look(is_wanted=False)
+        return EgressStatus(is_wanted=False)
     network = engine.network(fleet.network)
     if not network:
-        return Look(is_wanted=True, is_in_force=True)
+        return EgressStatus(is_wanted=True, is_in_force=True)
     has_ipv6 = bool(network.get("EnableIPv6"))
     try:
         interface = _interface(network)
@@ -190,7 +190,7 @@ def look(engine: Engine, project: Project, run: Run | None = None) -> Look:
         with _advised(UNSET):
             listing = run(["iptables", "-S"], "")
     except ManagerError as error:
-        return Look(is_wanted=True, why=error.text)
+        return EgressStatus(is_wanted=True, why=error.text)
     jumps = egress_rules.jumps(names, interface, fleet.name)
     is_in_force = egress_rules.is_in_force(listing, wanted, jumps)
     if is_in_force and has_ipv6:
@@ -198,14 +198,14 @@ def look(engine: Engine, project: Project, run: Run | None = None) -> Look:
             with _advised(UNSET):
                 listing = run(["ip6tables", "-S"], "")
         except ManagerError as error:
-            return Look(is_wanted=True, why=error.text)
+            return EgressStatus(is_wanted=True, why=error.text)
         is_in_force = egress_rules.is_in_force(listing, *_wanted_6(project, interface, listing))
     why = (
         None
         if is_in_force
         else Text("the firewall's rules are missing, or are not those of config/fleet.toml")
     )
-    return Look(is_wanted=True, is_in_force=is_in_force, why=why)
+    return EgressStatus(is_wanted=True, is_in_force=is_in_force, why=why)
 
 
 def allowed_by(

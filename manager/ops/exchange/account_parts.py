@@ -19,7 +19,7 @@ RECENT_S = 30.0
 """A bot that runs may have traded since a report that is older."""
 
 
-class Told(NamedTuple):
+class KnownPosition(NamedTuple):
     """Hold a position, and until when it is known to have been that."""
 
     position: Decimal
@@ -72,23 +72,25 @@ def _part(snapshot: FleetSnapshot, instance: str) -> Decimal | None:
     return None if told is None or now - told.at > RECENT_S else told.position
 
 
-def told_by(snapshot: FleetSnapshot, instance: str, now: float) -> Told | None:
+def told_by(snapshot: FleetSnapshot, instance: str, now: float) -> KnownPosition | None:
     """Return what an instance's record says that it holds, and when that was so; None if it is not known."""
     state_dir = snapshot.project.fleet.instance_state_dir(instance)
     if not (state_dir / supervisor_state.REPORT_FILE).exists():
-        return None if snapshot.observed.containers.get(instance) else Told(Decimal(), now)  # never ran?
+        return (
+            None if snapshot.observed.containers.get(instance) else KnownPosition(Decimal(), now)
+        )  # never ran?
     kept_report = bot_report.read_kept(state_dir)
     if kept_report is None:
         return None
     if kept_report.report.mode == "paper":
-        return Told(Decimal(), now)
+        return KnownPosition(Decimal(), now)
     if kept_report.report.position is None:
         return None
     if kept_report.has_ended or not supervisor_state.has_bot(state_dir):
-        return Told(kept_report.report.position, now)
+        return KnownPosition(kept_report.report.position, now)
     if kept_report.at is None:
         return None
     # A time that is ahead of this clock is no newer for it.
-    return Told(
+    return KnownPosition(
         kept_report.report.position, kept_report.at if kept_report.at <= now else now - (kept_report.at - now)
     )

@@ -23,7 +23,7 @@ PURPOSE = "asked"
 """Not that of a halt's question, which must not be cut off by this one."""
 
 
-class Asked(NamedTuple):
+class OrdersRow(NamedTuple):
     """Hold one instance's answer. `reported_orders`, `reported_position`: what its bot last reported."""
 
     instance: str
@@ -45,19 +45,22 @@ class Asked(NamedTuple):
 
 
 def ask(
-    snapshot: FleetSnapshot, views: Sequence[Instance], engine: Engine, on_asked: Callable[[Asked], object]
-) -> list[Asked]:
+    snapshot: FleetSnapshot,
+    views: Sequence[Instance],
+    engine: Engine,
+    on_asked: Callable[[OrdersRow], object],
+) -> list[OrdersRow]:
     """Return an answer for each live one of them, and tell each as it comes."""
     fleet = snapshot.project.fleet
     live = doing.with_reports(fleet, [view for view in views if view.mode == "live"])
 
-    def ask_one(view: Instance) -> Asked:
+    def ask_one(view: Instance) -> OrdersRow:
         if view.container is None:
             answer = Answer(None, why=Text("it has no container from which the exchange could be asked"))
         else:
             answer = open_orders.ask(view.container, fleet, engine, PURPOSE)
         report = view.report.report if view.report is not None else None
-        return Asked(
+        return OrdersRow(
             view.id,
             view.exchange or "?",
             view.symbol or "?",
@@ -66,7 +69,7 @@ def ask(
             report.position if report else None,
         )
 
-    found: dict[str, Asked] = {}
+    found: dict[str, OrdersRow] = {}
     for asked in TaskGroup([partial(ask_one, view) for view in live], ASKED_AT_ONCE):
         on_asked(asked)
         found[asked.instance] = asked

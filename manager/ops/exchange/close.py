@@ -37,7 +37,7 @@ AT_ONCE = 8
 SIDES = ("buy", "sell")
 
 
-class Look(NamedTuple):
+class ClosePreview(NamedTuple):
     """Hold what closing would do: trade `quantity` on `side`, at `price` or better.
 
     `position`: what record and account agree on. `account`: a name by which a person knows it.
@@ -73,7 +73,7 @@ class Closing(NamedTuple):
     mode: str
     exchange: str = "?"
     symbol: str = "?"
-    look: Look | None = None
+    look: ClosePreview | None = None
     result: CloseResult | None = None
     why: Text | None = None
 
@@ -251,7 +251,7 @@ def _unusable() -> Text:
     return Text("its answer cannot be parsed")
 
 
-def parsed_look(answer: Mapping[str, Any]) -> Look | None:
+def parsed_look(answer: Mapping[str, Any]) -> ClosePreview | None:
     """Return the answer to `look`; None if a value is missing or is none. It comes from the bot's image."""
     position = bot_report.position_at_exchange(answer)
     quantity, price, market_price = (
@@ -263,7 +263,7 @@ def parsed_look(answer: Mapping[str, Any]) -> Look | None:
     if not 0 <= quantity <= position.amount.copy_abs() or price <= 0:
         return None
     quote, account = (replace_unprintable(str(answer.get(key) or ""))[:40] for key in ("quote", "account"))
-    return Look(position, side, quantity, price, market_price, quote, account)
+    return ClosePreview(position, side, quantity, price, market_price, quote, account)
 
 
 def parsed_done(answer: Mapping[str, Any]) -> CloseResult | None:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from manager.config.fleet import Fleet
 from manager.errors import CalledOff, ConfigError, EngineUnreachable, ManagerError, UsageError
 from manager.fleet import halt_mark, state_file
-from manager.fleet.observe import FleetSnapshot
+from manager.fleet.observe import NO_IMAGE, FleetSnapshot
 from manager.fleet.session import Session
 from manager.fleet.snapshot import PlanInput
 from manager.fleet.state_file import FleetState
@@ -57,10 +57,12 @@ def state_change(
     ]
     wishes = plan_input.fleet_state.instances
     starting = [action.instance for action in actions if action.starts]
+    # Without an image nothing is created: in the minutes of a build, another program may take the port.
+    assigned = starting if snapshot.image != NO_IMAGE else []
     open_ports = {
         instance: spec.web_port
         for instance, spec in snapshot.project.specs.items()
-        if instance in starting and spec.web_port is not None
+        if instance in assigned and spec.web_port is not None
     }
 
     def changed(after: FleetState) -> FleetState:

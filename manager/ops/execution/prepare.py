@@ -31,7 +31,7 @@ def gather(
     session: Session,
     snapshot: FleetSnapshot,
     todo: Collection[Action],
-    held: lock.Held,
+    held: lock.HeldLock,
     steps: upgrade_records.Steps = upgrade_records.NONE,
     called_off_since: Mapping[str, CalledOffBy] = NOTHING,
     *,

@@ -63,7 +63,7 @@ def halt(session: Session, on_event: OnHaltEvent, selection: Selection = EVERYTH
 def _halt(
     session: Session,
     selection: Selection,
-    held: lock.Held,
+    held: lock.HeldLock,
     marked: Marked,
     starts: Starts,
     on_event: OnHaltEvent,

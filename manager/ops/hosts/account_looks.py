@@ -17,8 +17,8 @@ from manager.fleet.observe import FleetSnapshot, env_of
 from manager.fleet.project import Project
 from manager.i18n import Text
 from manager.ops.hosts import accounts, everywhere, generations, identity, returning, ssh
-from manager.ops.hosts.accounts import Look
-from manager.ops.hosts.generations import Held, Twin
+from manager.ops.hosts.accounts import HostAccounts
+from manager.ops.hosts.generations import GenerationRecord, Twin
 from manager.ops.hosts.registry import HERE, Host
 from manager.util import atomic_file, ownership, strict_json
 
@@ -28,26 +28,28 @@ WORDS = ("host", "live")
 MOST_SEEN_BYTES = 16_000_000
 
 
-class Found(NamedTuple):
+class HostAnswer(NamedTuple):
     """Hold what is known of a host. `why`: it does not answer now; `look` is then the last one.
 
     `is_reached`: ssh logs in all the same, so that it runs. `is_here`: it is this machine's own project.
     """
 
     host: Host
-    look: Look | None
+    look: HostAccounts | None
     why: Text | None = None
     is_reached: bool = False
     is_here: bool = False
 
 
-def ask(fleet: Fleet, key: bytes, hosts: Sequence[Host]) -> list[Found]:
+def ask(fleet: Fleet, key: bytes, hosts: Sequence[Host]) -> list[HostAnswer]:
     """Ask all hosts at once which accounts they trade on, and remember what they answer."""
     answers, here = [], accounts.identified(key, identity.of(fleet))
     for host, reply in zip(hosts, everywhere.ask(hosts, WORDS, ASKING_S, key.hex().encode()), strict=True):
         if reply.completed is None:
             is_reached = isinstance(reply.error, ssh.Silent) and ssh.lets_in(host)
-            answers.append(Found(host, _last(fleet, host, key), Text("{why}", why=reply.error), is_reached))
+            answers.append(
+                HostAnswer(host, _last(fleet, host, key), Text("{why}", why=reply.error), is_reached)
+            )
             continue
         try:
             content = json.loads(reply.completed.out)
@@ -55,21 +57,21 @@ def ask(fleet: Fleet, key: bytes, hosts: Sequence[Host]) -> list[Found]:
         except ValueError:
             lines = reply.completed.err.strip().splitlines() or [reply.completed.out.strip()[:80] or "-"]
             why = Text("its manager reports: {what}", what=lines[-1])
-            answers.append(Found(host, _last(fleet, host, key), why, is_reached=True))
+            answers.append(HostAnswer(host, _last(fleet, host, key), why, is_reached=True))
         else:
             _remember(fleet, host, key, content, look.at)
             is_here = bool(look.identity.own) and look.identity.own == here.own
-            answers.append(Found(host, look, is_reached=True, is_here=is_here))
+            answers.append(HostAnswer(host, look, is_reached=True, is_here=is_here))
     return answers
 
 
-def remembered(fleet: Fleet, hosts: Iterable[Host]) -> list[Found]:
+def remembered(fleet: Fleet, hosts: Iterable[Host]) -> list[HostAnswer]:
     """Return what hosts answered last, without asking any."""
     key, why = key_of(fleet), Text("it was not asked")
-    return [Found(host, _last(fleet, host, key), why) for host in hosts]
+    return [HostAnswer(host, _last(fleet, host, key), why) for host in hosts]
 
 
-def recent(fleet: Fleet, hosts: Sequence[Host], within: float) -> list[Found]:
+def recent(fleet: Fleet, hosts: Sequence[Host], within: float) -> list[HostAnswer]:
     """Return what hosts told, and ask them again if one has not answered within so many seconds."""
     answers, now = remembered(fleet, hosts), time.time()
     if all(answer.look is not None and abs(now - answer.look.at) <= within for answer in answers):
@@ -78,12 +80,12 @@ def recent(fleet: Fleet, hosts: Sequence[Host], within: float) -> list[Found]:
     return ask(fleet, key_of(fleet), hosts)
 
 
-def twins(fleet: Fleet, live_here: Iterable[str], answers: Iterable[Found]) -> list[Twin]:
+def twins(fleet: Fleet, live_here: Iterable[str], answers: Iterable[HostAnswer]) -> list[Twin]:
     """Return the older copies of moved instances that are live, here or on another machine.
 
     `live_here`: what is live on this machine. One that does not answer counts as it was last seen.
     """
-    machines: dict[str, tuple[Mapping[str, Held], Mapping[str, bool]]] = {
+    machines: dict[str, tuple[Mapping[str, GenerationRecord], Mapping[str, bool]]] = {
         HERE: (generations.known(fleet), dict.fromkeys(live_here, True))
     }
     for answer in answers:
@@ -148,11 +150,11 @@ def _remember(fleet: Fleet, host: Host, key: bytes, content: Mapping[str, Any], 
         ownership.give_to_folder_owner(path)
 
 
-def _own(answer: Found) -> str:
+def _own(answer: HostAnswer) -> str:
     return answer.look.identity.own if answer.look is not None else ""
 
 
-def _last(fleet: Fleet, host: Host, key: bytes) -> Look | None:
+def _last(fleet: Fleet, host: Host, key: bytes) -> HostAccounts | None:
     """Return the last answer of a host; None if there is none, or of another address or key."""
     try:
         content: Any = strict_json.read(_file(fleet, host), MOST_SEEN_BYTES)

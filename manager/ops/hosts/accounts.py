@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from manager.config.bot_environment import Account, LiveContainer, account_in
 from manager.ops.hosts import generations
-from manager.ops.hosts.generations import Held
+from manager.ops.hosts.generations import GenerationRecord
 from manager.ops.hosts.identity import Identity
 
 KEY_BYTES = 32
@@ -31,7 +31,7 @@ class Trading(NamedTuple):
     is_up: bool = True
 
 
-class Look(NamedTuple):
+class HostAccounts(NamedTuple):
     """Hold what a machine answered.
 
     `at`: when, seconds since the epoch. `name`: its own name. `known`: the fingerprints of all values that
@@ -44,7 +44,7 @@ class Look(NamedTuple):
     live: tuple[Trading, ...]
     known: frozenset[str]
     identity: Identity = NOBODY
-    generations: Mapping[str, Held] | None = None
+    generations: Mapping[str, GenerationRecord] | None = None
 
 
 def fingerprint(key: bytes, value: str) -> str:
@@ -97,10 +97,10 @@ def _plain(key: bytes, container: LiveContainer, *, is_up: bool) -> dict[str, An
     }
 
 
-def look(content: Any, at: float) -> Look:
+def look(content: Any, at: float) -> HostAccounts:
     """Return the answer of another machine. Raises ValueError for what is none."""
     try:
-        return Look(
+        return HostAccounts(
             at,
             str(content["host"]),
             tuple(map(_trading, content["live"])),
@@ -130,7 +130,7 @@ def as_fingerprints(key: bytes, account: Account) -> Account:
     )
 
 
-def may_be_known(mine: Account, seen: Look) -> bool:
+def may_be_known(mine: Account, seen: HostAccounts) -> bool:
     """Return whether a machine that was seen so had these credentials, or what could not be read."""
     has_unread = any(other.account.given is None for other in seen.live)
     return has_unread or not mine.credentials or mine.credentials <= seen.known

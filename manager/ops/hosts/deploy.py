@@ -47,19 +47,19 @@ TAG = 'docker tag "$0" "$1"'
 HAS = 'docker image inspect --format "{{.Id}}" "$0" 2>/dev/null || true'
 
 
-class There(NamedTuple):
+class Installation(NamedTuple):
     """Hold what a machine has. `venv`: where its `.venv` leads; `own` for a folder, `none` for nothing."""
 
     venv: str
     is_installed: bool
 
 
-def look(host: Host, package: Package) -> There:
+def look(host: Host, package: Package) -> Installation:
     """Ask what is there; the project folder is made if it is missing. Raises ManagerError."""
     words = _done(host, LOOK, (host.folder, package.digest), ASKING_S).split()
     if len(words) < 2:
         raise ManagerError("host {name}: cannot use {folder}", name=host.name, folder=host.folder)
-    return There(" ".join(words[:-1]), words[-1] == "there")
+    return Installation(" ".join(words[:-1]), words[-1] == "there")
 
 
 def install(host: Host, package: Package) -> bool:

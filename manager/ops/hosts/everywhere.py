@@ -14,7 +14,7 @@ from manager.config.fleet import Fleet
 from manager.errors import ManagerError, TimedOut
 from manager.ops.hosts import last_seen, ssh
 from manager.ops.hosts.registry import HERE, Host
-from manager.ops.hosts.ssh import Done
+from manager.ops.hosts.ssh import CommandResult
 
 READING_S = 20.0
 UNREACHABLE = "unreachable"
@@ -26,13 +26,13 @@ class Answer(NamedTuple):
     """Hold what one machine answered. `host`: its name. `error`: why it did not."""
 
     host: str
-    completed: Done | None = None
+    completed: CommandResult | None = None
     error: ManagerError | None = None
 
 
 def run(hosts: Iterable[Host], here: Path, words: Sequence[str], timeout: float) -> list[Answer]:
     """Run `manager WORDS` on this machine and on each host; return the answers, this machine's first."""
-    calls: list[tuple[str, Callable[[], Done]]] = [(HERE, lambda: _run_here(here, words, timeout))]
+    calls: list[tuple[str, Callable[[], CommandResult]]] = [(HERE, lambda: _run_here(here, words, timeout))]
     return _all(calls + [(host.name, _on(host, words, timeout)) for host in hosts])
 
 
@@ -41,16 +41,16 @@ def ask(hosts: Iterable[Host], words: Sequence[str], timeout: float, stdin: byte
     return _all([(host.name, _on(host, words, timeout, stdin)) for host in hosts])
 
 
-def _all(calls: Sequence[tuple[str, Callable[[], Done]]]) -> list[Answer]:
+def _all(calls: Sequence[tuple[str, Callable[[], CommandResult]]]) -> list[Answer]:
     with ThreadPoolExecutor(max(1, len(calls))) as pool:
         return list(pool.map(_answer, calls))
 
 
-def _on(host: Host, words: Sequence[str], timeout: float, stdin: bytes = b"") -> Callable[[], Done]:
+def _on(host: Host, words: Sequence[str], timeout: float, stdin: bytes = b"") -> Callable[[], CommandResult]:
     return lambda: ssh.run(host, words, timeout, stdin)
 
 
-def _answer(call: tuple[str, Callable[[], Done]]) -> Answer:
+def _answer(call: tuple[str, Callable[[], CommandResult]]) -> Answer:
     name, run_there = call
     try:
         return Answer(name, run_there())
@@ -58,13 +58,13 @@ def _answer(call: tuple[str, Callable[[], Done]]) -> Answer:
         return Answer(name, error=error)
 
 
-def _run_here(folder: Path, words: Sequence[str], timeout: float) -> Done:
+def _run_here(folder: Path, words: Sequence[str], timeout: float) -> CommandResult:
     command = [sys.executable, "-m", "manager", "--project-dir", str(folder), *words]
     try:
         completed = subprocess.run(command, capture_output=True, timeout=timeout, check=False, text=True)
     except subprocess.TimeoutExpired as error:
         raise TimedOut("this machine did not answer within {limit} s", limit=round(timeout)) from error
-    return Done(completed.returncode, completed.stdout, completed.stderr)
+    return CommandResult(completed.returncode, completed.stdout, completed.stderr)
 
 
 class Row(NamedTuple):

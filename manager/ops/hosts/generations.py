@@ -22,7 +22,7 @@ LOST = -1
 """The generation that is here, where its file cannot be read: older than any."""
 
 
-class Held(NamedTuple):
+class GenerationRecord(NamedTuple):
     """Hold what a machine knows of an instance. `newest`: the newest generation, here or elsewhere.
 
     `number`: the one that is here, brought by `move`. `is_here`: it has not been moved away. `to`: where to.
@@ -35,7 +35,7 @@ class Held(NamedTuple):
     to: str = ""
 
 
-NEVER_MOVED = Held()
+NEVER_MOVED = GenerationRecord()
 HAS_ARRIVED = ("start", "clean")
 MOST_BYTES = 10_000
 
@@ -82,7 +82,7 @@ def shown(number: int) -> str:
     return "?" if number in (UNKNOWN, LOST) else str(number)
 
 
-def held(fleet: Fleet, instance: str) -> Held:
+def held(fleet: Fleet, instance: str) -> GenerationRecord:
     """Return what this machine knows: by its files, and by its own record of the last move."""
     here, stone = tombstone.generation(fleet, instance), tombstone.find(fleet, instance)
     newest, to = tombstone.newest(fleet, instance), stone.to if stone else ""
@@ -90,7 +90,7 @@ def held(fleet: Fleet, instance: str) -> Held:
     if recorded > newest:
         newest, to = recorded, target
     number = LOST if here.number == UNKNOWN else here.number
-    return Held(newest, number, here.move, stone is None, to)
+    return GenerationRecord(newest, number, here.move, stone is None, to)
 
 
 def _recorded(fleet: Fleet, instance: str) -> tuple[int, str]:
@@ -106,16 +106,16 @@ def _recorded(fleet: Fleet, instance: str) -> tuple[int, str]:
     return 0, ""
 
 
-def known(fleet: Fleet) -> dict[str, Held]:
+def known(fleet: Fleet) -> dict[str, GenerationRecord]:
     """Return what this machine knows of every instance that has ever been moved."""
     return {instance: held(fleet, instance) for instance in sorted(_moved(fleet))}
 
 
-def read(content: Any) -> dict[str, Held]:
+def read(content: Any) -> dict[str, GenerationRecord]:
     """Return what another machine told. Raises ValueError."""
     try:
         return {
-            str(instance): Held(
+            str(instance): GenerationRecord(
                 int(values["newest"]),
                 int(values["number"]),
                 str(values["move"]),
@@ -128,13 +128,13 @@ def read(content: Any) -> dict[str, Held]:
         raise ValueError(str(error)) from error
 
 
-def is_copy(mine: Held, theirs: Held) -> bool:
+def is_copy(mine: GenerationRecord, theirs: GenerationRecord) -> bool:
     """Return whether both have the instance by one and the same move: the disk of one was copied."""
     return mine.is_here and theirs.is_here and mine.number > 0 and mine[1:3] == theirs[1:3]
 
 
 def twins(
-    machines: Mapping[str, tuple[Mapping[str, Held], Mapping[str, bool]]],
+    machines: Mapping[str, tuple[Mapping[str, GenerationRecord], Mapping[str, bool]]],
 ) -> Iterator[Twin]:
     """Yield the live bots of older copies. Machine → what it knows, and which instances are live: up or not.
 

@@ -13,7 +13,7 @@ from manager.util import atomic_file, ownership, strict_json
 MAX_BYTES = 16_000_000
 
 
-class Seen(NamedTuple):
+class HostRows(NamedTuple):
     """Hold the rows of `ps --json` of a host, and when they were read (seconds since the epoch)."""
 
     at: float
@@ -29,11 +29,11 @@ def save(fleet: Fleet, host: str, rows: list[dict[str, Any]]) -> None:
         ownership.give_to_folder_owner(path)
 
 
-def load(fleet: Fleet, host: str) -> Seen | None:
+def load(fleet: Fleet, host: str) -> HostRows | None:
     """Return them; None if the host was never seen, or the file is damaged."""
     try:
         content: Any = strict_json.read(_file(fleet, host), MAX_BYTES)
-        return Seen(float(content["at"]), [dict(row) for row in content["rows"]])
+        return HostRows(float(content["at"]), [dict(row) for row in content["rows"]])
     except (strict_json.JsonFault, OSError, TypeError, KeyError, ValueError):
         return None
 

@@ -41,7 +41,7 @@ class Silent(Unreachable):
     """Signal that a command on a host did not end in time: the host may be away, or the command hangs."""
 
 
-class Done(NamedTuple):
+class CommandResult(NamedTuple):
     """Hold what a command on a host did."""
 
     code: int
@@ -68,7 +68,9 @@ def shell(host: Host, words: Sequence[str], *, on_terminal: bool = False) -> lis
     """Return the ssh command that runs any words there."""
     ssh = shutil.which("ssh")
     if ssh is None:
-        raise ManagerError("ssh is missing: install OpenSSH's client (apt-get install openssh-client)")
+        raise ManagerError(
+            "ssh is missing: install OpenSSH's client (on Debian and Ubuntu: apt-get install openssh-client)"
+        )
     options = {
         "BatchMode": "yes",
         "StrictHostKeyChecking": "yes",
@@ -91,12 +93,12 @@ def shell(host: Host, words: Sequence[str], *, on_terminal: bool = False) -> lis
     ]
 
 
-def run(host: Host, words: Sequence[str], timeout: float, stdin: bytes = b"") -> Done:
+def run(host: Host, words: Sequence[str], timeout: float, stdin: bytes = b"") -> CommandResult:
     """Run `manager WORDS` there. Raises Unreachable."""
     return ended(host, command(host, words), timeout, stdin)
 
 
-def ended(host: Host, ssh_command: Sequence[str], timeout: float, stdin: bytes = b"") -> Done:
+def ended(host: Host, ssh_command: Sequence[str], timeout: float, stdin: bytes = b"") -> CommandResult:
     """Run an ssh command to its end. Raises Unreachable."""
     try:
         completed = subprocess.run(
@@ -117,7 +119,7 @@ def ended(host: Host, ssh_command: Sequence[str], timeout: float, stdin: bytes =
     out, err = (text.decode(errors="replace") for text in (completed.stdout, completed.stderr))
     if completed.returncode == SSH_FAILED:
         raise unreachable(host, err)
-    return Done(completed.returncode, out, err)
+    return CommandResult(completed.returncode, out, err)
 
 
 def lets_in(host: Host) -> bool:

@@ -15,7 +15,7 @@ from manager.config.fleet import Fleet
 from manager.errors import FAILED, OK, ManagerError, UsageError
 from manager.fleet.tombstone import Tombstone
 from manager.i18n import Text, mark
-from manager.ops.hosts.ssh import Done
+from manager.ops.hosts.ssh import CommandResult
 from manager.ops.move import bound, refusals, staging
 from manager.ops.move import journal as journals
 from manager.ops.move.bound import Move, Say
@@ -296,7 +296,7 @@ def _start(move: Move, journal: Journal) -> Text | None:
         move.say(Text("{id} did not run before, and is not started", id=move.instance))
         return None
     why = move.source.step("told", _request(move, journal, {"before": dict(journal.before_here)}))["why"]
-    completed = Done(OK, "", "")
+    completed = CommandResult(OK, "", "")
     if not why:
         completed, why = _commanded(move, move.target, "start", journal, journal.before_there)
     if completed.code != OK:
@@ -324,12 +324,12 @@ DOING: Mapping[Step, Callable[[Move, Journal], Text | None]] = {
 
 def _commanded(
     move: Move, side: Side, command: str, journal: Journal, before: Mapping[str, Any]
-) -> tuple[Done, str]:
+) -> tuple[CommandResult, str]:
     """Have a side halt or start the instance; return what its manager said, or why it was not started."""
     answer = side.step(command, _request(move, journal, {"before": dict(before)}), limit=COMMAND_S)
     if why := answer.get("why"):
-        return Done(OK, "", ""), str(why)
-    return Done(int(answer["code"]), str(answer["out"]), str(answer["err"])), ""
+        return CommandResult(OK, "", ""), str(why)
+    return CommandResult(int(answer["code"]), str(answer["out"]), str(answer["err"])), ""
 
 
 def _request(move: Move, journal: Journal, more: Mapping[str, Any] | None = None) -> dict[str, Any]:

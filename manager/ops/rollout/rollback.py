@@ -83,7 +83,7 @@ def valid(records: upgrade_records.Steps, snapshot: FleetSnapshot) -> dict[str, 
 
 def restore_old(
     session: Session,
-    held: lock.Held,
+    held: lock.HeldLock,
     snapshot: FleetSnapshot,
     records: upgrade_records.Steps,
     todo: Sequence[Action],

@@ -61,7 +61,7 @@ class _Rollout:
         self,
         session: Session,
         request: Request,
-        held: lock.Held,
+        held: lock.HeldLock,
         snapshot: FleetSnapshot,
         on_event: OnRolloutEvent,
     ) -> None:

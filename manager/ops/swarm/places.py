@@ -14,7 +14,7 @@ from manager.config.spec import BOT_ID, InstanceSpec
 from manager.errors import EngineUnreachable, ManagerError
 from manager.ops.hosts import ssh
 from manager.ops.hosts.registry import Host
-from manager.ops.hosts.ssh import Done
+from manager.ops.hosts.ssh import CommandResult
 
 MAKING_S = 60.0
 PREPARE = """\
@@ -122,11 +122,11 @@ def told(name: str, text: str) -> Place:
     )
 
 
-def _on(host: Host, words: Sequence[str]) -> Done:
+def _on(host: Host, words: Sequence[str]) -> CommandResult:
     return ssh.ended(host, ssh.shell(host, ["sh", "-c", PREPARE, host.folder, *words]), MAKING_S)
 
 
-def _here(fleet: Fleet, words: Sequence[str]) -> Done:
+def _here(fleet: Fleet, words: Sequence[str]) -> CommandResult:
     command = ["sh", "-c", PREPARE, str(fleet.project_dir), *words]
     try:
         done = subprocess.run(
@@ -136,4 +136,4 @@ def _here(fleet: Fleet, words: Sequence[str]) -> Done:
         raise EngineUnreachable(
             "this machine's engine did not answer within {limit} s", limit=round(MAKING_S)
         ) from error
-    return Done(done.returncode, done.stdout, done.stderr)
+    return CommandResult(done.returncode, done.stdout, done.stderr)

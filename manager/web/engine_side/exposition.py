@@ -62,7 +62,7 @@ class Watched(Publisher):
 
 
 class _Rows(Collector):
-    def __init__(self, look: families.Look) -> None:
+    def __init__(self, look: families.FleetSample) -> None:
         self._look = look
 
     def collect(self) -> Iterable[Metric]:
@@ -73,4 +73,4 @@ def _of_page(seen: Look) -> _Rows | None:
     if seen.at is None and seen.error is None:
         return None
     why = "" if seen.error is None else str(seen.error)
-    return _Rows(families.Look(seen.fleet.name, __version__, seen.rows, seen.at, why))
+    return _Rows(families.FleetSample(seen.fleet.name, __version__, seen.rows, seen.at, why))

@@ -24,7 +24,7 @@ from manager.ops.hosts import account_looks, accounts, check, identity, registry
 from manager.ops.hosts.accounts import NOBODY
 from manager.ops.hosts.identity import Identity
 from manager.ops.hosts.registry import Host
-from manager.ops.hosts.ssh import Done, Silent, Unreachable
+from manager.ops.hosts.ssh import CommandResult, Silent, Unreachable
 from manager.ops.planning import changes
 from manager.util import moment, prompt
 from tests.builders import FLEET_NAME
@@ -56,21 +56,23 @@ class Tokyo:
         self.live = [LiveContainer("bp_tokyo_01", "x", "backpack", symbol, values)]
         self.values = [*(values or {}).values()]
 
-    def __call__(self, host: Host, words: Iterable[str], _timeout: float, stdin: bytes = b"") -> Done:
+    def __call__(
+        self, host: Host, words: Iterable[str], _timeout: float, stdin: bytes = b""
+    ) -> CommandResult:
         assert tuple(words) == ("host", "live")
         key = bytes.fromhex(stdin.decode())
         if host.name == "osaka":
             told = {**accounts.answer(key, "osaka", [LIVE], [], (), self.osaka), "generations": {}}
-            return Done(0, json.dumps(told), "")
+            return CommandResult(0, json.dumps(told), "")
         self.asked += 1
         if self.is_away:
             raise (Silent if self.lets_in else Unreachable)("host {name} did not answer", name=host.name)
         if self.says:
-            return Done(2, "", f"usage: manager\n{self.says}\n")
+            return CommandResult(2, "", f"usage: manager\n{self.says}\n")
         told = accounts.answer(key, "tokyo", self.live, self.values, self.returning, Identity("tokyo's", "x"))
         if self.generations is not None:
             told["generations"] = self.generations
-        return Done(0, json.dumps(told), "")
+        return CommandResult(0, json.dumps(told), "")
 
 
 @pytest.fixture

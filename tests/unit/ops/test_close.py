@@ -26,9 +26,9 @@ from manager.fleet.state_file import FleetState
 from manager.fleet.tombstone import Generation, Tombstone
 from manager.ops.exchange import close
 from manager.ops.hosts import account_looks, registry
-from manager.ops.hosts.account_looks import Found
-from manager.ops.hosts.accounts import Look
-from manager.ops.hosts.generations import Held
+from manager.ops.hosts.account_looks import HostAnswer
+from manager.ops.hosts.accounts import HostAccounts
+from manager.ops.hosts.generations import GenerationRecord
 from manager.util import prompt
 from tests.builders import FLEET_NAME, a_row
 
@@ -226,8 +226,8 @@ def test_an_older_copy_of_what_was_moved_trades_nothing(
     fleet = project.read(folder).fleet
     host = registry.parse("tokyo", "ssh://trader@tokyo/srv/desk")
     registry.save(folder, {"tokyo": host})
-    look = Look(time.time(), "tokyo", (), frozenset(), generations={"a": Held(1, 1, "m")})
-    monkeypatch.setattr(account_looks, "recent", lambda *_more: [Found(host, look)])
+    look = HostAccounts(time.time(), "tokyo", (), frozenset(), generations={"a": GenerationRecord(1, 1, "m")})
+    monkeypatch.setattr(account_looks, "recent", lambda *_more: [HostAnswer(host, look)])
     engine = Answering({"a": HELD})
     code, found, _err = run(folder, capsys, engine, "a", price_bound="0.5")
     assert (code, engine.programs) == (FAILED, [])

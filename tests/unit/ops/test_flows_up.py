@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 
 from manager.errors import EngineError
@@ -447,3 +448,16 @@ def test_what_could_not_be_started_is_not_waited_for(desk: Desk) -> None:
           engine: start bp_sol_01
           exit code 1
     """)
+
+
+def test_a_port_is_kept_for_a_container_not_for_an_image_that_is_yet_to_be_built(desk: Desk) -> None:
+    """A build takes minutes, in which another fleet may get the port that was free before."""
+    desk.config("bp_sol_01", None)
+    desk.engine.untag(IMAGE)
+    desk.run("up")
+    assert desk.exit_code == 1
+    desk.new_image()
+    desk.ports_in_use = {5002}
+    desk.run("up")
+    ports = {each["id"]: each["web_port"] for each in json.loads("".join(desk.run("ps --json")))}
+    assert ports == {"bp_eth_02": 5001, "bp_sol_01": 5003}

@@ -14,8 +14,8 @@ from manager.monitor.doctor import checks_machines
 from manager.monitor.watch.alert_rules import MACHINE
 from manager.monitor.watch.twin_keeper import TwinKeeper
 from manager.ops.hosts import account_looks, everywhere, generations, registry
-from manager.ops.hosts.generations import LOST, Held, Twin
-from manager.ops.hosts.ssh import Done
+from manager.ops.hosts.generations import LOST, GenerationRecord, Twin
+from manager.ops.hosts.ssh import CommandResult
 from manager.ops.move import journal
 from manager.ops.move.journal import Journal
 from tests.fakes.desk import Desk
@@ -24,11 +24,11 @@ from tests.unit.ops.test_account_check import KEYS, OTHERS, Tokyo, fleet_of, tok
 __all__ = ["tokyo"]
 
 ID = "bp_sol_01"
-HERE_NOW = Held(1, 1, "m1")
-AWAY = Held(2, 1, "m1", is_here=False, to="osaka")
+HERE_NOW = GenerationRecord(1, 1, "m1")
+AWAY = GenerationRecord(2, 1, "m1", is_here=False, to="osaka")
 
 
-def tells(tokyo: Tokyo, held: Held) -> None:
+def tells(tokyo: Tokyo, held: GenerationRecord) -> None:
     tokyo.generations = {ID: held._asdict()}
 
 
@@ -89,7 +89,7 @@ def test_this_machines_own_record_counts(desk: Desk, tokyo: Tokyo) -> None:
     fleet = fleet_of(desk)
     moved = Journal("m1", "here", "tokyo", 1, did_run=True, step="pack")
     journal.save(fleet, ID, moved)
-    assert generations.held(fleet, ID) == Held(), "it has not arrived"
+    assert generations.held(fleet, ID) == GenerationRecord(), "it has not arrived"
     journal.save(fleet, ID, moved._replace(step="clean", is_done=True))
     said = desk.play("up")
     assert "this machine's own record says that it went to tokyo in generation 1, and here is 0" in said
@@ -124,7 +124,9 @@ def test_an_earlier_manager_tells_nothing_and_that_is_said(desk: Desk, tokyo: To
     assert f"{ID}: created" in said
 
 
-@pytest.mark.parametrize("content", [None, [], {ID: {}}, {ID: 1}, {ID: {**Held()._asdict(), "newest": "x"}}])
+@pytest.mark.parametrize(
+    "content", [None, [], {ID: {}}, {ID: 1}, {ID: {**GenerationRecord()._asdict(), "newest": "x"}}]
+)
 def test_what_is_no_answer_is_none(content: Any) -> None:
     with pytest.raises(ValueError, match=r"."):
         generations.read(content)
@@ -134,17 +136,17 @@ def test_what_is_told_is_read(desk: Desk, tokyo: Tokyo) -> None:
     fleet = fleet_of(desk)
     tombstone.bury(fleet, ID, Tombstone(1, "tokyo", "m1"))
     known = generations.known(fleet)
-    assert known == {ID: Held(1, 0, "", is_here=False, to="tokyo")}
+    assert known == {ID: GenerationRecord(1, 0, "", is_here=False, to="tokyo")}
     assert generations.read(json.loads(json.dumps({ID: known[ID]._asdict()}))) == known
 
 
 def test_twins_are_the_older_ones_that_are_live() -> None:
-    new, old = Held(1, 1, "m"), Held()
+    new, old = GenerationRecord(1, 1, "m"), GenerationRecord()
     live = {ID: True}
     found = list(generations.twins({"here": ({ID: old}, live), "tokyo": ({ID: new}, live)}))
     assert found == [Twin(ID, "here", 0, "tokyo", 1)]
     assert not list(generations.twins({"here": ({}, {}), "tokyo": ({ID: new}, live)})), "it is down here"
-    moved = Held(1, 0, "", is_here=False, to="tokyo")
+    moved = GenerationRecord(1, 0, "", is_here=False, to="tokyo")
     assert not list(generations.twins({"here": ({ID: moved}, {}), "tokyo": ({ID: new}, live)}))
     both = list(generations.twins({"here": ({ID: new}, live), "tokyo": ({ID: new}, live)}))
     assert both == [Twin(ID, "tokyo", 1, "here", 1)]
@@ -153,12 +155,12 @@ def test_twins_are_the_older_ones_that_are_live() -> None:
 
 def test_a_copy_is_of_one_and_the_same_move() -> None:
     """Two moves of two places may come to the same number."""
-    mine = Held(1, 1, "m1")
-    assert generations.is_copy(mine, Held(1, 1, "m1"))
-    assert not generations.is_copy(mine, Held(1, 1, "m2"))
-    assert not generations.is_copy(mine, Held(2, 2, "m1"))
-    assert not generations.is_copy(mine, Held(1, 1, "m1", is_here=False))
-    assert not generations.is_copy(Held(), Held()), "never moved"
+    mine = GenerationRecord(1, 1, "m1")
+    assert generations.is_copy(mine, GenerationRecord(1, 1, "m1"))
+    assert not generations.is_copy(mine, GenerationRecord(1, 1, "m2"))
+    assert not generations.is_copy(mine, GenerationRecord(2, 2, "m1"))
+    assert not generations.is_copy(mine, GenerationRecord(1, 1, "m1", is_here=False))
+    assert not generations.is_copy(GenerationRecord(), GenerationRecord()), "never moved"
 
 
 def test_a_twin_is_shown(desk: Desk, tokyo: Tokyo, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,7 +173,7 @@ def test_a_twin_is_shown(desk: Desk, tokyo: Tokyo, monkeypatch: pytest.MonkeyPat
             {"id": ID, "mode": "live", "state": "running"},
             {"id": "x", "mode": "live", "state": "stopped"},
         ]
-        return [everywhere.Answer(name, Done(0, json.dumps(rows), "")) for name in ("here", "tokyo")]
+        return [everywhere.Answer(name, CommandResult(0, json.dumps(rows), "")) for name in ("here", "tokyo")]
 
     monkeypatch.setattr(everywhere, "run", run)
     said = desk.play("ps --hosts")

@@ -12,7 +12,7 @@ from manager.cli import elsewhere
 from manager.errors import ConfigError, UsageError
 from manager.ops.hosts import everywhere, last_seen, registry, ssh
 from manager.ops.hosts.everywhere import Answer
-from manager.ops.hosts.ssh import Done, Unreachable
+from manager.ops.hosts.ssh import CommandResult, Unreachable
 from tests.builders import a_fleet
 
 
@@ -80,7 +80,9 @@ def test_options_of_this_machine_are_not_passed_on() -> None:
 
 def test_a_machine_that_does_not_answer_is_shown_as_it_was_last_seen(tmp_path: Path) -> None:
     fleet = a_fleet(data_dir=tmp_path)
-    answer = Answer("tokyo", Done(1, json.dumps([{"id": "a", "state": "running", "doing": "trading"}]), ""))
+    answer = Answer(
+        "tokyo", CommandResult(1, json.dumps([{"id": "a", "state": "running", "doing": "trading"}]), "")
+    )
     [row] = everywhere.rows(fleet, [answer], 0.0)
     assert (row.values["state"], row.age) == ("running", None)
     seen = last_seen.load(fleet, "tokyo")
@@ -93,7 +95,7 @@ def test_a_machine_that_does_not_answer_is_shown_as_it_was_last_seen(tmp_path: P
 
 @pytest.mark.parametrize("out", ["", "{}", "not json", '["x"]', "null"])
 def test_an_answer_that_is_none_is_not_believed(tmp_path: Path, out: str) -> None:
-    rows = everywhere.rows(a_fleet(data_dir=tmp_path), [Answer("tokyo", Done(0, out, ""))], 0.0)
+    rows = everywhere.rows(a_fleet(data_dir=tmp_path), [Answer("tokyo", CommandResult(0, out, ""))], 0.0)
     assert [row.values["state"] for row in rows] == ["unreachable"]
 
 

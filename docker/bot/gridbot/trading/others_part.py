@@ -26,14 +26,14 @@ Facts = Callable[[str], str | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class OthersPosition:
     """Hold what the fleet's other bots hold together, and since when that is not known to have changed."""
 
     position: Decimal
     at: float
 
 
-def read_word(path: Path | None) -> Word | None:
+def read_others_position(path: Path | None) -> OthersPosition | None:
     """Return what the manager has handed over, None where no other bot trades there or nothing is known."""
     try:
         raw = json.loads(handed_file.read(path)) if path is not None else None
@@ -42,7 +42,7 @@ def read_word(path: Path | None) -> Word | None:
     if not isinstance(raw, dict):
         return None
     position, at = _number(raw.get("position")), _number(raw.get("at"))
-    return None if position is None or at is None else Word(position, float(at))
+    return None if position is None or at is None else OthersPosition(position, float(at))
 
 
 def _number(value: Any) -> Decimal | None:
@@ -59,7 +59,7 @@ def bots_position(settings: Settings) -> Decimal | None:
     """Return what the fleet's other bots hold, as a program was told or the manager hands over."""
     if settings.other_bots_position is not None:
         return settings.other_bots_position
-    word = read_word(settings.others_file)
+    word = read_others_position(settings.others_file)
     return None if word is None else word.position
 
 

@@ -12,7 +12,7 @@ from gridbot.runtime.log import log
 from gridbot.runtime.pace import Pace
 from gridbot.store.store import Store
 from gridbot.trading import others_part
-from gridbot.trading.others_part import APART_FROM_BOTS, OTHERS, Word
+from gridbot.trading.others_part import APART_FROM_BOTS, OTHERS, OthersPosition
 
 LOOK_EVERY_S = 30.0
 # With a small share of the requests looks are rarer, so that ticks are not; but never rarer than this.
@@ -51,10 +51,10 @@ class PositionWatch:
         self._looked_at: float | None = None
         self._differs_since: float | None = None
         self._condition: Condition | None = None
-        self._word: Word | None = None
+        self._word: OthersPosition | None = None
         self._words = 0
         self._word_at = 0.0
-        self._found: Word | None = None
+        self._found: OthersPosition | None = None
         self._found_at = 0.0
         self.account: Decimal | None = None
 
@@ -88,7 +88,7 @@ class PositionWatch:
         self._looked_at, self.account = now, account
         if account is None:
             return
-        self._word = others_part.read_word(self._settings.others_file)
+        self._word = others_part.read_others_position(self._settings.others_file)
         self._compare(account, now)
 
     def _compare(self, account: Decimal, now: float) -> None:
@@ -160,10 +160,10 @@ class PositionWatch:
             )
         return others + bots
 
-    def _is_found_again(self, others: Decimal, word: Word, now: float) -> bool:
+    def _is_found_again(self, others: Decimal, word: OthersPosition, now: float) -> bool:
         """Tell whether a newer word of the other bots leaves the same rest to others as the last look."""
         earlier = self._found
         if earlier is not None and abs(earlier.position - others) <= self._settings.quantity:
             return word.at > earlier.at or now - self._found_at > WORDS_WITHIN_S
-        self._found, self._found_at = Word(others, word.at), now
+        self._found, self._found_at = OthersPosition(others, word.at), now
         return False

@@ -26,7 +26,7 @@ from manager.fleet.state_file import InstanceState
 from manager.fleet.status import State, Status
 from manager.monitor.history import curve, database, queries, reader, summary
 from manager.monitor.history.model import STATE_CODE, Event, Span
-from manager.monitor.history.recorder import Recorder, Seen, Writer
+from manager.monitor.history.recorder import Observation, Recorder, Writer
 from tests.builders import a_container, a_spec
 
 MARKET = Market("SOL_USDC_PERP", "SOL", "USDC", True, Decimal("0.01"), Decimal("0.01"), Decimal("0.01"))
@@ -48,8 +48,8 @@ def a_view(
     return Instance(instance, Status(state), (), a_spec(), a_container(), None, InstanceState(), report=kept)
 
 
-def seen(now: float, *views: Instance) -> Seen:
-    return Seen({view.id: view for view in views}, {}, now)
+def seen(now: float, *views: Instance) -> Observation:
+    return Observation({view.id: view for view in views}, {}, now)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from manager.fleet.instance import Instance
 from manager.fleet.state_file import InstanceState
 from manager.fleet.status import State, Status
 from manager.monitor.metrics import families
-from manager.monitor.metrics.families import Look
+from manager.monitor.metrics.families import FleetSample
 from manager.monitor.metrics.targets import targets
 from manager.monitor.stats.instance_stats import InstanceStats, with_best_report
 from tests.builders import a_container, a_spec, some_figures
@@ -36,7 +36,7 @@ def a_view(state: State = "running", saved: InstanceState | None = None, **repor
 
 def samples(*rows: InstanceStats, **changes: Any) -> dict[str, dict[tuple[str, ...], float]]:
     """Return metric → the values of its labels, by their names' order → value."""
-    look = Look("desk", "1.2.3", rows, NOW)._replace(**changes)
+    look = FleetSample("desk", "1.2.3", rows, NOW)._replace(**changes)
     found: dict[str, dict[tuple[str, ...], float]] = {}
     for family in families.families(look):
         for sample in family.samples:
@@ -116,7 +116,7 @@ def test_the_text_is_what_prometheus_parses_whatever_a_config_says() -> None:
     hostile = 'a"b\\c\nd{e="f"} 1'
     view = a_view()._replace(spec=a_spec())
     container = a_container("bp_sol_01", labels={"botfleet.symbol": hostile})
-    look = Look("desk", "1.2.3", [InstanceStats(view._replace(container=container))], NOW)
+    look = FleetSample("desk", "1.2.3", [InstanceStats(view._replace(container=container))], NOW)
 
     class OneLook(Collector):
         def collect(self) -> list[Metric]:
@@ -137,7 +137,7 @@ def test_targets_are_the_bots_ports_in_order() -> None:
     second = a_view()._replace(id="a_first")
     gone = a_view("missing")._replace(id="gone", container=None)
     rows = [InstanceStats(view) for view in (a_view(), second, gone)]
-    found = targets(Look("desk", "1", rows, NOW), "127.0.0.1")
+    found = targets(FleetSample("desk", "1", rows, NOW), "127.0.0.1")
     assert [(group["targets"], group["labels"]["id"]) for group in found] == [
         (["127.0.0.1:5001"], "a_first"),
         (["127.0.0.1:5001"], "bp_sol_01"),
@@ -145,7 +145,7 @@ def test_targets_are_the_bots_ports_in_order() -> None:
 
 
 def test_a_target_of_an_ipv6_address_is_one_that_prometheus_can_read() -> None:
-    found = targets(Look("desk", "1", [InstanceStats(a_view())], NOW), "::1")
+    found = targets(FleetSample("desk", "1", [InstanceStats(a_view())], NOW), "::1")
     assert found[0]["targets"] == ["[::1]:5001"]
 
 

@@ -10,12 +10,12 @@ import pytest
 
 from manager.config.fleet import Fleet
 from manager.monitor.metrics import families
-from manager.monitor.metrics.families import Look
-from manager.monitor.metrics.other_hosts import HostSeen, OtherHosts, ask
+from manager.monitor.metrics.families import FleetSample
+from manager.monitor.metrics.other_hosts import HostStatus, OtherHosts, ask
 from manager.ops.hosts import account_looks, accounts, identity, registry, ssh
 from manager.ops.hosts.identity import Identity
 from manager.ops.hosts.registry import Host
-from manager.ops.hosts.ssh import Done, Unreachable
+from manager.ops.hosts.ssh import CommandResult, Unreachable
 from tests.fleet import eventually
 
 
@@ -30,23 +30,23 @@ def fleet(tmp_path: Path) -> Fleet:
 def test_a_machine_that_is_away_keeps_its_last_states(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     away = {"osaka"}
 
-    def run(host: Host, words: Iterable[str], _timeout: float, stdin: bytes = b"") -> Done:
+    def run(host: Host, words: Iterable[str], _timeout: float, stdin: bytes = b"") -> CommandResult:
         if host.name in away:
             raise Unreachable("{name}", name=host.name)
         if tuple(words) == account_looks.WORDS:
             who = identity.of(fleet) if host.name == "here-too" else Identity(host.name, "")
             key = bytes.fromhex(stdin.decode())
-            return Done(0, json.dumps(accounts.answer(key, "here-too", [], ["k"], (), who)), "")
+            return CommandResult(0, json.dumps(accounts.answer(key, "here-too", [], ["k"], (), who)), "")
         rows = [
             {"id": "a", "state": "running"},
             {"id": "b", "state": "running"},
             {"id": "c", "state": "failed"},
         ]
-        return Done(0, json.dumps(rows), "")
+        return CommandResult(0, json.dumps(rows), "")
 
     monkeypatch.setattr(ssh, "run", run)
     osaka, tokyo = ask(fleet)
-    assert osaka == HostSeen("osaka", False, None, {})
+    assert osaka == HostStatus("osaka", False, None, {})
     assert (tokyo.is_up, tokyo.states) == (True, {"running": 2, "failed": 1})
     key = account_looks.key_of(fleet)
     away.add("tokyo")
@@ -60,7 +60,7 @@ def test_a_machine_that_is_away_keeps_its_last_states(fleet: Fleet, monkeypatch:
     eventually(lambda: len(hosts.latest(fleet)) == 2, timeout=30, what="the answers")
     found = {
         (sample.name, *sample.labels.values()): sample.value
-        for family in families.families(Look("desk", "1", (), 0.0, hosts=hosts.latest(fleet)))
+        for family in families.families(FleetSample("desk", "1", (), 0.0, hosts=hosts.latest(fleet)))
         for sample in family.samples
         if "_host_" in sample.name
     }

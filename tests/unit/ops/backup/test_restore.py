@@ -19,7 +19,7 @@ from manager.cli.commands import restore as command
 from manager.errors import Locked, ManagerError
 from manager.fleet import project as projects
 from manager.fleet import state_file
-from manager.fleet.lock import Held
+from manager.fleet.lock import HeldLock
 from manager.fleet.session import Session
 from manager.fleet.state_file import FleetState, InstanceState
 from manager.ops.backup import archive, instance_locks, make, restore, swap
@@ -270,7 +270,7 @@ def test_a_restore_after_a_killed_manager_waits_for_what_that_one_started(
     fleet.lock_file.parent.mkdir(parents=True)
     fleet.lock_file.write_text('{"command": "up", "pid": 1, "since": "now"}')
     waited: list[bool] = []
-    monkeypatch.setattr(Held, "wait_for_engine", lambda held: waited.append(held.follows_a_kill))
+    monkeypatch.setattr(HeldLock, "wait_for_engine", lambda held: waited.append(held.follows_a_kill))
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nothing.sock")
     asked = {"file": str(made.path), "ids": ["bp_sol_01"], "dry_run": False, "json": False, "lock_wait": 0.0}
     assert command.restore(Session(desk), Namespace(**asked)) == 0
