@@ -20,12 +20,12 @@ from manager.monitor.stats.instance_stats import InstanceStats, stats_object
 from manager.monitor.watch.messages import KIND_WORDS
 from manager.web.engine_side import curves as curves_of
 from manager.web.engine_side import exposure, sums
-from manager.web.engine_side.figures import Figures, OfInstance
-from manager.web.engine_side.looks import Look
+from manager.web.engine_side.figures import Figures, InstanceFigures
+from manager.web.engine_side.looks import PageSnapshot
 from manager.web.engine_side.since_read import up_to_date
 from manager.web.engine_side.sums import Answer
 
-NO_FIGURES = OfInstance()
+NO_FIGURES = InstanceFigures()
 
 
 def needs_person(row: InstanceStats) -> bool:
@@ -33,7 +33,7 @@ def needs_person(row: InstanceStats) -> bool:
     return row.needs_attention or doing.severity(row.view) in {"bad", "warn"}
 
 
-def instances(look: Look, figures: Figures) -> list[dict[str, Any]]:
+def instances(look: PageSnapshot, figures: Figures) -> list[dict[str, Any]]:
     """Return all instances, worst first."""
     return worst_first([instance(row, look, figures.instances.get(row.id, NO_FIGURES)) for row in look.rows])
 
@@ -45,7 +45,7 @@ def worst_first(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
     )
 
 
-def instance(row: InstanceStats, look: Look, figures: OfInstance) -> dict[str, Any]:
+def instance(row: InstanceStats, look: PageSnapshot, figures: InstanceFigures) -> dict[str, Any]:
     """Return one instance."""
     view, report, fleet, alerts = row.view, row.report, look.fleet, look.alerts_of(row.id)
     figures = up_to_date(figures, row)
@@ -98,7 +98,7 @@ def instance(row: InstanceStats, look: Look, figures: OfInstance) -> dict[str, A
     }
 
 
-def fleet(look: Look, figures: Figures, told: Sequence[Answer] | None = None) -> dict[str, Any]:
+def fleet(look: PageSnapshot, figures: Figures, told: Sequence[Answer] | None = None) -> dict[str, Any]:
     """Return the strip: counts and sums. `told`: what `instances` returns, where it is known."""
     rows = look.rows
     told = instances(look, figures) if told is None else told
@@ -178,7 +178,7 @@ def _reported_at(row: InstanceStats) -> float | None:
     return kept_report.at if kept_report is not None else None
 
 
-def _trend(row: InstanceStats, figures: OfInstance) -> list[str | None]:
+def _trend(row: InstanceStats, figures: InstanceFigures) -> list[str | None]:
     """Return its P&L over the last day, of the kind that it trades now."""
     report = row.report
     kind = report.market if report.is_artificial else row.view.mode

@@ -16,14 +16,14 @@ from manager.fleet.instance import Instance
 from manager.monitor.stats.instance_stats import InstanceStats, uptime_s, usage_object
 from manager.monitor.watch.change_detector import gist
 from manager.web.engine_side import answers
-from manager.web.engine_side.figures import Figures, OfInstance
-from manager.web.engine_side.looks import Alerts, Look
+from manager.web.engine_side.figures import Figures, InstanceFigures
+from manager.web.engine_side.looks import Alerts, PageSnapshot
 
 REASONS = ("why", "doing_why", "note", "mode_mismatch", "cancel", "needs_person")
 
 
-class _Of(NamedTuple):
-    """What an answer is made of, besides what is measured with every look."""
+class _Basis(NamedTuple):
+    """Hold what an answer is made of, besides what is measured with every look."""
 
     view: Instance
     """Without what its supervisor writes anew at every probe."""
@@ -32,28 +32,28 @@ class _Of(NamedTuple):
     alerts: Alerts
 
     @staticmethod
-    def row(row: InstanceStats, alerts: Alerts) -> _Of:
+    def row(row: InstanceStats, alerts: Alerts) -> _Basis:
         view = row.view._replace(supervisor=gist(row.view.supervisor))
-        return _Of(view, row.report, row.as_of, alerts)
+        return _Basis(view, row.report, row.as_of, alerts)
 
 
-class _Kept(NamedTuple):
+class _KeptAnswer(NamedTuple):
     """Hold an answer, what it is made of, and how long it is true if that stays."""
 
-    of: _Of
-    figures: OfInstance
+    of: _Basis
+    figures: InstanceFigures
     answer: dict[str, Any]
     until: float
 
 
 class KeptAnswers:
-    """The answers about all instances, in one language, for one caller."""
+    """Hold the answers about all instances, in one language, for one caller."""
 
     def __init__(self) -> None:
         self._fleet: Fleet | None = None
-        self._kept: dict[str, _Kept] = {}
+        self._kept: dict[str, _KeptAnswer] = {}
 
-    def instances(self, look: Look, figures: Figures) -> list[dict[str, Any]]:
+    def instances(self, look: PageSnapshot, figures: Figures) -> list[dict[str, Any]]:
         """Return what `answers.instances` does. One that has not changed is the very object of before, with
         what is measured written anew.
         """
@@ -61,14 +61,14 @@ class KeptAnswers:
             self._fleet, self._kept = look.fleet, {}
         kept, told, now = {}, [], time.time()
         for row in look.rows:
-            of = _Of.row(row, look.alerts_of(row.id))
+            of = _Basis.row(row, look.alerts_of(row.id))
             of_one, before = figures.instances.get(row.id, answers.NO_FIGURES), self._kept.get(row.id)
             if before is not None and now <= before.until and before.figures is of_one and before.of == of:
                 before.answer.update(_measured(row))
                 kept[row.id] = before
             else:
                 answer = answers.instance(row, look, of_one)
-                before = _Kept(of, of_one, answer, _true_until(row, now))
+                before = _KeptAnswer(of, of_one, answer, _true_until(row, now))
                 if not any(answer[reason] for reason in REASONS):
                     kept[row.id] = before
             told.append(before.answer)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from manager.config.fleet import Fleet
 from manager.monitor.history import money as rates
 from manager.monitor.history.curve import Currency
-from manager.web.engine_side.figures import Figures, OfInstance
+from manager.web.engine_side.figures import Figures, InstanceFigures
 
 ZERO = Decimal(0)
 PARTS = ("realized", "unrealized", "fees")
@@ -147,7 +147,7 @@ def _parts_of_today(answers: Sequence[Answer], figures: Figures) -> Iterator[tup
                 yield (line.kind, line.quote), line.today, line.is_uncertain
 
 
-def _removed(answers: Sequence[Answer], figures: Figures) -> list[OfInstance]:
+def _removed(answers: Sequence[Answer], figures: Figures) -> list[InstanceFigures]:
     """Return the figures of the instances that are gone."""
     present = {answer["id"] for answer in answers}
     return [removed for instance, removed in figures.instances.items() if instance not in present]
