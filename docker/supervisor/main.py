@@ -152,9 +152,10 @@ class Supervisor:
             self._outputs,
             self._cancel_orders,
         )
+        record.ever_healthy = state.load_ever_healthy(self._paths.state_file, record.container)
         counts = state.load_outage(self._paths.state_file, record.container)
         if counts is not None:
-            record.in_a_row, record.since_healthy = counts
+            record.in_a_row, record.since_healthy, record.unanswered = counts
             self._runner.in_outage = True
             self._journal.log("the outage goes on in which the last bot ended: restarts are not counted")
         self._runner.begin(state.load_start(self._paths.state_file, record.container))

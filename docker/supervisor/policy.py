@@ -47,8 +47,8 @@ def decide(
     """Return what follows from `ending`, after `in_a_row` restarts without a healthy spell between them.
 
     That is RESTART, or the terminal state that the bot has reached; and the reason. `spends_budget` is False
-    for a bot that was able to run and said that it cannot work, as during an outage of its exchange: it is
-    restarted without end.
+    for a bot that was able to run and said that it cannot work, as during an outage of its exchange
+    (`is_free`).
     """
     crash = crash_reason(settings, ending)
     if crash is None:
@@ -58,6 +58,17 @@ def decide(
     if spends_budget and in_a_row >= settings.max_restarts:
         return FAILED, Reason("restarts_exhausted", cause=crash, count=in_a_row)
     return RESTART, crash
+
+
+def is_free(ending: Ending, unanswered: int, most: int) -> bool:
+    """Return whether an outage may have caused `ending`, so that the restart after it is free.
+
+    `unanswered`: free restarts since the bot's last answer. A bot that needs its exchange to start ends with
+    an exit code, or does not answer, until that is back. No outage kills a bot, exceeds its memory or removes
+    its program; and none lasts for ever: what does not answer any more after `most` restarts cannot run.
+    """
+    could_not_begin = ending.cause is not None and ending.cause.code != "unhealthy"
+    return not could_not_begin and (ending.signal is None or ending.cause is not None) and unanswered < most
 
 
 def crash_reason(settings: Settings, ending: Ending) -> Reason | None:

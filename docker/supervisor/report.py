@@ -25,7 +25,17 @@ FIGURES = (
     "trades",
     "last_fill",
 )  # what a program that runs after the bot may say anew
-CARRIED = ("at", "base", "quote", "mode", "market", "funding", "run_began", *FIGURES)  # from run to run
+CARRIED = (
+    "at",
+    "base",
+    "min_order",
+    "quote",
+    "mode",
+    "market",
+    "funding",
+    "run_began",
+    *FIGURES,
+)  # from run to run
 
 
 class ReportKeeper:

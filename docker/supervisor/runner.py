@@ -58,7 +58,7 @@ class BotRunner:
         self._halt: Reason | None = None  # the halt mark, once it was found
         self._port = 0
         self._oom_before: int | None = None
-        self.in_outage = False  # a bot that ran has said that it cannot work, and has not been healthy since
+        self.in_outage = False  # a bot that was healthy has said that it cannot work, and not been so since
         self._cause: Reason | None = None  # why the supervisor ends this run, unless it is for a stop
         self._run: Run | None = None
         self._health = Health(0.0, settings.health_interval, timings)
@@ -206,6 +206,8 @@ class BotRunner:
             self._journal.log(f"the bot is {_health_word(result)}")
         if health.ok:
             self.in_outage = False
+        if health.ok or result.is_refusal:
+            self._record.unanswered = 0
         self._reset_restart_count(now)
         self._report.collect()
         self._status.enter(health.state, None if health.state == "starting" else reason)
@@ -226,7 +228,7 @@ class BotRunner:
             self._journal.log(f"{cause}; auto_restart is off, so the bot is left alone")
             return
         self._cause = cause
-        self.in_outage = self.in_outage or self._health.has_refused
+        self.in_outage = self.in_outage or (self._health.has_refused and self._record.ever_healthy)
         self._journal.log(f"ending the bot: {cause}")
         self._end_bot()
 
@@ -273,9 +275,11 @@ class BotRunner:
 
     def _handle_ending(self, ending: Ending, stderr_tail: list[str]) -> None:
         record = self._record
-        action, reason = policy.decide(
-            self._settings, ending, record.in_a_row, spends_budget=not self.in_outage
+        most_free = round(self._timings.outage_restarts)
+        is_free = self._has_refused_until(ending) or (
+            self.in_outage and policy.is_free(ending, record.unanswered, most_free)
         )
+        action, reason = policy.decide(self._settings, ending, record.in_a_row, spends_budget=not is_free)
         cause = policy.crash_reason(self._settings, ending) or policy.ending_reason(ending)
         record.last_exit = {
             "code": ending.code,
@@ -294,7 +298,7 @@ class BotRunner:
         elif self._halt is not None:
             self._idle_halted()
         elif action == policy.RESTART:
-            self._restart_later(reason)
+            self._restart_later(reason, is_free=is_free)
         else:
             if action == policy.COMPLETED and not self._report.explains_end:
                 reason = Reason("no_report", cause=reason)
@@ -304,10 +308,15 @@ class BotRunner:
             if action == policy.FAILED:
                 self._on_failed()
 
-    def _restart_later(self, reason: Reason) -> None:
+    def _has_refused_until(self, ending: Ending) -> bool:
+        """Return whether the run was ended because the bot had answered that it cannot work."""
+        return ending.cause is not None and ending.cause is self._cause and self._health.has_refused
+
+    def _restart_later(self, reason: Reason, *, is_free: bool) -> None:
         record = self._record
         record.total += 1
         record.since_healthy += 1
+        record.next_is_free = is_free
         delay = policy.restart_delay(
             self._settings.restart_delay,
             record.since_healthy,
@@ -315,7 +324,8 @@ class BotRunner:
             record.instance,
         )
         record.next_due = time.monotonic() + delay
-        if self.in_outage:
+        if is_free:
+            record.unanswered += not self._health.has_refused
             self._journal.log(f"restart in {delay:.1f} s; it is not counted, because the bot did answer")
         else:
             record.in_a_row += 1

@@ -27,6 +27,7 @@ class Record:
         self.supervisor_started_at = time.time()
         self.health_interval = 30.0
         self.healthy: bool | None = None
+        self.ever_healthy = False  # since the container was created
         self.checked_at: float | None = None
         self.failures = 0
         self.detail: str | None = None
@@ -37,6 +38,8 @@ class Record:
         self.total = 0
         self.max = 0
         self.since_healthy = 0  # restarts of any kind since the last healthy spell
+        self.next_is_free = False  # whether the restart that is due does not count
+        self.unanswered = 0  # free ones since the bot has last answered
         self.next_due: float | None = (
             None  # monotonic, so that a clock that steps does not make `next_at` wrong
         )
@@ -55,6 +58,7 @@ class Record:
     def set_health(self, health: Health) -> None:
         """Take over what the probes of this run have come to."""
         self.healthy, self.failures = health.ok, health.failures
+        self.ever_healthy = self.ever_healthy or health.ok is True
         self.detail = "200" if health.ok else None if health.reason is None else str(health.reason)
         self.health_reason = None if health.reason is None else health.reason.as_json()
         if health.condition is None:
@@ -96,6 +100,7 @@ class Record:
             "health_interval": self.health_interval,
             "health": {
                 "ok": self.healthy,
+                "ever_ok": self.ever_healthy,
                 "checked_at": self.checked_at,
                 "failures": self.failures,
                 "detail": self.detail,
@@ -107,6 +112,8 @@ class Record:
                 "total": self.total,
                 "max": self.max,
                 "since_healthy": self.since_healthy,
+                "unanswered": self.unanswered,
+                "next_is_free": self.next_is_free,
                 "next_at": self.next_due and round(wall + self.next_due - time.monotonic(), 1),
             },
             "last_exit": self.last_exit,
@@ -140,18 +147,27 @@ def load_terminal(path: str, container: str) -> dict[str, object] | None:
     return old
 
 
-def load_outage(path: str, container: str) -> tuple[int, int] | None:
-    """Return `in_a_row` and `since_healthy` of the state file if this container's last bot had said that it
-    cannot work, and had not been healthy since; else None.
+def load_outage(path: str, container: str) -> tuple[int, int, int] | None:
+    """Return `in_a_row`, `since_healthy` and `unanswered` of the state file if this container's last bot had
+    said that it cannot work, and had not been healthy since; else None. One that never was healthy cannot
+    run.
     """
     old = load(path)
     if old is None or old.get("container") != container or old.get("state") in TERMINAL:
         return None
-    counts = [_get(old, "restarts", name) for name in ("in_a_row", "since_healthy")]
-    in_a_row, since_healthy = (value if type(value) is int else 0 for value in counts)
+    if _get(old, "health", "ever_ok") is False:
+        return None
+    counts = [_get(old, "restarts", name) for name in ("in_a_row", "since_healthy", "unanswered")]
+    in_a_row, since_healthy, unanswered = (value if type(value) is int else 0 for value in counts)
     status = _get(old, "health", "reason", "params", "status")
     has_refused = _get(old, "health", "ok") is False and type(status) is int and status >= 500
-    return (in_a_row, since_healthy) if since_healthy > in_a_row or has_refused else None
+    return (in_a_row, since_healthy, unanswered) if since_healthy > in_a_row or has_refused else None
+
+
+def load_ever_healthy(path: str, container: str) -> bool:
+    """Return whether a bot of this container is known to have been healthy once."""
+    old = load(path)
+    return old is not None and old.get("container") == container and _get(old, "health", "ever_ok") is True
 
 
 def load_start(path: str, container: str) -> float | None:

@@ -16,6 +16,8 @@ from typing import IO
 from manager import i18n
 from manager.config.fleet import Fleet
 from manager.errors import FAILED, OK, UsageError, worst_exit_code
+from manager.fleet import bot_report, display
+from manager.fleet.bot_report import Report
 from manager.fleet.session import Session
 from manager.i18n import Text, _, mark
 from manager.ops.hosts import account_looks, everywhere, registry, ssh
@@ -95,11 +97,11 @@ AT_REST = frozenset({"stopped", "missing", "failed", "completed"})
 COLUMNS = (
     Column[Row]("host", mark("HOST"), lambda row: row.host),
     Column[Row]("id", mark("ID"), lambda row: _text(row, "id")),
-    Column[Row]("mode", mark("MODE"), lambda row: _text(row, "mode")),
+    Column[Row]("mode", mark("MODE"), lambda row: display.mode_text(_text(row, "mode"))),
     Column[Row]("state", mark("STATE"), lambda row: _state(row)),
     Column[Row]("doing", mark("DOING"), lambda row: _text(row, "doing")),
-    Column[Row]("pnl", mark("P&L"), lambda row: _text(row, "last_pnl"), None, "right"),
-    Column[Row]("position", mark("POSITION"), lambda row: _text(row, "last_position"), None, "right"),
+    Column[Row]("pnl", mark("P&L"), lambda row: _pnl(row)),
+    Column[Row]("position", mark("POSITION"), lambda row: _position(row)),
     Column[Row]("symbol", mark("SYMBOL"), lambda row: _text(row, "symbol")),
     Column[Row]("note", mark("NOTE"), lambda row: _note(row)),
 )
@@ -108,6 +110,22 @@ COLUMNS = (
 def _text(row: Row, key: str) -> str:
     value = row.values.get(key)
     return "" if value is None else replace_unprintable(str(value))
+
+
+def _report(row: Row) -> Report:
+    """Return what the bot's last report says, as an earlier manager's answer has it too."""
+    names = {"pnl": "last_pnl", "position": "last_position"}
+    return bot_report.parse_report(
+        {key: row.values.get(names.get(key, key)) for key in ("pnl", "position", "quote", "base", "market")}
+    )
+
+
+def _pnl(row: Row) -> str:
+    return display.pnl_text(_report(row))
+
+
+def _position(row: Row) -> str:
+    return display.position_text(_report(row))
 
 
 def _note(row: Row) -> str:

@@ -103,15 +103,16 @@ def position_text(position: Position | None) -> str:
     return f", {Text('position {amount}', amount=position)}" if position.amount else f", {_('no position')}"
 
 
-def position_object(position: Position | None) -> dict[str, str | None]:
+def position_object(position: Position | None) -> dict[str, str | bool | None]:
     """Return the keys of `--json` that tell of a position left behind."""
     if position is None:
         return {"position": None, "base": None, "position_from": None}
-    return {
+    told: dict[str, str | bool | None] = {
         "position": format(position.amount, "f"),
         "base": position.base or None,
         "position_from": "exchange" if position.is_of_exchange else "report",
     }
+    return {**told, "position_is_dust": True} if position.is_dust else told
 
 
 def answer_object(answer: Answer | None) -> dict[str, Any]:

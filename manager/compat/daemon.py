@@ -27,6 +27,7 @@ from manager.fleet.status_json import status_object
 from manager.i18n import _, mark
 from manager.ops.actions.action import Change
 from manager.ops.planning import changes
+from manager.util import ownership
 from manager.util.polling import wait_until
 
 DEFAULT_CONFIG = "config/daemon_config.json"
@@ -228,6 +229,7 @@ def list_instances() -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the old command line. Exit codes: 0 success or running, 1 not running, 2 usage."""
     i18n.use_environment()
+    ownership.set_umask()
     args = _parser().parse_args(argv)
     daemon = TradingBotDaemon(args.config, args.instance_id)
     if args.action == "start":

@@ -4,7 +4,7 @@ models, loader, validation_messages, flat_format    one config: its rules, its p
 fleet_tables, fleet_settings, fleet                 config/fleet.toml: its keys and checks, and every path
 request_limits                                      what each exchange allows, from the table of the bot
 dotenv, variables, bot_environment                  `.env`, `${NAME}`, and the variables that a bot receives
-credential_values, account_names                    what cannot be a credential; a second account's names
+credential_values, key_forms, account_names         what cannot be a credential; a second account's names
 handover, steering                                  what a config may give to its bot
 reach                                               which variables and keys reach a bot, and which none
 verification                                        which exchanges no live bot may trade on unasked

@@ -55,6 +55,19 @@ def aliases(name: str, exchange: str) -> tuple[str, ...]:
     return tuple(other for other in _group(exchange, name.removeprefix(prefix)) if other != name)
 
 
+def credential_of(name: str, exchange: str) -> str:
+    """Return the first name of this variable's credential, without the exchange's; empty for none."""
+    prefix = f"{exchange.upper()}_"
+    group = _group(exchange, name.removeprefix(prefix)) if name.startswith(prefix) else ()
+    return group[0].removeprefix(prefix) if group else ""
+
+
+def is_used(name: str, exchange: str, given: Mapping[str, str]) -> bool:
+    """Return whether the bot takes its credential from this variable: the first one that is set."""
+    group = _group(exchange, name.removeprefix(f"{exchange.upper()}_"))
+    return next((other for other in group if given.get(other)), name) == name
+
+
 def _group(exchange: str, suffix: str) -> tuple[str, ...]:
     for group in GROUPS.get(exchange.lower(), ()):
         if suffix.removeprefix(f"{exchange.upper()}_") in group:

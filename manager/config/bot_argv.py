@@ -83,6 +83,12 @@ def keys_given(strategy: str) -> frozenset[str]:
     )
 
 
+def same_option(key: str) -> tuple[str, ...]:
+    """Return the keys of strategy_config that become the same option as this one: the first one set wins."""
+    options = (*GRID_OPTIONS, *QUOTE_OPTIONS, *RUN_OPTIONS)
+    return next((names for _option, names in options if key in names), (key,))
+
+
 def number_text(value: float) -> str:
     """Return a number in plain decimal notation: `180`, `0.00001`, never `180.0` or `1e-05`."""
     from decimal import Decimal  # 2 ms, needed only when a config has changed

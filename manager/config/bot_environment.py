@@ -6,7 +6,7 @@ No other module of config/ handles the values of credentials.
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from manager.config import credential_values, verification
+from manager.config import credential_values, key_forms, verification
 from manager.config.account_names import aliases
 from manager.config.fleet import Fleet
 from manager.config.spec import InstanceSpec
@@ -128,6 +128,17 @@ def _credential_faults(spec: InstanceSpec, fleet: Fleet, variables: Mapping[str,
                 name=name,
                 what=Text(unusual),
             )
+
+
+def wrong_forms(
+    specs: Iterable[InstanceSpec], fleet: Fleet, variables: Mapping[str, str]
+) -> Iterator[Problem]:
+    """Yield the credentials with which the bundled bot could sign nothing; it ends at once with one."""
+    for spec in specs if fleet.is_bundled_bot else ():
+        if spec.mode == "live":
+            given = env_file_values(spec, fleet, _passed_on(fleet, variables), variables)
+            for fault in key_forms.faults(spec, given):
+                yield Problem(spec.config_file, "exchange_config", fault)
 
 
 def unset_variable_warnings(specs: Iterable[InstanceSpec], variables: Mapping[str, str]) -> list[Problem]:

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from manager.config import bot_argv
 from manager.config.models import Fault
 from manager.config.variables import is_secret
 from manager.errors import Problem
@@ -40,15 +41,23 @@ def problems(file: str, model: type[BaseModel], error: ValidationError, prefix: 
     return [problem._replace(path=f"{prefix}{problem.path}") for problem in all_problems]
 
 
-def unknown_keys(file: str, value: BaseModel, prefix: str = "") -> Iterator[Problem]:
-    """Yield a warning for each key that the model does not know, with the closest known one."""
+def unknown_keys(
+    file: str, value: BaseModel, prefix: str = "", strategy: BaseModel | None = None
+) -> Iterator[Problem]:
+    """Yield a warning for each key that the model does not know, with the closest known one.
+
+    `strategy`: the config's strategy_config, where a key may belong.
+    """
+    section = getattr(value, "strategy_config", None)
+    strategy = section if isinstance(section, BaseModel) else strategy
     known = list(type(value).model_fields)
     for key in value.model_extra or {}:
         near = difflib.get_close_matches(key, known, n=1)
         path = f"{prefix}{key}"
         if key.startswith("$"):  # "$schema": where editors look
             continue
-        if (elsewhere := _stray(file, path, value, key)) is not None:
+        elsewhere = _stray(file, path, strategy, key) if value is not strategy and key not in known else None
+        if elsewhere is not None and not _is_near(key, near):
             yield elsewhere
         elif near:
             yield Problem.at(file, path, "is not a known key; did you mean {near}?", near=near[0])
@@ -57,7 +66,7 @@ def unknown_keys(file: str, value: BaseModel, prefix: str = "") -> Iterator[Prob
     for name in known:
         section = getattr(value, name)
         if isinstance(section, BaseModel):
-            yield from unknown_keys(file, section, f"{prefix}{name}.")
+            yield from unknown_keys(file, section, f"{prefix}{name}.", strategy)
 
 
 def misspelt_keys(file: str, value: BaseModel, prefix: str) -> Iterator[Problem]:
@@ -76,11 +85,24 @@ def _plain(key: str) -> str:
     return re.sub(r"[^a-z0-9]", "", key.lower())
 
 
-def _stray(file: str, path: str, value: BaseModel, key: str) -> Problem | None:
-    """Report a strategy's key outside strategy_config, and what is traded instead."""
-    section = getattr(value, "strategy_config", None)
-    if not isinstance(section, BaseModel) or key not in type(section).model_fields:
+def _is_near(key: str, near: list[str]) -> bool:
+    """Return whether a key is rather meant for a known one of its own section."""
+    return bool(near and difflib.get_close_matches(_plain(key), [_plain(near[0])], cutoff=MISSPELT))
+
+
+def _stray(file: str, path: str, section: BaseModel | None, written: str) -> Problem | None:
+    """Report a strategy's key, or one that is nearly one, outside strategy_config, and what is traded
+    instead.
+    """
+    if section is None:
         return None
+    names = {_plain(name): name for name in type(section).model_fields}
+    nearest = difflib.get_close_matches(_plain(written), names, n=1, cutoff=MISSPELT)
+    if not nearest:
+        return None
+    key = names[nearest[0]]
+    set_keys = [name for name in bot_argv.same_option(key) if getattr(section, name, None) is not None]
+    key = set_keys[0] if set_keys else key
     traded = getattr(section, key)
     if traded is None:
         return Problem.at(

@@ -2,7 +2,7 @@
 
 client, http_socket, http_logs, docker_sdk,
   streams                                       the engine: one call per method
-patience                                        slow is not gone
+patience, unreachable                           slow is not gone, and gone has a cause
 endpoint                                        the choice of the engine
 labels, containers                              the registry of the fleet, on its containers
 container_config, compose_file, compose_hash    a spec in the formats of the engine and of Compose
@@ -11,5 +11,6 @@ compose_name                                    whose compose.yaml it is
 image_build, build_mirrors, docker_cli          the bot image
 bot_variables, environment_reads                which variables a bot of the user's own reads
 egress_rules                                    what the firewall lets bots reach: pure
+firewall_order                                  what lets traffic pass before those are asked: pure
 port_holder                                     the process that uses a port
 """

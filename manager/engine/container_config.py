@@ -3,7 +3,7 @@
 compose_file.py does the same for Compose; a test compares the two.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from manager.config.fleet import Fleet
@@ -154,12 +154,24 @@ def limits(spec: InstanceSpec, fleet: Fleet) -> dict[str, Any]:
     }
 
 
-def were_updated(inspected: Mapping[str, Any], spec: InstanceSpec, fleet: Fleet) -> list[str]:
-    """Return the limits that a container was given behind our back, as their names in the engine's API."""
-    host = inspected.get("HostConfig") or {}
+UNKEPT: Mapping[str, tuple[int | None, ...]] = {"Memory": (0,), "MemorySwap": (-1,), "PidsLimit": (0, None)}
+"""What the engine writes instead of a limit for which the kernel has no means."""
+
+
+def were_updated(
+    host: Mapping[str, Any], spec: InstanceSpec, fleet: Fleet, unkept: Collection[str] = ()
+) -> list[str]:
+    """Return the limits that a container was given behind our back, as their names in the engine's API.
+
+    `host`: its HostConfig. `unkept`: the limits that this engine cannot keep.
+    """
     policy = host.get("RestartPolicy") or {}
     present = {**host, "RestartPolicy": {"Name": policy.get("Name")}}
-    return [name for name, value in limits(spec, fleet).items() if present.get(name) != value]
+    return [
+        name
+        for name, value in limits(spec, fleet).items()
+        if present.get(name) != value and not (name in unkept and present.get(name) in UNKEPT[name])
+    ]
 
 
 def _healthcheck(fleet: Fleet, place: HostContext) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from manager.config.steering import steered_by
+from manager.engine.firewall_order import passing_before
 
 ENGINE_CHAIN = "DOCKER-USER"
 """The engine keeps this chain for the rules of others."""
@@ -129,8 +130,27 @@ def jumps(names: Chains, interface: str, comment: str, forward: str = ENGINE_CHA
     return [(forward, f"{rest} {names.forward}"), ("INPUT", f"{rest} {names.input}")]
 
 
+def forward_chain(listing: str, interface: str) -> str:
+    """Return the chain to jump from: the engine's, or FORWARD itself where another rule comes before that."""
+    engines = f"-j {ENGINE_CHAIN}"
+    is_asked = passing_before(listing, interface, "FORWARD", engines) is None
+    return ENGINE_CHAIN if is_asked else "FORWARD"
+
+
+def passed_before(listing: str, interface: str, wanted_jumps: list[tuple[str, str]]) -> str | None:
+    """Return a rule, with its chain, that may let traffic pass before ours are asked; None for none."""
+    for chain, ours in wanted_jumps:
+        rule = passing_before(listing, interface, chain, ours)
+        if rule is not None and rule != ours:
+            return f"{chain} {rule}"
+    return None
+
+
 def is_in_force(listing: str, wanted: Mapping[str, list[str]], wanted_jumps: list[tuple[str, str]]) -> bool:
-    """Return whether a listing (`iptables -S`) has these chains, complete, and only these jumps to them."""
+    """Return whether a listing (`iptables -S`) has these chains, complete, and only these jumps to them.
+
+    Whether others come before them is `passed_before`.
+    """
     lines = listing.splitlines()
     for chain, entries in wanted.items():
         present = [line for line in lines if line.startswith(f"-A {chain} ")]

@@ -2,6 +2,7 @@
 
 project, session, selection                project folder; one run of the manager; the chosen instances
 definition_drift, cgroup_limits            in what a container was made otherwise than its spec says
+engine_files, cgroup_folders               what the engine and the kernel keep of a container on this machine
 container_folder                           which project folder a container belongs to
 observe, snapshot, instance, status        one observation of the fleet, and what follows from it
 doing, condition_messages                  what a bot is doing, and how urgent it is

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from manager.fleet import supervisor_state
 from manager.fleet.supervisor_state import Condition
+from manager.i18n import Text
 from manager.util import strict_json
 from manager.util.kept_content import KeptContent
 from manager.util.sanitize import replace_unprintable
@@ -58,6 +59,8 @@ class Report(NamedTuple):
     """The bounds of its range, where its strategy has one."""
     position_at_exchange: Decimal | None = None
     """Final, live: what the exchange says that the bot has left."""
+    min_order: Decimal | None = None
+    """The smallest quantity of an order at its price."""
     run_began: float | None = None
     """When the run began that P&L and trades are of; it goes on through restarts."""
     maker_share: Decimal | None = None
@@ -95,18 +98,34 @@ class KeptReport(NamedTuple):
         """Return what the exchange said that the run has left, once it has ended; None if it did not say."""
         return self.report.position_at_exchange if self.has_ended and not self.is_previous else None
 
+    @property
+    def is_dust(self) -> bool:
+        """Return whether what it holds is less than any order may be of: nobody can close that."""
+        at_exchange, least = self.left_at_exchange, self.report.min_order
+        held = self.report.position if at_exchange is None else at_exchange
+        return bool(held) and held is not None and least is not None and held.copy_abs() < least
+
 
 class Position(NamedTuple):
     """Hold an exact amount, negative for a short position, and its currency.
 
-    `is_of_exchange`: the exchange gave it; else the bot's own record did.
+    `is_of_exchange`: the exchange gave it; else the bot's own record did. `is_dust`: it is less than an order
+    may be of.
     """
 
     amount: Decimal
     base: str
     is_of_exchange: bool = False
+    is_dust: bool = False
 
     def __str__(self) -> str:
+        if self.is_dust:
+            return str(Text("{amount} (dust: less than can be traded)", amount=self.plain))
+        return self.plain
+
+    @property
+    def plain(self) -> str:
+        """Return amount and currency, in no language."""
         return f"{self.amount:f} {self.base}".rstrip()
 
 
@@ -140,6 +159,7 @@ def parse_report(raw: Mapping[str, Any]) -> Report:
         lower=_bound(raw, "lower"),
         upper=_bound(raw, "upper"),
         position_at_exchange=amount(raw.get("position_at_exchange")),
+        min_order=amount(raw.get("min_order")),
         run_began=_time(raw.get("run_began")),
         **{name: amount(raw.get(name)) for name in FIGURES},
     )
@@ -190,10 +210,10 @@ def position_left(state_dir: Path) -> Position | None:
 
 def position_of(kept_report: KeptReport) -> Position | None:
     """Return the position in this report; None if it is unknown."""
-    report = kept_report.report
-    if kept_report.left_at_exchange is not None:
-        return Position(kept_report.left_at_exchange, report.base or "", is_of_exchange=True)
-    return None if report.position is None else Position(report.position, report.base or "")
+    report, at_exchange, is_dust = kept_report.report, kept_report.left_at_exchange, kept_report.is_dust
+    if at_exchange is not None:
+        return Position(at_exchange, report.base or "", is_of_exchange=True, is_dust=is_dust)
+    return None if report.position is None else Position(report.position, report.base or "", is_dust=is_dust)
 
 
 def position_at_exchange(answer: Mapping[str, Any]) -> Position | None:

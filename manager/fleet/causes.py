@@ -42,7 +42,7 @@ def note(view: Instance) -> str:
     if supervisor is not None and view.status.state == "failed" and supervisor.cancel is not None:
         parts.append(str(cancel_text(supervisor.cancel)))
     has_ended = activity.doing in doing.ENDS and reason is not None and not is_down
-    if has_ended or (view.status.state != "restarting" and doing.has_left_money(view)):
+    if has_ended or (view.status.state != "restarting" and _has_left_something(view)):
         parts.append(str(doing.ending(view)))
     if doing.may_have_left_orders(view):
         parts.append(str(_orders_left(view)))
@@ -53,6 +53,13 @@ def note(view: Instance) -> str:
     if view.is_rolled_back:
         parts.append(_("rolled back"))
     return " ".join(filter(None, (detail, "; ".join(parts))))
+
+
+def _has_left_something(view: Instance) -> bool:
+    """Return whether no bot runs, and a position of real money, or dust of it, is or may be left."""
+    is_down = (view.status.underlying or view.status.state) in doing.ENDED
+    is_real = view.mode == "live" and view.tombstone is None
+    return doing.has_left_money(view) or (is_down and is_real and doing.has_left_dust(view))
 
 
 def _orders_left(view: Instance) -> Text:
@@ -139,6 +146,10 @@ def without_stamp(line: str) -> str:
 
 def _next_restart(supervisor: SupervisorState, at: float) -> Text:
     seconds = max(0, round(at - time.time()))
+    if supervisor.next_restart_is_free:
+        return Text(
+            "restart in {seconds} s, which is not counted: it had said that it cannot work", seconds=seconds
+        )
     return Text(
         "restart {count} of {most} in {seconds} s",
         count=supervisor.restarts_in_a_row,

@@ -23,6 +23,7 @@ SENTENCES: Mapping[tuple[str, str], str] = {
     ("orders_refused", "below_minimum"): mark("the exchange refuses every order: they are below its minimum"),
     ("orders_refused", "other"): mark("the exchange refuses every order: {error}"),
     ("ledger_differs", ""): mark("the account holds {account}, but its trades make {ledger}"),
+    ("ledger_differs", "unreadable"): mark("what the account holds cannot be read: {error}"),
     ("stopped_out", "stop_loss"): mark("stop loss {limit} reached: {value}"),
     ("stopped_out", "take_profit"): mark("take profit {limit} reached: {value}"),
     ("stopped_out", "lower_bound"): mark("price {value} is below the lower bound {limit}"),
@@ -37,6 +38,7 @@ VARIANT: Mapping[str, str] = {
     "out_of_range": "side",
     "exchange_away": "cause",
     "orders_refused": "cause",
+    "ledger_differs": "cause",
     "stopped_out": "by",
     "finished": "by",
 }

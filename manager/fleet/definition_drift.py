@@ -1,7 +1,8 @@
-"""Compare a container with its spec in what the engine's list and files say: mounts, image, user, limits.
+"""Compare a container with its spec in what the engine's list and files say: mounts, image, user, limits,
+restart policy.
 
-The limits change by `docker update`, the others only when a container is made anew: by Compose with an
-override file, `docker run` by hand. It costs no engine call.
+Limits and restart policy change by `docker update`, the others only when a container is made anew: by Compose
+with an override file, `docker run` by hand. It costs no engine call.
 """
 
 from __future__ import annotations
@@ -9,16 +10,20 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from manager.config.fleet import Fleet
 from manager.config.spec import InstanceSpec
+from manager.engine import container_config
 from manager.engine.container_config import binds
 from manager.engine.containers import Container
-from manager.fleet import cgroup_limits, supervisor_state
+from manager.fleet import cgroup_limits, engine_files, supervisor_state
 from manager.fleet.supervisor_state import SupervisorState
 
-DriftedPart = Literal["mounts", "user", "other image", "limits"]
+DriftedPart = Literal["mounts", "user", "other image", "limits", "restart policy"]
+UPDATED: frozenset[DriftedPart] = frozenset({"limits", "restart policy"})
+"""What `docker update` changes, and the engine's update puts back: no start or new container is needed."""
+RESTART_POLICY = "RestartPolicy"
 
 UID_VARIABLE = "BOTFLEET_UID"
 WRITES_WITHIN_S = 20
@@ -46,9 +51,39 @@ def drift(
             drifts.append("user")
     if _is_another_image(container.image_name, fleet.image_name):
         drifts.append("other image")
-    if container.engine_state == "running" and cgroup_limits.are_others(container.id, spec, fleet):
+    return (*drifts, *updated(engine_files.host_config(container.id), container, spec, fleet))
+
+
+def updated(
+    host: Mapping[str, Any] | None, container: Container, spec: InstanceSpec, fleet: Fleet
+) -> tuple[DriftedPart, ...]:
+    """Return what `docker update` changed: by the engine's own words, None where these cannot be read, and by
+    the kernel's.
+
+    Where the engine's words may mean that it cannot keep a limit, the kernel's files tell.
+    """
+    names: list[str] = []
+    if host is not None and (names := container_config.were_updated(host, spec, fleet)):
+        unkept = {*container_config.UNKEPT} - cgroup_limits.enforced(container.id)
+        names = container_config.were_updated(host, spec, fleet, unkept)
+    drifts: list[DriftedPart] = []
+    if {*names} - {RESTART_POLICY} or (
+        container.engine_state == "running" and cgroup_limits.are_others(container.id, spec, fleet)
+    ):
         drifts.append("limits")
+    if RESTART_POLICY in names:
+        drifts.append("restart policy")
     return tuple(drifts)
+
+
+def has_outgrown(host: Mapping[str, Any] | None, container: Container, spec: InstanceSpec) -> bool:
+    """Return whether a container may need the memory that it was given, and its spec does not give it."""
+    given = int((host or {}).get("Memory") or 0)
+    return (
+        container.is_up
+        and not 0 < given <= spec.memory
+        and cgroup_limits.would_end(container.id, spec.memory)
+    )
 
 
 def unwritten(container: Container | None, supervisor: SupervisorState | None, fleet: Fleet) -> str:

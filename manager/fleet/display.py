@@ -169,6 +169,8 @@ def _ps_object(view: Instance) -> dict[str, Any]:
         "word": view.status.detail or None,
         "why": str(view.status.why) if view.status.why else None,
         **doing_object(view),
+        "quote": view.report.report.quote if view.report else None,
+        "base": view.report.report.base if view.report else None,
         "drifted": bool(view.drift),
         "drift": list(view.drift),
         "mode": view.mode,
@@ -280,6 +282,7 @@ STATE_WORDS = (
     mark("user"),
     mark("other image"),
     mark("limits"),
+    mark("restart policy"),
     mark("paper"),
     mark("live"),
     # markets whose prices are no market's

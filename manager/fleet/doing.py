@@ -227,7 +227,7 @@ def severity(view: Instance, now: float | None = None) -> Severity:
 
 
 def _of_doing(view: Instance, doing: Doing, state: State) -> Severity:
-    if doing in ENDS and position_left(view) != 0:
+    if doing in ENDS and may_have_position(view):
         return "bad" if doing == "stopped out" else "warn"
     if (doing == "unknown" and state == "completed") or (doing == "out of range" and view.mode == "live"):
         return "warn"
@@ -253,7 +253,23 @@ def has_left_money(view: Instance) -> bool:
     """Return whether no bot runs, and real money is, or may be, in a position that it has left."""
     if view.report is None or view.mode != "live" or view.tombstone is not None:
         return False
-    return (view.status.underlying or view.status.state) in ENDED and position_left(view) != 0
+    return (view.status.underlying or view.status.state) in ENDED and may_have_position(view)
+
+
+def may_have_position(view: Instance) -> bool:
+    """Return whether it has, or may have, left a position that somebody can close: dust is none."""
+    return position_left(view) != 0 and not has_left_dust(view)
+
+
+def has_left_dust(view: Instance) -> bool:
+    """Return whether what it has left is known to be less than an order may be of."""
+    return view.report is not None and view.report.is_dust and not _may_orders_change_it(view)
+
+
+def _may_orders_change_it(view: Instance) -> bool:
+    """Return whether orders that are not known to be cancelled may change what it has left."""
+    cancel = view.supervisor.cancel if view.supervisor is not None else None
+    return cancel is not None and cancel.state != "confirmed"
 
 
 def may_have_left_orders(view: Instance) -> bool:
@@ -275,12 +291,14 @@ def ending(view: Instance) -> Text:
     left = position_left(view)
     if left is None:
         return Text("its position is not known")
-    cancel = view.supervisor.cancel if view.supervisor is not None else None
-    if cancel is not None and cancel.state != "confirmed" and view.report is not None:
+    if _may_orders_change_it(view) and view.report is not None:
         return Text("last known position: {amount}", amount=amount(left, view.report.report.base))
     if not left:
         return Text("no position is left")
     assert view.report is not None
+    if has_left_dust(view):
+        text = mark("only dust is left, less than can be traded: {amount}")
+        return Text(text, amount=amount(left, view.report.report.base))
     return Text("position left: {amount}", amount=amount(left, view.report.report.base))
 
 

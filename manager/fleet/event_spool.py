@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from manager.config.fleet import Fleet
 from manager.util import ownership
+from manager.util.trusted_folder import open_in_trusted, trusted
 
 MAX_BYTES = 4_000_000
 """Limit of one file.
@@ -67,7 +68,7 @@ def _line(event: SpooledEvent) -> bytes:
 
 def _append(path: Path, data: bytes) -> None:
     is_new = not path.exists()
-    descriptor = os.open(path, FLAGS, 0o644)
+    descriptor = open_in_trusted(path, FLAGS, 0o644)
     try:
         if is_new and (owner := ownership.inherited_owner(path)):
             os.fchown(descriptor, *owner)
@@ -76,7 +77,9 @@ def _append(path: Path, data: bytes) -> None:
     finally:
         os.close(descriptor)
     if is_full:
-        path.replace(older(path))
+        with trusted(path.parent) as folder:
+            full = folder / path.name
+            full.replace(older(full))
 
 
 def parsed(line: bytes) -> SpooledEvent | None:

@@ -20,6 +20,7 @@ from manager.fleet import env_file, tombstone
 from manager.fleet.state_file import FleetState, Halted
 from manager.util import atomic_file, moment, ownership
 from manager.util.moment import Moment
+from manager.util.trusted_folder import open_in_trusted, trusted
 
 By = Literal["halt", "stop", "down", "moved"]
 """`moved` is no mark of its own: an instance with a tombstone counts as marked."""
@@ -120,7 +121,7 @@ def note_ran(fleet: Fleet, instance: str) -> None:
     """
     with suppress(OSError, ValueError, RecursionError):
         path = fleet.secrets_dir(instance) / MARK
-        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = open_in_trusted(path, os.O_RDWR | os.O_NONBLOCK)
         try:
             content = json.loads(os.pread(descriptor, 4096, 0))
             if isinstance(content, dict) and content.get("by") == "halt":
@@ -199,6 +200,11 @@ def overlaid(state: FleetState, fleet: Fleet, instances: Iterable[str]) -> Fleet
 
 
 def _make(folder: Path, name: str, by: By, did_run: bool | None, identity: str | None = None) -> None:
+    with trusted(folder) as real_folder:
+        _make_in(real_folder, name, by, did_run, identity)
+
+
+def _make_in(folder: Path, name: str, by: By, did_run: bool | None, identity: str | None) -> None:
     path = folder / name
     before = _read(path)
     if (
@@ -268,6 +274,11 @@ def _link_env(folder: Path, path: Path) -> None:
 
 
 def _remove(folder: Path, name: str, mark: HaltMark) -> None:
+    with suppress(FileNotFoundError), trusted(folder) as real_folder:
+        _remove_in(real_folder, name, mark)
+
+
+def _remove_in(folder: Path, name: str, mark: HaltMark) -> None:
     lifting = folder / LIFTING
     with suppress(FileNotFoundError):
         (folder / name).rename(lifting)

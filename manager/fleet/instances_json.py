@@ -14,6 +14,7 @@ from manager.fleet.instance import Instance
 from manager.fleet.observe import FleetSnapshot
 from manager.i18n import Text
 from manager.util import atomic_file, formatting, ownership, strict_json
+from manager.util.trusted_folder import trusted, unlink_in_trusted
 
 Record = dict[str, Any]
 OLD_PLACE = Path("logs", "instances.json")
@@ -200,7 +201,8 @@ def read_to_replace(path: Path) -> tuple[dict[str, Any], Text | None]:
     if content is not None:
         return content, None
     aside = path.with_name(f"{path.name}.unreadable-{formatting.stamp(time.time())}")
-    path.rename(aside)
+    with trusted(path.parent) as folder:
+        (folder / path.name).rename(folder / aside.name)
     return {}, Text("{path} could not be parsed and was moved to {aside}", path=path, aside=aside.name)
 
 
@@ -228,7 +230,7 @@ def _write_pid_files(snapshot: FleetSnapshot, pids: Pids) -> Text | None:
 
 def _pid_file(path: Path, pid: int) -> None:
     if not pid:
-        path.unlink(missing_ok=True)
+        unlink_in_trusted(path)
         return
     text = f"{pid}\n".encode()
     with contextlib.suppress(OSError):

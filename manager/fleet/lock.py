@@ -15,6 +15,7 @@ from manager.errors import Locked, ManagerError
 from manager.fleet import start_lock
 from manager.i18n import Text
 from manager.util import ownership
+from manager.util.trusted_folder import open_in_trusted
 
 Note = dict[str, Any]
 
@@ -170,9 +171,7 @@ def _open(path: Path) -> int:
     """
     try:
         ownership.make_folder(path.parent)
-        descriptor = os.open(
-            path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, MODE
-        )
+        descriptor = open_in_trusted(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK, MODE)
         with suppress(OSError):  # a disk gone read-only, or another user's file
             if os.fstat(descriptor).st_mode & 0o777 != MODE:
                 os.fchmod(descriptor, MODE)

@@ -15,6 +15,7 @@ from manager.errors import ConfigError, NotFound, Problem
 from manager.fleet import (
     container_folder,
     definition_drift,
+    engine_files,
     env_file,
     env_file_values,
     status,
@@ -251,6 +252,7 @@ def assemble(
         and supervisor.is_halted
     )
     moved = container_folder.moved(fleet, observed.containers, supervisors)
+    made = _drifts(project, observed.containers, supervisors, moved)
     plan_input = PlanInput(
         wanted,
         observed.containers,
@@ -264,7 +266,17 @@ def assemble(
             instance: Text("{problem}", problem=problems[0])
             for instance, problems in project.loaded.refusals.items()
         },
-        made=_drifts(project, observed.containers, supervisors, moved),
+        made=made,
+        outgrown=frozenset(
+            instance
+            for instance, drifts in made.items()
+            if "limits" in drifts
+            and definition_drift.has_outgrown(
+                engine_files.host_config(observed.containers[instance].id),
+                observed.containers[instance],
+                project.specs[instance],
+            )
+        ),
         tombstones=tombstone.find_all(fleet, supervisors),
         ended=status.all_ended(observed.containers, supervisors),
     )

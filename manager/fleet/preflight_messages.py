@@ -28,6 +28,13 @@ SENTENCES: Mapping[str, tuple[str, str | None]] = {
         mark("the keys are refused: {error}"),
         mark("correct the keys in .env"),
     ),
+    "hedge_mode": (
+        mark(
+            "the account is in hedge mode: longs and shorts of a market are positions apart, which the bot"
+            " cannot trade"
+        ),
+        mark("set the account to one-way mode on the exchange's page"),
+    ),
     "symbol": (mark("{symbol}: tick {tick}, lot {lot}, smallest order {least} {quote}"), None),
     "symbol_missing": ("{error}", mark("correct metadata.symbol in the config")),
     "levels_invalid": ("{error}", mark("set fewer levels or a wider range")),

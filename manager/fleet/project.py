@@ -44,6 +44,11 @@ class Project(NamedTuple):
         """Return what configs may not hand over. It prevents nothing that exists from going on."""
         return tuple(problem for problems in self.loaded.refusals.values() for problem in problems)
 
+    @property
+    def unusable_keys(self) -> tuple[Problem, ...]:
+        """Return the keys of live bots with which nothing can be signed."""
+        return tuple(bot_environment.wrong_forms(self.specs.values(), self.fleet, self.variables))
+
     def with_known_ports(self, ports: Mapping[str, int]) -> "Project":
         """Return the project with the ports that containers have, instead of newly assigned ones."""
         return self._replace(specs=_with_ports(self.loaded.specs, self.fleet, self.fleet_state, ports))

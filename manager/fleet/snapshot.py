@@ -11,7 +11,9 @@ from manager.fleet.status import ELSEWHERE, Status
 from manager.fleet.tombstone import Tombstone
 from manager.i18n import Text
 
-Drift = Literal["config", "image", "environment", "network", "mounts", "user", "other image", "limits"]
+Drift = Literal[
+    "config", "image", "environment", "network", "mounts", "user", "other image", "limits", "restart policy"
+]
 
 
 class Desired(NamedTuple):
@@ -49,6 +51,8 @@ class PlanInput(NamedTuple):
     """Instance → why its config is refused: neither created from it nor given its variables."""
     made: Mapping[str, tuple[DriftedPart, ...]] = MappingProxyType({})
     """Instance → in what its container was made otherwise than its config says."""
+    outgrown: frozenset[str] = frozenset()
+    """Instances whose limits are others, and whose bot may use more memory now than its config allows."""
     tombstones: Mapping[str, Tombstone] = MappingProxyType({})
     """Instances that were moved to another machine: nothing starts them here."""
 

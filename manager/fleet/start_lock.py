@@ -15,6 +15,7 @@ from pathlib import Path
 
 from manager.config.fleet import Fleet
 from manager.util import ownership
+from manager.util.trusted_folder import open_in_trusted
 
 NAME = ".starts.lock"
 MODE = 0o600
@@ -56,7 +57,7 @@ def open_file(lock_file: Path) -> int | None:
     path = lock_file.with_name(NAME)
     flags = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     with suppress(OSError):
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | flags, MODE)
+        descriptor = open_in_trusted(path, os.O_RDWR | os.O_CREAT | flags, MODE)
         with suppress(OSError):
             if owner := ownership.inherited_owner(path):
                 os.fchown(descriptor, *owner)

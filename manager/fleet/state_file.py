@@ -20,6 +20,7 @@ from manager.util import atomic_file, moment, ownership, strict_json
 from manager.util.kept_content import KeptContent
 from manager.util.moment import Moment
 from manager.util.polling import wait_until
+from manager.util.trusted_folder import open_in_trusted
 
 SCHEMA = 1
 LOCK = ".fleet.json.lock"
@@ -223,9 +224,7 @@ def _locked(path: Path, wait: float) -> Iterator[None]:
     """Hold the lock if possible. A full disk must not prevent changes that need no new file."""
     descriptor: int | None = None
     with suppress(OSError):
-        descriptor = os.open(
-            path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600
-        )
+        descriptor = open_in_trusted(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK)
         if owner := ownership.inherited_owner(path):
             os.fchown(descriptor, *owner)
     try:

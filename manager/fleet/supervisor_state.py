@@ -21,6 +21,7 @@ from manager.i18n import Text
 from manager.util import atomic_file, strict_json
 from manager.util.kept_content import KeptContent
 from manager.util.sanitize import replace_unprintable
+from manager.util.trusted_folder import put_away_in_trusted
 
 STATE_FILE = "supervisor.json"
 REPORT_FILE = "report.json"
@@ -120,6 +121,8 @@ class SupervisorState(NamedTuple):
     """A process that lives as long as the supervisor keeps the bot running, through all restarts of the bot.
     """
     restarts_since_healthy: int = 0
+    next_restart_is_free: bool = False
+    """Whether the restart that is due does not count."""
     health_checked_at: float | None = None
     health_condition: Condition | None = None
     """Why a degraded bot cannot trade now."""
@@ -245,7 +248,7 @@ def reset(state_dir: Path) -> None:
     for name in names:
         path = state_dir / name
         try:
-            _put_away(path)
+            put_away_in_trusted(path)
         except OSError as error:
             raise ManagerError(
                 "cannot remove {path}: {why}", path=path, why=error.strerror or error
@@ -271,16 +274,6 @@ def _keep_as_previous(path: Path) -> bool:
     except (OSError, ValueError, RecursionError):
         return False
     return True
-
-
-def _put_away(path: Path) -> None:
-    """Remove it. A folder, which a bot can put there, is renamed."""
-    try:
-        path.unlink(missing_ok=True)
-    except (IsADirectoryError, PermissionError):
-        if not stat.S_ISDIR(path.lstat().st_mode):
-            raise
-        path.rename(path.with_name(f"{path.name}.moved-{os.urandom(3).hex()}"))
 
 
 def uptime() -> float:
@@ -315,6 +308,7 @@ def _decoded(raw: Any) -> SupervisorState:
         reason=raw.get("reason"),
         anchor_pid=_count(raw["anchor_pid"]) if raw.get("anchor_pid") else None,
         restarts_since_healthy=_count(restarts.get("since_healthy") or 0),
+        next_restart_is_free=restarts.get("next_is_free") is True or not restarts["in_a_row"],
         health_checked_at=_number(health["checked_at"]) if health.get("checked_at") else None,
         health_condition=condition(health.get("condition")),
         cancel=_cancel(raw.get("cancel")),

@@ -16,6 +16,7 @@ from manager.config.fleet import Fleet
 from manager.errors import writing_to
 from manager.i18n import Text
 from manager.util import atomic_file, ownership, strict_json
+from manager.util.trusted_folder import unlink_in_trusted
 
 MARK = "moved"
 GENERATION = "generation"
@@ -153,7 +154,7 @@ def settle(fleet: Fleet, instance: str, present: Generation) -> None:
     _write(fleet, instance, GENERATION, {"generation": present.number, "nonce": present.move, **since})
     path = fleet.secrets_dir(instance) / MARK
     with writing_to(path):
-        path.unlink(missing_ok=True)
+        unlink_in_trusted(path)
         atomic_file.sync_folder(path.parent)
 
 

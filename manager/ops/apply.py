@@ -26,7 +26,7 @@ from manager.ops.egress.egress_limiter import Limiter
 from manager.ops.execution import compose_notices, desired_state
 from manager.ops.halt import command_marks, stop_for_good
 from manager.ops.halt.stop_for_good import Starts
-from manager.ops.planning import made_anew, moved_away, plan, untrusted
+from manager.ops.planning import made_anew, moved_away, plan, untrusted, updated_limits
 from manager.util import moment
 from manager.util.moment import Moment
 
@@ -185,6 +185,7 @@ def _plan(
         require_known(instance, snapshot)
         if change.needs_sound_configs:
             preflight.require_config(instance, snapshot)
+    snapshot = updated_limits.seen(session, snapshot, change.command, named)
     left = held.actions(snapshot, named)
     others = None if named is None else [instance for instance in named if instance not in held.instances]
     without_held = snapshot._replace(plan_input=held.without(snapshot.plan_input))

@@ -1,6 +1,7 @@
 """Hold helpers that know neither bots nor Docker. Import only `errors` and `i18n`.
 
 atomic_file, strict_json, ownership     files that users and other programs also read or write
+trusted_folder                          folders that another user's link must not replace
 kernel_file                             small files in /proc and /sys
 kept_content                            what was read out of a file that is still the same one
 threads, polling, interrupts             concurrent work; waiting for what sends no event; Ctrl-C as a note

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from manager.util import ownership
+from manager.util.trusted_folder import trusted
 
 LEFTOVER_S = 60
 """Writing a small file never takes longer, so an older temporary file belongs to a writer that was killed."""
@@ -72,8 +73,27 @@ def replace(
 
     `durable=False` skips the sync, for files that are meaningless after a power failure. `put` replaces the
     rename. `owner` defaults to the folder's owner when root writes. Only root can give a file away; a user's
-    file keeps the user's group. Raises OSError with a file name.
+    file keeps the user's group. A folder that is another user's link is not followed. Raises OSError with a
+    file name.
     """
+    with trusted(path.parent) as folder:
+        try:
+            _replace_in(folder / path.name, fill, mode, owner, durable, put)
+        except OSError as error:
+            if error.filename is None or str(error.filename).startswith(f"{folder}/"):
+                error.filename = str(path)
+                error.filename2 = None
+            raise
+
+
+def _replace_in(
+    path: Path,
+    fill: Callable[[int], None],
+    mode: int,
+    owner: tuple[int, int] | None,
+    durable: bool,
+    put: Callable[[Path, Path], object],
+) -> None:
     _remove_leftovers(path)
     temporary = path.with_name(f".{path.name}.{os.urandom(6).hex()}.tmp")
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
@@ -89,10 +109,8 @@ def replace(
         finally:
             os.close(fd)
         put(temporary, path)
-    except BaseException as error:
+    except BaseException:
         temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename is None:
-            error.filename = str(path)
         raise
 
 

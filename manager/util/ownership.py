@@ -9,6 +9,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from manager.util.trusted_folder import trusted
+
+NOT_FOR_OTHERS = 0o022
+"""What a loose umask leaves to others is taken from them: whoever may write to a folder of a fleet may put
+something else in the place of its files.
+"""
+OF_OTHERS = 0o077
+"""What a umask may take away. Without the rights of its owner, a folder that was just made is of no use."""
+
 
 def inherited_owner(path: Path) -> tuple[int, int] | None:
     """Return the (uid, gid) for a new file at `path`; None if the caller owns it anyway. Raises OSError."""
@@ -32,10 +41,17 @@ def make_folder(path: Path, mode: int = 0o755) -> None:
     if path.is_dir():
         return
     make_folder(path.parent)
-    try:
-        path.mkdir(mode)
-    except FileExistsError:
-        if not path.is_dir():
-            raise
-    else:
-        give_to_folder_owner(path)
+    with trusted(path.parent) as folder:
+        made = folder / path.name
+        try:
+            made.mkdir(mode)
+        except FileExistsError:
+            if not path.is_dir():
+                raise
+        else:
+            give_to_folder_owner(made)
+
+
+def set_umask() -> None:
+    """Have what this process makes be for its owner, and others not write to it."""
+    os.umask(os.umask(NOT_FOR_OTHERS) & OF_OTHERS | NOT_FOR_OTHERS)

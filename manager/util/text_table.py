@@ -19,6 +19,9 @@ LEAST_ROOM = 8
 INDENT = 4
 """Indentation of a note below its row, if there is no room beside it."""
 
+IN_NUMBERS = frozenset("0123456789.,")
+NUMBER_AT_END = re.compile(r"[-+−]?[\d.,]*$")
+
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 Row = Sequence[str]
@@ -158,8 +161,16 @@ def wrapped(text: str, room: int) -> list[str]:
 
 
 def cut(text: str, room: int) -> str:
-    """Return the text, or its beginning and `…` if it is wider than `room` cells."""
-    return text if width(text) <= room else f"{_beginning(text, room - 1)}…"
+    """Return the text, or its beginning and `…` if it is wider than `room` cells.
+
+    No number is cut: its beginning would be read as another one.
+    """
+    if width(text) <= room:
+        return text
+    shown = _beginning(text, room - 1)
+    if text[len(shown)] in IN_NUMBERS and (number := NUMBER_AT_END.search(shown)):
+        shown = shown[: number.start()]
+    return f"{shown}…"
 
 
 def _note(text: str, room: int, is_kept: bool) -> list[str]:

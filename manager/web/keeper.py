@@ -1,4 +1,4 @@
-"""Run `manager serve`: open the socket, start both sides, and start each again when it ends.
+"""Run `manager serve`: open the socket, start both sides and the standby, and each again when it ends.
 
 The keeper itself does nothing else. It keeps the listening socket, so that browsers wait, rather than fail,
 while the web side comes back; and both sides end when it has ended.
@@ -23,6 +23,7 @@ from manager.errors import ManagerError, TimedOut, writing_to
 from manager.i18n import Text
 from manager.util import console, formatting, ownership
 from manager.util.readable import wait_readable
+from manager.util.trusted_folder import open_in_trusted, unlink_in_trusted
 from manager.web import access, options, rights, running
 from manager.web.access import Access
 from manager.web.options import DEFAULT_HOST, DEFAULT_PORT, Options
@@ -40,7 +41,7 @@ PASSED = ("PATH", "LANG", "LC_ALL", "LC_MESSAGES", "LC_TIME", "TZ", "PYTHONPATH"
 
 
 class Side:
-    """Hold one of the two processes. `start` returns it."""
+    """Hold one of the processes. `start` returns it."""
 
     def __init__(self, name: Text, start: Callable[[], subprocess.Popen[bytes]]) -> None:
         self._name, self._start = name, start
@@ -81,12 +82,13 @@ class EndSignal(Exception):
 
 
 class Setting(NamedTuple):
-    """Hold what both sides are started with. `engine_side`: the command line of the engine side."""
+    """Hold what the sides are started with. `engine_side`, `standby`: the command lines of these two."""
 
     at: Places
     options: Options
     project_dir: Path | None
     engine_side: Sequence[str]
+    standby: Sequence[str]
     is_detached: bool
 
 
@@ -122,6 +124,7 @@ class Keeper:
         try:
             sides.append(Side(Text("the engine side"), self._engine_side))
             sides.append(Side(Text("the web side"), self._web_side))
+            sides.append(Side(Text("the standby"), self._standby))
             self._wait_until_ready(sides)
             signal.signal(signal.SIGHUP, lambda *_: sides[1].start_again_now())
             on_ready()
@@ -135,7 +138,7 @@ class Keeper:
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 signal.signal(number, signal.SIG_IGN)
             _end(sides)
-            self._setting.at.socket.unlink(missing_ok=True)
+            unlink_in_trusted(self._setting.at.socket)
 
     def _wait_until_ready(self, sides: Sequence[Side]) -> None:
         deadline, told = time.monotonic() + READY_WITHIN_S, set[bytes]()
@@ -161,6 +164,14 @@ class Keeper:
         ]
         return subprocess.Popen(
             [*setting.engine_side, *words],
+            stdin=subprocess.DEVNULL,
+            pass_fds=(self._alive, self._ready),
+            start_new_session=True,
+        )
+
+    def _standby(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [*self._setting.standby, str(self._alive), str(self._ready)],
             stdin=subprocess.DEVNULL,
             pass_fds=(self._alive, self._ready),
             start_new_session=True,
@@ -238,7 +249,7 @@ def _listening(host: str, port: int) -> socket.socket:
 
 def _sessions(file: Path) -> int:
     with writing_to(file):
-        return os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        return open_in_trusted(file, os.O_RDWR | os.O_CREAT)
 
 
 def _tell(*_: object) -> None:

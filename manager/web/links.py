@@ -10,6 +10,7 @@ from pathlib import Path
 from manager.errors import writing_to
 from manager.i18n import Text
 from manager.util import atomic_file
+from manager.util.trusted_folder import unlink_in_trusted
 
 SECRET_BYTES = 32
 MODE = 0o600
@@ -39,7 +40,7 @@ def redeem(file: Path, secret: str) -> bool:
             return False
         if not stored or not secrets.compare_digest(stored, _hash(secret)):
             return False
-        file.unlink(missing_ok=True)
+        unlink_in_trusted(file)
     return True
 
 

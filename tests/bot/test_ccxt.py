@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 
 from gridbot.config import args
 from gridbot.config.settings import Settings
-from gridbot.exchanges import venues
+from gridbot.exchanges import ccxt_client, venues
 from gridbot.exchanges.ccxt_client import load
 from gridbot.exchanges.ccxt_exchange import CcxtExchange
 from gridbot.model.errors import ConfigError, KeysError, RejectedError, UnauthorizedError, UnreachableError
@@ -126,6 +127,33 @@ def test_keys_are_read_under_any_of_their_names() -> None:
     }
     both = {"BACKPACK_KEY": "first", "BACKPACK_API_KEY": "second", "BACKPACK_SECRET": "s"}
     assert venues.credentials("backpack", both)["apiKey"] == "first"
+
+
+@pytest.mark.parametrize(
+    ("exchange", "method", "arguments"),
+    [
+        ("backpack", "sign", ("api/v1/orders", ["private"], "GET")),
+        *((exchange, "sign_hash", ("1" * 64, "zz" * 32)) for exchange in ("aster", "paradex", "lighter")),
+        ("apex", "sign", ("v3/account", ["private"], "GET")),
+    ],
+)
+def test_what_cannot_be_signed_is_the_keys_fault_on_every_exchange(
+    exchange: str, method: str, arguments: tuple[Any, ...]
+) -> None:
+    """Also where the form of the credential is right, or is not looked at: nothing was sent."""
+    wrong = {"apiKey": "k", "secret": "c2hvcnQ=", "options.apiKeyIndex": "1", "options.accountIndex": "1"}
+    api = ccxt_client.connect(settings(exchange), {**wrong, "privateKey": "zz" * 32, "password": "p"}, {})
+    if exchange == "apex":
+        api.secret = None  # any text signs there
+        api.check_required_credentials = lambda: True
+    with pytest.raises(load_errors().AuthenticationError) as failure:
+        getattr(api, method)(*arguments)
+    assert str(failure.value).startswith("cannot sign with these keys (")
+    assert "c2hvcnQ=" not in str(failure.value)
+
+
+def load_errors() -> Any:
+    return importlib.import_module("ccxt.base.errors")
 
 
 def test_missing_keys_are_all_named() -> None:

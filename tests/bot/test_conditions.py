@@ -34,6 +34,7 @@ REPORT_KEYS = {
     "base",
     "quote",
     "position",
+    "min_order",
     "entry_price",
     "open_orders",
     "pnl",

@@ -172,6 +172,17 @@ def test_wrong_keys_exit_3(start_bot: BotFactory, fake: FakeExchange) -> None:
     assert bot.last_words()["open_orders_left"] == 0
 
 
+@pytest.mark.parametrize("secret", ["no base64 at all", "A" * 43, "A" * 40 + "===="])
+def test_a_secret_that_cannot_sign_is_the_keys_fault_and_asks_the_exchange_nothing(
+    start_bot: BotFactory, fake: FakeExchange, secret: str
+) -> None:
+    bot = live(start_bot, fake, BACKPACK_SECRET=secret)
+    assert bot.wait_end() == 3
+    assert "BACKPACK_SECRET is not 32 bytes in base64: 44 characters" in bot.output()
+    assert secret not in bot.output()
+    assert not fake.requests
+
+
 def test_a_symbol_it_does_not_have_exits_4(start_bot: BotFactory, fake: FakeExchange) -> None:
     argv = ["SOL_EUR_PERP" if word == "SOL_USDC_PERP" else word for word in MESH]
     bot = start_bot(*argv, TRADING_MODE="live", **fake.env | FAST)
@@ -320,3 +331,17 @@ def test_funding_is_part_of_the_profit(start_bot: BotFactory, fake: FakeExchange
     bot.wait_for(lambda: bot.status().get("funding") == "-0.25")
     bot.wait_for(lambda: Decimal(bot.status()["pnl"]) == Decimal("-0.25"))
     assert bot.stop() == 0
+
+
+def test_a_stop_loss_on_spot_leaves_dust_and_says_what_an_order_must_have(start_bot: BotFactory) -> None:
+    """What is bought is paid for in it: less than the smallest order is left of it."""
+    spot = ("--exchange", "backpack", "--symbol", "SOL_USDC", "--strategy", "grid", *MESH[6:])
+    with FakeExchange(Book(symbol="SOL_USDC", base_fees=True)) as fake:
+        env = fake.env | FAST | {"TRADING_MODE": "live"}
+        bot = start_bot(*spot, "--interval", "0.1", "--stop-loss", "0.2", **env)
+        bot.wait_for(lambda: len(fake.book.own_open()) == 3, within=40)
+        fake.book.move(Decimal("145"))
+        assert bot.wait_end() == 0
+        last_words = bot.last_words()
+    assert last_words["condition"]["code"] == "stopped_out"
+    assert 0 < Decimal(last_words["position"]) < Decimal(last_words["min_order"]) == Decimal("0.01")

@@ -11,15 +11,15 @@ import pytest
 from gridbot.config import args
 from gridbot.exchanges.paper import PaperExchange
 from gridbot.model.condition import Code
-from gridbot.model.errors import RejectedError
-from gridbot.model.types import Order
+from gridbot.model.errors import RejectedError, UnclearError
+from gridbot.model.types import Order, as_text
 from gridbot.runtime.pace import Pace
 from gridbot.runtime.shared_state import SharedState
 from gridbot.store.ledger import Ledger
 from gridbot.store.store import Store
 from gridbot.strategies.strategy import make_strategy
 from gridbot.trading.engine import Engine
-from gridbot.trading.position_watch import LOOK_EVERY_S, MOST_LOOK_EVERY_S, SECOND_LOOK_S
+from gridbot.trading.position_watch import LOOK_EVERY_S, MOST_LOOK_EVERY_S, SECOND_LOOK_S, own_position
 from tests.bot.worlds import PERP
 
 D = Decimal
@@ -52,6 +52,7 @@ class Account(PaperExchange):
         self.mark: Decimal | None = None
         self.placed: list[Order] = []
         self.refuses = False
+        self.unclear: str | None = None
 
     def place(self, order: Order) -> str:
         if self.refuses:
@@ -60,6 +61,8 @@ class Account(PaperExchange):
         return super().place(order)
 
     def position(self) -> Decimal | None:
+        if self.unclear is not None:
+            raise UnclearError(self.unclear)
         return self.own + self.others
 
     def mark_price(self) -> Decimal | None:
@@ -248,15 +251,59 @@ def test_what_newer_words_do_not_explain_stops_it(store: Store, tmp_path: Path) 
     assert bench.tick(SECOND_LOOK_S) is Code.TRADING
 
 
-def test_a_manager_that_falls_silent_explains_nothing_for_ever(store: Store, tmp_path: Path) -> None:
+def test_two_bots_that_nobody_tells_of_each_other_do_not_stop_each_other(
+    store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Their account is shared knowingly, as the file says; who else trades there cannot be told from it."""
+    other = Neighbour(tmp_path)
+    bench = Bench(store, BOTFLEET_OTHERS=other.env)
+    other.tell("0", 0)
+    for held in ("0", "3", "-2", "0"):
+        bench.account.others = D(held)
+        assert {bench.tick(LOOK_EVERY_S)} | {bench.tick(SECOND_LOOK_S) for _ in range(30)} == {Code.TRADING}
+    assert caplog.text.count("is not compared with this bot's trades (run `manager watch`)") == 1
+    assert bench.engine.has_neighbours
+    assert own_position(bench.engine.settings, store, bench.account) is None, "unknown, and not all of it"
+    seen = []
+    for there in (0, 0, 3, 3, 3, 3):
+        other.tell("0", bench.prices.now)
+        bench.account.others = D(there)
+        seen.append(bench.tick(LOOK_EVERY_S))
+    assert seen[-1] is Code.LEDGER_DIFFERS, "as soon as it is told again"
+
+
+def test_a_manager_that_falls_silent_leaves_a_difference_that_was_found(store: Store, tmp_path: Path) -> None:
     other = Neighbour(tmp_path)
     bench = Bench(store, BOTFLEET_OTHERS=other.env)
     other.tell("0", bench.prices.now)
     bench.tick()
     bench.account.others = D(3)
-    seen = {bench.tick(LOOK_EVERY_S)} | {bench.tick(SECOND_LOOK_S) for _ in range(24)}
-    assert seen == {Code.TRADING}
+    for _ in range(4):
+        bench.tick(SECOND_LOOK_S)
+        bench.tick(LOOK_EVERY_S)
+        other.tell("0", bench.prices.now)
+    bench.tick(SECOND_LOOK_S)
+    assert {bench.tick(SECOND_LOOK_S) for _ in range(40)} == {Code.LEDGER_DIFFERS}
+
+
+def test_a_position_that_is_not_said_stops_placing_from_the_first_look_on(store: Store) -> None:
+    bench = Bench(store)
+    bench.tick()
+    placed = len(bench.account.placed)
+    bench.account.unclear = "no size"
+    assert bench.tick(LOOK_EVERY_S, price="105") is not Code.LEDGER_DIFFERS
+    assert bench.tick(1) is not Code.LEDGER_DIFFERS
+    assert len(bench.account.placed) == placed
     assert bench.tick(SECOND_LOOK_S) is Code.LEDGER_DIFFERS
+    assert bench.engine.condition().params == {
+        "ledger": as_text(store.ledger.position),
+        "account": "?",
+        "cause": "unreadable",
+        "error": "no size",
+    }
+    bench.account.unclear = None
+    assert bench.tick(SECOND_LOOK_S) is Code.TRADING
+    assert len(bench.account.placed) > placed
 
 
 @pytest.mark.parametrize("persons", ["0", "7"])

@@ -242,6 +242,16 @@ def test_wrong_keys_are_told_from_keys_that_may_only_read(fake: FakeExchange, tm
     assert {name: line["level"] for name, line in lines.items()} == {"keys_refused": "fail", "symbol": "ok"}
 
 
+def test_keys_that_cannot_sign_are_told_from_an_exchange_out_of_reach(
+    fake: FakeExchange, tmp_path: Path
+) -> None:
+    code, lines, _err = ask(tmp_path, fake, BACKPACK_SECRET="c2hvcnQ=")
+    assert code == 0
+    assert {name: line["level"] for name, line in lines.items()} == {"keys_refused": "fail"}
+    assert "BACKPACK_SECRET is not 32 bytes in base64" in lines["keys_refused"]["text"]
+    assert "c2hvcnQ=" not in str(lines)
+
+
 def test_no_answer_is_no_check(fake: FakeExchange, tmp_path: Path) -> None:
     fake.faults.down = True
     code, lines, err = ask(tmp_path, fake)

@@ -297,6 +297,9 @@ def test_a_network_that_is_gone_keeps_its_containers_down(world: World, engine: 
         engine.start(container)
 
 
+UPDATABLE = ("Memory", "MemorySwap", "NanoCpus", "PidsLimit", "RestartPolicy")
+
+
 def test_limits_and_restart_policy_can_be_changed(world: World, engine: Engine) -> None:
     container = world.create("one", STAYS, HostConfig={"Memory": 64 << 20, "MemorySwap": 64 << 20})
     limits = {"Memory": 96 << 20, "MemorySwap": 96 << 20, "NanoCpus": 500_000_000, "PidsLimit": 77}
@@ -307,6 +310,10 @@ def test_limits_and_restart_policy_can_be_changed(world: World, engine: Engine) 
     with pytest.raises(EngineError, match="Memory limit should be smaller than already set memoryswap limit"):
         engine.update(container, {"Memory": 128 << 20})
     assert engine.inspect(container)["HostConfig"]["Memory"] == 96 << 20
+    kept = world.host_config(container)
+    if kept is not None:  # else the engine's files are elsewhere, or not for this user to read
+        host = engine.inspect(container)["HostConfig"]
+        assert {name: kept[name] for name in UPDATABLE} == {name: host[name] for name in UPDATABLE}
 
 
 def test_an_image_gives_its_labels_to_its_containers(world: World, engine: Engine) -> None:

@@ -20,6 +20,7 @@ from unittest import mock
 from manager.engine import image_build
 from manager.engine.client import CLIENT_VARIABLE, Engine
 from manager.errors import EngineError
+from manager.fleet import engine_files
 from tests.fakes.containers import KILLED, FakeContainer, Program
 from tests.fakes.engine import FakeEngine
 
@@ -56,6 +57,12 @@ class World:
             "Labels": {LABEL: self.name},
             **changes,
         }
+
+    def host_config(self, container: str) -> dict[str, Any] | None:
+        """Return what the engine's files say of a container, as far as this user may read them."""
+        if isinstance(self.engine, FakeEngine):
+            return self.engine.host_config(container)
+        return engine_files.host_config(container)
 
     def create(self, name: str, program: str, **changes: Any) -> str:
         """Create a container; return its id."""

@@ -61,6 +61,7 @@ class Book:
     `depth`: what an immediate order finds at the price. `balance`: what the account holds of a spot market's
     base currency beyond its trades. `exclusive`: only the bot trades on this account, so cancelling all
     orders is no violation.
+    `base_fees`: what is bought is paid for in it, as on many spot markets.
     `maker_points`: the fee that the account's page says, in basis points.
     """
 
@@ -85,6 +86,7 @@ class Book:
     clock: Callable[[], float] = time.time
     maker_fee: Decimal = Decimal("0.0002")
     taker_fee: Decimal = Decimal("0.0005")
+    base_fees: bool = False
 
     def __post_init__(self) -> None:
         self.lock = threading.RLock()

@@ -75,6 +75,8 @@ class FakeExchange:
         # Answered to every new order instead of carrying it out; with `read_only` to cancellations too.
         self.refusal: RefusalError | None = None
         self.read_only = False
+        # Answered to each question for the positions, instead of the account's.
+        self.position: Any = None
         # Called with "before" and "after" around the carrying out of each order and cancellation.
         self.tap: Callable[[str], None] = lambda moment: None
         self._server = _Server(self, address)
@@ -191,7 +193,7 @@ class FakeExchange:
                 case "DELETE", "/api/v1/order":
                     return _order(book.cancel(str(params["orderId"])))
                 case "GET", "/api/v1/position":
-                    return _positions(book)
+                    return _positions(book) if self.position is None else self.position
                 case "GET", "/api/v1/capital":
                     return {
                         "USDC": {"available": str(book.equity), "locked": "0", "staked": "0"},
@@ -421,10 +423,11 @@ def _order(order: BookOrder) -> dict[str, Any]:
 
 
 def _fill(book: Book, fill: BookFill) -> dict[str, Any]:
+    is_in_base = book.base_fees and fill.order.side == "Bid"
     return {
         "clientId": None if fill.order.client_id is None else str(fill.order.client_id),
-        "fee": str(fill.fee),
-        "feeSymbol": "USDC",
+        "fee": str(round(fill.fee / fill.price, 8) if is_in_base else fill.fee),
+        "feeSymbol": "SOL" if is_in_base else "USDC",
         "isMaker": fill.maker,
         "orderId": fill.order.id,
         "price": str(fill.price),

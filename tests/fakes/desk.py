@@ -20,7 +20,7 @@ import pytest
 
 from manager.cli.main import main
 from manager.engine import client, compose_hash, labels
-from manager.fleet import host, lock, supervisor_state
+from manager.fleet import engine_files, host, lock, supervisor_state
 from manager.ops.folders import mount_probe
 from manager.util import atomic_file, threads
 from tests.builders import FLEET_NAME, a_config, write_config
@@ -182,6 +182,7 @@ def a_desk(
     folder.mkdir()
     desk = Desk(folder, capsys)
     monkeypatch.setattr(client, "Engine", lambda *_parallelism: desk.engine)
+    monkeypatch.setattr(engine_files, "host_config", desk.engine.host_config)
     monkeypatch.setattr(compose_hash, "PLUGIN_DIRS", ())
     known_mounts = mount_probe.known_mounts
     monkeypatch.setattr(
@@ -192,7 +193,7 @@ def a_desk(
     monkeypatch.setattr(host, "is_port_free", lambda _address, port: port not in desk.ports_in_use)
     monkeypatch.setattr(psutil, "process_iter", lambda _facts: iter(()))  # who has a port
     monkeypatch.setattr(psutil, "net_connections", lambda _kind: [])
-    monkeypatch.setattr(host, "host_pids", lambda *_arguments: {})
+    monkeypatch.setattr(host, "host_pids", lambda *_arguments, **_options: {})
     monkeypatch.setattr(supervisor_state, "uptime", desk.clock.uptime)
     monkeypatch.setattr(threads, "Thread", Inline)
     for name in ("time", "monotonic", "sleep"):

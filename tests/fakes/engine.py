@@ -23,10 +23,10 @@ from threading import Condition, RLock
 from typing import IO, Any, Literal
 
 from manager.engine.client import TELLING_EVENTS, Engine
-from manager.engine.docker_sdk import no_answer
 from manager.engine.endpoint import Endpoint
 from manager.engine.patience import Patience
 from manager.engine.streams import STREAMS, Stream
+from manager.engine.unreachable import no_answer
 from manager.errors import EngineError, NotFound, TimedOut, refusal
 from tests.fakes.containers import KILLED, FakeContainer, FakeImage, Idle, Programs
 from tests.fakes.events import FakeEvents, bears
@@ -76,6 +76,10 @@ class FakeEngine(Engine):
         self.modes = ["seccomp,profile=builtin"]
         """Its security options, as `info` has them."""
         self.system = "Debian GNU/Linux 12"
+        self.has_readable_files = True
+        """Whether the manager's user may look into its folders."""
+        self.unkept: dict[str, int] = {}
+        """The limits for which its kernel has no means, and what it writes instead."""
         self.ports_taken: set[int] = set()
         """Ports of the host that some other program has."""
         self.calls: list[str] = []
@@ -155,6 +159,12 @@ class FakeEngine(Engine):
     def disconnect(self, name: str) -> None:
         """Have a container without its network, as `docker network disconnect -f` leaves it."""
         self.find(name).is_connected = False
+
+    def host_config(self, container: str) -> dict[str, Any] | None:
+        """Return what its files on the disk say, for a user who may read them."""
+        if not self.has_readable_files or container not in self._containers:
+            return None
+        return dict(self._containers[container].inspection()["HostConfig"])
 
     def states(self) -> dict[str, str]:
         """Return name → state of every container."""
@@ -285,6 +295,8 @@ class FakeEngine(Engine):
                 raise refusal(409, why)
             image = self._image(str(body["Image"]))
             body = json.loads(json.dumps(body))
+            if host := body.get("HostConfig"):
+                host.update({name: value for name, value in self.unkept.items() if host.get(name)})
             self._made += 1
             container = FakeContainer(
                 _digest("container", self._made),
@@ -326,6 +338,7 @@ class FakeEngine(Engine):
         with self._asked("update", container), self._lock:
             found = self.find(container)
             host = {**(found.body.get("HostConfig") or {}), **limits}
+            host.update({name: value for name, value in self.unkept.items() if name in limits})
             if 0 < host.get("MemorySwap", 0) < host.get("Memory", 0):
                 raise refusal(409, "Memory limit should be smaller than already set memoryswap limit")
             found.body = {**found.body, "HostConfig": host}

@@ -62,6 +62,7 @@ SHORT = (*LIVE[:4], LIVE[5])
 RISKS = (
     "a pause on the bot's page",
     "somebody else trades on its account",
+    "a position that cannot be read",
     "a stop loss",
     "a take profit",
     "SIGKILL, no restart left, and no answer to the cancel program",
@@ -263,6 +264,10 @@ def test_what_ends_or_holds_a_live_bot(desk: Desk, fake: FakeExchange) -> None:
     fake.book.place("Bid", "Market", None, Decimal(2), foreign=True)
     desk.until("somebody else trades on its account")
     fake.book.place("Ask", "Market", None, Decimal(2), foreign=True)
+
+    fake.position = [{"symbol": "SOL_USDC_PERP", "netQuantity": None}]
+    desk.until("a position that cannot be read")
+    fake.position = None
 
     desk.again(fake, stop_loss=0.05)
     fake.book.move(Decimal("157.5"))

@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 
 from manager.config.spec import DATA_AT, LOGS_AT
-from manager.fleet import cgroup_limits
+from manager.fleet import cgroup_folders, cgroup_limits
+from manager.fleet import host as host_facts
 from tests.fakes.desk import ETH, SOL, Desk
 from tests.fakes.engine import FakeEngine
+
+HOST_PIDS = host_facts.host_pids
 
 
 @pytest.fixture
@@ -71,73 +74,169 @@ def test_a_network_that_was_made_anew_is_another_one_to_what_ran_in_the_old_one(
     """)
 
 
-@pytest.mark.parametrize("command", ["restart", "restart bp_sol_01"])
-def test_limits_of_docker_update_are_named_by_doctor_and_undone_by_a_restart(
+UPDATED = {"RestartPolicy": {"Name": "no"}, "Memory": 64 << 20, "MemorySwap": 64 << 20}
+
+
+@pytest.mark.parametrize("is_readable", [True, False], ids=["by its files", "by the engine"])
+@pytest.mark.parametrize(
+    "command", ["up", "start", "up bp_sol_01", "start bp_sol_01", "restart", "restart bp_sol_01"]
+)
+def test_limits_and_restart_policy_of_docker_update_are_named_and_put_back_by(
+    fleet: Desk, command: str, is_readable: bool
+) -> None:
+    own = fleet.engine.inspect(SOL)["HostConfig"]
+    fleet.engine.has_readable_files = is_readable
+    fleet.engine.update(SOL, UPDATED)
+    assert "bp_sol_01 (RestartPolicy, Memory, MemorySwap)" in (printed := fleet.play("doctor"))
+    assert "bp_eth_02 (" not in printed
+    assert ("drifted: limits, restart policy" in fleet.play("ps")) is is_readable
+    cause = "not with its limits, not with its restart policy"
+    assert f"bp_sol_01: update: {cause}" in fleet.play("plan")
+    printed = fleet.play(command)
+    if command.startswith("restart"):
+        assert "bp_sol_01: restarted (requested" in printed
+    else:
+        assert f"bp_sol_01: updated ({cause}, 0.0 s)" in printed
+        assert [line for line in printed.splitlines() if "engine:" in line] == ["  engine: update bp_sol_01"]
+    assert fleet.engine.inspect(SOL)["HostConfig"] == own
+    assert "RestartPolicy" not in fleet.play("doctor")
+    assert "drifted" not in fleet.play("ps")
+
+
+@pytest.mark.parametrize("command", ["up", "start", "resume"])
+def test_what_does_not_run_is_started_with_its_own_limits_and_restart_policy_by(
     fleet: Desk, command: str
 ) -> None:
     own = fleet.engine.inspect(SOL)["HostConfig"]
-    fleet.engine.update(SOL, {"RestartPolicy": {"Name": "no"}, "Memory": 64 << 20, "MemorySwap": 64 << 20})
-    printed = fleet.play("doctor")
-    assert "bp_sol_01 (RestartPolicy, Memory, MemorySwap)" in printed
-    assert "bp_eth_02 (" not in printed
-    fleet.play(command)
+    fleet.play("halt" if command == "resume" else "stop")
+    fleet.engine.update(SOL, UPDATED)
+    printed = fleet.play(f"{command} bp_sol_01")
+    assert "bp_sol_01: started (not running, not with its limits, not with its restart policy" in printed
     assert fleet.engine.inspect(SOL)["HostConfig"] == own
-    assert "RestartPolicy" not in fleet.play("doctor")
 
 
-@pytest.mark.parametrize("command", ["restart bp_sol_01", "start bp_sol_01", "up bp_sol_01"])
-@pytest.mark.parametrize(
-    ("file", "content"),
-    [
-        ("memory/docker/{id}/memory.limit_in_bytes", "67108864"),
-        ("system.slice/docker-{id}.scope/memory.max", "max"),
-        ("docker/{id}/cpu.max", "20000 100000"),
-        ("pids/system.slice/docker-{id}.scope/pids.max", "5"),
-    ],
-)
-def test_other_limits_are_seen_in_the_cgroup_and_undone_when_a_person_names_the_bot(
+def test_what_runs_already_is_put_back_by_resume(fleet: Desk) -> None:
+    own = fleet.engine.inspect(SOL)["HostConfig"]
+    fleet.play("halt bp_eth_02")
+    fleet.engine.update(SOL, UPDATED)
+    assert "bp_sol_01: updated (" in fleet.play("resume bp_sol_01 bp_eth_02")
+    assert fleet.engine.inspect(SOL)["HostConfig"] == own
+
+
+def test_an_upgrade_makes_no_container_anew_because_of_docker_update(fleet: Desk) -> None:
+    fleet.engine.update(SOL, UPDATED)
+    assert "recreate" not in (printed := fleet.play("upgrade"))
+    assert "engine:" not in printed
+
+
+def test_limits_that_an_engine_cannot_keep_are_no_drift(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It writes them down as unlimited, as if somebody had asked for that."""
+    desk.engine.unkept = {"MemorySwap": -1, "PidsLimit": 0}
+    desk.play("up")
+    assert desk.engine.inspect(SOL)["HostConfig"]["MemorySwap"] == -1
+    assert "drifted" not in desk.play("ps")
+    assert "nothing to do" in desk.play("plan")
+    info = desk.engine.info
+    monkeypatch.setattr(desk.engine, "info", lambda: {**info(), "SwapLimit": False, "PidsLimit": False})
+    printed = desk.play("doctor")
+    assert printed.count("memory or process limits are not enforced") == 1
+    assert "MemorySwap" not in printed
+
+
+FILES = [
+    ("memory/docker/{id}/memory.limit_in_bytes", "67108864"),
+    ("memory/docker/{id}/memory.memsw.limit_in_bytes", "9223372036854771712"),
+    ("system.slice/docker-{id}.scope/memory.max", "100000000"),
+    ("system.slice/docker-{id}.scope/memory.swap.max", "max"),
+    ("docker/{id}/cpu.max", "20000 100000"),
+    ("pids/system.slice/docker-{id}.scope/pids.max", "5"),
+    ("of.a.parent/own-{id}/pids.max", "max"),
+]
+
+
+@pytest.mark.parametrize("command", ["up", "start", "up bp_sol_01", "start bp_sol_01"])
+@pytest.mark.parametrize(("file", "content"), FILES)
+def test_other_limits_are_seen_in_the_cgroup_and_put_back_by(
     fleet: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, content: str, command: str
 ) -> None:
-    """`up` alone does not: a lower memory limit could end the bot at once."""
-    monkeypatch.setattr(cgroup_limits, "ROOT", str(tmp_path / "cgroup"))
-    _write_cgroup(fleet, tmp_path / "cgroup", file, content)
+    fleet.engine.has_readable_files = False
+    change = _cgroup(fleet, tmp_path, monkeypatch, file)
+    assert "drifted" not in fleet.play("ps")
+    change(content)
     assert "drifted: limits" in fleet.play("ps")
     assert "drifted: limits" not in fleet.play("ps bp_eth_02")
-    assert "bp_sol_01: left alone: `docker update` gave it other limits than its config" in fleet.play("plan")
-    printed = fleet.play("up")
-    assert "`manager restart bp_sol_01` undoes that" in printed
-    assert "restarted" not in printed
-    assert "already running" in fleet.play("start")
-    assert "bp_sol_01: restarted (" in fleet.play(command)
+    assert "bp_sol_01: update: not with its limits" in fleet.play("plan")
+    printed = fleet.play(command)
+    assert "bp_sol_01: updated (not with its limits" in printed
+    assert "bp_eth_02: updated" not in printed
 
 
-def _write_cgroup(fleet: Desk, root: Path, changed: str, content: str) -> None:
-    """Write the limits as they are made, in the folders of one driver, and one that somebody changed."""
+@pytest.mark.parametrize("file", ["memory/docker/{id}/memory.limit_in_bytes", "docker/{id}/memory.max"])
+def test_a_bot_that_needs_the_memory_it_was_given_keeps_it_until_a_person_names_it(
+    fleet: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str
+) -> None:
+    """The limit of its config would end it at once."""
+    fleet.engine.update(SOL, {"Memory": 8 << 30, "MemorySwap": 8 << 30})
+    _cgroup(fleet, tmp_path, monkeypatch, file, in_use=4 << 30)(str(8 << 30))
+    assert "drifted: limits" in fleet.play("ps")
+    left = (
+        "bp_sol_01: left alone: `docker update` gave it other limits, and it uses more memory now than its"
+        " config allows; `manager restart bp_sol_01` undoes that"
+    )
+    assert left in fleet.play("plan")
+    assert left in (printed := fleet.play("up"))
+    assert "engine:" not in printed
+    assert "bp_sol_01: restarted (not with its limits" in fleet.play("up bp_sol_01")
+    assert fleet.engine.inspect(SOL)["HostConfig"]["Memory"] < 8 << 30
+
+
+def _cgroup(
+    fleet: Desk, folder: Path, monkeypatch: pytest.MonkeyPatch, changed: str, in_use: int = 30 << 20
+) -> Callable[[str], object]:
+    """Write a machine's cgroup files as they are made, in the folders of one driver. Return what changes one
+    of them.
+    """
     container = fleet.engine.find(SOL).id
     host = fleet.engine.inspect(SOL)["HostConfig"]
-    quota = host["NanoCpus"] // 10_000
-    folder = changed.format(id=container).rpartition("/")[0]
-    is_unified = not folder.startswith(("memory/", "pids/"))
-    below = folder.partition("/")[2]
+    quota, root, proc = host["NanoCpus"] // 10_000, folder / "cgroup", folder / "proc"
+    below = changed.format(id=container).rpartition("/")[0]
+    is_unified = not below.startswith(("memory/", "pids/"))
+    below = below if is_unified else below.partition("/")[2]
     files = (
         {
-            f"{folder}/memory.max": host["Memory"],
-            f"{folder}/cpu.max": f"{quota} 100000",
-            f"{folder}/pids.max": host["PidsLimit"],
+            f"{below}/memory.max": host["Memory"],
+            f"{below}/memory.swap.max": 0,
+            f"{below}/memory.current": in_use,
+            f"{below}/cpu.max": f"{quota} 100000",
+            f"{below}/pids.max": host["PidsLimit"],
         }
         if is_unified
         else {
             f"memory/{below}/memory.limit_in_bytes": host["Memory"],
+            f"memory/{below}/memory.memsw.limit_in_bytes": host["Memory"],
+            f"memory/{below}/memory.usage_in_bytes": in_use,
             f"cpu/{below}/cpu.cfs_quota_us": quota,
             f"cpu/{below}/cpu.cfs_period_us": 100000,
             f"pids/{below}/pids.max": host["PidsLimit"],
         }
     )
-    for file, value in files.items():
-        (root / file).parent.mkdir(parents=True, exist_ok=True)
-        (root / file).write_text(f"{value}\n")
-    assert "drifted" not in fleet.play("ps")
-    (root / changed.format(id=container)).write_text(f"{content}\n")
+    kind, names = ("cgroup2", [""]) if is_unified else ("cgroup", ["memory", "cpu", "pids"])
+    lines = [f"30 24 0:26 / {root / name} rw - {kind} {kind} rw,{name}" for name in names]
+    process = proc / "4711"
+    written = {
+        **{root / name: f"{value}" for name, value in files.items()},
+        proc / "self/mountinfo": "\n".join(lines),
+        process / "status": "Name:\tdocker-init\nNSpid:\t4711\t1\nThreads:\t1\n",
+        process / "cgroup": "\n".join(
+            f"{number}:{name}:/{below}" for number, name in enumerate(names, start=0 if is_unified else 1)
+        ),
+    }
+    for path, value in written.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{value}\n")
+    monkeypatch.setattr(cgroup_limits, "finder", cgroup_folders.Finder(proc))
+    monkeypatch.setattr(host_facts, "host_pids", HOST_PIDS)
+    return (root / changed.format(id=container)).write_text
 
 
 def test_a_restart_changes_nothing_of_a_container_that_nobody_touched(fleet: Desk) -> None:

@@ -18,6 +18,8 @@ def reply():
         return GOOD
 serve(reply)
 """
+FROM_FILE_ONCE = FROM_FILE.replace("return answer", '(HERE / "refused").touch(); return answer')
+"""It leaves a file when it has answered as it was told to."""
 
 
 def set_answer(box: Box, status: str, body: object) -> None:
@@ -135,7 +137,7 @@ def test_a_bot_that_hangs_after_it_said_that_it_cannot_work_is_restarted_all_the
 if (HERE / "answer").exists() and (HERE / "refused").exists():
     time.sleep(60)
 """
-        + FROM_FILE.replace("return answer", '(HERE / "refused").touch(); return answer')
+        + FROM_FILE_ONCE
     )
     box.timings.update({"start_phase": 0.8, "restart_delay_max": 0.1})
     box.set(unhealthy_probes=2, max_restarts=1, restart_delay=0.05)
@@ -143,6 +145,68 @@ if (HERE / "answer").exists() and (HERE / "refused").exists():
     box.until("running")
     set_answer(box, "503 Service Unavailable", "")
     eventually(lambda: box.daemon_log.count("(connection refused)") >= 5)
+    assert box.state["restarts"]["in_a_row"] == 0
+    (box.root / "answer").unlink()
+    box.until("running")
+
+
+def test_a_bot_that_was_never_healthy_and_only_crashes_after_a_503_is_given_up(box: Box) -> None:
+    box.bot(
+        """
+if (HERE / "refused").exists():
+    sys.exit(1)
+serve(lambda: (HERE / "refused").touch() or answer("503 Service Unavailable", ""))
+"""
+    )
+    box.timings.update({"start_phase": 0.3, "restart_delay_max": 0.1})
+    box.set(unhealthy_probes=2, max_restarts=2, restart_delay=0.05)
+    box.start()
+    state = box.until("failed")
+    assert state["why"] == "exit code 1 (given up after 2 restarts in a row)"
+    assert state["restarts"]["total"] == 3, "the restart after the 503 was free"
+
+
+@pytest.mark.parametrize("end", ["os.kill(os.getpid(), 9)", "os.abort()"])
+def test_no_outage_kills_a_bot(box: Box, end: str) -> None:
+    box.bot(f'if (HERE / "answer").exists() and (HERE / "refused").exists():\n    {end}\n' + FROM_FILE_ONCE)
+    box.timings.update({"start_phase": 0.8, "restart_delay_max": 0.1})
+    box.set(unhealthy_probes=2, max_restarts=1, restart_delay=0.05)
+    box.start()
+    box.until("running")
+    set_answer(box, "503 Service Unavailable", "")
+    assert "given up after 1 restart in a row" in box.until("failed")["why"]
+
+
+def test_an_outage_does_not_last_for_ever(box: Box) -> None:
+    """A bot that does not answer any more cannot run, also where it was healthy before it said 503."""
+    box.bot(
+        'if (HERE / "answer").exists() and (HERE / "refused").exists():\n    sys.exit(1)\n' + FROM_FILE_ONCE
+    )
+    box.timings.update({"start_phase": 0.8, "restart_delay_max": 0.1, "outage_restarts": 4})
+    box.set(unhealthy_probes=2, max_restarts=1, restart_delay=0.05)
+    box.start()
+    box.until("running")
+    set_answer(box, "503 Service Unavailable", "")
+    state = box.until("failed")
+    assert state["restarts"]["total"] == 6, "one after the 503, four free ones, and one of the budget"
+
+
+def test_a_bot_that_answers_again_in_an_outage_goes_on_for_as_long_as_it_takes(box: Box) -> None:
+    box.bot(
+        """
+count = len(list(HERE.glob("start*")))
+(HERE / f"start{count}").touch()
+if (HERE / "answer").exists() and (HERE / "refused").exists() and count % 3:
+    sys.exit(1)
+"""
+        + FROM_FILE_ONCE
+    )
+    box.timings.update({"start_phase": 1.5, "restart_delay_max": 0.1, "outage_restarts": 2})
+    box.set(unhealthy_probes=1, max_restarts=0, restart_delay=0.05)
+    box.start()
+    box.until("running")
+    set_answer(box, "503 Service Unavailable", "")
+    eventually(lambda: box.state["restarts"]["total"] >= 6, 60)
     assert box.state["restarts"]["in_a_row"] == 0
     (box.root / "answer").unlink()
     box.until("running")

@@ -100,7 +100,11 @@ def _look(session: Session) -> tuple[Facts, Project | None, FleetSnapshot | None
             database_disks=tuple(disk for disk in disks if disk),
         )
     if snapshot is not None:
-        facts = facts._replace(fleet=probe_project.probe_fleet(snapshot, session.engine()))
+        facts = facts._replace(
+            fleet=probe_project.probe_fleet(
+                snapshot, session.engine(), facts.engine.unkept if facts.engine else ()
+            )
+        )
     if facts.engine is not None and facts.engine.root_dir and not facts.engine.is_rootless:
         facts = facts._replace(engine_disk=probe_host.disk(Path(facts.engine.root_dir)))
     return facts._replace(client=programs.client()), project, snapshot

@@ -18,6 +18,7 @@ from manager.fleet.session import Session
 from manager.i18n import Text, _
 from manager.monitor.top.commands import manager
 from manager.util import console, prompt
+from manager.util.trusted_folder import open_in_trusted
 
 if TYPE_CHECKING:
     from manager.web.options import Options
@@ -28,6 +29,8 @@ NEEDED = ("fastapi", "uvicorn")
 READY_WITHIN_S = 60.0
 POLL_S = 0.1
 LAST_LINES = 5
+SIDES = ("engine_side", "standby_side")
+"""The processes that are of the command line's room, as the page's may not import it."""
 LEAST_PASSWORD = 10
 
 
@@ -66,12 +69,19 @@ def _run(session: Session, at: Places, options: Options) -> int:
     from manager.web.running import Running
 
     is_detached = os.getsid(0) == os.getpid() and not sys.stdout.isatty()
-    engine_side = [sys.executable, "-P", "-m", "manager.cli.engine_side"]
+    engine_side, standby = ([sys.executable, "-P", "-m", f"manager.cli.{name}"] for name in SIDES)
     stamp = running.stamp()  # before anything is loaded late
     try:
         with lock.held(at.lock, "serve"):
             processes = keeper.Keeper(
-                keeper.Setting(at, options, session.chosen_dir, engine_side, is_detached=is_detached)
+                keeper.Setting(
+                    at,
+                    options,
+                    session.chosen_dir,
+                    engine_side,
+                    [*standby, "manager", str(session.project_dir())],
+                    is_detached=is_detached,
+                )
             )
 
             def say() -> None:
@@ -119,7 +129,7 @@ def _detach(session: Session, at: Places, options: Options) -> int:
             return OK
     running.end(at)
     ownership.make_folder(at.folder)
-    descriptor = os.open(at.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    descriptor = open_in_trusted(at.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     try:
         process = subprocess.Popen(
             manager(session.chosen_dir, "serve", *words),

@@ -36,7 +36,8 @@ def stats(session: Session, args: Namespace) -> int:
         console.say(console.table(figure_columns.named(args.columns), rows, args.format))
     elif rows:
         console.say(_table(rows, args.columns))
-        console.say(columns.total_line(instance_stats.sum_up(rows)))
+        total, room = columns.total_line(instance_stats.sum_up(rows)), console.terminal_width()
+        console.say(total if room is None else "\n".join(text_table.wrapped(total, room)))
     else:
         console.say(_("no instances"))
     for row in rows:

@@ -128,6 +128,15 @@ def live_restore(engine: EngineFacts, host: HostFacts) -> Finding:
 
 def limits(engine: EngineFacts) -> Finding:
     """Check that the kernel enforces memory and process limits."""
+    if engine.limits_memory and engine.limits_pids and not engine.limits_swap:
+        return warn(
+            "cgroup",
+            Text(
+                "cgroup version {version}: limits are enforced, but a bot may swap beyond its memory limit",
+                version=engine.cgroup,
+            ),
+            Text("add `swapaccount=1` to the kernel command line, or do without swap"),
+        )
     if engine.limits_memory and engine.limits_pids:
         return ok("cgroup", Text("cgroup version {version}: limits are enforced", version=engine.cgroup))
     return fail(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from manager.engine.labels import is_contract, is_known_contract
+from manager.fleet.definition_drift import UPDATED
 from manager.i18n import Text
 from manager.monitor.doctor import checks_requests, checks_supervisors
 from manager.monitor.doctor.facts import ClientFacts, EgressFacts, Facts, FleetFacts, ProjectFacts, StaleFile
@@ -244,7 +245,7 @@ def fleet(facts: FleetFacts) -> Iterator[Finding]:
         yield fail("old-daemon", Text("{why}", why=text), Text("see docs/migration.md"))
     yield from _counted(
         "drift",
-        [instance.id for instance in facts.instances if {*instance.drift} - {"image", "limits"}],
+        [instance.id for instance in facts.instances if {*instance.drift} - {"image", *UPDATED}],
         Text("differ from their configs"),
         Text("run `manager plan` to see the differences, `manager up` to apply them"),
     )
@@ -258,7 +259,7 @@ def fleet(facts: FleetFacts) -> Iterator[Finding]:
         "limits",
         facts.updated,
         Text("have other limits or another restart policy than their configs say (`docker update`)"),
-        Text("`manager restart ID` restores them"),
+        Text("`manager up` puts them back; `manager plan` says whom it leaves alone, and why"),
     )
     yield from checks_supervisors.check_all(facts)
     yield from checks_requests.check_all(facts.requests)

@@ -40,10 +40,21 @@ class EngineFacts(NamedTuple):
     maps_users: bool = False
     limits_memory: bool = True
     limits_pids: bool = True
+    limits_swap: bool = True
     filters_bridge: bool = True
     warnings: tuple[str, ...] = ()
     uses_selinux: bool = False
     is_desktop: bool = False
+
+    @property
+    def unkept(self) -> frozenset[str]:
+        """Return the limits that it cannot keep, as their names in its API."""
+        can_keep = {
+            "Memory": self.limits_memory,
+            "MemorySwap": self.limits_memory and self.limits_swap,
+            "PidsLimit": self.limits_pids,
+        }
+        return frozenset(name for name, is_kept in can_keep.items() if not is_kept)
 
 
 class Disk(NamedTuple):

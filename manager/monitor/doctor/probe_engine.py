@@ -100,6 +100,7 @@ def parse_answers(version: Mapping[str, Any], info: Mapping[str, Any], now: floa
         clock_offset=_offset(str(info.get("SystemTime", "")), now),
         limits_memory=bool(info.get("MemoryLimit", True)),
         limits_pids=bool(info.get("PidsLimit", True)),
+        limits_swap=bool(info.get("SwapLimit", True)),
         filters_bridge=bool(info.get("BridgeNfIptables", True)),
         warnings=tuple(warning.removeprefix("WARNING: ") for warning in info.get("Warnings") or []),
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -53,7 +53,9 @@ def probe_files(project: Project, snapshot: FleetSnapshot | None) -> ProjectFact
     return ProjectFacts(
         fleet=fleet.name,
         configs=len(project.specs),
-        problems=tuple(str(problem) for problem in (*project.problems, *project.refusals)),
+        problems=tuple(
+            str(problem) for problem in (*project.problems, *project.refusals, *project.unusable_keys)
+        ),
         memory_limits=sum(spec.memory for spec in specs),
         cpu_limits=sum(spec.nano_cpus for spec in specs) / NANO,
         ports=tuple(_ports(project, snapshot)),
@@ -71,8 +73,10 @@ def probe_files(project: Project, snapshot: FleetSnapshot | None) -> ProjectFact
     )
 
 
-def probe_fleet(snapshot: FleetSnapshot, engine: Engine) -> FleetFacts:
-    """Return the facts about the fleet's containers, at one inspect call each."""
+def probe_fleet(snapshot: FleetSnapshot, engine: Engine, unkept: Collection[str] = ()) -> FleetFacts:
+    """Return the facts about the fleet's containers, at one inspect call each. `unkept`: the limits that the
+    engine cannot keep.
+    """
     return FleetFacts(
         image=snapshot.project.fleet.image_name,
         image_contract=None if snapshot.image == NO_IMAGE else snapshot.image.contract,
@@ -91,7 +95,7 @@ def probe_fleet(snapshot: FleetSnapshot, engine: Engine) -> FleetFacts:
             for instance, view in snapshot.views.items()
             if (container := view.container) is not None
         ),
-        updated=tuple(_updated(snapshot, engine)),
+        updated=tuple(_updated(snapshot, engine, unkept)),
         orphans=tuple(snapshot.plan_input.orphans),
         unexpected=tuple(container.name for container in snapshot.observed.strays),
         foreign=tuple(str(problem) for problem in snapshot.foreign()),
@@ -115,14 +119,14 @@ def _egress(project: Project, engine: Engine) -> EgressFacts | None:
     return EgressFacts(state.is_in_force, str(state.why or ""))
 
 
-def _updated(snapshot: FleetSnapshot, engine: Engine) -> Iterator[str]:
+def _updated(snapshot: FleetSnapshot, engine: Engine, unkept: Collection[str]) -> Iterator[str]:
     """Yield the instances whose limits or restart policy are not those that they were made with."""
     for instance, view in snapshot.views.items():
         if view.spec is None or view.container is None or "config" in view.drift:
             continue
         with suppress(NotFound):
-            inspected = engine.inspect(view.container.id)
-            if names := container_config.were_updated(inspected, view.spec, snapshot.project.fleet):
+            host = engine.inspect(view.container.id).get("HostConfig") or {}
+            if names := container_config.were_updated(host, view.spec, snapshot.project.fleet, unkept):
                 yield f"{instance} ({', '.join(names)})"
 
 

@@ -78,7 +78,8 @@ class UnknownSchema(Exception):
 def read(path: Path, instance: str, spans: Iterable[Span], *, quote: str | None = None) -> BotRecord:
     """Return what the copy of a database knows: all runs and trades, and the P&L within the spans.
 
-    `quote`: the currency of the P&L where it is known. Raises UnknownSchema and sqlite3.Error.
+    `quote`: the currency of the newest run's P&L where it is known; a run on another market had its own.
+    Raises UnknownSchema and sqlite3.Error.
     """
     db = sqlite3.connect(f"{real_path(path).as_uri()}?mode=ro&immutable=1", uri=True, isolation_level=None)
     try:
@@ -88,7 +89,9 @@ def read(path: Path, instance: str, spans: Iterable[Span], *, quote: str | None 
         _require_known(db)
         runs = {bot_run.id: bot_run for bot_run in _runs(db)}
         trades = list(_trades(db, instance, runs))
-        equity = [point for span in spans for point in _equity(db, span, runs, quote)]
+        newest = max(runs.values(), key=lambda bot_run: bot_run.run.began, default=None)
+        quotes = {} if newest is None or quote is None else {newest.symbol: quote}
+        equity = [point for span in spans for point in _equity(db, span, runs, quotes)]
         return BotRecord([bot_run.run for bot_run in runs.values()], trades, equity)
     finally:
         db.close()
@@ -174,7 +177,7 @@ def _trades(db: sqlite3.Connection, instance: str, runs: Mapping[int, BotRun]) -
 
 
 def _equity(
-    db: sqlite3.Connection, span: Span, runs: Mapping[int, BotRun], quote: str | None
+    db: sqlite3.Connection, span: Span, runs: Mapping[int, BotRun], quotes: Mapping[str, str]
 ) -> Iterator[Sample]:
     query = (  # with max(at) SQLite takes the other columns from the row that has it
         "SELECT max(at), run_id, price, position, pnl, realized, fees FROM equity WHERE at > ? AND at < ?"
@@ -193,7 +196,7 @@ def _equity(
             run.run.kind,
             run.run.began,
             None,
-            quote or second,
+            quotes.get(run.symbol, second),
             base,
             pnl,
             realized,

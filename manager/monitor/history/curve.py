@@ -125,8 +125,34 @@ def steps(samples: Sequence[Sample], covered: Sequence[Span]) -> Iterator[Step]:
     cover = _Cover(covered)
     if samples and (first := _from_zero(samples[0], cover)) is not None:
         yield first
+    runs = _Runs()
     for before, after in pairwise(samples):
-        yield Step(before.at, after.at, earned(before, after), cover.has_gap(before.at, after.at))
+        runs.add(before)
+        amount = earned(runs.last_of(after) or before, after)
+        yield Step(before.at, after.at, amount, cover.has_gap(before.at, after.at))
+
+
+class _Runs:
+    """Hold the last sample of each run: one goes on after another where a database was replaced and put back,
+    and two databases may know of the same time. Nothing of what a run has earned is counted again.
+    """
+
+    def __init__(self) -> None:
+        self._ends: list[tuple[float, Sample]] = []
+
+    def add(self, sample: Sample) -> None:
+        if sample.run is None:
+            return
+        if self._ends and abs(self._ends[-1][0] - sample.run) < 1:
+            self._ends[-1] = self._ends[-1][0], sample
+            return
+        self._ends = [end for end in self._ends if abs(end[0] - sample.run) >= 1] + [(sample.run, sample)]
+
+    def last_of(self, sample: Sample) -> Sample | None:
+        """Return the last sample of the same run; None for the first, and for one that says none."""
+        if sample.run is None:
+            return None
+        return next((end for run, end in reversed(self._ends) if abs(run - sample.run) < 1), None)
 
 
 def _from_zero(first: Sample, cover: _Cover) -> Step | None:

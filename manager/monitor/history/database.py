@@ -13,6 +13,7 @@ from manager.errors import ManagerError
 from manager.util import ownership
 from manager.util.formatting import stamp
 from manager.util.real_path import real_path
+from manager.util.trusted_folder import require_trusted
 
 APPLICATION = 0x626F7466
 """“botf”: a file that bears another number, and tables, is another program's."""
@@ -81,6 +82,7 @@ def open_for_writing(path: Path) -> tuple[sqlite3.Connection, Path | None]:
 
 
 def _opened(path: Path) -> sqlite3.Connection:
+    require_trusted(path.parent)
     if path.exists() and not path.is_file():
         raise NotOurs
     is_new = not path.exists()

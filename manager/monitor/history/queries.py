@@ -10,6 +10,8 @@ from typing import Any
 
 from manager.monitor.history.model import Event, Run, Sample, Span, Trade
 
+EVER = float("inf")
+
 
 def fact(db: sqlite3.Connection, name: str) -> Any:
     """Return what `put_fact` has remembered; None for nothing."""
@@ -31,34 +33,38 @@ def instances(db: sqlite3.Connection, since: float | None = None) -> list[str]:
     return sorted(row[0] for row in rows)
 
 
-def samples(db: sqlite3.Connection, instance: str, since: float = 0.0) -> list[Sample]:
+def samples(db: sqlite3.Connection, instance: str, since: float = 0.0, until: float = EVER) -> list[Sample]:
     """Return an instance's samples, oldest first, with the last one before `since`: what is earned begins
-    there.
+    there. What a clock that was wrong has dated after `until` is left out.
     """
     rows = db.execute(
         "SELECT at, state, doing, kind, run, start, quote, base, pnl, realized, fees, position, price,"
         " trades, from_bot"
         " FROM samples WHERE instance = ?1 AND at >= coalesce((SELECT max(at) FROM samples WHERE instance ="
         " ?1 AND"
-        " at < ?2), ?2) ORDER BY at",
-        (instance, since),
+        " at < ?2), ?2) AND at <= ?3 ORDER BY at",
+        (instance, since, until),
     )
     return [_sample(row) for row in rows]
 
 
 OF_PNL = (
     "SELECT at, kind, run, start, quote, base, pnl, trades, from_bot FROM samples WHERE instance = ?1"
-    " AND at >= coalesce((SELECT max(at) FROM samples WHERE instance = ?1 AND at < ?2), ?2)"
+    " AND at >= coalesce((SELECT max(at) FROM samples WHERE instance = ?1 AND at < ?2), ?2) AND at <= ?3"
 )
 """Only what P&L is computed from: a fleet has very many samples."""
 
 
-def pnl_samples(db: sqlite3.Connection, instance: str, since: float = 0.0) -> list[Sample]:
+def pnl_samples(
+    db: sqlite3.Connection, instance: str, since: float = 0.0, until: float = EVER
+) -> list[Sample]:
     """Return the samples as `samples` does, with only what P&L is computed from."""
-    return _of_pnl(db.execute(f"{OF_PNL} ORDER BY at", (instance, since)))
+    return _of_pnl(db.execute(f"{OF_PNL} ORDER BY at", (instance, since, until)))
 
 
-def pnl_samples_every(db: sqlite3.Connection, instance: str, since: float, seconds: float) -> list[Sample]:
+def pnl_samples_every(
+    db: sqlite3.Connection, instance: str, since: float, until: float = EVER, *, seconds: float
+) -> list[Sample]:
     """Return the first sample with a P&L, and the last one of each run in so many seconds: for a curve over a
     long time.
     """
@@ -66,9 +72,9 @@ def pnl_samples_every(db: sqlite3.Connection, instance: str, since: float, secon
         f"WITH known AS ({OF_PNL} AND pnl IS NOT NULL)"
         # beside a maximum, SQLite takes the other columns from its row
         " SELECT max(at), kind, run, start, quote, base, pnl, trades, from_bot FROM known"
-        " GROUP BY at = (SELECT min(at) FROM known), CAST(at / ?3 AS INTEGER), kind, quote, run, start"
+        " GROUP BY at = (SELECT min(at) FROM known), CAST(at / ?4 AS INTEGER), kind, quote, run, start"
         " ORDER BY 1",
-        (instance, since, seconds),
+        (instance, since, until, seconds),
     )
     return _of_pnl(rows)
 
@@ -108,13 +114,13 @@ def last_sample(db: sqlite3.Connection, instance: str) -> Sample | None:
     return _sample(row) if row else None
 
 
-def run_ends(db: sqlite3.Connection, instance: str) -> list[Sample]:
+def run_ends(db: sqlite3.Connection, instance: str, until: float = EVER) -> list[Sample]:
     """Return the last sample with a P&L of each run, the newest first: a look-up a run, however many samples.
 
     A bot that does not say when its runs began has one.
     """
     ends: list[Sample] = []
-    before = float("inf")
+    before = until
     while True:
         row = db.execute(
             "SELECT at, state, doing, kind, run, start, quote, base, pnl, realized, fees, position, price,"
@@ -131,10 +137,10 @@ def run_ends(db: sqlite3.Connection, instance: str) -> list[Sample]:
         before = sample.run
 
 
-def last_exit(db: sqlite3.Connection, instance: str) -> float | None:
+def last_exit(db: sqlite3.Connection, instance: str, until: float = EVER) -> float | None:
     """Return when the last exit was that is known."""
     row = db.execute(
-        "SELECT max(at) FROM events WHERE instance = ? AND what = 'exit'", (instance,)
+        "SELECT max(at) FROM events WHERE instance = ? AND what = 'exit' AND at <= ?", (instance, until)
     ).fetchone()
     return None if row[0] is None else float(row[0])
 

@@ -71,7 +71,7 @@ def read(
     instance, HistoryTooNew.
     """
     now = time.time()
-    stored = _stored(fleet, chosen, since, trades=trades, run_ends=run_ends, every=every)
+    stored = _stored(fleet, chosen, since, now, trades=trades, run_ends=run_ends, every=every)
     known = sorted({*stored.histories, *configured, *_with_database(fleet)})
     for instance in chosen:
         if instance not in known:
@@ -101,7 +101,14 @@ def began(fleet: Fleet) -> float | None:
 
 
 def _stored(
-    fleet: Fleet, chosen: Sequence[str], since: float, *, trades: bool, run_ends: bool, every: float | None
+    fleet: Fleet,
+    chosen: Sequence[str],
+    since: float,
+    now: float,
+    *,
+    trades: bool,
+    run_ends: bool,
+    every: float | None,
 ) -> _Stored:
     """Read what is shown of the chosen instances, of all for none; of the others only that they are known."""
     nothing = Text(
@@ -118,12 +125,12 @@ def _stored(
             histories = {
                 instance: InstanceHistory(
                     instance,
-                    samples(db, instance, since),
+                    samples(db, instance, since, now),
                     queries.covered(db, instance),
                     queries.events(db, instance, since),
                     queries.runs(db, instance),
                     queries.trades(db, [instance], since) if trades else [],
-                    queries.run_ends(db, instance) if run_ends else [],
+                    queries.run_ends(db, instance, now) if run_ends else [],
                 )
                 if not chosen or instance in chosen
                 else InstanceHistory(instance)

@@ -25,7 +25,12 @@ from manager.monitor.history.model import Sample, Span
 
 FILL_EVERY_S = 86400.0
 """Between two readings of a bot's database while nothing was missed: its trades are to outlive it."""
+NEW_RUN_S = 120.0
+"""At least between two readings because a run has begun or ended: its database says when, and why."""
 TIDY_EVERY_S = 86400.0
+EVEN_FOR_S = 600.0
+EVEN_WITHIN_S = 5.0
+"""A clock that is corrected gradually is off by less than this after a look."""
 AGAIN_S = 60.0
 """To the next try after a failed write."""
 UNWATCHED_S = 180.0
@@ -138,7 +143,10 @@ class Writer:
         self._watched: Span | None = None
         self._to_fill: deque[str] = deque()
         self._filled_at: dict[str, float] = {}
+        self._has_new_run: set[str] = set()
         self._tidied_at = 0.0
+        self._even_since: tuple[float, float] | None = None
+        """Since when, and how far, the clock has been ahead of the time that has passed."""
         self._today: Mapping[str, list[Day]] = {}
         self._day = ""
         self._retry_at = 0.0
@@ -199,13 +207,15 @@ class Writer:
         exits: dict[str, float] = {}
         with database.transaction(db):
             for instance, view in seen.views.items():
-                before, last_exit = self._before(db, instance)
+                before, last_exit = self._before(db, instance, now)
                 sample = sampling.sample(view, seen.answers.get(instance), now)
                 events = sampling.events(view, before, sample, last_exit)
                 writing.add_events(db, events)
                 for event in events:
                     if event.what == "exit":
                         exits[instance] = event.at
+                if sampling.is_other_run(before, sample):
+                    self._has_new_run.add(instance)
                 if sampling.is_due(before, sample):
                     writing.add_samples(db, instance, [sample])
                     added[instance] = sample
@@ -217,14 +227,17 @@ class Writer:
         self._exits |= exits
         self._watched = watched
         self._plan_fills(seen)
-        if now - self._tidied_at > TIDY_EVERY_S or now < self._tidied_at:
+        if self._may_tidy(now) and not 0 <= now - self._tidied_at <= TIDY_EVERY_S:
             self._tidy(db, now)
         self._today, self._day = self._days_of_today(db, seen.now), curve.day_of(seen.now)
 
-    def _before(self, db: sqlite3.Connection, instance: str) -> tuple[Sample | None, float | None]:
+    def _before(
+        self, db: sqlite3.Connection, instance: str, now: float
+    ) -> tuple[Sample | None, float | None]:
         if instance not in self._last:
             self._last[instance] = queries.last_sample(db, instance)
-            self._exits[instance] = queries.last_exit(db, instance)
+        if instance not in self._exits or (self._exits[instance] or 0.0) > now:  # the clock was set back
+            self._exits[instance] = queries.last_exit(db, instance, now)
         return self._last[instance], self._exits[instance]
 
     def _watched_until(self, now: float) -> Span:
@@ -238,13 +251,15 @@ class Writer:
             instance
             for instance in seen.views
             if instance not in self._to_fill
-            and abs(seen.now - self._filled_at.get(instance, 0.0)) > FILL_EVERY_S
+            and abs(seen.now - self._filled_at.get(instance, 0.0))
+            > (NEW_RUN_S if instance in self._has_new_run else FILL_EVERY_S)
         ]
         self._to_fill.extend(instance for instance in due if fill.has_database(self._fleet, instance))
 
     def _fill_next(self, db: sqlite3.Connection) -> None:
         instance, now = self._to_fill.popleft(), time.time()
         self._filled_at[instance] = now
+        self._has_new_run.discard(instance)
         samples = queries.samples(db, instance)
         quote = next((sample.quote for sample in reversed(samples) if sample.quote), None)
         spans = fill.missing(samples, queries.covered(db, instance), now)
@@ -256,6 +271,16 @@ class Writer:
                 writing.add_trades(db, record.trades)
                 writing.put_runs(db, instance, record.runs)
             writing.put_fact(db, f"fill {instance}", {"at": now, "why": str(filled.why or "")})
+
+    def _may_tidy(self, now: float) -> bool:
+        """Return whether the clock has gone evenly for a while.
+
+        What is old by a clock that was wrong, as of a machine that has just booted, must not be removed.
+        """
+        passed = now - time.monotonic()
+        if self._even_since is None or abs(passed - self._even_since[1]) > EVEN_WITHIN_S:
+            self._even_since = now, passed
+        return now - self._even_since[0] >= EVEN_FOR_S
 
     def _tidy(self, db: sqlite3.Connection, now: float) -> None:
         rules = self._fleet.history
@@ -271,6 +296,6 @@ class Writer:
         begin, today = curve.day_start(now), curve.day_of(now)
         today_of = {}
         for instance in queries.instances(db, begin):
-            samples, covered = queries.samples(db, instance, begin), queries.covered(db, instance)
+            samples, covered = queries.samples(db, instance, begin, now), queries.covered(db, instance)
             today_of[instance] = [day for day in curve.days(samples, covered, now) if day.day == today]
         return today_of

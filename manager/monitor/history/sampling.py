@@ -64,9 +64,19 @@ def is_due(before: Sample | None, now: Sample) -> bool:
     """Return whether a sample is worth keeping: at a change, and again and again while a bot runs."""
     if before is None or (before.state, before.doing) != (now.state, now.doing):
         return True
+    if now.at < before.at:  # the clock was set back: what it said before must not silence this
+        return True
     if now.state in doing.ENDED and before._replace(at=now.at) == now:
         return now.at - before.at >= DAY_S
     return now.at - before.at >= EVERY_S
+
+
+def is_other_run(before: Sample | None, now: Sample) -> bool:
+    """Return whether a run has begun or ended since the sample before."""
+    if before is None:
+        return False
+    has_begun = now.run is not None and (before.run is None or abs(now.run - before.run) >= 1)
+    return has_begun or (now.state == "completed" and before.state != "completed")
 
 
 def events(view: Instance, before: Sample | None, now: Sample, last_exit: float | None) -> list[Event]:

@@ -14,6 +14,8 @@ GZ = ".gz"
 BLOCK = 1 << 20
 MAX_EXPANDED = 1 << 30
 """More than a segment at the highest limit that makes sense: a file of a kilobyte can claim to be larger."""
+DISK_BLOCK = 512
+"""The unit of `st_blocks`."""
 GZIP_WINDOW = 16 + zlib.MAX_WBITS
 
 
@@ -21,6 +23,8 @@ class Content(Protocol):
     """Hold a text of a size that was fixed when it was opened."""
 
     size: int
+    is_inflated: bool
+    """Whether the text may be far larger than what its file takes on the disk: a bot can make any amount."""
 
     def read(self, start: int, size: int) -> bytes:
         """Return `size` bytes from `start`; fewer if there are not as many."""
@@ -37,7 +41,9 @@ class Plain:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self.size = os.fstat(descriptor).st_size
+        status = os.fstat(descriptor)
+        self.size = status.st_size
+        self.is_inflated = status.st_size > 2 * max(status.st_blocks * DISK_BLOCK, BLOCK)  # with holes
 
     def read(self, start: int, size: int) -> bytes:
         return os.pread(self._descriptor, size, start)
@@ -51,6 +57,8 @@ class Plain:
 
 class Compressed:
     """Hold a gzip file, which is expanded into a temporary file when the first byte is read."""
+
+    is_inflated = True
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor

@@ -7,6 +7,7 @@ import errno
 import os
 import re
 import stat
+import time
 from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -26,6 +27,11 @@ LARGE = 8 << 20
 """More than this is not read line by line to find a time: it would take longer than some tenths of a
 second."""
 HEAD = 1 << 16
+MAX_INFLATED = 8 << 30
+"""Text of one stream that is read out of compressed files and files with holes, newest first: of thousands of
+kilobytes each a bot can make terabytes. A day at the default limit has up to some gigabytes."""
+MAX_INFLATED_S = 30.0
+"""Processor time after which no more of them is read."""
 MAX_TAIL_BYTES = 1 << 28
 """Limit of the search for the last N lines, in a file without line ends."""
 
@@ -65,6 +71,8 @@ class DatedFiles:
         self._opened = ExitStack()
         self.parts: list[DayFile] = []
         self.size = 0
+        self.left_out: list[DayFile] = []
+        """What `lines` has not read, wholly or in part, because it would have been too much."""
         self._expanded: Compressed | None = None
         try:
             for day, name, descriptor in self._open(folder, f"bot_{stream}.log"):
@@ -95,11 +103,33 @@ class DatedFiles:
         return b"".join(pieces)
 
     def lines(self, start: int, end: int) -> Iterator[tuple[DayFile, bytes]]:
-        """Yield (day's file, line without its end) between two offsets."""
+        """Yield (day's file, line without its end) between two offsets. `left_out` has what is too much."""
+        beginnings = self._beginnings(start, end)
+        began = time.thread_time()  # not while the lines are being shown
         for part in self.parts:
+            first = beginnings.get(part.start, max(start, part.start))
+            last = min(end, part.start + part.size)
+            if first >= last:
+                continue
+            if part.content.is_inflated and time.thread_time() - began > MAX_INFLATED_S:
+                self.left_out.append(part)
+                continue
+            yield from ((part, line) for line in self._lines_of(first, last))
+
+    def _beginnings(self, start: int, end: int) -> dict[int, int]:
+        """Return start → first offset to read, of the parts that are not read from their start on."""
+        beginnings: dict[int, int] = {}
+        left = MAX_INFLATED
+        for part in reversed(self.parts):
             first, last = max(start, part.start), min(end, part.start + part.size)
-            if first < last:
-                yield from ((part, line) for line in self._lines_of(first, last))
+            if first >= last or not part.content.is_inflated:
+                continue
+            if last - first > left:
+                self.left_out.insert(0, part)
+                is_whole = isinstance(part.content, Compressed)
+                beginnings[part.start] = last if is_whole or not left else self.line_start(last - left)
+            left = max(0, left - (last - first))
+        return beginnings
 
     def day_start(self, day: str) -> int:
         """Return the offset of this day, or of the next one that exists."""
@@ -130,6 +160,15 @@ class DatedFiles:
                 return low
             low, high = (middle, high) if at < moment else (low, middle)
         return self.line_start(low) if low > begin else begin
+
+    def seek_end(self, moment: float, begin: int, end: int) -> int:
+        """Return an offset behind the last line of this time or an earlier one, found in the same way."""
+        last = self.seek(moment, begin, end)
+        if last <= begin:
+            return end
+        part = next(part for part in reversed(self.parts) if part.start <= last)
+        searched = part.size if isinstance(part.content, Compressed) else 0
+        return min(end, max(last + 2 * LARGE, part.start + searched))
 
     def _part_before(self, moment: float, begin: int, end: int) -> DayFile | None:
         """Return the last part that begins before this time; None if that cannot be told."""

@@ -19,7 +19,7 @@ from manager.engine.streams import STREAMS, Stream
 from manager.errors import EngineError, ManagerError, NotFound
 from manager.i18n import Text
 from manager.monitor.logs import join
-from manager.monitor.logs.files import LARGE, DatedFiles
+from manager.monitor.logs.files import DatedFiles
 from manager.monitor.logs.lines import LogLine, join_frames
 from manager.util import formatting
 from manager.util.time_parse import parse_engine_time, parse_line_time, start_of_day
@@ -64,7 +64,7 @@ class Source:
     ) -> None:
         """Read from `folder`, the instance's log folder.
 
-        `warn` is called at most once, if lines may be missing or doubled.
+        `warn` is called for each stream of which lines may be missing or doubled.
         """
         self._engine = engine
         self._fleet = fleet
@@ -191,7 +191,7 @@ class Source:
         Without a container, the files are read to their end.
         """
         with ExitStack() as opened:
-            texts = []
+            texts, all_files = [], dict[Stream, DatedFiles]()
             for stream in self.query.streams:
                 try:
                     files = opened.enter_context(closing(DatedFiles(self._folder, stream)))
@@ -201,6 +201,7 @@ class Source:
                         raise ManagerError("cannot read {path}: {why}", path=self._folder, why=why) from error
                     self._warn(Text("cannot read {path}: {why}", path=self._folder, why=why))
                     return
+                all_files[stream] = files
                 end = (
                     files.size
                     if container is None
@@ -209,6 +210,26 @@ class Source:
                 texts.append(select_lines(files, stream, end, count, self.query))
             lines = heapq.merge(*texts, key=lambda line: line.moment)
             yield from lines if count is None else deque(lines, count)
+            for stream, files in all_files.items():
+                self._say_left_out(stream, files)
+
+    def _say_left_out(self, stream: Stream, files: DatedFiles) -> None:
+        """Say which files were not read, and how to get at their lines."""
+        if files.left_out:
+            days = sorted(part.day for part in files.left_out)
+            self._warn(
+                Text(
+                    "{id}: {count} files of bot_{stream}.log from {first} to {last} were left out, wholly or"
+                    " in part: compressed or with holes, they expand to too much at once ({size}). Narrow the"
+                    " time with --since and --until",
+                    id=self._instance,
+                    count=len(files.left_out),
+                    stream=stream,
+                    first=days[0],
+                    last=days[-1],
+                    size=formatting.file_size(sum(part.size for part in files.left_out)),
+                )
+            )
 
     def _file_end(
         self, files: DatedFiles, container: str, stream: Stream, log_start: join.LogStart | None
@@ -246,8 +267,7 @@ def select_lines(
     since, until = query.since or -math.inf, query.until or math.inf
     begin = 0 if query.since is None else files.day_start(formatting.day(query.since))
     if query.until is not None:
-        last = files.seek(query.until, begin, end)
-        end = min(end, last + 2 * LARGE) if last > begin else end
+        end = files.seek_end(query.until, begin, end)
     if count is not None and query.until is None:
         begin = max(begin, files.tail_start(count, end))
     day, known, moment = "", False, 0.0

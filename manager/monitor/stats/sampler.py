@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from manager.errors import NotFound
+from manager.fleet import cgroup_folders
 from manager.monitor.stats import cgroups, usage
 from manager.monitor.stats.usage import Sample, Usage
 
@@ -22,8 +23,8 @@ class Sampler:
 
     def __init__(self, statistics: Statistics) -> None:
         self._statistics = statistics
-        self._mounts = cgroups.read_mounts()
-        self._folders: dict[str, cgroups.CgroupFolders] = {}
+        self._mounts = cgroup_folders.read_mounts()
+        self._folders: dict[str, cgroup_folders.CgroupFolders] = {}
         self._samples: dict[str, Sample] = {}
 
     def measure(self, containers: Iterable[str]) -> dict[str, Usage]:
@@ -48,7 +49,7 @@ class Sampler:
         }
         unknown = [container for container in ids if container not in self._folders]
         if unknown:
-            self._folders.update(cgroups.find_all_folders(unknown, self._mounts))
+            self._folders.update(cgroup_folders.find_all_folders(unknown, self._mounts))
         samples = {}
         for container, folders in list(self._folders.items()):
             sample = cgroups.take_sample(folders)

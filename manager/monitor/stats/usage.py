@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from manager.fleet.cgroup_folders import without_cache
+
 
 class Sample(NamedTuple):
     """Hold what a container has used up to one moment. None means unknown.
@@ -45,14 +47,6 @@ def usage_between(before: Sample | None, after: Sample) -> Usage:
     if before is None or after.at <= before.at or after.cpu_s < before.cpu_s:
         return Usage(None, after)
     return Usage(100 * (after.cpu_s - before.cpu_s) / (after.at - before.at), after)
-
-
-def without_cache(used: int, idle_files: int) -> int:
-    """Return the memory without reclaimable file pages, in bytes, as `docker stats` shows it.
-
-    Otherwise a bot that writes logs would seem to grow forever.
-    """
-    return used - idle_files if idle_files < used else used
 
 
 def parse_engine_stats(raw: Mapping[str, Any], at: float) -> Sample | None:

@@ -24,7 +24,7 @@ from manager.monitor.top.sorting import Order
 from manager.monitor.top.source import Snapshot, Source
 from manager.monitor.top.sparkline import Trends
 from manager.monitor.top.table import FleetTable
-from manager.util import formatting
+from manager.util import formatting, text_table
 
 HOLD_S = 5.0
 """After the cursor was moved, rows keep their order for this time."""
@@ -145,6 +145,8 @@ class Top(App[None]):
         wanted = self._filter.value
         words = str(Text("filter: {words}", words=wanted)) if wanted else ""
         title = "  ".join(part for part in (snapshot.fleet.name, words, sums) if part)
+        if room := self._head.content_size.width:
+            title = text_table.cut(title, room)
         self._head.update(title, layout=False)
 
     def _show_banner(self) -> None:

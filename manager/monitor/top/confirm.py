@@ -81,9 +81,7 @@ def before(verb: str, row: InstanceStats) -> list[str]:
         ""
         if report.position is None
         else str(Text("position: {amount}", amount=amounts.amount(report.position, report.base))),
-        ""
-        if report.pnl is None
-        else str(Text("P&L: {amount}", amount=amounts.money(report.pnl, report.quote))),
+        "" if report.pnl is None else str(Text("P&L: {amount}", amount=display.pnl_text(report))),
     ]
     if any(known):
         sentences.insert(2, "   ".join(fact for fact in known if fact))

@@ -48,6 +48,9 @@ ENDED: frozenset[Kind] = frozenset({"down", "failed", "completed", "stopped_out"
 """Conditions in which no bot runs that could manage its orders."""
 NONE_REPORTED: Mapping[str, int | None] = MappingProxyType({})
 
+UNKNOWN = "?"
+"""An amount that is left."""
+
 OOM_REMEMBERED_S = 3600.0
 """A bot that ran out of memory is likely to do so again: within this time it is the same condition."""
 
@@ -61,13 +64,17 @@ WELL: frozenset[doing.Severity] = frozenset({"calm", "note"})
 
 
 class Condition(NamedTuple):
-    """Hold one thing that is wrong. `after`: seconds that it must last before an alert."""
+    """Hold one thing that is wrong. `after`: seconds that it must last before an alert.
+
+    `left`: the amount that the text says is left, or UNKNOWN; it may turn out to be another.
+    """
 
     subject: str
     kind: Kind
     text: Text
     details: tuple[str, ...] = ()
     after: float = 0.0
+    left: str | None = None
 
 
 class Progress(NamedTuple):
@@ -156,9 +163,9 @@ def _of_instance(
             return
         case "failed":
             text = Text("{id} failed: {why}", id=view.id, why=causes.cause(view) if view.report else why)
-            if doing.has_left_money(view):
+            if doing.has_left_money(view) or (_is_cancelled(view) and doing.position_left(view) is not None):
                 text = Text("{what}; {left}", what=text, left=doing.ending(view))
-            yield Condition(view.id, "failed", text, _last_lines(view))
+            yield Condition(view.id, "failed", text, _last_lines(view), left=_left(view))
             yield from _cancelling(view)
         case "completed":
             yield _ended(view, activity, why, now)
@@ -220,7 +227,7 @@ def _ended(view: Instance, activity: Activity, why: Text, now: float) -> Conditi
             text = Text(
                 "{id} has stopped out: {what}; {left}", id=view.id, what=message, left=doing.ending(view)
             )
-            return Condition(view.id, "stopped_out", text)
+            return Condition(view.id, "stopped_out", text, left=_left(view))
         case "finished":
             text = Text(
                 "{id} has finished as planned: {what}; {left}",
@@ -228,16 +235,37 @@ def _ended(view: Instance, activity: Activity, why: Text, now: float) -> Conditi
                 what=message,
                 left=doing.ending(view),
             )
-            return Condition(view.id, "completed", text)
+            return Condition(view.id, "completed", text, left=_left(view))
         case _:
             text = Text("{id} has ended by itself, for an unknown reason ({what})", id=view.id, what=why)
             return Condition(view.id, "completed", text, _last_lines(view))
 
 
-def _cancelling(view: Instance) -> Iterator[Condition]:
-    """Yield the condition of a failed live bot whose orders are still open."""
+def _left(view: Instance) -> str | None:
+    """Return the amount of real money's position that is left; None for paper."""
+    position = doing.position_left(view)
+    if view.mode != "live":
+        return None
+    return UNKNOWN if position is None else format(position.normalize(), "f")
+
+
+def _is_cancelled(view: Instance) -> bool:
+    """Return whether the exchange has confirmed that a failed bot's orders are cancelled."""
     cancel = view.supervisor.cancel if view.supervisor is not None else None
-    if cancel is not None and cancel.state == "failing" and cancel.tries >= CANCEL_TRIES:
+    return cancel is not None and cancel.state == "confirmed"
+
+
+def cancelled(views: Iterable[Instance]) -> frozenset[str]:
+    """Return the failed instances whose orders the exchange has confirmed to be cancelled."""
+    return frozenset(view.id for view in views if _state(view) == "failed" and _is_cancelled(view))
+
+
+def _cancelling(view: Instance) -> Iterator[Condition]:
+    """Yield the condition of a failed live bot whose orders are still open, also while a further try runs."""
+    cancel = view.supervisor.cancel if view.supervisor is not None else None
+    if cancel is None or cancel.state == "confirmed":
+        return
+    if cancel.tries - (cancel.state == "running") >= CANCEL_TRIES:
         text = Text("{id}: {orders}", id=view.id, orders=causes.cancel_text(cancel))
         yield Condition(view.id, "cancel", text)
 
@@ -295,7 +323,7 @@ def _oom(view: Instance, now: float) -> Iterator[Condition]:
     supervisor = view.supervisor
     if supervisor is None or supervisor.last_exit is None or not supervisor.last_exit.oom:
         return
-    if now - supervisor.last_exit.at > OOM_REMEMBERED_S:
+    if abs(now - supervisor.last_exit.at) > OOM_REMEMBERED_S:
         return
     limit = round(view.spec.memory / MIB) if view.spec else "?"
     yield Condition(

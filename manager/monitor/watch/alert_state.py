@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from manager.config.fleet import Alerts
 from manager.i18n import Text, mark
-from manager.monitor.watch.alert_rules import MACHINE, Condition, Kind
+from manager.monitor.watch.alert_rules import MACHINE, UNKNOWN, Condition, Kind
 from manager.util.formatting import age
 
 Tone = Literal["bad", "good", "news"]
@@ -41,19 +41,21 @@ Key = tuple[str, Kind]
 class Open(NamedTuple):
     """Hold a condition that was observed.
 
-    Times in Unix time: first observed, reported, last observed to be gone.
+    Times in Unix time: first observed, reported, last observed to be gone. `left`: the amount that the last
+    report said was left.
     """
 
     since: float
     said_at: float | None = None
     gone_at: float | None = None
+    left: str | None = None
 
     def by(self, now: float) -> Open:
         """Return the same for a clock that was set back, which would otherwise wait for times in the
         future.
         """
-        said_at, gone_at = (None if at is None else min(at, now) for at in self[1:])
-        return Open(min(self.since, now), said_at, gone_at)
+        said_at, gone_at = (None if at is None else min(at, now) for at in (self.said_at, self.gone_at))
+        return Open(min(self.since, now), said_at, gone_at, self.left)
 
 
 Book = Mapping[Key, Open]
@@ -80,6 +82,7 @@ def advance(
     away: Collection[str] = (),
     are_unknown: bool = False,
     is_unsettled: bool = False,
+    cancelled: Collection[str] = (),
     snoozed: Mapping[Key, float] = NONE_SNOOZED,
 ) -> tuple[dict[Key, Open], list[Alert]]:
     """Return the open conditions after this moment, and the alerts to send.
@@ -87,7 +90,9 @@ def advance(
     `well`: the instances that work as they should. `away`: those that are stopped or missing; if that is no
     condition, a user wanted it, and no alert follows. `are_unknown`: the engine cannot be reached, so that
     instances' states are unknown. `is_unsettled`: another manager is at work, or the engine just started;
-    what they cause is no condition. `snoozed`: until when a person has left a condition; then it is said.
+    what they cause is no condition.
+    `cancelled`: failed instances whose orders are gone now. `snoozed`: until when a person has left a
+    condition; then it is said.
     """
     book = {key: entry.by(now) for key, entry in book.items()}
     after: dict[Key, Open] = {}
@@ -102,7 +107,9 @@ def advance(
         alert = _due(condition, entry, rules, now, snoozed.get(key))
         if alert is not None:
             alerts.append(alert)
-            entry = entry._replace(said_at=now)
+            entry = entry._replace(said_at=now, left=condition.left)
+        elif entry.said_at is not None and entry.left is None:
+            entry = entry._replace(left=condition.left)
         after[key] = entry
     gone: dict[Key, Open] = {}
     for key, entry in book.items():
@@ -110,6 +117,9 @@ def advance(
             continue
         if are_unknown and key[0] != MACHINE:
             after[key] = entry
+        elif entry.said_at is not None and key[1] == "cancel" and key[0] in cancelled:
+            text = Text("{id}: its orders are cancelled now", id=key[0])
+            alerts.append(Alert(key[0], "cancel", "good", text))
         elif entry.said_at is not None:
             gone[key] = entry
     for subject in sorted({subject for subject, _kind in gone}):
@@ -132,6 +142,9 @@ def _due(
         if now - entry.since < condition.after:
             return None
         return Alert(condition.subject, condition.kind, "bad", condition.text, condition.details)
+    if entry.left is not None and condition.left not in (None, UNKNOWN, entry.left):
+        text = Text("another position is left than was said: {what}", what=condition.text)
+        return Alert(condition.subject, condition.kind, "bad", text)
     is_asked_for = snoozed_until is not None and entry.said_at < snoozed_until
     if not is_asked_for and (
         not rules.remind_after or condition.kind in NEVER_REMINDED or now - entry.said_at < rules.remind_after
@@ -170,17 +183,18 @@ def _fading(
 
 
 def as_json(book: Book) -> list[list[Any]]:
-    """Return the content for the state file."""
-    return [[*key, *entry] for key, entry in book.items()]
+    """Return the content for the state file. An earlier version knows no amount that is left."""
+    return [[*key, *(entry if entry.left is not None else entry[:3])] for key, entry in book.items()]
 
 
 def from_json(raw: Iterable[Any]) -> dict[Key, Open]:
     """Parse the output of `as_json`. Raises TypeError or ValueError if it is invalid."""
     book: dict[Key, Open] = {}
-    for subject, kind, since, said_at, gone_at in raw:
+    for subject, kind, since, said_at, gone_at, *rest in raw:
         if kind not in get_args(Kind):
             raise ValueError(kind)
-        book[str(subject), kind] = Open(float(since), _time(said_at), _time(gone_at))
+        left = None if not rest else str(rest[0])
+        book[str(subject), kind] = Open(float(since), _time(said_at), _time(gone_at), left)
     return book
 
 

@@ -9,10 +9,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from manager.config.fleet import Fleet
-from manager.fleet import host
+from manager.fleet import cgroup_folders, host
 from manager.fleet.instance import Instance
 from manager.monitor.disk import folders
-from manager.monitor.stats import cgroups
 from manager.util.folder_size import BLOCK, FolderSize
 
 DELETED = " (deleted)"
@@ -26,7 +25,9 @@ def of_instances(
 ) -> dict[str, FolderSize]:
     """Return instance → what such files on the disks of its folders take; nothing for those not visible."""
     running = {view.container.id: view for view in views.values() if view.container and view.container.is_up}
-    found = cgroups.find_all_folders(running, cgroups.read_mounts(proc), proc) if running else {}
+    found = (
+        cgroup_folders.find_all_folders(running, cgroup_folders.read_mounts(proc), proc) if running else {}
+    )
     return {
         running[container].id: size_of(
             _processes(cgroup.memory), _devices(folders.of_instance(fleet, running[container])), proc

@@ -66,7 +66,9 @@ def from_json(raw: Mapping[str, Any]) -> History:
 
 def _after(before: Past | None, view: Instance, now: float) -> Past:
     supervisor, past = view.supervisor, before or Past()
-    restarts = tuple(at for at in past.restarts if at > now - REMEMBERED_S)
+    restarts = tuple(
+        at for at in past.restarts if now - REMEMBERED_S < at <= now
+    )  # the clock may be set back
     created = float(view.container.created) if view.container else past.created
     if supervisor is None:
         return Past(past.total, restarts, created)

@@ -74,7 +74,7 @@ class Watch:
         self._notifier.look(self._observer.snapshot.views, time.time())
         self._questions = Questions()
         self._recorder = Recorder(self._observer.fleet, console.warning)
-        self._loss_halts = LossHalts(session.chosen_dir, self._notifier.was_told)
+        self._loss_halts = LossHalts(session.chosen_dir, self._notifier.was_halted_today)
         self._disk_guard = DiskGuard(self._observer.fleet, self._stop_for_disk)
         self._heartbeat = Heartbeat(console.warning)
         self._requests, self._positions = RequestKeeper(console.error), PositionKeeper()
@@ -110,6 +110,7 @@ class Watch:
                 self._metrics.close()
             for alert in self._loss_halts.close():
                 self._notifier.add(alert, time.time())
+            self._notifier.note_halted(self._loss_halts.halted)
             self._notifier.close(self._addresses())
 
     def _end(self, *_: object) -> None:
@@ -153,6 +154,7 @@ class Watch:
             self._questions.ask_if_due(views, observer.fleet)
         breaches = self._breaches()
         halts = self._loss_halts.carry_out(breaches, is_asked=observer.fleet.limits.on_loss == "halt")
+        notifier.note_halted(self._loss_halts.halted)
         for alert in [*halts, *self._guard_disk()]:
             notifier.add(alert, now)
         notifier.note(
@@ -163,6 +165,7 @@ class Watch:
             away=alert_rules.away(views, notifier.subjects()),
             are_unknown=bool(observer.why_away),
             is_unsettled=observer.is_unsettled(),
+            cancelled=alert_rules.cancelled(views.values()),
         )
         self._heartbeat.beat_if_due(self._heartbeat_address())
         notifier.flush(self._addresses(), rules)

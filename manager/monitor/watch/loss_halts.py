@@ -26,13 +26,14 @@ class LossHalts:
     It remembers for which limit it has halted today: what a user resumes afterwards is not halted again.
     """
 
-    def __init__(self, project_dir: Path | None, was_told: Callable[[str, str], bool]) -> None:
-        """Begin without a halt. `was_told`: whether an earlier `watch` has reported a limit, and halted."""
+    def __init__(self, project_dir: Path | None, was_halted: Callable[[str, str], bool]) -> None:
+        """Begin without a halt. `was_halted`: whether an earlier `watch` has halted for a limit today."""
         self._project_dir = project_dir
-        self._was_told = was_told
+        self._was_halted = was_halted
+        self.halted: set[tuple[str, str, str]] = set()
+        """For which limits, and of which days, this `watch` has halted."""
         self._done: set[tuple[str, str, str]] = set()
         self._retry_at: dict[tuple[str, str, str], float] = {}
-        self._is_first = True
         self._running: tuple[Breach, Deferred[tuple[bool, Text]]] | None = None
 
     @property
@@ -47,11 +48,10 @@ class LossHalts:
             subject, kind, _day = key = breach.key
             if key in self._done or time.monotonic() < self._retry_at.get(key, 0.0):
                 continue
-            if not is_asked or (self._is_first and self._was_told(subject, kind)):
+            if not is_asked or self._was_halted(subject, kind):
                 self._done.add(key)
             elif self._running is None:
                 self._running = breach, Deferred(partial(self._halt, breach))
-        self._is_first = False
         return alerts
 
     def close(self) -> list[Alert]:
@@ -65,6 +65,7 @@ class LossHalts:
         is_done, text = halt.result()
         if is_done:
             self._done.add(breach.key)
+            self.halted.add(breach.key)
         else:
             self._retry_at[breach.key] = time.monotonic() + AGAIN_S
         return [Alert(breach.key[0], breach.condition.kind, "news" if is_done else "bad", text)]

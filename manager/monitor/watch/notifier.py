@@ -44,14 +44,27 @@ class Notifier:
         self._deliverer = Deliverer(console.warning)
         self._delivered_at = saved.delivered_at if saved else None
         self._left = self._waiting = saved.waiting if saved else store.NONE_WAITING
+        self._saved_halted = saved.halted if saved else frozenset()
+        self._halted = set(self._saved_halted or ())
+        self._told_before = {key: entry.said_at for key, entry in self._book.items()}
 
     def has_open(self, kind: str) -> bool:
         """Return whether a condition of this kind is open."""
         return any(key[1] == kind for key in self._book)
 
-    def was_told(self, subject: str, kind: str) -> bool:
-        """Return whether an alert of this condition has been sent, and it is not over."""
-        return any(key == (subject, kind) and entry.said_at is not None for key, entry in self._book.items())
+    def was_halted_today(self, subject: str, kind: str) -> bool:
+        """Return whether an earlier `watch` has halted for this limit today. One of an earlier version has
+        only told the limit.
+        """
+        today = datetime.fromtimestamp(time.time()).date().isoformat()
+        if self._saved_halted is not None:
+            return (subject, kind, today) in self._saved_halted
+        told = next((at for key, at in self._told_before.items() if key == (subject, kind)), None)
+        return told is not None and datetime.fromtimestamp(told).date().isoformat() == today
+
+    def note_halted(self, halted: Collection[store.Halted]) -> None:
+        """Remember for which limits there was a halt: whoever resumes afterwards is left alone."""
+        self._halted |= set(halted)
 
     def look(self, views: Mapping[str, Instance], now: float) -> None:
         """Add a snapshot to the history."""
@@ -67,6 +80,7 @@ class Notifier:
         away: Collection[str],
         are_unknown: bool,
         is_unsettled: bool,
+        cancelled: Collection[str] = (),
     ) -> None:
         """Process the conditions of this moment."""
         after, alerts = alert_state.advance(
@@ -78,6 +92,7 @@ class Notifier:
             away=away,
             are_unknown=are_unknown,
             is_unsettled=is_unsettled,
+            cancelled=cancelled,
             snoozed=snoozing.silenced(snoozes.load(self._fleet.snooze_file), self._book, now),
         )
         for alert in alerts:
@@ -144,6 +159,7 @@ class Notifier:
             self._digest,
             {**self._left, **self._deliverer.waiting()},
             self._deliverer.delivered_at or self._delivered_at,
+            frozenset(sorted(self._halted, key=lambda halted: halted[2])[-store.MOST_HALTED :]),
         )
         is_urgent = at_once or saved.waiting != self._waiting
         if saved == self._saved or (time.monotonic() < self._next_save and not is_urgent):

@@ -11,7 +11,8 @@ from decimal import Decimal
 
 from manager.engine import labels
 from manager.fleet.observe import FleetSnapshot
-from manager.ops.exchange import account_parts, others_file
+from manager.ops.exchange import account_parts
+from manager.ops.folders import others_file
 
 EVERY_S = 5.0
 """A bot that trades beside others writes its report as often."""
@@ -27,7 +28,12 @@ class PositionKeeper:
     def look(self, snapshot: FleetSnapshot) -> None:
         """Find out who trades beside whom. Raises nothing."""
         before, self._beside = self._beside, neighbours(snapshot)
-        for instance in before.keys() - self._beside.keys():
+        alone = before.keys() - self._beside.keys()
+        if snapshot.project.fleet.allow_shared_credentials:  # a start without `watch` may have left one
+            alone |= {one for one in snapshot.project.specs if snapshot.plan_input.is_up(one)} - {
+                *self._beside
+            }
+        for instance in alone:
             others_file.remove(snapshot.project.fleet, instance)
         self._next = 0.0
 

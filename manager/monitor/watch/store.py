@@ -19,6 +19,10 @@ Waiting = Mapping[str, tuple[Message, ...]]
 """Reference of an address → messages; the file contains no addresses."""
 NONE_WAITING: Waiting = MappingProxyType({})
 
+Halted = tuple[str, str, str]
+"""Subject, kind and day of a loss limit."""
+MOST_HALTED = 100
+
 SCHEMA = 1
 MAX_BYTES = 16_000_000
 
@@ -28,6 +32,7 @@ class Saved(NamedTuple):
 
     `digest`: day of the last daily report, ISO. `waiting`: unsent messages by address.
     `delivered_at`: Unix time at which a receiver has last accepted a message; None where it is not known.
+    `halted`: for which loss limits, and of which days, there was a halt; None in an earlier version's file.
     """
 
     book: Mapping[Key, Open]
@@ -35,6 +40,7 @@ class Saved(NamedTuple):
     digest: str = ""
     waiting: Waiting = NONE_WAITING
     delivered_at: float | None = None
+    halted: frozenset[Halted] | None = frozenset()
 
 
 def load(path: Path) -> Saved | None:
@@ -52,6 +58,7 @@ def load(path: Path) -> Saved | None:
                 for reference, messages in content.get("waiting", {}).items()
             },
             _time(content.get("delivered_at")),
+            _halted(content.get("halted")),
         )
     except (strict_json.JsonFault, TypeError, ValueError, KeyError, AttributeError):
         return None
@@ -59,6 +66,12 @@ def load(path: Path) -> Saved | None:
 
 def _time(raw: Any) -> float | None:
     return None if raw is None else float(raw)
+
+
+def _halted(raw: Any) -> frozenset[Halted] | None:
+    if raw is None:
+        return None
+    return frozenset((str(subject), str(kind), str(day)) for subject, kind, day in raw)
 
 
 def _message(raw: Any) -> Message:
@@ -77,5 +90,6 @@ def save(path: Path, saved: Saved) -> None:
         "digest": saved.digest,
         "waiting": dict(saved.waiting),
         "delivered_at": saved.delivered_at,
+        "halted": sorted(saved.halted or ()),
     }
     atomic_file.write_atomically(path, content)

@@ -12,11 +12,13 @@ from manager.fleet.state_file import Wish
 from manager.i18n import Text
 from manager.ops.actions.answer import Answer
 
-Kind = Literal["create", "recreate", "rollback", "start", "restart", "stop", "remove", "leave"]
+Kind = Literal["create", "recreate", "rollback", "start", "restart", "update", "stop", "remove", "leave"]
 
 
 class Action(NamedTuple):
     """Describe one change to one instance, and its cause. `leave` changes nothing and is reported.
+
+    `update` puts back limits and restart policy; the bot goes on.
 
     `first_wave`: remove its container before other actions start, because they need its port.
     `is_fresh`: requested by a user; clears `failed` and `completed`. Otherwise these states are kept.
@@ -44,7 +46,7 @@ class Action(NamedTuple):
     @property
     def keeps_container(self) -> bool:
         """Return whether the container stays the same."""
-        return self.kind in {"start", "stop", "restart", "leave"}
+        return self.kind in {"start", "stop", "restart", "update", "leave"}
 
     def __str__(self) -> str:
         return f"{self.kind} {self.instance}: {self.cause}"

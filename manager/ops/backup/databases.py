@@ -12,6 +12,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -156,12 +157,55 @@ def _database_copies(
     copies, faults = [], []
     for file, target, result in zip(databases, targets, answers, strict=True):
         if isinstance(result, Text):
+            result = _copied_elsewhere(folder, user, file, target, result)
+        if isinstance(result, Text):
             faults.append((file.name, result))
         else:
             copies.append(
                 CopiedFile(file._replace(size=target.stat().st_size), target, result.how, result.rows)
             )
     return copies, faults
+
+
+def _copied_elsewhere(
+    folder: Path, user: tuple[int, int] | None, file: SourceFile, target: Path, fault: Text
+) -> Text | _Copied:
+    """Copy a database that cannot be opened where it is from a copy of its files; the fault if that fails.
+
+    To be opened, one that its bot has left needs some kilobytes beside it (a `-shm`, or room to roll a
+    transaction back), which a full disk does not have. Its files must not change meanwhile.
+    """
+    if fault.message != FAULTS["unreadable"]:
+        return fault
+    raw = target.with_suffix(".raw")
+    try:
+        raw.mkdir(mode=0o700)
+        before = _stamps(folder, file.name)
+        for suffix, (_inode, size, _written) in before.items():
+            _copy_plain(folder, f"{file.name}{suffix}", size, raw / f"copy{suffix}")
+        if _stamps(folder, file.name) != before:
+            return fault
+        if user is not None:
+            for path in (*raw.iterdir(), raw):
+                os.chown(path, *user)
+        target.unlink(missing_ok=True)
+        job = {"source": "copy", "target": str(target), "most": file.total_size + DISK_MARGIN}
+        [result] = _run_copier(raw, user, [job], file.total_size)
+        return fault if isinstance(result, Text) else result
+    except OSError:
+        return fault
+    finally:
+        shutil.rmtree(raw, ignore_errors=True)
+
+
+def _stamps(folder: Path, name: str) -> dict[str, tuple[int, int, int]]:
+    """Return what tells whether a database's files change: suffix → inode, size, time of the last write."""
+    stamps = {}
+    for suffix in ("", "-wal", "-journal"):
+        with suppress(FileNotFoundError):
+            status = (folder / f"{name}{suffix}").stat(follow_symlinks=False)
+            stamps[suffix] = status.st_ino, status.st_size, status.st_mtime_ns
+    return stamps
 
 
 def is_database(path: Path) -> bool:

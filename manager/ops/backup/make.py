@@ -29,6 +29,7 @@ from manager.ops.backup.manifest import HISTORY, Manifest
 from manager.util import atomic_file, formatting, ownership, strict_json
 from manager.util.polling import wait_until
 from manager.util.real_path import real_path
+from manager.util.trusted_folder import open_in_trusted, require_trusted
 
 FOLDER_MODE, FILE_MODE = 0o700, 0o600
 """Trades and positions are confidential."""
@@ -265,7 +266,8 @@ def _folder_lock(folder: Path, fleet: str) -> Iterator[None]:
     try:
         ownership.make_folder(folder, FOLDER_MODE)
         path = folder / f".{fleet}.lock"
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, FILE_MODE)
+        require_trusted(folder.absolute())
+        descriptor = open_in_trusted(path, os.O_RDWR | os.O_CREAT, FILE_MODE)
         ownership.give_to_folder_owner(path)
     except OSError as error:
         raise ManagerError(

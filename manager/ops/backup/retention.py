@@ -59,16 +59,19 @@ def select_expired(
 ) -> list[RetainedBackup]:
     """Return the backups beyond the newest `keep`, and those older than `keep_days`; 0 means no limit.
 
-    The newest full backup is never expired.
+    Full backups and others are counted apart: nights of which something is missing expire no good one. The
+    newest full backup is never expired.
     """
-    ordered = sorted(backups, key=lambda backup: backup.made_at, reverse=True)
-    newest = next((backup for backup in ordered if backup.is_full), None)
-    return [
-        backup
-        for index, backup in enumerate(ordered)
-        if backup is not newest
-        and ((keep and index >= keep) or (keep_days and now - backup.made_at > keep_days * DAY_S))
-    ]
+    full = 0
+    others = 0
+    expired = []
+    for backup in sorted(backups, key=lambda backup: backup.made_at, reverse=True):
+        is_beyond = keep and (full >= keep or (not backup.is_full and others >= keep))
+        is_old = keep_days and now - backup.made_at > keep_days * DAY_S
+        if (is_beyond or is_old) and not (backup.is_full and full == 0):
+            expired.append(backup)
+        full, others = full + backup.is_full, others + (not backup.is_full)
+    return expired
 
 
 def remove(backups: Iterable[RetainedBackup]) -> None:

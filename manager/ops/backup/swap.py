@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from manager.util import atomic_file, strict_json
+from manager.util.trusted_folder import require_trusted
 
 AT_FDCWD = -100
 RENAME_EXCHANGE = 2
@@ -32,6 +33,7 @@ def begin(staging: Path, aside: Path) -> tuple[Path, bool]:
 
     Raises OSError.
     """
+    require_trusted(staging.parent)
     had_old = _holds_old(staging)
     if had_old:
         (staging / NEW).rename(aside)

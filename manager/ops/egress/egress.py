@@ -89,8 +89,9 @@ def _settle_6(engine: Engine, project: Project, run: Run) -> bool:
         if others <= gone:
             egress_record.save(fleet, record._replace(has_ipv6=False))
         return is_left
-    wanted, jumps = _wanted_6(project, _interface(network), listing)
-    if egress_rules.is_in_force(listing, wanted, jumps):
+    interface = _interface(network)
+    wanted, jumps = _wanted_6(project, interface, listing)
+    if _is_in_force(listing, interface, wanted, jumps):
         return is_left
     egress_record.save(fleet, record._replace(has_ipv6=True, chains=record.chains | set(names)))
     with _advised(UNSET):
@@ -104,8 +105,7 @@ def _wanted_6(
     """Return the rules and jumps of ip6tables, in which not every engine keeps a chain for others."""
     fleet = project.fleet
     names = egress_rules.chains(fleet.name)
-    own = egress_rules.ENGINE_CHAIN
-    forward = own if f"-N {own}" in listing.splitlines() else "FORWARD"
+    forward = egress_rules.forward_chain(listing, interface)
     targets = None if isinstance(fleet.egress, bool) else ()
     rules = egress_rules.rules_6(names, fleet.name, Allowed(targets=targets))
     return rules, egress_rules.jumps(names, interface, fleet.name, forward)
@@ -123,12 +123,12 @@ def _settle_4(engine: Engine, project: Project, run: Run) -> bool:
     wanted_hosts = _wanted_hosts(project)
     hosts = egress_record.located(tuple({host for host, _port in wanted_hosts}), record.hosts)
     wanted = egress_rules.rules(names, fleet.name, allowed_by(project, wanted_hosts, hosts))
-    jumps = egress_rules.jumps(names, interface, fleet.name)
     with _advised(UNSET):
         listing = run(["iptables", "-S"], "")
+    jumps = egress_rules.jumps(names, interface, fleet.name, egress_rules.forward_chain(listing, interface))
     gone = _gone(listing, record.chains - set(names))
     after = egress_record.Record(hosts, record.chains - gone | set(names), record.has_ipv6)
-    if egress_rules.is_in_force(listing, wanted, jumps) and not gone:
+    if _is_in_force(listing, interface, wanted, jumps) and not gone:
         if after.chains != record.chains or egress_record.is_worth_noting(record.hosts, hosts):
             with suppress(ManagerError):  # the next look notes it
                 egress_record.save(fleet, after)
@@ -191,21 +191,37 @@ def look(engine: Engine, project: Project, run: Run | None = None) -> EgressStat
             listing = run(["iptables", "-S"], "")
     except ManagerError as error:
         return EgressStatus(is_wanted=True, why=error.text)
-    jumps = egress_rules.jumps(names, interface, fleet.name)
-    is_in_force = egress_rules.is_in_force(listing, wanted, jumps)
-    if is_in_force and has_ipv6:
+    forward = egress_rules.forward_chain(listing, interface)
+    jumps = egress_rules.jumps(names, interface, fleet.name, forward)
+    why = _why_not(listing, interface, wanted, jumps)
+    if why is None and has_ipv6:
         try:
             with _advised(UNSET):
                 listing = run(["ip6tables", "-S"], "")
         except ManagerError as error:
             return EgressStatus(is_wanted=True, why=error.text)
-        is_in_force = egress_rules.is_in_force(listing, *_wanted_6(project, interface, listing))
-    why = (
-        None
-        if is_in_force
-        else Text("the firewall's rules are missing, or are not those of config/fleet.toml")
-    )
-    return EgressStatus(is_wanted=True, is_in_force=is_in_force, why=why)
+        why = _why_not(listing, interface, *_wanted_6(project, interface, listing))
+    return EgressStatus(is_wanted=True, is_in_force=why is None, why=why)
+
+
+def _is_in_force(
+    listing: str, interface: str, wanted: Mapping[str, list[str]], jumps: list[tuple[str, str]]
+) -> bool:
+    return _why_not(listing, interface, wanted, jumps) is None
+
+
+def _why_not(
+    listing: str, interface: str, wanted: Mapping[str, list[str]], jumps: list[tuple[str, str]]
+) -> Text | None:
+    """Return why the rules are not in force; None if they are."""
+    is_complete = egress_rules.is_in_force(listing, wanted, jumps)
+    rule = egress_rules.passed_before(listing, interface, jumps)
+    is_in_front = rule is not None and rule.startswith("FORWARD ") and egress_rules.has_any(listing, wanted)
+    if rule is not None and (is_complete or is_in_front):
+        return Text("another rule of the firewall lets traffic pass before they are asked: {rule}", rule=rule)
+    if not is_complete:
+        return Text("the firewall's rules are missing, or are not those of config/fleet.toml")
+    return None
 
 
 def allowed_by(

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from manager.config.fleet import Fleet
 from manager.errors import writing_to
 from manager.util import atomic_file, ownership, strict_json
+from manager.util.trusted_folder import unlink_in_trusted
 
 KEEP_S = 24 * 3600.0
 """How long an address that is in no answer any more stays exempt."""
@@ -83,7 +84,7 @@ def save(fleet: Fleet, record: Record) -> None:
 def forget(fleet: Fleet) -> None:
     """Remove the file, once there are no rules. Raises nothing."""
     with suppress(OSError):
-        fleet.egress_file.unlink()
+        unlink_in_trusted(fleet.egress_file)
 
 
 def is_worth_noting(before: Hosts, after: Hosts) -> bool:

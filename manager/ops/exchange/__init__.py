@@ -8,5 +8,4 @@ asking           asks for them, where nothing tells what an instance has left
 live_checks      what a live instance would fail by
 close            closes positions, when a person has agreed
 account_parts    what the other bots hold on an account
-others_file      tells a bot what they hold
 """

@@ -57,7 +57,8 @@ class Asking:
             return False
         position = bot_report.position_left(self._fleet.instance_state_dir(instance))
         is_unknown = self._known[container.id] = self.has_unknown_rest(container)
-        return (position is not None and bool(position.amount)) or is_unknown
+        has_position = position is not None and bool(position.amount) and not position.is_dust
+        return has_position or is_unknown
 
     def has_unknown_rest(self, container: Container) -> bool:
         """Return whether orders may rest that no file tells of: then only the exchange can be asked.

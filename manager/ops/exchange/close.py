@@ -262,6 +262,8 @@ def parsed_look(answer: Mapping[str, Any]) -> ClosePreview | None:
         return None
     if not 0 <= quantity <= position.amount.copy_abs() or price <= 0:
         return None
+    if not quantity:
+        position = position._replace(is_dust=bool(position.amount))
     quote, account = (replace_unprintable(str(answer.get(key) or ""))[:40] for key in ("quote", "account"))
     return ClosePreview(position, side, quantity, price, market_price, quote, account)
 
@@ -272,6 +274,8 @@ def parsed_done(answer: Mapping[str, Any]) -> CloseResult | None:
     position = bot_report.position_at_exchange(answer)
     if closed is None or closed < 0 or not isinstance(is_done, bool) or (is_done and position is None):
         return None
+    if is_done and position is not None:
+        position = position._replace(is_dust=bool(position.amount))
     why = replace_unprintable(str(answer.get("why") or ""))[:300]
     return CloseResult(position, closed, bot_report.amount(answer.get("average_price")), is_done, why)
 
@@ -279,7 +283,7 @@ def parsed_done(answer: Mapping[str, Any]) -> CloseResult | None:
 def _event(command: str, closing: Closing) -> event_spool.SpooledEvent:
     """Return what the history keeps: how much was closed, and what is left."""
     result = closing.result
-    left = "?" if result is None or result.position is None else str(result.position)
+    left = "?" if result is None or result.position is None else result.position.plain
     at = f" @ {result.average_price:f}" if result and result.average_price is not None else ""
     action = f"close {result.closed:f}{at}, {left} left" if result else f"close, {left} left"
     why = (result.why if result else None) or closing.why

@@ -164,6 +164,9 @@ def _perform(
             supervisor_state.require_resettable(context.fleet.instance_state_dir(instance))
             stopped = take_down.stop(instance, context)
             _start(action, context)
+        case "update":
+            limits = container_config.limits(context.specs[instance], context.fleet)
+            context.engine.update(context.containers[instance].id, limits)
         case "stop" | "remove" | "leave":
             stopped = take_down.take_down(action, context)
         case _:
@@ -262,8 +265,8 @@ def _mend_limits(spec: InstanceSpec, context: ExecutionContext) -> None:
     """
     container = context.containers[spec.id].id
     with suppress(EngineError):
-        inspected = context.engine.inspect(container)
-        if container_config.were_updated(inspected, spec, context.fleet):
+        host = context.engine.inspect(container).get("HostConfig") or {}
+        if container_config.were_updated(host, spec, context.fleet):
             context.engine.update(container, container_config.limits(spec, context.fleet))
 
 

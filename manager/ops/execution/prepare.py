@@ -18,6 +18,7 @@ from manager.fleet.session import Session
 from manager.fleet.state_file import NOTHING, CalledOffBy
 from manager.i18n import Text
 from manager.ops.actions.action import Action
+from manager.ops.checks import shared_market
 from manager.ops.egress.egress_limiter import Limiter
 from manager.ops.execution.context import ExecutionContext
 from manager.ops.folders import bot_user, mount_probe
@@ -91,6 +92,12 @@ def gather(
 
     files = request_files.of_plan(snapshot, request_plan.running_after(snapshot, todo))
     files.write_all({action.instance for action in todo})
+    tell_of_others = shared_market.tell(snapshot, todo)
+
+    def give_turn(instance: str) -> None:
+        tell_of_others(instance)
+        files.give_turn(instance)
+
     context = ExecutionContext(
         engine,
         fleet,
@@ -101,7 +108,7 @@ def gather(
         called_off,
         steps,
         called_off_since=called_off_since,
-        give_turn=files.give_turn,
+        give_turn=give_turn,
     )
     return context._replace(await_network=network.result) if network else context
 

@@ -13,7 +13,8 @@ from manager.engine.containers import Container
 from manager.errors import EngineError, ManagerError, NotFound, writing_to
 from manager.fleet import env_file, host, supervisor_state, upgrade_records
 from manager.fleet.upgrade_records import UpgradeRecord
-from manager.util import atomic_file, strict_json
+from manager.util import atomic_file, ownership, strict_json
+from manager.util.trusted_folder import unlink_in_trusted
 
 MAX_ENV_BYTES = 1_000_000
 
@@ -54,7 +55,7 @@ def tidy(steps: Mapping[str, UpgradeRecord], fleet: Fleet, engine: Engine) -> No
     with suppress(OSError):
         for path in fleet.rollback_env_dir.iterdir():
             if path.stem not in steps:
-                path.unlink()
+                unlink_in_trusted(path)
 
 
 def require_restorable(
@@ -105,12 +106,12 @@ def _copy(source: Path, target: Path, owner: tuple[int, int] | None = None) -> N
     try:
         data = strict_json.read_bytes(source, MAX_ENV_BYTES, follow=False)
     except FileNotFoundError:  # a container without variables of its own
-        target.unlink(missing_ok=True)
+        unlink_in_trusted(target)
         return
     except OSError as error:
         raise ManagerError("cannot read {path}: {why}", path=source, why=error.strerror or error) from error
     if len(data) > MAX_ENV_BYTES:
         raise ManagerError("{path} is larger than {limit} bytes", path=source, limit=MAX_ENV_BYTES)
     with writing_to(target):
-        target.parent.mkdir(mode=0o700, exist_ok=True)
+        ownership.make_folder(target.parent, 0o700)
         atomic_file.replace_bytes(target, data, 0o400, owner)

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from manager.util import atomic_file
+from manager.util.trusted_folder import unlink_in_trusted
 
 MODE = 0o400
 
@@ -26,7 +27,7 @@ def replace(path: Path, content: Mapping[str, object]) -> None:
 def remove(path: Path) -> None:
     """Remove the file if it is there. Raises nothing."""
     with suppress(OSError):
-        path.unlink()
+        unlink_in_trusted(path)
 
 
 def _owner_of_folder(path: Path) -> tuple[int, int] | None:

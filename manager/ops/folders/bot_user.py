@@ -12,7 +12,7 @@ from manager.errors import ManagerError, writing_to
 from manager.fleet import host
 from manager.fleet.definition_drift import UID_VARIABLE
 from manager.util import atomic_file, ownership
-from manager.util.real_path import real_path
+from manager.util.trusted_folder import open_in_trusted, trusted_target
 
 GID_VARIABLE = "BOTFLEET_GID"
 PLACE_VARIABLE = "COMPOSE_FILE"
@@ -114,7 +114,7 @@ def save_compose_path(fleet: Fleet) -> None:
     ):
         return
     with writing_to(path):
-        link = real_path(path)
+        link = trusted_target(path)
         status = link.stat()
         end = "\r" if lines[numbers[-1]].endswith("\r") else ""
         lines[numbers[-1]] = f"{PLACE_VARIABLE}={text}{end}"
@@ -134,7 +134,8 @@ def _append(fleet: Fleet, lines: Mapping[str, str]) -> None:
     path = fleet.dotenv_file
     text = "".join(f"{name}={value}\n" for name, value in lines.items())
     with writing_to(path):
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        path = trusted_target(path)
+        descriptor = open_in_trusted(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
         try:
             size = os.fstat(descriptor).st_size
             if not size:

@@ -18,6 +18,7 @@ from manager.errors import ManagerError
 from manager.fleet import halt_mark
 from manager.fleet.env_file import ENV_FILE, STAGED_FILE
 from manager.util import atomic_file, ownership, strict_json
+from manager.util.trusted_folder import trusted, unlink_in_trusted
 
 SQLITE_SUFFIXES = ("", "-wal", "-shm", "-journal")
 
@@ -62,7 +63,7 @@ def stage_env(spec: InstanceSpec, fleet: Fleet, owner: Owner, values: Mapping[st
     with _explained(spec.id):
         path = fleet.secrets_dir(spec.id) / STAGED_FILE
         if _is_in_use(path.with_name(ENV_FILE), values, owner):
-            path.unlink(missing_ok=True)  # of a manager that was killed, perhaps with older values
+            unlink_in_trusted(path)  # of a manager that was killed, perhaps with older values
         else:
             atomic_file.write_atomically(path, dict(values), mode=0o400, owner=owner)
 
@@ -70,8 +71,8 @@ def stage_env(spec: InstanceSpec, fleet: Fleet, owner: Owner, values: Mapping[st
 def use_staged_env(spec: InstanceSpec, fleet: Fleet) -> None:
     """Replace the env file with the staged one, if there is one."""
     folder = fleet.secrets_dir(spec.id)
-    with _explained(spec.id), suppress(FileNotFoundError):
-        (folder / STAGED_FILE).replace(folder / ENV_FILE)
+    with _explained(spec.id), suppress(FileNotFoundError), trusted(folder) as secrets:
+        (secrets / STAGED_FILE).replace(secrets / ENV_FILE)
 
 
 @contextmanager
@@ -90,7 +91,7 @@ def scratch_env(spec: InstanceSpec, fleet: Fleet, owner: Owner, values: Mapping[
         yield str(instance_secrets)
     finally:
         with suppress(OSError):
-            path.unlink(missing_ok=True)
+            unlink_in_trusted(path)
             instance_secrets.rmdir()
             fleet.preflight_dir.rmdir()
 
@@ -135,9 +136,15 @@ def _own_folder(data_dir: Path, relative: str, mode: int, owner: Owner) -> None:
         real_folder(path, 0o755)
     path = path / last
     real_folder(path, mode)
-    status = path.lstat()
+    with trusted(path.parent) as parent:
+        _settle_rights(parent / last, path, mode, owner)
+
+
+def _settle_rights(folder: Path, path: Path, mode: int, owner: Owner) -> None:
+    """Give a folder to its owner. `path` is its name for people."""
+    status = folder.lstat()
     if os.geteuid() == 0 and (status.st_uid, status.st_gid) != owner:
-        give_away(path, owner)
+        give_away(folder, owner)
     elif status.st_uid != owner[0]:
         raise FolderError(
             "{path} belongs to uid {uid}, but the bots run as uid {wanted}; change its owner with chown",
@@ -146,7 +153,11 @@ def _own_folder(data_dir: Path, relative: str, mode: int, owner: Owner) -> None:
             wanted=owner[0],
         )
     if stat.S_IMODE(status.st_mode) != mode and mode == 0o700:
-        path.chmod(mode)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            os.fchmod(descriptor, mode)
+        finally:
+            os.close(descriptor)
 
 
 def real_folder(path: Path, mode: int) -> None:
@@ -171,8 +182,8 @@ def keep_from_git(folder: Path) -> None:
 
     An empty one is what a full disk or a crash has left of an earlier attempt.
     """
-    path = folder / ".gitignore"
-    with suppress(FileNotFoundError, PermissionError):
+    with suppress(FileNotFoundError, PermissionError), trusted(folder) as real:
+        path = real / ".gitignore"
         status = path.lstat()
         if status.st_size:
             if stat.S_ISREG(status.st_mode) and status.st_mode & 0o002:  # an earlier version's, by its umask
@@ -180,7 +191,7 @@ def keep_from_git(folder: Path) -> None:
             return
         path.unlink()
     with suppress(FileExistsError, PermissionError):
-        atomic_file.create(path, b"*\n")
+        atomic_file.create(folder / ".gitignore", b"*\n")
 
 
 def give_away(folder: Path, owner: Owner) -> None:
@@ -223,8 +234,10 @@ def _link_database(spec: InstanceSpec, fleet: Fleet, owner: Owner) -> None:
 
 
 def _make_link(link: Path, target: str) -> None:
-    link.symlink_to(target)
-    ownership.give_to_folder_owner(link)
+    with trusted(link.parent) as folder:
+        made = folder / link.name
+        made.symlink_to(target)
+        ownership.give_to_folder_owner(made)
 
 
 def _move_database_in(spec: InstanceSpec, link: Path, real: Path, owner: Owner) -> None:

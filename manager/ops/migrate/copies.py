@@ -18,6 +18,7 @@ from manager.ops.migrate import inspect, plan
 from manager.ops.migrate.inspect import ImportFacts, OldConfig
 from manager.util import ownership
 from manager.util.formatting import MB
+from manager.util.trusted_folder import require_trusted
 
 
 @contextlib.contextmanager
@@ -25,6 +26,7 @@ def _staging(fleet: Fleet, instance: str) -> Iterator[Path]:
     """Provide an empty folder of our own, and remove what a killed run left there."""
     folder = import_records.staging_dir(fleet) / f"copy-{instance}"
     ownership.make_folder(import_records.staging_dir(fleet), 0o700)
+    require_trusted(folder.parent)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700)
     try:

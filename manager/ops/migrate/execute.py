@@ -13,7 +13,7 @@ from typing import assert_never
 
 from manager.config import dotenv
 from manager.config.fleet import Fleet
-from manager.errors import ManagerError
+from manager.errors import ManagerError, writing_to
 from manager.fleet import import_records, state_file
 from manager.fleet.state_file import FleetState
 from manager.ops.actions.action import Outcome
@@ -21,7 +21,7 @@ from manager.ops.migrate import copies, inspect, plan, stop
 from manager.ops.migrate.inspect import ImportFacts, OldConfig
 from manager.ops.migrate.plan import ImportAction
 from manager.util import atomic_file, strict_json
-from manager.util.real_path import real_path
+from manager.util.trusted_folder import trusted_target
 
 
 def run(
@@ -119,7 +119,8 @@ def _record(config: OldConfig, facts: ImportFacts, fleet: Fleet) -> None:
 
 def _add_variables(values: Mapping[str, str], fleet: Fleet) -> None:
     """Add lines to `.env` and restrict it to its owner. A name without a value gets one."""
-    path = real_path(fleet.dotenv_file)  # keep a symlink a symlink
+    with writing_to(fleet.dotenv_file):
+        path = trusted_target(fleet.dotenv_file)  # keep a symlink a symlink
     try:
         before = strict_json.read_bytes(path, dotenv.MAX_BYTES)
         status = path.stat()

@@ -10,7 +10,7 @@ from pathlib import Path
 from manager.config import dotenv
 from manager.errors import ManagerError, writing_to
 from manager.util import atomic_file, ownership, strict_json
-from manager.util.real_path import real_path
+from manager.util.trusted_folder import trusted_target
 
 MODE = 0o600
 
@@ -47,7 +47,7 @@ def add(path: Path, values: Mapping[str, str]) -> list[str]:
             )
         lines.append(f"{name}={text}\n")
     with writing_to(path):
-        link, owner = real_path(path), None
+        link, owner = trusted_target(path), None
         try:
             before, status = strict_json.read_bytes(link, dotenv.MAX_BYTES), link.stat()
             owner = (status.st_uid, status.st_gid) if os.geteuid() == 0 else None

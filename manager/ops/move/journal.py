@@ -16,6 +16,7 @@ from manager.errors import ManagerError, writing_to
 from manager.i18n import Text
 from manager.ops.move import staging
 from manager.util import atomic_file, ownership, strict_json
+from manager.util.trusted_folder import unlink_in_trusted
 
 Step = Literal["halt", "bury", "pack", "copy", "put", "keys", "arrive", "start", "clean"]
 MAX_BYTES = 10_000
@@ -92,7 +93,7 @@ def remove(fleet: Fleet, instance: str) -> None:
     """Forget a move that was called off. Raises ManagerError."""
     path = _file(fleet, instance)
     with writing_to(path):
-        path.unlink(missing_ok=True)
+        unlink_in_trusted(path)
 
 
 def _file(fleet: Fleet, instance: str) -> Path:

@@ -14,6 +14,7 @@ from manager.config.fleet import Fleet
 from manager.errors import Locked, writing_to
 from manager.util import atomic_file, ownership
 from manager.util.polling import wait_until
+from manager.util.trusted_folder import open_in_trusted, trusted
 
 FOLDER_MODE = 0o700
 """Trades and positions are confidential."""
@@ -52,7 +53,8 @@ def clean(fleet: Fleet, instance: str) -> None:
     path = folder(fleet, instance)
     with writing_to(path):
         if path.exists():
-            shutil.rmtree(path)
+            with trusted(path.parent) as parent:
+                shutil.rmtree(parent / path.name)
 
 
 def is_restored(fleet: Fleet, instance: str, move: str) -> bool:
@@ -77,7 +79,7 @@ def locked(fleet: Fleet, instance: str, name: str, wait: float) -> Iterator[None
     path = parent / f".{instance}.{name}.lock"
     with writing_to(path):
         ownership.make_folder(parent, FOLDER_MODE)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        descriptor = open_in_trusted(path, os.O_RDWR | os.O_CREAT)
     try:
 
         def is_ours() -> bool:

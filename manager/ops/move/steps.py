@@ -27,6 +27,7 @@ from manager.ops.folders import bot_user
 from manager.ops.move import dotenv_lines, fitting, orders, presence, staging
 from manager.ops.move.orders import Answer, Request
 from manager.util import formatting
+from manager.util.trusted_folder import open_in_trusted, trusted, unlink_in_trusted
 
 PROTOCOL = 2
 """Of the requests and answers of two managers; raised when an older one would misunderstand."""
@@ -180,7 +181,7 @@ def receive(session: Session, instance: str, request: Request, streams: Streams)
     path = staging.make(fleet, instance) / staging.BACKUP
     part, digest, left = path.with_suffix(".part"), hashlib.sha256(), int(request["bytes"])
     with writing_to(part):
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        descriptor = open_in_trusted(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         with os.fdopen(descriptor, "wb") as stream:
             while left and (chunk := streams.source.read(min(CHUNK, left))):
                 digest.update(chunk)
@@ -189,9 +190,10 @@ def receive(session: Session, instance: str, request: Request, streams: Streams)
             stream.flush()
             os.fsync(stream.fileno())
         if left or digest.hexdigest() != request["sha256"]:
-            part.unlink()
+            unlink_in_trusted(part)
             raise ManagerError("the backup of {id} did not arrive whole; run the move again", id=instance)
-        part.rename(path)
+        with trusted(path.parent) as folder:
+            (folder / part.name).rename(folder / path.name)
     return {}
 
 

@@ -7,4 +7,5 @@ moved_away         leaves alone what was moved to another machine: pure
 untrusted          keeps a config that is refused from being applied: pure
 definition_diff    what a changed config changes, old → new: pure
 made_anew          recreates what a start would not mend
+updated_limits     asks the engine what `docker update` changed, where its files cannot be read
 """

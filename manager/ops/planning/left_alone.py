@@ -56,13 +56,14 @@ def left_made_otherwise(instance: str, cause: Text) -> Action:
     )
 
 
-def left_with_limits(instance: str) -> Action:
-    """Leave a bot whose limits somebody changed: a lower memory limit could end it at once."""
+def left_outgrown(instance: str) -> Action:
+    """Leave a bot whose limits somebody changed, and which needs them: its own could end it at once."""
     return Action(
         "leave",
         instance,
         Text(
-            "`docker update` gave it other limits than its config; `manager restart {id}` undoes that",
+            "`docker update` gave it other limits, and it uses more memory now than its config allows;"
+            " `manager restart {id}` undoes that",
             id=instance,
         ),
     )

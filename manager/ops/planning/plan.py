@@ -1,10 +1,10 @@
 """Plan: specs + containers + desired states → actions with causes. Pure, so that plans are tested as text."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from manager.engine.containers import Container
+from manager.fleet.definition_drift import UPDATED
 from manager.fleet.snapshot import Drift, PlanInput
 from manager.fleet.status import Status
 from manager.i18n import Text
@@ -14,11 +14,11 @@ from manager.ops.planning.left_alone import (
     left_ended,
     left_made_otherwise,
     left_orphan,
+    left_outgrown,
     left_paused,
     left_refused,
     left_stopped,
     left_with_image,
-    left_with_limits,
     left_without_container,
 )
 
@@ -31,7 +31,17 @@ CAUSES: Mapping[Drift, Text] = {
     "user": Text("not as its user"),
     "other image": Text("not from the fleet's image"),
     "limits": Text("not with its limits"),
+    "restart policy": Text("not with its restart policy"),
 }
+
+
+class Causes(NamedTuple):
+    """Join several causes, translated when shown."""
+
+    drift: Sequence[Drift]
+
+    def __str__(self) -> str:
+        return ", ".join(str(CAUSES[drift]) for drift in self.drift)
 
 
 def up(
@@ -79,7 +89,7 @@ def start(plan_input: PlanInput, named: Iterable[str] | None = None) -> list[Act
                 plan_input.refusal(instance)
                 or not (
                     _made_otherwise(plan_input, instance, is_named=named is not None)
-                    or (named is not None and "limits" in plan_input.drift(instance))
+                    or _was_updated(plan_input.drift(instance))
                 )
             )
         ):
@@ -101,6 +111,7 @@ def restart(plan_input: PlanInput, named: Iterable[str] | None = None) -> list[A
     actions = []
     for instance in plan_input.wanted if named is None else named:
         container, refused = plan_input.containers.get(instance), plan_input.refusal(instance) is not None
+        drift = plan_input.drift(instance)
         if named is None and plan_input.is_stopped_by_wish(instance):
             actions.append(left_stopped(plan_input, instance))
         elif named is None and (ended := _ended(plan_input, instance)):
@@ -116,7 +127,7 @@ def restart(plan_input: PlanInput, named: Iterable[str] | None = None) -> list[A
         elif container.is_up:
             actions.append(Action("restart", instance, Text("requested"), as_it_was=refused))
         else:
-            actions.append(_started(container, instance, is_fresh=True, is_refused=refused))
+            actions.append(_started(container, instance, drift, is_fresh=True, is_refused=refused))
     return _in_waves(plan_input, actions)
 
 
@@ -126,7 +137,7 @@ def resume(plan_input: PlanInput, named: Iterable[str]) -> list[Action]:
     for instance in named:
         halted = plan_input.fleet_state.of(instance).halted
         if plan_input.is_up(instance):
-            actions.append(Action("leave", instance, Text("already running")))
+            actions.append(_resumed(plan_input, instance))
         elif halted is None:
             actions.append(
                 Action(
@@ -138,6 +149,14 @@ def resume(plan_input: PlanInput, named: Iterable[str]) -> list[Action]:
         elif action := _up_one(plan_input, instance, is_named=True, recreate=False, mends_all=False):
             actions.append(action._replace(is_fresh=False))
     return _in_waves(plan_input, actions)
+
+
+def _resumed(plan_input: PlanInput, instance: str) -> Action:
+    """Leave what runs, with its limits and restart policy."""
+    drift = plan_input.drift(instance)
+    if plan_input.refusal(instance) is None and _is_busy(plan_input, instance) and _was_updated(drift):
+        return _updated(plan_input, instance, drift, is_named=False)
+    return Action("leave", instance, Text("already running"))
 
 
 def stop(plan_input: PlanInput, named: Iterable[str] | None = None) -> list[Action]:
@@ -220,7 +239,7 @@ def _up_one(
     if container.engine_state == "paused":
         return left_paused(container, instance)
     if not container.is_up:
-        return _started(container, instance, is_fresh=is_named, is_refused=bool(refused))
+        return _started(container, instance, drift, is_fresh=is_named, is_refused=bool(refused))
     if _is_ending(status):
         is_idle = instance in plan_input.idle
         cause = Text("its container is up without its bot") if is_idle else Text("it is being stopped")
@@ -235,9 +254,27 @@ def _up_one(
         return left_refused(instance, refused)
     if cause := _made_otherwise(plan_input, instance, drift, is_named=True):
         return left_made_otherwise(instance, cause)
-    if "limits" in drift:
-        return Action("restart", instance, CAUSES["limits"]) if is_named else left_with_limits(instance)
+    if _was_updated(drift):
+        return _updated(plan_input, instance, drift, is_named=is_named)
     return None
+
+
+def _was_updated(drift: Iterable[Drift]) -> bool:
+    return not UPDATED.isdisjoint(drift)
+
+
+def _causes_of_update(drift: Iterable[Drift]) -> Causes:
+    return Causes([kind for kind in drift if kind in UPDATED])
+
+
+def _updated(plan_input: PlanInput, instance: str, drift: Sequence[Drift], *, is_named: bool) -> Action:
+    """Undo a `docker update` of a bot that runs. A limit below what it uses now would end it: that takes a
+    person's word.
+    """
+    cause = Text("{causes}", causes=_causes_of_update(drift))
+    if instance not in plan_input.outgrown:
+        return Action("update", instance, cause)
+    return Action("restart", instance, cause) if is_named else left_outgrown(instance)
 
 
 def _moved(instance: str) -> Action:
@@ -290,15 +327,20 @@ def _created(plan_input: PlanInput, instance: str) -> Action:
     return Action("create", instance, Text("no container"))
 
 
-def _started(container: Container, instance: str, *, is_fresh: bool, is_refused: bool) -> Action:
+def _started(
+    container: Container, instance: str, drift: Sequence[Drift], *, is_fresh: bool, is_refused: bool
+) -> Action:
     """Start a container, or recreate one that never ran: an engine that was killed may keep its task
-    forever.
+    forever. A start puts back its limits and restart policy.
     """
     if container.never_ran and not is_refused:
         is_new = container.engine_state == "created"
         cause = Text("created but never started") if is_new else Text("the engine could not start it")
         return Action("recreate", instance, cause, keeps_image=True)
-    return Action("start", instance, Text("not running"), is_fresh=is_fresh, as_it_was=is_refused)
+    cause = Text("not running")
+    if _was_updated(drift) and not is_refused:
+        cause = Text("not running, {causes}", causes=_causes_of_update(drift))
+    return Action("start", instance, cause, is_fresh=is_fresh, as_it_was=is_refused)
 
 
 def _is_ending(status: Status | None) -> bool:

@@ -30,6 +30,8 @@ def _settled(plan_input: PlanInput, action: Action, why: Text, *, is_restart: bo
     container = plan_input.containers.get(action.instance)
     if action.kind in {"start", "restart"}:
         return action._replace(as_it_was=True)
+    if action.kind == "update":
+        return left(plan_input, action.instance)
     if action.kind not in {"create", "recreate"}:
         return action
     if container is None or container.never_ran or container.engine_state in {"dead", "removing"}:

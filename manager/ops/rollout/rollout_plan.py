@@ -7,8 +7,9 @@ from typing import Literal, NamedTuple
 
 from manager.errors import Problem, UsageError
 from manager.fleet import causes
+from manager.fleet.definition_drift import UPDATED
 from manager.fleet.instance import Instance
-from manager.fleet.snapshot import Drift, PlanInput
+from manager.fleet.snapshot import PlanInput
 from manager.fleet.upgrade_records import UpgradeRecord
 from manager.i18n import Text
 from manager.ops.actions.action import Action
@@ -18,7 +19,7 @@ from manager.ops.planning.left_alone import (
     left_with_image,
     left_without_container,
 )
-from manager.ops.planning.plan import CAUSES
+from manager.ops.planning.plan import Causes
 
 BATCHES = 10
 """Without --batch, a tenth of the fleet is upgraded at a time, after the canary."""
@@ -64,7 +65,7 @@ def _one(plan_input: PlanInput, instance: str, *, is_named: bool, is_going: bool
     container, status, drift = (
         plan_input.containers.get(instance),
         plan_input.statuses.get(instance),
-        plan_input.drift(instance),
+        [kind for kind in plan_input.drift(instance) if kind not in UPDATED],  # `up` puts these back
     )
     if plan_input.runs_elsewhere(instance) and status is not None:
         return Action("leave", instance, status.why or Text("{why}", why=status.detail))
@@ -93,16 +94,7 @@ def _one(plan_input: PlanInput, instance: str, *, is_named: bool, is_going: bool
         return Action("leave", instance, cause)
     if "image" in drift and plan_input.refused_image and not is_named:
         return left_with_image(instance, *plan_input.refused_image)
-    return Action("recreate", instance, Text("{causes}", causes=_Causes(drift)))
-
-
-class _Causes(NamedTuple):
-    """Join several causes, translated when shown."""
-
-    drift: list[Drift]
-
-    def __str__(self) -> str:
-        return ", ".join(str(CAUSES[drift]) for drift in self.drift)
+    return Action("recreate", instance, Text("{causes}", causes=Causes(drift)))
 
 
 def _interrupted(plan_input: PlanInput, instance: str) -> Action:

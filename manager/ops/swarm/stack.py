@@ -25,6 +25,7 @@ from manager.ops.hosts.registry import Host
 from manager.ops.swarm import places, refusals
 from manager.ops.swarm.places import Place
 from manager.util import atomic_file, ownership
+from manager.util.trusted_folder import unlink_in_trusted
 
 FILE = "stack.yaml"
 FIRST_PORT = 5001
@@ -147,7 +148,7 @@ def write(fleet: Fleet, rendered: Rendered) -> None:
         instance_folders.keep_from_git(folder)
         for old in folder.glob("*.json"):
             if old not in rendered.secrets:
-                old.unlink(missing_ok=True)
+                unlink_in_trusted(old)
         for file, content in rendered.secrets.items():
             atomic_file.replace_bytes(file, content, 0o600)
         atomic_file.replace_bytes(rendered.path, rendered.text.encode(), 0o644)
@@ -156,8 +157,8 @@ def write(fleet: Fleet, rendered: Rendered) -> None:
 def forget_values(fleet: Fleet) -> None:
     """Remove the values after a deployment: from now on the Swarm has them."""
     for file in _folder(fleet).glob("*.json"):
-        file.unlink(missing_ok=True)
-    (_folder(fleet) / CHOSEN).unlink(missing_ok=True)
+        unlink_in_trusted(file)
+    unlink_in_trusted(_folder(fleet) / CHOSEN)
 
 
 def _assembled(

@@ -26,6 +26,9 @@ TEXTS = {
     "doing": "doing",
     "pnl": "last_pnl",
     "position": "last_position",
+    "quote": "quote",
+    "base": "base",
+    "market": "market",
     "symbol": "symbol",
     "exchange": "exchange",
 }

@@ -22,13 +22,16 @@ export function verbNames() {
   };
 }
 
+/** In what a container differs from its config, and is put back without an upgrade: by `up`, and by each start. */
+const PUT_BACK = new Set(["limits", "restart policy"]);
+
 /** Return the commands that a bot can be given now. */
 function verbsOf(each) {
   const isStopped = each.wish === "stopped" || each.halted;
   const isHeld = each.mode === "live" && Number(each.position ?? 0) !== 0;
   const found = each.is_up ? ["restart", "stop"] : ["start"];
   if (!each.is_up && isHeld) found.push(isStopped ? "close" : "stop"); // a position is closed by what cannot trade meanwhile
-  if (each.drifted) found.push("upgrade");
+  if (each.drift.some((kind) => !PUT_BACK.has(kind))) found.push("upgrade");
   if (each.mode === "live" && each.container_id) found.push("orders");
   if (each.left_until !== null) found.push("unsnooze");
   else if ((each.needs_person && !each.mode_mismatch) || each.alerts.length) found.push("snooze");

@@ -53,9 +53,17 @@ function machine(host) {
 
 function instance(each) {
   const state = each.last_state_text ? `${each.state_text} (${each.last_state_text})` : each.state_text;
-  const said = [each.mode, state, each.doing, each.symbol, each.pnl === null ? "" : money(each.pnl), each.position, each.note];
+  const mode = each.mode === "live" ? t("LIVE") : each.mode;
+  const said = [mode, state, each.doing, each.symbol, earned(each), [each.position, each.base].filter(Boolean).join(" "), each.note];
   const kind = each.state === "unreachable" || each.state === "failed" ? "bad" : "";
   return el("li", {}, el("strong", {}, each.id), " ", el("span", { class: kind }, said.filter(Boolean).join(" · ")));
+}
+
+/** Return the P&L, marked if its prices are not a market's: then it is no trading result. */
+function earned(each) {
+  if (each.pnl === null) return "";
+  const isArtificial = each.market && each.market !== "live";
+  return [money(each.pnl), each.quote, isArtificial ? t(each.market) : ""].filter(Boolean).join(" ");
 }
 
 function haltAllButton(hosts) {

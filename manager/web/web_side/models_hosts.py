@@ -19,6 +19,9 @@ class HostInstance(Answer):
     doing: str | None
     pnl: Amount
     position: Amount
+    quote: str | None
+    base: str | None
+    market: str | None
     symbol: str | None
     exchange: str | None
     note: str | None

@@ -194,6 +194,7 @@ PAGE_TEXTS = (
     mark("Only `manager resume`, or starting a bot, ends a halt."),
 )
 WORDS = (
+    "LIVE",
     "live",
     "paper",
     "synthetic",

@@ -17,6 +17,7 @@ class Apex(Kit):
     """No `filled` on an order and no `order` on a trade, once ccxt has read them."""
 
     name, symbol = "apex", "SOLUSDT"
+    paths: ClassVar[dict[str, str]] = {"orders": "open-orders", "executions": "fills", "positions": "account"}
     keys: ClassVar[dict[str, str]] = {
         "apiKey": "k",
         "secret": "s",

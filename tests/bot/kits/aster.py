@@ -20,6 +20,7 @@ STATUS = {
 MOST_IDS = 10
 WEEK_MS = 7 * 86_400_000
 CODES = {
+    "HEDGED": (-4061, "Order's position side does not match user's setting."),
     "CANCEL_REJECTED": (-2011, "Unknown order sent."),
     "INSUFFICIENT_FUNDS": (-2019, "Margin is insufficient."),
     "RESOURCE_NOT_FOUND": (-2013, "Order does not exist."),
@@ -30,6 +31,12 @@ class Aster(Kit):
     """Executions bear no client id, and are listed for a week from `startTime` on."""
 
     name, symbol = "aster", "SOLUSDT"
+    paths: ClassVar[dict[str, str]] = {
+        "orders": "openOrders",
+        "executions": "userTrades",
+        "positions": "positionRisk",
+    }
+    is_hedged = False
     keys: ClassVar[dict[str, str]] = {"privateKey": "0x" + "1" * 64}
     market: ClassVar[dict[str, Any]] = {"id": "SOLUSDT", "contractSize": 1}
     refusals: ClassVar[dict[str, Refusal]] = {
@@ -75,13 +82,22 @@ class Aster(Kit):
                 raise RefusalError("-4166", "Search window is restricted to recent 7 days only.")
             found = [fill for fill in self.fills() if start <= int(fill.at * 1000) <= end]
             return [self._fill(fill) for fill in found[: int(params["limit"])]]
+        if name == "dual":
+            return {"dualSidePosition": self.is_hedged}
         if name == "income":
             return []
         if name == "leverageBracket":
             return []
         if name == "positionRisk":
-            return [_position("ETHUSDT", Decimal("2.5")), _position(self.symbol, self.book.position())]
+            return [_position("ETHUSDT", Decimal("2.5")), *self._positions()]
         raise AssertionError((path, method, params))
+
+    def _positions(self) -> list[dict[str, Any]]:
+        net = self.book.position()
+        if not self.is_hedged:
+            return [_position(self.symbol, net)]
+        sizes = {"LONG": max(net, Decimal(0)), "SHORT": min(net, Decimal(0))}
+        return [_position(self.symbol, size) | {"positionSide": side} for side, size in sizes.items()]
 
     def _cancel(self, order: BookOrder) -> BookOrder:
         try:
@@ -96,6 +112,8 @@ class Aster(Kit):
             return {"code": -2011, "msg": "Unknown order sent."}
 
     def _place(self, params: dict[str, Any]) -> BookOrder:
+        if self.is_hedged and "positionSide" not in params:
+            raise RefusalError("HEDGED", "Order's position side does not match user's setting.")
         return self.book.place(
             "Bid" if params["side"] == "BUY" else "Ask",
             params["type"].title(),

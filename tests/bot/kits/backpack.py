@@ -17,6 +17,11 @@ class Backpack(Kit):
     """Client ids are numbers in orders and text in executions; a position is a signed quantity."""
 
     name, symbol, quote = "backpack", "SOL_USDC_PERP", "USDC"
+    paths: ClassVar[dict[str, str]] = {
+        "orders": "api/v1/orders",
+        "executions": "wapi/v1/history/fills",
+        "positions": "api/v1/position",
+    }
     keys: ClassVar[dict[str, str]] = {"apiKey": "k", "secret": "A" * 43 + "="}
     market: ClassVar[dict[str, Any]] = {
         "id": "SOL_USDC_PERP",

@@ -38,6 +38,10 @@ class Refusal(Exception):
         self.status, self.body = status, body
 
 
+class KilledError(BaseException):
+    """SIGKILL while a new order is on its way: nothing of the bot's own code runs any more."""
+
+
 class StatusError(Exception):
     """What the HTTP client raises for a status of 400 and above."""
 
@@ -49,7 +53,8 @@ class StatusError(Exception):
 class Kit:
     """Subclasses give `name`, `symbol` (as users write it), `keys`, `market`, and carry requests out.
 
-    `refusals`: what the exchange answers for each cause that the bot distinguishes.
+    `refusals`: what the exchange answers for each cause that the bot distinguishes. `paths`: how the path of
+    each list's request ends.
     """
 
     name = symbol = ""
@@ -59,6 +64,7 @@ class Kit:
     perp = True
     maker_fee, taker_fee = Decimal("0.0002"), Decimal("0.0005")
     refusals: ClassVar[Mapping[str, Refusal]] = {}
+    paths: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, seed: int = 1) -> None:
         self.now = time.time()
@@ -76,6 +82,9 @@ class Kit:
         ]
         self.random = random.Random(seed)
         self.fault: str | None = None
+        # What becomes of the answer with the list of that name, however often it is asked for.
+        self.spoilt: dict[str, Callable[[Any], Any]] = {}
+        self.killed = 0.0
         own = {"backpack": self.name, "SOL_USDC_PERP": self.symbol}
         words = [own.get(word, word) for word in GRID]
         if not self.perp:
@@ -168,6 +177,9 @@ class Kit:
         errors = self.adapter._errors
         path, params = url
         is_write = self.is_write(path, method)
+        is_create = is_write and not self.is_cancel(path, params, method)
+        if is_create and self.random.random() < self.killed / 2:
+            raise KilledError
         unlucky = is_write and self.random.random() < UNLUCKY
         if self.fault == "request lost" and unlucky:
             raise errors.NetworkError("connection reset")
@@ -175,15 +187,28 @@ class Kit:
         if refusal is not None and self.random.random() < UNLUCKY / 6:
             return self._read(path, method, refusal)
         try:
-            if self.fault == "rejected" and unlucky and not self.is_cancel(path, params, method):
+            if self.fault == "rejected" and unlucky and is_create:
                 raise RefusalError("INSUFFICIENT_FUNDS", "insufficient margin")
             answer = self.answer(path, method, params)
         except RefusalError as err:
             return self._read(path, method, self.refusal(err))
+        if is_create and self.random.random() < self.killed / 2:
+            raise KilledError
+        answer = self._spoil(path, method, answer)
         if self.fault == "answer lost" and unlucky:
             raise errors.RequestTimeout("timed out")
         self.api.last_json_response = answer
         self.api.handle_errors(200, "", path, method, {}, "", answer, {}, None)
+        return answer
+
+    def _spoil(self, path: str, method: str, answer: Any) -> Any:
+        for name, suffix in self.paths.items():
+            if method != "GET" or not path.endswith(suffix):
+                continue
+            if self.fault == f"no list of {name}" and self.random.random() < UNLUCKY:
+                answer = without_list(answer)
+            if name in self.spoilt:
+                answer = self.spoilt[name](answer)
         return answer
 
     def _read(self, url: str, method: str, answer: Refusal) -> Any:
@@ -199,6 +224,16 @@ class Kit:
         else:
             self.api.handle_errors(answer.status, "", url, method, {}, text, answer.body, {}, None)
         return answer.body
+
+
+def without_list(answer: Any) -> Any:
+    """Return the answer with null in the place of its list; without any content where it is one itself."""
+    if isinstance(answer, list):
+        return {}
+    lists = {key: None for key, value in answer.items() if isinstance(value, list)}
+    if lists:
+        return answer | lists
+    return {key: without_list(value) if isinstance(value, dict) else value for key, value in answer.items()}
 
 
 def _remembering(parse: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
@@ -218,10 +253,15 @@ class Run:
     """The real engine on a kit, ticked by hand; every tick checks what must always hold."""
 
     def __init__(self, kit: Kit, folder: Path) -> None:
-        self.kit, self.failures = kit, list[str]()
-        self.store = Store(folder / "bot.db", durable=False)
+        self.kit, self.folder, self.failures = kit, folder, list[str]()
+        self.start()
+
+    def start(self) -> None:
+        """Begin, or go on with what an engine that was killed has left in the record."""
+        kit = self.kit
+        self.store = Store(self.folder / "bot.db", durable=False)
         settings, market = kit.settings, kit.adapter.market()
-        run = self.store.begin_run(settings.identity, "live", {}, Ledger())
+        run = self.store.unfinished_run() or self.store.begin_run(settings.identity, "live", {}, Ledger())
         strategy = make_strategy(settings, market, self.store)
         self.engine = Engine(
             settings,
@@ -253,7 +293,7 @@ class Run:
             self.kit.book.move(price)
             self.tick()
 
-    def end(self) -> None:
+    def end(self, *, fees_are_known: bool = True) -> None:
         """Let everything be listed, compare account and ledger, and stop."""
         self.kit.fault = None
         for after in (TICK_S, 20.0, 61.0, TICK_S, TICK_S):
@@ -261,7 +301,7 @@ class Run:
         assert self.store.ledger.position == self.kit.book.position()
         assert self.kit.adapter.position() == (self.kit.book.position() if self.market.perp else None)
         fees = sum((fill.fee for fill in self.kit.book.fills), ZERO)
-        assert self.store.ledger.fees == fees
+        assert self.store.ledger.fees == fees or not fees_are_known
         assert cancel_own_orders(self.store, self.kit.adapter, self.market, 10.0) == (0, True)
         assert self.kit.book.open_orders() == self.kit.others
         self.store.close()

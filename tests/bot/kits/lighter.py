@@ -26,6 +26,11 @@ class Lighter(Kit):
     """No id answers an order, a trade names both sides, and lists are pages of 100, the newest first."""
 
     name, symbol, quote = "lighter", "SOL", "USDC"
+    paths: ClassVar[dict[str, str]] = {
+        "orders": "accountActiveOrders",
+        "executions": "trades",
+        "positions": "account",
+    }
     keys: ClassVar[dict[str, str]] = {
         "privateKey": "1",
         "options.accountIndex": str(ACCOUNT),
@@ -51,6 +56,8 @@ class Lighter(Kit):
 
     def __init__(self, seed: int = 1) -> None:
         self.status: dict[str, str] = {}
+        # So many of the next transactions come with a number that another bot's had already.
+        self.used_nonces = 0
         super().__init__(seed)
 
     def replace_signing(self) -> None:
@@ -63,12 +70,17 @@ class Lighter(Kit):
         return params.get("tx_type") == CANCEL
 
     def refusal(self, err: RefusalError) -> Refusal:
+        if err.code == "NONCE":
+            return Refusal(400, {"code": 21104, "message": err.message})
         if err.status == 404:
             return Refusal(400, {"code": 21600, "message": "given order is not an active limit order"})
         return self.refusals["insufficient_funds"]
 
     def answer(self, path: str, method: str, params: dict[str, Any]) -> Any:
         if path == "sendTx":
+            if self.used_nonces:
+                self.used_nonces -= 1
+                raise RefusalError("NONCE", "invalid nonce")
             asked = json.loads(params["tx_info"])
             assert asked["api_key_index"] == 2
             if params["tx_type"] == CANCEL:
@@ -91,7 +103,9 @@ class Lighter(Kit):
             return {"orders": [self._order(order) for order in self.book.open_orders()]}
         if path == "accountInactiveOrders":
             assert int(params["limit"]) <= MOST
-            return {"orders": [self._order(order) for order in reversed(self.ended())][:MOST]}
+            ended, start = self.ended()[::-1], int(params.get("cursor", 0))
+            more = {"next_cursor": str(start + MOST)} if len(ended) > start + MOST else {}
+            return {"orders": [self._order(order) for order in ended[start : start + MOST]], **more}
         if path == "trades":
             assert int(params["limit"]) <= MOST
             fills, start = self.fills()[::-1], int(params.get("cursor", 0))
@@ -109,7 +123,9 @@ class Lighter(Kit):
     def _create(self, asked: dict[str, Any]) -> None:
         is_market, is_post_only = asked["order_type"] == 1, asked["time_in_force"] == 2
         side = "Ask" if asked["is_ask"] else "Bid"
-        price, qty = Decimal(asked["avg_execution_price"]) / 100, Decimal(asked["base_amount"]) / 10
+        digits = self.adapter._loaded()["info"]
+        price = Decimal(asked["avg_execution_price"]).scaleb(-digits["price_decimals"])
+        qty = Decimal(asked["base_amount"]).scaleb(-digits["size_decimals"])
         kind = "Market" if is_market else "Limit"
         try:
             self.book.place(side, kind, price, qty, asked["client_order_index"], post_only=is_post_only)

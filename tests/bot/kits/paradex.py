@@ -21,6 +21,7 @@ class Paradex(Kit):
     """
 
     name, symbol = "paradex", "SOL-USD-PERP"
+    paths: ClassVar[dict[str, str]] = {"orders": "orders", "executions": "fills", "positions": "positions"}
     keys: ClassVar[dict[str, str]] = {"walletAddress": "0x1", "privateKey": "0x" + "1" * 64}
     quote = "USDC"
     market: ClassVar[dict[str, Any]] = {"id": "SOL-USD-PERP", "contractSize": 1.0}

@@ -74,16 +74,20 @@ def test_what_nobody_reads_ends_no_command(tmp_path: Path) -> None:
         assert run(tmp_path, stdout).returncode == BAD_CONFIG
 
 
-def test_a_loose_umask_lets_nobody_else_write() -> None:
+@pytest.mark.parametrize(
+    ("given", "kept"), [(0o002, 0o022), (0, 0o022), (0o077, 0o077), (0o777, 0o077), (0o277, 0o077)]
+)
+def test_a_umask_lets_nobody_else_write_and_the_owner_read(given: int, kept: int) -> None:
     done = subprocess.run(
         [
             sys.executable,
             "-c",
             "import os, manager.cli.main as m; m._open_standard_streams = lambda: None;"
-            "m.main = lambda *given: print(oct(os.umask(0))) or 0; os.umask(0o002); m.entry_point()",
+            "m.main = lambda *given: print(oct(os.umask(0))) or 0;"
+            f"os.umask({given}); m.entry_point()",
         ],
         capture_output=True,
         text=True,
         check=True,
     )
-    assert done.stdout.strip() == "0o22"
+    assert done.stdout.strip() == oct(kept)

@@ -417,3 +417,17 @@ def test_a_stray_key_says_what_is_traded_instead(tmp_path: Path) -> None:
         f"{FILE}: grid_upper_price: is ignored: 180 of strategy_config.grid_upper_price is traded",
         f"{FILE}: stop_loss: is ignored: only strategy_config.stop_loss is traded, and it is not set",
     }
+
+
+def test_a_stray_key_is_known_by_another_spelling_name_or_section_too(tmp_path: Path) -> None:
+    """A stop loss that is not where it belongs is not traded, however it is spelt."""
+    config = {**a_config(), "stoploss": 5, "grid_upper": 3300, "Mode": "live", "mode": "paper"}
+    config["daemon_config"] = {**config["daemon_config"], "gridLower": 100, "memory_limit": 300}
+    write_config(tmp_path, config)
+    assert {str(each) for each in loaded(tmp_path).warnings} >= {
+        f"{FILE}: stoploss: is ignored: only strategy_config.stop_loss is traded, and it is not set",
+        f"{FILE}: grid_upper: is ignored: 180 of strategy_config.grid_upper_price is traded",
+        f"{FILE}: daemon_config.gridLower: is ignored: 140 of strategy_config.grid_lower_price is traded",
+        f"{FILE}: daemon_config.memory_limit: is not a known key; did you mean memory_limit_mb?",
+        f"{FILE}: Mode: is not a known key; did you mean mode?",
+    }

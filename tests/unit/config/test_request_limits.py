@@ -56,7 +56,7 @@ def test_a_fleet_overrides_single_keys_and_adds_exchanges(tmp_path: Path) -> Non
     a_fleet_file(tmp_path, "[requests.Aster]\naddress = 1000\n[requests.kraken]\naccount = 60\n")
     fleet, _defaults = fleet_settings.load(tmp_path)
     exchanges = request_limits.load(fleet).exchanges
-    assert (exchanges["aster"].address, exchanges["aster"].start) == (1000, 24)
+    assert (exchanges["aster"].address, exchanges["aster"].start) == (1000, 60)
     assert (exchanges["kraken"].address, exchanges["kraken"].account, exchanges["kraken"].tick) == (0, 60, 3)
 
 

@@ -33,6 +33,7 @@ def kept(code: str | None, position: str | None = "0", **more: Any) -> KeptRepor
         "final": more.pop("final", False),
         "condition": condition,
         "position": position,
+        "min_order": more.pop("min_order", None),
         "base": "SOL",
         "reason": more.pop("reason", None),
     }
@@ -282,6 +283,39 @@ def test_the_exchanges_own_figure_comes_first(tmp_path: Path) -> None:
     view = a_view(tmp_path, "completed", held)
     assert (doing.severity(view, NOW), str(doing.ending(view))) == ("bad", "position left: 0.1 SOL")
     assert doing.position_left(view._replace(report=held._replace(is_previous=True))) == 0
+
+
+DUST = last("stopped_out", "0.0004", params={"by": "stop_loss"}, min_order="0.01")
+
+
+@pytest.mark.parametrize(
+    ("state", "report", "severity", "note"),
+    [
+        ("completed", DUST, "warn", "only dust is left, less than can be traded: 0.0004 SOL"),
+        ("completed", last("finished", "-0.0004", min_order="0.01"), "calm", "dust is left"),
+        ("completed", last("stopped_out", "0.01", min_order="0.01"), "bad", "position left: 0.01 SOL"),
+        ("completed", last("stopped_out", "0.0004"), "bad", "position left: 0.0004 SOL"),
+        ("stopped", last("trading", "0.0004", min_order="0.01"), "off", "only dust is left"),
+        ("stopped", DUST, "off", "only dust is left"),
+        ("missing", DUST, "off", "only dust is left"),
+        ("failed", kept("trading", "0.0004", has_ended=True, min_order="0.01"), "bad", "only dust is left"),
+    ],
+)
+def test_dust_is_no_position_that_somebody_is_woken_for(
+    tmp_path: Path, state: State, report: KeptReport, severity: str, note: str
+) -> None:
+    """A fee in the base currency leaves less than the smallest order: nobody can sell it."""
+    view = a_live_view(tmp_path, state, report)
+    assert doing.severity(view, NOW) == severity
+    assert note in causes.note(view)
+
+
+def test_what_orders_may_have_added_to_is_not_taken_for_dust(tmp_path: Path) -> None:
+    cancel = {"state": "failing", "open_orders_left": None, "tries": 3, "why": "exit code 1", "reason": None}
+    report = kept("trading", "0.0004", has_ended=True, min_order="0.01")
+    view = a_live_view(tmp_path, "failed", report, cancel=cancel)
+    assert causes.note(view).endswith("last known position: 0.0004 SOL")
+    assert not doing.has_left_dust(view)
 
 
 def test_orders_that_still_rest_make_the_position_the_last_known_one(tmp_path: Path) -> None:

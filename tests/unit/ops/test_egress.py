@@ -28,7 +28,13 @@ class Firewall:
 
     def __init__(self, by_ipv6: Firewall | None = None) -> None:
         self.by_ipv6 = by_ipv6
-        self.lines = ["-P INPUT ACCEPT", "-N DOCKER-USER", "-A DOCKER-USER -j RETURN"]
+        self.lines = [
+            "-P INPUT ACCEPT",
+            "-P FORWARD DROP",
+            "-N DOCKER-USER",
+            "-A FORWARD -j DOCKER-USER",
+            "-A DOCKER-USER -j RETURN",
+        ]
         self.writes = 0
 
     def __call__(self, words: list[str], text: str) -> str:
@@ -47,7 +53,8 @@ class Firewall:
                 self.lines.append(line)
             elif verb == "-I":
                 chain, _one, rule = rest.split(" ", 2)
-                self.lines.append(f"-A {chain} {rule}")
+                starts = [at for at, each in enumerate(self.lines) if each.startswith(f"-A {chain} ")]
+                self.lines.insert(starts[0] if starts else len(self.lines), f"-A {chain} {rule}")
             elif verb == "-D":
                 self.lines.remove(f"-A {rest}")
             elif verb == "-F":
@@ -94,6 +101,68 @@ def test_rules_are_set_once_follow_the_network_and_go_when_switched_off(tmp_path
     assert egress.settle(engine(), off, firewall)
     assert firewall.lines == before
     assert not egress.settle(engine(), off, firewall)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "-A DOCKER-USER -s 192.168.0.0/16 -j ACCEPT",
+        "-A DOCKER-USER -j RETURN",
+        '-A INPUT -p tcp -m comment --comment "a -j DROP" -j ACCEPT',
+        "-A INPUT -j desk-rules",
+        "-A FORWARD -i br-+ -j ACCEPT",
+        "-A FORWARD -g desk-rules",
+    ],
+)
+def test_a_rule_in_front_of_ours_is_named_and_ours_are_put_in_front_again(tmp_path: Path, rule: str) -> None:
+    firewall, on = Firewall(), project(tmp_path, True)
+    firewall.lines += ["-N desk-rules", "-A desk-rules -i lo -j DROP", "-A desk-rules -p udp -j ACCEPT"]
+    assert egress.settle(engine(), on, firewall)
+    assert egress.look(engine(), on, firewall).is_in_force
+    firewall.lines.insert(0, rule)
+    look = egress.look(engine(), on, firewall)
+    assert not look.is_in_force
+    assert str(look.why) == (
+        "another rule of the firewall lets traffic pass before they are asked: " + rule.removeprefix("-A ")
+    )
+    assert egress.settle(engine(), on, firewall)
+    assert egress.look(engine(), on, firewall).is_in_force
+    assert not egress.settle(engine(), on, firewall), "nothing to do"
+    firewall.lines.remove(rule)
+    assert egress.settle(engine(), on, firewall) == (" FORWARD " in rule), "back into the engine's chain"
+    assert egress.look(engine(), on, firewall).is_in_force
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "-A INPUT -i lo -j ACCEPT",
+        "-A INPUT -p tcp -m multiport --dports 22 -j f2b-sshd",
+        "-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+        "-A DOCKER-USER -i br-aaaaaaaaaaaa -j RETURN",
+        f"-A DOCKER-USER ! -i {BRIDGE} -j ACCEPT",
+        "-A FORWARD -p tcp -j LOG",
+        "-A FORWARD -j DROP",
+    ],
+)
+def test_a_rule_that_lets_nothing_of_the_bots_pass_is_left_in_front(tmp_path: Path, rule: str) -> None:
+    firewall, on = Firewall(), project(tmp_path, True)
+    firewall.lines += ["-N f2b-sshd", "-A f2b-sshd -s 203.0.113.9 -j REJECT", "-A f2b-sshd -j RETURN"]
+    assert egress.settle(engine(), on, firewall)
+    firewall.lines.insert(0, rule)
+    assert egress.look(engine(), on, firewall).is_in_force
+    assert not egress.settle(engine(), on, firewall)
+
+
+def test_a_firewall_that_is_loaded_anew_without_the_engines_chain_is_noticed(tmp_path: Path) -> None:
+    """`iptables -F FORWARD` leaves our rules where nothing asks them."""
+    firewall, on = Firewall(), project(tmp_path, True)
+    assert egress.settle(engine(), on, firewall)
+    firewall.lines.remove("-A FORWARD -j DOCKER-USER")
+    assert not egress.look(engine(), on, firewall).is_in_force
+    assert egress.settle(engine(), on, firewall)
+    assert egress.look(engine(), on, firewall).is_in_force
+    assert any(line.startswith(f"-A FORWARD -i {BRIDGE} ") for line in firewall.lines)
 
 
 @pytest.mark.parametrize("has_chain", [True, False])

@@ -9,6 +9,7 @@ from supervisor.policy import (
     describe,
     ending_reason,
     healthy_spell,
+    is_free,
     restart_delay,
 )
 from supervisor.reasons import Reason
@@ -32,6 +33,23 @@ UNHEALTHY = Ending(
     0, None, cause=Reason("unhealthy", count=5, cause=Reason("http_status", status=503, detail=""))
 )
 NEVER_BEGAN = Ending(None, None, cause=Reason("cannot_start", error="No such file", path="/x"))
+
+
+@pytest.mark.parametrize(
+    ("ending", "unanswered", "expected"),
+    [
+        (code(1), 0, True),
+        (code(1), 4, True),
+        (code(1), 5, False),
+        (UNHEALTHY, 4, True),
+        (UNHEALTHY, 5, False),
+        (KILLED, 0, False),
+        (OOM, 0, False),
+        (NEVER_BEGAN, 0, False),
+    ],
+)
+def test_what_an_outage_may_have_caused(ending: Ending, unanswered: int, expected: bool) -> None:
+    assert is_free(ending, unanswered, 5) is expected
 
 
 @pytest.mark.parametrize(

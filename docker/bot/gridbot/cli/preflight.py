@@ -17,9 +17,10 @@ from gridbot.model.errors import (
     BotError,
     ConfigError,
     ExchangeError,
+    KeysError,
     RefusedError,
 )
-from gridbot.trading.preflight import check_run, market_missing
+from gridbot.trading.preflight import check_run, keys_refused, market_missing
 
 
 def main(argv: Sequence[str]) -> int:
@@ -44,7 +45,12 @@ def check_all(settings: Settings) -> list[Check]:
 
     verification.require_verified(settings)
     venues.require_signing_library(settings.exchange)
-    exchange = CcxtExchange(settings, venues.credentials(settings.exchange))
+    credentials = venues.credentials(settings.exchange)
+    try:
+        venues.require_usable(settings.exchange)
+    except KeysError as err:
+        return [keys_refused(str(err))]
+    exchange = CcxtExchange(settings, credentials)
     exchange.shorten_timeouts()
     try:
         market = exchange.market()

@@ -17,6 +17,7 @@ answer_readers    which exchange has which of them
 account_facts     what a run with real money depends on
 verification      what is known of each exchange's answers, and which of them refuse live
 venues            addresses, credentials and signers of each exchange
+key_forms         what the credentials look like
 paper             a simulated account
 price_sources     prices for it: synthetic, live, replayed
 recording         prices with times from a CSV file

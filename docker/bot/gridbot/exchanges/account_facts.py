@@ -29,6 +29,7 @@ class AccountFacts:
 
     `free`: what new positions may use, in the market's quote currency; on a spot market `held` is what is
     there of the base currency. `clock_offset`: seconds by which the exchange's clock is ahead of this one.
+    `is_hedged`: the account keeps longs and shorts of a market as positions apart.
     """
 
     price: Decimal | None = None
@@ -41,6 +42,7 @@ class AccountFacts:
     maintenance: Decimal | None = None
     maker_fee: Decimal | None = None
     clock_offset: float | None = None
+    is_hedged: bool | None = None
 
 
 def read_facts(exchange: CcxtExchange, market: Market) -> AccountFacts:
@@ -59,6 +61,7 @@ def read_facts(exchange: CcxtExchange, market: Market) -> AccountFacts:
         maintenance=_known(lambda: _maintenance(exchange)),
         maker_fee=_known(lambda: _maker_fee(exchange, market, account)),
         clock_offset=exchange.clock_offset(),
+        is_hedged=_known(exchange.is_hedged) if market.perp else False,
     )
 
 

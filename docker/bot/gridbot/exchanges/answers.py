@@ -17,7 +17,7 @@ from math import prod
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from gridbot.model.errors import UnreachableError
+from gridbot.model.errors import UnclearError, UnreachableError
 from gridbot.model.types import ExchangeOrder, Fill, Order, Side, UnreadableFill, UnreadableOrder
 
 Raw = Mapping[str, Any]
@@ -65,10 +65,14 @@ class Answers:
 
     `usual_maker_fee` is the rate that counts where neither an execution nor the market says one.
     `most_on_page`: how many executions one call is asked for. `causes`: a word of the exchange's refusals ->
-    why it refuses, where ccxt's class of the error doesn't say it.
+    why it refuses, where ccxt's class of the error doesn't say it. `lists`: a method of ccxt -> where its
+    list is in the exchange's answer; the answer itself where the method isn't named. `market_key`: what
+    names the market in a position's own row.
     """
 
     causes: Mapping[str, str] = MappingProxyType({})
+    lists: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    market_key = "symbol"
     most_on_page = 1000
     usual_maker_fee: Decimal | None = None
 
@@ -76,12 +80,50 @@ class Answers:
         """Take `account`, the account's number, where the exchange names both sides of a trade by it."""
         self._exchange, self._account = exchange, account
 
+    def rows(self, method: str, answer: Any) -> list[Any] | None:
+        """Return the list in an answer, None where it has none, which ccxt takes for an empty one."""
+        for key in self.lists.get(method, ()):
+            answer = answer.get(key) if isinstance(answer, Mapping) else None
+        return answer if isinstance(answer, list) else None
+
     def is_of(self, raw: Raw, market: Raw) -> bool:
-        """Tell whether an order, trade or position is of `market`; ccxt doesn't filter every list."""
-        symbol = _letters(str(self._symbol(raw) or ""))
-        return not symbol or symbol in {
-            _letters(str(market.get(key) or "")) for key in ("symbol", "id", "id2")
-        }
+        """Tell whether an order or trade is of `market`; ccxt doesn't filter every list."""
+        symbol = self._symbol(raw)
+        return symbol in (None, "") or _names(market, symbol)
+
+    def net_position(self, rows: Sequence[Any], market: Raw) -> Decimal:
+        """Return the position of `market` among the exchange's own rows. Raises UnclearError.
+
+        ccxt leaves out rows that it cannot place, and aster's without an entry price.
+        """
+        return sum((self._own_part(row, market) for row in _distinct(rows)), Decimal(0))
+
+    def _own_part(self, row: Any, market: Raw) -> Decimal:
+        """Return what one row adds to the position. Raises UnclearError if it may be ours and is unclear."""
+        try:
+            name = text(row.get(self.market_key))
+            if name is not None and not _names(market, name):
+                return Decimal(0)
+            net = self.position({"info": row})
+        except SENSELESS:
+            name = net = None
+        if net is None:
+            raise UnclearError(f"{self._exchange} answered a position without its size or side")
+        if net and name is None:
+            raise UnclearError(f"{self._exchange} answered a position without its market")
+        return net
+
+    def is_hedged(self, rows: Sequence[Any], market: Raw) -> bool:
+        """Tell whether longs and shorts of `market` are positions apart, each with orders of its own."""
+        sides: set[bool] = set()
+        for row in rows:
+            if not isinstance(row, Mapping) or not _names(market, row.get(self.market_key)):
+                continue
+            if str(row.get("positionSide") or "").upper() in ("LONG", "SHORT"):
+                return True
+            if net := self.position({"info": row}):
+                sides.add(net > 0)
+        return len(sides) > 1
 
     def is_missing_order(self, message: str) -> bool:
         """Tell whether the exchange's refusal says that it knows no such order."""
@@ -96,12 +138,20 @@ class Answers:
         """Tell whether what ccxt takes for bad credentials is a refused order."""
         return False
 
+    def is_used_nonce(self, message: str) -> bool:  # noqa: ARG002
+        """Tell whether a request was refused only because another one was signed with its number before."""
+        return False
+
     def first_page(self, since: int) -> Page:
         """Return the first page of the executions from `since` on."""
         return Page(since)
 
     def next_page(self, page: Page, listed: Listed) -> Page | None:  # noqa: ARG002
         """Return the page after `page`, which held `listed`; None after the last one."""
+        return None
+
+    def next_history(self, answer: Raw) -> dict[str, Any] | None:  # noqa: ARG002
+        """Return what to ask for the page of the history after `answer`, None after the last one."""
         return None
 
     def history_of(self, order: Order) -> dict[str, Any] | None:  # noqa: ARG002
@@ -238,6 +288,20 @@ def product(*factors: Decimal | None) -> Decimal | None:
     """Return the product, None where a factor is unknown."""
     known = [factor for factor in factors if factor is not None]
     return prod(known, start=Decimal(1)) if len(known) == len(factors) else None
+
+
+def _distinct(rows: Sequence[Any]) -> list[Any]:
+    """Return the rows without those listed twice, as at the border of two pages."""
+    distinct: list[Any] = []
+    for row in rows:
+        if row not in distinct:
+            distinct.append(row)
+    return distinct
+
+
+def _names(market: Raw, name: Any) -> bool:
+    letters = _letters(str(name))
+    return letters in {_letters(str(market.get(key) or "")) for key in ("symbol", "id", "id2")} - {""}
 
 
 @functools.lru_cache(maxsize=256)

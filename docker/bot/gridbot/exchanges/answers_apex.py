@@ -21,6 +21,15 @@ class Apex(Answers):
         }
     )
 
+    lists = MappingProxyType(
+        {
+            "fetch_open_orders": ("data",),
+            "fetch_orders": ("data", "orders"),
+            "fetch_my_trades": ("data", "orders"),
+            "fetch_positions": ("data", "positions"),
+            "fetch_funding_history": ("data", "fundingValues"),
+        }
+    )
     most_on_page = 100
 
     def next_page(self, page: Page, listed: Listed) -> Page | None:

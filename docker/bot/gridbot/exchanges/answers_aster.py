@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from types import MappingProxyType
 
 from gridbot.exchanges.answers import Answers, Listed, Page, Raw, decimal, info_of
 
@@ -12,6 +13,9 @@ WINDOW_MS = 7 * 86_400_000
 
 class Aster(Answers):
     """Read aster's: without a notional ccxt loses the sign of a position; a week of executions at a time."""
+
+    # Of a spot account; that of futures is a list by itself.
+    lists = MappingProxyType({"fetch_balance": ("balances",)})
 
     def first_page(self, since: int) -> Page:
         return _window(since)

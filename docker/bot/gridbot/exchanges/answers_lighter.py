@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from types import MappingProxyType
+from typing import Any
 
 from gridbot.exchanges.answers import Answers, Listed, Page, Raw, decimal, info_of, number, product, text
 from gridbot.model.types import Side
@@ -22,6 +24,42 @@ class Lighter(Answers):
             "21739": "insufficient_funds",
         }
     )
+
+    lists = MappingProxyType(
+        {
+            "fetch_open_orders": ("orders",),
+            "fetch_closed_orders": ("orders",),
+            "fetch_my_trades": ("trades",),
+            "fetch_positions": ("accounts",),
+            "fetch_funding_history": ("position_fundings",),
+        }
+    )
+    market_key = "market_id"
+
+    def is_used_nonce(self, message: str) -> bool:
+        # Unverified. Another bot signs with the same API key, for another market.
+        return "invalid nonce" in message.lower()
+
+    def rows(self, method: str, answer: Any) -> list[Any] | None:
+        found = super().rows(method, answer)
+        if method != "fetch_positions" or found is None:
+            return found
+        accounts = [account for account in found if isinstance(account, Mapping)]
+        if len(found) > 1:  # of one wallet there may be several, each with positions of its own
+            accounts = [one for one in accounts if text(one.get("index")) == self._account]
+        positions = accounts[0].get("positions") if len(accounts) == 1 else None
+        return positions if isinstance(positions, list) else None
+
+    def position(self, raw: Raw) -> Decimal | None:
+        info = info_of(raw)
+        size, sign = decimal(info.get("position")), decimal(info.get("sign"))
+        if not size:
+            return size
+        return None if sign is None or abs(sign) != 1 else size * sign
+
+    def next_history(self, answer: Raw) -> dict[str, Any] | None:
+        cursor = text(answer.get("next_cursor"))
+        return None if cursor is None else {"cursor": cursor}
 
     def next_page(self, page: Page, listed: Listed) -> Page | None:
         times = [trade.get("timestamp") for trade in listed.answer.get("trades") or []]

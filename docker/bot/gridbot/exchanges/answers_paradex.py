@@ -6,7 +6,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
-from gridbot.exchanges.answers import Answers, Listed, Page, Raw, decimal, info_of, text
+from gridbot.exchanges.answers import Answers, Listed, Page, Raw, decimal, info_of, signed, text
 from gridbot.model.types import Order
 
 
@@ -14,6 +14,19 @@ class Paradex(Answers):
     """Read paradex's: ccxt takes an unknown order for an invalid one."""
 
     causes = MappingProxyType({"NOT_ENOUGH_MARGIN": "insufficient_funds"})
+    lists = MappingProxyType(
+        dict.fromkeys(
+            (
+                "fetch_open_orders",
+                "fetch_orders",
+                "fetch_my_trades",
+                "fetch_positions",
+                "fetch_funding_history",
+            ),
+            ("results",),
+        )
+    )
+    market_key = "market"
 
     def is_missing_order(self, message: str) -> bool:
         return "ORDER_ID_NOT_FOUND" in message
@@ -27,6 +40,10 @@ class Paradex(Answers):
 
     def history_of(self, order: Order) -> dict[str, Any] | None:
         return {"client_id": str(order.client_id)}
+
+    def position(self, raw: Raw) -> Decimal | None:
+        info = info_of(raw)
+        return signed(decimal(info.get("size")), info.get("side"))
 
     def _filled(self, raw: Raw) -> Decimal | None:
         # ccxt takes a remaining size of 0 for an unknown one.

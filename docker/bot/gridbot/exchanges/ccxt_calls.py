@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import random
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,7 +12,7 @@ from gridbot.config.settings import Settings
 from gridbot.exchanges import ccxt_client, ccxt_errors
 from gridbot.exchanges.answer_readers import READERS
 from gridbot.exchanges.answers import SENSELESS
-from gridbot.model.errors import ExchangeError, UnreachableError
+from gridbot.model.errors import ExchangeError, RejectedError, UnclearError
 from gridbot.runtime.pace import Pace
 
 # Name resolution has no timeout of its own; a call that is shorter than this is not stuck.
@@ -20,6 +21,8 @@ SHORT_TIMEOUT_S = 4.0
 # The exchange is asked this often what time it is; smaller differences than the second are the call's own.
 CLOCK_EVERY_S = 600.0
 CLOCK_TOLERANCE_S = 1.0
+# Two bots with one API key may sign with the same number: so often, and with pauses up to so long.
+NONCE_TRIES, NONCE_PAUSE_S = 4, 0.2
 
 
 class CcxtCalls:
@@ -38,6 +41,7 @@ class CcxtCalls:
         self._id = settings.exchange
         self._api = ccxt_client.connect(settings, credentials, env)
         self._answers = READERS[self._id](self._id, (credentials or {}).get("options.accountIndex"))
+        self._answered = ccxt_client.keep_answers(self._api)
         self._errors = importlib.import_module("ccxt.base.errors")
         self._clock_offset, self._clock_read_at = 0.0, -CLOCK_EVERY_S
 
@@ -88,12 +92,21 @@ class CcxtCalls:
         self._api.timeout = min(self._api.timeout, int(SHORT_TIMEOUT_S * 1000))
 
     def _list(self, function: Callable[..., Any], *args: Any) -> list[Any]:
+        """Return the list that ccxt makes of an answer. Raises UnclearError where that holds none."""
         answer = self._call(function, *args)
-        if not isinstance(answer, list) or (
-            self._id == "backpack" and not isinstance(self._api.last_json_response, list)
-        ):
-            raise UnreachableError(f"{self._id} answered something that is not a list")
+        if self._answered:
+            self._rows(function)
+        if not isinstance(answer, list):
+            raise UnclearError(f"{self._id} answered something that is not a list")
         return answer
+
+    def _rows(self, function: Callable[..., Any]) -> list[Any]:
+        """Return the exchange's own list in the answer to the last call. Raises UnclearError."""
+        answer = self._answered[-1] if self._answered else None
+        rows = self._answers.rows(function.__name__, answer)
+        if rows is None:
+            raise UnclearError(f"{self._id} answered something that is not a list to {function.__name__}")
+        return rows
 
     def _cancel(self, function: Callable[..., Any], *args: Any, json: bool = True) -> Any:
         return self._call(function, *args, json=json, is_cancel=True)
@@ -101,21 +114,33 @@ class CcxtCalls:
     def _call(
         self, function: Callable[..., Any], *args: Any, json: bool = True, is_cancel: bool = False
     ) -> Any:
+        for _ in range(NONCE_TRIES - 1):
+            try:
+                return self._call_once(function, *args, json=json, is_cancel=is_cancel)
+            except RejectedError as err:
+                if not self._answers.is_used_nonce(str(err)):
+                    raise
+            # It was not carried out; ccxt asks for a number each time.
+            time.sleep(random.uniform(0, NONCE_PAUSE_S))
+        return self._call_once(function, *args, json=json, is_cancel=is_cancel)
+
+    def _call_once(self, function: Callable[..., Any], *args: Any, json: bool, is_cancel: bool) -> Any:
         def expect() -> None:
             self._on_call(max(2 * self._api.timeout / 1000, MIN_CALL_S))
 
         try:
             self._pace.before_call(getattr(function, "__name__", ""), expect, is_cancel=is_cancel)
             expect()
+            self._answered.clear()
             answer = function(*args)
             if json and self._api.last_json_response is None:
-                raise UnreachableError(f"{self._id} answered something that is not JSON")
+                raise UnclearError(f"{self._id} answered something that is not JSON")
             return answer
         except self._errors.BaseError as err:
             headers = self._api.last_response_headers or {}
             raise ccxt_errors.translated(err, self._answers, headers) from err
         except SENSELESS as err:
-            raise UnreachableError(
+            raise UnclearError(
                 f"cannot make sense of {self._id}'s answer: {type(err).__name__}: {err}"
             ) from err
         finally:

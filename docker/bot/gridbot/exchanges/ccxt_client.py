@@ -21,6 +21,10 @@ WINDOW_MS = 5000
 SETTLE_MARGIN_S = 3.0
 
 
+# Methods of ccxt that need nothing but the keys and what is to be signed.
+SIGNING = ("sign", "sign_message", "sign_hash")
+
+
 def load(name: str) -> Any:
     """Return ccxt's class of one exchange without importing all others.
 
@@ -41,15 +45,33 @@ def connect(settings: Settings, credentials: Mapping[str, str] | None, env: Mapp
     config = config_of(name, credentials, env)
     api = load(name)(config)
     api.sort_by_2 = _sort_by_2
-    for parse in ("parse_order", "parse_trade"):
-        setattr(api, parse, _row_by_row(getattr(api, parse)))
+    for parse in ("parse_order", "parse_trade", "parse_position", "parse_position_risk"):
+        if hasattr(api, parse):
+            setattr(api, parse, _row_by_row(getattr(api, parse)))
     if name == "lighter" and credentials:
         _keep_key_index(api, int(config["options"]["apiKeyIndex"]))
+    for method in SIGNING:
+        if hasattr(api, method):
+            setattr(api, method, _signing(getattr(api, method)))
     api.rateLimit = _number(env, "GRIDBOT_RATE_LIMIT_MS", api.rateLimit)
     url = venues.base_url(name, env)
     if url and not _is_own(api, url):
         api.urls["api"] = with_base_url(api.urls["api"], url)
     return api
+
+
+def keep_answers(api: Any) -> list[Any]:
+    """Return a list to which `api` adds what the exchange has answered, before ccxt makes something of it."""
+    answers: list[Any] = []
+    request = api.request
+
+    def keep(*args: Any, **more: Any) -> Any:
+        answer = request(*args, **more)
+        answers.append(answer)
+        return answer
+
+    api.request = keep
+    return answers
 
 
 def settle_s(env: Mapping[str, str]) -> float:
@@ -106,6 +128,25 @@ def _is_own(api: Any, url: str) -> bool:
     return url.startswith("https://") and urlsplit(url).hostname in {
         urlsplit(address).hostname for address in own
     }
+
+
+def _signing(sign: Callable[..., Any]) -> Callable[..., Any]:
+    """Return ccxt's own `sign`, with an error of the keys' where it raises another one than ccxt's.
+
+    Nothing was sent then, and nothing ever will be: the exchange is not what is out of reach.
+    """
+    errors = importlib.import_module("ccxt.base.errors")
+
+    def sign_or_say(*args: Any, **named: Any) -> Any:
+        try:
+            return sign(*args, **named)
+        except errors.BaseError:
+            raise
+        except Exception as err:  # noqa: BLE001 - each signing library has its own
+            # Its text may quote a part of the key.
+            raise errors.AuthenticationError(f"cannot sign with these keys ({type(err).__name__})") from None
+
+    return sign_or_say
 
 
 def _sort_by_2(answers: list[Any], first: str, second: str, descending: bool = False) -> list[Any]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import re
+import time
 from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from gridbot.exchanges.answers import Answers
@@ -17,6 +19,7 @@ from gridbot.model.errors import (
 )
 
 QUERY = re.compile(r"(?<=[\w/])\?\S*=\S*")
+UNTIL = re.compile(r"\buntil (\d{13})\b")
 NETWORK_FAULTS = (
     "Timeout",
     "ConnectionError",
@@ -34,9 +37,9 @@ def translated(err: Exception, answers: Answers, headers: Mapping[str, Any]) -> 
     status, errors = _http_status(err), importlib.import_module("ccxt.base.errors")
     if status in (418, 429) or isinstance(err, errors.DDoSProtection | errors.RateLimitExceeded):
         cause = "banned" if status == 418 else "rate_limited"
-        return UnreachableError(text, cause=cause, retry_after=_retry_after(headers))
+        return UnreachableError(text, cause=cause, retry_after=_retry_after(headers, text))
     if status == 503 or isinstance(err, errors.OnMaintenance) or "MAINTENANCE" in text:
-        return UnreachableError(text, cause="maintenance", retry_after=_retry_after(headers))
+        return UnreachableError(text, cause="maintenance", retry_after=_retry_after(headers, text))
     own_cause, is_refused_order = answers.cause_of(text), answers.is_refused_order(text)
     is_unauthorized = isinstance(err, errors.AuthenticationError) and not is_refused_order
     if is_unauthorized or status == 401 or own_cause == "unauthorized":
@@ -64,10 +67,19 @@ def _cause_of_rejection(text: str, *, is_short_of_funds: bool) -> str:
     return "other"
 
 
-def _retry_after(headers: Mapping[str, Any]) -> float | None:
-    """Return the seconds of the last answer's Retry-After header, None without one."""
-    text = str(headers.get("Retry-After") or "")
-    return float(text) if text.isascii() and text.isdigit() else None
+def _retry_after(headers: Mapping[str, Any], text: str) -> float | None:
+    """Return for how many seconds the exchange wants no request, None where it doesn't say.
+
+    The header has seconds or a date; Aster's words have the end of a ban in milliseconds.
+    """
+    value = str(headers.get("Retry-After") or "").strip()
+    if value.isascii() and value.replace(".", "", 1).isdigit():
+        return float(value)
+    try:
+        return max(parsedate_to_datetime(value).timestamp() - time.time(), 0.0)
+    except (TypeError, ValueError):
+        until = UNTIL.search(text)
+    return max(int(until[1]) / 1000 - time.time(), 0.0) if until else None
 
 
 def _http_status(err: BaseException | None) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from gridbot.config.settings import Settings
 from gridbot.exchanges import ccxt_client, venues
@@ -37,6 +37,10 @@ from gridbot.runtime.pace import Pace
 Row = ExchangeOrder | UnreadableOrder
 PAGE = 1000
 MOST_PAGES = 50
+# An order that has rested for long may be this many pages back in the history of orders; times there are the
+# exchange's.
+MOST_HISTORY_PAGES = 10
+CLOCK_MARGIN_S = 60.0
 # A market order bears a price on exchanges that have no other kind; this share beyond the current one.
 SLIPPAGE = Decimal("0.03")
 # A refused client doubles the time between its calls, to the first at least, and not beyond the second: a
@@ -77,6 +81,7 @@ class CcxtExchange(CcxtCalls):
         self.most_in_batch = self._venue.most_in_batch if by_id else 1
         self.has_cancel_all = bool(self._api.has.get("cancelAllOrders"))
         self._raw: dict[str, Any] | None = None
+        self._listed: list[Any] = []
 
     def market(self) -> Market:
         """Load the market's rules. Raises RefusedError for a symbol that the exchange doesn't have."""
@@ -218,9 +223,9 @@ class CcxtExchange(CcxtCalls):
                 yield order, match if isinstance(match, ExchangeOrder) else self._find_one(order)
             return
         # One list for all of them; an old one may be further back than that list goes.
-        recent = self._history({})
+        pages = [self._history_page({})]
         for order in orders:
-            match = _match_order(order, recent)
+            match = self._search(order, pages)
             is_found = isinstance(match, ExchangeOrder)
             if not is_found and order.exchange_id and self._id == "backpack":
                 match = _match_order(order, self._history({"orderId": order.exchange_id}))
@@ -246,10 +251,33 @@ class CcxtExchange(CcxtCalls):
         market = self._loaded()
         return [self._answers.order(raw, market) for raw in answers if self._answers.is_of(raw, market)]
 
+    def _search(self, order: Order, pages: list[_HistoryPage]) -> Row | None:
+        """Find an order in the history, which is read further for it as far back as it was created."""
+        unreadable: Row | None = None
+        for number in range(MOST_HISTORY_PAGES):
+            if number == len(pages):
+                last = pages[-1]
+                if last.following is None or last.oldest is None or last.oldest < order.created_at:
+                    break
+                pages.append(self._history_page(last.following))
+            match = _match_order(order, pages[number].rows)
+            if isinstance(match, ExchangeOrder):
+                return match
+            unreadable = unreadable or match
+        return unreadable
+
+    def _history_page(self, params: dict[str, Any]) -> _HistoryPage:
+        rows = self._history(params)
+        times = [float(raw["timestamp"]) for raw in self._listed if raw.get("timestamp")]
+        answer = self._answered[-1] if self._answered else None
+        following = self._answers.next_history(answer) if isinstance(answer, dict) else None
+        return _HistoryPage(rows, min(times) / 1000 - CLOCK_MARGIN_S if times else None, following)
+
     def _history(self, params: dict[str, Any]) -> list[Row]:
         fetch = self._api.fetch_orders if self._api.has["fetchOrders"] else self._api.fetch_closed_orders
         limit = PAGE if self._id == "backpack" else 100
-        return self._orders(self._list(fetch, self._symbol, None, limit, params))
+        self._listed = self._list(fetch, self._symbol, None, limit, params)
+        return self._orders(self._listed)
 
     def fills(self, since: float) -> list[Fill | UnreadableFill]:
         # `since` may be this machine's time; asking from earlier only lists more.
@@ -265,7 +293,7 @@ class CcxtExchange(CcxtCalls):
             fills += [
                 self._answers.fill(trade, market) for trade in raw if self._answers.is_of(trade, market)
             ]
-            answer = self._api.last_json_response
+            answer = self._answered[-1] if self._answered else None
             listed = Listed(raw, answer if isinstance(answer, dict) else {}, self._api.milliseconds())
             page = self._answers.next_page(page, listed)
         return fills
@@ -292,19 +320,17 @@ class CcxtExchange(CcxtCalls):
     def position(self) -> Decimal | None:
         if not self._settings.perp:
             return None
-        total = ZERO
-        market = self._loaded()
-        seen: list[Any] = []
-        for raw in self._call(self._api.fetch_positions, [self._symbol]):
-            # A row that is listed twice, as at the border of two pages, is one position.
-            if not self._answers.is_of(raw, market) or raw.get("info") in seen:
-                continue
-            seen.append(raw.get("info"))
-            net = self._answers.position(raw)
-            if net is None:
-                raise UnreachableError(f"{self._id} answered a position without its size or side")
-            total += net
-        return total
+        return self._answers.net_position(self._position_rows(), self._loaded())
+
+    def is_hedged(self) -> bool:
+        """Tell whether longs and shorts of this market are positions apart, which this bot can't trade."""
+        if self._id == "aster" and self.ask("fapiPrivateGetV3PositionSideDual").get("dualSidePosition"):
+            return True
+        return self._answers.is_hedged(self._position_rows(), self._loaded())
+
+    def _position_rows(self) -> list[Any]:
+        self._call(self._api.fetch_positions, [self._symbol])
+        return self._rows(self._api.fetch_positions)
 
     @property
     def _symbol(self) -> str:
@@ -327,6 +353,14 @@ class CcxtExchange(CcxtCalls):
 
     def _client_id(self, order: Order) -> int | str:
         return order.client_id if self._id in ("backpack", "lighter") else str(order.client_id)
+
+
+class _HistoryPage(NamedTuple):
+    """Hold a page of the history: since when its orders are, and what to ask for the next one."""
+
+    rows: list[Row]
+    oldest: float | None
+    following: dict[str, Any] | None
 
 
 def _match_order(order: Order, rows: Sequence[Row]) -> Row | None:

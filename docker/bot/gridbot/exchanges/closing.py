@@ -36,6 +36,8 @@ class CcxtClosing(CcxtExchange):
         """Return what the account holds of a spot market's base currency and can sell."""
         base = str(self._loaded()["base"])
         balance = self._call(self._api.fetch_balance, {"type": "spot"} if self._id == "aster" else {})
+        if self._id == "aster":
+            self._rows(self._api.fetch_balance)
         if not isinstance(balance, dict):
             raise UnreachableError(f"{self._id} answered something that is no balance")
         free = (balance.get(base) or {}).get("free")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from gridbot.exchanges.key_forms import wrong_form
 from gridbot.model.errors import ConfigError, KeysError
 
 
@@ -169,6 +170,17 @@ def credentials(exchange: str, env: Mapping[str, str] = os.environ) -> dict[str,
     if missing:
         raise KeysError(f"live trading on {exchange} needs {'; '.join(missing)} in the environment")
     return values
+
+
+def require_usable(exchange: str, env: Mapping[str, str] = os.environ) -> None:
+    """Check that a live run's credentials can sign. Raises KeysError naming every variable that can't."""
+    venue, unusable = VENUES[exchange], []
+    for credential, names in [*venue.keys.items(), *venue.optional.items()]:
+        name = next((name for name in names if env.get(name)), None)
+        if name is not None and (meaning := wrong_form(exchange, credential, env[name])):
+            unusable.append(f"{name} is not {meaning}")
+    if unusable:
+        raise KeysError(f"with these keys nothing can be signed for {exchange}: {'; '.join(unusable)}")
 
 
 def _require_wallet_key(value: str, env: Mapping[str, str]) -> None:

@@ -60,6 +60,13 @@ class UnreachableError(ExchangeError):
     """Report a call without a clear answer. After `place` the order may exist."""
 
 
+class UnclearError(UnreachableError):
+    """Report an answer that lacks what was asked for: a list that is none, a position without its size.
+
+    It says nothing, and least of all that there is nothing.
+    """
+
+
 class RejectedError(ExchangeError):
     """Report that the exchange refused this one call. After `place` the order does not exist."""
 

@@ -56,6 +56,10 @@ class Market:
         """Tell whether an order of `qty`, a multiple of the lot, is large enough for the exchange."""
         return qty >= self.min_qty and qty > 0 and qty * price >= self.min_notional
 
+    def smallest_order(self, price: Decimal) -> Decimal:
+        """Return the smallest quantity of an order at `price`: what is less than that cannot be closed."""
+        return ceil_to(max(self.min_qty, self.lot, self.min_notional / price), self.lot)
+
 
 @dataclass(frozen=True, slots=True)
 class OrderRequest:

@@ -48,7 +48,7 @@ class Samples:
         Kept are one sample of a run a minute after a day, one an hour after a month, the last 1000 errors,
         and closed orders without trades for a week.
         """
-        if now - self._thinned_at < 3600:
+        if 0 <= now - self._thinned_at < 3600:
             return
         self._thinned_at = now
         for age, bucket in ((86400, 60), (30 * 86400, 3600)):

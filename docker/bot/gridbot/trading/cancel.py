@@ -19,7 +19,8 @@ from gridbot.model.errors import THROTTLED, ExchangeError, RejectedError, Unreac
 from gridbot.model.types import Market, Order
 from gridbot.runtime.log import log
 from gridbot.store.store import Store
-from gridbot.trading.reconcile import Reconciler, Reconciliation
+from gridbot.trading.listing import Reconciliation
+from gridbot.trading.reconcile import Reconciler
 from gridbot.trading.retry import RetryPauses
 
 # After a crash something is wrong anyway, and the supervisor waits to start the bot again.
@@ -63,19 +64,21 @@ def cancel_own_orders(
             listed = [order for order in store.live_orders() if order.client_id in result.listed]
             refusal = sender.cancel(
                 [*result.reopened, *listed],
-                everything=is_exclusive and not (result.others or result.unreadable),
+                everything=is_exclusive and not (result.others or result.unreadable or result.unclear),
             )
             if refusal is None:
                 failure = _settle(reconciler, result)
                 orders = [*result.reopened, *store.live_orders()]
                 open_or_unknown = [order for order in orders if order.client_id not in result.ended]
-                if not orders and failure is None:
-                    return 0, not result.unreadable
+                is_certain = not (result.unreadable or result.unclear)
+                if not orders and failure is None and result.unclear is None:
+                    return 0, is_certain
                 if not open_or_unknown and failure is None:
-                    # Only what they have filled is not known yet. That keeps no stop waiting for long.
+                    # Only what they have filled is not known yet, or the list that would confirm it does not
+                    # come. Neither keeps a stop waiting for long.
                     ended_at = ended_at or time.monotonic()
                     if time.monotonic() - ended_at >= FILLS_WITHIN_S:
-                        return 0, not result.unreadable
+                        return 0, is_certain
                 unlisted = [order for order in open_or_unknown if order.client_id not in result.listed]
                 refusal = sender.cancel(
                     [order for order in unlisted if order.exchange_id is not None], everything=False

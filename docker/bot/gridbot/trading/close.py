@@ -286,7 +286,8 @@ class Closer:
                 self._foreign = result.foreign_ids
                 is_listed = [order for order in self.store.live_orders() if order.client_id in result.listed]
                 self._cancel_own([*is_listed, *result.reopened])
-                if not is_listed and not result.reopened and not self.store.live_orders():
+                is_over = result.unclear is None and not is_listed and not result.reopened
+                if is_over and not self.store.live_orders():
                     self._pauses.reset()
                     return
             except UnauthorizedError:

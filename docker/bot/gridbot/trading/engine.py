@@ -11,7 +11,7 @@ from typing import Any
 from gridbot.config.settings import Settings
 from gridbot.exchanges.exchange import Exchange
 from gridbot.model.condition import PAUSED, TRADING, Code, Condition
-from gridbot.model.errors import ExchangeError
+from gridbot.model.errors import ExchangeError, UnclearError
 from gridbot.model.types import ZERO, Market, OrderRequest, as_text, floor_to
 from gridbot.runtime.log import log
 from gridbot.runtime.pace import Pace
@@ -21,9 +21,10 @@ from gridbot.store.database import HELD_SINCE
 from gridbot.store.store import Run, Store
 from gridbot.strategies import risk
 from gridbot.strategies.strategy import Strategy
+from gridbot.trading.listing import Reconciliation
 from gridbot.trading.placing import Placing
 from gridbot.trading.position_watch import PositionWatch
-from gridbot.trading.reconcile import Reconciler, Reconciliation
+from gridbot.trading.reconcile import Reconciler
 from gridbot.trading.run_ending import CompletedError, RunEnding
 from gridbot.trading.second_look import SecondLook
 from gridbot.trading.status import MarketView, build_status
@@ -97,7 +98,7 @@ class Engine:
         self.funding: Decimal | None = (store.funding or None) if is_funded else ZERO
         self.unsettled = 0
         self._figures: dict[str, float | None] = {}
-        self._figures_due = 0.0
+        self._figures_at, self._figures_pause = 0.0, 0.0
 
     def tick(self) -> None:
         """Read the market once and act on it. Raises ExchangeError (retry later) or CompletedError (stop)."""
@@ -109,7 +110,9 @@ class Engine:
             log.info(self.strategy.prepare(price))
             self._prepared = True
         result = self._reconciler.run(now)
-        self._placing.foreign_ids, self.unsettled = result.foreign_ids, result.unsettled
+        self.unsettled = result.unsettled
+        if result.unclear is None:
+            self._placing.foreign_ids = result.foreign_ids
         for fill, order, ledger_after in result.trades:
             self._log.fill(fill, order, ledger_after, self.price)
         self._count_time(now)
@@ -127,7 +130,7 @@ class Engine:
         where nothing new is listed, or the bot is not just trading. Raises as `tick` does.
         """
         is_trading = self._closing is None and not self.paused and not self._refusals.is_active
-        if not (self.has_ticked and is_trading and self.price and self._watch.condition is None):
+        if not (self.has_ticked and is_trading and self.price and not self._watch.is_in_doubt):
             self.tick()
             return
         result = self._reconciler.read_fills()
@@ -144,7 +147,7 @@ class Engine:
         now = self._clock()
         self.store.samples.add_error(now, "exchange", str(err))
         self._ticked_at = None
-        if first or now - self._outage_logged_at > SUMMARY_EVERY_S:
+        if first or not 0 <= now - self._outage_logged_at <= SUMMARY_EVERY_S:
             self._outage_logged_at = now
             log.warning("the exchange is out of reach, nothing is decided until it answers: %s", err)
 
@@ -176,6 +179,7 @@ class Engine:
             price_at=self.price_at,
             price_range=self.strategy.price_range(),
             funding=self.funding,
+            min_order=self.market.smallest_order(self.price) if self.price else None,
             figures={**self._figures, "order_latency": self._placing.latency},
         )
 
@@ -281,7 +285,7 @@ class Engine:
         for order in cancel:
             if order.exchange_id is not None and not (self._stopping() or is_over()):
                 self._placing.cancel(order, now)
-        if self._watch.condition is not None:
+        if self._watch.is_in_doubt:
             place = ()
         place = tuple(request for request in place if request.slot not in result.uncertain_slots)
         if self.paused:
@@ -306,10 +310,17 @@ class Engine:
                 log.warning("the position of %s %s is left as it is", as_text(position), self.market.base)
             raise CompletedError(self._closing.condition)
         # Reduce-only is the safer order, but where others trade on the account ours may be its smaller part.
-        account = self.exchange.position()
-        reduces = self.market.perp and (account is None or account / position >= 1)
+        reduces = self.market.perp and self._is_reducible(position)
         side = ledger.closing_side(position)
         return (OrderRequest("close", side, price, qty, market=True, reduce_only=reduces),)
+
+    def _is_reducible(self, position: Decimal) -> bool:
+        """Tell whether the account as a whole can be reduced by `position`, as far as it is known."""
+        try:
+            account = self.exchange.position()
+        except UnclearError:
+            return True
+        return account is None or account / position >= 1
 
     def _must_not_place(self) -> bool:
         """Tell whether a stop or a pause was asked for while orders were being placed."""
@@ -322,15 +333,15 @@ class Engine:
         self._ticked_at = now
 
     def _store_sample(self, price: Decimal, now: float) -> None:
-        if now - self._sampled_at >= SAMPLE_EVERY_S:
+        if not 0 <= now - self._sampled_at < SAMPLE_EVERY_S:  # the clock may be set back
             self.add_sample(price, now)
             self.store.set_run(ran_s=self._ran_s)
             self.store.samples.thin_out(now)
             self._sampled_at = now
-        if now >= self._figures_due:
+        if not 0 <= now - self._figures_at < self._figures_pause:
             began = time.monotonic()
-            self._figures = history.figures(self.store.path)
-            self._figures_due = now + max(FIGURES_EVERY_S, FIGURES_REST * (time.monotonic() - began))
+            self._figures, self._figures_at = history.figures(self.store.path), now
+            self._figures_pause = max(FIGURES_EVERY_S, FIGURES_REST * (time.monotonic() - began))
         self._log.summary(now, price, self.store.ledger, self.store.live_orders)
 
     def add_sample(self, price: Decimal, now: float) -> None:

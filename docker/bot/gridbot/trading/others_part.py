@@ -32,6 +32,10 @@ class OthersPosition:
     position: Decimal
     at: float
 
+    def is_of(self, now: float, within: float) -> bool:
+        """Tell whether it is at most `within` seconds old; one from ahead of this clock is as old."""
+        return abs(now - self.at) <= within
+
 
 def read_others_position(path: Path | None) -> OthersPosition | None:
     """Return what the manager has handed over, None where no other bot trades there or nothing is known."""

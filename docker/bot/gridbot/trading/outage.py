@@ -32,8 +32,7 @@ class Outage:
 
     def record(self, err: ExchangeError, now: float) -> None:
         """Note a failed call."""
-        if self._since is None:
-            self._since = now
+        self._since = now if self._since is None else min(self._since, now)  # the clock may be set back
         self._last, self._last_at = err, now
         lasts = now - self._since >= self._tolerated_s
         self._declared = self._declared or lasts or err.cause == "banned"

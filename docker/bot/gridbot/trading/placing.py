@@ -22,6 +22,10 @@ class _Backoff:
     times: int = 0
     until: float = 0.0
 
+    def lasts(self, now: float) -> bool:
+        """Tell whether the pause is not over. None is that long after the clock was set back."""
+        return self.until - BACKOFF_S[-1] <= now < self.until
+
 
 class Placing:
     """Send this bot's orders. `refusals` is what the exchange has refused of them.
@@ -57,7 +61,7 @@ class Placing:
     def place(self, request: OrderRequest, now: float) -> list[Order]:
         """Store and send an order. Return it, and none where its slot waits or the exchange refuses it."""
         backoff = self._backoff.get(request.slot)
-        if backoff and now < backoff.until and not self.refusals.is_active:
+        if backoff and backoff.lasts(now) and not self.refusals.is_active:
             return []
         order = self._store.new_order(request, self._clock(), self.foreign_ids, self._exchange.max_client_id)
         began = time.monotonic()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from decimal import Decimal
 
 from gridbot.config.settings import Settings
 from gridbot.exchanges.exchange import Exchange
 from gridbot.model.condition import Code, Condition
+from gridbot.model.errors import UnclearError
 from gridbot.model.types import ZERO, as_text
 from gridbot.runtime.log import log
 from gridbot.runtime.pace import Pace
@@ -21,8 +23,9 @@ MOST_LOOK_EVERY_S = 300.0
 # after this long.
 SECOND_LOOK_S = 5.0
 # Beside other bots of the fleet a difference counts when so many newer words of what they hold do not
-# explain it; where none comes, after so long.
+# explain it.
 WORDS = 2
+# A word that is older is as none: what the others hold is unknown then, and so is what is a difference.
 WORDS_WITHIN_S = 120.0
 
 
@@ -32,6 +35,10 @@ def own_position(settings: Settings, store: Store, exchange: Exchange) -> Decima
     None where it does not say. Raises ExchangeError.
     """
     account = exchange.position() if settings.live else None
+    if settings.other_bots_position is None:
+        word = others_part.read_others_position(settings.others_file)
+        if word is not None and not word.is_of(time.time(), WORDS_WITHIN_S):
+            return None
     others = others_part.held_by_others(settings, store.fact, others_part.bots_position(settings))
     return None if account is None else account - (others or ZERO)
 
@@ -56,6 +63,7 @@ class PositionWatch:
         self._word_at = 0.0
         self._found: OthersPosition | None = None
         self._found_at = 0.0
+        self._is_unclear = self._is_blind = False
         self.account: Decimal | None = None
 
     @property
@@ -71,6 +79,11 @@ class PositionWatch:
         return self._word is not None
 
     @property
+    def is_in_doubt(self) -> bool:
+        """Tell whether nothing may be placed: both differ, or the last look has not said what is held."""
+        return self._condition is not None or self._is_unclear
+
+    @property
     def condition(self) -> Condition | None:
         """Return the condition, None while both agree or are not known to differ."""
         return self._condition
@@ -80,16 +93,58 @@ class PositionWatch:
         if not self._settings.live:
             return
         pause = self._pace.spacing("fetch_positions", LOOK_EVERY_S, MOST_LOOK_EVERY_S)
-        if self._differs_since is not None or self._found is not None:
+        if self._differs_since is not None or self._found is not None or self._is_unclear:
             pause = SECOND_LOOK_S
         if self._looked_at is not None and 0 <= now - self._looked_at < pause:
             return
-        account = self._exchange.position()
+        try:
+            account = self._exchange.position()
+        except UnclearError as err:
+            self._looked_at, self.account = now, None
+            self._note_unclear(str(err), now)
+            return
         self._looked_at, self.account = now, account
+        if self._is_unclear:
+            self._is_unclear = False
+            self._condition = None
+            log.info("the exchange says again what the account holds")
         if account is None:
             return
         self._word = others_part.read_others_position(self._settings.others_file)
-        self._compare(account, now)
+        if not self._is_blind_beside_others(now):
+            self._compare(account, now)
+
+    def _note_unclear(self, why: str, now: float) -> None:
+        """Take down that what is held is unknown, which is no position of 0; seen twice it is a condition."""
+        text = f"what the account holds cannot be read ({why}): no orders are placed until it can"
+        if not self._is_unclear:
+            self._is_unclear = True
+            log.warning("%s", text)
+            self._store.samples.add_error(now, "unknown", text)
+        else:
+            own = as_text(self._store.ledger.position)
+            params = {"ledger": own, "account": "?", "cause": "unreadable", "error": why}
+            self._condition = Condition(Code.LEDGER_DIFFERS, text, params)
+
+    def _is_blind_beside_others(self, now: float) -> bool:
+        """Tell whether other bots trade on this account, as somebody wants, and nobody says what they hold.
+
+        Then their trades and a fault of this bot's record look alike, and stopping would stop all of them.
+        """
+        is_blind = self._word is not None and not self._word.is_of(now, WORDS_WITHIN_S)
+        if is_blind:
+            self._differs_since = self._found = None
+            if not self._is_blind:
+                text = (
+                    "other bots of the fleet trade on this account, and nobody tells what they hold: the"
+                    " account's position is not compared with this bot's trades (run `manager watch`)"
+                )
+                log.warning("%s", text)
+                self._store.samples.add_error(now, "not_compared", text)
+        elif self._is_blind:
+            log.info("what other bots of the fleet hold is known again")
+        self._is_blind = is_blind
+        return is_blind
 
     def _compare(self, account: Decimal, now: float) -> None:
         own = self._store.ledger.position
@@ -123,7 +178,7 @@ class PositionWatch:
 
     def _is_confirmed(self, now: float) -> bool:
         """Tell whether a difference that was seen before is none that other bots' latest trades explain."""
-        if self._word is None or self._differs_since is None or now - self._differs_since > WORDS_WITHIN_S:
+        if self._word is None:
             return True
         if self._word_at < self._word.at <= now:
             self._words, self._word_at = self._words + 1, self._word.at

@@ -29,8 +29,8 @@ KEYS_REFUSED = "keys_refused"
 def check_run(settings: Settings, market: Market, facts: AccountFacts) -> list[Check]:
     """Return all checks, in the order in which a person would look."""
     if facts.are_keys_refused:  # all else needs them
-        return [_keys_refused(facts.refusal), _market(market)]
-    checks = [*_keys(facts), _market(market)]
+        return [keys_refused(facts.refusal), _market(market)]
+    checks = [*_keys(facts), *_hedge_mode(facts), _market(market)]
     try:
         levels = _levels(settings, market)
     except ConfigError as err:
@@ -58,7 +58,8 @@ def market_missing(error: str) -> Check:
     )
 
 
-def _keys_refused(error: str) -> Check:
+def keys_refused(error: str) -> Check:
+    """Return the check of keys that the exchange doesn't take, or that can't be its own."""
     return Check(
         KEYS_REFUSED,
         Level.FAIL,
@@ -93,6 +94,18 @@ def _keys(facts: AccountFacts) -> Iterator[Check]:
             f"the keys may not trade: {facts.refusal}",
             "make a key that may trade, and write it into .env",
             {"error": facts.refusal},
+        )
+
+
+def _hedge_mode(facts: AccountFacts) -> Iterator[Check]:
+    """Fail where an order has to say of which of two positions it is: this bot's say it of none."""
+    if facts.is_hedged:
+        yield Check(
+            "hedge_mode",
+            Level.FAIL,
+            "the account is in hedge mode: longs and shorts of a market are positions apart, and reduce-only"
+            " orders are refused",
+            "set the account to one-way mode on the exchange's page",
         )
 
 

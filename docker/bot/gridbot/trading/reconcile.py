@@ -11,11 +11,13 @@ order: from then on its single executions are not booked, or they would count tw
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from decimal import Decimal
 
 from gridbot.exchanges.exchange import Exchange
+from gridbot.model.errors import UnclearError
 from gridbot.model.types import (
     ExchangeOrder,
     Fill,
@@ -26,8 +28,9 @@ from gridbot.model.types import (
     as_text,
 )
 from gridbot.runtime.log import log
-from gridbot.store.ledger import COST_STEP, Ledger
+from gridbot.store.ledger import COST_STEP
 from gridbot.store.store import TOTAL, Store
+from gridbot.trading.listing import Reconciliation, read_orders
 
 # Histories are read from this long before the last known trade: exchanges list executions late and out of
 # order.
@@ -42,31 +45,6 @@ LOST_AFTER_S = 60.0
 MISSING = "missing_since"
 
 
-@dataclass
-class Reconciliation:
-    """Hold the result of one pass.
-
-    `trades` are newly stored fills with their orders and the ledger after each. `reopened` are orders of this
-    bot that the store has closed but that are open at the exchange. `others` counts the open orders that are
-    not this bot's. `complete` are the client ids of live orders that are listed with just what is booked,
-    `ended` those of unsettled orders that are no longer open, and `uncertain_slots` the slots of orders whose
-    fill is not known. `unreadable` are listed rows that may be anyone's order: none of this bot's is given
-    up while one of them may be its own.
-    """
-
-    trades: list[tuple[Fill, Order, Ledger]] = field(default_factory=list)
-    reopened: list[Order] = field(default_factory=list)
-    unsettled: int = 0
-    others: int = 0
-    foreign_ids: set[int] = field(default_factory=set)
-    ended: set[int] = field(default_factory=set)
-    uncertain_slots: set[str] = field(default_factory=set)
-    listed: dict[int, ExchangeOrder] = field(default_factory=dict)
-    complete: set[int] = field(default_factory=set)
-    missing: list[Order] = field(default_factory=list)
-    unreadable: list[UnreadableOrder] = field(default_factory=list)
-
-
 class Reconciler:
     """Reconcile in passes, and remember between them since when an order is missing."""
 
@@ -75,6 +53,7 @@ class Reconciler:
         # By client id, also of the processes before: a bot that is started again and again waits once.
         self._missing_since = _load_times(store.fact(MISSING))
         self._stored_missing = dict(self._missing_since)
+        self._was_unclear = False
         self._named: set[object] = set()
         self._explained: set[UnreadableFill] = set()
         # Client ids of orders that the exchange has accepted without telling its own id of them.
@@ -93,7 +72,7 @@ class Reconciler:
 
     def read_orders(self) -> Reconciliation:
         """Begin a pass: read the open orders."""
-        return _read_orders(self._store, self._exchange)
+        return read_orders(self._store, self._exchange)
 
     def read_fills(self) -> Reconciliation:
         """Read the executions alone, and close what they have filled.
@@ -101,7 +80,7 @@ class Reconciler:
         Where one of them cannot be read nothing is known to be new: a whole pass looks up what it did.
         """
         result = Reconciliation()
-        if self._read_trades(result):
+        if self._read_trades(result, time.time()):
             return Reconciliation()
         for _fill, order, _ledger in result.trades:
             current = self._store.order(order.client_id)
@@ -111,10 +90,16 @@ class Reconciler:
 
     def settle(self, result: Reconciliation, now: float) -> None:
         """Complete a pass: read the trades, and close what has ended."""
-        self._note_complete(result, now)
+        if result.unclear is None:
+            self._note_complete(result, now)
+        else:
+            text = "the exchange does not say which orders are open, and each of this bot's is asked for"
+            self._name("open orders", f"{text}: {result.unclear}", now)
         self._name_unreadable(result.unreadable, now)
-        unreadable = self._read_trades(result)
-        since = self._missing_since
+        unreadable = self._read_trades(result, now)
+        # What was missing while there was no list may have rested all the time.
+        since = {} if self._was_unclear and result.unclear is None else self._missing_since
+        self._was_unclear = result.unclear is not None
         # A time that is ahead of this clock, which was set back, would be waited for.
         self._missing_since = {
             order.client_id: min(since.get(order.client_id, now), now) for order in result.missing
@@ -123,7 +108,8 @@ class Reconciler:
         try:
             self._settle(result.missing, now, result)
         finally:
-            self._store_missing()
+            if result.unclear is None:
+                self._store_missing()
 
     def _store_missing(self) -> None:
         """Store since when orders are missing, where they still are: most are filled, and closed at once."""
@@ -152,8 +138,11 @@ class Reconciler:
         """Return since when executions may not be booked yet: of one order, or of any."""
         return max(otherwise, self._complete_at.get(key, 0.0) - COMPLETE_OVERLAP_S)
 
-    def _read_trades(self, result: Reconciliation) -> list[UnreadableFill]:
-        """Store the trades of this bot's orders. Return those that can't be read."""
+    def _read_trades(self, result: Reconciliation, now: float) -> list[UnreadableFill]:
+        """Store the trades of this bot's orders. Return those that can't be read.
+
+        An answer without a list has none: then the total of each order that has ended counts some time later.
+        """
         store = self._store
         last = store.last_trade_time()
         starts = [self._read_from(order.client_id, order.created_at) for order in result.missing]
@@ -163,7 +152,11 @@ class Reconciler:
             starts = [self._read_from(order.client_id, order.created_at) for order in store.live_orders()]
         if not starts:
             return []
-        executions = self._exchange.fills(min(starts) - OVERLAP_S)
+        try:
+            executions = self._exchange.fills(min(starts) - OVERLAP_S)
+        except UnclearError as err:
+            self._name("executions", f"the exchange does not say what was traded: {err}", now)
+            return []
         fills = [execution for execution in executions if isinstance(execution, Fill)]
         booked = self._booked.intersection(fills)
         for fill in sorted(set(fills) - booked, key=lambda fill: fill.at):
@@ -291,7 +284,7 @@ class Reconciler:
                 self._name_unreadable([exchange_order], now)
                 continue
             if exchange_order is None or not order.matches(exchange_order):
-                if any(row.may_be(order) for row in result.unreadable):
+                if result.unclear or any(row.may_be(order) for row in result.unreadable):
                     continue
                 if self._is_lost(order, now):
                     state = "absent" if order.exchange_id is None else "canceled"
@@ -313,7 +306,7 @@ class Reconciler:
                         f" was filled: nothing is placed at {order.slot} until its trades say it",
                         now,
                     )
-                is_due = now - self._missing_since[order.client_id] > LOST_AFTER_S
+                is_due = self._missing_for(order, now) > LOST_AFTER_S
                 if (
                     not is_due
                     or (
@@ -335,7 +328,12 @@ class Reconciler:
         is_unanswered = order.exchange_id is None and order.client_id not in self._accepted
         if patience == 0 or (is_unanswered and now - order.created_at > patience):
             return True
-        return now - self._missing_since[order.client_id] > LOST_AFTER_S
+        return self._missing_for(order, now) > LOST_AFTER_S
+
+    def _missing_for(self, order: Order, now: float) -> float:
+        """Return for how long the exchange has not listed it. A clock that is set back begins anew."""
+        since = self._missing_since[order.client_id] = min(self._missing_since[order.client_id], now)
+        return now - since
 
 
 def _rest_of_fee(total: Decimal, booked: Decimal) -> Decimal:
@@ -351,37 +349,3 @@ def _load_times(stored: str | None) -> dict[int, float]:
 def _label(order: Order) -> str:
     name = order.exchange_id or order.client_id
     return f"order {name} ({order.side} {as_text(order.qty)} @ {as_text(order.price)})"
-
-
-def _read_orders(store: Store, exchange: Exchange) -> Reconciliation:
-    """Read the open orders, and which live orders are not among them."""
-    result = Reconciliation()
-    listed = exchange.open_orders()
-    live = {order.client_id: order for order in store.live_orders()}
-    confirmed = {order.exchange_id: order for order in live.values() if order.exchange_id is not None}
-    seen: set[int] = set()
-    for exchange_order in listed:
-        if isinstance(exchange_order, UnreadableOrder):
-            result.unreadable.append(exchange_order)
-            continue
-        order = confirmed.get(exchange_order.exchange_id) or store.find_own(exchange_order)
-        if order is None:
-            result.others += 1
-            if exchange_order.client_id is not None:
-                result.foreign_ids.add(exchange_order.client_id)
-            continue
-        seen.add(order.client_id)
-        result.listed[order.client_id] = exchange_order
-        if not order.live:
-            # Given up as never accepted, and here it is: its id is needed to cancel it and to know its
-            # trades.
-            store.set_exchange_id(order.client_id, exchange_order.exchange_id)
-            result.reopened.append(replace(order, exchange_id=exchange_order.exchange_id))
-            continue
-        if exchange_order.filled == order.filled:
-            result.complete.add(order.client_id)
-        if order.state == "new" or order.exchange_id != exchange_order.exchange_id:
-            store.confirm(order.client_id, exchange_order.exchange_id)
-
-    result.missing = [order for order in live.values() if order.client_id not in seen]
-    return result

@@ -32,11 +32,11 @@ class Refusals:
         self._since = 0.0
         self._last: RejectedError | None = None
         self._retry_at: float | None = None
+        self._paused_at = 0.0
 
     def record(self, err: RejectedError, now: float) -> None:
         """Note a refused order or cancellation."""
-        if self._count == 0:
-            self._since = now
+        self._since = now if self._count == 0 else min(self._since, now)
         self._count += 1
         self._last = err
 
@@ -47,10 +47,11 @@ class Refusals:
 
     def update(self, now: float, live_orders: int) -> None:
         """Decide after a tick whether every order is refused."""
+        self._since = min(self._since, now)
         if self._count < MIN_REFUSALS or (live_orders and now - self._since < PARTIAL_AFTER_S):
             return
-        if self._retry_at is None or now >= self._retry_at:
-            self._retry_at = now + self._pauses.next()
+        if self.allows_attempt(now):
+            self._retry_at, self._paused_at = now + self._pauses.next(), now
 
     @property
     def is_active(self) -> bool:
@@ -59,7 +60,9 @@ class Refusals:
 
     def allows_attempt(self, now: float) -> bool:
         """Tell whether an order may be sent now. While all are refused, that is one after each pause."""
-        return self._retry_at is None or now >= self._retry_at
+        return (
+            self._retry_at is None or not self._paused_at <= now < self._retry_at
+        )  # the clock may be set back
 
     def condition(self) -> Condition | None:
         """Return the condition, None while orders are accepted."""

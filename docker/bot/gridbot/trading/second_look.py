@@ -41,6 +41,7 @@ class SecondLook:
                 self._since = None
                 return None
             return decide(mark)
+        self._since = min(self._since, now)  # a clock that was set back must not delay a stop loss
         return decision if now - self._since >= APART_S else None
 
     def _mark(self) -> Decimal | None:

@@ -130,7 +130,9 @@ def _choose_exchange(
 
         verification.require_verified(settings, env)
         venues.require_signing_library(settings.exchange, env)
-        return CcxtExchange(settings, venues.credentials(settings.exchange, env), env, on_call, pace)
+        credentials = venues.credentials(settings.exchange, env)
+        venues.require_usable(settings.exchange, env)
+        return CcxtExchange(settings, credentials, env, on_call, pace)
     if settings.replay:
         return PaperExchange(lambda: assumed_market(settings), ReplayPrices(settings.replay))
     source = settings.source

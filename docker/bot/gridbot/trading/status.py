@@ -31,6 +31,7 @@ class MarketView:
     price_at: float | None = None
     price_range: tuple[Decimal, Decimal] | None = None
     funding: Decimal | None = None
+    min_order: Decimal | None = None
     figures: Mapping[str, float | None] = field(default_factory=dict)
 
 
@@ -57,6 +58,7 @@ def build_report(
         "base": view.market and view.market.base,
         "quote": view.market and view.market.quote,
         "position": ledger and as_text(ledger.position),
+        "min_order": None if view.min_order is None else as_text(view.min_order),
         "entry_price": as_text(round(ledger.average_price, 8)) if ledger and ledger.position else None,
         "open_orders": len(store.live_orders()),
         "pnl": None if ledger is None or price is None else f"{ledger.pnl(price) + paid:.8f}",

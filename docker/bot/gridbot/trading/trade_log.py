@@ -23,7 +23,7 @@ class TradeLog:
         self, now: float, price: Decimal, ledger: Ledger, live_orders: Callable[[], Sequence[Order]]
     ) -> None:
         """Log price, orders and position once a minute."""
-        if now - self._summary_logged_at < SUMMARY_EVERY_S:
+        if 0 <= now - self._summary_logged_at < SUMMARY_EVERY_S:
             return
         self._summary_logged_at = now
         orders = live_orders()

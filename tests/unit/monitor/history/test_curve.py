@@ -47,6 +47,18 @@ def points(samples: list[Sample]) -> list[curve.Point]:
     return curve.points(samples, curve.steps(samples, ()))
 
 
+def test_two_runs_of_one_time_are_counted_once_each() -> None:
+    """A database was replaced and put back, or two in one folder know of the same time."""
+    first = each_minute(at(19, 12), at(19, 13), "0", "6", run=at(19, 12))
+    second = [
+        each._replace(at=each.at + 30)
+        for each in each_minute(at(19, 12), at(19, 13), "0", "3", run=at(19, 11))
+    ]
+    mixed = sorted([*first, *second])
+    assert by_day(mixed) == {"19": Decimal(9)}
+    assert curve.drawdown(points(mixed)) is None
+
+
 def test_a_days_pnl_is_what_was_earned_between_two_midnights() -> None:
     samples = each_minute(at(19, 12), at(20, 12), "10", "34")
     found = curve.days(samples, (), NOW)

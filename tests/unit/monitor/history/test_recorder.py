@@ -4,6 +4,7 @@ real database.
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -19,15 +20,16 @@ from gridbot.store.store import Store
 from manager import i18n
 from manager.config.fleet import Fleet
 from manager.errors import UsageError
-from manager.fleet import event_spool
+from manager.fleet import event_spool, supervisor_state
 from manager.fleet.bot_report import KeptReport, Report
 from manager.fleet.instance import Instance
 from manager.fleet.state_file import InstanceState
 from manager.fleet.status import State, Status
 from manager.monitor.history import curve, database, queries, reader, summary
 from manager.monitor.history.model import STATE_CODE, Event, Span
-from manager.monitor.history.recorder import Observation, Recorder, Writer
-from tests.builders import a_container, a_spec
+from manager.monitor.history.recorder import DAY_S, Observation, Recorder, Writer
+from tests.builders import a_container, a_spec, a_supervisor_file
+from tests.fakes.clock import Clock
 
 MARKET = Market("SOL_USDC_PERP", "SOL", "USDC", True, Decimal("0.01"), Decimal("0.01"), Decimal("0.01"))
 SETTINGS = {"live": True, "exchange": "backpack", "symbol": "SOL_USDC_PERP"}
@@ -189,6 +191,124 @@ def test_the_pnl_of_today_is_known_to_the_limits(fleet: Fleet) -> None:
     writer.write(seen(start - 60, a_view("100", run_began=start - 600)))
     today = writer.write(seen(start + 60, a_view("80", run_began=start - 600))).today["bp_sol_01"]
     assert [(day.pnl, day.quote, day.is_uncertain) for day in today] == [(Decimal(-20), "USDC", False)]
+
+
+def test_a_clock_that_was_set_back_silences_nothing(fleet: Fleet) -> None:
+    """As at a boot, before the time has been fetched."""
+    writer, now = Writer(fleet), time.time() - 4000
+    ahead = now + 10 * 365 * DAY_S
+    writer.write(seen(ahead, a_view("100", run_began=now - 60)))
+    writer.write(seen(now, a_view("5", run_began=now - 60)))
+    writer.write(seen(now + 60, a_view("6", run_began=now - 60)))
+    again = Writer(fleet)
+    again.write(seen(now + 120, a_view("7", run_began=now - 60)))
+    today = again.write(seen(now + 180, a_view("8", run_began=now - 60))).today["bp_sol_01"]
+    assert sum(day.pnl for day in today) in (8, 3), "3 where midnight was within that hour"
+    (one,) = reader.read(fleet, [], ["bp_sol_01"], 0.0, run_ends=True).instances
+    assert [each.pnl for each in one.samples] == [Decimal(5), Decimal(6), Decimal(7), Decimal(8)]
+    assert [each.pnl for each in one.run_ends] == [Decimal(8)]
+
+
+def test_exits_after_the_clock_was_set_back_are_kept(fleet: Fleet) -> None:
+    writer, now = Writer(fleet), time.time() - 4000
+
+    def crashed(at: float) -> Instance:
+        exit_ = {"code": 1, "signal": None, "oom": False, "killed": False, "at": at, "why": "exit code 1"}
+        file = a_supervisor_file("running", last_exit={**exit_, "stderr_tail": []})
+        return a_view("5")._replace(supervisor=supervisor_state._decoded(file))
+
+    writer.write(seen(now + 3600, crashed(now + 3500)))
+    writer.write(seen(now + 60, crashed(now + 30)))
+    writer.write(seen(now + 120, crashed(now + 30)))
+    with database.reading(fleet.history_file) as db:
+        exits = [each.at for each in queries.events(db, None) if each.what == "exit"]
+    assert exits == [now + 30, now + 3500]
+
+
+def test_nothing_is_removed_as_old_by_a_clock_that_has_just_jumped(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(time, "monotonic", clock.monotonic)
+    writer, now = Writer(fleet), time.time() - 4000
+
+    def look(at: float) -> None:
+        clock.sleep(60)
+        writer.write(seen(at, a_view("5", run_began=now)))
+
+    for minute in range(15):
+        look(now + 60 * minute)
+    for minute in range(5):  # ten years ahead, for five minutes
+        look(now + 3650 * DAY_S + 60 * minute)
+    with database.reading(fleet.history_file) as db:
+        assert queries.first_at(db) == now
+
+
+def test_a_database_that_was_replaced_and_one_beside_it_count_once(fleet: Fleet, bot: Store) -> None:
+    writer, now = Writer(fleet), time.time()
+    writer.write(seen(now, a_view("500")))
+    path = fleet.database_dir("bp_sol_01") / "bp_sol_01.db"
+    bot._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    shutil.copy(path, path.with_name("bp_sol_01.before.db"))
+    bot._db.execute("UPDATE runs SET started_at = started_at - 1000")  # the other is of another run
+    bot._db.execute("UPDATE equity SET at = at - 7")
+    bot._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    for _again in range(2):
+        fill_all(writer)
+        writer._filled_at = {}
+        writer.write(seen(time.time(), a_view("500")))
+    (one,) = reader.read(fleet, [], [], 0.0).instances
+    known = curve.by_currency(one.samples)["live", "USDC"]
+    ends = {each.run: each.pnl for each in known}
+    assert len(ends) == 2
+    earned = sum(day.pnl for day in curve.days(one.samples, one.covered, now) if day.kind == "live")
+    assert earned == sum(pnl for pnl in ends.values() if pnl is not None)
+
+
+def test_a_run_that_begins_or_ends_is_read_at_once(fleet: Fleet, bot: Store) -> None:
+    """Its database alone says when, and why: read once a day, the run before is shown as the present one."""
+    writer, now = Writer(fleet), time.time() - 1000
+    writer.write(seen(now, a_view("5", run_began=now - 5000)))
+    fill_all(writer)
+    writer._filled_at = {"bp_sol_01": now}
+    bot.end_run("another market")
+    bot.begin_run("x", "synthetic", {**SETTINGS, "live": False}, Ledger())
+    writer.write(seen(now + 60, a_view("0", run_began=now + 50)))
+    assert not writer.has_work, "not yet: a bot may begin one run after another"
+    writer.write(seen(now + 130, a_view("0", run_began=now + 50)))
+    fill_all(writer)
+    (one,) = reader.read(fleet, [], ["bp_sol_01"], 0.0).instances
+    assert [(run.kind, run.why) for run in one.runs] == [("live", "another market"), ("synthetic", "")]
+    writer._filled_at = {"bp_sol_01": now + 130}
+    writer.write(seen(now + 400, a_view("0", run_began=now + 50)))
+    assert not writer.has_work
+    writer.write(seen(now + 460, a_view("0", "completed", run_began=now + 50)))
+    assert writer.has_work
+
+
+def test_a_run_on_another_market_has_its_own_currency(fleet: Fleet, bot: Store) -> None:
+    """What was earned in one currency is never shown as another's."""
+    bot.end_run("replaced")
+    bot.begin_run("x", "live", {**SETTINGS, "symbol": "SOL_USDT_PERP"}, Ledger())
+    bot.samples.add_equity(bot.run_id, time.time() - 1000, Decimal(150), bot.ledger)
+    writer = Writer(fleet)
+    writer.write(seen(time.time(), a_view("5")._replace(report=None)))
+    newest = a_view("5", run_began=time.time() - 1000)
+    report = newest.report
+    assert report is not None
+    newest = newest._replace(report=report._replace(report=report.report._replace(quote="USDT")))
+    writer.write(seen(time.time(), newest))
+    fill_all(writer)
+    (one,) = reader.read(fleet, [], [], 0.0).instances
+    assert {(each.run or 0) > time.time() - 2000: each.quote for each in one.samples if each.from_bot} == {
+        True: "USDT",
+        False: "USDC",
+    }
+
+
+def fill_all(writer: Writer) -> None:
+    while writer.has_work:
+        assert writer.work().why == ""
 
 
 def test_a_history_that_somebody_takes_away_begins_anew(fleet: Fleet) -> None:

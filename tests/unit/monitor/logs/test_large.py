@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from manager.monitor.logs import content, files, join, source
+from manager.monitor.logs import content, files, join
 from manager.monitor.logs.content import Plain
 from manager.monitor.logs.files import DatedFiles
 from manager.monitor.logs.source import LogQuery, select_lines
@@ -25,8 +25,7 @@ COUNT = 40_000
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (files, source):
-        monkeypatch.setattr(module, "LARGE", LARGE)
+    monkeypatch.setattr(files, "LARGE", LARGE)
     monkeypatch.setattr(files, "BLOCK", 4096)
     monkeypatch.setattr(files, "HEAD", 1000)
     monkeypatch.setattr(files, "MAX_LINE_BYTES", 4096)
@@ -118,6 +117,65 @@ def test_segments_before_the_time_are_not_expanded(
     assert expanded == 1
     assert b"".join([line(17_500), *lines]) == text(17_500, 21_000)
     assert expanded == 3
+
+
+def test_the_end_of_a_time_may_be_far_inside_a_segment(tmp_path: Path, day: Path) -> None:
+    """A compressed one is not searched: all of it up to the time is shown."""
+    for number in range(4):
+        part = text(4000 * number, 4000 * number + 4000)
+        (day / f"bot_stdout.log.{number + 1}.gz").write_bytes(gzip.compress(part))
+    (day / "bot_stdout.log").write_bytes(text(16_000, 17_000))
+    lines = selected(tmp_path, since=midnight() + 2 * 3000, until=midnight() + 2 * 11_000)
+    assert b"".join(lines) == text(3000, 11_001)
+
+
+def bombs(folder: Path, count: int, size: int) -> None:
+    """Days of segments that are small on the disk and large when they are read."""
+    bomb = gzip.compress(b"\n" * size)
+    for number in range(count):
+        at = folder / f"2026-01-{number // 10 + 1:02}"
+        at.mkdir(exist_ok=True)
+        (at / f"bot_stdout.log.{number % 10 + 1}.gz").write_bytes(bomb)
+
+
+def test_of_gzip_bombs_only_the_newest_are_read_and_the_others_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "MAX_INFLATED", 300_000)
+    bombs(tmp_path, 40, 100_000)
+    (tmp_path / "2026-01-01" / "bot_stdout.log").write_bytes(b"a plain line\n")
+    (tmp_path / "2026-01-04" / "bot_stdout.log").write_bytes(b"the last line\n")
+    with closing(DatedFiles(tmp_path, "stdout")) as opened:
+        rows = [text for _part, text in opened.lines(0, opened.size)]
+        assert [row for row in rows if row] == [b"a plain line", b"the last line"]
+        assert len(rows) == 300_002
+        left_out = [part.name for part in opened.left_out]
+    assert left_out[0] == "2026-01-01/bot_stdout.log.1.gz"
+    assert left_out[-1] == "2026-01-04/bot_stdout.log.7.gz"
+    assert len(left_out) == 37
+
+
+def test_a_file_with_holes_is_read_at_its_end(
+    tmp_path: Path, day: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "MAX_INFLATED", 1 << 20)
+    with (day / "bot_stdout.log").open("wb") as stream:
+        stream.seek(1 << 40)
+        stream.write(b"\nthe last line\n")
+    with closing(DatedFiles(tmp_path, "stdout")) as opened:
+        *_zeros, last = (text for _part, text in opened.lines(0, opened.size))
+        assert last == b"the last line"
+        assert [part.day for part in opened.left_out] == [DAY]
+
+
+def test_bombs_do_not_take_more_than_their_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "MAX_INFLATED_S", 0.1)
+    bombs(tmp_path, 100, 100_000)
+    (tmp_path / "2026-01-10" / "bot_stdout.log").write_bytes(b"the last line\n")
+    with closing(DatedFiles(tmp_path, "stdout")) as opened:
+        *_rows, last = (text for _part, text in opened.lines(0, opened.size))
+        assert last == b"the last line"
+        assert 0 < len(opened.left_out) < 100
 
 
 @pytest.mark.parametrize("stamped", [0, 1])

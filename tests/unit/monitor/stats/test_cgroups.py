@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from manager.fleet import cgroup_folders
 from manager.monitor.stats import cgroups
 from manager.monitor.stats.usage import Sample
 
@@ -75,7 +76,7 @@ class Machine:
         self.write(process / "status", f"Name:\tdocker-init\nNSpid:\t{PID}\t1\nThreads:\t1\n")
         self.write(process / "cgroup", "\n".join(self._paths) + "\n")
         self.write(process / "net/dev", NETWORK)
-        found = cgroups.find_all_folders([CONTAINER], cgroups.read_mounts(self.proc), self.proc)
+        found = cgroup_folders.find_all_folders([CONTAINER], cgroup_folders.read_mounts(self.proc), self.proc)
         return cgroups.take_sample(found[CONTAINER], self.proc) if found else None
 
     @staticmethod
@@ -143,10 +144,10 @@ def test_a_container_that_is_gone_has_no_sample(machine: Machine) -> None:
 
 
 def test_a_machine_without_cgroups(tmp_path: Path) -> None:
-    assert cgroups.read_mounts(tmp_path) == {}
-    assert cgroups.find_all_folders([CONTAINER], {}, tmp_path) == {}
+    assert cgroup_folders.read_mounts(tmp_path) == {}
+    assert cgroup_folders.find_all_folders([CONTAINER], {}, tmp_path) == {}
 
 
 def test_a_space_in_a_mount_point(tmp_path: Path) -> None:
     Machine.write(tmp_path / "self/mountinfo", r"30 24 0:26 / /my\040groups rw - cgroup2 cgroup2 rw" + "\n")
-    assert cgroups.read_mounts(tmp_path)[cgroups.UNIFIED].at == "/my groups"
+    assert cgroup_folders.read_mounts(tmp_path)[cgroup_folders.UNIFIED].at == "/my groups"

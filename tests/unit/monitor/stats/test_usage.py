@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from manager.fleet import cgroup_folders
 from manager.monitor.stats import usage
 from manager.monitor.stats.usage import Sample
 
@@ -87,5 +88,5 @@ def test_nothing_to_be_had_from_what_does_not_run() -> None:
 
 
 def test_more_idle_files_than_memory_in_use_is_a_race_of_two_reads() -> None:
-    assert usage.without_cache(100, 40) == 60
-    assert usage.without_cache(100, 100) == 100
+    assert cgroup_folders.without_cache(100, 40) == 60
+    assert cgroup_folders.without_cache(100, 100) == 100

@@ -237,6 +237,15 @@ def test_a_live_bot_that_stopped_out_with_orders_left_says_so() -> None:
     assert str(condition.text).endswith("it reported 2 open orders left: check backpack, SOL_USDC_PERP")
 
 
+@pytest.mark.parametrize(
+    ("state", "tries", "expected"), [("running", 2, False), ("running", 3, True), ("confirmed", 3, False)]
+)
+def test_a_further_try_is_no_end_of_that_condition(state: str, tries: int, expected: bool) -> None:
+    """Otherwise each try that fails would be told as if it were new."""
+    view = a_view("failed", why="exit code 1", cancel={"state": state, "tries": tries, "why": "SIGKILL"})
+    assert ("cancel" in [each.kind for each in found(view)]) is expected
+
+
 @pytest.mark.parametrize(("tries", "expected"), [(1, ["failed"]), (2, ["failed", "cancel"])])
 def test_orders_that_two_tries_have_not_cancelled_are_a_condition(tries: int, expected: list[str]) -> None:
     view = a_view("failed", why="exit code 1", cancel={"state": "failing", "tries": tries, "why": "SIGKILL"})

@@ -31,6 +31,7 @@ class Clock:
         away: Collection[str] = (),
         are_unknown: bool = False,
         is_unsettled: bool = False,
+        cancelled: Collection[str] = (),
     ) -> str:
         self.book, alerts = alert_state.advance(
             self.book,
@@ -41,6 +42,7 @@ class Clock:
             away=away,
             are_unknown=are_unknown,
             is_unsettled=is_unsettled,
+            cancelled=cancelled,
         )
         self.book = alert_state.from_json(alert_state.as_json(self.book))  # as after a restart of the watch
         return "; ".join(str(each.text) for each in alerts)
@@ -53,6 +55,39 @@ def test_a_fault_is_said_once_and_again_after_a_while() -> None:
     assert clock.at(3599, a_fault()) == ""
     assert clock.at(3600, a_fault()) == "still the case after 1h00m: one failed"
     assert clock.at(3601, a_fault()) == ""
+
+
+def test_another_position_than_was_said_is_told_once() -> None:
+    """The cancel program has found what its orders were filled with since the bot died."""
+    clock = Clock()
+    assert clock.at(0, a_fault()._replace(left="-0.3")) == "one failed"
+    assert clock.at(1, a_fault()._replace(left="-0.3")) == ""
+    assert clock.at(2, a_fault()._replace(left="?")) == "", "not known for a moment"
+    assert (
+        clock.at(3, a_fault()._replace(left="-0.1")) == "another position is left than was said: one failed"
+    )
+    assert clock.at(4, a_fault()._replace(left="-0.1")) == ""
+    assert clock.at(5, a_fault()._replace(left="0")) == "another position is left than was said: one failed"
+
+
+def test_a_position_that_was_not_known_is_told_when_it_is() -> None:
+    clock = Clock()
+    assert clock.at(0, a_fault()._replace(left="?")) == "one failed"
+    assert clock.at(1, a_fault()._replace(left="0.2")).startswith("another position is left")
+
+
+def test_what_an_earlier_version_has_said_is_not_said_again() -> None:
+    clock = Clock()
+    clock.book = alert_state.from_json([["one", "failed", 0.0, 0.0, None]])
+    assert clock.at(1, a_fault()._replace(left="-0.3")) == ""
+    assert clock.at(2, a_fault()._replace(left="-0.1")).startswith("another position is left")
+
+
+def test_orders_that_are_cancelled_after_all_are_said() -> None:
+    clock, failing = Clock(), a_fault("cancel")
+    assert clock.at(0, a_fault(), failing) == "one failed; one cancel"
+    assert clock.at(1, a_fault(), cancelled=["one"]) == "one: its orders are cancelled now"
+    assert clock.at(2, a_fault(), cancelled=["one"]) == ""
 
 
 def test_what_passes_by_itself_in_time_is_not_said() -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from manager.i18n import Text
-from manager.monitor.watch import notifier
+from manager.monitor.watch import notifier, store
 from manager.monitor.watch.addresses import Address
-from manager.monitor.watch.alert_state import Alert
+from manager.monitor.watch.alert_state import Alert, Key, Open
+from manager.monitor.watch.history import NO_HISTORY
 from manager.monitor.watch.messages import Message
 from tests.builders import a_fleet
 from tests.fakes.clock import Clock
@@ -56,3 +59,44 @@ def test_messages_keep_their_distance(tmp_path: Path, monkeypatch: pytest.Monkey
     happens("four")
     assert after(50) == []
     assert after(10) == ["botfleet desk: 2 failed: three, four"]
+
+
+def test_a_limit_that_was_halted_for_is_known_to_the_next_watch(tmp_path: Path) -> None:
+    fleet = a_fleet(data_dir=tmp_path)
+    fleet.state_dir.mkdir(parents=True)
+    today = datetime.fromtimestamp(time.time()).date().isoformat()
+    first = notifier.Notifier(fleet, time.time())
+    assert not first.was_halted_today("", "fleet_loss")
+    first.note_halted([("", "fleet_loss", today), ("one", "account_loss", "2020-01-01")])
+    first.save(at_once=True)
+    again = notifier.Notifier(fleet, time.time())
+    assert again.was_halted_today("", "fleet_loss")
+    assert not again.was_halted_today("one", "account_loss"), "of another day"
+    again.save(at_once=True)
+    assert notifier.Notifier(fleet, time.time()).was_halted_today("", "fleet_loss")
+
+
+def test_a_limit_that_was_only_told_is_halted_for(tmp_path: Path) -> None:
+    """The earlier watch may have been killed between the two."""
+    fleet = a_fleet(data_dir=tmp_path)
+    fleet.state_dir.mkdir(parents=True)
+    book: dict[Key, Open] = {("", "fleet_loss"): Open(time.time(), time.time())}
+    store.save(fleet.alert_state_file, store.Saved(book, NO_HISTORY))
+    assert not notifier.Notifier(fleet, time.time()).was_halted_today("", "fleet_loss")
+
+
+def test_a_watch_of_an_earlier_version_has_only_told(tmp_path: Path) -> None:
+    fleet = a_fleet(data_dir=tmp_path)
+    fleet.state_dir.mkdir(parents=True)
+    day = 86400.0
+    book: dict[Key, Open] = {
+        ("", "fleet_loss"): Open(time.time(), time.time()),
+        ("one", "account_loss"): Open(1.0, time.time() - day),
+    }
+    store.save(fleet.alert_state_file, store.Saved(book, NO_HISTORY))
+    content = json.loads(fleet.alert_state_file.read_text())
+    del content["halted"]
+    fleet.alert_state_file.write_text(json.dumps(content))
+    newsroom = notifier.Notifier(fleet, time.time())
+    assert newsroom.was_halted_today("", "fleet_loss")
+    assert not newsroom.was_halted_today("one", "account_loss")

@@ -12,9 +12,13 @@ import pytest
 from manager.fleet import lock
 from manager.fleet.session import Session
 from manager.monitor.watch.position_keeper import EVERY_S, PositionKeeper
-from manager.ops.exchange.others_file import FILE
+from manager.ops.folders import others_file
+from manager.ops.folders.others_file import FILE
 from tests.builders import FLEET_NAME
 from tests.fakes.desk import IMAGE, Desk, a_desk
+
+UNKNOWN = ("0", 0.0)
+"""What a start beside another bot leaves where `watch` does not run: somebody trades there."""
 
 
 @pytest.fixture
@@ -54,10 +58,10 @@ def test_each_is_told_what_the_other_holds_and_when_that_was(desk: Desk) -> None
     keeper.look(snapshot)
     keeper.tell_if_due(snapshot, now)
     assert told(desk, "bp_eth_02") == ("0.6", round(now, 3)), "a bot that has ended holds what it held"
-    assert told(desk, "bp_sol_01") is None, "nothing is known of the other"
+    assert told(desk, "bp_sol_01") == UNKNOWN, "nothing is known of the other"
     reports(desk, "bp_eth_02", now - 4, "-0.2", has_ended=True)
     keeper.tell_if_due(snapshot, now + EVERY_S / 2)
-    assert told(desk, "bp_sol_01") is None, "not due"
+    assert told(desk, "bp_sol_01") == UNKNOWN, "not due"
     keeper.tell_if_due(snapshot, now + 2 * EVERY_S)
     assert told(desk, "bp_sol_01") == ("-0.2", round(now + 2 * EVERY_S, 3))
     reports(desk, "bp_eth_02", now, None)
@@ -67,6 +71,29 @@ def test_each_is_told_what_the_other_holds_and_when_that_was(desk: Desk) -> None
     keeper.look(Session(desk.folder).observe())
     assert told(desk, "bp_eth_02") is None, "only who runs is told"
     assert told(desk, "bp_sol_01") is not None, "what a stopped bot holds is still there"
+
+
+def test_a_start_without_watch_leaves_word_that_others_trade_there(desk: Desk) -> None:
+    """Else each of the two takes the other's trades for a fault of its record, and stops placing."""
+    desk.run("up bp_sol_01")
+    assert told(desk, "bp_sol_01") is None, "it is alone"
+    desk.run("up bp_eth_02")
+    assert (told(desk, "bp_sol_01"), told(desk, "bp_eth_02")) == (UNKNOWN, UNKNOWN), "both, as both need it"
+    desk.run("stop bp_eth_02")
+    desk.run("restart bp_sol_01")
+    assert told(desk, "bp_sol_01") == UNKNOWN, "what a stopped bot holds is still there"
+    others_file.remove(Session(desk.folder).project().fleet, "bp_eth_02")
+    with lock.held(Session(desk.folder).project().fleet.watch_lock_file, "watch"):
+        desk.run("start bp_eth_02")
+    assert told(desk, "bp_eth_02") is None, "`watch` tells it more"
+    desk.run("restart bp_eth_02")
+    assert told(desk, "bp_eth_02") == UNKNOWN
+    desk.config("bp_sol_01", 5002, metadata={"symbol": "ETH_USDC_PERP"})
+    desk.run("up")
+    assert told(desk, "bp_sol_01") is None, "alone on another market"
+    assert told(desk, "bp_eth_02") == UNKNOWN, "nothing has started it"
+    PositionKeeper().look(Session(desk.folder).observe())
+    assert told(desk, "bp_eth_02") is None, "a watch that starts later leaves nothing behind"
 
 
 def test_a_fleet_without_shared_accounts_is_told_nothing(desk: Desk) -> None:

@@ -9,6 +9,8 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -333,3 +335,50 @@ def test_the_copier_is_not_waited_for_without_end(
     (said,) = databases._run_copier(folder, None, [job], 0)
     assert not isinstance(said, str)
     assert "-14" in str(said), "by its own alarm"
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk without a free byte or inode, once `fill` was called on it."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m,nr_inodes=40", "none", disk], check=True)
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def fill(disk: Path) -> None:
+    with suppress(OSError), (disk / "filler").open("wb", buffering=0) as stream:
+        while True:
+            stream.write(bytes(4096))
+    with suppress(OSError):
+        for number in range(100):
+            (disk / f"inode{number}").touch()
+
+
+LEFT = {
+    "closed": "os._exit(0)",
+    "killed": "db.execute('BEGIN'); db.execute('INSERT INTO t VALUES (0)'); os.kill(os.getpid(), 9)",
+}
+
+
+@needs_root
+@pytest.mark.parametrize("left", LEFT)
+def test_a_database_on_a_full_disk_is_copied_to_another_one(left: str, full_disk: Path, work: Path) -> None:
+    """Where nothing can be created beside it, SQLite cannot open its log."""
+    folder = full_disk / "bp_sol_01"
+    folder.mkdir()
+    a_database(folder / "a.db").close()
+    script = "import os, sqlite3, sys; db = sqlite3.connect(sys.argv[1], isolation_level=None); "
+    subprocess.run([sys.executable, "-c", script + LEFT[left], str(folder / "a.db")], check=False)
+    (folder / "a.db-shm").unlink(missing_ok=True)
+    give(folder)
+    fill(full_disk)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    copies = copied(folder, work)
+    assert how(copies) == {"a.db": "snapshot"}
+    assert count(copies.copied[0].path) == 100
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert [path.name for path in work.iterdir()] == ["0.db"], "the copy of the files is gone"

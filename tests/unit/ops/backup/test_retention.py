@@ -38,6 +38,22 @@ def test_the_newest_full_one_stays_behind_partial_ones() -> None:
     assert [str(each.path) for each in retention.select_expired(found, NOW, 1, 7)] == ["1d", "40d"]
 
 
+def test_incomplete_ones_expire_no_full_one() -> None:
+    """A week in which a disk was not mounted, and then the first good night."""
+    found = [
+        kept(0),
+        *(kept(each, is_full=False) for each in range(1, 8)),
+        *(kept(each) for each in (8, 9, 10)),
+    ]
+    assert [str(each.path) for each in retention.select_expired(found, NOW, 3, 0)] == [
+        "4d",
+        "5d",
+        "6d",
+        "7d",
+        "10d",
+    ]
+
+
 def test_only_our_own_are_found(tmp_path: Path) -> None:
     ours = Trailer("desk", True, "0" * 64).to_bytes()
     for name, content in {

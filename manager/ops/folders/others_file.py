@@ -20,6 +20,12 @@ def write(fleet: Fleet, instance: str, position: Decimal, at: float) -> None:
     bot_files.replace(fleet.secrets_dir(instance) / FILE, content)
 
 
+def write_unknown(fleet: Fleet, instance: str) -> None:
+    """Write that others trade there, where no file says it yet. Raises nothing."""
+    if not (fleet.secrets_dir(instance) / FILE).exists():
+        write(fleet, instance, Decimal(), 0.0)
+
+
 def remove(fleet: Fleet, instance: str) -> None:
     """Remove the file of a bot that is alone on its account. Raises nothing."""
     bot_files.remove(fleet.secrets_dir(instance) / FILE)

@@ -1,0 +1,75 @@
+"""Begin a pass of the reconciliation: read which orders are open, and which of them are this bot's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from gridbot.exchanges.exchange import Exchange
+from gridbot.model.errors import UnclearError
+from gridbot.model.types import ExchangeOrder, Fill, Order, UnreadableOrder
+from gridbot.store.ledger import Ledger
+from gridbot.store.store import Store
+
+
+@dataclass
+class Reconciliation:
+    """Hold the result of one pass.
+
+    `trades` are newly stored fills with their orders and the ledger after each. `reopened` are orders of this
+    bot that the store has closed but that are open at the exchange. `others` counts the open orders that are
+    not this bot's. `complete` are the client ids of live orders that are listed with just what is booked,
+    `ended` those of unsettled orders that are no longer open, and `uncertain_slots` the slots of orders whose
+    fill is not known. `unreadable` are listed rows that may be anyone's order: none of this bot's is given
+    up while one of them may be its own. `unclear`: why there was no list of open orders at all. Then each
+    order is asked for by itself, and none that the exchange doesn't find is given up.
+    """
+
+    trades: list[tuple[Fill, Order, Ledger]] = field(default_factory=list)
+    reopened: list[Order] = field(default_factory=list)
+    unsettled: int = 0
+    others: int = 0
+    foreign_ids: set[int] = field(default_factory=set)
+    ended: set[int] = field(default_factory=set)
+    uncertain_slots: set[str] = field(default_factory=set)
+    listed: dict[int, ExchangeOrder] = field(default_factory=dict)
+    complete: set[int] = field(default_factory=set)
+    missing: list[Order] = field(default_factory=list)
+    unreadable: list[UnreadableOrder] = field(default_factory=list)
+    unclear: str | None = None
+
+
+def read_orders(store: Store, exchange: Exchange) -> Reconciliation:
+    """Read the open orders, and which live orders are not among them."""
+    result = Reconciliation()
+    live = {order.client_id: order for order in store.live_orders()}
+    try:
+        listed = exchange.open_orders()
+    except UnclearError as err:
+        return Reconciliation(missing=list(live.values()), unclear=str(err))
+    confirmed = {order.exchange_id: order for order in live.values() if order.exchange_id is not None}
+    seen: set[int] = set()
+    for exchange_order in listed:
+        if isinstance(exchange_order, UnreadableOrder):
+            result.unreadable.append(exchange_order)
+            continue
+        order = confirmed.get(exchange_order.exchange_id) or store.find_own(exchange_order)
+        if order is None:
+            result.others += 1
+            if exchange_order.client_id is not None:
+                result.foreign_ids.add(exchange_order.client_id)
+            continue
+        seen.add(order.client_id)
+        result.listed[order.client_id] = exchange_order
+        if not order.live:
+            # Given up as never accepted, and here it is: its id is needed to cancel it and to know its
+            # trades.
+            store.set_exchange_id(order.client_id, exchange_order.exchange_id)
+            result.reopened.append(replace(order, exchange_id=exchange_order.exchange_id))
+            continue
+        if exchange_order.filled == order.filled:
+            result.complete.add(order.client_id)
+        if order.state == "new" or order.exchange_id != exchange_order.exchange_id:
+            store.confirm(order.client_id, exchange_order.exchange_id)
+
+    result.missing = [order for order in live.values() if order.client_id not in seen]
+    return result

@@ -1,0 +1,49 @@
+"""Ask the engine what `docker update` changed, where this user may not read the engine's own files.
+
+Somebody in the group `docker` may ask it everything, and looks into none of its folders. An inspect is a call
+for each container: it is made in commands that change the fleet or plan to, and for as many as go unnoticed.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from manager.errors import NotFound
+from manager.fleet import definition_drift, engine_files
+from manager.fleet.observe import FleetSnapshot
+from manager.fleet.session import Session
+
+COMMANDS = frozenset({"up", "start", "resume"})
+"""Those that put limits and restart policy back of what runs."""
+FEW = 50
+"""Up to this many containers are inspected: 1 ms each. Of more `manager doctor` tells."""
+
+
+def seen(session: Session, snapshot: FleetSnapshot, command: str, named: list[str] | None) -> FleetSnapshot:
+    """Return the snapshot with what the engine says of limits and restart policies. Raises EngineError."""
+    if command not in COMMANDS:
+        return snapshot
+    plan_input, project = snapshot.plan_input, snapshot.project
+    unread = [
+        instance
+        for instance in (plan_input.wanted if named is None else named)
+        if (container := plan_input.containers.get(instance)) is not None
+        and instance in project.specs
+        and instance not in plan_input.moved
+        and "config" not in plan_input.drift(instance)
+        and snapshot.elsewhere(container) is None
+        and engine_files.host_config(container.id) is None
+    ]
+    if not 0 < len(unread) <= FEW:
+        return snapshot
+    made, outgrown = dict(plan_input.made), set(plan_input.outgrown)
+    for instance in unread:
+        container, spec = plan_input.containers[instance], project.specs[instance]
+        with suppress(NotFound):  # removed meanwhile
+            host = session.engine().inspect(container.id).get("HostConfig") or {}
+            drifts = definition_drift.updated(host, container, spec, project.fleet)
+            others = tuple(kind for kind in made.get(instance, ()) if kind not in definition_drift.UPDATED)
+            made[instance] = (*others, *drifts)
+            if "limits" in drifts and definition_drift.has_outgrown(host, container, spec):
+                outgrown.add(instance)
+    return snapshot._replace(plan_input=plan_input._replace(made=made, outgrown=frozenset(outgrown)))
