@@ -155,8 +155,13 @@ def has_old_report(view: Instance, now: float | None = None) -> bool:
 
 def _is_late(made_at: float, supervisor: SupervisorState | None, now: float) -> bool:
     """Return whether the next report should have been there by now."""
+    return now > late_at(made_at, supervisor)
+
+
+def late_at(made_at: float, supervisor: SupervisorState | None) -> float:
+    """Return from when on a report of that time is too old to tell what its bot is doing."""
     interval = supervisor.health_interval if supervisor is not None else REPORT_EVERY_S
-    return now - made_at > REPORT_EVERY_S + 2 * interval + LATE_S
+    return made_at + REPORT_EVERY_S + 2 * interval + LATE_S
 
 
 def _last(kept_report: KeptReport | None, *, must_say: bool) -> Activity:

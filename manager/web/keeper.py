@@ -77,7 +77,7 @@ class Side:
         return signal.Signals(-code).name if code < 0 else str(code)
 
 
-class Told(Exception):
+class EndSignal(Exception):
     """End: SIGTERM or Ctrl-C."""
 
 
@@ -132,7 +132,7 @@ class Keeper:
                 time.sleep(POLL_S)
                 for side in sides:
                     side.look_after()
-        except Told:
+        except EndSignal:
             pass
         finally:
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -253,7 +253,7 @@ def _sessions(file: Path) -> int:
 
 
 def _tell(*_: object) -> None:
-    raise Told
+    raise EndSignal
 
 
 def _end(sides: Sequence[Side]) -> None:

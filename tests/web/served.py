@@ -31,7 +31,7 @@ from manager.web.address import Reach
 from manager.web.engine_side import looks
 from manager.web.engine_side.desk import Desk
 from manager.web.engine_side.listener import Listener
-from manager.web.engine_side.looks import Look, Watching
+from manager.web.engine_side.looks import PageSnapshot, WatchState
 from manager.web.options import Options
 from manager.web.web_side.counter import Counter
 from manager.web.web_side.link import Link
@@ -124,14 +124,14 @@ class Served:
         self.new_link()
         return True
 
-    def _look(self) -> Look:
+    def _look(self) -> PageSnapshot:
         self.pause.wait(30)
         if self.error is not None:
             raise self.error
-        watching = Watching(is_alive=True, undelivered=0, delivered_at=self.delivered_at)
+        watching = WatchState(is_alive=True, undelivered=0, delivered_at=self.delivered_at)
         rows, now = tuple(self.rows), time.time()
         alerts = looks.alerts_of(self.fleet, rows, store.load(self.fleet.alert_state_file), now)
-        return Look(self.fleet, rows, (), watching, now, alerts=alerts)
+        return PageSnapshot(self.fleet, rows, (), watching, now, alerts=alerts)
 
     def look(self) -> None:
         """Look at once, rather than in some seconds."""

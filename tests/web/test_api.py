@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import socket
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from manager import i18n
 from manager.errors import EngineUnreachable
 from manager.monitor.history import database, writing
 from manager.monitor.history.model import Event
@@ -479,3 +481,30 @@ def test_a_server_ends_although_somebody_listens(tmp_path: Path) -> None:
         began = time.monotonic()
     assert time.monotonic() - began < 8
     stream.close()
+
+
+def test_without_the_engine_side_the_last_that_a_page_was_told_remains(
+    tmp_path: Path,
+) -> None:
+    """Not what it was when somebody last opened the page: that may be hours ago."""
+    with serving(
+        tmp_path, [a_bot("bp_sol_01", pnl="1", quote="USDC"), a_bot("bp_old_01", pnl="1", quote="USDC")]
+    ) as served:
+        client = Client(served)
+        assert client.sign_in(served.links[-1]) == 200
+        english = {"Accept-Language": "en"}
+        assert client.get("/api/v1/fleet", **english)[0] == 200
+        event = client.get("/api/v1/instances", **english)[2]["event"]
+        served.rows = [a_bot("bp_sol_01", pnl="2", quote="USDC")]
+        served.look()
+        with i18n.speaking("en"):
+            told = asyncio.run(served.counter.link.events(event))
+            asyncio.run(served.counter.link.events(event))  # another reader's turn changes nothing
+        served.listener.shutdown()
+        served.listener.server_close()
+        (served.fleet.project_dir / "engine.sock").unlink(missing_ok=True)
+        [member] = client.get("/api/v1/instances", **english)[2]["instances"]
+        assert (member["id"], member["pnl"]) == ("bp_sol_01", "2")
+        fleet = client.get("/api/v1/fleet", **english)[2]
+        assert fleet["looked_at"] == told["events"][-1]["data"]["fleet"]["looked_at"]
+        assert "does not answer now" in fleet["error"]

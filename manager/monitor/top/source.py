@@ -22,6 +22,7 @@ from manager.monitor.stats.collect import addresses
 from manager.monitor.stats.instance_stats import InstanceStats, with_best_report
 from manager.monitor.stats.sampler import Sampler
 from manager.monitor.stats.usage import Usage
+from manager.monitor.top.snapshots import SnapshotReader
 
 REPORT_EVERY_S = 10.0
 """A P&L is not needed in every observation, and an answer costs a bot some milliseconds."""
@@ -60,6 +61,7 @@ class Source:
         self._used: Mapping[str, Usage] = {}
         self._use_at = 0.0
         self._interval = interval
+        self._snapshots = SnapshotReader(session)
         self._meter = Sampler(session.engine().statistics)
         self._reports: dict[str, tuple[float, Report]] = {}
         self._ask_at: dict[str, float] = {}
@@ -68,7 +70,7 @@ class Source:
 
     def look(self) -> Snapshot:
         """Return the fleet now. Raises ManagerError: no engine, a project that cannot be read."""
-        snapshot = self._session.observe()
+        snapshot = self._snapshots.read()
         views = doing.with_reports(snapshot.project.fleet, self._chosen(snapshot))
         used = self._measure([view.container.id for view in views if view.container and view.container.is_up])
         self._ask(snapshot, views)

@@ -40,11 +40,11 @@ class StateFiles:
         """
         changed = False
         for instance, folder in folders.items():
-            stamp = _stamp(folder / supervisor_state.STATE_FILE)
+            stamp = _stamp(f"{folder}/{supervisor_state.STATE_FILE}")
             before = self._known.get(instance)
             if before is None or before[0] != stamp:
                 supervisor = supervisor_state.read(folder)
-                is_new = before is None or _gist(before[1]) != _gist(supervisor)
+                is_new = before is None or gist(before[1]) != gist(supervisor)
             else:
                 supervisor, is_new = before[1], False
             is_stale = supervisor is not None and supervisor.is_stale(uptime)
@@ -54,8 +54,12 @@ class StateFiles:
             del self._known[instance]
         return changed
 
+    def latest(self) -> Mapping[str, SupervisorState | None]:
+        """Return the states as last read."""
+        return {instance: known[1] for instance, known in self._known.items()}
 
-def _stamp(path: Path) -> Stamp | None:
+
+def _stamp(path: str) -> Stamp | None:
     try:
         status = os.lstat(path)
     except OSError:
@@ -63,7 +67,8 @@ def _stamp(path: Path) -> Stamp | None:
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def _gist(supervisor: SupervisorState | None) -> SupervisorState | None:
+def gist(supervisor: SupervisorState | None) -> SupervisorState | None:
+    """Return a state without what is written anew at every probe."""
     return supervisor and supervisor._replace(
         updated_at=0, updated_uptime=0, health_detail=None, health_checked_at=None
     )

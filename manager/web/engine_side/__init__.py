@@ -6,7 +6,7 @@ verbs                      the closed list of what may be asked, and the check o
 desk                       what the verbs need, together
 actions                    the commands that carry out what a person asks, in child processes
 looks, figures             threads that observe the fleet and its history while the page is read
-answers, curves            an observation and a history as JSON; with realized, marks, exposure and split
+answers, curves            an observation and a history as JSON; with realized, marks, exposure and sums
 since_read                 what was earned since the history was read
 kept                       answers that are the same in every look
 config_changes             what a restart would change

@@ -7,7 +7,7 @@ exact decimal strings, null is unknown, and times beyond those of `ps` are Unix 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -15,20 +15,17 @@ from manager import __version__
 from manager.fleet import causes, display, doing
 from manager.fleet.bot_report import Report
 from manager.i18n import _
-from manager.monitor.history import money as rates
-from manager.monitor.history.curve import Currency
 from manager.monitor.stats.collect import mode_mismatch
-from manager.monitor.stats.instance_stats import InstanceStats, stats_object, sum_up
+from manager.monitor.stats.instance_stats import InstanceStats, stats_object
 from manager.monitor.watch.messages import KIND_WORDS
 from manager.web.engine_side import curves as curves_of
-from manager.web.engine_side import split
-from manager.web.engine_side.exposure import exposure, worth
-from manager.web.engine_side.figures import Figures, OfInstance
-from manager.web.engine_side.looks import Look
+from manager.web.engine_side import exposure, sums
+from manager.web.engine_side.figures import Figures, InstanceFigures
+from manager.web.engine_side.looks import PageSnapshot
 from manager.web.engine_side.since_read import up_to_date
+from manager.web.engine_side.sums import Answer
 
-ZERO = Decimal(0)
-NO_FIGURES = OfInstance()
+NO_FIGURES = InstanceFigures()
 
 
 def needs_person(row: InstanceStats) -> bool:
@@ -36,7 +33,7 @@ def needs_person(row: InstanceStats) -> bool:
     return row.needs_attention or doing.severity(row.view) in {"bad", "warn"}
 
 
-def instances(look: Look, figures: Figures) -> list[dict[str, Any]]:
+def instances(look: PageSnapshot, figures: Figures) -> list[dict[str, Any]]:
     """Return all instances, worst first."""
     return worst_first([instance(row, look, figures.instances.get(row.id, NO_FIGURES)) for row in look.rows])
 
@@ -48,7 +45,7 @@ def worst_first(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
     )
 
 
-def instance(row: InstanceStats, look: Look, figures: OfInstance) -> dict[str, Any]:
+def instance(row: InstanceStats, look: PageSnapshot, figures: InstanceFigures) -> dict[str, Any]:
     """Return one instance."""
     view, report, fleet, alerts = row.view, row.report, look.fleet, look.alerts_of(row.id)
     figures = up_to_date(figures, row)
@@ -56,6 +53,7 @@ def instance(row: InstanceStats, look: Look, figures: OfInstance) -> dict[str, A
     return {
         **of_ps,
         **stats_object(row),
+        "market": report.market,
         "state_text": _(view.status.state),
         "doing_text": display.doing_text(view),
         "mode_text": display.mode_text(view.mode),
@@ -100,20 +98,12 @@ def instance(row: InstanceStats, look: Look, figures: OfInstance) -> dict[str, A
     }
 
 
-def fleet(look: Look, figures: Figures) -> dict[str, Any]:
-    """Return the strip: counts and sums."""
+def fleet(look: PageSnapshot, figures: Figures, told: Sequence[Answer] | None = None) -> dict[str, Any]:
+    """Return the strip: counts and sums. `told`: what `instances` returns, where it is known."""
     rows = look.rows
-    figures = figures._replace(
-        instances={
-            **figures.instances,
-            **{
-                row.id: up_to_date(figures.instances[row.id], row)
-                for row in rows
-                if row.id in figures.instances
-            },
-        }
-    )
-    trading = [row for row in rows if _is_trading(row)]
+    told = instances(look, figures) if told is None else told
+    trading = [answer for answer in told if answer["is_up"] and answer["doing"] == "trading"]
+    held = list(exposure.held(rows))
     return {
         "name": look.fleet.name,
         "version": __version__,
@@ -123,21 +113,18 @@ def fleet(look: Look, figures: Figures) -> dict[str, Any]:
         "problems": [str(problem) for problem in look.problems],
         "watch": look.watching._asdict(),
         "counts": {
-            "instances": len(rows),
-            "live": sum(row.is_live for row in rows),
-            "paper": sum(not row.is_live for row in rows),
+            "instances": len(told),
+            "live": sum(answer["is_live"] for answer in told),
+            "paper": sum(not answer["is_live"] for answer in told),
             "trading": len(trading),
-            "trading_live": sum(row.is_live for row in trading),
-            "need_person": sum(
-                needs_person(row) and look.alerts_of(row.id).left_until is None for row in rows
-            ),
-            "left": sum(look.alerts_of(row.id).left_until is not None for row in rows),
-            "states": dict(Counter(row.view.status.state for row in rows)),
+            "trading_live": sum(answer["is_live"] for answer in trading),
+            "need_person": sum(answer["needs_person"] for answer in told),
+            "left": sum(answer["left_until"] is not None for answer in told),
+            "states": dict(Counter(answer["state"] for answer in told)),
         },
-        "pnl": _pnl(rows, figures),
-        "totals": _totals(look, figures),
-        "exposure": exposure(rows),
-        "worth": worth(rows),
+        **sums.sums(told, figures, look.fleet),
+        "exposure": exposure.by_asset(held),
+        "worth": exposure.worth(held),
         "figures_at": figures.at,
         "notes": [str(note) for note in figures.notes],
     }
@@ -177,82 +164,6 @@ def report_object(report: Report) -> dict[str, Any]:
     }
 
 
-def _is_trading(row: InstanceStats) -> bool:
-    return row.view.is_bot_up and doing.activity(row.view).doing == "trading"
-
-
-def _pnl(rows: Sequence[InstanceStats], figures: Figures) -> list[dict[str, Any]]:
-    """Return the P&L of each kind and currency: of the bots' runs, of all there were, and of today.
-
-    None is added to another.
-    """
-    runs, in_all = sum_up(rows), _in_all(figures)
-    today, uncertain = _today(figures)
-    parts = split.split(rows)
-    return [
-        {
-            "kind": kind,
-            "quote": quote,
-            "run": _exact(runs.pnl.get((kind, quote))),
-            "in_all": _exact(in_all.get((kind, quote))),
-            "today": _exact(today.get((kind, quote))),
-            "is_uncertain": (kind, quote) in uncertain,
-            **{part: _exact(parts.get((kind, quote), {}).get(part)) for part in split.PARTS},
-        }
-        for kind, quote in sorted(
-            {*runs.pnl, *in_all, *today}, key=lambda currency: (currency[0] != "live", *currency)
-        )
-    ]
-
-
-def _in_all(figures: Figures) -> Mapping[Currency, Decimal]:
-    """Return what all runs of all instances have earned, also of those that are stopped or removed."""
-    sums: dict[Currency, Decimal] = {}
-    for of_instance in figures.instances.values():
-        for key, pnl in of_instance.in_all.items():
-            sums[key] = sums.get(key, ZERO) + pnl
-    return sums
-
-
-def _today(figures: Figures) -> tuple[Mapping[Currency, Decimal], set[Currency]]:
-    sums: dict[Currency, Decimal] = {}
-    uncertain: set[Currency] = set()
-    for of_instance in figures.instances.values():
-        for line in of_instance.lines:
-            if line.today is None or line.quote is None:
-                continue
-            key = (line.kind, line.quote)
-            sums[key] = sums.get(key, ZERO) + line.today
-            if line.is_uncertain:
-                uncertain.add(key)
-    return sums, uncertain
-
-
-def _totals(look: Look, figures: Figures) -> list[dict[str, Any]]:
-    """Return the sums in the currency of `[sums]`, where that is set: live and paper apart."""
-    runs, (today, _uncertain) = sum_up(look.rows).pnl, _today(figures)
-    totals = []
-    for kind in ("live", "paper"):
-        of_runs, of_today = (
-            rates.total(
-                ((quote, amount) for (of, quote), amount in amounts.items() if of == kind), look.fleet.sums
-            )
-            for amounts in (runs, today)
-        )
-        if of_runs is None or of_today is None or not any(of == kind for of, _quote in {*runs, *today}):
-            continue
-        totals.append(
-            {
-                "kind": kind,
-                "currency": of_runs.currency,
-                "run": _exact(of_runs.amount),
-                "today": _exact(of_today.amount) if figures.at is not None else None,
-                "missing": sorted({*of_runs.missing, *of_today.missing}),
-            }
-        )
-    return totals
-
-
 def _range(report: Report) -> dict[str, str | None] | None:
     if report.lower is None or report.upper is None or report.lower >= report.upper:
         return None
@@ -267,7 +178,7 @@ def _reported_at(row: InstanceStats) -> float | None:
     return kept_report.at if kept_report is not None else None
 
 
-def _trend(row: InstanceStats, figures: OfInstance) -> list[str | None]:
+def _trend(row: InstanceStats, figures: InstanceFigures) -> list[str | None]:
     """Return its P&L over the last day, of the kind that it trades now."""
     report = row.report
     kind = report.market if report.is_artificial else row.view.mode

@@ -13,14 +13,14 @@ from manager.web.protocol import Refusal
 CONNECT_WITHIN_S = 5.0
 
 
-class Opened(NamedTuple):
+class BotConnection(NamedTuple):
     """Hold a connection that is handed over to the web side. `host`: what a browser would have called it."""
 
     connection: socket.socket
     host: str
 
 
-def connect(desk: Desk, instance: str) -> Opened:
+def connect(desk: Desk, instance: str) -> BotConnection:
     """Return a connection to an instance's published port. Raises Refusal, UsageError."""
     row = desk.known_row(instance)
     port = row.view.web_port
@@ -38,4 +38,4 @@ def connect(desk: Desk, instance: str) -> Opened:
         raise Refusal(
             503, Text("{id} does not answer on port {port}: {why}", id=row.id, port=port, why=why)
         ) from error
-    return Opened(connection, formatting.host_port(host, port))
+    return BotConnection(connection, formatting.host_port(host, port))

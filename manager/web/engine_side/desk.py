@@ -17,7 +17,7 @@ from manager.web.engine_side.feed import Feed
 from manager.web.engine_side.figures import FigureReader, Ranges
 from manager.web.engine_side.kept import KeptAnswers
 from manager.web.engine_side.log_tails import Tails
-from manager.web.engine_side.looks import READ_WITHIN_S, Look, Lookout, Observer, Readers
+from manager.web.engine_side.looks import READ_WITHIN_S, Observer, PageSnapshot, Readers, SnapshotHolder
 from manager.web.engine_side.machines import MachineReader
 
 FIRST_LOOK_WITHIN_S = 20.0
@@ -34,13 +34,13 @@ class Desk:
         self,
         session: Session,
         redeem: Callable[[str], bool],
-        look: Callable[[], Look] | None = None,
+        look: Callable[[], PageSnapshot] | None = None,
     ) -> None:
         """Raise ManagerError: a project that cannot be read. `look`: observes the fleet."""
         self.session = session
         self.readers = Readers()
-        first = Look(session.project().fleet)
-        self.lookout = Lookout(first, look or Observer(session).look, self.readers, self._publish)
+        first = PageSnapshot(session.project().fleet)
+        self.lookout = SnapshotHolder(first, look or Observer(session).look, self.readers, self._publish)
         self.figures = FigureReader(session, self.readers)
         self.ranges = Ranges(session)
         self.actions = Actions(session.chosen_dir, self.lookout.thread.at_once)
@@ -109,7 +109,7 @@ class Desk:
     def _live_here(self) -> list[str]:
         return [row.id for row in self.lookout.latest.rows if row.is_live and row.view.is_bot_up]
 
-    def _publish(self, look: Look) -> None:
+    def _publish(self, look: PageSnapshot) -> None:
         with self._publishing:
             for language in list(self._feeds):
                 if time.monotonic() - self._read_at[language] > READ_WITHIN_S:
@@ -121,8 +121,9 @@ class Desk:
             self._looked_at = time.monotonic()
             self._looked.notify_all()
 
-    def _put(self, language: str, look: Look) -> None:
+    def _put(self, language: str, look: PageSnapshot) -> None:
         with i18n.speaking(language):
             figures = self.figures.latest
             kept = self._kept.setdefault(language, KeptAnswers())
-            self._feeds[language].put(answers.fleet(look, figures), kept.instances(look, figures))
+            told = kept.instances(look, figures)
+            self._feeds[language].put(answers.fleet(look, figures, told), told)

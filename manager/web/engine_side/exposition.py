@@ -16,7 +16,7 @@ from manager.monitor.metrics import families
 from manager.monitor.metrics.publisher import Publisher
 from manager.monitor.stats.sampler import Statistics
 from manager.util import console
-from manager.web.engine_side.looks import Look
+from manager.web.engine_side.looks import PageSnapshot
 from manager.web.protocol import Refusal
 
 
@@ -26,13 +26,13 @@ class Exposition:
     The latter is what there is while another `manager watch` runs, and while nothing can be watched.
     """
 
-    def __init__(self, latest: Callable[[], Look]) -> None:
+    def __init__(self, latest: Callable[[], PageSnapshot]) -> None:
         self._latest = latest
-        self._watched: Watched | None = None
+        self._watched: WatchPublisher | None = None
 
-    def of_watch(self, fleet: Fleet, statistics: Statistics) -> Watched:
+    def of_watch(self, fleet: Fleet, statistics: Statistics) -> WatchPublisher:
         """Return what watch gives its looks to, until it closes it."""
-        self._watched = Watched(fleet, statistics, self._forget)
+        self._watched = WatchPublisher(fleet, statistics, self._forget)
         return self._watched
 
     def text(self, accept: str) -> tuple[str, str]:
@@ -49,7 +49,7 @@ class Exposition:
         self._watched = None
 
 
-class Watched(Publisher):
+class WatchPublisher(Publisher):
     """Take watch's looks. `forget` is called when no `watch` runs any longer."""
 
     def __init__(self, fleet: Fleet, statistics: Statistics, forget: Callable[[], object]) -> None:
@@ -69,7 +69,7 @@ class _Rows(Collector):
         return families.families(self._look)
 
 
-def _of_page(seen: Look) -> _Rows | None:
+def _of_page(seen: PageSnapshot) -> _Rows | None:
     if seen.at is None and seen.error is None:
         return None
     why = "" if seen.error is None else str(seen.error)

@@ -11,6 +11,9 @@ from manager.monitor.stats.instance_stats import InstanceStats
 
 ZERO = Decimal(0)
 
+Holding = tuple[InstanceStats, Decimal, str]
+"""A live bot, how much it holds, and of what."""
+
 
 class _Asset:
     """Hold one asset's figures while they are summed up."""
@@ -22,13 +25,13 @@ class _Asset:
         self.is_valued = True
 
 
-def exposure(rows: Iterable[InstanceStats]) -> list[dict[str, Any]]:
+def by_asset(holdings: Iterable[Holding]) -> list[dict[str, Any]]:
     """Return what the live bots hold of each asset; what is not traded any more is named apart.
 
     `values`: by quote currency, at the price of each bot's last report; none where a price is not known.
     """
     assets: dict[str, _Asset] = {}
-    for row, position, base in _held(rows):
+    for row, position, base in holdings:
         report = row.report
         asset = assets.setdefault(base, _Asset())
         if position > 0:
@@ -46,14 +49,14 @@ def exposure(rows: Iterable[InstanceStats]) -> list[dict[str, Any]]:
     return [_object(base, asset) for base, asset in sorted(assets.items())]
 
 
-def worth(rows: Iterable[InstanceStats]) -> dict[str, Any]:
+def worth(holdings: Iterable[Holding]) -> dict[str, Any]:
     """Return what all that is worth, by quote currency, and the assets of which a bot knows no price.
 
     The latter are in no sum; unknown is never 0.
     """
     sums: dict[str, dict[str, Decimal]] = {}
     unknown = set()
-    for row, position, base in _held(rows):
+    for row, position, base in holdings:
         price, quote = row.report.price, row.report.quote
         if price is None or quote is None:
             unknown.add(base)
@@ -75,11 +78,11 @@ def worth(rows: Iterable[InstanceStats]) -> dict[str, Any]:
     }
 
 
-def _held(rows: Iterable[InstanceStats]) -> Iterator[tuple[InstanceStats, Decimal, str]]:
+def held(rows: Iterable[InstanceStats]) -> Iterator[Holding]:
     """Yield each live bot that holds something, with how much of what."""
     for row in rows:
         report = row.report
-        if row.is_live and not report.is_artificial and report.position and report.base:
+        if report.position and report.base and not report.is_artificial and row.is_live:
             yield row, report.position, report.base
 
 

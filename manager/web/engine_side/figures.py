@@ -36,7 +36,7 @@ LONG_FOR_S = 300.0
 """So long a curve over more than a day is good: reading all the samples takes a moment."""
 
 
-class OfInstance(NamedTuple):
+class InstanceFigures(NamedTuple):
     """Hold what one instance earned: today, in all its runs, and over a day, by kind and currency.
 
     `last`: the sample that its lines end with, `last_stored` the one that `in_all` does.
@@ -54,7 +54,7 @@ class Figures(NamedTuple):
 
     at: float | None = None
     begin: float | None = None
-    instances: Mapping[str, OfInstance] = MappingProxyType({})
+    instances: Mapping[str, InstanceFigures] = MappingProxyType({})
     curves: Mapping[Currency, Sequence[Decimal | None]] = MappingProxyType({})
     marks: Mapping[Currency, Sequence[Mark]] = MappingProxyType({})
     notes: Sequence[Text] = ()
@@ -118,7 +118,7 @@ def figures(fleet_history: FleetHistory, began: float | None = None) -> Figures:
     """Return the figures of a history, with curves over a day, or since it `began`. Pure."""
     end = fleet_history.now
     begin = end - DAY_S if began is None else max(end - DAY_S, min(began, end - SHORTEST_S))
-    figures_of: dict[str, OfInstance] = {}
+    figures_of: dict[str, InstanceFigures] = {}
     for history in fleet_history.instances:
         lines = _lines(history, fleet_history, since(end))
         trends = {
@@ -127,7 +127,7 @@ def figures(fleet_history: FleetHistory, began: float | None = None) -> Figures:
             )
             for line in lines
         }
-        figures_of[history.instance] = OfInstance(
+        figures_of[history.instance] = InstanceFigures(
             lines,
             curve.of_runs(history.run_ends),
             trends,

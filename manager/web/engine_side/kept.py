@@ -5,67 +5,84 @@ Only an answer without a reason is kept, because reasons tell how long something
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any, NamedTuple
 
 from manager.config.fleet import Fleet
 from manager.fleet import doing
 from manager.fleet.bot_report import Report
-from manager.fleet.doing import Activity
 from manager.fleet.instance import Instance
 from manager.monitor.stats.instance_stats import InstanceStats, uptime_s, usage_object
+from manager.monitor.watch.change_detector import gist
 from manager.web.engine_side import answers
-from manager.web.engine_side.figures import Figures, OfInstance
-from manager.web.engine_side.looks import Alerts, Look
+from manager.web.engine_side.figures import Figures, InstanceFigures
+from manager.web.engine_side.looks import Alerts, PageSnapshot
 
 REASONS = ("why", "doing_why", "note", "mode_mismatch", "cancel", "needs_person")
 
 
-class _Of(NamedTuple):
-    """What an answer is made of, besides what is measured with every look."""
+class _Basis(NamedTuple):
+    """Hold what an answer is made of, besides what is measured with every look."""
 
     view: Instance
+    """Without what its supervisor writes anew at every probe."""
     report: Report
     as_of: float | None
-    activity: Activity
-    is_old: bool
     alerts: Alerts
 
     @staticmethod
-    def row(row: InstanceStats, alerts: Alerts) -> _Of:
-        now = time.time()
-        is_old = doing.has_old_report(row.view, now)
-        return _Of(row.view, row.report, row.as_of, doing.activity(row.view, now), is_old, alerts)
+    def row(row: InstanceStats, alerts: Alerts) -> _Basis:
+        view = row.view._replace(supervisor=gist(row.view.supervisor))
+        return _Basis(view, row.report, row.as_of, alerts)
+
+
+class _KeptAnswer(NamedTuple):
+    """Hold an answer, what it is made of, and how long it is true if that stays."""
+
+    of: _Basis
+    figures: InstanceFigures
+    answer: dict[str, Any]
+    until: float
 
 
 class KeptAnswers:
-    """The answers about all instances, in one language, for one caller."""
+    """Hold the answers about all instances, in one language, for one caller."""
 
     def __init__(self) -> None:
         self._fleet: Fleet | None = None
-        self._kept: dict[str, tuple[_Of, OfInstance, dict[str, Any]]] = {}
+        self._kept: dict[str, _KeptAnswer] = {}
 
-    def instances(self, look: Look, figures: Figures) -> list[dict[str, Any]]:
+    def instances(self, look: PageSnapshot, figures: Figures) -> list[dict[str, Any]]:
         """Return what `answers.instances` does. One that has not changed is the very object of before, with
         what is measured written anew.
         """
         if look.fleet != self._fleet:
             self._fleet, self._kept = look.fleet, {}
-        kept, told = {}, []
+        kept, told, now = {}, [], time.time()
         for row in look.rows:
-            of = _Of.row(row, look.alerts_of(row.id))
-            figures_of_it = figures.instances.get(row.id, answers.NO_FIGURES)
-            before = self._kept.get(row.id)
-            if before is not None and before[1] is figures_of_it and before[0] == of:
-                answer = before[2]
-                answer.update(_measured(row))
+            of = _Basis.row(row, look.alerts_of(row.id))
+            of_one, before = figures.instances.get(row.id, answers.NO_FIGURES), self._kept.get(row.id)
+            if before is not None and now <= before.until and before.figures is of_one and before.of == of:
+                before.answer.update(_measured(row))
+                kept[row.id] = before
             else:
-                answer = answers.instance(row, look, figures_of_it)
-            if not any(answer[reason] for reason in REASONS):
-                kept[row.id] = (of, figures_of_it, answer)
-            told.append(answer)
+                answer = answers.instance(row, look, of_one)
+                before = _KeptAnswer(of, of_one, answer, _true_until(row, now))
+                if not any(answer[reason] for reason in REASONS):
+                    kept[row.id] = before
+            told.append(before.answer)
         self._kept = kept
         return answers.worst_first(told)
+
+
+def _true_until(row: InstanceStats, now: float) -> float:
+    """Return until when an answer is true: a report that grows old says no longer what its bot is doing."""
+    report = row.view.report
+    if report is None or report.at is None:
+        return math.inf
+    late_at = doing.late_at(report.at, row.view.supervisor)
+    return late_at if now <= late_at else math.inf
 
 
 def _measured(row: InstanceStats) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from manager.web import protocol
 from manager.web.engine_side import verbs
-from manager.web.engine_side.bot_pages import Opened
+from manager.web.engine_side.bot_pages import BotConnection
 from manager.web.engine_side.desk import Desk
 
 MODE = 0o600
@@ -80,7 +80,7 @@ class _Connection(socketserver.StreamRequestHandler):
         assert isinstance(self.server, Listener)
         with suppress(OSError):
             answered = verbs.answer(self.server.desk, raw)
-            if isinstance(opened := answered.get("answer"), Opened):
+            if isinstance(opened := answered.get("answer"), BotConnection):
                 with opened.connection:
                     reply = protocol.line({"answer": {"host": opened.host}})
                     socket.send_fds(self.connection, [reply], [opened.connection.fileno()])

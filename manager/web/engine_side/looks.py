@@ -28,7 +28,7 @@ READ_WITHIN_S = 60.0
 """So long after the last request the fleet is still observed."""
 
 
-class Watching(NamedTuple):
+class WatchState(NamedTuple):
     """Hold whether `manager watch` runs, how many of its messages could not be delivered so far, and when the
     last one was.
     """
@@ -48,7 +48,7 @@ class Alerts(NamedTuple):
 NO_ALERTS = Alerts()
 
 
-class Look(NamedTuple):
+class PageSnapshot(NamedTuple):
     """Hold the fleet as it was last seen, at that Unix time; None before the first time.
 
     `error`: why it cannot be seen now, since `error_at`; the rest is then of the last time.
@@ -57,7 +57,7 @@ class Look(NamedTuple):
     fleet: Fleet
     rows: Sequence[InstanceStats] = ()
     problems: Sequence[Problem] = ()
-    watching: Watching = Watching(is_alive=False, undelivered=None)
+    watching: WatchState = WatchState(is_alive=False, undelivered=None)
     at: float | None = None
     error: ManagerError | None = None
     error_at: float | None = None
@@ -123,27 +123,33 @@ class Observer:
         self._session = session
         self._source: Source | None = None
 
-    def look(self) -> Look:
+    def look(self) -> PageSnapshot:
         """Return the fleet now. Raises ManagerError: no engine, a project that cannot be read."""
         if self._source is None:
             self._source = Source(self._session, EVERYTHING, LOOK_S, USAGE_EVERY_S)
         seen = self._source.look()
         saved, now = store.load(seen.fleet.alert_state_file), time.time()
         alerts = alerts_of(seen.fleet, seen.rows, saved, now)
-        return Look(seen.fleet, seen.rows, seen.problems, watching(seen.fleet, saved), now, alerts=alerts)
+        return PageSnapshot(
+            seen.fleet, seen.rows, seen.problems, watching(seen.fleet, saved), now, alerts=alerts
+        )
 
 
-class Lookout:
+class SnapshotHolder:
     """Hold the latest look. `on_look` is called after each, in the thread."""
 
     def __init__(
-        self, first: Look, look: Callable[[], Look], readers: Readers, on_look: Callable[[Look], object]
+        self,
+        first: PageSnapshot,
+        look: Callable[[], PageSnapshot],
+        readers: Readers,
+        on_look: Callable[[PageSnapshot], object],
     ) -> None:
         self._latest, self._observe, self._on_look = first, look, on_look
         self.thread = Repeated("looks", LOOK_S, readers, self.look_again)
 
     @property
-    def latest(self) -> Look:
+    def latest(self) -> PageSnapshot:
         """Return the last look."""
         return self._latest
 
@@ -186,9 +192,9 @@ def alerts_of(
     }
 
 
-def watching(fleet: Fleet, saved: Saved | None) -> Watching:
+def watching(fleet: Fleet, saved: Saved | None) -> WatchState:
     """Return whether `manager watch` runs, by its lock, and what its file says of undelivered messages."""
     is_alive = lock.held_by(fleet.watch_lock_file) is not None
     if saved is None:
-        return Watching(is_alive, None)
-    return Watching(is_alive, sum(map(len, saved.waiting.values())), saved.delivered_at)
+        return WatchState(is_alive, None)
+    return WatchState(is_alive, sum(map(len, saved.waiting.values())), saved.delivered_at)

@@ -58,7 +58,7 @@ def run(
 
 
 class _Ending(threading.Event):
-    """Set by SIGTERM; watch's own loop takes the signal while it runs."""
+    """Tell of SIGTERM; watch's own loop takes the signal while it runs."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -12,12 +12,12 @@ from manager.monitor.history.curve import Currency
 from manager.monitor.history.model import Sample
 from manager.monitor.history.summary import Line
 from manager.monitor.stats.instance_stats import InstanceStats
-from manager.web.engine_side.figures import OfInstance
+from manager.web.engine_side.figures import InstanceFigures
 
 ZERO = Decimal(0)
 
 
-def up_to_date(figures: OfInstance, row: InstanceStats) -> OfInstance:
+def up_to_date(figures: InstanceFigures, row: InstanceStats) -> InstanceFigures:
     """Return the figures of an instance, with what its last report says beyond its last samples."""
     report = row.view.report
     if report is None or report.at is None or not (figures.last or figures.last_stored):
@@ -39,7 +39,7 @@ def _with_today(line: Line, last: Sample | None, now: Sample) -> Line:
     return line._replace(today=line.today + _earned(last, now))
 
 
-def _in_all(figures: OfInstance, now: Sample) -> Mapping[Currency, Decimal]:
+def _in_all(figures: InstanceFigures, now: Sample) -> Mapping[Currency, Decimal]:
     last = figures.last_stored
     if last is None or last.quote is None:
         return figures.in_all

@@ -5,6 +5,7 @@ import { el, refill } from "./dom.js";
 import { amount, moment, money, price, t } from "./format.js";
 import { earned, RANGES } from "./earned.js";
 import { logView } from "./logs.js";
+import { named } from "./marks.js";
 import { leftLine, modeBadge, reasonOf, since, stateBadge } from "./rows.js";
 import { ask } from "./stream.js";
 
@@ -136,6 +137,6 @@ function words(title, lines) {
 
 function events(title, found) {
   if (!found.length) return "";
-  const items = found.map((each) => el("li", {}, el("time", {}, moment(each.at)), ` ${t(each.what)} `, el("span", {}, each.text)));
+  const items = found.map((each) => el("li", {}, el("time", {}, moment(each.at)), " ", el("span", {}, named(t(each.what), each.text))));
   return el("section", {}, el("h3", {}, title), el("ul", { class: "events" }, ...items));
 }

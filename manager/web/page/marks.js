@@ -62,11 +62,16 @@ function grouped(marks, begin, end, columns) {
   return found;
 }
 
+/** Return what happened with its own words behind it, which may begin with the same ones: "exit code 1". */
+export function named(name, text) {
+  return !text || text.startsWith(name) ? text || name : `${name} ${text}`;
+}
+
 function textsOf(members) {
   const names = { start: t("started again"), exit: t("exit"), outage: t("outage") };
   const lines = members.slice(-MOST_SAID).map((each) => {
     const time = each.until === null ? moment(each.at) : `${moment(each.at)} – ${moment(each.until)}`;
-    return [`${time} ${each.instance}:`, names[each.what], each.text].filter(Boolean).join(" ");
+    return `${time} ${each.instance}: ${named(names[each.what], each.text)}`;
   });
   const more = members.length - lines.length;
   return more ? [t("and {count} earlier ones", { count: more }), ...lines] : lines;

@@ -51,7 +51,7 @@ export function drawTitle() {
   const count = fleet.counts.need_person;
   const today = fleet.pnl.filter((each) => each.kind === "live" && each.today !== null);
   const total = fleet.totals.find((each) => each.kind === "live" && !each.missing.length);
-  const sum = today.length === 1 ? money(today[0].today) : total ? money(total.today) : "";
+  const sum = today.length === 1 ? money(today[0].today) : total ? money(total.today) : today.map((each) => `${money(each.today)} ${each.quote}`).join(" ");
   const isStale = model.ageOfLook(Date.now() / 1000) > STALE_S || !model.isConnected;
   document.title = [isStale ? "?" : "", count ? `⚠ ${count}` : "", sum, fleet.name].filter(Boolean).join(" · ");
 }

@@ -31,7 +31,7 @@ def routes_of_actions(counter: Counter) -> APIRouter:
         status_code=202,
         summary="Start, stop, restart, upgrade or close one instance, leave its alerts, ask its exchange",
     )
-    def act(instance_id: models.InstanceId, asked: models_actions.Asked, request: Request) -> Any:
+    def act(instance_id: models.InstanceId, asked: models_actions.ActionRequest, request: Request) -> Any:
         by = who(request.state.session)
         return ask(
             "act", instance=instance_id, verb=asked.verb, confirm=asked.confirm, until=asked.until, by=by
@@ -51,7 +51,7 @@ def routes_of_actions(counter: Counter) -> APIRouter:
         status_code=202,
         summary="The kill switch: stop everything at once, as `manager halt` does",
     )
-    def halt(_asked: models_actions.HaltAsked, request: Request) -> Any:
+    def halt(_asked: models_actions.HaltRequest, request: Request) -> Any:
         return ask("halt", by=who(request.state.session))
 
     @router.get(

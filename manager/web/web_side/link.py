@@ -25,6 +25,25 @@ class EngineSideAway(Refusal):
         super().__init__(503, Text("the part of `manager serve` that watches the fleet does not answer now"))
 
 
+def _follows(event: str, before: str) -> bool:
+    """Return whether an event is the next one."""
+    (boot, _dash, number), (boot_before, _dash, number_before) = event.partition("-"), before.partition("-")
+    return boot == boot_before and int(number) == int(number_before) + 1
+
+
+def _changed(kept: Any, event: Any) -> Any:
+    """Return the instances after an event."""
+    data = event["data"]
+    members = {member["id"]: member for member in kept["instances"] if member["id"] not in data["removed"]}
+    for instance, changes in data["changed"].items():
+        members[instance] = {**members.get(instance, {}), **changes}
+    return {
+        "looked_at": data["fleet"]["looked_at"],
+        "event": event["id"],
+        "instances": list(members.values()),
+    }
+
+
 class Link:
     """Ask over the socket at `path`, which may be relative to the working folder."""
 
@@ -80,12 +99,25 @@ class Link:
                 reader, writer = await asyncio.open_unix_connection(self._path, limit=MAX_ANSWER)
                 try:
                     writer.write(protocol.question("events", i18n.language(), params))
-                    return protocol.answer(await reader.readline())
+                    return self._noted(protocol.answer(await reader.readline()))
                 finally:
                     writer.close()
         except (OSError, ValueError) as error:
             self._away_since = self._away_since or time.time()
             raise EngineSideAway from error
+
+    def _noted(self, answer: Any) -> Any:
+        """Return the events, and keep what they tell: a page asks for the whole only once, when it is opened.
+
+        Only the next event after what is kept: readers are not all at the same one.
+        """
+        language = i18n.language()
+        for event in answer["events"]:
+            kept = self._last.get(("instances", language))
+            if event["name"] == "look" and kept is not None and _follows(event["id"], kept["event"]):
+                self._last["fleet", language] = event["data"]["fleet"]
+                self._last["instances", language] = _changed(kept, event)
+        return answer
 
     def fleet_without_engine_side(self) -> Any:
         """Return the fleet as it was last seen, with the error; None if it never was."""

@@ -22,7 +22,7 @@ class Answer(BaseModel):
 
 
 class LastExit(Answer):
-    """How the bot last ended."""
+    """Describe how the bot last ended."""
 
     code: int | None
     signal: str | None
@@ -33,7 +33,7 @@ class LastExit(Answer):
 
 
 class Cancel(Answer):
-    """The progress of cancelling a failed live bot's orders."""
+    """Describe the progress of cancelling a failed live bot's orders."""
 
     state: str
     open_orders_left: int | None
@@ -42,7 +42,7 @@ class Cancel(Answer):
 
 
 class Today(Answer):
-    """What an instance earned today, of one kind and currency."""
+    """Describe what an instance earned today, of one kind and currency."""
 
     kind: str
     quote: str | None
@@ -51,7 +51,7 @@ class Today(Answer):
 
 
 class InAll(Answer):
-    """What all runs have earned, of one kind and currency."""
+    """Describe what all runs have earned, of one kind and currency."""
 
     kind: str
     quote: str
@@ -59,14 +59,14 @@ class InAll(Answer):
 
 
 class Range(Answer):
-    """The bounds of the bot's range, as it reports them."""
+    """Describe the bounds of the bot's range, as it reports them."""
 
     lower: Amount
     upper: Amount
 
 
 class Alert(Answer):
-    """An alert that `manager watch` has open: `told_at` is null until it is sent."""
+    """Describe an alert that `manager watch` has open: `told_at` is null until it is sent."""
 
     kind: str
     text: str
@@ -76,7 +76,7 @@ class Alert(Answer):
 
 
 class Instance(Answer):
-    """One instance: what `ps --json` and `stats --json` say of it, and what the page shows beyond."""
+    """Describe one instance: what `ps --json` and `stats --json` say of it, and what the page adds."""
 
     id: str
     state: str
@@ -174,9 +174,7 @@ class Instances(Answer):
 
 
 class Watch(Answer):
-    """Whether `manager watch` runs, how many of its messages wait for delivery, and when the last was
-    delivered.
-    """
+    """Describe whether `manager watch` runs, how many of its messages wait, when the last was delivered."""
 
     is_alive: bool
     undelivered: int | None
@@ -184,7 +182,7 @@ class Watch(Answer):
 
 
 class Counts(Answer):
-    """How many instances there are."""
+    """Describe how many instances there are."""
 
     instances: int
     live: int
@@ -197,7 +195,7 @@ class Counts(Answer):
 
 
 class Pnl(Answer):
-    """P&L of one kind and currency: nothing is added to another. `run`: of the bots' present or last runs,
+    """Describe P&L of one kind and currency: nothing is added to another. `run`: of the present or last runs,
     `in_all`: of all runs, those of stopped and removed instances too. `realized`, `unrealized`, `fees`: parts
     of `run`, null where a bot does not report its own.
     """
@@ -214,7 +212,7 @@ class Pnl(Answer):
 
 
 class Total(Answer):
-    """A sum by the rates of `[sums]`. `missing`: currencies without a rate, which it lacks."""
+    """Describe a sum by the rates of `[sums]`. `missing`: currencies without a rate, which it lacks."""
 
     kind: str
     currency: str
@@ -224,14 +222,14 @@ class Total(Answer):
 
 
 class Value(Answer):
-    """What a position is worth, in one currency."""
+    """Describe what a position is worth, in one currency."""
 
     quote: str
     value: Amount
 
 
 class Exposure(Answer):
-    """What the live bots hold of one asset. `values`: at the prices of their last reports."""
+    """Describe what the live bots hold of one asset. `values`: at the prices of their last reports."""
 
     base: str
     net: Amount
@@ -245,7 +243,7 @@ class Exposure(Answer):
 
 
 class NetValue(Answer):
-    """What the live bots' positions are worth in one currency, at the prices of their last reports."""
+    """Describe what live positions are worth in one currency, at the prices of the bots' last reports."""
 
     quote: str
     net: Amount
@@ -255,14 +253,14 @@ class NetValue(Answer):
 
 
 class Worth(Answer):
-    """What all positions are worth. `unknown`: the assets of which a bot knows no price, in no sum."""
+    """Describe what all positions are worth. `unknown`: the assets without a known price, in no sum."""
 
     values: list[NetValue]
     unknown: list[str]
 
 
 class Fleet(Answer):
-    """The strip. `error`: why the fleet cannot be seen since `error_since`; all else is of `looked_at`."""
+    """Describe the strip. `error`: why the fleet cannot be seen since `error_since`; the rest is old then."""
 
     name: str
     version: str
@@ -281,7 +279,7 @@ class Fleet(Answer):
 
 
 class Problem(BaseModel):
-    """An error (RFC 9457)."""
+    """Describe an error (RFC 9457)."""
 
     type: str
     title: str

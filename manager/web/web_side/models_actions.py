@@ -11,7 +11,7 @@ from manager.web.web_side.models import Answer
 
 
 class Question(Answer):
-    """What a person should know before an action."""
+    """Describe what a person should know before an action."""
 
     sentences: list[str]
     needs_id: bool = Field(description="whether the id has to be typed: real money")
@@ -24,8 +24,8 @@ class OwnPage(Answer):
     url: str = Field(description="opens it once, within a minute, in one browser")
 
 
-class Asked(BaseModel):
-    """An action to carry out. `confirm`: the instance's id, needed for one that trades real money."""
+class ActionRequest(BaseModel):
+    """Describe an action to carry out. `confirm`: the instance's id, needed where it trades real money."""
 
     verb: ActionVerb
     confirm: str = Field("", max_length=200)
@@ -36,14 +36,14 @@ class Asked(BaseModel):
     )
 
 
-class HaltAsked(BaseModel):
-    """The kill switch, for the whole fleet, or for this machine and all others."""
+class HaltRequest(BaseModel):
+    """Describe the kill switch, for the whole fleet, or for this machine and all others."""
 
     confirm: Literal["halt"]
 
 
 class Action(Answer):
-    """A command of the manager's in a process of its own. `exit_code`: null while it runs."""
+    """Describe a command of the manager's in a process of its own. `exit_code`: null while it runs."""
 
     number: int
     command: str
@@ -54,7 +54,7 @@ class Action(Answer):
 
 
 class SignIn(BaseModel):
-    """The secret of the printed link, or a password, with a one-time code where one is asked for."""
+    """Describe the secret of the printed link, or a password, with a one-time code where one is asked for."""
 
     link: str = Field("", max_length=200)
     password: str = Field("", max_length=1000)

@@ -10,7 +10,7 @@ from manager.web.web_side.models import Amount, Answer, Instance, Time
 
 
 class Mark(Answer):
-    """What happened on a curve: a start after another, an exit, or an outage up to `until`."""
+    """Describe what happened on a curve: a start after another, an exit, or an outage up to `until`."""
 
     at: float
     what: Literal["start", "exit", "outage"]
@@ -20,7 +20,7 @@ class Mark(Answer):
 
 
 class Curve(Answer):
-    """P&L since the begin, evenly spaced; null: not observed. `drawdown`: its deepest fall."""
+    """Describe P&L since the begin, evenly spaced; null: not observed. `drawdown`: its deepest fall."""
 
     kind: str
     quote: str
@@ -30,7 +30,7 @@ class Curve(Answer):
 
 
 class Curves(Answer):
-    """The fleet's P&L over the time that was asked for."""
+    """Describe the fleet's P&L over the time that was asked for."""
 
     begin: Time
     end: Time
@@ -49,7 +49,7 @@ class Event(Answer):
 
 
 class Detail(Answer):
-    """One instance with its bot's last report, its last words, and its exits of the last thirty days."""
+    """Describe one instance with its bot's last report, last words, and exits of the last thirty days."""
 
     instance: Instance
     report: dict[str, Any] | None
@@ -61,7 +61,7 @@ class Detail(Answer):
 
 
 class HistoryPnl(Answer):
-    """An instance's figures of one kind and currency."""
+    """Describe an instance's figures of one kind and currency."""
 
     kind: str
     quote: str
@@ -79,7 +79,7 @@ class HistoryPnl(Answer):
 
 
 class Realized(Answer):
-    """What was realised over time, of one kind and currency: the rest of the P&L is of open positions."""
+    """Describe what was realised over time, of one kind and currency: the rest is of open positions."""
 
     kind: str
     quote: str
@@ -87,7 +87,7 @@ class Realized(Answer):
 
 
 class Day(Answer):
-    """One local day."""
+    """Describe one local day."""
 
     day: str
     kind: str
@@ -99,7 +99,7 @@ class Day(Answer):
 
 
 class Run(Answer):
-    """One run of the bot."""
+    """Describe one run of the bot."""
 
     began: float
     ended: Time
@@ -108,7 +108,7 @@ class Run(Answer):
 
 
 class History(Answer):
-    """An object of `history --json`."""
+    """Describe an object of `history --json`."""
 
     id: str
     why_not_complete: str | None

@@ -8,7 +8,7 @@ from manager.web.web_side.models import Amount, Answer, Time
 
 
 class HostInstance(Answer):
-    """One instance of another machine, as its `ps --json` has it."""
+    """Describe one instance of another machine, as its `ps --json` has it."""
 
     host: str
     id: str
@@ -28,7 +28,7 @@ class HostInstance(Answer):
 
 
 class Host(Answer):
-    """One machine. `seen_at`: when it answered last."""
+    """Describe one machine. `seen_at`: when it answered last."""
 
     name: str
     is_up: bool
@@ -38,7 +38,7 @@ class Host(Answer):
 
 
 class Hosts(Answer):
-    """The other machines of config/hosts.toml. `asked_at`: null before the first answers."""
+    """Describe the other machines of config/hosts.toml. `asked_at`: null before the first answers."""
 
     asked_at: Time
     error: str | None

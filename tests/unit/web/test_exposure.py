@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from manager.web.engine_side.exposure import exposure, worth
+from manager.monitor.stats.instance_stats import InstanceStats
+from manager.web.engine_side.exposure import by_asset, held
+from manager.web.engine_side.exposure import worth as worth_of
 from tests.web.served import a_bot
+
+
+def exposure(rows: list[InstanceStats]) -> list[dict[str, Any]]:
+    return by_asset(held(rows))
+
+
+def worth(rows: list[InstanceStats]) -> dict[str, Any]:
+    return worth_of(held(rows))
+
 
 SOL: dict[str, Any] = {"base": "SOL", "quote": "USDC", "price": "150"}
 

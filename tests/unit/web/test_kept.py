@@ -14,17 +14,17 @@ from manager.monitor.disk.usage import DiskUse
 from manager.monitor.stats.instance_stats import InstanceStats
 from manager.web.engine_side import answers, kept
 from manager.web.engine_side.feed import QUIET, Feed
-from manager.web.engine_side.figures import Figures, OfInstance
+from manager.web.engine_side.figures import Figures, InstanceFigures
 from manager.web.engine_side.kept import KeptAnswers
-from manager.web.engine_side.looks import Alerts, Look
+from manager.web.engine_side.looks import Alerts, PageSnapshot
 from tests.builders import a_fleet
 from tests.web.served import a_bot
 
 FLEET = a_fleet()
 
 
-def a_look(*rows: InstanceStats) -> Look:
-    return Look(FLEET, rows, at=time.time())
+def a_look(*rows: InstanceStats) -> PageSnapshot:
+    return PageSnapshot(FLEET, rows, at=time.time())
 
 
 def with_report(row: InstanceStats, **changes: Any) -> InstanceStats:
@@ -70,7 +70,7 @@ def test_a_report_that_grows_old_is_no_longer_believed() -> None:
 def test_new_figures_are_told() -> None:
     row, answerer = a_bot("one", pnl="1", quote="USDC"), KeptAnswers()
     answerer.instances(a_look(row), Figures())
-    of_one = OfInstance(trends={("live", "USDC"): ["1", "2"]})
+    of_one = InstanceFigures(trends={("live", "USDC"): ["1", "2"]})
     [told] = answerer.instances(a_look(row), Figures(instances={"one": of_one}))
     assert told["trend"] == ["1", "2"]
 

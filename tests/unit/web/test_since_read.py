@@ -10,8 +10,8 @@ import pytest
 from manager.monitor.history.model import Sample
 from manager.monitor.history.summary import Line
 from manager.web.engine_side import answers
-from manager.web.engine_side.figures import Figures, OfInstance
-from manager.web.engine_side.looks import Look
+from manager.web.engine_side.figures import Figures, InstanceFigures
+from manager.web.engine_side.looks import PageSnapshot
 from tests.builders import a_fleet
 from tests.web.served import a_bot
 
@@ -21,7 +21,7 @@ KEY = ("live", "USDC")
 def figures_of(pnl: str, run: float, at: float) -> Figures:
     last = Sample(at, "running", "trading", "live", run, run, "USDC", "SOL", Decimal(pnl))
     line = Line("a", *KEY, today=Decimal("3"))
-    return Figures(at, instances={"a": OfInstance([line], {KEY: Decimal("50")}, {}, {KEY: last}, last)})
+    return Figures(at, instances={"a": InstanceFigures([line], {KEY: Decimal("50")}, {}, {KEY: last}, last)})
 
 
 @pytest.mark.parametrize(
@@ -39,12 +39,12 @@ def test_what_was_earned_since_the_history_was_read_is_counted(
     said = {"pnl": pnl} if pnl else {}
     row = a_bot("a", quote=quote, run_began=run, **said)
     figures = figures_of("15", 1000.0, time.time() - 0.5)
-    [told] = answers.instances(Look(a_fleet(), [row]), figures)
+    [told] = answers.instances(PageSnapshot(a_fleet(), [row]), figures)
     assert [each["pnl"] for each in told["today"]] == [today]
     assert [each["pnl"] for each in told["in_all"]] == [in_all]
     sums = {
         each["quote"]: (each["today"], each["in_all"])
-        for each in answers.fleet(Look(a_fleet(), [row]), figures)["pnl"]
+        for each in answers.fleet(PageSnapshot(a_fleet(), [row]), figures)["pnl"]
     }
     assert sums["USDC"] == (today, in_all)
 
@@ -52,5 +52,5 @@ def test_what_was_earned_since_the_history_was_read_is_counted(
 def test_a_report_that_is_in_the_history_is_not_counted_again() -> None:
     row = a_bot("a", quote="USDC", pnl="12.5", run_began=1000.0)
     figures = figures_of("15", 1000.0, time.time() + 60)
-    [told] = answers.instances(Look(a_fleet(), [row]), figures)
+    [told] = answers.instances(PageSnapshot(a_fleet(), [row]), figures)
     assert [each["pnl"] for each in told["today"]] == ["3"]
