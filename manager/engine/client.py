@@ -19,10 +19,9 @@ from manager.engine import endpoint, http_socket
 from manager.engine.http_socket import CALL_TIMEOUT_S
 from manager.engine.patience import Patience
 from manager.engine.streams import STREAMS, EventStream, Stream
-from manager.engine.unreachable import no_answer
+from manager.engine.unreachable import hangs, no_answer
 from manager.errors import (
     EngineError,
-    EngineUnreachable,
     NameTaken,
     NotFound,
     UsageError,
@@ -381,11 +380,7 @@ class Engine:
         self._call_once("GET", "/version", None, None, within_s)
 
     def _gone(self, timeout: float) -> Callable[[], EngineError]:
-        return lambda: EngineUnreachable(
-            "no Docker Engine answers ({endpoint}: {why}); it hangs, or is too busy: wait, or restart it",
-            endpoint=self.endpoint,
-            why=f"timed out after {self.patience.at_least(timeout):.0f} s",
-        )
+        return lambda: hangs(self.endpoint, self.patience.at_least(timeout))
 
     def _call_once(
         self,

@@ -65,6 +65,15 @@ def stands_still(pid: int, endpoint: Endpoint) -> EngineUnreachable:
     )
 
 
+def hangs(endpoint: Endpoint, seconds: float) -> EngineUnreachable:
+    """Return the error for an engine that is there and has not answered for so many seconds."""
+    return EngineUnreachable(
+        "no Docker Engine answers ({endpoint}: {why}); it hangs, or is too busy: wait, or restart it",
+        endpoint=endpoint,
+        why=f"timed out after {seconds:.0f} s",
+    )
+
+
 def _is_timeout(error: BaseException) -> bool:
     """Return whether it is a timeout; each of the SDK's layers has its own exception."""
     return "Timeout" in type(error).__name__ or "timed out" in str(error)

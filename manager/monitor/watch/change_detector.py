@@ -16,8 +16,8 @@ from manager.engine import labels
 from manager.engine.http_socket import NoAnswer
 from manager.fleet import supervisor_state
 from manager.fleet.supervisor_state import SupervisorState
-from manager.monitor.watch.alert_rules import Disk
 from manager.monitor.watch.engine_recovery import ENDING_EVENTS
+from manager.monitor.watch.machine_rules import Disk
 
 if TYPE_CHECKING:
     from manager.config.fleet import Fleet

@@ -10,8 +10,9 @@ from decimal import Decimal
 from manager.fleet import doing
 from manager.fleet.instance import Instance
 from manager.i18n import Text, _
-from manager.monitor.watch.alert_rules import Disk, Progress
+from manager.monitor.watch.alert_rules import Progress
 from manager.monitor.watch.history import REMEMBERED_S, History
+from manager.monitor.watch.machine_rules import Disk
 from manager.monitor.watch.messages import Message
 from manager.util.formatting import GIB
 

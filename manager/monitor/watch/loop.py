@@ -19,9 +19,9 @@ from manager.fleet.selection import Selection
 from manager.fleet.session import Session
 from manager.i18n import Text, _
 from manager.monitor.history.recorder import Recorder
-from manager.monitor.watch import addresses, alert_rules, change_detector, loss_limits
+from manager.monitor.watch import addresses, alert_rules, change_detector, loss_limits, machine_rules
 from manager.monitor.watch.addresses import Address
-from manager.monitor.watch.alert_rules import MACHINE, Condition, Disk, Kind
+from manager.monitor.watch.alert_rules import MACHINE, Condition, Kind
 from manager.monitor.watch.alert_state import Alert
 from manager.monitor.watch.bot_poller import Questions
 from manager.monitor.watch.disk_guard import DiskGuard
@@ -29,6 +29,7 @@ from manager.monitor.watch.egress_keeper import EgressKeeper
 from manager.monitor.watch.heartbeat import Heartbeat
 from manager.monitor.watch.loss_halts import LossHalts
 from manager.monitor.watch.loss_limits import Breach
+from manager.monitor.watch.machine_rules import Disk
 from manager.monitor.watch.notifier import Notifier
 from manager.monitor.watch.observer import FleetObserver
 from manager.monitor.watch.position_keeper import PositionKeeper
@@ -205,10 +206,10 @@ class Watch:
     def _faults(self, now: float) -> list[Condition]:
         observer, rules = self._observer, self._observer.fleet.alerts
         is_low = self._notifier.has_open("disk") or self._notifier.has_open("inodes")
-        conditions = [*alert_rules.of_disk(self._disk, rules, is_low=is_low), *self._egress.conditions()]
+        conditions = [*machine_rules.of_disk(self._disk, rules, is_low=is_low), *self._egress.conditions()]
         conditions += self._twins.conditions()
         if observer.why_away:
-            return [*conditions, alert_rules.of_engine(observer.why_away, rules)]
+            return [*conditions, machine_rules.of_engine(observer.why_away, rules)]
         views, history = observer.snapshot.views, self._notifier.history
         reported = {
             view.id: supervisor_state.open_orders_left(observer.fleet.instance_state_dir(view.id))

@@ -12,9 +12,10 @@ from manager.fleet import bot_report, status, supervisor_state
 from manager.fleet.bot_report import KeptReport
 from manager.fleet.instance import Instance
 from manager.fleet.state_file import InstanceState
-from manager.monitor.watch import alert_rules
-from manager.monitor.watch.alert_rules import Condition, Disk, Progress
+from manager.monitor.watch import alert_rules, machine_rules
+from manager.monitor.watch.alert_rules import Condition, Progress
 from manager.monitor.watch.history import NO_HISTORY, History
+from manager.monitor.watch.machine_rules import Disk
 from manager.util.formatting import MIB
 from tests.builders import UPTIME, a_container, a_spec, a_supervisor_file
 
@@ -334,19 +335,19 @@ def test_a_healthy_bot_that_does_not_trade(progress: Progress, rules: Alerts, ex
 def test_a_disk_that_runs_full_and_recovers_only_well_above_the_limit() -> None:
     def kinds(free_mb: int, inodes_free: int, *, is_low: bool = False) -> list[str]:
         disk = Disk("/srv", free_mb * MIB, 100_000 * MIB, inodes_free, 100)
-        return [each.kind for each in alert_rules.of_disk(disk, RULES, is_low=is_low)]
+        return [each.kind for each in machine_rules.of_disk(disk, RULES, is_low=is_low)]
 
     assert kinds(2049, 5) == []
     assert kinds(2047, 4) == ["disk", "inodes"]
     assert kinds(2049, 50, is_low=True) == ["disk"]
     assert kinds(3000, 50, is_low=True) == []
     without_inodes = Disk("/srv", 5000 * MIB, 100_000 * MIB, 0, 0)
-    assert alert_rules.of_disk(without_inodes, RULES, is_low=False) == []
-    assert alert_rules.of_disk(None, RULES, is_low=False) == [], "there is no data folder yet"
+    assert machine_rules.of_disk(without_inodes, RULES, is_low=False) == []
+    assert machine_rules.of_disk(None, RULES, is_low=False) == [], "there is no data folder yet"
     full = Disk("/srv", 0, 100_000 * MIB, 0, 100)
     off = RULES._replace(disk_free_mb=0, inodes_free_percent=0)
-    assert [each.kind for each in alert_rules.of_disk(full, RULES, is_low=True)] == ["disk", "inodes"]
-    assert alert_rules.of_disk(full, off, is_low=True) == [], "0 turns a rule off"
+    assert [each.kind for each in machine_rules.of_disk(full, RULES, is_low=True)] == ["disk", "inodes"]
+    assert machine_rules.of_disk(full, off, is_low=True) == [], "0 turns a rule off"
 
 
 def test_an_outage_is_told_after_a_while_and_is_no_stop_of_trading() -> None:

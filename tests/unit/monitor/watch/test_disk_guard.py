@@ -14,9 +14,9 @@ from manager.config.fleet import DiskRules, Fleet
 from manager.errors import ManagerError
 from manager.fleet.instance import Instance
 from manager.monitor.watch import change_detector, disk_guard
-from manager.monitor.watch.alert_rules import Disk
 from manager.monitor.watch.alert_state import Alert
 from manager.monitor.watch.disk_guard import DiskGuard
+from manager.monitor.watch.machine_rules import Disk
 from manager.util.formatting import GB, MB
 from tests.unit.monitor.watch.test_alert_rules import a_view
 

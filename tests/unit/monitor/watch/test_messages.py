@@ -14,10 +14,11 @@ from manager.config import fleet_settings
 from manager.errors import ConfigError, ManagerError
 from manager.i18n import Text
 from manager.monitor.watch import addresses, daily_report, service, store
-from manager.monitor.watch.alert_rules import Condition, Disk, Progress
+from manager.monitor.watch.alert_rules import Condition, Progress
 from manager.monitor.watch.alert_state import Alert, Open
 from manager.monitor.watch.deliver import MOST_WAITING, Deliverer
 from manager.monitor.watch.history import NO_HISTORY, History, Past
+from manager.monitor.watch.machine_rules import Disk
 from manager.monitor.watch.messages import Message
 from manager.monitor.watch.notifier import Notifier
 from manager.util import console
