@@ -7,7 +7,7 @@ ARGS :=
 # Tests that take many more cases with --long, or have tests marked long_form, besides tests/faults.
 LONG_FORMS := $(addprefix tests/bot/test_,grid.py kill.py kits.py ledger.py quotes.py) $(addprefix tests/web/test_,accessible.py page.py schema.py) \
 	$(addprefix tests/integration/test_,any_bot.py bench.py build_probe.py conditions.py halt.py hosts.py image.py import.py upgrade.py) \
-	tests/unit/monitor/history/test_curve.py tests/unit/ops/test_flows_slow.py tests/unit/supervisor/test_json_text.py
+	$(addprefix tests/unit/,cli/test_plain_line.py monitor/history/test_curve.py ops/test_flows_slow.py supervisor/test_json_text.py)
 # Most tests wait for an engine: more at once than there are cores.
 WORKERS := $(shell echo $$(($$(nproc 2>/dev/null || echo 2) + 2)))
 # What the tests build is then in the engine's cache. A tag of its own: a fleet that runs keeps its image while its code is tested.

@@ -74,6 +74,8 @@ import os, pathlib, sys
 [link] = pathlib.Path(sys.argv[1]).glob("lib/python3*/site-packages/__editable__.*.pth")
 link.write_text(os.path.relpath(os.path.realpath("."), os.path.realpath(link.parent)) + "\n")
 PYTHON
+  # pip's older programs load regular expressions only for names that Windows gives: a third of what a short command takes.
+  [ ! -e "$VENV/bin/manager" ] || sed -i -e '/^import re$/d' -e '/^    sys\.argv\[0\] = re\.sub(/d' "$VENV/bin/manager"
 }
 
 if [ -n "$editable" ]; then

@@ -4,8 +4,10 @@ main                                the entry point, and the only place that cat
 command_table, fleet_commands,
   upkeep_commands, host_commands, command_options  all commands with their options
 parsers                             the parsers built from them
+plain_line                          the usual lines, read without them
 argument_types, argparse_i18n       types of option values; translation of argparse's texts
 completion                          candidates for shell completion
+standby, standby_side               short commands by a process that has them loaded
 carry_out, report, left_behind      run a changing command, and print its progress and result
 elsewhere                           a command on another machine, or on all of them
 in_swarm                            a command on the services of a Docker Swarm
@@ -26,8 +28,15 @@ def entry_point() -> None:
     Installed scripts name this function; nothing is imported before it is called.
     """
     import gc
+    import os
+    import sys
 
     gc.set_threshold(OBJECTS_BEFORE_COLLECTION)
+    from manager.cli import standby
+
+    code = standby.run(sys.argv[1:])
+    if code is not None:
+        os._exit(code)
     from manager.cli.main import entry_point as main
 
     main()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
@@ -12,6 +11,13 @@ from manager import i18n
 from manager.i18n import _
 
 
+def _refusal(text: str) -> Exception:
+    """Return the error that argparse turns into a usage error."""
+    import argparse  # loaded only where a line is wrong
+
+    return argparse.ArgumentTypeError(text)
+
+
 def interval(text: str) -> float:
     """Return seconds between two refreshes; a shorter interval would cause noticeable load."""
     try:
@@ -19,7 +25,7 @@ def interval(text: str) -> float:
     except ValueError:
         value = 0
     if not 0.5 <= value <= 3600:
-        raise argparse.ArgumentTypeError(_("must be 0.5-3600 seconds"))
+        raise _refusal(_("must be 0.5-3600 seconds"))
     return value
 
 
@@ -32,7 +38,7 @@ def _one_of(allowed: Sequence[str], text: str, *, is_list: bool = True) -> list[
     values = words(text) if is_list else [text]
     for value in values:
         if value not in allowed:
-            raise argparse.ArgumentTypeError(
+            raise _refusal(
                 _("must be one of {allowed}, not “{value}”").format(allowed=", ".join(allowed), value=value)
             )
     return values
@@ -44,7 +50,7 @@ def _as_shown(allowed: Sequence[str], text: str, also: Mapping[str, str] = Mappi
     values = [shown.get(value.lower(), value.lower()) for value in words(text)]
     if unknown := [value for value in values if value not in allowed]:
         names = [word if _(word) == word else f"{word} ({_(word)})" for word in allowed]
-        raise argparse.ArgumentTypeError(
+        raise _refusal(
             _("must be one of {allowed}, not “{value}”").format(allowed=", ".join(names), value=unknown[0])
         )
     return values
@@ -81,7 +87,7 @@ def modes(text: str) -> list[str]:
 
 def count(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise argparse.ArgumentTypeError(_("must be a whole number, 0 or more"))
+        raise _refusal(_("must be a whole number, 0 or more"))
     return int(text)
 
 
@@ -92,7 +98,7 @@ def moment(text: str) -> float:
     try:
         return time_parse.parse_time(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(
+        raise _refusal(
             _("must be a duration (10m, 2h, 3d), a local date and time, or RFC 3339, not “{value}”").format(
                 value=text
             )
@@ -106,7 +112,7 @@ def later(text: str) -> float:
     try:
         return time_parse.parse_later(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(
+        raise _refusal(
             _(
                 "must be a duration (30m, 8h, 2d), a time of day (08:00), or a local date and time to come,"
                 " not “{value}”"
@@ -119,7 +125,7 @@ def pattern(text: str) -> re.Pattern[str]:
     try:
         return re.compile(text)
     except (re.error, OverflowError, RecursionError) as error:
-        raise argparse.ArgumentTypeError(_("is no regular expression: {why}").format(why=error)) from None
+        raise _refusal(_("is no regular expression: {why}").format(why=error)) from None
 
 
 def seconds(text: str) -> float:
@@ -129,7 +135,7 @@ def seconds(text: str) -> float:
     except ValueError:
         value = -1
     if not 0 <= value <= 86400:
-        raise argparse.ArgumentTypeError(_("must be 0-86400 seconds"))
+        raise _refusal(_("must be 0-86400 seconds"))
     return value
 
 
@@ -140,14 +146,14 @@ def number(text: str) -> float:
     except ValueError:
         value = float("nan")
     if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(_("must be a number, 0 or more"))
+        raise _refusal(_("must be a number, 0 or more"))
     return int(value) if value.is_integer() else value
 
 
 def percentage(text: str) -> str:
     """Return a percentage above 0 and below 100, as it was written."""
     if not re.fullmatch(r"[0-9]{1,2}(\.[0-9]{1,6})?", text) or float(text) == 0:
-        raise argparse.ArgumentTypeError(_("must be a percentage above 0 and below 100"))
+        raise _refusal(_("must be a percentage above 0 and below 100"))
     return text
 
 
@@ -156,7 +162,7 @@ def integer(low: int, high: int) -> Callable[[str], int]:
 
     def of(text: str) -> int:
         if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
-            raise argparse.ArgumentTypeError(_("must be {low}-{high}").format(low=low, high=high))
+            raise _refusal(_("must be {low}-{high}").format(low=low, high=high))
         return int(text)
 
     return of
@@ -165,7 +171,7 @@ def integer(low: int, high: int) -> Callable[[str], int]:
 def language(tag: str) -> str:
     """Return a language that has a catalogue."""
     if not i18n.is_known(tag):
-        raise argparse.ArgumentTypeError(
+        raise _refusal(
             _("must be one of {allowed}, not “{value}”").format(allowed=", ".join(i18n.LANGUAGES), value=tag)
         )
     return tag
@@ -175,5 +181,5 @@ def listen_address(text: str) -> tuple[str, int]:
     """Return host and port of `HOST:PORT` or `PORT`; an IPv6 address stands in brackets."""
     host, _colon, port = text.rpartition(":")
     if not port.isdecimal() or not 0 < int(port) < 65536 or len(port) > 5:
-        raise argparse.ArgumentTypeError(_("must be HOST:PORT, such as 127.0.0.1:9095"))
+        raise _refusal(_("must be HOST:PORT, such as 127.0.0.1:9095"))
     return host.strip("[]") or "127.0.0.1", int(port)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from argparse import Namespace
 from typing import TYPE_CHECKING
 
 from manager.cli import confirm, report
@@ -18,6 +17,8 @@ from manager.util import console
 from manager.util.moment import Moment
 
 if TYPE_CHECKING:
+    from argparse import Namespace
+
     from manager.ops.exchange.live_checks import LiveCheck
 
 

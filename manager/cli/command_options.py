@@ -1,13 +1,36 @@
 """Declare what commands are made of, and the options that several of them share."""
 
-import argparse
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from manager.cli import argument_types
 from manager.i18n import _, mark
 
-Option = Callable[[argparse.ArgumentParser], None]
+if TYPE_CHECKING:
+    import argparse  # loaded only for what plain_line.py does not read
+
+OPTIONAL, ANY_NUMBER, REST = "?", "*", "..."
+"""How many values an argument has, in argparse's signs: at most one, any number, the rest of the line."""
+HIDDEN = "==SUPPRESS=="
+"""argparse's text for an option that no help shows."""
+
+
+class Option:
+    """Hold an option or a positional argument, whose help is translated when a parser is built.
+
+    `keywords` are those of argparse.
+    """
+
+    __slots__ = ("flags", "keywords", "text")
+
+    def __init__(self, flags: tuple[str, ...], text: str, keywords: Mapping[str, Any]) -> None:
+        self.flags, self.text, self.keywords = flags, text, keywords
+
+    def add_to(self, command: "argparse.ArgumentParser") -> None:
+        """Add it to a command's parser."""
+        added = command.add_argument(*self.flags, help=_(self.text), **self.keywords)
+        if not added.option_strings and added.nargs in (OPTIONAL, ANY_NUMBER, REST):
+            added.required = False  # argparse asks for `*` and the rest of a line, which may be empty
 
 
 class Command(NamedTuple):
@@ -22,18 +45,9 @@ class Command(NamedTuple):
     examples: tuple[str, ...] = ()
 
 
-OPTIONAL = (argparse.OPTIONAL, argparse.ZERO_OR_MORE, argparse.REMAINDER)
-
-
 def option(*flags: str, text: str, **keywords: Any) -> Option:
-    """Declare an option or a positional argument, whose help is translated when a parser is built."""
-
-    def add(command: argparse.ArgumentParser) -> None:
-        added = command.add_argument(*flags, help=_(text), **keywords)
-        if not added.option_strings and added.nargs in OPTIONAL:
-            added.required = False  # argparse asks for `*` and the rest of a line, which may be empty
-
-    return add
+    """Declare an option or a positional argument."""
+    return Option(flags, text, keywords)
 
 
 def flag(*flags: str, text: str) -> Option:
@@ -41,7 +55,7 @@ def flag(*flags: str, text: str) -> Option:
     return option(*flags, text=text, action="store_true")
 
 
-IDS = option("ids", text=mark("instances (default: the whole fleet)"), nargs="*", metavar="ID")
+IDS = option("ids", text=mark("instances (default: the whole fleet)"), nargs=ANY_NUMBER, metavar="ID")
 CONFIG = option(
     "-c", "--config", text=mark("the config of the instance"), action="append", default=[], metavar="FILE"
 )

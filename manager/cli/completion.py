@@ -192,8 +192,8 @@ def _of_command(name: str, rest: Sequence[str], current: str, project_dir: Path 
 def _actions(name: str) -> list[argparse.Action]:
     """Return the options and arguments of a command, as its parser has them."""
     command = argparse.ArgumentParser(add_help=False)
-    for add in COMMANDS[name].options:
-        add(command)
+    for option in COMMANDS[name].options:
+        option.add_to(command)
     command.add_argument("--help", action="store_true", help=_("show this help message and exit"))
     return command._actions
 

@@ -5,12 +5,15 @@ Not in a pipe, not with `--yes`, never for `halt`.
 
 from __future__ import annotations
 
-from argparse import Namespace
+from typing import TYPE_CHECKING
 
 from manager.errors import EngineError, UsageError
 from manager.fleet.session import Session
 from manager.i18n import Text
 from manager.util import prompt
+
+if TYPE_CHECKING:
+    from argparse import Namespace
 
 
 def stops_live_bots(session: Session, args: Namespace, question: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
 
 from manager.cli import argument_types
@@ -21,6 +20,7 @@ from manager.cli.command_options import (
     PRICE_BOUND,
     RECREATE,
     REMOVE_ORPHANS,
+    REST,
     SELECTING,
     STATS_COLUMNS,
     WAITING,
@@ -372,7 +372,7 @@ FLEET_GROUPS: Mapping[str, Mapping[str, Command]] = {
                 option(
                     "arguments",
                     text=mark("the command with its own options (default: a shell)"),
-                    nargs=argparse.REMAINDER,
+                    nargs=REST,
                     metavar="COMMAND",
                 ),
             ),

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
 
-from manager.cli.command_options import DRY_RUN, FORMAT, JSON, Command, flag, option
+from manager.cli.command_options import DRY_RUN, FORMAT, HIDDEN, JSON, Command, flag, option
 from manager.i18n import mark
 
 HOST_GROUPS: Mapping[str, Mapping[str, Command]] = {
@@ -74,7 +73,7 @@ HOST_GROUPS: Mapping[str, Mapping[str, Command]] = {
                 ),
                 flag("--back", text=mark("call off a move that was not finished")),
                 DRY_RUN,
-                option("--side", text=argparse.SUPPRESS),
+                option("--side", text=HIDDEN),
             ),
             ("move bp_sol_01 tokyo", "move bp_sol_01 --from tokyo", "move bp_sol_01 --back"),
         ),

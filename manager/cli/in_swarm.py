@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from manager.errors import UsageError
 from manager.fleet.session import Session
 
-FOR_ALL = frozenset({"command", "project_dir", "lang", "host", "swarm", "ids", "instance_id"})
+FOR_ALL = frozenset({"command", "function", "project_dir", "lang", "host", "swarm", "ids", "instance_id"})
 OPTIONS: Mapping[str, tuple[str, frozenset[str]]] = {
     "compose": ("swarm.compose", frozenset({"stdout"})),
     "up": ("swarm.up", frozenset({"json", "wait_timeout"})),

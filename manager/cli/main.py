@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import io
 import os
@@ -11,14 +10,17 @@ import time
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from manager import __version__, i18n
-from manager.cli import parsers
-from manager.cli.command_table import COMMANDS
+from manager.cli import plain_line
 from manager.errors import BUG, OK, USAGE, ManagerError
 from manager.i18n import Text, _
 from manager.util import moment, ownership
 from manager.util.moment import Moment
+
+if TYPE_CHECKING:
+    from argparse import Namespace
 
 INTERRUPTED = 130
 """128 + SIGINT, as shells report it."""
@@ -72,13 +74,16 @@ def main(argv: Sequence[str], given_at: Moment | None = None) -> int:
 
         print(completion.answer(argv[1:]), end="")
         return OK
-    if not argv:
-        parsers.parser().print_help(sys.stderr)
-        return USAGE
-    words = parsers.words(list(argv))
-    args = parsers.parser(_command_asked(words)).parse_args(words)
-    if args.lang:
-        i18n.use(args.lang)
+    args = plain_line.read(argv)
+    if args is None:
+        from manager.cli import parsers
+
+        if not argv:
+            parsers.parser().print_help(sys.stderr)
+            return USAGE
+        args = parsers.parsed(argv)
+        if args.lang:
+            i18n.use(args.lang)
     return guarded(lambda: _run(args, given_at, argv))
 
 
@@ -112,17 +117,10 @@ def _language_asked(argv: Sequence[str]) -> str | None:
     return asked
 
 
-def _command_asked(words: Sequence[str]) -> str | None:
-    """Return the command, if it precedes all options that may have a value: then only its parser is
-    needed.
-    """
-    return words[0] if words and words[0] in COMMANDS else None
-
-
-def _run(args: argparse.Namespace, given_at: Moment | None, argv: Sequence[str]) -> int:
+def _run(args: Namespace, given_at: Moment | None, argv: Sequence[str]) -> int:
     from manager.fleet.session import Session
 
-    module, _dot, function = COMMANDS[args.command].function.partition(".")
+    module, _dot, function = args.function.partition(".")
     _apply_instance_id(args)
     session = Session(Path(args.project_dir) if args.project_dir else None, given_at)
     if args.command in SAYS_SLOW:
@@ -143,7 +141,7 @@ def _run(args: argparse.Namespace, given_at: Moment | None, argv: Sequence[str])
         session.close()
 
 
-def _apply_instance_id(args: argparse.Namespace) -> None:
+def _apply_instance_id(args: Namespace) -> None:
     """Treat `--instance-id` as one more id, unless a config is started: then it assigns that id."""
     if args.instance_id is None:
         return

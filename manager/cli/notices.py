@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
+from typing import TYPE_CHECKING
 
 from manager.engine.containers import Container
 from manager.errors import BAD_CONFIG, OK, UsageError
@@ -10,6 +10,9 @@ from manager.fleet.observe import FleetSnapshot
 from manager.fleet.project import Project
 from manager.i18n import Text
 from manager.util import console
+
+if TYPE_CHECKING:
+    from argparse import Namespace
 
 
 def one_output(args: Namespace) -> None:

@@ -110,6 +110,16 @@ def words(argv: list[str]) -> list[str]:
     return joined
 
 
+def parsed(argv: Iterable[str]) -> argparse.Namespace:
+    """Return the values of a command line. Exits on --help and on usage errors.
+
+    If its command precedes all options that may have a value, only that one's parser is made.
+    """
+    line = words(list(argv))
+    values: argparse.Namespace = parser(line[0] if line and line[0] in COMMANDS else None).parse_args(line)
+    return values
+
+
 def parser(only: str | None = None) -> argparse.ArgumentParser:
     """Return the parser, in the language in use.
 
@@ -154,9 +164,9 @@ def _add_command(commands: Any, name: str, command: Command) -> None:
         epilog=f"{_('examples')}:\n{examples}" if examples else None,
         formatter_class=Help,
     )
-    added.set_defaults(ids=[], config=[], instance_id=None)
-    for add in command.options:
-        add(added)
+    added.set_defaults(ids=[], config=[], instance_id=None, function=command.function)
+    for option in command.options:
+        option.add_to(added)
     _add_language(added, argparse.SUPPRESS)
     _add_host(added, argparse.SUPPRESS)
     _add_swarm(added, default=argparse.SUPPRESS)

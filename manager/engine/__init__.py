@@ -2,7 +2,7 @@
 
 client, http_socket, http_logs, docker_sdk,
   streams                                       the engine: one call per method
-patience                                        slow is not gone
+patience, unreachable                           slow is not gone, and gone has a cause
 endpoint                                        the choice of the engine
 labels, containers                              the registry of the fleet, on its containers
 container_config, compose_file, compose_hash    a spec in the formats of the engine and of Compose

@@ -12,15 +12,14 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
-from threading import Semaphore
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from manager.config.fleet import DEFAULT_PARALLELISM
 from manager.engine import endpoint, http_socket
-from manager.engine.docker_sdk import Sdk, no_answer
 from manager.engine.http_socket import CALL_TIMEOUT_S
 from manager.engine.patience import Patience
 from manager.engine.streams import STREAMS, EventStream, Stream
+from manager.engine.unreachable import no_answer
 from manager.errors import (
     EngineError,
     EngineUnreachable,
@@ -30,6 +29,11 @@ from manager.errors import (
     refusal,
 )
 from manager.util.readable import wait_readable
+
+if TYPE_CHECKING:
+    from threading import Semaphore
+
+    from manager.engine.docker_sdk import Sdk
 
 CLIENT_VARIABLE = "BOTFLEET_ENGINE_CLIENT"
 CLIENTS = ("socket", "sdk")
@@ -77,14 +81,32 @@ class Engine:
         is_direct = chosen_client(os.environ) == "socket"
         self.endpoint = endpoint.local(os.environ)
         self._socket = self.endpoint.socket if is_direct else None
-        self._sdk = Sdk(MOST_CALLS, self.endpoint)
         self.patience = Patience(self._look)
-        self._working = Semaphore(parallelism)
-        """Limits calls that cost the engine work: more than its cores at once are not faster."""
+        self._parallelism = parallelism
+        self._lazy: dict[str, Any] = {}
+        """What is made on first use, by `setdefault`, as several threads may be the first; `ps` needs none of
+        it.
+        """
+
+    @property
+    def _sdk(self) -> Sdk:
+        from manager.engine.docker_sdk import Sdk
+
+        sdk: Sdk = self._lazy.setdefault("sdk", Sdk(MOST_CALLS, self.endpoint))
+        return sdk
+
+    @property
+    def _working(self) -> Semaphore:
+        """Limit calls that cost the engine work: more than its cores at once are not faster."""
+        from threading import Semaphore
+
+        working: Semaphore = self._lazy.setdefault("working", Semaphore(self._parallelism))
+        return working
 
     def close(self) -> None:
         """Close the connections."""
-        self._sdk.close()
+        if "sdk" in self._lazy:
+            self._sdk.close()
 
     def containers(self, label_filters: Iterable[str], ids: Iterable[str] = ()) -> list[dict[str, Any]]:
         """Return the rows of all containers, running or not, with these labels; with `ids`, only these."""

@@ -20,8 +20,8 @@ from manager.engine import http_socket
 from manager.engine.endpoint import Endpoint
 from manager.engine.http_socket import CALL_TIMEOUT_S
 from manager.engine.streams import READ_AHEAD, Stream, read_frames
-from manager.errors import EngineError, EngineSlow, EngineUnreachable, TimedOut, refusal
-from manager.util import bundle
+from manager.engine.unreachable import no_answer
+from manager.errors import EngineError, TimedOut, refusal
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -271,42 +271,6 @@ def _translated(endpoint: Endpoint) -> Iterator[None]:
         raise refusal(status, str(error.explanation or error).strip()) from error
     except (OSError, HTTPError, HTTPException, DockerException) as error:
         raise no_answer(_short(error), endpoint, error) from error
-
-
-def no_answer(why: object, endpoint: Endpoint, cause: BaseException | None = None) -> EngineUnreachable:
-    """Return the error for an engine that does not answer: slow, forbidden and absent are different
-    errors.
-    """
-    causes = _causes(cause)
-    if any(isinstance(error, TimeoutError | http_socket.TooSlow) or _is_timeout(error) for error in causes):
-        return EngineSlow("the Docker Engine at {endpoint} is slow: {why}", why=why, endpoint=endpoint)
-    if any(isinstance(error, PermissionError) for error in causes):
-        return EngineUnreachable(
-            "permission denied for the Docker Engine at {endpoint} ({why}): run `sudo usermod -aG docker"
-            " {user}`, then log in again, or `newgrp docker`",
-            why=why,
-            endpoint=endpoint,
-            user=os.environ.get("USER") or os.geteuid(),
-        )
-    return EngineUnreachable(
-        "no Docker Engine answers ({endpoint}: {why}); start it, or run `{command}`",
-        why=why,
-        endpoint=endpoint,
-        command=bundle.engine_command(),
-    )
-
-
-def _is_timeout(error: BaseException) -> bool:
-    """Return whether it is a timeout; each of the SDK's layers has its own exception."""
-    return "Timeout" in type(error).__name__ or "timed out" in str(error)
-
-
-def _causes(error: BaseException | None) -> list[BaseException]:
-    causes = []
-    while error is not None and error not in causes:
-        causes.append(error)
-        error = error.__cause__ or error.__context__
-    return causes
 
 
 def _short(error: BaseException) -> str:

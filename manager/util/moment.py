@@ -5,7 +5,6 @@ ask. So they agree wherever the time is presented otherwise (time namespaces, LX
 """
 
 import os
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,6 +34,8 @@ def of_this_process() -> Moment:
 
 def now() -> Moment:
     """Return the present moment."""
+    import threading  # loaded only by what changes a fleet
+
     moments = []
     thread = threading.Thread(target=lambda: moments.append(_started(THREAD)))
     try:

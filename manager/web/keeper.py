@@ -1,4 +1,4 @@
-"""Run `manager serve`: open the socket, start both sides, and start each again when it ends.
+"""Run `manager serve`: open the socket, start both sides and the standby, and each again when it ends.
 
 The keeper itself does nothing else. It keeps the listening socket, so that browsers wait, rather than fail,
 while the web side comes back; and both sides end when it has ended.
@@ -41,7 +41,7 @@ PASSED = ("PATH", "LANG", "LC_ALL", "LC_MESSAGES", "LC_TIME", "TZ", "PYTHONPATH"
 
 
 class Side:
-    """Hold one of the two processes. `start` returns it."""
+    """Hold one of the processes. `start` returns it."""
 
     def __init__(self, name: Text, start: Callable[[], subprocess.Popen[bytes]]) -> None:
         self._name, self._start = name, start
@@ -82,12 +82,13 @@ class Told(Exception):
 
 
 class Setting(NamedTuple):
-    """Hold what both sides are started with. `engine_side`: the command line of the engine side."""
+    """Hold what the sides are started with. `engine_side`, `standby`: the command lines of these two."""
 
     at: Places
     options: Options
     project_dir: Path | None
     engine_side: Sequence[str]
+    standby: Sequence[str]
     is_detached: bool
 
 
@@ -123,6 +124,7 @@ class Keeper:
         try:
             sides.append(Side(Text("the engine side"), self._engine_side))
             sides.append(Side(Text("the web side"), self._web_side))
+            sides.append(Side(Text("the standby"), self._standby))
             self._wait_until_ready(sides)
             signal.signal(signal.SIGHUP, lambda *_: sides[1].start_again_now())
             on_ready()
@@ -162,6 +164,14 @@ class Keeper:
         ]
         return subprocess.Popen(
             [*setting.engine_side, *words],
+            stdin=subprocess.DEVNULL,
+            pass_fds=(self._alive, self._ready),
+            start_new_session=True,
+        )
+
+    def _standby(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [*self._setting.standby, str(self._alive), str(self._ready)],
             stdin=subprocess.DEVNULL,
             pass_fds=(self._alive, self._ready),
             start_new_session=True,

@@ -67,6 +67,7 @@ RISKS = (
     "a take profit",
     "SIGKILL, no restart left, and no answer to the cancel program",
 )
+SPOT = ("a stop loss on spot, with fees in what was bought",)
 OLD = (
     "a bot of contract 1 that trades",
     "503 on its `/health`",
@@ -76,7 +77,7 @@ OLD = (
 
 
 def test_the_tests_make_every_row_of_the_table_happen() -> None:
-    assert [*LIVE, *RISKS, *OLD] == list(ROWS)
+    assert [*LIVE, *RISKS, *SPOT, *OLD] == list(ROWS)
 
 
 class Desk:
@@ -286,6 +287,23 @@ def test_what_ends_or_holds_a_live_bot(desk: Desk, fake: FakeExchange) -> None:
     assert found["cancel"]["state"] != "confirmed"
     assert len(fake.book.own_open()) == 6, "the table speaks of orders that are there"
     assert desk.seen == [*RISKS]
+
+
+@pytest.mark.long_form
+def test_what_a_spot_bot_leaves(project: Project, fake: FakeExchange, pytestconfig: pytest.Config) -> None:
+    """What is bought is paid for in it, so that less than the smallest order is left of it."""
+    set_alerts(project)
+    fake.book.symbol, fake.book.base_fees = "SOL_USDC", True
+    market = {"symbol": "SOL_USDC", "market_type": "spot", "strategy": "grid"}
+    strategy = {**MESH, "stop_loss": 0.2}
+    project.add(BOT, 0, mode="live", metadata=market, strategy_config=strategy)
+    project.manager("up", "--wait")
+    eventually(lambda: len(fake.book.own_open()) == 3, what="three orders")
+    with watched(project, shows=is_shown(pytestconfig)) as desk:
+        fake.book.move(Decimal(145))
+        found = desk.until(SPOT[0])
+        assert 0 < Decimal(found["last_position"]) < Decimal("0.01")
+        assert desk.seen == [*SPOT]
 
 
 def press(project: Project, button: str) -> None:

@@ -10,15 +10,18 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 HEAVY = {
+    "argparse",
     "ast",
     "dataclasses",
     "datetime",
     "difflib",
     "docker",
+    "gettext",
     "http.client",
     "inspect",
     "pydantic",
     "requests",
+    "threading",
 }
 """A millisecond to a fifth of a second each."""
 LOAD = """
@@ -30,6 +33,7 @@ class ForwardRef(typing.ForwardRef, _root=True):
 
 typing.ForwardRef = ForwardRef
 import manager.cli.main, manager.engine.client, manager.fleet.session, manager.cli.commands.COMMAND
+assert manager.cli.plain_line.read(["COMMAND", "bp_sol_01"])
 print(*sys.modules)
 """
 
@@ -67,6 +71,14 @@ def test_a_short_command_loads_only_what_it_needs(command: str) -> None:
     commands have no annotations in quotes in a NamedTuple, and no `from __future__ import annotations`.
     """
     assert HEAVY.isdisjoint(_loaded(LOAD.replace("COMMAND", command)))
+
+
+def test_the_standby_is_asked_before_anything_is_loaded() -> None:
+    """What `python -c pass` has loaded is free."""
+    bare = set(_loaded("import sys; print(*sys.modules)"))
+    asked = set(_loaded("import sys, manager.cli.standby; print(*sys.modules)"))
+    own = {"__future__", "_socket", "marshal", "manager", "manager.cli", "manager.cli.standby"}
+    assert asked - bare <= own
 
 
 def test_the_supervisor_loads_only_what_it_needs() -> None:

@@ -19,10 +19,16 @@ from manager.errors import ManagerError
 from manager.web import keeper, places, rights
 from manager.web.options import Options
 from tests import ports
+from tests.standby import BY_STANDBY, ROOT
 from tests.web.served import Client, a_project
 
 SECRET = "SECRET_OF_AN_EXCHANGE"
 WITHIN_S = 60.0
+MODULES = {
+    "engine_side": "manager.cli.engine_side",
+    "web_side": "manager.web.web_side.process",
+    "standby_side": "manager.cli.standby_side",
+}
 
 
 def eventually(condition: Callable[[], Any], within: float = WITHIN_S) -> Any:
@@ -61,13 +67,13 @@ class Project:
         return int(json.loads(self.at.running.read_text())["pid"])
 
     def sides(self) -> dict[str, int]:
-        """The processes of both sides, by their names; those that are not zombies."""
+        """The processes of the sides and of the standby, by their names; those that are not zombies."""
         found = {}
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children")
         for pid in children.read_text().split() if children.exists() else ():
-            words = Path(f"/proc/{pid}/cmdline").read_text()
-            for name in ("engine_side", "web_side"):
-                if name in words:
+            words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+            for name, module in MODULES.items():
+                if module in words:
                     found[name] = int(pid)
         return found
 
@@ -118,7 +124,26 @@ def test_either_side_comes_back_when_it_is_killed_and_the_session_goes_on(projec
     os.kill(before["web_side"], signal.SIGKILL)
     eventually(lambda: project.sides().get("web_side") not in {None, before["web_side"]})
     assert project.fleet(client)["name"].startswith("serve")
+    os.kill(before["standby_side"], signal.SIGKILL)
+    eventually(lambda: project.sides().get("standby_side") not in {None, before["standby_side"]})
     assert set(project.sides().values()).isdisjoint(before.values())
+
+
+def test_short_commands_are_run_by_the_standby_while_it_serves(project: Project) -> None:
+    command = [sys.executable, "-c", BY_STANDBY, "ps"]
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), "MANAGER_LANG": "en"}
+
+    def said() -> str:
+        done = subprocess.run(
+            command, cwd=project.folder, env=environ, capture_output=True, text=True, check=False
+        )
+        return done.stderr
+
+    assert "the standby has not run it" in said()
+    project.detach()
+    assert "no Docker Engine answers" in said()
+    project.manager("serve", "stop")
+    assert "the standby has not run it" in said()
 
 
 def test_a_killed_keeper_leaves_nobody(project: Project) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sys
-from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from manager.errors import OK, ImageMissing
 from manager.fleet import bot_options_file
 from manager.fleet.session import Session
 from manager.i18n import Text
 from manager.util import console
+
+if TYPE_CHECKING:
+    from argparse import Namespace
 
 
 def build(session: Session, args: Namespace) -> int:

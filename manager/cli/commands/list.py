@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
+from typing import TYPE_CHECKING
 
 from manager.cli.notices import after_showing, one_output, say_foreign, say_strays
 from manager.errors import BAD_CONFIG
@@ -10,6 +10,9 @@ from manager.fleet import display, doing, instances_json, instances_json_refresh
 from manager.fleet.selection import Selection, selected
 from manager.fleet.session import Session
 from manager.util import console
+
+if TYPE_CHECKING:
+    from argparse import Namespace
 
 
 def list_(session: Session, args: Namespace) -> int:

@@ -7,7 +7,6 @@ import queue
 import resource
 import threading
 import time
-from argparse import Namespace
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -27,6 +26,8 @@ from manager.monitor.logs.source import LogQuery, Source
 from manager.util import console
 
 if TYPE_CHECKING:
+    from argparse import Namespace
+
     from manager.config.fleet import Fleet
     from manager.engine.client import Engine
     from manager.fleet.instance import Instance

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from argparse import Namespace
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from manager.cli.notices import after_showing, one_output, say_foreign, say_strays, stray_text
 from manager.errors import BAD_CONFIG, OK, ManagerError, UsageError
@@ -18,6 +18,9 @@ from manager.fleet.session import Session
 from manager.i18n import _, mark
 from manager.util import console, formatting
 from manager.util.text_table import Column
+
+if TYPE_CHECKING:
+    from argparse import Namespace
 
 
 def ps(session: Session, args: Namespace) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
+from typing import TYPE_CHECKING
 
 from manager.cli import confirm
 from manager.cli.carry_out import carry_out
@@ -11,6 +11,9 @@ from manager.fleet.selection import Selection
 from manager.fleet.session import Session
 from manager.i18n import mark
 from manager.ops.planning import changes
+
+if TYPE_CHECKING:
+    from argparse import Namespace
 
 QUESTION = mark("restart the whole fleet, with {count} live bots ({ids})?")
 

@@ -29,6 +29,8 @@ NEEDED = ("fastapi", "uvicorn")
 READY_WITHIN_S = 60.0
 POLL_S = 0.1
 LAST_LINES = 5
+SIDES = ("engine_side", "standby_side")
+"""The processes that are of the command line's room, as the page's may not import it."""
 LEAST_PASSWORD = 10
 
 
@@ -67,12 +69,19 @@ def _run(session: Session, at: Places, options: Options) -> int:
     from manager.web.running import Running
 
     is_detached = os.getsid(0) == os.getpid() and not sys.stdout.isatty()
-    engine_side = [sys.executable, "-P", "-m", "manager.cli.engine_side"]
+    engine_side, standby = ([sys.executable, "-P", "-m", f"manager.cli.{name}"] for name in SIDES)
     stamp = running.stamp()  # before anything is loaded late
     try:
         with lock.held(at.lock, "serve"):
             processes = keeper.Keeper(
-                keeper.Setting(at, options, session.chosen_dir, engine_side, is_detached=is_detached)
+                keeper.Setting(
+                    at,
+                    options,
+                    session.chosen_dir,
+                    engine_side,
+                    [*standby, "manager", str(session.project_dir())],
+                    is_detached=is_detached,
+                )
             )
 
             def say() -> None:

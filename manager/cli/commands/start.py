@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
+from typing import TYPE_CHECKING
 
 from manager.cli.carry_out import carry_out
 from manager.cli.commands.build import with_image
 from manager.fleet.selection import Selection
 from manager.fleet.session import Session
 from manager.ops.planning import changes
+
+if TYPE_CHECKING:
+    from argparse import Namespace
 
 
 def start(session: Session, args: Namespace) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
+from typing import TYPE_CHECKING
 
 from manager.cli.notices import say_foreign
 from manager.errors import BAD_CONFIG, FAILED, OK, UsageError
@@ -11,6 +11,9 @@ from manager.fleet.selection import Selection, selected
 from manager.fleet.session import Session
 from manager.fleet.status_json import status_object
 from manager.util import console
+
+if TYPE_CHECKING:
+    from argparse import Namespace
 
 
 def status(session: Session, args: Namespace) -> int:

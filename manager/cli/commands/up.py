@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
+from typing import TYPE_CHECKING
 
 from manager.cli.carry_out import carry_out
 from manager.cli.commands.build import with_image
@@ -10,6 +10,9 @@ from manager.fleet.selection import Selection
 from manager.fleet.session import Session
 from manager.ops.actions.action import Change
 from manager.ops.planning import changes
+
+if TYPE_CHECKING:
+    from argparse import Namespace
 
 
 def up(session: Session, args: Namespace) -> int:

@@ -83,6 +83,7 @@ def advance(
     are_unknown: bool = False,
     is_unsettled: bool = False,
     cancelled: Collection[str] = (),
+    unknown: Collection[Kind] = (),
     snoozed: Mapping[Key, float] = NONE_SNOOZED,
 ) -> tuple[dict[Key, Open], list[Alert]]:
     """Return the open conditions after this moment, and the alerts to send.
@@ -91,6 +92,7 @@ def advance(
     condition, a user wanted it, and no alert follows. `are_unknown`: the engine cannot be reached, so that
     instances' states are unknown. `is_unsettled`: another manager is at work, or the engine just started;
     what they cause is no condition.
+    `unknown`: kinds that have not been looked for yet: what an earlier `watch` has said of them is not over.
     `cancelled`: failed instances whose orders are gone now. `snoozed`: until when a person has left a
     condition; then it is said.
     """
@@ -115,7 +117,7 @@ def advance(
     for key, entry in book.items():
         if key in observed:
             continue
-        if are_unknown and key[0] != MACHINE:
+        if (are_unknown and key[0] != MACHINE) or key[1] in unknown:
             after[key] = entry
         elif entry.said_at is not None and key[1] == "cancel" and key[0] in cancelled:
             text = Text("{id}: its orders are cancelled now", id=key[0])

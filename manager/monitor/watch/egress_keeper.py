@@ -24,11 +24,12 @@ class EgressKeeper:
     def __init__(self) -> None:
         self._next = 0.0
         self._why: Text | None = None
+        self.has_looked = False
 
     def look_if_due(self, engine: Engine, project: Project) -> None:
         """Look once a minute. Costs one call of iptables, and nothing where `egress` is off."""
         if not egress_limiter.concerns(project.fleet):
-            self._why = None
+            self._why, self.has_looked = None, True
             return
         if time.monotonic() < self._next:
             return
@@ -40,9 +41,9 @@ class EgressKeeper:
         except EngineError:
             return  # an alert of its own
         except ManagerError as error:
-            self._why = error.text
+            self._why, self.has_looked = error.text, True
             return
-        self._why = None
+        self._why, self.has_looked = None, True
         if has_changed:
             console.say(_("the firewall's rules for [container] egress were set anew"))
 

@@ -21,7 +21,7 @@ from manager.i18n import Text, _
 from manager.monitor.history.recorder import Recorder
 from manager.monitor.watch import addresses, alert_rules, change_detector, loss_limits
 from manager.monitor.watch.addresses import Address
-from manager.monitor.watch.alert_rules import MACHINE, Condition, Disk
+from manager.monitor.watch.alert_rules import MACHINE, Condition, Disk, Kind
 from manager.monitor.watch.alert_state import Alert
 from manager.monitor.watch.bot_poller import Questions
 from manager.monitor.watch.disk_guard import DiskGuard
@@ -166,6 +166,7 @@ class Watch:
             are_unknown=bool(observer.why_away),
             is_unsettled=observer.is_unsettled(),
             cancelled=alert_rules.cancelled(views.values()),
+            unknown=self._unknown(),
         )
         self._heartbeat.beat_if_due(self._heartbeat_address())
         notifier.flush(self._addresses(), rules)
@@ -193,6 +194,13 @@ class Watch:
     def _blind(self) -> list[Condition]:
         is_blind = loss_limits.is_set(self._observer.fleet) and self._recorder.why
         return [loss_limits.blind(self._recorder.why)] if is_blind else []
+
+    def _unknown(self) -> list[Kind]:
+        """Return what was not looked for yet since this `watch` has begun."""
+        unknown: list[Kind] = [] if self._twins.has_looked else ["twin"]
+        unknown += [] if self._egress.has_looked else ["egress"]
+        is_counted = self._recorder.day or not loss_limits.is_set(self._observer.fleet)
+        return unknown if is_counted else [*unknown, "fleet_loss", "account_loss"]
 
     def _faults(self, now: float) -> list[Condition]:
         observer, rules = self._observer, self._observer.fleet.alerts

@@ -14,6 +14,7 @@ from manager.i18n import Text
 from manager.monitor.watch.alert_state import Alert
 from manager.monitor.watch.loss_limits import Breach
 from manager.ops.halt import halt as halting
+from manager.ops.halt.halt_result import HaltOutcome, Result
 from manager.util.threads import Deferred
 
 AGAIN_S = 30.0
@@ -86,10 +87,30 @@ class LossHalts:
         ]
         names = ", ".join(outcome.instance for outcome in result.outcomes)
         if result.exit_code == OK and not left:
-            return True, Text("halted for the loss limit, no order is left: {ids}", ids=names)
+            text = Text("halted for the loss limit, no order is left: {ids}", ids=names)
+            return True, Text("{what}; {left}", what=text, left=_positions(result)) if _held(result) else text
         is_down = all(outcome.is_down for outcome in result.outcomes)
         return is_down, Text(
             "halted for the loss limit: {ids}; look at the exchange, or run `manager halt` again: {left}",
             ids=names,
             left=", ".join(left) or "?",
         )
+
+
+def _held(result: Result) -> list[HaltOutcome]:
+    """Return what holds a position of real money: a halt cancels orders, and closes nothing."""
+    return [
+        outcome
+        for outcome in result.outcomes
+        if outcome.mode == "live"
+        and outcome.position is not None
+        and outcome.position.amount
+        and not outcome.position.is_dust
+    ]
+
+
+def _positions(result: Result) -> Text:
+    return Text(
+        "positions left: {amounts}",
+        amounts=", ".join(f"{outcome.instance} {outcome.position}" for outcome in _held(result)),
+    )

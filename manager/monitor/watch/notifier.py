@@ -12,7 +12,7 @@ from manager.fleet.instance import Instance
 from manager.i18n import Text
 from manager.monitor.watch import alert_state, daily_report, messages, snoozing, store
 from manager.monitor.watch.addresses import Address
-from manager.monitor.watch.alert_rules import Condition, Disk, Progress
+from manager.monitor.watch.alert_rules import Condition, Disk, Kind, Progress
 from manager.monitor.watch.alert_state import Alert
 from manager.monitor.watch.deliver import Deliverer
 from manager.monitor.watch.history import NO_HISTORY
@@ -81,6 +81,7 @@ class Notifier:
         are_unknown: bool,
         is_unsettled: bool,
         cancelled: Collection[str] = (),
+        unknown: Collection[Kind] = (),
     ) -> None:
         """Process the conditions of this moment."""
         after, alerts = alert_state.advance(
@@ -93,6 +94,7 @@ class Notifier:
             are_unknown=are_unknown,
             is_unsettled=is_unsettled,
             cancelled=cancelled,
+            unknown=unknown,
             snoozed=snoozing.silenced(snoozes.load(self._fleet.snooze_file), self._book, now),
         )
         for alert in alerts:

@@ -24,11 +24,12 @@ class TwinKeeper:
         self._next = 0.0
         self._texts: tuple[Text, ...] = ()
         self._thread: Thread | None = None
+        self.has_looked = False
 
     def look_if_due(self, fleet: Fleet, plan_input: PlanInput) -> None:
         """Begin to ask anew where that is due."""
         if not fleet.hosts_file.exists():
-            self._texts = ()
+            self._texts, self.has_looked = (), True
         elif time.monotonic() >= self._next and (self._thread is None or not self._thread.is_alive()):
             self._next = time.monotonic() + EVERY_S
             live = [
@@ -47,6 +48,7 @@ class TwinKeeper:
             hosts = list(registry.readable(fleet.project_dir)[0].values())
             answers = account_looks.recent(fleet, hosts, EVERY_S / 2)
             self._texts = tuple(twin.text for twin in account_looks.twins(fleet, live, answers))
+            self.has_looked = True
         except ManagerError:  # no key of its own, as on a full disk; a copy trades on all the same
             return
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 
 from manager.config.fleet import Fleet, Limits, Sums
@@ -71,3 +72,17 @@ def test_a_spool_that_cannot_be_written_keeps_nothing_from_being_stopped(desk: D
     desk.play("halt")
     assert desk.exit_code == 0
     assert desk.states() == {"bp_eth_02": "exited", "bp_sol_01": "exited"}
+
+
+def test_what_a_halt_for_a_limit_has_not_closed_is_said(desk: Desk) -> None:
+    """It cancels orders; the positions go on losing."""
+    desk.new_image(is_askable=True)
+    desk.config("bp_sol_01", 5002, mode="live")
+    held = {"open_orders": 0, "others": 0, "position": "0.2", "base": "SOL"}
+    desk.bots.answers["bp_sol_01"] = json.dumps(held)
+    desk.play("up")
+    halts = LossHalts(desk.folder, lambda _subject, _kind: False)
+    halts.carry_out(breaches(desk, of_account=5), is_asked=True)
+    (alert,) = halts.close()
+    said = "halted for the loss limit, no order is left: bp_sol_01; positions left: bp_sol_01 0.2 SOL"
+    assert str(alert.text) == said

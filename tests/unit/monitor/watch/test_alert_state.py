@@ -32,6 +32,7 @@ class Clock:
         are_unknown: bool = False,
         is_unsettled: bool = False,
         cancelled: Collection[str] = (),
+        unknown: Collection[Kind] = (),
     ) -> str:
         self.book, alerts = alert_state.advance(
             self.book,
@@ -43,6 +44,7 @@ class Clock:
             are_unknown=are_unknown,
             is_unsettled=is_unsettled,
             cancelled=cancelled,
+            unknown=unknown,
         )
         self.book = alert_state.from_json(alert_state.as_json(self.book))  # as after a restart of the watch
         return "; ".join(str(each.text) for each in alerts)
@@ -88,6 +90,15 @@ def test_orders_that_are_cancelled_after_all_are_said() -> None:
     assert clock.at(0, a_fault(), failing) == "one failed; one cancel"
     assert clock.at(1, a_fault(), cancelled=["one"]) == "one: its orders are cancelled now"
     assert clock.at(2, a_fault(), cancelled=["one"]) == ""
+
+
+def test_what_was_not_looked_for_yet_is_not_over() -> None:
+    """A watch that has just begun counts the day's losses within the minute, and asks other machines."""
+    clock, loss = Clock(), a_fault("fleet_loss", MACHINE)
+    clock.at(0, loss)
+    assert clock.at(1, unknown=["fleet_loss", "twin"]) == ""
+    assert clock.at(2, loss) == "", "it is the same"
+    assert clock.at(3) == "the fleet's loss of this day is within its limit"
 
 
 def test_what_passes_by_itself_in_time_is_not_said() -> None:

@@ -1,0 +1,154 @@
+"""Have a command that only shows run by the standby of `manager serve`, which has its modules loaded.
+
+Most of what `ps` takes is the start of its program. The standby forks, and the fork gets what a process of
+its own would have: arguments, environment, folder, umask, and the streams themselves. Where anything else
+differs, or no standby answers at once, the command runs here.
+
+It is loaded before anything else, so it needs only what every interpreter has loaded, and sockets.
+"""
+
+from __future__ import annotations
+
+import _socket  # without the layer above, which takes longer to load than the standby takes to answer
+import marshal
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+OPTIONS_OF = {
+    "ps": ("--json", "--state", "--mode", "--exchange", "--symbol", "--tag", "--group", "--sort", "--format"),
+    "list": ("--json", "--format"),
+    "status": ("--json",),
+    "logs": ("--json", "--tail", "-n", "--since", "--until", "--grep", "--errors", "-t", "--timestamps"),
+}
+"""The commands, each with its options after which it still ends by itself, and reads no terminal."""
+OPTIONS = ("-c", "--config", "--instance-id", "--lang")
+
+ANSWERS_WITHIN_S = 0.25
+"""A standby that hangs, or is too busy, delays a command by no more than this."""
+HELLO, READY, GO, INTERRUPTED = b"?", b"+", b"!", b"^"
+HEAD = 8
+"""Bytes in which a request's size is told."""
+NAMESPACES = ("mnt", "pid", "net", "user", "uts", "ipc", "cgroup")
+CREDENTIALS = 12
+"""Bytes of three numbers: process, user, group."""
+
+
+def run(argv: Sequence[str]) -> int | None:
+    """Return the exit code of a command that the standby has run; None for one that has to run here."""
+    streams = [sys.stdin, sys.stdout, sys.stderr]
+    if not is_known(argv) or None in streams:
+        return None
+    try:
+        line = _agreed(list(argv), streams)
+    except (OSError, ValueError):
+        return None
+    return None if line is None else _exit_code(line)
+
+
+def is_known(argv: Sequence[str]) -> bool:
+    """Return whether the standby runs such a command line."""
+    known = OPTIONS_OF.get(argv[0]) if argv else None
+    return known is not None and all(
+        not word.startswith("-") or word.partition("=")[0] in (*known, *OPTIONS) for word in argv[1:]
+    )
+
+
+def socket_path(project_dir: str) -> str:
+    """Return where the standby of this project's server listens: in a folder that is this user's alone."""
+    folder = os.stat(project_dir)  # noqa: PTH116 - pathlib is not loaded
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111
+    return f"{cache}/botfleet/{folder.st_dev:x}-{folder.st_ino:x}.standby"
+
+
+def surroundings() -> tuple[Any, ...]:
+    """Return what must be the same in both processes, as a fork cannot have another one."""
+    flags = sys.flags
+    return (
+        *(sys.version, sys.prefix, __file__, sys.getfilesystemencoding()),
+        *(flags.optimize, flags.utf8_mode, flags.dev_mode, list(sys.warnoptions)),
+        *(os.getuid(), os.geteuid(), os.getgid(), os.getegid(), sorted(os.getgroups())),
+        os.getpriority(os.PRIO_PROCESS, 0),
+        *(_identity(path) for path in ("/", *(f"/proc/self/ns/{name}" for name in NAMESPACES))),
+    )
+
+
+def peer_uid(line: _socket.socket) -> int:
+    """Return the user of the process at the other end."""
+    credentials = line.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, CREDENTIALS)
+    return int.from_bytes(credentials[4:8], sys.byteorder)
+
+
+def _agreed(argv: list[str], streams: list[Any]) -> _socket.socket | None:
+    """Return the connection to a standby that is about to run it; None if it does not. Raises OSError."""
+    umask = os.umask(0o077)
+    os.umask(umask)
+    here = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        line = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+        line.settimeout(ANSWERS_WITHIN_S)
+        line.connect(socket_path(_project_above(os.getcwd())))  # noqa: PTH109
+        # A standby that hangs says no hello: the streams are not sent where they would stay open.
+        if peer_uid(line) != os.geteuid() or line.recv(1) != HELLO:
+            return None
+        kinds = [(each.encoding, each.errors, each.line_buffering, each.write_through) for each in streams]
+        request = marshal.dumps((surroundings(), argv, {**os.environb}, umask, sys.path, kinds))
+        descriptors = b"".join(number.to_bytes(4, sys.byteorder) for number in (0, 1, 2, here))
+        line.sendmsg(
+            [len(request).to_bytes(HEAD, "big")], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, descriptors)]
+        )
+        line.sendall(request)
+        if line.recv(1) != READY:
+            return None
+        line.sendall(GO)  # from here on it is run there
+        return line
+    finally:
+        os.close(here)
+
+
+def _exit_code(line: _socket.socket) -> int:
+    """Wait for the end. Ctrl-C is passed on; any other end of this process ends the command too."""
+    line.settimeout(None)
+    while True:
+        try:
+            said = line.recv(1)
+        except KeyboardInterrupt:
+            line.sendall(INTERRUPTED)
+        except OSError:
+            return _lost()
+        else:
+            return said[0] if said else _lost()
+
+
+def _lost() -> int:
+    """Say that the command has not come to its end. Returns the exit code."""
+    from manager.errors import TIMED_OUT
+    from manager.i18n import _, use_environment
+
+    use_environment()
+    print(f"{_('error')}: {_('the command was killed in the middle')}", file=sys.stderr)
+    return TIMED_OUT
+
+
+def _project_above(folder: str) -> str:
+    """Return the nearest folder upwards that is a project's, as `project.find` does. Raises ValueError."""
+    while True:
+        config = f"{folder}/config"
+        if os.path.isdir(f"{config}/active") or os.path.isfile(f"{config}/fleet.toml"):  # noqa: PTH112, PTH113
+            return folder
+        if folder in ("", "/"):
+            raise ValueError(folder)
+        folder = folder.rpartition("/")[0]
+
+
+def _identity(path: str) -> tuple[int, int]:
+    """Return what tells one file from another; zeros for none."""
+    try:
+        status = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return 0, 0
+    return status.st_dev, status.st_ino

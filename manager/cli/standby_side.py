@@ -1,0 +1,292 @@
+"""Be the standby of `manager serve`: load the commands that only show, and fork for each that is asked for.
+
+`python -m manager.cli.standby_side manager PROJECT …`: the word `manager` is what tells a manager among the
+processes that hold a fleet's lock. It does nothing else, so that a fork is what a process of its own would
+be after its imports: no command has run in it, and its language, environment and streams are the asker's.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import marshal
+import os
+import select
+import signal
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import manager
+from manager.cli import standby
+from manager.util import source_stamp
+
+LOADED = ("main", "parsers", *(f"commands.{name}" for name in standby.OPTIONS_OF))
+MOST_BYTES = 8 << 20
+"""Of a request. The kernel allows arguments and environment of 6 MB."""
+ASKS_WITHIN_S = 5.0
+MOST = 64
+"""Askers at once; a further one runs its command itself."""
+KILLED = 128
+"""Added to a signal's number: the exit code of what it has killed, as shells report it."""
+
+
+class Request(NamedTuple):
+    """Hold what a process of its own would have been started with."""
+
+    argv: list[str]
+    environ: dict[bytes, bytes]
+    umask: int
+    path: list[str]
+    streams: Sequence[tuple[str, str, bool, bool]]
+    """Encoding, errors, and whether it is flushed at each line, and at each write."""
+
+
+class Code:
+    """Tell whether the manager's files are still those that were loaded."""
+
+    def __init__(self) -> None:
+        root = Path(manager.__file__).parent
+        self._rooms = [str(folder.relative_to(root)) for folder in root.rglob("*") if folder.is_dir()]
+        self._stamp = source_stamp.stamp(*self._rooms)
+
+    def is_present(self) -> bool:
+        return source_stamp.stamp(*self._rooms) == self._stamp
+
+
+class Asker:
+    """Hold the connection of one who asks, and the process of its command once there is one."""
+
+    def __init__(self, line: socket.socket) -> None:
+        self.line = line
+        self.since = time.monotonic()
+        self.pid = 0
+        self.files: list[int] = []
+        self.request: Request | None = None
+        self.is_agreed = False
+        self._said = b""
+
+    def hear(self, code: Code) -> bool:
+        """Take what has arrived. Returns False where nothing more comes of it. Raises OSError, ValueError."""
+        if self.request is not None:
+            said = self.line.recv(1)
+            if self.pid and said == standby.INTERRUPTED:
+                os.kill(self.pid, signal.SIGINT)
+            self.is_agreed = self.is_agreed or said == standby.GO
+            return bool(said)
+        piece, files, _flags, _address = socket.recv_fds(self.line, 1 << 16, 8)
+        self.files += files
+        self._said += piece
+        size = int.from_bytes(self._said[: standby.HEAD], "big")
+        if not piece or size > MOST_BYTES:
+            return False
+        if len(self._said) < standby.HEAD + size:
+            return True
+        surroundings, *rest = marshal.loads(self._said[standby.HEAD :])  # from a process of the same user
+        self.request = Request(*rest)
+        if surroundings != standby.surroundings() or len(self.files) != 4 or not code.is_present():
+            return False
+        self.line.sendall(standby.READY)
+        return True
+
+    def start(self, others: Sequence[int]) -> None:
+        """Fork for its command; `others`: the descriptors that are not its own."""
+        assert self.request is not None
+        self.pid = os.fork()
+        if self.pid == 0:
+            _become(self.request, self.files, [*others, self.line.fileno()])
+        self.close_files()
+
+    def end(self) -> None:
+        """Forget it. Its command is killed, as it would have been with its process."""
+        if self.pid:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+        self.close_files()
+        self.line.close()
+
+    def close_files(self) -> None:
+        while self.files:
+            os.close(self.files.pop())
+
+
+def main(words: list[str]) -> None:
+    """Run until the keeper has ended."""
+    project_dir, keeper, ready = words[1], int(words[2]), int(words[3])
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # a fork gets it when it has become the command
+    code = Code()
+    for name in LOADED:
+        importlib.import_module(f"manager.cli.{name}")
+    importlib.import_module("manager.engine.client")
+    gc.collect()
+    gc.freeze()
+    listener = None
+    with suppress(OSError):  # no folder of the user's own, or a long path: commands run by themselves
+        listener = Listener(Path(standby.socket_path(project_dir)))
+    server = Server(listener, keeper, code)
+    os.write(ready, b"s")
+    os.close(ready)
+    server.run()
+
+
+class Listener:
+    """Hold the socket at a path, in place of one that an earlier standby has left. Raises OSError."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.socket, self._path = socket.socket(socket.AF_UNIX), path
+        new = path.with_name(f"{path.name}.new")
+        new.unlink(missing_ok=True)
+        self.socket.bind(str(new))
+        new.chmod(0o600)
+        self.socket.listen(MOST)
+        self._inode = new.stat().st_ino
+        new.replace(path)
+
+    def close(self) -> None:
+        """Close it, and remove it unless it is another one's by now."""
+        self.socket.close()
+        with suppress(OSError):
+            if self._path.stat().st_ino == self._inode:
+                self._path.unlink()
+
+
+class Server:
+    """Answer those who ask, one command each, until told to end or the keeper has ended."""
+
+    def __init__(self, listener: Listener | None, keeper: int, code: Code) -> None:
+        self._listener, self._keeper, self._code = listener, keeper, code
+        self._askers: dict[int, Asker] = {}
+        self._woken, self._wake = os.pipe()
+        os.set_blocking(self._wake, False)
+        signal.set_wakeup_fd(self._wake)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGTERM, self._note_end)
+        self._is_ending = False
+
+    def run(self) -> None:
+        """Run until then; commands that run come to their end first."""
+        while not self._is_ending or any(asker.pid for asker in self._askers.values()):
+            readable = select.select([*self._own(), *self._askers], [], [], ASKS_WITHIN_S)[0]
+            if self._keeper in readable:
+                self._keeper = -1
+                self._note_end()
+            if self._woken in readable:
+                os.read(self._woken, 512)
+                self._tell_ended()
+            for number in [number for number in readable if number in self._askers]:
+                self._hear(number)
+            for number in [number for number, asker in self._askers.items() if _is_late(asker)]:
+                self._askers.pop(number).end()
+            if self._listener is not None and self._is_ending:
+                self._listener.close()
+                self._listener = None
+            elif self._listener is not None and self._listener.socket.fileno() in readable:
+                self._accept(self._listener.socket)
+
+    def _note_end(self, *_: object) -> None:
+        self._is_ending = True
+
+    def _own(self) -> list[int]:
+        """Return the descriptors that are waited for, besides those of askers."""
+        listening = [] if self._listener is None else [self._listener.socket.fileno()]
+        return [*listening, self._woken, *([] if self._keeper < 0 else [self._keeper])]
+
+    def _accept(self, listening: socket.socket) -> None:
+        line = listening.accept()[0]
+        line.settimeout(standby.ANSWERS_WITHIN_S)
+        asker = Asker(line)
+        with suppress(OSError):
+            if standby.peer_uid(line) == os.geteuid() and len(self._askers) < MOST:
+                line.sendall(standby.HELLO)
+                self._askers[line.fileno()] = asker
+                return
+        asker.end()
+
+    def _hear(self, number: int) -> None:
+        asker = self._askers[number]
+        try:
+            goes_on = asker.hear(self._code)
+            if goes_on and asker.is_agreed and not asker.pid:
+                asker.start([*self._own(), self._wake, *(other for other in self._askers if other != number)])
+        except (OSError, ValueError, EOFError, TypeError):
+            goes_on = False
+        if not goes_on:
+            self._askers.pop(number).end()
+
+    def _tell_ended(self) -> None:
+        """Tell those whose commands have ended with which exit code."""
+        by_pid = {asker.pid: number for number, asker in self._askers.items() if asker.pid}
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if not pid:
+                return
+            if pid in by_pid:
+                asker = self._askers.pop(by_pid[pid])
+                asker.pid = 0
+                code = os.waitstatus_to_exitcode(status)
+                with suppress(OSError):
+                    asker.line.sendall(bytes([code if code >= 0 else KILLED - code]))
+                asker.end()
+
+
+def _is_late(asker: Asker) -> bool:
+    return not asker.pid and time.monotonic() - asker.since > ASKS_WITHIN_S
+
+
+def _become(request: Request, files: Sequence[int], others: Sequence[int]) -> None:
+    """Be the command's process. Does not return."""
+    code = 1
+    try:
+        signal.set_wakeup_fd(-1)
+        for awaited in (signal.SIGCHLD, signal.SIGTERM):
+            signal.signal(awaited, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        os.setpgid(0, 0)
+        os.fchdir(files[3])
+        for number, file in enumerate(files[:3]):
+            os.dup2(file, number)
+        for file in (*files, *others):
+            os.close(file)
+        os.umask(request.umask)
+        os.environb.clear()
+        os.environb.update(request.environ)
+        time.tzset()
+        sys.argv, sys.path[:] = ["manager", *request.argv], request.path
+        _open_streams(request.streams)
+        from manager.cli.main import entry_point
+
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+        entry_point()
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(bool(end.code))
+    except BaseException:  # noqa: BLE001 - as Python itself would
+        traceback.print_exc()
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError):
+                stream.flush()
+        os._exit(code)
+
+
+def _open_streams(kinds: Sequence[tuple[str, str, bool, bool]]) -> None:
+    """Open the three streams as the asker's interpreter has opened them."""
+    for number, (name, kind) in enumerate(zip(("stdin", "stdout", "stderr"), kinds, strict=True)):
+        encoding, errors, by_line, by_write = kind
+        stream = open(number, "w" if number else "r", encoding=encoding, errors=errors, closefd=False)  # noqa: SIM115
+        if number:
+            stream.reconfigure(line_buffering=by_line, write_through=by_write)
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

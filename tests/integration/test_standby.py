@@ -1,0 +1,109 @@
+"""Commands that only show print the same when the standby of `manager serve` runs them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.fleet import a_project
+from tests.integration.conftest import Project
+from tests.standby import BY_ITSELF, BY_STANDBY, EITHER_WAY, Said, Standby
+
+pytestmark = pytest.mark.engine
+
+LINES = (
+    "ps",
+    "ps --json",
+    "ps --format github",
+    "ps --state failed",
+    "ps --group --sort worst",
+    "ps --sort unknown",
+    "ps bp_sol_1",
+    "list",
+    "list --json bp_sol_01",
+    "status bp_sol_01",
+    "status --config config/active/nothing.json",
+    "status",
+    "logs --tail 3 bp_sol_01",
+    "logs -n 2 --timestamps",
+    "logs --json --tail=2 bp_eth_01",
+    "logs --since never",
+)
+ENVIRONMENTS: Sequence[tuple[str, Mapping[str, str]]] = (
+    ("ps", {"MANAGER_LANG": "zh-TW"}),
+    ("list", {"TZ": "Asia/Taipei"}),
+    ("ps", {"COLUMNS": "70"}),
+    ("list", {"PYTHONIOENCODING": "ascii", "MANAGER_LANG": "zh-TW"}),
+    ("status bp_sol_01", {"PYTHONUNBUFFERED": "1"}),
+    ("ps", {"DOCKER_HOST": "unix:///nowhere/docker.sock"}),
+    ("logs --tail 3", {"DOCKER_HOST": "tcp://192.0.2.1:2375", "MANAGER_LANG": "zh-TW"}),
+    ("logs --tail 3 bp_eth_01", {"BOTFLEET_ENGINE_CLIENT": "sdk"}),
+)
+TERMINALS: Sequence[tuple[str, int, Mapping[str, str]]] = (
+    ("ps", 50, {}),
+    ("ps", 200, {}),
+    ("ps", 90, {"MANAGER_LANG": "zh-TW", "NO_COLOR": "1"}),
+    ("list", 90, {}),
+    ("logs --tail 3 bp_eth_01", 90, {}),
+    ("logs --tail 3", 90, {"NO_COLOR": "1"}),
+)
+CHANGING = re.compile(rb"[0-9.]+")
+"""In `status`: its time, and the CPU and memory of a process."""
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory, bot_image: str) -> Iterator[Project]:
+    with a_project(tmp_path_factory.mktemp("standby") / "project", bot_image) as project:
+        project.add("bp_sol_01", 0)
+        project.add("bp_eth_01", 1, stem="backpack_eth")
+        project.manager("up", "--wait")
+        project.manager("stop", "bp_eth_01")
+        yield project
+
+
+@pytest.fixture(scope="module")
+def standby(fleet: Project) -> Iterator[Standby]:
+    with Standby(Path(fleet.folder), fleet.environ) as started:
+        yield started
+
+
+def assert_same(run: Callable[[str], Said], line: str, by: str = BY_STANDBY) -> None:
+    """The bots go on meanwhile: a difference counts only between two looks by itself that saw the same."""
+    for _try in range(20):
+        before, by_standby = (_settled(run(code), line) for code in (BY_ITSELF, by))
+        if by_standby == before:
+            return
+        assert before != _settled(run(BY_ITSELF), line), by_standby
+    pytest.fail(f"{line} never prints the same twice")
+
+
+def _settled(said: Said, line: str) -> Said:
+    return said._replace(out=CHANGING.sub(b"0", said.out)) if line.startswith("status") else said
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_a_pipe_gets_the_same_bytes(standby: Standby, line: str) -> None:
+    assert_same(lambda code: standby.run(code, line.split()), line)
+
+
+@pytest.mark.parametrize(("line", "environ"), ENVIRONMENTS, ids=str)
+def test_each_environment_counts(standby: Standby, line: str, environ: Mapping[str, str]) -> None:
+    assert_same(lambda code: standby.run(code, line.split(), environ), line)
+
+
+@pytest.mark.parametrize("environ", [{"LC_ALL": "C"}, {"LANG": "zh_TW.UTF-8"}, {"PYTHONUTF8": "1"}], ids=str)
+def test_where_the_interpreter_starts_in_another_way_too(
+    standby: Standby, environ: Mapping[str, str]
+) -> None:
+    """Then the standby may refuse it, and it runs by itself."""
+    assert_same(lambda code: standby.run(code, ["list"], environ), "list", EITHER_WAY)
+
+
+@pytest.mark.parametrize(("line", "columns", "environ"), TERMINALS, ids=str)
+def test_a_terminal_gets_the_same_bytes(
+    standby: Standby, line: str, columns: int, environ: Mapping[str, str]
+) -> None:
+    assert_same(lambda code: standby.run_on_terminal(code, line.split(), columns, environ), line)

@@ -1,0 +1,175 @@
+"""The standby of `manager serve` as a process: what it refuses, and what ends with whom."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from manager.cli import standby as asking
+from tests.standby import BY_ITSELF, BY_STANDBY, EITHER_WAY, Standby
+from tests.web.served import a_project
+
+WITHIN_S = 30.0
+NO_ENGINE = 5
+
+
+def eventually(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + WITHIN_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def standby(tmp_path: Path) -> Iterator[Standby]:
+    folder = tmp_path / "project"
+    a_project(folder, "standing")
+    with Standby(folder, {"XDG_CACHE_HOME": str(tmp_path / "cache"), "MANAGER_LANG": "en"}) as started:
+        yield started
+
+
+class Mute:
+    """An engine that takes every call and answers none."""
+
+    def __init__(self, path: Path) -> None:
+        self.listening = socket.socket(socket.AF_UNIX)
+        self.listening.bind(str(path))
+        self.listening.listen(8)
+        self.listening.settimeout(WITHIN_S)
+        self.environ = {"DOCKER_HOST": f"unix://{path}"}
+        self.calls: list[socket.socket] = []
+
+    def wait_for_call(self) -> None:
+        self.calls.append(self.listening.accept()[0])
+
+
+@pytest.fixture
+def mute(tmp_path: Path) -> Iterator[Mute]:
+    engine = Mute(tmp_path / "mute.sock")
+    yield engine
+    for each in (*engine.calls, engine.listening):
+        each.close()
+
+
+def forks(standby: Standby) -> list[int]:
+    pid = standby.process.pid
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def socket_of(standby: Standby) -> Path:
+    [found] = Path(standby.environ["XDG_CACHE_HOME"], "botfleet").glob("*.standby")
+    return found
+
+
+def test_it_answers_from_any_folder_of_the_project(standby: Standby) -> None:
+    below = standby.folder / "config" / "active"
+    process = standby.start(BY_STANDBY, ["ps"], folder=below)
+    assert b"no Docker Engine answers" in process.communicate(timeout=60)[1]
+    assert process.returncode == NO_ENGINE
+    assert socket_of(standby).stat().st_mode & 0o777 == 0o600
+    assert socket_of(standby).parent.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize(
+    "line", ["up", "ps --watch", "ps -w", "logs -f", "logs -fn 5", "ps --host x", "ps --help"]
+)
+def test_what_changes_or_goes_on_is_not_for_it(line: str) -> None:
+    assert not asking.is_known(line.split())
+
+
+def test_nobody_is_answered_by_the_code_of_another_version(standby: Standby, tmp_path: Path) -> None:
+    assert standby.run(BY_STANDBY, ["ps"]).code == NO_ENGINE
+    copy = tmp_path / "copy"
+    there = {"PYTHONPATH": str(copy)}
+    shutil.copytree(Path(asking.__file__).parents[1], copy / "manager")
+    assert b"the standby has not run it" in standby.run(BY_STANDBY, ["ps"], there).err
+    assert standby.run(EITHER_WAY, ["ps"], there) == standby.run(BY_ITSELF, ["ps"], there)
+
+
+def test_it_refuses_once_a_file_of_the_manager_is_another_one(tmp_path: Path) -> None:
+    copy, folder = tmp_path / "copy", tmp_path / "project"
+    shutil.copytree(Path(asking.__file__).parents[1], copy / "manager")
+    a_project(folder, "standing")
+    environ = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "PYTHONPATH": str(copy)}
+    with Standby(folder, environ) as standby:
+        assert standby.run(BY_STANDBY, ["ps"]).code == NO_ENGINE
+        os.utime(copy / "manager" / "fleet" / "doing.py")
+        assert b"the standby has not run it" in standby.run(BY_STANDBY, ["ps"]).err
+        assert standby.run(EITHER_WAY, ["ps"]).code == NO_ENGINE
+
+
+def test_one_that_hangs_delays_a_command_by_a_moment(standby: Standby) -> None:
+    standby.process.send_signal(signal.SIGSTOP)
+    try:
+        assert standby.run(EITHER_WAY, ["ps"]) == standby.run(BY_ITSELF, ["ps"])
+    finally:
+        standby.process.send_signal(signal.SIGCONT)
+    assert standby.run(BY_STANDBY, ["ps"]).code == NO_ENGINE, "and runs nothing that was given up"
+    assert forks(standby) == []
+
+
+def test_closed_streams_are_none_of_its_business(standby: Standby) -> None:
+    command = 'exec "$0" -c "$1" ps >&-'
+    for code in (EITHER_WAY, BY_ITSELF):
+        done = subprocess.run(
+            ["sh", "-c", command, sys.executable, code],
+            cwd=standby.folder,
+            env=standby.environ,
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode == NO_ENGINE
+        assert b"no Docker Engine answers" in done.stderr
+
+
+def test_ctrl_c_reaches_the_command(standby: Standby, mute: Mute) -> None:
+    process = standby.start(BY_STANDBY, ["ps"], mute.environ)
+    mute.wait_for_call()
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=60) == (b"", b"interrupted\n")
+    assert process.returncode == 130
+
+
+def test_a_command_ends_with_its_program(standby: Standby, mute: Mute) -> None:
+    process = standby.start(BY_STANDBY, ["ps"], mute.environ)
+    mute.wait_for_call()
+    process.kill()
+    process.wait()
+    eventually(lambda: not forks(standby))
+
+
+def test_a_command_that_is_killed_says_so(standby: Standby, mute: Mute) -> None:
+    process = standby.start(BY_STANDBY, ["ps"], mute.environ)
+    mute.wait_for_call()
+    os.kill(forks(standby)[0], signal.SIGKILL)
+    process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGKILL
+    lost = standby.start(BY_STANDBY, ["ps"], mute.environ)
+    mute.wait_for_call()
+    [fork] = forks(standby)
+    standby.process.kill()
+    assert lost.wait(WITHIN_S) == 6
+    os.kill(fork, signal.SIGKILL)
+    assert b"killed in the middle" in lost.communicate(timeout=60)[1]
+
+
+def test_it_ends_with_its_keeper_after_what_it_runs(standby: Standby, mute: Mute) -> None:
+    process = standby.start(BY_STANDBY, ["ps"], mute.environ)
+    mute.wait_for_call()
+    path = socket_of(standby)
+    standby.leave()
+    eventually(lambda: not path.exists())
+    assert standby.process.poll() is None
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert standby.process.wait(WITHIN_S) == 0
