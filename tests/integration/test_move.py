@@ -36,6 +36,8 @@ def test_there_and_back_with_every_row_and_never_startable_on_both(
         project.environ.update(sshd.environ)
         project.manager("host", "add", "tokyo", sshd.url(tokyo.folder))
         project.manager("backup", ID, "--to", str(tmp_path / "before"))
+        project.manager("stop", ID)  # it was stopped before, which is no order that is given during the move
+        project.manager("start", ID, "--wait")
 
         project.manager("move", ID, "tokyo")
         assert not runs(project)

@@ -108,13 +108,18 @@ class Plan(NamedTuple):
     def with_saved(self, present: FleetState) -> FleetState:
         """Return this state extended by the backup's; where both have an entry, the present one wins.
 
-        Raises ManagerError.
+        When it was last stopped stays behind: that was said to the machine that was backed up, and a command
+        of this one would take it for an order that was given meanwhile. Raises ManagerError.
         """
         saved = state_file.load(self.backup.small[STATE], self.backup.manifest.fleet)
         for fault in saved.faults:
             raise ManagerError("cannot restore the fleet's state: {fault}", fault=fault)
         known = self.backup.manifest.instances if self.named is None else self.named
-        restored = {instance: state for instance, state in saved.instances.items() if instance in known}
+        restored = {
+            instance: state._replace(called_off=None)
+            for instance, state in saved.instances.items()
+            if instance in known
+        }
         files = {self.backup.manifest.instances[instance]["config_file"] for instance in known}
         ids = {file: instance for file, instance in saved.ids.items() if file in files}
         return present._replace(instances={**restored, **present.instances}, ids={**ids, **present.ids})

@@ -21,10 +21,11 @@ from manager.fleet import project as projects
 from manager.fleet import state_file
 from manager.fleet.lock import HeldLock
 from manager.fleet.session import Session
-from manager.fleet.state_file import FleetState, InstanceState
+from manager.fleet.state_file import CalledOff, FleetState, InstanceState
 from manager.ops.backup import archive, instance_locks, make, restore, swap
 from manager.ops.backup.restore import RestoreAction
 from manager.ops.folders import instance_folders
+from manager.util import moment
 from tests.builders import a_config, write_config
 
 STAMP = "20260301-120000"
@@ -156,6 +157,21 @@ def test_what_is_remembered_here_is_the_newer_truth(desk: Path, tmp_path: Path) 
     restored(made.path, desk, tmp_path / "work")
     after = projects.read(desk).fleet_state.instances
     assert after == {"bp_sol_01": InstanceState("stopped", 5007), "bp_eth_01": InstanceState("stopped", 5002)}
+
+
+def test_when_it_was_last_stopped_is_no_order_given_to_the_machine_that_restores(
+    desk: Path, tmp_path: Path
+) -> None:
+    """A move would take it for a stop that somebody gave meanwhile, and not start the instance."""
+    stopped = CalledOff("stop", moment.now())
+    remember(desk, bp_sol_01=InstanceState("run", 5001, called_off=stopped))
+    made = backup_of(desk)
+    fresh = tmp_path / "fresh"
+    fresh.mkdir()
+    restored(made.path, fresh, tmp_path / "work")
+    assert projects.read(fresh).fleet_state.instances == {"bp_sol_01": InstanceState("run", 5001)}
+    restored(made.path, desk, tmp_path / "again")
+    assert projects.read(desk).fleet_state.of("bp_sol_01").called_off == stopped
 
 
 def test_a_config_of_another_name_makes_way(desk: Path, tmp_path: Path) -> None:
