@@ -90,7 +90,7 @@ def _file(project_dir: Path) -> Path:
 def signature(project_dir: Path) -> list[Any]:
     """Return a value that changes with each file that is read, this program, the machine's name and cores."""
     config = project_dir / "config"
-    program = [__version__, source_stamp.stamp("config")]
+    program = [__version__, source_stamp.of_loaded("config")]
     machine = [os.cpu_count(), os.uname().nodename]
     stamps: list[Any] = [program, machine, _stamp(config / "fleet.toml"), _stamp(verification.file())]
     try:

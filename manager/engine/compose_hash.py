@@ -77,7 +77,7 @@ def _key(specs: Collection[InstanceSpec], used: Mapping[str, str], plugin: Path,
     status = plugin.stat()
     facts = [
         __version__,
-        source_stamp.stamp("config", "engine"),
+        source_stamp.of_loaded("config", "engine"),
         [spec._replace(literals=dict(spec.literals)) for spec in specs],
         [str(value) for value in fleet],
         sorted(used.items()),

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import zlib
+from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
@@ -23,6 +24,15 @@ def stamp(*rooms: str) -> int:
         for name, file in _sources(PACKAGE / room):
             number = zlib.crc32(f"{room}/{name} {file.st_size} {file.st_mtime_ns}".encode(), number)
     return number
+
+
+@cache
+def of_loaded(*rooms: str) -> int:
+    """Return the stamp of the code that this process runs: as the files were when it first asked.
+
+    `watch` and `top` run on after an update, and what they compute is not what the new code would.
+    """
+    return stamp(*rooms)
 
 
 def _sources(folder: Path) -> list[tuple[str, os.stat_result]]:

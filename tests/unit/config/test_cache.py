@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -121,6 +122,30 @@ def test_an_update_of_the_program_is_seen_though_no_config_has_changed(tmp_path:
     assert shown() == "1234 True"
 
 
+def test_a_process_that_outlives_an_update_caches_nothing_for_the_new_code(tmp_path: Path) -> None:
+    """`watch` and `top` go on with the old code, and read a config that changes afterwards."""
+    config = write_config(tmp_path, a_config())
+    update = tmp_path / "update" / "manager"
+    shutil.copytree(source_stamp.PACKAGE, update, ignore=shutil.ignore_patterns("__pycache__"))
+    rules = update / "config" / "fleet.py"
+    command = [sys.executable, "-B", "-u", "-c", f"{SHOW}; input(); {SHOW}", str(tmp_path)]
+    with subprocess.Popen(
+        command, cwd=update.parent, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as old:
+        assert old.stdin is not None
+        assert old.stdout is not None
+        assert old.stdout.readline() == "15 True\n"
+        rules.write_text(rules.read_text().replace("down_after: int = 15", "down_after: int = 1234"))
+        os.utime(config, ns=(0, 0))
+        old.stdin.write("\n")
+        old.stdin.flush()
+        assert old.stdout.readline() == "15 True\n"
+    new = subprocess.run(
+        [*command[:4], SHOW, str(tmp_path)], cwd=update.parent, capture_output=True, text=True, check=True
+    )
+    assert new.stdout == "1234 True\n"
+
+
 def test_every_module_that_decides_what_a_config_means_is_stamped() -> None:
     """What the loader loads lies in the rooms that the cache stamps."""
     code = "import sys; import manager.config.fleet_settings, manager.config.loader; print(*sys.modules)"
@@ -143,7 +168,7 @@ def test_the_code_that_renders_is_in_the_key_of_composes_hashes(
     plugin.touch()
     keys = []
     for stamp in (1, 1, 2):
-        monkeypatch.setattr(source_stamp, "stamp", lambda *rooms, stamp=stamp: (stamp, rooms))
+        monkeypatch.setattr(source_stamp, "of_loaded", lambda *rooms, stamp=stamp: (stamp, rooms))
         keys.append(compose_hash._key([a_spec()], {}, plugin, a_fleet()))
     assert keys[0] == keys[1] != keys[2]
 
