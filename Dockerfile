@@ -48,6 +48,8 @@ ARG BOT=docker/bot
 # another's, which may import what lies beside its run.py.
 ARG PACKAGE=gridbot
 COPY ${BOT}/ /image/app/
+# What draws the charts of the bundled bot's page, where `make page` got it: the page says so where there is nothing.
+COPY manager/web/page/lib* /library/
 COPY docker/supervisor/ /image/opt/botfleet/supervisor/
 COPY docker/healthcheck /image/opt/botfleet/healthcheck
 # Readable whatever the umask of the checkout was; a bot's file that is no Python 3 is not this build's business.
@@ -56,7 +58,8 @@ RUN cd /image \
     && find . -name __pycache__ -prune -exec rm -rf {} + \
     && if [ -n "${PACKAGE}" ]; then \
          site=opt/venv/lib/$(python3 -c 'import sys; print(f"python{sys.version_info[0]}.{sys.version_info[1]}")')/site-packages \
-         && mkdir -p "$site" && mv "app/${PACKAGE}" "$site/"; fi \
+         && mkdir -p "$site" && mv "app/${PACKAGE}" "$site/" \
+         && if [ -d /library ] && [ -d "$site/${PACKAGE}/web/page" ]; then mv /library "$site/${PACKAGE}/web/page/lib"; fi; fi \
     && chmod -R u=rwX,go=rX . && chmod 0755 opt/botfleet/healthcheck && chmod 0700 botfleet/secrets \
     && python3 -m compileall -q --invalidation-mode unchecked-hash -s /image opt \
     && { python3 -m compileall -q -j0 --invalidation-mode unchecked-hash -s /image app >/dev/null || true; } \

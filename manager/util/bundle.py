@@ -7,6 +7,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parents[1]
 INSTALLED = PACKAGE / "_bundle"
 """Created by setup.py when a wheel is built; a checkout has none."""
+LIBRARY = Path("web", "page", "lib")
 
 
 def folder() -> Path:
@@ -18,6 +19,12 @@ def build_folder(project_dir: Path) -> Path:
     """Return the folder to build the image from. A checkout always uses its own files."""
     is_checkout = (project_dir / "Dockerfile").is_file() and (project_dir / "docker" / "supervisor").is_dir()
     return project_dir if is_checkout else folder()
+
+
+def chart_library(build_folder: Path) -> Path:
+    """Return the folder of what draws the charts of both pages; without `make page` there is none."""
+    own = build_folder / "manager"
+    return (own if own.is_dir() else PACKAGE) / LIBRARY
 
 
 def engine_command() -> str:

@@ -7,5 +7,5 @@ protocol, lifeline         what the two say to each other; how they end with the
 options, address           where it may listen, and which names lead there
 access, rights             who may sign in: passwords, codes, tokens; the web side's user
 places, links, running     its files; links that sign in once; whether one runs, and how to end it
-page/                      what the browser loads
+page/                      what the browser loads; its chart is that of docker/bot/gridbot/web/page
 """

@@ -53,7 +53,13 @@ class Bot:
     """A running bot. Its output goes to `out`, a file in `folder`; its database is `folder`/bot.db."""
 
     def __init__(
-        self, folder: Path, argv: tuple[str, ...], env: dict[str, str], *, is_forked: bool = True
+        self,
+        folder: Path,
+        argv: tuple[str, ...],
+        env: dict[str, str],
+        *,
+        is_forked: bool = True,
+        run: Path = RUN,
     ) -> None:
         self.folder, self.port = folder, ports.reserve()
         self.db, self.report, self.out = folder / "bot.db", folder / "report.json", folder / "bot.log"
@@ -73,7 +79,7 @@ class Bot:
                 self.process = forks.start(forks.BOT, words, folder, own | env, out.fileno(), out.fileno())
             else:
                 self.process = subprocess.Popen(
-                    [sys.executable, "-u", str(RUN), *argv], env=own | env, cwd=folder, stdout=out, stderr=out
+                    [sys.executable, "-u", str(run), *argv], env=own | env, cwd=folder, stdout=out, stderr=out
                 )
 
     def get(self, path: str) -> tuple[int, Any]:

@@ -16,6 +16,7 @@ import pytest
 from manager.engine.client import Engine
 from manager.engine.image_build import build_image
 from manager.errors import ManagerError
+from manager.util import bundle
 from tests.integration import package_index
 from tests.integration.conftest import ROOT, RUN_ID
 
@@ -187,6 +188,30 @@ def test_the_bundled_bot_has_the_exchanges_it_knows(bot_image: str) -> None:
     assert in_image(bot_image, "/opt/venv/bin/python", "-c", names) == (
         "['backpack', 'aster', 'paradex', 'lighter', 'apex']\n"
     )
+
+
+PAGE_FILES = "find /opt/venv/lib/python3*/site-packages/gridbot/web/page -name 'uplot*' -perm -0444"
+
+
+def test_the_bundled_bot_has_what_draws_its_charts(bot_image: str) -> None:
+    files = {Path(line).name for line in in_image(bot_image, "sh", "-c", PAGE_FILES).split()}
+    assert files == ({"uplot.js", "uplot.css"} if bundle.chart_library(ROOT).is_dir() else set())
+    assert in_image(bot_image, "sh", "-c", "ls -d /library /image 2>/dev/null || echo none") == "none\n"
+
+
+def test_it_is_built_without_what_draws_charts_and_again_with_it(tag: str, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(ROOT / "docker", project / "docker", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "Dockerfile", project)
+    (project / "manager").mkdir()
+    without, _said = build(tag, project=project)
+    assert in_image(tag, "sh", "-c", PAGE_FILES) == ""
+    library = project / "manager" / bundle.LIBRARY
+    library.mkdir(parents=True)
+    (library / "uplot.js").write_text("// draws")
+    built, _said = build(tag, project=project)
+    assert built != without
+    assert in_image(tag, "sh", "-c", PAGE_FILES).strip().endswith("/gridbot/web/page/lib/uplot.js")
 
 
 def test_a_second_build_does_nothing(tag: str, bot: Path, tmp_path: Path) -> None:

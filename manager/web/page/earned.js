@@ -1,9 +1,9 @@
 // Show what one bot earned over time: its P&L, what of it is realised, gaps, starts, exits and outages.
 
-import { curve } from "./charts.js";
 import { el, refill } from "./dom.js";
 import { moment, money, signClass, t } from "./format.js";
 import { markRow, outagesOf } from "./marks.js";
+import { curve } from "./plot.js";
 import { ask } from "./stream.js";
 
 /** Days that can be chosen; the last ones are shown first. */

@@ -1,9 +1,9 @@
 // Show the fleet's P&L over time: one kind and currency, over a day, a week, a month or all there is.
 
-import { curve } from "./charts.js";
 import { el } from "./dom.js";
 import { moment, money, signClass, t } from "./format.js";
 import { markRow, outagesOf } from "./marks.js";
+import { curve } from "./plot.js";
 
 /** Return the ranges that can be chosen, with their names. */
 function ranges() {

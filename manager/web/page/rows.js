@@ -1,7 +1,7 @@
 // Draw the strip, the cards of what needs a person, and the bots.
 
 import { verbButtons } from "./actions.js";
-import { rangeBar, sparkline } from "./charts.js";
+import { rangeBar, sparkline } from "./drawings.js";
 import { el } from "./dom.js";
 import { age, amount, moment, money, price, signClass, t } from "./format.js";
 import { stateOf, todayOf } from "./model.js";

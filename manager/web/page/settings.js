@@ -1,8 +1,8 @@
 // Language, colours, and what a profit is coloured.
 
+import { redraw } from "./chart.js";
 import { el } from "./dom.js";
 import { language, t, useTexts } from "./format.js";
-import { redrawPlots } from "./plot.js";
 import { session, setting } from "./state.js";
 import { speak } from "./stream.js";
 
@@ -27,7 +27,7 @@ export function paint() {
   const root = document.documentElement;
   root.dataset.theme = setting.get("theme", "auto");
   root.dataset.rises = setting.get("rises", language() === "zh-TW" ? "red" : "green");
-  redrawPlots();
+  redraw();
 }
 
 /** Return the buttons. `actions`: what changes the language or another setting, and signs out. */

@@ -1,10 +1,16 @@
 // Talk with the API. Each request carries the token of the sign-in, which no other port's page can read.
 
+import { t } from "./format.js";
+
 const TOKEN = "botfleet-token";
 const SILENT_MS = 25000;
 const RETRY_MS = [1000, 2000, 4000, 8000];
 
-export class SignedOut extends Error {}
+export class SignedOut extends Error {
+  constructor() {
+    super(t("the session is over"));
+  }
+}
 
 let spoken = "en";
 

@@ -16,6 +16,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response, Streami
 from fastapi.security import APIKeyCookie, APIKeyHeader, HTTPBearer
 
 from manager import __version__, i18n
+from manager.util import bundle
 from manager.web.web_side import models, models_history, words
 from manager.web.web_side.api_actions import routes_of_actions
 from manager.web.web_side.api_hosts import routes_of_hosts
@@ -36,9 +37,9 @@ FILES = {
             "actions.js",
             "banners.js",
             "bulk.js",
-            "charts.js",
             "detail.js",
             "dom.js",
+            "drawings.js",
             "earned.js",
             "filters.js",
             "fleet_chart.js",
@@ -62,8 +63,11 @@ FILES = {
     ),
 }
 """What the browser loads: named one by one, so that no path leads anywhere else."""
+SHARED_DIR = bundle.folder() / "docker" / "bot" / "gridbot" / "web" / "page"
+SHARED = {"chart.js": "text/javascript"}
+"""What the bundled bot's page loads too: one chart for both."""
 LIBRARY = {"uplot.js": "text/javascript", "uplot.css": "text/css"}
-"""What `make page` gets. Where it did not, the file is empty, and the page draws without it."""
+"""What `make page` gets. Where it did not, the file is empty, and the page says so."""
 OPEN_METRICS = "application/openmetrics-text"
 KEEP_ALIVE_S = 15.0
 AWAY_S = 1.0
@@ -104,8 +108,9 @@ def _page() -> APIRouter:
     """Return the routes of the page's files, which are read now: later their folder may not be readable."""
     router = APIRouter(include_in_schema=False)
     contents = {name: (PAGE_DIR / name).read_bytes() for name in FILES}
+    contents |= {name: (SHARED_DIR / name).read_bytes() for name in SHARED}
     contents |= {name: library_file(name) for name in LIBRARY}
-    types = {**FILES, **LIBRARY}
+    types = {**FILES, **SHARED, **LIBRARY}
     index = (PAGE_DIR / "index.html").read_bytes()
 
     @router.get("/")

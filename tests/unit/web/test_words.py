@@ -53,7 +53,7 @@ def test_a_library_that_was_not_got_is_an_empty_file(monkeypatch: pytest.MonkeyP
 
 
 def test_nothing_is_put_into_the_page_as_html() -> None:
-    for script in scripts():
+    for script in (*scripts(), *(api.SHARED_DIR / name for name in api.SHARED)):
         text = script.read_text(encoding="utf-8")
         for way in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "DOMParser"):
             assert way not in text, script

@@ -29,7 +29,10 @@ FILES = {
     "/": ("index.html", "text/html; charset=utf-8"),
     "/page.css": ("page.css", "text/css; charset=utf-8"),
     "/page.js": ("page.js", "text/javascript; charset=utf-8"),
+    "/plots.js": ("plots.js", "text/javascript; charset=utf-8"),
     "/chart.js": ("chart.js", "text/javascript; charset=utf-8"),
+    "/uplot.js": ("lib/uplot.js", "text/javascript; charset=utf-8"),
+    "/uplot.css": ("lib/uplot.css", "text/css; charset=utf-8"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
 HEADERS = {
@@ -170,8 +173,7 @@ class Handler(BaseHTTPRequestHandler):
     def _get(self, path: str, query: dict[str, str]) -> None:
         database = self.server.settings.db_path
         if path in FILES:
-            name, kind = FILES[path]
-            self._send(200, kind, (PAGE / name).read_bytes())
+            self._file(*FILES[path])
         elif path == "/health":
             self._health()
         elif path == "/health/detailed":
@@ -287,15 +289,30 @@ class Handler(BaseHTTPRequestHandler):
     def _json(self, code: int, value: Any) -> None:
         self._send(code, "application/json", json.dumps(value).encode())
 
+    def _file(self, name: str, kind: str) -> None:
+        """Send a file of the page from the disk, without having it in memory."""
+        try:
+            file = (PAGE / name).open("rb")
+        except FileNotFoundError:  # a library that the image was built without; the page says so
+            self._send(200, kind, b"")
+            return
+        with file:
+            self._head(200, kind, os.fstat(file.fileno()).st_size)
+            if self.command != "HEAD":
+                self.connection.sendfile(file)
+
     def _send(self, code: int, kind: str, body: bytes) -> None:
+        self._head(code, kind, len(body))
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def _head(self, code: int, kind: str, length: int) -> None:
         self.send_response(code)
         self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Length", str(length))
         for name, value in HEADERS.items():
             self.send_header(name, value)
         self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Log no requests."""

@@ -1,183 +1,214 @@
-// Three plots over one time axis, drawn as SVG. Colours come from the style sheet's classes.
+// Draw values over time by uPlot: the one chart of this page and of the fleet's, which loads this file too. Colours are
+// those of the page's style sheet. Unknown is a gap, never a line. Without uPlot the same figures are a table.
 
-const SVG = "http://www.w3.org/2000/svg";
-const RIGHT = 66, LEFT = 8, BOTTOM = 20, TOP = 10;
+const FONT = "12px system-ui, sans-serif";
+const SCALE_WIDTH = 64;
+const BESIDE = 24; // px of room that the first time needs
 
-function node(name, attributes, text) {
-  const made = document.createElementNS(SVG, name);
-  for (const key in attributes) made.setAttribute(key, attributes[key]);
-  if (text !== undefined) made.textContent = text;
+/** A line's colour: a gain's above zero, a loss's below. */
+export const BY_SIGN = "by sign";
+
+/** The charts that are on the page: they are drawn again when colours change. */
+const drawn = new Set();
+
+/** Return whether uPlot was got: `make page` gets it. */
+export function canChart() {
+  return typeof window.uPlot === "function";
+}
+
+/** A chart in a place: as wide as it is, and as high as its style's `--height`.
+ *
+ * `look`: `time` {label, said}, `lines` [{label, colour, said, fill?, dash?, width?, stepped?}], `amount` of a value beside
+ * the scale, `span` of the times; where wanted `hasTimes`, `hasZero`, `between` (the numbers of two lines), `range`,
+ * `ticks`, `shades` ([from, to, colour, opacity]), `under` and `over` (drawn below and above the lines), and `together`,
+ * a name that charts share whose pointers move together.
+ */
+export class Chart {
+  constructor(place, look, data = null) {
+    Object.assign(this, { place, look, data, plot: null, size: "" });
+    new ResizeObserver(() => this.fit()).observe(place);
+  }
+
+  /** Show columns: the times, then each line's values. */
+  show(data) {
+    this.data = data;
+    if (this.plot) this.plot.setData(data);
+    else this.fit();
+  }
+
+  fit() {
+    const size = { width: this.place.clientWidth, height: Number(getComputedStyle(this.place).getPropertyValue("--height")) };
+    const known = `${size.width} ${size.height}`;
+    if (!this.data || !size.width || known === this.size) return;
+    this.size = known;
+    if (this.plot) this.plot.setSize(size);
+    else {
+      forget();
+      this.plot = new window.uPlot(options(this.look, size), this.data, this.place);
+      drawn.add(this.plot);
+    }
+  }
+}
+
+/** Draw the charts again, in the present colours. */
+export function redraw() {
+  forget();
+  for (const plot of drawn) plot.redraw(false);
+}
+
+/** End the charts that are gone: each listens to the window. */
+function forget() {
+  for (const plot of drawn) {
+    if (plot.root.isConnected) continue;
+    drawn.delete(plot);
+    plot.destroy();
+  }
+}
+
+window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+
+/** Return what is shown in place of a chart without uPlot: why, and the figures, row by row. */
+export function figures(why, heads, rows) {
+  const head = node("tr", ...heads.map((text) => node("th", text)));
+  const body = rows.map((cells) => node("tr", ...cells.map((text) => node("td", text))));
+  const box = node("div", node("table", node("thead", head), node("tbody", ...body)));
+  box.className = "figures";
+  box.tabIndex = 0;
+  box.setAttribute("role", "group");
+  box.setAttribute("aria-label", heads.join(", "));
+  const said = node("p", why);
+  said.className = "why";
+  return [said, box];
+}
+
+function node(tag, ...children) {
+  const made = document.createElement(tag);
+  made.append(...children);
   return made;
 }
 
-export function decimalsFor(span) {
-  return Math.min(Math.max(2 - Math.floor(Math.log10(span || 1)), 0), 8);
+function options(look, size) {
+  const axis = { stroke: () => colour("--quiet"), font: FONT, grid: { stroke: () => colour("--edge"), width: 1 }, ticks: { show: false } };
+  return {
+    ...size,
+    padding: [8, 8, look.hasTimes === false ? 8 : 0, 8],
+    cursor: { drag: { setScale: false, x: false, y: false }, y: false, sync: look.together ? { key: look.together } : undefined },
+    legend: { live: true, markers: { stroke: (_plot, number) => markColour(look.lines[number - 1]), fill: () => "transparent" } },
+    scales: { x: { time: true, range: () => look.span() }, y: { range: (_plot, low, high) => (look.range ?? aroundZero)(low, high) } },
+    series: [{ label: look.time.label, value: (_plot, at) => (at === null ? "–" : look.time.said(at)) }, ...look.lines.map(series)],
+    bands: look.between ? [{ series: look.between, fill: () => colour("--accent", 0.12) }] : [],
+    axes: [
+      { ...axis, show: look.hasTimes !== false, space: 70, size: 26, gap: 6, values: (plot, ticks, _axis, _space, step) => ticks.map((at) => (plot.valToPos(at, "x") < BESIDE ? "" : tick(at, step))) },
+      { ...axis, side: 1, size: SCALE_WIDTH, ...ticksOf(look), values: (_plot, ticks) => ticks.map(look.amount) },
+    ],
+    hooks: {
+      drawClear: [(plot) => shade(plot, look.shades?.() ?? []), ...(look.under ? [(plot) => clipped(plot, look.under)] : [])],
+      draw: [...(look.hasZero === false ? [] : [zero]), ...(look.over ? [look.over] : [])],
+    },
+  };
 }
 
-// A drawing surface: the svg's size in pixels, a time scale and a value scale.
-function surface(svg, from, to, low, high, bottom) {
-  const { width, height } = svg.getBoundingClientRect();
-  svg.replaceChildren();
-  svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-  const inner = Math.max(width - LEFT - RIGHT, 10);
-  const x = (time) => LEFT + ((time - from) / (to - from || 1)) * inner;
-  const y = (value) => TOP + ((high - value) / (high - low || 1)) * (height - TOP - bottom);
-  const add = (name, attributes, text) => svg.appendChild(node(name, attributes, text));
-  return { width, height, inner, x, y, add, right: LEFT + inner, floor: height - bottom };
+function ticksOf(look) {
+  return look.ticks ? { splits: (_plot, _axis, low, high) => look.ticks(low, high), grid: { show: false } } : {};
 }
 
-function timeAxis(s, from, to) {
-  const steps = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800, 2592000];
-  const wanted = (to - from) / Math.max(Math.floor(s.inner / 90), 2);
-  const step = steps.find((candidate) => candidate >= wanted) ?? steps.at(-1);
-  const zone = new Date(from * 1000).getTimezoneOffset() * 60;
-  for (let t = Math.ceil((from - zone) / step) * step + zone; t <= to; t += step) {
-    if (s.x(t) < LEFT + 16 || s.x(t) > s.right - 16) continue;
-    s.add("text", { x: s.x(t), y: s.height - 5, "text-anchor": "middle" }, clock(t, step));
+function markColour(line) {
+  return colour(line.colour === BY_SIGN ? "--quiet" : line.colour);
+}
+
+function series(line) {
+  const ink = line.colour === BY_SIGN ? bySign(1) : () => colour(line.colour);
+  const fill = line.colour === BY_SIGN ? bySign(line.fill) : () => colour(line.colour, line.fill);
+  return {
+    label: line.label,
+    stroke: line.width === 0 ? null : ink,
+    fill: line.fill ? fill : null,
+    dash: line.dash,
+    width: line.width || 2,
+    paths: line.stepped ? window.uPlot.paths.stepped({ align: 1 }) : undefined,
+    points: { show: false, size: 5, stroke: ink, fill: ink, filter: line.width === 0 ? () => null : lone },
+    value: (_plot, value) => (value === null || value === undefined ? "–" : line.said(value)),
+  };
+}
+
+/** Return which values have none beside them: no line leads there, so each is a point. */
+function lone(plot, number) {
+  const values = plot.data[number];
+  const found = values.flatMap((value, index) => (value !== null && (values[index - 1] ?? null) === null && (values[index + 1] ?? null) === null ? [index] : []));
+  return found.length ? found : null;
+}
+
+function bySign(opacity) {
+  return (plot) => {
+    const { ctx, bbox } = plot;
+    const paint = ctx.createLinearGradient(0, bbox.top, 0, bbox.top + bbox.height);
+    const share = Math.min(1, Math.max(0, (plot.valToPos(0, "y", true) - bbox.top) / bbox.height));
+    for (const [at, name] of [[0, "--up"], [share, "--up"], [share, "--down"], [1, "--down"]]) paint.addColorStop(at, colour(name, opacity));
+    return paint;
+  };
+}
+
+/** Return the scale: zero is always on it. */
+function aroundZero(low, high) {
+  const [from, to] = [Math.min(0, low ?? 0), Math.max(0, high ?? 0)];
+  const margin = (to - from || 1) * 0.08;
+  return [from < 0 ? from - margin : -margin / 4, to > 0 ? to + margin : margin / 4];
+}
+
+function tick(at, step) {
+  const [date, language] = [new Date(at * 1000), document.documentElement.lang];
+  if (step >= 86400 || (date.getHours() === 0 && date.getMinutes() === 0 && date.getSeconds() === 0)) return date.toLocaleDateString(language, { month: "short", day: "numeric" });
+  const seconds = step < 60 ? { second: "2-digit" } : {};
+  return date.toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23", ...seconds });
+}
+
+/** Shade times below the lines: what nobody looked at, and outages. */
+function shade(plot, shades) {
+  const { ctx, bbox } = plot;
+  ctx.save();
+  for (const [from, to, name, opacity] of shades) {
+    const [left, right] = [from, to].map((at) => Math.min(bbox.left + bbox.width, Math.max(bbox.left, plot.valToPos(at, "x", true))));
+    ctx.fillStyle = colour(name, opacity);
+    ctx.fillRect(left, bbox.top, Math.max(2, right - left), bbox.height);
   }
-  s.add("line", { class: "axis", x1: LEFT, x2: s.right, y1: s.floor, y2: s.floor });
+  ctx.restore();
 }
 
-function clock(time, step) {
-  const date = new Date(time * 1000);
-  if (step >= 86400) return date.toLocaleDateString([], { month: "short", day: "numeric" });
-  const parts = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
-  if (step < 60) parts.second = "2-digit";
-  return date.toLocaleTimeString([], parts);
+function clipped(plot, draw) {
+  const { ctx, bbox } = plot;
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+  ctx.clip();
+  draw(plot);
+  ctx.restore();
 }
 
-function path(points, x, y) {
-  return points.map((point, i) => `${i ? "L" : "M"}${x(point).toFixed(1)},${y(point).toFixed(1)}`).join("");
+function zero(plot) {
+  across(plot, 0, colour("--quiet", 0.7), [2, 3]);
 }
 
-// The points in stretches between the gaps: no line leads over a time of which nothing is known.
-function stretches(data) {
-  const ends = new Set((data.gaps ?? []).map((gap) => gap[0])), parts = [[]];
-  for (const point of data.points) {
-    parts.at(-1).push(point);
-    if (ends.has(point[0])) parts.push([]);
-  }
-  return parts.filter((part) => part.length > 0);
+/** Draw a line from edge to edge at a value. */
+export function across(plot, value, ink, dash = []) {
+  const { ctx, bbox } = plot;
+  const y = Math.round(plot.valToPos(value, "y", true)) + 0.5;
+  ctx.save();
+  ctx.strokeStyle = ink;
+  ctx.setLineDash(dash);
+  ctx.beginPath();
+  ctx.moveTo(bbox.left, y);
+  ctx.lineTo(bbox.left + bbox.width, y);
+  ctx.stroke();
+  ctx.restore();
 }
 
-// Whether the last point still holds at the right edge.
-function isCurrent(data) {
-  return !(data.gaps ?? []).some((gap) => gap[0] === data.points.at(-1)[0]);
+/** Return a colour of the style sheet as a canvas understands it: the sheet names one for light and one for dark. */
+export function colour(name, opacity = 1) {
+  probe.style.color = `var(${name})`;
+  const [red, green, blue] = getComputedStyle(probe).color.match(/[\d.]+/g);
+  return `rgba(${red}, ${green}, ${blue}, ${opacity})`;
 }
 
-function shade(s, data) {
-  for (const [from, to] of data.gaps ?? []) {
-    const x = s.x(from), width = Math.max(s.x(Math.min(to, data.to)) - x, 1);
-    const rect = s.add("rect", { class: "gap", x, y: 0, width, height: s.floor });
-    rect.append(node("title", {}, "no data: the bot did not run, or had no price"));
-  }
-}
-
-function empty(svg, text) {
-  const s = surface(svg, 0, 1, 0, 1, BOTTOM);
-  s.add("text", { class: "empty", x: s.width / 2, y: s.height / 2 }, text);
-}
-
-export function drawPrice(svg, data, levels, orders, price) {
-  if (!data || data.points.length === 0) return empty(svg, "no prices yet");
-  const lows = data.points.map((p) => p[2]), highs = data.points.map((p) => p[3]);
-  let low = Math.min(...lows, price), high = Math.max(...highs, price);
-  const below = levels.filter((level) => level < low).slice(-2), above = levels.filter((level) => level > high).slice(0, 2);
-  low = Math.min(low, ...below);
-  high = Math.max(high, ...above);
-  const margin = (high - low) * 0.04 || high * 0.001;
-  low -= margin;
-  high += margin;
-  const s = surface(svg, data.from, data.to, low, high, BOTTOM), digits = decimalsFor((high - low) / 4);
-  timeAxis(s, data.from, data.to);
-  shade(s, data);
-
-  const sides = new Map(orders.map((order) => [Number(order.price), order.side]));
-  const nowY = s.y(price);
-  let labelled = Infinity;
-  const lines = new Set([...levels, ...sides.keys()].filter((level) => level >= low && level <= high));
-  for (const level of [...lines].sort((a, b) => a - b)) {
-    const y = s.y(level);
-    s.add("line", { class: `level ${sides.get(level) ?? ""}`, x1: LEFT, x2: s.right, y1: y, y2: y });
-    if (labelled - y < 16 || Math.abs(y - nowY) < 15) continue;
-    s.add("text", { x: s.right + 7, y: y + 4 }, level.toFixed(digits));
-    labelled = y;
-  }
-  if (lines.size === 0) {
-    for (const value of [0.1, 0.5, 0.9].map((share) => low + (high - low) * share)) {
-      s.add("text", { x: s.right + 7, y: s.y(value) + 4 }, value.toFixed(digits));
-    }
-  }
-
-  const x = (p) => s.x(p[0]);
-  const parts = stretches(data);
-  const band = parts.map((part) => `${path(part, x, (p) => s.y(p[3]))}${path([...part].reverse(), x, (p) => s.y(p[2])).replace("M", "L")}Z`);
-  s.add("path", { class: "range", d: band.join("") });
-  if (isCurrent(data)) parts.push([...parts.pop(), [data.to, price]]);
-  s.add("path", { class: "line", d: parts.map((part) => path(part, x, (p) => s.y(p[1]))).join("") });
-  const r = Math.min(5, Math.max(3.2, s.inner / (data.fills.length + 1) * 1.6));
-  for (const [time, side, at] of data.fills) {
-    if (at < low || at > high) continue;
-    const cx = s.x(time), cy = s.y(at);
-    const d = side === "buy" ? `M${cx - r},${cy + r}L${cx + r},${cy + r}L${cx},${cy - r}Z` : `M${cx - r},${cy - r}L${cx + r},${cy - r}L${cx},${cy + r}Z`;
-    s.add("path", { class: `fill ${side}`, d });
-  }
-  s.add("line", { class: "now-line", x1: LEFT, x2: s.right, y1: nowY, y2: nowY });
-  s.add("rect", { class: "now", x: s.right + 3, y: nowY - 9, width: RIGHT - 6, height: 18, rx: 4 });
-  s.add("text", { class: "now-text", x: s.right + 7, y: nowY + 4 }, price.toFixed(digits));
-}
-
-// A value around zero: P&L as a line, position as steps. `column` is its place in a point.
-export function drawSigned(svg, data, column, stepped) {
-  if (!data || data.points.length === 0) return empty(svg, "nothing yet");
-  const values = data.points.map((p) => p[column]);
-  let low = Math.min(...values, 0), high = Math.max(...values, 0);
-  if (low === high) [low, high] = [-1, 1];
-  const digits = decimalsFor(high - low), margin = (high - low) * 0.08;
-  const s = surface(svg, data.from, data.to, low - margin, high + margin, 6);
-  shade(s, data);
-  const zero = s.y(0), x = (p) => s.x(p[0]), y = (p) => s.y(p[column]);
-  const steps = (part) => part.map((p, i) => (i ? `H${x(p).toFixed(1)}V${y(p).toFixed(1)}` : `M${x(p).toFixed(1)},${y(p).toFixed(1)}`)).join("");
-  const parts = stretches(data);
-  const lines = parts.map((part, i) => `${stepped ? steps(part) : path(part, x, y)}${i === parts.length - 1 && isCurrent(data) ? `H${s.right}` : ""}`);
-  const line = lines.join(""), id = svg.parentElement.id;
-  const area = lines.map((drawn, i) => `${drawn}V${zero}H${x(parts[i][0]).toFixed(1)}Z`).join("");
-  // The same area twice, clipped above and below zero, so that gain and loss have their own colours.
-  for (const [name, top, height] of [["up", 0, zero], ["down", zero, s.height - zero]]) {
-    const clip = s.add("clipPath", { id: `${id}-${name}` });
-    clip.append(node("rect", { x: 0, y: top, width: s.width, height: Math.max(height, 0) }));
-    s.add("path", { class: name, d: area, "clip-path": `url(#${id}-${name})` });
-    s.add("path", { class: `line stroke-${name}`, d: line, "clip-path": `url(#${id}-${name})` });
-  }
-  s.add("line", { class: "zero", x1: LEFT, x2: s.right, y1: zero, y2: zero });
-  const labels = [high, low, 0].filter((value, i, all) => all.indexOf(value) === i);
-  const drawn = [];
-  for (const value of labels) {
-    const at = s.y(value) + 4;
-    if (drawn.some((other) => Math.abs(other - at) < 13)) continue;
-    drawn.push(at);
-    s.add("text", { x: s.right + 7, y: at }, value === 0 ? "0" : value.toFixed(digits));
-  }
-}
-
-// A vertical line with a small label under the pointer, in all plots at once.
-export function crosshair(svgs, point, labelOf) {
-  for (const svg of svgs) for (const old of svg.querySelectorAll(".hover")) old.remove();
-  if (!point) return;
-  svgs.forEach((svg, i) => {
-    const { width, height } = svg.getBoundingClientRect(), group = node("g", { class: "hover" });
-    group.append(node("line", { class: "cross", x1: point.x, x2: point.x, y1: 0, y2: height - (i ? 6 : BOTTOM) }));
-    const text = labelOf(i), wide = text.length * 6.3 + 14;
-    const left = Math.min(Math.max(point.x - wide / 2, 2), width - wide - 2);
-    group.append(node("rect", { class: "tip", x: left, y: 2, width: wide, height: 19, rx: 5 }));
-    group.append(node("text", { class: "tip-text", x: left + 7, y: 15 }, text));
-    svg.append(group);
-  });
-}
-
-export function timeAt(svg, clientX, data) {
-  const box = svg.getBoundingClientRect();
-  const share = (clientX - box.left - LEFT) / Math.max(box.width - LEFT - RIGHT, 10);
-  if (share < 0 || share > 1) return null;
-  return { x: clientX - box.left, time: data.from + share * (data.to - data.from) };
-}
+const probe = node("span");
+probe.hidden = true;
+document.body.append(probe);

@@ -1,12 +1,12 @@
 // Asks the bot every other second and redraws. Nothing here changes anything but the controls, which need the token.
 
-import { crosshair, decimalsFor, drawPrice, drawSigned, timeAt } from "./chart.js";
+import { Plots } from "./plots.js";
 
 const STATUS_EVERY_MS = 2000, CHART_EVERY_MS = 4000;
 const RANGES = [[0.25, "15 min"], [1, "1 h"], [6, "6 h"], [24, "24 h"], [168, "7 d"]];
 const $ = (id) => document.getElementById(id);
-const plots = ["price-plot", "pnl-plot", "position-plot"].map((id) => $(id).firstElementChild);
-const state = { status: null, chart: null, trades: [], hours: 1, failedAt: null, hover: null, centred: false };
+const plots = new Plots($("plots"), $("figures"), { time: timeOf, pnl: (value) => signed(value), position: String });
+const state = { status: null, chart: null, trades: [], hours: 1, failedAt: null, centred: false };
 
 async function ask(path) {
   const answer = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(8000) });
@@ -183,22 +183,7 @@ function showTrades() {
 function draw() {
   const { status, chart } = state;
   if (!chart || !status || !status.symbol || status.price === null) return;
-  const shown = { ...chart, to: Math.max(chart.to, status.last_tick) };
-  const levels = (status.grid?.levels ?? []).map(Number);
-  drawPrice(plots[0], shown, levels, status.open_orders, Number(status.price));
-  drawSigned(plots[1], shown, 4, false);
-  drawSigned(plots[2], shown, 5, true);
-  hover(state.hover);
-}
-
-function hover(clientX) {
-  state.hover = clientX;
-  const data = state.chart;
-  const at = clientX === null || !data?.points.length ? null : timeAt(plots[0], clientX, data);
-  if (!at) return crosshair(plots, null);
-  const near = data.points.reduce((best, p) => (Math.abs(p[0] - at.time) < Math.abs(best[0] - at.time) ? p : best));
-  const digits = decimalsFor(near[1] / 1000);
-  crosshair(plots, at, (i) => [`${timeOf(near[0])}  ${near[1].toFixed(digits)}`, signed(near[4]), String(near[5])][i]);
+  plots.show({ ...chart, to: Math.max(chart.to, status.last_tick) }, status);
 }
 
 async function refreshStatus() {
@@ -257,10 +242,7 @@ for (const [hours, name] of RANGES) {
   });
   document.querySelector(".ranges").append(button);
 }
-$("charts").addEventListener("pointermove", (event) => hover(event.clientX));
-$("charts").addEventListener("pointerleave", () => hover(null));
 $("control-form").addEventListener("submit", act);
-new ResizeObserver(draw).observe($("price-plot"));
 document.addEventListener("visibilitychange", () => { if (!document.hidden) { refreshStatus(); refreshChart(); } });
 await refreshStatus();
 every(CHART_EVERY_MS, refreshChart);
