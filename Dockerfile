@@ -48,8 +48,9 @@ ARG BOT=docker/bot
 # another's, which may import what lies beside its run.py.
 ARG PACKAGE=gridbot
 COPY ${BOT}/ /image/app/
-# What draws the charts of the bundled bot's page, where `make page` got it: the page says so where there is nothing.
-COPY manager/web/page/lib* /library/
+# What draws the charts of the bundled bot's page, where `make page` got it; without it the page says so. The first name
+# is a pattern because BuildKit looks for the folder before one, and that one need not be there.
+COPY manager*/web/page/lib /library/
 COPY docker/supervisor/ /image/opt/botfleet/supervisor/
 COPY docker/healthcheck /image/opt/botfleet/healthcheck
 # Readable whatever the umask of the checkout was; a bot's file that is no Python 3 is not this build's business.

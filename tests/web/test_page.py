@@ -94,7 +94,7 @@ def test_the_worst_comes_first_and_the_title_says_it(page: Browser) -> None:
 
 def test_the_chart_says_which_money_it_is_of(page: Browser) -> None:
     page.wait(lambda: page.count(".chart .chip") >= 1)
-    assert page.count(".chart .chip[aria-pressed=true]") == 1
+    page.wait(lambda: page.count(".chart [data-key^=curve][aria-pressed=true]") == 1)
 
 
 def test_real_and_paper_money_are_not_added(page: Browser) -> None:
@@ -520,6 +520,19 @@ def test_several_bots_are_asked_about_at_once_and_done_one_after_the_other(
         "manager stop bp_old_01",
         "manager stop bp_sol_01",
     ]
+
+
+def test_several_bots_are_asked_only_for_what_a_button_of_their_own_would_do(page: Browser) -> None:
+    """bp_btc_01 trades on paper, where no exchange can be asked, and nothing is wrong with it."""
+    select(page, "bp_btc_01")
+    page.wait(lambda: "1 selected" in page.text(".bulk"))
+    assert page.count("[data-key='bulk orders'], [data-key='bulk snooze'], [data-key='bulk upgrade']") == 0
+    select(page, "bp_sol_01")
+    page.wait(lambda: page.count("[data-key='bulk orders']") == 1)
+    press(page, "Ask the exchange…", ".bulk")
+    page.wait(lambda: page.count(".asked > li") == 1)
+    assert "bp_sol_01" in page.text(".asked")
+    assert page.complaints() == []
 
 
 def test_a_log_is_followed_searched_and_tells_of_fills(

@@ -38,6 +38,11 @@ function verbsOf(each) {
   return found;
 }
 
+/** Return whether a command can be given to a bot together with others: those that do nothing to it say so. */
+export function isForIt(each, verb) {
+  return ["start", "stop", "restart"].includes(verb) || verbsOf(each).includes(verb);
+}
+
 /** Return a button for each of them, which calls `choose` with the verb. */
 export function verbButtons(each, choose) {
   const names = verbNames();

@@ -64,9 +64,11 @@ export function age(seconds) {
   return t("{count} d", { count: Math.floor(s / 86400) });
 }
 
-/** Return a local time; with its day where it is not today's. */
+/** Return a local time; with its day where it is not today's, as the commands write it: 11/12 is two days. */
 export function moment(unix) {
   const date = new Date(unix * 1000);
-  const time = date.toLocaleTimeString(spoken, { hour12: false });
-  return date.toDateString() === new Date().toDateString() ? time : `${date.toLocaleDateString(spoken)} ${time}`;
+  const time = date.toLocaleTimeString(spoken, { hourCycle: "h23" });
+  if (date.toDateString() === new Date().toDateString()) return time;
+  const [month, day] = [date.getMonth() + 1, date.getDate()].map((part) => String(part).padStart(2, "0"));
+  return `${date.getFullYear()}-${month}-${day} ${time}`;
 }

@@ -1,6 +1,6 @@
 // Draw the bots, and what is done with those that are selected.
 
-import { verbNames } from "./actions.js";
+import { isForIt, verbNames } from "./actions.js";
 import { BULK_VERBS, openBulk } from "./bulk.js";
 import { el, refill } from "./dom.js";
 import { t } from "./format.js";
@@ -64,7 +64,8 @@ function drawBulk() {
     for (const box of places.list.querySelectorAll("input[type=checkbox]")) box.checked = isOn;
   };
   const names = verbNames();
-  const verbs = BULK_VERBS.map((verb) => chip(verb, `${names[verb]}…`, () => openBulk(parts.detail, verb, names[verb], model.chosen())));
+  const forIt = (verb) => model.chosen().filter((id) => isForIt(model.instances.get(id), verb));
+  const verbs = BULK_VERBS.filter((verb) => forIt(verb).length).map((verb) => chip(verb, `${names[verb]}…`, () => openBulk(parts.detail, verb, names[verb], forIt(verb))));
   refill(
     places.bulk,
     chosen.length ? el("span", { class: "small" }, t("{count} selected", { count: chosen.length })) : "",

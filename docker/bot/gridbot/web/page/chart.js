@@ -143,7 +143,10 @@ function bySign(opacity) {
     const { ctx, bbox } = plot;
     const paint = ctx.createLinearGradient(0, bbox.top, 0, bbox.top + bbox.height);
     const share = Math.min(1, Math.max(0, (plot.valToPos(0, "y", true) - bbox.top) / bbox.height));
-    for (const [at, name] of [[0, "--up"], [share, "--up"], [share, "--down"], [1, "--down"]]) paint.addColorStop(at, colour(name, opacity));
+    const flat = Math.min(0.5, 1.5 / bbox.height); // as wide as a line: one along zero is neither gain nor loss
+    const [above, below] = [Math.max(0, share - flat), Math.min(1, share + flat)];
+    const stops = [[0, "--up"], [above, "--up"], [above, "--quiet"], [below, "--quiet"], [below, "--down"], [1, "--down"]];
+    for (const [at, name] of stops) paint.addColorStop(at, colour(name, opacity));
     return paint;
   };
 }
