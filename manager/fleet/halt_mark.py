@@ -249,13 +249,12 @@ def _make_in(folder: Path, name: str, by: By, did_run: bool | None, identity: st
 
 def _becomes_mark(folder: Path, path: Path, content: bytes) -> bool:
     """Rename the file that is kept ready; whether that is done."""
-    if not _is_file(folder / READY):
-        return False
-    with suppress(OSError):
-        _write_in_place(folder / READY, content)
-    with suppress(OSError):
-        (folder / READY).rename(path)
-        return True
+    if _is_file(folder / READY):
+        with suppress(OSError):
+            _write_in_place(folder / READY, content)
+        with suppress(OSError):
+            (folder / READY).rename(path)
+            return True
     return False
 
 
@@ -347,26 +346,23 @@ def _becomes_ready(folder: Path, lifting: Path) -> bool:
 
 
 def _lifted(folder: Path) -> str:
-    try:
-        return (folder / LIFTED).read_text(errors="replace")
-    except OSError:
-        return ""
+    with suppress(OSError):
+        return _head(folder / LIFTED).decode(errors="replace")
+    return ""
 
 
 def _is_ours(path: Path) -> bool:
     """Return whether it is a file of our making, and no second name of another one."""
-    try:
+    with suppress(OSError):
         status = path.lstat()
-    except OSError:
-        return False
-    return stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and status.st_size == SIZE
+        return stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and status.st_size == SIZE
+    return False
 
 
 def _is_file(path: Path) -> bool:
-    try:
+    with suppress(OSError):
         return stat.S_ISREG(path.lstat().st_mode)
-    except OSError:
-        return False
+    return False
 
 
 def _read(path: Path | str) -> HaltMark | None:
@@ -389,11 +385,16 @@ def _read(path: Path | str) -> HaltMark | None:
 
 def _json(path: Path | str) -> Mapping[str, Any]:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            content = json.loads(os.pread(descriptor, 4096, 0))
-        finally:
-            os.close(descriptor)
+        content = json.loads(_head(path))
     except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def _head(path: Path | str) -> bytes:
+    """Return the file's first bytes, without following a link or waiting for a FIFO. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        return os.pread(descriptor, 4096, 0)
+    finally:
+        os.close(descriptor)

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +202,18 @@ def test_a_folder_in_the_place_of_a_mark_is_lifted_and_kept(fleet: Fleet, name: 
     assert [file.read_text() for file in folder(fleet).glob("*/notes")] == ["mine"]
     halt_mark.make(fleet, "a", "halt")
     assert (folder(fleet) / "halted").is_file()
+
+
+@pytest.mark.parametrize("place", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_nothing_is_waited_for_in_the_place_of_what_was_lifted(
+    fleet: Fleet, place: Callable[[Path], None]
+) -> None:
+    """`watch` once read /dev/zero there, until its memory was 15 GB."""
+    place(folder(fleet) / ".halt-lifted")
+    halt_mark.make_of_fleet(fleet)
+    mark = halt_mark.find(fleet, "a")
+    assert mark is not None
+    assert halt_mark.lift(fleet, "a", mark) is True
 
 
 def test_a_supervisor_sees_the_fleets_mark_in_its_own_folder(fleet: Fleet) -> None:
