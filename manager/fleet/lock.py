@@ -6,16 +6,16 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from manager.errors import Locked, ManagerError
+from manager.errors import EngineUnreachable, Locked, ManagerError
 from manager.fleet import start_lock
 from manager.i18n import Text
 from manager.util import ownership
-from manager.util.trusted_folder import open_in_trusted
+from manager.util.lock_file import open_lock
 
 Note = dict[str, Any]
 
@@ -28,8 +28,6 @@ READER_S = 1.0
 """Always waited for: a reader that refreshes the export holds the lock for milliseconds."""
 UNSIGNED_S = 1.0
 """Extra wait for a lock without a note: its holder has just got it, or is about to release it."""
-MODE = 0o600
-"""A user who can open the file could lock it, and block every manager."""
 LOCKS = Path("/proc/locks")
 PROC = Path("/proc")
 MANAGERS = ("manager", "daemon_manager.py", "manager.daemon_manager")
@@ -46,10 +44,16 @@ class HeldLock:
         self.has_passed = has_passed
         """Whether another manager holds the lock, so that its starts must be detected."""
         self.follows_a_kill = follows_a_kill
-        """Whether the last holder was killed: the engine may still be executing its requests."""
+        """Whether the last holder was killed, or gave a silent engine up: it may still do what was asked."""
+        self.leaves_requests = False
+
+    def note_errors(self, errors: Iterable[Exception | None]) -> None:
+        """Note what actions failed by: a silent engine may have taken requests, and execute them later."""
+        if any(isinstance(error, EngineUnreachable) for error in errors):
+            self.leaves_requests = True
 
     def wait_for_engine(self) -> None:
-        """Give the engine time after a killed holder to finish its requests.
+        """Give the engine time to finish the requests of a holder that did not wait for them.
 
         Otherwise a container that is about to stop, go or come is observed in its old state.
         """
@@ -79,10 +83,15 @@ def held(path: Path, command: str, wait: float = 0.0, *, force: bool = False) ->
         if holder is None:
             follows_a_kill = bool(_note(descriptor))
             _sign(descriptor, _signature(command))
+            lock = HeldLock(descriptor, follows_a_kill=follows_a_kill)
             try:
-                yield HeldLock(descriptor, follows_a_kill=follows_a_kill)
+                yield lock
+            except EngineUnreachable as error:
+                lock.note_errors([error])
+                raise
             finally:
-                _unsign(descriptor)
+                if not lock.leaves_requests:  # else the note stays, as a killed holder's does
+                    _unsign(descriptor)
         elif force:
             _sign(descriptor, {**_note(descriptor), "passed_by": _signature(command)})
             yield HeldLock(has_passed=True)
@@ -143,6 +152,17 @@ def unaware_of_marks(path: Path) -> list[int]:
     return [pid for pid in pids if pid != os.getpid()]
 
 
+def holders(path: Path) -> list[int]:
+    """Return the other visible processes that lock this file, if it can be read."""
+    with suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            return [pid for pid in _holding_pids(descriptor) if pid != os.getpid()]
+        finally:
+            os.close(descriptor)
+    return []
+
+
 def _is_manager(process: Path) -> bool:
     """Return whether the process is a manager, which could start bots."""
     try:
@@ -171,13 +191,7 @@ def _open(path: Path) -> int:
     """
     try:
         ownership.make_folder(path.parent)
-        descriptor = open_in_trusted(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK, MODE)
-        with suppress(OSError):  # a disk gone read-only, or another user's file
-            if os.fstat(descriptor).st_mode & 0o777 != MODE:
-                os.fchmod(descriptor, MODE)
-            if owner := ownership.inherited_owner(path):
-                os.fchown(descriptor, *owner)
-        return descriptor
+        return open_lock(path)
     except OSError as error:
         try:
             return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
