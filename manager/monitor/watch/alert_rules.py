@@ -38,7 +38,7 @@ InstanceKind = Literal[
     "logs",
     "growth",
 ]
-MachineKind = Literal["disk", "inodes", "engine", "fleet_loss", "limits", "egress", "twin"]
+MachineKind = Literal["disk", "inodes", "engine", "fleet_loss", "limits", "egress", "twin", "shared_account"]
 Kind = Literal[InstanceKind, MachineKind]
 
 MACHINE = ""
