@@ -26,7 +26,7 @@ from tests.bot.worlds import PERP
 
 D = Decimal
 # github.com/asterdex/api-docs, futures V3 and spot V3, 2026-06-30: "Exchange Information" and "Filters".
-ASTER = {
+ASTER: dict[str, Any] = {
     "symbol": "SOLUSDT",
     "status": "TRADING",
     "baseAsset": "SOL",
@@ -186,7 +186,7 @@ def test_a_position_larger_than_one_order_is_closed_in_parts(kind: type[Kit], tm
         run_until_the_end(run)
     closed = [order for order in kit.book.orders.values() if order.kind == "Market"]
     assert [order.qty for order in closed] == [D("0.2"), D("0.2"), D("0.1")]
-    assert (kit.book.position(), run.store.ledger.position) == (0, 0)
+    assert kit.book.position() == run.store.ledger.position == 0
     assert run.failures == []
     run.store.close()
 
@@ -208,7 +208,7 @@ def test_an_exit_of_more_than_one_order_is_placed_once_and_stays() -> None:
     cells = {0: D(3)}
     placed = plan(grid, market, cells, (), D(105), D(3)).place
     [exit_order] = [request for request in placed if request.side is Side.SELL]
-    assert (exit_order.qty, exit_order.price) == (1, 110)
+    assert (exit_order.qty, exit_order.price) == (D(1), D(110))
     live = Order(1, "L1", Side.SELL, D(110), D(1), D(0), "open", 0.0, 0, "x1")
     again = plan(grid, market, cells, (live,), D(105), D(3))
     assert again.cancel == ()
