@@ -53,7 +53,7 @@ class Fork:
         self.pid = self._next_answer(None)
 
     def poll(self) -> int | None:
-        """Return the exit code, below 0 for a signal; None while it runs, as far as a waiting thread knows."""
+        """Return the exit code, below 0 for a signal; None while it runs."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.wait(0.001)
         return self.returncode
