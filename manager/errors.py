@@ -39,6 +39,14 @@ class UsageError(ManagerError):
     exit_code = USAGE
 
 
+class UnknownInstance(UsageError):
+    """Signal an id that nothing here has. It may be a mistyped second word of a command."""
+
+    def __init__(self, message: str, /, **params: object) -> None:
+        super().__init__(message, **params)
+        self.instance = str(params["id"])
+
+
 class EngineError(ManagerError):
     """Signal that the Docker Engine rejected a call."""
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from manager import __version__, i18n
 from manager.cli import plain_line
-from manager.errors import BUG, OK, USAGE, ManagerError
+from manager.errors import BUG, OK, USAGE, ManagerError, UnknownInstance, UsageError
 from manager.i18n import Text, _
 from manager.util import moment, ownership
 from manager.util.moment import Moment
@@ -137,6 +137,14 @@ def _run(args: Namespace, given_at: Moment | None, argv: Sequence[str]) -> int:
         return int(
             getattr(importlib.import_module(f"manager.cli.commands.{module}"), function)(session, args)
         )
+    except UnknownInstance as error:
+        from manager.cli import parsers
+
+        if near := parsers.near_command(args.command, error.instance):
+            raise UsageError(
+                "there is no instance {id}; did you mean `manager {near}`?", id=error.instance, near=near
+            ) from error
+        raise
     finally:
         session.close()
 
@@ -167,11 +175,12 @@ def _warn(text: object) -> None:
 
 def _bug() -> int:
     """Write the traceback to a file, for a bug report."""
-    import tempfile
     import traceback
 
+    from manager.util import scratch
+
     name = f"botfleet-bug-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
-    path = Path(tempfile.gettempdir()) / name
+    path = scratch.folder() / name
     text = traceback.format_exc()
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

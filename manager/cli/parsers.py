@@ -109,12 +109,20 @@ def _no_such_word(value: str, near: str) -> Text:
     return Text("there is no command {value}", value=value)
 
 
+def near_command(command: str, word: str) -> str:
+    """Return the command of two words that was probably meant by a command and a word that is no instance."""
+    near = _nearest(f"{command} {word}", (name for name in COMMANDS if name.startswith(f"{command} ")))
+    return near if _nearest(word, [near.partition(" ")[2]]) else ""
+
+
 def words(argv: list[str]) -> list[str]:
     """Return the command line with a command of two words (`config schema`) joined into one."""
     joined = list(argv)
     for index, (first, second) in enumerate(pairwise(argv)):
-        if first in COMMANDS or f"{first} {second}" in COMMANDS:
-            if f"{first} {second}" in COMMANDS:
+        is_value = index > 0 and argv[index - 1] in {"--project-dir", "--lang", "--host"}
+        is_near = first not in COMMANDS and not is_value and bool(near_command(first, second))
+        if first in COMMANDS or is_near or f"{first} {second}" in COMMANDS:
+            if is_near or f"{first} {second}" in COMMANDS:  # a near one is answered by what was meant
                 joined[index : index + 2] = [f"{first} {second}"]
             break
     return joined

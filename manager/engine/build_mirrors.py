@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
 from manager.errors import ManagerError
+from manager.util import scratch
 
 APT_MIRROR = "BOTFLEET_APT_MIRROR"
 EXTRA_CA = "BOTFLEET_CA"
@@ -114,7 +115,7 @@ def from_environment(environ: Mapping[str, str]) -> Mirrors:
 @contextmanager
 def as_files(mirrors: Mirrors) -> Iterator[dict[str, Path]]:
     """Provide the secrets as files in a temporary folder that only this user can read."""
-    with TemporaryDirectory(prefix="botfleet-secrets-") as folder:
+    with TemporaryDirectory(prefix="botfleet-secrets-", dir=scratch.folder()) as folder:
         files = {}
         for name, text in mirrors.secrets().items():
             files[name] = Path(folder, name)

@@ -174,6 +174,25 @@ def were_updated(
     ]
 
 
+UNASKED: Mapping[str, tuple[object, ...]] = {
+    "CpuShares": (None, 0, 1024),
+    "CpusetCpus": (None, ""),
+    "CpusetMems": (None, ""),
+    "MemoryReservation": (None, 0, -1),
+    "BlkioWeight": (None, 0),
+}
+"""What `docker update` can set besides, and no config asks for: the values that mean nothing was set. The
+engine takes none of them back in the same container.
+"""
+
+
+def were_added(host: Mapping[str, Any]) -> list[str]:
+    """Return the shares, pinned CPUs and reservations that a container was given, as their names in the
+    engine's API.
+    """
+    return [name for name, unset in UNASKED.items() if host.get(name) not in unset]
+
+
 def _healthcheck(fleet: Fleet, place: HostContext) -> dict[str, Any]:
     if not fleet.engine_health_interval:
         return {"Test": ["NONE"]}

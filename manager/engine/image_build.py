@@ -21,7 +21,7 @@ from manager.engine import bot_variables, build_mirrors, docker_cli, labels
 from manager.engine.client import Engine
 from manager.errors import EngineError, EngineUnreachable, ManagerError, NotFound, TimedOut
 from manager.i18n import _
-from manager.util import bundle
+from manager.util import bundle, scratch
 from manager.util.real_path import real_path
 
 OFFICIAL_BASE = "debian@sha256:abd67ffcfa541b485a3dff59865ab629aa048a6c613e639d36e7456b0b229241"
@@ -92,7 +92,7 @@ def build_image(
     bot = real_path(bot_dir or ours / BUNDLED_BOT)
     if not (bot / "run.py").is_file():
         raise ManagerError("cannot build an image from {folder}: it contains no run.py", folder=bot)
-    with TemporaryDirectory(prefix="botfleet-context-") as folder:
+    with TemporaryDirectory(prefix="botfleet-context-", dir=scratch.folder()) as folder:
         context = Path(folder)
         kept_back = _assemble(ours, bot, context)
         if bot_dir is None:
@@ -150,8 +150,9 @@ def _assemble(ours: Path, bot: Path, context: Path) -> list[Path]:
         shutil.copy(ours / "docker" / "healthcheck", context / "docker")
         return _copy(bot, context / BUNDLED_BOT)
     except OSError as err:
+        file, why = _not_copied(err)
         raise ManagerError(
-            "cannot copy {file} into the image: {why}", file=err.filename, why=err.strerror
+            "cannot copy {file} to {folder} for the image: {why}", file=file or bot, folder=context, why=why
         ) from err
 
 
@@ -160,6 +161,16 @@ def _add_library(ours: Path, context: Path) -> None:
     library = bundle.chart_library(ours)
     if library.is_dir():
         _copy(library, context / "manager" / bundle.LIBRARY)
+
+
+def _not_copied(err: OSError) -> tuple[str | None, object]:
+    """Return the first file of an error and why: of several files there is a list, and a full disk names
+    none.
+    """
+    if isinstance(err, shutil.Error) and err.args and isinstance(err.args[0], list):
+        source, _target, why = err.args[0][0]
+        return source, why
+    return err.filename, err.strerror or err
 
 
 def _copy(source: Path, target: Path) -> list[Path]:

@@ -20,9 +20,11 @@ from manager.engine.containers import Container
 from manager.fleet import cgroup_limits, engine_files, supervisor_state
 from manager.fleet.supervisor_state import SupervisorState
 
-DriftedPart = Literal["mounts", "user", "other image", "limits", "restart policy"]
+DriftedPart = Literal["mounts", "user", "other image", "limits", "restart policy", "shares"]
 UPDATED: frozenset[DriftedPart] = frozenset({"limits", "restart policy"})
 """What `docker update` changes, and the engine's update puts back: no start or new container is needed."""
+BY_UPDATE: frozenset[DriftedPart] = UPDATED | {"shares"}
+"""What `docker update` changes at all. Shares, pinned CPUs and reservations it cannot take back."""
 RESTART_POLICY = "RestartPolicy"
 
 UID_VARIABLE = "BOTFLEET_UID"
@@ -73,6 +75,8 @@ def updated(
         drifts.append("limits")
     if RESTART_POLICY in names:
         drifts.append("restart policy")
+    if host is not None and container_config.were_added(host):
+        drifts.append("shares")
     return tuple(drifts)
 
 

@@ -283,6 +283,7 @@ STATE_WORDS = (
     mark("other image"),
     mark("limits"),
     mark("restart policy"),
+    mark("shares"),
     mark("paper"),
     mark("live"),
     # markets whose prices are no market's

@@ -86,7 +86,8 @@ class OldSystem(NamedTuple):
         named = set(self._named(instance, log_dir))
         daemons = {daemon.pid for daemon in ours}
         bots = {pid for pid in named - daemons if _is_bot(pid, self.folder)}
-        bots |= {instances_json.living_pid(self.record(instance))} - daemons - {0}
+        registered = instances_json.living_pid(self.record(instance))
+        bots |= {registered} - daemons if _may_be_of(registered, self.folder) else set()
         for daemon in self.daemons:
             bots = bots | daemon.children if daemon.pid in daemons else bots - daemon.children - {daemon.pid}
         sure = {daemon.pid for daemon in ours if daemon.is_sure or daemon.pid in named}
@@ -188,6 +189,22 @@ def _is_bot(pid: int, folder: Path) -> bool:
         if any(map(BOT_WORD.search, psutil.Process(pid).cmdline())):
             return True
     return _is_of(pid, folder)
+
+
+def _may_be_of(pid: int, folder: Path) -> bool:
+    """Return whether a registered pid may still be this folder's, and was not given to another program.
+
+    The old system wrote new times into dead records. A process that does not show is not ruled out.
+    """
+    if not pid or not is_alive(pid):
+        return False
+    try:
+        process = psutil.Process(pid)
+        words, at = process.cmdline(), real_path(Path(process.cwd()))
+    except (psutil.Error, OSError):
+        return is_alive(pid)
+    is_known = any(BOT_WORD.search(word) or DAEMON_WORD.search(word) for word in words)
+    return is_known or at.is_relative_to(folder) or any(str(folder) in word for word in words)
 
 
 def _is_of(pid: int, folder: Path) -> bool:

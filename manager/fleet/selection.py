@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from manager.errors import ConfigError, ManagerError, UsageError
+from manager.errors import ConfigError, ManagerError, UnknownInstance, UsageError
 from manager.fleet.instance import Instance
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.project import Project
@@ -78,7 +78,7 @@ def pinned(instance: str, project: Project) -> UsageError:
     )
 
 
-def no_instance(instance: str, known: Iterable[str]) -> UsageError:
+def no_instance(instance: str, known: Iterable[str]) -> UnknownInstance:
     """Return the error for an unknown id, suggesting the most similar ones."""
     import difflib
 
@@ -86,10 +86,10 @@ def no_instance(instance: str, known: Iterable[str]) -> UsageError:
     near = [other for other in ids if _with_plain_numbers(other) == _with_plain_numbers(instance)]
     near = near or difflib.get_close_matches(instance, ids, n=SUGGESTIONS)
     if near:
-        return UsageError(
+        return UnknownInstance(
             "there is no instance {id}; did you mean {near}?", id=instance, near=" / ".join(near)
         )
-    return UsageError("there is no instance {id}; `manager ps` lists them", id=instance)
+    return UnknownInstance("there is no instance {id}; `manager ps` lists them", id=instance)
 
 
 def _with_plain_numbers(instance: str) -> str:

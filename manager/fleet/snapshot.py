@@ -12,7 +12,16 @@ from manager.fleet.tombstone import Tombstone
 from manager.i18n import Text
 
 Drift = Literal[
-    "config", "image", "environment", "network", "mounts", "user", "other image", "limits", "restart policy"
+    "config",
+    "image",
+    "environment",
+    "network",
+    "mounts",
+    "user",
+    "other image",
+    "limits",
+    "restart policy",
+    "shares",
 ]
 
 

@@ -42,6 +42,10 @@ LOOK_HOLDS_S = 2.0
 def planned(session: Session, change: Change, on_event: OnEvent) -> Planned:
     """Return what the change would do now. Raises ManagerError if it cannot be carried out."""
     snapshot, actions, _named, held_back = _plan(session, change, on_event)
+    if any(action.starts for action in actions):
+        from manager.ops.folders import bot_user
+
+        bot_user.require_writing(session.engine().info())
     return Planned(snapshot, actions, held_back.problems)
 
 

@@ -12,6 +12,7 @@ drawn_table                             tables in the formats of tabulate
 progress_line, screen, prompt           live output and questions on a terminal
 formatting, time_parse                  sizes, ages and times as we write them, and as users and log lines do
 folder_size, real_path                  what folders take on disk; paths without symlinks
+scratch                                 where temporary files go, also beside disks that are read-only
 moment                                  the order of what processes did, whatever the clock says
 source_stamp                            when caches of what the program computes become invalid
 bundle                                  data files shipped with the package

@@ -32,6 +32,7 @@ class OwnEngine:
 
     folder: Path
     namespace: str
+    maps_users: bool = False
 
     @property
     def host(self) -> str:
@@ -63,6 +64,7 @@ class OwnEngine:
             [
                 "nsenter",
                 f"--net=/var/run/netns/{self.namespace}",
+                *(self._with_mapped_users() if self.maps_users else ()),
                 "dockerd",
                 "--host",
                 self.host,
@@ -76,6 +78,7 @@ class OwnEngine:
                 self.namespace,
                 "--containerd-plugins-namespace",
                 f"{self.namespace}-plugins",
+                *(["--userns-remap=nobody:nogroup"] if self.maps_users else ()),
             ],
             stdout=log,
             stderr=log,
@@ -83,6 +86,14 @@ class OwnEngine:
         )
         log.close()
         return process
+
+    def _with_mapped_users(self) -> list[str]:
+        """Return what gives dockerd, and nobody else, the ranges that userns-remap needs in /etc."""
+        ranges = self.folder / "ranges"
+        ranges.write_text("nobody:200000:65536\n")
+        files = ("/etc/subuid", "/etc/subgid")
+        binds = "".join(f"touch {file}; mount --bind {ranges} {file}; " for file in files)
+        return ["unshare", "--mount", "--propagation=slave", "sh", "-c", f'{binds}exec "$@"', "sh"]
 
     def stop(self) -> None:
         """As a service manager does."""
@@ -172,11 +183,12 @@ class OwnEngine:
 
 
 @contextmanager
-def an_engine(image: str) -> Iterator[OwnEngine]:
-    """A running engine that has the image."""
+def an_engine(image: str, *, maps_users: bool = False) -> Iterator[OwnEngine]:
+    """A running engine that has the image. `maps_users`: with userns-remap."""
     namespace = project_name()
-    engine = OwnEngine(Path("/tmp", namespace), namespace)  # a short path: sockets' names end at 107 bytes
-    engine.folder.mkdir(mode=0o700)
+    # a short path: sockets' names end at 107 bytes
+    engine = OwnEngine(Path("/tmp", namespace), namespace, maps_users)
+    engine.folder.mkdir()  # containers of mapped users have to get through
     try:
         subprocess.run(["ip", "netns", "add", namespace], check=True)
         subprocess.run(["ip", "-n", namespace, "link", "set", "lo", "up"], check=True)

@@ -28,3 +28,21 @@ def test_is_answered_by_the_nearest(
         printed = desk.play(typed)
     printed += capsys.readouterr().err
     assert said in printed
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("config schmea", "there is no instance schmea; did you mean `manager config schema`?"),
+        ("backup lsit", "there is no instance lsit; did you mean `manager backup list`?"),
+        ("alert tset", "there is no alert tset; did you mean alert test?"),
+        ("host lst", "there is no host lst; did you mean host list?"),
+        ("config bp_sol_1", "there is no instance bp_sol_1; did you mean bp_sol_01?"),
+        ("config zzz", "there is no instance zzz; `manager ps` lists them"),
+        ("alert zzz", "there is no alert"),
+    ],
+)
+def test_a_second_word_of_a_command_is_one_too(
+    desk: Desk, capsys: pytest.CaptureFixture[str], typed: str, said: str
+) -> None:
+    test_is_answered_by_the_nearest(desk, capsys, typed, said)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
+from manager.errors import ManagerError
+from manager.ops.folders import bot_user
+from tests.builders import a_fleet
 from tests.fakes.desk import Desk
 
 
-@pytest.mark.parametrize("command", ["up", "start", "restart"])
+@pytest.mark.parametrize("command", ["up", "start", "restart", "plan", "up --dry-run"])
 def test_userns_remap_is_refused_in_one_line(desk: Desk, command: str) -> None:
     desk.engine.modes = ["seccomp,profile=builtin", "userns"]
     printed = desk.play(command)
@@ -35,3 +39,26 @@ def test_a_rootless_engine_is_its_users(
     printed = desk.play("up")
     assert ("the engine is rootless and belongs to another user" in printed) is is_refused
     assert ("create_network" in printed) is not is_refused
+    assert ("another user: no bot can write to root's folders" in desk.play("doctor")) is is_refused
+
+
+ROOTLESS = {"SecurityOptions": ["name=rootless"]}
+ROOTFUL = {"SecurityOptions": ["name=seccomp"]}
+WRITTEN = {"BOTFLEET_UID": "0", "BOTFLEET_GID": "0"}
+
+
+def test_a_rootless_engine_starts_its_bots_a_second_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first `up` writes the container's root into `.env`, for Compose; each later start refused that."""
+    fleet = a_fleet(project_dir=tmp_path, data_dir=tmp_path / "volumes")
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    first = bot_user.bot_user(fleet, {}, ROOTLESS)
+    assert bot_user.compose_variables(fleet, {}, first) == WRITTEN
+    assert bot_user.bot_user(fleet, WRITTEN, ROOTLESS) == first
+    assert bot_user.configured_user(fleet, WRITTEN) == first  # `restore` and `move` ask no engine
+    with pytest.raises(ManagerError, match="BOTFLEET_UID must be a numeric id other than 0"):
+        bot_user.bot_user(fleet, WRITTEN, ROOTFUL)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    with pytest.raises(ManagerError, match="BOTFLEET_UID must be a numeric id other than 0"):
+        bot_user.configured_user(fleet, WRITTEN)

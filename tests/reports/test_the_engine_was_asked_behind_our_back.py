@@ -129,6 +129,48 @@ def test_an_upgrade_makes_no_container_anew_because_of_docker_update(fleet: Desk
     assert "engine:" not in printed
 
 
+SHARES = [
+    ("CpuShares", 512),
+    ("CpusetCpus", "0"),
+    ("CpusetMems", "0"),
+    ("MemoryReservation", 32 << 20),
+    ("BlkioWeight", 300),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), SHARES)
+@pytest.mark.parametrize("is_readable", [True, False], ids=["by its files", "by the engine"])
+def test_shares_pins_and_reservations_are_named_and_undone_when_a_person_asks(
+    fleet: Desk, *, is_readable: bool, name: str, value: object
+) -> None:
+    """The engine takes none of them back, and whoever pinned a bot may have meant it: it trades on."""
+    fleet.engine.has_readable_files = is_readable
+    fleet.engine.update(SOL, {name: value})
+    assert f"bp_sol_01 ({name})" in fleet.play("doctor")
+    assert ("drifted: shares" in fleet.play("ps")) is is_readable
+    left = (
+        "bp_sol_01: left alone: with CPU shares, pinned CPUs or a reservation that its config does not have;"
+        " `manager restart bp_sol_01` makes its container anew"
+    )
+    for command in ("plan", "up", "up bp_sol_01"):
+        assert left in (printed := fleet.play(command))
+        assert "engine:" not in printed
+    for command in ("start bp_sol_01", "upgrade", "resume bp_sol_01"):
+        assert "engine:" not in fleet.play(command)
+    fleet.play("stop bp_sol_01")
+    assert "bp_sol_01: started (not running, " in fleet.play("start bp_sol_01")
+    assert "bp_sol_01: recreated (with CPU shares, " in fleet.play("restart bp_sol_01")
+    assert not fleet.engine.inspect(SOL)["HostConfig"].get(name)
+    assert name not in fleet.play("doctor")
+    assert "drifted" not in fleet.play("ps")
+
+
+def test_the_usual_shares_are_no_drift(fleet: Desk) -> None:
+    fleet.engine.update(SOL, {"CpuShares": 1024, "MemoryReservation": -1, "CpusetCpus": ""})
+    assert "drifted" not in fleet.play("ps")
+    assert "nothing to do" in fleet.play("plan")
+
+
 def test_limits_that_an_engine_cannot_keep_are_no_drift(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """It writes them down as unlimited, as if somebody had asked for that."""
     desk.engine.unkept = {"MemorySwap": -1, "PidsLimit": 0}

@@ -63,6 +63,16 @@ def version(engine: EngineFacts) -> Finding:
             ),
             Text("remove userns-remap from /etc/docker/daemon.json and restart the engine"),
         )
+    if engine.is_anothers:
+        return fail(
+            "engine",
+            Text(
+                "Docker Engine {version} is rootless and belongs to another user: no bot can write to root's"
+                " folders",
+                version=engine.version,
+            ),
+            Text("run the manager as that user"),
+        )
     if engine.is_rootless:
         return warn(
             "engine",

@@ -38,6 +38,8 @@ class EngineFacts(NamedTuple):
     root_dir: str
     clock_offset: float | None = None
     maps_users: bool = False
+    is_anothers: bool = False
+    """A user's rootless engine, asked by root."""
     limits_memory: bool = True
     limits_pids: bool = True
     limits_swap: bool = True

@@ -78,7 +78,8 @@ def probe(engine: client.Engine) -> EngineFacts:
     version = engine.version()
     started = time.time()
     info = engine.info()
-    return parse_answers(version, info, (started + time.time()) / 2)
+    facts = parse_answers(version, info, (started + time.time()) / 2)
+    return facts._replace(is_anothers=facts.is_rootless and os.geteuid() == 0)
 
 
 def parse_answers(version: Mapping[str, Any], info: Mapping[str, Any], now: float) -> EngineFacts:

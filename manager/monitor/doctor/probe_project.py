@@ -127,7 +127,8 @@ def _updated(snapshot: FleetSnapshot, engine: Engine, unkept: Collection[str]) -
             continue
         with suppress(NotFound):
             host = engine.inspect(view.container.id).get("HostConfig") or {}
-            if names := container_config.were_updated(host, view.spec, snapshot.project.fleet, unkept):
+            names = container_config.were_updated(host, view.spec, snapshot.project.fleet, unkept)
+            if names := [*names, *container_config.were_added(host)]:
                 yield f"{instance} ({', '.join(names)})"
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from manager.errors import ManagerError
-from manager.util import ownership
+from manager.util import ownership, scratch
 from manager.util.formatting import stamp
 from manager.util.real_path import real_path
 from manager.util.trusted_folder import require_trusted
@@ -149,30 +151,35 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
         raise FileNotFoundError(path)
     if not path.is_file():
         raise NotOurs
-    db = _connected_to_read(path)
-    try:
-        if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION:
-            raise NotOurs
-        if db.execute("PRAGMA user_version").fetchone()[0] > VERSION:
-            raise _too_new(path)
-        yield db
-    except sqlite3.DatabaseError as error:
-        if is_damage(error):
-            raise NotOurs from error
-        raise
-    finally:
-        db.close()
+    with ExitStack() as stack:
+        db = _connected_to_read(path, stack)
+        stack.callback(db.close)
+        try:
+            if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION:
+                raise NotOurs
+            if db.execute("PRAGMA user_version").fetchone()[0] > VERSION:
+                raise _too_new(path)
+            yield db
+        except sqlite3.DatabaseError as error:
+            if is_damage(error):
+                raise NotOurs from error
+            raise
 
 
-def _connected_to_read(path: Path) -> sqlite3.Connection:
-    """Connect for reading. A reader of a WAL must write beside it; without permission the file is read as it
-    is.
-
-    That is only done if nothing writes to it.
+def _connected_to_read(path: Path, stack: ExitStack) -> sqlite3.Connection:
+    """Connect for reading. A reader of a WAL must write a `-shm` beside it; where it may not, and no writer
+    has made one, the file is read as it is, or with its WAL from a copy that the stack removes. Raises
+    OSError.
     """
     address = f"{real_path(path).as_uri()}?mode=ro"
-    if not os.access(path.parent, os.W_OK) and not Path(f"{path}-wal").exists():
-        address += "&immutable=1"
+    wal, shared = (Path(f"{path}{suffix}") for suffix in SIDE_FILES)
+    if not os.access(path.parent, os.W_OK) and not shared.exists():
+        if wal.exists() and wal.stat().st_size:
+            folder = Path(stack.enter_context(TemporaryDirectory(prefix=".history.", dir=scratch.folder())))
+            shutil.copyfile(wal, folder / f"copy{SIDE_FILES[0]}")
+            address = f"{shutil.copyfile(path, folder / 'copy').as_uri()}?mode=ro"
+        else:
+            address += "&immutable=1"
     return sqlite3.connect(address, uri=True, isolation_level=None, timeout=BUSY_MS / 1000)
 
 

@@ -5,11 +5,9 @@ nothing.
 from __future__ import annotations
 
 import sqlite3
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 from manager.config.fleet import Fleet
@@ -19,6 +17,7 @@ from manager.i18n import Text
 from manager.monitor.history import curve, database, fill, queries, spool_reader
 from manager.monitor.history.database import NotOurs
 from manager.monitor.history.model import Event, Run, Sample, Span, Trade
+from manager.util import scratch
 
 UNWATCHED_S = 180.0
 
@@ -197,7 +196,7 @@ def _with_last_report(fleet: Fleet, history: InstanceHistory, now: float) -> Ins
 def _filled(fleet: Fleet, history: InstanceHistory, since: float, now: float) -> InstanceHistory:
     spans = fill.missing(history.samples, history.covered, now)
     quote = next((sample.quote for sample in reversed(history.samples) if sample.quote), None)
-    result = fill.read(fleet, history.instance, spans, quote, Path(tempfile.gettempdir()))
+    result = fill.read(fleet, history.instance, spans, quote, scratch.folder())
     samples = {sample.at: sample for record in result.records for sample in record.equity}
     samples |= {sample.at: sample for sample in history.samples}
     runs = {run.began: run for run in history.runs} | {

@@ -10,6 +10,8 @@ import tempfile
 import zlib
 from typing import IO, Protocol
 
+from manager.util import scratch
+
 GZ = ".gz"
 BLOCK = 1 << 20
 MAX_EXPANDED = 1 << 30
@@ -85,7 +87,7 @@ class Compressed:
 
     def _expand(self) -> IO[bytes]:
         """Return a temporary file with the content, up to the promised size, or to where it is damaged."""
-        target = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed by `close`
+        target = tempfile.TemporaryFile(buffering=0, dir=scratch.folder())  # noqa: SIM115 - closed by `close`
         expander, offset, left = zlib.decompressobj(GZIP_WINDOW), 0, self.size
         try:
             while left and (block := os.pread(self._descriptor, BLOCK, offset)):

@@ -36,6 +36,20 @@ def bot_user(fleet: Fleet, variables: Mapping[str, str], info: Mapping[str, Any]
     `info`: the engine's own description. Raises ManagerError for an engine under which no bot can write.
     """
     user = configured_user(fleet, variables)
+    require_writing(info)
+    if "rootless" in security_modes(info):
+        return _of_rootless()
+    if user.uid == 0:
+        raise _no_id(UID_VARIABLE, "0")
+    return user
+
+
+def _of_rootless() -> BotUser:
+    return BotUser(0, 0, (os.geteuid(), os.getegid()))
+
+
+def require_writing(info: Mapping[str, Any]) -> None:
+    """Raise ManagerError for an engine under which no bot can write. Changes nothing."""
     modes = security_modes(info)
     if "userns" in modes:
         raise ManagerError(
@@ -43,14 +57,11 @@ def bot_user(fleet: Fleet, variables: Mapping[str, str], info: Mapping[str, Any]
             " folders: remove userns-remap from /etc/docker/daemon.json and restart the engine, or use a"
             " rootless engine"
         )
-    if "rootless" in modes:
-        if os.geteuid() == 0:
-            raise ManagerError(
-                "the engine is rootless and belongs to another user, who may not write to root's folders:"
-                " run the manager as that user"
-            )
-        return BotUser(0, 0, (os.geteuid(), os.getegid()))
-    return user
+    if "rootless" in modes and os.geteuid() == 0:
+        raise ManagerError(
+            "the engine is rootless and belongs to another user, who may not write to root's folders:"
+            " run the manager as that user"
+        )
 
 
 def configured_user(fleet: Fleet, variables: Mapping[str, str]) -> BotUser:
@@ -64,6 +75,8 @@ def configured_user(fleet: Fleet, variables: Mapping[str, str]) -> BotUser:
         raise ManagerError(
             "cannot create the data folder {path}: {why}", path=fleet.data_dir, why=error.strerror or error
         ) from error
+    if os.geteuid() != 0 and variables.get(UID_VARIABLE) == "0":  # written there for a rootless engine
+        return _of_rootless()
     uid, gid = host.bot_owner(fleet.data_dir)
     uid = _number(variables, UID_VARIABLE, uid)
     gid = _number(variables, GID_VARIABLE, gid)
@@ -152,5 +165,9 @@ def _number(variables: Mapping[str, str], name: str, default: int) -> int:
     if not value:
         return default
     if not (value.isascii() and value.isdigit()) or int(value) == 0:
-        raise ManagerError("{name} must be a numeric id other than 0, not “{value}”", name=name, value=value)
+        raise _no_id(name, value)
     return int(value)
+
+
+def _no_id(name: str, value: str) -> ManagerError:
+    return ManagerError("{name} must be a numeric id other than 0, not “{value}”", name=name, value=value)

@@ -15,7 +15,7 @@ from manager.config import dotenv
 from manager.config.fleet import Fleet
 from manager.errors import ManagerError, writing_to
 from manager.fleet import import_records, state_file
-from manager.fleet.state_file import FleetState
+from manager.fleet.state_file import FleetState, Wish
 from manager.ops.actions.action import Outcome
 from manager.ops.migrate import copies, inspect, plan, stop
 from manager.ops.migrate.inspect import ImportFacts, OldConfig
@@ -108,8 +108,9 @@ def _record(config: OldConfig, facts: ImportFacts, fleet: Fleet) -> None:
             state = state.with_id(config.target, config.id)
         if (port := plan.port_to_keep(config, facts)) is not None:
             state = state.with_ports({config.id: port})
-        if not config.running.pids:
-            state = state.with_wish([config.id], "stopped")
+        wish: Wish = "run" if config.running.pids else "stopped"
+        if state.of(config.id).wish != wish:
+            state = state.with_wish([config.id], wish)
         if (when := inspect.registered_at(config.record)) is not None:
             state = state.with_registered([config.id], when)
         return state

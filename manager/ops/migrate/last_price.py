@@ -18,6 +18,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import NamedTuple
 
+from manager.util import scratch
 from manager.util.time_parse import is_day
 
 COPIED_UP_TO = 64 << 20
@@ -69,7 +70,7 @@ def _in_database(database: Path | None) -> LastPrice | None:
         present = [part for part in parts if part.is_file()]
         if sum(part.stat().st_size for part in present) > COPIED_UP_TO:
             return None
-        with tempfile.TemporaryDirectory(prefix="botfleet-") as folder:
+        with tempfile.TemporaryDirectory(prefix="botfleet-", dir=scratch.folder()) as folder:
             for part in present:  # SQLite merges a -wal, which would change the old files
                 shutil.copyfile(part, Path(folder) / part.name)
             return _newest_row(Path(folder) / database.name, database.stat().st_mtime)

@@ -61,6 +61,14 @@ def exit_code(actions: Iterable[ImportAction]) -> int:
 def _instance_actions(
     config: OldConfig, facts: ImportFacts, options: ImportOptions
 ) -> Iterator[ImportAction]:
+    if config.place == "same" and config.imported is None and not config.has_database:
+        cause = Text(
+            "{target} is there already, but was not imported: move it away, and import again, which takes"
+            " its database and whether it ran too",
+            target=config.target,
+        )
+        yield ImportAction("refuse", config.id, cause, config, code=FAILED)
+        return
     if config.place == "same" or (config.place == "other" and config.is_imported):
         yield from _imported_actions(config, options)
         return
@@ -198,6 +206,8 @@ def _registry_actions(config: OldConfig, facts: ImportFacts) -> Iterator[ImportA
         parts.append(Text("first registered {when}", when=when))
     if not config.running.pids:
         parts.append(Text("stopped, because it did not run; `manager start {id}` starts it", id=config.id))
+    elif facts.fleet_state.of(config.id).wish == "stopped":  # by an import that did not come to its end
+        parts.append(Text("to be started by `manager up`, because it ran"))
     if parts:
         yield ImportAction("remember", config.id, Text("{what}", what=_Joined(parts)), config)
 

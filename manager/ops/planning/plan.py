@@ -32,6 +32,7 @@ CAUSES: Mapping[Drift, Text] = {
     "other image": Text("not from the fleet's image"),
     "limits": Text("not with its limits"),
     "restart policy": Text("not with its restart policy"),
+    "shares": Text("with CPU shares, pinned CPUs or a reservation that its config does not have"),
 }
 
 
@@ -124,6 +125,8 @@ def restart(plan_input: PlanInput, named: Iterable[str] | None = None) -> list[A
             actions.append(Action("recreate", instance, CAUSES["config"]))
         elif not refused and (cause := _made_otherwise(plan_input, instance, is_named=named is not None)):
             actions.append(_mended(instance, cause, plan_input.drift(instance)))
+        elif not refused and named is not None and "shares" in drift:
+            actions.append(_mended(instance, CAUSES["shares"], drift))
         elif container.is_up:
             actions.append(Action("restart", instance, Text("requested"), as_it_was=refused))
         else:
@@ -256,7 +259,7 @@ def _up_one(
         return left_made_otherwise(instance, cause)
     if _was_updated(drift):
         return _updated(plan_input, instance, drift, is_named=is_named)
-    return None
+    return left_made_otherwise(instance, CAUSES["shares"]) if "shares" in drift else None
 
 
 def _was_updated(drift: Iterable[Drift]) -> bool:

@@ -15,13 +15,15 @@ from manager.fleet.session import Session
 
 COMMANDS = frozenset({"up", "start", "resume"})
 """Those that put limits and restart policy back of what runs."""
+NAMED_COMMANDS = COMMANDS | {"restart"}
+"""Named, a restart makes a container anew that has more than limits: `up` says so."""
 FEW = 50
 """Up to this many containers are inspected: 1 ms each. Of more `manager doctor` tells."""
 
 
 def seen(session: Session, snapshot: FleetSnapshot, command: str, named: list[str] | None) -> FleetSnapshot:
     """Return the snapshot with what the engine says of limits and restart policies. Raises EngineError."""
-    if command not in COMMANDS:
+    if command not in (COMMANDS if named is None else NAMED_COMMANDS):
         return snapshot
     plan_input, project = snapshot.plan_input, snapshot.project
     unread = [
@@ -42,7 +44,7 @@ def seen(session: Session, snapshot: FleetSnapshot, command: str, named: list[st
         with suppress(NotFound):  # removed meanwhile
             host = session.engine().inspect(container.id).get("HostConfig") or {}
             drifts = definition_drift.updated(host, container, spec, project.fleet)
-            others = tuple(kind for kind in made.get(instance, ()) if kind not in definition_drift.UPDATED)
+            others = tuple(kind for kind in made.get(instance, ()) if kind not in definition_drift.BY_UPDATE)
             made[instance] = (*others, *drifts)
             if "limits" in drifts and definition_drift.has_outgrown(host, container, spec):
                 outgrown.add(instance)
