@@ -65,6 +65,8 @@ RISKS = (
     "a position that cannot be read",
     "a stop loss",
     "a take profit",
+    "`docker kill` of its container",
+    "`docker rm -f` of its container",
     "SIGKILL, no restart left, and no answer to the cancel program",
 )
 SPOT = ("a stop loss on spot, with fees in what was bought",)
@@ -281,6 +283,15 @@ def test_what_ends_or_holds_a_live_bot(desk: Desk, fake: FakeExchange) -> None:
     desk.until("a take profit")
 
     desk.again(fake, take_profit=None)
+    fake.book.move(Decimal("152.1"))
+    eventually(lambda: Decimal(project.ps()[BOT]["last_position"] or 0) < 0, what="a report of the fill")
+    project.docker("kill", project.container(BOT))
+    desk.until("`docker kill` of its container")
+    project.manager("up", "--wait")
+    project.docker("rm", "-f", project.container(BOT))
+    desk.until("`docker rm -f` of its container")
+
+    desk.again(fake)
     fake.faults.down = True
     os.kill(project.instances()[BOT]["bot_pid"], signal.SIGKILL)
     found = desk.until("SIGKILL, no restart left, and no answer to the cancel program")
