@@ -267,6 +267,7 @@ def test_what_ends_or_holds_a_live_bot(desk: Desk, fake: FakeExchange) -> None:
     fake.book.place("Bid", "Market", None, Decimal(2), foreign=True)
     desk.until("somebody else trades on its account")
     fake.book.place("Ask", "Market", None, Decimal(2), foreign=True)
+    eventually(lambda: f"{BOT} is running again" in desk.alerts(), what="what is told once has to be over")
 
     fake.position = [{"symbol": "SOL_USDC_PERP", "netQuantity": None}]
     desk.until("a position that cannot be read")

@@ -425,3 +425,26 @@ def test_figures_that_are_not_a_running_bots_are_grey_and_have_their_age(
     assert ("P&L and position: " in causes.note(view)) is (is_old and is_up)
     if report is not None:
         assert ("\x1b[2m1 SOL" in display.ps_table([view]).text) is is_old
+
+
+def test_a_bot_that_starts_again_says_why_the_one_before_ended(tmp_path: Path) -> None:
+    exit_ = {
+        "code": 3,
+        "signal": None,
+        "oom": False,
+        "killed": False,
+        "at": NOW - 5,
+        "why": "exit code 3",
+        "stderr_tail": ["2026-03-20 08:00:00 ERROR   backpack doesn't accept the keys"],
+    }
+    counts = {"in_a_row": 1, "total": 1, "max": 3, "next_at": None}
+    view = a_view(tmp_path, "starting", kept(None), last_exit=exit_, restarts=counts)
+    assert causes.note(view).startswith("last exit: exit code 3: backpack doesn't accept the keys")
+    assert doing.activity(view, NOW).doing is None, "it has not been well yet"
+
+
+def test_a_bot_that_was_killed_is_so_since_its_last_sign_of_life(tmp_path: Path) -> None:
+    view = a_view(tmp_path, "running", kept("trading"))
+    killed = view._replace(container=a_container("bp_sol_01", "exited"), status=Status("stopped"))
+    assert killed.supervisor is not None
+    assert display.since(killed) == killed.supervisor.updated_at
