@@ -6,12 +6,12 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from manager.errors import Locked, ManagerError
+from manager.errors import EngineUnreachable, Locked, ManagerError
 from manager.fleet import start_lock
 from manager.i18n import Text
 from manager.util import ownership
@@ -46,10 +46,16 @@ class HeldLock:
         self.has_passed = has_passed
         """Whether another manager holds the lock, so that its starts must be detected."""
         self.follows_a_kill = follows_a_kill
-        """Whether the last holder was killed: the engine may still be executing its requests."""
+        """Whether the last holder was killed, or gave a silent engine up: it may still do what was asked."""
+        self.leaves_requests = False
+
+    def note_errors(self, errors: Iterable[Exception | None]) -> None:
+        """Note what actions failed by: a silent engine may have taken requests, and execute them later."""
+        if any(isinstance(error, EngineUnreachable) for error in errors):
+            self.leaves_requests = True
 
     def wait_for_engine(self) -> None:
-        """Give the engine time after a killed holder to finish its requests.
+        """Give the engine time to finish the requests of a holder that did not wait for them.
 
         Otherwise a container that is about to stop, go or come is observed in its old state.
         """
@@ -79,10 +85,15 @@ def held(path: Path, command: str, wait: float = 0.0, *, force: bool = False) ->
         if holder is None:
             follows_a_kill = bool(_note(descriptor))
             _sign(descriptor, _signature(command))
+            lock = HeldLock(descriptor, follows_a_kill=follows_a_kill)
             try:
-                yield HeldLock(descriptor, follows_a_kill=follows_a_kill)
+                yield lock
+            except EngineUnreachable as error:
+                lock.note_errors([error])
+                raise
             finally:
-                _unsign(descriptor)
+                if not lock.leaves_requests:  # else the note stays, as a killed holder's does
+                    _unsign(descriptor)
         elif force:
             _sign(descriptor, {**_note(descriptor), "passed_by": _signature(command)})
             yield HeldLock(has_passed=True)

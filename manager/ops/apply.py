@@ -102,6 +102,7 @@ def apply(
         if starts is not None:
             more, unfinished = _until_nothing_starts(session, change, named, starts, held, on_event, limit)
             outcomes, unsaved = outcomes + more, unsaved or unfinished
+        held.note_errors(outcome.error for outcome in outcomes)
         is_all = change.command == "down" and named is None
         try:
             with _network_removed(session, fleet.network) if is_all else nullcontext():

@@ -151,10 +151,15 @@ def test_a_machine_that_cannot_tell_is_named_with_its_reason_and_is_never_a_succ
     assert "== here" in project.manager("halt", "--hosts", code=BAD_CONFIG).out
 
 
+def until_away(project: Project) -> None:
+    """Wait until its live bot has said that it cannot reach its exchange, so that it has placed nothing."""
+    eventually(lambda: project.ps()["live_01"]["doing_code"] == "exchange_away", 90, "a report")
+
+
 def test_no_two_live_bots_on_one_account_on_two_machines(
     project: Project, tokyo: Project, sshd: Sshd
 ) -> None:
-    keys = "BACKPACK_KEY=one\nBACKPACK_SECRET=two\n"
+    keys = f"BACKPACK_KEY={'A' * 43}=\nBACKPACK_SECRET={'B' * 43}=\n"  # of the form with which a bot starts
     for each in (project, tokyo):
         (each.folder / ".env").write_text(keys)
         each.add("live_01", 0, mode="live", strategy_config=MESH)
@@ -172,8 +177,10 @@ def test_no_two_live_bots_on_one_account_on_two_machines(
     assert "host tokyo does not answer" in refused.out
     assert "--host-is-dead tokyo" in refused.out
     sshd.start()
+    until_away(tokyo)
     tokyo.manager("down")
     project.manager("up")
+    until_away(project)
     project.manager("stop")
     sshd.stop()
     refused = project.manager("start", code=BAD_CONFIG)

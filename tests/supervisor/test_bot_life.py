@@ -27,6 +27,8 @@ def test_a_healthy_bot_is_running_and_says_so_everywhere(box: Box) -> None:
         "max": 3,
         "since_healthy": 0,
         "next_at": None,
+        "next_is_free": False,
+        "unanswered": 0,
     }
     assert alive(state["bot_pid"])
     assert state["bot_started_at"] == pytest.approx(time.time(), abs=60)

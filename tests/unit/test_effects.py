@@ -12,14 +12,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from manager.config.fleet import Fleet
-from manager.errors import Locked, ManagerError
+from manager.errors import EngineError, EngineSlow, EngineUnreachable, Locked, ManagerError
 from manager.fleet import env_file, host, lock
 from manager.i18n import Text
 from manager.ops.actions.action import Action, Outcome
@@ -249,6 +249,25 @@ def test_the_next_holder_learns_of_one_that_was_killed(tmp_path: Path) -> None:
             assert next_holder.follows_a_kill
     with lock.held(path, "up") as later:
         assert not later.follows_a_kill
+
+
+def test_the_next_holder_learns_of_one_that_gave_a_silent_engine_up(tmp_path: Path) -> None:
+    """The engine executes later what it has taken: a stop that arrives after the next `up` has looked."""
+    path = tmp_path / "fleet.lock"
+    for error in (EngineUnreachable("it stands still"), EngineSlow("it is slow")):
+        with suppress(EngineUnreachable), lock.held(path, "restart"):
+            raise error
+        with lock.held(path, "up") as after_an_error:
+            assert after_an_error.follows_a_kill
+        with lock.held(path, "restart") as holder:
+            holder.note_errors([None, error])
+        with lock.held(path, "up") as after_failed_actions:
+            assert after_failed_actions.follows_a_kill
+        with lock.held(path, "up") as later:
+            assert not later.follows_a_kill
+            later.note_errors([None, EngineError("no such image")])
+        with lock.held(path, "up") as after_a_refusal:
+            assert not after_a_refusal.follows_a_kill
 
 
 def test_waiting_for_the_lock_is_bounded(tmp_path: Path) -> None:

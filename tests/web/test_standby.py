@@ -30,10 +30,16 @@ def eventually(condition: Callable[[], object]) -> None:
 
 
 @pytest.fixture
-def standby(tmp_path: Path) -> Iterator[Standby]:
+def cache(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A short path: one of a socket has at most 107 bytes, which a worker's folder of a test nearly fills."""
+    return str(tmp_path_factory.mktemp("c"))
+
+
+@pytest.fixture
+def standby(tmp_path: Path, cache: str) -> Iterator[Standby]:
     folder = tmp_path / "project"
     a_project(folder, "standing")
-    with Standby(folder, {"XDG_CACHE_HOME": str(tmp_path / "cache"), "MANAGER_LANG": "en"}) as started:
+    with Standby(folder, {"XDG_CACHE_HOME": cache, "MANAGER_LANG": "en"}) as started:
         yield started
 
 
@@ -95,11 +101,11 @@ def test_nobody_is_answered_by_the_code_of_another_version(standby: Standby, tmp
     assert standby.run(EITHER_WAY, ["ps"], there) == standby.run(BY_ITSELF, ["ps"], there)
 
 
-def test_it_refuses_once_a_file_of_the_manager_is_another_one(tmp_path: Path) -> None:
+def test_it_refuses_once_a_file_of_the_manager_is_another_one(tmp_path: Path, cache: str) -> None:
     copy, folder = tmp_path / "copy", tmp_path / "project"
     shutil.copytree(Path(asking.__file__).parents[1], copy / "manager")
     a_project(folder, "standing")
-    environ = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "PYTHONPATH": str(copy)}
+    environ = {"XDG_CACHE_HOME": cache, "PYTHONPATH": str(copy)}
     with Standby(folder, environ) as standby:
         assert standby.run(BY_STANDBY, ["ps"]).code == NO_ENGINE
         os.utime(copy / "manager" / "fleet" / "doing.py")

@@ -51,7 +51,9 @@ def upgrade(
         held.wait_for_engine()
         snapshot = rollout_order.look(session, request, on_event)
         rollout = _Rollout(session, request, held, snapshot, on_event)
-        return rollout.run(rollout_order.order(request, snapshot, rollout.records, on_event))
+        result = rollout.run(rollout_order.order(request, snapshot, rollout.records, on_event))
+        held.note_errors(outcome.error for outcome in result.outcomes)
+        return result
 
 
 class _Rollout:

@@ -18,7 +18,7 @@ def test_a_start_undoes_what_docker_update_has_changed(desk: Desk) -> None:
     desk.engine.update(SOL, changed)
     desk.goes("""
         $ start bp_sol_01
-        bp_sol_01: started (not running, 0.0 s)
+        bp_sol_01: started (not running, not with its limits, not with its restart policy, 0.0 s)
           engine: update bp_sol_01
           engine: start bp_sol_01
         $ restart bp_sol_01

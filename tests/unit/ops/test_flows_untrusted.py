@@ -89,7 +89,7 @@ def test_what_runs_is_left_alone_and_named(desk: Desk) -> None:
           engine: stop bp_sol_01
           engine: start bp_sol_01
         $ stop bp_sol_01
-        bp_sol_01: stopped (requested, 0.0 s)
+        bp_sol_01: stopped (requested, 0.0 s), position unknown
         warning: {CANNOT_ASK}
           engine: stop bp_sol_01
         $ start bp_sol_01
