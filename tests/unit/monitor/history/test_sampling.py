@@ -138,7 +138,10 @@ def test_thinning_out_again_drops_nothing_and_makes_no_gap(days: int) -> None:
 
 
 def test_a_state_has_no_other_states_reason() -> None:
-    said = {"why": "exit code 1", "reason": {"code": "exit_code", "params": {"code": 1}}}
+    said: dict[str, Any] = {
+        "why": "exit code 1",
+        "reason": {"code": "exit_code", "params": {"code": 1}},
+    }
     before = Sample(NOW - 9, "running", "trading")
     restarting = a_view("restarting", **said)
     (told,) = sampling.events(restarting, before, Sample(NOW, "restarting"), NOW)
