@@ -116,6 +116,11 @@ class Desk:
         self._read = len(self.alerts())
         return found
 
+    def until_over(self) -> None:
+        """Wait until the last alert is over: the next one of its kind is told then."""
+        eventually(lambda: f"{BOT} is running again" in self.alerts()[self._read :], 90, "running again")
+        self._read = len(self.alerts())
+
     def compare(self, row: Row, found: dict[str, Any]) -> None:
         bot, project = found["id"], self.project
         assert found["severity"] == row.severity
@@ -267,7 +272,7 @@ def test_what_ends_or_holds_a_live_bot(desk: Desk, fake: FakeExchange) -> None:
     fake.book.place("Bid", "Market", None, Decimal(2), foreign=True)
     desk.until("somebody else trades on its account")
     fake.book.place("Ask", "Market", None, Decimal(2), foreign=True)
-    eventually(lambda: f"{BOT} is running again" in desk.alerts(), what="what is told once has to be over")
+    desk.until_over()
 
     fake.position = [{"symbol": "SOL_USDC_PERP", "netQuantity": None}]
     desk.until("a position that cannot be read")
@@ -289,8 +294,10 @@ def test_what_ends_or_holds_a_live_bot(desk: Desk, fake: FakeExchange) -> None:
     project.docker("kill", project.container(BOT))
     desk.until("`docker kill` of its container")
     project.manager("up", "--wait")
+    desk.until_over()
     project.docker("rm", "-f", project.container(BOT))
     desk.until("`docker rm -f` of its container")
+    project.manager("up", "--wait")
 
     desk.again(fake)
     fake.faults.down = True
