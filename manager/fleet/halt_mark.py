@@ -20,7 +20,7 @@ from manager.fleet import env_file, tombstone
 from manager.fleet.state_file import FleetState, Halted
 from manager.util import atomic_file, moment, ownership
 from manager.util.moment import Moment
-from manager.util.trusted_folder import open_in_trusted, trusted
+from manager.util.trusted_folder import open_in_trusted, put_away, put_away_in_trusted, trusted
 
 By = Literal["halt", "stop", "down", "moved"]
 """`moved` is no mark of its own: an instance with a tombstone counts as marked."""
@@ -33,6 +33,9 @@ LIFTING = ".halt-lifting"
 """A mark while it is compared and removed. If a killed manager left it, it counts as a mark."""
 LIFTED = ".halt-lifted"
 """The nonce of the fleet's mark that no longer applies to this instance."""
+
+EXPENDABLE = (LIFTED, "requests.json", "others.json")
+"""What may become a mark where nothing can be created: every start writes it again."""
 
 OF_MOVE = "BOTFLEET_MOVE"
 """The variable with which a move has `manager halt` make the mark of this move: any other one is newer."""
@@ -135,6 +138,12 @@ def make_of_fleet(fleet: Fleet) -> None:
     _make(fleet.all_secrets_dir, FLEET_MARK, "halt", did_run=False)
 
 
+def make_own_of_fleets(fleet: Fleet, instance: str) -> None:
+    """Mark an instance that the fleet's mark halts: its supervisor sees only its own. Raises OSError."""
+    if own(fleet, instance) is None and (mark := find(fleet, instance)) is not None and mark.by == "halt":
+        make(fleet, instance, "halt", did_run=False)
+
+
 def lift(fleet: Fleet, instance: str, mark: HaltMark) -> bool:
     """Remove the mark that was read; return whether none is left. Raises OSError.
 
@@ -146,6 +155,8 @@ def lift(fleet: Fleet, instance: str, mark: HaltMark) -> bool:
     _remove(folder, MARK, mark)
     if mark.of_all:
         ownership.make_folder(folder, 0o700)
+        if (folder / LIFTED).is_dir():
+            put_away_in_trusted(folder / LIFTED)
         atomic_file.replace_bytes(folder / LIFTED, mark.of_all.encode(), MODE, durable=False)
     return find(fleet, instance) is None
 
@@ -207,30 +218,44 @@ def _make(folder: Path, name: str, by: By, did_run: bool | None, identity: str |
 def _make_in(folder: Path, name: str, by: By, did_run: bool | None, identity: str | None) -> None:
     path = folder / name
     before = _read(path)
-    if (
-        before is not None and before.did_run
-    ):  # halted twice: what ran before the first is what `resume` starts
+    if before is not None and before.did_run:  # halted twice: what ran before the first is resumed
         did_run = True
-    content = _content(by, did_run, identity)
-    if _is_file(folder / READY):
-        with suppress(OSError):
-            _write_in_place(folder / READY, content)
-        with suppress(OSError):
-            (folder / READY).rename(path)
-            return
+    nonce = identity or os.urandom(12).hex()
+    content = _content(by, did_run, nonce)
+    if _becomes_mark(folder, path, content):
+        return
     with suppress(OSError):
         _create(path, content)
         return
+    if _is_ours(path):  # without an inode for a new file: halted twice, it is another mark all the same
+        with suppress(OSError):
+            _write_in_place(path, content)
+        if (made := _read(path)) is not None and made.identity == nonce:
+            return
+        if _becomes_mark(folder, path, content):  # who lifted the earlier one has just made it ready
+            return
     with suppress(OSError):
         _create(path, b"")
         return
     try:
         _link_env(folder, path)
     except OSError:  # a tmpfs counts a second name as a file
-        with suppress(OSError):
-            (folder / LIFTED).rename(path)
-            return
+        for expendable in EXPENDABLE:
+            with suppress(OSError):
+                (folder / expendable).rename(path)
+                return
         raise
+
+
+def _becomes_mark(folder: Path, path: Path, content: bytes) -> bool:
+    """Rename the file that is kept ready; whether that is done."""
+    if _is_file(folder / READY):
+        with suppress(OSError):
+            _write_in_place(folder / READY, content)
+        with suppress(OSError):
+            (folder / READY).rename(path)
+            return True
+    return False
 
 
 def _content(by: By, did_run: bool | None, identity: str | None = None) -> bytes:
@@ -286,6 +311,8 @@ def _remove(folder: Path, name: str, mark: HaltMark) -> None:
 
 def _remove_in(folder: Path, name: str, mark: HaltMark) -> None:
     lifting = folder / LIFTING
+    if os.path.lexists(folder / name) and lifting.is_dir() and not lifting.is_symlink():
+        put_away(lifting)
     with suppress(FileNotFoundError):
         (folder / name).rename(lifting)
     present = _read(lifting)
@@ -300,7 +327,7 @@ def _remove_in(folder: Path, name: str, mark: HaltMark) -> None:
             lifting.rename(folder / name)
     elif _becomes_ready(folder, lifting):
         return
-    lifting.unlink(missing_ok=True)
+    put_away(lifting)
 
 
 def _becomes_ready(folder: Path, lifting: Path) -> bool:
@@ -309,9 +336,7 @@ def _becomes_ready(folder: Path, lifting: Path) -> bool:
     What is not of our making, such as a second name of the env file, must never be written over.
     """
     try:
-        status = lifting.lstat()
-        is_ours = stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and status.st_size == SIZE
-        if not is_ours or _is_file(folder / READY):
+        if not _is_ours(lifting) or _is_file(folder / READY):
             return False
         _write_in_place(lifting, _content("halt", None))  # it may be that of a `down`, which `up` lifts
         lifting.rename(folder / READY)
@@ -321,17 +346,23 @@ def _becomes_ready(folder: Path, lifting: Path) -> bool:
 
 
 def _lifted(folder: Path) -> str:
-    try:
-        return (folder / LIFTED).read_text(errors="replace")
-    except OSError:
-        return ""
+    with suppress(OSError):
+        return _head(folder / LIFTED).decode(errors="replace")
+    return ""
+
+
+def _is_ours(path: Path) -> bool:
+    """Return whether it is a file of our making, and no second name of another one."""
+    with suppress(OSError):
+        status = path.lstat()
+        return stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and status.st_size == SIZE
+    return False
 
 
 def _is_file(path: Path) -> bool:
-    try:
+    with suppress(OSError):
         return stat.S_ISREG(path.lstat().st_mode)
-    except OSError:
-        return False
+    return False
 
 
 def _read(path: Path | str) -> HaltMark | None:
@@ -354,11 +385,16 @@ def _read(path: Path | str) -> HaltMark | None:
 
 def _json(path: Path | str) -> Mapping[str, Any]:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            content = json.loads(os.pread(descriptor, 4096, 0))
-        finally:
-            os.close(descriptor)
+        content = json.loads(_head(path))
     except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def _head(path: Path | str) -> bytes:
+    """Return the file's first bytes, without following a link or waiting for a FIFO. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        return os.pread(descriptor, 4096, 0)
+    finally:
+        os.close(descriptor)

@@ -15,7 +15,7 @@ from manager.errors import EngineUnreachable, Locked, ManagerError
 from manager.fleet import start_lock
 from manager.i18n import Text
 from manager.util import ownership
-from manager.util.trusted_folder import open_in_trusted
+from manager.util.lock_file import open_lock
 
 Note = dict[str, Any]
 
@@ -28,8 +28,6 @@ READER_S = 1.0
 """Always waited for: a reader that refreshes the export holds the lock for milliseconds."""
 UNSIGNED_S = 1.0
 """Extra wait for a lock without a note: its holder has just got it, or is about to release it."""
-MODE = 0o600
-"""A user who can open the file could lock it, and block every manager."""
 LOCKS = Path("/proc/locks")
 PROC = Path("/proc")
 MANAGERS = ("manager", "daemon_manager.py", "manager.daemon_manager")
@@ -154,6 +152,17 @@ def unaware_of_marks(path: Path) -> list[int]:
     return [pid for pid in pids if pid != os.getpid()]
 
 
+def holders(path: Path) -> list[int]:
+    """Return the other visible processes that lock this file, if it can be read."""
+    with suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            return [pid for pid in _holding_pids(descriptor) if pid != os.getpid()]
+        finally:
+            os.close(descriptor)
+    return []
+
+
 def _is_manager(process: Path) -> bool:
     """Return whether the process is a manager, which could start bots."""
     try:
@@ -182,13 +191,7 @@ def _open(path: Path) -> int:
     """
     try:
         ownership.make_folder(path.parent)
-        descriptor = open_in_trusted(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK, MODE)
-        with suppress(OSError):  # a disk gone read-only, or another user's file
-            if os.fstat(descriptor).st_mode & 0o777 != MODE:
-                os.fchmod(descriptor, MODE)
-            if owner := ownership.inherited_owner(path):
-                os.fchown(descriptor, *owner)
-        return descriptor
+        return open_lock(path)
     except OSError as error:
         try:
             return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)

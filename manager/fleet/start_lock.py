@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from manager.config.fleet import Fleet
-from manager.util import ownership
-from manager.util.trusted_folder import open_in_trusted
+from manager.util.lock_file import open_lock
+from manager.util.polling import wait_until
 
 NAME = ".starts.lock"
-MODE = 0o600
+SHARED_WITHIN_S = 5.0
+"""Who makes marks holds it for a moment. Who holds it for longer is no manager: no start waits for it."""
+POLL_S = 0.02
 
 
 @contextmanager
@@ -27,12 +31,21 @@ def under_way(fleet: Fleet) -> Iterator[None]:
     descriptor = open_file(fleet.lock_file)
     try:
         if descriptor is not None:
-            with suppress(OSError):
-                fcntl.flock(descriptor, fcntl.LOCK_SH)
+            wait_until(partial(_is_shared, descriptor), time.monotonic() + SHARED_WITHIN_S, POLL_S)
         yield
     finally:
         if descriptor is not None:
             os.close(descriptor)
+
+
+def _is_shared(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
+    return True
 
 
 def have_ended(fleet: Fleet) -> bool:
@@ -55,13 +68,8 @@ def open_file(lock_file: Path) -> int | None:
     Managers that know halt marks keep it open while they wait for the fleet's lock or hold it.
     """
     path = lock_file.with_name(NAME)
-    flags = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     with suppress(OSError):
-        descriptor = open_in_trusted(path, os.O_RDWR | os.O_CREAT | flags, MODE)
-        with suppress(OSError):
-            if owner := ownership.inherited_owner(path):
-                os.fchown(descriptor, *owner)
-        return descriptor
+        return open_lock(path)
     with suppress(OSError):
-        return os.open(path, os.O_RDONLY | flags)
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     return None

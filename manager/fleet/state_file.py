@@ -18,9 +18,9 @@ from manager.errors import ManagerError, Problem, writing_to
 from manager.i18n import mark
 from manager.util import atomic_file, moment, ownership, strict_json
 from manager.util.kept_content import KeptContent
+from manager.util.lock_file import open_lock
 from manager.util.moment import Moment
 from manager.util.polling import wait_until
-from manager.util.trusted_folder import open_in_trusted
 
 SCHEMA = 1
 LOCK = ".fleet.json.lock"
@@ -224,9 +224,7 @@ def _locked(path: Path, wait: float) -> Iterator[None]:
     """Hold the lock if possible. A full disk must not prevent changes that need no new file."""
     descriptor: int | None = None
     with suppress(OSError):
-        descriptor = open_in_trusted(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK)
-        if owner := ownership.inherited_owner(path):
-            os.fchown(descriptor, *owner)
+        descriptor = open_lock(path)
     try:
         if descriptor is not None:
             wait_until(partial(_is_taken, descriptor), time.monotonic() + wait, POLL_S)

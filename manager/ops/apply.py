@@ -26,7 +26,7 @@ from manager.ops.egress.egress_limiter import Limiter
 from manager.ops.execution import compose_notices, desired_state
 from manager.ops.halt import command_marks, stop_for_good
 from manager.ops.halt.stop_for_good import Starts
-from manager.ops.planning import made_anew, moved_away, plan, untrusted, updated_limits
+from manager.ops.planning import idle_under_mark, made_anew, moved_away, plan, untrusted, updated_limits
 from manager.util import moment
 from manager.util.moment import Moment
 
@@ -64,6 +64,8 @@ def apply(
     when the user gave the command; whatever was stopped later stays stopped.
     """
     given_at = moment.now() if given_at is None else given_at
+    if change.lifts_fleet_mark is not None and change.lifts_fleet_mark.at.is_after(given_at):
+        change = change._replace(lifts_fleet_mark=None)
     is_stop = not change.needs_sound_configs
     project = session.project_to_halt() if is_stop else session.project()
     fleet = project.fleet
@@ -187,6 +189,7 @@ def _plan(
         if change.needs_sound_configs:
             preflight.require_config(instance, snapshot)
     snapshot = updated_limits.seen(session, snapshot, change.command, named)
+    snapshot = idle_under_mark.seen(session, snapshot, change.command, named)
     left = held.actions(snapshot, named)
     others = None if named is None else [instance for instance in named if instance not in held.instances]
     without_held = snapshot._replace(plan_input=held.without(snapshot.plan_input))

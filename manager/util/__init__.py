@@ -2,6 +2,7 @@
 
 atomic_file, strict_json, ownership     files that users and other programs also read or write
 trusted_folder                          folders that another user's link must not replace
+lock_file                               files that are locked, and that no other user may open
 kernel_file                             small files in /proc and /sys
 kept_content                            what was read out of a file that is still the same one
 threads, polling, interrupts             concurrent work; waiting for what sends no event; Ctrl-C as a note

@@ -32,6 +32,11 @@ def of_this_process() -> Moment:
     return _started(PROCESS)
 
 
+def of_process(pid: int) -> Moment:
+    """Return when a process was started; an unknown moment if it is gone."""
+    return _started(Path(f"/proc/{pid}/stat"))
+
+
 def now() -> Moment:
     """Return the present moment."""
     import threading  # loaded only by what changes a fleet

@@ -72,13 +72,17 @@ def unlink_in_trusted(path: Path) -> None:
 def put_away_in_trusted(path: Path) -> None:
     """Remove it if it is there. A folder, which a bot can put there, is renamed. Raises OSError."""
     with suppress(FileNotFoundError), trusted(path.parent) as folder:
-        present = folder / path.name
-        try:
-            present.unlink(missing_ok=True)
-        except (IsADirectoryError, PermissionError):
-            if not stat.S_ISDIR(present.lstat().st_mode):
-                raise
-            present.rename(present.with_name(f"{path.name}.moved-{os.urandom(3).hex()}"))
+        put_away(folder / path.name)
+
+
+def put_away(present: Path) -> None:
+    """Remove it if it is there, in a folder that is trusted already. A folder is renamed. Raises OSError."""
+    try:
+        present.unlink(missing_ok=True)
+    except (IsADirectoryError, PermissionError):
+        if not stat.S_ISDIR(present.lstat().st_mode):
+            raise
+        present.rename(present.with_name(f"{present.name}.moved-{os.urandom(3).hex()}"))
 
 
 def _is_about_link(error: OSError) -> bool:

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,8 @@ from tests.faults.test_disk import fill, on_a_small_disk, use_all_inodes  # noqa
 from tests.fleet import Project, eventually
 
 pytestmark = pytest.mark.engine
+SUPERVISED_S = 3.0
+"""After so long a supervisor has started its bot, unless it is halted."""
 
 
 @needs_root
@@ -34,6 +37,9 @@ def test_a_halt_on_a_full_disk_is_not_forgotten(
     done = project.manager("halt")
     assert bots.pids(project, "one") == bots.pids(project, "two") == []
     assert project.manager("up", code=None).out.count("halted; `manager resume` starts what ran") == 2
+    project.docker("start", *(project.container(instance) for instance in ("one", "two")))
+    time.sleep(SUPERVISED_S)
+    assert bots.pids(project, "one") == bots.pids(project, "two") == []
     shutil.rmtree(ballast) if ballast.is_dir() else ballast.unlink()
     assert bots.pids(project, "one") == bots.pids(project, "two") == [], done.err
     project.manager("resume", "--wait")
@@ -42,7 +48,7 @@ def test_a_halt_on_a_full_disk_is_not_forgotten(
         "a halt on a disk that is full" if fault is fill else "a halt on a disk without inodes",
         "a tmpfs of 8 MB and 400 inodes",
         1,
-        "exit code 0, `up` leaves all alone, `resume` starts what ran",
+        "exit code 0, `up` leaves all alone, `docker start` starts no bot, `resume` starts what ran",
     )
 
 

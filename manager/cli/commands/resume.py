@@ -20,7 +20,8 @@ def resume(session: Session, args: Namespace) -> int:
     change = changes.resume(project, Selection(args.ids, args.config), console.warning)
     if change is not None:
         return carry_out(session, change, args)
-    if not args.dry_run and (mark := halt_mark.of_fleet(project.fleet)) is not None:
+    mark = halt_mark.of_fleet(project.fleet)
+    if mark is not None and not args.dry_run and not mark.at.is_after(session.given_at):
         with writing_to(project.fleet.all_secrets_dir):
             halt_mark.lift_of_fleet(project.fleet, mark)
     if args.json:

@@ -27,9 +27,10 @@ from manager.i18n import Text
 from manager.ops.backup import archive, databases, retention, scan
 from manager.ops.backup.manifest import HISTORY, Manifest
 from manager.util import atomic_file, formatting, ownership, strict_json
+from manager.util.lock_file import open_lock
 from manager.util.polling import wait_until
 from manager.util.real_path import real_path
-from manager.util.trusted_folder import open_in_trusted, require_trusted
+from manager.util.trusted_folder import require_trusted
 
 FOLDER_MODE, FILE_MODE = 0o700, 0o600
 """Trades and positions are confidential."""
@@ -267,8 +268,7 @@ def _folder_lock(folder: Path, fleet: str) -> Iterator[None]:
         ownership.make_folder(folder, FOLDER_MODE)
         path = folder / f".{fleet}.lock"
         require_trusted(folder.absolute())
-        descriptor = open_in_trusted(path, os.O_RDWR | os.O_CREAT, FILE_MODE)
-        ownership.give_to_folder_owner(path)
+        descriptor = open_lock(path)
     except OSError as error:
         raise ManagerError(
             "cannot write to {path}: {why}", path=folder, why=error.strerror or error

@@ -46,6 +46,7 @@ def prepare(spec: InstanceSpec, fleet: Fleet, owner: Owner) -> None:
             keep_from_git(folder)
         halt_mark.keep_ready(fleet.secrets_dir(spec.id), owner if os.geteuid() == 0 else None)
         halt_mark.keep_ready(fleet.secrets_dir(spec.id).parent)
+        halt_mark.make_own_of_fleets(fleet, spec.id)
         _link_database(spec, fleet, owner)
 
 

@@ -55,9 +55,10 @@ def lift(
         lifted = {
             instance: mark for instance, mark in marks.items() if instance in starting and mark.by != "halt"
         }
-    with writing_to(fleet.all_secrets_dir):
-        for instance, mark in lifted.items():
+    for instance, mark in lifted.items():
+        with writing_to(fleet.secrets_dir(instance)):
             halt_mark.lift(fleet, instance, mark)
+    with writing_to(fleet.all_secrets_dir):
         if change.lifts_fleet_mark is not None:
             halt_mark.lift_of_fleet(fleet, change.lifts_fleet_mark)
     if lifted:

@@ -55,7 +55,7 @@ def halt(session: Session, on_event: OnHaltEvent, selection: Selection = EVERYTH
     """
     project = session.project_to_halt()
     fleet, named = project.fleet, selection.named(project)
-    marked = stop_for_good.mark_all(fleet, "halt", named)
+    marked = stop_for_good.mark_all(fleet, "halt", named, project.specs)
     ran = _alive(fleet)
     starts = Starts(fleet)
     try:
@@ -89,8 +89,7 @@ def _halt(
         return session.look_again(before)
 
     halted = bring_down(snapshot, chosen, look_again, engine, starts, on_event)
-    lifted = [instance for instance in chosen if halt_mark.find(fleet, instance) is None]
-    again = stop_for_good.mark_all(fleet, "halt", lifted) if lifted else Marked([])
+    again = _mark_again(fleet, chosen)
     halt_mark.sync(fleet, chosen)
     answers = ask(halted, chosen, engine, on_event)
     unsaved = _remember(halted.snapshot, chosen, ran | halted.came_up)
@@ -103,10 +102,18 @@ def _halt(
     return Result(
         halted.snapshot,
         outcomes,
-        unsaved and (again.error or marked.error or unsaved),
+        again.error or (unsaved and (marked.error or unsaved)),
         None if halted.is_complete else starts.error(),
         is_all=selection.named(snapshot.project) is not None or not halted.snapshot.foreign(),
     )
+
+
+def _mark_again(fleet: Fleet, chosen: Sequence[str]) -> Marked:
+    """Mark what has no mark of its own, by the end: others lift the one that they have read, or it could not
+    be made. The fleet's mark does not keep a supervisor from starting its bot.
+    """
+    unmarked = [instance for instance in chosen if halt_mark.own(fleet, instance) is None]
+    return stop_for_good.mark_all(fleet, "halt", unmarked) if unmarked else Marked([])
 
 
 def _event(outcome: HaltOutcome) -> event_spool.SpooledEvent:

@@ -7,6 +7,7 @@ the start lock from before its first check of the marks until after its second o
 
 import time
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from typing import NamedTuple
 
 from manager.config.fleet import Fleet
@@ -14,6 +15,7 @@ from manager.errors import ManagerError
 from manager.fleet import halt_mark, lock, start_lock, supervisor_state
 from manager.fleet.halt_mark import By
 from manager.i18n import Text
+from manager.util import ownership
 
 STARTS_END_WITHIN_S = 120.0
 """A busy engine takes a minute for a start; a manager of an earlier version may wait longer for the lock."""
@@ -50,7 +52,8 @@ class Starts:
 
     def error(self) -> ManagerError:
         """Return the error for that."""
-        pids = ", ".join(str(pid) for pid in sorted(self._unaware))
+        starts_lock = self._fleet.lock_file.with_name(start_lock.NAME)
+        pids = ", ".join(str(pid) for pid in sorted(self._unaware) or lock.holders(starts_lock))
         who = Text("process {pids}", pids=pids) if pids else Text("another manager")
         return ManagerError("{who} may still start bots; stop it, and run the command again", who=who)
 
@@ -62,8 +65,22 @@ class Marked(NamedTuple):
     error: ManagerError | None = None
 
 
-def mark_all(fleet: Fleet, by: By, named: Iterable[str] | None = None) -> Marked:
-    """Mark these instances, or all that have a folder. A halt of all also marks future ones. Never raises."""
+def _make_folders(fleet: Fleet, instances: Iterable[str]) -> None:
+    for instance in instances:
+        with suppress(OSError):
+            ownership.make_folder(fleet.secrets_dir(instance), 0o700)
+
+
+def mark_all(
+    fleet: Fleet, by: By, named: Iterable[str] | None = None, configured: Collection[str] = ()
+) -> Marked:
+    """Mark these instances, or all that have a folder. A halt of all also marks future ones. Never raises.
+
+    `configured`: those that get a folder if they are named: others may be about to create them.
+    """
+    if named is not None:
+        named = list(named)
+        _make_folders(fleet, [instance for instance in named if instance in configured])
     there = halt_mark.folders(fleet)
     marked, unmarked, error = [], [], None
     for instance in there if named is None else [instance for instance in named if instance in there]:
@@ -74,7 +91,8 @@ def mark_all(fleet: Fleet, by: By, named: Iterable[str] | None = None) -> Marked
         except OSError as caught:
             unmarked.append(instance)
             error = ManagerError(
-                "cannot mark {ids} as halted: {why}; `manager up` would start what has no mark",
+                "cannot mark {ids} as halted: {why}; `manager up` or `docker start` may start what has no"
+                " mark",
                 ids=", ".join(unmarked),
                 why=caught.strerror or caught,
             )

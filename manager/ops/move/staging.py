@@ -13,8 +13,9 @@ from pathlib import Path
 from manager.config.fleet import Fleet
 from manager.errors import Locked, writing_to
 from manager.util import atomic_file, ownership
+from manager.util.lock_file import open_lock
 from manager.util.polling import wait_until
-from manager.util.trusted_folder import open_in_trusted, trusted
+from manager.util.trusted_folder import trusted
 
 FOLDER_MODE = 0o700
 """Trades and positions are confidential."""
@@ -79,7 +80,7 @@ def locked(fleet: Fleet, instance: str, name: str, wait: float) -> Iterator[None
     path = parent / f".{instance}.{name}.lock"
     with writing_to(path):
         ownership.make_folder(parent, FOLDER_MODE)
-        descriptor = open_in_trusted(path, os.O_RDWR | os.O_CREAT)
+        descriptor = open_lock(path)
     try:
 
         def is_ours() -> bool:

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -89,11 +90,48 @@ def test_without_an_inode_and_without_second_names_what_is_there_becomes_the_mar
     )
     with pytest.raises(OSError, match="No space left"):
         halt_mark.make(fleet, "a", "halt")
-    (folder(fleet) / ".halt-lifted").write_text("the nonce of an earlier halt of all")
+    for expendable in ("requests.json", ".halt-lifted"):
+        (folder(fleet) / expendable).write_text("{}")
+        (folder(fleet) / "halted").unlink(missing_ok=True)
+        halt_mark.make(fleet, "a", "halt")
+        mark = halt_mark.find(fleet, "a")
+        assert mark is not None
+        assert mark.by == "halt"
+        assert not (folder(fleet) / expendable).exists()
+
+
+@pytest.mark.parametrize("lifter", [False, True])
+def test_a_second_halt_without_an_inode_is_another_mark(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, lifter: bool
+) -> None:
+    """A `resume` that has read the first one and waits for the lock must not lift the second one."""
+    (folder(fleet) / "env.json").write_text('{"KEY": "x"}')
+    halt_mark.make(fleet, "a", "halt", did_run=True)
+    first = halt_mark.find(fleet, "a")
+    assert first is not None
+    really, write = os.open, os.pwrite
+
+    def no_inode(path: Any, flags: int, *rest: Any) -> int:
+        if flags & os.O_CREAT:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return really(path, flags, *rest)
+
+    def lifted_just_before(descriptor: int, content: bytes, offset: int) -> int:
+        monkeypatch.setattr(os, "pwrite", write)
+        halt_mark.lift(fleet, "a", first)
+        return write(descriptor, content, offset)
+
+    monkeypatch.setattr(os, "open", no_inode)
+    if lifter:
+        monkeypatch.setattr(os, "pwrite", lifted_just_before)
     halt_mark.make(fleet, "a", "halt")
-    mark = halt_mark.find(fleet, "a")
-    assert mark is not None
-    assert mark.by == "halt"
+    second = halt_mark.find(fleet, "a")
+    assert second is not None
+    assert second.identity != first.identity
+    assert second.did_run
+    assert halt_mark.lift(fleet, "a", first) is False
+    assert halt_mark.lift(fleet, "a", second) is True
+    assert (folder(fleet) / "env.json").read_text() == '{"KEY": "x"}'
 
 
 def test_a_lifted_mark_becomes_the_file_of_the_next_one(fleet: Fleet) -> None:
@@ -148,6 +186,51 @@ def test_whatever_lies_there_is_a_mark(fleet: Fleet) -> None:
     (folder(fleet) / "halted").mkdir()
     (folder(fleet, "b") / "halted").symlink_to("nowhere")
     assert sorted(halt_mark.find_all(fleet)) == ["a", "b"]
+
+
+@pytest.mark.parametrize("name", [".halt-lifting", ".halt-lifted", "halted"])
+def test_a_folder_in_the_place_of_a_mark_is_lifted_and_kept(fleet: Fleet, name: str) -> None:
+    (folder(fleet) / "env.json").write_text("{}")
+    (folder(fleet) / name).mkdir()
+    (folder(fleet) / name / "notes").write_text("mine")
+    halt_mark.make_of_fleet(fleet)
+    halt_mark.make(fleet, "a", "halt")
+    mark = halt_mark.find(fleet, "a")
+    assert mark is not None
+    assert halt_mark.lift(fleet, "a", mark) is True
+    assert halt_mark.find(fleet, "a") is None
+    assert [file.read_text() for file in folder(fleet).glob("*/notes")] == ["mine"]
+    halt_mark.make(fleet, "a", "halt")
+    assert (folder(fleet) / "halted").is_file()
+
+
+@pytest.mark.parametrize("place", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_nothing_is_waited_for_in_the_place_of_what_was_lifted(
+    fleet: Fleet, place: Callable[[Path], None]
+) -> None:
+    """`watch` once read /dev/zero there, until its memory was 15 GB."""
+    place(folder(fleet) / ".halt-lifted")
+    halt_mark.make_of_fleet(fleet)
+    mark = halt_mark.find(fleet, "a")
+    assert mark is not None
+    assert halt_mark.lift(fleet, "a", mark) is True
+
+
+def test_a_supervisor_sees_the_fleets_mark_in_its_own_folder(fleet: Fleet) -> None:
+    """Compose can start an instance that comes later, and asks no manager."""
+    halt_mark.make_own_of_fleets(fleet, "a")
+    assert halt_mark.own(fleet, "a") is None
+    halt_mark.make_of_fleet(fleet)
+    whole = halt_mark.find(fleet, "b")
+    assert whole is not None
+    assert halt_mark.lift(fleet, "b", whole), "resumed by name"
+    for instance in ("a", "b"):
+        halt_mark.make_own_of_fleets(fleet, instance)
+    own = halt_mark.own(fleet, "a")
+    assert own is not None
+    assert (own.by, own.did_run, halt_mark.own(fleet, "b")) == ("halt", False, None)
+    halt_mark.make_own_of_fleets(fleet, "a")
+    assert halt_mark.own(fleet, "a") == own
 
 
 def test_the_fleets_mark_is_for_those_that_come_later(fleet: Fleet) -> None:

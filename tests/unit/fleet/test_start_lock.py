@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 from manager.config.fleet import Fleet
 from manager.fleet import lock, start_lock
+from manager.ops.halt import stop_for_good
+from tests.unit.test_fleet_lock import a_holder
 
 
 def test_a_start_under_way_is_seen_and_its_end_too(tmp_path: Path) -> None:
@@ -17,6 +21,25 @@ def test_a_start_under_way_is_seen_and_its_end_too(tmp_path: Path) -> None:
         assert not start_lock.have_ended(fleet)
     assert start_lock.have_ended(fleet)
     assert (fleet.state_dir / ".starts.lock").stat().st_mode & 0o777 == 0o600
+
+
+def test_who_holds_it_for_long_keeps_no_start_from_going_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet = Fleet("desk", tmp_path, tmp_path)
+    fleet.state_dir.mkdir()
+    path = fleet.state_dir / ".starts.lock"
+    path.touch(0o644)
+    path.chmod(0o644)
+    monkeypatch.setattr(start_lock, "SHARED_WITHIN_S", 0.1)
+    with a_holder(path, 60) as pid:
+        with start_lock.under_way(fleet):
+            assert not start_lock.have_ended(fleet)
+        monkeypatch.setattr(stop_for_good, "STARTS_END_WITHIN_S", -1.0)
+        starts = stop_for_good.Starts(fleet)
+        assert starts.are_too_slow
+        assert f"process {pid} may still start bots" in str(starts.error())
+    assert path.stat().st_mode & 0o777 == 0o600
 
 
 def test_without_the_folder_nothing_is_under_way(tmp_path: Path) -> None:

@@ -6,10 +6,11 @@ from contextlib import nullcontext
 
 import pytest
 
+from manager.cli.main import main
 from manager.errors import EngineError, EngineUnreachable
 from manager.fleet import halt_mark, lock
 from manager.fleet import project as projects
-from manager.fleet.selection import Selection
+from manager.fleet.selection import EVERYTHING, Selection
 from manager.fleet.session import Session
 from manager.ops import apply
 from manager.ops.actions.action import Change
@@ -59,6 +60,35 @@ def test_the_same_command_given_afterwards_starts_it(desk: Desk) -> None:
     REAL_SLEEP(0.05)
     assert carried_out(desk, changes.start(SOL_ONLY), moment.now()) == []
     assert desk.states()["bp_sol_01"] == "running"
+
+
+def test_a_resume_lifts_no_halt_of_all_that_came_later(desk: Desk, earlier: Moment) -> None:
+    """On a busy machine it reads the marks a second after it was given."""
+    desk.play("up", "halt")
+    fleet = projects.read(desk.folder).fleet
+    change = changes.resume(projects.read(desk.folder), EVERYTHING, print)
+    assert change is not None
+    carried_out(desk, change, earlier)
+    assert halt_mark.of_fleet(fleet) is not None
+    assert "running" not in desk.states().values()
+    REAL_SLEEP(0.05)
+    carried_out(desk, change, moment.now())
+    assert halt_mark.of_fleet(fleet) is None
+    assert set(desk.states().values()) == {"running"}
+
+
+def test_a_resume_of_nothing_lifts_no_halt_of_all_that_came_later(desk: Desk, earlier: Moment) -> None:
+    for config in (desk.folder / "config/active").iterdir():
+        config.unlink()
+    fleet = projects.read(desk.folder).fleet
+    fleet.all_secrets_dir.mkdir(parents=True, exist_ok=True)
+    halt_mark.make_of_fleet(fleet)
+    resume = ["--project-dir", str(desk.folder), "resume"]
+    assert main(resume, earlier) == 0
+    assert halt_mark.of_fleet(fleet) is not None
+    REAL_SLEEP(0.05)
+    assert main(resume) == 0
+    assert halt_mark.of_fleet(fleet) is None
 
 
 def test_a_stop_by_force_leaves_halted_what_is_halted(desk: Desk) -> None:
