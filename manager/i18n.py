@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 LOCALE_DIR = Path(__file__).with_name("locale")
 SOURCE_LANGUAGE = "en"
 LANGUAGES = ("en", "zh-TW")
+SEPARATORS: Mapping[str, str] = {"zh-TW": "；"}
+"""Between two sentences of a note; `; ` in any other language."""
 
 _language: str | None = None
 """None until a language is chosen; English until then."""
@@ -98,6 +100,11 @@ def use_environment() -> None:
 def mark(message: str) -> str:
     """Return the message unchanged: marks it for the catalogue, to be translated later by `_` or Text."""
     return message
+
+
+def joined(sentences: Iterable[str]) -> str:
+    """Return the sentences as one, with the separator of the language in use."""
+    return SEPARATORS.get(language(), "; ").join(sentences)
 
 
 def _(message: str) -> str:

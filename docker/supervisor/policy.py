@@ -99,12 +99,15 @@ def healthy_spell(restart_delay: float, minimum: float) -> float:
     return max(minimum, 5 * restart_delay)
 
 
-def restart_delay(first: float, count: int, longest: float, seed: str) -> float:
+def restart_delay(first: float, count: int, longest: float, seed: str, least: float = 0.0) -> float:
     """Return the seconds before the restart that is number `count` (from 1) without a healthy spell.
 
-    The delay doubles from `first` up to `longest` or `first`, whichever is larger. Up to half of it, or 5 s,
-    is added by `seed`, so that bots that ended together do not come back together.
+    The delay doubles from `first`, or from `least` where that is longer, up to `longest` or to where it
+    begins, whichever is larger. Up to half of it, or 5 s, is added by `seed`, so that bots that ended
+    together do not come back together. `least` is for free restarts: a pause of 0 never
+    grows, and they would all have passed within minutes of an outage.
     """
+    first = max(first, least)
     delay = min(first * 2.0 ** min(count - 1, 30), max(first, longest))
     return delay + max(delay / 2, min(delay, 5.0)) * _fraction(f"{seed}:{count}")
 

@@ -322,6 +322,7 @@ class BotRunner:
             record.since_healthy,
             self._timings.restart_delay_max,
             record.instance,
+            self._timings.outage_delay_min if is_free else 0.0,
         )
         record.next_due = time.monotonic() + delay
         if is_free:

@@ -13,6 +13,7 @@ class Timings:
     lock_grace = 3.0  # a container that is being killed releases the lock within this time
     lock_retry = 10.0  # when the lock file cannot be created: full disk, another owner
     outage_restarts = 128  # free ones without an answer: with the pauses above more than a day and a half
+    outage_delay_min = 1.0  # doubled, it is at `restart_delay_max` after ten of them
     restart_delay_max = 900.0  # an exchange that is back after hours is traded on a quarter of an hour later
     healthy_spell_min = (
         60.0  # after this long, or 5 restart delays, a healthy bot has its restart budget back

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from manager.i18n import Text, _, mark
+from manager.i18n import Text, _, joined, mark
 from manager.ops.migrate.closing import Closing, ClosingRow, Place
 from manager.util import console
 from manager.util.formatting import date_and_time
@@ -71,7 +71,7 @@ def _credentials(row: ClosingRow) -> str:
     for state, message in STATES.items():
         if names := [name for name, of in row.credentials.items() if of == state]:
             parts.append(str(Text(message, names=", ".join(names))))
-    return "; ".join(parts) or _("set")
+    return joined(parts) or _("set")
 
 
 def _range(row: ClosingRow) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from manager.fleet import doing
 from manager.fleet.instance import Instance
 from manager.fleet.supervisor_state import Cancel, SupervisorState
-from manager.i18n import Text, _
+from manager.i18n import Text, _, joined
 from manager.util import formatting
 
 STAMP = r"\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?([.,]\d+)?\s*(Z|[+-]\d\d:?\d\d)?\]?[\s:|-]*"
@@ -36,7 +36,9 @@ def note(view: Instance) -> str:
     elif view.status.why is not None:
         parts.append(cause(view))
     elif supervisor is not None and supervisor.last_exit and supervisor.restarts_total:
-        parts.append(str(Text("last exit: {why}", why=supervisor.last_exit.message)))
+        words = _last_line(supervisor.last_exit.stderr_tail)
+        why = Text("{why}: {words}", why=supervisor.last_exit.message, words=words) if words else None
+        parts.append(str(Text("last exit: {why}", why=why or supervisor.last_exit.message)))
     if view.status.state == "restarting" and supervisor is not None and supervisor.next_restart_at:
         parts.append(str(_next_restart(supervisor, supervisor.next_restart_at)))
     if supervisor is not None and view.status.state == "failed" and supervisor.cancel is not None:
@@ -46,13 +48,15 @@ def note(view: Instance) -> str:
         parts.append(str(doing.ending(view)))
     if doing.may_have_left_orders(view):
         parts.append(str(_orders_left(view)))
+    elif doing.was_killed(view):
+        parts.append(_("it was killed: whether orders are left is unknown"))
     if view.is_bot_up and (age := _age_of_figures(view, now)):
         parts.append(str(Text("P&L and position: {age} ago", age=age)))
     if view.drift:
         parts.append(str(Text("drifted: {what}", what=", ".join(_(drift) for drift in view.drift))))
     if view.is_rolled_back:
         parts.append(_("rolled back"))
-    return " ".join(filter(None, (detail, "; ".join(parts))))
+    return " ".join(filter(None, (detail, joined(parts))))
 
 
 def _has_left_something(view: Instance) -> bool:
@@ -114,7 +118,7 @@ def cause(view: Instance) -> str:
     ):
         return why
     last = last_words(view)
-    return f"{why}: {last}" if last else why
+    return str(Text("{why}: {words}", why=why, words=last)) if last else why
 
 
 def last_words(view: Instance) -> str:

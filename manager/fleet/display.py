@@ -67,6 +67,8 @@ def since(view: Instance) -> float | None:
     if supervisor is not None and supervisor.container == view.container.id:
         if view.is_bot_up and supervisor.bot_started_at:
             return supervisor.bot_started_at
+        if supervisor.bot_started_at:
+            return supervisor.updated_at  # it was killed together with its bot: its last sign of life
         if supervisor.last_exit is not None:
             return supervisor.last_exit.at
     return float(view.container.created)

@@ -12,7 +12,7 @@ from manager.fleet import condition_messages
 from manager.fleet.amounts import amount
 from manager.fleet.bot_report import KeptReport, read_kept
 from manager.fleet.instance import Instance
-from manager.fleet.status import ELSEWHERE, State
+from manager.fleet.status import ELSEWHERE, STOPPING, State
 from manager.fleet.supervisor_state import Condition, SupervisorState
 from manager.i18n import Text, mark
 
@@ -202,6 +202,8 @@ def _now(
     if kept_report.at is None or _is_late(kept_report.at, supervisor, now):
         return UNKNOWN
     reported = _reported(kept_report)
+    if state == "starting" and reported.doing == "unknown" and not kept_report.report.is_final:
+        return NOTHING  # it says so as soon as it knows
     is_degraded = reported.doing in {"exchange away", "orders refused", "ledger differs"}
     checked_at = supervisor.health_checked_at if supervisor is not None else None
     if is_degraded and state == "running" and checked_at is not None and checked_at > kept_report.at:
@@ -220,10 +222,28 @@ def severity(view: Instance, now: float | None = None) -> Severity:
     """Return how urgent an instance is: the worse of state and activity."""
     state = view.status.underlying or view.status.state
     of_state = _worse(STATE_SEVERITY[view.status.state], STATE_SEVERITY[state])
+    if view.status.detail == STOPPING:  # for seconds, because somebody has asked for it
+        of_state = "note"
+    elif is_down_unasked(view):  # nobody answers the fills of what a live one has left at the exchange
+        of_state = "bad" if view.mode == "live" else "warn"
     doing = activity(view, now).doing
     if doing is None or (of_state == "off" and not (doing in ENDS and has_left_money(view))):
         return of_state
+    if doing == "unknown" and state == "running" and _is_silent(view, now):
+        return _worse(of_state, "warn")
     return _worse(of_state, _of_doing(view, doing, state))
+
+
+def _is_silent(view: Instance, now: float | None) -> bool:
+    """Return whether its bot has reported in this run, and does not any more: whatever it does, nobody knows
+    it. A bot of contract 1 never reports.
+    """
+    kept_report = view.report
+    if kept_report is None or kept_report.report.contract is None:
+        return False
+    if kept_report.is_previous or kept_report.has_ended:
+        return False
+    return kept_report.at is None or _is_late(kept_report.at, view.supervisor, now or time.time())
 
 
 def _of_doing(view: Instance, doing: Doing, state: State) -> Severity:
@@ -281,6 +301,34 @@ def may_have_left_orders(view: Instance) -> bool:
         return False  # it has not run, or not since a start has cleared what the run before has left
     mode = (kept_report.report.mode if kept_report is not None else None) or view.mode
     return mode == "live" and (kept_report is None or kept_report.orders_left != 0)
+
+
+def is_down_unasked(view: Instance) -> bool:
+    """Return whether it does not run although nobody has stopped it or taken it down by the manager."""
+    saved, state = view.saved, view.status.underlying or view.status.state
+    if view.tombstone is not None or saved.halted is not None or saved.wish == "stopped":
+        return False
+    if state == "stopped":
+        had_ended = view.supervisor is not None and view.supervisor.state == "completed"
+        return view.container is not None and view.container.engine_state == "exited" and not had_ended
+    if state != "missing" or view.spec is None or saved.registered_at is None:
+        return False
+    has_run = view.supervisor is not None or view.report is not None
+    return saved.taken_down_at is None or (has_run and not was_taken_down(view))
+
+
+def was_killed(view: Instance) -> bool:
+    """Return whether the container of a live bot ended without its supervisor's word, and nothing tells that
+    it has left no order.
+    """
+    is_silent = view.supervisor is not None and view.supervisor.state not in (
+        "stopped",
+        "failed",
+        "completed",
+    )
+    if view.status.state != "stopped" or view.mode != "live" or view.tombstone is not None or not is_silent:
+        return False
+    return view.container is not None and view.container.engine_state == "exited"
 
 
 def was_taken_down(view: Instance) -> bool:

@@ -16,6 +16,10 @@ ELSEWHERE = "elsewhere"
 """The detail of an instance whose bot runs in a container that is not its own."""
 
 
+STOPPING = "stopping"
+"""The detail of an instance whose supervisor was told to stop: its bot ends in a moment."""
+
+
 class Status(NamedTuple):
     """Hold the state, a more specific word of the engine or supervisor, and the reason.
 
@@ -141,7 +145,7 @@ def _by_supervisor(supervisor: SupervisorState, uptime: float) -> Status:
         case "starting" | "running" | "unhealthy" | "restarting" | "failed" | "completed" as state:
             return Status(state, why=why)
         case "stopping":
-            return Status("unhealthy", "stopping", why or Text("it is being stopped"))
+            return Status("unhealthy", STOPPING, why or Text("it is being stopped"))
         case "stopped":  # the bot is gone; the engine's list is a moment behind
             return Status("stopped", why=why)
         case other:

@@ -114,6 +114,16 @@ def _by_code(reason: Any, depth: int = 0) -> Text | None:
     return Text(template, **shown)
 
 
+NETWORK_ERRORS: Mapping[str, str] = {
+    "connection refused": mark("Connection refused"),
+    "connection reset by peer": mark("the connection was reset"),
+    "broken pipe": mark("the connection was closed"),
+    "connection timed out": mark("the connection timed out"),
+    "cannot assign requested address": mark("no local port is free for a connection"),
+}
+"""What the system says of a probe that has failed."""
+
+
 def _shown(value: Any, depth: int) -> object:
     """Return a parameter as it is shown."""
     if isinstance(value, dict):
@@ -122,8 +132,5 @@ def _shown(value: Any, depth: int) -> object:
         return f"{value:.0f}" if abs(value) >= WHOLE_FROM else f"{value:g}"
     if isinstance(value, int):
         return value
-    return (
-        Text("Connection refused")
-        if value == "connection refused"
-        else replace_unprintable(str(value)[:LONGEST])
-    )
+    text = str(value)
+    return Text(NETWORK_ERRORS[text]) if text in NETWORK_ERRORS else replace_unprintable(text[:LONGEST])

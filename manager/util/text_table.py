@@ -143,7 +143,9 @@ def padded(text: str, room: int, align: Literal["left", "right"] = "left") -> st
 
 
 def wrapped(text: str, room: int) -> list[str]:
-    """Return the text in lines of at most `room` cells, broken at spaces if there are any."""
+    """Return the text in lines of at most `room` cells, broken at spaces if there are any, and in no number
+    that has room in a line.
+    """
     lines, line = [], ""
     for word in text.split(" "):
         longer = f"{line} {word}" if line else word
@@ -154,6 +156,7 @@ def wrapped(text: str, room: int) -> list[str]:
             lines.append(line)
         while width(word) > room:
             piece = _beginning(word, room)
+            piece = _without_part_of_number(piece, word[len(piece)]) or piece
             lines.append(piece)
             word = word[len(piece) :]
         line = word
@@ -168,9 +171,13 @@ def cut(text: str, room: int) -> str:
     if width(text) <= room:
         return text
     shown = _beginning(text, room - 1)
-    if text[len(shown)] in IN_NUMBERS and (number := NUMBER_AT_END.search(shown)):
-        shown = shown[: number.start()]
-    return f"{shown}…"
+    return f"{_without_part_of_number(shown, text[len(shown)])}…"
+
+
+def _without_part_of_number(shown: str, following: str) -> str:
+    """Return the text without the number at its end, if the sign that follows continues it."""
+    number = NUMBER_AT_END.search(shown) if following in IN_NUMBERS else None
+    return shown if number is None else shown[: number.start()]
 
 
 def _note(text: str, room: int, is_kept: bool) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 
 DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhdw])+")
 PART = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
@@ -59,14 +59,17 @@ def _seconds(text: str) -> float:
     return float(text) if EPOCH.fullmatch(text) else datetime.fromisoformat(text).timestamp()
 
 
-def parse_line_time(line: bytes) -> float | None:
-    """Return the Unix time at the start of a log line; None if there is none."""
+def parse_line_time(line: bytes, zone: tzinfo | None = None) -> float | None:
+    """Return the Unix time at the start of a log line; None if there is none.
+
+    `zone`: of a time that names none; None for the local one.
+    """
     match = LINE_STAMP.match(line)
     if match is None:
         return None
-    zone = match[2] or b""
     try:
-        return datetime.fromisoformat((match[1] + zone).decode()).timestamp()
+        moment = datetime.fromisoformat((match[1] + (match[2] or b"")).decode())
+        return (moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)).timestamp()
     except (ValueError, OverflowError, OSError):
         return None
 
@@ -84,6 +87,8 @@ def is_day(name: str) -> bool:
         return False
 
 
-def start_of_day(day: str) -> float:
-    """Return the Unix time at which a local date starts. Raises ValueError for an invalid date."""
-    return datetime.fromisoformat(day).timestamp()
+def start_of_day(day: str, zone: tzinfo | None = None) -> float:
+    """Return the Unix time at which a date starts, a local one by default. Raises ValueError for an invalid
+    date.
+    """
+    return datetime.fromisoformat(day).replace(tzinfo=zone).timestamp()

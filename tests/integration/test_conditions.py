@@ -65,6 +65,8 @@ RISKS = (
     "a position that cannot be read",
     "a stop loss",
     "a take profit",
+    "`docker kill` of its container",
+    "`docker rm -f` of its container",
     "SIGKILL, no restart left, and no answer to the cancel program",
 )
 SPOT = ("a stop loss on spot, with fees in what was bought",)
@@ -113,6 +115,11 @@ class Desk:
         self.seen.append(cause)
         self._read = len(self.alerts())
         return found
+
+    def until_over(self) -> None:
+        """Wait until the last alert is over: the next one of its kind is told then."""
+        eventually(lambda: f"{BOT} is running again" in self.alerts()[self._read :], 90, "running again")
+        self._read = len(self.alerts())
 
     def compare(self, row: Row, found: dict[str, Any]) -> None:
         bot, project = found["id"], self.project
@@ -265,6 +272,7 @@ def test_what_ends_or_holds_a_live_bot(desk: Desk, fake: FakeExchange) -> None:
     fake.book.place("Bid", "Market", None, Decimal(2), foreign=True)
     desk.until("somebody else trades on its account")
     fake.book.place("Ask", "Market", None, Decimal(2), foreign=True)
+    desk.until_over()
 
     fake.position = [{"symbol": "SOL_USDC_PERP", "netQuantity": None}]
     desk.until("a position that cannot be read")
@@ -281,6 +289,17 @@ def test_what_ends_or_holds_a_live_bot(desk: Desk, fake: FakeExchange) -> None:
     desk.until("a take profit")
 
     desk.again(fake, take_profit=None)
+    fake.book.move(Decimal("152.1"))
+    eventually(lambda: Decimal(project.ps()[BOT]["last_position"] or 0) < 0, what="a report of the fill")
+    project.docker("kill", project.container(BOT))
+    desk.until("`docker kill` of its container")
+    project.manager("up", "--wait")
+    desk.until_over()
+    project.docker("rm", "-f", project.container(BOT))
+    desk.until("`docker rm -f` of its container")
+    project.manager("up", "--wait")
+
+    desk.again(fake)
     fake.faults.down = True
     os.kill(project.instances()[BOT]["bot_pid"], signal.SIGKILL)
     found = desk.until("SIGKILL, no restart left, and no answer to the cancel program")

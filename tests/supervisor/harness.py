@@ -25,6 +25,7 @@ TIMINGS = {
     "final_flush": 0.5,
     "lock_grace": 0.3,
     "lock_retry": 0.2,
+    "outage_delay_min": 0.05,
     "restart_delay_max": 900.0,
     "healthy_spell_min": 60.0,
     "cancel_timeout": 20.0,

@@ -18,7 +18,7 @@ from manager.fleet.amounts import aligned, money
 from manager.fleet.selection import Selection
 from manager.fleet.session import Session
 from manager.i18n import Text, _, mark
-from manager.monitor.history import curve, reader, summary
+from manager.monitor.history import curve, reader, run_ends, summary
 from manager.monitor.history.curve import Day
 from manager.monitor.history.model import Run
 from manager.monitor.history.reader import FleetHistory, InstanceHistory
@@ -235,7 +235,7 @@ RUN_COLUMNS: Sequence[Column[Run]] = (
     Column("began", mark("RUN BEGAN"), lambda run: date_and_time(run.began)),
     Column("ended", mark("ENDED"), lambda run: date_and_time(run.ended) if run.ended else ""),
     Column("mode", mark("MODE"), lambda run: display.mode_text(run.kind or None)),
-    Column("why", mark("NOTE"), lambda run: run.why),
+    Column("why", mark("NOTE"), lambda run: run_ends.words(run.why)),
 )
 
 

@@ -202,6 +202,24 @@ def runs(db: sqlite3.Connection, instance: str) -> list[Run]:
     return [Run(*row) for row in rows]
 
 
+def present_run(db: sqlite3.Connection, instance: str) -> float | None:
+    """Return when the run began that was sampled last; None where no sample says."""
+    row = db.execute(
+        "SELECT run FROM samples WHERE instance = ? AND run IS NOT NULL ORDER BY at DESC LIMIT 1", (instance,)
+    ).fetchone()
+    return None if row is None else float(row[0])
+
+
+def last_seen(db: sqlite3.Connection, instance: str, run: Run) -> float | None:
+    """Return when this run was last sampled while its bot was up."""
+    row = db.execute(
+        "SELECT max(at) FROM samples WHERE instance = ? AND run BETWEEN ? AND ?"
+        " AND state IN ('starting', 'running', 'unhealthy')",
+        (instance, run.began - 1, run.began + 1),
+    ).fetchone()
+    return None if row[0] is None else float(row[0])
+
+
 def watched(db: sqlite3.Connection) -> list[Span]:
     """Return when a watch ran, oldest first."""
     return [Span(*row) for row in db.execute("SELECT begin, end FROM watched ORDER BY begin")]

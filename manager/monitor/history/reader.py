@@ -6,15 +6,17 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from manager.config.fleet import Fleet
 from manager.fleet import bot_report, supervisor_state
 from manager.fleet.selection import no_instance
 from manager.i18n import Text
 from manager.monitor.history import curve, database, fill, queries, spool_reader
+from manager.monitor.history import run_ends as run_ends_of
 from manager.monitor.history.database import NotOurs
 from manager.monitor.history.model import Event, Run, Sample, Span, Trade
 from manager.util import scratch
@@ -25,7 +27,8 @@ UNWATCHED_S = 180.0
 class InstanceHistory(NamedTuple):
     """Hold all that is known of one instance, oldest first. `why`: why its database could not be read.
 
-    `run_ends`: the last sample of each run, the newest first.
+    `run_ends`: the last sample of each run, the newest first. `present_run`: when the run began that was
+    sampled last. `seen`: when runs without an end were last sampled, by their begin.
     """
 
     instance: str
@@ -36,6 +39,8 @@ class InstanceHistory(NamedTuple):
     trades: Sequence[Trade] = ()
     run_ends: Sequence[Sample] = ()
     why: Text | None = None
+    present_run: float | None = None
+    seen: Mapping[float, float] = MappingProxyType({})
 
 
 class FleetHistory(NamedTuple):
@@ -86,7 +91,7 @@ def read(
             history = _with_last_report(fleet, history, now)
         if (is_stale or trades) and fill.has_database(fleet, instance):
             history = _filled(fleet, history, since, now)
-        read.append(history)
+        read.append(_with_run_ends(fleet, history))
     return FleetHistory(read, [stored.note] if stored.note else [], now)
 
 
@@ -127,9 +132,9 @@ def _stored(
                     samples(db, instance, since, now),
                     queries.covered(db, instance),
                     queries.events(db, instance, since),
-                    queries.runs(db, instance),
-                    queries.trades(db, [instance], since) if trades else [],
-                    queries.run_ends(db, instance, now) if run_ends else [],
+                    trades=queries.trades(db, [instance], since) if trades else [],
+                    run_ends=queries.run_ends(db, instance, now) if run_ends else [],
+                    **_known_of_runs(fleet, db, instance),
                 )
                 if not chosen or instance in chosen
                 else InstanceHistory(instance)
@@ -146,6 +151,27 @@ def _stored(
     except (sqlite3.Error, OSError) as error:
         note = Text("cannot read {path}: {why}", path=path, why=error)
     return _Stored({}, [], None, note)
+
+
+def _known_of_runs(fleet: Fleet, db: sqlite3.Connection, instance: str) -> Mapping[str, Any]:
+    """Return the runs, and what tells when those have ended whose databases are gone."""
+    runs = queries.runs(db, instance)
+    if not (unended := run_ends_of.open_runs(runs)):
+        return {"runs": runs}
+    present = queries.present_run(db, instance) if fill.has_database(fleet, instance) else None
+    others = [run for run in unended if present is None or not run_ends_of.is_present(run, present)]
+    seen = {run.began: at for run in others if (at := queries.last_seen(db, instance, run)) is not None}
+    return {"runs": runs, "present_run": present, "seen": seen}
+
+
+def _with_run_ends(fleet: Fleet, history: InstanceHistory) -> InstanceHistory:
+    """Give an end to each run that does not go on, which the present one does while its database is there."""
+    if not (unended := run_ends_of.open_runs(history.runs)):
+        return history
+    present = history.present_run
+    if present is None and fill.has_database(fleet, history.instance):
+        present = max(run.began for run in unended)  # nothing was sampled: a database alone tells of it
+    return history._replace(runs=run_ends_of.with_ends(history.runs, present, history.seen))
 
 
 def _with_database(fleet: Fleet) -> list[str]:

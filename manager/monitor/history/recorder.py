@@ -18,6 +18,7 @@ from manager.config.fleet import Fleet
 from manager.errors import ManagerError
 from manager.fleet.bot_report import Report
 from manager.fleet.instance import Instance
+from manager.fleet.status import STOPPING
 from manager.i18n import Text
 from manager.monitor.history import curve, database, fill, queries, sampling, spool_reader, writing
 from manager.monitor.history.curve import Day
@@ -207,6 +208,8 @@ class Writer:
         exits: dict[str, float] = {}
         with database.transaction(db):
             for instance, view in seen.views.items():
+                if view.status.detail == STOPPING:
+                    continue  # neither unhealthy nor stopped yet: the next look knows
                 before, last_exit = self._before(db, instance, now)
                 sample = sampling.sample(view, seen.answers.get(instance), now)
                 events = sampling.events(view, before, sample, last_exit)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby, pairwise
 
@@ -14,6 +14,8 @@ from manager.monitor.history.model import STATE_CODE, Event, Sample
 EVERY_S = 60.0
 """Between two samples of an instance. A change of state has one of its own."""
 DAY_S = 86400
+DEGRADED = "degraded"
+"""The supervisor's reason while its bot runs and says what keeps it from trading."""
 TIERS: Sequence[tuple[float, float]] = ((2 * DAY_S, 600), (14 * DAY_S, 3600), (120 * DAY_S, 21600))
 """(age, period): from that age on, one sample per period is kept, and the lowest and the highest P&L within
 it.
@@ -97,8 +99,15 @@ def events(view: Instance, before: Sample | None, now: Sample, last_exit: float 
 def _state_event(view: Instance, now: Sample) -> Event:
     """Return the state that begins, as a code with parameters: the reader's language is not `watch`'s."""
     supervisor = view.supervisor
-    is_calm = supervisor is None or (now.state == "running" and now.doing == "trading")
-    why, cause = (None, None) if is_calm or supervisor is None else (supervisor.why, supervisor.reason)
+    is_told = (now.state, now.doing) != ("running", "trading")
+    if (
+        supervisor is None or supervisor.state != now.state or not is_told
+    ):  # else its word is of another state
+        why, cause = None, None
+    else:
+        why, cause = supervisor.why, supervisor.reason
+    if isinstance(cause, Mapping) and cause.get("code") == DEGRADED:
+        why, cause = None, None  # that is what it is doing
     words = [now.state, *([now.doing] if now.doing else [])]
     last = causes.last_words(view) if now.state in {"failed", "restarting"} else ""
     params = {"state": now.state, "doing": now.doing, "why": why, "cause": cause, "last": last}

@@ -2,6 +2,7 @@
 
 source, join          the lines of one instance, from both
 files, content        the dated files as one text, and their segments
+bots_zone             the bots' local times, for a reader in another time zone
 time_order            those of several instances, by time
 meaning               the level of a line, and the fill that it tells of
 lines, pattern        a line, and which ones are shown

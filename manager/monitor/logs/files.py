@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from manager.engine.streams import Stream
+from manager.monitor.logs import bots_zone
 from manager.monitor.logs.content import GZ, Compressed, Content, Plain
 from manager.monitor.logs.lines import MAX_LINE_BYTES
-from manager.util.time_parse import is_day, parse_line_time, start_of_day
+from manager.util.time_parse import is_day
 
 MAX_DAYS = 400
 """Day folders that are opened, newest first: a bot can create any number of them."""
@@ -173,7 +174,7 @@ class DatedFiles:
     def _part_before(self, moment: float, begin: int, end: int) -> DayFile | None:
         """Return the last part that begins before this time; None if that cannot be told."""
         parts = [part for part in self.parts if part.start < end and part.start + part.size > begin]
-        first, beyond = 0, bisect_left(parts, moment, key=lambda part: start_of_day(part.day))
+        first, beyond = 0, bisect_left(parts, moment, key=lambda part: bots_zone.start_of_day(part.day))
         while beyond - first > 1:
             middle = (first + beyond) // 2
             at = _first_time(parts[middle].content.head(HEAD))
@@ -288,7 +289,7 @@ class DatedFiles:
 def _first_time(block: bytes) -> float | None:
     """Return the time of the first line that begins with one."""
     return next(
-        (moment for line in block.split(b"\n") if (moment := parse_line_time(line)) is not None), None
+        (moment for line in block.split(b"\n") if (moment := bots_zone.line_time(line)) is not None), None
     )
 
 

@@ -8,9 +8,9 @@ engine no longer has.
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from manager.monitor.logs import bots_zone
 from manager.monitor.logs.files import DatedFiles
 from manager.monitor.logs.lines import SUPERVISOR_PREFIX, LogLine
-from manager.util import formatting
 from manager.util.time_parse import parse_engine_time
 
 START_BYTES = 4096
@@ -63,7 +63,7 @@ def find_seam(files: DatedFiles, log_start: LogStart | None, written: Callable[[
     if log_start is None:
         return Seam(files.size, True)
     started = parse_engine_time(log_start.stamp)
-    if files.size and formatting.day(started + TIME_ZONE_MARGIN_S) < files.parts[0].day:
+    if files.size and bots_zone.day_of(started + TIME_ZONE_MARGIN_S) < files.parts[0].day:
         return Seam(0, True)  # the supervisor has removed the days on which it started
     text, oldest = log_start.text, max(0, files.size - SEARCHED)
     offset = files.rfind(text, files.size, oldest)
@@ -74,11 +74,11 @@ def find_seam(files: DatedFiles, log_start: LogStart | None, written: Callable[[
     size = written()
     if offset < 0:  # the engine has the end of the same text: its start is no further away than it is long
         offset = files.rfind(text, oldest + len(text), max(0, files.size - 2 * size))
-    estimate = max(files.size - size, files.day_start(formatting.day(started)))
+    estimate = max(files.size - size, files.day_start(bots_zone.day_of(started)))
     if offset >= 0:  # the bot repeats itself: take the occurrence that fits the size, or the one before it
         nearest = files.rfind(text, min(estimate + len(text), files.size), max(0, estimate - SEARCHED))
         return Seam(nearest if nearest >= 0 else offset, True)
-    is_whole = estimate == 0 and not files.has_day(formatting.day(started))
+    is_whole = estimate == 0 and not files.has_day(bots_zone.day_of(started))
     return Seam(files.line_start(estimate), is_whole or files.size == estimate)
 
 

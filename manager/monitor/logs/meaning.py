@@ -11,7 +11,7 @@ LEVEL = re.compile(
     r"(DEBUG|INFO|WARN|WARNING|ERROR|CRITICAL|FATAL)\b"
 )
 """A level counts only behind the time stamp: the word may stand in any sentence."""
-FILL = re.compile(r"\bfilled (BUY|SELL)\s+([0-9.]+) @ ([0-9.]+)", re.IGNORECASE)
+FILL = re.compile(r"\bfilled (BUY|SELL)\s+([0-9.]+)(?: of [0-9.]+)? @ ([0-9.]+)", re.IGNORECASE)
 WORDS: Mapping[str, Level] = {
     "DEBUG": "debug",
     "INFO": "info",

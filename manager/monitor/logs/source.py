@@ -18,11 +18,11 @@ from manager.engine import containers, labels
 from manager.engine.streams import STREAMS, Stream
 from manager.errors import EngineError, ManagerError, NotFound
 from manager.i18n import Text
-from manager.monitor.logs import join
+from manager.monitor.logs import bots_zone, join
 from manager.monitor.logs.files import DatedFiles
 from manager.monitor.logs.lines import LogLine, join_frames
 from manager.util import formatting
-from manager.util.time_parse import parse_engine_time, parse_line_time, start_of_day
+from manager.util.time_parse import parse_engine_time
 
 if TYPE_CHECKING:
     from manager.engine.client import Engine
@@ -268,7 +268,7 @@ def select_lines(
     timestamp only the day is known. A line that cannot be excluded is shown.
     """
     since, until = query.since or -math.inf, query.until or math.inf
-    begin = 0 if query.since is None else files.day_start(formatting.day(query.since))
+    begin = 0 if query.since is None else files.day_start(bots_zone.day_of(query.since))
     if query.until is not None:
         end = files.seek_end(query.until, begin, end)
     if count is not None and query.until is None:
@@ -278,8 +278,8 @@ def select_lines(
         begin, day, known, moment = late, files.day_at(late), True, -math.inf
     for part, text in files.lines(begin, end):
         if part.day != day:
-            day, known, moment = part.day, False, start_of_day(part.day)
-        own = parse_line_time(text)
+            day, known, moment = part.day, False, bots_zone.start_of_day(part.day)
+        own = bots_zone.line_time(text)
         if own is not None:
             known, moment = True, own
         if moment <= until and (not known or moment >= since):

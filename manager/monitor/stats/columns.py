@@ -8,7 +8,7 @@ from typing import Any
 
 from manager.fleet import display, doing
 from manager.fleet.amounts import aligned, money
-from manager.i18n import Text, _, mark
+from manager.i18n import Text, _, joined, mark
 from manager.monitor.stats.instance_stats import InstanceStats, Totals
 from manager.util.formatting import age, memory_size
 from manager.util.text_table import Column, width
@@ -222,7 +222,7 @@ def total_line(sums: Totals) -> str:
         str(_gains(sums, gains)) if gains else "",
         str(Text("CPU {cpu}, memory {memory}", cpu=percent(sums.cpu), memory=memory_size(sums.memory))),
     ]
-    return "; ".join(part for part in parts if part)
+    return joined(part for part in parts if part)
 
 
 def _gains(sums: Totals, amounts: str) -> Text:

@@ -109,14 +109,14 @@ def _groups(ids: list[str], size: int) -> list[list[str]]:
 
 
 def _log_age(view: Instance, fleet: Fleet, now: float) -> float | None:
-    """Return seconds since the bot last logged: today's or yesterday's newest file.
+    """Return seconds since the bot last logged: today's or yesterday's newest file, by whatever time zone.
 
     None if it cannot be read.
     """
     assert view.container is not None
     folder = fleet.data_dir / view.container.labels.get(labels.LOG_DIR, f"logs/{view.id}")
     youngest = None
-    for day in (now, now - 86400):
+    for day in (now + 86400, now, now - 86400):
         for name in ("bot_stdout.log", "bot_stderr.log"):
             path = Path(folder, formatting.day(day), name)
             try:

@@ -27,12 +27,17 @@ class Heartbeat:
         self._asked: Future[str] | None = None
         self._next = 0.0
         self._why = ""
+        self._address: Address | None = None
+        self._is_new = False
+        """Whether no ping to this address has ended yet."""
 
     def beat_if_due(self, address: Address | None) -> None:
-        """Ping if it is time. Never waits."""
+        """Ping if it is time, another address than before at once. Never waits."""
         if self._asked is not None and self._asked.done():
             self._note(self._asked.result())
             self._asked = None
+        if address is not None and address != self._address and self._asked is None:
+            self._address, self._is_new, self._next = address, True, 0.0
         if address is not None and self._asked is None and time.monotonic() >= self._next:
             self._next = time.monotonic() + EVERY_S
             self._asked = self._pool.submit(ping, address)
@@ -42,13 +47,13 @@ class Heartbeat:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _note(self, why: str) -> None:
-        if bool(why) != bool(self._why):
+        if bool(why) != bool(self._why) or (why != self._why and self._is_new):
             self._say(
                 Text("cannot send the heartbeat: {why}", why=why)
                 if why
                 else Text("the heartbeat is sent again")
             )
-        self._why = why
+        self._why, self._is_new = why, False
 
 
 def ping(address: Address, timeout: float = WITHIN_S) -> str:

@@ -193,8 +193,13 @@ class Watch:
         return list(self._exceeded.values())
 
     def _blind(self) -> list[Condition]:
-        is_blind = loss_limits.is_set(self._observer.fleet) and self._recorder.why
-        return [loss_limits.blind(self._recorder.why)] if is_blind else []
+        fleet, recorder = self._observer.fleet, self._recorder
+        if not loss_limits.is_set(fleet):
+            return []
+        if recorder.why:
+            return [loss_limits.blind(recorder.why)]
+        uncounted = loss_limits.uncounted(fleet, recorder.today)
+        return [] if uncounted is None else [uncounted]
 
     def _unknown(self) -> list[Kind]:
         """Return what was not looked for yet since this `watch` has begun."""

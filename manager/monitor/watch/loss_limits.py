@@ -73,6 +73,22 @@ def blind(why: str) -> Condition:
     return Condition(MACHINE, "limits", Text("the daily loss limits are not watched: {why}", why=why))
 
 
+def uncounted(fleet: Fleet, today: Today) -> Condition | None:
+    """Return the condition that live bots trade in currencies without a rate, which no limit counts."""
+    missing = _without_rate(fleet, _live_days(today, today))
+    if not missing:
+        return None
+    text = Text(
+        "the daily loss limits do not count {currencies}: no rate is stated in [sums]",
+        currencies=", ".join(missing),
+    )
+    return Condition(MACHINE, "limits", text)
+
+
+def _without_rate(fleet: Fleet, days: Iterable[Day]) -> list[str]:
+    return sorted({day.quote for day in days if rates.rate(day.quote, fleet.sums) is None})
+
+
 def _live_days(today: Today, instances: Iterable[str]) -> list[Day]:
     return [day for instance in instances for day in today.get(instance, ()) if day.kind == "live"]
 
@@ -85,7 +101,7 @@ def _loss(fleet: Fleet, today: Today, instances: Iterable[str]) -> rates.Total |
 def _note(fleet: Fleet, today: Today, instances: Iterable[str]) -> Text | str:
     """Return what the figure lacks: currencies without a rate, and times without a sample."""
     days = _live_days(today, instances)
-    missing = sorted({day.quote for day in days if rates.rate(day.quote, fleet.sums) is None})
+    missing = _without_rate(fleet, days)
     note: Text | str = ""
     if missing:
         note = Text("; without {currencies}: no rate is stated", currencies=", ".join(missing))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from manager.engine.containers import Container
 from manager.fleet.definition_drift import UPDATED
 from manager.fleet.snapshot import Drift, PlanInput
-from manager.fleet.status import Status
+from manager.fleet.status import STOPPING, Status
 from manager.i18n import Text
 from manager.ops.actions.action import Action
 from manager.ops.planning.left_alone import (
@@ -348,7 +348,7 @@ def _started(
 
 def _is_ending(status: Status | None) -> bool:
     """Return whether its supervisor is stopping or has stopped, so that the container ends in a moment."""
-    return status is not None and (status.detail == "stopping" or status.state == "stopped")
+    return status is not None and (status.detail == STOPPING or status.state == "stopped")
 
 
 def _ended(plan_input: PlanInput, instance: str) -> Status | None:

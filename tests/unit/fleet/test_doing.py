@@ -15,10 +15,10 @@ from manager.fleet.bot_report import KeptReport
 from manager.fleet.doing import Severity
 from manager.fleet.instance import Instance
 from manager.fleet.state_file import InstanceState
-from manager.fleet.status import State, Status
+from manager.fleet.status import STOPPING, State, Status
 from manager.fleet.supervisor_state import Condition
 from manager.i18n import Text
-from tests.builders import a_container, a_supervisor_file
+from tests.builders import a_container, a_spec, a_supervisor_file
 
 NOW = 1_764_500_100.0
 CODES = [*doing.BY_CODE, "something_new", None]
@@ -98,7 +98,7 @@ def test_total(tmp_path: Path, state: State, code: str | None) -> None:
         ("running", kept("out_of_range"), "out of range", "note"),
         ("running", kept("something_new"), "unknown", "calm"),
         ("running", None, "unknown", "calm"),  # a bot of contract 1
-        ("running", kept("trading", at=NOW - 1000), "unknown", "calm"),
+        ("running", kept("trading", at=NOW - 1000), "unknown", "warn"),  # it reports no more
         ("running", kept("trading", is_previous=True), "unknown", "calm"),
         ("running", kept("stopped_out", "4.5"), "stopped out", "bad"),
         ("starting", None, None, "note"),
@@ -123,6 +123,47 @@ def test_two_words(
 ) -> None:
     view = a_view(tmp_path, state, report)
     assert (doing.activity(view, NOW).doing, doing.severity(view, NOW)) == (expected, severity)
+
+
+@pytest.mark.parametrize(
+    ("changes", "severity", "paper"),
+    [
+        ({}, "bad", "warn"),
+        ({"wish": "stopped"}, "off", "off"),
+        ({"halted": "ran"}, "off", "off"),
+        ({"taken_down_at": NOW}, "off", "off"),
+        ({"taken_down_at": 1.0}, "bad", "warn"),  # and was started since
+        ({"registered_at": None}, "off", "off"),  # never started
+    ],
+)
+def test_what_is_down_and_nobody_has_stopped_is_not_calm(
+    tmp_path: Path, changes: dict[str, Any], severity: str, paper: str
+) -> None:
+    """Orders of a live bot whose container was killed or removed rest, and nobody answers their fills."""
+    saved = InstanceState(**{"registered_at": "2026-03-20T08:00:00", **changes})
+    for mode, expected in (("live", severity), ("paper", paper)):
+        container = a_container("bp_sol_01", "exited", labels={labels.MODE: mode})
+        view = a_view(tmp_path, "missing", kept("trading", "1"))._replace(saved=saved)
+        gone = view._replace(container=None, spec=a_spec("bp_sol_01", mode=mode))
+        assert doing.severity(gone, NOW) == expected
+        if not {"taken_down_at", "registered_at"} & {*changes}:
+            killed = view._replace(container=container, status=Status("stopped"))
+            assert doing.severity(killed, NOW) == expected
+
+
+def test_a_live_bot_that_was_killed_may_have_left_orders(tmp_path: Path) -> None:
+    container = a_container("bp_sol_01", "exited", labels={labels.MODE: "live"})
+    killed = a_view(tmp_path, "running", kept("trading", "1"))._replace(
+        container=container, status=Status("stopped")
+    )
+    assert "it was killed: whether orders are left is unknown" in causes.note(killed)
+    said_goodbye = a_view(tmp_path, "stopped", kept("trading", "1"))._replace(container=container)
+    assert "killed" not in causes.note(said_goodbye)
+
+
+def test_a_bot_that_is_being_stopped_is_not_red(tmp_path: Path) -> None:
+    view = a_live_view(tmp_path, "running", kept("trading"))
+    assert doing.severity(view._replace(status=Status("unhealthy", STOPPING)), NOW) == "note"
 
 
 def test_real_money_that_waits_out_of_its_range_is_no_mere_note(tmp_path: Path) -> None:
@@ -384,3 +425,26 @@ def test_figures_that_are_not_a_running_bots_are_grey_and_have_their_age(
     assert ("P&L and position: " in causes.note(view)) is (is_old and is_up)
     if report is not None:
         assert ("\x1b[2m1 SOL" in display.ps_table([view]).text) is is_old
+
+
+def test_a_bot_that_starts_again_says_why_the_one_before_ended(tmp_path: Path) -> None:
+    exit_ = {
+        "code": 3,
+        "signal": None,
+        "oom": False,
+        "killed": False,
+        "at": NOW - 5,
+        "why": "exit code 3",
+        "stderr_tail": ["2026-03-20 08:00:00 ERROR   backpack doesn't accept the keys"],
+    }
+    counts = {"in_a_row": 1, "total": 1, "max": 3, "next_at": None}
+    view = a_view(tmp_path, "starting", kept(None), last_exit=exit_, restarts=counts)
+    assert causes.note(view).startswith("last exit: exit code 3: backpack doesn't accept the keys")
+    assert doing.activity(view, NOW).doing is None, "it has not been well yet"
+
+
+def test_a_bot_that_was_killed_is_so_since_its_last_sign_of_life(tmp_path: Path) -> None:
+    view = a_view(tmp_path, "running", kept("trading"))
+    killed = view._replace(container=a_container("bp_sol_01", "exited"), status=Status("stopped"))
+    assert killed.supervisor is not None
+    assert display.since(killed) == killed.supervisor.updated_at

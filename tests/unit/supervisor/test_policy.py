@@ -14,6 +14,7 @@ from supervisor.policy import (
 )
 from supervisor.reasons import Reason
 from supervisor.settings import Settings
+from supervisor.timings import Timings
 
 
 def settings(**changes: Any) -> Settings:
@@ -156,6 +157,17 @@ def test_the_delay_doubles_up_to_its_limit() -> None:
         assert plain <= restart_delay(60, count, 900, "bp_sol_01") < 1.5 * plain
     assert 3600 <= restart_delay(3600, 9, 900, "x") < 5400, "a longer first delay is kept"
     assert restart_delay(0, 5, 900, "x") == 0
+
+
+@pytest.mark.parametrize("delay", [0, 0.2, 60])
+def test_the_free_restarts_of_an_outage_outlast_a_day_with_any_delay(delay: float) -> None:
+    timings = Timings()
+    pauses = [
+        restart_delay(delay, count, timings.restart_delay_max, "x", timings.outage_delay_min)
+        for count in range(1, round(timings.outage_restarts) + 1)
+    ]
+    assert pauses[0] >= max(delay, 1)
+    assert sum(pauses) > 86400
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])

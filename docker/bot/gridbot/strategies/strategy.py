@@ -177,7 +177,8 @@ class GridStrategy:
         return self._describe_line()
 
     def _recent_moves(self, now: float) -> list[float]:
-        return [at for at in self._moves if now - at < MOVES_WINDOW_S]
+        # one from ahead of a clock that was set back is as old, or none would be allowed until then
+        return [at for at in self._moves if abs(now - at) < MOVES_WINDOW_S]
 
     def _levels(self) -> tuple[Decimal, ...]:
         lower, upper = self._range

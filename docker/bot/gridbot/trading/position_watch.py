@@ -180,6 +180,9 @@ class PositionWatch:
         """Tell whether a difference that was seen before is none that other bots' latest trades explain."""
         if self._word is None:
             return True
+        self._word_at = min(
+            self._word_at, now
+        )  # words after a clock that was set back are newer all the same
         if self._word_at < self._word.at <= now:
             self._words, self._word_at = self._words + 1, self._word.at
         return self._words >= WORDS

@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,9 @@ from manager.fleet import event_spool, supervisor_state
 from manager.fleet.bot_report import KeptReport, Report
 from manager.fleet.instance import Instance
 from manager.fleet.state_file import InstanceState
-from manager.fleet.status import State, Status
-from manager.monitor.history import curve, database, queries, reader, summary
+from manager.fleet.status import STOPPING, State, Status
+from manager.i18n import _
+from manager.monitor.history import curve, database, queries, reader, run_ends, summary
 from manager.monitor.history.model import STATE_CODE, Event, Span
 from manager.monitor.history.recorder import DAY_S, Observation, Recorder, Writer
 from tests.builders import a_container, a_spec, a_supervisor_file
@@ -304,6 +306,62 @@ def test_a_run_on_another_market_has_its_own_currency(fleet: Fleet, bot: Store) 
         True: "USDT",
         False: "USDC",
     }
+
+
+def test_a_run_whose_database_is_gone_has_ended_when_it_was_last_seen(fleet: Fleet, bot: Store) -> None:
+    """No database will ever say so, and a run without an end is shown as one that goes on."""
+    writer, now = Writer(fleet), time.time() - 1000
+    began = bot._db.execute("SELECT started_at FROM runs").fetchone()[0]
+    writer.write(seen(now, a_view("5", run_began=began)))
+    fill_all(writer)
+    (one,) = reader.read(fleet, [], ["bp_sol_01"], 0.0).instances
+    assert [run.ended for run in one.runs] == [None]
+    folder = fleet.database_dir("bp_sol_01")
+    shutil.rmtree(folder)
+    writer.write(seen(now + 70, a_view("5", "missing", run_began=began)))
+    (one,) = reader.read(fleet, [], ["bp_sol_01"], 0.0).instances
+    assert [(run.ended, run.why) for run in one.runs] == [(now, _(run_ends.NOT_RECORDED))]
+    folder.mkdir()
+    writer.write(seen(now + 200, a_view("0", run_began=now + 190)))
+    (one,) = reader.read(fleet, [], ["bp_sol_01"], 0.0).instances
+    assert [run.ended for run in one.runs] == [now], "a database was begun anew"
+
+
+@pytest.mark.parametrize("zone", ["Asia/Taipei", "America/New_York", "UTC"])
+@pytest.mark.parametrize("day", [datetime(2026, 3, 20), datetime(2026, 11, 1)])  # 25 hours in New York
+def test_the_day_of_the_limits_begins_at_midnight_in_the_machines_time_zone(
+    fleet: Fleet, zone: str, day: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        writer, midnight = Writer(fleet), (day + timedelta(days=1)).timestamp()
+        began = day.timestamp() + 60
+        days = []
+        for after, pnl in ((-7200, "-1"), (-30, "-5"), (15, "-5.5"), (60, "-6"), (7200, "-6.5")):
+            view = a_view(pnl, run_began=began)
+            written = writer.write(seen(midnight + after, view))
+            assert written.why == ""
+            days.append(
+                (written.day, [(today.day, today.pnl) for today in written.today.get("bp_sol_01", [])])
+            )
+        first, second = f"{day:%F}", f"{day + timedelta(days=1):%F}"
+        assert days[1] == (first, [(first, Decimal(-5))])
+        assert days[-1] == (second, [(second, Decimal("-1.5"))]), "a new day, and what it has lost itself"
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_a_bot_that_is_being_stopped_is_not_told_as_unhealthy(fleet: Fleet) -> None:
+    writer, now = Writer(fleet), time.time()
+    writer.write(seen(now, a_view("5")))
+    stopping = a_view("5")._replace(status=Status("unhealthy", STOPPING))
+    writer.write(seen(now + 1, stopping))
+    writer.write(seen(now + 2, a_view("5", "stopped")))
+    with database.reading(fleet.history_file) as db:
+        told = [event.text for event in queries.events(db, "bp_sol_01") if event.what == "state"]
+    assert [text.split(",")[0] for text in told] == ["stopped"]
 
 
 def fill_all(writer: Writer) -> None:

@@ -135,3 +135,20 @@ def test_thinning_out_again_drops_nothing_and_makes_no_gap(days: int) -> None:
     kept = [each for each in whole if each.at not in dropped]
     assert sampling.superfluous(kept, NOW) == []
     assert not any(day.gaps for day in curve.days(kept, WATCHED, NOW))
+
+
+def test_a_state_has_no_other_states_reason() -> None:
+    said: dict[str, Any] = {
+        "why": "exit code 1",
+        "reason": {"code": "exit_code", "params": {"code": 1}},
+    }
+    before = Sample(NOW - 9, "running", "trading")
+    restarting = a_view("restarting", **said)
+    (told,) = sampling.events(restarting, before, Sample(NOW, "restarting"), NOW)
+    assert told.text == "restarting: exit code 1"
+    (told,) = sampling.events(restarting, before, Sample(NOW, "missing"), NOW)
+    assert told.text == "missing"
+    degraded = {"code": "degraded", "params": {"condition": "exchange_away"}}
+    away = a_view("running", why="degraded: exchange_away", reason=degraded)
+    (told,) = sampling.events(away, before, Sample(NOW, "running", "exchange away"), NOW)
+    assert told.text == "running, exchange away"

@@ -172,6 +172,8 @@ def test_a_level_stands_behind_the_time_stamp(text: str, expected: str | None) -
 def test_a_fill_is_parsed_and_in_json(output: Output) -> None:
     text = "2026-03-20 08:00:00 INFO    filled BUY  0.001 @ 99353.5  position 0 BTC  P&L +6.1671 USDC"
     assert meaning.fill(text) == ("buy", "0.001", "99353.5")
+    part = text.replace("0.001", "0.001 of 0.1")
+    assert (meaning.fill(part), meaning.colour(part)) == (meaning.fill(text), meaning.BUY)
     printer = Printer(["a"], stamps=False, as_json=True)
     printer.show("a", [line(text, 1), line("nothing", 2)])
     first, second = map(json.loads, output.lines)

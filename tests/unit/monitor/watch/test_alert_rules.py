@@ -283,11 +283,16 @@ def test_what_is_stopped_missing_or_not_seen_any_more_is_away() -> None:
 
 
 def test_restarts_within_the_window_are_a_crash_loop() -> None:
-    view = a_view("restarting", why="exit code 1", last_exit=EXIT)
+    counts = {"in_a_row": 2, "total": 2, "max": 3, "next_at": None}
+    view = a_view("restarting", why="exit code 1", last_exit=EXIT, restarts=counts)
     assert text(view, restarted(10)) == ""
     assert text(view, restarted(10, 1000)) == ""
     expected = "restarting: bp_sol_01 keeps crashing: 2 restarts within 15 min: exit code 1"
     assert text(view, restarted(10, 800)) == expected
+
+
+def test_what_somebody_has_started_again_does_not_keep_crashing() -> None:
+    assert text(a_view("starting"), restarted(10, 20, 800)) == ""
 
 
 def test_restarts_from_before_the_first_look_are_not_counted() -> None:

@@ -45,6 +45,36 @@ def test_a_ping(service: str) -> None:
     assert ping(Address("${URL}", "file:///etc/passwd")) == "${URL} is not an http or https address"
 
 
+def beat(heartbeat: Heartbeat, address: Address) -> None:
+    """Ping if it is time, and wait for the answer."""
+    heartbeat.beat_if_due(address)
+    deadline = time.monotonic() + 10
+    while heartbeat._asked is not None and not heartbeat._asked.done() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    heartbeat.beat_if_due(None)
+
+
+def test_another_address_is_pinged_at_once_and_what_is_wrong_with_it_is_said(service: str) -> None:
+    said: list[str] = []
+    heartbeat = Heartbeat(lambda text: said.append(str(text)))
+    for url in (
+        f"{service}/old",
+        f"{service}/old",
+        f"{service}/new",
+        f"{service}/broken",
+        "",
+        f"{service}/new",
+    ):
+        beat(heartbeat, Address("${URL}", url))
+    assert ASKED == ["/old", "/new", "/broken", "/new"]
+    assert said == [
+        "cannot send the heartbeat: HTTP 500",
+        "cannot send the heartbeat: ${URL} is not set; write it into .env",
+        "the heartbeat is sent again",
+    ]
+    heartbeat.close()
+
+
 def test_failing_is_said_once_and_never_waited_for(service: str) -> None:
     said: list[str] = []
     heartbeat = Heartbeat(lambda text: said.append(str(text)))

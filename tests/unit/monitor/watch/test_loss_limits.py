@@ -67,6 +67,14 @@ def test_currencies_are_counted_by_stated_rates_and_others_are_named() -> None:
     )
 
 
+def test_a_currency_that_no_limit_counts_is_said_before_anything_is_lost() -> None:
+    today = {"a": lost("5", "EURC"), "b": lost("1"), "c": lost("1", "JPYC", "paper")}
+    found = loss_limits.uncounted(fleet(91), today)
+    assert found is not None
+    assert str(found.text) == "the daily loss limits do not count EURC: no rate is stated in [sums]"
+    assert loss_limits.uncounted(fleet(91), {"b": lost("1")}) is None
+
+
 @pytest.mark.parametrize("more", [{"gaps": 600.0}, {"is_uncertain": True}])
 def test_a_gap_is_said(more: dict[str, Any]) -> None:
     (text,) = texts(loss_limits.breaches(fleet(5), {"a": lost("-6", **more)}, "2026-03-20", []))
