@@ -47,6 +47,8 @@ class Fork:
 
     def __init__(self, line: socket.socket) -> None:
         self._line, self._said = line, b""
+        # Of two threads that ask at once, as a tap that kills and the test itself, one reads.
+        self._lock = threading.Lock()
         self.returncode: int | None = None
         self.pid = self._next_answer(None)
 
@@ -58,13 +60,17 @@ class Fork:
 
     def wait(self, timeout: float | None = None) -> int:
         """Raises subprocess.TimeoutExpired."""
-        if self.returncode is None:
-            try:
+        if not self._lock.acquire(timeout=-1 if timeout is None else timeout):
+            raise subprocess.TimeoutExpired(["fork"], timeout or 0)
+        try:
+            if self.returncode is None:
                 self.returncode = self._next_answer(timeout)
-            except TimeoutError:
-                raise subprocess.TimeoutExpired(["fork"], timeout or 0) from None
-            self._line.close()
-        return self.returncode
+                self._line.close()
+            return self.returncode
+        except TimeoutError:
+            raise subprocess.TimeoutExpired(["fork"], timeout or 0) from None
+        finally:
+            self._lock.release()
 
     def _next_answer(self, timeout: float | None) -> int:
         """Return the next line's number. Raises TimeoutError."""

@@ -16,8 +16,16 @@ from pathlib import Path
 
 from manager import i18n
 from manager.cli.notices import one_output
-from manager.config.fleet import Fleet
-from manager.errors import BAD_CONFIG, FAILED, USAGE, ManagerError, UsageError, worst_exit_code
+from manager.config.bot_environment import LiveContainer
+from manager.errors import (
+    BAD_CONFIG,
+    FAILED,
+    USAGE,
+    EngineError,
+    ManagerError,
+    UsageError,
+    worst_exit_code,
+)
 from manager.fleet import bot_report, display
 from manager.fleet.bot_report import Report
 from manager.fleet.session import Session
@@ -162,7 +170,13 @@ def _position(row: Row) -> str:
     return display.position_text(_report(row))
 
 
+SHARES = "shared_account"
+"""On a row that is shown: the bot of another machine that trades on the same account."""
+
+
 def _note(row: Row) -> str:
+    if row.values.get(SHARES):
+        return str(Text("one account with {other}", other=_text(row, SHARES)))
     if row.values.get("moved_to") and row.values.get("state") in {"stopped", "missing"}:
         return str(Text("moved to {host}", host=_text(row, "moved_to")))
     return _text(row, "doing_why") or _text(row, "why")
@@ -191,16 +205,22 @@ def _ps(session: Session, hosts: Sequence[Host], args: Namespace) -> int:
     order = [] if args.sort == "id" else [f"--sort={args.sort}"]
     asked = [*_in_this_language(), "ps", "--json", *filters, *order]
     with ThreadPoolExecutor(1) as pool:
-        looks = pool.submit(_looks, fleet, hosts)
+        looks = pool.submit(_looks, session, hosts)
         answers = everywhere.run(hosts, session.project_dir(), asked, everywhere.READING_S)
-        machines = looks.result()
+        machines, trading = looks.result()
     itself = {machine.host.name for machine in machines if machine.is_here}
     answers = [answer for answer in answers if answer.host not in itself]
     everything = everywhere.rows(fleet, answers, time.time(), is_whole=not filters)
     rows = [row for row in everything if not args.ids or row.values.get("id") in {*args.ids, "?"}]
     here = [str(row.values.get("id")) for row in everything if row.host == registry.HERE and _is_live(row)]
     twins = account_looks.twins(fleet, here, machines)
+    shared = account_looks.shared(fleet, trading, machines, twins) if machines else []
     words_of = {(twin.host, twin.instance): str(twin.text) for twin in twins}
+    other_of = {
+        (side.host, side.instance): f"{other.instance} ({other.host})"
+        for each in shared
+        for side, other in each.sides
+    }
     if args.json:
         console.say_json(
             [
@@ -209,25 +229,30 @@ def _ps(session: Session, hosts: Sequence[Host], args: Namespace) -> int:
                     "host": row.host,
                     "seen_ago_s": None if row.age is None else round(row.age),
                     "twin": words_of.get((row.host, str(row.values.get("id")))),
+                    SHARES: other_of.get((row.host, str(row.values.get("id")))),
                 }
                 for row in rows
             ]
         )
     else:
-        console.say(console.table(COLUMNS, rows, args.format))
+        shown = [
+            row._replace(values={**row.values, SHARES: other_of.get((row.host, str(row.values.get("id"))))})
+            for row in rows
+        ]
+        console.say(console.table(COLUMNS, shown, args.format))
     for answer in answers:
         if answer.host != registry.HERE and answer.completed and everywhere.rows_in(answer) is None:
             console.error(everywhere.tells_nothing(answer))
         else:
             _say_errors(answer)
-    for text in words_of.values():
+    for text in (*words_of.values(), *(each.text for each in shared)):
         console.error(text)
     codes = [_ps_code(answer) for answer in answers]
     known = {row.values.get("id") for row in everything}
     if missing := [instance for instance in args.ids if instance not in known]:
         console.error(Text("no machine that answers has an instance {ids}", ids=", ".join(missing)))
         codes.append(USAGE)
-    return worst_exit_code([*codes, FAILED] if twins else codes)
+    return worst_exit_code([*codes, FAILED] if twins or shared else codes)
 
 
 def _require_known(args: Namespace) -> None:
@@ -245,13 +270,23 @@ def _ps_code(answer: Answer) -> int:
     return answer.completed.code
 
 
-def _looks(fleet: Fleet, hosts: Sequence[Host]) -> list[HostAnswer]:
-    """Ask for older copies; on a full disk that has no key for it yet, say that they are not looked for."""
+def _looks(session: Session, hosts: Sequence[Host]) -> tuple[list[HostAnswer], list[LiveContainer]]:
+    """Ask for older copies and shared accounts; return the answers, and what trades live here.
+
+    On a full disk that has no key for it yet, say that they are not looked for.
+    """
+    if not hosts:
+        return [], []
+    fleet, trading = session.project().fleet, list[LiveContainer]()
+    with suppress(EngineError):  # the rows of this machine tell of that
+        trading = session.observe().trading(())
     try:
-        return account_looks.ask(fleet, account_looks.key_of(fleet), hosts) if hosts else []
+        return account_looks.ask(fleet, account_looks.key_of(fleet), hosts), trading
     except ManagerError as error:
-        console.warning(Text("older copies on other machines are not looked for: {why}", why=error))
-        return []
+        console.warning(
+            Text("older copies and shared accounts are not looked for on other machines: {why}", why=error)
+        )
+        return [], trading
 
 
 def _is_live(row: Row) -> bool:

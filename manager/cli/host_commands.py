@@ -56,7 +56,10 @@ HOST_GROUPS: Mapping[str, Mapping[str, Command]] = {
         "host remove": Command(
             "host.remove",
             mark("remove a machine from config/hosts.toml; its instances keep running"),
-            (option("name", text=mark("its name here"), metavar="HOST"),),
+            (
+                option("name", text=mark("its name here"), metavar="HOST"),
+                flag("--force", text=mark("also while a move from or to it is not finished")),
+            ),
             ("host remove tokyo",),
         ),
         "move": Command(

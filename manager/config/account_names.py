@@ -35,6 +35,10 @@ reads it from. Of several that are set, the bot takes the first.
 """
 
 
+AMBIGUOUS: Mapping[str, tuple[str, ...]] = {"aster": ("SECRET", "SECRET_KEY")}
+"""Exchange → names whose value may also be what the old system meant by them: an API key's secret."""
+
+
 def read_as(exchange: str, key: str, text: str) -> str | None:
     """Return the variable that the bot reads this key of exchange_config from; None if that is the one named.
 
@@ -44,7 +48,25 @@ def read_as(exchange: str, key: str, text: str) -> str | None:
     if match is None or belongs_to(match[1], exchange):
         return None
     group = _group(exchange, key.upper())
+    own = f"{exchange.upper()}_{key.upper().removeprefix(f'{exchange.upper()}_')}"
+    if is_ambiguous(own, exchange):
+        return own  # the bot takes it only in a form that has one meaning
     return group[0] if group else None
+
+
+def given_as(name: str, exchange: str, value: str) -> str:
+    """Return under which name the bot gets a value that it reads as `name`.
+
+    A value that can only be one of two things is that, whatever it is called.
+    """
+    group = _group(exchange, name.removeprefix(f"{exchange.upper()}_"))
+    return group[0] if group and is_ambiguous(name, exchange) and value.startswith("0x") else name
+
+
+def is_ambiguous(name: str, exchange: str) -> bool:
+    """Return whether a variable of this name may hold either of two things."""
+    names = AMBIGUOUS.get(exchange.lower(), ())
+    return name in {f"{exchange.upper()}_{suffix}" for suffix in names}
 
 
 def aliases(name: str, exchange: str) -> tuple[str, ...]:

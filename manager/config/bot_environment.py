@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from manager.config import credential_values, key_forms, verification
-from manager.config.account_names import aliases
+from manager.config.account_names import aliases, given_as
 from manager.config.fleet import Fleet
 from manager.config.spec import InstanceSpec
 from manager.config.variables import (
@@ -47,9 +47,11 @@ def env_file_values(
             given[variable.name] = value
     for variable in spec.variables:
         if variable.read_as and given.get(variable.name):
-            for other in aliases(variable.read_as, spec.exchange):
+            value = given[variable.name]
+            name = given_as(variable.read_as, spec.exchange, value)
+            for other in aliases(name, spec.exchange):
                 given.pop(other, None)
-            given[variable.read_as] = given[variable.name]
+            given[name] = value
     for name, text in spec.literals.items():
         try:
             given[name] = expand(text, variables)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from manager.config.account_names import credential_of, is_used
+from manager.config.account_names import credential_of, is_ambiguous, is_used
 from manager.config.spec import InstanceSpec
 from manager.i18n import Text, mark
 
@@ -45,9 +45,19 @@ FORMS: Mapping[str, Mapping[str, tuple[str, str]]] = {
 def faults(spec: InstanceSpec, given: Mapping[str, str]) -> Iterator[Text]:
     """Yield why nothing can be signed with what an instance receives. `given`: variable → value."""
     for name, value in given.items():
+        if not value or not is_used(name, spec.exchange, given):
+            continue
+        written = _written(name, spec)
         form = wrong_form(spec.exchange, name, value)
-        if form and value and is_used(name, spec.exchange, given):
-            written = next((variable.name for variable in spec.variables if variable.read_as == name), name)
+        if form is None and is_ambiguous(name, spec.exchange) and not value.startswith("0x"):
+            yield Text(
+                "the value of {name} may be a wallet's private key, or an API key's secret, with which"
+                " nothing can be signed; name the variable of the wallet's private key as private_key in"
+                " exchange_config, or call it {wallet}",
+                name=written,
+                wallet=f"{spec.exchange.upper()}_PRIVATE_KEY",
+            )
+        elif form:
             yield Text(
                 "the value of {name} is not {form}: nothing can be signed with it; copy it anew from"
                 " {exchange}",
@@ -55,6 +65,20 @@ def faults(spec: InstanceSpec, given: Mapping[str, str]) -> Iterator[Text]:
                 form=Text(form),
                 exchange=spec.exchange,
             )
+
+
+def _written(name: str, spec: InstanceSpec) -> str:
+    """Return by which name the config means the credential that the bot gets as `name`."""
+    credential = credential_of(name, spec.exchange)
+    renamed = (variable for variable in spec.variables if variable.read_as)
+    return next(
+        (
+            variable.name
+            for variable in renamed
+            if credential and credential_of(str(variable.read_as), spec.exchange) == credential
+        ),
+        name,
+    )
 
 
 def wrong_form(exchange: str, variable: str, value: str) -> str | None:

@@ -34,6 +34,14 @@ SENTENCES: Mapping[tuple[str, str], str] = {
 }
 """(code, variant) → sentence. Any other condition is shown in the bot's own words."""
 
+CLOSED_FOR: Mapping[str, str] = {
+    "stop_loss": mark("its stop loss"),
+    "take_profit": mark("its take profit"),
+    "lower_bound": mark("its lower bound"),
+    "upper_bound": mark("its upper bound"),
+}
+"""What a position is to be closed for, as the parameter `closing` of what prevents it says."""
+
 VARIANT: Mapping[str, str] = {
     "out_of_range": "side",
     "exchange_away": "cause",
@@ -64,6 +72,7 @@ def message(condition: Condition, reason: str | None, now: float) -> Text | None
 def _more(text: Text, condition: Condition, now: float) -> Text:
     """Append how long this has lasted, and how many orders are open at the exchange."""
     params = condition.params
+    text = _with_closing(text, params.get("closing"))
     since = _number(params.get("since")) or condition.since
     if condition.code in {"exchange_away", "orders_refused"} and since:
         text = Text("{what}, for {time}", what=text, time=age(now - since))
@@ -74,6 +83,14 @@ def _more(text: Text, condition: Condition, now: float) -> Text:
     if condition.code == "out_of_range" and _number(params.get("moves_left")) == 0:
         text = Text("{what}; it may not move its range again yet", what=text)
     return text
+
+
+def _with_closing(text: Text, limit: object) -> Text:
+    """Put before `text` that a position which is to be closed is not, because its loss may grow."""
+    name = CLOSED_FOR.get(str(limit))
+    if name is None:
+        return text
+    return Text("{limit} is reached and ITS POSITION IS NOT CLOSED: {what}", limit=Text(name), what=text)
 
 
 def _number(value: object) -> float | None:

@@ -42,6 +42,14 @@ SENTENCES: Mapping[str, tuple[str, str | None]] = {
         mark("quantity {quantity} is less than {symbol} allows: {least}"),
         mark("set a quantity of at least {least}"),
     ),
+    "quantity_large": (
+        mark("quantity {quantity} is more than {symbol} allows: {most}"),
+        mark("set a quantity of at most {most}"),
+    ),
+    "orders_too_many": (
+        mark("up to {count} orders rest at once, and {symbol} allows {most}"),
+        mark("set fewer levels or orders"),
+    ),
     "quantity_rounded": (
         mark("quantity {quantity} is no multiple of the lot {lot}: {used} is traded"),
         mark("set the quantity to {used}"),

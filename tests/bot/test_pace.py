@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from requests.structures import CaseInsensitiveDict
 
 from gridbot.model.errors import UnreachableError
 from gridbot.runtime.pace import HURRY_S, MOST_PAUSE_S, MOST_WAIT_S, Pace
 from tests.bot.bots import GRID, BotFactory
+from tests.bot.kits.aster import Aster
 from tests.fake_exchange.book import Book
 from tests.fake_exchange.limits import Limits, Refusal, Rules, Scope, Window
 from tests.fake_exchange.server import FakeExchange
@@ -49,6 +51,37 @@ class World:
 @pytest.fixture
 def world(tmp_path: Path) -> World:
     return World(tmp_path / "requests.json")
+
+
+def test_an_address_that_is_nearly_used_up_waits_for_the_next_minute(world: World) -> None:
+    world.pace.note_used(0.89)
+    assert world.pace.pause() == 0
+    world.pace.note_used(0.9)
+    assert world.pace.pause() == 60 - NOW % 60
+    assert world.call("cancel_order", is_cancel=True) == 0
+    world.now += 60 - NOW % 60
+    assert world.pace.pause() == 0
+    alone = Pace(clock=lambda: world.now, wall=lambda: NOW + world.now)
+    alone.note_used(1.2)
+    assert alone.pause() == 60
+    alone.hurry()
+    assert alone.pause() == 0, "a position that is to be closed does not wait"
+
+
+def test_aster_says_what_the_address_has_used() -> None:
+    kit = Aster()
+    fetch, used = kit.api.fetch, ["2100", "2160"]
+
+    def answered(*args: Any) -> Any:
+        answer = fetch(*args)
+        kit.api.last_response_headers = CaseInsensitiveDict({"x-mbx-used-weight-1m": used.pop(0)})
+        return answer
+
+    kit.api.fetch = answered
+    kit.adapter.price()
+    assert kit.adapter._pace.pause() == 0
+    kit.adapter.price()
+    assert 0 < kit.adapter._pace.pause() <= 60
 
 
 def test_a_minute_sees_its_share_and_one_burst(world: World) -> None:

@@ -20,6 +20,7 @@ from gridbot.store.store import Store
 from gridbot.strategies.strategy import make_strategy
 from gridbot.trading.engine import Engine
 from gridbot.trading.position_watch import LOOK_EVERY_S, MOST_LOOK_EVERY_S, SECOND_LOOK_S, own_position
+from gridbot.trading.run_ending import CompletedError
 from tests.bot.worlds import PERP
 
 D = Decimal
@@ -304,6 +305,45 @@ def test_a_position_that_is_not_said_stops_placing_from_the_first_look_on(store:
     bench.account.unclear = None
     assert bench.tick(SECOND_LOOK_S) is Code.TRADING
     assert len(bench.account.placed) > placed
+
+
+def test_a_stop_loss_that_a_position_which_cannot_be_read_holds_up_is_loud(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = Bench(store, "--stop-loss 20")
+    bench.tick()
+    while not store.ledger.position:
+        bench.tick(1, price="105")
+    bench.account.unclear = "no size"
+    bench.tick(LOOK_EVERY_S)
+    bench.tick(1, price="75")
+    bench.tick(1.1)
+    bench.tick(0.5)
+    assert "and the position is NOT CLOSED: what the account holds is unclear" in caplog.text
+    assert bench.tick(SECOND_LOOK_S) is Code.LEDGER_DIFFERS
+    said = bench.engine.condition()
+    assert (said.params["closing"], said.params["cause"]) == ("stop_loss", "unreadable")
+    assert str(said.reason).startswith("stop loss: P&L -60.0")
+    assert "the position is NOT CLOSED: what the account holds cannot be read (no size)" in str(said.reason)
+    for _ in range(30):
+        bench.tick(SECOND_LOOK_S)
+    assert caplog.text.count("is NOT CLOSED") == 3, "once a minute"
+    assert store.ledger.position == 2
+    bench.account.unclear = None
+    with pytest.raises(CompletedError):
+        [bench.tick(SECOND_LOOK_S) for _ in range(4)]
+    assert store.ledger.position == 0
+
+
+def test_a_stop_loss_whose_orders_are_refused_is_said_before_the_refusal(store: Store) -> None:
+    bench = Bench(store, "--stop-loss 20")
+    bench.tick()
+    while not store.ledger.position:
+        bench.tick(1, price="105")
+    bench.account.refuses = True
+    seen = [bench.tick(10, price="75") for _ in range(6)]
+    assert seen[-1] is Code.ORDERS_REFUSED
+    assert bench.engine.condition().params["closing"] == "stop_loss"
 
 
 @pytest.mark.parametrize("persons", ["0", "7"])

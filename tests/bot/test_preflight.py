@@ -236,6 +236,18 @@ def test_the_program_finds_what_is_wrong_with_the_account(fake: FakeExchange, tm
     }
 
 
+def test_what_a_bot_that_runs_has_bound_is_not_missing(fake: FakeExchange, tmp_path: Path) -> None:
+    _code, lines, _err = ask(tmp_path, fake)
+    fake.book.equity = Decimal(lines["funds"]["params"]["needed"]) + Decimal("0.1")
+    fake.book.place("Bid", "Market", None, Decimal("0.3"), 1)
+    fake.book.place("Bid", "Limit", Decimal(144), Decimal("0.1"), 2)
+    assert fake.book.available() < Decimal(lines["funds"]["params"]["needed"])
+    _code, lines, _err = ask(tmp_path, fake)
+    assert lines["funds"]["level"] == "ok"
+    fake.book.equity -= 1
+    assert ask(tmp_path, fake)[1]["funds_short"]["level"] == "fail"
+
+
 def test_wrong_keys_are_told_from_keys_that_may_only_read(fake: FakeExchange, tmp_path: Path) -> None:
     code, lines, _err = ask(tmp_path, fake, BACKPACK_SECRET="A" * 43 + "=")
     assert code == 0

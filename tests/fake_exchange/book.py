@@ -63,6 +63,7 @@ class Book:
     orders is no violation.
     `base_fees`: what is bought is paid for in it, as on many spot markets.
     `maker_points`: the fee that the account's page says, in basis points.
+    `most`, `most_at_market`: what one order may be of.
     """
 
     symbol: str = "SOL_USDC_PERP"
@@ -76,6 +77,8 @@ class Book:
     equity: Decimal = Decimal(10000)
     leverage: Decimal = Decimal(20)
     maker_points: Decimal = Decimal(2)
+    most: Decimal | None = None
+    most_at_market: Decimal | None = None
     depth: Decimal | None = None
     balance: Decimal = ZERO
     mark: Decimal | None = None
@@ -113,6 +116,9 @@ class Book:
                 raise RefusalError("INVALID_CLIENT_REQUEST", "bad side or type")
             if qty < self.lot or qty % self.lot:
                 raise RefusalError("INVALID_QUANTITY", "quantity is not a multiple of the step")
+            most = self.most_at_market if kind == "Market" else self.most
+            if most is not None and qty > most:
+                raise RefusalError("INVALID_QUANTITY", "quantity is above the maximum")
             if client_id is not None and not 0 <= client_id < 2**32:
                 raise RefusalError("INVALID_CLIENT_REQUEST", "clientId is not a uint32")
             if client_id is not None and any(
@@ -187,6 +193,14 @@ class Book:
     def position(self) -> Decimal:
         with self.lock:
             return sum((f.qty if f.order.side == "Bid" else -f.qty for f in self.fills), ZERO)
+
+    def available(self) -> Decimal:
+        """What is free of the equity beside the margin of the position and of the larger side's orders."""
+        with self.lock:
+            sides = {"Bid": self.position(), "Ask": -self.position()}
+            for order in self.open_orders():
+                sides[order.side] += order.qty - order.filled
+            return self.equity - max(abs(self.position()), *sides.values()) * self.price / self.leverage
 
     def open_orders(self) -> list[BookOrder]:
         with self.lock:

@@ -204,7 +204,7 @@ class FakeExchange:
                         },
                     }
                 case "GET", "/api/v1/capital/collateral":
-                    return {"netEquity": str(book.equity), "netEquityAvailable": str(book.equity)}
+                    return {"netEquity": str(book.equity), "netEquityAvailable": str(book.available())}
                 case "GET", "/api/v1/account":
                     return {
                         "futuresMakerFee": str(book.maker_points),

@@ -82,11 +82,13 @@ def test_a_node_or_a_link_that_fails_never_makes_two_bots(
         cluster.project.manager("--swarm", "up")
         eventually(lambda: cluster.has_bot(HERE) and cluster.has_bot(AWAY), what="both bots")
         nothing_is_open(cluster)
+        doctor_tells_what_the_kernels_say(cluster)
         a_short_cut_changes_nothing(cluster)
         a_long_cut_restarts_it_when_it_heals(cluster)
         a_killed_node_comes_back(cluster)
         a_halt_reaches_a_node_once_it_answers(cluster)
         without_a_majority_nothing_is_claimed(cluster)
+        without_its_manager_what_goes_on_is_named(cluster)
         assert_never_two(seen)
     note(
         "a Swarm's node is killed, its link cut for 10 s and 60 s, a halt while it is away, no majority",
@@ -117,6 +119,28 @@ def nothing_is_open(cluster: Cluster) -> None:
     assert not list((cluster.project.folder / "volumes" / "state" / ".swarm").glob("*.json"))
     [container] = cluster.engines.second.docker("ps", "-q").split()
     assert KEY in cluster.engines.second.docker("exec", container, "cat", "/botfleet/secrets/env.json")
+
+
+def doctor_tells_what_the_kernels_say(cluster: Cluster) -> None:
+    [pid] = bots.pids(cluster.project, AWAY)
+    lines = Path("/proc", str(pid), "status").read_text().splitlines()
+    [value] = [line.split()[1] for line in lines if line.startswith("NoNewPrivs:")]
+    found = cluster.project.manager("--swarm", "doctor", "--json", code=None).json
+    said = [row["text"] for row in found if "gain privileges" in row["text"]]
+    assert len(said) == 2
+    assert not any("unknown" in text for text in said)
+    assert any((f"can gain privileges ({AWAY})" in text) == (value == "0") for text in said)
+
+
+def without_its_manager_what_goes_on_is_named(cluster: Cluster) -> None:
+    cluster.project.manager("--swarm", "ps", code=None)
+    cluster.engines.first.kill(everything=True)
+    try:
+        halted = cluster.project.manager("--swarm", "halt", code=5)
+        assert f"{AWAY} (there)" in halted.err
+        assert cluster.has_bot(AWAY)
+    finally:
+        cluster.engines.first.start()
 
 
 def a_short_cut_changes_nothing(cluster: Cluster) -> None:

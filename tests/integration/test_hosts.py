@@ -187,6 +187,13 @@ def test_no_two_live_bots_on_one_account_on_two_machines(
     assert "it had the same credentials" in refused.out
     assert "live_01: started" in project.manager("start", "--host-is-dead", "tokyo").out
 
+    sshd.start()
+    tokyo.manager("up")  # it knows no other machine, and asks none
+    shown = project.manager("ps", "--hosts", code=FAILED)
+    assert "one account with live_01 (tokyo)" in shown.out
+    assert "live_01 on here and live_01 on tokyo both trade SOL_USDC_PERP live" in shown.err
+    assert "live_01 on here and live_01 on tokyo both trade" in project.manager("doctor", code=None).out
+
 
 def docker(*words: str, stdin: bytes = b"") -> str:
     done = subprocess.run(["docker", *words], input=stdin, capture_output=True, check=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from manager.config.bot_environment import LiveContainer
 from manager.ops.hosts import accounts, registry, ssh
 from manager.ops.hosts.generations import GenerationRecord
 from manager.ops.hosts.registry import Host
@@ -28,6 +29,7 @@ class Tokyo:
         self.is_away = False
         self.says = ""
         self.generations: dict[str, Any] = {}
+        self.live: list[LiveContainer] = []
 
     def __call__(
         self, host: Host, words: Iterable[str], _timeout: float, stdin: bytes = b""
@@ -35,7 +37,7 @@ class Tokyo:
         if self.is_away:
             raise Unreachable("host {name} cannot be reached", name=host.name)
         if tuple(words) == ("host", "live"):
-            told = accounts.answer(bytes.fromhex(stdin.decode()), "tokyo", [], [])
+            told = accounts.answer(bytes.fromhex(stdin.decode()), "tokyo", self.live, [])
             return CommandResult(0, json.dumps({**told, "generations": self.generations}), "")
         rows = [{"id": "bp_eth_02", "mode": "live", "state": "running", "last_pnl": "1.5", "why": HOSTILE}]
         return CommandResult(0, self.says or json.dumps(rows), "")
@@ -109,6 +111,21 @@ def test_an_older_copy_here_is_told(served: Served, client: Client, tokyo: Tokyo
     served.look()
     tokyo.generations = {ID: GenerationRecord(1, 1, "m")._asdict()}
     assert "knows of generation 1" in told(served, client)["twins"][0]
+
+
+def test_two_bots_on_one_account_are_told(served: Served, client: Client, tokyo: Tokyo) -> None:
+    add(served)
+    served.look()
+    values = {"BACKPACK_KEY": "k", "BACKPACK_SECRET": "s"}
+    [row] = [row for row in served.desk.lookout.latest.rows if row.id == ID]
+    tokyo.live = [LiveContainer("bp_eth_02", "x", row.view.exchange or "", row.view.symbol or "", values)]
+    assert "cannot be read: it may be one account" in told(served, client)["shared_accounts"][0]
+    folder = served.fleet.secrets_dir(ID)
+    folder.mkdir(parents=True)
+    (folder / "env.json").write_text(json.dumps(values))
+    assert f"{ID} on here and bp_eth_02 on tokyo both trade" in told(served, client)["shared_accounts"][0]
+    (folder / "env.json").write_text(json.dumps({**values, "BACKPACK_KEY": "another"}))
+    assert told(served, client)["shared_accounts"] == []
 
 
 def test_what_cannot_be_asked_is_said(served: Served, client: Client) -> None:

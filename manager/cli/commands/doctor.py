@@ -123,14 +123,15 @@ def _other_machines(snapshot: FleetSnapshot) -> list[Finding]:
     from manager.monitor.doctor import checks_machines
     from manager.ops.hosts import account_looks, registry
 
-    fleet = snapshot.project.fleet
+    fleet, live = snapshot.project.fleet, snapshot.trading(())
     try:
         hosts = list(registry.load(fleet.project_dir).values())
         answers = account_looks.ask(fleet, account_looks.key_of(fleet), hosts)
+        twins = account_looks.twins(fleet, [container.instance for container in live], answers)
+        shared = account_looks.shared(fleet, live, answers, twins)
     except ManagerError as error:
         return [fail("host", Text("{why}", why=error), Text("mend the file"))]
-    live = [container.instance for container in snapshot.trading(())]
-    return list(checks_machines.check_all(answers, account_looks.twins(fleet, live, answers)))
+    return list(checks_machines.check_all(answers, twins, shared))
 
 
 def _shown(by_topic: dict[str, list[Finding]], *, has_colour: bool) -> list[str]:

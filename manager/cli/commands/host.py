@@ -16,7 +16,7 @@ from manager.i18n import Text, _, mark
 from manager.ops.hosts import check as checks
 from manager.ops.hosts import registry
 from manager.ops.hosts.check import Finding
-from manager.ops.hosts.registry import Host
+from manager.ops.hosts.registry import HERE, Host
 from manager.util import console
 from manager.util.text_table import Column
 
@@ -140,13 +140,33 @@ def _image_id(session: Session) -> str:
 
 
 def remove(session: Session, args: Namespace) -> int:
-    """Forget a host. Nothing is done there."""
+    """Forget a host. Nothing is done there. One that an unfinished move needs stays, unless forced."""
     folder = session.project_dir()
     host = registry.get(folder, args.name)
     hosts = registry.load(folder)
+    if not args.force:
+        _require_no_move(session, host)
     registry.save(folder, {name: other for name, other in hosts.items() if name != host.name})
     console.say(Text("{name} was removed; its instances keep running", name=host.name))
     return OK
+
+
+def _require_no_move(session: Session, host: Host) -> None:
+    """Raise ManagerError if a move from or to this host is not finished: without it no command ends it."""
+    from manager.ops.move import journal
+
+    for instance, move in journal.unfinished(session.project().fleet, host.name).items():
+        ends = f"{instance} --from {move.source}" if move.target == HERE else f"{instance} {move.target}"
+        raise ManagerError(
+            "{name} was not removed: the move of {id} from {source} to {target} is not finished, and {id} may"
+            " run on neither. `manager move {ends}` finishes it, `manager move {id} --back` calls it off. If"
+            " {name} is lost for good, `manager host remove {name} --force` removes it all the same",
+            name=host.name,
+            id=instance,
+            source=move.source,
+            target=move.target,
+            ends=ends,
+        )
 
 
 def _require_other_name(fleet: Fleet, host: Host) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from manager.cli.notices import one_output
 from manager.engine.swarm_calls import SwarmCalls
@@ -20,11 +21,12 @@ from manager.errors import (
 )
 from manager.fleet.session import Session
 from manager.i18n import Text, _, mark
-from manager.ops.swarm import changes, checks, refusals, stack
+from manager.ops.hosts import registry
+from manager.ops.swarm import changes, checks, last_seen, privileges, refusals, stack
 from manager.ops.swarm.changes import HOW, Stopped
 from manager.ops.swarm.checks import LEVELS, Finding
 from manager.ops.swarm.state import STATES, Service
-from manager.util import console, prompt
+from manager.util import console, formatting, prompt
 from manager.util.text_table import Column
 
 COLUMNS = (
@@ -58,6 +60,69 @@ def fleet_name(session: Session, calls: SwarmCalls) -> str:
         if len(fleets) != 1:
             raise
         return fleets[0]
+
+
+def looked(session: Session, calls: SwarmCalls, fleet: str) -> list[Service]:
+    """Return the fleet's instances as the Swarm knows them, and remember them. Raises EngineError."""
+    services = changes.look(calls, fleet)
+    with suppress(ConfigError):
+        last_seen.save(session.project().fleet, services)
+    return services
+
+
+@contextmanager
+def naming_what_goes_on(session: Session, args: Namespace) -> Iterator[None]:
+    """Name the bots that may go on, also on other nodes, if this machine's engine or the Swarm is gone."""
+    try:
+        yield
+    except EngineError as error:
+        seen = None
+        with suppress(ConfigError):
+            seen = last_seen.known(session.project())
+        chosen = [
+            each
+            for each in (seen.services if seen is not None else ())
+            if each.may_run and (not args.ids or each.instance in args.ids)
+        ]
+        if args.json:
+            console.say_json(
+                [
+                    {
+                        "id": each.instance,
+                        "node": each.machine,
+                        "how": "unreachable",
+                        "open_orders": None,
+                        "error": str(error),
+                    }
+                    for each in chosen
+                ]
+            )
+        names = ", ".join(f"{each.instance} ({each.machine})" for each in chosen)
+        if not chosen:
+            text = Text(
+                "nothing was stopped from here, and bots on other nodes may go on; which, is not known"
+            )
+        elif seen is None or seen.at is None:
+            text = Text(
+                "nothing was stopped from here, and bots may go on, also on other nodes; by their configs"
+                " these may run: {names}",
+                names=names,
+            )
+        else:
+            text = Text(
+                "nothing was stopped from here, and bots may go on, also on other nodes; as the Swarm told"
+                " {age} ago, these may run: {names}",
+                age=formatting.age(abs(time.time() - seen.at)),
+                names=names,
+            )
+        console.error(text)
+        console.error(
+            _(
+                "another of the Swarm's managers halts them: `manager --swarm halt` there. On a bot's own"
+                " node, `manager halt ID` leaves a mark that its supervisor heeds, and `docker stop` ends it"
+            )
+        )
+        raise
 
 
 def compose(session: Session, args: Namespace) -> int:
@@ -101,7 +166,7 @@ def ps(session: Session, args: Namespace) -> int:
     """Show what the Swarm knows of each instance. Ends with 1 if it cannot know it of one."""
     one_output(args)
     with connected() as calls:
-        services = changes.look(calls, session.project().fleet.name)
+        services = looked(session, calls, session.project().fleet.name)
     if args.json:
         console.say_json([_object(service) for service in services])
     elif not services:
@@ -122,8 +187,12 @@ def doctor(session: Session, args: Namespace) -> int:
     """Check the Swarm and the fleet's services."""
     one_output(args)
     with connected() as calls:
-        fleet = session.project().fleet.name
-        found = checks.findings(fleet, calls.services(fleet), calls.nodes(), calls.settings())
+        project_fleet = session.project().fleet
+        fleet, hosts = project_fleet.name, registry.readable(project_fleet.project_dir)[0]
+        services, nodes = calls.services(fleet), calls.nodes()
+        found = checks.findings(fleet, services, nodes, calls.settings())
+    told = privileges.ask(project_fleet, list(hosts.values()))
+    found += checks.of_privileges(services, nodes, told)
     if args.json:
         console.say_json([{"level": row.level, "text": str(row.text)} for row in found])
     else:
@@ -133,9 +202,9 @@ def doctor(session: Session, args: Namespace) -> int:
 
 def halt(session: Session, args: Namespace) -> int:
     """Stop services at once, and keep them stopped. Ends with 1 where a bot may run on."""
-    with connected() as calls:
+    with naming_what_goes_on(session, args), connected() as calls:
         fleet = fleet_name(session, calls)
-        chosen = changes.chosen(changes.look(calls, fleet), args.ids)
+        chosen = changes.chosen(looked(session, calls, fleet), args.ids)
         if not args.json:
             console.say(Text("halting: {ids}", ids=", ".join(service.instance for service in chosen) or "-"))
         results = changes.halt(calls, fleet, chosen)
@@ -144,9 +213,9 @@ def halt(session: Session, args: Namespace) -> int:
 
 def down(session: Session, args: Namespace) -> int:
     """Stop and remove services, with their secrets. Folders stay on their nodes."""
-    with connected() as calls:
+    with naming_what_goes_on(session, args), connected() as calls:
         fleet = fleet_name(session, calls)
-        chosen = changes.chosen(changes.look(calls, fleet), args.ids)
+        chosen = changes.chosen(looked(session, calls, fleet), args.ids)
         live = [service.instance for service in chosen if service.mode == "live" and service.may_run]
         question = Text("this stops {count} live bots: {ids}", count=len(live), ids=", ".join(live))
         is_asked = live and not (args.yes or args.ids or args.json)
@@ -179,7 +248,7 @@ def up(session: Session, args: Namespace) -> int:
             changes.deploy(calls, fleet.name, rendered.path)
         finally:  # also after a failure: what is to be tried again is rendered again
             stack.forget_values(fleet)
-        everything = changes.look(calls, fleet.name)
+        everything = looked(session, calls, fleet.name)
         wanted = [each for each in everything if each.instance in (args.ids or choice.ids)]
         halted = [each.instance for each in wanted if each.is_halted and each.instance not in args.ids]
         starting = [each for each in wanted if each.instance not in halted]

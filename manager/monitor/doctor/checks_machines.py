@@ -1,4 +1,7 @@
-"""Check the trader's other machines: which tell nothing, and where an older copy trades. Pure."""
+"""Check the trader's other machines: which tell nothing, where older copies trade, shared accounts.
+
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,12 @@ from manager.i18n import Text
 from manager.monitor.doctor.findings import Finding, fail, ok, warn
 from manager.ops.hosts.account_looks import HostAnswer
 from manager.ops.hosts.generations import Twin
+from manager.ops.hosts.shared_accounts import SharedAccount
 
 
-def check_all(answers: Sequence[HostAnswer], twins: Iterable[Twin]) -> Iterator[Finding]:
+def check_all(
+    answers: Sequence[HostAnswer], twins: Iterable[Twin], shared: Sequence[SharedAccount]
+) -> Iterator[Finding]:
     """Yield all findings about them."""
     for answer in answers:
         host = answer.host.name
@@ -37,3 +43,11 @@ def check_all(answers: Sequence[HostAnswer], twins: Iterable[Twin]) -> Iterator[
         )
     if twin is None:
         yield ok("twin", Text("no older copy of a moved instance trades"))
+    for each in shared:
+        yield fail(
+            "shared-account",
+            each.text,
+            Text("give each bot an account of its own, as a sub-account of the exchange, or another symbol"),
+        )
+    if not shared:
+        yield ok("shared-account", Text("no two bots of different machines are known to share an account"))

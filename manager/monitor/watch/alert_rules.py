@@ -38,7 +38,7 @@ InstanceKind = Literal[
     "logs",
     "growth",
 ]
-MachineKind = Literal["disk", "inodes", "engine", "fleet_loss", "limits", "egress", "twin"]
+MachineKind = Literal["disk", "inodes", "engine", "fleet_loss", "limits", "egress", "twin", "shared_account"]
 Kind = Literal[InstanceKind, MachineKind]
 
 MACHINE = ""
@@ -193,13 +193,21 @@ def _doing(view: Instance, activity: Activity, rules: Alerts, now: float) -> Ite
         case "orders refused":
             text = Text("{id} cannot trade: {what}", id=view.id, what=message)
             yield Condition(view.id, "orders_refused", text, after=rules.unhealthy_after)
+            yield from _held_up(view, activity, message)
         case "ledger differs":
             text = Text("{id} has stopped placing orders: {what}", id=view.id, what=message)
             yield Condition(view.id, "ledger_differs", text)
+            yield from _held_up(view, activity, message)
         case "stopped out":
             yield Condition(view.id, "stopped_out", Text("{id} stops out: {what}", id=view.id, what=message))
         case _:
             return
+
+
+def _held_up(view: Instance, activity: Activity, message: Text) -> Iterator[Condition]:
+    """Yield that a bot cannot close its position: of what keeps it from that an alert may be long ago."""
+    if activity.condition is not None and activity.condition.params.get("closing"):
+        yield Condition(view.id, "stopped_out", Text("{id} stops out: {what}", id=view.id, what=message))
 
 
 def _ended(view: Instance, activity: Activity, why: Text, now: float) -> Condition:

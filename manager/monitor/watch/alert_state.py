@@ -28,6 +28,7 @@ NEVER_REMINDED: frozenset[Kind] = frozenset({"completed", "oom", "account_loss",
 BACK: Mapping[Kind, str] = {
     "egress": mark("the egress rules are in force again"),
     "twin": mark("no older copy of a moved instance trades any longer"),
+    "shared_account": mark("no live bots of different machines trade on one account any longer"),
     "disk": mark("there is enough disk space again"),
     "inodes": mark("there are enough inodes again"),
     "engine": mark("the Docker Engine is back after {time}"),

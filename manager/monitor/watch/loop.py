@@ -140,7 +140,7 @@ class Watch:
                 self._positions.look(observer.snapshot)
         self._positions.tell_if_due(observer.snapshot, now)
         self._recorder.go_on()
-        self._twins.look_if_due(observer.fleet, observer.snapshot.plan_input)
+        self._twins.look_if_due(observer.fleet, observer.snapshot)
         if not observer.why_away and not observer.is_busy():
             self._egress.look_if_due(self._session.engine(), observer.snapshot.project)
         if not observer.why_away and not self._loss_halts.is_halting:
@@ -198,7 +198,7 @@ class Watch:
 
     def _unknown(self) -> list[Kind]:
         """Return what was not looked for yet since this `watch` has begun."""
-        unknown: list[Kind] = [] if self._twins.has_looked else ["twin"]
+        unknown: list[Kind] = [] if self._twins.has_looked else ["twin", "shared_account"]
         unknown += [] if self._egress.has_looked else ["egress"]
         is_counted = self._recorder.day or not loss_limits.is_set(self._observer.fleet)
         return unknown if is_counted else [*unknown, "fleet_loss", "account_loss"]

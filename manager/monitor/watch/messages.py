@@ -37,6 +37,7 @@ KIND_WORDS: Mapping[Kind, str] = {
     "limits": mark("loss limits not watched"),
     "egress": mark("egress rules"),
     "twin": mark("two of one instance"),
+    "shared_account": mark("two bots on one account"),
     "disk": mark("disk"),
     "inodes": mark("inodes"),
     "engine": mark("engine"),

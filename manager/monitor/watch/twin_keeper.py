@@ -1,4 +1,4 @@
-"""Look for older copies of moved instances that trade, here or on the trader's other machines.
+"""Look for older copies of moved instances that trade, and for bots of two machines on one account.
 
 They are asked once a minute, in a thread that delays no look; nothing is loaded without config/hosts.toml.
 """
@@ -8,13 +8,19 @@ from __future__ import annotations
 import time
 from threading import Thread
 
+from manager.config.bot_environment import LiveContainer
 from manager.config.fleet import Fleet
 from manager.errors import ManagerError
-from manager.fleet.snapshot import PlanInput
+from manager.fleet.observe import FleetSnapshot
 from manager.i18n import Text
-from manager.monitor.watch.alert_rules import MACHINE, Condition
+from manager.monitor.watch.alert_rules import MACHINE, Condition, MachineKind
 
 EVERY_S = 60.0
+AGAIN_S = 5.0
+LASTS_S = 30.0
+"""What two machines told at different moments, as around a move, may look like two bots on one account: each
+is asked anew, which takes 20 s at most, before an alert.
+"""
 
 
 class TwinKeeper:
@@ -23,38 +29,51 @@ class TwinKeeper:
     def __init__(self) -> None:
         self._next = 0.0
         self._texts: tuple[Text, ...] = ()
+        self._shared: tuple[Text, ...] = ()
         self._thread: Thread | None = None
         self.has_looked = False
 
-    def look_if_due(self, fleet: Fleet, plan_input: PlanInput) -> None:
+    def look_if_due(self, fleet: Fleet, snapshot: FleetSnapshot) -> None:
         """Begin to ask anew where that is due."""
         if not fleet.hosts_file.exists():
-            self._texts, self.has_looked = (), True
+            self._texts, self._shared, self.has_looked = (), (), True
         elif time.monotonic() >= self._next and (self._thread is None or not self._thread.is_alive()):
             self._next = time.monotonic() + EVERY_S
             live = [
-                instance
-                for instance, container in plan_input.containers.items()
-                if container.mode == "live" and plan_input.is_up(instance)
+                container
+                for container in snapshot.trading(())
+                if container.instance not in snapshot.plan_input.idle
             ]
             self._thread = Thread(target=self.look, args=(fleet, live), daemon=True)
             self._thread.start()
 
-    def look(self, fleet: Fleet, live: list[str]) -> None:
+    def look(self, fleet: Fleet, live: list[LiveContainer]) -> None:
         """Ask, unless others have asked a moment ago, and keep what is found."""
         from manager.ops.hosts import account_looks, registry
 
         try:
             hosts = list(registry.readable(fleet.project_dir)[0].values())
-            answers = account_looks.recent(fleet, hosts, EVERY_S / 2)
-            self._texts = tuple(twin.text for twin in account_looks.twins(fleet, live, answers))
+            answers = (
+                account_looks.ask(fleet, account_looks.key_of(fleet), hosts)
+                if self._shared
+                else account_looks.recent(fleet, hosts, EVERY_S / 2)
+            )
+            twins = account_looks.twins(fleet, [container.instance for container in live], answers)
+            shared = tuple(each.text for each in account_looks.shared(fleet, live, answers, twins))
+            if shared and not self._shared:
+                self._next = time.monotonic() + AGAIN_S
+            self._texts, self._shared = tuple(twin.text for twin in twins), shared
             self.has_looked = True
         except ManagerError:  # no key of its own, as on a full disk; a copy trades on all the same
             return
 
     def conditions(self) -> list[Condition]:
-        """Return that two bots of one instance may trade, if so."""
-        if not self._texts:
-            return []
-        first, *more = self._texts
-        return [Condition(MACHINE, "twin", first, tuple(str(text) for text in more))]
+        """Return that two bots of one instance, or on one account, may trade, if so."""
+        return [*_conditions("twin", self._texts, 0.0), *_conditions("shared_account", self._shared, LASTS_S)]
+
+
+def _conditions(kind: MachineKind, texts: tuple[Text, ...], after: float) -> list[Condition]:
+    if not texts:
+        return []
+    first, *more = texts
+    return [Condition(MACHINE, kind, first, tuple(str(text) for text in more), after)]

@@ -11,5 +11,6 @@ deploy       brings it and the fleet's image there
 returning    which live bots are down, and start again without being asked for
 identity     tells this machine from others of the same name
 generations  which generation of a moved instance each machine has, and older copies that trade
+shared_accounts  live bots of different machines that trade on one account
 account_looks  asks the other machines for them, and remembers the answers
 """

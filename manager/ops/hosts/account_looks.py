@@ -5,22 +5,25 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from manager.config import bot_environment
+from manager.config.bot_environment import LiveContainer
 from manager.config.fleet import Fleet
 from manager.errors import UsageError
 from manager.fleet import env_file
 from manager.fleet.observe import FleetSnapshot, env_of
 from manager.fleet.project import Project
 from manager.i18n import Text
-from manager.ops.hosts import accounts, everywhere, generations, identity, returning, ssh
-from manager.ops.hosts.accounts import HostAccounts
+from manager.ops.hosts import accounts, everywhere, generations, identity, returning, shared_accounts, ssh
+from manager.ops.hosts.accounts import HostAccounts, Trading
 from manager.ops.hosts.generations import GenerationRecord, Twin
 from manager.ops.hosts.registry import HERE, Host
+from manager.ops.hosts.shared_accounts import SharedAccount
 from manager.util import atomic_file, ownership, strict_json
 
 ASKING_S = 20.0
@@ -100,11 +103,57 @@ def twins(fleet: Fleet, live_here: Iterable[str], answers: Iterable[HostAnswer])
     machines: dict[str, tuple[Mapping[str, GenerationRecord], Mapping[str, bool]]] = {
         HERE: (generations.known(fleet), dict.fromkeys(live_here, True))
     }
-    for answer in answers:
-        if answer.look is not None and not answer.is_here:
-            live = {other.instance: other.is_up for other in answer.look.live}
-            machines[answer.host.name] = answer.look.generations or {}, live
+    for answer, look in _machines(answers):
+        live = {other.instance: other.is_up for other in look.live}
+        machines[answer.host.name] = look.generations or {}, live
     return list(generations.twins(machines))
+
+
+def shared(
+    fleet: Fleet,
+    live_here: Iterable[LiveContainer],
+    answers: Iterable[HostAnswer],
+    twins: Iterable[Twin],
+) -> list[SharedAccount]:
+    """Return the live bots of different machines that trade on one account, without those of `twins`.
+
+    None where the fleet allows it. One that does not answer counts as it was last seen. Raises ManagerError.
+    """
+    if fleet.allow_shared_credentials:
+        return []
+    key = key_of(fleet)
+    machines = {
+        HERE: tuple(
+            Trading(
+                container.instance,
+                accounts.as_fingerprints(key, bot_environment.account_in(container)),
+            )
+            for container in live_here
+        )
+    }
+    old = set()
+    for answer, look in _machines(answers):
+        machines[answer.host.name] = look.live
+        if answer.why is not None:
+            old.add(answer.host.name)
+    told = {(twin.instance, frozenset((twin.host, twin.other))) for twin in twins}
+    return [
+        found
+        for found in shared_accounts.find(machines, frozenset(old))
+        if found.first.instance != found.second.instance
+        or (found.first.instance, frozenset((found.first.host, found.second.host))) not in told
+    ]
+
+
+def _machines(answers: Iterable[HostAnswer]) -> Iterator[tuple[HostAnswer, HostAccounts]]:
+    """Yield what is known of each other machine once, whatever names it has in config/hosts.toml."""
+    seen = set()
+    for answer in answers:
+        if answer.look is None or answer.is_here or answer.look.identity in seen:
+            continue
+        if answer.look.identity.own:
+            seen.add(answer.look.identity)
+        yield answer, answer.look
 
 
 def answer(snapshot: FleetSnapshot, key_text: str) -> dict[str, Any]:

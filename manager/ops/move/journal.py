@@ -7,6 +7,7 @@ is this machine's record of where the instance is, and of its generation.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, get_args
@@ -74,6 +75,20 @@ def load(fleet: Fleet, instance: str) -> Journal | None:
     except (OSError, strict_json.JsonFault, TypeError, KeyError, ValueError) as error:
         raise ManagerError("cannot read {path}: {why}", path=path, why=error) from error
     return journal
+
+
+def unfinished(fleet: Fleet, host: str) -> dict[str, Journal]:
+    """Return the moves from or to this host that are not finished, by instance.
+
+    A damaged file tells nothing; `manager move` says so.
+    """
+    found = {}
+    for path in sorted((fleet.state_dir / "moves").glob("*.json")):
+        with suppress(ManagerError):
+            journal = load(fleet, path.stem)
+            if journal is not None and not journal.is_done and host in (journal.source, journal.target):
+                found[path.stem] = journal
+    return found
 
 
 def save(fleet: Fleet, instance: str, journal: Journal) -> None:

@@ -5,5 +5,7 @@ refusals  what Swarm cannot do safely: pure
 places    makes the folders on the nodes, and tells which node is which machine
 stack     renders the stack file, with the values for its secrets beside it
 checks    what makes two bots, a lost halt or an open port more likely: pure
+privileges  asks each node whether the processes of its tasks can gain privileges
+last_seen  what the Swarm told last, for when this machine's engine is gone
 changes   halt, up and down
 """

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from manager.engine import labels
-from manager.engine.swarm_stack import NODE, halted_label
+from manager.engine.swarm_stack import MACHINE, NODE, halted_label
 from manager.i18n import Text, mark
+from manager.ops.swarm.privileges import MAY, UNKNOWN, NodePrivileges
 
 Level = Literal["ok", "warning", "failed"]
 LEVELS: Mapping[Level, str] = {"ok": mark("ok"), "warning": mark("warning"), "failed": mark("FAILED")}
@@ -36,6 +37,58 @@ def findings(
     found = [*_of_managers(nodes), *_of_nodes(nodes), *_of_heartbeat(settings)]
     found += [finding for row in services for finding in _of_service(fleet, row)]
     return found or [Finding("ok", Text("nothing to complain about"))]
+
+
+def of_privileges(
+    services: Iterable[Mapping[str, Any]],
+    nodes: Iterable[Mapping[str, Any]],
+    machines: Sequence[NodePrivileges],
+) -> Iterator[Finding]:
+    """Yield what is known of each node's no-new-privileges; what is not known is said."""
+    by_node = {told.node: told for told in machines if told.why is None}
+    silent = {told.machine: told for told in machines if told.why is not None}
+    names = {
+        str(own.get(NODE)): str(own.get(MACHINE)) for row in services if (own := row["Spec"].get("Labels"))
+    }
+    for node in nodes:
+        name = str((node.get("Description") or {}).get("Hostname") or node["ID"])
+        told = by_node.get(str(node["ID"]))
+        if told is not None:
+            yield from _of_tasks(name, told.tasks)
+        elif (away := silent.get(names.get(str(node["ID"]), ""))) is not None:
+            yield _unknown(name, Text("{why}", why=away.why))
+        else:
+            yield _unknown(name, Text("no machine of config/hosts.toml says that it is this node"))
+
+
+def _of_tasks(name: str, tasks: Mapping[str, str]) -> Iterator[Finding]:
+    if not tasks:
+        yield _unknown(name, Text("no bot of this fleet runs there"))
+        return
+    may, unknown = (sorted(each for each in tasks if tasks[each] == what) for what in (MAY, UNKNOWN))
+    if may:
+        yield Finding(
+            "warning",
+            Text(
+                "node {name}: the bots can gain privileges ({ids}): write “no-new-privileges”: true into"
+                " /etc/docker/daemon.json there, and restart its engine",
+                name=name,
+                ids=", ".join(may),
+            ),
+        )
+    if unknown:
+        yield _unknown(
+            name, Text("the kernel there does not tell of the processes of {ids}", ids=", ".join(unknown))
+        )
+    if not may and not unknown:
+        yield Finding("ok", Text("node {name}: no bot can gain privileges (no-new-privileges)", name=name))
+
+
+def _unknown(name: str, why: Text) -> Finding:
+    return Finding(
+        "warning",
+        Text("node {name}: whether its bots can gain privileges is unknown: {why}", name=name, why=why),
+    )
 
 
 def _of_managers(nodes: Iterable[Mapping[str, Any]]) -> Iterator[Finding]:

@@ -7,7 +7,10 @@ import time
 from collections.abc import Callable
 
 from manager import i18n
+from manager.config.bot_environment import LiveContainer
 from manager.errors import TimedOut, UsageError
+from manager.fleet import env_file
+from manager.fleet.observe import env_of
 from manager.fleet.session import Session
 from manager.monitor.stats.instance_stats import InstanceStats
 from manager.web.engine_side import answers
@@ -106,8 +109,19 @@ class Desk:
         if self._looked_at == float("-inf"):
             raise TimedOut("the fleet could not be observed within {seconds} s", seconds=FIRST_LOOK_WITHIN_S)
 
-    def _live_here(self) -> list[str]:
-        return [row.id for row in self.lookout.latest.rows if row.is_live and row.view.is_bot_up]
+    def _live_here(self) -> list[LiveContainer]:
+        look = self.lookout.latest
+        return [
+            LiveContainer(
+                row.id,
+                look.fleet.container_name(row.id),
+                row.view.exchange or "",
+                row.view.symbol or "",
+                env_of(look.fleet.secrets_dir(row.id) / env_file.ENV_FILE),
+            )
+            for row in look.rows
+            if row.is_live and row.view.is_bot_up
+        ]
 
     def _publish(self, look: PageSnapshot) -> None:
         with self._publishing:

@@ -6,10 +6,11 @@ One that does not answer delays no other and no look: its instances stay as they
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+from manager.config.bot_environment import LiveContainer
 from manager.config.fleet import Fleet
 from manager.errors import ConfigError, ManagerError
 from manager.fleet.session import Session
@@ -50,6 +51,7 @@ class Machines(NamedTuple):
     at: float | None = None
     machines: tuple[Machine, ...] = ()
     twins: tuple[Text, ...] = ()
+    shared_accounts: tuple[Text, ...] = ()
     why: ManagerError | None = None
 
 
@@ -59,7 +61,9 @@ class MachineReader:
     `live_here`: which live instances of this machine are up.
     """
 
-    def __init__(self, session: Session, readers: Readers, live_here: Callable[[], list[str]]) -> None:
+    def __init__(
+        self, session: Session, readers: Readers, live_here: Callable[[], list[LiveContainer]]
+    ) -> None:
         self._session, self._live_here = session, live_here
         self.latest = Machines()
         self.thread = Repeated("machines", EVERY_S, readers, self.look)
@@ -75,13 +79,17 @@ class MachineReader:
             self.latest = self.latest._replace(at=time.time(), why=as_error(problem))
 
 
-def ask(fleet: Fleet, live_here: Iterable[str]) -> Machines:
+def ask(fleet: Fleet, live_here: Sequence[LiveContainer]) -> Machines:
     """Ask all other machines at once, but those of invalid lines of hosts.toml. Raises ManagerError."""
     from manager.ops.hosts import account_looks, everywhere, last_seen, registry
 
     known, problems = registry.readable(fleet.project_dir)
     looks = account_looks.recent(fleet, list(known.values()), EVERY_S)
-    twins = tuple(twin.text for twin in account_looks.twins(fleet, live_here, looks))
+    twins = account_looks.twins(fleet, [container.instance for container in live_here], looks)
+    shared = account_looks.shared(fleet, live_here, looks, twins)
+    if shared:  # what was told at different moments may look so, as around a move
+        looks = account_looks.ask(fleet, account_looks.key_of(fleet), list(known.values()))
+        shared = account_looks.shared(fleet, live_here, looks, twins)
     now, found = time.time(), []
     hosts = [look.host for look in looks if not look.is_here]
     for answer in everywhere.ask(hosts, ["ps", "--json"], everywhere.READING_S):
@@ -93,7 +101,13 @@ def ask(fleet: Fleet, live_here: Iterable[str]) -> Machines:
             why = everywhere.tells_nothing(answer)
         kept = tuple(row.values for row in rows[:MOST_ROWS] if not is_away or seen is not None)
         found.append(Machine(answer.host, why if is_away else None, seen.at if seen else None, kept))
-    return Machines(now, tuple(found), twins, ConfigError(problems) if problems else None)
+    return Machines(
+        now,
+        tuple(found),
+        tuple(twin.text for twin in twins),
+        tuple(each.text for each in shared),
+        ConfigError(problems) if problems else None,
+    )
 
 
 def as_object(machines: Machines) -> dict[str, Any]:
@@ -102,6 +116,7 @@ def as_object(machines: Machines) -> dict[str, Any]:
         "asked_at": machines.at,
         "error": None if machines.why is None else str(machines.why),
         "twins": [str(twin) for twin in machines.twins],
+        "shared_accounts": [str(text) for text in machines.shared_accounts],
         "hosts": [
             {
                 "name": each.name,

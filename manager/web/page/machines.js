@@ -34,13 +34,13 @@ async function load() {
 }
 
 function draw(found) {
-  const { hosts, twins, error } = found;
+  const { hosts, error } = found;
   places.machines.hidden = !hosts.length && !error;
   refill(
     places.machines,
     el("div", { class: "head" }, el("h2", {}, t("Other machines")), hosts.length ? haltAllButton(hosts) : ""),
     error ? el("p", { class: "bad" }, error) : "",
-    ...twins.map((text) => el("p", { class: "bad" }, text)),
+    ...[...found.twins, ...found.shared_accounts].map((text) => el("p", { class: "bad" }, text)),
     ...hosts.map(machine),
   );
 }

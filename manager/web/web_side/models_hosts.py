@@ -43,4 +43,5 @@ class Hosts(Answer):
     asked_at: Time
     error: str | None
     twins: list[str] = Field(description="older copies of moved instances that trade")
+    shared_accounts: list[str] = Field(description="live bots of different machines on one account")
     hosts: list[Host]

@@ -14,7 +14,7 @@ from gridbot.exchanges.venues import VENUES
 from gridbot.model.errors import KeysError
 from manager.config import key_forms
 from manager.config.account_names import GROUPS
-from manager.config.bot_environment import wrong_forms
+from manager.config.bot_environment import env_file_values, wrong_forms
 from manager.config.fleet import Fleet
 from manager.errors import Problem
 from tests.builders import a_fleet, a_spec
@@ -102,6 +102,26 @@ def test_a_second_accounts_variable_is_named_as_it_is_in_the_file() -> None:
     given = {"BP2_KEY": of_32_bytes(), "BP2_SECRET": "cutoff"}
     [problem] = wrong_forms([spec], a_fleet(config_variables=("BP2_*",)), given)
     assert "the value of BP2_SECRET is not 32 bytes in base64" in str(problem)
+
+
+@pytest.mark.parametrize("name", ["ASTER_SECRET", "ASTER_SECRET_KEY", "AS2_SECRET"])
+def test_an_old_api_keys_secret_is_not_taken_for_a_wallets_key(name: str) -> None:
+    """Both are 64 hexadecimal digits, and an order that is signed with the wrong one is a stranger's."""
+    spec = a_spec(
+        "a", mode="live", metadata={"exchange": "aster"}, exchange_config={"secret_key": f"${{{name}}}"}
+    )
+    fleet, secret = a_fleet(config_variables=("AS2_*",)), secrets.token_hex(32)
+    [problem] = wrong_forms([spec], fleet, {name: secret})
+    assert f"the value of {name} may be a wallet's private key, or an API key's secret" in str(problem)
+    assert secret not in str(problem)
+    given = env_file_values(spec, fleet, {}, {name: secret})
+    with pytest.raises(KeysError, match="may be a wallet's private key, or an API key's secret"):
+        venues.credentials("aster", given)
+    wallet = {name: f"0x{secret}"}
+    assert list(wrong_forms([spec], fleet, wallet)) == []
+    assert venues.credentials("aster", env_file_values(spec, fleet, {}, wallet)) == {
+        "privateKey": f"0x{secret}"
+    }
 
 
 def test_of_several_names_only_the_one_that_is_used_counts() -> None:

@@ -19,7 +19,7 @@ from manager.ops.hosts.ssh import CommandResult
 from manager.ops.move import journal
 from manager.ops.move.journal import Journal
 from tests.fakes.desk import Desk
-from tests.unit.ops.test_account_check import KEYS, OTHERS, Tokyo, fleet_of, tokyo
+from tests.unit.ops.test_account_check import LIVE, OTHERS, Tokyo, fleet_of, tokyo
 
 __all__ = ["tokyo"]
 
@@ -166,7 +166,7 @@ def test_a_copy_is_of_one_and_the_same_move() -> None:
 def test_a_twin_is_shown(desk: Desk, tokyo: Tokyo, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.play(f"up {ID}")
     tells(tokyo, HERE_NOW)
-    tokyo.runs(KEYS)
+    tokyo.runs(OTHERS)
 
     def run(_hosts: Any, _here: Any, _words: Any, _timeout: float) -> list[everywhere.Answer]:
         rows = [
@@ -184,7 +184,7 @@ def test_a_twin_is_shown(desk: Desk, tokyo: Tokyo, monkeypatch: pytest.MonkeyPat
     assert [(row["host"], row["id"]) for row in rows if row["twin"]] == [("here", ID)]
 
     fleet, keeper = fleet_of(desk), TwinKeeper()
-    keeper.look(fleet, [ID])
+    keeper.look(fleet, [LIVE])
     assert [(each.subject, each.kind) for each in keeper.conditions()] == [(MACHINE, "twin")]
     keeper.look(fleet, [])
     assert keeper.conditions() == []
@@ -192,10 +192,10 @@ def test_a_twin_is_shown(desk: Desk, tokyo: Tokyo, monkeypatch: pytest.MonkeyPat
     hosts = [registry.get(desk.folder, "tokyo")]
     found = account_looks.ask(fleet, account_looks.key_of(fleet), hosts)
     twins = account_looks.twins(fleet, [ID], found)
-    levels = [(each.level, each.check) for each in checks_machines.check_all(found, twins)]
-    assert levels == [("ok", "host"), ("fail", "twin")]
+    levels = [(each.level, each.check) for each in checks_machines.check_all(found, twins, [])]
+    assert levels == [("ok", "host"), ("fail", "twin"), ("ok", "shared-account")]
     away = found[0]._replace(why=twins[0].text)
-    assert [each.level for each in checks_machines.check_all([away], [])] == ["fail", "ok"]
+    assert [each.level for each in checks_machines.check_all([away], [], [])] == ["fail", "ok", "ok"]
 
 
 def test_answers_of_a_moment_ago_are_not_asked_for_again(desk: Desk, tokyo: Tokyo) -> None:

@@ -11,7 +11,7 @@ import pytest
 from manager.config import dotenv
 from manager.config.fleet import Fleet
 from manager.engine.containers import observe
-from manager.errors import Locked, ManagerError
+from manager.errors import FAILED, Locked, ManagerError
 from manager.fleet import observe as observing
 from manager.fleet import project as projects
 from manager.fleet import tombstone
@@ -20,12 +20,14 @@ from manager.fleet.session import Session
 from manager.fleet.state_file import FleetState, InstanceState
 from manager.fleet.tombstone import Tombstone
 from manager.ops.backup.manifest import Manifest
+from manager.ops.hosts import registry
 from manager.ops.hosts.registry import Host
 from manager.ops.move import dotenv_lines, fitting, journal, refusals, staging, steps
 from manager.ops.move.bound import Move
 from manager.ops.move.journal import Journal
 from manager.ops.move.sides import Side
 from tests.builders import a_config, write_config
+from tests.fakes.desk import Desk
 from tests.unit.ops.backup.test_restore import a_project, backup_of, database, remember
 
 ID = "bp_sol_01"
@@ -289,3 +291,25 @@ def test_an_instance_whose_earlier_backup_has_a_database_does_not_go_without(tmp
     database(desk, "x").unlink()
     with pytest.raises(ManagerError, match="its database was in backup-desk-"):
         steps.pack(session, "x", {"move": "m"}, steps.Streams(io.BytesIO(), io.BytesIO()))
+
+
+def test_a_host_stays_while_a_move_needs_it(desk: Desk) -> None:
+    fleet = Session(desk.folder).project().fleet
+    hosts = {name: Host(name, f"{name}.example", None, None, "/srv/desk") for name in ("tokyo", "osaka")}
+    registry.save(desk.folder, hosts)
+    moved = Journal("m1", "here", "tokyo", 1, did_run=True, step="copy")
+    journal.save(fleet, ID, moved)
+    said = desk.play("host remove tokyo")
+    assert f"the move of {ID} from here to tokyo is not finished" in said
+    assert f"`manager move {ID} tokyo` finishes it, `manager move {ID} --back` calls it off" in said
+    assert desk.exit_code == FAILED
+    assert set(registry.load(desk.folder)) == {"tokyo", "osaka"}
+    journal.save(fleet, ID, moved._replace(source="tokyo", target="here"))
+    assert f"`manager move {ID} --from tokyo`" in desk.play("host remove tokyo")
+    desk.play("host remove osaka")
+    assert set(registry.load(desk.folder)) == {"tokyo"}
+    desk.play("host remove tokyo --force")
+    assert registry.load(desk.folder) == {}
+    registry.save(desk.folder, hosts)
+    journal.save(fleet, ID, moved._replace(step="clean", is_done=True))
+    assert "tokyo was removed" in desk.play("host remove tokyo")

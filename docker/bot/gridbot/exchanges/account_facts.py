@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from gridbot.exchanges.answers import decimal, product
 from gridbot.exchanges.ccxt_exchange import CcxtExchange
 from gridbot.model.errors import THROTTLED, ExchangeError, NotFoundError, UnauthorizedError
-from gridbot.model.types import Market
+from gridbot.model.types import ZERO, ExchangeOrder, Market, Side
 
 T = TypeVar("T")
 # The unit of Backpack's fees; a rebate is negative
@@ -28,8 +28,10 @@ class AccountFacts:
     """Hold what the exchange says of the account. `maker_fee` and `maintenance` are shares of the value.
 
     `free`: what new positions may use, in the market's quote currency; on a spot market `held` is what is
-    there of the base currency. `clock_offset`: seconds by which the exchange's clock is ahead of this one.
-    `is_hedged`: the account keeps longs and shorts of a market as positions apart.
+    there of the base currency. `bound`: what this market's position and open orders have of the funds by now,
+    which is not in `free` and which a run that goes on may use. `clock_offset`: seconds by which the
+    exchange's clock is ahead of this one. `is_hedged`: the account keeps longs and shorts of a market as
+    positions apart.
     """
 
     price: Decimal | None = None
@@ -38,6 +40,7 @@ class AccountFacts:
     refusal: str = ""
     free: Decimal | None = None
     held: Decimal | None = None
+    bound: Decimal | None = None
     leverage: Decimal | None = None
     maintenance: Decimal | None = None
     maker_fee: Decimal | None = None
@@ -51,13 +54,16 @@ def read_facts(exchange: CcxtExchange, market: Market) -> AccountFacts:
     if not can_trade and (refused := _refused_keys(exchange)):
         return AccountFacts(are_keys_refused=True, refusal=refused)
     account = _known(lambda: exchange.ask("privateGetApiV1Account")) if exchange.id == "backpack" else None
+    price = _known(exchange.price)
+    leverage = _known(lambda: _leverage(exchange, account)) if market.perp else Decimal(1)
     return AccountFacts(
-        price=_known(exchange.price),
+        price=price,
         can_trade=can_trade,
         refusal=refusal,
         free=_known(lambda: _free(exchange, market)),
         held=None if market.perp else _known(lambda: _balance(exchange, market.base, market)),
-        leverage=_known(lambda: _leverage(exchange, account)) if market.perp else Decimal(1),
+        bound=_known(lambda: _bound(exchange, market, price, leverage)),
+        leverage=leverage,
         maintenance=_known(lambda: _maintenance(exchange)),
         maker_fee=_known(lambda: _maker_fee(exchange, market, account)),
         clock_offset=exchange.clock_offset(),
@@ -138,6 +144,29 @@ def _balance(exchange: CcxtExchange, currency: str, market: Market) -> Decimal |
     if exchange.id != "backpack" and not balances.get("free"):
         return None  # the others list currencies that there is nothing of: this is no list
     return decimal((balances.get(currency) or {"free": 0}).get("free"))
+
+
+def _bound(
+    exchange: CcxtExchange, market: Market, price: Decimal | None, leverage: Decimal | None
+) -> Decimal | None:
+    """Return the margin of this market's position and orders; of spot, what its buy orders are to pay."""
+    if price is None or leverage is None:
+        return None
+    orders = [order for order in exchange.open_orders() if isinstance(order, ExchangeOrder) and order.open]
+    open_qty = {
+        side: sum(
+            ((order.qty or ZERO) - (order.filled or ZERO) for order in orders if order.side is side), ZERO
+        )
+        for side in Side
+    }
+    if not market.perp:
+        return open_qty[Side.BUY] * price
+    position = exchange.position()
+    if position is None:
+        return None
+    # Exchanges ask for the margin of the larger side, with the position that it would add to.
+    most = max(abs(position), open_qty[Side.BUY] + position, open_qty[Side.SELL] - position)
+    return most * price / leverage
 
 
 def _leverage(exchange: CcxtExchange, account: Any) -> Decimal | None:

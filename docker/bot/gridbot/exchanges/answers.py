@@ -129,6 +129,18 @@ class Answers:
                 sides.add(net > 0)
         return len(sides) > 1
 
+    def max_notional(self, market: Raw) -> Decimal | None:
+        """Return the largest value of one order, None where the exchange says none."""
+        return decimal(((market.get("limits") or {}).get("cost") or {}).get("max"))
+
+    def max_orders(self, market: Raw) -> int | None:  # noqa: ARG002
+        """Return how many orders may rest in a market, None where the exchange says none."""
+        return None
+
+    def used_part(self, headers: Raw) -> float | None:  # noqa: ARG002
+        """Return which part of the address's limit of this minute is used, None where it is not said."""
+        return None
+
     def is_missing_order(self, message: str) -> bool:
         """Tell whether the exchange's refusal says that it knows no such order."""
         return "ORDER_NOT_FOUND" in message.upper().replace(" ", "_")

@@ -5,10 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 from types import MappingProxyType
 
-from gridbot.exchanges.answers import Answers, Listed, Page, Raw, decimal, info_of
+from gridbot.exchanges.answers import Answers, Listed, Page, Raw, decimal, info_of, number
 
 # One answer covers no more than this; a start that is further back would hide what is newest.
 WINDOW_MS = 7 * 86_400_000
+# Of one address (docker/bot/requests.toml).
+WEIGHT_A_MINUTE = 2400
 
 
 class Aster(Answers):
@@ -16,6 +18,11 @@ class Aster(Answers):
 
     # Of a spot account; that of futures is a list by itself.
     lists = MappingProxyType({"fetch_balance": ("balances",)})
+
+    def used_part(self, headers: Raw) -> float | None:
+        # github.com/asterdex/api-docs, futures V3, "IP Limits", 2026-06-30.
+        used = decimal(headers.get("X-MBX-USED-WEIGHT-1M"))
+        return None if used is None else float(used / WEIGHT_A_MINUTE)
 
     def first_page(self, since: int) -> Page:
         return _window(since)
@@ -27,9 +34,23 @@ class Aster(Answers):
         following = page.since + WINDOW_MS
         return _window(following) if following <= listed.now else None
 
+    def max_notional(self, market: Raw) -> Decimal | None:
+        # Of spot; ccxt leaves it out.
+        return decimal(_filter(market, "MAX_NOTIONAL").get("maxNotional"))
+
+    def max_orders(self, market: Raw) -> int | None:
+        return number(_filter(market, "MAX_NUM_ORDERS").get("limit"))
+
     def position(self, raw: Raw) -> Decimal | None:
         net = decimal(info_of(raw).get("positionAmt"))
         return super().position(raw) if net is None else net
+
+
+def _filter(market: Raw, kind: str) -> Raw:
+    """Return the exchange's own rule of that kind, an empty one where it has none."""
+    filters = info_of(market).get("filters")
+    rules = filters if isinstance(filters, list) else []
+    return next((rule for rule in rules if isinstance(rule, dict) and rule.get("filterType") == kind), {})
 
 
 def _window(since: int) -> Page:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
-from gridbot.exchanges.answers import Answers, Listed, Page, Raw, decimal, info_of, signed, text
+from gridbot.exchanges.answers import Answers, Listed, Page, Raw, decimal, info_of, number, signed, text
 from gridbot.model.types import Order
 
 
@@ -30,6 +30,9 @@ class Paradex(Answers):
 
     def is_missing_order(self, message: str) -> bool:
         return "ORDER_ID_NOT_FOUND" in message
+
+    def max_orders(self, market: Raw) -> int | None:
+        return number(info_of(market).get("max_open_orders"))
 
     def is_refused_order(self, message: str) -> bool:
         return "VALIDATION_ERROR" in message

@@ -136,6 +136,7 @@ class CcxtCalls:
             self._pace.before_call(getattr(function, "__name__", ""), expect, is_cancel=is_cancel)
             expect()
             self._answered.clear()
+            self._api.last_response_headers = None  # those of the call before say nothing of this one
             answer = function(*args)
             if json and self._api.last_json_response is None:
                 raise UnclearError(f"{self._id} answered something that is not JSON")
@@ -149,3 +150,6 @@ class CcxtCalls:
             ) from err
         finally:
             self._on_call(0.0)
+            used = self._answers.used_part(self._api.last_response_headers or {})
+            if used is not None:
+                self._pace.note_used(used)

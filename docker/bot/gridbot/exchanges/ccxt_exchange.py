@@ -106,6 +106,11 @@ class CcxtExchange(CcxtCalls):
             lot=lot,
             min_qty=max(_decimal((limits.get("amount") or {}).get("min")) or lot, lot),
             min_notional=_decimal((limits.get("cost") or {}).get("min")) or ZERO,
+            # No exchange means by 0 that no order is taken.
+            max_qty=_decimal((limits.get("amount") or {}).get("max")) or None,
+            max_market_qty=_decimal((limits.get("market") or {}).get("max")) or None,
+            max_notional=self._answers.max_notional(raw) or None,
+            max_orders=self._answers.max_orders(raw) or None,
         )
 
     def known_markets(self) -> tuple[Mapping[str, Any], str]:

@@ -7,6 +7,8 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from enum import StrEnum
 
 ZERO = Decimal(0)
+# Of the largest value of an order at the market: what it fills at is known only afterwards.
+MARKET_SHARE = Decimal("0.9")
 
 
 class Side(StrEnum):
@@ -41,7 +43,11 @@ def as_text(value: Decimal) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """Hold the rules of one market. `tick` and `lot` are the steps of price and quantity."""
+    """Hold the rules of one market. `tick` and `lot` are the steps of price and quantity.
+
+    One order may be of `max_qty` and `max_notional` at most, one at the market of `max_market_qty` besides,
+    and `max_orders` of an account may rest; None where the exchange says no such limit.
+    """
 
     symbol: str
     base: str
@@ -51,6 +57,10 @@ class Market:
     lot: Decimal
     min_qty: Decimal
     min_notional: Decimal = ZERO
+    max_qty: Decimal | None = None
+    max_market_qty: Decimal | None = None
+    max_notional: Decimal | None = None
+    max_orders: int | None = None
 
     def is_tradable(self, qty: Decimal, price: Decimal) -> bool:
         """Tell whether an order of `qty`, a multiple of the lot, is large enough for the exchange."""
@@ -59,6 +69,26 @@ class Market:
     def smallest_order(self, price: Decimal) -> Decimal:
         """Return the smallest quantity of an order at `price`: what is less than that cannot be closed."""
         return ceil_to(max(self.min_qty, self.lot, self.min_notional / price), self.lot)
+
+    def largest_order(self, price: Decimal, *, is_market: bool = False) -> Decimal | None:
+        """Return the largest quantity of an order at `price`, None where there is no limit."""
+        value = self.max_notional
+        if value is not None:
+            value = value / price * (MARKET_SHARE if is_market else 1)
+        known = [
+            limit
+            for limit in (self.max_qty, self.max_market_qty if is_market else None, value)
+            if limit is not None
+        ]
+        return floor_to(min(known), self.lot) if known else None
+
+    def one_order(self, qty: Decimal, price: Decimal, *, is_market: bool = False) -> Decimal:
+        """Return how much of `qty` the next order may be of, so that the rest is large enough for another."""
+        most = self.largest_order(price, is_market=is_market)
+        if most is None or qty <= most:
+            return qty
+        least = self.smallest_order(price)
+        return min(most, max(floor_to(qty - least, self.lot), least))
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,8 @@ MOST_BAN_S = 86400.0
 HURRY_S = 60.0
 # A look that is repeated takes at most this part of the share.
 PART_FOR_LOOKS = 0.05
+# Of an address's limit, as the exchange counts it: beyond this nothing but cancels is sent in that minute.
+USED_UP = 0.9
 STEP_S = 0.1
 LEAST_A_MINUTE, MOST_A_MINUTE, MOST_WEIGHT = 0.1, 1e6, 1000.0
 
@@ -74,6 +76,7 @@ class Pace:
         self._waited_s = 0.0
         self._tokens = self._reserve = self._orders = 0.0
         self._filled_at = clock()
+        self._used_up_until = float("-inf")
         self.share: Share | None = None
         self.read()
 
@@ -125,16 +128,27 @@ class Pace:
         a_call = share.weights.get(name, 1.0) * 60 / share.a_minute
         return min(max(a_call / PART_FOR_LOOKS, least_s), most_s)
 
+    def note_used(self, part: float) -> None:
+        """Take down which part of this minute's limit the exchange says that the address has used.
+
+        Other programs on this machine have no share, and what they use up ends in a ban for all.
+        """
+        if part >= USED_UP:
+            self._used_up_until = self._clock() + 60 - self._wall() % 60
+
     def pause(self) -> float:
         """Return the seconds until the share has room for a whole tick, so that it is not interrupted."""
         self.read()
         with self._lock:
             self._fill()
             share = self.share
-            if share is None or self._may_not_wait():
+            if self._may_not_wait():
                 return 0.0
+            used_up_s = max(self._used_up_until - self._clock(), 0.0)
+            if share is None:
+                return used_up_s
             missing = min(share.tick, _most(share)) - self._tokens
-            return min(max(missing * 60 / share.a_minute, 0.0), MOST_PAUSE_S)
+            return min(max(missing * 60 / share.a_minute, used_up_s), MOST_PAUSE_S)
 
     def before_call(self, name: str, on_wait: Callable[[], object], *, is_cancel: bool = False) -> None:
         """Wait until this request may be sent. Raises UnreachableError while the address is banned.

@@ -218,6 +218,7 @@ def _exit_of(grid: Grid, market: Market, cell: int, held: Decimal) -> OrderReque
     if not market.is_tradable(qty, grid.levels[level]):
         return None
     side = Side.SELL if held > 0 else Side.BUY
+    qty = market.one_order(qty, grid.levels[level])
     return OrderRequest(slot_of(level), side, grid.levels[level], qty, cell)
 
 

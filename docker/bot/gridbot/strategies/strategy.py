@@ -150,6 +150,7 @@ class GridStrategy:
         qty = floor_to(self._initial - held, self._market.lot)
         if held >= self._initial or not self._market.is_tradable(qty, price):
             return None
+        qty = self._market.one_order(qty, price, is_market=True)
         return OrderRequest("initial", self._side, price, qty, market=True)
 
     def _start(self, price: Decimal, bounds: tuple[Decimal, Decimal]) -> str:

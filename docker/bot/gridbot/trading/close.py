@@ -136,7 +136,8 @@ class Closer:
             while not self._is_over(closed, position, terms):
                 self._begin_closing()
                 closed.position = None
-                refusal = self._send(terms, floor_to(min(abs(position), terms.qty - closed.qty), market.lot))
+                qty = floor_to(min(abs(position), terms.qty - closed.qty), market.lot)
+                refusal = self._send(terms, market.one_order(qty, terms.price))
                 self._settle()
                 before = closed.qty
                 closed.qty, closed.value = self._booked_since(began)

@@ -87,7 +87,7 @@ class Engine:
         self._ticked_at: float | None = None
         self._sampled_at = 0.0
         self._prepared = False
-        self._outage_logged_at = 0.0
+        self._outage_logged_at = self._held_up_logged_at = 0.0
         self._watch = PositionWatch(settings, exchange, store, market.base, self._pace)
         self._second_look, self._range_look = SecondLook(exchange), SecondLook(exchange)
         self._funding_read_at: float | None = None
@@ -153,10 +153,8 @@ class Engine:
 
     def condition(self) -> Condition:
         """Return what the bot is doing, as far as the exchange answers."""
-        if differs := self._watch.condition:
-            return differs
-        if refused := self._refusals.condition():
-            return refused
+        if cause := self._watch.condition or self._refusals.condition():
+            return cause if self._closing is None else self._closing.held_up_by(cause)
         if self._closing is not None:
             return self._closing.condition
         if self.paused:
@@ -286,6 +284,8 @@ class Engine:
             if order.exchange_id is not None and not (self._stopping() or is_over()):
                 self._placing.cancel(order, now)
         if self._watch.is_in_doubt:
+            if place and self._closing is not None:
+                self._say_held_up(self._closing, now)
             place = ()
         place = tuple(request for request in place if request.slot not in result.uncertain_slots)
         if self.paused:
@@ -300,6 +300,16 @@ class Engine:
         ]
         self._log.placed(placed)
 
+    def _say_held_up(self, ending: RunEnding, now: float) -> None:
+        """Log once a minute that a position which is to be closed is not: its loss may grow."""
+        if 0 <= now - self._held_up_logged_at <= SUMMARY_EVERY_S:
+            return
+        self._held_up_logged_at = now
+        why = self._watch.condition.reason if self._watch.condition else "what the account holds is unclear"
+        text = f"{ending.condition.reason}, and the position is NOT CLOSED: {why}"
+        log.error("%s", text)
+        self.store.samples.add_error(now, "not_closed", text)
+
     def _close_order(self, price: Decimal) -> tuple[OrderRequest, ...]:
         """Return the market order that closes the position. Raises CompletedError when it is closed."""
         assert self._closing is not None
@@ -312,6 +322,7 @@ class Engine:
         # Reduce-only is the safer order, but where others trade on the account ours may be its smaller part.
         reduces = self.market.perp and self._is_reducible(position)
         side = ledger.closing_side(position)
+        qty = self.market.one_order(qty, price, is_market=True)  # the rest follows with the next ticks
         return (OrderRequest("close", side, price, qty, market=True, reduce_only=reduces),)
 
     def _is_reducible(self, position: Decimal) -> bool:

@@ -13,7 +13,7 @@ from gridbot.config.settings import Settings
 from gridbot.exchanges.account_facts import AccountFacts
 from gridbot.model.check import Check, Level
 from gridbot.model.errors import ConfigError
-from gridbot.model.types import Market, as_text, floor_to
+from gridbot.model.types import ZERO, Market, as_text, floor_to
 from gridbot.strategies.grid import make_levels
 from gridbot.trading.worst_case import WorstCase, worst_cases
 
@@ -23,6 +23,7 @@ LIQUIDATION_WARN = Decimal("0.05")
 # Assumed where the exchange doesn't say it: what large markets have.
 MAINTENANCE = Decimal("0.025")
 CLOCK_WARN_S = 1.0
+SHOWN_DIGITS = 8
 KEYS_REFUSED = "keys_refused"
 
 
@@ -45,7 +46,9 @@ def check_run(settings: Settings, market: Market, facts: AccountFacts) -> list[C
             ),
             *_clock(facts),
         ]
-    checks += _quantity(settings, market, levels or ([facts.price] if facts.price else []))
+    prices = levels or ([facts.price] if facts.price else [])
+    checks += _quantity(settings, market, prices)
+    checks += _largest(settings, market, prices)
     checks += _funds(settings, market, levels, facts)
     checks += _profit(settings, levels, facts)
     return [*checks, *_clock(facts)]
@@ -121,7 +124,8 @@ def _market(market: Market) -> Check:
 
 def _quantity(settings: Settings, market: Market, prices: Sequence[Decimal]) -> Iterator[Check]:
     qty = floor_to(settings.quantity, market.lot)
-    given, lot = as_text(settings.quantity), as_text(market.lot)
+    # One that was computed from max_position may have no end.
+    given, lot = as_text(round(settings.quantity, SHOWN_DIGITS)), as_text(market.lot)
     if qty < market.min_qty or qty <= 0:
         least = as_text(max(market.min_qty, market.lot))
         yield Check(
@@ -173,6 +177,40 @@ def _quantity(settings: Settings, market: Market, prices: Sequence[Decimal]) -> 
     )
 
 
+def _largest(settings: Settings, market: Market, prices: Sequence[Decimal]) -> Iterator[Check]:
+    """Compare one order, and how many rest at once, with the most that the exchange takes."""
+    limits = (market.largest_order(price) for price in prices)
+    most_qty = min((limit for limit in limits if limit is not None), default=None)
+    if most_qty is not None and floor_to(settings.quantity, market.lot) > most_qty:
+        given, most = as_text(round(settings.quantity, SHOWN_DIGITS)), as_text(most_qty)
+        yield Check(
+            "quantity_large",
+            Level.FAIL,
+            f"quantity {given} is more than {market.symbol} allows: {most}",
+            f"set a quantity of at most {most}",
+            {"quantity": given, "most": most, "symbol": market.symbol},
+        )
+    count = _most_orders(settings)
+    if market.max_orders is not None and count > market.max_orders:
+        limit = str(market.max_orders)
+        yield Check(
+            "orders_too_many",
+            Level.FAIL,
+            f"up to {count} orders rest at once, and {market.symbol} allows {limit}",
+            "set fewer levels or orders",
+            {"count": str(count), "most": limit, "symbol": market.symbol},
+        )
+
+
+def _most_orders(settings: Settings) -> int:
+    """Return how many orders rest at once: those of max_position, twice where both sides may be entered."""
+    count = settings.grid_num - 1 if settings.is_grid else 2 * settings.max_orders
+    if settings.max_position is None:
+        return count
+    is_one_way = settings.is_grid and (settings.grid_type != "neutral" or not settings.perp)
+    return min(count, int((1 if is_one_way else 2) * settings.max_position / settings.quantity))
+
+
 def _funds(
     settings: Settings, market: Market, levels: Sequence[Decimal], facts: AccountFacts
 ) -> Iterator[Check]:
@@ -184,13 +222,13 @@ def _funds(
             "compare the balance with max_position times the price, divided by the leverage",
         )
         return
-    leverage = facts.leverage or Decimal(1)
+    leverage, available = facts.leverage or Decimal(1), facts.free + (facts.bound or ZERO)
     cases = worst_cases(settings, market, levels, facts.price)
     if not cases:
         return
     worst = max(cases, key=lambda case: _needed(settings, case, leverage))
-    needed, free = _money(_needed(settings, worst, leverage)), _money(facts.free)
-    is_enough = _needed(settings, worst, leverage) <= facts.free
+    needed, free = _money(_needed(settings, worst, leverage)), _money(available)
+    is_enough = _needed(settings, worst, leverage) <= available
     params = {
         "needed": needed,
         "free": free,
@@ -227,7 +265,7 @@ def _funds(
             params,
         )
     if market.perp and settings.is_grid:
-        yield from _liquidation(cases, facts)
+        yield from _liquidation(cases, facts, available)
 
 
 def _needed(settings: Settings, case: WorstCase, leverage: Decimal) -> Decimal:
@@ -236,12 +274,11 @@ def _needed(settings: Settings, case: WorstCase, leverage: Decimal) -> Decimal:
     return case.funds(leverage) - case.loss + loss
 
 
-def _liquidation(cases: Sequence[WorstCase], facts: AccountFacts) -> Iterator[Check]:
-    assert facts.free is not None
+def _liquidation(cases: Sequence[WorstCase], facts: AccountFacts, funds: Decimal) -> Iterator[Check]:
     maintenance = facts.maintenance or MAINTENANCE
     distances: list[tuple[Decimal, Decimal, WorstCase]] = []
     for case in cases:
-        price = case.liquidation(facts.free, maintenance)
+        price = case.liquidation(funds, maintenance)
         if price > 0:
             distances.append((case.side.sign * (case.end - price) / case.end, price, case))
     if not distances:

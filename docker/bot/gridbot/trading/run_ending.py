@@ -26,6 +26,14 @@ class RunEnding:
     condition: Condition
     flatten: bool
 
+    def held_up_by(self, cause: Condition) -> Condition:
+        """Return `cause`, which keeps the position from being closed, and first what it would be closed for.
+
+        A loss that was to be limited grows meanwhile: a person has to know.
+        """
+        reason = f"{self.condition.reason}, and the position is NOT CLOSED: {cause.reason}"
+        return Condition(cause.code, reason, {**cause.params, "closing": self.condition.params.get("by", "")})
+
     def dump(self) -> str:
         """Return it as the text that is stored."""
         code = self.condition.as_json()

@@ -144,6 +144,13 @@ def degraded(code: str, **params: Any) -> Instance:
             " 1",
         ),
         (
+            degraded("ledger_differs", cause="unreadable", error="no size", closing="stop_loss"),
+            "ledger_differs: bp_sol_01 has stopped placing orders: its stop loss is reached and ITS POSITION"
+            " IS NOT CLOSED: what the account holds cannot be read: no size; stopped_out: bp_sol_01 stops"
+            " out: its stop loss is reached and ITS POSITION IS NOT CLOSED: what the account holds cannot be"
+            " read: no size",
+        ),
+        (
             a_view(
                 "restarting",
                 restarts={"in_a_row": 0, "total": 7, "max": 3, "next_at": None, "since_healthy": 6},

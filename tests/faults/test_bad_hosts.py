@@ -1,0 +1,169 @@
+"""One of the trader's machines is ill: a slow link, a full disk, a wrong clock. Only its rows show it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from manager.errors import FAILED, OK
+from tests import sshd_here
+from tests.faults import bots
+from tests.faults.conftest import SETTINGS, Note, new_project
+from tests.faults.engines import needs_root
+from tests.faults.test_disk import a_small_disk, fill
+from tests.fleet import Project
+from tests.libfaketime import LIBFAKETIME
+from tests.slow_link import slow_link
+from tests.sshd_here import Place, Sshd
+from tests.two_machines import another, database, runs
+
+pytestmark = [
+    pytest.mark.engine,
+    pytest.mark.skipif(sshd_here.server() is None, reason="OpenSSH's server is not installed"),
+]
+
+ID, THERE = "one", "two"
+LEAST_S, MOST_S = 2.0, 5.0
+
+
+@contextmanager
+def machines(folder: Path, image: str, there: Path, place: Place) -> Iterator[tuple[Project, Project, Sshd]]:
+    """This machine and the ill one, a bot on each."""
+    with (
+        new_project(folder / "here", image) as here,
+        another(there, image) as other,
+        sshd_here.running(folder / "s", place) as link,
+    ):
+        (other.folder / "config" / "fleet.toml").write_text(f'name = "{other.name}"\n{SETTINGS}')
+        here.environ.update(link.environ)
+        bots.add(here, ID, 0)
+        bots.add(other, THERE, 1)
+        here.manager("up", "--wait")
+        other.manager("up", "--wait")
+        yield here, other, link
+
+
+def rows(here: Project, code: int = OK) -> dict[tuple[str, str], dict[str, Any]]:
+    found = here.manager("ps", "--hosts", "--json", code=code).json
+    return {(row["host"], row["id"]): row for row in found}
+
+
+def write_hosts(here: Project, **urls: str) -> None:
+    lines = "".join(f'{name} = "{url}"\n' for name, url in urls.items())
+    (here.folder / "config" / "hosts.toml").write_text(lines)
+
+
+@pytest.mark.long_form
+def test_a_slow_link_delays_nothing_but_its_own_rows(tmp_path: Path, fault_image: str, note: Note) -> None:
+    with (
+        machines(tmp_path, fault_image, tmp_path / "there", sshd_here.HERE) as (here, other, link),
+        slow_link(link.port, LEAST_S, MOST_S) as slow,
+    ):
+        known = link.folder / "known_hosts"
+        known.write_text(known.read_text() + known.read_text().replace(f":{link.port}", f":{slow.port}"))
+        write_hosts(
+            here,
+            quick=link.url(other.folder),
+            slow=link.url(other.folder).replace(f":{link.port}", f":{slow.port}"),
+        )
+        began = time.monotonic()
+        found = rows(here, FAILED)
+        assert time.monotonic() - began < 40
+        assert {key: row["state"] for key, row in found.items()} == {
+            ("here", ID): "running",
+            ("quick", THERE): "running",
+            ("slow", "?"): "unreachable",
+        }
+        table = here.manager("ps", "--hosts", code=FAILED)
+        assert "host slow" in table.err
+        assert "did not answer within 20 s" in table.err
+        stats = here.manager("stats", "--hosts", code=FAILED)
+        assert "== quick" in stats.out
+        assert "host slow" in stats.err
+        logs = here.manager("logs", ID, THERE, "--hosts", code=None)
+        assert "host slow" in logs.err
+        refused = here.manager("move", ID, "slow", code=None, timeout=300)
+        assert refused.code != OK
+        assert "host slow" in refused.err
+        assert runs(here)
+        assert not (other.folder / "config" / "active" / f"{ID}.json").exists()
+        deployed = here.manager("host", "deploy", "slow", code=None, timeout=900)
+        assert deployed.code == OK or "host slow" in deployed.err, deployed.err
+        began = time.monotonic()
+        halted = here.manager("halt", "--hosts", code=None, timeout=400)
+        assert time.monotonic() - began < 330
+        assert halted.code == OK or "host slow" in halted.err
+        assert not runs(here)
+        assert not runs(other)
+    note(
+        "a link to another machine delays every packet by 2 to 5 s",
+        "a proxy before sshd: ps, stats, logs, move, deploy, halt",
+        1,
+        "its rows are unreachable with the reason, within 20 s, and the others' are there; a halt tries for"
+        " 300 s",
+    )
+
+
+@needs_root
+def test_a_machine_whose_disk_is_full_shows_its_bots_and_takes_no_other(
+    tmp_path: Path, fault_image: str, note: Note
+) -> None:
+    with (
+        a_small_disk(tmp_path / "disk", "size=8m,mode=755") as disk,
+        machines(tmp_path, fault_image, disk / "there", sshd_here.HERE) as (here, other, link),
+    ):
+        write_hosts(here, full=link.url(other.folder))
+        fill(disk)
+        assert {key: row["state"] for key, row in rows(here).items()} == {
+            ("here", ID): "running",
+            ("full", THERE): "running",
+        }
+        assert "== full" in here.manager("stats", "--hosts").out
+        refused = here.manager("move", ID, "full", code=None)
+        assert refused.code != OK
+        assert "disk" in refused.err or "space" in refused.err, refused.err
+        assert runs(here)
+        assert not database(other, ID).exists()
+        deployed = here.manager("host", "deploy", "full", code=None, timeout=600)
+        assert deployed.code != OK
+        assert "full" in deployed.err, deployed.err
+        halted = here.manager("halt", "--hosts", code=None)
+        assert "== full" in halted.out
+        assert not runs(here)
+        assert not runs(other)
+    note(
+        "another machine's disk is full",
+        "a tmpfs without a free byte under its project folder: ps, stats, move, deploy, halt",
+        1,
+        "its bots are shown and halted; a move and a deployment end with the reason, and change nothing",
+    )
+
+
+@pytest.mark.skipif(LIBFAKETIME is None, reason="needs the package faketime")
+@pytest.mark.parametrize("offset", ["+600", "-600"])
+def test_a_machine_whose_clock_is_wrong_is_named_and_moved_to_all_the_same(
+    tmp_path: Path, fault_image: str, offset: str
+) -> None:
+    place = Place(environ=(("LD_PRELOAD", str(LIBFAKETIME)), ("FAKETIME", offset)))
+    with machines(tmp_path, fault_image, tmp_path / "there", place) as (here, other, link):
+        added = here.manager("host", "add", "off", link.url(other.folder))
+        assert f"off: warning: clock: {offset[0]}" in added.out
+        assert {key: row["state"] for key, row in rows(here).items()} == {
+            ("here", ID): "running",
+            ("off", THERE): "running",
+        }
+        assert "== off" in here.manager("stats", "--hosts").out
+        bots.tell(here, ID, "write")
+        here.manager("move", ID, "off")
+        assert not runs(here)
+        assert rows(here)["off", ID]["state"] == "running"
+        here.manager("move", ID, "--from", "off")
+        assert rows(here)["here", ID]["state"] == "running"
+        here.manager("halt", "--hosts")
+        assert not runs(here)
+        assert not runs(other)

@@ -1,0 +1,185 @@
+"""Two live bots of two machines on one account that run already: each place that shows machines says so."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from manager.config.bot_environment import Account
+from manager.errors import FAILED, OK
+from manager.fleet.session import Session
+from manager.monitor.doctor import checks_machines
+from manager.monitor.watch import twin_keeper
+from manager.monitor.watch.alert_rules import MACHINE
+from manager.monitor.watch.twin_keeper import TwinKeeper
+from manager.ops.hosts import account_looks, everywhere, registry, shared_accounts
+from manager.ops.hosts.account_looks import HostAnswer
+from manager.ops.hosts.accounts import Trading
+from manager.ops.hosts.generations import GenerationRecord
+from manager.ops.hosts.shared_accounts import SharedAccount, Side
+from manager.ops.hosts.ssh import CommandResult
+from tests.fakes.desk import Desk
+from tests.unit.ops.test_account_check import KEYS, OTHERS, SYMBOL, Tokyo, fleet_of, tokyo
+
+__all__ = ["tokyo"]
+
+ID, THERE = "bp_sol_01", "bp_tokyo_01"
+
+
+def an_account(*credentials: str, given: tuple[str, ...] = (), symbol: str = SYMBOL) -> Account:
+    return Account("backpack", symbol, frozenset(credentials), frozenset((*credentials, *given)))
+
+
+UNREAD = Account("backpack", SYMBOL, None, None)
+MINE = an_account("k", "s")
+
+
+def found(*accounts: Account, up: bool = True) -> list[SharedAccount]:
+    machines = {f"m{index}": (Trading("bot", each, up),) for index, each in enumerate(accounts)}
+    return list(shared_accounts.find(machines))
+
+
+def test_only_bots_of_different_machines_on_one_account_and_market_are_found() -> None:
+    assert len(found(MINE, MINE)) == 1
+    assert len(found(MINE, MINE, MINE)) == 3
+    assert not found(MINE, an_account("k", "another"))
+    assert not found(MINE, an_account("k", "s", symbol="ETH"))
+    assert not list(shared_accounts.find({"m0": (Trading("one", MINE), Trading("two", MINE))}))
+    assert not found(MINE, MINE, up=False), "neither runs"
+
+
+def test_a_credential_whose_name_tells_nothing_is_found_from_the_other_side() -> None:
+    unnamed = Account("backpack", SYMBOL, frozenset(), MINE.given)
+    assert found(unnamed, MINE)
+    assert found(MINE, unnamed)
+
+
+def test_what_cannot_be_compared_is_said_to_be_unknown() -> None:
+    [each] = found(MINE, UNREAD)
+    assert not each.is_certain
+    assert "cannot be read: it may be one account" in str(each.text)
+    sides = Side("here", "one"), Side("tokyo", "two", is_up=False, is_old=True)
+    text = str(SharedAccount(*sides, "backpack", SYMBOL).text)
+    assert "one of them is down, and may start again by itself" in text
+    assert "`manager halt one` or `manager --host tokyo halt two`" in text
+    assert text.endswith("(as last seen: tokyo)")
+
+
+@pytest.fixture
+def both(desk: Desk, tokyo: Tokyo, monkeypatch: pytest.MonkeyPatch) -> Tokyo:
+    """A bot runs here, and one that was started there meanwhile."""
+    desk.play("up")
+    tokyo.runs(KEYS)
+
+    def run(_hosts: Any, _here: Any, _words: Any, _timeout: float) -> list[everywhere.Answer]:
+        ids = {"here": ID, "tokyo": THERE}
+        return [
+            everywhere.Answer(
+                name,
+                CommandResult(0, json.dumps([{"id": one, "mode": "live", "state": "running"}]), ""),
+                url=registry.get(desk.folder, "tokyo").url,
+            )
+            for name, one in ids.items()
+        ]
+
+    monkeypatch.setattr(everywhere, "run", run)
+    return tokyo
+
+
+def test_ps_names_both_and_ends_with_1(desk: Desk, both: Tokyo) -> None:
+    said = desk.play("ps --hosts")
+    assert f"one account with {THERE} (tokyo)" in said
+    assert f"one account with {ID} (here)" in said
+    assert f"{ID} on here and {THERE} on tokyo both trade {SYMBOL} live" in said
+    assert f"`manager halt {ID}` or `manager --host tokyo halt {THERE}`" in said
+    assert desk.exit_code == FAILED
+    rows = json.loads("\n".join(desk.run("ps --hosts --json")).partition("\n]")[0] + "]")
+    assert {row["id"]: row["shared_account"] for row in rows} == {
+        ID: f"{THERE} (tokyo)",
+        THERE: f"{ID} (here)",
+    }
+    both.runs(OTHERS)
+    assert "one account" not in desk.play("ps --hosts")
+    assert desk.exit_code == OK
+
+
+def looked(desk: Desk, tokyo: Tokyo) -> tuple[list[HostAnswer], list[SharedAccount]]:
+    fleet, hosts = fleet_of(desk), list(registry.load(desk.folder).values())
+    answers = account_looks.ask(fleet, account_looks.key_of(fleet), hosts)
+    live = Session(desk.folder).observe().trading(())
+    twins = account_looks.twins(fleet, [container.instance for container in live], answers)
+    return answers, account_looks.shared(fleet, live, answers, twins)
+
+
+def test_it_is_a_failure_of_doctor(desk: Desk, both: Tokyo) -> None:
+    answers, shared = looked(desk, both)
+    levels = {each.check: each.level for each in checks_machines.check_all(answers, [], shared)}
+    assert levels == {"host": "ok", "twin": "ok", "shared-account": "fail"}
+    assert f"{ID} on here and {THERE} on tokyo" in "\n".join(desk.run("doctor"))
+    both.live = []
+    answers, shared = looked(desk, both)
+    assert [each.level for each in checks_machines.check_all(answers, [], shared)][-1] == "ok"
+
+
+def test_a_machine_that_is_away_counts_as_it_was_last_seen(desk: Desk, both: Tokyo) -> None:
+    looked(desk, both)
+    both.is_away = True
+    [each] = looked(desk, both)[1]
+    assert str(each.text).endswith("(as last seen: tokyo)")
+
+
+def test_a_fleet_that_allows_it_is_told_nothing(desk: Desk, both: Tokyo) -> None:
+    settings = desk.folder / "config" / "fleet.toml"
+    settings.write_text(settings.read_text() + "allow_shared_credentials = true\n")
+    assert not looked(desk, both)[1]
+
+
+def test_one_machine_under_two_names_is_no_second_bot(desk: Desk, both: Tokyo) -> None:
+    answers = looked(desk, both)[0]
+    twice = [*answers, *(each._replace(host=each.host._replace(name="again")) for each in answers)]
+    assert len(account_looks.shared(fleet_of(desk), [], twice, [])) == 0
+
+
+def test_an_older_copy_is_said_once_and_as_such(desk: Desk, both: Tokyo) -> None:
+    both.live = [both.live[0]._replace(instance=ID)]
+    assert len(looked(desk, both)[1]) == 1, "two of one name that were never moved"
+    both.generations = {ID: GenerationRecord(1, 1, "m")._asdict()}
+    assert not looked(desk, both)[1]
+
+
+def test_watch_asks_again_before_it_tells(desk: Desk, both: Tokyo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(twin_keeper, "Thread", Inline)
+    clock = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    looked(desk, both)
+    snapshot, fleet, keeper = Session(desk.folder).observe(), fleet_of(desk), TwinKeeper()
+    keeper.look_if_due(fleet, snapshot)
+    [condition] = keeper.conditions()
+    assert (condition.subject, condition.kind, condition.after) == (MACHINE, "shared_account", 30.0)
+    both.live, asked = [], both.asked
+    clock[0] += twin_keeper.AGAIN_S
+    keeper.look_if_due(fleet, snapshot)
+    assert both.asked == asked + 1, "what others were told a moment ago does not count"
+    assert keeper.conditions() == []
+    both.runs(KEYS)
+    clock[0] += twin_keeper.EVERY_S
+    keeper.look_if_due(fleet, snapshot)
+    assert keeper.conditions() == [], "asked a moment ago"
+
+
+class Inline:
+    """A thread whose work is done where it is started."""
+
+    def __init__(self, target: Callable[..., None], args: tuple[Any, ...], daemon: bool) -> None:
+        assert daemon
+        self._target, self._args = target, args
+
+    def start(self) -> None:
+        self._target(*self._args)
+
+    def is_alive(self) -> bool:
+        return False
