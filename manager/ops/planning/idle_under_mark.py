@@ -38,10 +38,13 @@ def seen(session: Session, snapshot: FleetSnapshot, command: str, named: list[st
 
 
 def _was_started_under_mark(session: Session, snapshot: FleetSnapshot, instance: str) -> bool:
-    """Return whether the mark that its supervisor looks for is older than its container's process."""
+    """Return whether the mark that its supervisor looks for is older than its container's process.
+
+    A mark without content, which a full disk leaves, has no time: under it a supervisor ends its bot anyway.
+    """
     mark = halt_mark.own(snapshot.project.fleet, instance)
     if mark is None or not mark.at.boot:
-        return False
+        return mark is not None
     with suppress(NotFound):
         state = session.engine().inspect(snapshot.plan_input.containers[instance].id).get("State") or {}
         pid = state.get("Pid")

@@ -115,6 +115,13 @@ def test_a_halt_that_leaves_no_mark_of_its_own_says_so(desk: Desk, monkeypatch: 
     assert desk.exit_code == 0
 
 
+def test_what_was_started_under_a_mark_without_content_is_restarted(desk: Desk) -> None:
+    desk.play("up", "halt")
+    (projects.read(desk.folder).fleet.secrets_dir("bp_sol_01") / halt_mark.MARK).write_text("")
+    desk.engine.start(SOL)
+    assert "bp_sol_01: restarted (its container is up without its bot" in desk.play("resume")
+
+
 @pytest.mark.parametrize("command", ["resume", "start bp_sol_01", "up bp_sol_01"])
 def test_what_was_started_under_a_mark_without_a_word_of_its_supervisor_is_restarted(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, command: str
