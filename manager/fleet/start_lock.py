@@ -9,20 +9,16 @@ from __future__ import annotations
 
 import fcntl
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path
 
 from manager.config.fleet import Fleet
-from manager.util.lock_file import open_lock
-from manager.util.polling import wait_until
+from manager.util.lock_file import open_lock, wait_for_lock
 
 NAME = ".starts.lock"
 SHARED_WITHIN_S = 5.0
 """Who makes marks holds it for a moment. Who holds it for longer is no manager: no start waits for it."""
-POLL_S = 0.02
 
 
 @contextmanager
@@ -31,21 +27,11 @@ def under_way(fleet: Fleet) -> Iterator[None]:
     descriptor = open_file(fleet.lock_file)
     try:
         if descriptor is not None:
-            wait_until(partial(_is_shared, descriptor), time.monotonic() + SHARED_WITHIN_S, POLL_S)
+            wait_for_lock(descriptor, fcntl.LOCK_SH, SHARED_WITHIN_S)
         yield
     finally:
         if descriptor is not None:
             os.close(descriptor)
-
-
-def _is_shared(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # a file system without locks
-        return True
-    return True
 
 
 def have_ended(fleet: Fleet) -> bool:

@@ -5,10 +5,8 @@ It outlives `down`. A container's label takes precedence over it.
 
 import fcntl
 import os
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, get_args
@@ -18,15 +16,13 @@ from manager.errors import ManagerError, Problem, writing_to
 from manager.i18n import mark
 from manager.util import atomic_file, moment, ownership, strict_json
 from manager.util.kept_content import KeptContent
-from manager.util.lock_file import open_lock
+from manager.util.lock_file import open_lock, wait_for_lock
 from manager.util.moment import Moment
-from manager.util.polling import wait_until
 
 SCHEMA = 1
 LOCK = ".fleet.json.lock"
 WAIT_S = 2.0
 """A change of the file takes milliseconds, on a busy disk some hundred."""
-POLL_S = 0.01
 FIRST_PORT = 5001
 LAST_PORT = 65535
 
@@ -227,21 +223,11 @@ def _locked(path: Path, wait: float) -> Iterator[None]:
         descriptor = open_lock(path)
     try:
         if descriptor is not None:
-            wait_until(partial(_is_taken, descriptor), time.monotonic() + wait, POLL_S)
+            wait_for_lock(descriptor, fcntl.LOCK_EX, wait)
         yield
     finally:
         if descriptor is not None:
             os.close(descriptor)
-
-
-def _is_taken(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # a file system without locks
-        return True
-    return True
 
 
 def save(path: Path, state: FleetState) -> None:

@@ -3,14 +3,19 @@
 Who can open it can lock it, and block every manager.
 """
 
+import fcntl
 import os
+import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from manager.util import ownership
+from manager.util.polling import wait_until
 from manager.util.trusted_folder import open_in_trusted
 
 MODE = 0o600
+POLL_S = 0.01
 
 
 def open_lock(path: Path) -> int:
@@ -26,3 +31,18 @@ def open_lock(path: Path) -> int:
         if owner := ownership.inherited_owner(path):
             os.fchown(descriptor, *owner)
     return descriptor
+
+
+def wait_for_lock(descriptor: int, operation: int, within_s: float) -> None:
+    """Lock the file by LOCK_SH or LOCK_EX, or go on without after so many seconds."""
+    wait_until(partial(_is_locked, descriptor, operation), time.monotonic() + within_s, POLL_S)
+
+
+def _is_locked(descriptor: int, operation: int) -> bool:
+    try:
+        fcntl.flock(descriptor, operation | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
+    return True
