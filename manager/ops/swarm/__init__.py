@@ -2,6 +2,7 @@
 
 state     what the services do, from the Swarm's answers: pure
 refusals  what Swarm cannot do safely: pure
+scripts   run on a node, here or over ssh
 places    makes the folders on the nodes, and tells which node is which machine
 stack     renders the stack file, with the values for its secrets beside it
 checks    what makes two bots, a lost halt or an open port more likely: pure

@@ -5,16 +5,14 @@ Where a machine is known by ssh, the same script runs there: the manager need no
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from manager.config.fleet import Fleet
 from manager.config.spec import BOT_ID, InstanceSpec
-from manager.errors import EngineUnreachable, ManagerError
-from manager.ops.hosts import ssh
+from manager.errors import ManagerError
 from manager.ops.hosts.registry import Host
-from manager.ops.hosts.ssh import CommandResult
+from manager.ops.swarm import scripts
 
 MAKING_S = 60.0
 PREPARE = """\
@@ -88,7 +86,10 @@ def prepare(host: Host | None, fleet: Fleet, specs: Iterable[InstanceSpec], imag
     for spec in specs:
         words += [spec.id, spec.log_dir]
     name = host.name if host is not None else fleet.host_name
-    done = _on(host, words) if host is not None else _here(fleet, words)
+    if host is not None:
+        done = scripts.on(host, PREPARE, [host.folder, *words], MAKING_S)
+    else:
+        done = scripts.here(PREPARE, [str(fleet.project_dir), *words], MAKING_S)
     if done.code != 0:
         why = (done.err.strip().splitlines() or ["-"])[-1]
         raise ManagerError("node {name}: cannot make the folders: {why}", name=name, why=why)
@@ -120,20 +121,3 @@ def told(name: str, text: str) -> Place:
         "image" in found,
         *(frozenset(value for key, value in pairs if key == what) for what in ("moved", "plain", "halted")),
     )
-
-
-def _on(host: Host, words: Sequence[str]) -> CommandResult:
-    return ssh.ended(host, ssh.shell(host, ["sh", "-c", PREPARE, host.folder, *words]), MAKING_S)
-
-
-def _here(fleet: Fleet, words: Sequence[str]) -> CommandResult:
-    command = ["sh", "-c", PREPARE, str(fleet.project_dir), *words]
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=MAKING_S, check=False, errors="replace"
-        )
-    except subprocess.TimeoutExpired as error:
-        raise EngineUnreachable(
-            "this machine's engine did not answer within {limit} s", limit=round(MAKING_S)
-        ) from error
-    return CommandResult(done.returncode, done.stdout, done.stderr)

@@ -5,17 +5,16 @@ No setting tells it: an engine does not say whether its daemon.json forbids it, 
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
 from typing import NamedTuple
 
 from manager.config.fleet import Fleet
-from manager.errors import EngineUnreachable, ManagerError
-from manager.ops.hosts import ssh
+from manager.errors import ManagerError
 from manager.ops.hosts.registry import Host
 from manager.ops.hosts.ssh import CommandResult
+from manager.ops.swarm import scripts
 
 ASKING_S = 20.0
 NEVER, MAY, UNKNOWN = "1", "0", "?"
@@ -64,7 +63,7 @@ def told(machine: str, text: str) -> NodePrivileges:
 def _asked(fleet: Fleet, host: Host | None) -> NodePrivileges:
     name = host.name if host is not None else fleet.host_name
     try:
-        done = _on(host, fleet.name) if host is not None else _here(fleet.name)
+        done = scripts.on(host, ASK, [fleet.name], ASKING_S) if host is not None else _here(fleet.name)
         if done.code != 0:
             raise ManagerError("{why}", why=(done.err.strip().splitlines() or ["-"])[-1])
     except ManagerError as error:
@@ -72,18 +71,5 @@ def _asked(fleet: Fleet, host: Host | None) -> NodePrivileges:
     return told(name, done.out)
 
 
-def _on(host: Host, fleet: str) -> CommandResult:
-    return ssh.ended(host, ssh.shell(host, ["sh", "-c", ASK, fleet]), ASKING_S)
-
-
 def _here(fleet: str) -> CommandResult:
-    command = ["sh", "-c", ASK, fleet]
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=ASKING_S, check=False, errors="replace"
-        )
-    except subprocess.TimeoutExpired as error:
-        raise EngineUnreachable(
-            "this machine's engine did not answer within {limit} s", limit=round(ASKING_S)
-        ) from error
-    return CommandResult(done.returncode, done.stdout, done.stderr)
+    return scripts.here(ASK, [fleet], ASKING_S)
