@@ -54,30 +54,20 @@ class Sdk:
         timeout: float,
     ) -> Any:
         """Make a call as `http_socket.call` does, over any kind of endpoint that the SDK supports."""
+        words = {name: http_socket.word(value) for name, value in (query or {}).items()}
         try:
-            return self._call(method, api, query, body, timeout)
+            with _translated(self._endpoint):
+                answer = self._client.request(
+                    method, f"{self._client.base_url}{api}", params=words, json=body, timeout=timeout
+                )
+                if answer.status_code >= 400:
+                    raise refusal(answer.status_code, _message(answer))
+                return answer.json() if answer.content else None
         except EngineSlow:
             path = self._endpoint.socket
             if path is not None and (pid := engine_process.standing_still_at(path)) is not None:
                 raise stands_still(pid, self._endpoint) from None
             raise
-
-    def _call(
-        self,
-        method: str,
-        api: str,
-        query: Mapping[str, Any] | None,
-        body: Mapping[str, Any] | None,
-        timeout: float,
-    ) -> Any:
-        words = {name: http_socket.word(value) for name, value in (query or {}).items()}
-        with _translated(self._endpoint):
-            answer = self._client.request(
-                method, f"{self._client.base_url}{api}", params=words, json=body, timeout=timeout
-            )
-            if answer.status_code >= 400:
-                raise refusal(answer.status_code, _message(answer))
-            return answer.json() if answer.content else None
 
     def pull(self, name: str, timeout: float) -> None:
         """Fetch an image; progress and errors are lines of the engine's answer."""
