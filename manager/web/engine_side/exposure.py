@@ -87,9 +87,7 @@ def held(rows: Iterable[InstanceStats]) -> Iterator[Holding]:
 
 
 def is_without_bot(row: InstanceStats) -> bool:
-    """Return whether nothing trades the position, and it is no dust: the bot does not run, or
-    has ended its run.
-    """
+    """Return whether nothing trades the position, and it is no dust: its bot is down, or has ended."""
     has_ended = not row.view.is_bot_up or doing.activity(row.view).doing in doing.ENDS
     return has_ended and not doing.has_left_dust(row.view)
 
