@@ -17,6 +17,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol
 
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
 from manager.errors import ManagerError
 from manager.fleet.bot_report import Report
 from manager.fleet.session import Session
@@ -35,7 +38,7 @@ from manager.web.engine_side.looks import PageSnapshot, WatchState
 from manager.web.options import Options
 from manager.web.web_side.counter import Counter
 from manager.web.web_side.link import Link
-from manager.web.web_side.server import Server
+from manager.web.web_side.server import Server, guarded_app
 from manager.web.web_side.sign_in import Door
 from tests import ports
 from tests.builders import a_config, some_figures, write_config
@@ -84,7 +87,10 @@ AMOUNTS = {"pnl", "position", "price", "lower", "upper", "realized", "unrealized
 
 
 class Served:
-    """One running server. `rows` and `error` are what its next look sees, which waits for `pause`."""
+    """One running server. `rows` and `error` are what its next look sees, which waits for `pause`.
+
+    What is asked for by a path in `lost` is not answered: a browser is told of it as of a lost file.
+    """
 
     def __init__(
         self,
@@ -110,7 +116,9 @@ class Served:
         self.delivered_at: float | None = None
         self.pause = threading.Event()
         self.pause.set()
+        self.lost: set[str] = set()
         self._server = Server(self.counter)
+        self._server.config.app = _losing(guarded_app(self.counter), self.lost)
         self._socket = keeper.listening(Options(("127.0.0.1", self.port)))
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],), daemon=True)
 
@@ -154,6 +162,13 @@ class Served:
         self.listener.shutdown()
         self.listener.server_close()
         os.close(self._folder)
+
+
+def _losing(app: ASGIApp, lost: set[str]) -> ASGIApp:
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        await (Response(status_code=503) if scope.get("path") in lost else app)(scope, receive, send)
+
+    return answer
 
 
 @contextmanager

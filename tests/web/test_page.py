@@ -203,13 +203,9 @@ def test_a_server_that_is_gone_before_it_told_anything_is_said(browser: Browser,
     """It dies between the page's first answers and its stream of events."""
     with serving(tmp_path, [a_bot("bp_sol_01", pnl="1", **LIVE)]) as served:
         browser.open(f"{served.url}/page/icon.svg", 1280)
-        browser.driver.execute_cdp_cmd("Network.enable", {})
-        browser.driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*/api/v1/events*"]})
-        try:
-            page = opened(browser, served)
-            page.wait(lambda: "`manager serve` does not answer" in page.text("#banners"))
-        finally:
-            browser.driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": []})
+        served.lost.add("/api/v1/events")
+        page = opened(browser, served)
+        page.wait(lambda: "`manager serve` does not answer" in page.text("#banners"))
 
 
 def test_a_session_that_ends_leaves_nothing_on_the_page(page: Browser, served: Served) -> None:
@@ -623,13 +619,10 @@ def test_requests_that_get_lost_are_asked_again(browser: Browser, served: Served
 
 def test_a_file_that_gets_lost_is_loaded_again(browser: Browser, served: Served) -> None:
     page = opened(browser, served)
-    page.driver.execute_cdp_cmd("Network.enable", {})
-    page.driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*/page/charts.js"]})
-    try:
-        page.driver.refresh()
-        page.wait(lambda: "Loading" in page.text("main"))
-    finally:
-        page.driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": []})
+    served.lost.add("/page/earned.js")
+    page.driver.refresh()
+    page.wait(lambda: "Loading" in page.text("main") and page.run("sessionStorage.getItem('botfleet-loads')"))
+    served.lost.clear()
     page.wait(lambda: page.count(".bot[data-id]") == 4)
     assert page.run("sessionStorage.getItem('botfleet-loads')") is None
     page.complaints()
