@@ -154,10 +154,10 @@ class Served:
             time.sleep(0.01)
 
     def end(self) -> None:
+        self.desk.is_ending = True  # or each stream of events waits for its next one
         self._server.handle_exit(signal.SIGTERM, None)
         self._thread.join(10)
         assert not self._thread.is_alive()
-        self.desk.is_ending = True
         self.desk.tails.close()
         self.listener.shutdown()
         self.listener.server_close()
