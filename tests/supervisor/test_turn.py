@@ -75,7 +75,7 @@ def test_a_halted_bot_does_not_wait(box: Box) -> None:
 
 
 def test_a_turn_is_used_by_one_start_whatever_became_of_its_bot(box: Box) -> None:
-    """An engine that is restarted soon after `up` stops all bots gracefully, and starts them at one moment."""
+    """An engine that is restarted after `up` stops all bots gracefully, and starts them at one moment."""
     now = time.time()
     write(box, phase=1.5, turn=now, turn_given=now)
     life = box.start()
