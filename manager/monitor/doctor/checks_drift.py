@@ -14,8 +14,9 @@ DRIFT: Mapping[Mend, Text] = {
     "restart": Text("run `manager restart {ids}`; `manager up` leaves them alone, `manager plan` says why"),
     "start": Text("they are stopped: `manager start {ids}` starts them as their configs say"),
     "upgrade": Text("run `manager upgrade {ids}`, which tries again what was rolled back"),
+    "config": Text("correct their configs first"),
 }
-"""How to apply the configs. Whose config is refused is a finding of its own."""
+"""How to apply the configs."""
 IMAGE: Mapping[ImageMend, Text] = {
     "recreate": Text("run `manager up --recreate` or `manager upgrade`"),
     "named": Text("run `manager up --recreate {ids}`; without ids it leaves them alone"),
@@ -23,7 +24,7 @@ IMAGE: Mapping[ImageMend, Text] = {
 }
 UPDATED: Mapping[Mend, Text] = {
     "up": Text("run `manager up`: it puts them back, and the bots run on"),
-    "restart": Text("run `manager restart {ids}`; `manager up` leaves them alone, `manager plan` says why"),
+    "restart": Text("run `manager restart {ids}`; `manager up` does not undo all of it"),
     "start": Text("they are stopped: `manager start {ids}` starts them as their configs say"),
     "upgrade": Text("run `manager upgrade {ids}`, which tries again what was rolled back"),
     "config": Text("correct their configs first"),
