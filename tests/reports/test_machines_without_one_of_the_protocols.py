@@ -53,8 +53,8 @@ def looked(preparation: str) -> list[str]:
 def test_ipv6_that_is_switched_off() -> None:
     assert looked("echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6") == [
         "127.0.0.1|True|usable|True",
-        "::1|True|Cannot assign requested address|"
-        "cannot listen on [::1]:5001: Cannot assign requested address; choose another with --listen HOST:PORT",
+        "::1|True|Cannot assign requested address|cannot listen on [::1]:5001: "
+        "Cannot assign requested address; choose another with --listen HOST:PORT",
         "[]",
     ]
 
@@ -62,8 +62,8 @@ def test_ipv6_that_is_switched_off() -> None:
 @needs_root
 def test_ipv6_alone() -> None:
     way_out = (
-        "ip link add way type veth peer name gate && ip link set gate up && ip address add fd00:b::2/64 dev way && ip link set way up &&"
-        " ip -6 route add default via fd00:b::1"
+        "ip link add way type veth peer name gate && ip link set gate up && ip link set way up &&"
+        " ip address add fd00:b::2/64 dev way && ip -6 route add default via fd00:b::1"
     )
     assert looked(way_out) == ["127.0.0.1|True|usable|True", "::1|True|usable|True", "['routes']"]
     assert (
