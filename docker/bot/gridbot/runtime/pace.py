@@ -111,7 +111,7 @@ class Pace:
 
     @contextlib.contextmanager
     def urgent(self) -> Iterator[None]:
-        """Let no call of the block wait for ccxt's own pace: it answers a fill, and later ones make up for it.
+        """Let no call of the block wait for ccxt's own pace: it answers a fill, and later ones make up.
 
         The share is kept to nevertheless.
         """
