@@ -11,6 +11,7 @@ from manager.web.web_side.bot_connections import BotConnections
 from manager.web.web_side.bot_sessions import BotSessions
 from manager.web.web_side.link import Link
 from manager.web.web_side.sign_in import Door, Session
+from manager.web.web_side.streams import Streams
 
 
 class Counter:
@@ -22,6 +23,7 @@ class Counter:
         self.attempts = Attempts()
         self.bot_sessions = BotSessions(door)
         self.bot_connections = BotConnections(link)
+        self.streams = Streams()
         self.is_ending = False
 
     @property
