@@ -17,7 +17,6 @@ from manager.i18n import Text, mark
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 ID_RULE = mark("must be 1 to 63 characters of A-Z a-z 0-9 _ . - and start with a letter or digit")
 WORD_PATTERN = re.compile(r"[^\s\x00-\x1f\x7f]{1,200}")
-BUNDLED_EXCHANGES = ("backpack", "aster", "paradex", "lighter", "apex")
 BUNDLED_STRATEGIES = ("standard", "grid", "perp_grid", "maker_hedge")
 
 Mode = Literal["paper", "live"]

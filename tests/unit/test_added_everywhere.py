@@ -11,15 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from gridbot.config.args import EXCHANGES
-from gridbot.exchanges.closing import NAMES_ACCOUNT
+from gridbot.config import args
 from gridbot.exchanges.venues import VENUES
 from manager.cli.command_table import COMMANDS
+from manager.config.exchanges import EXCHANGES
 from manager.config.fleet import Alerts
 from manager.config.fleet_tables import AlertsTable
-from manager.config.models import BUNDLED_EXCHANGES
-from manager.config.steering import ADDRESSES
-from manager.config.templates import CREDENTIALS
 
 ROOT = Path(__file__).resolve().parents[2]
 VARIABLE = re.compile(r"BOTFLEET_[A-Z_]+")
@@ -32,8 +29,7 @@ def test_a_command_has_its_function(name: str) -> None:
 
 
 def test_an_exchange_is_in_every_list() -> None:
-    assert set(EXCHANGES) == set(VENUES) == set(BUNDLED_EXCHANGES) == set(CREDENTIALS)
-    assert set(ADDRESSES) == set(NAMES_ACCOUNT) == set(VENUES)
+    assert set(args.EXCHANGES) == set(VENUES) == set(EXCHANGES)
 
 
 def test_an_alert_setting_has_a_default_a_rule_and_a_line_in_the_file() -> None:
