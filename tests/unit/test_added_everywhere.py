@@ -15,8 +15,10 @@ from gridbot.config import args
 from gridbot.exchanges.venues import VENUES
 from manager.cli.command_table import COMMANDS
 from manager.config.exchanges import EXCHANGES
-from manager.config.fleet import Alerts
+from manager.config.fleet import DEFAULT_STOP_TIMEOUT_S, Alerts
 from manager.config.fleet_tables import AlertsTable
+from manager.config.models import DaemonConfig
+from supervisor import settings
 
 ROOT = Path(__file__).resolve().parents[2]
 VARIABLE = re.compile(r"BOTFLEET_[A-Z_]+")
@@ -38,10 +40,14 @@ def test_an_alert_setting_has_a_default_a_rule_and_a_line_in_the_file() -> None:
     assert set(re.findall(r"^# (\w+) = ", table.partition("\n# [")[0], re.MULTILINE)) == set(Alerts._fields)
 
 
+def test_manager_and_supervisor_give_a_bot_the_same_time_to_stop() -> None:
+    assert settings.Settings.stop_timeout == DEFAULT_STOP_TIMEOUT_S == DaemonConfig().bot_stop_timeout
+
+
 def test_a_variable_of_the_supervisor_is_in_the_contract() -> None:
     spec = (ROOT / "manager/config/spec.py").read_text(encoding="utf-8")
-    settings = (ROOT / "docker/supervisor/settings.py").read_text(encoding="utf-8")
+    source = (ROOT / "docker/supervisor/settings.py").read_text(encoding="utf-8")
     contract = (ROOT / "docker/README.md").read_text(encoding="utf-8")
-    read = {f"BOTFLEET_{name}" for name in re.findall(r'"([A-Z_]+)"', settings)}
+    read = {f"BOTFLEET_{name}" for name in re.findall(r'"([A-Z_]+)"', source)}
     assert set(VARIABLE.findall(spec)) <= read
     assert set(VARIABLE.findall(spec)) <= set(VARIABLE.findall(contract))
