@@ -7,36 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from manager.config.exchanges import EXCHANGES
 from manager.config.steering import belongs_to
 from manager.config.variables import REFERENCE
-
-GROUPS: Mapping[str, tuple[tuple[str, ...], ...]] = {
-    "backpack": (("KEY", "API_KEY"), ("SECRET", "SECRET_KEY", "API_SECRET")),
-    "aster": (("PRIVATE_KEY", "SECRET", "SECRET_KEY"), ("SIGNER_ADDRESS",)),
-    "paradex": (
-        ("WALLET_ADDRESS", "ACCOUNT_ADDRESS", "ADDRESS"),
-        ("PRIVATE_KEY", "SECRET", "SECRET_KEY"),
-    ),
-    "lighter": (
-        ("PRIVATE_KEY", "API_KEY_PRIVATE_KEY", "SECRET", "SECRET_KEY"),
-        ("ACCOUNT_INDEX",),
-        ("API_KEY_INDEX", "KEY_INDEX"),
-    ),
-    "apex": (
-        ("KEY", "API_KEY"),
-        ("SECRET", "SECRET_KEY", "API_SECRET"),
-        ("PASSPHRASE", "PASSWORD", "API_PASSPHRASE"),
-        ("SEEDS", "ZK_SEEDS", "OMNI_KEY"),
-        ("ACCOUNT_ID",),
-    ),
-}
-"""Exchange → for each credential, what follows the exchange's name in the variables that the bundled bot
-reads it from. Of several that are set, the bot takes the first.
-"""
-
-
-AMBIGUOUS: Mapping[str, tuple[str, ...]] = {"aster": ("SECRET", "SECRET_KEY")}
-"""Exchange → names whose value may also be what the old system meant by them: an API key's secret."""
 
 
 def read_as(exchange: str, key: str, text: str) -> str | None:
@@ -65,8 +38,8 @@ def given_as(name: str, exchange: str, value: str) -> str:
 
 def is_ambiguous(name: str, exchange: str) -> bool:
     """Return whether a variable of this name may hold either of two things."""
-    names = AMBIGUOUS.get(exchange.lower(), ())
-    return name in {f"{exchange.upper()}_{suffix}" for suffix in names}
+    known = EXCHANGES.get(exchange.lower())
+    return known is not None and name in {f"{exchange.upper()}_{suffix}" for suffix in known.ambiguous}
 
 
 def aliases(name: str, exchange: str) -> tuple[str, ...]:
@@ -91,7 +64,8 @@ def is_used(name: str, exchange: str, given: Mapping[str, str]) -> bool:
 
 
 def _group(exchange: str, suffix: str) -> tuple[str, ...]:
-    for group in GROUPS.get(exchange.lower(), ()):
+    known = EXCHANGES.get(exchange.lower())
+    for group in known.credentials if known else ():
         if suffix.removeprefix(f"{exchange.upper()}_") in group:
             return tuple(f"{exchange.upper()}_{name}" for name in group)
     return ()

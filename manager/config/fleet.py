@@ -16,10 +16,12 @@ HOST_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 """The names of machines: in config/hosts.toml, and in a config's `host`."""
 
 DEFAULT_PARALLELISM = 64
-DEFAULT_LOG_DAY_MB = 256
-"""The supervisor's own default, of which containers are told nothing."""
 """Concurrent engine calls of a changing command. The engine queues them well: `up` of 40 takes 6.9 s with 8
 at once and 5.8 s with 64, and with 64 the last call still ends long before its timeout."""
+DEFAULT_LOG_DAY_MB = 256
+"""The supervisor's own default, of which containers are told nothing."""
+DEFAULT_STOP_TIMEOUT_S = 45
+"""bot_stop_timeout, also of the supervisor."""
 
 DEFAULT_PASSED_VARIABLES = (
     "HTTP_PROXY",

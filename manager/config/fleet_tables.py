@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from manager.config.exchanges import EXCHANGES
 from manager.config.fleet import (
     DEFAULT_LOG_DAY_MB,
     DEFAULT_PARALLELISM,
@@ -19,7 +20,7 @@ from manager.config.fleet import (
     DiskRules,
     HistoryRules,
 )
-from manager.config.models import BUNDLED_EXCHANGES, Fault, Mode
+from manager.config.models import Fault, Mode
 from manager.config.variables import is_reference
 
 IMAGE_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,511}")
@@ -233,9 +234,9 @@ class FleetFile(_Table):
     def _exchanges(cls, value: object) -> object:
         if isinstance(value, bool):
             return value
-        if isinstance(value, list) and all(item in BUNDLED_EXCHANGES for item in value):
+        if isinstance(value, list) and all(item in EXCHANGES for item in value):
             return tuple(value)
-        raise Fault("must be true, false or a list of exchanges: {known}", known=", ".join(BUNDLED_EXCHANGES))
+        raise Fault("must be true, false or a list of exchanges: {known}", known=", ".join(EXCHANGES))
 
     @field_validator("name")
     @classmethod

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from manager.config.bot_argv import GRIDS
+from manager.config.exchanges import EXCHANGES
 from manager.config.flat_format import LEGACY_KEYS
 from manager.config.loader import OWN_FILES
 from manager.config.models import (
-    BUNDLED_EXCHANGES,
     BUNDLED_STRATEGIES,
     HEALTH_PATH_PATTERN,
     ID_PATTERN,
@@ -159,7 +159,7 @@ def _bundled_bot_rules() -> Schema:
         {"anyOf": [{"required": [name], "properties": {name: {"type": "number"}}} for name in names]}
         for names in (("grid_upper_price", "grid_upper"), ("grid_lower_price", "grid_lower"))
     ]
-    allowed = {"exchange": list(BUNDLED_EXCHANGES), "strategy": list(BUNDLED_STRATEGIES)}
+    allowed = {"exchange": list(EXCHANGES), "strategy": list(BUNDLED_STRATEGIES)}
     is_grid = {
         "required": ["strategy_config"],
         "properties": {

@@ -10,10 +10,11 @@ from pydantic import ValidationError
 
 from manager.config import handover, spec, validation_messages
 from manager.config.bot_argv import GRIDS
+from manager.config.exchanges import EXCHANGES
 from manager.config.flat_format import convert_legacy, is_legacy
 from manager.config.fleet import Fleet
 from manager.config.loaded import LoadedConfigs, LoadedFile, is_config, resembles_config
-from manager.config.models import BUNDLED_EXCHANGES, BUNDLED_STRATEGIES, ID_PATTERN, ID_RULE, InstanceConfig
+from manager.config.models import BUNDLED_STRATEGIES, ID_PATTERN, ID_RULE, InstanceConfig
 from manager.config.spec import InstanceSpec
 from manager.config.variables import UnsetVariable, expand, is_reference, is_secret, references, scalar_values
 from manager.errors import ConfigError, Problem
@@ -268,7 +269,7 @@ def _faults(file: str, config: InstanceConfig, instance_id: str, fleet: Fleet) -
     yield from validation_messages.misspelt_keys(file, config.strategy_config, "strategy_config.")
     yield from _grid_faults(file, config)
     for key, value, allowed in (
-        ("exchange", config.metadata.exchange, BUNDLED_EXCHANGES),
+        ("exchange", config.metadata.exchange, EXCHANGES),
         ("strategy", config.metadata.strategy, BUNDLED_STRATEGIES),
     ):
         if value not in allowed:

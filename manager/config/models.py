@@ -11,13 +11,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from manager.config.fleet import HOST_PATTERN
+from manager.config.fleet import DEFAULT_STOP_TIMEOUT_S, HOST_PATTERN
 from manager.i18n import Text, mark
 
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 ID_RULE = mark("must be 1 to 63 characters of A-Z a-z 0-9 _ . - and start with a letter or digit")
 WORD_PATTERN = re.compile(r"[^\s\x00-\x1f\x7f]{1,200}")
-BUNDLED_EXCHANGES = ("backpack", "aster", "paradex", "lighter", "apex")
 BUNDLED_STRATEGIES = ("standard", "grid", "perp_grid", "maker_hedge")
 
 Mode = Literal["paper", "live"]
@@ -157,7 +156,8 @@ class DaemonConfig(Section):
         default=2, description=mark("days to keep dated log folders, in addition to today's")
     )
     bot_stop_timeout: Annotated[int, Field(ge=1, le=3600)] = Field(
-        default=45, description=mark("seconds a bot has to cancel its orders before it is killed")
+        default=DEFAULT_STOP_TIMEOUT_S,
+        description=mark("seconds a bot has to cancel its orders before it is killed"),
     )
     crash_exit_codes: tuple[Annotated[int, Field(ge=0, le=255)], ...] | None = Field(
         default=None,

@@ -10,6 +10,7 @@ import re
 import urllib.parse
 from collections.abc import Mapping
 
+from manager.config.exchanges import EXCHANGES
 from manager.i18n import mark
 
 STEERING: Mapping[str, tuple[str, ...]] = {
@@ -129,15 +130,6 @@ PARTS = re.compile(r"""[\s,;|="'`(){}<>@]+""")
 """What stands between the parts of a value."""
 WITH_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
-ADDRESSES: Mapping[str, tuple[str, ...]] = {
-    "backpack": ("api.backpack.exchange", "ws.backpack.exchange"),
-    "aster": ("fapi.asterdex.com", "sapi.asterdex.com", "fstream.asterdex.com", "sstream.asterdex.com"),
-    "paradex": ("api.prod.paradex.trade", "ws.api.prod.paradex.trade"),
-    "lighter": ("mainnet.zklighter.elliot.ai",),
-    "apex": ("omni.apex.exchange", "quote.omni.apex.exchange"),
-}
-"""Exchange → the hosts of its own API, as of November 2026 (the exchanges' API documents, ccxt 4.5)."""
-
 CREDENTIALS = (
     *("KEY", "API_KEY", "KEY_ID", "API_KEY_ID", "SECRET", "SECRET_KEY", "API_SECRET", "PRIVATE_KEY"),
     *("PUBLIC_KEY", "API_PRIVATE_KEY", "API_KEY_PRIVATE_KEY", "PASSPHRASE", "API_PASSPHRASE", "PASSWORD"),
@@ -189,12 +181,13 @@ def is_known_address(text: str, exchange: str) -> bool:
         return False
     # Clients disagree on what a backslash or a blank in an address means.
     is_plain = is_plain and re.fullmatch(r"[\w.:/-]+", text, re.ASCII) is not None
-    return is_plain and url.scheme in {"https", "wss"} and url.hostname in ADDRESSES.get(exchange.lower(), ())
+    known = EXCHANGES.get(exchange.lower())
+    return is_plain and url.scheme in {"https", "wss"} and known is not None and url.hostname in known.hosts
 
 
 def belongs_to(name: str, exchange: str) -> bool:
     """Return whether this is one of a known exchange's own variables: a credential, or its address."""
-    if exchange.lower() not in ADDRESSES:
+    if exchange.lower() not in EXCHANGES:
         return False  # else a config would choose the prefix of any secret
     own, prefix = name.removeprefix(f"{exchange.upper()}_"), f"{exchange.upper()}_"
     is_address = name in {"BASE_URL", f"{prefix}BASE_URL", f"{prefix}API_URL"}

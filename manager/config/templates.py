@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from manager.config import dotted_keys
+from manager.config.exchanges import EXCHANGES
 from manager.errors import UsageError
 
 Config = dict[str, Any]
@@ -33,28 +34,6 @@ DEDICATED_OPTIONS = {
     "metadata.exchange": "--exchange",
     "daemon_config.web_port": "--port",
 }
-
-CREDENTIALS: Mapping[str, Mapping[str, str]] = {
-    "backpack": {"api_key": "${BACKPACK_KEY}", "secret_key": "${BACKPACK_SECRET}"},
-    "aster": {"private_key": "${ASTER_PRIVATE_KEY}"},
-    "paradex": {
-        "wallet_address": "${PARADEX_WALLET_ADDRESS}",
-        "private_key": "${PARADEX_PRIVATE_KEY}",
-    },
-    "lighter": {
-        "private_key": "${LIGHTER_PRIVATE_KEY}",
-        "account_index": "${LIGHTER_ACCOUNT_INDEX}",
-        "api_key_index": "${LIGHTER_API_KEY_INDEX}",
-        "signer_library": "${LIGHTER_SIGNER_LIBRARY}",
-    },
-    "apex": {
-        "api_key": "${APEX_KEY}",
-        "secret_key": "${APEX_SECRET}",
-        "passphrase": "${APEX_PASSPHRASE}",
-        "seeds": "${APEX_SEEDS}",
-    },
-}
-"""Exchange → the variables that the bundled bot reads (docker/bot/README.md)."""
 
 
 class NewConfig(NamedTuple):
@@ -131,8 +110,8 @@ def fill(template: Config, new: NewConfig, now: str, *, is_bundled_bot: bool) ->
         metadata["exchange"] = new.exchange
         if isinstance(metadata.get("tags"), list):
             metadata["tags"] = [new.exchange if tag == template_exchange else tag for tag in metadata["tags"]]
-        if is_bundled_bot and new.exchange in CREDENTIALS:
-            config["exchange_config"] = dict(CREDENTIALS[new.exchange])
+        if is_bundled_bot and new.exchange in EXCHANGES:
+            config["exchange_config"] = dict(EXCHANGES[new.exchange].template)
     daemon = {
         **_section(config, "daemon_config"),
         "log_dir": f"logs/{new.id}",

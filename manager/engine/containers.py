@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from manager.config import spec
+from manager.config.fleet import DEFAULT_STOP_TIMEOUT_S
 from manager.engine import labels
 from manager.util.sanitize import replace_unprintable
 
@@ -117,7 +118,7 @@ class Container(NamedTuple):
     def stop_timeout(self) -> int:
         """Return the seconds that the engine must wait before it kills this container."""
         value = self.labels.get(labels.STOP_TIMEOUT, "")
-        return int(value) if value.isascii() and value.isdigit() else DEFAULT_STOP_TIMEOUT_S
+        return int(value) if value.isascii() and value.isdigit() else UNLABELLED_STOP_TIMEOUT_S
 
     @property
     def project_dir(self) -> str:
@@ -125,8 +126,8 @@ class Container(NamedTuple):
         return self.labels.get(labels.COMPOSE_WORKING_DIR, "")
 
 
-DEFAULT_STOP_TIMEOUT_S = 50
-"""For a container without the label: the default bot_stop_timeout and the supervisor's margin."""
+UNLABELLED_STOP_TIMEOUT_S = DEFAULT_STOP_TIMEOUT_S + spec.STOP_GRACE_S
+"""For a container without the label."""
 
 
 class Observed(NamedTuple):

@@ -19,7 +19,6 @@ from manager.util import atomic_file, strict_json
 FIGURES = ("entry_price", "price", "pnl", "unrealized", "realized", "fees", "trades", "last_fill")
 """What closing changes beside the position."""
 NOTHING: Mapping[str, Any] = MappingProxyType({})
-MAX_LENGTH = bot_report.MAX_NUMBER_LENGTH
 
 
 def keep(
@@ -76,5 +75,4 @@ def _write(state_dir: Path, changed: Mapping[str, Any]) -> None:
 
 def _figure(value: Any) -> str | int | float | None:
     """Return a number as the program gives it; it comes from the bot's image."""
-    is_number = bot_report.amount(value) is not None and len(str(value)) <= MAX_LENGTH
-    return value if is_number else None
+    return value if bot_report.amount(value) is not None else None

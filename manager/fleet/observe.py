@@ -234,8 +234,7 @@ def assemble(
     }
     project = project.with_known_ports(ports)
     fleet = project.fleet
-    zone, earlier_zone = time_zone.time_zone(), time_zone.earlier_time_zone()
-    for_all = bot_environment.shared_variables(fleet, project.variables, zone)
+    for_all = bot_environment.shared_variables(fleet, project.variables, time_zone.time_zone())
     known = {*project.specs, *observed.containers}
     left_behind = forgotten.find(fleet, {*known, *project.loaded.elsewhere}, project.fleet_state)
     supervisors = {
@@ -250,34 +249,7 @@ def assemble(
     )
     statuses = _statuses(fleet, observed.containers, supervisors, {*project.specs, *held_back})
     env_values = env_file_values.of_project(project, for_all)
-    hashes = project.loaded.config_hashes
-
-    def desired(instance: str, spec: InstanceSpec) -> Desired:
-        values = env_values[instance]
-        is_changed = (
-            instance in observed.containers
-            and env_file.env_differs(spec, fleet, values)
-            and (zone == earlier_zone or env_file.env_differs(spec, fleet, {**values, "TZ": earlier_zone}))
-        )
-        return Desired(
-            instance,
-            hashes.get(instance) or config_hash(spec, fleet),
-            spec.web_port,
-            environment_changed=is_changed,
-            reread=_reread(project, spec, for_all, values) if is_changed else (),
-        )
-
-    wanted = {
-        instance: wanted_before.get(instance) or desired(instance, spec)
-        for instance, spec in project.specs.items()
-    }
-    idle = frozenset(
-        container.instance
-        for container in observed.containers.values()
-        if (supervisor := supervisors.get(container.instance))
-        and supervisor.container == container.id
-        and supervisor.is_halted
-    )
+    wanted = _desired(project, observed, wanted_before, for_all, env_values)
     moved = container_folder.moved(fleet, observed.containers, supervisors)
     made = _drifts(project, observed.containers, supervisors, moved)
     plan_input = PlanInput(
@@ -287,20 +259,11 @@ def assemble(
         project.fleet_state,
         image.id,
         held_back,
-        idle,
+        _idle(observed.containers, supervisors),
         moved=moved,
         untrusted=_Untrusted(project),
         made=made,
-        outgrown=frozenset(
-            instance
-            for instance, drifts in made.items()
-            if "limits" in drifts
-            and definition_drift.has_outgrown(
-                engine_files.host_config(observed.containers[instance].id),
-                observed.containers[instance],
-                project.specs[instance],
-            )
-        ),
+        outgrown=_outgrown(project, observed.containers, made),
         tombstones=tombstone.find_all(fleet, supervisors),
         ended=status.all_ended(observed.containers, supervisors),
     )
@@ -320,6 +283,64 @@ def assemble(
         for instance in statuses
     }
     return FleetSnapshot(project, observed, plan_input, views, env_values, image)
+
+
+def _desired(
+    project: Project,
+    observed: Observed,
+    known: Mapping[str, Desired],
+    for_all: Mapping[str, str],
+    env_values: Mapping[str, Mapping[str, str]],
+) -> dict[str, Desired]:
+    """Return what each config asks for. `known`: the desired containers that are known already."""
+    fleet = project.fleet
+    zone, earlier_zone = time_zone.time_zone(), time_zone.earlier_time_zone()
+
+    def desired(instance: str, spec: InstanceSpec) -> Desired:
+        values = env_values[instance]
+        is_changed = (
+            instance in observed.containers
+            and env_file.env_differs(spec, fleet, values)
+            and (zone == earlier_zone or env_file.env_differs(spec, fleet, {**values, "TZ": earlier_zone}))
+        )
+        return Desired(
+            instance,
+            project.loaded.config_hashes.get(instance) or config_hash(spec, fleet),
+            spec.web_port,
+            environment_changed=is_changed,
+            reread=_reread(project, spec, for_all, values) if is_changed else (),
+        )
+
+    return {
+        instance: known.get(instance) or desired(instance, spec) for instance, spec in project.specs.items()
+    }
+
+
+def _idle(
+    containers: Mapping[str, Container], supervisors: Mapping[str, SupervisorState | None]
+) -> frozenset[str]:
+    """Return the instances whose supervisors start no bot, because they were halted."""
+    return frozenset(
+        container.instance
+        for container in containers.values()
+        if (supervisor := supervisors.get(container.instance))
+        and supervisor.container == container.id
+        and supervisor.is_halted
+    )
+
+
+def _outgrown(
+    project: Project, containers: Mapping[str, Container], made: Mapping[str, Collection[str]]
+) -> frozenset[str]:
+    """Return the instances whose bots use more memory now than their configs allow."""
+    return frozenset(
+        instance
+        for instance, drifts in made.items()
+        if "limits" in drifts
+        and definition_drift.has_outgrown(
+            engine_files.host_config(containers[instance].id), containers[instance], project.specs[instance]
+        )
+    )
 
 
 def _statuses(

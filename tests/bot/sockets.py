@@ -19,6 +19,7 @@ from tests.bot.kits.aster import Aster, AsterSpot
 from tests.bot.kits.kit import Kit
 from tests.bot.kits.lighter import ACCOUNT, Lighter
 from tests.bot.kits.paradex import Paradex
+from tests.fake_exchange.socket import ThreadedServer
 
 Say = Callable[[Any], Any]
 
@@ -142,15 +143,14 @@ class ApexSocket(Dialect):
         return {"topic": "ws_zk_accounts_v3", "type": "delta", "contents": {"fills": [fill]}}
 
 
-class SocketServer:
+class SocketServer(ThreadedServer):
     """`with SocketServer(dialect) as server:` listens, and tells of fills that the test makes."""
 
     def __init__(self, dialect: Dialect) -> None:
+        super().__init__()
         self._dialect = dialect
-        self._loop = asyncio.new_event_loop()
-        self._ready = threading.Event()
         self._listeners: set[web.WebSocketResponse] = set()
-        self.port = self.opened = 0
+        self.opened = 0
         # Whether a bot is told of fills.
         self.listens = threading.Event()
 
@@ -158,33 +158,9 @@ class SocketServer:
         """Tell of a fill."""
         asyncio.run_coroutine_threadsafe(self._tell(), self._loop).result(5)
 
-    def cut(self) -> None:
-        """Close the sockets."""
-        asyncio.run_coroutine_threadsafe(self._cut(), self._loop).result(5)
-
-    def __enter__(self) -> SocketServer:
-        threading.Thread(target=self._run, daemon=True).start()
-        assert self._ready.wait(10)
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(10)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_until_complete(self._serve())
-        self._ready.set()
-        self._loop.run_forever()
-
-    async def _serve(self) -> None:
-        app = web.Application()
-        app.router.add_post("/{tail:.*}", self._rest)
-        app.router.add_get("/{tail:.*}", self._connect)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.port = self._runner.addresses[0][1]
+    def _add_routes(self, router: web.UrlDispatcher) -> None:
+        router.add_post("/{tail:.*}", self._rest)
+        router.add_get("/{tail:.*}", self._connect)
 
     async def _rest(self, request: web.Request) -> web.Response:
         assert request.path.endswith("/v3/listenKey"), request.path

@@ -19,7 +19,7 @@ from gridbot.runtime.stop_signal import StopSignal
 from gridbot.trading import loop
 from gridbot.trading.fill_watch import FillWatch
 from gridbot.trading.outage import Outage
-from gridbot.trading.refusals import MIN_REFUSALS, PARTIAL_AFTER_S, Refusals
+from gridbot.trading.refusals import MIN_REFUSALS, PARTIAL_AFTER_S, SLOWER, Refusals
 from gridbot.trading.retry import BAN_LIMIT_S, RETRY_AFTER_LIMIT_S, RetryPauses, wait
 from tests.bot.bots import GRID
 from tests.bot.test_reconcile import D
@@ -122,6 +122,18 @@ def test_a_single_refusal_is_a_moving_price() -> None:
 def test_refusals_beside_orders_in_the_market_count_later() -> None:
     assert not refused(5, now=PARTIAL_AFTER_S - 1, live_orders=9).is_active
     assert refused(5, now=PARTIAL_AFTER_S, live_orders=9).is_active
+
+
+def test_refused_orders_wait_for_longer_than_an_answer() -> None:
+    """A person has to put it right, and an exchange bans who goes on trying."""
+    refusals, now, pauses = refused(MIN_REFUSALS), 0.0, []
+    for _ in range(20):
+        began = now
+        while not refusals.allows_attempt(now):
+            now += 1.0
+        pauses.append(now - began)
+        refusals.update(now, 0)
+    assert 60.0 < max(pauses) <= SLOWER * 60.0 + 1.0
 
 
 def test_refused_orders_are_tried_one_at_a_time() -> None:

@@ -9,7 +9,8 @@ from decimal import Decimal
 
 import pytest
 
-from gridbot.exchanges.stream import STREAMS, stream_url
+from gridbot.exchanges.stream import stream_url
+from gridbot.exchanges.venues import VENUES
 from tests.bot.bots import Bot, BotFactory
 from tests.bot.test_live import FAST, MESH, live, settled
 from tests.fake_exchange.server import FakeExchange
@@ -107,6 +108,6 @@ def test_only_a_live_bot_of_an_exchange_that_has_one_opens_a_socket(
     bot.wait_healthy()
     time.sleep(1)
     assert socket.subscribed == []
-    for exchange in STREAMS:
+    for exchange in VENUES:
         assert stream_url(exchange, {}) == ""
         assert stream_url(exchange, {f"{exchange.upper()}_API_URL": "http://127.0.0.1:1"}) is None

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from gridbot.exchanges.stream import STREAMS, FillStream, _load
-from gridbot.exchanges.venues import VENUES
+from gridbot.exchanges.stream import FillStream, _load
 from tests.bot import sockets
 from tests.bot.sockets import Dialect, SocketServer
 
@@ -23,10 +22,6 @@ DIALECTS = (
 
 async def _token(*_: Any) -> str:
     return "token"
-
-
-def test_every_exchange_has_a_stream() -> None:
-    assert STREAMS.keys() == VENUES.keys()
 
 
 @pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.__name__)

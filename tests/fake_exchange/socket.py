@@ -7,7 +7,7 @@ import base64
 import json
 import threading
 import time
-from typing import Any
+from typing import Any, Self
 
 from aiohttp import WSMsgType, web
 from cryptography.exceptions import InvalidSignature
@@ -17,40 +17,24 @@ from tests.fake_exchange.book import BookOrder
 from tests.fake_exchange.server import FakeExchange
 
 
-class FakeSocket:
-    """`with FakeSocket(fake) as socket:` sends what happens in `fake.book`, `delay` seconds later.
+class ThreadedServer:
+    """`with` runs an aiohttp server in a thread of its own, at a port that the kernel chooses."""
 
-    `refuses`: no socket opens. `is_silent`: they stay open, and nothing is sent or answered any more.
-    `address`: where it listens; one of this machine's bridges, for bots in containers.
-    """
-
-    def __init__(self, fake: FakeExchange, delay: float = 0.0, address: str = "127.0.0.1") -> None:
-        self.fake, self.delay, self.address = fake, delay, address
-        self.refuses = self.is_silent = False
-        self.subscribed: list[list[str]] = []
-        self.sent = 0
-        self._sockets: set[web.WebSocketResponse] = set()
+    def __init__(self, address: str = "127.0.0.1") -> None:
+        self.address, self.port = address, 0
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
-        self.port = 0
-
-    @property
-    def env(self) -> dict[str, str]:
-        """The variable that makes the bot listen here."""
-        return {"BACKPACK_WS_URL": f"ws://{self.address}:{self.port}"}
 
     def cut(self) -> None:
         """Close every socket, as a network does that goes away."""
         asyncio.run_coroutine_threadsafe(self._cut(), self._loop).result(5)
 
-    def __enter__(self) -> FakeSocket:
+    def __enter__(self) -> Self:
         threading.Thread(target=self._run, daemon=True).start()
         assert self._ready.wait(10)
-        self.fake.book.on_fill = self._on_fill
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self.fake.book.on_fill = lambda _order: None
         asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)
 
@@ -62,12 +46,50 @@ class FakeSocket:
 
     async def _serve(self) -> None:
         app = web.Application()
-        app.router.add_get("/", self._connect)
+        self._add_routes(app.router)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self.address, 0)
-        await site.start()
+        await web.TCPSite(self._runner, self.address, 0).start()
         self.port = self._runner.addresses[0][1]
+
+    def _add_routes(self, router: web.UrlDispatcher) -> None:
+        raise NotImplementedError
+
+    async def _cut(self) -> None:
+        raise NotImplementedError
+
+
+class FakeSocket(ThreadedServer):
+    """`with FakeSocket(fake) as socket:` sends what happens in `fake.book`, `delay` seconds later.
+
+    `refuses`: no socket opens. `is_silent`: they stay open, and nothing is sent or answered any more.
+    `address`: where it listens; one of this machine's bridges, for bots in containers.
+    """
+
+    def __init__(self, fake: FakeExchange, delay: float = 0.0, address: str = "127.0.0.1") -> None:
+        super().__init__(address)
+        self.fake, self.delay = fake, delay
+        self.refuses = self.is_silent = False
+        self.subscribed: list[list[str]] = []
+        self.sent = 0
+        self._sockets: set[web.WebSocketResponse] = set()
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The variable that makes the bot listen here."""
+        return {"BACKPACK_WS_URL": f"ws://{self.address}:{self.port}"}
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        self.fake.book.on_fill = self._on_fill
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.fake.book.on_fill = lambda _order: None
+        super().__exit__(*exc)
+
+    def _add_routes(self, router: web.UrlDispatcher) -> None:
+        router.add_get("/", self._connect)
 
     async def _connect(self, request: web.Request) -> web.StreamResponse:
         if self.refuses:

@@ -24,6 +24,7 @@ MARKERS = {
     "FAULT_SECRET": f"{COMMON}-secret-9a2c",
     "FAULT_PHRASE": f"{COMMON}-phrase-55e0",
 }
+LOOKED_FOR = "this-line-is-in-the-image"
 COMMANDS = (
     ["up", "--wait"],
     ["ps"],
@@ -135,7 +136,7 @@ def test_the_image_holds_no_key(live: Project, tmp_path: Path, note: Note) -> No
     """Built with the markers in the environment and in files beside the bot."""
     folder = tmp_path / "bot"
     folder.mkdir()
-    (folder / "run.py").write_text("raise SystemExit(0)\n")
+    (folder / "run.py").write_text(f"# {LOOKED_FOR}\nraise SystemExit(0)\n")
     (folder / ".env").write_text(f"FAULT_KEY={MARKERS['FAULT_KEY']}\n")
     (folder / ".env.local").write_text(f"FAULT_SECRET={MARKERS['FAULT_SECRET']}\n")
     tag = f"{live.name}-leak:local"
@@ -156,7 +157,11 @@ def test_the_image_holds_no_key(live: Project, tmp_path: Path, note: Note) -> No
         assert COMMON not in live.docker("history", "--no-trunc", tag)
         saved = tmp_path / "image.tar"
         live.docker("save", "-o", str(saved), tag)
-        assert not [name for name, data in layers(saved) if COMMON.encode() in data]
+        inside = dict(layers(saved))
+        assert [name for name, data in inside.items() if LOOKED_FOR.encode() in data], (
+            "no layer is looked into"
+        )
+        assert not [name for name, data in inside.items() if COMMON.encode() in data]
     finally:
         live.docker("rmi", tag, check=False)
     note(

@@ -71,7 +71,7 @@ def test_a_bot_that_cannot_start_fails_the_build_and_the_fleet_keeps_its_image(
     assert why in done.err
     assert "the image is not used" in done.err
     assert image_of(own) == before
-    assert "botfleet-trial" not in own.docker("images", "--format", "{{.Repository}}")
+    assert own.docker("images", "--quiet", f"{own.name}-bot:trial") == ""
     assert own.docker("ps", "-aq", "--filter", f"name={own.name}-build-probe") == ""
 
 

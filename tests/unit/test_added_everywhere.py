@@ -11,15 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from gridbot.config.args import EXCHANGES
-from gridbot.exchanges.closing import NAMES_ACCOUNT
+from gridbot.config import args
 from gridbot.exchanges.venues import VENUES
 from manager.cli.command_table import COMMANDS
-from manager.config.fleet import Alerts
+from manager.config.exchanges import EXCHANGES
+from manager.config.fleet import DEFAULT_STOP_TIMEOUT_S, Alerts
 from manager.config.fleet_tables import AlertsTable
-from manager.config.models import BUNDLED_EXCHANGES
-from manager.config.steering import ADDRESSES
-from manager.config.templates import CREDENTIALS
+from manager.config.models import DaemonConfig
+from supervisor import settings
 
 ROOT = Path(__file__).resolve().parents[2]
 VARIABLE = re.compile(r"BOTFLEET_[A-Z_]+")
@@ -32,8 +31,7 @@ def test_a_command_has_its_function(name: str) -> None:
 
 
 def test_an_exchange_is_in_every_list() -> None:
-    assert set(EXCHANGES) == set(VENUES) == set(BUNDLED_EXCHANGES) == set(CREDENTIALS)
-    assert set(ADDRESSES) == set(NAMES_ACCOUNT) == set(VENUES)
+    assert set(args.EXCHANGES) == set(VENUES) == set(EXCHANGES)
 
 
 def test_an_alert_setting_has_a_default_a_rule_and_a_line_in_the_file() -> None:
@@ -42,10 +40,14 @@ def test_an_alert_setting_has_a_default_a_rule_and_a_line_in_the_file() -> None:
     assert set(re.findall(r"^# (\w+) = ", table.partition("\n# [")[0], re.MULTILINE)) == set(Alerts._fields)
 
 
+def test_manager_and_supervisor_give_a_bot_the_same_time_to_stop() -> None:
+    assert settings.Settings.stop_timeout == DEFAULT_STOP_TIMEOUT_S == DaemonConfig().bot_stop_timeout
+
+
 def test_a_variable_of_the_supervisor_is_in_the_contract() -> None:
     spec = (ROOT / "manager/config/spec.py").read_text(encoding="utf-8")
-    settings = (ROOT / "docker/supervisor/settings.py").read_text(encoding="utf-8")
+    source = (ROOT / "docker/supervisor/settings.py").read_text(encoding="utf-8")
     contract = (ROOT / "docker/README.md").read_text(encoding="utf-8")
-    read = {f"BOTFLEET_{name}" for name in re.findall(r'"([A-Z_]+)"', settings)}
+    read = {f"BOTFLEET_{name}" for name in re.findall(r'"([A-Z_]+)"', source)}
     assert set(VARIABLE.findall(spec)) <= read
     assert set(VARIABLE.findall(spec)) <= set(VARIABLE.findall(contract))

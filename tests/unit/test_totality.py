@@ -23,13 +23,13 @@ from manager.fleet.snapshot import Drift
 from manager.fleet.status import ELSEWHERE, State
 from manager.i18n import Text
 from manager.monitor.stats import instance_stats
-from manager.monitor.watch import alert_rules, alert_state, messages
+from manager.monitor.watch import alert_state, kinds, messages
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTIAL: Mapping[str, frozenset[str]] = {
     "manager.cli.commands.import_.DONE": frozenset({"leave", "refuse"}),  # which do nothing
     "manager.monitor.top.table.SEVERITY_STYLES": frozenset({"bad"}),  # whose whole row is red
-    "manager.monitor.watch.alert_state.BACK": frozenset(get_args(alert_rules.InstanceKind)),
+    "manager.monitor.watch.kinds.BACK": frozenset(get_args(kinds.InstanceKind)),
 }
 """Tables that lack some words on purpose."""
 
@@ -73,7 +73,7 @@ def test_the_tables_are_found() -> None:
         "manager.cli.commands.upgrade.RESULTS",
         "manager.cli.commands.doctor.LEVELS",
         "manager.fleet.display.COLOURS",
-        "manager.monitor.watch.messages.KIND_WORDS",
+        "manager.monitor.watch.kinds.KIND_WORDS",
         "manager.ops.planning.plan.CAUSES",
         *PARTIAL,
     }
@@ -84,7 +84,7 @@ def test_lists_of_words_are_whole() -> None:
     assert sorted(instance_stats.STATES_BY_URGENCY) == sorted(get_args(State))
 
 
-@pytest.mark.parametrize("kind", get_args(alert_rules.Kind))
+@pytest.mark.parametrize("kind", get_args(kinds.Kind))
 def test_two_alerts_of_any_kind_make_a_message(kind: Any) -> None:
     alerts = [
         alert_state.Alert(subject, kind, "bad", Text("{id} is unwell", id=subject)) for subject in ("a", "b")

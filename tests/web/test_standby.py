@@ -8,8 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,16 +16,10 @@ import pytest
 from manager.cli import standby as asking
 from tests.standby import BY_ITSELF, BY_STANDBY, EITHER_WAY, Standby
 from tests.web.served import a_project
+from tests.web.test_process import eventually
 
 WITHIN_S = 30.0
 NO_ENGINE = 5
-
-
-def eventually(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + WITHIN_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @pytest.fixture

@@ -84,7 +84,7 @@ def alert_snooze(session: Session, args: Namespace) -> int:
 
 
 def _columns() -> Sequence[Column[OpenAlert]]:
-    from manager.monitor.watch.messages import KIND_WORDS
+    from manager.monitor.watch.kinds import KIND_WORDS
 
     return (
         Column("id", "ID", lambda alert: alert.instance or "–"),

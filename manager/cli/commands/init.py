@@ -13,6 +13,7 @@ from shlex import quote
 from typing import NamedTuple, cast
 
 from manager.config import templates
+from manager.config.exchanges import EXCHANGES
 from manager.config.fleet import NAME_PATTERN
 from manager.config.variables import REFERENCE
 from manager.errors import OK, UsageError, writing_to
@@ -130,9 +131,10 @@ def _settings(shipped: str, folder: Path) -> str:
 def _variables() -> str:
     """Return the names of the bundled bot's credentials, by exchange."""
     parts = [ENV_EXAMPLE]
-    for exchange, keys in templates.CREDENTIALS.items():
-        names = [name for value in keys.values() for name, _default in REFERENCE.findall(value)]
-        parts.append(f"# {exchange}\n" + "".join(f"# {name}=\n" for name in names))
+    for name, exchange in EXCHANGES.items():
+        values = exchange.template.values()
+        variables = [variable for value in values for variable, _default in REFERENCE.findall(value)]
+        parts.append(f"# {name}\n" + "".join(f"# {variable}=\n" for variable in variables))
     return "\n".join(parts)
 
 

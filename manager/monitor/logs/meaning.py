@@ -4,11 +4,13 @@ import re
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
+from manager.util.time_parse import LINE_STAMP
+
 Level = Literal["debug", "info", "warning", "error", "critical"]
 
 LEVEL = re.compile(
-    r"^[\[(]?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\S*\s+(?:[-|:]\s*)?\[?"
-    r"(DEBUG|INFO|WARN|WARNING|ERROR|CRITICAL|FATAL)\b"
+    rf"^{LINE_STAMP.pattern.decode()}\S*\s+(?:[-|:]\s*)?\[?"
+    r"(?P<level>DEBUG|INFO|WARN|WARNING|ERROR|CRITICAL|FATAL)\b"
 )
 """A level counts only behind the time stamp: the word may stand in any sentence."""
 FILL = re.compile(r"\bfilled (BUY|SELL)\s+([0-9.]+)(?: of [0-9.]+)? @ ([0-9.]+)", re.IGNORECASE)
@@ -44,7 +46,7 @@ class Fill(NamedTuple):
 def level(text: str) -> Level | None:
     """Return the level of a line that begins with a time stamp and a level."""
     match = LEVEL.match(text[:MOST])
-    return WORDS[match[1]] if match else None
+    return WORDS[match["level"]] if match else None
 
 
 def fill(text: str) -> Fill | None:

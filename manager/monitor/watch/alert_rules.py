@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from manager.config.fleet import Alerts
 from manager.fleet import causes, doing
@@ -18,35 +18,12 @@ from manager.fleet.status import State
 from manager.i18n import Text, mark
 from manager.monitor.watch import alert_cases
 from manager.monitor.watch.history import History
+from manager.monitor.watch.kinds import ENDED, Kind
 from manager.util.formatting import MIB, age
-
-InstanceKind = Literal[
-    "down",
-    "failed",
-    "completed",
-    "restarting",
-    "unhealthy",
-    "oom",
-    "no_progress",
-    "exchange_away",
-    "out_of_range",
-    "orders_refused",
-    "ledger_differs",
-    "stopped_out",
-    "restart_loop",
-    "cancel",
-    "account_loss",
-    "logs",
-    "growth",
-]
-MachineKind = Literal["disk", "inodes", "engine", "fleet_loss", "limits", "egress", "twin", "shared_account"]
-Kind = Literal[InstanceKind, MachineKind]
 
 MACHINE = ""
 """The subject of conditions that concern no single instance."""
 
-ENDED: frozenset[Kind] = frozenset({"down", "failed", "completed", "stopped_out"})
-"""Conditions in which no bot runs that could manage its orders."""
 NONE_REPORTED: Mapping[str, int | None] = MappingProxyType({})
 
 UNKNOWN = "?"

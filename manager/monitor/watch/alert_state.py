@@ -10,31 +10,12 @@ from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, get_args
 
 from manager.config.fleet import Alerts
-from manager.i18n import Text, mark
-from manager.monitor.watch.alert_rules import MACHINE, UNKNOWN, Condition, Kind
+from manager.i18n import Text
+from manager.monitor.watch.alert_rules import MACHINE, UNKNOWN, Condition
+from manager.monitor.watch.kinds import BACK, NEVER_REMINDED, PASSING, WAITING, Kind
 from manager.util.formatting import age
 
 Tone = Literal["bad", "good", "news"]
-
-WAITING: frozenset[Kind] = frozenset({"down", "unhealthy"})
-"""Conditions that another manager at work causes temporarily."""
-
-PASSING: frozenset[Kind] = frozenset({"oom", "account_loss", "logs", "growth"})
-"""Events rather than states: they do not prevent an instance from being well."""
-
-NEVER_REMINDED: frozenset[Kind] = frozenset({"completed", "oom", "account_loss", "fleet_loss", "logs"})
-"""Conditions that need no reminder, because nothing can be done about them."""
-
-BACK: Mapping[Kind, str] = {
-    "egress": mark("the egress rules are in force again"),
-    "twin": mark("no older copy of a moved instance trades any longer"),
-    "shared_account": mark("no live bots of different machines trade on one account any longer"),
-    "disk": mark("there is enough disk space again"),
-    "inodes": mark("there are enough inodes again"),
-    "engine": mark("the Docker Engine is back after {time}"),
-    "fleet_loss": mark("the fleet's loss of this day is within its limit"),
-    "limits": mark("the daily loss limits are watched again"),
-}
 
 MOST_CASES = 20
 """Of one condition that are said, each once while it lasts."""

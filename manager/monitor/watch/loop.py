@@ -21,12 +21,13 @@ from manager.i18n import Text, _
 from manager.monitor.history.recorder import Recorder
 from manager.monitor.watch import addresses, alert_rules, change_detector, loss_limits, machine_rules
 from manager.monitor.watch.addresses import Address
-from manager.monitor.watch.alert_rules import MACHINE, Condition, Kind
+from manager.monitor.watch.alert_rules import MACHINE, Condition
 from manager.monitor.watch.alert_state import Alert
 from manager.monitor.watch.bot_poller import Questions
 from manager.monitor.watch.disk_guard import DiskGuard
 from manager.monitor.watch.egress_keeper import EgressKeeper
 from manager.monitor.watch.heartbeat import Heartbeat
+from manager.monitor.watch.kinds import Kind
 from manager.monitor.watch.loss_halts import LossHalts
 from manager.monitor.watch.loss_limits import Breach
 from manager.monitor.watch.machine_rules import Disk

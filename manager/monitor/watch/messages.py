@@ -3,45 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from manager.i18n import Text, _, mark
-from manager.monitor.watch.alert_rules import Kind
+from manager.i18n import Text, _
 from manager.monitor.watch.alert_state import Alert, Tone
+from manager.monitor.watch.kinds import KIND_WORDS
 
 MOST_LINES = 30
 MOST_CHARACTERS = 3000
 """Telegram accepts 4096, Discord 2000 per part and splits by itself."""
 MOST_NAMES = 5
-
-KIND_WORDS: Mapping[Kind, str] = {
-    "down": mark("down"),
-    "failed": mark("failed"),
-    "completed": mark("completed"),
-    "restarting": mark("crashing"),
-    "unhealthy": mark("unhealthy"),
-    "oom": mark("out of memory"),
-    "no_progress": mark("not trading"),
-    "exchange_away": mark("exchange away"),
-    "out_of_range": mark("out of range"),
-    "orders_refused": mark("orders refused"),
-    "ledger_differs": mark("ledger differs"),
-    "stopped_out": mark("stopped out"),
-    "restart_loop": mark("never healthy"),
-    "cancel": mark("orders not cancelled"),
-    "account_loss": mark("account's loss limit"),
-    "logs": mark("log files at their limit"),
-    "growth": mark("disk use"),
-    "fleet_loss": mark("fleet's loss limit"),
-    "limits": mark("loss limits not watched"),
-    "egress": mark("egress rules"),
-    "twin": mark("two of one instance"),
-    "shared_account": mark("two bots on one account"),
-    "disk": mark("disk"),
-    "inodes": mark("inodes"),
-    "engine": mark("engine"),
-}
 
 
 class Message(NamedTuple):

@@ -12,10 +12,11 @@ from manager.fleet.instance import Instance
 from manager.i18n import Text
 from manager.monitor.watch import alert_state, daily_report, messages, snoozing, store
 from manager.monitor.watch.addresses import Address
-from manager.monitor.watch.alert_rules import Condition, Kind, Progress
+from manager.monitor.watch.alert_rules import Condition, Progress
 from manager.monitor.watch.alert_state import Alert
 from manager.monitor.watch.deliver import Deliverer
 from manager.monitor.watch.history import NO_HISTORY
+from manager.monitor.watch.kinds import Kind
 from manager.monitor.watch.machine_rules import Disk
 from manager.util import console, formatting
 

@@ -14,9 +14,9 @@ from manager.fleet.instance import Instance
 from manager.fleet.snoozes import Snooze, Snoozes
 from manager.i18n import Text
 from manager.monitor.watch import alert_rules, store
-from manager.monitor.watch.alert_rules import Kind
 from manager.monitor.watch.alert_state import Book, Key
 from manager.monitor.watch.history import NO_HISTORY
+from manager.monitor.watch.kinds import Kind
 from manager.util import ownership
 from manager.util.formatting import date_and_time
 

@@ -13,7 +13,8 @@ from manager.config.fleet import Fleet
 from manager.errors import ManagerError
 from manager.fleet.observe import FleetSnapshot
 from manager.i18n import Text
-from manager.monitor.watch.alert_rules import MACHINE, Condition, MachineKind
+from manager.monitor.watch.alert_rules import MACHINE, Condition
+from manager.monitor.watch.kinds import MachineKind
 from manager.util.kept_text import english
 
 EVERY_S = 60.0

@@ -76,8 +76,8 @@ class Writer:
         if rows is not None:
             self.files[name]["rows"] = dict(rows)
 
-    def add_bytes(self, name: str, content: bytes, kind: str = "file") -> None:
-        self._add(name, io.BytesIO(content), len(content), kind, 0o600)
+    def add_bytes(self, name: str, content: bytes) -> None:
+        self._add(name, io.BytesIO(content), len(content), "file", 0o600)
 
     def close(self, manifest: Manifest) -> None:
         """Write the manifest and the trailer."""

@@ -10,7 +10,7 @@ from typing import assert_never
 from manager.config.spec import InstanceSpec
 from manager.engine import container_config, port_holder
 from manager.engine.client import MOST_CALLS
-from manager.engine.containers import DEFAULT_STOP_TIMEOUT_S
+from manager.engine.containers import UNLABELLED_STOP_TIMEOUT_S
 from manager.errors import CalledOff, EngineError, ManagerError, NameTaken
 from manager.fleet import halt_mark, host, start_lock, supervisor_state, tombstone
 from manager.i18n import Text, mark
@@ -282,7 +282,9 @@ def _engine_start(instance: str, container_id: str, context: ExecutionContext) -
             _require_not_called_off(instance, context)
         except ManagerError:  # called off while the engine started it: who called it off did not see it
             spec = context.specs.get(instance)
-            context.engine.stop(container_id, spec.container_stop_timeout if spec else DEFAULT_STOP_TIMEOUT_S)
+            context.engine.stop(
+                container_id, spec.container_stop_timeout if spec else UNLABELLED_STOP_TIMEOUT_S
+            )
             raise
 
 

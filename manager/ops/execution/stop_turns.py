@@ -7,21 +7,12 @@ moment are refused, then banned, and their orders stay in the market.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from threading import Lock
 
+from manager.config.exchanges import EXCHANGES
 from manager.engine import labels
 from manager.engine.containers import Container
-
-STOPS_A_MINUTE: Mapping[str, float] = {
-    "backpack": 70,
-    "aster": 100,
-    "paradex": 200,
-    "apex": 20,
-    "lighter": 2,
-}
-"""By exchange: 80 % of its requests a minute (November 2026), divided by those of one stop with 13 orders: 6
-where orders are cancelled in batches (Aster's weigh 19), 22 elsewhere. No figure: no spread."""
 
 AT_ONCE = 0.25
 """The share of a minute's stops that need not wait."""
@@ -59,7 +50,7 @@ class StopTurns:
 
 def turn(exchange: str, before: int) -> float:
     """Return the seconds after the first stop at which one with `before` others before it has its turn."""
-    a_minute = STOPS_A_MINUTE[exchange]
+    a_minute = EXCHANGES[exchange].stops_a_minute
     at_once = max(int(a_minute * AT_ONCE), LEAST_AT_ONCE)
     return min(max(before - at_once + 1, 0) * 60 / a_minute, MOST_S)
 
@@ -76,4 +67,4 @@ def longest(containers: Iterable[Container]) -> float:
 def exchange_of(container: Container) -> str | None:
     """Return the exchange whose limits its stop counts towards, None if there are none."""
     exchange = container.labels.get(labels.EXCHANGE, "").lower()
-    return exchange if container.mode == "live" and exchange in STOPS_A_MINUTE else None
+    return exchange if container.mode == "live" and exchange in EXCHANGES else None

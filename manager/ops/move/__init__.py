@@ -8,5 +8,7 @@ refusals  why an instance is not moved, by what both sides have answered
 presence  what a side has of it: a bot that is up, a container, files
 fitting   what a side refuses, because it would not be whole there or replace another instance's
 staging   where a side keeps the backup that is moved
+orders    halt and start it, so that what was ordered meanwhile stays in force
+bound     the two machines that the move was begun with
 dotenv_lines  adds the variables of an instance to .env
 """

@@ -17,7 +17,7 @@ from manager.fleet.bot_report import Report
 from manager.i18n import _
 from manager.monitor.stats.collect import mode_mismatch
 from manager.monitor.stats.instance_stats import InstanceStats, stats_object
-from manager.monitor.watch.messages import KIND_WORDS
+from manager.monitor.watch.kinds import KIND_WORDS
 from manager.web.engine_side import curves as curves_of
 from manager.web.engine_side import exposure, sums
 from manager.web.engine_side.figures import Figures, InstanceFigures

@@ -9,8 +9,11 @@ streams                    how many event streams each role reads at once
 counter                    what the routes need, together
 link                       the connection with the engine side, and its last answers when that is away
 bot_pages, bot_upgrades    the bots' own pages, each at an origin of its own: HTTP, WebSocket
+bot_relay                  one request to a bot, and its answer
 bot_sessions, bot_headers  who may see one; what of a message passes
 bot_connections            how many there are to each bot
-api…, models…, problems    the routes under /api/v1, the shapes of their answers, errors as problem+json
+api, api_*                 the routes under /api/v1
+models, models_*           the shapes of their answers
+problems                   errors as problem+json
 words                      the page's texts, for the catalogue
 """

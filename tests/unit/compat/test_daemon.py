@@ -24,7 +24,7 @@ from manager.fleet import observe as observing
 from manager.fleet import project
 from manager.fleet.session import Session
 from manager.ops.actions.action import Change
-from tests.builders import a_config, a_row, write_config
+from tests.builders import a_row
 
 CONFIG = "config/active/bp_sol_01.json"
 
@@ -58,16 +58,6 @@ class Commands:
         self.options.append(options)
         self.run.append(words)
         return self.codes.get(change.command, 0)
-
-
-@pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project folder with one config, our working folder; no engine answers."""
-    folder = tmp_path / "desk"
-    write_config(folder, a_config())
-    monkeypatch.chdir(folder)
-    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nowhere.sock")
-    return folder
 
 
 @pytest.fixture

@@ -29,16 +29,6 @@ DEAD = 4_194_305
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project folder with one config, our working folder; no engine answers."""
-    folder = tmp_path / "desk"
-    write_config(folder, a_config())
-    monkeypatch.chdir(folder)
-    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nowhere.sock")
-    return folder
-
-
-@pytest.fixture
 def alive() -> Iterator[int]:
     """The pid of a process that lives."""
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)

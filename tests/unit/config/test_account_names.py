@@ -8,6 +8,7 @@ import pytest
 
 from gridbot.exchanges import venues
 from manager.config import account_names, bot_environment
+from manager.config.exchanges import EXCHANGES
 from manager.config.steering import belongs_to
 from tests.builders import a_fleet, a_spec
 
@@ -25,11 +26,11 @@ def given(
 
 
 def test_the_groups_are_what_the_bundled_bot_reads() -> None:
-    assert account_names.GROUPS.keys() == venues.VENUES.keys()
-    for exchange, groups in account_names.GROUPS.items():
+    assert EXCHANGES.keys() == venues.VENUES.keys()
+    for exchange, known in EXCHANGES.items():
         venue = venues.VENUES[exchange]
         theirs = [*venue.keys.values(), *venue.optional.values()]
-        ours = [tuple(f"{exchange.upper()}_{suffix}" for suffix in group) for group in groups]
+        ours = [tuple(f"{exchange.upper()}_{suffix}" for suffix in group) for group in known.credentials]
         assert ours == theirs
         assert all(belongs_to(name, exchange) for names in ours for name in names)
 

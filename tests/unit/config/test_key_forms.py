@@ -12,9 +12,8 @@ from gridbot.exchanges import key_forms as of_the_bot
 from gridbot.exchanges import venues
 from gridbot.exchanges.venues import VENUES
 from gridbot.model.errors import KeysError
-from manager.config import key_forms
-from manager.config.account_names import GROUPS
 from manager.config.bot_environment import env_file_values, wrong_forms
+from manager.config.exchanges import EXCHANGES
 from manager.config.fleet import Fleet
 from manager.errors import Problem
 from tests.builders import a_fleet, a_spec
@@ -147,5 +146,5 @@ def test_manager_and_bot_know_the_same_forms() -> None:
             names[credential][0].removeprefix(f"{exchange.upper()}_"): form
             for credential, form in of_bot.items()
         }
-        assert by_name == dict(key_forms.FORMS[exchange])
-        assert {group[0] for group in GROUPS[exchange]} >= by_name.keys()
+        assert by_name == dict(EXCHANGES[exchange].forms)
+        assert {group[0] for group in EXCHANGES[exchange].credentials} >= by_name.keys()

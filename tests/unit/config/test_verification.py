@@ -63,8 +63,10 @@ def test_consent_reaches_the_bot_and_no_other(accepted: Any) -> None:
     given = bot_environment.env_file_values(spec, fleet, {}, {})
     assert given[verification.CONSENT] == "lighter"
     assert verification.CONSENT not in spec.environment()
-    for other in (a_spec("b", mode="live", fleet=a_fleet()), a_spec("c", fleet=a_fleet())):
-        assert verification.CONSENT not in bot_environment.env_file_values(other, a_fleet(), {}, {})
+    paper = a_spec("c", fleet=fleet, **{**LIGHTER, "mode": "paper"})
+    assert verification.CONSENT not in bot_environment.env_file_values(paper, fleet, {}, {})
+    other = bot_environment.env_file_values(a_spec("b", mode="live", fleet=fleet), fleet, {}, {})
+    assert other.get(verification.CONSENT) == ("backpack" if accepted is True else None)
 
 
 def test_paper_and_bots_of_other_people_are_no_concern_of_it() -> None:

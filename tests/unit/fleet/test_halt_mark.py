@@ -259,15 +259,18 @@ def test_the_fleets_mark_is_for_those_that_come_later(fleet: Fleet) -> None:
 
 
 def test_what_is_remembered_says_what_the_marks_say(fleet: Fleet) -> None:
-    for each in ("c", "d"):
+    for each in ("c", "d", "f", "g"):
         folder(fleet, each).mkdir()
     halt_mark.make(fleet, "a", "halt", did_run=True)
     halt_mark.make(fleet, "b", "stop")
     halt_mark.make(fleet, "c", "down")
     halt_mark.make(fleet, "d", "halt", did_run=False)
+    halt_mark.make(fleet, "f", "halt", did_run=True)
+    halt_mark.make(fleet, "g", "halt")  # whether it ran is not known: a resume must not leave it down
     state = FleetState("desk", {"a": InstanceState(halted="down")})
     found = halt_mark.overlaid(state, fleet, ["e"])
     assert [found.of(each).halted for each in "abcde"] == ["down", None, None, "down", None]
+    assert [found.of(each).halted for each in "fg"] == ["ran", "ran"]
     assert [found.of(each).wish for each in "abcde"] == ["run", "stopped", "run", "run", "run"]
 
 

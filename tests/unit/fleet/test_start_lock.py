@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -55,4 +56,30 @@ def test_a_manager_of_this_version_knows_marks(tmp_path: Path) -> None:
     for name in ("fleet.lock", ".starts.lock"):
         found = (tmp_path / name).stat()
         assert (found.st_dev, found.st_ino) in opened
-    assert os.getpid() not in lock.unaware_of_marks(path)
+
+
+OPENS = "import sys; kept = [open(path) for path in sys.argv[2:]]; print('open', flush=True); input()"
+
+
+@pytest.mark.parametrize(
+    ("program", "files", "is_unaware"),
+    [
+        ("manager", ("fleet.lock",), True),
+        ("manager", ("fleet.lock", ".starts.lock"), False),
+        ("manager", (), False),
+        ("vi", ("fleet.lock",), False),
+    ],
+    ids=["an earlier version", "this version", "another fleet's", "no manager"],
+)
+def test_a_manager_of_an_earlier_version_is_known_by_the_files_that_it_has_open(
+    tmp_path: Path, program: str, files: tuple[str, ...], is_unaware: bool
+) -> None:
+    for name in ("fleet.lock", ".starts.lock"):
+        (tmp_path / name).touch()
+    line = [sys.executable, "-c", OPENS, program, *(str(tmp_path / name) for name in files)]
+    with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"open\n"
+        found = lock.unaware_of_marks(tmp_path / "fleet.lock")
+        process.kill()
+    assert found == ([process.pid] if is_unaware else [])

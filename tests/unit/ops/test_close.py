@@ -272,6 +272,20 @@ def test_the_kept_report_says_what_is_left_and_never_the_old_position(
     assert found["realized"] == (None if position != "0.6" else "2")
 
 
+@pytest.mark.parametrize("content", ['{"schema": 1}', '{"schema": 1, "report": []}', "[]", "{"])
+def test_a_kept_report_that_is_no_supervisors_copy_is_left_alone(
+    folder: Path, capsys: pytest.CaptureFixture[str], content: str
+) -> None:
+    halted(folder, "a")
+    path = project.read(folder).fleet.instance_state_dir("a") / "report.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content)
+    engine = Answering({"a": HELD})
+    run(folder, capsys, engine, "a")
+    assert " close " in engine.programs[-1]
+    assert path.read_text() == content
+
+
 def test_what_keeps_one_from_being_closed_is_named_and_the_others_are_closed(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

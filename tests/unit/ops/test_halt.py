@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from manager.config.exchanges import EXCHANGES
 from manager.engine import labels
 from manager.engine.container_config import HostContext, body
 from manager.engine.containers import observe
@@ -202,7 +203,8 @@ def row(desk: Path, instance: str, state: str = "running", **changes: Any) -> di
 def test_the_stops_of_many_live_bots_are_spread_and_starts_have_that_much_longer(
     desk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stop_turns, "STOPS_A_MINUTE", {"backpack": 240})
+    of_test = EXCHANGES["backpack"]._replace(stops_a_minute=240)
+    monkeypatch.setattr(stop_turns, "EXCHANGES", {"backpack": of_test})
     monkeypatch.setattr(stop_turns, "AT_ONCE", 0.0)
     monkeypatch.setattr(stop_turns, "LEAST_AT_ONCE", 1)
     extended: list[float] = []

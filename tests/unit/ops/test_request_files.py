@@ -77,6 +77,12 @@ def test_whatever_was_there_is_replaced(fleet: Fleet, content: str) -> None:
     assert "banned_until" not in told(fleet)
 
 
+def test_a_bot_whose_exchange_has_no_limit_any_more_is_not_held_to_its_former_share(fleet: Fleet) -> None:
+    request_files.write(fleet, "b0", TOLD, NOW)
+    RequestFiles(fleet, {}, lambda: NOW).give_turn("b0")
+    assert not (fleet.secrets_dir("b0") / request_files.FILE).exists()
+
+
 def test_no_folder_and_no_disk_keep_a_bot_from_starting(fleet: Fleet) -> None:
     RequestFiles(fleet, {"none": TOLD}, lambda: NOW).give_turn("none")
     path = fleet.secrets_dir("b0") / request_files.FILE

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from manager.config.exchanges import EXCHANGES
 from manager.engine import labels
 from manager.engine.containers import Container
-from manager.ops.execution import stop_turns
-from manager.ops.execution.stop_turns import MOST_S, STOPS_A_MINUTE, StopTurns, longest, turn
+from manager.ops.execution.stop_turns import MOST_S, StopTurns, longest, turn
 from tests.builders import a_container
 
-BURST = {exchange: max(int(a_minute / 4), 4) for exchange, a_minute in STOPS_A_MINUTE.items()}
+A_MINUTE = {exchange: known.stops_a_minute for exchange, known in EXCHANGES.items()}
+BURST = {exchange: max(int(a_minute / 4), 4) for exchange, a_minute in A_MINUTE.items()}
 
 
 def bot(exchange: str = "aster", mode: str = "live") -> Container:
@@ -31,14 +32,14 @@ class Time:
         return StopTurns(lambda: self.now, self.sleep)
 
 
-@pytest.mark.parametrize("exchange", sorted(STOPS_A_MINUTE))
+@pytest.mark.parametrize("exchange", sorted(A_MINUTE))
 def test_no_minute_sees_more_stops_than_the_exchange_takes(exchange: str) -> None:
     due = [turn(exchange, before) for before in range(200)]
     assert due == sorted(due)
     assert due[: BURST[exchange]] == [0.0] * BURST[exchange]
     for start in (at for at in due if at + 60 < MOST_S):
         in_a_minute = sum(start <= at < start + 60 for at in due)
-        assert in_a_minute <= STOPS_A_MINUTE[exchange] + BURST[exchange] + 1
+        assert in_a_minute <= A_MINUTE[exchange] + BURST[exchange] + 1
 
 
 def test_no_bot_waits_longer_than_the_limit() -> None:
@@ -48,7 +49,7 @@ def test_no_bot_waits_longer_than_the_limit() -> None:
 def test_a_small_fleet_is_stopped_at_once() -> None:
     assert longest([bot("backpack")] * 17) == 0
     assert longest([bot("backpack")] * 18) > 0
-    assert longest([bot(exchange) for exchange in STOPS_A_MINUTE] * 4) == 0
+    assert longest([bot(exchange) for exchange in A_MINUTE] * 4) == 0
 
 
 def test_two_hundred_bots_are_spread_over_what_the_slowest_exchange_needs() -> None:
@@ -75,13 +76,7 @@ def test_each_exchange_has_turns_of_its_own_and_time_that_has_passed_counts() ->
     turns.wait(bot("paradex"))
     assert time.slept == [0.0]
     turns.wait(bot("aster"))
-    assert time.slept[1:] == [pytest.approx(60 / STOPS_A_MINUTE["aster"])]
+    assert time.slept[1:] == [pytest.approx(60 / A_MINUTE["aster"])]
     time.now += 60
     turns.wait(bot("aster"))
     assert len(time.slept) == 2
-
-
-def test_the_exchanges_are_those_of_the_bundled_bot() -> None:
-    from gridbot.exchanges.venues import VENUES
-
-    assert set(stop_turns.STOPS_A_MINUTE) == set(VENUES)

@@ -11,16 +11,7 @@ import pytest
 from supervisor import anchor
 from supervisor.anchor import Anchor
 from tests.supervisor.harness import alive, eventually, inheritable
-
-
-class Lines:
-    """A journal that keeps its lines."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def log(self, text: str) -> None:
-        self.lines.append(text)
+from tests.unit.supervisor.journals import RecordedJournal
 
 
 def kinds_of_open_files(pid: int) -> list[str]:
@@ -35,7 +26,7 @@ def kinds_of_open_files(pid: int) -> list[str]:
 
 
 def test_it_runs_until_it_is_stopped_and_holds_nothing(tmp_path: Path) -> None:
-    it = Anchor(Lines())  # type: ignore[arg-type]
+    it = Anchor(RecordedJournal())  # type: ignore[arg-type]
     fd = os.open(tmp_path, os.O_RDONLY)
     os.set_inheritable(fd, True)
     # whoever runs the tests may have handed down more, as `make -j` does
@@ -59,7 +50,7 @@ def test_it_runs_until_it_is_stopped_and_holds_nothing(tmp_path: Path) -> None:
 
 
 def test_one_that_was_killed_is_noticed_and_given_up_after_a_few() -> None:
-    journal = Lines()
+    journal = RecordedJournal()
     it = Anchor(journal)  # type: ignore[arg-type]
     for _ in range(anchor.MAX_QUICK_DEATHS):
         it.start([])
@@ -73,7 +64,7 @@ def test_one_that_was_killed_is_noticed_and_given_up_after_a_few() -> None:
 
 
 def test_a_program_that_is_not_there_is_said_once() -> None:
-    journal = Lines()
+    journal = RecordedJournal()
     it = Anchor(journal, "/nonexistent/cat")  # type: ignore[arg-type]
     it.start([])
     it.start([])
@@ -86,7 +77,7 @@ def test_it_ends_with_its_supervisor() -> None:
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        it = Anchor(Lines())  # type: ignore[arg-type]
+        it = Anchor(RecordedJournal())  # type: ignore[arg-type]
         it.start([reading, writing])
         os.write(writing, str(it.pid).encode())
         os._exit(0)
@@ -99,7 +90,7 @@ def test_it_ends_with_its_supervisor() -> None:
 
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="this kernel has no smaps_rollup")
 def test_it_is_small() -> None:
-    it = Anchor(Lines())  # type: ignore[arg-type]
+    it = Anchor(RecordedJournal())  # type: ignore[arg-type]
     it.start([])
     time.sleep(0.2)
     lines = Path(f"/proc/{it.pid}/smaps_rollup").read_text().splitlines()

@@ -9,23 +9,14 @@ from typing import Any
 import pytest
 
 from supervisor.report import MAX_BYTES, ReportKeeper, keep_figures
-
-
-class Lines:
-    """A journal that keeps its lines."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def log(self, text: str) -> None:
-        self.lines.append(text)
+from tests.unit.supervisor.journals import RecordedJournal
 
 
 class Folder:
     """A keeper with its two files."""
 
     def __init__(self, root: Path) -> None:
-        self.journal = Lines()
+        self.journal = RecordedJournal()
         self.source, self.target = root / "report.json", root / "copy.json"
         self.keeper = ReportKeeper(str(self.source), str(self.target), self.journal)  # type: ignore[arg-type]
         self.keeper.begin_run(1000.0)

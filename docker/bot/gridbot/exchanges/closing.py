@@ -14,23 +14,12 @@ from gridbot.exchanges.ccxt_exchange import CcxtExchange
 from gridbot.model.errors import UnreachableError
 from gridbot.model.types import ZERO
 
-# ccxt hands apex's word on as it is.
-IMMEDIATE: Mapping[str, str] = {"apex": "IMMEDIATE_OR_CANCEL"}
-# Each exchange's credential that says whose account it is and is no secret.
-NAMES_ACCOUNT: Mapping[str, str] = {
-    "backpack": "apiKey",
-    "aster": "options.signerAddress",
-    "paradex": "walletAddress",
-    "lighter": "options.accountIndex",
-    "apex": "apiKey",
-}
-
 
 class CcxtClosing(CcxtExchange):
     """Send orders that are filled at once, as far as the book gives, and cancelled for the rest."""
 
     def _order_params(self) -> dict[str, Any]:
-        return {"timeInForce": IMMEDIATE.get(self._id, "IOC")}
+        return {"timeInForce": self._venue.immediate}
 
     def held(self) -> Decimal:
         """Return what the account holds of a spot market's base currency and can sell."""
@@ -52,7 +41,7 @@ class CcxtClosing(CcxtExchange):
 def account_name(exchange: str, env: Mapping[str, str]) -> str:
     """Return a name by which a person knows the account: the variable of its key, and the key's end."""
     venue = venues.VENUES[exchange]
-    known = {**venue.keys, **venue.optional}[NAMES_ACCOUNT[exchange]]
+    known = {**venue.keys, **venue.optional}[venue.account_key]
     for name in known:
         if env.get(name):
             return f"{name} …{env[name][-4:]}"

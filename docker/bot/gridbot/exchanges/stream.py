@@ -21,15 +21,6 @@ from typing import Any
 from gridbot.exchanges import ccxt_client, venues
 from gridbot.runtime.log import log
 
-# What of each exchange's socket tells of a fill. An image contains the client of these alone
-# (requirements.prune).
-STREAMS: Mapping[str, str] = {
-    "backpack": "watch_orders",
-    "aster": "watch_my_trades",
-    "paradex": "watch_my_trades",
-    "lighter": "watch_my_trades",
-    "apex": "watch_my_trades",
-}
 RETRY_FIRST_S, RETRY_CAP_S = 1.0, 60.0
 # A socket that answers no ping for twice as long is opened again.
 KEEP_ALIVE_MS = 15_000
@@ -43,7 +34,7 @@ def stream_url(exchange: str, env: Mapping[str, str] = os.environ) -> str | None
 
     A bot whose calls go to another address opens none unless it is told which.
     """
-    if exchange not in STREAMS or env.get("GRIDBOT_STREAM") == OFF:
+    if env.get("GRIDBOT_STREAM") == OFF:
         return None
     if url := env.get(f"{exchange.upper()}_WS_URL"):
         return url.rstrip("/")
@@ -129,7 +120,7 @@ class FillStream:
 
 async def _next_updates(exchange: str, client: Any, symbol: str) -> Any:
     if exchange != "aster":
-        return await getattr(client, STREAMS[exchange])(symbol)
+        return await getattr(client, venues.VENUES[exchange].stream)(symbol)
     # ccxt 4.5.90 forgets the kind of market that it has just looked up, and refuses each call for its lack.
     kind = client.market(symbol)["type"]
     await client.authenticate(kind)

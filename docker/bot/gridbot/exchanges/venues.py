@@ -30,18 +30,24 @@ class Venue:
     documents; 1 where there is none. `batch_is_for_perps`: the call that ccxt makes for spot is another one,
     which cancels every order of the market. `answers_without_id`: a new order's id is not in the answer, only
     in the list of open orders. `finds_open_only`: a single order is found only while it is open.
+    `account_key`: the credential that says whose account it is and is no secret. `stream`: what of its socket
+    tells of a fill; an image contains the client of these alone (requirements.prune). `immediate`: its word
+    for an order that never rests; ccxt hands apex's on as it is.
     """
 
     host: str
     keys: Mapping[str, tuple[str, ...]]
     optional: Mapping[str, tuple[str, ...]]
     lookup: str
+    account_key: str
+    stream: str
     lists_history: bool = False
     channels: int = 4
     most_in_batch: int = 1
     batch_is_for_perps: bool = False
     answers_without_id: bool = False
     finds_open_only: bool = False
+    immediate: str = "IOC"
 
 
 def _names(exchange: str, *suffixes: str) -> tuple[str, ...]:
@@ -57,12 +63,16 @@ VENUES: Mapping[str, Venue] = {
         },
         optional={},
         lookup="history",
+        account_key="apiKey",
+        stream="watch_orders",
     ),
     "aster": Venue(
         host="fapi.asterdex.com",
         keys={"privateKey": _names("ASTER", "PRIVATE_KEY", "SECRET", "SECRET_KEY")},
         optional={"options.signerAddress": _names("ASTER", "SIGNER_ADDRESS")},
         lookup="client_id",
+        account_key="options.signerAddress",
+        stream="watch_my_trades",
         lists_history=True,
         most_in_batch=10,
         batch_is_for_perps=True,
@@ -75,6 +85,8 @@ VENUES: Mapping[str, Venue] = {
         },
         optional={},
         lookup="client_id",
+        account_key="walletAddress",
+        stream="watch_my_trades",
         lists_history=True,
         most_in_batch=50,
         finds_open_only=True,
@@ -88,6 +100,8 @@ VENUES: Mapping[str, Venue] = {
         },
         optional={},
         lookup="history",
+        account_key="options.accountIndex",
+        stream="watch_my_trades",
         channels=1,  # its nonces count one after the other
         answers_without_id=True,
     ),
@@ -101,6 +115,9 @@ VENUES: Mapping[str, Venue] = {
         },
         optional={"options.accountId": _names("APEX", "ACCOUNT_ID")},
         lookup="client_id",
+        account_key="apiKey",
+        stream="watch_my_trades",
+        immediate="IMMEDIATE_OR_CANCEL",
     ),
 }
 LIGHTER_LIBRARY = "LIGHTER_SIGNER_LIBRARY"

@@ -15,7 +15,7 @@ import pytest
 
 from manager.cli import parsers
 from manager.cli.commands import new as new_command
-from manager.config import templates
+from manager.config.exchanges import EXCHANGES
 from manager.engine.containers import observe
 from manager.errors import OK, ConfigError, EngineUnreachable, UsageError
 from manager.fleet import host, state_file
@@ -235,11 +235,11 @@ def test_a_dry_run_writes_nothing(folder: Path, capsys: pytest.CaptureFixture[st
     assert not (folder / "volumes").exists()
 
 
-@pytest.mark.parametrize("exchange", templates.CREDENTIALS)
+@pytest.mark.parametrize("exchange", EXCHANGES)
 def test_another_exchange_brings_its_own_variables(folder: Path, exchange: str) -> None:
     assert new(folder, *SOL, "--exchange", exchange) == OK
     config = made(folder)
-    assert config["exchange_config"] == templates.CREDENTIALS[exchange]
+    assert config["exchange_config"] == EXCHANGES[exchange].template
     assert config["metadata"]["tags"] == [exchange, "grid"]
 
 

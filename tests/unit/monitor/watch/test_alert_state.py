@@ -7,8 +7,9 @@ from collections.abc import Collection
 from manager.config.fleet import Alerts
 from manager.i18n import Text
 from manager.monitor.watch import alert_state, messages
-from manager.monitor.watch.alert_rules import MACHINE, Condition, Kind
+from manager.monitor.watch.alert_rules import MACHINE, Condition
 from manager.monitor.watch.alert_state import Alert, Key, Open
+from manager.monitor.watch.kinds import Kind
 
 RULES = Alerts(recovered_after=60, remind_after=3600)
 

@@ -13,8 +13,7 @@ import pytest
 from manager import i18n
 from manager.config.fleet import Alerts, DiskRules
 from manager.i18n import _
-from manager.monitor.watch import messages
-from manager.monitor.watch.alert_rules import Kind
+from manager.monitor.watch.kinds import KIND_WORDS, Kind
 
 DOCS = Path(__file__).resolve().parents[4] / "docs" / "operating"
 PAGES = {"en": DOCS / "alerts.md", "zh_TW": DOCS / "alerts.zh-TW.md"}
@@ -35,7 +34,7 @@ def test_the_page_has_a_row_for_each_kind_of_alert(language: str) -> None:
     heads = [word for head, _when in rows(PAGES[language]) for word in re.split(r", |、", head)]
     kinds = {kind for kinds in get_args(Kind) for kind in get_args(kinds) or (kinds,)}
     with i18n.speaking(language):
-        words = {kind: _(messages.KIND_WORDS[kind]) for kind in kinds if kind not in LOSSES}
+        words = {kind: _(KIND_WORDS[kind]) for kind in kinds if kind not in LOSSES}
     missing = [kind for kind, word in words.items() if word not in heads]
     assert missing == []
 

@@ -62,6 +62,12 @@ def test_another_kind_of_alert_comes_as_always() -> None:
     assert texts == ["out"]
 
 
+def test_a_file_that_was_written_by_hand_leaves_nothing_for_longer_than_a_month(tmp_path: Path) -> None:
+    path = tmp_path / "snoozed.json"
+    snoozes.save(path, {"a": Snooze(1000.0, 1000.0 + 400 * 86400, "running", "trading", {})})
+    assert snoozes.load(path)["a"].until == 1000.0 + 30 * 86400
+
+
 @pytest.mark.parametrize(
     ("since", "now", "is_silenced"),
     [(1000.0, 2000.0, True), (1500.0, 2000.0, False), (1000.0, 100.0, False)],
