@@ -16,7 +16,7 @@ from manager import __version__, i18n
 from manager.cli import plain_line
 from manager.errors import BUG, OK, USAGE, ManagerError, UnknownInstance, UsageError
 from manager.i18n import Text, _
-from manager.util import moment, ownership
+from manager.util import interrupts, moment, ownership
 from manager.util.moment import Moment
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 """128 + SIGINT, as shells report it."""
 
+HALT = "halt"
 COMPLETE = "__complete"
 """Called by the shells' completion scripts, not by users."""
 
@@ -47,7 +48,13 @@ def entry_point() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    code = main(sys.argv[1:], moment.of_this_process())
+    if HALT in sys.argv:  # from now on it says what it has halted, however it ends
+        interrupts.take_terminations()
+    try:
+        code = main(sys.argv[1:], moment.of_this_process())
+    except KeyboardInterrupt as interruption:
+        not_begun = interruption
+        code = guarded(lambda: _say_not_begun(not_begun))
     try:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -85,6 +92,15 @@ def main(argv: Sequence[str], given_at: Moment | None = None) -> int:
         if args.lang:
             i18n.use(args.lang)
     return guarded(lambda: _run(args, given_at, argv))
+
+
+def _say_not_begun(interruption: KeyboardInterrupt) -> int:
+    """Raise what is to be said of a command that was interrupted before it had begun."""
+    if HALT not in sys.argv:
+        raise interruption
+    from manager.cli import halt_interrupted
+
+    raise halt_interrupted.error(interruption)
 
 
 def guarded(work: Callable[[], int]) -> int:
@@ -137,6 +153,12 @@ def _run(args: Namespace, given_at: Moment | None, argv: Sequence[str]) -> int:
         return int(
             getattr(importlib.import_module(f"manager.cli.commands.{module}"), function)(session, args)
         )
+    except KeyboardInterrupt as interruption:
+        if args.command != "halt" or args.swarm or args.host is not None or args.hosts:
+            raise
+        from manager.cli import halt_interrupted
+
+        raise halt_interrupted.error(interruption) from None  # its command says itself what it has halted
     except UnknownInstance as error:
         from manager.cli import parsers
 
