@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from manager import __version__, i18n
-from manager.cli import plain_line
+from manager.cli import halt_signals, plain_line
 from manager.errors import BUG, OK, USAGE, ManagerError, UnknownInstance, UsageError
 from manager.i18n import Text, _
-from manager.util import interrupts, moment, ownership
+from manager.util import moment, ownership
 from manager.util.moment import Moment
 
 if TYPE_CHECKING:
@@ -48,13 +48,7 @@ def entry_point() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    if HALT in sys.argv:  # from now on it says what it has halted, however it ends
-        interrupts.take_terminations()
-    try:
-        code = main(sys.argv[1:], moment.of_this_process())
-    except KeyboardInterrupt as interruption:
-        not_begun = interruption
-        code = guarded(lambda: _say_not_begun(not_begun))
+    code = main(sys.argv[1:], moment.of_this_process())
     try:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -92,15 +86,6 @@ def main(argv: Sequence[str], given_at: Moment | None = None) -> int:
         if args.lang:
             i18n.use(args.lang)
     return guarded(lambda: _run(args, given_at, argv))
-
-
-def _say_not_begun(interruption: KeyboardInterrupt) -> int:
-    """Raise what is to be said of a command that was interrupted before it had begun."""
-    if HALT not in sys.argv:
-        raise interruption
-    from manager.cli import halt_interrupted
-
-    raise halt_interrupted.error(interruption)
 
 
 def guarded(work: Callable[[], int]) -> int:
@@ -142,6 +127,8 @@ def _run(args: Namespace, given_at: Moment | None, argv: Sequence[str]) -> int:
     if args.command in SAYS_SLOW:
         session.on_slow = _warn
     try:
+        if args.swarm or args.host is not None or args.command != HALT or args.hosts:
+            halt_signals.release()
         if args.swarm:
             from manager.cli import in_swarm
 
@@ -153,12 +140,6 @@ def _run(args: Namespace, given_at: Moment | None, argv: Sequence[str]) -> int:
         return int(
             getattr(importlib.import_module(f"manager.cli.commands.{module}"), function)(session, args)
         )
-    except KeyboardInterrupt as interruption:
-        if args.command != "halt" or args.swarm or args.host is not None or args.hosts:
-            raise
-        from manager.cli import halt_interrupted
-
-        raise halt_interrupted.error(interruption) from None  # its command says itself what it has halted
     except UnknownInstance as error:
         from manager.cli import parsers
 

@@ -26,16 +26,6 @@ class Interruption(KeyboardInterrupt):
         return 128 + self.number
 
 
-def take_terminations() -> None:
-    """Raise Interruption at SIGTERM, as KeyboardInterrupt is at SIGINT, in the main thread of a program."""
-
-    def handle(number: int, _frame: FrameType | None) -> None:
-        raise Interruption(number)
-
-    if current_thread() is main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, handle)
-
-
 class Interruptions:
     """Raise Interruption at SIGINT and SIGTERM, but not within `held_back`. A terminal's end ends nothing.
 

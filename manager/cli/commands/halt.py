@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, assert_never
 
-from manager.cli import halt_interrupted
+from manager.cli import halt_interrupted, halt_signals
 from manager.cli.commands.close import close_positions, closing_object
 from manager.cli.left_behind import (
     orders_left_text,
@@ -60,6 +60,7 @@ def halt(session: Session, args: Namespace) -> int:
     marks: list[MarksMade] = []
     try:
         with Interruptions() as interruptions:
+            halt_signals.note_begun()
             return _halt(session, args, marks, interruptions)
     except KeyboardInterrupt as interruption:
         raise halt_interrupted.error(interruption, marks) from None

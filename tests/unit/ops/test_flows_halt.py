@@ -8,6 +8,8 @@ import errno
 import fcntl
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -334,3 +336,18 @@ def test_without_an_inode_and_with_nothing_to_spare_the_export_becomes_the_fleet
     assert desk.play("up").count("halted; `manager resume` starts what ran") == 2
     desk.play("resume")
     assert set(desk.states().values()) == {"running"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("begins", [False, True])
+def test_a_halt_that_ends_while_it_is_loaded_says_that_nothing_is_halted(
+    number: signal.Signals, begins: bool
+) -> None:
+    """On a busy machine loading takes seconds."""
+    program = (
+        "import os, sys; from manager.cli import halt_signals as s; s.take();"
+        f" {'s.note_begun();' if begins else ''} os.kill(os.getpid(), {number})"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert ended.returncode == 128 + number
+    assert ("interrupted before anything was halted" in ended.stderr) is not begins
