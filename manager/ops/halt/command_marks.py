@@ -1,7 +1,5 @@
 """Set and lift the halt marks of a changing command."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
