@@ -9,6 +9,7 @@ argument_types, argparse_i18n       types of option values; translation of argpa
 completion                          candidates for shell completion
 standby, standby_side               short commands by a process that has them loaded
 carry_out, report, left_behind      run a changing command, and print its progress and result
+halt_signals, halt_interrupted      what a halt that was interrupted has halted, and what not
 elsewhere                           a command on another machine, or on all of them
 in_swarm                            a command on the services of a Docker Swarm
 confirm                             confirmation before a fleet with live bots is stopped
@@ -32,6 +33,10 @@ def entry_point() -> None:
     import sys
 
     gc.set_threshold(OBJECTS_BEFORE_COLLECTION)
+    if "halt" in sys.argv:
+        from manager.cli import halt_signals
+
+        halt_signals.take()
     from manager.cli import standby
 
     code = standby.run(sys.argv[1:])

@@ -54,7 +54,7 @@ def run(
     given_at: Moment | None = None,
 ) -> int:
     """Run the change and print its result (ops/apply.py has the options). Returns the exit code."""
-    with report.Reporter(as_json=as_json) as reporter:
+    with report.Reporter(as_json=as_json, goes_on=True) as reporter:
         result = apply.apply(
             session,
             change,
@@ -65,7 +65,8 @@ def run(
             healthy_within=healthy_within,
             given_at=given_at,
         )
-    return report.say_result(result, as_json=as_json, with_problems=not change.needs_sound_configs)
+    code = report.say_result(result, as_json=as_json, with_problems=not change.needs_sound_configs)
+    return reporter.code(code)
 
 
 def show_plan(session: Session, change: Change, *, as_json: bool, asks_exchanges: bool = False) -> int:

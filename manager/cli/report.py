@@ -18,7 +18,7 @@ from manager.cli.left_behind import (
 )
 from manager.cli.notices import say_problems
 from manager.config import handover
-from manager.errors import FAILED
+from manager.errors import FAILED, ManagerError, worst_exit_code
 from manager.fleet import causes
 from manager.i18n import Text, _, mark
 from manager.ops.actions.action import Kind
@@ -52,11 +52,13 @@ class Reporter:
     """Print progress. Use it in a `with` statement, so that its last line is always cleared.
 
     With `as_json` only warnings are printed, on standard error. On a terminal, the last line shows what is in
-    progress.
+    progress. With `goes_on`, the work goes on where nothing can be printed, as on a full disk: `code` says so
+    at its end.
     """
 
-    def __init__(self, *, as_json: bool = False) -> None:
-        self._as_json = as_json
+    def __init__(self, *, as_json: bool = False, goes_on: bool = False) -> None:
+        self._as_json, self._goes_on = as_json, goes_on
+        self._unsaid: ManagerError | None = None
         self._progress: Progress | None = None
 
     def __call__(self, event: Event) -> None:
@@ -64,7 +66,20 @@ class Reporter:
         if isinstance(event, Warned):
             console.warning(event.message)
         elif not self._as_json:
-            self._say(event)
+            try:
+                self._say(event)
+            except ManagerError as error:
+                if not self._goes_on:
+                    raise
+                self._unsaid = error
+                console.discard_output(sys.stdout)
+
+    def code(self, code: int) -> int:
+        """Return the command's exit code; print first that lines could not be printed."""
+        if self._unsaid is None:
+            return code
+        console.error(self._unsaid)
+        return worst_exit_code([code, self._unsaid.exit_code])
 
     def _say(self, event: LeftAlone | ActionsStarted | ActionDone | ActionsEnded | Healthy) -> None:
         match event:

@@ -28,6 +28,9 @@ READER_S = 1.0
 """Always waited for: a reader that refreshes the export holds the lock for milliseconds."""
 UNSIGNED_S = 1.0
 """Extra wait for a lock without a note: its holder has just got it, or is about to release it."""
+NAME = "fleet.lock"
+REPLACING = ("restore", "move")
+"""Commands that replace the databases of instances, and keep them from starting meanwhile."""
 LOCKS = Path("/proc/locks")
 PROC = Path("/proc")
 MANAGERS = ("manager", "daemon_manager.py", "manager.daemon_manager")
@@ -152,15 +155,26 @@ def unaware_of_marks(path: Path) -> list[int]:
     return [pid for pid in pids if pid != os.getpid()]
 
 
-def holders(path: Path) -> list[int]:
-    """Return the other visible processes that lock this file, if it can be read."""
+def holders(path: Path, *, and_mine: bool = False) -> list[int]:
+    """Return the other visible processes that lock this file, if it can be read. `and_mine`: this one too."""
     with suppress(OSError):
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
-            return [pid for pid in _holding_pids(descriptor) if pid != os.getpid()]
+            return [pid for pid in _holding_pids(descriptor) if and_mine or pid != os.getpid()]
         finally:
             os.close(descriptor)
     return []
+
+
+def is_held_by_manager(path: Path, other: Path) -> bool:
+    """Return whether the manager that holds the fleet's lock at `path` holds the lock `other`, too.
+
+    A restore holds the locks of instances in the place of their supervisors.
+    """
+    note = _note_at(path)  # it alone may be left by a manager that was killed
+    if note.get("command") not in REPLACING or note.get("pid") not in holders(other, and_mine=True):
+        return False
+    return held_by(path) is not None
 
 
 def _is_manager(process: Path) -> bool:
@@ -253,6 +267,16 @@ def _sign(descriptor: int, note: Note) -> None:
 def _unsign(descriptor: int) -> None:
     with suppress(OSError):
         os.ftruncate(descriptor, 0)
+
+
+def _note_at(path: Path) -> Note:
+    with suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            return _note(descriptor)
+        finally:
+            os.close(descriptor)
+    return {}
 
 
 def _note(descriptor: int) -> Note:

@@ -17,8 +17,10 @@ from manager.errors import ConfigError, Problem, UsageError
 from manager.fleet import halt_mark, host, image_variables, state_file
 from manager.fleet.state_file import FleetState
 from manager.i18n import Text
+from manager.util import strict_json
 from manager.util.real_path import real_path
 
+MAX_SETTINGS_BYTES = 1_000_000
 RESERVED_ID = "web"
 """The name of the fleet's page, beside the instances' ids."""
 
@@ -217,6 +219,26 @@ def _outgoing_port_warnings(specs: Iterable[InstanceSpec]) -> Iterator[Problem]:
                 first=outgoing[0],
                 last=outgoing[-1],
             )
+
+
+def folders_of(project_dir: Path) -> Fleet | None:
+    """Return the fleet with nothing but its folders: its marks are made before configs are read, which may be
+    slow or wrong. None if the settings do not tell.
+    """
+    import tomllib
+
+    folder = real_path(project_dir)
+    try:
+        raw = strict_json.read_bytes(folder / "config" / "fleet.toml", MAX_SETTINGS_BYTES)
+        settings = tomllib.loads(raw.decode("utf-8-sig"))
+    except FileNotFoundError:
+        settings = {}
+    except (OSError, ValueError, RecursionError):
+        return None
+    data_dir = settings.get("data_dir", "volumes")
+    if not isinstance(data_dir, str) or not data_dir or "\0" in data_dir:
+        return None
+    return Fleet(str(settings.get("name", "")), folder, real_path(folder / data_dir))
 
 
 def by_containers(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from manager.config.fleet import DEFAULT_PARALLELISM
+from manager.config.fleet import DEFAULT_PARALLELISM, Fleet
 from manager.engine import labels
 from manager.errors import ConfigError
 from manager.fleet import image_variables, observe
@@ -47,6 +47,10 @@ class Session:
     def project(self) -> Project:
         """Read the project folder again at each call: files change while `watch` and `top` run."""
         return self._project or projects.read(self.project_dir())
+
+    def folders_to_halt(self) -> Fleet | None:
+        """Return the fleet's folders, before anything else is read. None if the settings do not tell."""
+        return projects.folders_of(self.project_dir())
 
     def project_to_halt(self) -> Project:
         """Return the project, by its containers if its settings are invalid: a typo must not prevent a

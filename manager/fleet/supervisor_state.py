@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from manager.errors import ManagerError
-from manager.fleet import supervisor_messages
+from manager.fleet import lock, supervisor_messages
 from manager.i18n import Text
 from manager.util import atomic_file, strict_json
 from manager.util.kept_content import KeptContent
@@ -178,7 +178,9 @@ def has_bot(state_dir: Path) -> bool:
     if not is_locked(state_dir):
         return False
     state = read(state_dir)
-    return state is None or not state.is_halted
+    if state is not None and state.is_halted:
+        return False
+    return not lock.is_held_by_manager(state_dir.with_name(lock.NAME), state_dir / LOCK_FILE)
 
 
 def is_locked(state_dir: Path) -> bool:

@@ -95,7 +95,7 @@ def apply(
             limit()
         theirs = {instance: mark for instance, mark in marks.items() if instance not in held_back.instances}
         desired_state.keep_halted(change, snapshot, named)
-        command_marks.lift(change, snapshot, actions, named, theirs)
+        unlifted = command_marks.lift(change, snapshot, actions, named, theirs)
         called_off = (
             {} if is_stop else snapshot.project.fleet_state.called_off_since(project.fleet_state, given_at)
         )
@@ -103,8 +103,11 @@ def apply(
             change, fleet, desired_state.state_change(change, snapshot, actions, named, called_off)
         )
         gone = _asking(session, snapshot).gone(named) if change.command in {"stop", "down"} else ()
-        outcomes = _carry_out(session, change, snapshot, actions, held, on_event, limit, called_off, gone)
+        todo, kept = unlifted.split(actions)
+        told = [*gone, *kept]
+        outcomes = _carry_out(session, change, snapshot, todo, held, on_event, limit, called_off, told)
         unsaved = desired_state.end_halt(change, fleet, named, outcomes) or unsaved
+        unsaved = unsaved or unlifted.error(kept)
         if starts is not None:
             more, unfinished = _until_nothing_starts(session, change, named, starts, held, on_event, limit)
             outcomes, unsaved = outcomes + more, unsaved or unfinished

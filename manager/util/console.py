@@ -50,6 +50,8 @@ def warn(text: object) -> None:
         print("\n".join(lines), file=sys.stderr, flush=True)
     except BrokenPipeError:
         discard_output(sys.stderr)
+    except OSError:  # a full disk: nobody is left to be told, and the work goes on
+        return
 
 
 def discard_output(stream: TextIO) -> None:

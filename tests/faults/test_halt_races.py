@@ -114,6 +114,14 @@ def restore(desk: Desk) -> list[subprocess.Popen[bytes]]:
     return [first, restoring, desk.begin("up", "--lock-wait", "60")]
 
 
+def rollback(desk: Desk) -> list[subprocess.Popen[bytes]]:
+    """An upgrade is undone, and others wait."""
+    desk.manager("upgrade", "--ready", "0", "--batch", "3")
+    first = desk.begin("rollback")
+    time.sleep(0.3)
+    return [first, desk.begin("up", "--lock-wait", "60")]
+
+
 KINDS: tuple[Callable[[Desk], list[subprocess.Popen[bytes]]], ...] = (
     waiters,
     retry_loops,
@@ -121,6 +129,7 @@ KINDS: tuple[Callable[[Desk], list[subprocess.Popen[bytes]]], ...] = (
     upgrade,
     restarts,
     restore,
+    rollback,
 )
 
 
@@ -218,7 +227,7 @@ def test_nobody_starts_what_was_stopped(
             assert not found[-1].has_failed, found[-1]
     note(
         f"`{' '.join(command)}` while others start",
-        "waiters, retry loops, watch, upgrade, restart, restore",
+        "waiters, retry loops, watch, upgrade, restart, restore, rollback",
         rounds,
         f"0 bots afterwards; it took {max(each.seconds for each in found):.0f} s at most",
     )

@@ -6,6 +6,7 @@ from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, assert_never
 
+from manager.cli import halt_interrupted, halt_signals
 from manager.cli.commands.close import close_positions, closing_object
 from manager.cli.left_behind import (
     orders_left_text,
@@ -17,7 +18,7 @@ from manager.cli.left_behind import (
 from manager.cli.notices import say_problems
 from manager.engine import labels
 from manager.engine.containers import Container
-from manager.errors import worst_exit_code
+from manager.errors import ManagerError, worst_exit_code
 from manager.fleet import supervisor_state
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.selection import Selection
@@ -32,10 +33,12 @@ from manager.ops.halt.halt_events import (
     ExchangeAnswered,
     FoundMark,
     HaltEvent,
+    MarksMade,
     MayTrade,
 )
 from manager.ops.halt.halt_result import HaltOutcome, Result
 from manager.util import console
+from manager.util.interrupts import Interruptions
 from manager.util.text_table import Column
 
 How = Literal["stopped", "killed", "was down", "still runs", "unknown"]
@@ -50,11 +53,30 @@ HOW: Mapping[How, str] = {
 
 
 def halt(session: Session, args: Namespace) -> int:
-    """Stop every instance at once, even if locks are held or configs are invalid, and verify."""
+    """Stop every instance at once, even if locks are held or configs are invalid, and verify.
+
+    One that is interrupted says what it has halted, and what not.
+    """
+    marks: list[MarksMade] = []
+    try:
+        with Interruptions() as interruptions:
+            halt_signals.note_begun()
+            return _halt(session, args, marks, interruptions)
+    except KeyboardInterrupt as interruption:
+        raise halt_interrupted.error(interruption, marks) from None
+
+
+def _halt(session: Session, args: Namespace, marks: list[MarksMade], interruptions: Interruptions) -> int:
+    unsaid: list[ManagerError] = []
 
     def say(line: object) -> None:
-        if not args.json:
+        """Print a line; where it cannot be printed, as on a full disk, go on with the halt."""
+        if args.json or unsaid:
+            return
+        try:
             console.say(line)
+        except ManagerError as error:
+            unsaid.append(error)
 
     def on_event(event: HaltEvent) -> None:
         match event:
@@ -70,6 +92,8 @@ def halt(session: Session, args: Namespace) -> int:
                         ids=", ".join(instances),
                     )
                 )
+            case MarksMade():
+                marks.append(event)
             case ContainerStopped():
                 say(_stopped_line(event))
             case ExchangeAnswered(container, answer):
@@ -77,24 +101,24 @@ def halt(session: Session, args: Namespace) -> int:
             case _:
                 assert_never(event)
 
-    result = halting.halt(session, on_event, Selection(args.ids, args.config))
+    result = halting.halt(session, on_event, Selection(args.ids, args.config), interruptions.held_back)
     closed: dict[str, Closing] = {}
-    if not args.json and result.outcomes:
-        console.say(console.table(COLUMNS, result.outcomes))
+    if result.outcomes:
+        say(console.table(COLUMNS, result.outcomes))
     for outcome in result.outcomes:
         _say_what_is_wrong(outcome, result.snapshot)
     for problem in result.snapshot.foreign():
         console.warning(problem)
     say_problems(result.snapshot.project)
-    for error in (result.unsaved, result.unfinished):
-        if error is not None:
-            console.error(error)
+    for error in (*result.errors, *unsaid):
+        console.error(error)
     if args.close_positions:
         closings = close_positions(session, result.snapshot, _down(result), args, "halt")
         closed = {closing.instance: closing for closing in closings}
     if args.json:
         console.say_json([_object(outcome, closed) for outcome in result.outcomes])
-    return worst_exit_code([result.exit_code, *(closing.exit_code for closing in closed.values())])
+    codes = [*(closing.exit_code for closing in closed.values()), *(error.exit_code for error in unsaid)]
+    return worst_exit_code([result.exit_code, *codes])
 
 
 def _down(result: Result) -> list[str]:

@@ -40,7 +40,7 @@ def move(session: Session, args: Namespace) -> int:
     source, target = (side(HERE), side(args.to)) if args.to is not None else (side(args.from_), side(HERE))
     if source == target:
         raise UsageError("{id} is on this machine; name another one", id=args.id)
-    return moving.run(Move(fleet, args.id, source, target, _say), is_dry=args.dry_run)
+    return moving.run(Move(fleet, args.id, source, target, _say, session.given_at), is_dry=args.dry_run)
 
 
 def _say(text: Text) -> None:

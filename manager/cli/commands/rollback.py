@@ -16,7 +16,7 @@ def rollback(session: Session, args: Namespace) -> int:
     if args.dry_run:
         return report.say_plan(rolling_back.planned(session, selection), {}, as_json=args.json)
     dead_hosts = confirm.dead_hosts(session, args)
-    with report.Reporter(as_json=args.json) as reporter:
+    with report.Reporter(as_json=args.json, goes_on=True) as reporter:
         result = rolling_back.rollback(
             session,
             selection,
@@ -25,4 +25,4 @@ def rollback(session: Session, args: Namespace) -> int:
             healthy_within=args.wait_timeout,
             dead_hosts=dead_hosts,
         )
-    return report.say_result(result, as_json=args.json, with_problems=True)
+    return reporter.code(report.say_result(result, as_json=args.json, with_problems=True))

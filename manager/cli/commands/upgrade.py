@@ -47,7 +47,7 @@ def upgrade(session: Session, args: Namespace) -> int:
     request = rollout_order.Request(
         Selection(args.ids, args.config), args.canary, args.batch, args.ready, args.wait_timeout
     )
-    with report.Reporter(as_json=args.json) as reporter:
+    with report.Reporter(as_json=args.json, goes_on=True) as reporter:
 
         def on_event(event: RolloutEvent) -> None:
             if not isinstance(event, BatchStarted | Stopping | HealthyAfter | Ready | WaitsFor):
@@ -58,7 +58,7 @@ def upgrade(session: Session, args: Namespace) -> int:
         if args.dry_run:
             return _say_order(rollout_order.planned(session, request, on_event), as_json=args.json)
         result = rollout.upgrade(session, request, on_event, lock_wait=args.lock_wait)
-    return _say_result(result, as_json=args.json)
+    return reporter.code(_say_result(result, as_json=args.json))
 
 
 def _event_text(event: BatchStarted | Stopping | HealthyAfter | Ready | WaitsFor) -> Text:

@@ -141,6 +141,7 @@ def _perform(
             _create(instance, context)
         case "recreate":
             _make_ready(instance, context)  # before the stop: a full disk must not take a healthy bot down
+            _require_resettable(instance, context)
             if removed is None:
                 _require_free_port(instance, context)
             stopped = removed or take_down.remove(instance, context)
@@ -154,6 +155,7 @@ def _perform(
                 context.fleet,
                 context.engine,
             )
+            _require_resettable(instance, context)
             stopped = take_down.remove(instance, context)
             _restore(action, context)
         case "start":
@@ -161,7 +163,7 @@ def _perform(
             _start(action, context)
         case "restart":
             _make_ready(instance, context, as_it_was=action.as_it_was)
-            supervisor_state.require_resettable(context.fleet.instance_state_dir(instance))
+            _require_resettable(instance, context)
             stopped = take_down.stop(instance, context)
             _start(action, context)
         case "update":
@@ -181,6 +183,10 @@ def _require_free_port(instance: str, context: ExecutionContext) -> None:
         return
     if not host.is_port_free(context.fleet.bind_address, spec.web_port):
         raise _port_in_use(spec, spec.web_port, context)
+
+
+def _require_resettable(instance: str, context: ExecutionContext) -> None:
+    supervisor_state.require_resettable(context.fleet.instance_state_dir(instance))
 
 
 def _make_ready(instance: str, context: ExecutionContext, *, as_it_was: bool = False) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -61,7 +63,9 @@ def tidy(steps: Mapping[str, UpgradeRecord], fleet: Fleet, engine: Engine) -> No
 def require_restorable(
     step: UpgradeRecord, instance: str, present: Container | None, fleet: Fleet, engine: Engine
 ) -> None:
-    """Raise ManagerError for what would fail after the stop: a missing image or folder, a port in use."""
+    """Raise ManagerError for what would fail after the stop: a missing image, a folder that is missing or
+    read-only, a port in use.
+    """
     try:
         engine.image(str(step.definition["Image"]))
     except NotFound as error:
@@ -75,6 +79,9 @@ def require_restorable(
             raise ManagerError(
                 "cannot roll {id} back: its old folder {path} is gone", id=instance, path=mount["Source"]
             )
+    secrets = fleet.secrets_dir(instance)
+    if secrets.exists() and not os.access(secrets, os.W_OK | os.X_OK):
+        raise ManagerError("cannot write {path}: {why}", path=secrets, why=os.strerror(errno.EACCES))
     port = step.web_port
     if port is None or (present is not None and present.is_up and present.web_port == port):
         return

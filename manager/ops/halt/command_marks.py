@@ -1,19 +1,40 @@
 """Set and lift the halt marks of a changing command."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple, assert_never
 
-from manager.errors import writing_to
+from manager.errors import ManagerError
 from manager.fleet import halt_mark
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.project import Project
-from manager.ops.actions.action import Action, Change
+from manager.ops.actions.action import Action, Change, Outcome
 from manager.ops.halt import stop_for_good
 from manager.ops.halt.stop_for_good import Starts
 
 LIFTING = frozenset({"up", "start", "restart", "resume", "stop"})
 """Commands by which a user asks for the named instances to run or stop. `watch` acts on its own."""
+
+
+class Unlifted(NamedTuple):
+    """Hold why marks stay: by instance, and the fleet's own."""
+
+    whys: Mapping[str, ManagerError] = MappingProxyType({})
+    of_fleet: ManagerError | None = None
+
+    def split(self, actions: Sequence[Action]) -> tuple[list[Action], list[Outcome[Action]]]:
+        """Return the actions that can be taken, and the outcomes of those that cannot start a bot."""
+        kept = [action for action in actions if action.starts and action.instance in self.whys]
+        todo = [action for action in actions if not (action.starts and action.instance in self.whys)]
+        return todo, [Outcome(action, error=self.whys[action.instance]) for action in kept]
+
+    def error(self, kept: Sequence[Outcome[Action]]) -> ManagerError | None:
+        """Return what no outcome says."""
+        said = {outcome.action.instance for outcome in kept}
+        rest = [why for instance, why in self.whys.items() if instance not in said]
+        errors = [*rest, *([self.of_fleet] if self.of_fleet else [])]
+        return ManagerError("{problems}", problems="\n".join(map(str, errors))) if errors else None
 
 
 def set_before(change: Change, project: Project) -> Starts:
@@ -34,15 +55,16 @@ def lift(
     actions: Sequence[Action],
     named: list[str] | None,
     marks: Mapping[str, halt_mark.HaltMark],
-) -> None:
-    """Remove the halt marks that this command overrides, if they existed when it was given. Raises
-    ManagerError.
+) -> Unlifted:
+    """Remove the halt marks that this command overrides, if they existed when it was given.
+
+    Returns those that cannot be removed, which keeps no other instance halted.
 
     A command overrides a halt only for the instances that it names.
     """
     fleet = snapshot.project.fleet
     if change.command not in LIFTING:
-        return
+        return Unlifted()
     if named is not None:  # `stop ID` too: what it names is stopped from now on, and no longer halted
         refused = {action.instance for action in actions if action.kind == "leave" and action.is_refused}
         lifted = {instance: marks[instance] for instance in named if instance in marks.keys() - refused}
@@ -55,11 +77,41 @@ def lift(
         lifted = {
             instance: mark for instance, mark in marks.items() if instance in starting and mark.by != "halt"
         }
+    whys: dict[str, ManagerError] = {}
     for instance, mark in lifted.items():
-        with writing_to(fleet.secrets_dir(instance)):
+        try:
             halt_mark.lift(fleet, instance, mark)
-    with writing_to(fleet.all_secrets_dir):
+        except OSError as error:
+            whys[instance] = _kept(instance, mark.by, fleet.secrets_dir(instance), error)
+    of_fleet = None
+    try:
         if change.lifts_fleet_mark is not None:
             halt_mark.lift_of_fleet(fleet, change.lifts_fleet_mark)
+    except OSError as error:
+        of_fleet = ManagerError(
+            "new instances stay halted: cannot lift the mark in {path}: {why}",
+            path=fleet.all_secrets_dir,
+            why=error.strerror or error,
+        )
     if lifted:
         halt_mark.keep_fleet_ready(fleet)
+    return Unlifted(whys, of_fleet)
+
+
+def _kept(instance: str, by: halt_mark.By, path: Path, error: OSError) -> ManagerError:
+    why = error.strerror or error
+    match by:
+        case "stop":
+            return ManagerError(
+                "{id} stays stopped: cannot lift the mark in {path}: {why}", id=instance, path=path, why=why
+            )
+        case "down":
+            return ManagerError(
+                "{id} stays down: cannot lift the mark in {path}: {why}", id=instance, path=path, why=why
+            )
+        case "halt" | "moved":
+            return ManagerError(
+                "{id} stays halted: cannot lift the mark in {path}: {why}", id=instance, path=path, why=why
+            )
+        case _:
+            assert_never(by)

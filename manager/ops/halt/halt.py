@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 from manager.config.fleet import Fleet
@@ -40,33 +41,46 @@ from manager.ops.halt.halt_events import (
     ContainerStopped,
     ExchangeAnswered,
     FoundMark,
+    MarksMade,
     MayTrade,
     OnHaltEvent,
 )
 from manager.ops.halt.halt_result import HaltOutcome, Result
 from manager.ops.halt.stop_for_good import Marked, Starts
 from manager.util.threads import TaskGroup
+from manager.util.trusted_folder import require_trusted
 
 
-def halt(session: Session, on_event: OnHaltEvent, selection: Selection = EVERYTHING) -> Result:
+def halt(
+    session: Session,
+    on_event: OnHaltEvent,
+    selection: Selection = EVERYTHING,
+    held_back: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> Result:
     """Stop every instance at once, even if locks are held or configs are invalid, and verify.
 
-    Raises ManagerError.
+    `held_back`: keeps interruptions until the marks exist, and MarksMade is reported. Raises ManagerError.
     """
+    with held_back():
+        first = stop_for_good.mark_first(session.folders_to_halt(), selection)
+        if first is not None:
+            on_event(MarksMade(*first))
     project = session.project_to_halt()
     fleet, named = project.fleet, selection.named(project)
-    marked = stop_for_good.mark_all(fleet, "halt", named, project.specs)
-    ran = _alive(fleet)
+    with held_back():
+        marked = stop_for_good.mark_rest(fleet, named, project.specs, first)
+        on_event(MarksMade(fleet, marked))
+    ran = alive(fleet)
     starts = Starts(fleet)
     try:
         with lock.held(fleet.lock_file, "halt", force=True) as held:
             return _halt(session, selection, held, marked, starts, on_event)
     except EngineUnreachable:
-        alive = _alive(fleet)
-        if ended := [instance for instance in ran if instance not in alive]:
+        left = alive(fleet)
+        if ended := [instance for instance in ran if instance not in left]:
             on_event(FoundMark(ended))
-        if alive:
-            on_event(MayTrade(alive))
+        if left:
+            on_event(MayTrade(left))
         raise
 
 
@@ -104,6 +118,7 @@ def _halt(
         outcomes,
         again.error or (unsaved and (marked.error or unsaved)),
         None if halted.is_complete else starts.error(),
+        _untrusted(fleet, chosen),
         is_all=selection.named(snapshot.project) is not None or not halted.snapshot.foreign(),
     )
 
@@ -114,6 +129,31 @@ def _mark_again(fleet: Fleet, chosen: Sequence[str]) -> Marked:
     """
     unmarked = [instance for instance in chosen if halt_mark.own(fleet, instance) is None]
     return stop_for_good.mark_all(fleet, "halt", unmarked) if unmarked else Marked([])
+
+
+def _untrusted(fleet: Fleet, chosen: Sequence[str]) -> ManagerError | None:
+    """Return which folders somebody replaced by a link that is not followed: what is there proves nothing.
+
+    The folder of all instances' states or secrets is named once.
+    """
+    faults = []
+    for whole, own in (
+        (fleet.state_dir, fleet.instance_state_dir),
+        (fleet.all_secrets_dir, fleet.secrets_dir),
+    ):
+        if why := _distrust(whole):
+            faults.append(why)
+        else:
+            faults += [why for instance in chosen if (why := _distrust(own(instance)))]
+    return ManagerError("{problems}", problems="\n".join(faults)) if faults else None
+
+
+def _distrust(folder: Path) -> str:
+    try:
+        require_trusted(folder)
+    except OSError as error:
+        return str(Text("cannot rely on {path}: {why}", path=folder, why=error.strerror or error))
+    return ""
 
 
 def _event(outcome: HaltOutcome) -> event_spool.SpooledEvent:
@@ -136,7 +176,7 @@ def chosen_instances(selection: Selection, snapshot: FleetSnapshot) -> list[str]
         if snapshot.elsewhere(container)
     }
     strays = (container.instance for container in snapshot.observed.strays)
-    known = sorted({*snapshot.views, *strays, *_alive(snapshot.project.fleet)} - others)
+    known = sorted({*snapshot.views, *strays, *alive(snapshot.project.fleet)} - others)
     named = selection.named(snapshot.project)
     for instance in named or ():
         if instance in others:
@@ -159,7 +199,7 @@ def _remember(snapshot: FleetSnapshot, chosen: Sequence[str], ran: set[str]) -> 
     return None
 
 
-def _alive(fleet: Fleet) -> list[str]:
+def alive(fleet: Fleet) -> list[str]:
     """Return the instances whose bots run, from the locks they hold, which needs no engine."""
     try:
         folders = sorted(folder for folder in fleet.state_dir.iterdir() if folder.is_dir())

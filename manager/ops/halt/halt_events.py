@@ -10,6 +10,7 @@ from manager.engine.containers import Container
 from manager.ops.actions.action import Action, Outcome
 from manager.ops.actions.answer import Answer
 from manager.ops.actions.events import Warned
+from manager.ops.halt.stop_for_good import Marked
 
 
 class ContainerStopped(NamedTuple):
@@ -39,5 +40,12 @@ class FoundMark(NamedTuple):
     instances: Sequence[str]
 
 
-HaltEvent = Warned | ContainerStopped | ExchangeAnswered | MayTrade | FoundMark
+class MarksMade(NamedTuple):
+    """Report which instances are marked, before anything is stopped: an interrupted halt leaves that."""
+
+    fleet: Fleet
+    marked: Marked
+
+
+HaltEvent = Warned | MarksMade | ContainerStopped | ExchangeAnswered | MayTrade | FoundMark
 OnHaltEvent = Callable[[HaltEvent], object]

@@ -66,19 +66,26 @@ class HaltOutcome(NamedTuple):
 class Result(NamedTuple):
     """Hold the halted fleet. `unsaved`: why the halt could not be saved, although everything was stopped.
 
-    `unfinished`: which process may still start something. `is_all`: whether it covers every container of this
-    fleet's name; those of another folder, such as the original of a copy, run on.
+    `unfinished`: which process may still start something. `untrusted`: which of its folders are links that
+    are not followed. `is_all`: whether it covers every container of this fleet's name; those of another
+    folder, such as the original of a copy, run on.
     """
 
     snapshot: FleetSnapshot
     outcomes: Sequence[HaltOutcome]
     unsaved: ManagerError | None = None
     unfinished: ManagerError | None = None
+    untrusted: ManagerError | None = None
     is_all: bool = True
+
+    @property
+    def errors(self) -> list[ManagerError]:
+        """Return what is wrong with the halt as a whole."""
+        return [error for error in (self.unsaved, self.unfinished, self.untrusted) if error is not None]
 
     @property
     def exit_code(self) -> int:
         """Return the command's exit code."""
         codes = [OK if self.is_all else BAD_CONFIG, *(outcome.exit_code for outcome in self.outcomes)]
-        codes += [error.exit_code for error in (self.unsaved, self.unfinished) if error is not None]
+        codes += [error.exit_code for error in self.errors]
         return worst_exit_code(codes)

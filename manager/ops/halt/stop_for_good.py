@@ -6,7 +6,7 @@ the start lock from before its first check of the marks until after its second o
 """
 
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -14,8 +14,10 @@ from manager.config.fleet import Fleet
 from manager.errors import ManagerError
 from manager.fleet import halt_mark, lock, start_lock, supervisor_state
 from manager.fleet.halt_mark import By
+from manager.fleet.selection import Selection
 from manager.i18n import Text
 from manager.util import ownership
+from manager.util.trusted_folder import trusted
 
 STARTS_END_WITHIN_S = 120.0
 """A busy engine takes a minute for a start; a manager of an earlier version may wait longer for the lock."""
@@ -71,6 +73,46 @@ def _make_folders(fleet: Fleet, instances: Iterable[str]) -> None:
             ownership.make_folder(fleet.secrets_dir(instance), 0o700)
 
 
+def _mark_fleet(fleet: Fleet) -> None:
+    """Mark future instances, which also keeps commands from starting present ones. Raises OSError.
+
+    Without an inode, and with nothing else to spare, the export becomes the mark: it is written again.
+    """
+    try:
+        halt_mark.make_of_fleet(fleet)
+    except OSError as error:
+        if halt_mark.of_fleet(fleet) is not None:
+            return
+        try:
+            with trusted(fleet.export_file.parent) as logs, trusted(fleet.all_secrets_dir) as secrets:
+                (logs / fleet.export_file.name).rename(secrets / halt_mark.FLEET_MARK)
+        except OSError:
+            raise error from None
+
+
+def mark_first(fleet: Fleet | None, selection: Selection) -> tuple[Fleet, Marked] | None:
+    """Mark what is to be halted before the project is read; None if only that tells what it is."""
+    if fleet is None or selection.files:
+        return None
+    return fleet, mark_all(fleet, "halt", list(selection.ids) or None)
+
+
+def mark_rest(
+    fleet: Fleet,
+    named: Sequence[str] | None,
+    configured: Collection[str],
+    first: tuple[Fleet, Marked] | None,
+) -> Marked:
+    """Mark what `mark_first` has not marked, and return all of it."""
+    if first is None or first[0].data_dir != fleet.data_dir:
+        return mark_all(fleet, "halt", named, configured)
+    if named is None:
+        return first[1]
+    made = first[1]
+    more = mark_all(fleet, "halt", [each for each in named if each not in made.instances], configured)
+    return Marked([*made.instances, *more.instances], more.error)
+
+
 def mark_all(
     fleet: Fleet, by: By, named: Iterable[str] | None = None, configured: Collection[str] = ()
 ) -> Marked:
@@ -81,8 +123,14 @@ def mark_all(
     if named is not None:
         named = list(named)
         _make_folders(fleet, [instance for instance in named if instance in configured])
-    there = halt_mark.folders(fleet)
-    marked, unmarked, error = [], [], None
+    there, error = halt_mark.folders(fleet), None
+    if named is None and by == "halt":  # first: it is one file, and no command starts anything against it
+        try:
+            _mark_fleet(fleet)
+        except OSError as caught:
+            if not there:
+                error = ManagerError("cannot mark the fleet as halted: {why}", why=caught.strerror or caught)
+    marked, unmarked = list[str](), list[str]()
     for instance in there if named is None else [instance for instance in named if instance in there]:
         did_run = supervisor_state.has_bot(fleet.instance_state_dir(instance)) if by == "halt" else None
         try:
@@ -96,10 +144,4 @@ def mark_all(
                 ids=", ".join(unmarked),
                 why=caught.strerror or caught,
             )
-    if named is None and by == "halt":
-        try:
-            halt_mark.make_of_fleet(fleet)
-        except OSError as caught:
-            if not there:
-                error = ManagerError("cannot mark the fleet as halted: {why}", why=caught.strerror or caught)
     return Marked(marked, error)

@@ -12,18 +12,30 @@ from manager.fleet.tombstone import UNKNOWN, Tombstone
 from manager.i18n import Text
 from manager.ops.move.journal import Journal
 from manager.ops.move.sides import Side
+from manager.util import moment
+from manager.util.moment import Moment
 
 Say = Callable[[Text], object]
 
 
 class Move(NamedTuple):
-    """Hold what a move needs. `fleet`: of this machine, which keeps the journal."""
+    """Hold what a move needs. `fleet`: of this machine, which keeps the journal.
+
+    `given_at`: when it was asked for; what was ordered later stays in force.
+    """
 
     fleet: Fleet
     instance: str
     source: Side
     target: Side
     say: Say
+    given_at: Moment = Moment()
+
+    @property
+    def age_s(self) -> float | None:
+        """Return how long ago it was asked for; None if that is not known."""
+        now = moment.now()
+        return max(0.0, now.uptime_s - self.given_at.uptime_s) if now.boot == self.given_at.boot else None
 
     @property
     def words(self) -> str:

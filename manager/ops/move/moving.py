@@ -87,10 +87,9 @@ def _begun(move: Move, last: Journal | None) -> Journal:
     """Look at both sides, and return a new move. Raises ManagerError if it cannot be made."""
     salt = os.urandom(16).hex()
     asked = {"id": move.instance, "salt": salt}
-    here = move.source.step("look", asked)
-    there = move.target.step(
-        "look", {**asked, "fingerprints": here["fingerprints"], "config": here["config"]}
-    )
+    here = move.source.step("look", {**asked, "age_s": move.age_s})
+    facts = {"fingerprints": here["fingerprints"], "config": here["config"]}
+    there = move.target.step("look", {**asked, **facts, "age_s": move.age_s})
     stone = Tombstone(*here["stone"].values()) if here["stone"] else None
     other = there if move.source.host is None else here
     host = bound.other(move).host

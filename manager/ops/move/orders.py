@@ -21,6 +21,7 @@ from manager.util.moment import Moment
 Request = Mapping[str, Any]
 Answer = dict[str, Any]
 
+UNKNOWN = Moment()
 RUN = (
     "import sys; from manager.cli import main; from manager.util.moment import Moment;"
     " sys.exit(main.main(sys.argv[3:], Moment(sys.argv[1], float(sys.argv[2]))))"
@@ -43,11 +44,25 @@ def start(session: Session, instance: str, request: Request, command: str) -> An
     return commanded(session, [command, instance, "--wait"], given_at=given_at)
 
 
-def orders(fleet: Fleet, instance: str) -> Answer:
-    """Return what this machine was told about the instance: marks, desired state, the last stop or down."""
-    own, of_all = halt_mark.own(fleet, instance), halt_mark.of_fleet(fleet)
+def given_at(request: Request) -> Moment:
+    """Return when the move was asked for, by this machine's own time; an unknown moment if it is not said."""
+    now, age_s = moment.now(), request.get("age_s")
+    return now._replace(uptime_s=now.uptime_s - age_s) if isinstance(age_s, int | float) else Moment()
+
+
+def orders(fleet: Fleet, instance: str, until: Moment = UNKNOWN) -> Answer:
+    """Return what this machine was told about the instance: marks, desired state, the last stop or down.
+
+    `until`: leave out what was ordered later, which is then found to be newer than the move.
+    """
+    own, of_all = (
+        None if found is None or found.at.is_after(until) else found
+        for found in (halt_mark.own(fleet, instance), halt_mark.of_fleet(fleet))
+    )
     saved = state_file.load(fleet.state_file, fleet.name).of(instance)
     off = saved.called_off
+    if off is not None and off.at.is_after(until):
+        off = None
     return {
         "own": own.identity if own else "",
         "of_all": of_all.identity if of_all else "",

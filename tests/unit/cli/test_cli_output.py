@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -10,7 +11,12 @@ from typing import IO
 
 import pytest
 
-from manager.errors import BAD_CONFIG
+from manager.cli.report import Reporter
+from manager.errors import BAD_CONFIG, TIMED_OUT, ManagerError
+from manager.i18n import Text
+from manager.ops.actions.action import Action
+from manager.ops.actions.events import LeftAlone
+from manager.util import console
 from tests.builders import a_config, write_config
 
 VARIABLES = {"BACKPACK_KEY": "k", "BACKPACK_SECRET": "s"}
@@ -51,6 +57,28 @@ def test_a_full_disk_is_no_bug(tmp_path: Path, unbuffered: str) -> None:
     assert done.returncode == 1
     assert done.stderr.count(b"\n") == 1
     assert b"No space left" in done.stderr
+
+
+def test_what_cannot_be_printed_keeps_nothing_from_being_done(capfd: pytest.CaptureFixture[str]) -> None:
+    """`stop > a full disk` named first what was down already, and then stopped nothing."""
+    left = LeftAlone(Action("leave", "bp_sol_01", Text("not running")))
+    with Path("/dev/full").open("w") as full, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdout", full)
+        with pytest.raises(ManagerError), Reporter() as reporter:
+            reporter(left)
+        with Reporter(goes_on=True) as reporter:
+            reporter(left)
+            reporter(left)
+        assert reporter.code(TIMED_OUT) == TIMED_OUT
+    assert capfd.readouterr().err.count("cannot write to standard output: No space left on device") == 1
+
+
+def test_errors_that_cannot_be_printed_end_nothing() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            sys, "stderr", io.TextIOWrapper(io.FileIO(os.open("/dev/full", os.O_WRONLY)), write_through=True)
+        )
+        console.error("no")
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])

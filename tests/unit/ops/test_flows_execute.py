@@ -56,6 +56,23 @@ def test_a_state_that_could_not_be_reset_is_known_before_the_bot_is_stopped(
           exit code 1
     """)
     assert desk.states()["bp_sol_01"] == "running"
+    desk.config("bp_sol_01", 5002, daemon_config={"memory_limit_mb": 300})
+    assert "bp_sol_01: failed (config changed" in desk.play("up bp_sol_01")
+    assert desk.states()["bp_sol_01"] == "running"
+
+
+@pytest.mark.parametrize("folder", ["state", "secrets"])
+def test_a_rollback_that_could_not_write_leaves_the_bot_running(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    desk.play("up")
+    desk.new_image()
+    desk.play("upgrade")
+    place, access = desk.folder / "volumes" / folder / "bp_sol_01", os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: path != place and access(path, mode))
+    assert f"DIR/volumes/{folder}/bp_sol_01" in desk.play("rollback bp_sol_01")
+    assert desk.exit_code == 1
+    assert desk.states()["bp_sol_01"] == "running"
 
 
 def test_a_rollback_without_the_old_image_leaves_the_bot_running(desk: Desk) -> None:

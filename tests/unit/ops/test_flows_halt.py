@@ -1,20 +1,26 @@
-"""What a halt says and leaves behind: locks that are still held, marks that others lift, containers that vanish."""
+"""What a halt says and leaves behind: locks that are still held, marks that others lift, containers that vanish,
+signals that end it.
+"""
 
 from __future__ import annotations
 
 import errno
 import fcntl
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from manager.errors import FAILED
+from manager.errors import FAILED, ManagerError
 from manager.fleet import halt_mark, lock
 from manager.fleet import project as projects
 from manager.fleet.supervisor_state import LOCK_FILE
-from manager.util import moment
+from manager.ops.backup import instance_locks
+from manager.util import console, moment
 from tests.fakes.desk import SOL, Desk
 
 
@@ -147,3 +153,201 @@ def test_what_was_started_under_a_mark_without_a_word_of_its_supervisor_is_resta
     said = desk.play(command)
     assert "bp_sol_01: restarted (its container is up without its bot" in said
     assert desk.states()["bp_sol_01"] == "running"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_halt_that_is_interrupted_before_its_first_mark_says_that_nothing_is_halted(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    desk.play("up")
+    monkeypatch.setattr(projects, "folders_of", lambda _folder: os.kill(os.getpid(), number))
+    said = desk.play("halt")
+    assert "interrupted before anything was halted" in said
+    assert desk.exit_code == 128 + number
+    assert halt_mark.find_all(projects.read(desk.folder).fleet) == {}
+    assert set(desk.states().values()) == {"running"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_halt_that_is_interrupted_while_it_marks_marks_all(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    desk.play("up")
+    really = halt_mark.make_of_fleet
+
+    def made(fleet: Any) -> None:
+        os.kill(os.getpid(), number)
+        really(fleet)
+
+    monkeypatch.setattr(halt_mark, "make_of_fleet", made)
+    said = desk.play("halt")
+    assert "interrupted: 2 instances are marked as halted" in said
+    assert "bp_sol_01: stopped" not in said
+    assert desk.exit_code == 128 + number
+    assert set(halt_mark.find_all(projects.read(desk.folder).fleet)) == {"bp_eth_02", "bp_sol_01"}
+
+
+def test_a_halt_that_is_interrupted_while_it_stops_names_what_still_runs(desk: Desk) -> None:
+    desk.play("up")
+    desk.engine.before("stop", lambda: os.kill(os.getpid(), signal.SIGTERM), of=SOL)
+    said = desk.play("halt")
+    assert "these bots still run and may trade: bp_sol_01" in said
+    assert "interrupted: 2 instances are marked as halted" in said
+    assert desk.exit_code == 128 + signal.SIGTERM
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL, "as it was"
+
+
+def test_the_marks_are_made_before_any_config_is_read(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A SIGKILL can only come before what is done first."""
+    desk.play("up")
+    fleet = projects.read(desk.folder).fleet
+
+    def read(_folder: Path) -> None:
+        raise ManagerError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(projects, "read", read)
+        desk.play("halt")
+    assert set(halt_mark.find_all(fleet)) == {"bp_eth_02", "bp_sol_01"}
+    assert halt_mark.of_fleet(fleet) is not None
+
+
+def test_the_fleets_mark_comes_first(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It alone keeps every command from starting anything."""
+    desk.play("up")
+
+    def killed(*_of: Any, **_more: Any) -> None:
+        raise ManagerError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(halt_mark, "make", killed)
+        desk.play("halt")
+    desk.engine.stop(SOL, 1)
+    assert "bp_sol_01: left alone: halted" in desk.play("up")
+    desk.play("halt", "resume")
+    assert desk.states()["bp_eth_02"] == "running"
+
+
+def test_a_halt_whose_lines_cannot_be_printed_is_carried_out(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.play("up")
+
+    def full(_line: object = "", end: str = "") -> None:
+        raise ManagerError("cannot write to standard output: {why}", why="No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(console, "say", full)
+        said = desk.play("halt")
+    assert said.count("engine: stop") == 2
+    assert "cannot write to standard output" in said
+    assert desk.exit_code == FAILED
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="links of another user can only be made by root")
+@pytest.mark.parametrize("name", ["state", "secrets", "state/bp_sol_01", "secrets/bp_sol_01"])
+def test_a_link_in_the_place_of_a_folder_is_named(desk: Desk, tmp_path: Path, name: str) -> None:
+    desk.play("up")
+    place, elsewhere = desk.folder / "volumes" / name, tmp_path / "elsewhere"
+    place.rename(elsewhere)
+    place.symlink_to(elsewhere)
+    os.lchown(place, 12345, 12345)
+    said = desk.play("halt")
+    assert said.count("engine: stop") == 2
+    assert "the symbolic link" in said
+    assert f"DIR/volumes/{name}" in said
+    assert desk.exit_code == FAILED
+
+
+def test_a_restore_that_holds_an_instances_lock_is_no_bot(desk: Desk) -> None:
+    """Its bot was down, so that `resume` leaves it down."""
+    desk.play("up", "stop bp_sol_01")
+    fleet = projects.read(desk.folder).fleet
+    (fleet.instance_state_dir("bp_sol_01") / LOCK_FILE).touch()
+    with (
+        lock.held(fleet.lock_file, "restore"),
+        instance_locks.hold_instance_locks(fleet, ["bp_sol_01"], []),
+    ):
+        said = desk.play("halt")
+    assert "STILL RUNS" not in said
+    assert desk.exit_code == 0
+    assert (mark := halt_mark.own(fleet, "bp_sol_01")) is not None
+    assert mark.did_run is False
+
+
+def test_a_mark_that_cannot_be_lifted_keeps_nobody_else_halted(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.play("up", "halt")
+    really = halt_mark._remove
+
+    def refused(folder: Path, *rest: Any) -> None:
+        if folder.name == "bp_sol_01":
+            raise OSError(errno.EPERM, "Operation not permitted")
+        really(folder, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(halt_mark, "_remove", refused)
+        said = desk.play("resume")
+        assert "bp_eth_02: started" in said
+        assert "error: bp_sol_01 stays halted: cannot lift the mark in DIR/volumes/secrets/bp_sol_01" in said
+        assert desk.exit_code == FAILED
+        said = desk.play("start bp_eth_02 bp_sol_01")
+        assert "error: bp_sol_01 stays halted" in said
+        assert desk.exit_code == FAILED
+    assert "bp_sol_01: started" in desk.play("resume")
+    assert desk.exit_code == 0
+
+
+def test_a_mark_that_cannot_be_lifted_does_not_keep_a_bot_from_being_stopped(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.play("up", "halt", "start bp_sol_01")
+    desk.play("halt bp_sol_01")
+    desk.engine.start(SOL)
+
+    def refused(*_of: Any) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(halt_mark, "_remove", refused)
+    said = desk.play("stop bp_sol_01")
+    assert "engine: stop bp_sol_01" in said
+    assert "error: bp_sol_01 stays halted" in said
+    assert desk.exit_code == FAILED
+
+
+def test_without_an_inode_and_with_nothing_to_spare_the_export_becomes_the_fleets_mark(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No supervisor sees that mark: what `docker start` starts then runs, and it is said."""
+    desk.play("up")
+    fleet = projects.read(desk.folder).fleet
+
+    def full(*_of: Any, **_more: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch, desk.full_disk():
+        patch.setattr(halt_mark, "_make", full)
+        said = desk.play("halt")
+    assert said.count("engine: stop") == 2
+    assert "cannot mark bp_eth_02, bp_sol_01 as halted: No space left on device" in said
+    assert desk.exit_code == FAILED
+    assert halt_mark.of_fleet(fleet) is not None
+    assert desk.play("up").count("halted; `manager resume` starts what ran") == 2
+    desk.play("resume")
+    assert set(desk.states().values()) == {"running"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("begins", [False, True])
+def test_a_halt_that_ends_while_it_is_loaded_says_that_nothing_is_halted(
+    number: signal.Signals, begins: bool
+) -> None:
+    """On a busy machine loading takes seconds."""
+    program = (
+        "import os, sys; from manager.cli import halt_signals as s; s.take();"
+        f" {'s.note_begun();' if begins else ''} os.kill(os.getpid(), {number})"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert ended.returncode == 128 + number
+    assert ("interrupted before anything was halted" in ended.stderr) is not begins

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -145,7 +146,8 @@ class Desk(NamedTuple):
 
     def move(self, on: Machine, source: str, target: str, **at: Callable[[], object]) -> int:
         link = self.links(on, **at)
-        return moving.run(Move(on.fleet, ID, link(source), link(target), lambda _text: None))
+        asked_at = moment.now()
+        return moving.run(Move(on.fleet, ID, link(source), link(target), lambda _text: None, asked_at))
 
     def back(self, on: Machine) -> int:
         return moving.back(on.fleet, ID, self.links(on), lambda _text: None)
@@ -329,6 +331,23 @@ def test_a_halt_or_stop_meanwhile_is_not_undone(desk: Desk, step: str, by: str, 
     kept = journal.load(desk.a.fleet, ID)
     assert kept is not None
     assert kept.is_done
+
+
+@pytest.mark.parametrize("by", ["user_halts", "user_stops", "of_all"])
+@pytest.mark.parametrize("side", ["a", "b"])
+def test_a_halt_while_the_move_is_loaded_is_not_undone(desk: Desk, by: str, side: str) -> None:
+    """It was asked for before, and looks at both machines only after."""
+    machine, link = getattr(desk, side), desk.links(desk.a)
+    asked_at = moment.now()
+    time.sleep(0.05)  # a moment is known to 1/100 s
+    machine.fleet.secrets_dir(ID).mkdir(parents=True, exist_ok=True)
+    if by == "of_all":
+        halt_mark.make_of_fleet(machine.fleet)
+    else:
+        getattr(machine, by)()
+    moving.run(Move(desk.a.fleet, ID, link("here"), link("tokyo"), lambda _text: None, asked_at))
+    assert not desk.running
+    assert desk.b.commands == []
 
 
 @pytest.mark.parametrize("by", ["user_halts", "user_stops"])
