@@ -49,11 +49,17 @@ class Silent(Unreachable):
 
 
 class Busy(Unreachable):
-    """Signal that a host's ssh server took the connection and served nobody: nothing was begun there."""
+    """Signal that a connection was taken and nobody was served: nothing was begun on the host."""
+
+
+class Taken(Busy):
+    """Signal that the host itself took the connection, and no proxy before it: it runs."""
 
 
 NOT_SERVED = ("during banner exchange", "kex_exchange_identification", "ssh_exchange_identification")
 """What ssh says then. A server with too many logins at once (MaxStartups) closes the connection."""
+BY_PROXY = "UNKNOWN port"
+"""In what ssh says of a connection by ProxyCommand or ProxyJump, whose end it does not know."""
 
 
 class CommandResult(NamedTuple):
@@ -174,9 +180,11 @@ def silent(host: Host, limit: float) -> Silent:
 
 
 def lets_in(host: Host) -> bool:
-    """Return whether ssh logs in at all."""
+    """Return whether ssh logs in at all, or would if the host were less busy."""
     try:
         return ended(host, shell(host, ["true"]), 0).code == 0
+    except Taken:
+        return True
     except ManagerError:
         return False
 
@@ -196,7 +204,8 @@ def unreachable(host: Host, err: str) -> Unreachable:
             " `ssh-keygen -R`"
         )
     if any(words in err for words in NOT_SERVED):
-        return Busy(
+        kind = Busy if BY_PROXY in err else Taken
+        return kind(
             "host {name} ({url}) does not let us in: {why}; its ssh server did not begin to answer, and the"
             " machine may only be busy",
             name=host.name,

@@ -99,9 +99,8 @@ def test_a_command_that_ends_by_itself_is_not_run_again(
 
 
 def test_a_quiet_machine_is_asked_for_what_it_said_meanwhile(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(following.registry, "HERE", "here")
     host = TOKYO._replace(answer_within=-1)  # any connection has lasted longer
     follower = following._Follower(
         "tokyo", following._command(host, WORDS, ARGS), Namespace(**vars(ARGS)), host
