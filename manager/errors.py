@@ -129,7 +129,8 @@ class Problem(NamedTuple):
         return self.file in files or self.also in files
 
     def __str__(self) -> str:
-        return ": ".join(part for part in (self.file, self.path, str(self.text)) if part)
+        path = " ".join(self.path.splitlines())  # a key of any characters, which forges no line of ours
+        return ": ".join(part for part in (self.file, path, str(self.text)) if part)
 
 
 class ConfigError(ManagerError):

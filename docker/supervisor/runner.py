@@ -67,7 +67,7 @@ class BotRunner:
     def begin(self, started_before: float | None) -> None:
         """Start the first bot since the container was started, when it is its turn.
 
-        `started_before`: when the container's last bot was started.
+        `started_before`: when the container was started before.
         """
         wait = turn.wait_s(self._paths.requests_file, time.time(), started_before)
         if not wait or self._find_halt_mark():

@@ -171,9 +171,9 @@ def load_ever_healthy(path: str, container: str) -> bool:
 
 
 def load_start(path: str, container: str) -> float | None:
-    """Return when this container's last bot was started; None if the state file does not say."""
+    """Return when this container was last started; None if the state file does not say."""
     old = load(path)
-    at = old.get("bot_started_at") if old is not None and old.get("container") == container else None
+    at = old.get("supervisor_started_at") if old is not None and old.get("container") == container else None
     return at if isinstance(at, float) else None
 
 

@@ -19,7 +19,7 @@ def wait_s(path: str, now: float, started_before: float | None = None) -> float:
 
     `now`: seconds since the epoch. A turn that the manager has just given counts, once. Otherwise the engine,
     or a person at it, has started the container, perhaps with all others: then the phase counts.
-    `started_before`: when this container's last bot was started.
+    `started_before`: when this container was started before, which has used a turn given by then.
     """
     try:
         content = json_text.loads(files.read_small(path, MAX_BYTES, follow=False))

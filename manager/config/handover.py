@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from manager.config.steering import belongs_to, is_known_address, steered_by, st
 from manager.config.variables import REFERENCE, is_reference, is_secret, references, scalar_values
 from manager.errors import Problem
 from manager.i18n import Text, mark
+from manager.util.sanitize import hidden_in
 
 if TYPE_CHECKING:
     from manager.config.models import InstanceConfig
@@ -34,6 +35,9 @@ MANAGERS_OWN: Mapping[str, str] = {
 """Variables of the contract → the key of a config that they follow from; empty for one that never differs."""
 SECTIONS = ("exchange_config", "environment")
 """The sections that may reference variables."""
+PATHS = ("log_dir", "db_path", "python_path", "script_path", "working_dir")
+SENTENCES = ("name", "description", "version", "author", "created_at", "updated_at")
+"""The keys of metadata that only describe."""
 
 
 def literals(spec: InstanceSpec, variables: Mapping[str, str]) -> dict[str, str]:
@@ -55,7 +59,7 @@ def refusals(file: str, raw: Mapping[str, Any], config: InstanceConfig, fleet: F
         *((scalar.path, scalar.text) for scalar in scalar_values(config.exchange_config, "exchange_config")),
         *((f"environment.{name}", text) for name, text in config.environment.items()),
     ]
-    yield from _unprintable(file, config)
+    yield from _hidden(file, config, texts)
     yield from _outside(file, raw)
     yield from _names(file, texts, config, fleet)
     yield from _steering(file, texts, config)
@@ -68,11 +72,27 @@ def refusals(file: str, raw: Mapping[str, Any], config: InstanceConfig, fleet: F
             )
 
 
-def _unprintable(file: str, config: InstanceConfig) -> Iterator[Problem]:
-    """Yield names that would move a terminal's cursor, or read backwards, wherever they are shown."""
-    for key in ("log_dir", "db_path"):
-        if not (getattr(config.daemon_config, key) or "").isprintable():
-            yield Problem.at(file, f"daemon_config.{key}", "must not contain control characters")
+def _hidden(file: str, config: InstanceConfig, handed_over: Iterable[tuple[str, str]]) -> Iterator[Problem]:
+    """Yield texts that would move a terminal's cursor, read backwards or not be seen where they are shown.
+
+    Names are refused more than sentences: two that look alike would be two folders, or two groups.
+    """
+    metadata, daemon = config.metadata, config.daemon_config
+    names = {
+        **{f"metadata.{key}": getattr(metadata, key) for key in ("exchange", "symbol", "strategy")},
+        **{f"metadata.tags[{index}]": tag for index, tag in enumerate(metadata.tags)},
+        **{f"daemon_config.{key}": getattr(daemon, key) for key in PATHS},
+    }
+    sentences = [(f"metadata.{key}", getattr(metadata, key)) for key in SENTENCES]
+    for path, text in (*names.items(), *sentences, *handed_over):
+        if text and (sign := hidden_in(text, is_sentence=path not in names)):
+            yield Problem.at(
+                file,
+                path,
+                "contains the character {sign}, which is not seen, or changes how the text around it is"
+                " shown; remove it",
+                sign=sign,
+            )
     for name in config.environment:
         if not NAME.fullmatch(name):
             yield Problem.at(

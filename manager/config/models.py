@@ -86,18 +86,10 @@ class Metadata(Section):
             raise Fault(ID_RULE)
         return value
 
-    @field_validator("tags")
-    @classmethod
-    def _printable(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        """Reject control characters: configs are shared between people, and tags are printed on terminals."""
-        if not all(tag.isprintable() for tag in value):
-            raise Fault("must not contain control characters")
-        return value
-
     @field_validator("exchange", "symbol", "strategy")
     @classmethod
     def _one_word(cls, value: str) -> str:
-        if not (WORD_PATTERN.fullmatch(value) and value.isprintable()):
+        if not WORD_PATTERN.fullmatch(value):
             raise Fault("must be a single word without spaces")
         if value.startswith("-"):
             raise Fault("must not begin with -, which begins an option of the bot")

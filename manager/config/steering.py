@@ -21,12 +21,26 @@ STEERING: Mapping[str, tuple[str, ...]] = {
         *("GEM_*", "BUNDLE_*", "JAVA_*", "_JAVA_*", "JDK_*", "CLASSPATH", "DOTNET_*", "CORECLR_*", "LUA_*"),
         *("JULIA_*", "ERL_*", "TCLLIBPATH", "MONO_*", "R_PROFILE*", "R_ENVIRON*", "R_LIBS*", "GHCRTS"),
         *("*RUNPARAM", "IPYTHONDIR", "JUPYTER_*", "GEVENT_*", "ELECTRON_*", "TS_NODE_*", "YARN_*"),
-        *("GOFLAGS", "GOPATH", "RUST*", "CARGO_*", "FAKETIME*", "LIBFAKETIME", "NUMBA_*"),
+        *(
+            "GOFLAGS",
+            "GOPATH",
+            "GOPROXY",
+            "GO*SUMDB",
+            "RUST*",
+            "CARGO_*",
+            "FAKETIME*",
+            "LIBFAKETIME",
+            "NUMBA_*",
+        ),
+        *("*_NO_EXTENSIONS", "*_LOAD_PATH", "*LOADPATH", "FLASK_*", "DJANGO_*", "WERKZEUG_*", "UVICORN_*"),
+        *("GUNICORN_*", "CELERY_*", "RAY_*", "DASK_*", "OTEL_*", "DD_*", "PYDEVD_*", "DEBUGPY_*"),
+        *("SETUPTOOLS_*", "DISTUTILS_*", "HADOOP_*", "KAFKA_*"),
         *("PHP*", "GODEBUG", "SHELL", "BASH*", "SHELLOPTS", "ENV", "IFS", "PS4", "PROMPT_COMMAND"),
     ),
     mark("the loader"): (
         *("LD_*", "DYLD_*", "GLIBC_*", "MALLOC_*", "GCONV_PATH", "LOCPATH", "NLSPATH", "OPENSSL_*"),
         *("*_LIBRARY", "*_LIBRARIES", "LIBRARY_PATH", "*_LIBRARY_PATH", "*_LIB", "*_PLUGIN*", "*_MODULE*"),
+        *("CUDA_*", "OCL_*", "VK_*", "QT_*", "GTK_*", "LADSPA_*", "LV2_*", "*_DRIVERS_PATH", "*_WRAPPER*"),
     ),
     mark("where programs and files are found"): (
         *("PATH", "CDPATH", "HOME", "XDG_*", "TMPDIR", "TMP", "TEMP", "NETRC", "BROWSER", "EDITOR", "VISUAL"),
@@ -36,16 +50,27 @@ STEERING: Mapping[str, tuple[str, ...]] = {
         *("AZURE_*", "*_CONFIG_FILE", "*_CONFIG_PATH", "*_CONFIG_DIR", "*_HOME", "*_TMPDIR", "DBUS_*"),
         *("TERMINFO*", "TERMCAP", "KUBECONFIG", "AWS_*", "GOOGLE_APPLICATION_CREDENTIALS", "DOCKER_*"),
         *("COVERAGE_*", "MPLBACKEND", "MPLCONFIGDIR"),
-        *("COMPOSE_*", "PIP_*", "UV_*"),
+        *("COMPOSE_*", "PIP_*", "UV_*", "CC", "CXX", "CFLAGS", "CXXFLAGS", "LDFLAGS", "LDSHARED", "MAKE*"),
+        *("TAR_OPTIONS", "GZIP", "XZ_*", "*_RSH", "*_SSH", "HGRCPATH", "NIX_*", "LESS", "MANPAGER", "VIM*"),
+        *("EXINIT", "INPUTRC", "MAGIC*", "TEXTDOMAINDIR", "RANDFILE", "TMPPREFIX", "DISPLAY", "XAUTHORITY"),
     ),
     mark("which certificates connections trust"): (
         *("SSL*", "CURL_*", "*_CA_BUNDLE", "*_CA", "*_CAFILE", "*_CERT", "*_CERTS", "*_CERT_*"),
-        *("*_VERIFY", "*_VERIFY_*", "*_INSECURE"),
+        *(
+            "*_VERIFY",
+            "*_VERIFY_*",
+            "*_INSECURE",
+            "*SSLMODE",
+            "*SSLROOTCERT",
+            "*REQUIRESSL",
+            "P11_*",
+            "NSS_*",
+        ),
     ),
-    mark("proxies"): ("*PROXY*",),
+    mark("proxies"): ("*PROXY*", "SOCKS*", "*TSOCKS*", "TORSOCKS*"),
     mark("addresses"): (
         *("URL", "URI", "HOST", "ENDPOINT", "SERVER", "*_URL", "*_URLS", "*_URI", "*_HOST", "*_HOSTS"),
-        *("*HOSTNAME", "PGHOST*", "ADDR", "*_ADDR", "*_ADDRS", "*_GATEWAY", "*_ORIGIN", "*_BROKERS"),
+        *("*HOSTNAME", "PG*", "MYSQL_*", "ADDR", "*_ADDR", "*_ADDRS", "*_GATEWAY", "*_ORIGIN", "*_BROKERS"),
         *("*_ENDPOINT", "*_ENDPOINTS", "*_SERVER", "*_SERVERS", "*_RPC", "*_WS", "*_URL_*", "*_DOMAIN"),
         *(
             "DSN",
@@ -58,6 +83,28 @@ STEERING: Mapping[str, tuple[str, ...]] = {
             "LOCALDOMAIN",
             "RES_*",
             "RESOLV_*",
+            *(
+                "HOSTS",
+                "URLS",
+                "ENDPOINTS",
+                "SERVERS",
+                "GATEWAY",
+                "ORIGIN",
+                "DOMAIN",
+                "RPC",
+                "WS",
+                "UPSTREAM",
+            ),
+            *(
+                "API_BASE",
+                "API_ROOT",
+                "WS_BASE",
+                "URL_BASE",
+                "*_PROVIDER",
+                "*_UPSTREAM",
+                "*_RELAY",
+                "*WEBHOOK*",
+            ),
         ),
     ),
 }
@@ -70,13 +117,17 @@ ADDRESS = re.compile(
     r"""(?x)
     [A-Za-z][A-Za-z0-9+.-]*://      # https://…, redis://…, module://…
     | //[^/]                        # an address without its scheme
+    | [0-9]{1,3}(\.[0-9]{1,3}){3}(?![0-9.])     # a number of a host
+    | \[?[0-9A-Fa-f]{0,4}(:[0-9A-Fa-f]{0,4}){0,6}::
     | ( \[[0-9A-Fa-f:.]+\]          # a host, and its port
-      | [0-9]{1,3}(\.[0-9]{1,3}){3}
       | localhost
       | [A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.[A-Za-z]{2,} ) :[0-9]{1,5}(?![0-9:])
     """
 )
-"""How a value begins, or an item of a list of them, that is an address whatever its variable is called."""
+"""How a value begins, or a part of one, that is an address whatever its variable is called."""
+PARTS = re.compile(r"""[\s,;|="'`(){}<>@]+""")
+"""What stands between the parts of a value."""
+WITH_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 ADDRESSES: Mapping[str, tuple[str, ...]] = {
     "backpack": ("api.backpack.exchange", "ws.backpack.exchange"),
@@ -110,7 +161,10 @@ def steered_with(name: str, value: str) -> str | None:
     """Return what this variable steers with this value: also an address under a name that tells nothing."""
     if (steered := steered_by(name)) is not None:
         return steered
-    return "addresses" if any(ADDRESS.match(item) for item in re.split(r"[\s,;|=]+", value)) else None
+    parts = {
+        each for part in PARTS.split(value) for each in (part, part.lstrip("["))
+    }  # of a list, of an IPv6
+    return "addresses" if WITH_SCHEME.search(value) or any(map(ADDRESS.match, parts)) else None
 
 
 def _matches(name: str, pattern: str) -> bool:

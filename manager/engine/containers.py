@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from manager.config import spec
 from manager.engine import labels
+from manager.util.sanitize import replace_unprintable
 
 EXIT_CODE = re.compile(r"\((\d+)\)")
 ENGINE_COULD_NOT_START = 128
@@ -102,6 +103,10 @@ class Container(NamedTuple):
         """Return the port it publishes."""
         value = self.labels.get(labels.WEB_PORT, "")
         return int(value) if value.isascii() and value.isdigit() else None
+
+    def shown(self, label: str) -> str:
+        """Return a label that a config determines as it may be shown: it may be of any characters."""
+        return replace_unprintable(self.labels.get(label, ""))
 
     @property
     def mode(self) -> str:

@@ -10,6 +10,7 @@ from manager.fleet.state_file import InstanceState
 from manager.fleet.status import Status
 from manager.fleet.supervisor_state import SupervisorState
 from manager.fleet.tombstone import Tombstone
+from manager.util.sanitize import replace_unprintable
 
 
 class Instance(NamedTuple):
@@ -60,17 +61,22 @@ class Instance(NamedTuple):
     @property
     def exchange(self) -> str | None:
         """Return its exchange."""
-        return self._fact(labels.EXCHANGE, self.spec.exchange if self.spec else None)
+        return self._word(labels.EXCHANGE, self.spec.exchange if self.spec else None)
 
     @property
     def symbol(self) -> str | None:
         """Return its market."""
-        return self._fact(labels.SYMBOL, self.spec.symbol if self.spec else None)
+        return self._word(labels.SYMBOL, self.spec.symbol if self.spec else None)
 
     @property
     def strategy(self) -> str | None:
         """Return its strategy."""
-        return self._fact(labels.STRATEGY, self.spec.strategy if self.spec else None)
+        return self._word(labels.STRATEGY, self.spec.strategy if self.spec else None)
+
+    def _word(self, label: str, configured: str | None) -> str | None:
+        """Return a fact as it may be shown."""
+        fact = self._fact(label, configured)
+        return fact and replace_unprintable(fact)
 
     @property
     def log_dir(self) -> str:

@@ -72,3 +72,18 @@ def test_a_halted_bot_does_not_wait(box: Box) -> None:
     (box.root / "secrets/halted").write_text('{"by": "halt", "nonce": "n1"}')
     box.start()
     assert box.until("stopped")["reason"]["code"] == "halted"
+
+
+def test_a_turn_is_used_by_one_start_whatever_became_of_its_bot(box: Box) -> None:
+    """An engine that is restarted after `up` stops all bots gracefully, and starts them at one moment."""
+    now = time.time()
+    write(box, phase=1.5, turn=now, turn_given=now)
+    life = box.start()
+    box.until("running")
+    assert life.stop() == 0
+    life = box.start()
+    waiting(box)
+    assert life.stop() == 0, "and while it waits"
+    box.start()
+    waiting(box)
+    box.until("running")

@@ -136,10 +136,10 @@ def _left_text(outcome: HaltOutcome, snapshot: FleetSnapshot) -> Text:
 
 
 def _market(outcome: HaltOutcome, snapshot: FleetSnapshot) -> tuple[str, str]:
-    own = outcome.container.labels if outcome.container else {}
+    container = outcome.container
     view = snapshot.views.get(outcome.instance)
-    exchange = own.get(labels.EXCHANGE) or (view and view.exchange) or "?"
-    return exchange, own.get(labels.SYMBOL) or (view and view.symbol) or "?"
+    exchange = (container and container.shown(labels.EXCHANGE)) or (view and view.exchange) or "?"
+    return exchange, (container and container.shown(labels.SYMBOL)) or (view and view.symbol) or "?"
 
 
 def _how(outcome: HaltOutcome) -> How:

@@ -164,14 +164,13 @@ def _candidate(snapshot: FleetSnapshot, instance: str) -> Closing:
     """Return the instance, with what keeps it from being asked at all."""
     container = snapshot.observed.containers.get(instance)
     view = snapshot.views.get(instance)
-    own = container.labels if container else {}
     mode = (container.mode if container else view.mode if view else None) or ""
     closing = Closing(
         instance,
         container,
         mode,
-        own.get(labels.EXCHANGE) or (view and view.exchange) or "?",
-        own.get(labels.SYMBOL) or (view and view.symbol) or "?",
+        (container and container.shown(labels.EXCHANGE)) or (view and view.exchange) or "?",
+        (container and container.shown(labels.SYMBOL)) or (view and view.symbol) or "?",
     )
     if mode != "live":
         return closing

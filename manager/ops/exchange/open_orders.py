@@ -27,9 +27,10 @@ def ask(container: Container, fleet: Fleet, engine: Engine, purpose: str = "orde
 
     `purpose` names the one-off: of two commands that ask at once, neither removes the other's.
     """
-    own = container.labels
     answer = _ask(container, fleet, engine, purpose)
-    return answer._replace(exchange=own.get(labels.EXCHANGE) or "?", symbol=own.get(labels.SYMBOL) or "?")
+    return answer._replace(
+        exchange=container.shown(labels.EXCHANGE) or "?", symbol=container.shown(labels.SYMBOL) or "?"
+    )
 
 
 def _ask(container: Container, fleet: Fleet, engine: Engine, purpose: str) -> Answer:

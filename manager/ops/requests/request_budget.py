@@ -144,7 +144,7 @@ def _as_configured(
 
 
 def _as_made(container: Container, table: RequestTable) -> Caller:
-    exchange, is_live = container.labels.get(labels.EXCHANGE, "").lower(), container.mode == "live"
+    exchange, is_live = container.shown(labels.EXCHANGE).lower(), container.mode == "live"
     tick = table.exchanges.get(exchange, NO_LIMIT).tick if is_live else table.paper_tick
     account = container.instance if is_live else ""
     return Caller(container.instance, exchange, is_live, tick * 60 / table.interval, account)

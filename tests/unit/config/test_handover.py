@@ -30,8 +30,16 @@ STEERED = {
         "PERL5OPT",
         "BASH_ENV",
         *("JULIA_LOAD_PATH", "ERL_FLAGS", "R_PROFILE_USER", "GEVENT_RESOLVER", "OCAMLRUNPARAM", "FAKETIME"),
+        *(
+            "GUILE_LOAD_PATH",
+            "AIOHTTP_NO_EXTENSIONS",
+            "FLASK_APP",
+            "GUNICORN_CMD_ARGS",
+            "OTEL_PYTHON_CONFIGURATOR",
+        ),
     ],
     "the loader": [
+        *("CUDA_INJECTION64_PATH", "VK_LAYER_PATH", "QT_PLUGIN_PATH", "UID_WRAPPER"),
         "LD_PRELOAD",
         "LD_LIBRARY_PATH",
         "GLIBC_TUNABLES",
@@ -49,10 +57,34 @@ STEERED = {
         "TERMINFO",
         "MPLBACKEND",
         "LESSOPEN",
+        *(
+            "TAR_OPTIONS",
+            "CC",
+            "LDSHARED",
+            "MAKEFLAGS",
+            "RSYNC_RSH",
+            "SVN_SSH",
+            "HGRCPATH",
+            "VIMINIT",
+            "INPUTRC",
+        ),
         *("ODBCINI", "TNS_ADMIN", "KRB5CCNAME", "MYSQL_HOME", "ALSA_CONFIG_PATH", "CLOUDSDK_CONFIG"),
     ],
-    "which certificates connections trust": ["SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"],
-    "proxies": ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "PROXY", "BACKPACK_HTTPS_PROXY"],
+    "which certificates connections trust": [
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "REQUESTS_CA_BUNDLE",
+        "DB_SSLMODE",
+    ],
+    "proxies": [
+        "HTTPS_PROXY",
+        "https_proxy",
+        "ALL_PROXY",
+        "SOCKS_SERVER",
+        "TORSOCKS_CONF_FILE",
+        "PROXY",
+        "BACKPACK_HTTPS_PROXY",
+    ],
     "addresses": [
         "BACKPACK_API_URL",
         "BASE_URL",
@@ -62,6 +94,7 @@ STEERED = {
         "API_HOSTNAME",
         "HOSTALIASES",
         "SENTRY_DSN",
+        *("HOSTS", "RPC", "API_BASE", "WEB3_PROVIDER", "PGPORT", "MYSQL_UNIX_PORT", "WEBHOOK", "GATEWAY"),
     ],
     "how the manager and the bot work together": [
         *("BOT_WEB_TOKEN", "BOT_WEB_HOSTS", "BOTFLEET_REPORT", "GRIDBOT_MARKET"),
@@ -87,6 +120,20 @@ STEERED = {
             "a, evil.example:443",
         ),
         *("file:///etc/passwd", "http=evil.example:80", "https://evil.example/${BACKPACK_KEY}"),
+        *(
+            '"https://evil.example"',
+            '{"url":"wss://evil.example"}',
+            "[https://evil.example]",
+            "(evil.example:443)",
+        ),
+        *(
+            "<https://evil.example>",
+            "me@evil.example:22",
+            "x-https://evil.example",
+            "203.0.113.7",
+            "2001:db8::1",
+        ),
+        *("[evil.example:443]", "a [2001:db8::1]:443", "::1", "['203.0.113.7']", "203.0.113.0/24"),
     ],
 )
 def test_an_address_steers_whatever_its_variable_is_called(value: str) -> None:
@@ -99,7 +146,23 @@ def test_an_address_steers_whatever_its_variable_is_called(value: str) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["12:30:15", "0.5:3,1.0:2", "SOL/USDC:USDC", "a/b.log", "bot.log", "1.2.3", "x=y", "", "~/x", "10:5"],
+    [
+        "12:30:15",
+        "0.5:3,1.0:2",
+        "1.2.3.4.5",
+        "[0.5, 1.0]",
+        "a@b",
+        '{"a": [1, 2.5]}',
+        "x::y",
+        "SOL/USDC:USDC",
+        "a/b.log",
+        "bot.log",
+        "1.2.3",
+        "x=y",
+        "",
+        "~/x",
+        "10:5",
+    ],
 )
 def test_what_is_no_address_is_handed_over(value: str) -> None:
     assert refusals(environment={"LEVELS": value}) == []
@@ -274,19 +337,113 @@ def test_all_that_a_config_gives_is_told() -> None:
     }
 
 
-UNPRINTABLE = ("\n", "\x1b[2J", "\x7f", "\x9b", "\u202e", "\u2066", "\u200f", "\U000e0041")
+HIDDEN = (
+    *(
+        "\n",
+        "\t",
+        "\x00",
+        "\x1b[2J",
+        "\x7f",
+        "\x9b",
+        "\u00ad",
+        "\u061c",
+        "\u200b",
+        "\u200d",
+        "\u200f",
+        "\u2028",
+    ),
+    *(
+        "\u202e",
+        "\u2066",
+        "\u3000",
+        "\ufeff",
+        "\ufff9",
+        "\U000e0041",
+        "\ue000",
+        "\u0378",
+    ),  # by their categories
+    *("\u034f", "\u115f", "\u1160", "\u17b4", "\u180b", "\u2800", "\u3164", "\ufe00", "\ufe0f", "\uffa0"),
+    *("\U0001d159", "\U00016fe4", "\U000e0100"),  # printable, and seen as nothing
+)
 
 
-@pytest.mark.parametrize("character", UNPRINTABLE)
-def test_names_that_are_shown_are_printable(character: str) -> None:
-    (refusal,) = refusals(daemon_config={"log_dir": f"logs/a{character}b"})
-    assert refusal == "daemon_config.log_dir: must not contain control characters"
-    (refusal,) = refusals(daemon_config={"db_path": f"database/a{character}.db"})
-    assert refusal == "daemon_config.db_path: must not contain control characters"
-    (refusal,) = refusals(environment={f"A{character}B": "x"})
+def hidden(path: str, sign: str) -> str:
+    return (
+        f"{path}: contains the character U+{ord(sign):04X}, which is not seen, or changes how the text around"
+        " it is shown; remove it"
+    )
+
+
+@pytest.mark.parametrize("text", HIDDEN)
+def test_names_that_are_shown_are_seen(text: str) -> None:
+    for key in ("log_dir", "db_path"):
+        value = {"log_dir": f"logs/a{text}b", "db_path": f"database/a{text}.db"}[key]
+        assert refusals(daemon_config={key: value}) == [hidden(f"daemon_config.{key}", text[0])]
+    assert refusals(metadata={"tags": ["night", f"a{text}"]}) == [hidden("metadata.tags[1]", text[0])]
+    if not text[0].isspace() and text[0] not in "\x00\x1b\x7f":  # else it is not one word, which says it
+        assert refusals(metadata={"symbol": f"SOL{text}USDC"}) == [hidden("metadata.symbol", text[0])]
+    (refusal,) = refusals(environment={f"A{text}B": "x"})
     assert "must be a variable's name" in refusal
-    loaded = loader.load_value(a_config(f"a{character}b"), FILE, a_fleet(), {}, {}, {})
+    loaded = loader.load_value(a_config(f"a{text}b"), FILE, a_fleet(), {}, {}, {})
     assert "must be 1 to 63 characters" in str(loaded.problems[0])
+
+
+@pytest.mark.parametrize("key", ["name", "description", "version", "author", "created_at", "updated_at"])
+def test_what_only_describes_is_seen_too_and_may_be_a_sentence(key: str) -> None:
+    for text in (
+        "\x1b[2J",
+        "\x9b",
+        "\u202e",
+        "\u2066",
+        "\u061c",
+        "\u200b",
+        "\u3164",
+        "\u2800",
+        "\U000e0041",
+        "\r",
+    ):
+        assert refusals(metadata={key: f"a{text}b"}) == [hidden(f"metadata.{key}", text[0])]
+    for text in (
+        "\ufe0fa",
+        "a\u200d\u200db",
+        "a\ufe0f\ufe0f",
+        "a \u200db",
+    ):  # nothing before them to belong to
+        assert len(refusals(metadata={key: text})) == 1
+    for text in (
+        "⚠️ SOL",
+        "👩‍💻 and ❤️‍🔥",
+        "網格　測試",
+        "10\u00a0%",
+        "first line\n\tsecond",
+        "สวัสดี",
+        "می‌خواهم",
+    ):
+        assert refusals(metadata={key: text}) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["a\x00LD_PRELOAD=x", "\x1b[2J", "a\rb", "\u202eevil", "\u200bhttps://evil.example"]
+)
+def test_what_is_handed_over_is_seen(text: str) -> None:
+    sign = next(sign for sign in text if not sign.isprintable())
+    fleet = a_fleet(config_variables=("LEVEL",))
+    assert hidden("environment.LEVEL", sign) in refusals(environment={"LEVEL": text})
+    for section in ({"x": [f"${{LEVEL:-{text}}}"]}, {"x": [text]}):
+        assert hidden("exchange_config.x[0]", sign) in refusals(fleet, exchange_config=section)
+    assert refusals(environment={"LEVEL": "two\nlines, 全　形"}) == []
+
+
+def test_a_key_forges_no_line() -> None:
+    told = loader.load_value(a_config(environment={"A\nerror: x": "y"}), FILE, a_fleet(), {}, {}, {}).refusals
+    assert [str(each).splitlines() for each in told] == [[str(each)] for each in told]
+
+
+@pytest.mark.parametrize("name", ["夜", "ñandú", "e\u0301", "ไทย", "⭐", "a b", "SOL/USDC:USDC"])
+def test_names_of_any_script_are_allowed(name: str) -> None:
+    assert (
+        refusals(metadata={"tags": [name]}, daemon_config={"log_dir": f"logs/{name.replace('/', '_')}"}) == []
+    )
 
 
 def test_the_image_of_ones_own_bot_allows_what_it_records_and_never_what_alerts_use() -> None:

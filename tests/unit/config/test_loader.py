@@ -105,8 +105,7 @@ FILE = "config/active/bp_sol_01.json"
             "metadata.market_type: must be 'spot' or 'perp', not “margin”",
         ),
         ({"metadata": {"symbol": "SOL USDC"}}, "metadata.symbol: must be a single word without spaces"),
-        ({"metadata": {"symbol": "SOL\u202eCDSU"}}, "metadata.symbol: must be a single word without spaces"),
-        ({"metadata": {"tags": ["a", "\u009b31m"]}}, "metadata.tags: must not contain control characters"),
+        ({"metadata": {"symbol": "SOL\u3000USDC"}}, "metadata.symbol: must be a single word without spaces"),
         ({"strategy_config": {"grid_num": 1}}, "strategy_config.grid_num: must be 2-200, not 1"),
         ({"strategy_config": {"max_position": 0}}, "strategy_config.max_position: must be above 0, not 0"),
         (

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
+from manager.config import handover
 from manager.engine import labels
 from manager.errors import ManagerError
 from manager.ops.egress import egress
@@ -146,18 +148,18 @@ def test_compose_creates_nothing_from_it(desk: Desk) -> None:
 
 
 def test_a_plan_shows_what_a_config_gives_the_bot(desk: Desk) -> None:
-    desk.config("bp_sol_01", 5002, environment={"LEVEL": "DEBUG\x1b[2J", "ID": "${BACKPACK_ACCOUNT_ID:-7}"})
+    desk.config("bp_sol_01", 5002, environment={"LEVEL": "DEBUG\n2", "ID": "${BACKPACK_ACCOUNT_ID:-7}"})
     desk.goes("""
         $ plan
         bp_eth_02: create: no container
         bp_sol_01: create: no container
-            its config gives the bot LEVEL=DEBUG [2J
+            its config gives the bot LEVEL=DEBUG 2
             its config gives the bot ID=${BACKPACK_ACCOUNT_ID:-7}
     """)
     (_eth, sol) = json.loads("\n".join(desk.run("plan --json")))
-    assert sol["literals"] == {"LEVEL": "DEBUG\x1b[2J", "ID": "${BACKPACK_ACCOUNT_ID:-7}"}
+    assert sol["literals"] == {"LEVEL": "DEBUG\n2", "ID": "${BACKPACK_ACCOUNT_ID:-7}"}
     (_eth, sol) = json.loads("\n".join(line for line in desk.run("config") if not line.startswith("warning")))
-    assert sol["literals"] == {"LEVEL": "DEBUG\x1b[2J", "ID": "${BACKPACK_ACCOUNT_ID:-7}"}
+    assert sol["literals"] == {"LEVEL": "DEBUG\n2", "ID": "${BACKPACK_ACCOUNT_ID:-7}"}
 
 
 def test_what_the_image_records_is_allowed_at_once_and_no_longer_with_another_image(desk: Desk) -> None:
@@ -204,3 +206,71 @@ def test_where_egress_cannot_be_limited_nothing_is_started(
         assert "engine: start" not in said
         assert "exit code 1" in said
     monkeypatch.undo()
+
+
+NAMES = {
+    "symbol": "SOL\u202e\x9b2J\u3164",
+    "strategy": "perp_grid\u2800",
+    "tags": ["a\x1b[2J"],
+    "name": "\x1bc\u202e",
+}
+PLACES = {"log_dir": "logs/a\u202e\u3164", "db_path": "database/a\u034f.db"}
+READERS = (
+    *(
+        "ps",
+        "ps --json",
+        "ps --sort worst",
+        "ps --format github",
+        "list",
+        "status bp_sol_01",
+    ),
+    *(
+        "plan",
+        "up",
+        "upgrade --ready 0",
+        "config",
+        "config --check",
+        "doctor",
+        "history",
+        "orders",
+        "orders --json",
+    ),
+    *(
+        "restart bp_sol_01",
+        "alert list",
+        "export",
+        "halt",
+        "halt --json",
+        "ps",
+        "resume",
+        "stop bp_sol_01",
+        "ps",
+        "down",
+    ),
+)
+
+
+def test_what_runs_by_a_name_that_is_not_seen_goes_on_is_stopped_and_is_shown_without_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An older version made it: its labels have the name, and its folders are where it says."""
+    with monkeypatch.context() as before:
+        before.setattr(handover, "hidden_in", lambda _text, *, is_sentence=False: None)
+        fleet_toml(desk, 'bot_dir = "bot"')
+        desk.config(
+            "bp_sol_01", 5002, mode="live", metadata=NAMES, daemon_config={**PLACES, "web_port": 5002}
+        )
+        desk.play("up")
+    made = desk.engine.inspect(f"{FLEET_NAME}-bp_sol_01")["Config"]["Labels"]
+    assert made[labels.SYMBOL] == NAMES["symbol"]
+    assert made[labels.LOG_DIR] == PLACES["log_dir"]
+    (desk.folder / "config" / "active" / "bp_sol_01.json").touch()
+    for command in READERS:
+        told = desk.play(command)
+        assert not re.search("[\x1b\x9b\u202e\u3164\u2800\u034f]", told), (command, told)
+        if command == "up":
+            assert "U+202E" in told
+            assert desk.engine.inspect(f"{FLEET_NAME}-bp_sol_01")["Config"]["Labels"] == made
+        if command.startswith("stop"):
+            assert desk.states()["bp_sol_01"] == "exited"
+    assert desk.states() == {}
