@@ -58,6 +58,8 @@ class Taken(Busy):
 
 NOT_SERVED = ("during banner exchange", "kex_exchange_identification", "ssh_exchange_identification")
 """What ssh says then. A server with too many logins at once (MaxStartups) closes the connection."""
+HAS_ANOTHER = "already exists, disabling multiplexing"
+"""In what ssh says of two that connect at once: one keeps its connection, the other's is as good."""
 BY_PROXY = "UNKNOWN port"
 """In what ssh says of a connection by ProxyCommand or ProxyJump, whose end it does not know."""
 
@@ -157,7 +159,8 @@ def _ended(host: Host, ssh_command: Sequence[str], limit: float, left: float, st
     out, err = (text.decode(errors="replace") for text in (completed.stdout, completed.stderr))
     if completed.returncode == SSH_FAILED:
         raise unreachable(host, err)
-    return CommandResult(completed.returncode, out, err)
+    said = "".join(line for line in err.splitlines(keepends=True) if HAS_ANOTHER not in line)
+    return CommandResult(completed.returncode, out, said)
 
 
 def silent(host: Host, limit: float) -> Silent:
