@@ -151,8 +151,6 @@ def test_a_line_that_cannot_be_meant_is_named(tmp_path: Path, line: str, why: st
 
 def test_two_that_connect_at_once_are_no_warning(client: Ssh) -> None:
     client.fails(0, "")
-    note = (
-        "echo 'ControlSocket /run/x already exists, disabling multiplexing' >&2; echo 'warning: a disk' >&2"
-    )
+    note = "echo 'ControlSocket /x already exists, disabling multiplexing' >&2; echo 'warning: a disk' >&2"
     (client.folder / "ssh").write_text(f"#!/bin/sh\n{note}\n")
     assert ssh.run(TOKYO, ["ps"], 20).err == "warning: a disk\n"
