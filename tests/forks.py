@@ -2,7 +2,8 @@
 
 Starting Python and loading modules is four fifths of what most of them cost, and a test run starts some
 thousand. A fork is a process of its own, with its own start, environment, folder and output, and is killed
-as one. Whatever is about the start itself, or changes what Python reads while it starts, takes a real one.
+as one; `python` gives it a Python whose managers are such forks, too. Whatever is about the start itself, or
+changes what Python reads while it starts, takes a real one.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ OF_THE_START = ("PYTHON", "LC_", "LANG", "LD_", "TZ", "MALLOC_")
 MANAGER, BOT = "manager", "bot"
 """The kinds of programs; each has a process that is forked."""
 SERVER = "from tests import forks; forks.serve()"
+PYTHON = "BOTFLEET_TEST_PYTHON"
+"""The Python that a forked manager starts its own managers with; it is its sys.executable."""
 ROOT = Path(__file__).resolve().parents[1]
 BOT_FOLDER = ROOT / "docker" / "bot"
 AT_FIRST = dict(os.environ)
@@ -119,6 +122,21 @@ def run(
     return subprocess.CompletedProcess(list(argv), code, *said)
 
 
+def python(folder: Path) -> str:
+    """Write a Python into the folder that runs managers as forks, with its own input and output.
+
+    It is for whoever starts managers as the product does, by sys.executable or over ssh.
+    """
+    script = folder / "python"
+    words = f"{sys.executable} -I -S {Path(__file__).with_name('fork_client.py')}"
+    fork = f'exec {words} {_server(os.getpid(), MANAGER)} "$@"'
+    script.write_text(
+        f'#!/bin/sh\ncase "$1 $2" in "-m manager"|"-c "*) {fork};; esac\nexec {sys.executable} "$@"\n'
+    )
+    script.chmod(0o755)
+    return str(script)
+
+
 @functools.cache
 def _server(_pid: int, kind: str) -> str:
     """Start the process that is forked, once in each process that asks; return its socket."""
@@ -203,7 +221,7 @@ def _load_all_below(package: str, folder: Path, left_out: str) -> None:
 def _serve_one(line: socket.socket, kind: str) -> None:
     """Start a program, tell its pid, wait for it, tell its exit code."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    head, files, _flags, _address = socket.recv_fds(line, 4, 2)
+    head, files, _flags, _address = socket.recv_fds(line, 4, 3)
     left, request = int.from_bytes(head, "big"), b""
     while len(request) < left:
         request += line.recv(left - len(request))
@@ -227,15 +245,19 @@ def _become(
     code = 1
     try:
         line.close()
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        for number, file in enumerate(files, 1):
-            os.dup2(file, number)
+        out, err, *given = files
+        os.dup2(given[0] if given else os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(out, 1)
+        os.dup2(err, 2)
         os.closerange(3, 64)
+        if given:
+            _open_streams()
         signal.signal(signal.SIGINT, signal.default_int_handler)
         os.chdir(cwd)
         os.environ.clear()
         os.environ.update(environ)
         sys.argv = list(argv)
+        sys.executable = environ.get(PYTHON, sys.executable)
         sys.path[:] = [path for path in sys.path if path]
         _be_manager() if kind == MANAGER else _be_bot(argv[0])
         code = 0
@@ -255,9 +277,21 @@ def _become(
         os._exit(code)
 
 
+def _open_streams() -> None:
+    """Have streams of its own: those of the process that was forked know whether its files can be sought."""
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
+
+
 def _be_manager() -> None:
     from manager.cli.main import entry_point
 
+    if sys.argv[1:2] == ["-c"]:
+        _manager, _option, code, *words = sys.argv
+        sys.argv = ["-c", *words]
+        exec(code, {"__name__": "__main__"})
+        return
     entry_point()
 
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import signal
 import subprocess
 import sys
-import threading
 import time
 from argparse import Namespace
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
 
 from manager import i18n
+from manager.cli import following
 from manager.cli.notices import one_output
 from manager.config.bot_environment import LiveContainer
 from manager.errors import (
@@ -58,7 +55,7 @@ def run(session: Session, args: Namespace, words: Sequence[str]) -> int:
     if args.command == "ps":
         code = _ps(session, hosts, args)
     elif args.command == "logs" and args.follow:
-        code = _follow(folder, hosts, there, as_json=args.json)
+        code = following.follow(folder, hosts, there, args)
     else:
         is_halt = args.command == "halt"
         limit = everywhere.HALTING_S if is_halt else everywhere.READING_S
@@ -291,60 +288,3 @@ def _looks(session: Session, hosts: Sequence[Host]) -> tuple[list[HostAnswer], l
 
 def _is_live(row: Row) -> bool:
     return row.values.get("mode") == "live" and row.values.get("state") not in AT_REST
-
-
-def _follow(folder: Path, hosts: Sequence[Host], words: Sequence[str], *, as_json: bool) -> int:
-    """Follow all machines' logs, each line behind its machine's name, until Ctrl-C.
-
-    A machine whose lines have ended is named at once: silence would look like a bot that says nothing.
-    """
-    here = [sys.executable, "-m", "manager", "--project-dir", str(folder), *words]
-    commands = {registry.HERE: here, **{host.name: ssh.follow(host, words) for host in hosts}}
-    width = 0 if as_json else max(map(len, commands))
-    processes = {
-        name: subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
-        for name, command in commands.items()
-    }
-    is_ending = threading.Event()
-    readers = [
-        threading.Thread(target=_copy, args=(name, width, process, is_ending), daemon=True)
-        for name, process in processes.items()
-    ]
-    for reader in readers:
-        reader.start()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # none may stay, here or there
-    try:
-        for reader in readers:
-            reader.join()
-    finally:
-        is_ending.set()
-        for process in processes.values():
-            process.terminate()
-    return worst_exit_code([process.wait() for process in processes.values()])
-
-
-def _copy(name: str, width: int, process: subprocess.Popen[bytes], is_ending: threading.Event) -> None:
-    """Print a process's lines behind its machine's name; without a width they are JSON, and get it as a key.
-
-    Where it ends with an error, say so.
-    """
-    assert process.stdout is not None
-    for line in process.stdout:
-        text = replace_unprintable(line.decode(errors="replace").rstrip("\r\n"))
-        console.say(f"{name:<{width}} {text}" if width else _with_host(name, text))
-    if (code := process.wait()) and not is_ending.is_set():
-        console.error(
-            Text(
-                "{host}: its lines have ended (exit code {code}); run the command again", host=name, code=code
-            )
-        )
-
-
-def _with_host(name: str, text: str) -> str:
-    """Return a line of JSON with its machine's name; a line that is none as one."""
-    with suppress(ValueError, RecursionError):
-        if isinstance(content := json.loads(text), dict):
-            return json.dumps({"host": name, **content})
-    return json.dumps({"host": name, "line": text})

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from manager.cli import argument_types
 from manager.cli.command_options import DRY_RUN, FORMAT, HIDDEN, JSON, Command, flag, option
 from manager.i18n import mark
+
+LONGEST_ANSWER_S = 600
+"""As manager/ops/hosts/registry.py has it, which is not loaded for every command."""
 
 HOST_GROUPS: Mapping[str, Mapping[str, Command]] = {
     mark("other machines"): {
@@ -18,6 +22,12 @@ HOST_GROUPS: Mapping[str, Mapping[str, Command]] = {
                     "url",
                     text=mark("where its project folder is: ssh://USER@HOST:PORT/FOLDER"),
                     metavar="URL",
+                ),
+                option(
+                    "--answer-within",
+                    text=mark("wait so many seconds for each answer of a slow machine or link (default: 20)"),
+                    type=argument_types.integer(1, LONGEST_ANSWER_S),
+                    metavar="SECONDS",
                 ),
             ),
             ("host add tokyo ssh://trader@tokyo.example/srv/desk", "--host tokyo ps", "ps --hosts"),

@@ -29,6 +29,7 @@ pytestmark = [
 
 ID, THERE = "one", "two"
 LEAST_S, MOST_S = 2.0, 5.0
+PATIENT_S = 240
 
 
 @contextmanager
@@ -48,8 +49,8 @@ def machines(folder: Path, image: str, there: Path, place: Place) -> Iterator[tu
         yield here, other, link
 
 
-def rows(here: Project, code: int = OK) -> dict[tuple[str, str], dict[str, Any]]:
-    found = here.manager("ps", "--hosts", "--json", code=code).json
+def rows(here: Project, code: int = OK, timeout: float = 120) -> dict[tuple[str, str], dict[str, Any]]:
+    found = here.manager("ps", "--hosts", "--json", code=code, timeout=timeout).json
     return {(row["host"], row["id"]): row for row in found}
 
 
@@ -66,11 +67,8 @@ def test_a_slow_link_delays_nothing_but_its_own_rows(tmp_path: Path, fault_image
     ):
         known = link.folder / "known_hosts"
         known.write_text(known.read_text() + known.read_text().replace(f":{link.port}", f":{slow.port}"))
-        write_hosts(
-            here,
-            quick=link.url(other.folder),
-            slow=link.url(other.folder).replace(f":{link.port}", f":{slow.port}"),
-        )
+        of_slow = link.url(other.folder).replace(f":{link.port}", f":{slow.port}")
+        write_hosts(here, quick=link.url(other.folder), slow=of_slow)
         began = time.monotonic()
         found = rows(here, FAILED)
         assert time.monotonic() - began < 40
@@ -82,6 +80,26 @@ def test_a_slow_link_delays_nothing_but_its_own_rows(tmp_path: Path, fault_image
         table = here.manager("ps", "--hosts", code=FAILED)
         assert "host slow" in table.err
         assert "did not answer within 20 s" in table.err
+        assert "--answer-within 60" in table.err
+        began = time.monotonic()
+        patient = here.manager(
+            "host",
+            "add",
+            "slow",
+            of_slow,
+            "--answer-within",
+            str(PATIENT_S),
+            code=None,
+            timeout=6 * PATIENT_S,
+        )
+        assert patient.code == OK, patient.out
+        checked_s = time.monotonic() - began
+        began = time.monotonic()
+        assert rows(here, OK, 2 * PATIENT_S)["slow", THERE]["state"] == "running"
+        read_s = time.monotonic() - began
+        write_hosts(here, quick=link.url(other.folder), slow=of_slow)
+        old = here.manager("ps", "--hosts", code=FAILED)
+        assert "unreachable (running" in old.out, "as it was last seen, and how long ago"
         stats = here.manager("stats", "--hosts", code=FAILED)
         assert "== quick" in stats.out
         assert "host slow" in stats.err
@@ -104,8 +122,9 @@ def test_a_slow_link_delays_nothing_but_its_own_rows(tmp_path: Path, fault_image
         "a link to another machine delays every packet by 2 to 5 s",
         "a proxy before sshd: ps, stats, logs, move, deploy, halt",
         1,
-        "its rows are unreachable with the reason, within 20 s, and the others' are there; a halt tries for"
-        " 300 s",
+        "its rows are unreachable with the reason, within 20 s, and the others' are there; with"
+        f" --answer-within {PATIENT_S} it was added in {checked_s:.0f} s and read in {read_s:.0f} s, and"
+        " later shown as last seen; a halt tries for 300 s",
     )
 
 

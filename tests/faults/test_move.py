@@ -10,7 +10,6 @@ import json
 import os
 import random
 import sqlite3
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,7 +22,7 @@ from typing import NamedTuple
 import pytest
 
 from manager.ops.move.journal import ORDER
-from tests import sshd_here
+from tests import forks, sshd_here
 from tests.faults import bots
 from tests.faults.conftest import SETTINGS, Note, build_fault_image, new_project
 from tests.fleet import Project, eventually
@@ -72,7 +71,10 @@ def two_machines(folder: Path, image: str) -> Iterator[Machines]:
     ):
         settings = there.folder / "config" / "fleet.toml"
         settings.write_text(f'name = "{there.name}"\n{SETTINGS}')
-        here.environ.update(link.environ)
+        python = forks.python(folder)
+        here.environ.update({**link.environ, forks.PYTHON: python})
+        manager = there.folder / ".venv" / "bin" / "manager"
+        manager.write_text(f'#!/bin/sh\n{forks.PYTHON}={python} exec {python} -m manager "$@"\n')
         bots.add(here, ID, 0)
         here.manager("host", "add", "there", link.url(there.folder))
         here.manager("up", "--wait")
@@ -81,7 +83,7 @@ def two_machines(folder: Path, image: str) -> Iterator[Machines]:
 
 def rounds(machines: Machines, times: int, seed: int) -> Counter[str]:
     """Fail moves at every step in turn, and end each one; return what was done how often."""
-    dice, done, is_back = random.Random(seed), Counter[str](), False
+    dice, done, is_back, began = random.Random(seed), Counter[str](), False, time.monotonic()
     with bots.watched(machines.here) as seen:
         for number in range(times):
             source, target = machines.of(is_back=is_back)
@@ -101,6 +103,7 @@ def rounds(machines: Machines, times: int, seed: int) -> Counter[str]:
             assert seen.most[ID] == 1, f"round {number}: {seen.most[ID]} bots at once"
             assert unbroken(where) >= unbroken(other), (number, kind, step, end)
             is_back = where is machines.there
+            print(f"{number + 1} of {times}: {kind} at {failed_at}, {end}; {time.monotonic() - began:.0f} s")
     assert seen.looks > times
     return done
 
@@ -108,13 +111,15 @@ def rounds(machines: Machines, times: int, seed: int) -> Counter[str]:
 def fail(machines: Machines, words: list[str], kind: str, step: str, delay: float) -> str:
     """Begin a move, and kill it or cut its link at this step. Returns the step that it really was at."""
     before = machines.journal
-    mover = subprocess.Popen(
-        machines.here.command("move", ID, *words),
-        cwd=machines.here.folder,
-        env={**os.environ, **machines.here.environ},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    with Path(os.devnull).open("wb") as nowhere:
+        mover = forks.start(
+            forks.MANAGER,
+            ["manager", "move", ID, *words],
+            machines.here.folder,
+            {**os.environ, **machines.here.environ},
+            nowhere.fileno(),
+            nowhere.fileno(),
+        )
     try:
         while mover.poll() is None and not (machines.journal != before and machines.step == step):
             time.sleep(0.005)

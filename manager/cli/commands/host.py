@@ -30,14 +30,17 @@ WORDS = {True: mark("ok"), None: mark("warning"), False: mark("FAILED")}
 def add(session: Session, args: Namespace) -> int:
     """Check a host and write it down. One that fails is not written."""
     folder = session.project_dir()
-    host, hosts = registry.parse(args.name, args.url), registry.load(folder)
+    hosts = registry.load(folder)
+    known = hosts.get(args.name)
+    seconds = args.answer_within or (known.answer_within if known else registry.ANSWERS_S)
+    host = registry.parse(args.name, args.url, seconds)
     fleet = session.project().fleet
     _require_other_name(fleet, host)
-    if args.name in hosts and hosts[args.name] != host:
+    if known is not None and known.url != host.url:
         raise UsageError(
             "{name} is {url} already; `manager host remove {name}` removes it",
             name=args.name,
-            url=hosts[args.name].url,
+            url=known.url,
         )
     if not _checked(host, fleet):
         console.error(Text("{name} was not added", name=host.name))
@@ -61,13 +64,16 @@ def list_(session: Session, args: Namespace) -> int:
     one_output(args)
     hosts = list(registry.load(session.project_dir()).values())
     if args.json:
-        console.say_json([{"name": host.name, "url": host.url} for host in hosts])
+        console.say_json(
+            [{"name": host.name, "url": host.url, "answer_within_s": host.answer_within} for host in hosts]
+        )
     elif not hosts:
         console.say(_("no hosts: `manager host add NAME ssh://USER@HOST/FOLDER` adds one"))
     else:
         columns = [
             Column[Host]("name", mark("NAME"), lambda host: host.name),
             Column[Host]("address", mark("ADDRESS"), lambda host: host.url),
+            Column[Host]("answer_within", mark("ANSWERS WITHIN"), lambda host: f"{host.answer_within} s"),
         ]
         console.say(console.table(columns, hosts, args.format))
     return OK
@@ -98,7 +104,7 @@ def deploy(session: Session, args: Namespace) -> int:
         made = package.make(Path(temporary))
         codes = [_deploy(session, host, made) for host in hosts]
     if args.url is not None and codes == [OK]:
-        codes.append(add(session, Namespace(name=args.names[0], url=args.url)))
+        codes.append(add(session, Namespace(name=args.names[0], url=args.url, answer_within=None)))
     return worst_exit_code(codes)
 
 

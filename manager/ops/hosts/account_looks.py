@@ -61,6 +61,9 @@ def ask(fleet: Fleet, key: bytes, hosts: Sequence[Host], *, tries_login: bool = 
         running = {
             host for host, lets_in in zip(silent, pool.map(ssh.lets_in, silent), strict=True) if lets_in
         }
+    running |= {
+        host for host, reply in zip(hosts, replies, strict=True) if isinstance(reply.error, ssh.Taken)
+    }
     answers = []
     for host, reply in zip(hosts, replies, strict=True):
         if reply.completed is None:

@@ -123,12 +123,7 @@ def transfer(host: Host, image_id: str) -> None:
                 load, stdin=pack.stdout, capture_output=True, timeout=SEND_S, check=False
             )
         except subprocess.TimeoutExpired as error:
-            raise ssh.Unreachable(
-                "host {name} ({url}) did not answer within {limit} s",
-                name=host.name,
-                url=host.url,
-                limit=round(SEND_S),
-            ) from error
+            raise ssh.silent(host, SEND_S) from error
         finally:
             for process in (pack, save):
                 assert process.stdout is not None

@@ -18,16 +18,23 @@ USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:.]+\]")
 HERE = "here"
 """The name of this machine in what is shown of all of them."""
+ANSWERS_S = 20
+"""One look at a fleet takes a second on a busy machine, and a connection across the world another."""
+LONGEST_ANSWER_S = 600
 
 
 class Host(NamedTuple):
-    """Hold one machine. `folder`: its project folder, absolute. `port`: None for what ssh_config says."""
+    """Hold one machine. `folder`: its project folder, absolute. `port`: None for what ssh_config says.
+
+    `answer_within`: for how many seconds it is waited for, at least; more than usual for a slow link.
+    """
 
     name: str
     address: str
     user: str | None
     port: int | None
     folder: str
+    answer_within: int = ANSWERS_S
 
     @property
     def url(self) -> str:
@@ -42,7 +49,7 @@ def path(project_dir: Path) -> Path:
     return project_dir / "config" / "hosts.toml"
 
 
-def parse(name: str, url: str) -> Host:
+def parse(name: str, url: str, answer_within: int = ANSWERS_S) -> Host:
     """Return the host of an address such as `ssh://trader@tokyo.example:22/srv/desk`. Raises UsageError."""
     if not HOST_PATTERN.fullmatch(name) or name == HERE:
         raise UsageError(
@@ -69,7 +76,14 @@ def parse(name: str, url: str) -> Host:
         raise UsageError(
             "{url} names no project folder on that host: ssh://trader@tokyo.example/srv/desk", url=url
         )
-    return Host(name, host.strip("[]"), parts.username, port, folder.rstrip("/"))
+    if not 1 <= answer_within <= LONGEST_ANSWER_S:
+        raise UsageError(
+            "answer_within of {name} must be 1 to {most} seconds, not {seconds}",
+            name=name,
+            most=LONGEST_ANSWER_S,
+            seconds=answer_within,
+        )
+    return Host(name, host.strip("[]"), parts.username, port, folder.rstrip("/"), answer_within)
 
 
 def load(project_dir: Path) -> dict[str, Host]:
@@ -93,12 +107,35 @@ def readable(project_dir: Path) -> tuple[dict[str, Host], list[Problem]]:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         return {}, [Problem.at("config/hosts.toml", "", "cannot be read: {why}", why=error)]
     hosts, problems = {}, []
-    for name, url in content.items():
+    for name, value in content.items():
         try:
-            hosts[name] = parse(name, url if isinstance(url, str) else "")
+            hosts[name] = _read(name, value)
         except UsageError as error:
             problems.append(Problem.at("config/hosts.toml", name, "{why}", why=error))
     return hosts, problems
+
+
+def _read(name: str, value: object) -> Host:
+    """Return the host of a line, which is its address, or a table with it. Raises UsageError."""
+    table = dict(value) if isinstance(value, dict) else {"url": value}
+    url, seconds = table.pop("url", ""), table.pop("answer_within", ANSWERS_S)
+    if table:
+        raise UsageError(
+            "{name} has an unknown key: {keys}; there are url and answer_within",
+            name=name,
+            keys=", ".join(table),
+        )
+    if not isinstance(seconds, int) or isinstance(seconds, bool):
+        raise UsageError("answer_within of {name} must be a whole number of seconds", name=name)
+    return parse(name, url if isinstance(url, str) else "", seconds)
+
+
+def _line(host: Host) -> str:
+    """Return the host as a line of the file."""
+    url = json.dumps(host.url)
+    if host.answer_within == ANSWERS_S:
+        return f"{host.name} = {url}"
+    return f"{host.name} = {{ url = {url}, answer_within = {host.answer_within} }}"
 
 
 def get(project_dir: Path, name: str) -> Host:
@@ -124,7 +161,7 @@ def get(project_dir: Path, name: str) -> Host:
 def save(project_dir: Path, hosts: Mapping[str, Host]) -> None:
     """Write the file. Raises ManagerError."""
     lines = ["# The other machines of this trader: `manager host add NAME ssh://USER@HOST/FOLDER`"]
-    lines += [f"{name} = {json.dumps(hosts[name].url)}" for name in sorted(hosts)]
+    lines += [_line(hosts[name]) for name in sorted(hosts)]
     file = path(project_dir)
     try:
         atomic_file.replace_bytes(file, ("\n".join(lines) + "\n").encode(), 0o644)

@@ -12,17 +12,23 @@ import shlex
 import shutil
 import stat
 import subprocess
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from manager.errors import EngineUnreachable, ManagerError
 from manager.i18n import Text
-from manager.ops.hosts.registry import Host
+from manager.ops.hosts.registry import LONGEST_ANSWER_S, Host
 from manager.util import scratch
 from manager.util.sanitize import replace_unprintable
 
-CONNECT_S = 10
+T = TypeVar("T")
+SAYS_WHY_S = 2
+"""ssh itself gives up so long before it would be ended, so that it says what it has waited for."""
+BUSY_S = 60.0
+"""A machine with a load of some dozens begins to serve a login within a minute."""
+FIRST_PAUSE_S = 1.0
 KEPT_S = 60
 LONGEST_FOLDER = 49
 """A socket's path has at most 107 bytes, and ssh puts 58 behind the folder: a hash, and a suffix at first."""
@@ -40,6 +46,22 @@ class Unreachable(EngineUnreachable):
 
 class Silent(Unreachable):
     """Signal that a command on a host did not end in time: the host may be away, or the command hangs."""
+
+
+class Busy(Unreachable):
+    """Signal that a connection was taken and nobody was served: nothing was begun on the host."""
+
+
+class Taken(Busy):
+    """Signal that the host itself took the connection, and no proxy before it: it runs."""
+
+
+NOT_SERVED = ("during banner exchange", "kex_exchange_identification", "ssh_exchange_identification")
+"""What ssh says then. A server with too many logins at once (MaxStartups) closes the connection."""
+HAS_ANOTHER = "already exists, disabling multiplexing"
+"""In what ssh says of two that connect at once: one keeps its connection, the other's is as good."""
+BY_PROXY = "UNKNOWN port"
+"""In what ssh says of a connection by ProxyCommand or ProxyJump, whose end it does not know."""
 
 
 class CommandResult(NamedTuple):
@@ -75,7 +97,7 @@ def shell(host: Host, words: Sequence[str], *, on_terminal: bool = False) -> lis
     options = {
         "BatchMode": "yes",
         "StrictHostKeyChecking": "yes",
-        "ConnectTimeout": str(CONNECT_S),
+        "ConnectTimeout": str(max(1, host.answer_within - SAYS_WHY_S)),
         "LogLevel": "ERROR",  # no banner in front of what its manager says, nor that a connection was closed
         "ServerAliveInterval": "5",
         "ServerAliveCountMax": "3",
@@ -102,32 +124,70 @@ def run(host: Host, words: Sequence[str], timeout: float, stdin: bytes = b"") ->
 
 def ended(host: Host, ssh_command: Sequence[str], timeout: float, stdin: bytes = b"") -> CommandResult:
     """Run an ssh command to its end. Raises Unreachable."""
+    limit = max(timeout, host.answer_within)
+    return while_busy(limit, lambda left: _ended(host, ssh_command, limit, left, stdin))
+
+
+def while_busy(limit: float, call: Callable[[float], T]) -> T:
+    """Return what the call gives; it is repeated while the host is busy. Raises Busy after a minute.
+
+    The call is given how many seconds are left of `limit`.
+    """
+    began, pause = time.monotonic(), FIRST_PAUSE_S
+    while True:
+        try:
+            return call(limit - (time.monotonic() - began))
+        except Busy:
+            if time.monotonic() - began + 2 * pause > min(limit, BUSY_S):
+                raise
+        time.sleep(pause)
+        pause *= 2
+
+
+def _ended(host: Host, ssh_command: Sequence[str], limit: float, left: float, stdin: bytes) -> CommandResult:
     try:
         completed = subprocess.run(
             ssh_command,
             input=stdin,
             capture_output=True,
-            timeout=timeout,
+            timeout=left,
             check=False,
             start_new_session=True,
         )
     except subprocess.TimeoutExpired as error:
-        raise Silent(
-            "host {name} ({url}) did not answer within {limit} s",
-            name=host.name,
-            url=host.url,
-            limit=round(timeout),
-        ) from error
+        raise silent(host, limit) from error
     out, err = (text.decode(errors="replace") for text in (completed.stdout, completed.stderr))
     if completed.returncode == SSH_FAILED:
         raise unreachable(host, err)
-    return CommandResult(completed.returncode, out, err)
+    said = "".join(line for line in err.splitlines(keepends=True) if HAS_ANOTHER not in line)
+    return CommandResult(completed.returncode, out, said)
+
+
+def silent(host: Host, limit: float) -> Silent:
+    """Return the error for a host that was waited for so long; for a usual wait, with how to wait longer."""
+    if limit > host.answer_within:
+        return Silent(
+            "host {name} ({url}) did not answer within {limit} s",
+            name=host.name,
+            url=host.url,
+            limit=round(limit),
+        )
+    return Silent(
+        "host {name} ({url}) did not answer within {limit} s; if its link is always so slow, wait longer for"
+        " it: `manager host add {name} {url} --answer-within {longer}`",
+        name=host.name,
+        url=host.url,
+        limit=round(limit),
+        longer=min(3 * host.answer_within, LONGEST_ANSWER_S),
+    )
 
 
 def lets_in(host: Host) -> bool:
-    """Return whether ssh logs in at all."""
+    """Return whether ssh logs in at all, or would if the host were less busy."""
     try:
-        return ended(host, shell(host, ["true"]), CONNECT_S).code == 0
+        return ended(host, shell(host, ["true"]), 0).code == 0
+    except Taken:
+        return True
     except ManagerError:
         return False
 
@@ -145,6 +205,15 @@ def unreachable(host: Host, err: str) -> Unreachable:
             "its key is ANOTHER one than in known_hosts: it was installed anew, or somebody else answers at"
             " its address. Nothing was sent. Compare the fingerprint on the machine itself before you run"
             " `ssh-keygen -R`"
+        )
+    if any(words in err for words in NOT_SERVED):
+        kind = Busy if BY_PROXY in err else Taken
+        return kind(
+            "host {name} ({url}) does not let us in: {why}; its ssh server did not begin to answer, and the"
+            " machine may only be busy",
+            name=host.name,
+            url=host.url,
+            why=why,
         )
     return Unreachable("host {name} ({url}) cannot be reached: {why}", name=host.name, url=host.url, why=why)
 

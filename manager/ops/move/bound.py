@@ -72,7 +72,12 @@ def require_same(move: Move, journal: Journal) -> None:
 
 
 def is_overtaken(move: Move, journal: Journal) -> bool:
-    """Return whether another move has changed since where the instance is, as the source says."""
+    """Return whether another move has changed since where the instance is, as the journal's source says.
+
+    `move` may go the other way.
+    """
+    if (journal.source, journal.target) == (move.target.name, move.source.name):
+        move = move._replace(source=move.target, target=move.source)
     if (journal.source, journal.target) != (move.source.name, move.target.name):
         return False
     require_same(move, journal)

@@ -36,6 +36,10 @@ def run(move: Move, *, is_dry: bool = False) -> int:
                 Text("{id}: it was moved otherwise since the last move was begun here", id=move.instance)
             )
             journal = journal._replace(is_done=True)
+            if (
+                not is_dry
+            ):  # else it would be in the way of each move, which may be refused for another reason
+                journals.save(move.fleet, move.instance, journal)
         if journal is None or journal.is_done:
             journal = _begun(move, journal)
         elif (journal.source, journal.target) != (move.source.name, move.target.name):

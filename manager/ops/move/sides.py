@@ -59,8 +59,25 @@ class Side(NamedTuple):
     ) -> dict[str, Any]:
         """Return the answer to one step. Raises ManagerError.
 
-        `payload` follows the request; what follows the answer goes to `target`.
+        `payload` follows the request; what follows the answer goes to `target`. A machine that was too busy
+        to begin is asked again.
         """
+
+        def once(left: float) -> dict[str, Any]:
+            if payload is not None:
+                payload.seek(0)
+            return self._step(name, request, payload, target, left)
+
+        return ssh.while_busy(limit, once)
+
+    def _step(
+        self,
+        name: str,
+        request: dict[str, Any],
+        payload: IO[bytes] | None,
+        target: IO[bytes] | None,
+        limit: float,
+    ) -> dict[str, Any]:
         command = self._command(["--lang", _language(), "move", "--side", name])
         with (
             tempfile.TemporaryFile(dir=self._scratch()) as out,

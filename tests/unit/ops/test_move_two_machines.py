@@ -543,3 +543,19 @@ def test_a_config_that_was_changed_and_not_applied_is_named(desk: Desk) -> None:
     link = desk.links(desk.a)
     assert moving.run(Move(desk.a.fleet, ID, link("here"), link("tokyo"), said.append), is_dry=True) == OK
     assert "was changed since its container was made" in str(said[0])
+
+
+@pytest.mark.parametrize("is_tried", [False, True])
+def test_a_move_that_was_overtaken_is_in_the_way_of_no_other(desk: Desk, *, is_tried: bool) -> None:
+    """Two callers, one on each machine, have brought it back at once; one of them came too late."""
+    desk.move(desk.a, "here", "tokyo")
+    with pytest.raises(Killed):
+        desk.move(desk.a, "tokyo", "here", bury=kill)
+    desk.move(desk.b, "here", "alpha")
+    if is_tried:  # once more in the direction of the one that came too late
+        with pytest.raises(ManagerError, match="it was moved to alpha"):
+            desk.move(desk.a, "tokyo", "here")
+    desk.move(desk.a, "here", "tokyo")
+    assert tombstone.find(desk.a.fleet, ID) is not None
+    assert tombstone.generation(desk.b.fleet, ID).number == 3
+    assert desk.running in ("", "B")

@@ -1,0 +1,156 @@
+"""A busy machine is not a dead one: what its ssh server did not begin is tried again, and nothing else."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+from manager.errors import ConfigError, UsageError
+from manager.ops.hosts import account_looks, registry, ssh
+from manager.ops.hosts.registry import Host
+from manager.ops.move.sides import Side
+from tests.builders import a_fleet
+
+TOKYO = Host("tokyo", "tokyo.example", None, None, "/srv/desk")
+BUSY = (
+    "kex_exchange_identification: read: Connection reset by peer\nConnection reset by 10.0.0.2 port 22",
+    "kex_exchange_identification: Connection closed by remote host\nConnection closed by 10.0.0.2 port 22",
+    "Connection timed out during banner exchange\nConnection to 10.0.0.2 port 22 timed out",
+)
+"""What OpenSSH 9.2 says when its server drops a login of too many, and when it does not get to serve it."""
+NOT_BUSY = (
+    "ssh: connect to host tokyo.example port 22: Connection refused",
+    "ssh: connect to host tokyo.example port 22: Connection timed out",
+    "trader@tokyo.example: Permission denied (publickey).",
+    "Connection to tokyo.example closed by remote host.",
+    "client_loop: send disconnect: Broken pipe",
+)
+
+
+class Ssh:
+    """An `ssh` that fails so many times as it is told, and counts."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = folder
+        folder.mkdir()
+        script = folder / "ssh"
+        script.write_text(
+            f"#!/bin/sh\ncd {folder}\necho >> calls\n"
+            "if [ $(wc -l < calls) -le $(cat failures) ]; then cat says >&2; exit 255; fi\ncat\n"
+        )
+        script.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+        monkeypatch.setattr(ssh, "FIRST_PAUSE_S", 0.01)
+
+    def fails(self, times: int, says: str) -> None:
+        (self.folder / "failures").write_text(str(times))
+        (self.folder / "says").write_text(says)
+
+    @property
+    def calls(self) -> int:
+        return len((self.folder / "calls").read_text().splitlines())
+
+
+@pytest.fixture
+def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ssh:
+    return Ssh(tmp_path / "bin", monkeypatch)
+
+
+@pytest.mark.parametrize("says", BUSY)
+def test_a_login_that_was_not_served_is_tried_again_with_all_of_its_input(client: Ssh, says: str) -> None:
+    client.fails(2, says)
+    assert ssh.run(TOKYO, ["ps"], 20, b"key").out == "key"
+    assert client.calls == 3
+
+
+@pytest.mark.parametrize("says", NOT_BUSY)
+def test_what_may_have_begun_or_cannot_be_reached_is_not_tried_again(client: Ssh, says: str) -> None:
+    client.fails(9, says)
+    with pytest.raises(ssh.Unreachable) as error:
+        ssh.run(TOKYO, ["halt"], 20)
+    assert client.calls == 1
+    assert says.splitlines()[-1] in str(error.value)
+    assert "busy" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("by", "is_there"), [("10.0.0.2 port 22", True), ("UNKNOWN port 65535", False)], ids=["itself", "a proxy"]
+)
+def test_a_machine_that_takes_connections_runs_and_is_not_dead_whatever_is_typed(
+    client: Ssh, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, by: str, *, is_there: bool
+) -> None:
+    """A proxy takes connections to a dead machine as well."""
+    monkeypatch.setattr(ssh, "BUSY_S", 0.1)
+    client.fails(
+        99, f"kex_exchange_identification: Connection closed by remote host\nConnection closed by {by}"
+    )
+    [answer] = account_looks.ask(a_fleet(data_dir=tmp_path), b"k" * 32, [TOKYO])
+    assert answer.is_reached is is_there
+    assert ssh.lets_in(TOKYO) is is_there
+
+
+def test_a_machine_that_stays_busy_is_said_to_be_that_and_not_dead(
+    client: Ssh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ssh, "BUSY_S", 2.0)
+    client.fails(99, BUSY[2])
+    with pytest.raises(ssh.Busy, match="may only be busy"):
+        ssh.run(TOKYO, ["ps"], 20)
+    assert client.calls >= 2
+
+
+def test_a_step_of_a_move_sends_its_payload_whole_after_a_login_that_was_not_served(
+    client: Ssh, tmp_path: Path
+) -> None:
+    client.fails(1, BUSY[0])
+    content, back = io.BytesIO(b"payload"), io.BytesIO()
+    Side(tmp_path, TOKYO).step("receive", {}, payload=content, target=back)
+    assert back.getvalue() == b"payload"
+    assert client.calls == 2
+
+
+def options(host: Host) -> list[str]:
+    return [word for word in ssh.shell(host, ["true"]) if word.startswith("ConnectTimeout=")]
+
+
+def test_a_login_may_take_as_long_as_the_answer_is_waited_for() -> None:
+    assert options(TOKYO) == ["ConnectTimeout=18"]
+    assert options(TOKYO._replace(answer_within=120)) == ["ConnectTimeout=118"]
+
+
+def test_a_slow_machine_is_waited_for_as_long_as_its_line_says(client: Ssh, tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    slow = TOKYO._replace(answer_within=90)
+    registry.save(tmp_path, {"tokyo": slow, "osaka": TOKYO._replace(name="osaka")})
+    assert registry.load(tmp_path) == {"tokyo": slow, "osaka": TOKYO._replace(name="osaka")}
+    (client.folder / "ssh").write_text("#!/bin/sh\nsleep 1.5\n")
+    assert ssh.run(TOKYO._replace(answer_within=10), ["ps"], 0.1).code == 0
+    with pytest.raises(ssh.Silent, match="--answer-within 3`"):
+        ssh.run(TOKYO._replace(answer_within=1), ["ps"], 0.1)
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ('{ url = "ssh://tokyo/srv/desk", answer_within = 0 }', "1 to 600"),
+        ('{ url = "ssh://tokyo/srv/desk", answer_within = 601 }', "1 to 600"),
+        ('{ url = "ssh://tokyo/srv/desk", answer_within = "20" }', "whole number"),
+        ('{ url = "ssh://tokyo/srv/desk", answer_within = true }', "whole number"),
+        ('{ url = "ssh://tokyo/srv/desk", timeout = 20 }', "unknown key: timeout"),
+        ("{ answer_within = 20 }", "no address"),
+    ],
+)
+def test_a_line_that_cannot_be_meant_is_named(tmp_path: Path, line: str, why: str) -> None:
+    (tmp_path / "config").mkdir()
+    registry.path(tmp_path).write_text(f"tokyo = {line}\n")
+    with pytest.raises((ConfigError, UsageError), match=why):
+        registry.load(tmp_path)
+
+
+def test_two_that_connect_at_once_are_no_warning(client: Ssh) -> None:
+    client.fails(0, "")
+    note = "echo 'ControlSocket /x already exists, disabling multiplexing' >&2; echo 'warning: a disk' >&2"
+    (client.folder / "ssh").write_text(f"#!/bin/sh\n{note}\n")
+    assert ssh.run(TOKYO, ["ps"], 20).err == "warning: a disk\n"
