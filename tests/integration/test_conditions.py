@@ -271,12 +271,10 @@ def test_what_ends_or_holds_a_live_bot(desk: Desk, fake: FakeExchange) -> None:
 
     fake.book.place("Bid", "Market", None, Decimal(2), foreign=True)
     desk.until("somebody else trades on its account")
-    fake.book.place("Ask", "Market", None, Decimal(2), foreign=True)
-    desk.until_over()
-
     fake.position = [{"symbol": "SOL_USDC_PERP", "netQuantity": None}]
-    desk.until("a position that cannot be read")
+    desk.until("a position that cannot be read")  # it is told although the other one is not over
     fake.position = None
+    fake.book.place("Ask", "Market", None, Decimal(2), foreign=True)
 
     desk.again(fake, stop_loss=0.05)
     fake.book.move(Decimal("157.5"))
