@@ -9,8 +9,8 @@ argument_types, argparse_i18n       types of option values; translation of argpa
 completion                          candidates for shell completion
 standby, standby_side               short commands by a process that has them loaded
 carry_out, report, left_behind      run a changing command, and print its progress and result
- halt_signals, halt_interrupted      what a halt that was interrupted has halted, and what not
- elsewhere, following                a command on another machine, or on all of them; all machines' logs
+halt_signals, halt_interrupted      what a halt that was interrupted has halted, and what not
+elsewhere, following                a command on another machine, or on all of them; all machines' logs
 in_swarm                            a command on the services of a Docker Swarm
 confirm                             confirmation before a fleet with live bots is stopped
 notices                             warnings that several commands print
