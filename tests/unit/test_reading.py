@@ -103,6 +103,7 @@ def test_a_terminal_is_told_nothing_by_a_bot() -> None:
     assert shown.startswith("red \\u001b]0;title\\u0007 \\u001b[2J ")
     assert shown.endswith("\\u202e\tok 已卖")
     assert all(sign.isprintable() or sign == "\t" for sign in shown)
+    assert for_terminal("a\u061cb\ufff9c".encode()) == "a\\u061cb\\ufff9c"
     assert for_terminal("👨‍👩‍👧　全形".encode()) == "👨‍👩‍👧　全形"
     assert json.loads(escape_controls(json.dumps("\x9b\u202e", ensure_ascii=False))) == "\x9b\u202e"
 
