@@ -34,7 +34,7 @@ from manager.config.variables import merge_environment
 from manager.errors import Problem
 from manager.fleet import image_variables
 from manager.fleet import project as projects
-from manager.util import atomic_file, ownership, strict_json
+from manager.util import atomic_file, ownership, scratch, strict_json
 from manager.util.real_path import real_path
 
 logger = logging.getLogger(__name__)
@@ -200,7 +200,7 @@ class ConfigManager:
 
     def validate_config(self, config_data: Mapping[str, Any]) -> ValidationResult:
         """Validate a config under this folder's fleet settings."""
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(dir=scratch.folder()) as folder:
             path = Path(folder) / "config.json"
             try:
                 path.write_text(json.dumps(config_data), encoding="utf-8")

@@ -23,7 +23,7 @@ from manager.fleet.observe import FleetSnapshot
 from manager.fleet.selection import Selection, require_known
 from manager.fleet.session import Session
 from manager.fleet.status import State
-from manager.fleet.status_json import status_object
+from manager.fleet.status_json import OLD_PYTHON, status_object
 from manager.i18n import _, mark
 from manager.ops.actions.action import Change
 from manager.ops.planning import changes
@@ -91,7 +91,7 @@ class TradingBotDaemon:
         except ManagerError:
             return {}
         daemon: dict[str, Any] = loaded.get("daemon_config", {})
-        return {**daemon, "log_dir": str(self.log_dir)} if daemon else {}
+        return {"python_path": OLD_PYTHON, **daemon, "log_dir": str(self.log_dir)} if daemon else {}
 
     @property
     def log_dir(self) -> Path:

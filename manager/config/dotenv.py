@@ -16,7 +16,11 @@ from manager.util import strict_json
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 MAX_BYTES = 1_000_000
 
-ASSIGNMENT = re.compile(rf"[ \t]*(?:export[ \t]+)?(?P<name>{NAME.pattern})[ \t]*=(?P<blanks>[ \t]*)")
+BLANKS = r"[ \t\xa0]"
+"""Those that both programs skip; a web page has the last one, and nobody sees it."""
+ASSIGNMENT = re.compile(
+    rf"[^\S\r\n]*(?:export[ \t]+)?(?P<name>{NAME.pattern}){BLANKS}*=(?P<blanks>{BLANKS}*)"
+)
 NAMED_EXPORT = re.compile(r"export[ \t]+=")
 """The others see no variable here, but the word before one without a name."""
 COMMENT_WITH_LINE_END = re.compile(r"#[^\n]*\r(?![\r\n]|\Z)")
@@ -132,8 +136,9 @@ def _value(text: str, position: int, name: str, *, follows_blank: bool) -> tuple
     end = _end_of_line(text, position)
     raw = text[position:end].removesuffix("\n").removesuffix("\r")
     comment = re.search(r"\s#", raw)
-    is_unlike = raw[:1].isspace() or (follows_blank and raw.startswith("#"))
-    if is_unlike or (comment is not None and comment[0] != " #"):
+    if raw[:1].isspace():
+        raise Fault("programs differ on the blank before the value of {name}; write {name}='…'", name=name)
+    if (follows_blank and raw.startswith("#")) or (comment is not None and comment[0] != " #"):
         raise Fault(
             "programs differ on whether “#” begins a comment here; write {name}='…', and a comment on a line "
             "of its own",

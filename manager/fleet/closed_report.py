@@ -22,15 +22,19 @@ NOTHING: Mapping[str, Any] = MappingProxyType({})
 MAX_LENGTH = bot_report.MAX_NUMBER_LENGTH
 
 
-def keep(state_dir: Path, position: Decimal | None, figures: Mapping[str, Any]) -> None:
+def keep(
+    state_dir: Path, position: Decimal | None, figures: Mapping[str, Any], *, is_settled: bool = False
+) -> None:
     """Replace the position in the kept report, and the figures that depend on it.
 
-    `position` None: it is not known. What `figures` do not say is unknown from now on, too. A report that was
-    no supervisor's copy is left alone, and so is one that cannot be written.
+    `position` None: it is not known. What `figures` do not say is unknown from now on, too. `is_settled`: no
+    order is left that may change it. A report that was no supervisor's copy is left alone, and so is one
+    that cannot be written.
     """
     left = None if position is None else format(position, "f")
     changed = {name: _figure(figures.get(name)) for name in FIGURES}
-    _change(state_dir, {**changed, "position": left, "position_at_exchange": left})
+    others = {"open_orders_left": 0, "run_ended": True} if is_settled else NOTHING
+    _change(state_dir, {**changed, "position": left, "position_at_exchange": left}, others)
 
 
 def keep_answer(state_dir: Path, orders_left: int, position: Position | None) -> None:

@@ -229,12 +229,12 @@ def severity(view: Instance, now: float | None = None) -> Severity:
     doing = activity(view, now).doing
     if doing is None or (of_state == "off" and not (doing in ENDS and has_left_money(view))):
         return of_state
-    if doing == "unknown" and state == "running" and _is_silent(view, now):
+    if doing == "unknown" and state == "running" and is_silent(view, now):
         return _worse(of_state, "warn")
     return _worse(of_state, _of_doing(view, doing, state))
 
 
-def _is_silent(view: Instance, now: float | None) -> bool:
+def is_silent(view: Instance, now: float | None = None) -> bool:
     """Return whether its bot has reported in this run, and does not any more: whatever it does, nobody knows
     it. A bot of contract 1 never reports.
     """
@@ -287,9 +287,17 @@ def has_left_dust(view: Instance) -> bool:
 
 
 def _may_orders_change_it(view: Instance) -> bool:
-    """Return whether orders that are not known to be cancelled may change what it has left."""
+    """Return whether orders that are not known to be cancelled may have changed what it last reported."""
     cancel = view.supervisor.cancel if view.supervisor is not None else None
-    return cancel is not None and cancel.state != "confirmed"
+    if cancel is not None:
+        return cancel.state != "confirmed"
+    kept_report = view.report
+    if view.mode != "live" or kept_report is None or kept_report.left_at_exchange is not None:
+        return False
+    is_told = kept_report.orders_left == 0 or (
+        kept_report.report.is_final and kept_report.orders_left is None
+    )
+    return not (kept_report.has_ended and is_told)
 
 
 def may_have_left_orders(view: Instance) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from manager.config.fleet import Fleet
-from manager.util import ownership
+from manager.util import kept_text, ownership
 from manager.util.trusted_folder import open_in_trusted, trusted
 
 MAX_BYTES = 4_000_000
@@ -29,7 +29,8 @@ FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK |
 class SpooledEvent(NamedTuple):
     """Hold one line.
 
-    `what`: the action, such as `stop`; `why`: the error of one that failed, else the cause that it had.
+    `what`: the action, such as `stop`; `why`: the error of one that failed, else the cause that it had; both
+    in English. `said`: the same two as `kept_text` keeps them, for readers of other languages.
     """
 
     at: float
@@ -38,6 +39,7 @@ class SpooledEvent(NamedTuple):
     what: str
     is_done: bool
     why: str = ""
+    said: object = None
 
 
 def older(path: Path) -> Path:
@@ -53,17 +55,21 @@ def note(fleet: Fleet, events: Iterable[SpooledEvent]) -> None:
             _append(fleet.event_spool_file, data)
 
 
-def happened(command: str, instance: str, action: str, why: object, *, is_done: bool) -> SpooledEvent:
-    """Return the event of this moment."""
-    return SpooledEvent(time.time(), command, instance, action, is_done, str(why or ""))
+def happened(command: str, instance: str, action: object, why: object, *, is_done: bool) -> SpooledEvent:
+    """Return the event of this moment. `action`, `why`: messages, or words that no language changes."""
+    why = why or ""
+    said = {"what": kept_text.kept(action), "why": kept_text.kept(why)}
+    what, cause = kept_text.english(action), kept_text.english(why)
+    return SpooledEvent(time.time(), command, instance, what, is_done, cause, said)
 
 
 def _line(event: SpooledEvent) -> bytes:
-    content = {**event._asdict(), "why": event.why[:1000]}
-    line = json.dumps(content).encode() + b"\n"
-    return (
-        line if len(line) <= MAX_LINE else json.dumps({**content, "why": ""}).encode()[: MAX_LINE - 1] + b"\n"
-    )
+    whole = {**event._asdict(), "why": event.why[:1000]}
+    for content in (whole, {**whole, "said": None}, {**whole, "said": None, "why": ""}):
+        line = json.dumps(content).encode()
+        if len(line) < MAX_LINE:
+            break
+    return line[: MAX_LINE - 1] + b"\n"
 
 
 def _append(path: Path, data: bytes) -> None:
@@ -93,6 +99,7 @@ def parsed(line: bytes) -> SpooledEvent | None:
             str(raw["what"]),
             raw["is_done"] is True,
             str(raw.get("why", "")),
+            raw.get("said"),
         )
     except (ValueError, TypeError, KeyError, RecursionError):
         return None

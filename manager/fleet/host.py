@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import socket
@@ -99,17 +100,32 @@ def is_reserved(port: int) -> bool:
 
 
 def is_port_free(address: str, port: int) -> bool:
-    """Return whether nothing listens on this TCP port at the moment."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(
-            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
-        )  # as the engine does: TIME_WAIT is no listener
-        try:
+    """Return whether nothing listens on this TCP port at the moment.
+
+    Where only this user, or nobody, can listen there, nothing does: the engine says why, if it cannot either.
+    """
+    return _bind_fault(address, port) != errno.EADDRINUSE
+
+
+def why_unusable(address: str) -> str:
+    """Return why nothing can listen at this address: it is not this machine's, or there is no IPv6. Empty if
+    something can.
+    """
+    fault = _bind_fault(address, 0)
+    return os.strerror(fault) if fault else ""
+
+
+def _bind_fault(address: str, port: int) -> int:
+    """Return the number of the error with which a listener would end; 0 if it would not."""
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
+            probe.setsockopt(
+                socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+            )  # as the engine does: TIME_WAIT is no listener
             probe.bind((address, port))
-        except OSError:
-            return False
-    return True
+    except OSError as error:
+        return error.errno or errno.EINVAL
+    return 0
 
 
 def bot_owner(data_dir: Path) -> tuple[int, int]:

@@ -50,6 +50,10 @@ SENTENCES: Mapping[str, tuple[str, str | None]] = {
         mark("up to {count} orders rest at once, and {symbol} allows {most}"),
         mark("set fewer levels or orders"),
     ),
+    "position_large": (
+        mark("a position of {position} {base} is more than {symbol} allows this account: {most}"),
+        mark("set a max_position of at most {most}, or a lower leverage where the limit depends on it"),
+    ),
     "quantity_rounded": (
         mark("quantity {quantity} is no multiple of the lot {lot}: {used} is traded"),
         mark("set the quantity to {used}"),

@@ -49,6 +49,18 @@ class Project(NamedTuple):
         """Return the keys of live bots with which nothing can be signed."""
         return tuple(bot_environment.wrong_forms(self.specs.values(), self.fleet, self.variables))
 
+    @property
+    def untrusted(self) -> dict[str, tuple[Problem, ...]]:
+        """Map instance to why no container is made from its config: its refusals, and its unusable keys.
+
+        Its bot would end at once with such keys. What exists goes on as it was made.
+        """
+        untrusted = dict(self.loaded.refusals)
+        for spec in self.specs.values():
+            if unusable := tuple(bot_environment.wrong_forms([spec], self.fleet, self.variables)):
+                untrusted[spec.id] = (*untrusted.get(spec.id, ()), *unusable)
+        return untrusted
+
     def with_known_ports(self, ports: Mapping[str, int]) -> "Project":
         """Return the project with the ports that containers have, instead of newly assigned ones."""
         return self._replace(specs=_with_ports(self.loaded.specs, self.fleet, self.fleet_state, ports))

@@ -10,6 +10,9 @@ from manager.fleet.instance import Instance
 from manager.fleet.observe import FleetSnapshot
 from manager.util import formatting
 
+OLD_PYTHON = ".venv/bin/python3"
+"""What the old system had where a config says nothing; scripts read the key. The image has its own."""
+
 
 def status_object(view: Instance, snapshot: FleetSnapshot, pid: int) -> dict[str, Any]:
     """Return the JSON object of `status`."""
@@ -31,4 +34,4 @@ def _config(view: Instance, snapshot: FleetSnapshot) -> dict[str, Any]:
     """Return the file's daemon_config, with the port that is in use. Never contains a credential."""
     daemon: dict[str, Any] = snapshot.project.loaded.described(view.id).get("daemon_config", {})
     paths = {"log_dir": view.spec.log_dir, "db_path": view.spec.db_path} if view.spec else {}
-    return {**daemon, **paths, "web_port": view.web_port}
+    return {"python_path": OLD_PYTHON, **daemon, **paths, "web_port": view.web_port}

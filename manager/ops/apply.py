@@ -215,7 +215,7 @@ def _name_untrusted(
     cause.
     """
     told = {action.instance for action in actions if action.kind == "leave"}
-    for instance, problems in snapshot.project.loaded.refusals.items():
+    for instance, problems in snapshot.project.untrusted.items():
         if named is None or instance in named:
             for problem in problems[1:] if instance in told else problems:
                 on_event(Warned(Text("{problem}", problem=problem)))

@@ -5,6 +5,7 @@ trusted_folder                          folders that another user's link must no
 lock_file                               files that are locked, and that no other user may open
 kernel_file                             small files in /proc and /sys
 kept_content                            what was read out of a file that is still the same one
+kept_text                               messages in a file, for readers of any language
 threads, polling, interrupts             concurrent work; waiting for what sends no event; Ctrl-C as a note
 readable                                waiting for a stream
 console, text_table, sanitize           lines, tables and untrusted text on a terminal

@@ -232,13 +232,15 @@ def listening(chosen: Options, usual_port: int = DEFAULT_PORT) -> socket.socket:
 
 
 def _listening(host: str, port: int) -> socket.socket:
-    opened = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    opened = None
     try:
+        opened = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         opened.bind((host, port))
         opened.listen(128)
     except OSError as error:
-        opened.close()
+        if opened is not None:
+            opened.close()
         raise ManagerError(
             "cannot listen on {address}: {why}; choose another with --listen HOST:PORT",
             address=formatting.host_port(host, port),

@@ -178,6 +178,20 @@ def test_a_fee_in_a_third_currency_is_counted_at_the_markets_rate(
     assert fill.fee_currency == (market["quote"] if currency == "APEX" else currency)
 
 
+@pytest.mark.parametrize(("direction", "rate"), [("MAKER", "0.0002"), ("TAKER", "0.0005")])
+def test_apex_fees_are_not_the_other_way_round(direction: str, rate: str) -> None:
+    world = World("apex")
+    # As `parse_market` of ccxt 4.5.90 has them.
+    world.adapter._loaded().update({"maker": 0.0005, "taker": 0.0002})
+    answer = {"data": {"orders": [apex_fill(fee=None, direction=direction)]}}
+    [fill] = world.answers(answer).fills(0)
+    assert isinstance(fill, Fill)
+    assert fill.fee == D("143.9") * D("0.1") * D(rate)
+    [(_, found)] = world.answers({"data": apex_order(cumMatchFillSize="0.3")}).find([an_order("77")])
+    assert isinstance(found, ExchangeOrder)
+    assert found.fee == D("143.2") * D("0.3") * D("0.0002")
+
+
 def test_a_position_that_is_listed_twice_is_one() -> None:
     raw = {"symbol": "SOL-USDT", "side": "LONG", "size": "0.3", "updatedTime": 1790000001000}
     other = {**raw, "side": "SHORT", "size": "0.1"}

@@ -16,7 +16,7 @@ import pytest
 from gridbot.cli.open_orders import query_open_orders
 from gridbot.config import args
 from gridbot.exchanges.ccxt_exchange import CcxtExchange
-from gridbot.model.errors import ExchangeError, RejectedError, UnreachableError
+from gridbot.model.errors import ExchangeError, RejectedError, UnauthorizedError, UnreachableError
 from gridbot.model.types import (
     ExchangeOrder,
     Fill,
@@ -56,6 +56,23 @@ class Sleeps:
 
     def __call__(self, seconds: float) -> None:
         self.seconds.append(seconds)
+
+
+class Asked:
+    """Stands in for a call that always fails, and for the time that pauses take."""
+
+    def __init__(self, failure: ExchangeError | None = None) -> None:
+        self.failure, self.count, self.now = failure, 0, 0.0
+        self.pauses: list[float] = []
+
+    def __call__(self) -> list[ExchangeOrder | UnreadableOrder]:
+        self.count += 1
+        assert self.failure is not None
+        raise self.failure
+
+    def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.now += seconds
 
 
 def standing(store: Store, count: int, **more: Any) -> There:
@@ -140,6 +157,39 @@ def test_pauses_after_refusals_grow(store: Store) -> None:
     assert cancel_own_orders(store, there, PERP, within=60, sleep=sleeps) == (0, True)
     for pause, longest in zip(sleeps.seconds, (1, 2, 4, 8), strict=False):
         assert longest / 2 <= pause <= longest
+
+
+def test_refused_keys_are_tried_again_after_growing_pauses_with_one_call_each(store: Store) -> None:
+    refusals: list[ExchangeError] = [UnauthorizedError("401", cause="unauthorized") for _ in range(5)]
+    there, sleeps = standing(store, 3, refusals=refusals), Sleeps()
+    assert cancel_own_orders(store, there, PERP, within=60, sleep=sleeps) == (0, True)
+    assert there.calls == ["one"] * 5 + ["one"] * 3
+    assert there.slowed == 0, "slower calls would be refused, too"
+    for pause, longest in zip(sleeps.seconds[:5], (1, 2, 4, 8, 15), strict=True):
+        assert longest / 2 <= pause <= longest
+
+
+@pytest.mark.parametrize(
+    "failure", [UnauthorizedError("401", cause="unauthorized"), UnreachableError("no route")]
+)
+def test_a_list_that_does_not_come_is_asked_for_after_growing_pauses(
+    store: Store, monkeypatch: pytest.MonkeyPatch, failure: ExchangeError
+) -> None:
+    there, asked = standing(store, 1), Asked(failure)
+    monkeypatch.setattr(there, "open_orders", asked)
+    monkeypatch.setattr("gridbot.trading.cancel.time.monotonic", lambda: asked.now)
+    assert cancel_own_orders(store, there, PERP, within=25, sleep=asked.sleep) == (1, False)
+    assert asked.count <= 14, "once a second would be 25"
+    assert len({round(pause, 6) for pause in asked.pauses[-3:]}) == 3, "bots that fell together differ"
+
+
+def test_cancellations_that_are_all_refused_are_sent_again_after_growing_pauses(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, asked = standing(store, 1, refusals=[RejectedError("not now") for _ in range(99)]), Asked()
+    monkeypatch.setattr("gridbot.trading.cancel.time.monotonic", lambda: asked.now)
+    assert cancel_own_orders(store, there, PERP, within=25, sleep=asked.sleep) == (1, False)
+    assert len(there.calls) <= 14
 
 
 def test_during_a_ban_that_outlasts_the_stop_nothing_more_is_asked(store: Store) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from decimal import Decimal
 from pathlib import Path
 
@@ -54,6 +55,29 @@ def test_a_killed_bots_orders_are_cancelled_and_others_stay(
     assert (report["trades"], Decimal(report["fees"])) == (len(sold), sum(fill.fee for fill in sold))
     assert (fake.book.own_open(), foreign.open, fake.book.violations) == ([], True, [])
     assert left(cancel(tmp_path, **fake.env | FAST)) == 0
+
+
+def test_what_another_dead_bot_of_the_account_last_said_makes_no_position(
+    start_bot: BotFactory, fake: FakeExchange, tmp_path: Path
+) -> None:
+    """Its orders were filled after its last word, too: what it said then is not to be taken from the account
+    of now.
+    """
+    bot = live(start_bot, fake)
+    settled(bot, fake)
+    bot.kill()
+    fake.book.move(min(order.price for order in fake.book.own_open() if order.side == "Ask" and order.price))
+    own = -sum(fill.qty for fill in fake.book.fills if not fill.order.foreign)
+    fake.book.place("Bid", "Market", None, Decimal(1), foreign=True)
+    others = tmp_path / "others.json"
+    for word, at_exchange in (("0.4", None), ("1", own)):
+        others.write_text(json.dumps({"schema": 1, "position": word, "at": time.time()}))
+        done = cancel(tmp_path, **fake.env | FAST, BOTFLEET_OTHERS=str(others))
+        assert left(done) == 0
+        report = json.loads(done.stdout.splitlines()[-2])["report"]
+        assert Decimal(report["position"]) == own
+        said = report.get("position_at_exchange")
+        assert (said and Decimal(said)) == at_exchange
 
 
 def test_an_order_that_was_sent_and_never_answered_is_cancelled_too(

@@ -66,6 +66,7 @@ MARKETS: Mapping[type[Kit], Any] = {
                 "asset_kind": "PERP",
                 "max_order_size": "10000",
                 "max_open_orders": 100,
+                "position_limit": "20000",
             }
         ]
     },
@@ -105,6 +106,7 @@ MARKETS: Mapping[type[Kit], Any] = {
                         "tickSize": "0.01",
                         "minOrderSize": "0.1",
                         "maxOrderSize": "2750",
+                        "maxPositionSize": "5500",
                     }
                 ]
             }
@@ -146,19 +148,19 @@ def read_market(kind: type[Kit]) -> Market:
             AsterSpot,
             {"max_qty": "9000", "max_market_qty": "400", "max_notional": "300000", "min_notional": "5"},
         ),
-        (Paradex, {"max_qty": "10000", "max_orders": "100"}),
+        (Paradex, {"max_qty": "10000", "max_orders": "100", "max_held": "20000"}),
         (Lighter, {"max_notional": "2500000"}),
-        (Apex, {"max_qty": "2750"}),
+        (Apex, {"max_qty": "2750", "max_held": "5500"}),
         (Backpack, {"max_qty": "5000"}),
     ],
 )
 def test_the_most_that_an_exchange_takes_is_known(kind: type[Kit], known: Mapping[str, str]) -> None:
     market = read_market(kind)
-    names = ("max_qty", "max_market_qty", "max_notional", "max_orders", "min_notional")
+    names = ("max_qty", "max_market_qty", "max_notional", "max_orders", "min_notional", "max_held")
     said = {name: getattr(market, name) for name in names}
     for name, value in known.items():
         assert said[name] == D(value), name
-    unsaid = {"max_qty", "max_market_qty", "max_notional"} - known.keys()
+    unsaid = {"max_qty", "max_market_qty", "max_notional", "max_held"} - known.keys()
     assert {said[name] for name in unsaid} <= {None}
 
 
@@ -227,3 +229,31 @@ def test_what_is_too_large_or_too_many_is_said_before_the_first_order() -> None:
     quotes = ("--exchange", "aster", "--symbol", "SOLUSDT", "--strategy", "standard", "--market-type", "perp")
     both = found(parse((*quotes, "--quantity", "1", "--max-orders", "3"), LIVE), replace(PERP, max_orders=5))
     assert both["orders_too_many"].params["count"] == "6"
+
+
+def test_a_position_beyond_the_exchanges_limit_is_refused() -> None:
+    limited = replace(PERP, max_held=D("0.4"))
+    large = found(run_of("--max-position", "0.5"), limited)["position_large"]
+    assert (large.level.value, large.params["position"], large.params["most"]) == ("fail", "0.5", "0.4")
+    assert "position_large" not in found(run_of("--max-position", "0.4"), limited)
+    unlimited = found(run_of("--grid-num", "7"), replace(PERP, max_held=D("0.2")))["position_large"]
+    assert unlimited.params["position"] == "0.3", "what one side of the grid holds at its end"
+    by_value = found(run_of("--max-position", "0.5"), max_held_value=D(70))["position_large"]
+    assert by_value.params["most"] == "0.44", "at the grid's upper end"
+    assert "position_large" not in found(run_of("--max-position", "0.5"), max_held_value=D(80))
+
+
+def test_asters_limit_is_the_one_at_the_leverage_that_is_set() -> None:
+    kit = Aster()
+    carry_out = kit.answer
+    # github.com/asterdex/api-docs, futures V3, "Position Information V3", 2026-06-30.
+    own = {"symbol": "SOLUSDT", "positionAmt": "0", "maxNotionalValue": "25000", "positionSide": "BOTH"}
+    other = own | {"symbol": "BTCUSDT", "maxNotionalValue": "100"}
+
+    def answer(path: str, method: str, params: dict[str, Any]) -> Any:
+        return [other, own] if "positionRisk" in path else carry_out(path, method, params)
+
+    kit.answer = answer  # type: ignore[method-assign]
+    assert kit.adapter.max_held_value() == D(25000)
+    del own["maxNotionalValue"]
+    assert kit.adapter.max_held_value() is None

@@ -143,6 +143,20 @@ def test_the_position_is_the_exchanges_without_what_others_hold(path: Path) -> N
     assert (found["position"], found["base"]) == ("-0.6", "SOL")
 
 
+@pytest.mark.parametrize(("word", "age", "said"), [("10", 1, "0"), ("9.4", 1, None), ("10", 300, None)])
+def test_beside_other_bots_the_account_confirms_the_record_or_says_nothing(
+    path: Path, word: str, age: float, said: str | None
+) -> None:
+    """What the others hold is older than the account's position: their orders may have been filled since."""
+    record(path)
+    others = path.with_name("others.json")
+    others.write_text(json.dumps({"schema": 1, "position": word, "at": time.time() - age}))
+    settings = parse(GRID, {**ENV, "DB_PATH": str(path), "BOTFLEET_OTHERS": str(others)})
+    listing: Any = Listing([], holds=Decimal(10))
+    found = orders.query_open_orders(settings, listing, lambda _pause: None)
+    assert (found["open_orders"], found.get("position")) == (0, said)
+
+
 def test_a_position_that_nobody_says_keeps_the_orders_from_no_one(
     path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -74,3 +74,24 @@ def test_folders_that_the_old_system_does_not_run_are_named_with_what_they_hold(
     printed = desk.play(f"import {old.folder} --dry-run")
     assert "config/archived: skip: not run by the old system, and not imported: of_last_year.json" in printed
     assert "config/templates" not in printed
+
+
+def test_a_config_that_the_old_system_ran_from_elsewhere_is_imported(old: OldFolder, desk: Desk) -> None:
+    """Its daemon took any file by `--config`: what lay outside config/active was lost without a word."""
+    (old.folder / "mine").mkdir()
+    path = old.folder / "mine" / "grid.json"
+    path.write_text(json.dumps(a_config("far_01", 5033)))
+    old.register("far_01", path, 5033)
+    old.register("gone_01", old.folder / "mine" / "gone.json", 5034)
+    printed = desk.play(f"import {old.folder} --yes")
+    assert "far_01: copy config: mine/grid.json → config/active/far_01.json" in printed
+    assert projects.read(desk.folder).fleet_state.of("far_01").wish == "stopped"
+    assert "far_01: skip: already imported" in desk.play(f"import {old.folder} --yes")
+
+
+def test_a_file_that_is_no_config_by_its_name_is_named(old: OldFolder, desk: Desk) -> None:
+    for name in ("UP.JSON", ".#ran_01.json", "ran_01.json~"):
+        (old.folder / "config" / "active" / name).write_text("{}")
+    printed = desk.play(f"import {old.folder} --dry-run")
+    assert "config/active/UP.JSON: skip: not imported: rename it to UP.json if it is a config" in printed
+    assert "ran_01.json~" not in printed

@@ -19,6 +19,7 @@ from manager.web import access, protocol
 from manager.web.access import Access, Role
 from manager.web.address import Reach
 from manager.web.engine_side.listener import Listener
+from manager.web.web_side import connections, guard, streams
 from manager.web.web_side.attempts import FREE, FREE_OF_ALL, LONGEST_S, Attempts
 from tests.web.served import Client, Served, a_bot, serving
 
@@ -111,6 +112,24 @@ def test_no_upgrade_to_a_websocket_is_taken(steady: Served, origin: str | None) 
         connection.sendall("\r\n".join([*lines, "", ""]).encode())
         status = connection.recv(1000).split()[1]
     assert status in {b"401", b"403"}
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        """prefs={"theme": "dark"}""",  # many pages keep this, and Python's own reader of cookies stops at it
+        'a="',
+        "=; é=ü; ;;; x",
+        "botfleet-test=tossed",
+        "; ".join("botfleet-test=tossed" for _each in range(5)),
+        "Botfleet-Test=tossed; expires=never; path=/",
+    ],
+)
+def test_what_a_bots_page_keeps_in_cookies_signs_nobody_out(steady: Served, others: str) -> None:
+    """A browser sends the cookies of a bot's page, at another port of this machine, to this one too."""
+    client = signed_in(steady)
+    for cookies in (f"{others}; {client.cookie}", f"{client.cookie}; {others}"):
+        assert client.get("/api/v1/fleet", Cookie=cookies.encode().decode("latin-1"))[0] == 200
 
 
 def test_no_page_can_be_framed_and_the_cookie_is_closed_to_scripts_and_sites(served: Served) -> None:
@@ -417,3 +436,101 @@ def test_a_slow_client_holds_up_nobody(steady: Served) -> None:
     assert client.get("/api/v1/fleet")[0] == 200
     for connection in idle:
         connection.close()
+
+
+def is_ended(connection: socket.socket, within: float) -> bool:
+    """Whether the server ends the connection, after what it may have answered."""
+    connection.settimeout(within)
+    try:
+        while connection.recv(1 << 16):
+            pass
+    except TimeoutError:
+        return False
+    except OSError:
+        pass
+    return True
+
+
+def opened(served: Served, said: str = "") -> socket.socket:
+    connection = socket.create_connection(("127.0.0.1", served.port), 10)
+    connection.sendall(said.encode())
+    return connection
+
+
+HEAD = "Host: 127.0.0.1\r\nContent-Type: application/json\r\n"
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["", "GET / HTTP/1.1\r\nX-a: ", f"GET /page/icon.svg HTTP/1.1\r\n{HEAD}\r\nGET / HT"],
+    ids=["nothing", "half a head", "half a second head"],
+)
+def test_who_does_not_ask_is_not_waited_for(
+    steady: Served, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    monkeypatch.setattr(connections, "HEAD_WITHIN_S", 0.5)
+    with opened(steady, said) as slow:
+        assert is_ended(slow, 4)
+
+
+def test_a_stream_is_no_connection_that_asks_nothing(steady: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "HEAD_WITHIN_S", 0.5)
+    client = signed_in(steady)
+    sign = f"X-Botfleet-Token: {client.token}\r\nCookie: {client.cookie}\r\n"
+    with opened(steady, f"GET /api/v1/events HTTP/1.1\r\n{HEAD}{sign}\r\n") as stream:
+        assert not is_ended(stream, 2)
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(steady: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "BODY_WITHIN_S", 0.5)
+    with opened(steady, f"POST /api/v1/session HTTP/1.1\r\n{HEAD}Content-Length: 60000\r\n\r\n{{") as slow:
+        slow.settimeout(4)
+        assert slow.recv(100).startswith(b"HTTP/1.1 408 ")
+        assert is_ended(slow, 4)
+
+
+def test_one_address_cannot_take_every_connection(steady: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "MOST_OF_ADDRESS", 10)
+    client = signed_in(steady)
+    held = [opened(steady) for _each in range(30)]
+    try:
+        assert [is_ended(connection, 0.3) for connection in held].count(False) <= 10
+    finally:
+        for connection in held:
+            connection.close()
+
+    def is_answered() -> bool:
+        with suppress(OSError, http.client.HTTPException):
+            return client.get("/api/v1/fleet")[0] == 200
+        return False
+
+    deadline = time.monotonic() + 10
+    while not is_answered():
+        assert time.monotonic() < deadline, "what is closed still counts"
+        time.sleep(0.1)
+
+
+def test_readers_of_streams_leave_room_for_who_may_halt(
+    steady: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "MOST_OF_ROLE", 3)
+    read, halt = ({"Authorization": f"Bearer {TOKENS[role]}"} for role in ("read", "halt"))
+
+    def stream(program: dict[str, str]) -> tuple[http.client.HTTPConnection, int]:
+        connection = http.client.HTTPConnection("127.0.0.1", steady.port, timeout=20)
+        connection.request("GET", "/api/v1/events", headers=program)
+        return connection, connection.getresponse().status
+
+    held = [stream(read) for _each in range(5)]
+    assert sorted(status for _connection, status in held) == [200, 200, 200, 503, 503]
+    held.append(stream(halt))
+    assert held[-1][1] == 200
+    for connection, _status in held:
+        connection.close()
+    steady.look()  # a stream learns that its reader is gone when there is something to tell
+    deadline = time.monotonic() + 15
+    while (again := stream(read))[1] != 200:
+        assert time.monotonic() < deadline, "what is closed still counts"
+        again[0].close()
+        time.sleep(0.2)
+    again[0].close()

@@ -20,6 +20,7 @@ from manager.fleet.state_file import InstanceState
 from manager.monitor.watch import snoozing
 from manager.web.web_side import api
 from tests.bot.browser import Browser
+from tests.builders import a_spec
 from tests.web.served import Served, a_bot, serving, write_history
 
 pytestmark = [
@@ -179,7 +180,7 @@ def test_a_bots_own_view_works_also_for_a_dead_one(page: Browser, served: Served
 def test_an_engine_that_is_away_is_said_with_the_age_of_what_is_shown(page: Browser, served: Served) -> None:
     served.error = EngineUnreachable("the Docker Engine does not answer")
     served.look()
-    page.wait(lambda: "the Docker Engine does not answer What follows is" in page.text("#banners"))
+    page.wait(lambda: "the Docker Engine does not answer · what follows is" in page.text("#banners"))
     assert "the fleet cannot be observed" in page.text("header")
     assert len(ids(page)) == 4
     page.wait(lambda: page.run("document.body.classList.contains('stale')"), 30)
@@ -626,3 +627,71 @@ def test_a_file_that_gets_lost_is_loaded_again(browser: Browser, served: Served)
     page.wait(lambda: page.count(".bot[data-id]") == 4)
     assert page.run("sessionStorage.getItem('botfleet-loads')") is None
     page.complaints()
+
+
+def test_another_language_keeps_what_is_chosen_and_loses_nothing(page: Browser) -> None:
+    choose = (
+        "((each, value) => { each.value = value; each.dispatchEvent(new Event('change')); return 1; })"
+        "(document.querySelector('select[aria-label=State]'), 'trading')"
+    )
+    page.run(choose)
+    chosen = ids(page)
+    assert chosen == ["bp_sol_01", "bp_btc_01"]
+    page.run(
+        "(window.said = [], window.banners = document.querySelector('#banners'),"
+        " new MutationObserver(() => window.said.push(window.banners.innerText))"
+        ".observe(window.banners, { childList: true }), 1)"
+    )
+    page.run("(document.querySelector('[data-key=language]').click(), 1)")
+    page.wait(lambda: "需要人處理" in page.text(".needs h2"))
+    time.sleep(2.5)  # as long as a stream that got lost is waited for
+    assert ids(page) == chosen
+    assert page.run("window.said.filter(Boolean)") == []
+    assert page.complaints() == []
+
+
+def test_what_was_missed_is_read_again_although_a_request_gets_lost(page: Browser, served: Served) -> None:
+    """Without it the page would go on with what it knew, and show only what changes from then on."""
+    page.run(
+        "(window.real = window.fetch, window.lost = 0, window.fetch = (path, ...rest) =>"
+        " String(path).endsWith('/instances') && window.lost++ < 5"
+        " ? Promise.reject(new TypeError('lost')) : window.real(path, ...rest), 1)"
+    )
+    served.rows[0] = a_bot("bp_sol_01", pnl="77.5", position="0.2", price="150", **LIVE)
+    served.desk._feeds.clear()  # as of an engine side that was started again
+    served.look()
+    page.wait(lambda: "+77.50" in page.text(".bot[data-id=bp_sol_01]"))
+    assert page.run("window.lost") >= 5
+
+
+def test_a_bots_view_goes_on_while_it_is_open(page: Browser, served: Served) -> None:
+    page.run("(document.querySelector('[data-id=bp_sol_01] .c-name').click(), 1)")
+    page.wait(lambda: "+10.50 USDC" in page.text("dialog"))
+    served.rows[0] = a_bot("bp_sol_01", "stopped", pnl="9.25", price="150", **LIVE)
+    served.look()
+    page.wait(lambda: "+9.25 USDC" in page.text("dialog"))
+    assert page.count("dialog [data-key='act start bp_sol_01']") == 1
+    assert page.count("dialog [data-key='act restart bp_sol_01']") == 0
+
+
+def test_a_sum_of_many_digits_leaves_the_kill_switch_on_a_phone(browser: Browser, tmp_path: Path) -> None:
+    """A page that is wider than a phone is shown smaller, and its lower edge is out of sight."""
+    rows = [a_bot("bp_sol_01", pnl="-123456789012.34", position="-12345678901.5", price="150", **LIVE)]
+    with serving(tmp_path, rows) as served:
+        page = opened(browser, served, 400)
+        assert page.run("innerWidth") == 400
+        assert page.run("document.querySelector('#halt').getBoundingClientRect().bottom <= innerHeight")
+
+
+def test_a_tag_that_no_bot_has_any_more_can_be_left(browser: Browser, tmp_path: Path) -> None:
+    tagged = a_bot("bp_sol_01", pnl="1", **LIVE)
+    tagged = tagged._replace(view=tagged.view._replace(spec=a_spec()._replace(tags=("night",))))
+    with serving(tmp_path, [tagged, a_bot("bp_sol_02", pnl="1", **LIVE)]) as served:
+        page = opened(browser, served)
+        page.run("(document.querySelector('[data-key=\"tag night\"]').click(), 1)")
+        assert ids(page) == ["bp_sol_01"]
+        served.rows = served.rows[1:]
+        served.look()
+        page.wait(lambda: ids(page) == [])
+        page.run("(document.querySelector('[data-key=\"tag night\"]').click(), 1)")
+        assert ids(page) == ["bp_sol_02"]

@@ -239,6 +239,22 @@ def test_a_token_works_at_once_and_no_longer_when_it_is_removed(project: Project
     assert "no token grafana" in project.manager("serve", "--remove-token", "grafana", code=2)
 
 
+def test_another_code_or_password_ends_every_session(project: Project) -> None:
+    project.detach()
+    client = project.signed_in()
+    assert project.fleet(client) is not None
+    assert "has to sign in again" in project.manager("serve", "--set-code")
+
+    def status() -> int:
+        try:
+            return client.get("/api/v1/fleet")[0]
+        except OSError:
+            return 0
+
+    eventually(lambda: status() == 401)
+    assert project.fleet(project.signed_in()) is not None
+
+
 def test_without_a_choice_the_port_of_last_time_is_taken_or_the_next_free_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -37,6 +37,7 @@ from manager.monitor.doctor.facts import ClientFacts, Facts
 from manager.monitor.doctor.findings import Finding, Level, fail
 from manager.ops.exchange import live_checks
 from manager.ops.exchange.live_checks import LiveCheck
+from manager.ops.planning import updated_limits
 from manager.util import atomic_file, console
 from manager.util.text_table import Column
 
@@ -102,7 +103,10 @@ def _look(session: Session) -> tuple[Facts, Project | None, FleetSnapshot | None
     if snapshot is not None:
         facts = facts._replace(
             fleet=probe_project.probe_fleet(
-                snapshot, session.engine(), facts.engine.unkept if facts.engine else ()
+                snapshot,
+                updated_limits.seen(session, snapshot, "up", None),
+                session.engine(),
+                facts.engine.unkept if facts.engine else (),
             )
         )
     if facts.engine is not None and facts.engine.root_dir and not facts.engine.is_rootless:

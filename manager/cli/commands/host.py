@@ -17,7 +17,7 @@ from manager.ops.hosts import check as checks
 from manager.ops.hosts import registry
 from manager.ops.hosts.check import Finding
 from manager.ops.hosts.registry import HERE, Host
-from manager.util import console
+from manager.util import console, scratch
 from manager.util.text_table import Column
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def deploy(session: Session, args: Namespace) -> int:
         _require_other_name(session.project().fleet, hosts[0])
     else:
         hosts = [registry.get(folder, name) for name in args.names]
-    with tempfile.TemporaryDirectory(prefix="botfleet-") as temporary:
+    with tempfile.TemporaryDirectory(prefix="botfleet-", dir=scratch.folder()) as temporary:
         made = package.make(Path(temporary))
         codes = [_deploy(session, host, made) for host in hosts]
     if args.url is not None and codes == [OK]:

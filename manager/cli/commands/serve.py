@@ -18,7 +18,7 @@ from manager.fleet.session import Session
 from manager.i18n import Text, _
 from manager.monitor.top.commands import manager
 from manager.util import console, prompt
-from manager.util.trusted_folder import open_in_trusted
+from manager.util.trusted_folder import open_in_trusted, unlink_in_trusted
 
 if TYPE_CHECKING:
     from manager.web.options import Options
@@ -197,7 +197,10 @@ def _link(at: Places) -> int:
 
 
 def _set_access(at: Places, args: Namespace) -> int:
-    """Change who may sign in. The web side is started again with it; sessions go on."""
+    """Change who may sign in. The web side is started again with it.
+
+    Sessions go on, but not behind another password or code: the one before may be in wrong hands.
+    """
     from manager.web import access, running
 
     known = access.load(at.access)
@@ -217,6 +220,9 @@ def _set_access(at: Places, args: Namespace) -> int:
         console.say(Text("the token {name}, which is not shown again:", name=args.add_token))
         console.say(token)
     access.save(at.access, known)
+    if args.set_password or args.set_code:
+        unlink_in_trusted(at.sessions)
+        console.say(_("everybody who was signed in has to sign in again"))
     running.tell_access(at)
     return OK
 

@@ -32,6 +32,11 @@ NETWORK_FILE_SYSTEMS = frozenset(
 SHARED_FILE_SYSTEMS = frozenset(
     {"9p", "vboxsf", "vmhgfs", "virtiofs", "overlay", "overlayfs", "aufs", "prl_fs"}
 )
+TO_ANOTHER_DISK = Text(
+    "run `manager down`, move the data folder to a local disk, set data_dir in config/fleet.toml to its new"
+    " place, and run `manager up`"
+)
+"""The setting alone would begin with empty databases, and containers of the other folder are refused."""
 MEMORY_FILE_SYSTEMS = frozenset({"tmpfs", "ramfs"})
 
 
@@ -45,6 +50,7 @@ def check_all(facts: Facts) -> Iterator[Finding]:
     for disk in facts.database_disks:
         yield file_system(disk)
     yield from clock(facts.host)
+    yield from routes(facts.host)
     yield load(facts.host)
     if facts.files is not None and facts.files.configs:
         memory = facts.engine.memory if facts.engine else facts.host.memory
@@ -88,13 +94,13 @@ def file_system(disk: Disk) -> Finding:
         return warn(
             "file-system",
             Text("{path} is on {type}: SQLite can lose data there", path=disk.path, type=disk.type),
-            Text("move the databases to a local disk: set data_dir in config/fleet.toml"),
+            TO_ANOTHER_DISK,
         )
     if disk.type in MEMORY_FILE_SYSTEMS:
         return warn(
             "file-system",
             Text("{path} is in memory: its content is lost on reboot", path=disk.path),
-            Text("move the databases to a disk: set data_dir in config/fleet.toml"),
+            TO_ANOTHER_DISK,
         )
     return ok("file-system", text)
 
@@ -118,6 +124,21 @@ def clock(host: HostFacts) -> Iterator[Finding]:
             )
         else:
             yield ok("hardware-clock", text)
+
+
+def routes(host: HostFacts) -> Iterator[Finding]:
+    """Check that bots reach the internet: the engine's networks have IPv4 alone, unless told otherwise."""
+    if host.has_ipv4_route is False and host.has_ipv6_route:
+        yield warn(
+            "routes",
+            Text(
+                "this machine reaches the internet by IPv6 alone, and the bots have IPv4: no exchange answers"
+            ),
+            Text(
+                "give the bots a proxy that has both, by HTTPS_PROXY in .env and in `variables` of"
+                " config/fleet.toml"
+            ),
+        )
 
 
 def load(host: HostFacts) -> Finding:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from shlex import quote
 
 from manager.engine.labels import is_contract, is_known_contract
-from manager.fleet.definition_drift import UPDATED
 from manager.i18n import Text
-from manager.monitor.doctor import checks_requests, checks_supervisors
+from manager.monitor.doctor import checks_drift, checks_requests, checks_supervisors
 from manager.monitor.doctor.facts import ClientFacts, EgressFacts, Facts, FleetFacts, ProjectFacts, StaleFile
 from manager.monitor.doctor.findings import Finding, fail, ok, warn
 from manager.util.formatting import MB
@@ -36,6 +36,7 @@ def check_all(facts: Facts) -> Iterator[Finding]:
         )
         return
     yield from configs(facts.files)
+    yield from address(facts.files)
     yield from ports(facts.files)
     yield from read_only(facts.files)
     yield from owners(facts.files)
@@ -112,6 +113,16 @@ def ports(files: ProjectFacts) -> Iterator[Finding]:
         )
 
 
+def address(files: ProjectFacts) -> Iterator[Finding]:
+    """Report an address at which no web port can be published, so that no container starts."""
+    if files.bind_fault:
+        yield fail(
+            "address",
+            Text("bind_address {address}: {why}", address=files.bind_address, why=files.bind_fault),
+            Text("set bind_address in config/fleet.toml to an address that `ip address` shows"),
+        )
+
+
 def read_only(files: ProjectFacts) -> Iterator[Finding]:
     """Report folders that nothing can be written to: neither states nor desired states nor databases."""
     for path in files.read_only:
@@ -130,7 +141,7 @@ def owners(files: ProjectFacts) -> Iterator[Finding]:
         yield warn(
             "owners",
             Text("{path} is world-writable", path=files.data.path),
-            Text("run `chmod o-w {path}`", path=files.data.path),
+            Text("run `chmod o-w {path}`", path=quote(files.data.path)),
         )
     foreign = [
         folder for folder in files.databases if files.bot_uid is not None and folder.uid != files.bot_uid
@@ -146,7 +157,7 @@ def owners(files: ProjectFacts) -> Iterator[Finding]:
             ),
             Text(
                 "run `chown -R {wanted} {path}`, or `manager up` as root",
-                path=folder.path,
+                path=quote(folder.path),
                 wanted=files.bot_uid,
             ),
         )
@@ -162,7 +173,7 @@ def dotenv(files: ProjectFacts) -> Iterator[Finding]:
         yield warn(
             "dotenv",
             Text("{path} is readable by other users", path=files.dotenv.path),
-            Text("run `chmod 600 {path}`", path=files.dotenv.path),
+            Text("run `chmod 600 {path}`", path=quote(files.dotenv.path)),
         )
     else:
         yield ok("dotenv", Text("{path} is readable by its owner only", path=files.dotenv.path))
@@ -204,7 +215,9 @@ def secrets(files: ProjectFacts) -> Iterator[Finding]:
         yield fail(
             "secrets",
             Text("{path} is readable by other users (mode {mode})", path=item.path, mode=f"{item.mode:04o}"),
-            Text("run `chmod go= {path}`, and replace the keys: they may have been read", path=item.path),
+            Text(
+                "run `chmod go= {path}`, and replace the keys: they may have been read", path=quote(item.path)
+            ),
         )
     if files.secrets and not exposed:
         yield ok(
@@ -225,7 +238,9 @@ def lock(files: ProjectFacts) -> Iterator[Finding]:
                 holder=files.lock_held_by,
                 minutes=files.lock_held_s / 60,
             ),
-            Text("check whether it is still running; `manager stop --force` ignores the lock"),
+            Text("see what process {pid} does; `kill {pid}` ends it and frees the lock", pid=files.lock_pid)
+            if files.lock_pid
+            else Text("another user's process holds it: run `manager doctor` as root, which names it"),
         )
     elif files.lock_held_by:
         yield ok("lock", Text("{holder} holds the fleet's lock", holder=files.lock_held_by))
@@ -254,34 +269,20 @@ def fleet(facts: FleetFacts) -> Iterator[Finding]:
         yield fail("foreign", Text("{why}", why=text), Text("use each fleet name in one project folder only"))
     for text in facts.old_daemon:
         yield fail("old-daemon", Text("{why}", why=text), Text("see docs/migration.md"))
-    yield from _counted(
-        "drift",
-        [instance.id for instance in facts.instances if {*instance.drift} - {"image", *UPDATED}],
-        Text("differ from their configs"),
-        Text("run `manager plan` to see the differences, `manager up` to apply them"),
-    )
-    yield from _counted(
-        "image-drift",
-        [instance.id for instance in facts.instances if "image" in instance.drift],
-        Text("run an older image"),
-        Text("run `manager up --recreate` or `manager upgrade`"),
-    )
-    yield from _counted(
-        "limits",
-        facts.updated,
-        Text("have other limits or another restart policy than their configs say (`docker update`)"),
-        Text("`manager up` puts them back; `manager plan` says whom it leaves alone, and why"),
-    )
+    yield from checks_drift.check_all(facts)
     yield from checks_supervisors.check_all(facts)
     yield from checks_requests.check_all(facts.requests)
     yield from _counted(
-        "orphans", facts.orphans, Text("have no config"), Text("run `manager down --remove-orphans`")
+        "orphans",
+        facts.orphans,
+        Text("have no config"),
+        Text("run `manager down {ids}`: it removes these alone", ids=" ".join(facts.orphans)),
     )
     yield from _counted(
         "strays",
         facts.unexpected,
         Text("unexpected containers with the labels of an instance"),
-        Text("remove them with `docker rm -f`"),
+        Text("remove them with `docker rm -f {names}`", names=" ".join(facts.unexpected)),
     )
     unhealthy = [
         instance
@@ -292,7 +293,9 @@ def fleet(facts: FleetFacts) -> Iterator[Finding]:
         yield warn(
             "instances",
             Text("{id} is {state}: {why}", id=instance.id, state=Text(instance.state), why=instance.why),
-            Text("see `manager logs {id}`", id=instance.id),
+            Text("see `manager logs {id}`; `manager start {id}` tries again", id=instance.id)
+            if instance.state == "failed"
+            else Text("see `manager logs {id}`", id=instance.id),
         )
     if not unhealthy and facts.instances:
         running = sum(instance.state == "running" for instance in facts.instances)

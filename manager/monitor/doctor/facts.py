@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from manager.i18n import Text
+
+Mend = Literal["up", "restart", "start", "upgrade", "config"]
+"""The command that mends an instance; `config`: none does before its config is corrected."""
+ImageMend = Literal["recreate", "named", "upgrade"]
+"""`manager up --recreate`, the same with its id, or `manager upgrade` with its id."""
 
 
 class ClientFacts(NamedTuple):
@@ -86,6 +91,9 @@ class HostFacts(NamedTuple):
     open_files: int | None = None
     max_pids: int | None = None
     max_user_processes: int | None = None
+    has_ipv4_route: bool | None = None
+    has_ipv6_route: bool | None = None
+    """To the internet, by the kernel's default routes."""
     has_systemd: bool = True
     has_apt: bool = True
 
@@ -132,6 +140,23 @@ class InstanceFacts(NamedTuple):
     mode: str = "paper"
     supervisor_lacks: frozenset[str] = frozenset()
     """Keys of its state file that its supervisor, of an earlier version, does not write."""
+    mend: Mend = "up"
+    """What makes its container as its config says."""
+    image_mend: ImageMend | None = "recreate"
+    """What makes it run the newer image; None where it does not run."""
+
+
+class Updated(NamedTuple):
+    """Hold an instance that `docker update` changed: in what, by the names of the engine's API, and what
+    undoes it.
+    """
+
+    id: str
+    names: tuple[str, ...]
+    mend: Mend = "up"
+
+    def __str__(self) -> str:
+        return f"{self.id} ({', '.join(self.names)})"
 
 
 class ProjectFacts(NamedTuple):
@@ -143,6 +168,9 @@ class ProjectFacts(NamedTuple):
     memory_limits: int = 0
     cpu_limits: float = 0.0
     ports: tuple[WebPort, ...] = ()
+    bind_address: str = ""
+    bind_fault: str = ""
+    """Why nothing can listen at that address."""
     data: OwnedPath | None = None
     bot_uid: int | None = None
     dotenv: OwnedPath | None = None
@@ -159,6 +187,8 @@ class ProjectFacts(NamedTuple):
     """Of the project's folder and the data folder: those whose file system takes no writes."""
     lock_held_by: str = ""
     lock_held_s: float = 0.0
+    lock_pid: int = 0
+    """0: that of another user, which this one does not see."""
 
 
 class RequestLoad(NamedTuple):
@@ -182,8 +212,7 @@ class FleetFacts(NamedTuple):
     image: str
     image_contract: str | None
     instances: tuple[InstanceFacts, ...] = ()
-    updated: tuple[str, ...] = ()
-    """Instances whose limits or restart policy were changed by `docker update`, and which."""
+    updated: tuple[Updated, ...] = ()
     orphans: tuple[str, ...] = ()
     unexpected: tuple[str, ...] = ()
     foreign: tuple[str, ...] = ()

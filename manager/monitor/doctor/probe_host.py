@@ -19,6 +19,7 @@ TIMEX_BYTES = 512
 """Larger than the kernel's struct timex. Its first field, 0, requests the state without changing it."""
 TIME_ERROR = 5
 MAX_BYTES = 1 << 20
+ROUTE_UP, ROUTE_REJECT = 0x1, 0x200
 ESCAPED = re.compile(r"\\([0-7]{3})")
 """The kernel's escape of spaces in mount paths."""
 
@@ -35,6 +36,8 @@ def probe() -> HostFacts:
         max_pids=_number(PROC / "sys/kernel/pid_max"),
         open_files=_limit(resource.RLIMIT_NOFILE),
         max_user_processes=_limit(resource.RLIMIT_NPROC),
+        has_ipv4_route=has_default_route(_text(PROC / "net/route"), is_ipv6=False),
+        has_ipv6_route=has_default_route(_text(PROC / "net/ipv6_route"), is_ipv6=True),
         has_systemd=remedies.has_systemd(),
         has_apt=remedies.has_apt(),
     )
@@ -81,6 +84,20 @@ def file_system(mounts: str, path: Path) -> str:
         if path.is_relative_to(mount_point) and len(mount_point.parts) >= best:
             best, type_ = len(mount_point.parts), after.split()[0]
     return type_
+
+
+def has_default_route(table: str, *, is_ipv6: bool) -> bool:
+    """Return whether a table of the kernel's has a route to everywhere that is up and refuses nothing."""
+    everywhere, mask, flags_column = ("0" * 32, "00", 8) if is_ipv6 else ("0" * 8, "0" * 8, 3)
+    for line in table.splitlines():
+        fields = line.split()
+        destination, length = (fields[0], fields[1]) if is_ipv6 else (fields[1], fields[7])
+        if (destination, length) != (everywhere, mask):
+            continue
+        flags = int(fields[flags_column], 16)
+        if flags & ROUTE_UP and not flags & ROUTE_REJECT:
+            return True
+    return False
 
 
 def _is_clock_synchronised() -> bool | None:

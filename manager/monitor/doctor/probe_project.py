@@ -29,8 +29,10 @@ from manager.monitor.doctor.facts import (
     ProjectFacts,
     RequestLoad,
     StaleFile,
+    Updated,
     WebPort,
 )
+from manager.monitor.doctor.probe_mends import Mends
 from manager.ops.execution import compose_yaml
 from manager.ops.requests import request_plan
 from manager.util import formatting
@@ -59,6 +61,8 @@ def probe_files(project: Project, snapshot: FleetSnapshot | None) -> ProjectFact
         memory_limits=sum(spec.memory for spec in specs),
         cpu_limits=sum(spec.nano_cpus for spec in specs) / NANO,
         ports=tuple(_ports(project, snapshot)),
+        bind_address=fleet.bind_address,
+        bind_fault=host.why_unusable(fleet.bind_address),
         data=_owned(project, fleet.data_dir),
         bot_uid=_bot_uid(fleet.data_dir),
         dotenv=_owned(project, fleet.dotenv_file),
@@ -71,13 +75,18 @@ def probe_files(project: Project, snapshot: FleetSnapshot | None) -> ProjectFact
         read_only=tuple(_read_only(fleet.project_dir, fleet.data_dir)),
         lock_held_by=held_by,
         lock_held_s=held_s,
+        lock_pid=min(lock.holders(fleet.lock_file), default=0) if held_by else 0,
     )
 
 
-def probe_fleet(snapshot: FleetSnapshot, engine: Engine, unkept: Collection[str] = ()) -> FleetFacts:
-    """Return the facts about the fleet's containers, at one inspect call each. `unkept`: the limits that the
-    engine cannot keep.
+def probe_fleet(
+    snapshot: FleetSnapshot, asked: FleetSnapshot, engine: Engine, unkept: Collection[str] = ()
+) -> FleetFacts:
+    """Return the facts about the fleet's containers, at one inspect call each.
+
+    `asked`: what `up` would decide by. `unkept`: the limits that the engine cannot keep.
     """
+    mends = Mends(asked.plan_input)
     return FleetFacts(
         image=snapshot.project.fleet.image_name,
         image_contract=None if snapshot.image == NO_IMAGE else snapshot.image.contract,
@@ -92,11 +101,13 @@ def probe_fleet(snapshot: FleetSnapshot, engine: Engine, unkept: Collection[str]
                 state.lacks
                 if (state := view.supervisor) and state.container == container.id
                 else frozenset(),
+                mends.of(instance),
+                mends.of_image(instance),
             )
             for instance, view in snapshot.views.items()
             if (container := view.container) is not None
         ),
-        updated=tuple(_updated(snapshot, engine, unkept)),
+        updated=tuple(_updated(snapshot, engine, unkept, mends)),
         orphans=tuple(snapshot.plan_input.orphans),
         unexpected=tuple(container.name for container in snapshot.observed.strays),
         foreign=tuple(str(problem) for problem in snapshot.foreign()),
@@ -120,7 +131,9 @@ def _egress(project: Project, engine: Engine) -> EgressFacts | None:
     return EgressFacts(state.is_in_force, str(state.why or ""))
 
 
-def _updated(snapshot: FleetSnapshot, engine: Engine, unkept: Collection[str]) -> Iterator[str]:
+def _updated(
+    snapshot: FleetSnapshot, engine: Engine, unkept: Collection[str], mends: Mends
+) -> Iterator[Updated]:
     """Yield the instances whose limits or restart policy are not those that they were made with."""
     for instance, view in snapshot.views.items():
         if view.spec is None or view.container is None or "config" in view.drift:
@@ -128,8 +141,10 @@ def _updated(snapshot: FleetSnapshot, engine: Engine, unkept: Collection[str]) -
         with suppress(NotFound):
             host = engine.inspect(view.container.id).get("HostConfig") or {}
             names = container_config.were_updated(host, view.spec, snapshot.project.fleet, unkept)
-            if names := [*names, *container_config.were_added(host)]:
-                yield f"{instance} ({', '.join(names)})"
+            added = container_config.were_added(host)
+            if names or added:
+                mend = mends.of_update(instance, can_be_taken_back=not added)
+                yield Updated(instance, (*names, *added), mend)
 
 
 def database_folders(project: Project) -> set[Path]:

@@ -37,12 +37,18 @@ supervisor, and the bot's `last` words.
 """
 
 
+COMMAND_CODE = "command"
+"""Of an event: a command did something, or failed to. Parameters: `command`, and `what` and `why` as
+`kept_text` keeps messages.
+"""
+
+
 class Event(NamedTuple):
     """Hold something that happened to an instance. `what`: a word, such as `exit` or the command's; `text`:
     the rest, for a person.
 
-    `reason`: a code with parameters, where `text` is its English sentence: the supervisor's code, or
-    `STATE_CODE`.
+    `reason`: a code with parameters, where `text` is its English sentence: the supervisor's code,
+    `STATE_CODE` or `COMMAND_CODE`.
     """
 
     at: float

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from manager.fleet import event_spool
 from manager.fleet.event_spool import SpooledEvent
-from manager.monitor.history.model import Event
+from manager.monitor.history.model import COMMAND_CODE, Event
 from manager.util import strict_json
 
 MOST_BYTES = 2 * event_spool.MAX_BYTES
@@ -68,4 +68,7 @@ def _event(spooled: SpooledEvent) -> Event:
         spooled.instance,
         "command" if spooled.is_done else "command failed",
         f"{spooled.command}: {spooled.what}{f' ({spooled.why})' if spooled.why else ''}",
+        {"code": COMMAND_CODE, "params": {"command": spooled.command, **spooled.said}}
+        if isinstance(spooled.said, dict)
+        else None,
     )

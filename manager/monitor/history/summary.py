@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 from manager.config.fleet import Sums
 from manager.fleet import doing, supervisor_messages
 from manager.fleet.amounts import money
-from manager.i18n import Text, _
+from manager.i18n import Text, _, mark
 from manager.monitor.history import curve
 from manager.monitor.history import money as rates
 from manager.monitor.history.curve import Currency, Day, Drawdown, Point
-from manager.monitor.history.model import STATE_CODE, Event
+from manager.monitor.history.model import COMMAND_CODE, STATE_CODE, Event
 from manager.monitor.history.reader import FleetHistory, InstanceHistory
+from manager.util import kept_text
 from manager.util.formatting import iso_with_offset
 
 ZERO = Decimal(0)
@@ -128,9 +129,38 @@ def event_text(event: Event) -> str:
     params = reason.get("params")
     if reason.get("code") == STATE_CODE and isinstance(params, dict):
         return _state_text(params) or event.text
+    if reason.get("code") == COMMAND_CODE and isinstance(params, dict):
+        return _command_text(params) or event.text
     if event.reason is not None:
         return str(supervisor_messages.message(event.reason, event.text) or event.text)
     return event.text
+
+
+ACTION_WORDS: Mapping[str, str] = {
+    "rollback": mark("roll back"),
+    "upgrade": mark("upgrade"),
+    "rolled back": mark("rolled back"),
+    "not reached": mark("not reached"),
+    "halt": mark("halt"),
+    "resume": mark("resume"),
+    "close": mark("close"),
+}
+"""Words of actions; others are words of the catalogue themselves."""
+PAGE = mark("page")
+"""Where the commands stand that were given on the page."""
+
+
+def _command_text(params: Mapping[str, Any]) -> str:
+    """Return what a command did, and why; empty where that is not what this version writes."""
+    command, (what, why) = (
+        params.get("command"),
+        map(kept_text.unkept, (params.get("what"), params.get("why"))),
+    )
+    if not isinstance(command, str) or not what or why is None:
+        return ""
+    action = _(ACTION_WORDS.get(what, what)) if isinstance(what, str) else str(what)
+    template = mark("{command}: {what} ({why})") if why else "{command}: {what}"
+    return str(Text(template, command=_(PAGE) if command == PAGE else command, what=action, why=why))
 
 
 def _state_text(params: Mapping[str, Any]) -> str:

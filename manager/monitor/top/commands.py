@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from manager import i18n
+from manager.util import scratch
 
 LOCK_WAIT_S = 300
 """A user who stops three bots in a row means all three: the later ones wait for the first."""
@@ -41,7 +42,9 @@ class Running:
         more = [AGREED[command]] if command in AGREED else []
         if command not in WAIT_FOR_NOBODY:
             more += ["--lock-wait", str(LOCK_WAIT_S)]
-        self._output: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the command does
+        self._output: IO[bytes] = tempfile.TemporaryFile(  # noqa: SIM115 - it lives as long as the command does
+            dir=scratch.folder()
+        )
         self._read_to = 0
         self._process = subprocess.Popen(
             manager(project_dir, *words, *more),

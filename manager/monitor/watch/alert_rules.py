@@ -15,7 +15,8 @@ from manager.fleet import causes, doing
 from manager.fleet.doing import Activity
 from manager.fleet.instance import Instance
 from manager.fleet.status import State
-from manager.i18n import Text
+from manager.i18n import Text, mark
+from manager.monitor.watch import alert_cases
 from manager.monitor.watch.history import History
 from manager.util.formatting import MIB, age
 
@@ -66,7 +67,8 @@ WELL: frozenset[doing.Severity] = frozenset({"calm", "note"})
 class Condition(NamedTuple):
     """Hold one thing that is wrong. `after`: seconds that it must last before an alert.
 
-    `left`: the amount that the text says is left, or UNKNOWN; it may turn out to be another.
+    `left`: the amount that the text says is left, or UNKNOWN; it may turn out to be another. `case`: which
+    of a kind's cases it is, None where all are the same.
     """
 
     subject: str
@@ -75,6 +77,7 @@ class Condition(NamedTuple):
     details: tuple[str, ...] = ()
     after: float = 0.0
     left: str | None = None
+    case: str | None = None
 
 
 class Progress(NamedTuple):
@@ -139,8 +142,22 @@ def _of_instance(
     view: Instance, history: History, progress: Progress, rules: Alerts, now: float
 ) -> Iterator[Condition]:
     state = _state(view)
-    why = view.status.why or Text(state)
     activity = doing.activity(view, now)
+    for condition in _found(view, activity, state, history, progress, rules, now):
+        case = alert_cases.of_instance(view, condition.kind, activity)
+        yield condition if case is None else condition._replace(case=case)
+
+
+def _found(
+    view: Instance,
+    activity: Activity,
+    state: State,
+    history: History,
+    progress: Progress,
+    rules: Alerts,
+    now: float,
+) -> Iterator[Condition]:
+    why = view.status.why or Text(state)
     match state:
         case "stopped" | "missing":
             if condition := _down(view, history, rules):
@@ -285,9 +302,8 @@ def _down(view: Instance, history: History, rules: Alerts) -> Condition | None:
         return Condition(view.id, "down", text, after=rules.down_after)
     if view.saved.registered_at is None:  # a new config that nobody has started yet
         return None
-    return Condition(
-        view.id, "down", Text("{id} has no container any more", id=view.id), after=rules.down_after
-    )
+    text = Text("{id} has no container any more", id=view.id)
+    return Condition(view.id, "down", text, after=rules.down_after)
 
 
 def _restarts(view: Instance, history: History, rules: Alerts, now: float) -> Iterator[Condition]:
@@ -324,11 +340,8 @@ def _oom(view: Instance, now: float) -> Iterator[Condition]:
     if abs(now - supervisor.last_exit.at) > OOM_REMEMBERED_S:
         return
     limit = round(view.spec.memory / MIB) if view.spec else "?"
-    yield Condition(
-        view.id,
-        "oom",
-        Text("{id} was killed: it exceeded its memory limit ({limit} MiB)", id=view.id, limit=limit),
-    )
+    text = Text("{id} was killed: it exceeded its memory limit ({limit} MiB)", id=view.id, limit=limit)
+    yield Condition(view.id, "oom", text)
 
 
 def _progress(instance: str, progress: Progress, rules: Alerts) -> Iterator[Condition]:
@@ -336,31 +349,19 @@ def _progress(instance: str, progress: Progress, rules: Alerts) -> Iterator[Cond
 
     A quiet market is none, unless rules say so.
     """
-    for quiet, most, why in (
-        (
-            progress.tick_age,
-            rules.no_tick_after,
-            Text("its loop has not run for {time}", time=_time(progress.tick_age)),
-        ),
-        (
-            progress.trade_age,
-            rules.no_trade_after,
-            Text("no trade for {time}", time=_time(progress.trade_age)),
-        ),
-        (
-            progress.log_age,
-            rules.no_log_after,
-            Text("it has logged nothing for {time}", time=_time(progress.log_age)),
-        ),
+    for case, quiet, most, why in (
+        ("tick", progress.tick_age, rules.no_tick_after, mark("its loop has not run for {time}")),
+        ("trade", progress.trade_age, rules.no_trade_after, mark("no trade for {time}")),
+        ("log", progress.log_age, rules.no_log_after, mark("it has logged nothing for {time}")),
     ):
         if most and quiet is not None and quiet > most and not progress.is_paused:
-            text = Text("{id} is healthy, but has stopped trading: {why}", id=instance, why=why)
-            yield Condition(instance, "no_progress", text)
+            text = Text(
+                "{id} is healthy, but has stopped trading: {why}",
+                id=instance,
+                why=Text(why, time=age(quiet)),
+            )
+            yield Condition(instance, "no_progress", text, case=case)
             return
-
-
-def _time(seconds: float | None) -> str:
-    return age(seconds or 0)
 
 
 def well(views: Iterable[Instance]) -> frozenset[str]:
@@ -368,7 +369,9 @@ def well(views: Iterable[Instance]) -> frozenset[str]:
     return frozenset(
         view.id
         for view in views
-        if _state(view) == "running" and doing.DOING_SEVERITY[doing.activity(view).doing or "unknown"] in WELL
+        if _state(view) == "running"
+        and doing.DOING_SEVERITY[doing.activity(view).doing or "unknown"] in WELL
+        and not doing.is_silent(view)
     )
 
 

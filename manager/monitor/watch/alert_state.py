@@ -36,6 +36,9 @@ BACK: Mapping[Kind, str] = {
     "limits": mark("the daily loss limits are watched again"),
 }
 
+MOST_CASES = 20
+"""Of one condition that are said, each once while it lasts."""
+
 Key = tuple[str, Kind]
 
 
@@ -43,20 +46,21 @@ class Open(NamedTuple):
     """Hold a condition that was observed.
 
     Times in Unix time: first observed, reported, last observed to be gone. `left`: the amount that the last
-    report said was left.
+    report said was left. `cases`: those that were reported.
     """
 
     since: float
     said_at: float | None = None
     gone_at: float | None = None
     left: str | None = None
+    cases: tuple[str, ...] = ()
 
     def by(self, now: float) -> Open:
         """Return the same for a clock that was set back, which would otherwise wait for times in the
         future.
         """
         said_at, gone_at = (None if at is None else min(at, now) for at in (self.said_at, self.gone_at))
-        return Open(min(self.since, now), said_at, gone_at, self.left)
+        return self._replace(since=min(self.since, now), said_at=said_at, gone_at=gone_at)
 
 
 Book = Mapping[Key, Open]
@@ -107,12 +111,14 @@ def advance(
         entry = book.get(key, Open(now))._replace(gone_at=None)
         if entry.said_at is None and is_unsettled and condition.kind in WAITING:
             entry = Open(now)
-        alert = _due(condition, entry, rules, now, snoozed.get(key))
+        is_passing = is_unsettled and condition.kind in WAITING
+        alert = _due(condition, entry, rules, now, snoozed.get(key), is_passing=is_passing)
         if alert is not None:
             alerts.append(alert)
-            entry = entry._replace(said_at=now, left=condition.left)
-        elif entry.said_at is not None and entry.left is None:
-            entry = entry._replace(left=condition.left)
+            entry = entry._replace(said_at=now, left=condition.left, cases=_with_case(entry, condition))
+        elif entry.said_at is not None:  # an earlier version knew neither
+            left = condition.left if entry.left is None else entry.left
+            entry = entry._replace(left=left, cases=entry.cases or _with_case(entry, condition))
         after[key] = entry
     gone: dict[Key, Open] = {}
     for key, entry in book.items():
@@ -136,14 +142,28 @@ def advance(
     return after, alerts
 
 
+def _with_case(entry: Open, condition: Condition) -> tuple[str, ...]:
+    if condition.case is None or condition.case in entry.cases:
+        return entry.cases
+    return (*entry.cases, condition.case)[-MOST_CASES:]
+
+
 def _due(
-    condition: Condition, entry: Open, rules: Alerts, now: float, snoozed_until: float | None
+    condition: Condition,
+    entry: Open,
+    rules: Alerts,
+    now: float,
+    snoozed_until: float | None,
+    *,
+    is_passing: bool,
 ) -> Alert | None:
     if snoozed_until is not None and now < snoozed_until:
         return None
     if entry.said_at is None:
         if now - entry.since < condition.after:
             return None
+        return Alert(condition.subject, condition.kind, "bad", condition.text, condition.details)
+    if entry.cases and condition.case not in (None, *entry.cases) and not is_passing:
         return Alert(condition.subject, condition.kind, "bad", condition.text, condition.details)
     if entry.left is not None and condition.left not in (None, UNKNOWN, entry.left):
         text = Text("another position is left than was said: {what}", what=condition.text)
@@ -187,17 +207,24 @@ def _fading(
 
 def as_json(book: Book) -> list[list[Any]]:
     """Return the content for the state file. An earlier version knows no amount that is left."""
-    return [[*key, *(entry if entry.left is not None else entry[:3])] for key, entry in book.items()]
+    return [[*key, *entry[: 3 if entry.left is None else 4]] for key, entry in book.items()]
 
 
-def from_json(raw: Iterable[Any]) -> dict[Key, Open]:
-    """Parse the output of `as_json`. Raises TypeError or ValueError if it is invalid."""
+def cases_as_json(book: Book) -> list[list[Any]]:
+    """Return which cases were reported, for a place of their own: an earlier version reads `as_json`."""
+    return [[*key, *entry.cases] for key, entry in book.items() if entry.cases]
+
+
+def from_json(raw: Iterable[Any], cases: Iterable[Any] = ()) -> dict[Key, Open]:
+    """Parse the output of `as_json` and `cases_as_json`. Raises TypeError or ValueError if it is invalid."""
+    reported = {(str(subject), kind): tuple(map(str, names)) for subject, kind, *names in cases}
     book: dict[Key, Open] = {}
     for subject, kind, since, said_at, gone_at, *rest in raw:
         if kind not in get_args(Kind):
             raise ValueError(kind)
         left = None if not rest else str(rest[0])
-        book[str(subject), kind] = Open(float(since), _time(said_at), _time(gone_at), left)
+        key = (str(subject), kind)
+        book[key] = Open(float(since), _time(said_at), _time(gone_at), left, reported.get(key, ()))
     return book
 
 

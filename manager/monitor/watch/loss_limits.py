@@ -70,7 +70,8 @@ def is_set(fleet: Fleet) -> bool:
 
 def blind(why: str) -> Condition:
     """Return the condition that today's losses are unknown."""
-    return Condition(MACHINE, "limits", Text("the daily loss limits are not watched: {why}", why=why))
+    text = Text("the daily loss limits are not watched: {why}", why=why)
+    return Condition(MACHINE, "limits", text, case="blind")
 
 
 def uncounted(fleet: Fleet, today: Today) -> Condition | None:
@@ -82,7 +83,7 @@ def uncounted(fleet: Fleet, today: Today) -> Condition | None:
         "the daily loss limits do not count {currencies}: no rate is stated in [sums]",
         currencies=", ".join(missing),
     )
-    return Condition(MACHINE, "limits", text)
+    return Condition(MACHINE, "limits", text, case=", ".join(missing))
 
 
 def _without_rate(fleet: Fleet, days: Iterable[Day]) -> list[str]:

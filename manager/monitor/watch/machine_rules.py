@@ -9,6 +9,9 @@ from manager.i18n import Text
 from manager.monitor.watch.alert_rules import MACHINE, Condition
 from manager.util.formatting import GIB, MIB
 
+FULL = 16 * MIB
+"""With less, what bots write next may not find room: another thing than a disk that fills up."""
+
 
 class Disk(NamedTuple):
     """Hold the data folder's file system: bytes and inodes, available to us and total. Some have 0 inodes."""
@@ -41,15 +44,19 @@ def of_disk(disk: Disk | None, rules: Alerts, *, is_low: bool) -> list[Condition
             size=round(disk.size / GIB),
             path=disk.path,
         )
-        conditions.append(Condition(MACHINE, "disk", text))
+        conditions.append(Condition(MACHINE, "disk", text, case=_case(is_full=disk.free < FULL)))
     if disk.inodes_percent < rules.inodes_free_percent * slack and rules.inodes_free_percent:
         text = Text(
             "low on inodes: {percent} % free at {path}; remove small files, such as old log folders",
             percent=round(disk.inodes_percent, 1),
             path=disk.path,
         )
-        conditions.append(Condition(MACHINE, "inodes", text))
+        conditions.append(Condition(MACHINE, "inodes", text, case=_case(is_full=not disk.inodes_free)))
     return conditions
+
+
+def _case(*, is_full: bool) -> str:
+    return "full" if is_full else "low"
 
 
 def of_engine(why: str, rules: Alerts) -> Condition:

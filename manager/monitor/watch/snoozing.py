@@ -12,6 +12,7 @@ from manager.errors import UsageError, writing_to
 from manager.fleet import doing, event_spool, snoozes
 from manager.fleet.instance import Instance
 from manager.fleet.snoozes import Snooze, Snoozes
+from manager.i18n import Text
 from manager.monitor.watch import alert_rules, store
 from manager.monitor.watch.alert_rules import Kind
 from manager.monitor.watch.alert_state import Book, Key
@@ -121,7 +122,11 @@ def snooze(fleet: Fleet, view: Instance, until: float) -> Snooze:
     _write(fleet, view.id, made)
     event_spool.note(
         fleet,
-        [event_spool.happened("alert snooze", view.id, f"until {date_and_time(until)}", "", is_done=True)],
+        [
+            event_spool.happened(
+                "alert snooze", view.id, Text("until {time}", time=date_and_time(until)), "", is_done=True
+            )
+        ],
     )
     return made
 
@@ -132,7 +137,7 @@ def end(fleet: Fleet, instance: str) -> bool:
     if snoozed is None or not snoozed.lasts(time.time()):
         return False
     _write(fleet, instance, None)
-    event_spool.note(fleet, [event_spool.happened("alert snooze", instance, "ended", "", is_done=True)])
+    event_spool.note(fleet, [event_spool.happened("alert snooze", instance, Text("ended"), "", is_done=True)])
     return True
 
 

@@ -50,7 +50,7 @@ def load(path: Path) -> Saved | None:
         if content["schema"] != SCHEMA:
             return None
         return Saved(
-            alert_state.from_json(content["open"]),
+            alert_state.from_json(content["open"], content.get("cases", ())),
             history.from_json(content["instances"]),
             str(content["digest"]),
             {
@@ -86,6 +86,7 @@ def save(path: Path, saved: Saved) -> None:
     content = {
         "schema": SCHEMA,
         "open": alert_state.as_json(saved.book),
+        "cases": alert_state.cases_as_json(saved.book),
         "instances": saved.history.as_json(),
         "digest": saved.digest,
         "waiting": dict(saved.waiting),

@@ -14,6 +14,7 @@ from manager.errors import ManagerError
 from manager.fleet.observe import FleetSnapshot
 from manager.i18n import Text
 from manager.monitor.watch.alert_rules import MACHINE, Condition, MachineKind
+from manager.util.kept_text import english
 
 EVERY_S = 60.0
 AGAIN_S = 5.0
@@ -76,4 +77,5 @@ def _conditions(kind: MachineKind, texts: tuple[Text, ...], after: float) -> lis
     if not texts:
         return []
     first, *more = texts
-    return [Condition(MACHINE, kind, first, tuple(str(text) for text in more), after)]
+    case = "; ".join(sorted(map(english, texts)))  # another one is said beside those that were
+    return [Condition(MACHINE, kind, first, tuple(str(text) for text in more), after, case=case)]

@@ -20,7 +20,7 @@ from manager.fleet.state_file import FleetState
 from manager.ops.actions.action import Outcome
 from manager.ops.backup import archive, databases, scan, swap
 from manager.ops.backup.manifest import HISTORY, Manifest
-from manager.util import atomic_file, strict_json
+from manager.util import atomic_file, scratch, strict_json
 
 SETTINGS, STATE = "config/fleet.toml", "state/fleet.json"
 MAX_SMALL_BYTES = 16_000_000
@@ -262,7 +262,7 @@ def _fill(backup: OpenBackup, staged: dict[str, Path]) -> None:
     archive.read(backup.path, sink)
     for path, mode in modes.items():
         path.chmod(mode)
-    with tempfile.TemporaryDirectory() as empty:
+    with tempfile.TemporaryDirectory(dir=scratch.folder()) as empty:
         for folder in staged.values():
             for path in filter(Path.is_file, folder.rglob("*")):
                 if databases.is_database(path) and (fault := databases.check_database(path, Path(empty))):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from pathlib import Path
 from manager.errors import ManagerError
 from manager.ops.backup import archive, databases
 from manager.ops.backup.manifest import HISTORY, Manifest
+from manager.util import scratch
 
 
 def verify_backup(path: Path) -> Manifest:
@@ -27,8 +27,8 @@ def verify_backup(path: Path) -> Manifest:
 
 @contextmanager
 def workspace(path: Path) -> Iterator[Path]:
-    """Provide an empty folder on the backup's disk, which has space; elsewhere if that is not writable."""
-    beside = path.parent if os.access(path.parent, os.W_OK) else None
+    """Provide an empty folder on the backup's disk; elsewhere if that is full or read-only."""
+    beside = scratch.folder(path.parent)
     try:
         with tempfile.TemporaryDirectory(prefix=".verify-", dir=beside) as work:
             yield Path(work)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import NamedTuple
 
 from manager.config import bot_environment
 from manager.engine.containers import Container
 from manager.fleet import bot_report, supervisor_state
+from manager.fleet.bot_report import KeptReport
 from manager.fleet.observe import FleetSnapshot
 from manager.i18n import Text
 
@@ -34,7 +36,8 @@ def of_others(snapshot: FleetSnapshot, container: Container) -> Decimal | Text |
         if part is None:
             return Text(
                 "{other} trades on the same account, and how much of the position is its own is not known:"
-                " run `manager status {other}`",
+                " it tells while it runs, and when it is stopped (`manager start {other}`, `manager stop"
+                " {other}`)",
                 other=instance,
             )
         total = part + (total or Decimal())
@@ -84,13 +87,30 @@ def told_by(snapshot: FleetSnapshot, instance: str, now: float) -> KnownPosition
         return None
     if kept_report.report.mode == "paper":
         return KnownPosition(Decimal(), now)
-    if kept_report.report.position is None:
-        return None
     if kept_report.has_ended or not supervisor_state.has_bot(state_dir):
-        return KnownPosition(kept_report.report.position, now)
-    if kept_report.at is None:
+        left = _left(kept_report, state_dir)
+        return None if left is None else KnownPosition(left, now)
+    if kept_report.report.position is None or kept_report.at is None:
         return None
     # A time that is ahead of this clock is no newer for it.
     return KnownPosition(
         kept_report.report.position, kept_report.at if kept_report.at <= now else now - (kept_report.at - now)
     )
+
+
+def _left(kept_report: KeptReport, state_dir: Path) -> Decimal | None:
+    """Return what a bot that does not run has left; None if that is not known.
+
+    What a bot said that was killed meanwhile, or given up, is no evidence: orders that it has left are filled
+    after its last word. Evidence is a last word after which no order was left, and what a program has found
+    out after the end.
+    """
+    supervisor = supervisor_state.read(state_dir)
+    cancel = supervisor.cancel if supervisor is not None and supervisor.state == "failed" else None
+    if cancel is not None and cancel.state != "confirmed":
+        return None
+    if cancel is None and not (kept_report.has_ended and kept_report.orders_left == 0):
+        return None
+    if kept_report.left_at_exchange is not None:
+        return kept_report.left_at_exchange
+    return kept_report.report.position if cancel is not None or kept_report.report.is_final else None

@@ -204,7 +204,7 @@ def _close(closing: Closing, snapshot: FleetSnapshot, engine: Engine) -> Closing
         return closing._replace(why=answer, look=None)
     result = parsed_done(answer)
     if result and result.position is not None:
-        closed_report.keep(state_dir, result.position.amount, _figures(answer))
+        closed_report.keep(state_dir, result.position.amount, _figures(answer), is_settled=result.is_done)
     return closing._replace(result=result) if result else closing._replace(why=_unusable(), look=None)
 
 
@@ -284,6 +284,8 @@ def _event(command: str, closing: Closing) -> event_spool.SpooledEvent:
     result = closing.result
     left = "?" if result is None or result.position is None else result.position.plain
     at = f" @ {result.average_price:f}" if result and result.average_price is not None else ""
-    action = f"close {result.closed:f}{at}, {left} left" if result else f"close, {left} left"
+    action = Text("close, {left} left", left=left)
+    if result is not None:
+        action = Text("close {quantity}, {left} left", quantity=f"{result.closed:f}{at}", left=left)
     why = (result.why if result else None) or closing.why
     return event_spool.happened(command, closing.instance, action, why, is_done=closing.exit_code == OK)

@@ -119,7 +119,7 @@ def _mark_again(fleet: Fleet, chosen: Sequence[str]) -> Marked:
 def _event(outcome: HaltOutcome) -> event_spool.SpooledEvent:
     """Return what the history keeps of it, after everything is stopped."""
     left = "?" if outcome.left is None else str(outcome.left)
-    action = f"halt, {left} orders left" if outcome.mode == "live" else "halt"
+    action = Text("halt, {count} orders left", count=left) if outcome.mode == "live" else "halt"
     error = outcome.stopped.error if outcome.stopped is not None else None
     return event_spool.happened("halt", outcome.instance, action, error, is_done=outcome.is_down)
 

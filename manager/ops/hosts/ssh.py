@@ -12,7 +12,6 @@ import shlex
 import shutil
 import stat
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import NamedTuple, TypeVar
 from manager.errors import EngineUnreachable, ManagerError
 from manager.i18n import Text
 from manager.ops.hosts.registry import LONGEST_ANSWER_S, Host
+from manager.util import scratch
 from manager.util.sanitize import replace_unprintable
 
 T = TypeVar("T")
@@ -220,9 +220,9 @@ def unreachable(host: Host, err: str) -> Unreachable:
 
 def _kept_connection() -> dict[str, str]:
     """Return the options that keep a connection for the next command; none where no path is short enough."""
-    for parent in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir()):
+    for parent in (os.environ.get("XDG_RUNTIME_DIR"), scratch.folder()):
         folder = Path(parent or "/nonexistent", f"botfleet-ssh-{os.geteuid()}")
-        if len(os.fsencode(folder)) <= LONGEST_FOLDER and folder.parent.is_dir():
+        if len(os.fsencode(folder)) <= LONGEST_FOLDER and os.access(folder.parent, os.W_OK):
             _make_private(folder)
             return {
                 "ControlMaster": "auto",

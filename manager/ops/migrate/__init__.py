@@ -1,5 +1,6 @@
 """Import a folder of the old system.
 
+config_files  which files are its configs
 inspect       what is in the folder, and in the fleet already
 conflicts     what they would share with each other: pure
 plan          the actions, each with its cause: pure

@@ -27,12 +27,12 @@ from manager.fleet.state_file import FleetState
 from manager.i18n import Text
 from manager.ops.folders import instance_folders
 from manager.ops.folders.bot_user import GID_VARIABLE
+from manager.ops.migrate import config_files
 from manager.util import strict_json
 from manager.util.real_path import real_path
 from manager.util.time_parse import is_day
 
 NOT_ACTIVE = ("archived", "templates")
-FLAT_FILES = ("config/daemon_config.json", "daemon_config.json")
 MANAGER_VARIABLES = frozenset({UID_VARIABLE, GID_VARIABLE})
 """Variables that botfleet writes to `.env` for the data folder beside it."""
 
@@ -84,7 +84,7 @@ class OldConfig(NamedTuple):
     def is_unused_sample(self) -> bool:
         """Return whether it is the flat file that came with the old system, and nothing shows that it ran."""
         has_run = self.running.pids or self.record or self.database or self.days or self.old_days
-        return self.file in FLAT_FILES and not has_run
+        return self.file in config_files.FLAT_FILES and not has_run
 
     def is_wanted(self, ids: Collection[str]) -> bool:
         """Return whether an import of these instances (none: of all) is about it."""
@@ -126,6 +126,8 @@ class ImportFacts(NamedTuple):
     """Folder of config/ that the old system does not run → the configs in it."""
     free: int | None = None
     """Bytes that are free where the fleet's databases will be; None if that is not known."""
+    ignored: tuple[str, ...] = ()
+    """Files in config/active that are no configs by their names, though a user may take them for some."""
 
 
 def inspect_folder(folder: Path, project: Project, *, with_values: bool) -> ImportFacts:
@@ -134,14 +136,14 @@ def inspect_folder(folder: Path, project: Project, *, with_values: bool) -> Impo
     `with_values`: whether configs may use the values of the old `.env`.
     """
     folder = real_path(folder)
-    sources = list(_configs(folder))
+    old = old_daemon.look(folder)
+    sources = config_files.find(folder, old.records)
     if not sources:
         raise UsageError(
             "{folder} contains no configs of the old system (config/active/*.json or "
             "config/daemon_config.json)",
             folder=folder,
         )
-    old = old_daemon.look(folder)
     variables = _variables(folder, project)
     known = import_records.read(project.fleet)
     given = {**(variables.old if with_values else {}), **variables.own}
@@ -165,6 +167,7 @@ def inspect_folder(folder: Path, project: Project, *, with_values: bool) -> Impo
         (folder / old_daemon.BOT_SCRIPT).is_file(),
         {name: files for name in NOT_ACTIVE if (files := _names_of(folder / "config" / name))},
         _free(project.fleet.data_dir),
+        config_files.ignored(folder, sources),
     )
 
 
@@ -178,12 +181,6 @@ def _free(folder: Path) -> int | None:
 
 def _names_of(folder: Path) -> tuple[str, ...]:
     return tuple(sorted(path.name for path in folder.glob("*.json") if is_config(path.name)))
-
-
-def _configs(folder: Path) -> Iterator[Path]:
-    files = (folder / "config" / "active").glob("*.json")
-    yield from sorted(path for path in files if is_config(path.name))
-    yield from (folder / name for name in FLAT_FILES if (folder / name).is_file())
 
 
 def _variables(folder: Path, project: Project) -> OldVariables:
@@ -292,8 +289,8 @@ def _metadata(raw: object) -> dict[str, Any]:
 
 
 def _target_name(file: str, stem: str, raw: object, registered: str | None) -> str:
-    """Return the new file's name. The old flat file is named after its instance; others keep their name."""
-    if file not in FLAT_FILES:
+    """Return the new file's name. One from elsewhere than config/active is named after its instance."""
+    if Path(file).parent == config_files.ACTIVE:
         return f"{stem}.json"
     instance = registered or _metadata(raw).get("instance_id")
     is_id = isinstance(instance, str) and not any(loader.id_faults(file, instance))

@@ -277,6 +277,9 @@ def _other_actions(facts: ImportFacts) -> Iterator[ImportAction]:
     for name, files in facts.not_active.items():
         cause = Text("not run by the old system, and not imported: {files}", files=", ".join(files))
         yield ImportAction("leave", f"config/{name}", cause)
+    for name in facts.ignored:
+        cause = Text("not imported: rename it to {name} if it is a config", name=f"{name[:-5]}.json")
+        yield ImportAction("leave", f"config/active/{name}", cause)
     for path in facts.orphan_databases:
         yield ImportAction("leave", path, Text("not used by any config"))
     if facts.has_bot:

@@ -19,6 +19,7 @@ from manager.errors import LOCKED, Locked, ManagerError, TimedOut
 from manager.ops.hosts import ssh
 from manager.ops.hosts.registry import HERE, Host
 from manager.ops.move.steps import CHUNK, PROTOCOL
+from manager.util import scratch
 from manager.util.sanitize import replace_unprintable
 
 STEP_S = 300.0
@@ -78,7 +79,10 @@ class Side(NamedTuple):
         limit: float,
     ) -> dict[str, Any]:
         command = self._command(["--lang", _language(), "move", "--side", name])
-        with tempfile.TemporaryFile(dir=self._scratch()) as out, tempfile.TemporaryFile() as err:
+        with (
+            tempfile.TemporaryFile(dir=self._scratch()) as out,
+            tempfile.TemporaryFile(dir=scratch.folder()) as err,
+        ):
             process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=out, stderr=err, start_new_session=True
             )
@@ -111,10 +115,9 @@ class Side(NamedTuple):
                 shutil.copyfileobj(out, target, CHUNK)
         return answer
 
-    def _scratch(self) -> Path | None:
-        """Return a folder on this machine's own disk for what is sent; None for the usual one."""
-        folder = self.folder / "volumes" / "state"
-        return folder if folder.is_dir() else None
+    def _scratch(self) -> Path:
+        """Return a folder for what is sent: on the project's disk, which has room for a database."""
+        return scratch.folder(self.folder / "volumes" / "state")
 
     def _command(self, words: Sequence[str]) -> list[str]:
         if self.host is not None:

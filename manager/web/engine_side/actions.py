@@ -59,7 +59,7 @@ class Actions:
         instance: str,
         concerned: Sequence[str],
         fleet: Fleet,
-        by: str,
+        by: Text | str,
         options: Sequence[str] = (),
     ) -> Action:
         """Start the command, and return it; one that already runs is returned instead.
@@ -124,10 +124,12 @@ class _Notes(NamedTuple):
     fleet: Fleet
     concerned: Sequence[str]
     verb: str
-    who: str
+    who: Text | str
 
     def write(self, code: int | None = None, *, is_done: bool) -> None:
-        why = self.who if code is None else f"{self.who}; {Text('exit code {code}', code=code)}"
+        why: object = self.who
+        if code is not None:
+            why = Text("{who}; {what}", who=self.who, what=Text("exit code {code}", code=code))
         events = [
             event_spool.happened("page", instance, self.verb, why, is_done=is_done)
             for instance in self.concerned

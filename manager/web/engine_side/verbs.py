@@ -18,7 +18,7 @@ from manager.monitor.history.reader import FleetHistory, InstanceHistory
 from manager.monitor.stats.instance_stats import NO_REPORT, InstanceStats
 from manager.monitor.top import confirm
 from manager.monitor.watch import snoozing
-from manager.util import time_parse
+from manager.util import kept_text, time_parse
 from manager.web.engine_side import answers, bot_pages, config_changes, figures, machines, marks, realized
 from manager.web.engine_side.desk import Desk
 from manager.web.engine_side.figures import DAY_S
@@ -75,6 +75,14 @@ def _refusal(status: int, detail: object = "") -> dict[str, Any]:
 def _text(params: Params, name: str) -> str:
     value = params.get(name)
     if not isinstance(value, str) or len(value) > MAX_TEXT:
+        raise Refusal(422, name)
+    return value
+
+
+def _message(params: Params, name: str) -> Text | str:
+    """Return a message that the web side has kept for readers of any language."""
+    value = kept_text.unkept(params.get(name))
+    if not isinstance(value, Text | str) or len(str(value)) > MAX_TEXT:
         raise Refusal(422, name)
     return value
 
@@ -176,7 +184,7 @@ def _act(desk: Desk, params: Params) -> Any:
         raise Refusal(403, Text("no instance {id}", id=row.id))
     if _needs_id(desk, row, verb) and params.get("confirm") != row.id:
         raise Refusal(409, Text("{id} trades real money: type its id to confirm", id=row.id))
-    return _begun(desk, verb, row.id, [row.id], _text(params, "by"), options)
+    return _begun(desk, verb, row.id, [row.id], _message(params, "by"), options)
 
 
 def _action_verb(params: Params) -> ActionVerb:
@@ -210,7 +218,7 @@ def _until(params: Params) -> list[str]:
 
 
 def _halt(desk: Desk, params: Params) -> Any:
-    return _begun(desk, HALT, "", [row.id for row in desk.lookout.latest.rows], _text(params, "by"))
+    return _begun(desk, HALT, "", [row.id for row in desk.lookout.latest.rows], _message(params, "by"))
 
 
 def _hosts(desk: Desk, _params: Params) -> Any:
@@ -220,11 +228,11 @@ def _hosts(desk: Desk, _params: Params) -> Any:
 
 def _halt_hosts(desk: Desk, params: Params) -> Any:
     concerned = [row.id for row in desk.lookout.latest.rows]
-    return _begun(desk, HALT, EVERYWHERE, concerned, _text(params, "by"))
+    return _begun(desk, HALT, EVERYWHERE, concerned, _message(params, "by"))
 
 
 def _begun(
-    desk: Desk, verb: str, instance: str, concerned: list[str], by: str, options: Sequence[str] = ()
+    desk: Desk, verb: str, instance: str, concerned: list[str], by: Text | str, options: Sequence[str] = ()
 ) -> Any:
     desk.readers.note()
     try:

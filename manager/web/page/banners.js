@@ -20,7 +20,7 @@ export function drawBanners() {
   if (!model.isConnected && model.lostAt !== null) {
     found.push(banner("bad", t("`manager serve` does not answer: what follows is {age} old", { age: age(seen ?? 0) })));
   } else if (fleet.error) {
-    found.push(banner("bad", t("{why} What follows is {age} old.", { why: fleet.error, age: seen === null ? "?" : age(seen) })));
+    found.push(banner("bad", `${fleet.error} · ${t("what follows is {age} old", { age: seen === null ? "?" : age(seen) })}`));
   } else if (isStale) {
     found.push(banner("warn", t("what follows is {age} old", { age: age(seen ?? 0) })));
   }

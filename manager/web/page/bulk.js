@@ -30,14 +30,15 @@ export async function openBulk(dialog, verb, name, instances) {
   };
   const asked = instances.map((id, index) => {
     const { sentences, needs_id: needsId } = questions[index];
-    if (!needsId) return el("li", {}, el("strong", {}, id), el("p", { class: "small" }, sentences.join(" ")));
+    const said = sentences.map((sentence) => el("p", { class: "small" }, sentence));
+    if (!needsId) return el("li", {}, el("strong", {}, id), ...said);
     const input = el("input", { type: "text", autocomplete: "off", spellcheck: "false", placeholder: id, oninput: check });
     typed.set(id, input);
     return el(
       "li",
       {},
       el("strong", {}, id),
-      el("p", { class: "small" }, sentences.join(" ")),
+      ...said,
       el("label", {}, t("type {id} to confirm", { id }), input),
     );
   });

@@ -6,8 +6,13 @@ import { amount, moment, money, price, t } from "./format.js";
 import { earned, RANGES } from "./earned.js";
 import { logView } from "./logs.js";
 import { named } from "./marks.js";
+import { stateOf } from "./model.js";
 import { leftLine, modeBadge, reasonOf, since, stateBadge } from "./rows.js";
+import { model, parts } from "./state.js";
 import { ask } from "./stream.js";
+
+/** What is shown of a bot and goes on while its view is open. */
+let present = null;
 
 /** Fill the dialog with a bot and show it; with `verb`, ask about that command at once. */
 export async function openDetail(dialog, id, close, verb = "") {
@@ -19,7 +24,9 @@ export async function openDetail(dialog, id, close, verb = "") {
     const [detail, history] = await Promise.all([ask(path), ask(`${path}/history?days=${RANGES.at(-1)}`)]);
     if (dialog.dataset.id !== id) return;
     const place = el("div", { class: "place" });
-    refill(dialog, head(id, close), ...content(detail, history, dialog, place));
+    present = { of: null, detail, dialog, place, state: el("div", {}), facts: el("div", {}) };
+    refill(dialog, head(id, close), ...content(history));
+    renewDetail(detail.instance);
     if (verb) askFirst(id, verb, place);
   } catch (error) {
     if (dialog.dataset.id === id) refill(dialog, head(id, close), el("p", { class: "bad" }, error.message));
@@ -35,17 +42,30 @@ function head(id, close) {
   );
 }
 
-function content(detail, history, dialog, place) {
-  const each = detail.instance;
-  return [
-    el("p", { class: "badges" }, stateBadge(each), modeBadge(each), el("span", {}, each.state_text), each.since ? since(Date.parse(each.since) / 1000) : ""),
+/** Write what the bot is doing, its figures and its buttons anew, if they have changed since. */
+export function renewDetail(each = model.instances.get(parts.detail.dataset.id)) {
+  if (!each || present?.detail.instance.id !== each.id || !present.dialog.open || present.of === each) return;
+  const { state, facts: figures, place, detail } = present;
+  present.of = each;
+  refill(
+    state,
+    el("p", { class: "badges" }, stateBadge(each), modeBadge(each), stateOf(each) === each.state_text ? "" : el("span", {}, each.state_text), each.since ? since(Date.parse(each.since) / 1000) : ""),
     each.needs_person || each.note ? el("p", { class: `reason ${each.severity}` }, reasonOf(each)) : "",
     leftLine(each),
     ...each.alerts.map(alertLine),
     el("div", { class: "chips actions" }, ...verbButtons(each, (verb) => askFirst(each.id, verb, place))),
+  );
+  refill(figures, facts(each, detail));
+}
+
+function content(history) {
+  const { state, facts: figures, place, detail, dialog } = present;
+  const each = detail.instance;
+  return [
+    state,
     place,
     changes(detail.changes),
-    facts(each, detail),
+    figures,
     words(t("Last output before its exit"), detail.last_words ? [detail.last_words] : []),
     words(t("The end of its output at its last exit"), each.last_exit?.stderr_tail ?? []),
     events(t("Exits of the last 30 days"), detail.exits),
@@ -113,7 +133,7 @@ function facts(each, detail) {
   return el(
     "section",
     {},
-    el("p", { class: "small" }, ...age, detail.report_is_previous && report ? ` (${t("of an earlier run")})` : ""),
+    el("p", { class: "small" }, ...age, detail.report_is_previous && report && each.reported_at === detail.instance.reported_at ? ` (${t("of an earlier run")})` : ""),
     el("dl", {}, ...known.flatMap(([name, value, unit]) => [el("dt", {}, name), el("dd", {}, `${value}${unit ? ` ${unit}` : ""}`)])),
   );
 }

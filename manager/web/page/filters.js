@@ -49,12 +49,14 @@ function choice(name, title, drawBots) {
   });
 }
 
-function drawChoice(element, chosen, values) {
-  element.hidden = values.length < 2 && !chosen;
-  const all = [...new Set(chosen ? [...values, chosen] : values)];
-  if (element.dataset.values !== all.join("\n")) {
-    element.dataset.values = all.join("\n");
-    refill(element, el("option", { value: "" }, `${element.dataset.title}: ${t("all")}`), ...all.map((value) => el("option", { value }, value)));
+/** Draw a choice among values, each with the word for it. */
+function drawChoice(element, chosen, words) {
+  element.hidden = words.length < 2 && !chosen;
+  const all = !chosen || words.some(([value]) => value === chosen) ? words : [...words, [chosen, t(chosen)]];
+  const known = JSON.stringify(all);
+  if (element.dataset.values !== known) {
+    element.dataset.values = known;
+    refill(element, el("option", { value: "" }, `${element.dataset.title}: ${t("all")}`), ...all.map(([value, word]) => el("option", { value }, word)));
   }
   element.value = chosen;
 }
@@ -80,6 +82,6 @@ export function drawFilters(drawBots) {
     }),
   );
   refill(places.filters, ...found, ...tags);
-  drawChoice(places.exchange, filter.exchange, model.exchanges());
+  drawChoice(places.exchange, filter.exchange, model.exchanges().map((name) => [name, name]));
   drawChoice(places.state, filter.state, model.states());
 }

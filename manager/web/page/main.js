@@ -1,7 +1,7 @@
 // Start the page: sign in, load, follow the events, draw.
 
 import { drawBanners, forgetBanners } from "./banners.js";
-import { openDetail } from "./detail.js";
+import { openDetail, renewDetail } from "./detail.js";
 import { el, refill } from "./dom.js";
 import { t } from "./format.js";
 import { chartCard } from "./fleet_chart.js";
@@ -132,9 +132,9 @@ function follow(event) {
       showSignIn(t("the session is over"));
     },
     event: async (name, data) => {
-      if (name === "reset") session.stream.lastId = await load();
+      if (name === "reset") await load(); // where that fails, the stream begins again before this event
       else model.apply(data);
-      draw();
+      setTimeout(draw); // a fault in drawing is none of the stream's
     },
   });
   session.stream.run();
@@ -180,6 +180,7 @@ function draw() {
   refill(places.boxes, ...boxes(model));
   drawFilters(listBots);
   listBots();
+  renewDetail();
   if (model.fleet.figures_at !== curvesOf && document.visibilityState === "visible") loadCurves();
 }
 
@@ -195,8 +196,7 @@ async function changeLanguage(tag) {
   await speakIn(tag);
   paint();
   if (!session.isOn) return showSignIn("");
-  if (session.stream) session.stream.lastId = await load();
-  session.stream?.abort?.abort();
+  if (session.stream) session.stream.again(await load());
   build();
   drawCurves();
   curvesOf = null;

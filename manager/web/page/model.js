@@ -37,9 +37,10 @@ export class Model {
     return this.worstFirst().filter((each) => each.needs_person);
   }
 
-  /** Return every tag. */
+  /** Return every tag, with the chosen one although no bot may have it any more: else it could not be left. */
   tags() {
-    return [...new Set([...this.instances.values()].flatMap((each) => each.tags))].sort();
+    const chosen = this.filter.tag ? [this.filter.tag] : [];
+    return [...new Set([...this.instances.values()].flatMap((each) => each.tags).concat(chosen))].sort();
   }
 
   /** Return every exchange. */
@@ -47,9 +48,10 @@ export class Model {
     return [...new Set([...this.instances.values()].map((each) => each.exchange).filter(Boolean))].sort();
   }
 
-  /** Return every state, as a person reads it. */
+  /** Return every state with its word for the reader, by that word. */
   states() {
-    return [...new Set([...this.instances.values()].map(stateOf))].sort();
+    const found = new Map([...this.instances.values()].map((each) => [stateCode(each), stateOf(each)]));
+    return [...found].sort(([, one], [, other]) => one.localeCompare(other));
   }
 
   /** Return what is selected and shown: an action never concerns what is hidden. */
@@ -66,7 +68,7 @@ export class Model {
         isOfKind(each, kind) &&
         (!tag || each.tags.includes(tag)) &&
         (!exchange || each.exchange === exchange) &&
-        (!state || stateOf(each) === state),
+        (!state || stateCode(each) === state),
     );
     const matching = found.filter((each) => words.every((word) => facts(each).includes(word)));
     const order = ORDERS[this.filter.sort];
@@ -107,6 +109,11 @@ export function isOfKind(instance, kind) {
 /** Return what it does, or else its state, in the reader's words. */
 export function stateOf(each) {
   return each.state === "running" && each.doing_text ? each.doing_text : each.state_text;
+}
+
+/** Return the same in every language. */
+function stateCode(each) {
+  return each.state === "running" && each.doing ? each.doing : each.state;
 }
 
 function facts(each) {

@@ -38,6 +38,9 @@ function signed(text, unit = "") {
   return el("span", { class: `amount ${signClass(text)}` }, money(text), unit ? el("small", {}, ` ${unit}`) : "");
 }
 
+/** A sum with more characters than these is written smaller: it has to fit half a phone. */
+const LONG = 11;
+
 function box(title, big, ...small) {
   const lines = small.flat().filter(Boolean);
   return el("section", { class: "box" }, el("h2", {}, title), el("div", { class: "big" }, big), ...lines);
@@ -56,7 +59,7 @@ function sums(fleet, kind, name) {
 function sumBox(fleet, kind, name, title, nothing, more) {
   const { parts, total } = sums(fleet, kind, name);
   if (!parts.length) return box(title, el("span", { class: "amount flat" }, "–"), line(nothing), more);
-  const big = parts.map((each) => el("div", {}, signed(each[name], each.quote)));
+  const big = parts.map((each) => el("div", { class: money(each[name]).length > LONG ? "long" : "" }, signed(each[name], each.quote)));
   const small = [];
   if (total && total[name] !== null && parts.length > 1) {
     small.push(line(t("by the stated rates: {amount}", { amount: `${money(total[name])} ${total.currency}` })));
@@ -189,9 +192,16 @@ export function needCard(each, open, openLog) {
       modeBadge(each),
     ),
     el("p", {}, reasonOf(each)),
-    each.position !== null && Number(each.position) !== 0 ? line(t("position: {amount}", { amount: amount(each.position, each.base) })) : "",
+    positionLine(each),
     el("div", { class: "chips" }, el("button", { class: "chip", "data-key": `log ${each.id}`, onclick: () => openLog(each.id) }, t("Log")), ...verbButtons(each, (verb) => open(each.id, verb))),
   );
+}
+
+/** Return what it holds, unless the reason says so already. */
+function positionLine(each) {
+  if (each.position === null || Number(each.position) === 0) return "";
+  const held = amount(each.position, each.base);
+  return reasonOf(each).includes(held.replace("−", "-")) ? "" : line(t("position: {amount}", { amount: held }));
 }
 
 /** Return why a person should look. */

@@ -4,6 +4,7 @@ import { t } from "./format.js";
 
 const TOKEN = "botfleet-token";
 const SILENT_MS = 25000;
+const LOST_MS = [200, 600, 1500];
 const RETRY_MS = [1000, 2000, 4000, 8000];
 
 export class SignedOut extends Error {
@@ -23,10 +24,22 @@ function headers(more = {}) {
   return { "X-Botfleet-Token": localStorage.getItem(TOKEN) ?? "", "Accept-Language": spoken, ...more };
 }
 
+/** Return an answer; what only reads is asked again where it got lost: a container that comes or goes is enough. */
+async function fetched(url, options) {
+  for (let failures = 0; ; failures += 1) {
+    try {
+      return await fetch(url, options);
+    } catch (error) {
+      if (options.method || failures >= LOST_MS.length) throw error;
+      await new Promise((go) => setTimeout(go, LOST_MS[failures]));
+    }
+  }
+}
+
 /** Return the answer of a route as JSON. Throws SignedOut, or an Error with the problem's own words. */
 export async function ask(path, options = {}) {
   const more = options.body === undefined ? {} : { "Content-Type": "application/json" };
-  const answer = await fetch(`/api/v1/${path}`, { ...options, headers: headers(more), cache: "no-store" });
+  const answer = await fetched(`/api/v1/${path}`, { ...options, headers: headers(more), cache: "no-store" });
   if (answer.status === 401) throw new SignedOut();
   if (answer.status === 204) return null;
   const content = await answer.json();
@@ -55,8 +68,10 @@ export class Stream {
     this.on = on;
     this.failures = 0;
     this.abort = null;
-    document.addEventListener("visibilitychange", () => this.hurry());
-    window.addEventListener("online", () => this.hurry());
+    this.isAgain = false;
+    this.gone = new AbortController();
+    document.addEventListener("visibilitychange", () => this.hurry(), { signal: this.gone.signal });
+    window.addEventListener("online", () => this.hurry(), { signal: this.gone.signal });
   }
 
   /** Try again now rather than later. */
@@ -67,6 +82,15 @@ export class Stream {
   /** Read no more. */
   stop() {
     this.isOver = true;
+    this.gone.abort();
+    this.abort?.abort();
+    this.wake?.();
+  }
+
+  /** Begin again now, behind that event: nothing is lost, the reader wants something else. */
+  again(lastId) {
+    this.lastId = lastId;
+    this.isAgain = true;
     this.abort?.abort();
     this.wake?.();
   }
@@ -74,13 +98,15 @@ export class Stream {
   /** Read until the session ends. */
   async run() {
     while (!this.isOver) {
+      this.isAgain = false;
       try {
         await this.read();
       } catch (error) {
         if (error instanceof SignedOut) return this.on.signedOut();
-        this.failures += 1;
+        if (!this.isAgain) this.failures += 1;
       }
       if (this.isOver) return;
+      if (this.isAgain) continue;
       this.on.lost();
       const pause = RETRY_MS[Math.min(this.failures, RETRY_MS.length - 1)];
       await new Promise((go) => {
@@ -111,20 +137,22 @@ export class Stream {
       text += value;
       let end;
       while ((end = text.indexOf("\n\n")) >= 0) {
-        this.take(text.slice(0, end));
+        const block = text.slice(0, end);
         text = text.slice(end + 2);
+        await this.take(block);
       }
     }
   }
 
-  take(block) {
+  /** Take in one event; only then it counts as read. */
+  async take(block) {
     const fields = {};
     for (const line of block.split("\n")) {
       const colon = line.indexOf(": ");
       if (colon > 0) fields[line.slice(0, colon)] = line.slice(colon + 2);
     }
     if (fields.data === undefined) return;
+    await this.on.event(fields.event, JSON.parse(fields.data));
     if (fields.id) this.lastId = fields.id;
-    this.on.event(fields.event, JSON.parse(fields.data));
   }
 }

@@ -73,7 +73,7 @@ KEEP_ALIVE_S = 15.0
 AWAY_S = 1.0
 ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": models.Problem, "content": {MEDIA_TYPE: {}}}
-    for status in (400, 401, 403, 404, 409, 413, 421, 422, 500, 503)
+    for status in (400, 401, 403, 404, 408, 409, 413, 421, 422, 500, 503)
 }
 
 
@@ -189,8 +189,9 @@ def _reading(counter: Counter) -> APIRouter:
     def events(request: Request) -> StreamingResponse:
         session: Session = request.state.session
         last_id = request.headers.get("last-event-id", "")[:64]
-        stream = _events(counter, last_id, lambda: counter.door.lasts(session))
-        return StreamingResponse(stream, media_type="text/event-stream")
+        stream = _events(counter, last_id, lambda: counter.door.goes_on(session))
+        counted = counter.streams.counted(session.role, stream)
+        return StreamingResponse(counted, media_type="text/event-stream")
 
     return router
 

@@ -45,8 +45,9 @@ def routes_of_logs(counter: Counter) -> APIRouter:
 
         last_id = request.headers.get("last-event-id", "")[:64]
         first = after(last_id)  # what cannot be read is a problem now, rather than an empty stream
-        stream = _events(after, first, lambda: not counter.is_ending and counter.door.lasts(session))
-        return StreamingResponse(stream, media_type="text/event-stream")
+        stream = _events(after, first, lambda: not counter.is_ending and counter.door.goes_on(session))
+        counted = counter.streams.counted(session.role, stream)
+        return StreamingResponse(counted, media_type="text/event-stream")
 
     return router
 

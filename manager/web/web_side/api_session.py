@@ -15,7 +15,6 @@ from manager.web import access
 from manager.web.access import Role
 from manager.web.web_side import models_actions
 from manager.web.web_side.counter import Counter
-from manager.web.web_side.guard import cookie_of
 from manager.web.web_side.problems import problem
 from manager.web.web_side.sign_in import SESSION_S
 
@@ -43,7 +42,7 @@ def routes_of_sessions(counter: Counter) -> APIRouter:
 
     @router.delete("/api/v1/session")
     def sign_out(request: Request) -> Response:
-        counter.door.sign_out(cookie_of(request.headers.get("cookie", ""), counter.cookie_name))
+        counter.door.sign_out(request.state.session)
         answer = Response(status_code=204)
         answer.delete_cookie(counter.cookie_name, path="/")
         return answer

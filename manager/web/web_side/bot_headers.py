@@ -12,6 +12,7 @@ from manager.web.access import TOKEN_PREFIX
 
 Head = list[tuple[bytes, bytes]]
 
+MOST_OF_A_NAME = 10
 OUR_COOKIES = ("botfleet-", "__host-botfleet-", "__secure-botfleet-")
 HOP_BY_HOP = frozenset(
     {b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection"}
@@ -23,12 +24,13 @@ NOT_FOR_BROWSER = HOP_BY_HOP | {b"clear-site-data", b"strict-transport-security"
 FORWARDED, CORS = b"x-forwarded-", b"access-control-"
 
 
-def cookie_of(headers: Iterable[tuple[bytes, bytes]], name: str) -> str:
-    """Return a cookie's value; empty without it. A bot's own cookies may have any form."""
-    for cookie in _cookies(headers):
-        if cookie.startswith(f"{name}="):
-            return cookie.partition("=")[2]
-    return ""
+def cookies_of(headers: Iterable[tuple[bytes, bytes]], name: str) -> list[str]:
+    """Return every value of a cookie's name. The cookies beside it may have any form: a browser sends those
+    that a bot's page has set at another port, also under this name with a longer path.
+    """
+    return [cookie.partition("=")[2] for cookie in _cookies(headers) if cookie.startswith(f"{name}=")][
+        :MOST_OF_A_NAME
+    ]
 
 
 def for_bot(headers: Head, origin: str, bot_host: str) -> Head:

@@ -63,8 +63,9 @@ def admit(counter: Counter, label: str, headers: Headers, peer: str, *, is_upgra
     if headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
         raise Refusal(403, Text("open a bot's own page from the fleet's page"))
     require_proxy(counter, peer)
-    cookie = bot_headers.cookie_of(headers.raw, counter.bot_cookie_name)
-    grant = counter.bot_sessions.grant(cookie, label)
+    cookies = bot_headers.cookies_of(headers.raw, counter.bot_cookie_name)
+    grants = (counter.bot_sessions.grant(cookie, label) for cookie in cookies)
+    grant = next((grant for grant in grants if grant is not None), None)
     if grant is None:
         raise Refusal(401, Text("open a bot's own page from the fleet's page"))
     return grant

@@ -55,7 +55,9 @@ class BotSessions:
         """Return what a cookie that came to a bot's origin permits."""
         with self._lock:
             grant = self._cookies.get(hash_of(cookie))
-        return grant if grant is not None and self._is_for(grant, label) else None
+        if grant is None or not self._is_for(grant, label) or not self._door.goes_on(grant.session):
+            return None
+        return grant
 
     def lasts(self, grant: Grant) -> bool:
         """Return whether it has neither expired nor signed out."""

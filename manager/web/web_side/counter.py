@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from manager.i18n import Text
-from manager.util import formatting
+from manager.util import formatting, kept_text
 from manager.web.access import Access
 from manager.web.address import Reach
 from manager.web.web_side.attempts import Attempts
@@ -11,6 +11,7 @@ from manager.web.web_side.bot_connections import BotConnections
 from manager.web.web_side.bot_sessions import BotSessions
 from manager.web.web_side.link import Link
 from manager.web.web_side.sign_in import Door, Session
+from manager.web.web_side.streams import Streams
 
 
 class Counter:
@@ -22,6 +23,7 @@ class Counter:
         self.attempts = Attempts()
         self.bot_sessions = BotSessions(door)
         self.bot_connections = BotConnections(link)
+        self.streams = Streams()
         self.is_ending = False
 
     @property
@@ -30,11 +32,11 @@ class Counter:
         return f"{'__Host-' if self.reach.scheme == 'https' else ''}{self.cookie_name}-bot"
 
 
-def who(session: Session) -> str:
-    """Return how the history names who asked."""
+def who(session: Session) -> object:
+    """Return how the history names who asked, to readers of any language."""
     if session.program:
-        return str(Text("asked by the program {name}, by its token", name=session.program))
-    return str(
+        return kept_text.kept(Text("asked by the program {name}, by its token", name=session.program))
+    return kept_text.kept(
         Text(
             "asked on the page, by session {number} of {when}",
             number=session.number,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from http.cookies import CookieError, SimpleCookie
+import asyncio
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
@@ -12,6 +12,7 @@ from manager import i18n
 from manager.i18n import Text
 from manager.web.access import Access, program_of_token
 from manager.web.address import Reach
+from manager.web.web_side.bot_headers import cookies_of
 from manager.web.web_side.problems import problem
 from manager.web.web_side.sign_in import Door, Session
 
@@ -24,6 +25,8 @@ HALT_PATHS = frozenset({"/api/v1/halt", "/api/v1/hosts/halt"})
 READING = frozenset({"GET", "HEAD"})
 MAX_BODY = 1 << 16
 MAX_PEER = 64
+BODY_WITHIN_S = 20.0
+"""So long the body of a request may take, which is small."""
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
@@ -65,8 +68,14 @@ class Guard:
             await send(message)
 
         with i18n.speaking(language_of(headers.get("accept-language", ""))):
-            refusal = self._refusal(scope, headers)
-            await (refusal or self._app)(scope, receive, hardened)
+            answer: ASGIApp = self._refusal(scope, headers) or self._app
+            if answer is self._app and scope["method"] not in READING:
+                try:
+                    receive = await _with_body(receive)
+                except TimeoutError:
+                    answer = slow = problem(408)
+                    slow.headers["Connection"] = "close"
+            await answer(scope, receive, hardened)
 
     def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
         host, origins = headers.getlist("host"), headers.getlist("origin")
@@ -113,8 +122,25 @@ class Guard:
         if kind.lower() == "bearer":
             program = program_of_token(self._access, token.strip())
             return program and Session(0, 0.0, "", float("inf"), program[1], program[0])
-        cookie = cookie_of(headers.get("cookie", ""), self._cookie_name)
-        return self._door.session(cookie, headers.get(TOKEN_HEADER, ""))
+        token = headers.get(TOKEN_HEADER, "")
+        sessions = (
+            self._door.session(cookie, token) for cookie in cookies_of(headers.raw, self._cookie_name)
+        )
+        return next((session for session in sessions if session is not None), None)
+
+
+async def _with_body(receive: Receive) -> Receive:
+    """Return what gives the whole body at once. Raises TimeoutError: it came too slowly."""
+    parts: list[Message] = []
+    async with asyncio.timeout(BODY_WITHIN_S):
+        while not parts or parts[-1].get("more_body", False):
+            parts.append(await receive())
+    parts.reverse()
+
+    async def received() -> Message:
+        return parts.pop() if parts else await receive()
+
+    return received
 
 
 def needed(method: str, path: str) -> str:
@@ -128,12 +154,3 @@ def language_of(header: str) -> str:
     """Return the language that a browser names first; the process's for one that has no catalogue."""
     first = header.split(",")[0].split(";")[0].strip()
     return first if first and i18n.is_known(first) else i18n.language()
-
-
-def cookie_of(header: str, name: str) -> str:
-    """Return a cookie's value; empty without it."""
-    try:
-        cookies = SimpleCookie(header)
-    except CookieError:
-        return ""
-    return cookies[name].value if name in cookies else ""

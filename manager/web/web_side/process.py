@@ -19,6 +19,7 @@ from manager import i18n
 from manager.web import access, lifeline, rights
 from manager.web.address import Reach
 from manager.web.protocol import SOCKET_NAME
+from manager.web.web_side.connections import take_descriptors
 from manager.web.web_side.counter import Counter
 from manager.web.web_side.link import Link
 from manager.web.web_side.server import Server
@@ -53,6 +54,7 @@ def main(words: list[str]) -> None:
     assert server.config.loaded_app is not None
     asyncio.run(_warm_up(server.config.loaded_app))
     os.chdir(settings["folder"])  # the socket is reached from here: the way to it may be closed to others
+    take_descriptors()
     rights.give_up(settings["uid"])
     with socket.socket(fileno=got.listening) as listening:
         server.run(sockets=[listening])

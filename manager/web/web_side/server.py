@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 from manager.web.web_side import api, problems
 from manager.web.web_side.bot_pages import BotPages
 from manager.web.web_side.bot_upgrades import upgrades_of
+from manager.web.web_side.connections import connections_of
 from manager.web.web_side.counter import Counter
 from manager.web.web_side.guard import Guard
 
@@ -35,6 +36,7 @@ class Server(uvicorn.Server):
             access_log=False,
             server_header=False,
             lifespan="off",
+            http=connections_of(counter),
             ws=upgrades_of(counter),
             proxy_headers=False,
             timeout_graceful_shutdown=LAST_REQUESTS_S,

@@ -19,6 +19,8 @@ from typing import Any, NamedTuple
 from manager.web.access import PERMISSIONS, Role
 
 SESSION_S = 24 * 3600.0
+IDLE_S = 12 * 3600.0
+"""A session that nothing has used for so long is over: longer than a night, shorter than a day."""
 MAX_SESSIONS = 100
 SECRET_BYTES = 32
 MAX_FILE = 1 << 20
@@ -56,6 +58,7 @@ class Door:
         self._clock, self._file = clock, file
         self._lock = threading.Lock()
         self._sessions: dict[str, Session] = {}
+        self._used_at: dict[int, float] = {}
         self._count = 0
         self._load()
 
@@ -75,29 +78,45 @@ class Door:
         """Return the session that both secrets belong to, while it lasts."""
         with self._lock:
             session = self._sessions.get(hash_of(cookie))
-        if session is None or session.expires_at <= self._clock():
+        if session is None or not secrets.compare_digest(session.token_hash, hash_of(token)):
             return None
-        return session if secrets.compare_digest(session.token_hash, hash_of(token)) else None
+        if self.goes_on(session):
+            return session
+        self.sign_out(session)  # also in the file: a restart must not revive it
+        return None
+
+    def goes_on(self, session: Session) -> bool:
+        """Return whether a session lasts, and count this as a use of it: a stream is read for hours."""
+        if not self.lasts(session):
+            return False
+        self._used_at[session.number] = self._clock()
+        return True
 
     def lasts(self, session: Session) -> bool:
-        """Return whether a session has neither expired nor signed out. A program's never does."""
+        """Return whether a session has neither expired, nor gone unused, nor signed out. A program's never
+        does.
+        """
         if session.program:
             return True
         with self._lock:
-            return session.expires_at > self._clock() and session in self._sessions.values()
+            return self._is_current(session) and session in self._sessions.values()
 
-    def sign_out(self, cookie: str) -> None:
+    def _is_current(self, session: Session) -> bool:
+        """Return whether it is neither too old nor unused. After a restart each counts as just used."""
+        now = self._clock()
+        return session.expires_at > now and now - self._used_at.setdefault(session.number, now) < IDLE_S
+
+    def sign_out(self, session: Session) -> None:
         """End a session."""
         with self._lock:
-            self._sessions.pop(hash_of(cookie), None)
+            self._sessions = {key: other for key, other in self._sessions.items() if other != session}
             self._save()
 
     def _drop_expired(self) -> None:
-        now = self._clock()
-        sessions_kept = [
-            (key, session) for key, session in self._sessions.items() if session.expires_at > now
-        ]
-        self._sessions = dict(sessions_kept[-(MAX_SESSIONS - 1) :])
+        current = [pair for pair in self._sessions.items() if self._is_current(pair[1])]
+        self._sessions = dict(current[-(MAX_SESSIONS - 1) :])
+        numbers = {session.number for session in self._sessions.values()}
+        self._used_at = {number: at for number, at in self._used_at.items() if number in numbers}
 
     def _load(self) -> None:
         """Read what was kept. A file that was not written to its end signs all users out."""

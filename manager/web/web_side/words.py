@@ -112,7 +112,6 @@ PAGE_TEXTS = (
     mark("{count} alerts are not delivered"),
     mark("the fleet cannot be observed"),
     mark("`manager serve` does not answer: what follows is {age} old"),
-    mark("{why} What follows is {age} old."),
     mark("what follows is {age} old"),
     mark("Needs a person"),
     mark("all"),

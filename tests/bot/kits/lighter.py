@@ -11,7 +11,7 @@ import json
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from tests.bot.kits.kit import Kit, Refusal
+from tests.bot.kits.kit import LOT, Kit, Refusal
 from tests.fake_exchange.book import BookFill, BookOrder, RefusalError
 
 ACCOUNT, STRANGER = 1077, 20
@@ -54,11 +54,11 @@ class Lighter(Kit):
         "unreachable": Refusal(500, {"code": 29500, "message": "internal server error"}),
     }
 
-    def __init__(self, seed: int = 1) -> None:
+    def __init__(self, seed: int = 1, lot: Decimal = LOT) -> None:
         self.status: dict[str, str] = {}
         # So many of the next transactions come with a number that another bot's had already.
         self.used_nonces = 0
-        super().__init__(seed)
+        super().__init__(seed, lot)
 
     def replace_signing(self) -> None:
         self.api.load_account = lambda *_, **__: None

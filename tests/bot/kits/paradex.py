@@ -10,7 +10,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from tests.bot.kits.kit import Kit, Refusal
+from tests.bot.kits.kit import LOT, Kit, Refusal
 from tests.fake_exchange.book import BookFill, BookOrder, RefusalError
 
 
@@ -35,9 +35,9 @@ class Paradex(Kit):
         "unreachable": Refusal(500, {"error": "INTERNAL_ERROR", "message": "internal error"}),
     }
 
-    def __init__(self, seed: int = 1) -> None:
+    def __init__(self, seed: int = 1, lot: Decimal = LOT) -> None:
         self.reasons: dict[str, str] = {}
-        super().__init__(seed)
+        super().__init__(seed, lot)
 
     def replace_signing(self) -> None:
         self.api.authenticate_rest = lambda *_: "token"

@@ -303,7 +303,7 @@ def test_how_far_a_failed_live_bots_orders_are_cancelled(tmp_path: Path) -> None
         ("stopped", last("stopped_out", "0", params={"by": "stop_loss"}), "off", None),
         ("stopped", last("trading", "0.3"), "off", "position left: 0.3 SOL"),
         ("stopped", last("trading", None), "off", "its position is not known"),
-        ("failed", kept("trading", "0.3", has_ended=True), "bad", "position left: 0.3 SOL"),
+        ("failed", kept("trading", "0.3", has_ended=True), "bad", "last known position: 0.3 SOL"),
         ("failed", kept("trading", "0", has_ended=True), "bad", None),
         ("stopped", None, "off", None),
     ],
@@ -339,7 +339,12 @@ DUST = last("stopped_out", "0.0004", params={"by": "stop_loss"}, min_order="0.01
         ("stopped", last("trading", "0.0004", min_order="0.01"), "off", "only dust is left"),
         ("stopped", DUST, "off", "only dust is left"),
         ("missing", DUST, "off", "only dust is left"),
-        ("failed", kept("trading", "0.0004", has_ended=True, min_order="0.01"), "bad", "only dust is left"),
+        (
+            "failed",
+            kept("trading", "0.0004", has_ended=True, min_order="0.01"),
+            "bad",
+            "last known position: 0.0004 SOL",
+        ),
     ],
 )
 def test_dust_is_no_position_that_somebody_is_woken_for(

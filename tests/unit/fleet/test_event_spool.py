@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from manager import i18n
 from manager.config.fleet import Fleet
+from manager.errors import ManagerError
 from manager.fleet import event_spool
-from manager.monitor.history import spool_reader
+from manager.i18n import Text
+from manager.monitor.history import spool_reader, summary
 
 
 @pytest.fixture
@@ -42,7 +45,7 @@ def test_each_line_is_taken_in_once(fleet: Fleet) -> None:
 def test_a_full_file_is_kept_beside_the_next_and_no_line_is_read_twice(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(event_spool, "MAX_BYTES", 1000)
+    monkeypatch.setattr(event_spool, "MAX_BYTES", 1100)
     seen: list[str] = []
     places: object = None
     for number in range(40):
@@ -54,7 +57,7 @@ def test_a_full_file_is_kept_beside_the_next_and_no_line_is_read_twice(
     assert seen == [f"bot_{number}" for number in range(40)]
     files = [each for each in fleet.state_dir.iterdir() if each.name.startswith("events")]
     assert len(files) == 2
-    assert all(each.stat().st_size < 1500 for each in files)
+    assert all(each.stat().st_size < 1600 for each in files)
 
 
 def test_a_line_that_is_cut_or_foreign_is_passed_over(fleet: Fleet) -> None:
@@ -107,3 +110,42 @@ def test_lines_of_many_commands_at_once_do_not_mix(fleet: Fleet) -> None:
     found = texts(fleet)
     assert len(found) == 300
     assert sorted(found) == sorted(f"{name}_{number}" for name in "abc" for number in range(100))
+
+
+def test_what_a_command_did_is_read_in_the_readers_language(fleet: Fleet) -> None:
+    with i18n.speaking("zh-TW"):
+        why = ManagerError("cannot write {path}: {why}", path=Path("/x"), why="disk full")
+        event_spool.note(
+            fleet,
+            [
+                event_spool.happened("stop", "one", "stop", Text("config changed"), is_done=True),
+                event_spool.happened(
+                    "halt", "one", Text("halt, {count} orders left", count="2"), why, is_done=False
+                ),
+                event_spool.happened("page", "one", "restart", "", is_done=True),
+            ],
+        )
+    events = list(spool_reader.everything(fleet.event_spool_file))
+    english = [
+        "stop: stop (config changed)",
+        "halt: halt, 2 orders left (cannot write /x: disk full)",
+        "page: restart",
+    ]
+    assert [event.text for event in events] == english
+    assert [summary.event_text(event) for event in events] == english
+    with i18n.speaking("zh-TW"):
+        told = [summary.event_text(event) for event in events]
+    assert told == [
+        "stop：停止（設定檔已變更）",
+        "halt：緊急停止，剩下 2 筆掛單（無法寫入 /x：disk full）",
+        "網頁: 重啟",
+    ]
+    later = events[0]._replace(reason={"code": "command", "params": {"command": "stop", "what": ["x"]}})
+    assert summary.event_text(later) == english[0]
+
+
+def test_a_line_that_grows_too_long_keeps_what_programs_read(fleet: Fleet) -> None:
+    why = Text("{why}", why=Text("{a}{b}{c}{d}", **dict.fromkeys("abcd", "y" * 1000)))
+    event_spool.note(fleet, [event_spool.happened("stop", "one", "stop", why, is_done=True)])
+    (event,) = spool_reader.everything(fleet.event_spool_file)
+    assert event.text == f"stop: stop ({'y' * 1000})"

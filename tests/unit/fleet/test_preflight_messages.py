@@ -19,7 +19,11 @@ CODE = re.compile(r'Check\(\s*f?"([a-z_{}]+)"')
 
 
 def codes_of_the_bot() -> set[str]:
-    sources = [BOT / "trading" / "preflight.py", BOT / "cli" / "preflight.py"]
+    sources = [
+        BOT / "trading" / "preflight.py",
+        BOT / "trading" / "limit_checks.py",
+        BOT / "cli" / "preflight.py",
+    ]
     found = {code for source in sources for code in CODE.findall(source.read_text())}
     return found - {"clock_{side}"} | {"clock_behind", "clock_ahead", KEYS_REFUSED}
 

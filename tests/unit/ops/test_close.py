@@ -318,7 +318,8 @@ def on_account(folder: Path, instance: str, key: str, report: Mapping[str, Any] 
     state_dir.mkdir(parents=True, exist_ok=True)
     (secrets / ENV_FILE).write_text(json.dumps({"BACKPACK_KEY": key, "BACKPACK_SECRET": f"secret of {key}"}))
     if report is not None:
-        (state_dir / "report.json").write_text(json.dumps({"schema": 1, "run_ended": True, "report": report}))
+        content = {"schema": 1, "run_ended": True, "open_orders_left": 0, "report": {**report, "final": True}}
+        (state_dir / "report.json").write_text(json.dumps(content))
 
 
 def test_bots_on_one_account_are_closed_each_with_the_others_part_taken_off(
@@ -349,7 +350,7 @@ def test_nothing_is_closed_beside_a_bot_whose_part_of_the_account_is_unknown(
         code, found, err = run(folder, capsys, engine, "a", rows=rows)
         assert (code, engine.programs) == (FAILED, [])
         assert "b trades on the same account" in found["a"]["why"]
-        assert "`manager status b`" in err
+        assert "`manager start b`" in err
     # Paper trades are no part of any account.
     on_account(folder, "b", "k1", {"contract": 2, "position": "3", "mode": "paper"})
     engine = Answering({"a": HELD})

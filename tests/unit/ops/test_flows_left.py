@@ -230,7 +230,7 @@ def test_ps_says_that_a_removed_container_may_have_left_orders(live: Desk) -> No
     reporting(live)
     removed(live)
     said = live.play("ps")
-    assert "position left: -0.6 SOL; its container is gone: whether orders are left is unknown" in said
+    assert "last known position: -0.6 SOL; its container is gone: whether orders are left is unknown" in said
 
 
 def test_a_paper_bot_or_one_that_said_it_has_left_nothing_is_not_named(live: Desk) -> None:

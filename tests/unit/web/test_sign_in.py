@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from manager.web import links
-from manager.web.web_side.sign_in import MAX_SESSIONS, SESSION_S, Door
+from manager.web.web_side.sign_in import IDLE_S, MAX_SESSIONS, SESSION_S, Door, Secrets, Session
 
 
 class Clock:
@@ -79,19 +79,43 @@ def test_a_session_needs_both_of_its_own_secrets(door: Door) -> None:
         assert door.session(cookie, token) is None
 
 
-def test_a_session_ends_by_itself_and_by_signing_out(door: Door, clock: Clock) -> None:
+def session_of(door: Door, made: Secrets) -> Session:
+    session = door.session(made.cookie, made.token)
+    assert session is not None
+    return session
+
+
+def test_a_session_ends_after_a_day_of_use_and_by_signing_out(door: Door, clock: Clock) -> None:
     one, other = door.open_session("operate"), door.open_session("operate")
-    first, second = door.session(one.cookie, one.token), door.session(other.cookie, other.token)
-    assert first is not None
-    assert second is not None
-    door.sign_out(other.cookie)
+    first, second = session_of(door, one), session_of(door, other)
+    door.sign_out(second)
     assert door.session(other.cookie, other.token) is None
     assert not door.lasts(second)
-    clock.now += SESSION_S - 1
+    begun = clock.now
+    while clock.now < begun + SESSION_S - 3600:
+        clock.now += 3600
+        assert door.session(one.cookie, one.token) is not None
+    clock.now = begun + SESSION_S - 1
     assert door.lasts(first)
     clock.now += 1
     assert door.session(one.cookie, one.token) is None
     assert not door.lasts(first)
+
+
+def test_a_session_that_nobody_uses_ends_before_its_day(kept: int, clock: Clock) -> None:
+    door = Door(kept, clock)
+    one, read_for_hours = door.open_session("operate"), door.open_session("operate")
+    unused, stream = session_of(door, one), session_of(door, read_for_hours)
+    clock.now += IDLE_S - 1
+    assert door.goes_on(stream)
+    assert door.lasts(unused)  # asking whether it lasts is no use of it
+    clock.now += 1
+    assert not door.lasts(unused)
+    assert door.session(one.cookie, one.token) is None
+    assert door.session(read_for_hours.cookie, read_for_hours.token) is not None
+    after = Door(kept, clock)
+    assert after.session(one.cookie, one.token) is None, "a restart has revived it"
+    assert after.session(read_for_hours.cookie, read_for_hours.token) is not None
 
 
 def test_sessions_are_bounded_and_the_oldest_goes(door: Door) -> None:
@@ -103,7 +127,7 @@ def test_sessions_are_bounded_and_the_oldest_goes(door: Door) -> None:
 def test_sessions_survive_a_restart_and_no_secret_is_in_their_file(kept: int, clock: Clock) -> None:
     before = Door(kept, clock)
     one, gone = before.open_session("halt"), before.open_session("operate")
-    before.sign_out(gone.cookie)
+    before.sign_out(session_of(before, gone))
     content = os.pread(kept, 1 << 20, 0).decode()
     assert one.cookie not in content
     assert one.token not in content

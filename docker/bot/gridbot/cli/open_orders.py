@@ -27,8 +27,8 @@ from gridbot.model.errors import (
     RefusedError,
     UnreachableError,
 )
-from gridbot.model.types import ZERO, ExchangeOrder, UnreadableOrder, as_text
-from gridbot.store.database import latest_fact, open_for_reading
+from gridbot.model.types import ExchangeOrder, UnreadableOrder, as_text
+from gridbot.store.database import latest_fact, open_for_reading, recorded_position
 from gridbot.store.order_reader import OrderReader
 from gridbot.trading import others_part
 
@@ -79,8 +79,10 @@ def query_open_orders(
                 sleep(pause)
                 listed = _fetch_open_orders(exchange, sleep)
             ours = [order for order in listed if reader.find_own(order) is not None]
-            bots = others_part.bots_position(settings)
-            others_hold = others_part.held_by_others(settings, lambda name: latest_fact(db, name), bots)
+            facts = {
+                name: latest_fact(db, name) for name in (others_part.OTHERS, others_part.APART_FROM_BOTS)
+            }
+            own = recorded_position(db)
     except sqlite3.Error as err:
         sleep(exchange.settle_s)
         if listed := _fetch_open_orders(exchange, sleep):
@@ -89,10 +91,12 @@ def query_open_orders(
                 f" {settings.db_path}: {err}"
             ) from err
         return _answer([], 0)
-    return _answer(ours, len(listed) - len(ours)) | _position(exchange, others_hold or ZERO)
+    return _answer(ours, len(listed) - len(ours)) | _position(settings, exchange, facts.get, own)
 
 
-def _position(exchange: Exchange, others_hold: Decimal) -> dict[str, str]:
+def _position(
+    settings: Settings, exchange: Exchange, fact: others_part.Facts, own: Decimal
+) -> dict[str, str]:
     """Return the position that this bot has left, as the exchange has it; nothing where it does not say.
 
     Whether orders are open is the question; this must not keep its answer from being given.
@@ -103,7 +107,8 @@ def _position(exchange: Exchange, others_hold: Decimal) -> dict[str, str]:
     except ExchangeError as err:
         print(f"{exchange.name} does not say what position is left: {err}", file=sys.stderr)
         return {}
-    return {} if account is None else {"position": as_text(account - others_hold), "base": base}
+    part = others_part.own_part(settings, fact, account, own)
+    return {} if part is None else {"position": as_text(part), "base": base}
 
 
 def _fetch_open_orders(exchange: Exchange, sleep: Callable[[float], None]) -> list[ExchangeOrder]:

@@ -31,7 +31,7 @@ class AccountFacts:
     there of the base currency. `bound`: what this market's position and open orders have of the funds by now,
     which is not in `free` and which a run that goes on may use. `clock_offset`: seconds by which the
     exchange's clock is ahead of this one. `is_hedged`: the account keeps longs and shorts of a market as
-    positions apart.
+    positions apart. `max_held_value`: what a position may be worth at the leverage that is set.
     """
 
     price: Decimal | None = None
@@ -46,6 +46,7 @@ class AccountFacts:
     maker_fee: Decimal | None = None
     clock_offset: float | None = None
     is_hedged: bool | None = None
+    max_held_value: Decimal | None = None
 
 
 def read_facts(exchange: CcxtExchange, market: Market) -> AccountFacts:
@@ -68,6 +69,7 @@ def read_facts(exchange: CcxtExchange, market: Market) -> AccountFacts:
         maker_fee=_known(lambda: _maker_fee(exchange, market, account)),
         clock_offset=exchange.clock_offset(),
         is_hedged=_known(exchange.is_hedged) if market.perp else False,
+        max_held_value=_known(exchange.max_held_value) if exchange.id == "aster" and market.perp else None,
     )
 
 

@@ -67,12 +67,14 @@ class Answers:
     `most_on_page`: how many executions one call is asked for. `causes`: a word of the exchange's refusals ->
     why it refuses, where ccxt's class of the error doesn't say it. `lists`: a method of ccxt -> where its
     list is in the exchange's answer; the answer itself where the method isn't named. `market_key`: what
-    names the market in a position's own row.
+    names the market in a position's own row. `filled_key`: what says in an order's own row how much of it is
+    filled.
     """
 
     causes: Mapping[str, str] = MappingProxyType({})
     lists: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     market_key = "symbol"
+    filled_key = ""
     most_on_page = 1000
     usual_maker_fee: Decimal | None = None
 
@@ -135,6 +137,14 @@ class Answers:
 
     def max_orders(self, market: Raw) -> int | None:  # noqa: ARG002
         """Return how many orders may rest in a market, None where the exchange says none."""
+        return None
+
+    def max_held(self, market: Raw) -> Decimal | None:  # noqa: ARG002
+        """Return the largest position of an account, None where the exchange says none."""
+        return None
+
+    def max_held_value(self, rows: Sequence[Any], market: Raw) -> Decimal | None:  # noqa: ARG002
+        """Return what a position may be worth by the account's own rows, None where they don't say it."""
         return None
 
     def used_part(self, headers: Raw) -> float | None:  # noqa: ARG002
@@ -224,7 +234,7 @@ class Answers:
         qty = self._need(decimal(raw.get("amount")), "a trade's quantity")
         side = self._side(raw)
         fee, currency = self._fee(raw)
-        rate = self._maker_rate(market) if maker else decimal(market.get("taker"))
+        rate = self._maker_rate(market) if maker else self._taker_rate(market)
         # What a third currency is worth is unknown here, and a fee in it is no fee of 0.
         if fee is None or (rate is not None and not _is_counted(currency, market)):
             fee, currency = price * qty * self._need(rate, "a trade's fee"), None
@@ -263,8 +273,19 @@ class Answers:
         rate = decimal(market.get("maker"))
         return self.usual_maker_fee if rate is None else rate
 
+    def _taker_rate(self, market: Raw) -> Decimal | None:
+        return decimal(market.get("taker"))
+
     def _filled(self, raw: Raw) -> Decimal | None:
-        return decimal(raw.get("filled"))
+        """Return what is filled as the exchange says it.
+
+        ccxt works out what is left out: of a cancelled order of lighter's, of which nothing remains, all.
+        """
+        info = info_of(raw)
+        filled = decimal(info.get(self.filled_key) if self.filled_key else raw.get("filled"))
+        if filled is None and str(info.get("status")).upper() == "FILLED":
+            return decimal(raw.get("amount"))
+        return filled
 
     def _side(self, raw: Raw) -> Side:
         return self._need(side_of(raw.get("side")), "a trade's side")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from types import MappingProxyType
+from typing import Any
 
 from gridbot.exchanges.answers import Answers, Listed, Page, Raw, decimal, info_of, number
 
@@ -18,6 +20,8 @@ class Aster(Answers):
 
     # Of a spot account; that of futures is a list by itself.
     lists = MappingProxyType({"fetch_balance": ("balances",)})
+
+    filled_key = "executedQty"
 
     def used_part(self, headers: Raw) -> float | None:
         # github.com/asterdex/api-docs, futures V3, "IP Limits", 2026-06-30.
@@ -40,6 +44,13 @@ class Aster(Answers):
 
     def max_orders(self, market: Raw) -> int | None:
         return number(_filter(market, "MAX_NUM_ORDERS").get("limit"))
+
+    def max_held_value(self, rows: Sequence[Any], market: Raw) -> Decimal | None:
+        # github.com/asterdex/api-docs, futures V3, "Position Information V3", 2026-06-30: what a position may
+        # be worth at the leverage that is set.
+        own = [row for row in rows if isinstance(row, Mapping) and row.get("symbol") == market.get("id")]
+        said = (decimal(row.get("maxNotionalValue")) for row in own)
+        return min((value for value in said if value is not None and value > 0), default=None)
 
     def position(self, raw: Raw) -> Decimal | None:
         net = decimal(info_of(raw).get("positionAmt"))

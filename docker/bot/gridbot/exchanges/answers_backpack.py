@@ -13,6 +13,7 @@ class Backpack(Answers):
     # support.backpack.exchange, fee schedule, 2026-11-28: of perpetuals and of spot, at the lowest tier.
     usual_maker_fee = Decimal("0.0002")
     spot_maker_fee = Decimal("0.0008")
+    filled_key = "executedQuantity"
 
     def next_page(self, page: Page, listed: Listed) -> Page | None:
         if len(listed.trades) < self.most_on_page:

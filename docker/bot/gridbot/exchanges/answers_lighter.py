@@ -33,6 +33,7 @@ class Lighter(Answers):
         }
     )
     market_key = "market_id"
+    filled_key = "filled_base_amount"
 
     def is_used_nonce(self, message: str) -> bool:
         # Unverified. Another bot signs with the same API key, for another market.

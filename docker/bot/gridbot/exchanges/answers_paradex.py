@@ -34,6 +34,10 @@ class Paradex(Answers):
     def max_orders(self, market: Raw) -> int | None:
         return number(info_of(market).get("max_open_orders"))
 
+    def max_held(self, market: Raw) -> Decimal | None:
+        # openapi.json 1.132.1 of github.com/tradeparadex/paradex-docs, 2026-08-20: MarketResp.
+        return decimal(info_of(market).get("position_limit"))
+
     def is_refused_order(self, message: str) -> bool:
         return "VALIDATION_ERROR" in message
 
@@ -49,7 +53,7 @@ class Paradex(Answers):
         return signed(decimal(info.get("size")), info.get("side"))
 
     def _filled(self, raw: Raw) -> Decimal | None:
-        # ccxt takes a remaining size of 0 for an unknown one.
+        # ccxt takes a remaining size of 0 for an unknown one, and an order without one for a filled one.
         info = info_of(raw)
         size, remaining = decimal(info.get("size")), decimal(info.get("remaining_size"))
-        return super()._filled(raw) if size is None or remaining is None else size - remaining
+        return None if size is None or remaining is None else size - remaining

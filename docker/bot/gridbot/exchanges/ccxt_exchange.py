@@ -111,6 +111,7 @@ class CcxtExchange(CcxtCalls):
             max_market_qty=_decimal((limits.get("market") or {}).get("max")) or None,
             max_notional=self._answers.max_notional(raw) or None,
             max_orders=self._answers.max_orders(raw) or None,
+            max_held=self._answers.max_held(raw) or None,
         )
 
     def known_markets(self) -> tuple[Mapping[str, Any], str]:
@@ -332,6 +333,10 @@ class CcxtExchange(CcxtCalls):
         if self._id == "aster" and self.ask("fapiPrivateGetV3PositionSideDual").get("dualSidePosition"):
             return True
         return self._answers.is_hedged(self._position_rows(), self._loaded())
+
+    def max_held_value(self) -> Decimal | None:
+        """Return what a position of this market may be worth at the account's leverage, None if unknown."""
+        return self._answers.max_held_value(self._position_rows(), self._loaded())
 
     def _position_rows(self) -> list[Any]:
         self._call(self._api.fetch_positions, [self._symbol])

@@ -46,7 +46,8 @@ class Market:
     """Hold the rules of one market. `tick` and `lot` are the steps of price and quantity.
 
     One order may be of `max_qty` and `max_notional` at most, one at the market of `max_market_qty` besides,
-    and `max_orders` of an account may rest; None where the exchange says no such limit.
+    `max_orders` of an account may rest, and it may hold `max_held`; None where the exchange says no such
+    limit.
     """
 
     symbol: str
@@ -61,6 +62,7 @@ class Market:
     max_market_qty: Decimal | None = None
     max_notional: Decimal | None = None
     max_orders: int | None = None
+    max_held: Decimal | None = None
 
     def is_tradable(self, qty: Decimal, price: Decimal) -> bool:
         """Tell whether an order of `qty`, a multiple of the lot, is large enough for the exchange."""
@@ -167,6 +169,12 @@ class ExchangeOrder:
     open: bool
     average: Decimal | None = None
     fee: Decimal | None = None
+
+    def may_be(self, order: Order) -> bool:
+        """Tell whether this may be `order`, of which no id is known: it bears no client id, and its terms."""
+        is_nameless = self.client_id is None and order.exchange_id is None
+        is_alike = self.side is order.side and self.price in (None, order.price)
+        return is_nameless and is_alike and self.qty in (None, order.qty)
 
 
 @dataclass(frozen=True, slots=True)

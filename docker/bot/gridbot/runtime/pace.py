@@ -6,10 +6,11 @@ nothing waits here, and ccxt's own pace is all there is.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,7 @@ class Pace:
         self._tokens = self._reserve = self._orders = 0.0
         self._filled_at = clock()
         self._used_up_until = float("-inf")
+        self.is_urgent = False
         self.share: Share | None = None
         self.read()
 
@@ -106,6 +108,18 @@ class Pace:
     def hurry(self) -> None:
         """Let nothing wait for HURRY_S, to close a position. Later ticks pay for it, as for cancels."""
         self._hurries_until = self._clock() + HURRY_S
+
+    @contextlib.contextmanager
+    def urgent(self) -> Iterator[None]:
+        """Let no call of the block wait for ccxt's own pace: it answers a fill, and later ones make up.
+
+        The share is kept to nevertheless.
+        """
+        self.is_urgent = True
+        try:
+            yield
+        finally:
+            self.is_urgent = False
 
     def limit(self, own_s: float, most_s: float) -> Callable[[], bool]:
         """Return a function that tells whether `own_s` are over from now on.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from gridbot.model.errors import DatabaseError
@@ -100,6 +102,15 @@ def latest_fact(db: sqlite3.Connection, name: str) -> str | None:
     except sqlite3.OperationalError:
         return None
     return None if row is None else str(row[0])
+
+
+def recorded_position(db: sqlite3.Connection) -> Decimal:
+    """Return what the latest run's trades make. Raises sqlite3.Error where that cannot be read."""
+    row = db.execute("SELECT ledger FROM runs ORDER BY id DESC LIMIT 1").fetchone()
+    try:
+        return Decimal(0) if row is None else Decimal(json.loads(row["ledger"])["position"])
+    except (ValueError, LookupError, TypeError, InvalidOperation) as err:
+        raise sqlite3.DatabaseError(f"the last run's ledger cannot be read: {err}") from err
 
 
 @contextmanager

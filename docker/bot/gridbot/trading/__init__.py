@@ -2,6 +2,7 @@
 
 session    choose exchange and market, begin or resume the run
 preflight    what makes a run with real money impossible, or a loss
+limit_checks   the largest order, number of orders and position that the exchange takes
 worst_case   what is held, and lost, at the end of the range
 first_order  let the pre-flight decide whether a live run begins
 loop       tick after tick, through outages

@@ -15,7 +15,7 @@ from threading import Event
 from typing import TypeVar
 
 from gridbot.exchanges.exchange import Exchange
-from gridbot.model.errors import THROTTLED, ExchangeError, RejectedError, UnreachableError
+from gridbot.model.errors import THROTTLED, ExchangeError, NotFoundError, RejectedError, UnauthorizedError
 from gridbot.model.types import Market, Order
 from gridbot.runtime.log import log
 from gridbot.store.store import Store
@@ -31,6 +31,10 @@ PAUSE_S = (0.05, 0.2, 0.5, 1.0)
 # Between attempts at an exchange that refuses; what it asks for comes on top.
 REFUSED_FIRST_S = 1.0
 REFUSED_CAP_S = 15.0
+# The same where an exchange does not answer, or no call succeeds, after the pauses above: it may be back any
+# moment, and whoever waits for a stop waits for this.
+FAILED_FIRST_S = 2.0
+FAILED_CAP_S = 5.0
 # A batch that fails as often as this is given up for single calls: the exchange may not have it any more.
 MOST_FAILED_BATCHES = 2
 
@@ -55,9 +59,11 @@ def cancel_own_orders(
     exchange.shorten_timeouts()
     reconciler = Reconciler(store, exchange, market)
     sender, pauses = _Sender(exchange, deadline), RetryPauses(REFUSED_FIRST_S, REFUSED_CAP_S)
+    failed_pauses = RetryPauses(FAILED_FIRST_S, FAILED_CAP_S)
     rounds, ended_at = 0, 0.0
     while True:
         refusal: ExchangeError | None = None
+        has_failed = False
         try:
             result = reconciler.read_orders()
             # First of all what is known to rest: the history, which comes next, may take many calls.
@@ -89,11 +95,14 @@ def cancel_own_orders(
             log.warning("cannot confirm that all orders are cancelled: %s", err)
             if not store.live_orders():
                 return 0, False
-            refusal = err if err.cause in THROTTLED else refusal
+            has_failed, refusal = True, err if _is_refusal(err) else refusal
         pause = PAUSE_S[min(rounds, len(PAUSE_S) - 1)]
         if refusal is not None:
-            exchange.slow_down()
+            if refusal.cause in THROTTLED:
+                exchange.slow_down()
             pause = pauses.after(refusal)
+        elif rounds >= len(PAUSE_S) and (has_failed or sender.was_in_vain):
+            pause = failed_pauses.next()
         if time.monotonic() + (pause if refusal is not None else 0.0) >= deadline:
             return len(store.live_orders()), False
         sleep(pause)
@@ -116,6 +125,11 @@ def ask_patiently(
         sleep(pause)
 
 
+def _is_refusal(err: ExchangeError) -> bool:
+    """Tell whether the exchange refuses calls, this bot's or any: asking again at once changes nothing."""
+    return err.cause in THROTTLED or isinstance(err, UnauthorizedError)
+
+
 def _settle(reconciler: Reconciler, result: Reconciliation) -> ExchangeError | None:
     """Complete the pass. A history that doesn't answer keeps no order from being cancelled."""
     try:
@@ -132,7 +146,13 @@ class _Sender:
         self._exchange, self._deadline = exchange, deadline
         self._failed_batches = 0
         self._refused, self._was_refused = Event(), False
-        self._refusal: UnreachableError | None = None
+        self._refusal: ExchangeError | None = None
+        self._sent = self._failed = 0
+
+    @property
+    def was_in_vain(self) -> bool:
+        """Tell whether every call has failed, when there was something to cancel last."""
+        return 0 < self._sent == self._failed
 
     def cancel(self, orders: Sequence[Order], *, everything: bool) -> ExchangeError | None:
         """Cancel `orders`, which are all of the market if `everything`.
@@ -144,6 +164,7 @@ class _Sender:
         self._refusal = None
         if not orders:
             return None
+        self._sent = self._failed = 0
         size = self._exchange.most_in_batch if self._failed_batches < MOST_FAILED_BATCHES else 1
         is_done = (
             everything
@@ -181,9 +202,13 @@ class _Sender:
 
     def _is_batch_rejected(self, channel: Exchange, part: Sequence[Order]) -> bool:
         """Cancel them with one call, and tell whether the exchange has refused to do that."""
+        self._sent += 1
         try:
             channel.cancel_batch(part)
+        except UnauthorizedError as err:
+            self._note(f"{len(part)} orders", err)
         except RejectedError as err:
+            self._failed += 1
             log.warning("cannot cancel %d orders with one call: %s", len(part), err)
             self._failed_batches = MOST_FAILED_BATCHES
             return True
@@ -193,6 +218,7 @@ class _Sender:
         return False
 
     def _succeeds(self, action: str, call: Callable[[], None]) -> bool:
+        self._sent += 1
         try:
             call()
         except ExchangeError as err:
@@ -202,7 +228,8 @@ class _Sender:
 
     def _note(self, action: str, err: ExchangeError) -> None:
         log.warning("cannot cancel %s: %s", action, err)
-        if isinstance(err, UnreachableError) and err.cause in THROTTLED:
+        self._failed += not isinstance(err, NotFoundError)
+        if _is_refusal(err):
             self._refusal = err
             self._was_refused = True
             self._refused.set()

@@ -133,13 +133,14 @@ class Engine:
         if not (self.has_ticked and is_trading and self.price and not self._watch.is_in_doubt):
             self.tick()
             return
-        result = self._reconciler.read_fills()
-        for fill, order, ledger_after in result.trades:
-            self._log.fill(fill, order, ledger_after, self.price)
-        if result.trades:
-            # The market is where it has just traded, and no more at the last tick's price.
-            self._act(result, result.trades[-1][0].price, self._clock())
-        else:
+        with self._pace.urgent():
+            result = self._reconciler.read_fills()
+            for fill, order, ledger_after in result.trades:
+                self._log.fill(fill, order, ledger_after, self.price)
+            if result.trades:
+                # The market is where it has just traded, and no more at the last tick's price.
+                self._act(result, result.trades[-1][0].price, self._clock())
+        if not result.trades:
             self.tick()
 
     def record_failure(self, err: ExchangeError, *, first: bool) -> None:

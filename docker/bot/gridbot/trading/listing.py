@@ -20,8 +20,9 @@ class Reconciliation:
     not this bot's. `complete` are the client ids of live orders that are listed with just what is booked,
     `ended` those of unsettled orders that are no longer open, and `uncertain_slots` the slots of orders whose
     fill is not known. `unreadable` are listed rows that may be anyone's order: none of this bot's is given
-    up while one of them may be its own. `unclear`: why there was no list of open orders at all. Then each
-    order is asked for by itself, and none that the exchange doesn't find is given up.
+    up while one of them may be its own, nor while one of the `nameless` may, which are not known to be this
+    bot's and bear no client id. `unclear`: why there was no list of open orders at all. Then each order is
+    asked for by itself, and none that the exchange doesn't find is given up.
     """
 
     trades: list[tuple[Fill, Order, Ledger]] = field(default_factory=list)
@@ -35,7 +36,16 @@ class Reconciliation:
     complete: set[int] = field(default_factory=set)
     missing: list[Order] = field(default_factory=list)
     unreadable: list[UnreadableOrder] = field(default_factory=list)
+    nameless: list[ExchangeOrder] = field(default_factory=list)
     unclear: str | None = None
+
+    def may_list(self, order: Order) -> bool:
+        """Tell whether `order`, which was not found, may be listed all the same."""
+        return (
+            self.unclear is not None
+            or any(row.may_be(order) for row in self.unreadable)
+            or any(row.may_be(order) for row in self.nameless)
+        )
 
 
 def read_orders(store: Store, exchange: Exchange) -> Reconciliation:
@@ -55,7 +65,9 @@ def read_orders(store: Store, exchange: Exchange) -> Reconciliation:
         order = confirmed.get(exchange_order.exchange_id) or store.find_own(exchange_order)
         if order is None:
             result.others += 1
-            if exchange_order.client_id is not None:
+            if exchange_order.client_id is None:
+                result.nameless.append(exchange_order)
+            else:
                 result.foreign_ids.add(exchange_order.client_id)
             continue
         seen.add(order.client_id)

@@ -7,6 +7,7 @@ changes while they trade, and is a few seconds old; so a difference that it expl
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -19,8 +20,11 @@ from gridbot.runtime import handed_file
 
 # The name under which the run's part that others hold is stored.
 OTHERS = "others_position"
+# A word that is older is as none: what the others hold is unknown then, and so is what is a difference.
+WORDS_WITHIN_S = 120.0
 # Stored beside it where that part does not contain what the fleet's other bots hold.
 APART_FROM_BOTS = "others_are_apart_from_bots"
+FACTS = (OTHERS, APART_FROM_BOTS)
 MOST = Decimal(10) ** 15
 Facts = Callable[[str], str | None]
 
@@ -79,3 +83,21 @@ def held_by_others(settings: Settings, fact: Facts, bots: Decimal | None) -> Dec
     if bots is None or stored is None:
         return bots if stored is None else Decimal(stored)
     return Decimal(stored) + bots if fact(APART_FROM_BOTS) else bots
+
+
+def own_part(settings: Settings, fact: Facts, account: Decimal | None, own: Decimal) -> Decimal | None:
+    """Return what of the account's position is this bot's, whose trades make `own`; None if that is unknown.
+
+    What other bots of the fleet hold is older than the account's position: they may have traded since, and
+    one that was killed has left orders that were filled since. So beside them the account confirms a record,
+    or says nothing.
+    """
+    if account is None:
+        return None
+    if settings.other_bots_position is None:
+        word = read_others_position(settings.others_file)
+        if word is not None and not word.is_of(time.time(), WORDS_WITHIN_S):
+            return None
+    bots = bots_position(settings)
+    part = account - (held_by_others(settings, fact, bots) or ZERO)
+    return part if bots is None or part == own else None

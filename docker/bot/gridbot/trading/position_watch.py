@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from decimal import Decimal
 
 from gridbot.config.settings import Settings
@@ -14,7 +13,7 @@ from gridbot.runtime.log import log
 from gridbot.runtime.pace import Pace
 from gridbot.store.store import Store
 from gridbot.trading import others_part
-from gridbot.trading.others_part import APART_FROM_BOTS, OTHERS, OthersPosition
+from gridbot.trading.others_part import APART_FROM_BOTS, OTHERS, WORDS_WITHIN_S, OthersPosition
 
 LOOK_EVERY_S = 30.0
 # With a small share of the requests looks are rarer, so that ticks are not; but never rarer than this.
@@ -25,8 +24,6 @@ SECOND_LOOK_S = 5.0
 # Beside other bots of the fleet a difference counts when so many newer words of what they hold do not
 # explain it.
 WORDS = 2
-# A word that is older is as none: what the others hold is unknown then, and so is what is a difference.
-WORDS_WITHIN_S = 120.0
 
 
 def own_position(settings: Settings, store: Store, exchange: Exchange) -> Decimal | None:
@@ -35,12 +32,7 @@ def own_position(settings: Settings, store: Store, exchange: Exchange) -> Decima
     None where it does not say. Raises ExchangeError.
     """
     account = exchange.position() if settings.live else None
-    if settings.other_bots_position is None:
-        word = others_part.read_others_position(settings.others_file)
-        if word is not None and not word.is_of(time.time(), WORDS_WITHIN_S):
-            return None
-    others = others_part.held_by_others(settings, store.fact, others_part.bots_position(settings))
-    return None if account is None else account - (others or ZERO)
+    return others_part.own_part(settings, store.fact, account, store.ledger.position)
 
 
 class PositionWatch:

@@ -15,6 +15,7 @@ from gridbot.model.check import Check, Level
 from gridbot.model.errors import ConfigError
 from gridbot.model.types import ZERO, Market, as_text, floor_to
 from gridbot.strategies.grid import make_levels
+from gridbot.trading.limit_checks import SHOWN_DIGITS, largest, position_limit
 from gridbot.trading.worst_case import WorstCase, worst_cases
 
 # Of the gross profit of one grid; above this share most of the work is done for the exchange.
@@ -23,7 +24,6 @@ LIQUIDATION_WARN = Decimal("0.05")
 # Assumed where the exchange doesn't say it: what large markets have.
 MAINTENANCE = Decimal("0.025")
 CLOCK_WARN_S = 1.0
-SHOWN_DIGITS = 8
 KEYS_REFUSED = "keys_refused"
 
 
@@ -48,7 +48,8 @@ def check_run(settings: Settings, market: Market, facts: AccountFacts) -> list[C
         ]
     prices = levels or ([facts.price] if facts.price else [])
     checks += _quantity(settings, market, prices)
-    checks += _largest(settings, market, prices)
+    checks += largest(settings, market, prices)
+    checks += position_limit(settings, market, levels, facts)
     checks += _funds(settings, market, levels, facts)
     checks += _profit(settings, levels, facts)
     return [*checks, *_clock(facts)]
@@ -175,40 +176,6 @@ def _quantity(settings: Settings, market: Market, prices: Sequence[Decimal]) -> 
         f"the smallest order is {value} {market.quote}, the exchange's minimum {least}",
         params={"value": value, "quote": market.quote, "least": least},
     )
-
-
-def _largest(settings: Settings, market: Market, prices: Sequence[Decimal]) -> Iterator[Check]:
-    """Compare one order, and how many rest at once, with the most that the exchange takes."""
-    limits = (market.largest_order(price) for price in prices)
-    most_qty = min((limit for limit in limits if limit is not None), default=None)
-    if most_qty is not None and floor_to(settings.quantity, market.lot) > most_qty:
-        given, most = as_text(round(settings.quantity, SHOWN_DIGITS)), as_text(most_qty)
-        yield Check(
-            "quantity_large",
-            Level.FAIL,
-            f"quantity {given} is more than {market.symbol} allows: {most}",
-            f"set a quantity of at most {most}",
-            {"quantity": given, "most": most, "symbol": market.symbol},
-        )
-    count = _most_orders(settings)
-    if market.max_orders is not None and count > market.max_orders:
-        limit = str(market.max_orders)
-        yield Check(
-            "orders_too_many",
-            Level.FAIL,
-            f"up to {count} orders rest at once, and {market.symbol} allows {limit}",
-            "set fewer levels or orders",
-            {"count": str(count), "most": limit, "symbol": market.symbol},
-        )
-
-
-def _most_orders(settings: Settings) -> int:
-    """Return how many orders rest at once: those of max_position, twice where both sides may be entered."""
-    count = settings.grid_num - 1 if settings.is_grid else 2 * settings.max_orders
-    if settings.max_position is None:
-        return count
-    is_one_way = settings.is_grid and (settings.grid_type != "neutral" or not settings.perp)
-    return min(count, int((1 if is_one_way else 2) * settings.max_position / settings.quantity))
 
 
 def _funds(

@@ -284,7 +284,7 @@ class Reconciler:
                 self._name_unreadable([exchange_order], now)
                 continue
             if exchange_order is None or not order.matches(exchange_order):
-                if result.unclear or any(row.may_be(order) for row in result.unreadable):
+                if result.may_list(order):
                     continue
                 if self._is_lost(order, now):
                     state = "absent" if order.exchange_id is None else "canceled"

@@ -398,3 +398,86 @@ def test_a_failed_live_bots_orders_are_known_to_be_cancelled() -> None:
     assert str(fault.text) == (
         "bp_sol_01 failed: exit code 1; position left: -0.3 SOL; its orders are cancelled"
     )
+
+
+ENDED = {**EXIT, "at": NOW - 500}
+STATUS_503 = {"code": "http_status", "params": {"status": 503, "detail": ""}}
+NO_ANSWER = {"code": "no_answer", "params": {"seconds": 5}}
+KILLED = {**EXIT, "code": None, "signal": "SIGKILL"}
+ENDLESS = {"in_a_row": 0, "total": 7, "max": 3, "next_at": None, "since_healthy": 6}
+STOP_LOSS = {"by": "stop_loss", "limit": "50", "value": "-51"}
+DIFFERS = {"ledger": "0", "account": "2"}
+UNREADABLE = {**DIFFERS, "account": "?", "cause": "unreadable", "error": "x"}
+
+
+def cancelling(name: str, **params: Any) -> Instance:
+    cancel = {"state": "failing", "tries": 3, "why": name, "reason": {"code": name, "params": params}}
+    return a_view("failed", why="x", last_exit=EXIT, cancel=cancel)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (degraded("ledger_differs", **DIFFERS), degraded("ledger_differs", **UNREADABLE)),
+        (degraded("exchange_away", cause="unreachable"), degraded("exchange_away", cause="banned")),
+        (
+            degraded("orders_refused", cause="insufficient_funds"),
+            degraded("orders_refused", cause="unauthorized"),
+        ),
+        (
+            live(degraded("out_of_range", side="above", price="1", bound="1")),
+            live(degraded("out_of_range", side="below", price="1", bound="1")),
+        ),
+        (
+            degraded("orders_refused", cause="other", error="x", closing="stop_loss"),
+            degraded("stopped_out", **STOP_LOSS),
+        ),
+        (
+            degraded("stopped_out", **STOP_LOSS),
+            reported(a_view("completed", last_exit=EXIT), "stopped_out", position="1", params=STOP_LOSS),
+        ),
+        (
+            reported(a_view("completed", last_exit=ENDED), "stopped_out", position="1", params=STOP_LOSS),
+            reported(a_view("completed", last_exit=EXIT), "stopped_out", position="1", params=STOP_LOSS),
+        ),
+        (a_view("failed", why="x", last_exit=ENDED), a_view("failed", why="x", last_exit=EXIT)),
+        (a_view("completed", why="x", last_exit=ENDED), a_view("completed", why="x", last_exit=EXIT)),
+        (
+            a_view("unhealthy", why="503", reason=STATUS_503),
+            a_view("unhealthy", why="no answer", reason=NO_ANSWER),
+        ),
+        (
+            a_view("unhealthy", why="x", restarts=ENDLESS, last_exit=EXIT),
+            a_view("unhealthy", why="x", restarts=ENDLESS, last_exit=KILLED),
+        ),
+        (cancelling("exit_code", code=1), cancelling("orders_left", count=2)),
+        (a_view(None, "exited"), a_view(None, None)),
+        (a_view(None, None), a_view(None, None, configured=False)),
+    ],
+)
+def test_what_a_condition_turns_into_is_another_case(before: Instance, after: Instance) -> None:
+    """What was said of the first is not what is the case then, so that it is said."""
+    cases = [{fault.kind: fault.case for fault in found(view)} for view in (before, after, after)]
+    kinds = cases[0].keys() & cases[1].keys()
+    changed = [(cases[0][kind], cases[1][kind]) for kind in kinds if cases[0][kind] != cases[1][kind]]
+    assert changed
+    assert all(None not in pair for pair in changed)
+    assert cases[1] == cases[2], "and only once"
+
+
+def test_a_bot_that_reports_no_more_has_not_recovered() -> None:
+    said = reported(a_view(), "trading", final=False)
+    silent = said._replace(report=said.report and said.report._replace(at=NOW - 1e6, has_ended=False))
+    assert alert_rules.well([silent]) == frozenset()
+    assert alert_rules.well([a_view()]) == {"bp_sol_01"}, "one of contract 1 never reports"
+
+
+def test_a_disk_that_is_full_is_another_case_than_one_that_fills_up() -> None:
+    cases = [
+        [each.case for each in machine_rules.of_disk(disk, RULES, is_low=True)]
+        for disk in (
+            Disk("/srv", 500 * MIB, 100_000 * MIB, 2, 100),
+            Disk("/srv", 1 * MIB, 100_000 * MIB, 0, 100),
+        )
+    ]
+    assert cases == [["low", "low"], ["full", "full"]]

@@ -46,7 +46,10 @@ class Clock:
             cancelled=cancelled,
             unknown=unknown,
         )
-        self.book = alert_state.from_json(alert_state.as_json(self.book))  # as after a restart of the watch
+        # as after a restart of the watch
+        self.book = alert_state.from_json(
+            alert_state.as_json(self.book), alert_state.cases_as_json(self.book)
+        )
         return "; ".join(str(each.text) for each in alerts)
 
 
@@ -76,6 +79,41 @@ def test_a_position_that_was_not_known_is_told_when_it_is() -> None:
     clock = Clock()
     assert clock.at(0, a_fault()._replace(left="?")) == "one failed"
     assert clock.at(1, a_fault()._replace(left="0.2")).startswith("another position is left")
+
+
+def test_another_case_of_what_was_said_is_said_once_each() -> None:
+    """A position that differs, and then cannot be read; and back again, which is known."""
+    clock, fault = Clock(), a_fault("ledger_differs")
+    assert clock.at(0, fault._replace(case="differs")) == "one ledger_differs"
+    assert clock.at(1, fault._replace(case="unreadable")) == "one ledger_differs"
+    assert clock.at(2, fault._replace(case="differs")) == ""
+    assert clock.at(3, fault._replace(case="unreadable")) == ""
+    assert clock.at(4, fault) == "", "which one it is now is not known"
+    for now in range(5, 130):
+        assert "ledger_differs" not in clock.at(now, well=["one"])
+    assert clock.at(130, fault._replace(case="unreadable")) == "one ledger_differs", "it is another time"
+
+
+def test_another_case_within_the_time_that_a_fault_must_last_is_not_said_before() -> None:
+    clock, fault = Clock(), a_fault("exchange_away", after=60)
+    assert clock.at(0, fault._replace(case="unreachable")) == ""
+    assert clock.at(30, fault._replace(case="banned")) == ""
+    assert clock.at(60, fault._replace(case="banned")) == "one exchange_away"
+    assert clock.at(61, fault._replace(case="unreachable")) == "one exchange_away"
+
+
+def test_what_a_manager_at_work_causes_is_no_other_case() -> None:
+    clock, down = Clock(), a_fault("down")
+    assert clock.at(0, down._replace(case="stopped")) == "one down"
+    assert clock.at(1, down._replace(case="no container"), is_unsettled=True) == ""
+    assert clock.at(2, down._replace(case="no container")) == "one down"
+
+
+def test_a_case_that_an_earlier_version_did_not_keep_is_not_said_again() -> None:
+    clock = Clock()
+    clock.book = alert_state.from_json([["one", "failed", 0.0, 0.0, None]])
+    assert clock.at(1, a_fault()._replace(case="1")) == ""
+    assert clock.at(2, a_fault()._replace(case="2")) == "one failed"
 
 
 def test_what_an_earlier_version_has_said_is_not_said_again() -> None:

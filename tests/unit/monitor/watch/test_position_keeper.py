@@ -36,9 +36,22 @@ def fleet(desk: Desk, *, is_shared: bool) -> None:
     )
 
 
-def reports(desk: Desk, instance: str, at: float, position: str | None, *, has_ended: bool = False) -> None:
-    report = {"contract": 2, "position": position, "mode": "live", "at": at}
-    content = {"schema": 1, "run_ended": has_ended, "written_at": at, "report": report}
+def reports(
+    desk: Desk,
+    instance: str,
+    at: float,
+    position: str | None,
+    *,
+    has_ended: bool = False,
+    is_final: bool = True,
+    orders_left: int | None = 0,
+    at_exchange: str | None = None,
+) -> None:
+    report: dict[str, Any] = {"contract": 2, "position": position, "mode": "live", "at": at}
+    content: dict[str, Any] = {"schema": 1, "run_ended": has_ended, "written_at": at, "report": report}
+    if has_ended:
+        report |= {"final": is_final, "position_at_exchange": at_exchange}
+        content |= {"open_orders_left": orders_left}
     (desk.folder / "volumes/state" / instance / "report.json").write_text(json.dumps(content))
 
 
@@ -71,6 +84,40 @@ def test_each_is_told_what_the_other_holds_and_when_that_was(desk: Desk) -> None
     keeper.look(Session(desk.folder).observe())
     assert told(desk, "bp_eth_02") is None, "only who runs is told"
     assert told(desk, "bp_sol_01") is not None, "what a stopped bot holds is still there"
+
+
+def test_the_last_report_of_a_bot_that_was_killed_or_given_up_is_no_evidence(desk: Desk) -> None:
+    """The orders that it has left are filled after its last word: whoever took that for true would stop, or
+    name a position that was closed long ago.
+    """
+    desk.run("up")
+    now = time.time()
+    desk.run("stop bp_sol_01")
+    keeper, snapshot = PositionKeeper(), Session(desk.folder).observe()
+    keeper.look(snapshot)
+    state = desk.folder / "volumes/state/bp_sol_01/supervisor.json"
+
+    def told_later() -> tuple[str, float] | None:
+        others_file.remove(snapshot.project.fleet, "bp_eth_02")
+        keeper.tell_if_due(snapshot, max(now, keeper._next) + 1)
+        return told(desk, "bp_eth_02")
+
+    reports(desk, "bp_sol_01", now, "0.6")
+    assert told_later() is None, "it was killed"
+    reports(desk, "bp_sol_01", now, "0.6", has_ended=True, is_final=False, orders_left=None)
+    assert told_later() is None, "it was killed, and its supervisor has seen it"
+    reports(desk, "bp_sol_01", now, "0.6", has_ended=True, orders_left=2)
+    assert told_later() is None, "it has left orders"
+    reports(desk, "bp_sol_01", now, "0.6", has_ended=True, is_final=False)
+    assert told_later() is None, "no order is left now, but which were filled nobody knows"
+    reports(desk, "bp_sol_01", now, "0.6", has_ended=True, is_final=False, at_exchange="0.2")
+    assert told_later() is not None, "the exchange was asked since"
+    assert (told(desk, "bp_eth_02") or "")[0] == "0.2"
+    reports(desk, "bp_sol_01", now, "0.6", has_ended=True, is_final=False, orders_left=None)
+    for progress, is_known in (("running", False), ("failing", False), ("confirmed", True)):
+        failed = {"schema": 1, "state": "failed", "pid": 0, "cancel": {"state": progress, "tries": 1}}
+        state.write_text(json.dumps({**json.loads(state.read_text()), **failed}))
+        assert (told_later() is not None) is is_known, progress
 
 
 def test_a_start_without_watch_leaves_word_that_others_trade_there(desk: Desk) -> None:

@@ -1,0 +1,56 @@
+"""Check that containers are as their configs say, and name the command that makes each of them so. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from manager.fleet.definition_drift import BY_UPDATE
+from manager.i18n import Text
+from manager.monitor.doctor.facts import FleetFacts, ImageMend, Mend, Updated
+from manager.monitor.doctor.findings import Finding, warn
+
+DRIFT: Mapping[Mend, Text] = {
+    "up": Text("run `manager plan` to see the differences, `manager up` to apply them"),
+    "restart": Text("run `manager restart {ids}`; `manager up` leaves them alone, `manager plan` says why"),
+    "start": Text("they are stopped: `manager start {ids}` starts them as their configs say"),
+    "upgrade": Text("run `manager upgrade {ids}`, which tries again what was rolled back"),
+    "config": Text("correct their configs first"),
+}
+"""How to apply the configs."""
+IMAGE: Mapping[ImageMend, Text] = {
+    "recreate": Text("run `manager up --recreate` or `manager upgrade`"),
+    "named": Text("run `manager up --recreate {ids}`; without ids it leaves them alone"),
+    "upgrade": Text("run `manager upgrade {ids}`, which tries again what was rolled back"),
+}
+UPDATED: Mapping[Mend, Text] = {
+    "up": Text("run `manager up`: it puts them back, and the bots run on"),
+    "restart": Text("run `manager restart {ids}`; `manager up` does not undo all of it"),
+    "start": Text("they are stopped: `manager start {ids}` starts them as their configs say"),
+    "upgrade": Text("run `manager upgrade {ids}`, which tries again what was rolled back"),
+    "config": Text("correct their configs first"),
+}
+
+
+def check_all(facts: FleetFacts) -> Iterator[Finding]:
+    """Yield one finding for each command that mends something, with the instances that it mends."""
+    drifting = [one for one in facts.instances if {*one.drift} - {"image", *BY_UPDATE}]
+    for mend, remedy in DRIFT.items():
+        ids = [one.id for one in drifting if one.mend == mend]
+        yield from _found("drift", ids, ids, Text("differ from their configs"), remedy)
+    for image_mend, remedy in IMAGE.items():
+        ids = [one.id for one in facts.instances if "image" in one.drift and one.image_mend == image_mend]
+        yield from _found("image-drift", ids, ids, Text("run an older image"), remedy)
+    what = Text("have other limits or another restart policy than their configs say (`docker update`)")
+    for mend, remedy in UPDATED.items():
+        updated: Sequence[Updated] = [one for one in facts.updated if one.mend == mend]
+        yield from _found("limits", updated, [one.id for one in updated], what, remedy)
+
+
+def _found(
+    check: str, shown: Sequence[object], ids: Iterable[str], what: Text, remedy: Text
+) -> Iterator[Finding]:
+    if shown:
+        names = ", ".join(map(str, shown))
+        yield warn(
+            check, Text("{names}: {what}", names=names, what=what), Text(remedy.message, ids=" ".join(ids))
+        )
