@@ -31,15 +31,15 @@ from manager.monitor.watch import store
 from manager.web import keeper, links
 from manager.web.access import Access
 from manager.web.address import Reach
-from manager.web.engine_side import looks
-from manager.web.engine_side.desk import Desk
+from manager.web.engine_side import observer
+from manager.web.engine_side.backend import Backend
 from manager.web.engine_side.listener import Listener
-from manager.web.engine_side.looks import PageSnapshot, WatchState
+from manager.web.engine_side.observer import PageSnapshot, WatchState
 from manager.web.options import Options
-from manager.web.web_side.counter import Counter
+from manager.web.web_side.app_state import AppState
 from manager.web.web_side.link import Link
 from manager.web.web_side.server import Server, guarded_app
-from manager.web.web_side.sign_in import Door
+from manager.web.web_side.sign_in import SessionStore
 from tests import ports
 from tests.builders import a_config, some_figures, write_config
 
@@ -104,12 +104,12 @@ class Served:
         self.fleet = session.project().fleet
         folder = session.project_dir()
         self._link_file = folder / "link"
-        self.desk = Desk(session, self._redeem, self._look)
-        self.listener = Listener(folder / "engine.sock", self.desk, os.geteuid())
+        self.backend = Backend(session, self._redeem, self._look)
+        self.listener = Listener(folder / "engine.sock", self.backend, os.geteuid())
         # as the real one, it reaches the socket by a path that is short
         self._folder = os.open(folder, os.O_PATH | os.O_DIRECTORY)
         link = Link(f"/proc/self/fd/{self._folder}/engine.sock")
-        self.counter = Counter(link, Door(), access, reach, COOKIE)
+        self.app_state = AppState(link, SessionStore(), access, reach, COOKIE)
         self.port = ports.reserve()
         self.url = f"http://127.0.0.1:{self.port}"
         self.error: ManagerError | None = None
@@ -117,8 +117,8 @@ class Served:
         self.pause = threading.Event()
         self.pause.set()
         self.lost: set[str] = set()
-        self._server = Server(self.counter)
-        self._server.config.app = _losing(guarded_app(self.counter), self.lost)
+        self._server = Server(self.app_state)
+        self._server.config.app = _losing(guarded_app(self.app_state), self.lost)
         self._socket = keeper.listening(Options(("127.0.0.1", self.port)))
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],), daemon=True)
 
@@ -138,27 +138,27 @@ class Served:
             raise self.error
         watching = WatchState(is_alive=True, undelivered=0, delivered_at=self.delivered_at)
         rows, now = tuple(self.rows), time.time()
-        alerts = looks.alerts_of(self.fleet, rows, store.load(self.fleet.alert_state_file), now)
+        alerts = observer.alerts_of(self.fleet, rows, store.load(self.fleet.alert_state_file), now)
         return PageSnapshot(self.fleet, rows, (), watching, now, alerts=alerts)
 
     def look(self) -> None:
         """Look at once, rather than in some seconds."""
-        self.desk.lookout.look_again()
+        self.backend.snapshots.look_again()
 
     def begin(self) -> None:
         self.new_link()
-        self.desk.begin()
+        self.backend.begin()
         self.listener.begin()
         self._thread.start()
         while not self._server.started:
             time.sleep(0.01)
 
     def end(self) -> None:
-        self.desk.is_ending = True  # or each stream of events waits for its next one
+        self.backend.is_ending = True  # or each stream of events waits for its next one
         self._server.handle_exit(signal.SIGTERM, None)
         self._thread.join(10)
         assert not self._thread.is_alive()
-        self.desk.tails.close()
+        self.backend.tails.close()
         self.listener.shutdown()
         self.listener.server_close()
         os.close(self._folder)

@@ -40,7 +40,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         a_bot("bp_old_01", "stopped", mode="paper", code=None),
     ]
     with serving(tmp_path_factory.mktemp("accessible"), rows) as running:
-        write_history(running.desk.session, {"bp_sol_01": ["0", "5", "3", "9"]})
+        write_history(running.backend.session, {"bp_sol_01": ["0", "5", "3", "9"]})
         yield running
 
 

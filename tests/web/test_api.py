@@ -115,7 +115,7 @@ def test_sums_need_rates_and_say_what_they_lack(tmp_path: Path) -> None:
     with serving(tmp_path, rows) as served:
         path = tmp_path / "config" / "fleet.toml"
         path.write_text(path.read_text() + '[sums]\ncurrency = "USDC"\nrates = { EUR = 1.1 }\n')
-        served.fleet = served.desk.session.project().fleet
+        served.fleet = served.backend.session.project().fleet
         client = Client(served)
         client.sign_in(served.links[-1])
         [total] = client.get("/api/v1/fleet")[2]["totals"]
@@ -153,8 +153,8 @@ def test_texts_are_in_the_readers_language(reader: Client) -> None:
 
 
 def test_a_bot_has_its_report_its_exits_and_its_history(served: Served, client: Client) -> None:
-    write_history(served.desk.session, {"bp_sol_01": ["0", "1", "2", "4"]}, gap=False)
-    served.desk.figures.read_again()
+    write_history(served.backend.session, {"bp_sol_01": ["0", "1", "2", "4"]}, gap=False)
+    served.backend.figures.read_again()
     status, _headers, detail = client.get("/api/v1/instances/bp_sol_01")
     assert status == 200
     assert detail["report"]["pnl"] == "10.5"
@@ -185,11 +185,11 @@ def test_an_unknown_bot_is_a_problem(reader: Client, instance: str) -> None:
 
 def test_a_history_has_what_was_realised_and_what_happened(tmp_path: Path) -> None:
     with serving(tmp_path, some_bots()) as served:
-        write_history(served.desk.session, {"bp_sol_01": ["0", "5", "3", "9"]})
+        write_history(served.backend.session, {"bp_sol_01": ["0", "5", "3", "9"]})
         _status, _headers, found = signed_in(served).get("/api/v1/instances/bp_sol_01/history?days=1")
         assert [(mark["what"], mark["text"]) for mark in found["marks"]] == [("exit", "exit code 1")]
         assert found["realized"] == []  # these samples do not say
-        served.desk.figures.read_again()
+        served.backend.figures.read_again()
         [curve] = signed_in(served).get("/api/v1/curves")[2]["curves"]
         assert (curve["drawdown"], len(curve["marks"])) == ("2", 1)
         served.look()
@@ -199,7 +199,7 @@ def test_a_history_has_what_was_realised_and_what_happened(tmp_path: Path) -> No
 
 def test_what_happened_is_told_in_the_readers_language(tmp_path: Path) -> None:
     with serving(tmp_path, some_bots()) as served:
-        write_history(served.desk.session, {"bp_sol_01": ["0", "5"]})
+        write_history(served.backend.session, {"bp_sol_01": ["0", "5"]})
         params = {"state": "running", "doing": "exchange away", "why": None, "cause": None, "last": ""}
         event = Event(time.time() - 600, "bp_sol_01", "state", "x", {"code": "state", "params": params})
         db, _aside = database.open_for_writing(served.fleet.history_file)
@@ -270,7 +270,7 @@ def test_a_bug_in_a_look_is_said_and_the_looks_go_on(
 def test_a_slow_engine_leaves_the_old_look_on_the_page(served: Served, client: Client) -> None:
     before = client.get("/api/v1/fleet")[2]
     served.pause.clear()
-    served.desk._looked_at -= 3600
+    served.backend._looked_at -= 3600
     began = time.monotonic()
     assert client.get("/api/v1/fleet")[2]["looked_at"] == before["looked_at"]
     assert time.monotonic() - began < 8
@@ -498,8 +498,8 @@ def test_without_the_engine_side_the_last_that_a_page_was_told_remains(
         served.rows = [a_bot("bp_sol_01", pnl="2", quote="USDC")]
         served.look()
         with i18n.speaking("en"):
-            told = asyncio.run(served.counter.link.events(event))
-            asyncio.run(served.counter.link.events(event))  # another reader's turn changes nothing
+            told = asyncio.run(served.app_state.link.events(event))
+            asyncio.run(served.app_state.link.events(event))  # another reader's turn changes nothing
         served.listener.shutdown()
         served.listener.server_close()
         (served.fleet.project_dir / "engine.sock").unlink(missing_ok=True)

@@ -410,7 +410,7 @@ def test_the_engine_side_has_a_closed_list_of_verbs(steady: Served, question: by
 )
 def test_the_engine_side_checks_every_parameter_itself(steady: Served, verb: str, params: Any) -> None:
     assert asked(steady, protocol.question(verb, "en", params))["refusal"]["status"] == 422
-    assert steady.desk.actions.all() == []
+    assert steady.backend.actions.all() == []
 
 
 def test_too_long_a_question_is_not_answered(steady: Served) -> None:

@@ -416,5 +416,5 @@ def test_a_hostile_page_in_a_browser_that_is_signed_in(served: Served, bot: BotP
     assert said["opener"] == "null"
     assert "botfleet" not in said["cookies"]
     assert len(other.seen) == seen_before
-    assert served.desk.actions.all() == []
+    assert served.backend.actions.all() == []
     assert COOKIE not in json.dumps([bot.seen, other.seen])

@@ -34,7 +34,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     ]
     monkeypatch.setattr(verbs, "VERBS", {name: wrapped(name, verb) for name, verb in verbs.VERBS.items()})
     with serving(tmp_path, rows) as running:
-        write_history(running.desk.session, {"bp_sol_01": ["0", "5", "3"], "bp_sol_02": ["0", "-3"]})
+        write_history(running.backend.session, {"bp_sol_01": ["0", "5", "3"], "bp_sol_02": ["0", "-3"]})
         yield running
 
 

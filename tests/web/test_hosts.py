@@ -71,7 +71,7 @@ def add(served: Served) -> None:
 
 
 def told(served: Served, client: Client) -> dict[str, Any]:
-    served.desk.machines.look()
+    served.backend.machines.look()
     status, _headers, found = client.get("/api/v1/hosts")
     assert status == 200
     return dict(found)
@@ -117,7 +117,7 @@ def test_two_bots_on_one_account_are_told(served: Served, client: Client, tokyo:
     add(served)
     served.look()
     values = {"BACKPACK_KEY": "k", "BACKPACK_SECRET": "s"}
-    [row] = [row for row in served.desk.lookout.latest.rows if row.id == ID]
+    [row] = [row for row in served.backend.snapshots.latest.rows if row.id == ID]
     tokyo.live = [LiveContainer("bp_eth_02", "x", row.view.exchange or "", row.view.symbol or "", values)]
     assert "cannot be read: it may be one account" in told(served, client)["shared_accounts"][0]
     folder = served.fleet.secrets_dir(ID)

@@ -75,7 +75,7 @@ def test_what_watch_sees_here_comes_first_and_has_the_budgets(served: Served) ->
     served.look()
     served.fleet.targets_file.parent.mkdir(parents=True)
     row = a_bot("bp_sol_01", pnl="11", quote="USDC")
-    watched = served.desk.exposition.of_watch(served.fleet, lambda _container: {})
+    watched = served.backend.exposition.of_watch(served.fleet, lambda _container: {})
     load = Load("aster", "address", ("bp_sol_01",), 1200.0, 2400.0)
     budgets = Budgets([load], {"bp_sol_01": Share(600.0, 60.0)})
     view = row.view._replace(container=None)

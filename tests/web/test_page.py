@@ -49,7 +49,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
         a_bot("bp_old_01", "stopped", mode="paper", code=None),
     ]
     with serving(tmp_path, rows) as running:
-        write_history(running.desk.session, {"bp_sol_01": ["0", "5", "3", "9"]})
+        write_history(running.backend.session, {"bp_sol_01": ["0", "5", "3", "9"]})
         yield running
 
 
@@ -220,7 +220,7 @@ def test_a_session_that_ends_leaves_nothing_on_the_page(page: Browser, served: S
 
 
 def test_a_session_that_expires_while_the_page_is_open_is_said(page: Browser, served: Served) -> None:
-    served.counter.door._sessions.clear()
+    served.app_state.session_store._sessions.clear()
     page.wait(lambda: "the session is over" in page.text("main"))
     assert "bp_sol_01" not in page.run("document.documentElement.outerHTML")
 
@@ -232,7 +232,7 @@ def test_html_in_what_a_bot_or_a_config_says_is_inert(browser: Browser, tmp_path
     assert container is not None
     hostile = container._replace(labels={**container.labels, "org.botfleet.symbol": HOSTILE})
     with serving(tmp_path, [row._replace(view=row.view._replace(container=hostile)), live]) as served:
-        write_history(served.desk.session, {row.id: ["0", "1"]})
+        write_history(served.backend.session, {row.id: ["0", "1"]})
         page = opened(browser, served)
         page.run("document.querySelector('.bot .c-name').click()")
         page.wait(lambda: page.count("dialog dl") == 1)
@@ -253,7 +253,7 @@ def test_the_policy_stops_a_script_that_came_in_nevertheless(page: Browser) -> N
 
 
 def commands(served: Served) -> list[str]:
-    return [each.command for each in served.desk.actions.all()]
+    return [each.command for each in served.backend.actions.all()]
 
 
 def hold(page: Browser, seconds: float) -> None:
@@ -431,7 +431,7 @@ def test_without_the_library_the_figures_are_a_table(
 ) -> None:
     monkeypatch.setattr(api, "library_file", lambda _name: b"")
     with serving(tmp_path, [a_bot("bp_sol_01", pnl="10.5", **LIVE)]) as served:
-        write_history(served.desk.session, {"bp_sol_01": ["0", "5", "3", "9"]})
+        write_history(served.backend.session, {"bp_sol_01": ["0", "5", "3", "9"]})
         page = opened(browser, served)
         page.wait(lambda: page.count(".chart .figures tbody tr") > 10)
         assert "`make page` gets it" in page.text(".chart .why")
@@ -463,7 +463,7 @@ def test_a_bot_shows_what_an_upgrade_would_change_and_marks_what_happened(
     gone = a_bot("bp_sol_02", code="stopped_out", position="-500", price="200", pnl="1", **LIVE)
     rows = [row._replace(view=row.view._replace(drift=("image",))), gone]
     with serving(tmp_path, rows) as served:
-        write_history(served.desk.session, {"bp_sol_01": ["0", "5", "3", "9"]})
+        write_history(served.backend.session, {"bp_sol_01": ["0", "5", "3", "9"]})
         page = opened(browser, served)
         assert "without a bot: −500 SOL (bp_sol_02)" in page.text(".boxes")
         assert "long 0.2 · short 500" in page.text(".boxes")
@@ -549,7 +549,7 @@ def test_a_log_is_followed_searched_and_tells_of_fills(
     code = "import sys, time\nfor line in sys.argv[1:]: print(line, flush=True)\ntime.sleep(60)"
     words = [json.dumps(line) for line in lines]
     monkeypatch.setattr(
-        served.desk.tails,
+        served.backend.tails,
         "_start",
         lambda _wanted: subprocess.Popen([sys.executable, "-c", code, *words], stdout=subprocess.PIPE),
     )
@@ -565,7 +565,7 @@ def test_a_log_is_followed_searched_and_tells_of_fills(
     press(page, "Close")
     page.wait(lambda: not page.run("document.querySelector('dialog').open"))
     assert page.complaints() == []
-    served.desk.tails.close()
+    served.backend.tails.close()
 
 
 def test_bots_are_filtered_by_exchange_and_state(page: Browser) -> None:
@@ -659,7 +659,7 @@ def test_what_was_missed_is_read_again_although_a_request_gets_lost(page: Browse
         " ? Promise.reject(new TypeError('lost')) : window.real(path, ...rest), 1)"
     )
     served.rows[0] = a_bot("bp_sol_01", pnl="77.5", position="0.2", price="150", **LIVE)
-    served.desk._feeds.clear()  # as of an engine side that was started again
+    served.backend._feeds.clear()  # as of an engine side that was started again
     served.look()
     page.wait(lambda: "+77.50" in page.text(".bot[data-id=bp_sol_01]"))
     assert page.run("window.lost") >= 5

@@ -29,7 +29,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
     """Live bots alone, so that no id that is made up starts a command; what halts them finds no engine."""
     said = {"pnl": "10.5", "quote": "USDC", "base": "SOL"}
     with serving(tmp_path, [a_bot("bp_sol_01", **said), a_bot("bp_old_01", "stopped", code=None)]) as running:
-        write_history(running.desk.session, {"bp_sol_01": ["0", "5"]})
+        write_history(running.backend.session, {"bp_sol_01": ["0", "5"]})
         running.look()  # before it, /metrics says 503
         yield running
 

@@ -3,9 +3,9 @@
 process                    what runs in it: watch's loop, the listener
 listener                   the Unix socket: who may connect, and one thread for each connection
 verbs                      the closed list of what may be asked, and the check of every parameter
-desk                       what the verbs need, together
+backend                    what the verbs need, together
 actions                    the commands that carry out what a person asks, in child processes
-looks, figures             threads that observe the fleet and its history while the page is read
+observer, figures          threads that observe the fleet and its history while the page is read
 answers, curves            an observation and a history as JSON; with realized, marks, exposure and sums
 since_read                 what was earned since the history was read
 kept                       answers that are the same in every look

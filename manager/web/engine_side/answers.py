@@ -21,7 +21,7 @@ from manager.monitor.watch.kinds import KIND_WORDS
 from manager.web.engine_side import curves as curves_of
 from manager.web.engine_side import exposure, sums
 from manager.web.engine_side.figures import Figures, InstanceFigures
-from manager.web.engine_side.looks import PageSnapshot
+from manager.web.engine_side.observer import PageSnapshot
 from manager.web.engine_side.since_read import up_to_date
 from manager.web.engine_side.sums import Answer
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from manager.i18n import Text
 from manager.util import formatting
-from manager.web.engine_side.desk import Desk
+from manager.web.engine_side.backend import Backend
 from manager.web.protocol import Refusal
 
 CONNECT_WITHIN_S = 5.0
@@ -20,17 +20,17 @@ class BotConnection(NamedTuple):
     host: str
 
 
-def connect(desk: Desk, instance: str) -> BotConnection:
+def connect(backend: Backend, instance: str) -> BotConnection:
     """Return a connection to an instance's published port. Raises Refusal, UsageError."""
-    row = desk.known_row(instance)
+    row = backend.known_row(instance)
     port = row.view.web_port
     if port is None:
         raise Refusal(409, Text("{id} has no page of its own", id=row.id))
     if not row.view.is_bot_up:
         raise Refusal(409, Text("{id} does not run now, and its own page is away", id=row.id))
-    if sum(other.id.lower() == row.id.lower() for other in desk.lookout.latest.rows) > 1:
+    if sum(other.id.lower() == row.id.lower() for other in backend.snapshots.latest.rows) > 1:
         raise Refusal(409, Text("another instance has the id {id} but for its capital letters", id=row.id))
-    host = desk.lookout.latest.fleet.web_host
+    host = backend.snapshots.latest.fleet.web_host
     try:
         connection = socket.create_connection((host, port), CONNECT_WITHIN_S)
     except OSError as error:

@@ -16,7 +16,7 @@ from manager.monitor.metrics import families
 from manager.monitor.metrics.publisher import Publisher
 from manager.monitor.stats.sampler import Statistics
 from manager.util import console
-from manager.web.engine_side.looks import PageSnapshot
+from manager.web.engine_side.observer import PageSnapshot
 from manager.web.protocol import Refusal
 
 

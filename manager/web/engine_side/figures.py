@@ -20,8 +20,8 @@ from manager.monitor.history.reader import FleetHistory, InstanceHistory
 from manager.monitor.history.summary import Line
 from manager.web.engine_side import curves
 from manager.web.engine_side.curves import Moment
-from manager.web.engine_side.looks import Readers, Repeated, as_error
 from manager.web.engine_side.marks import Mark, newest, of_instance
+from manager.web.engine_side.observer import Readers, Repeated, as_error
 
 EVERY_S = 60.0
 DAY_S = 86_400.0

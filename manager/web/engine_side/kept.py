@@ -17,7 +17,7 @@ from manager.monitor.stats.instance_stats import InstanceStats, uptime_s, usage_
 from manager.monitor.watch.change_detector import gist
 from manager.web.engine_side import answers
 from manager.web.engine_side.figures import Figures, InstanceFigures
-from manager.web.engine_side.looks import Alerts, PageSnapshot
+from manager.web.engine_side.observer import Alerts, PageSnapshot
 
 REASONS = ("why", "doing_why", "note", "mode_mismatch", "cancel", "needs_person")
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from manager.web import protocol
 from manager.web.engine_side import verbs
+from manager.web.engine_side.backend import Backend
 from manager.web.engine_side.bot_pages import BotConnection
-from manager.web.engine_side.desk import Desk
 
 MODE = 0o600
 MOST_CONNECTIONS = 128
@@ -23,14 +23,14 @@ CREDENTIALS = struct.Struct("3i")
 
 
 class Listener(socketserver.ThreadingUnixStreamServer):
-    """Answer a desk's verbs to processes of one user. `peer`: its uid."""
+    """Answer the verbs to processes of one user. `peer`: its uid."""
 
     daemon_threads = True
     request_queue_size = MOST_CONNECTIONS
 
-    def __init__(self, path: Path, desk: Desk, peer: int) -> None:
+    def __init__(self, path: Path, backend: Backend, peer: int) -> None:
         """Replace a socket that an earlier process left. Raises OSError."""
-        self.desk, self._peer = desk, peer
+        self.backend, self._peer = backend, peer
         self._free = threading.BoundedSemaphore(MOST_CONNECTIONS)
         path.unlink(missing_ok=True)
         # A socket's own path has at most 107 bytes: it is bound by way of its folder's descriptor.
@@ -79,7 +79,7 @@ class _Connection(socketserver.StreamRequestHandler):
             return
         assert isinstance(self.server, Listener)
         with suppress(OSError):
-            answered = verbs.answer(self.server.desk, raw)
+            answered = verbs.answer(self.server.backend, raw)
             if isinstance(opened := answered.get("answer"), BotConnection):
                 with opened.connection:
                     reply = protocol.line({"answer": {"host": opened.host}})

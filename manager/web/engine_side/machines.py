@@ -16,7 +16,7 @@ from manager.errors import ConfigError, ManagerError
 from manager.fleet.session import Session
 from manager.i18n import Text, _
 from manager.util.sanitize import replace_unprintable
-from manager.web.engine_side.looks import Readers, Repeated, as_error
+from manager.web.engine_side.observer import Readers, Repeated, as_error
 
 EVERY_S = 30.0
 """Within the minute for which ssh keeps a connection."""

@@ -17,7 +17,7 @@ from manager.ops.actions.events import OnEvent
 from manager.ops.actions.result import Result
 from manager.util import console
 from manager.web import links, places
-from manager.web.engine_side.desk import Desk
+from manager.web.engine_side.backend import Backend
 from manager.web.engine_side.exposition import Exposition
 from manager.web.engine_side.listener import Listener
 
@@ -44,17 +44,17 @@ def run(
         on_sign_in()
         return True
 
-    desk = Desk(session, redeem)
-    listener = Listener(at.socket, desk, peer)
-    desk.begin()
+    backend = Backend(session, redeem)
+    listener = Listener(at.socket, backend, peer)
+    backend.begin()
     listener.begin()
     on_ready()
     while not ending.is_set():
         if not service.watches(fleet):  # its unit would find the lock taken, and fail for ever
-            _watch(project_dir, on_event, on_result, desk.exposition, ending)
+            _watch(project_dir, on_event, on_result, backend.exposition, ending)
         ending.wait(TRY_AGAIN_S)
-    desk.is_ending = True
-    desk.tails.close()
+    backend.is_ending = True
+    backend.tails.close()
 
 
 class _Ending(threading.Event):

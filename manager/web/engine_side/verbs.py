@@ -20,9 +20,9 @@ from manager.monitor.top import confirm
 from manager.monitor.watch import snoozing
 from manager.util import kept_text, time_parse
 from manager.web.engine_side import answers, bot_pages, config_changes, figures, machines, marks, realized
-from manager.web.engine_side.desk import Desk
+from manager.web.engine_side.backend import Backend
 from manager.web.engine_side.figures import DAY_S
-from manager.web.engine_side.looks import as_error
+from manager.web.engine_side.observer import as_error
 from manager.web.protocol import (
     ACTION_VERBS,
     CHANGES_NOTHING,
@@ -47,7 +47,7 @@ EVERYWHERE = "--hosts"
 """In the place of an instance: here and on all machines."""
 
 
-def answer(desk: Desk, raw: bytes) -> dict[str, Any]:
+def answer(backend: Backend, raw: bytes) -> dict[str, Any]:
     """Return the answer to one question, or a refusal. Never raises."""
     try:
         asked = json.loads(raw)
@@ -59,7 +59,7 @@ def answer(desk: Desk, raw: bytes) -> dict[str, Any]:
         return _refusal(400)
     with i18n.speaking(language):
         try:
-            return {"answer": function(desk, params)}
+            return {"answer": function(backend, params)}
         except Refusal as refusal:
             return _refusal(refusal.status, refusal.detail)
         except ManagerError as error:
@@ -96,38 +96,38 @@ def _number(params: Params, name: str, most: float) -> float:
     return min(max(0.0, value), most)
 
 
-def _fleet(desk: Desk, _params: Params) -> Any:
-    return desk.feed().state()[0]
+def _fleet(backend: Backend, _params: Params) -> Any:
+    return backend.feed().state()[0]
 
 
-def _instances(desk: Desk, _params: Params) -> Any:
-    fleet, members, event = desk.feed().state()
+def _instances(backend: Backend, _params: Params) -> Any:
+    fleet, members, event = backend.feed().state()
     return {"looked_at": fleet["looked_at"], "event": event, "instances": members}
 
 
-def _instance(desk: Desk, params: Params) -> Any:
-    row = desk.known_row(_text(params, "instance"))
+def _instance(backend: Backend, params: Params) -> Any:
+    row = backend.known_row(_text(params, "instance"))
     since = time.time() - EXITS_OF_DAYS * DAY_S
-    history, fleet_history = figures.of_history(desk.session, row.id, since, is_seen=True)
+    history, fleet_history = figures.of_history(backend.session, row.id, since, is_seen=True)
     events = _history_object(history, fleet_history, since)["events"]
     kept_report = row.view.report
-    of_instance = desk.figures.latest.instances.get(row.id, answers.NO_FIGURES)
+    of_instance = backend.figures.latest.instances.get(row.id, answers.NO_FIGURES)
     return {
-        "instance": answers.instance(row, desk.lookout.latest, of_instance),
+        "instance": answers.instance(row, backend.snapshots.latest, of_instance),
         "report": None if row.report is NO_REPORT else answers.report_object(row.report),
         "report_is_previous": kept_report is not None and kept_report.is_previous,
         "last_words": causes.last_words(row.view),
-        "changes": config_changes.of_instance(desk, row),
+        "changes": config_changes.of_instance(backend, row),
         "exits": [event for event in events if event["what"] == "exit"],
         "events": events[-LAST_EVENTS:],
     }
 
 
-def _history(desk: Desk, params: Params) -> Any:
+def _history(backend: Backend, params: Params) -> Any:
     instance = _text(params, "instance")
     since = time.time() - _number(params, "days", MAX_DAYS) * DAY_S
     history, fleet_history = figures.of_history(
-        desk.session, instance, since, is_seen=desk.row(instance) is not None
+        backend.session, instance, since, is_seen=backend.row(instance) is not None
     )
     marked = marks.of_instance(history, since, fleet_history.now)
     return {
@@ -147,44 +147,44 @@ def _history_object(history: InstanceHistory, fleet_history: FleetHistory, since
     }
 
 
-def _curves(desk: Desk, params: Params) -> Any:
-    desk.readers.note()
+def _curves(backend: Backend, params: Params) -> Any:
+    backend.readers.note()
     over = _text(params, "over")
     if over not in figures.RANGES:
         raise Refusal(422, "over")
-    return answers.curves(desk.figures.latest if over == "1d" else desk.ranges.over(over))
+    return answers.curves(backend.figures.latest if over == "1d" else backend.ranges.over(over))
 
 
-def _events(desk: Desk, params: Params) -> Any:
+def _events(backend: Backend, params: Params) -> Any:
     """Return what is new behind `after`; waits for it a while."""
-    feed = desk.feed()
+    feed = backend.feed()
     after = _text(params, "after") or feed.last_id
     deadline = time.monotonic() + _number(params, "wait", EVENTS_WAIT_S)
-    while not (events := feed.after(after)) and time.monotonic() < deadline and not desk.is_ending:
+    while not (events := feed.after(after)) and time.monotonic() < deadline and not backend.is_ending:
         time.sleep(POLL_S)
-    desk.note_reader()
+    backend.note_reader()
     return {"events": [event._asdict() for event in events], "last_id": events[-1].id if events else after}
 
 
-def _question(desk: Desk, params: Params) -> Any:
-    row = desk.known_row(_text(params, "instance"))
+def _question(backend: Backend, params: Params) -> Any:
+    row = backend.known_row(_text(params, "instance"))
     verb = _action_verb(params)
     return {
         "sentences": confirm.before(verb, row),
-        "needs_id": _needs_id(desk, row, verb),
+        "needs_id": _needs_id(backend, row, verb),
         "until": snoozing.next_morning(time.time()) if verb == "snooze" else None,
     }
 
 
-def _act(desk: Desk, params: Params) -> Any:
-    row = desk.known_row(_text(params, "instance"))
+def _act(backend: Backend, params: Params) -> Any:
+    row = backend.known_row(_text(params, "instance"))
     verb = _action_verb(params)
     options = _until(params) if verb == "snooze" else []
     if row.id.startswith("-"):  # a command line would take it for an option
         raise Refusal(403, Text("no instance {id}", id=row.id))
-    if _needs_id(desk, row, verb) and params.get("confirm") != row.id:
+    if _needs_id(backend, row, verb) and params.get("confirm") != row.id:
         raise Refusal(409, Text("{id} trades real money: type its id to confirm", id=row.id))
-    return _begun(desk, verb, row.id, [row.id], _message(params, "by"), options)
+    return _begun(backend, verb, row.id, [row.id], _message(params, "by"), options)
 
 
 def _action_verb(params: Params) -> ActionVerb:
@@ -217,72 +217,79 @@ def _until(params: Params) -> list[str]:
     return ["--until", until]
 
 
-def _halt(desk: Desk, params: Params) -> Any:
-    return _begun(desk, HALT, "", [row.id for row in desk.lookout.latest.rows], _message(params, "by"))
+def _halt(backend: Backend, params: Params) -> Any:
+    return _begun(
+        backend, HALT, "", [row.id for row in backend.snapshots.latest.rows], _message(params, "by")
+    )
 
 
-def _hosts(desk: Desk, _params: Params) -> Any:
-    desk.readers.note()
-    return machines.as_object(desk.machines.latest)
+def _hosts(backend: Backend, _params: Params) -> Any:
+    backend.readers.note()
+    return machines.as_object(backend.machines.latest)
 
 
-def _halt_hosts(desk: Desk, params: Params) -> Any:
-    concerned = [row.id for row in desk.lookout.latest.rows]
-    return _begun(desk, HALT, EVERYWHERE, concerned, _message(params, "by"))
+def _halt_hosts(backend: Backend, params: Params) -> Any:
+    concerned = [row.id for row in backend.snapshots.latest.rows]
+    return _begun(backend, HALT, EVERYWHERE, concerned, _message(params, "by"))
 
 
 def _begun(
-    desk: Desk, verb: str, instance: str, concerned: list[str], by: Text | str, options: Sequence[str] = ()
+    backend: Backend,
+    verb: str,
+    instance: str,
+    concerned: list[str],
+    by: Text | str,
+    options: Sequence[str] = (),
 ) -> Any:
-    desk.readers.note()
+    backend.readers.note()
     try:
-        begun = desk.actions.begin(verb, instance, concerned, desk.lookout.latest.fleet, by, options)
+        begun = backend.actions.begin(verb, instance, concerned, backend.snapshots.latest.fleet, by, options)
     except OSError as error:
         why = error.strerror or error
         raise Refusal(500, Text("cannot run {verb} {id}: {why}", verb=verb, id=instance, why=why)) from error
     return begun._asdict()
 
 
-def _needs_id(desk: Desk, row: InstanceStats, verb: ActionVerb) -> bool:
+def _needs_id(backend: Backend, row: InstanceStats, verb: ActionVerb) -> bool:
     """Return whether the id has to be typed: it trades real money, or it is unknown now whether it does."""
-    return verb not in CHANGES_NOTHING and (row.is_live or not desk.is_fresh())
+    return verb not in CHANGES_NOTHING and (row.is_live or not backend.is_fresh())
 
 
-def _actions(desk: Desk, _params: Params) -> Any:
-    return [action._asdict() for action in desk.actions.all()]
+def _actions(backend: Backend, _params: Params) -> Any:
+    return [action._asdict() for action in backend.actions.all()]
 
 
-def _action(desk: Desk, params: Params) -> Any:
-    action = desk.actions.find(int(_number(params, "number", BIGGEST)))
+def _action(backend: Backend, params: Params) -> Any:
+    action = backend.actions.find(int(_number(params, "number", BIGGEST)))
     if action is None:
         raise Refusal(404)
     return action._asdict()
 
 
-def _logs(desk: Desk, params: Params) -> Any:
+def _logs(backend: Backend, params: Params) -> Any:
     """Return the log lines behind `after`, of the named instances, of all without any."""
     named = params.get("instances")
     if not isinstance(named, list) or len(named) > MOST_NAMED:
         raise Refusal(422, "instances")
-    wanted = [desk.known_row(_text({"instance": name}, "instance")).id for name in named]
-    return desk.tails.after(wanted, len(desk.lookout.latest.rows), _text(params, "after"))._asdict()
+    wanted = [backend.known_row(_text({"instance": name}, "instance")).id for name in named]
+    return backend.tails.after(wanted, len(backend.snapshots.latest.rows), _text(params, "after"))._asdict()
 
 
-def _bot_page(desk: Desk, params: Params) -> Any:
-    return bot_pages.connect(desk, _text(params, "instance"))
+def _bot_page(backend: Backend, params: Params) -> Any:
+    return bot_pages.connect(backend, _text(params, "instance"))
 
 
-def _metrics(desk: Desk, params: Params) -> Any:
-    desk.readers.note()  # where this process does not watch, the page's looks go on between scrapes
-    content, media_type = desk.exposition.text(_text(params, "accept"))
+def _metrics(backend: Backend, params: Params) -> Any:
+    backend.readers.note()  # where this process does not watch, the page's looks go on between scrapes
+    content, media_type = backend.exposition.text(_text(params, "accept"))
     return {"content": content, "media_type": media_type}
 
 
-def _redeem(desk: Desk, params: Params) -> Any:
-    return desk.redeem(_text(params, "link"))
+def _redeem(backend: Backend, params: Params) -> Any:
+    return backend.redeem(_text(params, "link"))
 
 
-VERBS: Mapping[str, Callable[[Desk, Params], Any]] = {
+VERBS: Mapping[str, Callable[[Backend, Params], Any]] = {
     "fleet": _fleet,
     "instances": _instances,
     "instance": _instance,

@@ -6,7 +6,7 @@ sign_in, guard             who may come in, sessions; what every request is chec
 attempts                   how often a password may be guessed
 connections                how many there may be, and how long one may ask nothing
 streams                    how many event streams each role reads at once
-counter                    what the routes need, together
+app_state                  what the routes need, together
 link                       the connection with the engine side, and its last answers when that is away
 bot_pages, bot_upgrades    the bots' own pages, each at an origin of its own: HTTP, WebSocket
 bot_relay                  one request to a bot, and its answer

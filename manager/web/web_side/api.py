@@ -22,7 +22,7 @@ from manager.web.web_side.api_actions import routes_of_actions
 from manager.web.web_side.api_hosts import routes_of_hosts
 from manager.web.web_side.api_logs import routes_of_logs
 from manager.web.web_side.api_session import routes_of_sessions
-from manager.web.web_side.counter import Counter
+from manager.web.web_side.app_state import AppState
 from manager.web.web_side.guard import METRICS, TOKEN_HEADER
 from manager.web.web_side.link import EngineSideAway
 from manager.web.web_side.problems import MEDIA_TYPE, problem
@@ -77,7 +77,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def the_app(counter: Counter) -> FastAPI:
+def the_app(app_state: AppState) -> FastAPI:
     """Return the app without its guard."""
     app = FastAPI(
         title="botfleet",
@@ -87,18 +87,18 @@ def the_app(counter: Counter) -> FastAPI:
         redoc_url=None,
     )
     app.include_router(_page())
-    app.include_router(routes_of_sessions(counter))
+    app.include_router(routes_of_sessions(app_state))
     needed = [
-        Security(APIKeyCookie(name=counter.cookie_name, auto_error=False)),
+        Security(APIKeyCookie(name=app_state.cookie_name, auto_error=False)),
         Security(APIKeyHeader(name=TOKEN_HEADER, auto_error=False)),
         Security(HTTPBearer(auto_error=False)),
     ]
-    app.include_router(_metrics(counter), dependencies=needed, responses=ERRORS)
+    app.include_router(_metrics(app_state), dependencies=needed, responses=ERRORS)
     for router in (
-        _reading(counter),
-        routes_of_actions(counter),
-        routes_of_hosts(counter),
-        routes_of_logs(counter),
+        _reading(app_state),
+        routes_of_actions(app_state),
+        routes_of_hosts(app_state),
+        routes_of_logs(app_state),
     ):
         app.include_router(router, prefix="/api/v1", dependencies=needed, responses=ERRORS)
     return app
@@ -143,9 +143,9 @@ def library_file(name: str) -> bytes:
         return b""
 
 
-def _reading(counter: Counter) -> APIRouter:
+def _reading(app_state: AppState) -> APIRouter:
     router = APIRouter()
-    ask = counter.link.ask
+    ask = app_state.link.ask
 
     @router.get("/fleet", response_model=models.Fleet, summary="Counts and sums of the fleet")
     def fleet() -> Any:
@@ -189,14 +189,14 @@ def _reading(counter: Counter) -> APIRouter:
     def events(request: Request) -> StreamingResponse:
         session: Session = request.state.session
         last_id = request.headers.get("last-event-id", "")[:64]
-        stream = _events(counter, last_id, lambda: counter.door.goes_on(session))
-        counted = counter.streams.counted(session.role, stream)
+        stream = _events(app_state, last_id, lambda: app_state.session_store.goes_on(session))
+        counted = app_state.streams.counted(session.role, stream)
         return StreamingResponse(counted, media_type="text/event-stream")
 
     return router
 
 
-def _metrics(counter: Counter) -> APIRouter:
+def _metrics(app_state: AppState) -> APIRouter:
     router = APIRouter()
 
     @router.get(
@@ -208,24 +208,24 @@ def _metrics(counter: Counter) -> APIRouter:
     def metrics(request: Request) -> Response:
         accept = request.headers.get("accept", "")
         is_open = OPEN_METRICS in accept
-        answer = counter.link.ask("metrics", accept=OPEN_METRICS if is_open else "")
+        answer = app_state.link.ask("metrics", accept=OPEN_METRICS if is_open else "")
         return Response(answer["content"], media_type=answer["media_type"])
 
     return router
 
 
-async def _events(counter: Counter, last_id: str, may_read: Callable[[], bool]) -> AsyncIterator[str]:
+async def _events(app_state: AppState, last_id: str, may_read: Callable[[], bool]) -> AsyncIterator[str]:
     """Yield the events behind `last_id` as text, until the reader goes, or its session or the server ends.
 
     While the engine side is away, one event says so; then everything is read again.
     """
     yield "retry: 2000\n\n"
     said_at, is_away = time.monotonic(), False
-    while not counter.is_ending and may_read():
+    while not app_state.is_ending and may_read():
         try:
-            answer = await counter.link.events(last_id)
+            answer = await app_state.link.events(last_id)
         except EngineSideAway:
-            old = None if is_away else counter.link.fleet_without_engine_side()
+            old = None if is_away else app_state.link.fleet_without_engine_side()
             if old is not None:
                 yield _event("look", {"fleet": old, "changed": {}, "removed": []})
                 said_at = time.monotonic()

@@ -8,14 +8,14 @@ from fastapi import APIRouter, Request
 
 from manager.web.protocol import ActionVerb
 from manager.web.web_side import models, models_actions
+from manager.web.web_side.app_state import AppState, who
 from manager.web.web_side.bot_pages import url_of_page
-from manager.web.web_side.counter import Counter, who
 
 
-def routes_of_actions(counter: Counter) -> APIRouter:
+def routes_of_actions(app_state: AppState) -> APIRouter:
     """Return the routes below /api/v1."""
     router = APIRouter()
-    ask = counter.link.ask
+    ask = app_state.link.ask
 
     @router.get(
         "/instances/{instance_id}/actions/{verb}",
@@ -43,7 +43,7 @@ def routes_of_actions(counter: Counter) -> APIRouter:
         summary="Open a bot's own page, at an origin of its own",
     )
     def page(instance_id: models.InstanceId, request: Request) -> Any:
-        return {"url": url_of_page(counter, instance_id, request)}
+        return {"url": url_of_page(app_state, instance_id, request)}
 
     @router.post(
         "/halt",

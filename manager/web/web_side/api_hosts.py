@@ -7,13 +7,13 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from manager.web.web_side import models_actions, models_hosts
-from manager.web.web_side.counter import Counter, who
+from manager.web.web_side.app_state import AppState, who
 
 
-def routes_of_hosts(counter: Counter) -> APIRouter:
+def routes_of_hosts(app_state: AppState) -> APIRouter:
     """Return the routes below /api/v1."""
     router = APIRouter()
-    ask = counter.link.ask
+    ask = app_state.link.ask
 
     @router.get(
         "/hosts",

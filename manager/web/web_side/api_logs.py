@@ -13,7 +13,7 @@ from fastapi.responses import StreamingResponse
 
 from manager.web.protocol import Refusal
 from manager.web.web_side import models
-from manager.web.web_side.counter import Counter
+from manager.web.web_side.app_state import AppState
 from manager.web.web_side.link import EngineSideAway
 from manager.web.web_side.sign_in import Session
 
@@ -22,7 +22,7 @@ KEEP_ALIVE_S = 15.0
 MOST_NAMED = 100
 
 
-def routes_of_logs(counter: Counter) -> APIRouter:
+def routes_of_logs(app_state: AppState) -> APIRouter:
     """Return the routes below /api/v1."""
     router = APIRouter()
 
@@ -41,12 +41,14 @@ def routes_of_logs(counter: Counter) -> APIRouter:
         session: Session = request.state.session
 
         def after(last_id: str) -> Any:
-            return counter.link.ask("logs", instances=instance or [], after=last_id)
+            return app_state.link.ask("logs", instances=instance or [], after=last_id)
 
         last_id = request.headers.get("last-event-id", "")[:64]
         first = after(last_id)  # what cannot be read is a problem now, rather than an empty stream
-        stream = _events(after, first, lambda: not counter.is_ending and counter.door.goes_on(session))
-        counted = counter.streams.counted(session.role, stream)
+        stream = _events(
+            after, first, lambda: not app_state.is_ending and app_state.session_store.goes_on(session)
+        )
+        counted = app_state.streams.counted(session.role, stream)
         return StreamingResponse(counted, media_type="text/event-stream")
 
     return router

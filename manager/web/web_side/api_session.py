@@ -14,37 +14,37 @@ from manager.i18n import Text
 from manager.web import access
 from manager.web.access import Role
 from manager.web.web_side import models_actions
-from manager.web.web_side.counter import Counter
+from manager.web.web_side.app_state import AppState
 from manager.web.web_side.problems import problem
 from manager.web.web_side.sign_in import SESSION_S
 
 
-def routes_of_sessions(counter: Counter) -> APIRouter:
+def routes_of_sessions(app_state: AppState) -> APIRouter:
     """Return the routes of /api/v1/session. A link has every role."""
     router = APIRouter(include_in_schema=False)
-    guesses = _Guesses(counter)
+    guesses = _Guesses(app_state)
 
     @router.get("/api/v1/session")
     def ways() -> Any:
-        is_set = bool(counter.access.passwords)
-        return {"password": is_set, "code": is_set and bool(counter.access.totp)}
+        is_set = bool(app_state.access.passwords)
+        return {"password": is_set, "code": is_set and bool(app_state.access.totp)}
 
     @router.post("/api/v1/session")
     def sign_in(asked: models_actions.SignIn, request: Request) -> Response:
         if asked.link:
-            if counter.link.ask("redeem", link=asked.link) is not True:
+            if app_state.link.ask("redeem", link=asked.link) is not True:
                 return problem(
                     403, Text("this link has been used, or is an older one: use the newest that is printed")
                 )
-            return _signed_in(counter, "operate")
+            return _signed_in(app_state, "operate")
         role_found = guesses.role(asked.password, asked.code, request.state.peer)
-        return role_found if isinstance(role_found, Response) else _signed_in(counter, role_found)
+        return role_found if isinstance(role_found, Response) else _signed_in(app_state, role_found)
 
     @router.delete("/api/v1/session")
     def sign_out(request: Request) -> Response:
-        counter.door.sign_out(request.state.session)
+        app_state.session_store.sign_out(request.state.session)
         answer = Response(status_code=204)
-        answer.delete_cookie(counter.cookie_name, path="/")
+        answer.delete_cookie(app_state.cookie_name, path="/")
         return answer
 
     return router
@@ -53,34 +53,34 @@ def routes_of_sessions(counter: Counter) -> APIRouter:
 class _Guesses:
     """Look at one password at a time: each takes 16 MB."""
 
-    def __init__(self, counter: Counter) -> None:
-        self._counter = counter
+    def __init__(self, app_state: AppState) -> None:
+        self._app_state = app_state
         self._one = threading.Lock()
         self._last_step = -1
 
     def role(self, password: str, code: str, peer: str) -> Role | Response:
         """Return the role of a password, with its code where one is asked for; else a refusal."""
-        counter = self._counter
-        if not counter.access.passwords:
+        app_state = self._app_state
+        if not app_state.access.passwords:
             return problem(403, Text("no password is set: `manager serve --set-password`"))
         with self._one:
-            if wait := counter.attempts.begin(peer):
+            if wait := app_state.attempts.begin(peer):
                 seconds = ceil(wait)
                 refusal = problem(
                     429, Text("too many wrong passwords: try again in {seconds} s", seconds=seconds)
                 )
                 refusal.headers["Retry-After"] = str(seconds)
                 return refusal
-            role_found = access.role_of_password(counter.access, password)
+            role_found = access.role_of_password(app_state.access, password)
             if role_found is None or not self._is_code(code):
-                counter.attempts.failed(peer)
+                app_state.attempts.failed(peer)
                 return problem(403, Text("wrong password, or wrong code"))
-            counter.attempts.succeeded(peer)
+            app_state.attempts.succeeded(peer)
         return role_found
 
     def _is_code(self, code: str) -> bool:
         """Return whether the code is right; each works once."""
-        secret = self._counter.access.totp
+        secret = self._app_state.access.totp
         if not secret:
             return True
         step = access.step_of_code(secret, code, time.time())
@@ -90,16 +90,16 @@ class _Guesses:
         return True
 
 
-def _signed_in(counter: Counter, role: Role) -> JSONResponse:
-    made = counter.door.open_session(role)
+def _signed_in(app_state: AppState, role: Role) -> JSONResponse:
+    made = app_state.session_store.open_session(role)
     answer = JSONResponse({"token": made.token})
     answer.set_cookie(
-        counter.cookie_name,
+        app_state.cookie_name,
         made.cookie,
         max_age=int(SESSION_S),
         httponly=True,
         samesite="strict",
-        secure=counter.reach.scheme == "https",
+        secure=app_state.reach.scheme == "https",
         path="/",
     )
     return answer

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from manager.web.web_side.sign_in import SECRET_BYTES, SESSION_S, Door, Session, hash_of
+from manager.web.web_side.sign_in import SECRET_BYTES, SESSION_S, Session, SessionStore, hash_of
 
 CODE_S = 60.0
 MOST = 1000
@@ -27,10 +27,10 @@ class Grant(NamedTuple):
 
 
 class BotSessions:
-    """Give out codes and cookies. `door`: says whether the session that asked goes on."""
+    """Give out codes and cookies. `session_store`: says whether the session that asked goes on."""
 
-    def __init__(self, door: Door, clock: Callable[[], float] = time.time) -> None:
-        self._door, self._clock = door, clock
+    def __init__(self, session_store: SessionStore, clock: Callable[[], float] = time.time) -> None:
+        self._session_store, self._clock = session_store, clock
         self._lock = threading.Lock()
         self._codes: dict[str, Grant] = {}
         self._cookies: dict[str, Grant] = {}
@@ -55,13 +55,13 @@ class BotSessions:
         """Return what a cookie that came to a bot's origin permits."""
         with self._lock:
             grant = self._cookies.get(hash_of(cookie))
-        if grant is None or not self._is_for(grant, label) or not self._door.goes_on(grant.session):
+        if grant is None or not self._is_for(grant, label) or not self._session_store.goes_on(grant.session):
             return None
         return grant
 
     def lasts(self, grant: Grant) -> bool:
         """Return whether it has neither expired nor signed out."""
-        return grant.expires_at > self._clock() and self._door.lasts(grant.session)
+        return grant.expires_at > self._clock() and self._session_store.lasts(grant.session)
 
     def _is_for(self, grant: Grant, label: str) -> bool:
         return grant.instance.lower() == label and self.lasts(grant)

@@ -16,27 +16,27 @@ from starlette.datastructures import Headers
 
 from manager.web.protocol import Refusal
 from manager.web.web_side import bot_headers, bot_pages
+from manager.web.web_side.app_state import AppState
 from manager.web.web_side.bot_relay import CHUNK, HEAD_WITHIN_S, LOOK_S
-from manager.web.web_side.counter import Counter
 
 SWITCH = [(b"connection", b"Upgrade"), (b"upgrade", b"websocket")]
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-def upgrades_of(counter: Counter) -> type[asyncio.Protocol]:
+def upgrades_of(app_state: AppState) -> type[asyncio.Protocol]:
     """Return the protocol that takes the upgrades."""
 
     class Bound(_Upgrade):
         def __init__(self, server_state: Any, **_others: Any) -> None:
-            super().__init__(counter, server_state.connections)
+            super().__init__(app_state, server_state.connections)
 
     return Bound
 
 
 class _Upgrade(asyncio.StreamReaderProtocol, asyncio.Protocol):
-    def __init__(self, counter: Counter, connections: set[Any]) -> None:
+    def __init__(self, app_state: AppState, connections: set[Any]) -> None:
         super().__init__(asyncio.StreamReader(CHUNK), self._serve)
-        self._counter, self._connections = counter, connections
+        self._app_state, self._connections = app_state, connections
         self._to_browser: asyncio.BaseTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -66,24 +66,24 @@ class _Upgrade(asyncio.StreamReaderProtocol, asyncio.Protocol):
             writer.close()
 
     async def _answer(self, browser: Streams) -> None:
-        counter = self._counter
+        app_state = self._app_state
         request = _parsed(await browser[0].readuntil(b"\r\n\r\n"))
         raw = [(bytes(name), bytes(value)) for name, value in request.headers]
         headers = Headers(raw=raw)
         hosts = headers.getlist("host")
-        label = counter.reach.bot_of(hosts[0]) if len(hosts) == 1 else None
+        label = app_state.reach.bot_of(hosts[0]) if len(hosts) == 1 else None
         if label is None:
             raise Refusal(403)
         peer = (browser[1].get_extra_info("peername") or ("",))[0]
-        grant = bot_pages.admit(counter, label, headers, peer, is_upgrade=True)
-        async with counter.bot_connections.to(grant.instance) as (connection, host):
+        grant = bot_pages.admit(app_state, label, headers, peer, is_upgrade=True)
+        async with app_state.bot_connections.to(grant.instance) as (connection, host):
             bot = await asyncio.open_connection(sock=connection)
             try:
-                place = (bot_pages.own_origin(counter, headers), host)
+                place = (bot_pages.own_origin(app_state, headers), host)
                 await _switch(request, raw, place, browser, bot)
 
                 def may_go_on() -> bool:
-                    return not counter.is_ending and counter.bot_sessions.lasts(grant)
+                    return not app_state.is_ending and app_state.bot_sessions.lasts(grant)
 
                 await _pass_both(browser, bot, may_go_on)
             finally:

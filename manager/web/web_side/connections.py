@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import resource
-from collections import Counter as Counts
+from collections import Counter
 from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from manager.web.web_side.counter import Counter
+from manager.web.address import Reach
 
 HEAD_WITHIN_S = 15.0
 """So long a connection may have no request: browsers open some ahead, and a phone's network is slow."""
@@ -22,14 +22,14 @@ DESCRIPTORS = 4096
 """More than this process is given by default, so that one address cannot take them all."""
 
 
-def connections_of(counter: Counter) -> type[asyncio.Protocol]:
+def connections_of(reach: Reach) -> type[asyncio.Protocol]:
     """Return the protocol that takes the connections."""
-    open_of: Counts[str] = Counts()
+    open_of: Counter[str] = Counter()
 
     class Bound(_Connection):
         def __init__(self, *given: Any, **named: Any) -> None:
             super().__init__(*given, **named)
-            self.counter, self.open_of = counter, open_of
+            self.reach, self.open_of = reach, open_of
 
     return Bound
 
@@ -43,8 +43,8 @@ def take_descriptors() -> None:
 
 
 class _Connection(H11Protocol):
-    counter: Counter
-    open_of: Counts[str]
+    reach: Reach
+    open_of: Counter[str]
     _late: asyncio.TimerHandle | None = None
     _address = ""
 
@@ -52,7 +52,7 @@ class _Connection(H11Protocol):
         """Take the connection, unless its address has too many. A reverse proxy has everybody's."""
         super().connection_made(transport)
         address = self.client[0] if self.client else ""
-        if self.counter.reach.is_proxy(address):
+        if self.reach.is_proxy(address):
             address = ""
         if address and self.open_of[address] >= MOST_OF_ADDRESS:
             transport.abort()

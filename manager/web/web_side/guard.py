@@ -14,7 +14,7 @@ from manager.web.access import Access, program_of_token
 from manager.web.address import Reach
 from manager.web.web_side.bot_headers import cookies_of
 from manager.web.web_side.problems import problem
-from manager.web.web_side.sign_in import Door, Session
+from manager.web.web_side.sign_in import Session, SessionStore
 
 TOKEN_HEADER = "X-Botfleet-Token"
 API = "/api/"
@@ -44,8 +44,10 @@ HEADERS = {
 class Guard:
     """Wrap the app. The session that was found is `scope["state"]["session"]`, who asks `…["peer"]`."""
 
-    def __init__(self, app: ASGIApp, door: Door, access: Access, reach: Reach, cookie_name: str) -> None:
-        self._app, self._door, self._access, self._reach = app, door, access, reach
+    def __init__(
+        self, app: ASGIApp, session_store: SessionStore, access: Access, reach: Reach, cookie_name: str
+    ) -> None:
+        self._app, self._session_store, self._access, self._reach = app, session_store, access, reach
         self._cookie_name = cookie_name
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -124,7 +126,8 @@ class Guard:
             return program and Session(0, 0.0, "", float("inf"), program[1], program[0])
         token = headers.get(TOKEN_HEADER, "")
         sessions = (
-            self._door.session(cookie, token) for cookie in cookies_of(headers.raw, self._cookie_name)
+            self._session_store.session(cookie, token)
+            for cookie in cookies_of(headers.raw, self._cookie_name)
         )
         return next((session for session in sessions if session is not None), None)
 

@@ -19,11 +19,11 @@ from manager import i18n
 from manager.web import access, lifeline, rights
 from manager.web.address import Reach
 from manager.web.protocol import SOCKET_NAME
+from manager.web.web_side.app_state import AppState
 from manager.web.web_side.connections import take_descriptors
-from manager.web.web_side.counter import Counter
 from manager.web.web_side.link import Link
 from manager.web.web_side.server import Server
-from manager.web.web_side.sign_in import Door
+from manager.web.web_side.sign_in import SessionStore
 
 WARM_UP = (("GET", "/"), ("GET", "/texts/zh-TW"), ("GET", "/api/v1/openapi.json"), ("GET", "/nothing"))
 
@@ -43,13 +43,13 @@ def main(words: list[str]) -> None:
     settings = json.load(sys.stdin)
     i18n.use(settings["language"])
     lifeline.hold(got.lifeline)
-    counter = _counter(settings, got.sessions)
+    app_state = _app_state(settings, got.sessions)
 
     def ready() -> None:
         os.write(got.ready, b"w")
         os.close(got.ready)
 
-    server = Server(counter, settings["tls"], ready)
+    server = Server(app_state, settings["tls"], ready)
     server.config.load()
     assert server.config.loaded_app is not None
     asyncio.run(_warm_up(server.config.loaded_app))
@@ -60,7 +60,7 @@ def main(words: list[str]) -> None:
         server.run(sockets=[listening])
 
 
-def _counter(settings: Any, sessions: int) -> Counter:
+def _app_state(settings: Any, sessions: int) -> AppState:
     reach = Reach(
         settings["is_loopback"],
         settings["scheme"],
@@ -69,7 +69,7 @@ def _counter(settings: Any, sessions: int) -> Counter:
         settings["bot_origin"],
     )
     known = access.of_object(settings["access"])
-    return Counter(Link(SOCKET_NAME), Door(sessions), known, reach, settings["cookie_name"])
+    return AppState(Link(SOCKET_NAME), SessionStore(sessions), known, reach, settings["cookie_name"])
 
 
 async def _warm_up(app: ASGIApp) -> None:

@@ -51,7 +51,7 @@ class Secrets(NamedTuple):
     token: str
 
 
-class Door:
+class SessionStore:
     """Give out sessions. `file`: a descriptor of the file that keeps them; None keeps them in memory."""
 
     def __init__(self, file: int | None = None, clock: Callable[[], float] = time.time) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter as Counts
+from collections import Counter
 from collections.abc import AsyncIterator
 
 from manager.i18n import Text
@@ -17,7 +17,7 @@ class Streams:
     """Count the streams that are read."""
 
     def __init__(self) -> None:
-        self._open: Counts[Role] = Counts()
+        self._open: Counter[Role] = Counter()
 
     def counted(self, role: Role, stream: AsyncIterator[str]) -> AsyncIterator[str]:
         """Return the stream, which counts while it is read. Raises Refusal: the role has too many."""

@@ -10,7 +10,7 @@ import pytest
 from manager.fleet.bot_report import parse_report
 from manager.web.engine_side import answers
 from manager.web.engine_side.figures import Figures
-from manager.web.engine_side.looks import PageSnapshot
+from manager.web.engine_side.observer import PageSnapshot
 from manager.web.engine_side.sums import PARTS
 from manager.web.web_side.models import Fleet as FleetAnswer
 from manager.web.web_side.models import Instance as InstanceAnswer

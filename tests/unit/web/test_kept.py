@@ -16,7 +16,7 @@ from manager.web.engine_side import answers, kept
 from manager.web.engine_side.feed import QUIET, Feed
 from manager.web.engine_side.figures import Figures, InstanceFigures
 from manager.web.engine_side.kept import KeptAnswers
-from manager.web.engine_side.looks import Alerts, PageSnapshot
+from manager.web.engine_side.observer import Alerts, PageSnapshot
 from tests.builders import a_fleet
 from tests.web.served import a_bot
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from manager.web import links
-from manager.web.web_side.sign_in import IDLE_S, MAX_SESSIONS, SESSION_S, Door, Secrets, Session
+from manager.web.web_side.sign_in import IDLE_S, MAX_SESSIONS, SESSION_S, Secrets, Session, SessionStore
 
 
 class Clock:
@@ -26,8 +26,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def door(clock: Clock) -> Door:
-    return Door(clock=clock)
+def session_store(clock: Clock) -> SessionStore:
+    return SessionStore(clock=clock)
 
 
 @pytest.fixture
@@ -64,9 +64,9 @@ def test_the_file_of_the_link_is_of_no_use_to_its_reader(tmp_path: Path) -> None
     assert (tmp_path / "link").stat().st_mode & 0o777 == 0o600
 
 
-def test_a_session_needs_both_of_its_own_secrets(door: Door) -> None:
-    one, other = door.open_session("operate"), door.open_session("read")
-    session = door.session(one.cookie, one.token)
+def test_a_session_needs_both_of_its_own_secrets(session_store: SessionStore) -> None:
+    one, other = session_store.open_session("operate"), session_store.open_session("read")
+    session = session_store.session(one.cookie, one.token)
     assert session is not None
     assert session.number == 1
     for cookie, token in (
@@ -76,69 +76,71 @@ def test_a_session_needs_both_of_its_own_secrets(door: Door) -> None:
         (one.token, one.cookie),
         (one.cookie, one.token + "x"),
     ):
-        assert door.session(cookie, token) is None
+        assert session_store.session(cookie, token) is None
 
 
-def session_of(door: Door, made: Secrets) -> Session:
-    session = door.session(made.cookie, made.token)
+def session_of(session_store: SessionStore, made: Secrets) -> Session:
+    session = session_store.session(made.cookie, made.token)
     assert session is not None
     return session
 
 
-def test_a_session_ends_after_a_day_of_use_and_by_signing_out(door: Door, clock: Clock) -> None:
-    one, other = door.open_session("operate"), door.open_session("operate")
-    first, second = session_of(door, one), session_of(door, other)
-    door.sign_out(second)
-    assert door.session(other.cookie, other.token) is None
-    assert not door.lasts(second)
+def test_a_session_ends_after_a_day_of_use_and_by_signing_out(
+    session_store: SessionStore, clock: Clock
+) -> None:
+    one, other = session_store.open_session("operate"), session_store.open_session("operate")
+    first, second = session_of(session_store, one), session_of(session_store, other)
+    session_store.sign_out(second)
+    assert session_store.session(other.cookie, other.token) is None
+    assert not session_store.lasts(second)
     begun = clock.now
     while clock.now < begun + SESSION_S - 3600:
         clock.now += 3600
-        assert door.session(one.cookie, one.token) is not None
+        assert session_store.session(one.cookie, one.token) is not None
     clock.now = begun + SESSION_S - 1
-    assert door.lasts(first)
+    assert session_store.lasts(first)
     clock.now += 1
-    assert door.session(one.cookie, one.token) is None
-    assert not door.lasts(first)
+    assert session_store.session(one.cookie, one.token) is None
+    assert not session_store.lasts(first)
 
 
 def test_a_session_that_nobody_uses_ends_before_its_day(kept: int, clock: Clock) -> None:
-    door = Door(kept, clock)
-    one, read_for_hours = door.open_session("operate"), door.open_session("operate")
-    unused, stream = session_of(door, one), session_of(door, read_for_hours)
+    session_store = SessionStore(kept, clock)
+    one, read_for_hours = session_store.open_session("operate"), session_store.open_session("operate")
+    unused, stream = session_of(session_store, one), session_of(session_store, read_for_hours)
     clock.now += IDLE_S - 1
-    assert door.goes_on(stream)
-    assert door.lasts(unused)  # asking whether it lasts is no use of it
+    assert session_store.goes_on(stream)
+    assert session_store.lasts(unused)  # asking whether it lasts is no use of it
     clock.now += 1
-    assert not door.lasts(unused)
-    assert door.session(one.cookie, one.token) is None
-    assert door.session(read_for_hours.cookie, read_for_hours.token) is not None
-    after = Door(kept, clock)
+    assert not session_store.lasts(unused)
+    assert session_store.session(one.cookie, one.token) is None
+    assert session_store.session(read_for_hours.cookie, read_for_hours.token) is not None
+    after = SessionStore(kept, clock)
     assert after.session(one.cookie, one.token) is None, "a restart has revived it"
     assert after.session(read_for_hours.cookie, read_for_hours.token) is not None
 
 
-def test_sessions_are_bounded_and_the_oldest_goes(door: Door) -> None:
-    made = [door.open_session("operate") for _each in range(MAX_SESSIONS + 1)]
-    known = [door.session(each.cookie, each.token) is not None for each in made]
+def test_sessions_are_bounded_and_the_oldest_goes(session_store: SessionStore) -> None:
+    made = [session_store.open_session("operate") for _each in range(MAX_SESSIONS + 1)]
+    known = [session_store.session(each.cookie, each.token) is not None for each in made]
     assert known == [False, *[True] * MAX_SESSIONS]
 
 
 def test_sessions_survive_a_restart_and_no_secret_is_in_their_file(kept: int, clock: Clock) -> None:
-    before = Door(kept, clock)
+    before = SessionStore(kept, clock)
     one, gone = before.open_session("halt"), before.open_session("operate")
     before.sign_out(session_of(before, gone))
     content = os.pread(kept, 1 << 20, 0).decode()
     assert one.cookie not in content
     assert one.token not in content
-    after = Door(kept, clock)
+    after = SessionStore(kept, clock)
     session = after.session(one.cookie, one.token)
     assert session is not None
     assert (session.number, session.role) == (1, "halt")
     assert after.session(gone.cookie, gone.token) is None
     assert after.session(after.open_session("read").cookie, "") is None
     clock.now += SESSION_S
-    assert Door(kept, clock).session(one.cookie, one.token) is None
+    assert SessionStore(kept, clock).session(one.cookie, one.token) is None
 
 
 @pytest.mark.parametrize(
@@ -154,6 +156,6 @@ def test_sessions_survive_a_restart_and_no_secret_is_in_their_file(kept: int, cl
 )
 def test_a_broken_file_of_sessions_signs_everybody_out(kept: int, content: bytes) -> None:
     os.pwrite(kept, content, 0)
-    door = Door(kept)
-    made = door.open_session("operate")
-    assert Door(kept).session(made.cookie, made.token) is not None
+    session_store = SessionStore(kept)
+    made = session_store.open_session("operate")
+    assert SessionStore(kept).session(made.cookie, made.token) is not None

@@ -11,7 +11,7 @@ from manager.monitor.history.model import Sample
 from manager.monitor.history.summary import Line
 from manager.web.engine_side import answers
 from manager.web.engine_side.figures import Figures, InstanceFigures
-from manager.web.engine_side.looks import PageSnapshot
+from manager.web.engine_side.observer import PageSnapshot
 from tests.builders import a_fleet
 from tests.web.served import a_bot
 

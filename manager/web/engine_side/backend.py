@@ -20,8 +20,8 @@ from manager.web.engine_side.feed import Feed
 from manager.web.engine_side.figures import FigureReader, Ranges
 from manager.web.engine_side.kept import KeptAnswers
 from manager.web.engine_side.log_tails import Tails
-from manager.web.engine_side.looks import READ_WITHIN_S, Observer, PageSnapshot, Readers, SnapshotHolder
 from manager.web.engine_side.machines import MachineReader
+from manager.web.engine_side.observer import READ_WITHIN_S, Observer, PageSnapshot, Readers, SnapshotHolder
 
 FIRST_LOOK_WITHIN_S = 20.0
 NEW_LOOK_WITHIN_S = 2.0
@@ -30,7 +30,7 @@ FRESH_S = 15.0
 """A look that is older is not given to a reader who has just come, if a new one can be had."""
 
 
-class Desk:
+class Backend:
     """Serve the engine side. `redeem` says whether a link's secret signs in, and consumes it."""
 
     def __init__(
@@ -43,11 +43,11 @@ class Desk:
         self.session = session
         self.readers = Readers()
         first = PageSnapshot(session.project().fleet)
-        self.lookout = SnapshotHolder(first, look or Observer(session).look, self.readers, self._publish)
+        self.snapshots = SnapshotHolder(first, look or Observer(session).look, self.readers, self._publish)
         self.figures = FigureReader(session, self.readers)
         self.ranges = Ranges(session)
-        self.actions = Actions(session.chosen_dir, self.lookout.thread.at_once)
-        self.exposition = Exposition(lambda: self.lookout.latest)
+        self.actions = Actions(session.chosen_dir, self.snapshots.thread.at_once)
+        self.exposition = Exposition(lambda: self.snapshots.latest)
         self.machines = MachineReader(session, self.readers, self._live_here)
         self.redeem = redeem
         self.tails = Tails(session.chosen_dir)
@@ -61,7 +61,7 @@ class Desk:
 
     def begin(self) -> None:
         """Start the threads."""
-        self.lookout.thread.begin()
+        self.snapshots.thread.begin()
         self.figures.thread.begin()
         self.machines.thread.begin()
 
@@ -78,12 +78,12 @@ class Desk:
         with self._publishing:
             if language not in self._feeds:
                 self._feeds[language] = Feed()
-                self._put(language, self.lookout.latest)
+                self._put(language, self.snapshots.latest)
             return self._feeds[language]
 
     def row(self, instance_id: str) -> InstanceStats | None:
         """Return the instance's row of the last look."""
-        return next((row for row in self.lookout.latest.rows if row.id == instance_id), None)
+        return next((row for row in self.snapshots.latest.rows if row.id == instance_id), None)
 
     def known_row(self, instance_id: str) -> InstanceStats:
         """Return the instance's row of a look that is not old. Raises UsageError for an unknown one."""
@@ -96,13 +96,13 @@ class Desk:
 
     def is_fresh(self) -> bool:
         """Return whether the last look can be relied on: it succeeded, and was just now."""
-        return self.lookout.latest.error is None and time.monotonic() - self._looked_at < FRESH_S
+        return self.snapshots.latest.error is None and time.monotonic() - self._looked_at < FRESH_S
 
     def wait_for_look(self) -> None:
         """Wait a moment for a look that is not old. Raises TimedOut if there is none at all."""
         if time.monotonic() - self._looked_at < FRESH_S:
             return
-        self.lookout.thread.at_once()
+        self.snapshots.thread.at_once()
         within = FIRST_LOOK_WITHIN_S if self._looked_at == float("-inf") else NEW_LOOK_WITHIN_S
         with self._looked:
             self._looked.wait_for(lambda: time.monotonic() - self._looked_at < FRESH_S, within)
@@ -110,7 +110,7 @@ class Desk:
             raise TimedOut("the fleet could not be observed within {seconds} s", seconds=FIRST_LOOK_WITHIN_S)
 
     def _live_here(self) -> list[LiveContainer]:
-        look = self.lookout.latest
+        look = self.snapshots.latest
         return [
             LiveContainer(
                 row.id,

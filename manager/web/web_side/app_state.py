@@ -10,18 +10,20 @@ from manager.web.web_side.attempts import Attempts
 from manager.web.web_side.bot_connections import BotConnections
 from manager.web.web_side.bot_sessions import BotSessions
 from manager.web.web_side.link import Link
-from manager.web.web_side.sign_in import Door, Session
+from manager.web.web_side.sign_in import Session, SessionStore
 from manager.web.web_side.streams import Streams
 
 
-class Counter:
+class AppState:
     """Answer browsers and programs. `is_ending`: event streams end."""
 
-    def __init__(self, link: Link, door: Door, access: Access, reach: Reach, cookie_name: str) -> None:
-        self.link, self.door, self.access, self.reach = link, door, access, reach
+    def __init__(
+        self, link: Link, session_store: SessionStore, access: Access, reach: Reach, cookie_name: str
+    ) -> None:
+        self.link, self.session_store, self.access, self.reach = link, session_store, access, reach
         self.cookie_name = cookie_name
         self.attempts = Attempts()
-        self.bot_sessions = BotSessions(door)
+        self.bot_sessions = BotSessions(session_store)
         self.bot_connections = BotConnections(link)
         self.streams = Streams()
         self.is_ending = False
