@@ -4,7 +4,7 @@ loop, observer, change_detector      when the fleet is observed, and what follow
 engine_recovery                      which bots are started again after an engine crash
 kinds, alert_rules, machine_rules    the kinds of alerts, and what is wrong at one moment
 history                              what a single snapshot cannot tell
-alert_state, snoozing                which conditions cause an alert now
+alert_state, alert_cases, snoozing   which conditions cause an alert now, and again when they become others
 messages, daily_report               the texts
 notifier, store                      groups alerts; what a restarted `watch` continues from
 addresses, deliver, send             where messages go, and how

@@ -10,16 +10,19 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from manager.config.fleet import Fleet
 from manager.errors import FAILED, ManagerError
 from manager.fleet import halt_mark, lock
 from manager.fleet import project as projects
 from manager.fleet.supervisor_state import LOCK_FILE
 from manager.ops.backup import instance_locks
+from manager.ops.halt import halt as halting
 from manager.util import console, moment
 from tests.fakes.desk import SOL, Desk
 
@@ -187,9 +190,24 @@ def test_a_halt_that_is_interrupted_while_it_marks_marks_all(
     assert set(halt_mark.find_all(projects.read(desk.folder).fleet)) == {"bp_eth_02", "bp_sol_01"}
 
 
-def test_a_halt_that_is_interrupted_while_it_stops_names_what_still_runs(desk: Desk) -> None:
+def test_a_halt_that_is_interrupted_while_it_stops_names_what_still_runs(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = threading.Event()
+    alive = halting.alive
+
+    def look(fleet: Fleet) -> list[str]:
+        found = alive(fleet)
+        looked.set()
+        return found
+
+    def interrupt() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert looked.wait(60)
+
+    monkeypatch.setattr(halting, "alive", look)
     desk.play("up")
-    desk.engine.before("stop", lambda: os.kill(os.getpid(), signal.SIGTERM), of=SOL)
+    desk.engine.before("stop", interrupt, of=SOL)
     said = desk.play("halt")
     assert "these bots still run and may trade: bp_sol_01" in said
     assert "interrupted: 2 instances are marked as halted" in said

@@ -4,6 +4,7 @@ already.
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -117,7 +118,9 @@ def test_one_that_was_put_back_is_checked_with_the_purse_that_it_has(tmp_path: P
     """Its config has keys of its own by now; its container starts with those of then, which another one
     trades with.
     """
-    (tmp_path / ".env").write_text("BACKPACK_KEY=k1\nBACKPACK_SECRET=s1\nOTHER_KEY=k2\nOTHER_SECRET=s2\n")
+    sound = base64.b64encode(bytes(32)).decode()
+    keys = f"OTHER_KEY={sound}\nOTHER_SECRET={sound}\n"
+    (tmp_path / ".env").write_text(f"BACKPACK_KEY=k1\nBACKPACK_SECRET=s1\n{keys}")
     write_config(tmp_path, a_config("a", 5001, **LIVE), stem="a")
     (tmp_path / "config" / "fleet.toml").write_text('config_variables = ["OTHER_*"]\n')
     other = {"api_key": "${OTHER_KEY}", "secret_key": "${OTHER_SECRET}"}
