@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 LOCALE_DIR = Path(__file__).with_name("locale")
 SOURCE_LANGUAGE = "en"
 LANGUAGES = ("en", "zh-TW")
-SEPARATORS: Mapping[str, str] = {"zh-TW": "；"}
-"""Between two sentences of a note; `; ` in any other language."""
+PUNCTUATION: Mapping[str, Mapping[str, str]] = {
+    "zh-TW": {"; ": "；", ": ": "：", ", ": "，", " (": "（", ")": "）"},
+}
+"""What takes the place of English punctuation between parts of a line that are translated each by itself."""
 
 _language: str | None = None
 """None until a language is chosen; English until then."""
@@ -102,9 +104,29 @@ def mark(message: str) -> str:
     return message
 
 
-def joined(sentences: Iterable[str]) -> str:
-    """Return the sentences as one, with the separator of the language in use."""
-    return SEPARATORS.get(language(), "; ").join(sentences)
+def punctuated(mark: str) -> str:
+    """Return the mark of PUNCTUATION as the language in use writes it."""
+    return PUNCTUATION.get(language(), {}).get(mark, mark)
+
+
+def joined(sentences: Iterable[object]) -> str:
+    """Return the sentences as one: `a; b`."""
+    return punctuated("; ").join(map(str, sentences))
+
+
+def listed(words: Iterable[object]) -> str:
+    """Return the words as one text: `a, b`."""
+    return punctuated(", ").join(map(str, words))
+
+
+def labelled(*parts: object) -> str:
+    """Return what the last part says, behind what it is said of: `bp_sol_01: recreate: config changed`."""
+    return punctuated(": ").join(map(str, parts))
+
+
+def bracketed(*words: object) -> str:
+    """Return what stands behind a word: ` (a, b)`."""
+    return f"{punctuated(' (')}{listed(words)}{punctuated(')')}"
 
 
 def _(message: str) -> str:

@@ -42,8 +42,8 @@ def _end(number: int, _frame: FrameType | None) -> None:
 def _text() -> str:
     try:
         from manager.cli.halt_interrupted import NOTHING
-        from manager.i18n import _
+        from manager.i18n import _, labelled
 
-        return f"{_('error')}: {_(NOTHING)}"
+        return labelled(_("error"), _(NOTHING))
     except Exception:  # noqa: BLE001 - in the middle of an import
         return "error: interrupted before anything was halted; run `manager halt` again"

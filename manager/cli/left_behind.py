@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from manager.fleet.bot_report import Position
-from manager.i18n import Text, _
+from manager.i18n import Text, _, bracketed, listed
 from manager.util import console, formatting
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def orders_left_text(instance: str, answer: Answer) -> Text:
         count=answer.left,
         exchange=answer.exchange,
         symbol=answer.symbol,
-        orders=f"({orders})" if orders else "",
+        orders=bracketed(orders).strip() if orders else "",
     )
 
 
@@ -108,7 +108,7 @@ def position_text(position: Position | None) -> str:
     """
     if position is None:
         return ""
-    return f", {Text('position {amount}', amount=position)}" if position.amount else f", {_('no position')}"
+    return listed(["", Text("position {amount}", amount=position) if position.amount else _("no position")])
 
 
 def reported_amount(position: Position) -> Text:

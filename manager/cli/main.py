@@ -93,7 +93,7 @@ def guarded(work: Callable[[], int]) -> int:
     try:
         return work()
     except ManagerError as error:
-        _complain(f"{_('error')}: {error}")
+        _complain(i18n.labelled(_("error"), error))
         return error.exit_code
     except KeyboardInterrupt:
         _complain(_("interrupted"))
@@ -194,6 +194,8 @@ def _bug() -> int:
         where = text
     summary = text.strip().splitlines()[-1]
     _complain(
-        f"{_('error')}: {Text('this is a bug in botfleet ({what}); {where}', what=summary, where=where)}"
+        i18n.labelled(
+            _("error"), Text("this is a bug in botfleet ({what}); {where}", what=summary, where=where)
+        )
     )
     return BUG

@@ -20,7 +20,7 @@ from manager.cli.notices import say_problems
 from manager.config import handover
 from manager.errors import FAILED, ManagerError, worst_exit_code
 from manager.fleet import causes
-from manager.i18n import Text, _, mark
+from manager.i18n import Text, _, bracketed, labelled, listed, mark
 from manager.ops.actions.action import Kind
 from manager.ops.actions.events import (
     ActionDone,
@@ -295,20 +295,21 @@ PLANNED: Mapping[Kind, str] = {
 
 def action_line(action: Action) -> str:
     """Return `bp_sol_01: recreate: config changed`."""
-    return replace_unprintable(f"{action.instance}: {_(PLANNED[action.kind])}: {action.cause}")
+    return replace_unprintable(labelled(action.instance, _(PLANNED[action.kind]), action.cause))
 
 
 def outcome_line(outcome: Outcome[Action]) -> str:
     """Return `bp_sol_01: recreated (config changed, 1.2 s)`."""
     verb = _("failed") if outcome.error else _(DONE[outcome.action.kind])
-    text = f"{outcome.action.instance}: {verb} ({outcome.action.cause}, {outcome.seconds:.1f} s)"
+    about = bracketed(outcome.action.cause, f"{outcome.seconds:.1f} s")
+    text = labelled(outcome.action.instance, f"{verb}{about}")
     if outcome.open_orders_left is not None:
-        text += f", {Text('{count} open orders left', count=outcome.open_orders_left)}"
+        text = listed([text, Text("{count} open orders left", count=outcome.open_orders_left)])
     if outcome.answer is None or (outcome.position is not None and outcome.position.is_of_exchange):
         return text + position_text(outcome.position)
     if outcome.position is None:
-        return f"{text}, {_('position unknown')}"
-    return f"{text}, {Text('position {amount}', amount=reported_amount(outcome.position))}"
+        return listed([text, _("position unknown")])
+    return listed([text, Text("position {amount}", amount=reported_amount(outcome.position))])
 
 
 def _action_object(action: Action) -> dict[str, Any]:

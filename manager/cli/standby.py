@@ -127,10 +127,10 @@ def _exit_code(line: _socket.socket) -> int:
 def _lost() -> int:
     """Say that the command has not come to its end. Returns the exit code."""
     from manager.errors import TIMED_OUT
-    from manager.i18n import _, use_environment
+    from manager.i18n import _, labelled, use_environment
 
     use_environment()
-    print(f"{_('error')}: {_('the command was killed in the middle')}", file=sys.stderr)
+    print(labelled(_("error"), _("the command was killed in the middle")), file=sys.stderr)
     return TIMED_OUT
 
 

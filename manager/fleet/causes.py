@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from manager.fleet import doing
 from manager.fleet.instance import Instance
 from manager.fleet.supervisor_state import Cancel, SupervisorState
-from manager.i18n import Text, _, joined
+from manager.i18n import Text, _, joined, listed
 from manager.util import formatting
 
 STAMP = r"\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?([.,]\d+)?\s*(Z|[+-]\d\d:?\d\d)?\]?[\s:|-]*"
@@ -53,7 +53,7 @@ def note(view: Instance) -> str:
     if view.is_bot_up and (age := _age_of_figures(view, now)):
         parts.append(str(Text("P&L and position: {age} ago", age=age)))
     if view.drift:
-        parts.append(str(Text("drifted: {what}", what=", ".join(_(drift) for drift in view.drift))))
+        parts.append(str(Text("drifted: {what}", what=listed(_(drift) for drift in view.drift))))
     if view.is_rolled_back:
         parts.append(_("rolled back"))
     return " ".join(filter(None, (detail, joined(parts))))

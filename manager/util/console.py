@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
 from manager.errors import ManagerError
-from manager.i18n import _
+from manager.i18n import _, labelled
 from manager.util.sanitize import escape_unprintable, replace_unprintable
 
 if TYPE_CHECKING:
@@ -63,12 +63,12 @@ def discard_output(stream: TextIO) -> None:
 
 def error(text: object) -> None:
     """Print an error on standard error."""
-    warn(f"{_('error')}: {text}")
+    warn(labelled(_("error"), text))
 
 
 def warning(text: object) -> None:
     """Print a warning on standard error."""
-    warn(f"{_('warning')}: {text}")
+    warn(labelled(_("warning"), text))
 
 
 def say_json(value: object) -> None:

@@ -185,7 +185,7 @@ def test_every_line_of_help_is_translated(chinese: None) -> None:
 
 def test_the_environment_chooses_and_the_option_beats_it(tmp_path: Path) -> None:
     project = ["--project-dir", str(tmp_path)]
-    assert "錯誤: " in run("manager", *project, "stop", "nobody", LANG="zh_TW.UTF-8").stderr
+    assert "錯誤：" in run("manager", *project, "stop", "nobody", LANG="zh_TW.UTF-8").stderr
     assert "error: " in run("manager", *project, "stop", "nobody", LANG="C.UTF-8").stderr
     assert "error: " in run("manager", "--lang", "en", *project, "stop", "nobody", LANG="zh_TW.UTF-8").stderr
 

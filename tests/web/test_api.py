@@ -209,7 +209,7 @@ def test_what_happened_is_told_in_the_readers_language(tmp_path: Path) -> None:
         for path in ("", "/history?days=1"):
             found = reader.get(f"/api/v1/instances/bp_sol_01{path}", **{"Accept-Language": "zh-TW"})[2]
             [told] = [each for each in found["events"] if each["text"] != "" and each["at"] == event.at]
-            assert told["text"] == "執行中, 交易所失聯", path
+            assert told["text"] == "執行中，交易所失聯", path
 
 
 @pytest.mark.parametrize("days", ["0", "-1", "x", "nan", "inf", "99999"])

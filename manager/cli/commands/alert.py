@@ -11,7 +11,7 @@ from manager.errors import FAILED, OK, UsageError
 from manager.fleet import doing
 from manager.fleet.selection import Selection, selected
 from manager.fleet.session import Session
-from manager.i18n import Text, _, mark
+from manager.i18n import Text, _, bracketed, labelled, mark
 from manager.util import console
 from manager.util.formatting import date_and_time, iso_with_offset
 from manager.util.text_table import Column
@@ -41,7 +41,7 @@ def alert_test(session: Session, args: Namespace) -> int:
         )
         if not args.json:
             result = _("sent") if answer.ok else _("NOT sent")
-            console.say(f"{address.shown}: {result}{f' ({answer.why})' if answer.why else ''}")
+            console.say(labelled(address.shown, f"{result}{bracketed(answer.why) if answer.why else ''}"))
     if args.json:
         console.say_json(rows)
     return OK if all(row["sent"] for row in rows) else FAILED

@@ -16,7 +16,7 @@ from typing import Any
 from manager.errors import BAD_CONFIG, OK, ManagerError, UsageError
 from manager.fleet.selection import require_config
 from manager.fleet.session import Session
-from manager.i18n import Text, _, mark
+from manager.i18n import Text, _, labelled, mark
 from manager.util import bundle, console
 
 OPTIONS = ("svg", "maker_fee", "taker_fee", "market_spread", "queue", "funding_rate")
@@ -68,7 +68,7 @@ def backtest(session: Session, args: Namespace) -> int:
         console.say_json(answer)
     else:
         for key, label in LABELS.items():
-            console.say(f"{_(label)}: {'-' if answer[key] is None else answer[key]}")
+            console.say(labelled(_(label), "-" if answer[key] is None else answer[key]))
     return OK
 
 

@@ -13,7 +13,7 @@ from manager.errors import FAILED, OK, EngineError, ManagerError
 from manager.fleet.project import Project
 from manager.fleet.selection import no_instance
 from manager.fleet.session import Session
-from manager.i18n import Text, _, mark
+from manager.i18n import Text, _, joined, mark
 from manager.ops.backup import make, rehearse, retention, verify
 from manager.ops.backup.manifest import Manifest, describe
 from manager.ops.backup.retention import RetainedBackup
@@ -171,7 +171,7 @@ def _thin_out(args: Namespace, project: Project, folder: Path) -> list[retention
 
 def _saved_line(saved: make.SavedInstance) -> Text:
     if saved.faults:
-        return Text("{id}: backup failed: {why}", id=saved.instance, why="; ".join(saved.faults))
+        return Text("{id}: backup failed: {why}", id=saved.instance, why=joined(saved.faults))
     if not saved.copies:
         return Text("{id}: no database yet", id=saved.instance)
     return Text(

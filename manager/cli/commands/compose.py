@@ -10,7 +10,7 @@ from manager.fleet import lock
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.project import Project
 from manager.fleet.session import Session
-from manager.i18n import _
+from manager.i18n import _, labelled
 from manager.ops.checks import shared_market
 from manager.ops.execution import compose_yaml, desired_state
 from manager.ops.folders import bot_user, instance_folders
@@ -37,7 +37,7 @@ def compose(session: Session, args: Namespace) -> int:
         _prepare(session, snapshot)
         changed = compose_yaml.write(snapshot.project)
     name = fleet.relative(fleet.compose_file)
-    console.say(f"{name}: {_('written') if changed else _('up to date')}")
+    console.say(labelled(name, _("written") if changed else _("up to date")))
     return _after_problems(snapshot.project)
 
 

@@ -23,7 +23,7 @@ from manager.fleet import supervisor_state
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.selection import Selection
 from manager.fleet.session import Session
-from manager.i18n import Text, _, mark
+from manager.i18n import Text, _, bracketed, labelled, listed, mark
 from manager.ops.actions.answer import Answer
 from manager.ops.actions.events import Warned
 from manager.ops.exchange.close import Closing
@@ -250,10 +250,11 @@ def _stopped_line(event: ContainerStopped) -> str:
     container, outcome, fleet = event
     is_own = container.name == fleet.container_name(container.instance)
     verb = _("failed") if outcome.error else _("killed") if outcome.was_killed else _("stopped")
-    text = f"{container.instance if is_own else container.name}: {verb} ({outcome.seconds:.1f} s)"
+    subject = container.instance if is_own else container.name
+    text = labelled(subject, f"{verb}{bracketed(f'{outcome.seconds:.1f} s')}")
     left = outcome.open_orders_left
     if left is not None:
-        text += f", {Text('{count} open orders left', count=left)}"
+        text = listed([text, Text("{count} open orders left", count=left)])
     return text + position_text(outcome.position)
 
 

@@ -12,7 +12,7 @@ from manager.cli.notices import one_output
 from manager.config.fleet import Fleet
 from manager.errors import FAILED, OK, ImageMissing, ManagerError, NotFound, UsageError, worst_exit_code
 from manager.fleet.session import Session
-from manager.i18n import Text, _, mark
+from manager.i18n import Text, _, labelled, mark
 from manager.ops.hosts import check as checks
 from manager.ops.hosts import registry
 from manager.ops.hosts.check import Finding
@@ -194,4 +194,4 @@ def _checked(host: Host, fleet: Fleet) -> bool:
 
 
 def _say(host: Host, finding: Finding) -> None:
-    console.say(f"{host.name}: {_(WORDS[finding.is_ok])}: {finding.text}")
+    console.say(labelled(host.name, _(WORDS[finding.is_ok]), finding.text))

@@ -17,7 +17,7 @@ from manager.fleet import lock
 from manager.fleet.project import Project
 from manager.fleet.selection import no_instance
 from manager.fleet.session import Session
-from manager.i18n import Text, _, mark
+from manager.i18n import Text, _, labelled, mark
 from manager.ops.actions.action import Outcome
 from manager.ops.migrate import closing, conflicts, execute, inspect, plan
 from manager.ops.migrate.closing import Closing
@@ -139,12 +139,12 @@ def _is_wanted(args: Namespace) -> bool:
 
 def _say_plan(actions: list[ImportAction]) -> None:
     for action in actions:  # quotes the names of files that others made
-        console.say(replace_unprintable(f"{action.subject}: {_(PLANNED[action.kind])}: {action.cause}"))
+        console.say(replace_unprintable(labelled(action.subject, _(PLANNED[action.kind]), action.cause)))
 
 
 def _say_outcome(outcome: Outcome[ImportAction]) -> None:
     result = _("failed") if outcome.error else _(DONE[outcome.action.kind])
-    console.say(f"{replace_unprintable(outcome.action.subject)}: {result}")
+    console.say(labelled(replace_unprintable(outcome.action.subject), result))
 
 
 def _say_next(facts: ImportFacts, outcomes: list[Outcome[ImportAction]], *, as_json: bool) -> None:

@@ -17,7 +17,7 @@ from manager.engine.streams import STREAMS
 from manager.errors import OK, EngineUnreachable, ManagerError, UsageError, worst_exit_code
 from manager.fleet.selection import Selection, require_known
 from manager.fleet.session import Session
-from manager.i18n import Text
+from manager.i18n import Text, labelled
 from manager.monitor.logs import time_order
 from manager.monitor.logs.lines import LogLine
 from manager.monitor.logs.pattern import Pattern
@@ -248,7 +248,7 @@ class _Multiplexer:
         """Print why an instance cannot be read. Raises what concerns all of them."""
         if isinstance(error, EngineUnreachable) or not isinstance(error, ManagerError):
             raise error
-        console.error(f"{instance}: {error}")
+        console.error(labelled(instance, error))
         self._code = worst_exit_code([self._code, error.exit_code])
         self._failed.add(instance)
 

@@ -15,7 +15,7 @@ from manager.fleet.instance import Instance
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.selection import Selection, selected
 from manager.fleet.session import Session
-from manager.i18n import _, mark
+from manager.i18n import _, bracketed, labelled, listed, mark
 from manager.util import console, formatting
 from manager.util.text_table import Column
 
@@ -120,7 +120,7 @@ def _grouped(views: Sequence[Instance], width: int | None) -> str:
     table = display.ps_table([view for members in groups.values() for view in members], width)
     rows, lines = iter(table.rows), [table.head]
     for tag, members in groups.items():
-        lines.append(f"{tag or _('(no tag)')} ({len(members)})")
+        lines.append(f"{tag or _('(no tag)')}{bracketed(len(members))}")
         lines += [line for _member in members for line in next(rows)]
     return "\n".join(lines)
 
@@ -145,15 +145,15 @@ def _frame(session: Session, args: Namespace, width: int) -> str:
         snapshot = session.observe()
         views = _reported(chosen(selected(Selection(args.ids, args.config), snapshot), args), snapshot, args)
     except ManagerError as error:
-        return f"{now}  {_('error')}: {error}"
+        return f"{now}  {labelled(_('error'), error)}"
     states = Counter(view.status.state for view in views)
-    counts = ", ".join(f"{count} {display.coloured(state, _(state))}" for state, count in states.items())
+    counts = listed(f"{count} {display.coloured(state, _(state))}" for state, count in states.items())
     problems = [*snapshot.foreign(), *snapshot.project.problems, *map(stray_text, snapshot.observed.strays)]
     return "\n".join(
         [
             f"{snapshot.project.fleet.name}  {now}  {counts}",
             "",
             _table(views, snapshot, width, grouped=args.group),
-            *(f"{_('error')}: {problem}" for problem in problems),
+            *(labelled(_("error"), problem) for problem in problems),
         ]
     )

@@ -17,7 +17,7 @@ from manager.fleet import project as projects
 from manager.fleet.project import Project
 from manager.fleet.selection import no_instance
 from manager.fleet.session import Session
-from manager.i18n import Text, _, mark
+from manager.i18n import Text, _, bracketed, joined, labelled, mark
 from manager.ops.actions.action import Outcome
 from manager.ops.backup import instance_locks, verify
 from manager.ops.backup import restore as restoring
@@ -129,7 +129,7 @@ def _say_what_is_left(session: Session, plan: Plan, *, as_json: bool) -> None:
     for instance, facts in manifest.instances.items():
         if facts["faults"] and (plan.named is None or instance in plan.named):
             console.warning(
-                Text("{id} is incomplete in this backup: {why}", id=instance, why="; ".join(facts["faults"]))
+                Text("{id} is incomplete in this backup: {why}", id=instance, why=joined(facts["faults"]))
             )
     if plan.named is None:
         known = {facts["config_file"] for facts in manifest.instances.values()}
@@ -169,13 +169,12 @@ def _image_id(session: Session, name: str) -> str:
 
 def _action_line(action: RestoreAction, project: Project) -> str:
     name = project.fleet.relative(action.target)
-    text = f"{name}: {_(WORDS[action.kind])}"
+    text = labelled(name, _(WORDS[action.kind]))
     if action.is_database:
-        text += (
-            f" ({Text('{count} files, {size}', count=action.files, size=formatting.file_size(action.size))})"
-        )
+        size = formatting.file_size(action.size)
+        text += bracketed(Text("{count} files, {size}", count=action.files, size=size))
     if action.kind in {"replace", "aside"} and action.aside is not None:
-        text += f"; {Text('current one moved to {aside}', aside=action.aside.name)}"
+        text = joined([text, Text("current one moved to {aside}", aside=action.aside.name)])
     return text
 
 

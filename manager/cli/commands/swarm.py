@@ -20,7 +20,7 @@ from manager.errors import (
     worst_exit_code,
 )
 from manager.fleet.session import Session
-from manager.i18n import Text, _, mark
+from manager.i18n import Text, _, labelled, mark
 from manager.ops.hosts import registry
 from manager.ops.swarm import changes, checks, last_seen, privileges, refusals, stack
 from manager.ops.swarm.changes import HOW, Stopped
@@ -301,7 +301,7 @@ def _said(results: Sequence[Stopped], *, as_json: bool, is_halt: bool) -> int:
     for each in results:
         codes.append(_code(each))
         if each.error is not None:
-            console.error(f"{each.service.instance}: {each.error}")
+            console.error(labelled(each.service.instance, each.error))
         if not each.is_down:
             console.error(
                 Text(

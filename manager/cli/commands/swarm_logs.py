@@ -14,7 +14,7 @@ from manager.cli.commands.swarm import connected
 from manager.engine.swarm_calls import SwarmCalls
 from manager.errors import FAILED, OK, EngineError, ManagerError
 from manager.fleet.session import Session
-from manager.i18n import Text
+from manager.i18n import Text, labelled
 from manager.monitor.logs.lines import LogLine, join_frames
 from manager.monitor.logs.pattern import Pattern
 from manager.monitor.logs.printing import Printer
@@ -97,7 +97,7 @@ def _keyed(calls: SwarmCalls, service: Service, args: Namespace, failed: list[st
             yield line.stamp, service.instance, line
     except EngineError as error:
         failed.append(service.instance)
-        console.error(f"{service.instance}: {error}")
+        console.error(labelled(service.instance, error))
 
 
 def _follow(calls: SwarmCalls, fleet: str, services: list[Service], args: Namespace, printer: Printer) -> int:
@@ -115,7 +115,7 @@ def _follow(calls: SwarmCalls, fleet: str, services: list[Service], args: Namesp
                     printer.flush()
         except ManagerError as error:
             failed.append(service.instance)
-            console.error(f"{service.instance}: {error}")
+            console.error(labelled(service.instance, error))
 
     readers = [threading.Thread(target=read, args=(service,), daemon=True) for service in services]
     for reader in readers:

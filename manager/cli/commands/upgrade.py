@@ -11,7 +11,7 @@ from manager.cli.notices import say_problems
 from manager.errors import OK, ManagerError
 from manager.fleet.selection import Selection
 from manager.fleet.session import Session
-from manager.i18n import Text, _, mark
+from manager.i18n import Text, _, labelled, mark
 from manager.ops.actions.action import Outcome
 from manager.ops.rollout import rollout, rollout_order
 from manager.ops.rollout.rollout_events import (
@@ -102,7 +102,7 @@ def _say_order(order: rollout_order.Order, *, as_json: bool) -> int:
     for number, batch in enumerate(order.batches, start=1):
         head = _("canary") if number == 1 else str(Text("batch {number}", number=number))
         for action in batch:
-            console.say(f"{head}: {action.instance}: {action.cause}")
+            console.say(labelled(head, action.instance, action.cause))
     for action in order.left:
         console.say(report.action_line(action))
     if not order.batches:
@@ -137,7 +137,7 @@ def _summarise(result: Result) -> None:
         console.say(_("nothing to upgrade"))
     for word in ("upgraded", "not reached"):
         if ids := [outcome.action.instance for outcome in result.outcomes if _word(outcome) == word]:
-            console.say(f"{_(WORDS[word])}: {', '.join(ids)}")
+            console.say(labelled(_(WORDS[word]), ", ".join(ids)))
     if result.stopped is not None:
         console.say(Text("the roll-out has stopped: {why}", why=result.stopped))
 

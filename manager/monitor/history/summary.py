@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from manager.config.fleet import Sums
 from manager.fleet import doing, supervisor_messages
 from manager.fleet.amounts import money
-from manager.i18n import Text, _, mark
+from manager.i18n import Text, _, bracketed, labelled, listed, mark
 from manager.monitor.history import curve
 from manager.monitor.history import money as rates
 from manager.monitor.history.curve import Currency, Day, Drawdown, Point
@@ -101,7 +101,7 @@ def total_texts(all_lines: Iterable[Line], sums: Sums) -> list[str]:
     set.
     """
     amounts = totals(all_lines)
-    parts = [", ".join(f"{_(kind)} {money(amount, quote)}" for (kind, quote), amount in amounts.items())]
+    parts = [listed(f"{_(kind)} {money(amount, quote)}" for (kind, quote), amount in amounts.items())]
     texts = [str(Text("total: P&L {amounts}", amounts=parts[0]))] if amounts else []
     for kind in sorted({kind for kind, _quote in amounts} & {"live", "paper"}):
         total = rates.total(((quote, amount) for (of, quote), amount in amounts.items() if of == kind), sums)
@@ -159,8 +159,7 @@ def _command_text(params: Mapping[str, Any]) -> str:
     if not isinstance(command, str) or not what or why is None:
         return ""
     action = _(ACTION_WORDS.get(what, what)) if isinstance(what, str) else str(what)
-    template = mark("{command}: {what} ({why})") if why else "{command}: {what}"
-    return str(Text(template, command=_(PAGE) if command == PAGE else command, what=action, why=why))
+    return labelled(_(PAGE) if command == PAGE else command, f"{action}{bracketed(why) if why else ''}")
 
 
 def _state_text(params: Mapping[str, Any]) -> str:
@@ -170,8 +169,8 @@ def _state_text(params: Mapping[str, Any]) -> str:
         return ""
     why, last = (value if isinstance(value := params.get(name), str) else "" for name in ("why", "last"))
     sentence = supervisor_messages.message(params.get("cause"), why)
-    parts = [", ".join(_(word) for word in words), str(sentence or ""), last]
-    return ": ".join(part for part in parts if part)
+    parts = [listed(_(word) for word in words), str(sentence or ""), last]
+    return labelled(*filter(None, parts))
 
 
 def as_object(history: InstanceHistory, fleet: FleetHistory, since: float) -> Mapping[str, Any]:

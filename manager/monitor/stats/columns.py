@@ -8,7 +8,7 @@ from typing import Any
 
 from manager.fleet import display, doing
 from manager.fleet.amounts import aligned, money
-from manager.i18n import Text, _, joined, mark
+from manager.i18n import Text, _, joined, listed, mark
 from manager.monitor.stats.instance_stats import InstanceStats, Totals
 from manager.util.formatting import age, memory_size
 from manager.util.text_table import Column, width
@@ -215,8 +215,8 @@ def total_line(sums: Totals) -> str:
     """Return `total: 1 failed, 2 running; P&L live +12.34 USDC, paper -0.50 USDC (2 of 3 instances); CPU
     4.1%, …`.
     """
-    states = ", ".join(f"{count} {_(state)}" for state, count in sums.states.items())
-    gains = ", ".join(f"{_(mode)} {money(value, quote)}" for (mode, quote), value in sums.pnl.items())
+    states = listed(f"{count} {_(state)}" for state, count in sums.states.items())
+    gains = listed(f"{_(mode)} {money(value, quote)}" for (mode, quote), value in sums.pnl.items())
     parts = [
         str(Text("total: {states}", states=states)),
         str(_gains(sums, gains)) if gains else "",

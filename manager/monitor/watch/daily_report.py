@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from manager.fleet import doing
 from manager.fleet.instance import Instance
-from manager.i18n import Text, _
+from manager.i18n import Text, _, labelled, listed
 from manager.monitor.watch.alert_rules import Progress
 from manager.monitor.watch.history import REMEMBERED_S, History
 from manager.monitor.watch.machine_rules import Disk
@@ -37,7 +37,7 @@ def text(
 ) -> Message:
     """Return the report. The first line has the states, the others what needs attention."""
     states = Counter(view.status.state for view in views.values())
-    summary = ", ".join(f"{count} {_(state)}" for state, count in states.most_common()) or _("no instances")
+    summary = listed(f"{count} {_(state)}" for state, count in states.most_common()) or _("no instances")
     restarts = {
         instance: count
         for instance in views
@@ -46,12 +46,12 @@ def text(
     lines = []
     for word in ("failed", "unhealthy", "restarting", "stopped", "missing", "completed"):
         if named := [instance for instance, view in views.items() if view.status.state == word]:
-            lines.append(f"{_(word)}: {_names(named)}")
+            lines.append(labelled(_(word), _names(named)))
     now_doing = {instance: doing.activity(view, now).doing for instance, view in views.items()}
     for activity, severity in doing.DOING_SEVERITY.items():
         named = [instance for instance, activity_now in now_doing.items() if activity_now == activity]
         if severity != "calm" and named:
-            lines.append(f"{_(doing.DOING_WORDS[activity])}: {_names(named)}")
+            lines.append(labelled(_(doing.DOING_WORDS[activity]), _names(named)))
     worst = sorted(restarts, key=lambda instance: -restarts[instance])
     named = [f"{instance} {restarts[instance]}" for instance in worst]
     lines.append(str(Text("restarts of the last 24 h: {what}", what=_names(named) if named else _("none"))))

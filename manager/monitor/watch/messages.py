@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from manager.i18n import Text, _
+from manager.i18n import Text, _, labelled, listed
 from manager.monitor.watch.alert_state import Alert, Tone
 from manager.monitor.watch.kinds import KIND_WORDS
 
@@ -30,11 +30,9 @@ def message(fleet: str, alerts: Sequence[Alert]) -> Message:
         (tone for tone in ("bad", "news", "good") if any(alert.tone == tone for alert in alerts)), "news"
     )
     if len(alerts) == 1:
-        return Message(f"botfleet {fleet}: {_line(alerts[0])}", _cut(list(alerts[0].details)), tone)
+        return Message(labelled(f"botfleet {fleet}", _line(alerts[0])), _cut(list(alerts[0].details)), tone)
     lines = [_line(alert) for alert in alerts]
-    title = (
-        f"botfleet {fleet}: {lines[0]}" if len(set(lines)) == 1 else f"botfleet {fleet}: {_summary(alerts)}"
-    )
+    title = labelled(f"botfleet {fleet}", lines[0] if len(set(lines)) == 1 else _summary(alerts))
     return Message(title, _cut(lines), tone)
 
 
@@ -57,8 +55,8 @@ def _summary(alerts: Sequence[Alert]) -> str:
     counts = Counter(_("back") if alert.tone == "good" else _(KIND_WORDS[alert.kind]) for alert in alerts)
     names = list(dict.fromkeys(alert.subject for alert in alerts if alert.subject))
     shown = ", ".join(names[:MOST_NAMES]) + (", …" if len(names) > MOST_NAMES else "")
-    text = ", ".join(f"{count} {word}" for word, count in counts.items())
-    return f"{text}: {shown}" if shown else text
+    text = listed(f"{count} {word}" for word, count in counts.items())
+    return labelled(text, shown) if shown else text
 
 
 def _cut(lines: list[str]) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from manager.config.fleet import Fleet
 from manager.errors import ManagerError
 from manager.fleet import supervisor_state
-from manager.i18n import Text
+from manager.i18n import Text, joined, labelled
 from manager.ops.folders import instance_folders
 
 
@@ -27,7 +27,7 @@ def hold_instance_locks(fleet: Fleet, ids: Iterable[str], up: Iterable[str]) -> 
             if instance not in in_use and (why := _why_in_use(fleet, instance, held)):
                 in_use[instance] = why
         if in_use:
-            text = "; ".join(f"{instance}: {why}" for instance, why in sorted(in_use.items()))
+            text = joined(labelled(instance, why) for instance, why in sorted(in_use.items()))
             raise ManagerError(
                 "nothing was restored, because these instances are in use: {instances}; "
                 "run `manager stop {ids}` first",

@@ -7,7 +7,7 @@ from manager.engine.containers import Container
 from manager.fleet.definition_drift import UPDATED
 from manager.fleet.snapshot import Drift, PlanInput
 from manager.fleet.status import STOPPING, Status
-from manager.i18n import Text
+from manager.i18n import Text, listed
 from manager.ops.actions.action import Action
 from manager.ops.planning.left_alone import (
     left_as_read_before,
@@ -42,7 +42,7 @@ class Causes(NamedTuple):
     drift: Sequence[Drift]
 
     def __str__(self) -> str:
-        return ", ".join(str(CAUSES[drift]) for drift in self.drift)
+        return listed(CAUSES[drift] for drift in self.drift)
 
 
 def up(

@@ -138,7 +138,7 @@ def test_what_a_command_did_is_read_in_the_readers_language(fleet: Fleet) -> Non
     assert told == [
         "stop：停止（設定檔已變更）",
         "halt：緊急停止，剩下 2 筆掛單（無法寫入 /x：disk full）",
-        "網頁: 重啟",
+        "網頁：重啟",
     ]
     later = events[0]._replace(reason={"code": "command", "params": {"command": "stop", "what": ["x"]}})
     assert summary.event_text(later) == english[0]
