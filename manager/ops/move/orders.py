@@ -44,10 +44,14 @@ def start(session: Session, instance: str, request: Request, command: str) -> An
     return commanded(session, [command, instance, "--wait"], given_at=given_at)
 
 
-def given_at(request: Request) -> Moment:
-    """Return when the move was asked for, by this machine's own time; an unknown moment if it is not said."""
-    now, age_s = moment.now(), request.get("age_s")
-    return now._replace(uptime_s=now.uptime_s - age_s) if isinstance(age_s, int | float) else Moment()
+def given_at(request: Request, session: Session) -> Moment:
+    """Return when the move was asked for, by this machine's own time; an unknown moment if it is not said.
+
+    Its age is of the moment at which this side's process was started. To load takes it seconds on a busy
+    machine, in which a halt may come.
+    """
+    began, age_s = session.given_at, request.get("age_s")
+    return began._replace(uptime_s=began.uptime_s - age_s) if isinstance(age_s, int | float) else Moment()
 
 
 def orders(fleet: Fleet, instance: str, until: Moment = UNKNOWN) -> Answer:

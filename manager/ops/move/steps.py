@@ -87,7 +87,7 @@ def look(session: Session, instance: str, request: Request, _streams: Streams) -
         "ran": presence.is_to_go_on(snapshot, instance),
         "has_drift": "config" in snapshot.plan_input.drift(instance),
         "machine": staging.machine(fleet),
-        "orders": orders.orders(fleet, instance, orders.given_at(request)),
+        "orders": orders.orders(fleet, instance, orders.given_at(request, session)),
         "is_known": spec is not None,
         "config": spec.config_file if spec else None,
         "pinned": presence.pin(fleet, spec.config_file) if spec else None,

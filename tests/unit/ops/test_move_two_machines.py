@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -39,6 +40,8 @@ class Machine:
         self.drift: list[str] = []
         self.port: int | None = 5001
         self.commands: list[str] = []
+
+        self.given_at = moment.now()
 
     def project(self) -> Any:
         spec = SimpleNamespace(id=ID, config_file="config/active/one.json", web_port=self.port)
@@ -114,6 +117,7 @@ class Link(NamedTuple):
         return self.host.name if self.host else self.on.fleet.project_dir.name
 
     def step(self, name: str, request: dict[str, Any], **_more: Any) -> dict[str, Any]:
+        self.on.given_at = moment.now()  # each step is a process
         if name in self.at:
             self.at[name]()
         if self.machine and self.machine != staging.machine(self.on.fleet):
@@ -346,6 +350,28 @@ def test_a_halt_while_the_move_is_loaded_is_not_undone(desk: Desk, by: str, side
     else:
         getattr(machine, by)()
     moving.run(Move(desk.a.fleet, ID, link("here"), link("tokyo"), lambda _text: None, asked_at))
+    assert not desk.running
+    assert desk.b.commands == []
+
+
+@pytest.mark.parametrize("by", ["user_halts", "user_stops", "of_all"])
+@pytest.mark.parametrize(("side", "look"), [("a", 1), ("b", 2)])
+def test_a_halt_while_a_sides_process_loads_is_not_undone(desk: Desk, by: str, side: str, look: int) -> None:
+    """That process has begun, and looks only when it has read the configs."""
+    machine, looks = getattr(desk, side), itertools.count(1)
+
+    def order() -> None:
+        if next(looks) != look:
+            return
+        time.sleep(0.05)  # a moment is known to 1/100 s
+        machine.fleet.secrets_dir(ID).mkdir(parents=True, exist_ok=True)
+        if by == "of_all":
+            halt_mark.make_of_fleet(machine.fleet)
+        else:
+            getattr(machine, by)()
+        time.sleep(0.05)
+
+    desk.move(desk.a, "here", "tokyo", look=order)
     assert not desk.running
     assert desk.b.commands == []
 
