@@ -36,8 +36,8 @@ MANAGERS_OWN: Mapping[str, str] = {
 SECTIONS = ("exchange_config", "environment")
 """The sections that may reference variables."""
 PATHS = ("log_dir", "db_path", "python_path", "script_path", "working_dir")
-SENTENCES = ("name", "description", "version", "author", "created_at", "updated_at")
-"""The keys of metadata that only describe."""
+SENTENCES = ("name",)
+"""The keys of metadata that stand for an id. What else only describes is shown without what is not seen."""
 
 
 def literals(spec: InstanceSpec, variables: Mapping[str, str]) -> dict[str, str]:

@@ -1,7 +1,6 @@
 """Observe the fleet: configs, containers as the engine lists them, and supervisors' states."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from functools import cached_property
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
@@ -49,29 +48,6 @@ class Image(NamedTuple):
 
 
 NO_IMAGE = Image("", "")
-
-
-class _Untrusted(Mapping[str, Text]):
-    """Map instance to why no container is made from its config. Most looks at the fleet never ask."""
-
-    def __init__(self, project: Project) -> None:
-        self._project = project
-
-    @cached_property
-    def _causes(self) -> dict[str, Text]:
-        return {
-            instance: Text("{problem}", problem=problems[0])
-            for instance, problems in self._project.untrusted.items()
-        }
-
-    def __getitem__(self, instance: str) -> Text:
-        return self._causes[instance]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._causes)
-
-    def __len__(self) -> int:
-        return len(self._causes)
 
 
 class FleetSnapshot(NamedTuple):
@@ -261,7 +237,10 @@ def assemble(
         held_back,
         _idle(observed.containers, supervisors),
         moved=moved,
-        untrusted=_Untrusted(project),
+        untrusted={
+            instance: Text("{problem}", problem=problems[0])
+            for instance, problems in project.loaded.refusals.items()
+        },
         made=made,
         outgrown=_outgrown(project, observed.containers, made),
         tombstones=tombstone.find_all(fleet, supervisors),

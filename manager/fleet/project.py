@@ -1,7 +1,7 @@
 """Read everything on disk that determines the fleet: settings, configs, variables, state."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -46,22 +46,10 @@ class Project(NamedTuple):
         """Return what configs may not hand over. It prevents nothing that exists from going on."""
         return tuple(problem for problems in self.loaded.refusals.values() for problem in problems)
 
-    @property
-    def unusable_keys(self) -> tuple[Problem, ...]:
-        """Return the keys of live bots with which nothing can be signed."""
-        return tuple(bot_environment.wrong_forms(self.specs.values(), self.fleet, self.variables))
-
-    @property
-    def untrusted(self) -> dict[str, tuple[Problem, ...]]:
-        """Map instance to why no container is made from its config: its refusals, and its unusable keys.
-
-        Its bot would end at once with such keys. What exists goes on as it was made.
-        """
-        untrusted = dict(self.loaded.refusals)
-        for spec in self.specs.values():
-            if unusable := tuple(bot_environment.wrong_forms([spec], self.fleet, self.variables)):
-                untrusted[spec.id] = (*untrusted.get(spec.id, ()), *unusable)
-        return untrusted
+    def unusable_keys(self, named: Collection[str] | None = None) -> tuple[Problem, ...]:
+        """Return the keys of live bots with which nothing can be signed; of those named, or of all."""
+        specs = [spec for spec in self.specs.values() if named is None or spec.id in named]
+        return tuple(bot_environment.wrong_forms(specs, self.fleet, self.variables))
 
     def with_known_ports(self, ports: Mapping[str, int]) -> "Project":
         """Return the project with the ports that containers have, instead of newly assigned ones."""

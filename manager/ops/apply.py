@@ -26,7 +26,15 @@ from manager.ops.egress.egress_limiter import Limiter
 from manager.ops.execution import compose_notices, desired_state
 from manager.ops.halt import command_marks, stop_for_good
 from manager.ops.halt.stop_for_good import Starts
-from manager.ops.planning import idle_under_mark, made_anew, moved_away, plan, untrusted, updated_limits
+from manager.ops.planning import (
+    idle_under_mark,
+    made_anew,
+    moved_away,
+    plan,
+    untrusted,
+    updated_limits,
+    worse_keys,
+)
 from manager.util import moment
 from manager.util.moment import Moment
 
@@ -197,6 +205,8 @@ def _plan(
             preflight.require_config(instance, snapshot)
     snapshot = updated_limits.seen(session, snapshot, change.command, named)
     snapshot = idle_under_mark.seen(session, snapshot, change.command, named)
+    if change.needs_sound_configs:
+        snapshot = worse_keys.seen(snapshot, named)
     left = held.actions(snapshot, named)
     others = None if named is None else [instance for instance in named if instance not in held.instances]
     without_held = snapshot._replace(plan_input=held.without(snapshot.plan_input))
@@ -214,14 +224,17 @@ def _plan(
 def _name_untrusted(
     snapshot: FleetSnapshot, named: list[str] | None, actions: Sequence[Action], on_event: OnEvent
 ) -> None:
-    """Warn about each refused config among those that were asked for; the first problem may be an action's
-    cause.
+    """Warn about each refused config among those that were asked for, and about keys that can sign nothing.
+
+    The first problem may be an action's cause.
     """
     told = {action.instance for action in actions if action.kind == "leave"}
-    for instance, problems in snapshot.project.untrusted.items():
+    for instance, problems in snapshot.project.loaded.refusals.items():
         if named is None or instance in named:
             for problem in problems[1:] if instance in told else problems:
                 on_event(Warned(Text("{problem}", problem=problem)))
+    for problem in snapshot.project.unusable_keys(named):
+        on_event(Warned(problem))
 
 
 def _ours(snapshot: FleetSnapshot, actions: Sequence[Action]) -> list[Action]:

@@ -53,7 +53,7 @@ def _after_problems(project: Project) -> int:
 
 def _require_trusted(snapshot: FleetSnapshot) -> None:
     """Raise ConfigError where Compose would create a container from a config that is refused."""
-    plan_input, refusals = snapshot.plan_input, snapshot.project.untrusted
+    plan_input, refusals = snapshot.plan_input, snapshot.project.loaded.refusals
     if problems := [
         problem
         for instance in plan_input.untrusted

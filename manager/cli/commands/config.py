@@ -39,7 +39,7 @@ def config(session: Session, args: Namespace) -> int:
     for refusal in project.refusals:
         console.error(refusal)
     lacking = list(bot_options_file.problems(project.specs.values(), project.fleet)) if args.check else []
-    lacking += project.unusable_keys if args.check else ()
+    lacking += project.unusable_keys() if args.check else ()
     for problem in lacking:
         console.error(problem)
     if project.problems or project.refusals or lacking:

@@ -56,7 +56,7 @@ def probe_files(project: Project, snapshot: FleetSnapshot | None) -> ProjectFact
         fleet=fleet.name,
         configs=len(project.specs),
         problems=tuple(
-            str(problem) for problem in (*project.problems, *project.refusals, *project.unusable_keys)
+            str(problem) for problem in (*project.problems, *project.refusals, *project.unusable_keys())
         ),
         memory_limits=sum(spec.memory for spec in specs),
         cpu_limits=sum(spec.nano_cpus for spec in specs) / NANO,

@@ -87,7 +87,6 @@ def choose(project: Project) -> Choice:
         [
             *project.problems,
             *project.refusals,
-            *project.unusable_keys,
             *(problem for loaded in project.loaded.elsewhere.values() for problem in loaded.refusals),
             *bot_environment.credential_problems(specs, project.fleet, project.variables),
             *refusals.of(specs, project.fleet),

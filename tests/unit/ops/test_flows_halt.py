@@ -193,7 +193,7 @@ def test_a_halt_that_is_interrupted_while_it_marks_marks_all(
 def test_a_halt_that_is_interrupted_while_it_stops_names_what_still_runs(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looked = threading.Event()
+    looked, before = threading.Event(), signal.getsignal(signal.SIGTERM)
     alive = halting.alive
 
     def look(fleet: Fleet) -> list[str]:
@@ -212,7 +212,7 @@ def test_a_halt_that_is_interrupted_while_it_stops_names_what_still_runs(
     assert "these bots still run and may trade: bp_sol_01" in said
     assert "interrupted: 2 instances are marked as halted" in said
     assert desk.exit_code == 128 + signal.SIGTERM
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL, "as it was"
+    assert signal.getsignal(signal.SIGTERM) is before, "as it was"
 
 
 def test_the_marks_are_made_before_any_config_is_read(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

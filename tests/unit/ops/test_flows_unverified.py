@@ -19,9 +19,7 @@ def bundled(desk: Desk, *lines: str) -> None:
 
 
 def lighter(desk: Desk, *lines: str) -> None:
-    (desk.folder / ".env").write_text(
-        f"LIGHTER_PRIVATE_KEY={'0123456789abcdef' * 5}\nLIGHTER_SECRET=f0f0f0f0\n"
-    )
+    (desk.folder / ".env").write_text("LIGHTER_PRIVATE_KEY=0123456789abcdef\nLIGHTER_SECRET=f0f0f0f0\n")
     bundled(desk, *lines)
     desk.config("bp_sol_01", 5002, mode="live", metadata=METADATA, exchange_config=KEYS)
 
@@ -39,7 +37,7 @@ def test_no_container_is_made_without_consent(desk: Desk) -> None:
     assert "bp_sol_01: left alone: its config is refused: config/active/bp_sol_01.json: " in said
     assert WHY in said
     assert LINE in said
-    assert "bp_sol_01" not in desk.states()
+    assert f"{FLEET_NAME}-bp_sol_01" not in desk.states()
     assert WHY in desk.play("up --dry-run")
     assert WHY in desk.play("config --check")
     assert desk.exit_code == 4
