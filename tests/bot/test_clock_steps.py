@@ -17,7 +17,7 @@ from gridbot.strategies.strategy import MOVES_WINDOW_S, GridStrategy
 from gridbot.trading.outage import Outage
 from gridbot.trading.position_watch import LOOK_EVERY_S, SECOND_LOOK_S
 from gridbot.trading.refusals import MIN_REFUSALS, PARTIAL_AFTER_S, Refusals
-from tests.bot.test_position_watch import LINE, LIVE, Bench, Neighbour
+from tests.bot.test_position_watch import LINE, LIVE, Bench, beside
 from tests.bot.worlds import PERP
 
 D = Decimal
@@ -90,9 +90,7 @@ def test_an_outage_is_declared_no_hour_later() -> None:
 def test_a_difference_beside_other_bots_is_confirmed_by_the_words_after_the_step(
     store: Store, tmp_path: Path
 ) -> None:
-    other = Neighbour(tmp_path)
-    bench = Bench(store, BOTFLEET_OTHERS=other.env)
-    other.tell("1", bench.prices.now)
+    bench, other = beside(store, tmp_path, "1")
     bench.account.others = D(1)
     assert bench.tick() is Code.TRADING
     bench.account.others = D(4)

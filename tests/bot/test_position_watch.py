@@ -218,10 +218,16 @@ class Neighbour:
         self.path.write_text(f'{{"schema": 1, "position": "{position}", "at": {at}}}')
 
 
-def test_what_another_bot_of_the_fleet_trades_is_no_difference(store: Store, tmp_path: Path) -> None:
-    other = Neighbour(tmp_path)
+def beside(store: Store, folder: Path, held: str) -> tuple[Bench, Neighbour]:
+    """Return a bot, and the fleet's others on its account, which hold so much by now."""
+    other = Neighbour(folder)
     bench = Bench(store, BOTFLEET_OTHERS=other.env)
-    other.tell("0", bench.prices.now)
+    other.tell(held, bench.prices.now)
+    return bench, other
+
+
+def test_what_another_bot_of_the_fleet_trades_is_no_difference(store: Store, tmp_path: Path) -> None:
+    bench, other = beside(store, tmp_path, "0")
     assert bench.tick() is Code.TRADING
     for held in ("3", "-2", "0", "5"):
         bench.account.others = D(held)
@@ -233,9 +239,7 @@ def test_what_another_bot_of_the_fleet_trades_is_no_difference(store: Store, tmp
 
 
 def test_what_newer_words_do_not_explain_stops_it(store: Store, tmp_path: Path) -> None:
-    other = Neighbour(tmp_path)
-    bench = Bench(store, BOTFLEET_OTHERS=other.env)
-    other.tell("1", bench.prices.now)
+    bench, other = beside(store, tmp_path, "1")
     bench.account.others = D(1)
     assert bench.tick() is Code.TRADING
     bench.account.others = D(4)
@@ -274,9 +278,7 @@ def test_two_bots_that_nobody_tells_of_each_other_do_not_stop_each_other(
 
 
 def test_a_manager_that_falls_silent_leaves_a_difference_that_was_found(store: Store, tmp_path: Path) -> None:
-    other = Neighbour(tmp_path)
-    bench = Bench(store, BOTFLEET_OTHERS=other.env)
-    other.tell("0", bench.prices.now)
+    bench, other = beside(store, tmp_path, "0")
     bench.tick()
     bench.account.others = D(3)
     for _ in range(4):
@@ -350,9 +352,7 @@ def test_a_stop_loss_whose_orders_are_refused_is_said_before_the_refusal(store: 
 def test_a_bot_that_begins_beside_others_tells_their_part_from_a_persons(
     store: Store, tmp_path: Path, persons: str
 ) -> None:
-    other = Neighbour(tmp_path)
-    bench = Bench(store, BOTFLEET_OTHERS=other.env)
-    other.tell("2", bench.prices.now)
+    bench, other = beside(store, tmp_path, "2")
     bench.account.others = D(2) + D(persons)
     bench.tick()
     for _ in range(2):

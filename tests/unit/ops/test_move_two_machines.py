@@ -89,6 +89,14 @@ class Machine:
             self.is_up = self.has_container = True
         return {"code": 0, "out": "", "err": ""}
 
+    def is_told(self, by: str) -> None:
+        """Let a user halt or stop the bot, or halt the fleet (`of_all`)."""
+        self.fleet.secrets_dir(ID).mkdir(parents=True, exist_ok=True)
+        if by == "of_all":
+            halt_mark.make_of_fleet(self.fleet)
+        else:
+            getattr(self, by)()
+
     def user_halts(self) -> None:
         halt_mark.make(self.fleet, ID, "halt", did_run=self.is_up)
         self.is_up = False
@@ -322,11 +330,7 @@ def test_a_halt_or_stop_meanwhile_is_not_undone(desk: Desk, step: str, by: str, 
     machine = getattr(desk, side)
 
     def order() -> None:
-        machine.fleet.secrets_dir(ID).mkdir(parents=True, exist_ok=True)
-        if by == "of_all":
-            halt_mark.make_of_fleet(machine.fleet)
-        else:
-            getattr(machine, by)()
+        machine.is_told(by)
 
     assert desk.move(desk.a, "here", "tokyo", **{step: order}) == FAILED
     assert not desk.running
@@ -344,11 +348,7 @@ def test_a_halt_while_the_move_is_loaded_is_not_undone(desk: Desk, by: str, side
     machine, link = getattr(desk, side), desk.links(desk.a)
     asked_at = moment.now()
     time.sleep(0.05)  # a moment is known to 1/100 s
-    machine.fleet.secrets_dir(ID).mkdir(parents=True, exist_ok=True)
-    if by == "of_all":
-        halt_mark.make_of_fleet(machine.fleet)
-    else:
-        getattr(machine, by)()
+    machine.is_told(by)
     moving.run(Move(desk.a.fleet, ID, link("here"), link("tokyo"), lambda _text: None, asked_at))
     assert not desk.running
     assert desk.b.commands == []
@@ -364,11 +364,7 @@ def test_a_halt_while_a_sides_process_loads_is_not_undone(desk: Desk, by: str, s
         if next(looks) != look:
             return
         time.sleep(0.05)  # a moment is known to 1/100 s
-        machine.fleet.secrets_dir(ID).mkdir(parents=True, exist_ok=True)
-        if by == "of_all":
-            halt_mark.make_of_fleet(machine.fleet)
-        else:
-            getattr(machine, by)()
+        machine.is_told(by)
         time.sleep(0.05)
 
     desk.move(desk.a, "here", "tokyo", look=order)
