@@ -15,6 +15,8 @@ NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]*")
 HOST_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 """The names of machines: in config/hosts.toml, and in a config's `host`."""
 
+MAX_SETTINGS_BYTES = 1_000_000
+"""Of config/fleet.toml."""
 DEFAULT_PARALLELISM = 64
 """Concurrent engine calls of a changing command. The engine queues them well: `up` of 40 takes 6.9 s with 8
 at once and 5.8 s with 64, and with 64 the last call still ends long before its timeout."""

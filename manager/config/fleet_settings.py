@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from manager.config import validation_messages
-from manager.config.fleet import Alerts, DiskRules, Fleet, HistoryRules, Limits, Sums
+from manager.config.fleet import MAX_SETTINGS_BYTES, Alerts, DiskRules, Fleet, HistoryRules, Limits, Sums
 from manager.config.fleet_tables import REQUEST_KEYS, FleetFile
 from manager.config.models import DaemonConfig
 from manager.config.variables import references, select_variables
@@ -24,7 +24,6 @@ from manager.util.real_path import real_path
 
 NOT_DEFAULTS = ("web_port", "log_dir", "db_path", "python_path", "script_path", "working_dir")
 """Keys of daemon_config that belong to one instance and cannot be a fleet-wide default."""
-MAX_BYTES = 1_000_000
 
 
 def load(project_dir: Path, path: Path | None = None) -> tuple[Fleet, dict[str, Any]]:
@@ -84,9 +83,11 @@ def _fleet(project_dir: Path, file: str, settings: FleetFile) -> Fleet:
 
 def _read(path: Path, file: str) -> dict[str, Any]:
     try:
-        raw = strict_json.read_bytes(path, MAX_BYTES)
-        if len(raw) > MAX_BYTES:
-            raise ConfigError([Problem.at(file, "", "is larger than {limit} bytes", limit=MAX_BYTES)])
+        raw = strict_json.read_bytes(path, MAX_SETTINGS_BYTES)
+        if len(raw) > MAX_SETTINGS_BYTES:
+            raise ConfigError(
+                [Problem.at(file, "", "is larger than {limit} bytes", limit=MAX_SETTINGS_BYTES)]
+            )
         return tomllib.loads(raw.decode("utf-8-sig"))
     except FileNotFoundError:
         return {}

@@ -61,7 +61,7 @@ def note(view: Instance) -> str:
 
 def _has_left_something(view: Instance) -> bool:
     """Return whether no bot runs, and a position of real money, or dust of it, is or may be left."""
-    is_down = (view.status.underlying or view.status.state) in doing.ENDED
+    is_down = view.status.own_state in doing.ENDED
     is_real = view.mode == "live" and view.tombstone is None
     return doing.has_left_money(view) or (is_down and is_real and doing.has_left_dust(view))
 

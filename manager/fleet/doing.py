@@ -128,7 +128,7 @@ def with_reports(fleet: "Fleet", views: Iterable[Instance]) -> list[Instance]:
 def activity(view: Instance, now: float | None = None) -> Activity:
     """Return what the instance's bot is doing, or did last."""
     now = time.time() if now is None else now
-    status, state = view.status, view.status.underlying or view.status.state
+    status, state = view.status, view.status.own_state
     if status.detail == ELSEWHERE:
         return UNKNOWN
     if state in ENDED:
@@ -220,7 +220,7 @@ def _reported(kept_report: KeptReport) -> Activity:
 
 def severity(view: Instance, now: float | None = None) -> Severity:
     """Return how urgent an instance is: the worse of state and activity."""
-    state = view.status.underlying or view.status.state
+    state = view.status.own_state
     of_state = _worse(STATE_SEVERITY[view.status.state], STATE_SEVERITY[state])
     if view.status.detail == STOPPING:  # for seconds, because somebody has asked for it
         of_state = "note"
@@ -273,7 +273,7 @@ def has_left_money(view: Instance) -> bool:
     """Return whether no bot runs, and real money is, or may be, in a position that it has left."""
     if view.report is None or view.mode != "live" or view.tombstone is not None:
         return False
-    return (view.status.underlying or view.status.state) in ENDED and may_have_position(view)
+    return view.status.own_state in ENDED and may_have_position(view)
 
 
 def may_have_position(view: Instance) -> bool:
@@ -313,7 +313,7 @@ def may_have_left_orders(view: Instance) -> bool:
 
 def is_down_unasked(view: Instance) -> bool:
     """Return whether it does not run although nobody has stopped it or taken it down by the manager."""
-    saved, state = view.saved, view.status.underlying or view.status.state
+    saved, state = view.saved, view.status.own_state
     if view.tombstone is not None or saved.halted is not None or saved.wish == "stopped":
         return False
     if state == "stopped":

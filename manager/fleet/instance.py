@@ -94,3 +94,9 @@ class Instance(NamedTuple):
         if self.container is not None:
             return self.container.web_port
         return self.spec.web_port if self.spec else None
+
+
+def market_of(container: Container | None, view: Instance | None = None) -> tuple[str, str]:
+    """Return exchange and symbol as they may be shown: by the container, else by the instance, else `?`."""
+    exchange = (container and container.shown(labels.EXCHANGE)) or (view and view.exchange) or "?"
+    return exchange, (container and container.shown(labels.SYMBOL)) or (view and view.symbol) or "?"

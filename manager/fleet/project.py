@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from manager.config import bot_environment, cache, dotenv, verification
 from manager.config.dotenv import Dotenv
-from manager.config.fleet import Fleet
+from manager.config.fleet import MAX_SETTINGS_BYTES, Fleet
 from manager.config.loaded import LoadedConfigs, is_config
 from manager.config.spec import InstanceSpec
 from manager.config.variables import merge_environment
@@ -20,7 +20,6 @@ from manager.i18n import Text
 from manager.util import strict_json
 from manager.util.real_path import real_path
 
-MAX_SETTINGS_BYTES = 1_000_000
 RESERVED_ID = "web"
 """The name of the fleet's page, beside the instances' ids."""
 
@@ -46,10 +45,14 @@ class Project(NamedTuple):
         """Return what configs may not hand over. It prevents nothing that exists from going on."""
         return tuple(problem for problems in self.loaded.refusals.values() for problem in problems)
 
-    def unusable_keys(self, named: Collection[str] | None = None) -> tuple[Problem, ...]:
-        """Return the keys of live bots with which nothing can be signed; of those named, or of all."""
-        specs = [spec for spec in self.specs.values() if named is None or spec.id in named]
-        return tuple(bot_environment.wrong_forms(specs, self.fleet, self.variables))
+    def unusable_keys(self, named: Collection[str] | None = None) -> dict[str, list[Problem]]:
+        """Map a live instance to its keys with which nothing can be signed; of those named, or of all."""
+        chosen = self.specs if named is None else [each for each in named if each in self.specs]
+        found = {
+            instance: list(bot_environment.wrong_forms([self.specs[instance]], self.fleet, self.variables))
+            for instance in chosen
+        }
+        return {instance: problems for instance, problems in found.items() if problems}
 
     def with_known_ports(self, ports: Mapping[str, int]) -> "Project":
         """Return the project with the ports that containers have, instead of newly assigned ones."""

@@ -39,9 +39,14 @@ class Status(NamedTuple):
         return self.state in FINAL
 
     @property
+    def own_state(self) -> State:
+        """Return the state, for an orphan its own: a bot without a config trades nevertheless."""
+        return self.underlying or self.state
+
+    @property
     def is_running(self) -> bool:
         """Return whether it does what it should: what the old system calls running."""
-        return (self.underlying or self.state) in {"starting", "running"}
+        return self.own_state in {"starting", "running"}
 
 
 def derive_status(

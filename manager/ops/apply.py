@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from manager.config.fleet import Fleet
-from manager.errors import EngineUnreachable, ManagerError
+from manager.errors import EngineUnreachable, ManagerError, Problem
 from manager.fleet import event_spool, halt_mark, instances_json, instances_json_refresh, lock
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.project import Project
@@ -205,8 +205,8 @@ def _plan(
             preflight.require_config(instance, snapshot)
     snapshot = updated_limits.seen(session, snapshot, change.command, named)
     snapshot = idle_under_mark.seen(session, snapshot, change.command, named)
-    if change.needs_sound_configs:
-        snapshot = worse_keys.seen(snapshot, named)
+    unusable = snapshot.project.unusable_keys(named) if change.needs_sound_configs else {}
+    snapshot = worse_keys.seen(snapshot, unusable)
     left = held.actions(snapshot, named)
     others = None if named is None else [instance for instance in named if instance not in held.instances]
     without_held = snapshot._replace(plan_input=held.without(snapshot.plan_input))
@@ -217,14 +217,18 @@ def _plan(
     if change.command != "watch" and any(action.starts for action in actions):  # what ran may run again
         actions = start_checks.settle(snapshot, actions, change.dead_hosts, on_event)
     if change.needs_sound_configs:
-        _name_untrusted(snapshot, others, actions, on_event)
+        _name_untrusted(snapshot, unusable, others, actions, on_event)
     return snapshot, [*_ours(snapshot, actions), *left], others, held
 
 
 def _name_untrusted(
-    snapshot: FleetSnapshot, named: list[str] | None, actions: Sequence[Action], on_event: OnEvent
+    snapshot: FleetSnapshot,
+    unusable: Mapping[str, Sequence[Problem]],
+    named: list[str] | None,
+    actions: Sequence[Action],
+    on_event: OnEvent,
 ) -> None:
-    """Warn about each refused config among those that were asked for, and about keys that can sign nothing.
+    """Warn about each refused config among those that were asked for, and about `unusable` keys.
 
     The first problem may be an action's cause.
     """
@@ -233,8 +237,10 @@ def _name_untrusted(
         if named is None or instance in named:
             for problem in problems[1:] if instance in told else problems:
                 on_event(Warned(Text("{problem}", problem=problem)))
-    for problem in snapshot.project.unusable_keys(named):
-        on_event(Warned(problem))
+    for instance, faults in unusable.items():
+        if named is None or instance in named:
+            for problem in faults:
+                on_event(Warned(problem))
 
 
 def _ours(snapshot: FleetSnapshot, actions: Sequence[Action]) -> list[Action]:

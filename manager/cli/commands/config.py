@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from manager.cli import closing_table
@@ -39,7 +40,7 @@ def config(session: Session, args: Namespace) -> int:
     for refusal in project.refusals:
         console.error(refusal)
     lacking = list(bot_options_file.problems(project.specs.values(), project.fleet)) if args.check else []
-    lacking += project.unusable_keys() if args.check else ()
+    lacking += chain.from_iterable(project.unusable_keys().values()) if args.check else ()
     for problem in lacking:
         console.error(problem)
     if project.problems or project.refusals or lacking:

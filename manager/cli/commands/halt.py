@@ -16,10 +16,10 @@ from manager.cli.left_behind import (
     unknown_orders_text,
 )
 from manager.cli.notices import say_problems
-from manager.engine import labels
 from manager.engine.containers import Container
 from manager.errors import ManagerError, worst_exit_code
 from manager.fleet import supervisor_state
+from manager.fleet.instance import market_of
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.selection import Selection
 from manager.fleet.session import Session
@@ -160,10 +160,7 @@ def _left_text(outcome: HaltOutcome, snapshot: FleetSnapshot) -> Text:
 
 
 def _market(outcome: HaltOutcome, snapshot: FleetSnapshot) -> tuple[str, str]:
-    container = outcome.container
-    view = snapshot.views.get(outcome.instance)
-    exchange = (container and container.shown(labels.EXCHANGE)) or (view and view.exchange) or "?"
-    return exchange, (container and container.shown(labels.SYMBOL)) or (view and view.symbol) or "?"
+    return market_of(outcome.container, snapshot.views.get(outcome.instance))
 
 
 def _how(outcome: HaltOutcome) -> How:

@@ -9,25 +9,28 @@ from manager.i18n import Text
 from manager.monitor.doctor.facts import FleetFacts, ImageMend, Mend, Updated
 from manager.monitor.doctor.findings import Finding, warn
 
+START = Text("they are stopped: `manager start {ids}` starts them as their configs say")
+UPGRADE = Text("run `manager upgrade {ids}`, which tries again what was rolled back")
+CORRECT = Text("correct their configs first")
 DRIFT: Mapping[Mend, Text] = {
     "up": Text("run `manager plan` to see the differences, `manager up` to apply them"),
     "restart": Text("run `manager restart {ids}`; `manager up` leaves them alone, `manager plan` says why"),
-    "start": Text("they are stopped: `manager start {ids}` starts them as their configs say"),
-    "upgrade": Text("run `manager upgrade {ids}`, which tries again what was rolled back"),
-    "config": Text("correct their configs first"),
+    "start": START,
+    "upgrade": UPGRADE,
+    "config": CORRECT,
 }
 """How to apply the configs."""
 IMAGE: Mapping[ImageMend, Text] = {
     "recreate": Text("run `manager up --recreate` or `manager upgrade`"),
     "named": Text("run `manager up --recreate {ids}`; without ids it leaves them alone"),
-    "upgrade": Text("run `manager upgrade {ids}`, which tries again what was rolled back"),
+    "upgrade": UPGRADE,
 }
 UPDATED: Mapping[Mend, Text] = {
     "up": Text("run `manager up`: it puts them back, and the bots run on"),
     "restart": Text("run `manager restart {ids}`; `manager up` does not undo all of it"),
-    "start": Text("they are stopped: `manager start {ids}` starts them as their configs say"),
-    "upgrade": Text("run `manager upgrade {ids}`, which tries again what was rolled back"),
-    "config": Text("correct their configs first"),
+    "start": START,
+    "upgrade": UPGRADE,
+    "config": CORRECT,
 }
 
 

@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 
 from manager.engine import compose_name, container_config
@@ -56,7 +57,8 @@ def probe_files(project: Project, snapshot: FleetSnapshot | None) -> ProjectFact
         fleet=fleet.name,
         configs=len(project.specs),
         problems=tuple(
-            str(problem) for problem in (*project.problems, *project.refusals, *project.unusable_keys())
+            str(problem)
+            for problem in chain(project.problems, project.refusals, *project.unusable_keys().values())
         ),
         memory_limits=sum(spec.memory for spec in specs),
         cpu_limits=sum(spec.nano_cpus for spec in specs) / NANO,

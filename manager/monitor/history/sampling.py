@@ -29,7 +29,7 @@ def sample(view: Instance, answer: Report | None, now: float) -> Sample:
 
     `answer`: that of its page, for a bot that leaves no report.
     """
-    state = view.status.underlying or view.status.state
+    state = view.status.own_state
     kept_report = view.report
     report = (
         None

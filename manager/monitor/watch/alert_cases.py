@@ -43,7 +43,7 @@ def of_instance(view: Instance, kind: str, activity: Activity) -> str | None:
 
 def _of_stop(view: Instance, activity: Activity) -> str | None:
     """Return whether it closes, cannot close, or has ended; each end is another one."""
-    if (view.status.underlying or view.status.state) == "running":
+    if view.status.own_state == "running":
         return "closing" if activity.doing == "stopped out" else f"held up: {activity.doing}"
     return _of_end(view)
 

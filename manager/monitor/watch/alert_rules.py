@@ -94,7 +94,7 @@ def of_instances(
 def _with_orders(condition: Condition, view: Instance, left: int | None) -> Condition:
     """Add which orders may still be open, because they need attention first."""
     cancel = view.supervisor.cancel if view.supervisor is not None else None
-    if view.mode != "live" or left == 0 or _state(view) == "running":
+    if view.mode != "live" or left == 0 or view.status.own_state == "running":
         return condition
     if cancel is not None and condition.kind == "failed":
         return condition._replace(
@@ -118,7 +118,7 @@ def _with_orders(condition: Condition, view: Instance, left: int | None) -> Cond
 def _of_instance(
     view: Instance, history: History, progress: Progress, rules: Alerts, now: float
 ) -> Iterator[Condition]:
-    state = _state(view)
+    state = view.status.own_state
     activity = doing.activity(view, now)
     for condition in _found(view, activity, state, history, progress, rules, now):
         case = alert_cases.of_instance(view, condition.kind, activity)
@@ -244,7 +244,7 @@ def _is_cancelled(view: Instance) -> bool:
 
 def cancelled(views: Iterable[Instance]) -> frozenset[str]:
     """Return the failed instances whose orders the exchange has confirmed to be cancelled."""
-    return frozenset(view.id for view in views if _state(view) == "failed" and _is_cancelled(view))
+    return frozenset(view.id for view in views if view.status.own_state == "failed" and _is_cancelled(view))
 
 
 def _cancelling(view: Instance) -> Iterator[Condition]:
@@ -346,7 +346,7 @@ def well(views: Iterable[Instance]) -> frozenset[str]:
     return frozenset(
         view.id
         for view in views
-        if _state(view) == "running"
+        if view.status.own_state == "running"
         and doing.DOING_SEVERITY[doing.activity(view).doing or "unknown"] in WELL
         and not doing.is_silent(view)
     )
@@ -360,13 +360,8 @@ def away(views: Mapping[str, Instance], instances: Iterable[str]) -> frozenset[s
     return frozenset(
         instance
         for instance in instances
-        if instance not in views or _state(views[instance]) in {"stopped", "missing"}
+        if instance not in views or views[instance].status.own_state in {"stopped", "missing"}
     )
-
-
-def _state(view: Instance) -> State:
-    """Return the state, for an orphan its own: a bot without a config trades nevertheless."""
-    return view.status.underlying or view.status.state
 
 
 def _last_lines(view: Instance) -> tuple[str, ...]:

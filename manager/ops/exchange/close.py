@@ -21,6 +21,7 @@ from manager.engine.containers import Container
 from manager.errors import FAILED, OK, EngineError, ManagerError
 from manager.fleet import bot_report, closed_report, event_spool, supervisor_state, tombstone
 from manager.fleet.bot_report import Position
+from manager.fleet.instance import market_of
 from manager.fleet.observe import FleetSnapshot
 from manager.i18n import Text
 from manager.ops.checks import start_checks
@@ -169,8 +170,7 @@ def _candidate(snapshot: FleetSnapshot, instance: str) -> Closing:
         instance,
         container,
         mode,
-        (container and container.shown(labels.EXCHANGE)) or (view and view.exchange) or "?",
-        (container and container.shown(labels.SYMBOL)) or (view and view.symbol) or "?",
+        *market_of(container, view),
     )
     if mode != "live":
         return closing

@@ -12,6 +12,7 @@ from manager.engine.client import Engine
 from manager.engine.containers import Container
 from manager.errors import ManagerError
 from manager.fleet import bot_report
+from manager.fleet.instance import market_of
 from manager.i18n import Text
 from manager.ops.actions.answer import Answer
 from manager.ops.exchange import oneoff
@@ -28,9 +29,8 @@ def ask(container: Container, fleet: Fleet, engine: Engine, purpose: str = "orde
     `purpose` names the one-off: of two commands that ask at once, neither removes the other's.
     """
     answer = _ask(container, fleet, engine, purpose)
-    return answer._replace(
-        exchange=container.shown(labels.EXCHANGE) or "?", symbol=container.shown(labels.SYMBOL) or "?"
-    )
+    exchange, symbol = market_of(container)
+    return answer._replace(exchange=exchange, symbol=symbol)
 
 
 def _ask(container: Container, fleet: Fleet, engine: Engine, purpose: str) -> Answer:

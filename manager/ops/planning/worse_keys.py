@@ -5,20 +5,23 @@ One that has none yet is made all the same, with a warning: it says itself what 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from manager.config import key_forms
+from manager.errors import Problem
 from manager.fleet import env_file
 from manager.fleet.observe import FleetSnapshot, env_of
 from manager.i18n import Text
 
 
-def seen(snapshot: FleetSnapshot, named: list[str] | None) -> FleetSnapshot:
-    """Return the snapshot in which these stay as they were made."""
-    project, plan_input = snapshot.project, snapshot.plan_input
-    worse = {}
-    for instance in named if named is not None else project.specs:
-        problems = project.unusable_keys([instance])
-        if problems and instance in plan_input.containers and _has_sound_keys(snapshot, instance):
-            worse[instance] = Text("{problem}", problem=problems[0])
+def seen(snapshot: FleetSnapshot, unusable: Mapping[str, Sequence[Problem]]) -> FleetSnapshot:
+    """Return the snapshot in which these stay as they were made. `unusable`: by instance, what is wrong."""
+    plan_input = snapshot.plan_input
+    worse = {
+        instance: Text("{problem}", problem=problems[0])
+        for instance, problems in unusable.items()
+        if instance in plan_input.containers and _has_sound_keys(snapshot, instance)
+    }
     if not worse:
         return snapshot
     return snapshot._replace(plan_input=plan_input._replace(untrusted={**plan_input.untrusted, **worse}))

@@ -10,11 +10,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from manager import i18n
 from manager.i18n import Text
-from manager.web.access import Access, program_of_token
-from manager.web.address import Reach
+from manager.web.access import program_of_token
+from manager.web.web_side.app_state import AppState
 from manager.web.web_side.bot_headers import cookies_of
 from manager.web.web_side.problems import problem
-from manager.web.web_side.sign_in import Session, SessionStore
+from manager.web.web_side.sign_in import Session
 
 TOKEN_HEADER = "X-Botfleet-Token"
 API = "/api/"
@@ -44,11 +44,8 @@ HEADERS = {
 class Guard:
     """Wrap the app. The session that was found is `scope["state"]["session"]`, who asks `…["peer"]`."""
 
-    def __init__(
-        self, app: ASGIApp, session_store: SessionStore, access: Access, reach: Reach, cookie_name: str
-    ) -> None:
-        self._app, self._session_store, self._access, self._reach = app, session_store, access, reach
-        self._cookie_name = cookie_name
+    def __init__(self, app: ASGIApp, app_state: AppState) -> None:
+        self._app, self._app_state, self._reach = app, app_state, app_state.reach
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer with a refusal, or let the request through."""
@@ -122,12 +119,12 @@ class Guard:
     def _session(self, headers: Headers) -> Session | None:
         kind, _space, token = headers.get("authorization", "").partition(" ")
         if kind.lower() == "bearer":
-            program = program_of_token(self._access, token.strip())
+            program = program_of_token(self._app_state.access, token.strip())
             return program and Session(0, 0.0, "", float("inf"), program[1], program[0])
         token = headers.get(TOKEN_HEADER, "")
         sessions = (
-            self._session_store.session(cookie, token)
-            for cookie in cookies_of(headers.raw, self._cookie_name)
+            self._app_state.session_store.session(cookie, token)
+            for cookie in cookies_of(headers.raw, self._app_state.cookie_name)
         )
         return next((session for session in sessions if session is not None), None)
 

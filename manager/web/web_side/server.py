@@ -61,5 +61,4 @@ def guarded_app(app_state: AppState) -> ASGIApp:
     """Return the whole app: behind its guard, with every error as a problem."""
     app = api.the_app(app_state)
     problems.install(app)
-    guard = Guard(app, app_state.session_store, app_state.access, app_state.reach, app_state.cookie_name)
-    return BotPages(guard, app_state)
+    return BotPages(Guard(app, app_state), app_state)
