@@ -225,6 +225,19 @@ def test_a_session_that_expires_while_the_page_is_open_is_said(page: Browser, se
     assert "bp_sol_01" not in page.run("document.documentElement.outerHTML")
 
 
+def test_a_session_that_is_over_is_said_whichever_request_is_told_first(page: Browser, served: Served) -> None:
+    """And stays said when the other requests are told, and in the other language."""
+    served.lost.add("/api/v1/events")
+    served.app_state.session_store._sessions.clear()
+    press(page, "30 d", ".chart-place")
+    page.wait(lambda: "the session is over" in page.text("main"))
+    served.lost.clear()
+    page.wait(lambda: any("/events" in each and "401" in each for each in page.complaints()))
+    assert "the session is over" in page.text("main")
+    press(page, "中文")
+    page.wait(lambda: "登入已失效" in page.text("main"))
+
+
 def test_html_in_what_a_bot_or_a_config_says_is_inert(browser: Browser, tmp_path: Path) -> None:
     row = a_bot(HOSTILE_ID, "failed", code="new_code", pnl="1", quote=HOSTILE, base=HOSTILE, reason=HOSTILE)
     live = a_bot("bp_sol_01", code="other", reason=HOSTILE, pnl="1", **LIVE)

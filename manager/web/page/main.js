@@ -24,6 +24,9 @@ const DAY = "1d";
 const MOST_NEEDS = 6;
 let areAllNeedsShown = false;
 
+/** What the form of the sign-in says, while it is shown. */
+let whyNot = "";
+
 /** When the figures were read that the curves are of, or are being loaded of. */
 let curvesOf = null;
 
@@ -41,8 +44,10 @@ async function useLink() {
   }
 }
 
+/** Show the form, with why nobody is signed in: in English, or as the server said it. */
 function showSignIn(why) {
   session.isOn = false;
+  whyNot = why;
   document.title = t("not signed in");
   refill(parts.strip, el("h1", {}, "botfleet"), settings(CHANGES));
   forgetBanners();
@@ -51,7 +56,12 @@ function showSignIn(why) {
   refill(parts.detail);
   forgetRows();
   parts.main.className = "";
-  refill(parts.main, signInForm(why, begin, showSignIn));
+  refill(parts.main, signInForm(t(why), begin, showSignIn));
+}
+
+/** Say that the session is over, whichever of the page's requests is the first to be told: all are, one after another. */
+function endSession() {
+  if (session.isOn) showSignIn("the session is over");
 }
 
 // ---- loading
@@ -72,7 +82,7 @@ async function loadCurves() {
     refill(places.boxes, ...boxes(model));
   } catch (error) {
     curvesOf = null;
-    if (error instanceof SignedOut) showSignIn("");
+    if (error instanceof SignedOut) endSession();
   }
 }
 
@@ -94,7 +104,7 @@ async function chooseRange(name) {
     await loadRange(name);
     drawCurves();
   } catch (error) {
-    if (error instanceof SignedOut) showSignIn("");
+    if (error instanceof SignedOut) endSession();
     else drawCurves(error.message);
   }
 }
@@ -129,7 +139,7 @@ function follow(event) {
     lost: () => connected(false),
     signedOut: () => {
       session.stream = null;
-      showSignIn(t("the session is over"));
+      endSession();
     },
     event: async (name, data) => {
       if (name === "reset") await load(); // where that fails, the stream begins again before this event
@@ -188,15 +198,15 @@ function change(name, value) {
   setting.set(name, value);
   paint();
   draw();
-  if (!session.isOn) showSignIn("");
+  if (!session.isOn) showSignIn(whyNot);
 }
 
 async function changeLanguage(tag) {
   setting.set("language", tag);
   await speakIn(tag);
   paint();
-  if (!session.isOn) return showSignIn("");
-  if (session.stream) session.stream.again(await load());
+  if (!session.isOn) return showSignIn(whyNot);
+  session.stream?.again(""); // behind nothing: it gets a reset, which loads all, also after a lost connection
   build();
   drawCurves();
   curvesOf = null;
