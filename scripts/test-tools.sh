@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Makes sure of what some tests need besides an engine: Chromium with its driver, a clock that can be made to step, and
-# Prometheus with its Alertmanager and an OpenSSH server. These are only unpacked: installing them would start services.
+# Makes sure of what some tests need besides an engine: Chromium with its driver, a clock that can be made to step, the
+# shells that complete commands, and Prometheus with its Alertmanager and an OpenSSH server. These last ones are only
+# unpacked: installing them would start services.
 # The rules of accessibility and Node's validator of JSON Schema come by npm, by the lock file of tests/web/npm.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -67,6 +68,9 @@ packages=()
 has_command ip || packages+=(iproute2)
 has_command mkfs.ext4 || packages+=(e2fsprogs)
 has_command ssh || packages+=(openssh-client)
+# Their completion is tested in the shells themselves.
+has_command zsh || packages+=(zsh)
+has_command fish || packages+=(fish)
 has_faketime || packages+=(faketime)
 # Ubuntu's chromium packages fetch a snap, which does not run everywhere; a person there decides.
 if has_browser; then

@@ -1,12 +1,15 @@
 """A file that a bot can reach is written whatever the bot has put in its place."""
 
 import os
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from supervisor import files
+
+NOBODY = 65534
 
 
 def folder_with_content(path: Path) -> None:
@@ -53,10 +56,26 @@ def test_a_link_is_not_read_where_a_bot_can_write(tmp_path: Path) -> None:
         files.read_small(str(tmp_path / "link"), follow=False)
 
 
-@pytest.mark.skipif(os.getuid() == 0, reason="root writes everywhere")
+@pytest.fixture
+def folder_of_a_user() -> Iterator[Path]:
+    """A folder, and this process as the ordinary user that it belongs to: root writes everywhere."""
+    with tempfile.TemporaryDirectory() as made:
+        folder, user = Path(made), os.geteuid() or NOBODY
+        os.chown(folder, user, -1)
+        before = os.geteuid()
+        os.seteuid(user)
+        try:
+            yield folder
+        finally:
+            os.seteuid(before)
+            folder.chmod(0o700)
+
+
 @pytest.mark.parametrize("leftover", ["other", "file.tmp"])
-def test_a_read_only_folder_is_made_writable(tmp_path: Path, leftover: str) -> None:
-    (tmp_path / leftover).touch()
-    tmp_path.chmod(0o500)
-    files.replace(str(tmp_path / "file"), b"content", durable=False)
-    assert (tmp_path / "file").read_text() == "content"
+def test_a_read_only_folder_is_made_writable(folder_of_a_user: Path, leftover: str) -> None:
+    (folder_of_a_user / leftover).touch()
+    folder_of_a_user.chmod(0o500)
+    with pytest.raises(PermissionError):
+        (folder_of_a_user / "another").touch()
+    files.replace(str(folder_of_a_user / "file"), b"content", durable=False)
+    assert (folder_of_a_user / "file").read_text() == "content"
