@@ -16,7 +16,13 @@ import pytest
 from gridbot.cli.open_orders import query_open_orders
 from gridbot.config import args
 from gridbot.exchanges.ccxt_exchange import CcxtExchange
-from gridbot.model.errors import ExchangeError, RejectedError, UnauthorizedError, UnreachableError
+from gridbot.model.errors import (
+    ExchangeError,
+    RejectedError,
+    UnauthorizedError,
+    UnclearError,
+    UnreachableError,
+)
 from gridbot.model.types import (
     ExchangeOrder,
     Fill,
@@ -181,6 +187,20 @@ def test_a_list_that_does_not_come_is_asked_for_after_growing_pauses(
     assert cancel_own_orders(store, there, PERP, within=25, sleep=asked.sleep) == (1, False)
     assert asked.count <= 14, "once a second would be 25"
     assert len({round(pause, 6) for pause in asked.pauses[-3:]}) == 3, "bots that fell together differ"
+
+
+@pytest.mark.parametrize(
+    ("failure", "is_confirmed"), [(None, True), (UnclearError("a page is missing"), False)]
+)
+def test_that_nothing_is_left_is_confirmed_only_by_a_list(
+    store: Store, monkeypatch: pytest.MonkeyPatch, *, failure: ExchangeError | None, is_confirmed: bool
+) -> None:
+    there, asked = There(), Asked(failure)
+    if failure is not None:
+        monkeypatch.setattr(there, "open_orders", asked)
+    monkeypatch.setattr("gridbot.trading.cancel.time.monotonic", lambda: asked.now)
+    assert cancel_own_orders(store, there, PERP, within=25, sleep=asked.sleep) == (0, is_confirmed)
+    assert asked.now <= 6, "a list that does not come keeps no stop waiting for long"
 
 
 def test_cancellations_that_are_all_refused_are_sent_again_after_growing_pauses(
