@@ -1,9 +1,12 @@
 """Which worker runs which test, so that waiting and computing overlap and nothing dear is made twice.
 
-Tests on an engine wait most of the time, and each makes all that it needs: they are handed out one by one,
-the longest first. The others compute, and a file of them stays together. The last worker begins with those,
-all others with the engine's: two cores then have something to do while the engine is waited for. Whoever has
-no more of its own takes the others'.
+Tests that start programs, containers or a browser wait most of the time; the others compute. Some workers
+take what computes, all others what waits: from beginning to end the cores then have something to do while
+the rest is waited for. Whoever has no more of its own takes the others'.
+
+What waits is handed out in this order: what shares something dear, then whole files whose programs need
+little, then single tests on an engine. Those need the most, so that at the end, when nothing that computes is
+left, they keep the cores busy, and no worker is left alone with a long file.
 """
 
 from __future__ import annotations
@@ -12,7 +15,9 @@ from typing import Any
 
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
-WAITING = ("tests/upgrade/", "tests/faults/", "tests/integration/", "tests/deploy/")
+ENGINE = ("tests/upgrade/", "tests/faults/", "tests/integration/", "tests/deploy/")
+"""Beginnings of the ids of tests that each make all that they need: they are handed out one by one."""
+WAITING = (*ENGINE, "tests/contract/", "tests/bot/", "tests/web/", "tests/supervisor/")
 TOGETHER = {
     "tests/upgrade/": "a fleet of an earlier commit",
     "tests/faults/test_engine_": "an engine of the tests' own",
@@ -28,9 +33,19 @@ TOGETHER = {
     "tests/web/test_hostile.py": "a browser",
     "tests/bot/test_page.py": "a browser",
 }
-"""Beginnings of the ids of tests that share something dear."""
-FIRST = (*TOGETHER, "tests/faults/", "tests/integration/", "tests/bot/", "tests/supervisor/")
+"""Beginnings of ids of tests that share something dear."""
+FIRST = (
+    *TOGETHER,
+    "tests/contract/",
+    "tests/bot/",
+    "tests/web/",
+    "tests/supervisor/",
+    "tests/faults/",
+    "tests/integration/",
+)
 """Beginnings of ids, in the order in which they are handed out."""
+MORE_THAN_CORES = 3
+"""By as many workers `make test` has more than cores."""
 
 
 def rank(nodeid: str) -> int:
@@ -44,16 +59,18 @@ class Spread(LoadScopeScheduling):  # type: ignore[misc]
     def __init__(self, config: Any, log: Any = None) -> None:
         super().__init__(config, log)
         config.option.loadscopereorder = False
+        computing = max(1, (self.numnodes - MORE_THAN_CORES) // 2)
+        self._computing = {f"gw{number}" for number in range(self.numnodes - computing, self.numnodes)}
 
     def _split_scope(self, nodeid: str) -> str:
         for start, shared in TOGETHER.items():
             if nodeid.startswith(start):
                 return shared
-        return nodeid if nodeid.startswith(WAITING) else nodeid.partition("::")[0]
+        return nodeid if nodeid.startswith(ENGINE) else nodeid.partition("::")[0]
 
     def _assign_work_unit(self, node: Any) -> None:
         """Move the first group of the kind that this worker prefers to the head of the queue."""
-        computes = node.gateway.id == f"gw{self.numnodes - 1}"
+        computes = node.gateway.id in self._computing
         for group, tests in self.workqueue.items():
             if computes != next(iter(tests)).startswith(WAITING):
                 self.workqueue.move_to_end(group, last=False)
