@@ -48,7 +48,7 @@ page: $(VENV)/runtime.stamp ## get uPlot, which draws the charts of the fleet's 
 	@scripts/page.sh
 	@touch $(VENV)/page.stamp
 
-test: $(VENV)/dev.stamp $(VENV)/page.stamp ## all tests, on a real engine; ARGS="-k word" for some
+test: $(VENV)/compiled.stamp $(VENV)/page.stamp ## all tests, on a real engine; ARGS="-k word" for some
 	@scripts/engine.sh --with-compose
 	@scripts/test-tools.sh
 	@$(RUN) $(BIN)/manager build --tag $(TEST_IMAGE)
@@ -108,4 +108,10 @@ $(VENV)/page.stamp: scripts/page/package-lock.json scripts/page.sh $(VENV)/runti
 $(VENV)/dev.stamp: requirements-dev.lock $(VENV)/runtime.stamp
 	@echo "installing the packages of requirements-dev.lock into $(VENV)"
 	@$(PIP) install --quiet --require-hashes -r requirements-dev.lock
+	@touch $@
+
+# Else each worker of the first `make test` compiles all tests for itself.
+$(VENV)/compiled.stamp: $(VENV)/dev.stamp
+	@$(BIN)/python -m pytest --collect-only -q tests/unit >/dev/null 2>&1 & \
+	  $(BIN)/python -m pytest --collect-only -q tests --ignore tests/unit >/dev/null 2>&1; wait
 	@touch $@
