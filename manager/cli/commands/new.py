@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from manager.cli.notices import one_output
 from manager.config import bot_environment, templates
+from manager.config.fleet import Fleet
 from manager.config.spec import InstanceSpec
 from manager.config.templates import Config, NewConfig
 from manager.errors import OK, ConfigError, EngineUnreachable, Problem, UsageError, writing_to
@@ -294,7 +295,7 @@ def _write(project: Project, made: Draft) -> None:
 
 
 def _say(args: Namespace, project: Project, template: Config, source: str, made: Draft) -> int:
-    fleet, spec = project.fleet, made.spec
+    spec = made.spec
     for warning in made.warnings:
         console.warning(warning)
     if args.json:
@@ -316,16 +317,22 @@ def _say(args: Namespace, project: Project, template: Config, source: str, made:
     else:
         console.say(Text("{file}: written", file=spec.config_file))
     say = console.warn if args.dry_run else console.say
-    say(
-        Text(
-            "{id}: {mode}, {exchange} {symbol}, {strategy}, web port {port}",
-            id=spec.id,
-            mode=Text(spec.mode),
-            exchange=spec.exchange,
-            symbol=spec.symbol,
-            strategy=spec.strategy,
-            port=spec.web_port,
-        )
+    for text in _about(args, project.fleet, template, made):
+        say(text)
+    return OK
+
+
+def _about(args: Namespace, fleet: Fleet, template: Config, made: Draft) -> Iterator[Text]:
+    """Yield what the instance will be, and what to look at before it is started."""
+    spec = made.spec
+    yield Text(
+        "{id}: {mode}, {exchange} {symbol}, {strategy}, web port {port}",
+        id=spec.id,
+        mode=Text(spec.mode),
+        exchange=spec.exchange,
+        symbol=spec.symbol,
+        strategy=spec.strategy,
+        port=spec.web_port,
     )
     unchanged = [
         f"{path.rpartition('.')[2]} {value}"
@@ -335,32 +342,22 @@ def _say(args: Namespace, project: Project, template: Config, source: str, made:
         is not None
     ]
     if unchanged:
-        say(
-            Text(
-                "taken from the template, compare them with the current price: {values}",
-                values=", ".join(unchanged),
-            )
+        yield Text(
+            "taken from the template, compare them with the current price: {values}",
+            values=", ".join(unchanged),
         )
     if args.exchange and made.config.get("exchange_config") == template.get("exchange_config") != {}:
-        say(
-            Text(
-                "exchange_config is the template's: make sure that it contains what {exchange} needs",
-                exchange=spec.exchange,
-            )
+        yield Text(
+            "exchange_config is the template's: make sure that it contains what {exchange} needs",
+            exchange=spec.exchange,
         )
     if fleet.database_dir(spec.id).exists():
-        say(
-            Text(
-                "{path} exists from an earlier {id}, and will be used",
-                path=fleet.relative(fleet.database_dir(spec.id)),
-                id=spec.id,
-            )
+        yield Text(
+            "{path} exists from an earlier {id}, and will be used",
+            path=fleet.relative(fleet.database_dir(spec.id)),
+            id=spec.id,
         )
     if not args.dry_run:
-        say(
-            Text(
-                "next: check it (`manager config {id}`), edit it, then run `manager up {id} --wait`",
-                id=spec.id,
-            )
+        yield Text(
+            "next: check it (`manager config {id}`), edit it, then run `manager up {id} --wait`", id=spec.id
         )
-    return OK

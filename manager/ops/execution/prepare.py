@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from functools import partial
+from typing import Any
 
 from manager.config.fleet import Fleet
 from manager.engine.client import Engine
@@ -68,28 +69,7 @@ def gather(
     network = Deferred(ready) if kinds & NEW_CONTAINER else None
     if network and (kinds != {"create"} or (fleet.egress is not False and not limit.is_strict)):
         network.result()  # before a bot is stopped that could then not be started; and for its warnings
-    hashes: Mapping[str, str] = {}
-    api_version = START_INTERVAL_API
-    unwritable: Mapping[str, ManagerError] = {}
-    made = [project.specs[action.instance] for action in todo if action.kind in {"create", "recreate"}]
-    if made:
-        api_version = engine.api_version()
-        there = HostContext(as_user.uid, as_user.gid, as_user.owner, snapshot.image.id, "", api_version)
-        with mount_probe.alongside(engine, snapshot, made, there, info) as unwritable:
-            hashes = _compose_hashes(project, as_user)
-
-    def place(instance: str) -> HostContext:
-        if (fault := unwritable.get(instance)) is not None:  # before anything of its bot is touched
-            raise fault
-        return HostContext(
-            uid=as_user.uid,
-            gid=as_user.gid,
-            owner=as_user.owner,
-            image_id=snapshot.image.id,
-            compose_hash=hashes.get(instance) or _own_hash(instance, snapshot),
-            api_version=api_version,
-        )
-
+    place = _place_maker(engine, snapshot, todo, as_user, info)
     files = request_files.of_plan(snapshot, request_plan.running_after(snapshot, todo))
     files.write_all({action.instance for action in todo})
     tell_of_others = shared_market.tell(snapshot, [action.instance for action in todo if action.starts])
@@ -111,6 +91,42 @@ def gather(
         give_turn=give_turn,
     )
     return context._replace(await_network=network.result) if network else context
+
+
+def _place_maker(
+    engine: Engine,
+    snapshot: FleetSnapshot,
+    todo: Collection[Action],
+    as_user: bot_user.BotUser,
+    info: Mapping[str, Any],
+) -> Callable[[str], HostContext]:
+    """Return the function that gives a new container's place by its instance. It raises ManagerError where
+    containers cannot write: before anything of that bot is touched.
+    """
+    project = snapshot.project
+    hashes: Mapping[str, str] = {}
+    api_version = START_INTERVAL_API
+    unwritable: Mapping[str, ManagerError] = {}
+    made = [project.specs[action.instance] for action in todo if action.kind in {"create", "recreate"}]
+    if made:
+        api_version = engine.api_version()
+        there = HostContext(as_user.uid, as_user.gid, as_user.owner, snapshot.image.id, "", api_version)
+        with mount_probe.alongside(engine, snapshot, made, there, info) as unwritable:
+            hashes = _compose_hashes(project, as_user)
+
+    def place(instance: str) -> HostContext:
+        if (fault := unwritable.get(instance)) is not None:
+            raise fault
+        return HostContext(
+            uid=as_user.uid,
+            gid=as_user.gid,
+            owner=as_user.owner,
+            image_id=snapshot.image.id,
+            compose_hash=hashes.get(instance) or _own_hash(instance, snapshot),
+            api_version=api_version,
+        )
+
+    return place
 
 
 def _compose_hashes(project: Project, as_user: bot_user.BotUser) -> dict[str, str]:

@@ -13,6 +13,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Decimal, localcontext
+from typing import NamedTuple
 
 from gridbot.model.errors import ConfigError
 from gridbot.model.types import ZERO, Market, Order, OrderRequest, Side, as_text, ceil_to, floor_to
@@ -135,7 +136,58 @@ def plan(
     sells. So an order that makes room for another one is cancelled now, and the other one placed when it is
     gone.
     """
+    wanted = _wanted_by_cells(grid, market, cells, live, price)
+    cancel = wanted.cancel
     busy_slots = {order.slot for order in live}
+    room = _room(grid, position, live)
+    room_if_replaced = _room(grid, position, _exits(live))
+    place: list[OrderRequest] = []
+    with_room: list[tuple[OrderRequest | Order, Decimal]] = [
+        (order, KEEP_BONUS) for order in live if order.post_only
+    ]
+    without_room: list[OrderRequest] = []
+    waits = False
+    for item in wanted.nearest_first:
+        if isinstance(item, Order):
+            if room_if_replaced[item.side] < item.remaining:
+                cancel.append(item)
+            else:
+                room_if_replaced[item.side] -= item.remaining
+            continue
+        if room_if_replaced[item.side] < item.qty:
+            without_room.append(item)
+            continue
+        room_if_replaced[item.side] -= item.qty
+        if item.slot in busy_slots:
+            with_room.append((item, Decimal(1)))
+            continue
+        if room[item.side] >= item.qty:
+            room[item.side] -= item.qty
+            busy_slots.add(item.slot)
+            place.append(item)
+        else:
+            waits = True
+    if cancel or place or waits or any(not request.post_only for request in without_room):
+        return Plan(tuple(cancel), tuple(place))
+    return Plan(quiet=_quiet_range(grid, wanted.undecided, without_room, with_room, price))
+
+
+class _Wanted(NamedTuple):
+    """What the cells want, whether or not there is room for it.
+
+    `nearest_first`: exits, then entries, those that are live among them. `undecided`: cells for which the
+    price decides.
+    """
+
+    cancel: list[Order]
+    nearest_first: list[OrderRequest | Order]
+    undecided: list[int]
+
+
+def _wanted_by_cells(
+    grid: Grid, market: Market, cells: Mapping[int, Decimal], live: Sequence[Order], price: Decimal
+) -> _Wanted:
+    """Return what is to be cancelled for another order of a cell, and what the cells want to have placed."""
     by_cell: dict[int | None, list[Order]] = {}
     for order in live:
         by_cell.setdefault(order.cell, []).append(order)
@@ -168,46 +220,17 @@ def plan(
     for order in live:
         if order.post_only and not any(order is other for other in cancel):
             entries.append((abs(order.price - price) * KEEP_BONUS, order))
+    exits.sort(key=lambda request: abs(request.price - price))
+    entries.sort(key=lambda pair: pair[0])
+    return _Wanted(cancel, [*exits, *(item for _, item in entries)], undecided)
 
-    room = {
+
+def _room(grid: Grid, position: Decimal, live: Sequence[Order]) -> dict[Side, Decimal]:
+    """Return how much more may be bought, and sold, beside these orders."""
+    return {
         Side.BUY: grid.max_position - position - _open(live, Side.BUY),
         Side.SELL: grid.max_position + position - _open(live, Side.SELL),
     }
-    room_if_replaced = {
-        Side.BUY: grid.max_position - position - _open([o for o in live if not o.post_only], Side.BUY),
-        Side.SELL: grid.max_position + position - _open([o for o in live if not o.post_only], Side.SELL),
-    }
-    place: list[OrderRequest] = []
-    with_room: list[tuple[OrderRequest | Order, Decimal]] = [
-        (order, KEEP_BONUS) for order in live if order.post_only
-    ]
-    without_room: list[OrderRequest] = []
-    waits = False
-    exits.sort(key=lambda request: abs(request.price - price))
-    entries.sort(key=lambda pair: pair[0])
-    for item in [*exits, *(item for _, item in entries)]:
-        if isinstance(item, Order):
-            if room_if_replaced[item.side] < item.remaining:
-                cancel.append(item)
-            else:
-                room_if_replaced[item.side] -= item.remaining
-            continue
-        if room_if_replaced[item.side] < item.qty:
-            without_room.append(item)
-            continue
-        room_if_replaced[item.side] -= item.qty
-        if item.slot in busy_slots:
-            with_room.append((item, Decimal(1)))
-            continue
-        if room[item.side] >= item.qty:
-            room[item.side] -= item.qty
-            busy_slots.add(item.slot)
-            place.append(item)
-        else:
-            waits = True
-    if cancel or place or waits or any(not request.post_only for request in without_room):
-        return Plan(tuple(cancel), tuple(place))
-    return Plan(quiet=_quiet_range(grid, undecided, without_room, with_room, price))
 
 
 def _exit_of(grid: Grid, market: Market, cell: int, held: Decimal) -> OrderRequest | None:
