@@ -109,7 +109,9 @@ def test_a_status_of_what_does_not_run_has_the_same_keys(
 
 def test_the_file_and_the_registry_have_every_key(fleet: Desk) -> None:
     file = fleet.folder / "volumes" / "logs" / "instances.json"
-    for record in json.loads(file.read_text()).values():
+    written, listed = json.loads(file.read_text()), InstanceRegistry(file).list_instances()
+    assert len(written) == len(listed) > 0
+    for record in written.values():
         assert differences(RECORD, record) == []
-    for record in InstanceRegistry(file).list_instances():
+    for record in listed:
         assert differences({**RECORD, "instance_id": "bp_sol_01", "is_alive": True}, record) == []

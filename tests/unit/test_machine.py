@@ -74,7 +74,9 @@ def test_what_swallows_the_refusal_does_not_hide_it() -> None:
 
 
 def test_what_a_test_makes_itself_is_allowed(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        socket.create_connection(listening.getsockname()).close()
-    with socket.socket(socket.AF_UNIX) as listening:
-        listening.bind(str(tmp_path / "s"))
+    with machine.guarded() as touched:
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            socket.create_connection(listening.getsockname()).close()
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(str(tmp_path / "s"))
+    assert touched == []

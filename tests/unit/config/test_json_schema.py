@@ -210,15 +210,6 @@ def test_the_schema_is_valid_and_its_patterns_are_ecmas(is_bundled_bot: bool) ->
         regress.Regex(r"^[a-z]\-$", "u")
 
 
-@pytest.mark.parametrize("name", [*GOOD, *BAD])
-def test_an_ecma_engine_finds_in_each_text_what_python_finds(name: str) -> None:
-    value = {**GOOD, **BAD}[name]
-    for pattern in set(patterns(config_schema(is_bundled_bot=True))):
-        ecma = regress.Regex(pattern, "u")
-        for text in sorted(set(texts(value))):
-            assert bool(ecma.find(text)) == bool(re.search(pattern, text)), (pattern, text)
-
-
 def texts(value: object) -> Iterator[str]:
     """Yield every text and key in a value."""
     if isinstance(value, str):
@@ -230,6 +221,15 @@ def texts(value: object) -> Iterator[str]:
     elif isinstance(value, list):
         for inner in value:
             yield from texts(inner)
+
+
+@pytest.mark.parametrize("name", [name for name, value in {**GOOD, **BAD}.items() if any(texts(value))])
+def test_an_ecma_engine_finds_in_each_text_what_python_finds(name: str) -> None:
+    value = {**GOOD, **BAD}[name]
+    for pattern in set(patterns(config_schema(is_bundled_bot=True))):
+        ecma = regress.Regex(pattern, "u")
+        for text in sorted(set(texts(value))):
+            assert bool(ecma.find(text)) == bool(re.search(pattern, text)), (pattern, text)
 
 
 def patterns(schema: object) -> Iterator[str]:

@@ -221,10 +221,6 @@ def test_an_outage_says_since_when_and_what_rests_there() -> None:
 @pytest.mark.parametrize(
     "raw",
     [
-        {"code": 1},
-        {"code": []},
-        [],
-        "trading",
         {"code": "X" * 10_000, "params": []},
         {"code": "out_of_range", "params": {"side": "above", "price": "\x1b[2J" * 1000, "bound": {}}},
         {"code": "exchange_away", "params": {"open_orders": 1e300, "since": -1e300, "cause": "\n{0.x}"}},
@@ -234,19 +230,28 @@ def test_an_outage_says_since_when_and_what_rests_there() -> None:
 )
 def test_hostile_conditions_are_bounded(raw: Any) -> None:
     condition = supervisor_state.condition(raw)
-    if condition is not None:
-        text = str(condition_messages.message(condition, "a\x1b]0;b", NOW) or "")
-        assert len(text) < 1000
-        assert "\x1b[" not in text
+    assert condition is not None
+    text = str(condition_messages.message(condition, "a\x1b]0;b", NOW) or "")
+    assert len(text) < 1000
+    assert "\x1b[" not in text
+
+
+@pytest.mark.parametrize("raw", [{"code": 1}, {"code": []}, {}, [], "trading", None])
+def test_what_has_no_code_is_no_condition(raw: Any) -> None:
+    assert supervisor_state.condition(raw) is None
 
 
 @pytest.mark.parametrize(
-    "content", ["", "{", "[]", "null", '"x"', '{"report": 1}', '{"report": []}', "[" * 5000]
+    ("content", "report"),
+    [
+        *((content, None) for content in ("", "{", "[]", "null", '"x"', "[" * 5000)),
+        *((content, bot_report.parse_report({})) for content in ('{"report": 1}', '{"report": []}')),
+    ],
 )
-def test_a_broken_copy_is_no_report(tmp_path: Path, content: str) -> None:
+def test_a_broken_copy_is_no_report(tmp_path: Path, content: str, report: bot_report.Report | None) -> None:
     (tmp_path / "report.json").write_text(content)
     found = bot_report.read_kept(tmp_path)
-    assert found is None or found.report == bot_report.parse_report({})
+    assert (None if found is None else found.report) == report
 
 
 def test_a_bots_own_file_in_the_old_place_is_a_report_of_contract_1(tmp_path: Path) -> None:

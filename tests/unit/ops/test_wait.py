@@ -47,7 +47,13 @@ def test_a_bot_that_is_gone_already_is_not_waited_for(tmp_path: Path, state: str
 
 def test_silence_is_waited_out_only_for_a_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wait, "HEARD_WITHIN_S", 0.1)
+    started = time.monotonic()
     wait.until_heard(a_fleet(data_dir=tmp_path), ["a"])
+    assert time.monotonic() - started >= 0.1
+
+
+def test_nobody_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wait, "HEARD_WITHIN_S", 3600.0)
     wait.until_heard(a_fleet(data_dir=tmp_path), [])
 
 

@@ -133,10 +133,13 @@ def test_what_makes_no_sense_is_a_usage_error(play: Play) -> None:
     assert "--trades prints CSV" in play("--trades", "--json", code=USAGE)
 
 
-def test_a_damaged_history_is_named_and_stays_where_it_is(play: Play, tmp_path: Path) -> None:
+def test_a_damaged_history_is_named_and_stays_where_it_is(
+    play: Play, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "volumes" / "state" / "history.db"
     for each in path.parent.glob("history.db-*"):
         each.unlink()
     path.write_bytes(b"no database" * 1000)
     assert main(["--project-dir", str(tmp_path), "history"]) == OK
+    assert f"{path} is damaged, or not a history" in capsys.readouterr().err
     assert path.read_bytes() == b"no database" * 1000
