@@ -6,6 +6,10 @@ from __future__ import annotations
 
 from hypothesis import HealthCheck, settings
 
+# Those that say nothing of themselves, too: what takes long is a machine that has something else to do.
+settings.register_profile("tests", deadline=None)
+settings.load_profile("tests")
+
 is_long = False
 """Whether this is the long run: `--long`."""
 

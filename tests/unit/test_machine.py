@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from manager.engine import endpoint
 from manager.fleet import host, time_zone
@@ -80,3 +81,7 @@ def test_what_a_test_makes_itself_is_allowed(tmp_path: Path) -> None:
         with socket.socket(socket.AF_UNIX) as listening:
             listening.bind(str(tmp_path / "s"))
     assert touched == []
+
+
+def test_no_random_case_fails_because_the_machine_is_busy() -> None:
+    assert settings().deadline is None
