@@ -139,9 +139,9 @@ def _exit_code(line: _socket.socket) -> int:
         if pid:
             _kill(pid, number)
 
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) == signal.SIG_DFL:
-            signal.signal(number, pass_on)
+    for passed in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(passed) == signal.SIG_DFL:
+            signal.signal(passed, pass_on)
     told = b""
     while True:
         try:
