@@ -99,7 +99,10 @@ class Fleets:
                 if project.container_ids() != before:
                     self.findings.comparisons.pop()
                     raise AssertionError("a container was made anew, where nothing was to do")
-        project.settle()  # the row above ends with a restart
+        with self.findings.row(f"restart of one, with serve, {size}"), project.serving():
+            work, ours, against, theirs, limit = pairs[-1]
+            self._pair(f"{work}, with serve", size, ours, against, theirs, limit)
+        project.settle()  # the rows above end with a restart
         with self.findings.row(f"stats, {size}"):
             self._stats(project)
         if self.with_peers:

@@ -17,7 +17,6 @@ from bench.measure import Table
 from bench.project import Project, Workshop
 from manager.fleet import project as projects
 from manager.web import places, running
-from tests import ports
 from tests.bot.browser import chromium
 
 SIDES = {
@@ -38,21 +37,19 @@ def table(shop: Workshop, size: int, up: int, looks: int) -> Table:
     project = shop.project(size)
     project.manager("up", *project.ids[:up])
     token = project.manager("serve", "--add-token", "bench").out.split()[-1]
-    port = ports.reserve()
-    address = f"http://127.0.0.1:{port}"
-    project.manager("serve", "--detach", "--listen", f"127.0.0.1:{port}")
     try:
-        page = _whole(address, token, size)
-        pids = _sides(project)
-        with _get(f"{address}/api/v1/events", token) as stream:
-            _next_look(stream)  # the first one may hold all that came before
-            before = {side: _cpu_s(pid) for side, pid in pids.items()}
-            updates = [_next_look(stream) for _look in range(looks)]
-            cpu = {side: _cpu_s(pid) - before[side] for side, pid in pids.items()}
-        memory = {side: _pss_mb(pid) for side, pid in pids.items()}
-        shown = _shown(project, min(OPENINGS, looks))
+        with project.serving() as port:
+            address = f"http://127.0.0.1:{port}"
+            page = _whole(address, token, size)
+            pids = _sides(project)
+            with _get(f"{address}/api/v1/events", token) as stream:
+                _next_look(stream)  # the first one may hold all that came before
+                before = {side: _cpu_s(pid) for side, pid in pids.items()}
+                updates = [_next_look(stream) for _look in range(looks)]
+                cpu = {side: _cpu_s(pid) - before[side] for side, pid in pids.items()}
+            memory = {side: _pss_mb(pid) for side, pid in pids.items()}
+            shown = _shown(project, min(OPENINGS, looks))
     finally:
-        project.manager("serve", "stop")
         project.remove_containers()
     rows = [
         ["all instances, at first", f"{page / 1000:.1f} kB"],

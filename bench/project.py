@@ -90,6 +90,16 @@ class Project:
             self.command(*args), cwd=self.folder, environ={**self.environ, **(environ or {})}, codes=codes
         )
 
+    @contextmanager
+    def serving(self) -> Iterator[int]:
+        """Has `manager serve` run in the background, and gives its port."""
+        port = ports.reserve()
+        self.manager("serve", "--detach", "--listen", f"127.0.0.1:{port}")
+        try:
+            yield port
+        finally:
+            self.manager("serve", "stop")
+
     def compose(self, *args: str, environ: Mapping[str, str] | None = None) -> Done:
         """Runs Compose on what `manager compose` rendered."""
         return run(["docker", "compose", *args], cwd=self.folder, environ=environ)

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from bench.measure import Comparison, Contender, Findings, alternating
 from bench.project import Project, Workshop
 from bench.shell import run
-from tests import ports
 
 SIZE = 3
 AIM = 4.0
@@ -25,12 +24,10 @@ def rows(shop: Workshop, findings: Findings, rounds: int) -> None:
     project.settle()
 
     of_standby = {"status of one": ["status", first], "ps": ["ps"], "list": ["list"]}
-    _compare(project, findings, {**of_standby, "up, nothing to do": ["up"]}, rounds, shop.share(0.05))
-    project.manager("serve", "--detach", "--listen", f"127.0.0.1:{ports.reserve()}")
-    try:
+    of_standby["up, nothing to do"] = ["up"]
+    _compare(project, findings, of_standby, rounds, shop.share(0.05))
+    with project.serving():
         _compare(project, findings, of_standby, rounds, shop.share(0.05), ", with serve")
-    finally:
-        project.manager("serve", "stop")
     project.remove_containers()
 
 

@@ -65,7 +65,12 @@ def run(
             healthy_within=healthy_within,
             given_at=given_at,
         )
-    code = report.say_result(result, as_json=as_json, with_problems=not change.needs_sound_configs)
+    code = report.say_result(
+        result,
+        as_json=as_json,
+        with_problems=not change.needs_sound_configs,
+        selection=change.selection,
+    )
     return reporter.code(code)
 
 
@@ -78,7 +83,13 @@ def show_plan(session: Session, change: Change, *, as_json: bool, asks_exchanges
     with report.Reporter(as_json=as_json) as reporter:
         planned = apply.planned(session, change, reporter)
         checks = _live_checks(session, planned) if asks_exchanges else []
-        code = report.say_plan(planned, _changes(session, planned), checks, as_json=as_json)
+        code = report.say_plan(
+            planned,
+            _changes(session, planned),
+            checks,
+            as_json=as_json,
+            selection=change.selection,
+        )
         if not as_json:
             _say_requests(planned)
         return code

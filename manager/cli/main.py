@@ -39,7 +39,17 @@ SAYS_SLOW = frozenset(
 
 
 def entry_point() -> None:
-    """Run the `manager` script.
+    """Run the `manager` script."""
+    code = run(sys.argv[1:], moment.of_this_process())
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(code)  # the interpreter's clean-up costs 12 ms, and is not needed
+
+
+def run(argv: Sequence[str], given_at: Moment) -> int:
+    """Run the command of this process, and return its exit code.
 
     Characters that the terminal cannot show are escaped, so that they cause no error.
     """
@@ -48,12 +58,7 @@ def entry_point() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    code = main(sys.argv[1:], moment.of_this_process())
-    try:
-        sys.stdout.flush()
-        sys.stderr.flush()
-    finally:
-        os._exit(code)  # the interpreter's clean-up costs 12 ms, and is not needed
+    return main(argv, given_at)
 
 
 def _open_standard_streams() -> None:

@@ -20,6 +20,7 @@ from manager.cli.notices import say_problems
 from manager.config import handover
 from manager.errors import FAILED, ManagerError, worst_exit_code
 from manager.fleet import causes
+from manager.fleet.selection import EVERYTHING, Selection
 from manager.i18n import Text, _, bracketed, labelled, listed, mark
 from manager.ops.actions.action import Kind
 from manager.ops.actions.events import (
@@ -129,9 +130,10 @@ def say_plan(
     checks: Sequence[LiveCheck] = (),
     *,
     as_json: bool,
+    selection: Selection = EVERYTHING,
 ) -> int:
     """Print what would be done, `changes` (what a changed config changes, by instance), and what the
-    exchanges were asked.
+    exchanges were asked. `selection`: what the command was about.
 
     Returns the exit code.
     """
@@ -160,7 +162,7 @@ def say_plan(
             console.say(f"    {replace_unprintable(str(line))}")
         for live_line in _live_lines(checks_by_instance.get(action.instance)):
             console.say(f"    {live_line}")
-    _say_drift(planned.snapshot, planned.actions)
+    _say_drift(planned.snapshot, planned.actions, selection)
     if not plan.effective(planned.actions):
         console.say(_("nothing to do"))
     _say_what_holds_back(planned.problems)
@@ -209,9 +211,12 @@ def _literals(planned: Planned, action: Action) -> dict[str, str]:
     return handover.literals(spec, planned.snapshot.project.variables)
 
 
-def say_result(result: Result, *, as_json: bool, with_problems: bool = False) -> int:
+def say_result(
+    result: Result, *, as_json: bool, with_problems: bool = False, selection: Selection = EVERYTHING
+) -> int:
     """Print the result and return the exit code. Raises the error if the engine became unreachable.
 
+    `selection`: what the command was about.
     `with_problems`: also print which configs are invalid, after a command that needs none.
     """
     outcomes = result.outcomes
@@ -221,7 +226,7 @@ def say_result(result: Result, *, as_json: bool, with_problems: bool = False) ->
     else:
         if not outcomes and not result.late:
             console.say(_("nothing to do"))
-        _say_drift(result.snapshot, result.actions)
+        _say_drift(result.snapshot, result.actions, selection)
     for outcome in outcomes:
         if outcome.error is not None:
             console.error(outcome.error)
@@ -247,8 +252,9 @@ def say_result(result: Result, *, as_json: bool, with_problems: bool = False) ->
     return result.exit_code
 
 
-def _say_drift(snapshot: FleetSnapshot, actions: Sequence[Action]) -> None:
-    """Print who runs an older image, because a new one does not restart anything by itself."""
+def _say_drift(snapshot: FleetSnapshot, actions: Sequence[Action], selection: Selection) -> None:
+    """Print which of these instances run an older image: a new one does not restart anything by itself."""
+    named = selection.named(snapshot.project)
     settled = {
         action.instance
         for action in actions
@@ -257,7 +263,10 @@ def _say_drift(snapshot: FleetSnapshot, actions: Sequence[Action]) -> None:
     behind = [
         instance
         for instance, view in snapshot.views.items()
-        if "image" in view.drift and not view.is_rolled_back and instance not in settled
+        if "image" in view.drift
+        and not view.is_rolled_back
+        and instance not in settled
+        and (named is None or instance in named)
     ]
     if behind:
         console.say(

@@ -1,8 +1,9 @@
-"""Have a command that only shows run by the standby of `manager serve`, which has its modules loaded.
+"""Have a short command run by the standby of `manager serve`, which has its modules loaded.
 
 Most of what `ps` takes is the start of its program. The standby forks, and the fork gets what a process of
-its own would have: arguments, environment, folder, umask, and the streams themselves. Where anything else
-differs, or no standby answers at once, the command runs here.
+its own would have: arguments, environment, folder, umask, signals, and the streams themselves. Where anything
+else differs, or no standby answers at once, the command runs here. What ends trading (`stop`, `down`, `halt`)
+always does: it depends on nobody.
 
 It is loaded before anything else, so it needs only what every interpreter has loaded, and sockets.
 """
@@ -16,23 +17,37 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal
     from collections.abc import Sequence
+    from types import FrameType
     from typing import Any
+else:
+    import _signal as signal  # in the same way
 
-OPTIONS_OF = {
+READING = {
     "ps": ("--json", "--state", "--mode", "--exchange", "--symbol", "--tag", "--group", "--sort", "--format"),
     "list": ("--json", "--format"),
     "status": ("--json",),
     "logs": ("--json", "--tail", "-n", "--since", "--until", "--grep", "--errors", "-t", "--timestamps"),
 }
 """The commands, each with its options after which it still ends by itself, and reads no terminal."""
+CHANGE_OPTIONS = ("--json", "--lock-wait", "--dry-run", "--wait", "--wait-timeout")
+CHANGING = {
+    "up": (*CHANGE_OPTIONS, "--recreate", "--remove-orphans"),
+    "start": (*CHANGE_OPTIONS, "-d", "--daemon"),
+    "restart": (*CHANGE_OPTIONS, "--yes"),
+}
+"""Those that start bots, in the same way."""
+OPTIONS_OF = READING | CHANGING
 OPTIONS = ("-c", "--config", "--instance-id", "--lang")
 
 ANSWERS_WITHIN_S = 0.25
 """A standby that hangs, or is too busy, delays a command by no more than this."""
-HELLO, READY, GO, INTERRUPTED = b"?", b"+", b"!", b"^"
+HELLO, READY, GO = b"?", b"+", b"!"
 HEAD = 8
 """Bytes in which a request's size is told."""
+PID_BYTES = 4
+"""In which the process of a command is told, when it has begun. At its end comes its exit code, in one."""
 NAMESPACES = ("mnt", "pid", "net", "user", "uts", "ipc", "cgroup")
 CREDENTIALS = 12
 """Bytes of three numbers: process, user, group."""
@@ -77,10 +92,10 @@ def surroundings() -> tuple[Any, ...]:
     )
 
 
-def peer_uid(line: _socket.socket) -> int:
-    """Return the user of the process at the other end."""
+def peer(line: _socket.socket) -> tuple[int, int]:
+    """Return the process at the other end, and its user."""
     credentials = line.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, CREDENTIALS)
-    return int.from_bytes(credentials[4:8], sys.byteorder)
+    return int.from_bytes(credentials[:4], sys.byteorder), int.from_bytes(credentials[4:8], sys.byteorder)
 
 
 def _agreed(argv: list[str], streams: list[Any]) -> _socket.socket | None:
@@ -93,7 +108,7 @@ def _agreed(argv: list[str], streams: list[Any]) -> _socket.socket | None:
         line.settimeout(ANSWERS_WITHIN_S)
         line.connect(socket_path(_project_above(os.getcwd())))  # noqa: PTH109
         # A standby that hangs says no hello: the streams are not sent where they would stay open.
-        if peer_uid(line) != os.geteuid() or line.recv(1) != HELLO:
+        if peer(line)[1] != os.geteuid() or line.recv(1) != HELLO:
             return None
         kinds = [(each.encoding, each.errors, each.line_buffering, each.write_through) for each in streams]
         request = marshal.dumps((surroundings(), argv, {**os.environb}, umask, sys.path, kinds))
@@ -111,17 +126,47 @@ def _agreed(argv: list[str], streams: list[Any]) -> _socket.socket | None:
 
 
 def _exit_code(line: _socket.socket) -> int:
-    """Wait for the end. Ctrl-C is passed on; any other end of this process ends the command too."""
+    """Wait for the end. Ctrl-C, SIGTERM and a terminal's end are passed on: a change takes them its own way.
+
+    Any other end of this process ends the command.
+    """
     line.settimeout(None)
+    pid = 0
+    came: list[int] = []
+
+    def pass_on(number: int, _frame: FrameType | None = None) -> None:
+        came.append(number)
+        if pid:
+            _kill(pid, number)
+
+    for passed in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(passed) == signal.SIG_DFL:
+            signal.signal(passed, pass_on)
+    told = b""
     while True:
         try:
-            said = line.recv(1)
+            piece = line.recv(PID_BYTES + 1)
         except KeyboardInterrupt:
-            line.sendall(INTERRUPTED)
+            pass_on(signal.SIGINT)
+            continue
         except OSError:
             return _lost()
-        else:
-            return said[0] if said else _lost()
+        if not piece:
+            return _lost()
+        told += piece
+        if len(told) > PID_BYTES:
+            return told[PID_BYTES]
+        if len(told) == PID_BYTES:
+            pid = int.from_bytes(told, sys.byteorder)
+            for number in came:
+                _kill(pid, number)
+
+
+def _kill(pid: int, number: int) -> None:
+    try:  # noqa: SIM105 - contextlib is not loaded
+        os.kill(pid, number)
+    except OSError:
+        pass  # its exit code is under way
 
 
 def _lost() -> int:

@@ -1,4 +1,4 @@
-"""Be the standby of `manager serve`: load the commands that only show, and fork for each that is asked for.
+"""Be the standby of `manager serve`: load the short commands, and fork for each that is asked for.
 
 `python -m manager.cli.standby_side manager PROJECT …`: the word `manager` is what tells a manager among the
 processes that hold a fleet's lock. It does nothing else, so that a fork is what a process of its own would
@@ -24,10 +24,12 @@ from typing import NamedTuple
 
 import manager
 from manager.cli import standby
-from manager.util import source_stamp
+from manager.util import moment, source_stamp
+from manager.util.moment import Moment
 
 LOADED = (
     *("cli.main", "cli.parsers", "engine.client", "engine.http_logs"),
+    *("cli.left_behind", "ops.execution.prepare", "ops.execution.execute", "engine.compose_hash"),
     *(f"cli.commands.{name}" for name in standby.OPTIONS_OF),
 )
 MOST_BYTES = 8 << 20
@@ -78,8 +80,6 @@ class Asker:
         """Take what has arrived. Returns False where nothing more comes of it. Raises OSError, ValueError."""
         if self.request is not None:
             said = self.line.recv(1)
-            if self.pid and said == standby.INTERRUPTED:
-                os.kill(self.pid, signal.SIGINT)
             self.is_agreed = self.is_agreed or said == standby.GO
             return bool(said)
         piece, files, _flags, _address = socket.recv_fds(self.line, 1 << 16, 8)
@@ -100,9 +100,10 @@ class Asker:
     def start(self, others: Sequence[int]) -> None:
         """Fork for its command; `others`: the descriptors that are not its own."""
         assert self.request is not None
+        given_at = moment.of_process(standby.peer(self.line)[0])
         self.pid = os.fork()
         if self.pid == 0:
-            _become(self.request, self.files, [*others, self.line.fileno()])
+            _become(self.request, given_at, self.line, self.files, others)
         self.close_files()
 
     def end(self) -> None:
@@ -204,7 +205,7 @@ class Server:
         line.settimeout(standby.ANSWERS_WITHIN_S)
         asker = Asker(line)
         with suppress(OSError):
-            if standby.peer_uid(line) == os.geteuid() and len(self._askers) < MOST:
+            if standby.peer(line)[1] == os.geteuid() and len(self._askers) < MOST:
                 line.sendall(standby.HELLO)
                 self._askers[line.fileno()] = asker
                 return
@@ -222,7 +223,7 @@ class Server:
             self._askers.pop(number).end()
 
     def _tell_ended(self) -> None:
-        """Tell those whose commands have ended with which exit code."""
+        """Forget those whose commands have ended; tell of one that was killed, and could not do it itself."""
         by_pid = {asker.pid: number for number, asker in self._askers.items() if asker.pid}
         while True:
             try:
@@ -234,9 +235,9 @@ class Server:
             if pid in by_pid:
                 asker = self._askers.pop(by_pid[pid])
                 asker.pid = 0
-                code = os.waitstatus_to_exitcode(status)
-                with suppress(OSError):
-                    asker.line.sendall(bytes([code if code >= 0 else KILLED - code]))
+                if os.WIFSIGNALED(status):
+                    with suppress(OSError):
+                        asker.line.sendall(bytes([KILLED + os.WTERMSIG(status)]))
                 asker.end()
 
 
@@ -244,8 +245,13 @@ def _is_late(asker: Asker) -> bool:
     return not asker.pid and time.monotonic() - asker.since > ASKS_WITHIN_S
 
 
-def _become(request: Request, files: Sequence[int], others: Sequence[int]) -> None:
-    """Be the command's process. Does not return."""
+def _become(
+    request: Request, given_at: Moment, line: socket.socket, files: Sequence[int], others: Sequence[int]
+) -> None:
+    """Be the command's process, and tell its exit code, also when the standby is gone. Does not return.
+
+    `given_at`: when the asker's program was started.
+    """
     code = 1
     try:
         signal.set_wakeup_fd(-1)
@@ -253,6 +259,8 @@ def _become(request: Request, files: Sequence[int], others: Sequence[int]) -> No
             signal.signal(awaited, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         os.setpgid(0, 0)
+        line.settimeout(None)
+        line.sendall(os.getpid().to_bytes(standby.PID_BYTES, sys.byteorder))
         os.fchdir(files[3])
         for number, file in enumerate(files[:3]):
             os.dup2(file, number)
@@ -264,10 +272,10 @@ def _become(request: Request, files: Sequence[int], others: Sequence[int]) -> No
         time.tzset()
         sys.argv, sys.path[:] = ["manager", *request.argv], request.path
         _open_streams(request.streams)
-        from manager.cli.main import entry_point
+        from manager.cli.main import run
 
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
-        entry_point()
+        code = run(request.argv, given_at)
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(bool(end.code))
     except BaseException:  # noqa: BLE001 - as Python itself would
@@ -276,6 +284,8 @@ def _become(request: Request, files: Sequence[int], others: Sequence[int]) -> No
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError):
                 stream.flush()
+        with suppress(OSError):
+            line.sendall(bytes([code & 0xFF]))
         os._exit(code)
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
+from manager.errors import LOCKED
 from tests.fleet import a_project
 from tests.integration.conftest import Project
 from tests.standby import BY_ITSELF, BY_STANDBY, EITHER_WAY, Said, Standby
@@ -50,8 +53,19 @@ TERMINALS: Sequence[tuple[str, int, Mapping[str, str]]] = (
     ("logs --tail 3 bp_eth_01", 90, {}),
     ("logs --tail 3", 90, {"NO_COLOR": "1"}),
 )
+CHANGES: Sequence[tuple[str, int]] = (
+    ("up", 0),
+    ("up --json", 0),
+    ("up --dry-run", 0),
+    ("up bp_sol_1", 2),
+    ("start bp_sol_01 --wait", 0),
+    ("start --config config/active/nothing.json", 4),
+    ("restart bp_sol_01 --wait", 0),
+    ("restart bp_sol_01 --wait --json", 0),
+)
+"""Command lines that start bots, with their exit codes."""
 CHANGING = re.compile(rb"[0-9.]+")
-"""In `status`: its time, and the CPU and memory of a process."""
+"""In `status`: its time, and the CPU and memory of a process. In a change: how long it took."""
 
 
 @pytest.fixture(scope="module")
@@ -107,3 +121,42 @@ def test_a_terminal_gets_the_same_bytes(
     standby: Standby, line: str, columns: int, environ: Mapping[str, str]
 ) -> None:
     assert_same(lambda code: standby.run_on_terminal(code, line.split(), columns, environ), line)
+
+
+@pytest.mark.parametrize(("line", "code"), CHANGES)
+def test_a_change_does_and_prints_the_same(fleet: Project, standby: Standby, line: str, code: int) -> None:
+    runs = [standby.run(by, line.split()) for by in (BY_ITSELF, BY_STANDBY)]
+    assert [run.code for run in runs] == [code, code]
+    by_itself, by_standby = (
+        run._replace(out=CHANGING.sub(b"0", run.out), err=CHANGING.sub(b"0", run.err)) for run in runs
+    )
+    assert by_standby == by_itself
+    assert fleet.states() == {"bp_sol_01": "running", "bp_eth_01": "stopped"}
+
+
+def test_a_change_waits_for_the_lock_as_by_itself(fleet: Project, standby: Standby) -> None:
+    with Path(fleet.folder, "volumes", "state", "fleet.lock").open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        runs = [standby.run(by, ["restart", "bp_sol_01"]) for by in (BY_ITSELF, BY_STANDBY)]
+    assert runs[0] == runs[1]
+    assert runs[0].code == LOCKED
+    assert str(os.getpid()).encode() in runs[0].err
+
+
+@pytest.mark.parametrize("code", [BY_ITSELF, BY_STANDBY])
+def test_a_halt_counts_that_came_after_the_program_was_started(
+    fleet: Project, standby: Standby, tmp_path: Path, code: str
+) -> None:
+    """The fork is younger than the program that the user has started."""
+    halted = tmp_path / "halted"
+    late = f"import os, time\nwhile not os.path.exists({str(halted)!r}):\n    time.sleep(0.05)\n{code}"
+    process = standby.start(late, ["start", "bp_sol_01"])
+    try:
+        fleet.manager("halt")
+        before = fleet.states()
+        halted.touch()
+        process.communicate(timeout=60)
+        assert fleet.states() == before
+    finally:
+        process.kill()
+        fleet.manager("resume", "--wait")

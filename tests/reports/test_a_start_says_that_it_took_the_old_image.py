@@ -14,5 +14,6 @@ def test_what_is_started_on_the_image_it_had_is_named(desk: Desk, command: str) 
     desk.play("up")
     desk.new_image()
     desk.play("stop bp_sol_01")
-    assert f"2 {HINT}bp_eth_02, bp_sol_01" in desk.play(f"{command} bp_sol_01")
-    assert f"1 {HINT}bp_eth_02" in desk.play("up --recreate bp_sol_01")
+    assert f"1 {HINT}bp_sol_01" in desk.play(f"{command} bp_sol_01"), "and of no other: it was not asked for"
+    assert f"2 {HINT}bp_eth_02, bp_sol_01" in desk.play("up")
+    assert HINT not in desk.play("up --recreate bp_sol_01")

@@ -97,7 +97,9 @@ def test_a_file_that_is_older_than_the_configs_is_named_where_they_are_applied(d
     assert warning.format("bp_sol_01") in desk.play("up")
     assert "bp_sol_01: are not in compose.yaml as their configs say" in desk.play("doctor")
     desk.config("bp_btc_03", 5003)
-    assert warning.format("bp_btc_03, bp_sol_01") in desk.play("start bp_btc_03")
+    assert warning.format("bp_btc_03") in desk.play("start bp_btc_03"), (
+        "and of no other: it was not asked for"
+    )
     assert "compose.yaml" not in desk.play("up")
     desk.play("compose")
     assert "compose.yaml" not in desk.play("doctor")

@@ -79,9 +79,22 @@ def test_it_answers_from_any_folder_of_the_project(standby: Standby) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["up", "ps --watch", "ps -w", "logs -f", "logs -fn 5", "ps --host x", "ps --help"]
+    "line",
+    [
+        *(
+            "stop",
+            "down",
+            "halt",
+            "resume",
+            "upgrade",
+            "up --host-is-dead x",
+            "restart --host x",
+            "up --help",
+        ),
+        *("ps --watch", "ps -w", "logs -f", "logs -fn 5", "ps --host x", "ps --help"),
+    ],
 )
-def test_what_changes_or_goes_on_is_not_for_it(line: str) -> None:
+def test_what_ends_trading_asks_or_goes_on_is_not_for_it(line: str) -> None:
     assert not asking.is_known(line.split())
 
 
@@ -113,7 +126,7 @@ def test_one_that_hangs_delays_a_command_by_a_moment(standby: Standby) -> None:
     finally:
         standby.process.send_signal(signal.SIGCONT)
     assert standby.run(BY_STANDBY, ["ps"]).code == NO_ENGINE, "and runs nothing that was given up"
-    assert forks(standby) == []
+    eventually(lambda: forks(standby) == [])
 
 
 def test_closed_streams_are_none_of_its_business(standby: Standby) -> None:
@@ -156,9 +169,46 @@ def test_a_command_that_is_killed_says_so(standby: Standby, mute: Mute) -> None:
     mute.wait_for_call()
     [fork] = forks(standby)
     standby.process.kill()
-    assert lost.wait(WITHIN_S) == 6
+    standby.process.wait()
     os.kill(fork, signal.SIGKILL)
+    assert lost.wait(WITHIN_S) == 6
     assert b"killed in the middle" in lost.communicate(timeout=60)[1]
+
+
+@pytest.mark.parametrize("line", ["ps", "up"])
+def test_a_command_outlives_the_standby_and_hears_ctrl_c(standby: Standby, mute: Mute, line: str) -> None:
+    process = standby.start(BY_STANDBY, [line], mute.environ)
+    mute.wait_for_call()
+    standby.process.kill()
+    standby.process.wait()
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(1)
+    process.send_signal(signal.SIGINT)
+    assert b"interrupted" in process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("code", [BY_STANDBY, BY_ITSELF])
+def test_signals_reach_the_command(standby: Standby, mute: Mute, code: str, number: signal.Signals) -> None:
+    process = standby.start(code, ["up"], mute.environ)
+    mute.wait_for_call()
+    process.send_signal(number)
+    process.communicate(timeout=60)
+    assert process.returncode in {128 + number, -number}  # a shell reports the same
+    eventually(lambda: forks(standby) == [])
+
+
+def test_a_signal_that_is_ignored_is_not_passed_on(standby: Standby, mute: Mute) -> None:
+    """As `nohup` starts it."""
+    code = f"import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN){BY_STANDBY}"
+    process = standby.start(code, ["up"], mute.environ)
+    mute.wait_for_call()
+    process.send_signal(signal.SIGHUP)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(1)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
 
 
 def test_it_ends_with_its_keeper_after_what_it_runs(standby: Standby, mute: Mute) -> None:

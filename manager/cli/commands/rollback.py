@@ -14,7 +14,8 @@ def rollback(session: Session, args: Namespace) -> int:
     """Undo the last upgrade."""
     selection = Selection(args.ids, args.config)
     if args.dry_run:
-        return report.say_plan(rolling_back.planned(session, selection), {}, as_json=args.json)
+        planned = rolling_back.planned(session, selection)
+        return report.say_plan(planned, {}, as_json=args.json, selection=selection)
     dead_hosts = confirm.dead_hosts(session, args)
     with report.Reporter(as_json=args.json, goes_on=True) as reporter:
         result = rolling_back.rollback(
@@ -25,4 +26,6 @@ def rollback(session: Session, args: Namespace) -> int:
             healthy_within=args.wait_timeout,
             dead_hosts=dead_hosts,
         )
-    return reporter.code(report.say_result(result, as_json=args.json, with_problems=True))
+    return reporter.code(
+        report.say_result(result, as_json=args.json, with_problems=True, selection=selection)
+    )

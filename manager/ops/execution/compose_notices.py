@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from manager.engine import compose_name
 from manager.errors import ManagerError
@@ -39,14 +39,19 @@ def own_compose_yaml(project: Project, on_event: OnEvent) -> None:
         on_event(Warned(Text("compose.yaml was that of fleet {other}; it was rendered anew", other=other)))
 
 
-def warn_of_outdated(project: Project, outcomes: Sequence[Outcome[Action]], on_event: OnEvent) -> None:
-    """Warn if `docker compose up -d` would undo what was made, with compose.yaml as it is."""
+def warn_of_outdated(
+    project: Project, named: Collection[str] | None, outcomes: Sequence[Outcome[Action]], on_event: OnEvent
+) -> None:
+    """Warn if `docker compose up -d` would undo what was made, with compose.yaml as it is.
+
+    `named`: the instances that the command was about; None for all.
+    """
     is_made = any(outcome.action.kind in {"create", "recreate"} for outcome in outcomes)
     if not is_made or compose_name.name_in(project.fleet.compose_file) != project.fleet.name:
         return
     from manager.ops.execution import compose_yaml  # with YAML
 
-    if ids := compose_yaml.outdated(project):
+    if ids := [id_ for id_ in compose_yaml.outdated(project) if named is None or id_ in named]:
         on_event(
             Warned(
                 Text(
