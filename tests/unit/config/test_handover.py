@@ -37,6 +37,8 @@ STEERED = {
             "GUNICORN_CMD_ARGS",
             "OTEL_PYTHON_CONFIGURATOR",
         ),
+        *("PY_SAX_PARSER", "_PYTHON_SYSCONFIGDATA_NAME", "__PYVENV_LAUNCHER__", "AWKPATH", "BC_ENV_ARGS"),
+        *("MAVEN_OPTS", "GRIDDER_OPTS", "COR_PROFILER", "ELIXIR_ERL_OPTIONS"),
     ],
     "the loader": [
         *("CUDA_INJECTION64_PATH", "VK_LAYER_PATH", "QT_PLUGIN_PATH", "UID_WRAPPER"),
@@ -45,6 +47,7 @@ STEERED = {
         "GLIBC_TUNABLES",
         "LIGHTER_SIGNER_LIBRARY",
         "OPENSSL_CONF",
+        *("GETCONF_DIR", "I18NPATH", "ICU_DATA", "GMON_OUT_PREFIX"),
     ],
     "where programs and files are found": [
         "PATH",
@@ -68,6 +71,7 @@ STEERED = {
             "VIMINIT",
             "INPUTRC",
         ),
+        *("GNUPGHOME", "WGETRC", "LDAPCONF", "SASL_CONF_PATH", "CPP", "AR", "MAILCAPS"),
         *("ODBCINI", "TNS_ADMIN", "KRB5CCNAME", "MYSQL_HOME", "ALSA_CONFIG_PATH", "CLOUDSDK_CONFIG"),
     ],
     "which certificates connections trust": [
@@ -75,6 +79,7 @@ STEERED = {
         "SSL_CERT_DIR",
         "REQUESTS_CA_BUNDLE",
         "DB_SSLMODE",
+        *("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", "GNUTLS_SYSTEM_PRIORITY_FILE", "LDAPTLS_REQCERT", "CTLOG_FILE"),
     ],
     "proxies": [
         "HTTPS_PROXY",
@@ -84,6 +89,7 @@ STEERED = {
         "TORSOCKS_CONF_FILE",
         "PROXY",
         "BACKPACK_HTTPS_PROXY",
+        "REQUEST_METHOD",
     ],
     "addresses": [
         "BACKPACK_API_URL",
@@ -95,6 +101,7 @@ STEERED = {
         "HOSTALIASES",
         "SENTRY_DSN",
         *("HOSTS", "RPC", "API_BASE", "WEB3_PROVIDER", "PGPORT", "MYSQL_UNIX_PORT", "WEBHOOK", "GATEWAY"),
+        *("NIS_PATH", "HES_DOMAIN", "HESIOD_CONFIG", "AT_SPI_BUS_ADDRESS"),
     ],
     "how the manager and the bot work together": [
         *("BOT_WEB_TOKEN", "BOT_WEB_HOSTS", "BOTFLEET_REPORT", "GRIDBOT_MARKET"),
