@@ -225,7 +225,9 @@ def test_a_session_that_expires_while_the_page_is_open_is_said(page: Browser, se
     assert "bp_sol_01" not in page.run("document.documentElement.outerHTML")
 
 
-def test_a_session_that_is_over_is_said_whichever_request_is_told_first(page: Browser, served: Served) -> None:
+def test_a_session_that_is_over_is_said_whichever_request_is_told_first(
+    page: Browser, served: Served
+) -> None:
     """And stays said when the other requests are told, and in the other language."""
     served.lost.add("/api/v1/events")
     served.app_state.session_store._sessions.clear()
