@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from manager.config.fleet import Alerts, Fleet
 from tests.builders import a_config, a_fleet, a_spec
 
 FILE = "config/active/bp_sol_01.json"
+BUNDLED = Path(__file__).parents[3] / "docker" / "bot" / "gridbot"
 BACKPACK = "https://api.backpack.exchange"
 
 
@@ -221,6 +224,21 @@ def test_what_the_manager_sets_is_set_by_its_key(name: str, advice: str) -> None
         ]
     (refused,) = refusals(environment={name: f"${{{name}}}"})
     assert refused == f"environment.{name}: references {name}, which the manager {advice}"
+
+
+def test_a_host_s_name_alone_passes_and_the_bundled_bot_reads_no_address_from_such_a_name() -> None:
+    for value in ("eu.example", "eu.example/x", "3405803783"):
+        assert refusals(environment={"REGION": value}) == []
+    sources = [path.read_text(encoding="utf-8") for path in BUNDLED.rglob("*.py")]
+    read = {
+        name
+        for source in sources
+        for name in re.findall(r"""(?:env|environ)\S{0,5}[(\[]["']([A-Z_]+)""", source)
+    }
+    assert {"GRIDBOT_MARKET", "HTTPS_PROXY", "TRADING_MODE"} <= read
+    free = {name for name in read if steering.steered_by(name) is None and name not in handover.MANAGERS_OWN}
+    credentials = {name for name in free if steering.belongs_to(name, name.partition("_")[0])}
+    assert free - credentials == {"OTHER_BOTS_POSITION"}
 
 
 @pytest.mark.parametrize(
