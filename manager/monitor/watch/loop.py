@@ -239,10 +239,7 @@ class Watch:
         if condition.kind != "exchange_away" or condition.case not in REFUSED:
             return condition
         group = self._senders.group_of(condition.subject, self._observer.snapshot)
-        if group is None:
-            return condition
-        text = Text("{what}; {why}", what=condition.text, why=group.text())
-        return condition._replace(text=text, details=tuple(map(str, group.lines())))
+        return alert_rules.with_senders(condition, group)
 
     def _guard_disk(self) -> list[Alert]:
         """Stop the bot that fills the disk; not while the engine is away, when no stop is possible."""
