@@ -11,7 +11,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from manager.config import request_limits
 from manager.engine.containers import Container
+from manager.errors import ManagerError
 from manager.fleet.instance import Instance
 from manager.fleet.observe import FleetSnapshot
 from manager.i18n import Text
@@ -30,6 +32,10 @@ TIMES = 3.0
 """Whoever sends this part of everything, and so many times what the next one does, stands out."""
 LEAST_PACKETS = 60.0
 """A minute. No exchange known refuses fewer requests."""
+OF_LIMIT = 0.5
+"""Of the exchange's limit, where that is known. A bot whose page is open sends fewer packets."""
+LEAST_SIZE = 80.0
+"""Bytes of a packet on average. Who only receives a stream answers with bare acknowledgements of 66."""
 MOST_LINES = 5
 
 
@@ -43,11 +49,15 @@ class Sender(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Hold all that send from the address of a bot, most first, and over how many seconds."""
+    """Hold all that send from the address of a bot, most first, and over how many seconds.
+
+    `least`: packets a minute that the cause sends at least.
+    """
 
     exchange: str
     senders: tuple[Sender, ...]
     seconds: float
+    least: float = LEAST_PACKETS
 
     @property
     def culprit(self) -> Sender | None:
@@ -56,7 +66,8 @@ class Group(NamedTuple):
             return None
         first, second = self.senders[:2]
         stands_out = first.packets > MAIN_PART * self.packets and first.packets >= TIMES * second.packets
-        return first if stands_out and first.packets >= LEAST_PACKETS else None
+        has_requests = first.packets >= self.least and first.size >= LEAST_SIZE * first.packets
+        return first if stands_out and has_requests else None
 
     @property
     def packets(self) -> float:
@@ -134,7 +145,8 @@ class Senders:
             if _address(other.id, snapshot) == address and (sender := self._sender(other)) is not None
         ]
         ordered = tuple(sorted(senders, key=lambda sender: (-sender.packets, sender.instance)))
-        return Group(_exchange(view), ordered, self._looks[-1][0] - self._looks[0][0]) if ordered else None
+        seconds = self._looks[-1][0] - self._looks[0][0]
+        return Group(_exchange(view), ordered, seconds, _least(view, snapshot)) if ordered else None
 
     def _sender(self, view: Instance) -> Sender | None:
         """Return what its container has sent since the oldest sample that has it; None if that is unknown."""
@@ -175,6 +187,15 @@ def refused(views: Mapping[str, Instance]) -> Sequence[str]:
         and condition.code == "exchange_away"
         and condition.params.get("cause") in REFUSED
     ]
+
+
+def _least(view: Instance, snapshot: FleetSnapshot) -> float:
+    try:
+        limits = request_limits.load(snapshot.project.fleet).exchanges.get(_exchange(view))
+    except ManagerError:  # whoever computes the shares says it
+        limits = None
+    known = [limit for limit in (limits.address, limits.account) if limit] if limits else []
+    return max(OF_LIMIT * min(known, default=0.0), LEAST_PACKETS)
 
 
 def _address(instance: str, snapshot: FleetSnapshot) -> str:

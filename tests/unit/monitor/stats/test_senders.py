@@ -45,6 +45,14 @@ def test_where_nobody_stands_out_nobody_is_blamed(packets: tuple[float, ...]) ->
     assert "another program may use this address" in str(made.text())
 
 
+def test_who_receives_a_stream_or_sends_less_than_the_limit_is_not_the_cause() -> None:
+    stream = group(6000, 40)
+    first = stream.senders[0]
+    assert stream._replace(senders=(first._replace(size=67 * 6000), *stream.senders[1:])).culprit is None
+    assert stream._replace(least=6000).culprit == first
+    assert stream._replace(least=6001).culprit is None
+
+
 def test_a_bot_of_another_exchange_is_named_as_one() -> None:
     text = str(group(6000, 40, exchanges="ba").text())
     assert text == "b0 sends 99% of all from this address (6,000 packets a minute), though its config names b"
@@ -95,6 +103,7 @@ def test_what_was_sent_within_five_minutes_counts(desk: Desk) -> None:
     assert WINDOW_S <= found.seconds <= WINDOW_S + EVERY_S
     assert [(each.instance, round(each.packets)) for each in found.senders] == [(ETH, 6000), (SOL, 12)]
     assert found.culprit is not None
+    assert found.least == 1000, "half of Backpack's limit of an account"
     machine.packets[containers[ETH].id] = 5  # its container was started again
     for _look in range(2):
         machine.now += EVERY_S
