@@ -343,11 +343,15 @@ def _progress(instance: str, progress: Progress, rules: Alerts) -> Iterator[Cond
 
 
 def with_senders(condition: Condition, group: Group | None) -> Condition:
-    """Return the condition of a bot whose address is refused with who sends most from there."""
+    """Return the condition of a bot whose address is refused with who sends most from there.
+
+    Whoever stands out only later makes it another case, which is said then.
+    """
     if group is None:
         return condition
     text = Text("{what}; {why}", what=condition.text, why=group.text())
-    return condition._replace(text=text, details=tuple(map(str, group.lines())))
+    case = f"{condition.case} {group.culprit.instance}" if group.culprit else condition.case
+    return condition._replace(text=text, details=tuple(map(str, group.lines())), case=case)
 
 
 def well(views: Iterable[Instance]) -> frozenset[str]:

@@ -141,8 +141,6 @@ class Watch:
             if not observer.is_busy():  # else the command that runs tells the bots their shares
                 self._requests.look(observer.snapshot, now)
                 self._positions.look(observer.snapshot)
-            with contextlib.suppress(EngineError):
-                self._senders.look_if_due(observer.snapshot.observed.containers.values())
         self._positions.tell_if_due(observer.snapshot, now)
         self._recorder.go_on()
         self._twins.look_if_due(observer.fleet, observer.snapshot)
@@ -158,6 +156,8 @@ class Watch:
         views, rules = observer.snapshot.views, observer.fleet.alerts
         if not observer.why_away:
             self._questions.ask_if_due(views, observer.fleet)
+            with contextlib.suppress(EngineError):
+                self._senders.look_if_due(observer.snapshot)
         breaches = self._breaches()
         halts = self._loss_halts.carry_out(breaches, is_asked=observer.fleet.limits.on_loss == "halt")
         notifier.note_halted(self._loss_halts.halted)

@@ -12,7 +12,7 @@ from manager.fleet.observe import FleetSnapshot
 from manager.fleet.session import Session
 from manager.fleet.supervisor_state import Condition
 from manager.monitor.stats import senders
-from manager.monitor.stats.senders import EVERY_S, WINDOW_S, Group, Sender, Senders
+from manager.monitor.stats.senders import EVERY_S, URGENT_EVERY_S, WINDOW_S, Group, Sender, Senders
 from tests.fakes.desk import Desk, a_desk
 
 ETH, SOL = "bp_eth_02", "bp_sol_01"
@@ -94,7 +94,7 @@ def test_what_was_sent_within_five_minutes_counts(desk: Desk) -> None:
         machine.now = float(second)
         machine.packets[containers[ETH].id] += 1 if second < 600 else 1000
         machine.packets[containers[SOL].id] += 2
-        looks.look_if_due(containers.values())
+        looks.look_if_due(snapshot)
         asked.append(machine.asked)
         found = looks.group_of(SOL, snapshot)
         assert (found is None) == (second < EVERY_S)
@@ -107,7 +107,7 @@ def test_what_was_sent_within_five_minutes_counts(desk: Desk) -> None:
     machine.packets[containers[ETH].id] = 5  # its container was started again
     for _look in range(2):
         machine.now += EVERY_S
-        looks.look_if_due(containers.values())
+        looks.look_if_due(snapshot)
         machine.packets[containers[ETH].id] += 2500
     again = looks.group_of(SOL, snapshot)
     assert again is not None
@@ -146,3 +146,11 @@ def test_who_is_refused_for_the_number_of_requests(
     told = supervisor._replace(health_condition=Condition(code, {"cause": cause}))
     views[SOL] = views[SOL]._replace(supervisor=told)
     assert senders.refused(views) == ([SOL] if is_refused else [])
+    snapshot = Session(desk.folder).observe()._replace(views=views)
+    machine = Machine(snapshot)
+    looks = Senders(machine.statistics, lambda: machine.now)
+    for second in range(61):
+        machine.now = float(second)
+        looks.look_if_due(snapshot)
+    every = URGENT_EVERY_S if is_refused else EVERY_S
+    assert machine.asked == len(views) * (1 + 60 / every)

@@ -499,4 +499,4 @@ def test_who_sends_most_from_a_refused_address_is_named() -> None:
         "b (x): 900 packets a minute, 90 kB",
         "a (x): 20 packets a minute, 2 kB",
     )
-    assert (named.subject, named.kind, named.case) == ("a", "exchange_away", "rate_limited")
+    assert (named.subject, named.kind, named.case) == ("a", "exchange_away", "rate_limited b")
