@@ -51,7 +51,7 @@ def desk(tmp_path: Path) -> Iterator[Project]:
         fleet.add(VICTIM, 0, mode="live", strategy_config=MESH)
         fleet.add(QUIET, 1)
         fleet.add(FLOOD, 2)
-        fleet.manager("up", "--wait")
+        fleet.manager("up", "--wait", timeout=300)
         asks = ["docker", "exec", fleet.container(FLOOD), "python", "-c", ASKS, exchange.url]
         with subprocess.Popen(asks, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as flood:
             try:
