@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -135,7 +135,7 @@ def _problem(file: str, model: type[BaseModel], detail: ErrorDetails) -> Problem
         return Problem.at(
             file, path, "must be {others} or {last}, not {value}", others=others, last=last, value=value
         )
-    fault = TYPE_FAULTS.get(kind.removesuffix("_type"))
+    fault = TYPE_FAULTS.get(kind.removesuffix("_type").removesuffix("_parsing"))
     if fault is not None:
         return Problem.at(file, path, fault, value=value)
     return Problem.at(file, path, "{why}, not {value}", why=detail["msg"], value=value)
@@ -176,13 +176,19 @@ def _bounds(model: type[BaseModel], location: tuple[int | str, ...]) -> dict[str
 
 
 def _constraints(model: type[BaseModel], location: tuple[int | str, ...]) -> list[Any]:
-    field = None
+    field, is_name = None, False
     for part in location:
+        if is_name:
+            is_name = False
+            continue
         if isinstance(part, int) or part not in model.model_fields:
             break
         field = model.model_fields[part]
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            model = field.annotation
+        annotation = field.annotation
+        if get_origin(annotation) is dict:  # of tables that have names of the user's, as [requests.NAME]
+            is_name, annotation = True, get_args(annotation)[1]
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            model = annotation
     if field is None:
         return []
     constraints = list(field.metadata)

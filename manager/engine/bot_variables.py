@@ -51,6 +51,6 @@ def _text(path: Path) -> str:
     try:
         if not path.is_file() or path.stat().st_size > MOST_BYTES:
             return ""
-        return path.read_text(encoding="utf-8", errors="replace")
+        return path.read_text(encoding="utf-8-sig", errors="replace")
     except OSError:
         return ""

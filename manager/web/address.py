@@ -82,8 +82,9 @@ def ip_of(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def name_of(host_header: str) -> str:
-    """Return the name in a Host header, without port and brackets."""
-    name, bracket, _rest = host_header.partition("]")
+    """Return the name in a Host header, without port and brackets; all of one that is malformed."""
+    name, bracket, rest = host_header.partition("]")
     if bracket:
-        return name.lstrip("[").lower()
+        is_whole = name.startswith("[") and (not rest or rest.startswith(":"))
+        return name[1:].lower() if is_whole else host_header.lower()
     return host_header.partition(":")[0].lower()

@@ -54,9 +54,9 @@ def inside(namespace: str, *command: str) -> list[str]:
 
 
 @contextmanager
-def listening(namespace: str) -> Iterator[None]:
+def listening(namespace: str, program: str = LISTEN, first: int = PORT) -> Iterator[None]:
     """Two ports of every address in a namespace."""
-    command = inside(namespace, "python3", "-c", LISTEN, str(PORT), str(OTHER_PORT))
+    command = inside(namespace, "python3", "-c", program, str(first), str(first + 1))
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
@@ -212,3 +212,65 @@ def beside_another(
         two.says("down")
         assert two.name not in one.rules(), "nothing of the other one is left"
         assert one.reached("one", *every) == {near, far}
+
+
+HOST6, NEAR6, FAR6, METADATA6 = "fd00:77::1", "fd00:77::2", "fd00:78::9", "fd00:ec2::254"
+BOTS6 = "fd00:99::/64"
+LISTEN6 = LISTEN.replace('socket.create_server(("0.0.0.0", port))', "server(port)").replace(
+    "seen =",
+    'server = lambda port: socket.create_server(("::", port), family=socket.AF_INET6)\nseen =',
+)
+
+
+@pytest.mark.long_form  # the same by IPv4: the test above
+def test_ipv6_is_limited_too_also_after_the_engine_was_started_again(
+    tmp_path: Path, engine: OwnEngine, outside: None, fault_image: str, note: Note
+) -> None:
+    there = f"{engine.namespace}-o"
+    for namespace, device, addresses in (
+        (engine.namespace, "out0", (f"{HOST6}/64",)),
+        (there, "in0", (f"{NEAR6}/64", f"{FAR6}/128", f"{METADATA6}/128")),
+    ):
+        for address in addresses:
+            ip("-n", namespace, "address", "add", address, "dev", device, "nodad")
+    ip("-n", engine.namespace, "route", "add", "default", "via", NEAR6)
+    ip("-n", there, "route", "add", BOTS6, "via", HOST6)
+    forwards = inside(engine.namespace, "sysctl", "-qw", "net.ipv6.conf.all.forwarding=1")
+    subprocess.run(forwards, check=True)
+    first = PORT + 10
+    every = tuple(f"{each}:{first}" for each in (HOST6, METADATA6, NEAR6, FAR6))
+    near, far = every[2:]
+    with (
+        listening(there, LISTEN6, first),
+        listening(engine.namespace, LISTEN6, first),
+        a_fleet(tmp_path / "one", fault_image, engine) as one,
+    ):
+        engine.docker("network", "create", "--ipv6", "--subnet", BOTS6, f"{one.name}_default")
+        bots.add(one, "one", 0)
+        one.says("up")
+        assert one.reached("one", *every) == set(every), "what an engine lets through by itself"
+        one.egress("true")
+        one.says("up")
+        assert one.reached("one", *every) == {near, far}
+        one.egress(f'["{NEAR}"]')
+        one.says("up")
+        assert one.reached("one", *every) == set(), "a list has addresses of IPv4 alone"
+        one.egress("true")
+        one.says("up")
+        engine.stop()
+        engine.start()
+        eventually(lambda: one.states() == {"one": "running"}, what="the bot is back")
+        assert one.reached("one", *every) == {near, far}
+        for command in ("iptables", "ip6tables"):
+            subprocess.run(inside(engine.namespace, command, "-F"), check=True)
+        with watching(one):
+            eventually(lambda: one.reached("one", *every) == {near, far}, what="watch sets them again")
+        one.egress("false")
+        one.says("up")
+        assert one.reached("one", *every) == set(every)
+    note(
+        "the same by IPv6, and the engine is started again",
+        "connections; SIGTERM of dockerd",
+        3,
+        "as by IPv4",
+    )

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from manager.config.handover import MANAGERS_OWN
+from manager.config.steering import steered_by
 from manager.engine.client import Engine
 from manager.engine.image_build import build_image
 from manager.errors import ManagerError
@@ -178,6 +180,40 @@ def test_the_bundled_bot_runs_isolated_and_what_lies_beside_it_is_not_loaded(bot
     assert "code ran" not in isolated
     plain = in_image(bot_image, "sh", "-c", f"{hostile} {command.replace(' -I', '')} --help 2>&1 || true")
     assert "code ran" in plain, "the attack is one"
+
+
+HARMLESS = frozenset(
+    {
+        *("COLUMNS", "LINES", "TERM", "TZ", "POSIXLY_CORRECT", "AIOHTTP_NOSENDFILE", "SOURCE_DATE_EPOCH"),
+        *("CONTENT_LENGTH", "CONTENT_TYPE", "PATH_INFO", "QUERY_STRING", "SCRIPT_NAME", "HTTPS"),  # of CGI
+        *("SERVER_NAME", "SERVER_PORT", "SERVER_PROTOCOL", "SERVER_SOFTWARE", "ENSUREPIP_OPTIONS"),
+        *("GNOME_DESKTOP_SESSION_ID", "KDE_FULL_SESSION", "WAYLAND_DISPLAY", "COINCURVE_BUILDING_DOCS"),
+        *("APPDATA", "COMSPEC", "HOMEDRIVE", "HOMEPATH", "USERNAME", "USERPROFILE"),  # of other systems
+        *("PATHEXT", "PROCESSOR_ARCHITECTURE", "PROCESSOR_ARCHITEW6432", "PROCESSOR_IDENTIFIER"),
+        *("PROGRAMFILES", "SYSTEMROOT", "LIBPATH", "MACOSX_DEPLOYMENT_TARGET"),
+        *("DEB_PYTHON_INSTALL_LAYOUT", "VSCMD_ARG_TGT_ARCH", "PLAT", "FOO"),
+        *("OTHER_BOTS_POSITION", "ASTER_PRIVATE_KEY", "ASTER_SECRET"),  # the bundled bot's own
+    }
+)
+"""Variables that the image's Python reads, and that run nothing and send nothing elsewhere."""
+
+
+def test_a_config_sets_none_of_the_variables_that_the_images_python_obeys(bot_image: str) -> None:
+    """Also with `-I`, which leaves alone what a module itself reads: sysconfig imports what one names."""
+    of_modules = (
+        "import os, re, sys\n"
+        "read = re.compile(r'environ(?:\\.get|\\.pop|\\.setdefault)?\\s*[\\[(]\\s*[\\'\"]([A-Z_]+)[\\'\"]')\n"
+        "for root in filter(os.path.isdir, sys.path[1:]):\n"
+        "    for folder, _, names in os.walk(root):\n"
+        "        for name in names:\n"
+        "            if name.endswith('.py'):\n"
+        "                text = open(os.path.join(folder, name), errors='replace').read()\n"
+        "                print(*read.findall(text), sep='\\n')\n"
+    )
+    names = set(in_image(bot_image, "/opt/venv/bin/python", "-c", of_modules).split())
+    assert {"PYTHONPATH", "HTTPS_PROXY", "PY_SAX_PARSER", "_PYTHON_SYSCONFIGDATA_NAME"} & names
+    free = {name for name in names if steered_by(name) is None and name not in MANAGERS_OWN}
+    assert free - HARMLESS == set()
 
 
 def test_the_bundled_bot_has_the_exchanges_it_knows(bot_image: str) -> None:

@@ -356,6 +356,9 @@ def test_only_the_named_proxy_connects_and_says_who_asks(tmp_path: Path) -> None
         ("evil.example", False),
         ("fleet.example.evil.example", False),
         ("192.168.1.4.evil.example", False),
+        ("[::1].evil.example", False),
+        ("[::1]x:80", False),
+        ("[::1", False),
     ],
 )
 def test_beyond_loopback_names_are_named_and_digits_cannot_be_rebound(host: str, is_ours: bool) -> None:

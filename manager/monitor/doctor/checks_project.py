@@ -272,6 +272,7 @@ def fleet(facts: FleetFacts) -> Iterator[Finding]:
     yield from checks_drift.check_all(facts)
     yield from checks_supervisors.check_all(facts)
     yield from checks_requests.check_all(facts.requests)
+    yield from checks_requests.refusals(facts.refusals)
     yield from _counted(
         "orphans",
         facts.orphans,

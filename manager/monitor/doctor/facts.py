@@ -199,6 +199,18 @@ class RequestLoad(NamedTuple):
     text: Text
 
 
+class RequestRefusal(NamedTuple):
+    """Hold the bots that an exchange refuses for the number of requests, and who sends most there.
+
+    `why`: empty where that is unknown. `sent`: what each has sent.
+    """
+
+    exchange: str
+    instances: tuple[str, ...]
+    why: Text | None = None
+    sent: tuple[Text, ...] = ()
+
+
 class EgressFacts(NamedTuple):
     """Hold the firewall rules of `[container] egress`. `why`: why they are not, or may not be, in force."""
 
@@ -218,6 +230,7 @@ class FleetFacts(NamedTuple):
     foreign: tuple[str, ...] = ()
     old_daemon: tuple[str, ...] = ()
     requests: tuple[RequestLoad, ...] = ()
+    refusals: tuple[RequestRefusal, ...] = ()
     egress: EgressFacts | None = None
 
 

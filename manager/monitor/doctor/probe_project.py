@@ -29,11 +29,14 @@ from manager.monitor.doctor.facts import (
     OwnedPath,
     ProjectFacts,
     RequestLoad,
+    RequestRefusal,
     StaleFile,
     Updated,
     WebPort,
 )
 from manager.monitor.doctor.probe_mends import Mends
+from manager.monitor.stats import senders
+from manager.monitor.stats.senders import Senders
 from manager.ops.execution import compose_yaml
 from manager.ops.requests import request_plan
 from manager.util import formatting
@@ -45,6 +48,8 @@ RESTORING = ".restoring-"
 LARGE_LEFTOVER_S = 86400
 """A backup or its verification may take hours."""
 NANO = 1_000_000_000
+SENDING_S = 5.0
+"""For so long it is looked at who sends; a bot's tick comes every few seconds."""
 MAX_COUNTED_FILES = 10_000
 """Limit for adding up a stale folder's size; a bot may have created millions of files."""
 
@@ -120,8 +125,30 @@ def probe_fleet(
         requests=tuple(
             RequestLoad(load.exchange, load.used, load.text()) for load in request_plan.loads_of_all(snapshot)
         ),
+        refusals=tuple(_refusals(snapshot, engine)),
         egress=_egress(snapshot.project, engine),
     )
+
+
+def _refusals(snapshot: FleetSnapshot, engine: Engine) -> Iterator[RequestRefusal]:
+    """Yield the bots that are refused for the number of requests, and look for some seconds who sends."""
+    if not (refused := senders.refused(snapshot.views)):
+        return
+    looks, containers = Senders(engine.statistics, time.monotonic), snapshot.observed.containers.values()
+    looks.look(containers)
+    time.sleep(SENDING_S)
+    looks.look(containers)
+    groups: dict[tuple[str, str], list[str]] = {}
+    for instance in refused:
+        groups.setdefault(senders.place_of(instance, snapshot), []).append(instance)
+    for (exchange, _address), instances in groups.items():
+        group = looks.group_of(instances[0], snapshot)
+        yield RequestRefusal(
+            exchange,
+            tuple(instances),
+            group and group.text(),
+            group.lines() if group else (),
+        )
 
 
 def _egress(project: Project, engine: Engine) -> EgressFacts | None:

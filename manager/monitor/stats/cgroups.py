@@ -23,7 +23,7 @@ def take_sample(folders: CgroupFolders, proc: Path = host.PROC) -> Sample | None
         return None
     limit = number(folders.memory, "memory.max" if folders.is_v2 else "memory.limit_in_bytes")
     read, written = _disk(folders)
-    received, sent = _network(folders.pid, proc)
+    received, sent, packets_sent = _network(folders.pid, proc)
     return Sample(
         at=at,
         cpu_s=cpu_s,
@@ -34,6 +34,7 @@ def take_sample(folders: CgroupFolders, proc: Path = host.PROC) -> Sample | None
         sent=sent,
         read=read,
         written=written,
+        packets_sent=packets_sent,
     )
 
 
@@ -61,19 +62,24 @@ def _disk(folders: CgroupFolders) -> tuple[int | None, int | None]:
     return _sum(amounts, "Read"), _sum(amounts, "Write")
 
 
-def _network(pid: int, proc: Path) -> tuple[int | None, int | None]:
-    """Return (bytes received, bytes sent) of the process's network namespace, without the loopback."""
+def _network(pid: int, proc: Path) -> tuple[int | None, int | None, int | None]:
+    """Return (bytes received, bytes sent, packets sent) of the process's network namespace, without the
+    loopback.
+    """
     lines = read(f"{proc}/{pid}/net/dev").splitlines()[2:]
     if not lines:
-        return None, None
-    received = sent = 0
+        return None, None, None
+    received = sent = packets = 0
     for line in lines:
         name, _colon, rest = line.partition(":")
-        figures = rest.split(None, 9)
-        if len(figures) > 8 and name.strip() != "lo" and figures[0].isdigit() and figures[8].isdigit():
+        figures = rest.split(None, 10)
+        if len(figures) < 10 or name.strip() == "lo":
+            continue
+        if all(figures[column].isdigit() for column in (0, 8, 9)):
             received += int(figures[0])
             sent += int(figures[8])
-    return received, sent
+            packets += int(figures[9])
+    return received, sent, packets
 
 
 def _sum(amounts: Iterable[tuple[str, str]], name: str) -> int:

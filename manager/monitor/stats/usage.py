@@ -15,7 +15,8 @@ from manager.fleet.cgroup_folders import without_cache
 class Sample(NamedTuple):
     """Hold what a container has used up to one moment. None means unknown.
 
-    `at`: seconds of a monotonic clock; `cpu_s` in seconds; `pids` is a count; everything else in bytes.
+    `at`: seconds of a monotonic clock; `cpu_s` in seconds; `pids` and `packets_sent` are counts; all else is
+    in bytes.
     `memory` excludes file pages that the kernel can drop at once.
     """
 
@@ -28,6 +29,7 @@ class Sample(NamedTuple):
     sent: int | None = None
     read: int | None = None
     written: int | None = None
+    packets_sent: int | None = None
 
 
 class Usage(NamedTuple):
@@ -68,6 +70,7 @@ def parse_engine_stats(raw: Mapping[str, Any], at: float) -> Sample | None:
         sent=sum(network["tx_bytes"] for network in networks),
         read=_disk(disks, "read"),
         written=_disk(disks, "write"),
+        packets_sent=sum(network.get("tx_packets", 0) for network in networks),
     )
 
 

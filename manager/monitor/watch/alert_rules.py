@@ -16,6 +16,7 @@ from manager.fleet.doing import Activity
 from manager.fleet.instance import Instance
 from manager.fleet.status import State
 from manager.i18n import Text, mark
+from manager.monitor.stats.senders import Group
 from manager.monitor.watch import alert_cases
 from manager.monitor.watch.history import History
 from manager.monitor.watch.kinds import ENDED, Kind
@@ -339,6 +340,18 @@ def _progress(instance: str, progress: Progress, rules: Alerts) -> Iterator[Cond
             )
             yield Condition(instance, "no_progress", text, case=case)
             return
+
+
+def with_senders(condition: Condition, group: Group | None) -> Condition:
+    """Return the condition of a bot whose address is refused with who sends most from there.
+
+    Whoever stands out only later makes it another case, which is said then.
+    """
+    if group is None:
+        return condition
+    text = Text("{what}; {why}", what=condition.text, why=group.text())
+    case = f"{condition.case} {group.culprit.instance}" if group.culprit else condition.case
+    return condition._replace(text=text, details=tuple(map(str, group.lines())), case=case)
 
 
 def well(views: Iterable[Instance]) -> frozenset[str]:

@@ -19,6 +19,7 @@ from manager.fleet.selection import Selection
 from manager.fleet.session import Session
 from manager.i18n import Text, _
 from manager.monitor.history.recorder import Recorder
+from manager.monitor.stats.senders import REFUSED, Senders
 from manager.monitor.watch import addresses, alert_rules, change_detector, loss_limits, machine_rules
 from manager.monitor.watch.addresses import Address
 from manager.monitor.watch.alert_rules import MACHINE, Condition
@@ -81,6 +82,7 @@ class Watch:
         self._heartbeat = Heartbeat(console.warning)
         self._requests, self._positions = RequestKeeper(console.error), PositionKeeper()
         self._egress, self._twins = EgressKeeper(), TwinKeeper()
+        self._senders = Senders(session.engine().statistics, time.monotonic)
         self._exceeded: dict[tuple[str, str, str], Breach] = {}
         self._disk: Disk | None = None
         self._next_disk = self._next_recovery = 0.0
@@ -154,6 +156,8 @@ class Watch:
         views, rules = observer.snapshot.views, observer.fleet.alerts
         if not observer.why_away:
             self._questions.ask_if_due(views, observer.fleet)
+            with contextlib.suppress(EngineError):
+                self._senders.look_if_due(observer.snapshot)
         breaches = self._breaches()
         halts = self._loss_halts.carry_out(breaches, is_asked=observer.fleet.limits.on_loss == "halt")
         notifier.note_halted(self._loss_halts.halted)
@@ -223,9 +227,19 @@ class Watch:
             if view.mode == "live" and not view.is_bot_up
         }
         conditions += self._disk_guard.conditions(observer.fleet, views)
-        return conditions + alert_rules.of_instances(
-            views, history, self._questions.answers, rules, now, reported
-        )
+        return conditions + [
+            self._with_senders(condition)
+            for condition in alert_rules.of_instances(
+                views, history, self._questions.answers, rules, now, reported
+            )
+        ]
+
+    def _with_senders(self, condition: Condition) -> Condition:
+        """Add who sends most to a condition whose cause may be another bot's requests."""
+        if condition.kind != "exchange_away" or condition.case not in REFUSED:
+            return condition
+        group = self._senders.group_of(condition.subject, self._observer.snapshot)
+        return alert_rules.with_senders(condition, group)
 
     def _guard_disk(self) -> list[Alert]:
         """Stop the bot that fills the disk; not while the engine is away, when no stop is possible."""

@@ -139,8 +139,13 @@ def _as_configured(
         is_live,
         tick * 60 / interval_of(spec.command, table.interval),
         account_of.get(spec.id, ""),
-        next((values[name] for name in PROXIES if values.get(name)), ""),
+        address_of(values),
     )
+
+
+def address_of(values: Mapping[str, str]) -> str:
+    """Return what tells apart the addresses that exchanges see; empty for this machine's own."""
+    return next((values[name] for name in PROXIES if values.get(name)), "")
 
 
 def _as_made(container: Container, table: RequestTable) -> Caller:

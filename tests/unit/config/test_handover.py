@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from manager.config.fleet import Alerts, Fleet
 from tests.builders import a_config, a_fleet, a_spec
 
 FILE = "config/active/bp_sol_01.json"
+BUNDLED = Path(__file__).parents[3] / "docker" / "bot" / "gridbot"
 BACKPACK = "https://api.backpack.exchange"
 
 
@@ -37,6 +40,8 @@ STEERED = {
             "GUNICORN_CMD_ARGS",
             "OTEL_PYTHON_CONFIGURATOR",
         ),
+        *("PY_SAX_PARSER", "_PYTHON_SYSCONFIGDATA_NAME", "__PYVENV_LAUNCHER__", "AWKPATH", "BC_ENV_ARGS"),
+        *("MAVEN_OPTS", "GRIDDER_OPTS", "COR_PROFILER", "ELIXIR_ERL_OPTIONS"),
     ],
     "the loader": [
         *("CUDA_INJECTION64_PATH", "VK_LAYER_PATH", "QT_PLUGIN_PATH", "UID_WRAPPER"),
@@ -45,6 +50,7 @@ STEERED = {
         "GLIBC_TUNABLES",
         "LIGHTER_SIGNER_LIBRARY",
         "OPENSSL_CONF",
+        *("GETCONF_DIR", "I18NPATH", "ICU_DATA", "GMON_OUT_PREFIX"),
     ],
     "where programs and files are found": [
         "PATH",
@@ -68,6 +74,7 @@ STEERED = {
             "VIMINIT",
             "INPUTRC",
         ),
+        *("GNUPGHOME", "WGETRC", "LDAPCONF", "SASL_CONF_PATH", "CPP", "AR", "MAILCAPS"),
         *("ODBCINI", "TNS_ADMIN", "KRB5CCNAME", "MYSQL_HOME", "ALSA_CONFIG_PATH", "CLOUDSDK_CONFIG"),
     ],
     "which certificates connections trust": [
@@ -75,6 +82,7 @@ STEERED = {
         "SSL_CERT_DIR",
         "REQUESTS_CA_BUNDLE",
         "DB_SSLMODE",
+        *("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", "GNUTLS_SYSTEM_PRIORITY_FILE", "LDAPTLS_REQCERT", "CTLOG_FILE"),
     ],
     "proxies": [
         "HTTPS_PROXY",
@@ -84,6 +92,7 @@ STEERED = {
         "TORSOCKS_CONF_FILE",
         "PROXY",
         "BACKPACK_HTTPS_PROXY",
+        "REQUEST_METHOD",
     ],
     "addresses": [
         "BACKPACK_API_URL",
@@ -95,6 +104,7 @@ STEERED = {
         "HOSTALIASES",
         "SENTRY_DSN",
         *("HOSTS", "RPC", "API_BASE", "WEB3_PROVIDER", "PGPORT", "MYSQL_UNIX_PORT", "WEBHOOK", "GATEWAY"),
+        *("NIS_PATH", "HES_DOMAIN", "HESIOD_CONFIG", "AT_SPI_BUS_ADDRESS"),
     ],
     "how the manager and the bot work together": [
         *("BOT_WEB_TOKEN", "BOT_WEB_HOSTS", "BOTFLEET_REPORT", "GRIDBOT_MARKET"),
@@ -214,6 +224,21 @@ def test_what_the_manager_sets_is_set_by_its_key(name: str, advice: str) -> None
         ]
     (refused,) = refusals(environment={name: f"${{{name}}}"})
     assert refused == f"environment.{name}: references {name}, which the manager {advice}"
+
+
+def test_a_host_s_name_alone_passes_and_the_bundled_bot_reads_no_address_from_such_a_name() -> None:
+    for value in ("eu.example", "eu.example/x", "3405803783"):
+        assert refusals(environment={"REGION": value}) == []
+    sources = [path.read_text(encoding="utf-8") for path in BUNDLED.rglob("*.py")]
+    read = {
+        name
+        for source in sources
+        for name in re.findall(r"""(?:env|environ)\S{0,5}[(\[]["']([A-Z_]+)""", source)
+    }
+    assert {"GRIDBOT_MARKET", "HTTPS_PROXY", "TRADING_MODE"} <= read
+    free = {name for name in read if steering.steered_by(name) is None and name not in handover.MANAGERS_OWN}
+    credentials = {name for name in free if steering.belongs_to(name, name.partition("_")[0])}
+    assert free - credentials == {"OTHER_BOTS_POSITION"}
 
 
 @pytest.mark.parametrize(

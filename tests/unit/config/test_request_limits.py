@@ -63,7 +63,9 @@ def test_a_fleet_overrides_single_keys_and_adds_exchanges(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("[requests.aster]\naddress = -1\n", "requests.aster.address"),
+        ("[requests.aster]\naddress = -1\n", "requests.aster.address: must be 0-1000000, not -1"),
+        ("[requests.aster]\ntick = 1e400\n", "requests.aster.tick: must be 0-1000000, not inf"),
+        ('[requests.aster]\nstart = "x"\n', "requests.aster.start: must be a number, not “x”"),
         (
             "[requests.aster]\nadress = 1\n",
             "aster.adress: is not a known key; did you mean address?",

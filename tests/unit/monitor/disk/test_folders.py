@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from manager.monitor.disk.growth import Sample
 from manager.monitor.stats import columns
 from manager.monitor.stats.instance_stats import InstanceStats, stats_object
 from manager.util import folder_size
+from tests.faults.engines import needs_root
 from tests.unit.monitor.watch.test_alert_rules import a_view
 
 FAR = 10**6
@@ -39,6 +41,30 @@ def test_whoever_makes_files_without_end_is_counted_in_part(tmp_path: Path) -> N
         (tmp_path / str(number)).touch()
     assert measured(tmp_path, most=500) == folder_size.FolderSize(0, 500, False)
     assert not measured(tmp_path, within=-1.0).is_whole
+
+
+def test_a_file_of_many_names_takes_its_place_once(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    (tmp_path / "one").write_bytes(b"x" * 100_000)
+    for number in range(300):
+        os.link(tmp_path / "one", tmp_path / "b" / str(number))
+    found = measured(tmp_path)
+    assert 100_000 <= found.size < 200_000
+    assert (found.files, found.is_whole) == (2, True)
+    assert not measured(tmp_path, most=200).is_whole, "but it is read as often as it is there"
+
+
+@needs_root
+def test_another_disk_that_is_mounted_in_a_folder_does_not_count(tmp_path: Path) -> None:
+    own, inside = tmp_path / "a", tmp_path / "a" / "cache"
+    inside.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(inside)], check=True)
+    try:
+        (inside / "large").write_bytes(b"x" * 1_000_000)
+        assert measured(own).size < 100_000
+        assert measured(inside).size >= 1_000_000, "an instance's own folder may be a disk of its own"
+    finally:
+        subprocess.run(["umount", "--lazy", str(inside)], check=True)
 
 
 def test_a_folder_deeper_than_anybody_needs_is_not_followed(tmp_path: Path) -> None:

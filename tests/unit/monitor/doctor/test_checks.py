@@ -27,6 +27,7 @@ from manager.monitor.doctor.facts import (
     OwnedPath,
     ProjectFacts,
     RequestLoad,
+    RequestRefusal,
     StaleFile,
     WebPort,
 )
@@ -353,6 +354,20 @@ def test_a_package_that_is_missing() -> None:
     )
     assert "make clean" in str(in_checkout.remedy)
     assert "pipx reinstall" in str(from_wheel.remedy)
+
+
+def test_who_is_refused_and_who_sends_most() -> None:
+    refused = RequestRefusal(
+        "aster", ("a", "b"), Text("probably because of c"), (Text("sent:"), Text("c: 9"))
+    )
+    (finding,) = checks_requests.refusals([refused])
+    assert finding.level == "warn"
+    assert str(finding.text) == (
+        "aster refuses requests of a, b: there were too many; probably because of c sent: c: 9"
+    )
+    (unknown,) = checks_requests.refusals([RequestRefusal("aster", ("a",))])
+    assert str(unknown.text) == "aster refuses requests of a: there were too many"
+    assert list(checks_requests.refusals([])) == []
 
 
 def test_the_request_limits() -> None:

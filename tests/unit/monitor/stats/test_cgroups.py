@@ -94,7 +94,7 @@ def require_whole(sample: Sample | None) -> None:
     assert sample is not None
     assert sample.cpu_s == pytest.approx(0.0719024, abs=1e-6)
     assert (sample.memory, sample.memory_limit, sample.pids) == (9818112 - 4096, 64 * MIB, 3)
-    assert (sample.received, sample.sent) == (1223, 534)
+    assert (sample.received, sample.sent, sample.packets_sent) == (1223, 534, 7)
     assert (sample.read, sample.written) == (4097, 8194)
 
 

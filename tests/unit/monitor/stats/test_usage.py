@@ -25,7 +25,10 @@ ANSWER: dict[str, Any] = {
         "limit": 67_108_864,
         "stats": {"inactive_file": 1, "total_inactive_file": 4096},
     },
-    "networks": {"eth0": {"rx_bytes": 5936, "tx_bytes": 3456}, "eth1": {"rx_bytes": 4, "tx_bytes": 4}},
+    "networks": {
+        "eth0": {"rx_bytes": 5936, "tx_bytes": 3456, "tx_packets": 31},
+        "eth1": {"rx_bytes": 4, "tx_bytes": 4, "tx_packets": 1},
+    },
 }
 """What an engine on cgroup v1 answers, shortened."""
 
@@ -70,6 +73,7 @@ def test_the_engines_answer_is_the_same_sample() -> None:
         sent=3460,
         read=4096,
         written=8200,
+        packets_sent=32,
     )
 
 

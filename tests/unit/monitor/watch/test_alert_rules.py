@@ -12,6 +12,8 @@ from manager.fleet import bot_report, status, supervisor_state
 from manager.fleet.bot_report import KeptReport
 from manager.fleet.instance import Instance
 from manager.fleet.state_file import InstanceState
+from manager.i18n import Text
+from manager.monitor.stats.senders import Group, Sender
 from manager.monitor.watch import alert_rules, machine_rules
 from manager.monitor.watch.alert_rules import Condition, Progress
 from manager.monitor.watch.history import NO_HISTORY, History
@@ -481,3 +483,20 @@ def test_a_disk_that_is_full_is_another_case_than_one_that_fills_up() -> None:
         )
     ]
     assert cases == [["low", "low"], ["full", "full"]]
+
+
+def test_who_sends_most_from_a_refused_address_is_named() -> None:
+    refused = Condition("a", "exchange_away", Text("a cannot reach its exchange"), case="rate_limited")
+    assert alert_rules.with_senders(refused, None) == refused
+    group = Group("x", (Sender("b", "x", 900, 90_000), Sender("a", "x", 20, 2000)), 300)
+    named = alert_rules.with_senders(refused, group)
+    assert str(named.text) == (
+        "a cannot reach its exchange; probably because of b, which sends 98% of all from this address (900"
+        " packets a minute)"
+    )
+    assert named.details == (
+        "sent from this address within 5m:",
+        "b (x): 900 packets a minute, 90 kB",
+        "a (x): 20 packets a minute, 2 kB",
+    )
+    assert (named.subject, named.kind, named.case) == ("a", "exchange_away", "rate_limited b")

@@ -1,0 +1,156 @@
+"""Who sends most from an address that an exchange refuses: named where one stands out, and nobody else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from manager.fleet.observe import FleetSnapshot
+from manager.fleet.session import Session
+from manager.fleet.supervisor_state import Condition
+from manager.monitor.stats import senders
+from manager.monitor.stats.senders import EVERY_S, URGENT_EVERY_S, WINDOW_S, Group, Sender, Senders
+from tests.fakes.desk import Desk, a_desk
+
+ETH, SOL = "bp_eth_02", "bp_sol_01"
+
+
+def group(*packets: float, exchanges: str = "aaaa") -> Group:
+    made = [
+        Sender(f"b{number}", exchange, each, 100 * each)
+        for number, (each, exchange) in enumerate(zip(packets, exchanges, strict=False))
+    ]
+    return Group("a", tuple(made), 300)
+
+
+def test_one_that_stands_out_is_named() -> None:
+    assert str(group(6000, 40, 30).text()) == (
+        "probably because of b0, which sends 99% of all from this address (6,000 packets a minute)"
+    )
+    assert [str(line) for line in group(6000, 40).lines()] == [
+        "sent from this address within 5m:",
+        "b0 (a): 6,000 packets a minute, 600 kB",
+        "b1 (a): 40 packets a minute, 4 kB",
+    ]
+    assert len(group(*range(40, 0, -1), exchanges="a" * 40).lines()) == 1 + senders.MOST_LINES
+
+
+@pytest.mark.parametrize("packets", [(40, 30, 30), (60, 40), (100,), (0, 0), (60, 21, 20), (59, 1)])
+def test_where_nobody_stands_out_nobody_is_blamed(packets: tuple[float, ...]) -> None:
+    made = group(*packets)
+    assert made.culprit is None
+    assert "another program may use this address" in str(made.text())
+
+
+def test_who_receives_a_stream_or_sends_less_than_the_limit_is_not_the_cause() -> None:
+    stream = group(6000, 40)
+    first = stream.senders[0]
+    assert stream._replace(senders=(first._replace(size=67 * 6000), *stream.senders[1:])).culprit is None
+    assert stream._replace(least=6000).culprit == first
+    assert stream._replace(least=6001).culprit is None
+
+
+def test_a_bot_of_another_exchange_is_named_as_one() -> None:
+    text = str(group(6000, 40, exchanges="ba").text())
+    assert text == "b0 sends 99% of all from this address (6,000 packets a minute), though its config names b"
+
+
+@pytest.fixture
+def desk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Desk]:
+    with a_desk(tmp_path, monkeypatch, capsys) as desk:
+        desk.run("up")
+        yield desk
+
+
+class Machine:
+    """An engine that tells what each container has sent, and a clock."""
+
+    def __init__(self, snapshot: FleetSnapshot) -> None:
+        self.now, self.asked = 0.0, 0
+        self.packets = {container.id: 0 for container in snapshot.observed.containers.values()}
+
+    def statistics(self, container: str) -> Mapping[str, Any]:
+        self.asked += 1
+        sent = self.packets[container]
+        return {
+            "memory_stats": {"usage": 1},
+            "cpu_stats": {"cpu_usage": {"total_usage": 1}},
+            "networks": {"eth0": {"rx_bytes": 0, "tx_bytes": 100 * sent, "tx_packets": sent}},
+        }
+
+
+def test_what_was_sent_within_five_minutes_counts(desk: Desk) -> None:
+    snapshot = Session(desk.folder).observe()
+    machine = Machine(snapshot)
+    looks = Senders(machine.statistics, lambda: machine.now)
+    containers = snapshot.observed.containers
+    asked = []
+    for second in range(0, 1200, 10):
+        machine.now = float(second)
+        machine.packets[containers[ETH].id] += 1 if second < 600 else 1000
+        machine.packets[containers[SOL].id] += 2
+        looks.look_if_due(snapshot)
+        asked.append(machine.asked)
+        found = looks.group_of(SOL, snapshot)
+        assert (found is None) == (second < EVERY_S)
+    assert machine.asked == len(containers) * 1200 / EVERY_S
+    assert found is not None
+    assert WINDOW_S <= found.seconds <= WINDOW_S + EVERY_S
+    assert [(each.instance, round(each.packets)) for each in found.senders] == [(ETH, 6000), (SOL, 12)]
+    assert found.culprit is not None
+    assert found.least == 1000, "half of Backpack's limit of an account"
+    machine.packets[containers[ETH].id] = 5  # its container was started again
+    for _look in range(2):
+        machine.now += EVERY_S
+        looks.look_if_due(snapshot)
+        machine.packets[containers[ETH].id] += 2500
+    again = looks.group_of(SOL, snapshot)
+    assert again is not None
+    assert again.culprit is not None
+    assert (again.culprit.instance, again.culprit.packets) == (ETH, 2500 / EVERY_S * 60)
+
+
+def test_bots_behind_a_proxy_have_another_address(desk: Desk) -> None:
+    snapshot = Session(desk.folder).observe()
+    machine = Machine(snapshot)
+    looks = Senders(machine.statistics, lambda: machine.now)
+    for machine.now in (0.0, 60.0):
+        looks.look(snapshot.observed.containers.values())
+    behind = snapshot._replace(env_values={**snapshot.env_values, ETH: {"HTTPS_PROXY": "http://10.0.0.1"}})
+    together, alone = looks.group_of(SOL, snapshot), looks.group_of(SOL, behind)
+    assert together is not None
+    assert alone is not None
+    assert (len(together.senders), len(alone.senders)) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("code", "cause", "is_refused"),
+    [
+        ("exchange_away", "banned", True),
+        ("exchange_away", "rate_limited", True),
+        ("exchange_away", "maintenance", False),
+        ("orders_refused", "banned", False),
+    ],
+)
+def test_who_is_refused_for_the_number_of_requests(
+    desk: Desk, code: str, cause: str, is_refused: bool
+) -> None:
+    views = dict(Session(desk.folder).observe().views)
+    supervisor = views[SOL].supervisor
+    assert supervisor is not None
+    told = supervisor._replace(health_condition=Condition(code, {"cause": cause}))
+    views[SOL] = views[SOL]._replace(supervisor=told)
+    assert senders.refused(views) == ([SOL] if is_refused else [])
+    snapshot = Session(desk.folder).observe()._replace(views=views)
+    machine = Machine(snapshot)
+    looks = Senders(machine.statistics, lambda: machine.now)
+    for second in range(61):
+        machine.now = float(second)
+        looks.look_if_due(snapshot)
+    every = URGENT_EVERY_S if is_refused else EVERY_S
+    assert machine.asked == len(views) * (1 + 60 / every)
