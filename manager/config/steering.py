@@ -39,7 +39,8 @@ STEERING: Mapping[str, tuple[str, ...]] = {
         *("PHP*", "GODEBUG", "SHELL", "BASH*", "SHELLOPTS", "ENV", "IFS", "PS4", "PROMPT_COMMAND"),
         # Python imports the module that these name.
         *("PY_SAX_PARSER", "_PYTHON_*", "__PYVENV_*"),
-        *("*_OPTS", "COR_PROFILER*", "COR_ENABLE_PROFILING", "ELIXIR_ERL_OPTIONS"),
+        *("MAVEN_OPTS", "GRADLE_OPTS", "SBT_OPTS", "ANT_OPTS", "JVM_OPTS", "CATALINA_OPTS", "ERL_*"),
+        *("COR_PROFILER*", "COR_ENABLE_PROFILING", "ELIXIR_ERL_OPTIONS"),
         *("AWKPATH", "AWKLIBPATH", "BC_ENV_ARGS", "M4PATH", "MATLABPATH"),
     ),
     mark("the loader"): (
