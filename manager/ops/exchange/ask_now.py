@@ -1,7 +1,7 @@
 """Ask the exchange what the live instances have there now, beside what their bots last reported.
 
-Nothing is changed there, and a bot that runs goes on: the question is asked from a container beside it. Of one
-that is down, the answer is kept as what it has left.
+Nothing is changed there, and a bot that runs goes on: the question is asked from a container beside it. Of
+one that is down, the answer is kept as what it has left.
 """
 
 from __future__ import annotations

@@ -405,3 +405,12 @@ def test_what_a_bot_has_open_that_runs_is_not_what_it_has_left(live: Desk) -> No
     before = (folder(live) / REPORT_FILE).exists() and (folder(live) / REPORT_FILE).read_text()
     live.play("orders bp_sol_01")
     assert ((folder(live) / REPORT_FILE).exists() and (folder(live) / REPORT_FILE).read_text()) == before
+
+
+def test_what_a_halt_has_left_is_said_last(live: Desk) -> None:
+    """Where the reader of many lines is: at their end."""
+    live.config("paper_01", 5003)
+    live.bots.fate("paper_01", stops_in=900)
+    live.play("up")
+    said = [line for line in live.play("halt").splitlines() if line.startswith("error:")]
+    assert said == ["error: paper_01 did not stop in time and was killed", NAMED]
