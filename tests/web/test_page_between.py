@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +63,8 @@ def hash_of(page: Browser) -> str:
     return str(page.run("location.hash"))
 
 
-FIRST_TOLD = {
-    "a bot that is opened": (lambda page: None, "[data-id=bp_sol_02] .c-name"),
+FIRST_TOLD: dict[str, tuple[Callable[[Browser], None], str]] = {
+    "a bot that is opened": (lambda _page: None, "[data-id=bp_sol_02] .c-name"),
     "a question": (show, "dialog [data-key='act stop bp_sol_01']"),
     "a log": (show, "dialog [data-key=log]"),
     "another time": (show, "dialog [data-key='days 7']"),
