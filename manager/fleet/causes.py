@@ -46,7 +46,7 @@ def note(view: Instance) -> str:
     has_ended = activity.doing in doing.ENDS and reason is not None and not is_down
     if has_ended or (view.status.state != "restarting" and _has_left_something(view)):
         parts.append(str(doing.ending(view)))
-    if doing.may_have_left_orders(view):
+    if doing.may_have_left_orders(view) or doing.orders_left(view):
         parts.append(str(_orders_left(view)))
     elif doing.was_killed(view):
         parts.append(_("it was killed: whether orders are left is unknown"))
@@ -67,7 +67,7 @@ def _has_left_something(view: Instance) -> bool:
 
 
 def _orders_left(view: Instance) -> Text:
-    """Return what is known of the orders of a live bot whose container is gone."""
+    """Return what is known of the orders that a live bot has left."""
     if view.report is not None and view.report.orders_left:
         return Text("{count} open orders left", count=view.report.orders_left)
     if view.spec is None:

@@ -226,6 +226,8 @@ def severity(view: Instance, now: float | None = None) -> Severity:
         of_state = "note"
     elif is_down_unasked(view):  # nobody answers the fills of what a live one has left at the exchange
         of_state = "bad" if view.mode == "live" else "warn"
+    elif orders_left(view):  # nobody does so here either, although a person has stopped it
+        of_state = "bad"
     doing = activity(view, now).doing
     if doing is None or (of_state == "off" and not (doing in ENDS and has_left_money(view))):
         return of_state
@@ -311,6 +313,22 @@ def may_have_left_orders(view: Instance) -> bool:
     return mode == "live" and (kept_report is None or kept_report.orders_left != 0)
 
 
+def orders_left(view: Instance) -> int:
+    """Return how many orders a stopped live bot has left at its exchange, as was said at its end, or as the
+    exchange has said since.
+    """
+    if view.mode != "live" or view.tombstone is not None or view.status.state != "stopped":
+        return 0
+    return _orders_told(view.report) or 0
+
+
+def _orders_told(kept_report: KeptReport | None) -> int | None:
+    """Return the orders that the last run has left; None if nobody said."""
+    if kept_report is None or kept_report.is_previous or not kept_report.has_ended:
+        return None
+    return kept_report.orders_left
+
+
 def is_down_unasked(view: Instance) -> bool:
     """Return whether it does not run although nobody has stopped it or taken it down by the manager."""
     saved, state = view.saved, view.status.own_state
@@ -335,6 +353,8 @@ def was_killed(view: Instance) -> bool:
         "completed",
     )
     if view.status.state != "stopped" or view.mode != "live" or view.tombstone is not None or not is_silent:
+        return False
+    if _orders_told(view.report) is not None:
         return False
     return view.container is not None and view.container.engine_state == "exited"
 

@@ -513,6 +513,26 @@ def test_one_address_cannot_take_every_connection(steady: Served, monkeypatch: p
         time.sleep(0.1)
 
 
+def test_who_is_signed_in_is_answered_while_the_own_address_floods_the_page(
+    steady: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some other program of the trader's machine, or of the same network behind one address."""
+    monkeypatch.setattr(connections, "MOST_OF_ADDRESS", 10)
+    client = signed_in(steady)
+    sign = f"X-Botfleet-Token: {client.token}\r\nCookie: {client.cookie}\r\n"
+    with opened(steady, f"GET /api/v1/events HTTP/1.1\r\n{HEAD}{sign}\r\n") as stream:
+        assert stream.recv(100).startswith(b"HTTP/1.1 200 ")
+        slow = f"POST /api/v1/session HTTP/1.1\r\n{HEAD}Content-Length: 60000\r\n\r\n{{"
+        held = [opened(steady, said) for _each in range(15) for said in ("", slow)]
+        try:
+            assert [client.get("/api/v1/fleet")[0] for _each in range(5)] == [200] * 5
+            assert not is_ended(stream, 1)
+            assert [is_ended(connection, 0.1) for connection in held].count(False) <= 9
+        finally:
+            for connection in held:
+                connection.close()
+
+
 def test_readers_of_streams_leave_room_for_who_may_halt(
     steady: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:

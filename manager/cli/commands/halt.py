@@ -105,7 +105,7 @@ def _halt(session: Session, args: Namespace, marks: list[MarksMade], interruptio
     closed: dict[str, Closing] = {}
     if result.outcomes:
         say(console.table(COLUMNS, result.outcomes))
-    for outcome in result.outcomes:
+    for outcome in sorted(result.outcomes, key=_is_left):  # the end is what a reader sees of many lines
         _say_what_is_wrong(outcome, result.snapshot)
     for problem in result.snapshot.foreign():
         console.warning(problem)
@@ -119,6 +119,11 @@ def _halt(session: Session, args: Namespace, marks: list[MarksMade], interruptio
         console.say_json([_object(outcome, closed) for outcome in result.outcomes])
     codes = [*(closing.exit_code for closing in closed.values()), *(error.exit_code for error in unsaid)]
     return worst_exit_code([result.exit_code, *codes])
+
+
+def _is_left(outcome: HaltOutcome) -> bool:
+    """Return whether it runs, or real orders are or may be left of it."""
+    return not outcome.is_down or (outcome.mode == "live" and outcome.left != 0)
 
 
 def _down(result: Result) -> list[str]:

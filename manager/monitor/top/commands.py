@@ -7,6 +7,7 @@ of `serve`, does not interrupt it.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -66,9 +67,15 @@ class Running:
     def new_lines(self) -> Sequence[str]:
         """Return new output, in whole lines; all of it once the command has ended."""
         has_ended = self.exit_code is not None
-        self._output.seek(self._read_to)
-        output = self._output.read()
+        output = self._written()
         if not has_ended:
             output = output[: output.rfind(b"\n") + 1]
         self._read_to += len(output)
         return output.decode(errors="replace").splitlines()
+
+    def _written(self) -> bytes:
+        """Return what was written since the last time, without moving the place where the command writes: the
+        file is open once, for both.
+        """
+        size = os.fstat(self._output.fileno()).st_size - self._read_to
+        return os.pread(self._output.fileno(), size, self._read_to)

@@ -1,6 +1,7 @@
 """Ask the exchange what the live instances have there now, beside what their bots last reported.
 
-Nothing is changed, and a bot that runs goes on: the question is asked from a container beside it.
+Nothing is changed there, and a bot that runs goes on: the question is asked from a container beside it. Of
+one that is down, the answer is kept as what it has left.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from decimal import Decimal
 from functools import partial
 from typing import NamedTuple
 
+from manager.config.fleet import Fleet
 from manager.engine.client import Engine
-from manager.fleet import doing
+from manager.fleet import closed_report, doing, supervisor_state
 from manager.fleet.instance import Instance
 from manager.fleet.observe import FleetSnapshot
 from manager.i18n import Text
@@ -21,6 +23,12 @@ from manager.util.threads import TaskGroup
 
 PURPOSE = "asked"
 """Not that of a halt's question, which must not be cut off by this one."""
+
+
+def _keep(view: Instance, answer: Answer, fleet: Fleet) -> None:
+    state_dir = fleet.instance_state_dir(view.id)
+    if answer.left is not None and view.status.state == "stopped" and not supervisor_state.has_bot(state_dir):
+        closed_report.keep_answer(state_dir, answer.left, answer.position)
 
 
 class OrdersRow(NamedTuple):
@@ -59,6 +67,7 @@ def ask(
             answer = Answer(None, why=Text("it has no container from which the exchange could be asked"))
         else:
             answer = open_orders.ask(view.container, fleet, engine, PURPOSE)
+            _keep(view, answer, fleet)
         report = view.report.report if view.report is not None else None
         return OrdersRow(
             view.id,

@@ -18,6 +18,7 @@ from manager.engine.containers import Container
 from manager.errors import EngineError, EngineUnreachable, ManagerError
 from manager.fleet import (
     bot_report,
+    closed_report,
     event_spool,
     halt_mark,
     hidden_lock,
@@ -113,6 +114,7 @@ def _halt(
     instances_json_refresh.write(halted.snapshot, lambda why: on_event(Warned(why)))
     outcomes = sorted(outcomes_of(halted, chosen, answers), key=lambda outcome: outcome.instance)
     event_spool.note(fleet, [_event(outcome) for outcome in outcomes])
+    _keep_answers(fleet, outcomes)
     return Result(
         halted.snapshot,
         outcomes,
@@ -121,6 +123,15 @@ def _halt(
         _untrusted(fleet, chosen),
         is_all=selection.named(snapshot.project) is not None or not halted.snapshot.foreign(),
     )
+
+
+def _keep_answers(fleet: Fleet, outcomes: Sequence[HaltOutcome]) -> None:
+    """Keep what the exchange has said that bots have left: it is shown as long as they are halted."""
+    for outcome in outcomes:
+        answer = outcome.answer
+        if outcome.is_down and outcome.hidden is None and answer is not None and answer.left is not None:
+            state_dir = fleet.instance_state_dir(outcome.instance)
+            closed_report.keep_answer(state_dir, answer.left, answer.position)
 
 
 def _mark_again(fleet: Fleet, chosen: Sequence[str]) -> Marked:

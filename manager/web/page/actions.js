@@ -1,8 +1,8 @@
 // Ask before an action, start it, and show what the command prints. Each is a command of the manager's.
 
-import { el, refill } from "./dom.js";
+import { el, refill, take } from "./dom.js";
 import { amount, moment, t } from "./format.js";
-import { ask } from "./stream.js";
+import { ask, SignedOut, Unheard } from "./stream.js";
 
 const HOLD_MS = 1500;
 const POLL_MS = 500;
@@ -52,15 +52,17 @@ export function verbButtons(each, choose) {
 /** Show the question; for real money the id has to be typed. */
 export async function askFirst(id, verb, place) {
   const name = verbNames()[verb];
+  const isMine = take(place);
   refill(place, el("p", { class: "small" }, "…"));
   const path = `instances/${encodeURIComponent(id)}/actions`;
   let question;
   try {
     question = await ask(`${path}/${verb}`);
   } catch (error) {
-    refill(place, el("p", { class: "bad" }, error.message));
+    if (isMine()) refill(place, el("p", { class: "bad" }, error.message));
     return;
   }
+  if (!isMine()) return;
   const typed = el("input", { type: "text", autocomplete: "off", spellcheck: "false", "aria-label": t("type {id} to confirm", { id }), placeholder: id });
   const go = el("button", { class: `chip ${question.needs_id ? "danger" : ""}`, "data-key": "go", disabled: question.needs_id }, `${name} ${id}`);
   typed.addEventListener("input", () => {
@@ -81,10 +83,15 @@ export async function askFirst(id, verb, place) {
       ...question.sentences.map((sentence) => el("p", {}, sentence)),
       until ? el("label", {}, t("until"), until) : "",
       question.needs_id ? el("label", {}, t("type {id} to confirm", { id }), typed) : "",
-      el("div", { class: "chips" }, go, el("button", { class: "chip", type: "button", onclick: () => refill(place) }, t("Cancel"))),
+      el("div", { class: "chips" }, go, el("button", { class: "chip", type: "button", onclick: () => clear(place) }, t("Cancel"))),
     ),
   );
   (question.needs_id ? typed : go).focus();
+}
+
+function clear(place) {
+  take(place);
+  refill(place);
 }
 
 /** Return the choice of a time until which alerts are left; nothing for another command. `morning`: what it is without one. */
@@ -98,6 +105,7 @@ export function untilChoice(morning) {
 export async function run(place, begin) {
   const output = el("pre", { class: "output", role: "log", "aria-live": "polite" });
   const verdict = el("p", { class: "verdict" });
+  take(place);
   refill(place, output, verdict);
   verdict.textContent = t("asking…");
   let action;
@@ -107,8 +115,8 @@ export async function run(place, begin) {
     } catch (error) {
       verdict.className = "verdict bad";
       verdict.textContent = error.message;
-      const isUnheard = error instanceof TypeError; // the request got lost: one command of a kind runs at a time
-      if (!isUnheard || failures >= TRIES) return;
+      const isUnheard = error instanceof Unheard;
+      if (!isUnheard || failures >= TRIES) return; // one command of a kind runs at a time: it may be asked for again
       await new Promise((go) => setTimeout(go, 1000));
     }
   }
@@ -123,6 +131,7 @@ export async function run(place, begin) {
       action = await ask(`actions/${action.number}`);
       failures = 0;
     } catch (error) {
+      if (error instanceof SignedOut) return;
       failures += 1;
       verdict.textContent = `${t("its present state is not known; it keeps running")} (${error.message})`;
       if (failures > 120) return;
@@ -186,6 +195,7 @@ function openHalt(model, dialog, isHeld) {
   const place = el("div", { class: "place" });
   const { counts, exposure } = model.fleet;
   const close = () => dialog.close();
+  take(dialog);
   const go = () => run(place, () => ask("halt", { method: "POST", body: JSON.stringify({ confirm: "halt" }) }));
   refill(
     dialog,
@@ -195,7 +205,6 @@ function openHalt(model, dialog, isHeld) {
     el("p", { class: "small" }, t("Only `manager resume`, or starting a bot, ends a halt.")),
     place,
   );
-  dialog.dataset.id = "";
   if (!dialog.open) dialog.showModal();
   if (isHeld) go();
   else refill(place, holdButton("halt again", t("HALT — hold"), go));

@@ -1,5 +1,6 @@
 // Say what is stale, and how old it is.
 
+import { now } from "./clock.js";
 import { el, refill } from "./dom.js";
 import { age, t } from "./format.js";
 import { model, parts, session } from "./state.js";
@@ -12,10 +13,9 @@ function banner(kind, text) {
 /** Draw the lines above everything, where they have changed. */
 export function drawBanners() {
   if (!session.isOn || !model.fleet) return;
-  const now = Date.now() / 1000;
   const { fleet } = model;
   const found = [];
-  const seen = model.ageOfLook(now);
+  const seen = model.ageOfLook(now());
   const isStale = seen === null || seen > STALE_S;
   if (!model.isConnected && model.lostAt !== null) {
     found.push(banner("bad", t("`manager serve` does not answer: what follows is {age} old", { age: age(seen ?? 0) })));

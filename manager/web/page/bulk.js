@@ -1,7 +1,7 @@
 // Do the same with several bots: one command of the manager's after the other, each asked for first.
 
 import { run, untilChoice } from "./actions.js";
-import { el, refill } from "./dom.js";
+import { el, refill, take } from "./dom.js";
 import { t } from "./format.js";
 import { ask } from "./stream.js";
 
@@ -13,16 +13,17 @@ export async function openBulk(dialog, verb, name, instances) {
   const close = () => dialog.close();
   const title = t("{verb} {count} bots", { verb: name, count: instances.length });
   const head = () => el("div", { class: "head" }, el("h2", {}, title), el("button", { class: "chip", "data-key": "close", onclick: close }, t("Close")));
-  dialog.dataset.id = "";
+  const isMine = take(dialog);
   refill(dialog, head(), el("p", { class: "small" }, "…"));
   if (!dialog.open) dialog.showModal();
   let questions;
   try {
     questions = await Promise.all(instances.map((id) => ask(`${pathOf(id)}/${verb}`)));
   } catch (error) {
-    refill(dialog, head(), el("p", { class: "bad" }, error.message));
+    if (isMine()) refill(dialog, head(), el("p", { class: "bad" }, error.message));
     return;
   }
+  if (!isMine()) return;
   const go = el("button", { class: "chip" }, title);
   const typed = new Map();
   const check = () => {

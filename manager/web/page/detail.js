@@ -1,7 +1,7 @@
 // Show one bot: its last report, its last words, its exits, its history. It works when the bot is dead.
 
 import { askFirst, verbButtons } from "./actions.js";
-import { el, refill } from "./dom.js";
+import { el, refill, take } from "./dom.js";
 import { amount, moment, money, price, t } from "./format.js";
 import { earned, RANGES } from "./earned.js";
 import { logView } from "./logs.js";
@@ -16,20 +16,20 @@ let present = null;
 
 /** Fill the dialog with a bot and show it; with `verb`, ask about that command at once. */
 export async function openDetail(dialog, id, close, verb = "") {
+  const isMine = take(dialog, id);
   refill(dialog, head(id, close), el("p", { class: "small" }, "…"));
   if (!dialog.open) dialog.showModal();
-  dialog.dataset.id = id;
   const path = `instances/${encodeURIComponent(id)}`;
   try {
     const [detail, history] = await Promise.all([ask(path), ask(`${path}/history?days=${RANGES.at(-1)}`)]);
-    if (dialog.dataset.id !== id) return;
+    if (!isMine()) return;
     const place = el("div", { class: "place" });
     present = { of: null, detail, dialog, place, state: el("div", {}), facts: el("div", {}) };
     refill(dialog, head(id, close), ...content(history));
     renewDetail(detail.instance);
     if (verb) askFirst(id, verb, place);
   } catch (error) {
-    if (dialog.dataset.id === id) refill(dialog, head(id, close), el("p", { class: "bad" }, error.message));
+    if (isMine()) refill(dialog, head(id, close), el("p", { class: "bad" }, error.message));
   }
 }
 

@@ -22,6 +22,16 @@ function filled(element, attributes, children) {
   return element;
 }
 
+const turns = new WeakMap();
+
+/** Take an element, for that id, until something else takes it. Return what says whether nothing else has: answers come late. */
+export function take(element, id = "") {
+  const turn = {};
+  element.dataset.id = id;
+  turns.set(element, turn);
+  return () => turns.get(element) === turn;
+}
+
 /** Replace what is in an element, and keep the focus on what has the same data-key. */
 export function refill(element, ...children) {
   const focused = element.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;

@@ -1,6 +1,6 @@
 // Show what one bot earned over time: its P&L, what of it is realised, gaps, starts, exits and outages.
 
-import { el, refill } from "./dom.js";
+import { el, refill, take } from "./dom.js";
 import { moment, money, signClass, t } from "./format.js";
 import { markRow, outagesOf } from "./marks.js";
 import { curve } from "./plot.js";
@@ -13,17 +13,21 @@ const VALUES = 145;
 /** Return the section with its choice of days. */
 export function earned(id, history) {
   const section = el("section", {});
+  const why = el("p", { class: "bad", role: "status" });
   const show = (days, found) => {
     const chips = RANGES.map((each) =>
       el("button", { class: "chip", "aria-pressed": String(each === days), "data-key": `days ${each}`, onclick: () => load(each) }, t("{count} d", { count: each })),
     );
-    refill(section, el("div", { class: "head" }, el("h3", {}, t("What it earned over time")), el("div", { class: "chips" }, ...chips)), ...parts(found));
+    refill(section, el("div", { class: "head" }, el("h3", {}, t("What it earned over time")), el("div", { class: "chips" }, ...chips)), why, ...parts(found));
   };
   const load = async (days) => {
+    const isMine = take(section);
+    why.textContent = "";
     try {
-      show(days, await ask(`instances/${encodeURIComponent(id)}/history?days=${days}`));
+      const found = await ask(`instances/${encodeURIComponent(id)}/history?days=${days}`);
+      if (isMine()) show(days, found);
     } catch (error) {
-      section.append(el("p", { class: "bad" }, error.message));
+      if (isMine()) why.textContent = error.message;
     }
   };
   show(RANGES.at(-1), history);

@@ -1,6 +1,6 @@
 // Show what the bots print, as they print it: of one, or of all merged by time.
 
-import { el, refill } from "./dom.js";
+import { el, refill, take } from "./dom.js";
 import { amount, price, t } from "./format.js";
 import { Stream } from "./stream.js";
 
@@ -103,7 +103,7 @@ function row(line, isMerged) {
 /** Show the log of some bots in the dialog; it ends with it. */
 export function openLogs(dialog, title, instances) {
   const view = logView(instances);
-  dialog.dataset.id = "";
+  take(dialog);
   refill(
     dialog,
     el("div", { class: "head" }, el("h2", {}, title), el("button", { class: "chip", "data-key": "close", onclick: () => dialog.close() }, t("Close"))),

@@ -1,10 +1,11 @@
 // Show the bots of the trader's other machines, and halt all machines at once.
 
 import { holdButton, run } from "./actions.js";
-import { el, refill } from "./dom.js";
+import { now } from "./clock.js";
+import { el, refill, take } from "./dom.js";
 import { age, money, t } from "./format.js";
 import { parts, places, session } from "./state.js";
-import { ask, SignedOut } from "./stream.js";
+import { ask } from "./stream.js";
 
 const EVERY_MS = 30000;
 const FIRST_MS = 3000;
@@ -20,16 +21,19 @@ export function beginMachines() {
 }
 
 async function load() {
+  const place = places.machines;
   let wait = EVERY_MS;
   try {
     if (document.visibilityState === "visible") {
       const found = await ask("hosts");
+      if (place !== places.machines) return;
       if (found.asked_at === null) wait = FIRST_MS;
       else draw(found);
     }
-  } catch (error) {
-    if (error instanceof SignedOut || !session.isOn) return;
+  } catch {
+    // said by the stream of events, too
   }
+  if (place !== places.machines || !session.isOn) return; // it is begun again with the page
   timer = setTimeout(load, wait);
 }
 
@@ -46,7 +50,7 @@ function draw(found) {
 }
 
 function machine(host) {
-  const old = host.seen_at === null ? t("never seen") : t("last seen {age} ago", { age: age(Date.now() / 1000 - host.seen_at) });
+  const old = host.seen_at === null ? t("never seen") : t("last seen {age} ago", { age: age(now() - host.seen_at) });
   const head = host.is_up ? el("h3", {}, host.name) : el("h3", { class: "bad" }, `${host.name}: ${t("unreachable")}, ${old}`);
   return el("div", { class: "machine" }, head, host.is_up ? "" : el("p", { class: "small" }, host.why), el("ul", {}, ...host.instances.map(instance)));
 }
@@ -72,6 +76,7 @@ function haltAllButton(hosts) {
 
 function openHalt(hosts, isHeld) {
   const place = el("div", { class: "place" });
+  take(parts.detail);
   const go = () => run(place, () => ask("hosts/halt", { method: "POST", body: JSON.stringify({ confirm: "halt" }) }));
   refill(
     parts.detail,
@@ -79,7 +84,6 @@ function openHalt(hosts, isHeld) {
     el("p", {}, t("Every bot here and on {hosts} is stopped at once. A machine that does not answer is named: its bots may go on.", { hosts: hosts.map((each) => each.name).join(", ") })),
     place,
   );
-  parts.detail.dataset.id = "";
   if (!parts.detail.open) parts.detail.showModal();
   if (isHeld) go();
   else refill(place, holdButton("halt hosts again", t("HALT all machines — hold"), go));

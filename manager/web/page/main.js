@@ -2,7 +2,7 @@
 
 import { drawBanners, forgetBanners } from "./banners.js";
 import { openDetail, renewDetail } from "./detail.js";
-import { el, refill } from "./dom.js";
+import { el, refill, take } from "./dom.js";
 import { t } from "./format.js";
 import { chartCard } from "./fleet_chart.js";
 import { drawFilters, makeFilters } from "./filters.js";
@@ -14,7 +14,7 @@ import { boxes, botHeads, needCard, renew } from "./rows.js";
 import { paint, preferredLanguage, settings, speakIn } from "./settings.js";
 import { signInForm } from "./sign_in.js";
 import { model, parts, places, session, setting } from "./state.js";
-import { ask, signIn, signOut, SignedOut, Stream } from "./stream.js";
+import { ask, signIn, signOut, SIGNED_OUT, SignedOut, Stream, TOKEN } from "./stream.js";
 import { drawStrip, drawTitle, hideHalt } from "./strip.js";
 
 let chosenCurve = null;
@@ -53,16 +53,19 @@ function showSignIn(why) {
   forgetBanners();
   hideHalt();
   if (parts.detail.open) parts.detail.close();
+  take(parts.detail);
   refill(parts.detail);
   forgetRows();
   parts.main.className = "";
-  refill(parts.main, signInForm(t(why), begin, showSignIn));
+  refill(parts.main, signInForm(t(why), beginHere, showSignIn));
 }
 
 /** Say that the session is over, whichever of the page's requests is the first to be told: all are, one after another. */
 function endSession() {
   if (session.isOn) showSignIn("the session is over");
 }
+
+window.addEventListener(SIGNED_OUT, endSession);
 
 // ---- loading
 
@@ -80,9 +83,8 @@ async function loadCurves() {
     if (rangeOf() !== DAY) await loadRange(rangeOf());
     drawCurves();
     refill(places.boxes, ...boxes(model));
-  } catch (error) {
+  } catch {
     curvesOf = null;
-    if (error instanceof SignedOut) endSession();
   }
 }
 
@@ -102,14 +104,14 @@ async function chooseRange(name) {
   drawCurves();
   try {
     await loadRange(name);
-    drawCurves();
+    if (session.isOn) drawCurves();
   } catch (error) {
-    if (error instanceof SignedOut) endSession();
-    else drawCurves(error.message);
+    if (session.isOn && rangeOf() === name) drawCurves(error.message);
   }
 }
 
 async function begin() {
+  const wasOn = session.isOn;
   try {
     const event = await load();
     session.isOn = true;
@@ -119,8 +121,8 @@ async function begin() {
     performance.mark("botfleet-drawn");
     follow(event);
   } catch (error) {
-    if (error instanceof SignedOut) showSignIn("");
-    else showFailure(error);
+    if (!(error instanceof SignedOut)) showFailure(error);
+    else if (!wasOn) showSignIn("");
   }
 }
 
@@ -139,7 +141,6 @@ function follow(event) {
     lost: () => connected(false),
     signedOut: () => {
       session.stream = null;
-      endSession();
     },
     event: async (name, data) => {
       if (name === "reset") await load(); // where that fails, the stream begins again before this event
@@ -202,8 +203,12 @@ function change(name, value) {
 }
 
 async function changeLanguage(tag) {
+  try {
+    await speakIn(tag);
+  } catch {
+    return; // the server does not answer, as the page says
+  }
   setting.set("language", tag);
-  await speakIn(tag);
   paint();
   if (!session.isOn) return showSignIn(whyNot);
   session.stream?.again(""); // behind nothing: it gets a reset, which loads all, also after a lost connection
@@ -257,7 +262,7 @@ function listBots() {
 // ---- one bot
 
 function open(id, verb = "") {
-  history.pushState(null, "", `#bot=${encodeURIComponent(id)}`);
+  history.pushState({ isOpened: true }, "", `#bot=${encodeURIComponent(id)}`);
   openDetail(parts.detail, id, close, verb);
 }
 
@@ -270,21 +275,42 @@ function close() {
 }
 
 parts.detail.addEventListener("close", () => {
-  if (location.hash.startsWith("#bot=")) history.replaceState(null, "", "/");
+  if (parts.detail.open || !location.hash.startsWith("#bot=")) return; // this event comes late: it may be open again
+  if (history.state?.isOpened) history.back(); // or each bot that was looked at would be one step back more
+  else history.replaceState(null, "", "/");
 });
 window.addEventListener("popstate", showHash);
 window.addEventListener("hashchange", async () => {
   if (location.hash.startsWith("#link=")) {
     const why = await useLink();
     if (why) showSignIn(why);
-    else begin();
+    else beginHere();
   }
 });
+window.addEventListener("storage", (event) => {
+  if (event.key !== TOKEN) return;
+  if (event.newValue === null) endSession();
+  else if (!session.isOn) beginHere();
+});
+
+/** Begin, and show the bot that the address names. */
+async function beginHere() {
+  await begin();
+  showHash();
+}
 
 function showHash() {
   const found = location.hash.match(/^#bot=(.+)$/);
-  if (found && session.isOn) openDetail(parts.detail, decodeURIComponent(found[1]), close);
+  if (found && session.isOn) openDetail(parts.detail, decoded(found[1]), close);
   else if (parts.detail.open) parts.detail.close();
+}
+
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 // ---- start
@@ -308,6 +334,5 @@ for (let isReady = false; !isReady; ) {
 window.dispatchEvent(new Event("botfleet-started"));
 paint();
 const refused = await useLink();
-await begin();
+await beginHere();
 if (refused && !session.isOn) showSignIn(refused);
-showHash();

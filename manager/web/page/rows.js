@@ -1,6 +1,7 @@
 // Draw the strip, the cards of what needs a person, and the bots.
 
 import { verbButtons } from "./actions.js";
+import { now } from "./clock.js";
 import { rangeBar, sparkline } from "./drawings.js";
 import { el } from "./dom.js";
 import { age, amount, moment, money, price, signClass, t } from "./format.js";
@@ -15,7 +16,7 @@ export function since(unix, isAgo = false) {
 
 /** Write the present age into what `since` has made. */
 export function renew(element) {
-  const text = age(Date.now() / 1000 - Number(element.dataset.since));
+  const text = age(now() - Number(element.dataset.since));
   element.textContent = element.dataset.ago === undefined ? text : t("{age} ago", { age: text });
 }
 

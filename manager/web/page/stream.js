@@ -1,15 +1,27 @@
 // Talk with the API. Each request carries the token of the sign-in, which no other port's page can read.
 
+import { noteDate } from "./clock.js";
 import { t } from "./format.js";
 
-const TOKEN = "botfleet-token";
+/** Where every tab of this address finds the token of the sign-in. */
+export const TOKEN = "botfleet-token";
 const SILENT_MS = 25000;
 const LOST_MS = [200, 600, 1500];
 const RETRY_MS = [1000, 2000, 4000, 8000];
 
+/** What the window is told when an answer says that the session is over, whoever has asked. */
+export const SIGNED_OUT = "botfleet-signed-out";
+
 export class SignedOut extends Error {
   constructor() {
     super(t("the session is over"));
+  }
+}
+
+/** A request that got no answer: a browser's own words for it are in no language of the page's, and differ. */
+export class Unheard extends Error {
+  constructor() {
+    super(t("`manager serve` does not answer now"));
   }
 }
 
@@ -20,31 +32,55 @@ export function speak(language) {
   spoken = language;
 }
 
-function headers(more = {}) {
-  return { "X-Botfleet-Token": localStorage.getItem(TOKEN) ?? "", "Accept-Language": spoken, ...more };
+function tokenNow() {
+  return localStorage.getItem(TOKEN) ?? "";
 }
 
-/** Return an answer; what only reads is asked again where it got lost: a container that comes or goes is enough. */
+function headers(token, more = {}) {
+  return { "X-Botfleet-Token": token, "Accept-Language": spoken, ...more };
+}
+
+/** Return a status and a text; what only reads is asked again where it got lost: a container that comes or goes is enough. */
 async function fetched(url, options) {
   for (let failures = 0; ; failures += 1) {
     try {
-      return await fetch(url, options);
-    } catch (error) {
-      if (options.method || failures >= LOST_MS.length) throw error;
+      const answer = await fetch(url, options);
+      noteDate(answer.headers.get("Date"));
+      return { status: answer.status, text: await answer.text() };
+    } catch {
+      if (options.method || failures >= LOST_MS.length) throw new Unheard();
       await new Promise((go) => setTimeout(go, LOST_MS[failures]));
     }
   }
 }
 
-/** Return the answer of a route as JSON. Throws SignedOut, or an Error with the problem's own words. */
+/** Return the answer of a route as JSON. Throws SignedOut, Unheard, or an Error with the problem's own words. */
 export async function ask(path, options = {}) {
   const more = options.body === undefined ? {} : { "Content-Type": "application/json" };
-  const answer = await fetched(`/api/v1/${path}`, { ...options, headers: headers(more), cache: "no-store" });
-  if (answer.status === 401) throw new SignedOut();
-  if (answer.status === 204) return null;
-  const content = await answer.json();
-  if (!answer.ok) throw new Error(content.detail || content.title);
+  const token = tokenNow();
+  const { status, text } = await fetched(`/api/v1/${path}`, { ...options, headers: headers(token, more), cache: "no-store" });
+  if (status === 401) return endOr(token, () => ask(path, options));
+  if (status === 204) return null;
+  const content = jsonOf(text);
+  if (content === undefined) throw new Error(t("instead of `manager serve`, something else answers: HTTP {status}", { status }));
+  if (status >= 400) throw new Error(content.detail || content.title);
   return content;
+}
+
+/** Say that the session is over; where another tab has signed in since, ask once more instead. */
+function endOr(token, again) {
+  if (tokenNow() !== token) return again();
+  window.dispatchEvent(new Event(SIGNED_OUT));
+  throw new SignedOut();
+}
+
+/** Return what a text says; undefined where it is no JSON, as what a reverse proxy says by itself. */
+function jsonOf(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Sign in with the secret of a printed link, or with a password and its code. */
@@ -119,12 +155,14 @@ export class Stream {
   async read() {
     this.abort = new AbortController();
     const more = { "Last-Event-ID": this.lastId, Accept: "text/event-stream" };
+    const token = tokenNow();
     const answer = await fetch(`/api/v1/${this.path}`, {
-      headers: headers(more),
+      headers: headers(token, more),
       cache: "no-store",
       signal: this.abort.signal,
     });
-    if (answer.status === 401) throw new SignedOut();
+    if (answer.status === 401) return endOr(token, () => this.read());
+    noteDate(answer.headers.get("Date"));
     if (!answer.ok) throw new Error(answer.statusText);
     this.on.open();
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();

@@ -1,6 +1,7 @@
 // Draw the strip, the kill switch, and the tab's title: look, or go on.
 
 import { haltButton } from "./actions.js";
+import { now } from "./clock.js";
 import { el, refill } from "./dom.js";
 import { language, money, t } from "./format.js";
 import { since } from "./rows.js";
@@ -52,7 +53,7 @@ export function drawTitle() {
   const today = fleet.pnl.filter((each) => each.kind === "live" && each.today !== null);
   const total = fleet.totals.find((each) => each.kind === "live" && !each.missing.length);
   const sum = today.length === 1 ? money(today[0].today) : total ? money(total.today) : today.map((each) => `${money(each.today)} ${each.quote}`).join(" ");
-  const isStale = model.ageOfLook(Date.now() / 1000) > STALE_S || !model.isConnected;
+  const isStale = model.ageOfLook(now()) > STALE_S || !model.isConnected;
   document.title = [isStale ? "?" : "", count ? `⚠ ${count}` : "", sum, fleet.name].filter(Boolean).join(" · ");
 }
 

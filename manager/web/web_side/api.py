@@ -37,6 +37,7 @@ FILES = {
             "actions.js",
             "banners.js",
             "bulk.js",
+            "clock.js",
             "detail.js",
             "dom.js",
             "drawings.js",

@@ -1,13 +1,15 @@
 """Keep the connections to browsers few and short: one that asks nothing, or asks slowly, is ended.
 
 uvicorn itself waits for a request's head for ever, so that a few idle programs could take every connection.
+Where one address has too many, those of nobody who is signed in give way: another program there may flood
+the page.
 """
 
 from __future__ import annotations
 
 import asyncio
 import resource
-from collections import Counter
+from enum import IntEnum
 from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -24,7 +26,7 @@ DESCRIPTORS = 4096
 
 def connections_of(reach: Reach) -> type[asyncio.Protocol]:
     """Return the protocol that takes the connections."""
-    open_of: Counter[str] = Counter()
+    open_of: dict[str, dict[_Connection, None]] = {}
 
     class Bound(_Connection):
         def __init__(self, *given: Any, **named: Any) -> None:
@@ -42,25 +44,57 @@ def take_descriptors() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
+class _Worth(IntEnum):
+    """Hold which connections give way first where there are too many; the longest open one of a kind does."""
+
+    ASKS_NOTHING = 0
+    ASKS = 1
+    WAS_SIGNED_IN = 2
+    IS_SIGNED_IN = 3
+    """Its answer is not complete, as that of a stream: it never gives way."""
+
+
 class _Connection(H11Protocol):
     reach: Reach
-    open_of: Counter[str]
+    open_of: dict[str, dict[_Connection, None]]
     _late: asyncio.TimerHandle | None = None
     _address = ""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take the connection, unless its address has too many. A reverse proxy has everybody's."""
+        """Take the connection, in place of another one where its address has too many. A reverse proxy has
+        everybody's.
+        """
         super().connection_made(transport)
         address = self.client[0] if self.client else ""
         if self.reach.is_proxy(address):
             address = ""
-        if address and self.open_of[address] >= MOST_OF_ADDRESS:
-            transport.abort()
-            return
         if address:
+            if not self._has_room(self.open_of.get(address, {})):
+                transport.abort()
+                return
             self._address = address
-            self.open_of[address] += 1
+            self.open_of.setdefault(address, {})[self] = None
         self._wait()
+
+    def _has_room(self, others: dict[_Connection, None]) -> bool:
+        """Return whether there is room beside an address's other connections, if need be by ending one."""
+        if len(others) < MOST_OF_ADDRESS:
+            return True
+        least = min(others, key=_Connection._worth)
+        if least._worth() is _Worth.IS_SIGNED_IN:
+            return False
+        least._leave()
+        least.transport.abort()
+        return True
+
+    def _worth(self) -> _Worth:
+        """Return what its last request says of it. guard.py notes there who has asked."""
+        if self.cycle is None:
+            return _Worth.ASKS_NOTHING
+        is_signed_in = self.cycle.scope.get("state", {}).get("session") is not None
+        if self.cycle.response_complete:
+            return _Worth.WAS_SIGNED_IN if is_signed_in else _Worth.ASKS_NOTHING
+        return _Worth.IS_SIGNED_IN if is_signed_in else _Worth.ASKS
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it."""
@@ -93,7 +127,8 @@ class _Connection(H11Protocol):
     def _leave(self) -> None:
         self._stop_waiting()
         if self._address:
-            self.open_of[self._address] -= 1
-            if not self.open_of[self._address]:
+            of_address = self.open_of[self._address]
+            del of_address[self]
+            if not of_address:
                 del self.open_of[self._address]
             self._address = ""

@@ -91,6 +91,8 @@ PAGE_TEXTS = (
     ),
     mark("Sign in"),
     mark("the session is over"),
+    mark("`manager serve` does not answer now"),
+    mark("instead of `manager serve`, something else answers: HTTP {status}"),
     mark("search"),
     mark("order"),
     mark("worst first"),

@@ -377,3 +377,40 @@ def test_orders_that_a_bot_has_reported_are_an_error_while_its_exchange_is_away(
     assert "error: bp_sol_01 has stopped and reported 3 open orders left: check the exchange" in said
     assert "warning: bp_sol_01: backpack could not be asked, its bot has reported what is left (" in said
     assert live.exit_code == FAILED
+
+
+def test_orders_that_a_halt_has_left_are_no_calm_state_until_the_exchange_has_none(live: Desk) -> None:
+    """Nobody answers their fills, although a person has stopped the bot."""
+
+    def shown() -> tuple[str, bool]:
+        [of_live] = [
+            each
+            for each in json.loads(live.play("ps --json").partition("\n")[2])
+            if each["id"] == "bp_sol_01"
+        ]
+        return of_live["severity"], "2 open orders left" in live.play("ps")
+
+    live.play("up")
+    live.play("halt")
+    assert shown() == ("bad", True)
+    live.play("orders bp_sol_01")
+    assert shown() == ("bad", True)
+    live.bots.answers["bp_sol_01"] = NOTHING
+    live.play("orders bp_sol_01")
+    assert shown() == ("off", False)
+
+
+def test_what_a_bot_has_open_that_runs_is_not_what_it_has_left(live: Desk) -> None:
+    live.play("up")
+    before = (folder(live) / REPORT_FILE).exists() and (folder(live) / REPORT_FILE).read_text()
+    live.play("orders bp_sol_01")
+    assert ((folder(live) / REPORT_FILE).exists() and (folder(live) / REPORT_FILE).read_text()) == before
+
+
+def test_what_a_halt_has_left_is_said_last(live: Desk) -> None:
+    """Where the reader of many lines is: at their end."""
+    live.config("paper_01", 5003)
+    live.bots.fate("paper_01", stops_in=900)
+    live.play("up")
+    said = [line for line in live.play("halt").splitlines() if line.startswith("error:")]
+    assert said == ["error: paper_01 did not stop in time and was killed", NAMED]

@@ -25,6 +25,11 @@ def test_every_text_of_the_page_is_in_the_catalogue_and_no_other() -> None:
     assert not any(UNKNOWN_TEXT.search(script.read_text(encoding="utf-8")) for script in scripts())
 
 
+def test_every_script_of_the_page_is_served() -> None:
+    served = {name for name, media_type in api.FILES.items() if media_type == "text/javascript"}
+    assert {script.name for script in scripts()} == served
+
+
 def test_every_text_is_translated() -> None:
     with i18n.speaking("zh-TW"):
         same = {message for message, text in words.catalogue().items() if message == text}

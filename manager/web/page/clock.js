@@ -1,0 +1,17 @@
+// Tell what time it is for the server: every age is by its clock, and a reader's may be wrong.
+
+/** A `Date` header has whole seconds and may be two seconds old: a smaller difference is none. */
+const SAME_MS = 3000;
+
+let difference = 0;
+
+/** Note the `Date` header of an answer that has just come. */
+export function noteDate(header) {
+  const found = Date.parse(header ?? "") + 1000 - Date.now();
+  if (!Number.isNaN(found)) difference = Math.abs(found) < SAME_MS ? 0 : found;
+}
+
+/** Return the server's time in Unix seconds. */
+export function now() {
+  return (Date.now() + difference) / 1000;
+}

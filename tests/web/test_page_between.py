@@ -1,0 +1,242 @@
+"""The page when something comes between: a session that is over, a server that is gone, answers that come
+late, another tab, a clock that is wrong, the browser's own buttons.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.bot.browser import Browser
+from tests.web.served import Served, a_bot, serving, write_history
+from tests.web.test_page import LIVE, opened, press, select
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not shutil.which("chromium"), reason="needs chromium and chromedriver"),
+]
+UNHEARD = "`manager serve` does not answer now"
+LATE = """(window.real = window.fetch, window.late = [], window.fetch = (path, ...rest) =>
+      String(path).endsWith(arguments[0])
+        ? new Promise((go) => window.late.push(go)).then(() => window.real(path, ...rest))
+        : window.real(path, ...rest), 1)"""
+"""Answers to such a path come when `window.late` says so."""
+
+
+def a_fleet() -> list[Any]:
+    return [
+        a_bot("bp_sol_01", pnl="10.5", position="0.2", price="150", **LIVE),
+        a_bot("bp_sol_02", pnl="-3", price="150", **LIVE),
+        a_bot("bp_btc_01", mode="paper", pnl="1000", quote="USDC", base="BTC"),
+    ]
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    with serving(tmp_path, a_fleet()) as running:
+        write_history(running.backend.session, {"bp_sol_01": ["0", "5", "3", "9"]})
+        yield running
+
+
+@pytest.fixture
+def page(browser: Browser, served: Served) -> Browser:
+    return opened(browser, served)
+
+
+def show(page: Browser, bot: str = "bp_sol_01") -> None:
+    page.run("(document.querySelector(arguments[0]).click(), 1)", f"[data-id={bot}] .c-name")
+    page.wait(lambda: page.count("dialog .actions") == 1)
+
+
+def ask_about_stop(page: Browser) -> None:
+    show(page)
+    press(page, "Stop…", "dialog")
+    page.wait(lambda: page.count(".question input") == 1)
+
+
+def hash_of(page: Browser) -> str:
+    return str(page.run("location.hash"))
+
+
+FIRST_TOLD: dict[str, tuple[Callable[[Browser], None], str]] = {
+    "a bot that is opened": (lambda _page: None, "[data-id=bp_sol_02] .c-name"),
+    "a question": (show, "dialog [data-key='act stop bp_sol_01']"),
+    "a log": (show, "dialog [data-key=log]"),
+    "another time": (show, "dialog [data-key='days 7']"),
+    "several bots": (lambda page: select(page, "bp_sol_01", "bp_btc_01"), "[data-key='bulk stop']"),
+}
+
+
+@pytest.mark.parametrize("what", FIRST_TOLD)
+def test_a_session_that_is_over_is_said_whatever_is_open(page: Browser, served: Served, what: str) -> None:
+    """Although the stream of events has not been told yet."""
+    before, press_on = FIRST_TOLD[what]
+    before(page)
+    served.lost.add("/api/v1/events")
+    served.app_state.session_store._sessions.clear()
+    page.run("(document.querySelector(arguments[0]).click(), 1)", press_on)
+    page.wait(lambda: "the session is over" in page.text("main"), 10)
+    assert page.run("document.querySelector('dialog').open") is False
+    assert "bp_sol_01" not in page.run("document.documentElement.outerHTML")
+
+
+def test_a_server_that_is_gone_is_said_in_the_readers_language(browser: Browser, tmp_path: Path) -> None:
+    """Whatever is asked for then: a browser has words of its own for it."""
+    with serving(tmp_path, a_fleet()) as served:
+        write_history(served.backend.session, {"bp_sol_01": ["0", "5", "3", "9"]})
+        page = opened(browser, served)
+        select(page, "bp_sol_01", "bp_btc_01")
+        ask_about_stop(page)
+        page.driver.find_element("css selector", ".question input").send_keys("bp_sol_01")
+    press(page, "Stop bp_sol_01", "dialog")
+    page.wait(lambda: UNHEARD in page.text("dialog .verdict"))
+    press(page, "Restart…", "dialog")
+    page.wait(lambda: UNHEARD in page.text("dialog .place"))
+    press(page, "7 d", "dialog")
+    page.wait(lambda: page.text("dialog").count(UNHEARD) == 2)
+    press(page, "1 d", "dialog")
+    press(page, "Close", "dialog")
+    press(page, "Stop…", ".bulk")
+    page.wait(lambda: UNHEARD in page.text("dialog"))
+    press(page, "Close", "dialog")
+    page.run("(document.querySelector('[data-id=bp_sol_02] .c-name').click(), 1)")
+    page.wait(lambda: UNHEARD in page.text("dialog"))
+    press(page, "Close", "dialog")
+    page.run("(document.querySelector('[data-key=language]').click(), 1)")
+    time.sleep(0.5)
+    assert "Failed to fetch" not in page.text("body")
+    assert [each for each in page.complaints() if "Uncaught" in each] == []
+
+
+def test_what_a_proxy_answers_by_itself_is_said_as_such(page: Browser, served: Served) -> None:
+    served.lost.add("/api/v1/instances/bp_sol_02")
+    page.run("(document.querySelector('[data-id=bp_sol_02] .c-name').click(), 1)")
+    page.wait(lambda: "something else answers: HTTP 503" in page.text("dialog"))
+
+
+def test_a_late_answer_takes_nothing_that_was_asked_for_since(page: Browser) -> None:
+    page.run(LATE, "bp_btc_01/actions/stop")
+    select(page, "bp_btc_01")
+    press(page, "Stop…", ".bulk")
+    page.wait(lambda: page.run("window.late.length") == 1)
+    press(page, "Close", "dialog")
+    show(page)
+    page.run("(window.late.pop()(), 1)")
+    time.sleep(0.5)
+    assert page.count("dialog .asked") == 0
+    assert page.text("dialog h2") == "bp_sol_01"
+
+
+def test_a_late_question_is_not_asked_instead_of_a_later_one(page: Browser) -> None:
+    page.run(LATE, "bp_sol_01/actions/stop")
+    show(page)
+    press(page, "Stop…", "dialog")
+    page.wait(lambda: page.run("window.late.length") == 1)
+    press(page, "Restart…", "dialog")
+    page.wait(lambda: "Restart bp_sol_01" in page.text(".question .chips"))
+    page.run("(window.late.pop()(), 1)")
+    time.sleep(0.5)
+    assert "Restart bp_sol_01" in page.text(".question .chips")
+
+
+def test_of_two_times_the_one_chosen_last_is_shown(page: Browser) -> None:
+    page.run(LATE, "history?days=7")
+    show(page)
+    press(page, "7 d", "dialog")
+    page.wait(lambda: page.run("window.late.length") == 1)
+    press(page, "1 d", "dialog")
+    page.wait(lambda: page.text("dialog [data-key^=days][aria-pressed=true]") == "1 d")
+    page.run("(window.late.pop()(), 1)")
+    time.sleep(0.5)
+    assert page.text("dialog [data-key^=days][aria-pressed=true]") == "1 d"
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_ages_are_by_the_servers_clock(browser: Browser, served: Served, hours: int) -> None:
+    """A phone's clock that is wrong makes nothing old, and nothing young."""
+    script = f"const real = Date.now; Date.now = () => real() + {hours * 3_600_000};"
+    made = browser.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": script})
+    try:
+        served.delivered_at = time.time() - 600
+        page = opened(browser, served)
+        page.wait(lambda: "last alert delivered 10 min ago" in page.text("header"))
+        time.sleep(1.5)
+        assert page.text("#banners") == ""
+        assert not page.driver.title.startswith("?")
+        served.pause.clear()
+        page.wait(lambda: "what follows is" in page.text("#banners"), 40)
+    finally:
+        served.pause.set()
+        browser.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", made)
+
+
+def test_two_tabs_sign_in_and_out_together(page: Browser, served: Served) -> None:
+    first = page.driver.current_window_handle
+    page.driver.switch_to.new_window("tab")
+    try:
+        page.open(served.url, 1280)
+        page.wait(lambda: page.count(".bot[data-id]") == 3)
+        press(page, "Sign out")
+        page.wait(lambda: "Not signed in" in page.text("main"))
+        page.driver.switch_to.window(first)
+        page.wait(lambda: "the session is over" in page.text("main"), 10)
+        page.driver.switch_to.window(page.driver.window_handles[-1])
+        page.driver.get(served.links[-1])
+        page.wait(lambda: page.count(".bot[data-id]") == 3)
+        page.driver.switch_to.window(first)
+        page.wait(lambda: page.count(".bot[data-id]") == 3, 10)
+    finally:
+        page.driver.switch_to.window(page.driver.window_handles[-1])
+        page.driver.close()
+        page.driver.switch_to.window(first)
+
+
+def test_a_bot_that_was_looked_at_is_no_step_back(page: Browser) -> None:
+    length = page.run("history.length")
+    for _each in range(3):
+        show(page)
+        assert hash_of(page) == "#bot=bp_sol_01"
+        press(page, "Close", "dialog")
+        page.wait(lambda: hash_of(page) == "")
+    assert page.run("history.length") == length + 1
+    page.driver.forward()
+    page.wait(lambda: page.count("dialog .actions") == 1)
+    page.driver.back()
+    page.wait(lambda: page.run("document.querySelector('dialog').open") is False)
+    assert page.count(".bot[data-id]") == 3
+    page.run("(location.hash = '#bot=%E0%A4%A', 1)")
+    page.wait(lambda: page.run("document.querySelector('dialog').open"))
+    assert [each for each in page.complaints() if "Uncaught" in each] == []
+
+
+def test_a_bots_address_is_kept_over_the_sign_in(browser: Browser, served: Served) -> None:
+    browser.open(f"{served.url}/page/icon.svg", 1280)
+    browser.run("(localStorage.clear(), localStorage.setItem('botfleet-language', 'en'), 1)")
+    browser.driver.delete_all_cookies()
+    browser.open(f"{served.url}/#bot=bp_sol_01", 1280)
+    browser.wait(lambda: "Not signed in" in browser.text("main"))
+    browser.run("(document.querySelector('.sign-in input').value = arguments[0], 1)", served.links[-1])
+    browser.run("(document.querySelector('.sign-in button').click(), 1)")
+    browser.wait(lambda: browser.count("dialog .actions") == 1)
+    assert browser.text("dialog h2") == "bp_sol_01"
+    browser.complaints()
+
+
+def test_on_paper_nothing_is_in_the_way(page: Browser) -> None:
+    """The kill switch would be printed over the figures of each sheet."""
+
+    def is_shown(selector: str) -> bool:
+        return bool(page.run("document.querySelector(arguments[0]).checkVisibility()", selector))
+
+    shown, gone = (".boxes", "[data-id=bp_sol_01] .c-name", ".chart"), ("#halt", ".settings", ".bulk")
+    assert all(is_shown(each) for each in (*shown, *gone))
+    page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        assert [is_shown(each) for each in (*shown, *gone)] == [True] * 3 + [False] * 3
+    finally:
+        page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
