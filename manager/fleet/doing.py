@@ -336,6 +336,9 @@ def was_killed(view: Instance) -> bool:
     )
     if view.status.state != "stopped" or view.mode != "live" or view.tombstone is not None or not is_silent:
         return False
+    kept_report = view.report  # what a program has found out since is kept in it
+    if kept_report is not None and kept_report.has_ended and kept_report.orders_left == 0:
+        return False
     return view.container is not None and view.container.engine_state == "exited"
 
 

@@ -159,7 +159,8 @@ def degraded(code: str, /, **params: Any) -> Instance:
                 restarts={"in_a_row": 0, "total": 7, "max": 3, "next_at": None, "since_healthy": 6},
                 last_exit=EXIT,
             ),
-            "restart_loop: bp_sol_01 does not become healthy: 6 restarts since it last was: exit code 1",
+            "restart_loop: bp_sol_01 does not become healthy: 6 restarts since it last was: exit code 1:"
+            " line 7",
         ),
         (a_view("unhealthy", why="no HTTP answer"), "unhealthy: bp_sol_01 is unhealthy: no HTTP answer"),
         (
@@ -290,7 +291,7 @@ def test_restarts_within_the_window_are_a_crash_loop() -> None:
     view = a_view("restarting", why="exit code 1", last_exit=EXIT, restarts=counts)
     assert text(view, restarted(10)) == ""
     assert text(view, restarted(10, 1000)) == ""
-    expected = "restarting: bp_sol_01 keeps crashing: 2 restarts within 15 min: exit code 1"
+    expected = "restarting: bp_sol_01 keeps crashing: 2 restarts within 15 min: exit code 1: line 7"
     assert text(view, restarted(10, 800)) == expected
 
 
