@@ -39,6 +39,12 @@ UUID = "8f2a77e0-1111-4222-9333-abcdefabcdef"
             "Margin is insufficient (-2019)",
             "-2019",
         ),
+        (
+            "backpack",
+            r'{"code":"HALTED","message":"see <a href=\"https://x.example/y?id=9\">help</a>, http://z.example/?a=1"}',
+            "see help, http://z.example/ (HALTED)",
+            "HALTED",
+        ),
         ("apex", '{"code":3,"msg":"apikey sign error","timeCost":8841}', "apikey sign error (3)", "3"),
         (
             "paradex",

@@ -26,6 +26,7 @@ NAMED_ID = re.compile(
     rf"[\s,;.(\[|-]*\b(?:(?:{NAMED})[\s_-]*)id\b[\s:=#\"]*(?:{ID}|[\w-]*\d[\w-]*)[)\]]?",
     re.IGNORECASE,
 )
+BEFORE_SIGN = re.compile(r" ([,;.)])(?= |$)")
 BARE_ID = re.compile(rf"(?<![\w.])(?:{ID}|\d{{10,}})(?![\w]|\.\d)", re.IGNORECASE)
 
 MESSAGE_KEYS = ("message", "msg", "error_message", "errorMessage", "detail", "description", "reason")
@@ -65,13 +66,13 @@ class Words(NamedTuple):
 
 def of_error(err: BaseException, exchange: str) -> Words:
     """Return what an error of ccxt is about: what the exchange says, else what the network did."""
-    said = without_query(str(err))
+    said = _one_line(str(err))
     request = REQUEST.match(said)
     if request is None:
         body = said.removeprefix(exchange).strip()
         words = _of_answer(body)
         return words._replace(text=_cut(f"{exchange}: {words.text}" if words.text else exchange))
-    call, rest = request["call"], request["rest"]
+    call, rest = without_query(request["call"]), request["rest"]
     if rest:
         words = _of_answer(rest)
         return words._replace(text=_cut(f"{exchange}: {words.text}", f" ({call})"))
@@ -80,7 +81,11 @@ def of_error(err: BaseException, exchange: str) -> Words:
 
 def without_query(text: str) -> str:
     """Return a text without the queries of addresses, which hold nothing but parameters and the signature."""
-    return QUERY.sub("", " ".join(text[:MOST_READ].split()))
+    return QUERY.sub("", _one_line(text))
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text[:MOST_READ].split())
 
 
 def network_fault(err: BaseException) -> str | None:
@@ -151,9 +156,9 @@ def _code(answer: Mapping[str, Any]) -> str | None:
 
 def plain(text: str) -> str:
     """Return a text without markup and ids, in one line."""
-    shown = html.unescape(TAG.sub(" ", UNSEEN.sub(" ", text)))
+    shown = QUERY.sub("", html.unescape(TAG.sub(" ", UNSEEN.sub(" ", text))))
     shown = BARE_ID.sub("…", NAMED_ID.sub("", shown))
-    return " ".join(shown.split()).strip(" ,;")
+    return BEFORE_SIGN.sub(r"\1", " ".join(shown.split())).strip(" ,;")
 
 
 def _cut(text: str, end: str = "") -> str:
