@@ -41,8 +41,9 @@ UUID = "8f2a77e0-1111-4222-9333-abcdefabcdef"
         ),
         (
             "backpack",
-            r'{"code":"HALTED","message":"see <a href=\"https://x.example/y?id=9\">help</a>, http://z.example/?a=1"}',
-            "see help, http://z.example/ (HALTED)",
+            r'{"code":"HALTED","message":"see <a href=\"https://x.example/y?id=9\">help</a>, http://z/'
+            '?a=1"}',
+            "see help, http://z/ (HALTED)",
             "HALTED",
         ),
         ("apex", '{"code":3,"msg":"apikey sign error","timeCost":8841}', "apikey sign error (3)", "3"),
