@@ -36,9 +36,7 @@ def note(view: Instance) -> str:
     elif view.status.why is not None:
         parts.append(cause(view))
     elif supervisor is not None and supervisor.last_exit and supervisor.restarts_total:
-        words = _last_line(supervisor.last_exit.stderr_tail)
-        why = Text("{why}: {words}", why=supervisor.last_exit.message, words=words) if words else None
-        parts.append(str(Text("last exit: {why}", why=why or supervisor.last_exit.message)))
+        parts.append(str(Text("last exit: {why}", why=of_last_exit(view))))
     if view.status.state == "restarting" and supervisor is not None and supervisor.next_restart_at:
         parts.append(str(_next_restart(supervisor, supervisor.next_restart_at)))
     if supervisor is not None and view.status.state == "failed" and supervisor.cancel is not None:
@@ -57,6 +55,15 @@ def note(view: Instance) -> str:
     if view.is_rolled_back:
         parts.append(_("rolled back"))
     return " ".join(filter(None, (detail, joined(parts))))
+
+
+def of_last_exit(view: Instance) -> Text | None:
+    """Return how its bot has last ended, with the last line that it wrote; None if it has not ended yet."""
+    last_exit = view.supervisor.last_exit if view.supervisor is not None else None
+    if last_exit is None:
+        return None
+    words = _last_line(last_exit.stderr_tail)
+    return Text("{why}: {words}", why=last_exit.message, words=words) if words else last_exit.message
 
 
 def _has_left_something(view: Instance) -> bool:

@@ -16,6 +16,7 @@ SENTENCES: Mapping[tuple[str, str], str] = {
     ("exchange_away", "maintenance"): mark("the exchange is under maintenance"),
     ("exchange_away", "rate_limited"): mark("the exchange rejects requests for now: there were too many"),
     ("exchange_away", "banned"): mark("the exchange has banned this address for a time"),
+    ("exchange_away", "unclear"): mark("the exchange answers what makes no sense ({error})"),
     ("orders_refused", "insufficient_funds"): mark(
         "the exchange refuses every order: the funds do not suffice"
     ),

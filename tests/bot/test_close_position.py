@@ -274,6 +274,34 @@ def test_what_other_bots_of_the_fleet_hold_by_their_records_is_taken_off(
     assert [fake.book.position(), one.ledger, two.ledger] == [Decimal(0)] * 3
 
 
+def test_a_record_is_told_whatever_the_account_holds(fake: FakeExchange, tmp_path: Path) -> None:
+    """Of two bots that were killed neither knows the other's part: each tells its own, and sends nothing."""
+    one, two = Desk(tmp_path / "one", fake), Desk(tmp_path / "two", fake)
+    one.trade(Side.BUY, "1")
+    two.trade(Side.SELL, "0.4")
+    fake.requests.clear()
+    assert one.answer("record") == {"position": "1", "base": "SOL"}
+    assert two.answer("record") == {"position": "-0.4", "base": "SOL"}
+    assert one.posts() == 0
+
+
+def test_a_record_is_told_with_what_was_filled_since_the_kill(desk: Desk) -> None:
+    exchange = CcxtExchange(desk.settings, venues.credentials("backpack", desk.env), desk.env)
+    store = desk.open()
+    try:
+        order = store.new_order(OrderRequest("L2", Side.BUY, Decimal(148), Decimal("0.5")), time.time())
+        exchange_id = exchange.place(order)
+        assert exchange_id is not None
+        store.confirm(order.client_id, exchange_id)
+    finally:
+        store.close()
+    refused = desk.run("record")
+    assert refused.returncode == 4
+    assert "1 orders of this bot are open at backpack" in refused.stderr
+    desk.fake.book.move(Decimal(147))
+    assert desk.answer("record")["position"] == "1.5"
+
+
 def test_open_orders_and_a_running_bot_keep_it_from_closing(
     start_bot: BotFactory, fake: FakeExchange, tmp_path: Path
 ) -> None:

@@ -91,7 +91,7 @@ def test_a_pause_that_the_exchange_asks_for_is_understood(
     errors = kit.adapter._errors
     err = errors.DDoSProtection(body.format(until=int((time.time() + 600) * 1000)))
     err.__context__ = StatusError(418)
-    found = ccxt_errors.translated(err, kit.adapter._answers, headers)
+    found = ccxt_errors.translated(err, kit.adapter._answers, headers, "aster")
     assert isinstance(found, UnreachableError)
     assert found.cause == "banned"
     assert found.retry_after == (None if seconds is None else pytest.approx(seconds, abs=5))

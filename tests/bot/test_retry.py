@@ -79,9 +79,9 @@ def test_the_wait_shows_that_the_loop_is_alive() -> None:
 def test_an_outage_is_declared_after_a_while() -> None:
     outage = Outage(10.0)
     assert outage.condition(3) is None
-    outage.record(UnreachableError("no answer"), 100.0)
+    outage.record(UnreachableError("no answer", cause="unreachable"), 100.0)
     assert outage.condition(3) is None
-    outage.record(UnreachableError("no answer"), 110.0)
+    outage.record(UnreachableError("no answer", cause="unreachable"), 110.0)
     assert outage.condition(3) is not None
     outage.clear()
     outage.record(UnreachableError("418 I'm a teapot", cause="banned", retry_after=60), 100.0)
@@ -98,7 +98,7 @@ def test_an_outage_is_declared_after_a_while() -> None:
     outage.record(RejectedError("odd", cause="other"), 120.0)
     condition = outage.condition(None)
     assert condition is not None
-    assert (condition.params["cause"], condition.params["open_orders"]) == ("unreachable", None)
+    assert (condition.params["cause"], condition.params["open_orders"]) == ("unclear", None)
     outage.clear()
     assert outage.condition(3) is None
 
@@ -117,6 +117,18 @@ def test_a_single_refusal_is_a_moving_price() -> None:
     assert condition is not None
     assert condition.reason == "the account has not enough funds: no funds"
     assert condition.params["refused"] == MIN_REFUSALS
+    assert "code" not in condition.params
+
+
+def test_the_exchanges_own_code_is_told() -> None:
+    """By it a reader sees that what is refused now is refused for another reason."""
+    refusals = Refusals(60.0)
+    for _ in range(MIN_REFUSALS):
+        refusals.record(RejectedError("backpack: no (HALTED)", code="HALTED"), 0.0)
+    refusals.update(0.0, 0)
+    condition = refusals.condition()
+    assert condition is not None
+    assert (condition.params["cause"], condition.params["code"]) == ("other", "HALTED")
 
 
 def test_refusals_beside_orders_in_the_market_count_later() -> None:

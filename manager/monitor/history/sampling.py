@@ -10,10 +10,13 @@ from manager.fleet import causes, doing
 from manager.fleet.bot_report import Report
 from manager.fleet.instance import Instance
 from manager.monitor.history.model import STATE_CODE, Event, Sample
+from manager.util import kept_text
 
 EVERY_S = 60.0
 """Between two samples of an instance. A change of state has one of its own."""
 DAY_S = 86400
+REPORTED = frozenset({"running", "completed"})
+"""States of which a bot's own word says more than its supervisor's: an exit code of 0 tells nothing."""
 DEGRADED = "degraded"
 """The supervisor's reason while its bot runs and says what keeps it from trading."""
 TIERS: Sequence[tuple[float, float]] = ((2 * DAY_S, 600), (14 * DAY_S, 3600), (120 * DAY_S, 21600))
@@ -111,6 +114,10 @@ def _state_event(view: Instance, now: Sample) -> Event:
     words = [now.state, *([now.doing] if now.doing else [])]
     last = causes.last_words(view) if now.state in {"failed", "restarting"} else ""
     params = {"state": now.state, "doing": now.doing, "why": why, "cause": cause, "last": last}
+    reported = doing.activity(view, now.at).message(now.at) if is_told and now.state in REPORTED else None
+    if reported is not None:
+        why = kept_text.english(reported)
+        params |= {"why": why, "cause": None, "reported": kept_text.kept(reported)}
     text = ": ".join(part for part in (", ".join(words), why, last) if part)
     return Event(now.at, view.id, "state", text, {"code": STATE_CODE, "params": params})
 

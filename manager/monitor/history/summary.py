@@ -168,7 +168,8 @@ def _state_text(params: Mapping[str, Any]) -> str:
     if not all(word in doing.STATE_SEVERITY or word in doing.DOING_WORDS for word in words):
         return ""
     why, last = (value if isinstance(value := params.get(name), str) else "" for name in ("why", "last"))
-    sentence = supervisor_messages.message(params.get("cause"), why)
+    reported = kept_text.unkept(params.get("reported"))
+    sentence = reported or supervisor_messages.message(params.get("cause"), why)
     parts = [listed(_(word) for word in words), str(sentence or ""), last]
     return labelled(*filter(None, parts))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -32,6 +33,9 @@ HOLD_S = 5.0
 WORDS_EVERY_S = 0.2
 MESSAGE_LINES = 5
 """Lines of the commands' messages beside the table; `m` shows all."""
+
+LEAST_DETAIL = 2
+TITLE_LINES = 3
 
 MOST_PROBLEMS = 2
 """Limit of the project's problems in the banner, to leave room for the table."""
@@ -145,9 +149,7 @@ class Top(App[None]):
         wanted = self._filter.value
         words = str(Text("filter: {words}", words=wanted)) if wanted else ""
         title = "  ".join(part for part in (snapshot.fleet.name, words, sums) if part)
-        if room := self._head.content_size.width:
-            title = text_table.cut(title, room)
-        self._head.update(title, layout=False)
+        self._show_whole(self._head, [title], 1, TITLE_LINES)
 
     def _show_banner(self) -> None:
         """Show problems beyond single instances, while they last."""
@@ -181,7 +183,22 @@ class Top(App[None]):
     def _show_detail(self) -> None:
         row = self._table.at_cursor
         text = "" if row is None or self._snapshot is None else confirm.detail(row, self._snapshot.fleet)
-        self._detail.update(text, layout=False)
+        most = max(LEAST_DETAIL, self.size.height // 4)
+        self._show_whole(self._detail, text.splitlines(), LEAST_DETAIL, most)
+
+    def _show_whole(self, part: Static, lines: Sequence[str], least: int, most: int) -> None:
+        """Show sentences in as many lines as they need, which is limited to leave room for the table.
+
+        Each change of a height lays out the whole screen anew.
+        """
+        if room := part.content_size.width:
+            lines = [piece for line in lines for piece in text_table.wrapped(line, room)]
+            if len(lines) > most:
+                lines = [*lines[: most - 1], text_table.cut(" ".join(lines[most - 1 :]), room)]
+        height = max(least, len(lines))
+        if part.size.height != height:
+            part.styles.height = height
+        part.update("\n".join(lines), layout=False)
 
     def on_fleet_table_moved(self) -> None:
         self._moved_at = time.monotonic()

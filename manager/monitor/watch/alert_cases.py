@@ -6,19 +6,35 @@ cannot be read, an exchange that is away and then bans the address, a bot that f
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from manager.fleet.doing import Activity
 from manager.fleet.instance import Instance
+from manager.i18n import Text
+from manager.util.kept_text import english
 
 REFUSES_FROM = 500
 """HTTP status by which a bot itself says that it cannot work."""
+
+OOM_EVERY_S = 3600.0
+"""A bot that runs out of memory does so again and again: one is told in each of these."""
+
+VARYING = re.compile(r"0x[0-9a-f]+|\b[0-9a-f]{12,}\b|\d+")
+"""What differs each time that the same thing is said: ids, ports, times."""
+
+
+def of_text(text: Text) -> str:
+    """Return the case that a cause in words is: the same in each language, and without what varies."""
+    return VARYING.sub("#", english(text))
 
 
 def of_instance(view: Instance, kind: str, activity: Activity) -> str | None:
     """Return the case of an instance's condition; None for one that is always the same."""
     params = activity.condition.params if activity.condition is not None else {}
     match kind:
+        case "orders_refused" if params.get("cause") == "other" and params.get("code"):
+            return f"other: {params['code']}"
         case "exchange_away" | "orders_refused" | "ledger_differs":
             return str(params.get("cause") or "differs")
         case "out_of_range":
@@ -32,6 +48,9 @@ def of_instance(view: Instance, kind: str, activity: Activity) -> str | None:
         case "restarting" | "restart_loop":
             last = view.supervisor.last_exit if view.supervisor is not None else None
             return None if last is None else f"{last.signal or last.code}"
+        case "oom":
+            last = view.supervisor.last_exit if view.supervisor is not None else None
+            return None if last is None else f"{int(last.at // OOM_EVERY_S)}"
         case "cancel":
             cancel = view.supervisor.cancel if view.supervisor is not None else None
             return None if cancel is None else _code(cancel.reason)

@@ -289,7 +289,7 @@ def _restarts(view: Instance, history: History, rules: Alerts, now: float) -> It
     supervisor, minutes = view.supervisor, max(1, rules.crash_loop_window // 60)
     if supervisor is not None:  # not those before somebody has put it right and started it
         count = min(count, supervisor.restarts_total)
-    why = supervisor.last_exit.message if supervisor and supervisor.last_exit else Text("cause unknown")
+    why = causes.of_last_exit(view) or Text("cause unknown")
     if count < rules.crash_loop_restarts:
         endless = supervisor.restarts_since_healthy if supervisor else 0
         if rules.endless_restarts and endless >= rules.endless_restarts:

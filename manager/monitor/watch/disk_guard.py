@@ -84,7 +84,7 @@ class DiskGuard:
         for instance in views:
             added = growth.growth(self._samples.get(instance, ()))
             if added is not None and (text := _growing(instance, added, fleet)):
-                conditions.append(Condition(instance, "growth", text))
+                conditions.append(Condition(instance, "growth", text, case=text.message))
         return conditions
 
     def _measure(self, fleet: Fleet, views: Mapping[str, Instance]) -> dict[str, Sample]:

@@ -11,6 +11,7 @@ from manager.engine.client import Engine
 from manager.errors import EngineError, ManagerError
 from manager.fleet.project import Project
 from manager.i18n import Text, _
+from manager.monitor.watch import alert_cases
 from manager.monitor.watch.alert_rules import MACHINE, Condition
 from manager.ops.egress import egress_limiter
 from manager.util import console
@@ -51,4 +52,5 @@ class EgressKeeper:
         """Return that bots may reach what they should not, if so."""
         if self._why is None:
             return []
-        return [Condition(MACHINE, "egress", Text("{why}", why=self._why))]
+        text = Text("{why}", why=self._why)
+        return [Condition(MACHINE, "egress", text, case=alert_cases.of_text(text))]

@@ -44,7 +44,7 @@ def breaches(fleet: Fleet, today: Today, day: str, accounts: Sequence[Sequence[s
                 limit=money(-limits.fleet_daily_loss, loss.currency),
                 note=_note(fleet, today, today),
             )
-            breaches.append(Breach(Condition(MACHINE, "fleet_loss", text), day, None))
+            breaches.append(Breach(Condition(MACHINE, "fleet_loss", text, case=day), day, None))
     if limits.account_daily_loss:
         grouped = {instance for account in accounts for instance in account}
         alone = [(instance,) for instance in sorted(today) if instance not in grouped]
@@ -59,7 +59,8 @@ def breaches(fleet: Fleet, today: Today, day: str, accounts: Sequence[Sequence[s
                 limit=money(-limits.account_daily_loss, loss.currency),
                 note=_note(fleet, today, account),
             )
-            breaches.append(Breach(Condition(account[0], "account_loss", text), day, tuple(account)))
+            condition = Condition(account[0], "account_loss", text, case=day)
+            breaches.append(Breach(condition, day, tuple(account)))
     return breaches
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from manager.config.fleet import Alerts
 from manager.i18n import Text
+from manager.monitor.watch import alert_cases
 from manager.monitor.watch.alert_rules import MACHINE, Condition
 from manager.util.formatting import GIB, MIB
 
@@ -62,4 +63,5 @@ def _case(*, is_full: bool) -> str:
 def of_engine(why: str, rules: Alerts) -> Condition:
     """Return the condition of an engine that does not answer."""
     text = Text("the Docker Engine does not answer ({why}); the state of the bots is unknown", why=why)
-    return Condition(MACHINE, "engine", text, after=rules.engine_away_after)
+    case = alert_cases.of_text(Text("{why}", why=why))
+    return Condition(MACHINE, "engine", text, after=rules.engine_away_after, case=case)

@@ -8,4 +8,5 @@ asking           asks for them, where nothing tells what an instance has left
 live_checks      what a live instance would fail by
 close            closes positions, when a person has agreed
 account_parts    what the other bots hold on an account
+settled_records  the same of bots that were killed
 """

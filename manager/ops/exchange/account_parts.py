@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from manager.config import bot_environment
@@ -28,11 +29,26 @@ class KnownPosition(NamedTuple):
     at: float
 
 
-def of_others(snapshot: FleetSnapshot, container: Container) -> Decimal | Text | None:
-    """Return the sum of what they hold; None if no other bot trades there; else what is not known."""
+NOTHING_SAID: Mapping[str, Text] = MappingProxyType({})
+
+
+def of_others(
+    snapshot: FleetSnapshot, container: Container, why_not: Mapping[str, Text] = NOTHING_SAID
+) -> Decimal | Text | None:
+    """Return the sum of what they hold; None if no other bot trades there; else what is not known.
+
+    `why_not`: what kept an instance's record from being settled.
+    """
     total: Decimal | None = None
     for instance in sorted(set(on_the_account(snapshot, container))):
         part = _part(snapshot, instance)
+        if part is None and instance in why_not:
+            return Text(
+                "{other} trades on the same account, and how much of the position is its own is not known:"
+                " {why}",
+                other=instance,
+                why=why_not[instance],
+            )
         if part is None:
             return Text(
                 "{other} trades on the same account, and how much of the position is its own is not known:"
@@ -66,6 +82,11 @@ def on_the_account(snapshot: FleetSnapshot, container: Container) -> Iterator[st
             theirs = bot_environment.account_of(spec, project.fleet, project.variables)
             if bot_environment.is_same(mine, theirs):
                 yield instance
+
+
+def is_known(snapshot: FleetSnapshot, instance: str) -> bool:
+    """Return whether it is known what an instance holds."""
+    return _part(snapshot, instance) is not None
 
 
 def _part(snapshot: FleetSnapshot, instance: str) -> Decimal | None:

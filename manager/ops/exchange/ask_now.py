@@ -66,7 +66,7 @@ def ask(
         if view.container is None:
             answer = Answer(None, why=Text("it has no container from which the exchange could be asked"))
         else:
-            answer = open_orders.ask(view.container, fleet, engine, PURPOSE)
+            answer = open_orders.ask(view.container, snapshot, engine, PURPOSE)
             _keep(view, answer, fleet)
         report = view.report.report if view.report is not None else None
         return OrdersRow(

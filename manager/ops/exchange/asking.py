@@ -91,4 +91,4 @@ class Asking:
 
     def ask(self, container: Container) -> Answer:
         """Ask the exchange once. Raises nothing."""
-        return open_orders.ask(container, self._fleet, self._engine, "left")
+        return open_orders.ask(container, self._snapshot, self._engine, "left")

@@ -25,7 +25,7 @@ from manager.fleet.instance import market_of
 from manager.fleet.observe import FleetSnapshot
 from manager.i18n import Text
 from manager.ops.checks import start_checks
-from manager.ops.exchange import account_parts, oneoff
+from manager.ops.exchange import account_parts, oneoff, settled_records
 from manager.util.sanitize import replace_unprintable
 from manager.util.threads import TaskGroup
 
@@ -114,8 +114,11 @@ def look(
         with suppress(EngineError):  # what a killed manager has left is no obstacle
             oneoff.sweep(fleet, engine)
 
+    containers = [closing.container for closing in to_ask if closing.container is not None]
+    why_not = settled_records.settle(snapshot, containers, engine, LOOK_WITHIN_S, AT_ONCE)
+
     def ask(closing: Closing) -> Closing:
-        answer = _run(closing, snapshot, engine, ["look", format(share, "f")], LOOK_WITHIN_S)
+        answer = _run(closing, snapshot, engine, ["look", format(share, "f")], LOOK_WITHIN_S, why_not)
         if isinstance(answer, Text):
             return closing._replace(why=answer)
         seen = parsed_look(answer)
@@ -209,11 +212,16 @@ def _close(closing: Closing, snapshot: FleetSnapshot, engine: Engine) -> Closing
 
 
 def _run(
-    closing: Closing, snapshot: FleetSnapshot, engine: Engine, words: Sequence[str], within_s: int
+    closing: Closing,
+    snapshot: FleetSnapshot,
+    engine: Engine,
+    words: Sequence[str],
+    within_s: int,
+    why_not: Mapping[str, Text] = account_parts.NOTHING_SAID,
 ) -> Mapping[str, Any] | Text:
     """Return the program's answer, or why there is none."""
     assert closing.container is not None
-    others = account_parts.of_others(snapshot, closing.container)
+    others = account_parts.of_others(snapshot, closing.container, why_not)
     if isinstance(others, Text):
         return others
     variables = {} if others is None else {account_parts.VARIABLE: format(others, "f")}

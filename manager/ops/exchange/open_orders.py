@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from manager.config.fleet import Fleet
@@ -13,9 +14,10 @@ from manager.engine.containers import Container
 from manager.errors import ManagerError
 from manager.fleet import bot_report
 from manager.fleet.instance import market_of
+from manager.fleet.observe import FleetSnapshot
 from manager.i18n import Text
 from manager.ops.actions.answer import Answer
-from manager.ops.exchange import oneoff
+from manager.ops.exchange import account_parts, oneoff
 from manager.util.sanitize import replace_unprintable
 
 ANSWER_WITHIN_S = 45
@@ -23,23 +25,30 @@ ANSWER_WITHIN_S = 45
 MOST_NAMED = 20
 
 
-def ask(container: Container, fleet: Fleet, engine: Engine, purpose: str = "orders") -> Answer:
+def ask(container: Container, snapshot: FleetSnapshot, engine: Engine, purpose: str = "orders") -> Answer:
     """Ask once. Never raises ManagerError: a failure is returned as an answer.
 
-    `purpose` names the one-off: of two commands that ask at once, neither removes the other's.
+    `purpose` names the one-off: of two commands that ask at once, neither removes the other's. What the
+    account holds is this instance's only as far as it is known what the fleet's other bots hold there.
     """
-    answer = _ask(container, fleet, engine, purpose)
+    fleet = snapshot.project.fleet
+    others = account_parts.of_others(snapshot, container) if fleet.allow_shared_credentials else None
+    is_known = others is None or isinstance(others, Decimal)
+    variables = {account_parts.VARIABLE: format(others, "f")} if isinstance(others, Decimal) else {}
+    answer = _ask(container, fleet, engine, purpose, variables)
     exchange, symbol = market_of(container)
-    return answer._replace(exchange=exchange, symbol=symbol)
+    return answer._replace(exchange=exchange, symbol=symbol, position=answer.position if is_known else None)
 
 
-def _ask(container: Container, fleet: Fleet, engine: Engine, purpose: str) -> Answer:
+def _ask(
+    container: Container, fleet: Fleet, engine: Engine, purpose: str, variables: Mapping[str, str]
+) -> Answer:
     program = container.labels.get(labels.OPEN_ORDERS, "")
     if not program:
         why = Text("its image has no program for this (docker/README.md: {label})", label=labels.OPEN_ORDERS)
         return Answer(None, why=why, can_be_asked=False)
     try:
-        ended = oneoff.run(container, fleet, engine, program, purpose, ANSWER_WITHIN_S)
+        ended = oneoff.run(container, fleet, engine, program, purpose, ANSWER_WITHIN_S, variables)
     except ManagerError as error:
         return Answer(None, why=Text("{why}", why=error))
     if ended.code == 0:

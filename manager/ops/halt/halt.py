@@ -342,7 +342,7 @@ def ask(halted: Halted, chosen: Collection[str], engine: Engine, on_event: OnHal
         oneoff.sweep(fleet, engine)
 
     def ask_one(container: Container) -> tuple[Container, Answer]:
-        return container, open_orders.ask(container, fleet, engine)
+        return container, open_orders.ask(container, halted.snapshot, engine)
 
     for container, answer in TaskGroup(
         [partial(ask_one, container) for container in live.values()], ASKED_AT_ONCE

@@ -7,12 +7,17 @@ from typing import Any
 
 from manager.config.fleet import Fleet
 from manager.config.spec import MIB, InstanceSpec
+from manager.engine import container_config, labels
 from manager.i18n import Text, mark
 from manager.util.sanitize import replace_unprintable
 
 NONE = mark("none")
 LONGEST = 80
 
+LOGS: Mapping[str, str] = {
+    "max-size": mark("size of the engine's logs"),
+    "max-file": mark("files of the engine's logs"),
+}
 LIMITS: Mapping[str, str] = {
     "Memory": mark("memory (MiB)"),
     "NanoCpus": mark("CPU (percent of a core)"),
@@ -40,11 +45,47 @@ def changes(before: Mapping[str, Any], spec: InstanceSpec, fleet: Fleet) -> list
         ("PidsLimit", _whole(host.get("PidsLimit"), 1), str(fleet.pids_limit)),
     )
     pairs += [(Text(LIMITS[key]), old, new) for key, old, new in limits]
-    return [
+    pairs += [each for each in _of_surroundings(config, host, spec, fleet) if each[1] is not None]
+    found = [
         Text("{what} {old} → {new}", what=label, old=_shown(old), new=_shown(new))
         for label, old, new in pairs
         if old != new
     ]
+    return found or [_of_variables(spec)]
+
+
+def _of_surroundings(
+    config: Mapping[str, Any], host: Mapping[str, Any], spec: InstanceSpec, fleet: Fleet
+) -> list[tuple[object, str | None, str | None]]:
+    """Return what is no argument, variable or limit: folders, addresses, the engine's own settings."""
+    log = (host.get("LogConfig") or {}).get("Config") or {}
+    bindings = [each for some in (host.get("PortBindings") or {}).values() for each in some or ()]
+    health = config.get("Healthcheck") or {}
+    return [
+        ("log_dir", (config.get("Labels") or {}).get(labels.LOG_DIR), spec.log_dir),
+        ("bind_address", bindings[0].get("HostIp") if bindings else None, fleet.bind_address),
+        ("image", config.get("Image"), fleet.image_name),
+        *(
+            (folder, (host.get("Tmpfs") or {}).get(folder), wanted)
+            for folder, wanted in container_config.tmpfs_options(fleet).items()
+        ),
+        (Text(LOGS["max-size"]), log.get("max-size"), f"{fleet.log_max_size_mb}m"),
+        (Text(LOGS["max-file"]), log.get("max-file"), str(fleet.log_max_files)),
+        (
+            Text(mark("the engine's health check (seconds)")),
+            _whole(health.get("Interval"), 10**9),
+            str(round(fleet.engine_health_interval)),
+        ),
+    ]
+
+
+def _of_variables(spec: InstanceSpec) -> Text:
+    """Return what the config names: of a container it is only known that these were other ones."""
+    names = sorted({variable.name for variable in spec.variables} | set(spec.literals))
+    return Text(
+        "the variables of exchange_config or environment are other ones, now {names}",
+        names=", ".join(names) or Text(NONE),
+    )
 
 
 def options(argv: Sequence[str]) -> dict[str, str]:

@@ -24,7 +24,8 @@ from manager.fleet.observe import FleetSnapshot
 from manager.fleet.session import Session
 from manager.fleet.state_file import FleetState
 from manager.fleet.tombstone import Generation, Tombstone
-from manager.ops.exchange import close
+from manager.ops.actions.answer import Answer
+from manager.ops.exchange import close, open_orders
 from manager.ops.hosts import account_looks, registry
 from manager.ops.hosts.account_looks import HostAnswer
 from manager.ops.hosts.accounts import HostAccounts
@@ -359,10 +360,10 @@ def test_nothing_is_closed_beside_a_bot_whose_part_of_the_account_is_unknown(
     on_account(folder, "a", "k1", {"contract": 2, "position": "0.6", "mode": "live"})
     for report in (None, {"contract": 2, "position": None, "mode": "live"}):
         on_account(folder, "b", "k1", report)
-        engine = Answering({"a": HELD})
+        engine = Answering({"a": HELD, "b": {"record": (2, "say `look SHARE` or …")}})  # an earlier image
         rows = [row(folder, "a"), row(folder, "b")]
         code, found, err = run(folder, capsys, engine, "a", rows=rows)
-        assert (code, engine.programs) == (FAILED, [])
+        assert (code, engine.programs) == (FAILED, [f"{PROGRAM} record"])
         assert "b trades on the same account" in found["a"]["why"]
         assert "`manager start b`" in err
     # Paper trades are no part of any account.
@@ -370,6 +371,57 @@ def test_nothing_is_closed_beside_a_bot_whose_part_of_the_account_is_unknown(
     engine = Answering({"a": HELD})
     assert run(folder, capsys, engine, "a", rows=[row(folder, "a"), row(folder, "b")])[0] == OK
     assert engine.others == ["OTHER_BOTS_POSITION=0"] * 2
+
+
+def killed(folder: Path, instance: str) -> None:
+    """Give it what a bot leaves that was killed while it held something, and had orders in the market."""
+    on_account(folder, instance, "k1", {"contract": 2, "position": "9", "mode": "live"})
+    path = project.read(folder).fleet.instance_state_dir(instance) / "report.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, "open_orders_left": None}))
+
+
+def test_two_bots_of_one_account_that_were_killed_can_both_be_closed(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither's last report is evidence: each one's record is settled first, and then both are closed."""
+    halted(folder, "a", "b")
+    for instance in ("a", "b"):
+        killed(folder, instance)
+    records = {"a": "0.6", "b": "-0.2"}
+    engine = Answering(
+        {each: {**HELD, "record": (0, {"position": own, "base": "SOL"})} for each, own in records.items()}
+    )
+    rows = [row(folder, "a"), row(folder, "b")]
+    code, found, _err = run(folder, capsys, engine, "a", "b", rows=rows)
+    assert (code, {each["done"] for each in found.values()}) == (OK, {True})
+    assert engine.programs[:2] == [f"{PROGRAM} record"] * 2
+    assert sorted(engine.others[2:4]) == ["OTHER_BOTS_POSITION=-0.2", "OTHER_BOTS_POSITION=0.6"]
+    assert len([each for each in engine.programs if " close " in each]) == 2
+
+
+def test_what_keeps_a_killed_bots_record_from_being_settled_is_named(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    halted(folder, "a", "b")
+    for instance in ("a", "b"):
+        killed(folder, instance)
+    open_orders = "2 orders of this bot are open at backpack"
+    engine = Answering({"a": {"record": (0, {"position": "1"})}, "b": {"record": (4, open_orders)}})
+    code, found, _err = run(folder, capsys, engine, "a", rows=[row(folder, "a"), row(folder, "b")])
+    assert code == FAILED
+    assert engine.programs == [f"{PROGRAM} record"], "of the other alone"
+    assert found["a"]["why"] == (
+        f"b trades on the same account, and how much of the position is its own is not known: {open_orders}"
+    )
+    state_file.save(
+        project.read(folder).fleet.state_file, FleetState(FLEET_NAME).with_halted(["a"], [])
+    )  # b may be started by its supervisor at any moment
+    engine = Answering({"a": HELD})
+    assert (
+        "`manager start b`"
+        in run(folder, capsys, engine, "a", rows=[row(folder, "a"), row(folder, "b")])[1]["a"]["why"]
+    )
 
 
 def test_a_pipe_without_yes_is_refused_before_anything_is_asked(folder: Path) -> None:
@@ -442,3 +494,27 @@ def test_what_trades_on_paper_has_nothing_to_close(folder: Path, capsys: pytest.
     desk = Desk(folder, [row(folder, "a", **{labels.MODE: "paper"})], Answering({}))
     assert command.close(desk, options("a", json=False)) == OK
     assert capsys.readouterr().out == "nothing to close\n"
+
+
+def test_what_an_account_holds_is_no_bots_own_beside_others_whose_part_is_not_known(folder: Path) -> None:
+    """Both were killed: the account's position is neither's, and nothing may keep it as one's."""
+    toml = folder / "config" / "fleet.toml"
+    toml.write_text(f"{toml.read_text()}allow_shared_credentials = true\n")
+    halted(folder, "a", "b")
+    for instance in ("a", "b"):
+        killed(folder, instance)
+    told = (0, {"open_orders": 0, "others": 0, "position": "-0.8", "base": "SOL"})
+    engine = Answering({"a": {"ask": told}})
+    ask = {labels.OPEN_ORDERS: "/venv/python /app/open_orders.py ask"}
+    desk = Desk(folder, [row(folder, "a", **ask), row(folder, "b", **ask)], engine)
+
+    def answer() -> Answer:
+        snapshot = desk.observe()
+        return open_orders.ask(snapshot.observed.containers["a"], snapshot, desk.engine())
+
+    assert (answer().left, answer().position) == (0, None)
+    on_account(folder, "b", "k1", {"contract": 2, "position": "-0.6", "mode": "live"})
+    position = answer().position
+    assert position is not None
+    assert position.amount == Decimal("-0.8")
+    assert engine.others[-1] == "OTHER_BOTS_POSITION=-0.6", "the program takes it off, and compares"

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from manager.config.fleet import Fleet
+from manager.config.spec import InstanceSpec
+from manager.engine import container_config
+from manager.engine.container_config import HostContext
 from manager.ops.planning import definition_diff
 from tests.builders import a_fleet, a_spec
 
@@ -27,7 +31,8 @@ def test_each_argument_variable_and_limit_is_said_old_and_new() -> None:
         },
         "HostConfig": {"Memory": old.memory, "NanoCpus": old.nano_cpus, "PidsLimit": fleet.pids_limit},
     }
-    assert [str(each) for each in definition_diff.changes(before, old, fleet)] == []
+    same = [str(each) for each in definition_diff.changes(before, old, fleet)]
+    assert all(each.startswith("the variables of exchange_config") for each in same)
     assert sorted(str(each) for each in definition_diff.changes(before, new, fleet)) == sorted(
         [
             "--grid-lower 140 → 150",
@@ -40,4 +45,22 @@ def test_each_argument_variable_and_limit_is_said_old_and_new() -> None:
             "memory (MiB) 2048 → 512",
         ]
     )
-    assert definition_diff.changes({}, new, fleet)  # whatever an engine says, or does not
+    assert definition_diff.changes({}, new, fleet), "whatever an engine says, or does not"
+
+
+def test_what_is_no_argument_is_said_too() -> None:
+    """All that the config's hash covers: a recreation without a cause helps nobody to decide."""
+    fleet, spec = a_fleet(), a_spec()
+    before = container_config.body(spec, fleet, HostContext(10001, 10001, (0, 0), "sha256:1", "h"))
+    before = {"Config": before, "HostConfig": before["HostConfig"]}
+
+    def said(spec: InstanceSpec, fleet: Fleet) -> list[str]:
+        return [str(each) for each in definition_diff.changes(before, spec, fleet)]
+
+    assert said(a_spec(daemon_config={"log_dir": "logs/x"}), fleet) == ["log_dir logs/bp_sol_01 → logs/x"]
+    assert said(spec, a_fleet(bind_address="0.0.0.0")) == ["bind_address 127.0.0.1 → 0.0.0.0"]
+    assert said(spec, a_fleet(log_max_files=9)) == ["files of the engine's logs 3 → 9"]
+    other = a_spec(exchange_config={"api_key": "${BP2_KEY}", "secret_key": "${BP2_SECRET}"})
+    assert said(other, fleet) == [
+        "the variables of exchange_config or environment are other ones, now BP2_KEY, BP2_SECRET"
+    ]

@@ -1,7 +1,8 @@
 """Close the position of a bot that does not run, as far as its record and the account agree on it.
 
 `look SHARE` says what would be done at a price that is at most that share worse than the market's, and sends
-no order. `close SIDE QUANTITY PRICE` does it, with these as bounds.
+no order. `close SIDE QUANTITY PRICE` does it, with these as bounds. `record` says what its own trades make,
+for another bot on the account.
 """
 
 from __future__ import annotations
@@ -50,26 +51,31 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def _carry_out(terms: Terms | Decimal, settings: Settings) -> dict[str, Any]:
+def _carry_out(terms: Terms | Decimal | None, settings: Settings) -> dict[str, Any]:
     exchange = CcxtClosing(settings, venues.credentials(settings.exchange))
     store = Store(settings.db_path, durable=True)
     try:
         if isinstance(terms, Terms):
             return Closer(settings, store, exchange, CLOSE_WITHIN_S).close(terms).as_json()
-        look = Closer(settings, store, exchange, LOOK_WITHIN_S).look(terms)
+        closer = Closer(settings, store, exchange, LOOK_WITHIN_S)
+        if terms is None:
+            return closer.record()
+        look = closer.look(terms)
         return {**look, "account": account_name(settings.exchange, os.environ)}
     finally:
         store.close()
 
 
-def _command(argv: Sequence[str]) -> tuple[Terms | Decimal, Sequence[str]]:
-    """Return what is asked for, and the bot's options that follow it. Raises ConfigError."""
+def _command(argv: Sequence[str]) -> tuple[Terms | Decimal | None, Sequence[str]]:
+    """Return what is asked for (None: its record), and the bot's options that follow. Raises ConfigError."""
     try:
         match list(argv):
             case ["look", share, *options]:
                 if not 0 < (number := Decimal(share)) < 1:
                     raise ConfigError(f"look: the share must be above 0 and below 1, not {share}")
                 return number, options
+            case ["record", *options]:
+                return None, options
             case ["close", side, qty, price, *options]:
                 terms = Terms(Side(side), Decimal(qty), Decimal(price))
                 if not (terms.qty > 0 and terms.price > 0 and terms.qty.is_finite()):
@@ -77,4 +83,4 @@ def _command(argv: Sequence[str]) -> tuple[Terms | Decimal, Sequence[str]]:
                 return terms, options
     except (InvalidOperation, ValueError) as err:
         raise ConfigError(f"{argv[0]}: not what it takes: {err}") from err
-    raise ConfigError("say `look SHARE` or `close SIDE QUANTITY PRICE`, and then the bot's options")
+    raise ConfigError("say `look SHARE`, `close SIDE QUANTITY PRICE` or `record`, and then the bot's options")

@@ -5,6 +5,7 @@ ccxt_exchange     a real exchange, through ccxt
 ccxt_calls        one call of ccxt at a time, paced, by the exchange's clock
 ccxt_client       ccxt's client of it: settings, keys, address
 ccxt_errors       ccxt's errors as this bot's
+error_words       what is said of them
 closing           the same for closing a position: orders that never rest
 stream            fills by websocket, as a reason to look
 answers           ccxt's answers as this bot's types

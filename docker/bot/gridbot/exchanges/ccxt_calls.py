@@ -165,7 +165,7 @@ class CcxtCalls:
             return answer
         except self._errors.BaseError as err:
             headers = self._api.last_response_headers or {}
-            raise ccxt_errors.translated(err, self._answers, headers) from err
+            raise ccxt_errors.translated(err, self._answers, headers, self._id) from err
         except SENSELESS as err:
             raise UnclearError(
                 f"cannot make sense of {self._id}'s answer: {type(err).__name__}: {err}"

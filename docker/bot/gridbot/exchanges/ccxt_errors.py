@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from gridbot.exchanges import error_words
 from gridbot.exchanges.answers import Answers
 from gridbot.model.errors import (
     ExchangeError,
@@ -18,7 +19,6 @@ from gridbot.model.errors import (
     UnreachableError,
 )
 
-QUERY = re.compile(r"(?<=[\w/])\?\S*=\S*")
 UNTIL = re.compile(r"\buntil (\d{13})\b")
 NETWORK_FAULTS = (
     "Timeout",
@@ -30,31 +30,29 @@ NETWORK_FAULTS = (
 )
 
 
-def translated(err: Exception, answers: Answers, headers: Mapping[str, Any]) -> ExchangeError:
+def translated(err: Exception, answers: Answers, headers: Mapping[str, Any], exchange: str) -> ExchangeError:
     """Translate ccxt's error. Only the exchange's own answer rejects; else the outcome is unknown."""
-    # ccxt quotes the address with its query, which holds nothing but parameters and the signature.
-    text = QUERY.sub("", " ".join(str(err).split()))[:300]
+    (shown, code), text = error_words.of_error(err, exchange), error_words.without_query(str(err))
     status, errors = _http_status(err), importlib.import_module("ccxt.base.errors")
     if status in (418, 429) or isinstance(err, errors.DDoSProtection | errors.RateLimitExceeded):
         cause = "banned" if status == 418 else "rate_limited"
-        return UnreachableError(text, cause=cause, retry_after=_retry_after(headers, text))
+        return UnreachableError(shown, cause=cause, code=code, retry_after=_retry_after(headers, text))
     if status == 503 or isinstance(err, errors.OnMaintenance) or "MAINTENANCE" in text:
-        return UnreachableError(text, cause="maintenance", retry_after=_retry_after(headers, text))
+        after = _retry_after(headers, text)
+        return UnreachableError(shown, cause="maintenance", code=code, retry_after=after)
     own_cause, is_refused_order = answers.cause_of(text), answers.is_refused_order(text)
     is_unauthorized = isinstance(err, errors.AuthenticationError) and not is_refused_order
     if is_unauthorized or status == 401 or own_cause == "unauthorized":
-        return UnauthorizedError(text, cause="unauthorized")
+        return UnauthorizedError(shown, cause="unauthorized", code=code)
     if not isinstance(err, errors.ExchangeError) or (status is not None and status >= 500):
-        return UnreachableError(text, cause="unreachable")
+        return UnreachableError(shown, cause="unreachable", code=code)
     if isinstance(err, errors.OrderNotFound) or answers.is_missing_order(text):
-        return NotFoundError(text)
+        return NotFoundError(shown, code=code)
     if status is None and type(err.__context__).__name__ in NETWORK_FAULTS:
-        return UnreachableError(text, cause="unreachable")
-    return RejectedError(
-        text,
-        cause=own_cause
-        or _cause_of_rejection(text, is_short_of_funds=isinstance(err, errors.InsufficientFunds)),
-    )
+        return UnreachableError(shown, cause="unreachable", code=code)
+    is_short_of_funds = isinstance(err, errors.InsufficientFunds)
+    cause = own_cause or _cause_of_rejection(text, is_short_of_funds=is_short_of_funds)
+    return RejectedError(shown, cause=cause, code=code)
 
 
 def _cause_of_rejection(text: str, *, is_short_of_funds: bool) -> str:

@@ -48,12 +48,20 @@ class PortError(BotError):
 class ExchangeError(Exception):
     """Report that one call to the exchange failed. No `BotError`, because the loop decides what follows.
 
-    `cause` is a word of the contract, `retry_after` the pause in seconds that the exchange asked for.
+    `cause` is a word of the contract, `code` the exchange's own where it says one, `retry_after` the pause in
+    seconds that it asked for.
     """
 
-    def __init__(self, text: str = "", *, cause: str = "other", retry_after: float | None = None) -> None:
+    def __init__(
+        self,
+        text: str = "",
+        *,
+        cause: str = "other",
+        code: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
         super().__init__(text)
-        self.cause, self.retry_after = cause, retry_after
+        self.cause, self.code, self.retry_after = cause, code, retry_after
 
 
 class UnreachableError(ExchangeError):

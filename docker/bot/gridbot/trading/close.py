@@ -124,6 +124,14 @@ class Closer:
             "report": left_figures(self.store, price),
         }
 
+    def record(self) -> dict[str, Any]:
+        """Return what its own trades make, once it is known of every order what became of it.
+
+        The account is not compared: it tells of none of the bots on it what is whose.
+        """
+        self._settle()
+        return {"position": as_text(self.store.ledger.position), "base": self._market.base}
+
     def close(self, terms: Terms) -> Closed:
         """Send orders until nothing is left, or the book gives no more at that price.
 

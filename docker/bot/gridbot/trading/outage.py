@@ -13,6 +13,7 @@ SENTENCES = {
     "maintenance": "the exchange is under maintenance",
     "rate_limited": "the exchange limits this bot's requests",
     "banned": "the exchange has banned this address for a while",
+    "unclear": "the exchange answers what makes no sense",
 }
 
 
@@ -46,7 +47,7 @@ class Outage:
         """Return the condition, None while the exchange answers or has failed only briefly."""
         if not self._declared or self._last is None or self._since is None:
             return None
-        cause = self._last.cause if self._last.cause in SENTENCES else "unreachable"
+        cause = self._last.cause if self._last.cause in SENTENCES else "unclear"
         params: dict[str, Any] = {
             "since": round(self._since, 3),
             "cause": cause,

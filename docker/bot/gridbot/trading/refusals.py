@@ -69,13 +69,12 @@ class Refusals:
         if not self.is_active or self._last is None:
             return None
         cause = self._last.cause if self._last.cause in SENTENCES else "other"
-        return Condition(
-            Code.ORDERS_REFUSED,
-            f"{SENTENCES[cause]}: {self._last}",
-            {
-                "since": round(self._since, 3),
-                "cause": cause,
-                "error": str(self._last),
-                "refused": self._count,
-            },
-        )
+        params = {
+            "since": round(self._since, 3),
+            "cause": cause,
+            "error": str(self._last),
+            "refused": self._count,
+        }
+        if self._last.code is not None:
+            params["code"] = self._last.code
+        return Condition(Code.ORDERS_REFUSED, f"{SENTENCES[cause]}: {self._last}", params)

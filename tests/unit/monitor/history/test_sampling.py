@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from decimal import Decimal
 from random import Random
@@ -9,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from manager.fleet import status, supervisor_state
+from manager import i18n
+from manager.fleet import bot_report, status, supervisor_state
 from manager.fleet.bot_report import KeptReport, Report
 from manager.fleet.instance import Instance
 from manager.fleet.state_file import InstanceState
-from manager.monitor.history import curve, sampling
+from manager.monitor.history import curve, sampling, summary
 from manager.monitor.history.model import Sample, Span
 from tests.builders import UPTIME, a_container, a_spec, a_supervisor_file
 
@@ -152,3 +154,30 @@ def test_a_state_has_no_other_states_reason() -> None:
     away = a_view("running", why="degraded: exchange_away", reason=degraded)
     (told,) = sampling.events(away, before, Sample(NOW, "running", "exchange away"), NOW)
     assert told.text == "running, exchange away"
+
+
+def test_a_state_has_the_bots_own_reason_in_the_readers_language() -> None:
+    """An exit code of 0 tells nothing of a bound that was reached, nor `exchange away` of a ban."""
+    report = {"contract": 2, "at": NOW, "mode": "live"}
+    bound = {"by": "upper_bound", "limit": "152", "value": "153"}
+    over = {**report, "final": True, "condition": {"code": "stopped_out", "params": bound}}
+    away = {**report, "condition": {"code": "exchange_away", "params": {"cause": "banned", "open_orders": 6}}}
+    for state, doing, content, shown in (
+        ("completed", "stopped out", over, "completed, stopped out: price 153 is above the upper bound 152"),
+        (
+            "running",
+            "exchange away",
+            away,
+            "running, exchange away: the exchange has banned this address for a time; 6 orders rest there",
+        ),
+    ):
+        view = a_view(state, why="exit code 0")._replace(
+            report=KeptReport(bot_report.parse_report(content), NOW, has_ended=state == "completed")
+        )
+        before = Sample(NOW - 9, "running", "trading")
+        (told,) = sampling.events(view, before, Sample(NOW, state, doing), NOW)
+        assert told.text == shown
+        kept = told._replace(reason=json.loads(json.dumps(told.reason)))
+        assert summary.event_text(kept) == shown
+        with i18n.speaking("zh_TW"):
+            assert not set(summary.event_text(kept)) & set("abcdefghijklmnopqrstuvwxyz")

@@ -5,25 +5,33 @@ How it looks on a terminal is in tests/integration.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pty
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from textual.geometry import Size
+from textual.widgets import Static
 
 from manager.fleet.bot_report import Report
 from manager.fleet.state_file import InstanceState
+from manager.fleet.status import Status
+from manager.i18n import Text
 from manager.monitor.stats import columns
 from manager.monitor.stats.columns import COLUMNS
 from manager.monitor.stats.instance_stats import InstanceStats
 from manager.monitor.top import confirm, sorting, source, sparkline
+from manager.monitor.top.app import Top
 from manager.monitor.top.screens import printable
 from manager.monitor.top.sorting import Order
+from manager.monitor.top.source import Snapshot, Source
 from manager.monitor.top.sparkline import Trends
 from manager.monitor.top.table import GUTTER, FleetTable
 from manager.util.text_table import GAP
@@ -198,3 +206,38 @@ def test_position_and_symbol_stay_longer_than_the_trend(width: int, monkeypatch:
         assert {"position", "as_of", "symbol"} <= set(names)
     if "cpu" in names or "memory" in names:
         assert {"position", "as_of", "symbol", "up", "restarts"} <= set(names)
+
+
+@dataclass
+class Still:
+    """Observes the same fleet each time."""
+
+    rows: Sequence[InstanceStats]
+
+    def look(self) -> Snapshot:
+        return Snapshot(time.monotonic(), self.rows, a_fleet(), [])
+
+
+LONG = "the exchange refuses every order: backpack: the account of this key is being liquidated, and (HALTED)"
+
+
+@pytest.mark.parametrize("width", [60, 200])
+def test_a_reason_is_whole_whatever_the_terminals_width(width: int) -> None:
+    """A reason that is cut is none: its end says what is the matter."""
+    view = ROWS[1].view._replace(status=Status("failed", why=Text(LONG)))
+    row = ROWS[1]._replace(view=view)
+
+    async def shown() -> list[str]:
+        app = Top(None, cast(Source, Still([row])), 0.1)
+        async with app.run_test(size=(width, 24)) as pilot:
+            for _ in range(100):
+                await pilot.pause(0.05)
+                text = str(app.query_one("#detail", Static).render())
+                lines = text.splitlines()
+                if "HALTED" in text and app.query_one("#detail").size.height >= len(lines):
+                    break
+            return lines
+
+    lines = asyncio.run(shown())
+    assert LONG in " ".join(lines)
+    assert max(map(len, lines)) <= width - 2

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from manager import i18n
 from manager.config.fleet import Alerts
 from manager.engine import labels
 from manager.fleet import bot_report, status, supervisor_state
@@ -14,8 +15,9 @@ from manager.fleet.instance import Instance
 from manager.fleet.state_file import InstanceState
 from manager.i18n import Text
 from manager.monitor.stats.senders import Group, Sender
-from manager.monitor.watch import alert_rules, machine_rules
+from manager.monitor.watch import alert_cases, alert_rules, machine_rules
 from manager.monitor.watch.alert_rules import Condition, Progress
+from manager.monitor.watch.egress_keeper import EgressKeeper
 from manager.monitor.watch.history import NO_HISTORY, History
 from manager.monitor.watch.machine_rules import Disk
 from manager.util.formatting import MIB
@@ -84,7 +86,7 @@ def live(view: Instance) -> Instance:
     return view._replace(container=a_container("bp_sol_01", labels={labels.MODE: "live"}))
 
 
-def degraded(code: str, **params: Any) -> Instance:
+def degraded(code: str, /, **params: Any) -> Instance:
     """The view of a bot that runs, and cannot trade."""
     condition = {"code": code, "params": params, "since": NOW - 60}
     return a_view(health={"ok": True, "detail": "200", "checked_at": NOW, "condition": condition})
@@ -158,7 +160,8 @@ def degraded(code: str, **params: Any) -> Instance:
                 restarts={"in_a_row": 0, "total": 7, "max": 3, "next_at": None, "since_healthy": 6},
                 last_exit=EXIT,
             ),
-            "restart_loop: bp_sol_01 does not become healthy: 6 restarts since it last was: exit code 1",
+            "restart_loop: bp_sol_01 does not become healthy: 6 restarts since it last was: exit code 1:"
+            " line 7",
         ),
         (a_view("unhealthy", why="no HTTP answer"), "unhealthy: bp_sol_01 is unhealthy: no HTTP answer"),
         (
@@ -289,7 +292,7 @@ def test_restarts_within_the_window_are_a_crash_loop() -> None:
     view = a_view("restarting", why="exit code 1", last_exit=EXIT, restarts=counts)
     assert text(view, restarted(10)) == ""
     assert text(view, restarted(10, 1000)) == ""
-    expected = "restarting: bp_sol_01 keeps crashing: 2 restarts within 15 min: exit code 1"
+    expected = "restarting: bp_sol_01 keeps crashing: 2 restarts within 15 min: exit code 1: line 7"
     assert text(view, restarted(10, 800)) == expected
 
 
@@ -427,6 +430,14 @@ def cancelling(name: str, **params: Any) -> Instance:
             degraded("orders_refused", cause="unauthorized"),
         ),
         (
+            degraded("orders_refused", cause="other", error="x (A)", code="A"),
+            degraded("orders_refused", cause="other", error="y (B)", code="B"),
+        ),
+        (
+            a_view("running", last_exit={**EXIT, "oom": True, "at": NOW - 3000}),
+            a_view("running", last_exit={**EXIT, "oom": True, "at": NOW + 650}),
+        ),
+        (
             live(degraded("out_of_range", side="above", price="1", bound="1")),
             live(degraded("out_of_range", side="below", price="1", bound="1")),
         ),
@@ -472,6 +483,31 @@ def test_a_bot_that_reports_no_more_has_not_recovered() -> None:
     silent = said._replace(report=said.report and said.report._replace(at=NOW - 1e6, has_ended=False))
     assert alert_rules.well([silent]) == frozenset()
     assert alert_rules.well([a_view()]) == {"bp_sol_01"}, "one of contract 1 never reports"
+
+
+def test_what_keeps_the_engine_or_the_firewall_from_work_is_another_case_each() -> None:
+    """An engine that is gone may hang when it is back, and a firewall's rules may fail for another reason."""
+    why = ("Connection refused", "no answer within 20 s", "no answer within 5 s", "500: database 0xc0ffee12")
+    cases = [machine_rules.of_engine(each, RULES).case for each in why]
+    assert cases[1] == cases[2], "what varies is no other case"
+    assert len({*cases}) == 3
+    keeper, said = EgressKeeper(), list[str | None]()
+    for text in (
+        Text("{program} is not installed", program="iptables"),
+        Text("{program}: {why}", program="iptables", why="line 7 failed"),
+        Text("{program}: {why}", program="iptables", why="line 8 failed"),
+    ):
+        keeper._why = text
+        said += [each.case for each in keeper.conditions()]
+    assert None not in said
+    assert said[0] != said[1] == said[2]
+
+
+def test_the_same_cause_is_the_same_case_in_each_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = Text("{program} is not installed", program="iptables")
+    before = alert_cases.of_text(text)
+    monkeypatch.setattr(i18n, "_language", "zh_TW")
+    assert alert_cases.of_text(text) == before
 
 
 def test_a_disk_that_is_full_is_another_case_than_one_that_fills_up() -> None:

@@ -49,6 +49,18 @@ def test_only_live_trading_counts_and_gains_make_up_for_losses() -> None:
     assert (breach.condition.kind, breach.instances) == ("fleet_loss", None)
 
 
+def test_a_loss_of_another_day_is_another_case() -> None:
+    """A watch that was down over midnight has told of yesterday's only, and says nothing twice."""
+    limits = fleet(10, 10)
+    for kind in ("fleet_loss", "account_loss"):
+        cases = [
+            next(each.condition.case for each in found if each.condition.kind == kind)
+            for day in ("2026-03-20", "2026-03-21")
+            for found in [loss_limits.breaches(limits, {"a": lost("-12")}, day, [])]
+        ]
+        assert cases == ["2026-03-20", "2026-03-21"]
+
+
 def test_bots_of_one_account_are_counted_together_and_others_by_themselves() -> None:
     today = {"a": lost("-6"), "b": lost("-5"), "c": lost("-9"), "d": lost("-12")}
     found = loss_limits.breaches(fleet(of_account=10), today, "2026-03-20", [("a", "b"), ("c",)])
