@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 from manager.config.fleet import Fleet
@@ -36,7 +35,7 @@ from manager.ops.exchange import container_gone, oneoff, open_orders
 from manager.ops.execution import desired_state
 from manager.ops.execution.stop import stop
 from manager.ops.execution.stop_turns import StopTurns, exchange_of, longest
-from manager.ops.halt import stop_for_good
+from manager.ops.halt import stop_for_good, untrusted_folders
 from manager.ops.halt.halt_events import (
     ContainerStopped,
     ExchangeAnswered,
@@ -48,7 +47,6 @@ from manager.ops.halt.halt_events import (
 from manager.ops.halt.halt_result import HaltOutcome, Result
 from manager.ops.halt.stop_for_good import Marked, Starts
 from manager.util.threads import TaskGroup
-from manager.util.trusted_folder import require_trusted
 
 
 def halt(
@@ -118,7 +116,7 @@ def _halt(
         outcomes,
         again.error or (unsaved and (marked.error or unsaved)),
         None if halted.is_complete else starts.error(),
-        _untrusted(fleet, chosen),
+        untrusted_folders.error(fleet, chosen),
         is_all=selection.named(snapshot.project) is not None or not halted.snapshot.foreign(),
     )
 
@@ -129,31 +127,6 @@ def _mark_again(fleet: Fleet, chosen: Sequence[str]) -> Marked:
     """
     unmarked = [instance for instance in chosen if halt_mark.own(fleet, instance) is None]
     return stop_for_good.mark_all(fleet, "halt", unmarked) if unmarked else Marked([])
-
-
-def _untrusted(fleet: Fleet, chosen: Sequence[str]) -> ManagerError | None:
-    """Return which folders somebody replaced by a link that is not followed: what is there proves nothing.
-
-    The folder of all instances' states or secrets is named once.
-    """
-    faults = []
-    for whole, own in (
-        (fleet.state_dir, fleet.instance_state_dir),
-        (fleet.all_secrets_dir, fleet.secrets_dir),
-    ):
-        if why := _distrust(whole):
-            faults.append(why)
-        else:
-            faults += [why for instance in chosen if (why := _distrust(own(instance)))]
-    return ManagerError("{problems}", problems="\n".join(faults)) if faults else None
-
-
-def _distrust(folder: Path) -> str:
-    try:
-        require_trusted(folder)
-    except OSError as error:
-        return str(Text("cannot rely on {path}: {why}", path=folder, why=error.strerror or error))
-    return ""
 
 
 def _event(outcome: HaltOutcome) -> event_spool.SpooledEvent:
