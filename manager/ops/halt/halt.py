@@ -74,6 +74,8 @@ def halt(
         with lock.held(fleet.lock_file, "halt", force=True) as held:
             return _halt(session, selection, held, marked, starts, on_event)
     except EngineUnreachable:
+        if marked.error is not None:  # no supervisor stops a bot that has no mark
+            on_event(Warned(Text("{problem}", problem=marked.error)))
         left = alive(fleet)
         if ended := [instance for instance in ran if instance not in left]:
             on_event(FoundMark(ended))
