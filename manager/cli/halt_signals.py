@@ -1,4 +1,5 @@
-"""Say that nothing was halted when a halt is ended before it has begun: while Python loads it.
+"""Say that nothing was halted when a halt is ended before it has begun: while Python loads it. The end of its
+terminal does not end it.
 
 Loaded first, and loads nothing but what Python has loaded itself.
 """
@@ -10,6 +11,8 @@ from types import FrameType
 EARLY = (signal.SIGINT, signal.SIGTERM)
 
 _begun = False
+_taken: list[signal.Signals] = []
+"""What was at its default, and is ignored."""
 
 
 def take() -> None:
@@ -17,6 +20,9 @@ def take() -> None:
     for number in EARLY:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _end)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        _taken.append(signal.SIGHUP)
 
 
 def release() -> None:
@@ -25,6 +31,8 @@ def release() -> None:
         if signal.getsignal(number) is _end:
             is_ctrl_c = number == signal.SIGINT
             signal.signal(number, signal.default_int_handler if is_ctrl_c else signal.SIG_DFL)
+    while _taken:
+        signal.signal(_taken.pop(), signal.SIG_DFL)
 
 
 def note_begun() -> None:

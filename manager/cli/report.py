@@ -242,13 +242,13 @@ def say_result(
         view = result.snapshot.views[instance]
         why = causes.note(view) or Text("cause unknown")
         console.error(Text("{id} is {state}: {why}", id=instance, state=Text(view.status.state), why=why))
+    for error in result.errors:
+        console.error(error)
     if result.engine_error is not None:
         raise result.engine_error
     if with_problems:
         say_problems(result.snapshot.project)
     _say_what_holds_back(result.problems)
-    if result.unsaved is not None:
-        console.error(result.unsaved)
     return result.exit_code
 
 

@@ -52,6 +52,8 @@ def note(view: Instance) -> str:
         parts.append(str(Text("P&L and position: {age} ago", age=age)))
     if view.drift:
         parts.append(str(Text("drifted: {what}", what=listed(_(drift) for drift in view.drift))))
+    if view.is_moved:
+        parts.append(_("its folder was moved: `manager up` recreates it"))
     if view.is_rolled_back:
         parts.append(_("rolled back"))
     return " ".join(filter(None, (detail, joined(parts))))

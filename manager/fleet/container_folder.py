@@ -24,7 +24,8 @@ def elsewhere(container: Container, supervisor: SupervisorState | None, fleet: F
     A path may be a symlink, and the folder may have been moved since, and another one made in its old place.
     Then our supervisor's file decides, which a copy of our folder has too: for a running container also the
     lock, which that one does not hold, and for one that is down what the folder in the old place knows. If
-    ours is the folder in the old place, what a running container has mounted decides.
+    ours is the folder in the old place, or nothing is there any more, what a running container has mounted
+    decides.
     """
     source, database = container.data_source, fleet.database_dir(container.instance)
     if not source:
@@ -34,15 +35,14 @@ def elsewhere(container: Container, supervisor: SupervisorState | None, fleet: F
         return Elsewhere(there, str(fleet.project_dir))
     is_named = supervisor is not None and supervisor.container == container.id
     if source == str(database):
-        is_suspect = container.is_up and not is_named and not _is_locked(container, fleet)
-        present = mounted_folder.elsewhere(container.id, database) if is_suspect else None
-        return None if present is None else Elsewhere(present, str(database))
+        return _mounted_elsewhere(container, fleet) if not is_named else None
     is_same = is_same_file(Path(source), database)
     if is_same:
         return None
+    if is_named and is_same is None:
+        return _mounted_elsewhere(container, fleet)
     if is_named and (
-        is_same is None
-        or (container.is_up and _is_locked(container, fleet))
+        (container.is_up and _is_locked(container, fleet))
         or (not container.is_up and _is_unknown_at(Path(source).parent.parent, container, fleet))
     ):
         return None
@@ -52,6 +52,15 @@ def elsewhere(container: Container, supervisor: SupervisorState | None, fleet: F
         if is_labelled
         else Elsewhere(source, str(database))
     )
+
+
+def _mounted_elsewhere(container: Container, fleet: Fleet) -> Elsewhere | None:
+    """Return the folder that a running container has mounted, if it can be seen to be another than ours."""
+    if not container.is_up or _is_locked(container, fleet):
+        return None
+    database = fleet.database_dir(container.instance)
+    present = mounted_folder.elsewhere(container.id, database)
+    return None if present is None else Elsewhere(present, str(database))
 
 
 def _is_locked(container: Container, fleet: Fleet) -> bool:

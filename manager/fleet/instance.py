@@ -29,6 +29,8 @@ class Instance(NamedTuple):
     """Its bot's last report; read only by commands that show it."""
     tombstone: Tombstone | None = None
     """Where it went, if it was moved to another machine."""
+    is_moved: bool = False
+    """Whether its container mounts the place where this folder was before."""
     mode_of_files: str | None = None
     """Its mode, where neither a container nor a config is left to tell it."""
 

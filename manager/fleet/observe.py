@@ -257,6 +257,7 @@ def assemble(
             project.fleet_state.of(instance),
             plan_input.refusal(instance) is not None,
             tombstone=plan_input.tombstones.get(instance),
+            is_moved=instance in moved,
             mode_of_files=left_behind[instance].mode_of_files if instance in left_behind else None,
         )
         for instance in statuses

@@ -24,7 +24,7 @@ from manager.ops.checks import preflight, start_checks
 from manager.ops.checks.preflight import HeldBack
 from manager.ops.egress.egress_limiter import Limiter
 from manager.ops.execution import compose_notices, desired_state
-from manager.ops.halt import command_marks, stop_for_good
+from manager.ops.halt import command_marks, stop_for_good, untrusted_folders
 from manager.ops.halt.stop_for_good import Starts
 from manager.ops.planning import (
     idle_under_mark,
@@ -89,7 +89,9 @@ def apply(
     wait_s = 0.0 if force else lock_wait
     with lock.held(fleet.lock_file, change.command, wait_s, force=force or is_stop) as held:
         held.wait_for_engine()
-        starts = command_marks.set_before(change, project) if is_stop and held.has_passed else None
+        starts, unmarked = None, None
+        if is_stop and held.has_passed:
+            starts, unmarked = command_marks.set_before(change, project)
         if new_id:
             desired_state.name_instance(session, change.selection.files, new_id)
         snapshot, actions, named, held_back = _plan(session, change, on_event)
@@ -107,18 +109,19 @@ def apply(
         called_off = (
             {} if is_stop else snapshot.project.fleet_state.called_off_since(project.fleet_state, given_at)
         )
-        unsaved = desired_state.save_wish(
-            change, fleet, desired_state.state_change(change, snapshot, actions, named, called_off)
-        )
+        unsaved = desired_state.save_wish(change, snapshot, actions, named, called_off)
         gone = _asking(session, snapshot).gone(named) if change.command in {"stop", "down"} else ()
         todo, kept = unlifted.split(actions)
         told = [*gone, *kept]
         outcomes = _carry_out(session, change, snapshot, todo, held, on_event, limit, called_off, told)
         unsaved = desired_state.end_halt(change, fleet, named, outcomes) or unsaved
-        unsaved = unsaved or unlifted.error(kept)
+        errors = [unsaved, unlifted.error(kept), unmarked]
         if starts is not None:
             more, unfinished = _until_nothing_starts(session, change, named, starts, held, on_event, limit)
-            outcomes, unsaved = outcomes + more, unsaved or unfinished
+            outcomes, errors = outcomes + more, [*errors, unfinished]
+        if is_stop:
+            errors.append(untrusted_folders.error(fleet, snapshot.views if named is None else named))
+        whole = [error for error in errors if error is not None]
         held.note_errors(outcome.error for outcome in outcomes)
         is_all = change.command == "down" and named is None
         try:
@@ -129,9 +132,9 @@ def apply(
             if is_all:
                 limit()
         except EngineUnreachable as error:  # what was done before is said all the same
-            return Result(snapshot, actions, outcomes, unsaved=unsaved, engine_error=error, problems=problems)
+            return Result(snapshot, actions, outcomes, errors=whole, engine_error=error, problems=problems)
     if healthy_within is None:
-        return Result(after, actions, outcomes, unsaved=unsaved, problems=problems)
+        return Result(after, actions, outcomes, errors=whole, problems=problems)
     from manager.ops.execution import wait
 
     ids = _to_wait_for(after, actions, outcomes, named)
@@ -139,7 +142,7 @@ def apply(
     instances_json_refresh.refresh(
         session, after, instances_json.find_pids(after), lambda why: on_event(Warned(why))
     )
-    return Result(after, actions, outcomes, late, unsaved, problems=problems)
+    return Result(after, actions, outcomes, late, whole, problems=problems)
 
 
 def _limiter(session: Session, change: Change, project: Project, on_event: OnEvent) -> Limiter:

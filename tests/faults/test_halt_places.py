@@ -111,6 +111,26 @@ def test_a_moved_folder_is_stopped_and_brought_up(project: Project, tmp_path: Pa
     )
 
 
+def test_a_copy_of_a_moved_folder_takes_nothing(project: Project, tmp_path: Path, note: Note) -> None:
+    """Nothing is in the old place, and both folders' files name the container: it has mounted only one."""
+    bots.add(project, "one", 0)
+    project.manager("up", "--wait")
+    before = project.ids()
+    moved = Project(tmp_path / "moved", project.name, project.first_port, project.environ)
+    copy = Project(tmp_path / "copy", project.name, project.first_port, project.environ)
+    project.folder.rename(moved.folder)
+    shutil.copytree(moved.folder, copy.folder, symlinks=True)
+    theirs = f"belongs to {moved.folder}/volumes/database/one"
+    for command, code in {"up": 4, "restart": 4, "halt": 4, "stop": 0, "down": 0}.items():
+        done = copy.manager(command, code=code)
+        assert theirs in done.out + done.err, command
+    assert moved.ids() == before
+    assert "its folder was moved: `manager up` recreates it" in moved.manager("ps").out
+    moved.manager("halt")
+    assert moved.ids() == {}
+    note("a copy of a moved folder", "up, restart, halt, stop, down there", 1, "refused, and touches nothing")
+
+
 def test_a_new_folder_in_the_old_place_takes_nothing(project: Project, tmp_path: Path, note: Note) -> None:
     """Its paths are those of the running containers, whose mounts have followed the folder that was moved."""
     bots.add(project, "one", 0)

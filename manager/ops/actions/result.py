@@ -41,12 +41,12 @@ class Planned:
 class Result:
     """Hold what was done. `snapshot`: the fleet afterwards. `late`: instances that did not become healthy.
 
-    `unsaved`: why the desired state could not be saved, although everything was done. `engine_error`: the
-    engine became unreachable after these outcomes; the snapshot is then the one from before. `problems`: of
-    the configs whose instances were held back.
+    `errors`: what is wrong with the command as a whole, although everything was done, such as a desired state
+    that cannot be saved. `engine_error`: the engine became unreachable after these outcomes; the snapshot is
+    then the one from before. `problems`: of the configs whose instances were held back.
     """
 
-    __slots__ = ("actions", "engine_error", "late", "outcomes", "problems", "snapshot", "unsaved")
+    __slots__ = ("actions", "engine_error", "errors", "late", "outcomes", "problems", "snapshot")
 
     def __init__(
         self,
@@ -54,12 +54,12 @@ class Result:
         actions: Sequence[Action],
         outcomes: Sequence[Outcome[Action]],
         late: Sequence[str] = (),
-        unsaved: ManagerError | None = None,
+        errors: Sequence[ManagerError] = (),
         engine_error: EngineUnreachable | None = None,
         problems: Sequence[Problem] = (),
     ) -> None:
         self.snapshot, self.actions, self.outcomes = snapshot, actions, outcomes
-        self.late, self.unsaved, self.engine_error = late, unsaved, engine_error
+        self.late, self.errors, self.engine_error = late, errors, engine_error
         self.problems = problems
 
     @property
@@ -75,7 +75,8 @@ class Result:
             if outcome.open_orders_left or outcome.is_rest_unknown:
                 codes.append(FAILED)
         codes += [BAD_CONFIG for action in self.actions if action.is_refused]
-        codes += [error.exit_code for error in (self.unsaved, self.engine_error) if error is not None]
+        codes += [error.exit_code for error in self.errors]
+        codes += [self.engine_error.exit_code] if self.engine_error is not None else []
         if self.problems:
             codes.append(BAD_CONFIG)
         return worst_exit_code(codes)

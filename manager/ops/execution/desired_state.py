@@ -24,20 +24,38 @@ def save_state(fleet: Fleet, change: StateChange) -> None:
     state_file.update(fleet, change)
 
 
-def save_wish(change: Change, fleet: Fleet, state_change: StateChange) -> ManagerError | None:
+def save_wish(
+    change: Change,
+    snapshot: FleetSnapshot,
+    actions: list[Action],
+    named: list[str] | None,
+    called_off: Collection[str] = (),
+) -> ManagerError | None:
     """Save the desired state before acting, so that a manager killed in between leaves no wrong one.
 
-    A stop is carried out even if the disk is full; the error is returned, to be reported at the end.
+    A stop is carried out even if the disk is full: marks, which need no space, keep the bots stopped. If they
+    cannot be made either, the error is returned, to be reported at the end.
     """
+    fleet = snapshot.project.fleet
     try:
-        save_state(fleet, state_change)
+        save_state(fleet, state_change(change, snapshot, actions, named, called_off))
     except ManagerError as error:
         if change.command == "down":  # a hint for `watch`, and nothing that a stop may fail for
             return None
         if change.wish != "stopped":
             raise
-        return error
+        return None if _are_marked(fleet, _asked(change, snapshot.plan_input, actions, named)) else error
     return None
+
+
+def _are_marked(fleet: Fleet, stopped: Iterable[str]) -> bool:
+    """Mark what is stopped, and return whether all of it is."""
+    try:
+        for instance in stopped:
+            halt_mark.make(fleet, instance, "stop")
+    except OSError:
+        return False
+    return True
 
 
 def state_change(

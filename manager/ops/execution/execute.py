@@ -1,7 +1,7 @@
 """Execute a plan's actions in parallel, and collect every failure. Makes no decisions."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from threading import Event
@@ -54,16 +54,7 @@ def _run(
     todo: list[Action], context: ExecutionContext, on_done: Callable[[Outcome[Action]], object]
 ) -> list[Outcome[Action]]:
     outcomes = []
-    not_asking = context._replace(has_unknown_rest=lambda _container: False)  # they are made anew at once
-    first = TaskGroup(
-        [
-            partial(_timed, Action("remove", action.instance, action.cause), not_asking)
-            for action in todo
-            if action.first_wave
-        ],
-        MOST_CALLS,
-    )
-    removed = {outcome.action.instance: outcome for outcome in _outcomes(first)}
+    removed = _remove_first([action for action in todo if action.first_wave], context)
     output_error: ManagerError | None = None
     for outcome in _all(todo, context, removed):
         outcomes.append(outcome)
@@ -75,6 +66,44 @@ def _run(
     if output_error is not None:
         raise output_error
     return outcomes
+
+
+def _remove_first(actions: list[Action], context: ExecutionContext) -> dict[str, Outcome[Action]]:
+    """Remove the containers whose ports other actions need, and return the outcomes by instance.
+
+    One is kept, with the error, if what it is to become cannot be made ready, or needs the port of one that
+    is kept: its bot goes on.
+    """
+    readied = TaskGroup([partial(_readied, action, context) for action in actions], MOST_CALLS)
+    kept = {outcome.action.instance: outcome for outcome in _outcomes(readied) if outcome.error is not None}
+    while True:
+        going = [action for action in actions if action.instance not in kept]
+        freed = {context.containers[action.instance].web_port for action in going}
+        blocked = {
+            action.instance: Outcome(action, error=error)
+            for action in going
+            if (error := _port_error(action.instance, context, freed)) is not None
+        }
+        if not blocked:
+            break
+        kept |= blocked
+    not_asking = context._replace(has_unknown_rest=lambda _container: False)  # they are made anew at once
+    removals = TaskGroup(
+        [partial(_timed, Action("remove", action.instance, action.cause), not_asking) for action in going],
+        MOST_CALLS,
+    )
+    return kept | {outcome.action.instance: outcome for outcome in _outcomes(removals)}
+
+
+def _readied(action: Action, context: ExecutionContext) -> Outcome[Action]:
+    """Make ready what can fail without touching the bot."""
+    error = None
+    try:
+        _make_ready(action.instance, context)
+        _require_resettable(action.instance, context)
+    except ManagerError as caught:
+        error = caught
+    return Outcome(action, error=error)
 
 
 def _all(
@@ -114,7 +143,7 @@ def _timed(
 ) -> Outcome[Action]:
     """Run one action and catch its failure.
 
-    `removed`: the outcome of its removal, if it was in the first wave.
+    `removed`: the outcome of its removal, or why it was not removed, if it was in the first wave.
     """
     if removed is not None and removed.error is not None:
         return removed._replace(action=action)
@@ -140,10 +169,11 @@ def _perform(
             _make_ready(instance, context)
             _create(instance, context)
         case "recreate":
-            _make_ready(instance, context)  # before the stop: a full disk must not take a healthy bot down
-            _require_resettable(instance, context)
-            if removed is None:
-                _require_free_port(instance, context)
+            if removed is None:  # before the stop: a full disk must not take a healthy bot down
+                _make_ready(instance, context)
+                _require_resettable(instance, context)
+                if (error := _port_error(instance, context)) is not None:
+                    raise error
             stopped = removed or take_down.remove(instance, context)
             _create(instance, context, context.containers[instance].image_id if action.keeps_image else None)
         case "rollback":
@@ -176,13 +206,16 @@ def _perform(
     return stopped
 
 
-def _require_free_port(instance: str, context: ExecutionContext) -> None:
-    """Raise ManagerError if the container would get a new port that is in use."""
+def _port_error(
+    instance: str, context: ExecutionContext, freed: Collection[int | None] = ()
+) -> ManagerError | None:
+    """Return the error if the container would get a new port that is in use, and not about to be freed."""
     spec, present = context.specs[instance], context.containers[instance].web_port
-    if spec.web_port is None or spec.web_port == present:
-        return
-    if not host.is_port_free(context.fleet.bind_address, spec.web_port):
-        raise _port_in_use(spec, spec.web_port, context)
+    if spec.web_port is None or spec.web_port == present or spec.web_port in freed:
+        return None
+    if host.is_port_free(context.fleet.bind_address, spec.web_port):
+        return None
+    return _port_in_use(spec, spec.web_port, context)
 
 
 def _require_resettable(instance: str, context: ExecutionContext) -> None:

@@ -4,5 +4,6 @@ halt                       the kill switch
 halt_events                what it reports while it runs
 halt_result                what it did with each container, and the exit code
 stop_for_good              sets marks first, then waits for starts that are under way
+untrusted_folders          whose files prove nothing
 command_marks              the marks that a changing command sets and lifts
 """

@@ -37,16 +37,18 @@ class Unlifted(NamedTuple):
         return ManagerError("{problems}", problems="\n".join(map(str, errors))) if errors else None
 
 
-def set_before(change: Change, project: Project) -> Starts:
+def set_before(change: Change, project: Project) -> tuple[Starts, ManagerError | None]:
     """Mark what is to be stopped while another manager works on the fleet, so that it does not start it
     again.
+
+    Also returns what could not be marked.
     """
     by: halt_mark.By = "down" if change.command == "down" else "stop"
     named = change.selection.named(project)
     halted = {instance for instance, mark in halt_mark.find_all(project.fleet).items() if mark.by == "halt"}
     ids = set(halt_mark.folders(project.fleet)) - halted if named is None else named
-    stop_for_good.mark_all(project.fleet, by, sorted(ids))
-    return Starts(project.fleet)
+    marked = stop_for_good.mark_all(project.fleet, by, sorted(ids))
+    return Starts(project.fleet), marked.error
 
 
 def lift(

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 from manager.config.fleet import Fleet
@@ -37,7 +36,7 @@ from manager.ops.exchange import container_gone, oneoff, open_orders
 from manager.ops.execution import desired_state
 from manager.ops.execution.stop import stop
 from manager.ops.execution.stop_turns import StopTurns, exchange_of, longest
-from manager.ops.halt import stop_for_good
+from manager.ops.halt import stop_for_good, untrusted_folders
 from manager.ops.halt.halt_events import (
     ContainerStopped,
     ExchangeAnswered,
@@ -49,7 +48,6 @@ from manager.ops.halt.halt_events import (
 from manager.ops.halt.halt_result import HaltOutcome, Result
 from manager.ops.halt.stop_for_good import Marked, Starts
 from manager.util.threads import TaskGroup
-from manager.util.trusted_folder import require_trusted
 
 
 def halt(
@@ -77,6 +75,8 @@ def halt(
         with lock.held(fleet.lock_file, "halt", force=True) as held:
             return _halt(session, selection, held, marked, starts, on_event)
     except EngineUnreachable:
+        if marked.error is not None:  # no supervisor stops a bot that has no mark
+            on_event(Warned(Text("{problem}", problem=marked.error)))
         left = alive(fleet)
         if ended := [instance for instance in ran if instance not in left]:
             on_event(FoundMark(ended))
@@ -120,7 +120,7 @@ def _halt(
         outcomes,
         again.error or (unsaved and (marked.error or unsaved)),
         None if halted.is_complete else starts.error(),
-        _untrusted(fleet, chosen),
+        untrusted_folders.error(fleet, chosen),
         is_all=selection.named(snapshot.project) is not None or not halted.snapshot.foreign(),
     )
 
@@ -140,31 +140,6 @@ def _mark_again(fleet: Fleet, chosen: Sequence[str]) -> Marked:
     """
     unmarked = [instance for instance in chosen if halt_mark.own(fleet, instance) is None]
     return stop_for_good.mark_all(fleet, "halt", unmarked) if unmarked else Marked([])
-
-
-def _untrusted(fleet: Fleet, chosen: Sequence[str]) -> ManagerError | None:
-    """Return which folders somebody replaced by a link that is not followed: what is there proves nothing.
-
-    The folder of all instances' states or secrets is named once.
-    """
-    faults = []
-    for whole, own in (
-        (fleet.state_dir, fleet.instance_state_dir),
-        (fleet.all_secrets_dir, fleet.secrets_dir),
-    ):
-        if why := _distrust(whole):
-            faults.append(why)
-        else:
-            faults += [why for instance in chosen if (why := _distrust(own(instance)))]
-    return ManagerError("{problems}", problems="\n".join(faults)) if faults else None
-
-
-def _distrust(folder: Path) -> str:
-    try:
-        require_trusted(folder)
-    except OSError as error:
-        return str(Text("cannot rely on {path}: {why}", path=folder, why=error.strerror or error))
-    return ""
 
 
 def _event(outcome: HaltOutcome) -> event_spool.SpooledEvent:

@@ -8,7 +8,7 @@ the start lock from before its first check of the marks until after its second o
 import time
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 from manager.config.fleet import Fleet
 from manager.errors import ManagerError
@@ -138,10 +138,25 @@ def mark_all(
             marked.append(instance)
         except OSError as caught:
             unmarked.append(instance)
-            error = ManagerError(
+            error = _unmarked(by, unmarked, caught)
+    return Marked(marked, error)
+
+
+def _unmarked(by: By, instances: Sequence[str], why: OSError) -> ManagerError:
+    match by:
+        case "halt" | "moved":
+            return ManagerError(
                 "cannot mark {ids} as halted: {why}; `manager up` or `docker start` may start what has no"
                 " mark",
-                ids=", ".join(unmarked),
-                why=caught.strerror or caught,
+                ids=", ".join(instances),
+                why=why.strerror or why,
             )
-    return Marked(marked, error)
+        case "stop" | "down":
+            return ManagerError(
+                "cannot mark {ids} as stopped: {why}; a manager that is at work may start again what has no"
+                " mark: run the command again when it has ended",
+                ids=", ".join(instances),
+                why=why.strerror or why,
+            )
+        case _:
+            assert_never(by)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from manager.cli.main import main
-from manager.errors import EngineError, EngineUnreachable
+from manager.errors import FAILED, EngineError, EngineUnreachable
 from manager.fleet import halt_mark, lock
 from manager.fleet import project as projects
 from manager.fleet.selection import EVERYTHING, Selection
@@ -21,6 +25,7 @@ from tests.builders import FLEET_NAME
 from tests.fakes.desk import ETH, REAL_SLEEP, SOL, Desk
 
 SOL_ONLY = Selection(["bp_sol_01"])
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="links of another user can only be made by root")
 
 
 @pytest.fixture
@@ -200,3 +205,42 @@ def test_a_resume_that_loses_its_engine_leaves_the_rest_on_the_list(desk: Desk) 
     assert "bp_sol_01: left alone: halted" in desk.play("up")
     desk.play("resume")
     assert set(desk.states().values()) == {"running"}
+
+
+@pytest.mark.parametrize("command", ["stop", "down"])
+def test_what_could_not_be_marked_while_the_lock_was_passed_is_named(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    desk.play("up")
+    really = halt_mark._make
+
+    def refused(folder: Path, *rest: Any, **more: Any) -> None:
+        if folder.name == "bp_sol_01":
+            raise OSError(errno.EROFS, "Read-only file system")
+        really(folder, *rest, **more)
+
+    monkeypatch.setattr(halt_mark, "_make", refused)
+    with lock.held(desk.folder / "volumes/state/fleet.lock", "upgrade"):
+        said = desk.play(command)
+    assert desk.exit_code == FAILED
+    assert "cannot mark bp_sol_01 as stopped: Read-only file system" in said
+    assert "running" not in desk.states().values()
+
+
+@needs_root
+@pytest.mark.parametrize("command", ["stop", "down", "stop bp_sol_01", "down bp_sol_01"])
+@pytest.mark.parametrize("name", ["state", "secrets", "state/bp_sol_01", "secrets/bp_sol_01"])
+def test_a_folder_that_is_another_users_link_is_named(
+    desk: Desk, tmp_path: Path, command: str, name: str
+) -> None:
+    """What is read there is no evidence that anything is down, and no mark can be made there."""
+    desk.play("up")
+    folder, elsewhere = desk.folder / "volumes" / name, tmp_path / "elsewhere"
+    folder.rename(elsewhere)
+    folder.symlink_to(elsewhere)
+    os.lchown(folder, 65534, 65534)
+    said = desk.play(command)
+    assert desk.exit_code == FAILED
+    assert said.count("cannot rely on") == 1
+    assert f"/volumes/{name}: the symbolic link" in said
+    assert desk.states().get("bp_sol_01") != "running"

@@ -143,9 +143,12 @@ def test_a_full_disk_stops_no_bot_and_keeps_none_from_being_stopped(desk: Desk) 
             $ stop bp_eth_02
             bp_eth_02: stopped (requested, 0.0 s)
             warning: cannot write DIR/volumes/logs/instances.json: No space left on device
-            error: cannot write DIR/volumes/state/fleet.json: No space left on device
               engine: stop bp_eth_02
-              exit code 1
+            $ up
+            bp_eth_02: left alone: stopped by a user; `manager start bp_eth_02` starts it
+            bp_sol_01: left alone: stopped by a user; `manager start bp_sol_01` starts it
+            nothing to do
+            warning: cannot write DIR/volumes/logs/instances.json: No space left on device
             $ down
             bp_eth_02: removed (requested, 0.0 s)
             bp_sol_01: removed (requested, 0.0 s)

@@ -369,3 +369,30 @@ def test_a_halt_that_ends_while_it_is_loaded_says_that_nothing_is_halted(
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert ended.returncode == 128 + number
     assert ("interrupted before anything was halted" in ended.stderr) is not begins
+
+
+@pytest.mark.parametrize("is_released", [False, True])
+def test_the_end_of_its_terminal_does_not_end_a_halt_that_is_loaded(is_released: bool) -> None:
+    """A command that is no halt of this machine ends with its terminal, as ever."""
+    program = (
+        "import os; from manager.cli import halt_signals as s; s.take();"
+        f" {'s.release();' if is_released else ''} os.kill(os.getpid(), {signal.SIGHUP.value})"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert ended.returncode == (-signal.SIGHUP if is_released else 0)
+
+
+def test_an_engine_that_is_away_hides_no_mark_that_is_missing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there is a mark, the supervisor stops the bot without the engine."""
+    desk.play("up")
+
+    def refused(*_of: Any, **_more: Any) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(halt_mark, "_make", refused)
+    desk.engine.die()
+    said = desk.play("halt")
+    assert "cannot mark bp_eth_02, bp_sol_01 as halted: Read-only file system" in said
+    assert "these bots still run and may trade: bp_eth_02, bp_sol_01" in said

@@ -95,6 +95,7 @@ def test_restart_applies_a_changed_config(desk: Desk) -> None:
 
 def test_two_that_change_ports_are_both_gone_before_one_comes(desk: Desk) -> None:
     desk.play("up")
+    desk.ports_in_use |= {5001, 5002}
     desk.config("bp_eth_02", 5002)
     desk.config("bp_sol_01", 5001)
     desk.goes("""
@@ -188,6 +189,41 @@ def test_a_new_port_that_somebody_has_leaves_the_bot_as_it_is(desk: Desk) -> Non
         error: cannot start bp_sol_01: port 5009 is in use by somebodys; free it, or change daemon_config.web_port in config/active/bp_sol_01.json
           exit code 1
     """)
+
+
+def test_an_exchange_of_ports_that_cannot_be_made_leaves_both_bots_as_they_are(desk: Desk) -> None:
+    """A container that is removed for its port could not be made again: what can fail comes before."""
+    desk.play("up")
+    desk.ports_in_use |= {5001, 5002}
+    desk.config("bp_eth_02", 5002)
+    desk.config("bp_sol_01", 5001)
+    (desk.folder / "volumes/secrets/bp_sol_01/env.json").unlink()
+    (desk.folder / "volumes/secrets/bp_sol_01/.env.next.json/in the way").mkdir(parents=True)
+    said = desk.play("up")
+    assert desk.exit_code == 1
+    assert "engine:" not in said, said
+    assert "cannot start bp_eth_02: port 5002 is in use by bp_sol_01" in said
+    assert "cannot prepare bp_sol_01: " in said
+    assert set(desk.states().values()) == {"running"}
+    (desk.folder / "volumes/secrets/bp_sol_01/.env.next.json/in the way").rmdir()
+    (desk.folder / "volumes/secrets/bp_sol_01/.env.next.json").rmdir()
+    desk.play("up")
+    assert desk.exit_code == 0
+
+
+def test_one_whose_new_port_is_taken_does_not_free_its_old_one(desk: Desk) -> None:
+    desk.play("up")
+    taken = {"HostConfig": {"PortBindings": {"5000/tcp": [{"HostIp": "127.0.0.1", "HostPort": "5009"}]}}}
+    desk.engine.start(desk.engine.create("somebodys", {"Image": IMAGE, **taken}))
+    desk.ports_in_use |= {5001, 5002, 5009}
+    desk.config("bp_eth_02", 5002)
+    desk.config("bp_sol_01", 5009)
+    said = desk.play("up")
+    assert desk.exit_code == 1
+    assert "engine:" not in said, said
+    assert "cannot start bp_sol_01: port 5009 is in use by somebodys" in said
+    assert "cannot start bp_eth_02: port 5002 is in use by bp_sol_01" in said
+    assert set(desk.states().values()) == {"running"}
 
 
 def test_without_a_network_no_half_made_container_is_left(desk: Desk) -> None:
