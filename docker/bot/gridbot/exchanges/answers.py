@@ -18,7 +18,15 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from gridbot.model.errors import UnclearError, UnreachableError
-from gridbot.model.types import ExchangeOrder, Fill, Order, Side, UnreadableFill, UnreadableOrder
+from gridbot.model.types import (
+    ExchangeOrder,
+    Fill,
+    LateRefusal,
+    Order,
+    Side,
+    UnreadableFill,
+    UnreadableOrder,
+)
 
 Raw = Mapping[str, Any]
 T = TypeVar("T")
@@ -68,13 +76,15 @@ class Answers:
     why it refuses, where ccxt's class of the error doesn't say it. `lists`: a method of ccxt -> where its
     list is in the exchange's answer; the answer itself where the method isn't named. `market_key`: what
     names the market in a position's own row. `filled_key`: what says in an order's own row how much of it is
-    filled.
+    filled. `end_key`: what says there why it has ended; `late_refusals`: a part of that -> why the exchange
+    refuses it, of orders that it accepts before it checks them.
     """
 
     causes: Mapping[str, str] = MappingProxyType({})
     lists: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     market_key = "symbol"
-    filled_key = ""
+    filled_key = end_key = ""
+    late_refusals: Mapping[str, str] = MappingProxyType({})
     most_on_page = 1000
     usual_maker_fee: Decimal | None = None
 
@@ -207,6 +217,7 @@ class Answers:
             open=self._is_open(raw),
             average=average,
             fee=product(average, filled, self._maker_rate(market)),
+            refusal=self._late_refusal(raw),
         )
 
     def fill(self, raw: Raw, market: Raw) -> Fill | UnreadableFill:
@@ -267,7 +278,14 @@ class Answers:
 
     def _is_open(self, raw: Raw) -> bool:
         # A state that is not known to be final may be an open one.
-        return not str(raw.get("status") or "").startswith(FINAL)
+        # ccxt hands on as they are the words that it doesn't know, such as apex's EXPIRED.
+        return not str(raw.get("status") or "").lower().startswith(FINAL)
+
+    def _late_refusal(self, raw: Raw) -> LateRefusal | None:
+        """Return why an order that was accepted has been refused after all, None where it wasn't."""
+        word = text(info_of(raw).get(self.end_key)) if self.end_key else None
+        cause = next((why for part, why in self.late_refusals.items() if part in str(word)), None)
+        return None if word is None or cause is None else LateRefusal(word, cause)
 
     def _maker_rate(self, market: Raw) -> Decimal | None:
         rate = decimal(market.get("maker"))

@@ -318,7 +318,11 @@ class Reconciler:
                     continue
             total = store.order(order.client_id)
             assert total is not None
-            store.close_order(order.client_id, "filled" if total.remaining <= 0 else "canceled")
+            if exchange_order.refusal is not None and not total.filled:
+                store.close_order(order.client_id, "rejected", exchange_order.refusal.text)
+                result.refused.append((order, exchange_order.refusal))
+            else:
+                store.close_order(order.client_id, "filled" if total.remaining <= 0 else "canceled")
             result.ended.discard(order.client_id)
             result.unsettled -= 1
 
