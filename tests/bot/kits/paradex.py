@@ -27,7 +27,12 @@ class Paradex(Kit):
     paths: ClassVar[dict[str, str]] = {"orders": "orders", "executions": "fills", "positions": "positions"}
     keys: ClassVar[dict[str, str]] = {"walletAddress": "0x1", "privateKey": "0x" + "1" * 64}
     quote = "USDC"
-    market: ClassVar[dict[str, Any]] = {"id": "SOL-USD-PERP", "contractSize": 1.0}
+    market: ClassVar[dict[str, Any]] = {
+        "id": "SOL-USD-PERP",
+        "contractSize": 1.0,
+        "maker": 0.0002,
+        "taker": 0.0005,
+    }
     names_taker = False
     refusals: ClassVar[dict[str, Refusal]] = {
         "rate_limited": Refusal(429, {"error": "RATE_LIMIT_EXCEEDED", "message": "rate limit exceeded"}),

@@ -46,6 +46,20 @@ def decimal(value: Any) -> Decimal | None:
     return number if number.is_finite() else None
 
 
+def positive(value: Any) -> Decimal | None:
+    """Return a price or a quantity as an exact number, None for what is none: there is none of 0 or below."""
+    number = decimal(value)
+    return number if number is not None and number > 0 else None
+
+
+def middle(bid: Any, ask: Any) -> Decimal | None:
+    """Return the middle of the book, None where a side of it says no price, or the two are crossed."""
+    best_bid, best_ask = positive(bid), positive(ask)
+    if best_bid is None or best_ask is None or best_bid > best_ask:
+        return None
+    return (best_bid + best_ask) / 2
+
+
 def text(value: Any) -> str | None:
     """Return an id as text, None for one that is left out."""
     return None if value is None or value in ("", "None") else str(value)
@@ -205,14 +219,16 @@ class Answers:
         return UnreadableOrder(text(raw.get("id")), number(raw.get("clientOrderId")), why)
 
     def _read_order(self, raw: Raw, market: Raw) -> ExchangeOrder:
-        filled = self._filled(raw)
-        average = decimal(raw.get("average")) or decimal(raw.get("price"))
+        qty, filled = positive(raw.get("amount")), self._filled(raw)
+        if filled is not None and (filled < 0 or (qty is not None and filled > qty)):
+            filled = None  # of no order is less filled than nothing, or more than all
+        average = positive(raw.get("average")) or positive(raw.get("price"))
         return ExchangeOrder(
             exchange_id=self._need(text(raw.get("id")), "an order's id"),
             client_id=number(raw.get("clientOrderId")),
             side=self._need(side_of(raw.get("side")), "an order's side"),
-            price=decimal(raw.get("price")),
-            qty=decimal(raw.get("amount")),
+            price=positive(raw.get("price")),
+            qty=qty,
             filled=filled,
             open=self._is_open(raw),
             average=average,
@@ -241,8 +257,8 @@ class Answers:
 
     def _read_fill(self, raw: Raw, market: Raw) -> Fill:
         maker = self._is_maker(raw)
-        price = self._need(decimal(raw.get("price")), "a trade's price")
-        qty = self._need(decimal(raw.get("amount")), "a trade's quantity")
+        price = self._need(positive(raw.get("price")), "a trade's price")
+        qty = self._need(positive(raw.get("amount")), "a trade's quantity")
         side = self._side(raw)
         fee, currency = self._fee(raw)
         rate = self._maker_rate(market) if maker else self._taker_rate(market)
