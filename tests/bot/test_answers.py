@@ -146,6 +146,7 @@ def test_one_fill_without_an_essential_field_hides_no_other(missing: str) -> Non
         ({"status": "OPEN", "cumMatchFillSize": "0.1", "cumSuccessFillSize": "0"}, D("0.1"), True),
         ({"status": "CANCELED", "cumMatchFillSize": "", "cumSuccessFillSize": ""}, None, False),
         ({"status": "SOMETHING_NEW", "cumMatchFillSize": "0"}, D(0), True),
+        ({"status": "EXPIRED", "cumMatchFillSize": "0"}, D(0), False),
     ],
 )
 def test_apex_order_says_what_is_filled(more: dict[str, str], filled: Decimal | None, is_open: bool) -> None:

@@ -146,6 +146,9 @@ def test_the_picture_shows_prices_trades_and_profit(
         (["price", "1", "x"], "data.csv:3: not a price, or not a time"),
         (["time,price", "5,1", "4,1"], "data.csv:3: earlier than the row before"),
         (["time,price", "soon,1"], "data.csv:2: not a price, or not a time"),
+        (["time,price", "inf,1"], "data.csv:2: not a price, or not a time"),
+        (["time,price", "5,1", "nan,1"], "data.csv:3: not a price, or not a time"),
+        (["open,high,low,close", "121,100,130,120"], "data.csv:2: not a price, or not a time"),
     ],
 )
 def test_a_recording_that_is_none_is_refused(

@@ -59,8 +59,6 @@ def test_what_the_engine_has_left_is_closed_once(kind: type[Kit], fault: str | N
     kit.answer = answer  # type: ignore[method-assign]
     kit.adapter.__class__ = CcxtClosing
     assert isinstance(kit.adapter, CcxtClosing)
-    # Not every kit has a book to look into.
-    kit.adapter.mark_price = lambda: kit.book.price  # type: ignore[method-assign]
     kit.fault = fault
     if fault == SMALL_ORDERS:
         kit.book.most = Decimal("0.1")

@@ -160,6 +160,15 @@ def test_a_lighter_account_that_never_traded_a_market_has_its_beginning_leverage
     assert (found.leverage, found.maintenance) == (D(20), D("0.012"))
 
 
+@pytest.mark.parametrize("leverage", [0, -1, "0", None, "x"])
+def test_a_leverage_of_nothing_or_less_is_unknown(leverage: Any) -> None:
+    kit = Paradex()
+    margin = {"configs": [{"market": "SOL-USD-PERP", "leverage": leverage}]}
+    found = facts(kit, {**PARADEX, "margin": margin})
+    assert (found.leverage, found.bound) == (None, None)
+    assert check_run(kit.settings, kit.adapter.market(), found)
+
+
 def test_lighter_funds_are_not_those_of_another_account_of_the_wallet() -> None:
     [account] = LIGHTER["account"]["accounts"]
     other = {**account, "index": 281474976710608, "available_balance": "30", "positions": []}

@@ -36,6 +36,7 @@ class BookOrder:
     quote_filled: Decimal = ZERO
     status: str = "New"
     kind: str = "Limit"
+    immediate: bool = False
     symbol: str = "SOL_USDC_PERP"
 
     @property
@@ -139,6 +140,7 @@ class Book:
                 foreign,
                 kind=kind,
                 symbol=self.symbol,
+                immediate=immediate,
             )
             if kind == "Market":
                 self.orders[order.id] = order

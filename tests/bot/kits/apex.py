@@ -58,7 +58,11 @@ class Apex(Kit):
             return {
                 "data": _order(
                     self.place(
-                        params, int(params["clientId"]), is_post_only=params["timeInForce"] == "POST_ONLY"
+                        params,
+                        int(params["clientId"]),
+                        is_post_only=params["timeInForce"] == "POST_ONLY",
+                        is_reduce_only=bool(params.get("reduceOnly")),
+                        is_immediate=params["timeInForce"] == "IMMEDIATE_OR_CANCEL",
                     )
                 )
             }
@@ -76,6 +80,9 @@ class Apex(Kit):
             most, start = int(params["limit"]), int(params.get("page", 0)) * int(params["limit"])
             found = [OTHER_FILL, *(_fill(fill) for fill in self.fills()[::-1])]
             return {"data": {"orders": found[start : start + most], "totalSize": str(len(found))}}
+        if name == "depth":
+            level = [str(self.book.price), "1"]
+            return {"data": {"a": [level], "b": [level], "s": "SOLUSDT", "u": 1}}
         if name == "funding":
             return {"data": {"fundingValues": []}}
         if name == "account":
@@ -95,7 +102,7 @@ def _order(order: BookOrder) -> dict[str, Any]:
         "type": "LIMIT",
         "price": str(order.price),
         "size": str(order.qty),
-        "status": STATUS[order.status],
+        "status": "EXPIRED" if order.immediate and order.status == "Cancelled" else STATUS[order.status],
         "cumMatchFillSize": str(order.filled),
         "cumSuccessFillSize": str(order.filled),
         "createdAt": int(order.at * 1000),

@@ -21,6 +21,7 @@ MOST_IDS = 10
 WEEK_MS = 7 * 86_400_000
 CODES = {
     "HEDGED": (-4061, "Order's position side does not match user's setting."),
+    "REDUCE_ONLY": (-2022, "ReduceOnly Order is rejected."),
     "CANCEL_REJECTED": (-2011, "Unknown order sent."),
     "INSUFFICIENT_FUNDS": (-2019, "Margin is insufficient."),
     "RESOURCE_NOT_FOUND": (-2013, "Order does not exist."),
@@ -52,7 +53,8 @@ class Aster(Kit):
     }
 
     def refusal(self, err: RefusalError) -> Refusal:
-        code, message = CODES.get(err.code, (-2010, err.message))
+        name = "REDUCE_ONLY" if "reduce only" in str(err) else err.code
+        code, message = CODES.get(name, (-2010, err.message))
         return Refusal(400, {"code": code, "msg": message})
 
     def answer(self, path: str, method: str, params: dict[str, Any]) -> Any:
@@ -86,6 +88,12 @@ class Aster(Kit):
             return {"dualSidePosition": self.is_hedged}
         if name == "income":
             return []
+        if name == "depth":
+            level = [str(self.book.price), "1"]
+            return {"bids": [level], "asks": [level], "E": int(self.now * 1000), "T": int(self.now * 1000)}
+        if name == "account" and not self.perp:
+            held = str(self.book.position() + self.book.balance)
+            return {"canTrade": True, "balances": [{"asset": "SOL", "free": held, "locked": "0"}]}
         if name == "leverageBracket":
             return []
         if name == "positionRisk":
@@ -122,6 +130,7 @@ class Aster(Kit):
             int(params["newClientOrderId"]),
             post_only=params.get("timeInForce") == "GTX",
             reduce_only=str(params.get("reduceOnly")).lower() == "true",
+            immediate=params.get("timeInForce") == "IOC",
         )
 
     def _order(self, order: BookOrder) -> dict[str, Any]:
@@ -132,7 +141,7 @@ class Aster(Kit):
             "symbol": self.symbol,
             "side": "BUY" if order.side == "Bid" else "SELL",
             "type": order.kind.upper(),
-            "status": STATUS[order.status],
+            "status": "EXPIRED" if order.immediate and order.status == "Cancelled" else STATUS[order.status],
             "price": "0" if order.price is None else str(order.price),
             "avgPrice": f"{average:.5f}",
             "origQty": str(order.qty),

@@ -53,6 +53,7 @@ class Backpack(Kit):
                 params["clientId"],
                 post_only=bool(params.get("postOnly")),
                 reduce_only=bool(params.get("reduceOnly")),
+                immediate=params.get("timeInForce") == "IOC",
             )
             return self._order(order)
         if name == "order" and method == "DELETE":
@@ -71,6 +72,13 @@ class Backpack(Kit):
             return []
         if name == "markPrices":
             return [{"symbol": self.symbol, "markPrice": str(self.book.price), "fundingRate": "0.0001"}]
+        if name == "depth":
+            level = [str(self.book.price), "1"]
+            micros = int(self.now * 1_000_000)
+            return {"bids": [level], "asks": [level], "lastUpdateId": "1", "timestamp": micros}
+        if name == "capital":
+            held = str(self.book.position() + self.book.balance)
+            return {"SOL": {"available": held, "locked": "0", "staked": "0"}}
         if name == "position":
             net = self.book.position()
             other = {"symbol": "ETH_USDC_PERP", "netQuantity": "3.5", "positionId": "9"}
@@ -84,9 +92,9 @@ class Backpack(Kit):
             "symbol": self.symbol,
             "side": order.side,
             "orderType": order.kind,
-            "timeInForce": "GTC",
+            "timeInForce": "IOC" if order.immediate else "GTC",
             "selfTradePrevention": "RejectTaker",
-            "status": order.status,
+            "status": "Expired" if order.immediate and order.status == "Cancelled" else order.status,
             "price": None if order.price is None else str(order.price),
             "quantity": str(order.qty),
             "executedQuantity": str(order.filled),

@@ -157,7 +157,15 @@ class Kit:
         """Return the orders that are no longer open."""
         return [order for order in self.book.orders.values() if not order.open]
 
-    def place(self, params: dict[str, Any], client_id: int, *, is_post_only: bool) -> BookOrder:
+    def place(
+        self,
+        params: dict[str, Any],
+        client_id: int,
+        *,
+        is_post_only: bool,
+        is_reduce_only: bool = False,
+        is_immediate: bool = False,
+    ) -> BookOrder:
         """Carry an order out that gives side, type, price and size in these words."""
         return self.book.place(
             "Bid" if params["side"] == "BUY" else "Ask",
@@ -166,6 +174,8 @@ class Kit:
             Decimal(params["size"]),
             client_id,
             post_only=is_post_only,
+            reduce_only=is_reduce_only,
+            immediate=is_immediate,
         )
 
     def find(self, order_id: Any, client_id: Any = None) -> BookOrder:

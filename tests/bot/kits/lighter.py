@@ -19,6 +19,8 @@ MOST = 100
 # Of a premium account, in millionths; a standard one pays nothing.
 MAKER_FEE, TAKER_FEE = 20, 200
 CREATE, CANCEL = 14, 15
+# Of an order that is accepted first; the words are the book's.
+REFUSED = {"match and take": "canceled-post-only", "reduce only": "canceled-reduce-only"}
 STATUS = {"New": "open", "PartiallyFilled": "open", "Filled": "filled", "Cancelled": "canceled"}
 
 
@@ -121,23 +123,33 @@ class Lighter(Kit):
         raise AssertionError((path, params))
 
     def _create(self, asked: dict[str, Any]) -> None:
-        is_market, is_post_only = asked["order_type"] == 1, asked["time_in_force"] == 2
+        is_market, time_in_force = asked["order_type"] == 1, asked["time_in_force"]
         side = "Ask" if asked["is_ask"] else "Bid"
         digits = self.adapter._loaded()["info"]
         price = Decimal(asked["avg_execution_price"]).scaleb(-digits["price_decimals"])
         qty = Decimal(asked["base_amount"]).scaleb(-digits["size_decimals"])
         kind = "Market" if is_market else "Limit"
         try:
-            self.book.place(side, kind, price, qty, asked["client_order_index"], post_only=is_post_only)
+            self.book.place(
+                side,
+                kind,
+                price,
+                qty,
+                asked["client_order_index"],
+                post_only=time_in_force == 2,
+                reduce_only=asked["reduce_only"] == 1,
+                immediate=time_in_force == 0 and not is_market,
+            )
         except RefusalError as err:
-            if "match and take" not in err.message:
+            status = next((REFUSED[words] for words in REFUSED if words in err.message), None)
+            if status is None:
                 raise
             # The transaction is accepted, and the order cancelled when it is carried out.
             order = BookOrder(
                 str(len(self.status) + 1), asked["client_order_index"], side, price, qty, self.now, True
             )
             order.status = "Cancelled"
-            self.book.orders[order.id], self.status[order.id] = order, "canceled-post-only"
+            self.book.orders[order.id], self.status[order.id] = order, status
 
     def _order(self, order: BookOrder) -> dict[str, Any]:
         return {
@@ -157,9 +169,15 @@ class Lighter(Kit):
             "filled_base_amount": str(order.filled),
             "filled_quote_amount": str(order.quote_filled),
             "reduce_only": False,
-            "status": self.status.get(order.id, STATUS[order.status]),
+            "status": self.status.get(order.id, _status(order)),
             "timestamp": int(order.at),
         }
+
+
+def _status(order: BookOrder) -> str:
+    if order.immediate and order.status == "Cancelled":
+        return "canceled-too-much-slippage"
+    return STATUS[order.status]
 
 
 def _trade(fill: BookFill) -> dict[str, Any]:

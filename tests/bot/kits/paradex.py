@@ -13,6 +13,9 @@ from typing import Any, ClassVar
 from tests.bot.kits.kit import LOT, Kit, Refusal
 from tests.fake_exchange.book import BookFill, BookOrder, RefusalError
 
+# Of an order that is accepted first; the words are the book's.
+REASONS = {"match and take": "POST_ONLY_WOULD_CROSS", "reduce only": "REDUCE_ONLY_WILL_INCREASE"}
+
 
 class Paradex(Kit):
     """An order says what remains, and an unknown one is an invalid one to ccxt.
@@ -24,7 +27,12 @@ class Paradex(Kit):
     paths: ClassVar[dict[str, str]] = {"orders": "orders", "executions": "fills", "positions": "positions"}
     keys: ClassVar[dict[str, str]] = {"walletAddress": "0x1", "privateKey": "0x" + "1" * 64}
     quote = "USDC"
-    market: ClassVar[dict[str, Any]] = {"id": "SOL-USD-PERP", "contractSize": 1.0}
+    market: ClassVar[dict[str, Any]] = {
+        "id": "SOL-USD-PERP",
+        "contractSize": 1.0,
+        "maker": 0.0002,
+        "taker": 0.0005,
+    }
     names_taker = False
     refusals: ClassVar[dict[str, Refusal]] = {
         "rate_limited": Refusal(429, {"error": "RATE_LIMIT_EXCEEDED", "message": "rate limit exceeded"}),
@@ -76,6 +84,15 @@ class Paradex(Kit):
             return {"results": [self._fill(fill) for fill in fills[start : start + most]], "next": more}
         if path == "funding/payments":
             return {"results": []}
+        if path.startswith("orderbook/"):
+            level = [str(self.book.price), "1"]
+            return {
+                "market": self.symbol,
+                "bids": [level],
+                "asks": [level],
+                "last_updated_at": 1,
+                "seq_no": 1,
+            }
         if path == "positions":
             size = self.book.position()
             position = {"id": "1", "market": "SOL-USD-PERP", "status": "OPEN", "size": str(size)}
@@ -84,17 +101,24 @@ class Paradex(Kit):
         raise AssertionError((path, method, params))
 
     def _create(self, params: dict[str, Any]) -> BookOrder:
-        client_id, is_post_only = int(params["client_id"]), params.get("instruction") == "POST_ONLY"
+        client_id, instruction = int(params["client_id"]), params.get("instruction")
         try:
-            return self.place(params, client_id, is_post_only=is_post_only)
+            return self.place(
+                params,
+                client_id,
+                is_post_only=instruction == "POST_ONLY",
+                is_reduce_only="REDUCE_ONLY" in (params.get("flags") or ()),
+                is_immediate=instruction == "IOC",
+            )
         except RefusalError as err:
-            if "match and take" not in err.message:
+            reason = next((REASONS[words] for words in REASONS if words in err.message), None)
+            if reason is None:
                 raise
             side = "Bid" if params["side"] == "BUY" else "Ask"
             price, size = Decimal(params["price"]), Decimal(params["size"])
             order = BookOrder(str(len(self.reasons) + 1), client_id, side, price, size, self.now, True)
             order.status = "Cancelled"
-            self.book.orders[order.id], self.reasons[order.id] = order, "POST_ONLY_WOULD_CROSS"
+            self.book.orders[order.id], self.reasons[order.id] = order, reason
             return order
 
     def _cancelled_item(self, order_id: str) -> dict[str, Any]:
@@ -105,7 +129,8 @@ class Paradex(Kit):
         return {"id": order_id, "market": "SOL-USD-PERP", "status": "QUEUED_FOR_CANCELLATION"}
 
     def _order(self, order: BookOrder) -> dict[str, Any]:
-        reason = "USER_CANCELED" if order.status == "Cancelled" else ""
+        ended = "IMMEDIATE_NOT_FILLED" if order.immediate else "USER_CANCELED"
+        reason = ended if order.status == "Cancelled" else ""
         return _order(order) | {"cancel_reason": self.reasons.get(order.id, reason)}
 
     def _fill(self, fill: BookFill) -> dict[str, Any]:

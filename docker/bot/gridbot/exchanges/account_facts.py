@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from gridbot.exchanges.answers import decimal, product
+from gridbot.exchanges.answers import SENSELESS, decimal, positive, product
 from gridbot.exchanges.ccxt_exchange import CcxtExchange
 from gridbot.model.errors import THROTTLED, ExchangeError, NotFoundError, UnauthorizedError
 from gridbot.model.types import ZERO, ExchangeOrder, Market, Side
@@ -56,7 +56,7 @@ def read_facts(exchange: CcxtExchange, market: Market) -> AccountFacts:
         return AccountFacts(are_keys_refused=True, refusal=refused)
     account = _known(lambda: exchange.ask("privateGetApiV1Account")) if exchange.id == "backpack" else None
     price = _known(exchange.price)
-    leverage = _known(lambda: _leverage(exchange, account)) if market.perp else Decimal(1)
+    leverage = _known(lambda: positive(_leverage(exchange, account))) if market.perp else Decimal(1)
     return AccountFacts(
         price=price,
         can_trade=can_trade,
@@ -81,7 +81,7 @@ def _known(ask: Callable[[], T | None]) -> T | None:
         except ExchangeError as err:
             if is_last or err.cause in THROTTLED:
                 return None
-        except (LookupError, TypeError, AttributeError):
+        except SENSELESS:
             return None  # an answer of another shape
     return None
 
@@ -228,6 +228,10 @@ def _maker_fee(exchange: CcxtExchange, market: Market, account: Any) -> Decimal 
     if exchange.id == "backpack":
         points = decimal(account.get("futuresMakerFee" if market.perp else "spotMakerFee"))
         return None if points is None else points * BASIS_POINTS
-    if exchange.id in ("aster", "paradex"):
+    if exchange.id == "aster":
         return decimal(exchange.ask("fetch_trading_fee", exchange.market_symbol).get("maker"))
+    if exchange.id == "paradex":
+        # Where the answer says no fee, ccxt gives a constant of its own.
+        info = exchange.ask("fetch_trading_fee", exchange.market_symbol)["info"]
+        return decimal(info["fee_config"]["api_fee"]["maker_fee"]["fee"])
     return None  # ccxt has constants for apex, and of lighter's fees those of a standard account

@@ -18,7 +18,15 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from gridbot.model.errors import UnclearError, UnreachableError
-from gridbot.model.types import ExchangeOrder, Fill, Order, Side, UnreadableFill, UnreadableOrder
+from gridbot.model.types import (
+    ExchangeOrder,
+    Fill,
+    LateRefusal,
+    Order,
+    Side,
+    UnreadableFill,
+    UnreadableOrder,
+)
 
 Raw = Mapping[str, Any]
 T = TypeVar("T")
@@ -36,6 +44,20 @@ def decimal(value: Any) -> Decimal | None:
     except InvalidOperation:
         return None
     return number if number.is_finite() else None
+
+
+def positive(value: Any) -> Decimal | None:
+    """Return a price or a quantity as an exact number, None for what is none: there is none of 0 or below."""
+    number = decimal(value)
+    return number if number is not None and number > 0 else None
+
+
+def middle(bid: Any, ask: Any) -> Decimal | None:
+    """Return the middle of the book, None where a side of it says no price, or the two are crossed."""
+    best_bid, best_ask = positive(bid), positive(ask)
+    if best_bid is None or best_ask is None or best_bid > best_ask:
+        return None
+    return (best_bid + best_ask) / 2
 
 
 def text(value: Any) -> str | None:
@@ -68,13 +90,15 @@ class Answers:
     why it refuses, where ccxt's class of the error doesn't say it. `lists`: a method of ccxt -> where its
     list is in the exchange's answer; the answer itself where the method isn't named. `market_key`: what
     names the market in a position's own row. `filled_key`: what says in an order's own row how much of it is
-    filled.
+    filled. `end_key`: what says there why it has ended; `late_refusals`: a part of that -> why the exchange
+    refuses it, of orders that it accepts before it checks them.
     """
 
     causes: Mapping[str, str] = MappingProxyType({})
     lists: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     market_key = "symbol"
-    filled_key = ""
+    filled_key = end_key = ""
+    late_refusals: Mapping[str, str] = MappingProxyType({})
     most_on_page = 1000
     usual_maker_fee: Decimal | None = None
 
@@ -195,18 +219,21 @@ class Answers:
         return UnreadableOrder(text(raw.get("id")), number(raw.get("clientOrderId")), why)
 
     def _read_order(self, raw: Raw, market: Raw) -> ExchangeOrder:
-        filled = self._filled(raw)
-        average = decimal(raw.get("average")) or decimal(raw.get("price"))
+        qty, filled = positive(raw.get("amount")), self._filled(raw)
+        if filled is not None and (filled < 0 or (qty is not None and filled > qty)):
+            filled = None  # of no order is less filled than nothing, or more than all
+        average = positive(raw.get("average")) or positive(raw.get("price"))
         return ExchangeOrder(
             exchange_id=self._need(text(raw.get("id")), "an order's id"),
             client_id=number(raw.get("clientOrderId")),
             side=self._need(side_of(raw.get("side")), "an order's side"),
-            price=decimal(raw.get("price")),
-            qty=decimal(raw.get("amount")),
+            price=positive(raw.get("price")),
+            qty=qty,
             filled=filled,
             open=self._is_open(raw),
             average=average,
             fee=product(average, filled, self._maker_rate(market)),
+            refusal=self._late_refusal(raw),
         )
 
     def fill(self, raw: Raw, market: Raw) -> Fill | UnreadableFill:
@@ -230,8 +257,8 @@ class Answers:
 
     def _read_fill(self, raw: Raw, market: Raw) -> Fill:
         maker = self._is_maker(raw)
-        price = self._need(decimal(raw.get("price")), "a trade's price")
-        qty = self._need(decimal(raw.get("amount")), "a trade's quantity")
+        price = self._need(positive(raw.get("price")), "a trade's price")
+        qty = self._need(positive(raw.get("amount")), "a trade's quantity")
         side = self._side(raw)
         fee, currency = self._fee(raw)
         rate = self._maker_rate(market) if maker else self._taker_rate(market)
@@ -267,7 +294,14 @@ class Answers:
 
     def _is_open(self, raw: Raw) -> bool:
         # A state that is not known to be final may be an open one.
-        return not str(raw.get("status") or "").startswith(FINAL)
+        # ccxt hands on as they are the words that it doesn't know, such as apex's EXPIRED.
+        return not str(raw.get("status") or "").lower().startswith(FINAL)
+
+    def _late_refusal(self, raw: Raw) -> LateRefusal | None:
+        """Return why an order that was accepted has been refused after all, None where it wasn't."""
+        word = text(info_of(raw).get(self.end_key)) if self.end_key else None
+        cause = next((why for part, why in self.late_refusals.items() if part in str(word)), None)
+        return None if word is None or cause is None else LateRefusal(word, cause)
 
     def _maker_rate(self, market: Raw) -> Decimal | None:
         rate = decimal(market.get("maker"))

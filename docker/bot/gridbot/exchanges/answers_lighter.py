@@ -34,6 +34,16 @@ class Lighter(Answers):
     )
     market_key = "market_id"
     filled_key = "filled_base_amount"
+    end_key = "status"
+    # openapi.json of github.com/elliottech/lighter-python, 2026-11-28: the statuses of an order.
+    late_refusals = MappingProxyType(
+        {
+            "canceled-margin": "insufficient_funds",
+            "canceled-invalid-balance": "insufficient_funds",
+            "canceled-position": "other",
+            "canceled-reduce-only": "other",
+        }
+    )
 
     def is_used_nonce(self, message: str) -> bool:
         # Unverified. Another bot signs with the same API key, for another market.

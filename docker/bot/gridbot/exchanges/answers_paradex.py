@@ -27,6 +27,15 @@ class Paradex(Answers):
         )
     )
     market_key = "market"
+    end_key = "cancel_reason"
+    # The first two are known from ccxt 4.5.90's parser.
+    late_refusals = MappingProxyType(
+        {
+            "NOT_ENOUGH_MARGIN": "insufficient_funds",
+            "ORDER_EXCEEDS_POSITION_LIMIT": "other",
+            "REDUCE_ONLY": "other",
+        }
+    )
 
     def is_missing_order(self, message: str) -> bool:
         return "ORDER_ID_NOT_FOUND" in message

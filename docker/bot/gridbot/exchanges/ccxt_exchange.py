@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from gridbot.config.settings import Settings
 from gridbot.exchanges import ccxt_client, venues
-from gridbot.exchanges.answers import Listed, Page
+from gridbot.exchanges.answers import Listed, Page, middle, positive
 from gridbot.exchanges.answers import decimal as _decimal
 from gridbot.exchanges.ccxt_calls import CcxtCalls
 from gridbot.exchanges.exchange import Exchange
@@ -120,17 +120,17 @@ class CcxtExchange(CcxtCalls):
 
     def price(self) -> Decimal:
         ticker = self._call(self._api.fetch_ticker, self._symbol)
-        bid, ask, last, mark = (_decimal(ticker.get(key)) for key in ("bid", "ask", "last", "markPrice"))
-        price = mark or ((bid + ask) / 2 if bid and ask else last)
+        mark = positive(ticker.get("markPrice"))
+        price = mark or middle(ticker.get("bid"), ticker.get("ask")) or positive(ticker.get("last"))
         self.price_is_firm = bool(mark)
-        if not price or price <= 0:
+        if price is None:
             raise UnreachableError(f"{self._id} gives no price for {self._settings.symbol}")
         return price
 
     def mark_price(self) -> Decimal | None:
         if self._settings.perp and self._api.has.get("fetchFundingRate"):
             try:
-                mark = _decimal(self._call(self._api.fetch_funding_rate, self._symbol).get("markPrice"))
+                mark = positive(self._call(self._api.fetch_funding_rate, self._symbol).get("markPrice"))
             except ExchangeError:
                 mark = None
             if mark:
@@ -138,8 +138,7 @@ class CcxtExchange(CcxtCalls):
         book = self._call(self._api.fetch_order_book, self._symbol)
         if not book.get("bids") or not book.get("asks"):
             return None
-        best = [_decimal(book[side][0][0]) for side in ("bids", "asks")]
-        return None if None in best else sum((price for price in best if price), ZERO) / 2
+        return middle(book["bids"][0][0], book["asks"][0][0])
 
     def funding(self, since: float) -> list[Funding] | None:
         if not self._settings.perp:
@@ -330,8 +329,10 @@ class CcxtExchange(CcxtCalls):
 
     def is_hedged(self) -> bool:
         """Tell whether longs and shorts of this market are positions apart, which this bot can't trade."""
-        if self._id == "aster" and self.ask("fapiPrivateGetV3PositionSideDual").get("dualSidePosition"):
-            return True
+        if self._id == "aster":
+            dual = self.ask("fapiPrivateGetV3PositionSideDual").get("dualSidePosition")
+            if str(dual).lower() == "true":
+                return True
         return self._answers.is_hedged(self._position_rows(), self._loaded())
 
     def max_held_value(self) -> Decimal | None:

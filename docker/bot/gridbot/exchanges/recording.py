@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -41,6 +42,8 @@ def read_recording(path: Path, step: float) -> list[Row]:
                     prices = [Decimal(fields[price_at])]
                     if bar is not None:
                         first, high, low = (Decimal(fields[column]) for column in bar)
+                        if high < low:
+                            raise InvalidOperation
                         extremes = (low, high) if prices[0] >= first else (high, low)
                         prices = [first, *extremes, prices[0]]
                     if not all(price.is_finite() and price > 0 for price in prices):
@@ -66,6 +69,8 @@ def _time(text: str) -> float:
     except ValueError:
         moment = datetime.fromisoformat(text.strip())
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    if not math.isfinite(at):
+        raise ValueError(text)
     while abs(at) > LATEST_S:
         at /= 1000
     return at

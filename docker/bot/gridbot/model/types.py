@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from enum import StrEnum
+from typing import NamedTuple
 
 ZERO = Decimal(0)
 # Of the largest value of an order at the market: what it fills at is known only afterwards.
@@ -152,12 +153,20 @@ class Order:
         )
 
 
+class LateRefusal(NamedTuple):
+    """Say why an exchange has ended an order that it had accepted, as it refuses others at once."""
+
+    text: str
+    cause: str
+
+
 @dataclass(frozen=True, slots=True)
 class ExchangeOrder:
     """Hold an order as the exchange reports it, of this bot or of another program.
 
     `client_id` is None where it isn't a number, `qty`, `filled`, `average` (the price of its fills) and `fee`
-    (what they cost so far, in the quote currency) where the exchange doesn't say.
+    (what they cost so far, in the quote currency) where the exchange doesn't say. `refusal`: of one that it
+    has refused after all.
     """
 
     exchange_id: str
@@ -169,6 +178,7 @@ class ExchangeOrder:
     open: bool
     average: Decimal | None = None
     fee: Decimal | None = None
+    refusal: LateRefusal | None = None
 
     def may_be(self, order: Order) -> bool:
         """Tell whether this may be `order`, of which no id is known: it bears no client id, and its terms."""

@@ -92,6 +92,7 @@ class Closer:
     sleep: Callable[[float], None] = time.sleep
     _empty: int = field(default=0, init=False)
     _foreign: set[int] = field(default_factory=set, init=False)
+    _late_refusal: str | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         """Load the market's rules. Raises BotError or ExchangeError."""
@@ -151,7 +152,7 @@ class Closer:
                 closed.qty, closed.value = self._booked_since(began)
                 self._empty = 0 if closed.qty > before else self._empty + 1
                 position = self._agreed_position()
-                closed.why = refusal
+                closed.why = refusal or self._late_refusal
                 if self._empty:
                     self.sleep(SLICE_PAUSE_S)
         except (RefusedError, ExchangeError) as err:
@@ -189,13 +190,16 @@ class Closer:
             exchange_id = self.exchange.place(order)
         except RejectedError as err:
             self.store.close_order(order.client_id, "rejected", str(err))
-            return f"{self.exchange_name} refuses the order: {err}"
+            return self._refused(str(err))
         except ExchangeError as err:
             self.sleep(self._pauses.after(err))
             return None
         if exchange_id is not None:
             self.store.confirm(order.client_id, exchange_id)
         return None
+
+    def _refused(self, why: str) -> str:
+        return f"{self.exchange_name} refuses the order: {why}"
 
     @property
     def exchange_name(self) -> str:
@@ -293,6 +297,8 @@ class Closer:
             try:
                 result = self._reconciler.run(time.time())
                 self._foreign = result.foreign_ids
+                for _order, refusal in result.refused:
+                    self._late_refusal = self._refused(refusal.text)
                 is_listed = [order for order in self.store.live_orders() if order.client_id in result.listed]
                 self._cancel_own([*is_listed, *result.reopened])
                 is_over = result.unclear is None and not is_listed and not result.reopened

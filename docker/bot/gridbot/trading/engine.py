@@ -115,6 +115,7 @@ class Engine:
             self._placing.foreign_ids = result.foreign_ids
         for fill, order, ledger_after in result.trades:
             self._log.fill(fill, order, ledger_after, self.price)
+        self._placing.note_refused(result, now)
         self._count_time(now)
         self._check_account(now)
         self._decide(price, now)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from gridbot.exchanges.exchange import Exchange
 from gridbot.model.errors import UnclearError
-from gridbot.model.types import ExchangeOrder, Fill, Order, UnreadableOrder
+from gridbot.model.types import ExchangeOrder, Fill, LateRefusal, Order, UnreadableOrder
 from gridbot.store.ledger import Ledger
 from gridbot.store.store import Store
 
@@ -19,10 +19,11 @@ class Reconciliation:
     bot that the store has closed but that are open at the exchange. `others` counts the open orders that are
     not this bot's. `complete` are the client ids of live orders that are listed with just what is booked,
     `ended` those of unsettled orders that are no longer open, and `uncertain_slots` the slots of orders whose
-    fill is not known. `unreadable` are listed rows that may be anyone's order: none of this bot's is given
-    up while one of them may be its own, nor while one of the `nameless` may, which are not known to be this
-    bot's and bear no client id. `unclear`: why there was no list of open orders at all. Then each order is
-    asked for by itself, and none that the exchange doesn't find is given up.
+    fill is not known. `refused` are orders that were accepted, and have ended by a refusal. `unreadable` are
+    listed rows that may be anyone's order: none of this bot's is given up while one of them may be its own,
+    nor while one of the `nameless` may, which are not known to be this bot's and bear no client id.
+    `unclear`: why there was no list of open orders at all. Then each order is asked for by itself, and none
+    that the exchange doesn't find is given up.
     """
 
     trades: list[tuple[Fill, Order, Ledger]] = field(default_factory=list)
@@ -31,6 +32,7 @@ class Reconciliation:
     others: int = 0
     foreign_ids: set[int] = field(default_factory=set)
     ended: set[int] = field(default_factory=set)
+    refused: list[tuple[Order, LateRefusal]] = field(default_factory=list)
     uncertain_slots: set[str] = field(default_factory=set)
     listed: dict[int, ExchangeOrder] = field(default_factory=dict)
     complete: set[int] = field(default_factory=set)

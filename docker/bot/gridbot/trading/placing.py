@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from gridbot.exchanges.exchange import Exchange
@@ -11,6 +11,7 @@ from gridbot.model.errors import RejectedError, UnauthorizedError
 from gridbot.model.types import Order, OrderRequest, as_text
 from gridbot.runtime.log import log
 from gridbot.store.store import Store
+from gridbot.trading.listing import Reconciliation
 from gridbot.trading.refusals import Refusals
 
 # Pauses after the first, second, … rejection of an order in one slot.
@@ -79,12 +80,31 @@ class Placing:
             self._on_unnamed(order.client_id)
         else:
             self._store.confirm(order.client_id, exchange_id)
+        if not self.refusals.is_late:
+            self._accepted([order])
+        return [order]
+
+    def note_refused(self, result: Reconciliation, now: float) -> None:
+        """Take down which accepted orders the exchange has refused after all.
+
+        After such a refusal only an order that rests in the book, or was filled, is an accepted one.
+        """
+        for order, refusal in result.refused:
+            self.refusals.record(RejectedError(refusal.text, cause=refusal.cause), now, is_late=True)
+            self._rejected(order, refusal.text, now)
+        if self.refusals.is_late:
+            standing = [order for order in self._store.live_orders() if order.client_id in result.listed]
+            traded = [order for _fill, order, _ledger in result.trades]
+            if newer := [o for o in (*standing, *traded) if self.refusals.is_before(o.created_at)]:
+                self._accepted(newer)
+
+    def _accepted(self, orders: Sequence[Order]) -> None:
         if self.refusals.is_active:
             log.info("the exchange accepts orders again")
             self._backoff.clear()
         self.refusals.clear()
-        self._backoff.pop(request.slot, None)
-        return [order]
+        for order in orders:
+            self._backoff.pop(order.slot, None)
 
     def _rejected(self, order: Order, why: str, now: float) -> None:
         backoff = self._backoff.setdefault(order.slot, _Backoff())

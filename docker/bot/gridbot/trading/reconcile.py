@@ -158,29 +158,39 @@ class Reconciler:
             self._name("executions", f"the exchange does not say what was traded: {err}", now)
             return []
         fills = [execution for execution in executions if isinstance(execution, Fill)]
+        unreadable = [execution for execution in executions if isinstance(execution, UnreadableFill)]
         booked = self._booked.intersection(fills)
         for fill in sorted(set(fills) - booked, key=lambda fill: fill.at):
-            if self._book(fill, result):
-                booked |= {fill}
+            order = self._order_of(fill)
+            if order is None:
+                continue
+            if fill.qty > order.qty:  # as one in another unit is
+                why = f"an execution of {as_text(fill.qty)} for an order of {as_text(order.qty)}"
+                unreadable.append(UnreadableFill(fill.trade_id, fill.exchange_id, fill.client_id, why))
+                continue
+            self._book(fill, order, result)
+            booked |= {fill}
         self._booked = booked
-        return [execution for execution in executions if isinstance(execution, UnreadableFill)]
+        return unreadable
 
-    def _book(self, fill: Fill, result: Reconciliation) -> bool:
-        """Store a fill of one of this bot's orders. Return False for one that is not known to be that."""
+    def _order_of(self, fill: Fill) -> Order | None:
+        """Return the order of an execution, found by the exchange's id, else by its client id and side."""
+        order = self._store.order_by_exchange_id(fill.exchange_id)
+        if order is not None or fill.client_id is None:
+            return order
+        named = self._store.order(fill.client_id)
+        is_ours = named is not None and named.exchange_id is None and named.side is fill.side
+        return named if is_ours else None
+
+    def _book(self, fill: Fill, order: Order, result: Reconciliation) -> None:
+        """Store a fill of one of this bot's orders."""
         store = self._store
-        order = store.order_by_exchange_id(fill.exchange_id)
-        if order is None and fill.client_id is not None:
-            candidate = store.order(fill.client_id)
-            if candidate is not None and candidate.exchange_id is None and candidate.side is fill.side:
-                order = candidate
-                store.set_exchange_id(order.client_id, fill.exchange_id)
-        if order is None:
-            return False
+        if order.exchange_id is None:
+            store.set_exchange_id(order.client_id, fill.exchange_id)
         # An execution has its order's side; some exchanges name the taker's.
         own = replace(fill, side=order.side)
         if not store.is_counted_by_total(fill.exchange_id) and store.add_trade(own, order, self._market):
             result.trades.append((own, order, store.ledger))
-        return True
 
     def _count_unreadable(
         self, unreadable: Sequence[UnreadableFill], now: float, result: Reconciliation
@@ -318,7 +328,11 @@ class Reconciler:
                     continue
             total = store.order(order.client_id)
             assert total is not None
-            store.close_order(order.client_id, "filled" if total.remaining <= 0 else "canceled")
+            if exchange_order.refusal is not None and not total.filled:
+                store.close_order(order.client_id, "rejected", exchange_order.refusal.text)
+                result.refused.append((order, exchange_order.refusal))
+            else:
+                store.close_order(order.client_id, "filled" if total.remaining <= 0 else "canceled")
             result.ended.discard(order.client_id)
             result.unsettled -= 1
 

@@ -1,0 +1,255 @@
+"""Closing, step by step, in each exchange's own shapes: what the book gives, refusals, kills, strangers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gridbot.exchanges.closing import CcxtClosing
+from gridbot.model.errors import RefusedError
+from gridbot.model.types import OrderRequest, Side
+from gridbot.store.ledger import Ledger, closing_side
+from gridbot.store.store import Store
+from gridbot.trading.close import Closed, Closer, Terms
+from gridbot.trading.reconcile import Reconciler
+from tests.bot.kits.apex import Apex
+from tests.bot.kits.aster import Aster, AsterSpot
+from tests.bot.kits.backpack import Backpack, BackpackSpot
+from tests.bot.kits.kit import KilledError, Kit
+from tests.bot.kits.lighter import Lighter
+from tests.bot.kits.paradex import Paradex
+from tests.fake_exchange.book import RefusalError
+
+D = Decimal
+PERPS = (Apex, Aster, Backpack, Lighter, Paradex)
+KITS = (*PERPS, AsterSpot, BackpackSpot)
+SHARE = D("0.01")
+each = pytest.mark.parametrize("kind", KITS, ids=lambda kind: kind.__name__)
+each_perp = pytest.mark.parametrize("kind", PERPS, ids=lambda kind: kind.__name__)
+
+
+class Desk:
+    """A record of a position on a kit, and no bot. `sent`: the orders that were sent to close it."""
+
+    def __init__(self, kind: type[Kit], folder: Path, held: str = "0.5") -> None:
+        self.kit, self.path, self.sent = kind(), folder / "bot.db", 0
+        kit = self.kit
+        kit.adapter.__class__ = CcxtClosing
+        assert isinstance(kit.adapter, CcxtClosing)
+        self.adapter: CcxtClosing = kit.adapter
+        self.adapter.settle_s = 0.0
+        store = Store(self.path, durable=False)
+        store.begin_run(kit.settings.identity, "live", {}, Ledger())
+        self._trade(store, D(held))
+        store.close()
+        self._carry_out = kit.answer
+        # What happens in the place of a new order, and right behind it.
+        self.before: Callable[[], Any] = lambda: None
+        self.after: Callable[[], Any] = lambda: None
+        kit.answer = self._answer  # type: ignore[method-assign]
+
+    def _trade(self, store: Store, qty: Decimal) -> None:
+        exchange, market = self.kit.adapter, self.kit.adapter.market()
+        side = Side.BUY if qty > 0 else Side.SELL
+        price = D(151) if qty > 0 else D(149)
+        order = store.new_order(OrderRequest("L1", side, price, abs(qty)), time.time())
+        if (exchange_id := exchange.place(order)) is not None:
+            store.confirm(order.client_id, exchange_id)
+        Reconciler(store, exchange, market).run(time.time())
+        assert (store.ledger.position, store.live_orders()) == (qty, [])
+
+    def _answer(self, path: str, method: str, params: dict[str, Any]) -> Any:
+        is_new = self.kit.is_write(path, method) and not self.kit.is_cancel(path, params, method)
+        if not is_new:
+            return self._carry_out(path, method, params)
+        self.sent += 1
+        self.before()
+        answer = self._carry_out(path, method, params)
+        self.after()
+        return answer
+
+    def _with_closer(self, ask: Callable[[Closer], Any], within: float) -> Any:
+        store = Store(self.path, durable=False)
+        try:
+            return ask(Closer(self.kit.settings, store, self.adapter, within, sleep=lambda _seconds: None))
+        finally:
+            store.close()
+
+    def look(self, within: float = 3.0) -> dict[str, Any]:
+        found: dict[str, Any] = self._with_closer(lambda closer: closer.look(SHARE), within)
+        return found
+
+    def close(self, *, within: float = 3.0) -> Closed:
+        """Close what a look names, as a person agrees to it."""
+        look = self.look(within)
+        terms = Terms(Side(look["side"]), D(look["quantity"]), D(look["price"]))
+        closed: Closed = self._with_closer(lambda closer: closer.close(terms), within)
+        return closed
+
+    @property
+    def ledger(self) -> Decimal:
+        store = Store(self.path, durable=False)
+        try:
+            store.last_run()
+            return store.ledger.position
+        finally:
+            store.close()
+
+
+def _held(kind: type[Kit]) -> list[str]:
+    return ["0.5", "-0.5"] if kind.perp else ["0.5"]
+
+
+@pytest.mark.parametrize(("kind", "held"), [(kind, held) for kind in KITS for held in _held(kind)])
+def test_it_is_closed_in_as_many_orders_as_the_book_needs(kind: type[Kit], held: str, tmp_path: Path) -> None:
+    desk = Desk(kind, tmp_path, held)
+    desk.kit.book.depth = D("0.2")
+    look = desk.look()
+    price = D("148.5") if D(held) > 0 else D("151.5")
+    assert (look["side"], look["quantity"], D(look["market_price"]), D(look["price"])) == (
+        closing_side(D(held)).value,
+        "0.5",
+        D(150),
+        price,
+    )
+    closed = desk.close()
+    assert (closed.why, closed.qty, closed.value, closed.position) == (None, D("0.5"), D(75), D(0))
+    assert (desk.sent, desk.kit.book.position(), desk.ledger) == (3, D(0), D(0))
+    assert desk.look()["quantity"] == "0"
+
+
+@each
+def test_what_the_book_does_not_give_at_the_price_stays_and_is_named(kind: type[Kit], tmp_path: Path) -> None:
+    desk = Desk(kind, tmp_path)
+    fills = len(desk.kit.book.fills)
+
+    def fall_after_one_part() -> None:
+        if desk.sent > 1:
+            desk.kit.book.price = D(140)
+
+    desk.before = fall_after_one_part
+    desk.kit.book.depth = D("0.2")
+    closed = desk.close()
+    assert closed.why == "the book gives no more at 148.5 or better"
+    assert (closed.qty, closed.position, closed.rest_is_tradable) == (D("0.2"), D("0.3"), True)
+    assert len(desk.kit.book.fills) == fills + 1
+    assert desk.kit.book.position() == desk.ledger == D("0.3")
+    assert desk.kit.book.own_open() == [], "nothing rests"
+
+
+@each
+def test_an_order_that_is_refused_is_named_and_not_repeated(kind: type[Kit], tmp_path: Path) -> None:
+    desk = Desk(kind, tmp_path)
+
+    def refuse() -> None:
+        raise RefusalError("INSUFFICIENT_FUNDS", "insufficient margin")
+
+    desk.before = refuse
+    closed = desk.close()
+    assert closed.why is not None
+    assert closed.why.startswith(f"{desk.kit.name} refuses the order: ")
+    assert (desk.sent, closed.qty, closed.position) == (1, D(0), D("0.5"))
+
+
+@each_perp
+def test_a_reduce_only_order_that_the_exchange_does_not_take_is_named(
+    kind: type[Kit], tmp_path: Path
+) -> None:
+    """Lighter and Paradex accept it, and end it then without a fill."""
+    desk = Desk(kind, tmp_path)
+    position = desk.kit.book.position
+
+    def be_flat() -> None:
+        desk.kit.book.position = lambda: D(0)  # type: ignore[method-assign]
+
+    def be_back() -> None:
+        desk.kit.book.position = position  # type: ignore[method-assign]
+
+    desk.before, desk.after = be_flat, be_back
+    refusal = desk.kit.refusal
+
+    def refused(err: RefusalError) -> Any:
+        be_back()
+        return refusal(err)
+
+    desk.kit.refusal = refused  # type: ignore[method-assign]
+    closed = desk.close()
+    assert closed.why is not None
+    assert "reduce" in closed.why.lower(), closed.why
+    assert (closed.qty, closed.position) == (D(0), D("0.5"))
+
+
+@each
+def test_what_the_account_holds_otherwise_is_left_alone(kind: type[Kit], tmp_path: Path) -> None:
+    desk = Desk(kind, tmp_path)
+    if kind.perp:
+        desk.kit.book.place("Bid", "Market", None, D("0.2"), foreign=True)
+        with pytest.raises(RefusedError, match=r"trades make 0\.5 SOL, the account holds 0\.7"):
+            desk.look()
+    else:
+        desk.kit.book.balance = D("-0.2")
+        with pytest.raises(RefusedError, match=r"trades make 0\.5 SOL, the account holds 0\.3"):
+            desk.look()
+    assert desk.sent == 0
+
+
+@each_perp
+def test_a_stranger_that_trades_between_two_orders_ends_it(kind: type[Kit], tmp_path: Path) -> None:
+    desk = Desk(kind, tmp_path)
+    desk.kit.book.depth = D("0.2")
+
+    def trade() -> None:
+        desk.after = lambda: None
+        desk.kit.book.place("Ask", "Market", None, D("0.2"), foreign=True)
+
+    desk.after = trade
+    closed = desk.close()
+    assert (desk.sent, closed.qty, closed.position) == (1, D("0.2"), None)
+    assert closed.why is not None
+    assert "trades make 0.3 SOL, the account holds 0.1" in closed.why
+
+
+@each
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("order", [1, 2])
+def test_killed_around_an_order_it_closes_the_rest_and_no_more(
+    kind: type[Kit], moment: str, order: int, tmp_path: Path
+) -> None:
+    desk = Desk(kind, tmp_path)
+    desk.kit.book.depth = D("0.3")
+
+    def kill() -> None:
+        if desk.sent == order:
+            raise KilledError
+
+    setattr(desk, moment, kill)
+    with pytest.raises(KilledError):
+        desk.close()
+    setattr(desk, moment, lambda: None)
+    look = desk.look()
+    if D(look["quantity"]):
+        assert desk.close().position == 0
+    assert desk.kit.book.position() == desk.ledger == 0
+    assert sum(fill.qty for fill in desk.kit.book.fills if fill.order.side == "Ask") == D("0.5")
+
+
+@each
+@pytest.mark.parametrize("is_carried_out", [True, False])
+def test_after_a_lost_answer_it_is_closed_once(kind: type[Kit], is_carried_out: bool, tmp_path: Path) -> None:
+    desk = Desk(kind, tmp_path)
+    desk.kit.book.depth = D("0.3")
+
+    def lose() -> None:
+        if desk.sent == 1:
+            raise desk.kit.adapter._errors.RequestTimeout("timed out")
+
+    setattr(desk, "after" if is_carried_out else "before", lose)
+    closed = desk.close()
+    assert (closed.why, closed.qty, closed.position) == (None, D("0.5"), D(0))
+    assert desk.sent == (2 if is_carried_out else 3)
+    assert desk.kit.book.position() == desk.ledger == 0

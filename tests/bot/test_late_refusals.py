@@ -1,0 +1,95 @@
+"""Orders that an exchange accepts before it checks them: a bot is not green whose orders are refused then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gridbot.model.condition import Code
+from tests.bot.kits.kit import Kit, Run
+from tests.bot.kits.lighter import Lighter
+from tests.bot.kits.paradex import Paradex
+
+# The exchange's word -> what it means for the trader.
+LIGHTER = {
+    "canceled-margin-not-allowed": "insufficient_funds",
+    "canceled-invalid-balance": "insufficient_funds",
+    "canceled-position-not-allowed": "other",
+}
+PARADEX = {"NOT_ENOUGH_MARGIN": "insufficient_funds", "ORDER_EXCEEDS_POSITION_LIMIT": "other"}
+CASES = [(Lighter, *case) for case in LIGHTER.items()] + [(Paradex, *case) for case in PARADEX.items()]
+
+
+def refuse_late(kit: Kit, word: str) -> Callable[[], None]:
+    """Let each new order be accepted, and be ended then with `word`. Return how to end that."""
+    assert isinstance(kit, Lighter | Paradex)
+    carry_out, ends = kit.answer, kit.status if isinstance(kit, Lighter) else kit.reasons
+
+    def answer(path: str, method: str, params: dict[str, Any]) -> Any:
+        known = set(kit.book.orders)
+        answered = carry_out(path, method, params)
+        for order_id in set(kit.book.orders) - known:
+            kit.book.orders[order_id].status = "Cancelled"
+            ends[order_id] = word
+        return answered
+
+    kit.answer = answer  # type: ignore[method-assign]
+
+    def end() -> None:
+        kit.answer = carry_out  # type: ignore[method-assign]
+
+    return end
+
+
+@pytest.mark.parametrize(("kind", "word", "cause"), CASES)
+def test_orders_that_are_refused_after_they_were_accepted_are_refused_orders(
+    kind: type[Kit], word: str, cause: str, tmp_path: Path
+) -> None:
+    kit = kind()
+    others = len(kit.book.orders)
+    end = refuse_late(kit, word)
+    run = Run(kit, tmp_path)
+    for _ in range(40):
+        run.tick()
+    found = run.engine.condition()
+    assert (found.code, found.params["cause"], found.params["error"]) == (Code.ORDERS_REFUSED, cause, word)
+    assert found.is_degraded
+    assert len(kit.book.orders) - others < 40, "not a full grid with each tick"
+    end()
+    for _ in range(30):
+        run.tick(60.0)
+    assert run.engine.condition().code is Code.TRADING
+    assert len(kit.book.own_open()) >= 5
+    assert run.failures == []
+    run.end()
+
+
+@pytest.mark.parametrize("kind", [Lighter, Paradex])
+def test_the_levels_that_rest_say_nothing_of_those_that_are_refused(kind: type[Kit], tmp_path: Path) -> None:
+    kit = kind()
+    run = Run(kit, tmp_path)
+    run.tick()
+    run.tick()
+    assert run.engine.condition().code is Code.TRADING
+    for order in kit.book.own_open()[:3]:
+        kit.book.cancel(order.id)
+    refuse_late(kit, next(iter(LIGHTER if kind is Lighter else PARADEX)))
+    for _ in range(30):
+        run.tick()
+    assert run.engine.condition().code is Code.ORDERS_REFUSED
+    assert len(kit.book.own_open()) >= 3
+    run.store.close()
+
+
+@pytest.mark.parametrize("kind", [Lighter, Paradex])
+def test_a_post_only_order_that_would_take_is_no_refusal(kind: type[Kit], tmp_path: Path) -> None:
+    kit = kind()
+    refuse_late(kit, "canceled-post-only" if kind is Lighter else "POST_ONLY_WOULD_CROSS")
+    run = Run(kit, tmp_path)
+    for _ in range(5):
+        run.tick()
+    assert run.engine.condition().code is Code.TRADING
+    run.store.close()
