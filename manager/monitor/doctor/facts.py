@@ -144,6 +144,8 @@ class InstanceFacts(NamedTuple):
     """What makes its container as its config says."""
     image_mend: ImageMend | None = "recreate"
     """What makes it run the newer image; None where it does not run."""
+    suspended: str = ""
+    """The name of its container, if that is paused."""
 
 
 class Updated(NamedTuple):
