@@ -185,6 +185,13 @@ def test_every_line_of_help_is_translated(chinese: None) -> None:
         assert "SUPPRESS" not in text, name
 
 
+def test_a_message_of_placeholders_alone_has_the_punctuation_of_the_language(chinese: None) -> None:
+    parts = {"id": "bp_sol_01", "size": 1.25, "why": "b; c"}
+    assert str(Text("{id}: {size:.1f}; {why}", **parts)) == "bp_sol_01：1.2；b; c"
+    with i18n.speaking("en"):
+        assert str(Text("{id}: {size:.1f}; {why}", **parts)) == "bp_sol_01: 1.2; b; c"
+
+
 OTHER_WORDS = {
     "機群": ("隊伍", "艦隊", "車隊", "船隊"),
     "指令": ("命令",),
