@@ -52,6 +52,8 @@ class EngineFacts(NamedTuple):
     warnings: tuple[str, ...] = ()
     uses_selinux: bool = False
     is_desktop: bool = False
+    is_podman: bool = False
+    """Podman, which answers in the words of the Docker Engine's API."""
 
     @property
     def unkept(self) -> frozenset[str]:
