@@ -13,6 +13,7 @@ import pytest
 from manager.cli.main import main
 from manager.errors import BAD_CONFIG, FAILED, OK
 from manager.ops.backup import archive
+from manager.web import protocol
 from tests.builders import a_config, write_config
 from tests.unit.ops.backup.test_restore import a_project, backup_of, restored
 
@@ -64,6 +65,15 @@ def test_one_of_another_name_is_left_out_aloud_and_the_rest_can_be_restored(
     steps = restored(made, there, tmp_path / "work")
     assert "new config/active/bp_eth_01.json" in " ".join(steps)
     assert (there / "volumes" / "database" / "bp_sol_01" / "bp_sol_01.db").exists()
+
+
+@pytest.mark.parametrize("stem", [*PRINTABLE, *UNPRINTABLE], ids=ascii)
+def test_the_page_can_show_it(stem: str) -> None:
+    """One name that no answer can have was an answer of none, for all instances."""
+    answer = protocol.answer(protocol.line({"answer": [{"config_file": f"config/active/{stem}.json"}]}))
+    assert (
+        answer[0]["config_file"].encode().decode() == f"config/active/{stem.replace(chr(0xDCFF), '?')}.json"
+    )
 
 
 @pytest.mark.parametrize("stem", UNPRINTABLE, ids=ascii)

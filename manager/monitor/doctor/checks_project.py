@@ -298,8 +298,8 @@ def fleet(facts: FleetFacts) -> Iterator[Finding]:
         if instance.state in UNHEALTHY_STATES or instance.exited_unexpectedly
     ]
     for instance in unhealthy:
-        text = Text("{id} is {state}: {why}", id=instance.id, state=Text(instance.state), why=instance.why)
-        yield warn("instances", text, _remedy(instance))
+        why = Text("{id} is {state}: {why}", id=instance.id, state=Text(instance.state), why=instance.why)
+        yield warn("instances", why, _remedy(instance))
     if not unhealthy and facts.instances:
         running = sum(instance.state == "running" for instance in facts.instances)
         yield ok(
