@@ -346,8 +346,8 @@ def was_taken_down(view: Instance) -> bool:
     taken_down_at, supervisor = view.saved.taken_down_at, view.supervisor
     if taken_down_at is None:
         return False
-    if supervisor is not None:
-        return taken_down_at > (supervisor.bot_started_at or supervisor.updated_at)
+    if supervisor is not None:  # its last words are of after that
+        return taken_down_at > (supervisor.started_at or supervisor.bot_started_at or supervisor.updated_at)
     reported_at = view.report.at if view.report is not None else None
     return reported_at is not None and taken_down_at > reported_at
 

@@ -64,6 +64,16 @@ def test_a_bot_whose_container_somebody_removed_comes_with_the_command_that_star
     assert "bp_sol_01 is" not in fleet.play("doctor")
 
 
+def test_what_the_manager_has_taken_down_is_no_fault(fleet: Desk) -> None:
+    """Its supervisor writes its last words after the moment that is noted."""
+    fleet.clock.sleep(30)
+    fleet.play("down bp_sol_01")
+    assert "bp_sol_01 is" not in fleet.play("doctor")
+    fleet.play("up bp_sol_01")
+    fleet.engine.discard(SOL)
+    assert "bp_sol_01 is missing" in fleet.play("doctor")
+
+
 def test_a_halted_bot_without_its_network_is_put_back_by_resume(fleet: Desk) -> None:
     fleet.play("halt")
     fleet.engine.disconnect(SOL)
