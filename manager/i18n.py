@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -20,6 +21,9 @@ PUNCTUATION: Mapping[str, Mapping[str, str]] = {
     "zh-TW": {"; ": "；", ": ": "：", ", ": "，", " (": "（", ")": "）"},
 }
 """What takes the place of English punctuation between parts of a line that are translated each by itself."""
+ONLY_PLACES = re.compile(r"(\{[^}]*\}[ :;,]*)+")
+PARTS = re.compile(r"(\{[^}]*\})")
+"""A message of placeholders alone, `{id}: {why}`, and its parts."""
 
 _language: str | None = None
 """None until a language is chosen; English until then."""
@@ -136,6 +140,8 @@ def _(message: str) -> str:
         language in (None, SOURCE_LANGUAGE) or not message
     ):  # a catalogue's header is the translation of nothing
         return message
+    if ONLY_PLACES.fullmatch(message):  # no catalogue has it
+        return "".join(map(punctuated, PARTS.split(message)))
     return _catalogue(language).gettext(message)
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 OPTIONAL, ANY_NUMBER, REST = "?", "*", "..."
 """How many values an argument has, in argparse's signs: at most one, any number, the rest of the line."""
 HIDDEN = "==SUPPRESS=="
-"""argparse's text for an option that no help shows."""
+"""The text of an option that no help shows."""
 
 
 class Option:
@@ -28,7 +28,10 @@ class Option:
 
     def add_to(self, command: "argparse.ArgumentParser") -> None:
         """Add it to a command's parser."""
-        added = command.add_argument(*self.flags, help=_(self.text), **self.keywords)
+        import argparse
+
+        text = argparse.SUPPRESS if self.text == HIDDEN else _(self.text)  # argparse compares by identity
+        added = command.add_argument(*self.flags, help=text, **self.keywords)
         if not added.option_strings and added.nargs in (OPTIONAL, ANY_NUMBER, REST):
             added.required = False  # argparse asks for `*` and the rest of a line, which may be empty
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Iterable
 from itertools import pairwise
@@ -14,7 +15,7 @@ from manager.cli import argparse_i18n, argument_types
 from manager.cli.command_options import Command
 from manager.cli.command_table import COMMANDS, GROUPS
 from manager.errors import USAGE
-from manager.i18n import Text, _, mark
+from manager.i18n import Text, _, mark, punctuated
 
 EPILOG = mark("""\
 examples:
@@ -30,6 +31,7 @@ exit codes: 0 success, 1 not running or some failed, 2 usage, 3 a bug, 4 config,
 
 
 USUAL_COLUMNS = 80
+HEADING = re.compile(r"^(\S.*):$", re.MULTILINE)
 
 
 class Help(argparse.RawDescriptionHelpFormatter):
@@ -39,6 +41,10 @@ class Help(argparse.RawDescriptionHelpFormatter):
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, width=_columns() - 2)
+
+    def format_help(self) -> str:
+        """Return the help, with the colon of the language in use behind its headings."""
+        return HEADING.sub(rf"\1{punctuated(': ').rstrip()}", super().format_help())
 
 
 def _columns() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from collections.abc import Iterator
 from typing import Any, get_args, get_origin
@@ -20,6 +21,7 @@ TYPE_FAULTS = {
     "int": mark("must be a whole number, not {value}"),
     "float": mark("must be a number, not {value}"),
     "string": mark("must be a string, not {value}"),
+    "finite_number": mark("must be a finite number, not {value}"),
     "bool": mark("must be true or false, not {value}"),
     "dict": mark("must be an object {{…}}, not {value}"),
     "model": mark("must be an object {{…}}, not {value}"),
@@ -149,6 +151,8 @@ def _shown(location: tuple[int | str, ...], value: object) -> str:
         return "{…}"
     if isinstance(value, list):
         return "[…]"
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
     text = f"“{value}”" if isinstance(value, str) else str(value)
     return text if len(text) <= 60 else text[:59] + "…"
 

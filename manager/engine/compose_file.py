@@ -30,6 +30,7 @@ services:
 """
 
 SERVICE = re.compile(r"^  '([^'\n]+)':\n(?:    .*\n)+", re.MULTILINE)
+NOT_UNICODE = re.compile("[\ud800-\udfff]")
 CONFIG_FILE = re.compile(rf"^      {re.escape(labels.CONFIG_FILE)}: '(.*)'$", re.MULTILINE)
 
 
@@ -133,8 +134,11 @@ def _relative(fleet: Fleet, source: str) -> str:
 
 
 def _escaped(text: str) -> _Text:
-    """Escape `$`, which Compose would take for a variable."""
-    return _Text(text.replace("$", "$$"))
+    """Escape `$`, which Compose would take for a variable.
+
+    The bytes of a file's name that are not UTF-8 are written as the engine has them.
+    """
+    return _Text(NOT_UNICODE.sub("\N{REPLACEMENT CHARACTER}", text).replace("$", "$$"))
 
 
 def _key(instance: str) -> str:

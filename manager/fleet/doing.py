@@ -12,7 +12,7 @@ from manager.fleet import condition_messages
 from manager.fleet.amounts import amount
 from manager.fleet.bot_report import KeptReport, read_kept
 from manager.fleet.instance import Instance
-from manager.fleet.status import ELSEWHERE, STOPPING, State
+from manager.fleet.status import ELSEWHERE, PAUSED, STOPPING, State
 from manager.fleet.supervisor_state import Condition, SupervisorState
 from manager.i18n import Text, mark
 
@@ -129,7 +129,7 @@ def activity(view: Instance, now: float | None = None) -> Activity:
     """Return what the instance's bot is doing, or did last."""
     now = time.time() if now is None else now
     status, state = view.status, view.status.own_state
-    if status.detail == ELSEWHERE:
+    if status.detail in {ELSEWHERE, PAUSED}:
         return UNKNOWN
     if state in ENDED:
         return _last(view.report, must_say=state == "completed")
@@ -366,8 +366,8 @@ def was_taken_down(view: Instance) -> bool:
     taken_down_at, supervisor = view.saved.taken_down_at, view.supervisor
     if taken_down_at is None:
         return False
-    if supervisor is not None:
-        return taken_down_at > (supervisor.bot_started_at or supervisor.updated_at)
+    if supervisor is not None:  # its last words are of after that
+        return taken_down_at > (supervisor.started_at or supervisor.bot_started_at or supervisor.updated_at)
     reported_at = view.report.at if view.report is not None else None
     return reported_at is not None and taken_down_at > reported_at
 

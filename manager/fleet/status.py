@@ -16,6 +16,10 @@ ELSEWHERE = "elsewhere"
 """The detail of an instance whose bot runs in a container that is not its own."""
 
 
+PAUSED = "paused"
+"""The detail of an instance whose container is suspended: nothing in it runs until it is unpaused."""
+
+
 STOPPING = "stopping"
 """The detail of an instance whose supervisor was told to stop: its bot ends in a moment."""
 
@@ -115,7 +119,7 @@ def _of_container(container: Container, supervisor: SupervisorState | None, upti
         case "created":
             return Status("stopped", "created", Text("created but never started"))
         case "paused":
-            return Status("unhealthy", "paused", Text("paused: its processes are suspended"))
+            return Status("unhealthy", PAUSED, Text("paused: its processes are suspended"))
         case "restarting":
             return Status("restarting", why=_exit_text(container))
         case "removing":

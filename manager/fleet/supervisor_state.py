@@ -131,6 +131,7 @@ class SupervisorState(NamedTuple):
     """Lines of this day that are in no dated file, because these have reached their limit."""
     lacks: frozenset[str] = frozenset()
     """Those of `NEWER_KEYS` that are not in the file: its supervisor is of an earlier version."""
+    started_at: float | None = None
 
     @property
     def message(self) -> Text | None:
@@ -315,6 +316,7 @@ def _decoded(raw: Any) -> SupervisorState:
         health_condition=condition(health.get("condition")),
         cancel=_cancel(raw.get("cancel")),
         lines_over_limit=_sum_of_counts(raw.get("logs_over_limit")),
+        started_at=_number(raw["supervisor_started_at"]) if raw.get("supervisor_started_at") else None,
         lacks=frozenset(key for key in NEWER_KEYS if key not in raw and key not in health),
     )
 

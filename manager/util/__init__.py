@@ -1,6 +1,7 @@
 """Hold helpers that know neither bots nor Docker. Import only `errors` and `i18n`.
 
 atomic_file, strict_json, ownership     files that users and other programs also read or write
+json_mistakes                           what is wrong with a text that is not JSON
 trusted_folder                          folders that another user's link must not replace
 lock_file                               files that are locked, and that no other user may open
 kernel_file                             small files in /proc and /sys

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from manager.i18n import _
+from manager.i18n import _, punctuated
 
 
 def is_possible() -> bool:
@@ -14,7 +14,7 @@ def is_possible() -> bool:
 
 def ask(question: object) -> str:
     """Return the answer as one line; empty for none."""
-    print(f"{question}: ", end="", file=sys.stderr, flush=True)
+    print(f"{question}{punctuated(': ')}", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip()
 
 

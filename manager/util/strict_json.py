@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from manager.i18n import Text, _
+from manager.util import json_mistakes
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 50
@@ -74,14 +75,14 @@ def parse(text: str) -> object:
     except json.JSONDecodeError as error:
         raise JsonFault(
             "is not JSON: {why} (line {line}, column {column})",
-            why=error.msg,
+            why=json_mistakes.why(error),
             line=error.lineno,
             column=error.colno,
         ) from error
     except RecursionError as error:
         raise JsonFault("is nested deeper than {limit} levels", limit=MAX_DEPTH) from error
     except ValueError as error:  # an integer of thousands of digits
-        raise JsonFault("is not JSON: {why}", why=str(error).split(";")[0]) from error
+        raise JsonFault("is not JSON: a number has thousands of digits") from error
     _check_tree(value, "", MAX_DEPTH)
     return value
 

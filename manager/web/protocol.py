@@ -40,8 +40,11 @@ def status_of(error: ManagerError) -> int:
 
 
 def line(content: Any) -> bytes:
-    """Return a message as it is sent."""
-    return json.dumps(content, separators=(",", ":")).encode() + b"\n"
+    """Return a message as it is sent.
+
+    A file's name may have bytes that are not UTF-8: no answer to a browser could have them.
+    """
+    return json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode(errors="replace") + b"\n"
 
 
 def question(verb: str, language: str, params: dict[str, Any]) -> bytes:

@@ -135,6 +135,7 @@ class Supervisor:
         self._uid = int(str(container.body.get("User") or "0").partition(":")[0])
         self._started_at = self.clock.time()
         self.record = Record(self.instance, container.id)
+        self.record.supervisor_started_at = self._started_at
         self.record.bot_pid, self.record.bot_started_at = BOT_PID, self._started_at
         self.record.max = 3
         if ended := load_terminal(str(self._folder / STATE_FILE), container.id):

@@ -52,6 +52,18 @@ ROOTLESS_V2 = {
     "PidsLimit": False,
     "SecurityOptions": ["name=seccomp,profile=builtin", "name=rootless", "name=cgroupns"],
 }
+IMAGE_STORE = {
+    **CGROUP_V2,
+    "Driver": "overlayfs",
+    "DriverStatus": [["driver-type", "io.containerd.snapshotter.v1"]],
+}
+PODMAN = {
+    **COMMON,
+    "OperatingSystem": "fedora",
+    "Driver": "overlay",
+    "CgroupVersion": "2",
+    "SecurityOptions": ["name=seccomp,profile=default", "name=rootless", "name=selinux"],
+}
 USERNS = {
     **COMMON,
     "OperatingSystem": "Debian GNU/Linux 12 (bookworm)",
@@ -87,3 +99,40 @@ def test_each_kind_is_named_in_one_line(info: Mapping[str, Any], expected: list[
     facts = probe_engine.parse_answers({"Version": "27.3.1", "ApiVersion": "1.47"}, info, 0.0)
     found = [checks_engine.version(facts), checks_engine.storage(facts), checks_engine.limits(facts)]
     assert [f"{line.level} {line.check}: {line.text}" for line in found if line.level != "ok"] == expected
+
+
+@pytest.mark.parametrize(
+    ("version", "api", "info", "level"),
+    [
+        ("19.03.15", "1.40", COMMON, "fail"),
+        ("20.10.24", "1.41", COMMON, "ok"),
+        ("23.0.6", "1.42", CGROUP_V2, "ok"),
+        ("24.0.9", "1.43", CGROUP_V2, "ok"),
+        ("25.0.8", "1.44", CGROUP_V2, "ok"),
+        ("26.1.5", "1.45", CGROUP_V2, "ok"),
+        ("28.5.2", "1.51", IMAGE_STORE, "ok"),
+        ("29.0.0", "1.52", IMAGE_STORE, "ok"),
+        ("dev", "1.100", IMAGE_STORE, "ok"),
+        ("?", "", COMMON, "fail"),
+    ],
+)
+def test_engines_before_20_10_are_refused_and_later_ones_are_not(
+    version: str, api: str, info: Mapping[str, Any], level: str
+) -> None:
+    facts = probe_engine.parse_answers({"Version": version, "ApiVersion": api}, info, 0.0)
+    assert (checks_engine.version(facts).level, checks_engine.storage(facts).level) == (level, "ok")
+
+
+def test_podman_is_called_by_its_name() -> None:
+    """Its socket speaks the engine's API, with a version of its own that is no Docker Engine's."""
+    version = {
+        "Components": [
+            {"Name": "Podman Engine", "Version": "5.2.2"},
+            {"Name": "Conmon", "Version": "2.1.12"},
+        ],
+        "Version": "5.2.2",
+        "ApiVersion": "1.41",
+        "MinAPIVersion": "1.24",
+    }
+    found = checks_engine.version(probe_engine.parse_answers(version, PODMAN, 0.0))
+    assert f"{found.level}: {found.text}" == "warn: Podman 5.2.2, on which botfleet is not tested"

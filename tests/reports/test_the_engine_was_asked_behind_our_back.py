@@ -25,7 +25,9 @@ def fleet(desk: Desk) -> Desk:
     return desk
 
 
-@pytest.mark.parametrize("command", ["up", "start", "restart", "start bp_sol_01", "restart bp_sol_01"])
+@pytest.mark.parametrize(
+    "command", ["up", "start", "restart", "start bp_sol_01", "restart bp_sol_01", "resume bp_sol_01"]
+)
 def test_a_bot_without_its_network_is_put_back_by(fleet: Desk, command: str) -> None:
     fleet.engine.disconnect(SOL)
     assert "drifted: network" in fleet.play("ps")
@@ -34,6 +36,42 @@ def test_a_bot_without_its_network_is_put_back_by(fleet: Desk, command: str) -> 
     assert "bp_sol_01: recreated (not on its network" in printed
     assert "bp_eth_02: recreated" not in printed
     assert "drifted" not in fleet.play("ps")
+
+
+@pytest.mark.parametrize("command", ["up", "start", "start bp_sol_01", "resume bp_sol_01", "plan"])
+def test_a_bot_that_is_paused_is_left_with_the_command_that_resumes_it_by(fleet: Desk, command: str) -> None:
+    fleet.engine.set_state(SOL, "paused")
+    assert "bp_sol_01: left alone: paused; `docker unpause desk-bp_sol_01` resumes it" in fleet.play(command)
+    assert "→ `docker unpause desk-bp_sol_01` resumes it" in fleet.play("doctor")
+
+
+@pytest.mark.parametrize("exit_code", [0, 137])
+def test_a_bot_that_somebody_stopped_by_docker_comes_with_the_command_that_starts_it(
+    fleet: Desk, exit_code: int
+) -> None:
+    fleet.engine.set_state(SOL, "exited", exit_code)
+    printed = fleet.play("doctor")
+    assert f"bp_sol_01 is stopped: container exit code {exit_code}" in printed
+    assert "→ see `manager logs bp_sol_01`; `manager up bp_sol_01` starts it" in printed
+
+
+def test_a_bot_whose_container_somebody_removed_comes_with_the_command_that_starts_it(fleet: Desk) -> None:
+    fleet.engine.discard(SOL)
+    printed = fleet.play("doctor")
+    assert "bp_sol_01 is missing: no container" in printed
+    assert "→ see `manager logs bp_sol_01`; `manager up bp_sol_01` starts it" in printed
+    assert "bp_sol_01: created (no container" in fleet.play("up bp_sol_01")
+    assert "bp_sol_01 is" not in fleet.play("doctor")
+
+
+def test_what_the_manager_has_taken_down_is_no_fault(fleet: Desk) -> None:
+    """Its supervisor writes its last words after the moment that is noted."""
+    fleet.clock.sleep(30)
+    fleet.play("down bp_sol_01")
+    assert "bp_sol_01 is" not in fleet.play("doctor")
+    fleet.play("up bp_sol_01")
+    fleet.engine.discard(SOL)
+    assert "bp_sol_01 is missing" in fleet.play("doctor")
 
 
 def test_a_halted_bot_without_its_network_is_put_back_by_resume(fleet: Desk) -> None:
@@ -313,7 +351,7 @@ def _changed(fleet: Desk, change: Callable[[list[dict[str, Any]]], list[dict[str
 
 
 @pytest.mark.parametrize("change", [_without_data, _read_only, _elsewhere])
-@pytest.mark.parametrize("command", ["up", "start", "restart bp_sol_01"])
+@pytest.mark.parametrize("command", ["up", "start", "restart bp_sol_01", "resume bp_sol_01"])
 def test_a_container_with_other_folders_is_made_anew_by(
     fleet: Desk, change: Callable[[Desk], None], command: str
 ) -> None:

@@ -167,7 +167,7 @@ def run(*args: str, **environ: str) -> subprocess.CompletedProcess[str]:
 def test_help_is_in_the_language_asked_for(args: list[str]) -> None:
     done = run("manager", *args)
     assert done.returncode == 0
-    for word in ("用法：", "選項:", "顯示這份說明後結束"):
+    for word in ("用法：", "選項：", "顯示這份說明後結束"):
         assert word in done.stdout
     for word in ("usage", "options", "positional", "show this"):
         assert word not in done.stdout
@@ -181,6 +181,40 @@ def test_every_line_of_help_is_translated(chinese: None) -> None:
         text = parser.format_help()
         for line in text.splitlines():
             assert not re.search(r"(?<!-)\b(the|and|of|is|show|with)\b", line), f"{name}: {line}"
+            assert not line.endswith(":"), f"{name}: {line}"
+        assert "SUPPRESS" not in text, name
+
+
+def test_a_message_of_placeholders_alone_has_the_punctuation_of_the_language(chinese: None) -> None:
+    parts = {"id": "bp_sol_01", "size": 1.25, "why": "b; c"}
+    assert str(Text("{id}: {size:.1f}; {why}", **parts)) == "bp_sol_01：1.2；b; c"
+    with i18n.speaking("en"):
+        assert str(Text("{id}: {size:.1f}; {why}", **parts)) == "bp_sol_01: 1.2; b; c"
+
+
+OTHER_WORDS = {
+    "機群": ("隊伍", "艦隊", "車隊", "船隊"),
+    "指令": ("命令",),
+    "結束代碼": ("結束碼", "退出碼"),
+    "檢查碼": ("校驗碼",),
+    "倉位": ("持倉", "部位"),
+    "帳戶": ("帳號", "賬戶", "賬號"),
+    "映像檔": ("鏡像",),
+    "日誌": ("紀錄檔", "記錄檔"),
+    "資料夾": ("目錄", "文件夾"),
+}
+"""Our word → others for the same thing."""
+
+
+def test_one_word_for_each_thing_in_chinese() -> None:
+    """But for an exchange's names of its own settings, and for words of which ours is a part."""
+    catalogue = ROOT / "manager" / "locale" / "zh_TW" / "LC_MESSAGES" / "manager.po"
+    pages = [catalogue, *ROOT.glob("*.zh-TW.md"), *ROOT.glob("d[eo]*/**/*.zh-TW.md")]
+    assert len(pages) > 20
+    for page in pages:
+        text = re.sub("[單雙]向持倉|鏡像站|[家作]目錄", "", page.read_text())
+        used = [word for words in OTHER_WORDS.values() for word in words if word in text]
+        assert used == [], page.name
 
 
 def test_the_environment_chooses_and_the_option_beats_it(tmp_path: Path) -> None:

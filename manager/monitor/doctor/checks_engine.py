@@ -50,6 +50,11 @@ def _engine(engine: EngineFacts, client: ClientFacts, host: HostFacts) -> Iterat
 
 def version(engine: EngineFacts) -> Finding:
     """Check for an engine that lacks features the containers need."""
+    if engine.is_podman:
+        text = Text("Podman {version}, on which botfleet is not tested", version=engine.version)
+        return warn(
+            "engine", text, Text("use Docker Engine, and unset DOCKER_HOST if it names Podman's socket")
+        )
     text = Text("Docker Engine {version}, API {api}", version=engine.version, api=engine.api)
     number = tuple(int(part) for part in engine.api.split(".") if part.isdigit())
     if number < OLDEST_API:

@@ -8,7 +8,15 @@ from shlex import quote
 from manager.engine.labels import is_contract, is_known_contract
 from manager.i18n import Text
 from manager.monitor.doctor import checks_drift, checks_requests, checks_supervisors
-from manager.monitor.doctor.facts import ClientFacts, EgressFacts, Facts, FleetFacts, ProjectFacts, StaleFile
+from manager.monitor.doctor.facts import (
+    ClientFacts,
+    EgressFacts,
+    Facts,
+    FleetFacts,
+    InstanceFacts,
+    ProjectFacts,
+    StaleFile,
+)
 from manager.monitor.doctor.findings import Finding, fail, ok, warn
 from manager.util.formatting import MB
 
@@ -291,13 +299,8 @@ def fleet(facts: FleetFacts) -> Iterator[Finding]:
         if instance.state in UNHEALTHY_STATES or instance.exited_unexpectedly
     ]
     for instance in unhealthy:
-        yield warn(
-            "instances",
-            Text("{id} is {state}: {why}", id=instance.id, state=Text(instance.state), why=instance.why),
-            Text("see `manager logs {id}`; `manager start {id}` tries again", id=instance.id)
-            if instance.state == "failed"
-            else Text("see `manager logs {id}`", id=instance.id),
-        )
+        why = Text("{id} is {state}: {why}", id=instance.id, state=Text(instance.state), why=instance.why)
+        yield warn("instances", why, _remedy(instance))
     if not unhealthy and facts.instances:
         running = sum(instance.state == "running" for instance in facts.instances)
         yield ok(
@@ -308,6 +311,17 @@ def fleet(facts: FleetFacts) -> Iterator[Finding]:
                 count=len(facts.instances),
             ),
         )
+
+
+def _remedy(instance: InstanceFacts) -> Text:
+    """Return what mends an instance that does not run well, or tells why it does not."""
+    if instance.suspended:
+        return Text("`docker unpause {name}` resumes it", name=instance.suspended)
+    if instance.exited_unexpectedly:
+        return Text("see `manager logs {id}`; `manager up {id}` starts it", id=instance.id)
+    if instance.state == "failed":
+        return Text("see `manager logs {id}`; `manager start {id}` tries again", id=instance.id)
+    return Text("see `manager logs {id}`", id=instance.id)
 
 
 def image(facts: FleetFacts) -> Finding:

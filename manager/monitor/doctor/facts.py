@@ -52,6 +52,8 @@ class EngineFacts(NamedTuple):
     warnings: tuple[str, ...] = ()
     uses_selinux: bool = False
     is_desktop: bool = False
+    is_podman: bool = False
+    """Podman, which answers in the words of the Docker Engine's API."""
 
     @property
     def unkept(self) -> frozenset[str]:
@@ -144,6 +146,8 @@ class InstanceFacts(NamedTuple):
     """What makes its container as its config says."""
     image_mend: ImageMend | None = "recreate"
     """What makes it run the newer image; None where it does not run."""
+    suspended: str = ""
+    """The name of its container, if that is paused."""
 
 
 class Updated(NamedTuple):

@@ -93,6 +93,7 @@ def parse_answers(version: Mapping[str, Any], info: Mapping[str, Any], now: floa
         cgroup=str(info.get("CgroupVersion") or "1"),
         uses_selinux="selinux" in security_modes(info),
         is_desktop="Docker Desktop" in str(info.get("OperatingSystem", "")),
+        is_podman=any(part.get("Name") == "Podman Engine" for part in version.get("Components") or []),
         is_rootless="rootless" in security_modes(info),
         maps_users="userns" in security_modes(info),
         cores=int(info.get("NCPU") or 1),

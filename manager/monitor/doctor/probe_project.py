@@ -17,11 +17,14 @@ from manager.engine import compose_name, container_config
 from manager.engine.client import Engine
 from manager.engine.container_config import binds
 from manager.errors import NotFound
-from manager.fleet import display, host, lock, old_daemon_guard
+from manager.fleet import causes, display, doing, host, lock, old_daemon_guard
 from manager.fleet.env_file import ENV_FILE, STAGED_FILE
+from manager.fleet.instance import Instance
 from manager.fleet.observe import NO_IMAGE, FleetSnapshot
 from manager.fleet.project import Project
+from manager.fleet.status import PAUSED
 from manager.fleet.supervisor_state import LOCK_FILE
+from manager.i18n import _
 from manager.monitor.doctor.facts import (
     EgressFacts,
     FleetFacts,
@@ -98,21 +101,9 @@ def probe_fleet(
         image=snapshot.project.fleet.image_name,
         image_contract=None if snapshot.image == NO_IMAGE else snapshot.image.contract,
         instances=tuple(
-            InstanceFacts(
-                instance,
-                view.status.state,
-                str(view.status.why or ""),
-                view.drift,
-                view.exited_unexpectedly,
-                container.mode,
-                state.lacks
-                if (state := view.supervisor) and state.container == container.id
-                else frozenset(),
-                mends.of(instance),
-                mends.of_image(instance),
-            )
-            for instance, view in snapshot.views.items()
-            if (container := view.container) is not None
+            _instance(view, mends)
+            for view in doing.with_reports(snapshot.project.fleet, snapshot.views.values())
+            if view.container is not None or doing.is_down_unasked(view)
         ),
         updated=tuple(_updated(snapshot, engine, unkept, mends)),
         orphans=tuple(snapshot.plan_input.orphans),
@@ -149,6 +140,28 @@ def _refusals(snapshot: FleetSnapshot, engine: Engine) -> Iterator[RequestRefusa
             group and group.text(),
             group.lines() if group else (),
         )
+
+
+def _instance(view: Instance, mends: Mends) -> InstanceFacts:
+    """Return the facts about an instance that has a container, or should have one."""
+    container, supervisor = view.container, view.supervisor
+    facts = InstanceFacts(
+        view.id,
+        view.status.state,
+        causes.note(view) or _("no container") if container is None else str(view.status.why or ""),
+        view.drift,
+        doing.is_down_unasked(view),
+    )
+    if container is None:
+        return facts
+    is_its_own = supervisor is not None and supervisor.container == container.id
+    return facts._replace(
+        mode=container.mode,
+        supervisor_lacks=supervisor.lacks if supervisor is not None and is_its_own else frozenset(),
+        mend=mends.of(view.id),
+        image_mend=mends.of_image(view.id),
+        suspended=container.name if view.status.detail == PAUSED else "",
+    )
 
 
 def _egress(project: Project, engine: Engine) -> EgressFacts | None:

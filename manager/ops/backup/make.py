@@ -25,7 +25,7 @@ from manager.fleet import tombstone
 from manager.fleet.project import Project
 from manager.i18n import Text
 from manager.ops.backup import archive, databases, retention, scan
-from manager.ops.backup.manifest import HISTORY, Manifest
+from manager.ops.backup.manifest import HISTORY, Manifest, is_allowed
 from manager.util import atomic_file, formatting, ownership, strict_json
 from manager.util.lock_file import open_lock
 from manager.util.polling import wait_until
@@ -127,7 +127,11 @@ class _BackupRun:
         is_whole = set(ids) == set(known_instances(self.project))
         if is_whole:
             self._add_history(writer)
-        configs = {loaded.spec.id: loaded.file for loaded in self.project.loaded.files if loaded.spec}
+        configs = {
+            loaded.spec.id: loaded.file
+            for loaded in self.project.loaded.files
+            if loaded.spec and is_allowed(loaded.file)
+        }
         for instance in ids:
             saved = self._save(writer, instance)
             self.saved.append(saved)
@@ -159,7 +163,10 @@ class _BackupRun:
         fleet = self.project.fleet
         self._add_file(writer, "config/fleet.toml", fleet.project_dir / "config" / "fleet.toml")
         for loaded in self.project.loaded.files:
-            if loaded.spec is not None:
+            if not is_allowed(loaded.file):
+                why = Text("not in the backup: the file name contains unprintable characters; rename it")
+                self.faults.append(f"{loaded.file}: {why}")
+            elif loaded.spec is not None:
                 self._add_file(writer, loaded.file, fleet.project_dir / loaded.file)
             else:
                 why = Text("not in the backup: the config cannot be loaded and may contain a credential")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from typing import Any, NamedTuple
 
 from manager.config.models import ID_PATTERN
@@ -13,6 +14,8 @@ MANIFEST = "manifest.json"
 HISTORY = "state/history.db"
 FIXED_MEMBERS = frozenset({"config/fleet.toml", "compose.yaml", "state/fleet.json", HISTORY, MANIFEST})
 MAX_PATH = 1000
+UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
+"""Control characters, bytes that are not UTF-8, line ends. People type blanks of any kind into names."""
 
 
 class Manifest(NamedTuple):
@@ -105,7 +108,7 @@ def is_allowed(name: str) -> bool:
     if name in FIXED_MEMBERS:
         return True
     parts = name.split("/")
-    if len(name) > MAX_PATH or not name.isprintable() or any(part in {"", ".", ".."} for part in parts):
+    if len(name) > MAX_PATH or not is_printable(name) or any(part in {"", ".", ".."} for part in parts):
         return False
     match parts:
         case ["config", "active", file]:
@@ -113,6 +116,11 @@ def is_allowed(name: str) -> bool:
         case ["database", instance, _file, *_rest]:
             return ID_PATTERN.fullmatch(instance) is not None
     return False
+
+
+def is_printable(name: str) -> bool:
+    """Return whether a name can be a member's, whatever the version of Unicode that this Python knows."""
+    return not any(unicodedata.category(character) in UNPRINTABLE for character in name)
 
 
 def describe(manifest: Manifest) -> Text:

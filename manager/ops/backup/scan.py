@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from manager.i18n import Text
-from manager.ops.backup.manifest import is_allowed
+from manager.ops.backup.manifest import is_allowed, is_printable
 from manager.util.formatting import MIB
 from manager.util.real_path import real_path
 
@@ -167,7 +167,7 @@ class _Scanner:
             return
         if file is None:
             self._leave_out(prefix + name, Text("not a regular file"))
-        elif not file.name.isprintable():
+        elif not is_printable(file.name):
             self._leave_out(file.name, Text("the file name contains unprintable characters"), file)
         elif not is_allowed(member_name(self._instance, file.name)):
             self._leave_out(file.name, Text("the file name is too long"), file)

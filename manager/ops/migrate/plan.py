@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 from manager.errors import BAD_CONFIG, FAILED, OK, worst_exit_code
 from manager.i18n import Text
+from manager.ops.backup.manifest import is_printable
 from manager.ops.migrate.inspect import Database, ImportFacts, OldConfig, registered_at, web_port
 from manager.util.formatting import MB
 
@@ -136,6 +137,8 @@ def _refusals(config: OldConfig, facts: ImportFacts, options: ImportOptions) -> 
 
     for problem in (*config.loaded.problems, *config.loaded.refusals, *config.conflicts):
         yield refuse(Text("{problem}", problem=problem), BAD_CONFIG)
+    if not is_printable(config.target):
+        yield refuse(Text("the file name contains unprintable characters; rename it"), BAD_CONFIG)
     if config.place == "other":
         yield refuse(Text("{target} already exists with different content", target=config.target))
     if config.has_database and config.place == "free":

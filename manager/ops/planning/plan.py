@@ -155,10 +155,15 @@ def resume(plan_input: PlanInput, named: Iterable[str]) -> list[Action]:
 
 
 def _resumed(plan_input: PlanInput, instance: str) -> Action:
-    """Leave what runs, with its limits and restart policy."""
+    """Mend a running instance whose container somebody changed, and leave it otherwise."""
     drift = plan_input.drift(instance)
-    if plan_input.refusal(instance) is None and _is_busy(plan_input, instance) and _was_updated(drift):
-        return _updated(plan_input, instance, drift, is_named=False)
+    if plan_input.containers[instance].engine_state == "paused":
+        return left_paused(plan_input.containers[instance], instance)
+    if plan_input.refusal(instance) is None and _is_busy(plan_input, instance):
+        if cause := _made_otherwise(plan_input, instance, drift, is_named=False):
+            return _mended(instance, cause, drift)
+        if _was_updated(drift):
+            return _updated(plan_input, instance, drift, is_named=False)
     return Action("leave", instance, Text("already running"))
 
 

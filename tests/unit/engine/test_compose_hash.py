@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -20,6 +21,15 @@ def test_an_id_that_is_a_number_to_some_yaml_is_a_text() -> None:
     assert "botfleet.instance: '0o17'\n" in text
     assert "BOTFLEET_INSTANCE: '0o17'\n" in text
     assert list(yaml.safe_load(text)["services"]) == ["007", "0o17", "no"]
+
+
+def test_a_files_name_that_is_not_utf8_is_written_as_the_engine_has_it() -> None:
+    """Compose refuses the whole file for one half of a surrogate pair."""
+    spec = a_spec()._replace(config_file=os.fsdecode(b"config/active/bp\xff.json"))
+    text = compose_file.render([spec], a_fleet())
+    assert "\\uDC" not in text
+    labels = yaml.safe_load(text)["services"]["bp_sol_01"]["labels"]
+    assert labels["botfleet.config-file"] == "config/active/bp\N{REPLACEMENT CHARACTER}.json"
 
 
 def test_a_compose_that_refuses_keeps_no_bot_from_starting(

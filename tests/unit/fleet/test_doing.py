@@ -125,6 +125,12 @@ def test_two_words(
     assert (doing.activity(view, NOW).doing, doing.severity(view, NOW)) == (expected, severity)
 
 
+def test_a_bot_that_is_suspended_does_nothing_of_what_it_said_last(tmp_path: Path) -> None:
+    view = a_view(tmp_path, "unhealthy", kept("trading"))
+    paused = view._replace(status=view.status._replace(detail="paused"))
+    assert (doing.activity(view, NOW).doing, doing.activity(paused, NOW).doing) == ("trading", "unknown")
+
+
 @pytest.mark.parametrize(
     ("changes", "severity", "paper"),
     [
