@@ -7,12 +7,14 @@ from typing import Any
 
 from manager.fleet.tombstone import Tombstone
 from manager.i18n import Text
+from manager.ops.backup import databases
 from manager.ops.move.bound import Move
 from manager.util import formatting
 
-DISK_MARGIN = 64 << 20
 COPIES = 4
 """As the backup, its rehearsal, its restore, and what the archive itself needs."""
+INODES = 64
+"""Its database with what SQLite and a bot keep beside it, its marks, and the copies while they are made."""
 
 
 def why_not(
@@ -24,14 +26,17 @@ def why_not(
         return stone.why
     if here["problems"]:
         return Text("{problem}", problem=here["problems"][0])
-    if not here["is_known"]:
-        return Text("{host} has no valid config of it", host=source)
     if here["pinned"]:
         return Text(
             "{file}: host: pins it to {pin}; take that out first", file=here["config"], pin=here["pinned"]
         )
+    if not here["is_known"]:
+        return Text("{host} has no valid config of it", host=source)
     if here["lacks"]:
         return Text("{host}: {why}", host=source, why=here["lacks"])
+    needed = here.get("databases", 0) + databases.DISK_MARGIN  # else its backup fails, after it was halted
+    if here.get("free") is not None and here["free"] < needed:
+        return _no_room(source, here["free"], needed)
     if other := there["config_of"]:
         return Text(
             "{file} belongs to another instance on {host} ({other}); rename one of the two files first",
@@ -56,6 +61,8 @@ def why_not(
             there=there["newest"],
             here=here["here"],
         )
+    if blocking := there.get("blocking"):  # an earlier manager does not tell
+        return Text("nothing starts on {host}: {problem}", host=target, problem=blocking[0])
     if not there["has_image"]:
         return Text("{host} has no image of the bot yet; run `manager build` there", host=target)
     if there["unlike"]:
@@ -66,12 +73,23 @@ def why_not(
         )
     if other := there["ports"].get(str(here["port"])):
         return Text("port {port} belongs to {other} on {host}", port=here["port"], other=other, host=target)
-    needed = COPIES * here["bytes"] + DISK_MARGIN
+    needed = COPIES * here["bytes"] + databases.DISK_MARGIN
     if there["free"] is not None and there["free"] < needed:
+        return _no_room(target, there["free"], needed)
+    if (inodes := there.get("inodes")) is not None and inodes < INODES:
         return Text(
-            "{host} has {free} of disk space, and the move needs {needed}",
+            "the disk of {host} has {inodes} inodes left, and the move needs {needed}: remove files there",
             host=target,
-            free=formatting.file_size(there["free"]),
-            needed=formatting.file_size(needed),
+            inodes=inodes,
+            needed=INODES,
         )
     return None
+
+
+def _no_room(host: str, free: int, needed: int) -> Text:
+    return Text(
+        "{host} has {free} of disk space, and the move needs {needed}",
+        host=host,
+        free=formatting.file_size(free),
+        needed=formatting.file_size(needed),
+    )
