@@ -94,7 +94,7 @@ def _begun(move: Move, last: Journal | None) -> Journal:
     salt = os.urandom(16).hex()
     asked = {"id": move.instance, "salt": salt}
     here = move.source.step("look", {**asked, "age_s": move.age_s})
-    facts = {"fingerprints": here["fingerprints"], "config": here["config"]}
+    facts = {name: here.get(name) for name in ("fingerprints", "config", "account")}
     there = move.target.step("look", {**asked, **facts, "age_s": move.age_s})
     stone = Tombstone(*here["stone"].values()) if here["stone"] else None
     other = there if move.source.host is None else here

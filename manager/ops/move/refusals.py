@@ -25,7 +25,7 @@ def why_not(
     if stone is not None:
         return stone.why
     if here["problems"]:
-        return Text("{problem}", problem=here["problems"][0])
+        return Text("{host}: {why}", host=source, why=here["problems"][0])
     if here["pinned"]:
         return Text(
             "{file}: host: pins it to {pin}; take that out first", file=here["config"], pin=here["pinned"]
@@ -46,13 +46,6 @@ def why_not(
         )
     if there["is_up"]:
         return Text("it runs on {host}", host=target)
-    is_of_now = there["here"] > 0 and there["here"] >= here["here"]  # an older number alone is a leftover
-    if there["stone"] is None and (there["is_known"] or there["bytes"] or is_of_now):
-        return Text(
-            "{host} has an instance of this id of its own (generation {number})",
-            host=target,
-            number=there["here"],
-        )
     if there["newest"] > here["here"]:
         return Text(
             "{host} knows of generation {there}, and {source} has generation {here}, which is older",
@@ -60,6 +53,21 @@ def why_not(
             source=source,
             there=there["newest"],
             here=here["here"],
+        )
+    is_of_now = there["here"] > 0 and there["here"] >= here["here"]  # an older number alone is a leftover
+    if there["stone"] is None and (there["is_known"] or there["bytes"] or is_of_now):
+        if there["here"] < here["here"]:
+            return Text(
+                "{host} has an instance of this id of its own, or an older copy of it (generation {number});"
+                " run `manager down {id}` there, and move its config and its database away",
+                host=target,
+                number=there["here"],
+                id=move.instance,
+            )
+        return Text(
+            "{host} has an instance of this id of its own (generation {number})",
+            host=target,
+            number=there["here"],
         )
     if blocking := there.get("blocking"):  # an earlier manager does not tell
         return Text("nothing starts on {host}: {problem}", host=target, problem=blocking[0])
@@ -71,6 +79,8 @@ def why_not(
             names=", ".join(there["unlike"]),
             host=target,
         )
+    if other := there.get("account_of"):
+        return Text("{other} on {host} trades on its account and symbol", other=other, host=target)
     if other := there["ports"].get(str(here["port"])):
         return Text("port {port} belongs to {other} on {host}", port=here["port"], other=other, host=target)
     needed = COPIES * here["bytes"] + databases.DISK_MARGIN

@@ -24,7 +24,7 @@ from manager.fleet.tombstone import Generation, Tombstone
 from manager.i18n import Text
 from manager.ops.backup import instance_locks, make, rehearse, restore, verify
 from manager.ops.folders import bot_user
-from manager.ops.move import dotenv_lines, fitting, orders, presence, staging
+from manager.ops.move import account, dotenv_lines, fitting, orders, presence, staging
 from manager.ops.move.orders import Answer, Request
 from manager.util import formatting
 from manager.util.trusted_folder import open_in_trusted, trusted, unlink_in_trusted
@@ -98,6 +98,8 @@ def look(session: Session, instance: str, request: Request, _streams: Streams) -
         "has_image": bool(snapshot.image.id),
         "port": next((spec.web_port for spec in project.loaded.specs if spec.id == instance), None),
         "ports": {str(other.web_port): other.id for other in project.specs.values() if other.id != instance},
+        "account": account.told(snapshot, instance, salt),
+        "account_of": account.other_on(snapshot, instance, request.get("account"), salt),
         "fingerprints": {name: dotenv_lines.fingerprint(salt, value) for name, value in values.items()},
         "unlike": dotenv_lines.unlike(fleet.dotenv_file, salt, request.get("fingerprints", {})),
         **presence.room(fleet.data_dir),

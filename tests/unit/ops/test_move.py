@@ -79,12 +79,18 @@ def fleet(tmp_path: Path) -> Fleet:
         ({}, {"is_known": True}, "of its own (generation 0)"),
         ({}, {"bytes": 7}, "of its own (generation 0)"),
         ({"here": 3}, {"here": 3, "newest": 3}, "of its own (generation 3)"),
-        ({"here": 3}, {"here": 2, "newest": 2, "bytes": 7}, "of its own (generation 2)"),
+        ({"here": 3}, {"here": 2, "newest": 2, "bytes": 7}, "an older copy of it (generation 2)"),
+        (
+            {"here": 2},
+            {"here": 3, "newest": 3, "bytes": 7},
+            "knows of generation 3, and here has generation 2",
+        ),
         ({"here": 3}, {"here": 2, "newest": 2}, None),
         ({"here": 2}, {"here": 1, "newest": 3, "stone": {}}, "knows of generation 3"),
         ({"here": 3}, {"here": 1, "newest": 3, "stone": {}, "bytes": 7, "is_known": True}, None),
         ({}, {"has_image": False}, "no image"),
         ({}, {"unlike": ["BACKPACK_KEY"]}, "BACKPACK_KEY in .env of tokyo"),
+        ({}, {"account_of": "other"}, "other on tokyo trades on its account and symbol"),
         ({}, {"ports": {"5001": "other"}}, "port 5001 belongs to other"),
         ({}, {"free": 1 << 20}, "of disk space"),
         ({}, {"free": None}, None),
@@ -256,6 +262,31 @@ def test_a_config_that_keeps_an_instance_here_is_named(
     assert why in str(refusals.why_not(move, told, THERE, None))
     other = steps.look(Quiet(here), "y", {"salt": "s"}, streams)
     assert refusals.why_not(move, other, {**THERE, "ports": {}}, None) is None
+
+
+def test_another_bot_on_the_account_is_found_before_anything_is_done(tmp_path: Path) -> None:
+    section = {"exchange_config": {"api_key": "${BACKPACK_KEY}", "secret_key": "${BACKPACK_SECRET}"}}
+    looks: dict[str, dict[str, Any]] = {}
+    streams = steps.Streams(io.BytesIO(), io.BytesIO())
+
+    def look(name: str, instance: str, keys: str, symbol: str = "SOL_USDC_PERP", mode: str = "live") -> None:
+        folder = tmp_path / name
+        config = a_config(instance, 5001, mode=mode, **section)
+        config["metadata"]["symbol"] = symbol
+        write_config(folder, config, instance)
+        (folder / "config" / "fleet.toml").write_text('name = "desk"\n')
+        (folder / ".env").write_text(f"BACKPACK_KEY={keys}k\nBACKPACK_SECRET={keys}s\n")
+        asked = {"salt": "a salt", "account": looks.get("here", {}).get("account")}
+        looks[name] = steps.look(Quiet(folder), "x", asked, streams)
+
+    look("here", "x", "A")
+    assert "Ak" not in str(looks["here"])
+    look("same", "y", "A")
+    look("keys", "y", "B")
+    look("symbol", "y", "A", symbol="ETH_USDC_PERP")
+    look("paper", "y", "A", mode="paper")
+    look("own", "x", "A")
+    assert {name: told["account_of"] for name, told in looks.items() if told["account_of"]} == {"same": "y"}
 
 
 class Quiet(Session):

@@ -20,7 +20,7 @@ from manager.fleet.session import Session
 from manager.fleet.tombstone import Generation, Tombstone
 from manager.ops.backup import instance_locks, rehearse, restore, verify
 from manager.ops.hosts.registry import Host
-from manager.ops.move import fitting, journal, moving, orders, staging, steps
+from manager.ops.move import account, fitting, journal, moving, orders, staging, steps
 from manager.ops.move.bound import Move
 from manager.ops.move.sides import Side
 from manager.util import moment
@@ -214,6 +214,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
         return SimpleNamespace(machine=machine, actions=list)
 
     monkeypatch.setattr(orders, "commanded", commanded)
+    monkeypatch.setattr(account, "told", lambda *_more: None)
     monkeypatch.setattr(bot_environment, "named_variables", lambda *_more: {})
     monkeypatch.setattr(rehearse, "rehearse_restore", lambda _path: SimpleNamespace(rows=1, manifest=None))
     monkeypatch.setattr(fitting, "needs_database", lambda *_more: False)
