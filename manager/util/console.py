@@ -66,6 +66,11 @@ def error(text: object) -> None:
     warn(labelled(_("error"), text))
 
 
+def without_label(line: str) -> str:
+    """Return a line that another command has printed as an error, without its `error: `."""
+    return line.removeprefix(str(labelled(_("error"), "")))
+
+
 def warning(text: object) -> None:
     """Print a warning on standard error."""
     warn(labelled(_("warning"), text))

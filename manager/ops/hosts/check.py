@@ -14,6 +14,7 @@ from manager.errors import ManagerError
 from manager.i18n import Text
 from manager.ops.hosts import account_looks, accounts, everywhere, identity, ssh
 from manager.ops.hosts.registry import Host
+from manager.util.sanitize import replace_unprintable
 
 CLOCK_MOST_S = 2.0
 """Signed requests to exchanges are refused from a few seconds on."""
@@ -41,6 +42,16 @@ def _found(host: Host, fleet: Fleet) -> Iterator[Finding]:
     asked_at = time.time()
     completed = ssh.ended(host, ssh.shell(host, ["date", "+%s.%N"]), WITHIN_S)
     took = time.time() - asked_at
+    if completed.code != 0:  # a login shell that is nologin, or a key that is for one command only
+        said = (completed.out.strip() or completed.err.strip()).splitlines() or ["-"]
+        yield Finding(
+            False,
+            Text(
+                "ssh: logged in, but that user may run no command there: {why}",
+                why=replace_unprintable(said[-1]),
+            ),
+        )
+        return
     yield Finding(True, Text("ssh: logged in, {ms} ms", ms=round(took * 1000)))
     yield _clock(completed.out, asked_at + took / 2, took)
     version = ssh.run(host, ["--version"], WITHIN_S)

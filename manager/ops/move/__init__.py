@@ -5,6 +5,7 @@ journal   what the machine that moves remembers of a move: which step it was abo
 sides     this machine or another one, asked for a step in the same way
 steps     what each side does
 refusals  why an instance is not moved, by what both sides have answered
+account   finds another bot that trades on the instance's account
 presence  what a side has of it: a bot that is up, a container, files
 fitting   what a side refuses, because it would not be whole there or replace another instance's
 staging   where a side keeps the backup that is moved

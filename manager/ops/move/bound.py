@@ -45,6 +45,11 @@ class Move(NamedTuple):
         return f"manager move {self.instance} {self.target.name}"
 
 
+def turned(move: Move) -> Move:
+    """Return the move back."""
+    return move._replace(source=move.target, target=move.source)
+
+
 def other(move: Move) -> Side:
     """Return the machine that is not this one."""
     return move.source if move.target.host is None else move.target
@@ -77,7 +82,7 @@ def is_overtaken(move: Move, journal: Journal) -> bool:
     `move` may go the other way.
     """
     if (journal.source, journal.target) == (move.target.name, move.source.name):
-        move = move._replace(source=move.target, target=move.source)
+        move = turned(move)
     if (journal.source, journal.target) != (move.source.name, move.target.name):
         return False
     require_same(move, journal)

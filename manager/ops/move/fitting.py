@@ -75,6 +75,15 @@ def has_database(project: Project, instance: str) -> bool:
         return True
 
 
+def database_bytes(project: Project, instance: str) -> int:
+    """Return how large the databases are that a backup copies; 0 if the folder cannot be searched."""
+    try:
+        found = scan.scan(instance, project.fleet.database_dir(instance), ()).databases
+    except OSError:
+        return 0
+    return sum(file.total_size for file in found)
+
+
 def needs_database(project: Project, instance: str) -> bool:
     """Return whether the instance trades live and has run here: it has a database, or its disk is missing."""
     spec = project.specs.get(instance)

@@ -21,7 +21,7 @@ from manager.ops.move import journal as journals
 from manager.ops.move.bound import Move, Say
 from manager.ops.move.journal import ORDER, Journal, Step
 from manager.ops.move.sides import COPY_S, Side
-from manager.util import formatting
+from manager.util import console, formatting
 
 COMMAND_S = 600.0
 """A halt that waits for the bots' last requests, behind a step of a move that was killed."""
@@ -42,6 +42,8 @@ def run(move: Move, *, is_dry: bool = False) -> int:
                 journals.save(move.fleet, move.instance, journal)
         if journal is None or journal.is_done:
             journal = _begun(move, journal)
+        elif _is_turned(move, journal):
+            journal = _turned(move, journal)
         elif (journal.source, journal.target) != (move.source.name, move.target.name):
             raise UsageError(
                 "{id} is being moved from {source} to {target}: finish that, or call it off with"
@@ -92,7 +94,7 @@ def _begun(move: Move, last: Journal | None) -> Journal:
     salt = os.urandom(16).hex()
     asked = {"id": move.instance, "salt": salt}
     here = move.source.step("look", {**asked, "age_s": move.age_s})
-    facts = {"fingerprints": here["fingerprints"], "config": here["config"]}
+    facts = {name: here.get(name) for name in ("fingerprints", "config", "account")}
     there = move.target.step("look", {**asked, **facts, "age_s": move.age_s})
     stone = Tombstone(*here["stone"].values()) if here["stone"] else None
     other = there if move.source.host is None else here
@@ -132,6 +134,26 @@ def _begun(move: Move, last: Journal | None) -> Journal:
     return journal
 
 
+def _is_turned(move: Move, journal: Journal) -> bool:
+    """Return whether the move brings back what has arrived by the last one, and may not be started there."""
+    has_turned = (journal.source, journal.target) == (move.target.name, move.source.name)
+    return has_turned and journal.has_reached("start")
+
+
+def _turned(move: Move, last: Journal) -> Journal:
+    """Return the move back. It is started if the last move was to, and neither machine was told otherwise."""
+    bound.require_same(move, last)
+    journal = _begun(bound.bound(move, last), last)
+    if journal.did_run or not last.did_run:
+        return journal
+    for side, before in ((move.source, last.before_there), (move.target, last.before_here)):
+        asked = {"before": dict(before), "has_arrived": side == move.source}
+        if why := side.step("told", _request(move, last, asked))["why"]:
+            move.say(Text("{id}: {why}; it will not be started", id=move.instance, why=why))
+            return journal
+    return journal._replace(did_run=True)
+
+
 def _go_on(move: Move, journal: Journal) -> int:
     left_down: Text | None = None
     for step in ORDER[ORDER.index(journal.step) :]:
@@ -163,11 +185,15 @@ def _explained(move: Move, journal: Journal, error: ManagerError) -> ManagerErro
         )
     if journal.has_reached("start"):
         return type(error)(
-            mark("{id} is on {host}, and does not run yet: {why}; run `{words}` again, or start it there"),
+            mark(
+                "{id} is on {host}, and does not run yet: {why}; run `{words}` again, or start it there;"
+                " `{back}` brings it back"
+            ),
             id=move.instance,
             host=move.target.name,
             why=error,
             words=move.words,
+            back=bound.turned(move).words,
         )
     if not journal.has_reached("pack"):
         try:
@@ -342,4 +368,4 @@ def _request(move: Move, journal: Journal, more: Mapping[str, Any] | None = None
 
 def _last_line(text: str) -> str:
     lines = [line for line in text.splitlines() if line.strip()]
-    return lines[-1].strip() if lines else "-"
+    return console.without_label(lines[-1].strip()) if lines else "-"

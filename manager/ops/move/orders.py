@@ -36,12 +36,17 @@ def start(session: Session, instance: str, request: Request, command: str) -> An
         return {"why": why}
     if command == "resume" and supervisor_state.is_final(fleet.instance_state_dir(instance)):
         return {"why": str(Text("it has ended by itself"))}
-    if command == "start" and halt_mark.own(fleet, instance) is None:
-        snapshot = session.observe()
-        status = snapshot.plan_input.statuses.get(instance)
-        if status is not None and status.is_final:  # it has been started already
-            return {"why": str(Text("it was started, and has ended since"))}
+    if command == "start" and (why := ended(session, instance)):
+        return {"why": why}
     return commanded(session, [command, instance, "--wait"], given_at=given_at)
+
+
+def ended(session: Session, instance: str) -> str:
+    """Return that it was started by the move, and has ended by itself since; empty if that is not so."""
+    if halt_mark.own(session.project().fleet, instance) is not None:
+        return ""
+    status = session.observe().plan_input.statuses.get(instance)
+    return str(Text("it was started, and has ended since")) if status is not None and status.is_final else ""
 
 
 def given_at(request: Request, session: Session) -> Moment:

@@ -38,6 +38,20 @@ def is_in_use(snapshot: FleetSnapshot, instance: str) -> bool:
     return is_up or supervisor_state.is_locked(snapshot.project.fleet.instance_state_dir(instance))
 
 
+def config_file(snapshot: FleetSnapshot, instance: str) -> str | None:
+    """Return the instance's config, also one that is pinned to another machine or invalid.
+
+    Of an invalid one the id is not known; the container tells its file, or the file's name is the id.
+    """
+    loaded, container = snapshot.project.loaded, snapshot.observed.containers.get(instance)
+    if (spec := snapshot.project.specs.get(instance)) is not None:
+        return spec.config_file
+    if (pinned := loaded.elsewhere.get(instance)) is not None:
+        return pinned.file
+    places = (container.config_file if container else "", f"config/active/{instance}.json")
+    return next((file for file in places if file in loaded.broken_files), None)
+
+
 def pin(fleet: Fleet, file: str) -> str | None:
     """Return the machine that the config names."""
     try:
@@ -58,3 +72,12 @@ def size(folder: Path) -> int:
             except OSError:
                 continue
     return total
+
+
+def room(folder: Path) -> dict[str, int | None]:
+    """Return how many bytes and inodes are free on the folder's disk; None where it does not tell."""
+    try:
+        disk = os.statvfs(folder)
+    except OSError:
+        return {"free": None, "inodes": None}
+    return {"free": disk.f_bavail * disk.f_frsize, "inodes": disk.f_favail if disk.f_files else None}

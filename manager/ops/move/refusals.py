@@ -7,12 +7,14 @@ from typing import Any
 
 from manager.fleet.tombstone import Tombstone
 from manager.i18n import Text
+from manager.ops.backup import databases
 from manager.ops.move.bound import Move
 from manager.util import formatting
 
-DISK_MARGIN = 64 << 20
 COPIES = 4
 """As the backup, its rehearsal, its restore, and what the archive itself needs."""
+INODES = 64
+"""Its database with what SQLite and a bot keep beside it, its marks, and the copies while they are made."""
 
 
 def why_not(
@@ -23,15 +25,18 @@ def why_not(
     if stone is not None:
         return stone.why
     if here["problems"]:
-        return Text("{problem}", problem=here["problems"][0])
-    if not here["is_known"]:
-        return Text("{host} has no valid config of it", host=source)
+        return Text("{host}: {why}", host=source, why=here["problems"][0])
     if here["pinned"]:
         return Text(
             "{file}: host: pins it to {pin}; take that out first", file=here["config"], pin=here["pinned"]
         )
+    if not here["is_known"]:
+        return Text("{host} has no valid config of it", host=source)
     if here["lacks"]:
         return Text("{host}: {why}", host=source, why=here["lacks"])
+    needed = here.get("databases", 0) + databases.DISK_MARGIN  # else its backup fails, after it was halted
+    if here.get("free") is not None and here["free"] < needed:
+        return _no_room(source, here["free"], needed)
     if other := there["config_of"]:
         return Text(
             "{file} belongs to another instance on {host} ({other}); rename one of the two files first",
@@ -41,13 +46,6 @@ def why_not(
         )
     if there["is_up"]:
         return Text("it runs on {host}", host=target)
-    is_of_now = there["here"] > 0 and there["here"] >= here["here"]  # an older number alone is a leftover
-    if there["stone"] is None and (there["is_known"] or there["bytes"] or is_of_now):
-        return Text(
-            "{host} has an instance of this id of its own (generation {number})",
-            host=target,
-            number=there["here"],
-        )
     if there["newest"] > here["here"]:
         return Text(
             "{host} knows of generation {there}, and {source} has generation {here}, which is older",
@@ -56,6 +54,23 @@ def why_not(
             there=there["newest"],
             here=here["here"],
         )
+    is_of_now = there["here"] > 0 and there["here"] >= here["here"]  # an older number alone is a leftover
+    if there["stone"] is None and (there["is_known"] or there["bytes"] or is_of_now):
+        if there["here"] < here["here"]:
+            return Text(
+                "{host} has an instance of this id of its own, or an older copy of it (generation {number});"
+                " run `manager down {id}` there, and move its config and its database away",
+                host=target,
+                number=there["here"],
+                id=move.instance,
+            )
+        return Text(
+            "{host} has an instance of this id of its own (generation {number})",
+            host=target,
+            number=there["here"],
+        )
+    if blocking := there.get("blocking"):  # an earlier manager does not tell
+        return Text("nothing starts on {host}: {problem}", host=target, problem=blocking[0])
     if not there["has_image"]:
         return Text("{host} has no image of the bot yet; run `manager build` there", host=target)
     if there["unlike"]:
@@ -64,14 +79,27 @@ def why_not(
             names=", ".join(there["unlike"]),
             host=target,
         )
+    if other := there.get("account_of"):
+        return Text("{other} on {host} trades on its account and symbol", other=other, host=target)
     if other := there["ports"].get(str(here["port"])):
         return Text("port {port} belongs to {other} on {host}", port=here["port"], other=other, host=target)
-    needed = COPIES * here["bytes"] + DISK_MARGIN
+    needed = COPIES * here["bytes"] + databases.DISK_MARGIN
     if there["free"] is not None and there["free"] < needed:
+        return _no_room(target, there["free"], needed)
+    if (inodes := there.get("inodes")) is not None and inodes < INODES:
         return Text(
-            "{host} has {free} of disk space, and the move needs {needed}",
+            "the disk of {host} has {inodes} inodes left, and the move needs {needed}: remove files there",
             host=target,
-            free=formatting.file_size(there["free"]),
-            needed=formatting.file_size(needed),
+            inodes=inodes,
+            needed=INODES,
         )
     return None
+
+
+def _no_room(host: str, free: int, needed: int) -> Text:
+    return Text(
+        "{host} has {free} of disk space, and the move needs {needed}",
+        host=host,
+        free=formatting.file_size(free),
+        needed=formatting.file_size(needed),
+    )

@@ -19,7 +19,7 @@ from manager.errors import LOCKED, Locked, ManagerError, TimedOut
 from manager.ops.hosts import ssh
 from manager.ops.hosts.registry import HERE, Host
 from manager.ops.move.steps import CHUNK, PROTOCOL
-from manager.util import scratch
+from manager.util import console, scratch
 from manager.util.sanitize import replace_unprintable
 
 STEP_S = 300.0
@@ -137,7 +137,7 @@ class Side(NamedTuple):
         if self.host is not None and code == ssh.SSH_FAILED:
             return ssh.unreachable(self.host, err)
         lines = [line.strip() for line in err.splitlines() if line.strip()]
-        why = replace_unprintable(lines[-1].partition(": ")[2] or lines[-1]) if lines else f"exit code {code}"
+        why = replace_unprintable(console.without_label(lines[-1])) if lines else f"exit code {code}"
         kind = Locked if code == LOCKED else ManagerError
         return kind("{host}: {why}", host=self.name, why=why)
 

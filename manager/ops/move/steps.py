@@ -24,7 +24,7 @@ from manager.fleet.tombstone import Generation, Tombstone
 from manager.i18n import Text
 from manager.ops.backup import instance_locks, make, rehearse, restore, verify
 from manager.ops.folders import bot_user
-from manager.ops.move import dotenv_lines, fitting, orders, presence, staging
+from manager.ops.move import account, dotenv_lines, fitting, orders, presence, staging
 from manager.ops.move.orders import Answer, Request
 from manager.util import formatting
 from manager.util.trusted_folder import open_in_trusted, trusted, unlink_in_trusted
@@ -75,7 +75,7 @@ def look(session: Session, instance: str, request: Request, _streams: Streams) -
     salt = str(request["salt"])
     values = bot_environment.named_variables(spec, project.variables) if spec else {}
     lacks = fitting.needs_database(project, instance) and not fitting.has_database(project, instance)
-    file = request.get("config")
+    file, own_file = request.get("config"), presence.config_file(snapshot, instance)
     return {
         "config_of": None if file is None else fitting.other_owner(project, instance, str(file)),
         "lacks": str(fitting.no_database(project, instance)) if lacks else None,
@@ -89,18 +89,22 @@ def look(session: Session, instance: str, request: Request, _streams: Streams) -
         "machine": staging.machine(fleet),
         "orders": orders.orders(fleet, instance, orders.given_at(request, session)),
         "is_known": spec is not None,
-        "config": spec.config_file if spec else None,
-        "pinned": presence.pin(fleet, spec.config_file) if spec else None,
+        "config": own_file,
+        "pinned": presence.pin(fleet, own_file) if own_file else None,
         "problems": [
-            str(problem) for problem in project.problems if spec and problem.concerns({spec.config_file})
+            str(problem) for problem in project.problems if own_file and problem.concerns({own_file})
         ],
+        "blocking": [str(problem) for problem in project.blocking_problems],
         "has_image": bool(snapshot.image.id),
         "port": next((spec.web_port for spec in project.loaded.specs if spec.id == instance), None),
         "ports": {str(other.web_port): other.id for other in project.specs.values() if other.id != instance},
+        "account": account.told(snapshot, instance, salt),
+        "account_of": account.other_on(snapshot, instance, request.get("account"), salt),
         "fingerprints": {name: dotenv_lines.fingerprint(salt, value) for name, value in values.items()},
         "unlike": dotenv_lines.unlike(fleet.dotenv_file, salt, request.get("fingerprints", {})),
-        "free": shutil.disk_usage(fleet.data_dir).free if fleet.data_dir.exists() else None,
+        **presence.room(fleet.data_dir),
         "bytes": presence.size(fleet.database_dir(instance)),
+        "databases": fitting.database_bytes(project, instance),
     }
 
 
@@ -112,8 +116,13 @@ def halt(session: Session, instance: str, request: Request, _streams: Streams) -
 
 
 def told(session: Session, instance: str, request: Request, _streams: Streams) -> Answer:
-    """Say whether this side was told since the move began that the instance is not to run."""
+    """Say whether this side was told since the move began that the instance is not to run.
+
+    `has_arrived`: this side is where the move has brought it.
+    """
     fleet = session.project().fleet
+    if request.get("has_arrived") is True and tombstone.generation(fleet, instance).move == request["move"]:
+        return {"why": orders.newer_order(fleet, instance, request) or orders.ended(session, instance)}
     if tombstone.find(fleet, instance) is None:
         return {"why": str(Text("it was moved otherwise meanwhile"))}
     return {"why": orders.newer_order(fleet, instance, request)}
@@ -280,10 +289,11 @@ def forget(session: Session, instance: str, request: Request, _streams: Streams)
         has_arrived = tombstone.generation(fleet, instance).number >= number
         if has_arrived or is_others or tombstone.newest(fleet, instance) > number:
             raise ManagerError(
-                "{id} has arrived there already; run the same move again, to finish it", id=instance
+                "{id} has arrived there already; run the same move again, to finish it, or move it back",
+                id=instance,
             )
+        staging.clean(fleet, instance)  # first: on a full disk it is what leaves no room for the tombstone
         tombstone.bury(fleet, instance, Tombstone(number, request["from"], move, did_run=False))
-        staging.clean(fleet, instance)
     return {}
 
 
@@ -295,11 +305,11 @@ def dig_up(session: Session, instance: str, request: Request, _streams: Streams)
         number = int(request["generation"])
         if stone is not None and (stone.move != move or present.number > number):
             raise ManagerError("{id} is not brought back: {why}", id=instance, why=stone.why)
+        staging.clean(fleet, instance)
         # Without a tombstone, too, it becomes a newer one: a step of a move that was killed may be late.
         may_be_late = request.get("may_be_buried") is True and present.number < number
         if stone is not None or may_be_late:
             tombstone.settle(fleet, instance, Generation(number, move, present.first))
-        staging.clean(fleet, instance)
     return {}
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from manager.cli import elsewhere
 from manager.errors import FAILED, NO_ENGINE, OK, ConfigError, UsageError, worst_exit_code
-from manager.ops.hosts import everywhere, last_seen, registry, ssh
+from manager.ops.hosts import check, everywhere, last_seen, registry, ssh
 from manager.ops.hosts.everywhere import Answer
 from manager.ops.hosts.registry import Host
 from manager.ops.hosts.ssh import CommandResult, Unreachable
@@ -62,6 +62,17 @@ def test_a_damaged_file_is_named(tmp_path: Path, text: str) -> None:
     registry.path(tmp_path).write_text(text)
     with pytest.raises(ConfigError, match=r"config/hosts\.toml"):
         registry.load(tmp_path)
+
+
+def test_a_login_without_a_shell_is_told_from_a_missing_manager(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = CommandResult(
+        1, "This account is currently not available.\n", "Could not chdir to home directory\n"
+    )
+    monkeypatch.setattr(ssh, "ended", lambda *_words: said)
+    host = registry.parse("tokyo", "ssh://nobody@tokyo.example/srv/desk")
+    [found] = check.check(host, a_fleet())
+    assert found.is_ok is False
+    assert str(found.text).endswith("may run no command there: This account is currently not available.")
 
 
 def test_a_typo_in_one_line_keeps_no_command_from_the_other_machines(tmp_path: Path) -> None:

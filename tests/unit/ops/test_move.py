@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from manager import i18n
 from manager.config import dotenv
 from manager.config.fleet import Fleet
 from manager.engine.containers import observe
@@ -70,21 +72,34 @@ def fleet(tmp_path: Path) -> Fleet:
         ({"is_known": False}, {}, "no valid config"),
         ({"problems": ["a.json: web_port: bad"]}, {}, "web_port: bad"),
         ({"pinned": "osaka"}, {}, "pins it to osaka"),
+        ({"pinned": "osaka", "is_known": False}, {}, "pins it to osaka"),
         ({"lacks": "is the disk mounted?"}, {}, "here: is the disk mounted?"),
         ({}, {"config_of": "other"}, "a.json belongs to another instance on tokyo (other)"),
         ({}, {"is_up": True}, "it runs on tokyo"),
         ({}, {"is_known": True}, "of its own (generation 0)"),
         ({}, {"bytes": 7}, "of its own (generation 0)"),
         ({"here": 3}, {"here": 3, "newest": 3}, "of its own (generation 3)"),
-        ({"here": 3}, {"here": 2, "newest": 2, "bytes": 7}, "of its own (generation 2)"),
+        ({"here": 3}, {"here": 2, "newest": 2, "bytes": 7}, "an older copy of it (generation 2)"),
+        (
+            {"here": 2},
+            {"here": 3, "newest": 3, "bytes": 7},
+            "knows of generation 3, and here has generation 2",
+        ),
         ({"here": 3}, {"here": 2, "newest": 2}, None),
         ({"here": 2}, {"here": 1, "newest": 3, "stone": {}}, "knows of generation 3"),
         ({"here": 3}, {"here": 1, "newest": 3, "stone": {}, "bytes": 7, "is_known": True}, None),
         ({}, {"has_image": False}, "no image"),
         ({}, {"unlike": ["BACKPACK_KEY"]}, "BACKPACK_KEY in .env of tokyo"),
+        ({}, {"account_of": "other"}, "other on tokyo trades on its account and symbol"),
         ({}, {"ports": {"5001": "other"}}, "port 5001 belongs to other"),
         ({}, {"free": 1 << 20}, "of disk space"),
         ({}, {"free": None}, None),
+        ({"free": (65 << 20) - 1, "databases": 1 << 20}, {}, "here has "),
+        ({"free": 65 << 20, "databases": 1 << 20, "bytes": 1 << 40}, {"free": None}, None),
+        ({}, {"inodes": 63}, "has 63 inodes left"),
+        ({}, {"inodes": 64}, None),
+        ({}, {"inodes": None}, None),
+        ({}, {"blocking": [".env: line 1: bad"]}, "nothing starts on tokyo: .env: line 1: bad"),
     ],
 )
 def test_it_is_refused_before_anything_is_done(
@@ -93,6 +108,17 @@ def test_it_is_refused_before_anything_is_done(
     move = Move(fleet, ID, Side(fleet.project_dir), TOKYO, lambda _text: None)
     found = refusals.why_not(move, {**HERE, **here}, {**THERE, **there}, None)
     assert (found is None) if why is None else (why in str(found))
+
+
+@pytest.mark.parametrize(("language", "label"), [("en", "error: "), ("zh_TW", "錯誤：")])
+def test_a_sides_error_is_told_whole_and_without_its_label(
+    monkeypatch: pytest.MonkeyPatch, language: str, label: str
+) -> None:
+    monkeypatch.setattr(i18n, "_language", language)
+    said = "cannot write /srv/desk/a: No space left on device"
+    told = str(TOKYO._error(FAILED, f"warning\n{label}{said}\n", None))
+    assert said in told
+    assert label not in told
 
 
 def test_what_went_away_is_not_moved_again(fleet: Fleet) -> None:
@@ -213,6 +239,54 @@ def test_put_refuses_before_anything_is_changed(tmp_path: Path) -> None:
         steps.put(session, "x", request, steps.Streams(io.BytesIO(), io.BytesIO()))
     assert (here / "config/active/x.json").read_bytes() == before
     assert tombstone.find(fleet, "x") is None
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ({"host": "tokyo"}, "config/active/x.json: host: pins it to tokyo"),
+        ("{", "config/active/x.json: is not JSON"),
+    ],
+)
+def test_a_config_that_keeps_an_instance_here_is_named(
+    tmp_path: Path, fleet: Fleet, content: dict[str, Any] | str, why: str
+) -> None:
+    here = a_project(tmp_path / "here", "x", "y")
+    file = here / "config/active/x.json"
+    file.write_text(
+        content if isinstance(content, str) else json.dumps(json.loads(file.read_text()) | content)
+    )
+    streams = steps.Streams(io.BytesIO(), io.BytesIO())
+    told = steps.look(Quiet(here), "x", {"salt": "s"}, streams)
+    move = Move(fleet, "x", Side(here), TOKYO, lambda _text: None)
+    assert why in str(refusals.why_not(move, told, THERE, None))
+    other = steps.look(Quiet(here), "y", {"salt": "s"}, streams)
+    assert refusals.why_not(move, other, {**THERE, "ports": {}}, None) is None
+
+
+def test_another_bot_on_the_account_is_found_before_anything_is_done(tmp_path: Path) -> None:
+    section = {"exchange_config": {"api_key": "${BACKPACK_KEY}", "secret_key": "${BACKPACK_SECRET}"}}
+    looks: dict[str, dict[str, Any]] = {}
+    streams = steps.Streams(io.BytesIO(), io.BytesIO())
+
+    def look(name: str, instance: str, keys: str, symbol: str = "SOL_USDC_PERP", mode: str = "live") -> None:
+        folder = tmp_path / name
+        config = a_config(instance, 5001, mode=mode, **section)
+        config["metadata"]["symbol"] = symbol
+        write_config(folder, config, instance)
+        (folder / "config" / "fleet.toml").write_text('name = "desk"\n')
+        (folder / ".env").write_text(f"BACKPACK_KEY={keys}k\nBACKPACK_SECRET={keys}s\n")
+        asked = {"salt": "a salt", "account": looks.get("here", {}).get("account")}
+        looks[name] = steps.look(Quiet(folder), "x", asked, streams)
+
+    look("here", "x", "A")
+    assert "Ak" not in str(looks["here"])
+    look("same", "y", "A")
+    look("keys", "y", "B")
+    look("symbol", "y", "A", symbol="ETH_USDC_PERP")
+    look("paper", "y", "A", mode="paper")
+    look("own", "x", "A")
+    assert {name: told["account_of"] for name, told in looks.items() if told["account_of"]} == {"same": "y"}
 
 
 class Quiet(Session):

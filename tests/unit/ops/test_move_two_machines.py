@@ -20,7 +20,7 @@ from manager.fleet.session import Session
 from manager.fleet.tombstone import Generation, Tombstone
 from manager.ops.backup import instance_locks, rehearse, restore, verify
 from manager.ops.hosts.registry import Host
-from manager.ops.move import fitting, journal, moving, orders, staging, steps
+from manager.ops.move import account, fitting, journal, moving, orders, staging, steps
 from manager.ops.move.bound import Move
 from manager.ops.move.sides import Side
 from manager.util import moment
@@ -46,15 +46,19 @@ class Machine:
     def project(self) -> Any:
         spec = SimpleNamespace(id=ID, config_file="config/active/one.json", web_port=self.port)
         specs = {ID: spec} if self.is_known else {}
-        loaded = SimpleNamespace(specs=list(specs.values()))
-        return SimpleNamespace(fleet=self.fleet, specs=specs, variables={}, problems=[], loaded=loaded)
+        loaded = SimpleNamespace(specs=list(specs.values()), elsewhere={}, broken_files=frozenset())
+        return SimpleNamespace(
+            fleet=self.fleet, specs=specs, variables={}, problems=[], loaded=loaded, blocking_problems=()
+        )
 
     def project_dir(self) -> Path:
         return self.fleet.project_dir
 
     def observe(self) -> Any:
         status = SimpleNamespace(is_final=self.is_final)
-        container = SimpleNamespace(id="c", instance=ID, is_up=self.is_up)
+        container = SimpleNamespace(
+            id="c", instance=ID, is_up=self.is_up, config_file="config/active/one.json"
+        )
         return SimpleNamespace(
             project=self.project(),
             observed=SimpleNamespace(containers={ID: container} if self.has_container else {}, strays=[]),
@@ -210,6 +214,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
         return SimpleNamespace(machine=machine, actions=list)
 
     monkeypatch.setattr(orders, "commanded", commanded)
+    monkeypatch.setattr(account, "told", lambda *_more: None)
     monkeypatch.setattr(bot_environment, "named_variables", lambda *_more: {})
     monkeypatch.setattr(rehearse, "rehearse_restore", lambda _path: SimpleNamespace(rows=1, manifest=None))
     monkeypatch.setattr(fitting, "needs_database", lambda *_more: False)
@@ -248,6 +253,53 @@ def test_a_move_that_is_killed_anywhere_is_ended_by_the_next(desk: Desk, step: s
             desk.back(desk.a)
     assert desk.move(desk.a, "here", "tokyo") == OK
     assert desk.running == "B"
+
+
+@pytest.mark.parametrize("told", ["", "a", "b"])
+@pytest.mark.parametrize("by", ["user_halts", "user_stops"])
+def test_what_cannot_be_started_where_it_arrived_is_brought_back(desk: Desk, told: str, by: str) -> None:
+    with pytest.raises(ManagerError, match=r"`manager move one --from tokyo` brings it back"):
+        desk.move(desk.a, "here", "tokyo", start=cut)
+    if told:
+        getattr(desk, told).is_told(by)
+    assert desk.move(desk.a, "tokyo", "here") == OK
+    assert desk.running == ("" if told else "A"), "a halt or stop of meanwhile stays in force"
+    assert tombstone.generation(desk.a.fleet, ID).number == 2
+    assert tombstone.find(desk.b.fleet, ID) is not None
+
+
+def test_a_start_that_failed_halfway_is_made_up_for_where_it_is_brought_back(desk: Desk) -> None:
+    def fails() -> None:
+        desk.b.commanded(["start"], None, moment.now())
+        desk.b.is_up = False
+        raise Cut("the port is in use")
+
+    with pytest.raises(ManagerError, match="the port is in use"):
+        desk.move(desk.a, "here", "tokyo", start=fails)
+    assert halt_mark.own(desk.b.fleet, ID) is None
+    assert desk.move(desk.a, "tokyo", "here") == OK
+    assert desk.running == "A"
+
+
+def test_what_has_ended_where_it_arrived_is_not_started_anew(desk: Desk) -> None:
+    def ends() -> None:
+        desk.b.commanded(["start"], None, moment.now())
+        desk.b.is_up, desk.b.is_final = False, True
+        raise Cut("the link was cut")
+
+    with pytest.raises(ManagerError):
+        desk.move(desk.a, "here", "tokyo", start=ends)
+    assert desk.move(desk.a, "tokyo", "here") == OK
+    assert not desk.running
+
+
+def test_only_the_machine_that_it_arrived_on_gives_it_back(desk: Desk) -> None:
+    with pytest.raises(ManagerError):
+        desk.move(desk.a, "here", "tokyo", start=cut)
+    with pytest.raises(ManagerError, match="not the machine"):
+        desk._replace(b=desk.c).move(desk.a, "tokyo", "here")
+    with pytest.raises(ManagerError, match="is being moved"):
+        desk.move(desk.a, "osaka", "here")
 
 
 def test_a_newer_instance_on_the_target_is_never_called_off(desk: Desk) -> None:
@@ -528,6 +580,27 @@ def test_one_that_may_have_been_copied_is_forgotten_there_also_after_a_second_tr
     stone = tombstone.find(desk.b.fleet, ID)
     assert stone is not None
     assert not stone.is_arriving
+
+
+@pytest.mark.parametrize("side", ["a", "b"])
+def test_what_was_copied_leaves_room_for_calling_the_move_off(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, side: str
+) -> None:
+    with pytest.raises(ManagerError):
+        desk.move(desk.a, "here", "tokyo", put=cut)
+    fleet = getattr(desk, side).fleet
+    copied = staging.make(fleet, ID) / staging.BACKUP
+    copied.touch()
+    write = tombstone._write
+
+    def on_a_full_disk(of: Fleet, *words: Any) -> None:
+        if of is fleet and copied.exists():
+            raise ManagerError("No space left on device")
+        write(of, *words)
+
+    monkeypatch.setattr(tombstone, "_write", on_a_full_disk)
+    assert desk.back(desk.a) == OK
+    assert desk.running == "A"
 
 
 def test_the_end_of_an_earlier_move_removes_nothing_of_a_newer_one(desk: Desk) -> None:
