@@ -25,9 +25,9 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str], rows: list[str], *mo
     data = tmp_path / "data.csv"
     data.write_text("\n".join(rows) + "\n")
     code = main([*LINE.split(), "--data", str(data), "--json", *more])
-    said = capsys.readouterr()
-    assert code == 0, said.err
-    answer: dict[str, Any] = json.loads(said.out)
+    output = capsys.readouterr()
+    assert code == 0, output.err
+    answer: dict[str, Any] = json.loads(output.out)
     return answer
 
 

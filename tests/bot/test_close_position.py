@@ -36,7 +36,7 @@ PROGRAM = RUN.with_name("close_position.py")
 SELL = ("close", "sell", "1", "148.5")
 
 
-class Desk:
+class Sandbox:
     """A bot's record of a position, as its orders at the exchange have made it, and no bot."""
 
     def __init__(self, folder: Path, fake: FakeExchange, options: tuple[str, ...] = MESH) -> None:
@@ -102,26 +102,26 @@ def fake() -> Iterator[FakeExchange]:
 
 
 @pytest.fixture
-def desk(fake: FakeExchange, tmp_path: Path) -> Desk:
+def sandbox(fake: FakeExchange, tmp_path: Path) -> Sandbox:
     """One unit is held, at 150."""
-    desk = Desk(tmp_path, fake)
-    desk.trade(Side.BUY, "1")
+    sandbox = Sandbox(tmp_path, fake)
+    sandbox.trade(Side.BUY, "1")
     fake.requests.clear()
-    return desk
+    return sandbox
 
 
 @pytest.fixture
-def spot(tmp_path: Path) -> Iterator[Desk]:
+def spot(tmp_path: Path) -> Iterator[Sandbox]:
     """One unit of a spot market is held, and half a unit that is somebody else's."""
     with FakeExchange(Book(symbol="SOL_USDC", balance=Decimal("0.5"), mark=Decimal(150))) as served:
-        desk = Desk(tmp_path, served, SPOT)
-        desk.trade(Side.BUY, "1")
+        sandbox = Sandbox(tmp_path, served, SPOT)
+        sandbox.trade(Side.BUY, "1")
         served.requests.clear()
-        yield desk
+        yield sandbox
 
 
-def test_a_look_says_what_would_be_done_and_sends_nothing(desk: Desk) -> None:
-    answer = desk.answer("look", "0.01")
+def test_a_look_says_what_would_be_done_and_sends_nothing(sandbox: Sandbox) -> None:
+    answer = sandbox.answer("look", "0.01")
     report = answer.pop("report")
     assert (report["position"], report["entry_price"], report["unrealized"]) == ("1", "150", "0.00000000")
     assert answer == {
@@ -132,14 +132,14 @@ def test_a_look_says_what_would_be_done_and_sends_nothing(desk: Desk) -> None:
         "quantity": "1",
         "market_price": "150",
         "price": "148.5",
-        "account": f"BACKPACK_KEY …{desk.fake.key[-4:]}",
+        "account": f"BACKPACK_KEY …{sandbox.fake.key[-4:]}",
     }
-    assert (desk.posts(), desk.fake.book.position()) == (0, Decimal(1))
+    assert (sandbox.posts(), sandbox.fake.book.position()) == (0, Decimal(1))
 
 
-def test_a_position_is_closed_in_slices_as_the_book_gives(desk: Desk) -> None:
-    desk.fake.book.depth = Decimal("0.4")
-    answer = desk.answer(*SELL)
+def test_a_position_is_closed_in_slices_as_the_book_gives(sandbox: Sandbox) -> None:
+    sandbox.fake.book.depth = Decimal("0.4")
+    answer = sandbox.answer(*SELL)
     report = answer.pop("report")
     assert (report["position"], report["entry_price"], report["price"]) == ("0", None, "150")
     assert report["pnl"] == f"{-Decimal(report['fees']):.8f}", "bought and sold at 150"
@@ -152,93 +152,93 @@ def test_a_position_is_closed_in_slices_as_the_book_gives(desk: Desk) -> None:
         "done": True,
         "why": None,
     }
-    orders = [order for order in desk.fake.book.orders.values() if order.side == "Ask"]
+    orders = [order for order in sandbox.fake.book.orders.values() if order.side == "Ask"]
     assert [order.filled for order in orders] == [Decimal("0.4"), Decimal("0.4"), Decimal("0.2")]
     assert {order.price for order in orders} == {Decimal("148.5")}
-    assert desk.fake.book.position() == desk.ledger == 0
-    assert desk.fake.book.violations == []
-    assert desk.answer("look", "0.01")["quantity"] == "0"
-    again = desk.answer(*SELL)
-    assert (again["closed"], again["done"], desk.posts()) == ("0", True, 3)
+    assert sandbox.fake.book.position() == sandbox.ledger == 0
+    assert sandbox.fake.book.violations == []
+    assert sandbox.answer("look", "0.01")["quantity"] == "0"
+    again = sandbox.answer(*SELL)
+    assert (again["closed"], again["done"], sandbox.posts()) == ("0", True, 3)
 
 
 def test_a_short_position_is_bought_back(fake: FakeExchange, tmp_path: Path) -> None:
-    desk = Desk(tmp_path, fake)
-    desk.trade(Side.SELL, "0.5")
-    look = desk.answer("look", "0.02")
+    sandbox = Sandbox(tmp_path, fake)
+    sandbox.trade(Side.SELL, "0.5")
+    look = sandbox.answer("look", "0.02")
     assert (look["side"], look["quantity"], look["price"]) == ("buy", "0.5", "153")
-    assert desk.answer("close", "buy", "0.5", "153")["position"] == "0"
-    assert fake.book.position() == desk.ledger == 0
+    assert sandbox.answer("close", "buy", "0.5", "153")["position"] == "0"
+    assert fake.book.position() == sandbox.ledger == 0
 
 
-def test_no_worse_price_and_no_more_than_agreed_to(desk: Desk) -> None:
-    desk.fake.book.price = Decimal(140)
-    answer = desk.answer(*SELL)
+def test_no_worse_price_and_no_more_than_agreed_to(sandbox: Sandbox) -> None:
+    sandbox.fake.book.price = Decimal(140)
+    answer = sandbox.answer(*SELL)
     assert (answer["done"], answer["closed"], answer["position"]) == (False, "0", "1")
     assert answer["why"] == "the book gives no more at 148.5 or better"
-    desk.fake.book.price = Decimal(150)
-    answer = desk.answer("close", "sell", "0.3", "148.5")
+    sandbox.fake.book.price = Decimal(150)
+    answer = sandbox.answer("close", "sell", "0.3", "148.5")
     assert (answer["closed"], answer["position"], answer["done"]) == ("0.3", "0.7", False)
     assert answer["why"] == "it holds more than the 0.3 that were agreed to"
-    answer = desk.answer("close", "buy", "1", "151")
+    answer = sandbox.answer("close", "buy", "1", "151")
     assert answer["why"] == "it holds 0.7 now, which buy does not close"
-    assert desk.ledger == desk.fake.book.position() == Decimal("0.7")
+    assert sandbox.ledger == sandbox.fake.book.position() == Decimal("0.7")
 
 
 @pytest.mark.parametrize("fault", [Fault.DROP_AFTER, Fault.HANG_AFTER, Fault.BROKEN_AFTER, Fault.DROP_BEFORE])
-def test_a_lost_answer_never_closes_twice(desk: Desk, fault: Fault) -> None:
+def test_a_lost_answer_never_closes_twice(sandbox: Sandbox, fault: Fault) -> None:
     """Also where the history is late: the fake knows the fill at once in the position alone."""
-    lose_first_post(desk.fake, fault)
-    desk.fake.book.history_lag = 0.5
-    answer = desk.answer(*SELL)
+    lose_first_post(sandbox.fake, fault)
+    sandbox.fake.book.history_lag = 0.5
+    answer = sandbox.answer(*SELL)
     assert (answer["position"], answer["closed"], answer["done"]) == ("0", "1", True)
-    assert desk.fake.book.position() == desk.ledger == 0
-    assert sum(order.filled for order in desk.fake.book.orders.values() if order.side == "Ask") == 1
+    assert sandbox.fake.book.position() == sandbox.ledger == 0
+    assert sum(order.filled for order in sandbox.fake.book.orders.values() if order.side == "Ask") == 1
 
 
-def test_a_pause_that_the_exchange_asks_for_is_kept(desk: Desk) -> None:
-    lose_first_post(desk.fake, Fault.TOO_MANY)
-    answer = desk.answer(*SELL)
-    assert (answer["position"], answer["done"], desk.posts()) == ("0", True, 2)
+def test_a_pause_that_the_exchange_asks_for_is_kept(sandbox: Sandbox) -> None:
+    lose_first_post(sandbox.fake, Fault.TOO_MANY)
+    answer = sandbox.answer(*SELL)
+    assert (answer["position"], answer["done"], sandbox.posts()) == ("0", True, 2)
 
 
-def test_a_refusal_is_named_and_nothing_is_tried_again(desk: Desk) -> None:
-    desk.fake.read_only = True
-    answer = desk.answer(*SELL)
+def test_a_refusal_is_named_and_nothing_is_tried_again(sandbox: Sandbox) -> None:
+    sandbox.fake.read_only = True
+    answer = sandbox.answer(*SELL)
     assert (answer["done"], answer["closed"], answer["position"]) == (False, "0", "1")
     assert "refuses the order" in answer["why"]
     assert "this key may only read" in answer["why"]
-    assert desk.posts() == 1
+    assert sandbox.posts() == 1
 
 
-def test_where_record_and_account_differ_both_numbers_are_named_and_nothing_is_sent(desk: Desk) -> None:
-    desk.fake.book.place("Bid", "Market", None, Decimal("0.4"), foreign=True)
+def test_where_record_and_account_differ_both_numbers_are_named_and_nothing_is_sent(sandbox: Sandbox) -> None:
+    sandbox.fake.book.place("Bid", "Market", None, Decimal("0.4"), foreign=True)
     for what in (("look", "0.01"), SELL):
-        done = desk.run(*what)
+        done = sandbox.run(*what)
         assert (done.returncode, done.stdout) == (4, "")
         assert "this bot's trades make 1 SOL, the account holds 1.4" in done.stderr
-    assert desk.posts() == 0
-    assert desk.answer(*SELL, GRIDBOT_OTHERS_POSITION="0.4")["position"] == "0"
-    assert desk.fake.book.position() == Decimal("0.4"), "others' part stays"
+    assert sandbox.posts() == 0
+    assert sandbox.answer(*SELL, GRIDBOT_OTHERS_POSITION="0.4")["position"] == "0"
+    assert sandbox.fake.book.position() == Decimal("0.4"), "others' part stays"
 
 
-def test_a_position_that_changes_between_two_slices_ends_it(desk: Desk) -> None:
-    desk.fake.book.depth = Decimal("0.4")
+def test_a_position_that_changes_between_two_slices_ends_it(sandbox: Sandbox) -> None:
+    sandbox.fake.book.depth = Decimal("0.4")
 
     def meddle(moment: str) -> None:
-        if moment == "after" and desk.posts() == 1:
-            desk.fake.tap = lambda _moment: None
-            desk.fake.book.place("Ask", "Market", None, Decimal("0.2"), foreign=True)
+        if moment == "after" and sandbox.posts() == 1:
+            sandbox.fake.tap = lambda _moment: None
+            sandbox.fake.book.place("Ask", "Market", None, Decimal("0.2"), foreign=True)
 
-    desk.fake.tap = meddle
-    answer = desk.answer(*SELL)
+    sandbox.fake.tap = meddle
+    answer = sandbox.answer(*SELL)
     assert (answer["closed"], answer["position"], answer["done"]) == ("0.4", None, False)
     assert "this bot's trades make 0.6 SOL, the account holds 0.4" in answer["why"]
-    assert desk.posts() == 1
+    assert sandbox.posts() == 1
 
 
 def test_two_bots_on_one_account_close_their_own_part(fake: FakeExchange, tmp_path: Path) -> None:
-    one, two = Desk(tmp_path / "one", fake), Desk(tmp_path / "two", fake)
+    one, two = Sandbox(tmp_path / "one", fake), Sandbox(tmp_path / "two", fake)
     one.trade(Side.BUY, "1")
     two.trade(Side.SELL, "0.4")
     env = [{"GRIDBOT_OTHERS_POSITION": others} for others in ("-0.4", "1")]
@@ -256,7 +256,7 @@ def test_two_bots_on_one_account_close_their_own_part(fake: FakeExchange, tmp_pa
 def test_what_other_bots_of_the_fleet_hold_by_their_records_is_taken_off(
     fake: FakeExchange, tmp_path: Path
 ) -> None:
-    one, two = Desk(tmp_path / "one", fake), Desk(tmp_path / "two", fake)
+    one, two = Sandbox(tmp_path / "one", fake), Sandbox(tmp_path / "two", fake)
     one.trade(Side.BUY, "1")
     store = two.open()
     try:
@@ -276,7 +276,7 @@ def test_what_other_bots_of_the_fleet_hold_by_their_records_is_taken_off(
 
 def test_a_record_is_told_whatever_the_account_holds(fake: FakeExchange, tmp_path: Path) -> None:
     """Of two bots that were killed neither knows the other's part: each tells its own, and sends nothing."""
-    one, two = Desk(tmp_path / "one", fake), Desk(tmp_path / "two", fake)
+    one, two = Sandbox(tmp_path / "one", fake), Sandbox(tmp_path / "two", fake)
     one.trade(Side.BUY, "1")
     two.trade(Side.SELL, "0.4")
     fake.requests.clear()
@@ -285,9 +285,9 @@ def test_a_record_is_told_whatever_the_account_holds(fake: FakeExchange, tmp_pat
     assert one.posts() == 0
 
 
-def test_a_record_is_told_with_what_was_filled_since_the_kill(desk: Desk) -> None:
-    exchange = CcxtExchange(desk.settings, venues.credentials("backpack", desk.env), desk.env)
-    store = desk.open()
+def test_a_record_is_told_with_what_was_filled_since_the_kill(sandbox: Sandbox) -> None:
+    exchange = CcxtExchange(sandbox.settings, venues.credentials("backpack", sandbox.env), sandbox.env)
+    store = sandbox.open()
     try:
         order = store.new_order(OrderRequest("L2", Side.BUY, Decimal(148), Decimal("0.5")), time.time())
         exchange_id = exchange.place(order)
@@ -295,11 +295,11 @@ def test_a_record_is_told_with_what_was_filled_since_the_kill(desk: Desk) -> Non
         store.confirm(order.client_id, exchange_id)
     finally:
         store.close()
-    refused = desk.run("record")
+    refused = sandbox.run("record")
     assert refused.returncode == 4
     assert "1 orders of this bot are open at backpack" in refused.stderr
-    desk.fake.book.move(Decimal(147))
-    assert desk.answer("record")["position"] == "1.5"
+    sandbox.fake.book.move(Decimal(147))
+    assert sandbox.answer("record")["position"] == "1.5"
 
 
 def test_open_orders_and_a_running_bot_keep_it_from_closing(
@@ -309,12 +309,12 @@ def test_open_orders_and_a_running_bot_keep_it_from_closing(
     settled(bot, fake)
     fake.book.move(Decimal(148))
     bot.wait_for(lambda: bot.status().get("trades") == 1)
-    desk = Desk(tmp_path, fake)
-    busy = desk.run(*SELL)
+    sandbox = Sandbox(tmp_path, fake)
+    busy = sandbox.run(*SELL)
     assert busy.returncode == 5
     assert "another bot is running" in busy.stderr
     bot.kill()
-    left = desk.run(*SELL)
+    left = sandbox.run(*SELL)
     assert left.returncode == 4
     assert "orders of this bot are open at backpack" in left.stderr
     assert fake.book.position() == Decimal("0.1")
@@ -328,7 +328,7 @@ def test_a_bot_that_is_resumed_begins_anew_and_agrees_with_the_account(
     fake.book.move(Decimal(148))
     bot.wait_for(lambda: bot.status().get("trades") == 1)
     assert bot.stop() == 0
-    assert Desk(tmp_path, fake).answer("close", "sell", "0.1", "146")["position"] == "0"
+    assert Sandbox(tmp_path, fake).answer("close", "sell", "0.1", "146")["position"] == "0"
     bot = live(start_bot, fake)
     bot.wait_for(lambda: len(fake.book.own_open()) == 6)
     bot.wait_for(lambda: (bot.status().get("condition") or {}).get("code") == "trading")
@@ -338,7 +338,7 @@ def test_a_bot_that_is_resumed_begins_anew_and_agrees_with_the_account(
     assert bot.stop() == 0
 
 
-def test_spot_sells_its_own_and_never_more_than_is_held(spot: Desk) -> None:
+def test_spot_sells_its_own_and_never_more_than_is_held(spot: Sandbox) -> None:
     assert spot.answer(*SELL)["position"] == "0"
     assert spot.fake.book.position() == spot.ledger == 0
     spot.trade(Side.BUY, "1")
@@ -349,7 +349,7 @@ def test_spot_sells_its_own_and_never_more_than_is_held(spot: Desk) -> None:
     assert spot.fake.book.position() == 1
 
 
-def test_a_lost_answer_closes_spot_once_although_others_coins_lie_there(spot: Desk) -> None:
+def test_a_lost_answer_closes_spot_once_although_others_coins_lie_there(spot: Sandbox) -> None:
     """No reduce-only helps here, and the history tells of the fill long after it would have to."""
     spot.fake.book.balance = Decimal(5)
     lose_first_post(spot.fake, Fault.DROP_AFTER)
@@ -362,31 +362,31 @@ def test_a_lost_answer_closes_spot_once_although_others_coins_lie_there(spot: De
     assert (spot.posts(), spot.fake.book.position()) == (1, Decimal(0))
 
 
-def test_nothing_is_closed_without_a_record_or_for_another_market(desk: Desk, tmp_path: Path) -> None:
-    none = desk.run(*SELL, DB_PATH=str(tmp_path / "none.db"))
+def test_nothing_is_closed_without_a_record_or_for_another_market(sandbox: Sandbox, tmp_path: Path) -> None:
+    none = sandbox.run(*SELL, DB_PATH=str(tmp_path / "none.db"))
     assert none.returncode == 5
     assert not (tmp_path / "none.db").exists()
-    desk.options = (*MESH, "--symbol", "ETH_USDC_PERP")
-    other = desk.run(*SELL)
+    sandbox.options = (*MESH, "--symbol", "ETH_USDC_PERP")
+    other = sandbox.run(*SELL)
     assert other.returncode == 4
     assert "its last run traded on backpack SOL_USDC_PERP perp live" in other.stderr
-    assert desk.run("look", "0.01", TRADING_MODE="paper").returncode == 2
-    assert desk.run("look", "2").returncode == 2
-    assert desk.run().returncode == 2
-    assert desk.posts() == 0
+    assert sandbox.run("look", "0.01", TRADING_MODE="paper").returncode == 2
+    assert sandbox.run("look", "2").returncode == 2
+    assert sandbox.run().returncode == 2
+    assert sandbox.posts() == 0
 
 
-def test_an_exchange_that_is_not_verified_is_refused(desk: Desk) -> None:
-    desk.options = ("--exchange", "lighter", "--symbol", "SOL", *MESH[4:])
-    refused = desk.run(*SELL, LIGHTER_SIGNER_LIBRARY=str(PROGRAM))
+def test_an_exchange_that_is_not_verified_is_refused(sandbox: Sandbox) -> None:
+    sandbox.options = ("--exchange", "lighter", "--symbol", "SOL", *MESH[4:])
+    refused = sandbox.run(*SELL, LIGHTER_SIGNER_LIBRARY=str(PROGRAM))
     assert (refused.returncode, refused.stdout) == (2, "")
     assert "set GRIDBOT_ACCEPT_UNVERIFIED=lighter" in refused.stderr
 
 
 @pytest.mark.parametrize("step", range(6))
-def test_a_kill_at_each_step_and_another_run_close_it_once(desk: Desk, step: int) -> None:
+def test_a_kill_at_each_step_and_another_run_close_it_once(sandbox: Sandbox, step: int) -> None:
     """Killed before and after each order is carried out, and between the questions around it."""
-    desk.fake.book.depth = Decimal("0.6")
+    sandbox.fake.book.depth = Decimal("0.6")
     moments = itertools.count()
     killed = threading.Event()
     process: list[subprocess.Popen[bytes]] = []
@@ -398,18 +398,18 @@ def test_a_kill_at_each_step_and_another_run_close_it_once(desk: Desk, step: int
             process[0].wait()
 
     if step < 4:
-        desk.fake.tap = kill
+        sandbox.fake.tap = kill
     else:
-        before_questions(desk.fake, kill)
-    process.append(subprocess.Popen(desk.command(*SELL), env={"PATH": os.environ["PATH"], **desk.env}))
+        before_questions(sandbox.fake, kill)
+    process.append(subprocess.Popen(sandbox.command(*SELL), env={"PATH": os.environ["PATH"], **sandbox.env}))
     process[0].wait(60)
     assert killed.is_set()
     assert process[0].returncode == -9
-    desk.answer("look", "0.01")
-    answer = desk.answer(*SELL)
+    sandbox.answer("look", "0.01")
+    answer = sandbox.answer(*SELL)
     assert (answer["position"], answer["done"]) == ("0", True)
-    assert desk.fake.book.position() == desk.ledger == 0
-    assert sum(order.filled for order in desk.fake.book.orders.values() if order.side == "Ask") == 1
+    assert sandbox.fake.book.position() == sandbox.ledger == 0
+    assert sum(order.filled for order in sandbox.fake.book.orders.values() if order.side == "Ask") == 1
 
 
 def lose_first_post(fake: FakeExchange, fault: Fault) -> None:

@@ -33,7 +33,7 @@ each = pytest.mark.parametrize("kind", KITS, ids=lambda kind: kind.__name__)
 each_perp = pytest.mark.parametrize("kind", PERPS, ids=lambda kind: kind.__name__)
 
 
-class Desk:
+class Sandbox:
     """A record of a position on a kit, and no bot. `sent`: the orders that were sent to close it."""
 
     def __init__(self, kind: type[Kit], folder: Path, held: str = "0.5") -> None:
@@ -107,9 +107,9 @@ def _held(kind: type[Kit]) -> list[str]:
 
 @pytest.mark.parametrize(("kind", "held"), [(kind, held) for kind in KITS for held in _held(kind)])
 def test_it_is_closed_in_as_many_orders_as_the_book_needs(kind: type[Kit], held: str, tmp_path: Path) -> None:
-    desk = Desk(kind, tmp_path, held)
-    desk.kit.book.depth = D("0.2")
-    look = desk.look()
+    sandbox = Sandbox(kind, tmp_path, held)
+    sandbox.kit.book.depth = D("0.2")
+    look = sandbox.look()
     price = D("148.5") if D(held) > 0 else D("151.5")
     assert (look["side"], look["quantity"], D(look["market_price"]), D(look["price"])) == (
         closing_side(D(held)).value,
@@ -117,43 +117,43 @@ def test_it_is_closed_in_as_many_orders_as_the_book_needs(kind: type[Kit], held:
         D(150),
         price,
     )
-    closed = desk.close()
+    closed = sandbox.close()
     assert (closed.why, closed.qty, closed.value, closed.position) == (None, D("0.5"), D(75), D(0))
-    assert (desk.sent, desk.kit.book.position(), desk.ledger) == (3, D(0), D(0))
-    assert desk.look()["quantity"] == "0"
+    assert (sandbox.sent, sandbox.kit.book.position(), sandbox.ledger) == (3, D(0), D(0))
+    assert sandbox.look()["quantity"] == "0"
 
 
 @each
 def test_what_the_book_does_not_give_at_the_price_stays_and_is_named(kind: type[Kit], tmp_path: Path) -> None:
-    desk = Desk(kind, tmp_path)
-    fills = len(desk.kit.book.fills)
+    sandbox = Sandbox(kind, tmp_path)
+    fills = len(sandbox.kit.book.fills)
 
     def fall_after_one_part() -> None:
-        if desk.sent > 1:
-            desk.kit.book.price = D(140)
+        if sandbox.sent > 1:
+            sandbox.kit.book.price = D(140)
 
-    desk.before = fall_after_one_part
-    desk.kit.book.depth = D("0.2")
-    closed = desk.close()
+    sandbox.before = fall_after_one_part
+    sandbox.kit.book.depth = D("0.2")
+    closed = sandbox.close()
     assert closed.why == "the book gives no more at 148.5 or better"
     assert (closed.qty, closed.position, closed.rest_is_tradable) == (D("0.2"), D("0.3"), True)
-    assert len(desk.kit.book.fills) == fills + 1
-    assert desk.kit.book.position() == desk.ledger == D("0.3")
-    assert desk.kit.book.own_open() == [], "nothing rests"
+    assert len(sandbox.kit.book.fills) == fills + 1
+    assert sandbox.kit.book.position() == sandbox.ledger == D("0.3")
+    assert sandbox.kit.book.own_open() == [], "nothing rests"
 
 
 @each
 def test_an_order_that_is_refused_is_named_and_not_repeated(kind: type[Kit], tmp_path: Path) -> None:
-    desk = Desk(kind, tmp_path)
+    sandbox = Sandbox(kind, tmp_path)
 
     def refuse() -> None:
         raise RefusalError("INSUFFICIENT_FUNDS", "insufficient margin")
 
-    desk.before = refuse
-    closed = desk.close()
+    sandbox.before = refuse
+    closed = sandbox.close()
     assert closed.why is not None
-    assert closed.why.startswith(f"{desk.kit.name} refuses the order: ")
-    assert (desk.sent, closed.qty, closed.position) == (1, D(0), D("0.5"))
+    assert closed.why.startswith(f"{sandbox.kit.name} refuses the order: ")
+    assert (sandbox.sent, closed.qty, closed.position) == (1, D(0), D("0.5"))
 
 
 @each_perp
@@ -161,24 +161,24 @@ def test_a_reduce_only_order_that_the_exchange_does_not_take_is_named(
     kind: type[Kit], tmp_path: Path
 ) -> None:
     """Lighter and Paradex accept it, and end it then without a fill."""
-    desk = Desk(kind, tmp_path)
-    position = desk.kit.book.position
+    sandbox = Sandbox(kind, tmp_path)
+    position = sandbox.kit.book.position
 
     def be_flat() -> None:
-        desk.kit.book.position = lambda: D(0)  # type: ignore[method-assign]
+        sandbox.kit.book.position = lambda: D(0)  # type: ignore[method-assign]
 
     def be_back() -> None:
-        desk.kit.book.position = position  # type: ignore[method-assign]
+        sandbox.kit.book.position = position  # type: ignore[method-assign]
 
-    desk.before, desk.after = be_flat, be_back
-    refusal = desk.kit.refusal
+    sandbox.before, sandbox.after = be_flat, be_back
+    refusal = sandbox.kit.refusal
 
     def refused(err: RefusalError) -> Any:
         be_back()
         return refusal(err)
 
-    desk.kit.refusal = refused  # type: ignore[method-assign]
-    closed = desk.close()
+    sandbox.kit.refusal = refused  # type: ignore[method-assign]
+    closed = sandbox.close()
     assert closed.why is not None
     assert "reduce" in closed.why.lower(), closed.why
     assert (closed.qty, closed.position) == (D(0), D("0.5"))
@@ -186,30 +186,30 @@ def test_a_reduce_only_order_that_the_exchange_does_not_take_is_named(
 
 @each
 def test_what_the_account_holds_otherwise_is_left_alone(kind: type[Kit], tmp_path: Path) -> None:
-    desk = Desk(kind, tmp_path)
+    sandbox = Sandbox(kind, tmp_path)
     if kind.perp:
-        desk.kit.book.place("Bid", "Market", None, D("0.2"), foreign=True)
+        sandbox.kit.book.place("Bid", "Market", None, D("0.2"), foreign=True)
         with pytest.raises(RefusedError, match=r"trades make 0\.5 SOL, the account holds 0\.7"):
-            desk.look()
+            sandbox.look()
     else:
-        desk.kit.book.balance = D("-0.2")
+        sandbox.kit.book.balance = D("-0.2")
         with pytest.raises(RefusedError, match=r"trades make 0\.5 SOL, the account holds 0\.3"):
-            desk.look()
-    assert desk.sent == 0
+            sandbox.look()
+    assert sandbox.sent == 0
 
 
 @each_perp
 def test_a_stranger_that_trades_between_two_orders_ends_it(kind: type[Kit], tmp_path: Path) -> None:
-    desk = Desk(kind, tmp_path)
-    desk.kit.book.depth = D("0.2")
+    sandbox = Sandbox(kind, tmp_path)
+    sandbox.kit.book.depth = D("0.2")
 
     def trade() -> None:
-        desk.after = lambda: None
-        desk.kit.book.place("Ask", "Market", None, D("0.2"), foreign=True)
+        sandbox.after = lambda: None
+        sandbox.kit.book.place("Ask", "Market", None, D("0.2"), foreign=True)
 
-    desk.after = trade
-    closed = desk.close()
-    assert (desk.sent, closed.qty, closed.position) == (1, D("0.2"), None)
+    sandbox.after = trade
+    closed = sandbox.close()
+    assert (sandbox.sent, closed.qty, closed.position) == (1, D("0.2"), None)
     assert closed.why is not None
     assert "trades make 0.3 SOL, the account holds 0.1" in closed.why
 
@@ -220,36 +220,36 @@ def test_a_stranger_that_trades_between_two_orders_ends_it(kind: type[Kit], tmp_
 def test_killed_around_an_order_it_closes_the_rest_and_no_more(
     kind: type[Kit], moment: str, order: int, tmp_path: Path
 ) -> None:
-    desk = Desk(kind, tmp_path)
-    desk.kit.book.depth = D("0.3")
+    sandbox = Sandbox(kind, tmp_path)
+    sandbox.kit.book.depth = D("0.3")
 
     def kill() -> None:
-        if desk.sent == order:
+        if sandbox.sent == order:
             raise KilledError
 
-    setattr(desk, moment, kill)
+    setattr(sandbox, moment, kill)
     with pytest.raises(KilledError):
-        desk.close()
-    setattr(desk, moment, lambda: None)
-    look = desk.look()
+        sandbox.close()
+    setattr(sandbox, moment, lambda: None)
+    look = sandbox.look()
     if D(look["quantity"]):
-        assert desk.close().position == 0
-    assert desk.kit.book.position() == desk.ledger == 0
-    assert sum(fill.qty for fill in desk.kit.book.fills if fill.order.side == "Ask") == D("0.5")
+        assert sandbox.close().position == 0
+    assert sandbox.kit.book.position() == sandbox.ledger == 0
+    assert sum(fill.qty for fill in sandbox.kit.book.fills if fill.order.side == "Ask") == D("0.5")
 
 
 @each
 @pytest.mark.parametrize("is_carried_out", [True, False])
 def test_after_a_lost_answer_it_is_closed_once(kind: type[Kit], is_carried_out: bool, tmp_path: Path) -> None:
-    desk = Desk(kind, tmp_path)
-    desk.kit.book.depth = D("0.3")
+    sandbox = Sandbox(kind, tmp_path)
+    sandbox.kit.book.depth = D("0.3")
 
     def lose() -> None:
-        if desk.sent == 1:
-            raise desk.kit.adapter._errors.RequestTimeout("timed out")
+        if sandbox.sent == 1:
+            raise sandbox.kit.adapter._errors.RequestTimeout("timed out")
 
-    setattr(desk, "after" if is_carried_out else "before", lose)
-    closed = desk.close()
+    setattr(sandbox, "after" if is_carried_out else "before", lose)
+    closed = sandbox.close()
     assert (closed.why, closed.qty, closed.position) == (None, D("0.5"), D(0))
-    assert desk.sent == (2 if is_carried_out else 3)
-    assert desk.kit.book.position() == desk.ledger == 0
+    assert sandbox.sent == (2 if is_carried_out else 3)
+    assert sandbox.kit.book.position() == sandbox.ledger == 0

@@ -24,7 +24,7 @@ BOT_PID = 8
 
 
 @dataclass
-class Fate:
+class Behaviour:
     """How an instance's bots behave. Their next start looks at it.
 
     `state`: what it comes to, `healthy_after` seconds; `stops_in`: seconds from SIGTERM to its end;
@@ -45,7 +45,7 @@ class Bots:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self.fates: dict[str, Fate] = {}
+        self.behaviours: dict[str, Behaviour] = {}
         self.living: dict[str, Supervisor] = {}
         """Container's name → its supervisor, of those that run."""
         self.shell = (0, "")
@@ -54,9 +54,9 @@ class Bots:
         """Instance → what its exchange answers to a one-off; without one it is away."""
         clock.listeners.append(self._beat)
 
-    def fate(self, instance: str, **changes: Any) -> None:
+    def set_behaviour(self, instance: str, **changes: Any) -> None:
         """Say how an instance's bots behave from their next start on."""
-        self.fates[instance] = Fate(**changes)
+        self.behaviours[instance] = Behaviour(**changes)
 
     def __call__(self, body: Mapping[str, Any]) -> Program:
         mounts = (body.get("HostConfig") or {}).get("Mounts") or ()
@@ -116,7 +116,7 @@ class Supervisor:
     bots: Bots
     clock: Clock
     instance: str
-    fate: Fate = field(default_factory=Fate)
+    behaviour: Behaviour = field(default_factory=Behaviour)
     record: Record | None = None
     _folder: Path | None = None
     _lock: int | None = None
@@ -125,7 +125,7 @@ class Supervisor:
 
     def start(self, container: FakeContainer) -> None:
         """Take the lock, start the bot, and say so."""
-        self.fate = self.bots.fates.get(self.instance, Fate())
+        self.behaviour = self.bots.behaviours.get(self.instance, Behaviour())
         self._folder = Path(
             next(each["Source"] for each in container.mounts if each["Destination"] == STATE_AT)
         )
@@ -147,27 +147,27 @@ class Supervisor:
         """Write the state file as it is to be at this moment."""
         if self.record is None or self._folder is None:
             return
-        record, is_time = self.record, self.clock.time() >= self._started_at + self.fate.healthy_after
+        record, is_time = self.record, self.clock.time() >= self._started_at + self.behaviour.healthy_after
         if record.state == "starting" and is_time:
-            record.state = self.fate.state
+            record.state = self.behaviour.state
             if record.state in {"failed", "completed"}:
                 code = 0 if record.state == "completed" else 1
                 record.why, record.bot_pid = f"exit code {code}", None
                 record.last_exit = self._exit(code, killed=False)
-        is_away = self.clock.time() < self._started_at + self.fate.away_for
+        is_away = self.clock.time() < self._started_at + self.behaviour.away_for
         params: dict[str, object] = {"cause": "maintenance"}
         record.condition = {"code": "exchange_away", "params": params} if is_away else None
         self._save()
 
     def stop(self, container: FakeContainer, timeout: int) -> int:
         """End the bot, report, and end; or be killed with it."""
-        is_late = self.fate.stops_in > timeout
-        self.clock.sleep(min(self.fate.stops_in, timeout))
+        is_late = self.behaviour.stops_in > timeout
+        self.clock.sleep(min(self.behaviour.stops_in, timeout))
         if not is_late and self.record is not None and self._folder is not None:
-            if self.fate.open_orders_left is not None:
-                report: dict[str, Any] = {"open_orders_left": self.fate.open_orders_left}
-                if self.fate.position is not None:
-                    report |= {"position_at_exchange": self.fate.position, "at": self.clock.time()}
+            if self.behaviour.open_orders_left is not None:
+                report: dict[str, Any] = {"open_orders_left": self.behaviour.open_orders_left}
+                if self.behaviour.position is not None:
+                    report |= {"position_at_exchange": self.behaviour.position, "at": self.clock.time()}
                 (self._folder / REPORT_FILE).write_text(json.dumps(report))
             if self.record.state not in {"failed", "completed"}:
                 self.record.state, self.record.why = "stopped", None

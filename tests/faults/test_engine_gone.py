@@ -115,11 +115,11 @@ def test_a_frozen_engine_hangs_no_command(fleet: Project, engine: OwnEngine, not
 
 
 def _is_said_to_stand_still(manager: subprocess.Popen[str], engine: OwnEngine) -> str:
-    said = manager.communicate(timeout=FROZEN_BOUND_S)[0]
-    assert manager.returncode == 5, said
-    assert "no Docker Engine answers (" in said
-    assert f"its process {engine.pid()} was stopped, as by SIGSTOP" in said
-    return said
+    output = manager.communicate(timeout=FROZEN_BOUND_S)[0]
+    assert manager.returncode == 5, output
+    assert "no Docker Engine answers (" in output
+    assert f"its process {engine.pid()} was stopped, as by SIGSTOP" in output
+    return output
 
 
 def test_an_engine_frozen_in_the_middle_of_a_restart_loses_nothing(
@@ -130,9 +130,9 @@ def test_an_engine_frozen_in_the_middle_of_a_restart_loses_nothing(
             restart = started(fleet, "restart", "one", "two")
             time.sleep(wait)
             with engine.frozen():
-                said = restart.communicate(timeout=FROZEN_BOUND_S)[0]
-            assert restart.returncode in {0, 5}, said
-            assert restart.returncode == 0 or "was stopped, as by SIGSTOP" in said
+                output = restart.communicate(timeout=FROZEN_BOUND_S)[0]
+            assert restart.returncode in {0, 5}, output
+            assert restart.returncode == 0 or "was stopped, as by SIGSTOP" in output
             fleet.manager("up", "--wait")
             as_it_should_be(fleet)
     assert set(seen.most.values()) <= {1}
@@ -215,10 +215,10 @@ def test_an_engine_killed_under_a_command_leaves_nothing_that_up_does_not_mend(
             manager = started(fleet, *command)
             time.sleep(dice.uniform(0.5, 1.5))
             engine.kill(everything=number % 2 == 1)
-            said = manager.communicate(timeout=90)[0]
+            output = manager.communicate(timeout=90)[0]
             codes.append(manager.returncode)
-            assert manager.returncode in {0, 5}, said
-            assert manager.returncode == 0 or "Docker Engine" in said
+            assert manager.returncode in {0, 5}, output
+            assert manager.returncode == 0 or "Docker Engine" in output
             engine.start()
             again += mended(fleet, engine) > 1
             as_it_should_be(fleet)

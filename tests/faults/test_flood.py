@@ -36,7 +36,7 @@ class OneAddress(Limits):
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Project]:
+def sandbox(tmp_path: Path) -> Iterator[Project]:
     """One live bot and two on paper, which ask nothing of themselves, at one address."""
     rules = Rules((Window(Scope.ADDRESS, 10, 60),))
     settings = 'variables = ["GRIDBOT_*", "*_API_URL"]\n[alerts]\nexchange_away_after = 1\n'
@@ -61,13 +61,13 @@ def desk(tmp_path: Path) -> Iterator[Project]:
 
 
 @pytest.mark.long_form  # what was sent within half a minute is compared
-def test_the_alert_and_doctor_name_who_floods_the_address(desk: Project) -> None:
+def test_the_alert_and_doctor_name_who_floods_the_address(sandbox: Project) -> None:
     told = f"probably because of {FLOOD}, which sends"
-    with watching(desk) as watch:
+    with watching(sandbox) as watch:
         eventually(lambda: told in watch.text, 240, "the alert names who floods")
         (line,) = [each for each in watch.text.splitlines() if told in each]
         assert f"{VICTIM} cannot reach its exchange" in line
         assert watch.end() == 0
-    found = desk.manager("doctor", code=None, timeout=240).out
+    found = sandbox.manager("doctor", code=None, timeout=240).out
     (line,) = [each for each in found.splitlines() if told in each]
     assert VICTIM in line

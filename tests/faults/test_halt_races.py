@@ -35,7 +35,7 @@ LONG_ROUNDS = 200
 COMMANDS = (("halt",), ("stop",), ("stop", "--force"), ("down",), ("down", "--force"))
 
 
-class Desk(NamedTuple):
+class ManagedProject(NamedTuple):
     """A project, and the variables that choose whose manager works on it."""
 
     project: Project
@@ -72,57 +72,57 @@ class Desk(NamedTuple):
             self.project.change(each, daemon_config={"memory_limit_mb": 200 + number % 50})
 
 
-def waiters(desk: Desk) -> list[subprocess.Popen[bytes]]:
+def waiters(managed: ManagedProject) -> list[subprocess.Popen[bytes]]:
     """The holder changes three slow bots, and two wait for it."""
-    first = desk.begin("up")
+    first = managed.begin("up")
     time.sleep(0.3)
-    return [first, desk.begin("up", "--lock-wait", "60"), desk.begin("up", "--lock-wait", "60")]
+    return [first, managed.begin("up", "--lock-wait", "60"), managed.begin("up", "--lock-wait", "60")]
 
 
-def named_waiters(desk: Desk) -> list[subprocess.Popen[bytes]]:
+def named_waiters(managed: ManagedProject) -> list[subprocess.Popen[bytes]]:
     """Name the instances: whoever names one asks for it to run."""
-    first = desk.begin("up")
+    first = managed.begin("up")
     time.sleep(0.3)
-    return [first, *(desk.begin("start", instance, "--lock-wait", "60") for instance in INSTANCES[:2])]
+    return [first, *(managed.begin("start", instance, "--lock-wait", "60") for instance in INSTANCES[:2])]
 
 
-def retry_loops(desk: Desk) -> list[subprocess.Popen[bytes]]:
+def retry_loops(managed: ManagedProject) -> list[subprocess.Popen[bytes]]:
     """Two scripts that try until it goes well."""
-    first = desk.begin("up")
+    first = managed.begin("up")
     time.sleep(0.3)
-    return [first, desk.retrying("up"), desk.retrying("up")]
+    return [first, managed.retrying("up"), managed.retrying("up")]
 
 
-def upgrade(desk: Desk) -> list[subprocess.Popen[bytes]]:
-    first = desk.begin("upgrade", "--ready", "1", "--batch", "3")
+def upgrade(managed: ManagedProject) -> list[subprocess.Popen[bytes]]:
+    first = managed.begin("upgrade", "--ready", "1", "--batch", "3")
     time.sleep(0.3)
-    return [first, desk.begin("up", "--lock-wait", "60")]
+    return [first, managed.begin("up", "--lock-wait", "60")]
 
 
-def restarts(desk: Desk) -> list[subprocess.Popen[bytes]]:
-    first = desk.begin("restart", *INSTANCES)
+def restarts(managed: ManagedProject) -> list[subprocess.Popen[bytes]]:
+    first = managed.begin("restart", *INSTANCES)
     time.sleep(0.3)
-    return [first, desk.begin("up", "--lock-wait", "60")]
+    return [first, managed.begin("up", "--lock-wait", "60")]
 
 
-def restore(desk: Desk) -> list[subprocess.Popen[bytes]]:
+def restore(managed: ManagedProject) -> list[subprocess.Popen[bytes]]:
     """Restores wait for the lock among those that start."""
-    (backup,) = sorted((desk.project.folder / "volumes" / "backups").glob("*"))[:1]
-    first = desk.begin("up")
+    (backup,) = sorted((managed.project.folder / "volumes" / "backups").glob("*"))[:1]
+    first = managed.begin("up")
     time.sleep(0.3)
-    restoring = desk.begin("restore", str(backup), "--lock-wait", "60")
-    return [first, restoring, desk.begin("up", "--lock-wait", "60")]
+    restoring = managed.begin("restore", str(backup), "--lock-wait", "60")
+    return [first, restoring, managed.begin("up", "--lock-wait", "60")]
 
 
-def rollback(desk: Desk) -> list[subprocess.Popen[bytes]]:
+def rollback(managed: ManagedProject) -> list[subprocess.Popen[bytes]]:
     """An upgrade is undone, and others wait."""
-    desk.manager("upgrade", "--ready", "0", "--batch", "3")
-    first = desk.begin("rollback")
+    managed.manager("upgrade", "--ready", "0", "--batch", "3")
+    first = managed.begin("rollback")
     time.sleep(0.3)
-    return [first, desk.begin("up", "--lock-wait", "60")]
+    return [first, managed.begin("up", "--lock-wait", "60")]
 
 
-KINDS: tuple[Callable[[Desk], list[subprocess.Popen[bytes]]], ...] = (
+KINDS: tuple[Callable[[ManagedProject], list[subprocess.Popen[bytes]]], ...] = (
     waiters,
     retry_loops,
     named_waiters,
@@ -137,7 +137,7 @@ ASKED_BEFORE = tuple(kind for kind in dict.fromkeys(KINDS) if kind is not retry_
 """A loop that tries `up` again gives a new command, and `down` keeps nobody from that."""
 
 
-def kinds_of(command: tuple[str, ...]) -> Sequence[Callable[[Desk], list[subprocess.Popen[bytes]]]]:
+def kinds_of(command: tuple[str, ...]) -> Sequence[Callable[[ManagedProject], list[subprocess.Popen[bytes]]]]:
     """Return who starts meanwhile."""
     return ASKED_BEFORE if command[0] == "down" else KINDS
 
@@ -156,48 +156,50 @@ class Round(NamedTuple):
         return bool(self.alive or self.started_later)
 
 
-def run_round(desk: Desk, number: int, chance: random.Random, command: tuple[str, ...] = ("halt",)) -> Round:
+def run_round(
+    managed: ManagedProject, number: int, chance: random.Random, command: tuple[str, ...] = ("halt",)
+) -> Round:
     """Bring all up, let others start, halt in the middle, and look."""
-    desk.manager("resume")
-    desk.manager("start", *INSTANCES, "--wait")
-    desk.change_configs(number)
+    managed.manager("resume")
+    managed.manager("start", *INSTANCES, "--wait")
+    managed.change_configs(number)
     kinds = kinds_of(command)
     kind = kinds[number % len(kinds)]
-    others = kind(desk)
+    others = kind(managed)
     time.sleep(chance.uniform(0.05, 1))
     began = time.monotonic()
-    done = desk.project.manager(*command, code=None, environ=desk.environ, timeout=400)
+    done = managed.project.manager(*command, code=None, environ=managed.environ, timeout=400)
     took = time.monotonic() - began
     seen: set[str] = set()
     processes = bots.Processes()
     deadline = None
     while deadline is None or time.monotonic() < deadline:
-        seen.update(desk.alive(processes))
+        seen.update(managed.alive(processes))
         if deadline is None and all(each.poll() is not None for each in others):
             deadline = time.monotonic() + SETTLE_S
         time.sleep(0.05)
     if command[0] == "down":
         return Round(kind.__name__, done.code, sorted(seen), [], took)
-    desk.manager("up")
+    managed.manager("up")
     return Round(
-        kind.__name__, done.code, sorted(seen), sorted(set(desk.alive(bots.Processes())) - seen), took
+        kind.__name__, done.code, sorted(seen), sorted(set(managed.alive(bots.Processes())) - seen), took
     )
 
 
 @contextlib.contextmanager
 def a_desk(
     folder: Path, image: str, environ: Mapping[str, str] | None = None, settings: str = SETTINGS
-) -> Iterator[Desk]:
+) -> Iterator[ManagedProject]:
     """Three bots that need three seconds to end, a backup of them, and a `watch` all the while."""
     with a_project(folder, image, settings) as project:
-        desk = Desk(project, environ or {})
+        managed = ManagedProject(project, environ or {})
         for number, each in enumerate(INSTANCES):
             bots.add(project, each, number, "slow", daemon_config={"memory_limit_mb": 64})
-        desk.manager("up", "--wait", code=0)
-        desk.manager("backup", code=0)
-        watch = desk.begin("watch")
+        managed.manager("up", "--wait", code=0)
+        managed.manager("backup", code=0)
+        watch = managed.begin("watch")
         try:
-            yield desk
+            yield managed
         finally:
             watch.terminate()
             watch.wait()
@@ -206,9 +208,9 @@ def a_desk(
 def test_nobody_starts_what_was_stopped_once_by_each_command(tmp_path: Path, fault_image: str) -> None:
     """Who starts meanwhile is another one in each round."""
     chance = random.Random(15)
-    with a_desk(tmp_path / "project", fault_image) as desk:
+    with a_desk(tmp_path / "project", fault_image) as managed:
         for number, command in enumerate(COMMANDS):
-            found = run_round(desk, number, chance, command)
+            found = run_round(managed, number, chance, command)
             assert not found.has_failed, (command, found)
 
 
@@ -221,9 +223,9 @@ def test_nobody_starts_what_was_stopped(
     rounds = LONG_ROUNDS if command == ("halt",) else 30
     chance = random.Random(15)
     found = []
-    with a_desk(tmp_path / "project", fault_image) as desk:
+    with a_desk(tmp_path / "project", fault_image) as managed:
         for number in range(first, first + rounds):
-            found.append(run_round(desk, number, chance, command))
+            found.append(run_round(managed, number, chance, command))
             assert not found[-1].has_failed, found[-1]
     note(
         f"`{' '.join(command)}` while others start",
@@ -240,10 +242,10 @@ def main(commit: str, rounds: int, command: tuple[str, ...]) -> None:
         is_ours = commit == "."
         code = ROOT if is_ours else check_out(commit, Path(folder, "code"))
         settings = SETTINGS if is_ours else BOT_OF_ITS_OWN  # no key that an earlier commit does not know
-        with a_desk(Path(folder, "project"), image, of_code(code), settings) as desk:
+        with a_desk(Path(folder, "project"), image, of_code(code), settings) as managed:
             chance = random.Random(15)
             for number in range(rounds):
-                found = run_round(desk, number, chance, command)
+                found = run_round(managed, number, chance, command)
                 failed += found.has_failed
                 print(f"{failed} of {number + 1} rounds failed; {found}", flush=True)
 

@@ -69,11 +69,11 @@ def test_one_instance_harms_no_other(project: Project, note: Note) -> None:
     address = json.loads(project.docker("inspect", good))[0]["NetworkSettings"]["Networks"][
         f"{project.name}_default"
     ]
-    said = project.docker(
+    output = project.docker(
         "exec", evil, "python3", "-c", REACH, str(project.first_port + 1), address["IPAddress"], "good", good
     )
-    assert said.count("refused") == 3
-    assert "reached" not in said
+    assert output.count("refused") == 3
+    assert "reached" not in output
     mounts = {mount["Source"] for mount in settings["Mounts"]}
     assert all(source.endswith("/evil") for source in mounts)
     assert "No such file" in tried(project, evil, "ls /data/../good /botfleet/state/../good")

@@ -73,7 +73,7 @@ OUTAGES = (
 )
 
 
-class Desk:
+class Fleets:
     """A fleet for each bundled bot, since a fleet has one address of an exchange, and one of the old bots."""
 
     def __init__(self, bundled: dict[str, Project], old: Project, exchanges: dict[str, FakeExchange]) -> None:
@@ -103,16 +103,16 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, fault_image: str) -> Iterator[Desk]:
+def fleets(tmp_path: Path, fault_image: str) -> Iterator[Fleets]:
     """Five live bots with their orders in the market, and six of version 1."""
-    with a_desk(tmp_path, fault_image, BUNDLED, [*OLD, SICK]) as made:
+    with some_fleets(tmp_path, fault_image, BUNDLED, [*OLD, SICK]) as made:
         yield made
 
 
 @contextmanager
-def a_desk(
+def some_fleets(
     tmp_path: Path, fault_image: str, live_bots: Sequence[str], old_bots: Sequence[str]
-) -> Iterator[Desk]:
+) -> Iterator[Fleets]:
     """These bots, each with an exchange of its own."""
     instances = [*live_bots, *old_bots]
     with ExitStack() as stack:
@@ -147,7 +147,7 @@ def a_desk(
                 daemon_config={"restart_delay": OLD_RESTART_DELAY_S, "unhealthy_probes": 2},
                 environment={"FAULT_EXCHANGE": f"FAULT_AT_{number}"},
             )
-        made = Desk(bundled, old, exchanges)
+        made = Fleets(bundled, old, exchanges)
         made.all(lambda fleet: fleet.manager("up", "--wait"))
         for each in live_bots:
             wait_for_orders(exchanges[each], each)
@@ -157,66 +157,68 @@ def a_desk(
 def test_one_bot_of_each_version_trades_again_after_an_outage(tmp_path: Path, fault_image: str) -> None:
     """The short form: no time is set, each step waits for what the one before has to lead to."""
     live, old = BUNDLED[0], OLD[0]
-    with a_desk(tmp_path, fault_image, [live], [old]) as desk:
+    with some_fleets(tmp_path, fault_image, [live], [old]) as fleets:
         for each in (live, old):
-            desk.faults(each).down = True
+            fleets.faults(each).down = True
         away = eventually(
-            lambda: (row := desk.ps()[live])["doing"] == "exchange away" and row, BACK_S, "the outage is seen"
+            lambda: (row := fleets.ps()[live])["doing"] == "exchange away" and row,
+            BACK_S,
+            "the outage is seen",
         )
         assert away["state"] == "running", "an outage is not a hang"
         assert "orders rest there" in away["doing_why"]
-        eventually(lambda: desk.restarts(old)["total"] > 0, BACK_S, "a bot of version 1 is restarted")
+        eventually(lambda: fleets.restarts(old)["total"] > 0, BACK_S, "a bot of version 1 is restarted")
         for each in (live, old):
-            desk.faults(each).down = False
+            fleets.faults(each).down = False
         back = {live: ("running", "trading"), old: ("running", "unknown")}
         eventually(
-            lambda: {each: (row["state"], row["doing"]) for each, row in desk.ps().items()} == back,
+            lambda: {each: (row["state"], row["doing"]) for each, row in fleets.ps().items()} == back,
             BACK_S,
             "both are back",
         )
-        trades_on(desk.exchanges[live], live)
-        assert desk.restarts(live)["total"] == 0
-        assert desk.restarts(old)["in_a_row"] == 0, "an outage spends no budget"
-        assert desk.exchanges[live].book.violations == []
+        trades_on(fleets.exchanges[live], live)
+        assert fleets.restarts(live)["total"] == 0
+        assert fleets.restarts(old)["in_a_row"] == 0, "an outage spends no budget"
+        assert fleets.exchanges[live].book.violations == []
 
 
 @pytest.mark.long_form  # outages that can be looked at on a busy machine take minutes
-def test_every_bot_trades_again_after_an_outage_with_nobodys_help(desk: Desk, note: Note) -> None:
+def test_every_bot_trades_again_after_an_outage_with_nobodys_help(fleets: Fleets, note: Note) -> None:
     for outage in OUTAGES:
-        until_back(desk, outage)
+        until_back(fleets, outage)
         note(
             outage.name,
             f"{outage.seconds:g} s of “{outage.fault}” for five live bots and six of version 1 together",
-            len(desk.exchanges),
+            len(fleets.exchanges),
             "all trade again, no restart is counted, they do not come back together",
         )
-    fell = {each: desk.restarts(each)["total"] for each in [*OLD, SICK]}
+    fell = {each: fleets.restarts(each)["total"] for each in [*OLD, SICK]}
     assert all(fell.values()), f"a bot of version 1 was never restarted: {fell}"
     for each in BUNDLED:
-        assert desk.exchanges[each].book.violations == []
+        assert fleets.exchanges[each].book.violations == []
 
 
-def until_back(desk: Desk, outage: Outage) -> None:
+def until_back(fleets: Fleets, outage: Outage) -> None:
     """Take all exchanges away together, and look at the bots while they are and when they are back."""
     begun, seconds = time.monotonic(), outage.seconds
-    for each in desk.exchanges:
-        desk.faults(each).away_for(seconds, outage.fault)
-    away = eventually(lambda: is_away(found := desk.ps()) and found, seconds, f"{outage.name} is seen")
+    for each in fleets.exchanges:
+        fleets.faults(each).away_for(seconds, outage.fault)
+    away = eventually(lambda: is_away(found := fleets.ps()) and found, seconds, f"{outage.name} is seen")
     assert {away[each]["state"] for each in BUNDLED} == {"running"}
     assert all("orders rest there" in away[each]["doing_why"] for each in BUNDLED)
     while (left := begun + seconds - time.monotonic()) > 0:
         time.sleep(min(left, 10))
-        assert "failed" not in {each["state"] for each in desk.ps().values()}
+        assert "failed" not in {each["state"] for each in fleets.ps().values()}
     ended = begun + seconds
 
     moments = {
-        each: eventually(lambda: desk.answered_since(each, ended), max(BACK_S, seconds), f"{each} asks")  # noqa: B023
-        for each in desk.exchanges
+        each: eventually(lambda: fleets.answered_since(each, ended), max(BACK_S, seconds), f"{each} asks")  # noqa: B023
+        for each in fleets.exchanges
     }
-    eventually(lambda: is_trading(desk.ps()), BACK_S, "every bot trades")
+    eventually(lambda: is_trading(fleets.ps()), BACK_S, "every bot trades")
     for each in BUNDLED:
-        trades_on(desk.exchanges[each], each)
-    counted = {each: desk.restarts(each) for each in desk.exchanges}
+        trades_on(fleets.exchanges[each], each)
+    counted = {each: fleets.restarts(each) for each in fleets.exchanges}
     assert {each: found["in_a_row"] for each, found in counted.items()} == dict.fromkeys(counted, 0)
     assert {counted[each]["total"] for each in BUNDLED} == {0}
 
@@ -225,7 +227,7 @@ def until_back(desk: Desk, outage: Outage) -> None:
         assert span > apart, f"{outage.name}: {fleet} came back within {span:.3f} s"
     if outage.fault is Fault.BANNED:
         for each in BUNDLED:
-            refused = [at for at, fault in desk.faults(each).asked if at > begun and fault is Fault.BANNED]
+            refused = [at for at, fault in fleets.faults(each).asked if at > begun and fault is Fault.BANNED]
             pauses = [later - earlier for earlier, later in itertools.pairwise(refused)]
             assert all(pause < 0.5 or pause >= RETRY_AFTER_S for pause in pauses), (each, pauses)
 

@@ -85,12 +85,12 @@ def test_an_end_for_good_outlives_restarts_and_only_a_person_clears_it(project: 
         time.sleep(1)
         bots.until(project, "failed", "crash")
         bots.until(project, "completed", "done")
-    said = project.manager("up").out
+    output = project.manager("up").out
     assert (
         "crash: left alone: failed (exit code 3 (given up after 0 restarts in a row)); `manager start crash`"
-        in said
+        in output
     )
-    assert "done: left alone: completed" in said
+    assert "done: left alone: completed" in output
     assert bots.said(project, project.container("crash")).count("started the bot") == 1
     project.manager("start", "crash")
     eventually(

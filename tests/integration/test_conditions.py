@@ -82,7 +82,7 @@ def test_the_tests_make_every_row_of_the_table_happen() -> None:
     assert [*LIVE, *RISKS, *SPOT, *OLD] == list(ROWS)
 
 
-class Desk:
+class WatchedProject:
     """A project with a `watch` that prints its alerts, and the rows of the table that have happened."""
 
     def __init__(self, project: Project, *, shows: bool) -> None:
@@ -156,7 +156,7 @@ def of(alert: str, bot: str) -> str:
 
 
 @contextmanager
-def watched(project: Project, *, shows: bool) -> Iterator[Desk]:
+def watched(project: Project, *, shows: bool) -> Iterator[WatchedProject]:
     """Run `watch` over a project; `shows` prints what the commands say."""
     with Path(project.folder / "watch.log").open("w") as log:
         watch = subprocess.Popen(
@@ -166,10 +166,10 @@ def watched(project: Project, *, shows: bool) -> Iterator[Desk]:
             stderr=log,
             env={**os.environ, **project.environ, "PYTHONUNBUFFERED": "1"},
         )
-        desk = Desk(project, shows=shows)
+        live_fleet = WatchedProject(project, shows=shows)
         try:
-            eventually(lambda: "watching" in desk.alerts())
-            yield desk
+            eventually(lambda: "watching" in live_fleet.alerts())
+            yield live_fleet
         finally:
             watch.send_signal(signal.SIGTERM)
             watch.wait(30)
@@ -181,7 +181,7 @@ def set_alerts(project: Project) -> None:
 
 
 @pytest.fixture
-def desk(project: Project, fake: FakeExchange, pytestconfig: pytest.Config) -> Iterator[Desk]:
+def live_fleet(project: Project, fake: FakeExchange, pytestconfig: pytest.Config) -> Iterator[WatchedProject]:
     """One bot that trades live, with its six orders in the market."""
     set_alerts(project)
     settings = project.folder / "config" / "fleet.toml"
@@ -202,7 +202,7 @@ def is_shown(config: pytest.Config) -> bool:
 
 
 @pytest.fixture
-def old_desk(tmp_path: Path, pytestconfig: pytest.Config) -> Iterator[Desk]:
+def old_fleet(tmp_path: Path, pytestconfig: pytest.Config) -> Iterator[WatchedProject]:
     """A project of bots that know contract 1 only."""
     image = built("faultbot", "--bot", str(ROOT / "tests" / "faults" / "bot"))
     with a_project(tmp_path / "project", image, 'bot_dir = "its-own"\n') as project:
@@ -211,19 +211,19 @@ def old_desk(tmp_path: Path, pytestconfig: pytest.Config) -> Iterator[Desk]:
             yield made
 
 
-def test_what_a_live_bot_meets(desk: Desk, fake: FakeExchange) -> None:
-    project = desk.project
-    found = desk.until("an exchange that answers")
+def test_what_a_live_bot_meets(live_fleet: WatchedProject, fake: FakeExchange) -> None:
+    project = live_fleet.project
+    found = live_fleet.until("an exchange that answers")
     assert (found["mode"], found["market"]) == ("live", "live")
 
     fake.faults.down = True
-    desk.until("no answer to any request")
+    live_fleet.until("no answer to any request")
     fake.faults.down = False
-    desk.until("answers again")
+    live_fleet.until("answers again")
     assert project.ps()[BOT]["restarts"] == 0
 
     fake.book.move(Decimal("157.5"))
-    desk.until("the price above the grid")
+    live_fleet.until("the price above the grid")
 
     if cases.is_long:
         project.change(BOT, strategy_config={"stop_loss": 0.01})
@@ -233,77 +233,77 @@ def test_what_a_live_bot_meets(desk: Desk, fake: FakeExchange) -> None:
         fake.book.move(Decimal(150))
         project.change(BOT, strategy_config={"stop_loss": None})
         project.manager("up")
-        desk.until("every new order refused")
+        live_fleet.until("every new order refused")
         fake.refusal = None
         eventually(lambda: project.ps()[BOT]["doing"] == "trading", what="trading")
 
     os.kill(project.instances()[BOT]["bot_pid"], signal.SIGKILL)
     eventually(lambda: (project.supervisor(BOT)["cancel"] or {}).get("state") == "confirmed", 90)
-    found = desk.until("SIGKILL of the bot, no restart left")
+    found = live_fleet.until("SIGKILL of the bot, no restart left")
     assert (found["cancel"]["state"], fake.book.own_open()) == ("confirmed", [])
 
     if not cases.is_long:
-        assert desk.seen == [*SHORT]
+        assert live_fleet.seen == [*SHORT]
         return
-    desk.again(fake, enable_boundary_check=True, boundary_action="stop_only")
+    live_fleet.again(fake, enable_boundary_check=True, boundary_action="stop_only")
     fake.book.move(Decimal("157.5"))
-    found = desk.until("a bound with `stop_only`")
+    found = live_fleet.until("a bound with `stop_only`")
     assert Decimal(found["last_position"]) < 0
 
-    desk.again(fake, enable_boundary_check=False, boundary_action=None, duration=25)
+    live_fleet.again(fake, enable_boundary_check=False, boundary_action=None, duration=25)
     fake.book.move(Decimal("152.1"))
-    desk.until("the end of its `duration`")
+    live_fleet.until("the end of its `duration`")
     project.manager("down")
-    found = desk.until("`manager down` after that")
+    found = live_fleet.until("`manager down` after that")
     assert found["last_pnl"] is not None
     assert fake.book.violations == []
-    assert desk.seen == [*LIVE]
+    assert live_fleet.seen == [*LIVE]
 
 
 @pytest.mark.long_form
-def test_what_ends_or_holds_a_live_bot(desk: Desk, fake: FakeExchange) -> None:
-    project = desk.project
+def test_what_ends_or_holds_a_live_bot(live_fleet: WatchedProject, fake: FakeExchange) -> None:
+    project = live_fleet.project
     press(project, "pause")
-    desk.until("a pause on the bot's page")
+    live_fleet.until("a pause on the bot's page")
     assert fake.book.own_open() == []
     press(project, "resume")
     eventually(lambda: len(fake.book.own_open()) == 6, what="six orders")
 
     fake.book.place("Bid", "Market", None, Decimal(2), foreign=True)
-    desk.until("somebody else trades on its account")
+    live_fleet.until("somebody else trades on its account")
     fake.position = [{"symbol": "SOL_USDC_PERP", "netQuantity": None}]
-    desk.until("a position that cannot be read")  # it is told although the other one is not over
+    live_fleet.until("a position that cannot be read")  # it is told although the other one is not over
     fake.position = None
     fake.book.place("Ask", "Market", None, Decimal(2), foreign=True)
 
-    desk.again(fake, stop_loss=0.05)
+    live_fleet.again(fake, stop_loss=0.05)
     fake.book.move(Decimal("157.5"))
-    desk.until("a stop loss")
+    live_fleet.until("a stop loss")
 
-    desk.again(fake, stop_loss=None, take_profit=0.05)
+    live_fleet.again(fake, stop_loss=None, take_profit=0.05)
     fake.book.move(Decimal("152"))
     eventually(lambda: project.ps()[BOT]["last_position"] is not None, what="a report")
     fake.book.move(Decimal("149.9"))
-    desk.until("a take profit")
+    live_fleet.until("a take profit")
 
-    desk.again(fake, take_profit=None)
+    live_fleet.again(fake, take_profit=None)
     fake.book.move(Decimal("152.1"))
     eventually(lambda: Decimal(project.ps()[BOT]["last_position"] or 0) < 0, what="a report of the fill")
     project.docker("kill", project.container(BOT))
-    desk.until("`docker kill` of its container")
+    live_fleet.until("`docker kill` of its container")
     project.manager("up", "--wait")
-    desk.until_over()
+    live_fleet.until_over()
     project.docker("rm", "-f", project.container(BOT))
-    desk.until("`docker rm -f` of its container")
+    live_fleet.until("`docker rm -f` of its container")
     project.manager("up", "--wait")
 
-    desk.again(fake)
+    live_fleet.again(fake)
     fake.faults.down = True
     os.kill(project.instances()[BOT]["bot_pid"], signal.SIGKILL)
-    found = desk.until("SIGKILL, no restart left, and no answer to the cancel program")
+    found = live_fleet.until("SIGKILL, no restart left, and no answer to the cancel program")
     assert found["cancel"]["state"] != "confirmed"
     assert len(fake.book.own_open()) == 6, "the table speaks of orders that are there"
-    assert desk.seen == [*RISKS]
+    assert live_fleet.seen == [*RISKS]
 
 
 @pytest.mark.long_form
@@ -316,11 +316,11 @@ def test_what_a_spot_bot_leaves(project: Project, fake: FakeExchange, pytestconf
     project.add(BOT, 0, mode="live", metadata=market, strategy_config=strategy)
     project.manager("up", "--wait")
     eventually(lambda: len(fake.book.own_open()) == 3, what="three orders")
-    with watched(project, shows=is_shown(pytestconfig)) as desk:
+    with watched(project, shows=is_shown(pytestconfig)) as live_fleet:
         fake.book.move(Decimal(145))
-        found = desk.until(SPOT[0])
+        found = live_fleet.until(SPOT[0])
         assert 0 < Decimal(found["last_position"]) < Decimal("0.01")
-        assert desk.seen == [*SPOT]
+        assert live_fleet.seen == [*SPOT]
 
 
 def press(project: Project, button: str) -> None:
@@ -335,8 +335,8 @@ def press(project: Project, button: str) -> None:
 
 
 @pytest.mark.long_form
-def test_what_a_bot_of_contract_1_meets(old_desk: Desk) -> None:
-    project = old_desk.project
+def test_what_a_bot_of_contract_1_meets(old_fleet: WatchedProject) -> None:
+    project = old_fleet.project
     with FakeExchange(address=bridge_address()) as fake:
         give_addresses(project, {"FAULT_AT": fake.url})
         project.add(
@@ -347,11 +347,11 @@ def test_what_a_bot_of_contract_1_meets(old_desk: Desk) -> None:
             daemon_config={"unhealthy_probes": 20, "restart_delay": 6},
         )
         project.manager("up", "--wait")
-        old_desk.until("a bot of contract 1 that trades", "old_01")
+        old_fleet.until("a bot of contract 1 that trades", "old_01")
         fake.faults.down = True
-        old_desk.until("503 on its `/health`", "old_01")
-        old_desk.until("it cannot start any more, and has not been healthy since", "old_01")
+        old_fleet.until("503 on its `/health`", "old_01")
+        old_fleet.until("it cannot start any more, and has not been healthy since", "old_01")
     project.add("done_01", 1, metadata={"strategy": "done"})
     project.manager("up", "done_01")
-    old_desk.until("an end with exit code 0, without a report", "done_01")
-    assert old_desk.seen == [*OLD]
+    old_fleet.until("an end with exit code 0, without a report", "done_01")
+    assert old_fleet.seen == [*OLD]

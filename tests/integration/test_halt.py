@@ -38,7 +38,7 @@ def fake(project: Project) -> Iterator[FakeExchange]:
 
 
 @pytest.fixture
-def desk(project: Project, fake: FakeExchange) -> Project:
+def live_project(project: Project, fake: FakeExchange) -> Project:
     """One bot that trades live, with its six orders in the market, and one on paper."""
     project.add("live_01", 0, mode="live", strategy_config=MESH)
     project.add("paper_01", 1)
@@ -57,55 +57,58 @@ def everything(project: Project) -> list[str]:
     return project.docker("ps", "-a", "--filter", label, "--format", "{{.Names}}").split()
 
 
-def test_what_is_left_at_the_exchange_is_asked_and_named(desk: Project, fake: FakeExchange) -> None:
+def test_what_is_left_at_the_exchange_is_asked_and_named(live_project: Project, fake: FakeExchange) -> None:
     fake.book.place("Bid", "Limit", Decimal(141), Decimal(1), 7, foreign=True)
-    found = halted(desk, 0)
+    found = halted(live_project, 0)
     assert {each: found[each]["how"] for each in found} == {"live_01": "stopped", "paper_01": "stopped"}
     assert (found["live_01"]["open_orders_at_exchange"], found["live_01"]["orders_of_others"]) == (0, 1)
     assert not found["paper_01"]["asked"]
-    assert desk.manager("up").out.count("halted; `manager resume` starts what ran") == 2
-    assert {each["halted"] for each in desk.ps().values()} == {True}
+    assert live_project.manager("up").out.count("halted; `manager resume` starts what ran") == 2
+    assert {each["halted"] for each in live_project.ps().values()} == {True}
 
-    desk.manager("resume", "--wait")
+    live_project.manager("resume", "--wait")
     eventually(lambda: len(fake.book.own_open()) == 6, what="six orders")
-    desk.docker("kill", desk.container("live_01"))
-    done = desk.manager("halt", code=1)
+    live_project.docker("kill", live_project.container("live_01"))
+    done = live_project.manager("halt", code=1)
     assert "live_01: 6 ORDERS ARE STILL OPEN at backpack, SOL_USDC_PERP: cancel them there (" in done.err
     assert "buy 0.1 @ 144" in done.err
     assert len(fake.book.own_open()) == 6, "asking cancels nothing"
 
     fake.faults.down = True
-    unknown = halted(desk, 1)["live_01"]
+    unknown = halted(live_project, 1)["live_01"]
     assert unknown["open_orders_at_exchange"] is None
     assert "backpack does not say which orders are open" in unknown["why"]
-    assert "manager resume" in desk.manager("up").out
-    assert sorted(everything(desk)) == [desk.container("live_01"), desk.container("paper_01")]
+    assert "manager resume" in live_project.manager("up").out
+    assert sorted(everything(live_project)) == [
+        live_project.container("live_01"),
+        live_project.container("paper_01"),
+    ]
     assert fake.secret not in json.dumps(unknown) + done.out + done.err
     assert fake.book.violations == []
 
 
 def test_a_one_off_is_stopped_too_whatever_is_locked_broken_or_missing(
-    desk: Project, fake: FakeExchange
+    live_project: Project, fake: FakeExchange
 ) -> None:
-    desk.manager("stop", "live_01")
-    desk.manager("compose")
-    desk.compose("run", "-d", "live_01")
+    live_project.manager("stop", "live_01")
+    live_project.manager("compose")
+    live_project.compose("run", "-d", "live_01")
     eventually(lambda: len(fake.book.own_open()) == 6, what="six orders of the one-off")
-    (desk.folder / "config" / "active" / "worse.json").write_text("{")
-    with (desk.folder / "volumes" / "state" / "fleet.lock").open() as taken:
+    (live_project.folder / "config" / "active" / "worse.json").write_text("{")
+    with (live_project.folder / "volumes" / "state" / "fleet.lock").open() as taken:
         fcntl.flock(taken, fcntl.LOCK_EX)
-        done = desk.manager("halt", code=0)
-    assert f"{desk.name}-live_01-run-" in done.out
+        done = live_project.manager("halt", code=0)
+    assert f"{live_project.name}-live_01-run-" in done.out
     assert "worse.json: is not JSON" in done.err
-    assert (desk.ids(), fake.book.own_open()) == ({}, [])
+    assert (live_project.ids(), fake.book.own_open()) == ({}, [])
 
-    (desk.folder / "config" / "active" / "worse.json").unlink()
-    assert "live_01: left alone: it did not run when it was halted" in desk.manager("resume").out
-    shutil.rmtree(desk.folder / "volumes" / "state")
-    settings = desk.folder / "config" / "fleet.toml"
+    (live_project.folder / "config" / "active" / "worse.json").unlink()
+    assert "live_01: left alone: it did not run when it was halted" in live_project.manager("resume").out
+    shutil.rmtree(live_project.folder / "volumes" / "state")
+    settings = live_project.folder / "config" / "fleet.toml"
     settings.write_text(settings.read_text() + "[alerts]\ndown_aftr = 3\n")
-    done = desk.manager("halt", "paper_01")
-    assert desk.ids() == {}
+    done = live_project.manager("halt", "paper_01")
+    assert live_project.ids() == {}
     assert "config/fleet.toml: alerts.down_aftr: is not a known key" in done.err
 
 
@@ -131,30 +134,30 @@ def test_a_halt_that_is_killed_in_the_middle_forgets_nothing(project: Project) -
     assert "nothing is halted" in project.manager("resume").out
 
 
-def test_what_ends_live_bots_asks_on_a_terminal_and_the_kill_switch_does_not(desk: Project) -> None:
-    before = desk.ids()
+def test_what_ends_live_bots_asks_on_a_terminal_and_the_kill_switch_does_not(live_project: Project) -> None:
+    before = live_project.ids()
     for command in ("stop", "restart", "down"):
-        drawn, code = on_terminal(desk, command, until="[yes/no]", press=b"no\n")
+        drawn, code = on_terminal(live_project, command, until="[yes/no]", press=b"no\n")
         assert "live_01" in drawn
         assert "paper_01" not in drawn
         assert code != 0
-        assert desk.ids() == before, f"{command} did what it was told not to"
-    drawn, code = on_terminal(desk, "stop", until="[yes/no]", press=b"yes\n")
-    assert (code, desk.states()) == (0, {"live_01": "stopped", "paper_01": "stopped"})
-    desk.manager("start", "--wait")
-    drawn, code = on_terminal(desk, "halt")
+        assert live_project.ids() == before, f"{command} did what it was told not to"
+    drawn, code = on_terminal(live_project, "stop", until="[yes/no]", press=b"yes\n")
+    assert (code, live_project.states()) == (0, {"live_01": "stopped", "paper_01": "stopped"})
+    live_project.manager("start", "--wait")
+    drawn, code = on_terminal(live_project, "halt")
     assert "[yes/no]" not in drawn
-    assert (code, desk.states()) == (0, {"live_01": "stopped", "paper_01": "stopped"})
+    assert (code, live_project.states()) == (0, {"live_01": "stopped", "paper_01": "stopped"})
 
 
 @pytest.mark.long_form
 def test_a_moved_folder_asks_with_its_own_keys_whatever_is_in_its_old_place(
-    desk: Project, fake: FakeExchange, tmp_path: Path
+    live_project: Project, fake: FakeExchange, tmp_path: Path
 ) -> None:
     """The container names folders by their old path, where there are others now, without the keys."""
-    before = desk.folder
-    desk.docker("kill", desk.container("live_01"))
-    moved = Project(tmp_path / "moved", desk.name, desk.first_port, desk.environ)
+    before = live_project.folder
+    live_project.docker("kill", live_project.container("live_01"))
+    moved = Project(tmp_path / "moved", live_project.name, live_project.first_port, live_project.environ)
     before.rename(moved.folder)
     for name in ("database", "secrets", "state"):
         (before / "volumes" / name / "live_01").mkdir(parents=True)

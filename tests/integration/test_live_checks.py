@@ -18,7 +18,7 @@ pytestmark = pytest.mark.engine
 
 
 @pytest.fixture
-def desk(project: Project, fake: FakeExchange) -> Iterator[Project]:
+def live_project(project: Project, fake: FakeExchange) -> Iterator[Project]:
     """A live bot that was never started, and one on paper."""
     project.add("live_01", 0, mode="live", strategy_config=MESH)
     project.add("paper_01", 1)
@@ -32,18 +32,20 @@ def found(project: Project, code: int | None) -> dict[str, dict[str, Any]]:
     return {line["check"]: line for line in lines if line["check"].partition(".")[0] == "live"}
 
 
-def test_before_the_first_start_the_exchange_is_asked(desk: Project, fake: FakeExchange) -> None:
-    sound = found(desk, None)
+def test_before_the_first_start_the_exchange_is_asked(live_project: Project, fake: FakeExchange) -> None:
+    sound = found(live_project, None)
     assert {line["level"] for line in sound.values()} == {"ok"}, sound
     assert {"live.keys_trade", "live.funds", "live.profit", "live.clock"} <= sound.keys()
-    plan = desk.manager("plan", "--live").out
+    plan = live_project.manager("plan", "--live").out
     assert "live_01: create" in plan
     assert "ok: the keys may trade" in plan
-    assert not (desk.folder / "volumes" / "secrets" / ".preflight").exists()
+    assert not (live_project.folder / "volumes" / "secrets" / ".preflight").exists()
 
     fake.read_only, fake.book.equity = True, Decimal(1)
-    broken = found(desk, 1)
+    broken = found(live_project, 1)
     assert [broken[f"live.{code}"]["level"] for code in ("keys_read_only", "funds_short")] == ["fail"] * 2
     assert broken["live.funds_short"]["text"].startswith("live_01: 1 USDC is free, the worst case")
     fake.faults.down = True
-    assert found(desk, 1)["live"]["text"].startswith("live_01: cannot be checked: backpack does not answer")
+    assert found(live_project, 1)["live"]["text"].startswith(
+        "live_01: cannot be checked: backpack does not answer"
+    )

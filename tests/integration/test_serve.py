@@ -17,10 +17,10 @@ import pytest
 from tests import ports
 from tests.fake_exchange.server import FakeExchange
 from tests.integration.conftest import Project, eventually
-from tests.integration.test_halt import desk, everything, fake
+from tests.integration.test_halt import everything, fake, live_project
 from tests.web.served import Client
 
-__all__ = ["desk", "fake"]
+__all__ = ["fake", "live_project"]
 pytestmark = pytest.mark.engine
 LINK = re.compile(r"http://\S+#link=\S+")
 
@@ -52,8 +52,8 @@ class Serve:
 
 
 @pytest.fixture
-def serve(desk: Project) -> Iterator[Serve]:
-    started = Serve(desk)
+def serve(live_project: Project) -> Iterator[Serve]:
+    started = Serve(live_project)
     yield started
     started.process.kill()
     started.process.wait()
@@ -70,7 +70,9 @@ def carried_out(client: Client, path: str, body: dict[str, str]) -> dict[str, An
     return dict(eventually(ended, what=f"the end of {begun['command']}"))
 
 
-def test_real_bots_are_seen_stopped_and_halted(desk: Project, fake: FakeExchange, serve: Serve) -> None:
+def test_real_bots_are_seen_stopped_and_halted(
+    live_project: Project, fake: FakeExchange, serve: Serve
+) -> None:
     client = serve.client()
     instances = {each["id"]: each for each in client.get("/api/v1/instances")[2]["instances"]}
     live, paper = instances["live_01"], instances["paper_01"]
@@ -93,33 +95,35 @@ def test_real_bots_are_seen_stopped_and_halted(desk: Project, fake: FakeExchange
 
     done = carried_out(client, "/api/v1/instances/paper_01/actions", {"verb": "stop"})
     assert done["exit_code"] == 0, done["lines"]
-    assert desk.states()["paper_01"] == "stopped"
+    assert live_project.states()["paper_01"] == "stopped"
     done = carried_out(client, "/api/v1/instances/paper_01/actions", {"verb": "start"})
     assert done["exit_code"] == 0, done["lines"]
 
     done = carried_out(client, "/api/v1/halt", {"confirm": "halt"})
     assert done["exit_code"] == 0, done["lines"]
     assert fake.book.own_open() == []
-    assert desk.states() == {"live_01": "stopped", "paper_01": "stopped"}
-    texts = [each["text"] for each in desk.manager("history", "live_01", "--json").json[0]["events"]]
+    assert live_project.states() == {"live_01": "stopped", "paper_01": "stopped"}
+    texts = [each["text"] for each in live_project.manager("history", "live_01", "--json").json[0]["events"]]
     assert any(text.startswith("page: halt (asked on the page, by session 1 of ") for text in texts)
     eventually(lambda: client.get("/api/v1/fleet")[2]["counts"]["trading"] == 0, what="the halt on the page")
 
 
 def test_a_command_outlives_the_server_that_started_it(
-    desk: Project, fake: FakeExchange, serve: Serve
+    live_project: Project, fake: FakeExchange, serve: Serve
 ) -> None:
     client = serve.client()
     assert client.call("POST", "/api/v1/halt", {"confirm": "halt"})[0] == 202
     serve.process.kill()
-    eventually(lambda: desk.states() == {"live_01": "stopped", "paper_01": "stopped"}, what="the halt")
+    eventually(
+        lambda: live_project.states() == {"live_01": "stopped", "paper_01": "stopped"}, what="the halt"
+    )
     eventually(lambda: fake.book.own_open() == [], what="no order")
-    eventually(lambda: len(everything(desk)) == 2, what="the end of what asked the exchange")
+    eventually(lambda: len(everything(live_project)) == 2, what="the end of what asked the exchange")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_ends_when_told_although_somebody_listens(
-    desk: Project, serve: Serve, number: signal.Signals
+    live_project: Project, serve: Serve, number: signal.Signals
 ) -> None:
     client = serve.client()
     event = client.get("/api/v1/instances")[2]["event"]
@@ -134,4 +138,4 @@ def test_it_ends_when_told_although_somebody_listens(
     assert serve.output.read_text().splitlines()[-1] == "serve has stopped"
     answer.read()  # to its end
     listening.close()
-    assert desk.states()["live_01"] == "running"
+    assert live_project.states()["live_01"] == "running"

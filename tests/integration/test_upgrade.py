@@ -96,9 +96,9 @@ def test_a_bad_one_is_put_back_with_image_and_config_and_stops_the_roll_out(proj
     assert {each: facts(project, each) for each in "bc"} == {each: before[each] for each in "bc"}
     assert facts(project, "a") == {**before["a"], "id": facts(project, "a")["id"]}
     assert project.states() == {"a": "running", "b": "running", "c": "running"}
-    said = project.manager("up", "--recreate").out
-    assert "a: left alone: rolled back (" in said
-    assert "b: left alone: the new image was rejected on a (" in said
+    output = project.manager("up", "--recreate").out
+    assert "a: left alone: rolled back (" in output
+    assert "b: left alone: the new image was rejected on a (" in output
     assert set(results(project, 0).values()) == {"left"}
 
     project.docker("tag", before["a"]["image"], f"{project.name}-bot:local")

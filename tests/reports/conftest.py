@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.unit.ops.conftest import desk
+from tests.unit.ops.conftest import sandbox
 
-__all__ = ["desk"]
+__all__ = ["sandbox"]

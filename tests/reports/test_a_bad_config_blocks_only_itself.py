@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.fakes.desk import Desk
+from tests.fakes.sandbox import Sandbox
 
 LIVE: dict[str, Any] = {
     "mode": "live",
@@ -17,24 +17,24 @@ LIVE: dict[str, Any] = {
 }
 
 
-def spoil(desk: Desk, instance: str) -> None:
+def spoil(sandbox: Sandbox, instance: str) -> None:
     """Save the config as an editor does that was killed in the middle."""
-    path = desk.folder / "config" / "active" / f"{instance}.json"
+    path = sandbox.folder / "config" / "active" / f"{instance}.json"
     path.write_text(path.read_text()[:-20])
 
 
 @pytest.fixture
-def fleet(desk: Desk) -> Desk:
+def fleet(sandbox: Sandbox) -> Sandbox:
     """A fleet of two that runs, and a third one that is good and new."""
-    desk.play("up")
-    desk.config("bp_btc_03", 5003)
-    return desk
+    sandbox.transcript("up")
+    sandbox.config("bp_btc_03", 5003)
+    return sandbox
 
 
 @pytest.mark.parametrize("command", ["up", "start", "restart", "plan"])
-def test_the_good_ones_are_started_and_the_bad_ones_container_goes_on(fleet: Desk, command: str) -> None:
+def test_the_good_ones_are_started_and_the_bad_ones_container_goes_on(fleet: Sandbox, command: str) -> None:
     spoil(fleet, "bp_sol_01")
-    printed = fleet.play(command)
+    printed = fleet.transcript(command)
     assert "error: config/active/bp_sol_01.json" in printed
     assert "bp_sol_01: left alone: held back because of config/active/bp_sol_01.json" in printed
     assert fleet.exit_code == 4
@@ -43,22 +43,22 @@ def test_the_good_ones_are_started_and_the_bad_ones_container_goes_on(fleet: Des
     assert "engine: stop bp_sol_01" not in printed
 
 
-def test_an_orphan_is_removed_and_the_container_of_a_bad_file_is_none(fleet: Desk) -> None:
+def test_an_orphan_is_removed_and_the_container_of_a_bad_file_is_none(fleet: Sandbox) -> None:
     spoil(fleet, "bp_sol_01")
     (fleet.folder / "config" / "active" / "bp_eth_02.json").unlink()
-    fleet.play("up --remove-orphans")
+    fleet.transcript("up --remove-orphans")
     assert set(fleet.states()) == {"bp_sol_01", "bp_btc_03"}
 
 
-def test_resume_brings_back_what_ran_beside_a_file_that_was_spoilt_meanwhile(fleet: Desk) -> None:
-    fleet.play("halt")
+def test_resume_brings_back_what_ran_beside_a_file_that_was_spoilt_meanwhile(fleet: Sandbox) -> None:
+    fleet.transcript("halt")
     fleet.config("bp_eth_02", 5002)  # the port of the other one
     fleet.config("bp_btc_03", 5003)
-    assert fleet.play("resume").count("held back because of") == 2
+    assert fleet.transcript("resume").count("held back because of") == 2
     assert fleet.exit_code == 4
     assert set(fleet.states().values()) == {"exited"}
     fleet.config("bp_eth_02", 5001)
-    fleet.play("resume")
+    fleet.transcript("resume")
     assert {*fleet.states().items()} >= {("bp_sol_01", "running"), ("bp_eth_02", "running")}
 
 
@@ -70,86 +70,86 @@ def test_resume_brings_back_what_ran_beside_a_file_that_was_spoilt_meanwhile(fle
         (LIVE, "trades SOL_USDC_PERP with the same credentials as"),
     ],
 )
-def test_twins_are_both_held_back(desk: Desk, sections: dict[str, Any], reason: str) -> None:
+def test_twins_are_both_held_back(sandbox: Sandbox, sections: dict[str, Any], reason: str) -> None:
     if sections is LIVE:
-        desk.config("bp_sol_01", 5002, **LIVE)
-    desk.config("bp_btc_03", **{"port": 5003, **sections})
-    printed = desk.play("up")
+        sandbox.config("bp_sol_01", 5002, **LIVE)
+    sandbox.config("bp_btc_03", **{"port": 5003, **sections})
+    printed = sandbox.transcript("up")
     assert reason in printed
-    assert desk.exit_code == 4
-    assert desk.states() == {"bp_eth_02": "running"}
+    assert sandbox.exit_code == 4
+    assert sandbox.states() == {"bp_eth_02": "running"}
 
 
-def test_of_three_with_one_id_none_is_started(desk: Desk) -> None:
-    folder = desk.folder / "config" / "active"
+def test_of_three_with_one_id_none_is_started(sandbox: Sandbox) -> None:
+    folder = sandbox.folder / "config" / "active"
     for name in ("copy", "copy of copy"):
         shutil.copy(folder / "bp_sol_01.json", folder / f"{name}.json")
-    desk.play("up")
-    assert desk.states() == {"bp_eth_02": "running"}
+    sandbox.transcript("up")
+    assert sandbox.states() == {"bp_eth_02": "running"}
 
 
 @pytest.mark.parametrize("env", [True, False])
-def test_a_bad_files_running_bot_counts_as_a_holder_of_its_account(desk: Desk, env: bool) -> None:
-    desk.config("bp_sol_01", 5002, **LIVE)
-    desk.play("up")
-    env_json = desk.folder / "volumes" / "secrets" / "bp_sol_01" / "env.json"
+def test_a_bad_files_running_bot_counts_as_a_holder_of_its_account(sandbox: Sandbox, env: bool) -> None:
+    sandbox.config("bp_sol_01", 5002, **LIVE)
+    sandbox.transcript("up")
+    env_json = sandbox.folder / "volumes" / "secrets" / "bp_sol_01" / "env.json"
     if not env:
         env_json.unlink()
-    spoil(desk, "bp_sol_01")
-    desk.config("bp_btc_03", 5003, **LIVE)
-    assert "container desk-bp_sol_01 already trades SOL_USDC_PERP live" in desk.play("up")
-    assert "bp_btc_03" not in desk.states()
-    (desk.folder / ".env").write_text("BACKPACK_KEY=k2\nBACKPACK_SECRET=s2\n")
-    printed = desk.play("up")
-    assert ("bp_btc_03" in desk.states()) is env, printed  # what cannot be read counts as equal
+    spoil(sandbox, "bp_sol_01")
+    sandbox.config("bp_btc_03", 5003, **LIVE)
+    assert "container desk-bp_sol_01 already trades SOL_USDC_PERP live" in sandbox.transcript("up")
+    assert "bp_btc_03" not in sandbox.states()
+    (sandbox.folder / ".env").write_text("BACKPACK_KEY=k2\nBACKPACK_SECRET=s2\n")
+    printed = sandbox.transcript("up")
+    assert ("bp_btc_03" in sandbox.states()) is env, printed  # what cannot be read counts as equal
 
 
-def test_with_strict_configs_nothing_is_started(fleet: Desk) -> None:
+def test_with_strict_configs_nothing_is_started(fleet: Sandbox) -> None:
     with (fleet.folder / "config" / "fleet.toml").open("a") as stream:
         stream.write("strict_configs = true\n")
     spoil(fleet, "bp_sol_01")
-    assert "held back" not in fleet.play("up")
+    assert "held back" not in fleet.transcript("up")
     assert fleet.exit_code == 4
     assert "bp_btc_03" not in fleet.states()
 
 
-def test_faults_of_the_fleets_own_files_hold_up_everything(fleet: Desk) -> None:
+def test_faults_of_the_fleets_own_files_hold_up_everything(fleet: Sandbox) -> None:
     (fleet.folder / ".env").write_text("A=1\nB\n")
-    assert ".env: line 2: is not NAME=value" in fleet.play("up")
+    assert ".env: line 2: is not NAME=value" in fleet.transcript("up")
     assert (fleet.exit_code, "bp_btc_03" in fleet.states()) == (4, False)
     (fleet.folder / ".env").write_text("A=1\n")
     with (fleet.folder / "config" / "fleet.toml").open("a") as stream:
         stream.write("nmae = 1\n")
-    assert "config/fleet.toml: nmae" in fleet.play("up")
+    assert "config/fleet.toml: nmae" in fleet.transcript("up")
     assert (fleet.exit_code, "bp_btc_03" in fleet.states()) == (4, False)
 
 
-def test_compose_yaml_keeps_the_service_of_a_bad_file(desk: Desk) -> None:
-    desk.play("compose")
-    path = desk.folder / "compose.yaml"
+def test_compose_yaml_keeps_the_service_of_a_bad_file(sandbox: Sandbox) -> None:
+    sandbox.transcript("compose")
+    path = sandbox.folder / "compose.yaml"
     before = yaml.safe_load(path.read_text())["services"]
-    spoil(desk, "bp_sol_01")
-    desk.config("bp_eth_02", 5022)
-    printed = desk.play("compose")
+    spoil(sandbox, "bp_sol_01")
+    sandbox.config("bp_eth_02", 5022)
+    printed = sandbox.transcript("compose")
     assert "error: config/active/bp_sol_01.json" in printed
-    assert desk.exit_code == 4
+    assert sandbox.exit_code == 4
     after = yaml.safe_load(path.read_text())["services"]
     assert after["bp_sol_01"] == before["bp_sol_01"]
     assert after["bp_eth_02"]["ports"][0]["target"] == 5022
     text = path.read_text()
-    desk.play("compose")
+    sandbox.transcript("compose")
     assert path.read_text() == text
 
 
-def test_no_service_is_kept_for_a_config_that_was_removed(desk: Desk) -> None:
-    desk.play("compose")
-    (desk.folder / "config" / "active" / "bp_sol_01.json").unlink()
-    desk.play("compose")
-    services = yaml.safe_load((desk.folder / "compose.yaml").read_text())["services"]
+def test_no_service_is_kept_for_a_config_that_was_removed(sandbox: Sandbox) -> None:
+    sandbox.transcript("compose")
+    (sandbox.folder / "config" / "active" / "bp_sol_01.json").unlink()
+    sandbox.transcript("compose")
+    services = yaml.safe_load((sandbox.folder / "compose.yaml").read_text())["services"]
     assert set(services) == {"bp_eth_02"}
 
 
-def test_a_plan_as_json_names_what_is_held_back(fleet: Desk) -> None:
+def test_a_plan_as_json_names_what_is_held_back(fleet: Sandbox) -> None:
     spoil(fleet, "bp_sol_01")
     printed = fleet.run("plan --json")
     plan = json.loads("\n".join(line for line in printed if not line.startswith(("error", "warning"))))

@@ -10,49 +10,49 @@ import pytest
 
 from manager.ops.folders import mount_probe
 from manager.ops.folders.mount_probe import CANNOT_WRITE
-from tests.fakes.desk import Desk
+from tests.fakes.sandbox import Sandbox
 
 DENIED = "sh: can't create /data/.botfleet-probe: Permission denied\n"
 
 
 @pytest.fixture
-def new(desk: Desk) -> Desk:
+def new(sandbox: Sandbox) -> Sandbox:
     """A fleet on an engine that never made a container of it."""
-    desk.is_engine_new = True
-    return desk
+    sandbox.is_engine_new = True
+    return sandbox
 
 
-def test_it_is_tried_once_for_each_engine_and_folder(new: Desk) -> None:
-    first = new.play("up")
+def test_it_is_tried_once_for_each_engine_and_folder(new: Sandbox) -> None:
+    first = new.transcript("up")
     assert first.count("engine: create desk-mount-probe-") == 1
     assert first.count("engine: discard desk-mount-probe-") == 1
-    new.play("down")
-    assert "mount-probe" not in new.play("up")
+    new.transcript("down")
+    assert "mount-probe" not in new.transcript("up")
 
 
-def test_what_cannot_be_written_ends_the_first_up_before_any_bot_is_made(new: Desk) -> None:
+def test_what_cannot_be_written_ends_the_first_up_before_any_bot_is_made(new: Sandbox) -> None:
     new.bots.shell = (CANNOT_WRITE, DENIED)
-    printed = new.play("up")
+    printed = new.transcript("up")
     assert "a container cannot write to the bots' folders: can't create DIR/volumes/database/" in printed
     assert ": Permission denied; uid " in printed
     assert "must be allowed to write to DIR/volumes: look at its owner and its file system" in printed
     assert printed.count("error:") == 1
     assert new.states() == {}
     new.bots.shell = (0, "")
-    assert "mount-probe" in new.play("up")  # what failed is tried again
+    assert "mount-probe" in new.transcript("up")  # what failed is tried again
     assert set(new.states().values()) == {"running"}
 
 
 @pytest.mark.parametrize("why", ["No space left on device", "Disk quota exceeded"])
-def test_a_full_disk_is_called_full(new: Desk, why: str) -> None:
+def test_a_full_disk_is_called_full(new: Sandbox, why: str) -> None:
     new.bots.shell = (CANNOT_WRITE, DENIED.replace("Permission denied", why))
-    printed = new.play("up")
+    printed = new.transcript("up")
     assert f": {why}; that disk is full: free space on it, or inodes" in printed
     assert "owner" not in printed
 
 
 def test_each_disk_is_tried_and_one_that_refuses_keeps_no_other_bot_back(
-    new: Desk, monkeypatch: pytest.MonkeyPatch
+    new: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The data of one bot are on a disk of their own: mounted read-only, or by NFS."""
     new.config("bp_btc_03", 5003)
@@ -69,24 +69,24 @@ def test_each_disk_is_tried_and_one_that_refuses_keeps_no_other_bot_back(
         return create(name, body)
 
     monkeypatch.setattr(new.engine, "create", made)
-    printed = new.play("up")
+    printed = new.transcript("up")
     assert printed.count("engine: create desk-mount-probe-") == 2
     assert "a container cannot write to the bots' folders: can't create DIR/volumes/database/" in printed
     assert new.states() == {"bp_btc_03": "running", "bp_sol_01": "running"}
-    again = new.play("up")
+    again = new.transcript("up")
     assert again.count("engine: create desk-mount-probe-") == 1
     assert new.states()["bp_eth_02"] == "running"
-    new.play("down")
-    assert "mount-probe" not in new.play("up")
+    new.transcript("down")
+    assert "mount-probe" not in new.transcript("up")
 
 
-def test_what_an_earlier_version_tried_is_not_tried_again(new: Desk) -> None:
-    new.play("up")
-    new.play("down")
+def test_what_an_earlier_version_tried_is_not_tried_again(new: Sandbox) -> None:
+    new.transcript("up")
+    new.transcript("down")
     file = new.folder / "volumes" / "state" / "probed.json"
     content = json.loads(file.read_text())
     file.write_text(json.dumps({"engines": content["engines"]}))
-    assert "mount-probe" not in new.play("up")
+    assert "mount-probe" not in new.transcript("up")
 
 
 def test_a_path_is_on_the_longest_mount_above_it(tmp_path: Path) -> None:
@@ -99,30 +99,30 @@ def test_a_path_is_on_the_longest_mount_above_it(tmp_path: Path) -> None:
     assert mount_probe.mount_of(tmp_path / "link" / "x", points) == "/srv/d"
 
 
-def test_with_selinux_the_label_is_named(new: Desk) -> None:
+def test_with_selinux_the_label_is_named(new: Sandbox) -> None:
     new.engine.modes = ["seccomp,profile=builtin", "selinux"]
     new.bots.shell = (CANNOT_WRITE, DENIED)
-    assert "run `chcon -R -t container_file_t DIR/volumes`" in new.play("up")
+    assert "run `chcon -R -t container_file_t DIR/volumes`" in new.transcript("up")
 
 
-def test_with_docker_desktop_its_sharing_is_named(new: Desk) -> None:
+def test_with_docker_desktop_its_sharing_is_named(new: Sandbox) -> None:
     new.engine.system = "Docker Desktop"
     new.bots.shell = (CANNOT_WRITE, DENIED)
-    assert "share DIR/volumes with Docker Desktop" in new.play("up")
+    assert "share DIR/volumes with Docker Desktop" in new.transcript("up")
 
 
-def test_where_a_bot_has_written_nothing_is_tried(desk: Desk) -> None:
+def test_where_a_bot_has_written_nothing_is_tried(sandbox: Sandbox) -> None:
     """A fleet of an earlier version: its bots run, and no `up` of this one makes a container more."""
-    desk.play("up")
-    desk.is_engine_new = True
-    desk.config("bp_btc_03", 5003)
-    assert "mount-probe" not in desk.play("up")
-    desk.play("down")
-    assert "mount-probe" not in desk.play("up")
+    sandbox.transcript("up")
+    sandbox.is_engine_new = True
+    sandbox.config("bp_btc_03", 5003)
+    assert "mount-probe" not in sandbox.transcript("up")
+    sandbox.transcript("down")
+    assert "mount-probe" not in sandbox.transcript("up")
 
 
 @pytest.mark.parametrize("code", [1, 126, 127])
-def test_an_image_that_has_no_shell_prevents_no_bot(new: Desk, code: int) -> None:
+def test_an_image_that_has_no_shell_prevents_no_bot(new: Sandbox, code: int) -> None:
     new.bots.shell = (code, "sh: not found\n")
-    new.play("up")
+    new.transcript("up")
     assert set(new.states().values()) == {"running"}

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 
-from tests.fakes.desk import Desk
+from tests.fakes.sandbox import Sandbox
 
 
 @pytest.mark.parametrize(
@@ -21,11 +21,11 @@ from tests.fakes.desk import Desk
     ],
 )
 def test_is_answered_by_the_nearest(
-    desk: Desk, capsys: pytest.CaptureFixture[str], typed: str, said: str
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str], typed: str, said: str
 ) -> None:
     printed = ""
     with suppress(SystemExit):
-        printed = desk.play(typed)
+        printed = sandbox.transcript(typed)
     printed += capsys.readouterr().err
     assert said in printed
 
@@ -43,6 +43,6 @@ def test_is_answered_by_the_nearest(
     ],
 )
 def test_a_second_word_of_a_command_is_one_too(
-    desk: Desk, capsys: pytest.CaptureFixture[str], typed: str, said: str
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str], typed: str, said: str
 ) -> None:
-    test_is_answered_by_the_nearest(desk, capsys, typed, said)
+    test_is_answered_by_the_nearest(sandbox, capsys, typed, said)

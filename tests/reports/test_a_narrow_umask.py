@@ -15,7 +15,7 @@ import pytest
 from manager.config.spec import BOT_ID
 from tests import oldsystem
 from tests.builders import a_config
-from tests.fakes.desk import Desk
+from tests.fakes.sandbox import Sandbox
 
 MASKS = (0o777, 0o077, 0o027)
 
@@ -74,10 +74,10 @@ def narrow_umask() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("narrow_umask")
-def test_up_makes_folders_for_the_bots_user(desk: Desk) -> None:
-    desk.play("up")
-    assert set(desk.states().values()) == {"running"}
-    require_usable(desk.folder)
+def test_up_makes_folders_for_the_bots_user(sandbox: Sandbox) -> None:
+    sandbox.transcript("up")
+    assert set(sandbox.states().values()) == {"running"}
+    require_usable(sandbox.folder)
     owner = BOT_ID if os.geteuid() == 0 else os.geteuid()
     for name in ("logs", "database", "state", "secrets"):
-        assert (desk.folder / "volumes" / name / "bp_sol_01").stat().st_uid == owner
+        assert (sandbox.folder / "volumes" / name / "bp_sol_01").stat().st_uid == owner

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from tests.fakes.desk import Desk
+from tests.fakes.sandbox import Sandbox
 
 HINT = "of the instances run an older image; `manager upgrade` upgrades them: "
 
 
 @pytest.mark.parametrize("command", ["start", "restart", "up"])
-def test_what_is_started_on_the_image_it_had_is_named(desk: Desk, command: str) -> None:
-    desk.play("up")
-    desk.new_image()
-    desk.play("stop bp_sol_01")
-    assert f"1 {HINT}bp_sol_01" in desk.play(f"{command} bp_sol_01"), "and of no other: it was not asked for"
-    assert f"2 {HINT}bp_eth_02, bp_sol_01" in desk.play("up")
-    assert HINT not in desk.play("up --recreate bp_sol_01")
+def test_what_is_started_on_the_image_it_had_is_named(sandbox: Sandbox, command: str) -> None:
+    sandbox.transcript("up")
+    sandbox.new_image()
+    sandbox.transcript("stop bp_sol_01")
+    assert f"1 {HINT}bp_sol_01" in sandbox.transcript(f"{command} bp_sol_01"), (
+        "and of no other: it was not asked for"
+    )
+    assert f"2 {HINT}bp_eth_02, bp_sol_01" in sandbox.transcript("up")
+    assert HINT not in sandbox.transcript("up --recreate bp_sol_01")

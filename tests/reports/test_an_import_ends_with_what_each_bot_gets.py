@@ -71,9 +71,9 @@ def test_the_table_comes_last_and_says_what_reaches_whom(
     before = old.content()
     assert run(old, "--env", "--yes") == OK
     assert old.content() == before
-    said = capsys.readouterr().out.splitlines()
-    (head,) = [index for index, line in enumerate(said) if line.startswith("ID ")]
-    table = [" ".join(line.split()) for line in said[head:]]
+    output = capsys.readouterr().out.splitlines()
+    (head,) = [index for index, line in enumerate(output) if line.startswith("ID ")]
+    table = [" ".join(line.split()) for line in output[head:]]
     when = [price.split("(")[1].split(")")[0] for price in table[1:3]]
     assert table[:4] == [
         "ID MODE KEYS RANGE LAST PRICE VARIABLES REACHES NO BOT",
@@ -85,8 +85,8 @@ def test_the_table_comes_last_and_says_what_reaches_whom(
     ]
     assert when[1] == "old database, 2025-11-30 18:59:00"
     assert when[0].startswith("old log, 2025-")
-    assert said.index("bp_eth_02: config copied") < head
-    assert "abc" not in "\n".join(said)
+    assert output.index("bp_eth_02: config copied") < head
+    assert "abc" not in "\n".join(output)
     assert run(old, "--env", "--yes") == OK
     assert "RANGE" not in capsys.readouterr().out  # what was imported before has nothing to be told
 
@@ -106,8 +106,8 @@ def test_a_key_that_only_the_old_env_has_is_not_called_unset(
 ) -> None:
     old.add("bp_sol_01", a_config("bp_sol_01", 5001))
     assert run(old) == OK
-    said = capsys.readouterr().out
-    assert "not set: BACKPACK_SECRET; in the old .env (copy with --env): BACKPACK_KEY" in said
+    output = capsys.readouterr().out
+    assert "not set: BACKPACK_SECRET; in the old .env (copy with --env): BACKPACK_KEY" in output
     (old.folder / ".env").write_text("BACKPACK_KEY=your_api_key_here\n")
     assert run(old) == OK
     assert "not set: BACKPACK_SECRET; placeholder: BACKPACK_KEY" in capsys.readouterr().out

@@ -10,36 +10,36 @@ import pytest
 from manager.errors import ManagerError
 from manager.ops.folders import bot_user
 from tests.builders import a_fleet
-from tests.fakes.desk import Desk
+from tests.fakes.sandbox import Sandbox
 
 
 @pytest.mark.parametrize("command", ["up", "start", "restart", "plan", "up --dry-run"])
-def test_userns_remap_is_refused_in_one_line(desk: Desk, command: str) -> None:
-    desk.engine.modes = ["seccomp,profile=builtin", "userns"]
-    printed = desk.play(command)
+def test_userns_remap_is_refused_in_one_line(sandbox: Sandbox, command: str) -> None:
+    sandbox.engine.modes = ["seccomp,profile=builtin", "userns"]
+    printed = sandbox.transcript(command)
     assert "error: the engine maps the users of containers to others (userns-remap)" in printed
     assert printed.count("error:") == 1
-    assert desk.states() == {}
-    assert "with userns-remap: no bot can write to its folders" in desk.play("doctor")
+    assert sandbox.states() == {}
+    assert "with userns-remap: no bot can write to its folders" in sandbox.transcript("doctor")
 
 
-def test_a_running_bot_can_be_stopped_all_the_same(desk: Desk) -> None:
-    desk.play("up")
-    desk.engine.modes = ["userns"]
-    desk.play("stop")
-    assert set(desk.states().values()) == {"exited"}
+def test_a_running_bot_can_be_stopped_all_the_same(sandbox: Sandbox) -> None:
+    sandbox.transcript("up")
+    sandbox.engine.modes = ["userns"]
+    sandbox.transcript("stop")
+    assert set(sandbox.states().values()) == {"exited"}
 
 
 @pytest.mark.parametrize(("uid", "is_refused"), [(0, True), (1000, False)])
 def test_a_rootless_engine_is_its_users(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, uid: int, is_refused: bool
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, uid: int, is_refused: bool
 ) -> None:
-    desk.engine.modes = ["rootless"]
+    sandbox.engine.modes = ["rootless"]
     monkeypatch.setattr(os, "geteuid", lambda: uid)
-    printed = desk.play("up")
+    printed = sandbox.transcript("up")
     assert ("the engine is rootless and belongs to another user" in printed) is is_refused
     assert ("create_network" in printed) is not is_refused
-    assert ("another user: no bot can write to root's folders" in desk.play("doctor")) is is_refused
+    assert ("another user: no bot can write to root's folders" in sandbox.transcript("doctor")) is is_refused
 
 
 ROOTLESS = {"SecurityOptions": ["name=rootless"]}

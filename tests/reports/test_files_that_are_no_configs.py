@@ -11,7 +11,7 @@ from manager.errors import UsageError
 from manager.fleet import project
 from manager.fleet.project import Project
 from tests.builders import a_config, write_config
-from tests.fakes.desk import Desk
+from tests.fakes.sandbox import Sandbox
 
 
 @pytest.fixture
@@ -61,10 +61,10 @@ def test_a_file_that_is_renamed_to_a_configs_name_is_loaded_though_a_cache_is_th
     assert ([*found.specs], warnings) == (["bp_eth_02", "bp_sol_01"], [])
 
 
-def test_a_command_on_one_instance_warns_of_that_one_alone(desk: Desk) -> None:
-    desk.config("bp_sol_01", 5001, daemon_config={"memory_limit": 1})
-    desk.config("bp_eth_02", 5002, daemon_config={"restart_dely": 1})
-    printed = desk.play("up bp_sol_01")
+def test_a_command_on_one_instance_warns_of_that_one_alone(sandbox: Sandbox) -> None:
+    sandbox.config("bp_sol_01", 5001, daemon_config={"memory_limit": 1})
+    sandbox.config("bp_eth_02", 5002, daemon_config={"restart_dely": 1})
+    printed = sandbox.transcript("up bp_sol_01")
     assert "memory_limit" in printed
     assert "restart_dely" not in printed
-    assert "restart_dely" in desk.play("up")
+    assert "restart_dely" in sandbox.transcript("up")

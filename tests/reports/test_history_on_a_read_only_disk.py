@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from manager.util import scratch
-from tests.fakes.desk import Desk
+from tests.fakes.sandbox import Sandbox
 from tests.faults.engines import needs_root
 
 WRITER = """
@@ -39,13 +39,13 @@ def _written(path: Path, how: str) -> None:
 
 @needs_root
 @pytest.mark.parametrize("how", ["closed", "killed", "after a reboot"])
-def test_is_read_with_what_is_in_its_wal(desk: Desk, how: str) -> None:
-    state = desk.folder / "volumes" / "state"
+def test_is_read_with_what_is_in_its_wal(sandbox: Sandbox, how: str) -> None:
+    state = sandbox.folder / "volumes" / "state"
     _written(state / "history.db", how)
     subprocess.run(["mount", "--bind", state, state], check=True)
     try:
         subprocess.run(["mount", "-o", "remount,bind,ro", state], check=True)
-        printed = desk.play("history")
+        printed = sandbox.transcript("history")
     finally:
         subprocess.run(["umount", "--lazy", state], check=True)
     assert "12.5" in printed

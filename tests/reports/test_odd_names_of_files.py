@@ -28,24 +28,24 @@ UNPRINTABLE = [os.fsdecode(b"bad\xff"), "two\nlines", "\x1b[31m"]
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     made = a_project(tmp_path / "desk", "bp_eth_01", "bp_sol_01")
     monkeypatch.chdir(made)
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nothing.sock")
     return made
 
 
-def rename(desk: Path, stem: str) -> Path:
-    config = desk / "config" / "active" / "bp_sol_01.json"
+def rename(sandbox: Path, stem: str) -> Path:
+    config = sandbox / "config" / "active" / "bp_sol_01.json"
     return config.rename(config.with_name(f"{stem}.json"))
 
 
 @pytest.mark.parametrize("stem", PRINTABLE, ids=ascii)
 def test_a_config_of_any_printable_name_is_backed_up_and_restored(
-    desk: Path, tmp_path: Path, stem: str
+    sandbox: Path, tmp_path: Path, stem: str
 ) -> None:
-    config = rename(desk, stem)
-    result = backup_of(desk)
+    config = rename(sandbox, stem)
+    result = backup_of(sandbox)
     assert result.faults == ()
     there = a_project(tmp_path / "there")
     restored(result.path, there, tmp_path / "work")
@@ -54,12 +54,12 @@ def test_a_config_of_any_printable_name_is_backed_up_and_restored(
 
 @pytest.mark.parametrize("stem", UNPRINTABLE, ids=ascii)
 def test_one_of_another_name_is_left_out_aloud_and_the_rest_can_be_restored(
-    desk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], stem: str
+    sandbox: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], stem: str
 ) -> None:
-    rename(desk, stem)
+    rename(sandbox, stem)
     assert main(["backup"]) == FAILED
     assert "the file name contains unprintable characters; rename it" in capsys.readouterr().err
-    (made,) = (desk / "volumes" / "backups").glob("*.tar.gz")
+    (made,) = (sandbox / "volumes" / "backups").glob("*.tar.gz")
     assert not archive.read(made).is_complete
     there = a_project(tmp_path / "there")
     steps = restored(made, there, tmp_path / "work")
@@ -78,7 +78,7 @@ def test_the_page_can_show_it(stem: str) -> None:
 
 @pytest.mark.parametrize("stem", UNPRINTABLE, ids=ascii)
 def test_an_old_folder_with_such_a_name_is_imported_without_it(
-    desk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], stem: str
+    sandbox: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], stem: str
 ) -> None:
     old = tmp_path / "old"
     for number, name in enumerate(("good_01", stem)):
@@ -89,4 +89,4 @@ def test_an_old_folder_with_such_a_name_is_imported_without_it(
     assert main(["import", str(old), "--yes"]) == BAD_CONFIG
     capsys.readouterr()
     assert main(["import", str(old), "old_0", "--yes"]) == OK
-    assert (desk / "config" / "active" / "good_01.json").exists()
+    assert (sandbox / "config" / "active" / "good_01.json").exists()

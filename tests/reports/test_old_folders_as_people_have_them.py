@@ -19,7 +19,7 @@ from manager.cli.main import main
 from manager.fleet import project as projects
 from manager.fleet import state_file
 from tests.builders import a_config
-from tests.fakes.desk import Desk
+from tests.fakes.sandbox import Sandbox
 from tests.oldsystem import OldFolder, rows_of
 
 STOCK = {
@@ -40,21 +40,23 @@ def old(tmp_path: Path) -> OldFolder:
     return folder
 
 
-def test_the_sample_is_left_although_all_instances_shared_its_log_folder(old: OldFolder, desk: Desk) -> None:
+def test_the_sample_is_left_although_all_instances_shared_its_log_folder(
+    old: OldFolder, sandbox: Sandbox
+) -> None:
     """Every daemon of the old system wrote to logs/DATE, which is the sample's log_dir."""
     (old.folder / "config" / "daemon_config.json").write_text(json.dumps(STOCK))
     (old.folder / "logs" / "2025-11-30").mkdir()
     (old.folder / "logs" / "2025-11-30" / "bot_stdout.log").write_text("of all\n")
-    printed = desk.play(f"import {old.folder} --yes")
+    printed = sandbox.transcript(f"import {old.folder} --yes")
     assert "config/daemon_config.json: skip: never ran; `manager import" in printed
-    assert "daemon_config" not in projects.read(desk.folder).specs
-    desk.play("up")
-    assert set(desk.states()) == {"bp_eth_02", "bp_sol_01"}
+    assert "daemon_config" not in projects.read(sandbox.folder).specs
+    sandbox.transcript("up")
+    assert set(sandbox.states()) == {"bp_eth_02", "bp_sol_01"}
 
 
 @pytest.mark.parametrize("stamp", ["later", "unreadable", "none"])
 def test_a_record_whose_pid_another_program_has_now_holds_nothing_up(
-    old: OldFolder, desk: Desk, stamp: str
+    old: OldFolder, sandbox: Sandbox, stamp: str
 ) -> None:
     """`list` of the old system refreshed `last_updated` of dead records too."""
     with subprocess.Popen(["sleep", "60"], cwd="/") as other:
@@ -63,35 +65,37 @@ def test_a_record_whose_pid_another_program_has_now_holds_nothing_up(
         keys = dict.fromkeys(("started_at", "registered_at", "last_updated"), stamps)
         path = old.folder / "config" / "active" / "idle_01.json"
         old.register("idle_01", path, 5022, **{**keys, "pid": other.pid})
-        printed = desk.play(f"import {old.folder} --yes --stop-old")
+        printed = sandbox.transcript(f"import {old.folder} --yes --stop-old")
         assert other.poll() is None
         other.kill()
-    assert desk.exit_code == 0
+    assert sandbox.exit_code == 0
     assert "idle_01: record: port" not in printed
     assert "stopped, because it did not run" in printed
     assert "refused" not in printed
-    desk.play("up")
-    assert "idle_01" not in desk.states()
+    sandbox.transcript("up")
+    assert "idle_01" not in sandbox.states()
 
 
-def test_configs_that_were_copied_by_hand_before_are_not_called_imported(old: OldFolder, desk: Desk) -> None:
+def test_configs_that_were_copied_by_hand_before_are_not_called_imported(
+    old: OldFolder, sandbox: Sandbox
+) -> None:
     """Their databases and wishes were not taken: `up` started what did not run, without its rows."""
-    copied = desk.folder / "config" / "active" / "idle_01.json"
+    copied = sandbox.folder / "config" / "active" / "idle_01.json"
     shutil.copy(old.folder / "config" / "active" / "idle_01.json", copied)
-    printed = desk.play(f"import {old.folder} --yes")
+    printed = sandbox.transcript(f"import {old.folder} --yes")
     assert "already imported" not in printed
     assert (
         "idle_01: refused: config/active/idle_01.json is there already, but was not imported: move it away,"
         " and import again, which takes its database and whether it ran too"
     ) in printed
-    assert desk.exit_code == 1
+    assert sandbox.exit_code == 1
     copied.unlink()
-    desk.play(f"import {old.folder} --yes")
-    assert desk.exit_code == 0
-    assert rows_of(desk.folder / "volumes" / "database" / "idle_01.db") == 100
-    assert projects.read(desk.folder).fleet_state.of("idle_01").wish == "stopped"
-    assert "already imported" in desk.play(f"import {old.folder} --yes")
-    assert desk.exit_code == 0
+    sandbox.transcript(f"import {old.folder} --yes")
+    assert sandbox.exit_code == 0
+    assert rows_of(sandbox.folder / "volumes" / "database" / "idle_01.db") == 100
+    assert projects.read(sandbox.folder).fleet_state.of("idle_01").wish == "stopped"
+    assert "already imported" in sandbox.transcript(f"import {old.folder} --yes")
+    assert sandbox.exit_code == 0
 
 
 SLOW = """

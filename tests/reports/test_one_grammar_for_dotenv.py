@@ -17,7 +17,7 @@ import pytest
 
 from manager.config import dotenv
 from manager.util import atomic_file
-from tests.fakes.desk import Desk
+from tests.fakes.sandbox import Sandbox
 
 SAME = {
     "X=abc": "abc",
@@ -169,10 +169,10 @@ def test_what_they_expand_is_refused(tmp_path: Path, line: str) -> None:
 
 
 @pytest.mark.parametrize("line", ["KEY=k1234\t# main", "KEY=k12$USER", "KEY='k1234' main", "KEY='k1234"])
-def test_a_refused_line_blocks_every_start_and_its_value_is_never_shown(desk: Desk, line: str) -> None:
-    (desk.folder / ".env").write_text(f"A=1\n{line}\n")
+def test_a_refused_line_blocks_every_start_and_its_value_is_never_shown(sandbox: Sandbox, line: str) -> None:
+    (sandbox.folder / ".env").write_text(f"A=1\n{line}\n")
     for command in ("up", "restart bp_sol_01", "config --check"):
-        printed = desk.play(command)
+        printed = sandbox.transcript(command)
         assert ".env: line 2: " in printed
         assert "KEY" in printed
         assert "k12" not in printed
@@ -186,34 +186,36 @@ LIVE: dict[str, Any] = {
 
 
 @pytest.fixture
-def given_with_its_comment(desk: Desk) -> Desk:
+def given_with_its_comment(sandbox: Sandbox) -> Sandbox:
     """A live bot that an earlier version gave a key of .env together with the comment behind it."""
-    desk.config("bp_sol_01", 5002, **LIVE)
-    (desk.folder / ".env").write_text("BACKPACK_KEY=k1234 # main\nBACKPACK_SECRET=s\n")
-    desk.play("up")
-    env_json = desk.folder / "volumes" / "secrets" / "bp_sol_01" / "env.json"
+    sandbox.config("bp_sol_01", 5002, **LIVE)
+    (sandbox.folder / ".env").write_text("BACKPACK_KEY=k1234 # main\nBACKPACK_SECRET=s\n")
+    sandbox.transcript("up")
+    env_json = sandbox.folder / "volumes" / "secrets" / "bp_sol_01" / "env.json"
     atomic_file.write_atomically(
         env_json, {**json.loads(env_json.read_text()), "BACKPACK_KEY": "k1234 # main"}, 0o600
     )
-    return desk
+    return sandbox
 
 
-def test_a_live_bot_keeps_what_it_was_given_until_a_person_restarts_it(given_with_its_comment: Desk) -> None:
-    desk = given_with_its_comment
-    env_json = desk.folder / "volumes" / "secrets" / "bp_sol_01" / "env.json"
+def test_a_live_bot_keeps_what_it_was_given_until_a_person_restarts_it(
+    given_with_its_comment: Sandbox,
+) -> None:
+    sandbox = given_with_its_comment
+    env_json = sandbox.folder / "volumes" / "secrets" / "bp_sol_01" / "env.json"
     for command in ("plan", "up", "up"):
-        printed = desk.play(command)
+        printed = sandbox.transcript(command)
         assert "bp_sol_01: left alone: BACKPACK_KEY in .env: read differently by this version" in printed
         assert "k1234" not in printed
         assert "k1234 # main" in env_json.read_text()
-    desk.config("bp_sol_01", 5002, daemon_config={"memory_limit_mb": 512}, **LIVE)
-    assert "bp_sol_01: left alone: BACKPACK_KEY in .env" in desk.play("up")
-    desk.play("restart bp_sol_01")
+    sandbox.config("bp_sol_01", 5002, daemon_config={"memory_limit_mb": 512}, **LIVE)
+    assert "bp_sol_01: left alone: BACKPACK_KEY in .env" in sandbox.transcript("up")
+    sandbox.transcript("restart bp_sol_01")
     assert json.loads(env_json.read_text())["BACKPACK_KEY"] == "k1234"
-    assert "read differently" not in desk.play("up")
+    assert "read differently" not in sandbox.transcript("up")
 
 
-def test_a_value_that_was_changed_since_is_an_ordinary_change(given_with_its_comment: Desk) -> None:
-    desk = given_with_its_comment
-    (desk.folder / ".env").write_text("BACKPACK_KEY=k5678 # new\nBACKPACK_SECRET=s\n")
-    assert "bp_sol_01: restart: environment changed" in desk.play("plan")
+def test_a_value_that_was_changed_since_is_an_ordinary_change(given_with_its_comment: Sandbox) -> None:
+    sandbox = given_with_its_comment
+    (sandbox.folder / ".env").write_text("BACKPACK_KEY=k5678 # new\nBACKPACK_SECRET=s\n")
+    assert "bp_sol_01: restart: environment changed" in sandbox.transcript("plan")

@@ -16,7 +16,7 @@ from manager.compat.registry import InstanceRegistry
 from manager.fleet import instances_json
 from manager.fleet.instances_json import Pids
 from manager.fleet.observe import FleetSnapshot
-from tests.fakes.desk import Desk
+from tests.fakes.sandbox import Sandbox
 
 STATUS: dict[str, Any] = {
     "running": True,
@@ -46,15 +46,15 @@ RECORD: dict[str, Any] = {
 
 
 @pytest.fixture
-def fleet(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
+def fleet(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
     """A fleet that runs; this process stands for the bots, and the one above it for what keeps them."""
 
     def pids(snapshot: FleetSnapshot) -> Pids:
         return Pids(dict.fromkeys(snapshot.views, os.getpid()), dict.fromkeys(snapshot.views, os.getppid()))
 
     monkeypatch.setattr(instances_json, "find_pids", pids)
-    desk.play("up")
-    return desk
+    sandbox.transcript("up")
+    return sandbox
 
 
 def differences(theirs: object, ours: object, path: str = "") -> list[str]:
@@ -80,7 +80,7 @@ def differences(theirs: object, ours: object, path: str = "") -> list[str]:
     return []
 
 
-def test_status_has_every_key(fleet: Desk) -> None:
+def test_status_has_every_key(fleet: Sandbox) -> None:
     status = json.loads("\n".join(fleet.run("status bp_sol_01")))
     assert differences(STATUS, status) == []
     assert status["config"]["python_path"] == ".venv/bin/python3"
@@ -93,9 +93,9 @@ def test_status_has_every_key(fleet: Desk) -> None:
 
 
 def test_a_status_of_what_does_not_run_has_the_same_keys(
-    fleet: Desk, monkeypatch: pytest.MonkeyPatch
+    fleet: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fleet.play("stop bp_sol_01")
+    fleet.transcript("stop bp_sol_01")
     monkeypatch.setattr(instances_json, "find_pids", lambda _snapshot: Pids({}))
     status = json.loads("\n".join(fleet.run("status bp_sol_01")))
     assert set(STATUS) <= set(status)
@@ -107,7 +107,7 @@ def test_a_status_of_what_does_not_run_has_the_same_keys(
     )
 
 
-def test_the_file_and_the_registry_have_every_key(fleet: Desk) -> None:
+def test_the_file_and_the_registry_have_every_key(fleet: Sandbox) -> None:
     file = fleet.folder / "volumes" / "logs" / "instances.json"
     written, listed = json.loads(file.read_text()), InstanceRegistry(file).list_instances()
     assert len(written) == len(listed) > 0

@@ -5,20 +5,20 @@ from __future__ import annotations
 import json
 from datetime import datetime
 
-from tests.fakes.desk import Desk
+from tests.fakes.sandbox import Sandbox
 
 
-def test_a_stopped_instance_started_when_it_started(desk: Desk) -> None:
-    desk.play("up")
-    desk.clock.sleep(7200)
-    before = _started(desk)
-    desk.clock.sleep(60)
-    desk.play("stop bp_sol_01")
-    assert _started(desk) == before
-    records = json.loads((desk.folder / "volumes" / "logs" / "instances.json").read_text())
+def test_a_stopped_instance_started_when_it_started(sandbox: Sandbox) -> None:
+    sandbox.transcript("up")
+    sandbox.clock.sleep(7200)
+    before = _started(sandbox)
+    sandbox.clock.sleep(60)
+    sandbox.transcript("stop bp_sol_01")
+    assert _started(sandbox) == before
+    records = json.loads((sandbox.folder / "volumes" / "logs" / "instances.json").read_text())
     assert abs(datetime.fromisoformat(records["bp_sol_01"]["started_at"]) - before["bp_sol_01"]).seconds <= 1
 
 
-def _started(desk: Desk) -> dict[str, datetime]:
-    rows = [line.split() for line in desk.run("list") if " bp_" in line]
+def _started(sandbox: Sandbox) -> dict[str, datetime]:
+    rows = [line.split() for line in sandbox.run("list") if " bp_" in line]
     return {row[1]: datetime.fromisoformat(" ".join(row[-2:])) for row in rows}

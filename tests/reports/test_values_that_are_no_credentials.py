@@ -8,7 +8,7 @@ import pytest
 
 from manager.config import bot_environment
 from tests.builders import a_fleet, a_spec
-from tests.fakes.desk import Desk
+from tests.fakes.sandbox import Sandbox
 
 PLACEHOLDERS = [
     "your_api_key_here",
@@ -83,10 +83,10 @@ def test_words_and_chosen_passwords_may_have_blanks_and_quotes() -> None:
     assert len(found(MNEMONIC="legal winner thañk")) == 1
 
 
-def test_a_live_bot_with_a_placeholder_is_not_started(desk: Desk) -> None:
+def test_a_live_bot_with_a_placeholder_is_not_started(sandbox: Sandbox) -> None:
     keys = {"api_key": "${BACKPACK_KEY}", "secret_key": "${BACKPACK_SECRET}"}
-    (desk.folder / ".env").write_text("BACKPACK_KEY=your_api_key_here\nBACKPACK_SECRET=s\n")
-    desk.config("bp_sol_01", 5002, mode="live", exchange_config=keys)
-    desk.config("bp_eth_02", 5001, exchange_config=keys)
-    assert "BACKPACK_KEY has a template's placeholder" in desk.play("up bp_sol_01")
-    assert "create bp_eth_02" in desk.play("up bp_eth_02")
+    (sandbox.folder / ".env").write_text("BACKPACK_KEY=your_api_key_here\nBACKPACK_SECRET=s\n")
+    sandbox.config("bp_sol_01", 5002, mode="live", exchange_config=keys)
+    sandbox.config("bp_eth_02", 5001, exchange_config=keys)
+    assert "BACKPACK_KEY has a template's placeholder" in sandbox.transcript("up bp_sol_01")
+    assert "create bp_eth_02" in sandbox.transcript("up bp_eth_02")

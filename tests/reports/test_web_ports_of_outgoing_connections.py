@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from manager.fleet import host
-from tests.fakes.desk import Desk
+from tests.fakes.sandbox import Sandbox
 
 WARNING = (
     "config/active/bp_sol_01.json: daemon_config.web_port: the kernel gives 40001 to outgoing connections too"
@@ -25,22 +25,22 @@ def ports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_it_is_warned_about_where_it_is_asked_for(desk: Desk, ports: Path) -> None:
-    assert WARNING not in desk.play("up")
-    desk.config("bp_sol_01", 40001)
-    assert WARNING in desk.play("up")
-    assert WARNING in desk.play("config --check")
-    assert WARNING not in desk.play("up bp_eth_02")
+def test_it_is_warned_about_where_it_is_asked_for(sandbox: Sandbox, ports: Path) -> None:
+    assert WARNING not in sandbox.transcript("up")
+    sandbox.config("bp_sol_01", 40001)
+    assert WARNING in sandbox.transcript("up")
+    assert WARNING in sandbox.transcript("config --check")
+    assert WARNING not in sandbox.transcript("up bp_eth_02")
 
 
 @pytest.mark.parametrize("reserved", ["40001", "8080,40000-40010", "40001-40001,50000"])
-def test_a_port_that_was_reserved_for_it_is_well_chosen(desk: Desk, ports: Path, reserved: str) -> None:
+def test_a_port_that_was_reserved_for_it_is_well_chosen(sandbox: Sandbox, ports: Path, reserved: str) -> None:
     (ports / "ip_local_reserved_ports").write_text(f"{reserved}\n")
-    desk.config("bp_sol_01", 40001)
-    assert WARNING not in desk.play("up")
+    sandbox.config("bp_sol_01", 40001)
+    assert WARNING not in sandbox.transcript("up")
 
 
-def test_a_machine_that_does_not_say_warns_of_nothing(desk: Desk, ports: Path) -> None:
+def test_a_machine_that_does_not_say_warns_of_nothing(sandbox: Sandbox, ports: Path) -> None:
     (ports / "ip_local_port_range").unlink()
-    desk.config("bp_sol_01", 40001)
-    assert WARNING not in desk.play("up")
+    sandbox.config("bp_sol_01", 40001)
+    assert WARNING not in sandbox.transcript("up")

@@ -13,93 +13,93 @@ from typing import Any
 import pytest
 
 from manager.fleet import project as projects
-from tests.fakes.desk import SOL, Desk
+from tests.fakes.sandbox import SOL, Sandbox
 
 OURS = re.compile(r"`manager ([^`]*)`")
 SHELL = re.compile(r"`((?:chmod|kill|chown) [^`]*)`")
 
 
-def findings(desk: Desk, check: str) -> list[dict[str, Any]]:
+def findings(sandbox: Sandbox, check: str) -> list[dict[str, Any]]:
     """Return what `doctor` finds wrong of one kind."""
-    found = json.loads("\n".join(desk.run("doctor --json")))
+    found = json.loads("\n".join(sandbox.run("doctor --json")))
     return [one for one in found if one["check"] == check and one["level"] != "ok"]
 
 
-def follow(desk: Desk, check: str, text: str = "") -> str:
+def follow(sandbox: Sandbox, check: str, text: str = "") -> str:
     """Follow the remedy of the one finding of this kind, as typed; return the commands."""
-    (finding,) = [one for one in findings(desk, check) if text in one["text"]]
+    (finding,) = [one for one in findings(sandbox, check) if text in one["text"]]
     commands = [command for command in OURS.findall(finding["remedy"]) if command.split()[0] != "plan"][:1]
     for command in commands:
-        desk.play(f"{command} --yes" if command.startswith("down") else command)
+        sandbox.transcript(f"{command} --yes" if command.startswith("down") else command)
     for command in SHELL.findall(finding["remedy"]):
-        subprocess.run(command, shell=True, cwd=desk.folder, check=True)
+        subprocess.run(command, shell=True, cwd=sandbox.folder, check=True)
     return "; ".join([*commands, *SHELL.findall(finding["remedy"])])
 
 
-def ids(desk: Desk) -> dict[str, str]:
+def ids(sandbox: Sandbox) -> dict[str, str]:
     """Return container name → id."""
-    return {name: desk.engine.find(name).id for name in desk.engine.states()}
+    return {name: sandbox.engine.find(name).id for name in sandbox.engine.states()}
 
 
-def test_of_an_orphan_ends_no_other_bot(desk: Desk) -> None:
-    desk.play("up")
-    before = ids(desk)
-    (desk.folder / "config" / "active" / "bp_eth_02.json").unlink()
-    assert follow(desk, "orphans") == "down bp_eth_02"
-    assert findings(desk, "orphans") == []
-    assert ids(desk) == {SOL: before[SOL]}
+def test_of_an_orphan_ends_no_other_bot(sandbox: Sandbox) -> None:
+    sandbox.transcript("up")
+    before = ids(sandbox)
+    (sandbox.folder / "config" / "active" / "bp_eth_02.json").unlink()
+    assert follow(sandbox, "orphans") == "down bp_eth_02"
+    assert findings(sandbox, "orphans") == []
+    assert ids(sandbox) == {SOL: before[SOL]}
 
 
-def test_of_a_changed_config_is_what_applies_it(desk: Desk) -> None:
-    desk.play("up")
-    desk.config("bp_sol_01", 5002, daemon_config={"web_port": 5002, "memory_limit_mb": 300})
-    assert follow(desk, "drift") == "up"
-    assert findings(desk, "drift") == []
+def test_of_a_changed_config_is_what_applies_it(sandbox: Sandbox) -> None:
+    sandbox.transcript("up")
+    sandbox.config("bp_sol_01", 5002, daemon_config={"web_port": 5002, "memory_limit_mb": 300})
+    assert follow(sandbox, "drift") == "up"
+    assert findings(sandbox, "drift") == []
 
 
-def test_of_what_a_person_stopped_is_its_start(desk: Desk) -> None:
-    desk.play("up", "stop bp_sol_01")
-    desk.config("bp_sol_01", 5002, daemon_config={"web_port": 5002, "memory_limit_mb": 300})
-    assert "manager up" not in findings(desk, "drift")[0]["remedy"]
-    assert follow(desk, "drift") == "start bp_sol_01"
-    assert findings(desk, "drift") == []
+def test_of_what_a_person_stopped_is_its_start(sandbox: Sandbox) -> None:
+    sandbox.transcript("up", "stop bp_sol_01")
+    sandbox.config("bp_sol_01", 5002, daemon_config={"web_port": 5002, "memory_limit_mb": 300})
+    assert "manager up" not in findings(sandbox, "drift")[0]["remedy"]
+    assert follow(sandbox, "drift") == "start bp_sol_01"
+    assert findings(sandbox, "drift") == []
 
 
-def test_of_shares_is_a_restart(desk: Desk) -> None:
-    desk.play("up")
-    desk.engine.update(SOL, {"CpuShares": 512})
-    assert follow(desk, "limits") == "restart bp_sol_01"
-    assert (findings(desk, "limits"), findings(desk, "drift")) == ([], [])
+def test_of_shares_is_a_restart(sandbox: Sandbox) -> None:
+    sandbox.transcript("up")
+    sandbox.engine.update(SOL, {"CpuShares": 512})
+    assert follow(sandbox, "limits") == "restart bp_sol_01"
+    assert (findings(sandbox, "limits"), findings(sandbox, "drift")) == ([], [])
 
 
-def test_of_limits_is_an_up_that_leaves_the_bot_running(desk: Desk) -> None:
-    desk.play("up")
-    before = ids(desk)
-    desk.engine.update(SOL, {"Memory": 64 << 20, "MemorySwap": 64 << 20})
-    assert follow(desk, "limits") == "up"
-    assert (findings(desk, "limits"), ids(desk)) == ([], before)
+def test_of_limits_is_an_up_that_leaves_the_bot_running(sandbox: Sandbox) -> None:
+    sandbox.transcript("up")
+    before = ids(sandbox)
+    sandbox.engine.update(SOL, {"Memory": 64 << 20, "MemorySwap": 64 << 20})
+    assert follow(sandbox, "limits") == "up"
+    assert (findings(sandbox, "limits"), ids(sandbox)) == ([], before)
 
 
-def test_of_an_older_image_names_whom_up_leaves_alone(desk: Desk) -> None:
-    desk.play("up", "stop bp_eth_02")
-    desk.new_image()
-    assert "bp_eth_02" not in findings(desk, "image-drift")[0]["text"]
-    assert follow(desk, "image-drift") == "up --recreate"
-    assert findings(desk, "image-drift") == []
+def test_of_an_older_image_names_whom_up_leaves_alone(sandbox: Sandbox) -> None:
+    sandbox.transcript("up", "stop bp_eth_02")
+    sandbox.new_image()
+    assert "bp_eth_02" not in findings(sandbox, "image-drift")[0]["text"]
+    assert follow(sandbox, "image-drift") == "up --recreate"
+    assert findings(sandbox, "image-drift") == []
 
 
 @pytest.mark.parametrize("name", [".env", "volumes/secrets/bp_sol_01"])
-def test_of_open_files_closes_them(desk: Desk, name: str) -> None:
-    desk.play("up")
-    (desk.folder / name).chmod(0o755)
+def test_of_open_files_closes_them(sandbox: Sandbox, name: str) -> None:
+    sandbox.transcript("up")
+    (sandbox.folder / name).chmod(0o755)
     check = "dotenv" if name == ".env" else "secrets"
-    assert follow(desk, check).startswith("chmod")
-    assert findings(desk, check) == []
+    assert follow(sandbox, check).startswith("chmod")
+    assert findings(sandbox, check) == []
 
 
-def test_of_a_lock_that_is_held_for_long_frees_it(desk: Desk) -> None:
-    desk.play("up")
-    path = projects.read(desk.folder).fleet.lock_file
+def test_of_a_lock_that_is_held_for_long_frees_it(sandbox: Sandbox) -> None:
+    sandbox.transcript("up")
+    path = projects.read(sandbox.folder).fleet.lock_file
     note = json.dumps({"pid": 1, "command": "up", "since": "2020-01-01 00:00:00"})
     program = (
         "import fcntl, sys, time\n"
@@ -109,18 +109,18 @@ def test_of_a_lock_that_is_held_for_long_frees_it(desk: Desk) -> None:
     with subprocess.Popen([sys.executable, "-c", program, path, note], stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
         holder.stdout.readline()
-        assert follow(desk, "lock") == f"kill {holder.pid}"
+        assert follow(sandbox, "lock") == f"kill {holder.pid}"
         holder.wait(10)
-    assert findings(desk, "lock") == []
-    assert set(desk.states().values()) == {"running"}
+    assert findings(sandbox, "lock") == []
+    assert set(sandbox.states().values()) == {"running"}
 
 
-def test_of_an_address_that_is_not_ours_says_so(desk: Desk) -> None:
+def test_of_an_address_that_is_not_ours_says_so(sandbox: Sandbox) -> None:
     """Web ports at it were said to be in use by another program."""
-    toml = desk.folder / "config" / "fleet.toml"
+    toml = sandbox.folder / "config" / "fleet.toml"
     text = toml.read_text()
     toml.write_text(f'bind_address = "192.0.2.7"\n{text}')
-    (finding,) = findings(desk, "address")
+    (finding,) = findings(sandbox, "address")
     assert finding["text"] == "bind_address 192.0.2.7: Cannot assign requested address"
     toml.write_text(text)
-    assert findings(desk, "address") == []
+    assert findings(sandbox, "address") == []

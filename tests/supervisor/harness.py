@@ -249,8 +249,8 @@ class Box:
             if life.process.poll() is None:
                 life.process.kill()
                 life.process.wait()
-        said = "".join(life.stderr for life in self.lives)
-        for pid in map(int, re.findall(r"started the bot, pid ([0-9]+)", said)):
+        output = "".join(life.stderr for life in self.lives)
+        for pid in map(int, re.findall(r"started the bot, pid ([0-9]+)", output)):
             if alive(pid) and str(self.root) in Path(f"/proc/{pid}/cmdline").read_text():
                 os.killpg(pid, signal.SIGKILL)
 

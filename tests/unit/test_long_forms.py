@@ -12,8 +12,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_make_faults_runs_every_file_that_has_a_long_form() -> None:
     command = ["make", "--no-print-directory", "--dry-run", "--old-file", ".venv/dev.stamp", "faults"]
-    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    run = [word for word in said.split() if word.startswith("tests/")]
+    output = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    run = [word for word in output.split() if word.startswith("tests/")]
     having = [
         path.relative_to(ROOT)
         for path in sorted((ROOT / "tests").rglob("test_*.py"))

@@ -244,8 +244,8 @@ def test_a_screen_is_drawn_over_and_cut_to_its_height() -> None:
 # Completion
 
 
-@pytest.fixture(name="desk")
-def _desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(name="sandbox")
+def _sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     i18n.use("en")
     folder = tmp_path / "desk"
     write_config(folder, a_config("bp_eth_02"), "backpack_eth")
@@ -260,7 +260,7 @@ def offered(*words: str) -> list[str]:
     return [line.split("\t")[0] for line in completion.answer(words).splitlines()]
 
 
-def test_what_is_offered(desk: Path) -> None:
+def test_what_is_offered(sandbox: Path) -> None:
     assert offered("sta") == ["start", "status", "stats"]
     assert set(offered("")) >= {name.split()[0] for name in COMMANDS}
     assert offered("logs", "") == ["bp_eth_02", "bp_old_01", "broken"]
@@ -276,7 +276,7 @@ def test_what_is_offered(desk: Path) -> None:
     assert offered("--lang", "z") == ["zh-TW"]
     assert offered("completion", "f") == ["fish"]
     assert offered("nonsense", "") == []
-    (desk / "config" / "hosts.toml").write_text('tokyo = "ssh://tokyo/srv"\nosaka = "ssh://osaka/srv"\n')
+    (sandbox / "config" / "hosts.toml").write_text('tokyo = "ssh://tokyo/srv"\nosaka = "ssh://osaka/srv"\n')
     assert offered("--host", "t") == ["tokyo"]
     assert offered("--host", "tokyo", "logs", "bp_eth") == ["bp_eth_02"]
     assert offered("up", "--host-is-dead", "") == ["tokyo", "osaka"]
@@ -290,7 +290,7 @@ def test_nothing_is_offered_and_nothing_said_outside_a_project(
     assert offered("logs", "") == []
 
 
-def test_every_option_and_argument_can_be_completed(desk: Path) -> None:
+def test_every_option_and_argument_can_be_completed(sandbox: Path) -> None:
     for name in COMMANDS:
         offered(*name.split(), "")
         assert "--help" in offered(*name.split(), "--")
@@ -304,7 +304,7 @@ TAB = {
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_the_shells_offer_instances(desk: Path, shell: str, tmp_path: Path) -> None:
+def test_the_shells_offer_instances(sandbox: Path, shell: str, tmp_path: Path) -> None:
     program = tmp_path / "manager"
     root = Path(main.__file__).parents[1]
     program.write_text(f'#!/bin/sh\nPYTHONPATH="{root}" exec "{sys.executable}" -m manager "$@"\n')

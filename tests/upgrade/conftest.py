@@ -25,7 +25,7 @@ OLD_IMAGE = f"{REPOSITORY}:{COMMIT[:7]}"
 def old_code(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tree of the earlier commit."""
     code = check_out(COMMIT, tmp_path_factory.mktemp("earlier") / "code")
-    said = subprocess.run(
+    output = subprocess.run(
         [sys.executable, "-c", "import manager; print(manager.__file__)"],
         env={**os.environ, **of_code(code)},
         cwd="/",
@@ -33,7 +33,7 @@ def old_code(tmp_path_factory: pytest.TempPathFactory) -> Path:
         text=True,
         check=True,
     ).stdout
-    assert Path(said.strip()).is_relative_to(code), f"this is not the earlier manager: {said}"
+    assert Path(output.strip()).is_relative_to(code), f"this is not the earlier manager: {output}"
     return code
 
 

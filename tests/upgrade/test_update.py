@@ -235,8 +235,8 @@ def test_an_upgrade_keeps_port_labels_variables_and_folders_and_goes_back(fleet:
 def test_all_is_halted_and_exactly_what_ran_comes_back(fleet: OldFleet) -> None:
     before, remembered = fleet.lives(), fleet.remembered()
     wanted = {**fleet.project.states(), "live_halted": "running"}
-    fates = {each["id"]: each for each in fleet.new("halt", "--json").json}
-    assert {each: fates[each]["open_orders_at_exchange"] for each in ("live_01", "live_halted")} == {
+    behaviours = {each["id"]: each for each in fleet.new("halt", "--json").json}
+    assert {each: behaviours[each]["open_orders_at_exchange"] for each in ("live_01", "live_halted")} == {
         "live_01": 0,
         "live_halted": 0,
     }
@@ -301,11 +301,11 @@ def test_down_forgets_no_wish_halt_port_or_rollback(fleet: OldFleet) -> None:
         assert {key: values[key] for key in values.keys() - changing} == {
             key: remembered[each][key] for key in values.keys() - changing
         }
-    said = fleet.new("up", "--dry-run").out
-    assert "paper_stopped: left alone: stopped by a user" in said
-    assert "live_halted: left alone: halted" in said
-    assert "put_back: left alone: its config was rejected" in said
-    assert "paper_01: create: no container" in said
+    output = fleet.new("up", "--dry-run").out
+    assert "paper_stopped: left alone: stopped by a user" in output
+    assert "live_halted: left alone: halted" in output
+    assert "put_back: left alone: its config was rejected" in output
+    assert "paper_01: create: no container" in output
     fleet.new("up", "paper_01", "--wait")
     assert fleet.project.ps()["paper_01"]["web_port"] == remembered["paper_01"]["web_port"]
     fleet.new("rollback", "put_back")

@@ -61,8 +61,8 @@ def test_it_goes_on_where_it_was(tmp_path: Path, capsys: pytest.CaptureFixture[s
             ([at(1, "a"), at(2, "late", "bp_2"), at(3, "c", "bp_2"), at(4, "b"), at(5, "d")], "", OK),
         ],
     )
-    said = capsys.readouterr()
-    assert said.out.splitlines() == [
+    output = capsys.readouterr()
+    assert output.out.splitlines() == [
         "tokyo warning: no container: bp_3",
         "tokyo bp_1 | a",
         "tokyo bp_1 | b",
@@ -72,9 +72,9 @@ def test_it_goes_on_where_it_was(tmp_path: Path, capsys: pytest.CaptureFixture[s
         "tokyo bp_1 | d",
     ]
     assert code == OK
-    assert said.err.count("trying again") == 1, "once for an outage"
-    assert "Broken pipe" in said.err
-    assert said.err.count("tokyo: connected again") == 1
+    assert output.err.count("trying again") == 1, "once for an outage"
+    assert "Broken pipe" in output.err
+    assert output.err.count("tokyo: connected again") == 1
     assert calls[0].endswith("logs --timestamps -f --tail 2 bp_1 bp_2")
     for again in calls[1:]:
         assert "--since=2026-11-29T11:59:59.123456+00:00 --timestamps -- bp_1 bp_2" in again

@@ -10,7 +10,7 @@ from tests.builders import a_config, write_config
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project folder with one config, our working folder; no engine answers."""
     folder = tmp_path / "desk"
     write_config(folder, a_config())

@@ -198,11 +198,11 @@ def test_it_says_what_the_command_line_says(manager: ConfigManager, change: dict
         check=False,
         env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
     )
-    said = [line for line in done.stderr.splitlines() if str(ACTIVE) in line]
+    output = [line for line in done.stderr.splitlines() if str(ACTIVE) in line]
     result = manager.validate_config_file(ACTIVE)
     assert [f"warning: {each}" for each in result.warnings] + [
         f"error: {each}" for each in result.errors
-    ] == said
+    ] == output
     assert result.is_valid == (done.returncode == 0)
     prefix = f"{ACTIVE}: "
     assert manager.validate_config(config) == ValidationResult(

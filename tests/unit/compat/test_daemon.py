@@ -61,14 +61,14 @@ class Commands:
 
 
 @pytest.fixture
-def commands(desk: Path, monkeypatch: pytest.MonkeyPatch) -> Commands:
+def commands(sandbox: Path, monkeypatch: pytest.MonkeyPatch) -> Commands:
     found = Commands()
     monkeypatch.setattr(cli, "main", found.main)
     monkeypatch.setattr(carry_out, "run", found.carry_out)
     return found
 
 
-def pretend(monkeypatch: pytest.MonkeyPatch, desk: Path, *engine_states: str | None) -> None:
+def pretend(monkeypatch: pytest.MonkeyPatch, sandbox: Path, *engine_states: str | None) -> None:
     """What each look at the fleet finds of bp_sol_01's container; the last one for ever.
 
     None: no engine answers.
@@ -79,17 +79,17 @@ def pretend(monkeypatch: pytest.MonkeyPatch, desk: Path, *engine_states: str | N
         state = left.pop(0) if len(left) > 1 else left[0]
         if state is None:
             raise EngineUnreachable("away")
-        own = {COMPOSE_PROJECT: "desk", COMPOSE_WORKING_DIR: str(desk)}
+        own = {COMPOSE_PROJECT: "desk", COMPOSE_WORKING_DIR: str(sandbox)}
         rows = [a_row(state=state, labels=own, Names=["/desk-bp_sol_01"], Mounts=[])] if state else []
-        return observing.assemble(project.read(desk), observe(rows, "desk"), observing.NO_IMAGE)
+        return observing.assemble(project.read(sandbox), observe(rows, "desk"), observing.NO_IMAGE)
 
     monkeypatch.setattr(Session, "observe", look)
 
 
 @pytest.mark.parametrize("method", ["start", "stop", "restart"])
-def test_a_method_is_a_command(desk: Path, commands: Commands, method: str) -> None:
+def test_a_method_is_a_command(sandbox: Path, commands: Commands, method: str) -> None:
     assert getattr(TradingBotDaemon(CONFIG), method)() is True
-    assert commands.run == [["--project-dir", str(desk), method, "--config", CONFIG]]
+    assert commands.run == [["--project-dir", str(sandbox), method, "--config", CONFIG]]
     assert commands.options[0]["lock_wait"] == daemon.LOCK_WAIT_S
     for code in (1, 4, 5, 6, 7):
         commands.codes = {method: code}
@@ -97,14 +97,14 @@ def test_a_method_is_a_command(desk: Path, commands: Commands, method: str) -> N
 
 
 def test_the_project_is_the_config_files(
-    desk: Path, commands: Commands, monkeypatch: pytest.MonkeyPatch
+    sandbox: Path, commands: Commands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir("/")
-    assert TradingBotDaemon(desk / CONFIG).stop()
-    assert commands.run[0][:2] == ["--project-dir", str(desk)]
+    assert TradingBotDaemon(sandbox / CONFIG).stop()
+    assert commands.run[0][:2] == ["--project-dir", str(sandbox)]
 
 
-def test_an_instance_id_goes_with_its_config_or_alone(desk: Path, commands: Commands) -> None:
+def test_an_instance_id_goes_with_its_config_or_alone(sandbox: Path, commands: Commands) -> None:
     TradingBotDaemon(CONFIG, "other").start()
     assert commands.run[0][2:7] == ["start", "--config", CONFIG, "--instance-id", "other"]
     TradingBotDaemon(instance_id="bp_sol_01").stop()
@@ -131,7 +131,7 @@ def test_an_instance_id_goes_with_its_config_or_alone(desk: Path, commands: Comm
         (["list"], ["list"]),
     ],
 )
-def test_the_old_command_line(desk: Path, commands: Commands, argv: list[str], words: list[str]) -> None:
+def test_the_old_command_line(sandbox: Path, commands: Commands, argv: list[str], words: list[str]) -> None:
     assert main(argv) == 0
     [run] = commands.run
     assert run[2 : 2 + len(words)] == words
@@ -140,7 +140,7 @@ def test_the_old_command_line(desk: Path, commands: Commands, argv: list[str], w
         assert main(argv) == 1
 
 
-def test_without_a_config_it_is_the_old_default(desk: Path, commands: Commands) -> None:
+def test_without_a_config_it_is_the_old_default(sandbox: Path, commands: Commands) -> None:
     main(["stop"])
     assert commands.run[0][2:5] == ["stop", "--config", "config/daemon_config.json"]
 
@@ -153,7 +153,7 @@ def test_usage_errors_exit_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert "usage: python -m manager.daemon_manager" in capsys.readouterr().err
 
 
-def test_failures_are_said_and_exit_1(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_failures_are_said_and_exit_1(sandbox: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The real command line, with no engine and no such config."""
     for argv, why in (
         (["stop", "--config", CONFIG], "no Docker Engine answers"),
@@ -165,7 +165,7 @@ def test_failures_are_said_and_exit_1(desk: Path, capsys: pytest.CaptureFixture[
         assert (found.out, why in found.err) == ("", True), argv
 
 
-def test_it_runs_as_a_module(desk: Path) -> None:
+def test_it_runs_as_a_module(sandbox: Path) -> None:
     root = Path(__file__).resolve().parents[3]
     done = subprocess.run(
         [sys.executable, "-m", "manager.daemon_manager", "--help"],
@@ -183,22 +183,22 @@ def test_it_runs_as_a_module(desk: Path) -> None:
 # Status
 
 
-def test_status_is_what_the_command_prints(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pretend(monkeypatch, desk, "running")
+def test_status_is_what_the_command_prints(sandbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, sandbox, "running")
     found = TradingBotDaemon(CONFIG).status()
     assert found["running"] is True
     assert found["config"]["web_port"] == 5001
     assert {"timestamp", "pid", "process_info"} <= set(found)
-    pretend(monkeypatch, desk, "exited")
+    pretend(monkeypatch, sandbox, "exited")
     assert TradingBotDaemon(CONFIG).status()["running"] is False
-    pretend(monkeypatch, desk, "")
+    pretend(monkeypatch, sandbox, "")
     assert TradingBotDaemon(CONFIG, "bp_sol_01").status()["running"] is False
 
 
-def test_status_of_what_is_not_there(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_status_of_what_is_not_there(sandbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(EngineUnreachable):
         TradingBotDaemon(CONFIG).status()
-    pretend(monkeypatch, desk, "running")
+    pretend(monkeypatch, sandbox, "running")
     with pytest.raises(ConfigError, match="no such file"):
         TradingBotDaemon("config/active/none.json").status()
     with pytest.raises(UsageError, match="there is no instance nobody"):
@@ -206,9 +206,9 @@ def test_status_of_what_is_not_there(desk: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_list_is_printed_and_returned(
-    desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    sandbox: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pretend(monkeypatch, desk, "running")
+    pretend(monkeypatch, sandbox, "running")
     assert [each["instance_id"] for each in TradingBotDaemon(CONFIG).list_instances()] == ["bp_sol_01"]
     daemon.list_instances()
     assert capsys.readouterr().out.count("bp_sol_01 ") == 2
@@ -234,15 +234,15 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_the_foreground_ends_with_the_instance(
-    desk: Path, commands: Commands, monkeypatch: pytest.MonkeyPatch, seen: list[str | None], result: bool
+    sandbox: Path, commands: Commands, monkeypatch: pytest.MonkeyPatch, seen: list[str | None], result: bool
 ) -> None:
-    pretend(monkeypatch, desk, *seen)
+    pretend(monkeypatch, sandbox, *seen)
     assert TradingBotDaemon(CONFIG).start(daemonize=False) is result
     assert [run[2] for run in commands.run] == ["start"]
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_failed_start_follows_nothing(desk: Path, commands: Commands) -> None:
+def test_a_failed_start_follows_nothing(sandbox: Path, commands: Commands) -> None:
     commands.codes = {"start": 1}
     assert TradingBotDaemon(CONFIG).start(daemonize=False) is False
     assert main(["start", "--config", CONFIG]) == 1
@@ -251,12 +251,12 @@ def test_a_failed_start_follows_nothing(desk: Path, commands: Commands) -> None:
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("signal_name", ["SIGINT", "SIGTERM"])
 def test_a_signal_stops_the_instance(
-    desk: Path, commands: Commands, monkeypatch: pytest.MonkeyPatch, signal_name: str
+    sandbox: Path, commands: Commands, monkeypatch: pytest.MonkeyPatch, signal_name: str
 ) -> None:
     import os
     import signal
 
-    pretend(monkeypatch, desk, "running")
+    pretend(monkeypatch, sandbox, "running")
     before = signal.getsignal(signal.SIGTERM)
     number = getattr(signal, signal_name)
     monkeypatch.setattr(daemon, "_follow", lambda *_: os.kill(os.getpid(), number))
@@ -266,8 +266,10 @@ def test_a_signal_stops_the_instance(
 
 
 @pytest.mark.usefixtures("quick")
-def test_the_foreground_in_a_thread(desk: Path, commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
-    pretend(monkeypatch, desk, "running", "exited")
+def test_the_foreground_in_a_thread(
+    sandbox: Path, commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretend(monkeypatch, sandbox, "running", "exited")
     results: list[Any] = []
     thread = threading.Thread(target=lambda: results.append(TradingBotDaemon(CONFIG).start(daemonize=False)))
     thread.start()
@@ -275,19 +277,19 @@ def test_the_foreground_in_a_thread(desk: Path, commands: Commands, monkeypatch:
     assert results == [True]
 
 
-def test_what_scripts_read_of_the_old_class(desk: Path) -> None:
-    found = TradingBotDaemon(desk / CONFIG)
+def test_what_scripts_read_of_the_old_class(sandbox: Path) -> None:
+    found = TradingBotDaemon(sandbox / CONFIG)
     assert found.instance_id == "bp_sol_01"
     assert found.config["web_port"] == 5001
-    assert found.log_dir == desk / "volumes" / "logs" / "bp_sol_01"
+    assert found.log_dir == sandbox / "volumes" / "logs" / "bp_sol_01"
     assert str(found.log_dir) == found.config["log_dir"]
     assert found.registry.list_instances() == []
-    assert TradingBotDaemon(desk / CONFIG, "mine").instance_id == "mine"
+    assert TradingBotDaemon(sandbox / CONFIG, "mine").instance_id == "mine"
 
 
-def test_of_a_file_that_is_no_config_they_read_its_name(desk: Path) -> None:
-    (desk / "config/active/bad.json").write_text("{")
-    found = TradingBotDaemon(desk / "config/active/bad.json")
+def test_of_a_file_that_is_no_config_they_read_its_name(sandbox: Path) -> None:
+    (sandbox / "config/active/bad.json").write_text("{")
+    found = TradingBotDaemon(sandbox / "config/active/bad.json")
     assert (found.instance_id, found.config) == ("bad", {})
 
 

@@ -38,16 +38,16 @@ def alive() -> Iterator[int]:
 
 
 @pytest.fixture
-def with_container(desk: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+def with_container(sandbox: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Pretends that an engine answers, with a container of bp_sol_01 whose bot has this host pid."""
 
     def pretend(pid: int) -> None:
-        own = {COMPOSE_PROJECT: "desk", COMPOSE_WORKING_DIR: str(desk)}
+        own = {COMPOSE_PROJECT: "desk", COMPOSE_WORKING_DIR: str(sandbox)}
         row = a_row(labels=own, Names=["/desk-bp_sol_01"], Mounts=[])
 
         def look(_session: Session) -> observing.FleetSnapshot:
             return observing.assemble(
-                project.read(desk), observe([row], "desk"), observing.Image("sha256:one", "1")
+                project.read(sandbox), observe([row], "desk"), observing.Image("sha256:one", "1")
             )
 
         monkeypatch.setattr(Session, "observe", look)
@@ -75,42 +75,42 @@ def foreign(pid: int | None, **more: Any) -> dict[str, Any]:
 # Which file
 
 
-def test_the_default_stands_for_the_fleets_file(desk: Path) -> None:
-    assert InstanceRegistry().registry_file == desk / "volumes/logs/instances.json"
-    assert InstanceRegistry("logs/instances.json").registry_file == desk / "volumes/logs/instances.json"
+def test_the_default_stands_for_the_fleets_file(sandbox: Path) -> None:
+    assert InstanceRegistry().registry_file == sandbox / "volumes/logs/instances.json"
+    assert InstanceRegistry("logs/instances.json").registry_file == sandbox / "volumes/logs/instances.json"
 
 
-def test_the_default_is_found_from_a_folder_below(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (desk / "scripts").mkdir()
-    monkeypatch.chdir(desk / "scripts")
-    assert InstanceRegistry().registry_file == desk / "volumes/logs/instances.json"
+def test_the_default_is_found_from_a_folder_below(sandbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (sandbox / "scripts").mkdir()
+    monkeypatch.chdir(sandbox / "scripts")
+    assert InstanceRegistry().registry_file == sandbox / "volumes/logs/instances.json"
 
 
-def test_with_the_old_paths_it_is_the_old_file(desk: Path) -> None:
-    (desk / "config" / "fleet.toml").write_text('data_dir = "."\n')
+def test_with_the_old_paths_it_is_the_old_file(sandbox: Path) -> None:
+    (sandbox / "config" / "fleet.toml").write_text('data_dir = "."\n')
     InstanceRegistry().register("aster_btc_01", foreign(None))
-    assert list(written(desk, "logs/instances.json")) == ["aster_btc_01"]
+    assert list(written(sandbox, "logs/instances.json")) == ["aster_btc_01"]
 
 
 def test_a_file_that_the_old_system_left_is_used_and_shows_containers_too(
-    desk: Path, with_container: Callable[..., None], alive: int
+    sandbox: Path, with_container: Callable[..., None], alive: int
 ) -> None:
-    (desk / "logs").mkdir()
-    (desk / "logs" / "instances.json").write_text(json.dumps({"aster_btc_01": foreign(DEAD)}))
+    (sandbox / "logs").mkdir()
+    (sandbox / "logs" / "instances.json").write_text(json.dumps({"aster_btc_01": foreign(DEAD)}))
     with_container(alive)
     registry = InstanceRegistry()
-    assert registry.registry_file == desk / "logs/instances.json"
+    assert registry.registry_file == sandbox / "logs/instances.json"
     assert sorted(registry.load()) == ["aster_btc_01", "bp_sol_01"]
 
 
 def test_any_other_file_is_a_registry_of_its_own(
-    desk: Path, with_container: Callable[..., None], alive: int
+    sandbox: Path, with_container: Callable[..., None], alive: int
 ) -> None:
     with_container(alive)
-    registry = InstanceRegistry(desk / "scratch" / "mine.json")
+    registry = InstanceRegistry(sandbox / "scratch" / "mine.json")
     registry.register("a", {"pid": alive})
     assert list(registry.load()) == ["a"]
-    assert list(written(desk, "scratch/mine.json")) == ["a"]
+    assert list(written(sandbox, "scratch/mine.json")) == ["a"]
 
 
 def test_without_a_project_it_is_a_plain_file(
@@ -127,7 +127,7 @@ def test_without_a_project_it_is_a_plain_file(
 # Foreign records, without an engine
 
 
-def test_register_get_update_unregister(desk: Path, alive: int) -> None:
+def test_register_get_update_unregister(sandbox: Path, alive: int) -> None:
     registry = InstanceRegistry()
     assert registry.register("aster_btc_01", foreign(alive, note="mine")) is None  # type: ignore[func-returns-value]
     record = registry.get("aster_btc_01")
@@ -137,14 +137,14 @@ def test_register_get_update_unregister(desk: Path, alive: int) -> None:
     assert registry.exists("aster_btc_01")
     assert registry.update("aster_btc_01", {"status": "running"}) is True
     assert registry.update("nobody", {"status": "running"}) is False
-    assert written(desk)["aster_btc_01"]["status"] == "running"
+    assert written(sandbox)["aster_btc_01"]["status"] == "running"
     assert registry.unregister("aster_btc_01") is True
     assert registry.unregister("aster_btc_01") is False
     assert registry.get("aster_btc_01") is None
-    assert written(desk) == {}
+    assert written(sandbox) == {}
 
 
-def test_lists_are_sorted_and_leave_the_dead_out(desk: Path, alive: int) -> None:
+def test_lists_are_sorted_and_leave_the_dead_out(sandbox: Path, alive: int) -> None:
     registry = InstanceRegistry()
     for name, pid in (
         ("c", alive),
@@ -169,7 +169,7 @@ def test_lists_are_sorted_and_leave_the_dead_out(desk: Path, alive: int) -> None
     assert (registry.count_instances(), registry.count_instances(alive_only=False)) == (2, 6)
 
 
-def test_a_zombie_is_dead(desk: Path) -> None:
+def test_a_zombie_is_dead(sandbox: Path) -> None:
     process = subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.read()
@@ -180,26 +180,26 @@ def test_a_zombie_is_dead(desk: Path) -> None:
     process.wait()
 
 
-def test_cleanup_removes_the_dead_and_counts_them(desk: Path, alive: int) -> None:
+def test_cleanup_removes_the_dead_and_counts_them(sandbox: Path, alive: int) -> None:
     registry = InstanceRegistry()
     for name, pid in (("a", alive), ("b", DEAD), ("c", None)):
         registry.register(name, {"pid": pid})
     assert registry.cleanup_dead_instances() == 2
     assert registry.cleanup_dead_instances() == 0
-    assert list(written(desk)) == ["a"]
+    assert list(written(sandbox)) == ["a"]
 
 
-def test_cleanup_without_an_engine_leaves_the_fleets_own_records(desk: Path) -> None:
-    fleet = project.read(desk).fleet
+def test_cleanup_without_an_engine_leaves_the_fleets_own_records(sandbox: Path) -> None:
+    fleet = project.read(sandbox).fleet
     fleet.export_file.parent.mkdir(parents=True)
     fleet.state_dir.mkdir(parents=True)
     state_file.save(fleet.state_file, FleetState("desk", {"bp_sol_01": InstanceState()}))
     fleet.export_file.write_text(json.dumps({"bp_sol_01": foreign(0), "old": foreign(DEAD)}))
     assert InstanceRegistry().cleanup_dead_instances() == 1
-    assert list(written(desk)) == ["bp_sol_01"]
+    assert list(written(sandbox)) == ["bp_sol_01"]
 
 
-def test_a_port_finds_its_instance_the_living_first(desk: Path, alive: int) -> None:
+def test_a_port_finds_its_instance_the_living_first(sandbox: Path, alive: int) -> None:
     registry = InstanceRegistry()
     registry.register("a", {"pid": DEAD, "web_port": 5001})
     registry.register("b", {"pid": alive, "web_port": 5001})
@@ -209,7 +209,7 @@ def test_a_port_finds_its_instance_the_living_first(desk: Path, alive: int) -> N
     assert registry.get_instance_by_port(5002) is None
 
 
-def test_save_and_load_as_scripts_did(desk: Path) -> None:
+def test_save_and_load_as_scripts_did(sandbox: Path) -> None:
     registry = InstanceRegistry()
     registry.save({"b": {"pid": 0}, "a": {"pid": 0}})
     assert list(registry.load()) == ["a", "b"]
@@ -217,8 +217,10 @@ def test_save_and_load_as_scripts_did(desk: Path) -> None:
     assert registry.load() == {}
 
 
-def test_an_unreadable_file_is_never_silently_replaced(desk: Path, caplog: pytest.LogCaptureFixture) -> None:
-    file = desk / "volumes" / "logs" / "instances.json"
+def test_an_unreadable_file_is_never_silently_replaced(
+    sandbox: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = sandbox / "volumes" / "logs" / "instances.json"
     file.parent.mkdir(parents=True)
     file.write_text('{"bp_sol_01": {')
     registry = InstanceRegistry()
@@ -228,10 +230,10 @@ def test_an_unreadable_file_is_never_silently_replaced(desk: Path, caplog: pytes
     registry.register("a", {"pid": 0})
     [aside] = file.parent.glob("instances.json.unreadable-*")
     assert aside.read_text() == '{"bp_sol_01": {'
-    assert list(written(desk)) == ["a"]
+    assert list(written(sandbox)) == ["a"]
 
 
-def test_concurrent_registrations_are_all_kept(desk: Path) -> None:
+def test_concurrent_registrations_are_all_kept(sandbox: Path) -> None:
     script = (
         "import sys; from manager.instance_manager import InstanceRegistry as R; "
         "R().register(sys.argv[1], {'pid': 0})"
@@ -244,11 +246,11 @@ def test_concurrent_registrations_are_all_kept(desk: Path) -> None:
         for n in range(6)
     ]
     assert [process.wait(timeout=60) for process in processes] == [0] * 6
-    assert len(written(desk)) == 6
+    assert len(written(sandbox)) == 6
 
 
-def test_a_registration_waits_for_the_fleets_lock(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fleet = project.read(desk).fleet
+def test_a_registration_waits_for_the_fleets_lock(sandbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet = project.read(sandbox).fleet
     monkeypatch.setattr(compat_registry, "LOCK_WAIT_S", 0.1)
     with lock.held(fleet.lock_file, "up"), pytest.raises(Locked, match="manager up"):
         InstanceRegistry().register("a", {"pid": 0})
@@ -259,14 +261,14 @@ def test_a_registration_waits_for_the_fleets_lock(desk: Path, monkeypatch: pytes
         thread.join(0.3)
         assert thread.is_alive()
     thread.join(30)
-    assert list(written(desk)) == ["a"]
+    assert list(written(sandbox)) == ["a"]
 
 
 # Containers win
 
 
 def test_containers_come_from_their_labels(
-    desk: Path, with_container: Callable[..., None], alive: int
+    sandbox: Path, with_container: Callable[..., None], alive: int
 ) -> None:
     with_container(alive)
     registry = InstanceRegistry()
@@ -282,7 +284,7 @@ def test_containers_come_from_their_labels(
 
 
 def test_a_containers_record_can_only_be_added_to(
-    desk: Path, with_container: Callable[..., None], alive: int, caplog: pytest.LogCaptureFixture
+    sandbox: Path, with_container: Callable[..., None], alive: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     with_container(alive)
     registry = InstanceRegistry()
@@ -298,11 +300,11 @@ def test_a_containers_record_can_only_be_added_to(
     assert registry.cleanup_dead_instances() == 0
     registry.save({})
     assert list(registry.load()) == ["bp_sol_01"]
-    assert list(written(desk)) == ["bp_sol_01"]
+    assert list(written(sandbox)) == ["bp_sol_01"]
 
 
 def test_foreign_records_live_beside_containers(
-    desk: Path, with_container: Callable[..., None], alive: int
+    sandbox: Path, with_container: Callable[..., None], alive: int
 ) -> None:
     with_container(alive)
     registry = InstanceRegistry()
@@ -315,10 +317,10 @@ def test_foreign_records_live_beside_containers(
 
 
 def records_after_export(
-    desk: Path, before: dict[str, Any], remembered: FleetState | None = None
+    sandbox: Path, before: dict[str, Any], remembered: FleetState | None = None
 ) -> dict[str, Any]:
     """What the manager writes for a fleet without containers."""
-    found = project.read(desk)
+    found = project.read(sandbox)
     if remembered is not None:
         found = found._replace(fleet_state=remembered)
     return instances_json.records(
@@ -326,29 +328,29 @@ def records_after_export(
     )
 
 
-def test_an_old_daemons_record_of_a_configured_instance_is_kept(desk: Path, alive: int) -> None:
+def test_an_old_daemons_record_of_a_configured_instance_is_kept(sandbox: Path, alive: int) -> None:
     for pid in (alive, DEAD):
         before = {"bp_sol_01": foreign(pid, started_at="2099-01-01T00:00:00")}
-        assert records_after_export(desk, before) == before
+        assert records_after_export(sandbox, before) == before
 
 
 def test_a_record_of_ours_goes_with_its_container_unless_an_old_daemon_took_over(
-    desk: Path, alive: int
+    sandbox: Path, alive: int
 ) -> None:
     ours = FleetState("desk", {"bp_sol_01": InstanceState()})
-    assert records_after_export(desk, {"bp_sol_01": foreign(DEAD)}, ours) == {}
+    assert records_after_export(sandbox, {"bp_sol_01": foreign(DEAD)}, ours) == {}
     taken_over = {"bp_sol_01": foreign(alive)}
-    assert records_after_export(desk, taken_over, ours) == taken_over
+    assert records_after_export(sandbox, taken_over, ours) == taken_over
     reused = {
         "bp_sol_01": foreign(alive, started_at="2020-01-01T00:00:00", last_updated="2020-01-02T00:00:00")
     }
-    assert records_after_export(desk, reused, ours) == {}
+    assert records_after_export(sandbox, reused, ours) == {}
 
 
 # Statistics and validation
 
 
-def test_stats_of_a_living_process(desk: Path, alive: int) -> None:
+def test_stats_of_a_living_process(sandbox: Path, alive: int) -> None:
     manager = InstanceManager()
     manager.registry.register("aster_btc_01", foreign(alive))
     manager.registry.register("dead", foreign(DEAD))
@@ -365,7 +367,7 @@ def test_stats_of_a_living_process(desk: Path, alive: int) -> None:
     assert "process_info" not in everything[1]
 
 
-def test_validation_of_records_and_configs(desk: Path, alive: int) -> None:
+def test_validation_of_records_and_configs(sandbox: Path, alive: int) -> None:
     manager = InstanceManager()
     assert manager.validate_instance_config("nobody") == {
         "valid": False,
@@ -383,7 +385,7 @@ def test_validation_of_records_and_configs(desk: Path, alive: int) -> None:
     own = {"config_file": "config/active/bp_sol_01.json", "pid": alive, "log_dir": "config", "web_port": 5001}
     manager.registry.register("bp_sol_01", own)
     assert manager.validate_instance_config("bp_sol_01") == {"valid": True, "errors": [], "warnings": []}
-    write_config(desk, a_config(daemon_config={"web_port": 0}))
+    write_config(sandbox, a_config(daemon_config={"web_port": 0}))
     result = manager.validate_instance_config("bp_sol_01")
     assert result["valid"] is False
     assert result["errors"] == [

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from manager.ops.halt import stop_for_good
-from tests.fakes.desk import Desk, a_desk
+from tests.fakes.sandbox import Sandbox, a_sandbox
 
 
 @pytest.fixture
-def desk(
+def sandbox(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Desk]:
+) -> Iterator[Sandbox]:
     """Two instances, bp_eth_02 and bp_sol_01, that nobody has started yet."""
     # a halt inside of a start waits for its end, which is one process's here
     monkeypatch.setattr(stop_for_good, "STARTS_END_WITHIN_S", 1.0)
-    with a_desk(tmp_path, monkeypatch, capsys) as desk:
-        yield desk
+    with a_sandbox(tmp_path, monkeypatch, capsys) as sandbox:
+        yield sandbox

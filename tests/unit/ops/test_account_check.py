@@ -28,7 +28,7 @@ from manager.ops.hosts.ssh import CommandResult, Silent, Unreachable
 from manager.ops.planning import changes
 from manager.util import moment, prompt
 from tests.builders import FLEET_NAME
-from tests.fakes.desk import SOL, Desk
+from tests.fakes.sandbox import SOL, Sandbox
 
 KEYS = {"BACKPACK_KEY": "k", "BACKPACK_SECRET": "s"}
 OTHERS = {"BACKPACK_KEY": "another", "BACKPACK_SECRET": "one"}
@@ -76,162 +76,166 @@ class Tokyo:
 
 
 @pytest.fixture
-def tokyo(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Tokyo:
+def tokyo(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Tokyo:
     made = Tokyo()
     monkeypatch.setattr(ssh, "run", made)
     monkeypatch.setattr(ssh, "lets_in", lambda _host: made.lets_in)
-    desk.config("bp_sol_01", 5002, mode="live")
-    (desk.folder / "config" / "fleet.toml").write_text(
+    sandbox.config("bp_sol_01", 5002, mode="live")
+    (sandbox.folder / "config" / "fleet.toml").write_text(
         f'name = "{FLEET_NAME}"\nimage = "desk-bot:local"\nhost = "osaka"\n'
     )
     registry.save(
-        desk.folder,
+        sandbox.folder,
         {name: registry.parse(name, f"ssh://trader@{name}/srv/desk") for name in ("osaka", "tokyo")},
     )
-    made.osaka = identity.of(fleet_of(desk))
+    made.osaka = identity.of(fleet_of(sandbox))
     return made
 
 
-def fleet_of(desk: Desk) -> Fleet:
-    return Session(desk.folder).project().fleet
+def fleet_of(sandbox: Sandbox) -> Fleet:
+    return Session(sandbox.folder).project().fleet
 
 
-def test_an_account_that_is_traded_on_there_starts_no_bot_here(desk: Desk, tokyo: Tokyo) -> None:
+def test_an_account_that_is_traded_on_there_starts_no_bot_here(sandbox: Sandbox, tokyo: Tokyo) -> None:
     tokyo.runs(KEYS)
-    said = desk.play("up")
-    assert f"bp_sol_01: left alone: bp_tokyo_01 of host tokyo trades {SYMBOL} live" in said
-    assert "`manager --host tokyo down bp_tokyo_01`" in said
-    assert desk.exit_code == BAD_CONFIG
-    assert desk.states() == {"bp_eth_02": "running"}, "the other one is on paper"
+    output = sandbox.transcript("up")
+    assert f"bp_sol_01: left alone: bp_tokyo_01 of host tokyo trades {SYMBOL} live" in output
+    assert "`manager --host tokyo down bp_tokyo_01`" in output
+    assert sandbox.exit_code == BAD_CONFIG
+    assert sandbox.states() == {"bp_eth_02": "running"}, "the other one is on paper"
     assert tokyo.asked == 1
-    assert "left alone" in desk.play("plan")
-    assert "left alone" in desk.play("start bp_sol_01")
+    assert "left alone" in sandbox.transcript("plan")
+    assert "left alone" in sandbox.transcript("start bp_sol_01")
     tokyo.live = []
-    assert "bp_sol_01: created" in desk.play("up")
-    assert desk.exit_code == OK
+    assert "bp_sol_01: created" in sandbox.transcript("up")
+    assert sandbox.exit_code == OK
 
 
 @pytest.mark.parametrize("values", [OTHERS, {**KEYS, "BACKPACK_KEY": "another"}])
-def test_another_account_is_no_hindrance(desk: Desk, tokyo: Tokyo, values: Mapping[str, str]) -> None:
+def test_another_account_is_no_hindrance(sandbox: Sandbox, tokyo: Tokyo, values: Mapping[str, str]) -> None:
     tokyo.runs(values)
-    assert "bp_sol_01: created" in desk.play("up")
+    assert "bp_sol_01: created" in sandbox.transcript("up")
 
 
-def test_neither_is_another_market(desk: Desk, tokyo: Tokyo) -> None:
+def test_neither_is_another_market(sandbox: Sandbox, tokyo: Tokyo) -> None:
     tokyo.runs(KEYS, "ETH_USDC_PERP")
-    assert "bp_sol_01: created" in desk.play("up")
+    assert "bp_sol_01: created" in sandbox.transcript("up")
 
 
-def test_what_cannot_be_read_there_may_be_the_same(desk: Desk, tokyo: Tokyo) -> None:
+def test_what_cannot_be_read_there_may_be_the_same(sandbox: Sandbox, tokyo: Tokyo) -> None:
     tokyo.runs(None)
-    assert "bp_sol_01: left alone" in desk.play("up")
+    assert "bp_sol_01: left alone" in sandbox.transcript("up")
 
 
-def test_a_host_that_was_never_seen_may_trade_on_anything(desk: Desk, tokyo: Tokyo) -> None:
+def test_a_host_that_was_never_seen_may_trade_on_anything(sandbox: Sandbox, tokyo: Tokyo) -> None:
     tokyo.is_away = True
-    said = desk.play("up")
-    assert "bp_sol_01: left alone: host tokyo does not answer (" in said
-    assert "and was never seen: it may trade on the same account" in said
-    assert "add --host-is-dead tokyo" in said
-    assert "bp_sol_01: created" in desk.play("up --host-is-dead tokyo")
-    assert "there is no host paris" in desk.play("start bp_sol_01 --host-is-dead paris")
-    assert desk.exit_code == USAGE
+    output = sandbox.transcript("up")
+    assert "bp_sol_01: left alone: host tokyo does not answer (" in output
+    assert "and was never seen: it may trade on the same account" in output
+    assert "add --host-is-dead tokyo" in output
+    assert "bp_sol_01: created" in sandbox.transcript("up --host-is-dead tokyo")
+    assert "there is no host paris" in sandbox.transcript("start bp_sol_01 --host-is-dead paris")
+    assert sandbox.exit_code == USAGE
 
 
 @pytest.mark.parametrize(("typed", "code"), [("tokyo", OK), ("yes", USAGE), ("", USAGE)])
 def test_at_a_terminal_its_name_is_typed_again(
-    desk: Desk, tokyo: Tokyo, monkeypatch: pytest.MonkeyPatch, typed: str, code: int
+    sandbox: Sandbox, tokyo: Tokyo, monkeypatch: pytest.MonkeyPatch, typed: str, code: int
 ) -> None:
     tokyo.is_away = True
     monkeypatch.setattr(prompt, "is_possible", lambda: True)
     monkeypatch.setattr(prompt, "ask", lambda _question: typed)
-    desk.play("up --host-is-dead tokyo")
-    assert desk.exit_code == code
-    assert ("bp_sol_01" in desk.states()) is (code == OK)
+    sandbox.transcript("up --host-is-dead tokyo")
+    assert sandbox.exit_code == code
+    assert ("bp_sol_01" in sandbox.states()) is (code == OK)
 
 
-def test_the_last_look_counts(desk: Desk, tokyo: Tokyo) -> None:
+def test_the_last_look_counts(sandbox: Sandbox, tokyo: Tokyo) -> None:
     tokyo.runs(OTHERS)
-    desk.play("up", "stop bp_sol_01")
+    sandbox.transcript("up", "stop bp_sol_01")
     tokyo.is_away = True
-    said = desk.play("start bp_sol_01")
-    assert "host tokyo does not answer; what it reported" in said
-    assert "bp_sol_01: started" in said, "tokyo did not have these credentials"
-    desk.play("stop bp_sol_01")
+    output = sandbox.transcript("start bp_sol_01")
+    assert "host tokyo does not answer; what it reported" in output
+    assert "bp_sol_01: started" in output, "tokyo did not have these credentials"
+    sandbox.transcript("stop bp_sol_01")
     tokyo.is_away, tokyo.live, tokyo.values = False, [], KEYS.values()
-    desk.play("start bp_sol_01", "stop bp_sol_01")
+    sandbox.transcript("start bp_sol_01", "stop bp_sol_01")
     tokyo.is_away = True
-    assert "it had the same credentials: it may trade with them" in desk.play("start bp_sol_01")
+    assert "it had the same credentials: it may trade with them" in sandbox.transcript("start bp_sol_01")
     tokyo.is_away = False
     tokyo.runs(KEYS)
-    desk.play("start bp_sol_01")
+    sandbox.transcript("start bp_sol_01")
     tokyo.is_away = True
-    assert "its bp_tokyo_01 traded SOL_USDC_PERP live" in desk.play("start bp_sol_01")
-    assert "bp_sol_01: started" in desk.play("start bp_sol_01 --host-is-dead tokyo")
+    assert "its bp_tokyo_01 traded SOL_USDC_PERP live" in sandbox.transcript("start bp_sol_01")
+    assert "bp_sol_01: started" in sandbox.transcript("start bp_sol_01 --host-is-dead tokyo")
 
 
-def test_another_address_under_the_same_name_is_another_machine(desk: Desk, tokyo: Tokyo) -> None:
+def test_another_address_under_the_same_name_is_another_machine(sandbox: Sandbox, tokyo: Tokyo) -> None:
     tokyo.runs(OTHERS)
-    desk.play("up", "stop bp_sol_01")
+    sandbox.transcript("up", "stop bp_sol_01")
     tokyo.is_away = True
-    registry.save(desk.folder, {"tokyo": registry.parse("tokyo", "ssh://trader@elsewhere/srv/desk")})
-    assert "was never seen" in desk.play("start bp_sol_01")
+    registry.save(sandbox.folder, {"tokyo": registry.parse("tokyo", "ssh://trader@elsewhere/srv/desk")})
+    assert "was never seen" in sandbox.transcript("start bp_sol_01")
 
 
-def test_a_host_that_answers_is_not_dead(desk: Desk, tokyo: Tokyo) -> None:
+def test_a_host_that_answers_is_not_dead(sandbox: Sandbox, tokyo: Tokyo) -> None:
     tokyo.runs(KEYS)
-    said = desk.play("up --host-is-dead tokyo")
-    assert "host tokyo answers: --host-is-dead tokyo is ignored" in said
-    assert "bp_sol_01: left alone" in said
+    output = sandbox.transcript("up --host-is-dead tokyo")
+    assert "host tokyo answers: --host-is-dead tokyo is ignored" in output
+    assert "bp_sol_01: left alone" in output
 
 
-def test_what_runs_is_restarted_whoever_is_away(desk: Desk, tokyo: Tokyo) -> None:
+def test_what_runs_is_restarted_whoever_is_away(sandbox: Sandbox, tokyo: Tokyo) -> None:
     tokyo.values = KEYS.values()
-    desk.play("up")
+    sandbox.transcript("up")
     tokyo.is_away, tokyo.asked = True, 0
-    assert "bp_sol_01: restarted" in desk.play("restart bp_sol_01")
-    desk.new_image()
-    assert "bp_sol_01: recreated" in desk.play("up --recreate")
-    assert "left alone" in desk.play("halt", "resume")
+    assert "bp_sol_01: restarted" in sandbox.transcript("restart bp_sol_01")
+    sandbox.new_image()
+    assert "bp_sol_01: recreated" in sandbox.transcript("up --recreate")
+    assert "left alone" in sandbox.transcript("halt", "resume")
     assert tokyo.asked == 1, "only for the start of what was stopped"
 
 
-def test_a_running_bot_does_not_change_to_an_account_of_another_machine(desk: Desk, tokyo: Tokyo) -> None:
+def test_a_running_bot_does_not_change_to_an_account_of_another_machine(
+    sandbox: Sandbox, tokyo: Tokyo
+) -> None:
     tokyo.runs(OTHERS)
-    desk.play("up")
-    (desk.folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in OTHERS.items()))
-    assert "bp_sol_01: left alone" in desk.play("restart bp_sol_01")
-    assert "bp_tokyo_01 of host tokyo" in desk.play("upgrade")
+    sandbox.transcript("up")
+    (sandbox.folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in OTHERS.items()))
+    assert "bp_sol_01: left alone" in sandbox.transcript("restart bp_sol_01")
+    assert "bp_tokyo_01 of host tokyo" in sandbox.transcript("upgrade")
 
 
-def test_paper_asks_nobody_and_a_fleet_that_shares_accounts_no_account(desk: Desk, tokyo: Tokyo) -> None:
-    desk.play("up bp_eth_02")
-    settings = desk.folder / "config" / "fleet.toml"
+def test_paper_asks_nobody_and_a_fleet_that_shares_accounts_no_account(
+    sandbox: Sandbox, tokyo: Tokyo
+) -> None:
+    sandbox.transcript("up bp_eth_02")
+    settings = sandbox.folder / "config" / "fleet.toml"
     settings.write_text(settings.read_text() + "allow_shared_credentials = true\n")
     tokyo.runs(KEYS)
     assert tokyo.asked == 0, "a bot on paper"
-    assert "bp_sol_01: created" in desk.play("up")
+    assert "bp_sol_01: created" in sandbox.transcript("up")
     assert tokyo.asked == 1, "of generations alone"
-    desk.play("stop bp_sol_01")
+    sandbox.transcript("stop bp_sol_01")
     tokyo.is_away = True
-    assert "bp_sol_01: started" in desk.play("start bp_sol_01")
+    assert "bp_sol_01: started" in sandbox.transcript("start bp_sol_01")
 
 
-def test_without_other_machines_nothing_is_loaded(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_other_machines_nothing_is_loaded(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in sys.modules if name.startswith("manager.ops.hosts")]:
         monkeypatch.delitem(sys.modules, name)
-    desk.config("bp_sol_01", 5002, mode="live")
-    assert "bp_sol_01: created" in desk.play("up")
+    sandbox.config("bp_sol_01", 5002, mode="live")
+    assert "bp_sol_01: created" in sandbox.transcript("up")
     assert not [name for name in sys.modules if name.startswith("manager.ops.hosts")]
 
 
-def test_no_credential_is_in_what_is_told_or_kept(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    (desk.folder / ".env").write_text("BACKPACK_KEY=telltale-key\nBACKPACK_SECRET=telltale-secret\n")
-    desk.config("bp_sol_01", 5002, mode="live")
-    desk.play("up")
+def test_no_credential_is_in_what_is_told_or_kept(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    (sandbox.folder / ".env").write_text("BACKPACK_KEY=telltale-key\nBACKPACK_SECRET=telltale-secret\n")
+    sandbox.config("bp_sol_01", 5002, mode="live")
+    sandbox.transcript("up")
     key = bytes(range(accounts.KEY_BYTES))
     monkeypatch.setattr(sys, "stdin", io.StringIO(key.hex()))
-    told = "\n".join(desk.run("host live"))
+    told = "\n".join(sandbox.run("host live"))
     assert "telltale" not in told
     look = accounts.look(json.loads(told), 0)
     assert [other.instance for other in look.live] == ["bp_sol_01"]
@@ -247,13 +251,13 @@ def test_no_credential_is_in_what_is_told_or_kept(desk: Desk, monkeypatch: pytes
     assert is_same(accounts.as_fingerprints(key, mine), look.live[0].account)
     assert not is_same(accounts.as_fingerprints(bytes(32), mine), look.live[0].account), "another key"
     monkeypatch.setattr(sys, "stdin", io.StringIO("short"))
-    assert "for the managers of other machines" in "\n".join(desk.run("host live"))
+    assert "for the managers of other machines" in "\n".join(sandbox.run("host live"))
 
 
-def test_what_is_kept_of_the_last_look_is_nobody_elses_to_read(desk: Desk, tokyo: Tokyo) -> None:
+def test_what_is_kept_of_the_last_look_is_nobody_elses_to_read(sandbox: Sandbox, tokyo: Tokyo) -> None:
     tokyo.runs({"BACKPACK_KEY": "telltale", "BACKPACK_SECRET": "telltale"})
-    desk.play("up")
-    kept = list((desk.folder / "volumes" / "state" / ".hosts").iterdir())
+    sandbox.transcript("up")
+    kept = list((sandbox.folder / "volumes" / "state" / ".hosts").iterdir())
     assert sorted(path.name for path in kept) == [
         "fingerprint.key",
         "machine.id",
@@ -271,20 +275,22 @@ def test_what_is_no_answer_is_no_look(content: Any) -> None:
 
 
 def test_a_host_with_this_machines_name_is_asked_and_skipped_only_if_it_is_this_one(
-    desk: Desk, tokyo: Tokyo
+    sandbox: Sandbox, tokyo: Tokyo
 ) -> None:
-    desk.play("up", "down bp_sol_01")
-    assert desk.exit_code == OK, "its own entry says that bp_sol_01 trades"
+    sandbox.transcript("up", "down bp_sol_01")
+    assert sandbox.exit_code == OK, "its own entry says that bp_sol_01 trades"
     tokyo.osaka = Identity("another machine's", tokyo.osaka.boot)
-    assert f"bp_sol_01 of host osaka trades {SYMBOL} live" in desk.play("up")
+    assert f"bp_sol_01 of host osaka trades {SYMBOL} live" in sandbox.transcript("up")
     tokyo.osaka = NOBODY
-    assert f"bp_sol_01 of host osaka trades {SYMBOL} live" in desk.play("up"), "an earlier manager"
+    assert f"bp_sol_01 of host osaka trades {SYMBOL} live" in sandbox.transcript("up"), "an earlier manager"
 
 
-def test_this_machines_own_name_is_no_hosts(desk: Desk, tokyo: Tokyo) -> None:
+def test_this_machines_own_name_is_no_hosts(sandbox: Sandbox, tokyo: Tokyo) -> None:
     for command in ("host add osaka", "host deploy osaka --url"):
-        assert "osaka is this machine's own name" in desk.play(f"{command} ssh://trader@elsewhere/srv/desk")
-        assert desk.exit_code == USAGE
+        assert "osaka is this machine's own name" in sandbox.transcript(
+            f"{command} ssh://trader@elsewhere/srv/desk"
+        )
+        assert sandbox.exit_code == USAGE
     assert tokyo.asked == 0
 
 
@@ -297,66 +303,66 @@ def test_this_machines_own_name_is_no_hosts(desk: Desk, tokyo: Tokyo) -> None:
     ],
 )
 def test_two_machines_that_call_themselves_the_same_fail_the_check(
-    desk: Desk, tokyo: Tokyo, who: Identity | None, is_ok: bool | None, says: str
+    sandbox: Sandbox, tokyo: Tokyo, who: Identity | None, is_ok: bool | None, says: str
 ) -> None:
     if who is not None:
         tokyo.osaka = who
-    host = registry.get(desk.folder, "osaka")
-    finding = check._own_name(host, fleet_of(desk))
+    host = registry.get(sandbox.folder, "osaka")
+    finding = check._own_name(host, fleet_of(sandbox))
     assert finding.is_ok is is_ok
     assert says in str(finding.text)
 
 
-def test_another_project_of_this_system_may_have_its_name(desk: Desk, tokyo: Tokyo) -> None:
+def test_another_project_of_this_system_may_have_its_name(sandbox: Sandbox, tokyo: Tokyo) -> None:
     tokyo.osaka = tokyo.osaka._replace(own="another project's")
-    assert check._own_name(registry.get(desk.folder, "osaka"), fleet_of(desk)).is_ok is None
+    assert check._own_name(registry.get(sandbox.folder, "osaka"), fleet_of(sandbox)).is_ok is None
 
 
-def test_a_copy_of_the_disk_is_another_machine(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    fleet = fleet_of(desk)
+def test_a_copy_of_the_disk_is_another_machine(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet = fleet_of(sandbox)
     mine = identity.of(fleet)
     assert mine == identity.of(fleet)
     assert mine.own
-    (boot := desk.folder / "boot_id").write_text("another\n")
+    (boot := sandbox.folder / "boot_id").write_text("another\n")
     monkeypatch.setattr(moment, "BOOT_ID", boot)
     assert identity.of(fleet).own not in {"", mine.own}
 
 
-def test_a_rollback_asks_too(desk: Desk, tokyo: Tokyo) -> None:
-    desk.play("up")
-    desk.config("bp_sol_01", 5002, mode="paper")
-    assert "bp_sol_01: ready" in desk.play("upgrade")
+def test_a_rollback_asks_too(sandbox: Sandbox, tokyo: Tokyo) -> None:
+    sandbox.transcript("up")
+    sandbox.config("bp_sol_01", 5002, mode="paper")
+    assert "bp_sol_01: ready" in sandbox.transcript("upgrade")
     tokyo.runs(KEYS)
-    said = desk.play("rollback bp_sol_01")
-    assert "bp_sol_01: cannot be rolled back: bp_tokyo_01 of host tokyo trades" in said
-    assert desk.exit_code == BAD_CONFIG
-    assert "engine:" not in said
+    output = sandbox.transcript("rollback bp_sol_01")
+    assert "bp_sol_01: cannot be rolled back: bp_tokyo_01 of host tokyo trades" in output
+    assert sandbox.exit_code == BAD_CONFIG
+    assert "engine:" not in output
     tokyo.is_away = True
-    assert "add --host-is-dead tokyo" in desk.play("rollback bp_sol_01")
-    assert "bp_sol_01: rolled back" in desk.play("rollback bp_sol_01 --host-is-dead tokyo")
+    assert "add --host-is-dead tokyo" in sandbox.transcript("rollback bp_sol_01")
+    assert "bp_sol_01: rolled back" in sandbox.transcript("rollback bp_sol_01 --host-is-dead tokyo")
 
 
-def test_a_rollback_on_the_account_that_it_trades_on_asks_nobody(desk: Desk, tokyo: Tokyo) -> None:
-    desk.play("up")
-    desk.new_image()
-    desk.play("upgrade bp_sol_01")
+def test_a_rollback_on_the_account_that_it_trades_on_asks_nobody(sandbox: Sandbox, tokyo: Tokyo) -> None:
+    sandbox.transcript("up")
+    sandbox.new_image()
+    sandbox.transcript("upgrade bp_sol_01")
     tokyo.asked, tokyo.is_away = 0, True
-    assert "bp_sol_01: rolled back" in desk.play("rollback bp_sol_01")
+    assert "bp_sol_01: rolled back" in sandbox.transcript("rollback bp_sol_01")
     assert tokyo.asked == 0
 
 
 @pytest.mark.parametrize(("mode", "goes_back"), [("paper", False), ("live", True)])
 def test_what_a_roll_out_takes_back_is_asked_for_if_it_left_its_account(
-    desk: Desk, tokyo: Tokyo, mode: str, goes_back: bool
+    sandbox: Sandbox, tokyo: Tokyo, mode: str, goes_back: bool
 ) -> None:
-    desk.play("up")
-    desk.new_image()
-    desk.config("bp_sol_01", 5002, mode=mode)
-    desk.engine.after("create", lambda: tokyo.runs(KEYS), of=SOL)
-    desk.engine.fails("start", EngineError("no"), of=SOL)
-    said = desk.play("upgrade bp_sol_01")
-    assert ("bp_sol_01: rolled back" in said) is goes_back, said
-    assert ("cannot be rolled back: bp_tokyo_01 of host tokyo" in said) is not goes_back
+    sandbox.transcript("up")
+    sandbox.new_image()
+    sandbox.config("bp_sol_01", 5002, mode=mode)
+    sandbox.engine.after("create", lambda: tokyo.runs(KEYS), of=SOL)
+    sandbox.engine.fails("start", EngineError("no"), of=SOL)
+    output = sandbox.transcript("upgrade bp_sol_01")
+    assert ("bp_sol_01: rolled back" in output) is goes_back, output
+    assert ("cannot be rolled back: bp_tokyo_01 of host tokyo" in output) is not goes_back
 
 
 @pytest.mark.parametrize(
@@ -370,11 +376,11 @@ def test_an_account_that_cannot_be_read_is_asked_for(
 
 
 def test_a_rollback_to_an_account_that_cannot_be_read_asks(
-    desk: Desk, tokyo: Tokyo, monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox, tokyo: Tokyo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk.play("up")
+    sandbox.transcript("up")
     tokyo.runs(KEYS)
-    snapshot = Session(desk.folder).observe()
+    snapshot = Session(sandbox.folder).observe()
     monkeypatch.setattr(account_check, "_goes_on", lambda *_arguments, **_options: True)
 
     def asked(values: Mapping[str, str] | None) -> list[str]:
@@ -390,97 +396,99 @@ def test_a_rollback_to_an_account_that_cannot_be_read_asks(
     [("live", "exited", True), ("live", "running", False), ("paper", "exited", False)],
 )
 def test_what_starts_as_it_was_is_asked_for_if_it_trades_live(
-    desk: Desk, mode: str, state: str, asks: bool
+    sandbox: Sandbox, mode: str, state: str, asks: bool
 ) -> None:
-    desk.config("bp_sol_01", 5002, mode=mode)
-    desk.play("up", *(["stop bp_sol_01"] if state == "exited" else []))
-    snapshot = Session(desk.folder).observe()
+    sandbox.config("bp_sol_01", 5002, mode=mode)
+    sandbox.transcript("up", *(["stop bp_sol_01"] if state == "exited" else []))
+    snapshot = Session(sandbox.folder).observe()
     action = Action("start", "bp_sol_01", Text("x"), as_it_was=True)
     assert (account_check._begins_on(snapshot, action) is not None) is asks
 
 
-def test_watch_asks_nobody_about_what_fell_with_its_engine(desk: Desk, tokyo: Tokyo) -> None:
+def test_watch_asks_nobody_about_what_fell_with_its_engine(sandbox: Sandbox, tokyo: Tokyo) -> None:
     """It traded on its account a moment ago, and a host that is away must not keep it down."""
-    desk.play("up")
-    desk.engine.die()
-    desk.engine.start_again(SOL)
+    sandbox.transcript("up")
+    sandbox.engine.die()
+    sandbox.engine.start_again(SOL)
     tokyo.is_away, tokyo.asked = True, 0
     change = changes.recover(["bp_sol_01"])
-    apply.apply(Session(desk.folder), change, lambda _event: None)
-    assert desk.states()["bp_sol_01"] == "running"
+    apply.apply(Session(sandbox.folder), change, lambda _event: None)
+    assert sandbox.states()["bp_sol_01"] == "running"
     assert tokyo.asked == 0
 
 
-def told_by(desk: Desk) -> list[tuple[str, bool]]:
+def told_by(sandbox: Sandbox) -> list[tuple[str, bool]]:
     """What `host live` says of this machine's live bots: instance, and whether it runs."""
     key = account_looks.new_key()
-    told = accounts.look(account_looks.answer(Session(desk.folder).observe(), key.hex()), 0)
+    told = accounts.look(account_looks.answer(Session(sandbox.folder).observe(), key.hex()), 0)
     mine = accounts.as_fingerprints(key, account_in(LIVE))
     assert all(is_same(mine, other.account) for other in told.live)
     return [(other.instance, other.is_up) for other in told.live]
 
 
-def test_what_fell_with_its_engine_is_told_and_what_a_person_stopped_is_not(desk: Desk) -> None:
-    desk.config("bp_sol_01", 5002, mode="live")
-    desk.play("up")
-    assert told_by(desk) == [("bp_sol_01", True)]
-    desk.engine.set_state(SOL, "exited", 137)
-    assert told_by(desk) == [("bp_sol_01", False)]
-    desk.play("stop bp_sol_01")
-    assert told_by(desk) == []
-    desk.play("start bp_sol_01", "halt bp_sol_01")
-    assert told_by(desk) == []
+def test_what_fell_with_its_engine_is_told_and_what_a_person_stopped_is_not(sandbox: Sandbox) -> None:
+    sandbox.config("bp_sol_01", 5002, mode="live")
+    sandbox.transcript("up")
+    assert told_by(sandbox) == [("bp_sol_01", True)]
+    sandbox.engine.set_state(SOL, "exited", 137)
+    assert told_by(sandbox) == [("bp_sol_01", False)]
+    sandbox.transcript("stop bp_sol_01")
+    assert told_by(sandbox) == []
+    sandbox.transcript("start bp_sol_01", "halt bp_sol_01")
+    assert told_by(sandbox) == []
 
 
-def test_what_a_running_command_is_making_anew_is_told(desk: Desk) -> None:
-    desk.config("bp_sol_01", 5002, mode="live")
-    with lock.held(fleet_of(desk).lock_file, "up"):
-        assert told_by(desk) == [], "it was never started here"
-    desk.play("up")
-    desk.new_image()
+def test_what_a_running_command_is_making_anew_is_told(sandbox: Sandbox) -> None:
+    sandbox.config("bp_sol_01", 5002, mode="live")
+    with lock.held(fleet_of(sandbox).lock_file, "up"):
+        assert told_by(sandbox) == [], "it was never started here"
+    sandbox.transcript("up")
+    sandbox.new_image()
     told: list[list[tuple[str, bool]]] = []
-    desk.engine.after("remove", lambda: told.append(told_by(desk)), of=SOL)
-    desk.play("up --recreate")
+    sandbox.engine.after("remove", lambda: told.append(told_by(sandbox)), of=SOL)
+    sandbox.transcript("up --recreate")
     assert told == [[("bp_sol_01", False)]]
-    desk.play("down bp_sol_01")
-    assert told_by(desk) == []
+    sandbox.transcript("down bp_sol_01")
+    assert told_by(sandbox) == []
 
 
-def test_what_may_start_again_there_starts_no_bot_here(desk: Desk, tokyo: Tokyo) -> None:
+def test_what_may_start_again_there_starts_no_bot_here(sandbox: Sandbox, tokyo: Tokyo) -> None:
     tokyo.returning = [LIVE]
-    assert "bp_sol_01 of host tokyo is down now, but may start again by itself" in desk.play("up")
-    assert desk.exit_code == BAD_CONFIG
+    assert "bp_sol_01 of host tokyo is down now, but may start again by itself" in sandbox.transcript("up")
+    assert sandbox.exit_code == BAD_CONFIG
 
 
 @pytest.mark.parametrize("minutes", [14, 16, -16])
 def test_a_last_look_without_the_credentials_counts_for_a_quarter_of_an_hour(
-    desk: Desk, tokyo: Tokyo, monkeypatch: pytest.MonkeyPatch, minutes: int
+    sandbox: Sandbox, tokyo: Tokyo, monkeypatch: pytest.MonkeyPatch, minutes: int
 ) -> None:
     tokyo.runs(OTHERS)
-    desk.play("up", "stop bp_sol_01")
+    sandbox.transcript("up", "stop bp_sol_01")
     tokyo.is_away = True
     present = time.time
     monkeypatch.setattr(time, "time", lambda: present() + 60 * minutes)
-    said = desk.play("start bp_sol_01")
-    assert ("bp_sol_01: started" in said) is (minutes == 14)
-    assert ("is too old to count" in said) is (minutes != 14)
-    assert "bp_sol_01: started" in desk.play("start bp_sol_01 --host-is-dead tokyo") or minutes == 14
+    output = sandbox.transcript("start bp_sol_01")
+    assert ("bp_sol_01: started" in output) is (minutes == 14)
+    assert ("is too old to count" in output) is (minutes != 14)
+    assert "bp_sol_01: started" in sandbox.transcript("start bp_sol_01 --host-is-dead tokyo") or minutes == 14
 
 
-def test_a_host_that_runs_is_not_dead_because_its_manager_cannot_answer(desk: Desk, tokyo: Tokyo) -> None:
+def test_a_host_that_runs_is_not_dead_because_its_manager_cannot_answer(
+    sandbox: Sandbox, tokyo: Tokyo
+) -> None:
     tokyo.says = "manager host: error: argument: invalid choice: 'live'"
-    said = desk.play("up --host-is-dead tokyo")
-    assert "host tokyo runs, but its manager does not tell" in said
-    assert "invalid choice: 'live'" in said
-    assert "`manager host deploy tokyo`" in said
-    assert "ssh reaches host tokyo: --host-is-dead tokyo is ignored" in said
-    assert desk.exit_code == BAD_CONFIG
+    output = sandbox.transcript("up --host-is-dead tokyo")
+    assert "host tokyo runs, but its manager does not tell" in output
+    assert "invalid choice: 'live'" in output
+    assert "`manager host deploy tokyo`" in output
+    assert "ssh reaches host tokyo: --host-is-dead tokyo is ignored" in output
+    assert sandbox.exit_code == BAD_CONFIG
     tokyo.is_away, tokyo.lets_in = True, True
-    assert "host tokyo runs, but" in desk.play("up --host-is-dead tokyo"), "its manager hangs"
+    assert "host tokyo runs, but" in sandbox.transcript("up --host-is-dead tokyo"), "its manager hangs"
     tokyo.lets_in = False
-    assert "bp_sol_01: created" in desk.play("up --host-is-dead tokyo")
+    assert "bp_sol_01: created" in sandbox.transcript("up --host-is-dead tokyo")
 
 
-def test_without_any_host_a_name_is_not_looked_for_in_an_empty_list(desk: Desk) -> None:
-    assert "there is no host paris: no hosts are configured" in desk.play("ps --host paris")
-    assert desk.exit_code == USAGE
+def test_without_any_host_a_name_is_not_looked_for_in_an_empty_list(sandbox: Sandbox) -> None:
+    assert "there is no host paris: no hosts are configured" in sandbox.transcript("ps --host paris")
+    assert sandbox.exit_code == USAGE

@@ -93,7 +93,7 @@ class Answering:
         self.removed.append(container)
 
 
-class Desk(Session):
+class Sandbox(Session):
     """A project whose engine lists these rows."""
 
     def __init__(self, folder: Path, rows: list[dict[str, Any]], engine: Answering) -> None:
@@ -151,12 +151,12 @@ def run(
     folder: Path, capsys: pytest.CaptureFixture[str], engine: Answering, *ids: str, **given: Any
 ) -> tuple[int, dict[str, dict[str, Any]], str]:
     rows = given.pop("rows", None) or [row(folder, each) for each in engine.answers]
-    code = command.close(Desk(folder, rows, engine), options(*ids, **given))
-    said = capsys.readouterr()
+    code = command.close(Sandbox(folder, rows, engine), options(*ids, **given))
+    output = capsys.readouterr()
     return (
         code,
-        {each["id"]: each for each in json.loads(said.out)} if given.get("json", True) else {},
-        said.err,
+        {each["id"]: each for each in json.loads(output.out)} if given.get("json", True) else {},
+        output.err,
     )
 
 
@@ -428,7 +428,7 @@ def test_a_pipe_without_yes_is_refused_before_anything_is_asked(folder: Path) ->
     halted(folder, "a")
     engine = Answering({"a": HELD})
     with pytest.raises(UsageError, match="use --yes"):
-        command.close(Desk(folder, [row(folder, "a")], engine), options("a", yes=False))
+        command.close(Sandbox(folder, [row(folder, "a")], engine), options("a", yes=False))
     assert engine.programs == []
 
 
@@ -439,14 +439,14 @@ def test_the_question_names_instance_account_amount_and_bound_and_no_means_no(
     monkeypatch.setattr(prompt, "is_possible", lambda: True)
     monkeypatch.setattr(prompt, "confirm", lambda _question: False)
     engine = Answering({"a": HELD})
-    desk = Desk(folder, [row(folder, "a")], engine)
-    assert command.close(desk, options("a", yes=False, json=False)) == FAILED
-    said = capsys.readouterr()
+    sandbox = Sandbox(folder, [row(folder, "a")], engine)
+    assert command.close(sandbox, options("a", yes=False, json=False)) == FAILED
+    output = capsys.readouterr()
     assert (
         "a: sell 0.6 SOL at backpack, SOL_USDC_PERP (account: BACKPACK_KEY …k4s=) at 148.5 USDC or better;"
         " the market is at 150"
-    ) in said.out
-    assert "a: its position is not closed (it was not confirmed); left: 0.6 SOL" in said.err
+    ) in output.out
+    assert "a: its position is not closed (it was not confirmed); left: 0.6 SOL" in output.err
     assert engine.programs == [f"{PROGRAM} look 0.01"]
 
 
@@ -491,8 +491,8 @@ def test_a_price_bound_is_a_percentage() -> None:
 
 def test_what_trades_on_paper_has_nothing_to_close(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     halted(folder, "a")
-    desk = Desk(folder, [row(folder, "a", **{labels.MODE: "paper"})], Answering({}))
-    assert command.close(desk, options("a", json=False)) == OK
+    sandbox = Sandbox(folder, [row(folder, "a", **{labels.MODE: "paper"})], Answering({}))
+    assert command.close(sandbox, options("a", json=False)) == OK
     assert capsys.readouterr().out == "nothing to close\n"
 
 
@@ -506,11 +506,11 @@ def test_what_an_account_holds_is_no_bots_own_beside_others_whose_part_is_not_kn
     told = (0, {"open_orders": 0, "others": 0, "position": "-0.8", "base": "SOL"})
     engine = Answering({"a": {"ask": told}})
     ask = {labels.OPEN_ORDERS: "/venv/python /app/open_orders.py ask"}
-    desk = Desk(folder, [row(folder, "a", **ask), row(folder, "b", **ask)], engine)
+    sandbox = Sandbox(folder, [row(folder, "a", **ask), row(folder, "b", **ask)], engine)
 
     def answer() -> Answer:
-        snapshot = desk.observe()
-        return open_orders.ask(snapshot.observed.containers["a"], snapshot, desk.engine())
+        snapshot = sandbox.observe()
+        return open_orders.ask(snapshot.observed.containers["a"], snapshot, sandbox.engine())
 
     assert (answer().left, answer().position) == (0, None)
     on_account(folder, "b", "k1", {"contract": 2, "position": "-0.6", "mode": "live"})

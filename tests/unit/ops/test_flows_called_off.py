@@ -22,7 +22,7 @@ from manager.ops.planning import changes
 from manager.util import moment
 from manager.util.moment import Moment
 from tests.builders import FLEET_NAME
-from tests.fakes.desk import ETH, REAL_SLEEP, SOL, Desk
+from tests.fakes.sandbox import ETH, REAL_SLEEP, SOL, Sandbox
 
 SOL_ONLY = Selection(["bp_sol_01"])
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="links of another user can only be made by root")
@@ -36,10 +36,10 @@ def earlier() -> Moment:
     return given_at
 
 
-def carried_out(desk: Desk, change: Change, given_at: Moment) -> list[str]:
+def carried_out(sandbox: Sandbox, change: Change, given_at: Moment) -> list[str]:
     """Carry out the command now; return the failures of its actions."""
-    desk.calls()
-    result = apply.apply(Session(desk.folder), change, lambda _event: None, given_at=given_at)
+    sandbox.calls()
+    result = apply.apply(Session(sandbox.folder), change, lambda _event: None, given_at=given_at)
     return [str(outcome.error) for outcome in result.outcomes if outcome.error is not None]
 
 
@@ -52,43 +52,45 @@ def carried_out(desk: Desk, change: Change, given_at: Moment) -> list[str]:
         (changes.start(SOL_ONLY), "halt", "it is halted; `manager resume` starts what ran"),
     ],
 )
-def test_the_later_command_holds(desk: Desk, earlier: Moment, change: Change, since: str, why: str) -> None:
-    desk.play("up", since)
-    before = desk.states()
-    assert carried_out(desk, change, earlier) == [f"bp_sol_01 is not started: {why}"]
-    assert desk.states() == before
-    assert desk.calls() == []
+def test_the_later_command_holds(
+    sandbox: Sandbox, earlier: Moment, change: Change, since: str, why: str
+) -> None:
+    sandbox.transcript("up", since)
+    before = sandbox.states()
+    assert carried_out(sandbox, change, earlier) == [f"bp_sol_01 is not started: {why}"]
+    assert sandbox.states() == before
+    assert sandbox.calls() == []
 
 
-def test_the_same_command_given_afterwards_starts_it(desk: Desk) -> None:
-    desk.play("up", "stop bp_sol_01")
+def test_the_same_command_given_afterwards_starts_it(sandbox: Sandbox) -> None:
+    sandbox.transcript("up", "stop bp_sol_01")
     REAL_SLEEP(0.05)
-    assert carried_out(desk, changes.start(SOL_ONLY), moment.now()) == []
-    assert desk.states()["bp_sol_01"] == "running"
+    assert carried_out(sandbox, changes.start(SOL_ONLY), moment.now()) == []
+    assert sandbox.states()["bp_sol_01"] == "running"
 
 
-def test_a_resume_lifts_no_halt_of_all_that_came_later(desk: Desk, earlier: Moment) -> None:
+def test_a_resume_lifts_no_halt_of_all_that_came_later(sandbox: Sandbox, earlier: Moment) -> None:
     """On a busy machine it reads the marks a second after it was given."""
-    desk.play("up", "halt")
-    fleet = projects.read(desk.folder).fleet
-    change = changes.resume(projects.read(desk.folder), EVERYTHING, print)
+    sandbox.transcript("up", "halt")
+    fleet = projects.read(sandbox.folder).fleet
+    change = changes.resume(projects.read(sandbox.folder), EVERYTHING, print)
     assert change is not None
-    carried_out(desk, change, earlier)
+    carried_out(sandbox, change, earlier)
     assert halt_mark.of_fleet(fleet) is not None
-    assert "running" not in desk.states().values()
+    assert "running" not in sandbox.states().values()
     REAL_SLEEP(0.05)
-    carried_out(desk, change, moment.now())
+    carried_out(sandbox, change, moment.now())
     assert halt_mark.of_fleet(fleet) is None
-    assert set(desk.states().values()) == {"running"}
+    assert set(sandbox.states().values()) == {"running"}
 
 
-def test_a_resume_of_nothing_lifts_no_halt_of_all_that_came_later(desk: Desk, earlier: Moment) -> None:
-    for config in (desk.folder / "config/active").iterdir():
+def test_a_resume_of_nothing_lifts_no_halt_of_all_that_came_later(sandbox: Sandbox, earlier: Moment) -> None:
+    for config in (sandbox.folder / "config/active").iterdir():
         config.unlink()
-    fleet = projects.read(desk.folder).fleet
+    fleet = projects.read(sandbox.folder).fleet
     fleet.all_secrets_dir.mkdir(parents=True, exist_ok=True)
     halt_mark.make_of_fleet(fleet)
-    resume = ["--project-dir", str(desk.folder), "resume"]
+    resume = ["--project-dir", str(sandbox.folder), "resume"]
     assert main(resume, earlier) == 0
     assert halt_mark.of_fleet(fleet) is not None
     REAL_SLEEP(0.05)
@@ -96,23 +98,23 @@ def test_a_resume_of_nothing_lifts_no_halt_of_all_that_came_later(desk: Desk, ea
     assert halt_mark.of_fleet(fleet) is None
 
 
-def test_a_stop_by_force_leaves_halted_what_is_halted(desk: Desk) -> None:
-    desk.play("up", "halt")
-    fleet = projects.read(desk.folder).fleet
+def test_a_stop_by_force_leaves_halted_what_is_halted(sandbox: Sandbox) -> None:
+    sandbox.transcript("up", "halt")
+    fleet = projects.read(sandbox.folder).fleet
     with lock.held(fleet.lock_file, "upgrade"):
-        desk.run("stop --force")
+        sandbox.run("stop --force")
     assert {mark.by for mark in halt_mark.find_all(fleet).values()} == {"halt"}
-    desk.play("resume")
-    assert set(desk.states().values()) == {"running"}
+    sandbox.transcript("resume")
+    assert set(sandbox.states().values()) == {"running"}
 
 
-def test_a_stop_by_force_that_the_engine_refuses_is_tried_once_more(desk: Desk) -> None:
-    desk.play("up")
-    fleet = projects.read(desk.folder).fleet
+def test_a_stop_by_force_that_the_engine_refuses_is_tried_once_more(sandbox: Sandbox) -> None:
+    sandbox.transcript("up")
+    fleet = projects.read(sandbox.folder).fleet
     for number in range(1, 6):
-        desk.engine.fails("stop", EngineError("it does not want to"), of=ETH, nth=number)
+        sandbox.engine.fails("stop", EngineError("it does not want to"), of=ETH, nth=number)
     with lock.held(fleet.lock_file, "upgrade"):
-        desk.goes("""
+        sandbox.assert_transcript("""
         $ stop --force bp_eth_02
         bp_eth_02: failed (requested, 0.0 s)
         bp_eth_02: failed (requested, 0.0 s)
@@ -124,40 +126,40 @@ def test_a_stop_by_force_that_the_engine_refuses_is_tried_once_more(desk: Desk) 
         """)
 
 
-def test_a_start_without_names_overrides_no_halt_that_only_its_mark_knows(desk: Desk) -> None:
-    desk.play("up", "stop bp_sol_01")
-    with desk.full_disk():
-        desk.run("halt")
-    desk.goes("""
+def test_a_start_without_names_overrides_no_halt_that_only_its_mark_knows(sandbox: Sandbox) -> None:
+    sandbox.transcript("up", "stop bp_sol_01")
+    with sandbox.full_disk():
+        sandbox.run("halt")
+    sandbox.assert_transcript("""
         $ start
         bp_eth_02: left alone: halted; `manager resume` starts what ran
         bp_sol_01: failed (not running, 0.0 s)
         error: bp_sol_01 is not started: it is halted; `manager resume` starts what ran
           exit code 1
     """)
-    assert set(desk.states().values()) == {"exited"}
+    assert set(sandbox.states().values()) == {"exited"}
 
 
 @pytest.mark.parametrize("is_disk_full", [False, True])
 @pytest.mark.parametrize("command", ["resume", "restart", "up --recreate bp_sol_01"])
 def test_what_was_about_to_run_again_when_a_halt_came_is_what_the_next_resume_starts(
-    desk: Desk, command: str, is_disk_full: bool
+    sandbox: Sandbox, command: str, is_disk_full: bool
 ) -> None:
     """The halt finds it down, just before its container is started."""
-    desk.play("up")
+    sandbox.transcript("up")
     if command == "resume":
-        desk.play("halt")
-    desk.new_image()
+        sandbox.transcript("halt")
+    sandbox.new_image()
 
     def halt() -> None:
-        with desk.full_disk() if is_disk_full else nullcontext():
-            desk.meanwhile("halt")()
+        with sandbox.full_disk() if is_disk_full else nullcontext():
+            sandbox.meanwhile("halt")()
 
-    desk.engine.before("start", halt, of=SOL)
-    desk.play(command)
-    assert desk.states()["bp_sol_01"] in {"created", "exited"}, "the halt holds"
-    said = desk.play("resume")
-    assert set(desk.states().values()) == {"running"}, said
+    sandbox.engine.before("start", halt, of=SOL)
+    sandbox.transcript(command)
+    assert sandbox.states()["bp_sol_01"] in {"created", "exited"}, "the halt holds"
+    output = sandbox.transcript("resume")
+    assert set(sandbox.states().values()) == {"running"}, output
 
 
 class Killed(BaseException):
@@ -167,51 +169,51 @@ class Killed(BaseException):
 @pytest.mark.parametrize("is_disk_full", [False, True])
 @pytest.mark.parametrize("killed_at", ["bp_eth_02", "bp_sol_01"])
 def test_a_resume_that_is_killed_leaves_what_it_had_not_started_on_the_list(
-    desk: Desk, killed_at: str, is_disk_full: bool
+    sandbox: Sandbox, killed_at: str, is_disk_full: bool
 ) -> None:
     """The marks are lifted by then."""
-    desk.play("up")
-    with desk.full_disk() if is_disk_full else nullcontext():
-        desk.play("halt")
+    sandbox.transcript("up")
+    with sandbox.full_disk() if is_disk_full else nullcontext():
+        sandbox.transcript("halt")
 
     def die() -> None:
         raise Killed
 
-    desk.engine.before("start", die, of=f"{FLEET_NAME}-{killed_at}")
+    sandbox.engine.before("start", die, of=f"{FLEET_NAME}-{killed_at}")
     with pytest.raises(Killed):
-        desk.play("resume")
-    assert desk.states()[killed_at] == "exited"
-    assert f"{killed_at}: left alone: halted; `manager resume` starts what ran" in desk.play("up")
-    desk.play("resume")
-    assert set(desk.states().values()) == {"running"}
-    assert "nothing is halted" in desk.play("resume")
+        sandbox.transcript("resume")
+    assert sandbox.states()[killed_at] == "exited"
+    assert f"{killed_at}: left alone: halted; `manager resume` starts what ran" in sandbox.transcript("up")
+    sandbox.transcript("resume")
+    assert set(sandbox.states().values()) == {"running"}
+    assert "nothing is halted" in sandbox.transcript("resume")
 
 
-def test_what_resume_could_not_start_should_run_and_is_no_longer_halted(desk: Desk) -> None:
+def test_what_resume_could_not_start_should_run_and_is_no_longer_halted(sandbox: Sandbox) -> None:
     """So that `watch` tells of it, and `up` starts it."""
-    desk.play("up", "halt")
-    desk.engine.fails("start", EngineError("no"), of=SOL)
-    desk.play("resume")
-    assert desk.states() == {"bp_eth_02": "running", "bp_sol_01": "exited"}
-    assert "nothing is halted" in desk.play("resume")
-    desk.play("up")
-    assert set(desk.states().values()) == {"running"}
+    sandbox.transcript("up", "halt")
+    sandbox.engine.fails("start", EngineError("no"), of=SOL)
+    sandbox.transcript("resume")
+    assert sandbox.states() == {"bp_eth_02": "running", "bp_sol_01": "exited"}
+    assert "nothing is halted" in sandbox.transcript("resume")
+    sandbox.transcript("up")
+    assert set(sandbox.states().values()) == {"running"}
 
 
-def test_a_resume_that_loses_its_engine_leaves_the_rest_on_the_list(desk: Desk) -> None:
-    desk.play("up", "halt")
-    desk.engine.fails("start", EngineUnreachable("gone"), of=SOL)
-    desk.play("resume")
-    assert "bp_sol_01: left alone: halted" in desk.play("up")
-    desk.play("resume")
-    assert set(desk.states().values()) == {"running"}
+def test_a_resume_that_loses_its_engine_leaves_the_rest_on_the_list(sandbox: Sandbox) -> None:
+    sandbox.transcript("up", "halt")
+    sandbox.engine.fails("start", EngineUnreachable("gone"), of=SOL)
+    sandbox.transcript("resume")
+    assert "bp_sol_01: left alone: halted" in sandbox.transcript("up")
+    sandbox.transcript("resume")
+    assert set(sandbox.states().values()) == {"running"}
 
 
 @pytest.mark.parametrize("command", ["stop", "down"])
 def test_what_could_not_be_marked_while_the_lock_was_passed_is_named(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, command: str
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
-    desk.play("up")
+    sandbox.transcript("up")
     really = halt_mark._make
 
     def refused(folder: Path, *rest: Any, **more: Any) -> None:
@@ -220,27 +222,27 @@ def test_what_could_not_be_marked_while_the_lock_was_passed_is_named(
         really(folder, *rest, **more)
 
     monkeypatch.setattr(halt_mark, "_make", refused)
-    with lock.held(desk.folder / "volumes/state/fleet.lock", "upgrade"):
-        said = desk.play(command)
-    assert desk.exit_code == FAILED
-    assert "cannot mark bp_sol_01 as stopped: Read-only file system" in said
-    assert "running" not in desk.states().values()
+    with lock.held(sandbox.folder / "volumes/state/fleet.lock", "upgrade"):
+        output = sandbox.transcript(command)
+    assert sandbox.exit_code == FAILED
+    assert "cannot mark bp_sol_01 as stopped: Read-only file system" in output
+    assert "running" not in sandbox.states().values()
 
 
 @needs_root
 @pytest.mark.parametrize("command", ["stop", "down", "stop bp_sol_01", "down bp_sol_01"])
 @pytest.mark.parametrize("name", ["state", "secrets", "state/bp_sol_01", "secrets/bp_sol_01"])
 def test_a_folder_that_is_another_users_link_is_named(
-    desk: Desk, tmp_path: Path, command: str, name: str
+    sandbox: Sandbox, tmp_path: Path, command: str, name: str
 ) -> None:
     """What is read there is no evidence that anything is down, and no mark can be made there."""
-    desk.play("up")
-    folder, elsewhere = desk.folder / "volumes" / name, tmp_path / "elsewhere"
+    sandbox.transcript("up")
+    folder, elsewhere = sandbox.folder / "volumes" / name, tmp_path / "elsewhere"
     folder.rename(elsewhere)
     folder.symlink_to(elsewhere)
     os.lchown(folder, 65534, 65534)
-    said = desk.play(command)
-    assert desk.exit_code == FAILED
-    assert said.count("cannot rely on") == 1
-    assert f"/volumes/{name}: the symbolic link" in said
-    assert desk.states().get("bp_sol_01") != "running"
+    output = sandbox.transcript(command)
+    assert sandbox.exit_code == FAILED
+    assert output.count("cannot rely on") == 1
+    assert f"/volumes/{name}: the symbolic link" in output
+    assert sandbox.states().get("bp_sol_01") != "running"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from manager.errors import EngineError
 from manager.fleet import lock
-from tests.fakes.desk import ETH, SOL, Desk
+from tests.fakes.sandbox import ETH, SOL, Sandbox
 from tests.unit.ops.test_flows_up import MORE_MEMORY
 
 
-def test_a_halt_in_the_middle_of_an_up_holds(desk: Desk) -> None:
-    desk.engine.after("start", desk.meanwhile("halt"))
-    desk.goes("""
+def test_a_halt_in_the_middle_of_an_up_holds(sandbox: Sandbox) -> None:
+    sandbox.engine.after("start", sandbox.meanwhile("halt"))
+    sandbox.assert_transcript("""
         $ up
         bp_eth_02: failed (no container, 1.0 s)
         bp_sol_01: failed (no container, 0.0 s)
@@ -33,9 +33,9 @@ def test_a_halt_in_the_middle_of_an_up_holds(desk: Desk) -> None:
     """)
 
 
-def test_a_halt_between_create_and_start_keeps_the_engine_from_being_asked(desk: Desk) -> None:
-    desk.engine.after("create", desk.meanwhile("halt"), of=ETH)
-    desk.goes("""
+def test_a_halt_between_create_and_start_keeps_the_engine_from_being_asked(sandbox: Sandbox) -> None:
+    sandbox.engine.after("create", sandbox.meanwhile("halt"), of=ETH)
+    sandbox.assert_transcript("""
         $ up bp_eth_02
         bp_eth_02: failed (no container, 0.2 s)
         error: bp_eth_02 is not started: the fleet was stopped by force meanwhile
@@ -43,13 +43,13 @@ def test_a_halt_between_create_and_start_keeps_the_engine_from_being_asked(desk:
           engine: create bp_eth_02
           exit code 1
     """)
-    assert desk.states() == {"bp_eth_02": "created"}
+    assert sandbox.states() == {"bp_eth_02": "created"}
 
 
-def test_a_halt_between_the_look_and_the_deed_keeps_everything_down(desk: Desk) -> None:
-    desk.play("up", "stop")
-    desk.engine.after("containers", desk.meanwhile("halt"))
-    desk.goes("""
+def test_a_halt_between_the_look_and_the_deed_keeps_everything_down(sandbox: Sandbox) -> None:
+    sandbox.transcript("up", "stop")
+    sandbox.engine.after("containers", sandbox.meanwhile("halt"))
+    sandbox.assert_transcript("""
         $ start bp_sol_01
         error: the fleet was stopped by force meanwhile; nothing was done
           exit code 1
@@ -60,10 +60,10 @@ def test_a_halt_between_the_look_and_the_deed_keeps_everything_down(desk: Desk) 
     """)
 
 
-def test_a_halt_stops_what_another_manager_starts_meanwhile(desk: Desk) -> None:
-    desk.play("up", "stop bp_sol_01")
-    desk.engine.after("stop", lambda: desk.engine.start(SOL), of=ETH)
-    desk.goes("""
+def test_a_halt_stops_what_another_manager_starts_meanwhile(sandbox: Sandbox) -> None:
+    sandbox.transcript("up", "stop bp_sol_01")
+    sandbox.engine.after("stop", lambda: sandbox.engine.start(SOL), of=ETH)
+    sandbox.assert_transcript("""
         $ halt
         bp_eth_02: stopped (0.0 s)
         bp_sol_01: stopped (0.0 s)
@@ -74,12 +74,12 @@ def test_a_halt_stops_what_another_manager_starts_meanwhile(desk: Desk) -> None:
           engine: start bp_sol_01
           engine: stop bp_sol_01
     """)
-    assert desk.states() == {"bp_eth_02": "exited", "bp_sol_01": "exited"}
+    assert sandbox.states() == {"bp_eth_02": "exited", "bp_sol_01": "exited"}
 
 
-def test_a_halt_is_taken_back_by_resume_and_by_nothing_else(desk: Desk) -> None:
-    desk.play("up", "stop bp_sol_01")
-    desk.goes("""
+def test_a_halt_is_taken_back_by_resume_and_by_nothing_else(sandbox: Sandbox) -> None:
+    sandbox.transcript("up", "stop bp_sol_01")
+    sandbox.assert_transcript("""
         $ halt
         bp_eth_02: stopped (0.0 s)
         ID         CONTAINER       MODE   HOW       SECONDS  REPORTED LEFT  LEFT AT EXCHANGE  OF OTHERS  POSITION LEFT
@@ -99,10 +99,10 @@ def test_a_halt_is_taken_back_by_resume_and_by_nothing_else(desk: Desk) -> None:
     """)
 
 
-def test_a_stop_by_force_passes_the_lock_and_leaves_word(desk: Desk) -> None:
-    desk.play("up")
-    with lock.held(desk.folder / "volumes/state/fleet.lock", "upgrade") as held:
-        desk.goes("""
+def test_a_stop_by_force_passes_the_lock_and_leaves_word(sandbox: Sandbox) -> None:
+    sandbox.transcript("up")
+    with lock.held(sandbox.folder / "volumes/state/fleet.lock", "upgrade") as held:
+        sandbox.assert_transcript("""
         $ stop
         bp_eth_02: stopped (requested, 0.0 s)
         bp_sol_01: stopped (requested, 0.0 s)
@@ -114,7 +114,7 @@ def test_a_stop_by_force_passes_the_lock_and_leaves_word(desk: Desk) -> None:
         nothing to do
     """)
         assert held.was_overridden()
-    desk.goes("""
+    sandbox.assert_transcript("""
         $ up
         bp_eth_02: left alone: stopped by a user; `manager start bp_eth_02` starts it
         bp_sol_01: left alone: stopped by a user; `manager start bp_sol_01` starts it
@@ -122,12 +122,12 @@ def test_a_stop_by_force_passes_the_lock_and_leaves_word(desk: Desk) -> None:
     """)
 
 
-def test_a_full_disk_stops_no_bot_and_keeps_none_from_being_stopped(desk: Desk) -> None:
-    desk.play("up", "stop bp_sol_01")
-    (desk.folder / "volumes/secrets/bp_eth_02/env.json").unlink()
-    desk.config("bp_eth_02", 5001, daemon_config=MORE_MEMORY)
-    with desk.full_disk():
-        desk.goes("""
+def test_a_full_disk_stops_no_bot_and_keeps_none_from_being_stopped(sandbox: Sandbox) -> None:
+    sandbox.transcript("up", "stop bp_sol_01")
+    (sandbox.folder / "volumes/secrets/bp_eth_02/env.json").unlink()
+    sandbox.config("bp_eth_02", 5001, daemon_config=MORE_MEMORY)
+    with sandbox.full_disk():
+        sandbox.assert_transcript("""
             $ up
             bp_sol_01: left alone: stopped by a user; `manager start bp_sol_01` starts it
             bp_eth_02: failed (config changed, 0.0 s)
@@ -159,10 +159,10 @@ def test_a_full_disk_stops_no_bot_and_keeps_none_from_being_stopped(desk: Desk) 
         """)
 
 
-def test_a_full_disk_halts_all_the_same(desk: Desk) -> None:
-    desk.play("up")
-    with desk.full_disk():
-        desk.goes("""
+def test_a_full_disk_halts_all_the_same(sandbox: Sandbox) -> None:
+    sandbox.transcript("up")
+    with sandbox.full_disk():
+        sandbox.assert_transcript("""
         $ halt
         bp_eth_02: stopped (0.0 s)
         bp_sol_01: stopped (0.0 s)
@@ -175,16 +175,16 @@ def test_a_full_disk_halts_all_the_same(desk: Desk) -> None:
     """)
 
 
-def test_ctrl_c_starts_nothing_more_and_leaves_nothing_half_way(desk: Desk) -> None:
-    desk.play("up", "stop")
-    with desk.real_threads() as press_ctrl_c:
-        desk.engine.before("start", press_ctrl_c, of=ETH)
-        desk.engine.before("start", press_ctrl_c.wait, of=SOL)
-        desk.run("start")
-    assert desk.exit_code == 1
-    assert desk.states() == {"bp_eth_02": "exited", "bp_sol_01": "exited"}
-    desk.calls()
-    desk.goes("""
+def test_ctrl_c_starts_nothing_more_and_leaves_nothing_half_way(sandbox: Sandbox) -> None:
+    sandbox.transcript("up", "stop")
+    with sandbox.real_threads() as press_ctrl_c:
+        sandbox.engine.before("start", press_ctrl_c, of=ETH)
+        sandbox.engine.before("start", press_ctrl_c.wait, of=SOL)
+        sandbox.run("start")
+    assert sandbox.exit_code == 1
+    assert sandbox.states() == {"bp_eth_02": "exited", "bp_sol_01": "exited"}
+    sandbox.calls()
+    sandbox.assert_transcript("""
         $ start
         bp_eth_02: started (not running, 0.0 s)
         bp_sol_01: started (not running, 0.0 s)
@@ -193,9 +193,9 @@ def test_ctrl_c_starts_nothing_more_and_leaves_nothing_half_way(desk: Desk) -> N
     """)
 
 
-def test_an_engine_that_dies_before_a_start(desk: Desk) -> None:
-    desk.engine.before("start", desk.engine.die, of=SOL)
-    desk.goes("""
+def test_an_engine_that_dies_before_a_start(sandbox: Sandbox) -> None:
+    sandbox.engine.before("start", sandbox.engine.die, of=SOL)
+    sandbox.assert_transcript("""
         $ up
         bp_eth_02: created (no container, 0.0 s)
         bp_sol_01: failed (no container, 0.0 s)
@@ -211,8 +211,8 @@ def test_an_engine_that_dies_before_a_start(desk: Desk) -> None:
         error: no Docker Engine answers (unix:///fake.sock: [Errno 111] Connection refused); start it, or run `make engine`
           exit code 5
     """)
-    desk.engine.come_back()
-    desk.goes("""
+    sandbox.engine.come_back()
+    sandbox.assert_transcript("""
         $ up
         bp_sol_01: recreated (created but never started, 0.0 s)
           engine: remove bp_sol_01
@@ -221,10 +221,10 @@ def test_an_engine_that_dies_before_a_start(desk: Desk) -> None:
     """)
 
 
-def test_an_engine_that_dies_with_a_stop_done_and_its_answer_lost(desk: Desk) -> None:
-    desk.play("up")
-    desk.engine.after("stop", desk.engine.die, of=SOL)
-    desk.goes("""
+def test_an_engine_that_dies_with_a_stop_done_and_its_answer_lost(sandbox: Sandbox) -> None:
+    sandbox.transcript("up")
+    sandbox.engine.after("stop", sandbox.engine.die, of=SOL)
+    sandbox.assert_transcript("""
         $ restart
         bp_eth_02: restarted (requested, 0.0 s)
         bp_sol_01: failed (requested, 0.0 s)
@@ -235,19 +235,19 @@ def test_an_engine_that_dies_with_a_stop_done_and_its_answer_lost(desk: Desk) ->
           engine: stop bp_sol_01
           exit code 5
     """)
-    desk.engine.come_back()
-    desk.goes("""
+    sandbox.engine.come_back()
+    sandbox.assert_transcript("""
         $ up
         bp_sol_01: started (not running, 0.0 s)
           engine: start bp_sol_01
     """)
 
 
-def test_an_engine_that_dies_between_remove_and_create(desk: Desk) -> None:
-    desk.play("up")
-    desk.config("bp_sol_01", 5002, daemon_config=MORE_MEMORY)
-    desk.engine.after("remove", desk.engine.die, of=SOL)
-    desk.goes("""
+def test_an_engine_that_dies_between_remove_and_create(sandbox: Sandbox) -> None:
+    sandbox.transcript("up")
+    sandbox.config("bp_sol_01", 5002, daemon_config=MORE_MEMORY)
+    sandbox.engine.after("remove", sandbox.engine.die, of=SOL)
+    sandbox.assert_transcript("""
         $ up
         bp_sol_01: failed (config changed, 0.0 s)
         error: cannot remove bp_sol_01: no Docker Engine answers (unix:///fake.sock: [Errno 111] Connection refused); start it, or run `make engine`
@@ -256,8 +256,8 @@ def test_an_engine_that_dies_between_remove_and_create(desk: Desk) -> None:
           engine: remove bp_sol_01
           exit code 5
     """)
-    desk.engine.come_back()
-    desk.goes("""
+    sandbox.engine.come_back()
+    sandbox.assert_transcript("""
         $ up
         bp_sol_01: created (no container, 0.0 s)
           engine: create bp_sol_01
@@ -265,9 +265,9 @@ def test_an_engine_that_dies_between_remove_and_create(desk: Desk) -> None:
     """)
 
 
-def test_an_engine_that_dies_between_create_and_start(desk: Desk) -> None:
-    desk.engine.after("create", desk.engine.die, of=SOL)
-    desk.goes("""
+def test_an_engine_that_dies_between_create_and_start(sandbox: Sandbox) -> None:
+    sandbox.engine.after("create", sandbox.engine.die, of=SOL)
+    sandbox.assert_transcript("""
         $ up
         bp_eth_02: created (no container, 0.0 s)
         bp_sol_01: failed (no container, 0.0 s)
@@ -279,8 +279,8 @@ def test_an_engine_that_dies_between_create_and_start(desk: Desk) -> None:
           engine: create bp_sol_01
           exit code 5
     """)
-    desk.engine.come_back()
-    desk.goes("""
+    sandbox.engine.come_back()
+    sandbox.assert_transcript("""
         $ up
         bp_sol_01: recreated (created but never started, 0.0 s)
           engine: remove bp_sol_01
@@ -289,9 +289,9 @@ def test_an_engine_that_dies_between_create_and_start(desk: Desk) -> None:
     """)
 
 
-def test_an_engine_that_dies_before_the_last_look_leaves_what_was_done_said(desk: Desk) -> None:
-    desk.engine.before("containers", desk.engine.die, nth=2)
-    desk.goes("""
+def test_an_engine_that_dies_before_the_last_look_leaves_what_was_done_said(sandbox: Sandbox) -> None:
+    sandbox.engine.before("containers", sandbox.engine.die, nth=2)
+    sandbox.assert_transcript("""
         $ up
         bp_eth_02: created (no container, 0.0 s)
         bp_sol_01: created (no container, 0.0 s)
@@ -305,10 +305,10 @@ def test_an_engine_that_dies_before_the_last_look_leaves_what_was_done_said(desk
     """)
 
 
-def test_an_engine_that_dies_in_a_halt_is_said_with_who_may_still_trade(desk: Desk) -> None:
-    desk.play("up")
-    desk.engine.die()
-    desk.goes("""
+def test_an_engine_that_dies_in_a_halt_is_said_with_who_may_still_trade(sandbox: Sandbox) -> None:
+    sandbox.transcript("up")
+    sandbox.engine.die()
+    sandbox.assert_transcript("""
         $ halt
         error: these bots still run and may trade: bp_eth_02, bp_sol_01
         error: no Docker Engine answers (unix:///fake.sock: [Errno 111] Connection refused); start it, or run `make engine`
@@ -317,8 +317,8 @@ def test_an_engine_that_dies_in_a_halt_is_said_with_who_may_still_trade(desk: De
         error: no Docker Engine answers (unix:///fake.sock: [Errno 111] Connection refused); start it, or run `make engine`
           exit code 5
     """)
-    desk.engine.come_back()
-    desk.goes("""
+    sandbox.engine.come_back()
+    sandbox.assert_transcript("""
         $ halt
         bp_eth_02: stopped (0.0 s)
         bp_sol_01: stopped (0.0 s)
@@ -330,9 +330,11 @@ def test_an_engine_that_dies_in_a_halt_is_said_with_who_may_still_trade(desk: De
     """)
 
 
-def test_an_engine_that_is_full_says_so_and_the_next_up_makes_good(desk: Desk) -> None:
-    desk.engine.fails("start", EngineError("the engine says: {why}", why="no space left on device"), of=ETH)
-    desk.goes("""
+def test_an_engine_that_is_full_says_so_and_the_next_up_makes_good(sandbox: Sandbox) -> None:
+    sandbox.engine.fails(
+        "start", EngineError("the engine says: {why}", why="no space left on device"), of=ETH
+    )
+    sandbox.assert_transcript("""
         $ up
         bp_eth_02: failed (no container, 0.0 s)
         bp_sol_01: created (no container, 0.0 s)
@@ -351,10 +353,10 @@ def test_an_engine_that_is_full_says_so_and_the_next_up_makes_good(desk: Desk) -
     """)
 
 
-def test_a_container_that_vanishes_meanwhile_is_stopped_and_removed(desk: Desk) -> None:
-    desk.play("up")
-    desk.engine.before("stop", lambda: desk.engine.discard(ETH), of=ETH)
-    desk.goes("""
+def test_a_container_that_vanishes_meanwhile_is_stopped_and_removed(sandbox: Sandbox) -> None:
+    sandbox.transcript("up")
+    sandbox.engine.before("stop", lambda: sandbox.engine.discard(ETH), of=ETH)
+    sandbox.assert_transcript("""
         $ down
         bp_eth_02: removed (requested, 0.0 s)
         bp_sol_01: removed (requested, 0.0 s)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from manager import i18n
-from tests.fakes.desk import Desk
+from tests.fakes.sandbox import Sandbox
 
 
 def test_parts_are_joined_as_each_language_writes() -> None:
@@ -17,9 +17,9 @@ def test_parts_are_joined_as_each_language_writes() -> None:
         assert i18n.joined(["a", "b"]) == "a；b"
 
 
-def test_what_commands_do_is_told_in_full_width(desk: Desk) -> None:
+def test_what_commands_do_is_told_in_full_width(sandbox: Sandbox) -> None:
     with i18n.speaking("zh-TW"):
-        said = desk.play("up", "stop bp_sol_01", "plan", "halt")
-    assert "bp_sol_01：已停止（依要求，" in said
-    assert "bp_sol_01：不動：" in said
-    assert ": 已" not in said
+        output = sandbox.transcript("up", "stop bp_sol_01", "plan", "halt")
+    assert "bp_sol_01：已停止（依要求，" in output
+    assert "bp_sol_01：不動：" in output
+    assert ": 已" not in output

@@ -12,7 +12,7 @@ import pytest
 
 from manager.errors import FAILED, OK
 from manager.fleet.supervisor_state import REPORT_FILE
-from tests.fakes.desk import BOTH, ETH, SOL, Desk
+from tests.fakes.sandbox import BOTH, ETH, SOL, Sandbox
 
 RESTING = json.dumps(
     {
@@ -30,153 +30,159 @@ NAMED = (
 
 
 @pytest.fixture
-def live(desk: Desk) -> Desk:
+def live(sandbox: Sandbox) -> Sandbox:
     """A paper bot, and one that trades live and has been started."""
-    desk.new_image(is_askable=True)
-    desk.config("bp_sol_01", 5002, mode="live")
-    desk.bots.answers["bp_sol_01"] = RESTING
-    return desk
+    sandbox.new_image(is_askable=True)
+    sandbox.config("bp_sol_01", 5002, mode="live")
+    sandbox.bots.answers["bp_sol_01"] = RESTING
+    return sandbox
 
 
-def folder(desk: Desk) -> Path:
-    return desk.folder / "volumes" / "state" / "bp_sol_01"
+def folder(sandbox: Sandbox) -> Path:
+    return sandbox.folder / "volumes" / "state" / "bp_sol_01"
 
 
-def killed(desk: Desk) -> None:
+def killed(sandbox: Sandbox) -> None:
     """`docker kill`."""
-    desk.engine.start_again(SOL)
+    sandbox.engine.start_again(SOL)
 
 
-def crashed(desk: Desk) -> None:
+def crashed(sandbox: Sandbox) -> None:
     """Given up by its supervisor, and then stopped by Docker."""
-    desk.bots.fate("bp_sol_01", state="failed")
-    desk.play("restart bp_sol_01")
-    desk.engine.stop(SOL, 10)
+    sandbox.bots.set_behaviour("bp_sol_01", state="failed")
+    sandbox.transcript("restart bp_sol_01")
+    sandbox.engine.stop(SOL, 10)
 
 
-def without_report(desk: Desk) -> None:
-    killed(desk)
-    (folder(desk) / REPORT_FILE).unlink(missing_ok=True)
+def without_report(sandbox: Sandbox) -> None:
+    killed(sandbox)
+    (folder(sandbox) / REPORT_FILE).unlink(missing_ok=True)
 
 
-def older_report(desk: Desk) -> None:
+def older_report(sandbox: Sandbox) -> None:
     """A full disk has kept a later run's supervisor from marking it as that of an earlier run."""
-    killed(desk)
-    report = {"open_orders_left": 0, "position_at_exchange": "0", "at": desk.clock.time() - 3600}
-    (folder(desk) / REPORT_FILE).write_text(json.dumps(report))
+    killed(sandbox)
+    report = {"open_orders_left": 0, "position_at_exchange": "0", "at": sandbox.clock.time() - 3600}
+    (folder(sandbox) / REPORT_FILE).write_text(json.dumps(report))
 
 
-def with_orders(desk: Desk) -> None:
-    killed(desk)
-    report = {"open_orders_left": 3, "position_at_exchange": "0", "at": desk.clock.time()}
-    (folder(desk) / REPORT_FILE).write_text(json.dumps(report))
+def with_orders(sandbox: Sandbox) -> None:
+    killed(sandbox)
+    report = {"open_orders_left": 3, "position_at_exchange": "0", "at": sandbox.clock.time()}
+    (folder(sandbox) / REPORT_FILE).write_text(json.dumps(report))
 
 
-def of_the_bot_only(desk: Desk) -> None:
-    killed(desk)
-    report = {"open_orders_left": 0, "position": "0", "at": desk.clock.time()}
-    (folder(desk) / REPORT_FILE).write_text(json.dumps(report))
+def of_the_bot_only(sandbox: Sandbox) -> None:
+    killed(sandbox)
+    report = {"open_orders_left": 0, "position": "0", "at": sandbox.clock.time()}
+    (folder(sandbox) / REPORT_FILE).write_text(json.dumps(report))
 
 
 ENDS = (killed, crashed, without_report, older_report, with_orders, of_the_bot_only)
 
 
 @pytest.mark.parametrize(("end", "name"), [*((end, "") for end in ENDS), (killed, " bp_sol_01")])
-def test_a_stop_asks_for_what_is_down_already(live: Desk, end: Callable[[Desk], None], name: str) -> None:
-    live.play("up")
+def test_a_stop_asks_for_what_is_down_already(
+    live: Sandbox, end: Callable[[Sandbox], None], name: str
+) -> None:
+    live.transcript("up")
     end(live)
-    said = live.play(f"stop{name}")
-    assert "bp_sol_01: left alone (not running, " in said
-    assert "s), 2 open orders left, position -0.6 SOL" in said
-    assert NAMED in said
+    output = live.transcript(f"stop{name}")
+    assert "bp_sol_01: left alone (not running, " in output
+    assert "s), 2 open orders left, position -0.6 SOL" in output
+    assert NAMED in output
     assert live.exit_code == FAILED
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_down_asks_before_it_removes_what_could_ask(live: Desk, end: Callable[[Desk], None]) -> None:
-    live.play("up")
+def test_down_asks_before_it_removes_what_could_ask(live: Sandbox, end: Callable[[Sandbox], None]) -> None:
+    live.transcript("up")
     end(live)
-    said = live.play("down")
-    calls = [line.removeprefix("  engine: ") for line in said.splitlines() if line.startswith("  engine: ")]
-    assert calls.index("start bp_sol_01-left") < calls.index("remove bp_sol_01"), said
-    assert NAMED in said
+    output = live.transcript("down")
+    calls = [line.removeprefix("  engine: ") for line in output.splitlines() if line.startswith("  engine: ")]
+    assert calls.index("start bp_sol_01-left") < calls.index("remove bp_sol_01"), output
+    assert NAMED in output
     assert live.exit_code == FAILED
     assert live.states() == {}
 
 
-def test_an_exchange_that_is_away_does_not_keep_a_container(live: Desk) -> None:
-    live.play("up")
+def test_an_exchange_that_is_away_does_not_keep_a_container(live: Sandbox) -> None:
+    live.transcript("up")
     killed(live)
     live.bots.answers.clear()
-    assert "exit code" not in live.play("down bp_eth_02")
-    said = live.play("down")
+    assert "exit code" not in live.transcript("down bp_eth_02")
+    output = live.transcript("down")
     assert (
         "error: bp_sol_01: whether orders are left is unknown (the exchange is away): check backpack,"
-        " SOL_USDC_PERP" in said
+        " SOL_USDC_PERP" in output
     )
     assert (live.exit_code, live.states()) == (FAILED, {})
 
 
-def test_who_runs_is_asked_for_only_if_its_bot_did_not_say(live: Desk) -> None:
-    live.bots.fate("bp_sol_01", open_orders_left=0, position="0.2")
-    live.play("up")
+def test_who_runs_is_asked_for_only_if_its_bot_did_not_say(live: Sandbox) -> None:
+    live.bots.set_behaviour("bp_sol_01", open_orders_left=0, position="0.2")
+    live.transcript("up")
     assert "left" not in [call.rpartition("-")[2] for call in live.calls()]
-    said = live.play("stop")
-    assert "bp_sol_01: stopped (requested, 0.0 s), 0 open orders left, position 0.2" in said
-    assert "-left" not in said
-    assert "bp_sol_01: left alone (not running, 0.0 s), 0 open orders left, position 0.2" in live.play("stop")
+    output = live.transcript("stop")
+    assert "bp_sol_01: stopped (requested, 0.0 s), 0 open orders left, position 0.2" in output
+    assert "-left" not in output
+    assert "bp_sol_01: left alone (not running, 0.0 s), 0 open orders left, position 0.2" in live.transcript(
+        "stop"
+    )
     assert live.exit_code == OK
-    assert "-left" not in live.play("down")
+    assert "-left" not in live.transcript("down")
 
-    live.bots.fate("bp_sol_01")
-    live.play("start bp_sol_01")
+    live.bots.set_behaviour("bp_sol_01")
+    live.transcript("start bp_sol_01")
     live.bots.answers["bp_sol_01"] = NOTHING
-    said = live.play("stop")
-    assert "bp_sol_01: stopped (requested, 0.0 s), 0 open orders left, no position" in said
+    output = live.transcript("stop")
+    assert "bp_sol_01: stopped (requested, 0.0 s), 0 open orders left, no position" in output
     assert live.exit_code == OK
-    assert "-left" in said
+    assert "-left" in output
 
 
-def test_every_bot_is_stopped_before_an_exchange_is_asked(live: Desk) -> None:
-    live.play("up")
+def test_every_bot_is_stopped_before_an_exchange_is_asked(live: Sandbox) -> None:
+    live.transcript("up")
     killed(live)
-    calls = live.play("down")
+    calls = live.transcript("down")
     assert calls.index("engine: stop bp_eth_02") < calls.index("engine: create bp_sol_01-left")
 
 
-def test_an_image_that_cannot_ask_is_named_and_no_failure(live: Desk) -> None:
+def test_an_image_that_cannot_ask_is_named_and_no_failure(live: Sandbox) -> None:
     live.new_image()
-    live.play("up")
+    live.transcript("up")
     killed(live)
-    said = live.play("stop")
-    assert "warning: bp_sol_01: whether orders are left is unknown (its image has no program for this" in said
+    output = live.transcript("stop")
+    assert (
+        "warning: bp_sol_01: whether orders are left is unknown (its image has no program for this" in output
+    )
     assert live.exit_code == OK
 
 
-def test_what_never_ran_and_what_was_settled_is_not_asked_for(live: Desk) -> None:
+def test_what_never_ran_and_what_was_settled_is_not_asked_for(live: Sandbox) -> None:
     live.engine.ports_taken.add(5002)
-    live.play("up")
+    live.transcript("up")
     assert live.states()["bp_sol_01"] == "created"
-    assert "bp_sol_01: left alone: not running" in live.play("stop")
-    assert "-left" not in live.play("down")
+    assert "bp_sol_01: left alone: not running" in live.transcript("stop")
+    assert "-left" not in live.transcript("down")
 
 
-def test_orphans_that_are_removed_are_asked_for_too(live: Desk) -> None:
-    live.play("up")
+def test_orphans_that_are_removed_are_asked_for_too(live: Sandbox) -> None:
+    live.transcript("up")
     killed(live)
     (live.folder / "config" / "active" / "bp_sol_01.json").unlink()
-    assert NAMED in live.play("up --remove-orphans")
+    assert NAMED in live.transcript("up --remove-orphans")
     assert set(live.states()) == {BOTH[0]}
 
 
-def test_what_is_recreated_or_restarted_is_not_asked_for(live: Desk) -> None:
-    live.play("up")
+def test_what_is_recreated_or_restarted_is_not_asked_for(live: Sandbox) -> None:
+    live.transcript("up")
     for command in ("restart", "up --recreate bp_sol_01", "upgrade"):
-        assert "-left" not in live.play(command)
+        assert "-left" not in live.transcript(command)
 
 
-def test_programs_are_told_the_same(live: Desk) -> None:
-    live.play("up")
+def test_programs_are_told_the_same(live: Sandbox) -> None:
+    live.transcript("up")
     killed(live)
     (said,) = json.loads("\n".join(line for line in live.run("stop --json bp_sol_01") if line[:5] != "error"))
     assert (said["action"], said["open_orders_left"], said["position"]) == ("leave", 2, "-0.6")
@@ -187,92 +193,100 @@ def test_programs_are_told_the_same(live: Desk) -> None:
 GONE = "its container is gone, so the exchange cannot be asked"
 
 
-def reporting(desk: Desk, **others: object) -> None:
+def reporting(sandbox: Sandbox, **others: object) -> None:
     """Report from a run that goes on, as its supervisor copies it."""
-    report = {"mode": "live", "position": "-0.6", "base": "SOL", "open_orders": 13, "at": desk.clock.time()}
-    (folder(desk) / REPORT_FILE).write_text(json.dumps({"report": report, **others}))
+    report = {
+        "mode": "live",
+        "position": "-0.6",
+        "base": "SOL",
+        "open_orders": 13,
+        "at": sandbox.clock.time(),
+    }
+    (folder(sandbox) / REPORT_FILE).write_text(json.dumps({"report": report, **others}))
 
 
-def removed(desk: Desk) -> None:
+def removed(sandbox: Sandbox) -> None:
     """`docker rm -f`, so that nothing says how the bot has ended."""
-    desk.engine.discard(SOL)
+    sandbox.engine.discard(SOL)
 
 
 @pytest.mark.parametrize("command", ["stop", "down", "stop bp_sol_01", "down bp_sol_01", "halt"])
-def test_a_container_that_somebody_removed_cannot_ask_and_that_is_said(live: Desk, command: str) -> None:
-    live.play("up")
+def test_a_container_that_somebody_removed_cannot_ask_and_that_is_said(live: Sandbox, command: str) -> None:
+    live.transcript("up")
     reporting(live)
     removed(live)
-    said = live.play(command)
+    output = live.transcript(command)
     assert (
         f"error: bp_sol_01: whether orders are left is unknown ({GONE}; 0s ago its bot reported 13 open orders,"
-        " position -0.6 SOL): check backpack, SOL_USDC_PERP" in said
+        " position -0.6 SOL): check backpack, SOL_USDC_PERP" in output
     )
-    assert "-left" not in said
+    assert "-left" not in output
     assert live.exit_code == FAILED
     if command != "halt":
-        assert "bp_sol_01: left alone (no container, 0.0 s), position -0.6 SOL as last reported" in said
-        assert said.count("bp_sol_01: left alone") == 1
+        assert "bp_sol_01: left alone (no container, 0.0 s), position -0.6 SOL as last reported" in output
+        assert output.count("bp_sol_01: left alone") == 1
 
 
 @pytest.mark.parametrize("command", ["stop", "down", "halt"])
-def test_one_that_never_reported_is_named_too(live: Desk, command: str) -> None:
-    live.play("up")
+def test_one_that_never_reported_is_named_too(live: Sandbox, command: str) -> None:
+    live.transcript("up")
     (folder(live) / REPORT_FILE).unlink(missing_ok=True)
     removed(live)
-    said = live.play(command)
-    assert f"({GONE}, and its bot did not report): check backpack, SOL_USDC_PERP" in said
+    output = live.transcript(command)
+    assert f"({GONE}, and its bot did not report): check backpack, SOL_USDC_PERP" in output
     assert live.exit_code == FAILED
 
 
-def test_ps_says_that_a_removed_container_may_have_left_orders(live: Desk) -> None:
-    live.play("up")
+def test_ps_says_that_a_removed_container_may_have_left_orders(live: Sandbox) -> None:
+    live.transcript("up")
     reporting(live)
     removed(live)
-    said = live.play("ps")
-    assert "last known position: -0.6 SOL; its container is gone: whether orders are left is unknown" in said
+    output = live.transcript("ps")
+    assert (
+        "last known position: -0.6 SOL; its container is gone: whether orders are left is unknown" in output
+    )
 
 
-def test_a_paper_bot_or_one_that_said_it_has_left_nothing_is_not_named(live: Desk) -> None:
-    live.play("up")
+def test_a_paper_bot_or_one_that_said_it_has_left_nothing_is_not_named(live: Sandbox) -> None:
+    live.transcript("up")
     reporting(live, open_orders_left=0, run_ended=True)
     removed(live)
     live.engine.discard(ETH)
     for command in ("stop", "down"):
-        said = live.play(command)
-        assert (GONE in said, live.exit_code) == (False, OK)
-    assert "whether orders are left" not in live.play("ps")
+        output = live.transcript(command)
+        assert (GONE in output, live.exit_code) == (False, OK)
+    assert "whether orders are left" not in live.transcript("ps")
 
 
-def test_what_the_exchange_said_before_the_removal_is_kept(live: Desk) -> None:
+def test_what_the_exchange_said_before_the_removal_is_kept(live: Sandbox) -> None:
     live.bots.answers["bp_sol_01"] = NOTHING
-    live.play("up")
+    live.transcript("up")
     reporting(live)
     killed(live)
-    live.play("down")
+    live.transcript("down")
     for command in ("down", "stop", "halt"):
-        said = live.play(command)
-        assert ("unknown" in said, live.exit_code) == (False, OK), said
-    assert "whether orders are left" not in live.play("ps")
+        output = live.transcript(command)
+        assert ("unknown" in output, live.exit_code) == (False, OK), output
+    assert "whether orders are left" not in live.transcript("ps")
 
 
-def test_what_was_said_once_by_down_is_not_said_for_ever(live: Desk) -> None:
-    live.play("up")
+def test_what_was_said_once_by_down_is_not_said_for_ever(live: Sandbox) -> None:
+    live.transcript("up")
     reporting(live)
     removed(live)
-    assert GONE in live.play("stop")
+    assert GONE in live.transcript("stop")
     live.clock.sleep(1)
-    assert GONE in live.play("down")
-    assert GONE not in live.play("down")
+    assert GONE in live.transcript("down")
+    assert GONE not in live.transcript("down")
     live.clock.sleep(1)
-    live.play("start bp_sol_01")
+    live.transcript("start bp_sol_01")
     removed(live)
-    assert GONE in live.play("down")
+    assert GONE in live.transcript("down")
 
 
-def without_config(desk: Desk) -> None:
+def without_config(sandbox: Sandbox) -> None:
     """Its config is deleted, or moved away."""
-    (desk.folder / "config" / "active" / "bp_sol_01.json").unlink()
+    (sandbox.folder / "config" / "active" / "bp_sol_01.json").unlink()
 
 
 @pytest.mark.parametrize(
@@ -280,137 +294,137 @@ def without_config(desk: Desk) -> None:
 )
 @pytest.mark.parametrize("has_report", [True, False])
 def test_one_of_which_neither_container_nor_config_is_left_is_named(
-    live: Desk, command: str, has_report: bool
+    live: Sandbox, command: str, has_report: bool
 ) -> None:
-    live.play("up")
+    live.transcript("up")
     (folder(live) / REPORT_FILE).unlink(missing_ok=True)
     if has_report:
         reporting(live)
     removed(live)
     without_config(live)
-    said = live.play("ps")
-    assert "its container and its config are gone: whether orders are left is unknown" in said
-    assert "`manager down bp_sol_01` ends this note" in said
-    said = live.play(command)
+    output = live.transcript("ps")
+    assert "its container and its config are gone: whether orders are left is unknown" in output
+    assert "`manager down bp_sol_01` ends this note" in output
+    output = live.transcript(command)
     last = (
         "0s ago its bot reported 13 open orders, position -0.6 SOL"
         if has_report
         else "its bot did not report"
     )
-    assert "error: bp_sol_01: whether orders are left is unknown (its container is gone" in said
-    assert f"{last}): check its exchange" in said
+    assert "error: bp_sol_01: whether orders are left is unknown (its container is gone" in output
+    assert f"{last}): check its exchange" in output
     assert live.exit_code == FAILED
 
 
-def test_the_word_of_a_person_ends_it(live: Desk) -> None:
-    live.play("up")
+def test_the_word_of_a_person_ends_it(live: Sandbox) -> None:
+    live.transcript("up")
     reporting(live)
     removed(live)
     without_config(live)
     live.clock.sleep(1)
     for command in ("up", "restart", "plan"):
-        assert ("bp_sol_01" in live.play(command), live.exit_code) == (False, OK)
-    assert "bp_sol_01 has neither a container nor a config any more" in live.play("start bp_sol_01")
-    assert "check its exchange" in live.play("down bp_sol_01")
+        assert ("bp_sol_01" in live.transcript(command), live.exit_code) == (False, OK)
+    assert "bp_sol_01 has neither a container nor a config any more" in live.transcript("start bp_sol_01")
+    assert "check its exchange" in live.transcript("down bp_sol_01")
     for command in ("ps", "stop", "down", "halt"):
-        assert "bp_sol_01" not in live.play(command)
+        assert "bp_sol_01" not in live.transcript(command)
         assert live.exit_code == OK
 
 
-def test_a_paper_bot_and_one_that_left_nothing_are_forgotten(live: Desk) -> None:
-    live.play("up")
+def test_a_paper_bot_and_one_that_left_nothing_are_forgotten(live: Sandbox) -> None:
+    live.transcript("up")
     reporting(live, open_orders_left=0, run_ended=True)
     removed(live)
     live.engine.discard(ETH)
     for config in (live.folder / "config" / "active").iterdir():
         config.unlink()
     for command in ("ps", "stop", "down", "halt"):
-        said = live.play(command)
-        assert ("bp_" in said, live.exit_code) == (False, OK), said
+        output = live.transcript(command)
+        assert ("bp_" in output, live.exit_code) == (False, OK), output
 
 
-def test_a_stop_looks_once_at_what_is_down_already(live: Desk) -> None:
-    live.play("up")
+def test_a_stop_looks_once_at_what_is_down_already(live: Sandbox) -> None:
+    live.transcript("up")
     killed(live)
     report = {"open_orders_left": 0, "position_at_exchange": "0.2", "at": live.clock.time() + 1}
     (folder(live) / REPORT_FILE).write_text(json.dumps(report))
     with mock.patch.object(live.engine, "inspect", wraps=live.engine.inspect) as inspect:
-        live.play("stop bp_sol_01")
+        live.transcript("stop bp_sol_01")
     assert inspect.call_count == 1
 
 
-def test_a_moved_fleet_asks_although_another_folder_is_in_its_old_place(live: Desk) -> None:
-    live.play("up")
+def test_a_moved_fleet_asks_although_another_folder_is_in_its_old_place(live: Sandbox) -> None:
+    live.transcript("up")
     live.engine.start_again(ETH, SOL)  # the fake's supervisors write by paths
     old, live.folder = live.folder, live.folder.with_name("moved")
     old.rename(live.folder)
     for name in ("database", "secrets", "state"):
         (old / "volumes" / name / "bp_sol_01").mkdir(parents=True)
     for command in ("stop", "halt"):
-        assert NAMED in live.play(command)
+        assert NAMED in live.transcript(command)
         assert live.exit_code == FAILED
-    said = live.play("resume", "start bp_sol_01")
-    assert "bp_sol_01: recreated (moved" in said
+    output = live.transcript("resume", "start bp_sol_01")
+    assert "bp_sol_01: recreated (moved" in output
     assert live.states()["bp_sol_01"] == "running"
 
 
-def test_a_copy_asks_nothing_for_the_original(live: Desk) -> None:
-    live.play("up")
+def test_a_copy_asks_nothing_for_the_original(live: Sandbox) -> None:
+    live.transcript("up")
     killed(live)
     live.folder = Path(shutil.copytree(live.folder, live.folder.with_name("copy"), symlinks=True))
     for command in ("stop", "halt", "down"):
-        said = live.play(command)
-        assert ("-left" in said, "-orders" in said) == (False, False), said
+        output = live.transcript(command)
+        assert ("-left" in output, "-orders" in output) == (False, False), output
     assert set(live.states()) == set(BOTH)
 
 
 @pytest.mark.parametrize("is_removed", [False, True])
 def test_orders_that_a_bot_has_reported_are_an_error_while_its_exchange_is_away(
-    live: Desk, is_removed: bool
+    live: Sandbox, is_removed: bool
 ) -> None:
-    live.play("up")
+    live.transcript("up")
     with_orders(live)
     live.bots.answers.clear()
     if is_removed:
         removed(live)
-    said = live.play("stop")
-    assert "error: bp_sol_01 has stopped and reported 3 open orders left: check the exchange" in said
-    assert "warning: bp_sol_01: backpack could not be asked, its bot has reported what is left (" in said
+    output = live.transcript("stop")
+    assert "error: bp_sol_01 has stopped and reported 3 open orders left: check the exchange" in output
+    assert "warning: bp_sol_01: backpack could not be asked, its bot has reported what is left (" in output
     assert live.exit_code == FAILED
 
 
-def test_orders_that_a_halt_has_left_are_no_calm_state_until_the_exchange_has_none(live: Desk) -> None:
+def test_orders_that_a_halt_has_left_are_no_calm_state_until_the_exchange_has_none(live: Sandbox) -> None:
     """Nobody answers their fills, although a person has stopped the bot."""
 
     def shown() -> tuple[str, bool]:
         [of_live] = [
             each
-            for each in json.loads(live.play("ps --json").partition("\n")[2])
+            for each in json.loads(live.transcript("ps --json").partition("\n")[2])
             if each["id"] == "bp_sol_01"
         ]
-        return of_live["severity"], "2 open orders left" in live.play("ps")
+        return of_live["severity"], "2 open orders left" in live.transcript("ps")
 
-    live.play("up")
-    live.play("halt")
+    live.transcript("up")
+    live.transcript("halt")
     assert shown() == ("bad", True)
-    live.play("orders bp_sol_01")
+    live.transcript("orders bp_sol_01")
     assert shown() == ("bad", True)
     live.bots.answers["bp_sol_01"] = NOTHING
-    live.play("orders bp_sol_01")
+    live.transcript("orders bp_sol_01")
     assert shown() == ("off", False)
 
 
-def test_what_a_bot_has_open_that_runs_is_not_what_it_has_left(live: Desk) -> None:
-    live.play("up")
+def test_what_a_bot_has_open_that_runs_is_not_what_it_has_left(live: Sandbox) -> None:
+    live.transcript("up")
     before = (folder(live) / REPORT_FILE).exists() and (folder(live) / REPORT_FILE).read_text()
-    live.play("orders bp_sol_01")
+    live.transcript("orders bp_sol_01")
     assert ((folder(live) / REPORT_FILE).exists() and (folder(live) / REPORT_FILE).read_text()) == before
 
 
-def test_what_a_halt_has_left_is_said_last(live: Desk) -> None:
+def test_what_a_halt_has_left_is_said_last(live: Sandbox) -> None:
     """Where the reader of many lines is: at their end."""
     live.config("paper_01", 5003)
-    live.bots.fate("paper_01", stops_in=900)
-    live.play("up")
-    said = [line for line in live.play("halt").splitlines() if line.startswith("error:")]
-    assert said == ["error: paper_01 did not stop in time and was killed", NAMED]
+    live.bots.set_behaviour("paper_01", stops_in=900)
+    live.transcript("up")
+    output = [line for line in live.transcript("halt").splitlines() if line.startswith("error:")]
+    assert output == ["error: paper_01 did not stop in time and was killed", NAMED]

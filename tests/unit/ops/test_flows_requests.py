@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from tests.builders import FLEET_NAME
-from tests.fakes.desk import IMAGE, Desk
+from tests.fakes.sandbox import IMAGE, Sandbox
 
 
-def limits(desk: Desk, account: int) -> None:
-    (desk.folder / "config" / "fleet.toml").write_text(
+def limits(sandbox: Sandbox, account: int) -> None:
+    (sandbox.folder / "config" / "fleet.toml").write_text(
         f'name = "{FLEET_NAME}"\nimage = "{IMAGE}"\nmode = "live"\nallow_shared_credentials = true\n'
         f"[requests.backpack]\naccount = {account}\n"
     )
 
 
-def test_what_would_exceed_the_limit_is_not_started(desk: Desk) -> None:
-    limits(desk, 150)
-    desk.goes("""
+def test_what_would_exceed_the_limit_is_not_started(sandbox: Sandbox) -> None:
+    limits(sandbox, 150)
+    sandbox.assert_transcript("""
         $ up
         bp_sol_01: left alone: it would exceed the request limit, backpack: the account of bp_eth_02 and its bots (2)\
  makes 180 requests a minute of 150 (120%); raise its interval, use another address, or correct the limit in\
@@ -28,21 +28,21 @@ def test_what_would_exceed_the_limit_is_not_started(desk: Desk) -> None:
     """)
 
 
-def test_what_runs_is_left_alone_when_the_limit_falls(desk: Desk) -> None:
-    limits(desk, 2000)
-    desk.play("up")
-    limits(desk, 150)
-    desk.run("restart")
-    assert desk.exit_code == 0
-    assert desk.states() == {"bp_eth_02": "running", "bp_sol_01": "running"}
+def test_what_runs_is_left_alone_when_the_limit_falls(sandbox: Sandbox) -> None:
+    limits(sandbox, 2000)
+    sandbox.transcript("up")
+    limits(sandbox, 150)
+    sandbox.run("restart")
+    assert sandbox.exit_code == 0
+    assert sandbox.states() == {"bp_eth_02": "running", "bp_sol_01": "running"}
 
 
-def test_the_plan_says_what_is_asked_for_and_warns_at_80_percent(desk: Desk) -> None:
-    limits(desk, 600)
+def test_the_plan_says_what_is_asked_for_and_warns_at_80_percent(sandbox: Sandbox) -> None:
+    limits(sandbox, 600)
     said = "backpack: the account of bp_eth_02 and its bots (2) makes 180 requests a minute of 600 (30%)"
-    assert said in desk.run("plan")
-    limits(desk, 225)
-    warned = [line for line in desk.run("plan") if "of 225 (80%)" in line]
+    assert said in sandbox.run("plan")
+    limits(sandbox, 225)
+    warned = [line for line in sandbox.run("plan") if "of 225 (80%)" in line]
     assert len(warned) == 1
     assert warned[0].startswith("warning: ")
-    assert desk.exit_code == 0
+    assert sandbox.exit_code == 0

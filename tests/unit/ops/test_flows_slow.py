@@ -11,7 +11,7 @@ import pytest
 from manager.engine import client, http_socket
 from manager.engine.client import Engine
 from tests import cases
-from tests.fakes.desk import BOTH, Desk
+from tests.fakes.sandbox import BOTH, Sandbox
 from tests.fakes.slow_http import SlowHttp
 
 LATE = 0.15
@@ -19,36 +19,36 @@ LATE = 0.15
 
 
 def test_a_restart_an_upgrade_of_configs_and_a_halt_on_a_slow_engine(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A restart once ended with 5 and “run `make engine`” while the engine was only busy, and left two down."""
     size = 200 if cases.is_long else 30
     for number in range(size - len(BOTH)):
-        desk.config(f"many_{number:03}", 6000 + number)
-    desk.run("up")
-    assert Counter(desk.states().values()) == {"running": size}
-    slow = SlowHttp(desk.engine, desk.clock, LATE, 1)
+        sandbox.config(f"many_{number:03}", 6000 + number)
+    sandbox.run("up")
+    assert Counter(sandbox.states().values()) == {"running": size}
+    slow = SlowHttp(sandbox.engine, sandbox.clock, LATE, 1)
     monkeypatch.setattr(http_socket, "call", slow)
     monkeypatch.setattr(client, "Engine", lambda *_parallelism: Engine())
 
-    desk.calls()
-    printed = desk.run("restart")
-    assert desk.exit_code == 0, "\n".join(printed)
-    assert Counter(desk.states().values()) == {"running": size}
-    calls = {call.replace("desk-", "") for call in desk.calls()}
-    assert {f"{verb} {name}" for verb in ("stop", "start") for name in desk.states()} <= calls
+    sandbox.calls()
+    printed = sandbox.run("restart")
+    assert sandbox.exit_code == 0, "\n".join(printed)
+    assert Counter(sandbox.states().values()) == {"running": size}
+    calls = {call.replace("desk-", "") for call in sandbox.calls()}
+    assert {f"{verb} {name}" for verb in ("stop", "start") for name in sandbox.states()} <= calls
     assert slow.too_late["POST start"] > 1
     assert slow.too_late["POST stop"] > 1
     assert any("is slow" in line and "it is asked again" in line for line in printed)
     assert not any("no Docker Engine answers" in line for line in printed)
 
     for number in range(10):
-        desk.config(f"many_{number:03}", 6000 + number, daemon_config={"memory_limit_mb": 96})
-    printed = desk.run("up")
-    assert desk.exit_code == 0, "\n".join(printed)
-    assert Counter(desk.states().values()) == {"running": size}
+        sandbox.config(f"many_{number:03}", 6000 + number, daemon_config={"memory_limit_mb": 96})
+    printed = sandbox.run("up")
+    assert sandbox.exit_code == 0, "\n".join(printed)
+    assert Counter(sandbox.states().values()) == {"running": size}
 
-    printed = desk.run("halt")
-    assert desk.exit_code == 0, "\n".join(printed)
-    assert Counter(desk.states().values()) == {"exited": size}
+    printed = sandbox.run("halt")
+    assert sandbox.exit_code == 0, "\n".join(printed)
+    assert Counter(sandbox.states().values()) == {"exited": size}
     assert slow.too_late["GET version"] > 1, "looks were late, too"

@@ -5,17 +5,17 @@ from __future__ import annotations
 import pytest
 
 from manager.ops.rollout import rollout_plan
-from tests.fakes.desk import ETH, SOL, Desk
+from tests.fakes.sandbox import ETH, SOL, Sandbox
 
 
-def test_one_first_and_then_the_rest(desk: Desk) -> None:
-    desk.play("up")
-    desk.goes("""
+def test_one_first_and_then_the_rest(sandbox: Sandbox) -> None:
+    sandbox.transcript("up")
+    sandbox.assert_transcript("""
         $ upgrade
         nothing to upgrade
     """)
-    desk.new_image()
-    desk.goes("""
+    sandbox.new_image()
+    sandbox.assert_transcript("""
         $ up
         nothing to do
         2 of the instances run an older image; `manager upgrade` upgrades them: bp_eth_02, bp_sol_01
@@ -62,12 +62,12 @@ def test_one_first_and_then_the_rest(desk: Desk) -> None:
     """)
 
 
-def test_a_canary_that_fails_is_put_back_and_nobody_follows(desk: Desk) -> None:
-    desk.play("up")
-    desk.new_image()
-    desk.bots.fate("bp_eth_02", state="failed", healthy_after=3)
-    desk.engine.before("start", desk.bots.fates.clear, of=ETH, nth=2)
-    desk.goes("""
+def test_a_canary_that_fails_is_put_back_and_nobody_follows(sandbox: Sandbox) -> None:
+    sandbox.transcript("up")
+    sandbox.new_image()
+    sandbox.bots.set_behaviour("bp_eth_02", state="failed", healthy_after=3)
+    sandbox.engine.before("start", sandbox.bots.behaviours.clear, of=ETH, nth=2)
+    sandbox.assert_transcript("""
         $ upgrade
         canary: bp_eth_02
         bp_eth_02: stopping (new image)
@@ -94,12 +94,12 @@ def test_a_canary_that_fails_is_put_back_and_nobody_follows(desk: Desk) -> None:
     """)
 
 
-def test_one_that_does_not_become_healthy_in_time_is_put_back(desk: Desk) -> None:
-    desk.play("up")
-    desk.new_image()
-    desk.bots.fate("bp_eth_02", state="unhealthy")
-    desk.engine.before("start", desk.bots.fates.clear, of=ETH, nth=2)
-    desk.goes("""
+def test_one_that_does_not_become_healthy_in_time_is_put_back(sandbox: Sandbox) -> None:
+    sandbox.transcript("up")
+    sandbox.new_image()
+    sandbox.bots.set_behaviour("bp_eth_02", state="unhealthy")
+    sandbox.engine.before("start", sandbox.bots.behaviours.clear, of=ETH, nth=2)
+    sandbox.assert_transcript("""
         $ upgrade --wait-timeout 20
         canary: bp_eth_02
         bp_eth_02: stopping (new image)
@@ -122,11 +122,11 @@ def test_one_that_does_not_become_healthy_in_time_is_put_back(desk: Desk) -> Non
     """)
 
 
-def test_an_upgrade_whose_engine_dies_goes_on_where_it_was(desk: Desk) -> None:
-    desk.play("up")
-    desk.new_image()
-    desk.engine.after("remove", desk.engine.die, of=ETH)
-    desk.goes("""
+def test_an_upgrade_whose_engine_dies_goes_on_where_it_was(sandbox: Sandbox) -> None:
+    sandbox.transcript("up")
+    sandbox.new_image()
+    sandbox.engine.after("remove", sandbox.engine.die, of=ETH)
+    sandbox.assert_transcript("""
         $ upgrade
         canary: bp_eth_02
         bp_eth_02: stopping (new image)
@@ -139,8 +139,8 @@ def test_an_upgrade_whose_engine_dies_goes_on_where_it_was(desk: Desk) -> None:
           engine: remove bp_eth_02
           exit code 5
     """)
-    desk.engine.come_back()
-    desk.goes("""
+    sandbox.engine.come_back()
+    sandbox.assert_transcript("""
         $ up
         bp_eth_02: created (no container, 0.0 s)
         1 of the instances run an older image; `manager upgrade` upgrades them: bp_sol_01
@@ -164,11 +164,11 @@ def test_an_upgrade_whose_engine_dies_goes_on_where_it_was(desk: Desk) -> None:
     """)
 
 
-def test_a_halt_in_the_middle_of_an_upgrade_holds(desk: Desk) -> None:
-    desk.play("up")
-    desk.new_image()
-    desk.engine.after("start", desk.meanwhile("halt"), of=ETH)
-    desk.goes("""
+def test_a_halt_in_the_middle_of_an_upgrade_holds(sandbox: Sandbox) -> None:
+    sandbox.transcript("up")
+    sandbox.new_image()
+    sandbox.engine.after("start", sandbox.meanwhile("halt"), of=ETH)
+    sandbox.assert_transcript("""
         $ upgrade
         canary: bp_eth_02
         bp_eth_02: stopping (new image)
@@ -213,11 +213,11 @@ def test_a_halt_in_the_middle_of_an_upgrade_holds(desk: Desk) -> None:
     """)
 
 
-def test_an_image_that_is_built_meanwhile_stops_the_roll_out(desk: Desk) -> None:
-    desk.play("up")
-    desk.new_image()
-    desk.engine.after("start", desk.new_image, of=ETH)
-    desk.goes("""
+def test_an_image_that_is_built_meanwhile_stops_the_roll_out(sandbox: Sandbox) -> None:
+    sandbox.transcript("up")
+    sandbox.new_image()
+    sandbox.engine.after("start", sandbox.new_image, of=ETH)
+    sandbox.assert_transcript("""
         $ upgrade
         canary: bp_eth_02
         bp_eth_02: stopping (new image)
@@ -237,11 +237,11 @@ def test_an_image_that_is_built_meanwhile_stops_the_roll_out(desk: Desk) -> None
     """)
 
 
-def test_a_full_disk_is_known_before_the_first_is_touched(desk: Desk) -> None:
-    desk.play("up")
-    desk.new_image()
-    with desk.full_disk():
-        desk.goes("""
+def test_a_full_disk_is_known_before_the_first_is_touched(sandbox: Sandbox) -> None:
+    sandbox.transcript("up")
+    sandbox.new_image()
+    with sandbox.full_disk():
+        sandbox.assert_transcript("""
             $ upgrade
             canary: bp_eth_02
             not reached: bp_sol_01
@@ -251,15 +251,15 @@ def test_a_full_disk_is_known_before_the_first_is_touched(desk: Desk) -> None:
               engine: untag desk-bot:rollback-bdd295acb985
               exit code 1
         """)
-    assert desk.states() == {"bp_eth_02": "running", "bp_sol_01": "running"}
+    assert sandbox.states() == {"bp_eth_02": "running", "bp_sol_01": "running"}
 
 
-def test_what_cannot_be_started_is_put_back(desk: Desk) -> None:
-    desk.play("up")
-    desk.new_image()
-    desk.engine.ports_taken.add(5002)
-    desk.engine.after("create", desk.engine.ports_taken.clear, of=SOL, nth=2)
-    desk.goes("""
+def test_what_cannot_be_started_is_put_back(sandbox: Sandbox) -> None:
+    sandbox.transcript("up")
+    sandbox.new_image()
+    sandbox.engine.ports_taken.add(5002)
+    sandbox.engine.after("create", sandbox.engine.ports_taken.clear, of=SOL, nth=2)
+    sandbox.assert_transcript("""
         $ upgrade --canary bp_sol_01
         canary: bp_sol_01
         bp_sol_01: stopping (new image)
@@ -281,11 +281,11 @@ def test_what_cannot_be_started_is_put_back(desk: Desk) -> None:
     """)
 
 
-def test_what_was_down_is_brought_back_and_stays_down(desk: Desk) -> None:
-    desk.play("up")
-    desk.new_image()
-    desk.play("upgrade", "stop bp_sol_01")
-    desk.goes("""
+def test_what_was_down_is_brought_back_and_stays_down(sandbox: Sandbox) -> None:
+    sandbox.transcript("up")
+    sandbox.new_image()
+    sandbox.transcript("upgrade", "stop bp_sol_01")
+    sandbox.assert_transcript("""
         $ rollback
         bp_eth_02: rolled back (requested, 0.0 s)
         bp_sol_01: rolled back (not running, so it stays stopped, 0.0 s)
@@ -297,14 +297,14 @@ def test_what_was_down_is_brought_back_and_stays_down(desk: Desk) -> None:
           engine: remove bp_sol_01
           engine: create bp_sol_01
     """)
-    assert desk.states() == {"bp_eth_02": "running", "bp_sol_01": "created"}
+    assert sandbox.states() == {"bp_eth_02": "running", "bp_sol_01": "created"}
 
 
-def test_an_exchange_that_is_away_is_waited_for_and_said(desk: Desk) -> None:
-    desk.play("up")
-    desk.new_image()
-    desk.bots.fate("bp_eth_02", away_for=10)
-    desk.goes("""
+def test_an_exchange_that_is_away_is_waited_for_and_said(sandbox: Sandbox) -> None:
+    sandbox.transcript("up")
+    sandbox.new_image()
+    sandbox.bots.set_behaviour("bp_eth_02", away_for=10)
+    sandbox.assert_transcript("""
         $ upgrade
         canary: bp_eth_02
         bp_eth_02: stopping (new image)
@@ -332,17 +332,17 @@ def test_an_exchange_that_is_away_is_waited_for_and_said(desk: Desk) -> None:
 
 
 def test_an_exchange_that_stays_away_ends_the_roll_out_and_nothing_is_put_back(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rollout_plan, "DEGRADED_MOST_S", 60.0)
-    desk.play("up")
-    desk.new_image()
-    desk.bots.fate("bp_eth_02", away_for=1000)
-    shown = desk.play("upgrade")
+    sandbox.transcript("up")
+    sandbox.new_image()
+    sandbox.bots.set_behaviour("bp_eth_02", away_for=1000)
+    shown = sandbox.transcript("upgrade")
     why = "it has not been able to trade for 1 min (the exchange is under maintenance), so the upgrade is not proven"
     assert f"error: bp_eth_02: FAILED: {why}; it stays upgraded" in shown
     assert "the roll-out has stopped: bp_eth_02 cannot trade: the exchange is under maintenance" in shown
     assert "not reached: bp_sol_01" in shown
     assert shown.endswith("exit code 6")
     assert shown.count("engine: create") == 1
-    assert "canary: bp_sol_01" in desk.play("upgrade"), "and it goes on with the others"
+    assert "canary: bp_sol_01" in sandbox.transcript("upgrade"), "and it goes on with the others"

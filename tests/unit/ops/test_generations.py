@@ -18,7 +18,7 @@ from manager.ops.hosts.generations import LOST, GenerationRecord, Twin
 from manager.ops.hosts.ssh import CommandResult
 from manager.ops.move import journal
 from manager.ops.move.journal import Journal
-from tests.fakes.desk import Desk
+from tests.fakes.sandbox import Sandbox
 from tests.unit.ops.test_account_check import LIVE, OTHERS, Tokyo, fleet_of, tokyo
 
 __all__ = ["tokyo"]
@@ -32,96 +32,96 @@ def tells(tokyo: Tokyo, held: GenerationRecord) -> None:
     tokyo.generations = {ID: held._asdict()}
 
 
-def test_an_older_copy_is_not_started(desk: Desk, tokyo: Tokyo) -> None:
+def test_an_older_copy_is_not_started(sandbox: Sandbox, tokyo: Tokyo) -> None:
     tells(tokyo, HERE_NOW)
     for command in ("up", f"start {ID}", "plan"):
-        said = desk.play(command)
-        assert f"{ID}: left alone: host tokyo has generation 1 of it, and here is 0, an older copy" in said
-        assert f"`manager move {ID} --from tokyo`" in said
-    assert desk.states() == {"bp_eth_02": "running"}
-    desk.play(f"start {ID}")
-    assert desk.exit_code == BAD_CONFIG
-    tombstone.settle(fleet_of(desk), ID, Generation(1, "m2"))
-    assert f"{ID}: created" in desk.play("up")
-    assert desk.exit_code == OK
+        output = sandbox.transcript(command)
+        assert f"{ID}: left alone: host tokyo has generation 1 of it, and here is 0, an older copy" in output
+        assert f"`manager move {ID} --from tokyo`" in output
+    assert sandbox.states() == {"bp_eth_02": "running"}
+    sandbox.transcript(f"start {ID}")
+    assert sandbox.exit_code == BAD_CONFIG
+    tombstone.settle(fleet_of(sandbox), ID, Generation(1, "m2"))
+    assert f"{ID}: created" in sandbox.transcript("up")
+    assert sandbox.exit_code == OK
 
 
 @pytest.mark.parametrize("command", ["start bp_sol_01", "resume bp_sol_01", "restart bp_sol_01"])
-def test_nor_is_one_whose_container_is_there(desk: Desk, tokyo: Tokyo, command: str) -> None:
-    desk.play("up", "halt bp_sol_01" if "resume" in command else "stop bp_sol_01")
+def test_nor_is_one_whose_container_is_there(sandbox: Sandbox, tokyo: Tokyo, command: str) -> None:
+    sandbox.transcript("up", "halt bp_sol_01" if "resume" in command else "stop bp_sol_01")
     tells(tokyo, AWAY)
-    said = desk.play(command)
-    assert "host tokyo knows that it went to osaka in generation 2, and here is 0" in said
-    assert f"remove volumes/secrets/{ID} on tokyo" in said
-    assert desk.exit_code == BAD_CONFIG
-    assert desk.states()[ID] != "running"
+    output = sandbox.transcript(command)
+    assert "host tokyo knows that it went to osaka in generation 2, and here is 0" in output
+    assert f"remove volumes/secrets/{ID} on tokyo" in output
+    assert sandbox.exit_code == BAD_CONFIG
+    assert sandbox.states()[ID] != "running"
 
 
-def test_one_that_runs_is_not_started_anew_by_what_is_known(desk: Desk, tokyo: Tokyo) -> None:
-    desk.play("up")
+def test_one_that_runs_is_not_started_anew_by_what_is_known(sandbox: Sandbox, tokyo: Tokyo) -> None:
+    sandbox.transcript("up")
     tells(tokyo, HERE_NOW)
-    desk.play("stop bp_sol_01", "start bp_sol_01")
+    sandbox.transcript("stop bp_sol_01", "start bp_sol_01")
     tokyo.generations = {}
-    desk.play(f"start {ID}")
+    sandbox.transcript(f"start {ID}")
     tells(tokyo, HERE_NOW)
-    fleet = fleet_of(desk)
-    account_looks.ask(fleet, account_looks.key_of(fleet), [registry.get(desk.folder, "tokyo")])
+    fleet = fleet_of(sandbox)
+    account_looks.ask(fleet, account_looks.key_of(fleet), [registry.get(sandbox.folder, "tokyo")])
     tokyo.asked = 0
-    assert "host tokyo has generation 1 of it" in desk.play(f"restart {ID}")
+    assert "host tokyo has generation 1 of it" in sandbox.transcript(f"restart {ID}")
     assert tokyo.asked == 0
-    assert desk.states()[ID] == "running", "it is shown, and a person ends it"
+    assert sandbox.states()[ID] == "running", "it is shown, and a person ends it"
     tokyo.is_away = True
-    assert "left alone" in desk.play(f"restart {ID}")
-    assert f"{ID}: restarted" in desk.play(f"restart {ID} --host-is-dead tokyo")
+    assert "left alone" in sandbox.transcript(f"restart {ID}")
+    assert f"{ID}: restarted" in sandbox.transcript(f"restart {ID} --host-is-dead tokyo")
 
 
-def test_a_host_that_is_away_counts_as_it_was_last_seen(desk: Desk, tokyo: Tokyo) -> None:
+def test_a_host_that_is_away_counts_as_it_was_last_seen(sandbox: Sandbox, tokyo: Tokyo) -> None:
     tells(tokyo, HERE_NOW)
-    settings = desk.folder / "config" / "fleet.toml"
+    settings = sandbox.folder / "config" / "fleet.toml"
     settings.write_text(settings.read_text() + "allow_shared_credentials = true\n")
-    desk.play("up")
+    sandbox.transcript("up")
     tokyo.is_away = True
-    assert "host tokyo has generation 1 of it" in desk.play("up"), "shared credentials or not"
-    assert f"{ID}: created" in desk.play("up --host-is-dead tokyo")
+    assert "host tokyo has generation 1 of it" in sandbox.transcript("up"), "shared credentials or not"
+    assert f"{ID}: created" in sandbox.transcript("up --host-is-dead tokyo")
 
 
-def test_this_machines_own_record_counts(desk: Desk, tokyo: Tokyo) -> None:
-    fleet = fleet_of(desk)
+def test_this_machines_own_record_counts(sandbox: Sandbox, tokyo: Tokyo) -> None:
+    fleet = fleet_of(sandbox)
     moved = Journal("m1", "here", "tokyo", 1, did_run=True, step="pack")
     journal.save(fleet, ID, moved)
     assert generations.held(fleet, ID) == GenerationRecord(), "it has not arrived"
     journal.save(fleet, ID, moved._replace(step="clean", is_done=True))
-    said = desk.play("up")
-    assert "this machine's own record says that it went to tokyo in generation 1, and here is 0" in said
-    assert desk.exit_code == BAD_CONFIG
+    output = sandbox.transcript("up")
+    assert "this machine's own record says that it went to tokyo in generation 1, and here is 0" in output
+    assert sandbox.exit_code == BAD_CONFIG
     journal.save(fleet, ID, moved._replace(source="tokyo", target="here", step="clean", is_done=True))
     tombstone.settle(fleet, ID, Generation(1, "m1"))
-    assert f"{ID}: created" in desk.play("up")
+    assert f"{ID}: created" in sandbox.transcript("up")
 
 
-def test_two_of_one_generation_are_copies_of_one_disk(desk: Desk, tokyo: Tokyo) -> None:
-    tombstone.settle(fleet_of(desk), ID, Generation(1, "m1"))
+def test_two_of_one_generation_are_copies_of_one_disk(sandbox: Sandbox, tokyo: Tokyo) -> None:
+    tombstone.settle(fleet_of(sandbox), ID, Generation(1, "m1"))
     tells(tokyo, HERE_NOW)
-    assert f"{ID}: created" in desk.play("up"), "it does not trade there"
-    desk.play(f"down {ID}")
+    assert f"{ID}: created" in sandbox.transcript("up"), "it does not trade there"
+    sandbox.transcript(f"down {ID}")
     tokyo.runs(OTHERS)
     tokyo.live = [tokyo.live[0]._replace(instance=ID)]
-    assert "one of the two is a copy of the other's disk" in desk.play("up")
+    assert "one of the two is a copy of the other's disk" in sandbox.transcript("up")
 
 
-def test_an_unreadable_generation_is_older_than_any(desk: Desk, tokyo: Tokyo) -> None:
-    fleet = fleet_of(desk)
+def test_an_unreadable_generation_is_older_than_any(sandbox: Sandbox, tokyo: Tokyo) -> None:
+    fleet = fleet_of(sandbox)
     fleet.secrets_dir(ID).mkdir(parents=True)
     (fleet.secrets_dir(ID) / tombstone.GENERATION).write_text("{")
     assert generations.held(fleet, ID).number == LOST
-    assert "left alone" in desk.play("up")
+    assert "left alone" in sandbox.transcript("up")
 
 
-def test_an_earlier_manager_tells_nothing_and_that_is_said(desk: Desk, tokyo: Tokyo) -> None:
+def test_an_earlier_manager_tells_nothing_and_that_is_said(sandbox: Sandbox, tokyo: Tokyo) -> None:
     tokyo.generations = None
-    said = desk.play("up")
-    assert "host tokyo has an earlier manager" in said
-    assert f"{ID}: created" in said
+    output = sandbox.transcript("up")
+    assert "host tokyo has an earlier manager" in output
+    assert f"{ID}: created" in output
 
 
 @pytest.mark.parametrize(
@@ -132,8 +132,8 @@ def test_what_is_no_answer_is_none(content: Any) -> None:
         generations.read(content)
 
 
-def test_what_is_told_is_read(desk: Desk, tokyo: Tokyo) -> None:
-    fleet = fleet_of(desk)
+def test_what_is_told_is_read(sandbox: Sandbox, tokyo: Tokyo) -> None:
+    fleet = fleet_of(sandbox)
     tombstone.bury(fleet, ID, Tombstone(1, "tokyo", "m1"))
     known = generations.known(fleet)
     assert known == {ID: GenerationRecord(1, 0, "", is_here=False, to="tokyo")}
@@ -163,8 +163,8 @@ def test_a_copy_is_of_one_and_the_same_move() -> None:
     assert not generations.is_copy(GenerationRecord(), GenerationRecord()), "never moved"
 
 
-def test_a_twin_is_shown(desk: Desk, tokyo: Tokyo, monkeypatch: pytest.MonkeyPatch) -> None:
-    desk.play(f"up {ID}")
+def test_a_twin_is_shown(sandbox: Sandbox, tokyo: Tokyo, monkeypatch: pytest.MonkeyPatch) -> None:
+    sandbox.transcript(f"up {ID}")
     tells(tokyo, HERE_NOW)
     tokyo.runs(OTHERS)
 
@@ -176,20 +176,20 @@ def test_a_twin_is_shown(desk: Desk, tokyo: Tokyo, monkeypatch: pytest.MonkeyPat
         return [everywhere.Answer(name, CommandResult(0, json.dumps(rows), "")) for name in ("here", "tokyo")]
 
     monkeypatch.setattr(everywhere, "run", run)
-    said = desk.play("ps --hosts")
-    assert f"{ID} trades on here in generation 0, and tokyo knows of generation 1" in said
-    assert f"`manager halt {ID}` ends it" in said
-    assert desk.exit_code == FAILED
-    rows = json.loads("\n".join(desk.run("ps --hosts --json")).partition("\n]")[0] + "]")
+    output = sandbox.transcript("ps --hosts")
+    assert f"{ID} trades on here in generation 0, and tokyo knows of generation 1" in output
+    assert f"`manager halt {ID}` ends it" in output
+    assert sandbox.exit_code == FAILED
+    rows = json.loads("\n".join(sandbox.run("ps --hosts --json")).partition("\n]")[0] + "]")
     assert [(row["host"], row["id"]) for row in rows if row["twin"]] == [("here", ID)]
 
-    fleet, keeper = fleet_of(desk), TwinKeeper()
+    fleet, keeper = fleet_of(sandbox), TwinKeeper()
     keeper.look(fleet, [LIVE])
     assert [(each.subject, each.kind) for each in keeper.conditions()] == [(MACHINE, "twin")]
     keeper.look(fleet, [])
     assert keeper.conditions() == []
 
-    hosts = [registry.get(desk.folder, "tokyo")]
+    hosts = [registry.get(sandbox.folder, "tokyo")]
     found = account_looks.ask(fleet, account_looks.key_of(fleet), hosts)
     twins = account_looks.twins(fleet, [ID], found)
     levels = [(each.level, each.check) for each in checks_machines.check_all(found, twins, [])]
@@ -198,8 +198,8 @@ def test_a_twin_is_shown(desk: Desk, tokyo: Tokyo, monkeypatch: pytest.MonkeyPat
     assert [each.level for each in checks_machines.check_all([away], [], [])] == ["fail", "ok", "ok"]
 
 
-def test_answers_of_a_moment_ago_are_not_asked_for_again(desk: Desk, tokyo: Tokyo) -> None:
-    fleet, hosts = fleet_of(desk), list(registry.load(desk.folder).values())
+def test_answers_of_a_moment_ago_are_not_asked_for_again(sandbox: Sandbox, tokyo: Tokyo) -> None:
+    fleet, hosts = fleet_of(sandbox), list(registry.load(sandbox.folder).values())
     first = account_looks.recent(fleet, hosts, 60)
     assert account_looks.recent(fleet, hosts, 60)[0].is_here is first[0].is_here is True
     assert tokyo.asked == 1
@@ -207,13 +207,13 @@ def test_answers_of_a_moment_ago_are_not_asked_for_again(desk: Desk, tokyo: Toky
     assert tokyo.asked == 2
 
 
-def test_an_older_copy_that_runs_may_go_to_paper(desk: Desk, tokyo: Tokyo) -> None:
-    desk.play(f"up {ID}")
+def test_an_older_copy_that_runs_may_go_to_paper(sandbox: Sandbox, tokyo: Tokyo) -> None:
+    sandbox.transcript(f"up {ID}")
     tells(tokyo, HERE_NOW)
     account_looks.ask(
-        fleet_of(desk), account_looks.key_of(fleet_of(desk)), [registry.get(desk.folder, "tokyo")]
+        fleet_of(sandbox), account_looks.key_of(fleet_of(sandbox)), [registry.get(sandbox.folder, "tokyo")]
     )
-    assert "left alone" in desk.play(f"restart {ID}")
-    desk.config(ID, 5002, mode="paper")
-    assert f"{ID}: recreated" in desk.play("up")
-    assert desk.exit_code == OK
+    assert "left alone" in sandbox.transcript(f"restart {ID}")
+    sandbox.config(ID, 5002, mode="paper")
+    assert f"{ID}: recreated" in sandbox.transcript("up")
+    assert sandbox.exit_code == OK

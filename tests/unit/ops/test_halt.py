@@ -187,7 +187,7 @@ class Stopping:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(stop_for_good, "LIST_LAG_S", 0)
     (tmp_path / "config").mkdir()
@@ -195,13 +195,13 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def row(desk: Path, instance: str, state: str = "running", **changes: Any) -> dict[str, Any]:
-    own = {labels.COMPOSE_WORKING_DIR: str(desk), **changes.pop("labels", {})}
+def row(sandbox: Path, instance: str, state: str = "running", **changes: Any) -> dict[str, Any]:
+    own = {labels.COMPOSE_WORKING_DIR: str(sandbox), **changes.pop("labels", {})}
     return a_row(instance, state, Mounts=[], labels=own, **changes)
 
 
 def test_the_stops_of_many_live_bots_are_spread_and_starts_have_that_much_longer(
-    desk: Path, monkeypatch: pytest.MonkeyPatch
+    sandbox: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     of_test = EXCHANGES["backpack"]._replace(stops_a_minute=240)
     monkeypatch.setattr(stop_turns, "EXCHANGES", {"backpack": of_test})
@@ -210,9 +210,9 @@ def test_the_stops_of_many_live_bots_are_spread_and_starts_have_that_much_longer
     extended: list[float] = []
     monkeypatch.setattr(Starts, "extend", lambda _starts, seconds: extended.append(seconds))
     names = ["a", "b", "c"]
-    up = [row(desk, name, labels={labels.MODE: "live", labels.EXCHANGE: "backpack"}) for name in names]
-    engine: Any = Stopping(desk, up, [row(desk, name, "exited") for name in names])
-    starts, moments = Starts(project.read(desk).fleet), []
+    up = [row(sandbox, name, labels={labels.MODE: "live", labels.EXCHANGE: "backpack"}) for name in names]
+    engine: Any = Stopping(sandbox, up, [row(sandbox, name, "exited") for name in names])
+    starts, moments = Starts(project.read(sandbox).fleet), []
     events: list[Any] = []
     engine.stop = lambda *_args: moments.append(time.monotonic())
     halted = halt.bring_down(engine.look(), names, engine.look, engine, starts, events.append)
@@ -224,57 +224,64 @@ def test_the_stops_of_many_live_bots_are_spread_and_starts_have_that_much_longer
     assert extended == [pytest.approx(0.5)], "the limit must not pass while the stops wait for their turns"
 
 
-def test_what_another_manager_has_just_started_ran_too(desk: Path) -> None:
+def test_what_another_manager_has_just_started_ran_too(sandbox: Path) -> None:
     """So that `resume` brings it back; a one-off is nothing that it could."""
-    stray = row(desk, "b", Names=[f"/{FLEET_NAME}-b-run-1"], labels={labels.COMPOSE_ONEOFF: "True"})
-    engine: Any = Stopping(desk, [], [row(desk, "a"), stray], [row(desk, "a", "exited")])
-    starts = Starts(project.read(desk).fleet)
+    stray = row(sandbox, "b", Names=[f"/{FLEET_NAME}-b-run-1"], labels={labels.COMPOSE_ONEOFF: "True"})
+    engine: Any = Stopping(sandbox, [], [row(sandbox, "a"), stray], [row(sandbox, "a", "exited")])
+    starts = Starts(project.read(sandbox).fleet)
     halted = halt.bring_down(engine.look(), ["a", "b"], engine.look, engine, starts, lambda _event: None)
     ended = {halted.seen[each].name for each in halted.stopped}
     assert ended == {f"{FLEET_NAME}-a", f"{FLEET_NAME}-b-run-1"}
     assert halted.came_up == {"a"}
 
 
-def test_an_idle_container_runs_no_bot_and_counts_as_down(desk: Path) -> None:
+def test_an_idle_container_runs_no_bot_and_counts_as_down(sandbox: Path) -> None:
     """Its supervisor waits because of the mark; another container of the instance may trade."""
-    stray = row(desk, "a", Names=[f"/{FLEET_NAME}-a-run-1"], Id="s", labels={labels.COMPOSE_ONEOFF: "True"})
-    engine: Any = Stopping(desk, [row(desk, "a"), row(desk, "b"), stray])
+    stray = row(
+        sandbox, "a", Names=[f"/{FLEET_NAME}-a-run-1"], Id="s", labels={labels.COMPOSE_ONEOFF: "True"}
+    )
+    engine: Any = Stopping(sandbox, [row(sandbox, "a"), row(sandbox, "b"), stray])
     seen = engine.look()
     assert {each.id for each in halt.running(seen, ["a", "b"])} == {"id-of-a", "id-of-b", "s"}
     idle = seen._replace(plan_input=seen.plan_input._replace(idle=frozenset({"a"})))
     assert {each.id for each in halt.running(idle, ["a", "b"])} == {"id-of-b", "s"}
 
 
-def test_a_stray_without_a_config_is_known_by_its_container(desk: Path) -> None:
-    stray = row(desk, "b", Names=[f"/{FLEET_NAME}-b-run-1"], labels={labels.COMPOSE_ONEOFF: "True"})
-    engine: Any = Stopping(desk, [row(desk, "a"), stray])
+def test_a_stray_without_a_config_is_known_by_its_container(sandbox: Path) -> None:
+    stray = row(sandbox, "b", Names=[f"/{FLEET_NAME}-b-run-1"], labels={labels.COMPOSE_ONEOFF: "True"})
+    engine: Any = Stopping(sandbox, [row(sandbox, "a"), stray])
     found = engine.look()
     assert halt.chosen_instances(Selection(()), found) == ["a", "b"]
     assert halt.chosen_instances(Selection(("b",)), found) == ["b"]
 
 
-def test_those_without_a_turn_are_stopped_first(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_those_without_a_turn_are_stopped_first(sandbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A live bot that waits for its exchange's turn holds one of the calls."""
     monkeypatch.setattr(halt, "MOST_CALLS", 1)
     live = {labels.MODE: "live", labels.EXCHANGE: "backpack"}
-    up = [row(desk, "a", labels=live), row(desk, "b")]
-    engine: Any = Stopping(desk, up, [row(desk, name, "exited") for name in "ab"])
+    up = [row(sandbox, "a", labels=live), row(sandbox, "b")]
+    engine: Any = Stopping(sandbox, up, [row(sandbox, name, "exited") for name in "ab"])
     stopped: list[str] = []
     engine.stop = lambda container, _timeout: stopped.append(container)
     halt.bring_down(
-        engine.look(), ["a", "b"], engine.look, engine, Starts(project.read(desk).fleet), lambda _event: None
+        engine.look(),
+        ["a", "b"],
+        engine.look,
+        engine,
+        Starts(project.read(sandbox).fleet),
+        lambda _event: None,
     )
     assert stopped == ["id-of-b", "id-of-a"]
 
 
-def test_an_engine_that_fails_after_the_stops_leaves_an_answer_of_unknown(desk: Path) -> None:
-    engine: Any = Stopping(desk, [row(desk, "a", "exited", labels={labels.MODE: "live"})])
+def test_an_engine_that_fails_after_the_stops_leaves_an_answer_of_unknown(sandbox: Path) -> None:
+    engine: Any = Stopping(sandbox, [row(sandbox, "a", "exited", labels={labels.MODE: "live"})])
     answers = halt.ask(halt.Halted(engine.look(), {}, {}), ["a"], engine, lambda _event: None)
     assert answers["a"].left is None
 
 
-def test_another_folders_instances_are_neither_remembered_nor_called_down(desk: Path) -> None:
-    engine: Any = Stopping(desk, [row(desk, "a"), a_row("b")])
+def test_another_folders_instances_are_neither_remembered_nor_called_down(sandbox: Path) -> None:
+    engine: Any = Stopping(sandbox, [row(sandbox, "a"), a_row("b")])
     found = engine.look()
 
     def chosen(*ids: str) -> list[str]:

@@ -14,7 +14,7 @@ from manager.engine.container_config import HostContext, body
 from manager.ops.exchange import live_checks, oneoff
 from manager.ops.folders import instance_folders
 from tests.builders import a_fleet, a_spec
-from tests.fakes.desk import IMAGE, Desk
+from tests.fakes.sandbox import IMAGE, Sandbox
 
 OK = {"level": "ok", "code": "keys_trade", "params": {}, "text": "x", "remedy": ""}
 BAD = {
@@ -53,7 +53,7 @@ def test_one_line_that_cannot_be_parsed_makes_the_answer_unknown() -> None:
 
 
 @pytest.fixture
-def asked(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+def asked(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """What the one-offs are given: their definition and the env file that they find. The answer is BAD."""
     seen: list[dict[str, Any]] = []
 
@@ -64,34 +64,34 @@ def asked(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         return oneoff.Ended(0, f"{json.dumps(OK)}\n{json.dumps(BAD)}", "")
 
     monkeypatch.setattr(oneoff, "run_defined", run)
-    desk.engine.add_image(
+    sandbox.engine.add_image(
         IMAGE, {labels.SUPERVISOR: str(labels.NEWEST_CONTRACT), labels.PREFLIGHT: "/check it"}
     )
     return seen
 
 
 def test_plan_asks_only_when_told_to_and_only_for_what_it_creates(
-    desk: Desk, asked: list[dict[str, Any]]
+    sandbox: Sandbox, asked: list[dict[str, Any]]
 ) -> None:
-    desk.config("bp_sol_01", 5002, mode="live")
-    assert "exit code" not in desk.play("plan")
+    sandbox.config("bp_sol_01", 5002, mode="live")
+    assert "exit code" not in sandbox.transcript("plan")
     assert asked == []
-    told = desk.play("plan --live")
+    told = sandbox.transcript("plan --live")
     assert "fail: a grid earns 0.013 % and pays 0.04 % in fees: -0.027 % is left" in told
     assert told.endswith("exit code 1")
     assert [(each["name"][-19:], each["mode"]) for each in asked] == [("bp_sol_01-preflight", 0o400)]
     assert asked[0]["env"]["BACKPACK_KEY"] == "k"
-    assert not (desk.folder / "volumes" / "secrets" / ".preflight").exists(), "its keys are gone again"
-    assert not desk.states(), "a plan starts nothing"
-    desk.play("up")
+    assert not (sandbox.folder / "volumes" / "secrets" / ".preflight").exists(), "its keys are gone again"
+    assert not sandbox.states(), "a plan starts nothing"
+    sandbox.transcript("up")
     asked.clear()
-    assert "exit code" not in desk.play("plan --live"), "it is there already"
+    assert "exit code" not in sandbox.transcript("plan --live"), "it is there already"
     assert asked == []
 
 
-def test_plan_has_the_checks_as_json(desk: Desk, asked: list[dict[str, Any]]) -> None:
-    desk.config("bp_sol_01", 5002, mode="live")
-    actions = {each["id"]: each for each in json.loads("\n".join(desk.run("plan --live --json")))}
+def test_plan_has_the_checks_as_json(sandbox: Sandbox, asked: list[dict[str, Any]]) -> None:
+    sandbox.config("bp_sol_01", 5002, mode="live")
+    actions = {each["id"]: each for each in json.loads("\n".join(sandbox.run("plan --live --json")))}
     assert "live" not in actions["bp_eth_02"], "it trades on paper"
     assert [each["code"] for each in actions["bp_sol_01"]["live"]["checks"]] == [
         "keys_trade",
@@ -100,35 +100,35 @@ def test_plan_has_the_checks_as_json(desk: Desk, asked: list[dict[str, Any]]) ->
     assert len(asked) == 1
 
 
-def test_doctor_asks_for_every_live_instance_and_fails(desk: Desk, asked: list[dict[str, Any]]) -> None:
-    desk.config("bp_sol_01", 5002, mode="live")
-    desk.play("up")
-    assert "live instances" not in desk.play("doctor")
-    lines = {each["check"]: each for each in json.loads("\n".join(desk.run("doctor --live --json")))}
-    assert desk.exit_code == 1
+def test_doctor_asks_for_every_live_instance_and_fails(sandbox: Sandbox, asked: list[dict[str, Any]]) -> None:
+    sandbox.config("bp_sol_01", 5002, mode="live")
+    sandbox.transcript("up")
+    assert "live instances" not in sandbox.transcript("doctor")
+    lines = {each["check"]: each for each in json.loads("\n".join(sandbox.run("doctor --live --json")))}
+    assert sandbox.exit_code == 1
     assert lines["live.profit_below_fees"]["level"] == "fail"
     assert lines["live.profit_below_fees"]["text"].startswith("bp_sol_01: a grid earns 0.013 %")
     assert lines["live.profit_below_fees"]["remedy"]
     assert len(asked) == 1
 
 
-def test_an_image_without_the_program_is_said(desk: Desk) -> None:
-    desk.config("bp_sol_01", 5002, mode="live")
+def test_an_image_without_the_program_is_said(sandbox: Sandbox) -> None:
+    sandbox.config("bp_sol_01", 5002, mode="live")
     lines = [
-        each for each in json.loads("\n".join(desk.run("doctor --live --json"))) if each["check"] == "live"
+        each for each in json.loads("\n".join(sandbox.run("doctor --live --json"))) if each["check"] == "live"
     ]
     assert [each["level"] for each in lines] == ["fail"]
     assert "has no program for this (docker/README.md: botfleet.preflight)" in lines[0]["text"]
-    assert "manager build" in desk.play("plan --live")
-    assert desk.exit_code != 0
+    assert "manager build" in sandbox.transcript("plan --live")
+    assert sandbox.exit_code != 0
 
 
-def test_the_scratch_folder_is_removed_when_the_query_fails(desk: Desk) -> None:
+def test_the_scratch_folder_is_removed_when_the_query_fails(sandbox: Sandbox) -> None:
     from manager.fleet import project
 
-    spec = project.read(desk.folder).specs["bp_sol_01"]
-    fleet = project.read(desk.folder).fleet
-    owner = (desk.folder.stat().st_uid, desk.folder.stat().st_gid)
+    spec = project.read(sandbox.folder).specs["bp_sol_01"]
+    fleet = project.read(sandbox.folder).fleet
+    owner = (sandbox.folder.stat().st_uid, sandbox.folder.stat().st_gid)
     with suppress(ZeroDivisionError), instance_folders.scratch_env(spec, fleet, owner, {"A": "b"}) as folder:
         assert json.loads((Path(folder) / "env.json").read_text()) == {"A": "b"}
         raise ZeroDivisionError

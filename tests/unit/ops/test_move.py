@@ -29,7 +29,7 @@ from manager.ops.move.bound import Move
 from manager.ops.move.journal import Journal
 from manager.ops.move.sides import Side
 from tests.builders import a_config, write_config
-from tests.fakes.desk import Desk
+from tests.fakes.sandbox import Sandbox
 from tests.unit.ops.backup.test_restore import a_project, backup_of, database, remember
 
 ID = "bp_sol_01"
@@ -338,52 +338,52 @@ def test_another_machine_writes_only_what_the_config_may_hand_over(
 
 
 def test_a_live_instance_does_not_go_without_the_database_that_it_had(tmp_path: Path) -> None:
-    desk = a_project(tmp_path, "x")
+    sandbox = a_project(tmp_path, "x")
     config = a_config("x", mode="live")
-    write_config(desk, config, "x")
-    session = Quiet(desk)
+    write_config(sandbox, config, "x")
+    session = Quiet(sandbox)
     streams = steps.Streams(io.BytesIO(), io.BytesIO())
     fleet = session.project().fleet
     tombstone.bury(fleet, "x", Tombstone(1, "tokyo", "m"))
     look = {"salt": "s", "config": None}
     assert steps.pack(session, "x", {"move": "m"}, streams)["rows"] == 1
-    database(desk, "x").unlink()
+    database(sandbox, "x").unlink()
     assert steps.pack(session, "x", {"move": "m"}, streams)["rows"] == 0, "it may have none yet"
     assert steps.look(session, "x", look, streams)["lacks"] is None
-    remember(desk, x=InstanceState(registered_at="2026-01-01T00:00:00"))
+    remember(sandbox, x=InstanceState(registered_at="2026-01-01T00:00:00"))
     with pytest.raises(ManagerError, match="has no database of it; is the disk mounted"):
         steps.pack(session, "x", {"move": "m"}, streams)
     assert "is the disk mounted" in str(steps.look(session, "x", look, streams)["lacks"])
 
 
 def test_an_instance_whose_earlier_backup_has_a_database_does_not_go_without(tmp_path: Path) -> None:
-    desk = a_project(tmp_path, "x")
-    session = Quiet(desk)
+    sandbox = a_project(tmp_path, "x")
+    session = Quiet(sandbox)
     fleet = session.project().fleet
-    backup_of(desk).path.parent.rename(fleet.backup_dir)
+    backup_of(sandbox).path.parent.rename(fleet.backup_dir)
     tombstone.bury(fleet, "x", Tombstone(1, "tokyo", "m"))
-    database(desk, "x").unlink()
+    database(sandbox, "x").unlink()
     with pytest.raises(ManagerError, match="its database was in backup-desk-"):
         steps.pack(session, "x", {"move": "m"}, steps.Streams(io.BytesIO(), io.BytesIO()))
 
 
-def test_a_host_stays_while_a_move_needs_it(desk: Desk) -> None:
-    fleet = Session(desk.folder).project().fleet
+def test_a_host_stays_while_a_move_needs_it(sandbox: Sandbox) -> None:
+    fleet = Session(sandbox.folder).project().fleet
     hosts = {name: Host(name, f"{name}.example", None, None, "/srv/desk") for name in ("tokyo", "osaka")}
-    registry.save(desk.folder, hosts)
+    registry.save(sandbox.folder, hosts)
     moved = Journal("m1", "here", "tokyo", 1, did_run=True, step="copy")
     journal.save(fleet, ID, moved)
-    said = desk.play("host remove tokyo")
-    assert f"the move of {ID} from here to tokyo is not finished" in said
-    assert f"`manager move {ID} tokyo` finishes it, `manager move {ID} --back` calls it off" in said
-    assert desk.exit_code == FAILED
-    assert set(registry.load(desk.folder)) == {"tokyo", "osaka"}
+    output = sandbox.transcript("host remove tokyo")
+    assert f"the move of {ID} from here to tokyo is not finished" in output
+    assert f"`manager move {ID} tokyo` finishes it, `manager move {ID} --back` calls it off" in output
+    assert sandbox.exit_code == FAILED
+    assert set(registry.load(sandbox.folder)) == {"tokyo", "osaka"}
     journal.save(fleet, ID, moved._replace(source="tokyo", target="here"))
-    assert f"`manager move {ID} --from tokyo`" in desk.play("host remove tokyo")
-    desk.play("host remove osaka")
-    assert set(registry.load(desk.folder)) == {"tokyo"}
-    desk.play("host remove tokyo --force")
-    assert registry.load(desk.folder) == {}
-    registry.save(desk.folder, hosts)
+    assert f"`manager move {ID} --from tokyo`" in sandbox.transcript("host remove tokyo")
+    sandbox.transcript("host remove osaka")
+    assert set(registry.load(sandbox.folder)) == {"tokyo"}
+    sandbox.transcript("host remove tokyo --force")
+    assert registry.load(sandbox.folder) == {}
+    registry.save(sandbox.folder, hosts)
     journal.save(fleet, ID, moved._replace(step="clean", is_done=True))
-    assert "tokyo was removed" in desk.play("host remove tokyo")
+    assert "tokyo was removed" in sandbox.transcript("host remove tokyo")

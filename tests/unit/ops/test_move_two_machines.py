@@ -142,7 +142,7 @@ class Link(NamedTuple):
         return steps.STEPS[name](cast("Session", self.on), ID, request, cast("steps.Streams", None))
 
 
-class Desk(NamedTuple):
+class Sandbox(NamedTuple):
     """Three machines, and what A's and B's managers call each other."""
 
     a: Machine
@@ -198,8 +198,8 @@ def nothing(*_words: object) -> Iterator[None]:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    made = Desk(*(Machine(tmp_path / name) for name in ("alpha", "tokyo", "osaka")))
+def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    made = Sandbox(*(Machine(tmp_path / name) for name in ("alpha", "tokyo", "osaka")))
     made.a.is_up = made.a.is_known = made.a.has_container = True
 
     def perform(plan: Any, *_more: object) -> None:
@@ -230,102 +230,104 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     return made
 
 
-def test_there_and_back(desk: Desk) -> None:
-    assert desk.move(desk.a, "here", "tokyo") == OK
-    assert desk.running == "B"
-    assert desk.move(desk.a, "tokyo", "here") == OK
-    assert desk.running == "A"
-    assert tombstone.generation(desk.a.fleet, ID).number == 2
+def test_there_and_back(sandbox: Sandbox) -> None:
+    assert sandbox.move(sandbox.a, "here", "tokyo") == OK
+    assert sandbox.running == "B"
+    assert sandbox.move(sandbox.a, "tokyo", "here") == OK
+    assert sandbox.running == "A"
+    assert tombstone.generation(sandbox.a.fleet, ID).number == 2
 
 
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("end", ["again", "back"])
-def test_a_move_that_is_killed_anywhere_is_ended_by_the_next(desk: Desk, step: str, end: str) -> None:
+def test_a_move_that_is_killed_anywhere_is_ended_by_the_next(sandbox: Sandbox, step: str, end: str) -> None:
     with pytest.raises(Killed):
-        desk.move(desk.a, "here", "tokyo", **{step: kill})
-    assert len(desk.running) <= 1
+        sandbox.move(sandbox.a, "here", "tokyo", **{step: kill})
+    assert len(sandbox.running) <= 1
     if end == "back":
         if step not in {"start", "clean"}:
-            assert desk.back(desk.a) == OK
-            assert desk.running == "A"
+            assert sandbox.back(sandbox.a) == OK
+            assert sandbox.running == "A"
             return
         with pytest.raises(ManagerError, match="has arrived there"):
-            desk.back(desk.a)
-    assert desk.move(desk.a, "here", "tokyo") == OK
-    assert desk.running == "B"
+            sandbox.back(sandbox.a)
+    assert sandbox.move(sandbox.a, "here", "tokyo") == OK
+    assert sandbox.running == "B"
 
 
 @pytest.mark.parametrize("told", ["", "a", "b"])
 @pytest.mark.parametrize("by", ["user_halts", "user_stops"])
-def test_what_cannot_be_started_where_it_arrived_is_brought_back(desk: Desk, told: str, by: str) -> None:
+def test_what_cannot_be_started_where_it_arrived_is_brought_back(
+    sandbox: Sandbox, told: str, by: str
+) -> None:
     with pytest.raises(ManagerError, match=r"`manager move one --from tokyo` brings it back"):
-        desk.move(desk.a, "here", "tokyo", start=cut)
+        sandbox.move(sandbox.a, "here", "tokyo", start=cut)
     if told:
-        getattr(desk, told).is_told(by)
-    assert desk.move(desk.a, "tokyo", "here") == OK
-    assert desk.running == ("" if told else "A"), "a halt or stop of meanwhile stays in force"
-    assert tombstone.generation(desk.a.fleet, ID).number == 2
-    assert tombstone.find(desk.b.fleet, ID) is not None
+        getattr(sandbox, told).is_told(by)
+    assert sandbox.move(sandbox.a, "tokyo", "here") == OK
+    assert sandbox.running == ("" if told else "A"), "a halt or stop of meanwhile stays in force"
+    assert tombstone.generation(sandbox.a.fleet, ID).number == 2
+    assert tombstone.find(sandbox.b.fleet, ID) is not None
 
 
-def test_a_start_that_failed_halfway_is_made_up_for_where_it_is_brought_back(desk: Desk) -> None:
+def test_a_start_that_failed_halfway_is_made_up_for_where_it_is_brought_back(sandbox: Sandbox) -> None:
     def fails() -> None:
-        desk.b.commanded(["start"], None, moment.now())
-        desk.b.is_up = False
+        sandbox.b.commanded(["start"], None, moment.now())
+        sandbox.b.is_up = False
         raise Cut("the port is in use")
 
     with pytest.raises(ManagerError, match="the port is in use"):
-        desk.move(desk.a, "here", "tokyo", start=fails)
-    assert halt_mark.own(desk.b.fleet, ID) is None
-    assert desk.move(desk.a, "tokyo", "here") == OK
-    assert desk.running == "A"
+        sandbox.move(sandbox.a, "here", "tokyo", start=fails)
+    assert halt_mark.own(sandbox.b.fleet, ID) is None
+    assert sandbox.move(sandbox.a, "tokyo", "here") == OK
+    assert sandbox.running == "A"
 
 
-def test_what_has_ended_where_it_arrived_is_not_started_anew(desk: Desk) -> None:
+def test_what_has_ended_where_it_arrived_is_not_started_anew(sandbox: Sandbox) -> None:
     def ends() -> None:
-        desk.b.commanded(["start"], None, moment.now())
-        desk.b.is_up, desk.b.is_final = False, True
+        sandbox.b.commanded(["start"], None, moment.now())
+        sandbox.b.is_up, sandbox.b.is_final = False, True
         raise Cut("the link was cut")
 
     with pytest.raises(ManagerError):
-        desk.move(desk.a, "here", "tokyo", start=ends)
-    assert desk.move(desk.a, "tokyo", "here") == OK
-    assert not desk.running
+        sandbox.move(sandbox.a, "here", "tokyo", start=ends)
+    assert sandbox.move(sandbox.a, "tokyo", "here") == OK
+    assert not sandbox.running
 
 
-def test_only_the_machine_that_it_arrived_on_gives_it_back(desk: Desk) -> None:
+def test_only_the_machine_that_it_arrived_on_gives_it_back(sandbox: Sandbox) -> None:
     with pytest.raises(ManagerError):
-        desk.move(desk.a, "here", "tokyo", start=cut)
+        sandbox.move(sandbox.a, "here", "tokyo", start=cut)
     with pytest.raises(ManagerError, match="not the machine"):
-        desk._replace(b=desk.c).move(desk.a, "tokyo", "here")
+        sandbox._replace(b=sandbox.c).move(sandbox.a, "tokyo", "here")
     with pytest.raises(ManagerError, match="is being moved"):
-        desk.move(desk.a, "osaka", "here")
+        sandbox.move(sandbox.a, "osaka", "here")
 
 
-def test_a_newer_instance_on_the_target_is_never_called_off(desk: Desk) -> None:
-    assert desk.move(desk.a, "here", "tokyo") == OK
+def test_a_newer_instance_on_the_target_is_never_called_off(sandbox: Sandbox) -> None:
+    assert sandbox.move(sandbox.a, "here", "tokyo") == OK
     with pytest.raises(ManagerError):
-        desk.move(desk.a, "tokyo", "here", pack=cut)
-    assert desk.back(desk.a) == OK
-    assert desk.running == "B"
+        sandbox.move(sandbox.a, "tokyo", "here", pack=cut)
+    assert sandbox.back(sandbox.a) == OK
+    assert sandbox.running == "B"
     with pytest.raises(ManagerError, match="moved to tokyo"):  # not taken for a move without its journal
-        desk.move(desk.a, "here", "tokyo")
+        sandbox.move(sandbox.a, "here", "tokyo")
     with pytest.raises(ManagerError, match="no move of one"):
-        desk.back(desk.a)
-    assert desk.running == "B"
+        sandbox.back(sandbox.a)
+    assert sandbox.running == "B"
 
 
-def test_a_target_that_has_called_off_a_move_of_its_own_still_has_the_instance(desk: Desk) -> None:
+def test_a_target_that_has_called_off_a_move_of_its_own_still_has_the_instance(sandbox: Sandbox) -> None:
     with pytest.raises(ManagerError):
-        desk.move(desk.a, "here", "tokyo", start=cut)
-    desk.b.commanded(["start"], None, moment.now())
+        sandbox.move(sandbox.a, "here", "tokyo", start=cut)
+    sandbox.b.commanded(["start"], None, moment.now())
     with pytest.raises(ManagerError):
-        desk.move(desk.b, "here", "osaka", receive=cut)
-    assert desk.back(desk.b) == OK
-    assert desk.running == "B"
+        sandbox.move(sandbox.b, "here", "osaka", receive=cut)
+    assert sandbox.back(sandbox.b) == OK
+    assert sandbox.running == "B"
     with pytest.raises(ManagerError, match="has arrived there"):
-        desk.back(desk.a)
-    assert desk.running == "B"
+        sandbox.back(sandbox.a)
+    assert sandbox.running == "B"
 
 
 @pytest.mark.parametrize(
@@ -338,79 +340,81 @@ def test_a_target_that_has_called_off_a_move_of_its_own_still_has_the_instance(d
     ],
 )
 def test_what_is_newer_or_of_another_move_is_not_forgotten(
-    desk: Desk, stone: Tombstone | None, present: Generation
+    sandbox: Sandbox, stone: Tombstone | None, present: Generation
 ) -> None:
-    tombstone.settle(desk.b.fleet, ID, present)
+    tombstone.settle(sandbox.b.fleet, ID, present)
     if stone is not None:
-        tombstone.bury(desk.b.fleet, ID, stone)
+        tombstone.bury(sandbox.b.fleet, ID, stone)
     asked = {"id": ID, "move": "m", "generation": 1, "from": "alpha"}
     with pytest.raises(ManagerError, match="has arrived there"):
-        Link(desk.b).step("forget", asked)
+        Link(sandbox.b).step("forget", asked)
 
 
-def test_what_was_forgotten_can_never_arrive(desk: Desk) -> None:
+def test_what_was_forgotten_can_never_arrive(sandbox: Sandbox) -> None:
     asked = {"id": ID, "move": "m", "generation": 1, "from": "alpha"}
-    Link(desk.b).step("forget", asked)
-    Link(desk.b).step("forget", asked)
-    assert tombstone.find(desk.b.fleet, ID) is not None
+    Link(sandbox.b).step("forget", asked)
+    Link(sandbox.b).step("forget", asked)
+    assert tombstone.find(sandbox.b.fleet, ID) is not None
     with pytest.raises(ManagerError, match="cannot arrive"):
-        Link(desk.b).step("arrive", asked)
+        Link(sandbox.b).step("arrive", asked)
 
 
-def test_another_machine_of_the_same_name_is_refused(desk: Desk) -> None:
+def test_another_machine_of_the_same_name_is_refused(sandbox: Sandbox) -> None:
     with pytest.raises(Killed):
-        desk.move(desk.a, "here", "tokyo", start=kill)
-    swapped = desk._replace(b=desk.c)
+        sandbox.move(sandbox.a, "here", "tokyo", start=kill)
+    swapped = sandbox._replace(b=sandbox.c)
     with pytest.raises(ManagerError, match="not the machine"):
-        swapped.back(desk.a)
+        swapped.back(sandbox.a)
     with pytest.raises(ManagerError, match="not the machine"):
-        swapped.move(desk.a, "here", "tokyo")
-    kept = journal.load(desk.a.fleet, ID)
+        swapped.move(sandbox.a, "here", "tokyo")
+    kept = journal.load(sandbox.a.fleet, ID)
     assert kept is not None
-    journal.save(desk.a.fleet, ID, kept._replace(url="ssh://old.example/srv/desk"))
+    journal.save(sandbox.a.fleet, ID, kept._replace(url="ssh://old.example/srv/desk"))
     with pytest.raises(ManagerError, match=r"was ssh://old\.example"):
-        desk.back(desk.a)
+        sandbox.back(sandbox.a)
     with pytest.raises(ManagerError, match=r"was ssh://old\.example"):
-        desk.move(desk.a, "here", "tokyo")
-    assert not desk.running
+        sandbox.move(sandbox.a, "here", "tokyo")
+    assert not sandbox.running
 
 
 @pytest.mark.parametrize("step", ["bury", "pack", "put", "arrive", "told"])
 @pytest.mark.parametrize("by", ["user_halts", "user_stops", "of_all"])
 @pytest.mark.parametrize("side", ["a", "b"])
-def test_a_halt_or_stop_meanwhile_is_not_undone(desk: Desk, step: str, by: str, side: str) -> None:
-    machine = getattr(desk, side)
+def test_a_halt_or_stop_meanwhile_is_not_undone(sandbox: Sandbox, step: str, by: str, side: str) -> None:
+    machine = getattr(sandbox, side)
 
     def order() -> None:
         machine.is_told(by)
 
-    assert desk.move(desk.a, "here", "tokyo", **{step: order}) == FAILED
-    assert not desk.running
-    assert desk.b.commands == []
-    assert tombstone.generation(desk.b.fleet, ID).number == 1
-    kept = journal.load(desk.a.fleet, ID)
+    assert sandbox.move(sandbox.a, "here", "tokyo", **{step: order}) == FAILED
+    assert not sandbox.running
+    assert sandbox.b.commands == []
+    assert tombstone.generation(sandbox.b.fleet, ID).number == 1
+    kept = journal.load(sandbox.a.fleet, ID)
     assert kept is not None
     assert kept.is_done
 
 
 @pytest.mark.parametrize("by", ["user_halts", "user_stops", "of_all"])
 @pytest.mark.parametrize("side", ["a", "b"])
-def test_a_halt_while_the_move_is_loaded_is_not_undone(desk: Desk, by: str, side: str) -> None:
+def test_a_halt_while_the_move_is_loaded_is_not_undone(sandbox: Sandbox, by: str, side: str) -> None:
     """It was asked for before, and looks at both machines only after."""
-    machine, link = getattr(desk, side), desk.links(desk.a)
+    machine, link = getattr(sandbox, side), sandbox.links(sandbox.a)
     asked_at = moment.now()
     time.sleep(0.05)  # a moment is known to 1/100 s
     machine.is_told(by)
-    moving.run(Move(desk.a.fleet, ID, link("here"), link("tokyo"), lambda _text: None, asked_at))
-    assert not desk.running
-    assert desk.b.commands == []
+    moving.run(Move(sandbox.a.fleet, ID, link("here"), link("tokyo"), lambda _text: None, asked_at))
+    assert not sandbox.running
+    assert sandbox.b.commands == []
 
 
 @pytest.mark.parametrize("by", ["user_halts", "user_stops", "of_all"])
 @pytest.mark.parametrize(("side", "look"), [("a", 1), ("b", 2)])
-def test_a_halt_while_a_sides_process_loads_is_not_undone(desk: Desk, by: str, side: str, look: int) -> None:
+def test_a_halt_while_a_sides_process_loads_is_not_undone(
+    sandbox: Sandbox, by: str, side: str, look: int
+) -> None:
     """That process has begun, and looks only when it has read the configs."""
-    machine, looks = getattr(desk, side), itertools.count(1)
+    machine, looks = getattr(sandbox, side), itertools.count(1)
 
     def order() -> None:
         if next(looks) != look:
@@ -419,176 +423,176 @@ def test_a_halt_while_a_sides_process_loads_is_not_undone(desk: Desk, by: str, s
         machine.is_told(by)
         time.sleep(0.05)
 
-    desk.move(desk.a, "here", "tokyo", look=order)
-    assert not desk.running
-    assert desk.b.commands == []
+    sandbox.move(sandbox.a, "here", "tokyo", look=order)
+    assert not sandbox.running
+    assert sandbox.b.commands == []
 
 
 @pytest.mark.parametrize("by", ["user_halts", "user_stops"])
-def test_a_halt_before_the_move_is_called_off_or_run_again_is_not_undone(desk: Desk, by: str) -> None:
+def test_a_halt_before_the_move_is_called_off_or_run_again_is_not_undone(sandbox: Sandbox, by: str) -> None:
     with pytest.raises(ManagerError):
-        desk.move(desk.a, "here", "tokyo", send=cut)
-    getattr(desk.a, by)()
-    assert desk.back(desk.a) == FAILED
-    assert not desk.running
-    assert desk.a.commands == ["halt"]
+        sandbox.move(sandbox.a, "here", "tokyo", send=cut)
+    getattr(sandbox.a, by)()
+    assert sandbox.back(sandbox.a) == FAILED
+    assert not sandbox.running
+    assert sandbox.a.commands == ["halt"]
 
 
-def test_marks_and_wishes_of_before_the_move_do_not_keep_it_down(desk: Desk) -> None:
-    assert desk.move(desk.a, "here", "tokyo") == OK
-    assert desk.move(desk.a, "tokyo", "here") == OK
-    halt_mark.make_of_fleet(desk.b.fleet)  # since long ago: what is named starts all the same
-    state_file.update(desk.b.fleet, lambda state: state.with_stopped([ID], moment.now()))
-    assert desk.move(desk.a, "here", "tokyo") == OK
-    assert desk.running == "B"
+def test_marks_and_wishes_of_before_the_move_do_not_keep_it_down(sandbox: Sandbox) -> None:
+    assert sandbox.move(sandbox.a, "here", "tokyo") == OK
+    assert sandbox.move(sandbox.a, "tokyo", "here") == OK
+    halt_mark.make_of_fleet(sandbox.b.fleet)  # since long ago: what is named starts all the same
+    state_file.update(sandbox.b.fleet, lambda state: state.with_stopped([ID], moment.now()))
+    assert sandbox.move(sandbox.a, "here", "tokyo") == OK
+    assert sandbox.running == "B"
 
 
-def test_what_has_ended_is_not_started_anew(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    desk.a.is_final = True
-    assert desk.move(desk.a, "here", "tokyo") == OK
-    assert not desk.running
-    assert desk.b.commands == []
+def test_what_has_ended_is_not_started_anew(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    sandbox.a.is_final = True
+    assert sandbox.move(sandbox.a, "here", "tokyo") == OK
+    assert not sandbox.running
+    assert sandbox.b.commands == []
 
 
 def test_going_back_resumes_and_starts_nothing_that_has_ended(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(ManagerError, match="as it was before"):
-        desk.move(desk.a, "here", "tokyo", bury=cut)
-    assert desk.a.commands == ["halt", "resume"]
-    assert desk.running == "A"
+        sandbox.move(sandbox.a, "here", "tokyo", bury=cut)
+    assert sandbox.a.commands == ["halt", "resume"]
+    assert sandbox.running == "A"
     with pytest.raises(ManagerError):
-        desk.move(desk.a, "here", "tokyo", pack=cut)
+        sandbox.move(sandbox.a, "here", "tokyo", pack=cut)
     monkeypatch.setattr(supervisor_state, "is_final", lambda _folder: True)
-    assert desk.back(desk.a) == FAILED
-    assert not desk.running
+    assert sandbox.back(sandbox.a) == FAILED
+    assert not sandbox.running
 
 
-def test_a_move_that_lost_counts_no_more(desk: Desk) -> None:
+def test_a_move_that_lost_counts_no_more(sandbox: Sandbox) -> None:
     with pytest.raises(Killed):
-        desk.move(desk.a, "here", "tokyo", halt=kill)
-    assert desk.move(desk.b, "alpha", "here") == OK
-    assert desk.back(desk.a) == FAILED
-    assert desk.running == "B"
-    assert desk.move(desk.a, "tokyo", "here") == OK
-    assert desk.running == "A"
+        sandbox.move(sandbox.a, "here", "tokyo", halt=kill)
+    assert sandbox.move(sandbox.b, "alpha", "here") == OK
+    assert sandbox.back(sandbox.a) == FAILED
+    assert sandbox.running == "B"
+    assert sandbox.move(sandbox.a, "tokyo", "here") == OK
+    assert sandbox.running == "A"
 
 
-def test_an_old_journal_does_not_lower_the_generation(desk: Desk) -> None:
+def test_an_old_journal_does_not_lower_the_generation(sandbox: Sandbox) -> None:
     with pytest.raises(Killed):
-        desk.move(desk.a, "here", "tokyo", halt=kill)
-    assert desk.move(desk.b, "alpha", "here") == OK
-    assert desk.move(desk.b, "here", "alpha") == OK
-    assert tombstone.generation(desk.a.fleet, ID).number == 2
-    Link(desk.a).step("dig-up", {"id": ID, "move": "old", "generation": 1})
-    assert tombstone.generation(desk.a.fleet, ID).number == 2
-    assert desk.move(desk.a, "here", "tokyo") == OK
-    assert desk.running == "B"
-    assert tombstone.generation(desk.b.fleet, ID).number == 3
+        sandbox.move(sandbox.a, "here", "tokyo", halt=kill)
+    assert sandbox.move(sandbox.b, "alpha", "here") == OK
+    assert sandbox.move(sandbox.b, "here", "alpha") == OK
+    assert tombstone.generation(sandbox.a.fleet, ID).number == 2
+    Link(sandbox.a).step("dig-up", {"id": ID, "move": "old", "generation": 1})
+    assert tombstone.generation(sandbox.a.fleet, ID).number == 2
+    assert sandbox.move(sandbox.a, "here", "tokyo") == OK
+    assert sandbox.running == "B"
+    assert tombstone.generation(sandbox.b.fleet, ID).number == 3
 
 
-def test_a_lost_journal_is_made_up_for(desk: Desk) -> None:
+def test_a_lost_journal_is_made_up_for(sandbox: Sandbox) -> None:
     for step in ("send", "arrive"):
         with pytest.raises(ManagerError):
-            desk.move(desk.a, "here", "tokyo", **{step: cut})
-        journal.remove(desk.a.fleet, ID)
+            sandbox.move(sandbox.a, "here", "tokyo", **{step: cut})
+        journal.remove(sandbox.a.fleet, ID)
     with pytest.raises(ManagerError):
-        desk.move(desk.a, "here", "tokyo", pack=cut)
-    assert desk.back(desk.a) == OK
-    assert desk.running == "A"
+        sandbox.move(sandbox.a, "here", "tokyo", pack=cut)
+    assert sandbox.back(sandbox.a) == OK
+    assert sandbox.running == "A"
     with pytest.raises(ManagerError, match="cannot arrive"):
-        Link(desk.b).step("arrive", {"id": ID, "move": "m", "generation": 1})
+        Link(sandbox.b).step("arrive", {"id": ID, "move": "m", "generation": 1})
 
 
-def test_what_goes_on_later_is_checked_again(desk: Desk) -> None:
+def test_what_goes_on_later_is_checked_again(sandbox: Sandbox) -> None:
     with pytest.raises(Killed):
-        desk.move(desk.a, "here", "tokyo", bury=kill)
-    desk.a.commands.clear()
+        sandbox.move(sandbox.a, "here", "tokyo", bury=kill)
+    sandbox.a.commands.clear()
     with pytest.raises(Killed):
-        desk.move(desk.a, "here", "tokyo", receive=kill)
-    assert desk.a.commands == ["halt"]
-    desk.b.is_known = True
+        sandbox.move(sandbox.a, "here", "tokyo", receive=kill)
+    assert sandbox.a.commands == ["halt"]
+    sandbox.b.is_known = True
     with pytest.raises(ManagerError, match="of its own"):
-        desk.move(desk.a, "here", "tokyo")
-    assert not desk.running
-    desk.b.fleet.dotenv_file.write_text("KEY=other\n")
+        sandbox.move(sandbox.a, "here", "tokyo")
+    assert not sandbox.running
+    sandbox.b.fleet.dotenv_file.write_text("KEY=other\n")
     with pytest.raises(ManagerError, match=r"KEY in \.env"):
-        Link(desk.b).step(
+        Link(sandbox.b).step(
             "take-keys", {"id": ID, "move": "m", "generation": 1, "values": {"KEY": "mine", "NEW": "1"}}
         )
-    assert desk.b.fleet.dotenv_file.read_text() == "KEY=other\n"
+    assert sandbox.b.fleet.dotenv_file.read_text() == "KEY=other\n"
 
 
-def test_a_container_of_an_earlier_stay_is_not_what_starts(desk: Desk) -> None:
+def test_a_container_of_an_earlier_stay_is_not_what_starts(sandbox: Sandbox) -> None:
     """It has the image and the variables of that time."""
-    assert desk.move(desk.a, "here", "tokyo") == OK
-    assert desk.a.has_container, "its logs are there until `down`"
+    assert sandbox.move(sandbox.a, "here", "tokyo") == OK
+    assert sandbox.a.has_container, "its logs are there until `down`"
     with pytest.raises(ManagerError):
-        desk.move(desk.a, "tokyo", "here", **{"take-keys": cut})
-    assert not desk.a.has_container
-    assert desk.move(desk.a, "tokyo", "here") == OK
-    assert desk.running == "A"
+        sandbox.move(sandbox.a, "tokyo", "here", **{"take-keys": cut})
+    assert not sandbox.a.has_container
+    assert sandbox.move(sandbox.a, "tokyo", "here") == OK
+    assert sandbox.running == "A"
 
 
-def test_a_backup_from_before_a_move_that_was_called_off_is_not_outdated(desk: Desk) -> None:
+def test_a_backup_from_before_a_move_that_was_called_off_is_not_outdated(sandbox: Sandbox) -> None:
     """Nothing has traded elsewhere since."""
     with pytest.raises(ManagerError):
-        desk.move(desk.a, "here", "tokyo", send=cut)
-    assert tombstone.oldest(desk.a.fleet, ID) == 1, "it may arrive yet"
-    assert desk.back(desk.a) == OK
-    assert tombstone.oldest(desk.a.fleet, ID) == 0
+        sandbox.move(sandbox.a, "here", "tokyo", send=cut)
+    assert tombstone.oldest(sandbox.a.fleet, ID) == 1, "it may arrive yet"
+    assert sandbox.back(sandbox.a) == OK
+    assert tombstone.oldest(sandbox.a.fleet, ID) == 0
     with pytest.raises(ManagerError):
-        desk.move(desk.a, "here", "tokyo", send=cut)
-    assert desk.back(desk.a) == OK
-    assert (tombstone.oldest(desk.a.fleet, ID), tombstone.newest(desk.a.fleet, ID)) == (0, 2)
-    assert tombstone.oldest(desk.b.fleet, ID) == 2, "the target has a tombstone"
-    assert desk.move(desk.a, "here", "tokyo") == OK
-    assert desk.move(desk.a, "tokyo", "here") == OK
-    assert tombstone.oldest(desk.a.fleet, ID) == 4
+        sandbox.move(sandbox.a, "here", "tokyo", send=cut)
+    assert sandbox.back(sandbox.a) == OK
+    assert (tombstone.oldest(sandbox.a.fleet, ID), tombstone.newest(sandbox.a.fleet, ID)) == (0, 2)
+    assert tombstone.oldest(sandbox.b.fleet, ID) == 2, "the target has a tombstone"
+    assert sandbox.move(sandbox.a, "here", "tokyo") == OK
+    assert sandbox.move(sandbox.a, "tokyo", "here") == OK
+    assert tombstone.oldest(sandbox.a.fleet, ID) == 4
 
 
-def test_a_step_that_comes_late_buries_nothing_that_was_brought_back(desk: Desk) -> None:
+def test_a_step_that_comes_late_buries_nothing_that_was_brought_back(sandbox: Sandbox) -> None:
     with pytest.raises(Killed):
-        desk.move(desk.a, "here", "tokyo", bury=kill)
-    kept = journal.load(desk.a.fleet, ID)
+        sandbox.move(sandbox.a, "here", "tokyo", bury=kill)
+    kept = journal.load(sandbox.a.fleet, ID)
     assert kept is not None
-    assert desk.back(desk.a) == OK
-    desk.a.is_up = False  # between the way back and the start
+    assert sandbox.back(sandbox.a) == OK
+    sandbox.a.is_up = False  # between the way back and the start
     late = {"id": ID, "to": "tokyo", "move": kept.move, "generation": kept.generation, "did_run": True}
     with pytest.raises(ManagerError, match="knows of generation 1"):
-        Link(desk.a).step("bury", {**late, "before": {}})
-    assert tombstone.find(desk.a.fleet, ID) is None
+        Link(sandbox.a).step("bury", {**late, "before": {}})
+    assert tombstone.find(sandbox.a.fleet, ID) is None
 
 
-def test_an_interrupted_copy_is_made_anew(desk: Desk) -> None:
+def test_an_interrupted_copy_is_made_anew(sandbox: Sandbox) -> None:
     """What was copied may be gone, as by the end of an earlier move."""
     packs = []
     with pytest.raises(ManagerError):
-        desk.move(desk.a, "here", "tokyo", put=cut)
-    staging.clean(desk.a.fleet, ID)
-    assert desk.move(desk.a, "here", "tokyo", pack=lambda: packs.append(1)) == OK
+        sandbox.move(sandbox.a, "here", "tokyo", put=cut)
+    staging.clean(sandbox.a.fleet, ID)
+    assert sandbox.move(sandbox.a, "here", "tokyo", pack=lambda: packs.append(1)) == OK
     assert packs
-    assert desk.running == "B"
+    assert sandbox.running == "B"
 
 
-def test_one_that_may_have_been_copied_is_forgotten_there_also_after_a_second_try(desk: Desk) -> None:
+def test_one_that_may_have_been_copied_is_forgotten_there_also_after_a_second_try(sandbox: Sandbox) -> None:
     with pytest.raises(ManagerError):
-        desk.move(desk.a, "here", "tokyo", **{"take-keys": cut})
+        sandbox.move(sandbox.a, "here", "tokyo", **{"take-keys": cut})
     with pytest.raises(ManagerError):
-        desk.move(desk.a, "here", "tokyo", pack=cut, **{"take-keys": cut})
-    assert desk.back(desk.a) == OK
-    stone = tombstone.find(desk.b.fleet, ID)
+        sandbox.move(sandbox.a, "here", "tokyo", pack=cut, **{"take-keys": cut})
+    assert sandbox.back(sandbox.a) == OK
+    stone = tombstone.find(sandbox.b.fleet, ID)
     assert stone is not None
     assert not stone.is_arriving
 
 
 @pytest.mark.parametrize("side", ["a", "b"])
 def test_what_was_copied_leaves_room_for_calling_the_move_off(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, side: str
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, side: str
 ) -> None:
     with pytest.raises(ManagerError):
-        desk.move(desk.a, "here", "tokyo", put=cut)
-    fleet = getattr(desk, side).fleet
+        sandbox.move(sandbox.a, "here", "tokyo", put=cut)
+    fleet = getattr(sandbox, side).fleet
     copied = staging.make(fleet, ID) / staging.BACKUP
     copied.touch()
     write = tombstone._write
@@ -599,26 +603,28 @@ def test_what_was_copied_leaves_room_for_calling_the_move_off(
         write(of, *words)
 
     monkeypatch.setattr(tombstone, "_write", on_a_full_disk)
-    assert desk.back(desk.a) == OK
-    assert desk.running == "A"
+    assert sandbox.back(sandbox.a) == OK
+    assert sandbox.running == "A"
 
 
-def test_the_end_of_an_earlier_move_removes_nothing_of_a_newer_one(desk: Desk) -> None:
-    assert desk.move(desk.a, "here", "tokyo") == OK
-    first = journal.load(desk.a.fleet, ID)
+def test_the_end_of_an_earlier_move_removes_nothing_of_a_newer_one(sandbox: Sandbox) -> None:
+    assert sandbox.move(sandbox.a, "here", "tokyo") == OK
+    first = journal.load(sandbox.a.fleet, ID)
     assert first is not None
     with pytest.raises(ManagerError):
-        desk.move(desk.b, "here", "alpha", **{"take-keys": cut})
+        sandbox.move(sandbox.b, "here", "alpha", **{"take-keys": cut})
     assert staging.is_restored(
-        desk.a.fleet, ID, (tombstone.find(desk.a.fleet, ID) or Tombstone(0, "", "")).move
+        sandbox.a.fleet, ID, (tombstone.find(sandbox.a.fleet, ID) or Tombstone(0, "", "")).move
     )
-    Link(desk.a).step("clean", {"id": ID, "move": first.move})
-    assert staging.folder(desk.a.fleet, ID).exists()
-    assert desk.move(desk.b, "here", "alpha") == OK
-    assert desk.running == "A"
+    Link(sandbox.a).step("clean", {"id": ID, "move": first.move})
+    assert staging.folder(sandbox.a.fleet, ID).exists()
+    assert sandbox.move(sandbox.b, "here", "alpha") == OK
+    assert sandbox.running == "A"
 
 
-def test_a_journal_that_cannot_be_written_takes_it_back(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_journal_that_cannot_be_written_takes_it_back(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
     saved = journal.save
 
     def save(fleet: Fleet, instance: str, new: journal.Journal) -> None:
@@ -628,29 +634,29 @@ def test_a_journal_that_cannot_be_written_takes_it_back(desk: Desk, monkeypatch:
 
     monkeypatch.setattr(journal, "save", save)
     with pytest.raises(ManagerError, match="is as it was before: no space left"):
-        desk.move(desk.a, "here", "tokyo")
-    assert desk.running == "A"
+        sandbox.move(sandbox.a, "here", "tokyo")
+    assert sandbox.running == "A"
 
 
-def test_a_config_that_was_changed_and_not_applied_is_named(desk: Desk) -> None:
+def test_a_config_that_was_changed_and_not_applied_is_named(sandbox: Sandbox) -> None:
     said: list[object] = []
-    desk.a.drift = ["config"]
-    link = desk.links(desk.a)
-    assert moving.run(Move(desk.a.fleet, ID, link("here"), link("tokyo"), said.append), is_dry=True) == OK
+    sandbox.a.drift = ["config"]
+    link = sandbox.links(sandbox.a)
+    assert moving.run(Move(sandbox.a.fleet, ID, link("here"), link("tokyo"), said.append), is_dry=True) == OK
     assert "was changed since its container was made" in str(said[0])
 
 
 @pytest.mark.parametrize("is_tried", [False, True])
-def test_a_move_that_was_overtaken_is_in_the_way_of_no_other(desk: Desk, *, is_tried: bool) -> None:
+def test_a_move_that_was_overtaken_is_in_the_way_of_no_other(sandbox: Sandbox, *, is_tried: bool) -> None:
     """Two callers, one on each machine, have brought it back at once; one of them came too late."""
-    desk.move(desk.a, "here", "tokyo")
+    sandbox.move(sandbox.a, "here", "tokyo")
     with pytest.raises(Killed):
-        desk.move(desk.a, "tokyo", "here", bury=kill)
-    desk.move(desk.b, "here", "alpha")
+        sandbox.move(sandbox.a, "tokyo", "here", bury=kill)
+    sandbox.move(sandbox.b, "here", "alpha")
     if is_tried:  # once more in the direction of the one that came too late
         with pytest.raises(ManagerError, match="it was moved to alpha"):
-            desk.move(desk.a, "tokyo", "here")
-    desk.move(desk.a, "here", "tokyo")
-    assert tombstone.find(desk.a.fleet, ID) is not None
-    assert tombstone.generation(desk.b.fleet, ID).number == 3
-    assert desk.running in ("", "B")
+            sandbox.move(sandbox.a, "tokyo", "here")
+    sandbox.move(sandbox.a, "here", "tokyo")
+    assert tombstone.find(sandbox.a.fleet, ID) is not None
+    assert tombstone.generation(sandbox.b.fleet, ID).number == 3
+    assert sandbox.running in ("", "B")

@@ -12,7 +12,7 @@ from manager.config.fleet import Fleet
 from manager.ops.requests import request_files
 from manager.ops.requests.request_budget import Allotment, Share
 from manager.ops.requests.request_files import MOST_BANNED_S, RequestFiles
-from tests.fakes.desk import Desk
+from tests.fakes.sandbox import Sandbox
 from tests.unit.ops.test_flows_requests import limits
 
 NOW = 1_764_500_000.0
@@ -90,21 +90,21 @@ def test_no_folder_and_no_disk_keep_a_bot_from_starting(fleet: Fleet) -> None:
     RequestFiles(fleet, {"b0": TOLD}, lambda: NOW).give_turn("b0")
 
 
-def test_up_tells_each_live_bot_and_a_bot_without_a_limit_nothing(desk: Desk) -> None:
-    desk.run("up")
+def test_up_tells_each_live_bot_and_a_bot_without_a_limit_nothing(sandbox: Sandbox) -> None:
+    sandbox.run("up")
     files = [
-        desk.folder / "volumes/secrets" / each / request_files.FILE for each in ("bp_eth_02", "bp_sol_01")
+        sandbox.folder / "volumes/secrets" / each / request_files.FILE for each in ("bp_eth_02", "bp_sol_01")
     ]
     assert not any(file.exists() for file in files), (
         "on paper there is no account, and Backpack has no other limit"
     )
-    desk.run("down")
-    limits(desk, 2000)
-    desk.run("up")
+    sandbox.run("down")
+    limits(sandbox, 2000)
+    sandbox.run("up")
     for file in files:
         content = json.loads(file.read_text())
         assert (content["a_minute"], content["phase"]) == (800.0, 0.0)
         assert content["turn"] == content["turn_given"]
-    desk.run("stop bp_eth_02")
-    desk.run("restart bp_sol_01")
+    sandbox.run("stop bp_eth_02")
+    sandbox.run("restart bp_sol_01")
     assert json.loads(files[1].read_text())["a_minute"] == 1600.0

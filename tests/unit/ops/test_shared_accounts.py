@@ -22,7 +22,7 @@ from manager.ops.hosts.accounts import Trading
 from manager.ops.hosts.generations import GenerationRecord
 from manager.ops.hosts.shared_accounts import SharedAccount, Side
 from manager.ops.hosts.ssh import CommandResult
-from tests.fakes.desk import Desk
+from tests.fakes.sandbox import Sandbox
 from tests.unit.ops.test_account_check import KEYS, OTHERS, SYMBOL, Tokyo, fleet_of, tokyo
 
 __all__ = ["tokyo"]
@@ -70,9 +70,9 @@ def test_what_cannot_be_compared_is_said_to_be_unknown() -> None:
 
 
 @pytest.fixture
-def both(desk: Desk, tokyo: Tokyo, monkeypatch: pytest.MonkeyPatch) -> Tokyo:
+def both(sandbox: Sandbox, tokyo: Tokyo, monkeypatch: pytest.MonkeyPatch) -> Tokyo:
     """A bot runs here, and one that was started there meanwhile."""
-    desk.play("up")
+    sandbox.transcript("up")
     tokyo.runs(KEYS)
 
     def run(_hosts: Any, _here: Any, _words: Any, _timeout: float) -> list[everywhere.Answer]:
@@ -81,7 +81,7 @@ def both(desk: Desk, tokyo: Tokyo, monkeypatch: pytest.MonkeyPatch) -> Tokyo:
             everywhere.Answer(
                 name,
                 CommandResult(0, json.dumps([{"id": one, "mode": "live", "state": "running"}]), ""),
-                url=registry.get(desk.folder, "tokyo").url,
+                url=registry.get(sandbox.folder, "tokyo").url,
             )
             for name, one in ids.items()
         ]
@@ -90,73 +90,75 @@ def both(desk: Desk, tokyo: Tokyo, monkeypatch: pytest.MonkeyPatch) -> Tokyo:
     return tokyo
 
 
-def test_ps_names_both_and_ends_with_1(desk: Desk, both: Tokyo) -> None:
-    said = desk.play("ps --hosts")
-    assert f"one account with {THERE} (tokyo)" in said
-    assert f"one account with {ID} (here)" in said
-    assert f"{ID} on here and {THERE} on tokyo both trade {SYMBOL} live" in said
-    assert f"`manager halt {ID}` or `manager --host tokyo halt {THERE}`" in said
-    assert desk.exit_code == FAILED
-    rows = json.loads("\n".join(desk.run("ps --hosts --json")).partition("\n]")[0] + "]")
+def test_ps_names_both_and_ends_with_1(sandbox: Sandbox, both: Tokyo) -> None:
+    output = sandbox.transcript("ps --hosts")
+    assert f"one account with {THERE} (tokyo)" in output
+    assert f"one account with {ID} (here)" in output
+    assert f"{ID} on here and {THERE} on tokyo both trade {SYMBOL} live" in output
+    assert f"`manager halt {ID}` or `manager --host tokyo halt {THERE}`" in output
+    assert sandbox.exit_code == FAILED
+    rows = json.loads("\n".join(sandbox.run("ps --hosts --json")).partition("\n]")[0] + "]")
     assert {row["id"]: row["shared_account"] for row in rows} == {
         ID: f"{THERE} (tokyo)",
         THERE: f"{ID} (here)",
     }
     both.runs(OTHERS)
-    assert "one account" not in desk.play("ps --hosts")
-    assert desk.exit_code == OK
+    assert "one account" not in sandbox.transcript("ps --hosts")
+    assert sandbox.exit_code == OK
 
 
-def looked(desk: Desk, tokyo: Tokyo) -> tuple[list[HostAnswer], list[SharedAccount]]:
-    fleet, hosts = fleet_of(desk), list(registry.load(desk.folder).values())
+def looked(sandbox: Sandbox, tokyo: Tokyo) -> tuple[list[HostAnswer], list[SharedAccount]]:
+    fleet, hosts = fleet_of(sandbox), list(registry.load(sandbox.folder).values())
     answers = account_looks.ask(fleet, account_looks.key_of(fleet), hosts)
-    live = Session(desk.folder).observe().trading(())
+    live = Session(sandbox.folder).observe().trading(())
     twins = account_looks.twins(fleet, [container.instance for container in live], answers)
     return answers, account_looks.shared(fleet, live, answers, twins)
 
 
-def test_it_is_a_failure_of_doctor(desk: Desk, both: Tokyo) -> None:
-    answers, shared = looked(desk, both)
+def test_it_is_a_failure_of_doctor(sandbox: Sandbox, both: Tokyo) -> None:
+    answers, shared = looked(sandbox, both)
     levels = {each.check: each.level for each in checks_machines.check_all(answers, [], shared)}
     assert levels == {"host": "ok", "twin": "ok", "shared-account": "fail"}
-    assert f"{ID} on here and {THERE} on tokyo" in "\n".join(desk.run("doctor"))
+    assert f"{ID} on here and {THERE} on tokyo" in "\n".join(sandbox.run("doctor"))
     both.live = []
-    answers, shared = looked(desk, both)
+    answers, shared = looked(sandbox, both)
     assert [each.level for each in checks_machines.check_all(answers, [], shared)][-1] == "ok"
 
 
-def test_a_machine_that_is_away_counts_as_it_was_last_seen(desk: Desk, both: Tokyo) -> None:
-    looked(desk, both)
+def test_a_machine_that_is_away_counts_as_it_was_last_seen(sandbox: Sandbox, both: Tokyo) -> None:
+    looked(sandbox, both)
     both.is_away = True
-    [each] = looked(desk, both)[1]
+    [each] = looked(sandbox, both)[1]
     assert str(each.text).endswith("(as last seen: tokyo)")
 
 
-def test_a_fleet_that_allows_it_is_told_nothing(desk: Desk, both: Tokyo) -> None:
-    settings = desk.folder / "config" / "fleet.toml"
+def test_a_fleet_that_allows_it_is_told_nothing(sandbox: Sandbox, both: Tokyo) -> None:
+    settings = sandbox.folder / "config" / "fleet.toml"
     settings.write_text(settings.read_text() + "allow_shared_credentials = true\n")
-    assert not looked(desk, both)[1]
+    assert not looked(sandbox, both)[1]
 
 
-def test_one_machine_under_two_names_is_no_second_bot(desk: Desk, both: Tokyo) -> None:
-    answers = looked(desk, both)[0]
+def test_one_machine_under_two_names_is_no_second_bot(sandbox: Sandbox, both: Tokyo) -> None:
+    answers = looked(sandbox, both)[0]
     twice = [*answers, *(each._replace(host=each.host._replace(name="again")) for each in answers)]
-    assert len(account_looks.shared(fleet_of(desk), [], twice, [])) == 0
+    assert len(account_looks.shared(fleet_of(sandbox), [], twice, [])) == 0
 
 
-def test_an_older_copy_is_said_once_and_as_such(desk: Desk, both: Tokyo) -> None:
+def test_an_older_copy_is_said_once_and_as_such(sandbox: Sandbox, both: Tokyo) -> None:
     both.live = [both.live[0]._replace(instance=ID)]
-    assert len(looked(desk, both)[1]) == 1, "two of one name that were never moved"
+    assert len(looked(sandbox, both)[1]) == 1, "two of one name that were never moved"
     both.generations = {ID: GenerationRecord(1, 1, "m")._asdict()}
-    assert not looked(desk, both)[1]
+    assert not looked(sandbox, both)[1]
 
 
-def test_watch_asks_again_before_it_tells(desk: Desk, both: Tokyo, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_watch_asks_again_before_it_tells(
+    sandbox: Sandbox, both: Tokyo, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(twin_keeper, "Thread", Inline)
     clock = [1000.0]
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
-    looked(desk, both)
-    snapshot, fleet, keeper = Session(desk.folder).observe(), fleet_of(desk), TwinKeeper()
+    looked(sandbox, both)
+    snapshot, fleet, keeper = Session(sandbox.folder).observe(), fleet_of(sandbox), TwinKeeper()
     keeper.look_if_due(fleet, snapshot)
     [condition] = keeper.conditions()
     assert (condition.subject, condition.kind, condition.after) == (MACHINE, "shared_account", 30.0)

@@ -16,7 +16,7 @@ from manager.ops.hosts.ssh import CommandResult
 from manager.ops.swarm import checks, last_seen, privileges
 from manager.ops.swarm.privileges import NodePrivileges
 from tests.builders import a_config, write_config
-from tests.fakes.desk import Desk
+from tests.fakes.sandbox import Sandbox
 from tests.unit.ops.test_swarm import a_node, a_project, a_service, a_task, seen
 
 TOKYO = Host("tokyo", "tokyo.example", None, None, "/srv/desk")
@@ -126,26 +126,26 @@ def test_what_the_swarm_told_is_remembered(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def gone(desk: Desk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Desk:
+def gone(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Sandbox:
     """A fleet whose Swarm's manager is this machine, where no engine answers."""
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nothing.sock")
-    (desk.folder / "config" / "fleet.toml").write_text('name = "desk"\nhost = "home"\n')
-    write_config(desk.folder, {**a_config("bp_sol_01", None), "host": "tokyo"}, "bp_sol_01")
-    return desk
+    (sandbox.folder / "config" / "fleet.toml").write_text('name = "desk"\nhost = "home"\n')
+    write_config(sandbox.folder, {**a_config("bp_sol_01", None), "host": "tokyo"}, "bp_sol_01")
+    return sandbox
 
 
-def test_a_halt_without_an_engine_names_what_may_go_on(gone: Desk) -> None:
-    text = gone.play("--swarm halt")
+def test_a_halt_without_an_engine_names_what_may_go_on(gone: Sandbox) -> None:
+    text = gone.transcript("--swarm halt")
     assert "by their configs these may run: bp_eth_02 (home), bp_sol_01 (tokyo)" in text
     assert "`manager --swarm halt` there" in text
     assert gone.exit_code == NO_ENGINE
     fleet = Fleet("desk", gone.folder, gone.folder / "volumes")
     last_seen.save(fleet, [seen(a_task()), seen(replicas=0)._replace(instance="off")])
-    text = gone.play("--swarm halt")
+    text = gone.transcript("--swarm halt")
     assert "as the Swarm told 0s ago, these may run: one (machine-n1)" in text
     assert "off" not in text.partition("these may run")[2].splitlines()[0]
     rows = json.loads("\n".join(gone.run("--swarm halt --json")).partition("\n]")[0] + "]")
     assert [(row["id"], row["node"], row["how"]) for row in rows] == [("one", "machine-n1", "unreachable")]
     (gone.folder / "config" / "fleet.toml").write_text("name = 1\n")
-    assert "bots on other nodes may go on; which, is not known" in gone.play("--swarm down")
+    assert "bots on other nodes may go on; which, is not known" in gone.transcript("--swarm down")
     assert gone.exit_code == NO_ENGINE

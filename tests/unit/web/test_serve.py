@@ -26,9 +26,9 @@ def test_an_address_that_others_reach_is_refused_with_what_to_do(
     shown = f"[{host}]" if ":" in host else host
     for more in ([], ["--detach"]):
         assert main(["--project-dir", str(tmp_path), "serve", "--listen", f"{shown}:8800", *more]) == USAGE
-        said = capsys.readouterr().err
-        assert f"{host} can be reached from other machines, and needs TLS" in said
-        assert "ssh -L" in said
+        output = capsys.readouterr().err
+        assert f"{host} can be reached from other machines, and needs TLS" in output
+        assert "ssh -L" in output
 
 
 WITH_PASSWORD = access.with_password(Access(), "operate", "a long password")

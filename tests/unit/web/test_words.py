@@ -20,8 +20,8 @@ def scripts() -> list[Path]:
 
 
 def test_every_text_of_the_page_is_in_the_catalogue_and_no_other() -> None:
-    said = {match for script in scripts() for match in TEXT.findall(script.read_text(encoding="utf-8"))}
-    assert said == set(words.PAGE_TEXTS)
+    output = {match for script in scripts() for match in TEXT.findall(script.read_text(encoding="utf-8"))}
+    assert output == set(words.PAGE_TEXTS)
     assert not any(UNKNOWN_TEXT.search(script.read_text(encoding="utf-8")) for script in scripts())
 
 

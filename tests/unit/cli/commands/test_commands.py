@@ -102,9 +102,9 @@ def test_another_folders_containers_are_said_and_not_exported(
 ) -> None:
     session = Looking(folder, row(Path("/elsewhere")))
     assert command(session, options(json=True)) == BAD_CONFIG
-    said = capsys.readouterr()
-    assert json.loads(said.out)
-    assert "belongs to /elsewhere" in said.err
+    output = capsys.readouterr()
+    assert json.loads(output.out)
+    assert "belongs to /elsewhere" in output.err
     assert not session.project().fleet.export_file.exists()
 
 

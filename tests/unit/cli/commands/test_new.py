@@ -270,6 +270,6 @@ def test_a_terminal_is_asked_for_what_is_missing(
 def test_the_list_shows_what_can_be_read(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "config/templates/worse.json").write_text("{")
     assert new(folder, "--list") == 4
-    said = capsys.readouterr()
-    assert "perp_grid" in said.out
-    assert "worse.json: is not JSON" in said.err
+    output = capsys.readouterr()
+    assert "perp_grid" in output.out
+    assert "worse.json: is not JSON" in output.err

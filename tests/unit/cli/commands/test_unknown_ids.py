@@ -61,10 +61,10 @@ def test_a_wrong_id_is_a_clear_error(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(session, "Session", Empty)
     code = main.main(["--lang", "en", *command.split(), *WORDS.get(command, [WRONG])])
-    said = capsys.readouterr().err
-    assert code != BUG, said
+    output = capsys.readouterr().err
+    assert code != BUG, output
     assert code in {USAGE, FAILED}
-    assert f"there is no instance {WRONG}" in said
+    assert f"there is no instance {WRONG}" in output
 
 
 def test_the_commands_are_found() -> None:

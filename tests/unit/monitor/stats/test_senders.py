@@ -13,7 +13,7 @@ from manager.fleet.session import Session
 from manager.fleet.supervisor_state import Condition
 from manager.monitor.stats import senders
 from manager.monitor.stats.senders import EVERY_S, URGENT_EVERY_S, WINDOW_S, Group, Sender, Senders
-from tests.fakes.desk import Desk, a_desk
+from tests.fakes.sandbox import Sandbox, a_sandbox
 
 ETH, SOL = "bp_eth_02", "bp_sol_01"
 
@@ -59,12 +59,12 @@ def test_a_bot_of_another_exchange_is_named_as_one() -> None:
 
 
 @pytest.fixture
-def desk(
+def sandbox(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Desk]:
-    with a_desk(tmp_path, monkeypatch, capsys) as desk:
-        desk.run("up")
-        yield desk
+) -> Iterator[Sandbox]:
+    with a_sandbox(tmp_path, monkeypatch, capsys) as sandbox:
+        sandbox.run("up")
+        yield sandbox
 
 
 class Machine:
@@ -84,8 +84,8 @@ class Machine:
         }
 
 
-def test_what_was_sent_within_five_minutes_counts(desk: Desk) -> None:
-    snapshot = Session(desk.folder).observe()
+def test_what_was_sent_within_five_minutes_counts(sandbox: Sandbox) -> None:
+    snapshot = Session(sandbox.folder).observe()
     machine = Machine(snapshot)
     looks = Senders(machine.statistics, lambda: machine.now)
     containers = snapshot.observed.containers
@@ -115,8 +115,8 @@ def test_what_was_sent_within_five_minutes_counts(desk: Desk) -> None:
     assert (again.culprit.instance, again.culprit.packets) == (ETH, 2500 / EVERY_S * 60)
 
 
-def test_bots_behind_a_proxy_have_another_address(desk: Desk) -> None:
-    snapshot = Session(desk.folder).observe()
+def test_bots_behind_a_proxy_have_another_address(sandbox: Sandbox) -> None:
+    snapshot = Session(sandbox.folder).observe()
     machine = Machine(snapshot)
     looks = Senders(machine.statistics, lambda: machine.now)
     for machine.now in (0.0, 60.0):
@@ -138,15 +138,15 @@ def test_bots_behind_a_proxy_have_another_address(desk: Desk) -> None:
     ],
 )
 def test_who_is_refused_for_the_number_of_requests(
-    desk: Desk, code: str, cause: str, is_refused: bool
+    sandbox: Sandbox, code: str, cause: str, is_refused: bool
 ) -> None:
-    views = dict(Session(desk.folder).observe().views)
+    views = dict(Session(sandbox.folder).observe().views)
     supervisor = views[SOL].supervisor
     assert supervisor is not None
     told = supervisor._replace(health_condition=Condition(code, {"cause": cause}))
     views[SOL] = views[SOL]._replace(supervisor=told)
     assert senders.refused(views) == ([SOL] if is_refused else [])
-    snapshot = Session(desk.folder).observe()._replace(views=views)
+    snapshot = Session(sandbox.folder).observe()._replace(views=views)
     machine = Machine(snapshot)
     looks = Senders(machine.statistics, lambda: machine.now)
     for second in range(61):

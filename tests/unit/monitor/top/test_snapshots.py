@@ -12,20 +12,20 @@ import pytest
 from manager.errors import EngineUnreachable
 from manager.fleet.session import Session
 from manager.monitor.top.snapshots import FULL_EVERY_S, SnapshotReader
-from tests.fakes.desk import Desk, a_desk
+from tests.fakes.sandbox import Sandbox, a_sandbox
 
 
 class Observed:
     """A reader on a fleet that is up, and how often it has asked for the list of containers."""
 
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
-        self.reader = SnapshotReader(Session(desk.folder))
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+        self.reader = SnapshotReader(Session(sandbox.folder))
         self.lists = 0
 
     def list(self, *given: Any) -> Any:
         self.lists += 1
-        return type(self.desk.engine).containers(self.desk.engine, *given)
+        return type(self.sandbox.engine).containers(self.sandbox.engine, *given)
 
     def is_full(self) -> bool:
         """Look again; return whether the containers were listed."""
@@ -38,11 +38,11 @@ class Observed:
 def observed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[Observed]:
-    with a_desk(tmp_path, monkeypatch, capsys) as desk:
-        desk.run("up")
-        found = Observed(desk)
+    with a_sandbox(tmp_path, monkeypatch, capsys) as sandbox:
+        sandbox.run("up")
+        found = Observed(sandbox)
         assert found.reader.read().views.keys() == {"bp_eth_02", "bp_sol_01"}
-        monkeypatch.setattr(desk.engine, "containers", found.list)
+        monkeypatch.setattr(sandbox.engine, "containers", found.list)
         yield found
         found.reader.close()
 
@@ -53,43 +53,43 @@ def test_what_stays_is_not_observed_again(observed: Observed) -> None:
     assert observed.reader.read() is first
 
 
-def stopped(desk: Desk) -> None:
-    desk.run("stop bp_eth_02")
+def stopped(sandbox: Sandbox) -> None:
+    sandbox.run("stop bp_eth_02")
 
 
-def started_by_another(desk: Desk) -> None:
-    [container] = [each for each in desk.engine.containers([]) if each["Names"] == ["/desk-bp_eth_02"]]
-    desk.engine.stop(container["Id"], 1)
+def started_by_another(sandbox: Sandbox) -> None:
+    [container] = [each for each in sandbox.engine.containers([]) if each["Names"] == ["/desk-bp_eth_02"]]
+    sandbox.engine.stop(container["Id"], 1)
 
 
-def edited(desk: Desk) -> None:
-    desk.config("bp_eth_02", 5002, daemon_config={"memory_limit_mb": 512})
+def edited(sandbox: Sandbox) -> None:
+    sandbox.config("bp_eth_02", 5002, daemon_config={"memory_limit_mb": 512})
 
 
-def added(desk: Desk) -> None:
-    desk.config("bp_new_03", 5003)
+def added(sandbox: Sandbox) -> None:
+    sandbox.config("bp_new_03", 5003)
 
 
-def environment(desk: Desk) -> None:
-    (desk.folder / ".env").write_text("BACKPACK_KEY=other\n")
+def environment(sandbox: Sandbox) -> None:
+    (sandbox.folder / ".env").write_text("BACKPACK_KEY=other\n")
 
 
-def settings(desk: Desk) -> None:
-    file = desk.folder / "config" / "fleet.toml"
+def settings(sandbox: Sandbox) -> None:
+    file = sandbox.folder / "config" / "fleet.toml"
     file.write_text(file.read_text() + "parallelism = 3\n")
 
 
-def state_file(desk: Desk) -> Path:
-    return next(desk.folder.glob("**/state/bp_eth_02/supervisor.json"))
+def state_file(sandbox: Sandbox) -> Path:
+    return next(sandbox.folder.glob("**/state/bp_eth_02/supervisor.json"))
 
 
-def failed(desk: Desk) -> None:
-    state = json.loads(state_file(desk).read_text())
-    state_file(desk).write_text(json.dumps({**state, "state": "failed", "bot_pid": None}))
+def failed(sandbox: Sandbox) -> None:
+    state = json.loads(state_file(sandbox).read_text())
+    state_file(sandbox).write_text(json.dumps({**state, "state": "failed", "bot_pid": None}))
 
 
-def time_passed(desk: Desk) -> None:
-    desk.clock.sleep(FULL_EVERY_S)
+def time_passed(sandbox: Sandbox) -> None:
+    sandbox.clock.sleep(FULL_EVERY_S)
 
 
 @pytest.mark.parametrize(
@@ -97,15 +97,15 @@ def time_passed(desk: Desk) -> None:
     [stopped, started_by_another, edited, added, environment, settings, failed, time_passed],
     ids=lambda change: change.__name__,
 )
-def test_what_changes_is_observed_at_once(observed: Observed, change: Callable[[Desk], None]) -> None:
+def test_what_changes_is_observed_at_once(observed: Observed, change: Callable[[Sandbox], None]) -> None:
     assert not observed.is_full()
-    change(observed.desk)
+    change(observed.sandbox)
     assert observed.is_full()
 
 
 def test_a_probe_is_no_change_and_its_time_is_known(observed: Observed) -> None:
-    state = json.loads(state_file(observed.desk).read_text())
-    state_file(observed.desk).write_text(json.dumps({**state, "updated_at": state["updated_at"] + 30}))
+    state = json.loads(state_file(observed.sandbox).read_text())
+    state_file(observed.sandbox).write_text(json.dumps({**state, "updated_at": state["updated_at"] + 30}))
     assert not observed.is_full()
     view = observed.reader.read().views["bp_eth_02"]
     assert view.supervisor is not None
@@ -113,10 +113,10 @@ def test_a_probe_is_no_change_and_its_time_is_known(observed: Observed) -> None:
 
 
 def test_an_engine_that_goes_is_said_at_once_and_found_again(observed: Observed) -> None:
-    observed.desk.engine.die()
+    observed.sandbox.engine.die()
     for _look in range(2):
         with pytest.raises(EngineUnreachable):
             observed.reader.read()
-    observed.desk.engine.come_back()
+    observed.sandbox.engine.come_back()
     assert observed.is_full()
     assert not observed.is_full()

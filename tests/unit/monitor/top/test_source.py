@@ -9,7 +9,7 @@ import pytest
 
 from manager.fleet.selection import EVERYTHING
 from manager.monitor.top.source import Source
-from tests.fakes.desk import a_desk
+from tests.fakes.sandbox import a_sandbox
 
 
 def test_usage_is_measured_when_it_is_due_or_a_container_has_come(
@@ -25,15 +25,15 @@ def test_usage_is_measured_when_it_is_due_or_a_container_has_come(
 
     monkeypatch.setattr("manager.monitor.stats.sampler.Sampler.measure", measure)
     monkeypatch.setattr("manager.monitor.stats.reports.fetch_reports", lambda *_: {})
-    with a_desk(tmp_path, monkeypatch, capsys) as desk:
-        desk.run("up bp_eth_02")
-        source = Source(Session(desk.folder), EVERYTHING, 3.0, usage_every=15.0)
+    with a_sandbox(tmp_path, monkeypatch, capsys) as sandbox:
+        sandbox.run("up bp_eth_02")
+        source = Source(Session(sandbox.folder), EVERYTHING, 3.0, usage_every=15.0)
         for _look in range(3):
             source.look()
         assert [len(ids) for ids in measured] == [1]
-        desk.run("up")
+        sandbox.run("up")
         source.look()
         assert [len(ids) for ids in measured] == [1, 2]
-        desk.clock.sleep(16.0)
+        sandbox.clock.sleep(16.0)
         source.look()
         assert [len(ids) for ids in measured] == [1, 2, 2]

@@ -234,7 +234,8 @@ def test_a_reason_is_whole_whatever_the_terminals_width(width: int) -> None:
                 await pilot.pause(0.05)
                 text = str(app.query_one("#detail", Static).render())
                 lines = text.splitlines()
-                if "HALTED" in text and app.query_one("#detail").size.height >= len(lines):
+                is_wrapped = max(map(len, lines)) <= width - 2  # once it has been laid out
+                if "HALTED" in text and is_wrapped and app.query_one("#detail").size.height >= len(lines):
                     break
             return lines
 

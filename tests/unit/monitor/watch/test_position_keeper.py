@@ -15,29 +15,29 @@ from manager.monitor.watch.position_keeper import EVERY_S, PositionKeeper
 from manager.ops.folders import others_file
 from manager.ops.folders.others_file import FILE
 from tests.builders import FLEET_NAME
-from tests.fakes.desk import IMAGE, Desk, a_desk
+from tests.fakes.sandbox import IMAGE, Sandbox, a_sandbox
 
 UNKNOWN = ("0", 0.0)
 """What a start beside another bot leaves where `watch` does not run: somebody trades there."""
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
     """Two live bots on one account and market."""
-    with a_desk(tmp_path, monkeypatch, capsys) as desk:
-        fleet(desk, is_shared=True)
-        yield desk
+    with a_sandbox(tmp_path, monkeypatch, capsys) as sandbox:
+        fleet(sandbox, is_shared=True)
+        yield sandbox
 
 
-def fleet(desk: Desk, *, is_shared: bool) -> None:
+def fleet(sandbox: Sandbox, *, is_shared: bool) -> None:
     shared = f"allow_shared_credentials = {'true' if is_shared else 'false'}"
-    (desk.folder / "config" / "fleet.toml").write_text(
+    (sandbox.folder / "config" / "fleet.toml").write_text(
         f'name = "{FLEET_NAME}"\nimage = "{IMAGE}"\nmode = "live"\n{shared}\n'
     )
 
 
 def reports(
-    desk: Desk,
+    sandbox: Sandbox,
     instance: str,
     at: float,
     position: str | None,
@@ -52,125 +52,127 @@ def reports(
     if has_ended:
         report |= {"final": is_final, "position_at_exchange": at_exchange}
         content |= {"open_orders_left": orders_left}
-    (desk.folder / "volumes/state" / instance / "report.json").write_text(json.dumps(content))
+    (sandbox.folder / "volumes/state" / instance / "report.json").write_text(json.dumps(content))
 
 
-def told(desk: Desk, instance: str) -> tuple[str, float] | None:
-    path = desk.folder / "volumes/secrets" / instance / FILE
+def told(sandbox: Sandbox, instance: str) -> tuple[str, float] | None:
+    path = sandbox.folder / "volumes/secrets" / instance / FILE
     if not path.exists():
         return None
     content = json.loads(path.read_text())
     return content["position"], content["at"]
 
 
-def test_each_is_told_what_the_other_holds_and_when_that_was(desk: Desk) -> None:
-    desk.run("up")
+def test_each_is_told_what_the_other_holds_and_when_that_was(sandbox: Sandbox) -> None:
+    sandbox.run("up")
     now = time.time()
-    reports(desk, "bp_sol_01", now - 4, "0.6", has_ended=True)
-    keeper, snapshot = PositionKeeper(), Session(desk.folder).observe()
+    reports(sandbox, "bp_sol_01", now - 4, "0.6", has_ended=True)
+    keeper, snapshot = PositionKeeper(), Session(sandbox.folder).observe()
     keeper.look(snapshot)
     keeper.tell_if_due(snapshot, now)
-    assert told(desk, "bp_eth_02") == ("0.6", round(now, 3)), "a bot that has ended holds what it held"
-    assert told(desk, "bp_sol_01") == UNKNOWN, "nothing is known of the other"
-    reports(desk, "bp_eth_02", now - 4, "-0.2", has_ended=True)
+    assert told(sandbox, "bp_eth_02") == ("0.6", round(now, 3)), "a bot that has ended holds what it held"
+    assert told(sandbox, "bp_sol_01") == UNKNOWN, "nothing is known of the other"
+    reports(sandbox, "bp_eth_02", now - 4, "-0.2", has_ended=True)
     keeper.tell_if_due(snapshot, now + EVERY_S / 2)
-    assert told(desk, "bp_sol_01") == UNKNOWN, "not due"
+    assert told(sandbox, "bp_sol_01") == UNKNOWN, "not due"
     keeper.tell_if_due(snapshot, now + 2 * EVERY_S)
-    assert told(desk, "bp_sol_01") == ("-0.2", round(now + 2 * EVERY_S, 3))
-    reports(desk, "bp_eth_02", now, None)
+    assert told(sandbox, "bp_sol_01") == ("-0.2", round(now + 2 * EVERY_S, 3))
+    reports(sandbox, "bp_eth_02", now, None)
     keeper.tell_if_due(snapshot, now + 4 * EVERY_S)
-    assert told(desk, "bp_sol_01") == ("-0.2", round(now + 2 * EVERY_S, 3)), "unknown is not 0"
-    desk.run("stop bp_eth_02")
-    keeper.look(Session(desk.folder).observe())
-    assert told(desk, "bp_eth_02") is None, "only who runs is told"
-    assert told(desk, "bp_sol_01") is not None, "what a stopped bot holds is still there"
+    assert told(sandbox, "bp_sol_01") == ("-0.2", round(now + 2 * EVERY_S, 3)), "unknown is not 0"
+    sandbox.run("stop bp_eth_02")
+    keeper.look(Session(sandbox.folder).observe())
+    assert told(sandbox, "bp_eth_02") is None, "only who runs is told"
+    assert told(sandbox, "bp_sol_01") is not None, "what a stopped bot holds is still there"
 
 
-def test_the_last_report_of_a_bot_that_was_killed_or_given_up_is_no_evidence(desk: Desk) -> None:
+def test_the_last_report_of_a_bot_that_was_killed_or_given_up_is_no_evidence(sandbox: Sandbox) -> None:
     """The orders that it has left are filled after its last word: whoever took that for true would stop, or
     name a position that was closed long ago.
     """
-    desk.run("up")
+    sandbox.run("up")
     now = time.time()
-    desk.run("stop bp_sol_01")
-    keeper, snapshot = PositionKeeper(), Session(desk.folder).observe()
+    sandbox.run("stop bp_sol_01")
+    keeper, snapshot = PositionKeeper(), Session(sandbox.folder).observe()
     keeper.look(snapshot)
-    state = desk.folder / "volumes/state/bp_sol_01/supervisor.json"
+    state = sandbox.folder / "volumes/state/bp_sol_01/supervisor.json"
 
     def told_later() -> tuple[str, float] | None:
         others_file.remove(snapshot.project.fleet, "bp_eth_02")
         keeper.tell_if_due(snapshot, max(now, keeper._next) + 1)
-        return told(desk, "bp_eth_02")
+        return told(sandbox, "bp_eth_02")
 
-    reports(desk, "bp_sol_01", now, "0.6")
+    reports(sandbox, "bp_sol_01", now, "0.6")
     assert told_later() is None, "it was killed"
-    reports(desk, "bp_sol_01", now, "0.6", has_ended=True, is_final=False, orders_left=None)
+    reports(sandbox, "bp_sol_01", now, "0.6", has_ended=True, is_final=False, orders_left=None)
     assert told_later() is None, "it was killed, and its supervisor has seen it"
-    reports(desk, "bp_sol_01", now, "0.6", has_ended=True, orders_left=2)
+    reports(sandbox, "bp_sol_01", now, "0.6", has_ended=True, orders_left=2)
     assert told_later() is None, "it has left orders"
-    reports(desk, "bp_sol_01", now, "0.6", has_ended=True, is_final=False)
+    reports(sandbox, "bp_sol_01", now, "0.6", has_ended=True, is_final=False)
     assert told_later() is None, "no order is left now, but which were filled nobody knows"
-    reports(desk, "bp_sol_01", now, "0.6", has_ended=True, is_final=False, at_exchange="0.2")
+    reports(sandbox, "bp_sol_01", now, "0.6", has_ended=True, is_final=False, at_exchange="0.2")
     assert told_later() is not None, "the exchange was asked since"
-    assert (told(desk, "bp_eth_02") or "")[0] == "0.2"
-    reports(desk, "bp_sol_01", now, "0.6", has_ended=True, is_final=False, orders_left=None)
+    assert (told(sandbox, "bp_eth_02") or "")[0] == "0.2"
+    reports(sandbox, "bp_sol_01", now, "0.6", has_ended=True, is_final=False, orders_left=None)
     for progress, is_known in (("running", False), ("failing", False), ("confirmed", True)):
         failed = {"schema": 1, "state": "failed", "pid": 0, "cancel": {"state": progress, "tries": 1}}
         state.write_text(json.dumps({**json.loads(state.read_text()), **failed}))
         assert (told_later() is not None) is is_known, progress
 
 
-def test_a_start_without_watch_leaves_word_that_others_trade_there(desk: Desk) -> None:
+def test_a_start_without_watch_leaves_word_that_others_trade_there(sandbox: Sandbox) -> None:
     """Else each of the two takes the other's trades for a fault of its record, and stops placing."""
-    desk.run("up bp_sol_01")
-    assert told(desk, "bp_sol_01") is None, "it is alone"
-    desk.run("up bp_eth_02")
-    assert (told(desk, "bp_sol_01"), told(desk, "bp_eth_02")) == (UNKNOWN, UNKNOWN), "both, as both need it"
-    desk.run("stop bp_eth_02")
-    desk.run("restart bp_sol_01")
-    assert told(desk, "bp_sol_01") == UNKNOWN, "what a stopped bot holds is still there"
-    others_file.remove(Session(desk.folder).project().fleet, "bp_eth_02")
-    with lock.held(Session(desk.folder).project().fleet.watch_lock_file, "watch"):
-        desk.run("start bp_eth_02")
-    assert told(desk, "bp_eth_02") is None, "`watch` tells it more"
-    desk.run("restart bp_eth_02")
-    assert told(desk, "bp_eth_02") == UNKNOWN
-    desk.config("bp_sol_01", 5002, metadata={"symbol": "ETH_USDC_PERP"})
-    desk.run("up")
-    assert told(desk, "bp_sol_01") is None, "alone on another market"
-    assert told(desk, "bp_eth_02") == UNKNOWN, "nothing has started it"
-    PositionKeeper().look(Session(desk.folder).observe())
-    assert told(desk, "bp_eth_02") is None, "a watch that starts later leaves nothing behind"
+    sandbox.run("up bp_sol_01")
+    assert told(sandbox, "bp_sol_01") is None, "it is alone"
+    sandbox.run("up bp_eth_02")
+    assert (told(sandbox, "bp_sol_01"), told(sandbox, "bp_eth_02")) == (UNKNOWN, UNKNOWN), (
+        "both, as both need it"
+    )
+    sandbox.run("stop bp_eth_02")
+    sandbox.run("restart bp_sol_01")
+    assert told(sandbox, "bp_sol_01") == UNKNOWN, "what a stopped bot holds is still there"
+    others_file.remove(Session(sandbox.folder).project().fleet, "bp_eth_02")
+    with lock.held(Session(sandbox.folder).project().fleet.watch_lock_file, "watch"):
+        sandbox.run("start bp_eth_02")
+    assert told(sandbox, "bp_eth_02") is None, "`watch` tells it more"
+    sandbox.run("restart bp_eth_02")
+    assert told(sandbox, "bp_eth_02") == UNKNOWN
+    sandbox.config("bp_sol_01", 5002, metadata={"symbol": "ETH_USDC_PERP"})
+    sandbox.run("up")
+    assert told(sandbox, "bp_sol_01") is None, "alone on another market"
+    assert told(sandbox, "bp_eth_02") == UNKNOWN, "nothing has started it"
+    PositionKeeper().look(Session(sandbox.folder).observe())
+    assert told(sandbox, "bp_eth_02") is None, "a watch that starts later leaves nothing behind"
 
 
-def test_bots_that_compose_starts_have_word_of_each_other(desk: Desk) -> None:
-    desk.run("compose")
-    assert (told(desk, "bp_sol_01"), told(desk, "bp_eth_02")) == (UNKNOWN, UNKNOWN)
+def test_bots_that_compose_starts_have_word_of_each_other(sandbox: Sandbox) -> None:
+    sandbox.run("compose")
+    assert (told(sandbox, "bp_sol_01"), told(sandbox, "bp_eth_02")) == (UNKNOWN, UNKNOWN)
 
 
-def test_a_fleet_without_shared_accounts_is_told_nothing(desk: Desk) -> None:
-    fleet(desk, is_shared=False)
-    desk.config("bp_eth_02", 5001, metadata={"symbol": "ETH_USDC_PERP"})
-    desk.run("up")
-    keeper, snapshot = PositionKeeper(), Session(desk.folder).observe()
+def test_a_fleet_without_shared_accounts_is_told_nothing(sandbox: Sandbox) -> None:
+    fleet(sandbox, is_shared=False)
+    sandbox.config("bp_eth_02", 5001, metadata={"symbol": "ETH_USDC_PERP"})
+    sandbox.run("up")
+    keeper, snapshot = PositionKeeper(), Session(sandbox.folder).observe()
     for instance in ("bp_sol_01", "bp_eth_02"):
-        reports(desk, instance, time.time(), "1", has_ended=True)
+        reports(sandbox, instance, time.time(), "1", has_ended=True)
     keeper.look(snapshot)
     keeper.tell_if_due(snapshot, time.time())
-    assert (told(desk, "bp_sol_01"), told(desk, "bp_eth_02")) == (None, None)
+    assert (told(sandbox, "bp_sol_01"), told(sandbox, "bp_eth_02")) == (None, None)
 
 
-def test_a_start_beside_another_bot_says_that_watch_has_to_run(desk: Desk) -> None:
-    said = desk.play("up")
-    assert "bp_eth_02 trades live on the account and market of bp_sol_01" in said
-    assert "bp_sol_01 trades live on the account and market of bp_eth_02" in said
-    assert "`manager watch` does not run" in said
-    assert "bp_sol_01: created" in said, "it is a warning"
-    assert "manager watch" not in desk.play("up"), "nothing starts"
-    desk.play("stop bp_sol_01")
-    assert "account and market of bp_eth_02" in desk.play("start bp_sol_01"), "the other one runs"
-    desk.play("stop bp_sol_01")
-    with lock.held(Session(desk.folder).project().fleet.watch_lock_file, "watch"):
-        assert "manager watch" not in desk.play("start bp_sol_01")
-    desk.play("stop")
-    assert "manager watch" not in desk.play("start bp_sol_01"), "it is alone"
+def test_a_start_beside_another_bot_says_that_watch_has_to_run(sandbox: Sandbox) -> None:
+    output = sandbox.transcript("up")
+    assert "bp_eth_02 trades live on the account and market of bp_sol_01" in output
+    assert "bp_sol_01 trades live on the account and market of bp_eth_02" in output
+    assert "`manager watch` does not run" in output
+    assert "bp_sol_01: created" in output, "it is a warning"
+    assert "manager watch" not in sandbox.transcript("up"), "nothing starts"
+    sandbox.transcript("stop bp_sol_01")
+    assert "account and market of bp_eth_02" in sandbox.transcript("start bp_sol_01"), "the other one runs"
+    sandbox.transcript("stop bp_sol_01")
+    with lock.held(Session(sandbox.folder).project().fleet.watch_lock_file, "watch"):
+        assert "manager watch" not in sandbox.transcript("start bp_sol_01")
+    sandbox.transcript("stop")
+    assert "manager watch" not in sandbox.transcript("start bp_sol_01"), "it is alone"

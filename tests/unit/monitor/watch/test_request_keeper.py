@@ -13,7 +13,7 @@ from manager.fleet.supervisor_state import Condition
 from manager.monitor.watch.request_keeper import ALONE_S, Claim, RequestKeeper, find_claims
 from manager.ops.requests.request_budget import Caller
 from manager.ops.requests.request_files import FILE, MOST_BANNED_S
-from tests.fakes.desk import Desk, a_desk
+from tests.fakes.sandbox import Sandbox, a_sandbox
 from tests.unit.ops.test_flows_requests import limits
 
 NOW = 1_764_500_000.0
@@ -67,9 +67,9 @@ def test_taking_a_lie_back_does_not_make_it_news(keeper: RequestKeeper) -> None:
 
 
 @pytest.mark.parametrize("until", [None, "soon", True, [], {}])
-def test_a_report_without_a_time_is_none(desk: Desk, until: Any) -> None:
-    desk.run("up")
-    views = dict(Session(desk.folder).observe().views)
+def test_a_report_without_a_time_is_none(sandbox: Sandbox, until: Any) -> None:
+    sandbox.run("up")
+    views = dict(Session(sandbox.folder).observe().views)
     view = views["bp_sol_01"]
     assert view.supervisor is not None
     told = Condition("exchange_away", {"cause": "banned", "retry_at": until})
@@ -80,13 +80,13 @@ def test_a_report_without_a_time_is_none(desk: Desk, until: Any) -> None:
     assert find_claims({"bp_sol_01": view._replace(supervisor=supervisor)}) == claims("bp_sol_01", until=NOW)
 
 
-def test_shares_follow_who_runs_and_a_ban_is_told_and_taken_back(desk: Desk) -> None:
-    limits(desk, 2000)
-    desk.run("up")
-    keeper, session = RequestKeeper(print), Session(desk.folder)
+def test_shares_follow_who_runs_and_a_ban_is_told_and_taken_back(sandbox: Sandbox) -> None:
+    limits(sandbox, 2000)
+    sandbox.run("up")
+    keeper, session = RequestKeeper(print), Session(sandbox.folder)
 
     def told(instance: str = "bp_eth_02") -> dict[str, Any]:
-        content = json.loads((desk.folder / "volumes/secrets" / instance / FILE).read_text())
+        content = json.loads((sandbox.folder / "volumes/secrets" / instance / FILE).read_text())
         assert isinstance(content, dict)
         return content
 
@@ -103,13 +103,13 @@ def test_shares_follow_who_runs_and_a_ban_is_told_and_taken_back(desk: Desk) -> 
     assert "banned_until" not in told("bp_sol_01"), "it knows itself"
     keeper.look(session.observe(), NOW + 2)
     assert "banned_until" not in told()
-    desk.run("stop bp_sol_01")
+    sandbox.run("stop bp_sol_01")
     keeper.look(session.observe(), NOW + 3)
     assert told()["a_minute"] == 1600
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
     """Two live bots on a fake engine."""
-    with a_desk(tmp_path, monkeypatch, capsys) as desk:
-        yield desk
+    with a_sandbox(tmp_path, monkeypatch, capsys) as sandbox:
+        yield sandbox

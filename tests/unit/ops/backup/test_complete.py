@@ -20,19 +20,19 @@ from tests.unit.ops.backup.test_restore import a_project, backup_of, database, r
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     made = a_project(tmp_path / "desk", "bp_eth_01", "bp_sol_01")
     monkeypatch.chdir(made)
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nothing.sock")
     return made
 
 
-def backups(desk: Path) -> list[str]:
-    return sorted(path.name for path in (desk / "volumes" / "backups").glob("*.tar.gz"))
+def backups(sandbox: Path) -> list[str]:
+    return sorted(path.name for path in (sandbox / "volumes" / "backups").glob("*.tar.gz"))
 
 
-def with_history(desk: Path) -> None:
-    path = projects.read(desk).fleet.history_file
+def with_history(sandbox: Path) -> None:
+    path = projects.read(sandbox).fleet.history_file
     path.parent.mkdir(parents=True, exist_ok=True)
     db, _aside = history_file.open_for_writing(path)
     writing.put_fact(db, "one", 1)
@@ -40,11 +40,11 @@ def with_history(desk: Path) -> None:
 
 
 def test_a_link_in_the_place_of_a_database_keeps_the_older_backups(
-    desk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    sandbox: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["backup"]) == OK
-    good = backups(desk)
-    path = database(desk, "bp_sol_01")
+    good = backups(sandbox)
+    path = database(sandbox, "bp_sol_01")
     path.rename(tmp_path / "elsewhere.db")
     path.symlink_to(tmp_path / "elsewhere.db")
     capsys.readouterr()
@@ -54,46 +54,48 @@ def test_a_link_in_the_place_of_a_database_keeps_the_older_backups(
         "backup of bp_sol_01 failed: bp_sol_01.db: a symbolic link, which a backup does not follow" in error
     )
     assert "is not complete; older backups were kept" in error
-    assert len(backups(desk)) == 2
-    assert set(good) < set(backups(desk))
-    (bad,) = set(backups(desk)) - set(good)
+    assert len(backups(sandbox)) == 2
+    assert set(good) < set(backups(sandbox))
+    (bad,) = set(backups(sandbox)) - set(good)
     assert main(["backup", "verify", f"volumes/backups/{bad}"]) == FAILED
     assert f"{bad} is not complete: bp_sol_01 could not be saved" in capsys.readouterr().err
 
 
 def test_a_data_folder_that_is_not_mounted_is_no_fleet_that_never_ran(
-    desk: Path, capsys: pytest.CaptureFixture[str]
+    sandbox: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["backup", "--to", "outside"]) == OK
-    (desk / "volumes").rename(desk / "unmounted")
+    (sandbox / "volumes").rename(sandbox / "unmounted")
     capsys.readouterr()
     assert main(["backup", "--to", "outside", "--keep", "1"]) == FAILED
     assert "bp_eth_01 failed: its database was in backup-desk-" in capsys.readouterr().err
-    assert len(list((desk / "outside").glob("*.tar.gz"))) == 2
-    (desk / "unmounted").rename(desk / "volumes")
+    assert len(list((sandbox / "outside").glob("*.tar.gz"))) == 2
+    (sandbox / "unmounted").rename(sandbox / "volumes")
     assert main(["backup", "--to", "outside", "--keep", "1"]) == OK
-    assert len(list((desk / "outside").glob("*.tar.gz"))) == 1
+    assert len(list((sandbox / "outside").glob("*.tar.gz"))) == 1
 
 
-def test_an_instance_without_a_config_may_lose_its_database(desk: Path) -> None:
+def test_an_instance_without_a_config_may_lose_its_database(sandbox: Path) -> None:
     assert main(["backup"]) == OK
-    database(desk, "bp_sol_01").unlink()
-    (desk / "config" / "active" / "bp_sol_01.json").unlink()
+    database(sandbox, "bp_sol_01").unlink()
+    (sandbox / "config" / "active" / "bp_sol_01.json").unlink()
     assert main(["backup"]) == OK
 
 
 def test_a_database_that_was_never_moved_into_its_folder_is_missed(
-    desk: Path, capsys: pytest.CaptureFixture[str]
+    sandbox: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = database(desk, "bp_sol_01")
+    path = database(sandbox, "bp_sol_01")
     path.rename(path.parent.with_name("bp_sol_01.db"))
     assert main(["backup"]) == FAILED
     assert "its database volumes/database/bp_sol_01.db is not in its folder" in capsys.readouterr().err
 
 
-def test_the_fleets_history_is_in_it_and_comes_back_where_there_is_none(desk: Path, tmp_path: Path) -> None:
-    with_history(desk)
-    made = backup_of(desk)
+def test_the_fleets_history_is_in_it_and_comes_back_where_there_is_none(
+    sandbox: Path, tmp_path: Path
+) -> None:
+    with_history(sandbox)
+    made = backup_of(sandbox)
     assert made.manifest.files["state/history.db"]["rows"]["facts"] == 1
     fresh = tmp_path / "fresh"
     (fresh / "volumes" / "state").mkdir(parents=True)
@@ -102,46 +104,46 @@ def test_the_fleets_history_is_in_it_and_comes_back_where_there_is_none(desk: Pa
     with history_file.reading(fresh / "volumes" / "state" / "history.db") as db:
         assert queries.fact(db, "one") == 1
     assert list((fresh / "volumes" / "state").glob("history.db.before-restore-*-wal"))
-    assert "same volumes/state/history.db" in restored(made.path, desk, tmp_path / "work2")
+    assert "same volumes/state/history.db" in restored(made.path, sandbox, tmp_path / "work2")
 
 
-def test_a_damaged_history_is_named(desk: Path) -> None:
-    path = projects.read(desk).fleet.history_file
+def test_a_damaged_history_is_named(sandbox: Path) -> None:
+    path = projects.read(sandbox).fleet.history_file
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"SQLite format 3\0" + b"x" * 8176)
-    made = backup_of(desk)
+    made = backup_of(sandbox)
     assert [fault.partition(":")[0] for fault in made.faults] == ["state/history.db"]
     assert not made.manifest.is_complete
 
 
-def test_a_restore_is_rehearsed_and_leaves_nothing(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_restore_is_rehearsed_and_leaves_nothing(sandbox: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Also with settings that name another place for the data."""
-    elsewhere = desk.parent / "elsewhere"
-    (desk / "config" / "fleet.toml").write_text(f'name = "desk"\ndata_dir = "{elsewhere}"\n')
-    (desk / "volumes").rename(elsewhere)
-    with_history(desk)
-    made = backup_of(desk)
-    before = sorted(desk.parent.rglob("*"))
+    elsewhere = sandbox.parent / "elsewhere"
+    (sandbox / "config" / "fleet.toml").write_text(f'name = "desk"\ndata_dir = "{elsewhere}"\n')
+    (sandbox / "volumes").rename(elsewhere)
+    with_history(sandbox)
+    made = backup_of(sandbox)
+    before = sorted(sandbox.parent.rglob("*"))
     capsys.readouterr()
     assert main(["backup", "verify", "--restore", "--json", str(made.path)]) == OK
     rehearsed = json.loads(capsys.readouterr().out)[str(made.path)]["restored"]
     assert (rehearsed["databases"], rehearsed["rows"]) == (3, 2 + 1)
-    assert sorted(desk.parent.rglob("*")) == before
+    assert sorted(sandbox.parent.rglob("*")) == before
 
 
 def test_a_backup_of_one_of_several_instances_is_rehearsed(
-    desk: Path, capsys: pytest.CaptureFixture[str]
+    sandbox: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """As a move does: the other instances' configs are in the backup, and no restore of it has them."""
     assert main(["backup", "bp_sol_01"]) == OK
-    [name] = backups(desk)
+    [name] = backups(sandbox)
     capsys.readouterr()
     assert main(["backup", "verify", "--restore", f"volumes/backups/{name}"]) == OK
 
 
-def test_a_rehearsal_counts_the_rows(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rehearsal_counts_the_rows(sandbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A sound database that is not the one that was saved."""
-    made = backup_of(desk)
+    made = backup_of(sandbox)
     true = restore.perform
 
     def lossy(plan: restore.Plan, *given: object) -> None:
@@ -160,22 +162,22 @@ def test_a_rehearsal_counts_the_rows(desk: Path, monkeypatch: pytest.MonkeyPatch
         rehearse.rehearse_restore(made.path)
 
 
-def test_a_backup_of_some_instances_is_rehearsed_without_the_configs_of_others(desk: Path) -> None:
-    made = make.make(projects.read(desk), ["bp_sol_01"], desk / "backups", None, lambda _saved: None)
+def test_a_backup_of_some_instances_is_rehearsed_without_the_configs_of_others(sandbox: Path) -> None:
+    made = make.make(projects.read(sandbox), ["bp_sol_01"], sandbox / "backups", None, lambda _saved: None)
     assert "config/active/bp_eth_01.json" in made.manifest.files
     rehearsed = rehearse.rehearse_restore(made.path)
     assert (rehearsed.files, rehearsed.databases) == (len(made.manifest.files) - 1, 1)
 
 
-def test_a_rehearsal_without_room_says_so(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = backup_of(desk)
+def test_a_rehearsal_without_room_says_so(sandbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = backup_of(sandbox)
     monkeypatch.setattr(databases, "DISK_MARGIN", 1 << 60)
     with pytest.raises(ArchiveError, match="the rehearsal needs"):
         rehearse.rehearse_restore(made.path)
 
 
-def test_a_backup_of_an_earlier_version_has_no_rows_to_compare(desk: Path) -> None:
-    project = projects.read(desk)
+def test_a_backup_of_an_earlier_version_has_no_rows_to_compare(sandbox: Path) -> None:
+    project = projects.read(sandbox)
     original = archive.Writer.add
 
     def without_rows(writer: archive.Writer, *given: object, **_kept: object) -> None:
@@ -183,5 +185,7 @@ def test_a_backup_of_an_earlier_version_has_no_rows_to_compare(desk: Path) -> No
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(archive.Writer, "add", without_rows)
-        made = make.make(project, make.known_instances(project), desk / "backups", None, lambda _saved: None)
+        made = make.make(
+            project, make.known_instances(project), sandbox / "backups", None, lambda _saved: None
+        )
     assert rehearse.rehearse_restore(made.path).rows == 2

@@ -89,59 +89,59 @@ def text(steps: list[RestoreAction], folder: Path) -> list[str]:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Path:
+def sandbox(tmp_path: Path) -> Path:
     return a_project(tmp_path / "desk", "bp_eth_01", "bp_sol_01")
 
 
-def test_the_plan_changes_nothing_and_names_everything(desk: Path, tmp_path: Path) -> None:
-    remember(desk, bp_sol_01=InstanceState(web_port=5002))
-    made = backup_of(desk)
-    (desk / "config" / "active" / "bp_sol_01.json").write_text(json.dumps(a_config("bp_sol_01", 5009)))
-    (desk / "config" / "active" / "bp_eth_01.json").unlink()
-    before = {path: path.read_bytes() for path in desk.rglob("*") if path.is_file()}
-    whole, steps = planned(made.path, desk, tmp_path / "work")
-    assert text(steps, desk) == [
+def test_the_plan_changes_nothing_and_names_everything(sandbox: Path, tmp_path: Path) -> None:
+    remember(sandbox, bp_sol_01=InstanceState(web_port=5002))
+    made = backup_of(sandbox)
+    (sandbox / "config" / "active" / "bp_sol_01.json").write_text(json.dumps(a_config("bp_sol_01", 5009)))
+    (sandbox / "config" / "active" / "bp_eth_01.json").unlink()
+    before = {path: path.read_bytes() for path in sandbox.rglob("*") if path.is_file()}
+    whole, steps = planned(made.path, sandbox, tmp_path / "work")
+    assert text(steps, sandbox) == [
         "same config/fleet.toml",
         "new config/active/bp_eth_01.json",
         "replace volumes/database/bp_eth_01",
         "replace config/active/bp_sol_01.json",
         "replace volumes/database/bp_sol_01",
     ]
-    assert steps[4].aside == desk / "volumes/database" / f"bp_sol_01.before-restore-{STAMP}"
+    assert steps[4].aside == sandbox / "volumes/database" / f"bp_sol_01.before-restore-{STAMP}"
     assert (steps[4].files, whole.named) == (1, None)
-    assert {path: path.read_bytes() for path in desk.rglob("*") if path.is_file()} == before
+    assert {path: path.read_bytes() for path in sandbox.rglob("*") if path.is_file()} == before
 
 
-def test_nothing_that_was_there_is_lost(desk: Path, tmp_path: Path) -> None:
-    made = backup_of(desk)
-    with closing(sqlite3.connect(database(desk, "bp_sol_01"))) as found:
+def test_nothing_that_was_there_is_lost(sandbox: Path, tmp_path: Path) -> None:
+    made = backup_of(sandbox)
+    with closing(sqlite3.connect(database(sandbox, "bp_sol_01"))) as found:
         found.execute("UPDATE t SET x = 'later'")
         found.commit()
-    (database(desk, "bp_sol_01").parent / "bp_sol_01.db-wal").write_text("of the old one")
-    (desk / "config" / "active" / "bp_sol_01.json").write_text(json.dumps(a_config("bp_sol_01", 5009)))
-    restored(made.path, desk, tmp_path / "work", "bp_sol_01")
-    assert row(database(desk, "bp_sol_01")) == "bp_sol_01"
-    assert [path.name for path in database(desk, "bp_sol_01").parent.iterdir()] == ["bp_sol_01.db"]
-    aside = desk / "volumes" / "database" / f"bp_sol_01.before-restore-{STAMP}"
+    (database(sandbox, "bp_sol_01").parent / "bp_sol_01.db-wal").write_text("of the old one")
+    (sandbox / "config" / "active" / "bp_sol_01.json").write_text(json.dumps(a_config("bp_sol_01", 5009)))
+    restored(made.path, sandbox, tmp_path / "work", "bp_sol_01")
+    assert row(database(sandbox, "bp_sol_01")) == "bp_sol_01"
+    assert [path.name for path in database(sandbox, "bp_sol_01").parent.iterdir()] == ["bp_sol_01.db"]
+    aside = sandbox / "volumes" / "database" / f"bp_sol_01.before-restore-{STAMP}"
     (aside / "bp_sol_01.db-wal").unlink()
     assert row(aside / "bp_sol_01.db") == "later"
-    kept = desk / "config" / "active" / f"bp_sol_01.json.before-restore-{STAMP}"
+    kept = sandbox / "config" / "active" / f"bp_sol_01.json.before-restore-{STAMP}"
     assert json.loads(kept.read_text())["daemon_config"]["web_port"] == 5009
-    assert set(projects.read(desk).specs) == {"bp_eth_01", "bp_sol_01"}
+    assert set(projects.read(sandbox).specs) == {"bp_eth_01", "bp_sol_01"}
 
 
-def test_two_restores_in_one_second_keep_both_olds(desk: Path, tmp_path: Path) -> None:
-    made = backup_of(desk)
+def test_two_restores_in_one_second_keep_both_olds(sandbox: Path, tmp_path: Path) -> None:
+    made = backup_of(sandbox)
     for number in range(3):
-        restored(made.path, desk, tmp_path / f"work{number}", "bp_sol_01")
-    found = desk.glob("volumes/database/bp_sol_01.before-restore-*")
+        restored(made.path, sandbox, tmp_path / f"work{number}", "bp_sol_01")
+    found = sandbox.glob("volumes/database/bp_sol_01.before-restore-*")
     assert sorted(row(path / "bp_sol_01.db") for path in found) == ["bp_sol_01"] * 3
 
 
-def test_a_fresh_folder_becomes_the_fleet_with_its_own_settings(desk: Path, tmp_path: Path) -> None:
-    (desk / "config" / "fleet.toml").write_text('name = "desk"\ndata_dir = "elsewhere"\n')
-    (desk / "volumes").rename(desk / "elsewhere")
-    made = backup_of(desk)
+def test_a_fresh_folder_becomes_the_fleet_with_its_own_settings(sandbox: Path, tmp_path: Path) -> None:
+    (sandbox / "config" / "fleet.toml").write_text('name = "desk"\ndata_dir = "elsewhere"\n')
+    (sandbox / "volumes").rename(sandbox / "elsewhere")
+    made = backup_of(sandbox)
     fresh = tmp_path / "another-name"
     fresh.mkdir()
     restored(made.path, fresh, tmp_path / "work")
@@ -150,42 +150,42 @@ def test_a_fresh_folder_becomes_the_fleet_with_its_own_settings(desk: Path, tmp_
     assert not (fresh / "volumes").exists()
 
 
-def test_what_is_remembered_here_is_the_newer_truth(desk: Path, tmp_path: Path) -> None:
-    remember(desk, bp_sol_01=InstanceState("run", 5001), bp_eth_01=InstanceState("stopped", 5002))
-    made = backup_of(desk)
-    remember(desk, bp_sol_01=InstanceState("stopped", 5007))
-    restored(made.path, desk, tmp_path / "work")
-    after = projects.read(desk).fleet_state.instances
+def test_what_is_remembered_here_is_the_newer_truth(sandbox: Path, tmp_path: Path) -> None:
+    remember(sandbox, bp_sol_01=InstanceState("run", 5001), bp_eth_01=InstanceState("stopped", 5002))
+    made = backup_of(sandbox)
+    remember(sandbox, bp_sol_01=InstanceState("stopped", 5007))
+    restored(made.path, sandbox, tmp_path / "work")
+    after = projects.read(sandbox).fleet_state.instances
     assert after == {"bp_sol_01": InstanceState("stopped", 5007), "bp_eth_01": InstanceState("stopped", 5002)}
 
 
 def test_when_it_was_last_stopped_is_no_order_given_to_the_machine_that_restores(
-    desk: Path, tmp_path: Path
+    sandbox: Path, tmp_path: Path
 ) -> None:
     """A move would take it for a stop that somebody gave meanwhile, and not start the instance."""
     stopped = CalledOff("stop", moment.now())
-    remember(desk, bp_sol_01=InstanceState("run", 5001, called_off=stopped))
-    made = backup_of(desk)
+    remember(sandbox, bp_sol_01=InstanceState("run", 5001, called_off=stopped))
+    made = backup_of(sandbox)
     fresh = tmp_path / "fresh"
     fresh.mkdir()
     restored(made.path, fresh, tmp_path / "work")
     assert projects.read(fresh).fleet_state.instances == {"bp_sol_01": InstanceState("run", 5001)}
-    restored(made.path, desk, tmp_path / "again")
-    assert projects.read(desk).fleet_state.of("bp_sol_01").called_off == stopped
+    restored(made.path, sandbox, tmp_path / "again")
+    assert projects.read(sandbox).fleet_state.of("bp_sol_01").called_off == stopped
 
 
-def test_a_config_of_another_name_makes_way(desk: Path, tmp_path: Path) -> None:
-    made = backup_of(desk)
-    configs = desk / "config" / "active"
+def test_a_config_of_another_name_makes_way(sandbox: Path, tmp_path: Path) -> None:
+    made = backup_of(sandbox)
+    configs = sandbox / "config" / "active"
     (configs / "bp_sol_01.json").rename(configs / "sol.json")
-    done = restored(made.path, desk, tmp_path / "work", "bp_sol_01")
+    done = restored(made.path, sandbox, tmp_path / "work", "bp_sol_01")
     assert done[:2] == ["aside config/active/sol.json", "new config/active/bp_sol_01.json"]
-    assert not projects.read(desk).problems
+    assert not projects.read(sandbox).problems
 
 
-def test_another_fleets_memory_is_in_the_way(desk: Path, tmp_path: Path) -> None:
-    remember(desk, bp_sol_01=InstanceState())
-    made = backup_of(desk)
+def test_another_fleets_memory_is_in_the_way(sandbox: Path, tmp_path: Path) -> None:
+    remember(sandbox, bp_sol_01=InstanceState())
+    made = backup_of(sandbox)
     other = a_project(tmp_path / "other", name="other")
     (other / "volumes" / "state").mkdir(parents=True)
     state_file.save(other / "volumes" / "state" / "fleet.json", FleetState("other"))
@@ -193,12 +193,12 @@ def test_another_fleets_memory_is_in_the_way(desk: Path, tmp_path: Path) -> None
         planned(made.path, other, tmp_path / "work")
 
 
-def test_no_key_is_in_it_and_a_config_that_may_hold_one_is_named(desk: Path) -> None:
-    write_config(desk, a_config("bp_bad_01", 5003, exchange_config={"api_key": KEY}), "bp_bad_01")
-    (desk / "compose.yaml").write_text(f"services: {{x: {{environment: {{KEY: {KEY}}}}}}}\n")
-    (desk / "volumes" / "secrets" / "bp_sol_01").mkdir(parents=True)
-    (desk / "volumes" / "secrets" / "bp_sol_01" / "env.json").write_text(json.dumps({"BACKPACK_KEY": KEY}))
-    made = backup_of(desk)
+def test_no_key_is_in_it_and_a_config_that_may_hold_one_is_named(sandbox: Path) -> None:
+    write_config(sandbox, a_config("bp_bad_01", 5003, exchange_config={"api_key": KEY}), "bp_bad_01")
+    (sandbox / "compose.yaml").write_text(f"services: {{x: {{environment: {{KEY: {KEY}}}}}}}\n")
+    (sandbox / "volumes" / "secrets" / "bp_sol_01").mkdir(parents=True)
+    (sandbox / "volumes" / "secrets" / "bp_sol_01" / "env.json").write_text(json.dumps({"BACKPACK_KEY": KEY}))
+    made = backup_of(sandbox)
     assert made.faults == (
         "config/active/bp_bad_01.json: not in the backup: the config cannot be loaded and may contain a"
         " credential",
@@ -210,59 +210,59 @@ def test_no_key_is_in_it_and_a_config_that_may_hold_one_is_named(desk: Path) -> 
     assert not [name for name, content in contents.items() if KEY.encode() in content]
 
 
-def test_a_backup_of_one_instance_does_not_stand_for_the_fleet(desk: Path) -> None:
-    project = projects.read(desk)
-    made = make.make(project, ["bp_sol_01"], desk / "backups", None, lambda _saved: None)
+def test_a_backup_of_one_instance_does_not_stand_for_the_fleet(sandbox: Path) -> None:
+    project = projects.read(sandbox)
+    made = make.make(project, ["bp_sol_01"], sandbox / "backups", None, lambda _saved: None)
     found = archive.read_trailer(made.path)
     assert found is not None
     assert (made.manifest.is_complete, found.is_full) == (True, False)
-    found = archive.read_trailer(backup_of(desk).path)
+    found = archive.read_trailer(backup_of(sandbox).path)
     assert found is not None
     assert found.is_full
 
 
-def test_one_backup_at_a_time(desk: Path) -> None:
-    with make._folder_lock(desk / "backups", "desk"), pytest.raises(Locked):
-        backup_of(desk)
-    assert backup_of(desk).manifest.is_complete
+def test_one_backup_at_a_time(sandbox: Path) -> None:
+    with make._folder_lock(sandbox / "backups", "desk"), pytest.raises(Locked):
+        backup_of(sandbox)
+    assert backup_of(sandbox).manifest.is_complete
 
 
-def test_a_backup_that_is_broken_off_leaves_nothing(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_backup_that_is_broken_off_leaves_nothing(sandbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(archive.Writer, "close", full)
     with pytest.raises(ManagerError, match="No space left"):
-        backup_of(desk)
-    assert [path.name for path in (desk / "backups").iterdir()] == [".desk.lock"]
+        backup_of(sandbox)
+    assert [path.name for path in (sandbox / "backups").iterdir()] == [".desk.lock"]
 
 
 def test_an_archive_that_is_damaged_later_changes_nothing(
-    desk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sandbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between plan and deed: the disk that the backup lies on fails."""
-    made = backup_of(desk)
-    whole, steps = planned(made.path, desk, tmp_path / "work")
+    made = backup_of(sandbox)
+    whole, steps = planned(made.path, sandbox, tmp_path / "work")
     made.path.write_bytes(made.path.read_bytes()[:-200])
-    before = sorted(desk.rglob("*"))
+    before = sorted(sandbox.rglob("*"))
     with pytest.raises(archive.ArchiveError):
         restore.perform(whole, steps, OWNER, lambda _outcome: None)
-    assert sorted(desk.rglob("*")) == before
+    assert sorted(sandbox.rglob("*")) == before
 
 
-def test_a_bot_does_not_start_on_what_a_killed_restore_left(desk: Path) -> None:
-    project = projects.read(desk)
+def test_a_bot_does_not_start_on_what_a_killed_restore_left(sandbox: Path) -> None:
+    project = projects.read(sandbox)
     project.fleet.restoring_dir("bp_sol_01").mkdir()
     with pytest.raises(ManagerError, match="a restore of it was interrupted"):
         instance_folders.prepare(project.specs["bp_sol_01"], project.fleet, OWNER)
 
 
 def test_what_a_killed_restore_has_not_finished_stays_down(
-    desk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sandbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a fresh machine: nothing starts without its config, and nothing that a person had stopped."""
-    remember(desk, bp_sol_01=InstanceState("stopped", 5002))
-    made = backup_of(desk)
+    remember(sandbox, bp_sol_01=InstanceState("stopped", 5002))
+    made = backup_of(sandbox)
     fresh = tmp_path / "fresh"
     fresh.mkdir()
     whole, steps = planned(made.path, fresh, tmp_path / "work")
@@ -279,27 +279,27 @@ def test_what_a_killed_restore_has_not_finished_stays_down(
 
 
 def test_a_restore_after_a_killed_manager_waits_for_what_that_one_started(
-    desk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sandbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = backup_of(desk)
-    fleet = projects.read(desk).fleet
+    made = backup_of(sandbox)
+    fleet = projects.read(sandbox).fleet
     fleet.lock_file.parent.mkdir(parents=True)
     fleet.lock_file.write_text('{"command": "up", "pid": 1, "since": "now"}')
     waited: list[bool] = []
     monkeypatch.setattr(HeldLock, "wait_for_engine", lambda held: waited.append(held.follows_a_kill))
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nothing.sock")
     asked = {"file": str(made.path), "ids": ["bp_sol_01"], "dry_run": False, "json": False, "lock_wait": 0.0}
-    assert command.restore(Session(desk), Namespace(**asked)) == 0
+    assert command.restore(Session(sandbox), Namespace(**asked)) == 0
     assert waited == [True]
 
 
-def test_what_lives_is_named_all_at_once(desk: Path) -> None:
-    fleet = projects.read(desk).fleet
+def test_what_lives_is_named_all_at_once(sandbox: Path) -> None:
+    fleet = projects.read(sandbox).fleet
     lock = fleet.instance_state_dir("bp_eth_01") / "supervisor.lock"
     lock.parent.mkdir(parents=True)
     lock.touch()
     both = ["bp_eth_01", "bp_sol_01"]
-    with database(desk, "bp_sol_01").open(), instance_locks.hold_instance_locks(fleet, both[:1], []):
+    with database(sandbox, "bp_sol_01").open(), instance_locks.hold_instance_locks(fleet, both[:1], []):
         with pytest.raises(ManagerError) as caught, instance_locks.hold_instance_locks(fleet, both, []):
             pass
         assert "bp_eth_01: its lock is held by a supervisor or its bot" in str(caught.value)

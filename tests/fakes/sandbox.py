@@ -75,7 +75,7 @@ class CtrlC:
         self._is_noted.wait(20)
 
 
-class Desk:
+class Sandbox:
     """A fleet of two, and the machine around it. `run` is a person at the command line."""
 
     def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -114,7 +114,7 @@ class Desk:
             text = re.sub(pattern, word, text)
         return [line.rstrip() for line in text.splitlines()]
 
-    def play(self, *commands: str) -> str:
+    def transcript(self, *commands: str) -> str:
         """Run commands; return their transcript: what each printed, asked of the engine, and ended with if
         that is not 0.
         """
@@ -127,10 +127,10 @@ class Desk:
             lines += [f"  exit code {self.exit_code}"] if self.exit_code else []
         return "\n".join(lines)
 
-    def goes(self, transcript: str) -> None:
+    def assert_transcript(self, transcript: str) -> None:
         """Run the commands of a transcript, and assert that everything is as it says."""
         wanted = dedent(transcript).strip("\n").rstrip()
-        assert self.play(*re.findall(r"^\$ (.*)", wanted, re.MULTILINE)) == wanted
+        assert self.transcript(*re.findall(r"^\$ (.*)", wanted, re.MULTILINE)) == wanted
 
     @contextmanager
     def full_disk(self) -> Iterator[None]:
@@ -174,34 +174,34 @@ class Desk:
 
 
 @contextmanager
-def a_desk(
+def a_sandbox(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Desk]:
+) -> Iterator[Sandbox]:
     """A fleet on a fake engine, in a world where nobody waits and everything is done in turn."""
     folder = tmp_path / "desk"
     folder.mkdir()
-    desk = Desk(folder, capsys)
-    monkeypatch.setattr(client, "Engine", lambda *_parallelism: desk.engine)
-    monkeypatch.setattr(engine_files, "host_config", desk.engine.host_config)
+    sandbox = Sandbox(folder, capsys)
+    monkeypatch.setattr(client, "Engine", lambda *_parallelism: sandbox.engine)
+    monkeypatch.setattr(engine_files, "host_config", sandbox.engine.host_config)
     monkeypatch.setattr(compose_hash, "PLUGIN_DIRS", ())
     known_mounts = mount_probe.known_mounts
     monkeypatch.setattr(
         mount_probe,
         "known_mounts",
-        lambda *facts: known_mounts(*facts) if desk.is_engine_new else frozenset(facts[-1]),
+        lambda *facts: known_mounts(*facts) if sandbox.is_engine_new else frozenset(facts[-1]),
     )
-    monkeypatch.setattr(host, "is_port_free", lambda _address, port: port not in desk.ports_in_use)
+    monkeypatch.setattr(host, "is_port_free", lambda _address, port: port not in sandbox.ports_in_use)
     monkeypatch.setattr(psutil, "process_iter", lambda _facts: iter(()))  # who has a port
     monkeypatch.setattr(psutil, "net_connections", lambda _kind: [])
     monkeypatch.setattr(host, "host_pids", lambda *_arguments, **_options: {})
-    monkeypatch.setattr(supervisor_state, "uptime", desk.clock.uptime)
+    monkeypatch.setattr(supervisor_state, "uptime", sandbox.clock.uptime)
     monkeypatch.setattr(threads, "Thread", Inline)
     for name in ("time", "monotonic", "sleep"):
-        monkeypatch.setattr(time, name, getattr(desk.clock, name))
+        monkeypatch.setattr(time, name, getattr(sandbox.clock, name))
     monkeypatch.setattr(lock, "READER_S", 0.0)
     monkeypatch.setattr(lock, "UNSIGNED_S", 0.0)
     try:
-        yield desk
+        yield sandbox
     finally:
-        desk.bots.close()
+        sandbox.bots.close()
         monkeypatch.undo()
