@@ -38,9 +38,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Give the workers the run id of the process that starts them; say which form this is before tests are
     imported.
 
-    A script's `make test &` hands down an ignored SIGINT, and `nohup make test` an ignored SIGHUP, and then no
-    manager that a test starts is interrupted. Nor is a container's PYTHONDONTWRITEBYTECODE ours: the tests start some thousand Pythons, and
-    without .pyc files each of them compiles its source again.
+    A script's `make test &` hands down an ignored SIGINT, and `nohup make test` an ignored SIGHUP, and then
+    no manager that a test starts is interrupted. Nor is a container's PYTHONDONTWRITEBYTECODE ours: the
+    tests start some thousand Pythons, and without .pyc files each of them compiles its source again.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
