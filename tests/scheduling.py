@@ -44,7 +44,7 @@ FIRST = (
     "tests/integration/",
 )
 """Beginnings of ids, in the order in which they are handed out."""
-MORE_THAN_CORES = 3
+MORE_THAN_CORES = 4
 """By as many workers `make test` has more than cores."""
 
 
