@@ -75,7 +75,10 @@ def held(path: Path, command: str, wait: float = 0.0, *, force: bool = False) ->
 
     Without the lock, a note is left for its holder: a forced stop must not be undone. It also continues if no
     lock file can be created. A reader that holds the lock briefly is waited for, because it starts nothing.
+    Whoever holds it goes on when the terminal is closed.
     """
+    from manager.util.interrupts import outliving_terminal  # signals and threads: `ps` needs none of it
+
     descriptor = _open_if_possible(path) if force else _open(path)
     if descriptor is None:
         yield HeldLock(has_passed=True)
@@ -88,7 +91,8 @@ def held(path: Path, command: str, wait: float = 0.0, *, force: bool = False) ->
             _sign(descriptor, _signature(command))
             lock = HeldLock(descriptor, follows_a_kill=follows_a_kill)
             try:
-                yield lock
+                with outliving_terminal():  # a bot that was stopped for its restart would stay down
+                    yield lock
             except EngineUnreachable as error:
                 lock.note_errors([error])
                 raise

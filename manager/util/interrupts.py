@@ -67,6 +67,22 @@ class Interruptions:
 
 
 @contextmanager
+def outliving_terminal() -> Iterator[None]:
+    """Go on when the terminal is closed, as under `nohup`: an ssh connection may break at any moment.
+
+    Other threads than the main one get no signals.
+    """
+    is_ending = current_thread() is main_thread() and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+    if is_ending:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        if is_ending:
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@contextmanager
 def note_interrupts(note: Callable[[], object]) -> Iterator[None]:
     """Call `note` at SIGINT instead of raising KeyboardInterrupt anywhere.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import signal
 import socket
 import subprocess
@@ -149,6 +150,31 @@ def test_the_fleet_outlives_the_session_that_started_it(project: Project) -> Non
         eventually(lambda: project.states() == {"bp_sol_01": "running"}, what="running")
         os.killpg(session.pid, signal.SIGHUP)
     assert project.states() == {"bp_sol_01": "running"}
+
+
+def test_a_restart_is_finished_although_its_terminal_is_closed(fleet: Project) -> None:
+    """An ssh connection that broke left every bot down that had been stopped for its restart."""
+    started = ("inspect", "--format", "{{.State.StartedAt}}", *fleet.ids())
+    before = fleet.docker(*started).split()
+    lock_file = fleet.folder / "volumes" / "state" / "fleet.lock"
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        fleet.command("restart"),
+        cwd=fleet.folder,
+        env={**os.environ, **fleet.environ},
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    ) as process:
+        os.close(theirs)
+        eventually(lambda: b"restart" in lock_file.read_bytes(), what="the restart has begun")
+        os.close(ours)  # what it prints from now on is an error
+        process.send_signal(signal.SIGHUP)
+        process.wait(60)
+    eventually(lambda: set(fleet.states().values()) == {"running"}, what="all run again")
+    after = fleet.docker(*started).split()
+    assert all(now > then for then, now in zip(before, after, strict=True))
 
 
 def test_a_changed_config_recreates_only_its_own_container(fleet: Project) -> None:

@@ -142,3 +142,23 @@ def test_only_its_owner_can_open_the_lock(path: Path) -> None:
     path.unlink()
     with lock.held(path, "up"):
         assert path.stat().st_mode & 0o777 == 0o600
+
+
+ON_A_TERMINAL = """
+import os, signal, sys
+from pathlib import Path
+from manager.fleet import lock
+with lock.held(Path(sys.argv[1]), "restart"):
+    os.kill(os.getpid(), signal.SIGHUP)
+    print("went on", flush=True)
+os.kill(os.getpid(), signal.SIGHUP)
+print("outlived", flush=True)
+"""
+
+
+def test_the_end_of_its_terminal_ends_no_holder(path: Path) -> None:
+    """A bot that was stopped for its restart would stay down, and nobody would be told."""
+    done = subprocess.run(
+        [sys.executable, "-c", ON_A_TERMINAL, str(path)], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.returncode) == ("went on\n", -signal.SIGHUP)
