@@ -188,15 +188,36 @@ def test_a_command_outlives_the_standby_and_hears_ctrl_c(standby: Standby, mute:
     assert process.returncode == 130
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("code", [BY_STANDBY, BY_ITSELF])
-def test_signals_reach_the_command(standby: Standby, mute: Mute, code: str, number: signal.Signals) -> None:
+@pytest.mark.parametrize("line", ["ps", "up"])
+def test_sigterm_reaches_the_command(standby: Standby, mute: Mute, line: str, code: str) -> None:
+    process = standby.start(code, [line], mute.environ)
+    mute.wait_for_call()
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode in {128 + signal.SIGTERM, -signal.SIGTERM}  # a shell reports the same
+    eventually(lambda: forks(standby) == [])
+
+
+@pytest.mark.parametrize("code", [BY_STANDBY, BY_ITSELF])
+def test_what_only_shows_ends_with_its_terminal(standby: Standby, mute: Mute, code: str) -> None:
+    process = standby.start(code, ["ps"], mute.environ)
+    mute.wait_for_call()
+    process.send_signal(signal.SIGHUP)
+    process.communicate(timeout=60)
+    assert process.returncode in {128 + signal.SIGHUP, -signal.SIGHUP}
+    eventually(lambda: forks(standby) == [])
+
+
+@pytest.mark.parametrize("code", [BY_STANDBY, BY_ITSELF])
+def test_a_change_outlives_its_terminal(standby: Standby, mute: Mute, code: str) -> None:
     process = standby.start(code, ["up"], mute.environ)
     mute.wait_for_call()
-    process.send_signal(number)
+    process.send_signal(signal.SIGHUP)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(1)
+    process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
-    assert process.returncode in {128 + number, -number}  # a shell reports the same
-    eventually(lambda: forks(standby) == [])
 
 
 def test_a_signal_that_is_ignored_is_not_passed_on(standby: Standby, mute: Mute) -> None:
