@@ -24,21 +24,17 @@ if TYPE_CHECKING:
 else:
     import _signal as signal  # in the same way
 
-READING = {
+CHANGE_OPTIONS = ("--json", "--lock-wait", "--dry-run", "--wait", "--wait-timeout")
+OPTIONS_OF = {
     "ps": ("--json", "--state", "--mode", "--exchange", "--symbol", "--tag", "--group", "--sort", "--format"),
     "list": ("--json", "--format"),
     "status": ("--json",),
     "logs": ("--json", "--tail", "-n", "--since", "--until", "--grep", "--errors", "-t", "--timestamps"),
-}
-"""The commands, each with its options after which it still ends by itself, and reads no terminal."""
-CHANGE_OPTIONS = ("--json", "--lock-wait", "--dry-run", "--wait", "--wait-timeout")
-CHANGING = {
     "up": (*CHANGE_OPTIONS, "--recreate", "--remove-orphans"),
     "start": (*CHANGE_OPTIONS, "-d", "--daemon"),
     "restart": (*CHANGE_OPTIONS, "--yes"),
 }
-"""Those that start bots, in the same way."""
-OPTIONS_OF = READING | CHANGING
+"""The commands, each with its options after which it still ends by itself."""
 OPTIONS = ("-c", "--config", "--instance-id", "--lang")
 
 ANSWERS_WITHIN_S = 0.25

@@ -20,7 +20,7 @@ import pytest
 
 from manager.cli.main import main
 from manager.engine import client, compose_hash, labels
-from manager.fleet import engine_files, host, lock, supervisor_state
+from manager.fleet import engine_files, halt_mark, host, lock, supervisor_state
 from manager.ops.folders import mount_probe
 from manager.util import atomic_file, threads
 from tests.builders import FLEET_NAME, a_config, write_config
@@ -73,6 +73,18 @@ class CtrlC:
         """Wait until it is pressed and noted."""
         self._is_other_there.set()
         self._is_noted.wait(20)
+
+
+def refuse_marks(monkeypatch: pytest.MonkeyPatch, instance: str) -> None:
+    """No mark can be made for this instance, as on a disk that is read-only."""
+    really = halt_mark._make
+
+    def refused(folder: Path, *rest: Any, **more: Any) -> None:
+        if folder.name == instance:
+            raise OSError(errno.EROFS, "Read-only file system")
+        really(folder, *rest, **more)
+
+    monkeypatch.setattr(halt_mark, "_make", refused)
 
 
 class Sandbox:

@@ -15,7 +15,7 @@ from manager.errors import BAD_CONFIG, FAILED, OK
 from manager.ops.backup import archive
 from manager.web import protocol
 from tests.builders import a_config, write_config
-from tests.unit.ops.backup.test_restore import a_project, backup_of, restored
+from tests.unit.ops.backup.test_restore import a_project, backup_of, enter_project, restored
 
 PRINTABLE = [
     "網格\N{IDEOGRAPHIC SPACE}1",
@@ -29,10 +29,7 @@ UNPRINTABLE = [os.fsdecode(b"bad\xff"), "two\nlines", "\x1b[31m"]
 
 @pytest.fixture
 def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    made = a_project(tmp_path / "desk", "bp_eth_01", "bp_sol_01")
-    monkeypatch.chdir(made)
-    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nothing.sock")
-    return made
+    return enter_project(tmp_path, monkeypatch)
 
 
 def rename(sandbox: Path, stem: str) -> Path:

@@ -119,6 +119,11 @@ def test_what_a_proxy_answers_by_itself_is_said_as_such(page: Browser, served: S
     page.wait(lambda: "something else answers: HTTP 503" in page.text("dialog"))
 
 
+def let_the_late_answer_come(page: Browser) -> None:
+    page.run("(window.late.pop()(), 1)")
+    time.sleep(0.5)
+
+
 def test_a_late_answer_takes_nothing_that_was_asked_for_since(page: Browser) -> None:
     page.run(LATE, "bp_btc_01/actions/stop")
     select(page, "bp_btc_01")
@@ -126,8 +131,7 @@ def test_a_late_answer_takes_nothing_that_was_asked_for_since(page: Browser) -> 
     page.wait(lambda: page.run("window.late.length") == 1)
     press(page, "Close", "dialog")
     show(page)
-    page.run("(window.late.pop()(), 1)")
-    time.sleep(0.5)
+    let_the_late_answer_come(page)
     assert page.count("dialog .asked") == 0
     assert page.text("dialog h2") == "bp_sol_01"
 
@@ -139,8 +143,7 @@ def test_a_late_question_is_not_asked_instead_of_a_later_one(page: Browser) -> N
     page.wait(lambda: page.run("window.late.length") == 1)
     press(page, "Restart…", "dialog")
     page.wait(lambda: "Restart bp_sol_01" in page.text(".question .chips"))
-    page.run("(window.late.pop()(), 1)")
-    time.sleep(0.5)
+    let_the_late_answer_come(page)
     assert "Restart bp_sol_01" in page.text(".question .chips")
 
 
@@ -151,8 +154,7 @@ def test_of_two_times_the_one_chosen_last_is_shown(page: Browser) -> None:
     page.wait(lambda: page.run("window.late.length") == 1)
     press(page, "1 d", "dialog")
     page.wait(lambda: page.text("dialog [data-key^=days][aria-pressed=true]") == "1 d")
-    page.run("(window.late.pop()(), 1)")
-    time.sleep(0.5)
+    let_the_late_answer_come(page)
     assert page.text("dialog [data-key^=days][aria-pressed=true]") == "1 d"
 
 

@@ -209,27 +209,24 @@ def test_what_only_shows_ends_with_its_terminal(standby: Standby, mute: Mute, co
     eventually(lambda: forks(standby) == [])
 
 
-@pytest.mark.parametrize("code", [BY_STANDBY, BY_ITSELF])
-def test_a_change_outlives_its_terminal(standby: Standby, mute: Mute, code: str) -> None:
-    process = standby.start(code, ["up"], mute.environ)
+def assert_outlives_its_terminal(process: subprocess.Popen[bytes], mute: Mute) -> None:
     mute.wait_for_call()
     process.send_signal(signal.SIGHUP)
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(1)
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
+
+
+@pytest.mark.parametrize("code", [BY_STANDBY, BY_ITSELF])
+def test_a_change_outlives_its_terminal(standby: Standby, mute: Mute, code: str) -> None:
+    assert_outlives_its_terminal(standby.start(code, ["up"], mute.environ), mute)
 
 
 def test_a_signal_that_is_ignored_is_not_passed_on(standby: Standby, mute: Mute) -> None:
-    """As `nohup` starts it."""
+    """As `nohup` starts it: what only shows would end otherwise."""
     code = f"import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN){BY_STANDBY}"
-    process = standby.start(code, ["up"], mute.environ)
-    mute.wait_for_call()
-    process.send_signal(signal.SIGHUP)
-    with pytest.raises(subprocess.TimeoutExpired):
-        process.wait(1)
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
+    assert_outlives_its_terminal(standby.start(code, ["ps"], mute.environ), mute)
 
 
 def test_it_ends_with_its_keeper_after_what_it_runs(standby: Standby, mute: Mute) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -22,7 +20,7 @@ from manager.ops.planning import changes
 from manager.util import moment
 from manager.util.moment import Moment
 from tests.builders import FLEET_NAME
-from tests.fakes.sandbox import ETH, REAL_SLEEP, SOL, Sandbox
+from tests.fakes.sandbox import ETH, REAL_SLEEP, SOL, Sandbox, refuse_marks
 
 SOL_ONLY = Selection(["bp_sol_01"])
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="links of another user can only be made by root")
@@ -214,14 +212,7 @@ def test_what_could_not_be_marked_while_the_lock_was_passed_is_named(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
     sandbox.transcript("up")
-    really = halt_mark._make
-
-    def refused(folder: Path, *rest: Any, **more: Any) -> None:
-        if folder.name == "bp_sol_01":
-            raise OSError(errno.EROFS, "Read-only file system")
-        really(folder, *rest, **more)
-
-    monkeypatch.setattr(halt_mark, "_make", refused)
+    refuse_marks(monkeypatch, "bp_sol_01")
     with lock.held(sandbox.folder / "volumes/state/fleet.lock", "upgrade"):
         output = sandbox.transcript(command)
     assert sandbox.exit_code == FAILED

@@ -24,7 +24,7 @@ from manager.fleet.supervisor_state import LOCK_FILE
 from manager.ops.backup import instance_locks
 from manager.ops.halt import halt as halting
 from manager.util import console, moment
-from tests.fakes.sandbox import SOL, Sandbox
+from tests.fakes.sandbox import SOL, Sandbox, refuse_marks
 
 
 def test_what_still_holds_its_lock_is_not_down(sandbox: Sandbox) -> None:
@@ -111,13 +111,7 @@ def test_a_halt_that_leaves_no_mark_of_its_own_says_so(
     """The fleet's mark and fleet.json keep managers from starting it, and no supervisor."""
     sandbox.transcript("up")
     really = halt_mark._make
-
-    def refused(folder: Path, *rest: Any, **more: Any) -> None:
-        if folder.name == "bp_sol_01":
-            raise OSError(errno.EROFS, "Read-only file system")
-        really(folder, *rest, **more)
-
-    monkeypatch.setattr(halt_mark, "_make", refused)
+    refuse_marks(monkeypatch, "bp_sol_01")
     output = sandbox.transcript("halt")
     assert "cannot mark bp_sol_01 as halted: Read-only file system" in output
     assert sandbox.exit_code == FAILED

@@ -16,15 +16,12 @@ from manager.monitor.history import database as history_file
 from manager.monitor.history import queries, writing
 from manager.ops.backup import archive, databases, make, rehearse, restore
 from manager.ops.backup.archive import ArchiveError
-from tests.unit.ops.backup.test_restore import a_project, backup_of, database, restored
+from tests.unit.ops.backup.test_restore import backup_of, database, enter_project, restored
 
 
 @pytest.fixture
 def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    made = a_project(tmp_path / "desk", "bp_eth_01", "bp_sol_01")
-    monkeypatch.chdir(made)
-    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nothing.sock")
-    return made
+    return enter_project(tmp_path, monkeypatch)
 
 
 def backups(sandbox: Path) -> list[str]:

@@ -33,6 +33,14 @@ OWNER = (os.geteuid(), os.getegid())
 KEY = "mark3r-key"
 
 
+def enter_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project folder of two, which is the current one, and no engine."""
+    made = a_project(tmp_path / "desk", "bp_eth_01", "bp_sol_01")
+    monkeypatch.chdir(made)
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nothing.sock")
+    return made
+
+
 def a_project(folder: Path, *ids: str, name: str = "desk") -> Path:
     """A project folder with configs and a database each, whose one row is the instance's id."""
     (folder / "config" / "active").mkdir(parents=True)
