@@ -86,10 +86,12 @@ def identified(key: bytes, identity: Identity) -> Identity:
 
 
 def _plain(key: bytes, container: LiveContainer, *, is_up: bool) -> dict[str, Any]:
-    account = account_in(container)
+    return {"id": container.instance, "up": is_up, **plain(key, account_in(container))}
+
+
+def plain(key: bytes, account: Account) -> dict[str, Any]:
+    """Return an account as another machine is told of it; `read` reads it there."""
     return {
-        "id": container.instance,
-        "up": is_up,
         "exchange": account.exchange,
         "symbol": account.symbol,
         "credentials": None if account.credentials is None else fingerprints(key, account.credentials),
@@ -113,11 +115,15 @@ def look(content: Any, at: float) -> HostAccounts:
 
 
 def _trading(raw: Mapping[str, Any]) -> Trading:
+    return Trading(str(raw["id"]), read(raw), raw.get("up") is not False)
+
+
+def read(raw: Mapping[str, Any]) -> Account:
+    """Return an account that another machine has told. Raises KeyError or TypeError for what is none."""
     credentials, given = (
         None if raw[name] is None else frozenset(map(str, raw[name])) for name in ("credentials", "given")
     )
-    account = Account(str(raw["exchange"]), str(raw["symbol"]), credentials, given)
-    return Trading(str(raw["id"]), account, raw.get("up") is not False)
+    return Account(str(raw["exchange"]), str(raw["symbol"]), credentials, given)
 
 
 def as_fingerprints(key: bytes, account: Account) -> Account:

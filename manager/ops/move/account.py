@@ -22,12 +22,7 @@ def told(snapshot: FleetSnapshot, instance: str, salt: str) -> dict[str, Any] | 
     if spec is None or spec.mode != "live":
         return None
     own = bot_environment.account_of(spec, project.fleet, project.variables)
-    found = accounts.as_fingerprints(salt.encode(), own)
-    return {
-        **found._asdict(),
-        "credentials": sorted(found.credentials or ()),
-        "given": sorted(found.given or ()),
-    }
+    return accounts.plain(salt.encode(), own)
 
 
 def other_on(snapshot: FleetSnapshot, instance: str, content: Any, salt: str) -> str | None:
@@ -59,6 +54,5 @@ def _read(content: Any) -> Account | None:
     if not isinstance(content, Mapping):
         return None
     with suppress(KeyError, TypeError):
-        credentials, given = (frozenset(map(str, content[name])) for name in ("credentials", "given"))
-        return Account(str(content["exchange"]), str(content["symbol"]), credentials, given)
+        return accounts.read(content)
     return None
