@@ -13,5 +13,6 @@ image_build, build_mirrors, docker_cli          the bot image
 bot_variables, environment_reads                which variables a bot of the user's own reads
 egress_rules                                    what the firewall lets bots reach: pure
 firewall_order                                  what lets traffic pass before those are asked: pure
+fleet_network                                   the network of a fleet: found, created, removed
 port_holder                                     the process that uses a port
 """

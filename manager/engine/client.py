@@ -20,13 +20,7 @@ from manager.engine.http_socket import CALL_TIMEOUT_S
 from manager.engine.patience import Patience
 from manager.engine.streams import STREAMS, EventStream, Stream
 from manager.engine.unreachable import hangs, no_answer
-from manager.errors import (
-    EngineError,
-    NameTaken,
-    NotFound,
-    UsageError,
-    refusal,
-)
+from manager.errors import EngineError, NameTaken, NotFound, UsageError, refusal
 from manager.util.readable import wait_readable
 
 if TYPE_CHECKING:
@@ -181,6 +175,11 @@ class Engine:
             return {}
         return dict(network) if network["Name"] == name else {}
 
+    def networks(self, name: str) -> list[dict[str, Any]]:
+        """Return all networks of exactly this name."""
+        rows = self._read("/networks", {"filters": {"name": [name]}})
+        return [row for row in rows if row["Name"] == name]
+
     def create_network(self, name: str, labels: Mapping[str, str], options: Mapping[str, str]) -> None:
         """Create a bridge network. If two managers race for it, one gets EngineError."""
         body = {
@@ -193,7 +192,7 @@ class Engine:
         self._call("POST", "/networks/create", body=body, timeout=CALL_TIMEOUT_S)
 
     def remove_network_if_empty(self, name: str) -> None:
-        """Remove the network, as Compose does. A missing one, or one in use, is no error."""
+        """Remove the network of this name or id. A missing one, or one in use, is no error."""
         with suppress(EngineError):
             self._call("DELETE", f"/networks/{name}", timeout=CALL_TIMEOUT_S)
 

@@ -5,9 +5,10 @@ A mount follows a folder that is moved: the path may then be another folder's.
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from manager.config.spec import DATA_AT
 from manager.i18n import Text
@@ -51,13 +52,43 @@ def _pids(container_id: str, proc: Path) -> Iterator[int]:
                 yield pid
 
 
+class Mount(NamedTuple):
+    """A line of the kernel's table of mounts: a folder of a file system, and where it is seen."""
+
+    device: str
+    folder: str
+    at: str
+
+
 def _path(pid: int, identity: tuple[int, int], proc: Path) -> str:
-    """Return where that folder is now, as far as the kernel's table tells of this machine's paths."""
+    """Return where that folder is now, as far as the kernel's tables tell of this machine's paths."""
     with suppress(OSError):
-        for line in (proc / str(pid) / "mountinfo").read_text(errors="replace")[:MAX_BYTES].splitlines():
-            words = line.split()
-            if len(words) > 4 and words[4] == DATA_AT:
-                path = ESCAPED.sub(lambda match: chr(int(match[1], 8)), words[3])
+        here = list(_mounts(proc / "self"))
+        for data in _mounts(proc / str(pid)):
+            if data.at != DATA_AT:
+                continue
+            for path in (*_seen_at(data, here), data.folder):
                 if _identity(path) == identity:
                     return path
     return str(Text("a folder that was moved away from here"))
+
+
+def _seen_at(data: Mount, here: Iterable[Mount]) -> Iterator[str]:
+    """Yield the paths at which this process has that folder: its path is one within its file system, which
+    may be mounted anywhere, whole or in part.
+    """
+    for mount in here:
+        if mount.device == data.device and f"{data.folder}/".startswith(f"{mount.folder.rstrip('/')}/"):
+            below = data.folder[len(mount.folder.rstrip("/")) :]
+            yield mount.at.rstrip("/") + below or "/"
+
+
+def _mounts(process: Path) -> Iterator[Mount]:
+    """Yield the mounts of a process; none where its table cannot be read."""
+    with suppress(OSError):
+        table = (process / "mountinfo").read_text(errors="surrogateescape")[:MAX_BYTES]
+        for words in map(str.split, table.splitlines()):
+            if len(words) > 4:
+                yield Mount(
+                    words[2], *(ESCAPED.sub(lambda sign: chr(int(sign[1], 8)), word) for word in words[3:5])
+                )

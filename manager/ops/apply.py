@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from manager.config.fleet import Fleet
+from manager.engine import fleet_network
 from manager.errors import EngineUnreachable, ManagerError, Problem
 from manager.fleet import event_spool, halt_mark, instances_json, instances_json_refresh, lock
 from manager.fleet.observe import FleetSnapshot
@@ -125,7 +126,7 @@ def apply(
         held.note_errors(outcome.error for outcome in outcomes)
         is_all = change.command == "down" and named is None
         try:
-            with _network_removed(session, fleet.network) if is_all else nullcontext():
+            with _network_removed(session, fleet) if is_all else nullcontext():
                 after = _look_after(session, snapshot, outcomes)
                 instances_json_refresh.write(after, lambda why: on_event(Warned(why)))
             compose_notices.warn_of_outdated(after.project, named, outcomes, on_event)
@@ -263,11 +264,11 @@ def _ours(snapshot: FleetSnapshot, actions: Sequence[Action]) -> list[Action]:
 
 
 @contextmanager
-def _network_removed(session: Session, network: str) -> Iterator[None]:
+def _network_removed(session: Session, fleet: Fleet) -> Iterator[None]:
     """Remove the network in the background: the engine needs time, in which the export is written."""
     from manager.util.threads import Deferred
 
-    removal = Deferred(partial(session.engine().remove_network_if_empty, network))
+    removal = Deferred(partial(fleet_network.remove_if_empty, session.engine(), fleet))
     try:
         yield
     finally:

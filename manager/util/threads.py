@@ -58,9 +58,13 @@ class Deferred(Generic[Result]):
         """Return whether the result is there."""
         return bool(self._results)
 
+    def wait(self) -> None:
+        """Wait until it is over, whatever its result."""
+        self._thread.join()
+
     def result(self) -> Result:
         """Return the result, in any number of threads; exceptions are raised in each of them."""
-        self._thread.join()
+        self.wait()
         return _given(self._results[0])
 
 

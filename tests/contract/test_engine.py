@@ -256,6 +256,26 @@ def test_a_networks_life(world: World, engine: Engine) -> None:
     assert not engine.network_id(world.name)
 
 
+def test_two_networks_of_one_name(world: World, engine: Engine) -> None:
+    has_two = world.double_network()
+    networks = engine.networks(world.name)
+    assert len(networks) == (2 if has_two else 1)
+    assert {row["Name"] for row in networks} == {world.name}
+    assert engine.networks(world.name[:-1]) == []
+    if not has_two:
+        return
+    container = world.create("one", STAYS, HostConfig={"NetworkMode": world.name})
+    for refused in (lambda: engine.network(world.name), lambda: engine.start(container)):
+        with pytest.raises(EngineError, match="ambiguous"):
+            refused()
+    engine.remove_network_if_empty(world.name)
+    assert len(engine.networks(world.name)) == 2
+    older, newer = sorted(networks, key=lambda row: str(row["Created"]))
+    engine.remove_network_if_empty(newer["Id"])
+    assert engine.network_id(world.name) == older["Id"]
+    engine.start(container)
+
+
 # What keeps a container from being started
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from unittest import mock
 
-from manager.engine import image_build
+from manager.engine import endpoint, http_socket, image_build
 from manager.engine.client import CLIENT_VARIABLE, Engine
 from manager.errors import EngineError
 from manager.fleet import engine_files
@@ -81,6 +81,20 @@ class World:
         else:
             subprocess.run(["docker", "pause", container], check=True, capture_output=True)
 
+    def double_network(self) -> bool:
+        """Have two networks of this world's name, as an engine makes that is asked twice at once. Return
+        whether it does: from version 25 on it refuses the second one.
+        """
+        self.engine.create_network(self.name, {}, {})
+        if isinstance(self.engine, FakeEngine):
+            self.engine.double_network(self.name)
+            return True
+        socket = endpoint.local({}).socket
+        assert socket
+        with suppress(http_socket.ApiError):
+            http_socket.call(socket, "POST", "/networks/create", None, {"Name": self.name}, 60)
+        return len(self.engine.networks(self.name)) == 2
+
 
 @contextmanager
 def real(client: str) -> Iterator[World]:
@@ -93,7 +107,8 @@ def real(client: str) -> Iterator[World]:
     finally:
         for row in engine.containers([world.filter]):
             engine.discard(row["Id"])
-        engine.remove_network_if_empty(world.name)
+        for network in engine.networks(world.name):
+            engine.remove_network_if_empty(network["Id"])
         for name in engine.tags(f"{world.name}*"):
             engine.untag(name)
         with suppress(EngineError):

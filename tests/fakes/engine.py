@@ -30,6 +30,7 @@ from manager.engine.unreachable import no_answer
 from manager.errors import EngineError, NotFound, TimedOut, refusal
 from tests.fakes.containers import KILLED, FakeContainer, FakeImage, Idle, Programs
 from tests.fakes.events import FakeEvents, bears
+from tests.fakes.networks import FakeNetwork
 
 ENDPOINT = Endpoint("unix:///fake.sock")
 
@@ -65,9 +66,7 @@ class FakeEngine(Engine):
         self._containers: dict[str, FakeContainer] = {}
         self._names: dict[str, str] = {}
         """Of every container that there ever was, by its id."""
-        self._networks: dict[str, str] = {name: name for name in ("bridge", "host", "none")}
-        self._network_facts: dict[str, dict[str, Any]] = {}
-        """Labels and options of those that were created."""
+        self._networks = [FakeNetwork(name, name) for name in ("bridge", "host", "none")]
         self._streams: list[FakeEvents] = []
         self._told: list[float] = []
         self._hooks: list[Hook] = []
@@ -154,7 +153,13 @@ class FakeEngine(Engine):
 
     def lose_network(self, name: str) -> None:
         """Have a network pruned."""
-        self._networks.pop(name, None)
+        self._networks = [each for each in self._networks if each.name != name]
+
+    def double_network(self, name: str) -> None:
+        """Have a second network of this name, as when it was asked twice at once."""
+        self._made += 1
+        first = self._only_network(name)
+        self._networks.append(first._replace(id=_digest("network", self._made), created=str(self._made)))
 
     def disconnect(self, name: str) -> None:
         """Have a container without its network, as `docker network disconnect -f` leaves it."""
@@ -259,29 +264,43 @@ class FakeEngine(Engine):
             return {"ID": "FAKE", "OperatingSystem": self.system, "SecurityOptions": options}
 
     def network_id(self, name: str) -> str:
-        with self._asked("network_id", name, is_change=False), self._lock:
-            return self._networks.get(name, "")
+        return str(self.network(name).get("Id", ""))
 
     def network(self, name: str) -> dict[str, Any]:
-        network_id = self.network_id(name)
-        if not network_id:
-            return {}
-        facts = self._network_facts.get(name, {"Labels": {}, "Options": {}})
-        return {"Id": network_id, "Name": name, "EnableIPv6": False, **facts}
+        with self._asked("network_id", name, is_change=False), self._lock:
+            try:
+                return self._only_network(name).row()
+            except NotFound:
+                return {}
+
+    def networks(self, name: str) -> list[dict[str, Any]]:
+        with self._asked("networks", name, is_change=False), self._lock:
+            return [each.row() for each in self._networks if each.name == name]
+
+    def _only_network(self, name: str) -> FakeNetwork:
+        named = [each for each in self._networks if each.name == name]
+        if not named:
+            raise refusal(404, f"network {name} not found")
+        if len(named) > 1:
+            raise refusal(400, f"{len(named)} matches found based on name: network {name} is ambiguous")
+        return named[0]
 
     def create_network(self, name: str, labels: Mapping[str, str], options: Mapping[str, str]) -> None:
         with self._asked("create_network", name), self._lock:
-            if name in self._networks:
+            if any(each.name == name for each in self._networks):
                 raise refusal(409, f"network with name {name} already exists")
             self._made += 1
-            self._networks[name] = _digest("network", self._made)
-            self._network_facts[name] = {"Labels": dict(labels), "Options": dict(options)}
+            network_id = _digest("network", self._made)
+            self._networks.append(FakeNetwork(network_id, name, str(self._made), dict(labels), dict(options)))
 
     def remove_network_if_empty(self, name: str) -> None:
         try:
-            with self._asked("remove_network", name), self._lock:
-                if not any(each.is_up and each.network == name for each in self._containers.values()):
-                    self._networks.pop(name, None)
+            by_id = next((each for each in self._networks if each.id == name), None)
+            with self._asked("remove_network", by_id.name if by_id else name), self._lock:
+                network = by_id or self._only_network(name)
+                used = {each.network_id for each in self._containers.values() if each.is_up}
+                if network.id not in used:
+                    self._networks.remove(network)
         except EngineError:
             return
 
@@ -324,9 +343,9 @@ class FakeEngine(Engine):
                 if found.is_up:
                     return
                 if found.is_connected:
-                    at = self._networks.get(found.network, "")
-                    if not at or found.network_id not in ("", at):  # it never forgets which one it was in
-                        raise refusal(404, f"network {found.network_id or found.network} not found")
+                    at = self._only_network(found.network).id
+                    if found.network_id not in ("", at):  # it never forgets which one it was in
+                        raise refusal(404, f"network {found.network_id} not found")
                     found.network_id = at
                 self._require_free_ports(found)
                 found.state, found.exit_code, found.since = "running", 0, self._now()

@@ -61,6 +61,8 @@ class SlowHttp:
                 return fake.info()
             case "GET", "images", "json":
                 return fake.image("/".join(words[1:-1]))
+            case "GET", "networks", _ if not subject:
+                return fake.networks(query["filters"]["name"][0])
             case "GET", "networks", _:
                 if not (found := fake.network(subject)):
                     raise NotFound("no such network")

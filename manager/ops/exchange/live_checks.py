@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from manager.config.spec import SECRETS_AT, InstanceSpec
-from manager.engine import container_config, labels
+from manager.engine import container_config, fleet_network, labels
 from manager.engine.client import Engine
 from manager.engine.container_config import HostContext
 from manager.errors import ManagerError
@@ -22,7 +22,6 @@ from manager.fleet.observe import NO_IMAGE, FleetSnapshot
 from manager.fleet.preflight_messages import Line
 from manager.i18n import Text
 from manager.ops.exchange import oneoff
-from manager.ops.execution import prepare
 from manager.ops.folders import bot_user, instance_folders
 from manager.util.threads import TaskGroup
 
@@ -57,7 +56,7 @@ def check(snapshot: FleetSnapshot, engine: Engine, instances: Iterable[str]) -> 
     if not live:
         return []
     program, place = _program(snapshot, engine), _place(snapshot, engine)
-    prepare.ensure_network(engine, snapshot.project.fleet)
+    fleet_network.ensure(engine, snapshot.project.fleet)
     tasks = TaskGroup([partial(_check_one, snapshot, engine, spec, program, place) for spec in live], AT_ONCE)
     return sorted(tasks.result() for _ in live)
 

@@ -8,7 +8,7 @@ from threading import Event
 from typing import assert_never
 
 from manager.config.spec import InstanceSpec
-from manager.engine import container_config, port_holder
+from manager.engine import container_config, fleet_network, port_holder
 from manager.engine.client import MOST_CALLS
 from manager.engine.containers import UNLABELLED_STOP_TIMEOUT_S
 from manager.errors import CalledOff, EngineError, ManagerError, NameTaken
@@ -46,8 +46,14 @@ def run(
     context = context._replace(
         called_off=lambda: INTERRUPTED if interrupted.is_set() else called_off(), turns=StopTurns()
     )
-    with note_interrupts(interrupted.set):
-        return _run(list(actions), context, on_done)
+    try:
+        with note_interrupts(interrupted.set):
+            return _run(list(actions), context, on_done)
+    finally:
+        # Where each creation failed, none has waited. A network that is still being created when the command
+        # ends is not seen by the next one, which creates another of the same name.
+        with suppress(ManagerError):
+            context.await_network()
 
 
 def _run(
@@ -313,8 +319,16 @@ def _engine_start(instance: str, container_id: str, context: ExecutionContext) -
     """Start it, checking before and after that it was not called off. A halt waits for both checks."""
     with start_lock.under_way(context.fleet):
         context.give_turn(instance)
+        start = partial(
+            context.engine.start, container_id, before=lambda: _require_not_called_off(instance, context)
+        )
         try:
-            context.engine.start(container_id, before=lambda: _require_not_called_off(instance, context))
+            try:
+                start()
+            except EngineError as error:
+                if not fleet_network.remove_doubles(context.engine, context.fleet, error):
+                    raise
+                start()
         except EngineError as error:
             raise _start_error(instance, error, context) from error
         try:

@@ -8,10 +8,11 @@ from functools import partial
 from typing import Any
 
 from manager.config.fleet import Fleet
+from manager.engine import fleet_network
 from manager.engine.client import Engine
-from manager.engine.container_config import NETWORK_OPTIONS, START_INTERVAL_API, HostContext
-from manager.engine.labels import NEWEST_CONTRACT, SUPERVISOR, is_contract, is_known_contract, of_network
-from manager.errors import EngineError, ImageMissing, ManagerError
+from manager.engine.container_config import START_INTERVAL_API, HostContext
+from manager.engine.labels import NEWEST_CONTRACT, SUPERVISOR, is_contract, is_known_contract
+from manager.errors import ImageMissing, ManagerError
 from manager.fleet import lock, upgrade_records
 from manager.fleet.observe import NO_IMAGE, FleetSnapshot
 from manager.fleet.project import Project
@@ -67,12 +68,17 @@ def gather(
         _require_image(snapshot)
     ready = partial(_ready_network, engine, fleet, limit)
     network = Deferred(ready) if kinds & NEW_CONTAINER else None
-    if network and (kinds != {"create"} or (fleet.egress is not False and not limit.is_strict)):
-        network.result()  # before a bot is stopped that could then not be started; and for its warnings
-    place = _place_maker(engine, snapshot, todo, as_user, info)
-    files = request_files.of_plan(snapshot, request_plan.running_after(snapshot, todo))
-    files.write_all({action.instance for action in todo})
-    tell_of_others = shared_market.tell(snapshot, [action.instance for action in todo if action.starts])
+    try:
+        if network and (kinds != {"create"} or (fleet.egress is not False and not limit.is_strict)):
+            network.result()  # before a bot is stopped that could then not be started; and for its warnings
+        place = _place_maker(engine, snapshot, todo, as_user, info)
+        files = request_files.of_plan(snapshot, request_plan.running_after(snapshot, todo))
+        files.write_all({action.instance for action in todo})
+        tell_of_others = shared_market.tell(snapshot, [action.instance for action in todo if action.starts])
+    except BaseException:
+        if network:
+            network.wait()
+        raise
 
     def give_turn(instance: str) -> None:
         tell_of_others(instance)
@@ -143,7 +149,7 @@ def _compose_hashes(project: Project, as_user: bot_user.BotUser) -> dict[str, st
 
 def _ready_network(engine: Engine, fleet: Fleet, limit: Limiter) -> None:
     """Have the fleet's network, and what limits it, before a container starts in it. Raises ManagerError."""
-    ensure_network(engine, fleet)
+    fleet_network.ensure(engine, fleet)
     if fleet.egress is not False:
         limit()
 
@@ -180,21 +186,3 @@ def _require_image(snapshot: FleetSnapshot) -> None:
             contract=snapshot.image.contract,
             label=SUPERVISOR,
         )
-
-
-def ensure_network(engine: Engine, fleet: Fleet) -> None:
-    """Create the fleet's network if it is missing. Raises EngineError."""
-    if engine.network_id(fleet.network):
-        return
-    try:
-        engine.create_network(fleet.network, of_network(fleet.name), NETWORK_OPTIONS)
-    except EngineError as error:
-        if engine.network_id(fleet.network):
-            return
-        if "address pool" in str(error):
-            raise EngineError(
-                "the engine has no addresses left for the network {network}; `docker network prune` removes"
-                " unused networks",
-                network=fleet.network,
-            ) from error
-        raise

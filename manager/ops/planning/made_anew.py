@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 
+from manager.engine import fleet_network
 from manager.errors import NotFound
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.session import Session
@@ -30,13 +31,13 @@ def _on_networks(session: Session, snapshot: FleetSnapshot, actions: Sequence[Ac
     starts = [action for action in actions if action.kind == "start" and not action.as_it_was]
     if not starts:
         return list(actions)
-    network = snapshot.project.fleet.network
-    present = session.engine().network_id(network)
+    fleet = snapshot.project.fleet
+    present = fleet_network.find(session.engine(), fleet)
     stale = {
         action.instance
         for action in starts
         if (networks := snapshot.plan_input.containers[action.instance].networks) is not None
-        and (known := networks.get(network, ""))
+        and (known := networks.get(fleet.network, ""))
         and known != present
     }
     return [

@@ -35,6 +35,24 @@ def test_a_folder_that_was_moved_is_named(proc: Path, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("folder", "mount"),
+    [
+        ("/mounted", "/ {}"),  # a disk of its own for /home
+        ("/@home/trader/mounted", "/@home/trader {}"),  # a subvolume of Btrfs
+        ("/srv/machine/mounted", "/srv/machine {}"),  # a machine in a folder of another one
+    ],
+)
+def test_its_file_system_may_be_mounted_anywhere(proc: Path, tmp_path: Path, folder: str, mount: str) -> None:
+    (proc / "12" / "mountinfo").write_text(f"31 1 8:2 {folder} /data rw - ext4 /dev/b rw\n")
+    (proc / "self").mkdir()
+    (proc / "self" / "mountinfo").write_text(
+        f"20 1 8:1 / / rw - ext4 /dev/a rw\n21 1 8:2 /another /var rw - ext4 /dev/b rw\n"
+        f"22 1 8:2 {mount.format(tmp_path)} rw - ext4 /dev/b rw\n"
+    )
+    assert mounted_folder.elsewhere(CONTAINER, tmp_path / "new", proc) == str(tmp_path / "mounted")
+
+
 def test_our_own_folder_is_ours_and_so_is_what_cannot_be_seen(proc: Path, tmp_path: Path) -> None:
     assert mounted_folder.elsewhere(CONTAINER, tmp_path / "mounted", proc) is None
     assert mounted_folder.elsewhere("e" * 64, tmp_path / "proc", proc) is None

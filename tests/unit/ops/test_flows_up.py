@@ -52,7 +52,6 @@ def test_a_day(sandbox: Sandbox) -> None:
           engine: remove_network desk_default
         $ down
         nothing to do
-          engine: remove_network desk_default
     """)
 
 

@@ -1,0 +1,68 @@
+"""Have the fleet's network, and one only: find it, create it, remove it.
+
+An engine before version 25 that is asked twice at once creates two of one name. From then on it refuses the
+name, and with it every start, until one of the two is gone.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from manager.config.fleet import Fleet
+from manager.engine.client import Engine
+from manager.engine.container_config import NETWORK_OPTIONS
+from manager.engine.labels import of_network
+from manager.errors import EngineError
+
+
+def find(engine: Engine, fleet: Fleet) -> str:
+    """Return its id; empty if it is missing. Raises EngineError."""
+    try:
+        return engine.network_id(fleet.network)
+    except EngineError as error:
+        if not remove_doubles(engine, fleet, error):
+            raise
+        return engine.network_id(fleet.network)
+
+
+def ensure(engine: Engine, fleet: Fleet) -> None:
+    """Create it if it is missing. Raises EngineError."""
+    if find(engine, fleet):
+        return
+    try:
+        engine.create_network(fleet.network, of_network(fleet.name), NETWORK_OPTIONS)
+    except EngineError as error:
+        if find(engine, fleet):
+            return
+        if "address pool" in str(error):
+            raise EngineError(
+                "the engine has no addresses left for the network {network}; `docker network prune` removes"
+                " unused networks",
+                network=fleet.network,
+            ) from error
+        raise
+
+
+def remove_doubles(engine: Engine, fleet: Fleet, refusal: EngineError) -> bool:
+    """If that is why the engine refused, remove all networks of the name but one. Return whether one is left.
+
+    Of those that no container runs in, the oldest stays: containers that are down know it by its id.
+    """
+    if "ambiguous" not in str(refusal):
+        return False
+    doubles = sorted(engine.networks(fleet.network), key=lambda row: str(row.get("Created")), reverse=True)
+    for double in doubles:
+        if len(engine.networks(fleet.network)) > 1 and _is_of(double.get("Labels") or {}, fleet):
+            engine.remove_network_if_empty(str(double["Id"]))
+    return len(engine.networks(fleet.network)) == 1
+
+
+def remove_if_empty(engine: Engine, fleet: Fleet) -> None:
+    """Remove it, as Compose does, and its doubles. A missing one, or one in use, is no error."""
+    with suppress(EngineError):
+        for row in engine.networks(fleet.network):
+            engine.remove_network_if_empty(str(row["Id"]))
+
+
+def _is_of(network_labels: dict[str, str], fleet: Fleet) -> bool:
+    return of_network(fleet.name).items() <= network_labels.items()
