@@ -44,7 +44,7 @@ engine: ## make sure that a Docker Engine answers; installs the distribution's w
 image: $(VENV)/runtime.stamp $(VENV)/page.stamp engine ## build the bot image, if what is in it changed
 	@$(RUN) $(BIN)/manager build
 
-page: $(VENV)/runtime.stamp ## get uPlot, which draws the charts of the fleet's page and the bots'; `make up` does, where npm is
+page: $(VENV)/runtime.stamp ## get uPlot, which draws the charts of the fleet's page and the bots'; `make up` does, where it can
 	@scripts/page.sh
 	@touch $(VENV)/page.stamp
 
@@ -102,7 +102,7 @@ $(VENV)/runtime.stamp: requirements.lock pyproject.toml scripts/venv.sh
 
 # Tried once for each lock file: a fleet comes up without it, too.
 $(VENV)/page.stamp: scripts/page/package-lock.json scripts/page.sh $(VENV)/runtime.stamp
-	@scripts/page.sh --if-npm
+	@scripts/page.sh --optional
 	@touch $@
 
 $(VENV)/dev.stamp: requirements-dev.lock $(VENV)/runtime.stamp

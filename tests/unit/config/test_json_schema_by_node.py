@@ -15,10 +15,12 @@ from manager.config.json_schema import config_schema
 from tests.fleet import ROOT
 from tests.unit.config.test_json_schema import BAD, GOOD, LOADER_ONLY, SHIPPED
 
-PACKAGES = ROOT / ".venv" / "test-tools" / "npm"
+TOOLS = ROOT / ".venv" / "test-tools"
+PACKAGES = TOOLS / "npm"
+NODE = shutil.which("node") or shutil.which("node", path=TOOLS / "node" / "bin")
 pytestmark = pytest.mark.skipif(
-    not shutil.which("node") or not (PACKAGES / "node_modules" / "ajv").is_dir(),
-    reason="needs node and ajv: scripts/test-tools.sh gets it by npm",
+    not NODE or not (PACKAGES / "node_modules" / "ajv").is_dir(),
+    reason="needs node and ajv: scripts/test-tools.sh gets them",
 )
 
 
@@ -36,8 +38,9 @@ def test_node_says_of_every_config_what_python_says() -> None:
 
 
 def by_node(schemas: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    assert NODE
     done = subprocess.run(
-        ["node", Path(__file__).with_name("schema_by_node.mjs"), PACKAGES],
+        [NODE, Path(__file__).with_name("schema_by_node.mjs"), PACKAGES],
         input=json.dumps({"schemas": schemas, "values": values}),
         capture_output=True,
         text=True,
