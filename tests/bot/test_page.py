@@ -109,6 +109,17 @@ def ink(page: Browser, plot: str, colour: str, begin: float = 0.0, end: float = 
     return int(page.run(INK, plot, colour, begin, end))
 
 
+def cut_off(page: Browser) -> list[str]:
+    """Return what is not wholly to be seen."""
+    found: list[str] = page.run(
+        "[...document.querySelectorAll("
+        "'h1, h2, .figure, .note, .badge, button, th, td, .state')].filter((e) =>"
+        " e.offsetParent && (e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 0"
+        " || e.getBoundingClientRect().right > innerWidth)).map((e) => e.outerHTML)"
+    )
+    return found
+
+
 @pytest.fixture
 def page(browser: Browser, bot: Bot) -> Browser:
     browser.open_until(lambda: is_drawn(browser), f"http://127.0.0.1:{bot.port}/", 1280)
@@ -164,13 +175,7 @@ def test_both_widths_and_both_themes(page: Browser, bot: Bot, width: int, dark: 
     text = page.run("getComputedStyle(document.documentElement).color.match(/\\d+/g).map(Number)")
     assert (sum(ground) < 3 * 60) is dark
     assert abs(sum(ground) - sum(text)) > 500
-    cut_off = page.run(
-        "[...document.querySelectorAll("
-        "'h1, h2, .figure, .note, .badge, button, th, td, .state')].filter((e) =>"
-        " e.offsetParent && (e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 0"
-        " || e.getBoundingClientRect().right > innerWidth)).map((e) => e.outerHTML)"
-    )
-    assert cut_off == []
+    assert cut_off(page) == []
     for plot in PLOTS if LIBRARY.is_dir() else ():
         box = page.run(f"document.querySelector('#{plot}-plot canvas').getBoundingClientRect().toJSON()")
         assert box["width"] > width * 0.8
@@ -246,6 +251,12 @@ def test_without_the_library_the_figures_are_a_table(
     bare = Bot(tmp_path, MESH, env)
     try:
         bare.wait_healthy()
+        with closing(sqlite3.connect(bare.db, timeout=30)) as db, db:  # the longest that a table has to hold
+            run, first = db.execute("SELECT run_id, min(at) FROM equity").fetchone()
+            db.execute(
+                "INSERT INTO equity VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (first - 600, run, 150.25, -123.4567, -12345.67, 0, 0),
+            )
         for width in (1280, 400):
             browser.open_until(
                 lambda: browser.count("#figures tbody tr") > 1, f"http://127.0.0.1:{bare.port}/", width
@@ -254,6 +265,7 @@ def test_without_the_library_the_figures_are_a_table(
             assert browser.text("#figures th") == "Time"
             assert str(fake.book.price).rstrip("0") in browser.text("#figures tbody tr")
             assert browser.run("document.documentElement.scrollWidth") <= width
+            assert cut_off(browser) == []
             assert browser.complaints() == []
     finally:
         bare.kill()
