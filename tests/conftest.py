@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -70,6 +71,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.get_closest_marker("timeout") is None and (cases.is_long or item.nodeid.startswith(DEAR)):
             item.add_marker(pytest.mark.timeout(LONG_S if cases.is_long else DEAR_S))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the managers that tests start from writing into the cache of the person who runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        if "PIP_CACHE_DIR" not in os.environ:
+            patch.setenv("PIP_CACHE_DIR", str(Path.home() / ".cache" / "pip"))
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
