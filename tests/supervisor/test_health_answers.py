@@ -286,3 +286,18 @@ with socket.create_server(("127.0.0.1", int(os.environ["WEB_PORT"]))) as server:
     box.set(health_path="/-/versions.json")
     box.start()
     box.until("running")
+
+
+@pytest.mark.parametrize("status", ["200 OK", "503 Service Unavailable"])
+@pytest.mark.parametrize(
+    "body", ['{"status": "degraded', "{degraded", '{"status" "starting"}', '{"\\q": "degraded"}']
+)
+def test_an_answer_that_is_no_json_is_no_fault_of_the_supervisor(box: Box, status: str, body: str) -> None:
+    box.bot(FROM_FILE)
+    box.start()
+    pid = box.until("running")["bot_pid"]
+    set_answer(box, status, body)
+    checked = box.state["health"]["checked_at"]
+    eventually(lambda: box.state["health"]["checked_at"] > checked + 0.3)
+    assert box.state["bot_pid"] == pid
+    assert box.state["state"] == ("running" if status == "200 OK" else "unhealthy")
