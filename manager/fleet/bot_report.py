@@ -187,10 +187,13 @@ def _read_report(path: str) -> KeptReport | None:
     if not isinstance(own, dict):
         report = parse_report(raw)
         return KeptReport(report, report.at, has_ended=True, orders_left=_count(raw.get("open_orders_left")))
-    report = parse_report(own)
+    report, read_at = parse_report(own), _time(raw.get("read_at"))
+    made_at = report.at or _time(raw.get("written_at"))
+    if made_at is not None and read_at is not None and made_at > read_at:
+        made_at = read_at  # with a time in the future, a silent bot's last word would look new for ever
     return KeptReport(
-        report,
-        report.at or _time(raw.get("written_at")),
+        report if report.at is None else report._replace(at=made_at),
+        made_at,
         has_ended=raw.get("run_ended") is True,
         is_previous=raw.get("previous_run") is True,
         orders_left=_count(raw.get("open_orders_left")),
