@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, get_args
@@ -232,6 +233,25 @@ def test_a_degraded_bot_is_what_its_health_says(
     assert (doing.activity(view, NOW).doing, doing.severity(view, NOW)) == (expected, severity)
     well = a_view(tmp_path, "running", kept(code, at=NOW - 50))
     assert doing.activity(well, NOW).doing == "trading", "it was asked since, and was well"
+
+
+@pytest.mark.parametrize(
+    ("state", "report", "text"),
+    [
+        ("running", kept("trading"), "trading"),
+        ("completed", last("stopped_out"), "stopped out"),
+        ("completed", None, "unknown"),
+        ("unhealthy", kept("trading"), "unhealthy"),
+        ("failed", last("stopped_out"), "failed"),
+        ("starting", None, "starting"),
+        ("stopped", None, "stopped"),
+    ],
+)
+def test_one_word_for_a_table_that_has_no_room_for_two(
+    tmp_path: Path, state: State, report: KeptReport | None, text: str
+) -> None:
+    at_work = report and report._replace(at=time.time(), report=report.report._replace(at=time.time()))
+    assert display.state_or_doing(a_view(tmp_path, state, at_work)) == text
 
 
 def test_what_an_ended_bot_has_left_is_said(tmp_path: Path) -> None:
