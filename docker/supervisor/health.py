@@ -13,10 +13,12 @@ class ProbeResult:
         condition: dict[str, object] | None = None,
         *,
         is_refusal: bool = False,
+        is_starting: bool = False,
     ) -> None:
         self.reason = reason  # why the probe failed
         self.condition = condition  # code and params of a degraded bot
         self.is_refusal = is_refusal  # failed, but the bot answered: it runs, and says that it cannot work
+        self.is_starting = is_starting  # failed, and the bot said that its start is still getting on
 
 
 class Health:
@@ -24,6 +26,7 @@ class Health:
 
     def __init__(self, started: float, interval: float, timings: Timings) -> None:
         self._start_phase_ends = started + timings.start_phase
+        self._start_limit_ends = started + timings.start_limit
         self._quick = timings.quick_probe
         self._interval = interval
         self.state = "starting"
@@ -33,16 +36,24 @@ class Health:
         self.failures = 0  # in a row; the quick probes of the start phase are not counted
         self.has_refused = False  # whether one of these failures was an answer
         self._healthy_since: float | None = None
+        self._was_ok = False
 
     def add(self, result: ProbeResult, now: float) -> None:
-        """Add the result of a probe. A degraded bot counts as healthy: a restart would not help it."""
+        """Add the result of a probe. A degraded bot counts as healthy: a restart would not help it.
+
+        Nor would it help one that says that it is starting, up to a limit: it would begin from nothing.
+        """
         self.ok, self.reason, self.condition = result.reason is None, result.reason, result.condition
         if self.ok:
             self.state, self.failures, self.has_refused = "running", 0, False
+            self._was_ok = True
             if self._healthy_since is None:
                 self._healthy_since = now
             return
         self._healthy_since = None
+        if not self._was_ok and now < self._start_limit_ends and result.is_starting:
+            self.state, self.failures, self.has_refused = "starting", 0, False
+            return
         if self.state == "starting" and now < self._start_phase_ends:
             return
         self.state = "unhealthy"
@@ -54,7 +65,7 @@ class Health:
 
         Probes are quick until the first good one or the end of the start phase.
         """
-        if self.state == "starting":
+        if self.state == "starting" and now < self._start_phase_ends:
             return min(self._quick, max(0.0, self._start_phase_ends - now))
         return self._interval
 

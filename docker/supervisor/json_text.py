@@ -36,7 +36,7 @@ def loads(content: bytes | str, refuse_constant: Callable[[str], object] | None 
         value, end = _json.make_scanner(context)(text, 0)  # type: ignore[arg-type]
         if end == len(text):
             return value
-    except (ValueError, StopIteration):
+    except (ValueError, StopIteration, SystemError):  # the last: its own errors are classes of `json`
         pass
     import json
 

@@ -31,7 +31,9 @@ def judge(reply: bytes) -> ProbeResult:
         return ProbeResult(condition=_degraded(body))
     detail = _detail(body) or plain(text.decode("ascii", "replace"), 96)
     reason = Reason("http_status", status=status, detail=detail)
-    return ProbeResult(reason, is_refusal=500 <= status < 600)
+    is_refusal = 500 <= status < 600
+    is_starting = is_refusal and (_json_object(body) or {}).get("status") == "starting"
+    return ProbeResult(reason, is_refusal=is_refusal, is_starting=is_starting)
 
 
 def _status(reply: bytes) -> tuple[int, bytes]:

@@ -187,10 +187,14 @@ def _read_report(path: str) -> KeptReport | None:
     if not isinstance(own, dict):
         report = parse_report(raw)
         return KeptReport(report, report.at, has_ended=True, orders_left=_count(raw.get("open_orders_left")))
-    report = parse_report(own)
+    report, written_at = parse_report(own), _time(raw.get("written_at"))
+    made_at, read_at = report.at or written_at, _time(raw.get("read_at"))
+    if made_at is not None and read_at is not None:
+        # With a time in the future, a silent bot's last word would look new for ever.
+        made_at = min(made_at, max(read_at, written_at or 0.0))
     return KeptReport(
-        report,
-        report.at or _time(raw.get("written_at")),
+        report if report.at is None else report._replace(at=made_at),
+        made_at,
         has_ended=raw.get("run_ended") is True,
         is_previous=raw.get("previous_run") is True,
         orders_left=_count(raw.get("open_orders_left")),

@@ -6,10 +6,10 @@ import re
 import time
 from collections.abc import Sequence
 
-from manager.fleet import doing
+from manager.fleet import doing, leftovers
 from manager.fleet.instance import Instance
 from manager.fleet.supervisor_state import Cancel, SupervisorState
-from manager.i18n import Text, _, joined, listed
+from manager.i18n import Text, _, joined, listed, mark
 from manager.util import formatting
 
 STAMP = r"\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?([.,]\d+)?\s*(Z|[+-]\d\d:?\d\d)?\]?[\s:|-]*"
@@ -43,11 +43,13 @@ def note(view: Instance) -> str:
         parts.append(str(cancel_text(supervisor.cancel)))
     has_ended = activity.doing in doing.ENDS and reason is not None and not is_down
     if has_ended or (view.status.state != "restarting" and _has_left_something(view)):
-        parts.append(str(doing.ending(view)))
-    if doing.may_have_left_orders(view) or doing.orders_left(view):
+        parts.append(str(leftovers.ending(view)))
+    if leftovers.may_have_left_orders(view) or leftovers.orders_left(view):
         parts.append(str(_orders_left(view)))
-    elif doing.was_killed(view):
-        parts.append(_("it was killed: whether orders are left is unknown"))
+    elif leftovers.are_orders_unknown(view):
+        killed = mark("it was killed: whether orders are left is unknown")
+        text = killed if leftovers.was_killed(view) else mark("whether orders are left is unknown")
+        parts.append(_(text))
     if view.is_bot_up and (age := _age_of_figures(view, now)):
         parts.append(str(Text("P&L and position: {age} ago", age=age)))
     if view.drift:
@@ -70,9 +72,9 @@ def of_last_exit(view: Instance) -> Text | None:
 
 def _has_left_something(view: Instance) -> bool:
     """Return whether no bot runs, and a position of real money, or dust of it, is or may be left."""
-    is_down = view.status.own_state in doing.ENDED
+    is_down = view.status.own_state in leftovers.ENDED
     is_real = view.mode == "live" and view.tombstone is None
-    return doing.has_left_money(view) or (is_down and is_real and doing.has_left_dust(view))
+    return leftovers.has_left_money(view) or (is_down and is_real and leftovers.has_left_dust(view))
 
 
 def _orders_left(view: Instance) -> Text:

@@ -155,6 +155,12 @@ def doing_text(view: Instance) -> str:
     return _(doing.DOING_WORDS[activity]) if activity else ""
 
 
+def state_or_doing(view: Instance) -> str:
+    """Return what its bot is doing, or the state where no bot works: for a table without room for both."""
+    text = doing_text(view)
+    return text if text and view.status.state in {"running", "completed"} else _(view.status.state)
+
+
 def painted_pnl(kept_report: KeptReport | None, text: str, *, is_old: bool) -> str:
     """Return a profit in green, a loss in red, and in grey what is no longer, or not yet, a running bot's."""
     pnl = kept_report.report.pnl if kept_report is not None else None

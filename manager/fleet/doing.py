@@ -5,11 +5,9 @@ Colours, sorting, alerts and exit codes all follow the two tables of severities 
 
 import time
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from manager.fleet import condition_messages
-from manager.fleet.amounts import amount
+from manager.fleet import condition_messages, leftovers
 from manager.fleet.bot_report import KeptReport, read_kept
 from manager.fleet.instance import Instance
 from manager.fleet.status import ELSEWHERE, PAUSED, STOPPING, State
@@ -84,8 +82,6 @@ money that waits out of its range.
 
 URGENCY: Mapping[Severity, int] = {"bad": 0, "warn": 1, "note": 2, "calm": 3, "off": 4}
 
-ENDED: frozenset[State] = frozenset({"completed", "failed", "restarting", "stopped", "missing"})
-"""States in which no bot runs."""
 ENDS: frozenset[Doing] = frozenset({"stopped out", "finished"})
 """What a bot may have done last."""
 
@@ -131,7 +127,7 @@ def activity(view: Instance, now: float | None = None) -> Activity:
     status, state = view.status, view.status.own_state
     if status.detail in {ELSEWHERE, PAUSED}:
         return UNKNOWN
-    if state in ENDED:
+    if state in leftovers.ENDED:
         return _last(view.report, must_say=state == "completed")
     supervisor = view.supervisor
     if supervisor is not None and supervisor.health_condition is not None and state == "running":
@@ -224,12 +220,14 @@ def severity(view: Instance, now: float | None = None) -> Severity:
     of_state = _worse(STATE_SEVERITY[view.status.state], STATE_SEVERITY[state])
     if view.status.detail == STOPPING:  # for seconds, because somebody has asked for it
         of_state = "note"
-    elif is_down_unasked(view):  # nobody answers the fills of what a live one has left at the exchange
+    elif leftovers.is_down_unasked(
+        view
+    ):  # nobody answers the fills of what a live one has left at the exchange
         of_state = "bad" if view.mode == "live" else "warn"
-    elif orders_left(view):  # nobody does so here either, although a person has stopped it
+    elif leftovers.orders_left(view):  # nobody does so here either, whoever has ended it
         of_state = "bad"
     doing = activity(view, now).doing
-    if doing is None or (of_state == "off" and not (doing in ENDS and has_left_money(view))):
+    if doing is None or (of_state == "off" and not (doing in ENDS and leftovers.has_left_money(view))):
         return of_state
     if doing == "unknown" and state == "running" and is_silent(view, now):
         return _worse(of_state, "warn")
@@ -249,146 +247,17 @@ def is_silent(view: Instance, now: float | None = None) -> bool:
 
 
 def _of_doing(view: Instance, doing: Doing, state: State) -> Severity:
-    if doing in ENDS and may_have_position(view):
+    if doing in ENDS and leftovers.may_have_position(view):
         return "bad" if doing == "stopped out" else "warn"
-    if (doing == "unknown" and state == "completed") or (doing == "out of range" and view.mode == "live"):
+    if doing == "unknown" and state == "completed":
+        return "bad" if leftovers.has_left_money(view) else "warn"
+    if doing == "out of range" and view.mode == "live":
         return "warn"
     return DOING_SEVERITY[doing]
 
 
 def _worse(first: Severity, second: Severity) -> Severity:
     return first if URGENCY[first] <= URGENCY[second] else second
-
-
-def position_left(view: Instance) -> Decimal | None:
-    """Return the position in the bot's last report; None if unknown, which never counts as flat.
-
-    The exchange's own figure comes before the bot's.
-    """
-    if view.report is None:
-        return None
-    at_exchange = view.report.left_at_exchange
-    return view.report.report.position if at_exchange is None else at_exchange
-
-
-def has_left_money(view: Instance) -> bool:
-    """Return whether no bot runs, and real money is, or may be, in a position that it has left."""
-    if view.report is None or view.mode != "live" or view.tombstone is not None:
-        return False
-    return view.status.own_state in ENDED and may_have_position(view)
-
-
-def may_have_position(view: Instance) -> bool:
-    """Return whether it has, or may have, left a position that somebody can close: dust is none."""
-    return position_left(view) != 0 and not has_left_dust(view)
-
-
-def has_left_dust(view: Instance) -> bool:
-    """Return whether what it has left is known to be less than an order may be of."""
-    return view.report is not None and view.report.is_dust and not _may_orders_change_it(view)
-
-
-def _may_orders_change_it(view: Instance) -> bool:
-    """Return whether orders that are not known to be cancelled may have changed what it last reported."""
-    cancel = view.supervisor.cancel if view.supervisor is not None else None
-    if cancel is not None:
-        return cancel.state != "confirmed"
-    kept_report = view.report
-    if view.mode != "live" or kept_report is None or kept_report.left_at_exchange is not None:
-        return False
-    is_told = kept_report.orders_left == 0 or (
-        kept_report.report.is_final and kept_report.orders_left is None
-    )
-    return not (kept_report.has_ended and is_told)
-
-
-def may_have_left_orders(view: Instance) -> bool:
-    """Return whether its container is gone, and nothing tells that its live bot has left no order."""
-    kept_report = view.report
-    if view.status.state != "missing" or view.tombstone is not None:
-        return False
-    if view.supervisor is None and (kept_report is None or kept_report.is_previous):
-        return False  # it has not run, or not since a start has cleared what the run before has left
-    mode = (kept_report.report.mode if kept_report is not None else None) or view.mode
-    return mode == "live" and (kept_report is None or kept_report.orders_left != 0)
-
-
-def orders_left(view: Instance) -> int:
-    """Return how many orders a stopped live bot has left at its exchange, as was said at its end, or as the
-    exchange has said since.
-    """
-    if view.mode != "live" or view.tombstone is not None or view.status.state != "stopped":
-        return 0
-    return _orders_told(view.report) or 0
-
-
-def _orders_told(kept_report: KeptReport | None) -> int | None:
-    """Return the orders that the last run has left; None if nobody said."""
-    if kept_report is None or kept_report.is_previous or not kept_report.has_ended:
-        return None
-    return kept_report.orders_left
-
-
-def is_down_unasked(view: Instance) -> bool:
-    """Return whether it does not run although nobody has stopped it or taken it down by the manager."""
-    saved, state = view.saved, view.status.own_state
-    if view.tombstone is not None or saved.halted is not None or saved.wish == "stopped":
-        return False
-    if state == "stopped":
-        had_ended = view.supervisor is not None and view.supervisor.state == "completed"
-        return view.container is not None and view.container.engine_state == "exited" and not had_ended
-    if state != "missing" or view.spec is None or saved.registered_at is None:
-        return False
-    has_run = view.supervisor is not None or view.report is not None
-    return saved.taken_down_at is None or (has_run and not was_taken_down(view))
-
-
-def was_killed(view: Instance) -> bool:
-    """Return whether the container of a live bot ended without its supervisor's word, and nothing tells that
-    it has left no order.
-    """
-    is_silent = view.supervisor is not None and view.supervisor.state not in (
-        "stopped",
-        "failed",
-        "completed",
-    )
-    if view.status.state != "stopped" or view.mode != "live" or view.tombstone is not None or not is_silent:
-        return False
-    if _orders_told(view.report) is not None:
-        return False
-    return view.container is not None and view.container.engine_state == "exited"
-
-
-def was_taken_down(view: Instance) -> bool:
-    """Return whether `manager down` has taken it down since its bot was last started: what was known of its
-    orders was said then.
-    """
-    taken_down_at, supervisor = view.saved.taken_down_at, view.supervisor
-    if taken_down_at is None:
-        return False
-    if supervisor is not None:  # its last words are of after that
-        return taken_down_at > (supervisor.started_at or supervisor.bot_started_at or supervisor.updated_at)
-    reported_at = view.report.at if view.report is not None else None
-    return reported_at is not None and taken_down_at > reported_at
-
-
-def ending(view: Instance) -> Text:
-    """Return the position that is left after a run has ended, as a sentence.
-
-    Orders that are not known to be cancelled may have changed it since.
-    """
-    left = position_left(view)
-    if left is None:
-        return Text("its position is not known")
-    if _may_orders_change_it(view) and view.report is not None:
-        return Text("last known position: {amount}", amount=amount(left, view.report.report.base))
-    if not left:
-        return Text("no position is left")
-    assert view.report is not None
-    if has_left_dust(view):
-        text = mark("only dust is left, less than can be traded: {amount}")
-        return Text(text, amount=amount(left, view.report.report.base))
-    return Text("position left: {amount}", amount=amount(left, view.report.report.base))
 
 
 def by_urgency(view: Instance) -> tuple[int, bool, int, int, str]:

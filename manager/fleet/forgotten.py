@@ -37,7 +37,7 @@ def _folders(state_dir: Path) -> Iterable[str]:
 
 
 def _instance(fleet: Fleet, instance: str, state: FleetState) -> Instance | None:
-    from manager.fleet import bot_report, doing  # for the few that have such a folder
+    from manager.fleet import bot_report, leftovers  # for the few that have such a folder
 
     state_dir = fleet.instance_state_dir(instance)
     supervisor, report = supervisor_state.read(state_dir), bot_report.read_kept(state_dir)
@@ -55,7 +55,7 @@ def _instance(fleet: Fleet, instance: str, state: FleetState) -> Instance | None
         tombstone=tombstone.find(fleet, instance),
         mode_of_files=(report.report.mode if report is not None else None) or _mode(fleet, instance),
     )
-    return view if doing.may_have_left_orders(view) and not doing.was_taken_down(view) else None
+    return view if leftovers.may_have_left_orders(view) and not leftovers.was_taken_down(view) else None
 
 
 def _mode(fleet: Fleet, instance: str) -> str | None:

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from manager.i18n import _
@@ -34,10 +34,11 @@ class Column(Generic[Item]):
     """Define one column of a table, which is chosen by its name.
 
     `heading` is translated when shown. `priority`: on a narrow terminal the highest is dropped first; 0 never
-    is. `order` returns the sort key of rows; None for an item that always comes last.
+    is. `order` returns the sort key of rows; None for an item that always comes last. `alone`: the name of
+    another column, and the cell where that one has been dropped.
     """
 
-    __slots__ = ("align", "cell", "heading", "name", "order", "priority")
+    __slots__ = ("align", "alone", "cell", "heading", "name", "order", "priority")
 
     def __init__(  # a named tuple would take `ps` as long as its whole table
         self,
@@ -47,13 +48,18 @@ class Column(Generic[Item]):
         order: Callable[[Item], Any] | None = None,
         align: Literal["left", "right"] = "left",
         priority: int = 0,
+        alone: tuple[str, Callable[[Item], str]] | None = None,
     ) -> None:
         self.name, self.heading, self.cell = name, heading, cell
-        self.order, self.align, self.priority = order, align, priority
+        self.order, self.align, self.priority, self.alone = order, align, priority, alone
 
     def with_cell(self, cell: Callable[[Item], str]) -> "Column[Item]":
         """Return the same column with other cells."""
-        return Column(self.name, self.heading, cell, self.order, self.align, self.priority)
+        return Column(self.name, self.heading, cell, self.order, self.align, self.priority, self.alone)
+
+    def cell_among(self, names: Container[str]) -> Callable[[Item], str]:
+        """Return the cell where the columns of these names are shown."""
+        return self.cell if self.alone is None or self.alone[0] in names else self.alone[1]
 
 
 Columns = Sequence[Column[Item]]
@@ -172,6 +178,29 @@ def cut(text: str, room: int) -> str:
         return text
     shown = _beginning(text, room - 1)
     return f"{_without_part_of_number(shown, text[len(shown)])}…"
+
+
+def shortened(names: Sequence[str], room: int) -> Sequence[str]:
+    """Return names of ASCII, with `…` for a part of those that are wider than `room` cells: their middle,
+    else what all begin with, and their ends. If that makes two of them alike, all stay whole.
+    """
+    first, last = min(names, default=""), max(names, default="")
+    same = next((at for at, pair in enumerate(zip(first, last, strict=False)) if len({*pair}) > 1), 0)
+    for cut_one in (_without_middle, lambda name, room: _from(name, same, room)):
+        short = [name if len(name) <= room else cut_one(name, room) for name in names]
+        if len({*short}) == len({*names}):
+            return short
+    return names
+
+
+def _without_middle(name: str, room: int) -> str:
+    end = (room - 1) // 2
+    return f"{name[: room - 1 - end]}…{name[len(name) - end :]}"
+
+
+def _from(name: str, begin: int, room: int) -> str:
+    rest = name[begin:]
+    return f"…{rest}" if len(rest) < room else f"…{rest[: room - 2]}…"
 
 
 def _without_part_of_number(shown: str, following: str) -> str:

@@ -316,8 +316,10 @@ def shared_state(monkeypatch: pytest.MonkeyPatch, interval: float) -> tuple[Shar
 
 def test_the_loop_must_tick(monkeypatch: pytest.MonkeyPatch) -> None:
     shared, now = shared_state(monkeypatch, interval=4)
-    assert shared.health() == Health("unhealthy", "starting")
+    assert shared.health() == Health("starting", "starting")
+    assert not shared.health().is_running
     shared.record_tick()
+    shared.has_begun = True
     shared.condition = TRADING
     assert shared.health() == Health("healthy")
     now[0] += 12
@@ -334,7 +336,7 @@ def test_the_loop_must_tick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_call_that_may_still_be_answered_is_not_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
     shared, now = shared_state(monkeypatch, interval=1)
-    shared.condition = TRADING
+    shared.condition, shared.has_begun = TRADING, True
     shared.record_tick(busy_for=30)
     now[0] += 35
     assert shared.health() == Health("healthy")
@@ -349,12 +351,29 @@ def test_a_call_that_may_still_be_answered_is_not_stuck(monkeypatch: pytest.Monk
 def test_an_outage_is_no_hang(monkeypatch: pytest.MonkeyPatch, code: Code) -> None:
     shared, now = shared_state(monkeypatch, interval=1)
     shared.record_tick()
-    shared.condition = Condition(code, "why")
+    shared.condition, shared.has_begun = Condition(code, "why"), True
     degraded = code in ("exchange_away", "orders_refused", "ledger_differs")
     assert shared.health() == (Health("degraded", "why") if degraded else Health("healthy"))
     assert shared.health().is_running
     now[0] += 6
     assert shared.health().status == "unhealthy", "an outage doesn't excuse a loop that hangs"
+
+
+@pytest.mark.parametrize("condition", [None, Condition(Code.EXCHANGE_AWAY, "why")])
+def test_a_slow_start_is_no_hang(monkeypatch: pytest.MonkeyPatch, condition: Condition | None) -> None:
+    """Also that of a bot whose exchange was away first, and now sends its markets slowly."""
+    shared, now = shared_state(monkeypatch, interval=1)
+    shared.condition = condition
+    waiting = Health("starting", "starting") if condition is None else Health("degraded", "why")
+    now[0] += 20
+    shared.record_tick(busy_for=30)
+    now[0] += 120
+    assert shared.health() == waiting
+    shared.record_tick()
+    now[0] += 240
+    assert shared.health() == waiting
+    now[0] += 1
+    assert shared.health() == Health("unhealthy", "the start has not got on for 241 s")
 
 
 # metrics

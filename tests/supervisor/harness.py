@@ -161,7 +161,6 @@ class Box:
         options.write_text(
             json.dumps(
                 {
-                    "docker": str(DOCKER),
                     "broken": broken,
                     "late_mark": late_mark and str(self.root / "secrets/halted"),
                     "paths": paths,

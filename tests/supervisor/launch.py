@@ -1,13 +1,19 @@
-"""Starts the supervisor on a test's own folders: `python -I -S launch.py OPTIONS.json ARGUMENTS…`."""
+"""Starts the supervisor on a test's own folders: `python -I -S launch.py OPTIONS.json ARGUMENTS…`.
 
-import json
+It imports no more than the supervisor's own entry point does: C code fails otherwise where `json` is not in
+memory.
+"""
+
+import os
 import sys
-from pathlib import Path
 
-options = json.loads(Path(sys.argv[1]).read_text())
-sys.path.insert(0, options["docker"])
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "..", "docker"))  # noqa: PTH118, PTH120
 
-from supervisor import bot, health, main, paths, runner, timings  # noqa: E402
+from supervisor import bot, files, health, json_text, main, paths, runner, timings
+
+options = json_text.loads(files.read_small(sys.argv[1], 1 << 16))
+assert isinstance(options, dict)
+assert "json" not in sys.modules
 
 if options["broken"]:
 
@@ -23,7 +29,8 @@ if options["late_mark"]:
 
         def __init__(self, command: tuple[str, ...], environment: dict[str, str]) -> None:
             super().__init__(command, environment)
-            Path(options["late_mark"]).write_text('{"nonce": "n1", "by": "halt"}')
+            with open(options["late_mark"], "w") as mark:  # noqa: PTH123
+                mark.write('{"nonce": "n1", "by": "halt"}')
 
     vars(runner)["Bot"] = BotWithLateMark
 

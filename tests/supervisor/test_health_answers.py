@@ -57,6 +57,29 @@ def test_a_degraded_bot_is_left_alone_and_its_condition_recorded(box: Box) -> No
     assert "the bot is degraded: exchange_away" in box.daemon_log
 
 
+def test_a_bot_that_says_that_it_is_starting_is_waited_for(box: Box) -> None:
+    box.bot(FROM_FILE)
+    box.timings["start_phase"] = 0.3
+    box.set(unhealthy_probes=1, max_restarts=0, health_interval=0.1)
+    set_answer(box, "503 Service Unavailable", {"status": "starting", "reason": "starting"})
+    box.start()
+    eventually(lambda: box.state.get("updated_at", 0) > box.state.get("bot_started_at", time.time()) + 1.5)
+    state = box.state
+    assert (state["state"], state["health"]["ok"], state["restarts"]["total"]) == ("starting", False, 0)
+    (box.root / "answer").unlink()
+    assert box.until("running")["restarts"]["total"] == 0
+
+
+def test_a_bot_that_is_starting_for_ever_is_restarted(box: Box) -> None:
+    box.bot(FROM_FILE)
+    box.timings.update(start_phase=0.1, start_limit=0.5)
+    box.set(unhealthy_probes=2, restart_delay=0.05, health_interval=0.1)
+    set_answer(box, "503 Service Unavailable", {"status": "starting", "reason": "starting"})
+    box.start()
+    eventually(lambda: box.state.get("restarts", {}).get("total", 0) >= 1)
+    assert box.state["last_exit"]["why"] == "unhealthy: 2 probes failed (503 starting)"
+
+
 def test_a_bot_that_answers_503_is_restarted_without_end_and_ever_more_slowly(box: Box) -> None:
     box.bot(FROM_FILE)
     box.timings["start_phase"] = 0.8
@@ -263,3 +286,18 @@ with socket.create_server(("127.0.0.1", int(os.environ["WEB_PORT"]))) as server:
     box.set(health_path="/-/versions.json")
     box.start()
     box.until("running")
+
+
+@pytest.mark.parametrize("status", ["200 OK", "503 Service Unavailable"])
+@pytest.mark.parametrize(
+    "body", ['{"status": "degraded', "{degraded", '{"status" "starting"}', '{"\\q": "degraded"}']
+)
+def test_an_answer_that_is_no_json_is_no_fault_of_the_supervisor(box: Box, status: str, body: str) -> None:
+    box.bot(FROM_FILE)
+    box.start()
+    pid = box.until("running")["bot_pid"]
+    set_answer(box, status, body)
+    checked = box.state["health"]["checked_at"]
+    eventually(lambda: box.state["health"]["checked_at"] > checked + 0.3)
+    assert box.state["bot_pid"] == pid
+    assert box.state["state"] == ("running" if status == "200 OK" else "unhealthy")

@@ -54,3 +54,17 @@ def test_an_end_without_a_last_word_is_completed_with_a_code_of_its_own(
     assert state["reason"]["code"] == reason
     assert state["why"] == ("exit code 0" if reason == "exit_code" else "exit code 0 (no report)")
     assert state["last_exit"]["reason"] == {"code": "exit_code", "params": {"code": 0}}
+
+
+@pytest.mark.parametrize("content", ["{not json", '"abc', "[1,]", "[" * 50_000, '{"at": 1e999'])
+def test_a_report_that_is_no_json_costs_the_bot_nothing(box: Box, content: str) -> None:
+    box.bot(
+        "report(contract=2, pnl='-5')\ntime.sleep(0.5)\n"
+        f"Path(os.environ['BOTFLEET_REPORT']).write_text({content!r})\nserve()"
+    )
+    box.start()
+    pid = box.until("running")["bot_pid"]
+    eventually(lambda: "cannot keep the bot's report" in box.daemon_log)
+    assert box.until("running")["bot_pid"] == pid
+    assert "fault in the supervisor" not in box.daemon_log
+    assert box.report["report"]["pnl"] == "-5"

@@ -53,6 +53,9 @@ def _table(rows: list[InstanceStats], names: Sequence[str] | None) -> str:
     written = columns.cells(rows, wanted)
     widths = columns.widths(written, wanted)
     shown = text_table.fitting(wanted, widths, room)
+    if len(shown) < len(wanted):
+        written = columns.cells(rows, wanted, shown)
+        widths = columns.widths(written, wanted)
     cells = {row.id: texts for row, texts in zip(rows, written, strict=True)}
     heads = text_table.headings(shown)
     lines = [_line([*zip(shown, heads, strict=True)], widths)]

@@ -17,7 +17,7 @@ from manager.engine import compose_name, container_config
 from manager.engine.client import Engine
 from manager.engine.container_config import binds
 from manager.errors import NotFound
-from manager.fleet import causes, display, doing, host, lock, old_daemon_guard
+from manager.fleet import causes, display, doing, host, leftovers, lock, old_daemon_guard
 from manager.fleet.env_file import ENV_FILE, STAGED_FILE
 from manager.fleet.instance import Instance
 from manager.fleet.observe import NO_IMAGE, FleetSnapshot
@@ -103,7 +103,7 @@ def probe_fleet(
         instances=tuple(
             _instance(view, mends)
             for view in doing.with_reports(snapshot.project.fleet, snapshot.views.values())
-            if view.container is not None or doing.is_down_unasked(view)
+            if view.container is not None or leftovers.is_down_unasked(view)
         ),
         updated=tuple(_updated(snapshot, engine, unkept, mends)),
         orphans=tuple(snapshot.plan_input.orphans),
@@ -150,7 +150,7 @@ def _instance(view: Instance, mends: Mends) -> InstanceFacts:
         view.status.state,
         causes.note(view) or _("no container") if container is None else str(view.status.why or ""),
         view.drift,
-        doing.is_down_unasked(view),
+        leftovers.is_down_unasked(view),
     )
     if container is None:
         return facts

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby, pairwise
 
-from manager.fleet import causes, doing
+from manager.fleet import causes, doing, leftovers
 from manager.fleet.bot_report import Report
 from manager.fleet.instance import Instance
 from manager.monitor.history.model import STATE_CODE, Event, Sample
@@ -71,7 +71,7 @@ def is_due(before: Sample | None, now: Sample) -> bool:
         return True
     if now.at < before.at:  # the clock was set back: what it said before must not silence this
         return True
-    if now.state in doing.ENDED and before._replace(at=now.at) == now:
+    if now.state in leftovers.ENDED and before._replace(at=now.at) == now:
         return now.at - before.at >= DAY_S
     return now.at - before.at >= EVERY_S
 

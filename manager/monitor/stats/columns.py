@@ -71,12 +71,14 @@ COLUMNS: Sequence[Column[InstanceStats]] = (
         mark("STATE"),
         lambda row: _(row.view.status.state),
         lambda row: doing.by_urgency(row.view),
+        priority=2,
     ),
     Column(
         "doing",
         mark("DOING"),
         lambda row: display.doing_text(row.view),
         lambda row: doing.activity(row.view).doing,
+        alone=("state", lambda row: display.state_or_doing(row.view)),
     ),
     Column("pnl", mark("P&L"), lambda row: display.pnl_text(row.report), lambda row: row.report.pnl),
     Column(
@@ -86,9 +88,9 @@ COLUMNS: Sequence[Column[InstanceStats]] = (
         lambda row: row.report.position,
         priority=1,
     ),
-    Column("as_of", mark("AS OF"), _as_of, lambda row: row.as_of, priority=2),
+    Column("as_of", mark("AS OF"), _as_of, lambda row: row.as_of, priority=3),
     Column(
-        "symbol", mark("SYMBOL"), lambda row: row.view.symbol or "", lambda row: row.view.symbol, priority=3
+        "symbol", mark("SYMBOL"), lambda row: row.view.symbol or "", lambda row: row.view.symbol, priority=4
     ),
     Column(
         "strategy",
@@ -169,7 +171,7 @@ COLUMNS: Sequence[Column[InstanceStats]] = (
         mark("UP"),
         _up,
         lambda row: None if row.up_since is None else -row.up_since,
-        priority=4,
+        priority=5,
         align="right",
     ),
 )
@@ -190,10 +192,14 @@ ALIGNED = ("pnl", "position")
 
 
 def cells(
-    rows: Sequence[InstanceStats], columns: Sequence[Column[InstanceStats]] = COLUMNS
+    rows: Sequence[InstanceStats],
+    columns: Sequence[Column[InstanceStats]] = COLUMNS,
+    shown: Sequence[Column[InstanceStats]] | None = None,
 ) -> list[dict[str, str]]:
-    """Return every cell of the rows, by the column's name."""
-    texts = [{column.name: column.cell(row) for column in columns} for row in rows]
+    """Return every cell of the rows, by the column's name. `shown`: the columns that have room; None: all."""
+    names = {column.name for column in (columns if shown is None else shown)}
+    cell_of = {column.name: column.cell_among(names) for column in columns}
+    texts = [{name: cell(row) for name, cell in cell_of.items()} for row in rows]
     for name in {column.name for column in columns} & set(ALIGNED):
         for row, text in zip(texts, aligned([row[name] for row in texts]), strict=True):
             row[name] = text

@@ -21,14 +21,19 @@ from manager.monitor.stats.instance_stats import InstanceStats
 from manager.monitor.top import sorting
 from manager.monitor.top.sorting import Order
 from manager.monitor.top.sparkline import Kind, Trends
-from manager.util.text_table import GAP, Column, fitting, padded
+from manager.util.text_table import GAP, Column, fitting, padded, shortened, width
 
 GUTTER = 2
 """Cells in front of each row: the cursor, and a mark if it needs attention."""
 
 LEAST_TREND, WIDEST_TREND = 10, 40
-TREND_PRIORITY = 4
-"""Position, its age and the symbol stay longer than the trend."""
+TREND_PRIORITY = 5
+"""Position, state, the figures' age and the symbol stay longer than the trend."""
+LEAST_ID = 12
+"""Cells: ids are cut before position or P&L give way. The line below the table has the chosen one whole."""
+
+FRONT = ("id", "mode", "doing", "pnl", "position")
+"""What is read first: it stays when nothing else has room."""
 
 TREND_HEADS: Mapping[Kind, str] = {"cpu": mark("CPU TREND"), "pnl": mark("P&L TREND")}
 
@@ -98,7 +103,6 @@ class FleetTable(ScrollView, can_focus=True):
         before = self.ids
         self.rows, self.order, self.is_old = rows, order, is_old
         self.cursor = sorting.cursor_after(self.ids, before, self.cursor) or next(iter(self.ids), None)
-        self._cells = columns.cells(rows)
         self._fit()
         if self.ids != before:
             self._keep_in_sight()
@@ -112,14 +116,31 @@ class FleetTable(ScrollView, can_focus=True):
 
     def _fit(self) -> None:
         """Choose the columns. A column never becomes narrower, so that the table does not jump."""
+        self._cells = columns.cells(self.rows)
         needed = columns.widths(self._cells)
         self._widths = {key: max(cells, self._widths.get(key, 0)) for key, cells in needed.items()}
         room = self.size.width - GUTTER
         shown = fitting(columns.COLUMNS, self._widths, room)
+        if not any(column.name == "state" for column in shown):
+            self._cells = columns.cells(self.rows, shown=shown)
+            for key, cells in columns.widths(self._cells).items():
+                self._widths[key] = max(cells, self._widths[key])
+            shown = self._with_short_ids(room)
         beside = fitting(columns.COLUMNS, self._widths, room - GAP - LEAST_TREND)
         lost = [column for column in shown if column not in beside]
         self.shown = shown if any(column.priority < TREND_PRIORITY for column in lost) else beside
         self.virtual_size = Size(self.size.width, len(self.rows) + 1)
+
+    def _with_short_ids(self, room: int) -> list[Column[InstanceStats]]:
+        """Return the columns without the state, with ids as short as need be."""
+        front = [column for column in columns.COLUMNS if column.name in FRONT]
+        missing = sum(self._widths[column.name] + GAP for column in front) - GAP - room
+        if missing > 0:
+            ids = shortened(self.ids, max(LEAST_ID, self._widths["id"] - missing))
+            for texts, text in zip(self._cells, ids, strict=True):
+                texts["id"] = text
+            self._widths["id"] = max(map(width, ids), default=0)
+        return fitting(front, self._widths, room)
 
     def action_move(self, step: int) -> None:
         self._go(self._index() + step)

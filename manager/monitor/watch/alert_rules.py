@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from manager.config.fleet import Alerts
-from manager.fleet import causes, doing
+from manager.fleet import causes, doing, leftovers
 from manager.fleet.doing import Activity
 from manager.fleet.instance import Instance
 from manager.fleet.status import State
@@ -143,8 +143,10 @@ def _found(
             return
         case "failed":
             text = Text("{id} failed: {why}", id=view.id, why=causes.cause(view) if view.report else why)
-            if doing.has_left_money(view) or (_is_cancelled(view) and doing.position_left(view) is not None):
-                text = Text("{what}; {left}", what=text, left=doing.ending(view))
+            if leftovers.has_left_money(view) or (
+                _is_cancelled(view) and leftovers.position_left(view) is not None
+            ):
+                text = Text("{what}; {left}", what=text, left=leftovers.ending(view))
             yield Condition(view.id, "failed", text, _last_lines(view), left=_left(view))
             yield from _cancelling(view)
         case "completed":
@@ -213,7 +215,7 @@ def _ended(view: Instance, activity: Activity, why: Text, now: float) -> Conditi
     match activity.doing:
         case "stopped out":
             text = Text(
-                "{id} has stopped out: {what}; {left}", id=view.id, what=message, left=doing.ending(view)
+                "{id} has stopped out: {what}; {left}", id=view.id, what=message, left=leftovers.ending(view)
             )
             return Condition(view.id, "stopped_out", text, left=_left(view))
         case "finished":
@@ -221,17 +223,20 @@ def _ended(view: Instance, activity: Activity, why: Text, now: float) -> Conditi
                 "{id} has finished as planned: {what}; {left}",
                 id=view.id,
                 what=message,
-                left=doing.ending(view),
+                left=leftovers.ending(view),
             )
             return Condition(view.id, "completed", text, left=_left(view))
         case _:
             text = Text("{id} has ended by itself, for an unknown reason ({what})", id=view.id, what=why)
-            return Condition(view.id, "completed", text, _last_lines(view))
+            if not leftovers.has_left_money(view):
+                return Condition(view.id, "completed", text, _last_lines(view))
+            text = Text("{what}; {left}", what=text, left=leftovers.ending(view))
+            return Condition(view.id, "completed", text, _last_lines(view), left=_left(view))
 
 
 def _left(view: Instance) -> str | None:
     """Return the amount of real money's position that is left; None for paper."""
-    position = doing.position_left(view)
+    position = leftovers.position_left(view)
     if view.mode != "live":
         return None
     return UNKNOWN if position is None else format(position.normalize(), "f")

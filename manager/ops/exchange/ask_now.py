@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 from manager.config.fleet import Fleet
@@ -27,8 +28,18 @@ PURPOSE = "asked"
 
 def _keep(view: Instance, answer: Answer, fleet: Fleet) -> None:
     state_dir = fleet.instance_state_dir(view.id)
-    if answer.left is not None and view.status.state == "stopped" and not supervisor_state.has_bot(state_dir):
+    if answer.left is not None and _is_down(view, state_dir):
         closed_report.keep_answer(state_dir, answer.left, answer.position)
+
+
+def _is_down(view: Instance, state_dir: Path) -> bool:
+    """Return whether no bot writes its report any more, now that the answer is there."""
+    if view.status.state == "stopped":
+        return not supervisor_state.has_bot(state_dir)
+    state = supervisor_state.read(state_dir)
+    return (
+        view.status.state in supervisor_state.FINAL and state is not None and state.state == view.status.state
+    )
 
 
 class OrdersRow(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from manager.fleet import doing
+from manager.fleet import doing, leftovers
 from manager.fleet.bot_report import KeptReport, position_of
 from manager.fleet.instance import Instance
 from manager.fleet.observe import FleetSnapshot
@@ -16,7 +16,7 @@ from manager.util import formatting
 def not_asked(snapshot: FleetSnapshot, instance: str) -> Text | None:
     """Return why the exchange was not asked, and what the bot last reported; None if nothing is unknown."""
     view = _view(snapshot, instance)
-    return None if view is None or not doing.may_have_left_orders(view) else why(view.report)
+    return None if view is None or not leftovers.may_have_left_orders(view) else why(view.report)
 
 
 def left_by(snapshot: FleetSnapshot, instance: str) -> Answer | None:
@@ -25,7 +25,7 @@ def left_by(snapshot: FleetSnapshot, instance: str) -> Answer | None:
     What `manager down` has taken down since the bot's last start was asked for, and said, at that time.
     """
     view = _view(snapshot, instance)
-    if view is None or not doing.may_have_left_orders(view) or doing.was_taken_down(view):
+    if view is None or not leftovers.may_have_left_orders(view) or leftovers.was_taken_down(view):
         return None
     return Answer(None, why=why(view.report), exchange=view.exchange or "?", symbol=view.symbol or "?")
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any
 
-from manager.fleet import doing
+from manager.fleet import doing, leftovers
 from manager.monitor.stats.instance_stats import InstanceStats
 
 ZERO = Decimal(0)
@@ -89,7 +89,7 @@ def held(rows: Iterable[InstanceStats]) -> Iterator[Holding]:
 def is_without_bot(row: InstanceStats) -> bool:
     """Return whether nothing trades the position, and it is no dust: its bot is down, or has ended."""
     has_ended = not row.view.is_bot_up or doing.activity(row.view).doing in doing.ENDS
-    return has_ended and not doing.has_left_dust(row.view)
+    return has_ended and not leftovers.has_left_dust(row.view)
 
 
 def _object(base: str, asset: _Asset) -> dict[str, Any]:

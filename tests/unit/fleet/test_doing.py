@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, get_args
@@ -10,7 +11,7 @@ from typing import Any, get_args
 import pytest
 
 from manager.engine import labels
-from manager.fleet import bot_report, causes, condition_messages, display, doing, supervisor_state
+from manager.fleet import bot_report, causes, condition_messages, display, doing, leftovers, supervisor_state
 from manager.fleet.bot_report import KeptReport
 from manager.fleet.doing import Severity
 from manager.fleet.instance import Instance
@@ -167,6 +168,46 @@ def test_a_live_bot_that_was_killed_may_have_left_orders(tmp_path: Path) -> None
     assert "killed" not in causes.note(said_goodbye)
 
 
+@pytest.mark.parametrize("state", ["completed", "failed"])
+@pytest.mark.parametrize(
+    ("report", "orders_left", "severity", "note"),
+    [
+        (last("finished"), 3, "bad", "3 open orders left"),
+        (last("finished"), 0, "calm", ""),
+        (last("finished"), None, "calm", ""),  # a last word without a count, as of a bot that has none
+        (kept("trading", "1", has_ended=True), None, "bad", "whether orders are left is unknown"),
+        (kept("trading", "0", has_ended=True), None, "warn", "whether orders are left is unknown"),
+        (None, None, "warn", "whether orders are left is unknown"),
+    ],
+)
+def test_orders_that_a_live_bot_has_left_at_its_end_are_no_calm_matter(
+    tmp_path: Path, state: State, report: KeptReport | None, orders_left: int | None, severity: str, note: str
+) -> None:
+    report = report and report._replace(orders_left=orders_left)
+    view = a_live_view(tmp_path, state, report, why="exit code 0")
+    assert doing.severity(view, NOW) == (severity if state == "completed" else "bad")
+    text = causes.note(view)
+    assert (note in text) if note else ("orders" not in text)
+    assert "orders" not in causes.note(a_view(tmp_path, state, report, why="exit code 0")), (
+        "paper leaves none"
+    )
+
+
+def test_orders_that_are_being_cancelled_are_told_by_that_alone(tmp_path: Path) -> None:
+    cancel = {
+        "state": "failing",
+        "open_orders_left": 3,
+        "tries": 1,
+        "at": NOW,
+        "next_at": None,
+        "why": "exit code 4",
+    }
+    report = kept("trading", has_ended=True)._replace(orders_left=3)
+    note = causes.note(a_live_view(tmp_path, "failed", report, cancel=cancel, why="SIGKILL"))
+    assert "its orders are NOT cancelled yet" in note
+    assert "orders left" not in note
+
+
 def test_a_bot_that_is_being_stopped_is_not_red(tmp_path: Path) -> None:
     view = a_live_view(tmp_path, "running", kept("trading"))
     assert doing.severity(view._replace(status=Status("unhealthy", STOPPING)), NOW) == "note"
@@ -192,6 +233,25 @@ def test_a_degraded_bot_is_what_its_health_says(
     assert (doing.activity(view, NOW).doing, doing.severity(view, NOW)) == (expected, severity)
     well = a_view(tmp_path, "running", kept(code, at=NOW - 50))
     assert doing.activity(well, NOW).doing == "trading", "it was asked since, and was well"
+
+
+@pytest.mark.parametrize(
+    ("state", "report", "text"),
+    [
+        ("running", kept("trading"), "trading"),
+        ("completed", last("stopped_out"), "stopped out"),
+        ("completed", None, "unknown"),
+        ("unhealthy", kept("trading"), "unhealthy"),
+        ("failed", last("stopped_out"), "failed"),
+        ("starting", None, "starting"),
+        ("stopped", None, "stopped"),
+    ],
+)
+def test_one_word_for_a_table_that_has_no_room_for_two(
+    tmp_path: Path, state: State, report: KeptReport | None, text: str
+) -> None:
+    at_work = report and report._replace(at=time.time(), report=report.report._replace(at=time.time()))
+    assert display.state_or_doing(a_view(tmp_path, state, at_work)) == text
 
 
 def test_what_an_ended_bot_has_left_is_said(tmp_path: Path) -> None:
@@ -324,7 +384,8 @@ def test_real_money_that_is_left_is_said_whatever_the_state(
 ) -> None:
     view = a_live_view(tmp_path, state, report)
     assert doing.severity(view, NOW) == severity
-    assert causes.note(view).endswith(note) if note else "position" not in causes.note(view)
+    parts = causes.note(view).split("; ")
+    assert (note in parts) if note else ("position" not in causes.note(view))
     paper = a_view(tmp_path, "stopped", report)
     assert (doing.severity(paper, NOW), "position" in causes.note(paper)) == ("off", False)
 
@@ -333,8 +394,8 @@ def test_the_exchanges_own_figure_comes_first(tmp_path: Path) -> None:
     report = last("stopped_out", "0", params={"by": "stop_loss"})
     held = report._replace(report=report.report._replace(position_at_exchange=Decimal("0.1")))
     view = a_view(tmp_path, "completed", held)
-    assert (doing.severity(view, NOW), str(doing.ending(view))) == ("bad", "position left: 0.1 SOL")
-    assert doing.position_left(view._replace(report=held._replace(is_previous=True))) == 0
+    assert (doing.severity(view, NOW), str(leftovers.ending(view))) == ("bad", "position left: 0.1 SOL")
+    assert leftovers.position_left(view._replace(report=held._replace(is_previous=True))) == 0
 
 
 DUST = last("stopped_out", "0.0004", params={"by": "stop_loss"}, min_order="0.01")
@@ -372,7 +433,7 @@ def test_what_orders_may_have_added_to_is_not_taken_for_dust(tmp_path: Path) -> 
     report = kept("trading", "0.0004", has_ended=True, min_order="0.01")
     view = a_live_view(tmp_path, "failed", report, cancel=cancel)
     assert causes.note(view).endswith("last known position: 0.0004 SOL")
-    assert not doing.has_left_dust(view)
+    assert not leftovers.has_left_dust(view)
 
 
 def test_orders_that_still_rest_make_the_position_the_last_known_one(tmp_path: Path) -> None:

@@ -1,4 +1,6 @@
-"""The position that a stopped bot has left: the exchange's figure before the bot's, of the last run only."""
+"""The position that a stopped bot has left: the exchange's figure before the bot's, of the last run only; and
+of when the report is.
+"""
 
 from __future__ import annotations
 
@@ -34,3 +36,24 @@ def test_whose_figure_counts(
     content = {**kept, "report": {**REPORT, **report}}
     (tmp_path / supervisor_state.REPORT_FILE).write_text(json.dumps(content))
     assert bot_report.position_left(tmp_path) == left
+
+
+@pytest.mark.parametrize(
+    ("at", "written_at", "read_at", "made_at"),
+    [
+        (1000.0, 1001.0, 1002.0, 1000.0),
+        (9e9, 1001.0, 1002.0, 1002.0),
+        (None, 1001.0, 1002.0, 1001.0),
+        (1005.0, 1005.0, 1002.0, 1005.0),  # changed by the manager since
+        (1000.0, 1001.0, None, 1000.0),
+    ],
+)
+def test_a_report_is_not_from_after_it_was_read(
+    tmp_path: Path, at: float | None, written_at: float, read_at: float | None, made_at: float
+) -> None:
+    content = {"written_at": written_at, "read_at": read_at, "report": {**REPORT, "at": at}}
+    (tmp_path / supervisor_state.REPORT_FILE).write_text(json.dumps(content))
+    kept_report = bot_report.read_kept(tmp_path)
+    assert kept_report is not None
+    assert kept_report.at == made_at
+    assert kept_report.report.at == (None if at is None else made_at)

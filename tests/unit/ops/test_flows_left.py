@@ -396,22 +396,40 @@ def test_orders_that_a_bot_has_reported_are_an_error_while_its_exchange_is_away(
 def test_orders_that_a_halt_has_left_are_no_calm_state_until_the_exchange_has_none(live: Sandbox) -> None:
     """Nobody answers their fills, although a person has stopped the bot."""
 
-    def shown() -> tuple[str, bool]:
-        [of_live] = [
-            each
-            for each in json.loads(live.transcript("ps --json").partition("\n")[2])
-            if each["id"] == "bp_sol_01"
-        ]
-        return of_live["severity"], "2 open orders left" in live.transcript("ps")
-
     live.transcript("up")
     live.transcript("halt")
-    assert shown() == ("bad", True)
+    assert shown(live) == ("bad", True)
     live.transcript("orders bp_sol_01")
-    assert shown() == ("bad", True)
+    assert shown(live) == ("bad", True)
     live.bots.answers["bp_sol_01"] = NOTHING
     live.transcript("orders bp_sol_01")
-    assert shown() == ("off", False)
+    assert shown(live) == ("off", False)
+
+
+def shown(sandbox: Sandbox) -> tuple[str, bool]:
+    """Return how urgent the live bot is shown, and whether with its two orders."""
+    [of_live] = [
+        each
+        for each in json.loads(sandbox.transcript("ps --json").partition("\n")[2])
+        if each["id"] == "bp_sol_01"
+    ]
+    return of_live["severity"], "2 open orders left" in sandbox.transcript("ps")
+
+
+@pytest.mark.parametrize("state", ["completed", "failed"])
+def test_nor_are_those_of_a_bot_that_has_ended_by_itself(live: Sandbox, state: str) -> None:
+    live.bots.set_behaviour("bp_sol_01", state=state)
+    live.transcript("up")
+    condition = {"code": "finished", "params": {"by": "duration", "limit": "60"}}
+    report = {"contract": 2, "at": live.clock.time(), "final": True, "condition": condition, "position": "0"}
+    content = {"run_ended": True, "open_orders_left": 2, "report": report}
+    (folder(live) / REPORT_FILE).write_text(json.dumps(content))
+    assert shown(live) == ("bad", True)
+    live.bots.answers["bp_sol_01"] = json.dumps(
+        {"open_orders": 0, "others": 0, "position": "0", "base": "SOL"}
+    )
+    live.transcript("orders bp_sol_01")
+    assert shown(live) == ("calm" if state == "completed" else "bad", False)
 
 
 def test_what_a_bot_has_open_that_runs_is_not_what_it_has_left(live: Sandbox) -> None:

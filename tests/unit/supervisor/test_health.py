@@ -5,11 +5,14 @@ from supervisor.timings import Timings
 START = 1000.0
 REFUSED = ProbeResult(Reason("connection_failed", error="connection refused"))
 UNAVAILABLE = ProbeResult(Reason("http_status", status=503, detail="Service Unavailable"), is_refusal=True)
+STARTING = ProbeResult(
+    Reason("http_status", status=503, detail="starting"), is_refusal=True, is_starting=True
+)
 WELL = ProbeResult()
 
 
 def health() -> Health:
-    return Health(START, 30.0, Timings(start_phase=30.0, quick_probe=0.5))
+    return Health(START, 30.0, Timings(start_phase=30.0, start_limit=900.0, quick_probe=0.5))
 
 
 def test_quick_probes_of_the_start_phase_are_no_failures() -> None:
@@ -28,6 +31,31 @@ def test_the_start_phase_ends_with_a_probe_that_counts() -> None:
     it.add(REFUSED, START + 30.0)
     assert (it.state, it.failures, it.reason) == ("unhealthy", 1, REFUSED.reason)
     assert it.next_probe_in(START + 30.0) == 30.0
+
+
+def test_a_bot_that_says_that_it_is_starting_is_believed_up_to_a_limit() -> None:
+    it = health()
+    for passed in (5.0, 31.0, 100.0, 899.0):
+        it.add(STARTING, START + passed)
+        assert (it.state, it.ok, it.failures) == ("starting", False, 0)
+    assert it.next_probe_in(START + 100.0) == 30.0
+    it.add(STARTING, START + 900.0)
+    assert (it.state, it.failures) == ("unhealthy", 1)
+
+
+def test_a_bot_that_did_not_listen_in_time_may_still_say_that_it_is_starting() -> None:
+    it = health()
+    it.add(REFUSED, START + 31.0)
+    assert (it.state, it.failures) == ("unhealthy", 1)
+    it.add(STARTING, START + 32.0)
+    assert (it.state, it.failures) == ("starting", 0)
+
+
+def test_once_healthy_a_bot_is_not_starting_again() -> None:
+    it = health()
+    it.add(WELL, START + 31.0)
+    it.add(STARTING, START + 32.0)
+    assert (it.state, it.failures) == ("unhealthy", 1)
 
 
 def test_once_healthy_the_interval_holds_and_failures_count_in_a_row() -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -13,6 +16,7 @@ from hypothesis import strategies as st
 from supervisor import json_text
 from tests.cases import cases
 
+ROOT = Path(__file__).parents[3]
 TEXTS = st.text(st.characters(exclude_categories=()), max_size=8)  # halves of surrogate pairs too
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | TEXTS,
@@ -36,6 +40,28 @@ def test_it_writes_and_reads_what_json_does(content: object, kept: float, end: s
     assert json_text.dumps(content, indented=True) == indented
     for source in (text, indented, text[: int(kept * len(text))], text + end):
         assert outcome(partial(json_text.loads, source)) == outcome(partial(json.loads, source))
+
+
+ALONE = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from supervisor import json_text
+assert "json" not in sys.modules
+try:
+    json_text.loads(sys.argv[2])
+except ValueError as error:
+    print(error)
+"""
+"""As in the container: nothing has imported `json`, whose errors the scanner raises only then."""
+
+
+@pytest.mark.parametrize("content", ["{broken", '"abc', '["a\nb"]', '{"a" 1}', '"\\u12"', "[1,]", ""])
+def test_what_is_no_json_is_refused_where_json_was_never_imported(content: str) -> None:
+    command = [sys.executable, "-I", "-S", "-c", ALONE, str(ROOT / "docker"), content]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    with pytest.raises(json.JSONDecodeError) as refused:
+        json.loads(content)
+    assert (done.stdout.strip(), done.stderr) == (str(refused.value), "")
 
 
 @pytest.mark.parametrize(

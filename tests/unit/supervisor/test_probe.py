@@ -117,5 +117,8 @@ def test_only_what_answers_that_it_cannot_work_is_a_refusal() -> None:
     assert judge(reply("503 X", b"")).is_refusal
     assert judge(reply("500 X", b"")).is_refusal
     assert not judge(reply("404 X", b"")).is_refusal
+    assert judge(reply("503 X", b'{"status":"starting"}')).is_starting
+    assert not judge(reply("503 X", b'{"status":"unhealthy"}')).is_starting
+    assert not judge(reply("200 OK", b'{"status":"starting"}')).is_starting
     assert not judge(b"").is_refusal
     assert not judge(b"SSH-2.0").is_refusal

@@ -10,11 +10,16 @@ from gridbot.model.condition import Condition
 
 # The contract says three intervals without a tick; less than this only measures a busy machine.
 MIN_TICK_TIMEOUT_S = 5.0
+# A start without a sign of life for this long is stuck. Imports take tens of seconds on a busy machine, and
+# an exchange that sends its markets in small pieces meets no timeout.
+START_TIMEOUT_S = 240.0
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Hold an answer of /health: `healthy`, `degraded` (alive, but unable to trade) or `unhealthy`."""
+    """Hold an answer of /health: `healthy`, `degraded` (alive, but unable to trade), `starting` or
+    `unhealthy`.
+    """
 
     status: str
     reason: str | None = None
@@ -22,7 +27,7 @@ class Health:
     @property
     def is_running(self) -> bool:
         """Tell whether the answer is 200."""
-        return self.status != "unhealthy"
+        return self.status in {"healthy", "degraded"}
 
 
 class SharedState:
@@ -33,8 +38,11 @@ class SharedState:
         self.status: dict[str, Any] = {}
         # None until the bot trades, or knows why it cannot.
         self.condition: Condition | None = None
+        # Whether the loop has run once. Until then the exchange's markets are loaded, which may take long.
+        self.has_begun = False
         self.finished = False
         self._tick_timeout = max(3 * interval, MIN_TICK_TIMEOUT_S)
+        self._began = time.monotonic()
         self._last_tick: float | None = None
         self._call_ends = 0.0
         # Set by the web threads, applied by the loop.
@@ -55,11 +63,14 @@ class SharedState:
         now = time.monotonic()
         if self.finished:
             return Health("unhealthy", "stopping")
+        last_sign = self._began if self._last_tick is None else self._last_tick
+        overdue_s = now - max(last_sign, self._call_ends)
+        if not self.has_begun and overdue_s > START_TIMEOUT_S:
+            return Health("unhealthy", f"the start has not got on for {now - last_sign:.0f} s")
         if self._last_tick is None or self.condition is None:
-            return Health("unhealthy", "starting")
-        if now > max(self._last_tick, self._call_ends) + self._tick_timeout:
-            age = now - self._last_tick
-            return Health("unhealthy", f"the trading loop has not ticked for {age:.0f} s")
+            return Health("starting", "starting")
+        if self.has_begun and overdue_s > self._tick_timeout:
+            return Health("unhealthy", f"the trading loop has not ticked for {now - last_sign:.0f} s")
         if self.condition.is_degraded:
             return Health("degraded", self.condition.reason)
         return Health("healthy")

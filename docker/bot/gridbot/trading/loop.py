@@ -102,6 +102,7 @@ def publish(engine: Engine, outage: Outage, report_file: ReportFile) -> None:
     condition = outage.condition(len(store.live_orders())) or engine.condition()
     report = build_report(engine.settings, store, engine.view(), condition)
     shared.record_tick()
+    shared.has_begun = True
     shared.status = engine.status(report)
     # A bot that has not completed a tick yet is starting, unless an outage keeps it from that.
     if engine.has_ticked or condition.is_degraded:

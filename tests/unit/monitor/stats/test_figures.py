@@ -162,7 +162,7 @@ def test_a_narrow_terminal_gets_what_matters() -> None:
     tighter = {each.name for each in fitting(COLUMNS, widths, 60)}
     assert not {"cpu", "memory"} & tighter, "these go before any word of the trade"
     assert sum(widths[name] + GAP for name in kept) - GAP <= 80
-    assert [each.name for each in fitting(COLUMNS, widths, 1)] == ["id", "mode", "state", "doing", "pnl"]
+    assert [each.name for each in fitting(COLUMNS, widths, 1)] == ["id", "mode", "doing", "pnl"]
 
 
 def test_wide_characters_take_two_cells() -> None:

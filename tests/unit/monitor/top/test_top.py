@@ -23,8 +23,7 @@ from textual.widgets import Static
 from manager.fleet.bot_report import Report
 from manager.fleet.state_file import InstanceState
 from manager.fleet.status import Status
-from manager.i18n import Text
-from manager.monitor.stats import columns
+from manager.i18n import Text, speaking
 from manager.monitor.stats.columns import COLUMNS
 from manager.monitor.stats.instance_stats import InstanceStats
 from manager.monitor.top import confirm, sorting, source, sparkline
@@ -34,6 +33,7 @@ from manager.monitor.top.sorting import Order
 from manager.monitor.top.source import Snapshot, Source
 from manager.monitor.top.sparkline import Trends
 from manager.monitor.top.table import GUTTER, FleetTable
+from manager.util import text_table
 from manager.util.text_table import GAP
 from tests.builders import a_fleet, some_figures
 
@@ -196,16 +196,54 @@ def test_position_and_symbol_stay_longer_than_the_trend(width: int, monkeypatch:
     monkeypatch.setattr(FleetTable, "size", property(lambda _self: Size(width, 20)))
     table = FleetTable(Trends(), has_colour=False)
     rows = [some_figures("bp_sol_01", mode="live", pnl="-1.67", quote="USDC", position="1", base="SOL")]
-    table._cells = columns.cells(rows)
+    table.rows = rows
     table._fit()
     names = [column.name for column in table.shown]
     needed = sum(table._widths[column.name] + GAP for column in table.shown)
-    assert GUTTER + needed - GAP <= width or names == ["id", "mode", "state", "doing", "pnl"]
-    assert names[:5] == ["id", "mode", "state", "doing", "pnl"]
+    assert GUTTER + needed - GAP <= width
+    assert [name for name in names if name != "state"][:5] == ["id", "mode", "doing", "pnl", "position"]
+    assert ("state" in names) or set(names) == {"id", "mode", "doing", "pnl", "position"}
     if table._bars():
         assert {"position", "as_of", "symbol"} <= set(names)
     if "cpu" in names or "memory" in names:
         assert {"position", "as_of", "symbol", "up", "restarts"} <= set(names)
+
+
+@pytest.mark.parametrize("language", ["en", "zh-TW"])
+def test_mode_doing_pnl_and_position_come_before_all_else(
+    language: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At 70 columns with a shipped config's id, and a P&L with the word that its market is none."""
+    monkeypatch.setattr(FleetTable, "size", property(lambda _self: Size(70, 20)))
+    figures = {"pnl": "-1234.5", "quote": "USDC", "position": "-12.5", "base": "SOL", "market": "synthetic"}
+    table = FleetTable(Trends(), has_colour=False)
+    table.rows = [
+        some_figures("backpack_eth_usdc_perp_grid", "failed", mode="live", **figures),
+        some_figures("backpack_sol_usdc_perp_grid", **figures),
+    ]
+    with speaking(language):
+        table._fit()
+        texts = table._cells
+    assert [column.name for column in table.shown] == ["id", "mode", "doing", "pnl", "position"]
+    assert GUTTER + sum(table._widths[column.name] + GAP for column in table.shown) - GAP <= 70
+    assert texts[0]["doing"] == ("失敗" if language == "zh-TW" else "failed")
+    assert len({text["id"] for text in texts}) == 2
+    assert all("-1,234.50 USDC" in text["pnl"] or "-1234.50 USDC" in text["pnl"] for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("names", "room", "short"),
+    [
+        (["backpack_sol", "b"], 12, ["backpack_sol", "b"]),
+        (["backpack_sol", "b"], 8, ["back…sol", "b"]),
+        (["back_eth_grid", "back_sol_grid"], 8, ["…eth_gr…", "…sol_gr…"]),
+        (["back_eth_grid", "back_sol_grid"], 9, ["…eth_grid", "…sol_grid"]),
+        (["bp_eth_0_grid", "bp_eth_1_grid", "c"], 7, ["bp_eth_0_grid", "bp_eth_1_grid", "c"]),
+        ([], 7, []),
+    ],
+)
+def test_ids_that_are_cut_stay_different(names: list[str], room: int, short: list[str]) -> None:
+    assert list(text_table.shortened(names, room)) == short
 
 
 @dataclass

@@ -207,6 +207,18 @@ def test_a_failure_comes_with_the_bots_last_lines() -> None:
     assert fault.details == ("line 3", "line 4", "line 5", "line 6", "line 7")
 
 
+def test_the_position_of_a_live_bot_that_has_ended_without_a_word_is_said() -> None:
+    raw = {"contract": 2, "at": NOW, "position": "0.4", "base": "SOL"}
+    view = live(a_view("completed", why="exit code 0 (no report)"))
+    view = view._replace(report=KeptReport(bot_report.parse_report(raw), NOW, has_ended=True))
+    (condition,) = found(view)
+    assert str(condition.text).startswith(
+        "bp_sol_01 has ended by itself, for an unknown reason (exit code 0 (no report));"
+        " last known position: 0.4 SOL; it did not report its orders"
+    )
+    assert condition.left == "0.4"
+
+
 @pytest.mark.parametrize(
     ("left", "mode", "expected"),
     [

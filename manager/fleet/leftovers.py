@@ -1,0 +1,154 @@
+"""Tell what a bot has left that does not run: a position, orders, and whether somebody has ended it. Pure."""
+
+from decimal import Decimal
+
+from manager.fleet.amounts import amount
+from manager.fleet.bot_report import KeptReport
+from manager.fleet.instance import Instance
+from manager.fleet.status import State
+from manager.i18n import Text, mark
+
+ENDED: frozenset[State] = frozenset({"completed", "failed", "restarting", "stopped", "missing"})
+"""States in which no bot runs."""
+
+
+def position_left(view: Instance) -> Decimal | None:
+    """Return the position in the bot's last report; None if unknown, which never counts as flat.
+
+    The exchange's own figure comes before the bot's.
+    """
+    if view.report is None:
+        return None
+    at_exchange = view.report.left_at_exchange
+    return view.report.report.position if at_exchange is None else at_exchange
+
+
+def has_left_money(view: Instance) -> bool:
+    """Return whether no bot runs, and real money is, or may be, in a position that it has left."""
+    if view.report is None or view.mode != "live" or view.tombstone is not None:
+        return False
+    return view.status.own_state in ENDED and may_have_position(view)
+
+
+def may_have_position(view: Instance) -> bool:
+    """Return whether it has, or may have, left a position that somebody can close: dust is none."""
+    return position_left(view) != 0 and not has_left_dust(view)
+
+
+def has_left_dust(view: Instance) -> bool:
+    """Return whether what it has left is known to be less than an order may be of."""
+    return view.report is not None and view.report.is_dust and not _may_orders_change_it(view)
+
+
+def _may_orders_change_it(view: Instance) -> bool:
+    """Return whether orders that are not known to be cancelled may have changed what it last reported."""
+    cancel = view.supervisor.cancel if view.supervisor is not None else None
+    if cancel is not None:
+        return cancel.state != "confirmed"
+    kept_report = view.report
+    if view.mode != "live" or kept_report is None or kept_report.left_at_exchange is not None:
+        return False
+    is_told = kept_report.orders_left == 0 or (
+        kept_report.report.is_final and kept_report.orders_left is None
+    )
+    return not (kept_report.has_ended and is_told)
+
+
+def may_have_left_orders(view: Instance) -> bool:
+    """Return whether its container is gone, and nothing tells that its live bot has left no order."""
+    kept_report = view.report
+    if view.status.state != "missing" or view.tombstone is not None:
+        return False
+    if view.supervisor is None and (kept_report is None or kept_report.is_previous):
+        return False  # it has not run, or not since a start has cleared what the run before has left
+    mode = (kept_report.report.mode if kept_report is not None else None) or view.mode
+    return mode == "live" and (kept_report is None or kept_report.orders_left != 0)
+
+
+def orders_left(view: Instance) -> int:
+    """Return how many orders a live bot that is down has left at its exchange, as was said at its end, or as
+    the exchange has said since. While they are being cancelled, that is said instead.
+    """
+    is_over = view.status.state in {"stopped", "completed"} or _is_given_up(view)
+    return _orders_told(view.report) or 0 if is_over and _is_real(view) else 0
+
+
+def _is_given_up(view: Instance) -> bool:
+    """Return whether it has failed, and no program cancels its orders."""
+    cancel = view.supervisor.cancel if view.supervisor is not None else None
+    return view.status.state == "failed" and cancel is None
+
+
+def _is_real(view: Instance) -> bool:
+    return view.mode == "live" and view.tombstone is None
+
+
+def _orders_told(kept_report: KeptReport | None) -> int | None:
+    """Return the orders that the last run has left; None if nobody said."""
+    if kept_report is None or kept_report.is_previous or not kept_report.has_ended:
+        return None
+    return kept_report.orders_left
+
+
+def is_down_unasked(view: Instance) -> bool:
+    """Return whether it does not run although nobody has stopped it or taken it down by the manager."""
+    saved, state = view.saved, view.status.own_state
+    if view.tombstone is not None or saved.halted is not None or saved.wish == "stopped":
+        return False
+    if state == "stopped":
+        had_ended = view.supervisor is not None and view.supervisor.state == "completed"
+        return view.container is not None and view.container.engine_state == "exited" and not had_ended
+    if state != "missing" or view.spec is None or saved.registered_at is None:
+        return False
+    has_run = view.supervisor is not None or view.report is not None
+    return saved.taken_down_at is None or (has_run and not was_taken_down(view))
+
+
+def was_killed(view: Instance) -> bool:
+    """Return whether its container ended without its supervisor's word."""
+    if view.status.state != "stopped" or view.supervisor is None or view.container is None:
+        return False
+    has_ended = view.supervisor.state in ("stopped", "failed", "completed")
+    return not has_ended and view.container.engine_state == "exited"
+
+
+def are_orders_unknown(view: Instance) -> bool:
+    """Return whether a live bot has ended without a word on its orders, and nobody has asked since."""
+    kept_report = view.report
+    is_over = view.status.state == "completed" or _is_given_up(view) or was_killed(view)
+    if not is_over or not _is_real(view) or _orders_told(kept_report) is not None:
+        return False
+    is_explained = kept_report is not None and kept_report.has_ended and kept_report.report.is_final
+    return was_killed(view) or not is_explained
+
+
+def was_taken_down(view: Instance) -> bool:
+    """Return whether `manager down` has taken it down since its bot was last started: what was known of its
+    orders was said then.
+    """
+    taken_down_at, supervisor = view.saved.taken_down_at, view.supervisor
+    if taken_down_at is None:
+        return False
+    if supervisor is not None:  # its last words are of after that
+        return taken_down_at > (supervisor.started_at or supervisor.bot_started_at or supervisor.updated_at)
+    reported_at = view.report.at if view.report is not None else None
+    return reported_at is not None and taken_down_at > reported_at
+
+
+def ending(view: Instance) -> Text:
+    """Return the position that is left after a run has ended, as a sentence.
+
+    Orders that are not known to be cancelled may have changed it since.
+    """
+    left = position_left(view)
+    if left is None:
+        return Text("its position is not known")
+    if _may_orders_change_it(view) and view.report is not None:
+        return Text("last known position: {amount}", amount=amount(left, view.report.report.base))
+    if not left:
+        return Text("no position is left")
+    assert view.report is not None
+    if has_left_dust(view):
+        text = mark("only dust is left, less than can be traded: {amount}")
+        return Text(text, amount=amount(left, view.report.report.base))
+    return Text("position left: {amount}", amount=amount(left, view.report.report.base))
