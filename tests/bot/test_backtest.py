@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import time
@@ -13,6 +14,8 @@ from typing import Any
 import pytest
 
 from gridbot.cli.backtest import main
+from gridbot.exchanges.recording import read_recording
+from gridbot.trading.backtest import MOST_FILLS, POINTS, Thinned
 
 D = Decimal
 LINE = (
@@ -149,6 +152,7 @@ def test_the_picture_shows_prices_trades_and_profit(
         (["time,price", "inf,1"], "data.csv:2: not a price, or not a time"),
         (["time,price", "5,1", "nan,1"], "data.csv:3: not a price, or not a time"),
         (["open,high,low,close", "121,100,130,120"], "data.csv:2: not a price, or not a time"),
+        (["price", *["121"] * 2000, "x"], "data.csv:2002: not a price, or not a time"),
     ],
 )
 def test_a_recording_that_is_none_is_refused(
@@ -171,3 +175,39 @@ def test_a_year_of_minutes_takes_seconds(tmp_path: Path, capsys: pytest.CaptureF
     answer = run(tmp_path, capsys, rows, *levels)
     assert answer["trades"] > 200
     assert time.process_time() - began < 4
+
+
+def test_a_recording_may_be_larger_than_the_memory(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither the rows are kept nor all points of the curve and trades, which are one a row here."""
+    data = tmp_path / "data.csv"
+    data.write_text("price\n121\nx\n")
+    assert next(read_recording(data, 1.0)) == (0.0, [D(121)])
+    picture = tmp_path / "run.svg"
+    answer = run(tmp_path, capsys, ["price", *["109.5", "120.5"] * 3000], "--svg", str(picture))
+    assert answer["trades"] > 5900
+    shown = picture.read_text()
+    assert 1000 < shown.count("<circle") <= MOST_FILLS
+    assert 1000 < len(shown.partition('points="')[2].partition('"')[0].split()) <= POINTS + 1
+
+
+@pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 1000, 1025])
+def test_what_is_thinned_out_stays_evenly_spread(count: int) -> None:
+    thinned = Thinned[int](10)
+    for number in range(count):
+        thinned.add(number)
+    kept = thinned.kept
+    assert len(kept) == count or 5 <= len(kept) <= 10
+    assert kept[:1] == list(range(count))[:1]
+    assert len({later - earlier for earlier, later in itertools.pairwise(kept)}) <= 1
+
+
+@pytest.mark.parametrize("head", ["time,open,close", "close,time", "TIME , Close"])
+def test_columns_may_be_missing_or_in_any_order(
+    head: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    values = {"time": "1700000000", "open": "121", "close": "122"}
+    line = ",".join(values[name.strip().lower()] for name in head.split(","))
+    answer = run(tmp_path, capsys, [head, line, "   ", ""])
+    assert (answer["rows"], answer["first_price"]) == (1, "122")

@@ -19,7 +19,11 @@ LIGHTER = {
     "canceled-invalid-balance": "insufficient_funds",
     "canceled-position-not-allowed": "other",
 }
-PARADEX = {"NOT_ENOUGH_MARGIN": "insufficient_funds", "ORDER_EXCEEDS_POSITION_LIMIT": "other"}
+PARADEX = {
+    "NOT_ENOUGH_MARGIN": "insufficient_funds",
+    "ORDER_EXCEEDS_POSITION_LIMIT": "other",
+    "ORDER_SIZE_BELOW_MIN": "below_minimum",
+}
 CASES = [(Lighter, *case) for case in LIGHTER.items()] + [(Paradex, *case) for case in PARADEX.items()]
 
 
@@ -93,3 +97,61 @@ def test_a_post_only_order_that_would_take_is_no_refusal(kind: type[Kit], tmp_pa
         run.tick()
     assert run.engine.condition().code is Code.TRADING
     run.store.close()
+
+
+@pytest.mark.parametrize("kind", [Lighter, Paradex])
+@pytest.mark.parametrize("word", ["canceled-for-what-nobody-knows", "canceled-post-only"])
+def test_orders_that_are_ended_again_and_again_are_refused_whatever_it_is_called(
+    kind: type[Kit], word: str, tmp_path: Path
+) -> None:
+    kit = kind()
+    others = len(kit.book.orders)
+    end = refuse_late(kit, word)
+    run = Run(kit, tmp_path)
+    for _ in range(40):
+        run.tick()
+    assert run.engine.condition().code is Code.ORDERS_REFUSED
+    assert len(kit.book.orders) - others < 100, "each level waits longer each time"
+    end()
+    for _ in range(30):
+        run.tick(60.0)
+    assert run.engine.condition().code is Code.TRADING
+    assert len(kit.book.own_open()) >= 5
+    run.end()
+
+
+@pytest.mark.parametrize("kind", [Lighter, Paradex])
+def test_one_level_that_is_ended_each_time_waits_longer_each_time(kind: type[Kit], tmp_path: Path) -> None:
+    kit = kind()
+    run = Run(kit, tmp_path)
+    run.tick()
+    run.tick()
+    victim = kit.book.own_open()[0]
+    placed = 0
+    for _ in range(60):
+        for order in kit.book.own_open():
+            if order.price == victim.price:
+                placed += 1
+                kit.book.cancel(order.id)
+        run.tick()
+    assert 3 <= placed <= 12
+    assert run.engine.condition().code is Code.ORDERS_REFUSED
+    assert len(kit.book.own_open()) >= 4, "the others stay"
+    for _ in range(20):
+        run.tick(60.0)
+    assert victim.price in {order.price for order in kit.book.own_open()}
+    run.end()
+
+
+@pytest.mark.parametrize("kind", [Lighter, Paradex])
+def test_what_the_bot_cancels_itself_is_no_refusal(kind: type[Kit], tmp_path: Path) -> None:
+    kit = kind()
+    run = Run(kit, tmp_path)
+    for _ in range(8):
+        for is_paused in (True, False):
+            run.engine.shared.pause_requested = is_paused
+            run.tick()
+            run.tick()
+    assert run.engine.condition().code is Code.TRADING
+    assert len(kit.book.own_open()) >= 5, "no level waits"
+    run.end()

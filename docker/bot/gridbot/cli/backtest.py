@@ -29,10 +29,10 @@ def main(argv: Sequence[str]) -> int:
         settings = args.parse(rest, {})
         market = _market(assumed_market(settings), own)
         costs = Costs(own.maker_fee, own.taker_fee, own.spread / 2, own.queue == "first")
+        began = time.process_time()
         rows = read_recording(own.data, settings.interval)
-        began = time.perf_counter()
-        result = Backtest(settings, market, costs, own.funding_rate).run(iter(rows), len(rows))
-        seconds = time.perf_counter() - began
+        result = Backtest(settings, market, costs, own.funding_rate).run(rows)
+        seconds = time.process_time() - began
         answer = summary(result, market)
         answer["rows_per_second"] = round(result.rows / max(seconds, 1e-9))
         if own.svg is not None:

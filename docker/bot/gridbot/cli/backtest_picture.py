@@ -10,27 +10,25 @@ from gridbot.model.types import Side, as_text
 from gridbot.trading.backtest import Result
 
 WIDTH, PRICE_HEIGHT, PNL_HEIGHT, MARGIN = 960, 320, 160, 50
-MOST_FILLS = 2000
 COLOURS = {Side.BUY: "#1a7f37", Side.SELL: "#cf222e"}
 
 
 def draw(result: Result, quote: str) -> str:
     """Return the picture as an SVG document."""
     height = PRICE_HEIGHT + PNL_HEIGHT + 3 * MARGIN
-    times = [at for at, _, _ in result.curve]
+    curve, fills = result.curve.kept, result.fills.kept
+    times = [at for at, _, _ in curve]
     begin, span = times[0], max(times[-1] - times[0], 1e-9)
 
     def x(at: float) -> float:
         return MARGIN + (at - begin) / span * (WIDTH - 2 * MARGIN)
 
-    every = max(len(result.fills) // MOST_FILLS, 1)
-    fills = result.fills[::every]
-    prices = [price for _, price, _ in result.curve] + [price for _, _, price in fills]
-    profits = [pnl for _, _, pnl in result.curve]
+    prices = [price for _, price, _ in curve] + [price for _, _, price in fills]
+    profits = [pnl for _, _, pnl in curve]
     price_y = _scale(prices, MARGIN, PRICE_HEIGHT)
     profit_y = _scale([*profits, Decimal(0)], 2 * MARGIN + PRICE_HEIGHT, PNL_HEIGHT)
-    price_line = " ".join(f"{x(at):.1f},{price_y(price):.1f}" for at, price, _ in result.curve)
-    pnl_line = " ".join(f"{x(at):.1f},{profit_y(pnl):.1f}" for at, _, pnl in result.curve)
+    price_line = " ".join(f"{x(at):.1f},{price_y(price):.1f}" for at, price, _ in curve)
+    pnl_line = " ".join(f"{x(at):.1f},{profit_y(pnl):.1f}" for at, _, pnl in curve)
     dots = "".join(
         f'<circle cx="{x(at):.1f}" cy="{price_y(price):.1f}" r="2" fill="{COLOURS[side]}"/>'
         for at, side, price in fills

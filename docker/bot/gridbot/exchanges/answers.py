@@ -87,7 +87,8 @@ class Answers:
 
     `usual_maker_fee` is the rate that counts where neither an execution nor the market says one.
     `most_on_page`: how many executions one call is asked for. `causes`: a word of the exchange's refusals ->
-    why it refuses, where ccxt's class of the error doesn't say it. `lists`: a method of ccxt -> where its
+    why it refuses, where ccxt's class of the error doesn't say it. `unknown_outcomes`: words of its errors
+    that leave open whether the request was carried out. `lists`: a method of ccxt -> where its
     list is in the exchange's answer; the answer itself where the method isn't named. `market_key`: what
     names the market in a position's own row. `filled_key`: what says in an order's own row how much of it is
     filled. `end_key`: what says there why it has ended; `late_refusals`: a part of that -> why the exchange
@@ -95,6 +96,7 @@ class Answers:
     """
 
     causes: Mapping[str, str] = MappingProxyType({})
+    unknown_outcomes: tuple[str, ...] = ()
     lists: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     market_key = "symbol"
     filled_key = end_key = ""
@@ -183,6 +185,9 @@ class Answers:
         """Return why the exchange refuses, None where its words don't tell."""
         causes = (why for word, why in self.causes.items() if re.search(rf"\b{word}\b", message))
         return next(causes, None)
+
+    def own_status(self, message: str) -> int | None:
+        """Return what the exchange's words say in place of a status of HTTP, None where they don't."""
 
     def is_refused_order(self, message: str) -> bool:  # noqa: ARG002
         """Tell whether what ccxt takes for bad credentials is a refused order."""

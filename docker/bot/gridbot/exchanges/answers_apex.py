@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
 from gridbot.exchanges.answers import Answers, Listed, Page, Raw, decimal, info_of, signed, text
 from gridbot.model.types import Side
+
+STATUS = re.compile(r'"code": ?"?(429|5\d\d)\b')
 
 
 class Apex(Answers):
@@ -38,6 +41,11 @@ class Apex(Answers):
         }
     )
     most_on_page = 100
+
+    def own_status(self, message: str) -> int | None:
+        # Unverified. Its refusals have small numbers, such as 3; a status of HTTP may come with a 200.
+        code = STATUS.search(message)
+        return int(code[1]) if code else None
 
     def next_page(self, page: Page, listed: Listed) -> Page | None:
         orders = (listed.answer.get("data") or {}).get("orders") or []

@@ -21,6 +21,9 @@ class Aster(Answers):
     # Of a spot account; that of futures is a list by itself.
     lists = MappingProxyType({"fetch_balance": ("balances",)})
 
+    # github.com/asterdex/api-docs, futures V3, "Error Codes", 2026-06-30: UNKNOWN, UNEXPECTED_RESP, TIMEOUT.
+    unknown_outcomes = ("-1000", "-1006", "-1007")
+
     filled_key = "executedQty"
 
     def used_part(self, headers: Raw) -> float | None:

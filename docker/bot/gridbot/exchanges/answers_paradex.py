@@ -14,6 +14,7 @@ class Paradex(Answers):
     """Read paradex's: ccxt takes an unknown order for an invalid one."""
 
     causes = MappingProxyType({"NOT_ENOUGH_MARGIN": "insufficient_funds"})
+    unknown_outcomes = ("INTERNAL_ERROR", "SERVICE_UNAVAILABLE", "-32603", "DUPLICATED_CLIENT_ID")
     lists = MappingProxyType(
         dict.fromkeys(
             (
@@ -28,11 +29,12 @@ class Paradex(Answers):
     )
     market_key = "market"
     end_key = "cancel_reason"
-    # The first two are known from ccxt 4.5.90's parser.
+    # The first two are known from ccxt 4.5.90's parser, the third from its recorded answers.
     late_refusals = MappingProxyType(
         {
             "NOT_ENOUGH_MARGIN": "insufficient_funds",
             "ORDER_EXCEEDS_POSITION_LIMIT": "other",
+            "BELOW_MIN": "below_minimum",
             "REDUCE_ONLY": "other",
         }
     )

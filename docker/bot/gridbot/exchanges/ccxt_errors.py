@@ -20,20 +20,13 @@ from gridbot.model.errors import (
 )
 
 UNTIL = re.compile(r"\buntil (\d{13})\b")
-NETWORK_FAULTS = (
-    "Timeout",
-    "ConnectionError",
-    "SSLError",
-    "ProxyError",
-    "ChunkedEncodingError",
-    "ConnectionResetError",
-)
 
 
 def translated(err: Exception, answers: Answers, headers: Mapping[str, Any], exchange: str) -> ExchangeError:
     """Translate ccxt's error. Only the exchange's own answer rejects; else the outcome is unknown."""
     (shown, code), text = error_words.of_error(err, exchange), error_words.without_query(str(err))
-    status, errors = _http_status(err), importlib.import_module("ccxt.base.errors")
+    errors = importlib.import_module("ccxt.base.errors")
+    status = _http_status(err) or answers.own_status(text)
     if status in (418, 429) or isinstance(err, errors.DDoSProtection | errors.RateLimitExceeded):
         cause = "banned" if status == 418 else "rate_limited"
         return UnreachableError(shown, cause=cause, code=code, retry_after=_retry_after(headers, text))
@@ -44,15 +37,28 @@ def translated(err: Exception, answers: Answers, headers: Mapping[str, Any], exc
     is_unauthorized = isinstance(err, errors.AuthenticationError) and not is_refused_order
     if is_unauthorized or status == 401 or own_cause == "unauthorized":
         return UnauthorizedError(shown, cause="unauthorized", code=code)
-    if not isinstance(err, errors.ExchangeError) or (status is not None and status >= 500):
+    if not isinstance(err, errors.ExchangeError) or not _has_refused(err, status):
+        return UnreachableError(shown, cause="unreachable", code=code)
+    # A client id that is taken leaves it open, too: each is given once, but may have been sent twice.
+    words = rf"(?<![\w-])({'|'.join(answers.unknown_outcomes) or '(?!)'})\b"
+    if isinstance(err, errors.DuplicateOrderId) or re.search(words, text):
         return UnreachableError(shown, cause="unreachable", code=code)
     if isinstance(err, errors.OrderNotFound) or answers.is_missing_order(text):
         return NotFoundError(shown, code=code)
-    if status is None and type(err.__context__).__name__ in NETWORK_FAULTS:
-        return UnreachableError(shown, cause="unreachable", code=code)
     is_short_of_funds = isinstance(err, errors.InsufficientFunds)
     cause = own_cause or _cause_of_rejection(text, is_short_of_funds=is_short_of_funds)
     return RejectedError(shown, cause=cause, code=code)
+
+
+def _has_refused(err: Exception, status: int | None) -> bool:
+    """Tell whether the exchange itself has said no.
+
+    ccxt has an error of the exchange, too, for what the HTTP client cannot read, as a redirection without an
+    end or a body that cannot be decompressed; what was sent may have been carried out then.
+    """
+    if status is None:
+        return not isinstance(err.__context__, OSError)  # the HTTP client's errors are
+    return 400 <= status < 500
 
 
 def _cause_of_rejection(text: str, *, is_short_of_funds: bool) -> str:
@@ -60,7 +66,7 @@ def _cause_of_rejection(text: str, *, is_short_of_funds: bool) -> str:
         return "insufficient_funds"
     if "FORBIDDEN" in text:
         return "unauthorized"
-    if any(word in text.upper() for word in ("NOTIONAL", "MINIMUM", "TOO SMALL")):
+    if any(word in text.upper() for word in ("NOTIONAL", "MINIMUM", "BELOW_MIN", "TOO SMALL")):
         return "below_minimum"
     return "other"
 

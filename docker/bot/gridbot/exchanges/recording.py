@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -18,10 +19,11 @@ PRICES = ("price", "close", "last")
 LATEST_S = 1e11
 
 
-def read_recording(path: Path, step: float) -> list[Row]:
-    """Return the rows; where the file has no times they are `step` seconds apart. Raises ConfigError.
+def read_recording(path: Path, step: float) -> Iterator[Row]:
+    """Yield the rows; where the file has no times they are `step` seconds apart. Raises ConfigError.
 
-    A row of open, high, low and close gives four prices, the nearer extreme first.
+    A row of open, high, low and close gives four prices, the nearer extreme first. No row is kept: a
+    recording may be larger than the memory.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -31,14 +33,14 @@ def read_recording(path: Path, step: float) -> list[Row]:
             if price_at is None:
                 raise ConfigError(f"{path}: no column price or close")
             time_at = next((names.index(name) for name in TIMES if name in names), None)
-            bar = [names.index(name) for name in ("open", "high", "low")] if "open" in names else None
-            rows: list[Row] = []
-            last = float("-inf")
+            bars = ("open", "high", "low")
+            bar = [names.index(name) for name in bars] if set(bars) <= set(names) else None
+            count, last = 0, float("-inf")
             for fields in reader:
-                if not fields:
+                if not any(map(str.strip, fields)):
                     continue
                 try:
-                    at = len(rows) * step if time_at is None else _time(fields[time_at])
+                    at = count * step if time_at is None else _time(fields[time_at])
                     prices = [Decimal(fields[price_at])]
                     if bar is not None:
                         first, high, low = (Decimal(fields[column]) for column in bar)
@@ -52,15 +54,14 @@ def read_recording(path: Path, step: float) -> list[Row]:
                     raise ConfigError(f"{path}:{reader.line_num}: not a price, or not a time") from None
                 if at < last:
                     raise ConfigError(f"{path}:{reader.line_num}: earlier than the row before")
-                last = at
-                rows.append((at, prices))
+                count, last = count + 1, at
+                yield at, prices
     except (OSError, UnicodeDecodeError, csv.Error, ValueError) as err:
         if isinstance(err, ConfigError):
             raise
         raise ConfigError(f"cannot read {path}: {err}") from err
-    if not rows:
+    if not count:
         raise ConfigError(f"{path}: no rows")
-    return rows
 
 
 def _time(text: str) -> float:

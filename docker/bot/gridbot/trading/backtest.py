@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Generic, TypeVar
 
 from gridbot.config.settings import Settings
 from gridbot.exchanges.paper import Costs, PaperExchange
@@ -22,7 +23,28 @@ from gridbot.strategies.strategy import make_strategy
 
 FUNDING_EVERY_S = 8 * 3600
 YEAR_S = 365 * 86400
-POINTS = 1000
+# Of the curve and of the fills, as many are kept as a picture can show.
+POINTS, MOST_FILLS = 2000, 4000
+
+T = TypeVar("T")
+
+
+class Thinned(Generic[T]):
+    """Keep at most `most` of what is added, evenly spread: each at first, then every second, and so on."""
+
+    def __init__(self, most: int) -> None:
+        self.kept: list[T] = []
+        self._most, self._every, self._count = most, 1, 0
+
+    def add(self, item: T) -> None:
+        """Add an item, which may be left out."""
+        if self._count % self._every == 0:
+            if len(self.kept) >= self._most:
+                del self.kept[1::2]
+                self._every *= 2
+            if self._count % self._every == 0:
+                self.kept.append(item)
+        self._count += 1
 
 
 @dataclass
@@ -46,8 +68,8 @@ class Result:
     drawdown: Decimal = ZERO
     capital: Decimal = ZERO
     ended_by: str = "the recording is over"
-    curve: list[tuple[float, Decimal, Decimal]] = field(default_factory=list)
-    fills: list[tuple[float, Side, Decimal]] = field(default_factory=list)
+    curve: Thinned[tuple[float, Decimal, Decimal]] = field(default_factory=lambda: Thinned(POINTS))
+    fills: Thinned[tuple[float, Side, Decimal]] = field(default_factory=lambda: Thinned(MOST_FILLS))
 
     @property
     def profit_per_grid(self) -> Decimal | None:
@@ -91,12 +113,11 @@ class Backtest:
         self._ends = self._flatten = False
         self._peak = ZERO
 
-    def run(self, rows: Iterator[Row], count: int) -> Result:
-        """Return the result of all `count` rows, or of those up to a stop loss or another end."""
+    def run(self, rows: Iterator[Row]) -> Result:
+        """Return the result of all rows, or of those up to a stop loss or another end."""
         result, source, exchange, store = self._result, self._source, self._exchange, self._store
         settings = self._settings
         has_limits = settings.stop_loss is not None or settings.take_profit is not None
-        every = max(count // POINTS, 1)
         next_funding = None
         price = ZERO
         for number, (at, prices) in enumerate(rows):
@@ -118,8 +139,7 @@ class Backtest:
                 self._peak = pnl
             elif self._peak - pnl > result.drawdown:
                 result.drawdown = self._peak - pnl
-            if number % every == 0:
-                result.curve.append((at, price, pnl))
+            result.curve.add((at, price, pnl))
             if has_limits or settings.duration or settings.boundary_check:
                 self._decide(price, pnl, at)
             quiet = self._quiet
@@ -197,7 +217,7 @@ class Backtest:
             result.trades += 1
             result.maker_trades += fill.maker
             result.round_trips += store.ledger.realized != before
-            result.fills.append((fill.at, fill.side, fill.price))
+            result.fills.add((fill.at, fill.side, fill.price))
         self._quiet = None
 
     def _finish(self, price: Decimal) -> None:
@@ -208,4 +228,4 @@ class Backtest:
         described = self._strategy.describe()
         most = Decimal(described["max_position"]) if described else self._settings.quantity
         result.capital = most * result.first_price
-        result.curve.append((result.ended, price, result.pnl))
+        result.curve.kept.append((result.ended, price, result.pnl))

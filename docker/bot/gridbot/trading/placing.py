@@ -16,12 +16,19 @@ from gridbot.trading.refusals import Refusals
 
 # Pauses after the first, second, … rejection of an order in one slot.
 BACKOFF_S = (1.0, 2.0, 5.0, 15.0, 60.0)
+# So often in a row may the exchange end an order of a slot, unfilled and for no reason that is known to be a
+# refusal: the price moves onto a level, or a person cancels one. Beyond that it is one.
+MOST_DROPPED = 3
 
 
 @dataclass
 class _Backoff:
+    """Hold until when a slot waits. `is_late`: since an order that had been accepted first."""
+
     times: int = 0
     until: float = 0.0
+    at: float = 0.0
+    is_late: bool = False
 
     def lasts(self, now: float) -> bool:
         """Tell whether the pause is not over. None is that long after the clock was set back."""
@@ -51,6 +58,7 @@ class Placing:
         self._store, self._exchange = store, exchange
         self._clock, self._on_call, self._on_unnamed = clock, on_call, on_unnamed
         self._backoff: dict[str, _Backoff] = {}
+        self._cancelled: set[int] = set()
         self.refusals = Refusals(retry_cap)
         self.foreign_ids: Collection[int] = set()
         self.latency: float | None = None
@@ -91,12 +99,32 @@ class Placing:
         """
         for order, refusal in result.refused:
             self.refusals.record(RejectedError(refusal.text, cause=refusal.cause), now, is_late=True)
-            self._rejected(order, refusal.text, now)
-        if self.refusals.is_late:
-            standing = [order for order in self._store.live_orders() if order.client_id in result.listed]
-            traded = [order for _fill, order, _ledger in result.trades]
-            if newer := [o for o in (*standing, *traded) if self.refusals.is_before(o.created_at)]:
+            self._rejected(order, refusal.text, now, is_late=True)
+        for order in result.dropped:
+            self._note_dropped(order, now)
+        late = {slot for slot, backoff in self._backoff.items() if backoff.is_late}
+        if self.refusals.is_late or late or self._cancelled:
+            live = self._store.live_orders()
+            self._cancelled &= {order.client_id for order in live}
+            standing = [order for order in live if order.client_id in result.listed]
+            standing += [order for _fill, order, _ledger in result.trades]
+            for order in standing:
+                if order.slot in late and self._backoff[order.slot].at <= order.created_at:
+                    self._backoff.pop(order.slot)
+                    late.remove(order.slot)
+            if self.refusals.is_late and (
+                newer := [order for order in standing if self.refusals.is_before(order.created_at)]
+            ):
                 self._accepted(newer)
+
+    def _note_dropped(self, order: Order, now: float) -> None:
+        """Take down that the exchange has ended an order that nobody was seen to cancel."""
+        if order.client_id in self._cancelled or order.market:
+            return
+        text = "the exchange has ended the order, unfilled and without this bot's asking"
+        backoff = self._rejected(order, text, now, is_late=True)
+        if backoff.times > MOST_DROPPED:
+            self.refusals.record(RejectedError(text), now, is_late=True)
 
     def _accepted(self, orders: Sequence[Order]) -> None:
         if self.refusals.is_active:
@@ -104,21 +132,25 @@ class Placing:
             self._backoff.clear()
         self.refusals.clear()
         for order in orders:
-            self._backoff.pop(order.slot, None)
+            if order.slot in self._backoff and not self._backoff[order.slot].is_late:
+                self._backoff.pop(order.slot)
 
-    def _rejected(self, order: Order, why: str, now: float) -> None:
+    def _rejected(self, order: Order, why: str, now: float, *, is_late: bool = False) -> _Backoff:
         backoff = self._backoff.setdefault(order.slot, _Backoff())
         backoff.until = now + BACKOFF_S[min(backoff.times, len(BACKOFF_S) - 1)]
         backoff.times += 1
+        backoff.at, backoff.is_late = now, is_late
         if order.post_only and backoff.times == 1:
-            return  # the price moved onto the level meanwhile; the next try usually works
+            return backoff  # the price moved onto the level meanwhile; the next try usually works
         log.warning(
             "rejected %s %s @ %s: %s", order.side.upper(), as_text(order.qty), as_text(order.price), why
         )
         self._store.samples.add_error(now, "rejected", why)
+        return backoff
 
     def cancel(self, order: Order, now: float) -> None:
         """Cancel an open order of this bot."""
+        self._cancelled.add(order.client_id)
         try:
             self._exchange.cancel(order)
         except UnauthorizedError as err:

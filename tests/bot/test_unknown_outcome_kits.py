@@ -1,0 +1,94 @@
+"""What leaves it open whether an order exists is no refusal: the order was carried out each time here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from gridbot.model.errors import RejectedError, UnreachableError
+from gridbot.model.types import ZERO, Order, Side
+from tests.bot.kits.apex import Apex
+from tests.bot.kits.aster import Aster, AsterSpot
+from tests.bot.kits.kit import Kit, Run
+from tests.bot.kits.over_http import answer_over_http, response
+from tests.bot.kits.paradex import Paradex
+
+Spoil = Callable[[], Exception | requests.Response]
+
+
+def _redirected() -> requests.TooManyRedirects:
+    return requests.TooManyRedirects("Exceeded 30 redirects.", response=response(302, ""))
+
+
+def _aster(code: int) -> Spoil:
+    return lambda: response(400, {"code": code, "msg": "words"})
+
+
+def _paradex(code: str, status: int = 400) -> Spoil:
+    return lambda: response(status, {"error": code, "message": "words"})
+
+
+def _apex(code: int) -> Spoil:
+    return lambda: response(200, {"code": code, "msg": "words", "timeCost": 500})
+
+
+CASES: dict[str, tuple[type[Kit], Spoil]] = {
+    "redirected": (Aster, _redirected),
+    "redirected, spot": (AsterSpot, _redirected),
+    "not decompressed": (Aster, lambda: requests.exceptions.ContentDecodingError("incorrect header check")),
+    "aster unknown": (Aster, _aster(-1000)),
+    "aster unexpected": (Aster, _aster(-1006)),
+    "aster timeout": (Aster, _aster(-1007)),
+    "aster sent twice": (Aster, _aster(-4115)),
+    "paradex internal": (Paradex, _paradex("INTERNAL_ERROR")),
+    "paradex unavailable": (Paradex, _paradex("SERVICE_UNAVAILABLE", 200)),
+    "paradex sent twice": (Paradex, _paradex("DUPLICATED_CLIENT_ID")),
+    "apex internal": (Apex, _apex(500)),
+    "apex too many": (Apex, _apex(429)),
+}
+
+
+def an_order() -> Order:
+    return Order(7, "L1", Side.BUY, Decimal(149), Decimal("0.1"), ZERO, "new", 0.0)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_an_order_that_may_exist_is_not_taken_for_a_refused_one(name: str, tmp_path: Path) -> None:
+    kind, spoil = CASES[name]
+    kit = kind()
+    answer_over_http(kit, spoil)
+    with pytest.raises(UnreachableError):
+        kit.adapter.place(an_order())
+    assert len(kit.book.own_open()) == 1
+    kit.book.cancel(kit.book.own_open()[0].id)
+    answer_at_times(kit, spoil)
+    run = Run(kit, tmp_path)
+    run.walk(40)
+    assert len(kit.book.fills) > 5
+    run.end()
+
+
+def answer_at_times(kit: Kit, spoil: Spoil) -> None:
+    kit.api.fetch = None  # which `answer_over_http` ends
+    answer_over_http(kit, lambda: spoil() if kit.random.random() < 0.3 else None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        (Apex, {"code": 3, "msg": "words", "key": "ORDER_PRICE_MUST_GREETER_ZERO"}),
+        (Aster, {"code": -1111, "msg": "precision"}),
+        (Aster, {"code": -2010, "msg": "limit is 100 -10000"}),
+        (Paradex, {"error": "INVALID_ORDER_SIZE", "message": "words"}),
+    ],
+)
+def test_a_refusal_stays_one(kind: type[Kit], body: dict[str, Any]) -> None:
+    kit = kind()
+    answer_over_http(kit, lambda: response(400, body))
+    with pytest.raises(RejectedError):
+        kit.adapter.place(an_order())
