@@ -70,6 +70,9 @@ class Compressed:
     into a temporary file.
     """
 
+    _at: int
+    """Where in the text its part begins that was expanded last."""
+
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._expanded: IO[bytes] | None = None
@@ -114,7 +117,7 @@ class Compressed:
         self._left = b""  # read from it, and not expanded yet
         self._inflated = 0
         self._window = bytearray()  # the text that was expanded last
-        self._at = 0  # where it begins
+        self._at = 0
 
     def _next(self) -> bytes:
         """Return the next piece of the text; none at its promised size, or where the file is damaged."""

@@ -46,8 +46,8 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
 MAX_SEGMENTS = 400
-"""Segments of one day's file that are opened, newest first. The supervisor makes some dozens of them, and hundreds
-with a limit of gigabytes."""
+"""Segments of one day's file that are opened, newest first. The supervisor makes some dozens of them, with a
+limit of gigabytes hundreds."""
 OVER_LIMIT = re.compile(rb"\[supervisor\] +[0-9]+ lines dropped: [^\n]{1,200}\n")
 """Ends a day's file whose further lines the supervisor has dropped."""
 MAX_MARKER = 256
