@@ -129,8 +129,8 @@ class Problem(NamedTuple):
         return self.file in files or self.also in files
 
     def __str__(self) -> str:
-        path = " ".join(self.path.splitlines())  # a key of any characters, which forges no line of ours
-        return ": ".join(part for part in (self.file, path, str(self.text)) if part)
+        line = ": ".join(part for part in (self.file, self.path, str(self.text)) if part)
+        return " ".join(line.splitlines())  # names and values of any characters forge no line of ours
 
 
 class ConfigError(ManagerError):

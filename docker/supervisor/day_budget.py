@@ -9,6 +9,7 @@ from supervisor.suppress import suppress
 
 MB = 1_000_000
 SEGMENTS = 4  # a full file is a quarter of the limit: while one is compressed, the next one is written
+MAX_SEGMENT = 128 * MB  # what a reader has to expand to find a time in it: some tenths of a second
 RESERVE = 8  # an eighth is kept for a stream that has written little: a traceback beside a flood
 PROGRAM = ("/usr/bin/nice", "-n", "19", "gzip", "-1", "-f", "--")
 _FILES = ("bot_stdout.log", "bot_stderr.log")
@@ -30,7 +31,7 @@ class DayBudget:
     ) -> None:
         self.limit_mb = limit_mb
         self._limit = limit_mb * MB
-        self.segment = self._limit // SEGMENTS
+        self.segment = min(self._limit // SEGMENTS, MAX_SEGMENT)
         self._log = log
         self._foreign_fds = foreign_fds  # the lock's, which no other program may hold
         self._program = program

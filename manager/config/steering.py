@@ -41,12 +41,18 @@ STEERING: Mapping[str, tuple[str, ...]] = {
         *("PY_SAX_PARSER", "_PYTHON_*", "__PYVENV_*"),
         *("MAVEN_OPTS", "GRADLE_OPTS", "SBT_OPTS", "ANT_OPTS", "JVM_OPTS", "CATALINA_OPTS", "ERL_*"),
         *("COR_PROFILER*", "COR_ENABLE_PROFILING", "ELIXIR_ERL_OPTIONS"),
-        *("AWKPATH", "AWKLIBPATH", "BC_ENV_ARGS", "M4PATH", "MATLABPATH"),
+        *("AWKPATH", "AWKLIBPATH", "BC_ENV_ARGS", "M4PATH", "MATLABPATH", "OCTAVE_*", "SQLPATH"),
+        *("COMPLUS_*", "ASPNETCORE_*", "SPRING_*", "LOG4J_*", "LOGGING_CONFIG", "*_LOAD_COMPILED_PATH"),
+        *("CAMLLIB", "OCAMLLIB", "LOKY_PICKLER", "*_ADDOPTS", "POETRY_*", "PDM_*"),
     ),
     mark("the loader"): (
         *("LD_*", "DYLD_*", "GLIBC_*", "MALLOC_*", "GCONV_PATH", "LOCPATH", "NLSPATH", "OPENSSL_*"),
         *("GETCONF_DIR", "I18NPATH", "ICU_DATA", "GMON_OUT*"),
         *("*_LIBRARY", "*_LIBRARIES", "LIBRARY_PATH", "*_LIBRARY_PATH", "*_LIB", "*_PLUGIN*", "*_MODULE*"),
+        # Libraries that are loaded by name, and files that a sanitizer or a profiler writes.
+        *("INTEL_LIBITTNOTIFY*", "INTEL_JIT_PROFILER*", "*_INJECTION64_PATH", "SDL_*", "GSS*", "SOFTHSM2_*"),
+        *("OPENSC_*", "*_DRIVER_PATH", "ASAN_*", "LSAN_*", "MSAN_*", "TSAN_*", "UBSAN_*", "GCOV_*"),
+        *("LLVM_PROFILE_FILE", "NOTIFY_SOCKET", "LISTEN_*", "TDSDUMP*", "FREETDS*"),
         *("CUDA_*", "OCL_*", "VK_*", "QT_*", "GTK_*", "LADSPA_*", "LV2_*", "*_DRIVERS_PATH", "*_WRAPPER*"),
     ),
     mark("where programs and files are found"): (

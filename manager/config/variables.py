@@ -120,6 +120,11 @@ def select_variables(patterns: tuple[str, ...], variables: Mapping[str, str]) ->
     }
 
 
+def is_unlimited(pattern: str) -> bool:
+    """Return whether the pattern fits the name of every variable."""
+    return "*" in pattern and set(pattern) <= {"*", "?"}
+
+
 def merge_environment(dotenv: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:
     """Return both sets of variables. The environment wins, except for empty values, which count as unset."""
     return {**dotenv, **{name: value for name, value in environ.items() if value}}

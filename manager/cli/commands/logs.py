@@ -66,6 +66,7 @@ def logs(session: Session, args: Namespace) -> int:
         args.since,
         args.until,
         STREAMS[1:] if args.errors else STREAMS,
+        pattern.may_match if pattern else None,
     )
     fleet = snapshot.project.fleet
     _raise_file_limit()
@@ -141,14 +142,16 @@ Item = Sequence[LogLine] | _End | Exception
 
 
 def _batches(lines: Iterable[LogLine]) -> Iterator[list[LogLine]]:
-    """Yield the lines in batches; those before an error come before it."""
+    """Yield the lines in batches, after a while also short ones; those before an error come before it."""
     batch: list[LogLine] = []
+    began = time.monotonic()
     try:
         for line in lines:
             batch.append(line)
-            if len(batch) == BATCH:
+            if len(batch) == BATCH or time.monotonic() - began > FLUSH_S:
                 full, batch = batch, []
                 yield full
+                began = time.monotonic()
     except Exception:
         if batch:
             yield batch
@@ -187,7 +190,7 @@ class _Multiplexer:
         ]
         merged = past[0] if len(past) == 1 else heapq.merge(*past)
         for instance, lines in groupby(merged, key=lambda line: line.instance):
-            printer.show(instance, (line.line for line in lines))
+            printer.show(instance, (line.line for line in lines if not line.line.is_progress))
         printer.flush()
         if self._follow:
             self._show_live(printer, pattern)
@@ -196,14 +199,19 @@ class _Multiplexer:
     def _past_lines(
         self, instance: str, printer: Printer, pattern: Pattern | None, tail: int | None
     ) -> Iterator[LogLine]:
-        """Yield the past lines of one instance that match: all, or the last `tail` of them."""
-        lines = (
-            line
-            for batch in self._past_batches(instance, printer)
-            for line in batch
-            if pattern is None or pattern.matches(line.text)
-        )
-        yield from lines if tail is None else deque(lines, maxlen=tail)
+        """Yield the past lines of one instance that match: all, or the last `tail` of them.
+
+        Where none of a batch does, its last one is yielded as a sign of progress, so that other instances'
+        earlier lines need not wait.
+        """
+        last: deque[LogLine] = deque(maxlen=tail)
+        for batch in self._past_batches(instance, printer):
+            lines = batch if pattern is None else [line for line in batch if pattern.matches(line.text)]
+            if tail is not None:
+                last.extend(lines)
+            else:
+                yield from lines or [batch[-1]._replace(is_progress=True)]
+        yield from last
 
     def _past_batches(self, instance: str, printer: Printer) -> Iterator[Sequence[LogLine]]:
         waiting = self._past[instance]

@@ -16,10 +16,17 @@ TREND_S = 20.0
 AHEAD_S = 120.0
 """So long before the end a bot is stopped: a stop takes 50 s, in which it goes on writing."""
 LATELY_S = 120.0
+SLOW_S = 900.0
+"""The disk is followed for so long before somebody is seen to fill it slowly."""
+SLOW_AHEAD_S = 4 * 3600.0
+"""A bot that fills the disk slowly is stopped so long before the end."""
 MIN_GROWTH, MIN_FILES = 64 * MB, 5_000
 """A bot that has added less does not fill a disk; on a small disk a hundredth of it counts."""
 
 Why = Literal["size", "files", "space", "inodes", "unknown"]
+Quantity = Literal["size", "files"]
+Culprit = tuple[str, int]
+"""An instance, and what it has added."""
 
 
 class Sample(NamedTuple):
@@ -102,8 +109,12 @@ def excesses(
     rules: DiskRules,
     *,
     ending: tuple[bool, bool],
+    past: Sequence[Free] = (),
 ) -> list[Excess]:
-    """Return the bots to stop: each that exceeds its limit, and the one that fills a disk that ends."""
+    """Return the bots to stop: each that exceeds its limit, and the one that fills a disk that ends.
+
+    `free`: of the last minute; `past`: since longer, for a bot that fills the disk slowly.
+    """
     exceeding = []
     for instance, of_instance in samples.items():
         if not of_instance:
@@ -119,6 +130,10 @@ def excesses(
     if ending[0] and (culprit := _fastest(samples, "size", min(MIN_GROWTH, last.total_space // 100))):
         return [Excess(culprit[0], "space", culprit[1], last.space)]
     if ending[1] and (culprit := _fastest(samples, "files", min(MIN_FILES, last.total_inodes // 100))):
+        return [Excess(culprit[0], "inodes", culprit[1], last.inodes)]
+    if ending[0] and (culprit := _slowest(samples, past, last, "size", "space")):
+        return [Excess(culprit[0], "space", culprit[1], last.space)]
+    if ending[1] and (culprit := _slowest(samples, past, last, "files", "inodes")):
         return [Excess(culprit[0], "inodes", culprit[1], last.inodes)]
     if any(ending) and (hidden := _uncounted(samples)):
         return [Excess(hidden[0], "unknown", hidden[1], last.space)]
@@ -138,19 +153,42 @@ def _uncounted(samples: Mapping[str, Sequence[Sample]]) -> tuple[str, int] | Non
     return max(sizes.items(), key=lambda item: item[1]) if sizes else None
 
 
-def _fastest(
-    samples: Mapping[str, Sequence[Sample]], quantity: Literal["size", "files"], least: int
-) -> tuple[str, int] | None:
+def _fastest(samples: Mapping[str, Sequence[Sample]], quantity: Quantity, least: int) -> Culprit | None:
     """Return the instance that has added most lately, if that is half of all that was added, and a lot."""
-    added = {
-        instance: max(0, getattr(latest, quantity))
-        for instance, of_instance in samples.items()
-        if (latest := _lately(of_instance)) is not None
-    }
-    if not added:
+    return _most({name: _lately(of_instance) for name, of_instance in samples.items()}, quantity, least)
+
+
+def _slowest(
+    samples: Mapping[str, Sequence[Sample]],
+    past: Sequence[Free],
+    last: Free,
+    quantity: Quantity,
+    place: Literal["space", "inodes"],
+) -> Culprit | None:
+    """Return the instance that has added most within the window, if that is half of what the disk has lost,
+    and if in some hours it will have used up what is left.
+    """
+    first = next((free for free in past if last.at - free.at <= WINDOW_S), last)
+    seconds = last.at - first.at
+    if seconds < SLOW_S:
         return None
-    instance, most = max(added.items(), key=lambda item: item[1])
-    return (instance, most) if most >= max(least, 1) and 2 * most >= sum(added.values()) else None
+    lost, left = getattr(first, place) - getattr(last, place), getattr(last, place)
+    added = {
+        instance: growth([sample for sample in of_instance if of_instance[-1].at - sample.at <= seconds])
+        for instance, of_instance in samples.items()
+    }
+    return _most(added, quantity, max(lost // 2, round(left * seconds / SLOW_AHEAD_S)))
+
+
+def _most(added: Mapping[str, Sample | None], quantity: Quantity, least: int) -> Culprit | None:
+    """Return the instance that has added most, if it is at least so much, and half of all."""
+    amounts = {
+        instance: max(0, getattr(more, quantity)) for instance, more in added.items() if more is not None
+    }
+    if not amounts:
+        return None
+    instance, most = max(amounts.items(), key=lambda item: item[1])
+    return (instance, most) if most >= max(least, 1) and 2 * most >= sum(amounts.values()) else None
 
 
 def _lately(samples: Sequence[Sample]) -> Sample | None:

@@ -49,6 +49,7 @@ def check_all(facts: Facts) -> Iterator[Finding]:
     yield from read_only(facts.files)
     yield from owners(facts.files)
     yield from dotenv(facts.files)
+    yield from variables(facts.files)
     yield from compose_yaml(facts.files)
     yield from secrets(facts.files)
     yield from lock(facts.files)
@@ -185,6 +186,22 @@ def dotenv(files: ProjectFacts) -> Iterator[Finding]:
         )
     else:
         yield ok("dotenv", Text("{path} is readable by its owner only", path=files.dotenv.path))
+
+
+def variables(files: ProjectFacts) -> Iterator[Finding]:
+    """Check that the settings do not hand all variables to the bots or to strangers' configs."""
+    what = {
+        "variables": Text("every bot is given all variables of .env and of the manager's environment"),
+        "config_variables": Text(
+            "each config may give its bot every variable of .env, whosever secret it is"
+        ),
+    }
+    for key in files.unlimited:
+        yield warn(
+            "variables",
+            Text("{key} in config/fleet.toml fits every name: {what}", key=key, what=what[key]),
+            Text("name there those that are needed"),
+        )
 
 
 def compose_yaml(files: ProjectFacts) -> Iterator[Finding]:

@@ -178,6 +178,8 @@ class ProjectFacts(NamedTuple):
     data: OwnedPath | None = None
     bot_uid: int | None = None
     dotenv: OwnedPath | None = None
+    unlimited: tuple[str, ...] = ()
+    """The lists of variables in config/fleet.toml that have a pattern which fits every name."""
     compose_name: str = ""
     """The project's name in a rendered compose.yaml; empty without one."""
     compose_variable: str = ""

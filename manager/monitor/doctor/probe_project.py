@@ -13,6 +13,8 @@ from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
+from manager.config.fleet import Fleet
+from manager.config.variables import is_unlimited
 from manager.engine import compose_name, container_config
 from manager.engine.client import Engine
 from manager.engine.container_config import binds
@@ -76,6 +78,7 @@ def probe_files(project: Project, snapshot: FleetSnapshot | None) -> ProjectFact
         data=_owned(project, fleet.data_dir),
         bot_uid=_bot_uid(fleet.data_dir),
         dotenv=_owned(project, fleet.dotenv_file),
+        unlimited=tuple(_unlimited(fleet)),
         compose_name=compose_name.name_in(fleet.compose_file),
         compose_variable=compose_name.name_by_variable(fleet.compose_file, project.variables),
         compose_outdated=tuple(compose_yaml.outdated(snapshot.project)) if snapshot else (),
@@ -87,6 +90,11 @@ def probe_files(project: Project, snapshot: FleetSnapshot | None) -> ProjectFact
         lock_held_s=held_s,
         lock_pid=min(lock.holders(fleet.lock_file), default=0) if held_by else 0,
     )
+
+
+def _unlimited(fleet: Fleet) -> Iterator[str]:
+    lists = {"variables": fleet.variables, "config_variables": fleet.config_variables}
+    return (key for key, patterns in lists.items() if any(is_unlimited(pattern) for pattern in patterns))
 
 
 def probe_fleet(

@@ -9,7 +9,7 @@ import re
 import stat
 import time
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
@@ -24,12 +24,14 @@ MAX_DAYS = 400
 """Day folders that are opened, newest first: a bot can create any number of them."""
 
 BLOCK = 1 << 20
+STEP = 1 << 18
+"""A compressed file is searched for a time in steps of so much."""
 LARGE = 8 << 20
 """More than this is not read line by line to find a time: it would take longer than some tenths of a
 second."""
 HEAD = 1 << 16
 MAX_INFLATED = 2 << 30
-"""Text of one stream that is read out of compressed files and files with holes, newest first: of thousands of
+"""Text of one stream that is read out of gzip bombs and files with holes, newest first: of thousands of
 kilobytes each a bot can make terabytes. Short lines take half a minute of processor time a gigabyte."""
 MAX_INFLATED_S = 60.0
 """Processor time after which no more of them is read."""
@@ -43,8 +45,9 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
-MAX_SEGMENTS = 200
-"""Segments of one day's file that are opened, newest first. The supervisor makes some dozens of them."""
+MAX_SEGMENTS = 400
+"""Segments of one day's file that are opened, newest first. The supervisor makes some dozens of them, with a
+limit of gigabytes hundreds."""
 OVER_LIMIT = re.compile(rb"\[supervisor\] +[0-9]+ lines dropped: [^\n]{1,200}\n")
 """Ends a day's file whose further lines the supervisor has dropped."""
 MAX_MARKER = 256
@@ -103,8 +106,10 @@ class DatedFiles:
                 pieces.append(part.content.read(first - part.start, last - first))
         return b"".join(pieces)
 
-    def lines(self, start: int, end: int) -> Iterator[tuple[DayFile, bytes]]:
-        """Yield (day's file, line without its end) between two offsets. `left_out` has what is too much."""
+    def blocks(self, start: int, end: int) -> Iterator[tuple[DayFile, list[bytes]]]:
+        """Yield (day's file, some lines without their ends) between two offsets. `left_out` has what is too
+        much.
+        """
         beginnings = self._beginnings(start, end)
         began = time.thread_time()  # not while the lines are being shown
         for part in self.parts:
@@ -115,7 +120,7 @@ class DatedFiles:
             if part.content.is_inflated and time.thread_time() - began > MAX_INFLATED_S:
                 self.left_out.append(part)
                 continue
-            yield from ((part, line) for line in self._lines_of(first, last))
+            yield from ((part, lines) for lines in self._blocks_of(first, last))
 
     def _beginnings(self, start: int, end: int) -> dict[int, int]:
         """Return start → first offset to read, of the parts that are not read from their start on."""
@@ -152,7 +157,7 @@ class DatedFiles:
             return begin
         low, high = max(begin, part.start), min(end, part.start + part.size)
         if isinstance(part.content, Compressed):
-            return low
+            return self._seek_forwards(moment, low, high)
         while high - low > LARGE:
             middle = (low + high) // 2
             block = self.read(middle, min(BLOCK, high - middle))
@@ -161,6 +166,16 @@ class DatedFiles:
                 return low
             low, high = (middle, high) if at < moment else (low, middle)
         return self.line_start(low) if low > begin else begin
+
+    def _seek_forwards(self, moment: float, low: int, high: int) -> int:
+        """Return the same of a compressed file, whose middle cannot be read without what precedes it."""
+        at = low
+        while at < high and (block := self.read(at, min(STEP, high - at))):
+            last = _first_time(block, backwards=True)
+            if last is None or last >= moment:
+                break
+            at += len(block)
+        return self.line_start(at) if at > low else low
 
     def seek_end(self, moment: float, begin: int, end: int) -> int:
         """Return an offset behind the last line of this time or an earlier one, found in the same way."""
@@ -228,7 +243,7 @@ class DatedFiles:
             position = start
         return position
 
-    def _lines_of(self, first: int, last: int) -> Iterator[bytes]:
+    def _blocks_of(self, first: int, last: int) -> Iterator[list[bytes]]:
         remainder = b""
         while first < last:
             block = self.read(first, min(BLOCK, last - first))
@@ -236,12 +251,13 @@ class DatedFiles:
                 break
             first += len(block)
             *lines, remainder = (remainder + block).split(b"\n")
-            yield from lines
             while len(remainder) > MAX_LINE_BYTES:
-                yield remainder[:MAX_LINE_BYTES]
+                lines.append(remainder[:MAX_LINE_BYTES])
                 remainder = remainder[MAX_LINE_BYTES:]
+            if lines:
+                yield lines
         if remainder:
-            yield remainder
+            yield [remainder]
 
     def _open(self, folder: Path, name: str) -> Iterator[tuple[str, str, int]]:
         """Yield (day, name, descriptor) of the regular files and segments of this name, oldest first."""
@@ -286,11 +302,17 @@ class DatedFiles:
         return descriptor
 
 
-def _first_time(block: bytes) -> float | None:
-    """Return the time of the first line that begins with one."""
-    return next(
-        (moment for line in block.split(b"\n") if (moment := bots_zone.line_time(line)) is not None), None
-    )
+def _first_time(block: bytes, *, backwards: bool = False) -> float | None:
+    """Return the time of the first line that begins with one, or of the last one that does."""
+    lines = block.split(b"\n")
+    if backwards:
+        lines = lines[:0:-1]  # without what may be the end of a line
+    return first_time(lines)
+
+
+def first_time(lines: Iterable[bytes]) -> float | None:
+    """Return the time of the first of these lines that begins with one."""
+    return next((moment for line in lines if (moment := bots_zone.line_time(line)) is not None), None)
 
 
 def _with_segments(folder: int, name: str) -> list[str]:

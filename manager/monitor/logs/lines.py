@@ -28,7 +28,7 @@ class LogLine(NamedTuple):
 
     `stamp`: the engine's timestamp, RFC 3339 in UTC; empty for a line of a file. `file`: the dated file,
     relative to the instance's log folder; empty for a line of the engine's log. `moment`: the Unix time by
-    which lines of files are ordered.
+    which lines of files are ordered. `is_progress`: it is not shown, and tells how far a search has come.
     """
 
     stream: Stream
@@ -36,6 +36,7 @@ class LogLine(NamedTuple):
     stamp: str = ""
     file: str = ""
     moment: float = 0.0
+    is_progress: bool = False
 
 
 def join_frames(frames: Iterable[tuple[Stream, bytes]]) -> Iterator[LogLine]:

@@ -19,7 +19,7 @@ from manager.engine.streams import STREAMS, Stream
 from manager.errors import EngineError, ManagerError, NotFound
 from manager.i18n import Text
 from manager.monitor.logs import bots_zone, join
-from manager.monitor.logs.files import DatedFiles
+from manager.monitor.logs.files import DatedFiles, first_time
 from manager.monitor.logs.lines import LogLine, join_frames
 from manager.util import formatting
 from manager.util.time_parse import parse_engine_time
@@ -40,6 +40,7 @@ class LogQuery(NamedTuple):
     `since` and `until` are Unix times; `tail` is the maximum number of lines before now.
 
     `past`: include lines that the engine no longer has. Following alone starts with the container's own log.
+    `may_match`: tells quickly that a line of the files is not asked for; it need not be shown.
     """
 
     follow: bool = False
@@ -48,6 +49,7 @@ class LogQuery(NamedTuple):
     since: float | None = None
     until: float | None = None
     streams: tuple[Stream, ...] = STREAMS
+    may_match: Callable[[bytes], bool] | None = None
 
 
 class Source:
@@ -276,11 +278,24 @@ def select_lines(
     day, known, moment = "", False, 0.0
     if query.since is not None and (late := files.seek(query.since, begin, end)) > begin:
         begin, day, known, moment = late, files.day_at(late), True, -math.inf
-    for part, text in files.lines(begin, end):
+    for part, lines in files.blocks(begin, end):
         if part.day != day:
             day, known, moment = part.day, False, bots_zone.start_of_day(part.day)
-        own = bots_zone.line_time(text)
-        if own is not None:
-            known, moment = True, own
-        if moment <= until and (not known or moment >= since):
-            yield LogLine(stream, text, file=part.name, moment=moment)
+        passed = 0
+        for number in _chosen(lines, query.may_match):
+            own = bots_zone.line_time(lines[number])
+            if own is None and number > passed:
+                own = first_time(lines[number - 1 : passed - 1 if passed else None : -1])
+            passed = number + 1
+            if own is not None:
+                known, moment = True, own
+            if moment <= until and (not known or moment >= since):
+                yield LogLine(stream, lines[number], file=part.name, moment=moment)
+
+
+def _chosen(lines: list[bytes], may_match: Callable[[bytes], bool] | None) -> Iterable[int]:
+    """Return which lines may match, and the last one, whose time tells how far the search has come."""
+    last = len(lines) - 1
+    if may_match is None:
+        return range(len(lines))
+    return (number for number, line in enumerate(lines) if number == last or may_match(line))

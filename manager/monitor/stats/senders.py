@@ -78,6 +78,12 @@ class Group(NamedTuple):
     def text(self) -> Text:
         """Return who is likely to be the cause."""
         culprit = self.culprit
+        if culprit is None and self.packets >= self.least / OF_LIMIT:
+            return Text(
+                "no bot stands out: together they send {packets} packets a minute from this address, which may be"
+                " too much; another program may use it too",
+                packets=f"{self.packets:,.0f}",
+            )
         if culprit is None:
             return Text(
                 "none of the fleet's bots sends conspicuously much: another program may use this address"

@@ -53,9 +53,11 @@ def size_of(pids: Iterable[int], devices: frozenset[int], proc: Path = host.PROC
 
 
 def _open_files(pids: Iterable[int], proc: Path) -> Iterator[str]:
+    """Yield the processes' files, also those that are closed and mapped into memory: only root sees these."""
     for pid in pids:
-        with suppress(OSError), os.scandir(f"{proc}/{pid}/fd") as entries:  # it has ended, or is another's
-            yield from (entry.path for entry in entries)
+        for kind in ("fd", "map_files"):
+            with suppress(OSError), os.scandir(f"{proc}/{pid}/{kind}") as entries:  # ended, or another's
+                yield from (entry.path for entry in entries)
 
 
 def _processes(cgroup: str | None) -> list[int]:

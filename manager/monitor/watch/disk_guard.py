@@ -19,6 +19,8 @@ from manager.monitor.watch.alert_state import Alert
 from manager.util.formatting import MB, age, file_size
 
 MEASURE_EVERY_S = 60.0
+REMEMBER_EVERY_S = 60.0
+"""What the disk had free, for an hour."""
 URGENT_EVERY_S = 3.0
 """While the disk comes to its end."""
 MEASURE_WITHIN_S = 20.0
@@ -36,6 +38,7 @@ class DiskGuard:
     def __init__(self, fleet: Fleet, stop: Stop) -> None:
         self._stop = stop
         self._free: deque[Free] = deque(maxlen=90)
+        self._past: deque[Free] = deque(maxlen=round(growth.WINDOW_S / REMEMBER_EVERY_S))
         self._samples = {
             instance: growth.recent(samples, time.time())
             for instance, samples in record.load(fleet.disk_file).items()
@@ -57,6 +60,8 @@ class DiskGuard:
         if disk is not None:
             free = Free(time.monotonic(), disk.free, disk.inodes_free, disk.size, disk.inodes)
             self._free.append(free)
+            if not self._past or free.at - self._past[-1].at >= REMEMBER_EVERY_S:
+                self._past.append(free)
         ending = growth.is_ending(self._free, fleet.disk)
         if any(ending):
             self._next = min(self._next, self._measured_at + URGENT_EVERY_S)
@@ -72,7 +77,7 @@ class DiskGuard:
             name: samples for name, samples in self._samples.items() if name in views and _runs(views[name])
         }
         alerts = []
-        for excess in growth.excesses(running, self._free, fleet.disk, ending=ending):
+        for excess in growth.excesses(running, self._free, fleet.disk, ending=ending, past=self._past):
             if time.monotonic() >= self._retry_at.get(excess.instance, 0.0):
                 self._retry_at[excess.instance] = time.monotonic() + AGAIN_S
                 alerts.append(self._stopped(excess))

@@ -264,7 +264,8 @@ def _run_copier(
 def _answer(line: str) -> Text | _Copied:
     result = json.loads(line)
     if "fault" in result:
-        return Text(FAULTS[result["fault"]], why=str(result["why"])[:300])
+        why = " ".join(str(result["why"]).splitlines())  # it may name an index, which the bot has named
+        return Text(FAULTS[result["fault"]], why=why[:300])
     return _Copied(str(result["how"]), dict(result["rows"]))
 
 

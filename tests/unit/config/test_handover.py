@@ -41,7 +41,9 @@ STEERED = {
             "OTEL_PYTHON_CONFIGURATOR",
         ),
         *("PY_SAX_PARSER", "_PYTHON_SYSCONFIGDATA_NAME", "__PYVENV_LAUNCHER__", "AWKPATH", "BC_ENV_ARGS"),
-        *("MAVEN_OPTS", "COR_PROFILER", "ELIXIR_ERL_OPTIONS"),
+        *("MAVEN_OPTS", "COR_PROFILER", "ELIXIR_ERL_OPTIONS", "COMPlus_EnableProfiling", "SQLPATH"),
+        *("SPRING_APPLICATION_JSON", "LOG4J_CONFIGURATION_FILE", "LOGGING_CONFIG", "CAMLLIB", "LOKY_PICKLER"),
+        *("PYTEST_ADDOPTS", "GUILE_LOAD_COMPILED_PATH", "OCTAVE_PATH", "POETRY_VIRTUALENVS_PATH"),
     ],
     "the loader": [
         *("CUDA_INJECTION64_PATH", "VK_LAYER_PATH", "QT_PLUGIN_PATH", "UID_WRAPPER"),
@@ -51,6 +53,9 @@ STEERED = {
         "LIGHTER_SIGNER_LIBRARY",
         "OPENSSL_CONF",
         *("GETCONF_DIR", "I18NPATH", "ICU_DATA", "GMON_OUT_PREFIX"),
+        *("INTEL_LIBITTNOTIFY64", "NVTX_INJECTION64_PATH", "SDL_DYNAMIC_API", "GSS_MECH_CONFIG", "TDSDUMP"),
+        *("SOFTHSM2_CONF", "OPENSC_DRIVER", "GDAL_DRIVER_PATH", "VDPAU_DRIVER_PATH", "ASAN_OPTIONS"),
+        *("GCOV_PREFIX", "LLVM_PROFILE_FILE", "NOTIFY_SOCKET", "LISTEN_FDS", "FREETDSCONF"),
     ],
     "where programs and files are found": [
         "PATH",
@@ -462,6 +467,15 @@ def test_what_is_handed_over_is_seen(text: str) -> None:
 def test_a_key_forges_no_line() -> None:
     told = loader.load_value(a_config(environment={"A\nerror: x": "y"}), FILE, a_fleet(), {}, {}, {}).refusals
     assert [str(each).splitlines() for each in told] == [[str(each)] for each in told]
+
+
+def test_neither_a_value_nor_a_file_forges_a_line() -> None:
+    told = loader.load_value(
+        a_config(daemon_config={"db_path": "x\nerror: y"}), "config/active/a\nb.json", a_fleet(), {}, {}, {}
+    )
+    (problem,) = told.problems
+    assert str(problem).startswith("config/active/a b.json: daemon_config.db_path: must be a path such as ")
+    assert len(str(problem).splitlines()) == 1
 
 
 @pytest.mark.parametrize("name", ["夜", "ñandú", "e\u0301", "ไทย", "⭐", "a b", "SOL/USDC:USDC"])

@@ -232,6 +232,13 @@ def test_the_next_day_begins_anew(tmp_path: Path, said: list[str], monkeypatch: 
     assert len(said) == 1
 
 
+@pytest.mark.parametrize(("limit_mb", "segment"), [(1, 250_000), (256, 64_000_000), (100_000, 128_000_000)])
+def test_a_segment_is_never_so_large_that_a_reader_has_to_wait(
+    limit_mb: int, segment: int, said: list[str]
+) -> None:
+    assert DayBudget(limit_mb, said.append, tuple, ()).segment == segment
+
+
 def test_a_flood_leaves_room_for_a_traceback(tmp_path: Path, said: list[str]) -> None:
     budget = DayBudget(1, said.append, tuple, ())
     flood(limited(tmp_path, said, budget=budget), 3_000_000)

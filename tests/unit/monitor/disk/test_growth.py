@@ -98,6 +98,51 @@ def test_a_slow_growth_is_seen_over_two_minutes() -> None:
     assert (excess.instance, excess.amount) == ("a", 3 * MB * 39)
 
 
+def slowly(*, space: int = 0, inodes: int = 0, minutes: int = 60) -> list[Free]:
+    """A disk without much left, that has lost so much each minute."""
+    return [
+        Free(60.0 * at, 800 * MB + space * (minutes - at), 10_000 + inodes * (minutes - at), 100 * GB, 10**6)
+        for at in range(minutes + 1)
+    ]
+
+
+def steadily(size: int, files: int = 0, minutes: int = 60) -> list[Sample]:
+    numbers = range(minutes + 1)
+    return sizes(*(GB + size * at for at in numbers), files=[9 + files * at for at in numbers])
+
+
+def test_who_fills_the_disk_slowly_is_named_too() -> None:
+    """0.2 MB/s, or a file a second: little within two minutes, and the end of the disk within hours."""
+    samples = {"a": steadily(12 * MB), "b": steadily(MB), "c": sizes(50 * GB, 50 * GB)}
+    past = slowly(space=14 * MB)
+    assert growth.excesses(samples, past[-1:], RULES, ending=(True, False), past=past) == [
+        Excess("a", "space", 720 * MB, 800 * MB)
+    ]
+    samples = {"a": steadily(0, 60), "b": steadily(MB)}
+    past = slowly(inodes=61)
+    assert growth.excesses(samples, past[-1:], RULES, ending=(False, True), past=past) == [
+        Excess("a", "inodes", 3600, 10_000)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("samples", "past"),
+    [
+        ({"a": steadily(12 * MB)}, slowly(space=30 * MB)),  # somebody else takes more
+        ({"a": steadily(2 * MB)}, slowly(space=2 * MB)),  # it lasts for hours
+        ({"a": steadily(12 * MB, minutes=10)}, slowly(space=12 * MB, minutes=10)),  # not followed for long
+        ({"a": steadily(12 * MB), "b": steadily(12 * MB), "c": steadily(12 * MB)}, slowly(space=36 * MB)),
+        ({"a": steadily(12 * MB)}, []),
+        ({"a": []}, slowly(space=12 * MB)),
+    ],
+)
+def test_nobody_is_stopped_for_a_slow_growth_that_is_no_harm(
+    samples: dict[str, list[Sample]], past: list[Free]
+) -> None:
+    free = [Free(3600.0, 800 * MB, 10_000, 100 * GB, 10**6)]
+    assert growth.excesses(samples, free, RULES, ending=(True, True), past=past) == []
+
+
 def test_many_small_files_are_seen() -> None:
     samples = {"a": sizes(1, 1, files=[10, 20_000]), "b": sizes(0, GB)}
     free = [Free(0.0, 50 * GB, 10_000, 100 * GB, 10**6)]

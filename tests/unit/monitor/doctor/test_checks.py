@@ -223,6 +223,15 @@ def test_limits_together(changes: dict[str, Any], expected: list[str]) -> None:
         ({"dotenv": OwnedPath(".env", 1000, 0o644)}, ["warn dotenv: .env is readable by other users"]),
         ({"dotenv": OwnedPath(".env", 1000, 0o600)}, []),
         (
+            {"unlimited": ("config_variables", "variables")},
+            [
+                "warn variables: config_variables in config/fleet.toml fits every name: each config may give "
+                "its bot every variable of .env, whosever secret it is",
+                "warn variables: variables in config/fleet.toml fits every name: every bot is given all "
+                "variables of .env and of the manager's environment",
+            ],
+        ),
+        (
             {"secrets": (OwnedPath("s", 1000, 0o700), OwnedPath("s/env.json", 1000, 0o440))},
             ["fail secrets: s/env.json is readable by other users (mode 0440)"],
         ),

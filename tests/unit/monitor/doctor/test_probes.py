@@ -145,3 +145,13 @@ def test_a_report_names_no_key_no_person_and_no_machine() -> None:
         {"HOST": ["box1", ""], "USER": ["ann"]},
     )
     assert found == "key=*** at PROJECT on HOST by USER, ADDRESS, 127.0.0.1, annual box12 s3c"
+
+
+def test_lists_of_variables_that_fit_every_name_are_found(tmp_path: Path) -> None:
+    write_config(tmp_path, a_config())
+    for text, expected in (
+        ('variables = ["*"]\nconfig_variables = ["BP2_KEY", "?*"]', ("variables", "config_variables")),
+        ('variables = ["*_API_URL", "HTTP_PROXY"]\nconfig_variables = ["BP2_*"]', ()),
+    ):
+        (tmp_path / "config" / "fleet.toml").write_text(f'name = "desk"\n{text}\n')
+        assert probe_project.probe_files(project.read(tmp_path), None).unlimited == expected

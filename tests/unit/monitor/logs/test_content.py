@@ -28,7 +28,7 @@ def day(tmp_path: Path) -> Path:
 
 def lines_of(folder: Path) -> list[bytes]:
     with closing(DatedFiles(folder, "stdout")) as opened:
-        return [line for _part, line in opened.lines(0, opened.size)]
+        return [line for _part, lines in opened.blocks(0, opened.size) for line in lines]
 
 
 def numbered(first: int, last: int) -> bytes:
@@ -45,9 +45,11 @@ def test_segments_are_one_text_with_the_file_itself(tmp_path: Path, day: Path) -
     assert lines_of(tmp_path) == numbered(0, 1000).splitlines()
     with closing(DatedFiles(tmp_path, "stdout")) as opened:
         assert opened.size == len(numbered(0, 1000))
-        assert [line for _part, line in opened.lines(opened.tail_start(450, opened.size), opened.size)] == (
-            numbered(550, 1000).splitlines()
-        )
+        assert [
+            line
+            for _part, lines in opened.blocks(opened.tail_start(450, opened.size), opened.size)
+            for line in lines
+        ] == (numbered(550, 1000).splitlines())
         assert opened.rfind(b"line 000004\n", opened.size) == 4 * len(b"line 000000\n")
 
 

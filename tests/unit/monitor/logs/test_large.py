@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import gzip
 import math
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from manager.monitor.logs import content, files, join
+from manager.monitor.logs import bots_zone, content, files, join
 from manager.monitor.logs.content import Plain
 from manager.monitor.logs.files import DatedFiles
+from manager.monitor.logs.pattern import Pattern
 from manager.monitor.logs.source import LogQuery, select_lines
 from manager.util import formatting
 from manager.util.time_parse import start_of_day
@@ -99,24 +101,79 @@ def test_a_traceback_before_the_time_is_not_shown(tmp_path: Path, day: Path) -> 
 def test_segments_before_the_time_are_not_expanded(
     tmp_path: Path, day: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expanded = 0
-    expand = content.Compressed._expand
+    expanded = set[int]()
+    following = content.Compressed._next
 
-    def noted(self: content.Compressed):  # type: ignore[no-untyped-def]
-        nonlocal expanded
-        expanded += 1
-        return expand(self)
+    def noted(self: content.Compressed) -> bytes:
+        expanded.add(id(self))
+        return following(self)
 
-    monkeypatch.setattr(content.Compressed, "_expand", noted)
+    monkeypatch.setattr(content.Compressed, "_next", noted)
+    monkeypatch.setattr(content.Compressed, "_expand", None)  # nothing is written to the disk
     for number in range(20):
         part = text(1000 * number, 1000 * number + 1000)
         (day / f"bot_stdout.log.{number + 1}.gz").write_bytes(gzip.compress(part))
     (day / "bot_stdout.log").write_bytes(text(20_000, 21_000))
     lines = selected(tmp_path, since=midnight() + 2 * 17_500)
     assert next(lines) == line(17_500)
-    assert expanded == 1
+    assert len(expanded) == 1
     assert b"".join([line(17_500), *lines]) == text(17_500, 21_000)
-    assert expanded == 3
+    assert len(expanded) == 3
+
+
+def test_of_a_compressed_file_what_precedes_the_time_is_not_looked_at_line_by_line(
+    tmp_path: Path, day: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor kept in memory."""
+    monkeypatch.setattr(files, "STEP", 4096)
+    monkeypatch.setattr(content, "PIECE", 4096)
+    monkeypatch.setattr(content, "KEPT", 4096)
+    looked = 0
+    line_time = bots_zone.line_time
+
+    def noted(line: bytes) -> float | None:
+        nonlocal looked
+        looked += 1
+        return line_time(line)
+
+    monkeypatch.setattr(bots_zone, "line_time", noted)
+    (day / "bot_stdout.log.1.gz").write_bytes(gzip.compress(text()))
+    with closing(DatedFiles(tmp_path, "stdout")) as opened:
+        query = LogQuery(since=midnight() + 2 * 30_000)
+        lines = select_lines(opened, "stdout", opened.size, None, query)
+        assert next(lines).text + b"\n" == line(30_000)
+        assert looked < 1000
+        assert b"".join(each.text + b"\n" for each in lines) == text(30_001)
+        (part,) = opened.parts
+        assert isinstance(part.content, content.Compressed)
+        assert len(part.content._window) < 20_000
+
+
+def test_no_more_than_usual_is_read_however_much_it_is(
+    tmp_path: Path, day: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limits are for bombs: of days of a bot that says much the first lines were left out."""
+    monkeypatch.setattr(files, "MAX_INFLATED", 100_000)
+    monkeypatch.setattr(files, "MAX_INFLATED_S", 0.0)
+    for number in range(10):
+        part = text(2000 * number, 2000 * number + 2000)
+        (day / f"bot_stdout.log.{number + 1}.gz").write_bytes(gzip.compress(part))
+    assert b"".join(selected(tmp_path, since=midnight())) == text(0, 20_000)
+
+
+def test_what_no_pattern_can_match_is_passed_over(tmp_path: Path, day: Path) -> None:
+    rows = [line(number) + b"  continued %d\n" % number * (number % 3) for number in range(COUNT)]
+    (day / "bot_stdout.log.1.gz").write_bytes(gzip.compress(b"".join(rows[:30_000])))
+    (day / "bot_stdout.log").write_bytes(b"".join(rows[30_000:]))
+    query = LogQuery(since=midnight() + 20_000, until=midnight() + 70_000)
+    with closing(DatedFiles(tmp_path, "stdout")) as opened:
+        every = list(select_lines(opened, "stdout", opened.size, None, query))
+        for wanted in ("9 line", "continued 2", "nothing", "23:59"):
+            expected = [each for each in every if wanted.encode() in each.text]
+            quick = query._replace(may_match=Pattern(re.compile(wanted)).may_match)
+            shown = list(select_lines(opened, "stdout", opened.size, None, quick))
+            assert [each for each in shown if wanted.encode() in each.text] == expected
+            assert len(shown) - len(expected) < 2_000, "the last of each block"
 
 
 def test_the_end_of_a_time_may_be_far_inside_a_segment(tmp_path: Path, day: Path) -> None:
@@ -146,7 +203,7 @@ def test_of_gzip_bombs_only_the_newest_are_read_and_the_others_are_told(
     (tmp_path / "2026-01-01" / "bot_stdout.log").write_bytes(b"a plain line\n")
     (tmp_path / "2026-01-04" / "bot_stdout.log").write_bytes(b"the last line\n")
     with closing(DatedFiles(tmp_path, "stdout")) as opened:
-        rows = [text for _part, text in opened.lines(0, opened.size)]
+        rows = [text for _part, lines in opened.blocks(0, opened.size) for text in lines]
         assert [row for row in rows if row] == [b"a plain line", b"the last line"]
         assert len(rows) == 300_002
         left_out = [part.name for part in opened.left_out]
@@ -163,7 +220,7 @@ def test_a_file_with_holes_is_read_at_its_end(
         stream.seek(1 << 40)
         stream.write(b"\nthe last line\n")
     with closing(DatedFiles(tmp_path, "stdout")) as opened:
-        *_zeros, last = (text for _part, text in opened.lines(0, opened.size))
+        *_zeros, last = (text for _part, lines in opened.blocks(0, opened.size) for text in lines)
         assert last == b"the last line"
         assert [part.day for part in opened.left_out] == [DAY]
 
@@ -173,7 +230,7 @@ def test_bombs_do_not_take_more_than_their_time(tmp_path: Path, monkeypatch: pyt
     bombs(tmp_path, 100, 100_000)
     (tmp_path / "2026-01-10" / "bot_stdout.log").write_bytes(b"the last line\n")
     with closing(DatedFiles(tmp_path, "stdout")) as opened:
-        *_rows, last = (text for _part, text in opened.lines(0, opened.size))
+        *_rows, last = (text for _part, lines in opened.blocks(0, opened.size) for text in lines)
         assert last == b"the last line"
         assert 0 < len(opened.left_out) < 100
 

@@ -122,6 +122,27 @@ def test_the_last_matching_lines_of_each_are_merged(output: Output) -> None:
     assert output.lines == ["b | x2", "a | x3"]
 
 
+def test_who_has_no_matching_line_for_long_does_not_hold_up_the_others(output: Output) -> None:
+    """The search through the one goes on and on: what another has from before is shown meanwhile."""
+    is_shown = threading.Event()
+
+    class Endless(Lines):
+        def past(self) -> Iterator[LogLine]:
+            for number in range(logs.BATCH * (logs.MOST_WAITING + 3)):
+                yield line("no", 10 + number / 1000)
+            assert is_shown.wait(30)
+
+    class Buffer(io.BytesIO):
+        def flush(self) -> None:
+            if self.getvalue() == b"b | x1\n":
+                is_shown.set()
+
+    output.buffer = Buffer()
+    shown(output, pattern="x", a=Endless(), b=Lines(line("x1", 1), line("x50", 50)))
+    assert is_shown.is_set()
+    assert output.lines == ["b | x1", "b | x50"]
+
+
 def test_following_goes_on_after_the_past(output: Output) -> None:
     code = shown(
         output,

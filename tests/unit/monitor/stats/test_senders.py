@@ -45,6 +45,17 @@ def test_where_nobody_stands_out_nobody_is_blamed(packets: tuple[float, ...]) ->
     assert "another program may use this address" in str(made.text())
 
 
+@pytest.mark.parametrize("packets", [(6000,), (3000, 3000), (70, 30, 30)])
+def test_what_all_send_together_is_not_called_little(packets: tuple[float, ...]) -> None:
+    """A fleet of one bot, or bots that flood alike: nothing is to be compared, and they may be the cause."""
+    assert str(group(*packets).text()) == (
+        f"no bot stands out: together they send {sum(packets):,} packets a minute from this address, which may be"
+        " too much; another program may use it too"
+    )
+    less = group(*packets)._replace(least=sum(packets))
+    assert "none of the fleet's bots sends conspicuously much" in str(less.text())
+
+
 def test_who_receives_a_stream_or_sends_less_than_the_limit_is_not_the_cause() -> None:
     stream = group(6000, 40)
     first = stream.senders[0]

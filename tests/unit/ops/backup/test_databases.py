@@ -297,6 +297,17 @@ def test_a_damaged_database_is_named_and_the_others_saved(folder: Path, work: Pa
     assert (name, why.message) == ("bad.db", databases.FAULTS["damaged"])
 
 
+def test_a_damaged_database_forges_no_line_of_a_message(folder: Path, work: Path) -> None:
+    with a_database(folder / "bad.db", "delete") as database:
+        database.execute('CREATE INDEX "x\nerror: all backups are lost" ON t (x)')
+        database.execute("PRAGMA writable_schema=ON")
+        database.execute("UPDATE sqlite_master SET sql = replace(sql, '(x)', '(x + 1)') WHERE type = 'index'")
+    database.close()
+    (_name, why) = copied(folder, work).faults[0]
+    assert len(str(why).splitlines()) == 1
+    assert "error: all backups are lost" in str(why)
+
+
 def test_more_than_the_disk_holds_is_said_before_it_is_tried(folder: Path, work: Path) -> None:
     a_database(folder / "vast.db").close()
     with (folder / "vast.db").open("r+b") as stream:
