@@ -286,6 +286,7 @@ STATE_WORDS = (
     mark("limits"),
     mark("restart policy"),
     mark("shares"),
+    mark("settings"),
     mark("paper"),
     mark("live"),
     # markets whose prices are no market's
