@@ -26,7 +26,7 @@ NAMED_EXPORT = re.compile(r"export[ \t]+=")
 COMMENT_WITH_LINE_END = re.compile(r"#[^\n]*\r(?![\r\n]|\Z)")
 """python-dotenv begins a line behind each carriage return, Compose does not."""
 QUOTED = re.compile(r"(['\"])((?:\\.|(?!\1)[^\\])*)\1", re.DOTALL)
-REST_OF_LINE = re.compile(r"[ \t]*(?:#[^\n]*)?\r?(?:\n|\Z)")
+REST_OF_LINE = re.compile(r"[^\S\r\n]*(?:#[^\n]*)?\r?(?:\n|\Z)")
 EXPANDED = re.compile(r"\$[A-Za-z_{$]")
 EXPANDED_IN_SINGLE_QUOTES = re.compile(r"\$\{[^}:]*(?::-[^}]*)?\}")
 """python-dotenv replaces these in single quotes too."""

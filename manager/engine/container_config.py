@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from manager.config.fleet import Fleet
 from manager.config.spec import DATA_AT, LOGS_AT, MIB, SECRETS_AT, STATE_AT, TMPFS, InstanceSpec, config_hash
 from manager.engine import labels
+from manager.engine.containers import Container
 
 NETWORK_OPTIONS = {"com.docker.network.bridge.enable_icc": "false"}
 """Instances cannot reach each other; their published ports work nevertheless."""
@@ -191,6 +192,54 @@ def were_added(host: Mapping[str, Any]) -> list[str]:
     engine's API.
     """
     return [name for name, unset in UNASKED.items() if host.get(name) not in unset]
+
+
+DEFINED = ("PortBindings", "Tmpfs", "Init", "ReadonlyRootfs", "CapDrop", "SecurityOpt", "LogConfig")
+"""What each of our containers is given besides folders, network and limits."""
+UNDEFINED = (
+    "Privileged",
+    "CapAdd",
+    "Devices",
+    "PidMode",
+    "UTSMode",
+    "UsernsMode",
+    "Dns",
+    "DnsOptions",
+    "DnsSearch",
+    "ExtraHosts",
+    "GroupAdd",
+    "Ulimits",
+    "Sysctls",
+    "AutoRemove",
+)
+"""What none of our containers is given. More folders are the user's own."""
+LABELLED = (labels.WEB_PORT, labels.LOG_DIR, labels.DB_PATH, labels.MODE, labels.STOP_TIMEOUT)
+"""The labels whose values are in the config's hash: with the same hash they are the same in each version."""
+
+
+def were_redefined(host: Mapping[str, Any], spec: InstanceSpec, fleet: Fleet) -> list[str]:
+    """Return in what else a container is not as we make it, as names in the engine's API: it was made by
+    hand, or by Compose with a file of the user's own.
+
+    `host`: its HostConfig.
+    """
+    wanted = _host_config(spec, fleet, f"{spec.web_port}/tcp")
+    return [
+        *(name for name in DEFINED if host.get(name) != wanted[name]),
+        *(name for name in UNDEFINED if host.get(name)),
+    ]
+
+
+def were_relisted(container: Container, spec: InstanceSpec, fleet: Fleet) -> list[str]:
+    """Return what the engine's list says otherwise than it did when a container was made from its config:
+    labels, and its command as `Cmd`.
+    """
+    wanted = own_labels(spec, fleet)
+    command = " ".join(f"'{word}'" if " " in word else word for word in spec.command)
+    return [
+        *(label for label in LABELLED if container.labels.get(label, wanted[label]) != wanted[label]),
+        *(["Cmd"] if container.command and not container.command.endswith(command) else []),
+    ]
 
 
 def _healthcheck(fleet: Fleet, place: HostContext) -> dict[str, Any]:

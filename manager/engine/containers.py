@@ -51,6 +51,8 @@ class Container(NamedTuple):
     """Place in the container → what is mounted there. None where the engine does not say."""
     image_name: str = ""
     """The image that it was made from: its name, or the id where the name belongs to another image now."""
+    command: str = ""
+    """What it runs, arguments with blanks in single quotes; empty where the engine does not say."""
 
     @property
     def is_off_network(self) -> bool:
@@ -189,6 +191,7 @@ def _container(row: Mapping[str, Any]) -> Container:
         network=_own_network(row),
         mounts=_mounts(row),
         image_name=str(row.get("Image") or ""),
+        command=command if isinstance(command := row.get("Command"), str) else "",
     )
 
 

@@ -1,5 +1,5 @@
 """Compare a container with its spec in what the engine's list and files say: mounts, image, user, limits,
-restart policy.
+restart policy, settings.
 
 Limits and restart policy change by `docker update`, the others only when a container is made anew: by Compose
 with an override file, `docker run` by hand. It costs no engine call.
@@ -8,7 +8,7 @@ with an override file, `docker run` by hand. It costs no engine call.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,11 +20,15 @@ from manager.engine.containers import Container
 from manager.fleet import cgroup_limits, engine_files, supervisor_state
 from manager.fleet.supervisor_state import SupervisorState
 
-DriftedPart = Literal["mounts", "user", "other image", "limits", "restart policy", "shares"]
+DriftedPart = Literal["mounts", "user", "other image", "limits", "restart policy", "shares", "settings"]
 UPDATED: frozenset[DriftedPart] = frozenset({"limits", "restart policy"})
 """What `docker update` changes, and the engine's update puts back: no start or new container is needed."""
-BY_UPDATE: frozenset[DriftedPart] = UPDATED | {"shares"}
-"""What `docker update` changes at all. Shares, pinned CPUs and reservations it cannot take back."""
+KEPT_UNNAMED: Sequence[DriftedPart] = ("settings", "shares")
+"""What no start and no `docker update` takes back, and a bot can trade with: whoever made it so may have
+meant it. Only a new container is without it, which a person asks for.
+"""
+OF_HOST_CONFIG: frozenset[DriftedPart] = UPDATED | {*KEPT_UNNAMED}
+"""What the engine's own words of a container tell, which not everybody may read."""
 RESTART_POLICY = "RestartPolicy"
 
 UID_VARIABLE = "BOTFLEET_UID"
@@ -59,8 +63,8 @@ def drift(
 def updated(
     host: Mapping[str, Any] | None, container: Container, spec: InstanceSpec, fleet: Fleet
 ) -> tuple[DriftedPart, ...]:
-    """Return what `docker update` changed: by the engine's own words, None where these cannot be read, and by
-    the kernel's.
+    """Return what `docker update` changed, and other settings than ours: by the engine's own words, None
+    where these cannot be read, by the kernel's, and by its labels.
 
     Where the engine's words may mean that it cannot keep a limit, the kernel's files tell.
     """
@@ -69,6 +73,10 @@ def updated(
         unkept = {*container_config.UNKEPT} - cgroup_limits.enforced(container.id)
         names = container_config.were_updated(host, spec, fleet, unkept)
     drifts: list[DriftedPart] = []
+    if container_config.were_relisted(container, spec, fleet) or (
+        host is not None and container_config.were_redefined(host, spec, fleet)
+    ):
+        drifts.append("settings")
     if {*names} - {RESTART_POLICY} or (
         container.engine_state == "running" and cgroup_limits.are_others(container.id, spec, fleet)
     ):

@@ -292,6 +292,7 @@ STATE_WORDS = (
     mark("limits"),
     mark("restart policy"),
     mark("shares"),
+    mark("settings"),
     mark("paper"),
     mark("live"),
     # markets whose prices are no market's

@@ -22,6 +22,7 @@ Drift = Literal[
     "limits",
     "restart policy",
     "shares",
+    "settings",
 ]
 
 

@@ -129,6 +129,7 @@ class FakeContainer:
             "Image": self.body["Image"],
             "ImageID": self.image_id,
             "Created": int(self.created),
+            "Command": " ".join(["supervisor", *(self.body.get("Cmd") or [])]),
             "Labels": dict(self.labels),
             "State": self.state,
             "Status": self._status(round(now - self.since)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,24 @@ def test_where_a_bot_has_written_nothing_is_tried(sandbox: Sandbox) -> None:
     assert "mount-probe" not in sandbox.transcript("up")
     sandbox.transcript("down")
     assert "mount-probe" not in sandbox.transcript("up")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives a folder to another user")
+@pytest.mark.parametrize("command", ["restart bp_sol_01", "restart", "start bp_sol_01"])
+def test_whose_folder_was_given_to_another_user_is_made_for_that_one(sandbox: Sandbox, command: str) -> None:
+    """`sudo chown -R me .`, after root had made the fleet: the bot could not even say why it did nothing."""
+    sandbox.transcript("up")
+    supervisor = sandbox.folder / "volumes" / "state" / "bp_sol_01" / "supervisor.json"
+    os.utime(supervisor, (1, 1))
+    for path in (sandbox.folder, *sandbox.folder.rglob("*")):
+        os.chown(path, 4711, 4711, follow_symlinks=False)
+    if command.startswith("start"):
+        sandbox.transcript("stop bp_sol_01")
+        os.utime(supervisor, (1, 1))
+        os.chown(supervisor, 4711, 4711)
+    printed = sandbox.transcript(command)
+    assert "bp_sol_01: recreated (not as its user" in printed
+    assert sandbox.engine.inspect("desk-bp_sol_01")["Config"]["User"] == "4711:4711"
 
 
 @pytest.mark.parametrize("code", [1, 126, 127])

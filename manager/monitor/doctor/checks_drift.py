@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from manager.fleet.definition_drift import BY_UPDATE
+from manager.fleet.definition_drift import OF_HOST_CONFIG
 from manager.i18n import Text
 from manager.monitor.doctor.facts import FleetFacts, ImageMend, Mend, Updated
 from manager.monitor.doctor.findings import Finding, warn
@@ -36,7 +36,7 @@ UPDATED: Mapping[Mend, Text] = {
 
 def check_all(facts: FleetFacts) -> Iterator[Finding]:
     """Yield one finding for each command that mends something, with the instances that it mends."""
-    drifting = [one for one in facts.instances if {*one.drift} - {"image", *BY_UPDATE}]
+    drifting = [one for one in facts.instances if {*one.drift} - {"image", *OF_HOST_CONFIG}]
     for mend, remedy in DRIFT.items():
         ids = [one.id for one in drifting if one.mend == mend]
         yield from _found("drift", ids, ids, Text("differ from their configs"), remedy)
@@ -45,8 +45,14 @@ def check_all(facts: FleetFacts) -> Iterator[Finding]:
         yield from _found("image-drift", ids, ids, Text("run an older image"), remedy)
     what = Text("have other limits or another restart policy than their configs say (`docker update`)")
     for mend, remedy in UPDATED.items():
-        updated: Sequence[Updated] = [one for one in facts.updated if one.mend == mend]
+        updated: Sequence[Updated] = [
+            one for one in facts.updated if one.mend == mend and not one.is_redefined
+        ]
         yield from _found("limits", updated, [one.id for one in updated], what, remedy)
+    what = Text("have container settings that are not their configs'")
+    for mend, remedy in DRIFT.items():
+        redefined = [one for one in facts.updated if one.mend == mend and one.is_redefined]
+        yield from _found("settings", redefined, [one.id for one in redefined], what, remedy)
 
 
 def _found(

@@ -151,13 +151,14 @@ class InstanceFacts(NamedTuple):
 
 
 class Updated(NamedTuple):
-    """Hold an instance that `docker update` changed: in what, by the names of the engine's API, and what
-    undoes it.
+    """Hold an instance that `docker update` changed, or whose container is otherwise not as we make it: in
+    what, by the names of the engine's API, and what undoes it.
     """
 
     id: str
     names: tuple[str, ...]
     mend: Mend = "up"
+    is_redefined: bool = False
 
     def __str__(self) -> str:
         return f"{self.id} ({', '.join(self.names)})"

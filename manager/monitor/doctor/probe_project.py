@@ -184,7 +184,7 @@ def _egress(project: Project, engine: Engine) -> EgressFacts | None:
 def _updated(
     snapshot: FleetSnapshot, engine: Engine, unkept: Collection[str], mends: Mends
 ) -> Iterator[Updated]:
-    """Yield the instances whose limits or restart policy are not those that they were made with."""
+    """Yield the instances whose limits, restart policy or settings are not those of their configs."""
     for instance, view in snapshot.views.items():
         if view.spec is None or view.container is None or "config" in view.drift:
             continue
@@ -195,6 +195,13 @@ def _updated(
             if names or added:
                 mend = mends.of_update(instance, can_be_taken_back=not added)
                 yield Updated(instance, (*names, *added), mend)
+            redefined = (
+                *container_config.were_redefined(host, view.spec, snapshot.project.fleet),
+                *container_config.were_relisted(view.container, view.spec, snapshot.project.fleet),
+            )
+            if redefined:
+                mend = mends.of_update(instance, can_be_taken_back=False)
+                yield Updated(instance, redefined, mend, is_redefined=True)
 
 
 def database_folders(project: Project) -> set[Path]:

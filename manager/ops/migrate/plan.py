@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
 
 from manager.errors import BAD_CONFIG, FAILED, OK, worst_exit_code
-from manager.i18n import Text
+from manager.i18n import Text, listed
 from manager.ops.backup.manifest import is_printable
 from manager.ops.migrate.inspect import Database, ImportFacts, OldConfig, registered_at, web_port
 from manager.util.formatting import MB
@@ -222,7 +222,7 @@ class _Joined:
         self.parts = parts
 
     def __str__(self) -> str:
-        return ", ".join(map(str, self.parts))
+        return listed(self.parts)
 
 
 def port_to_keep(config: OldConfig, facts: ImportFacts) -> int | None:

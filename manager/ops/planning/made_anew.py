@@ -1,7 +1,7 @@
 """Find what a start would not mend, and recreate it instead: its network is gone, its user is another.
 
 Asked of the engine only where something is to be started: one call for the network, and one for each
-container whose supervisor has never written to its folder.
+container whose supervisor has never written to its folder, or whose folder somebody's `chown` gave away.
 """
 
 from __future__ import annotations
@@ -13,9 +13,13 @@ from manager.engine import fleet_network
 from manager.errors import NotFound
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.session import Session
+from manager.fleet.supervisor_state import STATE_FILE
 from manager.ops.actions.action import Action
 from manager.ops.folders import bot_user
 from manager.ops.planning import plan
+
+GIVEN_AWAY_S = 0.2
+"""The supervisor replaces its file whole, which sets both times. `chown` and `chmod` set one of them."""
 
 
 def settle(session: Session, snapshot: FleetSnapshot, actions: Sequence[Action]) -> list[Action]:
@@ -53,7 +57,7 @@ def _as_users(session: Session, snapshot: FleetSnapshot, actions: Sequence[Actio
     silent = {
         action.instance
         for action in actions
-        if action.kind in {"start", "restart"} and not action.as_it_was and _never_wrote(snapshot, action)
+        if action.kind in {"start", "restart"} and not action.as_it_was and _may_not_write(snapshot, action)
     }
     if not silent:
         return list(actions)
@@ -74,11 +78,17 @@ def _as_users(session: Session, snapshot: FleetSnapshot, actions: Sequence[Actio
     ]
 
 
-def _never_wrote(snapshot: FleetSnapshot, action: Action) -> bool:
+def _may_not_write(snapshot: FleetSnapshot, action: Action) -> bool:
+    """Return whether its supervisor has never written, or its folder was given to another owner since."""
     container = snapshot.plan_input.containers.get(action.instance)
     supervisor = snapshot.views[action.instance].supervisor
-    return (
-        container is not None
-        and action.instance in snapshot.plan_input.wanted
-        and (supervisor is None or supervisor.container != container.id)
-    )
+    if container is None or action.instance not in snapshot.plan_input.wanted:
+        return False
+    if supervisor is None or supervisor.container != container.id:
+        return True
+    state = snapshot.project.fleet.instance_state_dir(action.instance) / STATE_FILE
+    try:
+        status = state.stat()
+    except OSError:
+        return False
+    return status.st_ctime - status.st_mtime > GIVEN_AWAY_S

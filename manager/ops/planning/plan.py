@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from manager.engine.containers import Container
-from manager.fleet.definition_drift import UPDATED
+from manager.fleet.definition_drift import KEPT_UNNAMED, UPDATED
 from manager.fleet.snapshot import Drift, PlanInput
 from manager.fleet.status import STOPPING, Status
 from manager.i18n import Text, listed
@@ -33,6 +33,7 @@ CAUSES: Mapping[Drift, Text] = {
     "limits": Text("not with its limits"),
     "restart policy": Text("not with its restart policy"),
     "shares": Text("with CPU shares, pinned CPUs or a reservation that its config does not have"),
+    "settings": Text("with container settings that are not its config's"),
 }
 
 
@@ -125,8 +126,8 @@ def restart(plan_input: PlanInput, named: Iterable[str] | None = None) -> list[A
             actions.append(Action("recreate", instance, CAUSES["config"]))
         elif not refused and (cause := _made_otherwise(plan_input, instance, is_named=named is not None)):
             actions.append(_mended(instance, cause, plan_input.drift(instance)))
-        elif not refused and named is not None and "shares" in drift:
-            actions.append(_mended(instance, CAUSES["shares"], drift))
+        elif not refused and named is not None and (cause := _kept_unnamed(drift)):
+            actions.append(_mended(instance, cause, drift))
         elif container.is_up:
             actions.append(Action("restart", instance, Text("requested"), as_it_was=refused))
         else:
@@ -264,7 +265,12 @@ def _up_one(
         return left_made_otherwise(instance, cause)
     if _was_updated(drift):
         return _updated(plan_input, instance, drift, is_named=is_named)
-    return left_made_otherwise(instance, CAUSES["shares"]) if "shares" in drift else None
+    return left_made_otherwise(instance, cause) if (cause := _kept_unnamed(drift)) else None
+
+
+def _kept_unnamed(drift: Iterable[Drift]) -> Text | None:
+    """Return what a container has that only a new one is without; None if there is nothing of that."""
+    return next((CAUSES[kind] for kind in KEPT_UNNAMED if kind in drift), None)
 
 
 def _was_updated(drift: Iterable[Drift]) -> bool:

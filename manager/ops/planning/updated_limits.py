@@ -44,7 +44,9 @@ def seen(session: Session, snapshot: FleetSnapshot, command: str, named: list[st
         with suppress(NotFound):  # removed meanwhile
             host = session.engine().inspect(container.id).get("HostConfig") or {}
             drifts = definition_drift.updated(host, container, spec, project.fleet)
-            others = tuple(kind for kind in made.get(instance, ()) if kind not in definition_drift.BY_UPDATE)
+            others = tuple(
+                kind for kind in made.get(instance, ()) if kind not in definition_drift.OF_HOST_CONFIG
+            )
             made[instance] = (*others, *drifts)
             if "limits" in drifts and definition_drift.has_outgrown(host, container, spec):
                 outgrown.add(instance)

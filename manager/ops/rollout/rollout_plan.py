@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from manager.errors import Problem, UsageError
 from manager.fleet import causes
-from manager.fleet.definition_drift import BY_UPDATE
+from manager.fleet.definition_drift import OF_HOST_CONFIG
 from manager.fleet.instance import Instance
 from manager.fleet.snapshot import PlanInput
 from manager.fleet.upgrade_records import UpgradeRecord
@@ -65,7 +65,7 @@ def _one(plan_input: PlanInput, instance: str, *, is_named: bool, is_going: bool
     container, status, drift = (
         plan_input.containers.get(instance),
         plan_input.statuses.get(instance),
-        [kind for kind in plan_input.drift(instance) if kind not in BY_UPDATE],  # `up` puts these back
+        [kind for kind in plan_input.drift(instance) if kind not in OF_HOST_CONFIG],  # `up` puts these back
     )
     if plan_input.runs_elsewhere(instance) and status is not None:
         return Action("leave", instance, status.why or Text("{why}", why=status.detail))

@@ -23,7 +23,7 @@ export function verbNames() {
 }
 
 /** In what a container differs from its config, and is put back without an upgrade: by `up`, a start or a restart. */
-const PUT_BACK = new Set(["limits", "restart policy", "shares"]);
+const PUT_BACK = new Set(["limits", "restart policy", "shares", "settings"]);
 
 /** Return the commands that a bot can be given now. */
 function verbsOf(each) {
