@@ -4,6 +4,7 @@ late, another tab, a clock that is wrong, the browser's own buttons.
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from selenium.webdriver import Keys
 
 from tests.bot.browser import Browser
 from tests.web.served import Served, a_bot, serving, write_history
@@ -242,3 +244,46 @@ def test_on_paper_nothing_is_in_the_way(page: Browser) -> None:
         assert [is_shown(each) for each in (*shown, *gone)] == [True] * 3 + [False] * 3
     finally:
         page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+def focused(page: Browser) -> str:
+    return str(page.run("document.activeElement.dataset.key ?? document.activeElement.className"))
+
+
+def press_key(page: Browser, key: str, on: str) -> None:
+    selector = f"[data-key={json.dumps(on)}]"
+    page.run("(document.querySelector(arguments[0]).focus(), 1)", selector)
+    page.driver.switch_to.active_element.send_keys(key)
+
+
+@pytest.mark.parametrize("opener", ["bot bp_sol_01", "bulk log", "halt"])
+def test_the_focus_comes_back_to_what_has_opened_a_dialog(page: Browser, served: Served, opener: str) -> None:
+    """Although it was drawn anew meanwhile, and although the address has changed."""
+    press_key(page, Keys.ENTER, opener)
+    page.wait(lambda: page.run("document.querySelector('dialog').open"))
+    served.rows[:] = [a_bot(row.id, pnl="77.7", **LIVE) for row in served.rows]
+    served.look()
+    page.wait(lambda: "+77.70" in page.text(".bots"))
+    page.driver.switch_to.active_element.send_keys(Keys.ESCAPE)
+    page.wait(lambda: focused(page) == opener, 5)
+
+
+def test_the_focus_stays_where_an_action_is_asked_for(page: Browser) -> None:
+    show(page)
+    press_key(page, Keys.ENTER, "act stop bp_sol_01")
+    page.wait(lambda: page.count(".question input") == 1)
+    press(page, "Cancel", "dialog")
+    assert focused(page) == "act stop bp_sol_01"
+    press_key(page, Keys.ENTER, "act orders bp_sol_01")
+    page.wait(lambda: focused(page) == "go")
+    page.driver.switch_to.active_element.send_keys(Keys.ENTER)
+    page.wait(lambda: focused(page) == "output")
+
+
+def test_a_button_that_is_gone_while_it_is_held_does_nothing(page: Browser, served: Served) -> None:
+    """That it was let go of is told to whatever lies there then."""
+    page.run("(document.querySelector('#halt button').dispatchEvent(new PointerEvent('pointerdown')), 1)")
+    page.run("(document.querySelector('#halt button').remove(), 1)")
+    time.sleep(2)
+    assert page.run("document.querySelector('dialog').open") is False
+    assert served.backend.actions.all() == []

@@ -17,6 +17,7 @@ from manager.config.fleet import Fleet
 from manager.fleet import event_spool
 from manager.i18n import Text
 from manager.monitor.top.commands import Running
+from manager.util import drawn_table
 from manager.util.sanitize import replace_unprintable
 
 KEPT = 50
@@ -70,7 +71,7 @@ class Actions:
         with self._lock:
             if (same := self._same(words)) is not None:
                 return same
-            running = Running(self._project_dir, *words)
+            running = Running(self._project_dir, *words, tables=drawn_table.TSV)
             action = Action(next(self._numbers), running.title, instance, time.time())
             self._actions[action.number] = action
             for number in list(self._actions)[:-KEPT]:
@@ -106,7 +107,7 @@ class Actions:
         """Collect what the command prints, until it has ended."""
         while True:
             code = running.exit_code
-            new = tuple(map(replace_unprintable, running.new_lines()))
+            new = tuple(map(_printable, running.new_lines()))
             action = action._replace(lines=(*action.lines, *new)[-MAX_LINES:], exit_code=code)
             if code is not None:
                 notes.write(code, is_done=code == 0)
@@ -116,6 +117,11 @@ class Actions:
                 self._on_end()
                 return
             time.sleep(POLL_S)
+
+
+def _printable(line: str) -> str:
+    """Return the line without what is not printable, but the tabs between a table's cells."""
+    return "\t".join(map(replace_unprintable, line.split("\t")))
 
 
 class _Notes(NamedTuple):

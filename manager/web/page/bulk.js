@@ -1,7 +1,7 @@
 // Do the same with several bots: one command of the manager's after the other, each asked for first.
 
 import { run, untilChoice } from "./actions.js";
-import { el, refill, take } from "./dom.js";
+import { el, refill, show, take } from "./dom.js";
 import { t } from "./format.js";
 import { ask } from "./stream.js";
 
@@ -15,7 +15,7 @@ export async function openBulk(dialog, verb, name, instances) {
   const head = () => el("div", { class: "head" }, el("h2", {}, title), el("button", { class: "chip", "data-key": "close", onclick: close }, t("Close")));
   const isMine = take(dialog);
   refill(dialog, head(), el("p", { class: "small" }, "…"));
-  if (!dialog.open) dialog.showModal();
+  show(dialog);
   let questions;
   try {
     questions = await Promise.all(instances.map((id) => ask(`${pathOf(id)}/${verb}`)));

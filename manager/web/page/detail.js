@@ -1,7 +1,7 @@
 // Show one bot: its last report, its last words, its exits, its history. It works when the bot is dead.
 
 import { askFirst, verbButtons } from "./actions.js";
-import { el, refill, take } from "./dom.js";
+import { el, refill, show, take } from "./dom.js";
 import { amount, moment, money, price, t } from "./format.js";
 import { earned, RANGES } from "./earned.js";
 import { logView } from "./logs.js";
@@ -18,7 +18,7 @@ let present = null;
 export async function openDetail(dialog, id, close, verb = "") {
   const isMine = take(dialog, id);
   refill(dialog, head(id, close), el("p", { class: "small" }, "…"));
-  if (!dialog.open) dialog.showModal();
+  show(dialog);
   const path = `instances/${encodeURIComponent(id)}`;
   try {
     const [detail, history] = await Promise.all([ask(path), ask(`${path}/history?days=${RANGES.at(-1)}`)]);

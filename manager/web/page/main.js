@@ -2,7 +2,7 @@
 
 import { drawBanners, forgetBanners } from "./banners.js";
 import { openDetail, renewDetail } from "./detail.js";
-import { el, refill, take } from "./dom.js";
+import { el, giveBack, refill, take } from "./dom.js";
 import { t } from "./format.js";
 import { chartCard } from "./fleet_chart.js";
 import { drawFilters, makeFilters } from "./filters.js";
@@ -275,11 +275,15 @@ function close() {
 }
 
 parts.detail.addEventListener("close", () => {
+  giveBack(parts.detail);
   if (parts.detail.open || !location.hash.startsWith("#bot=")) return; // this event comes late: it may be open again
   if (history.state?.isOpened) history.back(); // or each bot that was looked at would be one step back more
   else history.replaceState(null, "", "/");
 });
-window.addEventListener("popstate", showHash);
+window.addEventListener("popstate", () => {
+  showHash();
+  setTimeout(() => giveBack(parts.detail)); // a step back takes the focus away
+});
 window.addEventListener("hashchange", async () => {
   if (location.hash.startsWith("#link=")) {
     const why = await useLink();

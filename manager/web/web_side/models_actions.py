@@ -49,7 +49,7 @@ class Action(Answer):
     command: str
     instance: str
     at: float
-    lines: list[str]
+    lines: list[str] = Field(description="what it has printed; tabs are between the cells of a table")
     exit_code: int | None
 
 

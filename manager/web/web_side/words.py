@@ -115,6 +115,7 @@ PAGE_TEXTS = (
     mark("the fleet cannot be observed"),
     mark("`manager serve` does not answer: what follows is {age} old"),
     mark("what follows is {age} old"),
+    mark("what the command prints"),
     mark("Needs a person"),
     mark("all"),
     mark("live"),
