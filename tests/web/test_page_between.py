@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from selenium.webdriver import Keys
+from selenium.webdriver import ActionChains, Keys
 
+from manager.errors import EngineUnreachable
 from tests.bot.browser import Browser
 from tests.web.served import Served, a_bot, serving, write_history
 from tests.web.test_page import LIVE, opened, press, select
@@ -287,3 +288,82 @@ def test_a_button_that_is_gone_while_it_is_held_does_nothing(page: Browser, serv
     time.sleep(2)
     assert page.run("document.querySelector('dialog').open") is False
     assert served.backend.actions.all() == []
+
+
+def refuse(page: Browser, path: str, status: int) -> None:
+    """Have the browser told so for such a path."""
+    page.run(
+        """(window.real = window.fetch, window.fetch = (path, ...rest) =>
+          new RegExp(arguments[0]).test(path) ? Promise.resolve(new Response("{}", { status: arguments[1] }))
+          : window.real(path, ...rest), 1)""".replace("arguments[0]", json.dumps(path)).replace(
+            "arguments[1]", str(status)
+        )
+    )
+
+
+def test_a_halt_that_the_session_did_not_outlive_is_told_as_none(page: Browser, served: Served) -> None:
+    refuse(page, "/halt$", 401)
+    page.run("(document.querySelector('#halt button').click(), 1)")
+    page.wait(lambda: page.count("dialog .halt") == 1)
+    button = page.driver.find_element("css selector", "dialog .halt")
+    ActionChains(page.driver).click_and_hold(button).pause(1.9).release().perform()
+    page.wait(lambda: "the session is over. Nothing was halted" in page.text("main"))
+    press(page, "中文")
+    page.wait(lambda: "沒有停機" in page.text("main"))
+    assert served.backend.actions.all() == []
+
+
+def test_an_open_dialog_says_how_old_what_it_shows_is(page: Browser, served: Served) -> None:
+    """It lies over the line that says so on the page."""
+    said = "document.querySelector('dialog').dataset.stale ?? ''"
+    show(page)
+    assert page.run(said) == ""
+    served.error = EngineUnreachable("the Docker Engine does not answer")
+    served.look()
+    page.wait(lambda: "the Docker Engine does not answer · what follows is" in page.run(said))
+    assert "does not answer" in page.run(
+        "getComputedStyle(document.querySelector('dialog'), '::before').content"
+    )
+    served.error = None
+    served.look()
+    page.wait(lambda: page.run(said) == "")
+
+
+def test_a_bot_that_goes_while_its_view_is_open_is_said_to_be_gone(page: Browser, served: Served) -> None:
+    ask_about_stop(page)
+    gone = served.rows.pop(0)
+    served.look()
+    page.wait(lambda: "bp_sol_01 is gone" in page.text("dialog"))
+    assert page.count("dialog .actions") + page.count(".question") == 0
+    served.rows.append(gone)
+    served.look()
+    page.wait(lambda: page.count("dialog .actions") == 1)
+
+
+def test_an_answer_that_got_lost_is_asked_for_again_and_carried_out_once(
+    page: Browser, served: Served
+) -> None:
+    """The first one was carried out, and has ended, before it is asked for again."""
+    lost = """(window.real = window.fetch, window.posts = [], window.fetch = async (path, options = {}) => {
+      const isFirst = options.method === "POST" && window.posts.push(options.body) === 1;
+      const answer = await window.real(path, options);
+      if (isFirst) { await new Promise((go) => setTimeout(go, 3000)); throw new TypeError("lost"); }
+      return answer;
+    }, 1)"""
+    page.run(lost)
+    show(page)
+    press(page, "Ask the exchange…", "dialog")
+    page.wait(lambda: focused(page) == "go")
+    press(page, "Ask the exchange bp_sol_01", "dialog")
+    page.wait(lambda: page.run("window.posts.length") == 2)
+    page.wait(lambda: "it ended with exit code 5" in page.text("dialog .verdict"))
+    assert len(served.backend.actions.all()) == 1
+
+
+def test_an_action_of_an_earlier_server_is_said_to_be_unknown(page: Browser) -> None:
+    show(page)
+    press(page, "Ask the exchange…", "dialog")
+    page.wait(lambda: focused(page) == "go")
+    refuse(page, "/actions/[0-9]+$", 404)
+    press(page, "Ask the exchange bp_sol_01", "dialog")
+    page.wait(lambda: "`manager serve` was started again meanwhile" in page.text("dialog .verdict"))

@@ -1,5 +1,6 @@
 // Ask before an action, start it, and show what the command prints. Each is a command of the manager's.
 
+import { now } from "./clock.js";
 import { el, focus, refill, show, take } from "./dom.js";
 import { amount, moment, t } from "./format.js";
 import { printed } from "./printed.js";
@@ -73,8 +74,7 @@ export async function askFirst(id, verb, place) {
   const act = (event) => {
     event.preventDefault();
     if (go.disabled) return;
-    const body = JSON.stringify({ verb, confirm: question.needs_id ? typed.value : "", until: until?.value ?? "" });
-    run(place, () => ask(path, { method: "POST", body }));
+    run(place, sender(path, { verb, confirm: question.needs_id ? typed.value : "", until: until?.value ?? "" }));
   };
   refill(
     place,
@@ -103,6 +103,17 @@ export function untilChoice(morning) {
   return el("select", {}, ...Object.entries(options).map(([value, text]) => el("option", { value }, text)));
 }
 
+/** Return what asks for a command: also again, where no answer came, and yet carried out once. */
+export function sender(path, wanted) {
+  const key = Array.from(crypto.getRandomValues(new Uint32Array(4)), (number) => number.toString(36)).join("-");
+  let first = null;
+  return () => {
+    const again = first === null ? {} : { asked_at: first };
+    first ??= now();
+    return ask(path, { method: "POST", body: JSON.stringify({ ...wanted, key, ...again }) });
+  };
+}
+
 /** Start a command and show its lines until it has ended. */
 export async function run(place, begin) {
   const output = el("div", { class: "output", role: "log", "aria-live": "polite", tabindex: "0", "aria-label": t("what the command prints") });
@@ -118,8 +129,7 @@ export async function run(place, begin) {
     } catch (error) {
       verdict.className = "verdict bad";
       verdict.textContent = error.message;
-      const isUnheard = error instanceof Unheard;
-      if (!isUnheard || failures >= TRIES) return; // one command of a kind runs at a time: it may be asked for again
+      if (!(error instanceof Unheard) || failures >= TRIES) return false;
       await new Promise((go) => setTimeout(go, 1000));
     }
   }
@@ -133,15 +143,21 @@ export async function run(place, begin) {
       action = await ask(`actions/${action.number}`);
       failures = 0;
     } catch (error) {
-      if (error instanceof SignedOut) return;
+      if (error instanceof SignedOut) return false;
+      if (error.status === 404) {
+        verdict.className = "verdict bad";
+        verdict.textContent = t("`manager serve` was started again meanwhile: how it went is not known here. What a bot does now is told by its row, and what was done by `manager history`");
+        return false;
+      }
       failures += 1;
       verdict.textContent = `${t("its present state is not known; it keeps running")} (${error.message})`;
-      if (failures > 120) return;
+      if (failures > 120) return false;
     }
   }
   const isDone = action.exit_code === 0;
   verdict.className = `verdict ${isDone ? "well" : "bad"}`;
   verdict.textContent = isDone ? t("done") : t("it ended with exit code {code}: see its output", { code: action.exit_code });
+  return true;
 }
 
 /** Show the lines, where they have changed; who has scrolled back to read stays there. */

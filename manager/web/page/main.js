@@ -27,6 +27,9 @@ let areAllNeedsShown = false;
 /** What the form of the sign-in says, while it is shown. */
 let whyNot = "";
 
+/** Whether somebody who wanted to halt was told that the session is over. */
+let isHaltLost = false;
+
 /** When the figures were read that the curves are of, or are being loaded of. */
 let curvesOf = null;
 
@@ -57,11 +60,12 @@ function showSignIn(why) {
   refill(parts.detail);
   forgetRows();
   parts.main.className = "";
-  refill(parts.main, signInForm(t(why), beginHere, showSignIn));
+  refill(parts.main, signInForm([t(why), isHaltLost ? t("Nothing was halted: sign in and hold HALT again, or run `manager halt`") : ""].filter(Boolean).join(". "), beginHere, showSignIn));
 }
 
 /** Say that the session is over, whichever of the page's requests is the first to be told: all are, one after another. */
-function endSession() {
+function endSession({ detail } = {}) {
+  isHaltLost ||= detail === "halt" || detail === "hosts/halt";
   if (session.isOn) showSignIn("the session is over");
 }
 
@@ -115,6 +119,7 @@ async function begin() {
   try {
     const event = await load();
     session.isOn = true;
+    isHaltLost = false;
     build();
     drawCurves();
     draw();
