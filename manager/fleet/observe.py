@@ -275,6 +275,7 @@ def _desired(
     """Return what each config asks for. `known`: the desired containers that are known already."""
     fleet = project.fleet
     zone, earlier_zone = time_zone.time_zone(), time_zone.earlier_time_zone()
+    hashes = project.loaded.config_hashes  # once: it goes through all configs
 
     def desired(instance: str, spec: InstanceSpec) -> Desired:
         values = env_values[instance]
@@ -285,7 +286,7 @@ def _desired(
         )
         return Desired(
             instance,
-            project.loaded.config_hashes.get(instance) or config_hash(spec, fleet),
+            hashes.get(instance) or config_hash(spec, fleet),
             spec.web_port,
             environment_changed=is_changed,
             reread=_reread(project, spec, for_all, values) if is_changed else (),

@@ -16,6 +16,9 @@ from manager.util.sanitize import escape_unprintable, replace_unprintable
 if TYPE_CHECKING:
     from manager.util.text_table import Columns, Item
 
+TABLE_FORMAT = "BOTFLEET_TABLE_FORMAT"
+"""Variable by which a view that starts a command gets its tables in a form that it lays out itself."""
+
 
 @contextmanager
 def writing() -> Iterator[None]:
@@ -90,13 +93,14 @@ def has_colour() -> bool:
 def table(columns: Columns[Item], items: Iterable[Item], style: str | None = None) -> str:
     """Return a table with a header, each column as wide as its content; `style` is one of tabulate's formats.
 
-    Wide characters count as two columns.
+    Wide characters count as two columns. Without a style, a view's own one is used.
     """
     from manager.util import drawn_table, text_table  # tabulate: 60 ms
 
+    wanted = drawn_table.TSV if os.environ.get(TABLE_FORMAT) == drawn_table.TSV else drawn_table.PLAIN
     numbers = [index for index, column in enumerate(columns) if column.align == "right"]
     rows = [text_table.cells(columns, item) for item in items]
-    return drawn_table.draw(text_table.headings(columns), rows, style or drawn_table.PLAIN, numbers)
+    return drawn_table.draw(text_table.headings(columns), rows, style or wanted, numbers)
 
 
 def terminal_width() -> int | None:

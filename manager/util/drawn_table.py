@@ -11,7 +11,8 @@ from collections.abc import Collection, Iterable, Sequence
 from manager.util.text_table import COLOUR
 
 PLAIN = "plain"
-UNPADDED = frozenset({"tsv"})
+TSV = "tsv"
+UNPADDED = frozenset({TSV})
 """Formats for programs: cells contain only their content, and every line has all of them."""
 PIPED = frozenset({"github", "pipe", "colon_grid", "orgtbl", "presto", "psql", "pretty", "jira", "asciidoc"})
 """Formats that end cells with `|`. All of them escape it like Markdown, which users understand in the others

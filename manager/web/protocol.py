@@ -24,6 +24,8 @@ CHANGES_NOTHING: frozenset[ActionVerb] = frozenset({"snooze", "unsnooze", "order
 HALT = "halt"
 MAX_TIME = 40
 """Characters of the time until which alerts are left."""
+MAX_KEY = 100
+"""Characters of what an asker makes up for one action."""
 
 
 class Refusal(Exception):

@@ -13,6 +13,7 @@ import pytest
 from manager.errors import NO_ENGINE, EngineUnreachable
 from manager.monitor.history import spool_reader
 from manager.monitor.watch import snoozing
+from manager.web.engine_side.actions import Actions
 from tests.web.served import Client, Served, a_bot, serving
 
 LIVE: dict[str, Any] = {"pnl": "10.5", "quote": "USDC", "position": "0.2", "base": "SOL"}
@@ -231,3 +232,28 @@ def test_a_form_of_another_site_cannot_ask(client: Client) -> None:
 @pytest.mark.parametrize("number", ["0", "999", "-1", "x", "99999999999999999999"])
 def test_an_action_that_is_none_is_a_problem(client: Client, number: str) -> None:
     assert client.get(f"/api/v1/actions/{number}")[0] in {404, 422}
+
+
+def test_what_is_asked_for_again_is_carried_out_once(served: Served, client: Client) -> None:
+    """Also when the first one has ended: a second restart would take the bot's orders away again."""
+    path, body = "/api/v1/instances/bp_btc_01/actions", {"verb": "restart", "key": "k1"}
+    first = ended(client, client.call("POST", path, body)[2]["number"])
+    again = client.call("POST", path, {**body, "asked_at": first["at"] + 100})[2]
+    assert again["number"] == first["number"]
+    assert client.call("POST", path, {**body, "key": "k2"})[2]["number"] != first["number"]
+
+
+def test_what_an_earlier_process_may_have_begun_is_not_begun_again(served: Served, client: Client) -> None:
+    path, begun_at = "/api/v1/instances/bp_btc_01/actions", served.backend.actions.begun_at
+    lost = {"verb": "restart", "key": "k1", "asked_at": begun_at - 1}
+    status, _headers, problem = client.call("POST", path, lost)
+    assert (status, served.backend.actions.all()) == (409, [])
+    assert "was started again meanwhile" in problem["detail"]
+    assert client.call("POST", path, {**lost, "asked_at": begun_at + 60})[0] == 202
+
+
+def test_no_number_is_given_again_by_a_later_process(served: Served, client: Client) -> None:
+    """Who waits for a halt would be told how somebody's restart went."""
+    first = client.call("POST", "/api/v1/halt", {"confirm": "halt"})[2]["number"]
+    assert next(Actions(None, lambda: None)._numbers) >= int(served.backend.actions.begun_at)
+    assert first >= int(served.backend.actions.begun_at)

@@ -19,6 +19,7 @@ from selenium.webdriver import ActionChains, Keys
 from manager.errors import EngineUnreachable
 from manager.fleet.state_file import InstanceState
 from manager.monitor.watch import snoozing
+from manager.web.engine_side import actions
 from manager.web.web_side import api
 from tests.bot.browser import Browser
 from tests.builders import a_spec
@@ -141,6 +142,15 @@ def test_it_fits_both_widths_in_both_themes_and_languages(
     )
     assert (sum(map(int, shades[0][4:-1].split(","))) < 200) == dark
     assert page.complaints() == []
+
+
+def test_no_number_goes_on_in_the_next_line(browser: Browser, tmp_path: Path) -> None:
+    """+1 234 567.8 with a 9 below it is read as another sum."""
+    with serving(tmp_path, [a_bot("bp_sol_01", pnl="1234567.89", price="150", **LIVE)]) as served:
+        page = opened(browser, served, 400)
+        heights = "[...document.querySelectorAll('.bot .sum')].map((each) => each.getClientRects().length)"
+        assert set(page.run(heights)) == {1}
+        assert page.run("document.documentElement.scrollWidth") <= 400
 
 
 def test_what_changes_is_shown_without_loading_again(page: Browser, served: Served) -> None:
@@ -291,6 +301,50 @@ def test_held_it_halts_and_shows_the_verdict(page: Browser, served: Served) -> N
     page.wait(lambda: "it ended with exit code 5" in page.text("dialog .verdict"))
     assert "$ manager halt" in page.text("dialog pre")
     assert commands(served) == ["manager halt"]
+
+
+HALTED = (
+    "bp_sol_01: stopped (4.7 s), 0 open orders left",
+    "ID\tCONTAINER\tHOW\tLEFT AT EXCHANGE\tPOSITION LEFT",
+    "bp_sol_01\tdesk-bp_sol_01\tstopped\t0\t0.2 SOL",
+    "bp_sol_02\tdesk-bp_sol_02\tkilled\tunknown\t",
+    "error: bp_sol_02 did not stop in time and was killed",
+)
+
+
+class Halted:
+    """A halt that has ended, as the page starts it."""
+
+    title, exit_code = "manager halt", 1
+
+    def __init__(self, *_words: object, **_options: object) -> None:
+        self._lines = list(HALTED)
+
+    def new_lines(self) -> list[str]:
+        lines, self._lines = self._lines, []
+        return lines
+
+
+@pytest.mark.parametrize(("width", "is_card"), [(400, True), (1280, False)])
+def test_what_a_halt_has_left_can_be_read_row_by_row(
+    browser: Browser, served: Served, monkeypatch: pytest.MonkeyPatch, width: int, is_card: bool
+) -> None:
+    """On a phone the columns of a terminal's table were wrapped into each other."""
+    monkeypatch.setattr(actions, "Running", Halted)
+    page = opened(browser, served, width)
+    press(page, "HALT", "#halt")
+    page.wait(lambda: page.count("dialog .halt") == 1)
+    ActionChains(page.driver).click_and_hold(page.driver.find_element("css selector", "dialog .halt")).pause(
+        1.9
+    ).release().perform()
+    page.wait(lambda: "it ended with exit code 1" in page.text("dialog .verdict"))
+    rows = page.run("[...document.querySelectorAll('dialog tbody tr')].map((each) => each.innerText)")
+    assert [re.split(r"\s+", row)[0] for row in rows] == ["bp_sol_01", "bp_sol_02"]
+    head = page.run("getComputedStyle(document.querySelector('dialog td'), '::before').content")
+    assert ("CONTAINER" in head) is is_card
+    fits = "((each) => each.scrollWidth <= each.clientWidth)(document.querySelector('dialog .output'))"
+    assert page.run(fits)
+    assert page.text("dialog .output pre:last-child") == HALTED[-1]
 
 
 def test_a_press_that_leaves_the_button_halts_nothing(page: Browser, served: Served) -> None:

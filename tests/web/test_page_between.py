@@ -4,6 +4,7 @@ late, another tab, a clock that is wrong, the browser's own buttons.
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from selenium.webdriver import ActionChains, Keys
 
+from manager.errors import EngineUnreachable
 from tests.bot.browser import Browser
 from tests.web.served import Served, a_bot, serving, write_history
 from tests.web.test_page import LIVE, opened, press, select
@@ -242,3 +245,125 @@ def test_on_paper_nothing_is_in_the_way(page: Browser) -> None:
         assert [is_shown(each) for each in (*shown, *gone)] == [True] * 3 + [False] * 3
     finally:
         page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+def focused(page: Browser) -> str:
+    return str(page.run("document.activeElement.dataset.key ?? document.activeElement.className"))
+
+
+def press_key(page: Browser, key: str, on: str) -> None:
+    selector = f"[data-key={json.dumps(on)}]"
+    page.run("(document.querySelector(arguments[0]).focus(), 1)", selector)
+    page.driver.switch_to.active_element.send_keys(key)
+
+
+@pytest.mark.parametrize("opener", ["bot bp_sol_01", "bulk log", "halt"])
+def test_the_focus_comes_back_to_what_has_opened_a_dialog(page: Browser, served: Served, opener: str) -> None:
+    """Although it was drawn anew meanwhile, and although the address has changed."""
+    press_key(page, Keys.ENTER, opener)
+    page.wait(lambda: page.run("document.querySelector('dialog').open"))
+    served.rows[:] = [a_bot(row.id, pnl="77.7", **LIVE) for row in served.rows]
+    served.look()
+    page.wait(lambda: "+77.70" in page.text(".bots"))
+    page.driver.switch_to.active_element.send_keys(Keys.ESCAPE)
+    page.wait(lambda: focused(page) == opener, 5)
+
+
+def test_the_focus_stays_where_an_action_is_asked_for(page: Browser) -> None:
+    show(page)
+    press_key(page, Keys.ENTER, "act stop bp_sol_01")
+    page.wait(lambda: page.count(".question input") == 1)
+    press(page, "Cancel", "dialog")
+    assert focused(page) == "act stop bp_sol_01"
+    press_key(page, Keys.ENTER, "act orders bp_sol_01")
+    page.wait(lambda: focused(page) == "go")
+    page.driver.switch_to.active_element.send_keys(Keys.ENTER)
+    page.wait(lambda: focused(page) == "output")
+
+
+def test_a_button_that_is_gone_while_it_is_held_does_nothing(page: Browser, served: Served) -> None:
+    """That it was let go of is told to whatever lies there then."""
+    page.run("(document.querySelector('#halt button').dispatchEvent(new PointerEvent('pointerdown')), 1)")
+    page.run("(document.querySelector('#halt button').remove(), 1)")
+    time.sleep(2)
+    assert page.run("document.querySelector('dialog').open") is False
+    assert served.backend.actions.all() == []
+
+
+def refuse(page: Browser, path: str, status: int) -> None:
+    """Have the browser told so for such a path."""
+    page.run(
+        """(window.real = window.fetch, window.fetch = (path, ...rest) =>
+          new RegExp(arguments[0]).test(path) ? Promise.resolve(new Response("{}", { status: arguments[1] }))
+          : window.real(path, ...rest), 1)""".replace("arguments[0]", json.dumps(path)).replace(
+            "arguments[1]", str(status)
+        )
+    )
+
+
+def test_a_halt_that_the_session_did_not_outlive_is_told_as_none(page: Browser, served: Served) -> None:
+    refuse(page, "/halt$", 401)
+    page.run("(document.querySelector('#halt button').click(), 1)")
+    page.wait(lambda: page.count("dialog .halt") == 1)
+    button = page.driver.find_element("css selector", "dialog .halt")
+    ActionChains(page.driver).click_and_hold(button).pause(1.9).release().perform()
+    page.wait(lambda: "the session is over. Nothing was halted" in page.text("main"))
+    press(page, "中文")
+    page.wait(lambda: "沒有停機" in page.text("main"))
+    assert served.backend.actions.all() == []
+
+
+def test_an_open_dialog_says_how_old_what_it_shows_is(page: Browser, served: Served) -> None:
+    """It lies over the line that says so on the page."""
+    said = "document.querySelector('dialog').dataset.stale ?? ''"
+    show(page)
+    assert page.run(said) == ""
+    served.error = EngineUnreachable("the Docker Engine does not answer")
+    served.look()
+    page.wait(lambda: "the Docker Engine does not answer · what follows is" in page.run(said))
+    assert "does not answer" in page.run(
+        "getComputedStyle(document.querySelector('dialog'), '::before').content"
+    )
+    served.error = None
+    served.look()
+    page.wait(lambda: page.run(said) == "")
+
+
+def test_a_bot_that_goes_while_its_view_is_open_is_said_to_be_gone(page: Browser, served: Served) -> None:
+    ask_about_stop(page)
+    gone = served.rows.pop(0)
+    served.look()
+    page.wait(lambda: "bp_sol_01 is gone" in page.text("dialog"))
+    assert page.count("dialog .actions") + page.count(".question") == 0
+    served.rows.append(gone)
+    served.look()
+    page.wait(lambda: page.count("dialog .actions") == 1)
+
+
+def test_an_answer_that_got_lost_is_asked_for_again_and_carried_out_once(
+    page: Browser, served: Served
+) -> None:
+    """The first one was carried out, and has ended, before it is asked for again."""
+    lost = """(window.real = window.fetch, window.posts = [], window.fetch = async (path, options = {}) => {
+      const isFirst = options.method === "POST" && window.posts.push(options.body) === 1;
+      const answer = await window.real(path, options);
+      if (isFirst) { await new Promise((go) => setTimeout(go, 3000)); throw new TypeError("lost"); }
+      return answer;
+    }, 1)"""
+    page.run(lost)
+    show(page)
+    press(page, "Ask the exchange…", "dialog")
+    page.wait(lambda: focused(page) == "go")
+    press(page, "Ask the exchange bp_sol_01", "dialog")
+    page.wait(lambda: page.run("window.posts.length") == 2)
+    page.wait(lambda: "it ended with exit code 5" in page.text("dialog .verdict"))
+    assert len(served.backend.actions.all()) == 1
+
+
+def test_an_action_of_an_earlier_server_is_said_to_be_unknown(page: Browser) -> None:
+    show(page)
+    press(page, "Ask the exchange…", "dialog")
+    page.wait(lambda: focused(page) == "go")
+    refuse(page, "/actions/[0-9]+$", 404)
+    press(page, "Ask the exchange bp_sol_01", "dialog")
+    page.wait(lambda: "`manager serve` was started again meanwhile" in page.text("dialog .verdict"))

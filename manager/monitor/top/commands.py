@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from manager import i18n
-from manager.util import scratch
+from manager.util import console, drawn_table, scratch
 
 LOCK_WAIT_S = 300
 """A user who stops three bots in a row means all three: the later ones wait for the first."""
@@ -35,9 +35,12 @@ def manager(project_dir: Path | None, *words: str) -> list[str]:
 
 
 class Running:
-    """Run one command: its `words` are the command and its arguments. `title` is what a user would type."""
+    """Run one command: its `words` are the command and its arguments. `title` is what a user would type.
 
-    def __init__(self, project_dir: Path | None, *words: str) -> None:
+    `tables`: the format of its tables, for a view that lays them out itself.
+    """
+
+    def __init__(self, project_dir: Path | None, *words: str, tables: str = drawn_table.PLAIN) -> None:
         self.title = " ".join(["manager", *words])
         command = words[0]
         more = [AGREED[command]] if command in AGREED else []
@@ -53,6 +56,7 @@ class Running:
             stdout=self._output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            env={**os.environ, console.TABLE_FORMAT: tables},
         )
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from manager.config.fleet import Fleet
@@ -43,6 +43,8 @@ class DiskGuard:
             instance: growth.recent(samples, time.time())
             for instance, samples in record.load(fleet.disk_file).items()
         }
+        self._grown_of: Mapping[str, Sequence[Sample]] | None = None
+        self._grown: Mapping[str, Sample | None] = {}
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="disk")
         self._measuring: Future[dict[str, Sample]] | None = None
         self._next = self._measured_at = 0.0
@@ -85,9 +87,12 @@ class DiskGuard:
 
     def conditions(self, fleet: Fleet, views: Mapping[str, Instance]) -> list[Condition]:
         """Return the conditions of instances whose folders grow."""
+        if self._grown_of is not self._samples:  # they are new once a minute, and this is asked each second
+            self._grown = {instance: growth.growth(samples) for instance, samples in self._samples.items()}
+            self._grown_of = self._samples
         conditions = []
         for instance in views:
-            added = growth.growth(self._samples.get(instance, ()))
+            added = self._grown.get(instance)
             if added is not None and (text := _growing(instance, added, fleet)):
                 conditions.append(Condition(instance, "growth", text, case=text.message))
         return conditions
@@ -137,17 +142,16 @@ def _runs(view: Instance) -> bool:
 
 
 def _growing(instance: str, added: Sample, fleet: Fleet) -> Text | None:
-    within = age(added.at)
     if fleet.disk.growth_mb and added.size >= fleet.disk.growth_mb * MB:
         return Text(
             "{id}: its folders have grown by {size} within {time}",
             id=instance,
             size=file_size(added.size),
-            time=within,
+            time=age(added.at),
         )
     if fleet.disk.growth_files and added.files >= fleet.disk.growth_files:
         return Text(
-            "{id} has created {count} files within {time}", id=instance, count=added.files, time=within
+            "{id} has created {count} files within {time}", id=instance, count=added.files, time=age(added.at)
         )
     return None
 

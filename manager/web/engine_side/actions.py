@@ -17,6 +17,7 @@ from manager.config.fleet import Fleet
 from manager.fleet import event_spool
 from manager.i18n import Text
 from manager.monitor.top.commands import Running
+from manager.util import drawn_table
 from manager.util.sanitize import replace_unprintable
 
 KEPT = 50
@@ -50,8 +51,11 @@ class Actions:
     def __init__(self, project_dir: Path | None, on_end: Callable[[], object]) -> None:
         self._project_dir, self._on_end = project_dir, on_end
         self._lock = threading.Lock()
-        self._numbers = itertools.count(1)
+        self.begun_at = time.time()
+        # an earlier process has given lower numbers: who asks for one of its actions gets no other one's
+        self._numbers = itertools.count(int(self.begun_at))
         self._actions: dict[int, Action] = {}
+        self._keys: dict[str, int] = {}
 
     def begin(
         self,
@@ -61,21 +65,25 @@ class Actions:
         fleet: Fleet,
         by: Text | str,
         options: Sequence[str] = (),
+        key: str = "",
     ) -> Action:
-        """Start the command, and return it; one that already runs is returned instead.
+        """Start the command, and return it; one that already runs, or had that key, is returned instead.
 
         `concerned`: the instances in whose history it is noted. `by`: who asked. Raises OSError.
         """
         words = words_of(verb, instance, options)
         with self._lock:
-            if (same := self._same(words)) is not None:
+            if (same := self._of_key(key) or self._same(words)) is not None:
                 return same
-            running = Running(self._project_dir, *words)
+            running = Running(self._project_dir, *words, tables=drawn_table.TSV)
             action = Action(next(self._numbers), running.title, instance, time.time())
             self._actions[action.number] = action
+            if key:
+                self._keys[key] = action.number
             for number in list(self._actions)[:-KEPT]:
                 if self._actions[number].exit_code is not None:
                     del self._actions[number]
+            self._keys = {known: at for known, at in self._keys.items() if at in self._actions}
         notes = _Notes(fleet, concerned, " ".join(words_of(verb, "", options)), by)
         notes.write(is_done=True)
         threading.Thread(target=self._follow, args=(action, running, notes), daemon=True).start()
@@ -90,6 +98,14 @@ class Actions:
         """Return the one with that number."""
         with self._lock:
             return self._actions.get(number)
+
+    def knows(self, key: str) -> bool:
+        """Return whether a command with that key was started."""
+        with self._lock:
+            return self._of_key(key) is not None
+
+    def _of_key(self, key: str) -> Action | None:
+        return self._actions.get(self._keys.get(key, -1))
 
     def _same(self, words: Sequence[str]) -> Action | None:
         title = " ".join(["manager", *words])
@@ -106,7 +122,7 @@ class Actions:
         """Collect what the command prints, until it has ended."""
         while True:
             code = running.exit_code
-            new = tuple(map(replace_unprintable, running.new_lines()))
+            new = tuple(map(_printable, running.new_lines()))
             action = action._replace(lines=(*action.lines, *new)[-MAX_LINES:], exit_code=code)
             if code is not None:
                 notes.write(code, is_done=code == 0)
@@ -116,6 +132,11 @@ class Actions:
                 self._on_end()
                 return
             time.sleep(POLL_S)
+
+
+def _printable(line: str) -> str:
+    """Return the line without what is not printable, but the tabs between a table's cells."""
+    return "\t".join(map(replace_unprintable, line.split("\t")))
 
 
 class _Notes(NamedTuple):

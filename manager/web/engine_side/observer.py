@@ -7,6 +7,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ from manager.monitor.top.source import Source
 from manager.monitor.watch import snoozing, store
 from manager.monitor.watch.snoozing import OpenAlert
 from manager.monitor.watch.store import Saved
+from manager.util.kept_content import KeptContent
 
 LOOK_S = 3.0
 USAGE_EVERY_S = 15.0
@@ -122,17 +124,25 @@ class Observer:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._source: Source | None = None
+        self._watch_files = KeptContent(lambda path: store.load(Path(path)))
 
     def look(self) -> PageSnapshot:
         """Return the fleet now. Raises ManagerError: no engine, a project that cannot be read."""
         if self._source is None:
             self._source = Source(self._session, EVERYTHING, LOOK_S, USAGE_EVERY_S)
         seen = self._source.look()
-        saved, now = store.load(seen.fleet.alert_state_file), time.time()
+        saved, now = self._saved(seen.fleet), time.time()
         alerts = alerts_of(seen.fleet, seen.rows, saved, now)
         return PageSnapshot(
             seen.fleet, seen.rows, seen.problems, watching(seen.fleet, saved), now, alerts=alerts
         )
+
+    def _saved(self, fleet: Fleet) -> Saved | None:
+        """Return what watch has saved: of a large fleet, reading it is a third of a look."""
+        try:
+            return self._watch_files.of(str(fleet.alert_state_file))
+        except OSError:
+            return None
 
 
 class SnapshotHolder:

@@ -42,6 +42,8 @@ MAX_DAYS = 3650
 MAX_TEXT = 200
 BIGGEST = 2.0**53
 POLL_S = 0.3
+CLOCKS_S = 5.0
+"""How much the page's notion of our clock may be ahead of it."""
 MOST_NAMED = 100
 EVERYWHERE = "--hosts"
 """In the place of an instance: here and on all machines."""
@@ -184,7 +186,20 @@ def _act(backend: Backend, params: Params) -> Any:
         raise Refusal(403, Text("no instance {id}", id=row.id))
     if _needs_id(backend, row, verb) and params.get("confirm") != row.id:
         raise Refusal(409, Text("{id} trades real money: type its id to confirm", id=row.id))
-    return _begun(backend, verb, row.id, [row.id], _message(params, "by"), options)
+    key = _text(params, "key") if params.get("key") else ""
+    _require_told_once(backend, params, key)
+    return _begun(backend, verb, row.id, [row.id], _message(params, "by"), options, key)
+
+
+def _require_told_once(backend: Backend, params: Params, key: str) -> None:
+    """Refuse what is asked for again if a process before this one may have begun it."""
+    if params.get("asked_at") is None or backend.actions.knows(key):
+        return
+    if _number(params, "asked_at", BIGGEST) < backend.actions.begun_at + CLOCKS_S:
+        raise Refusal(
+            409,
+            Text("`manager serve` was started again meanwhile: whether it was carried out is not known here"),
+        )
 
 
 def _action_verb(params: Params) -> ActionVerb:
@@ -240,10 +255,12 @@ def _begun(
     concerned: list[str],
     by: Text | str,
     options: Sequence[str] = (),
+    key: str = "",
 ) -> Any:
     backend.readers.note()
+    fleet = backend.snapshots.latest.fleet
     try:
-        begun = backend.actions.begin(verb, instance, concerned, backend.snapshots.latest.fleet, by, options)
+        begun = backend.actions.begin(verb, instance, concerned, fleet, by, options, key)
     except OSError as error:
         why = error.strerror or error
         raise Refusal(500, Text("cannot run {verb} {id}: {why}", verb=verb, id=instance, why=why)) from error

@@ -1,7 +1,9 @@
 // Ask before an action, start it, and show what the command prints. Each is a command of the manager's.
 
-import { el, refill, take } from "./dom.js";
+import { now } from "./clock.js";
+import { el, focus, refill, show, take } from "./dom.js";
 import { amount, moment, t } from "./format.js";
+import { printed } from "./printed.js";
 import { ask, SignedOut, Unheard } from "./stream.js";
 
 const HOLD_MS = 1500;
@@ -72,8 +74,7 @@ export async function askFirst(id, verb, place) {
   const act = (event) => {
     event.preventDefault();
     if (go.disabled) return;
-    const body = JSON.stringify({ verb, confirm: question.needs_id ? typed.value : "", until: until?.value ?? "" });
-    run(place, () => ask(path, { method: "POST", body }));
+    run(place, sender(path, { verb, confirm: question.needs_id ? typed.value : "", until: until?.value ?? "" }));
   };
   refill(
     place,
@@ -83,15 +84,16 @@ export async function askFirst(id, verb, place) {
       ...question.sentences.map((sentence) => el("p", {}, sentence)),
       until ? el("label", {}, t("until"), until) : "",
       question.needs_id ? el("label", {}, t("type {id} to confirm", { id }), typed) : "",
-      el("div", { class: "chips" }, go, el("button", { class: "chip", type: "button", onclick: () => clear(place) }, t("Cancel"))),
+      el("div", { class: "chips" }, go, el("button", { class: "chip", type: "button", onclick: () => clear(place, `act ${verb} ${id}`) }, t("Cancel"))),
     ),
   );
   (question.needs_id ? typed : go).focus();
 }
 
-function clear(place) {
+function clear(place, asked) {
   take(place);
   refill(place);
+  focus(asked, place.closest("dialog"));
 }
 
 /** Return the choice of a time until which alerts are left; nothing for another command. `morning`: what it is without one. */
@@ -101,12 +103,24 @@ export function untilChoice(morning) {
   return el("select", {}, ...Object.entries(options).map(([value, text]) => el("option", { value }, text)));
 }
 
+/** Return what asks for a command: also again, where no answer came, and yet carried out once. */
+export function sender(path, wanted) {
+  const key = Array.from(crypto.getRandomValues(new Uint32Array(4)), (number) => number.toString(36)).join("-");
+  let first = null;
+  return () => {
+    const again = first === null ? {} : { asked_at: first };
+    first ??= now();
+    return ask(path, { method: "POST", body: JSON.stringify({ ...wanted, key, ...again }) });
+  };
+}
+
 /** Start a command and show its lines until it has ended. */
 export async function run(place, begin) {
-  const output = el("pre", { class: "output", role: "log", "aria-live": "polite" });
+  const output = el("div", { class: "output", role: "log", "aria-live": "polite", tabindex: "0", "aria-label": t("what the command prints") });
   const verdict = el("p", { class: "verdict" });
   take(place);
   refill(place, output, verdict);
+  if (document.activeElement === document.body) output.focus({ preventScroll: true }); // what was pressed is gone
   verdict.textContent = t("asking…");
   let action;
   for (let failures = 0; action === undefined; failures += 1) {
@@ -115,15 +129,13 @@ export async function run(place, begin) {
     } catch (error) {
       verdict.className = "verdict bad";
       verdict.textContent = error.message;
-      const isUnheard = error instanceof Unheard;
-      if (!isUnheard || failures >= TRIES) return; // one command of a kind runs at a time: it may be asked for again
+      if (!(error instanceof Unheard) || failures >= TRIES) return false;
       await new Promise((go) => setTimeout(go, 1000));
     }
   }
   verdict.className = "verdict";
   for (let failures = 0; ; ) {
-    output.textContent = [`$ ${action.command}`, ...action.lines].join("\n");
-    output.scrollTop = output.scrollHeight;
+    print(output, [`$ ${action.command}`, ...action.lines]);
     if (action.exit_code !== null) break;
     verdict.textContent = t("it runs; closing this does not stop it");
     await new Promise((go) => setTimeout(go, POLL_MS));
@@ -131,15 +143,31 @@ export async function run(place, begin) {
       action = await ask(`actions/${action.number}`);
       failures = 0;
     } catch (error) {
-      if (error instanceof SignedOut) return;
+      if (error instanceof SignedOut) return false;
+      if (error.status === 404) {
+        verdict.className = "verdict bad";
+        verdict.textContent = t("`manager serve` was started again meanwhile: how it went is not known here. What a bot does now is told by its row, and what was done by `manager history`");
+        return false;
+      }
       failures += 1;
       verdict.textContent = `${t("its present state is not known; it keeps running")} (${error.message})`;
-      if (failures > 120) return;
+      if (failures > 120) return false;
     }
   }
   const isDone = action.exit_code === 0;
   verdict.className = `verdict ${isDone ? "well" : "bad"}`;
   verdict.textContent = isDone ? t("done") : t("it ended with exit code {code}: see its output", { code: action.exit_code });
+  return true;
+}
+
+/** Show the lines, where they have changed; who has scrolled back to read stays there. */
+function print(output, lines) {
+  const known = lines.join("\n");
+  if (output.dataset.known === known) return;
+  output.dataset.known = known;
+  const isAtEnd = output.scrollHeight - output.scrollTop - output.clientHeight < 40;
+  output.replaceChildren(...printed(lines));
+  if (isAtEnd) output.scrollTop = output.scrollHeight;
 }
 
 /** Return the kill switch: held, it halts; a short press says what it does. */
@@ -157,8 +185,9 @@ export function holdButton(name, text, done, short) {
     isHeld = false;
     button.classList.add("held");
     timer = setTimeout(() => {
-      isHeld = true;
       end();
+      if (!button.isConnected) return; // what was let go of since is told to whatever lies there now
+      isHeld = true;
       done();
     }, HOLD_MS);
   };
@@ -205,7 +234,7 @@ function openHalt(model, dialog, isHeld) {
     el("p", { class: "small" }, t("Only `manager resume`, or starting a bot, ends a halt.")),
     place,
   );
-  if (!dialog.open) dialog.showModal();
+  show(dialog);
   if (isHeld) go();
   else refill(place, holdButton("halt again", t("HALT — hold"), go));
 }

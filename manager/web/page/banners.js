@@ -27,14 +27,24 @@ export function drawBanners() {
   for (const problem of fleet.problems) found.push(banner("warn", problem));
   for (const note of fleet.notes) found.push(banner("note", note));
   document.body.classList.toggle("stale", isStale || !model.isConnected);
+  tellDialog(found[0]);
   const said = found.map((each) => each.textContent).join("\n");
   if (parts.banners.dataset.said === said) return;
   parts.banners.dataset.said = said;
   refill(parts.banners, ...found);
 }
 
+/** Say the first of them in an open dialog as well, which lies over them. */
+function tellDialog(first) {
+  const text = first && !first.classList.contains("note") ? first.textContent : "";
+  if ((parts.detail.dataset.stale ?? "") === text) return;
+  if (text) parts.detail.dataset.stale = text;
+  else delete parts.detail.dataset.stale;
+}
+
 /** Take the lines away: no user is signed in. */
 export function forgetBanners() {
   delete parts.banners.dataset.said;
+  tellDialog();
   refill(parts.banners);
 }

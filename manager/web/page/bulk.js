@@ -1,8 +1,9 @@
 // Do the same with several bots: one command of the manager's after the other, each asked for first.
 
-import { run, untilChoice } from "./actions.js";
-import { el, refill, take } from "./dom.js";
+import { run, sender, untilChoice } from "./actions.js";
+import { el, refill, show, take } from "./dom.js";
 import { t } from "./format.js";
+import { model, session } from "./state.js";
 import { ask } from "./stream.js";
 
 /** What can be done with several bots; closing a position is asked for each by itself. */
@@ -15,7 +16,7 @@ export async function openBulk(dialog, verb, name, instances) {
   const head = () => el("div", { class: "head" }, el("h2", {}, title), el("button", { class: "chip", "data-key": "close", onclick: close }, t("Close")));
   const isMine = take(dialog);
   refill(dialog, head(), el("p", { class: "small" }, "…"));
-  if (!dialog.open) dialog.showModal();
+  show(dialog);
   let questions;
   try {
     questions = await Promise.all(instances.map((id) => ask(`${pathOf(id)}/${verb}`)));
@@ -53,8 +54,12 @@ export async function openBulk(dialog, verb, name, instances) {
     const places = instances.map(() => el("div", { class: "place" }));
     refill(dialog, head(), ...instances.flatMap((id, index) => [el("h3", {}, id), places[index]]));
     for (const [index, id] of instances.entries()) {
-      const body = JSON.stringify({ verb, confirm: confirmed.get(id) ?? "", until: until?.value ?? "" });
-      await run(places[index], () => ask(pathOf(id), { method: "POST", body }));
+      const isHeard = await run(places[index], sender(pathOf(id), { verb, confirm: confirmed.get(id) ?? "", until: until?.value ?? "" }));
+      if (!isHeard && session.isOn && index + 1 < instances.length && !model.isConnected) {
+        // who has agreed to it a while ago may want something else by the time that it can go on
+        refill(places[index + 1], el("p", { class: "verdict bad" }, t("not asked for any more, as `manager serve` did not answer: {ids}", { ids: instances.slice(index + 1).join(", ") })));
+        return;
+      }
     }
   };
   refill(dialog, head(), el("form", { class: "question", onsubmit: act }, el("ul", { class: "asked" }, ...asked), until ? el("label", {}, t("until"), until) : "", el("div", { class: "chips" }, go)));

@@ -1,7 +1,7 @@
 // Show one bot: its last report, its last words, its exits, its history. It works when the bot is dead.
 
 import { askFirst, verbButtons } from "./actions.js";
-import { el, refill, take } from "./dom.js";
+import { el, refill, show, take } from "./dom.js";
 import { amount, moment, money, price, t } from "./format.js";
 import { earned, RANGES } from "./earned.js";
 import { logView } from "./logs.js";
@@ -18,7 +18,7 @@ let present = null;
 export async function openDetail(dialog, id, close, verb = "") {
   const isMine = take(dialog, id);
   refill(dialog, head(id, close), el("p", { class: "small" }, "…"));
-  if (!dialog.open) dialog.showModal();
+  show(dialog);
   const path = `instances/${encodeURIComponent(id)}`;
   try {
     const [detail, history] = await Promise.all([ask(path), ask(`${path}/history?days=${RANGES.at(-1)}`)]);
@@ -44,6 +44,7 @@ function head(id, close) {
 
 /** Write what the bot is doing, its figures and its buttons anew, if they have changed since. */
 export function renewDetail(each = model.instances.get(parts.detail.dataset.id)) {
+  if (!each) sayGone(parts.detail.dataset.id);
   if (!each || present?.detail.instance.id !== each.id || !present.dialog.open || present.of === each) return;
   const { state, facts: figures, place, detail } = present;
   present.of = each;
@@ -56,6 +57,14 @@ export function renewDetail(each = model.instances.get(parts.detail.dataset.id))
     el("div", { class: "chips actions" }, ...verbButtons(each, (verb) => askFirst(each.id, verb, place))),
   );
   refill(figures, facts(each, detail));
+}
+
+/** Say that the bot whose view is open has neither a config nor a container any more. */
+function sayGone(id) {
+  if (!id || present?.detail.instance.id !== id || !present.dialog.open || present.of === null) return;
+  present.of = null; // one that comes back is drawn anew
+  refill(present.state, el("p", { class: "reason bad" }, t("{id} is gone: it has neither a config nor a container here. What follows is of before", { id })));
+  refill(present.place);
 }
 
 function content(history) {

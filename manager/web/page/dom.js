@@ -41,3 +41,27 @@ export function refill(element, ...children) {
     if (each.dataset.key === focused) each.focus({ preventScroll: true });
   }
 }
+
+/** What had the focus when a dialog was opened, by its data-key: it may be drawn anew meanwhile. */
+let opener;
+
+/** Open the dialog, unless it is. */
+export function show(dialog) {
+  if (dialog.open) return;
+  opener = document.activeElement?.dataset.key;
+  dialog.showModal();
+}
+
+/** Give the focus back to what has opened the dialog, or else to the bot's row: a browser only knows elements that stay. */
+export function giveBack(dialog) {
+  const { activeElement: focused } = document;
+  if (dialog.open || (focused !== document.body && !dialog.contains(focused))) return;
+  focus(opener) || focus(`bot ${dialog.dataset.id}`);
+}
+
+/** Focus what has that data-key. Return whether it is there. */
+export function focus(key, within = document) {
+  const found = [...within.querySelectorAll("[data-key]")].find((each) => each.dataset.key === key && each.checkVisibility());
+  found?.focus({ preventScroll: true });
+  return Boolean(found);
+}

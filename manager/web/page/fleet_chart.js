@@ -5,6 +5,9 @@ import { moment, money, signClass, t } from "./format.js";
 import { markRow, outagesOf } from "./marks.js";
 import { curve } from "./plot.js";
 
+/** The mark that is being read: the chart is drawn anew with each reading of the history. */
+const read = {};
+
 /** Return the ranges that can be chosen, with their names. */
 function ranges() {
   return { "1d": t("24 h"), "7d": t("{count} d", { count: 7 }), "30d": t("{count} d", { count: 30 }), all: t("all") };
@@ -54,7 +57,7 @@ function drawn(curves, one) {
   return [
     el("p", { class: "now" }, el("span", { class: `amount ${signClass(last)}` }, money(last), el("small", {}, ` ${one.quote}`)), el("small", {}, ` ${t("lowest {low}, highest {high}", extremes)}${fall}`)),
     curve(one.values, [], { begin: curves.begin, end: curves.end, outages: outagesOf(one.marks) }, [t("P&L")]),
-    markRow(one.marks, curves.begin, curves.end),
+    markRow(one.marks, curves.begin, curves.end, read),
     el("div", { class: "axis" }, el("span", {}, moment(curves.begin)), el("span", {}, moment(curves.end))),
     known.length < one.values.length ? line(t("grey: not observed, nothing is known")) : "",
     ...curves.notes.map((note) => line(note)),

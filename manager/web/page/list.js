@@ -70,7 +70,7 @@ function drawBulk() {
     places.bulk,
     chosen.length ? el("span", { class: "small" }, t("{count} selected", { count: chosen.length })) : "",
     chosen.length ? verbs : "",
-    chosen.length ? chip("none", t("Select none"), () => all(false)) : shown.length ? chip("all", t("Select all"), () => all(true)) : "",
+    chosen.length ? chip("all", t("Select none"), () => all(false)) : shown.length ? chip("all", t("Select all"), () => all(true)) : "",
     shown.length ? chip("log", chosen.length ? t("Log of these") : t("Log of all"), () => openLogs(parts.detail, t("Log"), model.chosen())) : "",
   );
 }

@@ -1,6 +1,6 @@
 // Show what the bots print, as they print it: of one, or of all merged by time.
 
-import { el, refill, take } from "./dom.js";
+import { el, refill, show, take } from "./dom.js";
 import { amount, price, t } from "./format.js";
 import { Stream } from "./stream.js";
 
@@ -112,5 +112,5 @@ export function openLogs(dialog, title, instances) {
   dialog.addEventListener("close", view.close, { once: true });
   dialog.classList.add("wide");
   dialog.addEventListener("close", () => dialog.classList.remove("wide"), { once: true });
-  if (!dialog.open) dialog.showModal();
+  show(dialog);
 }

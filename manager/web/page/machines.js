@@ -2,8 +2,8 @@
 
 import { holdButton, run } from "./actions.js";
 import { now } from "./clock.js";
-import { el, refill, take } from "./dom.js";
-import { age, money, t } from "./format.js";
+import { el, refill, show, take } from "./dom.js";
+import { age, language, money, t } from "./format.js";
 import { parts, places, session } from "./state.js";
 import { ask } from "./stream.js";
 
@@ -70,8 +70,13 @@ function earned(each) {
   return [money(each.pnl), each.quote, isArtificial ? t(each.market) : ""].filter(Boolean).join(" ");
 }
 
+/** The one that is being held must not be replaced. */
+let haltAll = null;
+
 function haltAllButton(hosts) {
-  return holdButton("halt hosts", t("HALT all machines — hold"), () => openHalt(hosts, true), () => openHalt(hosts, false));
+  const of = JSON.stringify([language(), hosts.map((each) => each.name)]);
+  if (haltAll?.of !== of) haltAll = { of, element: holdButton("halt hosts", t("HALT all machines — hold"), () => openHalt(hosts, true), () => openHalt(hosts, false)) };
+  return haltAll.element;
 }
 
 function openHalt(hosts, isHeld) {
@@ -84,7 +89,7 @@ function openHalt(hosts, isHeld) {
     el("p", {}, t("Every bot here and on {hosts} is stopped at once. A machine that does not answer is named: its bots may go on.", { hosts: hosts.map((each) => each.name).join(", ") })),
     place,
   );
-  if (!parts.detail.open) parts.detail.showModal();
+  show(parts.detail);
   if (isHeld) go();
   else refill(place, holdButton("halt hosts again", t("HALT all machines — hold"), go));
 }

@@ -2,7 +2,7 @@
 
 import { drawBanners, forgetBanners } from "./banners.js";
 import { openDetail, renewDetail } from "./detail.js";
-import { el, refill, take } from "./dom.js";
+import { el, giveBack, refill, take } from "./dom.js";
 import { t } from "./format.js";
 import { chartCard } from "./fleet_chart.js";
 import { drawFilters, makeFilters } from "./filters.js";
@@ -26,6 +26,9 @@ let areAllNeedsShown = false;
 
 /** What the form of the sign-in says, while it is shown. */
 let whyNot = "";
+
+/** Whether somebody who wanted to halt was told that the session is over. */
+let isHaltLost = false;
 
 /** When the figures were read that the curves are of, or are being loaded of. */
 let curvesOf = null;
@@ -57,11 +60,12 @@ function showSignIn(why) {
   refill(parts.detail);
   forgetRows();
   parts.main.className = "";
-  refill(parts.main, signInForm(t(why), beginHere, showSignIn));
+  refill(parts.main, signInForm([t(why), isHaltLost ? t("Nothing was halted: sign in and hold HALT again, or run `manager halt`") : ""].filter(Boolean).join(". "), beginHere, showSignIn));
 }
 
 /** Say that the session is over, whichever of the page's requests is the first to be told: all are, one after another. */
-function endSession() {
+function endSession({ detail } = {}) {
+  isHaltLost ||= detail === "halt" || detail === "hosts/halt";
   if (session.isOn) showSignIn("the session is over");
 }
 
@@ -115,6 +119,7 @@ async function begin() {
   try {
     const event = await load();
     session.isOn = true;
+    isHaltLost = false;
     build();
     drawCurves();
     draw();
@@ -275,11 +280,15 @@ function close() {
 }
 
 parts.detail.addEventListener("close", () => {
+  giveBack(parts.detail);
   if (parts.detail.open || !location.hash.startsWith("#bot=")) return; // this event comes late: it may be open again
   if (history.state?.isOpened) history.back(); // or each bot that was looked at would be one step back more
   else history.replaceState(null, "", "/");
 });
-window.addEventListener("popstate", showHash);
+window.addEventListener("popstate", () => {
+  showHash();
+  setTimeout(() => giveBack(parts.detail)); // a step back takes the focus away
+});
 window.addEventListener("hashchange", async () => {
   if (location.hash.startsWith("#link=")) {
     const why = await useLink();

@@ -6,13 +6,15 @@ import { moment, t } from "./format.js";
 const MOST_SAID = 8;
 const NARROW = "(max-width: 899px)";
 
-/** Return a row of marks below a curve from `begin` to `end`; those that are near each other are one. */
-export function markRow(marks, begin, end) {
+/** Return a row of marks below a curve from `begin` to `end`; those that are near each other are one. `kept`: which one is being read, for a curve that is drawn anew. */
+export function markRow(marks, begin, end, kept = {}) {
   if (!marks.length || !(end > begin)) return "";
   const columns = window.matchMedia(NARROW).matches ? 12 : 24;
   const said = el("div", { class: "said", "aria-live": "polite" });
   const buttons = [...grouped(marks, begin, end, columns)].map(([column, members]) => {
     const lines = textsOf(members);
+    const read = () => refill(said, ...lines.map((line) => el("p", { class: "small" }, line)));
+    if (members.some((each) => idOf(each) === kept.id)) read();
     const isBad = members.some((each) => each.what !== "start");
     const button = el(
       "button",
@@ -20,7 +22,11 @@ export function markRow(marks, begin, end) {
         class: `event-mark ${isBad ? "bad" : ""}`,
         title: lines.join("\n"),
         "aria-label": lines.join("; "),
-        onclick: () => refill(said, ...lines.map((line) => el("p", { class: "small" }, line))),
+        "data-key": `mark ${idOf(members[0])}`,
+        onclick: () => {
+          kept.id = idOf(members[0]);
+          read();
+        },
       },
       "▲",
       members.length > 1 ? el("small", {}, members.length) : "",
@@ -46,10 +52,14 @@ export function outagesOf(marks) {
 
 /** Return what happened to any bot over the last day, newest first: the content of a card; nothing if nothing did. */
 export function happened(curves) {
-  const marks = new Map((curves?.curves ?? []).flatMap((each) => each.marks).map((each) => [`${each.instance} ${each.at} ${each.what}`, each]));
+  const marks = new Map((curves?.curves ?? []).flatMap((each) => each.marks).map((each) => [idOf(each), each]));
   const newest = [...marks.values()].sort((one, other) => one.at - other.at);
   if (!newest.length) return [];
   return [el("h2", {}, t("What happened")), el("ul", { class: "events" }, ...textsOf(newest).reverse().map((line) => el("li", {}, line)))];
+}
+
+function idOf(mark) {
+  return `${mark.instance} ${mark.at} ${mark.what}`;
 }
 
 function grouped(marks, begin, end, columns) {

@@ -36,7 +36,8 @@ export function stateBadge(each) {
 }
 
 function signed(text, unit = "") {
-  return el("span", { class: `amount ${signClass(text)}` }, money(text), unit ? el("small", {}, ` ${unit}`) : "");
+  const sum = money(text);
+  return el("span", { class: `amount ${signClass(text)}` }, el("span", { class: `sum${sum.length > LONG ? " long" : ""}` }, sum), unit ? el("small", {}, ` ${unit}`) : "");
 }
 
 /** A sum with more characters than these is written smaller: it has to fit half a phone. */

@@ -25,6 +25,14 @@ export class Unheard extends Error {
   }
 }
 
+/** A request that was refused, in the server's own words. */
+export class Refused extends Error {
+  constructor(status, words) {
+    super(words);
+    this.status = status;
+  }
+}
+
 let spoken = "en";
 
 /** Ask for texts in this language from now on. */
@@ -54,23 +62,23 @@ async function fetched(url, options) {
   }
 }
 
-/** Return the answer of a route as JSON. Throws SignedOut, Unheard, or an Error with the problem's own words. */
+/** Return the answer of a route as JSON. Throws SignedOut, Unheard, Refused, or an Error. */
 export async function ask(path, options = {}) {
   const more = options.body === undefined ? {} : { "Content-Type": "application/json" };
   const token = tokenNow();
   const { status, text } = await fetched(`/api/v1/${path}`, { ...options, headers: headers(token, more), cache: "no-store" });
-  if (status === 401) return endOr(token, () => ask(path, options));
+  if (status === 401) return endOr(token, () => ask(path, options), path);
   if (status === 204) return null;
   const content = jsonOf(text);
   if (content === undefined) throw new Error(t("instead of `manager serve`, something else answers: HTTP {status}", { status }));
-  if (status >= 400) throw new Error(content.detail || content.title);
+  if (status >= 400) throw new Refused(status, content.detail || content.title);
   return content;
 }
 
 /** Say that the session is over; where another tab has signed in since, ask once more instead. */
-function endOr(token, again) {
+function endOr(token, again, path = "") {
   if (tokenNow() !== token) return again();
-  window.dispatchEvent(new Event(SIGNED_OUT));
+  window.dispatchEvent(new CustomEvent(SIGNED_OUT, { detail: path }));
   throw new SignedOut();
 }
 

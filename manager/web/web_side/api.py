@@ -52,6 +52,7 @@ FILES = {
             "marks.js",
             "model.js",
             "plot.js",
+            "printed.js",
             "rows.js",
             "settings.js",
             "sign_in.js",

@@ -32,10 +32,7 @@ def routes_of_actions(app_state: AppState) -> APIRouter:
         summary="Start, stop, restart, upgrade or close one instance, leave its alerts, ask its exchange",
     )
     def act(instance_id: models.InstanceId, asked: models_actions.ActionRequest, request: Request) -> Any:
-        by = who(request.state.session)
-        return ask(
-            "act", instance=instance_id, verb=asked.verb, confirm=asked.confirm, until=asked.until, by=by
-        )
+        return ask("act", instance=instance_id, by=who(request.state.session), **asked.model_dump())
 
     @router.post(
         "/instances/{instance_id}/page",

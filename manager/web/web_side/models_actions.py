@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from manager.web.protocol import MAX_TIME, ActionVerb
+from manager.web.protocol import MAX_KEY, MAX_TIME, ActionVerb
 from manager.web.web_side.models import Answer
 
 
@@ -34,6 +34,17 @@ class ActionRequest(BaseModel):
         max_length=MAX_TIME,
         description="of `snooze`: 30m, 8h, 2d, a time of day, or a date and time; empty: the next 08:00",
     )
+    key: str = Field(
+        "",
+        max_length=MAX_KEY,
+        description="what the asker has made up for this: asked for again with it, it is carried out once",
+    )
+    asked_at: float | None = Field(
+        None,
+        ge=0,
+        le=1e12,
+        description="of what is asked for again, because no answer came: when it was at first",
+    )
 
 
 class HaltRequest(BaseModel):
@@ -49,7 +60,7 @@ class Action(Answer):
     command: str
     instance: str
     at: float
-    lines: list[str]
+    lines: list[str] = Field(description="what it has printed; tabs are between the cells of a table")
     exit_code: int | None
 
 

@@ -115,6 +115,14 @@ PAGE_TEXTS = (
     mark("the fleet cannot be observed"),
     mark("`manager serve` does not answer: what follows is {age} old"),
     mark("what follows is {age} old"),
+    mark("what the command prints"),
+    mark(
+        "`manager serve` was started again meanwhile: how it went is not known here. What a bot does now is"
+        " told by its row, and what was done by `manager history`"
+    ),
+    mark("not asked for any more, as `manager serve` did not answer: {ids}"),
+    mark("{id} is gone: it has neither a config nor a container here. What follows is of before"),
+    mark("Nothing was halted: sign in and hold HALT again, or run `manager halt`"),
     mark("Needs a person"),
     mark("all"),
     mark("live"),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from manager.config.loaded import LoadedFile
 from manager.engine.containers import observe
 from manager.fleet import observe as observing
 from manager.fleet import project as projects
@@ -38,3 +39,23 @@ def test_the_clock_is_read_after_the_supervisors_files(
     observing.assemble(projects.read(tmp_path), observe(rows, FLEET_NAME), observing.NO_IMAGE)
     assert calls.index("uptime") > max(index for index, call in enumerate(calls) if call == "read")
     assert calls.count("read") >= 2
+
+
+def test_twice_the_configs_are_twice_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A third of a look at 200 instances went through all configs again for each of them."""
+    visits, found = 0, []
+    own_spec = LoadedFile.own_spec.__get__
+
+    def counted(loaded: LoadedFile) -> object:
+        nonlocal visits
+        visits += 1
+        return own_spec(loaded)
+
+    monkeypatch.setattr(LoadedFile, "own_spec", property(counted))
+    for number in range(20):
+        write_config(tmp_path, a_config(f"bot_{number:02}", 5001 + number), f"bot_{number:02}")
+        if number in {9, 19}:
+            project, visits = projects.read(tmp_path), 0
+            observing.assemble(project, observe([], FLEET_NAME), observing.NO_IMAGE)
+            found.append(visits)
+    assert found[1] == 2 * found[0] > 0

@@ -21,3 +21,12 @@ def test_reading_what_a_command_prints_changes_nothing_of_it(monkeypatch: pytest
         lines += running.new_lines()
     lines += running.new_lines()
     assert lines == [f"line {number:05}" for number in range(COUNT)]
+
+
+def test_a_view_that_lays_out_tables_gets_their_cells() -> None:
+    """What fits a terminal is not what fits a phone."""
+    running = Running(None, "new", "--list", tables="tsv")
+    assert running.wait() == 0
+    heads, *rows = running.new_lines()
+    assert heads.split("\t")[0] == "TEMPLATE"
+    assert {row.count("\t") for row in rows} == {heads.count("\t")}
