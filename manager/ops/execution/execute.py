@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
-from threading import Event
 from typing import assert_never
 
 from manager.config.spec import InstanceSpec
@@ -20,10 +19,9 @@ from manager.ops.execution import rollback_store, take_down
 from manager.ops.execution.context import ExecutionContext
 from manager.ops.execution.stop_turns import StopTurns
 from manager.ops.folders import instance_folders
-from manager.util.interrupts import note_interrupts
+from manager.util.interrupts import Ending, Interruption
 from manager.util.threads import TaskGroup
 
-INTERRUPTED = Text("interrupted")
 CALLED_OFF: Mapping[halt_mark.By, str] = {
     "halt": mark("it is halted; `manager resume` starts what ran"),
     "stop": mark("it was stopped meanwhile"),
@@ -39,15 +37,13 @@ def run(
     """Run every action; one that fails does not prevent the others. `on_done` is called as each one ends.
 
     All run at once, so that stopping a fleet takes as long as its slowest bot; engine/client.py limits the
-    engine's load. After Ctrl-C nothing more is started, and actions in progress are waited for. Exceptions of
+    engine's load. After Ctrl-C or SIGTERM nothing more is begun; what has been stopped for its restart is
+    started again, and what is to be down is taken down. A second signal ends it at once. Exceptions of
     `on_done` are raised at the end.
     """
-    interrupted, called_off = Event(), context.called_off
-    context = context._replace(
-        called_off=lambda: INTERRUPTED if interrupted.is_set() else called_off(), turns=StopTurns()
-    )
-    with note_interrupts(interrupted.set):
-        return _run(list(actions), context, on_done)
+    todo = list(actions)
+    with (context.ending or Ending()).begun():
+        return _run(todo, context._replace(turns=StopTurns()), on_done)
 
 
 def _run(
@@ -56,13 +52,18 @@ def _run(
     outcomes = []
     removed = _remove_first([action for action in todo if action.first_wave], context)
     output_error: ManagerError | None = None
-    for outcome in _all(todo, context, removed):
-        outcomes.append(outcome)
-        try:
-            if output_error is None:
-                on_done(outcome)
-        except ManagerError as error:  # a full disk must not leave a bot stopped in the middle of its restart
-            output_error = error
+    try:
+        for outcome in _all(todo, context, removed):
+            outcomes.append(outcome)
+            try:
+                if output_error is None:
+                    on_done(outcome)
+            except ManagerError as error:  # a full disk must not leave a bot stopped in its restart
+                output_error = error
+    except Interruption as interruption:
+        done = {outcome.action.instance for outcome in outcomes}
+        interruption.left = [action.instance for action in todo if action.instance not in done]
+        raise
     if output_error is not None:
         raise output_error
     return outcomes
@@ -162,6 +163,8 @@ def _perform(
     """Run the action. Returns how a bot was stopped, None if none was. Raises ManagerError."""
     instance = action.instance
     stopped: Outcome[Action] | None = None
+    if removed is not None or not action.starts:
+        context = context.finishing()
     if action.starts:  # before anything is stopped or made for it
         _require_not_called_off(instance, context)
     match action.kind:
@@ -175,7 +178,8 @@ def _perform(
                 if (error := _port_error(instance, context)) is not None:
                     raise error
             stopped = removed or take_down.remove(instance, context)
-            _create(instance, context, context.containers[instance].image_id if action.keeps_image else None)
+            image_id = context.containers[instance].image_id if action.keeps_image else None
+            _create(instance, context.finishing(), image_id)
         case "rollback":
             _require_not_called_off(instance, context)
             rollback_store.require_restorable(
@@ -187,7 +191,7 @@ def _perform(
             )
             _require_resettable(instance, context)
             stopped = take_down.remove(instance, context)
-            _restore(action, context)
+            _restore(action, context.finishing())
         case "start":
             _make_ready(instance, context, as_it_was=action.as_it_was)
             _start(action, context)
@@ -195,7 +199,7 @@ def _perform(
             _make_ready(instance, context, as_it_was=action.as_it_was)
             _require_resettable(instance, context)
             stopped = take_down.stop(instance, context)
-            _start(action, context)
+            _start(action, context.finishing())
         case "update":
             limits = container_config.limits(context.specs[instance], context.fleet)
             context.engine.update(context.containers[instance].id, limits)
@@ -318,7 +322,7 @@ def _engine_start(instance: str, container_id: str, context: ExecutionContext) -
         except EngineError as error:
             raise _start_error(instance, error, context) from error
         try:
-            _require_not_called_off(instance, context)
+            _require_not_called_off(instance, context.finishing())
         except ManagerError:  # called off while the engine started it: who called it off did not see it
             spec = context.specs.get(instance)
             context.engine.stop(
@@ -330,6 +334,7 @@ def _engine_start(instance: str, container_id: str, context: ExecutionContext) -
 def _require_not_called_off(instance: str, context: ExecutionContext) -> None:
     if why := context.called_off():
         raise CalledOff("{id} is not started: {why}", id=instance, why=why)
+    take_down.require_not_interrupted(instance, context)
     if by := context.called_off_since.get(instance):
         raise ManagerError("{id} is not started: {why}", id=instance, why=Text(CALLED_OFF[by]))
     if stone := tombstone.find(context.fleet, instance):
