@@ -10,7 +10,7 @@ from manager.config.spec import InstanceSpec
 from manager.engine import container_config, port_holder
 from manager.engine.client import MOST_CALLS
 from manager.engine.containers import UNLABELLED_STOP_TIMEOUT_S
-from manager.errors import CalledOff, EngineError, ManagerError, NameTaken
+from manager.errors import CalledOff, EngineError, EngineUnreachable, ManagerError, NameTaken
 from manager.fleet import halt_mark, host, start_lock, supervisor_state, tombstone
 from manager.i18n import Text, mark
 from manager.ops.actions.action import Action, Outcome
@@ -50,10 +50,10 @@ def _run(
     todo: list[Action], context: ExecutionContext, on_done: Callable[[Outcome[Action]], object]
 ) -> list[Outcome[Action]]:
     outcomes = []
-    removed = _remove_first([action for action in todo if action.first_wave], context)
+    stopped = _stop_first([action for action in todo if action.first_wave], context)
     output_error: ManagerError | None = None
     try:
-        for outcome in _all(todo, context, removed):
+        for outcome in _all(todo, context, stopped):
             outcomes.append(outcome)
             try:
                 if output_error is None:
@@ -69,31 +69,50 @@ def _run(
     return outcomes
 
 
-def _remove_first(actions: list[Action], context: ExecutionContext) -> dict[str, Outcome[Action]]:
-    """Remove the containers whose ports other actions need, and return the outcomes by instance.
+def _stop_first(actions: list[Action], context: ExecutionContext) -> dict[str, Outcome[Action]]:
+    """Stop the containers whose ports other actions need, and return the outcomes by instance.
 
     One is kept, with the error, if what it is to become cannot be made ready, or needs the port of one that
-    is kept: its bot goes on.
+    is kept: its bot goes on. So does that of one which was stopped for the port of another that cannot be.
     """
     readied = TaskGroup([partial(_readied, action, context) for action in actions], MOST_CALLS)
     kept = {outcome.action.instance: outcome for outcome in _outcomes(readied) if outcome.error is not None}
+    kept |= _blocked([action for action in actions if action.instance not in kept], context)
+    going = [action for action in actions if action.instance not in kept]
+    not_asking = context._replace(has_unknown_rest=lambda _container: False)  # they are made anew at once
+    todo = [Action("stop", action.instance, action.cause) for action in going]
+    stops = TaskGroup([partial(_timed, action, not_asking) for action in todo], MOST_CALLS)
+    stopped = {outcome.action.instance: outcome for outcome in _outcomes(stops)}
+    gone = [action for action in going if stopped[action.instance].error is None]
+    if len(gone) < len(going):
+        for instance, outcome in _blocked(gone, context).items():
+            _start_again(instance, context)
+            stopped[instance] = outcome
+    return kept | stopped
+
+
+def _blocked(going: list[Action], context: ExecutionContext) -> dict[str, Outcome[Action]]:
+    """Return those of them that would get a port which is in use, and not freed by another of them."""
+    blocked: dict[str, Outcome[Action]] = {}
     while True:
-        going = [action for action in actions if action.instance not in kept]
-        freed = {context.containers[action.instance].web_port for action in going}
-        blocked = {
+        left = [action for action in going if action.instance not in blocked]
+        freed = {context.containers[action.instance].web_port for action in left}
+        more = {
             action.instance: Outcome(action, error=error)
-            for action in going
+            for action in left
             if (error := _port_error(action.instance, context, freed)) is not None
         }
-        if not blocked:
-            break
-        kept |= blocked
-    not_asking = context._replace(has_unknown_rest=lambda _container: False)  # they are made anew at once
-    removals = TaskGroup(
-        [partial(_timed, Action("remove", action.instance, action.cause), not_asking) for action in going],
-        MOST_CALLS,
-    )
-    return kept | {outcome.action.instance: outcome for outcome in _outcomes(removals)}
+        if not more:
+            return blocked
+        blocked |= more
+
+
+def _start_again(instance: str, context: ExecutionContext) -> None:
+    """Start as it was what was stopped for nothing, if it ran. Errors are ignored: the next `up` does it."""
+    again = Action("start", instance, Text("not running"), is_fresh=False, as_it_was=True)
+    if context.containers[instance].is_up:
+        with suppress(ManagerError):
+            _start(again, context.finishing())
 
 
 def _readied(action: Action, context: ExecutionContext) -> Outcome[Action]:
@@ -108,12 +127,12 @@ def _readied(action: Action, context: ExecutionContext) -> Outcome[Action]:
 
 
 def _all(
-    todo: list[Action], context: ExecutionContext, removed: Mapping[str, Outcome[Action]]
+    todo: list[Action], context: ExecutionContext, stopped: Mapping[str, Outcome[Action]]
 ) -> Iterator[Outcome[Action]]:
     """Yield outcomes as they arrive. Exchanges are asked when every bot has been stopped: they take long."""
     to_ask = []
     tasks = TaskGroup(
-        [partial(_timed, action, context, removed.get(action.instance)) for action in todo], MOST_CALLS
+        [partial(_timed, action, context, stopped.get(action.instance)) for action in todo], MOST_CALLS
     )
     for outcome in _outcomes(tasks):
         if outcome.answer is take_down.TO_ASK:
@@ -140,30 +159,29 @@ def _outcomes(tasks: TaskGroup[Outcome[Action]]) -> Iterator[Outcome[Action]]:
 
 
 def _timed(
-    action: Action, context: ExecutionContext, removed: Outcome[Action] | None = None
+    action: Action, context: ExecutionContext, stopped: Outcome[Action] | None = None
 ) -> Outcome[Action]:
     """Run one action and catch its failure.
 
-    `removed`: the outcome of its removal, or why it was not removed, if it was in the first wave.
+    `stopped`: the outcome of its stop, or why it was not stopped, if it was in the first wave.
     """
-    if removed is not None and removed.error is not None:
-        return removed._replace(action=action)
+    if stopped is not None and stopped.error is not None:
+        return stopped._replace(action=action)
     began = time.monotonic()
-    error, stopped = None, None
+    error, done = None, None
     try:
-        stopped = _perform(action, context, removed)
+        done = _perform(action, context, stopped)
     except ManagerError as caught:
         error = caught
-    return (stopped or Outcome(action))._replace(action=action, seconds=time.monotonic() - began, error=error)
+    return (done or Outcome(action))._replace(action=action, seconds=time.monotonic() - began, error=error)
 
 
 def _perform(
-    action: Action, context: ExecutionContext, removed: Outcome[Action] | None
+    action: Action, context: ExecutionContext, stopped: Outcome[Action] | None
 ) -> Outcome[Action] | None:
     """Run the action. Returns how a bot was stopped, None if none was. Raises ManagerError."""
     instance = action.instance
-    stopped: Outcome[Action] | None = None
-    if removed is not None or not action.starts:
+    if stopped is not None or not action.starts:
         context = context.finishing()
     if action.starts:  # before anything is stopped or made for it
         _require_not_called_off(instance, context)
@@ -172,12 +190,13 @@ def _perform(
             _make_ready(instance, context)
             _create(instance, context)
         case "recreate":
-            if removed is None:  # before the stop: a full disk must not take a healthy bot down
+            if is_alone := stopped is None:  # before the stop: a full disk must not take a healthy bot down
                 _make_ready(instance, context)
                 _require_resettable(instance, context)
                 if (error := _port_error(instance, context)) is not None:
                     raise error
-            stopped = removed or take_down.remove(instance, context)
+            stopped = stopped or take_down.stop(instance, context)
+            _remove_stopped(instance, context, starts_again=is_alone)
             image_id = context.containers[instance].image_id if action.keeps_image else None
             _create(instance, context.finishing(), image_id)
         case "rollback":
@@ -190,7 +209,8 @@ def _perform(
                 context.engine,
             )
             _require_resettable(instance, context)
-            stopped = take_down.remove(instance, context)
+            stopped = take_down.stop(instance, context)
+            _remove_stopped(instance, context, starts_again=True)
             _restore(action, context.finishing())
         case "start":
             _make_ready(instance, context, as_it_was=action.as_it_was)
@@ -208,6 +228,19 @@ def _perform(
         case _:
             assert_never(action.kind)
     return stopped
+
+
+def _remove_stopped(instance: str, context: ExecutionContext, *, starts_again: bool) -> None:
+    """Remove the stopped container. Raises ManagerError.
+
+    `starts_again`: its bot then runs on as it was. Not in the first wave: another one needs its port.
+    """
+    try:
+        take_down.remove_stopped(instance, context)
+    except ManagerError as error:
+        if starts_again and not isinstance(error, EngineUnreachable):
+            _start_again(instance, context)
+        raise
 
 
 def _port_error(

@@ -72,18 +72,21 @@ def require_no_bot(instance: str, context: ExecutionContext) -> None:
 def remove(instance: str, context: ExecutionContext) -> Outcome[Action] | None:
     """Stop and remove the container; return how its bot stopped."""
     stopped = stop(instance, context)
-    if container := context.containers.get(instance):
-        _remove_stopped(container, context)
+    remove_stopped(instance, context)
     return stopped
 
 
-def _remove_stopped(container: Container, context: ExecutionContext) -> None:
+def remove_stopped(instance: str, context: ExecutionContext) -> None:
+    """Remove the container, if there is one. Raises EngineError."""
+    container = context.containers.get(instance)
+    if container is None:
+        return
     try:
         context.engine.remove(container.id)
     except NotFound:
         pass
     except EngineError as error:
-        raise type(error)(mark("cannot remove {id}: {why}"), id=container.instance, why=str(error)) from error
+        raise type(error)(mark("cannot remove {id}: {why}"), id=instance, why=str(error)) from error
 
 
 def take_down(action: Action, context: ExecutionContext) -> Outcome[Action] | None:
@@ -105,7 +108,7 @@ def take_down(action: Action, context: ExecutionContext) -> Outcome[Action] | No
     if context.has_unknown_rest(container):
         return outcome._replace(answer=TO_ASK)
     if action.kind == "remove":
-        _remove_stopped(container, context)
+        remove_stopped(instance, context)
     return outcome
 
 
