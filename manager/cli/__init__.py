@@ -9,6 +9,7 @@ argument_types, argparse_i18n       types of option values; translation of argpa
 completion                          candidates for shell completion
 standby, standby_side               short commands by a process that has them loaded
 carry_out, report, left_behind      run a changing command, and print its progress and result
+ending                              how a change ends when somebody ends it, by Ctrl-C or SIGTERM
 halt_signals, halt_interrupted      what a halt that was interrupted has halted, and what not
 elsewhere, following                a command on another machine, or on all of them; all machines' logs
 in_swarm                            a command on the services of a Docker Swarm

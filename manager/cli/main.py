@@ -22,9 +22,6 @@ from manager.util.moment import Moment
 if TYPE_CHECKING:
     from argparse import Namespace
 
-INTERRUPTED = 130
-"""128 + SIGINT, as shells report it."""
-
 HALT = "halt"
 COMPLETE = "__complete"
 """Called by the shells' completion scripts, not by users."""
@@ -36,6 +33,9 @@ SAYS_SLOW = frozenset(
     {"up", "start", "restart", "stop", "halt", "resume", "down", "upgrade", "rollback", "restore"}
 )
 """Commands that change a fleet: somebody waits for them. `top` and `watch` have words of their own."""
+
+ENDS_IN_ORDER = SAYS_SLOW - {HALT}
+"""Commands that finish what they have begun when somebody ends them. A halt has a way of its own."""
 
 
 def entry_point() -> None:
@@ -100,9 +100,11 @@ def guarded(work: Callable[[], int]) -> int:
     except ManagerError as error:
         _complain(i18n.labelled(_("error"), error))
         return error.exit_code
-    except KeyboardInterrupt:
-        _complain(_("interrupted"))
-        return INTERRUPTED
+    except KeyboardInterrupt as interruption:
+        from manager.cli import ending
+
+        _complain(ending.text(interruption))
+        return ending.exit_code(interruption)
     except BrokenPipeError:
         from manager.util import console
 
@@ -142,9 +144,12 @@ def _run(args: Namespace, given_at: Moment | None, argv: Sequence[str]) -> int:
             from manager.cli import elsewhere
 
             return elsewhere.run(session, args, argv)
-        return int(
-            getattr(importlib.import_module(f"manager.cli.commands.{module}"), function)(session, args)
-        )
+        command = getattr(importlib.import_module(f"manager.cli.commands.{module}"), function)
+        if args.command in ENDS_IN_ORDER:
+            from manager.cli import ending
+
+            return ending.in_order(session, lambda: int(command(session, args)))
+        return int(command(session, args))
     except UnknownInstance as error:
         from manager.cli import parsers
 

@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any
 
 from manager import i18n
-from manager.cli import argparse_i18n, carry_out, parsers
+from manager.cli import argparse_i18n, carry_out, ending, parsers
 from manager.cli import main as cli
 from manager.cli.commands.logs import logs
 from manager.compat.registry import InstanceRegistry
@@ -168,9 +168,16 @@ class TradingBotDaemon:
             selection, new_id = Selection([new_id]), None
         session = self._session()
         try:
-            return carry_out.run(session, CHANGES[command](selection), lock_wait=LOCK_WAIT_S, new_id=new_id)
+            code = ending.in_order(
+                session,
+                lambda: carry_out.run(
+                    session, CHANGES[command](selection), lock_wait=LOCK_WAIT_S, new_id=new_id
+                ),
+            )
         finally:
             session.close()
+        ending.pass_on(session)
+        return code
 
     def _is_by_id(self) -> bool:
         """Return whether only the id counts, as in the old system without a default config file."""

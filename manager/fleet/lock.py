@@ -77,7 +77,10 @@ def held(path: Path, command: str, wait: float = 0.0, *, force: bool = False) ->
     lock file can be created. A reader that holds the lock briefly is waited for, because it starts nothing.
     Whoever holds it goes on when the terminal is closed.
     """
-    from manager.util.interrupts import outliving_terminal  # signals and threads: `ps` needs none of it
+    from manager.util.interrupts import (
+        Interruption,
+        outliving_terminal,
+    )  # signals and threads: `ps` needs none of it
 
     descriptor = _open_if_possible(path) if force else _open(path)
     if descriptor is None:
@@ -95,6 +98,9 @@ def held(path: Path, command: str, wait: float = 0.0, *, force: bool = False) ->
                     yield lock
             except EngineUnreachable as error:
                 lock.note_errors([error])
+                raise
+            except Interruption as interruption:
+                lock.leaves_requests = lock.leaves_requests or bool(interruption.left)
                 raise
             finally:
                 if not lock.leaves_requests:  # else the note stays, as a killed holder's does

@@ -23,6 +23,7 @@ from manager.util.real_path import real_path
 
 if TYPE_CHECKING:
     from manager.engine.client import Engine
+    from manager.util.interrupts import Ending
 
 
 class Session:
@@ -37,8 +38,18 @@ class Session:
         self.given_at = moment.now() if given_at is None else given_at
         self.on_slow: Callable[[Text], None] | None = None
         """Tells whoever waits for a change that the engine is slow."""
+        self._ending: Ending | None = None
         self._engine: Engine | None = None
         self._project: Project | None = None
+
+    @property
+    def ending(self) -> Ending:
+        """Return what hears that somebody ends a change: `ps` loads nothing of it."""
+        if self._ending is None:
+            from manager.util.interrupts import Ending
+
+            self._ending = Ending()
+        return self._ending
 
     def project_dir(self) -> Path:
         """Return the project folder. Raises ConfigError if there is none."""

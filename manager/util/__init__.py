@@ -7,7 +7,7 @@ lock_file                               files that are locked, and that no other
 kernel_file                             small files in /proc and /sys
 kept_content                            what was read out of a file that is still the same one
 kept_text                               messages in a file, for readers of any language
-threads, polling, interrupts             concurrent work; waiting for what sends no event; Ctrl-C as a note
+threads, polling, interrupts             concurrent work; waiting for what sends no event; signals as notes
 readable                                waiting for a stream
 console, text_table, sanitize           lines, tables and untrusted text on a terminal
 drawn_table                             tables in the formats of tabulate

@@ -1,4 +1,4 @@
-"""Record Ctrl-C instead of raising an exception, during work that must not be interrupted.
+"""Note Ctrl-C and SIGTERM instead of ending at once, during work that must not be left half done.
 
 For a halt, also tell which signal it was.
 """
@@ -6,9 +6,9 @@ For a halt, also tell which signal it was.
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from threading import current_thread, main_thread
+from threading import Event, current_thread, main_thread
 from types import FrameType
 from typing import Any
 
@@ -19,6 +19,8 @@ class Interruption(KeyboardInterrupt):
     def __init__(self, number: int = signal.SIGINT) -> None:
         super().__init__()
         self.number = number
+        self.left: Sequence[str] = ()
+        """What it has ended in the middle."""
 
     @property
     def exit_code(self) -> int:
@@ -82,27 +84,69 @@ def outliving_terminal() -> Iterator[None]:
             signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
-@contextmanager
-def note_interrupts(note: Callable[[], object]) -> Iterator[None]:
-    """Call `note` at SIGINT instead of raising KeyboardInterrupt anywhere.
+class Ending:
+    """Hear that somebody ends the program, by SIGINT or SIGTERM, and let it finish what it has begun.
 
-    An exception could occur between two statements of the caller, such as the starts of two threads. A
-    handler set by the program still runs, and its exceptions are dropped. Other threads than the main one get
-    no signals.
+    Until something has begun the signal is raised at once, as Interruption. From then on the first one is
+    noted, and a second one is raised: an exception could occur between two statements, such as the starts of
+    two threads, or the two halves of a restart. Signals that are ignored stay so. A handler of the program
+    still runs, and decides alone what ends at once; what it raises while something is under way is dropped.
     """
-    previous = signal.getsignal(signal.SIGINT)
-    if current_thread() is not main_thread() or not callable(previous):  # ignored, or set outside Python
-        yield
-        return
 
-    def handle(number: int, frame: FrameType | None) -> None:
-        note()
-        if previous is not signal.default_int_handler:
+    def __init__(self) -> None:
+        self.number = 0
+        """The first signal that was noted."""
+        self.exit_code = 0
+        """What shells report of a program that was ended so; 0 if it was not, or has a handler of its own."""
+        self._came = Event()
+        self._has_begun = False
+        self._on_noted: Callable[[], object] = lambda: None
+        self._previous: dict[int, Any] = {}
+
+    def wait(self, seconds: float) -> None:
+        """Sleep, but no longer than until the signal comes."""
+        self._came.wait(seconds)
+
+    @contextmanager
+    def taken(self, on_noted: Callable[[], object] = lambda: None) -> Iterator[None]:
+        """Take the signals. Other threads than the main one get none. `on_noted` is called in the handler."""
+        if self._previous or current_thread() is not main_thread():
+            yield
+            return
+        self._on_noted = on_noted
+        for number in (int(signal.SIGINT), int(signal.SIGTERM)):
+            previous = signal.getsignal(number)
+            if callable(previous) or previous is signal.SIG_DFL:  # not ignored, nor set outside Python
+                self._previous[number] = previous
+                signal.signal(number, self._handle)
+        try:
+            yield
+        finally:
+            self._has_begun = False
+            for number, handler in self._previous.items():
+                signal.signal(number, handler)
+            self._previous = {}
+
+    @contextmanager
+    def begun(self) -> Iterator[None]:
+        """Note the signals from here on, until what has taken them ends."""
+        self._has_begun = True
+        with self.taken():
+            yield
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        previous = self._previous[number]
+        own = previous if callable(previous) and previous is not signal.default_int_handler else None
+        if not self._has_begun or (self.number and own is None):
+            if own is None:
+                raise Interruption(number)
+            own(number, frame)
+            return
+        is_first, self.number = not self.number, self.number or number
+        self._came.set()
+        if own is not None:
             with suppress(KeyboardInterrupt):
-                previous(number, frame)
-
-    signal.signal(signal.SIGINT, handle)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, previous)
+                own(number, frame)
+        elif is_first:
+            self.exit_code = 128 + number
+            self._on_noted()

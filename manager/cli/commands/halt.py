@@ -257,7 +257,10 @@ def _stopped_line(event: ContainerStopped) -> str:
     left = outcome.open_orders_left
     if left is not None:
         text = listed([text, Text("{count} open orders left", count=left)])
-    return text + position_text(outcome.position)
+    position = outcome.position
+    if position is not None and container.mode == "live" and not position.is_of_exchange:
+        return listed([text, Text("position {amount}", amount=reported_amount(position))])
+    return text + position_text(position)
 
 
 def _answer_line(container: Container, answer: Answer) -> Text:

@@ -20,7 +20,7 @@ class Action(NamedTuple):
 
     `update` puts back limits and restart policy; the bot goes on.
 
-    `first_wave`: remove its container before other actions start, because they need its port.
+    `first_wave`: stop its container before other actions start, because they need its port.
     `is_fresh`: requested by a user; clears `failed` and `completed`. Otherwise these states are kept.
     `as_it_was`: its config was rejected or is refused; keep the env file of the config that it runs.
     `is_refused`: left, although it was asked for, because its config is refused.

@@ -16,6 +16,9 @@ from manager.fleet.upgrade_records import UpgradeRecord
 from manager.i18n import Text
 from manager.ops.actions.answer import Answer
 from manager.ops.execution.stop_turns import StopTurns
+from manager.util.interrupts import Ending
+
+INTERRUPTED = Text("interrupted")
 
 
 class ExecutionContext(NamedTuple):
@@ -28,7 +31,7 @@ class ExecutionContext(NamedTuple):
     env_values: Mapping[str, Mapping[str, str]]
     place: Callable[[str], container_config.HostContext]
     called_off: Callable[[], Text | None]
-    """Return why nothing may be started any more: a forced stop by another command, or Ctrl-C."""
+    """Return why nothing may be started any more: a forced stop by another command."""
     steps: Mapping[str, UpgradeRecord] = MappingProxyType({})
     """The records that `rollback` restores."""
     await_network: Callable[[], None] = lambda: None
@@ -43,3 +46,16 @@ class ExecutionContext(NamedTuple):
     """Return whether only the exchange can say what an instance that is down has left there."""
     ask: Callable[[Container], Answer] = lambda _container: Answer(None)
     """Ask the exchange for that, from an instance's container."""
+    ending: Ending | None = None
+    """Hears that somebody ends the command."""
+    is_bound_to_finish: bool = False
+    """Whether it is carried out all the same, because something of it has been done."""
+
+    def interrupted(self) -> Text | None:
+        """Return why nothing more may be begun: Ctrl-C, or SIGTERM."""
+        is_ending = self.ending is not None and self.ending.number and not self.is_bound_to_finish
+        return INTERRUPTED if is_ending else None
+
+    def finishing(self) -> ExecutionContext:
+        """Return the context of what has been done in part: it is finished, whoever ends the command."""
+        return self._replace(is_bound_to_finish=True)

@@ -4,14 +4,13 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
-from threading import Event
 from typing import assert_never
 
 from manager.config.spec import InstanceSpec
 from manager.engine import container_config, fleet_network, port_holder
 from manager.engine.client import MOST_CALLS
 from manager.engine.containers import UNLABELLED_STOP_TIMEOUT_S
-from manager.errors import CalledOff, EngineError, ManagerError, NameTaken
+from manager.errors import CalledOff, EngineError, EngineUnreachable, ManagerError, NameTaken
 from manager.fleet import halt_mark, host, start_lock, supervisor_state, tombstone
 from manager.i18n import Text, mark
 from manager.ops.actions.action import Action, Outcome
@@ -20,10 +19,9 @@ from manager.ops.execution import rollback_store, take_down
 from manager.ops.execution.context import ExecutionContext
 from manager.ops.execution.stop_turns import StopTurns
 from manager.ops.folders import instance_folders
-from manager.util.interrupts import note_interrupts
+from manager.util.interrupts import Ending, Interruption
 from manager.util.threads import TaskGroup
 
-INTERRUPTED = Text("interrupted")
 CALLED_OFF: Mapping[halt_mark.By, str] = {
     "halt": mark("it is halted; `manager resume` starts what ran"),
     "stop": mark("it was stopped meanwhile"),
@@ -39,66 +37,86 @@ def run(
     """Run every action; one that fails does not prevent the others. `on_done` is called as each one ends.
 
     All run at once, so that stopping a fleet takes as long as its slowest bot; engine/client.py limits the
-    engine's load. After Ctrl-C nothing more is started, and actions in progress are waited for. Exceptions of
+    engine's load. After Ctrl-C or SIGTERM nothing more is begun; what has been stopped for its restart is
+    started again, and what is to be down is taken down. A second signal ends it at once. Exceptions of
     `on_done` are raised at the end.
     """
-    interrupted, called_off = Event(), context.called_off
-    context = context._replace(
-        called_off=lambda: INTERRUPTED if interrupted.is_set() else called_off(), turns=StopTurns()
-    )
-    try:
-        with note_interrupts(interrupted.set):
-            return _run(list(actions), context, on_done)
-    finally:
-        # Where each creation failed, none has waited. A network that is still being created when the command
-        # ends is not seen by the next one, which creates another of the same name.
-        with suppress(ManagerError):
-            context.await_network()
+    todo = list(actions)
+    with (context.ending or Ending()).begun():
+        return _run(todo, context._replace(turns=StopTurns()), on_done)
 
 
 def _run(
     todo: list[Action], context: ExecutionContext, on_done: Callable[[Outcome[Action]], object]
 ) -> list[Outcome[Action]]:
     outcomes = []
-    removed = _remove_first([action for action in todo if action.first_wave], context)
+    stopped = _stop_first([action for action in todo if action.first_wave], context)
     output_error: ManagerError | None = None
-    for outcome in _all(todo, context, removed):
-        outcomes.append(outcome)
-        try:
-            if output_error is None:
-                on_done(outcome)
-        except ManagerError as error:  # a full disk must not leave a bot stopped in the middle of its restart
-            output_error = error
+    try:
+        for outcome in _all(todo, context, stopped):
+            outcomes.append(outcome)
+            try:
+                if output_error is None:
+                    on_done(outcome)
+            except ManagerError as error:  # a full disk must not leave a bot stopped in its restart
+                output_error = error
+    except Interruption as interruption:
+        done = {outcome.action.instance for outcome in outcomes}
+        interruption.left = [action.instance for action in todo if action.instance not in done]
+        raise
+    # Where each creation failed, none has waited. A network that is still being created when the command ends is
+    # not seen by the next one, which creates another of the same name.
+    with suppress(ManagerError):
+        context.await_network()
     if output_error is not None:
         raise output_error
     return outcomes
 
 
-def _remove_first(actions: list[Action], context: ExecutionContext) -> dict[str, Outcome[Action]]:
-    """Remove the containers whose ports other actions need, and return the outcomes by instance.
+def _stop_first(actions: list[Action], context: ExecutionContext) -> dict[str, Outcome[Action]]:
+    """Stop the containers whose ports other actions need, and return the outcomes by instance.
 
     One is kept, with the error, if what it is to become cannot be made ready, or needs the port of one that
-    is kept: its bot goes on.
+    is kept: its bot goes on. So does that of one which was stopped for the port of another that cannot be.
     """
     readied = TaskGroup([partial(_readied, action, context) for action in actions], MOST_CALLS)
     kept = {outcome.action.instance: outcome for outcome in _outcomes(readied) if outcome.error is not None}
+    kept |= _blocked([action for action in actions if action.instance not in kept], context)
+    going = [action for action in actions if action.instance not in kept]
+    not_asking = context._replace(has_unknown_rest=lambda _container: False)  # they are made anew at once
+    todo = [Action("stop", action.instance, action.cause) for action in going]
+    stops = TaskGroup([partial(_timed, action, not_asking) for action in todo], MOST_CALLS)
+    stopped = {outcome.action.instance: outcome for outcome in _outcomes(stops)}
+    gone = [action for action in going if stopped[action.instance].error is None]
+    if len(gone) < len(going):
+        for instance, outcome in _blocked(gone, context).items():
+            _start_again(instance, context)
+            stopped[instance] = outcome
+    return kept | stopped
+
+
+def _blocked(going: list[Action], context: ExecutionContext) -> dict[str, Outcome[Action]]:
+    """Return those of them that would get a port which is in use, and not freed by another of them."""
+    blocked: dict[str, Outcome[Action]] = {}
     while True:
-        going = [action for action in actions if action.instance not in kept]
-        freed = {context.containers[action.instance].web_port for action in going}
-        blocked = {
+        left = [action for action in going if action.instance not in blocked]
+        freed = {context.containers[action.instance].web_port for action in left}
+        more = {
             action.instance: Outcome(action, error=error)
-            for action in going
+            for action in left
             if (error := _port_error(action.instance, context, freed)) is not None
         }
-        if not blocked:
-            break
-        kept |= blocked
-    not_asking = context._replace(has_unknown_rest=lambda _container: False)  # they are made anew at once
-    removals = TaskGroup(
-        [partial(_timed, Action("remove", action.instance, action.cause), not_asking) for action in going],
-        MOST_CALLS,
-    )
-    return kept | {outcome.action.instance: outcome for outcome in _outcomes(removals)}
+        if not more:
+            return blocked
+        blocked |= more
+
+
+def _start_again(instance: str, context: ExecutionContext) -> None:
+    """Start as it was what was stopped for nothing, if it ran. Errors are ignored: the next `up` does it."""
+    again = Action("start", instance, Text("not running"), is_fresh=False, as_it_was=True)
+    if context.containers[instance].is_up:
+        with suppress(ManagerError):
+            _start(again, context.finishing())
 
 
 def _readied(action: Action, context: ExecutionContext) -> Outcome[Action]:
@@ -113,12 +131,12 @@ def _readied(action: Action, context: ExecutionContext) -> Outcome[Action]:
 
 
 def _all(
-    todo: list[Action], context: ExecutionContext, removed: Mapping[str, Outcome[Action]]
+    todo: list[Action], context: ExecutionContext, stopped: Mapping[str, Outcome[Action]]
 ) -> Iterator[Outcome[Action]]:
     """Yield outcomes as they arrive. Exchanges are asked when every bot has been stopped: they take long."""
     to_ask = []
     tasks = TaskGroup(
-        [partial(_timed, action, context, removed.get(action.instance)) for action in todo], MOST_CALLS
+        [partial(_timed, action, context, stopped.get(action.instance)) for action in todo], MOST_CALLS
     )
     for outcome in _outcomes(tasks):
         if outcome.answer is take_down.TO_ASK:
@@ -145,29 +163,30 @@ def _outcomes(tasks: TaskGroup[Outcome[Action]]) -> Iterator[Outcome[Action]]:
 
 
 def _timed(
-    action: Action, context: ExecutionContext, removed: Outcome[Action] | None = None
+    action: Action, context: ExecutionContext, stopped: Outcome[Action] | None = None
 ) -> Outcome[Action]:
     """Run one action and catch its failure.
 
-    `removed`: the outcome of its removal, or why it was not removed, if it was in the first wave.
+    `stopped`: the outcome of its stop, or why it was not stopped, if it was in the first wave.
     """
-    if removed is not None and removed.error is not None:
-        return removed._replace(action=action)
+    if stopped is not None and stopped.error is not None:
+        return stopped._replace(action=action)
     began = time.monotonic()
-    error, stopped = None, None
+    error, done = None, None
     try:
-        stopped = _perform(action, context, removed)
+        done = _perform(action, context, stopped)
     except ManagerError as caught:
         error = caught
-    return (stopped or Outcome(action))._replace(action=action, seconds=time.monotonic() - began, error=error)
+    return (done or Outcome(action))._replace(action=action, seconds=time.monotonic() - began, error=error)
 
 
 def _perform(
-    action: Action, context: ExecutionContext, removed: Outcome[Action] | None
+    action: Action, context: ExecutionContext, stopped: Outcome[Action] | None
 ) -> Outcome[Action] | None:
     """Run the action. Returns how a bot was stopped, None if none was. Raises ManagerError."""
     instance = action.instance
-    stopped: Outcome[Action] | None = None
+    if stopped is not None or not action.starts:
+        context = context.finishing()
     if action.starts:  # before anything is stopped or made for it
         _require_not_called_off(instance, context)
     match action.kind:
@@ -175,13 +194,15 @@ def _perform(
             _make_ready(instance, context)
             _create(instance, context)
         case "recreate":
-            if removed is None:  # before the stop: a full disk must not take a healthy bot down
+            if is_alone := stopped is None:  # before the stop: a full disk must not take a healthy bot down
                 _make_ready(instance, context)
                 _require_resettable(instance, context)
                 if (error := _port_error(instance, context)) is not None:
                     raise error
-            stopped = removed or take_down.remove(instance, context)
-            _create(instance, context, context.containers[instance].image_id if action.keeps_image else None)
+            stopped = stopped or take_down.stop(instance, context)
+            _remove_stopped(instance, context, starts_again=is_alone)
+            image_id = context.containers[instance].image_id if action.keeps_image else None
+            _create(instance, context.finishing(), image_id)
         case "rollback":
             _require_not_called_off(instance, context)
             rollback_store.require_restorable(
@@ -192,8 +213,9 @@ def _perform(
                 context.engine,
             )
             _require_resettable(instance, context)
-            stopped = take_down.remove(instance, context)
-            _restore(action, context)
+            stopped = take_down.stop(instance, context)
+            _remove_stopped(instance, context, starts_again=True)
+            _restore(action, context.finishing())
         case "start":
             _make_ready(instance, context, as_it_was=action.as_it_was)
             _start(action, context)
@@ -201,7 +223,7 @@ def _perform(
             _make_ready(instance, context, as_it_was=action.as_it_was)
             _require_resettable(instance, context)
             stopped = take_down.stop(instance, context)
-            _start(action, context)
+            _start(action, context.finishing())
         case "update":
             limits = container_config.limits(context.specs[instance], context.fleet)
             context.engine.update(context.containers[instance].id, limits)
@@ -210,6 +232,19 @@ def _perform(
         case _:
             assert_never(action.kind)
     return stopped
+
+
+def _remove_stopped(instance: str, context: ExecutionContext, *, starts_again: bool) -> None:
+    """Remove the stopped container. Raises ManagerError.
+
+    `starts_again`: its bot then runs on as it was. Not in the first wave: another one needs its port.
+    """
+    try:
+        take_down.remove_stopped(instance, context)
+    except ManagerError as error:
+        if starts_again and not isinstance(error, EngineUnreachable):
+            _start_again(instance, context)
+        raise
 
 
 def _port_error(
@@ -332,7 +367,7 @@ def _engine_start(instance: str, container_id: str, context: ExecutionContext) -
         except EngineError as error:
             raise _start_error(instance, error, context) from error
         try:
-            _require_not_called_off(instance, context)
+            _require_not_called_off(instance, context.finishing())
         except ManagerError:  # called off while the engine started it: who called it off did not see it
             spec = context.specs.get(instance)
             context.engine.stop(
@@ -344,6 +379,7 @@ def _engine_start(instance: str, container_id: str, context: ExecutionContext) -
 def _require_not_called_off(instance: str, context: ExecutionContext) -> None:
     if why := context.called_off():
         raise CalledOff("{id} is not started: {why}", id=instance, why=why)
+    take_down.require_not_interrupted(instance, context)
     if by := context.called_off_since.get(instance):
         raise ManagerError("{id} is not started: {why}", id=instance, why=Text(CALLED_OFF[by]))
     if stone := tombstone.find(context.fleet, instance):

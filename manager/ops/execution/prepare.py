@@ -61,6 +61,7 @@ def gather(
             snapshot.env_values,
             _no_place,
             called_off,
+            ending=session.ending,
         )
     info = engine.info()
     as_user = bot_user.bot_user(fleet, project.variables, info)
@@ -95,6 +96,7 @@ def gather(
         steps,
         called_off_since=called_off_since,
         give_turn=give_turn,
+        ending=session.ending,
     )
     return context._replace(await_network=network.result) if network else context
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from manager.config.fleet import Fleet
 from manager.engine.client import Engine
@@ -11,20 +12,22 @@ from manager.errors import ManagerError, NotFound
 from manager.fleet import bot_report, supervisor_state
 from manager.i18n import Text
 from manager.ops.actions.action import Action, Outcome
-from manager.ops.execution.stop_turns import StopTurns
 
 SIGKILLED = 137
 
 
-def stop(container: Container, fleet: Fleet, engine: Engine, turns: StopTurns) -> Outcome[Action]:
+def stop(
+    container: Container, fleet: Fleet, engine: Engine, wait_turn: Callable[[Container], None]
+) -> Outcome[Action]:
     """Stop the container in its turn and return how its bot stopped.
 
     Never raises ManagerError: it is in the outcome.
     """
-    turns.wait(container)
     began = time.monotonic()
     killed, error = False, None
     try:
+        wait_turn(container)
+        began = time.monotonic()
         engine.stop(container.id, container.stop_timeout)
         killed = was_killed(container, fleet, engine)
     except NotFound:  # removed meanwhile: it is down

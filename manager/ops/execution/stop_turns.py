@@ -34,8 +34,8 @@ class StopTurns:
         self._stops: dict[str, int] = {}
         self._began: dict[str, float] = {}
 
-    def wait(self, container: Container) -> None:
-        """Wait until this container may be stopped."""
+    def wait(self, container: Container, sleep: Callable[[float], None] | None = None) -> None:
+        """Wait until this container may be stopped. `sleep`: a wait that ends with the command."""
         exchange = exchange_of(container)
         if exchange is None:
             return
@@ -45,7 +45,7 @@ class StopTurns:
             self._stops[exchange] = before + 1
             pause = self._began.setdefault(exchange, now) + turn(exchange, before) - now
         if pause > 0:
-            self._sleep(pause)
+            (sleep or self._sleep)(pause)
 
 
 def turn(exchange: str, before: int) -> float:

@@ -6,9 +6,10 @@ A container is removed last of all: from nothing else can the exchange be asked.
 from __future__ import annotations
 
 import time
+from functools import partial
 
 from manager.engine.containers import Container
-from manager.errors import EngineError, ManagerError, NotFound
+from manager.errors import CalledOff, EngineError, ManagerError, NotFound
 from manager.fleet import bot_report, closed_report, hidden_lock, supervisor_state
 from manager.i18n import mark
 from manager.ops.actions.action import Action, Outcome
@@ -24,14 +25,32 @@ def stop(instance: str, context: ExecutionContext) -> Outcome[Action] | None:
     """Stop the container if it is up; return how its bot stopped."""
     container = context.containers.get(instance)
     stopped = (
-        stop_container(container, context.fleet, context.engine, context.turns)
+        stop_container(container, context.fleet, context.engine, partial(_wait_turn, context))
         if container is not None and container.is_up
         else None
     )
     if stopped is not None and (error := stopped.error) is not None:
+        if isinstance(error, CalledOff):
+            raise error
         raise type(error)(mark("cannot stop {id}: {why}"), id=instance, why=str(error)) from error
     require_no_bot(instance, context)
     return stopped
+
+
+def _wait_turn(context: ExecutionContext, container: Container) -> None:
+    """Wait until it may be stopped. Raises CalledOff if the command ends before it is: its bot goes on."""
+    ending = None if context.is_bound_to_finish else context.ending
+    context.turns.wait(container, ending.wait if ending is not None else None)
+    require_not_interrupted(container.instance, context)
+
+
+def require_not_interrupted(instance: str, context: ExecutionContext) -> None:
+    """Raise CalledOff if somebody ends the command: nothing more is begun."""
+    if why := context.interrupted():
+        container = context.containers.get(instance)
+        if container is not None and container.is_up:
+            raise CalledOff("{id} was left as it was: {why}", id=instance, why=why)
+        raise CalledOff("{id} is not started: {why}", id=instance, why=why)
 
 
 def require_no_bot(instance: str, context: ExecutionContext) -> None:
@@ -53,18 +72,21 @@ def require_no_bot(instance: str, context: ExecutionContext) -> None:
 def remove(instance: str, context: ExecutionContext) -> Outcome[Action] | None:
     """Stop and remove the container; return how its bot stopped."""
     stopped = stop(instance, context)
-    if container := context.containers.get(instance):
-        _remove_stopped(container, context)
+    remove_stopped(instance, context)
     return stopped
 
 
-def _remove_stopped(container: Container, context: ExecutionContext) -> None:
+def remove_stopped(instance: str, context: ExecutionContext) -> None:
+    """Remove the container, if there is one. Raises EngineError."""
+    container = context.containers.get(instance)
+    if container is None:
+        return
     try:
         context.engine.remove(container.id)
     except NotFound:
         pass
     except EngineError as error:
-        raise type(error)(mark("cannot remove {id}: {why}"), id=container.instance, why=str(error)) from error
+        raise type(error)(mark("cannot remove {id}: {why}"), id=instance, why=str(error)) from error
 
 
 def take_down(action: Action, context: ExecutionContext) -> Outcome[Action] | None:
@@ -86,7 +108,7 @@ def take_down(action: Action, context: ExecutionContext) -> Outcome[Action] | No
     if context.has_unknown_rest(container):
         return outcome._replace(answer=TO_ASK)
     if action.kind == "remove":
-        _remove_stopped(container, context)
+        remove_stopped(instance, context)
     return outcome
 
 
@@ -94,7 +116,7 @@ def settle(outcome: Outcome[Action], context: ExecutionContext) -> Outcome[Actio
     """Ask what is left at the exchange, and only then remove the container that it is asked from."""
     began, action = time.monotonic(), outcome.action
     container = context.containers[action.instance]
-    why = context.called_off()  # Ctrl-C: nobody waits for an exchange
+    why = context.called_off() or context.interrupted()  # nobody waits for an exchange
     answer = Answer(None, why=why) if why else context.ask(container)
     if answer.left is not None:
         state_dir = context.fleet.instance_state_dir(action.instance)

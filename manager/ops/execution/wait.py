@@ -30,7 +30,7 @@ SETTLED = frozenset({"running", "failed", "completed", "stopped", "missing"})
 def until_healthy(
     session: Session, snapshot: FleetSnapshot, ids: list[str], timeout: float, on_event: OnEvent
 ) -> tuple[FleetSnapshot, list[str]]:
-    """Wait until every instance is running, or can no longer become so.
+    """Wait until every instance is running, or can no longer become so, or somebody ends the command.
 
     Returns a snapshot, and those not running.
     """
@@ -45,7 +45,7 @@ def until_healthy(
                 settled.add(instance)
                 if view.status.state == "running":
                     on_event(_healthy(snapshot.project.fleet, view))
-        return settled.issuperset(ids)
+        return settled.issuperset(ids) or bool(session.ending.number)
 
     wait_until(are_settled, time.monotonic() + timeout, POLL_S)
     return snapshot, [

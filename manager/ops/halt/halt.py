@@ -256,7 +256,7 @@ def bring_down(
     stopped: dict[str, Outcome[Action]] = {}
 
     def stop_one(container: Container) -> tuple[Container, Outcome[Action]]:
-        return container, stop(container, fleet, engine, turns)
+        return container, stop(container, fleet, engine, turns.wait)
 
     while True:
         present = containers(snapshot, chosen)

@@ -89,11 +89,13 @@ def restore_old(
     todo: Sequence[Action],
     why: Mapping[str, str],
     on_event: OnEvent,
+    *,
+    is_bound_to_finish: bool = False,
 ) -> tuple[FleetSnapshot, list[Outcome[Action]]]:
     """Restore the old containers. Returns the fleet afterwards, and the outcomes.
 
-    `why`: by instance. The rejected revisions are saved before anything is done, so that the next `up` does
-    not apply them again.
+    `why`: by instance. `is_bound_to_finish`: also when somebody ends the command. The rejected revisions are
+    saved before anything is done, so that the next `up` does not apply them again.
     """
     if not todo:
         return snapshot, []
@@ -107,6 +109,7 @@ def restore_old(
     context = prepare.gather(  # may fail: before anything is saved
         session, snapshot, todo, held, records, limit=limit
     )
+    context = context._replace(is_bound_to_finish=is_bound_to_finish)
     desired_state.save_state(snapshot.project.fleet, lambda state: state.with_refused(rejected))
     outcomes = execute.run(todo, context, lambda outcome: on_event(ActionDone(outcome)))
     desired_state.keep_on_list(snapshot, outcomes)

@@ -18,6 +18,7 @@ from manager.ops.actions.action import Action, Outcome
 from manager.ops.actions.events import ActionDone, LeftAlone, Warned
 from manager.ops.egress.egress_limiter import Limiter
 from manager.ops.execution import desired_state, rollback_store, wait
+from manager.ops.execution.context import INTERRUPTED
 from manager.ops.planning import plan
 from manager.ops.rollout import rollout_order, rollout_plan
 from manager.ops.rollout.rollback import account_problem, elsewhere_problems, is_live, restore_old, valid
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
 
 POLL_S = 0.5
 STOPPED_BY_FORCE = Text("the fleet was stopped by force meanwhile")
+ENDED = Text(
+    "interrupted before it was known to be ready; it stays upgraded: `manager upgrade` continues with it"
+)
 
 
 def upgrade(
@@ -82,6 +86,8 @@ class _Rollout:
             self._on_event(LeftAlone(action))
         for number, batch in enumerate(order.batches, start=1):
             ids = [action.instance for action in batch]
+            if self._session.ending.number:
+                self._stop(INTERRUPTED)
             if self._stopped is not None:
                 for instance in ids:
                     self._note("not reached", instance, self._stopped)
@@ -200,10 +206,14 @@ class _Rollout:
         def is_decided() -> bool:
             nonlocal faults, pending
             faults, pending = self._looked_at(pending, deadline, began)
-            return bool(faults) or not pending
+            return bool(faults) or not pending or bool(self._session.ending.number)
 
         time.sleep(POLL_S)
         wait_until(is_decided, poll=POLL_S)
+        if self._session.ending.number:
+            for instance in pending:
+                self._note("upgrade", instance, ENDED, ManagerError("{why}", why=ENDED))
+            pending = {}
         return faults, pending
 
     def _looked_at(
@@ -305,7 +315,14 @@ class _Rollout:
 
     def _restore(self, todo: Sequence[Action], why: Mapping[str, str]) -> None:
         self._snapshot, outcomes = restore_old(
-            self._session, self._held, self._snapshot, self.records, todo, why, self._on_event
+            self._session,
+            self._held,
+            self._snapshot,
+            self.records,
+            todo,
+            why,
+            self._on_event,
+            is_bound_to_finish=True,
         )
         self._killed += [outcome for outcome in outcomes if outcome.was_killed]
         back = [outcome.action.instance for outcome in outcomes if outcome.error is None]

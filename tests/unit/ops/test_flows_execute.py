@@ -29,8 +29,8 @@ def test_what_cannot_be_removed_for_its_port_is_not_touched_again(sandbox: Sandb
         bp_sol_01: recreated (config changed, 0.0 s)
         error: cannot remove bp_eth_02: device or resource busy
           engine: stop bp_eth_02
-          engine: remove bp_eth_02
           engine: stop bp_sol_01
+          engine: remove bp_eth_02
           engine: remove bp_sol_01
           engine: create bp_sol_01
           engine: start bp_sol_01

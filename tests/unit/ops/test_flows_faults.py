@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from manager.errors import EngineError
 from manager.fleet import lock
 from tests.fakes.sandbox import ETH, SOL, Sandbox
@@ -175,22 +177,15 @@ def test_a_full_disk_halts_all_the_same(sandbox: Sandbox) -> None:
     """)
 
 
-def test_ctrl_c_starts_nothing_more_and_leaves_nothing_half_way(sandbox: Sandbox) -> None:
+def test_ctrl_c_lets_two_starts_that_are_under_way_end(sandbox: Sandbox) -> None:
     sandbox.transcript("up", "stop")
     with sandbox.real_threads() as press_ctrl_c:
         sandbox.engine.before("start", press_ctrl_c, of=ETH)
         sandbox.engine.before("start", press_ctrl_c.wait, of=SOL)
-        sandbox.run("start")
-    assert sandbox.exit_code == 1
-    assert sandbox.states() == {"bp_eth_02": "exited", "bp_sol_01": "exited"}
-    sandbox.calls()
-    sandbox.assert_transcript("""
-        $ start
-        bp_eth_02: started (not running, 0.0 s)
-        bp_sol_01: started (not running, 0.0 s)
-          engine: start bp_eth_02
-          engine: start bp_sol_01
-    """)
+        output = sandbox.run("start")
+    assert sandbox.exit_code == 130
+    assert output[-1] == "error: interrupted: what had begun was finished, and nothing else was begun"
+    assert sandbox.states() == {"bp_eth_02": "running", "bp_sol_01": "running"}
 
 
 def test_an_engine_that_dies_before_a_start(sandbox: Sandbox) -> None:
@@ -367,3 +362,38 @@ def test_a_container_that_vanishes_meanwhile_is_stopped_and_removed(sandbox: San
           engine: remove bp_sol_01
           engine: remove_network desk_default
     """)
+
+
+def exchange_ports(sandbox: Sandbox) -> None:
+    """Have two bots that run get each other's ports."""
+    sandbox.transcript("up")
+    sandbox.ports_in_use |= {5001, 5002}
+    sandbox.config("bp_eth_02", 5002)
+    sandbox.config("bp_sol_01", 5001)
+
+
+@pytest.mark.parametrize("of", [ETH, SOL])
+def test_an_exchange_of_ports_of_which_one_does_not_stop_leaves_both_as_they_were(
+    sandbox: Sandbox, of: str
+) -> None:
+    """The other one had been removed, and its new port was still in use: it was left without a container."""
+    exchange_ports(sandbox)
+    sandbox.engine.fails("stop", EngineError("the engine says: {why}", why="no"), of=of)
+    output = sandbox.transcript("up")
+    assert sandbox.exit_code == 1
+    assert "the engine says: no" in output
+    assert "is in use by bp_" in output
+    assert set(sandbox.states().values()) == {"running"}
+    assert sandbox.transcript("up").count("recreated (config changed") == 2
+
+
+def test_one_that_cannot_be_removed_runs_on_as_it_was(sandbox: Sandbox) -> None:
+    """It had been stopped for its new container, and stayed down."""
+    sandbox.transcript("up")
+    sandbox.config("bp_sol_01", 5002, daemon_config=MORE_MEMORY)
+    sandbox.engine.fails("remove", EngineError("the engine says: {why}", why="no"), of=SOL)
+    output = sandbox.transcript("up")
+    assert sandbox.exit_code == 1
+    assert "cannot remove bp_sol_01: the engine says: no" in output
+    assert set(sandbox.states().values()) == {"running"}
+    assert "bp_sol_01: recreated (config changed" in sandbox.transcript("up")

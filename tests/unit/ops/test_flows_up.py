@@ -92,7 +92,7 @@ def test_restart_applies_a_changed_config(sandbox: Sandbox) -> None:
     """)
 
 
-def test_two_that_change_ports_are_both_gone_before_one_comes(sandbox: Sandbox) -> None:
+def test_two_that_change_ports_are_both_down_before_one_comes(sandbox: Sandbox) -> None:
     sandbox.transcript("up")
     sandbox.ports_in_use |= {5001, 5002}
     sandbox.config("bp_eth_02", 5002)
@@ -102,11 +102,11 @@ def test_two_that_change_ports_are_both_gone_before_one_comes(sandbox: Sandbox) 
         bp_eth_02: recreated (config changed, 0.0 s)
         bp_sol_01: recreated (config changed, 0.0 s)
           engine: stop bp_eth_02
-          engine: remove bp_eth_02
           engine: stop bp_sol_01
-          engine: remove bp_sol_01
+          engine: remove bp_eth_02
           engine: create bp_eth_02
           engine: start bp_eth_02
+          engine: remove bp_sol_01
           engine: create bp_sol_01
           engine: start bp_sol_01
     """)

@@ -1,4 +1,4 @@
-"""Ctrl-C while something is under way: real signals to this process."""
+"""Ctrl-C and SIGTERM while something is under way: real signals to this process."""
 
 from __future__ import annotations
 
@@ -8,24 +8,49 @@ from threading import Thread
 
 import pytest
 
-from manager.util.interrupts import note_interrupts
+from manager.util.interrupts import Ending, Interruption
+
+BOTH = [signal.SIGINT, signal.SIGTERM]
 
 
-def press() -> None:
-    os.kill(os.getpid(), signal.SIGINT)
+def send(number: int = signal.SIGINT) -> None:
+    os.kill(os.getpid(), number)
 
 
-def test_it_is_a_note_and_no_exception_and_afterwards_an_exception_again() -> None:
+@pytest.mark.parametrize("number", BOTH)
+def test_what_has_not_begun_is_ended_at_once(number: int) -> None:
+    before = signal.getsignal(number)
+    with pytest.raises(Interruption) as raised, Ending().taken():
+        send(number)
+    assert raised.value.exit_code == 128 + number
+    assert signal.getsignal(number) is before
+
+
+@pytest.mark.parametrize("number", BOTH)
+def test_what_has_begun_is_finished_and_a_second_signal_ends_it(number: int) -> None:
     notes: list[int] = []
-    with note_interrupts(lambda: notes.append(1)):
-        press()
-        press()
-    assert notes == [1, 1]
+    ending, before = Ending(), signal.getsignal(number)
+    with ending.taken(lambda: notes.append(1)):
+        with ending.begun():
+            send(number)
+            assert (ending.number, notes) == (number, [1])
+        with pytest.raises(Interruption):
+            send(number)
+        ending.wait(60)  # whoever waits for a turn goes on at once
+    assert ending.exit_code == 128 + number
+    assert signal.getsignal(number) is before
+
+
+def test_it_takes_the_signals_itself_where_nobody_has() -> None:
+    ending = Ending()
+    with ending.begun():
+        send()
+    assert ending.number == signal.SIGINT
     with pytest.raises(KeyboardInterrupt):
-        press()
+        send()
 
 
-def test_the_programs_own_handler_still_runs() -> None:
+def test_the_programs_own_handler_still_runs_and_decides_what_ends_at_once() -> None:
     heard: list[int] = []
 
     def handler(number: int, _frame: object) -> None:
@@ -34,28 +59,34 @@ def test_the_programs_own_handler_still_runs() -> None:
 
     before = signal.signal(signal.SIGINT, handler)
     try:
-        with note_interrupts(lambda: heard.append(0)):
-            press()
-        assert heard == [0, signal.SIGINT]
+        ending = Ending()
+        with ending.begun():
+            send()
+            send()
+        assert heard == [signal.SIGINT, signal.SIGINT]
+        assert (ending.number, ending.exit_code) == (signal.SIGINT, 0)
         assert signal.getsignal(signal.SIGINT) is handler
+        with pytest.raises(KeyboardInterrupt), ending.taken():
+            send()
     finally:
         signal.signal(signal.SIGINT, before)
 
 
-def test_an_ignored_signal_stays_ignored() -> None:
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+@pytest.mark.parametrize("number", BOTH)
+def test_an_ignored_signal_stays_ignored(number: int) -> None:
+    before = signal.signal(number, signal.SIG_IGN)
     try:
-        with note_interrupts(lambda: pytest.fail("nobody pressed anything")):
-            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        with Ending().begun():
+            assert signal.getsignal(number) is signal.SIG_IGN
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(number, before)
 
 
 def test_another_thread_is_left_alone() -> None:
     before, seen = signal.getsignal(signal.SIGINT), []
 
     def work() -> None:
-        with note_interrupts(lambda: None):
+        with Ending().begun():
             seen.append(signal.getsignal(signal.SIGINT))
 
     thread = Thread(target=work)
