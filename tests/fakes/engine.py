@@ -168,7 +168,10 @@ class FakeEngine(Engine):
 
     def states(self) -> dict[str, str]:
         """Return name → state of every container."""
-        return {each.name: each.state for each in sorted(self._containers.values(), key=lambda c: c.name)}
+        return {
+            container.name: container.state
+            for container in sorted(self._containers.values(), key=lambda c: c.name)
+        }
 
     # The client's methods
 
@@ -181,13 +184,17 @@ class FakeEngine(Engine):
             return [
                 container.row(self._now())
                 for container in reversed(self._containers.values())
-                if all(bears(container.labels, each) for each in wanted)
+                if all(bears(container.labels, label_filter) for label_filter in wanted)
                 and (not chosen or container.id.startswith(chosen))
             ]
 
     def publishing(self, port: int) -> list[str]:
         with self._asked("publishing", is_change=False), self._lock:
-            return [each.name for each in self._containers.values() if each.is_up and port in each.ports]
+            return [
+                container.name
+                for container in self._containers.values()
+                if container.is_up and port in container.ports
+            ]
 
     def image(self, name: str) -> dict[str, Any]:
         with self._asked("image", name, is_change=False), self._lock:
@@ -207,7 +214,9 @@ class FakeEngine(Engine):
         with self._asked("untag", name), self._lock:
             for image in list(self._images.values()):
                 image.tags.discard(_full_name(name))
-                if not image.tags and all(each.image_id != image.id for each in self._containers.values()):
+                if not image.tags and all(
+                    container.image_id != image.id for container in self._containers.values()
+                ):
                     del self._images[image.id]
 
     def pull(self, name: str, timeout: float) -> None:
@@ -280,7 +289,9 @@ class FakeEngine(Engine):
     def remove_network_if_empty(self, name: str) -> None:
         try:
             with self._asked("remove_network", name), self._lock:
-                if not any(each.is_up and each.network == name for each in self._containers.values()):
+                if not any(
+                    container.is_up and container.network == name for container in self._containers.values()
+                ):
                     self._networks.pop(name, None)
         except EngineError:
             return
@@ -289,7 +300,7 @@ class FakeEngine(Engine):
         with self._asked("create", name), self._change:
             if not NAME.fullmatch(name):
                 raise refusal(400, f"Invalid container name ({name}), only {NAME.pattern} are allowed")
-            if any(each.name == name for each in self._containers.values()):
+            if any(container.name == name for container in self._containers.values()):
                 holder = self.find(name).id
                 why = f'The container name "/{name}" is already in use by container "{holder}".'
                 raise refusal(409, why)
@@ -379,7 +390,7 @@ class FakeEngine(Engine):
 
     def output(self, container: str, stream: Stream, lines: int) -> str:
         with self._asked("output", container, is_change=False), self._lock:
-            texts = [line.decode() for each, _at, line in self.find(container).lines if each == stream]
+            texts = [line.decode() for source, _at, line in self.find(container).lines if source == stream]
             return "".join(texts[-lines:])
 
     def events(self, label_filters: Iterable[str]) -> FakeEvents:
@@ -465,9 +476,11 @@ class FakeEngine(Engine):
         image.tags.add(name)
 
     def _require_free_ports(self, container: FakeContainer) -> None:
-        others = [each for each in self._containers.values() if each.is_up]
+        others = [container for container in self._containers.values() if container.is_up]
         for port in container.ports:
-            taken = "port is already allocated" if any(port in each.ports for each in others) else ""
+            taken = (
+                "port is already allocated" if any(port in container.ports for container in others) else ""
+            )
             if port in self.ports_taken:
                 taken = "listen tcp4: bind: address already in use"
             if taken:

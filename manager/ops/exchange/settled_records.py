@@ -34,7 +34,9 @@ def settle(
 
     Return what keeps some from being known, by instance.
     """
-    others = {other for each in containers for other in account_parts.on_the_account(snapshot, each)}
+    others = {
+        other for instance_id in containers for other in account_parts.on_the_account(snapshot, instance_id)
+    }
     to_ask = [
         found
         for other in sorted(others)

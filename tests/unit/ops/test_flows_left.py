@@ -398,9 +398,9 @@ def test_orders_that_a_halt_has_left_are_no_calm_state_until_the_exchange_has_no
 
     def shown() -> tuple[str, bool]:
         [of_live] = [
-            each
-            for each in json.loads(live.transcript("ps --json").partition("\n")[2])
-            if each["id"] == "bp_sol_01"
+            row
+            for row in json.loads(live.transcript("ps --json").partition("\n")[2])
+            if row["id"] == "bp_sol_01"
         ]
         return of_live["severity"], "2 open orders left" in live.transcript("ps")
 

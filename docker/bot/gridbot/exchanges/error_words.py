@@ -91,16 +91,18 @@ def _one_line(text: str) -> str:
 def network_fault(err: BaseException) -> str | None:
     """Return what kept an answer away, by the errors that led to this one; None where they don't tell."""
     found = None
-    for each in _chain(err):
-        found = UNREACHED.get(getattr(each, "errno", None) or 0) or NETWORK.get(type(each).__name__) or found
+    for cause in _chain(err):
+        found = (
+            UNREACHED.get(getattr(cause, "errno", None) or 0) or NETWORK.get(type(cause).__name__) or found
+        )
     return found
 
 
 def _chain(err: BaseException) -> Iterator[BaseException]:
-    each: BaseException | None = err.__context__
-    while each is not None:
-        yield each
-        each = each.__context__
+    cause: BaseException | None = err.__context__
+    while cause is not None:
+        yield cause
+        cause = cause.__context__
 
 
 def _of_answer(body: str) -> Words:
