@@ -142,9 +142,9 @@ class _Follower:
         assert process.stdout is not None
         for line in process.stdout:
             self._show(width, replace_unprintable(line.decode(errors="replace").rstrip("\r\n")))
-        said = process.stderr.read().decode(errors="replace") if process.stderr is not None else ""
+        error = process.stderr.read().decode(errors="replace") if process.stderr is not None else ""
         self.code = process.wait()
-        lines = [line.strip() for line in said.splitlines() if line.strip()]
+        lines = [line.strip() for line in error.splitlines() if line.strip()]
         return replace_unprintable(lines[-1]) if lines else str(Text("exit code {code}", code=self.code))
 
     def _since(self) -> str:

@@ -182,7 +182,7 @@ class Sandbox:
     def calls(self) -> list[str]:
         """Return the changing calls since the last time, without the fleet's name.
 
-        After a transcript these are the calls of its last command, so that a test of them is one of something.
+        After a transcript these are the calls of its last command: without it a test of them would see none.
         """
         calls, self.engine.calls = self.engine.calls, []
         return self._named(calls)

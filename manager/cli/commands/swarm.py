@@ -190,14 +190,14 @@ def doctor(session: Session, args: Namespace) -> int:
         project_fleet = session.project().fleet
         fleet, hosts = project_fleet.name, registry.readable(project_fleet.project_dir)[0]
         services, nodes = calls.services(fleet), calls.nodes()
-        found = checks.findings(fleet, services, nodes, calls.settings())
+        findings = checks.findings(fleet, services, nodes, calls.settings())
     told = privileges.ask(project_fleet, list(hosts.values()))
-    found += checks.of_privileges(services, nodes, told)
+    findings += checks.of_privileges(services, nodes, told)
     if args.json:
-        console.say_json([{"level": row.level, "text": str(row.text)} for row in found])
+        console.say_json([{"level": row.level, "text": str(row.text)} for row in findings])
     else:
-        console.say(console.table(FINDINGS, found, args.format))
-    return FAILED if any(row.level == "failed" for row in found) else OK
+        console.say(console.table(FINDINGS, findings, args.format))
+    return FAILED if any(row.level == "failed" for row in findings) else OK
 
 
 def halt(session: Session, args: Namespace) -> int:

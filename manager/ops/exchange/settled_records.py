@@ -78,7 +78,7 @@ def _settle(
 def _position(answer: str) -> Position | None:
     """Return what the program says; it comes from the bot's image."""
     try:
-        found: Any = json.loads(answer)
+        record: Any = json.loads(answer)
     except (ValueError, RecursionError):
         return None
-    return bot_report.position_at_exchange(found) if isinstance(found, dict) else None
+    return bot_report.position_at_exchange(record) if isinstance(record, dict) else None

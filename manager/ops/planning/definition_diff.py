@@ -46,12 +46,12 @@ def changes(before: Mapping[str, Any], spec: InstanceSpec, fleet: Fleet) -> list
     )
     pairs += [(Text(LIMITS[key]), old, new) for key, old, new in limits]
     pairs += [change for change in _of_surroundings(config, host, spec, fleet) if change[1] is not None]
-    found = [
+    changed = [
         Text("{what} {old} → {new}", what=label, old=_shown(old), new=_shown(new))
         for label, old, new in pairs
         if old != new
     ]
-    return found or [_of_variables(spec)]
+    return changed or [_of_variables(spec)]
 
 
 def _of_surroundings(

@@ -214,10 +214,10 @@ def left_behind(services: Iterable[Service], wanted: Collection[str]) -> Text | 
 
 
 def _by_node(services: Iterable[Service]) -> dict[str, list[Service]]:
-    found: dict[str, list[Service]] = {}
+    by_node: dict[str, list[Service]] = {}
     for service in services:
-        found.setdefault(service.node_id, []).append(service)
-    return found
+        by_node.setdefault(service.node_id, []).append(service)
+    return by_node
 
 
 def _look_until(
