@@ -140,14 +140,14 @@ def a_situation(
     `port`, `old_port`.
     """
     wanted, containers, statuses, remembered = {}, {}, {}, {}
-    for each, facts in instances.items():
-        wanted[each] = Desired(
-            each, "h1", web_port=facts.get("port", 5001), environment_changed=facts.get("environment", False)
+    for name, facts in instances.items():
+        wanted[name] = Desired(
+            name, "h1", web_port=facts.get("port", 5001), environment_changed=facts.get("environment", False)
         )
         engine = facts.get("engine")
         if engine is not None:
-            containers[each] = a_container(
-                each,
+            containers[name] = a_container(
+                name,
                 engine,
                 ImageID=facts.get("image", "sha256:one"),
                 **({"Status": facts["status"]} if "status" in facts else {}),
@@ -159,12 +159,12 @@ def a_situation(
         state: State = facts.get(
             "state", "running" if engine == "running" else "stopped" if engine else "missing"
         )
-        statuses[each] = Status(state, why=Text("exit code 1") if state == "failed" else None)
+        statuses[name] = Status(state, why=Text("exit code 1") if state == "failed" else None)
         wish: Wish = facts.get("wish", "run")
-        remembered[each] = InstanceState(wish=wish, halted=facts.get("halted"))
-    for each, engine in (orphans or {}).items():
-        containers[each] = a_container(each, engine)
-        statuses[each] = Status("orphan")
+        remembered[name] = InstanceState(wish=wish, halted=facts.get("halted"))
+    for name, engine in (orphans or {}).items():
+        containers[name] = a_container(name, engine)
+        statuses[name] = Status("orphan")
     return PlanInput(
         wanted, containers, statuses, FleetState(FLEET_NAME, remembered), "sha256:one", held_back
     )

@@ -145,10 +145,10 @@ class Project:
         return dict(line.split() for line in rows.splitlines())
 
     def ps(self) -> dict[str, dict[str, Any]]:
-        return {each["id"]: each for each in self.manager("ps", "--json", code=None).json}
+        return {row["id"]: row for row in self.manager("ps", "--json", code=None).json}
 
     def states(self) -> dict[str, str]:
-        return {each: found["state"] for each, found in self.ps().items()}
+        return {instance_id: found["state"] for instance_id, found in self.ps().items()}
 
     def instances(self) -> dict[str, Any]:
         """The export, as an old reader reads it."""

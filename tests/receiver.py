@@ -35,7 +35,7 @@ class Receiver:
     @property
     def texts(self) -> list[str]:
         """Each message, its first line and the rest."""
-        return ["\n".join(filter(None, (each["title"], each["message"]))) for each in list(self.posts)]
+        return ["\n".join(filter(None, (post["title"], post["message"]))) for post in list(self.posts)]
 
     def said(self, *words: str) -> str | None:
         """The first message that has all these words."""

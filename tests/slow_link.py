@@ -25,10 +25,10 @@ class SlowLink:
 
     def close(self) -> None:
         """End it, with the connections it has."""
-        for each in (self._server, *self._sockets):
+        for connection in (self._server, *self._sockets):
             with suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
+                connection.shutdown(socket.SHUT_RDWR)
+            connection.close()
 
     def _accept(self) -> None:
         with suppress(OSError):

@@ -160,7 +160,7 @@ def orders_left(lines: list[str]) -> int | None:
 def figures(lines: list[str]) -> dict[str, object]:
     """Return the object `report` of the last line that has one: what the bot has left; else an empty one."""
     reports = (answer.get("report") for answer in _objects(lines))
-    return next((each for each in reports if isinstance(each, dict)), {})
+    return next((report for report in reports if isinstance(report, dict)), {})
 
 
 def _objects(lines: list[str]) -> Iterator[dict[str, object]]:

@@ -63,9 +63,9 @@ def _pieces(value: object, text: Callable[[str], str], line: str) -> Iterator[st
         case float():
             yield _number(value)
         case dict():
-            yield from _enclosed("{}", ((f"{text(key)}: ", each) for key, each in value.items()), text, line)
+            yield from _enclosed("{}", ((f"{text(key)}: ", item) for key, item in value.items()), text, line)
         case list() | tuple():
-            yield from _enclosed("[]", (("", each) for each in value), text, line)
+            yield from _enclosed("[]", (("", item) for item in value), text, line)
         case _:
             raise TypeError(f"{value!r} is not JSON")
 

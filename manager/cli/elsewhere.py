@@ -215,8 +215,8 @@ def _ps(session: Session, hosts: Sequence[Host], args: Namespace) -> int:
     words_of = {(twin.host, twin.instance): str(twin.text) for twin in twins}
     other_of = {
         (side.host, side.instance): f"{other.instance} ({other.host})"
-        for each in shared
-        for side, other in each.sides
+        for account in shared
+        for side, other in account.sides
     }
     if args.json:
         console.say_json(
@@ -242,7 +242,7 @@ def _ps(session: Session, hosts: Sequence[Host], args: Namespace) -> int:
             console.error(everywhere.tells_nothing(answer))
         else:
             _say_errors(answer)
-    for text in (*words_of.values(), *(each.text for each in shared)):
+    for text in (*words_of.values(), *(account.text for account in shared)):
         console.error(text)
     codes = [_ps_code(answer) for answer in answers]
     known = {row.values.get("id") for row in everything}

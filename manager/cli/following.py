@@ -40,8 +40,8 @@ def follow(folder: Path, hosts: Sequence[Host], words: Sequence[str], args: Name
     """
     followers = [_Follower(registry.HERE, lambda _since: _here(folder, words), args)]
     followers += [_Follower(host.name, _command(host, words, args), args, host) for host in hosts]
-    width = 0 if args.json else max(len(each.name) for each in followers)
-    readers = [threading.Thread(target=each.run, args=(width,), daemon=True) for each in followers]
+    width = 0 if args.json else max(len(follower.name) for follower in followers)
+    readers = [threading.Thread(target=follower.run, args=(width,), daemon=True) for follower in followers]
     for reader in readers:
         reader.start()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # none may stay, here or there
@@ -49,9 +49,9 @@ def follow(folder: Path, hosts: Sequence[Host], words: Sequence[str], args: Name
         for reader in readers:
             reader.join()
     finally:
-        for each in followers:
-            each.end()
-    return worst_exit_code([each.code for each in followers])
+        for follower in followers:
+            follower.end()
+    return worst_exit_code([follower.code for follower in followers])
 
 
 def _here(folder: Path, words: Sequence[str]) -> list[str]:
@@ -142,9 +142,9 @@ class _Follower:
         assert process.stdout is not None
         for line in process.stdout:
             self._show(width, replace_unprintable(line.decode(errors="replace").rstrip("\r\n")))
-        said = process.stderr.read().decode(errors="replace") if process.stderr is not None else ""
+        error = process.stderr.read().decode(errors="replace") if process.stderr is not None else ""
         self.code = process.wait()
-        lines = [line.strip() for line in said.splitlines() if line.strip()]
+        lines = [line.strip() for line in error.splitlines() if line.strip()]
         return replace_unprintable(lines[-1]) if lines else str(Text("exit code {code}", code=self.code))
 
     def _since(self) -> str:

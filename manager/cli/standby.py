@@ -106,7 +106,10 @@ def _agreed(argv: list[str], streams: list[Any]) -> _socket.socket | None:
         # A standby that hangs says no hello: the streams are not sent where they would stay open.
         if peer(line)[1] != os.geteuid() or line.recv(1) != HELLO:
             return None
-        kinds = [(each.encoding, each.errors, each.line_buffering, each.write_through) for each in streams]
+        kinds = [
+            (stream.encoding, stream.errors, stream.line_buffering, stream.write_through)
+            for stream in streams
+        ]
         request = marshal.dumps((surroundings(), argv, {**os.environb}, umask, sys.path, kinds))
         descriptors = b"".join(number.to_bytes(4, sys.byteorder) for number in (0, 1, 2, here))
         line.sendmsg(

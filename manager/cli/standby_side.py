@@ -79,9 +79,9 @@ class Asker:
     def hear(self, code: Code) -> bool:
         """Take what has arrived. Returns False where nothing more comes of it. Raises OSError, ValueError."""
         if self.request is not None:
-            said = self.line.recv(1)
-            self.is_agreed = self.is_agreed or said == standby.GO
-            return bool(said)
+            signal_byte = self.line.recv(1)
+            self.is_agreed = self.is_agreed or signal_byte == standby.GO
+            return bool(signal_byte)
         piece, files, _flags, _address = socket.recv_fds(self.line, 1 << 16, 8)
         self.files += files
         self._said += piece

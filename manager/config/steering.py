@@ -173,7 +173,7 @@ def steered_with(name: str, value: str) -> str | None:
     if (steered := steered_by(name)) is not None:
         return steered
     parts = {
-        each for part in PARTS.split(value) for each in (part, part.lstrip("["))
+        address for part in PARTS.split(value) for address in (part, part.lstrip("["))
     }  # of a list, of an IPv6
     return "addresses" if WITH_SCHEME.search(value) or any(map(ADDRESS.match, parts)) else None
 

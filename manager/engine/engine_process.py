@@ -54,8 +54,8 @@ def _all() -> Iterator[tuple[int, tuple[str, str, int]]]:
     with os.scandir(PROC) as entries:
         pids = sorted(int(entry.name) for entry in entries if entry.name.isdigit())
     for pid in pids:
-        if found := _stat(pid):
-            yield pid, found
+        if stat := _stat(pid):
+            yield pid, stat
 
 
 def _stat(pid: int) -> tuple[str, str, int] | None:

@@ -59,8 +59,8 @@ class SwarmCalls:
 
     def fleets(self) -> list[str]:
         """Return the names of the fleets that have services here."""
-        found = self._call("GET", "/services", {"filters": {"label": [labels.INSTANCE]}})
-        return sorted({name for row in found if (name := row["Spec"]["Labels"].get(NAMESPACE))})
+        services = self._call("GET", "/services", {"filters": {"label": [labels.INSTANCE]}})
+        return sorted({name for row in services if (name := row["Spec"]["Labels"].get(NAMESPACE))})
 
     def settings(self) -> SwarmObject:
         """Return the Swarm's own settings: heartbeat, kept tasks, …"""
@@ -126,10 +126,10 @@ class SwarmCalls:
     def _change(self, api: str, change: Any) -> None:
         """Change what is there by its newest version, again where another change came before."""
         for attempt in range(TRIES):
-            found = self._call("GET", api)
-            if not (spec := change(found)):
+            current = self._call("GET", api)
+            if not (spec := change(current)):
                 return
-            version = found["Version"]["Index"]
+            version = current["Version"]["Index"]
             try:
                 self._call("POST", f"{api}/update", {"version": version}, spec)
             except EngineError as error:

@@ -69,7 +69,7 @@ def is_service_name(name: str) -> bool:
 
 def render(placed: Iterable[tuple[InstanceSpec, Placement]], fleet: Fleet, image_id: str) -> str:
     """Return the whole file."""
-    chosen = sorted(placed, key=lambda each: each[0].id)
+    chosen = sorted(placed, key=lambda placement: placement[0].id)
     stack = {
         "version": "3.9",
         "services": {spec.id: _service(spec, place, fleet, image_id) for spec, place in chosen},

@@ -111,9 +111,9 @@ class Finder:
             self._mounted = read_mounts(self._proc)
         places = self._places() if self._place is None else (self._place,)
         for place in places:
-            if (found := self._at(place, container)) is not None:
+            if (folder := self._at(place, container)) is not None:
                 self._place = place
-                return found
+                return folder
         if self._place is not None or not self._looks_left or not self._mounted:
             return None
         self._looks_left -= 1
@@ -196,8 +196,8 @@ def number(folder: str | None, name: str) -> int | None:
 
 def entry(folder: str | None, name: str, key: str) -> int | None:
     """Return one value of a file of `key value` lines: memory.stat has dozens, and one is needed."""
-    _before, found, rest = f"\n{read(f'{folder}/{name}')}".partition(f"\n{key} ")
-    value = rest.partition("\n")[0] if found else ""
+    _before, separator, rest = f"\n{read(f'{folder}/{name}')}".partition(f"\n{key} ")
+    value = rest.partition("\n")[0] if separator else ""
     return int(value) if value.isdigit() else None
 
 

@@ -20,10 +20,10 @@ def find(fleet: Fleet, known: Collection[str], state: FleetState) -> dict[str, I
 
     `known`: the instances that have a config, here or of another machine, or a container.
     """
-    found = (
+    forgotten = (
         _instance(fleet, instance, state) for instance in _folders(fleet.state_dir) if instance not in known
     )
-    return {instance.id: instance for instance in found if instance is not None}
+    return {instance.id: instance for instance in forgotten if instance is not None}
 
 
 def _folders(state_dir: Path) -> Iterable[str]:

@@ -93,8 +93,8 @@ def find_all(fleet: Fleet, instances: Iterable[str] = ()) -> dict[str, HaltMark]
     """Return instance → mark, for these instances and all that have a folder."""
     everything = sorted({*instances, *folders(fleet)})
     of_all = of_fleet(fleet)
-    found = ((instance, _found(fleet, instance, of_all)) for instance in everything)
-    return {instance: mark for instance, mark in found if mark is not None}
+    marks = ((instance, _found(fleet, instance, of_all)) for instance in everything)
+    return {instance: mark for instance, mark in marks if mark is not None}
 
 
 def folders(fleet: Fleet) -> list[str]:

@@ -35,10 +35,10 @@ def elsewhere(container_id: str, database: Path, proc: Path = PROC) -> str | Non
 
 def _identity(path: Path | str) -> tuple[int, int] | None:
     try:
-        found = os.stat(path)  # noqa: PTH116
+        status = os.stat(path)  # noqa: PTH116
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
 def _pids(container_id: str, proc: Path) -> Iterator[int]:

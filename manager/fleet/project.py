@@ -47,7 +47,11 @@ class Project(NamedTuple):
 
     def unusable_keys(self, named: Collection[str] | None = None) -> dict[str, list[Problem]]:
         """Map a live instance to its keys with which nothing can be signed; of those named, or of all."""
-        chosen = self.specs if named is None else [each for each in named if each in self.specs]
+        chosen = (
+            self.specs
+            if named is None
+            else [instance_id for instance_id in named if instance_id in self.specs]
+        )
         found = {
             instance: list(bot_environment.wrong_forms([self.specs[instance]], self.fleet, self.variables))
             for instance in chosen

@@ -12,10 +12,10 @@ LONGEST_SPEC = 3
 """Of what a template says about a number: a width of a million would be a text of a million characters."""
 
 
-def english(said: object) -> str:
+def english(text: object) -> str:
     """Return a message in English, for programs and for readers that do not know its parameters."""
     with speaking(SOURCE_LANGUAGE):
-        return str(said)
+        return str(text)
 
 
 def kept(said: object) -> object:

@@ -74,6 +74,6 @@ def test_what_the_engine_has_left_is_closed_once(kind: type[Kit], fault: str | N
     assert kit.book.position() == run.store.ledger.position == 0
     assert kit.book.violations == []
     assert len(sent) >= 3 or fault != SMALL_ORDERS
-    assert all(IMMEDIATE[kind] in each for each in sent), sent
-    assert all(any(word in each for word in REDUCE_ONLY) for each in sent), sent
+    assert all(IMMEDIATE[kind] in request for request in sent), sent
+    assert all(any(word in request for word in REDUCE_ONLY) for request in sent), sent
     run.store.close()

@@ -95,7 +95,7 @@ def test_a_killed_bots_orders_are_told_apart_from_others(
     found = json.loads(done.stdout)
     assert (found["open_orders"], found["others"]) == (6, 1)
     assert (found["position"], found["base"]) == ("0", "SOL")
-    assert {"144", "156"} <= {each["price"] for each in found["orders"]}
+    assert {"144", "156"} <= {order["price"] for order in found["orders"]}
     assert {method for method, _path in fake.requests[asked:]} == {"GET"}
     assert (tmp_path / "bot.db").read_bytes() == before
     again = live(start_bot, fake)

@@ -232,7 +232,7 @@ def test_the_controls_need_the_token(page: Browser, bot: Bot) -> None:
 def test_no_line_leads_over_a_time_without_data(page: Browser, bot: Bot) -> None:
     with closing(sqlite3.connect(bot.db, timeout=30)) as db, db:
         run, first = db.execute("SELECT run_id, min(at) FROM equity GROUP BY 1 ORDER BY 1 DESC").fetchone()
-        earlier = [(first - 3000 + 2 * each, run, 150.0, 0.05, -1.0, 0.0, 0.0) for each in range(200)]
+        earlier = [(first - 3000 + 2 * number, run, 150.0, 0.05, -1.0, 0.0, 0.0) for number in range(200)]
         db.executemany("INSERT INTO equity VALUES (?, ?, ?, ?, ?, ?, ?)", earlier)
     page.run("document.querySelectorAll('.ranges button')[1].click()")
     page.wait(lambda: ink(page, "pnl", "--sell", 0.01, 0.1) > 20)

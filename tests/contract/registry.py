@@ -51,7 +51,7 @@ def serving() -> Iterator[str]:
             "layers": [{"mediaType": LAYER, "size": len(packed), "digest": _digest(packed)}],
         }
     ).encode()
-    blobs = {_digest(each): each for each in (packed, config, manifest)}
+    blobs = {_digest(blob): blob for blob in (packed, config, manifest)}
     over = threading.Event()
 
     class Handler(BaseHTTPRequestHandler):

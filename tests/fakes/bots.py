@@ -127,7 +127,7 @@ class Supervisor:
         """Take the lock, start the bot, and say so."""
         self.behaviour = self.bots.behaviours.get(self.instance, Behaviour())
         self._folder = Path(
-            next(each["Source"] for each in container.mounts if each["Destination"] == STATE_AT)
+            next(mount["Source"] for mount in container.mounts if mount["Destination"] == STATE_AT)
         )
         self._lock = os.open(self._folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o644)
         fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -119,7 +119,7 @@ class FakeContainer:
     def ports(self) -> list[int]:
         """Return the ports of the host that it publishes while it runs."""
         bindings = (self.body.get("HostConfig") or {}).get("PortBindings") or {}
-        return [int(bound["HostPort"]) for each in bindings.values() for bound in each]
+        return [int(bound["HostPort"]) for of_port in bindings.values() for bound in of_port]
 
     def row(self, now: float) -> dict[str, Any]:
         """Return its row in the list."""

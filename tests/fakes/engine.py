@@ -153,7 +153,7 @@ class FakeEngine(Engine):
 
     def lose_network(self, name: str) -> None:
         """Have a network pruned."""
-        self._networks = [each for each in self._networks if each.name != name]
+        self._networks = [network for network in self._networks if network.name != name]
 
     def double_network(self, name: str) -> None:
         """Have a second network of this name, as when it was asked twice at once."""
@@ -173,7 +173,10 @@ class FakeEngine(Engine):
 
     def states(self) -> dict[str, str]:
         """Return name → state of every container."""
-        return {each.name: each.state for each in sorted(self._containers.values(), key=lambda c: c.name)}
+        return {
+            container.name: container.state
+            for container in sorted(self._containers.values(), key=lambda c: c.name)
+        }
 
     # The client's methods
 
@@ -186,13 +189,17 @@ class FakeEngine(Engine):
             return [
                 container.row(self._now())
                 for container in reversed(self._containers.values())
-                if all(bears(container.labels, each) for each in wanted)
+                if all(bears(container.labels, label_filter) for label_filter in wanted)
                 and (not chosen or container.id.startswith(chosen))
             ]
 
     def publishing(self, port: int) -> list[str]:
         with self._asked("publishing", is_change=False), self._lock:
-            return [each.name for each in self._containers.values() if each.is_up and port in each.ports]
+            return [
+                container.name
+                for container in self._containers.values()
+                if container.is_up and port in container.ports
+            ]
 
     def image(self, name: str) -> dict[str, Any]:
         with self._asked("image", name, is_change=False), self._lock:
@@ -212,7 +219,9 @@ class FakeEngine(Engine):
         with self._asked("untag", name), self._lock:
             for image in list(self._images.values()):
                 image.tags.discard(_full_name(name))
-                if not image.tags and all(each.image_id != image.id for each in self._containers.values()):
+                if not image.tags and all(
+                    container.image_id != image.id for container in self._containers.values()
+                ):
                     del self._images[image.id]
 
     def pull(self, name: str, timeout: float) -> None:
@@ -275,10 +284,10 @@ class FakeEngine(Engine):
 
     def networks(self, name: str) -> list[dict[str, Any]]:
         with self._asked("networks", name, is_change=False), self._lock:
-            return [each.row() for each in self._networks if each.name == name]
+            return [network.row() for network in self._networks if network.name == name]
 
     def _only_network(self, name: str) -> FakeNetwork:
-        named = [each for each in self._networks if each.name == name]
+        named = [network for network in self._networks if network.name == name]
         if not named:
             raise refusal(404, f"network {name} not found")
         if len(named) > 1:
@@ -287,7 +296,7 @@ class FakeEngine(Engine):
 
     def create_network(self, name: str, labels: Mapping[str, str], options: Mapping[str, str]) -> None:
         with self._asked("create_network", name), self._lock:
-            if any(each.name == name for each in self._networks):
+            if any(network.name == name for network in self._networks):
                 raise refusal(409, f"network with name {name} already exists")
             self._made += 1
             network_id = _digest("network", self._made)
@@ -295,10 +304,10 @@ class FakeEngine(Engine):
 
     def remove_network_if_empty(self, name: str) -> None:
         try:
-            by_id = next((each for each in self._networks if each.id == name), None)
+            by_id = next((network for network in self._networks if network.id == name), None)
             with self._asked("remove_network", by_id.name if by_id else name), self._lock:
                 network = by_id or self._only_network(name)
-                used = {each.network_id for each in self._containers.values() if each.is_up}
+                used = {container.network_id for container in self._containers.values() if container.is_up}
                 if network.id not in used:
                     self._networks.remove(network)
         except EngineError:
@@ -308,7 +317,7 @@ class FakeEngine(Engine):
         with self._asked("create", name), self._change:
             if not NAME.fullmatch(name):
                 raise refusal(400, f"Invalid container name ({name}), only {NAME.pattern} are allowed")
-            if any(each.name == name for each in self._containers.values()):
+            if any(container.name == name for container in self._containers.values()):
                 holder = self.find(name).id
                 why = f'The container name "/{name}" is already in use by container "{holder}".'
                 raise refusal(409, why)
@@ -398,7 +407,7 @@ class FakeEngine(Engine):
 
     def output(self, container: str, stream: Stream, lines: int) -> str:
         with self._asked("output", container, is_change=False), self._lock:
-            texts = [line.decode() for each, _at, line in self.find(container).lines if each == stream]
+            texts = [line.decode() for source, _at, line in self.find(container).lines if source == stream]
             return "".join(texts[-lines:])
 
     def events(self, label_filters: Iterable[str]) -> FakeEvents:
@@ -484,9 +493,11 @@ class FakeEngine(Engine):
         image.tags.add(name)
 
     def _require_free_ports(self, container: FakeContainer) -> None:
-        others = [each for each in self._containers.values() if each.is_up]
+        others = [container for container in self._containers.values() if container.is_up]
         for port in container.ports:
-            taken = "port is already allocated" if any(port in each.ports for each in others) else ""
+            taken = (
+                "port is already allocated" if any(port in container.ports for container in others) else ""
+            )
             if port in self.ports_taken:
                 taken = "listen tcp4: bind: address already in use"
             if taken:

@@ -52,7 +52,7 @@ class FakeEvents:
 
     def tell(self, event: Any, labels: Mapping[str, str]) -> None:
         """Pass an event on, if the labels are asked for."""
-        if all(bears(labels, each) for each in self._filters):
+        if all(bears(labels, label_filter) for label_filter in self._filters):
             self._wake(event)
 
     def end(self, why: str) -> None:

@@ -135,7 +135,7 @@ class Sandbox:
             self.calls()
             lines.append(f"$ {command}")
             lines += self.run(command)
-            lines += [f"  engine: {call}" for call in self.calls()]
+            lines += [f"  engine: {call}" for call in self._named(self.engine.calls)]
             lines += [f"  exit code {self.exit_code}"] if self.exit_code else []
         return "\n".join(lines)
 
@@ -180,8 +180,15 @@ class Sandbox:
         return {name.removeprefix(f"{FLEET_NAME}-"): state for name, state in self.engine.states().items()}
 
     def calls(self) -> list[str]:
-        """Return the changing calls since the last time, without the fleet's name."""
+        """Return the changing calls since the last time, without the fleet's name.
+
+        After a transcript these are the calls of its last command: without it a test of them would see none.
+        """
         calls, self.engine.calls = self.engine.calls, []
+        return self._named(calls)
+
+    @staticmethod
+    def _named(calls: list[str]) -> list[str]:
         return [call.replace(f"{FLEET_NAME}-bp", "bp") for call in calls]
 
 

@@ -72,7 +72,7 @@ def said(project: Project, container: str) -> str:
 def until(project: Project, state: str, *instances: str, timeout: float = 60) -> None:
     """Waits until all these instances are in this state."""
     eventually(
-        lambda: {project.states()[each] for each in instances} == {state},
+        lambda: {project.states()[instance_id] for instance_id in instances} == {state},
         timeout,
         f"{', '.join(instances)} {state}",
     )
@@ -95,10 +95,10 @@ def watched(project: Project) -> Iterator[Watched]:
     def look() -> None:
         while not ended.is_set():
             now = Counter(
-                each.removeprefix(prefix) for each, _pid in processes.bots() if each.startswith(prefix)
+                name.removeprefix(prefix) for name, _pid in processes.bots() if name.startswith(prefix)
             )
-            for each, count in now.items():
-                seen.most[each] = max(seen.most[each], count)
+            for name, count in now.items():
+                seen.most[name] = max(seen.most[name], count)
             seen.looks += 1
             time.sleep(LOOK_S)
 

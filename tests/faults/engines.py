@@ -167,7 +167,7 @@ class OwnEngine:
                 if f"{self.folder}/".encode() in words and b"pytest" not in words:
                     found.append(int(process.name))
         for pid in found:
-            found += [each for each in children.get(pid, ()) if each not in found]
+            found += [child for child in children.get(pid, ()) if child not in found]
         return found
 
     def remove(self) -> None:
@@ -176,7 +176,7 @@ class OwnEngine:
             os.kill(self.pid(), signal.SIGCONT)
         self.kill(everything=True)
         mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
-        for mount in sorted((each for each in mounts if each.startswith(f"{self.folder}/")), reverse=True):
+        for mount in sorted((mount for mount in mounts if mount.startswith(f"{self.folder}/")), reverse=True):
             subprocess.run(["umount", "--lazy", mount], check=False, capture_output=True)
         subprocess.run(["ip", "netns", "delete", self.namespace], check=False, capture_output=True)
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -44,7 +44,7 @@ def run(
 def opening(needed: Iterable[Path], stage: str) -> list[str]:
     """Return the shell commands that open every closed folder above the needed ones."""
     closed: dict[Path, set[Path]] = {}
-    for path in {each.resolve() for each in needed}:
+    for path in {path.resolve() for path in needed}:
         if above := topmost_closed(path):
             closed.setdefault(above, set()).add(path)
     lines = []
@@ -62,4 +62,4 @@ def opening(needed: Iterable[Path], stage: str) -> list[str]:
 def topmost_closed(path: Path) -> Path | None:
     """Return the first folder from the root on that others may not enter; None if there is none above it."""
     above = [*reversed(path.parents)]
-    return next((each for each in above if not each.stat().st_mode & OPEN), None)
+    return next((folder for folder in above if not folder.stat().st_mode & OPEN), None)

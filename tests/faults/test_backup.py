@@ -61,13 +61,16 @@ def test_backups_of_databases_that_are_written(
         a_writer(project, "wal", "wal", 0) as heavy,
         a_writer(project, "rollback", "delete", 0.01) as careful,
     ):
-        paths = {each: database(project, each) for each in ("one", "wal", "rollback")}
+        paths = {name: database(project, name) for name in ("one", "wal", "rollback")}
         eventually(lambda: have_rows(paths.values()), what="rows")
         for number in range(times):
-            before = {each: committed(path) for each, path in paths.items()}
+            before = {name: committed(path) for name, path in paths.items()}
             done = project.manager("backup", "--json", "--keep", "2").json
             kinds.update(
-                file["how"] for each in done["instances"] for file in each["files"] if file["how"] != "file"
+                file["how"]
+                for instance in done["instances"]
+                for file in instance["files"]
+                if file["how"] != "file"
             )
             if number % 10 == 0:
                 project.manager("backup", "verify", done["file"])
@@ -79,7 +82,7 @@ def test_backups_of_databases_that_are_written(
     owners = {path.stat().st_uid for path in paths["one"].parent.iterdir()}
     assert owners == {paths["one"].parent.stat().st_uid}
     project.manager("down")
-    slowest = ", ".join(f"{each} {found['worst_s'] * 1000:.0f} ms" for each, found in written.items())
+    slowest = ", ".join(f"{name} {found['worst_s'] * 1000:.0f} ms" for name, found in written.items())
     note(
         "backups of databases that are written",
         "a bot in its container, a WAL writer at full speed, a writer without WAL",

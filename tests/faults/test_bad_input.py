@@ -95,7 +95,7 @@ def outside(project: Project) -> set[tuple[str, int, int]]:
     top, data = project.folder.parent, project.folder / "volumes"
     found = set()
     for folder, folders, files in os.walk(top):
-        folders[:] = [each for each in folders if Path(folder, each) not in {data, top / "cache"}]
+        folders[:] = [name for name in folders if Path(folder, name) not in {data, top / "cache"}]
         for name in (*folders, *files):
             facts = Path(folder, name).lstat()
             found.add((f"{folder}/{name}", facts.st_size, facts.st_mtime_ns if name in files else 0))
@@ -155,7 +155,7 @@ numbers = st.one_of(
     st.sampled_from([0, -1, 65535, 65536, 10**400, 1e308, 5e-324, True, False]),
 )
 texts = st.one_of(
-    st.sampled_from(NASTY_TEXTS), st.text(max_size=80), st.characters().map(lambda each: each * 3)
+    st.sampled_from(NASTY_TEXTS), st.text(max_size=80), st.characters().map(lambda character: character * 3)
 )
 values: st.SearchStrategy[Any] = st.recursive(
     st.one_of(st.none(), numbers, texts),
@@ -280,7 +280,7 @@ def test_fleet_settings_and_variables(fuzzed: Project, cases: int, note: Note) -
         st.tuples(names, values.map(in_toml)).map(lambda pair: f"{pair[0]} = {pair[1]}"), max_size=4
     )
     tomls = st.one_of(
-        lines.map(lambda each: "\n".join(each).encode("utf-8", "replace")),
+        lines.map(lambda texts: "\n".join(texts).encode("utf-8", "replace")),
         st.sampled_from(RAW),
         st.binary(max_size=200),
     )
@@ -288,7 +288,7 @@ def test_fleet_settings_and_variables(fuzzed: Project, cases: int, note: Note) -
         st.binary(max_size=200),
         st.sampled_from(RAW),
         st.lists(st.tuples(texts, texts).map("=".join), max_size=5).map(
-            lambda each: "\n".join(each).encode("utf-8", "replace")
+            lambda texts: "\n".join(texts).encode("utf-8", "replace")
         ),
     )
 
@@ -319,7 +319,7 @@ def test_what_is_remembered_and_exported(fuzzed: Project, cases: int, note: Note
 
     def bent(sound: dict[str, Any]) -> st.SearchStrategy[bytes]:
         spots = st.sampled_from([path for path in paths_of(sound) if path])
-        return st.one_of(st.tuples(spots, values).map(lambda each: encoded(put(sound, *each))), raw_files)
+        return st.one_of(st.tuples(spots, values).map(lambda change: encoded(put(sound, *change))), raw_files)
 
     def case(known: bytes, exported: bytes, command: list[str]) -> None:
         for aside in fuzzed.export_file.parent.glob("*.unreadable-*"):
@@ -461,8 +461,8 @@ def test_what_is_no_file(offline: Project, note: Note) -> None:
         saved = place.read_bytes() if place.exists() else None
         for make in (
             os.mkfifo,
-            lambda each: each.symlink_to("/dev/zero"),
-            lambda each: each.symlink_to(each.name),
+            lambda path: path.symlink_to("/dev/zero"),
+            lambda path: path.symlink_to(path.name),
             os.mkdir,
         ):
             place.unlink(missing_ok=True)

@@ -24,13 +24,13 @@ HOST, METADATA, NEAR, FAR = "10.99.0.1", "169.254.169.254", "203.0.113.7", "198.
 PORT, OTHER_PORT, PUBLISHED = 4711, 4712, 4713
 PROBE = """
 import socket, sys
-for each in sys.argv[1:]:
-    host, port = each.rsplit(":", 1)
+for address in sys.argv[1:]:
+    host, port = address.rsplit(":", 1)
     try:
         socket.create_connection((host, int(port)), 5).close()
-        print(each, "open")
+        print(address, "open")
     except OSError as error:
-        print(each, "refused")
+        print(address, "refused")
 """
 LISTEN = """
 import selectors, socket, sys
@@ -148,7 +148,7 @@ def a_fleet(folder: Path, image: str, engine: OwnEngine) -> Iterator[There]:
 def test_bots_reach_what_is_allowed_and_fleets_leave_each_others_rules_alone(
     tmp_path: Path, engine: OwnEngine, outside: None, fault_image: str, note: Note, is_long: bool
 ) -> None:
-    metadata, near, far = (f"{each}:{PORT}" for each in (METADATA, NEAR, FAR))
+    metadata, near, far = (f"{address}:{PORT}" for address in (METADATA, NEAR, FAR))
     every = (f"{HOST}:{PORT}", f"{HOST}:{PUBLISHED}", metadata, near, far)
     listener = ("--entrypoint", "python3", fault_image, "-c", LISTEN, str(PORT))
     other = engine.docker("run", "-d", "-p", f"{PUBLISHED}:{PORT}", *listener).strip()
@@ -183,7 +183,7 @@ def beside_another(
     one: There, folder: Path, engine: OwnEngine, fault_image: str, every: tuple[str, ...]
 ) -> None:
     """A second fleet with a list, what `doctor` says, a proxy, and rules that are dropped."""
-    metadata, near, far = (f"{each}:{PORT}" for each in (METADATA, NEAR, FAR))
+    metadata, near, far = (f"{address}:{PORT}" for address in (METADATA, NEAR, FAR))
     with a_fleet(folder / "two", fault_image, engine) as two:
         bots.add(two, "two", 1)
         assert "bots reach only what [container] egress allows" in one.says("doctor", code=None)
@@ -238,7 +238,7 @@ def test_ipv6_is_limited_too_also_after_the_engine_was_started_again(
     forwards = inside(engine.namespace, "sysctl", "-qw", "net.ipv6.conf.all.forwarding=1")
     subprocess.run(forwards, check=True)
     first = PORT + 10
-    every = tuple(f"{each}:{first}" for each in (HOST6, METADATA6, NEAR6, FAR6))
+    every = tuple(f"{target}:{first}" for target in (HOST6, METADATA6, NEAR6, FAR6))
     near, far = every[2:]
     with (
         listening(there, LISTEN6, first),

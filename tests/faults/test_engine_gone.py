@@ -33,8 +33,8 @@ def fleet_of_all(
     own_engine.start()
     folder = tmp_path_factory.mktemp("gone") / "project"
     with new_project(folder, fault_image, environ=own_engine.environ) as project:
-        for port, each in enumerate(INSTANCES):
-            bots.add(project, each, port)
+        for port, name in enumerate(INSTANCES):
+            bots.add(project, name, port)
         project.manager("up", "--wait")
         project.manager("stop", "idle")
         yield project
@@ -282,8 +282,8 @@ def test_without_an_address_for_its_network_nothing_is_left_half_made(
         assert len(taken) < 100, "the engine's addresses do not end"
     try:
         done = fleet.manager("up", code=1)
-        for each in ("one", "two"):
-            assert f"cannot start {each}: the engine has no addresses left for the network" in done.err
+        for name in ("one", "two"):
+            assert f"cannot start {name}: the engine has no addresses left for the network" in done.err
         assert "`docker network prune`" in done.err
         mine = f"label=com.docker.compose.project={fleet.name}"
         assert not engine.docker("ps", "--all", "--quiet", "--filter", mine)

@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.engine, needs_root]
 def until_others(fleet: Project, before: dict[str, list[int]]) -> None:
     """Waits until these instances run as other processes than before."""
     eventually(
-        lambda: all(bots.pids(fleet, each) not in ([], old) for each, old in before.items()),
+        lambda: all(bots.pids(fleet, name) not in ([], old) for name, old in before.items()),
         what="all are back",
     )
 
@@ -29,8 +29,8 @@ def test_only_what_the_engines_death_left_down_is_put_back(
 ) -> None:
     with new_project(tmp_path / "project", fault_image, environ=engine.environ) as fleet:
         alerting(fleet, receiver)
-        for port, each in enumerate(("one", "two", "idle", "theirs")):
-            bots.add(fleet, each, port)
+        for port, name in enumerate(("one", "two", "idle", "theirs")):
+            bots.add(fleet, name, port)
         fleet.manager("up", "--wait")
         fleet.manager("stop", "idle")
         fleet.docker("stop", fleet.container("theirs"))
@@ -38,7 +38,7 @@ def test_only_what_the_engines_death_left_down_is_put_back(
         with watching(fleet) as watch, bots.watched(fleet) as seen:
             until_said(receiver, "theirs was stopped, but not by the manager")
             for _time in range(3 if is_long else 1):
-                before = {each: bots.pids(fleet, each) for each in ("one", "two")}
+                before = {name: bots.pids(fleet, name) for name in ("one", "two")}
                 engine.kill()
                 engine.start()
                 until_others(fleet, before)

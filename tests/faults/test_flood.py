@@ -65,9 +65,9 @@ def test_the_alert_and_doctor_name_who_floods_the_address(sandbox: Project) -> N
     told = f"probably because of {FLOOD}, which sends"
     with watching(sandbox) as watch:
         eventually(lambda: told in watch.text, 240, "the alert names who floods")
-        (line,) = [each for each in watch.text.splitlines() if told in each]
+        (line,) = [line for line in watch.text.splitlines() if told in line]
         assert f"{VICTIM} cannot reach its exchange" in line
         assert watch.end() == 0
     found = sandbox.manager("doctor", code=None, timeout=240).out
-    (line,) = [each for each in found.splitlines() if told in each]
+    (line,) = [line for line in found.splitlines() if told in line]
     assert VICTIM in line

@@ -65,11 +65,11 @@ class ManagedProject(NamedTuple):
 
     def alive(self, processes: bots.Processes) -> list[str]:
         running = {symbol for symbol, _pid in processes.bots()}
-        return [each for each in INSTANCES if bots.symbol(self.project, each) in running]
+        return [name for name in INSTANCES if bots.symbol(self.project, name) in running]
 
     def change_configs(self, number: int) -> None:
-        for each in INSTANCES:
-            self.project.change(each, daemon_config={"memory_limit_mb": 200 + number % 50})
+        for name in INSTANCES:
+            self.project.change(name, daemon_config={"memory_limit_mb": 200 + number % 50})
 
 
 def waiters(managed: ManagedProject) -> list[subprocess.Popen[bytes]]:
@@ -175,7 +175,7 @@ def run_round(
     deadline = None
     while deadline is None or time.monotonic() < deadline:
         seen.update(managed.alive(processes))
-        if deadline is None and all(each.poll() is not None for each in others):
+        if deadline is None and all(process.poll() is not None for process in others):
             deadline = time.monotonic() + SETTLE_S
         time.sleep(0.05)
     if command[0] == "down":
@@ -193,8 +193,8 @@ def a_desk(
     """Three bots that need three seconds to end, a backup of them, and a `watch` all the while."""
     with a_project(folder, image, settings) as project:
         managed = ManagedProject(project, environ or {})
-        for number, each in enumerate(INSTANCES):
-            bots.add(project, each, number, "slow", daemon_config={"memory_limit_mb": 64})
+        for number, name in enumerate(INSTANCES):
+            bots.add(project, name, number, "slow", daemon_config={"memory_limit_mb": 64})
         managed.manager("up", "--wait", code=0)
         managed.manager("backup", code=0)
         watch = managed.begin("watch")
@@ -231,7 +231,7 @@ def test_nobody_starts_what_was_stopped(
         f"`{' '.join(command)}` while others start",
         "waiters, retry loops, watch, upgrade, restart, restore, rollback",
         rounds,
-        f"0 bots afterwards; it took {max(each.seconds for each in found):.0f} s at most",
+        f"0 bots afterwards; it took {max(outcome.seconds for outcome in found):.0f} s at most",
     )
 
 

@@ -32,8 +32,10 @@ for host in sys.argv[2:]:
 
 
 def test_one_instance_harms_no_other(project: Project, note: Note) -> None:
-    for port, each in enumerate(("evil", "good")):
-        bots.add(project, each, port, daemon_config={"memory_limit_mb": 400, "max_restart_attempts": 20})
+    for port, instance_id in enumerate(("evil", "good")):
+        bots.add(
+            project, instance_id, port, daemon_config={"memory_limit_mb": 400, "max_restart_attempts": 20}
+        )
     project.manager("up", "--wait")
     evil, good = project.container("evil"), project.container("good")
     bot = bots.pids(project, "evil")[0]
@@ -90,8 +92,8 @@ def test_one_instance_harms_no_other(project: Project, note: Note) -> None:
 
 @pytest.mark.long_form
 def test_a_fork_bomb_and_a_memory_hog_harm_no_other(project: Project, note: Note) -> None:
-    for port, each in enumerate(("evil", "good")):
-        bots.add(project, each, port, daemon_config={"memory_limit_mb": 400, "max_restart_attempts": 20})
+    for port, name in enumerate(("evil", "good")):
+        bots.add(project, name, port, daemon_config={"memory_limit_mb": 400, "max_restart_attempts": 20})
     project.manager("up", "--wait")
     evil, good = project.container("evil"), project.container("good")
     settings = json.loads(project.docker("inspect", evil))[0]

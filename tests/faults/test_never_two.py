@@ -24,8 +24,8 @@ INSTANCES = ("one", "two")
 @pytest.fixture
 def fleet(project: Project) -> Project:
     """Two instances, up and healthy."""
-    for port, each in enumerate(INSTANCES):
-        bots.add(project, each, port)
+    for port, name in enumerate(INSTANCES):
+        bots.add(project, name, port)
     project.manager("up", "--wait")
     return project
 
@@ -60,7 +60,7 @@ def test_a_manager_killed_at_any_moment_is_mended_by_the_next(
             manager.kill()
             killed_in[command[0]] += manager.wait() == -signal.SIGKILL
             fleet.manager("up")
-            assert set(fleet.ids()) == {fleet.container(each) for each in INSTANCES}
+            assert set(fleet.ids()) == {fleet.container(instance_id) for instance_id in INSTANCES}
             assert fleet.manager("plan").out == "nothing to do\n"
         bots.until(fleet, "running", *INSTANCES)
     assert dict(seen.most) == {"one": 1, "two": 1}
@@ -74,8 +74,8 @@ def test_a_manager_killed_at_any_moment_is_mended_by_the_next(
 
 
 def test_ten_ups_at_once_make_one_container_each(project: Project, note: Note, is_long: bool) -> None:
-    for port, each in enumerate(INSTANCES):
-        bots.add(project, each, port)
+    for port, name in enumerate(INSTANCES):
+        bots.add(project, name, port)
     with bots.watched(project) as seen:
         managers = [started(project, "up") for _ in range(10 if is_long else 5)]
         ended = [(manager.communicate(timeout=120)[1], manager.returncode) for manager in managers]

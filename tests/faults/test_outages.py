@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ class Fleets:
             return list(pool.map(act, (*self.bundled.values(), self.old)))
 
     def ps(self) -> dict[str, dict[str, Any]]:
-        return {each: found for fleet in self.all(Project.ps) for each, found in fleet.items()}
+        return {instance_id: found for fleet in self.all(Project.ps) for instance_id, found in fleet.items()}
 
     def faults(self, instance: str) -> Recorded:
         found = self.exchanges[instance].faults
@@ -117,40 +118,44 @@ def some_fleets(
     instances = [*live_bots, *old_bots]
     with ExitStack() as stack:
         exchanges = {
-            each: stack.enter_context(
+            instance_id: stack.enter_context(
                 FakeExchange(faults=Recorded(retry_after=RETRY_AFTER_S), address=bridge_address())
             )
-            for each in instances
+            for instance_id in instances
         }
-        bundled = {each: stack.enter_context(a_project(tmp_path / each, built("bot"))) for each in live_bots}
+        bundled = {
+            instance_id: stack.enter_context(a_project(tmp_path / instance_id, built("bot")))
+            for instance_id in live_bots
+        }
         old = stack.enter_context(new_project(tmp_path / "old", fault_image))
         quick = {
             "GRIDBOT_RETRY_CAP": str(RETRY_CAP_S),
             "GRIDBOT_OUT_OF_REACH": "0.3",
             "GRIDBOT_RATE_LIMIT_MS": "2",
         }
-        for each, fleet in bundled.items():
-            env = {**quick, **exchanges[each].env}
+        for instance_id, fleet in bundled.items():
+            env = {**quick, **exchanges[instance_id].env}
             (fleet.folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in env.items()))
             settings = fleet.folder / "config" / "fleet.toml"
             settings.write_text(settings.read_text().replace('"GRIDBOT_*"', '"GRIDBOT_*", "*_API_URL"'))
-            fleet.add(each, 0, mode="live", strategy_config=MESH)
+            fleet.add(instance_id, 0, mode="live", strategy_config=MESH)
         bots.give_addresses(
-            old, {f"FAULT_AT_{number}": exchanges[each].url for number, each in enumerate(old_bots)}
+            old,
+            {f"FAULT_AT_{number}": exchanges[instance_id].url for number, instance_id in enumerate(old_bots)},
         )
-        for number, each in enumerate(old_bots):
+        for number, instance_id in enumerate(old_bots):
             bots.add(
                 old,
-                each,
+                instance_id,
                 number,
-                "asks" if each == SICK else "needs",
+                "asks" if instance_id == SICK else "needs",
                 daemon_config={"restart_delay": OLD_RESTART_DELAY_S, "unhealthy_probes": 2},
                 environment={"FAULT_EXCHANGE": f"FAULT_AT_{number}"},
             )
         made = Fleets(bundled, old, exchanges)
         made.all(lambda fleet: fleet.manager("up", "--wait"))
-        for each in live_bots:
-            wait_for_orders(exchanges[each], each)
+        for instance_id in live_bots:
+            wait_for_orders(exchanges[instance_id], instance_id)
         yield made
 
 
@@ -158,8 +163,8 @@ def test_one_bot_of_each_version_trades_again_after_an_outage(tmp_path: Path, fa
     """The short form: no time is set, each step waits for what the one before has to lead to."""
     live, old = BUNDLED[0], OLD[0]
     with some_fleets(tmp_path, fault_image, [live], [old]) as fleets:
-        for each in (live, old):
-            fleets.faults(each).down = True
+        for fleets_of in (live, old):
+            fleets.faults(fleets_of).down = True
         away = eventually(
             lambda: (row := fleets.ps()[live])["doing"] == "exchange away" and row,
             BACK_S,
@@ -168,11 +173,14 @@ def test_one_bot_of_each_version_trades_again_after_an_outage(tmp_path: Path, fa
         assert away["state"] == "running", "an outage is not a hang"
         assert "orders rest there" in away["doing_why"]
         eventually(lambda: fleets.restarts(old)["total"] > 0, BACK_S, "a bot of version 1 is restarted")
-        for each in (live, old):
-            fleets.faults(each).down = False
+        for fleets_of in (live, old):
+            fleets.faults(fleets_of).down = False
         back = {live: ("running", "trading"), old: ("running", "unknown")}
         eventually(
-            lambda: {each: (row["state"], row["doing"]) for each, row in fleets.ps().items()} == back,
+            lambda: (
+                {instance_id: (row["state"], row["doing"]) for instance_id, row in fleets.ps().items()}
+                == back
+            ),
             BACK_S,
             "both are back",
         )
@@ -192,53 +200,63 @@ def test_every_bot_trades_again_after_an_outage_with_nobodys_help(fleets: Fleets
             len(fleets.exchanges),
             "all trade again, no restart is counted, they do not come back together",
         )
-    fell = {each: fleets.restarts(each)["total"] for each in [*OLD, SICK]}
+    fell = {instance_id: fleets.restarts(instance_id)["total"] for instance_id in [*OLD, SICK]}
     assert all(fell.values()), f"a bot of version 1 was never restarted: {fell}"
-    for each in BUNDLED:
-        assert fleets.exchanges[each].book.violations == []
+    for instance_id in BUNDLED:
+        assert fleets.exchanges[instance_id].book.violations == []
 
 
 def until_back(fleets: Fleets, outage: Outage) -> None:
     """Take all exchanges away together, and look at the bots while they are and when they are back."""
     begun, seconds = time.monotonic(), outage.seconds
-    for each in fleets.exchanges:
-        fleets.faults(each).away_for(seconds, outage.fault)
+    for instance_id in fleets.exchanges:
+        fleets.faults(instance_id).away_for(seconds, outage.fault)
     away = eventually(lambda: is_away(found := fleets.ps()) and found, seconds, f"{outage.name} is seen")
-    assert {away[each]["state"] for each in BUNDLED} == {"running"}
-    assert all("orders rest there" in away[each]["doing_why"] for each in BUNDLED)
+    assert {away[instance_id]["state"] for instance_id in BUNDLED} == {"running"}
+    assert all("orders rest there" in away[instance_id]["doing_why"] for instance_id in BUNDLED)
     while (left := begun + seconds - time.monotonic()) > 0:
         time.sleep(min(left, 10))
-        assert "failed" not in {each["state"] for each in fleets.ps().values()}
+        assert "failed" not in {row["state"] for row in fleets.ps().values()}
     ended = begun + seconds
 
     moments = {
-        each: eventually(lambda: fleets.answered_since(each, ended), max(BACK_S, seconds), f"{each} asks")  # noqa: B023
-        for each in fleets.exchanges
+        instance_id: eventually(
+            partial(fleets.answered_since, instance_id, ended),
+            max(BACK_S, seconds),
+            f"{instance_id} asks",
+        )
+        for instance_id in fleets.exchanges
     }
     eventually(lambda: is_trading(fleets.ps()), BACK_S, "every bot trades")
-    for each in BUNDLED:
-        trades_on(fleets.exchanges[each], each)
-    counted = {each: fleets.restarts(each) for each in fleets.exchanges}
-    assert {each: found["in_a_row"] for each, found in counted.items()} == dict.fromkeys(counted, 0)
-    assert {counted[each]["total"] for each in BUNDLED} == {0}
+    for instance_id in BUNDLED:
+        trades_on(fleets.exchanges[instance_id], instance_id)
+    counted = {instance_id: fleets.restarts(instance_id) for instance_id in fleets.exchanges}
+    assert {instance_id: found["in_a_row"] for instance_id, found in counted.items()} == dict.fromkeys(
+        counted, 0
+    )
+    assert {counted[instance_id]["total"] for instance_id in BUNDLED} == {0}
 
     for fleet, apart in ((BUNDLED, APART_S), (OLD, OLD_APART_S)):
-        span = max(moments[each] for each in fleet) - min(moments[each] for each in fleet)
+        span = max(moments[instance_id] for instance_id in fleet) - min(
+            moments[instance_id] for instance_id in fleet
+        )
         assert span > apart, f"{outage.name}: {fleet} came back within {span:.3f} s"
     if outage.fault is Fault.BANNED:
-        for each in BUNDLED:
-            refused = [at for at, fault in fleets.faults(each).asked if at > begun and fault is Fault.BANNED]
+        for instance_id in BUNDLED:
+            refused = [
+                at for at, fault in fleets.faults(instance_id).asked if at > begun and fault is Fault.BANNED
+            ]
             pauses = [later - earlier for earlier, later in itertools.pairwise(refused)]
-            assert all(pause < 0.5 or pause >= RETRY_AFTER_S for pause in pauses), (each, pauses)
+            assert all(pause < 0.5 or pause >= RETRY_AFTER_S for pause in pauses), (instance_id, pauses)
 
 
 def is_away(found: dict[str, dict[str, Any]]) -> bool:
-    return all(found[each]["doing"] == "exchange away" for each in BUNDLED)
+    return all(found[instance_id]["doing"] == "exchange away" for instance_id in BUNDLED)
 
 
 def is_trading(found: dict[str, dict[str, Any]]) -> bool:
-    return {each["state"] for each in found.values()} == {"running"} and all(
-        found[each]["doing"] == "trading" for each in BUNDLED
+    return {row["state"] for row in found.values()} == {"running"} and all(
+        found[instance_id]["doing"] == "trading" for instance_id in BUNDLED
     )
 
 

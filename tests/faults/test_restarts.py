@@ -78,10 +78,10 @@ def test_an_end_for_good_outlives_restarts_and_only_a_person_clears_it(project: 
     bots.until(project, "failed", "crash")
     bots.until(project, "completed", "done")
     for again in ("restart", "stop"):
-        for each in ("crash", "done"):
-            project.docker(again, project.container(each))
+        for name in ("crash", "done"):
+            project.docker(again, project.container(name))
             if again == "stop":
-                project.docker("start", project.container(each))
+                project.docker("start", project.container(name))
         time.sleep(1)
         bots.until(project, "failed", "crash")
         bots.until(project, "completed", "done")
@@ -112,11 +112,11 @@ def test_an_end_for_good_outlives_restarts_and_only_a_person_clears_it(project: 
 
 def test_an_operators_stop_is_respected_while_a_restart_is_due(project: Project, note: Note) -> None:
     delay = 8  # a busy machine needs seconds until the stops have reached both
-    for port, each in enumerate(("one", "two")):
-        bots.add(project, each, port, daemon_config={"restart_delay": delay})
+    for port, name in enumerate(("one", "two")):
+        bots.add(project, name, port, daemon_config={"restart_delay": delay})
     project.manager("up", "--wait")
-    for each in ("one", "two"):
-        bots.tell(project, each, "exit 1")
+    for name in ("one", "two"):
+        bots.tell(project, name, "exit 1")
     bots.until(project, "restarting", "one", "two")
     project.manager("stop", "one")
     project.docker("stop", project.container("two"))

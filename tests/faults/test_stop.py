@@ -52,7 +52,7 @@ def test_a_bot_that_had_to_be_killed_is_named_with_its_orders(project: Project, 
     assert "well: stopped" in done.out
     project.manager("start", "deaf", "--wait")
     found = project.manager("down", "deaf", "--json", code=6).json
-    assert [(each["id"], each["killed"], each["open_orders_left"]) for each in found] == [("deaf", True, 7)]
+    assert [(row["id"], row["killed"], row["open_orders_left"]) for row in found] == [("deaf", True, 7)]
     assert bots.pids(project, "deaf") == []
     note(
         "a bot that ignores SIGTERM",

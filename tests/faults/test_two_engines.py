@@ -50,7 +50,8 @@ def test_every_command_over_two_machines_with_an_engine_each(
         here.manager("--host", "there", "up", "--wait")
         assert states(here) == {("here", ID): "running", ("there", OTHER): "running"}
         assert {
-            each.split()[0] for each in engines.second.docker("ps", "--format", "{{.Names}}").split()
+            container.split()[0]
+            for container in engines.second.docker("ps", "--format", "{{.Names}}").split()
         } == {there.container(OTHER)}
         stats = here.manager("stats", "--hosts").out
         assert ID in stats

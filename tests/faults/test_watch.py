@@ -32,9 +32,9 @@ def until_said(receiver: Receiver, words: str) -> str:
 
 def test_what_goes_wrong_inside_containers_is_said(project: Project, receiver: Receiver, note: Note) -> None:
     alerting(project, receiver)
-    for port, (each, how) in enumerate(HOW.items()):
+    for port, (name, how) in enumerate(HOW.items()):
         few = {"max_restart_attempts": 1, "unhealthy_probes": 0, "memory_limit_mb": 64}
-        bots.add(project, each, port, how, daemon_config=few)
+        bots.add(project, name, port, how, daemon_config=few)
     with watching(project):
         project.manager("up")
         bots.until(project, "running", "hungry", "sick")
@@ -61,15 +61,15 @@ def test_a_burst_is_one_message(project: Project, receiver: Receiver, is_long: b
     count = 20 if is_long else 3
     names = [f"bot{number:02}" for number in range(count)]
     alerting(project, receiver)
-    for port, each in enumerate(names):
-        bots.add(project, each, port, daemon_config={"max_restart_attempts": 0})
+    for port, name in enumerate(names):
+        bots.add(project, name, port, daemon_config={"max_restart_attempts": 0})
     project.manager("up", "--wait")
     with watching(project) as watch:
         eventually(lambda: f"watching {count} instances" in watch.text, what="it watches")
-        for each in names:
-            bots.tell(project, each, "signal 9")
+        for name in names:
+            bots.tell(project, name, "signal 9")
         text = eventually(lambda: receiver.said(f"{count} failed: "), what="one message")
-        assert all(f"{each} failed: SIGKILL" in text for each in names)
+        assert all(f"{name} failed: SIGKILL" in text for name in names)
         assert len(receiver.texts) == 1
     note("all bots are killed at once under `watch`", "SIGKILL of each bot", count, "one message names all")
 

@@ -63,7 +63,7 @@ def test_there_and_back(fleet: Project, tmp_path: Path) -> None:
     ]
     assert rehearsed["databases"] == 2
     assert rehearsed["rows"] > before
-    assert [each["file"] for each in fleet.manager("backup", "list", "--json").json] == [str(backup)]
+    assert [backup["file"] for backup in fleet.manager("backup", "list", "--json").json] == [str(backup)]
     unpacked = tmp_path / "unpacked"
     unpacked.mkdir()
     subprocess.run(["tar", "xzf", str(backup), "-C", str(unpacked)], check=True)
@@ -80,7 +80,7 @@ def test_there_and_back(fleet: Project, tmp_path: Path) -> None:
     )
     assert fleet.ids() == containers
     dry = fleet.manager("restore", "--dry-run", str(backup), "bp_sol_01", "--json").json
-    assert [(each["path"], each["change"]) for each in dry] == [
+    assert [(change["path"], change["change"]) for change in dry] == [
         ("config/active/bp_sol_01.json", "same"),
         ("volumes/database/bp_sol_01", "replace"),
     ]
@@ -89,7 +89,7 @@ def test_there_and_back(fleet: Project, tmp_path: Path) -> None:
     at_the_end = rows(database(fleet, "bp_sol_01"))
     fleet.change("bp_sol_01", daemon_config={"memory_limit_mb": 300})
     done = fleet.manager("restore", str(backup), "bp_sol_01", "--json")
-    aside = {each["path"]: fleet.folder / each["aside"] for each in done.json}
+    aside = {result["path"]: fleet.folder / result["aside"] for result in done.json}
     restored = database(fleet, "bp_sol_01")
     assert {path.name for path in restored.parent.iterdir()} == {"bp_sol_01.db", "bp_sol_01.db.lock"}
     assert before <= rows(restored) <= at_the_end
@@ -128,7 +128,7 @@ def test_one_database_that_cannot_be_saved_is_named(fleet: Project) -> None:
     bad.write_bytes(b"SQLite format 3\0" + os.urandom(8176))
     done = fleet.manager("backup", "--json", code=1)
     assert "backup of bp_new_01 failed" in done.err
-    saved = {each["id"]: bool(each["faults"]) for each in done.json["instances"]}
+    saved = {instance["id"]: bool(instance["faults"]) for instance in done.json["instances"]}
     assert saved == {"bp_sol_01": False, "bp_eth_01": False, "bp_new_01": True}
     assert "bp_new_01 could not be saved" in fleet.manager("backup", "verify", done.json["file"], code=1).err
 

@@ -125,7 +125,7 @@ class WatchedProject:
         bot, project = found["id"], self.project
         assert found["severity"] == row.severity
         assert project.manager("status", bot, code=None).code == row.exit_code
-        assert {each["severity"] for each in project.manager("stats", "--json", bot).json} <= {row.severity}
+        assert {row["severity"] for row in project.manager("stats", "--json", bot).json} <= {row.severity}
         listed = [line for line in project.manager("list").out.splitlines() if bot in line]
         assert [light for line in listed for light in "🟢🔴" if light in line] == [*row.light]
 

@@ -66,8 +66,8 @@ def session(fleet: Project) -> Iterator[Session]:
 
 
 def test_stats_say_what_docker_stats_says(fleet: Project, session: Session) -> None:
-    found = {each["id"]: each for each in fleet.manager("stats", "--json").json}
-    names = [fleet.container(each) for each in found]
+    found = {row["id"]: row for row in fleet.manager("stats", "--json").json}
+    names = [fleet.container(instance_id) for instance_id in found]
     form = "{{.Name}} {{.MemUsage}} {{.PIDs}}"
     for line in fleet.docker("stats", "--no-stream", "--format", form, *names).splitlines():
         name, used, _slash, limit, pids = line.split()
@@ -75,20 +75,20 @@ def test_stats_say_what_docker_stats_says(fleet: Project, session: Session) -> N
         assert float(used.removesuffix("MiB")) == pytest.approx(ours["memory_bytes"] / (1 << 20), rel=0.1)
         assert limit == "256MiB"
         assert int(pids) == pytest.approx(ours["pids"], abs=2)  # a health check comes and goes
-    for each in found.values():
-        assert (each["state"], each["health"], each["mode"]) == ("running", "healthy", "paper")
-        assert each["cpu_percent"] is not None
-        assert (each["quote"], each["reported_mode"]) == ("USDC", "paper")
-        assert float(each["pnl"]) > -1000
-        assert each["open_orders"] > 0
+    for row in found.values():
+        assert (row["state"], row["health"], row["mode"]) == ("running", "healthy", "paper")
+        assert row["cpu_percent"] is not None
+        assert (row["quote"], row["reported_mode"]) == ("USDC", "paper")
+        assert float(row["pnl"]) > -1000
+        assert row["open_orders"] > 0
 
     from_files, from_engine = Sampler(session.engine().statistics), Sampler(session.engine().statistics)
     from_engine._mounts = {}  # as where the files are out of sight
     containers = fleet.ids().values()
     by_files, by_engine = from_files.measure(containers), from_engine.measure(containers)
     assert set(by_files) == set(by_engine) == set(containers)
-    for each in containers:
-        ours, theirs = by_files[each].last, by_engine[each].last
+    for container in containers:
+        ours, theirs = by_files[container].last, by_engine[container].last
         assert ours.memory == pytest.approx(theirs.memory, rel=0.1)
         assert ours.cpu_s == pytest.approx(theirs.cpu_s, abs=0.5)
         assert ours.memory_limit == theirs.memory_limit

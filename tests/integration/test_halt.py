@@ -49,7 +49,7 @@ def live_project(project: Project, fake: FakeExchange) -> Project:
 
 def halted(project: Project, code: int) -> dict[str, dict[str, Any]]:
     """Halts; instance → what was said of it."""
-    return {each["id"]: each for each in project.manager("halt", "--json", code=code).json}
+    return {row["id"]: row for row in project.manager("halt", "--json", code=code).json}
 
 
 def everything(project: Project) -> list[str]:
@@ -60,11 +60,14 @@ def everything(project: Project) -> list[str]:
 def test_what_is_left_at_the_exchange_is_asked_and_named(live_project: Project, fake: FakeExchange) -> None:
     fake.book.place("Bid", "Limit", Decimal(141), Decimal(1), 7, foreign=True)
     found = halted(live_project, 0)
-    assert {each: found[each]["how"] for each in found} == {"live_01": "stopped", "paper_01": "stopped"}
+    assert {instance_id: found[instance_id]["how"] for instance_id in found} == {
+        "live_01": "stopped",
+        "paper_01": "stopped",
+    }
     assert (found["live_01"]["open_orders_at_exchange"], found["live_01"]["orders_of_others"]) == (0, 1)
     assert not found["paper_01"]["asked"]
     assert live_project.manager("up").out.count("halted; `manager resume` starts what ran") == 2
-    assert {each["halted"] for each in live_project.ps().values()} == {True}
+    assert {row["halted"] for row in live_project.ps().values()} == {True}
 
     live_project.manager("resume", "--wait")
     eventually(lambda: len(fake.book.own_open()) == 6, what="six orders")
@@ -113,8 +116,8 @@ def test_a_one_off_is_stopped_too_whatever_is_locked_broken_or_missing(
 
 
 def test_a_halt_that_is_killed_in_the_middle_forgets_nothing(project: Project) -> None:
-    for number, each in enumerate(["a", "b", "c"]):
-        project.add(each, number)
+    for number, name in enumerate(["a", "b", "c"]):
+        project.add(name, number)
     project.manager("up", "--wait")
     project.manager("stop", "c")
     remembered = Path(project.folder, "volumes", "state", "fleet.json")

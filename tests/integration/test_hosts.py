@@ -58,10 +58,10 @@ def test_one_manager_sees_and_halts_both_and_a_dead_link_is_never_called_stopped
     added = project.manager("host", "add", "tokyo", sshd.url(tokyo.folder))
     assert "tokyo: ok: ssh: logged in" in added.out
     assert "tokyo: ok: folder and engine" in added.out
-    assert [each["name"] for each in project.manager("host", "list", "--json").json] == ["tokyo"]
+    assert [host["name"] for host in project.manager("host", "list", "--json").json] == ["tokyo"]
 
     there = project.manager("ps", "--json", "--host", "tokyo").json
-    assert [each["id"] for each in there] == ["bp_sol_01"]
+    assert [row["id"] for row in there] == ["bp_sol_01"]
     assert (
         project.manager("--host", "tokyo", "status", "nobody", code=None).code
         == tokyo.manager("status", "nobody", code=None).code
@@ -160,9 +160,9 @@ def test_no_two_live_bots_on_one_account_on_two_machines(
     project: Project, tokyo: Project, sshd: Sshd
 ) -> None:
     keys = f"BACKPACK_KEY={'A' * 43}=\nBACKPACK_SECRET={'B' * 43}=\n"  # of the form with which a bot starts
-    for each in (project, tokyo):
-        (each.folder / ".env").write_text(keys)
-        each.add("live_01", 0, mode="live", strategy_config=MESH)
+    for machine in (project, tokyo):
+        (machine.folder / ".env").write_text(keys)
+        machine.add("live_01", 0, mode="live", strategy_config=MESH)
     tokyo.manager("down", "bp_sol_01")
     (tokyo.folder / "config" / "active" / "bp_sol_01.json").unlink()
     added = project.manager("host", "add", "tokyo", sshd.url(tokyo.folder))

@@ -56,7 +56,7 @@ def run(
     """Return what a command prints, with its errors unless they are not wanted."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     done = subprocess.run(
-        [str(each) for each in command],
+        [str(part) for part in command],
         cwd=cwd,
         env={**clean, **(environ or {})},
         check=False,
@@ -133,7 +133,7 @@ def names_in(archive: Path) -> list[str]:
         with zipfile.ZipFile(archive) as wheel:
             return wheel.namelist()
     with tarfile.open(archive) as sdist:
-        return [each.name.partition("/")[2] for each in sdist if each.isfile()]
+        return [member.name.partition("/")[2] for member in sdist if member.isfile()]
 
 
 def tracked(*parts: str) -> set[str]:
@@ -152,23 +152,23 @@ def tracked(*parts: str) -> set[str]:
 def test_both_hold_everything_that_is_shipped(built: Built) -> None:
     shipped = tracked(*BUNDLED, "config/templates", "scripts/base-image.sh", "scripts/engine.sh")
     assert shipped <= set(names_in(built.sdist))
-    assert {f"manager/_bundle/{each}" for each in shipped} <= set(names_in(built.wheel))
-    modules = {each for each in tracked("manager") if not each.endswith((".po", ".pot"))}
+    assert {f"manager/_bundle/{name}" for name in shipped} <= set(names_in(built.wheel))
+    modules = {name for name in tracked("manager") if not name.endswith((".po", ".pot"))}
     assert modules <= set(names_in(built.wheel))
 
 
 def test_both_hold_nothing_of_the_builder(built: Built) -> None:
     for archive in built:
         names = names_in(archive)
-        assert not [each for each in names if "config/active" in each or "bot/logs" in each or ".env" in each]
-        assert not [each for each in names if "__pycache__" in each or "of_an_earlier_build" in each]
+        assert not [name for name in names if "config/active" in name or "bot/logs" in name or ".env" in name]
+        assert not [name for name in names if "__pycache__" in name or "of_an_earlier_build" in name]
     with zipfile.ZipFile(built.wheel) as wheel:
-        assert not [each for each in wheel.namelist() if b"never-in-a-wheel-77" in wheel.read(each)]
+        assert not [name for name in wheel.namelist() if b"never-in-a-wheel-77" in wheel.read(name)]
 
 
 def test_no_import_name_but_our_own(built: Built) -> None:
     info = f"botfleet-{__version__}.dist-info"
-    assert {each.partition("/")[0] for each in names_in(built.wheel)} == {"manager", info}
+    assert {name.partition("/")[0] for name in names_in(built.wheel)} == {"manager", info}
 
 
 def test_the_version_is_that_of_the_checkout(manager: Path, tmp_path: Path) -> None:

@@ -135,7 +135,7 @@ def test_a_killed_bot_comes_back_after_its_delay(fleet: Project) -> None:
     found = fleet.ps()["bp_sol_01"]
     assert (found["restarts"], found["last_exit"]["signal"]) == (count, "SIGKILL")
     new = fleet.manager("list", "--json").json
-    assert next(each["pid"] for each in new if each["id"] == "bp_sol_01") not in (0, pid)
+    assert next(row["pid"] for row in new if row["id"] == "bp_sol_01") not in (0, pid)
     assert fleet.instances()["bp_sol_01"]["pid"] == before["pid"], "an old reader saw it live all the time"
     assert fleet.instances()["bp_sol_01"]["bot_pid"] not in (0, pid)
 
@@ -184,7 +184,9 @@ def test_a_changed_config_recreates_only_its_own_container(fleet: Project) -> No
     assert fleet.manager("plan").out == "bp_sol_01: recreate: config changed\n    --grid-num 20 → 10\n"
     fleet.manager("up", "--wait")
     after = fleet.ids()
-    assert {each for each in before if before[each] != after[each]} == {fleet.container("bp_sol_01")}
+    assert {instance_id for instance_id in before if before[instance_id] != after[instance_id]} == {
+        fleet.container("bp_sol_01")
+    }
     fleet.change("bp_sol_01", metadata={"description": "other words"})
     assert "nothing to do" in fleet.manager("up").out
 
@@ -193,7 +195,9 @@ def test_ports_can_be_swapped(fleet: Project) -> None:
     fleet.change("bp_sol_01", daemon_config={"web_port": fleet.first_port + 1})
     fleet.change("backpack_eth", daemon_config={"web_port": fleet.first_port})
     fleet.manager("up", "--wait")
-    assert {each: found["web_port"] - fleet.first_port for each, found in fleet.ps().items()} == {
+    assert {
+        instance_id: found["web_port"] - fleet.first_port for instance_id, found in fleet.ps().items()
+    } == {
         "bp_sol_01": 1,
         "bp_eth_01": 0,
     }

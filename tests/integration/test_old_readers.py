@@ -67,7 +67,7 @@ def old_read(file: Path) -> dict[str, dict[str, Any]]:
 def old_alive(file: Path) -> list[str]:
     """The instances that an old reader shows in green."""
     return sorted(
-        each for each, info in old_read(file).items() if info["pid"] and psutil.pid_exists(info["pid"])
+        name for name, info in old_read(file).items() if info["pid"] and psutil.pid_exists(info["pid"])
     )
 
 
@@ -120,8 +120,8 @@ class Watcher(threading.Thread):
     def run(self) -> None:
         while not self._ends.wait(0.002):
             try:
-                for each, info in old_read(self.file).items():
-                    self._check(each, info)
+                for name, info in old_read(self.file).items():
+                    self._check(name, info)
                 self.reads += 1
             except FileNotFoundError:
                 if self.reads:
@@ -188,7 +188,7 @@ def test_a_restart_of_one_tells_the_truth_of_the_others(old: Project) -> None:
     assert after["old_a"]["pid"] != before["old_a"]["pid"]
     assert (after["old_b"]["bot_pid"], after["old_b"]["status"]) == (0, "restarting")
     assert after["old_b"]["pid"] == before["old_b"]["pid"]
-    pid_files = {each: old.folder / "logs" / each / "bot.pid" for each in after}
+    pid_files = {instance_id: old.folder / "logs" / instance_id / "bot.pid" for instance_id in after}
     assert int(pid_files["old_a"].read_text()) == after["old_a"]["bot_pid"]
     assert not pid_files["old_b"].exists()
     old.manager("stop", "old_a")
@@ -203,13 +203,13 @@ def test_a_reader_never_meets_a_broken_file_and_finds_the_truth(old: Project) ->
     with Watcher(file) as watcher:
         old.manager("up", "--wait")
         assert old_alive(file) == ["old_a", "old_b"]
-        for each, info in old_read(file).items():
+        for name, info in old_read(file).items():
             assert "run.py" in " ".join(psutil.Process(info["bot_pid"]).cmdline())
             assert (old.folder / info["log_dir"] / "bot.pid").read_text().strip() == str(info["bot_pid"])
             assert psutil.pid_exists(int((old.folder / info["log_dir"] / "daemon.pid").read_text()))
             today = datetime.fromtimestamp(psutil.Process(info["bot_pid"]).create_time()).strftime("%Y-%m-%d")
             assert (old.folder / info["log_dir"] / today / "bot_stdout.log").stat().st_size > 0
-            assert info["config_file"] == f"config/active/{each}.json"
+            assert info["config_file"] == f"config/active/{name}.json"
         old.manager("stop", "old_a")
         assert old_alive(file) == ["old_b"]
         assert not (old.folder / "logs" / "old_a" / "bot.pid").exists()
@@ -332,7 +332,7 @@ def test_the_registry_shows_containers_and_keeps_foreign_records(old: Project) -
             f"{head}r.register('elsewhere_01', {{'pid': {daemon.pid}, 'web_port': 20999}})\n"
             "print(json.dumps([r.list_instances(), r.get_instance_by_port(20999), r.count_instances()]))",
         )
-        assert [(each["instance_id"], each["is_alive"]) for each in found[0]] == [
+        assert [(row["instance_id"], row["is_alive"]) for row in found[0]] == [
             ("elsewhere_01", True),
             ("old_a", True),
             ("old_b", True),
@@ -341,7 +341,7 @@ def test_the_registry_shows_containers_and_keeps_foreign_records(old: Project) -
         assert found[2] == 3
         old.manager("stop", "old_b")
         stats = script(old, f"{head}print(json.dumps(InstanceManager().get_all_stats()))")
-        assert [each["is_alive"] for each in stats] == [True, True, False]
+        assert [row["is_alive"] for row in stats] == [True, True, False]
         assert stats[1]["process_info"]["memory_mb"] > 1
         assert stats[1]["pid"] == old_read(old_file(old))["old_a"]["pid"]
         valid = script(old, f"{head}print(json.dumps(InstanceManager().validate_instance_config('old_a')))")
@@ -363,7 +363,7 @@ def test_the_registry_finds_the_fleets_file_in_its_data_folder(tmp_path: Path, o
         "from manager.instance_manager import InstanceRegistry\nr = InstanceRegistry('logs/instances.json')\n"
     )
     found = script(old, f"{head}r.register('x', {{'pid': 0}})\nprint(json.dumps(r.list_instances()))")
-    assert [each["instance_id"] for each in found] == ["old_a"]
+    assert [row["instance_id"] for row in found] == ["old_a"]
     assert sorted(old_read(old.folder / "volumes" / "logs" / "instances.json")) == ["old_a", "x"]
     assert not (old.folder / "logs").exists()
 
@@ -458,7 +458,7 @@ def test_the_daemon_class(old: Project) -> None:
         "d = TradingBotDaemon('config/active/old_a.json')\n"
         "found = [d.start(), d.start(), d.status()['running'], d.restart(), d.stop(),"
         " d.status()['running'], d.stop()]\n"
-        "found.append([each['instance_id'] for each in d.list_instances()])\n"
+        "found.append([row['instance_id'] for row in d.list_instances()])\n"
         "print(json.dumps(found))",
     )
     assert found == [True, True, True, True, True, False, True, ["old_a"]]

@@ -56,8 +56,8 @@ def shown(fleet: Project, *options: str) -> list[dict[str, Any]]:
 def require_all(fleet: Project) -> list[dict[str, Any]]:
     """Every line that was in the files before is shown once, in order; returns what was shown of stdout."""
     before = written(fleet)
-    found = [each for each in shown(fleet) if each["stream"] == "stdout"]
-    assert [each["line"] for each in found][: len(before)] == before
+    found = [line for line in shown(fleet) if line["stream"] == "stdout"]
+    assert [line["line"] for line in found][: len(before)] == before
     return found
 
 
@@ -65,9 +65,9 @@ def test_no_line_is_lost_or_doubled_by_rotation_recreation_or_down(fleet: Projec
     told(fleet, "flood 40000")
     eventually(lambda: "flooded" in written(fleet), what="four megabytes are written")
     found = require_all(fleet)
-    of_files = [each for each in found if each["file"]]
+    of_files = [line for line in found if line["file"]]
     assert 15_000 < len(of_files) < 39_000, "the engine has rotated the first half away"
-    assert all(each["time"] is None for each in of_files)
+    assert all(line["time"] is None for line in of_files)
     assert found[len(of_files)]["time"]
 
     fleet.change("bot_01", daemon_config={"memory_limit_mb": 300})
@@ -75,10 +75,10 @@ def test_no_line_is_lost_or_doubled_by_rotation_recreation_or_down(fleet: Projec
     told(fleet, "say after")
     eventually(lambda: "after" in written(fleet), what="the new bot speaks")
     found = require_all(fleet)
-    assert sum(1 for each in found if each["file"]) > 40_000
-    lines = [each["line"] for each in shown(fleet)]
+    assert sum(1 for line in found if line["file"]) > 40_000
+    lines = [line["line"] for line in shown(fleet)]
     tail = shown(fleet, "--tail", "100", "--grep", "^00399")
-    assert [each["line"] for each in tail] == [each for each in lines if each.startswith("00399")]
+    assert [line["line"] for line in tail] == [line for line in lines if line.startswith("00399")]
     assert len(shown(fleet, "--tail", "30000")) == 30_000
 
     fleet.manager("down")
@@ -137,7 +137,7 @@ def test_a_watched_ps_leaves_the_terminal_as_it_was(fleet: Project) -> None:
     assert out.endswith("\x1b[?25h\x1b[?1049l")
     assert "--watch needs a terminal" in fleet.manager("ps", "--watch", code=2).err
     assert fleet.manager("ps", "--state", "failed,missing", "--json").json == []
-    assert [each["tags"] for each in fleet.manager("ps", "--tag", "MAIN", "--json").json] == [["main"]]
+    assert [row["tags"] for row in fleet.manager("ps", "--tag", "MAIN", "--json").json] == [["main"]]
 
 
 def test_into_a_container_and_to_its_page(fleet: Project) -> None:

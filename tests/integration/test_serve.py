@@ -74,7 +74,7 @@ def test_real_bots_are_seen_stopped_and_halted(
     live_project: Project, fake: FakeExchange, serve: Serve
 ) -> None:
     client = serve.client()
-    instances = {each["id"]: each for each in client.get("/api/v1/instances")[2]["instances"]}
+    instances = {instance["id"]: instance for instance in client.get("/api/v1/instances")[2]["instances"]}
     live, paper = instances["live_01"], instances["paper_01"]
     assert (live["doing"], live["is_live"], live["quote"], live["open_orders"]) == (
         "trading",
@@ -103,7 +103,9 @@ def test_real_bots_are_seen_stopped_and_halted(
     assert done["exit_code"] == 0, done["lines"]
     assert fake.book.own_open() == []
     assert live_project.states() == {"live_01": "stopped", "paper_01": "stopped"}
-    texts = [each["text"] for each in live_project.manager("history", "live_01", "--json").json[0]["events"]]
+    texts = [
+        event["text"] for event in live_project.manager("history", "live_01", "--json").json[0]["events"]
+    ]
     assert any(text.startswith("page: halt (asked on the page, by session 1 of ") for text in texts)
     eventually(lambda: client.get("/api/v1/fleet")[2]["counts"]["trading"] == 0, what="the halt on the page")
 

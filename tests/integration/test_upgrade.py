@@ -48,15 +48,15 @@ def image_of(project: Project, instance: str) -> str:
 
 def results(project: Project, code: int, *args: str) -> dict[str, str]:
     done = project.manager("upgrade", "--ready", "0.5", "--json", *args, code=code)
-    return {each["id"]: each["result"] for each in done.json}
+    return {result["id"]: result["result"] for result in done.json}
 
 
 def test_a_good_image_goes_out_one_by_one_and_comes_back(project: Project) -> None:
-    for number, each in enumerate("abc"):
-        project.add(each, number)
+    for number, name in enumerate("abc"):
+        project.add(name, number)
     project.manager("up", "--wait")
     project.manager("stop", "c")
-    before = {each: facts(project, each) for each in "abc"}
+    before = {name: facts(project, name) for name in "abc"}
     new = new_image(project, f"{GOOD}2")
     assert "`manager upgrade` upgrades them: a, b\n" in project.manager("up").out
     assert project.manager("upgrade", "--canary", "b", "--dry-run").out.splitlines()[:2] == [
@@ -64,7 +64,7 @@ def test_a_good_image_goes_out_one_by_one_and_comes_back(project: Project) -> No
         "batch 2: a: new image",
     ]
     assert results(project, 0, "--canary", "b") == {"a": "upgraded", "b": "upgraded", "c": "left"}
-    assert {each: facts(project, each)["image"] for each in "ab"} == {"a": new, "b": new}
+    assert {name: facts(project, name)["image"] for name in "ab"} == {"a": new, "b": new}
     assert facts(project, "c") == before["c"], "an upgrade starts nothing"
     assert results(project, 0) == {"c": "left"}
 
@@ -84,16 +84,16 @@ def test_a_good_image_goes_out_one_by_one_and_comes_back(project: Project) -> No
 
 
 def test_a_bad_one_is_put_back_with_image_and_config_and_stops_the_roll_out(project: Project) -> None:
-    for number, each in enumerate("abc"):
-        project.add(each, number)
+    for number, name in enumerate("abc"):
+        project.add(name, number)
     project.manager("up", "--wait")
-    before = {each: facts(project, each) for each in "abc"}
+    before = {name: facts(project, name) for name in "abc"}
     new_image(project, BAD)
     project.change("a", daemon_config={"memory_limit_mb": 300})
     done = project.manager("upgrade", "--ready", "0.5", code=1)
     assert "not reached: b, c" in done.out
     assert "error: a: rolled back: it is restarting (exit code 1)" in done.err
-    assert {each: facts(project, each) for each in "bc"} == {each: before[each] for each in "bc"}
+    assert {name: facts(project, name) for name in "bc"} == {name: before[name] for name in "bc"}
     assert facts(project, "a") == {**before["a"], "id": facts(project, "a")["id"]}
     assert project.states() == {"a": "running", "b": "running", "c": "running"}
     output = project.manager("up", "--recreate").out
@@ -112,8 +112,8 @@ def test_a_bad_one_is_put_back_with_image_and_config_and_stops_the_roll_out(proj
 
 @pytest.mark.parametrize("way_on", ["upgrade", pytest.param("rollback", marks=pytest.mark.long_form)])
 def test_a_killed_upgrade_is_finished_or_undone(project: Project, way_on: str) -> None:
-    for number, each in enumerate("ab"):
-        project.add(each, number)
+    for number, name in enumerate("ab"):
+        project.add(name, number)
     project.manager("up", "--wait")
     old = facts(project, "a")["image"]
     new = new_image(project, f"{GOOD}3")
@@ -129,4 +129,4 @@ def test_a_killed_upgrade_is_finished_or_undone(project: Project, way_on: str) -
     project.manager(way_on, *(["--ready", "0.5"] if way_on == "upgrade" else []))
     assert project.states() == {"a": "running", "b": "running"}
     wanted = {"a": new, "b": new} if way_on == "upgrade" else {"a": old, "b": old}
-    assert {each: facts(project, each)["image"] for each in "ab"} == wanted
+    assert {name: facts(project, name)["image"] for name in "ab"} == wanted

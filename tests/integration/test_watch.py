@@ -53,7 +53,7 @@ def until_fresh(fleet: Project, instance: str, old: int) -> None:
 
 def open_faults(fleet: Project) -> list[list[object]]:
     found = json.loads((fleet.folder / "volumes" / "state" / "watch.json").read_text())
-    return [each[:2] for each in found["open"]]
+    return [alert[:2] for alert in found["open"]]
 
 
 def is_all_sent(fleet: Project) -> bool:
@@ -85,7 +85,7 @@ def test_it_keeps_the_export_fresh_and_says_each_thing_once(fleet: Project, rece
         eventually(lambda: receiver.said("bp_eth_01 has no container any more"), what="missing")
         fleet.manager("up")
         eventually(lambda: receiver.said("bp_eth_01 is running again, after"), what="back again")
-        assert len([each for each in receiver.texts[count:] if "bp_sol_01" in each]) == 0
+        assert len([text for text in receiver.texts[count:] if "bp_sol_01" in text]) == 0
     assert set(receiver.posts[0]) >= {"title", "message", "type"}
 
 
@@ -157,7 +157,7 @@ def test_alert_test_says_of_each_address_whether_it_went_out(project: Project, r
     assert receiver.texts == [f"botfleet {project.name}: this is a test; alerts arrive here"]
     receiver.status = 401
     rows = project.manager("alert", "test", "--json", code=1)
-    assert [(each["sent"], each["why"]) for each in rows.json][:1] == [(False, "HTTP 401")]
+    assert [(row["sent"], row["why"]) for row in rows.json][:1] == [(False, "HTTP 401")]
     shown = done.out + done.err + rows.out + rows.err
     assert not any(secret in shown for secret in SECRETS)
 

@@ -72,7 +72,7 @@ def differences(theirs: object, ours: object, path: str = "") -> list[str]:
     if type(theirs) is not type(ours):
         return [f"{path}: {type(ours).__name__}, not {type(theirs).__name__}"]
     if isinstance(theirs, list):
-        return [found for each in ours for found in differences(theirs[0], each, path)]  # type: ignore[attr-defined]
+        return [found for own in ours for found in differences(theirs[0], own, path)]  # type: ignore[attr-defined]
     if isinstance(theirs, str) and theirs.startswith("2025-"):
         assert isinstance(ours, str)
         datetime.fromisoformat(ours)

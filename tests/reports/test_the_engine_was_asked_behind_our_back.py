@@ -334,11 +334,11 @@ def test_a_restart_changes_nothing_of_a_container_that_nobody_touched(fleet: San
 
 
 def _without_data(fleet: Sandbox) -> None:
-    _changed(fleet, lambda mounts: [each for each in mounts if each["Target"] != DATA_AT])
+    _changed(fleet, lambda mounts: [mount for mount in mounts if mount["Target"] != DATA_AT])
 
 
 def _read_only(fleet: Sandbox) -> None:
-    _changed(fleet, lambda mounts: [{**each, "ReadOnly": True} for each in mounts])
+    _changed(fleet, lambda mounts: [{**mount, "ReadOnly": True} for mount in mounts])
 
 
 def _elsewhere(fleet: Sandbox) -> None:
@@ -347,7 +347,7 @@ def _elsewhere(fleet: Sandbox) -> None:
     _changed(
         fleet,
         lambda mounts: [
-            {**each, "Source": str(other)} if each["Target"] == LOGS_AT else each for each in mounts
+            {**mount, "Source": str(other)} if mount["Target"] == LOGS_AT else mount for mount in mounts
         ],
     )
 
@@ -379,7 +379,7 @@ def test_a_mount_more_or_the_same_folder_by_another_path_is_no_drift(fleet: Sand
     _changed(
         fleet,
         lambda mounts: [
-            *({**each, "Source": each["Source"].replace("/volumes/", "/link/")} for each in mounts),
+            *({**mount, "Source": mount["Source"].replace("/volumes/", "/link/")} for mount in mounts),
             own,
         ],
     )

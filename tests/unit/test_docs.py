@@ -29,11 +29,11 @@ from manager.util import text_table
 ROOT = Path(__file__).resolve().parents[2]
 READMES = ("README.md", "README.zh-TW.md")
 PAGES = sorted(
-    str(each.relative_to(ROOT))
+    str(path.relative_to(ROOT))
     for pattern in ("*.md", "docs/**/*.md", "docker/**/*.md", "tests/**/*.md")
-    for each in ROOT.glob(pattern)
+    for path in ROOT.glob(pattern)
 )
-WITH_EXAMPLES = [each for each in PAGES if each.startswith(("README", "docs/"))]
+WITH_EXAMPLES = [path for path in PAGES if path.startswith(("README", "docs/"))]
 FOR_CONTRIBUTORS = ("CONTRIBUTING.md", "docs/architecture.md")
 """These are in English only, and name files and classes of the source."""
 IN_TWO_LANGUAGES = [
@@ -141,7 +141,9 @@ def test_every_command_stands_in_the_table(page: str) -> None:
     assert sorted(set(COMMANDS) - shown) == []
 
 
-@pytest.mark.parametrize("example", [each for page in WITH_EXAMPLES for each in examples(page)], ids=str)
+@pytest.mark.parametrize(
+    "example", [example for page in WITH_EXAMPLES for example in examples(page)], ids=str
+)
 def test_every_example_parses(example: Example, capsys: pytest.CaptureFixture[str]) -> None:
     if " ".join(example.words) in COMMANDS:  # a sentence that names the command
         return

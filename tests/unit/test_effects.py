@@ -67,7 +67,7 @@ def test_an_env_file_that_holds_the_values_is_not_written_again(fleet: Fleet) ->
     instance_folders.stage_env(spec, fleet, ME, {"A": "0"})  # and then its manager was killed
     instance_folders.write_env(spec, fleet, ME, {"A": "1"})
     assert (env.stat().st_ino, env.read_text()) == (first.st_ino, '{\n  "A": "1"\n}\n')
-    assert {each.name for each in env.parent.iterdir()} == {"env.json", ".halt-ready"}
+    assert {path.name for path in env.parent.iterdir()} == {"env.json", ".halt-ready"}
     env.chmod(0o644)
     instance_folders.write_env(spec, fleet, ME, {"A": "1"})
     assert env.stat().st_mode & 0o777 == 0o400
@@ -132,7 +132,7 @@ def test_a_killed_writer_leaves_the_old_file(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No space"):
         atomic_file.replace(path, die, 0o644)
     assert json.loads(path.read_text()) == {"old": 1}
-    assert [each.name for each in tmp_path.iterdir()] == ["x.json"]
+    assert [file.name for file in tmp_path.iterdir()] == ["x.json"]
 
 
 def test_what_killed_writers_left_is_removed_in_time(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_what_killed_writers_left_is_removed_in_time(tmp_path: Path) -> None:
     for left in (old, other):
         os.utime(left, (0, 0))
     atomic_file.write_atomically(path, {})
-    assert {each.name for each in tmp_path.iterdir()} == {path.name, new.name, other.name}
+    assert {file.name for file in tmp_path.iterdir()} == {path.name, new.name, other.name}
 
 
 HOLDER = """
@@ -317,5 +317,5 @@ def test_what_cannot_be_said_leaves_no_action_half_way(fleet: Fleet) -> None:
     nothing: Any = None
     context = ExecutionContext(nothing, fleet, {}, {}, {}, nothing, called_off)
     with pytest.raises(ManagerError, match="No space left"):
-        execute.run([Action("start", each, Text("asked")) for each in ("a", "b")], context, on_done)
+        execute.run([Action("start", name, Text("asked")) for name in ("a", "b")], context, on_done)
     assert len(ended) == 2

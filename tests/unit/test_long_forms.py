@@ -20,5 +20,5 @@ def test_make_faults_runs_every_file_that_has_a_long_form() -> None:
         if path != Path(__file__) and SIGNS.search(path.read_text())
     ]
     assert having
-    left_out = [str(path) for path in having if not any(path.is_relative_to(each) for each in run)]
+    left_out = [str(path) for path in having if not any(path.is_relative_to(folder) for folder in run)]
     assert left_out == []

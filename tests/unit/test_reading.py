@@ -179,7 +179,7 @@ def test_columns_go_one_by_one_and_the_note_goes_below_at_last() -> None:
 
 
 def test_widths() -> None:
-    assert [text_table.width(each) for each in ("ab", "已停止", "🟢", "\x1b[31mx\x1b[0m", "é", "")] == [
+    assert [text_table.width(text) for text in ("ab", "已停止", "🟢", "\x1b[31mx\x1b[0m", "é", "")] == [
         2,
         6,
         2,

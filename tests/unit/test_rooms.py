@@ -69,13 +69,15 @@ def imported(tree: ast.AST, modules: Sources) -> Iterator[tuple[int, str]]:
     """Yield (line, module) of what is imported from our own package, wherever in the file."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from ((node.lineno, each.name) for each in node.names if each.name.startswith("manager."))
+            yield from (
+                (node.lineno, alias.name) for alias in node.names if alias.name.startswith("manager.")
+            )
         elif isinstance(node, ast.ImportFrom):
             assert not node.level, f"line {node.lineno}: a relative import"
             if (node.module or "").split(".")[0] != "manager":
                 continue
-            for each in node.names:
-                found = f"{node.module}.{each.name}"
+            for alias in node.names:
+                found = f"{node.module}.{alias.name}"
                 yield node.lineno, found if known(found, modules) else str(node.module)
         elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("import_module", "__import__")):
             name = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else None
@@ -102,7 +104,7 @@ def loaded_at_once(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
         if isinstance(node, ast.Import | ast.ImportFrom):
             yield node
         elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield from loaded_at_once([each for each in ast.walk(node) if isinstance(each, ast.stmt)][1:])
+            yield from loaded_at_once([child for child in ast.walk(node) if isinstance(child, ast.stmt)][1:])
 
 
 def faults(modules: Sources) -> list[str]:
@@ -135,7 +137,7 @@ def faults(modules: Sources) -> list[str]:
                 graph.setdefault(module, set()).add(target)
                 if part_of(module) != part_of(target) and "manager" not in {part_of(module), part_of(target)}:
                     parts.setdefault(part_of(module), set()).add(part_of(target))
-    return found + [f"a circle: {' → '.join(each)}" for each in (circle(graph), circle(parts)) if each]
+    return found + [f"a circle: {' → '.join(names)}" for names in (circle(graph), circle(parts)) if names]
 
 
 def rank(room: str) -> int:
@@ -212,7 +214,7 @@ def test_parsing_is_found(source: str) -> None:
 
 def test_what_need_not_keep_to_it_still_does_not() -> None:
     modules = sources()
-    assert [each for each in PRINTERS if not list(printing(parsed(modules[each])))] == []
+    assert [module for module in PRINTERS if not list(printing(parsed(modules[module])))] == []
     assert [
         pair
         for pair in BY_NAME
@@ -236,7 +238,7 @@ def test_each_folders_map_names_every_module() -> None:
 
 
 def test_every_room_is_there() -> None:
-    assert {room_of(each) for each in sources()} - {None} == {"", *ROOMS}
+    assert {room_of(path) for path in sources()} - {None} == {"", *ROOMS}
 
 
 @pytest.mark.parametrize(

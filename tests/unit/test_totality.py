@@ -119,7 +119,7 @@ def test_each_variant_that_the_bundled_bot_reports_has_its_sentence() -> None:
 
 def test_what_bots_and_supervisors_say_by_code_is_told_in_chinese() -> None:
     """A sentence of parameters alone is the same in every language."""
-    preflight = [each for pair in preflight_messages.SENTENCES.values() for each in pair if each]
+    preflight = [sentence for pair in preflight_messages.SENTENCES.values() for sentence in pair if sentence]
     said = [*condition_messages.SENTENCES.values(), *supervisor_messages.SENTENCES.values(), *preflight]
     assert len(said) > 80
     with i18n.speaking("zh-TW"):

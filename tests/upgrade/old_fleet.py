@@ -56,11 +56,11 @@ class OldFleet:
         label = f"label=com.docker.compose.project={self.project.name}"
         ids = self.project.docker("ps", "-aq", "--filter", label).split()
         found = json.loads(self.project.docker("inspect", *ids)) if ids else []
-        return {each["Config"]["Labels"]["botfleet.instance"]: each for each in found}
+        return {facts["Config"]["Labels"]["botfleet.instance"]: facts for facts in found}
 
     def lives(self) -> dict[str, Life]:
         """Instance → its present life."""
-        return {each: self._life(each, found) for each, found in self.inspected().items()}
+        return {name: self._life(name, found) for name, found in self.inspected().items()}
 
     def _life(self, instance: str, found: Mapping[str, Any]) -> Life:
         said = self.project.supervisor(instance)
@@ -89,7 +89,7 @@ class OldFleet:
         it.
         """
         instances = self.on_disk("state/fleet.json")["instances"]
-        return {each: {key: values[key] for key in REMEMBERED} for each, values in instances.items()}
+        return {name: {key: values[key] for key in REMEMBERED} for name, values in instances.items()}
 
     def on_disk(self, path: str) -> Any:
         """The value of a JSON file of the data folder."""
@@ -100,7 +100,7 @@ REMEMBERED = ("halted", "refused", "registered_at", "taken_down_at", "web_port",
 
 
 def _without(found: Mapping[str, Any], but: Collection[str]) -> dict[str, Any]:
-    return {each: value for each, value in found.items() if each not in but}
+    return {key: value for key, value in found.items() if key not in but}
 
 
 def of_code(code: Path) -> dict[str, str]:

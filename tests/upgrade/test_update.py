@@ -69,15 +69,15 @@ def fleet(
 
 def _make(fleet: OldFleet) -> None:
     project = fleet.project
-    for port, each in enumerate(("paper_stopped", "put_back", "upgraded_01")):
-        project.add(each, port, daemon_config=PATIENT)
+    for port, name in enumerate(("paper_stopped", "put_back", "upgraded_01")):
+        project.add(name, port, daemon_config=PATIENT)
     project.add("live_01", 4, mode="live", strategy_config=MESH, daemon_config=PATIENT)
     project.add("live_halted", 5, mode="live", strategy_config=MESH_BETWEEN, daemon_config=PATIENT)
     add_failing(project, "failed_01", 6)
     project.add("paper_01", None, daemon_config=PATIENT)
     project.add("port_by_us", None, daemon_config=PATIENT)
     fleet.old("up")
-    fleet.old("up", "--wait", *(each for each in EXPECTED if each != "failed_01"))
+    fleet.old("up", "--wait", *(name for name in EXPECTED if name != "failed_01"))
     until_orders(fleet.fake, 2)
     until_failed(project, "failed_01")
     fleet.old("stop", "paper_stopped")
@@ -89,11 +89,11 @@ def _make(fleet: OldFleet) -> None:
 
 
 def _rows(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    return {each["id"]: {key: each[key] for key in each.keys() - VOLATILE} for each in rows}
+    return {row["id"]: {key: row[key] for key in row.keys() - VOLATILE} for row in rows}
 
 
 def _states(rows: list[dict[str, Any]]) -> dict[str, str]:
-    return {each["id"]: each["state"] for each in rows}
+    return {row["id"]: row["state"] for row in rows}
 
 
 def _memory_mb(found: dict[str, Any]) -> int:
@@ -101,19 +101,19 @@ def _memory_mb(found: dict[str, Any]) -> int:
 
 
 def _names(variables: Iterable[str]) -> set[str]:
-    return {each.partition("=")[0] for each in variables}
+    return {variable.partition("=")[0] for variable in variables}
 
 
 def test_the_new_manager_sees_what_the_old_one_sees(fleet: OldFleet) -> None:
     with fleet.untouched():
         old, new = (_rows(manager("ps", "--json").json) for manager in (fleet.old, fleet.new))
-        for each, row in old.items():
-            assert {key: new[each].get(key) for key in row} == row
-        assert {each for each, row in new.items() if row["halted"]} == {"live_halted"}
+        for instance_id, row in old.items():
+            assert {key: new[instance_id].get(key) for key in row} == row
+        assert {instance_id for instance_id, row in new.items() if row["halted"]} == {"live_halted"}
         exported = fleet.project.instances()
         fleet.new("export")
         assert fleet.project.instances() == exported
-        assert {each["pid"] > 0 for each in exported.values()} == {True, False}
+        assert {record["pid"] > 0 for record in exported.values()} == {True, False}
         fleet.new("config", "--check")
         fleet.new("list")
         assert fleet.new("status", "live_01").json["state"] == "running"
@@ -139,9 +139,9 @@ def test_up_touches_nothing_and_forgets_nothing(fleet: OldFleet) -> None:
 
 def test_doctor_says_what_each_container_lacks_until_it_is_upgraded(fleet: OldFleet) -> None:
     with fleet.untouched():
-        found = {each["text"]: each for each in fleet.new("doctor", "--json").json}
-        older = [each for each in found.values() if each["check"] == "older-supervisor"]
-        of_live, of_paper = sorted(older, key=lambda each: "live_01" not in each["text"])
+        found = {finding["text"]: finding for finding in fleet.new("doctor", "--json").json}
+        older = [finding for finding in found.values() if finding["check"] == "older-supervisor"]
+        of_live, of_paper = sorted(older, key=lambda finding: "live_01" not in finding["text"])
         assert of_live["text"].startswith("live_01, live_halted: older supervisor: ")
         assert of_paper["text"].startswith(
             "failed_01, paper_01, paper_stopped, port_by_us, put_back, upgraded_01: older supervisor: "
@@ -151,7 +151,7 @@ def test_doctor_says_what_each_container_lacks_until_it_is_upgraded(fleet: OldFl
             assert words in of_paper["text"]
         assert "does not cancel the open orders" in of_live["text"]
         assert "does not cancel the open orders" not in of_paper["text"]
-        assert {each["remedy"] for each in older} == {"run `manager upgrade`"}
+        assert {finding["remedy"] for finding in older} == {"run `manager upgrade`"}
 
 
 def test_watch_leaves_all_alone(fleet: OldFleet) -> None:
@@ -214,7 +214,9 @@ def test_an_upgrade_keeps_port_labels_variables_and_folders_and_goes_back(fleet:
     with fleet.untouched("port_by_us"):
         fleet.new("upgrade", "--ready", "0.1", "port_by_us")
         lacking = [
-            each["text"] for each in fleet.new("doctor", "--json").json if each["check"] == "older-supervisor"
+            finding["text"]
+            for finding in fleet.new("doctor", "--json").json
+            if finding["check"] == "older-supervisor"
         ]
         assert lacking
         assert "port_by_us" not in " ".join(lacking)
@@ -223,8 +225,8 @@ def test_an_upgrade_keeps_port_labels_variables_and_folders_and_goes_back(fleet:
         assert fleet.project.ps()["port_by_us"]["web_port"] == port
         assert before["Config"]["Labels"].keys() <= after["Config"]["Labels"].keys()
         assert _names(before["Config"]["Env"]) <= _names(after["Config"]["Env"])
-        assert {each["Target"] for each in before["HostConfig"]["Mounts"]} <= {
-            each["Target"] for each in after["HostConfig"]["Mounts"]
+        assert {mount["Target"] for mount in before["HostConfig"]["Mounts"]} <= {
+            mount["Target"] for mount in after["HostConfig"]["Mounts"]
         }
         fleet.new("rollback", "port_by_us")
         again = fleet.inspected()["port_by_us"]
@@ -235,8 +237,8 @@ def test_an_upgrade_keeps_port_labels_variables_and_folders_and_goes_back(fleet:
 def test_all_is_halted_and_exactly_what_ran_comes_back(fleet: OldFleet) -> None:
     before, remembered = fleet.lives(), fleet.remembered()
     wanted = {**fleet.project.states(), "live_halted": "running"}
-    behaviours = {each["id"]: each for each in fleet.new("halt", "--json").json}
-    assert {each: behaviours[each]["open_orders_at_exchange"] for each in ("live_01", "live_halted")} == {
+    behaviours = {row["id"]: row for row in fleet.new("halt", "--json").json}
+    assert {name: behaviours[name]["open_orders_at_exchange"] for name in ("live_01", "live_halted")} == {
         "live_01": 0,
         "live_halted": 0,
     }
@@ -247,8 +249,8 @@ def test_all_is_halted_and_exactly_what_ran_comes_back(fleet: OldFleet) -> None:
     eventually(lambda: fleet.project.states() == wanted, what=f"{wanted} again")
     until_orders(fleet.fake, 2)
     after = fleet.lives()
-    assert {each: life.container for each, life in after.items()} == {
-        each: life.container for each, life in before.items()
+    assert {instance_id: life.container for instance_id, life in after.items()} == {
+        name: life.container for name, life in before.items()
     }
     assert after["paper_stopped"] == before["paper_stopped"]
     assert fleet.remembered() == {**remembered, "live_halted": {**remembered["live_halted"], "halted": None}}
@@ -263,9 +265,9 @@ def test_the_old_manager_reads_what_the_new_one_wrote(fleet: OldFleet) -> None:
             what="nothing that one sees before it runs, and the other afterwards",
         )
         old, new = (_rows(manager("ps", "--json").json) for manager in (fleet.old, fleet.new))
-        for each, row in old.items():
+        for instance_id, row in old.items():
             compared = row.keys() - {"drifted"}
-            assert {key: new[each][key] for key in compared} == {key: row[key] for key in compared}
+            assert {key: new[instance_id][key] for key in compared} == {key: row[key] for key in compared}
         assert old["paper_stopped"]["halted"]
         fleet.old("rollback", "--dry-run")
     with fleet.untouched("paper_stopped"):
@@ -282,13 +284,13 @@ def test_files_keep_their_names(fleet: OldFleet) -> None:
     assert steps["schema"] == 1
     assert {"put_back", "upgraded_01"} <= steps["instances"].keys()
     assert set(fleet.on_disk("logs/instances.json")) == set(EXPECTED)
-    for each in EXPECTED:
-        assert fleet.on_disk(f"state/{each}/supervisor.json")["instance"] == each
-        assert isinstance(fleet.on_disk(f"secrets/{each}/env.json"), dict)
-        assert Path(fleet.project.folder, f"volumes/logs/{each}").is_dir()
-        assert Path(fleet.project.folder, f"volumes/database/{each}").is_dir()
-    for each in ("put_back", "upgraded_01"):
-        assert isinstance(fleet.on_disk(f"secrets/.rollback/{each}.json"), dict)
+    for name in EXPECTED:
+        assert fleet.on_disk(f"state/{name}/supervisor.json")["instance"] == name
+        assert isinstance(fleet.on_disk(f"secrets/{name}/env.json"), dict)
+        assert Path(fleet.project.folder, f"volumes/logs/{name}").is_dir()
+        assert Path(fleet.project.folder, f"volumes/database/{name}").is_dir()
+    for name in ("put_back", "upgraded_01"):
+        assert isinstance(fleet.on_disk(f"secrets/.rollback/{name}.json"), dict)
 
 
 def test_down_forgets_no_wish_halt_port_or_rollback(fleet: OldFleet) -> None:
@@ -296,10 +298,10 @@ def test_down_forgets_no_wish_halt_port_or_rollback(fleet: OldFleet) -> None:
     fleet.new("halt", "live_halted")
     fleet.new("down")
     assert fleet.inspected() == {}
-    for each, values in fleet.remembered().items():
+    for name, values in fleet.remembered().items():
         changing = {"taken_down_at", "halted"}
         assert {key: values[key] for key in values.keys() - changing} == {
-            key: remembered[each][key] for key in values.keys() - changing
+            key: remembered[name][key] for key in values.keys() - changing
         }
     output = fleet.new("up", "--dry-run").out
     assert "paper_stopped: left alone: stopped by a user" in output

@@ -250,7 +250,9 @@ def write_history(
             )
             for number, value in enumerate(values)
         ]
-        writing.add_samples(db, instance, [each for each in samples if not hole.begin < each.at < hole.end])
+        writing.add_samples(
+            db, instance, [sample for sample in samples if not hole.begin < sample.at < hole.end]
+        )
         writing.add_events(
             db,
             [

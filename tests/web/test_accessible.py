@@ -65,8 +65,8 @@ def faults(page: Browser) -> list[str]:
         (400, True),
         (1280, False),  # each width and each theme once
         *(
-            pytest.param(*each, marks=pytest.mark.long_form)
-            for each in ((400, False), (768, False), (768, True), (1280, True))
+            pytest.param(*size, marks=pytest.mark.long_form)
+            for size in ((400, False), (768, False), (768, True), (1280, True))
         ),
     ],
 )

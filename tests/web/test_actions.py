@@ -47,7 +47,7 @@ def ended(client: Client, number: int) -> dict[str, Any]:
 
 def noted(served: Served) -> list[tuple[str, str, str]]:
     events = spool_reader.everything(served.fleet.event_spool_file)
-    return [(each.instance, each.what, each.text) for each in events if each.text.startswith("page: ")]
+    return [(event.instance, event.what, event.text) for event in events if event.text.startswith("page: ")]
 
 
 @pytest.mark.parametrize("verb", ["start", "stop", "restart", "upgrade", "close"])

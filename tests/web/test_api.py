@@ -96,13 +96,13 @@ def test_the_strip_adds_nothing_that_cannot_be_added(reader: Client) -> None:
         "left": 0,
         "states": {"running": 3, "stopped": 1},
     }
-    assert [(each["kind"], each["quote"], each["run"], each["today"]) for each in fleet["pnl"]] == [
+    assert [(pnl["kind"], pnl["quote"], pnl["run"], pnl["today"]) for pnl in fleet["pnl"]] == [
         ("live", "USDC", "10.5", None),
         ("live", "USDT", "-3", None),
         ("paper", "USDC", "1000", None),
     ]
     assert fleet["totals"] == []
-    assert [(each["base"], each["net"]) for each in fleet["exposure"]] == [("SOL", "0.2")]
+    assert [(part["base"], part["net"]) for part in fleet["exposure"]] == [("SOL", "0.2")]
     assert abs(fleet["looked_at"] - time.time()) < 30
 
 
@@ -129,7 +129,7 @@ def test_sums_need_rates_and_say_what_they_lack(tmp_path: Path) -> None:
 
 def test_instances_are_worst_first_and_say_what_ps_says(reader: Client) -> None:
     _status, _headers, answer = reader.get("/api/v1/instances", **{"Accept-Language": "en"})
-    assert [each["id"] for each in answer["instances"]] == [
+    assert [instance["id"] for instance in answer["instances"]] == [
         "bp_eth_01",
         "bp_sol_01",
         "bp_btc_01",
@@ -159,13 +159,13 @@ def test_a_bot_has_its_report_its_exits_and_its_history(served: Served, client: 
     assert status == 200
     assert detail["report"]["pnl"] == "10.5"
     assert detail["report"]["condition"]["code"] == "trading"
-    assert [each["text"] for each in detail["exits"]] == ["exit code 1"]
-    assert [each["what"] for each in detail["events"]] == ["exit", "state"]
+    assert [run_end["text"] for run_end in detail["exits"]] == ["exit code 1"]
+    assert [event["what"] for event in detail["events"]] == ["exit", "state"]
     _status, _headers, history = client.get("/api/v1/instances/bp_sol_01/history?days=7")
     assert history["pnl"][0]["pnl"] == "4"
     assert len(history["pnl"][0]["points"]) == 4
     _status, _headers, curves = client.get("/api/v1/curves")
-    assert [(each["kind"], each["quote"], each["values"][-1]) for each in curves["curves"]] == [
+    assert [(curve["kind"], curve["quote"], curve["values"][-1]) for curve in curves["curves"]] == [
         ("live", "USDC", "4")
     ]
 
@@ -193,7 +193,7 @@ def test_a_history_has_what_was_realised_and_what_happened(tmp_path: Path) -> No
         [curve] = signed_in(served).get("/api/v1/curves")[2]["curves"]
         assert (curve["drawdown"], len(curve["marks"])) == ("2", 1)
         served.look()
-        [usdc] = [each for each in signed_in(served).get("/api/v1/fleet")[2]["pnl"] if each["in_all"]]
+        [usdc] = [pnl for pnl in signed_in(served).get("/api/v1/fleet")[2]["pnl"] if pnl["in_all"]]
         assert (usdc["kind"], usdc["quote"], usdc["in_all"]) == ("live", "USDC", "9")
 
 
@@ -208,7 +208,7 @@ def test_what_happened_is_told_in_the_readers_language(tmp_path: Path) -> None:
         reader = signed_in(served)
         for path in ("", "/history?days=1"):
             found = reader.get(f"/api/v1/instances/bp_sol_01{path}", **{"Accept-Language": "zh-TW"})[2]
-            [told] = [each for each in found["events"] if each["text"] != "" and each["at"] == event.at]
+            [told] = [row for row in found["events"] if row["text"] != "" and row["at"] == event.at]
             assert told["text"] == "執行中，交易所失聯", path
 
 

@@ -111,7 +111,7 @@ def test_the_page_passes_and_neither_code_nor_sign_in_reaches_the_bot(served: Se
     assert bot.seen[0][0] == "/said?a=1&b=%2f"
     everything = json.dumps(bot.seen)
     secrets = (fleet.token, fleet.cookie.partition("=")[2], page.cookie.partition("=")[2])
-    assert not [each for each in secrets if each in everything]
+    assert not [secret for secret in secrets if secret in everything]
 
 
 def test_a_code_works_once_at_its_own_bot_and_not_for_long(

@@ -44,7 +44,10 @@ def wrapped(name: str, verb: Callable[..., Any]) -> Callable[..., Any]:
         if name in UNTOUCHED:
             return found
         if name == "events":
-            return {**found, "events": [{**each, "data": hostile(each["data"])} for each in found["events"]]}
+            return {
+                **found,
+                "events": [{**event, "data": hostile(event["data"])} for event in found["events"]],
+            }
         return hostile(found)
 
     return answer
@@ -53,9 +56,9 @@ def wrapped(name: str, verb: Callable[..., Any]) -> Callable[..., Any]:
 def hostile(value: Any, key: str = "") -> Any:
     """The same with HTML behind every string that is no number and that nothing is asked by."""
     if isinstance(value, dict):
-        return {name: hostile(each, name) for name, each in value.items()}
+        return {name: hostile(item, name) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [hostile(each, key) for each in value]
+        return [hostile(item, key) for item in value]
     if not isinstance(value, str) or key in KEPT or is_number(value):
         return value
     return value + HOSTILE

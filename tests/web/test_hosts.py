@@ -97,7 +97,7 @@ def test_one_that_does_not_answer_is_unreachable_and_never_stopped(
     tokyo.is_away = True
     [host] = told(served, client)["hosts"]
     assert "cannot be reached" in host["why"]
-    assert [(each["state"], each["last_state_text"]) for each in host["instances"]] == [
+    assert [(instance["state"], instance["last_state_text"]) for instance in host["instances"]] == [
         ("unreachable", "running")
     ]
     assert host["seen_at"] is not None

@@ -115,8 +115,8 @@ def test_real_and_paper_money_are_not_added(page: Browser) -> None:
         ("zh-TW", 400, True),
         ("zh-TW", 1280, False),  # each pair of the three once
         *(
-            pytest.param(*each, marks=pytest.mark.long_form)
-            for each in (("en", 400, True), ("en", 1280, False), ("zh-TW", 400, False), ("zh-TW", 1280, True))
+            pytest.param(*view, marks=pytest.mark.long_form)
+            for view in (("en", 400, True), ("en", 1280, False), ("zh-TW", 400, False), ("zh-TW", 1280, True))
         ),
     ],
 )
@@ -244,7 +244,7 @@ def test_a_session_that_is_over_is_said_whichever_request_is_told_first(
     press(page, "30 d", ".chart-place")
     page.wait(lambda: "the session is over" in page.text("main"))
     served.lost.clear()
-    page.wait(lambda: any("/events" in each and "401" in each for each in page.complaints()))
+    page.wait(lambda: any("/events" in problem and "401" in problem for problem in page.complaints()))
     assert "the session is over" in page.text("main")
     press(page, "中文")
     page.wait(lambda: "登入已失效" in page.text("main"))
@@ -278,7 +278,7 @@ def test_the_policy_stops_a_script_that_came_in_nevertheless(page: Browser) -> N
 
 
 def commands(served: Served) -> list[str]:
-    return [each.command for each in served.backend.actions.all()]
+    return [action.command for action in served.backend.actions.all()]
 
 
 def hold(page: Browser, seconds: float) -> None:

@@ -113,7 +113,7 @@ def test_a_server_that_is_gone_is_said_in_the_readers_language(browser: Browser,
     page.run("(document.querySelector('[data-key=language]').click(), 1)")
     time.sleep(0.5)
     assert "Failed to fetch" not in page.text("body")
-    assert [each for each in page.complaints() if "Uncaught" in each] == []
+    assert [problem for problem in page.complaints() if "Uncaught" in problem] == []
 
 
 def test_what_a_proxy_answers_by_itself_is_said_as_such(page: Browser, served: Served) -> None:
@@ -216,7 +216,7 @@ def test_a_bot_that_was_looked_at_is_no_step_back(page: Browser) -> None:
     assert page.count(".bot[data-id]") == 3
     page.run("(location.hash = '#bot=%E0%A4%A', 1)")
     page.wait(lambda: page.run("document.querySelector('dialog').open"))
-    assert [each for each in page.complaints() if "Uncaught" in each] == []
+    assert [problem for problem in page.complaints() if "Uncaught" in problem] == []
 
 
 def test_a_bots_address_is_kept_over_the_sign_in(browser: Browser, served: Served) -> None:
@@ -239,10 +239,10 @@ def test_on_paper_nothing_is_in_the_way(page: Browser) -> None:
         return bool(page.run("document.querySelector(arguments[0]).checkVisibility()", selector))
 
     shown, gone = (".boxes", "[data-id=bp_sol_01] .c-name", ".chart"), ("#halt", ".settings", ".bulk")
-    assert all(is_shown(each) for each in (*shown, *gone))
+    assert all(is_shown(selector) for selector in (*shown, *gone))
     page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
     try:
-        assert [is_shown(each) for each in (*shown, *gone)] == [True] * 3 + [False] * 3
+        assert [is_shown(selector) for selector in (*shown, *gone)] == [True] * 3 + [False] * 3
     finally:
         page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
 

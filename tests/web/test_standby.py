@@ -55,8 +55,8 @@ class Mute:
 def mute(tmp_path: Path) -> Iterator[Mute]:
     engine = Mute(tmp_path / "mute.sock")
     yield engine
-    for each in (*engine.calls, engine.listening):
-        each.close()
+    for connection in (*engine.calls, engine.listening):
+        connection.close()
 
 
 def forks(standby: Standby) -> list[int]:

@@ -51,11 +51,11 @@ def alert_list(session: Session, args: Namespace) -> int:
     """Print what `manager watch` knows to be wrong now. Needs no engine."""
     from manager.monitor.watch import snoozing
 
-    found = snoozing.open_alerts(session.project().fleet, time.time())
+    alerts = snoozing.open_alerts(session.project().fleet, time.time())
     if args.json:
-        console.say_json([_alert_object(alert) for alert in found])
+        console.say_json([_alert_object(alert) for alert in alerts])
     else:
-        console.say(console.table(_columns(), found) if found else _("no alert is open"))
+        console.say(console.table(_columns(), alerts) if alerts else _("no alert is open"))
     return OK
 
 

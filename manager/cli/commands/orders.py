@@ -26,12 +26,12 @@ def orders(session: Session, args: Namespace) -> int:
         if not args.json:
             _say_orders(asked)
 
-    found = ask_now.ask(snapshot, views, session.engine(), say if len(views) == 1 else lambda _asked: None)
+    rows = ask_now.ask(snapshot, views, session.engine(), say if len(views) == 1 else lambda _asked: None)
     if args.json:
-        console.say_json([_asked_object(asked) for asked in found])
+        console.say_json([_asked_object(asked) for asked in rows])
     else:
-        console.say(console.table(COLUMNS, found) if found else _("none of these is live: nothing to ask"))
-        for asked in found:
+        console.say(console.table(COLUMNS, rows) if rows else _("none of these is live: nothing to ask"))
+        for asked in rows:
             if asked.answer.left is None:
                 console.error(
                     Text("{id}: the exchange did not say: {why}", id=asked.instance, why=asked.answer.why)
@@ -43,7 +43,7 @@ def orders(session: Session, args: Namespace) -> int:
                         id=asked.instance,
                     )
                 )
-    return OK if all(asked.answer.left is not None for asked in found) else FAILED
+    return OK if all(asked.answer.left is not None for asked in rows) else FAILED
 
 
 def _say_orders(asked: OrdersRow) -> None:

@@ -80,24 +80,24 @@ def naming_what_goes_on(session: Session, args: Namespace) -> Iterator[None]:
         with suppress(ConfigError):
             seen = last_seen.known(session.project())
         chosen = [
-            each
-            for each in (seen.services if seen is not None else ())
-            if each.may_run and (not args.ids or each.instance in args.ids)
+            service
+            for service in (seen.services if seen is not None else ())
+            if service.may_run and (not args.ids or service.instance in args.ids)
         ]
         if args.json:
             console.say_json(
                 [
                     {
-                        "id": each.instance,
-                        "node": each.machine,
+                        "id": service.instance,
+                        "node": service.machine,
                         "how": "unreachable",
                         "open_orders": None,
                         "error": str(error),
                     }
-                    for each in chosen
+                    for service in chosen
                 ]
             )
-        names = ", ".join(f"{each.instance} ({each.machine})" for each in chosen)
+        names = ", ".join(f"{service.instance} ({service.machine})" for service in chosen)
         if not chosen:
             text = Text(
                 "nothing was stopped from here, and bots on other nodes may go on; which, is not known"
@@ -190,14 +190,14 @@ def doctor(session: Session, args: Namespace) -> int:
         project_fleet = session.project().fleet
         fleet, hosts = project_fleet.name, registry.readable(project_fleet.project_dir)[0]
         services, nodes = calls.services(fleet), calls.nodes()
-        found = checks.findings(fleet, services, nodes, calls.settings())
+        findings = checks.findings(fleet, services, nodes, calls.settings())
     told = privileges.ask(project_fleet, list(hosts.values()))
-    found += checks.of_privileges(services, nodes, told)
+    findings += checks.of_privileges(services, nodes, told)
     if args.json:
-        console.say_json([{"level": row.level, "text": str(row.text)} for row in found])
+        console.say_json([{"level": row.level, "text": str(row.text)} for row in findings])
     else:
-        console.say(console.table(FINDINGS, found, args.format))
-    return FAILED if any(row.level == "failed" for row in found) else OK
+        console.say(console.table(FINDINGS, findings, args.format))
+    return FAILED if any(row.level == "failed" for row in findings) else OK
 
 
 def halt(session: Session, args: Namespace) -> int:
@@ -249,12 +249,14 @@ def up(session: Session, args: Namespace) -> int:
         finally:  # also after a failure: what is to be tried again is rendered again
             stack.forget_values(fleet)
         everything = looked(session, calls, fleet.name)
-        wanted = [each for each in everything if each.instance in (args.ids or choice.ids)]
-        halted = [each.instance for each in wanted if each.is_halted and each.instance not in args.ids]
-        starting = [each for each in wanted if each.instance not in halted]
+        wanted = [service for service in everything if service.instance in (args.ids or choice.ids)]
+        halted = [
+            service.instance for service in wanted if service.is_halted and service.instance not in args.ids
+        ]
+        starting = [service for service in wanted if service.instance not in halted]
         services = changes.start(calls, fleet.name, starting, args.wait_timeout)
-        for each in wanted:  # former values of credentials: one that is in use stays
-            calls.remove_secrets(fleet.name, each.instance)
+        for service in wanted:  # former values of credentials: one that is in use stays
+            calls.remove_secrets(fleet.name, service.instance)
     if args.json:
         console.say_json([_object(service) for service in services])
     elif services:
@@ -286,38 +288,38 @@ def _said(results: Sequence[Stopped], *, as_json: bool, is_halt: bool) -> int:
         console.say_json(
             [
                 {
-                    "id": each.service.instance,
-                    "node": each.service.machine,
-                    "how": each.how,
-                    "open_orders": None if each.has_unknown_orders else 0,
-                    "error": str(each.error) if each.error else None,
+                    "id": result.service.instance,
+                    "node": result.service.machine,
+                    "how": result.how,
+                    "open_orders": None if result.has_unknown_orders else 0,
+                    "error": str(result.error) if result.error else None,
                 }
-                for each in results
+                for result in results
             ]
         )
     else:
         console.say(console.table(RESULTS, results))
     codes = [OK]
-    for each in results:
-        codes.append(_code(each))
-        if each.error is not None:
-            console.error(labelled(each.service.instance, each.error))
-        if not each.is_down:
+    for result in results:
+        codes.append(_code(result))
+        if result.error is not None:
+            console.error(labelled(result.service.instance, result.error))
+        if not result.is_down:
             console.error(
                 Text(
                     "{id}: node {node} does not answer; its bot may run and trade. Once the node answers, the"
                     " Swarm stops it; until then only the node itself can",
-                    id=each.service.instance,
-                    node=each.service.machine,
+                    id=result.service.instance,
+                    node=result.service.machine,
                 )
-                if each.how == "unreachable"
+                if result.how == "unreachable"
                 else Text(
                     "{id}: its bot still runs on node {node}",
-                    id=each.service.instance,
-                    node=each.service.machine,
+                    id=result.service.instance,
+                    node=result.service.machine,
                 )
             )
-    live = [each.service.instance for each in results if each.is_down and each.has_unknown_orders]
+    live = [result.service.instance for result in results if result.is_down and result.has_unknown_orders]
     if live and is_halt:
         codes.append(FAILED)
         console.error(
@@ -330,10 +332,10 @@ def _said(results: Sequence[Stopped], *, as_json: bool, is_halt: bool) -> int:
     return worst_exit_code(codes)
 
 
-def _code(each: Stopped) -> int:
-    if not each.is_down or isinstance(each.error, EngineError):
+def _code(stopped: Stopped) -> int:
+    if not stopped.is_down or isinstance(stopped.error, EngineError):
         return FAILED
-    return TIMED_OUT if each.how == "killed" else OK
+    return TIMED_OUT if stopped.how == "killed" else OK
 
 
 def _object(service: Service) -> dict[str, object]:

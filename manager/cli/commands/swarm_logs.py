@@ -48,7 +48,7 @@ def logs(session: Session, args: Namespace) -> int:
             len(readable)
         ) as pool:  # a node that has just been cut off is silent for long
             past = pool.map(lambda service: _begun(calls, service, args, failed), readable)
-        for _stamp, instance, line in heapq.merge(*past, key=lambda each: each[:2]):
+        for _stamp, instance, line in heapq.merge(*past, key=lambda entry: entry[:2]):
             printer.show(instance, [line])
         printer.flush()
         return FAILED if failed else code

@@ -43,10 +43,10 @@ def check_all(
         )
     if twin is None:
         yield ok("twin", Text("no older copy of a moved instance trades"))
-    for each in shared:
+    for account in shared:
         yield fail(
             "shared-account",
-            each.text,
+            account.text,
             Text("give each bot an account of its own, as a sub-account of the exchange, or another symbol"),
         )
     if not shared:

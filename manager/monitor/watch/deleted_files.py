@@ -25,14 +25,14 @@ def of_instances(
 ) -> dict[str, FolderSize]:
     """Return instance → what such files on the disks of its folders take; nothing for those not visible."""
     running = {view.container.id: view for view in views.values() if view.container and view.container.is_up}
-    found = (
+    deleted = (
         cgroup_folders.find_all_folders(running, cgroup_folders.read_mounts(proc), proc) if running else {}
     )
     return {
         running[container].id: size_of(
             _processes(cgroup.memory), _devices(folders.of_instance(fleet, running[container])), proc
         )
-        for container, cgroup in found.items()
+        for container, cgroup in deleted.items()
     }
 
 

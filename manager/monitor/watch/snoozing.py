@@ -55,14 +55,14 @@ def silenced(all_snoozes: Snoozes, book: Book, now: float) -> dict[Key, float]:
 
     One that ended and began again is another. Pure.
     """
-    found: dict[Key, float] = {}
+    ends: dict[Key, float] = {}
     for (subject, kind), entry in book.items():
         snooze = all_snoozes.get(subject)
         if snooze is None or now < snooze.at - snoozes.CLOCK_SLACK_S:
             continue
         if _is_left(snooze, kind, entry.since):
-            found[subject, kind] = snooze.until
-    return found
+            ends[subject, kind] = snooze.until
+    return ends
 
 
 def _is_left(snooze: Snooze, kind: str, since: float) -> bool:
@@ -94,7 +94,7 @@ def open_alerts(fleet: Fleet, now: float) -> list[OpenAlert]:
 def of_book(book: Book, all_snoozes: Snoozes, now: float) -> list[OpenAlert]:
     """Return the alerts of a book that are not over, the oldest first. Pure."""
     left = silenced(all_snoozes, book, now)
-    found = [
+    alerts = [
         OpenAlert(
             subject,
             kind,
@@ -105,7 +105,7 @@ def of_book(book: Book, all_snoozes: Snoozes, now: float) -> list[OpenAlert]:
         for (subject, kind), entry in book.items()
         if entry.gone_at is None
     ]
-    return sorted(found, key=lambda alert: (alert.since, alert.instance, alert.kind))
+    return sorted(alerts, key=lambda alert: (alert.since, alert.instance, alert.kind))
 
 
 def snooze(fleet: Fleet, view: Instance, until: float) -> Snooze:
@@ -154,8 +154,8 @@ def _alerts(fleet: Fleet, view: Instance, now: float) -> dict[str, float]:
         for (subject, kind), entry in (saved.book if saved else {}).items()
         if subject == view.id
     }
-    found: dict[str, float] = {condition.kind: now for condition in present}
-    return found | known
+    since: dict[str, float] = {condition.kind: now for condition in present}
+    return since | known
 
 
 def _write(fleet: Fleet, instance: str, made: Snooze | None) -> None:

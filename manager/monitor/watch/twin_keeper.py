@@ -61,7 +61,7 @@ class TwinKeeper:
                 else account_looks.recent(fleet, hosts, EVERY_S / 2)
             )
             twins = account_looks.twins(fleet, [container.instance for container in live], answers)
-            shared = tuple(each.text for each in account_looks.shared(fleet, live, answers, twins))
+            shared = tuple(account.text for account in account_looks.shared(fleet, live, answers, twins))
             if shared and not self._shared:
                 self._next = time.monotonic() + AGAIN_S
             self._texts, self._shared = tuple(twin.text for twin in twins), shared

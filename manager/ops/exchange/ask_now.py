@@ -89,8 +89,8 @@ def ask(
             report.position if report else None,
         )
 
-    found: dict[str, OrdersRow] = {}
+    rows: dict[str, OrdersRow] = {}
     for asked in TaskGroup([partial(ask_one, view) for view in live], ASKED_AT_ONCE):
         on_asked(asked)
-        found[asked.instance] = asked
-    return [found[view.id] for view in live]
+        rows[asked.instance] = asked
+    return [rows[view.id] for view in live]

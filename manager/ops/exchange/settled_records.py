@@ -34,7 +34,9 @@ def settle(
 
     Return what keeps some from being known, by instance.
     """
-    others = {other for each in containers for other in account_parts.on_the_account(snapshot, each)}
+    others = {
+        other for instance_id in containers for other in account_parts.on_the_account(snapshot, instance_id)
+    }
     to_ask = [
         found
         for other in sorted(others)
@@ -76,7 +78,7 @@ def _settle(
 def _position(answer: str) -> Position | None:
     """Return what the program says; it comes from the bot's image."""
     try:
-        found: Any = json.loads(answer)
+        record: Any = json.loads(answer)
     except (ValueError, RecursionError):
         return None
-    return bot_report.position_at_exchange(found) if isinstance(found, dict) else None
+    return bot_report.position_at_exchange(record) if isinstance(record, dict) else None

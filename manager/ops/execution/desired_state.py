@@ -158,8 +158,8 @@ def keep_on_list(snapshot: FleetSnapshot, outcomes: Iterable[Outcome[Action]]) -
         if outcome.error is None or not outcome.action.starts:
             continue
         did_run = plan_input.is_up(instance) or plan_input.fleet_state.of(instance).halted == "ran"
-        found = halt_mark.find(fleet, instance) if did_run else None
-        if found is not None and found.by == "halt":
+        mark = halt_mark.find(fleet, instance) if did_run else None
+        if mark is not None and mark.by == "halt":
             halt_mark.note_ran(fleet, instance)
             lost.append(instance)
     if lost:

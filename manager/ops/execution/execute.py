@@ -64,8 +64,8 @@ def _run(
         done = {outcome.action.instance for outcome in outcomes}
         interruption.left = [action.instance for action in todo if action.instance not in done]
         raise
-    # Where each creation failed, none has waited. A network that is still being created when the command ends is
-    # not seen by the next one, which creates another of the same name.
+    # Where each creation failed, none has waited. A network that is still being created when the command ends
+    # is not seen by the next one, which creates another of the same name.
     with suppress(ManagerError):
         context.await_network()
     if output_error is not None:

@@ -31,8 +31,8 @@ class Unlifted(NamedTuple):
 
     def error(self, kept: Sequence[Outcome[Action]]) -> ManagerError | None:
         """Return what no outcome says."""
-        said = {outcome.action.instance for outcome in kept}
-        rest = [why for instance, why in self.whys.items() if instance not in said]
+        covered = {outcome.action.instance for outcome in kept}
+        rest = [why for instance, why in self.whys.items() if instance not in covered]
         errors = [*rest, *([self.of_fleet] if self.of_fleet else [])]
         return ManagerError("{problems}", problems="\n".join(map(str, errors))) if errors else None
 

@@ -109,7 +109,9 @@ def mark_rest(
     if named is None:
         return first[1]
     made = first[1]
-    more = mark_all(fleet, "halt", [each for each in named if each not in made.instances], configured)
+    more = mark_all(
+        fleet, "halt", [instance_id for instance_id in named if instance_id not in made.instances], configured
+    )
     return Marked([*made.instances, *more.instances], more.error)
 
 

@@ -141,10 +141,10 @@ def shared(
             old.add(answer.host.name)
     told = {(twin.instance, frozenset((twin.host, twin.other))) for twin in twins}
     return [
-        found
-        for found in shared_accounts.find(machines, frozenset(old))
-        if found.first.instance != found.second.instance
-        or (found.first.instance, frozenset((found.first.host, found.second.host))) not in told
+        account
+        for account in shared_accounts.find(machines, frozenset(old))
+        if account.first.instance != account.second.instance
+        or (account.first.instance, frozenset((account.first.host, account.second.host))) not in told
     ]
 
 

@@ -43,12 +43,12 @@ def _found(host: Host, fleet: Fleet) -> Iterator[Finding]:
     completed = ssh.ended(host, ssh.shell(host, ["date", "+%s.%N"]), WITHIN_S)
     took = time.time() - asked_at
     if completed.code != 0:  # a login shell that is nologin, or a key that is for one command only
-        said = (completed.out.strip() or completed.err.strip()).splitlines() or ["-"]
+        lines = (completed.out.strip() or completed.err.strip()).splitlines() or ["-"]
         yield Finding(
             False,
             Text(
                 "ssh: logged in, but that user may run no command there: {why}",
-                why=replace_unprintable(said[-1]),
+                why=replace_unprintable(lines[-1]),
             ),
         )
         return

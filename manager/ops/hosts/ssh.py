@@ -159,8 +159,8 @@ def _ended(host: Host, ssh_command: Sequence[str], limit: float, left: float, st
     out, err = (text.decode(errors="replace") for text in (completed.stdout, completed.stderr))
     if completed.returncode == SSH_FAILED:
         raise unreachable(host, err)
-    said = "".join(line for line in err.splitlines(keepends=True) if HAS_ANOTHER not in line)
-    return CommandResult(completed.returncode, out, said)
+    message = "".join(line for line in err.splitlines(keepends=True) if HAS_ANOTHER not in line)
+    return CommandResult(completed.returncode, out, message)
 
 
 def silent(host: Host, limit: float) -> Silent:

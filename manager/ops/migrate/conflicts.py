@@ -32,9 +32,9 @@ def _with_conflicts(
     coming = [config for config in configs if config.place == "free" and config.is_wanted(ids)]
     specs = [*present, *(config.loaded.spec for config in coming if config.loaded.spec)]
     sources = {config.target: str(config.source) for config in coming}
-    found = list(loader.conflicts(specs))
+    problems = list(loader.conflicts(specs))
     for config in configs:
-        own = [_in_source(fault, config, sources) for fault in found if fault.concerns({config.target})]
+        own = [_in_source(fault, config, sources) for fault in problems if fault.concerns({config.target})]
         same_id = [problem for problem in own if problem.path == "metadata.instance_id"]
         is_coming = any(config is other for other in coming)
         yield config._replace(

@@ -78,10 +78,10 @@ def has_database(project: Project, instance: str) -> bool:
 def database_bytes(project: Project, instance: str) -> int:
     """Return how large the databases are that a backup copies; 0 if the folder cannot be searched."""
     try:
-        found = scan.scan(instance, project.fleet.database_dir(instance), ()).databases
+        databases = scan.scan(instance, project.fleet.database_dir(instance), ()).databases
     except OSError:
         return 0
-    return sum(file.total_size for file in found)
+    return sum(file.total_size for file in databases)
 
 
 def needs_database(project: Project, instance: str) -> bool:

@@ -45,13 +45,13 @@ def changes(before: Mapping[str, Any], spec: InstanceSpec, fleet: Fleet) -> list
         ("PidsLimit", _whole(host.get("PidsLimit"), 1), str(fleet.pids_limit)),
     )
     pairs += [(Text(LIMITS[key]), old, new) for key, old, new in limits]
-    pairs += [each for each in _of_surroundings(config, host, spec, fleet) if each[1] is not None]
-    found = [
+    pairs += [change for change in _of_surroundings(config, host, spec, fleet) if change[1] is not None]
+    changed = [
         Text("{what} {old} → {new}", what=label, old=_shown(old), new=_shown(new))
         for label, old, new in pairs
         if old != new
     ]
-    return found or [_of_variables(spec)]
+    return changed or [_of_variables(spec)]
 
 
 def _of_surroundings(
@@ -59,7 +59,7 @@ def _of_surroundings(
 ) -> list[tuple[object, str | None, str | None]]:
     """Return what is no argument, variable or limit: folders, addresses, the engine's own settings."""
     log = (host.get("LogConfig") or {}).get("Config") or {}
-    bindings = [each for some in (host.get("PortBindings") or {}).values() for each in some or ()]
+    bindings = [binding for some in (host.get("PortBindings") or {}).values() for binding in some or ()]
     health = config.get("Healthcheck") or {}
     return [
         ("log_dir", (config.get("Labels") or {}).get(labels.LOG_DIR), spec.log_dir),

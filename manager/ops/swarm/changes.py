@@ -103,8 +103,8 @@ def _ended(
     now = _look_until(
         calls,
         fleet,
-        lambda found: (
-            not any(each.running and each.answers for each in found.values() if each.instance in ids)
+        lambda states: (
+            not any(state.running and state.answers for state in states.values() if state.instance in ids)
         ),
         deadline,
     )
@@ -157,8 +157,8 @@ def start(calls: SwarmCalls, fleet: str, services: Sequence[Service], timeout: f
     now = _look_until(
         calls,
         fleet,
-        lambda found: all(
-            each.state in {"running", "unreachable"} for each in found.values() if each.instance in ids
+        lambda states: all(
+            state.state in {"running", "unreachable"} for state in states.values() if state.instance in ids
         ),
         time.monotonic() + timeout,
     )
@@ -170,12 +170,12 @@ def remove(calls: SwarmCalls, fleet: str, stopped: Iterable[Stopped]) -> None:
 
     One that may run on a node that does not answer keeps its service: without it nothing would tell of it.
     """
-    for each in stopped:
-        if not each.is_down:
+    for result in stopped:
+        if not result.is_down:
             continue
-        calls.remove_service(each.service.id)
-        calls.remove_secrets(fleet, each.service.instance)
-        calls.remove_network(each.service.name)
+        calls.remove_service(result.service.id)
+        calls.remove_secrets(fleet, result.service.instance)
+        calls.remove_network(result.service.name)
 
 
 def deploy(calls: SwarmCalls, fleet: str, file: Path) -> None:
@@ -214,10 +214,10 @@ def left_behind(services: Iterable[Service], wanted: Collection[str]) -> Text | 
 
 
 def _by_node(services: Iterable[Service]) -> dict[str, list[Service]]:
-    found: dict[str, list[Service]] = {}
+    by_node: dict[str, list[Service]] = {}
     for service in services:
-        found.setdefault(service.node_id, []).append(service)
-    return found
+        by_node.setdefault(service.node_id, []).append(service)
+    return by_node
 
 
 def _look_until(

@@ -65,7 +65,7 @@ def _of_tasks(name: str, tasks: Mapping[str, str]) -> Iterator[Finding]:
     if not tasks:
         yield _unknown(name, Text("no bot of this fleet runs there"))
         return
-    may, unknown = (sorted(each for each in tasks if tasks[each] == what) for what in (MAY, UNKNOWN))
+    may, unknown = (sorted(task for task in tasks if tasks[task] == what) for what in (MAY, UNKNOWN))
     if may:
         yield Finding(
             "warning",

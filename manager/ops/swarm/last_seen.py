@@ -42,7 +42,10 @@ class Seen(NamedTuple):
 def save(fleet: Fleet, services: Iterable[Service]) -> None:
     """Save them. A full disk only loses the memory."""
     path = _file(fleet)
-    rows = [SeenService(each.instance, each.machine, each.mode, each.state)._asdict() for each in services]
+    rows = [
+        SeenService(service.instance, service.machine, service.mode, service.state)._asdict()
+        for service in services
+    ]
     with suppress(OSError):
         ownership.make_folder(path.parent)
         atomic_file.write_atomically(path, {"at": time.time(), "services": rows}, 0o600)

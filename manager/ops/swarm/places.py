@@ -106,18 +106,18 @@ def data_folder(fleet: Fleet) -> str:
 def told(name: str, text: str) -> Place:
     """Return what a machine told. Raises ManagerError for one that is in no Swarm. Pure."""
     pairs = [line.partition(" ")[::2] for line in text.splitlines()]
-    found = dict(pairs)
-    if not found.get("node"):
+    places = dict(pairs)
+    if not places.get("node"):
         raise ManagerError(
             "node {name}: its engine is in no Swarm; run `docker swarm join` there, or pin the instance to"
             " another machine by `host` in its config",
             name=name,
         )
     return Place(
-        found["node"],
-        found["data"],
-        int(found["uid"]),
-        int(found["gid"]),
-        "image" in found,
+        places["node"],
+        places["data"],
+        int(places["uid"]),
+        int(places["gid"]),
+        "image" in places,
         *(frozenset(value for key, value in pairs if key == what) for what in ("moved", "plain", "halted")),
     )

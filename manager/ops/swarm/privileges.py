@@ -56,7 +56,7 @@ def told(machine: str, text: str) -> NodePrivileges:
     lines = [line.split() for line in text.splitlines()]
     node = next((words[1] for words in lines if words[:1] == ["node"] and len(words) == 2), "")
     tasks = {words[1]: words[2] for words in lines if words[:1] == ["task"] and len(words) == 3}
-    known = {name: said if said in (NEVER, MAY) else UNKNOWN for name, said in tasks.items()}
+    known = {name: answer if answer in (NEVER, MAY) else UNKNOWN for name, answer in tasks.items()}
     return NodePrivileges(machine, node, known)
 
 

@@ -66,7 +66,7 @@ class Choice(NamedTuple):
     @property
     def ids(self) -> frozenset[str]:
         """Return the instances that can be rendered."""
-        return frozenset(each.spec.id for each in self.chosen)
+        return frozenset(pinned.spec.id for pinned in self.chosen)
 
 
 def choose(project: Project) -> Choice:
@@ -82,7 +82,7 @@ def choose(project: Project) -> Choice:
         for loaded in project.loaded.elsewhere.values()
         if loaded.spec is not None
     ]
-    specs = [each.spec for each in everything]
+    specs = [pinned.spec for pinned in everything]
     problems = _once(
         [
             *project.problems,
@@ -96,8 +96,8 @@ def choose(project: Project) -> Choice:
     if project.blocking_problems or any(problem.file not in files for problem in problems):
         raise ConfigError(problems)
     held = {file for problem in problems for file in (problem.file, problem.also)}
-    chosen = [each for each in everything if each.spec.config_file not in held]
-    return Choice(tuple(sorted(chosen, key=lambda each: each.spec.id)), tuple(problems))
+    chosen = [pinned for pinned in everything if pinned.spec.config_file not in held]
+    return Choice(tuple(sorted(chosen, key=lambda pinned: pinned.spec.id)), tuple(problems))
 
 
 def render(session: Session, project: Project, choice: Choice, only: Collection[str] = ()) -> Rendered:
@@ -107,9 +107,9 @@ def render(session: Session, project: Project, choice: Choice, only: Collection[
     """
     fleet = project.fleet
     image_id = _image_id(session, fleet)
-    chosen = [each for each in choice.chosen if not only or each.spec.id in only]
+    chosen = [pinned for pinned in choice.chosen if not only or pinned.spec.id in only]
     hosts = registry.load(fleet.project_dir)
-    machines = sorted({each.machine for each in chosen})
+    machines = sorted({pinned.machine for pinned in chosen})
     if missing := [name for name in machines if name != fleet.host_name and name not in hosts]:
         raise ManagerError(
             "no machine is known as {names}: `manager host add NAME ssh://USER@HOST/FOLDER` adds one, and its"
@@ -121,14 +121,16 @@ def render(session: Session, project: Project, choice: Choice, only: Collection[
             lambda name: places.prepare(
                 hosts.get(name) if name != fleet.host_name else None,
                 fleet,
-                [each.spec for each in chosen if each.machine == name],
+                [pinned.spec for pinned in chosen if pinned.machine == name],
                 image_id,
             ),
             machines,
         )
         found = dict(zip(machines, answers, strict=True))
     for name, place in found.items():
-        _require_free(name, place, [each.spec.id for each in chosen if each.machine == name], image_id, hosts)
+        _require_free(
+            name, place, [pinned.spec.id for pinned in chosen if pinned.machine == name], image_id, hosts
+        )
     path = _folder(fleet) / CHOSEN if only else fleet.project_dir / FILE
     text, secrets = _assembled(project, chosen, found, image_id, path.parent)
     warnings = [

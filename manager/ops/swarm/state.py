@@ -150,17 +150,17 @@ class Service(NamedTuple):
 
 
 def services(
-    fleet: str, found: Iterable[Mapping[str, Any]], tasks: Iterable[Mapping[str, Any]], nodes: Iterable[Node]
+    fleet: str, rows: Iterable[Mapping[str, Any]], tasks: Iterable[Mapping[str, Any]], nodes: Iterable[Node]
 ) -> list[Service]:
     """Return the fleet's instances, sorted by id."""
     by_node = {node.id: node for node in nodes}
     by_service: dict[str, list[Task]] = {}
     for row in tasks:
         by_service.setdefault(str(row.get("ServiceID")), []).append(_task(row))
-    return sorted(_service(fleet, row, by_service.get(str(row["ID"]), []), by_node) for row in found)
+    return sorted(_service(fleet, row, by_service.get(str(row["ID"]), []), by_node) for row in rows)
 
 
-def nodes(found: Iterable[Mapping[str, Any]]) -> list[Node]:
+def nodes(rows: Iterable[Mapping[str, Any]]) -> list[Node]:
     """Return the Swarm's nodes."""
     return [
         Node(
@@ -170,7 +170,7 @@ def nodes(found: Iterable[Mapping[str, Any]]) -> list[Node]:
             dict((row.get("Spec") or {}).get("Labels") or {}),
             str((row.get("Spec") or {}).get("Availability") or "active"),
         )
-        for row in found
+        for row in rows
     ]
 
 

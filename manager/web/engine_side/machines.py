@@ -105,7 +105,7 @@ def ask(fleet: Fleet, live_here: Sequence[LiveContainer]) -> Machines:
         now,
         tuple(found),
         tuple(twin.text for twin in twins),
-        tuple(each.text for each in shared),
+        tuple(account.text for account in shared),
         ConfigError(problems) if problems else None,
     )
 
@@ -119,13 +119,13 @@ def as_object(machines: Machines) -> dict[str, Any]:
         "shared_accounts": [str(text) for text in machines.shared_accounts],
         "hosts": [
             {
-                "name": each.name,
-                "is_up": each.why is None,
-                "why": None if each.why is None else str(each.why),
-                "seen_at": each.seen_at,
-                "instances": [_row(each.name, row) for row in each.rows],
+                "name": machine.name,
+                "is_up": machine.why is None,
+                "why": None if machine.why is None else str(machine.why),
+                "seen_at": machine.seen_at,
+                "instances": [_row(machine.name, row) for row in machine.rows],
             }
-            for each in machines.machines
+            for machine in machines.machines
         ],
     }
 

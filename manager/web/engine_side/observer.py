@@ -189,13 +189,13 @@ def alerts_of(
     all_snoozes, book = snoozes.load(fleet.snooze_file), saved.book if saved else {}
     if not all_snoozes and not book:
         return {}
-    found: dict[str, list[OpenAlert]] = defaultdict(list)
+    by_instance: dict[str, list[OpenAlert]] = defaultdict(list)
     for alert in snoozing.of_book(book, all_snoozes, now):
-        found[alert.instance].append(alert)
-    concerned = (row for row in rows if row.id in found or row.id in all_snoozes)
+        by_instance[alert.instance].append(alert)
+    concerned = (row for row in rows if row.id in by_instance or row.id in all_snoozes)
     return {
         row.id: Alerts(
-            tuple(found.get(row.id, ())),
+            tuple(by_instance.get(row.id, ())),
             None if row.has_mode_mismatch else snoozing.left_until(all_snoozes, book, row.view, now),
         )
         for row in concerned

@@ -140,18 +140,18 @@ def test_lists_and_filters(manager: ConfigManager) -> None:
     Path("config/active/broken.json").write_text("{")
     manager.backup_config(ACTIVE)
     everything = manager.list_configs()
-    assert [(each.name, each.is_template, each.is_active, each.is_archived) for each in everything] == [
+    assert [(entry.name, entry.is_template, entry.is_active, entry.is_archived) for entry in everything] == [
         ("a grid", True, False, False),
         ("a grid", False, True, False),
         ("a grid", False, False, True),
         ("Another", False, True, False),
     ]
-    assert [each.path for each in manager.list_configs({"exchange": "ASTER"})] == [
+    assert [config.path for config in manager.list_configs({"exchange": "ASTER"})] == [
         "config/active/aster_btc_01.json"
     ]
     assert manager.list_configs({"exchange": "aster", "symbol": "ETH"}) == []
     active = manager.list_configs(include_templates=False, include_archived=False)
-    assert {each.symbol for each in active} == {"SOL_USDC_PERP", "BTCUSDT"}
+    assert {config.symbol for config in active} == {"SOL_USDC_PERP", "BTCUSDT"}
     assert active[0].version == "1.0.0"
     assert manager.list_configs(include_templates=False, include_active=False, include_archived=False) == []
     with pytest.raises(ValueError, match="colour"):
@@ -200,15 +200,15 @@ def test_it_says_what_the_command_line_says(manager: ConfigManager, change: dict
     )
     output = [line for line in done.stderr.splitlines() if str(ACTIVE) in line]
     result = manager.validate_config_file(ACTIVE)
-    assert [f"warning: {each}" for each in result.warnings] + [
-        f"error: {each}" for each in result.errors
+    assert [f"warning: {warning}" for warning in result.warnings] + [
+        f"error: {problem}" for problem in result.errors
     ] == output
     assert result.is_valid == (done.returncode == 0)
     prefix = f"{ACTIVE}: "
     assert manager.validate_config(config) == ValidationResult(
         result.is_valid,
-        [each.removeprefix(prefix) for each in result.errors],
-        [each.removeprefix(prefix) for each in result.warnings],
+        [problem.removeprefix(prefix) for problem in result.errors],
+        [warning.removeprefix(prefix) for warning in result.warnings],
     )
 
 
@@ -281,8 +281,8 @@ def test_a_copy_and_back(manager: ConfigManager) -> None:
     assert copied.name.startswith("bp_sol_01_backup_")
     assert Path(f"{copied}.checksum").read_text() == hashlib.sha256(content).hexdigest()
     ACTIVE.write_text("{}")
-    for each in (first, second):
-        assert manager.restore_config(each) is True
+    for path in (first, second):
+        assert manager.restore_config(path) is True
         assert ACTIVE.read_bytes() == content
     assert manager.restore_config(first, "config/active/elsewhere.json") is True
     assert Path("config/active/elsewhere.json").read_bytes() == content

@@ -209,7 +209,9 @@ def test_the_list_is_printed_and_returned(
     sandbox: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pretend(monkeypatch, sandbox, "running")
-    assert [each["instance_id"] for each in TradingBotDaemon(CONFIG).list_instances()] == ["bp_sol_01"]
+    assert [instance["instance_id"] for instance in TradingBotDaemon(CONFIG).list_instances()] == [
+        "bp_sol_01"
+    ]
     daemon.list_instances()
     assert capsys.readouterr().out.count("bp_sol_01 ") == 2
 

@@ -155,9 +155,9 @@ def test_lists_are_sorted_and_leave_the_dead_out(sandbox: Path, alive: int) -> N
         ("text", "12"),
     ):
         registry.register(name, {"pid": pid, "web_port": 5000 + len(name)})
-    assert [each["instance_id"] for each in registry.list_instances()] == ["a", "c"]
+    assert [instance["instance_id"] for instance in registry.list_instances()] == ["a", "c"]
     everything = registry.list_instances(include_dead=True)
-    assert [(each["instance_id"], each["is_alive"]) for each in everything] == [
+    assert [(entry["instance_id"], entry["is_alive"]) for entry in everything] == [
         ("a", True),
         ("b", False),
         ("c", True),
@@ -309,7 +309,10 @@ def test_foreign_records_live_beside_containers(
     with_container(alive)
     registry = InstanceRegistry()
     registry.register("aster_btc_01", foreign(os.getpid()))
-    assert [each["instance_id"] for each in registry.list_instances()] == ["aster_btc_01", "bp_sol_01"]
+    assert [instance["instance_id"] for instance in registry.list_instances()] == [
+        "aster_btc_01",
+        "bp_sol_01",
+    ]
     assert registry.unregister("aster_btc_01") is True
 
 
@@ -363,7 +366,7 @@ def test_stats_of_a_living_process(sandbox: Path, alive: int) -> None:
     assert info["memory_mb"] > 1
     assert manager.get_instance_stats("nobody") is None
     everything = manager.get_all_stats()
-    assert [each["instance_id"] for each in everything] == ["aster_btc_01", "dead"]
+    assert [entry["instance_id"] for entry in everything] == ["aster_btc_01", "dead"]
     assert "process_info" not in everything[1]
 
 

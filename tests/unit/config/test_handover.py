@@ -153,10 +153,12 @@ STEERED = {
 )
 def test_an_address_steers_whatever_its_variable_is_called(value: str) -> None:
     told = "which determines addresses"
-    assert any(told in each for each in refusals(environment={"GATE": value}))
+    assert any(told in problem for problem in refusals(environment={"GATE": value}))
     if "$" not in value:
         allowed = a_fleet(config_variables=("GATE",))
-        assert any(told in each for each in refusals(allowed, environment={"DOOR": f"${{GATE:-{value}}}"}))
+        assert any(
+            told in problem for problem in refusals(allowed, environment={"DOOR": f"${{GATE:-{value}}}"})
+        )
 
 
 @pytest.mark.parametrize(
@@ -466,7 +468,7 @@ def test_what_is_handed_over_is_seen(text: str) -> None:
 
 def test_a_key_forges_no_line() -> None:
     told = loader.load_value(a_config(environment={"A\nerror: x": "y"}), FILE, a_fleet(), {}, {}, {}).refusals
-    assert [str(each).splitlines() for each in told] == [[str(each)] for each in told]
+    assert [str(text).splitlines() for text in told] == [[str(text)] for text in told]
 
 
 def test_neither_a_value_nor_a_file_forges_a_line() -> None:

@@ -32,7 +32,7 @@ def test_node_says_of_every_config_what_python_says() -> None:
     for name, schema in schemas.items():
         python = Draft202012Validator(schema)
         assert answers[name]["isSchema"]
-        assert answers[name]["valid"] == {each: python.is_valid(value) for each, value in values.items()}
+        assert answers[name]["valid"] == {name: python.is_valid(value) for name, value in values.items()}
     assert answers["bundled"]["valid"]["no symbol"] is False
     assert all(answers["bundled"]["valid"][path.name] for path in SHIPPED)
 

@@ -64,7 +64,7 @@ def problems(exchange: str, variables: Mapping[str, str], fleet: Fleet | None = 
     names = {name.partition("_")[2].lower(): f"${{{name}}}" for name in variables}
     spec = a_spec("a", mode="live", metadata={"exchange": exchange}, exchange_config=names)
     spec = spec._replace(
-        variables=tuple(each for each in spec.variables if each.name in variables), literals={}
+        variables=tuple(variable for variable in spec.variables if variable.name in variables), literals={}
     )
     return list(wrong_forms([spec], fleet or a_fleet(), variables))
 

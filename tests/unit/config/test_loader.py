@@ -380,11 +380,11 @@ def test_a_fault_of_two_files_concerns_both(tmp_path: Path) -> None:
     for name, port, folder in (("a", 5001, "logs/a"), ("b", 5002, "logs/a/x"), ("c", 5003, "logs/a/y")):
         write_config(tmp_path, a_config(name, port, daemon_config={"log_dir": folder}), stem=name)
     found = loaded(tmp_path).problems
-    assert [(each.file[-6:], each.also[-6:]) for each in found] == [
+    assert [(problem.file[-6:], problem.also[-6:]) for problem in found] == [
         ("b.json", "a.json"),
         ("c.json", "a.json"),
     ]
-    assert all(each.concerns({"config/active/a.json"}) for each in found)
+    assert all(warning.concerns({"config/active/a.json"}) for warning in found)
     assert not found[0].concerns({"config/active/c.json"})
 
 
@@ -411,7 +411,7 @@ def test_a_key_that_is_nearly_a_known_one_is_an_error_for_the_bundled_bot_alone(
 
 def test_a_stray_key_says_what_is_traded_instead(tmp_path: Path) -> None:
     write_config(tmp_path, {**a_config(), "grid_upper_price": 3300, "stop_loss": 5})
-    assert {str(each) for each in loaded(tmp_path).warnings} >= {
+    assert {str(warning) for warning in loaded(tmp_path).warnings} >= {
         f"{FILE}: grid_upper_price: is ignored: 180 of strategy_config.grid_upper_price is traded",
         f"{FILE}: stop_loss: is ignored: only strategy_config.stop_loss is traded, and it is not set",
     }
@@ -422,7 +422,7 @@ def test_a_stray_key_is_known_by_another_spelling_name_or_section_too(tmp_path: 
     config = {**a_config(), "stoploss": 5, "grid_upper": 3300, "Mode": "live", "mode": "paper"}
     config["daemon_config"] = {**config["daemon_config"], "gridLower": 100, "memory_limit": 300}
     write_config(tmp_path, config)
-    assert {str(each) for each in loaded(tmp_path).warnings} >= {
+    assert {str(warning) for warning in loaded(tmp_path).warnings} >= {
         f"{FILE}: stoploss: is ignored: only strategy_config.stop_loss is traded, and it is not set",
         f"{FILE}: grid_upper: is ignored: 180 of strategy_config.grid_upper_price is traded",
         f"{FILE}: daemon_config.gridLower: is ignored: 140 of strategy_config.grid_lower_price is traded",

@@ -192,7 +192,7 @@ def test_compose_says_the_same_as_the_api() -> None:
     assert service["cpus"] * 1e9 == host["NanoCpus"]
     assert service["tmpfs"] == [f"{path}:{options}" for path, options in host["Tmpfs"].items()]
     assert [
-        (each["source"], each["target"], each.get("read_only", False)) for each in service["volumes"]
+        (volume["source"], volume["target"], volume.get("read_only", False)) for volume in service["volumes"]
     ] == [
         (mount["Source"].replace("/srv/desk", "."), mount["Target"], mount["ReadOnly"])
         for mount in host["Mounts"]
@@ -211,7 +211,8 @@ def test_compose_says_the_same_as_the_api() -> None:
 
 def test_the_compose_file_has_no_trace_of_the_machine_and_survives_odd_ids() -> None:
     specs = [
-        a_spec(each, port) for each, port in (("007", 5001), ("no", 5002), ("1e5", 5003), ("a.b-c", 5004))
+        a_spec(instance_id, port)
+        for instance_id, port in (("007", 5001), ("no", 5002), ("1e5", 5003), ("a.b-c", 5004))
     ]
     text = compose_file.render(specs, a_fleet())
     assert "/srv/desk" not in text

@@ -127,7 +127,7 @@ def test_a_purse_that_patterns_or_texts_pass_on_is_compared() -> None:
         problems = bot_environment.credential_problems(
             pair, fleet, {**KEYS, "MY_KEY": "k2", "MY_SECRET": "s2"}
         )
-        return [(each.file, each.also) for each in problems]
+        return [(problem.file, problem.also) for problem in problems]
 
     none: dict[str, Any] = {"exchange_config": {"api_key": "", "secret_key": ""}}
     both = [("config/active/b.json", "config/active/a.json")]
@@ -150,7 +150,7 @@ def test_every_instance_that_shares_a_purse_is_named() -> None:
     found = bot_environment.credential_problems(
         three, a_fleet(), {"K1": "k1", "S1": "s1", "K2": "k2", "S2": "s2"}
     )
-    assert {name for each in found for name in (each.file[-6:], each.also[-6:])} == {
+    assert {name for problem in found for name in (problem.file[-6:], problem.also[-6:])} == {
         "a.json",
         "b.json",
         "c.json",
@@ -173,9 +173,12 @@ def test_a_container_that_trades_already_is_no_company_for_its_own_purse(
 ) -> None:
     other = bot_environment.LiveContainer("old", "desk-old", "Backpack", "sol_usdc_perp", theirs)
 
-    def found(spec: InstanceSpec, fleet: Fleet, each: bot_environment.LiveContainer = other) -> list[str]:
+    def found(
+        spec: InstanceSpec, fleet: Fleet, container: bot_environment.LiveContainer = other
+    ) -> list[str]:
         return [
-            str(problem) for problem in bot_environment.conflicts_with_running([spec], [each], fleet, KEYS)
+            str(problem)
+            for problem in bot_environment.conflicts_with_running([spec], [container], fleet, KEYS)
         ]
 
     expected = "config/active/a.json: exchange_config: container desk-old already trades SOL_USDC_PERP live"

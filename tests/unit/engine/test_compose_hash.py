@@ -15,7 +15,7 @@ from tests.builders import a_fleet, a_spec
 
 def test_an_id_that_is_a_number_to_some_yaml_is_a_text() -> None:
     fleet = a_fleet()
-    text = compose_file.render([a_spec(each) for each in ("0o17", "007", "no")], fleet)
+    text = compose_file.render([a_spec(instance_id) for instance_id in ("0o17", "007", "no")], fleet)
     assert "\n  '0o17':\n" in text
     assert "hostname: '0o17'\n" in text
     assert "botfleet.instance: '0o17'\n" in text

@@ -26,8 +26,8 @@ def test_oneoff_containers_and_doubles_are_strays() -> None:
     run = a_row("a", Id="run", Names=["/desk-a-run-1"], labels={labels.COMPOSE_ONEOFF: "True"})
     double = a_row("a", Id="double", Names=["/aaa"])
     found = observe([run, double, a_row("a")], FLEET_NAME)
-    assert [each.id for each in found.containers.values()] == ["id-of-a"]
-    assert sorted(each.id for each in found.strays) == ["double", "run"]
+    assert [container.id for container in found.containers.values()] == ["id-of-a"]
+    assert sorted(container.id for container in found.strays) == ["double", "run"]
 
 
 def test_a_row_without_labels_worth_reading_does_not_raise() -> None:

@@ -73,7 +73,7 @@ def test_what_is_in_force_is_recognised_and_every_change_is_noticed() -> None:
     lines = present.splitlines()
     for line in lines:
         if line.startswith("-A") and line != "-A DOCKER-USER -j RETURN":
-            without = "\n".join(each for each in lines if each != line)
+            without = "\n".join(other for other in lines if other != line)
             assert not egress_rules.is_in_force(without, wanted, JUMPS), line
     twice = present + "\n" + next(line for line in present.splitlines() if line.startswith("-A INPUT"))
     assert not egress_rules.is_in_force(twice, wanted, JUMPS)

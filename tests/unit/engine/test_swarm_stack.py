@@ -20,7 +20,7 @@ def a_place(node: str = "node1", machine: str = "tokyo") -> Placement:
 
 def stack(*ids: str, **sections: Any) -> dict[str, Any]:
     """Return what a YAML reader finds in the stack of these instances."""
-    placed = [(a_spec(each, **sections), a_place()) for each in ids or ("bp_sol_01",)]
+    placed = [(a_spec(name, **sections), a_place()) for name in ids or ("bp_sol_01",)]
     return dict(yaml.safe_load(swarm_stack.render(placed, a_fleet(), IMAGE)))
 
 
@@ -56,12 +56,12 @@ def test_a_container_is_as_confined_as_swarm_can() -> None:
 def test_nothing_is_published_and_each_service_has_an_encrypted_network_of_its_own() -> None:
     found = stack("one", "two")
     assert "ports" not in str(found)
-    assert [found["services"][each]["networks"] for each in ("one", "two")] == [["one"], ["two"]]
-    assert [found["services"][each]["deploy"]["endpoint_mode"] for each in ("one", "two")] == ["dnsrr"] * 2
+    assert [found["services"][name]["networks"] for name in ("one", "two")] == [["one"], ["two"]]
+    assert [found["services"][name]["deploy"]["endpoint_mode"] for name in ("one", "two")] == ["dnsrr"] * 2
     assert list(found["networks"]) == ["one", "two"]
     assert all(
-        each == {"driver": "overlay", "driver_opts": {"encrypted": "true"}, "attachable": False}
-        for each in found["networks"].values()
+        network == {"driver": "overlay", "driver_opts": {"encrypted": "true"}, "attachable": False}
+        for network in found["networks"].values()
     )
 
 
@@ -82,8 +82,8 @@ def test_the_env_file_is_a_secret_for_the_bots_user_alone() -> None:
 
 def test_the_folders_are_those_of_the_node_and_the_secrets_are_read_only() -> None:
     found = [
-        (each.get("source"), each["target"], each.get("read_only", False), each["type"])
-        for each in service()["volumes"]
+        (volume.get("source"), volume["target"], volume.get("read_only", False), volume["type"])
+        for volume in service()["volumes"]
     ]
     at = "/srv/desk/volumes"
     assert found == [

@@ -29,7 +29,7 @@ def note(fleet: Fleet, instance: str, why: str = "asked for") -> None:
 
 
 def texts(fleet: Fleet, places: object = None) -> list[str]:
-    return [each.instance for each in spool_reader.read(fleet.event_spool_file, places).events]
+    return [event.instance for event in spool_reader.read(fleet.event_spool_file, places).events]
 
 
 def test_each_line_is_taken_in_once(fleet: Fleet) -> None:
@@ -37,7 +37,7 @@ def test_each_line_is_taken_in_once(fleet: Fleet) -> None:
     first = spool_reader.read(fleet.event_spool_file, None)
     note(fleet, "two")
     second = spool_reader.read(fleet.event_spool_file, first.places)
-    assert [[each.instance for each in intake.events] for intake in (first, second)] == [["one"], ["two"]]
+    assert [[event.instance for event in intake.events] for intake in (first, second)] == [["one"], ["two"]]
     assert texts(fleet, second.places) == []
     assert str(first.events[0].text) == "stop: stop (asked for)"
 
@@ -52,12 +52,12 @@ def test_a_full_file_is_kept_beside_the_next_and_no_line_is_read_twice(
         note(fleet, f"bot_{number}")
         if number % 3 == 0:
             intake = spool_reader.read(fleet.event_spool_file, places)
-            seen += [each.instance for each in intake.events]
+            seen += [event.instance for event in intake.events]
             places = intake.places
     assert seen == [f"bot_{number}" for number in range(40)]
-    files = [each for each in fleet.state_dir.iterdir() if each.name.startswith("events")]
+    files = [path for path in fleet.state_dir.iterdir() if path.name.startswith("events")]
     assert len(files) == 2
-    assert all(each.stat().st_size < 1600 for each in files)
+    assert all(path.stat().st_size < 1600 for path in files)
 
 
 def test_a_line_that_is_cut_or_foreign_is_passed_over(fleet: Fleet) -> None:
@@ -65,7 +65,7 @@ def test_a_line_that_is_cut_or_foreign_is_passed_over(fleet: Fleet) -> None:
     with fleet.event_spool_file.open("ab") as stream:
         stream.write(b'{"at": "soon"}\n[1]\n{"at": 1764500000, "comm')
     first = spool_reader.read(fleet.event_spool_file, None)
-    assert [each.instance for each in first.events] == ["one"]
+    assert [event.instance for event in first.events] == ["one"]
     with fleet.event_spool_file.open("ab") as stream:
         stream.write(b"and\n")
     note(fleet, "two")

@@ -21,8 +21,8 @@ from manager.util import moment
 
 @pytest.fixture
 def fleet(tmp_path: Path) -> Fleet:
-    for each in ("a", "b"):
-        (tmp_path / "volumes" / "secrets" / each).mkdir(parents=True)
+    for name in ("a", "b"):
+        (tmp_path / "volumes" / "secrets" / name).mkdir(parents=True)
     return Fleet("desk", tmp_path, tmp_path / "volumes")
 
 
@@ -239,8 +239,8 @@ def test_the_fleets_mark_is_for_those_that_come_later(fleet: Fleet) -> None:
     halt_mark.make_of_fleet(fleet)
     whole = halt_mark.of_fleet(fleet)
     assert whole is not None
-    for each in ("new", "b"):
-        assert halt_mark.find(fleet, each) == whole._replace(of_all=whole.identity)
+    for name in ("new", "b"):
+        assert halt_mark.find(fleet, name) == whole._replace(of_all=whole.identity)
     halt_mark.make(fleet, "a", "halt")
     both = halt_mark.find(fleet, "a")
     assert both is not None
@@ -259,8 +259,8 @@ def test_the_fleets_mark_is_for_those_that_come_later(fleet: Fleet) -> None:
 
 
 def test_what_is_remembered_says_what_the_marks_say(fleet: Fleet) -> None:
-    for each in ("c", "d", "f", "g"):
-        folder(fleet, each).mkdir()
+    for name in ("c", "d", "f", "g"):
+        folder(fleet, name).mkdir()
     halt_mark.make(fleet, "a", "halt", did_run=True)
     halt_mark.make(fleet, "b", "stop")
     halt_mark.make(fleet, "c", "down")
@@ -269,9 +269,9 @@ def test_what_is_remembered_says_what_the_marks_say(fleet: Fleet) -> None:
     halt_mark.make(fleet, "g", "halt")  # whether it ran is not known: a resume must not leave it down
     state = FleetState("desk", {"a": InstanceState(halted="down")})
     found = halt_mark.overlaid(state, fleet, ["e"])
-    assert [found.of(each).halted for each in "abcde"] == ["down", None, None, "down", None]
-    assert [found.of(each).halted for each in "fg"] == ["ran", "ran"]
-    assert [found.of(each).wish for each in "abcde"] == ["run", "stopped", "run", "run", "run"]
+    assert [found.of(name).halted for name in "abcde"] == ["down", None, None, "down", None]
+    assert [found.of(name).halted for name in "fg"] == ["ran", "ran"]
+    assert [found.of(name).wish for name in "abcde"] == ["run", "stopped", "run", "run", "run"]
 
 
 def test_a_second_halt_keeps_who_ran_before_the_first(fleet: Fleet) -> None:

@@ -150,12 +150,12 @@ def options(*ids: str, **given: Any) -> Namespace:
 def run(
     folder: Path, capsys: pytest.CaptureFixture[str], engine: Answering, *ids: str, **given: Any
 ) -> tuple[int, dict[str, dict[str, Any]], str]:
-    rows = given.pop("rows", None) or [row(folder, each) for each in engine.answers]
+    rows = given.pop("rows", None) or [row(folder, instance_id) for instance_id in engine.answers]
     code = command.close(Sandbox(folder, rows, engine), options(*ids, **given))
     output = capsys.readouterr()
     return (
         code,
-        {each["id"]: each for each in json.loads(output.out)} if given.get("json", True) else {},
+        {closed["id"]: closed for closed in json.loads(output.out)} if given.get("json", True) else {},
         output.err,
     )
 
@@ -304,21 +304,21 @@ def test_what_keeps_one_from_being_closed_is_named_and_the_others_are_closed(
             "garbled": {"look": (0, "[" * 10_000)},
         }
     )
-    rows = [row(folder, each) for each in ("held", "differs", "half", "flat", "garbled", "stray")]
+    rows = [row(folder, name) for name in ("held", "differs", "half", "flat", "garbled", "stray")]
     rows += [row(folder, "old", **{labels.CLOSE_POSITION: ""}), row(folder, "up", "running")]
     rows += [row(folder, "paper", **{labels.MODE: "paper"})]
-    names = [each["Labels"][labels.INSTANCE] for each in rows]
+    names = [container["Labels"][labels.INSTANCE] for container in rows]
     code, found, err = run(folder, capsys, engine, *names, rows=rows)
     assert code == FAILED
-    assert {each for each in found if found[each]["done"]} == {"held", "flat", "paper"}
+    assert {instance_id for instance_id in found if found[instance_id]["done"]} == {"held", "flat", "paper"}
     assert differs in found["differs"]["why"]
     assert "botfleet.close-position" in found["old"]["why"]
     assert "neither halted nor stopped" in found["up"]["why"]
     assert "neither halted nor stopped" in found["stray"]["why"]
     assert found["garbled"]["why"] == "its answer cannot be parsed"
     assert (found["half"]["position"], found["half"]["why"]) == ("0.2", "the book")
-    for each in ("differs", "old", "up", "stray", "half", "garbled"):
-        assert f"{each}: its position is not closed" in err
+    for name in ("differs", "old", "up", "stray", "half", "garbled"):
+        assert f"{name}: its position is not closed" in err
     assert sorted(engine.programs) == [
         *[f"{PROGRAM} close sell 0.6 148.5"] * 2,
         *[f"{PROGRAM} look 0.01"] * 5,
@@ -344,7 +344,7 @@ def test_bots_on_one_account_are_closed_each_with_the_others_part_taken_off(
     for instance, key, position in (("a", "k1", "0.6"), ("b", "k1", "-0.2"), ("elsewhere", "k2", "7")):
         on_account(folder, instance, key, {"contract": 2, "position": position, "mode": "live"})
     engine = Answering({"a": HELD, "b": HELD, "elsewhere": HELD})
-    rows = [row(folder, each) for each in ("a", "b", "elsewhere")]
+    rows = [row(folder, name) for name in ("a", "b", "elsewhere")]
     assert run(folder, capsys, engine, "a", rows=rows)[0] == OK
     assert engine.others == ["OTHER_BOTS_POSITION=-0.2"] * 2
     # What closing has left counts for the next one; the other account's bot has none beside it.
@@ -390,18 +390,18 @@ def test_two_bots_of_one_account_that_were_killed_can_both_be_closed(
         killed(folder, instance)
     records = {"a": "0.6", "b": "-0.2"}
     engine = Answering(
-        {each: {**HELD, "record": (0, {"position": own, "base": "SOL"})} for each, own in records.items()}
+        {name: {**HELD, "record": (0, {"position": own, "base": "SOL"})} for name, own in records.items()}
     )
     rows = [row(folder, "a"), row(folder, "b")]
     code, found, _err = run(folder, capsys, engine, "a", "b", rows=rows)
-    assert (code, {each["done"] for each in found.values()}) == (OK, {True})
+    assert (code, {closed["done"] for closed in found.values()}) == (OK, {True})
     assert engine.programs[:2] == [f"{PROGRAM} record"] * 2
     records_told = {f"OTHER_BOTS_POSITION={own}" for own in records.values()}
     first, *later = engine.others[2:]  # a look and a close of each: both are asked at once
     assert first in records_told
     assert len(later) == 3
     assert set(later) <= {*records_told, "OTHER_BOTS_POSITION=0"}, "which is so once the other is closed"
-    assert len([each for each in engine.programs if " close " in each]) == 2
+    assert len([program for program in engine.programs if " close " in program]) == 2
 
 
 def test_what_keeps_a_killed_bots_record_from_being_settled_is_named(

@@ -31,9 +31,9 @@ def test_each_argument_variable_and_limit_is_said_old_and_new() -> None:
         },
         "HostConfig": {"Memory": old.memory, "NanoCpus": old.nano_cpus, "PidsLimit": fleet.pids_limit},
     }
-    same = [str(each) for each in definition_diff.changes(before, old, fleet)]
-    assert all(each.startswith("the variables of exchange_config") for each in same)
-    assert sorted(str(each) for each in definition_diff.changes(before, new, fleet)) == sorted(
+    same = [str(change) for change in definition_diff.changes(before, old, fleet)]
+    assert all(change.startswith("the variables of exchange_config") for change in same)
+    assert sorted(str(change) for change in definition_diff.changes(before, new, fleet)) == sorted(
         [
             "--grid-lower 140 → 150",
             "--take-profit none → 7",
@@ -55,7 +55,7 @@ def test_what_is_no_argument_is_said_too() -> None:
     before = {"Config": before, "HostConfig": before["HostConfig"]}
 
     def said(spec: InstanceSpec, fleet: Fleet) -> list[str]:
-        return [str(each) for each in definition_diff.changes(before, spec, fleet)]
+        return [str(change) for change in definition_diff.changes(before, spec, fleet)]
 
     assert said(a_spec(daemon_config={"log_dir": "logs/x"}), fleet) == ["log_dir logs/bp_sol_01 → logs/x"]
     assert said(spec, a_fleet(bind_address="0.0.0.0")) == ["bind_address 127.0.0.1 → 0.0.0.0"]

@@ -47,18 +47,18 @@ class Firewall:
         for line in text.splitlines():
             verb, _blank, rest = line.partition(" ")
             if verb.startswith(":"):
-                self.lines = [each for each in self.lines if not each.startswith(f"-A {verb[1:]} ")]
-                self.lines += [each for each in (f"-N {verb[1:]}",) if each not in self.lines]
+                self.lines = [line for line in self.lines if not line.startswith(f"-A {verb[1:]} ")]
+                self.lines += [chain for chain in (f"-N {verb[1:]}",) if chain not in self.lines]
             elif verb == "-A":
                 self.lines.append(line)
             elif verb == "-I":
                 chain, _one, rule = rest.split(" ", 2)
-                starts = [at for at, each in enumerate(self.lines) if each.startswith(f"-A {chain} ")]
+                starts = [at for at, line in enumerate(self.lines) if line.startswith(f"-A {chain} ")]
                 self.lines.insert(starts[0] if starts else len(self.lines), f"-A {chain} {rule}")
             elif verb == "-D":
                 self.lines.remove(f"-A {rest}")
             elif verb == "-F":
-                self.lines = [each for each in self.lines if not each.startswith(f"-A {rest} ")]
+                self.lines = [line for line in self.lines if not line.startswith(f"-A {rest} ")]
             elif verb == "-X":
                 self.lines.remove(f"-N {rest}")
         return ""
@@ -276,7 +276,7 @@ def test_name_servers_that_do_not_answer_hold_nobody_up(monkeypatch: pytest.Monk
     found = egress_record.located(("slow.example", "quick.example"), known)
     assert time.monotonic() - began < 30
     over.set()
-    assert {host: list(each) for host, each in found.items()} == {
+    assert {host: list(rules) for host, rules in found.items()} == {
         "slow.example": ["10.0.0.1"],
         "quick.example": ["10.0.0.9"],
     }

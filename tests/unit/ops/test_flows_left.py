@@ -409,9 +409,9 @@ def test_orders_that_a_halt_has_left_are_no_calm_state_until_the_exchange_has_no
 def shown(sandbox: Sandbox) -> tuple[str, bool]:
     """Return how urgent the live bot is shown, and whether with its two orders."""
     [of_live] = [
-        each
-        for each in json.loads(sandbox.transcript("ps --json").partition("\n")[2])
-        if each["id"] == "bp_sol_01"
+        row
+        for row in json.loads(sandbox.transcript("ps --json").partition("\n")[2])
+        if row["id"] == "bp_sol_01"
     ]
     return of_live["severity"], "2 open orders left" in sandbox.transcript("ps")
 

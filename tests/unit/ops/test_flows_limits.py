@@ -55,13 +55,13 @@ def test_commands_leave_what_they_did_for_the_history(sandbox: Sandbox) -> None:
     sandbox.transcript("up", "stop bp_sol_01", "halt", "resume", "down")
     fleet = Fleet("desk", sandbox.folder, sandbox.folder / "volumes")
     events = spool_reader.read(fleet.event_spool_file, None).events
-    assert [each.text.split(" (")[0] for each in events if each.instance == "bp_eth_02"] == [
+    assert [event.text.split(" (")[0] for event in events if event.instance == "bp_eth_02"] == [
         "up: create",
         "halt: halt",
         "resume: start",
         "down: remove",
     ]
-    assert {each.what for each in events} == {"command"}
+    assert {event.what for event in events} == {"command"}
 
 
 def test_a_spool_that_cannot_be_written_keeps_nothing_from_being_stopped(sandbox: Sandbox) -> None:

@@ -498,5 +498,10 @@ def test_a_port_is_kept_for_a_container_not_for_an_image_that_is_yet_to_be_built
     sandbox.new_image()
     sandbox.ports_in_use = {5002}
     sandbox.run("up")
-    ports = {each["id"]: each["web_port"] for each in json.loads("".join(sandbox.run("ps --json")))}
+    ports = {row["id"]: row["web_port"] for row in json.loads("".join(sandbox.run("ps --json")))}
     assert ports == {"bp_eth_02": 5001, "bp_sol_01": 5003}
+
+
+def test_the_calls_after_a_transcript_are_those_of_its_last_command(sandbox: Sandbox) -> None:
+    sandbox.transcript("up", "stop bp_sol_01")
+    assert sandbox.calls() == ["stop bp_sol_01"]

@@ -185,17 +185,17 @@ def test_a_twin_is_shown(sandbox: Sandbox, tokyo: Tokyo, monkeypatch: pytest.Mon
 
     fleet, keeper = fleet_of(sandbox), TwinKeeper()
     keeper.look(fleet, [LIVE])
-    assert [(each.subject, each.kind) for each in keeper.conditions()] == [(MACHINE, "twin")]
+    assert [(condition.subject, condition.kind) for condition in keeper.conditions()] == [(MACHINE, "twin")]
     keeper.look(fleet, [])
     assert keeper.conditions() == []
 
     hosts = [registry.get(sandbox.folder, "tokyo")]
     found = account_looks.ask(fleet, account_looks.key_of(fleet), hosts)
     twins = account_looks.twins(fleet, [ID], found)
-    levels = [(each.level, each.check) for each in checks_machines.check_all(found, twins, [])]
+    levels = [(finding.level, finding.check) for finding in checks_machines.check_all(found, twins, [])]
     assert levels == [("ok", "host"), ("fail", "twin"), ("ok", "shared-account")]
     away = found[0]._replace(why=twins[0].text)
-    assert [each.level for each in checks_machines.check_all([away], [], [])] == ["fail", "ok", "ok"]
+    assert [finding.level for finding in checks_machines.check_all([away], [], [])] == ["fail", "ok", "ok"]
 
 
 def test_answers_of_a_moment_ago_are_not_asked_for_again(sandbox: Sandbox, tokyo: Tokyo) -> None:

@@ -39,7 +39,7 @@ def test_a_second_halt_keeps_what_the_first_one_found(tmp_path: Path) -> None:
     assert twice == once
     state_file.save(tmp_path / "fleet.json", twice)
     assert state_file.load(tmp_path / "fleet.json", "desk") == twice
-    assert {each: twice.of(each).halted for each in "abcd"} == {
+    assert {name: twice.of(name).halted for name in "abcd"} == {
         "a": "ran",
         "b": "down",
         "c": "down",
@@ -49,7 +49,7 @@ def test_a_second_halt_keeps_what_the_first_one_found(tmp_path: Path) -> None:
 
 def test_resume_gives_every_wish_back() -> None:
     after = FleetState("desk").with_wish(["c"], "stopped").with_halted(["a"], ["b", "c"]).with_resumed("abc")
-    assert [(after.of(each).wish, after.of(each).halted) for each in "abc"] == [
+    assert [(after.of(name).wish, after.of(name).halted) for name in "abc"] == [
         ("run", None),
         ("run", None),
         ("stopped", None),
@@ -73,12 +73,12 @@ def test_up_leaves_the_halted_alone_and_resume_brings_back_what_ran() -> None:
         }
     )
     halted = "halted; `manager resume` starts what ran"
-    assert [str(each) for each in plan.up(plan_input)] == [
-        *(f"leave {each}: {halted}" for each in "abce"),
+    assert [str(action) for action in plan.up(plan_input)] == [
+        *(f"leave {name}: {halted}" for name in "abce"),
         "start f: not running",
     ]
     resumed = plan.resume(plan_input, "abcdef")
-    assert [str(each) for each in resumed] == [
+    assert [str(outcome) for outcome in resumed] == [
         "start a: not running",
         "create b: no container",
         "leave c: it did not run when it was halted",
@@ -87,7 +87,7 @@ def test_up_leaves_the_halted_alone_and_resume_brings_back_what_ran() -> None:
         "leave f: it was not halted; `manager start f` starts it",
     ]
     assert not resumed[0].is_fresh, "what had failed comes back as failed"
-    assert [str(each) for each in plan.start(plan_input, ["a"])] == ["start a: not running"]
+    assert [str(action) for action in plan.start(plan_input, ["a"])] == ["start a: not running"]
 
 
 STOPPED = Outcome(Action("stop", "a", Text("requested")), 1.0)
@@ -158,7 +158,7 @@ def test_the_one_off_is_the_instance_without_port_restart_and_the_bots_folders()
     assert set(asking["Env"]) - set(made["Env"]) == {"BOTFLEET_ONCE=45", "BOTFLEET_BOT_COMMAND=/ask it"}
     assert "botfleet.instance" not in asking["Labels"]
     assert asking["Labels"]["com.docker.compose.oneoff"] == "True"
-    assert [each["Target"] for each in asking["HostConfig"]["Mounts"]] == ["/data", "/botfleet/secrets"]
+    assert [mount["Target"] for mount in asking["HostConfig"]["Mounts"]] == ["/data", "/botfleet/secrets"]
     assert asking["HostConfig"]["RestartPolicy"] == {"Name": "no"}
     assert not asking["HostConfig"]["PortBindings"]
     assert "ExposedPorts" not in asking
@@ -230,7 +230,7 @@ def test_what_another_manager_has_just_started_ran_too(sandbox: Path) -> None:
     engine: Any = Stopping(sandbox, [], [row(sandbox, "a"), stray], [row(sandbox, "a", "exited")])
     starts = Starts(project.read(sandbox).fleet)
     halted = halt.bring_down(engine.look(), ["a", "b"], engine.look, engine, starts, lambda _event: None)
-    ended = {halted.seen[each].name for each in halted.stopped}
+    ended = {halted.seen[instance].name for instance in halted.stopped}
     assert ended == {f"{FLEET_NAME}-a", f"{FLEET_NAME}-b-run-1"}
     assert halted.came_up == {"a"}
 
@@ -242,9 +242,9 @@ def test_an_idle_container_runs_no_bot_and_counts_as_down(sandbox: Path) -> None
     )
     engine: Any = Stopping(sandbox, [row(sandbox, "a"), row(sandbox, "b"), stray])
     seen = engine.look()
-    assert {each.id for each in halt.running(seen, ["a", "b"])} == {"id-of-a", "id-of-b", "s"}
+    assert {instance.id for instance in halt.running(seen, ["a", "b"])} == {"id-of-a", "id-of-b", "s"}
     idle = seen._replace(plan_input=seen.plan_input._replace(idle=frozenset({"a"})))
-    assert {each.id for each in halt.running(idle, ["a", "b"])} == {"id-of-b", "s"}
+    assert {instance.id for instance in halt.running(idle, ["a", "b"])} == {"id-of-b", "s"}
 
 
 def test_a_stray_without_a_config_is_known_by_its_container(sandbox: Path) -> None:

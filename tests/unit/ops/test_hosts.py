@@ -131,7 +131,7 @@ def test_what_was_filtered_or_is_of_another_address_is_not_what_a_machine_was_la
     fleet, away = a_fleet(data_dir=tmp_path), Unreachable("x")
 
     def said(*ids: str) -> CommandResult:
-        return CommandResult(0, json.dumps([{"id": each, "state": "running"} for each in ids]), "")
+        return CommandResult(0, json.dumps([{"id": name, "state": "running"} for name in ids]), "")
 
     def ids(url: str) -> list[str]:
         rows = everywhere.rows(fleet, [Answer("tokyo", error=away, url=url)], 0.0)

@@ -79,7 +79,7 @@ def test_plan_asks_only_when_told_to_and_only_for_what_it_creates(
     told = sandbox.transcript("plan --live")
     assert "fail: a grid earns 0.013 % and pays 0.04 % in fees: -0.027 % is left" in told
     assert told.endswith("exit code 1")
-    assert [(each["name"][-19:], each["mode"]) for each in asked] == [("bp_sol_01-preflight", 0o400)]
+    assert [(request["name"][-19:], request["mode"]) for request in asked] == [("bp_sol_01-preflight", 0o400)]
     assert asked[0]["env"]["BACKPACK_KEY"] == "k"
     assert not (sandbox.folder / "volumes" / "secrets" / ".preflight").exists(), "its keys are gone again"
     assert not sandbox.states(), "a plan starts nothing"
@@ -91,9 +91,9 @@ def test_plan_asks_only_when_told_to_and_only_for_what_it_creates(
 
 def test_plan_has_the_checks_as_json(sandbox: Sandbox, asked: list[dict[str, Any]]) -> None:
     sandbox.config("bp_sol_01", 5002, mode="live")
-    actions = {each["id"]: each for each in json.loads("\n".join(sandbox.run("plan --live --json")))}
+    actions = {action["id"]: action for action in json.loads("\n".join(sandbox.run("plan --live --json")))}
     assert "live" not in actions["bp_eth_02"], "it trades on paper"
-    assert [each["code"] for each in actions["bp_sol_01"]["live"]["checks"]] == [
+    assert [check["code"] for check in actions["bp_sol_01"]["live"]["checks"]] == [
         "keys_trade",
         "profit_below_fees",
     ]
@@ -104,7 +104,9 @@ def test_doctor_asks_for_every_live_instance_and_fails(sandbox: Sandbox, asked: 
     sandbox.config("bp_sol_01", 5002, mode="live")
     sandbox.transcript("up")
     assert "live instances" not in sandbox.transcript("doctor")
-    lines = {each["check"]: each for each in json.loads("\n".join(sandbox.run("doctor --live --json")))}
+    lines = {
+        finding["check"]: finding for finding in json.loads("\n".join(sandbox.run("doctor --live --json")))
+    }
     assert sandbox.exit_code == 1
     assert lines["live.profit_below_fees"]["level"] == "fail"
     assert lines["live.profit_below_fees"]["text"].startswith("bp_sol_01: a grid earns 0.013 %")
@@ -115,9 +117,11 @@ def test_doctor_asks_for_every_live_instance_and_fails(sandbox: Sandbox, asked: 
 def test_an_image_without_the_program_is_said(sandbox: Sandbox) -> None:
     sandbox.config("bp_sol_01", 5002, mode="live")
     lines = [
-        each for each in json.loads("\n".join(sandbox.run("doctor --live --json"))) if each["check"] == "live"
+        finding
+        for finding in json.loads("\n".join(sandbox.run("doctor --live --json")))
+        if finding["check"] == "live"
     ]
-    assert [each["level"] for each in lines] == ["fail"]
+    assert [finding["level"] for finding in lines] == ["fail"]
     assert "has no program for this (docker/README.md: botfleet.preflight)" in lines[0]["text"]
     assert "manager build" in sandbox.transcript("plan --live")
     assert sandbox.exit_code != 0

@@ -170,7 +170,7 @@ class Sandbox(NamedTuple):
 
     @property
     def running(self) -> str:
-        return "".join(name for name, each in zip("ABC", (self.a, self.b, self.c), strict=True) if each.is_up)
+        return "".join(name for name, host in zip("ABC", (self.a, self.b, self.c), strict=True) if host.is_up)
 
 
 STEPS = ("halt", "bury", "pack", "send", "put", "take-keys", "arrive", "start", "clean")
@@ -210,7 +210,7 @@ def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
         return found
 
     def plan_restore(_backup: object, project: Any, *_more: object) -> Any:
-        machine = next(each for each in made if each.fleet is project.fleet)
+        machine = next(side for side in made if side.fleet is project.fleet)
         return SimpleNamespace(machine=machine, actions=list)
 
     monkeypatch.setattr(orders, "commanded", commanded)

@@ -65,7 +65,7 @@ def test_what_the_engine_could_not_start_is_made_anew_of_the_same_image() -> Non
             "recreate b: created but never started",
             "start c: not running",
         ]
-        assert [each.keeps_image for each in actions] == [True, True, False]
+        assert [action.keeps_image for action in actions] == [True, True, False]
 
 
 def test_up_leaves_and_names_what_a_person_stopped() -> None:

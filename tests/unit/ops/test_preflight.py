@@ -104,8 +104,8 @@ def test_two_that_had_one_purse_one_after_the_other_are_not_brought_back_togethe
         observing.NO_IMAGE,
     )
     step = UpgradeRecord("done", "old", {"Labels": own}, "sha256:old", "h0", "sha256:one", "h1", "now")
-    for each in "ab":
-        kept = upgrade_records.kept_env(found.project.fleet, each)
+    for name in "ab":
+        kept = upgrade_records.kept_env(found.project.fleet, name)
         kept.parent.mkdir(parents=True, exist_ok=True)
         kept.write_text(json.dumps({"BACKPACK_KEY": "k1", "BACKPACK_SECRET": "s1"}))
     assert account_problem("a", step, found, {"a": step}) is None
@@ -127,8 +127,8 @@ def test_one_that_was_put_back_is_checked_with_the_purse_that_it_has(tmp_path: P
     write_config(tmp_path, a_config("b", 5002, **LIVE, exchange_config=other), stem="b")
     own = {labels.MODE: "live", labels.EXCHANGE: "backpack", labels.SYMBOL: "SOL_USDC_PERP"}
     rows = (a_row("a", labels=own), a_row("b", "exited", labels={**own, labels.CONFIG_HASH: "h0"}))
-    for each in "ab":
-        env = tmp_path / "volumes" / "secrets" / each / "env.json"
+    for name in "ab":
+        env = tmp_path / "volumes" / "secrets" / name / "env.json"
         env.parent.mkdir(parents=True)
         env.write_text(json.dumps({"BACKPACK_KEY": "k1", "BACKPACK_SECRET": "s1"}))
     assert refusal(tmp_path, "b", rows=rows) == ""

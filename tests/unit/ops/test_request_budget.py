@@ -118,7 +118,7 @@ def test_the_interval_is_the_bots_own(command: list[str], seconds: float) -> Non
 def test_starts_are_spread_and_a_few_need_not_wait() -> None:
     table = RequestTable({"aster": ExchangeLimits(address=2400, start=24)})
     told = request_budget.allot(bots("aster", 200).values(), table)
-    phases = [each.phase for each in told.values()]
+    phases = [row.phase for row in told.values()]
     a_minute = 0.8 * 2400 / 24
     assert phases == sorted(phases)
     assert phases[:20] == [0.0] * 20
@@ -131,7 +131,7 @@ def test_starts_are_spread_and_a_few_need_not_wait() -> None:
 def test_bots_on_paper_do_not_wait_nor_keep_others_waiting() -> None:
     on_paper = bots("aster", 300, is_live=False)
     told = request_budget.allot([*on_paper.values(), *bots("aster", 3).values()], TABLE)
-    assert {each.phase for each in told.values()} == {0.0}
+    assert {row.phase for row in told.values()} == {0.0}
     assert told["aster_000"].share.a_minute < 0.8 * 2400 / 300
 
 

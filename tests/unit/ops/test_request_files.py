@@ -93,7 +93,7 @@ def test_no_folder_and_no_disk_keep_a_bot_from_starting(fleet: Fleet) -> None:
 def test_up_tells_each_live_bot_and_a_bot_without_a_limit_nothing(sandbox: Sandbox) -> None:
     sandbox.run("up")
     files = [
-        sandbox.folder / "volumes/secrets" / each / request_files.FILE for each in ("bp_eth_02", "bp_sol_01")
+        sandbox.folder / "volumes/secrets" / name / request_files.FILE for name in ("bp_eth_02", "bp_sol_01")
     ]
     assert not any(file.exists() for file in files), (
         "on paper there is no account, and Backpack has no other limit"

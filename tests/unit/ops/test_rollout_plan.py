@@ -33,7 +33,7 @@ def a_step(phase: upgrade_records.Phase = "done", **changes: Any) -> UpgradeReco
 
 def said(plan_input: PlanInput, *named: str, **steps: UpgradeRecord) -> list[str]:
     planned = rollout_plan.plan(plan_input, steps, list(named) or None)
-    return [str(each) for each in (*planned.todo, *planned.left)]
+    return [str(action) for action in (*planned.todo, *planned.left)]
 
 
 def refusing(plan_input: PlanInput, instance: str, why: str = "it is failed") -> PlanInput:
@@ -81,7 +81,7 @@ def test_only_what_runs_and_differs_is_upgraded() -> None:
 
 def test_what_a_killed_upgrade_was_at_is_gone_on_with() -> None:
     plan_input = a_situation({"a": OLD, "b": {}, "c": {"engine": "exited"}, "d": {"engine": "running"}})
-    going = {each: a_step("going") for each in "abcd"}
+    going = {name: a_step("going") for name in "abcd"}
     why = "its upgrade was interrupted"
     assert said(plan_input, **going) == [
         f"recreate a: {why}",
@@ -94,15 +94,15 @@ def test_what_a_killed_upgrade_was_at_is_gone_on_with() -> None:
 def test_a_halt_in_the_middle_of_an_upgrade_holds() -> None:
     plan_input = a_situation({"a": {"engine": "exited", "halted": "ran"}, "b": {"halted": "down"}})
     halted = "halted; `manager resume` starts what ran"
-    planned = rollout_plan.plan(plan_input, {each: a_step("going") for each in "ab"}, None)
+    planned = rollout_plan.plan(plan_input, {name: a_step("going") for name in "ab"}, None)
     assert not planned.todo
-    assert [str(each) for each in planned.left] == [f"leave a: {halted}", f"leave b: {halted}"]
+    assert [str(skipped) for skipped in planned.left] == [f"leave a: {halted}", f"leave b: {halted}"]
 
 
 def order(plan_input: PlanInput, **how: Any) -> list[str]:
     planned = rollout_plan.plan(plan_input, {}, None)
     found = rollout_plan.batches(planned.todo, plan_input, how.pop("interrupted", ()), **how)
-    return ["".join(each.instance for each in batch) for batch in found]
+    return ["".join(action.instance for action in batch) for batch in found]
 
 
 def test_a_healthy_one_on_paper_goes_first_then_batches() -> None:
@@ -120,7 +120,9 @@ def test_a_healthy_one_on_paper_goes_first_then_batches() -> None:
     with pytest.raises(UsageError, match="x cannot be the canary"):
         order(plan_input, canary="x")
     many = a_situation({f"{number:03}": OLD for number in range(101)})
-    assert [len(each) for each in rollout_plan.batches(rollout_plan.plan(many, {}, None).todo, many, ())] == [
+    assert [
+        len(batch) for batch in rollout_plan.batches(rollout_plan.plan(many, {}, None).todo, many, ())
+    ] == [
         1,
         *[10] * 10,
     ]
@@ -142,8 +144,8 @@ def test_what_was_refused_is_left_alone_until_it_is_something_else() -> None:
     )
     other = "the new image was rejected on a (it is failed); `manager upgrade b` tries it anyway"
     assert said(plan_input) == [left, f"leave b: {other}"]
-    assert [str(each) for each in plan.up(plan_input)] == [left]
-    assert [str(each) for each in plan.up(plan_input, recreate=True)] == [left, f"leave b: {other}"]
+    assert [str(action) for action in plan.up(plan_input)] == [left]
+    assert [str(action) for action in plan.up(plan_input, recreate=True)] == [left, f"leave b: {other}"]
     assert said(plan_input, "a", "b") == ["recreate a: new image", "recreate b: new image"]
     another_image = plan_input._replace(image_id="sha256:two")
     assert said(another_image) == ["recreate a: new image", "recreate b: new image"]
@@ -162,8 +164,8 @@ def test_another_image_brings_a_refused_config_back_only_by_an_upgrade() -> None
         plan.up(plan_input, ["a"]),
         plan.up(plan_input, ["a"], recreate=True),
     ):
-        assert [str(each) for each in actions] == [left]
-    assert [str(each) for each in plan.up(plan_input, recreate=True)] == [left, "recreate b: new image"]
+        assert [str(action) for action in actions] == [left]
+    assert [str(action) for action in plan.up(plan_input, recreate=True)] == [left, "recreate b: new image"]
     (action,) = plan.restart(plan_input, ["a"])
     assert (action.kind, action.as_it_was) == ("restart", True)
     assert said(plan_input) == ["recreate a: config changed, new image", "recreate b: new image"]
@@ -244,7 +246,7 @@ def test_only_the_last_upgrade_is_taken_back_and_a_stopped_one_stays_down() -> N
         "e": a_step("going"),
     }
     assert [
-        (str(each), each.stays_down) for each in rollout_plan.rollbacks(plan_input, steps, [*"abcdef"])
+        (str(action), action.stays_down) for action in rollout_plan.rollbacks(plan_input, steps, [*"abcdef"])
     ] == [
         ("rollback a: requested", False),
         ("rollback b: not running, so it stays stopped", True),

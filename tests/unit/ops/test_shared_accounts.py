@@ -39,7 +39,7 @@ MINE = an_account("k", "s")
 
 
 def found(*accounts: Account, up: bool = True) -> list[SharedAccount]:
-    machines = {f"m{index}": (Trading("bot", each, up),) for index, each in enumerate(accounts)}
+    machines = {f"m{index}": (Trading("bot", account, up),) for index, account in enumerate(accounts)}
     return list(shared_accounts.find(machines))
 
 
@@ -59,9 +59,9 @@ def test_a_credential_whose_name_tells_nothing_is_found_from_the_other_side() ->
 
 
 def test_what_cannot_be_compared_is_said_to_be_unknown() -> None:
-    [each] = found(MINE, UNREAD)
-    assert not each.is_certain
-    assert "cannot be read: it may be one account" in str(each.text)
+    [account] = found(MINE, UNREAD)
+    assert not account.is_certain
+    assert "cannot be read: it may be one account" in str(account.text)
     sides = Side("here", "one"), Side("tokyo", "two", is_up=False, is_old=True)
     text = str(SharedAccount(*sides, "backpack", SYMBOL).text)
     assert "one of them is down, and may start again by itself" in text
@@ -117,19 +117,19 @@ def looked(sandbox: Sandbox, tokyo: Tokyo) -> tuple[list[HostAnswer], list[Share
 
 def test_it_is_a_failure_of_doctor(sandbox: Sandbox, both: Tokyo) -> None:
     answers, shared = looked(sandbox, both)
-    levels = {each.check: each.level for each in checks_machines.check_all(answers, [], shared)}
+    levels = {finding.check: finding.level for finding in checks_machines.check_all(answers, [], shared)}
     assert levels == {"host": "ok", "twin": "ok", "shared-account": "fail"}
     assert f"{ID} on here and {THERE} on tokyo" in "\n".join(sandbox.run("doctor"))
     both.live = []
     answers, shared = looked(sandbox, both)
-    assert [each.level for each in checks_machines.check_all(answers, [], shared)][-1] == "ok"
+    assert [finding.level for finding in checks_machines.check_all(answers, [], shared)][-1] == "ok"
 
 
 def test_a_machine_that_is_away_counts_as_it_was_last_seen(sandbox: Sandbox, both: Tokyo) -> None:
     looked(sandbox, both)
     both.is_away = True
-    [each] = looked(sandbox, both)[1]
-    assert str(each.text).endswith("(as last seen: tokyo)")
+    [account] = looked(sandbox, both)[1]
+    assert str(account.text).endswith("(as last seen: tokyo)")
 
 
 def test_a_fleet_that_allows_it_is_told_nothing(sandbox: Sandbox, both: Tokyo) -> None:
@@ -140,7 +140,7 @@ def test_a_fleet_that_allows_it_is_told_nothing(sandbox: Sandbox, both: Tokyo) -
 
 def test_one_machine_under_two_names_is_no_second_bot(sandbox: Sandbox, both: Tokyo) -> None:
     answers = looked(sandbox, both)[0]
-    twice = [*answers, *(each._replace(host=each.host._replace(name="again")) for each in answers)]
+    twice = [*answers, *(answer._replace(host=answer.host._replace(name="again")) for answer in answers)]
     assert len(account_looks.shared(fleet_of(sandbox), [], twice, [])) == 0
 
 

@@ -343,7 +343,7 @@ def found_by(
 ) -> list[str]:
     settings = {"Spec": {"Dispatcher": {"HeartbeatPeriod": heartbeat_s * checks.NANO}}}
     found = checks.findings("desk", [service or a_sound_service()], nodes or three_managers(), settings)
-    return [f"{each.level}: {each.text}" for each in found]
+    return [f"{line.level}: {line.text}" for line in found]
 
 
 def three_managers() -> list[dict[str, Any]]:
@@ -378,8 +378,8 @@ def test_a_sound_swarm_has_one_finding_that_says_so() -> None:
 )
 def test_a_service_that_somebody_changed(changed: dict[str, Any], what: str) -> None:
     found = found_by(service=a_sound_service(**changed))
-    assert all(each.startswith("failed: one") for each in found)
-    assert any(what in each for each in found)
+    assert all(line.startswith("failed: one") for line in found)
+    assert any(what in line for line in found)
 
 
 def test_nodes_that_endanger_a_fleet() -> None:
@@ -388,7 +388,7 @@ def test_nodes_that_endanger_a_fleet() -> None:
     drained["Spec"]["Availability"] = "drain"
     old["Description"]["Engine"] = {"EngineVersion": "19.03.15"}
     found = found_by(down, drained, old)
-    assert [each.partition(" (")[0].partition(",")[0] for each in found] == [
+    assert [line.partition(" (")[0].partition(",")[0] for line in found] == [
         "failed: node n1 does not answer: its bots may trade",
         "warning: node n2 takes no tasks",
         "failed: node n3 has engine 19.03.15",
@@ -412,8 +412,11 @@ def a_project(folder: Path, settings: str = "", **configs: dict[str, Any]) -> pr
 def test_each_instance_belongs_to_the_machine_that_its_config_names(tmp_path: Path) -> None:
     project = a_project(tmp_path, one=a_config("one"), two={**a_config("two", None), "host": "tokyo"})
     choice = stack.choose(project)
-    assert [(each.spec.id, each.machine) for each in choice.chosen] == [("one", "home"), ("two", "tokyo")]
-    assert all(each.spec.web_port for each in choice.chosen)
+    assert [(pinned.spec.id, pinned.machine) for pinned in choice.chosen] == [
+        ("one", "home"),
+        ("two", "tokyo"),
+    ]
+    assert all(pinned.spec.web_port for pinned in choice.chosen)
     assert choice.problems == ()
 
 

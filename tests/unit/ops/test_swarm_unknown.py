@@ -24,7 +24,7 @@ TOKYO = Host("tokyo", "tokyo.example", None, None, "/srv/desk")
 
 def said(*machines: NodePrivileges) -> list[str]:
     found = checks.of_privileges([a_service(node="n2")], [a_node("n1"), a_node("n2")], machines)
-    return [f"{each.level}: {each.text}" for each in found]
+    return [f"{finding.level}: {finding.text}" for finding in found]
 
 
 def test_what_the_kernel_says_of_each_nodes_bots_is_told() -> None:
@@ -111,13 +111,13 @@ def test_what_the_swarm_told_is_remembered(tmp_path: Path) -> None:
     )
     by_configs = last_seen.known(project)
     assert by_configs.at is None
-    assert [(each.instance, each.machine, each.mode) for each in by_configs.services] == [
+    assert [(service.instance, service.machine, service.mode) for service in by_configs.services] == [
         ("one", "home", "paper"),
         ("two", "tokyo", "live"),
     ]
     last_seen.save(project.fleet, [seen(a_task()), seen(replicas=0)._replace(instance="off")])
     known = last_seen.known(project)
-    assert [(each.instance, each.state, each.may_run) for each in known.services] == [
+    assert [(service.instance, service.state, service.may_run) for service in known.services] == [
         ("one", "running", True),
         ("off", "stopped", False),
     ]

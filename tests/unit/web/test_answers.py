@@ -58,7 +58,7 @@ def test_before_the_first_look_nothing_is_known_rather_than_0() -> None:
 def test_a_live_bot_that_reports_invented_prices_is_in_no_live_sum() -> None:
     row = some_figures(mode="live", pnl="99", quote="USDC", position="3", base="SOL", market="synthetic")
     told = answers.fleet(PageSnapshot(a_fleet(), [row]), Figures())
-    assert [(each["kind"], each["run"]) for each in told["pnl"]] == [("synthetic", "99")]
+    assert [(pnl["kind"], pnl["run"]) for pnl in told["pnl"]] == [("synthetic", "99")]
     assert told["exposure"] == []
 
 

@@ -39,7 +39,7 @@ def test_an_instance_that_came_later_is_unknown_before() -> None:
 
 
 def test_the_deepest_fall_is_from_a_high_and_over_gaps() -> None:
-    known = [Decimal(each) for each in (1, 5, 2, 4)]
+    known = [Decimal(value) for value in (1, 5, 2, 4)]
     assert curves.deepest_fall([*known, None, Decimal(-1), Decimal(9)]) == Decimal(6)
     assert curves.deepest_fall([None, Decimal(3), Decimal(4)]) == 0
     assert curves.deepest_fall([]) == 0
@@ -52,7 +52,7 @@ def test_without_a_point_all_is_unknown() -> None:
 def test_in_the_sum_one_that_is_out_of_sight_keeps_what_it_had() -> None:
     seen = curves.of_instance(points(*((at, "1") for at in AT[:3]), (3000, "3"), (4000, "4")), [], AT)
     lost = curves.of_instance(points((0, "0"), (1000, "5")), [Span(0, 1000)], AT)
-    assert curves.together([seen, lost]) == [Decimal(each) for each in (0, 5, 5, 7, 8)]
+    assert curves.together([seen, lost]) == [Decimal(value) for value in (0, 5, 5, 7, 8)]
 
 
 def test_the_sum_is_unknown_where_all_are() -> None:

@@ -69,6 +69,6 @@ def test_a_position_without_a_price_is_in_no_sum_and_said() -> None:
         a_bot("c", position="1", base="ETH", price="3000"),
     ]
     found = worth(rows)
-    assert [(each["quote"], each["net"]) for each in found["values"]] == [("USDC", "150")]
+    assert [(value["quote"], value["net"]) for value in found["values"]] == [("USDC", "150")]
     assert found["unknown"] == ["DOGE", "ETH"]
     assert worth([]) == {"values": [], "unknown": []}

@@ -31,13 +31,13 @@ def test_events_add_up_to_the_state() -> None:
     feed = Feed()
     feed.put({}, [bot("a", x=0)])
     _fleet, members, event = feed.state()
-    state = {each["id"]: dict(each) for each in members}
+    state = {member["id"]: dict(member) for member in members}
     for number in range(1, 9):
         feed.put({}, [bot("a", x=number // 2), *([bot("b", y=number)] if number % 3 else [])])
-    for each in feed.after(event):
-        for key, changes in each.data["changed"].items():
+    for later in feed.after(event):
+        for key, changes in later.data["changed"].items():
             state.setdefault(key, {}).update(changes)
-        for key in each.data["removed"]:
+        for key in later.data["removed"]:
             del state[key]
     assert list(state.values()) == feed.state()[1]
 
@@ -62,7 +62,7 @@ def test_another_server_is_a_reset() -> None:
     one, other = Feed(), Feed()
     one.put({}, [])
     other.put({}, [])
-    assert [each.name for each in other.after(one.last_id)] == ["reset"]
+    assert [event.name for event in other.after(one.last_id)] == ["reset"]
 
 
 def test_what_is_no_longer_kept_is_a_reset_and_the_last_that_is_kept_is_none() -> None:
@@ -71,5 +71,5 @@ def test_what_is_no_longer_kept_is_a_reset_and_the_last_that_is_kept_is_none() -
     for _number in range(KEPT + 2):
         feed.put({}, [])
         ids.append(feed.last_id)
-    assert [each.name for each in feed.after(ids[0])] == ["reset"]
-    assert [each.id for each in feed.after(ids[1])] == ids[2:]
+    assert [event.name for event in feed.after(ids[0])] == ["reset"]
+    assert [event.id for event in feed.after(ids[1])] == ids[2:]

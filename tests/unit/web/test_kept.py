@@ -93,6 +93,6 @@ def test_kept_or_not_a_reader_sees_the_same() -> None:
         feed.put(answers.fleet(look, Figures()), answerer.instances(look, Figures()))
     assert feed.after(feed.last_id) == []
     now = answers.instances(look, Figures())
-    assert [{k: v for k, v in each.items() if k not in QUIET} for each in feed.state()[1]] == [
-        {k: v for k, v in each.items() if k not in QUIET} for each in now
+    assert [{k: v for k, v in members.items() if k not in QUIET} for members in feed.state()[1]] == [
+        {k: v for k, v in members.items() if k not in QUIET} for members in now
     ]

@@ -122,7 +122,7 @@ from manager.cli.command_table import COMMANDS
 for command in COMMANDS.values():
     importlib.import_module("manager.cli.commands." + command.function.partition(".")[0])
 heavy = ("fastapi", "uvicorn", "starlette", "manager.web.web_side.server", "manager.web.keeper")
-print([each for each in heavy if each in sys.modules])
+print([module for module in heavy if module in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

@@ -122,7 +122,7 @@ def test_a_session_that_nobody_uses_ends_before_its_day(kept: int, clock: Clock)
 
 def test_sessions_are_bounded_and_the_oldest_goes(session_store: SessionStore) -> None:
     made = [session_store.open_session("operate") for _each in range(MAX_SESSIONS + 1)]
-    known = [session_store.session(each.cookie, each.token) is not None for each in made]
+    known = [session_store.session(session.cookie, session.token) is not None for session in made]
     assert known == [False, *[True] * MAX_SESSIONS]
 
 

@@ -40,11 +40,11 @@ def test_what_was_earned_since_the_history_was_read_is_counted(
     row = a_bot("a", quote=quote, run_began=run, **said)
     figures = figures_of("15", 1000.0, time.time() - 0.5)
     [told] = answers.instances(PageSnapshot(a_fleet(), [row]), figures)
-    assert [each["pnl"] for each in told["today"]] == [today]
-    assert [each["pnl"] for each in told["in_all"]] == [in_all]
+    assert [figure["pnl"] for figure in told["today"]] == [today]
+    assert [figure["pnl"] for figure in told["in_all"]] == [in_all]
     sums = {
-        each["quote"]: (each["today"], each["in_all"])
-        for each in answers.fleet(PageSnapshot(a_fleet(), [row]), figures)["pnl"]
+        figure["quote"]: (figure["today"], figure["in_all"])
+        for figure in answers.fleet(PageSnapshot(a_fleet(), [row]), figures)["pnl"]
     }
     assert sums["USDC"] == (today, in_all)
 
@@ -53,4 +53,4 @@ def test_a_report_that_is_in_the_history_is_not_counted_again() -> None:
     row = a_bot("a", quote="USDC", pnl="12.5", run_began=1000.0)
     figures = figures_of("15", 1000.0, time.time() + 60)
     [told] = answers.instances(PageSnapshot(a_fleet(), [row]), figures)
-    assert [each["pnl"] for each in told["today"]] == ["3"]
+    assert [figure["pnl"] for figure in told["today"]] == ["3"]

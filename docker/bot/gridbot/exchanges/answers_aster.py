@@ -52,8 +52,8 @@ class Aster(Answers):
         # github.com/asterdex/api-docs, futures V3, "Position Information V3", 2026-06-30: what a position may
         # be worth at the leverage that is set.
         own = [row for row in rows if isinstance(row, Mapping) and row.get("symbol") == market.get("id")]
-        said = (decimal(row.get("maxNotionalValue")) for row in own)
-        return min((value for value in said if value is not None and value > 0), default=None)
+        limits = (decimal(row.get("maxNotionalValue")) for row in own)
+        return min((value for value in limits if value is not None and value > 0), default=None)
 
     def position(self, raw: Raw) -> Decimal | None:
         net = decimal(info_of(raw).get("positionAmt"))

@@ -66,10 +66,10 @@ class Words(NamedTuple):
 
 def of_error(err: BaseException, exchange: str) -> Words:
     """Return what an error of ccxt is about: what the exchange says, else what the network did."""
-    said = _one_line(str(err))
-    request = REQUEST.match(said)
+    message = _one_line(str(err))
+    request = REQUEST.match(message)
     if request is None:
-        body = said.removeprefix(exchange).strip()
+        body = message.removeprefix(exchange).strip()
         words = _of_answer(body)
         return words._replace(text=_cut(f"{exchange}: {words.text}" if words.text else exchange))
     call, rest = without_query(request["call"]), request["rest"]
@@ -90,17 +90,19 @@ def _one_line(text: str) -> str:
 
 def network_fault(err: BaseException) -> str | None:
     """Return what kept an answer away, by the errors that led to this one; None where they don't tell."""
-    found = None
-    for each in _chain(err):
-        found = UNREACHED.get(getattr(each, "errno", None) or 0) or NETWORK.get(type(each).__name__) or found
-    return found
+    words = None
+    for cause in _chain(err):
+        words = (
+            UNREACHED.get(getattr(cause, "errno", None) or 0) or NETWORK.get(type(cause).__name__) or words
+        )
+    return words
 
 
 def _chain(err: BaseException) -> Iterator[BaseException]:
-    each: BaseException | None = err.__context__
-    while each is not None:
-        yield each
-        each = each.__context__
+    cause: BaseException | None = err.__context__
+    while cause is not None:
+        yield cause
+        cause = cause.__context__
 
 
 def _of_answer(body: str) -> Words:

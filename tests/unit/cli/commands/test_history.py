@@ -137,8 +137,8 @@ def test_a_damaged_history_is_named_and_stays_where_it_is(
     play: Play, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "volumes" / "state" / "history.db"
-    for each in path.parent.glob("history.db-*"):
-        each.unlink()
+    for file in path.parent.glob("history.db-*"):
+        file.unlink()
     path.write_bytes(b"no database" * 1000)
     assert main(["--project-dir", str(tmp_path), "history"]) == OK
     assert f"{path} is damaged, or not a history" in capsys.readouterr().err

@@ -194,7 +194,7 @@ def test_no_file_is_overwritten(folder: Path) -> None:
     with pytest.raises(FileExistsError):
         atomic_file.create(path, b"x")
     assert path.read_bytes() == before
-    assert sorted(each.name for each in path.parent.iterdir()) == [
+    assert sorted(file.name for file in path.parent.iterdir()) == [
         "bp_new_01.json",
         "bp_sol_01.json",
         "dangling.json",

@@ -45,11 +45,11 @@ class Empty(session.Session):
 def with_an_id() -> list[str]:
     """Return the commands that have an argument for an id."""
     root = parsers.parser()
-    [commands] = [each for each in root._actions if isinstance(each, argparse._SubParsersAction)]
+    [commands] = [action for action in root._actions if isinstance(action, argparse._SubParsersAction)]
     return [
         name
         for name in COMMANDS
-        if TAKE_AN_ID & {each.dest for each in commands.choices[name]._actions} and name not in OTHERS
+        if TAKE_AN_ID & {action.dest for action in commands.choices[name]._actions} and name not in OTHERS
     ]
 
 

@@ -345,7 +345,7 @@ PID = "gives instances.json a pid that changes with each restart of the bot"
 def test_what_older_supervisors_lack(instances: list[InstanceFacts], expected: list[str]) -> None:
     facts = FleetFacts("desk-bot:local", "1", tuple(instances))
     findings = checks_supervisors.check_all(facts)
-    assert [f"{each.text} → {each.remedy}" for each in findings] == expected
+    assert [f"{finding.text} → {finding.remedy}" for finding in findings] == expected
 
 
 def test_what_cannot_be_read_is_one_line() -> None:

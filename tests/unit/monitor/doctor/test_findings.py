@@ -8,7 +8,7 @@ from manager.monitor.doctor.findings import fail, ok, warn
 
 
 def test_many_of_one_kind_are_cut_short() -> None:
-    many = [warn("stale", Text("file {number}", number=each), Text("remove it")) for each in range(13)]
+    many = [warn("stale", Text("file {number}", number=number), Text("remove it")) for number in range(13)]
     shown = doctor._shown({"engine": [ok("engine", Text("well"))], "project": many}, has_colour=False)
     assert shown[:4] == ["engine", "  ok    well", "project", "  warn  file 0"]
     assert shown[4] == "        → remove it"

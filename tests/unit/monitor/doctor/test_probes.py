@@ -104,13 +104,13 @@ def test_stale_files_are_named_with_their_size_and_left(tmp_path: Path) -> None:
     young = data / "state" / ".fleet.json.ba9876543210.tmp"
     young.touch()
     found = probe_project.probe_files(project.read(tmp_path), None).stale
-    named = {each.path: each.kind for each in found}
+    named = {entry.path: entry.kind for entry in found}
     for path, what in stale.items():
         relative = str(path.relative_to(tmp_path))
         match = next(name for name in named if relative.startswith(name))
         assert named.pop(match) == what
     assert named == {}
-    assert all(each.size >= 1000 for each in found)
+    assert all(entry.size >= 1000 for entry in found)
     assert all(path.exists() for path in (*stale, *fine, young))
 
 

@@ -51,8 +51,8 @@ def test_two_runs_of_one_time_are_counted_once_each() -> None:
     """A database was replaced and put back, or two in one folder know of the same time."""
     first = each_minute(at(19, 12), at(19, 13), "0", "6", run=at(19, 12))
     second = [
-        each._replace(at=each.at + 30)
-        for each in each_minute(at(19, 12), at(19, 13), "0", "3", run=at(19, 11))
+        sample._replace(at=sample.at + 30)
+        for sample in each_minute(at(19, 12), at(19, 13), "0", "3", run=at(19, 11))
     ]
     mixed = sorted([*first, *second])
     assert by_day(mixed) == {"19": Decimal(9)}

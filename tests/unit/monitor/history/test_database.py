@@ -88,26 +88,26 @@ def test_what_is_written_is_read_back_exactly(path: Path) -> None:
 def test_samples_begin_with_the_last_one_before(path: Path) -> None:
     db = opened(path)
     writing.add_samples(db, "a", [SAMPLE._replace(at=float(at)) for at in (10, 20, 30, 40)])
-    assert [each.at for each in queries.samples(db, "a", 25)] == [20, 30, 40]
-    assert [each.at for each in queries.samples(db, "a", 20)] == [10, 20, 30, 40]
-    assert [each.at for each in queries.samples(db, "a", 99)] == [40]
-    assert [each.at for each in queries.samples(db, "a", 5)] == [10, 20, 30, 40]
+    assert [sample.at for sample in queries.samples(db, "a", 25)] == [20, 30, 40]
+    assert [sample.at for sample in queries.samples(db, "a", 20)] == [10, 20, 30, 40]
+    assert [sample.at for sample in queries.samples(db, "a", 99)] == [40]
+    assert [sample.at for sample in queries.samples(db, "a", 5)] == [10, 20, 30, 40]
     for since in (5, 20, 25, 99):
         every = queries.samples(db, "a", since)
         assert queries.pnl_samples(db, "a", since) == [
             Sample(
-                each.at,
+                sample.at,
                 "",
-                kind=each.kind,
-                run=each.run,
-                start=each.start,
-                quote=each.quote,
-                base=each.base,
-                pnl=each.pnl,
-                trades=each.trades,
-                from_bot=each.from_bot,
+                kind=sample.kind,
+                run=sample.run,
+                start=sample.start,
+                quote=sample.quote,
+                base=sample.base,
+                pnl=sample.pnl,
+                trades=sample.trades,
+                from_bot=sample.from_bot,
             )
-            for each in every
+            for sample in every
         ]
 
 

@@ -91,7 +91,7 @@ def test_what_a_watch_missed_is_filled_up_from_the_bots_database(fleet: Fleet, b
     while writer.has_work:
         assert writer.work().why == ""
     (one,) = reader.read(fleet, [], [], 0.0).instances
-    filled = [each for each in one.samples if each.from_bot]
+    filled = [sample for sample in one.samples if sample.from_bot]
     assert len(filled) in {120, 121}
     assert filled[-1].pnl is not None
     assert (filled[0].kind, filled[0].quote, filled[0].base) == ("live", "USDC", "SOL")
@@ -118,7 +118,7 @@ def test_without_a_watch_the_bots_databases_and_the_spool_are_read_and_it_is_sai
     (one,) = whole.instances
     assert len(one.samples) in {120, 121}
     assert len(one.trades) == 3
-    assert [each.text for each in one.events] == ["stop: stop (asked for)"]
+    assert [event.text for event in one.events] == ["stop: stop (asked for)"]
     assert "`manager watch` has never run here" in str(whole.notes[0])
     assert not fleet.history_file.exists()
     assert not list(fleet.state_dir.glob(".history*"))
@@ -162,8 +162,8 @@ def test_states_exits_and_commands_outlive_the_instance(fleet: Fleet) -> None:
     writer.write(seen(now + 60, a_view("6", "stopped", run_began=now - 60)))
     writer.write(seen(now + 120))  # it is gone
     (one,) = reader.read(fleet, [], ["bp_sol_01"], 0.0).instances
-    assert [each.pnl for each in one.samples] == [Decimal(5), Decimal(6)]
-    assert sorted((each.what, each.text) for each in one.events) == [
+    assert [sample.pnl for sample in one.samples] == [Decimal(5), Decimal(6)]
+    assert sorted((event.what, event.text) for event in one.events) == [
         ("command", "down: remove (asked for)"),
         ("state", "stopped"),
     ]
@@ -175,7 +175,7 @@ def test_a_watch_that_starts_again_says_nothing_twice(fleet: Fleet) -> None:
     Writer(fleet).write(seen(now, a_view("5")))
     Writer(fleet).write(seen(now + 10, a_view("5")))
     with database.reading(fleet.history_file) as db:
-        assert [each.what for each in queries.events(db, None)] == ["command"]
+        assert [event.what for event in queries.events(db, None)] == ["command"]
         assert len(queries.samples(db, "bp_sol_01")) == 1
         assert queries.watched(db) == [Span(now, now), Span(now + 10, now + 10)]
 
@@ -207,8 +207,8 @@ def test_a_clock_that_was_set_back_silences_nothing(fleet: Fleet) -> None:
     today = again.write(seen(now + 180, a_view("8", run_began=now - 60))).today["bp_sol_01"]
     assert sum(day.pnl for day in today) in (8, 3), "3 where midnight was within that hour"
     (one,) = reader.read(fleet, [], ["bp_sol_01"], 0.0, run_ends=True).instances
-    assert [each.pnl for each in one.samples] == [Decimal(5), Decimal(6), Decimal(7), Decimal(8)]
-    assert [each.pnl for each in one.run_ends] == [Decimal(8)]
+    assert [sample.pnl for sample in one.samples] == [Decimal(5), Decimal(6), Decimal(7), Decimal(8)]
+    assert [run_end.pnl for run_end in one.run_ends] == [Decimal(8)]
 
 
 def test_exits_after_the_clock_was_set_back_are_kept(fleet: Fleet) -> None:
@@ -223,7 +223,7 @@ def test_exits_after_the_clock_was_set_back_are_kept(fleet: Fleet) -> None:
     writer.write(seen(now + 60, crashed(now + 30)))
     writer.write(seen(now + 120, crashed(now + 30)))
     with database.reading(fleet.history_file) as db:
-        exits = [each.at for each in queries.events(db, None) if each.what == "exit"]
+        exits = [event.at for event in queries.events(db, None) if event.what == "exit"]
     assert exits == [now + 30, now + 3500]
 
 
@@ -261,7 +261,7 @@ def test_a_database_that_was_replaced_and_one_beside_it_count_once(fleet: Fleet,
         writer.write(seen(time.time(), a_view("500")))
     (one,) = reader.read(fleet, [], [], 0.0).instances
     known = curve.by_currency(one.samples)["live", "USDC"]
-    ends = {each.run: each.pnl for each in known}
+    ends = {sample.run: sample.pnl for sample in known}
     assert len(ends) == 2
     earned = sum(day.pnl for day in curve.days(one.samples, one.covered, now) if day.kind == "live")
     assert earned == sum(pnl for pnl in ends.values() if pnl is not None)
@@ -302,7 +302,9 @@ def test_a_run_on_another_market_has_its_own_currency(fleet: Fleet, bot: Store) 
     writer.write(seen(time.time(), newest))
     fill_all(writer)
     (one,) = reader.read(fleet, [], [], 0.0).instances
-    assert {(each.run or 0) > time.time() - 2000: each.quote for each in one.samples if each.from_bot} == {
+    assert {
+        (sample.run or 0) > time.time() - 2000: sample.quote for sample in one.samples if sample.from_bot
+    } == {
         True: "USDT",
         False: "USDC",
     }
@@ -376,7 +378,7 @@ def test_a_history_that_somebody_takes_away_begins_anew(fleet: Fleet) -> None:
         path.unlink()
     assert writer.write(seen(time.time() - 200, a_view("6"))).why == ""
     with database.reading(fleet.history_file) as db:
-        assert [each.pnl for each in queries.samples(db, "bp_sol_01")] == [Decimal(6)]
+        assert [sample.pnl for sample in queries.samples(db, "bp_sol_01")] == [Decimal(6)]
 
 
 def test_a_damaged_file_is_named_and_a_newer_one_left_alone(fleet: Fleet) -> None:

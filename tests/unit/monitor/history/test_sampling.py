@@ -86,8 +86,10 @@ def test_an_exit_is_an_event_once() -> None:
     }
     view = a_view("restarting", last_exit=last)
     now = sampling.sample(view, None, NOW)
-    exits = [each for each in sampling.events(view, now, now, None) if each.what == "exit"]
-    assert [(each.at, each.text, each.reason) for each in exits] == [(NOW - 5, "exit code 1", last["reason"])]
+    exits = [event for event in sampling.events(view, now, now, None) if event.what == "exit"]
+    assert [(run_end.at, run_end.text, run_end.reason) for run_end in exits] == [
+        (NOW - 5, "exit code 1", last["reason"])
+    ]
     assert sampling.events(view, now, now, NOW - 5) == []
 
 
@@ -116,11 +118,11 @@ def a_long_life(days: int) -> list[Sample]:
 def test_old_samples_are_thinned_out_and_days_and_drawdown_stay_what_they_were() -> None:
     whole = a_long_life(130)
     dropped = set(sampling.superfluous(whole, NOW))
-    kept = [each for each in whole if each.at not in dropped]
+    kept = [sample for sample in whole if sample.at not in dropped]
     assert len(kept) < len(whole) / 6
     assert kept[-1] == whole[-1]
-    assert [each for each in kept if NOW - each.at < 2 * 86400] == [
-        each for each in whole if NOW - each.at < 2 * 86400
+    assert [sample for sample in kept if NOW - sample.at < 2 * 86400] == [
+        sample for sample in whole if NOW - sample.at < 2 * 86400
     ]
 
     def figures(samples: list[Sample]) -> tuple[Any, ...]:
@@ -134,7 +136,7 @@ def test_old_samples_are_thinned_out_and_days_and_drawdown_stay_what_they_were()
 def test_thinning_out_again_drops_nothing_and_makes_no_gap(days: int) -> None:
     whole = a_long_life(days)
     dropped = set(sampling.superfluous(whole, NOW))
-    kept = [each for each in whole if each.at not in dropped]
+    kept = [sample for sample in whole if sample.at not in dropped]
     assert sampling.superfluous(kept, NOW) == []
     assert not any(day.gaps for day in curve.days(kept, WATCHED, NOW))
 

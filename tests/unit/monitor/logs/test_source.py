@@ -70,16 +70,16 @@ class Engine:
         kept = self._logs[0]
         if follow and len(self._logs) > 1:
             self._logs.pop(0)
-        for each in kept[-tail if tail else 0 :]:
-            if each.stream in streams and each.moment >= (since or 0):
-                yield each.stream, f"{each.stamp} ".encode() + each.text + b"\n"
+        for line in kept[-tail if tail else 0 :]:
+            if line.stream in streams and line.moment >= (since or 0):
+                yield line.stream, f"{line.stamp} ".encode() + line.text + b"\n"
 
 
 def written(folder: Path, lines: list[Said], day: str = DAY) -> None:
     """The dated files as the supervisor leaves them."""
     (folder / day).mkdir(parents=True, exist_ok=True)
     for stream in STREAMS:
-        text = b"".join(each.text + b"\n" for each in lines if each.stream == stream)
+        text = b"".join(line.text + b"\n" for line in lines if line.stream == stream)
         if text:
             (folder / day / f"bot_{stream}.log").write_bytes(text)
 
@@ -97,7 +97,7 @@ def past(folder: Path, engine: Engine, **wanted: Any) -> list[bytes]:
 
 
 def numbered(count: int, stream: Stream = "stdout") -> list[Said]:
-    return [Said(NOON + each, b"line %d" % each, stream) for each in range(count)]
+    return [Said(NOON + number, b"line %d" % number, stream) for number in range(count)]
 
 
 @pytest.fixture(autouse=True)
@@ -179,13 +179,13 @@ def test_the_seam_loses_and_doubles_nothing(
         suffix = b" %d" % number if is_numbered else b""
         lines.append(Said(NOON + number, text + suffix, "stderr" if own else stream))
     folder = tmp_path_factory.mktemp("logs")
-    written(folder, [each for each in lines if not each.text.startswith(b"[supervisor]")])
+    written(folder, [line for line in lines if not line.text.startswith(b"[supervisor]")])
     kept = lines[cut:]
     for stream in STREAMS:
         expected = [
-            each.text
-            for index, each in enumerate(lines)
-            if each.stream == stream and (index >= cut or not each.text.startswith(b"[supervisor]"))
+            line.text
+            for index, line in enumerate(lines)
+            if line.stream == stream and (index >= cut or not line.text.startswith(b"[supervisor]"))
         ]
         warnings: list[str] = []
         all_of_them = a_source(folder, Engine(kept), warnings).past()
@@ -210,7 +210,7 @@ def test_what_is_rotated_away_while_it_is_read_is_shown_once(tmp_path: Path) -> 
     lines = [*numbered(9), *numbered(9, "stderr")]
     written(tmp_path, lines)
     found = past(tmp_path, Rotating([own, *lines]))
-    assert sorted(found) == sorted(each.text for each in [own, *lines])
+    assert sorted(found) == sorted(line.text for line in [own, *lines])
 
 
 def test_a_last_line_without_end_is_found(tmp_path: Path) -> None:
@@ -245,7 +245,7 @@ def test_offsets_do_not_depend_on_how_the_files_are_read(
 
 
 def test_a_bot_that_repeats_itself_is_not_doubled(tmp_path: Path) -> None:
-    lines = [Said(NOON + each, b"tick") for each in range(5000)]
+    lines = [Said(NOON + number, b"tick") for number in range(5000)]
     written(tmp_path, lines)
     assert len(past(tmp_path, Engine(lines[1000:]))) == 5000
 
@@ -266,7 +266,7 @@ def test_what_the_file_never_got_is_said(tmp_path: Path) -> None:
     written(tmp_path, lines[:40] + lines[60:])
     warnings: list[str] = []
     found = [line.text for line in a_source(tmp_path, Engine(lines[50:]), warnings).past()]
-    assert [each.text for each in lines[50:]] == found[-50:]
+    assert [line.text for line in lines[50:]] == found[-50:]
     assert "bp_sol_01" in warnings[0]
     assert "bot_stdout.log" in warnings[0]
     assert a_source(tmp_path, Engine(lines[70:]), warnings[1:]).past()

@@ -158,7 +158,7 @@ def test_following_goes_on_after_the_past(output: Output) -> None:
 
 def test_what_arrives_together_is_ordered_and_each_bots_own_order_stays() -> None:
     arrived = [("a", line("a2", 2)), ("b", line("b1", 1)), ("a", line("a1", 1)), ("c", line("c3", 3))]
-    assert [each.text for _name, each in time_order.ordered(arrived)] == [b"b1", b"a2", b"a1", b"c3"]
+    assert [arrival.text for _name, arrival in time_order.ordered(arrived)] == [b"b1", b"a2", b"a1", b"c3"]
 
 
 @pytest.mark.parametrize("follow", [False, True])

@@ -156,13 +156,13 @@ def test_sizes(value: int | None, text: str) -> None:
 def test_a_narrow_terminal_gets_what_matters() -> None:
     widths = columns.widths(columns.cells([some_figures(cpu=1.0, pnl="1", quote="USDC", position="2")]))
     assert fitting(COLUMNS, widths, None) == list(COLUMNS)
-    kept = [each.name for each in fitting(COLUMNS, widths, 80)]
+    kept = [column.name for column in fitting(COLUMNS, widths, 80)]
     assert kept[:6] == ["id", "mode", "state", "doing", "pnl", "position"]
     assert "share" not in kept
-    tighter = {each.name for each in fitting(COLUMNS, widths, 60)}
+    tighter = {column.name for column in fitting(COLUMNS, widths, 60)}
     assert not {"cpu", "memory"} & tighter, "these go before any word of the trade"
     assert sum(widths[name] + GAP for name in kept) - GAP <= 80
-    assert [each.name for each in fitting(COLUMNS, widths, 1)] == ["id", "mode", "doing", "pnl"]
+    assert [column.name for column in fitting(COLUMNS, widths, 1)] == ["id", "mode", "doing", "pnl"]
 
 
 def test_wide_characters_take_two_cells() -> None:
@@ -178,7 +178,7 @@ def test_order_is_by_the_column_then_by_id_and_what_is_not_known_is_last() -> No
         some_figures("none"),
         some_figures("c", cpu=9.0),
     ]
-    cpu = next(each for each in COLUMNS if each.name == "cpu")
+    cpu = next(column for column in COLUMNS if column.name == "cpu")
     assert ids(columns.ordered(rows, cpu)) == ["a", "b", "c", "none"]
     assert ids(columns.ordered(rows, cpu, is_reverse=True)) == ["c", "a", "b", "none"]
 

@@ -20,8 +20,8 @@ ETH, SOL = "bp_eth_02", "bp_sol_01"
 
 def group(*packets: float, exchanges: str = "aaaa") -> Group:
     made = [
-        Sender(f"b{number}", exchange, each, 100 * each)
-        for number, (each, exchange) in enumerate(zip(packets, exchanges, strict=False))
+        Sender(f"b{number}", exchange, count, 100 * count)
+        for number, (count, exchange) in enumerate(zip(packets, exchanges, strict=False))
     ]
     return Group("a", tuple(made), 300)
 
@@ -112,7 +112,7 @@ def test_what_was_sent_within_five_minutes_counts(sandbox: Sandbox) -> None:
     assert machine.asked == len(containers) * 1200 / EVERY_S
     assert found is not None
     assert WINDOW_S <= found.seconds <= WINDOW_S + EVERY_S
-    assert [(each.instance, round(each.packets)) for each in found.senders] == [(ETH, 6000), (SOL, 12)]
+    assert [(sender.instance, round(sender.packets)) for sender in found.senders] == [(ETH, 6000), (SOL, 12)]
     assert found.culprit is not None
     assert found.least == 1000, "half of Backpack's limit of an account"
     machine.packets[containers[ETH].id] = 5  # its container was started again

@@ -58,7 +58,9 @@ def stopped(sandbox: Sandbox) -> None:
 
 
 def started_by_another(sandbox: Sandbox) -> None:
-    [container] = [each for each in sandbox.engine.containers([]) if each["Names"] == ["/desk-bp_eth_02"]]
+    [container] = [
+        container for container in sandbox.engine.containers([]) if container["Names"] == ["/desk-bp_eth_02"]
+    ]
     sandbox.engine.stop(container["Id"], 1)
 
 

@@ -62,7 +62,7 @@ def found(view: Instance, history: History = NO_HISTORY, progress: Progress = SI
 
 
 def text(*args: Any) -> str:
-    return "; ".join(f"{each.kind}: {each.text}" for each in found(*args))
+    return "; ".join(f"{condition.kind}: {condition.text}" for condition in found(*args))
 
 
 def restarted(*ago: float) -> History:
@@ -268,7 +268,7 @@ def test_a_live_bot_that_stopped_out_with_orders_left_says_so() -> None:
 def test_a_further_try_is_no_end_of_that_condition(state: str, tries: int, expected: bool) -> None:
     """Otherwise each try that fails would be told as if it were new."""
     view = a_view("failed", why="exit code 1", cancel={"state": state, "tries": tries, "why": "SIGKILL"})
-    assert ("cancel" in [each.kind for each in found(view)]) is expected
+    assert ("cancel" in [condition.kind for condition in found(view)]) is expected
 
 
 @pytest.mark.parametrize(("tries", "expected"), [(1, ["failed"]), (2, ["failed", "cancel"])])
@@ -358,13 +358,13 @@ def test_what_the_manager_took_down_is_not_missing() -> None:
 def test_a_healthy_bot_that_does_not_trade(progress: Progress, rules: Alerts, expected: str) -> None:
     view = a_view()
     said = alert_rules.of_instances({view.id: view}, NO_HISTORY, {view.id: progress}, rules, NOW)
-    assert "; ".join(str(each.text) for each in said) == expected
+    assert "; ".join(str(condition.text) for condition in said) == expected
 
 
 def test_a_disk_that_runs_full_and_recovers_only_well_above_the_limit() -> None:
     def kinds(free_mb: int, inodes_free: int, *, is_low: bool = False) -> list[str]:
         disk = Disk("/srv", free_mb * MIB, 100_000 * MIB, inodes_free, 100)
-        return [each.kind for each in machine_rules.of_disk(disk, RULES, is_low=is_low)]
+        return [condition.kind for condition in machine_rules.of_disk(disk, RULES, is_low=is_low)]
 
     assert kinds(2049, 5) == []
     assert kinds(2047, 4) == ["disk", "inodes"]
@@ -375,7 +375,10 @@ def test_a_disk_that_runs_full_and_recovers_only_well_above_the_limit() -> None:
     assert machine_rules.of_disk(None, RULES, is_low=False) == [], "there is no data folder yet"
     full = Disk("/srv", 0, 100_000 * MIB, 0, 100)
     off = RULES._replace(disk_free_mb=0, inodes_free_percent=0)
-    assert [each.kind for each in machine_rules.of_disk(full, RULES, is_low=True)] == ["disk", "inodes"]
+    assert [condition.kind for condition in machine_rules.of_disk(full, RULES, is_low=True)] == [
+        "disk",
+        "inodes",
+    ]
     assert machine_rules.of_disk(full, off, is_low=True) == [], "0 turns a rule off"
 
 
@@ -400,7 +403,7 @@ def test_a_bot_that_is_stopping_out_has_not_left_its_orders_yet() -> None:
 def test_an_unhealthy_bot_may_restart_without_end_too() -> None:
     endless = {"in_a_row": 0, "total": 7, "max": 3, "next_at": None, "since_healthy": 6}
     view = a_view("unhealthy", why="no HTTP answer", restarts=endless, last_exit=EXIT)
-    assert [each.kind for each in found(view)] == ["unhealthy", "restart_loop"]
+    assert [condition.kind for condition in found(view)] == ["unhealthy", "restart_loop"]
 
 
 def test_a_failed_live_bots_orders_are_known_to_be_cancelled() -> None:
@@ -500,7 +503,7 @@ def test_a_bot_that_reports_no_more_has_not_recovered() -> None:
 def test_what_keeps_the_engine_or_the_firewall_from_work_is_another_case_each() -> None:
     """An engine that is gone may hang when it is back, and a firewall's rules may fail for another reason."""
     why = ("Connection refused", "no answer within 20 s", "no answer within 5 s", "500: database 0xc0ffee12")
-    cases = [machine_rules.of_engine(each, RULES).case for each in why]
+    cases = [machine_rules.of_engine(reason, RULES).case for reason in why]
     assert cases[1] == cases[2], "what varies is no other case"
     assert len({*cases}) == 3
     keeper, said = EgressKeeper(), list[str | None]()
@@ -510,7 +513,7 @@ def test_what_keeps_the_engine_or_the_firewall_from_work_is_another_case_each() 
         Text("{program}: {why}", program="iptables", why="line 8 failed"),
     ):
         keeper._why = text
-        said += [each.case for each in keeper.conditions()]
+        said += [condition.case for condition in keeper.conditions()]
     assert None not in said
     assert said[0] != said[1] == said[2]
 
@@ -524,7 +527,7 @@ def test_the_same_cause_is_the_same_case_in_each_language(monkeypatch: pytest.Mo
 
 def test_a_disk_that_is_full_is_another_case_than_one_that_fills_up() -> None:
     cases = [
-        [each.case for each in machine_rules.of_disk(disk, RULES, is_low=True)]
+        [condition.case for condition in machine_rules.of_disk(disk, RULES, is_low=True)]
         for disk in (
             Disk("/srv", 500 * MIB, 100_000 * MIB, 2, 100),
             Disk("/srv", 1 * MIB, 100_000 * MIB, 0, 100),

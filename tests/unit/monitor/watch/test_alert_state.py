@@ -51,7 +51,7 @@ class Clock:
         self.book = alert_state.from_json(
             alert_state.as_json(self.book), alert_state.cases_as_json(self.book)
         )
-        return "; ".join(str(each.text) for each in alerts)
+        return "; ".join(str(alert.text) for alert in alerts)
 
 
 def test_a_fault_is_said_once_and_again_after_a_while() -> None:

@@ -15,13 +15,13 @@ def ended(at: str) -> dict[str, Any]:
 
 
 def test_what_was_up_and_is_down_is_a_candidate() -> None:
-    before = [a_container(each) for each in ("one", "two", "stopping")]
+    before = [a_container(name) for name in ("one", "two", "stopping")]
     before.append(a_container("stopped", "exited"))
     lost = engine_recovery.outage_at(100.0, before, {"id-of-stopping"})
     after = [a_container("one", "exited"), a_container("two")]
     after += [a_container("stopping", "exited"), a_container("stopped", "exited")]
     after.append(a_container("one", "exited", Id="another"))  # recreated meanwhile
-    assert [each.id for each in engine_recovery.candidates(lost, after)] == ["id-of-one"]
+    assert [instance.id for instance in engine_recovery.candidates(lost, after)] == ["id-of-one"]
 
 
 @pytest.mark.parametrize(

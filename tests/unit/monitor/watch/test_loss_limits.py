@@ -54,7 +54,7 @@ def test_a_loss_of_another_day_is_another_case() -> None:
     limits = fleet(10, 10)
     for kind in ("fleet_loss", "account_loss"):
         cases = [
-            next(each.condition.case for each in found if each.condition.kind == kind)
+            next(alert.condition.case for alert in found if alert.condition.kind == kind)
             for day in ("2026-03-20", "2026-03-21")
             for found in [loss_limits.breaches(limits, {"a": lost("-12")}, day, [])]
         ]

@@ -51,7 +51,7 @@ def test_addresses_come_from_variables_with_their_proxies() -> None:
     found = addresses.resolve(
         ["${ONE}", "${TWO}"], {"ONE": "json://h", "https_proxy": "http://p:1", "X": "y"}
     )
-    assert [(each.shown, each.url, dict(each.environ)) for each in found] == [
+    assert [(message.shown, message.url, dict(message.environ)) for message in found] == [
         ("json://h", "json://h", {"https_proxy": "http://p:1"}),
         ("${TWO}", "", {}),
     ]

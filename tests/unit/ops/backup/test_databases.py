@@ -40,7 +40,7 @@ def a_database(path: Path, mode: str = "wal", rows: int = 100) -> sqlite3.Connec
     database = sqlite3.connect(path)
     database.execute(f"PRAGMA journal_mode={mode}")
     database.execute("CREATE TABLE t (x)")
-    database.executemany("INSERT INTO t VALUES (?)", [(each,) for each in range(rows)])
+    database.executemany("INSERT INTO t VALUES (?)", [(number,) for number in range(rows)])
     database.commit()
     return database
 
@@ -56,7 +56,7 @@ def count(path: Path) -> int:
 
 def how(copies: CopyResult) -> dict[str, str]:
     assert copies.faults == ()
-    return {each.source.name: each.how for each in copies.copied}
+    return {database.source.name: database.how for database in copies.copied}
 
 
 def give(folder: Path) -> None:
@@ -144,7 +144,7 @@ def test_what_is_no_database_is_copied_as_it_is(folder: Path, work: Path) -> Non
     (folder / "empty.db").touch()
     copies = copied(folder, work)
     assert how(copies) == {"empty.db": "file", "sub/notes.csv": "file"}
-    assert {each.path.read_text() for each in copies.copied} == {"", "a,b\n"}
+    assert {database.path.read_text() for database in copies.copied} == {"", "a,b\n"}
 
 
 def test_what_is_no_database_is_copied_while_it_is_little(folder: Path, work: Path) -> None:
@@ -180,7 +180,7 @@ def test_a_hostile_folder_is_no_way_out(folder: Path, work: Path, tmp_path: Path
     (folder / "line\nbreak.db").touch()
     (folder / "circle").symlink_to("circle")
     copies = copied(folder, work)
-    assert [(each.source.name, each.how) for each in copies.copied] == [("good.db", "snapshot")]
+    assert [(database.source.name, database.how) for database in copies.copied] == [("good.db", "snapshot")]
     assert {name for name, _why in copies.faults} == {"link.db", "pipe.db", "'line\\nbreak.db'"}
     assert [name for name, _why in copies.left_out] == ["circle"]
 
@@ -194,7 +194,10 @@ def test_databases_come_first_whatever_lies_beside_them(folder: Path, work: Path
         a_database(path).close()
     copies = copied(folder, work)
     assert copies.faults == ()
-    assert [each.source.name for each in copies.copied][:2] == ["z.data", f"{deep.relative_to(folder)}/deep"]
+    assert [database.source.name for database in copies.copied][:2] == [
+        "z.data",
+        f"{deep.relative_to(folder)}/deep",
+    ]
     assert len(copies.copied) == 2 + scan.MAX_FILES
     assert [(name, why.message) for name, why in copies.left_out] == [
         ("a1000", "this and all following files: more than {limit} files")
@@ -205,7 +208,7 @@ def test_databases_come_before_files_that_fill_their_space(folder: Path, work: P
     (folder / "a").write_bytes(b"x" * 4096)
     a_database(folder / "b.db").close()
     copies = copied(folder, work)
-    assert [each.source.name for each in copies.copied] == ["b.db", "a"]
+    assert [database.source.name for database in copies.copied] == ["b.db", "a"]
 
 
 @pytest.mark.parametrize("name", ["a.db", "a.sqlite3", "state"])
@@ -292,7 +295,7 @@ def test_a_damaged_database_is_named_and_the_others_saved(folder: Path, work: Pa
         stream.seek(3 * 4096)
         stream.write(os.urandom(4096))
     copies = copied(folder, work)
-    assert [each.source.name for each in copies.copied] == ["good.db"]
+    assert [database.source.name for database in copies.copied] == ["good.db"]
     ((name, why),) = copies.faults
     assert (name, why.message) == ("bad.db", databases.FAULTS["damaged"])
 
@@ -314,7 +317,7 @@ def test_more_than_the_disk_holds_is_said_before_it_is_tried(folder: Path, work:
         stream.truncate(1 << 43)
     a_database(folder / "small.db").close()
     copies = copied(folder, work)
-    assert [each.source.name for each in copies.copied] == ["small.db"]
+    assert [database.source.name for database in copies.copied] == ["small.db"]
     ((name, why),) = copies.faults
     assert name == "vast.db"
     assert why.message.startswith("the copy needs {needed} MiB")

@@ -46,13 +46,13 @@ def a_project(folder: Path, *ids: str, name: str = "desk") -> Path:
     (folder / "config" / "active").mkdir(parents=True)
     (folder / "config" / "fleet.toml").write_text(f'name = "{name}"\n')
     (folder / ".env").write_text(f"BACKPACK_KEY={KEY}\n")
-    for number, each in enumerate(ids):
-        write_config(folder, a_config(each, 5001 + number), each)
-        path = database(folder, each)
+    for number, instance_id in enumerate(ids):
+        write_config(folder, a_config(instance_id, 5001 + number), instance_id)
+        path = database(folder, instance_id)
         path.parent.mkdir(parents=True)
         with closing(sqlite3.connect(path)) as found:
             found.execute("CREATE TABLE t (x)")
-            found.execute("INSERT INTO t VALUES (?)", (each,))
+            found.execute("INSERT INTO t VALUES (?)", (instance_id,))
             found.commit()
     return folder
 
@@ -93,7 +93,7 @@ def restored(backup: Path, folder: Path, work: Path, *ids: str) -> list[str]:
 
 
 def text(steps: list[RestoreAction], folder: Path) -> list[str]:
-    return [f"{each.kind} {each.target.relative_to(folder)}" for each in steps]
+    return [f"{step.kind} {step.target.relative_to(folder)}" for step in steps]
 
 
 @pytest.fixture
@@ -213,7 +213,7 @@ def test_no_key_is_in_it_and_a_config_that_may_hold_one_is_named(sandbox: Path) 
     )
     assert not made.manifest.is_complete
     with tarfile.open(made.path) as found:
-        contents = {each.name: found.extractfile(each).read() for each in found}  # type: ignore[union-attr]
+        contents = {member.name: found.extractfile(member).read() for member in found}  # type: ignore[union-attr]
     assert "config/active/bp_sol_01.json" in contents
     assert not [name for name, content in contents.items() if KEY.encode() in content]
 

@@ -29,23 +29,23 @@ def kept(days: int, *, is_full: bool = True) -> RetainedBackup:
     ],
 )
 def test_count_and_age(days: tuple[int, ...], keep: int, keep_days: int, expected: list[str]) -> None:
-    found = retention.select_expired([kept(each) for each in days], NOW, keep, keep_days)
-    assert [str(each.path) for each in found] == expected
+    found = retention.select_expired([kept(day) for day in days], NOW, keep, keep_days)
+    assert [str(backup.path) for backup in found] == expected
 
 
 def test_the_newest_full_one_stays_behind_partial_ones() -> None:
     found = [kept(0, is_full=False), kept(1, is_full=False), kept(30), kept(40)]
-    assert [str(each.path) for each in retention.select_expired(found, NOW, 1, 7)] == ["1d", "40d"]
+    assert [str(backup.path) for backup in retention.select_expired(found, NOW, 1, 7)] == ["1d", "40d"]
 
 
 def test_incomplete_ones_expire_no_full_one() -> None:
     """A week in which a disk was not mounted, and then the first good night."""
     found = [
         kept(0),
-        *(kept(each, is_full=False) for each in range(1, 8)),
-        *(kept(each) for each in (8, 9, 10)),
+        *(kept(number, is_full=False) for number in range(1, 8)),
+        *(kept(number) for number in (8, 9, 10)),
     ]
-    assert [str(each.path) for each in retention.select_expired(found, NOW, 3, 0)] == [
+    assert [str(backup.path) for backup in retention.select_expired(found, NOW, 3, 0)] == [
         "4d",
         "5d",
         "6d",
@@ -67,7 +67,7 @@ def test_only_our_own_are_found(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(content)
     (tmp_path / "backup-desk-20260304-040000.tar.gz").symlink_to("backup-desk-20260301-040000.tar.gz")
     (tmp_path / "backup-desk-20260305-040000.tar.gz").mkdir()
-    assert [each.path.name for each in retention.list_backups(tmp_path, "desk")] == [
+    assert [backup.path.name for backup in retention.list_backups(tmp_path, "desk")] == [
         "backup-desk-20260301-040000.tar.gz"
     ]
     assert retention.list_backups(tmp_path / "none", "desk") == []

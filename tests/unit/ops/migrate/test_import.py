@@ -302,7 +302,7 @@ def test_the_flat_file_and_what_only_the_registry_knows(old: OldFolder, fleet: P
     old.register("bp_eth_alias", named, 5012)
     assert run(fleet, old, "--yes") == OK
     project = projects.read(fleet)
-    assert {each: spec.config_file for each, spec in project.specs.items()} == {
+    assert {name: spec.config_file for name, spec in project.specs.items()} == {
         "bp_eth_alias": "config/active/bp_eth.json",
         "bp_sol_01": "config/active/bp_sol_01.json",
         "flat_01": "config/active/flat_01.json",
