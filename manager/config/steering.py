@@ -133,6 +133,9 @@ STEERING: Mapping[str, tuple[str, ...]] = {
 A name counts in any case, because `http_proxy` works.
 """
 
+HARMLESS = ("PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE")
+"""What only says how the interpreter writes: old configs set it, as images do."""
+
 ADDRESS = re.compile(
     r"""(?x)
     [A-Za-z][A-Za-z0-9+.-]*://      # https://…, redis://…, module://…
@@ -162,6 +165,8 @@ CREDENTIALS = (
 def steered_by(name: str) -> str | None:
     """Return what this variable steers, as a translatable text; None for one that steers nothing."""
     upper = name.upper()
+    if upper in HARMLESS:
+        return None
     for target, patterns in STEERING.items():
         if any(_matches(upper, pattern) for pattern in patterns):
             return target

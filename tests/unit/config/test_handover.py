@@ -249,7 +249,7 @@ def test_a_host_s_name_alone_passes_and_the_bundled_bot_reads_no_address_from_su
 
 
 @pytest.mark.parametrize(
-    "name", ["LOG_LEVEL", "WALLET", "PARADEX_ACCOUNT_ADDRESS", "ORDER_TTL", "DEPTH", "TZ"]
+    "name", ["LOG_LEVEL", "WALLET", "PARADEX_ACCOUNT_ADDRESS", "ORDER_TTL", "DEPTH", "TZ", *steering.HARMLESS]
 )
 def test_other_values_of_a_config_are_its_own_business(name: str) -> None:
     assert refusals(environment={name: "x"}) == []
