@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from manager.config.models import InstanceConfig, StrategyConfig
 
 GRID_OPTIONS = (
@@ -81,6 +83,17 @@ def keys_given(strategy: str) -> frozenset[str]:
     return frozenset(
         {*keys, "exclusive_account", *(("enable_boundary_check",) if own is GRID_OPTIONS else ())}
     )
+
+
+def options_of(strategy: str) -> list[tuple[str, ...]]:
+    """Return for each option of this strategy's bot the keys of strategy_config that become it."""
+    own = GRID_OPTIONS if strategy in GRIDS else QUOTE_OPTIONS
+    return [names for _option, names in (*own, *RUN_OPTIONS)]
+
+
+def keys_set(section: BaseModel) -> list[str]:
+    """Return the known keys of strategy_config that the config has set."""
+    return [name for name in type(section).model_fields if getattr(section, name) is not None]
 
 
 def same_option(key: str) -> tuple[str, ...]:

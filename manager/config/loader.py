@@ -349,6 +349,8 @@ def _outside(file: str, path: str, example: str, value: str) -> Problem:
 
 def _warnings(file: str, config: InstanceConfig) -> Iterator[Problem]:
     yield from validation_messages.unknown_keys(file, config)
+    if config.bot_args is None:
+        yield from validation_messages.keys_not_traded(file, config.metadata.strategy, config.strategy_config)
     if config.daemon_config.log_dir == spec.SHARED_LOG_DIR:
         yield Problem.at(
             file,

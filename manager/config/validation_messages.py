@@ -6,7 +6,7 @@ import difflib
 import json
 import re
 from collections.abc import Iterator
-from typing import Any, get_args, get_origin
+from typing import Any, NamedTuple, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -43,32 +43,66 @@ def problems(file: str, model: type[BaseModel], error: ValidationError, prefix: 
     return [problem._replace(path=f"{prefix}{problem.path}") for problem in all_problems]
 
 
-def unknown_keys(
-    file: str, value: BaseModel, prefix: str = "", strategy: BaseModel | None = None
-) -> Iterator[Problem]:
-    """Yield a warning for each key that the model does not know, with the closest known one.
+class _Traded(NamedTuple):
+    """Hold a config's strategy_config, where a key may belong, and its strategy."""
 
-    `strategy`: the config's strategy_config, where a key may belong.
+    section: BaseModel
+    strategy: str
+
+
+def unknown_keys(
+    file: str, value: BaseModel, prefix: str = "", traded: _Traded | None = None
+) -> Iterator[Problem]:
+    """Yield a warning for each key that the model does not know, with the closest known one; and for what
+    lies below it, where that is a key of the strategy's.
     """
-    section = getattr(value, "strategy_config", None)
-    strategy = section if isinstance(section, BaseModel) else strategy
+    section, metadata = getattr(value, "strategy_config", None), getattr(value, "metadata", None)
+    if isinstance(section, BaseModel):
+        traded = _Traded(section, str(getattr(metadata, "strategy", "")))
     known = list(type(value).model_fields)
     for key in value.model_extra or {}:
         near = difflib.get_close_matches(key, known, n=1)
         path = f"{prefix}{key}"
         if key.startswith("$"):  # "$schema": where editors look
             continue
-        elsewhere = _stray(file, path, strategy, key) if value is not strategy and key not in known else None
+        is_own = traded is None or value is traded.section
+        elsewhere = _stray(file, path, traded, key) if not is_own and key not in known else None
         if elsewhere is not None and not _is_near(key, near):
             yield elsewhere
         elif near:
             yield Problem.at(file, path, "is not a known key; did you mean {near}?", near=near[0])
         else:
             yield Problem.at(file, path, "is not a known key")
+        yield from _below(file, path, traded, (value.model_extra or {})[key])
     for name in known:
         section = getattr(value, name)
         if isinstance(section, BaseModel):
-            yield from unknown_keys(file, section, f"{prefix}{name}.", strategy)
+            yield from unknown_keys(file, section, f"{prefix}{name}.", traded)
+
+
+def _below(
+    file: str, path: str, traded: _Traded | None, content: object, depth: int = 3
+) -> Iterator[Problem]:
+    """Yield a warning for each key of the strategy's, or nearly one, below a key that is not known."""
+    for key, item in content.items() if isinstance(content, dict) and depth else ():
+        if isinstance(key, str) and (stray := _stray(file, f"{path}.{key}", traded, key)):
+            yield stray
+        yield from _below(file, f"{path}.{key}", traded, item, depth - 1)
+
+
+def keys_not_traded(file: str, strategy: str, section: BaseModel) -> Iterator[Problem]:
+    """Yield a warning for the keys of strategy_config that this strategy's bot does not get, and for each key
+    whose value another key for the same option replaces.
+    """
+    given, set_keys = bot_argv.keys_given(strategy), bot_argv.keys_set(section)
+    for key in set_keys:
+        if key not in given and getattr(section, key) is not False:
+            yield _not_given(file, f"strategy_config.{key}", strategy)
+    for names in bot_argv.options_of(strategy):
+        first, *more = [key for key in names if key in set_keys] or [""]
+        for key in more:
+            if getattr(section, key) != getattr(section, first):
+                yield _replaced(file, f"strategy_config.{key}", first, getattr(section, first))
 
 
 def misspelt_keys(file: str, value: BaseModel, prefix: str) -> Iterator[Problem]:
@@ -92,29 +126,42 @@ def _is_near(key: str, near: list[str]) -> bool:
     return bool(near and difflib.get_close_matches(_plain(key), [_plain(near[0])], cutoff=MISSPELT))
 
 
-def _stray(file: str, path: str, section: BaseModel | None, written: str) -> Problem | None:
+def _stray(file: str, path: str, traded: _Traded | None, written: str) -> Problem | None:
     """Report a strategy's key, or one that is nearly one, outside strategy_config, and what is traded
     instead.
     """
-    if section is None:
+    if traded is None:
         return None
+    section = traded.section
     names = {_plain(name): name for name in type(section).model_fields}
     nearest = difflib.get_close_matches(_plain(written), names, n=1, cutoff=MISSPELT)
     if not nearest:
         return None
     key = names[nearest[0]]
+    if key not in bot_argv.keys_given(traded.strategy):
+        return _not_given(file, path, traded.strategy)
     set_keys = [name for name in bot_argv.same_option(key) if getattr(section, name, None) is not None]
     key = set_keys[0] if set_keys else key
-    traded = getattr(section, key)
-    if traded is None:
+    value = getattr(section, key)
+    if value is None:
         return Problem.at(
             file, path, "is ignored: only strategy_config.{key} is traded, and it is not set", key=key
         )
+    return _replaced(file, path, key, value)
+
+
+def _not_given(file: str, path: str, strategy: str) -> Problem:
+    return Problem.at(
+        file, path, "is ignored: a bot with the strategy {strategy} has no use for it", strategy=strategy
+    )
+
+
+def _replaced(file: str, path: str, key: str, traded: object) -> Problem:
     return Problem.at(
         file,
         path,
         "is ignored: {value} of strategy_config.{key} is traded",
-        value=f"{traded:g}" if isinstance(traded, float) else traded,
+        value=bot_argv.number_text(traded) if isinstance(traded, float) else traded,
         key=key,
     )
 

@@ -128,6 +128,25 @@ def test_a_bot_that_takes_too_much_disk_is_stopped_and_the_others_go_on(
     cache.unlink()
 
 
+def test_folders_that_grow_are_told_of_and_nothing_is_stopped(fleet: Project, receiver: Receiver) -> None:
+    """The measurements outlive a `watch`: the second one compares with those of the first."""
+    with (fleet.folder / "config" / "fleet.toml").open("a") as stream:
+        stream.write("[disk]\ngrowth_mb = 3\n")
+    measured = fleet.folder / "volumes" / "state" / "disk.json"
+    measured.unlink(missing_ok=True)
+    with watching(fleet):
+        eventually(measured.exists, what="the first measurement")
+    cache = fleet.folder / "volumes" / "database" / "bp_eth_01" / "cache"
+    cache.write_bytes(os.urandom(4_000_000))
+    with watching(fleet):
+        eventually(
+            lambda: receiver.said("bp_eth_01: its folders have grown by 4", "within"), what="the alert"
+        )
+    assert not receiver.said("bp_sol_01: its folders")
+    assert fleet.states() == {"bp_sol_01": "running", "bp_eth_01": "running"}
+    cache.unlink()
+
+
 def test_a_broken_receiver_is_tried_again_and_the_daily_report_comes(
     fleet: Project, receiver: Receiver
 ) -> None:

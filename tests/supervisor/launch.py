@@ -22,14 +22,14 @@ if options["broken"]:
 
     runner.BotRunner._probed = broken  # type: ignore[method-assign]
 
-if options["late_mark"]:
+if mark_path := options["late_mark"]:
 
     class BotWithLateMark(bot.Bot):
         """A bot at whose start a halt mark is created, after the supervisor's first look."""
 
         def __init__(self, command: tuple[str, ...], environment: dict[str, str]) -> None:
             super().__init__(command, environment)
-            with open(options["late_mark"], "w") as mark:  # noqa: PTH123
+            with open(mark_path, "w") as mark:  # noqa: PTH123
                 mark.write('{"nonce": "n1", "by": "halt"}')
 
     vars(runner)["Bot"] = BotWithLateMark

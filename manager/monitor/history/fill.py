@@ -37,6 +37,21 @@ def has_database(fleet: Fleet, instance: str) -> bool:
     return fleet.database_dir(instance).is_dir()
 
 
+def _own_names(folder: Path) -> Sequence[str]:
+    """Return the name that the instance's database has in its folder: one that is damaged beyond being known
+    as a database is named, too. The link beside the folder has it, where the instance was ever started.
+    """
+    try:
+        name = folder.with_name(f"{folder.name}.db").readlink().name
+    except OSError:
+        return ()
+    file = folder / name
+    try:
+        return (name,) if not file.is_symlink() and file.is_file() and file.stat().st_size else ()
+    except OSError:
+        return ()
+
+
 def missing(samples: Sequence[Sample], covered: Sequence[Span], now: float) -> list[Span]:
     """Return the times of which there are no samples: before the first, in the gaps, and after the last.
 
@@ -68,8 +83,15 @@ def read(fleet: Fleet, instance: str, spans: Iterable[Span], quote: str | None, 
     wanted = list(spans)
     try:
         with tempfile.TemporaryDirectory(prefix=".history.", dir=work) as folder:
-            copies = databases.copy_folder(instance, fleet.database_dir(instance), Path(folder), plain=False)
+            source = fleet.database_dir(instance)
+            copies = databases.copy_folder(instance, source, Path(folder), plain=False)
             faults = [Text("{name}: {why}", name=name, why=why) for name, why in copies.faults]
+            seen = {*(copy.source.name for copy in copies.copied), *(name for name, _why in copies.faults)}
+            faults += [
+                Text("{name}: {why}", name=name, why=Text("not a SQLite database"))
+                for name in _own_names(source)
+                if name not in seen
+            ]
             records = []
             for copy in copies.copied:
                 try:

@@ -228,10 +228,8 @@ def _ended(view: Instance, activity: Activity, why: Text, now: float) -> Conditi
             return Condition(view.id, "completed", text, left=_left(view))
         case _:
             text = Text("{id} has ended by itself, for an unknown reason ({what})", id=view.id, what=why)
-            if not leftovers.has_left_money(view):
-                return Condition(view.id, "completed", text, _last_lines(view))
-            text = Text("{what}; {left}", what=text, left=leftovers.ending(view))
-            return Condition(view.id, "completed", text, _last_lines(view), left=_left(view))
+            left = _left(view) if leftovers.has_left_money(view) else None
+            return Condition(view.id, "completed", _with_money(text, view), _last_lines(view), left=left)
 
 
 def _left(view: Instance) -> str | None:
@@ -277,7 +275,7 @@ def _down(view: Instance, history: History, rules: Alerts) -> Condition | None:
             "`manager start {id}` starts it, `manager stop {id}` confirms that it is to stay stopped",
             id=view.id,
         )
-        return Condition(view.id, "down", text, (str(hint),), after=rules.down_after)
+        return Condition(view.id, "down", _with_money(text, view), (str(hint),), after=rules.down_after)
     if history.is_taken_down(view.id, view.saved.taken_down_at):
         return None
     if view.spec is None:
@@ -286,7 +284,14 @@ def _down(view: Instance, history: History, rules: Alerts) -> Condition | None:
     if view.saved.registered_at is None:  # a new config that nobody has started yet
         return None
     text = Text("{id} has no container any more", id=view.id)
-    return Condition(view.id, "down", text, after=rules.down_after)
+    return Condition(view.id, "down", _with_money(text, view), after=rules.down_after)
+
+
+def _with_money(text: Text, view: Instance) -> Text:
+    """Add the position of real money that is, or may be, left."""
+    if not leftovers.has_left_money(view):
+        return text
+    return Text("{what}; {left}", what=text, left=leftovers.ending(view))
 
 
 def _restarts(view: Instance, history: History, rules: Alerts, now: float) -> Iterator[Condition]:

@@ -417,6 +417,31 @@ def test_a_stray_key_says_what_is_traded_instead(tmp_path: Path) -> None:
     }
 
 
+def test_a_key_of_another_strategy_or_of_the_same_option_is_not_traded(tmp_path: Path) -> None:
+    strategy = {"spread": 0.1, "quantity": 1, "order_quantity": 2.5, "stop_loss": 5, "grid_num": 10}
+    strategy |= {"grid_upper": 180, "grid_upper_price": 180, "enable_boundary_check": False}
+    config = {**a_config(metadata={"strategy": "standard"}, strategy_config=strategy), "grid_num": 4}
+    config["risk"] = {"limits": {"stopLoss": 10, "gridNum": 7, "other": 1}}
+    write_config(tmp_path, config)
+    of_another = "is ignored: a bot with the strategy standard has no use for it"
+    found = {str(each) for each in loaded(tmp_path).warnings}
+    assert found >= {
+        f"{FILE}: strategy_config.grid_num: {of_another}",
+        f"{FILE}: strategy_config.grid_upper: {of_another}",
+        f"{FILE}: strategy_config.order_quantity: is ignored: 1 of strategy_config.quantity is traded",
+        f"{FILE}: grid_num: {of_another}",
+        f"{FILE}: risk: is not a known key",
+        f"{FILE}: risk.limits.stopLoss: is ignored: 5 of strategy_config.stop_loss is traded",
+        f"{FILE}: risk.limits.gridNum: {of_another}",
+    }
+    assert not [text for text in found if "enable_boundary_check" in text or "limits.other" in text]
+
+
+def test_two_keys_of_one_option_that_say_the_same_are_no_matter(tmp_path: Path) -> None:
+    write_config(tmp_path, a_config(strategy_config={"grid_upper": 180, "grid_upper_price": 180}))
+    assert loaded(tmp_path).warnings == ()
+
+
 def test_a_stray_key_is_known_by_another_spelling_name_or_section_too(tmp_path: Path) -> None:
     """A stop loss that is not where it belongs is not traded, however it is spelt."""
     config = {**a_config(), "stoploss": 5, "grid_upper": 3300, "Mode": "live", "mode": "paper"}

@@ -131,6 +131,19 @@ def test_a_schema_that_is_not_known_is_a_gap_and_is_named(fleet: Fleet, bot: Sto
     assert str(one.why) == "bp_sol_01.db: its tables are not known"
 
 
+def test_a_file_in_its_place_that_is_no_database_is_named(fleet: Fleet) -> None:
+    """As after a power cut. An empty one, or none, is of a bot that has not begun."""
+    folder = fleet.database_dir("bp_sol_01")
+    folder.mkdir(parents=True)
+    folder.with_name("bp_sol_01.db").symlink_to("bp_sol_01/trades.db")
+    for content, why in ((None, None), (b"", None), (b"no database", "trades.db: not a SQLite database")):
+        if content is not None:
+            (folder / "trades.db").write_bytes(content)
+        (one,) = reader.read(fleet, [], [], 0.0).instances
+        assert (one.samples, one.trades) == ([], [])
+        assert (None if one.why is None else str(one.why)) == why
+
+
 @pytest.mark.parametrize(
     "trap",
     [

@@ -215,7 +215,13 @@ def test_mode_doing_pnl_and_position_come_before_all_else(
 ) -> None:
     """At 70 columns with a shipped config's id, and a P&L with the word that its market is none."""
     monkeypatch.setattr(FleetTable, "size", property(lambda _self: Size(70, 20)))
-    figures = {"pnl": "-1234.5", "quote": "USDC", "position": "-12.5", "base": "SOL", "market": "synthetic"}
+    figures: dict[str, Any] = {
+        "pnl": "-1234.5",
+        "quote": "USDC",
+        "position": "-12.5",
+        "base": "SOL",
+        "market": "synthetic",
+    }
     table = FleetTable(Trends(), has_colour=False)
     table.rows = [
         some_figures("backpack_eth_usdc_perp_grid", "failed", mode="live", **figures),

@@ -247,6 +247,17 @@ def test_what_a_live_bot_may_have_left_in_the_market_is_said_with_its_end(
         assert str(fault.text) == what + (expected if fault.kind != "unhealthy" else "")
 
 
+def test_the_position_of_a_live_bot_that_was_killed_or_removed_is_said() -> None:
+    raw = {"contract": 2, "at": NOW, "position": "-0.3", "base": "SOL"}
+    view = live(a_view("stopped", why="container exit code 137"))
+    view = view._replace(report=KeptReport(bot_report.parse_report(raw), NOW))
+    (condition,) = found(view)
+    assert str(condition.text).startswith(
+        "bp_sol_01 was stopped, but not by the manager: container exit code 137;"
+        " last known position: -0.3 SOL; it did not report its orders"
+    )
+
+
 def test_the_last_lines_are_those_that_say_something() -> None:
     tail = [*(f"line {number}" for number in range(1, 6)), "", "  ", ""]
     (condition,) = found(a_view("failed", why="exit code 1", last_exit={**EXIT, "stderr_tail": tail}))

@@ -29,6 +29,40 @@ def rows(page: Path) -> list[tuple[str, str]]:
     return [(row[0].strip(), row[-1].strip()) for row in cells]
 
 
+EACH_STATE = "monitor/watch/test_alert_rules.py::test_each_state_and_what_is_wrong_with_it"
+BY_STATE = (
+    *("down", "failed", "completed", "unhealthy", "oom", "exchange_away", "out_of_range", "orders_refused"),
+    *("ledger_differs", "stopped_out", "restart_loop", "cancel", "logs"),
+)
+FULL = "monitor/watch/test_alert_rules.py::test_a_disk_that_runs_full_and_recovers_only_well_above_the_limit"
+HAPPENS: dict[str, str] = {
+    **dict.fromkeys(BY_STATE, EACH_STATE),
+    "restarting": "monitor/watch/test_alert_rules.py::test_restarts_within_the_window_are_a_crash_loop",
+    "no_progress": "monitor/watch/test_alert_rules.py::test_a_healthy_bot_that_does_not_trade",
+    "account_loss": "monitor/watch/test_loss_limits.py::test_a_loss_of_another_day_is_another_case",
+    "fleet_loss": "monitor/watch/test_loss_limits.py"
+    "::test_only_live_trading_counts_and_gains_make_up_for_losses",
+    "limits": "monitor/watch/test_loss_limits.py"
+    "::test_a_currency_that_no_limit_counts_is_said_before_anything_is_lost",
+    "growth": "monitor/watch/test_disk_guard.py::test_growth_is_a_condition_also_after_a_restart_of_watch",
+    "disk": FULL,
+    "inodes": FULL,
+    "engine": "monitor/watch/test_alert_state.py::test_nothing_is_concluded_while_the_engine_is_away",
+    "egress": "monitor/watch/test_alert_rules.py"
+    "::test_what_keeps_the_engine_or_the_firewall_from_work_is_another_case_each",
+    "twin": "ops/test_generations.py::test_a_twin_is_shown",
+    "shared_account": "ops/test_shared_accounts.py::test_watch_asks_again_before_it_tells",
+}
+"""Of each kind of alert a test that makes the rule yield it."""
+
+
+def test_each_kind_of_alert_is_made_to_happen() -> None:
+    assert set(HAPPENS) == {kind for kinds in get_args(Kind) for kind in get_args(kinds) or (kinds,)}
+    for kind, test in HAPPENS.items():
+        file, name = test.split("::")
+        assert f"def {name}(" in (Path(__file__).parents[2] / file).read_text(), kind
+
+
 @pytest.mark.parametrize("language", PAGES)
 def test_the_page_has_a_row_for_each_kind_of_alert(language: str) -> None:
     heads = [word for head, _when in rows(PAGES[language]) for word in re.split(r", |、", head)]
