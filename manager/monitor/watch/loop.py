@@ -146,7 +146,10 @@ class Watch:
         self._recorder.go_on()
         self._twins.look_if_due(observer.fleet, observer.snapshot)
         if not observer.why_away and not observer.is_busy():
-            self._egress.look_if_due(self._session.engine(), observer.snapshot.project)
+            snapshot = observer.snapshot
+            self._egress.look_if_due(
+                self._session.engine(), snapshot.project, snapshot.observed.containers.values()
+            )
         if not observer.why_away and not self._loss_halts.is_halting:
             self._recover_crashed()
         if time.monotonic() >= self._next_disk:
