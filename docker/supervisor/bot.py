@@ -4,6 +4,7 @@ import os
 import time
 
 from supervisor import signals
+from supervisor.environment import secret_values
 from supervisor.suppress import suppress
 
 _IGNORED_BY_PYTHON = (signals.SIGPIPE, signals.SIGXFSZ)  # a bot of any language expects them as they are
@@ -41,6 +42,7 @@ class Bot:
             os.close(out_write)
             os.close(err_write)
         self.stdout, self.stderr = out_read, err_read
+        self.secrets = secret_values(environment)
         self.started = time.monotonic()
         self.started_wall = time.time()
         self.told_to_stop = False

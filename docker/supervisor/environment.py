@@ -23,6 +23,10 @@ FIXED = ("DB_PATH", "ENABLE_DATABASE", "TRADING_MODE", "WEB_HOST", "WEB_PORT")
 """The container's own value counts, which every user can see: no env.json makes a paper bot trade live."""
 
 
+SECRET_WORDS = ("key", "secret", "pass", "token", "private", "mnemonic", "seed")  # as the manager has them
+LEAST_SECRET = 12  # characters: what is shorter may be a word of any line
+
+
 class BadEnvironmentError(ReasonError):
     """Signal that env.json, or the environment made from it, cannot be used.
 
@@ -70,6 +74,16 @@ def for_bot(
     bot = {name: value for name, value in merged.items() if not name.startswith(PREFIX)}
     files_of_bot = {REPORT: paths.report_file, REQUESTS: paths.requests_file, OTHERS: paths.others_file}
     return {**bot, PREFIX + "INSTANCE": instance, **files_of_bot}
+
+
+def secret_values(bot: Mapping[str, str]) -> list[str]:
+    """Return what of a bot's variables its last lines may not tell, the longest first."""
+    values = {
+        value
+        for name, value in bot.items()
+        if len(value) >= LEAST_SECRET and any(word in name.lower() for word in SECRET_WORDS)
+    }
+    return sorted(values, key=len, reverse=True)
 
 
 def web_port(bot: Mapping[str, str]) -> int:

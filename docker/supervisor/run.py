@@ -30,7 +30,7 @@ class Run:
         self.exit_code: int | None = None  # negative for a signal
         self.ran_s = 0.0
         self.stdout_tail = Tail()  # empty unless `keeps_stdout`: the bot's is not asked for
-        self.stderr_tail = Tail()
+        self.stderr_tail = Tail(process.secrets)
         self._streams = [
             Stream(loop, source, outputs[name], dated_files[name], tail, self._on_stream_end)
             for name, source, tail in (

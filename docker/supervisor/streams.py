@@ -1,7 +1,7 @@
 """Copy the bot's output from its pipe to the container's output and to the dated file."""
 
 import os
-from _collections_abc import Callable
+from _collections_abc import Callable, Sequence
 
 from supervisor.dated import DatedFile
 from supervisor.loop import READ, Loop
@@ -17,9 +17,13 @@ TAIL_BYTES = 32768  # kept for the tail: 20 lines of 500 characters, most of the
 
 
 class Tail:
-    """Keep the last lines of a stream. Lines are only split when they are asked for."""
+    """Keep the last lines of a stream. Lines are only split when they are asked for.
 
-    def __init__(self) -> None:
+    They go into the state, and from there to `ps`, alerts and backups: without these `secrets`.
+    """
+
+    def __init__(self, secrets: Sequence[str] = ()) -> None:
+        self._secrets = secrets
         self._chunks: list[bytes] = []
         self._size = 0
 
@@ -34,6 +38,8 @@ class Tail:
     def lines(self) -> list[str]:
         """Return the last lines, each cut at the limit."""
         text = b"".join(self._chunks).decode("utf-8", "replace")
+        for secret in self._secrets:
+            text = text.replace(secret, "…")
         lines = [line.rstrip("\r") for line in text.split("\n")]
         if lines[-1] == "":
             lines.pop()

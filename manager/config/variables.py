@@ -28,6 +28,9 @@ SUSPECT_VALUE = r"""(?x)
 
 WILDCARDS = frozenset("*?[")
 
+LEAST_SECRET = 12
+"""What is shorter may be a word of any message."""
+
 NOT_CREDENTIALS = frozenset({"BOT_WEB_TOKEN"})
 """The bundled bot's web page asks for this token; it grants access to no account."""
 
@@ -118,6 +121,13 @@ def select_variables(patterns: tuple[str, ...], variables: Mapping[str, str]) ->
         for name, value in variables.items()
         if value and (name in names or any(fnmatchcase(name, pattern) for pattern in wild))
     }
+
+
+def secret_values(variables: Mapping[str, str]) -> frozenset[str]:
+    """Return the values that must not leave the machine in a message, wherever a bot has printed them."""
+    return frozenset(
+        value for name, value in variables.items() if len(value) >= LEAST_SECRET and is_secret(name)
+    )
 
 
 def is_unlimited(pattern: str) -> bool:

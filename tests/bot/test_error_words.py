@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import socket
 from collections.abc import Iterator
 from decimal import Decimal
+from urllib.parse import quote
 
 import pytest
 
@@ -13,6 +16,8 @@ from gridbot.exchanges import error_words
 from gridbot.exchanges.ccxt_exchange import CcxtExchange
 from gridbot.model.errors import ExchangeError, RejectedError, UnreachableError
 from gridbot.model.types import Order, Side
+from gridbot.runtime import log as logs
+from gridbot.runtime import secrecy
 from gridbot.trading.outage import Outage
 from tests.bot.bots import GRID
 from tests.fake_exchange.book import RefusalError
@@ -94,6 +99,29 @@ def test_a_page_instead_of_an_answer_is_quoted_without_its_markup() -> None:
         Exception(f"backpack POST {url}?signature=s3cret 502 Bad Gateway {page}"), "backpack"
     )
     assert found.text == f"backpack: 502 Bad Gateway bad gateway (POST {url})"
+
+
+def test_an_exchange_that_repeats_the_keys_gives_none_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it makes of them; neither its words nor a traceback in the log."""
+    monkeypatch.setattr(secrecy, "_forms", set())
+    key, wallet = "4Pb3v4Ggqusse5SL/jqpNTBJb+0E3wojMNadYVwbRtk=", "0x" + "aB1" * 21 + "c"
+    secrecy.keep([key, wallet, "short"])
+    for text in (
+        json.dumps({"message": f"Invalid API key {key} for {wallet}: short"}),
+        json.dumps({"message": f"key {key}"}).replace("/", "\\/"),
+        f"invalid key {quote(key, safe='')}, {wallet[2:].upper()}",
+        f"<b>{key.replace('=', '&#61;')}</b> {wallet.lower()}",
+    ):
+        found = error_words.of_error(Exception(f"backpack {text}"), "backpack").text
+        for part in (key[:12], wallet[2:14].lower()):
+            assert part.lower() not in found.lower()
+        assert "key" in found or "…" in found
+    record = logging.LogRecord("gridbot", logging.ERROR, "", 0, "refused: %s", (key,), None)
+    with pytest.raises(ValueError, match="4Pb3") as caught:
+        raise ValueError(key)
+    record.exc_info = (caught.type, caught.value, caught.tb)
+    logs.configure()
+    assert key not in logging.getLogger().handlers[-1].format(record)
 
 
 @pytest.fixture

@@ -125,7 +125,7 @@ def probe_fleet(
             RequestLoad(load.exchange, load.used, load.text()) for load in request_plan.loads_of_all(snapshot)
         ),
         refusals=tuple(_refusals(snapshot, engine)),
-        egress=_egress(snapshot.project, engine),
+        egress=_egress(snapshot, engine),
     )
 
 
@@ -172,13 +172,15 @@ def _instance(view: Instance, mends: Mends) -> InstanceFacts:
     )
 
 
-def _egress(project: Project, engine: Engine) -> EgressFacts | None:
-    if project.fleet.egress is False:
+def _egress(snapshot: FleetSnapshot, engine: Engine) -> EgressFacts | None:
+    fleet = snapshot.project.fleet
+    if fleet.egress is False:
         return None
     from manager.ops.egress import egress
 
-    state = egress.look(engine, project)
-    return EgressFacts(state.is_in_force, str(state.why or ""))
+    state = egress.look(engine, snapshot.project)
+    why = state.why or egress.uncovered(fleet, snapshot.observed.containers.values())
+    return EgressFacts(why is None, str(why or ""))
 
 
 def _updated(

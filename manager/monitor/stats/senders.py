@@ -80,8 +80,8 @@ class Group(NamedTuple):
         culprit = self.culprit
         if culprit is None and self.packets >= self.least / OF_LIMIT:
             return Text(
-                "no bot stands out: together they send {packets} packets a minute from this address, which may be"
-                " too much; another program may use it too",
+                "no bot stands out: together they send {packets} packets a minute from this address, which"
+                " may be too much; another program may use it too",
                 packets=f"{self.packets:,.0f}",
             )
         if culprit is None:

@@ -6,8 +6,10 @@ A reboot, or another firewall that loads its own, drops them.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 from manager.engine.client import Engine
+from manager.engine.containers import Container
 from manager.errors import EngineError, ManagerError
 from manager.fleet.project import Project
 from manager.i18n import Text, _
@@ -27,7 +29,7 @@ class EgressKeeper:
         self._why: Text | None = None
         self.has_looked = False
 
-    def look_if_due(self, engine: Engine, project: Project) -> None:
+    def look_if_due(self, engine: Engine, project: Project, containers: Iterable[Container]) -> None:
         """Look once a minute. Costs one call of iptables, and nothing where `egress` is off."""
         if not egress_limiter.concerns(project.fleet):
             self._why, self.has_looked = None, True
@@ -44,7 +46,7 @@ class EgressKeeper:
         except ManagerError as error:
             self._why, self.has_looked = error.text, True
             return
-        self._why, self.has_looked = None, True
+        self._why, self.has_looked = egress.uncovered(project.fleet, containers), True
         if has_changed:
             console.say(_("the firewall's rules for [container] egress were set anew"))
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from manager.config import bot_environment
+from manager.config.variables import secret_values
 from manager.errors import EngineError, ManagerError
 from manager.fleet import halt_mark, supervisor_state
 from manager.fleet.bot_report import Report
@@ -73,7 +74,7 @@ class Watch:
         self._observer.look()
         self._observer.snapshot.require_ours()
         halt_mark.keep_fleet_ready(self._observer.fleet)
-        self._notifier = Notifier(self._observer.fleet, time.time())
+        self._notifier = Notifier(self._observer.fleet, time.time(), self._secrets)
         self._notifier.look(self._observer.snapshot.views, time.time())
         self._questions = Questions()
         self._recorder = Recorder(self._observer.fleet, console.warning)
@@ -145,7 +146,10 @@ class Watch:
         self._recorder.go_on()
         self._twins.look_if_due(observer.fleet, observer.snapshot)
         if not observer.why_away and not observer.is_busy():
-            self._egress.look_if_due(self._session.engine(), observer.snapshot.project)
+            snapshot = observer.snapshot
+            self._egress.look_if_due(
+                self._session.engine(), snapshot.project, snapshot.observed.containers.values()
+            )
         if not observer.why_away and not self._loss_halts.is_halting:
             self._recover_crashed()
         if time.monotonic() >= self._next_disk:
@@ -315,6 +319,9 @@ class Watch:
         project = self._observer.snapshot.project
         named = project.fleet.alerts.heartbeat
         return addresses.resolve([named], project.variables)[0] if named else None
+
+    def _secrets(self) -> frozenset[str]:
+        return secret_values(self._observer.snapshot.project.variables)
 
     def _addresses(self) -> list[Address]:
         project = self._observer.snapshot.project

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from manager.i18n import Text, _, labelled, listed
@@ -34,6 +34,18 @@ def message(fleet: str, alerts: Sequence[Alert]) -> Message:
     lines = [_line(alert) for alert in alerts]
     title = labelled(f"botfleet {fleet}", lines[0] if len(set(lines)) == 1 else _summary(alerts))
     return Message(title, _cut(lines), tone)
+
+
+def withheld(message: Message, secrets: Collection[str]) -> Message:
+    """Return the message without these values, which a bot may have printed, or its exchange repeated."""
+    return message._replace(title=without(message.title, secrets), body=without(message.body, secrets))
+
+
+def without(text: str, secrets: Collection[str]) -> str:
+    """Return the text without these values."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, "…")
+    return text
 
 
 def joined(messages: Sequence[Message]) -> Message:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from manager.config.fleet import Alerts, Fleet
@@ -30,8 +30,10 @@ SAVE_S = 5.0
 class Notifier:
     """Notify for one fleet. Everything that is sent is also printed, for the terminal or the journal."""
 
-    def __init__(self, fleet: Fleet, now: float) -> None:
+    def __init__(self, fleet: Fleet, now: float, secrets: Callable[[], Collection[str]] = frozenset) -> None:
+        """`secrets`: the values that no message may contain."""
         self._fleet = fleet
+        self._secrets = secrets
         saved = store.load(fleet.alert_state_file)
         self._book = dict(saved.book) if saved else {}
         self.history = saved.history if saved else NO_HISTORY
@@ -110,7 +112,7 @@ class Notifier:
 
     def add(self, alert: Alert, now: float) -> None:
         """Add an alert, to be sent together with others that follow within a moment."""
-        console.say(f"{formatting.clock(now)} {alert.text}")
+        console.say(f"{formatting.clock(now)} {messages.without(str(alert.text), self._secrets())}")
         if not self._pending:
             self._pending_since = time.monotonic()
         self._pending_last = time.monotonic()
@@ -147,7 +149,7 @@ class Notifier:
             return
         message = daily_report.text(self._fleet.name, views, self.history, progress, disk, now)
         console.say("\n".join([message.title, *(f"  {line}" for line in message.body.splitlines())]))
-        self._deliverer.put(message, addresses)
+        self._deliverer.put(messages.withheld(message, self._secrets()), addresses)
         self._digest = today.date().isoformat()
 
     def save(self, *, at_once: bool = False) -> None:
@@ -192,5 +194,6 @@ class Notifier:
 
     def _send(self, addresses: Sequence[Address]) -> None:
         self._sent_at = time.monotonic()
-        self._deliverer.put(messages.message(self._fleet.name, self._pending), addresses)
+        message = messages.message(self._fleet.name, self._pending)
+        self._deliverer.put(messages.withheld(message, self._secrets()), addresses)
         self._pending = []

@@ -17,6 +17,7 @@ from manager.config.fleet import Fleet
 from manager.config.variables import select_variables
 from manager.engine import egress_rules
 from manager.engine.client import Engine
+from manager.engine.containers import Container
 from manager.engine.egress_rules import Allowed, Target
 from manager.errors import ManagerError
 from manager.fleet.project import Project
@@ -202,6 +203,21 @@ def look(engine: Engine, project: Project, run: Run | None = None) -> EgressStat
             return EgressStatus(is_wanted=True, why=error.text)
         why = _why_not(listing, interface, *_wanted_6(project, interface, listing))
     return EgressStatus(is_wanted=True, is_in_force=why is None, why=why)
+
+
+def uncovered(fleet: Fleet, containers: Iterable[Container]) -> Text | None:
+    """Return which bot somebody has connected to a network that the rules say nothing of; None if none is."""
+    for container in containers:
+        others = sorted(set(container.networks or ()) - {fleet.network})
+        if fleet.egress is not False and container.is_up and others:
+            return Text(
+                "{id} is in the network {network} too, to which the rules do not apply; run `docker network"
+                " disconnect {network} {container}`",
+                id=container.instance,
+                network=others[0],
+                container=container.name,
+            )
+    return None
 
 
 def _is_in_force(

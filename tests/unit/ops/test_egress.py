@@ -18,7 +18,7 @@ from manager.engine.client import Engine
 from manager.errors import ManagerError
 from manager.fleet.project import Project
 from manager.ops.egress import egress, egress_record
-from tests.builders import a_fleet
+from tests.builders import a_container, a_fleet
 
 BRIDGE = "br-0123456789ab"
 
@@ -376,3 +376,18 @@ def test_resolvers_on_loopback_are_not_those_that_containers_ask(tmp_path: Path)
 
 
 RESOLVERS = egress.resolvers
+
+
+def test_a_bot_that_somebody_connects_to_another_network_is_named() -> None:
+    """Its traffic takes another way, past all rules: they were said to be in force."""
+    fleet = a_fleet(egress=True)
+    own = a_container()._replace(networks={fleet.network: "1"})
+    both = own._replace(networks={fleet.network: "1", "elsewhere": "2"})
+    assert str(egress.uncovered(fleet, [own, both])) == (
+        "bp_sol_01 is in the network elsewhere too, to which the rules do not apply; run `docker network"
+        f" disconnect elsewhere {both.name}`"
+    )
+    assert egress.uncovered(fleet, [own]) is None
+    assert egress.uncovered(fleet, [own._replace(networks=None)]) is None
+    assert egress.uncovered(fleet, [both._replace(engine_state="exited")]) is None
+    assert egress.uncovered(a_fleet(egress=False), [both]) is None

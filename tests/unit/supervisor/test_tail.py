@@ -1,3 +1,4 @@
+from supervisor.environment import secret_values
 from supervisor.streams import TAIL_BYTES, Tail
 
 
@@ -39,3 +40,13 @@ def test_memory_is_bounded() -> None:
         it.add(b"")
     assert sum(map(len, it._chunks)) <= 3 * TAIL_BYTES
     assert len(it._chunks) <= 1001
+
+
+def test_it_tells_no_secret_of_the_bot() -> None:
+    """Also of one that prints what its exchange refuses; the cut at the limit leaves no half of it."""
+    secrets = secret_values(
+        {"A_KEY": "4Pb3v4Ggqusse5SL", "b_token": "4Pb3v4Ggqusse5SL+more", "C": "x" * 20, "D_KEY": "word"}
+    )
+    it = Tail(secrets)
+    it.add(b"a" * 490 + b" 4Pb3v4Ggqusse5SL\nrefused: 4Pb3v4Ggqusse5SL+more word " + b"x" * 20 + b"\n")
+    assert it.lines() == ["a" * 490 + " …", "refused: … word " + "x" * 20]

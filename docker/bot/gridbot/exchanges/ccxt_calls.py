@@ -13,6 +13,7 @@ from gridbot.exchanges import ccxt_client, ccxt_errors
 from gridbot.exchanges.answer_readers import READERS
 from gridbot.exchanges.answers import SENSELESS
 from gridbot.model.errors import ExchangeError, RejectedError, UnclearError
+from gridbot.runtime import secrecy
 from gridbot.runtime.pace import Pace
 
 # Name resolution has no timeout of its own; a call that is shorter than this is not stuck.
@@ -167,9 +168,8 @@ class CcxtCalls:
             headers = self._api.last_response_headers or {}
             raise ccxt_errors.translated(err, self._answers, headers, self._id) from err
         except SENSELESS as err:
-            raise UnclearError(
-                f"cannot make sense of {self._id}'s answer: {type(err).__name__}: {err}"
-            ) from err
+            what = secrecy.hide(f"{type(err).__name__}: {err}")
+            raise UnclearError(f"cannot make sense of {self._id}'s answer: {what}") from err
         finally:
             self._on_call(0.0)
             used = self._answers.used_part(self._api.last_response_headers or {})

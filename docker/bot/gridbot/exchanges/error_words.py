@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from gridbot.runtime import secrecy
+
 LONGEST = 300
 # A page of an exchange's firewall may be of any length.
 MOST_READ = 20_000
@@ -85,7 +87,7 @@ def without_query(text: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text[:MOST_READ].split())
+    return secrecy.hide(" ".join(text[:MOST_READ].split()))
 
 
 def network_fault(err: BaseException) -> str | None:
@@ -157,8 +159,8 @@ def _code(answer: Mapping[str, Any]) -> str | None:
 
 
 def plain(text: str) -> str:
-    """Return a text without markup and ids, in one line."""
-    shown = QUERY.sub("", html.unescape(TAG.sub(" ", UNSEEN.sub(" ", text))))
+    """Return a text without markup, ids and the run's credentials, in one line."""
+    shown = secrecy.hide(QUERY.sub("", html.unescape(TAG.sub(" ", UNSEEN.sub(" ", text)))))
     shown = BARE_ID.sub("…", NAMED_ID.sub("", shown))
     return BEFORE_SIGN.sub(r"\1", " ".join(shown.split())).strip(" ,;")
 

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from gridbot.exchanges.key_forms import wrong_form
 from gridbot.model.errors import ConfigError, KeysError
+from gridbot.runtime import secrecy
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +187,7 @@ def credentials(exchange: str, env: Mapping[str, str] = os.environ) -> dict[str,
             missing.append(names[0] if len(names) == 1 else f"{names[0]} (or {', '.join(names[1:])})")
     if missing:
         raise KeysError(f"live trading on {exchange} needs {'; '.join(missing)} in the environment")
+    secrecy.keep(values.values())
     return values
 
 

@@ -49,8 +49,8 @@ def test_where_nobody_stands_out_nobody_is_blamed(packets: tuple[float, ...]) ->
 def test_what_all_send_together_is_not_called_little(packets: tuple[float, ...]) -> None:
     """A fleet of one bot, or bots that flood alike: nothing is to be compared, and they may be the cause."""
     assert str(group(*packets).text()) == (
-        f"no bot stands out: together they send {sum(packets):,} packets a minute from this address, which may be"
-        " too much; another program may use it too"
+        f"no bot stands out: together they send {sum(packets):,} packets a minute from this address, which"
+        " may be too much; another program may use it too"
     )
     less = group(*packets)._replace(least=sum(packets))
     assert "none of the fleet's bots sends conspicuously much" in str(less.text())

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from manager.config.variables import secret_values
 from manager.i18n import Text
 from manager.monitor.watch import notifier, store
 from manager.monitor.watch.addresses import Address
@@ -59,6 +60,23 @@ def test_messages_keep_their_distance(tmp_path: Path, monkeypatch: pytest.Monkey
     happens("four")
     assert after(50) == []
     assert after(10) == ["botfleet desk: 2 failed: three, four"]
+
+
+def test_no_secret_leaves_the_machine_in_a_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A bot may print one, or its exchange repeat it; its last line is part of an alert."""
+    monkeypatch.setattr(notifier, "Deliverer", Sent)
+    fleet = a_fleet(data_dir=tmp_path)
+    variables = {"A_KEY": "4Pb3v4Ggqusse5SL", "B_SECRET": "word", "LEVEL": "a level of twelve"}
+    newsroom = notifier.Notifier(fleet, time.time(), lambda: secret_values(variables))
+    sent: Any = newsroom._deliverer
+    text = Text("one failed: {why}", why="invalid key 4Pb3v4Ggqusse5SL, word, a level of twelve")
+    newsroom.add(Alert("one", "failed", "bad", text), time.time())
+    newsroom._send([])
+    (title,) = sent.titles
+    for said in (title, capsys.readouterr().out.rstrip()):
+        assert said.endswith("one failed: invalid key …, word, a level of twelve")
 
 
 def test_a_limit_that_was_halted_for_is_known_to_the_next_watch(tmp_path: Path) -> None:
