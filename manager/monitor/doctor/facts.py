@@ -98,6 +98,9 @@ class HostFacts(NamedTuple):
     """To the internet, by the kernel's default routes."""
     has_systemd: bool = True
     has_apt: bool = True
+    has_ntp: bool = True
+    """A time service that systemd can switch on."""
+    is_root: bool = True
 
 
 class OwnedPath(NamedTuple):
