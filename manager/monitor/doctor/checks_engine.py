@@ -29,6 +29,8 @@ def check_all(facts: Facts) -> Iterator[Finding]:
         yield from _engine(facts.engine, facts.client, facts.host)
     yield _compose(facts.client)
     yield _buildx(facts.client)
+    if facts.client.proxies_file and not (facts.files and facts.files.passes_proxy):
+        yield proxies(facts.client.proxies_file)
 
 
 def _engine(engine: EngineFacts, client: ClientFacts, host: HostFacts) -> Iterator[Finding]:
@@ -105,6 +107,21 @@ def version(engine: EngineFacts) -> Finding:
             Text("run `chcon -R -t container_file_t volumes` if no bot can write to its folders"),
         )
     return ok("engine", text)
+
+
+def proxies(file: str) -> Finding:
+    """Warn of a proxy that bots have by who made their container: the docker command adds it, unseen."""
+    return warn(
+        "proxies",
+        Text(
+            "{file} has proxies: `docker compose up` gives them to its containers, and the manager does not",
+            file=file,
+        ),
+        Text(
+            "if the bots need the proxy, write HTTPS_PROXY=… to .env; if not, make containers with"
+            " `manager up`"
+        ),
+    )
 
 
 def storage(engine: EngineFacts) -> Finding:

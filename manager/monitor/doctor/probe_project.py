@@ -74,6 +74,7 @@ def probe_files(project: Project, snapshot: FleetSnapshot | None) -> ProjectFact
         cpu_limits=sum(spec.nano_cpus for spec in specs) / NANO,
         ports=tuple(_ports(project, snapshot)),
         bind_address=fleet.bind_address,
+        passes_proxy=any(project.variables.get(name) for name in fleet.variables if name.upper() in PROXIES),
         bind_fault=host.why_unusable(fleet.bind_address),
         data=_owned(project, fleet.data_dir),
         bot_uid=_bot_uid(fleet.data_dir),
@@ -95,6 +96,9 @@ def probe_files(project: Project, snapshot: FleetSnapshot | None) -> ProjectFact
 def _unlimited(fleet: Fleet) -> Iterator[str]:
     lists = {"variables": fleet.variables, "config_variables": fleet.config_variables}
     return (key for key, patterns in lists.items() if any(is_unlimited(pattern) for pattern in patterns))
+
+
+PROXIES = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"})
 
 
 def probe_fleet(
