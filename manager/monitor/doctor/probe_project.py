@@ -57,6 +57,7 @@ SENDING_S = 5.0
 """For so long it is looked at who sends; a bot's tick comes every few seconds."""
 MAX_COUNTED_FILES = 10_000
 """Limit for adding up a stale folder's size; a bot may have created millions of files."""
+PROXIES = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"})
 
 
 def probe_files(project: Project, snapshot: FleetSnapshot | None) -> ProjectFacts:
@@ -96,9 +97,6 @@ def probe_files(project: Project, snapshot: FleetSnapshot | None) -> ProjectFact
 def _unlimited(fleet: Fleet) -> Iterator[str]:
     lists = {"variables": fleet.variables, "config_variables": fleet.config_variables}
     return (key for key, patterns in lists.items() if any(is_unlimited(pattern) for pattern in patterns))
-
-
-PROXIES = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"})
 
 
 def probe_fleet(
