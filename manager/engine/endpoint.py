@@ -39,10 +39,7 @@ def of(environ: Mapping[str, str]) -> Endpoint:
     """
     if host := environ.get("DOCKER_HOST"):
         return Endpoint(host if "://" in host else f"tcp://{host}", "DOCKER_HOST")
-    try:
-        folder = Path(environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
-    except RuntimeError:  # a user without a home folder has no context but the default one
-        folder = None
+    folder = client_folder(environ)
     chosen = environ.get("DOCKER_CONTEXT")
     name = chosen or (_current_context(folder / "config.json") if folder else "")
     if not name or name == DEFAULT_CONTEXT:
@@ -57,6 +54,16 @@ def of(environ: Mapping[str, str]) -> Endpoint:
             named_by=named_by,
         )
     return Endpoint(host, named_by)
+
+
+def client_folder(environ: Mapping[str, str]) -> Path | None:
+    """Return the folder of the docker command's settings; None for a user without a home folder, who has no
+    context but the default one.
+    """
+    try:
+        return Path(environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+    except RuntimeError:
+        return None
 
 
 def local(environ: Mapping[str, str]) -> Endpoint:

@@ -29,7 +29,7 @@ def no_answer(why: object, endpoint: Endpoint, cause: BaseException | None = Non
             " {user}`, then log in again, or `newgrp docker`",
             why=why,
             endpoint=endpoint,
-            user=os.environ.get("USER") or os.geteuid(),
+            user=user_name(),
         )
     if any(isinstance(error, OSError) and error.errno in OF_THIS_PROCESS for error in causes):
         return EngineUnreachable(
@@ -53,6 +53,19 @@ def no_answer(why: object, endpoint: Endpoint, cause: BaseException | None = Non
         endpoint=endpoint,
         command=bundle.engine_command(),
     )
+
+
+def user_name() -> str:
+    """Return this user's name; its number where the machine has none for it.
+
+    In cron USER is not set, and after `su` it may be another user's; `usermod` knows no numbers.
+    """
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
 
 
 def stands_still(pid: int, endpoint: Endpoint) -> EngineUnreachable:

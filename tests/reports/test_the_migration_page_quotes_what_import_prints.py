@@ -5,8 +5,10 @@ The Chinese page quoted 最初登記於, where the program prints 最初登記�
 
 from __future__ import annotations
 
+import io
 import os
 import re
+import sys
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -14,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from manager.cli.main import main
+from manager.util import prompt
 from tests.builders import a_config
 from tests.oldsystem import OldFolder
 
@@ -58,13 +61,37 @@ def test_the_plan_and_the_table(old: OldFolder, capsys: pytest.CaptureFixture[st
     line = ["--lang", language, "--project-dir", str(old.folder.parent / "fleet")]
     main([*line, "import", str(old.folder), "--stop-old", "--dry-run"])
     printed = _as_on_the_page(capsys.readouterr().out, old.folder.parent)
-    assert printed == _first_example(language)
+    assert printed == _example(language, 0)
 
 
-def _first_example(language: str) -> list[str]:
-    """Return the first thing that the page shows as printed."""
+@pytest.mark.parametrize(("language", "answer"), [("en", "yes"), ("zh-TW", "是")])
+def test_the_evenings_question_and_what_follows_it(
+    old: OldFolder,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    language: str,
+    answer: str,
+) -> None:
+    monkeypatch.setattr(prompt, "is_possible", lambda: True)
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{answer}\n"))
+    line = ["--lang", language, "--project-dir", str(old.folder.parent / "fleet")]
+    main([*line, "import", str(old.folder), "bp_sol_01", "--stop-old"])
+    output = capsys.readouterr()
+    printed = _as_on_the_page(output.out, old.folder.parent)
+    (asked,) = [line for line in output.err.splitlines() if "[" in line]
+    quoted = _example(language, 1)
+    (gap,) = [number for number, line in enumerate(quoted) if line == "…"]
+    assert quoted[gap + 1] == f"{asked}{answer}"
+    assert quoted[:gap] == printed[:gap]
+    done = [line for line in quoted[gap + 2 :] if line]
+    start = printed.index(done[0])
+    assert printed[start : start + len(done)] == done
+
+
+def _example(language: str, number: int) -> list[str]:
+    """Return one of the things that the page shows as printed."""
     text = (DOCS / PAGES[language]).read_text()
-    block = text.split("```console\n", 1)[1].split("   ```", 1)[0]
+    block = text.split("```console\n")[number + 1].split("   ```", 1)[0]
     return [" ".join(line.split()) for line in block.splitlines()]
 
 

@@ -23,15 +23,14 @@ def check_all(facts: Facts) -> Iterator[Finding]:
         yield fail(
             "engine",
             Text("{why}", why=facts.engine_fault),
-            Text(
-                "run `docker info` for details; if permission is denied, run `usermod -aG docker USER` and "
-                "log in again"
-            ),
+            Text("run `docker info` for details"),
         )
     else:
         yield from _engine(facts.engine, facts.client, facts.host)
     yield _compose(facts.client)
     yield _buildx(facts.client)
+    if facts.client.proxies_file and not (facts.files and facts.files.passes_proxy):
+        yield proxies(facts.client.proxies_file)
 
 
 def _engine(engine: EngineFacts, client: ClientFacts, host: HostFacts) -> Iterator[Finding]:
@@ -41,7 +40,7 @@ def _engine(engine: EngineFacts, client: ClientFacts, host: HostFacts) -> Iterat
     yield logging(engine)
     yield live_restore(engine, host)
     yield limits(engine)
-    yield isolation(engine)
+    yield isolation(engine, host)
     if engine.clock_offset is not None:
         yield clock(engine.clock_offset)
     for text in engine.warnings:
@@ -110,6 +109,21 @@ def version(engine: EngineFacts) -> Finding:
     return ok("engine", text)
 
 
+def proxies(file: str) -> Finding:
+    """Warn of a proxy that bots have by who made their container: the docker command adds it, unseen."""
+    return warn(
+        "proxies",
+        Text(
+            "{file} has proxies: `docker compose up` gives them to its containers, and the manager does not",
+            file=file,
+        ),
+        Text(
+            "if the bots need the proxy, write HTTPS_PROXY=… to .env; if not, make containers with"
+            " `manager up`"
+        ),
+    )
+
+
 def storage(engine: EngineFacts) -> Finding:
     """Check the storage driver: `vfs` copies the whole image for each container."""
     text = Text("storage driver {name}", name=engine.storage_driver)
@@ -137,7 +151,9 @@ def live_restore(engine: EngineFacts, host: HostFacts) -> Finding:
     return warn(
         "live-restore",
         Text("live-restore is disabled: bots stop when the engine stops, including during its upgrades"),
-        remedies.live_restore(is_rootless=engine.is_rootless, has_systemd=host.has_systemd),
+        remedies.live_restore(
+            is_rootless=engine.is_rootless, has_systemd=host.has_systemd, is_root=host.is_root
+        ),
     )
 
 
@@ -164,14 +180,14 @@ def limits(engine: EngineFacts) -> Finding:
     )
 
 
-def isolation(engine: EngineFacts) -> Finding:
+def isolation(engine: EngineFacts, host: HostFacts) -> Finding:
     """Check br_netfilter. Without it, iptables does not see packets between containers on one bridge."""
     if engine.filters_bridge:
         return ok("bridge", Text("instances are isolated from each other"))
     return warn(
         "bridge",
         Text("the kernel does not filter bridge traffic: a bot can reach the other bots' ports"),
-        Text("run `modprobe br_netfilter` and `sysctl net.bridge.bridge-nf-call-iptables=1`"),
+        remedies.bridge_filter(is_root=host.is_root),
     )
 
 

@@ -113,7 +113,12 @@ def clock(host: HostFacts) -> Iterator[Finding]:
         yield warn(
             "clock",
             Text("no time service synchronises the clock: exchanges reject requests with a wrong time"),
-            remedies.time_service(has_systemd=host.has_systemd, has_apt=host.has_apt),
+            remedies.time_service(
+                has_systemd=host.has_systemd,
+                has_apt=host.has_apt,
+                has_ntp=host.has_ntp,
+                is_root=host.is_root,
+            ),
         )
     if host.rtc_offset is not None:
         difference = abs((host.rtc_offset + QUARTER_S / 2) % QUARTER_S - QUARTER_S / 2)
@@ -201,7 +206,7 @@ def kernel(host: HostFacts, count: int) -> Iterator[Finding]:
         yield warn(
             "kernel",
             Text("kernel limits are too low for {count} instances", count=count),
-            Text("run `sysctl -w {settings}`", settings=" ".join(settings)),
+            remedies.kernel_limits(settings, is_root=host.is_root),
         )
     else:
         yield ok("kernel", Text("kernel limits are sufficient for {count} instances", count=count))

@@ -26,6 +26,8 @@ class ClientFacts(NamedTuple):
     """A docker command that can build images without buildx; only looked for where buildx is missing."""
     buildx_remedy: Text = Text("")
     compose_remedy: Text = Text("")
+    proxies_file: str = ""
+    """The docker command's settings, if they have proxies for containers."""
 
 
 class EngineFacts(NamedTuple):
@@ -98,6 +100,9 @@ class HostFacts(NamedTuple):
     """To the internet, by the kernel's default routes."""
     has_systemd: bool = True
     has_apt: bool = True
+    has_ntp: bool = True
+    """A time service that systemd can switch on."""
+    is_root: bool = True
 
 
 class OwnedPath(NamedTuple):
@@ -174,6 +179,8 @@ class ProjectFacts(NamedTuple):
     cpu_limits: float = 0.0
     ports: tuple[WebPort, ...] = ()
     bind_address: str = ""
+    passes_proxy: bool = False
+    """Bots are given a proxy by `variables`."""
     bind_fault: str = ""
     """Why nothing can listen at that address."""
     data: OwnedPath | None = None

@@ -13,10 +13,11 @@ from typing import Any
 
 from manager.engine import client, docker_cli
 from manager.engine.client import security_modes
+from manager.engine.endpoint import client_folder
 from manager.engine.endpoint import of as endpoint_of
 from manager.errors import EngineUnreachable, ManagerError
 from manager.monitor.doctor.facts import ClientFacts, EngineFacts
-from manager.util import bundle
+from manager.util import bundle, strict_json
 
 PROGRAM_TIMEOUT_S = 5
 PACKAGE = "botfleet"
@@ -45,6 +46,7 @@ class ClientPrograms:
             python=".".join(map(str, sys.version_info[:3])),
             missing_packages=missing_packages(),
             is_from_wheel=bundle.folder() == bundle.INSTALLED,
+            proxies_file=proxies_file(os.environ),
         )
 
 
@@ -61,6 +63,19 @@ def endpoint(environ: Mapping[str, str]) -> str:
         return endpoint_of(environ).host
     except EngineUnreachable:
         return environ.get("DOCKER_HOST", "")
+
+
+def proxies_file(environ: Mapping[str, str]) -> str:
+    """Return the file of the docker command's settings if it has proxies for containers; else empty."""
+    folder = client_folder(environ)
+    if folder is None:
+        return ""
+    try:
+        settings = strict_json.read(folder / "config.json")
+    except strict_json.JsonFault:
+        return ""
+    has_proxies = isinstance(settings, dict) and bool(settings.get("proxies"))
+    return str(folder / "config.json") if has_proxies else ""
 
 
 def missing_packages() -> tuple[str, ...]:

@@ -40,6 +40,8 @@ def probe() -> HostFacts:
         has_ipv6_route=has_default_route(_text(PROC / "net/ipv6_route"), is_ipv6=True),
         has_systemd=remedies.has_systemd(),
         has_apt=remedies.has_apt(),
+        has_ntp=remedies.has_ntp(),
+        is_root=remedies.is_root(),
     )
 
 

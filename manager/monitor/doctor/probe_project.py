@@ -57,6 +57,7 @@ SENDING_S = 5.0
 """For so long it is looked at who sends; a bot's tick comes every few seconds."""
 MAX_COUNTED_FILES = 10_000
 """Limit for adding up a stale folder's size; a bot may have created millions of files."""
+PROXIES = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"})
 
 
 def probe_files(project: Project, snapshot: FleetSnapshot | None) -> ProjectFacts:
@@ -74,6 +75,7 @@ def probe_files(project: Project, snapshot: FleetSnapshot | None) -> ProjectFact
         cpu_limits=sum(spec.nano_cpus for spec in specs) / NANO,
         ports=tuple(_ports(project, snapshot)),
         bind_address=fleet.bind_address,
+        passes_proxy=any(project.variables.get(name) for name in fleet.variables if name.upper() in PROXIES),
         bind_fault=host.why_unusable(fleet.bind_address),
         data=_owned(project, fleet.data_dir),
         bot_uid=_bot_uid(fleet.data_dir),

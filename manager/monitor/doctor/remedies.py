@@ -1,17 +1,27 @@
-"""Say what to do in words that are true of this machine: with systemd or without, with apt or without."""
+"""Say what to do in words that are true of this machine: with systemd or without, with apt or without; and in
+commands that this user may run.
+"""
 
 from __future__ import annotations
 
+import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from manager.i18n import Text
 
 SYSTEMD = Path("/run/systemd/system")
 """There where systemd is process 1; its commands may be installed where it is not."""
+NTP_UNITS = tuple(
+    Path(folder) / "systemd" / "ntp-units.d"
+    for folder in ("/etc", "/run", "/usr/local/lib", "/usr/lib", "/lib")
+)
+"""Where systemd looks for a time service that it could switch on. Debian 12 may have none."""
+SETTINGS_FILE = "/etc/sysctl.d/60-botfleet.conf"
 
 
-def live_restore(*, is_rootless: bool, has_systemd: bool) -> Text:
+def live_restore(*, is_rootless: bool, has_systemd: bool, is_root: bool = True) -> Text:
     """Return how to enable live-restore in an engine that runs. SIGHUP has it read its file again."""
     if is_rootless:
         command = (
@@ -23,18 +33,56 @@ def live_restore(*, is_rootless: bool, has_systemd: bool) -> Text:
             'set "live-restore": true in ~/.config/docker/daemon.json, then run `{command}`', command=command
         )
     command = "systemctl reload docker" if has_systemd else "kill -HUP $(cat /var/run/docker.pid)"
-    return Text('set "live-restore": true in /etc/docker/daemon.json, then run `{command}`', command=command)
+    return Text(
+        'set "live-restore": true in /etc/docker/daemon.json, then run `{command}`',
+        command=as_root(command, is_root=is_root),
+    )
 
 
-def time_service(*, has_systemd: bool, has_apt: bool) -> Text:
-    """Return how to have the clock synchronised."""
-    if has_systemd and has_apt:
-        return Text("run `apt install chrony` or `timedatectl set-ntp true`")
+def time_service(*, has_systemd: bool, has_apt: bool, has_ntp: bool, is_root: bool = True) -> Text:
+    """Return how to have the clock synchronised. `has_ntp`: systemd has a time service to switch on."""
+    if has_systemd and has_ntp:
+        return Text("run `{command}`", command=as_root("timedatectl set-ntp true", is_root=is_root))
+    if not has_apt:
+        return Text("install chrony with your system's package manager, and start it")
+    install = as_root("apt install chrony", is_root=is_root)
     if has_systemd:
-        return Text("run `timedatectl set-ntp true`, or install chrony with your system's package manager")
-    if has_apt:
-        return Text("run `apt install chrony`, then `service chrony start`")
-    return Text("install chrony with your system's package manager, and start it")
+        return Text("run `{command}`", command=install)
+    start = as_root("service chrony start", is_root=is_root)
+    return Text("run `{install}`, then `{start}`", install=install, start=start)
+
+
+def kernel_limits(settings: Sequence[str], *, is_root: bool) -> Text:
+    """Return how to raise the kernel's limits, so that they outlive a reboot."""
+    write = as_root(f"tee {SETTINGS_FILE}", is_root=is_root)
+    lines = " ".join(settings)
+    command = f"printf '%s\\n' {lines} | {write} && {as_root('sysctl --system', is_root=is_root)}"
+    return Text("run `{command}`", command=command)
+
+
+def bridge_filter(*, is_root: bool) -> Text:
+    """Return how to let iptables see what containers on one bridge send each other."""
+    return Text(
+        "run `{load}` and `{set}`; to keep it after a reboot, write br_netfilter to"
+        " /etc/modules-load.d/botfleet.conf",
+        load=as_root("modprobe br_netfilter", is_root=is_root),
+        set=as_root("sysctl -w net.bridge.bridge-nf-call-iptables=1", is_root=is_root),
+    )
+
+
+def as_root(command: str, *, is_root: bool) -> str:
+    """Return the command as this user runs it with root's rights."""
+    return command if is_root else f"sudo {command}"
+
+
+def has_ntp() -> bool:
+    """Return whether systemd has a time service that `timedatectl set-ntp true` can switch on."""
+    return any(any(folder.glob("*.list")) for folder in NTP_UNITS)
+
+
+def is_root() -> bool:
+    """Return whether the manager runs as root."""
+    return os.geteuid() == 0
 
 
 def has_systemd() -> bool:

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import os
+import pwd
+import re
+import subprocess
 from itertools import product
+from pathlib import Path
 
 import pytest
 
+from manager.engine import unreachable
 from manager.monitor.doctor import remedies
+
+COMMAND = re.compile(r"`([^`]*)`")
 
 
 @pytest.mark.parametrize("is_rootless", [True, False])
 def test_without_systemd_nothing_is_asked_of_it(is_rootless: bool) -> None:
     texts = [
         remedies.live_restore(is_rootless=is_rootless, has_systemd=False),
-        *(remedies.time_service(has_systemd=False, has_apt=has_apt) for has_apt in (True, False)),
+        *(
+            remedies.time_service(has_systemd=False, has_apt=has_apt, has_ntp=True)
+            for has_apt in (True, False)
+        ),
     ]
     for text in texts:
         assert "systemctl" not in f"{text}"
@@ -23,7 +34,9 @@ def test_without_systemd_nothing_is_asked_of_it(is_rootless: bool) -> None:
 
 def test_without_apt_nothing_is_asked_of_it() -> None:
     for has_systemd in (True, False):
-        assert "apt" not in f"{remedies.time_service(has_systemd=has_systemd, has_apt=False)}"
+        for has_ntp in (True, False):
+            text = remedies.time_service(has_systemd=has_systemd, has_apt=False, has_ntp=has_ntp)
+            assert "apt" not in f"{text}"
 
 
 def test_a_rootless_engine_reads_a_file_of_its_users() -> None:
@@ -38,6 +51,53 @@ def test_a_rootless_engine_reads_a_file_of_its_users() -> None:
 def test_where_both_are_there_the_shortest_way_is_said() -> None:
     assert "`systemctl reload docker`" in f"{remedies.live_restore(is_rootless=False, has_systemd=True)}"
     advice = {
-        f"{remedies.time_service(has_systemd=a, has_apt=b)}" for a, b in product((True, False), repeat=2)
+        f"{remedies.time_service(has_systemd=a, has_apt=b, has_ntp=True)}"
+        for a, b in product((True, False), repeat=2)
     }
-    assert len(advice) == 4
+    assert len(advice) == 3
+
+
+def test_without_a_time_service_systemd_has_none_to_switch_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`timedatectl set-ntp true` ends with “NTP not supported” on a Debian without systemd-timesyncd."""
+    monkeypatch.setattr(remedies, "NTP_UNITS", (tmp_path / "none", tmp_path))
+    assert not remedies.has_ntp()
+    text = remedies.time_service(has_systemd=True, has_apt=True, has_ntp=False)
+    assert f"{text}" == "run `apt install chrony`"
+    (tmp_path / "50-chrony.list").touch()
+    assert remedies.has_ntp()
+
+
+def test_a_user_is_given_commands_that_work_for_users() -> None:
+    """Debian has none of them in a user's PATH, and the kernel refuses them."""
+    texts = [
+        remedies.live_restore(is_rootless=False, has_systemd=False, is_root=False),
+        remedies.time_service(has_systemd=False, has_apt=True, has_ntp=False, is_root=False),
+        remedies.kernel_limits(["kernel.pid_max=65536"], is_root=False),
+        remedies.bridge_filter(is_root=False),
+    ]
+    for text in texts:
+        commands = [
+            part for command in COMMAND.findall(f"{text}") for part in re.split(r" && | \| ", command)
+        ]
+        assert [part for part in commands if not part.startswith(("sudo ", "printf "))] == []
+    assert "sudo" not in f"{remedies.live_restore(is_rootless=True, has_systemd=True, is_root=False)}"
+
+
+def test_raised_limits_outlive_a_reboot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`sysctl -w` was advised, again after each reboot."""
+    monkeypatch.setattr(remedies, "SETTINGS_FILE", str(tmp_path / "60-botfleet.conf"))
+    settings = ["fs.inotify.max_user_instances=256", "kernel.pid_max=65536"]
+    ((command,),) = [COMMAND.findall(f"{remedies.kernel_limits(settings, is_root=True)}")]
+    assert command.endswith(" && sysctl --system")
+    subprocess.run(
+        command.removesuffix(" && sysctl --system"), shell=True, check=True, stdout=subprocess.DEVNULL
+    )
+    assert (tmp_path / "60-botfleet.conf").read_text().split() == settings
+
+
+def test_usermod_is_given_a_name_also_in_cron(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without USER it was given a number, which it does not know; after `su`, another user's name."""
+    monkeypatch.setenv("USER", "somebody-else")
+    assert unreachable.user_name() == pwd.getpwuid(os.geteuid()).pw_name
