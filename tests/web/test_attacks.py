@@ -557,3 +557,31 @@ def test_readers_of_streams_leave_room_for_who_may_halt(
         again[0].close()
         time.sleep(0.2)
     again[0].close()
+
+
+def test_a_body_in_pieces_is_refused_also_beside_a_length(steady: Served) -> None:
+    """Nobody had to be signed in: it was collected without limit, as the length beside it was believed."""
+    said = f"POST /api/v1/session HTTP/1.1\r\n{HEAD}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with opened(steady, f"{said}5\r\n{{}}   \r\n") as connection:
+        connection.settimeout(4)
+        assert connection.recv(100).startswith(b"HTTP/1.1 413 ")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "GET / HTTP/1.1\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        "no HTTP at all\r\n\r\n",
+        f"POST /api/v1/session HTTP/1.1\r\n{HEAD}Content-Length: 5\r\nContent-Length: 2\r\n\r\n",
+    ],
+)
+def test_what_is_no_http_is_answered_as_a_problem_too(steady: Served, said: str) -> None:
+    with opened(steady, said) as connection:
+        connection.settimeout(4)
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        assert (answer.status, answer.getheader("content-type")) == (400, "application/problem+json")
+        assert json.loads(answer.read())["status"] == 400
+        assert answer.getheader("x-frame-options") == "DENY"
+        assert is_ended(connection, 4)

@@ -85,6 +85,9 @@ def test_what_watch_sees_here_comes_first_and_has_the_budgets(served: Served) ->
     assert found["botfleet_requests_limit_per_minute"] == 2400
     assert found["botfleet_instance_requests_share_per_minute"] == 600
     assert served.fleet.targets_file.exists()
+    watched.note_stop_by_limit(1700000000.0)
+    watched.publish(served.fleet, {row.id: view}, {}, budgets)  # which keeps it
+    assert samples(scrape(served)[2])["botfleet_last_stop_by_limit_timestamp_seconds"] == 1700000000.0
     watched.close()
     assert samples(scrape(served)[2])["botfleet_bot_pnl"] == 10.5
 

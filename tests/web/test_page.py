@@ -111,6 +111,7 @@ def test_real_and_paper_money_are_not_added(page: Browser) -> None:
     ("language", "width", "dark"),
     [
         ("en", 400, False),
+        ("zh-TW", 320, False),  # a small phone, or 1280 px at 400 %
         ("en", 1280, True),
         ("zh-TW", 400, True),
         ("zh-TW", 1280, False),  # each pair of the three once
@@ -148,9 +149,22 @@ def test_no_number_goes_on_in_the_next_line(browser: Browser, tmp_path: Path) ->
     """+1 234 567.8 with a 9 below it is read as another sum."""
     with serving(tmp_path, [a_bot("bp_sol_01", pnl="1234567.89", price="150", **LIVE)]) as served:
         page = opened(browser, served, 400)
-        heights = "[...document.querySelectorAll('.bot .sum')].map((each) => each.getClientRects().length)"
-        assert set(page.run(heights)) == {1}
-        assert page.run("document.documentElement.scrollWidth") <= 400
+        lines = "[...document.querySelectorAll('.sum')].map((each) => each.getClientRects().length)"
+        for width in (400, 320):
+            page.open(served.url, width)
+            page.wait(lambda: page.count(".bot .sum") == 2)
+            assert set(page.run(lines)) == {1}
+            assert page.run("document.documentElement.scrollWidth") <= width
+
+
+def test_on_paper_a_card_says_whose_it_is(page: Browser) -> None:
+    page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        assert "bp_sol_02" in page.text(".needs")
+        assert "LIVE" in page.text(".needs")
+        assert "Stop…" not in page.text(".needs")
+    finally:
+        page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
 
 
 def test_what_changes_is_shown_without_loading_again(page: Browser, served: Served) -> None:

@@ -32,7 +32,8 @@ class FleetSample(NamedTuple):
     `why_away`: why the engine does not answer, empty while it does; the instances are then those of the last
     look. `last_ticks`: instance → when its bot's main loop last ran, as the bot itself answered.
     `last_backup`: when the newest complete backup was made; None without one. `budgets`: of requests.
-    `hosts`: the other machines.
+    `hosts`: the other machines. `limit_stop_at`: when a limit last stopped bots, or failed to; None
+    if none has since `watch` began.
     """
 
     fleet: str
@@ -44,6 +45,7 @@ class FleetSample(NamedTuple):
     last_backup: float | None = None
     budgets: Budgets = Budgets()
     hosts: Sequence[HostStatus] = ()
+    limit_stop_at: float | None = None
 
 
 def families(look: FleetSample) -> list[Metric]:
@@ -75,6 +77,12 @@ def _fleet(look: FleetSample) -> Iterable[Metric]:
         "When the newest complete backup of the fleet was made.",
         ("fleet",),
         [((look.fleet,), look.last_backup)],
+    )
+    yield _gauge(
+        "botfleet_last_stop_by_limit_timestamp_seconds",
+        "When a limit on losses, or on the disk, has last stopped bots, or has failed to.",
+        ("fleet",),
+        [((look.fleet,), look.limit_stop_at)],
     )
 
 

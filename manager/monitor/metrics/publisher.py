@@ -86,8 +86,13 @@ class Publisher(Collector):
             last_backup=self._newest_backup(fleet),
             budgets=budgets,
             hosts=self._hosts.latest(fleet),
+            limit_stop_at=self._look.limit_stop_at,
         )
         self._write_targets(fleet)
+
+    def note_stop_by_limit(self, at: float) -> None:
+        """Tell of it: what was stopped is no longer wanted, as after a person's stop, which pages nobody."""
+        self._look = self._look._replace(limit_stop_at=at)
 
     def engine_is_away(self, why: str) -> None:
         """Keep the last look, and say that the engine does not answer."""

@@ -167,6 +167,8 @@ class Watch:
         notifier.note_halted(self._loss_halts.halted)
         for alert in [*halts, *self._guard_disk()]:
             notifier.add(alert, now)
+            if self._metrics:
+                self._metrics.note_stop_by_limit(now)
         notifier.note(
             [*self._faults(now), *(breach.condition for breach in breaches), *self._blind()],
             rules,

@@ -37,11 +37,14 @@ export function stateBadge(each) {
 
 function signed(text, unit = "") {
   const sum = money(text);
-  return el("span", { class: `amount ${signClass(text)}` }, el("span", { class: `sum${sum.length > LONG ? " long" : ""}` }, sum), unit ? el("small", {}, ` ${unit}`) : "");
+  return el("span", { class: `amount ${signClass(text)}` }, el("span", { class: `sum${sum.length > LONG ? " long" : ""}${sum.length > HUGE ? " huge" : ""}` }, sum), unit ? el("small", {}, ` ${unit}`) : "");
 }
 
 /** A sum with more characters than these is written smaller: it has to fit half a phone. */
 const LONG = 11;
+
+/** One with more than these has no room in a line there. */
+const HUGE = 16;
 
 function box(title, big, ...small) {
   const lines = small.flat().filter(Boolean);

@@ -12,9 +12,13 @@ import resource
 from enum import IntEnum
 from typing import Any
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from manager.i18n import Text
 from manager.web.address import Reach
+from manager.web.web_side.guard import HEADERS
+from manager.web.web_side.problems import problem
 
 HEAD_WITHIN_S = 15.0
 """So long a connection may have no request: browsers open some ahead, and a phone's network is slow."""
@@ -105,6 +109,18 @@ class _Connection(H11Protocol):
         """Leave it to the protocol of upgrades."""
         self._leave()
         super().handle_websocket_upgrade(event)
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words are in no language of ours
+        """Answer what is no HTTP, as a problem like every other error."""
+        answer = problem(400, Text("this is no HTTP request"))
+        answer.headers.update({**HEADERS, "Connection": "close"})
+        for event in (
+            h11.Response(status_code=400, headers=answer.raw_headers, reason=b"Bad Request"),
+            h11.Data(data=bytes(answer.body)),
+            h11.EndOfMessage(),
+        ):
+            self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
 
     def on_response_complete(self) -> None:
         """Wait for the next request."""

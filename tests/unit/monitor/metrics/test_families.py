@@ -102,6 +102,13 @@ def test_a_person_who_stops_or_halts_wants_nothing() -> None:
     }
 
 
+def test_what_a_limit_has_stopped_is_told_apart_from_what_a_person_has() -> None:
+    """Neither is wanted any more: without it, the stop that a trader must hear of pages nobody."""
+    name = "botfleet_last_stop_by_limit_timestamp_seconds"
+    assert name not in samples()
+    assert samples(limit_stop_at=NOW)[name] == {("desk",): NOW}
+
+
 def test_an_engine_that_is_away_is_said_and_the_last_look_stays() -> None:
     found = samples(
         with_best_report(a_view(position="1"), None, None), why_away="connection refused", last_backup=5.0
