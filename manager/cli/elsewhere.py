@@ -184,6 +184,8 @@ def _state(row: Row) -> str:
         return _(_text(row, "state"))
     if row.age is None:
         return _("unreachable")
+    if not row.values.get("last_state"):
+        return str(Text("unreachable (no instances {age} ago)", age=formatting.age(row.age)))
     return str(
         Text(
             "unreachable ({state} {age} ago)", state=_(_text(row, "last_state")), age=formatting.age(row.age)
@@ -205,8 +207,8 @@ def _ps(session: Session, hosts: Sequence[Host], args: Namespace) -> int:
         looks = pool.submit(_looks, session, hosts)
         answers = everywhere.run(hosts, session.project_dir(), asked, everywhere.READING_S)
         machines, trading = looks.result()
-    itself = {machine.host.name for machine in machines if machine.is_here}
-    answers = [answer for answer in answers if answer.host not in itself]
+    repeated = {machine.host.name for machine in machines if machine.is_repeated}
+    answers = [answer for answer in answers if answer.host not in repeated]
     everything = everywhere.rows(fleet, answers, time.time(), is_whole=not filters)
     rows = [row for row in everything if not args.ids or row.values.get("id") in {*args.ids, "?"}]
     here = [str(row.values.get("id")) for row in everything if row.host == registry.HERE and _is_live(row)]

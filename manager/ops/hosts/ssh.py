@@ -196,6 +196,16 @@ CHANGED_KEY = "REMOTE HOST IDENTIFICATION HAS CHANGED"
 """ssh says it at the top of twelve lines, of which the last is the same as for a key that is not known."""
 
 
+UNKNOWN_KEY = "Host key verification failed."
+"""ssh says it alone, with this level of its log, for a key that is in no file."""
+
+
+def _typed(host: Host) -> str:
+    """Return the words behind `ssh` with which a person logs in there."""
+    user = f"{host.user}@" if host.user else ""
+    return f"{f'-p {host.port} ' if host.port else ''}{user}{host.address}"
+
+
 def unreachable(host: Host, err: str) -> Unreachable:
     """Return the error for what ssh said when it failed."""
     lines = [line.strip() for line in err.splitlines() if line.strip()]
@@ -205,6 +215,12 @@ def unreachable(host: Host, err: str) -> Unreachable:
             "its key is ANOTHER one than in known_hosts: it was installed anew, or somebody else answers at"
             " its address. Nothing was sent. Compare the fingerprint on the machine itself before you run"
             " `ssh-keygen -R`"
+        )
+    elif UNKNOWN_KEY in err:
+        why = Text(
+            "its key is not in known_hosts: run `ssh {target}` once, and compare the fingerprint with the"
+            " machine's own",
+            target=_typed(host),
         )
     if any(words in err for words in NOT_SERVED):
         kind = Busy if BY_PROXY in err else Taken

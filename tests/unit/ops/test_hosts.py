@@ -75,6 +75,21 @@ def test_a_login_without_a_shell_is_told_from_a_missing_manager(monkeypatch: pyt
     assert str(found.text).endswith("may run no command there: This account is currently not available.")
 
 
+@pytest.mark.parametrize(
+    ("url", "login"),
+    [
+        ("ssh://trader@tokyo.example/srv/desk", "ssh trader@tokyo.example"),
+        ("ssh://alias:2222/srv/desk", "ssh -p 2222 alias"),
+        ("ssh://trader@[fd00::1]/srv/desk", "ssh trader@fd00::1"),
+    ],
+)
+def test_who_has_never_logged_in_there_is_told_how(url: str, login: str) -> None:
+    why = str(ssh.unreachable(registry.parse("tokyo", url), "Host key verification failed.\r\n"))
+    assert f"its key is not in known_hosts: run `{login}` once" in why
+    changed = ssh.unreachable(registry.parse("tokyo", url), f"{ssh.CHANGED_KEY}\n{ssh.UNKNOWN_KEY}\n")
+    assert "ANOTHER" in str(changed)
+
+
 def test_a_typo_in_one_line_keeps_no_command_from_the_other_machines(tmp_path: Path) -> None:
     (tmp_path / "config").mkdir()
     registry.path(tmp_path).write_text('tokyo = "ssh://tokyo/srv/desk"\nosaka = "http://osaka"\n')
@@ -123,6 +138,12 @@ def test_a_machine_that_does_not_answer_is_shown_as_it_was_last_seen(tmp_path: P
     assert (row.values["state"], row.values["last_state"], row.age) == ("unreachable", "running", 90)
     [row] = everywhere.rows(fleet, [Answer("paris", error=Unreachable("x"))], 0.0)
     assert (row.host, row.values["id"], row.values["state"]) == ("paris", "?", "unreachable")
+    assert (row.age, elsewhere._state(row)) == (None, "unreachable")
+    everywhere.rows(fleet, [Answer("tokyo", CommandResult(0, "[]", ""))], 0.0)
+    seen = last_seen.load(fleet, "tokyo", "")
+    assert seen is not None
+    [row] = everywhere.rows(fleet, [Answer("tokyo", error=Unreachable("x"))], seen.at + 90)
+    assert (row.age, elsewhere._state(row)) == (90, "unreachable (no instances 1m ago)")
 
 
 def test_what_was_filtered_or_is_of_another_address_is_not_what_a_machine_was_last_seen_with(
