@@ -49,7 +49,7 @@ def run(session: Session, args: Namespace, words: Sequence[str]) -> int:
             raise UsageError(
                 "`manager {command}` concerns this machine; it takes no --host", command=args.command
             )
-        return _on(registry.get(folder, args.host), there)
+        return _on(registry.get(folder, args.host), there, is_endless=_is_endless(args))
     readable, problems = registry.readable(folder)
     hosts = list(readable.values())
     if args.command == "ps":
@@ -84,14 +84,27 @@ def _in_this_language() -> list[str]:
     return ["--lang", i18n.language().replace("_", "-")]
 
 
-def _on(host: Host, words: Sequence[str]) -> int:
-    """Run it there with this terminal's input and output."""
+def _is_endless(args: Namespace) -> bool:
+    """Return whether the command only shows something until it is ended."""
+    return any(getattr(args, name, None) not in (None, False) for name in ("follow", "watch"))
+
+
+def _on(host: Host, words: Sequence[str], *, is_endless: bool) -> int:
+    """Run it there with this terminal's input and output.
+
+    Without a terminal one that is endless is ended there with the pipe that this process holds: it would go
+    on for ever, and ssh's kept connection would hold the output open.
+    """
     is_terminal = sys.stdin.isatty() and sys.stdout.isatty()
     sys.stdout.flush()
-    completed = subprocess.run(ssh.command(host, words, on_terminal=is_terminal), check=False)
-    if completed.returncode == ssh.SSH_FAILED:
+    if is_endless and not is_terminal:
+        with subprocess.Popen(ssh.while_held(host, words), stdin=subprocess.PIPE) as process:
+            code = process.wait()
+    else:
+        code = subprocess.run(ssh.command(host, words, on_terminal=is_terminal), check=False).returncode
+    if code == ssh.SSH_FAILED:
         raise ssh.unreachable(host, _("see above"))
-    return completed.returncode
+    return code
 
 
 def _said(answers: Iterable[Answer], *, as_json: bool) -> int:

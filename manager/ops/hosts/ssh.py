@@ -38,6 +38,16 @@ RUN = (
     'cd -- "$0" && if [ -x .venv/bin/manager ]; then exec .venv/bin/manager "$@"; else exec manager "$@"; fi'
 )
 """Run the manager of the host's project folder: of its checkout, else the installed one."""
+RUN_WHILE_HELD = """\
+exec 3<&0
+cd -- "$0" || exit 1
+if [ -x .venv/bin/manager ]; then manager=.venv/bin/manager; else manager=manager; fi
+"$manager" "$@" </dev/null 3<&- &
+child=$!
+{ cat <&3 >/dev/null; kill "$child"; } >/dev/null 2>&1 &
+wait "$child"
+"""
+"""The same, until the standard input ends, as it does with the process here that holds it."""
 
 
 class Unreachable(EngineUnreachable):
@@ -75,6 +85,11 @@ class CommandResult(NamedTuple):
 def command(host: Host, words: Sequence[str], *, on_terminal: bool = False) -> list[str]:
     """Return the whole ssh command that runs `manager WORDS` there. Raises ManagerError without ssh."""
     return shell(host, ["sh", "-c", RUN, host.folder, *words], on_terminal=on_terminal)
+
+
+def while_held(host: Host, words: Sequence[str]) -> list[str]:
+    """Return the ssh command that runs `manager WORDS` there until its standard input ends."""
+    return shell(host, ["sh", "-c", RUN_WHILE_HELD, host.folder, *words])
 
 
 def follow(host: Host, words: Sequence[str]) -> list[str]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shlex
+import subprocess
 from pathlib import Path
 from threading import Event
 
 import pytest
 
 from manager.cli import elsewhere
+from manager.cli.main import main
 from manager.errors import FAILED, NO_ENGINE, OK, ConfigError, UsageError, worst_exit_code
 from manager.ops.hosts import check, everywhere, last_seen, registry, ssh
 from manager.ops.hosts.everywhere import Answer
@@ -220,3 +222,48 @@ def test_this_machine_may_be_the_one_that_does_not_answer(tmp_path: Path) -> Non
 )
 def test_an_instance_that_was_moved_away_is_noted(values: dict[str, object], note: str) -> None:
     assert elsewhere._note(everywhere.Row("here", values)) == note
+
+
+def test_what_only_follows_there_ends_with_the_pipe_that_this_machine_holds(tmp_path: Path) -> None:
+    """Killed here, `manager --host tokyo logs -f | grep x` went on there for ever."""
+    manager = tmp_path / ".venv" / "bin" / "manager"
+    manager.parent.mkdir(parents=True)
+    manager.write_text('#!/bin/sh\necho "$@"\n[ "$1" = ps ] && exit 3\nexec sleep 3600\n')
+    manager.chmod(0o755)
+    shell = ["sh", "-c", ssh.RUN_WHILE_HELD, str(tmp_path)]
+    with subprocess.Popen([*shell, "logs", "-f"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"logs -f\n"
+        process.stdin.close()
+        assert process.stdout.read() == b"", "nobody is left who could write"
+        assert process.wait(60) == 143
+    with subprocess.Popen([*shell, "ps"], stdin=subprocess.PIPE) as process:
+        assert process.wait(60) == 3
+
+
+@pytest.mark.parametrize(
+    ("line", "is_held"),
+    [
+        ("logs -f", True),
+        ("ps --watch", True),
+        ("logs", False),
+        ("ps", False),
+        ("watch", False),
+        ("halt", False),
+    ],
+)
+def test_only_what_shows_without_end_is_held(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, line: str, is_held: bool
+) -> None:
+    (tmp_path / "config" / "active").mkdir(parents=True)
+    (tmp_path / "config" / "hosts.toml").write_text('tokyo = "ssh://trader@tokyo/srv/desk"\n')
+    seen: list[bool] = []
+
+    def on(_host: Host, _words: object, *, is_endless: bool) -> int:
+        seen.append(is_endless)
+        return 0
+
+    monkeypatch.setattr(elsewhere, "_on", on)
+    assert main(["--project-dir", str(tmp_path), "--host", "tokyo", *line.split()]) == 0
+    assert seen == [is_held]
