@@ -49,7 +49,7 @@ def run(session: Session, args: Namespace, words: Sequence[str]) -> int:
             raise UsageError(
                 "`manager {command}` concerns this machine; it takes no --host", command=args.command
             )
-        return _on(registry.get(folder, args.host), there)
+        return _on(registry.get(folder, args.host), there, is_endless=_is_endless(args))
     readable, problems = registry.readable(folder)
     hosts = list(readable.values())
     if args.command == "ps":
@@ -84,14 +84,27 @@ def _in_this_language() -> list[str]:
     return ["--lang", i18n.language().replace("_", "-")]
 
 
-def _on(host: Host, words: Sequence[str]) -> int:
-    """Run it there with this terminal's input and output."""
+def _is_endless(args: Namespace) -> bool:
+    """Return whether the command only shows something until it is ended."""
+    return any(getattr(args, name, None) not in (None, False) for name in ("follow", "watch"))
+
+
+def _on(host: Host, words: Sequence[str], *, is_endless: bool) -> int:
+    """Run it there with this terminal's input and output.
+
+    Without a terminal one that is endless is ended there with the pipe that this process holds: it would go
+    on for ever, and ssh's kept connection would hold the output open.
+    """
     is_terminal = sys.stdin.isatty() and sys.stdout.isatty()
     sys.stdout.flush()
-    completed = subprocess.run(ssh.command(host, words, on_terminal=is_terminal), check=False)
-    if completed.returncode == ssh.SSH_FAILED:
+    if is_endless and not is_terminal:
+        with subprocess.Popen(ssh.while_held(host, words), stdin=subprocess.PIPE) as process:
+            code = process.wait()
+    else:
+        code = subprocess.run(ssh.command(host, words, on_terminal=is_terminal), check=False).returncode
+    if code == ssh.SSH_FAILED:
         raise ssh.unreachable(host, _("see above"))
-    return completed.returncode
+    return code
 
 
 def _said(answers: Iterable[Answer], *, as_json: bool) -> int:
@@ -184,6 +197,8 @@ def _state(row: Row) -> str:
         return _(_text(row, "state"))
     if row.age is None:
         return _("unreachable")
+    if not row.values.get("last_state"):
+        return str(Text("unreachable (no instances {age} ago)", age=formatting.age(row.age)))
     return str(
         Text(
             "unreachable ({state} {age} ago)", state=_(_text(row, "last_state")), age=formatting.age(row.age)
@@ -205,8 +220,8 @@ def _ps(session: Session, hosts: Sequence[Host], args: Namespace) -> int:
         looks = pool.submit(_looks, session, hosts)
         answers = everywhere.run(hosts, session.project_dir(), asked, everywhere.READING_S)
         machines, trading = looks.result()
-    itself = {machine.host.name for machine in machines if machine.is_here}
-    answers = [answer for answer in answers if answer.host not in itself]
+    repeated = {machine.host.name for machine in machines if machine.is_repeated}
+    answers = [answer for answer in answers if answer.host not in repeated]
     everything = everywhere.rows(fleet, answers, time.time(), is_whole=not filters)
     rows = [row for row in everything if not args.ids or row.values.get("id") in {*args.ids, "?"}]
     here = [str(row.values.get("id")) for row in everything if row.host == registry.HERE and _is_live(row)]

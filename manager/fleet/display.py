@@ -202,7 +202,7 @@ def _ps_object(view: Instance) -> dict[str, Any]:
         },
         "wish": view.saved.wish,
         "halted": view.saved.halted is not None,
-        "moved_to": None if view.tombstone is None or view.tombstone.is_arriving else view.tombstone.to,
+        "moved_to": view.moved_to,
         "config_file": container.config_file if container else (view.spec.config_file if view.spec else None),
         "container": container.name if container else None,
         "container_id": container.id if container else None,

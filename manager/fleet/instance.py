@@ -47,6 +47,11 @@ class Instance(NamedTuple):
         )
 
     @property
+    def moved_to(self) -> str | None:
+        """Return the machine to which it was moved, with its position and its database; None for none."""
+        return None if self.tombstone is None or self.tombstone.is_arriving else self.tombstone.to
+
+    @property
     def exited_unexpectedly(self) -> bool:
         """Return whether its container exited with an error although it should run: killed, or stopped with
         its engine.

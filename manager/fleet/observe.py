@@ -96,12 +96,12 @@ class FleetSnapshot(NamedTuple):
         return problems
 
     def trading(self, excepted: Collection[str]) -> list[bot_environment.LiveContainer]:
-        """Return the containers that trade live, without those of these instances."""
-        return [
-            self.trading_of(container)
-            for container in (*self.observed.containers.values(), *self.observed.strays)
-            if container.is_up and container.mode == "live" and container.instance not in excepted
-        ]
+        """Return the containers that trade live, without those of these instances, and without idle ones."""
+        without = {*excepted, *self.plan_input.idle}
+        own = (container for name, container in self.observed.containers.items() if name not in without)
+        strays = (stray for stray in self.observed.strays if stray.instance not in excepted)
+        live = (each for each in (*own, *strays) if each.is_up and each.mode == "live")
+        return [self.trading_of(container) for container in live]
 
     def trading_of(self, container: Container) -> bot_environment.LiveContainer:
         """Return a container as one that trades live, with the variables that it was given."""

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from manager.cli.notices import one_output, say_problems
 from manager.errors import BAD_CONFIG, OK, UsageError
-from manager.fleet import display
+from manager.fleet import display, tombstone
 from manager.fleet.amounts import aligned, money
 from manager.fleet.selection import Selection
 from manager.fleet.session import Session
@@ -62,9 +62,12 @@ def history(session: Session, args: Namespace) -> int:
     if args.trades and (args.json or args.format):
         raise UsageError("--trades prints CSV, for which --json and --format have no meaning")
     project = session.project()
+    fleet = project.fleet
     chosen = Selection(args.ids, args.config).named(project) or []
     since = args.since or 0.0
-    fleet_history = reader.read(project.fleet, project.specs, chosen, since, trades=args.trades)
+    fleet_history = reader.read(fleet, project.specs, chosen, since, trades=args.trades)
+    stones = tombstone.find_all(fleet, [history.instance for history in fleet_history.instances])
+    moved = {instance: stone for instance, stone in stones.items() if not stone.is_arriving}
     if args.trades:
         console.say(_csv(fleet_history), end="")
     elif args.json:
@@ -80,10 +83,20 @@ def history(session: Session, args: Namespace) -> int:
             for line in summary.lines(history, fleet_history, since)
         ]
         console.say(_line_table(rows, fleet_history.now, args.format) if rows else _("no instances"))
-        for text in [] if args.format else summary.total_texts(rows, project.fleet.sums):
+        counted = [line for line in rows if line.instance not in moved]
+        for text in [] if args.format else summary.total_texts(counted, fleet.sums):
             console.say(text)
     for note in fleet_history.notes:
         console.warning(note)
+    for instance, stone in moved.items():
+        console.warning(
+            Text(
+                "{id}: it was moved to {host}, where its history goes on: what it earned and traded here is"
+                " told there, too, and is in no total here",
+                id=instance,
+                host=stone.to,
+            )
+        )
     for history in fleet_history.instances:
         if history.why is not None:
             console.warning(

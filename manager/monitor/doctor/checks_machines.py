@@ -26,6 +26,12 @@ def check_all(
                 Text("{host}: does not tell what it trades on: {why}", host=host, why=answer.why),
                 Text("run `manager host check {host}`; its bots may well be trading", host=host),
             )
+        elif answer.same_as:
+            yield warn(
+                "host",
+                Text("{host}: is {other} under another name", host=host, other=answer.same_as),
+                Text("run `manager host remove {host}`; one name is enough", host=host),
+            )
         elif answer.look is not None and answer.look.generations is None:
             yield warn(
                 "host",

@@ -42,13 +42,13 @@ from manager.monitor.doctor.facts import (
 from manager.monitor.doctor.probe_mends import Mends
 from manager.monitor.stats import senders
 from manager.monitor.stats.senders import Senders
+from manager.ops.backup import databases
 from manager.ops.execution import compose_yaml
 from manager.ops.requests import request_plan
 from manager.util import formatting
 from manager.util.atomic_file import LEFTOVER_S
 
 TEMPORARY = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")
-MOVED_ASIDE = re.compile(r".+\.before-restore-\d{8}-\d{6}(-\d+)?(-interrupted)?(-\d+)?")
 RESTORING = ".restoring-"
 LARGE_LEFTOVER_S = 86400
 """A backup or its verification may take hours."""
@@ -295,7 +295,7 @@ def _stale(project: Project, snapshot: FleetSnapshot | None) -> Iterator[StaleFi
                 not is_one
                 or entry.name in known
                 or f"{top}/{entry.name}" in used
-                or MOVED_ASIDE.fullmatch(entry.name)
+                or databases.MOVED_ASIDE.fullmatch(entry.name)
             ):
                 continue
             if mark is None or _owned(project, Path(entry.path, mark)):
@@ -324,7 +324,7 @@ def _leftovers(project: Project, known: Iterable[str]) -> Iterator[StaleFile]:
 
 def leftover_kind(name: str, age: float, fleet: str) -> str:
     """Return the kind of stale file for this name and age (seconds); empty if it is in use or not ours."""
-    if MOVED_ASIDE.fullmatch(name):
+    if databases.MOVED_ASIDE.fullmatch(name):
         return "before-restore"
     if name.startswith(RESTORING):
         return "interrupted"

@@ -19,6 +19,7 @@ from manager.monitor.history import curve, database, fill, queries, spool_reader
 from manager.monitor.history import run_ends as run_ends_of
 from manager.monitor.history.database import NotOurs
 from manager.monitor.history.model import Event, Run, Sample, Span, Trade
+from manager.ops.backup import databases
 from manager.util import scratch
 
 UNWATCHED_S = 180.0
@@ -70,6 +71,7 @@ def read(
 ) -> FleetHistory:
     """Read the history of the chosen instances, of all for none. Writes nothing.
 
+    What a restore has moved aside is read if it is chosen: else its trades would be told twice.
     `trades`: read every bot's database for them, whatever is stored. `run_ends`: also what each run has ended
     with. `every`: only one sample in so many seconds. Raises UsageError for an unknown
     instance, HistoryTooNew.
@@ -83,7 +85,7 @@ def read(
     spooled = spool_reader.read(fleet.event_spool_file, stored.spool).events
     is_stale = not stored.watched or now - stored.watched[-1].end > UNWATCHED_S
     read = []
-    for instance in chosen or known:
+    for instance in chosen or [name for name in known if not databases.MOVED_ASIDE.fullmatch(name)]:
         history = stored.histories.get(instance, InstanceHistory(instance))
         events = [event for event in spooled if event.instance == instance and event.at >= since]
         history = history._replace(events=[*history.events, *events])

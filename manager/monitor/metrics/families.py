@@ -247,7 +247,7 @@ def _trading(look: FleetSample) -> Iterable[Metric]:
     )
     for row in look.rows:
         report = row.report
-        if report.quote is None:
+        if report.quote is None or row.view.moved_to is not None:  # the other machine tells it
             continue
         for kind, amount in zip(PNL_KINDS, _amounts(report), strict=True):
             if amount is not None:
@@ -258,7 +258,7 @@ def _trading(look: FleetSample) -> Iterable[Metric]:
         "botfleet_bot_position", "The bot's position in the base asset.", labels=(*LABELS, "asset")
     )
     for row in look.rows:
-        if row.report.position is not None:
+        if row.report.position is not None and row.view.moved_to is None:
             position.add_metric((*_labels(look, row), row.report.base or ""), float(row.report.position))
     yield position
     yield _per_instance(

@@ -61,7 +61,7 @@ def ask(fleet: Fleet) -> tuple[HostStatus, ...]:
 
     hosts = list(registry.readable(fleet.project_dir)[0].values())
     looks = account_looks.ask(fleet, account_looks.key_of(fleet), hosts)  # remembered for the next start
-    hosts = [look.host for look in looks if not look.is_here]
+    hosts = [look.host for look in looks if not look.is_repeated]
     answers = everywhere.ask(hosts, ["ps", "--json"], everywhere.READING_S)
     now, samples = time.time(), []
     for answer in answers:

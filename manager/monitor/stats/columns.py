@@ -233,7 +233,7 @@ def total_line(sums: Totals) -> str:
 
 def _gains(sums: Totals, amounts: str) -> Text:
     """Return the sum of P&L, and of how many instances: bots that do not answer are missing in it."""
-    count = sum(sums.states.values())
+    count = sum(sums.states.values()) - sums.moved
     if sums.with_pnl == count:
         return Text("P&L {amounts}", amounts=amounts)
     return Text(

@@ -108,7 +108,8 @@ class Totals(NamedTuple):
     P&L by (mode, quote currency), because paper and live, or two currencies, cannot be added up. For prices
     that are no market's their word stands in the mode's place: such a P&L is no trading result.
 
-    `with_pnl`: the number of instances whose P&L is included; that of the others is unknown, not 0.
+    `with_pnl`: the number of instances whose P&L is included; that of the others is unknown, not 0, but for
+    the `moved` ones: another machine sums it up.
     """
 
     states: Mapping[State, int]
@@ -116,25 +117,31 @@ class Totals(NamedTuple):
     memory: int
     pnl: Mapping[tuple[str, str], Decimal]
     with_pnl: int
+    moved: int = 0
 
 
 def sum_up(rows: Iterable[InstanceStats]) -> Totals:
-    """Sum up what is known. A P&L counts only with a currency, and from a bot without a mode mismatch."""
+    """Sum up what is known. A P&L counts only with a currency, and from a bot without a mode mismatch.
+
+    That of an instance that was moved to another machine counts there.
+    """
     states: Counter[State] = Counter()
     pnl: dict[tuple[str, str], Decimal] = {}
-    cpu, memory, with_pnl = 0.0, 0, 0
+    cpu, memory, with_pnl, moved = 0.0, 0, 0, 0
     for row in rows:
         states[row.view.status.state] += 1
         if row.usage is not None:
             cpu += row.usage.cpu or 0
             memory += row.usage.last.memory
-        if row.report.pnl is not None and row.report.quote is not None and not row.has_mode_mismatch:
+        if row.view.moved_to is not None:
+            moved += 1
+        elif row.report.pnl is not None and row.report.quote is not None and not row.has_mode_mismatch:
             mode = row.report.market if row.report.is_artificial else row.view.mode
             kind = (mode or "", row.report.quote)
             pnl[kind] = pnl.get(kind, Decimal(0)) + row.report.pnl
             with_pnl += 1
     by_urgency = {state: states[state] for state in STATES_BY_URGENCY if state in states}
-    return Totals(by_urgency, cpu, memory, dict(sorted(pnl.items())), with_pnl)
+    return Totals(by_urgency, cpu, memory, dict(sorted(pnl.items())), with_pnl, moved)
 
 
 def stats_object(row: InstanceStats) -> dict[str, Any]:

@@ -41,12 +41,7 @@ class TwinKeeper:
             self._texts, self._shared, self.has_looked = (), (), True
         elif time.monotonic() >= self._next and (self._thread is None or not self._thread.is_alive()):
             self._next = time.monotonic() + EVERY_S
-            live = [
-                container
-                for container in snapshot.trading(())
-                if container.instance not in snapshot.plan_input.idle
-            ]
-            self._thread = Thread(target=self.look, args=(fleet, live), daemon=True)
+            self._thread = Thread(target=self.look, args=(fleet, snapshot.trading(())), daemon=True)
             self._thread.start()
 
     def look(self, fleet: Fleet, live: list[LiveContainer]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -26,6 +27,8 @@ from manager.util.real_path import real_path
 
 CHUNK = MIB
 DISK_MARGIN = 64 * MIB
+MOVED_ASIDE = re.compile(r".+\.before-restore-\d{8}-\d{6}(-\d+)?(-interrupted)?(-\d+)?")
+"""What a restore, or a move back, has left beside what it put there."""
 """Growth of a database allowed between measuring and copying, and the free space left on the disk."""
 BASE_TIMEOUT_S = 120
 TIMEOUT_MARGIN_S = 5

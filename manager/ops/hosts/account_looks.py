@@ -19,7 +19,16 @@ from manager.fleet import env_file
 from manager.fleet.observe import FleetSnapshot, env_of
 from manager.fleet.project import Project
 from manager.i18n import Text
-from manager.ops.hosts import accounts, everywhere, generations, identity, returning, shared_accounts, ssh
+from manager.ops.hosts import (
+    accounts,
+    everywhere,
+    generations,
+    identity,
+    registry,
+    returning,
+    shared_accounts,
+    ssh,
+)
 from manager.ops.hosts.accounts import HostAccounts, Trading
 from manager.ops.hosts.generations import GenerationRecord, Twin
 from manager.ops.hosts.registry import HERE, Host
@@ -36,6 +45,7 @@ class HostAnswer(NamedTuple):
     """Hold what is known of a host. `why`: it does not answer now; `look` is then the last one.
 
     `is_reached`: ssh logs in all the same, so that it runs. `is_here`: it is this machine's own project.
+    `same_as`: the name before it in config/hosts.toml that means the same project of the same machine.
     """
 
     host: Host
@@ -43,6 +53,12 @@ class HostAnswer(NamedTuple):
     why: Text | None = None
     is_reached: bool = False
     is_here: bool = False
+    same_as: str = ""
+
+    @property
+    def is_repeated(self) -> bool:
+        """Return whether what is there is shown under another name: `here`, or that of another host."""
+        return self.is_here or bool(self.same_as)
 
 
 def ask(fleet: Fleet, key: bytes, hosts: Sequence[Host], *, tries_login: bool = False) -> list[HostAnswer]:
@@ -80,7 +96,27 @@ def ask(fleet: Fleet, key: bytes, hosts: Sequence[Host], *, tries_login: bool = 
             _remember(fleet, host, key, content, look.at)
             is_here = bool(look.identity.own) and look.identity.own == here.own
             answers.append(HostAnswer(host, look, is_reached=True, is_here=is_here))
-    return answers
+    return _compared(answers)
+
+
+def _compared(answers: Iterable[HostAnswer]) -> list[HostAnswer]:
+    """Return the answers; of one machine under several names all but one tell that one, which answers."""
+    compared, names = list(answers), dict[str, str]()
+    for answer in sorted(compared, key=lambda answer: answer.why is not None):
+        names.setdefault(_own(answer) or answer.host.name, answer.host.name)
+    return [
+        answer._replace(same_as="" if name == answer.host.name else name)
+        for answer in compared
+        for name in [names[_own(answer) or answer.host.name]]
+    ]
+
+
+def other_name(fleet: Fleet, answer: HostAnswer) -> str | None:
+    """Return the name that config/hosts.toml has for that machine's project already, as far as is known."""
+    hosts = registry.readable(fleet.project_dir)[0].values()
+    others = remembered(fleet, (host for host in hosts if host.name != answer.host.name))
+    own = _own(answer)
+    return next((other.host.name for other in others if own and _own(other) == own), None)
 
 
 def remembered(fleet: Fleet, hosts: Iterable[Host]) -> list[HostAnswer]:
@@ -94,7 +130,7 @@ def recent(fleet: Fleet, hosts: Sequence[Host], within: float) -> list[HostAnswe
     answers, now = remembered(fleet, hosts), time.time()
     if all(answer.look is not None and abs(now - answer.look.at) <= within for answer in answers):
         own = accounts.identified(key_of(fleet), identity.of(fleet)).own
-        return [answer._replace(is_here=bool(own) and _own(answer) == own) for answer in answers]
+        return _compared(answer._replace(is_here=bool(own) and _own(answer) == own) for answer in answers)
     return ask(fleet, key_of(fleet), hosts)
 
 
@@ -150,13 +186,9 @@ def shared(
 
 def _machines(answers: Iterable[HostAnswer]) -> Iterator[tuple[HostAnswer, HostAccounts]]:
     """Yield what is known of each other machine once, whatever names it has in config/hosts.toml."""
-    seen = set()
-    for answer in answers:
-        if answer.look is None or answer.is_here or answer.look.identity in seen:
-            continue
-        if answer.look.identity.own:
-            seen.add(answer.look.identity)
-        yield answer, answer.look
+    for answer in _compared(answers):
+        if answer.look is not None and not answer.is_repeated:
+            yield answer, answer.look
 
 
 def answer(snapshot: FleetSnapshot, key_text: str) -> dict[str, Any]:

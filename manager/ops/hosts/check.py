@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Iterator
@@ -61,9 +60,12 @@ def _found(host: Host, fleet: Fleet) -> Iterator[Finding]:
         yield Finding(
             False,
             Text(
-                "manager: there is none in {folder} ({why}); install botfleet there",
+                "manager: there is none in {folder} ({why}); `manager host deploy {name} --url {url}`"
+                " installs it",
                 folder=host.folder,
                 why=why,
+                name=host.name,
+                url=host.url,
             ),
         )
         return
@@ -91,18 +93,25 @@ def _found(host: Host, fleet: Fleet) -> Iterator[Finding]:
 
 def _own_name(host: Host, fleet: Fleet) -> Finding:
     """Compare the name that the machine has in `host` of configs. An earlier manager knows no such name."""
-    key = account_looks.new_key()
-    told = ssh.run(host, account_looks.WORDS, WITHIN_S, key.hex().encode())
-    try:
-        look = accounts.look(json.loads(told.out), 0)
-    except ValueError:
-        why = (told.err.strip().splitlines() or ["-"])[-1]
-        return Finding(None, Text("accounts: cannot be asked ({why})", why=why))
-    name, here = look.name, accounts.identified(key, identity.of(fleet))
-    if here.own and look.identity.own == here.own:
+    [answer] = account_looks.ask(fleet, account_looks.key_of(fleet), [host])
+    if answer.why is not None or answer.look is None:
+        return Finding(None, Text("accounts: cannot be asked ({why})", why=answer.why or "-"))
+    name = answer.look.name
+    if answer.is_here:
         return Finding(None, Text("name: {name} is this machine itself", name=host.name))
+    if other := account_looks.other_name(fleet, answer):
+        return Finding(
+            None,
+            Text(
+                "name: {name} is the same project folder of the same machine as {other}; one name is enough:"
+                " `manager host remove {other}`, or leave {name} out",
+                name=host.name,
+                other=other,
+            ),
+        )
     if name == fleet.host_name:
-        is_one_system = bool(here.boot) and look.identity.boot == here.boot
+        here = accounts.identified(account_looks.key_of(fleet), identity.of(fleet))
+        is_one_system = bool(here.boot) and answer.look.identity.boot == here.boot
         return Finding(
             None if is_one_system else False,
             Text(

@@ -24,21 +24,41 @@ if [ -e ".botfleet/$1/complete" ]; then echo there; else echo missing; fi
 """
 """Tell what `.venv` is, and whether this very package is installed."""
 INSTALL = """\
+ended() {
+  rm -rf -- "$part"
+  if [ -e "$at/complete" ]; then return; fi
+  left=$(df -Pk . | awk 'NR == 2 { print int($4 / 1024) }')
+  if [ "$left" -lt 150 ]; then echo "its disk has $left MB left, and an installation takes 110 MB" >&2; fi
+  if [ "$is_ours" ]; then rm -rf -- "$at"; fi
+}
 set -eu
 cd -- "$0"
-at=".botfleet/$1"
+at=".botfleet/$1" part=".botfleet/$1.$$" is_ours=
 for python in python3 python3.14 python3.13 python3.12 python3.11 ""; do
   if [ -z "$python" ]; then echo "Python 3.11 or newer is missing" >&2; exit 1; fi
   if "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then break; fi
 done
+trap ended EXIT
+mkdir -p -- "$part"
+tar -x -f - -C "$part"
+exec 9>.botfleet/lock
+"$python" -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)'
+if [ -e "$at/complete" ]; then exit 0; fi
+is_ours=yes
 rm -rf -- "$at"
-mkdir -p -- "$at"
-tar -x -f - -C "$at"
+mv -- "$part" "$at"
 "$python" -m venv "$at/venv" >&2
 pip() { "$at/venv/bin/python" -m pip --disable-pip-version-check install --quiet "$@" >&2; }
 pip --require-hashes -r "$at/requirements.lock"
 pip --no-deps --no-index "$at"/*.whl
 touch "$at/complete"
+"""
+"""Install the package anew, after another installation there has ended.
+
+One whose connection was cut, or whose caller was killed, goes on: without the lock it would write into the
+new one's folder, and call that complete before it is. The shell holds the lock, which Python takes, and not
+before the package is there: a connection that is cut may be waited for by sshd for hours. What has failed
+leaves nothing: the disk may be full, and bots need it.
 """
 SWITCH = 'cd -- "$0" && ln -sfn ".botfleet/$1/venv" .venv.new && mv -fT .venv.new .venv'
 """In one step: a command that begins there now has either the old manager or the new one."""

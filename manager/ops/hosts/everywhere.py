@@ -135,7 +135,8 @@ def rows(fleet: Fleet, answers: Iterable[Answer], now: float, *, is_whole: bool 
             continue
         seen = last_seen.load(fleet, answer.host, answer.url)
         if seen is None or not seen.rows:
-            collected.append(Row(answer.host, {"id": "?", "state": UNREACHABLE}))
+            age = None if seen is None else now - seen.at
+            collected.append(Row(answer.host, {"id": "?", "state": UNREACHABLE}, age))
             continue
         for values in seen.rows:
             old = {**values, "state": UNREACHABLE, "last_state": values.get("state")}

@@ -38,6 +38,16 @@ RUN = (
     'cd -- "$0" && if [ -x .venv/bin/manager ]; then exec .venv/bin/manager "$@"; else exec manager "$@"; fi'
 )
 """Run the manager of the host's project folder: of its checkout, else the installed one."""
+RUN_WHILE_HELD = """\
+exec 3<&0
+cd -- "$0" || exit 1
+if [ -x .venv/bin/manager ]; then manager=.venv/bin/manager; else manager=manager; fi
+"$manager" "$@" </dev/null 3<&- &
+child=$!
+{ cat <&3 >/dev/null; kill "$child"; } >/dev/null 2>&1 &
+wait "$child"
+"""
+"""The same, until the standard input ends, as it does with the process here that holds it."""
 
 
 class Unreachable(EngineUnreachable):
@@ -75,6 +85,11 @@ class CommandResult(NamedTuple):
 def command(host: Host, words: Sequence[str], *, on_terminal: bool = False) -> list[str]:
     """Return the whole ssh command that runs `manager WORDS` there. Raises ManagerError without ssh."""
     return shell(host, ["sh", "-c", RUN, host.folder, *words], on_terminal=on_terminal)
+
+
+def while_held(host: Host, words: Sequence[str]) -> list[str]:
+    """Return the ssh command that runs `manager WORDS` there until its standard input ends."""
+    return shell(host, ["sh", "-c", RUN_WHILE_HELD, host.folder, *words])
 
 
 def follow(host: Host, words: Sequence[str]) -> list[str]:
@@ -196,6 +211,16 @@ CHANGED_KEY = "REMOTE HOST IDENTIFICATION HAS CHANGED"
 """ssh says it at the top of twelve lines, of which the last is the same as for a key that is not known."""
 
 
+UNKNOWN_KEY = "Host key verification failed."
+"""ssh says it alone, with this level of its log, for a key that is in no file."""
+
+
+def _typed(host: Host) -> str:
+    """Return the words behind `ssh` with which a person logs in there."""
+    user = f"{host.user}@" if host.user else ""
+    return f"{f'-p {host.port} ' if host.port else ''}{user}{host.address}"
+
+
 def unreachable(host: Host, err: str) -> Unreachable:
     """Return the error for what ssh said when it failed."""
     lines = [line.strip() for line in err.splitlines() if line.strip()]
@@ -205,6 +230,12 @@ def unreachable(host: Host, err: str) -> Unreachable:
             "its key is ANOTHER one than in known_hosts: it was installed anew, or somebody else answers at"
             " its address. Nothing was sent. Compare the fingerprint on the machine itself before you run"
             " `ssh-keygen -R`"
+        )
+    elif UNKNOWN_KEY in err:
+        why = Text(
+            "its key is not in known_hosts: run `ssh {target}` once, and compare the fingerprint with the"
+            " machine's own",
+            target=_typed(host),
         )
     if any(words in err for words in NOT_SERVED):
         kind = Busy if BY_PROXY in err else Taken

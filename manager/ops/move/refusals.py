@@ -22,6 +22,10 @@ def why_not(
 ) -> Text | None:
     """Return why it cannot be moved; None if it can."""
     source, target = move.source.name, move.target.name
+    if here.get("own") and here["own"] == there.get("own"):
+        return Text(
+            "{source} and {target} are one project folder of one machine", source=source, target=target
+        )
     if stone is not None:
         return stone.why
     if here["problems"]:

@@ -24,6 +24,7 @@ from manager.fleet.tombstone import Generation, Tombstone
 from manager.i18n import Text
 from manager.ops.backup import instance_locks, make, rehearse, restore, verify
 from manager.ops.folders import bot_user
+from manager.ops.hosts import identity
 from manager.ops.move import account, dotenv_lines, fitting, orders, presence, staging
 from manager.ops.move.orders import Answer, Request
 from manager.util import formatting
@@ -87,6 +88,7 @@ def look(session: Session, instance: str, request: Request, _streams: Streams) -
         "ran": presence.is_to_go_on(snapshot, instance),
         "has_drift": "config" in snapshot.plan_input.drift(instance),
         "machine": staging.machine(fleet),
+        "own": dotenv_lines.fingerprint(salt, own) if (own := identity.of(fleet).own) else "",
         "orders": orders.orders(fleet, instance, orders.given_at(request, session)),
         "is_known": spec is not None,
         "config": own_file,

@@ -79,9 +79,14 @@ def worth(holdings: Iterable[Holding]) -> dict[str, Any]:
 
 
 def held(rows: Iterable[InstanceStats]) -> Iterator[Holding]:
-    """Yield each live bot that holds something, with how much of what."""
+    """Yield each live bot that holds something, with how much of what.
+
+    What one holds that was moved to another machine is held by its bot there.
+    """
     for row in rows:
         report = row.report
+        if row.view.moved_to is not None:
+            continue
         if report.position and report.base and not report.is_artificial and row.is_live:
             yield row, report.position, report.base
 

@@ -91,7 +91,7 @@ def ask(fleet: Fleet, live_here: Sequence[LiveContainer]) -> Machines:
         looks = account_looks.ask(fleet, account_looks.key_of(fleet), list(known.values()))
         shared = account_looks.shared(fleet, live_here, looks, twins)
     now, found = time.time(), []
-    hosts = [look.host for look in looks if not look.is_here]
+    hosts = [look.host for look in looks if not look.is_repeated]
     for answer in everywhere.ask(hosts, ["ps", "--json"], everywhere.READING_S):
         rows = everywhere.rows(fleet, [answer], now)
         seen = last_seen.load(fleet, answer.host, answer.url)

@@ -42,11 +42,13 @@ NO_RUN = {"run": None, **dict.fromkeys(PARTS)}
 def sums(answers: Sequence[Answer], figures: Figures, fleet: Fleet) -> dict[str, Any]:
     """Return the P&L of each kind and currency: of the bots' runs, of all there were, and of today.
 
-    None is added to another, but at the rates of `[sums]`.
+    None is added to another, but at the rates of `[sums]`. What was moved to another machine counts there.
     """
-    runs, today = of_runs(answers), _today(answers, figures)
+    removed = _removed(answers, figures)
+    here = [answer for answer in answers if answer["moved_to"] is None]
+    runs, today = of_runs(here), _today(here, removed)
     return {
-        "pnl": _pnl(runs, _in_all(answers, figures), today),
+        "pnl": _pnl(runs, _in_all(here, removed), today),
         "totals": _totals(runs, today, figures, fleet),
     }
 
@@ -114,34 +116,36 @@ def _run_object(run: RunSum) -> dict[str, str | None]:
     return {"run": _exact(run.pnl), **{part: _exact(getattr(run, part)) for part in PARTS}}
 
 
-def _in_all(answers: Sequence[Answer], figures: Figures) -> Mapping[Currency, Decimal]:
+def _in_all(answers: Iterable[Answer], gone: Iterable[InstanceFigures]) -> Mapping[Currency, Decimal]:
     """Return what all runs of all instances have earned, also of those that are stopped or removed."""
     sums: dict[Currency, Decimal] = {}
     for answer in answers:
         for part in answer["in_all"]:
             _add(sums, (part["kind"], part["quote"]), Decimal(part["pnl"]))
-    for removed in _removed(answers, figures):
+    for removed in gone:
         for key, amount in removed.in_all.items():
             _add(sums, key, amount)
     return sums
 
 
-def _today(answers: Sequence[Answer], figures: Figures) -> Today:
+def _today(answers: Iterable[Answer], gone: Iterable[InstanceFigures]) -> Today:
     sums: dict[Currency, Decimal] = {}
     uncertain: set[Currency] = set()
-    for key, amount, is_uncertain in _parts_of_today(answers, figures):
+    for key, amount, is_uncertain in _parts_of_today(answers, gone):
         _add(sums, key, amount)
         if is_uncertain:
             uncertain.add(key)
     return sums, uncertain
 
 
-def _parts_of_today(answers: Sequence[Answer], figures: Figures) -> Iterator[tuple[Currency, Decimal, bool]]:
+def _parts_of_today(
+    answers: Iterable[Answer], gone: Iterable[InstanceFigures]
+) -> Iterator[tuple[Currency, Decimal, bool]]:
     for answer in answers:
         for part in answer["today"]:
             if part["quote"] is not None:
                 yield (part["kind"], part["quote"]), Decimal(part["pnl"]), part["is_uncertain"]
-    for removed in _removed(answers, figures):
+    for removed in gone:
         for line in removed.lines:
             if line.today is not None and line.quote is not None:
                 yield (line.kind, line.quote), line.today, line.is_uncertain

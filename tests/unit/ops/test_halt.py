@@ -18,6 +18,7 @@ from manager.errors import ConfigError, EngineError, Problem, UsageError
 from manager.fleet import observe as observing
 from manager.fleet import project, state_file
 from manager.fleet.bot_report import Position
+from manager.fleet.observe import FleetSnapshot
 from manager.fleet.selection import Selection
 from manager.fleet.state_file import FleetState
 from manager.i18n import Text
@@ -245,6 +246,29 @@ def test_an_idle_container_runs_no_bot_and_counts_as_down(sandbox: Path) -> None
     assert {instance.id for instance in halt.running(seen, ["a", "b"])} == {"id-of-a", "id-of-b", "s"}
     idle = seen._replace(plan_input=seen.plan_input._replace(idle=frozenset({"a"})))
     assert {instance.id for instance in halt.running(idle, ["a", "b"])} == {"id-of-b", "s"}
+
+
+def test_an_idle_container_trades_on_no_account(sandbox: Path) -> None:
+    """As one that was started by hand after its instance was moved away; one that is no idle one does."""
+    live = {labels.MODE: "live"}
+    stray = row(
+        sandbox,
+        "a",
+        Names=[f"/{FLEET_NAME}-a-run-1"],
+        Id="s",
+        labels={**live, labels.COMPOSE_ONEOFF: "True"},
+    )
+    seen = Stopping(sandbox, [row(sandbox, "a", labels=live), row(sandbox, "b", labels=live), stray]).look()
+
+    def trading(snapshot: FleetSnapshot, *excepted: str) -> list[str]:
+        return [
+            container.container.removeprefix(f"{FLEET_NAME}-") for container in snapshot.trading(excepted)
+        ]
+
+    assert trading(seen) == ["a", "b", "a-run-1"]
+    idle = seen._replace(plan_input=seen.plan_input._replace(idle=frozenset({"a"})))
+    assert trading(idle) == ["b", "a-run-1"]
+    assert trading(idle, "a") == ["b"]
 
 
 def test_a_stray_without_a_config_is_known_by_its_container(sandbox: Path) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shlex
+import subprocess
 from pathlib import Path
 from threading import Event
 
 import pytest
 
 from manager.cli import elsewhere
+from manager.cli.main import main
 from manager.errors import FAILED, NO_ENGINE, OK, ConfigError, UsageError, worst_exit_code
 from manager.ops.hosts import check, everywhere, last_seen, registry, ssh
 from manager.ops.hosts.everywhere import Answer
@@ -75,6 +77,21 @@ def test_a_login_without_a_shell_is_told_from_a_missing_manager(monkeypatch: pyt
     assert str(found.text).endswith("may run no command there: This account is currently not available.")
 
 
+@pytest.mark.parametrize(
+    ("url", "login"),
+    [
+        ("ssh://trader@tokyo.example/srv/desk", "ssh trader@tokyo.example"),
+        ("ssh://alias:2222/srv/desk", "ssh -p 2222 alias"),
+        ("ssh://trader@[fd00::1]/srv/desk", "ssh trader@fd00::1"),
+    ],
+)
+def test_who_has_never_logged_in_there_is_told_how(url: str, login: str) -> None:
+    why = str(ssh.unreachable(registry.parse("tokyo", url), "Host key verification failed.\r\n"))
+    assert f"its key is not in known_hosts: run `{login}` once" in why
+    changed = ssh.unreachable(registry.parse("tokyo", url), f"{ssh.CHANGED_KEY}\n{ssh.UNKNOWN_KEY}\n")
+    assert "ANOTHER" in str(changed)
+
+
 def test_a_typo_in_one_line_keeps_no_command_from_the_other_machines(tmp_path: Path) -> None:
     (tmp_path / "config").mkdir()
     registry.path(tmp_path).write_text('tokyo = "ssh://tokyo/srv/desk"\nosaka = "http://osaka"\n')
@@ -123,6 +140,12 @@ def test_a_machine_that_does_not_answer_is_shown_as_it_was_last_seen(tmp_path: P
     assert (row.values["state"], row.values["last_state"], row.age) == ("unreachable", "running", 90)
     [row] = everywhere.rows(fleet, [Answer("paris", error=Unreachable("x"))], 0.0)
     assert (row.host, row.values["id"], row.values["state"]) == ("paris", "?", "unreachable")
+    assert (row.age, elsewhere._state(row)) == (None, "unreachable")
+    everywhere.rows(fleet, [Answer("tokyo", CommandResult(0, "[]", ""))], 0.0)
+    seen = last_seen.load(fleet, "tokyo", "")
+    assert seen is not None
+    [row] = everywhere.rows(fleet, [Answer("tokyo", error=Unreachable("x"))], seen.at + 90)
+    assert (row.age, elsewhere._state(row)) == (90, "unreachable (no instances 1m ago)")
 
 
 def test_what_was_filtered_or_is_of_another_address_is_not_what_a_machine_was_last_seen_with(
@@ -199,3 +222,48 @@ def test_this_machine_may_be_the_one_that_does_not_answer(tmp_path: Path) -> Non
 )
 def test_an_instance_that_was_moved_away_is_noted(values: dict[str, object], note: str) -> None:
     assert elsewhere._note(everywhere.Row("here", values)) == note
+
+
+def test_what_only_follows_there_ends_with_the_pipe_that_this_machine_holds(tmp_path: Path) -> None:
+    """Killed here, `manager --host tokyo logs -f | grep x` went on there for ever."""
+    manager = tmp_path / ".venv" / "bin" / "manager"
+    manager.parent.mkdir(parents=True)
+    manager.write_text('#!/bin/sh\necho "$@"\n[ "$1" = ps ] && exit 3\nexec sleep 3600\n')
+    manager.chmod(0o755)
+    shell = ["sh", "-c", ssh.RUN_WHILE_HELD, str(tmp_path)]
+    with subprocess.Popen([*shell, "logs", "-f"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"logs -f\n"
+        process.stdin.close()
+        assert process.stdout.read() == b"", "nobody is left who could write"
+        assert process.wait(60) == 143
+    with subprocess.Popen([*shell, "ps"], stdin=subprocess.PIPE) as process:
+        assert process.wait(60) == 3
+
+
+@pytest.mark.parametrize(
+    ("line", "is_held"),
+    [
+        ("logs -f", True),
+        ("ps --watch", True),
+        ("logs", False),
+        ("ps", False),
+        ("watch", False),
+        ("halt", False),
+    ],
+)
+def test_only_what_shows_without_end_is_held(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, line: str, is_held: bool
+) -> None:
+    (tmp_path / "config" / "active").mkdir(parents=True)
+    (tmp_path / "config" / "hosts.toml").write_text('tokyo = "ssh://trader@tokyo/srv/desk"\n')
+    seen: list[bool] = []
+
+    def on(_host: Host, _words: object, *, is_endless: bool) -> int:
+        seen.append(is_endless)
+        return 0
+
+    monkeypatch.setattr(elsewhere, "_on", on)
+    assert main(["--project-dir", str(tmp_path), "--host", "tokyo", *line.split()]) == 0
+    assert seen == [is_held]

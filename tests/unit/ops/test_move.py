@@ -100,6 +100,9 @@ def fleet(tmp_path: Path) -> Fleet:
         ({}, {"inodes": 64}, None),
         ({}, {"inodes": None}, None),
         ({}, {"blocking": [".env: line 1: bad"]}, "nothing starts on tokyo: .env: line 1: bad"),
+        ({"own": "x"}, {"own": "x", "is_up": True}, "here and tokyo are one project folder of one machine"),
+        ({"own": "x"}, {"own": "y"}, None),
+        ({"own": ""}, {"own": ""}, None),
     ],
 )
 def test_it_is_refused_before_anything_is_done(

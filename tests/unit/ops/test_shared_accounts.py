@@ -16,10 +16,11 @@ from manager.monitor.doctor import checks_machines
 from manager.monitor.watch import twin_keeper
 from manager.monitor.watch.alert_rules import MACHINE
 from manager.monitor.watch.twin_keeper import TwinKeeper
-from manager.ops.hosts import account_looks, everywhere, registry, shared_accounts
+from manager.ops.hosts import account_looks, everywhere, registry, shared_accounts, ssh
 from manager.ops.hosts.account_looks import HostAnswer
 from manager.ops.hosts.accounts import Trading
 from manager.ops.hosts.generations import GenerationRecord
+from manager.ops.hosts.registry import Host
 from manager.ops.hosts.shared_accounts import SharedAccount, Side
 from manager.ops.hosts.ssh import CommandResult
 from tests.fakes.sandbox import Sandbox
@@ -142,6 +143,58 @@ def test_one_machine_under_two_names_is_no_second_bot(sandbox: Sandbox, both: To
     answers = looked(sandbox, both)[0]
     twice = [*answers, *(answer._replace(host=answer.host._replace(name="again")) for answer in answers)]
     assert len(account_looks.shared(fleet_of(sandbox), [], twice, [])) == 0
+
+
+@pytest.fixture
+def twice(sandbox: Sandbox, both: Tokyo, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """A second name for tokyo, before or behind it; either may lead to an address that is dead."""
+
+    def add(name: str, *dead: str) -> None:
+        hosts = registry.load(sandbox.folder)
+        again = registry.parse(name, "ssh://trader@tokyo-by-vpn/srv/desk")
+        registry.save(sandbox.folder, {**hosts, name: again})
+
+        def run(host: Host, *words: Any) -> CommandResult:
+            if host.name in dead:
+                raise ssh.Unreachable("host {name} did not answer", name=host.name)
+            return both(host, *words)
+
+        monkeypatch.setattr(ssh, "run", run)
+
+    return add
+
+
+@pytest.mark.parametrize(("name", "left_out"), [("again", "tokyo"), ("zz", "zz")])
+def test_one_machine_under_two_names_is_shown_once(
+    sandbox: Sandbox, twice: Callable[..., None], name: str, left_out: str
+) -> None:
+    twice(name)
+    fleet, hosts = fleet_of(sandbox), list(registry.load(sandbox.folder).values())
+    first = {"again": "again", "zz": "tokyo"}[name]
+    answers = account_looks.ask(fleet, account_looks.key_of(fleet), hosts)
+    assert {each.host.name: each.same_as for each in answers if each.same_as} == {left_out: first}
+    told = [str(each.text) for each in checks_machines.check_all(answers, [], [])]
+    assert f"{left_out}: is {first} under another name" in told
+    [osaka, *_others] = [each for each in answers if each.host.name == "osaka"]
+    assert osaka.is_repeated, "this machine itself"
+    [added] = [each for each in answers if each.host.name == name]
+    assert account_looks.other_name(fleet, added) == "tokyo"
+
+
+@pytest.mark.parametrize("name", ["again", "zz"])
+@pytest.mark.parametrize("dead", ["tokyo", "added"])
+def test_of_two_names_that_one_is_shown_which_answers(
+    sandbox: Sandbox, twice: Callable[..., None], name: str, dead: str
+) -> None:
+    twice(name)
+    fleet, hosts = fleet_of(sandbox), list(registry.load(sandbox.folder).values())
+    account_looks.ask(fleet, account_looks.key_of(fleet), hosts)
+    dead = name if dead == "added" else dead
+    twice(name, dead)
+    answers = account_looks.ask(fleet, account_looks.key_of(fleet), hosts)
+    [alive] = {"tokyo", name} - {dead}
+    assert {each.host.name for each in answers if each.same_as} == {dead}
+    assert [each.same_as for each in answers if each.host.name == dead] == [alive]
 
 
 def test_an_older_copy_is_said_once_and_as_such(sandbox: Sandbox, both: Tokyo) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from manager.fleet.tombstone import Tombstone
 from manager.monitor.stats.instance_stats import InstanceStats
 from manager.web.engine_side.exposure import by_asset, held
 from manager.web.engine_side.exposure import worth as worth_of
@@ -36,6 +37,14 @@ def test_a_position_whose_bot_is_down_or_has_ended_is_without_a_bot() -> None:
     ]
     [sol] = exposure(rows)
     assert (sol["net"], sol["without_bot"], sol["bots_gone"]) == ("0", "-1", ["down", "over"])
+
+
+def test_what_was_moved_to_another_machine_is_held_there() -> None:
+    """It has a bot there: here it must not be shown as a position without one."""
+    gone = a_bot("gone", "stopped", position="-3", **SOL)
+    gone = gone._replace(view=gone.view._replace(tombstone=Tombstone(1, "tokyo", "m")))
+    [sol] = exposure([a_bot("up", position="1", **SOL), gone])
+    assert (sol["net"], sol["without_bot"], sol["bots_gone"]) == ("1", "0", [])
 
 
 def test_without_a_price_nothing_is_said_of_the_worth() -> None:

@@ -14,6 +14,8 @@ import pytest
 from manager.cli.main import main
 from manager.config.fleet import Fleet
 from manager.errors import OK, USAGE
+from manager.fleet import tombstone
+from manager.fleet.tombstone import Tombstone
 from manager.monitor.history import database, writing
 from manager.monitor.history.model import Event, Run, Sample, Span, Trade
 from manager.util import console
@@ -84,6 +86,33 @@ def test_removed_instances_are_there_and_currencies_are_not_added(play: Play) ->
     assert [line.split()[0] for line in lines[1:3]] == ["bp_sol_01", "gone_02"]
     assert lines[3] == "total: P&L live +119.00 USDC, live -119.00 USDT"
     assert len(lines) == 4
+
+
+def test_what_was_moved_to_another_machine_counts_there(
+    play: Play, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its database went along: the P&L of before would be in the sums of both machines."""
+    warned: list[str] = []
+    monkeypatch.setattr(console, "warning", lambda text: warned.append(str(text)))
+    fleet = Fleet("desk", tmp_path, tmp_path / "volumes")
+    tombstone.bury(fleet, "bp_sol_01", Tombstone(1, "tokyo", "m", is_arriving=True))
+    assert "live +119.00 USDC" in play().splitlines()[3]
+    tombstone.bury(fleet, "bp_sol_01", Tombstone(1, "tokyo", "m"))
+    assert play().splitlines()[3] == "total: P&L live -119.00 USDT"
+    assert [row["instance"] for row in csv.DictReader(play("--trades").splitlines())] == [
+        "bp_sol_01",
+        "gone_02",
+    ]
+    assert len(warned) == 2
+    assert warned[0].startswith("bp_sol_01: it was moved to tokyo, where its history goes on")
+
+
+def test_what_a_restore_has_moved_aside_is_no_instance(play: Play, tmp_path: Path) -> None:
+    aside = "bp_sol_01.before-restore-20261129-183947"
+    (tmp_path / "volumes" / "database" / aside).mkdir(parents=True)
+    assert aside not in play()
+    assert [each["id"] for each in json.loads(play("--json"))] == ["bp_sol_01", "gone_02"]
+    assert aside in play(aside), "who names it sees it"
 
 
 def test_stated_rates_make_a_sum(play: Play, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from manager.fleet.doing import Doing
 from manager.fleet.instance import Instance
 from manager.fleet.state_file import InstanceState
 from manager.fleet.status import State, Status
+from manager.fleet.tombstone import Tombstone
 from manager.monitor.metrics import families
 from manager.monitor.metrics.families import FleetSample
 from manager.monitor.metrics.targets import targets
@@ -60,6 +61,13 @@ def test_what_a_bot_says_and_uses() -> None:
     assert found["botfleet_instance_cpu_seconds_total"] == {("desk", "bp_sol_01"): 1.0}
     assert found["botfleet_instance_last_tick_timestamp_seconds"] == {("desk", "bp_sol_01"): NOW - 1}
     assert found["botfleet_bot_report_timestamp_seconds"] == {("desk", "bp_sol_01"): NOW - 5}
+
+
+def test_what_was_moved_to_another_machine_has_its_money_there() -> None:
+    view = a_view(pnl="12.5", position="-0.6", trades=3)._replace(tombstone=Tombstone(1, "tokyo", "m"))
+    found = samples(with_best_report(view, None, None))
+    assert not {"botfleet_bot_pnl", "botfleet_bot_position"} & found.keys()
+    assert found["botfleet_bot_trades"] == {("desk", "bp_sol_01"): 3}
 
 
 def test_unknown_is_absent_and_never_zero() -> None:

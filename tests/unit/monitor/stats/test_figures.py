@@ -13,6 +13,7 @@ from manager.cli import argument_types
 from manager.fleet import amounts
 from manager.fleet.bot_report import FIGURES, KeptReport, Report, parse_report
 from manager.fleet.state_file import InstanceState, Wish
+from manager.fleet.tombstone import Tombstone
 from manager.monitor.stats import columns, figure_columns, instance_stats
 from manager.monitor.stats.columns import COLUMNS
 from manager.monitor.stats.instance_stats import InstanceStats
@@ -46,6 +47,19 @@ def test_paper_is_no_money_and_two_currencies_make_no_sum() -> None:
         "total: 1 failed, 6 running; P&L live +3.30 USDC, live -3.00 USDT, paper +100.00 USDC (4 of 7"
         " instances);"
         " CPU 2.5%, memory 150B"
+    )
+
+
+def test_what_was_moved_to_another_machine_is_summed_up_there() -> None:
+    here = some_figures("a", pnl="1.10", quote="USDC", mode="live")
+    gone = some_figures("b", "stopped", pnl="2.20", quote="USDC", mode="live")
+    found = [
+        instance_stats.sum_up([here, gone._replace(view=gone.view._replace(tombstone=stone))])
+        for stone in (Tombstone(1, "tokyo", "m"), Tombstone(1, "tokyo", "m", is_arriving=True))
+    ]
+    assert [sums.pnl["live", "USDC"] for sums in found] == [Decimal("1.10"), Decimal("3.30")]
+    assert columns.total_line(found[0]) == (
+        "total: 1 running, 1 stopped; P&L live +1.10 USDC; CPU 0.0%, memory 0B"
     )
 
 
