@@ -23,10 +23,7 @@ def check_all(facts: Facts) -> Iterator[Finding]:
         yield fail(
             "engine",
             Text("{why}", why=facts.engine_fault),
-            Text(
-                "run `docker info` for details; if permission is denied, run `usermod -aG docker USER` and "
-                "log in again"
-            ),
+            facts.engine_remedy,
         )
     else:
         yield from _engine(facts.engine, facts.client, facts.host)
