@@ -15,6 +15,11 @@ DEFAULT_SOCKET = "/var/run/docker.sock"
 DEFAULT_CONTEXT = "default"
 UNIX = "unix://"
 LOCAL = (UNIX, "npipe://")
+TLS = ("DOCKER_TLS_VERIFY", "DOCKER_TLS")
+"""With one of these and no DOCKER_HOST, the docker command asks TLS_HOST."""
+TLS_HOST = "tcp://localhost:2376"
+MOST_BYTES = 8 << 20
+"""Of a file of the docker command, which keeps credentials of registries in it."""
 
 
 class Endpoint(NamedTuple):
@@ -43,6 +48,8 @@ def of(environ: Mapping[str, str]) -> Endpoint:
     chosen = environ.get("DOCKER_CONTEXT")
     name = chosen or (_current_context(folder / "config.json") if folder else "")
     if not name or name == DEFAULT_CONTEXT:
+        if variable := next((each for each in TLS if environ.get(each)), None):
+            return Endpoint(TLS_HOST, variable)
         return Endpoint(UNIX + DEFAULT_SOCKET)
     named_by = f"DOCKER_CONTEXT={name}" if chosen else f"docker context {name}"
     host = _host_of(folder, name) if folder else ""
@@ -85,16 +92,18 @@ def _current_context(path: Path) -> str:
     """Return the context that `docker context use` has written there; empty if it is the default one.
 
     From a damaged file the docker command takes the local engine, with a warning. Who halts bots on another
-    one would be told that nothing runs. A file of another user, who alone can read it, names nothing for us.
+    one would be told that nothing runs. A folder, a pipe, or a link in a circle in its place is the same. A
+    file of another user, who alone can read it, names nothing for us.
     """
+    settings: Any
     try:
-        content = path.read_bytes()
+        content = _content(path)
         settings = json.loads(content) if content.strip() else {}
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
         return ""
-    except ValueError:
+    except (OSError, ValueError, RecursionError):
         settings = None
-    if not isinstance(settings, dict):
+    if not isinstance(settings, dict) or not isinstance(settings.get("currentContext") or "", str):
         raise EngineUnreachable(
             "{path} is damaged, so that it is not known which Docker Engine it names; mend it, or choose the"
             " engine by a variable (`DOCKER_CONTEXT=default` is the local one)",
@@ -112,9 +121,16 @@ def _host_of(folder: Path, name: str) -> str:
     return str(docker.get("Host") or "") if isinstance(docker, dict) else ""
 
 
+def _content(path: Path) -> bytes:
+    """Return a file's content, cut off if it is larger than any such. Never blocks. Raises OSError."""
+    from manager.util import strict_json
+
+    return strict_json.read_bytes(path, MOST_BYTES)
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        content = json.loads(_content(path))
+    except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}

@@ -125,6 +125,8 @@ def apply(
         whole = [error for error in errors if error is not None]
         held.note_errors(outcome.error for outcome in outcomes)
         is_all = change.command == "down" and named is None
+        if any(outcome.error is not None for outcome in outcomes):
+            is_all = False  # from what is left its exchange may be asked, by the network
         try:
             with _network_removed(session, fleet) if is_all else nullcontext():
                 after = _look_after(session, snapshot, outcomes)

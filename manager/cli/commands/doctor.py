@@ -32,6 +32,7 @@ from manager.monitor.doctor import (
     probe_host,
     probe_project,
     redact,
+    remedies,
 )
 from manager.monitor.doctor.facts import ClientFacts, Facts
 from manager.monitor.doctor.findings import Finding, Level, fail
@@ -92,7 +93,7 @@ def _look(session: Session) -> tuple[Facts, Project | None, FleetSnapshot | None
         facts = facts._replace(engine=probe_engine.probe(engine))
         snapshot = observe.look(project, engine) if project else None
     except EngineError as error:
-        facts = facts._replace(engine_fault=str(error))
+        facts = facts._replace(engine_fault=str(error), engine_remedy=remedies.no_engine(os.environ))
     if project is not None:
         disks = [probe_host.disk(path) for path in sorted(probe_project.database_folders(project))]
         facts = facts._replace(

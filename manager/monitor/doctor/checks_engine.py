@@ -23,7 +23,7 @@ def check_all(facts: Facts) -> Iterator[Finding]:
         yield fail(
             "engine",
             Text("{why}", why=facts.engine_fault),
-            Text("run `docker info` for details"),
+            facts.engine_remedy,
         )
     else:
         yield from _engine(facts.engine, facts.client, facts.host)

@@ -249,7 +249,10 @@ class FleetFacts(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """Hold all facts. `engine_fault` and `project_fault` say why `engine` or `files` is None."""
+    """Hold all facts. `engine_fault` and `project_fault` say why `engine` or `files` is None.
+
+    `engine_remedy`: what to do about the former.
+    """
 
     client: ClientFacts
     host: HostFacts
@@ -261,3 +264,4 @@ class Facts(NamedTuple):
     data_disk: Disk | None = None
     engine_disk: Disk | None = None
     database_disks: tuple[Disk, ...] = ()
+    engine_remedy: Text = Text("run `docker info` for details")

@@ -6,10 +6,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from manager.engine import endpoint, unreachable
+from manager.errors import EngineUnreachable
 from manager.i18n import Text
+from manager.util import bundle
 
 SYSTEMD = Path("/run/systemd/system")
 """There where systemd is process 1; its commands may be installed where it is not."""
@@ -83,6 +86,35 @@ def has_ntp() -> bool:
 def is_root() -> bool:
     """Return whether the manager runs as root."""
     return os.geteuid() == 0
+
+
+def no_engine(environ: Mapping[str, str]) -> Text:
+    """Return what to do where no engine answers, by the kind of endpoint that is named."""
+    try:
+        chosen = endpoint.of(environ)
+    except EngineUnreachable:  # which says which file or context it is
+        return Text("set DOCKER_CONTEXT=default, or run `docker context use default`, for the local engine")
+    if not chosen.host.startswith(endpoint.LOCAL):
+        undo = (
+            "docker context use default"
+            if chosen.named_by.startswith("docker context")
+            else f"unset {chosen.named_by.partition('=')[0]}"
+        )
+        return Text(
+            "run `{command}` for the local engine; bots on another machine are run by the manager there: see"
+            " `manager host add`",
+            command=undo,
+        )
+    if chosen.socket is None:
+        return Text("unset DOCKER_HOST: it names a pipe of Windows, which this machine does not have")
+    if not Path(chosen.socket).exists():
+        if chosen.named_by:
+            return Text("start the engine that {name} names, or unset it", name=chosen.named_by)
+        return Text("start it, or run `{command}`", command=bundle.engine_command())
+    if not os.access(chosen.socket, os.R_OK | os.W_OK):
+        command = f"sudo usermod -aG docker {unreachable.user_name()}"
+        return Text("run `{command}`, and log in again", command=command)
+    return Text("run `docker info` for details")
 
 
 def has_systemd() -> bool:

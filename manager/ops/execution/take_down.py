@@ -121,8 +121,14 @@ def settle(outcome: Outcome[Action], context: ExecutionContext) -> Outcome[Actio
     if answer.left is not None:
         state_dir = context.fleet.instance_state_dir(action.instance)
         closed_report.keep_answer(state_dir, answer.left, answer.position)
-    error = None
-    if action.kind == "remove":
+    error: ManagerError | None = None
+    if action.kind == "remove" and context.interrupted():
+        error = CalledOff(
+            "{id} was stopped and is not removed: its exchange can be asked only while its container exists;"
+            " run `manager down {id}` again",
+            id=action.instance,
+        )
+    elif action.kind == "remove":
         try:
             remove(action.instance, context)
         except ManagerError as caught:

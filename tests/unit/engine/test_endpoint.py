@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,43 @@ def test_a_damaged_file_chooses_no_engine_and_a_variable_does(folder: Path, cont
     assert chosen(folder, DOCKER_CONTEXT="default") == LOCAL
     assert chosen(folder, DOCKER_CONTEXT="desk") == "unix:///desk.sock"
     assert chosen(folder, DOCKER_HOST=LOCAL) == LOCAL
+
+
+@pytest.mark.parametrize("kind", ["folder", "FIFO", "link in a circle", "endless", "number"])
+def test_what_is_no_file_in_its_place_chooses_no_engine_and_holds_nobody_up(folder: Path, kind: str) -> None:
+    path = folder / "config.json"
+    match kind:
+        case "folder":
+            path.mkdir()
+        case "FIFO":
+            os.mkfifo(path)
+        case "link in a circle":
+            path.symlink_to(path.name)
+        case "endless":
+            path.symlink_to("/dev/zero")
+        case _:
+            path.write_text('{"currentContext": 5}')
+    with pytest.raises(EngineUnreachable, match=r"config.json is damaged"):
+        chosen(folder)
+    assert chosen(folder, DOCKER_CONTEXT="default") == LOCAL
+    assert chosen(folder / "none") == LOCAL
+
+
+def test_a_context_whose_file_is_a_pipe_is_refused(folder: Path) -> None:
+    meta = next(folder.glob("contexts/meta/*/meta.json"))
+    meta.unlink()
+    os.mkfifo(meta)
+    with pytest.raises(EngineUnreachable, match="the Docker context desk"):
+        chosen(folder, DOCKER_CONTEXT="desk")
+
+
+@pytest.mark.parametrize("variable", endpoint.TLS)
+def test_tls_names_an_engine_of_its_own_as_for_the_docker_command(folder: Path, variable: str) -> None:
+    with pytest.raises(EngineUnreachable, match=rf"tcp://localhost:2376 \({variable}\) is remote"):
+        chosen(folder, **{variable: "1"})
+    assert chosen(folder, **{variable: ""}) == LOCAL
+    assert chosen(folder, **{variable: "1"}, DOCKER_HOST=LOCAL) == LOCAL
+    assert chosen(folder, **{variable: "1"}, DOCKER_CONTEXT="desk") == "unix:///desk.sock"
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
@@ -446,3 +448,16 @@ def test_what_a_halt_has_left_is_said_last(live: Sandbox) -> None:
     live.transcript("up")
     output = [line for line in live.transcript("halt").splitlines() if line.startswith("error:")]
     assert output == ["error: paper_01 did not stop in time and was killed", NAMED]
+
+
+def test_a_signal_leaves_the_container_from_which_its_exchange_can_be_asked(live: Sandbox) -> None:
+    """It had been removed unasked, and nothing could be asked from any more."""
+    live.transcript("up")
+    killed(live)
+    live.engine.before("stop", lambda: os.kill(os.getpid(), signal.SIGTERM), of=ETH)
+    output = live.transcript("down")
+    assert "bp_sol_01 was stopped and is not removed: its exchange can be asked only while" in output
+    assert live.exit_code == 128 + signal.SIGTERM
+    assert "bp_sol_01" in live.states()
+    assert NAMED in live.transcript("down bp_sol_01")
+    assert live.states() == {}

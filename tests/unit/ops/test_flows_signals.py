@@ -156,3 +156,14 @@ def test_before_anything_has_begun_it_ends_at_once(sandbox: Sandbox, number: int
         interrupted
           exit code {128 + number}
     """)
+
+
+def test_a_resume_that_was_ended_is_gone_on_with(sandbox: Sandbox, number: int) -> None:
+    sandbox.transcript("up", "halt")
+    sandbox.engine.after("start", send(number), of=ETH)
+    output = sandbox.transcript("resume")
+    assert "bp_sol_01 is not started: interrupted" in output
+    assert sandbox.exit_code == 128 + number
+    assert "bp_sol_01: left alone: halted" in sandbox.transcript("up")
+    assert "bp_sol_01: started" in sandbox.transcript("resume")
+    assert sandbox.states() == RUN

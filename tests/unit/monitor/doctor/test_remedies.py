@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pwd
 import re
@@ -101,3 +102,40 @@ def test_usermod_is_given_a_name_also_in_cron(monkeypatch: pytest.MonkeyPatch) -
     """Without USER it was given a number, which it does not know; after `su`, another user's name."""
     monkeypatch.setenv("USER", "somebody-else")
     assert unreachable.user_name() == pwd.getpwuid(os.geteuid()).pw_name
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({"DOCKER_HOST": "tcp://10.0.0.1:2375"}, "run `unset DOCKER_HOST` for the local engine"),
+        ({"DOCKER_HOST": "ssh://trader@tokyo"}, "bots on another machine are run by the manager there"),
+        ({"DOCKER_TLS_VERIFY": "1"}, "run `unset DOCKER_TLS_VERIFY` for the local engine"),
+        ({"DOCKER_CONTEXT": "gone"}, "set DOCKER_CONTEXT=default, or run `docker context use default`"),
+        ({"DOCKER_HOST": "npipe:////./pipe/docker_engine"}, "it names a pipe of Windows"),
+        ({"DOCKER_HOST": "unix:///none/docker.sock"}, "start the engine that DOCKER_HOST names, or unset it"),
+        ({"DOCKER_HOST": "unix:///dev/null"}, "run `docker info` for details"),
+    ],
+)
+def test_what_is_said_without_an_engine_fits_the_endpoint(
+    tmp_path: Path, environ: dict[str, str], expected: str
+) -> None:
+    """Of a remote engine it spoke of this machine's permissions."""
+    assert expected in str(remedies.no_engine({"DOCKER_CONFIG": str(tmp_path), **environ}))
+
+
+def test_a_socket_without_rights_is_opened_by_its_group(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "docker.sock"
+    path.touch()
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may do everything
+    assert "usermod -aG docker" in str(remedies.no_engine({"DOCKER_HOST": f"unix://{path}"}))
+
+
+def test_a_context_is_left_by_the_docker_command(tmp_path: Path) -> None:
+    meta = tmp_path / "contexts" / "meta" / hashlib.sha256(b"far").hexdigest() / "meta.json"
+    meta.parent.mkdir(parents=True)
+    meta.write_text('{"Endpoints": {"docker": {"Host": "ssh://x@far"}}}')
+    (tmp_path / "config.json").write_text('{"currentContext": "far"}')
+    said = str(remedies.no_engine({"DOCKER_CONFIG": str(tmp_path)}))
+    assert said.startswith("run `docker context use default` for the local engine")
