@@ -276,7 +276,7 @@ def test_a_failed_bot_comes_with_its_position_once_it_is_one_or_its_orders_are_c
     position: str, cancel: dict[str, Any] | None, expected: str
 ) -> None:
     raw = {"contract": 2, "at": NOW, "position": position, "base": "SOL"}
-    view = live(a_view("failed", why="exit code 1", **({"cancel": cancel} if cancel else {})))
+    view = live(a_view("failed", why="exit code 1", cancel=cancel))
     view = view._replace(report=KeptReport(bot_report.parse_report(raw), NOW, has_ended=True))
     (condition,) = found(view)
     assert str(condition.text) == f"bp_sol_01 failed: exit code 1; {expected}"
