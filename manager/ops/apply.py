@@ -326,20 +326,14 @@ def _carry_out(
         on_event(ActionDone(outcome))
     if not todo and not (change.command == "stop" and actions):
         return [*gone]
-    from manager.fleet import old_daemon_guard
+    from manager.ops.checks import old_daemon_check
     from manager.ops.execution import (  # with threads, YAML and more: a no-op does without them
         execute,
         prepare,
     )
 
-    in_use = old_daemon_guard.still_running(
-        snapshot, [action.instance for action in actions if action.kind != "remove"]
-    )
-    refused = [
-        Outcome(action, error=in_use[action.instance]) for action in actions if action.instance in in_use
-    ]
-    for outcome in refused:
-        on_event(ActionDone(outcome))
+    refused = old_daemon_check.refused(snapshot, actions, on_event)
+    in_use = {outcome.action.instance for outcome in refused}
     todo = [action for action in todo if action.instance not in in_use]
     refused = [*gone, *refused]
     if not todo:

@@ -13,6 +13,7 @@ import pytest
 
 from gridbot.config import args
 from gridbot.exchanges import venues
+from gridbot.exchanges.answer_readers import READERS
 from gridbot.exchanges.ccxt_exchange import CcxtExchange
 from gridbot.model.errors import ConfigError, KeysError, UnreachableError
 from gridbot.model.types import ExchangeOrder, Fill, Order, Side, UnreadableFill
@@ -109,6 +110,10 @@ def apex_fill(**more: Any) -> dict[str, Any]:
     }
     rest = {"price": "143.9", "fee": "0.0071", "direction": "TAKER", "createdAt": "1790000000500"}
     return {**fill, **rest, **more}
+
+
+def test_each_exchange_has_a_reader_of_its_answers() -> None:
+    assert set(READERS) == set(venues.VENUES)
 
 
 def test_apex_fill_belongs_to_its_order_and_bears_its_fee() -> None:

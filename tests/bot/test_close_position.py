@@ -25,7 +25,7 @@ from gridbot.store.ledger import Ledger
 from gridbot.store.store import Store
 from gridbot.trading.others_part import OTHERS
 from gridbot.trading.reconcile import Reconciler
-from tests.bot.bots import RUN, BotFactory, run_program
+from tests.bot.bots import RUN, Bot, BotFactory, run_program
 from tests.bot.test_live import FAST, MESH, live, settled
 from tests.fake_exchange.book import Book
 from tests.fake_exchange.faults import Fault
@@ -302,13 +302,19 @@ def test_a_record_is_told_with_what_was_filled_since_the_kill(sandbox: Sandbox) 
     assert sandbox.answer("record")["position"] == "1.5"
 
 
-def test_open_orders_and_a_running_bot_keep_it_from_closing(
-    start_bot: BotFactory, fake: FakeExchange, tmp_path: Path
-) -> None:
+def long(start_bot: BotFactory, fake: FakeExchange) -> Bot:
+    """Return a live bot that has bought once."""
     bot = live(start_bot, fake)
     settled(bot, fake)
     fake.book.move(Decimal(148))
     bot.wait_for(lambda: bot.status().get("trades") == 1)
+    return bot
+
+
+def test_open_orders_and_a_running_bot_keep_it_from_closing(
+    start_bot: BotFactory, fake: FakeExchange, tmp_path: Path
+) -> None:
+    bot = long(start_bot, fake)
     sandbox = Sandbox(tmp_path, fake)
     busy = sandbox.run(*SELL)
     assert busy.returncode == 5
@@ -323,10 +329,7 @@ def test_open_orders_and_a_running_bot_keep_it_from_closing(
 def test_a_bot_that_is_resumed_begins_anew_and_agrees_with_the_account(
     start_bot: BotFactory, fake: FakeExchange, tmp_path: Path
 ) -> None:
-    bot = live(start_bot, fake)
-    settled(bot, fake)
-    fake.book.move(Decimal(148))
-    bot.wait_for(lambda: bot.status().get("trades") == 1)
+    bot = long(start_bot, fake)
     assert bot.stop() == 0
     assert Sandbox(tmp_path, fake).answer("close", "sell", "0.1", "146")["position"] == "0"
     bot = live(start_bot, fake)

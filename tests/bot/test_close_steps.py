@@ -29,7 +29,7 @@ D = Decimal
 PERPS = (Apex, Aster, Backpack, Lighter, Paradex)
 KITS = (*PERPS, AsterSpot, BackpackSpot)
 SHARE = D("0.01")
-each = pytest.mark.parametrize("kind", KITS, ids=lambda kind: kind.__name__)
+each_kit = pytest.mark.parametrize("kind", KITS, ids=lambda kind: kind.__name__)
 each_perp = pytest.mark.parametrize("kind", PERPS, ids=lambda kind: kind.__name__)
 
 
@@ -123,7 +123,7 @@ def test_it_is_closed_in_as_many_orders_as_the_book_needs(kind: type[Kit], held:
     assert sandbox.look()["quantity"] == "0"
 
 
-@each
+@each_kit
 def test_what_the_book_does_not_give_at_the_price_stays_and_is_named(kind: type[Kit], tmp_path: Path) -> None:
     sandbox = Sandbox(kind, tmp_path)
     fills = len(sandbox.kit.book.fills)
@@ -142,7 +142,7 @@ def test_what_the_book_does_not_give_at_the_price_stays_and_is_named(kind: type[
     assert sandbox.kit.book.own_open() == [], "nothing rests"
 
 
-@each
+@each_kit
 def test_an_order_that_is_refused_is_named_and_not_repeated(kind: type[Kit], tmp_path: Path) -> None:
     sandbox = Sandbox(kind, tmp_path)
 
@@ -184,7 +184,7 @@ def test_a_reduce_only_order_that_the_exchange_does_not_take_is_named(
     assert (closed.qty, closed.position) == (D(0), D("0.5"))
 
 
-@each
+@each_kit
 def test_what_the_account_holds_otherwise_is_left_alone(kind: type[Kit], tmp_path: Path) -> None:
     sandbox = Sandbox(kind, tmp_path)
     if kind.perp:
@@ -214,7 +214,7 @@ def test_a_stranger_that_trades_between_two_orders_ends_it(kind: type[Kit], tmp_
     assert "trades make 0.3 SOL, the account holds 0.1" in closed.why
 
 
-@each
+@each_kit
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("order", [1, 2])
 def test_killed_around_an_order_it_closes_the_rest_and_no_more(
@@ -238,7 +238,7 @@ def test_killed_around_an_order_it_closes_the_rest_and_no_more(
     assert sum(fill.qty for fill in sandbox.kit.book.fills if fill.order.side == "Ask") == D("0.5")
 
 
-@each
+@each_kit
 @pytest.mark.parametrize("is_carried_out", [True, False])
 def test_after_a_lost_answer_it_is_closed_once(kind: type[Kit], is_carried_out: bool, tmp_path: Path) -> None:
     sandbox = Sandbox(kind, tmp_path)

@@ -24,7 +24,7 @@ FILLED = (
     *("remaining_size", "cancel_reason"),
 )
 CLIENT_IDS = ("clientId", "clientOrderId", "client_id", "client_order_index", "client_order_id")
-each = pytest.mark.parametrize("kind", KITS)
+each_kit = pytest.mark.parametrize("kind", KITS)
 MISSING = object()
 
 
@@ -48,7 +48,7 @@ def spoil_reads(kit: Kit, names: tuple[str, ...], value: Any) -> None:
     kit.answer = answer  # type: ignore[method-assign]
 
 
-@each
+@each_kit
 @pytest.mark.parametrize("value", [MISSING, None, ""])
 @pytest.mark.parametrize("is_cancelled", [True, False])
 def test_how_much_is_filled_is_not_worked_out(kind: type[Kit], value: Any, is_cancelled: bool) -> None:
@@ -64,7 +64,7 @@ def test_how_much_is_filled_is_not_worked_out(kind: type[Kit], value: Any, is_ca
     assert found.filled in ((None,) if is_cancelled else (None, D("0.3")))
 
 
-@each
+@each_kit
 @pytest.mark.parametrize("value", [MISSING, None, "", "web-1"])
 def test_an_order_whose_answer_was_lost_is_not_doubled_while_the_list_names_no_client_ids(
     kind: type[Kit], value: Any, tmp_path: Path

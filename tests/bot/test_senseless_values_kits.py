@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from gridbot.model.errors import UnreachableError
-from gridbot.model.types import ExchangeOrder, Order, Side, UnreadableFill
+from gridbot.model.types import ExchangeOrder, Fill, Order, Side, UnreadableFill
 from tests.bot.kits.apex import Apex
 from tests.bot.kits.aster import Aster, AsterSpot
 from tests.bot.kits.backpack import Backpack, BackpackSpot
@@ -25,7 +26,7 @@ FILLED = ("cumMatchFillSize", "cumSuccessFillSize", "executedQty", "executedQuan
 EXECUTIONS = ("fills", "userTrades", "trades")
 QUANTITY, PRICE = ("size", "qty", "quantity"), ("price",)
 MARKS, LASTS = ("markPrice", "mark_price"), ("lastPrice", "last_trade_price", "last_traded_price")
-each = pytest.mark.parametrize("kind", KITS, ids=lambda kind: kind.__name__)
+each_kit = pytest.mark.parametrize("kind", KITS, ids=lambda kind: kind.__name__)
 
 
 def changed(answer: Any, names: tuple[str, ...], value: str) -> Any:
@@ -49,48 +50,45 @@ def spoil(kit: Kit, ends: tuple[str, ...], names: tuple[str, ...], value: str) -
     kit.answer = answer  # type: ignore[method-assign]
 
 
-@each
-@pytest.mark.parametrize(
-    ("names", "value"), [(QUANTITY, "-0.1"), (QUANTITY, "0"), (PRICE, "-1"), (PRICE, "0")]
-)
-def test_an_execution_of_nothing_or_less_is_looked_up_by_its_order(
-    kind: type[Kit], names: tuple[str, ...], value: str, tmp_path: Path
-) -> None:
-    kit = kind()
+def booked_by_its_order(
+    kit: Kit, tmp_path: Path, names: tuple[str, ...], value: str
+) -> Sequence[Fill | UnreadableFill]:
+    """Have an order fill whose executions are spoiled; see it booked by the order; return the executions."""
     whole = kit.answer
     run = Run(kit, tmp_path)
     run.tick()
     spoil(kit, EXECUTIONS, names, value)
     kit.book.move(D(148))
     executions = kit.adapter.fills(kit.now - 60)
-    assert executions
-    assert all(isinstance(one, UnreadableFill) for one in executions)
     for _ in range(3):
         run.tick(31.0)
     assert run.store.ledger.position == kit.book.position() > 0
     kit.answer = whole  # type: ignore[method-assign]
     run.end(fees_are_known=False)
+    return executions
 
 
-@each
+@each_kit
+@pytest.mark.parametrize(
+    ("names", "value"), [(QUANTITY, "-0.1"), (QUANTITY, "0"), (PRICE, "-1"), (PRICE, "0")]
+)
+def test_an_execution_of_nothing_or_less_is_looked_up_by_its_order(
+    kind: type[Kit], names: tuple[str, ...], value: str, tmp_path: Path
+) -> None:
+    executions = booked_by_its_order(kind(), tmp_path, names, value)
+    assert executions
+    assert all(isinstance(execution, UnreadableFill) for execution in executions)
+
+
+@each_kit
 def test_an_execution_of_more_than_its_order_is_looked_up_by_its_order(
     kind: type[Kit], tmp_path: Path
 ) -> None:
     """As one in another unit would be."""
-    kit = kind()
-    whole = kit.answer
-    run = Run(kit, tmp_path)
-    run.tick()
-    spoil(kit, EXECUTIONS, QUANTITY, "100")
-    kit.book.move(D(148))
-    for _ in range(3):
-        run.tick(31.0)
-    assert run.store.ledger.position == kit.book.position() > 0
-    kit.answer = whole  # type: ignore[method-assign]
-    run.end(fees_are_known=False)
+    booked_by_its_order(kind(), tmp_path, QUANTITY, "100")
 
 
-@each
+@each_kit
 @pytest.mark.parametrize("value", ["-0.1", "100"])
 def test_no_order_is_less_filled_than_nothing_or_more_than_all(kind: type[Kit], value: str) -> None:
     kit = kind()
@@ -106,7 +104,7 @@ def test_no_order_is_less_filled_than_nothing_or_more_than_all(kind: type[Kit], 
     assert found.filled is None
 
 
-@each
+@each_kit
 @pytest.mark.parametrize("value", ["0", "-150"])
 def test_a_price_of_nothing_or_less_is_none(kind: type[Kit], value: str) -> None:
     kit = kind()
@@ -118,7 +116,7 @@ def test_a_price_of_nothing_or_less_is_none(kind: type[Kit], value: str) -> None
         kit.adapter.price()
 
 
-@each
+@each_kit
 @pytest.mark.parametrize(
     ("bid", "ask"), [("0", "150"), ("150", "0"), ("-1", "150"), ("151", "150"), ("x", "150")]
 )

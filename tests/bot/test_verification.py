@@ -9,6 +9,7 @@ import pytest
 from gridbot.config import args
 from gridbot.config.settings import Settings
 from gridbot.exchanges import verification
+from gridbot.exchanges.venues import VENUES
 from gridbot.model.errors import ConfigError
 from tests.bot.bots import GRID
 from tests.bot.test_kits import KITS
@@ -28,6 +29,10 @@ def test_a_kit_is_called_green_only_where_there_is_one_that_runs() -> None:
         if known["kit"]
     }
     assert green == {(kit.name, kit.perp) for kit in KITS}
+
+
+def test_each_exchange_of_the_bot_has_a_kit_and_an_entry() -> None:
+    assert set(verification.table()) == {kit.name for kit in KITS} == set(VENUES)
 
 
 @pytest.mark.parametrize("perp", [True, False])

@@ -13,15 +13,21 @@ import pytest
 
 from gridbot.config import args
 from gridbot.exchanges.venues import VENUES
+from manager import i18n
 from manager.cli.command_table import COMMANDS
 from manager.config.exchanges import EXCHANGES
 from manager.config.fleet import DEFAULT_STOP_TIMEOUT_S, Alerts
 from manager.config.fleet_tables import AlertsTable
 from manager.config.models import DaemonConfig
+from manager.engine import labels
+from manager.monitor.watch.kinds import KIND_WORDS
 from supervisor import settings
 
 ROOT = Path(__file__).resolve().parents[2]
 VARIABLE = re.compile(r"BOTFLEET_[A-Z_]+")
+LABEL = re.compile(r"\blabels\.([A-Z_]+)")
+OLD_KEYS = {"python_path", "script_path", "working_dir"}
+"""Keys of the old system that are accepted and determine nothing."""
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -38,6 +44,37 @@ def test_an_alert_setting_has_a_default_a_rule_and_a_line_in_the_file() -> None:
     assert set(AlertsTable.model_fields) == set(Alerts._fields)
     table = (ROOT / "config/fleet.toml").read_text(encoding="utf-8").partition("# [alerts]")[2]
     assert set(re.findall(r"^# (\w+) = ", table.partition("\n# [")[0], re.MULTILINE)) == set(Alerts._fields)
+
+
+@pytest.mark.parametrize(("page", "language"), [("alerts.md", "en"), ("alerts.zh-TW.md", "zh-TW")])
+def test_an_alert_is_in_the_table_of_alerts_by_its_word(page: str, language: str) -> None:
+    lines = (ROOT / "docs/operating" / page).read_text(encoding="utf-8").splitlines()
+    first_cells = [line.split("|")[1].strip() for line in lines if line.startswith("| ")]
+    named = {word for cell in first_cells for word in re.split("[,、] ?", cell)}
+    with i18n.speaking(language):
+        assert {i18n._(word) for word in KIND_WORDS.values()} - named == set()
+
+
+@pytest.mark.parametrize("page", ["metrics.md", "metrics.zh-TW.md"])
+def test_a_metric_is_in_the_table_of_metrics(page: str) -> None:
+    text = (ROOT / "docs/operating" / page).read_text(encoding="utf-8")
+    documented = {name.removesuffix("_total") for name in re.findall(r"`(botfleet_\w+)[`{]", text)}
+    source = (ROOT / "manager/monitor/metrics/families.py").read_text(encoding="utf-8")
+    assert set(re.findall(r'"(botfleet_\w+)"', source)) - documented == set()
+
+
+def test_a_key_of_daemon_config_determines_something() -> None:
+    spec = (ROOT / "manager/config/spec.py").read_text(encoding="utf-8")
+    unused = {key for key in DaemonConfig.model_fields if not re.search(rf"\.{key}\b", spec)}
+    assert unused == OLD_KEYS
+
+
+def test_a_label_is_written_or_read() -> None:
+    sources = (path for path in (ROOT / "manager").rglob("*.py") if path.name != "labels.py")
+    used = {name for path in sources for name in LABEL.findall(path.read_text(encoding="utf-8"))}
+    ours = {name for name, key in vars(labels).items() if str(key).startswith("botfleet.")}
+    assert ours >= {"INSTANCE", "MODE"}
+    assert ours - used == set()
 
 
 def test_manager_and_supervisor_give_a_bot_the_same_time_to_stop() -> None:

@@ -231,6 +231,13 @@ class Client:
         return self.call("GET", path, None, headers)
 
 
+def signed_in(served: Served) -> Client:
+    """Return a browser that signed in by a link: a password takes a second of the processor."""
+    client = Client(served)
+    assert client.sign_in(served.links[-1]) == 200
+    return client
+
+
 def write_history(
     session: Session, pnl: dict[str, Sequence[str]], *, kind: str = "live", gap: bool = True
 ) -> None:

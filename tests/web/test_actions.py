@@ -14,7 +14,7 @@ from manager.errors import NO_ENGINE, EngineUnreachable
 from manager.monitor.history import spool_reader
 from manager.monitor.watch import snoozing
 from manager.web.engine_side.actions import Actions
-from tests.web.served import Client, Served, a_bot, serving
+from tests.web.served import Client, Served, a_bot, serving, signed_in
 
 LIVE: dict[str, Any] = {"pnl": "10.5", "quote": "USDC", "position": "0.2", "base": "SOL"}
 
@@ -28,9 +28,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
 
 @pytest.fixture
 def client(served: Served) -> Client:
-    found = Client(served)
-    assert found.sign_in(served.links[-1]) == 200
-    return found
+    return signed_in(served)
 
 
 def ended(client: Client, number: int) -> dict[str, Any]:

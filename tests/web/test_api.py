@@ -20,7 +20,7 @@ from manager.monitor.history import database, writing
 from manager.monitor.history.model import Event
 from manager.monitor.stats.instance_stats import InstanceStats
 from manager.web.web_side.guard import HEADERS
-from tests.web.served import Client, Served, a_bot, serving, write_history
+from tests.web.served import Client, Served, a_bot, serving, signed_in, write_history
 
 ROUTES = (
     "/api/v1/fleet",
@@ -77,12 +77,6 @@ def reader(steady: Served) -> Client:
     return signed_in(steady)
 
 
-def signed_in(served: Served) -> Client:
-    found = Client(served)
-    assert found.sign_in(served.links[-1]) == 200
-    return found
-
-
 def test_the_strip_adds_nothing_that_cannot_be_added(reader: Client) -> None:
     status, _headers, fleet = reader.get("/api/v1/fleet")
     assert status == 200
@@ -116,8 +110,7 @@ def test_sums_need_rates_and_say_what_they_lack(tmp_path: Path) -> None:
         path = tmp_path / "config" / "fleet.toml"
         path.write_text(path.read_text() + '[sums]\ncurrency = "USDC"\nrates = { EUR = 1.1 }\n')
         served.fleet = served.backend.session.project().fleet
-        client = Client(served)
-        client.sign_in(served.links[-1])
+        client = signed_in(served)
         [total] = client.get("/api/v1/fleet")[2]["totals"]
     assert (total["kind"], total["currency"], total["run"], total["missing"]) == (
         "live",
@@ -475,8 +468,7 @@ def test_a_stream_ends_with_its_session(client: Client) -> None:
 
 def test_a_server_ends_although_somebody_listens(tmp_path: Path) -> None:
     with serving(tmp_path, [a_bot("bp_sol_01", **LIVE)]) as running:
-        client = Client(running)
-        client.sign_in(running.links[-1])
+        client = signed_in(running)
         stream = Stream(client)
         began = time.monotonic()
     assert time.monotonic() - began < 8
@@ -490,8 +482,7 @@ def test_without_the_engine_side_the_last_that_a_page_was_told_remains(
     with serving(
         tmp_path, [a_bot("bp_sol_01", pnl="1", quote="USDC"), a_bot("bp_old_01", pnl="1", quote="USDC")]
     ) as served:
-        client = Client(served)
-        assert client.sign_in(served.links[-1]) == 200
+        client = signed_in(served)
         english = {"Accept-Language": "en"}
         assert client.get("/api/v1/fleet", **english)[0] == 200
         event = client.get("/api/v1/instances", **english)[2]["event"]

@@ -21,7 +21,7 @@ from manager.web.address import Reach
 from manager.web.engine_side.listener import Listener
 from manager.web.web_side import connections, guard, streams
 from manager.web.web_side.attempts import FREE, FREE_OF_ALL, LONGEST_S, Attempts
-from tests.web.served import Client, Served, a_bot, serving
+from tests.web.served import Client, Served, a_bot, serving, signed_in
 
 PASSWORD = "correct horse battery"
 READ, HALT = "only for looking", "only for the worst case"
@@ -52,13 +52,6 @@ def served(tmp_path: Path) -> Iterator[Served]:
     with serving(tmp_path, bots(), KNOWN) as running:
         running.fleet.state_dir.mkdir(parents=True)
         yield running
-
-
-def signed_in(served: Served) -> Client:
-    """By a link: a password takes a second of the processor."""
-    client = Client(served)
-    assert client.sign_in(served.links[-1]) == 200
-    return client
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from manager.web.address import LOOPBACK_BOTS, Reach
 from manager.web.web_side import bot_sessions
 from tests.bot.browser import chromium
 from tests.web.bot_page import BotPage, a_bot_page
-from tests.web.served import COOKIE, Client, Served, a_bot, serving
+from tests.web.served import COOKIE, Client, Served, a_bot, serving, signed_in
 from tests.web.test_attacks import KNOWN, TOKENS
 
 BOTS = Reach(bot_origin=f"http://{LOOPBACK_BOTS}")
@@ -54,12 +54,6 @@ def served(tmp_path: Path, bot: BotPage, other: BotPage) -> Iterator[Served]:
     ]
     with serving(tmp_path, rows, KNOWN, BOTS) as running:
         yield running
-
-
-def signed_in(served: Served) -> Client:
-    client = Client(served)
-    assert client.sign_in(served.links[-1]) == 200
-    return client
 
 
 def opened(fleet: Client, instance: str = "bp_sol_01") -> Client:

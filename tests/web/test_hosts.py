@@ -15,7 +15,7 @@ from manager.ops.hosts.generations import GenerationRecord
 from manager.ops.hosts.registry import Host
 from manager.ops.hosts.ssh import CommandResult, Unreachable
 from manager.web.engine_side import machines
-from tests.web.served import Client, Served, a_bot, serving
+from tests.web.served import Client, Served, a_bot, serving, signed_in
 from tests.web.test_actions import ended
 
 ID = "bp_sol_01"
@@ -59,9 +59,7 @@ def served(tmp_path: Path, tokyo: Tokyo) -> Iterator[Served]:
 
 @pytest.fixture
 def client(served: Served) -> Client:
-    found = Client(served)
-    assert found.sign_in(served.links[-1]) == 200
-    return found
+    return signed_in(served)
 
 
 def add(served: Served) -> None:

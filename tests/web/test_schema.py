@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from tests.web.served import Client, Served, a_bot, serving, write_history
+from tests.web.served import Served, a_bot, serving, signed_in, write_history
 
 if TYPE_CHECKING:
     import schemathesis
@@ -47,8 +47,7 @@ def test_every_answer_is_as_the_document_says(served: Served, request: pytest.Fi
         of_openapi.response_schema_conformance,
     ]
     is_long = request.config.getoption("--long")
-    reader = Client(served)
-    assert reader.sign_in(served.links[-1]) == 200
+    reader = signed_in(served)
     _status, _headers, document = reader.get("/api/v1/openapi.json")
     document["paths"] = {path: item for path, item in document["paths"].items() if path not in STREAMS}
     headers = {"X-Botfleet-Token": reader.token, "Cookie": reader.cookie, "Accept-Language": "en"}

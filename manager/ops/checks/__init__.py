@@ -5,5 +5,6 @@ start_checks        live bots beyond a limit, or on an account that is traded on
 account_check       asks the other machines about an account
 shared_market       bots on one account and market that no `watch` tells of each other
 generation_check    an older copy of what was moved: pure
+old_daemon_check    what a daemon of the old system still runs
 build_probe         a bot of the user's own, tried in its new image
 """

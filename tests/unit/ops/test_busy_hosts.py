@@ -91,6 +91,12 @@ def test_a_machine_that_takes_connections_runs_and_is_not_dead_whatever_is_typed
     assert ssh.lets_in(TOKYO) is is_there
 
 
+@pytest.mark.parametrize(("failures", "is_let_in"), [(0, True), (9, False)])
+def test_a_machine_lets_in_whose_command_ends_well(client: Ssh, failures: int, *, is_let_in: bool) -> None:
+    client.fails(failures, NOT_BUSY[2])
+    assert ssh.lets_in(TOKYO) is is_let_in
+
+
 def test_a_machine_that_stays_busy_is_said_to_be_that_and_not_dead(
     client: Ssh, monkeypatch: pytest.MonkeyPatch
 ) -> None:

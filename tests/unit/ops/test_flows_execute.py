@@ -7,7 +7,7 @@ import os
 import pytest
 
 from manager.errors import EngineError, ManagerError
-from manager.fleet import env_file
+from manager.fleet import env_file, host
 from manager.fleet import project as projects
 from manager.fleet.session import Session
 from manager.i18n import Text
@@ -59,6 +59,21 @@ def test_a_state_that_could_not_be_reset_is_known_before_the_bot_is_stopped(
     sandbox.config("bp_sol_01", 5002, daemon_config={"memory_limit_mb": 300})
     assert "bp_sol_01: failed (config changed" in sandbox.transcript("up bp_sol_01")
     assert sandbox.states()["bp_sol_01"] == "running"
+
+
+def test_nor_is_one_stopped_whose_port_only_such_a_bot_would_need(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.transcript("up")
+    state_dir, access = projects.read(sandbox.folder).fleet.instance_state_dir("bp_sol_01"), os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: path != state_dir and access(path, mode))
+    monkeypatch.setattr(host, "is_port_free", lambda _address, port: port not in {5001, 5002})
+    sandbox.config("bp_eth_02", 5002)
+    sandbox.config("bp_sol_01", 5001)
+    output = sandbox.transcript("up")
+    assert "supervisor.json: Permission denied" in output
+    assert sandbox.calls() == [], output
+    assert sandbox.states() == {"bp_eth_02": "running", "bp_sol_01": "running"}
 
 
 @pytest.mark.parametrize("folder", ["state", "secrets"])

@@ -211,6 +211,25 @@ def test_a_halt_that_is_interrupted_while_it_stops_names_what_still_runs(
     assert signal.getsignal(signal.SIGTERM) is before, "as it was"
 
 
+def test_an_interrupted_halt_of_a_config_file_names_what_it_has_marked(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the project tells which instance that is."""
+    sandbox.transcript("up")
+    really = halt_mark.make
+
+    def made(*of: Any, **more: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return really(*of, **more)
+
+    monkeypatch.setattr(halt_mark, "make", made)
+    output = sandbox.transcript(f"halt --config {sandbox.folder}/config/active/bp_sol_01.json")
+    assert "interrupted: 1 instances are marked as halted" in output
+    assert "these bots still run and may trade" in output
+    assert sandbox.exit_code == 128 + signal.SIGTERM
+    assert set(halt_mark.find_all(projects.read(sandbox.folder).fleet)) == {"bp_sol_01"}
+
+
 def test_the_marks_are_made_before_any_config_is_read(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

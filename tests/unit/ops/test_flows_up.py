@@ -6,7 +6,10 @@ import fcntl
 import json
 import os
 
+import pytest
+
 from manager.errors import EngineError
+from manager.fleet import project as projects
 from manager.fleet.supervisor_state import LOCK_FILE, REPORT_FILE, STATE_FILE
 from tests.fakes.sandbox import ETH, IMAGE, SOL, Sandbox
 
@@ -452,6 +455,21 @@ def test_what_the_engine_could_not_start_is_made_anew(sandbox: Sandbox) -> None:
           engine: create bp_eth_02
           engine: start bp_eth_02
     """)
+
+
+@pytest.mark.parametrize(("user", "is_made_anew"), [("4321:4321", True), ("", False)])
+def test_a_container_of_another_user_whose_bot_has_said_nothing_is_made_anew(
+    sandbox: Sandbox, user: str, *, is_made_anew: bool
+) -> None:
+    sandbox.transcript("up", "stop bp_eth_02")
+    container = sandbox.engine.find(ETH)
+    container.body = {**container.body, "User": user or container.body["User"]}
+    output = sandbox.transcript("start bp_eth_02")
+    assert "recreated" not in output, "it has written, so it may"
+    sandbox.transcript("stop bp_eth_02")
+    (projects.read(sandbox.folder).fleet.instance_state_dir("bp_eth_02") / STATE_FILE).unlink()
+    output = sandbox.transcript("start bp_eth_02")
+    assert ("engine: create bp_eth_02" in output) is is_made_anew, output
 
 
 def test_what_the_engine_could_not_start_is_made_anew_of_the_image_that_it_had(sandbox: Sandbox) -> None:

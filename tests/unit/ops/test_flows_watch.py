@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from manager.fleet.session import Session
-from manager.monitor.watch.observer import FleetObserver
+from manager.monitor.watch.observer import LOOK_S, FleetObserver
 from tests.fakes.sandbox import ETH, SOL, Sandbox
 
 
@@ -34,6 +34,22 @@ def away(sandbox: Sandbox, sight: FleetObserver, back: Callable[[], None]) -> li
     back()
     assert sight.look()
     return sight.still_down()
+
+
+def test_it_looks_again_once_its_time_has_come_and_at_once_when_a_supervisor_says_something_new(
+    sandbox: Sandbox, watching: FleetObserver
+) -> None:
+    watching.look_if_due()  # whose state files are seen for the first time
+    watching.look()
+    assert not watching.look_if_due()
+    sandbox.clock.sleep(LOOK_S)
+    assert watching.look_if_due()
+    assert not watching.look_if_due()
+    path = watching.fleet.instance_state_dir("bp_eth_02") / "supervisor.json"
+    path.write_text(path.read_text() + " ")
+    assert not watching.look_if_due()
+    path.write_text(path.read_text().replace('"running"', '"restarting"'))
+    assert watching.look_if_due()
 
 
 def test_what_an_engine_that_was_killed_left_down_has_fallen(

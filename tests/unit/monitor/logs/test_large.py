@@ -143,7 +143,7 @@ def test_of_a_compressed_file_what_precedes_the_time_is_not_looked_at_line_by_li
         lines = select_lines(opened, "stdout", opened.size, None, query)
         assert next(lines).text + b"\n" == line(30_000)
         assert looked < 1000
-        assert b"".join(each.text + b"\n" for each in lines) == text(30_001)
+        assert b"".join(line.text + b"\n" for line in lines) == text(30_001)
         (part,) = opened.parts
         assert isinstance(part.content, content.Compressed)
         assert len(part.content._window) < 20_000
@@ -169,10 +169,10 @@ def test_what_no_pattern_can_match_is_passed_over(tmp_path: Path, day: Path) -> 
     with closing(DatedFiles(tmp_path, "stdout")) as opened:
         every = list(select_lines(opened, "stdout", opened.size, None, query))
         for wanted in ("9 line", "continued 2", "nothing", "23:59"):
-            expected = [each for each in every if wanted.encode() in each.text]
+            expected = [line for line in every if wanted.encode() in line.text]
             quick = query._replace(may_match=Pattern(re.compile(wanted)).may_match)
             shown = list(select_lines(opened, "stdout", opened.size, None, quick))
-            assert [each for each in shown if wanted.encode() in each.text] == expected
+            assert [line for line in shown if wanted.encode() in line.text] == expected
             assert len(shown) - len(expected) < 2_000, "the last of each block"
 
 

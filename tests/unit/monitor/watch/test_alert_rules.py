@@ -35,6 +35,7 @@ EXIT = {
     "why": "exit code 1",
     "stderr_tail": ["", *[f"line {number}" for number in range(1, 8)]],
 }
+CANCELLED = {"state": "confirmed", "tries": 1}
 
 
 def a_view(
@@ -256,6 +257,29 @@ def test_the_position_of_a_live_bot_that_was_killed_or_removed_is_said() -> None
         "bp_sol_01 was stopped, but not by the manager: container exit code 137;"
         " last known position: -0.3 SOL; it did not report its orders"
     )
+
+
+@pytest.mark.parametrize(
+    ("position", "cancel", "expected"),
+    [
+        (
+            "0.4",
+            None,
+            "last known position: 0.4 SOL; it did not report its orders: check backpack, SOL_USDC_PERP",
+        ),
+        ("0", None, "it did not report its orders: check backpack, SOL_USDC_PERP"),
+        ("0.4", CANCELLED, "position left: 0.4 SOL; its orders are cancelled"),
+        ("0", CANCELLED, "no position is left; its orders are cancelled"),
+    ],
+)
+def test_a_failed_bot_comes_with_its_position_once_it_is_one_or_its_orders_are_cancelled(
+    position: str, cancel: dict[str, Any] | None, expected: str
+) -> None:
+    raw = {"contract": 2, "at": NOW, "position": position, "base": "SOL"}
+    view = live(a_view("failed", why="exit code 1", cancel=cancel))
+    view = view._replace(report=KeptReport(bot_report.parse_report(raw), NOW, has_ended=True))
+    (condition,) = found(view)
+    assert str(condition.text) == f"bp_sol_01 failed: exit code 1; {expected}"
 
 
 def test_the_last_lines_are_those_that_say_something() -> None:
