@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from decimal import Decimal
 from email.utils import formatdate
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from gridbot.exchanges import ccxt_errors
 from gridbot.model.errors import RejectedError, UnreachableError
-from gridbot.model.types import Order, Side
+from gridbot.model.types import ExchangeOrder, Order, Side
 from tests.bot.kits.apex import Apex
 from tests.bot.kits.aster import Aster, AsterSpot
 from tests.bot.kits.backpack import Backpack, BackpackSpot
@@ -95,3 +96,18 @@ def test_a_pause_that_the_exchange_asks_for_is_understood(
     assert isinstance(found, UnreachableError)
     assert found.cause == "banned"
     assert found.retry_after == (None if seconds is None else pytest.approx(seconds, abs=5))
+
+
+@pytest.mark.parametrize("age", [0, 30, 59, 90, 3600])
+def test_lighter_finds_an_order_on_the_second_page_of_the_history(age: int) -> None:
+    """Whatever its age is beside that of the oldest order on the first page, of 100."""
+    kit = Lighter()
+    order = replace(an_order(7, D("0.1"), D(140)), created_at=kit.now)
+    there = kit.book.place("Bid", "Limit", order.price, order.qty, order.client_id)
+    kit.book.cancel(there.id)
+    kit.now += age
+    for client_id in range(100, 220):
+        kit.book.cancel(kit.book.place("Bid", "Limit", D(141), order.qty, client_id).id)
+    [(_, found)] = kit.adapter.find([order])
+    assert isinstance(found, ExchangeOrder)
+    assert found.exchange_id == there.id

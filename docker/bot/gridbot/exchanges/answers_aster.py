@@ -35,9 +35,10 @@ class Aster(Answers):
         return _window(since)
 
     def next_page(self, page: Page, listed: Listed) -> Page | None:
-        if len(listed.trades) >= self.most_on_page:
+        times = [int(trade["timestamp"]) for trade in listed.trades if trade.get("timestamp")]
+        if len(listed.trades) >= self.most_on_page and times:
             # The same moment again: an execution of it may be on either page.
-            return _window(max(int(trade["timestamp"]) for trade in listed.trades))
+            return _window(max(times))
         following = page.since + WINDOW_MS
         return _window(following) if following <= listed.now else None
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from gridbot.exchanges.answers import Answers, Listed, Page, Raw, decimal, info_of
+from gridbot.exchanges.answers import Answers, Listed, Page, Raw, decimal, info_of, text
+from gridbot.model.types import Side
 
 
 class Backpack(Answers):
@@ -23,6 +24,10 @@ class Backpack(Answers):
     def position(self, raw: Raw) -> Decimal | None:
         net = decimal(info_of(raw).get("netQuantity"))
         return super().position(raw) if net is None else net
+
+    def _order_id(self, raw: Raw, side: Side) -> str | None:
+        # ccxt takes an execution without a fee for a public one, and reads neither order nor time.
+        return super()._order_id(raw, side) or text(info_of(raw).get("orderId"))
 
     def _maker_rate(self, market: Raw) -> Decimal | None:
         known = decimal(market.get("maker"))

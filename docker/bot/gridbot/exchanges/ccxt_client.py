@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from gridbot.config.settings import Settings
 from gridbot.exchanges import venues
-from gridbot.exchanges.answers import SENSELESS
+from gridbot.exchanges.answers import SENSELESS, positive
 from gridbot.model.errors import ConfigError
 
 DEFAULT_TIMEOUT_S = 10.0
@@ -21,6 +21,8 @@ WINDOW_MS = 5000
 SETTLE_MARGIN_S = 3.0
 
 
+# Numbers outside of these are no times in milliseconds.
+EARLIEST_MS, LATEST_MS = 10**11, 10**14
 # Methods of ccxt that need nothing but the keys and what is to be signed.
 SIGNING = ("sign", "sign_message", "sign_hash")
 
@@ -45,6 +47,7 @@ def connect(settings: Settings, credentials: Mapping[str, str] | None, env: Mapp
     config = config_of(name, credentials, env)
     api = load(name)(config)
     api.sort_by_2 = _sort_by_2
+    api.filter_by_value_since_limit = _keeping_timeless(api.filter_by_value_since_limit)
     for parse in ("parse_order", "parse_trade", "parse_position", "parse_position_risk"):
         if hasattr(api, parse):
             setattr(api, parse, _row_by_row(getattr(api, parse)))
@@ -159,15 +162,44 @@ def _sort_by_2(answers: list[Any], first: str, second: str, descending: bool = F
 
 
 def _row_by_row(parse: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
-    """Return ccxt's own `parse`, with a row without an id where it raises: else the whole list is lost."""
+    """Return ccxt's own `parse`, with a row without an id where it raises: else the whole list is lost.
+
+    A row's time is in milliseconds then, whatever unit the exchange's is in.
+    """
 
     def parse_row(raw: Any, market: Any = None) -> dict[str, Any]:
         try:
-            return parse(raw, market)
+            row = parse(raw, market)
+            row["timestamp"] = in_milliseconds(row.get("timestamp"))
         except SENSELESS:
             return {"id": None, "timestamp": None, "symbol": (market or {}).get("symbol"), "info": raw}
+        return row
 
     return parse_row
+
+
+def in_milliseconds(time: Any) -> int | None:
+    """Return a time between 1973 and 5138 in milliseconds, whatever unit it is in; None for what is none."""
+    number = positive(time)
+    if number is None:
+        return None
+    while number < EARLIEST_MS:
+        number *= 1000
+    while number >= LATEST_MS:
+        number /= 1000
+    return int(number)
+
+
+def _keeping_timeless(keep: Callable[..., list[Any]]) -> Callable[..., list[Any]]:
+    """Return ccxt's own filter of a list, which does not take a row without a time for one from too early."""
+
+    def keep_rows(
+        rows: Any, field: Any, value: Any = None, since: int | None = None, *_: Any, **__: Any
+    ) -> list[Any]:
+        own = keep(rows, field, value)
+        return [row for row in own if since is None or not row.get("timestamp") or row["timestamp"] >= since]
+
+    return keep_rows
 
 
 def with_base_url(urls: Any, base: str) -> Any:

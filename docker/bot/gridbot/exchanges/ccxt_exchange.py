@@ -276,7 +276,7 @@ class CcxtExchange(CcxtCalls):
         times = [float(raw["timestamp"]) for raw in self._listed if raw.get("timestamp")]
         answer = self._answered[-1] if self._answered else None
         following = self._answers.next_history(answer) if isinstance(answer, dict) else None
-        return _HistoryPage(rows, min(times) / 1000 - CLOCK_MARGIN_S if times else None, following)
+        return _HistoryPage(rows, min(times) / 1000 + CLOCK_MARGIN_S if times else None, following)
 
     def _history(self, params: dict[str, Any]) -> list[Row]:
         fetch = self._api.fetch_orders if self._api.has["fetchOrders"] else self._api.fetch_closed_orders
@@ -367,7 +367,10 @@ class CcxtExchange(CcxtCalls):
 
 
 class _HistoryPage(NamedTuple):
-    """Hold a page of the history: since when its orders are, and what to ask for the next one."""
+    """Hold a page of the history: since when none of its orders is missing, and what to ask for the next one.
+
+    The exchange's clock and this machine's may differ, so that is later than its oldest order.
+    """
 
     rows: list[Row]
     oldest: float | None
