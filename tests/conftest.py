@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Iterator
@@ -84,9 +85,11 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Remove the run's images when all its workers have ended."""
+    """Remove the run's images and late networks when all its workers have ended."""
     if not is_worker(session.config):
         fleet.remove_images()
+        if shutil.which("docker"):
+            fleet.remove_late_networks()
 
 
 @pytest.fixture(scope="session")

@@ -203,6 +203,13 @@ def build_lock() -> Path:
     return Path(tempfile.gettempdir(), f"bft-{RUN_ID}.lock")
 
 
+def remove_late_networks() -> None:
+    """Remove what the engine was still creating for a command that was killed when its fleet was removed."""
+    command = ["docker", "network", "ls", "-q", "--filter", f"name=^bft-{RUN_ID}-"]
+    if found := subprocess.run(command, capture_output=True, text=True, check=False).stdout.split():
+        subprocess.run(["docker", "network", "rm", *found], capture_output=True, check=False)
+
+
 def remove_images() -> None:
     """Remove the tags that `built` made in this test run."""
     if not build_lock().exists():
