@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from manager import __version__, i18n
-from manager.cli import halt_signals, plain_line
+from manager.cli import plain_line
 from manager.errors import BUG, OK, USAGE, ManagerError, UnknownInstance, UsageError
 from manager.i18n import Text, _
 from manager.util import moment, ownership
@@ -134,7 +134,9 @@ def _run(args: Namespace, given_at: Moment | None, argv: Sequence[str]) -> int:
     if args.command in SAYS_SLOW:
         session.on_slow = _warn
     try:
-        if args.swarm or args.host is not None or args.command != HALT or args.hosts:
+        if HALT in argv and (args.swarm or args.host is not None or args.command != HALT or args.hosts):
+            from manager.cli import halt_signals  # they were taken where the word stands anywhere
+
             halt_signals.release()
         if args.swarm:
             from manager.cli import in_swarm

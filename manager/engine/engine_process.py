@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _socket
 import os
 import socket
 import struct
@@ -16,7 +17,7 @@ STOPPED = frozenset("Tt")
 CONNECTS_WITHIN_S = 1.0
 
 
-def standing_still(connection: socket.socket) -> int | None:
+def standing_still(connection: _socket.socket) -> int | None:
     """Return the pid of the engine at the other end if it stands still; None if it does not, or is not known.
 
     Who made the socket is known: the engine, or systemd, which starts it and gives it the socket.

@@ -6,10 +6,11 @@ HTTP/1.0 and JSON only. Logs are read by http_logs.py; other kinds of endpoints 
 
 from __future__ import annotations
 
+import _socket  # without the layer above, which takes as long to load as `ps` takes to ask the engine
 import json
-import socket
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from typing import Any
 from urllib.parse import quote
 
@@ -117,7 +118,7 @@ class Stream:
 
     def __init__(self, path: str, api: str, query: Mapping[str, Any]) -> None:
         """Send the request. Raises NoAnswer."""
-        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket = _socket.socket(_socket.AF_UNIX)
         self._rest = b""
         self._has_head = False
         try:
@@ -174,7 +175,7 @@ def _exchange(path: str, request: bytes, timeout: float) -> bytes:
     Raises StandsStill for an engine that cannot answer, however long it is waited for.
     """
     deadline = time.monotonic() + timeout
-    with socket.socket(socket.AF_UNIX) as connection:
+    with closing(_socket.socket(_socket.AF_UNIX)) as connection:
         connection.settimeout(timeout)
         connection.connect(path)
         connection.sendall(request)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import socket
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -117,6 +116,8 @@ def why_unusable(address: str) -> str:
 
 def _bind_fault(address: str, port: int) -> int:
     """Return the number of the error with which a listener would end; 0 if it would not."""
+    import socket  # `ps` asks for no port
+
     try:
         with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
             probe.setsockopt(

@@ -21,6 +21,8 @@ HEAVY = {
     "inspect",
     "pydantic",
     "requests",
+    "signal",
+    "socket",
     "threading",
 }
 """A millisecond to a fifth of a second each."""
