@@ -41,7 +41,7 @@ class Fleets:
         """All rows for fleets of this size."""
         project = self.shop.project(size)
         half = self.shop.share(0.25)
-        self.ends_at = self.shop.share(0.5)
+        self.ends_at = self.shop.share(0.45)
         project.manager("compose")
         wanted = floor.bodies(project, self.api)
         with self.findings.row(f"up and down of {size}"):
