@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+import pytest
+
 from manager.config.fleet import Alerts
 from manager.i18n import Text
 from manager.monitor.watch import alert_state, messages
@@ -61,6 +63,15 @@ def test_a_fault_is_said_once_and_again_after_a_while() -> None:
     assert clock.at(3599, a_fault()) == ""
     assert clock.at(3600, a_fault()) == "still the case after 1h00m: one failed"
     assert clock.at(3601, a_fault()) == ""
+
+
+@pytest.mark.parametrize("kind", ["completed", "oom", "account_loss", "fleet_loss", "logs"])
+def test_what_a_reminder_would_not_change_is_said_once(kind: Kind) -> None:
+    """A bot that has ended, and what was lost on a day, are the same an hour later."""
+    clock = Clock()
+    assert clock.at(0, a_fault(kind)) == f"one {kind}"
+    assert clock.at(3600, a_fault(kind)) == ""
+    assert clock.at(7200, a_fault(kind)) == ""
 
 
 def test_another_position_than_was_said_is_told_once() -> None:
