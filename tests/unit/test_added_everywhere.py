@@ -15,6 +15,7 @@ from gridbot.config import args
 from gridbot.exchanges.venues import VENUES
 from manager import i18n
 from manager.cli.command_table import COMMANDS
+from manager.config import steering
 from manager.config.exchanges import EXCHANGES
 from manager.config.fleet import DEFAULT_STOP_TIMEOUT_S, Alerts
 from manager.config.fleet_tables import AlertsTable
@@ -61,6 +62,21 @@ def test_a_metric_is_in_the_table_of_metrics(page: str) -> None:
     documented = {name.removesuffix("_total") for name in re.findall(r"`(botfleet_\w+)[`{]", text)}
     source = (ROOT / "manager/monitor/metrics/families.py").read_text(encoding="utf-8")
     assert set(re.findall(r'"(botfleet_\w+)"', source)) - documented == set()
+
+
+@pytest.mark.parametrize("page", ["others-configs.md", "others-configs.zh-TW.md"])
+def test_a_variable_that_a_config_may_set_all_the_same_is_named(page: str) -> None:
+    text = (ROOT / "docs/operating" / page).read_text(encoding="utf-8")
+    assert [name for name in steering.HARMLESS if f"`{name}`" not in text] == []
+
+
+@pytest.mark.parametrize("page", ["restarts.md", "restarts.zh-TW.md"])
+def test_an_answer_of_health_that_the_supervisor_reads_is_in_the_table_of_restarts(page: str) -> None:
+    source = (ROOT / "docker/supervisor/probe.py").read_text(encoding="utf-8")
+    read = set(re.findall(r'"status"\) [!=]= "(\w+)"', source))
+    assert read == {"degraded", "starting"}
+    text = (ROOT / "docs/operating" / page).read_text(encoding="utf-8")
+    assert read - set(re.findall(r'"status": "(\w+)"', text)) == set()
 
 
 def test_a_key_of_daemon_config_determines_something() -> None:
