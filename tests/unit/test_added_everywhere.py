@@ -5,6 +5,7 @@ docs/architecture.md, "How to add", names these places.
 
 from __future__ import annotations
 
+import json
 import re
 from importlib import import_module
 from pathlib import Path
@@ -21,6 +22,7 @@ from manager.config.fleet import DEFAULT_STOP_TIMEOUT_S, Alerts
 from manager.config.fleet_tables import AlertsTable
 from manager.config.models import DaemonConfig
 from manager.engine import labels
+from manager.fleet.definition_drift import OF_HOST_CONFIG
 from manager.monitor.watch.kinds import KIND_WORDS
 from supervisor import settings
 
@@ -77,6 +79,12 @@ def test_an_answer_of_health_that_the_supervisor_reads_is_in_the_table_of_restar
     assert read == {"degraded", "starting"}
     text = (ROOT / "docs/operating" / page).read_text(encoding="utf-8")
     assert read - set(re.findall(r'"status": "(\w+)"', text)) == set()
+
+
+def test_what_the_page_offers_no_upgrade_for_is_what_an_upgrade_leaves_alone() -> None:
+    script = (ROOT / "manager/web/page/actions.js").read_text(encoding="utf-8")
+    put_back = re.findall(r"^const PUT_BACK = new Set\((.+)\);$", script, re.MULTILINE)
+    assert {*json.loads(put_back[0])} == OF_HOST_CONFIG
 
 
 def test_a_key_of_daemon_config_determines_something() -> None:
