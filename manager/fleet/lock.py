@@ -77,10 +77,8 @@ def held(path: Path, command: str, wait: float = 0.0, *, force: bool = False) ->
     lock file can be created. A reader that holds the lock briefly is waited for, because it starts nothing.
     Whoever holds it goes on when the terminal is closed.
     """
-    from manager.util.interrupts import (
-        Interruption,
-        outliving_terminal,
-    )  # signals and threads: `ps` needs none of it
+    # signals and threads: `ps` needs none of it
+    from manager.util.interrupts import Interruption, outliving_terminal
 
     descriptor = _open_if_possible(path) if force else _open(path)
     if descriptor is None:

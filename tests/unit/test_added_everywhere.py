@@ -5,6 +5,7 @@ docs/architecture.md, "How to add", names these places.
 
 from __future__ import annotations
 
+import json
 import re
 from importlib import import_module
 from pathlib import Path
@@ -15,11 +16,13 @@ from gridbot.config import args
 from gridbot.exchanges.venues import VENUES
 from manager import i18n
 from manager.cli.command_table import COMMANDS
+from manager.config import steering
 from manager.config.exchanges import EXCHANGES
 from manager.config.fleet import DEFAULT_STOP_TIMEOUT_S, Alerts
 from manager.config.fleet_tables import AlertsTable
 from manager.config.models import DaemonConfig
 from manager.engine import labels
+from manager.fleet.definition_drift import OF_HOST_CONFIG
 from manager.monitor.watch.kinds import KIND_WORDS
 from supervisor import settings
 
@@ -61,6 +64,27 @@ def test_a_metric_is_in_the_table_of_metrics(page: str) -> None:
     documented = {name.removesuffix("_total") for name in re.findall(r"`(botfleet_\w+)[`{]", text)}
     source = (ROOT / "manager/monitor/metrics/families.py").read_text(encoding="utf-8")
     assert set(re.findall(r'"(botfleet_\w+)"', source)) - documented == set()
+
+
+@pytest.mark.parametrize("page", ["others-configs.md", "others-configs.zh-TW.md"])
+def test_a_variable_that_a_config_may_set_all_the_same_is_named(page: str) -> None:
+    text = (ROOT / "docs/operating" / page).read_text(encoding="utf-8")
+    assert [name for name in steering.HARMLESS if f"`{name}`" not in text] == []
+
+
+@pytest.mark.parametrize("page", ["restarts.md", "restarts.zh-TW.md"])
+def test_an_answer_of_health_that_the_supervisor_reads_is_in_the_table_of_restarts(page: str) -> None:
+    source = (ROOT / "docker/supervisor/probe.py").read_text(encoding="utf-8")
+    read = set(re.findall(r'"status"\) [!=]= "(\w+)"', source))
+    assert read == {"degraded", "starting"}
+    text = (ROOT / "docs/operating" / page).read_text(encoding="utf-8")
+    assert read - set(re.findall(r'"status": "(\w+)"', text)) == set()
+
+
+def test_what_the_page_offers_no_upgrade_for_is_what_an_upgrade_leaves_alone() -> None:
+    script = (ROOT / "manager/web/page/actions.js").read_text(encoding="utf-8")
+    put_back = re.findall(r"^const PUT_BACK = new Set\((.+)\);$", script, re.MULTILINE)
+    assert {*json.loads(put_back[0])} == OF_HOST_CONFIG
 
 
 def test_a_key_of_daemon_config_determines_something() -> None:

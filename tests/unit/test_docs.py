@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 from wcwidth import wcswidth  # type: ignore[import-untyped]
 
-from manager import __version__, i18n
+from manager import __version__, errors, i18n
 from manager.cli import parsers
 from manager.cli.closing_table import COLUMNS as IMPORT_COLUMNS
 from manager.cli.command_table import COMMANDS
@@ -25,6 +26,7 @@ from manager.errors import OK
 from manager.fleet.display import PS_COLUMNS
 from manager.monitor.stats.columns import COLUMNS as STATS_COLUMNS
 from manager.util import text_table
+from manager.util.interrupts import Interruption
 
 ROOT = Path(__file__).resolve().parents[2]
 READMES = ("README.md", "README.zh-TW.md")
@@ -141,6 +143,17 @@ def test_every_command_stands_in_the_table(page: str) -> None:
     assert sorted(set(COMMANDS) - shown) == []
 
 
+@pytest.mark.parametrize("page", READMES)
+def test_every_exit_code_stands_in_the_table(page: str) -> None:
+    table = re.split(r"^### (?:Exit codes|結束代碼)$", text_of(page), flags=re.MULTILINE)[1].partition(
+        "\n###"
+    )[0]
+    first_cells = [line.split("|")[1] for line in table.splitlines() if line.startswith("| ")]
+    shown = {int(number) for cell in first_cells for number in re.findall(r"\d+", cell)}
+    commands = {value for name, value in vars(errors).items() if name.isupper() and isinstance(value, int)}
+    assert shown == commands | {Interruption(number).exit_code for number in (signal.SIGINT, signal.SIGTERM)}
+
+
 @pytest.mark.parametrize(
     "example", [example for page in WITH_EXAMPLES for example in examples(page)], ids=str
 )
@@ -214,6 +227,27 @@ def languages_of_blocks(text: str) -> list[str]:
 def rows(text: str) -> int:
     """Return how many rows all tables have together."""
     return sum(line.lstrip().startswith("|") for line in text.splitlines())
+
+
+@pytest.mark.parametrize("page", IN_TWO_LANGUAGES)
+def test_a_section_has_the_same_figures_and_options_in_both_languages(page: str) -> None:
+    """A sentence that one language lacks mostly tells a limit or an option."""
+    pairs = zip(sections(text_of(page)), sections(text_of(translation(page))), strict=True)
+    missing = {title: figures(ours) - figures(theirs) for (title, ours), (_title, theirs) in pairs}
+    assert {title: lacking for title, lacking in missing.items() if lacking} == {}
+
+
+def sections(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the heading and the prose of each section, beginning with what stands before the first one."""
+    _before, *pieces = re.split(r"^(#+ .+)$", f"# \n{prose(text)}", flags=re.MULTILINE)
+    yield from zip(pieces[::2], pieces[1::2], strict=True)
+
+
+def figures(text: str) -> set[str]:
+    """Return the numbers outside code, of two digits and more, and the long options within it."""
+    text = re.sub(r"\]\([^)]*\)", "]", text)
+    options = {option for code in CODE.findall(text) for option in re.findall(r"(?<!\S)--[a-z-]+", code)}
+    return options | set(re.findall(r"\d[\d,.]*\d", CODE.sub("", text)))
 
 
 def test_no_translation_is_left_without_its_page() -> None:

@@ -54,6 +54,8 @@ def check(session: Session, args: Namespace) -> int:
     """Check hosts that are known; all of them if none is named."""
     folder = session.project_dir()
     chosen = [registry.get(folder, name) for name in args.names] or list(registry.load(folder).values())
+    if not chosen:
+        _say_none()
     fleet = session.project().fleet
     results = [_checked(host, fleet) for host in chosen]
     return OK if all(results) else FAILED
@@ -68,7 +70,7 @@ def list_(session: Session, args: Namespace) -> int:
             [{"name": host.name, "url": host.url, "answer_within_s": host.answer_within} for host in hosts]
         )
     elif not hosts:
-        console.say(_("no hosts: `manager host add NAME ssh://USER@HOST/FOLDER` adds one"))
+        _say_none()
     else:
         columns = [
             Column[Host]("name", mark("NAME"), lambda host: host.name),
@@ -77,6 +79,10 @@ def list_(session: Session, args: Namespace) -> int:
         ]
         console.say(console.table(columns, hosts, args.format))
     return OK
+
+
+def _say_none() -> None:
+    console.say(_("no hosts: `manager host add NAME ssh://USER@HOST/FOLDER` adds one"))
 
 
 def live(session: Session, _args: Namespace) -> int:

@@ -18,6 +18,7 @@ from manager.ops.hosts.everywhere import Answer
 from manager.ops.hosts.registry import Host
 from manager.ops.hosts.ssh import CommandResult, Unreachable
 from tests.builders import a_fleet
+from tests.fakes.sandbox import Sandbox
 
 
 @pytest.mark.parametrize(
@@ -267,3 +268,7 @@ def test_only_what_shows_without_end_is_held(
     monkeypatch.setattr(elsewhere, "_on", on)
     assert main(["--project-dir", str(tmp_path), "--host", "tokyo", *line.split()]) == 0
     assert seen == [is_held]
+
+
+def test_a_check_without_any_host_says_so(sandbox: Sandbox) -> None:
+    assert "no hosts: `manager host add NAME" in sandbox.transcript("host check")
