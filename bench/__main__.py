@@ -81,7 +81,7 @@ SMALLEST = Extent(
 )
 """For CI: that every row works. Its figures mean nothing."""
 NORMAL = Extent(
-    [40], 3, [1, 10, 30], 10, [4, 8], 50, 10.0, 50, calm=1.0, fills=6, page=(200, 10, 5), minutes=9.5
+    [40], 3, [1, 10, 30], 10, [4, 8], 50, 10.0, 50, calm=1.0, fills=6, page=(200, 10, 10), minutes=10
 )
 FULL = Extent(
     [10, 40, 100], 5, [1, 5, 10, 25, 50, 100, 150, 200], 40, [1, 2, 4, 8, 16], 50, 240.0, 200, peers=True
