@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from manager.config.fleet import Fleet
 from manager.config.spec import InstanceSpec
@@ -40,3 +41,12 @@ def _read(path: str) -> dict[str, object] | None:
 
 
 _given = KeptContent(_read)
+
+
+def read(path: Path) -> dict[str, str] | None:
+    """Return the variables in an env file; None if it cannot be read."""
+    try:
+        content = strict_json.read(path)
+    except strict_json.JsonFault:
+        return None
+    return {name: str(value) for name, value in content.items()} if isinstance(content, dict) else None

@@ -30,7 +30,6 @@ from manager.fleet.project import Project
 from manager.fleet.snapshot import Desired, PlanInput
 from manager.fleet.supervisor_state import SupervisorState
 from manager.i18n import Text
-from manager.util import strict_json
 
 if TYPE_CHECKING:
     from manager.engine.client import Engine
@@ -111,7 +110,7 @@ class FleetSnapshot(NamedTuple):
             container.name,
             container.labels.get(labels.EXCHANGE, ""),
             container.labels.get(labels.SYMBOL, ""),
-            env_of(self.project.fleet.secrets_dir(instance) / env_file.ENV_FILE)
+            env_file.read(self.project.fleet.secrets_dir(instance) / env_file.ENV_FILE)
             or (self.env_values.get(instance) if instance not in self.project.held_back else None),
         )
 
@@ -371,7 +370,7 @@ def _reread(
     is_renamed = any(variable.read_as for variable in spec.variables)
     if not (project.reread or is_renamed) or spec.mode != "live":
         return ()
-    given = env_of(project.fleet.secrets_dir(spec.id) / env_file.ENV_FILE) or {}
+    given = env_file.read(project.fleet.secrets_dir(spec.id) / env_file.ENV_FILE) or {}
     for_all = {name: project.reread.get(name, value) for name, value in for_all.items()}
     spec = spec._replace(variables=tuple(variable._replace(read_as=None) for variable in spec.variables))
     before = bot_environment.env_file_values(
@@ -382,15 +381,6 @@ def _reread(
         for name in sorted({*before, *values})
         if before.get(name) != values.get(name) and given.get(name) == before.get(name)
     )
-
-
-def env_of(path: Path) -> dict[str, str] | None:
-    """Return the variables in an env file; None if it cannot be read."""
-    try:
-        content = strict_json.read(path)
-    except strict_json.JsonFault:
-        return None
-    return {name: str(value) for name, value in content.items()} if isinstance(content, dict) else None
 
 
 def _elsewhere(

@@ -311,9 +311,8 @@ def _carry_out(
     called_off: Mapping[str, CalledOffBy] = NOTHING,
     gone: Sequence[Outcome[Action]] = (),
 ) -> list[Outcome[Action]]:
-    """Run the actions. `called_off`: what was stopped or removed since it was given.
-
-    `gone`: what is said of instances whose containers are gone; it is among the outcomes.
+    """Run the actions. `called_off`: what was stopped or removed since it was given. `gone`: what is said of
+    instances whose containers are gone; it is among the outcomes.
     """
     asking = _asking(session, snapshot) if _may_ask(change, actions) else None
     down = asking.down_with_rest(actions) if asking is not None and change.command == "stop" else ()
@@ -326,11 +325,8 @@ def _carry_out(
         on_event(ActionDone(outcome))
     if not todo and not (change.command == "stop" and actions):
         return [*gone]
-    from manager.ops.checks import old_daemon_check
-    from manager.ops.execution import (  # with threads, YAML and more: a no-op does without them
-        execute,
-        prepare,
-    )
+    from manager.ops.checks import old_daemon_check  # with threads, YAML and more: a no-op does without them
+    from manager.ops.execution import execute, prepare
 
     refused = old_daemon_check.refused(snapshot, actions, on_event)
     in_use = {outcome.action.instance for outcome in refused}

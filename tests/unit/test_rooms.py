@@ -21,6 +21,9 @@ ENTRANCES = ("__main__", "config_manager", "daemon_manager", "exceptions", "inst
 EARLIER_NAMES = ("manager.watch.__init__", "manager.watch.send")
 """What a resident of an earlier version still starts by name."""
 
+MOST_LINES = 400
+"""Of a module. One that outgrows it has two jobs."""
+
 NAMED_AS_TYPED = ("manager.cli.commands",)
 """Folders whose modules are named as the commands, and need no map."""
 
@@ -235,6 +238,16 @@ def test_each_folders_map_names_every_module() -> None:
             words = re.findall(r"[\w*]+", modules[f"{folder}.__init__"])
             missing += [module] if not any(fnmatchcase(name, word) for word in words) else []
     assert missing == []
+
+
+@pytest.mark.parametrize("folder", ["manager", "docker"])
+def test_a_module_has_one_job(folder: str) -> None:
+    lines = {
+        str(path.relative_to(ROOT)): path.read_text(encoding="utf-8").count("\n")
+        for path in (ROOT / folder).rglob("*.py")
+    }
+    assert len(lines) > 30
+    assert {path: count for path, count in lines.items() if count > MOST_LINES} == {}
 
 
 def test_every_room_is_there() -> None:

@@ -1,21 +1,21 @@
 """Execute a plan's actions in parallel, and collect every failure. Makes no decisions."""
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import assert_never
 
 from manager.config.spec import InstanceSpec
-from manager.engine import container_config, fleet_network, port_holder
+from manager.engine import container_config, fleet_network
 from manager.engine.client import MOST_CALLS
 from manager.engine.containers import UNLABELLED_STOP_TIMEOUT_S
 from manager.errors import CalledOff, EngineError, EngineUnreachable, ManagerError, NameTaken
-from manager.fleet import halt_mark, host, start_lock, supervisor_state, tombstone
+from manager.fleet import halt_mark, start_lock, supervisor_state, tombstone
 from manager.i18n import Text, mark
 from manager.ops.actions.action import Action, Outcome
 from manager.ops.actions.answer import ASKED_AT_ONCE
-from manager.ops.execution import rollback_store, take_down
+from manager.ops.execution import ports, rollback_store, take_down
 from manager.ops.execution.context import ExecutionContext
 from manager.ops.execution.stop_turns import StopTurns
 from manager.ops.folders import instance_folders
@@ -104,7 +104,7 @@ def _blocked(going: list[Action], context: ExecutionContext) -> dict[str, Outcom
         more = {
             action.instance: Outcome(action, error=error)
             for action in left
-            if (error := _port_error(action.instance, context, freed)) is not None
+            if (error := ports.fault(action.instance, context, freed)) is not None
         }
         if not more:
             return blocked
@@ -197,7 +197,7 @@ def _perform(
             if is_alone := stopped is None:  # before the stop: a full disk must not take a healthy bot down
                 _make_ready(instance, context)
                 _require_resettable(instance, context)
-                if (error := _port_error(instance, context)) is not None:
+                if (error := ports.fault(instance, context)) is not None:
                     raise error
             stopped = stopped or take_down.stop(instance, context)
             _remove_stopped(instance, context, starts_again=is_alone)
@@ -245,18 +245,6 @@ def _remove_stopped(instance: str, context: ExecutionContext, *, starts_again: b
         if starts_again and not isinstance(error, EngineUnreachable):
             _start_again(instance, context)
         raise
-
-
-def _port_error(
-    instance: str, context: ExecutionContext, freed: Collection[int | None] = ()
-) -> ManagerError | None:
-    """Return the error if the container would get a new port that is in use, and not about to be freed."""
-    spec, present = context.specs[instance], context.containers[instance].web_port
-    if spec.web_port is None or spec.web_port == present or spec.web_port in freed:
-        return None
-    if host.is_port_free(context.fleet.bind_address, spec.web_port):
-        return None
-    return _port_in_use(spec, spec.web_port, context)
 
 
 def _require_resettable(instance: str, context: ExecutionContext) -> None:
@@ -365,7 +353,7 @@ def _engine_start(instance: str, container_id: str, context: ExecutionContext) -
                     raise
                 start()
         except EngineError as error:
-            raise _start_error(instance, error, context) from error
+            raise ports.start_error(instance, error, context) from error
         try:
             _require_not_called_off(instance, context.finishing())
         except ManagerError:  # called off while the engine started it: who called it off did not see it
@@ -386,26 +374,3 @@ def _require_not_called_off(instance: str, context: ExecutionContext) -> None:
         raise ManagerError("{id} is not started: {why}", id=instance, why=stone.why)
     if halt := halt_mark.find(context.fleet, instance):
         raise ManagerError("{id} is not started: {why}", id=instance, why=Text(CALLED_OFF[halt.by]))
-
-
-def _start_error(instance: str, error: EngineError, context: ExecutionContext) -> ManagerError:
-    text = str(error)
-    spec = context.specs.get(instance)
-    if (
-        spec is not None
-        and spec.web_port is not None
-        and ("port is already allocated" in text or "address already in use" in text)
-    ):
-        return _port_in_use(spec, spec.web_port, context)
-    return type(error)(mark("cannot start {id}: {why}"), id=instance, why=text)
-
-
-def _port_in_use(spec: InstanceSpec, port: int, context: ExecutionContext) -> EngineError:
-    return EngineError(
-        "cannot start {id}: port {port} is in use by {holder}; free it, or change daemon_config.web_port in"
-        " {file}",
-        id=spec.id,
-        port=port,
-        holder=port_holder.holder(port, context.engine, context.fleet.name),
-        file=spec.config_file,
-    )

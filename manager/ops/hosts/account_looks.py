@@ -16,7 +16,7 @@ from manager.config.bot_environment import LiveContainer
 from manager.config.fleet import Fleet
 from manager.errors import UsageError
 from manager.fleet import env_file
-from manager.fleet.observe import FleetSnapshot, env_of
+from manager.fleet.observe import FleetSnapshot
 from manager.fleet.project import Project
 from manager.i18n import Text
 from manager.ops.hosts import (
@@ -225,7 +225,7 @@ def _values(snapshot: FleetSnapshot, project: Project) -> Iterable[str]:
     for values in snapshot.env_values.values():
         yield from values.values()
     for folder in project.fleet.all_secrets_dir.glob(f"*/{env_file.ENV_FILE}"):
-        yield from (env_of(folder) or {}).values()
+        yield from (env_file.read(folder) or {}).values()
 
 
 def new_key() -> bytes:

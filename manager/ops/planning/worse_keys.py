@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from manager.config import key_forms
 from manager.errors import Problem
 from manager.fleet import env_file
-from manager.fleet.observe import FleetSnapshot, env_of
+from manager.fleet.observe import FleetSnapshot
 from manager.i18n import Text
 
 
@@ -29,5 +29,5 @@ def seen(snapshot: FleetSnapshot, unusable: Mapping[str, Sequence[Problem]]) -> 
 
 def _has_sound_keys(snapshot: FleetSnapshot, instance: str) -> bool:
     fleet = snapshot.project.fleet
-    given = env_of(fleet.secrets_dir(instance) / env_file.ENV_FILE)
+    given = env_file.read(fleet.secrets_dir(instance) / env_file.ENV_FILE)
     return given is not None and not any(key_forms.faults(snapshot.project.specs[instance], given))

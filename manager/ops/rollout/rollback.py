@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from manager.config import bot_environment
 from manager.engine import labels
 from manager.errors import ConfigError, Problem
-from manager.fleet import instances_json_refresh, lock, upgrade_records
-from manager.fleet.observe import FleetSnapshot, env_of
+from manager.fleet import env_file, instances_json_refresh, lock, upgrade_records
+from manager.fleet.observe import FleetSnapshot
 from manager.fleet.selection import Selection, require_known
 from manager.fleet.session import Session
 from manager.fleet.state_file import RejectedRevision
@@ -186,5 +186,5 @@ def _trading(instance: str, record: UpgradeRecord, snapshot: FleetSnapshot) -> b
         fleet.container_name(instance),
         record.label(labels.EXCHANGE),
         record.label(labels.SYMBOL),
-        env_of(upgrade_records.kept_env(fleet, instance)),
+        env_file.read(upgrade_records.kept_env(fleet, instance)),
     )

@@ -10,7 +10,6 @@ from manager import i18n
 from manager.config.bot_environment import LiveContainer
 from manager.errors import TimedOut, UsageError
 from manager.fleet import env_file
-from manager.fleet.observe import env_of
 from manager.fleet.session import Session
 from manager.monitor.stats.instance_stats import InstanceStats
 from manager.web.engine_side import answers
@@ -117,7 +116,7 @@ class Backend:
                 look.fleet.container_name(row.id),
                 row.view.exchange or "",
                 row.view.symbol or "",
-                env_of(look.fleet.secrets_dir(row.id) / env_file.ENV_FILE),
+                env_file.read(look.fleet.secrets_dir(row.id) / env_file.ENV_FILE),
             )
             for row in look.rows
             if row.is_live and row.view.is_bot_up
