@@ -12,7 +12,7 @@ from supervisor.loop import Action, Loop
 from supervisor.output import Output
 from supervisor.reasons import Reason, ReasonError
 from supervisor.run import Run
-from supervisor.state import CANCEL_CONFIRMED
+from supervisor.state import CANCEL_CONFIRMED, count
 from supervisor.status import StatusWriter
 from supervisor.timings import Timings
 
@@ -91,8 +91,7 @@ class OrderCancel:
 
     @property
     def _tries(self) -> int:
-        tries = (self._record.cancel or {}).get("tries")
-        return tries if isinstance(tries, int) else 0
+        return count((self._record.cancel or {}).get("tries"))
 
     def _finish(self) -> None:
         run, self._run = self._run, None

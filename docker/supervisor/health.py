@@ -35,6 +35,7 @@ class Health:
         self.condition: dict[str, object] | None = None  # of the last probe
         self.failures = 0  # in a row; the quick probes of the start phase are not counted
         self.has_refused = False  # whether one of these failures was an answer
+        self.is_starting = False  # whether the last probe met a bot that says so, and may still be
         self._healthy_since: float | None = None
         self._was_ok = False
 
@@ -44,6 +45,7 @@ class Health:
         Nor would it help one that says that it is starting, up to a limit: it would begin from nothing.
         """
         self.ok, self.reason, self.condition = result.reason is None, result.reason, result.condition
+        self.is_starting = not self._was_ok and now < self._start_limit_ends and result.is_starting
         if self.ok:
             self.state, self.failures, self.has_refused = "running", 0, False
             self._was_ok = True
@@ -51,7 +53,7 @@ class Health:
                 self._healthy_since = now
             return
         self._healthy_since = None
-        if not self._was_ok and now < self._start_limit_ends and result.is_starting:
+        if self.is_starting:
             self.state, self.failures, self.has_refused = "starting", 0, False
             return
         if self.state == "starting" and now < self._start_phase_ends:

@@ -127,7 +127,9 @@ class ReportKeeper:
             action()
         except (OSError, ValueError, RecursionError) as err:
             fault = err.strerror if isinstance(err, OSError) else str(err)
-            text = f"cannot keep the bot's report: {(fault or 'it is nested too deeply')[:200]}"
+            if isinstance(err, RecursionError):  # its own text depends on where the limit was met
+                fault = "it is nested too deeply"
+            text = f"cannot keep the bot's report: {(fault or 'unknown fault')[:200]}"
             if text != self._fault:
                 self._fault = text
                 self._journal.log(text)
@@ -151,6 +153,8 @@ def keep_figures(target: str, figures: dict[str, object], journal: Journal) -> N
         _save(target, copy)
     except OSError as err:
         journal.log(f"cannot keep what the bot has left: {err.strerror}")
+    except RecursionError:  # the bot can write there too
+        journal.log("cannot keep what the bot has left: its report is nested too deeply")
 
 
 def _load(path: str) -> dict[str, object] | None:

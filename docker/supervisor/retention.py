@@ -9,6 +9,8 @@ import os
 from supervisor import clock
 from supervisor.suppress import suppress
 
+MAX_DEPTH = 100  # folders in each other; each takes a descriptor and a call until all below it are removed
+
 
 def expired(names: list[str], wall: float, days: int) -> list[str]:
     """Return those of `names` that are dates more than `days` days before today."""
@@ -41,13 +43,18 @@ def clean(folder: str, wall: float, days: int) -> tuple[list[str], list[str]]:
                     removed.append(name)
             except OSError as err:
                 faults.append(f"cannot remove the log folder {name}: {err.strerror}")
+    except OSError as err:
+        faults.append(f"cannot clean up {folder}: {err.strerror}")
     finally:
         os.close(root)
     return removed, faults
 
 
-def _remove_tree(parent: int, name: str) -> bool:
-    """Remove the folder `name` with its content. Returns False for a link or a file, which is left alone."""
+def _remove_tree(parent: int, name: str, depth: int = 0) -> bool:
+    """Remove the folder `name` with its content. Returns False for a link or a file, which is left alone.
+
+    Raises OSError for what is nested too deeply, as only a program's mistake is: it must not end us.
+    """
     try:
         # each step uses a descriptor that was opened without following links, so that nothing outside
         # the folder is removed, even when a name is replaced by a link meanwhile
@@ -57,8 +64,10 @@ def _remove_tree(parent: int, name: str) -> bool:
             return False
         raise
     try:
+        if depth == MAX_DEPTH:
+            raise OSError(errno.ELOOP, f"more than {MAX_DEPTH} folders lie in each other")
         for entry in os.listdir(folder):
-            if not _remove_tree(folder, entry):
+            if not _remove_tree(folder, entry, depth + 1):
                 with suppress(FileNotFoundError):
                     os.unlink(entry, dir_fd=folder)
     finally:

@@ -9,6 +9,8 @@ from supervisor.reasons import Reason
 SCHEMA = 1
 CANCEL_CONFIRMED = "confirmed"
 TERMINAL = ("failed", "completed")
+MAX_COUNT = 10**9  # the bot can write the file too, and no number in it may be more than we can reckon with
+MAX_DEPTH = 20  # of what a supervisor writes: reasons in reasons
 LOCKED = "locked"  # never in the file: another supervisor owns it
 GOOD = ("running", "completed")  # states that the engine calls healthy; a completed run is no fault
 
@@ -27,6 +29,7 @@ class Record:
         self.supervisor_started_at = time.time()
         self.health_interval = 30.0
         self.healthy: bool | None = None
+        self.is_starting = False  # as the bot itself says
         self.ever_healthy = False  # since the container was created
         self.checked_at: float | None = None
         self.failures = 0
@@ -57,7 +60,7 @@ class Record:
 
     def set_health(self, health: Health) -> None:
         """Take over what the probes of this run have come to."""
-        self.healthy, self.failures = health.ok, health.failures
+        self.healthy, self.failures, self.is_starting = health.ok, health.failures, health.is_starting
         self.ever_healthy = self.ever_healthy or health.ok is True
         self.detail = "200" if health.ok else None if health.reason is None else str(health.reason)
         self.health_reason = None if health.reason is None else health.reason.as_json()
@@ -103,6 +106,7 @@ class Record:
                 "ever_ok": self.ever_healthy,
                 "checked_at": self.checked_at,
                 "failures": self.failures,
+                "starting": self.is_starting,
                 "detail": self.detail,
                 "reason": self.health_reason,
                 "condition": self.condition and {**self.condition, "since": self.condition_since},
@@ -132,11 +136,9 @@ class Record:
         self.last_exit = last_exit if isinstance(last_exit, dict) else None
         cancel = old.get("cancel")
         self.cancel = cancel if isinstance(cancel, dict) else None
-        restarts = old.get("restarts")
-        if isinstance(restarts, dict):
-            self.in_a_row = restarts.get("in_a_row", 0)
-            self.total = restarts.get("total", 0)
-            self.since_healthy = restarts.get("since_healthy", 0)
+        self.in_a_row = count(_get(old, "restarts", "in_a_row"))
+        self.total = count(_get(old, "restarts", "total"))
+        self.since_healthy = count(_get(old, "restarts", "since_healthy"))
 
 
 def load_terminal(path: str, container: str) -> dict[str, object] | None:
@@ -157,10 +159,12 @@ def load_outage(path: str, container: str) -> tuple[int, int, int] | None:
         return None
     if _get(old, "health", "ever_ok") is False:
         return None
-    counts = [_get(old, "restarts", name) for name in ("in_a_row", "since_healthy", "unanswered")]
-    in_a_row, since_healthy, unanswered = (value if type(value) is int else 0 for value in counts)
+    in_a_row, since_healthy, unanswered = (
+        count(_get(old, "restarts", name)) for name in ("in_a_row", "since_healthy", "unanswered")
+    )
     status = _get(old, "health", "reason", "params", "status")
     has_refused = _get(old, "health", "ok") is False and type(status) is int and status >= 500
+    has_refused = has_refused and _get(old, "health", "starting") is not True  # a start is no outage
     return (in_a_row, since_healthy, unanswered) if since_healthy > in_a_row or has_refused else None
 
 
@@ -184,13 +188,24 @@ def _get(value: object, *path: str) -> object:
     return value
 
 
+def count(value: object) -> int:
+    """Return a count of a state file; 0 for what is none."""
+    return value if type(value) is int and 0 <= value <= MAX_COUNT else 0
+
+
+def _is_within(value: object, depth: int) -> bool:
+    """Return whether a value of JSON is nested no more than `depth` times."""
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return depth > 0 and all(_is_within(part, depth - 1) for part in parts)
+
+
 def load(path: str) -> dict[str, object] | None:
     """Return the state file's content; None when there is none or it cannot be used."""
     try:
         old = json_text.loads(files.read_small(path, follow=False))
     except (OSError, ValueError, RecursionError):
         return None
-    return old if isinstance(old, dict) else None
+    return old if isinstance(old, dict) and _is_within(old, MAX_DEPTH) else None
 
 
 def save(path: str, record: Record, *, durable: bool) -> None:

@@ -56,7 +56,7 @@ class StatusWriter:
         until = host.uptime() + 3 * self.record.health_interval + self._margin
         record = self.record
         line = state.verdict(record.state, record.why, until, halted=record.is_halted)
-        files.replace(path, line.encode(), durable=False)
+        files.replace(path, line.encode("utf-8", "replace"), durable=False)
 
     def _write_state(self, path: str) -> None:
         # only a terminal state has to survive a power cut. Syncing every state would make hundreds of bots

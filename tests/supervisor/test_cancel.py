@@ -158,6 +158,22 @@ def test_the_next_life_of_the_container_goes_on_with_it(live: Box) -> None:
     assert live.daemon_log.count("started the bot") == 2
 
 
+def test_no_number_of_the_state_file_keeps_orders_from_being_cancelled(live: Box) -> None:
+    live.timings["cancel_retry"] = live.timings["cancel_retry_max"] = 0.1
+    program(live, "sys.exit(1)")
+    life = live.start()
+    cancel(live, "failing")
+    life.signal(signal.SIGKILL)
+    life.wait()
+    left = {**live.state, "cancel": {"state": "failing", "tries": -(10**400)}}
+    (live.root / "state/supervisor.json").write_text(json.dumps(left))
+    life = live.start()
+    eventually(lambda: live.state["cancel"]["tries"] == 2)
+    program(live, 'print(json.dumps({"open_orders_left": 0}))')
+    cancel(live, "confirmed")
+    assert "fault in the supervisor" not in live.daemon_log
+
+
 def test_what_was_moved_away_cancels_nothing_from_here(live: Box) -> None:
     live.timings["cancel_retry"] = live.timings["cancel_retry_max"] = 3600
     program(live, "sys.exit(1)")

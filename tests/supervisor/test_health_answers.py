@@ -70,6 +70,22 @@ def test_a_bot_that_says_that_it_is_starting_is_waited_for(box: Box) -> None:
     assert box.until("running")["restarts"]["total"] == 0
 
 
+def test_a_stop_during_a_start_begins_no_outage(box: Box) -> None:
+    box.bot(FROM_FILE)
+    box.start()
+    box.until("running")
+    assert box.lives[-1].stop() == 0
+    set_answer(box, "503 Service Unavailable", {"status": "starting", "reason": "starting"})
+    box.start()
+    eventually(lambda: box.state["health"]["starting"])
+    assert box.lives[-1].stop() == 0
+    box.bot("sys.exit(1)")
+    box.set(max_restarts=1, restart_delay=0.05)
+    box.start()
+    assert box.until("failed")["restarts"]["in_a_row"] == 1
+    assert "the outage goes on" not in box.daemon_log
+
+
 def test_a_bot_that_is_starting_for_ever_is_restarted(box: Box) -> None:
     box.bot(FROM_FILE)
     box.timings.update(start_phase=0.1, start_limit=0.5)

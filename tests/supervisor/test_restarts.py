@@ -146,6 +146,15 @@ def test_env_json_is_read_again_before_each_start(box: Box) -> None:
     assert secret not in box.daemon_log + life.stderr
 
 
+def test_a_command_that_is_no_text_is_a_crash_with_that_cause(box: Box) -> None:
+    box.environ["BOTFLEET_BOT_COMMAND"] = "/nowhere/\udcff"
+    box.set(max_restarts=0)
+    box.start()
+    box.until("failed")
+    assert box.verdict.startswith("bad ")
+    assert "fault in the supervisor" not in box.daemon_log
+
+
 def test_a_wrong_setting_is_a_failure_that_names_it(box: Box) -> None:
     box.set(restart_delay="soon")
     life = box.start()

@@ -1,6 +1,7 @@
 """Dates and the clean-up by date, in time zones that are hard on them."""
 
 import calendar
+import errno
 import os
 import time
 from collections.abc import Iterator
@@ -109,3 +110,19 @@ def test_clean_tells_what_it_cannot_do(tmp_path: Path) -> None:
     removed, faults = clean(str(tmp_path / "nowhere"), time.time(), 2)
     assert removed == []
     assert faults == [f"cannot clean up {tmp_path}/nowhere: No such file or directory"]
+
+
+def test_what_is_nested_too_deeply_is_said_and_left(tmp_path: Path) -> None:
+    (tmp_path / "2001-01-01" / "/".join("a" * 150)).mkdir(parents=True)
+    (tmp_path / "2001-01-02").mkdir()
+    removed, faults = clean(str(tmp_path), time.time(), 2)
+    assert removed == ["2001-01-02"]
+    assert faults == ["cannot remove the log folder 2001-01-01: more than 100 folders lie in each other"]
+
+
+def test_a_folder_that_cannot_be_listed_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_folder: int) -> list[str]:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "listdir", fail)
+    assert clean(str(tmp_path), time.time(), 2) == ([], [f"cannot clean up {tmp_path}: Input/output error"])

@@ -156,6 +156,26 @@ def test_what_a_given_up_bot_has_left_replaces_what_it_had(folder: Folder) -> No
     assert report["at"] == copy["read_at"]
 
 
+def test_too_deep_a_nesting_is_said_once_wherever_the_limit_is_met(folder: Folder) -> None:
+    def collect_from(calls: int) -> None:
+        if calls:
+            collect_from(calls - 1)
+        else:
+            folder.keeper.collect()
+
+    folder.source.write_text('{"a": ' * 900 + "1" + "}" * 900)
+    for calls in (0, 1, 2, 50):
+        collect_from(calls)
+    assert folder.journal.lines == ["cannot keep the bot's report: it is nested too deeply"]
+
+
+def test_a_report_that_is_nested_too_deeply_does_not_end_what_cancels_orders(folder: Folder) -> None:
+    journal: Any = folder.journal
+    folder.target.write_text('{"report": ' + '{"a": ' * 900 + "1" + "}" * 900 + "}")
+    keep_figures(str(folder.target), {"position": "1"}, journal)
+    assert folder.journal.lines == ["cannot keep what the bot has left: its report is nested too deeply"]
+
+
 def test_a_bot_that_could_not_begin_leaves_the_figures_of_the_run_before(folder: Folder) -> None:
     figures = {"position": "0.1", "base": "SOL", "pnl": "3", "at": 1000.0, "market": "live"}
     before = {"contract": 2, "final": True, "reason": "SIGTERM", "position_at_exchange": "0.1", **figures}

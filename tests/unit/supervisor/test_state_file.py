@@ -79,6 +79,46 @@ def test_rubbish_is_history(tmp_path: Path, content: bytes) -> None:
     assert state.load_terminal(str(path), "c") is None
 
 
+CONTAINER = "c" * 64
+REFUSED = {"ok": False, "ever_ok": True, "reason": {"params": {"status": 503}}}
+
+
+def outage(tmp_path: Path, health: object, restarts: object) -> tuple[int, int, int] | None:
+    path = tmp_path / "supervisor.json"
+    content = {"container": CONTAINER, "state": "stopped", "health": health, "restarts": restarts}
+    path.write_text(json.dumps(content))
+    return state.load_outage(str(path), CONTAINER)
+
+
+def test_a_start_that_was_ended_is_no_outage(tmp_path: Path) -> None:
+    assert outage(tmp_path, REFUSED, {}) == (0, 0, 0)
+    assert outage(tmp_path, {**REFUSED, "starting": False}, {}) == (0, 0, 0)
+    assert outage(tmp_path, {**REFUSED, "starting": True}, {}) is None
+    goes_on = {"in_a_row": 0, "since_healthy": 1}
+    assert outage(tmp_path, {**REFUSED, "starting": True}, goes_on) == (0, 1, 0)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [pytest.param(-(10**400), id="low"), -1, pytest.param(10**400, id="high"), True, 1.0, None, "1", [1]],
+)
+def test_what_no_supervisor_has_counted_is_nothing(tmp_path: Path, value: object) -> None:
+    counts = {"in_a_row": value, "since_healthy": value, "unanswered": value, "total": value}
+    assert outage(tmp_path, REFUSED, counts) == (0, 0, 0)
+    record = state.Record("bp_sol_01", CONTAINER)
+    record.resume({"state": "failed", "restarts": counts})
+    assert (record.in_a_row, record.total, record.since_healthy) == (0, 0, 0)
+
+
+def test_what_is_nested_as_no_supervisor_does_is_history(tmp_path: Path) -> None:
+    path = tmp_path / "supervisor.json"
+    deep: object = 1
+    for _ in range(400):
+        deep = {"cause": deep}
+    path.write_text(json.dumps({"container": CONTAINER, "state": "failed", "reason": deep}))
+    assert state.load_terminal(str(path), CONTAINER) is None
+
+
 def test_a_failed_save_leaves_the_old_file_and_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
