@@ -56,18 +56,22 @@ class Health:
         if self.is_starting:
             self.state, self.failures, self.has_refused = "starting", 0, False
             return
-        if self.state == "starting" and now < self._start_phase_ends:
+        if self.is_early(now):
             return
         self.state = "unhealthy"
         self.failures += 1
         self.has_refused = self.has_refused or result.is_refusal
+
+    def is_early(self, now: float) -> bool:
+        """Return whether the bot has not been well yet, and need not be."""
+        return self.state == "starting" and now < self._start_phase_ends
 
     def next_probe_in(self, now: float) -> float:
         """Return the seconds until the next probe.
 
         Probes are quick until the first good one or the end of the start phase.
         """
-        if self.state == "starting" and now < self._start_phase_ends:
+        if self.is_early(now):
             return min(self._quick, max(0.0, self._start_phase_ends - now))
         return self._interval
 

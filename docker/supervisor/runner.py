@@ -210,7 +210,7 @@ class BotRunner:
             self._record.unanswered = 0
         self._reset_restart_count(now)
         self._report.collect()
-        self._status.enter(health.state, None if health.state == "starting" else reason)
+        self._status.enter(health.state, None if health.is_early(now) else reason)
         self._loop.after("probe", health.next_probe_in(now), self._start_probe)
         if result.reason is not None and 0 < health.failures == self._settings.unhealthy_probes:
             self._restart_unhealthy(result.reason)

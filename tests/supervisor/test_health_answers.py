@@ -66,6 +66,7 @@ def test_a_bot_that_says_that_it_is_starting_is_waited_for(box: Box) -> None:
     eventually(lambda: box.state.get("updated_at", 0) > box.state.get("bot_started_at", time.time()) + 1.5)
     state = box.state
     assert (state["state"], state["health"]["ok"], state["restarts"]["total"]) == ("starting", False, 0)
+    assert state["why"] == "503 starting", "said once it takes longer than a start does"
     (box.root / "answer").unlink()
     assert box.until("running")["restarts"]["total"] == 0
 

@@ -98,6 +98,11 @@ def degraded(code: str, /, **params: Any) -> Instance:
     [
         (a_view(), ""),
         (a_view("starting"), ""),
+        (a_view("starting", why="waiting its turn", bot_pid=None), ""),
+        (
+            a_view("starting", why="503 loading the markets"),
+            "unhealthy: bp_sol_01 has not become healthy yet: 503 loading the markets",
+        ),
         (a_view("restarting", why="exit code 1", last_exit=EXIT), ""),
         (
             a_view("failed", why="exit code 1 (given up after 3 restarts in a row)", last_exit=EXIT),
