@@ -16,6 +16,7 @@ from gridbot.trading.run_ending import CompletedError
 from tests.bot.kits.kit import Kit, Run
 from tests.bot.kits.lighter import Lighter
 from tests.bot.kits.paradex import Paradex
+from tests.fake_exchange.book import BookOrder
 
 # The exchange's word -> what it means for the trader.
 LIGHTER = {
@@ -234,4 +235,43 @@ def test_a_clock_that_is_set_back_leaves_no_bot_with_refused_orders(kind: type[K
     for _ in range(100):
         run.tick()
     assert run.engine.condition().code is Code.TRADING
+    run.store.close()
+
+
+@pytest.mark.parametrize("kind", [Lighter, Paradex])
+def test_a_closing_that_is_never_filled_is_tried_with_each_tick_and_said(
+    kind: type[Kit], tmp_path: Path
+) -> None:
+    kit = kind()
+    kit.settings = replace(kit.settings, stop_loss=Decimal("0.05"))
+    run = Run(kit, tmp_path)
+    run.tick()
+    run.tick()
+    kit.book.move(Decimal("148.9"))
+    run.tick()
+    run.tick()
+    place, sent = kit.book.place, 0
+
+    def end_unfilled(side: str, order_type: str, *words: Any, **options: Any) -> BookOrder:
+        nonlocal sent
+        if order_type != "Market":
+            return place(side, order_type, *words, **options)
+        sent += 1
+        order = place(side, "Limit", Decimal(1000), *words[1:])
+        kit.book.cancel(order.id)
+        return order
+
+    kit.book.place = end_unfilled  # type: ignore[method-assign]
+    kit.book.move(Decimal("148.2"))
+    for _ in range(30):
+        run.tick()
+    assert sent > 20, "a loss grows meanwhile"
+    found = run.engine.condition()
+    assert (found.code, found.params["closing"]) == (Code.ORDERS_REFUSED, "stop_loss")
+    assert "NOT CLOSED" in str(found.reason)
+    kit.book.place = place  # type: ignore[method-assign]
+    with suppress(CompletedError):
+        for _ in range(3):
+            run.tick()
+    assert kit.book.position() == 0
     run.store.close()

@@ -133,9 +133,14 @@ class Placing:
 
     def _note_dropped(self, order: Order, now: float) -> None:
         """Take down that the exchange has ended an order that nobody was seen to cancel."""
-        if order.client_id in self._cancelled or order.market:
+        if order.client_id in self._cancelled:
             return
         text = "the exchange has ended the order, unfilled and without this bot's asking"
+        if order.market:
+            # The book may give something any moment: the next tick tries again, but a person has to know.
+            self._record_late(RejectedError(text), now)
+            self._report(order, text, now)
+            return
         backoff = self._rejected(order, text, now, is_late=True)
         if backoff.times > MOST_DROPPED:
             self._record_late(RejectedError(text), now)
@@ -160,11 +165,14 @@ class Placing:
         backoff.is_late = is_late
         if order.post_only and backoff.times == 1:
             return backoff  # the price moved onto the level meanwhile; the next try usually works
+        self._report(order, why, now)
+        return backoff
+
+    def _report(self, order: Order, why: str, now: float) -> None:
         log.warning(
             "rejected %s %s @ %s: %s", order.side.upper(), as_text(order.qty), as_text(order.price), why
         )
         self._store.samples.add_error(now, "rejected", why)
-        return backoff
 
     def cancel(self, order: Order, now: float) -> None:
         """Cancel an open order of this bot."""
