@@ -182,9 +182,9 @@ def test_the_nearest_level_that_is_ended_each_time_keeps_no_other_from_its_turn(
         run.tick()
     assert run.engine.condition().code is Code.ORDERS_REFUSED
     drop(kit, Decimal(148))
-    for _ in range(20):
+    for _ in range(5):  # each is longer than any pause
         drop(kit, Decimal(149))
-        run.tick()
+        run.tick(300.0)
     assert Decimal(148) in {order.price for order in kit.book.own_open()}
     for _ in range(10):
         drop(kit, Decimal(148), Decimal(149))
@@ -252,12 +252,12 @@ def test_a_closing_that_is_never_filled_is_tried_with_each_tick_and_said(
     run.tick()
     place, sent = kit.book.place, 0
 
-    def end_unfilled(side: str, order_type: str, *words: Any, **options: Any) -> BookOrder:
+    def end_unfilled(*words: Any, **options: Any) -> BookOrder:
         nonlocal sent
-        if order_type != "Market":
-            return place(side, order_type, *words, **options)
+        if words[1] != "Market":
+            return place(*words, **options)
         sent += 1
-        order = place(side, "Limit", Decimal(1000), *words[1:])
+        order = place(words[0], "Limit", Decimal(1000), *words[3:])
         kit.book.cancel(order.id)
         return order
 
