@@ -213,6 +213,7 @@ def test_a_position_is_closed_at_once_although_a_level_is_refused(kind: type[Kit
     while run.engine._refusals.allows_attempt(kit.now + 60):
         drop(kit, Decimal(155))
         run.tick()
+    drop(kit, Decimal(155))
     kit.book.move(Decimal("148.2"))
     with suppress(CompletedError):
         for _ in range(10):
