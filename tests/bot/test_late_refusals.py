@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gridbot.model.condition import Code
+from gridbot.trading.run_ending import CompletedError
 from tests.bot.kits.kit import Kit, Run
 from tests.bot.kits.lighter import Lighter
 from tests.bot.kits.paradex import Paradex
+from tests.fake_exchange.book import BookOrder
 
 # The exchange's word -> what it means for the trader.
 LIGHTER = {
@@ -155,3 +160,119 @@ def test_what_the_bot_cancels_itself_is_no_refusal(kind: type[Kit], tmp_path: Pa
     assert run.engine.condition().code is Code.TRADING
     assert len(kit.book.own_open()) >= 5, "no level waits"
     run.end()
+
+
+def drop(kit: Kit, *prices: Decimal) -> None:
+    """End this bot's orders at these prices, as a person or the exchange may."""
+    for order in kit.book.own_open():
+        if order.price in prices:
+            kit.book.cancel(order.id)
+
+
+@pytest.mark.parametrize("kind", [Lighter, Paradex])
+def test_the_nearest_level_that_is_ended_each_time_keeps_no_other_from_its_turn(
+    kind: type[Kit], tmp_path: Path
+) -> None:
+    kit = kind()
+    run = Run(kit, tmp_path)
+    run.tick()
+    run.tick()
+    for _ in range(60):
+        drop(kit, Decimal(149))
+        run.tick()
+    assert run.engine.condition().code is Code.ORDERS_REFUSED
+    drop(kit, Decimal(148))
+    for _ in range(5):  # each is longer than any pause
+        drop(kit, Decimal(149))
+        run.tick(300.0)
+    assert Decimal(148) in {order.price for order in kit.book.own_open()}
+    for _ in range(10):
+        drop(kit, Decimal(148), Decimal(149))
+        run.tick()
+    for _ in range(20):
+        drop(kit, Decimal(149))
+        run.tick(300.0)
+    assert Decimal(148) in {order.price for order in kit.book.own_open()}, "they take turns"
+    run.end()
+
+
+@pytest.mark.parametrize("kind", [Lighter, Paradex])
+def test_a_position_is_closed_at_once_although_a_level_is_refused(kind: type[Kit], tmp_path: Path) -> None:
+    kit = kind()
+    kit.settings = replace(kit.settings, stop_loss=Decimal("0.05"))
+    run = Run(kit, tmp_path)
+    run.tick()
+    run.tick()
+    kit.book.move(Decimal("148.9"))
+    run.tick()
+    run.tick()
+    assert run.store.ledger.position
+    for _ in range(200):
+        drop(kit, Decimal(155))
+        run.tick()
+    while run.engine._refusals.allows_attempt(kit.now + 60):
+        drop(kit, Decimal(155))
+        run.tick()
+    drop(kit, Decimal(155))
+    kit.book.move(Decimal("148.2"))
+    with suppress(CompletedError):
+        for _ in range(10):
+            run.tick(2.0)
+    assert kit.book.position() == 0
+    run.store.close()
+
+
+@pytest.mark.parametrize("kind", [Lighter, Paradex])
+def test_a_clock_that_is_set_back_leaves_no_bot_with_refused_orders(kind: type[Kit], tmp_path: Path) -> None:
+    kit = kind()
+    run = Run(kit, tmp_path)
+    run.tick()
+    run.tick()
+    for _ in range(60):
+        drop(kit, Decimal(149))
+        run.tick()
+    assert run.engine.condition().code is Code.ORDERS_REFUSED
+    kit.now -= 7200
+    for _ in range(100):
+        run.tick()
+    assert run.engine.condition().code is Code.TRADING
+    run.store.close()
+
+
+@pytest.mark.parametrize("kind", [Lighter, Paradex])
+def test_a_closing_that_is_never_filled_is_tried_with_each_tick_and_said(
+    kind: type[Kit], tmp_path: Path
+) -> None:
+    kit = kind()
+    kit.settings = replace(kit.settings, stop_loss=Decimal("0.05"))
+    run = Run(kit, tmp_path)
+    run.tick()
+    run.tick()
+    kit.book.move(Decimal("148.9"))
+    run.tick()
+    run.tick()
+    place, sent = kit.book.place, 0
+
+    def end_unfilled(*words: Any, **options: Any) -> BookOrder:
+        nonlocal sent
+        if words[1] != "Market":
+            return place(*words, **options)
+        sent += 1
+        order = place(words[0], "Limit", Decimal(1000), *words[3:])
+        kit.book.cancel(order.id)
+        return order
+
+    kit.book.place = end_unfilled  # type: ignore[method-assign]
+    kit.book.move(Decimal("148.2"))
+    for _ in range(30):
+        run.tick()
+    assert sent > 20, "a loss grows meanwhile"
+    found = run.engine.condition()
+    assert (found.code, found.params["closing"]) == (Code.ORDERS_REFUSED, "stop_loss")
+    assert "NOT CLOSED" in str(found.reason)
+    kit.book.place = place  # type: ignore[method-assign]
+    with suppress(CompletedError):
+        for _ in range(3):
+            run.tick()
+    assert kit.book.position() == 0
+    run.store.close()

@@ -75,3 +75,20 @@ def test_what_is_filled_of_an_open_order_is_counted_without_a_time(kind: type[Ki
     run.walk(20)
     assert run.failures == []
     run.end(fees_are_known=False)
+
+
+@pytest.mark.parametrize("kind", KITS)
+def test_an_execution_from_the_future_hides_none_after_it(kind: type[Kit], tmp_path: Path) -> None:
+    kit = kind(lot=Decimal("0.01"))
+    run = Run(kit, tmp_path)
+    run.tick()
+    run.tick()
+    order = max(kit.book.own_open(), key=lambda one: (one.side == "Bid", one.price))
+    assert order.price is not None
+    for ahead in (86400, 0):
+        kit.now += ahead
+        kit.book._fill(order, order.price, Decimal("0.02"), maker=True)
+        kit.now -= ahead
+        run.tick()
+    assert run.store.ledger.position == Decimal("0.04")
+    run.store.close()

@@ -293,7 +293,7 @@ class Engine:
         if self.paused:
             self._refusals.clear()
         elif self._refusals.is_active:
-            place = place[:1] if self._refusals.allows_attempt(now) else ()
+            place = tuple(self._placing.worth_trying(place, now))
         placed = [
             order
             for request in place

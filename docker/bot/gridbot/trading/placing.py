@@ -27,7 +27,6 @@ class _Backoff:
 
     times: int = 0
     until: float = 0.0
-    at: float = 0.0
     is_late: bool = False
 
     def lasts(self, now: float) -> bool:
@@ -59,6 +58,7 @@ class Placing:
         self._clock, self._on_call, self._on_unnamed = clock, on_call, on_unnamed
         self._backoff: dict[str, _Backoff] = {}
         self._cancelled: set[int] = set()
+        self._sent_since: set[int] = set()  # the last late refusal: by number, as the clock may be set back
         self.refusals = Refusals(retry_cap)
         self.foreign_ids: Collection[int] = set()
         self.latency: float | None = None
@@ -67,12 +67,26 @@ class Placing:
         """Return how many slots were refused an order more than once in a row."""
         return sum(backoff.times > 1 for backoff in self._backoff.values())
 
+    def worth_trying(self, requests: Sequence[OrderRequest], now: float) -> list[OrderRequest]:
+        """Return which of `requests` to send while the exchange refuses every order.
+
+        Those are the ones of slots that it has refused nothing of, such as what closes a position, and after
+        each pause one more, in turn: what is refused may be a single level.
+        """
+        untried = [request for request in requests if request.slot not in self._backoff]
+        refused = [request for request in requests if request.slot in self._backoff]
+        if refused and self.refusals.allows_attempt(now):
+            untried.append(min(refused, key=lambda request: self._backoff[request.slot].times))
+        return untried
+
     def place(self, request: OrderRequest, now: float) -> list[Order]:
         """Store and send an order. Return it, and none where its slot waits or the exchange refuses it."""
         backoff = self._backoff.get(request.slot)
         if backoff and backoff.lasts(now) and not self.refusals.is_active:
             return []
         order = self._store.new_order(request, self._clock(), self.foreign_ids, self._exchange.max_client_id)
+        if self.refusals.is_late:
+            self._sent_since.add(order.client_id)
         began = time.monotonic()
         try:
             exchange_id = self._exchange.place(order)
@@ -98,7 +112,7 @@ class Placing:
         After such a refusal only an order that rests in the book, or was filled, is an accepted one.
         """
         for order, refusal in result.refused:
-            self.refusals.record(RejectedError(refusal.text, cause=refusal.cause), now, is_late=True)
+            self._record_late(RejectedError(refusal.text, cause=refusal.cause), now)
             self._rejected(order, refusal.text, now, is_late=True)
         for order in result.dropped:
             self._note_dropped(order, now)
@@ -109,22 +123,31 @@ class Placing:
             standing = [order for order in live if order.client_id in result.listed]
             standing += [order for _fill, order, _ledger in result.trades]
             for order in standing:
-                if order.slot in late and self._backoff[order.slot].at <= order.created_at:
+                if order.slot in late:  # what was refused there is no longer live
                     self._backoff.pop(order.slot)
                     late.remove(order.slot)
             if self.refusals.is_late and (
-                newer := [order for order in standing if self.refusals.is_before(order.created_at)]
+                newer := [order for order in standing if order.client_id in self._sent_since]
             ):
                 self._accepted(newer)
 
     def _note_dropped(self, order: Order, now: float) -> None:
         """Take down that the exchange has ended an order that nobody was seen to cancel."""
-        if order.client_id in self._cancelled or order.market:
+        if order.client_id in self._cancelled:
             return
         text = "the exchange has ended the order, unfilled and without this bot's asking"
+        if order.market:
+            # The book may give something any moment: the next tick tries again, but a person has to know.
+            self._record_late(RejectedError(text), now)
+            self._report(order, text, now)
+            return
         backoff = self._rejected(order, text, now, is_late=True)
         if backoff.times > MOST_DROPPED:
-            self.refusals.record(RejectedError(text), now, is_late=True)
+            self._record_late(RejectedError(text), now)
+
+    def _record_late(self, err: RejectedError, now: float) -> None:
+        self.refusals.record(err, now, is_late=True)
+        self._sent_since.clear()
 
     def _accepted(self, orders: Sequence[Order]) -> None:
         if self.refusals.is_active:
@@ -139,14 +162,17 @@ class Placing:
         backoff = self._backoff.setdefault(order.slot, _Backoff())
         backoff.until = now + BACKOFF_S[min(backoff.times, len(BACKOFF_S) - 1)]
         backoff.times += 1
-        backoff.at, backoff.is_late = now, is_late
+        backoff.is_late = is_late
         if order.post_only and backoff.times == 1:
             return backoff  # the price moved onto the level meanwhile; the next try usually works
+        self._report(order, why, now)
+        return backoff
+
+    def _report(self, order: Order, why: str, now: float) -> None:
         log.warning(
             "rejected %s %s @ %s: %s", order.side.upper(), as_text(order.qty), as_text(order.price), why
         )
         self._store.samples.add_error(now, "rejected", why)
-        return backoff
 
     def cancel(self, order: Order, now: float) -> None:
         """Cancel an open order of this bot."""

@@ -147,7 +147,8 @@ class Reconciler:
         last = store.last_trade_time()
         starts = [self._read_from(order.client_id, order.created_at) for order in result.missing]
         if last is not None:
-            starts.append(self._read_from(None, last))
+            # An execution may bear a time that is ahead, and those after it the right one.
+            starts.append(self._read_from(None, min(last, now)))
         if not starts:
             starts = [self._read_from(order.client_id, order.created_at) for order in store.live_orders()]
         if not starts:

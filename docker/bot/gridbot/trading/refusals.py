@@ -31,13 +31,13 @@ class Refusals:
         self._count = 0
         self._since = 0.0
         self._last: RejectedError | None = None
-        self._last_at, self.is_late = 0.0, False
+        self.is_late = False
         self._retry_at: float | None = None
         self._paused_at = 0.0
 
     def record(self, err: RejectedError, now: float, *, is_late: bool = False) -> None:
         """Note a refused order or cancellation; `is_late` where it had been accepted first."""
-        self._last_at, self.is_late = now, is_late
+        self.is_late = is_late
         self._since = now if self._count == 0 else min(self._since, now)
         self._count += 1
         self._last = err
@@ -46,10 +46,6 @@ class Refusals:
         """Note an accepted order, or that none is wanted."""
         self._count, self._last, self._retry_at, self.is_late = 0, None, None, False
         self._pauses.reset()
-
-    def is_before(self, at: float) -> bool:
-        """Tell whether the last refusal was before `at`, which may be the moment itself."""
-        return self._last_at <= at
 
     def update(self, now: float, live_orders: int) -> None:
         """Decide after a tick whether every order is refused."""
