@@ -6,11 +6,17 @@ For a halt, also tell which signal it was.
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from threading import Event, current_thread, main_thread
 from types import FrameType
 from typing import Any
+
+SAME_ENDING_S = 0.5
+"""Signals that follow one another so closely end the program once: `timeout` sends its signal to the program,
+and then to its group, which the program is in. Under load the two are not one moment apart.
+"""
 
 
 class Interruption(KeyboardInterrupt):
@@ -91,6 +97,7 @@ class Ending:
     noted, and a second one is raised: an exception could occur between two statements, such as the starts of
     two threads, or the two halves of a restart. Signals that are ignored stay so. A handler of the program
     still runs, and decides alone what ends at once; what it raises while something is under way is dropped.
+    Signals within SAME_ENDING_S of the first one are no second one.
     """
 
     def __init__(self) -> None:
@@ -100,6 +107,7 @@ class Ending:
         """What shells report of a program that was ended so; 0 if it was not, or has a handler of its own."""
         self._came = Event()
         self._has_begun = False
+        self._noted_at = 0.0
         self._on_noted: Callable[[], object] = lambda: None
         self._previous: dict[int, Any] = {}
 
@@ -138,11 +146,14 @@ class Ending:
         previous = self._previous[number]
         own = previous if callable(previous) and previous is not signal.default_int_handler else None
         if not self._has_begun or (self.number and own is None):
-            if own is None:
+            if own is not None:
+                own(number, frame)
+            elif not self.number or time.monotonic() - self._noted_at >= SAME_ENDING_S:
                 raise Interruption(number)
-            own(number, frame)
             return
         is_first, self.number = not self.number, self.number or number
+        if is_first:
+            self._noted_at = time.monotonic()
         self._came.set()
         if own is not None:
             with suppress(KeyboardInterrupt):

@@ -50,9 +50,11 @@ def _run(
     todo: list[Action], context: ExecutionContext, on_done: Callable[[Outcome[Action]], object]
 ) -> list[Outcome[Action]]:
     outcomes = []
-    stopped = _stop_first([action for action in todo if action.first_wave], context)
     output_error: ManagerError | None = None
+    begun = [action for action in todo if action.first_wave]
     try:
+        stopped = _stop_first(begun, context)
+        begun = todo
         for outcome in _all(todo, context, stopped):
             outcomes.append(outcome)
             try:
@@ -62,7 +64,7 @@ def _run(
                 output_error = error
     except Interruption as interruption:
         done = {outcome.action.instance for outcome in outcomes}
-        interruption.left = [action.instance for action in todo if action.instance not in done]
+        interruption.left = [action.instance for action in begun if action.instance not in done]
         raise
     # Where each creation failed, none has waited. A network that is still being created when the command ends
     # is not seen by the next one, which creates another of the same name.

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from manager.fleet import lock
+from manager.util import interrupts
 from tests.fakes.sandbox import ETH, SOL, Sandbox
 from tests.unit.ops.test_flows_up import MORE_MEMORY
 
@@ -134,6 +135,13 @@ def test_a_rollback_that_has_begun_is_finished(sandbox: Sandbox, number: int) ->
     assert sandbox.states() == RUN
 
 
+@pytest.fixture
+def is_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a signal just behind another one be a second one."""
+    monkeypatch.setattr(interrupts, "SAME_ENDING_S", 0)
+
+
+@pytest.mark.usefixtures("is_second")
 def test_a_second_signal_ends_it_and_names_what_is_left(sandbox: Sandbox, number: int) -> None:
     sandbox.transcript("up")
     sandbox.engine.before("stop", send(number), of=SOL)
@@ -146,6 +154,23 @@ def test_a_second_signal_ends_it_and_names_what_is_left(sandbox: Sandbox, number
     )
     assert sandbox.transcript("restart").count("started") == 2
     assert sandbox.states() == RUN
+
+
+@pytest.mark.usefixtures("is_second")
+def test_so_are_those_named_that_were_to_exchange_their_ports(sandbox: Sandbox, number: int) -> None:
+    """Both are stopped before one is made anew; a third one was not begun with."""
+    sandbox.transcript("up")
+    sandbox.config("bp_eth_02", 5002)
+    sandbox.config("bp_sol_01", 5001)
+    sandbox.config("aa_btc_03", 5003)
+    sandbox.engine.before("stop", send(number), of=ETH)
+    sandbox.engine.after("stop", send(number), of=ETH)
+    output = sandbox.transcript("up")
+    assert "error: interrupted in the middle of bp_eth_02, bp_sol_01: whether these run is unknown" in output
+    assert sandbox.exit_code == 128 + number
+    assert lock._note_at(sandbox.folder / "volumes" / "state" / lock.NAME)
+    assert "aa_btc_03: created" in sandbox.transcript("up")
+    assert sandbox.states() == {**RUN, "aa_btc_03": "running"}
 
 
 def test_before_anything_has_begun_it_ends_at_once(sandbox: Sandbox, number: int) -> None:

@@ -8,6 +8,7 @@ from threading import Thread
 
 import pytest
 
+from manager.util import interrupts
 from manager.util.interrupts import Ending, Interruption
 
 BOTH = [signal.SIGINT, signal.SIGTERM]
@@ -27,7 +28,10 @@ def test_what_has_not_begun_is_ended_at_once(number: int) -> None:
 
 
 @pytest.mark.parametrize("number", BOTH)
-def test_what_has_begun_is_finished_and_a_second_signal_ends_it(number: int) -> None:
+def test_what_has_begun_is_finished_and_a_second_signal_ends_it(
+    monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    monkeypatch.setattr(interrupts, "SAME_ENDING_S", 0)
     notes: list[int] = []
     ending, before = Ending(), signal.getsignal(number)
     with ending.taken(lambda: notes.append(1)):
@@ -39,6 +43,21 @@ def test_what_has_begun_is_finished_and_a_second_signal_ends_it(number: int) -> 
         ending.wait(60)  # whoever waits for a turn goes on at once
     assert ending.exit_code == 128 + number
     assert signal.getsignal(number) is before
+
+
+@pytest.mark.parametrize("second", BOTH)
+@pytest.mark.parametrize("number", BOTH)
+def test_a_signal_that_is_sent_to_the_program_and_to_its_group_is_one(
+    monkeypatch: pytest.MonkeyPatch, number: int, second: int
+) -> None:
+    """As `timeout` does."""
+    monkeypatch.setattr(interrupts, "SAME_ENDING_S", 60)
+    notes: list[int] = []
+    ending = Ending()
+    with ending.taken(lambda: notes.append(1)), ending.begun():
+        send(number)
+        send(second)
+    assert (ending.exit_code, notes) == (128 + number, [1])
 
 
 def test_it_takes_the_signals_itself_where_nobody_has() -> None:
