@@ -101,10 +101,10 @@ def guarded(work: Callable[[], int]) -> int:
         _complain(i18n.labelled(_("error"), error))
         return error.exit_code
     except KeyboardInterrupt as interruption:
-        from manager.cli import ending
-
-        _complain(ending.text(interruption))
-        return ending.exit_code(interruption)
+        try:
+            return _interrupted(interruption)
+        except KeyboardInterrupt:  # the same one again: `timeout` sends it to the program and to its group
+            return _interrupted(interruption)
     except BrokenPipeError:
         from manager.util import console
 
@@ -112,6 +112,13 @@ def guarded(work: Callable[[], int]) -> int:
         return OK
     except Exception:  # noqa: BLE001 - a bug: its traceback goes to a file, and one line is printed
         return _bug()
+
+
+def _interrupted(interruption: KeyboardInterrupt) -> int:
+    from manager.cli import ending
+
+    _complain(ending.text(interruption))
+    return ending.exit_code(interruption)
 
 
 def _language_asked(argv: Sequence[str]) -> str | None:
