@@ -138,16 +138,13 @@ def _exit_code(line: _socket.socket) -> int:
         if pid:
             _kill(pid, number)
 
-    for passed in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(passed) == signal.SIG_DFL:
+    for passed in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(passed) in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(passed, pass_on)
     told = b""
     while True:
         try:
             piece = line.recv(PID_BYTES + 1)
-        except KeyboardInterrupt:
-            pass_on(signal.SIGINT)
-            continue
         except OSError:
             return _lost()
         if not piece:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -240,3 +241,41 @@ def test_it_ends_with_its_keeper_after_what_it_runs(standby: Standby, mute: Mute
     process.communicate(timeout=60)
     assert process.returncode == 130
     assert standby.process.wait(WITHIN_S) == 0
+
+
+class _Line:
+    """Answer like a standby whose command has begun, gets Ctrl-C, and ends with 7."""
+
+    def __init__(self) -> None:
+        self._pieces = [(1).to_bytes(asking.PID_BYTES, sys.byteorder), b"", bytes([7])]
+
+    def settimeout(self, _seconds: float | None) -> None:
+        pass
+
+    def recv(self, _most: int) -> bytes:
+        piece = self._pieces.pop(0)
+        if not piece:
+            os.kill(os.getpid(), signal.SIGINT)
+            piece = self._pieces.pop(0)
+        return piece
+
+
+def test_ctrl_c_that_comes_again_while_it_is_passed_on_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As from `timeout -s INT`. The standby kills the command of a process that has ended."""
+    passed: list[int] = []
+
+    def kill(_pid: int, number: int) -> None:
+        passed.append(number)
+        if len(passed) == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(asking, "_kill", kill)
+    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        code = asking._exit_code(cast("socket.socket", _Line()))
+    except KeyboardInterrupt:
+        pytest.fail("it ends, and with it the command")
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+    assert (code, passed) == (7, [signal.SIGINT, signal.SIGINT])
