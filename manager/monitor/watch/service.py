@@ -34,12 +34,19 @@ WorkingDirectory={folder}
 ExecStart={python} -m manager --project-dir {project}{options}
 {environment}Restart=on-failure
 RestartSec=10
-# Only the main process is told to end: a message that is being sent has a moment more.
-KillMode=mixed
-TimeoutStopSec=90
+{kill}TimeoutStopSec=90
 {hardening}
 [Install]
 WantedBy={target}
+"""
+
+KILL_OF_WATCH = """\
+# Only the main process is told to end: a message that is being sent has a moment more.
+KillMode=mixed
+"""
+KILL_OF_SERVE = """\
+# The main process ends the others. What was begun on the page, as a restart, comes to its end: it is never killed.
+KillMode=process
 """
 
 AFTER_ENGINE = """\
@@ -131,6 +138,7 @@ def unit_text(
         python=_quoted(str(python)),
         project=_quoted(str(project_dir)),
         options="".join(f" {word}" for word in words),
+        kill=KILL_OF_SERVE if "serve" in words else KILL_OF_WATCH,
         environment="".join(
             f"Environment={_quoted(f'{variable}={value}', dollars=False)}\n"
             for variable, value in variables.items()

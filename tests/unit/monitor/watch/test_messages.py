@@ -165,6 +165,16 @@ def test_the_unit_is_one_that_systemd_takes(tmp_path: Path, is_user: bool) -> No
         assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_what_was_begun_on_the_page_outlives_its_service() -> None:
+    """With the mode `mixed`, systemd kills all that is left once the main process has ended: a restart, too."""
+    texts = {command: service.unit_of(a_fleet(), command=command).text for command in ("watch", "serve")}
+    modes = {
+        command: [line for line in text.splitlines() if line.startswith("KillMode")]
+        for command, text in texts.items()
+    }
+    assert modes == {"watch": ["KillMode=mixed"], "serve": ["KillMode=process"]}
+
+
 def test_the_unit_may_speak_to_the_firewall_only_where_egress_is_limited() -> None:
     plain, limited = (service.unit_of(a_fleet(egress=egress)).text for egress in (False, True))
     if "RestrictAddressFamilies" in plain:  # the system's unit, of root
