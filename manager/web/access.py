@@ -11,6 +11,7 @@ import hmac
 import json
 import secrets
 import struct
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -130,10 +131,14 @@ def code(secret: str, step: int) -> str:
 
 
 def step_of_code(secret: str, given: str, now: float) -> int | None:
-    """Return the step whose code it is: the present one, or its neighbour for clocks that differ."""
+    """Return the step whose code it is: the present one, or its neighbour for clocks that differ.
+
+    Programs show a code with a space in it, and an input method for Chinese types full-width digits.
+    """
+    typed = "".join(unicodedata.normalize("NFKC", given).split()).encode(errors="surrogateescape")
     present = int(now // CODE_S)
     steps = (present - 1, present, present + 1)
-    return next((step for step in steps if hmac.compare_digest(code(secret, step), given)), None)
+    return next((step for step in steps if hmac.compare_digest(code(secret, step).encode(), typed)), None)
 
 
 def _scrypt(password: str, salt: bytes) -> bytes:

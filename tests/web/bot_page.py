@@ -55,6 +55,12 @@ class _Handler(BaseHTTPRequestHandler):
                 self.send_header("Access-Control-Allow-Origin", "*")
                 self.send_header("Content-Length", "0")
                 self.end_headers()
+            case "/odd":
+                self._answer(999, b"hi")
+            case "/both":
+                self.close_connection = True
+                self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n")
+                self.wfile.write(b"Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n")
             case "/said":
                 self._answer(200, json.dumps(self.server.seen[-1][1]).encode())
             case _:

@@ -241,6 +241,36 @@ def test_what_is_asked_for_again_is_carried_out_once(served: Served, client: Cli
     assert client.call("POST", path, {**body, "key": "k2"})[2]["number"] != first["number"]
 
 
+@pytest.mark.parametrize(
+    ("by", "instance", "verb"),
+    [
+        ("operator", "bp_btc_01", "stop"),
+        ("operator", "bp_sol_01", "orders"),
+        ("other", "bp_btc_01", "restart"),
+    ],
+)
+def test_a_key_answers_for_one_command_of_one_person(
+    served: Served, client: Client, by: str, instance: str, verb: str
+) -> None:
+    """Who asked for a stop was told that it had been done, when it was a restart."""
+    body = {"verb": "restart", "key": "k1"}
+    ended(client, client.call("POST", "/api/v1/instances/bp_btc_01/actions", body)[2]["number"])
+    asking = client if by == "operator" else signed_in(served)
+    path = f"/api/v1/instances/{instance}/actions"
+    status, _headers, problem = asking.call("POST", path, {"verb": verb, "key": "k1"})
+    assert (status, len(served.backend.actions.all())) == (422, 1)
+    assert "nothing was done: this key was used" in problem["detail"]
+
+
+def test_a_key_answered_by_a_command_that_ran_already_is_kept_too(served: Served, client: Client) -> None:
+    """Its answer got lost, and asked for again it was a second restart."""
+    path, body = "/api/v1/instances/bp_btc_01/actions", {"verb": "restart", "key": "k1"}
+    first = client.call("POST", path, body)[2]["number"]
+    assert client.call("POST", path, {**body, "key": "k2"})[2]["number"] == first
+    at = ended(client, first)["at"]
+    assert client.call("POST", path, {**body, "key": "k2", "asked_at": at + 100})[2]["number"] == first
+
+
 def test_what_an_earlier_process_may_have_begun_is_not_begun_again(served: Served, client: Client) -> None:
     path, begun_at = "/api/v1/instances/bp_btc_01/actions", served.backend.actions.begun_at
     lost = {"verb": "restart", "key": "k1", "asked_at": begun_at - 1}

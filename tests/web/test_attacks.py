@@ -7,10 +7,12 @@ import ipaddress
 import json
 import os
 import socket
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,8 +20,10 @@ import pytest
 from manager.web import access, protocol
 from manager.web.access import Access, Role
 from manager.web.address import Reach
+from manager.web.engine_side import verbs
+from manager.web.engine_side.backend import Backend
 from manager.web.engine_side.listener import Listener
-from manager.web.web_side import connections, guard, streams
+from manager.web.web_side import api_session, connections, guard, streams
 from manager.web.web_side.attempts import FREE, FREE_OF_ALL, LONGEST_S, Attempts
 from tests.web.served import Client, Served, a_bot, serving, signed_in
 
@@ -242,6 +246,44 @@ def test_a_one_time_code_works_once(tmp_path: Path) -> None:
         code = access.code(known.totp, int(time.time() // access.CODE_S))  # good for a minute and a half
         assert client.sign_in_by(password=PASSWORD, code=code) == 200
         assert client.sign_in_by(password=PASSWORD, code=code) == 403
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        lambda code: f"{code[:3]} {code[3:]}",
+        lambda code: "".join(chr(ord("０") + int(digit)) for digit in code),
+    ],
+    ids=["as programs show it", "full width"],
+)
+def test_a_one_time_code_is_read_however_it_is_typed(tmp_path: Path, typed: Callable[[str], str]) -> None:
+    known = KNOWN._replace(totp=access.new_totp())
+    with serving(tmp_path, bots(), known) as served:
+        code = access.code(known.totp, int(time.time() // access.CODE_S))
+        assert Client(served).sign_in_by(password=PASSWORD, code=typed(code)) == 200
+
+
+def test_no_code_tells_whether_the_password_is_right(tmp_path: Path) -> None:
+    """One that was not of ASCII was a bug with the right password, and a refusal with a wrong one."""
+    with serving(tmp_path, bots(), KNOWN._replace(totp=access.new_totp())) as served:
+        answers = [Client(served).sign_in_by(password=tried, code="é") for tried in (PASSWORD, "wrong")]
+        assert answers == [403, 403]
+
+
+def test_a_clock_that_was_set_back_locks_nobody_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    known, now = KNOWN._replace(totp=access.new_totp()), [1_800_000_000.0]
+    monkeypatch.setattr(api_session, "time", SimpleNamespace(time=lambda: now[0]))
+
+    def sign_in() -> int:
+        return client.sign_in_by(
+            password=PASSWORD, code=access.code(known.totp, int(now[0] // access.CODE_S))
+        )
+
+    with serving(tmp_path, bots(), known) as served:
+        client = Client(served)
+        assert (sign_in(), sign_in()) == (200, 403)
+        now[0] -= 3600
+        assert (sign_in(), sign_in()) == (200, 403)
 
 
 def test_codes_are_those_of_rfc_6238() -> None:
@@ -550,6 +592,54 @@ def test_readers_of_streams_leave_room_for_who_may_halt(
         again[0].close()
         time.sleep(0.2)
     again[0].close()
+
+
+def test_streams_asked_for_at_once_are_no_more_than_one_after_the_other(
+    steady: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There were twice as many: those of all roles took every answer of the engine side, a halt's as well."""
+    monkeypatch.setattr(streams, "MOST_OF_ROLE", 3)
+    said = f"GET /api/v1/events HTTP/1.1\r\n{HEAD}Authorization: Bearer {TOKENS['read']}\r\n\r\n"
+    held = [opened(steady, "") for _each in range(60)]
+    try:
+        for connection in held:
+            connection.sendall(said.encode())
+        answers = []
+        for connection in held:
+            connection.settimeout(20)
+            answers.append(connection.recv(12))
+        assert [answers.count(b"HTTP/1.1 %d" % status) for status in (200, 503)] == [3, 57]
+    finally:
+        for connection in held:
+            connection.close()
+
+
+@pytest.mark.parametrize("path", ["/api/v1/halt", "/api/v1/hosts/halt"])
+def test_a_halt_waits_for_nothing_that_others_ask_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """With a hundred requests for a bot's history under way it took eight seconds."""
+    go_on, begun, ended = threading.Event(), threading.Semaphore(0), []
+
+    def slow(_backend: Backend, params: dict[str, Any]) -> Any:
+        begun.release()
+        go_on.wait(20)
+        ended.append(params)
+        raise protocol.Refusal(404)
+
+    monkeypatch.setattr(verbs, "VERBS", {**verbs.VERBS, "history": slow})
+    said = f"GET /api/v1/instances/bp_btc_01/history HTTP/1.1\r\n{HEAD}"
+    with serving(tmp_path, bots(), KNOWN) as served:
+        sign = {role: f"Bearer {TOKENS[role]}" for role in ("read", "halt")}
+        readers = [opened(served, f"{said}Authorization: {sign['read']}\r\n\r\n") for _each in range(60)]
+        try:
+            assert all(begun.acquire(timeout=20) for _each in range(40))  # as many as there are threads
+            answer = Client(served).call("POST", path, {"confirm": "halt"}, {"Authorization": sign["halt"]})
+            assert (answer[0], ended) == (202, [])
+        finally:
+            go_on.set()
+            for reader in readers:
+                reader.close()
 
 
 def test_a_body_in_pieces_is_refused_also_beside_a_length(steady: Served) -> None:

@@ -191,6 +191,17 @@ def test_what_the_bot_answers_concerns_its_own_origin(served: Served) -> None:
     assert headers["location"] == f"http://{page.host}/there"
 
 
+def test_a_status_that_is_none_is_a_refusal(served: Served) -> None:
+    """It was a bug of ours: the connection ended without an answer, and each time with a traceback."""
+    status, _headers, body = opened(signed_in(served)).get("/odd")
+    assert (status, b"not HTTP" in body) == (502, True)
+
+
+def test_a_body_in_pieces_passes_whatever_length_is_stated_beside_it(served: Served) -> None:
+    status, headers, body = opened(signed_in(served)).get("/both")
+    assert (status, body, "content-length" in headers) == (200, b"hi", False)
+
+
 def test_bodies_pass(served: Served, bot: BotPage) -> None:
     page = opened(signed_in(served))
     text = "x" * 200_000 + "end"

@@ -480,6 +480,17 @@ def test_ages_are_in_the_readers_language(browser: Browser, tmp_path: Path) -> N
         page.wait(lambda: "25 分" in page.text("[data-id=bp_sol_01] .c-fill"))
 
 
+def test_another_language_is_that_of_what_was_told_before_too(browser: Browser, tmp_path: Path) -> None:
+    """States and reasons remained in the one before, until they changed."""
+    row = a_bot("bp_sol_02", "failed", code="stopped_out", pnl="-3", **{**LIVE, "position": "-5"})
+    with serving(tmp_path, [row]) as served:
+        page = opened(browser, served)
+        assert "last known position" in page.text(".needs")
+        page.run("document.querySelector('[data-key=language]').click()")
+        page.wait(lambda: "最後已知的倉位" in page.text(".needs"))
+        assert "失敗" in page.text(".bot[data-id=bp_sol_02]")
+
+
 def test_the_fleets_curve_goes_as_far_back_as_chosen(page: Browser, served: Served) -> None:
     page.wait(lambda: page.count(".chart .mark-place") == 1)
     for key, text in {"30d": "30 d", "all": "all", "1d": "24 h"}.items():

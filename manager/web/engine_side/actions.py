@@ -19,6 +19,7 @@ from manager.i18n import Text
 from manager.monitor.top.commands import Running
 from manager.util import drawn_table
 from manager.util.sanitize import replace_unprintable
+from manager.web.protocol import Refusal
 
 KEPT = 50
 MAX_LINES = 2000
@@ -38,6 +39,14 @@ class Action(NamedTuple):
     exit_code: int | None = None
 
 
+class _Asked(NamedTuple):
+    """Hold what a key was used for, by whom, and the number of the action that it led to."""
+
+    words: Sequence[str]
+    by: Text | str
+    number: int
+
+
 def words_of(verb: str, instance: str, options: Sequence[str] = ()) -> list[str]:
     """Return the words of the command behind a verb of the page. Pure."""
     command = COMMANDS.get(verb, (verb,))
@@ -55,7 +64,7 @@ class Actions:
         # an earlier process has given lower numbers: who asks for one of its actions gets no other one's
         self._numbers = itertools.count(int(self.begun_at))
         self._actions: dict[int, Action] = {}
-        self._keys: dict[str, int] = {}
+        self._keys: dict[str, _Asked] = {}
 
     def begin(
         self,
@@ -69,21 +78,24 @@ class Actions:
     ) -> Action:
         """Start the command, and return it; one that already runs, or had that key, is returned instead.
 
-        `concerned`: the instances in whose history it is noted. `by`: who asked. Raises OSError.
+        `concerned`: the instances in whose history it is noted. `by`: who asked. Raises OSError; Refusal:
+        the key was used for something else.
         """
         words = words_of(verb, instance, options)
         with self._lock:
-            if (same := self._of_key(key) or self._same(words)) is not None:
-                return same
+            if (action := self._of_key(key, words, by) or self._same(words)) is not None:
+                self._keep_key(key, words, by, action)
+                return action
             running = Running(self._project_dir, *words, tables=drawn_table.TSV)
             action = Action(next(self._numbers), running.title, instance, time.time())
             self._actions[action.number] = action
-            if key:
-                self._keys[key] = action.number
+            self._keep_key(key, words, by, action)
             for number in list(self._actions)[:-KEPT]:
                 if self._actions[number].exit_code is not None:
                     del self._actions[number]
-            self._keys = {known: at for known, at in self._keys.items() if at in self._actions}
+            self._keys = {
+                known: asked for known, asked in self._keys.items() if asked.number in self._actions
+            }
         notes = _Notes(fleet, concerned, " ".join(words_of(verb, "", options)), by)
         notes.write(is_done=True)
         threading.Thread(target=self._follow, args=(action, running, notes), daemon=True).start()
@@ -102,10 +114,25 @@ class Actions:
     def knows(self, key: str) -> bool:
         """Return whether a command with that key was started."""
         with self._lock:
-            return self._of_key(key) is not None
+            return key in self._keys
 
-    def _of_key(self, key: str) -> Action | None:
-        return self._actions.get(self._keys.get(key, -1))
+    def _of_key(self, key: str, words: Sequence[str], by: Text | str) -> Action | None:
+        if (asked := self._keys.get(key)) is None:
+            return None
+        if (asked.words, asked.by) != (words, by):  # its answer would tell of a command that was not begun
+            raise Refusal(
+                422,
+                Text(
+                    "nothing was done: this key was used for another command, or by somebody else;"
+                    " use a new one"
+                ),
+            )
+        return self._actions.get(asked.number)
+
+    def _keep_key(self, key: str, words: Sequence[str], by: Text | str, action: Action) -> None:
+        """Note what the key was used for, also where an action that already ran is the answer to it."""
+        if key:
+            self._keys[key] = _Asked(words, by, action.number)
 
     def _same(self, words: Sequence[str]) -> Action | None:
         title = " ".join(["manager", *words])

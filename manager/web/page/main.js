@@ -216,7 +216,7 @@ async function changeLanguage(tag) {
   setting.set("language", tag);
   paint();
   if (!session.isOn) return showSignIn(whyNot);
-  session.stream?.again(""); // behind nothing: it gets a reset, which loads all, also after a lost connection
+  session.stream?.again("none"); // an event that there never was: it gets a reset, which loads all, also after a lost connection
   build();
   drawCurves();
   curvesOf = null;

@@ -192,8 +192,7 @@ def _reading(app_state: AppState) -> APIRouter:
         session: Session = request.state.session
         last_id = request.headers.get("last-event-id", "")[:64]
         stream = _events(app_state, last_id, lambda: app_state.session_store.goes_on(session))
-        counted = app_state.streams.counted(session.role, stream)
-        return StreamingResponse(counted, media_type="text/event-stream")
+        return app_state.streams.response(session.role, stream)
 
     return router
 

@@ -48,8 +48,8 @@ def routes_of_actions(app_state: AppState) -> APIRouter:
         status_code=202,
         summary="The kill switch: stop everything at once, as `manager halt` does",
     )
-    def halt(_asked: models_actions.HaltRequest, request: Request) -> Any:
-        return ask("halt", by=who(request.state.session))
+    async def halt(_asked: models_actions.HaltRequest, request: Request) -> Any:
+        return await app_state.ask_at_once("halt", by=who(request.state.session))
 
     @router.get(
         "/actions",

@@ -29,7 +29,7 @@ def routes_of_hosts(app_state: AppState) -> APIRouter:
         status_code=202,
         summary="The kill switch over all machines, as `manager halt --hosts` does",
     )
-    def halt(_asked: models_actions.HaltRequest, request: Request) -> Any:
-        return ask("halt_hosts", by=who(request.state.session))
+    async def halt(_asked: models_actions.HaltRequest, request: Request) -> Any:
+        return await app_state.ask_at_once("halt_hosts", by=who(request.state.session))
 
     return router

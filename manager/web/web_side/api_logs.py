@@ -48,8 +48,7 @@ def routes_of_logs(app_state: AppState) -> APIRouter:
         stream = _events(
             after, first, lambda: not app_state.is_ending and app_state.session_store.goes_on(session)
         )
-        counted = app_state.streams.counted(session.role, stream)
-        return StreamingResponse(counted, media_type="text/event-stream")
+        return app_state.streams.response(session.role, stream)
 
     return router
 

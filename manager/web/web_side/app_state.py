@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
 from manager.i18n import Text
 from manager.util import formatting, kept_text
 from manager.web.access import Access
@@ -12,6 +18,9 @@ from manager.web.web_side.bot_sessions import BotSessions
 from manager.web.web_side.link import Link
 from manager.web.web_side.sign_in import Session, SessionStore
 from manager.web.web_side.streams import Streams
+
+MOST_HALTING = 4
+"""Threads of a halt's own: the others may all be busy with what a reader asks for."""
 
 
 class AppState:
@@ -27,6 +36,12 @@ class AppState:
         self.bot_connections = BotConnections(link)
         self.streams = Streams()
         self.is_ending = False
+        self._halting = ThreadPoolExecutor(MOST_HALTING, "halt")
+
+    async def ask_at_once(self, verb: str, /, **params: Any) -> Any:
+        """Return the engine side's answer, and wait for no other request. Raises Refusal."""
+        ask = partial(contextvars.copy_context().run, self.link.ask, verb, **params)
+        return await asyncio.get_running_loop().run_in_executor(self._halting, ask)
 
     @property
     def bot_cookie_name(self) -> str:

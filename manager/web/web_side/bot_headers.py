@@ -58,6 +58,8 @@ def for_bot(headers: Head, origin: str, bot_host: str) -> Head:
 def for_browser(headers: Head, origin: str, bot_host: str) -> Head:
     """Return an answer's head for the browser. Names are in lower case."""
     dropped = NOT_FOR_BROWSER | _named_by_connection(headers)
+    if any(name == b"transfer-encoding" for name, _value in headers):
+        dropped |= {b"content-length"}  # a body in pieces has another length than what is stated beside them
     inside = f"http://{bot_host}"
     head: Head = []
     for name, value in headers:

@@ -18,6 +18,8 @@ from manager.web.web_side import bot_headers
 
 HEAD_WITHIN_S = 60.0
 CHUNK = 1 << 16
+LAST_STATUS = 599
+"""The parser takes 999 as well, of which neither our server nor a browser has a meaning."""
 LOOK_S = 1.0
 """So soon a stream ends after its session."""
 
@@ -94,6 +96,8 @@ class _Request:
         try:
             while (event := await self._next(gone, is_begun=is_begun)) is not None:
                 if isinstance(event, h11.Response):
+                    if event.status_code > LAST_STATUS:
+                        raise Refusal(502, Text("the bot has answered with something that is not HTTP"))
                     is_begun = True
                     raw = [(bytes(name), bytes(value)) for name, value in event.headers]
                     is_endless = not any(name == b"content-length" for name, _value in raw)
