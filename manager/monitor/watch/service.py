@@ -45,7 +45,7 @@ KILL_OF_WATCH = """\
 KillMode=mixed
 """
 KILL_OF_SERVE = """\
-# The main process ends the others. What was begun on the page, as a restart, comes to its end: it is never killed.
+# The main process ends the others. What was begun on the page, such as a restart, comes to its end.
 KillMode=process
 """
 

@@ -166,7 +166,7 @@ def test_the_unit_is_one_that_systemd_takes(tmp_path: Path, is_user: bool) -> No
 
 
 def test_what_was_begun_on_the_page_outlives_its_service() -> None:
-    """With the mode `mixed`, systemd kills all that is left once the main process has ended: a restart, too."""
+    """With the mode `mixed`, systemd kills all that is left once the main process has ended."""
     texts = {command: service.unit_of(a_fleet(), command=command).text for command in ("watch", "serve")}
     modes = {
         command: [line for line in text.splitlines() if line.startswith("KillMode")]
