@@ -17,6 +17,7 @@ from manager.ops.hosts import check, everywhere, last_seen, registry, ssh
 from manager.ops.hosts.everywhere import Answer
 from manager.ops.hosts.registry import Host
 from manager.ops.hosts.ssh import CommandResult, Unreachable
+from manager.util import console
 from tests.builders import a_fleet
 from tests.fakes.sandbox import Sandbox
 
@@ -350,7 +351,7 @@ def test_who_interrupts_does_not_wait_for_a_machine_that_does_not_answer(
 
     monkeypatch.setattr(ssh, "run", never)
     monkeypatch.setattr(everywhere, "_run_here", lambda *_args: CommandResult(0, "well", ""))
-    monkeypatch.setattr(elsewhere.console, "say", interrupt)
+    monkeypatch.setattr(console, "say", interrupt)
     assert main(["--project-dir", str(folder), "halt", "--hosts"]) == 130
     assert not interrupted, "the other machine has not answered yet"
     is_over.set()
