@@ -7,8 +7,8 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import pairwise
 
 from manager import i18n
 from manager.cli import following
@@ -37,6 +37,9 @@ from manager.util.text_table import Column
 
 OWN_OPTIONS = ("--host", "--project-dir", "--lang")
 """Options of this machine's command line, which take a value, and are not passed on."""
+NO_ANSWER_YET = mark(
+    "no answer yet: {hosts}; what had begun there may go on: look with `manager ps --hosts`",
+)
 LOCAL = frozenset({"host add", "host list", "host check", "host remove", "host deploy", "init", "open"})
 """Commands that concern this machine."""
 
@@ -44,6 +47,7 @@ LOCAL = frozenset({"host add", "host list", "host check", "host remove", "host d
 def run(session: Session, args: Namespace, words: Sequence[str]) -> int:
     """Run the command line `words` elsewhere. Returns its exit code. Raises ManagerError."""
     folder, there = session.project_dir(), list(passed_on(words))
+    _require_one_meaning(args, words)
     if args.host is not None:
         if args.command in LOCAL:
             raise UsageError(
@@ -60,10 +64,39 @@ def run(session: Session, args: Namespace, words: Sequence[str]) -> int:
         is_halt = args.command == "halt"
         limit = everywhere.HALTING_S if is_halt else everywhere.READING_S
         answers = everywhere.as_they_come(hosts, folder, there, limit, None if is_halt else limit)
-        code = _said(answers, as_json=args.json)
+        waiting = {registry.HERE, *(host.name for host in hosts)}
+        try:
+            code = _said(_taken_from(waiting, answers), as_json=args.json)
+        except KeyboardInterrupt:
+            if waiting:
+                unsaid = ", ".join(sorted(waiting))
+                console.warning(Text(NO_ANSWER_YET, hosts=unsaid))
+            raise
     for problem in problems:  # what else the file may have named is not known: it was told nothing
         console.error(problem)
     return worst_exit_code([code, BAD_CONFIG]) if problems else code
+
+
+def _require_one_meaning(args: Namespace, words: Sequence[str]) -> None:
+    """Raise UsageError for a line that names machines of which one would be passed over, as by a halt."""
+    if args.host is None:
+        return
+    if getattr(args, "hosts", False):
+        raise UsageError("--host and --hosts exclude each other: --hosts is this machine and all others")
+    if others := sorted({*_named(words)} - {args.host}):
+        raise UsageError(
+            "--host takes one machine, and {names} were given; run the command for each of them",
+            names=", ".join([*others, args.host]),
+        )
+
+
+def _named(words: Sequence[str]) -> Iterator[str]:
+    """Yield every machine that --host names in a command line that was read already."""
+    own = words[: words.index("--")] if "--" in words else words
+    for word, next_word in pairwise([*own, ""]):
+        option, equals, value = word.partition("=")
+        if option == "--host":
+            yield value if equals else next_word
 
 
 def passed_on(words: Sequence[str]) -> Iterator[str]:
@@ -101,10 +134,21 @@ def _on(host: Host, words: Sequence[str], *, is_endless: bool) -> int:
         with subprocess.Popen(ssh.while_held(host, words), stdin=subprocess.PIPE) as process:
             code = process.wait()
     else:
-        code = subprocess.run(ssh.command(host, words, on_terminal=is_terminal), check=False).returncode
-    if code == ssh.SSH_FAILED:
-        raise ssh.unreachable(host, _("see above"))
+        try:
+            code = subprocess.run(ssh.command(host, words, on_terminal=is_terminal), check=False).returncode
+        except KeyboardInterrupt:  # no terminal's: that one hands the key on
+            console.warning(ssh.may_go_on(host))
+            raise
+    if code == ssh.SSH_FAILED or code < 0:
+        raise ssh.lost(host)
     return code
+
+
+def _taken_from(waiting: set[str], answers: Iterable[Answer]) -> Iterator[Answer]:
+    """Yield the answers, and leave in `waiting` the machines whose answer was not printed."""
+    for answer in answers:
+        yield answer
+        waiting.discard(answer.host)
 
 
 def _said(answers: Iterable[Answer], *, as_json: bool) -> int:
@@ -216,7 +260,7 @@ def _ps(session: Session, hosts: Sequence[Host], args: Namespace) -> int:
     filters = [f"--{name}={value}" for name in FILTERS for value in getattr(args, name)]
     order = [] if args.sort == "id" else [f"--sort={args.sort}"]
     asked = [*_in_this_language(), "ps", "--json", *filters, *order]
-    with ThreadPoolExecutor(1) as pool:
+    with everywhere.interruptible_pool(1) as pool:
         looks = pool.submit(_looks, session, hosts)
         answers = everywhere.run(hosts, session.project_dir(), asked, everywhere.READING_S)
         machines, trading = looks.result()

@@ -116,7 +116,7 @@ def _own_name(host: Host, fleet: Fleet) -> Finding:
             None if is_one_system else False,
             Text(
                 "name: it calls itself {name}, as this machine does, so that `host` in configs means both;"
-                " write host = “{other}” in its config/fleet.toml",
+                ' write host = "{other}" in its config/fleet.toml',
                 name=name,
                 other=host.name,
             ),
@@ -126,8 +126,8 @@ def _own_name(host: Host, fleet: Fleet) -> Finding:
     return Finding(
         None,
         Text(
-            "name: it calls itself {theirs}, which `host` in configs has to say; write host = “{name}” in its"
-            " config/fleet.toml to have one name",
+            "name: it calls itself {theirs}, which `host` in configs has to say;"
+            ' write host = "{name}" in its config/fleet.toml to have one name',
             theirs=name,
             name=host.name,
         ),

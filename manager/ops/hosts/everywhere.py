@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -61,7 +62,7 @@ def as_they_come(
     `timeout_here`: None to wait as long as it takes.
     """
     calls = [_here(here, words, timeout_here), *_on_each(hosts, words, timeout)]
-    with ThreadPoolExecutor(len(calls)) as pool:
+    with interruptible_pool(len(calls)) as pool:
         for future in as_completed([pool.submit(_answer, call) for call in calls]):
             yield future.result()
 
@@ -72,8 +73,18 @@ def ask(hosts: Iterable[Host], words: Sequence[str], timeout: float, stdin: byte
 
 
 def _all(calls: Sequence[Call]) -> list[Answer]:
-    with ThreadPoolExecutor(max(1, len(calls))) as pool:
+    with interruptible_pool(len(calls)) as pool:
         return list(pool.map(_answer, calls))
+
+
+@contextmanager
+def interruptible_pool(count: int) -> Iterator[ThreadPoolExecutor]:
+    """Yield a pool that, when somebody interrupts, does not wait for machines that do not answer."""
+    pool = ThreadPoolExecutor(max(1, count))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=False)
 
 
 def _here(folder: Path, words: Sequence[str], timeout: float | None) -> Call:

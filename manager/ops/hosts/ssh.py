@@ -189,9 +189,10 @@ def silent(host: Host, limit: float) -> Silent:
         )
     return Silent(
         "host {name} ({url}) did not answer within {limit} s; if its link is always so slow, wait longer for"
-        " it: `manager host add {name} {url} --answer-within {longer}`",
+        " it: `manager host add {name} {typed_url} --answer-within {longer}`",
         name=host.name,
         url=host.url,
+        typed_url=shlex.quote(host.url),
         limit=round(limit),
         longer=min(3 * host.answer_within, LONGEST_ANSWER_S),
     )
@@ -247,6 +248,24 @@ def unreachable(host: Host, err: str) -> Unreachable:
             why=why,
         )
     return Unreachable("host {name} ({url}) cannot be reached: {why}", name=host.name, url=host.url, why=why)
+
+
+def lost(host: Host) -> Unreachable:
+    """Return the error for an ssh that had this process's own output, and failed or was killed."""
+    return Unreachable(
+        "host {name} ({url}) cannot be reached, or its connection was lost (ssh says why above); {what}",
+        name=host.name,
+        url=host.url,
+        what=may_go_on(host),
+    )
+
+
+def may_go_on(host: Host) -> Text:
+    """Return what to say of a command there whose end is not seen here: nothing tells it that we are gone."""
+    return Text(
+        "what the command had begun on {name} may go on there: look with `manager --host {name} ps`",
+        name=host.name,
+    )
 
 
 def _kept_connection() -> dict[str, str]:

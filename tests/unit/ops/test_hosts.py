@@ -12,11 +12,12 @@ import pytest
 
 from manager.cli import elsewhere
 from manager.cli.main import main
-from manager.errors import FAILED, NO_ENGINE, OK, ConfigError, UsageError, worst_exit_code
+from manager.errors import FAILED, NO_ENGINE, OK, USAGE, ConfigError, UsageError, worst_exit_code
 from manager.ops.hosts import check, everywhere, last_seen, registry, ssh
 from manager.ops.hosts.everywhere import Answer
 from manager.ops.hosts.registry import Host
 from manager.ops.hosts.ssh import CommandResult, Unreachable
+from manager.util import console
 from tests.builders import a_fleet
 from tests.fakes.sandbox import Sandbox
 
@@ -272,3 +273,108 @@ def test_only_what_shows_without_end_is_held(
 
 def test_a_check_without_any_host_says_so(sandbox: Sandbox) -> None:
     assert "no hosts: `manager host add NAME" in sandbox.transcript("host check")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "halt --host tokyo --host osaka",
+        "--host=osaka halt --host tokyo",
+        "halt --host tokyo --hosts",
+        "--host tokyo ps --hosts",
+    ],
+)
+def test_a_line_that_names_several_machines_passes_over_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], line: str
+) -> None:
+    """The last one alone was halted, without a word of the others."""
+    folder = a_folder_with_tokyo(tmp_path)
+    monkeypatch.setattr(elsewhere, "_on", lambda *_args, **_options: pytest.fail("was passed on"))
+    assert main(["--project-dir", str(folder), *line.split()]) == USAGE
+    assert "--host" in capsys.readouterr().err
+    monkeypatch.setattr(elsewhere, "_on", lambda *_args, **_options: OK)
+    assert main(["--project-dir", str(folder), "--host", "tokyo", "ps", "--host=tokyo"]) == OK
+    inner = ["exec", "bp_1", "--", "tool", "--host", "other"]
+    assert main(["--project-dir", str(folder), "--host", "tokyo", *inner]) == OK
+
+
+@pytest.mark.parametrize("end", ["exit 255", "kill -KILL $$", "kill -TERM $$"])
+def test_a_connection_that_is_lost_says_that_what_had_begun_may_go_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], end: str
+) -> None:
+    """An ssh that was killed in the middle of a restart ended the command with 247, and without a word."""
+    folder = a_folder_with_tokyo(tmp_path)
+    monkeypatch.setattr(ssh, "command", lambda *_args, **_options: ["sh", "-c", end])
+    assert main(["--project-dir", str(folder), "--host", "tokyo", "restart"]) == NO_ENGINE
+    told = capsys.readouterr().err
+    assert "host tokyo (ssh://trader@tokyo/srv/desk) cannot be reached, or its connection was lost" in told
+    assert "may go on there: look with `manager --host tokyo ps`" in told
+
+
+def test_who_interrupts_a_command_without_a_terminal_is_told_that_it_may_go_on_there(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_args: object, **_options: object) -> None:
+        raise KeyboardInterrupt
+
+    folder = a_folder_with_tokyo(tmp_path)
+    monkeypatch.setattr(subprocess, "run", interrupted)
+    assert main(["--project-dir", str(folder), "--host", "tokyo", "restart"]) == 130
+    assert "may go on there: look with `manager --host tokyo ps`" in capsys.readouterr().err
+
+
+def a_folder_with_tokyo(folder: Path) -> Path:
+    (folder / "config" / "active").mkdir(parents=True)
+    (folder / "config" / "hosts.toml").write_text('tokyo = "ssh://trader@tokyo/srv/desk"\n')
+    return folder
+
+
+def test_the_command_of_a_hint_can_be_pasted() -> None:
+    host = registry.parse("tokyo", "ssh://trader@tokyo/srv/東京 'q'")
+    hint = str(ssh.silent(host, 20)).split("`")[1]
+    assert shlex.split(hint) == ["manager", "host", "add", "tokyo", host.url, "--answer-within", "60"]
+
+
+def test_who_interrupts_does_not_wait_for_a_machine_that_does_not_answer(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-C of a halt waited for minutes, and did not say which machine had not answered."""
+    folder, is_over, interrupted = a_folder_with_tokyo(tmp_path), Event(), list[bool]()
+
+    def never(host: Host, *_args: object) -> CommandResult:
+        interrupted.append(is_over.wait(30))
+        return CommandResult(0, "", "")
+
+    def interrupt(text: object) -> None:
+        if str(text) == "== here":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(ssh, "run", never)
+    monkeypatch.setattr(everywhere, "_run_here", lambda *_args: CommandResult(0, "well", ""))
+    monkeypatch.setattr(console, "say", interrupt)
+    assert main(["--project-dir", str(folder), "halt", "--hosts"]) == 130
+    assert not interrupted, "the other machine has not answered yet"
+    is_over.set()
+    assert "no answer yet: here, tokyo; what had begun there may go on" in capsys.readouterr().err
+
+
+def test_a_look_that_is_interrupted_does_not_wait_either(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    has_begun, is_over, ended = Event(), Event(), list[bool]()
+
+    def never(*_args: object) -> CommandResult:
+        has_begun.set()
+        ended.append(is_over.wait(30))
+        return CommandResult(0, "", "")
+
+    def interrupted(*_args: object) -> CommandResult:
+        assert has_begun.wait(30)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ssh, "run", never)
+    monkeypatch.setattr(everywhere, "_run_here", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        everywhere.run([registry.parse("tokyo", "ssh://tokyo/x")], tmp_path, ["ps"], 20)
+    assert not ended, "the other machine has not answered yet"
+    is_over.set()
