@@ -270,7 +270,8 @@ def may_go_on(host: Host) -> Text:
 
 def _kept_connection() -> dict[str, str]:
     """Return the options that keep a connection for the next command; none where no path is short enough."""
-    for parent in filter(None, (os.environ.get("XDG_RUNTIME_DIR"), scratch.folder())):
+    parents = [parent for parent in (os.environ.get("XDG_RUNTIME_DIR"), scratch.folder()) if parent]
+    for parent in parents:
         folder = Path(parent, f"botfleet-ssh-{os.geteuid()}")
         if len(os.fsencode(folder)) <= LONGEST_FOLDER and os.access(folder.parent, os.W_OK):
             _make_private(folder)
