@@ -12,6 +12,8 @@ import os
 import random
 import socket
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -35,6 +37,14 @@ def reserve(count: int = 1) -> int:
         if _take(first, count):
             return first
     raise RuntimeError(f"cannot find {count} free ports in a row outside of {low}-{high}")
+
+
+@contextmanager
+def lowest_free() -> Iterator[None]:
+    """Have no other test's manager choose the lowest free port at the same moment: one would fail."""
+    with Path(tempfile.gettempdir(), "bft-lowest-port.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def is_free(port: int) -> bool:

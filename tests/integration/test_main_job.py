@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
+from tests import ports
 from tests.fleet import a_project
 from tests.integration.conftest import Project, eventually
 
@@ -232,12 +233,14 @@ def test_a_taken_port_names_its_owner_and_the_others_start(project: Project) -> 
 
 def test_a_port_is_found_and_remembered(project: Project) -> None:
     project.add("bp_sol_01", None)
-    project.manager("up", "--wait")
-    port = project.ps()["bp_sol_01"]["web_port"]
-    assert port >= 5001
-    project.manager("down")
-    project.manager("up")
-    assert project.ps()["bp_sol_01"]["web_port"] == port
+    with ports.lowest_free():
+        project.manager("up", "--wait")
+        port = project.ps()["bp_sol_01"]["web_port"]
+        assert port >= 5001
+        project.manager("down")
+        project.manager("up")
+        assert project.ps()["bp_sol_01"]["web_port"] == port
+        project.manager("down")
 
 
 def test_orphans_are_shown_and_removed_only_when_asked(fleet: Project) -> None:

@@ -64,8 +64,8 @@ CHANGES: Sequence[tuple[str, int]] = (
     ("restart bp_sol_01 --wait --json", 0),
 )
 """Command lines that start bots, with their exit codes."""
-CHANGING = re.compile(rb"[0-9.]+")
-"""In `status`: its time, and the CPU and memory of a process. In a change: how long it took."""
+CHANGING = re.compile(rb'-?[0-9.]+|"(?:running|sleeping|disk-sleep|idle)"')
+"""In `status`: its time, P&L, and what a process does and uses. In a change: how long it took."""
 
 
 @pytest.fixture(scope="module")

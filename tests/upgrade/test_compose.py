@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import ports
 from tests.fake_exchange.server import FakeExchange
 from tests.fleet import a_project
 from tests.upgrade.old_fleet import MESH, PATIENT, OldFleet, add_failing, trade_at, until_failed, until_orders
@@ -29,7 +30,8 @@ def fleet(
         project.add("live_01", 1, mode="live", strategy_config=MESH, daemon_config=PATIENT)
         add_failing(project, "failed_01", 2)
         project.add("port_by_us", None, daemon_config=PATIENT)
-        made.old("up")
+        with ports.lowest_free():
+            made.old("up")
         made.old("compose")
         made.old("up", "--wait", "paper_01", "live_01", "port_by_us")
         until_orders(fake, 1)

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests import ports
 from tests.fake_exchange.server import FakeExchange
 from tests.fleet import a_project, eventually
 from tests.receiver import watching
@@ -76,7 +77,8 @@ def _make(fleet: OldFleet) -> None:
     add_failing(project, "failed_01", 6)
     project.add("paper_01", None, daemon_config=PATIENT)
     project.add("port_by_us", None, daemon_config=PATIENT)
-    fleet.old("up")
+    with ports.lowest_free():
+        fleet.old("up")
     fleet.old("up", "--wait", *(name for name in EXPECTED if name != "failed_01"))
     until_orders(fleet.fake, 2)
     until_failed(project, "failed_01")
