@@ -53,6 +53,14 @@ def refuse_late(kit: Kit, word: str) -> Callable[[], None]:
     return end
 
 
+def assert_trades_again(run: Run, kit: Kit) -> None:
+    """Assert that the bot finds out by itself, within half an hour, that its orders are accepted."""
+    for _ in range(30):
+        run.tick(60.0)
+    assert run.engine.condition().code is Code.TRADING
+    assert len(kit.book.own_open()) >= 5
+
+
 @pytest.mark.parametrize(("kind", "word", "cause"), CASES)
 def test_orders_that_are_refused_after_they_were_accepted_are_refused_orders(
     kind: type[Kit], word: str, cause: str, tmp_path: Path
@@ -68,10 +76,7 @@ def test_orders_that_are_refused_after_they_were_accepted_are_refused_orders(
     assert found.is_degraded
     assert len(kit.book.orders) - others < 40, "not a full grid with each tick"
     end()
-    for _ in range(30):
-        run.tick(60.0)
-    assert run.engine.condition().code is Code.TRADING
-    assert len(kit.book.own_open()) >= 5
+    assert_trades_again(run, kit)
     assert run.failures == []
     run.end()
 
@@ -118,10 +123,7 @@ def test_orders_that_are_ended_again_and_again_are_refused_whatever_it_is_called
     assert run.engine.condition().code is Code.ORDERS_REFUSED
     assert len(kit.book.orders) - others < 100, "each level waits longer each time"
     end()
-    for _ in range(30):
-        run.tick(60.0)
-    assert run.engine.condition().code is Code.TRADING
-    assert len(kit.book.own_open()) >= 5
+    assert_trades_again(run, kit)
     run.end()
 
 

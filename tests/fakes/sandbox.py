@@ -144,6 +144,14 @@ class Sandbox:
         wanted = dedent(transcript).strip("\n").rstrip()
         assert self.transcript(*re.findall(r"^\$ (.*)", wanted, re.MULTILINE)) == wanted
 
+    def assert_left_alone(self, instance: str, left: str) -> None:
+        """Assert that nothing but a restart by name changes its container, and that plan and up say so."""
+        for command in ("plan", "up", f"up {instance}"):
+            assert left in (printed := self.transcript(command))
+            assert "engine:" not in printed
+        for command in (f"start {instance}", "upgrade", f"resume {instance}"):
+            assert "engine:" not in self.transcript(command)
+
     @contextmanager
     def full_disk(self) -> Iterator[None]:
         """Have no file written."""

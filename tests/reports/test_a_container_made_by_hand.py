@@ -70,11 +70,7 @@ def test_a_container_that_was_made_by_hand_is_named_and_made_anew_when_a_person_
         "bp_sol_01: left alone: with container settings that are not its config's;"
         " `manager restart bp_sol_01` makes its container anew"
     )
-    for command in ("plan", "up", "up bp_sol_01"):
-        assert left in (printed := fleet.transcript(command))
-        assert "engine:" not in printed
-    for command in ("start bp_sol_01", "upgrade", "resume bp_sol_01"):
-        assert "engine:" not in fleet.transcript(command)
+    fleet.assert_left_alone("bp_sol_01", left)
     assert "bp_sol_01: recreated (with container settings" in fleet.transcript("restart bp_sol_01")
     assert "drifted" not in fleet.transcript("ps")
 

@@ -196,11 +196,7 @@ def test_shares_pins_and_reservations_are_named_and_undone_when_a_person_asks(
         "bp_sol_01: left alone: with CPU shares, pinned CPUs or a reservation that its config does not have;"
         " `manager restart bp_sol_01` makes its container anew"
     )
-    for command in ("plan", "up", "up bp_sol_01"):
-        assert left in (printed := fleet.transcript(command))
-        assert "engine:" not in printed
-    for command in ("start bp_sol_01", "upgrade", "resume bp_sol_01"):
-        assert "engine:" not in fleet.transcript(command)
+    fleet.assert_left_alone("bp_sol_01", left)
     fleet.transcript("stop bp_sol_01")
     assert "bp_sol_01: started (not running, " in fleet.transcript("start bp_sol_01")
     assert "bp_sol_01: recreated (with CPU shares, " in fleet.transcript("restart bp_sol_01")

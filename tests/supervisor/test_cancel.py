@@ -141,13 +141,18 @@ def test_a_stop_waits_no_longer_than_for_a_bot(live: Box) -> None:
     assert not alive(int((live.root / "began").read_text()))
 
 
-def test_the_next_life_of_the_container_goes_on_with_it(live: Box) -> None:
-    live.timings["cancel_retry"] = live.timings["cancel_retry_max"] = 3600
+def killed_while_failing(live: Box) -> None:
+    """Live until the cancel program has failed, and be killed."""
     program(live, "sys.exit(1)")
     life = live.start()
     cancel(live, "failing")
     life.signal(signal.SIGKILL)
     life.wait()
+
+
+def test_the_next_life_of_the_container_goes_on_with_it(live: Box) -> None:
+    live.timings["cancel_retry"] = live.timings["cancel_retry_max"] = 3600
+    killed_while_failing(live)
     program(live, 'print(json.dumps({"open_orders_left": 0}))')
     life = live.start()
     assert cancel(live, "confirmed")["tries"] == 2
@@ -160,14 +165,10 @@ def test_the_next_life_of_the_container_goes_on_with_it(live: Box) -> None:
 
 def test_no_number_of_the_state_file_keeps_orders_from_being_cancelled(live: Box) -> None:
     live.timings["cancel_retry"] = live.timings["cancel_retry_max"] = 0.1
-    program(live, "sys.exit(1)")
-    life = live.start()
-    cancel(live, "failing")
-    life.signal(signal.SIGKILL)
-    life.wait()
+    killed_while_failing(live)
     left = {**live.state, "cancel": {"state": "failing", "tries": -(10**400)}}
     (live.root / "state/supervisor.json").write_text(json.dumps(left))
-    life = live.start()
+    live.start()
     eventually(lambda: live.state["cancel"]["tries"] == 2)
     program(live, 'print(json.dumps({"open_orders_left": 0}))')
     cancel(live, "confirmed")

@@ -43,12 +43,17 @@ def test_what_cannot_be_removed_for_its_port_is_not_touched_again(sandbox: Sandb
     """)
 
 
+def refuse_reset(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nobody write to the state folder of bp_sol_01."""
+    state_dir, access = projects.read(sandbox.folder).fleet.instance_state_dir("bp_sol_01"), os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: path != state_dir and access(path, mode))
+
+
 def test_a_state_that_could_not_be_reset_is_known_before_the_bot_is_stopped(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox.transcript("up")
-    state_dir, access = projects.read(sandbox.folder).fleet.instance_state_dir("bp_sol_01"), os.access
-    monkeypatch.setattr(os, "access", lambda path, mode: path != state_dir and access(path, mode))
+    refuse_reset(sandbox, monkeypatch)
     sandbox.assert_transcript("""
         $ restart bp_sol_01
         bp_sol_01: failed (requested, 0.0 s)
@@ -65,8 +70,7 @@ def test_nor_is_one_stopped_whose_port_only_such_a_bot_would_need(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox.transcript("up")
-    state_dir, access = projects.read(sandbox.folder).fleet.instance_state_dir("bp_sol_01"), os.access
-    monkeypatch.setattr(os, "access", lambda path, mode: path != state_dir and access(path, mode))
+    refuse_reset(sandbox, monkeypatch)
     monkeypatch.setattr(host, "is_port_free", lambda _address, port: port not in {5001, 5002})
     sandbox.config("bp_eth_02", 5002)
     sandbox.config("bp_sol_01", 5001)
