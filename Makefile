@@ -16,7 +16,7 @@ TEST_IMAGE := botfleet-test-bot:checkout
 RUN := scripts/in-docker-group.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help up down engine image page test faults fresh bench lint audit mutants lock messages clean
+.PHONY: help up down engine image page test tools faults fresh bench lint audit mutants lock messages clean
 
 help: ## show this list
 	@echo "make up: start the fleet    make test: prove that it works"
@@ -48,15 +48,17 @@ page: $(VENV)/runtime.stamp ## get uPlot, which draws the charts of the fleet's 
 	@scripts/page.sh
 	@touch $(VENV)/page.stamp
 
-test: $(VENV)/compiled.stamp $(VENV)/page.stamp ## all tests, on a real engine; ARGS="-k word" for some
-	@scripts/engine.sh --with-compose
-	@scripts/test-tools.sh
+# Packages of Python and of the machine at once: on a fresh one, a third of a minute less.
+test: $(VENV)/runtime.stamp $(VENV)/page.stamp ## all tests, on a real engine; ARGS="-k word" for some
+	@$(MAKE) --no-print-directory --jobs=2 $(VENV)/compiled.stamp tools
 	@$(RUN) $(BIN)/manager build --tag $(TEST_IMAGE)
 	@$(RUN) $(BIN)/python -m pytest $(or $(ARGS),-n $(WORKERS))
 
-faults: $(VENV)/dev.stamp ## the long form: faults as often as tests/faults/README.md says, random cases by the thousand; an hour
+tools:
 	@scripts/engine.sh --with-compose
 	@scripts/test-tools.sh
+
+faults: $(VENV)/dev.stamp tools ## the long form: faults as often as tests/faults/README.md says, random cases by the thousand; an hour
 	@$(RUN) $(BIN)/python -m pytest --long $(or $(ARGS),tests/faults $(LONG_FORMS))
 
 fresh: ## try both commands on fresh machines, with a table; ROW=debian12-cli for one, ONLY=up without the tests
