@@ -28,7 +28,7 @@ unpack() {
   has_package "$1" || apt_update
   (cd "$folder" && apt-get -qq download "$@" >log 2>&1) || status=$?
   # From Debian 13 on, promtool is a package of its own.
-  if [ "$status" = 0 ] && [ "$1" = prometheus ] && ! dpkg -c "$folder"/prometheus_*.deb | grep /promtool >/dev/null; then
+  if [ "$status" = 0 ] && [ "$1" = prometheus ] && ! dpkg -c "$folder"/prometheus_*.deb | grep '/bin/promtool$' >/dev/null; then
     (cd "$folder" && apt-get -qq download promtool >log 2>&1) || status=$?
   fi
   if [ "$status" = 0 ]; then
@@ -62,7 +62,10 @@ fi
 
 has_sshd() { PATH=$TOOLS/usr/sbin:/usr/sbin:$PATH command -v sshd >/dev/null; }
 
-has_sshd || ! is_debian_like || unpack "OpenSSH's server" openssh-server libwrap0
+# Debian 13's also writes who was here last by a library that nothing else needs.
+sshd_packages=(openssh-server libwrap0)
+has_package libwtmpdb0 && sshd_packages+=(libwtmpdb0)
+has_sshd || ! is_debian_like || unpack "OpenSSH's server" "${sshd_packages[@]}"
 
 packages=()
 # A minimal Debian has neither; the engines and disks of the fault tests are made with them.

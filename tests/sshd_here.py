@@ -24,6 +24,15 @@ def server() -> str | None:
     return shutil.which("sshd", path=str(TOOLS / "usr" / "sbin")) or shutil.which("sshd", path="/usr/sbin")
 
 
+def _programs_beside(sshd: str | None) -> dict[str, Path]:
+    """Return the settings that name what an unpacked sshd of version 10 runs for each connection."""
+    programs = TOOLS / "usr" / "lib" / "openssh"
+    if sshd is None or not Path(sshd).is_relative_to(TOOLS):
+        return {}
+    settings = {"SshdSessionPath": programs / "sshd-session", "SshdAuthPath": programs / "sshd-auth"}
+    return {name: path for name, path in settings.items() if path.exists()}
+
+
 class Place(NamedTuple):
     """Where a server listens. `inside`: the command before it; `proxy`: a line of the client's settings."""
 
@@ -50,7 +59,7 @@ class Sshd:
             subprocess.run(command, check=True)
         host_key = (folder / "host_key.pub").read_text()
         (folder / "known_hosts").write_text(f"[{place.address}]:{self.port} {host_key}")
-        settings = {
+        settings: dict[str, object] = {
             "Port": self.port,
             "ListenAddress": place.address,
             "HostKey": folder / "host_key",
@@ -61,6 +70,7 @@ class Sshd:
             "StrictModes": "no",
             "PermitRootLogin": "prohibit-password",
         }
+        settings.update(_programs_beside(server()))
         of_pip = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
         variables = " ".join(f'{name}="{value}"' for name, value in {**of_pip, **dict(place.environ)}.items())
         if variables:  # such as where this machine has its packages from

@@ -18,6 +18,8 @@ import pytest
 from tests.bot.bots import GRID, RUN, BotFactory
 
 IS_FORKED = False
+PYTHONS = [Path("/usr/bin", f"python3.{minor}") for minor in (14, 13, 12, 11)]
+EVERYBODYS_PYTHON = next((path for path in PYTHONS if path.exists()), None)
 LINE = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (INFO|WARNING|ERROR) +\S")
 FILLED = re.compile(r"filled (BUY |SELL) [\d.]+ @ [\d.]+  position -?[\d.]+ SOL  P&L [+-][\d.]+ USDC")
 
@@ -293,7 +295,7 @@ def test_a_bug_exits_1_with_a_traceback_and_a_report(start_bot: BotFactory, tmp_
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root to become another user")
-@pytest.mark.skipif(not Path("/usr/bin/python3.11").exists(), reason="needs a Python that every user may run")
+@pytest.mark.skipif(EVERYBODYS_PYTHON is None, reason="needs a Python that every user may run")
 def test_runs_as_a_stranger_on_a_read_only_tree() -> None:
     """Another user, who may only write into the database's folder, and no package of ours installed."""
     with tempfile.TemporaryDirectory() as name:
@@ -303,7 +305,7 @@ def test_runs_as_a_stranger_on_a_read_only_tree() -> None:
         data.mkdir()
         os.chown(data, 10001, 10001)
         process = subprocess.Popen(
-            ["/usr/bin/python3.11", "-u", str(app / "run.py"), *GRID, "--interval", "0.1", "--duration", "1"],
+            [str(EVERYBODYS_PYTHON), "-u", app / "run.py", *GRID, "--interval", "0.1", "--duration", "1"],
             env={
                 "HOME": "/tmp",
                 "DB_PATH": str(data / "bot.db"),

@@ -55,8 +55,8 @@ def test_a_full_disk_refuses_none(fleet: Fleet, monkeypatch: pytest.MonkeyPatch,
 
     really = os.open
 
-    def no_inode(path: Any, flags: int, *rest: Any) -> int:
-        return full() if flags & os.O_CREAT else really(path, flags, *rest)
+    def no_inode(path: Any, flags: int, *rest: Any, **options: Any) -> int:
+        return full() if flags & os.O_CREAT else really(path, flags, *rest, **options)
 
     if refused == "write":
         monkeypatch.setattr(os, "write", full)
@@ -111,10 +111,10 @@ def test_a_second_halt_without_an_inode_is_another_mark(
     assert first is not None
     really, write = os.open, os.pwrite
 
-    def no_inode(path: Any, flags: int, *rest: Any) -> int:
+    def no_inode(path: Any, flags: int, *rest: Any, **options: Any) -> int:
         if flags & os.O_CREAT:
             raise OSError(errno.ENOSPC, "No space left on device")
-        return really(path, flags, *rest)
+        return really(path, flags, *rest, **options)
 
     def lifted_just_before(descriptor: int, content: bytes, offset: int) -> int:
         monkeypatch.setattr(os, "pwrite", write)
