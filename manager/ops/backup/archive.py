@@ -59,13 +59,21 @@ class Trailer(NamedTuple):
 
 
 class Writer:
-    """Stream members into a backup through an open descriptor."""
+    """Stream members into a backup through an open descriptor. Use it in a `with`."""
 
     def __init__(self, descriptor: int) -> None:
         self._raw = _Hashing(descriptor)
         self._gzip = gzip.GzipFile("", "wb", COMPRESSION, self._raw, mtime=0)
         self._tar = tarfile.TarFile(fileobj=self._gzip, mode="w", format=tarfile.PAX_FORMAT)
         self.files: dict[str, dict[str, Any]] = {}
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        # What gzip still holds of a backup that was broken off, it writes when it is collected: by then
+        # another file may have the descriptor's number.
+        self._raw.drop_the_rest()
 
     def add(
         self, name: str, path: Path, kind: str, mode: int = 0o600, rows: Mapping[str, int] | None = None
@@ -99,10 +107,15 @@ class _Hashing:
     """Hold the file that gzip writes to; hashes what is written."""
 
     def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+        self._descriptor: int | None = descriptor
         self.sha256 = hashlib.sha256()
 
+    def drop_the_rest(self) -> None:
+        self._descriptor = None
+
     def write(self, data: bytes) -> int:
+        if self._descriptor is None:
+            return len(data)
         self.sha256.update(data)
         view = memoryview(data)
         while view:

@@ -122,7 +122,10 @@ class _BackupRun:
         self.manifest: Manifest
 
     def write(self, descriptor: int, ids: list[str], image: dict[str, Any] | None) -> None:
-        writer = archive.Writer(descriptor)
+        with archive.Writer(descriptor) as writer:
+            self._write(writer, ids, image)
+
+    def _write(self, writer: archive.Writer, ids: list[str], image: dict[str, Any] | None) -> None:
         self._add_files(writer)
         is_whole = set(ids) == set(known_instances(self.project))
         if is_whole:

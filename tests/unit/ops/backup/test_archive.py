@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import hashlib
 import io
@@ -49,6 +50,18 @@ def test_what_is_written_is_read(backup: Path, tmp_path: Path) -> None:
     assert (tmp_path / "config+active+bp_sol_01.json").read_bytes() == b'{"a": 1}'
     assert manifest.database_members("bp_sol_01") == ["database/bp_sol_01/notes.txt"]
     assert (tmp_path / "database+bp_sol_01+notes.txt").stat().st_size == 300
+
+
+def test_the_rest_of_one_that_is_broken_off_goes_into_no_other_file(tmp_path: Path) -> None:
+    """Its descriptor's number belongs to whichever file is opened next."""
+    with (tmp_path / "backup").open("xb") as stream, Writer(stream.fileno()) as writer:
+        writer.add_bytes("config/active/bp_sol_01.json", b'{"a": 1}')
+        number = stream.fileno()
+    with (tmp_path / "bot.db").open("xb") as other:
+        assert other.fileno() == number
+        del writer
+        gc.collect()
+    assert (tmp_path / "bot.db").read_bytes() == b""
 
 
 def test_any_tar_opens_it(backup: Path, tmp_path: Path) -> None:
