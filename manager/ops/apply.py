@@ -286,9 +286,9 @@ def _look_after(
     from manager.ops.execution import wait
 
     started = [outcome.action.instance for outcome in outcomes if has_started(outcome)]
-    return session.look_again(
-        snapshot, lambda: wait.until_heard(snapshot.project.fleet, started), _only_touched(outcomes)
-    )
+    hear = partial(wait.until_heard, snapshot.project.fleet, started)
+    after = session.look_again(snapshot, hear, _only_touched(outcomes))
+    return wait.until_listed_as_stopped(session, after, outcomes)
 
 
 def _only_touched(outcomes: Sequence[Outcome[Action]]) -> list[str] | None:

@@ -79,6 +79,8 @@ class FakeEngine(Engine):
         """Whether the manager's user may look into its folders."""
         self.unkept: dict[str, int] = {}
         """The limits for which its kernel has no means, and what it writes instead."""
+        self.lists_behind: dict[str, int] = {}
+        """The containers that so many lists yet show as running."""
         self.ports_taken: set[int] = set()
         """Ports of the host that some other program has."""
         self.calls: list[str] = []
@@ -187,11 +189,18 @@ class FakeEngine(Engine):
         wanted, chosen = list(label_filters), tuple(ids)
         with self._asked("containers", is_change=False), self._lock:
             return [
-                container.row(self._now())
+                self._row(container)
                 for container in reversed(self._containers.values())
                 if all(bears(container.labels, label_filter) for label_filter in wanted)
                 and (not chosen or container.id.startswith(chosen))
             ]
+
+    def _row(self, container: FakeContainer) -> dict[str, Any]:
+        row = container.row(self._now())
+        if self.lists_behind.get(container.name, 0) and container.state == "exited":
+            self.lists_behind[container.name] -= 1
+            row |= {"State": "running", "Status": "Up Less than a second"}
+        return row
 
     def publishing(self, port: int) -> list[str]:
         with self._asked("publishing", is_change=False), self._lock:

@@ -11,10 +11,13 @@ from manager.ops.actions.events import Healthy, OnEvent
 from manager.util.polling import wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from manager.config.fleet import Fleet
     from manager.fleet.instance import Instance
     from manager.fleet.observe import FleetSnapshot
     from manager.fleet.session import Session
+    from manager.ops.actions.action import Action, Outcome
 
 POLL_S = 0.25
 HEARD_WITHIN_S = 3.0
@@ -24,6 +27,8 @@ MANY_HEARD_WITHIN_S = 0.5
 """A starting fleet is busy for longer than a user should wait for the last supervisors."""
 HEARD_POLL_S = 0.002
 """Per pending instance: polling a hundred continuously would take the CPU that they need."""
+LISTED_WITHIN_S = 1.0
+LISTED_POLL_S = 0.02
 SETTLED = frozenset({"running", "failed", "completed", "stopped", "missing"})
 
 
@@ -64,6 +69,26 @@ def _healthy(fleet: Fleet, view: Instance) -> Healthy:
     return Healthy(
         view.id, url, activity.message(time.time()) or Text(doing.DOING_WORDS[activity.doing or "unknown"])
     )
+
+
+def until_listed_as_stopped(
+    session: Session, snapshot: FleetSnapshot, outcomes: Sequence[Outcome[Action]]
+) -> FleetSnapshot:
+    """Look again, briefly, at what was stopped and is still listed as running: the engine's list lags.
+
+    What somebody has started since is listed as running, too, and remains so.
+    """
+    stopped = [o.action.instance for o in outcomes if o.action.kind == "stop" and o.error is None]
+
+    def is_listed() -> bool:
+        nonlocal snapshot
+        behind = [instance for instance in stopped if snapshot.plan_input.is_up(instance)]
+        if behind:
+            snapshot = session.look_again(snapshot, touched=behind)
+        return not behind
+
+    wait_until(is_listed, time.monotonic() + LISTED_WITHIN_S, LISTED_POLL_S)
+    return snapshot
 
 
 def until_heard(fleet: Fleet, ids: list[str]) -> None:

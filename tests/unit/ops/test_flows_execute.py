@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
@@ -134,3 +135,16 @@ def test_a_start_as_it_was_takes_no_environment_that_an_interrupted_command_has_
     )
     assert sandbox.states()["bp_eth_02"] == "running"
     assert (folder / env_file.ENV_FILE).read_bytes() == before
+
+
+def test_what_was_stopped_is_exported_as_stopped_although_the_engine_still_lists_it_as_running(
+    sandbox: Sandbox,
+) -> None:
+    """Its list lags behind a stop; programs of the old system may read the export for hours."""
+    sandbox.transcript("up")
+    sandbox.engine.lists_behind = {SOL: 3}
+    sandbox.engine.after("stop", lambda: sandbox.clock.sleep(0.3), of=SOL)
+    sandbox.transcript("stop bp_sol_01")
+    export = json.loads((sandbox.folder / "volumes" / "logs" / "instances.json").read_text())
+    assert (export["bp_sol_01"]["status"], export["bp_sol_01"]["pid"]) == ("stopped", 0)
+    assert sandbox.engine.lists_behind == {SOL: 0}, "it was listed as running"
