@@ -188,10 +188,10 @@ def some_figures(
     used = (
         None if cpu is None else Usage(cpu, Sample(at=1.0, cpu_s=1.0, memory=memory, memory_limit=256 << 20))
     )
-    said: dict[str, Any] = {
+    figures: dict[str, Any] = {
         key: Decimal(value) if key in {"pnl", "position"} else value for key, value in report.items()
     }
-    return InstanceStats(view, used, Report(**said))
+    return InstanceStats(view, used, Report(**figures))
 
 
 def write_config(project_dir: Path, config: Mapping[str, Any] | str | bytes, stem: str = "bp_sol_01") -> Path:

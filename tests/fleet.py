@@ -106,9 +106,11 @@ class Project:
                 cwd=self.folder,
                 env=variables,
             )
-        found = Done(done.returncode, done.stdout, done.stderr)
-        assert code is None or found.code == code, f"{args} ended with {found.code}\n{found.out}\n{found.err}"
-        return found
+        result = Done(done.returncode, done.stdout, done.stderr)
+        assert code is None or result.code == code, (
+            f"{args} ended with {result.code}\n{result.out}\n{result.err}"
+        )
+        return result
 
     def command(self, *args: str) -> list[str]:
         return [sys.executable, "-m", "manager", *args]
@@ -148,7 +150,7 @@ class Project:
         return {row["id"]: row for row in self.manager("ps", "--json", code=None).json}
 
     def states(self) -> dict[str, str]:
-        return {instance_id: found["state"] for instance_id, found in self.ps().items()}
+        return {instance_id: row["state"] for instance_id, row in self.ps().items()}
 
     def instances(self) -> dict[str, Any]:
         """The export, as an old reader reads it."""
@@ -171,12 +173,12 @@ def eventually(check: Callable[[], Any], timeout: float = 120, what: str = "") -
     """
     deadline = time.monotonic() + timeout
     while True:
-        found, began = None, time.monotonic()
+        value, began = None, time.monotonic()
         with contextlib.suppress(OSError, ValueError, KeyError):
-            found = check()
-        if found:
-            return found
-        assert time.monotonic() < deadline, f"did not happen within {timeout} s: {what} (last: {found!r})"
+            value = check()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"did not happen within {timeout} s: {what} (last: {value!r})"
         time.sleep(max(0.1, min(2 * (time.monotonic() - began), 1)))
 
 
@@ -206,8 +208,8 @@ def build_lock() -> Path:
 def remove_late_networks() -> None:
     """Remove what the engine was still creating for a command that was killed when its fleet was removed."""
     command = ["docker", "network", "ls", "-q", "--filter", f"name=^bft-{RUN_ID}-"]
-    if found := subprocess.run(command, capture_output=True, text=True, check=False).stdout.split():
-        subprocess.run(["docker", "network", "rm", *found], capture_output=True, check=False)
+    if networks := subprocess.run(command, capture_output=True, text=True, check=False).stdout.split():
+        subprocess.run(["docker", "network", "rm", *networks], capture_output=True, check=False)
 
 
 def remove_images() -> None:
@@ -215,8 +217,8 @@ def remove_images() -> None:
     if not build_lock().exists():
         return
     command = ["docker", "images", "--format", "{{.Repository}}:{{.Tag}}", f"{IMAGES}:{RUN_ID}"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
-    subprocess.run(["docker", "rmi", *found], capture_output=True, check=False)
+    images = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
+    subprocess.run(["docker", "rmi", *images], capture_output=True, check=False)
     build_lock().unlink()
 
 
@@ -269,8 +271,8 @@ def bridge_address() -> str:
     An engine that was started again leaves the gateway out (20.10); it is the first address of the subnet.
     """
     command = ["docker", "network", "inspect", "bridge", "-f", "{{json (index .IPAM.Config 0)}}"]
-    found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    return str(found.get("Gateway") or next(ip_network(found["Subnet"]).hosts()))
+    config = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    return str(config.get("Gateway") or next(ip_network(config["Subnet"]).hosts()))
 
 
 def project_name() -> str:

@@ -49,7 +49,7 @@ class Fork:
     """A program that runs, as subprocess.Popen has it."""
 
     def __init__(self, line: socket.socket) -> None:
-        self._line, self._said = line, b""
+        self._line, self._received = line, b""
         # Of two threads that ask at once, as a tap that kills and the test itself, one reads.
         self._lock = threading.Lock()
         self.returncode: int | None = None
@@ -78,11 +78,11 @@ class Fork:
     def _next_answer(self, timeout: float | None) -> int:
         """Return the next line's number. Raises TimeoutError."""
         self._line.settimeout(timeout)
-        while b"\n" not in self._said:
+        while b"\n" not in self._received:
             piece = self._line.recv(64)
             assert piece, "the process that is forked has ended"
-            self._said += piece
-        answer, _newline, self._said = self._said.partition(b"\n")
+            self._received += piece
+        answer, _newline, self._received = self._received.partition(b"\n")
         return int(answer)
 
     def send_signal(self, number: int) -> None:
@@ -115,11 +115,11 @@ def run(
         except subprocess.TimeoutExpired:
             fork.kill()
             raise subprocess.TimeoutExpired(list(argv), timeout) from None
-        said = []
+        outputs = []
         for stream in (out, err):
             stream.seek(0)
-            said.append(stream.read().decode().replace("\r\n", "\n"))
-    return subprocess.CompletedProcess(list(argv), code, *said)
+            outputs.append(stream.read().decode().replace("\r\n", "\n"))
+    return subprocess.CompletedProcess(list(argv), code, *outputs)
 
 
 def python(folder: Path) -> str:
@@ -213,9 +213,9 @@ def _load_all_below(package: str, folder: Path, left_out: str) -> None:
     import importlib
     import pkgutil
 
-    for found in pkgutil.walk_packages([str(folder)], f"{package}."):
-        if not found.name.endswith("__main__") and left_out not in found.name:
-            importlib.import_module(found.name)
+    for module in pkgutil.walk_packages([str(folder)], f"{package}."):
+        if not module.name.endswith("__main__") and left_out not in module.name:
+            importlib.import_module(module.name)
 
 
 def _serve_one(line: socket.socket, kind: str) -> None:

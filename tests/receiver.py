@@ -37,7 +37,7 @@ class Receiver:
         """Each message, its first line and the rest."""
         return ["\n".join(filter(None, (post["title"], post["message"]))) for post in list(self.posts)]
 
-    def said(self, *words: str) -> str | None:
+    def text_with(self, *words: str) -> str | None:
         """The first message that has all these words."""
         return next((text for text in self.texts if all(word in text for word in words)), None)
 
@@ -45,24 +45,24 @@ class Receiver:
 @contextmanager
 def a_receiver() -> Iterator[Receiver]:
     """One that runs."""
-    found = Receiver()
+    new_receiver = Receiver()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             post = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            if found.status == 200:
-                found.posts.append(post)
-            self.send_response(found.status)
+            if new_receiver.status == 200:
+                new_receiver.posts.append(post)
+            self.send_response(new_receiver.status)
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    found.port = server.server_address[1]
+    new_receiver.port = server.server_address[1]
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     try:
-        yield found
+        yield new_receiver
     finally:
         server.shutdown()
         server.server_close()
@@ -119,13 +119,13 @@ def watching(project: Project, *args: str) -> Iterator[Watching]:
             cwd=project.folder,
             env={**os.environ, **project.environ},
         )
-    found = Watching(process, log)
+    watch = Watching(process, log)
     try:
-        yield found
+        yield watch
         if process.poll() is None:
-            assert found.end() == 0, found.text
-        assert "Traceback" not in found.text
-        assert not any(secret in found.text for secret in SECRETS), found.text
+            assert watch.end() == 0, watch.text
+        assert "Traceback" not in watch.text
+        assert not any(secret in watch.text for secret in SECRETS), watch.text
     finally:
         if process.poll() is None:
             process.kill()

@@ -27,7 +27,7 @@ sys.exit(code)
 EITHER_WAY = "from manager.cli import entry_point; entry_point()"
 
 
-class Said(NamedTuple):
+class Output(NamedTuple):
     """What a command has printed, and its exit code."""
 
     out: bytes
@@ -88,15 +88,15 @@ class Standby:
             stderr=subprocess.PIPE,
         )
 
-    def run(self, code: str, words: Sequence[str], environ: Mapping[str, str] | None = None) -> Said:
+    def run(self, code: str, words: Sequence[str], environ: Mapping[str, str] | None = None) -> Output:
         """Return what it prints into pipes."""
         process = self.start(code, words, environ)
         out, err = process.communicate(timeout=60)
-        return Said(out, err, process.returncode)
+        return Output(out, err, process.returncode)
 
     def run_on_terminal(
         self, code: str, words: Sequence[str], columns: int, environ: Mapping[str, str] | None = None
-    ) -> Said:
+    ) -> Output:
         """Return what it prints on a terminal."""
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
@@ -107,4 +107,4 @@ class Standby:
             while piece := os.read(ours, 1 << 16):
                 out += piece
         os.close(ours)
-        return Said(out, process.communicate(timeout=60)[1], process.returncode)
+        return Output(out, process.communicate(timeout=60)[1], process.returncode)

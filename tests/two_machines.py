@@ -30,11 +30,9 @@ def database(project: Project, instance: str) -> Path:
 
 def rows(project: Project, instance: str) -> int:
     """How many rows its tables have, all together."""
-    with closing(
-        sqlite3.connect(f"file:{database(project, instance)}?mode=ro", uri=True, timeout=30)
-    ) as found:
-        names = [row[0] for row in found.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        return sum(int(found.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0]) for name in names)
+    with closing(sqlite3.connect(f"file:{database(project, instance)}?mode=ro", uri=True, timeout=30)) as db:
+        names = [row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return sum(int(db.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0]) for name in names)
 
 
 def runs(project: Project) -> bool:

@@ -53,10 +53,10 @@ def pids(project: Project, instance: str) -> list[int]:
     """The host pids of all processes that run this instance's bot, whatever container or engine they are
     in.
     """
-    return [pid for found, pid in Processes().bots() if found == symbol(project, instance)]
+    return [pid for name, pid in Processes().bots() if name == symbol(project, instance)]
 
 
-def said(project: Project, container: str) -> str:
+def printed(project: Project, container: str) -> str:
     """Everything a container has printed."""
     done = subprocess.run(
         ["docker", "logs", container],

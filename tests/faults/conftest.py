@@ -100,8 +100,8 @@ def engine(own_engine: OwnEngine) -> OwnEngine:
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
     """Takes alerts."""
-    with a_receiver() as found:
-        yield found
+    with a_receiver() as new_receiver:
+        yield new_receiver
 
 
 @pytest.fixture

@@ -129,7 +129,7 @@ class OwnEngine:
         )
         return done.stdout
 
-    def everything_said(self, container: str) -> str:
+    def output_of(self, container: str) -> str:
         done = subprocess.run(
             ["docker", "--host", self.host, "logs", container],
             stdout=subprocess.PIPE,
@@ -158,17 +158,17 @@ class OwnEngine:
         their parents.
         """
         children: dict[int, list[int]] = {}
-        found = []
+        pids = []
         for process in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError, IndexError):
                 words = (process / "cmdline").read_bytes()
                 parent = int((process / "stat").read_text().rpartition(")")[2].split()[1])
                 children.setdefault(parent, []).append(int(process.name))
                 if f"{self.folder}/".encode() in words and b"pytest" not in words:
-                    found.append(int(process.name))
-        for pid in found:
-            found += [child for child in children.get(pid, ()) if child not in found]
-        return found
+                    pids.append(int(process.name))
+        for pid in pids:
+            pids += [child for child in children.get(pid, ()) if child not in pids]
+        return pids
 
     def remove(self) -> None:
         """Leaves nothing: processes, mounts, folders, the namespace."""

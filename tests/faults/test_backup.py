@@ -82,7 +82,7 @@ def test_backups_of_databases_that_are_written(
     owners = {path.stat().st_uid for path in paths["one"].parent.iterdir()}
     assert owners == {paths["one"].parent.stat().st_uid}
     project.manager("down")
-    slowest = ", ".join(f"{name} {found['worst_s'] * 1000:.0f} ms" for name, found in written.items())
+    slowest = ", ".join(f"{name} {result['worst_s'] * 1000:.0f} ms" for name, result in written.items())
     note(
         "backups of databases that are written",
         "a bot in its container, a WAL writer at full speed, a writer without WAL",
@@ -115,14 +115,14 @@ def a_writer(project: Project, instance: str, mode: str, pause: float) -> Iterat
 
 def ended(writer: subprocess.Popen[str]) -> dict[str, float]:
     writer.send_signal(signal.SIGTERM)
-    said, _err = writer.communicate(timeout=60)
-    return dict(json.loads(said))
+    out, _err = writer.communicate(timeout=60)
+    return dict(json.loads(out))
 
 
 def committed(path: Path) -> int:
     """The last row: they count from 1 without a gap."""
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=60)) as found:
-        return int(found.execute("SELECT max(id) FROM fills").fetchall()[0][0])
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=60)) as db:
+        return int(db.execute("SELECT max(id) FROM fills").fetchall()[0][0])
 
 
 def have_rows(paths: Iterable[Path]) -> bool:
@@ -138,6 +138,6 @@ def assert_sound(backup: Path, instance: str, rows: int, folder: Path) -> None:
         content = archive.extractfile(f"database/{instance}/{instance}.db")
         assert content is not None
         copy.write_bytes(content.read())
-    with closing(sqlite3.connect(f"file:{copy}?mode=ro&immutable=1", uri=True)) as found:
-        assert found.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        assert found.execute("SELECT count(*) FROM fills WHERE id <= ?", (rows,)).fetchall() == [(rows,)]
+    with closing(sqlite3.connect(f"file:{copy}?mode=ro&immutable=1", uri=True)) as db:
+        assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert db.execute("SELECT count(*) FROM fills WHERE id <= ?", (rows,)).fetchall() == [(rows,)]

@@ -50,8 +50,8 @@ def machines(folder: Path, image: str, there: Path, place: Place) -> Iterator[tu
 
 
 def rows(here: Project, code: int = OK, timeout: float = 120) -> dict[tuple[str, str], dict[str, Any]]:
-    found = here.manager("ps", "--hosts", "--json", code=code, timeout=timeout).json
-    return {(row["host"], row["id"]): row for row in found}
+    listed = here.manager("ps", "--hosts", "--json", code=code, timeout=timeout).json
+    return {(row["host"], row["id"]): row for row in listed}
 
 
 def write_hosts(here: Project, **urls: str) -> None:
@@ -70,9 +70,9 @@ def test_a_slow_link_delays_nothing_but_its_own_rows(tmp_path: Path, fault_image
         of_slow = link.url(other.folder).replace(f":{link.port}", f":{slow.port}")
         write_hosts(here, quick=link.url(other.folder), slow=of_slow)
         began = time.monotonic()
-        found = rows(here, FAILED)
+        by_host = rows(here, FAILED)
         assert time.monotonic() - began < 40
-        assert {key: row["state"] for key, row in found.items()} == {
+        assert {key: row["state"] for key, row in by_host.items()} == {
             ("here", ID): "running",
             ("quick", THERE): "running",
             ("slow", "?"): "unreachable",

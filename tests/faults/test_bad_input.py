@@ -93,13 +93,13 @@ def run(project: Project, *args: str) -> Ran:
 def outside(project: Project) -> set[tuple[str, int, int]]:
     """Everything around the data folder: names, sizes, times."""
     top, data = project.folder.parent, project.folder / "volumes"
-    found = set()
+    entries = set()
     for folder, folders, files in os.walk(top):
         folders[:] = [name for name in folders if Path(folder, name) not in {data, top / "cache"}]
         for name in (*folders, *files):
             facts = Path(folder, name).lstat()
-            found.add((f"{folder}/{name}", facts.st_size, facts.st_mtime_ns if name in files else 0))
-    return found
+            entries.add((f"{folder}/{name}", facts.st_size, facts.st_mtime_ns if name in files else 0))
+    return entries
 
 
 NASTY_TEXTS = [

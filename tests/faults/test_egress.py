@@ -135,8 +135,8 @@ class There(Project):
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-def opened(said: str) -> set[str]:
-    return {line.split()[0] for line in said.splitlines() if line.endswith(" open")}
+def opened(printed: str) -> set[str]:
+    return {line.split()[0] for line in printed.splitlines() if line.endswith(" open")}
 
 
 @contextmanager

@@ -98,8 +98,8 @@ def test_a_frozen_engine_hangs_no_command(fleet: Project, engine: OwnEngine, not
             managers.append(started(fleet, *command))
             _is_said_to_stand_still(managers[-1], engine)
         managers.append(started(fleet, "halt"))
-        said = _is_said_to_stand_still(managers[-1], engine)
-        assert "without the engine, their supervisors have stopped these bots: one, two" in said
+        message = _is_said_to_stand_still(managers[-1], engine)
+        assert "without the engine, their supervisors have stopped these bots: one, two" in message
         assert bots.pids(fleet, "one") == bots.pids(fleet, "two") == []
     assert follower.poll() is None
     follower.kill()
@@ -253,12 +253,12 @@ def test_two_engines_on_one_data_folder_run_one_bot(
         )
         second = engine.docker("ps", "-q", "--no-trunc").strip()
         eventually(
-            lambda: "no second bot is started here" in engine.everything_said(second),
+            lambda: "no second bot is started here" in engine.output_of(second),
             what="the second one says why",
         )
-        found = project.manager("ps", "--json", environ=other).json[0]
-        assert (found["state"], found["word"]) == ("unhealthy", "elsewhere")
-        assert theirs in found["why"]
+        row = project.manager("ps", "--json", environ=other).json[0]
+        assert (row["state"], row["word"]) == ("unhealthy", "elsewhere")
+        assert theirs in row["why"]
         assert refused in project.manager("stop", code=1, environ=other).err
         assert project.states() == {"one": "running"}
         project.manager("down", code=1, environ=other)

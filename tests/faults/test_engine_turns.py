@@ -30,13 +30,13 @@ def content(fleet: Project, folder: str, instance: str, name: str) -> dict[str, 
 
 def waits(fleet: Project) -> dict[str, tuple[float, float, float]]:
     """Return each bot's phase, when it was started, and how long after its supervisor."""
-    found = {}
+    starts = {}
     for instance in INSTANCES:
         state = content(fleet, "state", instance, "supervisor.json")
         began = state["bot_started_at"]
         phase = content(fleet, "secrets", instance, "requests.json")["phase"]
-        found[instance] = (phase, began, began - state["supervisor_started_at"])
-    return found
+        starts[instance] = (phase, began, began - state["supervisor_started_at"])
+    return starts
 
 
 def test_an_engine_that_comes_back_starts_bots_of_one_exchange_spread(
@@ -72,11 +72,11 @@ def test_an_engine_that_comes_back_starts_bots_of_one_exchange_spread(
                 f"all bots run again after {way}",
             )
             bots.until(fleet, "running", *INSTANCES)
-            found = waits(fleet)
-            assert sorted(round(phase) for phase, _began, _waited in found.values()) == PHASES
-            print(way, sorted((phase, round(waited, 1)) for phase, _began, waited in found.values()))
-            assert all(waited >= phase for phase, _began, waited in found.values()), (way, found)
-            began = sorted(began for _phase, began, _waited in found.values())
+            starts = waits(fleet)
+            assert sorted(round(phase) for phase, _began, _waited in starts.values()) == PHASES
+            print(way, sorted((phase, round(waited, 1)) for phase, _began, waited in starts.values()))
+            assert all(waited >= phase for phase, _began, waited in starts.values()), (way, starts)
+            began = sorted(began for _phase, began, _waited in starts.values())
             assert began[-1] - began[0] >= 10
     note(
         "the engine is killed and comes back, with seven live bots of an exchange of 12 starts a minute",

@@ -9,7 +9,7 @@ import pytest
 from tests.faults import bots
 from tests.faults.conftest import Note, new_project
 from tests.faults.engines import OwnEngine, needs_root
-from tests.faults.test_watch import until_said
+from tests.faults.test_watch import until_alert
 from tests.fleet import Project, eventually
 from tests.receiver import Receiver, alerting, watching
 
@@ -36,7 +36,7 @@ def test_only_what_the_engines_death_left_down_is_put_back(
         fleet.docker("stop", fleet.container("theirs"))
         as_wished = {"one": "running", "two": "running", "idle": "stopped", "theirs": "stopped"}
         with watching(fleet) as watch, bots.watched(fleet) as seen:
-            until_said(receiver, "theirs was stopped, but not by the manager")
+            until_alert(receiver, "theirs was stopped, but not by the manager")
             for _time in range(3 if is_long else 1):
                 before = {name: bots.pids(fleet, name) for name in ("one", "two")}
                 engine.kill()
@@ -45,21 +45,22 @@ def test_only_what_the_engines_death_left_down_is_put_back(
                 bots.until(fleet, "running", "one", "two")
                 assert fleet.states() == as_wished
             eventually(
-                lambda: receiver.said("the engine crashed and came back; started again: ", "one", "two"),
+                lambda: receiver.text_with("the engine crashed and came back; started again: ", "one", "two"),
                 what="it is said",
             )
             receiver.posts.clear()
             if is_long:
                 engine.stop()
                 eventually(
-                    lambda: receiver.said("the Docker Engine does not answer"), what="the engine is missed"
+                    lambda: receiver.text_with("the Docker Engine does not answer"),
+                    what="the engine is missed",
                 )
                 engine.start()
-                until_said(receiver, "the Docker Engine is back after")
+                until_alert(receiver, "the Docker Engine is back after")
                 bots.until(fleet, "running", "one", "two")
                 assert fleet.states() == as_wished
-            assert not receiver.said("one was stopped")
-            assert not receiver.said("has no container")
+            assert not receiver.text_with("one was stopped")
+            assert not receiver.text_with("has no container")
             assert watch.process.poll() is None
         assert set(seen.most.values()) == {1}
     note(

@@ -88,9 +88,9 @@ def test_a_looping_reader_sees_only_whole_files(project: Project, note: Note, is
             assert {writer.wait() for writer in writers[4:]} == {0}
     assert read.broken == []
     assert read.missing == 0
-    found = project.instances()
-    assert found.keys() == {"one", "two", "old_bot"}
-    assert found["old_bot"] == foreign["old_bot"]
+    instances = project.instances()
+    assert instances.keys() == {"one", "two", "old_bot"}
+    assert instances["old_bot"] == foreign["old_bot"]
     for left in temporary_files(project):  # a killed writer cannot clean up; a later one does, after a while
         os.utime(left, (0, 0))
     project.manager("stop", "one")

@@ -68,6 +68,6 @@ def test_the_alert_and_doctor_name_who_floods_the_address(sandbox: Project) -> N
         (line,) = [line for line in watch.text.splitlines() if told in line]
         assert f"{VICTIM} cannot reach its exchange" in line
         assert watch.end() == 0
-    found = sandbox.manager("doctor", code=None, timeout=240).out
-    (line,) = [line for line in found.splitlines() if told in line]
+    report = sandbox.manager("doctor", code=None, timeout=240).out
+    (line,) = [line for line in report.splitlines() if told in line]
     assert VICTIM in line

@@ -210,8 +210,8 @@ def test_nobody_starts_what_was_stopped_once_by_each_command(tmp_path: Path, fau
     chance = random.Random(15)
     with a_desk(tmp_path / "project", fault_image) as managed:
         for number, command in enumerate(COMMANDS):
-            found = run_round(managed, number, chance, command)
-            assert not found.has_failed, (command, found)
+            outcome = run_round(managed, number, chance, command)
+            assert not outcome.has_failed, (command, outcome)
 
 
 @pytest.mark.long_form
@@ -222,16 +222,16 @@ def test_nobody_starts_what_was_stopped(
     first = 2 * COMMANDS.index(command)  # each begins with other kinds
     rounds = LONG_ROUNDS if command == ("halt",) else 30
     chance = random.Random(15)
-    found = []
+    outcomes = []
     with a_desk(tmp_path / "project", fault_image) as managed:
         for number in range(first, first + rounds):
-            found.append(run_round(managed, number, chance, command))
-            assert not found[-1].has_failed, found[-1]
+            outcomes.append(run_round(managed, number, chance, command))
+            assert not outcomes[-1].has_failed, outcomes[-1]
     note(
         f"`{' '.join(command)}` while others start",
         "waiters, retry loops, watch, upgrade, restart, restore, rollback",
         rounds,
-        f"0 bots afterwards; it took {max(outcome.seconds for outcome in found):.0f} s at most",
+        f"0 bots afterwards; it took {max(outcome.seconds for outcome in outcomes):.0f} s at most",
     )
 
 
@@ -245,9 +245,9 @@ def main(commit: str, rounds: int, command: tuple[str, ...]) -> None:
         with a_desk(Path(folder, "project"), image, of_code(code), settings) as managed:
             chance = random.Random(15)
             for number in range(rounds):
-                found = run_round(managed, number, chance, command)
-                failed += found.has_failed
-                print(f"{failed} of {number + 1} rounds failed; {found}", flush=True)
+                outcome = run_round(managed, number, chance, command)
+                failed += outcome.has_failed
+                print(f"{failed} of {number + 1} rounds failed; {outcome}", flush=True)
 
 
 if __name__ == "__main__":

@@ -99,7 +99,7 @@ def test_a_fork_bomb_and_a_memory_hog_harm_no_other(project: Project, note: Note
     settings = json.loads(project.docker("inspect", evil))[0]
     bots.tell(project, "evil", "bomb")
     bots.tell(project, "good", "say still here")
-    eventually(lambda: "still here" in bots.said(project, good), what="the other one works")
+    eventually(lambda: "still here" in bots.printed(project, good), what="the other one works")
     pids = settings["HostConfig"]["PidsLimit"]
     cgroup = eventually(
         lambda: count_processes(settings["Id"]) > pids - 30 and count_processes(settings["Id"]),
@@ -117,8 +117,8 @@ def test_a_fork_bomb_and_a_memory_hog_harm_no_other(project: Project, note: Note
     )
 
     bots.tell(project, "evil", "hog")
-    found = eventually(lambda: (now := project.ps()["evil"])["restarts"] and now, what="out of memory")
-    assert (found["last_exit"]["oom"], found["last_exit"]["why"]) == (True, "SIGKILL (out of memory)")
+    row = eventually(lambda: (now := project.ps()["evil"])["restarts"] and now, what="out of memory")
+    assert (row["last_exit"]["oom"], row["last_exit"]["why"]) == (True, "SIGKILL (out of memory)")
     assert project.ps()["good"]["restarts"] == 0
     bots.until(project, "running", "evil", "good")
     note(
@@ -149,8 +149,8 @@ def test_what_a_hostile_bot_leaves_in_its_folders_harms_no_command(project: Proj
         assert project.states()["good"] == "running", name
         done = project.manager("export", timeout=20)
         assert "root:" not in done.out + done.err
-        found = project.instances()
-        assert found["good"]["status"] == "running"
+        instances = project.instances()
+        assert instances["good"]["status"] == "running"
         assert time.monotonic() - began < 15
         project.docker("exec", evil, "sh", "-c", "rm -rf /botfleet/state/*.json /app/logs/*.pid")
         note(

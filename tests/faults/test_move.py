@@ -161,9 +161,9 @@ def opened(project: Project) -> sqlite3.Connection:
 def written(project: Project) -> int:
     with (
         contextlib.suppress(sqlite3.Error),
-        closing(opened(project)) as found,
+        closing(opened(project)) as db,
     ):
-        return int(found.execute("SELECT max(id) FROM fills").fetchone()[0] or 0)
+        return int(db.execute("SELECT max(id) FROM fills").fetchone()[0] or 0)
     return 0
 
 
@@ -171,10 +171,10 @@ def unbroken(project: Project) -> int:
     """The last row: they count from 1, and none is missing. 0 where it has never been."""
     if not database(project, ID).exists():
         return 0
-    with closing(opened(project)) as found:
-        most, count = found.execute("SELECT max(id), count(*) FROM fills").fetchone()
+    with closing(opened(project)) as db:
+        most, count = db.execute("SELECT max(id), count(*) FROM fills").fetchone()
         assert most == count, f"{count} rows of {most}"
-        assert found.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         return int(most)
 
 

@@ -105,7 +105,7 @@ def test_a_bot_started_by_compose_run_idles(fleet: Project, note: Note) -> None:
     with bots.watched(fleet) as seen:
         fleet.compose("run", "-d", "--name", f"{fleet.name}-by-hand", "one")
         eventually(
-            lambda: "no second bot is started here" in bots.said(fleet, f"{fleet.name}-by-hand"),
+            lambda: "no second bot is started here" in bots.printed(fleet, f"{fleet.name}-by-hand"),
             what="a refusal",
         )
         health = fleet.docker("exec", f"{fleet.name}-by-hand", "/opt/botfleet/healthcheck", check=False)
@@ -132,9 +132,9 @@ def test_the_bot_of_a_one_off_keeps_the_manager_from_starting_another(fleet: Pro
         eventually(lambda: bots.pids(fleet, "one"), what="the one-off's bot")
         done = fleet.manager("start", "one", code=1)
         assert "its bot is already running in container" in done.err
-        found = fleet.ps()["one"]
-        assert (found["state"], found["word"]) == ("unhealthy", "elsewhere")
-        assert "which is not the instance's own" in found["why"]
+        row = fleet.ps()["one"]
+        assert (row["state"], row["word"]) == ("unhealthy", "elsewhere")
+        assert "which is not the instance's own" in row["why"]
         for command in ("stop", "up", "restart", "down"):  # a bot trades on: none may say that all is well
             assert "its bot is already running" in fleet.manager(command, "one", code=1).err
         fleet.docker("rm", "-f", f"{fleet.name}-by-hand")

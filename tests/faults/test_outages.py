@@ -49,9 +49,9 @@ class Recorded(Faults):
     asked: list[tuple[float, Fault]] = field(default_factory=list)
 
     def next(self, path: str) -> tuple[Fault, float]:
-        found = super().next(path)
-        self.asked.append((time.monotonic(), found[0]))
-        return found
+        chosen = super().next(path)
+        self.asked.append((time.monotonic(), chosen[0]))
+        return chosen
 
 
 @dataclass(frozen=True)
@@ -85,12 +85,12 @@ class Fleets:
             return list(pool.map(act, (*self.bundled.values(), self.old)))
 
     def ps(self) -> dict[str, dict[str, Any]]:
-        return {instance_id: found for fleet in self.all(Project.ps) for instance_id, found in fleet.items()}
+        return {instance_id: row for fleet in self.all(Project.ps) for instance_id, row in fleet.items()}
 
     def faults(self, instance: str) -> Recorded:
-        found = self.exchanges[instance].faults
-        assert isinstance(found, Recorded)
-        return found
+        faults = self.exchanges[instance].faults
+        assert isinstance(faults, Recorded)
+        return faults
 
     def restarts(self, instance: str) -> dict[str, Any]:
         fleet = self.bundled.get(instance, self.old)
@@ -211,7 +211,7 @@ def until_back(fleets: Fleets, outage: Outage) -> None:
     begun, seconds = time.monotonic(), outage.seconds
     for instance_id in fleets.exchanges:
         fleets.faults(instance_id).away_for(seconds, outage.fault)
-    away = eventually(lambda: is_away(found := fleets.ps()) and found, seconds, f"{outage.name} is seen")
+    away = eventually(lambda: is_away(rows := fleets.ps()) and rows, seconds, f"{outage.name} is seen")
     assert {away[instance_id]["state"] for instance_id in BUNDLED} == {"running"}
     assert all("orders rest there" in away[instance_id]["doing_why"] for instance_id in BUNDLED)
     while (left := begun + seconds - time.monotonic()) > 0:
@@ -231,7 +231,7 @@ def until_back(fleets: Fleets, outage: Outage) -> None:
     for instance_id in BUNDLED:
         trades_on(fleets.exchanges[instance_id], instance_id)
     counted = {instance_id: fleets.restarts(instance_id) for instance_id in fleets.exchanges}
-    assert {instance_id: found["in_a_row"] for instance_id, found in counted.items()} == dict.fromkeys(
+    assert {instance_id: restarts["in_a_row"] for instance_id, restarts in counted.items()} == dict.fromkeys(
         counted, 0
     )
     assert {counted[instance_id]["total"] for instance_id in BUNDLED} == {0}
@@ -250,13 +250,13 @@ def until_back(fleets: Fleets, outage: Outage) -> None:
             assert all(pause < 0.5 or pause >= RETRY_AFTER_S for pause in pauses), (instance_id, pauses)
 
 
-def is_away(found: dict[str, dict[str, Any]]) -> bool:
-    return all(found[instance_id]["doing"] == "exchange away" for instance_id in BUNDLED)
+def is_away(rows: dict[str, dict[str, Any]]) -> bool:
+    return all(rows[instance_id]["doing"] == "exchange away" for instance_id in BUNDLED)
 
 
-def is_trading(found: dict[str, dict[str, Any]]) -> bool:
-    return {row["state"] for row in found.values()} == {"running"} and all(
-        found[instance_id]["doing"] == "trading" for instance_id in BUNDLED
+def is_trading(rows: dict[str, dict[str, Any]]) -> bool:
+    return {row["state"] for row in rows.values()} == {"running"} and all(
+        rows[instance_id]["doing"] == "trading" for instance_id in BUNDLED
     )
 
 

@@ -31,14 +31,14 @@ def test_each_kind_of_end_is_told_and_followed_by_its_rule(project: Project, not
 
     bots.until(project, "failed", "crash", "final")
     bots.until(project, "completed", "done")
-    found = project.ps()
-    crashed = found["crash"]
+    rows = project.ps()
+    crashed = rows["crash"]
     assert (crashed["restarts"], crashed["why"]) == (2, "exit code 3 (given up after 2 restarts in a row)")
     assert crashed["last_exit"]["stderr_tail"] == [f"fault number {number}" for number in range(6, 26)]
     assert crashed["last_exit"]["code"] == 3
     assert crashed["health"] == "unhealthy"
-    assert found["final"]["why"] == "exit code 9 (auto_restart is off)"
-    assert (found["done"]["last_exit"]["code"], found["done"]["restarts"]) == (0, 0)
+    assert rows["final"]["why"] == "exit code 9 (auto_restart is off)"
+    assert (rows["done"]["last_exit"]["code"], rows["done"]["restarts"]) == (0, 0)
     shown = {line.split()[0]: line for line in project.manager("ps").out.splitlines()}
     assert "exit code 3 (given up after 2 restarts in a row)" in shown["crash"]
 
@@ -91,15 +91,15 @@ def test_an_end_for_good_outlives_restarts_and_only_a_person_clears_it(project: 
         in output
     )
     assert "done: left alone: completed" in output
-    assert bots.said(project, project.container("crash")).count("started the bot") == 1
+    assert bots.printed(project, project.container("crash")).count("started the bot") == 1
     project.manager("start", "crash")
     eventually(
-        lambda: bots.said(project, project.container("crash")).count("started the bot") == 2,
+        lambda: bots.printed(project, project.container("crash")).count("started the bot") == 2,
         what="a second start",
     )
     project.manager("restart", "done")
     eventually(
-        lambda: bots.said(project, project.container("done")).count("started the bot") == 2,
+        lambda: bots.printed(project, project.container("done")).count("started the bot") == 2,
         what="a second start",
     )
     note(

@@ -74,15 +74,15 @@ def live(project: Project) -> Project:
 
 
 def test_marker_keys_are_nowhere(live: Project, note: Note) -> None:
-    said = []
+    outputs = []
     for command in COMMANDS:
         for args in (command, [*command, "--json"]) if command[0] in JSON else (command,):
             done = live.manager(*args)
-            said.append(done.out + done.err)
-    assert "key given" in bots.said(live, live.container("one"))
+            outputs.append(done.out + done.err)
+    assert "key given" in bots.printed(live, live.container("one"))
     # faults are where values leak: a broken config beside, a failing start, a purse that two share
     bots.add(live, "two", 1, mode="live", exchange_config={"api_key": MARKERS["FAULT_KEY"]})
-    said += [text for done in [live.manager("up", code=4)] for text in (done.out, done.err)]
+    outputs += [text for done in [live.manager("up", code=4)] for text in (done.out, done.err)]
     bots.add(
         live,
         "two",
@@ -97,14 +97,14 @@ def test_marker_keys_are_nowhere(live: Project, note: Note) -> None:
     )
     done = live.manager("up", code=4)
     assert "trades" in done.err
-    said += [done.out, done.err]
+    outputs += [done.out, done.err]
     (live.folder / "config" / "active" / "two.json").unlink()
 
-    assert not [text for text in said if COMMON in text]
+    assert not [text for text in outputs if COMMON in text]
     container = live.container("one")
     places = {
         "docker inspect": live.docker("inspect", container),
-        "docker logs": bots.said(live, container),
+        "docker logs": bots.printed(live, container),
         "image": live.docker("inspect", f"{live.name}-bot:local"),
         "history": live.docker("history", "--no-trunc", f"{live.name}-bot:local"),
         "network": live.docker("network", "inspect", f"{live.name}_default"),
@@ -113,7 +113,7 @@ def test_marker_keys_are_nowhere(live: Project, note: Note) -> None:
         "instances.json": json.dumps(live.instances()),
     }
     assert {name for name, text in places.items() if COMMON in text} == set()
-    assert found_in_files(live) == {
+    assert files_with_a_key(live) == {
         "project/.env",
         "project/volumes/secrets/one/env.json",
     }
@@ -124,7 +124,7 @@ def test_marker_keys_are_nowhere(live: Project, note: Note) -> None:
     live.manager("down")
     note(
         "three marker keys, in .env and the environment, live mode",
-        f"{len(said)} runs of every command, with and without --json, and three that fail",
+        f"{len(outputs)} runs of every command, with and without --json, and three that fail",
         1,
         "in none of: output, inspect, labels, logs, every file but .env and the 0400 env.json, /proc of all"
         " processes but the bot",
@@ -172,7 +172,7 @@ def test_the_image_holds_no_key(live: Project, tmp_path: Path, note: Note) -> No
     )
 
 
-def found_in_files(project: Project) -> set[str]:
+def files_with_a_key(project: Project) -> set[str]:
     """Every file of the project, and of the folder above, that holds a marker."""
     top = project.folder.parent
     return {

@@ -51,8 +51,8 @@ def test_a_bot_that_had_to_be_killed_is_named_with_its_orders(project: Project, 
     assert "well" not in done.err
     assert "well: stopped" in done.out
     project.manager("start", "deaf", "--wait")
-    found = project.manager("down", "deaf", "--json", code=6).json
-    assert [(row["id"], row["killed"], row["open_orders_left"]) for row in found] == [("deaf", True, 7)]
+    rows = project.manager("down", "deaf", "--json", code=6).json
+    assert [(row["id"], row["killed"], row["open_orders_left"]) for row in rows] == [("deaf", True, 7)]
     assert bots.pids(project, "deaf") == []
     note(
         "a bot that ignores SIGTERM",

@@ -42,8 +42,8 @@ class Cluster(NamedTuple):
     engines: Linked
 
     def ps(self, code: int | None = None) -> dict[str, dict[str, Any]]:
-        found = self.project.manager("--swarm", "ps", "--json", code=code)
-        return {row["id"]: row for row in found.json}
+        result = self.project.manager("--swarm", "ps", "--json", code=code)
+        return {row["id"]: row for row in result.json}
 
     def until(self, instance: str, state: str, timeout: float = 120) -> None:
         eventually(lambda: self.ps()[instance]["state"] == state, timeout, f"{instance} {state}")
@@ -107,16 +107,16 @@ def assert_never_two(seen: Watched) -> None:
 
 def nothing_is_open(cluster: Cluster) -> None:
     for instance in (HERE, AWAY):
-        found = cluster.engines.first.docker("service", "inspect", f"{cluster.project.name}_{instance}")
-        assert KEY not in found
-        assert "Ports" not in json.loads(found)[0]["Endpoint"]
+        inspected = cluster.engines.first.docker("service", "inspect", f"{cluster.project.name}_{instance}")
+        assert KEY not in inspected
+        assert "Ports" not in json.loads(inspected)[0]["Endpoint"]
     for engine in cluster.engines:
         rows = engine.docker("ps", "-q").split()
         assert rows
         for row in rows:
-            found = engine.docker("inspect", row)
-            assert KEY not in found
-            assert json.loads(found)[0]["NetworkSettings"]["Ports"] in ({}, None)
+            inspected = engine.docker("inspect", row)
+            assert KEY not in inspected
+            assert json.loads(inspected)[0]["NetworkSettings"]["Ports"] in ({}, None)
     assert KEY not in (cluster.project.folder / "stack.yaml").read_text()
     assert not list((cluster.project.folder / "volumes" / "state" / ".swarm").glob("*.json"))
     [container] = cluster.engines.second.docker("ps", "-q").split()
@@ -127,11 +127,11 @@ def doctor_tells_what_the_kernels_say(cluster: Cluster) -> None:
     [pid] = bots.pids(cluster.project, AWAY)
     lines = Path("/proc", str(pid), "status").read_text().splitlines()
     [value] = [line.split()[1] for line in lines if line.startswith("NoNewPrivs:")]
-    found = cluster.project.manager("--swarm", "doctor", "--json", code=None).json
-    said = [row["text"] for row in found if "gain privileges" in row["text"]]
-    assert len(said) == 2
-    assert not any("unknown" in text for text in said)
-    assert any((f"can gain privileges ({AWAY})" in text) == (value == "0") for text in said)
+    findings = cluster.project.manager("--swarm", "doctor", "--json", code=None).json
+    texts = [row["text"] for row in findings if "gain privileges" in row["text"]]
+    assert len(texts) == 2
+    assert not any("unknown" in text for text in texts)
+    assert any((f"can gain privileges ({AWAY})" in text) == (value == "0") for text in texts)
 
 
 def without_its_manager_what_goes_on_is_named(cluster: Cluster) -> None:

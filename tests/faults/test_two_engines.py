@@ -75,10 +75,10 @@ def test_every_command_over_two_machines_with_an_engine_each(
 
 def wheels(folder: Path) -> Path:
     """The packages that a manager needs."""
-    found = folder / "wheels"
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(found)]
+    target = folder / "wheels"
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(target)]
     subprocess.run([*command, "-r", str(ROOT / "requirements.lock")], check=True)
-    return found
+    return target
 
 
 def states(here: Project, code: int = 0) -> dict[tuple[str, str], str]:
@@ -121,9 +121,9 @@ def away(here: Project, cut: Callable[[], None], heal: Callable[[], None]) -> No
     """A machine that is cut off degrades its own rows only."""
     cut()
     try:
-        found = states(here, code=1)
-        assert found["here", ID] == "running"
-        assert found["there", OTHER] == "unreachable"
+        by_host = states(here, code=1)
+        assert by_host["here", ID] == "running"
+        assert by_host["there", OTHER] == "unreachable"
     finally:
         heal()
     eventually(lambda: states(here)["there", OTHER] == "running")

@@ -25,9 +25,9 @@ pytestmark = pytest.mark.engine
 HOW = {"crashes": "crash", "sick": "well", "hungry": "well", "done": "done"}
 
 
-def until_said(receiver: Receiver, words: str) -> str:
+def until_alert(receiver: Receiver, words: str) -> str:
     """The message that says it, when it has come."""
-    return str(eventually(lambda: receiver.said(words), what=words))
+    return str(eventually(lambda: receiver.text_with(words), what=words))
 
 
 def test_what_goes_wrong_inside_containers_is_said(project: Project, receiver: Receiver, note: Note) -> None:
@@ -46,7 +46,7 @@ def test_what_goes_wrong_inside_containers_is_said(project: Project, receiver: R
             "done has ended by itself",
             "hungry was killed: it exceeded its memory limit (64 MiB)",
         ):
-            until_said(receiver, words)
+            until_alert(receiver, words)
         project.manager("restart", "crashes", code=None)
         assert sum("crashes failed" in text for text in receiver.texts) == 1
     note(
@@ -68,7 +68,7 @@ def test_a_burst_is_one_message(project: Project, receiver: Receiver, is_long: b
         eventually(lambda: f"watching {count} instances" in watch.text, what="it watches")
         for name in names:
             bots.tell(project, name, "signal 9")
-        text = eventually(lambda: receiver.said(f"{count} failed: "), what="one message")
+        text = eventually(lambda: receiver.text_with(f"{count} failed: "), what="one message")
         assert all(f"{name} failed: SIGKILL" in text for name in names)
         assert len(receiver.texts) == 1
     note("all bots are killed at once under `watch`", "SIGKILL of each bot", count, "one message names all")
@@ -128,10 +128,10 @@ def test_a_stop_while_the_engine_was_out_of_sight_is_a_persons_word(
                 eventually(lambda: "watching 1 instances" in watch.text, what="it watches")
             project.docker("stop", project.container("one"))
             eventually(
-                lambda: receiver.said("the Docker Engine does not answer"), what="the engine is missed"
+                lambda: receiver.text_with("the Docker Engine does not answer"), what="the engine is missed"
             )
             with a_proxy(path, Path(DEFAULT_SOCKET)):
-                until_said(receiver, "one was stopped, but not by the manager")
+                until_alert(receiver, "one was stopped, but not by the manager")
                 assert bots.pids(project, "one") == []
                 assert watch.end() == 0
     note(

@@ -57,11 +57,11 @@ def test_images_that_cannot_be_used(project: Project, fault_image: str, note: No
     )
     project.docker("build", "-q", "-t", tag, str(project.folder / "broken"))
     project.manager("up")
-    found = eventually(
+    row = eventually(
         lambda: (now := project.ps()["one"])["state"] == "restarting" and now, what="the loop is seen"
     )
-    assert found["why"] == "container exit code 42"
-    assert "broken" in bots.said(project, project.container("one"))
+    assert row["why"] == "container exit code 42"
+    assert "broken" in bots.printed(project, project.container("one"))
     project.manager("stop", "one")
     assert project.states() == {"one": "stopped"}
     for fault, held in (

@@ -39,8 +39,8 @@ def database(project: Project, instance: str) -> Path:
 
 
 def rows(path: Path) -> int:
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as found:
-        return int(found.execute("SELECT count(*) FROM orders").fetchall()[0][0])
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+        return int(db.execute("SELECT count(*) FROM orders").fetchall()[0][0])
 
 
 def backed_up(project: Project, *args: str, code: int = 0) -> Path:

@@ -71,10 +71,10 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
 def test_every_row_is_there_and_none_failed(report: tuple[str, Path]) -> None:
     text, _out = report
     assert "| failed |" not in text
-    found: dict[str, set[str]] = {}
+    compared: dict[str, set[str]] = {}
     for work, _size, _ours, against, *_rest in _rows(text, "Side by side"):
-        found.setdefault(work, set()).add(re.sub(r"(xargs -P) \d+", r"\1", against))
-    assert found == COMPARED
+        compared.setdefault(work, set()).add(re.sub(r"(xargs -P) \d+", r"\1", against))
+    assert compared == COMPARED
 
 
 def test_every_table_has_rows(report: tuple[str, Path]) -> None:

@@ -68,8 +68,8 @@ def test_what_halted_bots_hold_is_closed_when_a_person_agrees(project: Project, 
     eventually(lambda: len(fake.book.own_open()) == 6, what="six orders of a new run")
     buy_one(fake)
     assert fake.book.position() == Decimal("0.1")
-    found = project.manager("halt", "--close-positions", "--yes", "--json").json[0]["closing"]
-    assert (found["closed"], found["position"], found["done"]) == ("0.1", "0", True)
+    closing = project.manager("halt", "--close-positions", "--yes", "--json").json[0]["closing"]
+    assert (closing["closed"], closing["position"], closing["done"]) == ("0.1", "0", True)
     assert [fake.book.position(), reported(project)] == [0, 0]
     assert fake.book.own_open() == []
     assert fake.book.violations == []

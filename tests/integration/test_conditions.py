@@ -98,32 +98,32 @@ class WatchedProject:
         row, project = ROWS[cause], self.project
 
         def is_there() -> dict[str, Any] | None:
-            found: dict[str, Any] = project.ps()[bot]
-            return found if (found["doing"], found["state"]) == (row.doing, row.state) else None
+            ps_row: dict[str, Any] = project.ps()[bot]
+            return ps_row if (ps_row["doing"], ps_row["state"]) == (row.doing, row.state) else None
 
-        found: dict[str, Any] = eventually(is_there, 90, what=f"{row.state}, {row.doing}: {cause}")
+        ps_row: dict[str, Any] = eventually(is_there, 90, what=f"{row.state}, {row.doing}: {cause}")
         note = self.note(bot)
         eventually(lambda: agrees(self.note(bot), row.note, whole=True), 20, f"{row.note}, not {note}")
-        self.compare(row, found)
+        self.compare(row, ps_row)
         eventually(
             lambda: not row.alert or agrees(self.alerts()[self._read :], of(row.alert, bot), whole=False),
             60,
             what=row.alert,
         )
         if self.shows:
-            self.show(cause, found)
+            self.show(cause, ps_row)
         self.seen.append(cause)
         self._read = len(self.alerts())
-        return found
+        return ps_row
 
     def until_over(self) -> None:
         """Wait until the last alert is over: the next one of its kind is told then."""
         eventually(lambda: f"{BOT} is running again" in self.alerts()[self._read :], 90, "running again")
         self._read = len(self.alerts())
 
-    def compare(self, row: Row, found: dict[str, Any]) -> None:
-        bot, project = found["id"], self.project
-        assert found["severity"] == row.severity
+    def compare(self, row: Row, ps_row: dict[str, Any]) -> None:
+        bot, project = ps_row["id"], self.project
+        assert ps_row["severity"] == row.severity
         assert project.manager("status", bot, code=None).code == row.exit_code
         assert {row["severity"] for row in project.manager("stats", "--json", bot).json} <= {row.severity}
         listed = [line for line in project.manager("list").out.splitlines() if bot in line]
@@ -136,8 +136,8 @@ class WatchedProject:
         cells = next(line.split("\t") for line in lines if line.split("\t")[0].strip() == bot)
         return cells[at].strip() if at < len(cells) else ""
 
-    def show(self, cause: str, found: dict[str, Any]) -> None:
-        print(f"\n== {cause}: {found['state']}, {found['doing']}, {found['severity']}")
+    def show(self, cause: str, ps_row: dict[str, Any]) -> None:
+        print(f"\n== {cause}: {ps_row['state']}, {ps_row['doing']}, {ps_row['severity']}")
         print(self.project.manager("ps").out, self.project.manager("stats").out, sep="")
         print(self.alerts()[self._read :])
 
@@ -213,8 +213,8 @@ def old_fleet(tmp_path: Path, pytestconfig: pytest.Config) -> Iterator[WatchedPr
 
 def test_what_a_live_bot_meets(live_fleet: WatchedProject, fake: FakeExchange) -> None:
     project = live_fleet.project
-    found = live_fleet.until("an exchange that answers")
-    assert (found["mode"], found["market"]) == ("live", "live")
+    ps_row = live_fleet.until("an exchange that answers")
+    assert (ps_row["mode"], ps_row["market"]) == ("live", "live")
 
     fake.faults.down = True
     live_fleet.until("no answer to any request")
@@ -239,23 +239,23 @@ def test_what_a_live_bot_meets(live_fleet: WatchedProject, fake: FakeExchange) -
 
     os.kill(project.instances()[BOT]["bot_pid"], signal.SIGKILL)
     eventually(lambda: (project.supervisor(BOT)["cancel"] or {}).get("state") == "confirmed", 90)
-    found = live_fleet.until("SIGKILL of the bot, no restart left")
-    assert (found["cancel"]["state"], fake.book.own_open()) == ("confirmed", [])
+    ps_row = live_fleet.until("SIGKILL of the bot, no restart left")
+    assert (ps_row["cancel"]["state"], fake.book.own_open()) == ("confirmed", [])
 
     if not cases.is_long:
         assert live_fleet.seen == [*SHORT]
         return
     live_fleet.again(fake, enable_boundary_check=True, boundary_action="stop_only")
     fake.book.move(Decimal("157.5"))
-    found = live_fleet.until("a bound with `stop_only`")
-    assert Decimal(found["last_position"]) < 0
+    ps_row = live_fleet.until("a bound with `stop_only`")
+    assert Decimal(ps_row["last_position"]) < 0
 
     live_fleet.again(fake, enable_boundary_check=False, boundary_action=None, duration=25)
     fake.book.move(Decimal("152.1"))
     live_fleet.until("the end of its `duration`")
     project.manager("down")
-    found = live_fleet.until("`manager down` after that")
-    assert found["last_pnl"] is not None
+    ps_row = live_fleet.until("`manager down` after that")
+    assert ps_row["last_pnl"] is not None
     assert fake.book.violations == []
     assert live_fleet.seen == [*LIVE]
 
@@ -300,8 +300,8 @@ def test_what_ends_or_holds_a_live_bot(live_fleet: WatchedProject, fake: FakeExc
     live_fleet.again(fake)
     fake.faults.down = True
     os.kill(project.instances()[BOT]["bot_pid"], signal.SIGKILL)
-    found = live_fleet.until("SIGKILL, no restart left, and no answer to the cancel program")
-    assert found["cancel"]["state"] != "confirmed"
+    ps_row = live_fleet.until("SIGKILL, no restart left, and no answer to the cancel program")
+    assert ps_row["cancel"]["state"] != "confirmed"
     assert len(fake.book.own_open()) == 6, "the table speaks of orders that are there"
     assert live_fleet.seen == [*RISKS]
 
@@ -318,8 +318,8 @@ def test_what_a_spot_bot_leaves(project: Project, fake: FakeExchange, pytestconf
     eventually(lambda: len(fake.book.own_open()) == 3, what="three orders")
     with watched(project, shows=is_shown(pytestconfig)) as live_fleet:
         fake.book.move(Decimal(145))
-        found = live_fleet.until(SPOT[0])
-        assert 0 < Decimal(found["last_position"]) < Decimal("0.01")
+        ps_row = live_fleet.until(SPOT[0])
+        assert 0 < Decimal(ps_row["last_position"]) < Decimal("0.01")
         assert live_fleet.seen == [*SPOT]
 
 

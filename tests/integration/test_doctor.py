@@ -14,7 +14,7 @@ pytestmark = pytest.mark.engine
 KEY = "mark3r-key-of-doctor"
 
 
-def found(
+def findings_of(
     project: Project, *args: str, code: int | None = None, **environ: str
 ) -> dict[str, list[dict[str, str]]]:
     """check → its lines."""
@@ -28,7 +28,7 @@ def test_a_fleet_that_is_well_and_then_is_not(project: Project, tmp_path: Path) 
     (project.folder / ".env").write_text(f"BACKPACK_KEY={KEY}\nGRIDBOT_NOTE={KEY}\n")
     project.add("bp_sol_01", 0, exchange_config={"passphrase": "${BACKPACK_PASSPHRASE}"})
     project.manager("up", "--wait")
-    well = found(project)
+    well = findings_of(project)
     assert {"engine", "context", "configs", "ports", "secrets", "image", "instances"} <= well.keys()
     assert {
         line["level"]
@@ -48,7 +48,7 @@ def test_a_fleet_that_is_well_and_then_is_not(project: Project, tmp_path: Path) 
     (project.folder / "volumes" / "secrets" / "bp_sol_01" / "env.json").chmod(0o444)
     report = tmp_path / "report.txt"
     marks = {"PHRASE": "mark3r-phrase", "USER": "mark3r-user", "HOME": str(tmp_path)}
-    ill = found(project, "--report", str(report), code=1, **marks)
+    ill = findings_of(project, "--report", str(report), code=1, **marks)
     taken.close()
     assert [line["text"] for line in ill["ports"]] == [
         f"bp_eth_01: port {project.first_port + 1} is in use by another program"
@@ -69,10 +69,10 @@ def test_a_fleet_that_is_well_and_then_is_not(project: Project, tmp_path: Path) 
 def test_without_an_engine_and_without_sound_configs(project: Project) -> None:
     (project.folder / "config" / "active" / "broken.json").write_text("{")
     project.add("bp_sol_01", 0)
-    lines = found(project, code=5, DOCKER_HOST=f"unix://{project.folder}/none.sock")
+    lines = findings_of(project, code=5, DOCKER_HOST=f"unix://{project.folder}/none.sock")
     assert lines["engine"][0]["level"] == "fail"
     assert [line["level"] for line in lines["configs"]] == ["fail"]
     assert "broken.json" in lines["configs"][0]["text"]
     assert "data-disk" in lines
     (project.folder / "config" / "fleet.toml").write_text("name = 7")
-    assert "config/fleet.toml: name" in found(project, code=1)["configs"][0]["text"]
+    assert "config/fleet.toml: name" in findings_of(project, code=1)["configs"][0]["text"]

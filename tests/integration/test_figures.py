@@ -66,16 +66,16 @@ def session(fleet: Project) -> Iterator[Session]:
 
 
 def test_stats_say_what_docker_stats_says(fleet: Project, session: Session) -> None:
-    found = {row["id"]: row for row in fleet.manager("stats", "--json").json}
-    names = [fleet.container(instance_id) for instance_id in found]
+    rows = {row["id"]: row for row in fleet.manager("stats", "--json").json}
+    names = [fleet.container(instance_id) for instance_id in rows]
     form = "{{.Name}} {{.MemUsage}} {{.PIDs}}"
     for line in fleet.docker("stats", "--no-stream", "--format", form, *names).splitlines():
         name, used, _slash, limit, pids = line.split()
-        ours = found[name.removeprefix(f"{fleet.name}-")]
+        ours = rows[name.removeprefix(f"{fleet.name}-")]
         assert float(used.removesuffix("MiB")) == pytest.approx(ours["memory_bytes"] / (1 << 20), rel=0.1)
         assert limit == "256MiB"
         assert int(pids) == pytest.approx(ours["pids"], abs=2)  # a health check comes and goes
-    for row in found.values():
+    for row in rows.values():
         assert (row["state"], row["health"], row["mode"]) == ("running", "healthy", "paper")
         assert row["cpu_percent"] is not None
         assert (row["quote"], row["reported_mode"]) == ("USDC", "paper")
@@ -198,11 +198,11 @@ def test_in_a_real_terminal(fleet: Project) -> None:
     ) as process:
         os.close(theirs)
         os.set_blocking(ours, False)
-        said = bytearray()
+        printed = bytearray()
 
         def has(word: bytes) -> bool:
-            said.extend(read(ours))
-            return word in said
+            printed.extend(read(ours))
+            return word in printed
 
         eventually(lambda: has(b"bp_sol_01"), what="the fleet is drawn")
         os.write(ours, b"q")

@@ -59,13 +59,13 @@ def everything(project: Project) -> list[str]:
 
 def test_what_is_left_at_the_exchange_is_asked_and_named(live_project: Project, fake: FakeExchange) -> None:
     fake.book.place("Bid", "Limit", Decimal(141), Decimal(1), 7, foreign=True)
-    found = halted(live_project, 0)
-    assert {instance_id: found[instance_id]["how"] for instance_id in found} == {
+    outcomes = halted(live_project, 0)
+    assert {instance_id: outcomes[instance_id]["how"] for instance_id in outcomes} == {
         "live_01": "stopped",
         "paper_01": "stopped",
     }
-    assert (found["live_01"]["open_orders_at_exchange"], found["live_01"]["orders_of_others"]) == (0, 1)
-    assert not found["paper_01"]["asked"]
+    assert (outcomes["live_01"]["open_orders_at_exchange"], outcomes["live_01"]["orders_of_others"]) == (0, 1)
+    assert not outcomes["paper_01"]["asked"]
     assert live_project.manager("up").out.count("halted; `manager resume` starts what ran") == 2
     assert {row["halted"] for row in live_project.ps().values()} == {True}
 

@@ -132,14 +132,14 @@ def test_a_machine_that_cannot_tell_is_named_with_its_reason_and_is_never_a_succ
         ("noisy", "?"): "unreachable",
         ("well", "a"): "running",
     }
-    for said in (
+    for message in (
         "host bare does not tell what runs there",
         "host gone does not tell what runs there",
         "host noisy does not tell what runs there",
         "well: warning: a disk",
         "config/hosts.toml: typo",
     ):
-        assert said in shown.err
+        assert message in shown.err
     assert "not found" in shown.err
     assert project.manager("ps", "--hosts", "--format", "tsv", code=BAD_CONFIG).out.startswith("HOST\tID")
     project.manager("ps", "--hosts", "--watch", code=USAGE)
@@ -297,13 +297,13 @@ def test_logs_of_both_are_followed_under_their_names(project: Project, tokyo: Pr
 
 def followers(project: Project) -> list[str]:
     """The processes that follow this project's logs."""
-    found = []
+    pids = []
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             words = (process / "cmdline").read_bytes().split(b"\0")
             if b"-f" in words and (process / "cwd").readlink() == project.folder:
-                found.append(process.name)
-    return found
+                pids.append(process.name)
+    return pids
 
 
 @pytest.mark.parametrize(

@@ -60,9 +60,9 @@ def bot(tmp_path: Path) -> Path:
 
 
 def build(tag: str, bot: Path | None = None, project: Path = ROOT) -> tuple[str, list[str]]:
-    said: list[str] = []
+    messages: list[str] = []
     with closing(Engine()) as engine:
-        return build_image(engine, project, tag=tag, bot_dir=bot, say=said.append), said
+        return build_image(engine, project, tag=tag, bot_dir=bot, say=messages.append), messages
 
 
 def docker(*args: str) -> str:
@@ -240,19 +240,19 @@ def test_it_is_built_without_what_draws_charts_and_again_with_it(tag: str, tmp_p
     shutil.copytree(ROOT / "docker", project / "docker", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "Dockerfile", project)
     (project / "manager").mkdir()
-    without, _said = build(tag, project=project)
+    without, _messages = build(tag, project=project)
     assert in_image(tag, "sh", "-c", PAGE_FILES) == ""
     library = project / "manager" / bundle.LIBRARY
     library.mkdir(parents=True)
     (library / "uplot.js").write_text("// draws")
-    built, _said = build(tag, project=project)
+    built, _messages = build(tag, project=project)
     assert built != without
     assert in_image(tag, "sh", "-c", PAGE_FILES).strip().endswith("/gridbot/web/page/lib/uplot.js")
 
 
 def test_a_second_build_does_nothing(tag: str, bot: Path, tmp_path: Path) -> None:
-    first, said = build(tag, bot)
-    assert said[-1].startswith(f"building image {tag} on ")
+    first, messages = build(tag, bot)
+    assert messages[-1].startswith(f"building image {tag} on ")
     assert build(tag, bot) == (first, [f"image {tag} is up to date"])
 
     # Another checkout, with other time stamps and another umask, holds the same files.
@@ -269,12 +269,12 @@ def test_a_second_build_does_nothing(tag: str, bot: Path, tmp_path: Path) -> Non
 
 
 def test_a_bot_of_ones_own_is_copied_as_it_is_but_for_its_keys(tag: str, bot: Path, tmp_path: Path) -> None:
-    image, said = build(tag, bot)
+    image, messages = build(tag, bot)
     assert config_of(image)["Labels"]["botfleet.open-orders"] == "", "this bot cannot be asked"
     assert "BOTFLEET_CANCEL_COMMAND=" in config_of(image)["Env"], "nor can it cancel"
     assert "BOTFLEET_BOT_COMMAND=/opt/venv/bin/python -u /app/run.py" in config_of(image)["Env"]
     assert config_of(image)["Labels"]["botfleet.variables"] == "THEIR_PHRASE"
-    assert f"not copied into the image, because it may contain keys: {bot / '.env'}" in said
+    assert f"not copied into the image, because it may contain keys: {bot / '.env'}" in messages
     assert in_image(image, "/opt/venv/bin/python", "/app/run.py") == "a package of the bot\n"
     assert in_image(image, "/app/tool.sh") == "ran\n"
     assert in_image(image, "ls", "-A", "/app/logs") == ""
@@ -298,7 +298,7 @@ def test_mirrors_and_certificates_are_used_and_leave_no_trace(
         monkeypatch.setenv(
             "BOTFLEET_APT_MIRROR", f"http://apt-reader:apt-password-91@127.0.0.1:{index.port}/debian"
         )
-        image, _said = build(tag, bot)
+        image, _messages = build(tag, bot)
         assert any(path.endswith(".whl") for path in index.asked)
     price = f"import {package_index.PACKAGE} as quotes; print(quotes.PRICE)"
     assert in_image(image, "/opt/venv/bin/python", "-c", price) == "42\n"

@@ -138,15 +138,15 @@ def names_in(archive: Path) -> list[str]:
 
 def tracked(*parts: str) -> set[str]:
     """Return the files of the checkout below these paths, without what tools leave there."""
-    found = set()
+    files = set()
     for part in parts:
         paths = (ROOT / part).rglob("*") if (ROOT / part).is_dir() else [ROOT / part]
-        found |= {
+        files |= {
             path.relative_to(ROOT).as_posix()
             for path in paths
             if path.is_file() and "__pycache__" not in path.parts
         }
-    return found
+    return files
 
 
 def test_both_hold_everything_that_is_shipped(built: Built) -> None:
@@ -182,8 +182,8 @@ def test_it_can_be_packed_again_for_another_machine(built: Built, manager: Path,
         "import sys, pathlib; from manager.ops.hosts import package;"
         " made = package.make(pathlib.Path(sys.argv[1])); print(made.digest, made.wheel)"
     )
-    said = run(manager.with_name("python"), "-c", program, tmp_path, cwd=tmp_path).strip()
-    digest, _space, wheel = said.partition(" ")
+    output = run(manager.with_name("python"), "-c", program, tmp_path, cwd=tmp_path).strip()
+    digest, _space, wheel = output.partition(" ")
     assert digest == digest_of(built.wheel, ROOT / "requirements.lock")
     assert {*names_in(Path(wheel))} == {*names_in(built.wheel)}
 
@@ -195,8 +195,8 @@ def test_a_new_folder_is_sound_and_trades_on_paper(manager: Path, tmp_path: Path
     folder = tmp_path / "My Fleet"
     assert 'name = "my-fleet"' in (folder / "config" / "fleet.toml").read_text()
     assert run(manager, "config", "--check", cwd=folder).endswith("1 configs are valid\n")
-    [found] = json.loads(run(manager, "config", "--json", cwd=folder, has_errors=False))
-    assert (found["id"], found["mode"]) == ("bp_sol_01", "paper")
+    [config] = json.loads(run(manager, "config", "--json", cwd=folder, has_errors=False))
+    assert (config["id"], config["mode"]) == ("bp_sol_01", "paper")
     assert "perp_grid" in run(manager, "new", "--list", cwd=folder)
     assert "mode = " not in [line[:7] for line in (folder / "config" / "fleet.toml").read_text().splitlines()]
 
@@ -224,8 +224,8 @@ def test_up_in_an_empty_folder_builds_and_starts(manager: Path, tmp_path: Path) 
         out = run(manager, "up", "--wait", cwd=folder, timeout=1800, environ=environ)
         assert f"the image {folder.name}-bot:local does not exist: building it" in out
         assert "bp_sol_01" in out
-        [found] = json.loads(run(manager, "ps", "--json", cwd=folder, environ=environ))
-        assert found["state"] == "running"
+        [row] = json.loads(run(manager, "ps", "--json", cwd=folder, environ=environ))
+        assert row["state"] == "running"
         assert "nothing to do" in run(manager, "up", cwd=folder, environ=environ)
         assert "is up to date" in run(manager, "build", cwd=folder, environ=environ)
     finally:

@@ -27,13 +27,13 @@ def live_project(project: Project, fake: FakeExchange) -> Iterator[Project]:
     assert everything(project) == [], "the one-offs are gone"
 
 
-def found(project: Project, code: int | None) -> dict[str, dict[str, Any]]:
+def findings_of(project: Project, code: int | None) -> dict[str, dict[str, Any]]:
     lines = project.manager("doctor", "--live", "--json", code=code).json
     return {line["check"]: line for line in lines if line["check"].partition(".")[0] == "live"}
 
 
 def test_before_the_first_start_the_exchange_is_asked(live_project: Project, fake: FakeExchange) -> None:
-    sound = found(live_project, None)
+    sound = findings_of(live_project, None)
     assert {line["level"] for line in sound.values()} == {"ok"}, sound
     assert {"live.keys_trade", "live.funds", "live.profit", "live.clock"} <= sound.keys()
     plan = live_project.manager("plan", "--live").out
@@ -42,10 +42,10 @@ def test_before_the_first_start_the_exchange_is_asked(live_project: Project, fak
     assert not (live_project.folder / "volumes" / "secrets" / ".preflight").exists()
 
     fake.read_only, fake.book.equity = True, Decimal(1)
-    broken = found(live_project, 1)
+    broken = findings_of(live_project, 1)
     assert [broken[f"live.{code}"]["level"] for code in ("keys_read_only", "funds_short")] == ["fail"] * 2
     assert broken["live.funds_short"]["text"].startswith("live_01: 1 USDC is free, the worst case")
     fake.faults.down = True
-    assert found(live_project, 1)["live"]["text"].startswith(
+    assert findings_of(live_project, 1)["live"]["text"].startswith(
         "live_01: cannot be checked: backpack does not answer"
     )

@@ -125,16 +125,16 @@ def test_a_killed_bot_comes_back_after_its_delay(fleet: Project) -> None:
     os.kill(pid, signal.SIGKILL)
     restarted = eventually(
         lambda: (
-            (said := fleet.supervisor("bp_sol_01"))["state"] == "running"
-            and said["restarts"]["total"] == count
-            and said
+            (supervisor := fleet.supervisor("bp_sol_01"))["state"] == "running"
+            and supervisor["restarts"]["total"] == count
+            and supervisor
         ),
         what="a restart",
     )
     assert restarted["last_exit"]["signal"] == "SIGKILL"
     assert restarted["bot_started_at"] - restarted["last_exit"]["at"] >= 1
-    found = fleet.ps()["bp_sol_01"]
-    assert (found["restarts"], found["last_exit"]["signal"]) == (count, "SIGKILL")
+    row = fleet.ps()["bp_sol_01"]
+    assert (row["restarts"], row["last_exit"]["signal"]) == (count, "SIGKILL")
     new = fleet.manager("list", "--json").json
     assert next(row["pid"] for row in new if row["id"] == "bp_sol_01") not in (0, pid)
     assert fleet.instances()["bp_sol_01"]["pid"] == before["pid"], "an old reader saw it live all the time"
@@ -196,9 +196,7 @@ def test_ports_can_be_swapped(fleet: Project) -> None:
     fleet.change("bp_sol_01", daemon_config={"web_port": fleet.first_port + 1})
     fleet.change("backpack_eth", daemon_config={"web_port": fleet.first_port})
     fleet.manager("up", "--wait")
-    assert {
-        instance_id: found["web_port"] - fleet.first_port for instance_id, found in fleet.ps().items()
-    } == {
+    assert {instance_id: row["web_port"] - fleet.first_port for instance_id, row in fleet.ps().items()} == {
         "bp_sol_01": 1,
         "bp_eth_01": 0,
     }

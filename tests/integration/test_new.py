@@ -37,8 +37,8 @@ def test_a_new_config_runs_on_paper_on_a_port_of_its_own(project: Project) -> No
     assert project.manager(*line).out.startswith("config/active/bp_eth_01.json: written\n")
     assert project.manager("plan").out == "bp_eth_01: create: no container\nbp_sol_01: create: no container\n"
     project.manager("up", "bp_eth_01", "--wait")
-    found = project.ps()["bp_eth_01"]
-    assert (found["state"], found["mode"], found["web_port"]) == ("running", "paper", project.first_port + 1)
+    row = project.ps()["bp_eth_01"]
+    assert (row["state"], row["mode"], row["web_port"]) == ("running", "paper", project.first_port + 1)
     project.docker("stop", project.container("bp_eth_01"))
     (project.folder / "config" / "active" / "bp_eth_01.json").unlink()
     assert "manager down bp_eth_01" in project.manager(*line, code=2).err

@@ -327,18 +327,18 @@ def test_the_registry_shows_containers_and_keeps_foreign_records(old: Project) -
     old.manager("up", "--wait")
     head = "from manager.instance_manager import InstanceManager, InstanceRegistry\nr = InstanceRegistry()\n"
     with an_old_daemon() as daemon:
-        found = script(
+        answers = script(
             old,
             f"{head}r.register('elsewhere_01', {{'pid': {daemon.pid}, 'web_port': 20999}})\n"
             "print(json.dumps([r.list_instances(), r.get_instance_by_port(20999), r.count_instances()]))",
         )
-        assert [(row["instance_id"], row["is_alive"]) for row in found[0]] == [
+        assert [(row["instance_id"], row["is_alive"]) for row in answers[0]] == [
             ("elsewhere_01", True),
             ("old_a", True),
             ("old_b", True),
         ]
-        assert found[1]["instance_id"] == "elsewhere_01"
-        assert found[2] == 3
+        assert answers[1]["instance_id"] == "elsewhere_01"
+        assert answers[2] == 3
         old.manager("stop", "old_b")
         stats = script(old, f"{head}print(json.dumps(InstanceManager().get_all_stats()))")
         assert [row["is_alive"] for row in stats] == [True, True, False]
@@ -362,8 +362,8 @@ def test_the_registry_finds_the_fleets_file_in_its_data_folder(tmp_path: Path, o
     head = (
         "from manager.instance_manager import InstanceRegistry\nr = InstanceRegistry('logs/instances.json')\n"
     )
-    found = script(old, f"{head}r.register('x', {{'pid': 0}})\nprint(json.dumps(r.list_instances()))")
-    assert [row["instance_id"] for row in found] == ["old_a"]
+    records = script(old, f"{head}r.register('x', {{'pid': 0}})\nprint(json.dumps(r.list_instances()))")
+    assert [row["instance_id"] for row in records] == ["old_a"]
     assert sorted(old_read(old.folder / "volumes" / "logs" / "instances.json")) == ["old_a", "x"]
     assert not (old.folder / "logs").exists()
 
@@ -452,13 +452,13 @@ def test_the_foreground_shows_the_bot_and_a_signal_stops_it(old: Project, tmp_pa
 
 
 def test_the_daemon_class(old: Project) -> None:
-    found = script(
+    answers = script(
         old,
         "from manager.daemon_manager import TradingBotDaemon\n"
         "d = TradingBotDaemon('config/active/old_a.json')\n"
-        "found = [d.start(), d.start(), d.status()['running'], d.restart(), d.stop(),"
+        "answers = [d.start(), d.start(), d.status()['running'], d.restart(), d.stop(),"
         " d.status()['running'], d.stop()]\n"
-        "found.append([row['instance_id'] for row in d.list_instances()])\n"
-        "print(json.dumps(found))",
+        "answers.append([row['instance_id'] for row in d.list_instances()])\n"
+        "print(json.dumps(answers))",
     )
-    assert found == [True, True, True, True, True, False, True, ["old_a"]]
+    assert answers == [True, True, True, True, True, False, True, ["old_a"]]

@@ -56,26 +56,26 @@ def shown(fleet: Project, *options: str) -> list[dict[str, Any]]:
 def require_all(fleet: Project) -> list[dict[str, Any]]:
     """Every line that was in the files before is shown once, in order; returns what was shown of stdout."""
     before = written(fleet)
-    found = [line for line in shown(fleet) if line["stream"] == "stdout"]
-    assert [line["line"] for line in found][: len(before)] == before
-    return found
+    stdout_lines = [line for line in shown(fleet) if line["stream"] == "stdout"]
+    assert [line["line"] for line in stdout_lines][: len(before)] == before
+    return stdout_lines
 
 
 def test_no_line_is_lost_or_doubled_by_rotation_recreation_or_down(fleet: Project) -> None:
     told(fleet, "flood 40000")
     eventually(lambda: "flooded" in written(fleet), what="four megabytes are written")
-    found = require_all(fleet)
-    of_files = [line for line in found if line["file"]]
+    stdout_lines = require_all(fleet)
+    of_files = [line for line in stdout_lines if line["file"]]
     assert 15_000 < len(of_files) < 39_000, "the engine has rotated the first half away"
     assert all(line["time"] is None for line in of_files)
-    assert found[len(of_files)]["time"]
+    assert stdout_lines[len(of_files)]["time"]
 
     fleet.change("bot_01", daemon_config={"memory_limit_mb": 300})
     assert "recreated" in fleet.manager("up", "--wait").out
     told(fleet, "say after")
     eventually(lambda: "after" in written(fleet), what="the new bot speaks")
-    found = require_all(fleet)
-    assert sum(1 for line in found if line["file"]) > 40_000
+    stdout_lines = require_all(fleet)
+    assert sum(1 for line in stdout_lines if line["file"]) > 40_000
     lines = [line["line"] for line in shown(fleet)]
     tail = shown(fleet, "--tail", "100", "--grep", "^00399")
     assert [line["line"] for line in tail] == [line for line in lines if line.startswith("00399")]

@@ -13,7 +13,7 @@ import pytest
 from manager.errors import LOCKED
 from tests.fleet import a_project
 from tests.integration.conftest import Project
-from tests.standby import BY_ITSELF, BY_STANDBY, EITHER_WAY, Said, Standby
+from tests.standby import BY_ITSELF, BY_STANDBY, EITHER_WAY, Output, Standby
 
 pytestmark = pytest.mark.engine
 
@@ -84,7 +84,7 @@ def standby(fleet: Project) -> Iterator[Standby]:
         yield started
 
 
-def assert_same(run: Callable[[str], Said], line: str, by: str = BY_STANDBY) -> None:
+def assert_same(run: Callable[[str], Output], line: str, by: str = BY_STANDBY) -> None:
     """The bots go on meanwhile: a difference counts only between two looks by itself that saw the same."""
     for _try in range(20):
         before, by_standby = (_settled(run(code), line) for code in (BY_ITSELF, by))
@@ -94,8 +94,8 @@ def assert_same(run: Callable[[str], Said], line: str, by: str = BY_STANDBY) -> 
     pytest.fail(f"{line} never prints the same twice")
 
 
-def _settled(said: Said, line: str) -> Said:
-    return said._replace(out=CHANGING.sub(b"0", said.out)) if line.startswith("status") else said
+def _settled(output: Output, line: str) -> Output:
+    return output._replace(out=CHANGING.sub(b"0", output.out)) if line.startswith("status") else output
 
 
 @pytest.mark.parametrize("line", LINES)

@@ -37,8 +37,12 @@ def new_image(project: Project, line: str) -> str:
 
 def facts(project: Project, instance: str) -> dict[str, Any]:
     """The container's id, image and memory limit."""
-    (found,) = json.loads(project.docker("inspect", project.container(instance)))
-    return {"id": found["Id"], "image": found["Image"], "memory": found["HostConfig"]["Memory"] >> 20}
+    (container,) = json.loads(project.docker("inspect", project.container(instance)))
+    return {
+        "id": container["Id"],
+        "image": container["Image"],
+        "memory": container["HostConfig"]["Memory"] >> 20,
+    }
 
 
 def image_of(project: Project, instance: str) -> str:

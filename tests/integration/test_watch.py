@@ -19,8 +19,8 @@ pytestmark = pytest.mark.engine
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    with a_receiver() as found:
-        yield found
+    with a_receiver() as new_receiver:
+        yield new_receiver
 
 
 @pytest.fixture(scope="module")
@@ -52,13 +52,13 @@ def until_fresh(fleet: Project, instance: str, old: int) -> None:
 
 
 def open_faults(fleet: Project) -> list[list[object]]:
-    found = json.loads((fleet.folder / "volumes" / "state" / "watch.json").read_text())
-    return [alert[:2] for alert in found["open"]]
+    state = json.loads((fleet.folder / "volumes" / "state" / "watch.json").read_text())
+    return [alert[:2] for alert in state["open"]]
 
 
 def is_all_sent(fleet: Project) -> bool:
-    found = json.loads((fleet.folder / "volumes" / "state" / "watch.json").read_text())
-    return bool(found["open"]) and not found["waiting"]
+    state = json.loads((fleet.folder / "volumes" / "state" / "watch.json").read_text())
+    return bool(state["open"]) and not state["waiting"]
 
 
 def test_it_keeps_the_export_fresh_and_says_each_thing_once(fleet: Project, receiver: Receiver) -> None:
@@ -68,7 +68,7 @@ def test_it_keeps_the_export_fresh_and_says_each_thing_once(fleet: Project, rece
             before = pid_of(fleet, "bp_sol_01")
             os.kill(before, signal.SIGKILL)
             until_fresh(fleet, "bp_sol_01", before)
-        loop = eventually(lambda: receiver.said("bp_sol_01 keeps crashing: 2 restarts"), what="an alert")
+        loop = eventually(lambda: receiver.text_with("bp_sol_01 keeps crashing: 2 restarts"), what="an alert")
         assert loop.startswith(f"botfleet {fleet.name}: bp_sol_01 keeps crashing")
         again = fleet.manager("watch", code=7).err
         assert f"`manager watch` (pid {watch.process.pid}" in again
@@ -82,9 +82,9 @@ def test_it_keeps_the_export_fresh_and_says_each_thing_once(fleet: Project, rece
     count = len(receiver.texts)
     fleet.docker("rm", "-f", fleet.container("bp_eth_01"))
     with watching(fleet):
-        eventually(lambda: receiver.said("bp_eth_01 has no container any more"), what="missing")
+        eventually(lambda: receiver.text_with("bp_eth_01 has no container any more"), what="missing")
         fleet.manager("up")
-        eventually(lambda: receiver.said("bp_eth_01 is running again, after"), what="back again")
+        eventually(lambda: receiver.text_with("bp_eth_01 is running again, after"), what="back again")
         assert len([text for text in receiver.texts[count:] if "bp_sol_01" in text]) == 0
     assert set(receiver.posts[0]) >= {"title", "message", "type"}
 
@@ -98,7 +98,7 @@ def test_a_persons_word_is_no_alert(fleet: Project, receiver: Receiver) -> None:
         fleet.manager("up", "bp_sol_01", "--wait")
         fleet.docker("stop", fleet.container("bp_sol_01"))
         eventually(
-            lambda: receiver.said(
+            lambda: receiver.text_with(
                 "bp_sol_01 was stopped, but not by the manager", "`manager start bp_sol_01`"
             ),
             what="what no manager did",
@@ -117,7 +117,7 @@ def test_a_bot_that_takes_too_much_disk_is_stopped_and_the_others_go_on(
     cache.write_bytes(os.urandom(6_000_000))
     with watching(fleet):
         eventually(
-            lambda: receiver.said("bp_sol_01 was stopped, because its folders take 6", "limit of 5 MB"),
+            lambda: receiver.text_with("bp_sol_01 was stopped, because its folders take 6", "limit of 5 MB"),
             what="the stop",
         )
         assert fleet.states() == {"bp_sol_01": "stopped", "bp_eth_01": "running"}
@@ -140,9 +140,9 @@ def test_folders_that_grow_are_told_of_and_nothing_is_stopped(fleet: Project, re
     cache.write_bytes(os.urandom(4_000_000))
     with watching(fleet):
         eventually(
-            lambda: receiver.said("bp_eth_01: its folders have grown by 4", "within"), what="the alert"
+            lambda: receiver.text_with("bp_eth_01: its folders have grown by 4", "within"), what="the alert"
         )
-    assert not receiver.said("bp_sol_01: its folders")
+    assert not receiver.text_with("bp_sol_01: its folders")
     assert fleet.states() == {"bp_sol_01": "running", "bp_eth_01": "running"}
     cache.unlink()
 
@@ -157,7 +157,7 @@ def test_a_broken_receiver_is_tried_again_and_the_daily_report_comes(
     with watching(fleet, "--lang", "zh-TW") as watch:
         eventually(lambda: "json://127.0.0.1" in watch.text and "HTTP 503" in watch.text, what="it is said")
         receiver.status = 200
-        report = eventually(lambda: receiver.said("每日報告"), what="the report")
+        report = eventually(lambda: receiver.text_with("每日報告"), what="the report")
         assert report.startswith(f"botfleet {fleet.name}：")
     assert json.loads(state.read_text())["digest"] > "2025-11-30"
 

@@ -100,26 +100,26 @@ def manager_words(line: str) -> Iterator[list[str]]:
     """
     lexer = shlex.shlex(line, posix=True, punctuation_chars=OPERATORS)
     lexer.whitespace_split = True
-    found: list[str] | None = None
+    words: list[str] | None = None
     for word in lexer:
         if word[0] in OPERATORS:
-            if found is not None:
-                yield found
-            found = None
-        elif found is not None:
+            if words is not None:
+                yield words
+            words = None
+        elif words is not None:
             if bare := word.strip("[]").rstrip("…"):
-                found.append(bare)
+                words.append(bare)
         elif word in MANAGER:
-            found = []
-    if found is not None:
-        yield found
+            words = []
+    if words is not None:
+        yield words
 
 
 def examples(page: str) -> list[Example]:
     """Every command line of the manager's in a page, each once."""
     lines = [line for line in shell_lines(text_of(page)) if MANAGER.intersection(line.split())]
-    found = [Example(page, tuple(words)) for line in lines for words in manager_words(line) if words]
-    return list(dict.fromkeys(found))
+    commands = [Example(page, tuple(words)) for line in lines for words in manager_words(line) if words]
+    return list(dict.fromkeys(commands))
 
 
 def anchors(text: str) -> set[str]:
@@ -196,9 +196,9 @@ def test_every_link_leads_somewhere(page: str) -> None:
         file, _hash, anchor = target.partition("#")
         if "://" in file:
             continue
-        found = Path(ROOT, page).parent / file if file else Path(ROOT, page)
-        assert found.exists(), target
-        assert not anchor or anchor in anchors(found.read_text(encoding="utf-8")), target
+        linked = Path(ROOT, page).parent / file if file else Path(ROOT, page)
+        assert linked.exists(), target
+        assert not anchor or anchor in anchors(linked.read_text(encoding="utf-8")), target
 
 
 def translation(page: str) -> str:
@@ -300,19 +300,19 @@ def heading_lines(page: str) -> list[str]:
 
 def possible_headings() -> set[tuple[str, ...]]:
     """Return the columns of each table, in the language in use, as they give way to a narrow terminal."""
-    found = set()
+    headings = set()
     tables: list[text_table.Columns[Any]] = [PS_COLUMNS, STATS_COLUMNS, HALT_COLUMNS, CLOSE_COLUMNS]
     tables.append(SWARM_COLUMNS)
     for columns in (*tables, IMPORT_COLUMNS, history._line_columns(0.0)):
         shown = list(columns)
         while True:
             heads = tuple(text_table.headings(shown))
-            found |= {heads, heads[:-1]} if columns is PS_COLUMNS else {heads}
+            headings |= {heads, heads[:-1]} if columns is PS_COLUMNS else {heads}
             first = max(shown, key=lambda column: column.priority)
             if first.priority == 0:
                 break
             shown.remove(first)
-    return found
+    return headings
 
 
 @pytest.mark.parametrize("page", [page for page in WITH_EXAMPLES if heading_lines(page)])

@@ -49,13 +49,13 @@ FIELDS = [
 
 def read(folder: Path) -> supervisor_state.SupervisorState | None:
     """What is read, after the use that the rest of the manager makes of it."""
-    found = supervisor_state.read(folder)
-    if found is not None:
-        found.is_stale(1000.0)
-        hash((found.bot_pid, found.container))
-        assert all(text.isprintable() for text in (found.container, found.state, found.why or ""))
-        assert abs(found.bot_started_at or 0) < 1e12
-    return found
+    state = supervisor_state.read(folder)
+    if state is not None:
+        state.is_stale(1000.0)
+        hash((state.bot_pid, state.container))
+        assert all(text.isprintable() for text in (state.container, state.state, state.why or ""))
+        assert abs(state.bot_started_at or 0) < 1e12
+    return state
 
 
 @pytest.mark.parametrize("field", FIELDS)

@@ -61,11 +61,11 @@ def chinese() -> None:
 
 @pytest.mark.parametrize("language", messages.LANGUAGES)
 def test_the_catalogue_says_what_the_source_says(language: str) -> None:
-    found, wanted = messages.read(language), messages.updated(language)
+    catalogue, wanted = messages.read(language), messages.updated(language)
     how = "run: .venv/bin/python scripts/messages.py, and translate what it names"
     assert messages.untranslated(wanted) == [], how
     assert messages.as_po(wanted) == messages.po_file(language).read_bytes(), how
-    assert messages.as_mo(found) == messages.po_file(language).with_suffix(".mo").read_bytes(), how
+    assert messages.as_mo(catalogue) == messages.po_file(language).with_suffix(".mo").read_bytes(), how
 
 
 @pytest.mark.parametrize("language", messages.LANGUAGES)
@@ -80,8 +80,8 @@ def test_translations_have_the_same_placeholders(language: str) -> None:
 
 def test_the_extraction_finds_every_kind_of_message() -> None:
     """One message of each: function, text, error, fault, problem, mark, f-string."""
-    found = {message for message, _file in messages.messages(messages.sources())}
-    assert found >= {
+    texts = {message for message, _file in messages.messages(messages.sources())}
+    assert texts >= {
         "nothing to do",
         "no container",
         "the image {image} does not exist; build it with `manager build`",
@@ -306,10 +306,10 @@ def test_supervisors_sentences_are_the_ones_that_are_known() -> None:
 def a_view(folder: Path, instance: str, started: str) -> Instance:
     port = "5001" if instance == "bp_sol_01" else "5002"
     container = a_container(instance, labels={"botfleet.web-port": port})
-    said = a_supervisor_file(
+    supervisor = a_supervisor_file(
         container=container.id, bot_started_at=datetime.fromisoformat(started).timestamp()
     )
-    (folder / supervisor_state.STATE_FILE).write_text(json.dumps(said))
+    (folder / supervisor_state.STATE_FILE).write_text(json.dumps(supervisor))
     return Instance(
         instance, Status("running"), (), None, container, supervisor_state.read(folder), InstanceState()
     )

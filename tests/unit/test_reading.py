@@ -72,7 +72,7 @@ def test_the_time_a_line_begins_with() -> None:
 
 
 def test_frames_of_one_long_line_are_joined_and_streams_do_not_mix() -> None:
-    found = join_frames(
+    lines = join_frames(
         [
             ("stdout", b"T1 half "),
             ("stderr", b"T2 error\n"),
@@ -80,7 +80,7 @@ def test_frames_of_one_long_line_are_joined_and_streams_do_not_mix() -> None:
             ("stdout", b"T3 open"),
         ]
     )
-    assert list(found) == [
+    assert list(lines) == [
         LogLine("stderr", b"error", "T2"),
         LogLine("stdout", b"half a line", "T1"),
         LogLine("stdout", b"open", "T3"),
@@ -89,9 +89,9 @@ def test_frames_of_one_long_line_are_joined_and_streams_do_not_mix() -> None:
 
 def test_a_line_without_end_is_not_held_for_ever() -> None:
     frames = [("stdout", b"T " + b"x" * (1 << 14))] * 40
-    found = list(join_frames(frames))  # type: ignore[arg-type]
-    assert b"".join(line.text for line in found) == b"x" * (40 << 14)
-    assert max(len(line.text) for line in found) <= MAX_LINE_BYTES + (1 << 14)
+    lines = list(join_frames(frames))  # type: ignore[arg-type]
+    assert b"".join(line.text for line in lines) == b"x" * (40 << 14)
+    assert max(len(line.text) for line in lines) <= MAX_LINE_BYTES + (1 << 14)
 
 
 def test_a_terminal_is_told_nothing_by_a_bot() -> None:
@@ -160,9 +160,9 @@ def a_table(limit: int) -> text_table.Table:
 
 @pytest.mark.parametrize("limit", [30, 36, 45, 60, 75, 200])
 def test_no_line_is_wider_than_the_terminal_and_nothing_wrong_is_left_out(limit: int) -> None:
-    found = a_table(limit)
-    assert max(wcswidth(text_table.COLOUR.sub("", line)) for line in found.text.splitlines()) <= limit
-    failed = "".join(found.rows[1])
+    table = a_table(limit)
+    assert max(wcswidth(text_table.COLOUR.sub("", line)) for line in table.text.splitlines()) <= limit
+    failed = "".join(table.rows[1])
     assert "failed" in failed
     assert "餘額不足" in failed.replace(" ", "")
     assert failed.count("z") == 30
@@ -227,13 +227,13 @@ def test_filters(filters: dict[str, str], expected: str) -> None:
 
 
 def test_an_instance_stands_under_each_of_its_tags_and_one_without_at_the_end() -> None:
-    found = ps.by_tag(VIEWS)
-    assert {tag: [view.id for view in views] for tag, views in found.items()} == {
+    groups = ps.by_tag(VIEWS)
+    assert {tag: [view.id for view in views] for tag, views in groups.items()} == {
         "main": ["a"],
         "sol": ["a", "c"],
         "": ["b"],
     }
-    assert list(found)[-1] == ""
+    assert list(groups)[-1] == ""
 
 
 def test_a_screen_is_drawn_over_and_cut_to_its_height() -> None:

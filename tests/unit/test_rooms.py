@@ -80,8 +80,8 @@ def imported(tree: ast.AST, modules: Sources) -> Iterator[tuple[int, str]]:
             if (node.module or "").split(".")[0] != "manager":
                 continue
             for alias in node.names:
-                found = f"{node.module}.{alias.name}"
-                yield node.lineno, found if known(found, modules) else str(node.module)
+                target = f"{node.module}.{alias.name}"
+                yield node.lineno, target if known(target, modules) else str(node.module)
         elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("import_module", "__import__")):
             name = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else None
             if isinstance(name, str) and known(name, modules):
@@ -112,35 +112,37 @@ def loaded_at_once(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
 
 def faults(modules: Sources) -> list[str]:
     """Return what breaks the order, each with the place that does."""
-    found = []
+    problems = []
     graph: dict[str, set[str]] = {}
     parts: dict[str, set[str]] = {}
     for module, source in modules.items():
         tree = parsed(source)
         if module.endswith(".__init__"):
             for node in loaded_at_once(tree.body):
-                found.append(f"{module}:{node.lineno} imports something, which every command would pay for")
+                problems.append(
+                    f"{module}:{node.lineno} imports something, which every command would pay for"
+                )
         if module == "manager.__init__":
             continue
         room = room_of(module)
         if room is None:
-            found.append(f"{module} lies in no room")
+            problems.append(f"{module} lies in no room")
             continue
         for line, target in sorted(set(imported(tree, modules))):
             if target == "manager":
                 continue
             other = room_of(target)
             if other is None:
-                found.append(f"{module}:{line} imports {target}, which lies in no room")
+                problems.append(f"{module}:{line} imports {target}, which lies in no room")
             elif (module, target) in BY_NAME:
                 continue
             elif rank(other) < rank(room):
-                found.append(f"{module}:{line} imports {target} of a higher room")
+                problems.append(f"{module}:{line} imports {target} of a higher room")
             if not module.endswith(".__init__"):
                 graph.setdefault(module, set()).add(target)
                 if part_of(module) != part_of(target) and "manager" not in {part_of(module), part_of(target)}:
                     parts.setdefault(part_of(module), set()).add(part_of(target))
-    return found + [f"a circle: {' → '.join(names)}" for names in (circle(graph), circle(parts)) if names]
+    return problems + [f"a circle: {' → '.join(names)}" for names in (circle(graph), circle(parts)) if names]
 
 
 def rank(room: str) -> int:
@@ -190,16 +192,16 @@ def parsing(tree: ast.AST) -> Iterator[int]:
 
 
 def test_nothing_outside_cli_prints_or_parses_arguments() -> None:
-    found = []
+    problems = []
     for module, source in sources().items():
         room = room_of(module)
         if room in {"cli", ""}:
             continue
         if module not in PRINTERS:
-            found += [f"{module}:{line} prints" for line in printing(parsed(source))]
+            problems += [f"{module}:{line} prints" for line in printing(parsed(source))]
         if room != "compat":  # it has the old system's command line
-            found += [f"{module}:{line} parses arguments" for line in parsing(parsed(source))]
-    assert found == []
+            problems += [f"{module}:{line} parses arguments" for line in parsing(parsed(source))]
+    assert problems == []
 
 
 @pytest.mark.parametrize(
@@ -313,8 +315,8 @@ def test_a_circle_inside_a_room_is_found() -> None:
         "manager.ops.plan": "from manager.ops.action import Action",
         "manager.ops.action": "def f():\n    from manager.ops import plan",
     }
-    [found] = faults(modules)
-    assert found.startswith("a circle: manager.ops.")
+    [problem] = faults(modules)
+    assert problem.startswith("a circle: manager.ops.")
 
 
 def test_a_circle_between_a_room_and_its_part_is_found() -> None:
@@ -324,8 +326,8 @@ def test_a_circle_between_a_room_and_its_part_is_found() -> None:
         "manager.ops.backup.make": "from manager.ops import action",
         "manager.ops.action": "",
     }
-    [found] = faults(modules)
-    assert "manager.ops.backup" in found
+    [problem] = faults(modules)
+    assert "manager.ops.backup" in problem
 
 
 @pytest.mark.parametrize(

@@ -207,7 +207,7 @@ def test_what_is_not_dockers_own_command_is_named_at_once(tmp_path: Path, docker
 
 
 @pytest.mark.parametrize(
-    ("environ", "said"),
+    ("environ", "message"),
     [
         (
             {"DOCKER_HOST": "unix:///nowhere.sock"},
@@ -221,10 +221,10 @@ def test_what_is_not_dockers_own_command_is_named_at_once(tmp_path: Path, docker
     ],
 )
 def test_an_engine_that_is_named_and_does_not_answer(
-    tmp_path: Path, environ: dict[str, str], said: str
+    tmp_path: Path, environ: dict[str, str], message: str
 ) -> None:
     done = engine_script(tmp_path, DOCKERS_OWN, environ)
-    assert (done.returncode, done.stderr) == (1, f"engine.sh: {said}\n")
+    assert (done.returncode, done.stderr) == (1, f"engine.sh: {message}\n")
 
 
 def test_an_engine_whose_process_was_stopped_is_named(tmp_path: Path) -> None:

@@ -36,22 +36,22 @@ PARTIAL: Mapping[str, frozenset[str]] = {
 
 def modules() -> Iterator[ModuleType]:
     """Yield every module of the package."""
-    for found in pkgutil.walk_packages(manager.__path__, "manager."):
-        if not found.name.endswith("__main__"):
-            yield importlib.import_module(found.name)
+    for module in pkgutil.walk_packages(manager.__path__, "manager."):
+        if not module.name.endswith("__main__"):
+            yield importlib.import_module(module.name)
 
 
 def tables() -> dict[str, tuple[Any, Any]]:
     """Return name → (table, its words) of every module's constants that are annotated as mappings from a
     closed list.
     """
-    found = {}
+    by_name = {}
     for module in modules():
         for name, hint in get_type_hints(module).items():
             words = get_args(hint)[0] if get_args(hint) else None
             if get_origin(hint) in {dict, Mapping} and get_origin(words) is Literal:
-                found[f"{module.__name__}.{name}"] = (getattr(module, name), words)
-    return found
+                by_name[f"{module.__name__}.{name}"] = (getattr(module, name), words)
+    return by_name
 
 
 TABLES = tables()
@@ -120,10 +120,10 @@ def test_each_variant_that_the_bundled_bot_reports_has_its_sentence() -> None:
 def test_what_bots_and_supervisors_say_by_code_is_told_in_chinese() -> None:
     """A sentence of parameters alone is the same in every language."""
     preflight = [sentence for pair in preflight_messages.SENTENCES.values() for sentence in pair if sentence]
-    said = [*condition_messages.SENTENCES.values(), *supervisor_messages.SENTENCES.values(), *preflight]
-    assert len(said) > 80
+    sentences = [*condition_messages.SENTENCES.values(), *supervisor_messages.SENTENCES.values(), *preflight]
+    assert len(sentences) > 80
     with i18n.speaking("zh-TW"):
-        told = {text: i18n._(text) for text in said}
+        told = {text: i18n._(text) for text in sentences}
     same = [re.sub(r"\{[^}]*\}", "", text) for text, chinese in told.items() if text == chinese]
     assert [text for text in same if re.search("[A-Za-z]", text)] == []
 

@@ -38,8 +38,8 @@ class Health(BaseHTTPRequestHandler):
         status = "healthy" if healthy else "sick"
         self.answer(200 if healthy else 503, {"status": status, "running": healthy, "timestamp": time.time()})
 
-    def answer(self, code: int, found: dict[str, object]) -> None:
-        body = json.dumps(found)
+    def answer(self, code: int, payload: dict[str, object]) -> None:
+        body = json.dumps(payload)
         self.send_response(code)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

@@ -17,11 +17,11 @@ def test_a_signal_that_comes_again_while_the_first_one_is_told_changes_nothing(
     """As from `timeout -s INT`, which sends it to the program and to its group."""
     sent: list[int] = []
 
-    def text(interruption: KeyboardInterrupt, said: Callable[[KeyboardInterrupt], str] = ending.text) -> str:
+    def text(interruption: KeyboardInterrupt, real: Callable[[KeyboardInterrupt], str] = ending.text) -> str:
         if not sent:
             sent.append(1)
             os.kill(os.getpid(), signal.SIGINT)
-        return said(interruption)
+        return real(interruption)
 
     def work() -> int:
         raise KeyboardInterrupt

@@ -164,8 +164,8 @@ def test_lists_and_filters(manager: ConfigManager) -> None:
 def test_a_legacy_file_is_listed_by_what_its_arguments_say(manager: ConfigManager) -> None:
     flat = {"bot_args": ["--exchange", "paradex", "--symbol", "BTC", "--strategy", "grid"], "web_port": 5007}
     write_config(Path.cwd(), flat, "daemon_config")
-    [found] = manager.list_configs({"exchange": "paradex"})
-    assert (found.name, found.symbol, found.strategy) == ("daemon_config", "BTC", "grid")
+    [config] = manager.list_configs({"exchange": "paradex"})
+    assert (config.name, config.symbol, config.strategy) == ("daemon_config", "BTC", "grid")
 
 
 def test_no_folder_no_configs(tmp_path: Path) -> None:

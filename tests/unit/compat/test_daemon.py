@@ -62,10 +62,10 @@ class Commands:
 
 @pytest.fixture
 def commands(sandbox: Path, monkeypatch: pytest.MonkeyPatch) -> Commands:
-    found = Commands()
-    monkeypatch.setattr(cli, "main", found.main)
-    monkeypatch.setattr(carry_out, "run", found.carry_out)
-    return found
+    recorded = Commands()
+    monkeypatch.setattr(cli, "main", recorded.main)
+    monkeypatch.setattr(carry_out, "run", recorded.carry_out)
+    return recorded
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, sandbox: Path, *engine_states: str | None) -> None:
@@ -161,8 +161,8 @@ def test_failures_are_said_and_exit_1(sandbox: Path, capsys: pytest.CaptureFixtu
         (["status", "--config", CONFIG], "no Docker Engine answers"),
     ):
         assert main(argv) == 1
-        found = capsys.readouterr()
-        assert (found.out, why in found.err) == ("", True), argv
+        printed = capsys.readouterr()
+        assert (printed.out, why in printed.err) == ("", True), argv
 
 
 def test_it_runs_as_a_module(sandbox: Path) -> None:
@@ -185,10 +185,10 @@ def test_it_runs_as_a_module(sandbox: Path) -> None:
 
 def test_status_is_what_the_command_prints(sandbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pretend(monkeypatch, sandbox, "running")
-    found = TradingBotDaemon(CONFIG).status()
-    assert found["running"] is True
-    assert found["config"]["web_port"] == 5001
-    assert {"timestamp", "pid", "process_info"} <= set(found)
+    answer = TradingBotDaemon(CONFIG).status()
+    assert answer["running"] is True
+    assert answer["config"]["web_port"] == 5001
+    assert {"timestamp", "pid", "process_info"} <= set(answer)
     pretend(monkeypatch, sandbox, "exited")
     assert TradingBotDaemon(CONFIG).status()["running"] is False
     pretend(monkeypatch, sandbox, "")
@@ -280,19 +280,19 @@ def test_the_foreground_in_a_thread(
 
 
 def test_what_scripts_read_of_the_old_class(sandbox: Path) -> None:
-    found = TradingBotDaemon(sandbox / CONFIG)
-    assert found.instance_id == "bp_sol_01"
-    assert found.config["web_port"] == 5001
-    assert found.log_dir == sandbox / "volumes" / "logs" / "bp_sol_01"
-    assert str(found.log_dir) == found.config["log_dir"]
-    assert found.registry.list_instances() == []
+    bot_daemon = TradingBotDaemon(sandbox / CONFIG)
+    assert bot_daemon.instance_id == "bp_sol_01"
+    assert bot_daemon.config["web_port"] == 5001
+    assert bot_daemon.log_dir == sandbox / "volumes" / "logs" / "bp_sol_01"
+    assert str(bot_daemon.log_dir) == bot_daemon.config["log_dir"]
+    assert bot_daemon.registry.list_instances() == []
     assert TradingBotDaemon(sandbox / CONFIG, "mine").instance_id == "mine"
 
 
 def test_of_a_file_that_is_no_config_they_read_its_name(sandbox: Path) -> None:
     (sandbox / "config/active/bad.json").write_text("{")
-    found = TradingBotDaemon(sandbox / "config/active/bad.json")
-    assert (found.instance_id, found.config) == ("bad", {})
+    bot_daemon = TradingBotDaemon(sandbox / "config/active/bad.json")
+    assert (bot_daemon.instance_id, bot_daemon.config) == ("bad", {})
 
 
 def test_the_errors_have_the_old_modules_name() -> None:

@@ -203,9 +203,9 @@ def test_a_port_finds_its_instance_the_living_first(sandbox: Path, alive: int) -
     registry = InstanceRegistry()
     registry.register("a", {"pid": DEAD, "web_port": 5001})
     registry.register("b", {"pid": alive, "web_port": 5001})
-    found = registry.get_instance_by_port(5001)
-    assert found is not None
-    assert found["instance_id"] == "b"
+    record = registry.get_instance_by_port(5001)
+    assert record is not None
+    assert record["instance_id"] == "b"
     assert registry.get_instance_by_port(5002) is None
 
 
@@ -272,14 +272,14 @@ def test_containers_come_from_their_labels(
 ) -> None:
     with_container(alive)
     registry = InstanceRegistry()
-    [found] = registry.list_instances()
-    assert (found["instance_id"], found["is_alive"], found["pid"], found["web_port"]) == (
+    [record] = registry.list_instances()
+    assert (record["instance_id"], record["is_alive"], record["pid"], record["web_port"]) == (
         "bp_sol_01",
         True,
         alive,
         5001,
     )
-    assert found["config_file"] == "config/active/bp_sol_01.json"
+    assert record["config_file"] == "config/active/bp_sol_01.json"
     assert registry.exists("bp_sol_01")
 
 
@@ -323,11 +323,11 @@ def records_after_export(
     sandbox: Path, before: dict[str, Any], remembered: FleetState | None = None
 ) -> dict[str, Any]:
     """What the manager writes for a fleet without containers."""
-    found = project.read(sandbox)
+    loaded = project.read(sandbox)
     if remembered is not None:
-        found = found._replace(fleet_state=remembered)
+        loaded = loaded._replace(fleet_state=remembered)
     return instances_json.records(
-        observing.assemble(found, observe([], "desk"), observing.NO_IMAGE), instances_json.Pids({}), before
+        observing.assemble(loaded, observe([], "desk"), observing.NO_IMAGE), instances_json.Pids({}), before
     )
 
 

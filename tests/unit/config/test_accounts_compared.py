@@ -45,8 +45,8 @@ def test_one_market_and_credentials_of_which_one_has_all_of_the_others(
     assert is_same(account_in(theirs), mine) is is_it
     fleet = a_fleet()
     for values in (KEYS, None) if is_it else (KEYS,):
-        found = find_shared_account("backpack", "SOL_USDC_PERP", values, [theirs], fleet)
-        assert (found is theirs) is is_it
+        shared = find_shared_account("backpack", "SOL_USDC_PERP", values, [theirs], fleet)
+        assert (shared is theirs) is is_it
     assert find_shared_account("BACKPACK", "sol_usdc_perp", KEYS, [trading(KEYS)], fleet) is not None
     assert find_shared_account("backpack", "SOL_USDC_PERP", None, [trading(OTHERS)], fleet) is not None
     assert find_shared_account("aster", "SOL_USDC_PERP", None, [trading(OTHERS)], fleet) is None

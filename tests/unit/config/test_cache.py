@@ -34,9 +34,9 @@ def test_a_file_saved_while_it_is_loaded_is_loaded_again(
     real = loader.load
 
     def and_saves(*arguments: Any) -> Any:
-        found = real(*arguments)
+        loaded = real(*arguments)
         config.write_text(json.dumps(a_config(port=5009)))
-        return found
+        return loaded
 
     with monkeypatch.context() as patched:
         patched.setattr(loader, "load", and_saves)

@@ -11,11 +11,11 @@ from manager.config.dotenv import Dotenv
 
 
 def test_lines_comments_and_multi_line_values() -> None:
-    found = dotenv.parse(
+    parsed = dotenv.parse(
         "A=1\n# it's no\n\nexport B = two words \nKEY='-----BEGIN\nab=\n-----END' # c\nE=\nF=\"x\""
     )
-    assert found.faults == ()
-    assert found.variables == {
+    assert parsed.faults == ()
+    assert parsed.variables == {
         "A": "1",
         "B": "two words",
         "KEY": "-----BEGIN\nab=\n-----END",
@@ -25,13 +25,13 @@ def test_lines_comments_and_multi_line_values() -> None:
 
 
 def test_faults_are_named_by_line_and_the_lines_after_them_are_read(tmp_path: Path) -> None:
-    found = dotenv.parse("A=1\nno equals\nB='1\n2'\n1X=2\nC='open\nD=1\n")
-    assert [(number, str(why)) for number, why in found.faults] == [
+    parsed = dotenv.parse("A=1\nno equals\nB='1\n2'\n1X=2\nC='open\nD=1\n")
+    assert [(number, str(why)) for number, why in parsed.faults] == [
         (2, "is not NAME=value"),
         (5, "is not NAME=value"),
         (6, "the quotes around the value of C are not closed"),
     ]
-    assert found.variables == {"A": "1", "B": "1\n2", "D": "1"}
+    assert parsed.variables == {"A": "1", "B": "1\n2", "D": "1"}
 
 
 def test_a_file_that_cannot_be_read_is_one_fault(tmp_path: Path) -> None:

@@ -202,9 +202,9 @@ def test_the_schema_is_valid_and_its_patterns_are_ecmas(is_bundled_bot: bool) ->
     """
     schema = config_schema(is_bundled_bot=is_bundled_bot)
     Draft202012Validator.check_schema(schema)
-    found = list(patterns(schema))
-    assert len(found) > 10
-    for pattern in found:
+    all_patterns = list(patterns(schema))
+    assert len(all_patterns) > 10
+    for pattern in all_patterns:
         regress.Regex(pattern, "u")  # the engine of check-jsonschema
     with pytest.raises(regress.RegressError):
         regress.Regex(r"^[a-z]\-$", "u")

@@ -272,9 +272,9 @@ def test_two_files_must_not_share(tmp_path: Path) -> None:
 def test_every_file_is_reported_and_the_good_ones_are_there(tmp_path: Path) -> None:
     write_config(tmp_path, "{", stem="bad")
     write_config(tmp_path, a_config())
-    found = loaded(tmp_path)
-    assert [spec.id for spec in found.specs] == ["bp_sol_01"]
-    assert found.broken_files == {"config/active/bad.json"}
+    result = loaded(tmp_path)
+    assert [spec.id for spec in result.specs] == ["bp_sol_01"]
+    assert result.broken_files == {"config/active/bad.json"}
 
 
 def test_unknown_keys_are_warned_about_with_the_nearest_one(tmp_path: Path) -> None:
@@ -287,9 +287,9 @@ def test_unknown_keys_are_warned_about_with_the_nearest_one(tmp_path: Path) -> N
 
 def test_the_old_shared_log_folder_becomes_one_each(tmp_path: Path) -> None:
     write_config(tmp_path, a_config(daemon_config={"log_dir": "logs/"}))
-    found = loaded(tmp_path)
-    assert [spec.log_dir for spec in found.specs] == ["logs/bp_sol_01"]
-    assert [str(warning) for warning in found.warnings] == [
+    result = loaded(tmp_path)
+    assert [spec.log_dir for spec in result.specs] == ["logs/bp_sol_01"]
+    assert [str(warning) for warning in result.warnings] == [
         f"{FILE}: daemon_config.log_dir: the shared folder logs is replaced by logs/ID, one folder per "
         f"instance"
     ]
@@ -333,9 +333,9 @@ def test_the_legacy_flat_file_loads(tmp_path: Path) -> None:
         },
         stem="daemon_config",
     )
-    found = loaded(tmp_path)
-    assert found.problems == ()
-    (spec,) = found.specs
+    result = loaded(tmp_path)
+    assert result.problems == ()
+    (spec,) = result.specs
     assert (spec.id, spec.web_port, spec.exchange, spec.symbol, spec.strategy) == (
         "daemon_config",
         5009,
@@ -369,9 +369,9 @@ def test_a_number_is_no_credential_where_no_credential_belongs(tmp_path: Path) -
 def test_a_legacy_file_has_its_exchange_config(tmp_path: Path) -> None:
     flat: dict[str, Any] = {"bot_args": [], "exchange_config": {"api_key": "${BACKPACK_KEY}"}}
     write_config(tmp_path, flat)
-    found = loaded(tmp_path)
-    assert (found.problems, found.warnings) == ((), ())
-    assert [variable.name for variable in found.specs[0].variables] == ["BACKPACK_KEY"]
+    result = loaded(tmp_path)
+    assert (result.problems, result.warnings) == ((), ())
+    assert [variable.name for variable in result.specs[0].variables] == ["BACKPACK_KEY"]
     flat["exchange_config"]["api_key"] = "AKIA123"
     assert one_fault(tmp_path, flat).startswith(f"{FILE}: exchange_config.api_key: contains a credential")
 
@@ -379,21 +379,21 @@ def test_a_legacy_file_has_its_exchange_config(tmp_path: Path) -> None:
 def test_a_fault_of_two_files_concerns_both(tmp_path: Path) -> None:
     for name, port, folder in (("a", 5001, "logs/a"), ("b", 5002, "logs/a/x"), ("c", 5003, "logs/a/y")):
         write_config(tmp_path, a_config(name, port, daemon_config={"log_dir": folder}), stem=name)
-    found = loaded(tmp_path).problems
-    assert [(problem.file[-6:], problem.also[-6:]) for problem in found] == [
+    problems = loaded(tmp_path).problems
+    assert [(problem.file[-6:], problem.also[-6:]) for problem in problems] == [
         ("b.json", "a.json"),
         ("c.json", "a.json"),
     ]
-    assert all(warning.concerns({"config/active/a.json"}) for warning in found)
-    assert not found[0].concerns({"config/active/c.json"})
+    assert all(warning.concerns({"config/active/a.json"}) for warning in problems)
+    assert not problems[0].concerns({"config/active/c.json"})
 
 
 def test_shipped_configs_and_templates_load() -> None:
     root = Path(__file__).resolve().parents[3]
-    found = loaded(root)
-    assert found.problems == ()
-    assert found.warnings == ()
-    assert [spec.id for spec in found.specs] == ["bp_eth_01", "bp_eth_02", "bp_sol_01"]
+    result = loaded(root)
+    assert result.problems == ()
+    assert result.warnings == ()
+    assert [spec.id for spec in result.specs] == ["bp_eth_01", "bp_eth_02", "bp_sol_01"]
     fleet, defaults = fleet_settings.load(root)
     for template in sorted((root / "config" / "templates").glob("*.json")):
         assert loader.load_file(template, fleet, defaults, {}, {}).problems == (), template
@@ -424,8 +424,8 @@ def test_a_key_of_another_strategy_or_of_the_same_option_is_not_traded(tmp_path:
     config["risk"] = {"limits": {"stopLoss": 10, "gridNum": 7, "other": 1}}
     write_config(tmp_path, config)
     of_another = "is ignored: a bot with the strategy standard has no use for it"
-    found = {str(each) for each in loaded(tmp_path).warnings}
-    assert found >= {
+    texts = {str(warning) for warning in loaded(tmp_path).warnings}
+    assert texts >= {
         f"{FILE}: strategy_config.grid_num: {of_another}",
         f"{FILE}: strategy_config.grid_upper: {of_another}",
         f"{FILE}: strategy_config.order_quantity: is ignored: 1 of strategy_config.quantity is traded",
@@ -434,7 +434,7 @@ def test_a_key_of_another_strategy_or_of_the_same_option_is_not_traded(tmp_path:
         f"{FILE}: risk.limits.stopLoss: is ignored: 5 of strategy_config.stop_loss is traded",
         f"{FILE}: risk.limits.gridNum: {of_another}",
     }
-    assert not [text for text in found if "enable_boundary_check" in text or "limits.other" in text]
+    assert not [text for text in texts if "enable_boundary_check" in text or "limits.other" in text]
 
 
 def test_two_keys_of_one_option_that_say_the_same_are_no_matter(tmp_path: Path) -> None:

@@ -72,10 +72,10 @@ def test_live_mode_gets_its_credentials() -> None:
 
 
 def test_unset_variables_are_faults_in_live_mode_and_one_remark_in_paper_mode() -> None:
-    found = bot_environment.credential_problems(
+    problems = bot_environment.credential_problems(
         [live("a", 5001)], a_fleet(), {"BACKPACK_KEY": "k", "BACKPACK_SECRET": ""}
     )
-    assert [str(problem) for problem in found] == [
+    assert [str(problem) for problem in problems] == [
         "config/active/a.json: exchange_config: BACKPACK_SECRET is not set, but live mode requires it;"
         " write BACKPACK_SECRET=… in .env"
     ]
@@ -123,7 +123,7 @@ def test_paper_mode_withholds_what_a_credential_is_part_of() -> None:
 
 
 def test_a_purse_that_patterns_or_texts_pass_on_is_compared() -> None:
-    def found(pair: list[InstanceSpec], fleet: Fleet) -> list[tuple[str, str]]:
+    def problem_files(pair: list[InstanceSpec], fleet: Fleet) -> list[tuple[str, str]]:
         problems = bot_environment.credential_problems(
             pair, fleet, {**KEYS, "MY_KEY": "k2", "MY_SECRET": "s2"}
         )
@@ -132,11 +132,11 @@ def test_a_purse_that_patterns_or_texts_pass_on_is_compared() -> None:
     none: dict[str, Any] = {"exchange_config": {"api_key": "", "secret_key": ""}}
     both = [("config/active/b.json", "config/active/a.json")]
     pair = [live("a", 5001, **none), live("b", 5002, **none)]
-    assert found(pair, a_fleet()) == []
-    assert found(pair, a_fleet(variables=("BACKPACK_*",))) == both
+    assert problem_files(pair, a_fleet()) == []
+    assert problem_files(pair, a_fleet(variables=("BACKPACK_*",))) == both
     text: dict[str, Any] = {"environment": {"AUTH": "${BACKPACK_KEY}:${BACKPACK_SECRET}"}}
-    assert found([live("a", 5001), live("b", 5002, **none, **text)], a_fleet()) == both
-    assert found([live("a", 5001), live("b", 5002)], a_fleet()) == both
+    assert problem_files([live("a", 5001), live("b", 5002, **none, **text)], a_fleet()) == both
+    assert problem_files([live("a", 5001), live("b", 5002)], a_fleet()) == both
 
 
 def test_every_instance_that_shares_a_purse_is_named() -> None:
@@ -147,10 +147,10 @@ def test_every_instance_that_shares_a_purse_is_named() -> None:
         live("b", 5002, exchange_config=two),
         live("c", 5003, exchange_config={**one, "more": [two]}),
     ]
-    found = bot_environment.credential_problems(
+    problems = bot_environment.credential_problems(
         three, a_fleet(), {"K1": "k1", "S1": "s1", "K2": "k2", "S2": "s2"}
     )
-    assert {name for problem in found for name in (problem.file[-6:], problem.also[-6:])} == {
+    assert {name for problem in problems for name in (problem.file[-6:], problem.also[-6:])} == {
         "a.json",
         "b.json",
         "c.json",
@@ -173,7 +173,7 @@ def test_a_container_that_trades_already_is_no_company_for_its_own_purse(
 ) -> None:
     other = bot_environment.LiveContainer("old", "desk-old", "Backpack", "sol_usdc_perp", theirs)
 
-    def found(
+    def problems_of(
         spec: InstanceSpec, fleet: Fleet, container: bot_environment.LiveContainer = other
     ) -> list[str]:
         return [
@@ -182,7 +182,7 @@ def test_a_container_that_trades_already_is_no_company_for_its_own_purse(
         ]
 
     expected = "config/active/a.json: exchange_config: container desk-old already trades SOL_USDC_PERP live"
-    assert [text.startswith(expected) for text in found(live("a", 5001), a_fleet())] == [True] * refused
-    assert found(live("a", 5001), a_fleet(allow_shared_credentials=True)) == []
-    assert found(a_spec("a"), a_fleet()) == []
-    assert found(live("a", 5001), a_fleet(), other._replace(symbol="ETH")) == []
+    assert [text.startswith(expected) for text in problems_of(live("a", 5001), a_fleet())] == [True] * refused
+    assert problems_of(live("a", 5001), a_fleet(allow_shared_credentials=True)) == []
+    assert problems_of(a_spec("a"), a_fleet()) == []
+    assert problems_of(live("a", 5001), a_fleet(), other._replace(symbol="ETH")) == []

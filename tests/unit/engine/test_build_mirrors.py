@@ -60,12 +60,12 @@ def test_without_settings_every_file_is_empty() -> None:
 
 
 def test_pip_gets_the_mirrors_that_a_build_can_reach() -> None:
-    found = secrets(
+    files = secrets(
         PIP_INDEX_URL="https://me:word@pip.example/simple",
         PIP_EXTRA_INDEX_URL="file:///srv/wheels https://more.example/simple",
         PIP_TRUSTED_HOST="pip.example",
     )
-    assert found["pip.conf"] == (
+    assert files["pip.conf"] == (
         "[global]\n"
         "index-url = https://me:word@pip.example/simple\n"
         "extra-index-url = https://more.example/simple\n"
@@ -88,21 +88,21 @@ def test_a_users_pip_config_counts_and_the_environment_beats_it(config: list[str
 
 
 def test_an_apt_mirror_replaces_the_images_sources() -> None:
-    found = secrets(BOTFLEET_APT_MIRROR="https://me:word@apt.example/debian/")
-    assert found["sources.list"] == (
+    files = secrets(BOTFLEET_APT_MIRROR="https://me:word@apt.example/debian/")
+    assert files["sources.list"] == (
         "deb https://me:word@apt.example/debian/ bookworm main\n"
         "deb https://me:word@apt.example/debian/ bookworm-updates main\n"
         "deb https://me:word@apt.example/debian-security bookworm-security main\n"
     )
     assert (
-        found["apt.conf"] == 'Dir::Etc::SourceList "/run/secrets/sources.list";\nDir::Etc::SourceParts "-";\n'
+        files["apt.conf"] == 'Dir::Etc::SourceList "/run/secrets/sources.list";\nDir::Etc::SourceParts "-";\n'
     )
 
 
 def test_proxies_reach_pip_and_apt() -> None:
-    found = secrets(HTTPS_PROXY="http://me:word@proxy.example:3128", http_proxy="http://plain.example:3128")
-    assert found["pip.conf"] == "[global]\nproxy = http://me:word@proxy.example:3128\n"
-    assert found["apt.conf"] == (
+    files = secrets(HTTPS_PROXY="http://me:word@proxy.example:3128", http_proxy="http://plain.example:3128")
+    assert files["pip.conf"] == "[global]\nproxy = http://me:word@proxy.example:3128\n"
+    assert files["apt.conf"] == (
         'Acquire::http::Proxy "http://plain.example:3128";\nAcquire::https::Proxy'
         ' "http://me:word@proxy.example:3128";\n'
     )
@@ -110,10 +110,10 @@ def test_proxies_reach_pip_and_apt() -> None:
 
 def test_the_first_bundle_counts_and_the_companys_own_is_added(tmp_path: Path) -> None:
     bundle, unused, own = (pem(tmp_path, name, "a comment\n") for name in ("bundle", "unused", "own"))
-    found = secrets(PIP_CERT=bundle, SSL_CERT_FILE=unused, BOTFLEET_CA=own)
-    assert found["ca.pem"] == PEM.format("bundle") + PEM.format("own")
-    assert found["pip.conf"] == "[global]\ncert = /run/secrets/ca.pem\n"
-    assert found["apt.conf"] == 'Acquire::https::CaInfo "/run/secrets/ca.pem";\n'
+    files = secrets(PIP_CERT=bundle, SSL_CERT_FILE=unused, BOTFLEET_CA=own)
+    assert files["ca.pem"] == PEM.format("bundle") + PEM.format("own")
+    assert files["pip.conf"] == "[global]\ncert = /run/secrets/ca.pem\n"
+    assert files["apt.conf"] == 'Acquire::https::CaInfo "/run/secrets/ca.pem";\n'
     assert secrets(BOTFLEET_CA=own)["ca.pem"].endswith(PEM.format("own"))
     assert secrets(BOTFLEET_CA=own)["ca.pem"].count("BEGIN") > 50
 
@@ -139,8 +139,8 @@ def test_a_bad_certificate_file_is_named(tmp_path: Path, text: str | None, expec
 
 
 def test_secrets_are_files_only_while_a_build_needs_them() -> None:
-    found = build_mirrors.Mirrors(pip={"index-url": ("https://pip.example",)}, apt="", ca="", proxies={})
-    with build_mirrors.as_files(found) as files:
+    mirrors = build_mirrors.Mirrors(pip={"index-url": ("https://pip.example",)}, apt="", ca="", proxies={})
+    with build_mirrors.as_files(mirrors) as files:
         assert files["pip.conf"].read_text() == "[global]\nindex-url = https://pip.example\n"
         assert files["pip.conf"].parent.stat().st_mode & 0o077 == 0
         kept = dict(files)

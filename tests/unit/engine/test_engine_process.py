@@ -107,7 +107,7 @@ def test_the_sdk_says_the_same(path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "message"),
     [
         (b"", "it closed the connection without an answer"),
         (b"HTTP/1.0 200 OK\r\nContent-Type", "it closed the connection in the middle of its answer"),
@@ -115,7 +115,7 @@ def test_the_sdk_says_the_same(path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         (b"SSH-2.0-OpenSSH_9.2\r\n", "is not a Docker Engine"),
     ],
 )
-def test_what_a_killed_engine_and_another_program_say(path: Path, answer: bytes, said: str) -> None:
+def test_what_a_killed_engine_and_another_program_say(path: Path, answer: bytes, message: str) -> None:
     command = (
         "import socket, sys; s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen()\n"
         "print(flush=True); c, _ = s.accept(); c.recv(9999); c.sendall(sys.stdin.buffer.read()); c.close()"
@@ -130,7 +130,7 @@ def test_what_a_killed_engine_and_another_program_say(path: Path, answer: bytes,
         process.stdin.close()
         with pytest.raises(EngineUnreachable) as caught:
             Engine().info()
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert ("start that engine" in str(caught.value)) is ("Docker Engine answers" in str(caught.value))
 
 

@@ -48,7 +48,7 @@ def test_what_a_killed_engine_left_is_told_from_another_program(port: int, tmp_p
     for its_port, is_left in ((port, True), (port + 1, False)):
         with subprocess.Popen([proxy, "-host-port", str(its_port)], stdin=subprocess.PIPE) as left:
             eventually(partial(runs_as_proxy, left.pid), 10, "it runs under its own name")
-            said = holder(port)
-            assert (f"pid {left.pid}" in said) == is_left
-            assert ("restart the Docker Engine to remove it" in said) == is_left
+            message = holder(port)
+            assert (f"pid {left.pid}" in message) == is_left
+            assert ("restart the Docker Engine to remove it" in message) == is_left
             left.communicate(b"\n")

@@ -44,30 +44,30 @@ def test_a_service_runs_once_on_the_node_of_its_data_and_stops_before_it_starts(
 
 
 def test_a_container_is_as_confined_as_swarm_can() -> None:
-    found = service()
-    assert found["image"] == IMAGE
-    assert (found["init"], found["read_only"], found["cap_drop"]) == (True, True, ["ALL"])
-    assert found["user"] == "10001:10002"
-    assert found["healthcheck"] == {"disable": True}
-    assert found["stop_grace_period"] == "50s"
-    assert found["environment"]["BOTFLEET_LOCK_WAIT"] == "1"
+    definition = service()
+    assert definition["image"] == IMAGE
+    assert (definition["init"], definition["read_only"], definition["cap_drop"]) == (True, True, ["ALL"])
+    assert definition["user"] == "10001:10002"
+    assert definition["healthcheck"] == {"disable": True}
+    assert definition["stop_grace_period"] == "50s"
+    assert definition["environment"]["BOTFLEET_LOCK_WAIT"] == "1"
 
 
 def test_nothing_is_published_and_each_service_has_an_encrypted_network_of_its_own() -> None:
-    found = stack("one", "two")
-    assert "ports" not in str(found)
-    assert [found["services"][name]["networks"] for name in ("one", "two")] == [["one"], ["two"]]
-    assert [found["services"][name]["deploy"]["endpoint_mode"] for name in ("one", "two")] == ["dnsrr"] * 2
-    assert list(found["networks"]) == ["one", "two"]
+    rendered = stack("one", "two")
+    assert "ports" not in str(rendered)
+    assert [rendered["services"][name]["networks"] for name in ("one", "two")] == [["one"], ["two"]]
+    assert [rendered["services"][name]["deploy"]["endpoint_mode"] for name in ("one", "two")] == ["dnsrr"] * 2
+    assert list(rendered["networks"]) == ["one", "two"]
     assert all(
         network == {"driver": "overlay", "driver_opts": {"encrypted": "true"}, "attachable": False}
-        for network in found["networks"].values()
+        for network in rendered["networks"].values()
     )
 
 
 def test_the_env_file_is_a_secret_for_the_bots_user_alone() -> None:
-    found = stack()
-    assert found["services"]["bp_sol_01"]["secrets"] == [
+    rendered = stack()
+    assert rendered["services"]["bp_sol_01"]["secrets"] == [
         {
             "source": "bp_sol_01",
             "target": "/botfleet/secrets/env.json",
@@ -76,17 +76,17 @@ def test_the_env_file_is_a_secret_for_the_bots_user_alone() -> None:
             "mode": 0o400,
         }
     ]
-    secret = found["secrets"]["bp_sol_01"]
+    secret = rendered["secrets"]["bp_sol_01"]
     assert (secret["name"], secret["file"]) == ("botfleet-0123", "./volumes/x.json")
 
 
 def test_the_folders_are_those_of_the_node_and_the_secrets_are_read_only() -> None:
-    found = [
+    volumes = [
         (volume.get("source"), volume["target"], volume.get("read_only", False), volume["type"])
         for volume in service()["volumes"]
     ]
     at = "/srv/desk/volumes"
-    assert found == [
+    assert volumes == [
         (f"{at}/logs/bp_sol_01", "/app/logs", False, "bind"),
         (f"{at}/database/bp_sol_01", "/data", False, "bind"),
         (f"{at}/state/bp_sol_01", "/botfleet/state", False, "bind"),
@@ -98,9 +98,9 @@ def test_the_folders_are_those_of_the_node_and_the_secrets_are_read_only() -> No
 
 def test_a_dollar_stays_one_when_the_docker_command_has_read_it() -> None:
     place = a_place()._replace(data_dir="/srv/$desk", secret_file="./$x.json")
-    found = yaml.safe_load(swarm_stack.render([(a_spec(), place)], a_fleet(), IMAGE))
-    assert found["services"]["bp_sol_01"]["volumes"][0]["source"].startswith("/srv/$$desk/")
-    assert found["secrets"]["bp_sol_01"]["file"] == "./$$x.json"
+    rendered = yaml.safe_load(swarm_stack.render([(a_spec(), place)], a_fleet(), IMAGE))
+    assert rendered["services"]["bp_sol_01"]["volumes"][0]["source"].startswith("/srv/$$desk/")
+    assert rendered["secrets"]["bp_sol_01"]["file"] == "./$$x.json"
 
 
 def test_the_order_of_the_instances_changes_nothing() -> None:

@@ -21,8 +21,8 @@ def a_view(
     instance: str = "bp_sol_01", engine: str = "running", created: float = 1_764_500_000, **changes: Any
 ) -> Instance:
     container = a_container(instance, engine, Created=int(created), **changes)
-    found = status.derive_status(container, None, configured=True, uptime=UPTIME)
-    return Instance(instance, found, (), None, container, None, InstanceState())
+    derived = status.derive_status(container, None, configured=True, uptime=UPTIME)
+    return Instance(instance, derived, (), None, container, None, InstanceState())
 
 
 def test_the_list_is_the_old_one_with_english_heads() -> None:
@@ -41,9 +41,9 @@ def test_the_list_is_the_old_one_with_english_heads() -> None:
 
 
 def test_ps_objects_have_at_least_the_promised_keys() -> None:
-    (found,) = display.ps_objects([a_view()])
-    assert {"id", "state", "drifted", "mode", "web_port", "health", "restarts", "since"} <= set(found)
-    assert (found["state"], found["health"], found["web_port"]) == ("running", "healthy", 5001)
+    (row,) = display.ps_objects([a_view()])
+    assert {"id", "state", "drifted", "mode", "web_port", "health", "restarts", "since"} <= set(row)
+    assert (row["state"], row["health"], row["web_port"]) == ("running", "healthy", 5001)
 
 
 def test_the_ps_table_says_why() -> None:
@@ -72,9 +72,9 @@ def test_ages(seconds: float, expected: str) -> None:
 
 def test_a_running_orphan_is_shown_as_running() -> None:
     container = a_container()
-    found = status.derive_status(container, None, configured=False, uptime=UPTIME)
-    view = a_view()._replace(status=found)
-    assert (found.state, found.underlying, found.is_running) == ("orphan", "running", True)
+    derived = status.derive_status(container, None, configured=False, uptime=UPTIME)
+    view = a_view()._replace(status=derived)
+    assert (derived.state, derived.underlying, derived.is_running) == ("orphan", "running", True)
     assert "🟢 bp_sol_01" in list_table.list_table([view], {})
     stopped = status.derive_status(a_container(state="exited"), None, configured=False, uptime=UPTIME)
     assert not stopped.is_running
@@ -82,8 +82,8 @@ def test_a_running_orphan_is_shown_as_running() -> None:
 
 def test_what_a_container_was_made_with_is_shown_before_what_its_config_asks_for() -> None:
     view = a_view(labels={labels.EXCHANGE: "aster"})._replace(spec=a_spec())
-    (found,) = display.ps_objects([view])
-    assert (found["exchange"], found["symbol"]) == ("aster", "SOL_USDC_PERP")
+    (row,) = display.ps_objects([view])
+    assert (row["exchange"], row["symbol"]) == ("aster", "SOL_USDC_PERP")
     assert display.ps_table([view]).text.splitlines()[1].split()[4:6] == ["aster", "SOL_USDC_PERP"]
 
 

@@ -61,15 +61,15 @@ def a_view(
     if health is not None:
         file["health"]["condition"] = health
     (tmp_path / "supervisor.json").write_text(json.dumps(file))
-    said = supervisor_state.read(tmp_path)
-    assert said is not None
+    supervisor = supervisor_state.read(tmp_path)
+    assert supervisor is not None
     return Instance(
         "bp_sol_01",
-        Status(state, why=said.message),
+        Status(state, why=supervisor.message),
         (),
         None,
         a_container(),
-        said,
+        supervisor,
         InstanceState(),
         report=report,
     )
@@ -316,17 +316,17 @@ def test_what_has_no_code_is_no_condition(raw: Any) -> None:
 )
 def test_a_broken_copy_is_no_report(tmp_path: Path, content: str, report: bot_report.Report | None) -> None:
     (tmp_path / "report.json").write_text(content)
-    found = bot_report.read_kept(tmp_path)
-    assert (None if found is None else found.report) == report
+    kept_report = bot_report.read_kept(tmp_path)
+    assert (None if kept_report is None else kept_report.report) == report
 
 
 def test_a_bots_own_file_in_the_old_place_is_a_report_of_contract_1(tmp_path: Path) -> None:
     (tmp_path / "report.json").write_text('{"open_orders_left": 2, "why": "done"}')
-    found = bot_report.read_kept(tmp_path)
-    assert found is not None
-    assert (found.has_ended, found.report.contract) == (True, None)
+    kept_report = bot_report.read_kept(tmp_path)
+    assert kept_report is not None
+    assert (kept_report.has_ended, kept_report.report.contract) == (True, None)
     assert supervisor_state.open_orders_left(tmp_path) == 2
-    assert doing.activity(a_view(tmp_path, "completed", found), NOW).doing == "unknown"
+    assert doing.activity(a_view(tmp_path, "completed", kept_report), NOW).doing == "unknown"
 
 
 def test_a_dead_bots_reason_is_whole_and_without_stamp_and_level(tmp_path: Path) -> None:
@@ -360,8 +360,8 @@ def test_how_far_a_failed_live_bots_orders_are_cancelled(tmp_path: Path) -> None
     view = a_view(tmp_path, "failed", None, why="exit code 4", cancel=cancel)
     assert causes.note(view) == "exit code 4; its orders are NOT cancelled yet: exit code 1 (try 3)"
     tail = ["2026-11-28 04:12:03 WARNING cannot cancel", "backpack refused: the key has expired", ""]
-    said = a_view(tmp_path, "failed", None, why="exit code 4", cancel={**cancel, "stderr_tail": tail})
-    assert causes.note(said).endswith("yet: exit code 1: backpack refused: the key has expired (try 3)")
+    with_tail = a_view(tmp_path, "failed", None, why="exit code 4", cancel={**cancel, "stderr_tail": tail})
+    assert causes.note(with_tail).endswith("yet: exit code 1: backpack refused: the key has expired (try 3)")
     done = a_view(tmp_path, "failed", None, why="exit code 4", cancel={**cancel, "state": "confirmed"})
     assert causes.note(done) == "exit code 4; its orders are cancelled"
 
@@ -456,8 +456,8 @@ def test_worst_first_and_live_before_paper(tmp_path: Path) -> None:
         one("off", "live", "stopped", None),
         one("note_paper", "paper", "orphan", None),
     ]
-    found = [view.id for view in sorted(views, key=doing.by_urgency)]
-    assert found == [
+    ids = [view.id for view in sorted(views, key=doing.by_urgency)]
+    assert ids == [
         "bad_live",
         "warn_live",
         "bad_paper",

@@ -107,9 +107,9 @@ def test_lines_of_many_commands_at_once_do_not_mix(fleet: Fleet) -> None:
         for name in "abc"
     ]
     assert [writer.wait() for writer in writers] == [0, 0, 0]
-    found = texts(fleet)
-    assert len(found) == 300
-    assert sorted(found) == sorted(f"{name}_{number}" for name in "abc" for number in range(100))
+    events = texts(fleet)
+    assert len(events) == 300
+    assert sorted(events) == sorted(f"{name}_{number}" for name in "abc" for number in range(100))
 
 
 def test_what_a_command_did_is_read_in_the_readers_language(fleet: Fleet) -> None:

@@ -36,12 +36,12 @@ def test_a_mark_is_the_file_that_was_kept_ready(fleet: Fleet) -> None:
     halt_mark.make(fleet, "a", "stop", did_run=True)
     made = folder(fleet) / "halted"
     assert made.stat().st_ino == ready.st_ino
-    found = json.loads(made.read_text())
-    assert (found["by"], found["ran"]) == ("stop", True)
-    assert sorted(found) == ["at", "boot", "by", "nonce", "ran", "uptime_s"]
+    content = json.loads(made.read_text())
+    assert (content["by"], content["ran"]) == ("stop", True)
+    assert sorted(content) == ["at", "boot", "by", "nonce", "ran", "uptime_s"]
     assert made.stat().st_mode & 0o777 == 0o600
     mark = halt_mark.find(fleet, "a")
-    assert mark == halt_mark.HaltMark(found["nonce"], "stop", did_run=True, at=moment.decoded(found))
+    assert mark == halt_mark.HaltMark(content["nonce"], "stop", did_run=True, at=moment.decoded(content))
     assert halt_mark.find(fleet, "b") is None
 
 
@@ -268,18 +268,18 @@ def test_what_is_remembered_says_what_the_marks_say(fleet: Fleet) -> None:
     halt_mark.make(fleet, "f", "halt", did_run=True)
     halt_mark.make(fleet, "g", "halt")  # whether it ran is not known: a resume must not leave it down
     state = FleetState("desk", {"a": InstanceState(halted="down")})
-    found = halt_mark.overlaid(state, fleet, ["e"])
-    assert [found.of(name).halted for name in "abcde"] == ["down", None, None, "down", None]
-    assert [found.of(name).halted for name in "fg"] == ["ran", "ran"]
-    assert [found.of(name).wish for name in "abcde"] == ["run", "stopped", "run", "run", "run"]
+    overlaid = halt_mark.overlaid(state, fleet, ["e"])
+    assert [overlaid.of(name).halted for name in "abcde"] == ["down", None, None, "down", None]
+    assert [overlaid.of(name).halted for name in "fg"] == ["ran", "ran"]
+    assert [overlaid.of(name).wish for name in "abcde"] == ["run", "stopped", "run", "run", "run"]
 
 
 def test_a_second_halt_keeps_who_ran_before_the_first(fleet: Fleet) -> None:
     halt_mark.make(fleet, "a", "halt", did_run=True)
     halt_mark.make(fleet, "a", "halt", did_run=False)
-    found = halt_mark.find(fleet, "a")
-    assert found is not None
-    assert found.did_run
+    kept_mark = halt_mark.find(fleet, "a")
+    assert kept_mark is not None
+    assert kept_mark.did_run
 
 
 def test_a_mark_says_when_it_was_made(fleet: Fleet) -> None:

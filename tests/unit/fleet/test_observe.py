@@ -43,7 +43,7 @@ def test_the_clock_is_read_after_the_supervisors_files(
 
 def test_twice_the_configs_are_twice_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A third of a look at 200 instances went through all configs again for each of them."""
-    visits, found = 0, []
+    visits, visit_counts = 0, []
     own_spec = LoadedFile.own_spec.__get__
 
     def counted(loaded: LoadedFile) -> object:
@@ -57,5 +57,5 @@ def test_twice_the_configs_are_twice_the_work(tmp_path: Path, monkeypatch: pytes
         if number in {9, 19}:
             project, visits = projects.read(tmp_path), 0
             observing.assemble(project, observe([], FLEET_NAME), observing.NO_IMAGE)
-            found.append(visits)
-    assert found[1] == 2 * found[0] > 0
+            visit_counts.append(visits)
+    assert visit_counts[1] == 2 * visit_counts[0] > 0

@@ -15,9 +15,9 @@ from tests.fleet import eventually
 OLD_BOT = "import time; print('up', flush=True); time.sleep(60)"
 
 
-def said(folder: Path) -> str:
-    found = observing.assemble(project.read(folder), observe([], FLEET_NAME), observing.NO_IMAGE)
-    return str(old_daemon_guard.still_running(found, ["bp_sol_01"]).get("bp_sol_01", ""))
+def warning(folder: Path) -> str:
+    observed = observing.assemble(project.read(folder), observe([], FLEET_NAME), observing.NO_IMAGE)
+    return str(old_daemon_guard.still_running(observed, ["bp_sol_01"]).get("bp_sol_01", ""))
 
 
 def test_an_old_bot_without_a_record_is_seen_in_a_folder_that_both_share(tmp_path: Path) -> None:
@@ -29,9 +29,9 @@ def test_an_old_bot_without_a_record_is_seen_in_a_folder_that_both_share(tmp_pat
     with subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE) as bot:
         assert bot.stdout is not None
         assert bot.stdout.readline() == b"up\n"
-        assert said(tmp_path) == "", "it is nobody's business where the old system never was"
+        assert warning(tmp_path) == "", "it is nobody's business where the old system never was"
         (tmp_path / "core").mkdir()
         (tmp_path / "core" / "daemon_manager.py").touch()
-        assert f"(processes {bot.pid})" in said(tmp_path)
+        assert f"(processes {bot.pid})" in warning(tmp_path)
         bot.kill()
-    eventually(lambda: said(tmp_path) == "", 10, "it is gone")
+    eventually(lambda: warning(tmp_path) == "", 10, "it is gone")

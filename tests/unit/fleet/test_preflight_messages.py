@@ -24,8 +24,8 @@ def codes_of_the_bot() -> set[str]:
         BOT / "trading" / "limit_checks.py",
         BOT / "cli" / "preflight.py",
     ]
-    found = {code for source in sources for code in CODE.findall(source.read_text())}
-    return found - {"clock_{side}"} | {"clock_behind", "clock_ahead", KEYS_REFUSED}
+    codes = {code for source in sources for code in CODE.findall(source.read_text())}
+    return codes - {"clock_{side}"} | {"clock_behind", "clock_ahead", KEYS_REFUSED}
 
 
 def test_every_code_of_the_bundled_bot_is_translated_and_documented() -> None:

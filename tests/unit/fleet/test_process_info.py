@@ -35,21 +35,21 @@ def sleeper(tmp_path: Path) -> Iterator[int]:
 def test_it_is_what_psutil_says(sleeper: int) -> None:
     process = psutil.Process(sleeper)
     wait_until(lambda: process.status() == psutil.STATUS_SLEEPING)
-    found = process_info.of(sleeper)
-    assert found is not None
-    assert {key: found[key] for key in ("name", "cmdline", "status", "num_threads")} == {
+    info = process_info.of(sleeper)
+    assert info is not None
+    assert {key: info[key] for key in ("name", "cmdline", "status", "num_threads")} == {
         "name": process.name(),
         "cmdline": process.cmdline(),
         "status": "sleeping",
         "num_threads": 2,
     }
     memory = process.memory_info()
-    assert found["memory_info"]["vms"] == memory.vms
-    assert found["memory_info"]["rss"] == pytest.approx(memory.rss, rel=0.1)
-    assert found["memory_info"]["rss_mb"] == round(found["memory_info"]["rss"] / formatting.MIB, 1)
-    created = datetime.fromisoformat(found["create_time"]).timestamp()
+    assert info["memory_info"]["vms"] == memory.vms
+    assert info["memory_info"]["rss"] == pytest.approx(memory.rss, rel=0.1)
+    assert info["memory_info"]["rss_mb"] == round(info["memory_info"]["rss"] / formatting.MIB, 1)
+    created = datetime.fromisoformat(info["create_time"]).timestamp()
     assert created == pytest.approx(process.create_time(), abs=1.1)
-    assert 0 <= found["cpu_percent"] < 3200
+    assert 0 <= info["cpu_percent"] < 3200
 
 
 def test_a_process_that_has_ended_is_none() -> None:
@@ -68,7 +68,7 @@ def test_its_cpu_is_since_its_start(tmp_path: Path) -> None:
     fields = ["R", *["0"] * 10, str(2 * hertz), str(hertz), *["0"] * 4, "5", "0", str(hertz), "4096", "2"]
     (folder / "stat").write_text(f"7 (a name of 15 ch) {' '.join(fields)}\n")
     (folder / "cmdline").write_text("/bin/other\0-x\0")
-    found = process_info.of(7, tmp_path, now=1011.0)
-    assert found is not None
-    assert (found["cpu_percent"], found["num_threads"], found["name"]) == (30.0, 5, "a name of 15 ch")
-    assert found["cmdline"] == ["/bin/other", "-x"]
+    info = process_info.of(7, tmp_path, now=1011.0)
+    assert info is not None
+    assert (info["cpu_percent"], info["num_threads"], info["name"]) == (30.0, 5, "a name of 15 ch")
+    assert info["cmdline"] == ["/bin/other", "-x"]

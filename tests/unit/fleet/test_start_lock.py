@@ -54,8 +54,8 @@ def test_a_manager_of_this_version_knows_marks(tmp_path: Path) -> None:
     with lock.held(path, "up"):
         opened = lock._opened_by(Path("/proc/self"))
     for name in ("fleet.lock", ".starts.lock"):
-        found = (tmp_path / name).stat()
-        assert (found.st_dev, found.st_ino) in opened
+        facts = (tmp_path / name).stat()
+        assert (facts.st_dev, facts.st_ino) in opened
 
 
 OPENS = "import sys; kept = [open(path) for path in sys.argv[2:]]; print('open', flush=True); input()"
@@ -80,6 +80,6 @@ def test_a_manager_of_an_earlier_version_is_known_by_the_files_that_it_has_open(
     with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"open\n"
-        found = lock.unaware_of_marks(tmp_path / "fleet.lock")
+        pids = lock.unaware_of_marks(tmp_path / "fleet.lock")
         process.kill()
-    assert found == ([process.pid] if is_unaware else [])
+    assert pids == ([process.pid] if is_unaware else [])

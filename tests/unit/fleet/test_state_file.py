@@ -38,9 +38,9 @@ def test_the_first_registration_stays() -> None:
 def test_an_unreadable_file_is_an_error_and_stays_as_it_is(tmp_path: Path, content: str) -> None:
     path = tmp_path / "fleet.json"
     path.write_text(content)
-    found = state_file.load(path, "desk")
-    assert "fleet.json" in str(found.faults[0])
-    assert found.instances == {}
+    loaded = state_file.load(path, "desk")
+    assert "fleet.json" in str(loaded.faults[0])
+    assert loaded.instances == {}
     assert path.read_text() == content
 
 

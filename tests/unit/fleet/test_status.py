@@ -28,24 +28,24 @@ SUPERVISOR_STATES = [
 ]
 
 
-def said(tmp_path: Path, state: str = "running", **changes: Any) -> SupervisorState:
+def a_supervisor_state(tmp_path: Path, state: str = "running", **changes: Any) -> SupervisorState:
     (tmp_path / "supervisor.json").write_text(json.dumps(a_supervisor_file(state, **changes)))
-    found = supervisor_state.read(tmp_path)
-    assert found is not None
-    return found
+    supervisor = supervisor_state.read(tmp_path)
+    assert supervisor is not None
+    return supervisor
 
 
 @pytest.mark.parametrize(
     ("engine", "word"), list(itertools.product(ENGINE_STATES, [*SUPERVISOR_STATES, None]))
 )
 def test_total(tmp_path: Path, engine: str, word: str | None) -> None:
-    supervisor = None if word is None else said(tmp_path, word)
+    supervisor = None if word is None else a_supervisor_state(tmp_path, word)
     for configured in (True, False):
-        found = statuses.derive_status(
+        status = statuses.derive_status(
             a_container(state=engine), supervisor, configured=configured, uptime=UPTIME
         )
-        assert found.state in get_args(statuses.State)
-        assert configured or found.state == "orphan"
+        assert status.state in get_args(statuses.State)
+        assert configured or status.state == "orphan"
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,9 @@ def test_total(tmp_path: Path, engine: str, word: str | None) -> None:
 )
 def test_a_running_container_is_what_its_supervisor_says(tmp_path: Path, word: str, expected: str) -> None:
     assert (
-        statuses.derive_status(a_container(), said(tmp_path, word), configured=True, uptime=UPTIME).state
+        statuses.derive_status(
+            a_container(), a_supervisor_state(tmp_path, word), configured=True, uptime=UPTIME
+        ).state
         == expected
     )
 
@@ -79,8 +81,10 @@ def test_a_running_container_is_what_its_supervisor_says(tmp_path: Path, word: s
     ],
 )
 def test_a_container_that_is_not_running_is_never_green(tmp_path: Path, engine: str, expected: str) -> None:
-    found = statuses.derive_status(a_container(state=engine), said(tmp_path), configured=True, uptime=UPTIME)
-    assert found.state == expected
+    status = statuses.derive_status(
+        a_container(state=engine), a_supervisor_state(tmp_path), configured=True, uptime=UPTIME
+    )
+    assert status.state == expected
 
 
 @pytest.mark.parametrize(
@@ -98,29 +102,29 @@ def test_a_container_that_is_not_running_is_never_green(tmp_path: Path, engine: 
 def test_a_more_specific_word_is_the_detail(
     tmp_path: Path, engine: str, word: str | None, expected: str
 ) -> None:
-    supervisor = None if word is None else said(tmp_path, word)
+    supervisor = None if word is None else a_supervisor_state(tmp_path, word)
     container = a_container(state=engine)
-    found = statuses.derive_status(container, supervisor, configured=True, uptime=UPTIME)
-    assert found.detail == expected
+    status = statuses.derive_status(container, supervisor, configured=True, uptime=UPTIME)
+    assert status.detail == expected
     assert not expected or expected in display.STATE_WORDS
     orphan = statuses.derive_status(container, supervisor, configured=False, uptime=UPTIME)
     assert orphan.detail == (expected or orphan.underlying), "an orphan says at least the state it is in"
 
 
 def test_a_silent_supervisor_is_unhealthy(tmp_path: Path) -> None:
-    spoke = said(tmp_path, updated_uptime=UPTIME - 96)
-    found = statuses.derive_status(a_container(), spoke, configured=True, uptime=UPTIME)
-    assert (found.state, found.detail) == ("unhealthy", "silent")
-    assert str(found.why) == "its supervisor has not reported for 96 s"
+    spoke = a_supervisor_state(tmp_path, updated_uptime=UPTIME - 96)
+    status = statuses.derive_status(a_container(), spoke, configured=True, uptime=UPTIME)
+    assert (status.state, status.detail) == ("unhealthy", "silent")
+    assert str(status.why) == "its supervisor has not reported for 96 s"
     assert (
         statuses.derive_status(a_container(), spoke, configured=True, uptime=UPTIME - 10).state == "running"
     )
 
 
 def test_words_of_another_container_or_another_boot_do_not_count(tmp_path: Path) -> None:
-    other = said(tmp_path, "failed", container="someone-else")
+    other = a_supervisor_state(tmp_path, "failed", container="someone-else")
     assert statuses.derive_status(a_container(), other, configured=True, uptime=UPTIME).state == "running"
-    before_boot = said(tmp_path, "running", updated_uptime=UPTIME + 5000)
+    before_boot = a_supervisor_state(tmp_path, "running", updated_uptime=UPTIME + 5000)
     assert (
         statuses.derive_status(a_container(), before_boot, configured=True, uptime=UPTIME).state == "running"
     )
@@ -130,11 +134,11 @@ def test_a_bot_in_a_container_that_is_not_its_own_is_shown_whatever_its_own_cont
     tmp_path: Path,
 ) -> None:
     for container in (None, a_container(), a_container(state="exited")):
-        found = statuses.derive_status(
+        status = statuses.derive_status(
             container, None, configured=True, uptime=UPTIME, elsewhere="0123456789abcdef"
         )
-        assert (found.state, found.detail) == ("unhealthy", "elsewhere")
-        assert str(found.why) == "its bot runs in container 0123456789ab, which is not the instance's own"
+        assert (status.state, status.detail) == ("unhealthy", "elsewhere")
+        assert str(status.why) == "its bot runs in container 0123456789ab, which is not the instance's own"
 
 
 @pytest.mark.parametrize(
@@ -169,21 +173,23 @@ def test_without_a_state_file_the_engines_health_counts(status: str, expected: s
 def test_what_the_run_before_left_does_not_count_when_it_was_started_again(
     tmp_path: Path, status: str, word: str, age: float, expected: str
 ) -> None:
-    left = said(tmp_path, word, updated_uptime=UPTIME - age)
-    found = statuses.derive_status(a_container(Status=status), left, configured=True, uptime=UPTIME)
-    assert found.state == expected
+    left = a_supervisor_state(tmp_path, word, updated_uptime=UPTIME - age)
+    derived = statuses.derive_status(a_container(Status=status), left, configured=True, uptime=UPTIME)
+    assert derived.state == expected
 
 
 @pytest.mark.parametrize("age", [0.2, 5.9, 29.0])
 def test_a_halted_container_that_docker_started_is_not_starting(tmp_path: Path, age: float) -> None:
     """Its supervisor has written once, in its first second, and writes again in half a minute."""
-    found = statuses.derive_status(
+    status = statuses.derive_status(
         a_container(Status=f"Up {int(age)} seconds"),
-        said(tmp_path, "stopped", bot_pid=None, reason={"code": "halted"}, updated_uptime=UPTIME - age),
+        a_supervisor_state(
+            tmp_path, "stopped", bot_pid=None, reason={"code": "halted"}, updated_uptime=UPTIME - age
+        ),
         configured=True,
         uptime=UPTIME + 0.5,
     )
-    assert found.state == "stopped"
+    assert status.state == "stopped"
 
 
 def test_missing() -> None:

@@ -85,8 +85,8 @@ class Answering:
         return self.made[container][0]
 
     def output(self, container: str, stream: str, _lines: int) -> str:
-        code, said = self.made[container]
-        text = said if isinstance(said, str) else json.dumps(said)
+        code, answer = self.made[container]
+        text = answer if isinstance(answer, str) else json.dumps(answer)
         return text if (stream == "stdout") == (code == 0) else ""
 
     def discard(self, container: str) -> None:
@@ -165,11 +165,11 @@ def test_a_position_is_looked_at_and_closed_at_the_bounds_that_were_named(
 ) -> None:
     halted(folder, "a")
     engine = Answering({"a": HELD})
-    code, found, err = run(folder, capsys, engine, "a", price_bound="0.5")
+    code, outcomes, err = run(folder, capsys, engine, "a", price_bound="0.5")
     assert (code, err) == (OK, "")
     assert engine.programs == [f"{PROGRAM} look 0.005", f"{PROGRAM} close sell 0.6 148.5"]
     assert engine.removed == [f"{FLEET_NAME}-a-close"] * 2
-    assert found["a"] == {
+    assert outcomes["a"] == {
         "id": "a",
         "mode": "live",
         "exchange": "backpack",
@@ -212,10 +212,10 @@ def test_what_was_moved_away_is_not_traded_for(
         monkeypatch.setattr(command, "_is_agreed", bury)
     else:
         bury()
-    code, found, err = run(folder, capsys, engine, "a", price_bound="0.5")
+    code, outcomes, err = run(folder, capsys, engine, "a", price_bound="0.5")
     assert code == FAILED
     assert engine.programs == ([f"{PROGRAM} look 0.005"] if is_late else [])
-    assert "it was moved to tokyo (generation 2)" in found["a"]["why"]
+    assert "it was moved to tokyo (generation 2)" in outcomes["a"]["why"]
     assert "a: " in err
 
 
@@ -230,9 +230,9 @@ def test_an_older_copy_of_what_was_moved_trades_nothing(
     look = HostAccounts(time.time(), "tokyo", (), frozenset(), generations={"a": GenerationRecord(1, 1, "m")})
     monkeypatch.setattr(account_looks, "recent", lambda *_more: [HostAnswer(host, look)])
     engine = Answering({"a": HELD})
-    code, found, _err = run(folder, capsys, engine, "a", price_bound="0.5")
+    code, outcomes, _err = run(folder, capsys, engine, "a", price_bound="0.5")
     assert (code, engine.programs) == (FAILED, [])
-    assert "host tokyo has generation 1 of it" in found["a"]["why"]
+    assert "host tokyo has generation 1 of it" in outcomes["a"]["why"]
     tombstone.settle(fleet, "a", Generation(1, "m2"))
     run(folder, capsys, engine, "a", price_bound="0.5")
     assert engine.programs
@@ -268,9 +268,9 @@ def test_the_kept_report_says_what_is_left_and_never_the_old_position(
     state_dir.mkdir(parents=True, exist_ok=True)
     (state_dir / "report.json").write_text(json.dumps({"schema": 1, "run_ended": True, "report": report}))
     run(folder, capsys, Answering({"a": {**HELD, **answers}}), "a")
-    found = kept(folder)
-    assert (found["position"], found["pnl"], found["reason"]) == (position, pnl, "SIGTERM")
-    assert found["realized"] == (None if position != "0.6" else "2")
+    kept_report = kept(folder)
+    assert (kept_report["position"], kept_report["pnl"], kept_report["reason"]) == (position, pnl, "SIGTERM")
+    assert kept_report["realized"] == (None if position != "0.6" else "2")
 
 
 @pytest.mark.parametrize("content", ['{"schema": 1}', '{"schema": 1, "report": []}', "[]", "{"])
@@ -308,15 +308,19 @@ def test_what_keeps_one_from_being_closed_is_named_and_the_others_are_closed(
     rows += [row(folder, "old", **{labels.CLOSE_POSITION: ""}), row(folder, "up", "running")]
     rows += [row(folder, "paper", **{labels.MODE: "paper"})]
     names = [container["Labels"][labels.INSTANCE] for container in rows]
-    code, found, err = run(folder, capsys, engine, *names, rows=rows)
+    code, outcomes, err = run(folder, capsys, engine, *names, rows=rows)
     assert code == FAILED
-    assert {instance_id for instance_id in found if found[instance_id]["done"]} == {"held", "flat", "paper"}
-    assert differs in found["differs"]["why"]
-    assert "botfleet.close-position" in found["old"]["why"]
-    assert "neither halted nor stopped" in found["up"]["why"]
-    assert "neither halted nor stopped" in found["stray"]["why"]
-    assert found["garbled"]["why"] == "its answer cannot be parsed"
-    assert (found["half"]["position"], found["half"]["why"]) == ("0.2", "the book")
+    assert {instance_id for instance_id in outcomes if outcomes[instance_id]["done"]} == {
+        "held",
+        "flat",
+        "paper",
+    }
+    assert differs in outcomes["differs"]["why"]
+    assert "botfleet.close-position" in outcomes["old"]["why"]
+    assert "neither halted nor stopped" in outcomes["up"]["why"]
+    assert "neither halted nor stopped" in outcomes["stray"]["why"]
+    assert outcomes["garbled"]["why"] == "its answer cannot be parsed"
+    assert (outcomes["half"]["position"], outcomes["half"]["why"]) == ("0.2", "the book")
     for name in ("differs", "old", "up", "stray", "half", "garbled"):
         assert f"{name}: its position is not closed" in err
     assert sorted(engine.programs) == [
@@ -362,9 +366,9 @@ def test_nothing_is_closed_beside_a_bot_whose_part_of_the_account_is_unknown(
         on_account(folder, "b", "k1", report)
         engine = Answering({"a": HELD, "b": {"record": (2, "say `look SHARE` or …")}})  # an earlier image
         rows = [row(folder, "a"), row(folder, "b")]
-        code, found, err = run(folder, capsys, engine, "a", rows=rows)
+        code, outcomes, err = run(folder, capsys, engine, "a", rows=rows)
         assert (code, engine.programs) == (FAILED, [f"{PROGRAM} record"])
-        assert "b trades on the same account" in found["a"]["why"]
+        assert "b trades on the same account" in outcomes["a"]["why"]
         assert "`manager start b`" in err
     # Paper trades are no part of any account.
     on_account(folder, "b", "k1", {"contract": 2, "position": "3", "mode": "paper"})
@@ -393,8 +397,8 @@ def test_two_bots_of_one_account_that_were_killed_can_both_be_closed(
         {name: {**HELD, "record": (0, {"position": own, "base": "SOL"})} for name, own in records.items()}
     )
     rows = [row(folder, "a"), row(folder, "b")]
-    code, found, _err = run(folder, capsys, engine, "a", "b", rows=rows)
-    assert (code, {closed["done"] for closed in found.values()}) == (OK, {True})
+    code, outcomes, _err = run(folder, capsys, engine, "a", "b", rows=rows)
+    assert (code, {closed["done"] for closed in outcomes.values()}) == (OK, {True})
     assert engine.programs[:2] == [f"{PROGRAM} record"] * 2
     records_told = {f"OTHER_BOTS_POSITION={own}" for own in records.values()}
     first, *later = engine.others[2:]  # a look and a close of each: both are asked at once
@@ -412,10 +416,10 @@ def test_what_keeps_a_killed_bots_record_from_being_settled_is_named(
         killed(folder, instance)
     open_orders = "2 orders of this bot are open at backpack"
     engine = Answering({"a": {"record": (0, {"position": "1"})}, "b": {"record": (4, open_orders)}})
-    code, found, _err = run(folder, capsys, engine, "a", rows=[row(folder, "a"), row(folder, "b")])
+    code, outcomes, _err = run(folder, capsys, engine, "a", rows=[row(folder, "a"), row(folder, "b")])
     assert code == FAILED
     assert engine.programs == [f"{PROGRAM} record"], "of the other alone"
-    assert found["a"]["why"] == (
+    assert outcomes["a"]["why"] == (
         f"b trades on the same account, and how much of the position is its own is not known: {open_orders}"
     )
     state_file.save(

@@ -28,8 +28,8 @@ def test_what_compose_would_expand_is_quoted(tmp_path: Path, name: str) -> None:
     fleet = a_fleet(tmp_path / name)
     save_compose_path(fleet)
     assert fleet.dotenv_file.read_text() == f"COMPOSE_FILE='{fleet.compose_file}'\n"
-    found = dotenv.read(fleet.dotenv_file)
-    assert (found.variables, found.faults) == ({"COMPOSE_FILE": str(fleet.compose_file)}, ())
+    parsed = dotenv.read(fleet.dotenv_file)
+    assert (parsed.variables, parsed.faults) == ({"COMPOSE_FILE": str(fleet.compose_file)}, ())
 
 
 def test_a_line_without_the_quotes_that_it_needs_gets_them(tmp_path: Path) -> None:

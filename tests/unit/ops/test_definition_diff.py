@@ -54,13 +54,15 @@ def test_what_is_no_argument_is_said_too() -> None:
     before = container_config.body(spec, fleet, HostContext(10001, 10001, (0, 0), "sha256:1", "h"))
     before = {"Config": before, "HostConfig": before["HostConfig"]}
 
-    def said(spec: InstanceSpec, fleet: Fleet) -> list[str]:
+    def differences(spec: InstanceSpec, fleet: Fleet) -> list[str]:
         return [str(change) for change in definition_diff.changes(before, spec, fleet)]
 
-    assert said(a_spec(daemon_config={"log_dir": "logs/x"}), fleet) == ["log_dir logs/bp_sol_01 → logs/x"]
-    assert said(spec, a_fleet(bind_address="0.0.0.0")) == ["bind_address 127.0.0.1 → 0.0.0.0"]
-    assert said(spec, a_fleet(log_max_files=9)) == ["files of the engine's logs 3 → 9"]
+    assert differences(a_spec(daemon_config={"log_dir": "logs/x"}), fleet) == [
+        "log_dir logs/bp_sol_01 → logs/x"
+    ]
+    assert differences(spec, a_fleet(bind_address="0.0.0.0")) == ["bind_address 127.0.0.1 → 0.0.0.0"]
+    assert differences(spec, a_fleet(log_max_files=9)) == ["files of the engine's logs 3 → 9"]
     other = a_spec(exchange_config={"api_key": "${BP2_KEY}", "secret_key": "${BP2_SECRET}"})
-    assert said(other, fleet) == [
+    assert differences(other, fleet) == [
         "the variables of exchange_config or environment are other ones, now BP2_KEY, BP2_SECRET"
     ]

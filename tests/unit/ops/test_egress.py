@@ -220,19 +220,19 @@ def test_a_proxy_whose_name_is_not_resolved_for_a_while_stays_exempt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     firewall = Firewall()
-    found = {"proxy.example": ["10.0.0.9", "127.0.0.1"]}
+    addresses = {"proxy.example": ["10.0.0.9", "127.0.0.1"]}
 
     def resolve(host: str, *_rest: object) -> list[Any]:
-        if host not in found:
+        if host not in addresses:
             raise OSError
-        return [(0, 0, 0, "", (address, 0)) for address in found[host]]
+        return [(0, 0, 0, "", (address, 0)) for address in addresses[host]]
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     here = project(tmp_path, True, {"HTTPS_PROXY": "http://me:secret@proxy.example:3128"})
     assert egress.settle(engine(), here, firewall)
     assert "--ctorigdst 10.0.0.9/32 --ctorigdstport 3128" in "".join(firewall.lines)
     assert "127.0.0.1" not in "".join(firewall.lines)
-    found.clear()
+    addresses.clear()
     assert not egress.settle(engine(), here, firewall)
     assert "secret" not in here.fleet.egress_file.read_text()
 
@@ -273,10 +273,10 @@ def test_name_servers_that_do_not_answer_hold_nobody_up(monkeypatch: pytest.Monk
     monkeypatch.setattr(egress_record, "RESOLVE_S", 0.2)
     began = time.monotonic()
     known = {"slow.example": {"10.0.0.1": 0.0}}
-    found = egress_record.located(("slow.example", "quick.example"), known)
+    located = egress_record.located(("slow.example", "quick.example"), known)
     assert time.monotonic() - began < 30
     over.set()
-    assert {host: list(rules) for host, rules in found.items()} == {
+    assert {host: list(rules) for host, rules in located.items()} == {
         "slow.example": ["10.0.0.1"],
         "quick.example": ["10.0.0.9"],
     }

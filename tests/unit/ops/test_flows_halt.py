@@ -137,8 +137,8 @@ def test_what_was_started_under_a_mark_without_a_word_of_its_supervisor_is_resta
     really = sandbox.engine.inspect
 
     def inspected(container: str) -> dict[str, Any]:
-        found = really(container)
-        return {**found, "State": {**found["State"], "Pid": os.getpid()}}
+        facts = really(container)
+        return {**facts, "State": {**facts["State"], "Pid": os.getpid()}}
 
     monkeypatch.setattr(sandbox.engine, "inspect", inspected)
     before, later = moment.Moment("b", 0.0), moment.Moment("b", 1e9)
@@ -193,9 +193,9 @@ def test_a_halt_that_is_interrupted_while_it_stops_names_what_still_runs(
     alive = halting.alive
 
     def look(fleet: Fleet) -> list[str]:
-        found = alive(fleet)
+        still_alive = alive(fleet)
         looked.set()
-        return found
+        return still_alive
 
     def interrupt() -> None:
         os.kill(os.getpid(), signal.SIGTERM)

@@ -186,10 +186,12 @@ def test_what_is_recreated_or_restarted_is_not_asked_for(live: Sandbox) -> None:
 def test_programs_are_told_the_same(live: Sandbox) -> None:
     live.transcript("up")
     killed(live)
-    (said,) = json.loads("\n".join(line for line in live.run("stop --json bp_sol_01") if line[:5] != "error"))
-    assert (said["action"], said["open_orders_left"], said["position"]) == ("leave", 2, "-0.6")
-    assert (said["open_orders_at_exchange"], said["orders_of_others"]) == (2, 1)
-    assert (said["position_from"], said["orders"]) == ("exchange", ["sell 0.1 @ 151"])
+    (outcome,) = json.loads(
+        "\n".join(line for line in live.run("stop --json bp_sol_01") if line[:5] != "error")
+    )
+    assert (outcome["action"], outcome["open_orders_left"], outcome["position"]) == ("leave", 2, "-0.6")
+    assert (outcome["open_orders_at_exchange"], outcome["orders_of_others"]) == (2, 1)
+    assert (outcome["position_from"], outcome["orders"]) == ("exchange", ["sell 0.1 @ 151"])
 
 
 GONE = "its container is gone, so the exchange cannot be asked"

@@ -32,14 +32,14 @@ def breaches(sandbox: Sandbox, *, of_fleet: int = 0, of_account: int = 0) -> lis
 def test_an_account_that_has_lost_too_much_is_halted_and_the_others_trade_on(sandbox: Sandbox) -> None:
     sandbox.transcript("up")
     halts = LossHalts(sandbox.folder, lambda _subject, _kind: False)
-    found = breaches(sandbox, of_account=5)
-    assert halts.carry_out(found, is_asked=True) == []
+    breached = breaches(sandbox, of_account=5)
+    assert halts.carry_out(breached, is_asked=True) == []
     (alert,) = halts.close()
     assert str(alert.text) == "halted for the loss limit, no order is left: bp_sol_01"
     assert sandbox.states() == {"bp_eth_02": "running", "bp_sol_01": "exited"}
     assert "left alone" in sandbox.transcript("up"), "halted, as by the command"
     sandbox.transcript("resume")
-    assert halts.carry_out(found, is_asked=True) == []
+    assert halts.carry_out(breached, is_asked=True) == []
     assert sandbox.states() == {"bp_eth_02": "running", "bp_sol_01": "running"}
 
 
@@ -84,5 +84,5 @@ def test_what_a_halt_for_a_limit_has_not_closed_is_said(sandbox: Sandbox) -> Non
     halts = LossHalts(sandbox.folder, lambda _subject, _kind: False)
     halts.carry_out(breaches(sandbox, of_account=5), is_asked=True)
     (alert,) = halts.close()
-    said = "halted for the loss limit, no order is left: bp_sol_01; positions left: bp_sol_01 0.2 SOL"
-    assert str(alert.text) == said
+    expected = "halted for the loss limit, no order is left: bp_sol_01; positions left: bp_sol_01 0.2 SOL"
+    assert str(alert.text) == expected

@@ -57,9 +57,9 @@ def test_the_others_start_and_ps_says_where_it_is(moved: Sandbox) -> None:
 def test_a_tombstone_that_cannot_be_read_counts(moved: Sandbox, content: str) -> None:
     fleet = fleet_of(moved)
     (fleet.secrets_dir(INSTANCE) / tombstone.MARK).write_text(content)
-    found = tombstone.find(fleet, INSTANCE)
-    assert found is not None
-    assert found.generation == tombstone.newest(fleet, INSTANCE) == tombstone.UNKNOWN
+    stone = tombstone.find(fleet, INSTANCE)
+    assert stone is not None
+    assert stone.generation == tombstone.newest(fleet, INSTANCE) == tombstone.UNKNOWN
     assert "moved" in moved.transcript(f"start {INSTANCE}")
     assert moved.states()[INSTANCE] == "exited"
 

@@ -39,8 +39,8 @@ def test_what_runs_is_left_alone_when_the_limit_falls(sandbox: Sandbox) -> None:
 
 def test_the_plan_says_what_is_asked_for_and_warns_at_80_percent(sandbox: Sandbox) -> None:
     limits(sandbox, 600)
-    said = "backpack: the account of bp_eth_02 and its bots (2) makes 180 requests a minute of 600 (30%)"
-    assert said in sandbox.run("plan")
+    message = "backpack: the account of bp_eth_02 and its bots (2) makes 180 requests a minute of 600 (30%)"
+    assert message in sandbox.run("plan")
     limits(sandbox, 225)
     warned = [line for line in sandbox.run("plan") if "of 225 (80%)" in line]
     assert len(warned) == 1

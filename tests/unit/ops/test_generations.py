@@ -143,8 +143,8 @@ def test_what_is_told_is_read(sandbox: Sandbox, tokyo: Tokyo) -> None:
 def test_twins_are_the_older_ones_that_are_live() -> None:
     new, old = GenerationRecord(1, 1, "m"), GenerationRecord()
     live = {ID: True}
-    found = list(generations.twins({"here": ({ID: old}, live), "tokyo": ({ID: new}, live)}))
-    assert found == [Twin(ID, "here", 0, "tokyo", 1)]
+    twins = list(generations.twins({"here": ({ID: old}, live), "tokyo": ({ID: new}, live)}))
+    assert twins == [Twin(ID, "here", 0, "tokyo", 1)]
     assert not list(generations.twins({"here": ({}, {}), "tokyo": ({ID: new}, live)})), "it is down here"
     moved = GenerationRecord(1, 0, "", is_here=False, to="tokyo")
     assert not list(generations.twins({"here": ({ID: moved}, {}), "tokyo": ({ID: new}, live)}))
@@ -190,11 +190,11 @@ def test_a_twin_is_shown(sandbox: Sandbox, tokyo: Tokyo, monkeypatch: pytest.Mon
     assert keeper.conditions() == []
 
     hosts = [registry.get(sandbox.folder, "tokyo")]
-    found = account_looks.ask(fleet, account_looks.key_of(fleet), hosts)
-    twins = account_looks.twins(fleet, [ID], found)
-    levels = [(finding.level, finding.check) for finding in checks_machines.check_all(found, twins, [])]
+    answers = account_looks.ask(fleet, account_looks.key_of(fleet), hosts)
+    twins = account_looks.twins(fleet, [ID], answers)
+    levels = [(finding.level, finding.check) for finding in checks_machines.check_all(answers, twins, [])]
     assert levels == [("ok", "host"), ("fail", "twin"), ("ok", "shared-account")]
-    away = found[0]._replace(why=twins[0].text)
+    away = answers[0]._replace(why=twins[0].text)
     assert [finding.level for finding in checks_machines.check_all([away], [], [])] == ["fail", "ok", "ok"]
 
 

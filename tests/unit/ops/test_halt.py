@@ -274,9 +274,9 @@ def test_an_idle_container_trades_on_no_account(sandbox: Path) -> None:
 def test_a_stray_without_a_config_is_known_by_its_container(sandbox: Path) -> None:
     stray = row(sandbox, "b", Names=[f"/{FLEET_NAME}-b-run-1"], labels={labels.COMPOSE_ONEOFF: "True"})
     engine: Any = Stopping(sandbox, [row(sandbox, "a"), stray])
-    found = engine.look()
-    assert halt.chosen_instances(Selection(()), found) == ["a", "b"]
-    assert halt.chosen_instances(Selection(("b",)), found) == ["b"]
+    snapshot = engine.look()
+    assert halt.chosen_instances(Selection(()), snapshot) == ["a", "b"]
+    assert halt.chosen_instances(Selection(("b",)), snapshot) == ["b"]
 
 
 def test_those_without_a_turn_are_stopped_first(sandbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -306,13 +306,13 @@ def test_an_engine_that_fails_after_the_stops_leaves_an_answer_of_unknown(sandbo
 
 def test_another_folders_instances_are_neither_remembered_nor_called_down(sandbox: Path) -> None:
     engine: Any = Stopping(sandbox, [row(sandbox, "a"), a_row("b")])
-    found = engine.look()
+    snapshot = engine.look()
 
     def chosen(*ids: str) -> list[str]:
-        return halt.chosen_instances(Selection(ids), found)
+        return halt.chosen_instances(Selection(ids), snapshot)
 
     assert chosen() == ["a"]
-    assert "belongs to /srv/desk" in str(found.foreign()[0])
+    assert "belongs to /srv/desk" in str(snapshot.foreign()[0])
     with pytest.raises(ConfigError, match="belongs to /srv/desk"):
         chosen("b")
     with pytest.raises(UsageError, match="there is no instance c"):
@@ -326,11 +326,11 @@ def test_a_folder_whose_settings_are_broken_is_known_by_its_containers(tmp_path:
         a_row("b"),
     ]
     problem = Problem.at("config/fleet.toml", "", "is not TOML: {why}", why="x")
-    found = project.by_containers(Path("/srv/desk"), rows, [problem])
-    assert found is not None
-    assert (found.fleet.name, found.fleet.data_dir) == (FLEET_NAME, Path("/srv/desk/volumes"))
-    assert found.problems == (problem,)
-    seen = observing.assemble(found, observe(rows, FLEET_NAME), observing.NO_IMAGE)
+    loaded = project.by_containers(Path("/srv/desk"), rows, [problem])
+    assert loaded is not None
+    assert (loaded.fleet.name, loaded.fleet.data_dir) == (FLEET_NAME, Path("/srv/desk/volumes"))
+    assert loaded.problems == (problem,)
+    seen = observing.assemble(loaded, observe(rows, FLEET_NAME), observing.NO_IMAGE)
     assert (seen.foreign(), list(seen.views)) == ([], ["a", "b"])
     other = a_row("a", labels={labels.COMPOSE_PROJECT: "desk-before"})
     assert project.by_containers(Path("/srv/desk"), [*rows, other], []) is None

@@ -69,14 +69,14 @@ def test_a_damaged_file_is_named(tmp_path: Path, text: str) -> None:
 
 
 def test_a_login_without_a_shell_is_told_from_a_missing_manager(monkeypatch: pytest.MonkeyPatch) -> None:
-    said = CommandResult(
+    result = CommandResult(
         1, "This account is currently not available.\n", "Could not chdir to home directory\n"
     )
-    monkeypatch.setattr(ssh, "ended", lambda *_words: said)
+    monkeypatch.setattr(ssh, "ended", lambda *_words: result)
     host = registry.parse("tokyo", "ssh://nobody@tokyo.example/srv/desk")
-    [found] = check.check(host, a_fleet())
-    assert found.is_ok is False
-    assert str(found.text).endswith("may run no command there: This account is currently not available.")
+    [finding] = check.check(host, a_fleet())
+    assert finding.is_ok is False
+    assert str(finding.text).endswith("may run no command there: This account is currently not available.")
 
 
 @pytest.mark.parametrize(
@@ -155,15 +155,15 @@ def test_what_was_filtered_or_is_of_another_address_is_not_what_a_machine_was_la
 ) -> None:
     fleet, away = a_fleet(data_dir=tmp_path), Unreachable("x")
 
-    def said(*ids: str) -> CommandResult:
+    def listing(*ids: str) -> CommandResult:
         return CommandResult(0, json.dumps([{"id": name, "state": "running"} for name in ids]), "")
 
     def ids(url: str) -> list[str]:
         rows = everywhere.rows(fleet, [Answer("tokyo", error=away, url=url)], 0.0)
         return [row.values["id"] for row in rows]
 
-    everywhere.rows(fleet, [Answer("tokyo", said("a", "b"), url="ssh://one/x")], 0.0)
-    everywhere.rows(fleet, [Answer("tokyo", said("b"), url="ssh://one/x")], 0.0, is_whole=False)
+    everywhere.rows(fleet, [Answer("tokyo", listing("a", "b"), url="ssh://one/x")], 0.0)
+    everywhere.rows(fleet, [Answer("tokyo", listing("b"), url="ssh://one/x")], 0.0, is_whole=False)
     assert ids("ssh://one/x") == ["a", "b"]
     assert ids("ssh://two/x") == ["?"]
 

@@ -109,8 +109,8 @@ def test_it_is_refused_before_anything_is_done(
     fleet: Fleet, here: dict[str, Any], there: dict[str, Any], why: str | None
 ) -> None:
     move = Move(fleet, ID, Side(fleet.project_dir), TOKYO, lambda _text: None)
-    found = refusals.why_not(move, {**HERE, **here}, {**THERE, **there}, None)
-    assert (found is None) if why is None else (why in str(found))
+    refusal = refusals.why_not(move, {**HERE, **here}, {**THERE, **there}, None)
+    assert (refusal is None) if why is None else (why in str(refusal))
 
 
 @pytest.mark.parametrize(("language", "label"), [("en", "error: "), ("zh_TW", "錯誤：")])
@@ -118,16 +118,16 @@ def test_a_sides_error_is_told_whole_and_without_its_label(
     monkeypatch: pytest.MonkeyPatch, language: str, label: str
 ) -> None:
     monkeypatch.setattr(i18n, "_language", language)
-    said = "cannot write /srv/desk/a: No space left on device"
-    told = str(TOKYO._error(FAILED, f"warning\n{label}{said}\n", None))
-    assert said in told
+    message = "cannot write /srv/desk/a: No space left on device"
+    told = str(TOKYO._error(FAILED, f"warning\n{label}{message}\n", None))
+    assert message in told
     assert label not in told
 
 
 def test_what_went_away_is_not_moved_again(fleet: Fleet) -> None:
     move = Move(fleet, ID, Side(fleet.project_dir), TOKYO, lambda _text: None)
-    found = refusals.why_not(move, HERE, THERE, Tombstone(2, "osaka", "m"))
-    assert "moved to osaka (generation 2)" in str(found)
+    refusal = refusals.why_not(move, HERE, THERE, Tombstone(2, "osaka", "m"))
+    assert "moved to osaka (generation 2)" in str(refusal)
 
 
 def test_env_keeps_what_is_there_and_gets_what_is_missing(tmp_path: Path) -> None:

@@ -206,8 +206,8 @@ def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
         plan.machine.is_known = True
 
     def commanded(session: Any, words: list[str], **more: Any) -> dict[str, Any]:
-        found: dict[str, Any] = session.commanded(words, more.get("move"), more.get("given_at"))
-        return found
+        answer: dict[str, Any] = session.commanded(words, more.get("move"), more.get("given_at"))
+        return answer
 
     def plan_restore(_backup: object, project: Any, *_more: object) -> Any:
         machine = next(side for side in made if side.fleet is project.fleet)
@@ -639,11 +639,13 @@ def test_a_journal_that_cannot_be_written_takes_it_back(
 
 
 def test_a_config_that_was_changed_and_not_applied_is_named(sandbox: Sandbox) -> None:
-    said: list[object] = []
+    messages: list[object] = []
     sandbox.a.drift = ["config"]
     link = sandbox.links(sandbox.a)
-    assert moving.run(Move(sandbox.a.fleet, ID, link("here"), link("tokyo"), said.append), is_dry=True) == OK
-    assert "was changed since its container was made" in str(said[0])
+    assert (
+        moving.run(Move(sandbox.a.fleet, ID, link("here"), link("tokyo"), messages.append), is_dry=True) == OK
+    )
+    assert "was changed since its container was made" in str(messages[0])
 
 
 @pytest.mark.parametrize("is_tried", [False, True])

@@ -39,12 +39,12 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def refusal(project: Path, *named: str, rows: tuple[dict[str, Any], ...] = ()) -> str:
     """Why these instances (none: all) may not start; empty if they may."""
-    found = observing.assemble(projects.read(project), observe(rows, FLEET_NAME), observing.NO_IMAGE)
+    observed = observing.assemble(projects.read(project), observe(rows, FLEET_NAME), observing.NO_IMAGE)
     try:
         if named:
-            preflight.require_sound(found, list(named))
+            preflight.require_sound(observed, list(named))
         else:
-            preflight.require_all_sound(found)
+            preflight.require_all_sound(observed)
     except ConfigError as error:
         return str(error)
     return ""
@@ -98,20 +98,22 @@ def test_an_orphan_that_trades_live_keeps_its_purse(tmp_path: Path) -> None:
 def test_two_that_had_one_purse_one_after_the_other_are_not_brought_back_together(tmp_path: Path) -> None:
     own = {labels.MODE: "live", labels.EXCHANGE: "backpack", labels.SYMBOL: "SOL_USDC_PERP"}
     paper = {**own, labels.MODE: "paper"}
-    found = observing.assemble(
+    observed = observing.assemble(
         projects.read(tmp_path),
         observe([a_row("a", labels=paper), a_row("b", labels=paper)], FLEET_NAME),
         observing.NO_IMAGE,
     )
     step = UpgradeRecord("done", "old", {"Labels": own}, "sha256:old", "h0", "sha256:one", "h1", "now")
     for name in "ab":
-        kept = upgrade_records.kept_env(found.project.fleet, name)
+        kept = upgrade_records.kept_env(observed.project.fleet, name)
         kept.parent.mkdir(parents=True, exist_ok=True)
         kept.write_text(json.dumps({"BACKPACK_KEY": "k1", "BACKPACK_SECRET": "s1"}))
-    assert account_problem("a", step, found, {"a": step}) is None
-    assert f"{FLEET_NAME}-b already trades" in str(account_problem("a", step, found, {"a": step, "b": step}))
+    assert account_problem("a", step, observed, {"a": step}) is None
+    assert f"{FLEET_NAME}-b already trades" in str(
+        account_problem("a", step, observed, {"a": step, "b": step})
+    )
     paper_step = step._replace(definition={"Labels": paper})
-    assert account_problem("a", step, found, {"a": step, "b": paper_step}) is None
+    assert account_problem("a", step, observed, {"a": step, "b": paper_step}) is None
 
 
 def test_one_that_was_put_back_is_checked_with_the_purse_that_it_has(tmp_path: Path) -> None:
@@ -140,14 +142,14 @@ def test_one_that_was_put_back_is_checked_with_the_purse_that_it_has(tmp_path: P
     down = (a_row("a", "exited", labels=own), rows[1])
     assert refusal(tmp_path, "b", rows=down) == ""
     assert f"container {FLEET_NAME}-b already trades" in refusal(tmp_path, "a", "b", rows=down)
-    found = observing.assemble(projects.read(tmp_path), observe(rows, FLEET_NAME), observing.NO_IMAGE)
-    assert found.conflicts(["b"], is_upgrade=True) == [], "an upgrade gives it the purse of its config"
+    observed = observing.assemble(projects.read(tmp_path), observe(rows, FLEET_NAME), observing.NO_IMAGE)
+    assert observed.conflicts(["b"], is_upgrade=True) == [], "an upgrade gives it the purse of its config"
     write_config(tmp_path, a_config("b", 5002, **LIVE), stem="b")
     project = projects.read(tmp_path)
     refused = RejectedRevision(config_hash(project.specs["b"], project.fleet), "", "it is failed")
     state_file.save(project.fleet.state_file, project.fleet_state.with_refused({"b": refused}))
     (tmp_path / "volumes" / "secrets" / "b" / "env.json").write_text(json.dumps({"BACKPACK_KEY": "k2"}))
-    found = observing.assemble(projects.read(tmp_path), observe(rows, FLEET_NAME), observing.NO_IMAGE)
-    assert found.conflicts(["b"]) == []
-    (problem,) = found.conflicts(["b"], is_upgrade=True)
+    observed = observing.assemble(projects.read(tmp_path), observe(rows, FLEET_NAME), observing.NO_IMAGE)
+    assert observed.conflicts(["b"]) == []
+    (problem,) = observed.conflicts(["b"], is_upgrade=True)
     assert f"container {FLEET_NAME}-a already trades" in str(problem)

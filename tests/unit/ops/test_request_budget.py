@@ -29,8 +29,8 @@ def starts(asking: dict[str, Caller]) -> list[Action]:
     return [Action("create", instance, Text("no container")) for instance in asking]
 
 
-def lines(found: list[request_budget.Load]) -> list[str]:
-    return [str(load.text()) for load in found]
+def lines(account_loads: list[request_budget.Load]) -> list[str]:
+    return [str(load.text()) for load in account_loads]
 
 
 def test_the_load_of_an_address_an_account_and_a_proxy() -> None:
@@ -142,8 +142,8 @@ def test_the_orders_of_an_account_are_shared_by_its_live_bots() -> None:
         Caller("alone", "aster", True, 24.0, "alone"),
         Caller("paper", "aster", False, 30.0),
     ]
-    found = shares(asking, table)
-    assert found["aster_003"].orders == 1200 * request_budget.SHARED / 10
-    assert found["alone"].orders == 1200 * request_budget.SHARED
-    assert found["paper"].orders == 0
+    shared = shares(asking, table)
+    assert shared["aster_003"].orders == 1200 * request_budget.SHARED / 10
+    assert shared["alone"].orders == 1200 * request_budget.SHARED
+    assert shared["paper"].orders == 0
     assert all(share.orders == 0 for share in shares(asking, TABLE).values())

@@ -31,7 +31,7 @@ def a_step(phase: upgrade_records.Phase = "done", **changes: Any) -> UpgradeReco
     return step._replace(**changes)
 
 
-def said(plan_input: PlanInput, *named: str, **steps: UpgradeRecord) -> list[str]:
+def actions_of(plan_input: PlanInput, *named: str, **steps: UpgradeRecord) -> list[str]:
     planned = rollout_plan.plan(plan_input, steps, list(named) or None)
     return [str(action) for action in (*planned.todo, *planned.left)]
 
@@ -49,7 +49,7 @@ def test_up_and_upgrade_name_the_same_way_out_of_a_removed_container_whose_confi
         " or run the old"
         " one with `manager rollback a` and `manager start a`"
     )
-    assert said(gone, "a") == said(gone) == [way_out]
+    assert actions_of(gone, "a") == actions_of(gone) == [way_out]
     assert [str(action) for action in plan.up(gone, ["a"])] == [way_out]
     assert [str(action) for action in rollout_plan.rollbacks(gone, {"a": a_step("back")}, ["a"])] == [
         "rollback a: not running, so it stays stopped"
@@ -68,7 +68,7 @@ def test_only_what_runs_and_differs_is_upgraded() -> None:
             "g": {"engine": "running", "environment": True},
         }
     )
-    assert said(plan_input) == [
+    assert actions_of(plan_input) == [
         "recreate a: new image",
         "recreate b: config changed, new image",
         "recreate g: environment changed",
@@ -76,14 +76,14 @@ def test_only_what_runs_and_differs_is_upgraded() -> None:
         "leave e: no container; `manager up e` creates it",
         "leave f: failed; `manager upgrade f` upgrades and starts it",
     ]
-    assert said(plan_input, "c", "f") == ["recreate f: new image", "leave c: nothing to upgrade"]
+    assert actions_of(plan_input, "c", "f") == ["recreate f: new image", "leave c: nothing to upgrade"]
 
 
 def test_what_a_killed_upgrade_was_at_is_gone_on_with() -> None:
     plan_input = a_situation({"a": OLD, "b": {}, "c": {"engine": "exited"}, "d": {"engine": "running"}})
     going = {name: a_step("going") for name in "abcd"}
     why = "its upgrade was interrupted"
-    assert said(plan_input, **going) == [
+    assert actions_of(plan_input, **going) == [
         f"recreate a: {why}",
         f"create b: {why}",
         f"start c: {why}",
@@ -101,8 +101,8 @@ def test_a_halt_in_the_middle_of_an_upgrade_holds() -> None:
 
 def order(plan_input: PlanInput, **how: Any) -> list[str]:
     planned = rollout_plan.plan(plan_input, {}, None)
-    found = rollout_plan.batches(planned.todo, plan_input, how.pop("interrupted", ()), **how)
-    return ["".join(action.instance for action in batch) for batch in found]
+    batches = rollout_plan.batches(planned.todo, plan_input, how.pop("interrupted", ()), **how)
+    return ["".join(action.instance for action in batch) for batch in batches]
 
 
 def test_a_healthy_one_on_paper_goes_first_then_batches() -> None:
@@ -143,12 +143,12 @@ def test_what_was_refused_is_left_alone_until_it_is_something_else() -> None:
         "a` tries again"
     )
     other = "the new image was rejected on a (it is failed); `manager upgrade b` tries it anyway"
-    assert said(plan_input) == [left, f"leave b: {other}"]
+    assert actions_of(plan_input) == [left, f"leave b: {other}"]
     assert [str(action) for action in plan.up(plan_input)] == [left]
     assert [str(action) for action in plan.up(plan_input, recreate=True)] == [left, f"leave b: {other}"]
-    assert said(plan_input, "a", "b") == ["recreate a: new image", "recreate b: new image"]
+    assert actions_of(plan_input, "a", "b") == ["recreate a: new image", "recreate b: new image"]
     another_image = plan_input._replace(image_id="sha256:two")
-    assert said(another_image) == ["recreate a: new image", "recreate b: new image"]
+    assert actions_of(another_image) == ["recreate a: new image", "recreate b: new image"]
 
 
 def test_another_image_brings_a_refused_config_back_only_by_an_upgrade() -> None:
@@ -168,7 +168,7 @@ def test_another_image_brings_a_refused_config_back_only_by_an_upgrade() -> None
     assert [str(action) for action in plan.up(plan_input, recreate=True)] == [left, "recreate b: new image"]
     (action,) = plan.restart(plan_input, ["a"])
     assert (action.kind, action.as_it_was) == ("restart", True)
-    assert said(plan_input) == ["recreate a: config changed, new image", "recreate b: new image"]
+    assert actions_of(plan_input) == ["recreate a: config changed, new image", "recreate b: new image"]
     (gone,) = plan.up(refusing(a_situation({"a": {}}), "a")._replace(image_id="sha256:two"))
     assert "run the old one with `manager rollback a`" in str(gone)
 
@@ -218,8 +218,8 @@ def test_a_bot_whose_exchange_is_away_is_neither_ready_nor_failed() -> None:
     view = a_view("running")
     assert view.container is not None
     health = {"ok": True, "condition": {"code": "exchange_away", "params": {}, "since": 1}}
-    said = supervisor_state._decoded(a_supervisor_file(container=view.container.id, health=health))
-    away = view._replace(supervisor=said)
+    supervisor = supervisor_state._decoded(a_supervisor_file(container=view.container.id, health=health))
+    away = view._replace(supervisor=supervisor)
     watched = Watched()
     for now in (1, 50, 101, 1_800):
         watched = watched.next(away, now, ready=10, deadline=100)

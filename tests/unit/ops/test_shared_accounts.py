@@ -39,28 +39,28 @@ UNREAD = Account("backpack", SYMBOL, None, None)
 MINE = an_account("k", "s")
 
 
-def found(*accounts: Account, up: bool = True) -> list[SharedAccount]:
+def shared_by(*accounts: Account, up: bool = True) -> list[SharedAccount]:
     machines = {f"m{index}": (Trading("bot", account, up),) for index, account in enumerate(accounts)}
     return list(shared_accounts.find(machines))
 
 
 def test_only_bots_of_different_machines_on_one_account_and_market_are_found() -> None:
-    assert len(found(MINE, MINE)) == 1
-    assert len(found(MINE, MINE, MINE)) == 3
-    assert not found(MINE, an_account("k", "another"))
-    assert not found(MINE, an_account("k", "s", symbol="ETH"))
+    assert len(shared_by(MINE, MINE)) == 1
+    assert len(shared_by(MINE, MINE, MINE)) == 3
+    assert not shared_by(MINE, an_account("k", "another"))
+    assert not shared_by(MINE, an_account("k", "s", symbol="ETH"))
     assert not list(shared_accounts.find({"m0": (Trading("one", MINE), Trading("two", MINE))}))
-    assert not found(MINE, MINE, up=False), "neither runs"
+    assert not shared_by(MINE, MINE, up=False), "neither runs"
 
 
 def test_a_credential_whose_name_tells_nothing_is_found_from_the_other_side() -> None:
     unnamed = Account("backpack", SYMBOL, frozenset(), MINE.given)
-    assert found(unnamed, MINE)
-    assert found(MINE, unnamed)
+    assert shared_by(unnamed, MINE)
+    assert shared_by(MINE, unnamed)
 
 
 def test_what_cannot_be_compared_is_said_to_be_unknown() -> None:
-    [account] = found(MINE, UNREAD)
+    [account] = shared_by(MINE, UNREAD)
     assert not account.is_certain
     assert "cannot be read: it may be one account" in str(account.text)
     sides = Side("here", "one"), Side("tokyo", "two", is_up=False, is_old=True)
@@ -172,12 +172,12 @@ def test_one_machine_under_two_names_is_shown_once(
     fleet, hosts = fleet_of(sandbox), list(registry.load(sandbox.folder).values())
     first = {"again": "again", "zz": "tokyo"}[name]
     answers = account_looks.ask(fleet, account_looks.key_of(fleet), hosts)
-    assert {each.host.name: each.same_as for each in answers if each.same_as} == {left_out: first}
-    told = [str(each.text) for each in checks_machines.check_all(answers, [], [])]
+    assert {answer.host.name: answer.same_as for answer in answers if answer.same_as} == {left_out: first}
+    told = [str(finding.text) for finding in checks_machines.check_all(answers, [], [])]
     assert f"{left_out}: is {first} under another name" in told
-    [osaka, *_others] = [each for each in answers if each.host.name == "osaka"]
+    [osaka, *_others] = [answer for answer in answers if answer.host.name == "osaka"]
     assert osaka.is_repeated, "this machine itself"
-    [added] = [each for each in answers if each.host.name == name]
+    [added] = [answer for answer in answers if answer.host.name == name]
     assert account_looks.other_name(fleet, added) == "tokyo"
 
 
@@ -193,8 +193,8 @@ def test_of_two_names_that_one_is_shown_which_answers(
     twice(name, dead)
     answers = account_looks.ask(fleet, account_looks.key_of(fleet), hosts)
     [alive] = {"tokyo", name} - {dead}
-    assert {each.host.name for each in answers if each.same_as} == {dead}
-    assert [each.same_as for each in answers if each.host.name == dead] == [alive]
+    assert {answer.host.name for answer in answers if answer.same_as} == {dead}
+    assert [answer.same_as for answer in answers if answer.host.name == dead] == [alive]
 
 
 def test_an_older_copy_is_said_once_and_as_such(sandbox: Sandbox, both: Tokyo) -> None:

@@ -40,31 +40,31 @@ def a_service(instance: str = "one", node: str = "n1", replicas: int = 1, **own:
 
 
 def a_task(
-    found: str = "running", wanted: str = "running", node: str = "n1", at: int = 1, **more: Any
+    actual: str = "running", wanted: str = "running", node: str = "n1", at: int = 1, **more: Any
 ) -> dict[str, Any]:
     return {
         "ID": f"t{at}",
         "ServiceID": "id-one",
         "NodeID": node,
         "DesiredState": wanted,
-        "Status": {"State": found, "Timestamp": f"2026-11-29T00:00:0{at}.5Z", **more},
+        "Status": {"State": actual, "Timestamp": f"2026-11-29T00:00:0{at}.5Z", **more},
     }
 
 
-def a_node(name: str = "n1", found: str = "ready", **own: str) -> dict[str, Any]:
+def a_node(name: str = "n1", status: str = "ready", **own: str) -> dict[str, Any]:
     return {
         "ID": name,
         "Version": {"Index": 3},
         "Description": {"Hostname": name},
-        "Status": {"State": found},
+        "Status": {"State": status},
         "Spec": {"Labels": dict(own), "Availability": "active"},
     }
 
 
 def seen(*tasks: dict[str, Any], node: dict[str, Any] | None = None, **service: Any) -> Service:
     nodes = state.nodes([node or a_node()])
-    [found] = state.services("desk", [a_service(**service)], tasks, nodes)
-    return found
+    [seen_service] = state.services("desk", [a_service(**service)], tasks, nodes)
+    return seen_service
 
 
 HALTED = {"botfleet-halted.desk.one": "yes"}
@@ -82,12 +82,12 @@ HALTED = {"botfleet-halted.desk.one": "yes"}
         (seen(a_task("shutdown", "shutdown"), replicas=0), "stopped", False),
         (seen(a_task("pending", node=""), node=a_node(**HALTED)), "halted", False),
         (seen(a_task(), node=a_node(**HALTED)), "running", True),
-        (seen(a_task(), node=a_node(found="down")), "unreachable", True),
-        (seen(a_task("running", "shutdown"), node=a_node(found="down"), replicas=0), "unreachable", True),
-        (seen(a_task("orphaned", "shutdown"), node=a_node(found="down"), replicas=0), "unreachable", True),
-        (seen(a_task("running"), node=a_node(found="unknown")), "unreachable", True),
+        (seen(a_task(), node=a_node(status="down")), "unreachable", True),
+        (seen(a_task("running", "shutdown"), node=a_node(status="down"), replicas=0), "unreachable", True),
+        (seen(a_task("orphaned", "shutdown"), node=a_node(status="down"), replicas=0), "unreachable", True),
+        (seen(a_task("running"), node=a_node(status="unknown")), "unreachable", True),
         (seen(node=a_node("n2"), replicas=0), "unreachable", True),
-        (seen(a_task("shutdown", "shutdown"), node=a_node(found="down"), replicas=0), "stopped", False),
+        (seen(a_task("shutdown", "shutdown"), node=a_node(status="down"), replicas=0), "stopped", False),
     ],
 )
 def test_what_a_service_does(service: Service, word: str, may_run: bool) -> None:
@@ -95,7 +95,7 @@ def test_what_a_service_does(service: Service, word: str, may_run: bool) -> None
 
 
 def test_what_cannot_be_known_is_said() -> None:
-    assert "last seen: running" in str(seen(a_task(), node=a_node(found="down")).note)
+    assert "last seen: running" in str(seen(a_task(), node=a_node(status="down")).note)
     assert "not in the Swarm any more" in str(seen(node=a_node("n2")).note)
     assert "2 tasks" in str(seen(a_task("running", "shutdown"), a_task(at=2)).note)
     assert "no such image" in str(seen(a_task("rejected", Err="no such image")).note)
@@ -105,7 +105,7 @@ def test_what_cannot_be_known_is_said() -> None:
 def test_a_published_port_is_said_first() -> None:
     published = a_service()
     published["Endpoint"]["Ports"] = [{"PublishedPort": 5001}]
-    [service] = state.services("desk", [published], [a_task()], state.nodes([a_node(found="down")]))
+    [service] = state.services("desk", [published], [a_task()], state.nodes([a_node(status="down")]))
     assert "PUBLISHED PORT" in str(service.note)
 
 
@@ -120,7 +120,7 @@ class FakeSwarm:
     def __init__(
         self, *rows: dict[str, Any], tasks: list[dict[str, Any]], nodes: list[dict[str, Any]]
     ) -> None:
-        self.rows, self.found, self.machines = list(rows), tasks, nodes
+        self.rows, self.task_rows, self.machines = list(rows), tasks, nodes
         self.exit_code = 0
         self.removed: list[str] = []
 
@@ -134,7 +134,7 @@ class FakeSwarm:
 
     def tasks(self, fleet: str) -> list[dict[str, Any]]:
         assert fleet == "desk"
-        return self.found
+        return self.task_rows
 
     def nodes(self) -> list[dict[str, Any]]:
         return self.machines
@@ -146,15 +146,15 @@ class FakeSwarm:
 
     def _settle(self, service: str, count: int) -> None:
         ready = {node["ID"] for node in self.machines if node["Status"]["State"] == "ready"}
-        for task in self.found:
+        for task in self.task_rows:
             if task["ServiceID"] != service or count:
                 continue
             task["DesiredState"] = "shutdown"
             if task["NodeID"] in ready and task["Status"]["State"] == "running":
                 ended = {"State": "shutdown", "ContainerStatus": {"ExitCode": self.exit_code}}
                 task["Status"] = {**task["Status"], **ended}
-        if count and not any(task["DesiredState"] == "running" for task in self.found):
-            self.found.append(a_task(at=9))
+        if count and not any(task["DesiredState"] == "running" for task in self.task_rows):
+            self.task_rows.append(a_task(at=9))
 
     def set_node_labels(self, node: str, wanted: Mapping[str, str | None]) -> None:
         for row in self.machines:
@@ -196,7 +196,7 @@ def test_a_bot_that_had_to_be_killed_is_said(code: int) -> None:
 
 
 def test_a_node_that_does_not_answer_may_run_its_bot() -> None:
-    swarm = FakeSwarm(a_service(), tasks=[a_task()], nodes=[a_node(found="down")])
+    swarm = FakeSwarm(a_service(), tasks=[a_task()], nodes=[a_node(status="down")])
     result = halted(swarm)
     assert (result.how, result.is_down) == ("unreachable", False)
     assert swarm.rows[0]["Spec"]["Mode"]["Replicated"]["Replicas"] == 0
@@ -211,7 +211,7 @@ def test_a_node_that_left_the_swarm_may_run_its_bot() -> None:
 
 
 def test_down_keeps_the_service_of_a_bot_that_may_run() -> None:
-    away = FakeSwarm(a_service(), tasks=[a_task()], nodes=[a_node(found="down")])
+    away = FakeSwarm(a_service(), tasks=[a_task()], nodes=[a_node(status="down")])
     changes.remove(away.calls, "desk", changes.stop(away.calls, "desk", changes.look(away.calls, "desk")))
     assert away.removed == []
     here = FakeSwarm(a_service(), tasks=[a_task()], nodes=[a_node()])
@@ -227,7 +227,7 @@ def test_a_start_lifts_the_halt() -> None:
 
 
 def test_a_service_that_another_removed_meanwhile_is_not_taken_for_stopped() -> None:
-    before = seen(a_task(), node=a_node(found="down"))
+    before = seen(a_task(), node=a_node(status="down"))
     assert changes._stopped(before, None, None).how == "unreachable"
     assert changes._stopped(seen(a_task()), None, None).how == "still runs"
 
@@ -272,8 +272,8 @@ TOLD = "halted four\nnode n1\nimage yes\nuid 1000\ngid 1001\ndata /srv/desk/volu
         (seen(a_task()), ("n1", "renamed"), None),
         (seen(a_task()), ("n2", "machine-n2"), "down one` first"),
         (seen(replicas=0), ("n2", "machine-n2"), "machine-n1, which has its data"),
-        (seen(a_task(), node=a_node(found="down")), ("n2", "machine-n2"), "docker service rm desk_one"),
-        (seen(a_task(), node=a_node(found="down")), ("n2", "machine-n1"), "docker service rm desk_one"),
+        (seen(a_task(), node=a_node(status="down")), ("n2", "machine-n2"), "docker service rm desk_one"),
+        (seen(a_task(), node=a_node(status="down")), ("n2", "machine-n1"), "docker service rm desk_one"),
         (seen(node=a_node("n2")), ("n2", "machine-n1"), None),
         (seen(node=a_node("n2")), ("n2", "machine-n2"), "docker service rm desk_one"),
     ],
@@ -338,12 +338,12 @@ def test_a_secrets_name_changes_with_its_values_and_needs_the_key_to_be_guessed(
     assert all(len(name) <= 64 for name in names)
 
 
-def found_by(
+def findings_of(
     *nodes: dict[str, Any], service: dict[str, Any] | None = None, heartbeat_s: int = 30
 ) -> list[str]:
     settings = {"Spec": {"Dispatcher": {"HeartbeatPeriod": heartbeat_s * checks.NANO}}}
-    found = checks.findings("desk", [service or a_sound_service()], nodes or three_managers(), settings)
-    return [f"{line.level}: {line.text}" for line in found]
+    findings = checks.findings("desk", [service or a_sound_service()], nodes or three_managers(), settings)
+    return [f"{line.level}: {line.text}" for line in findings]
 
 
 def three_managers() -> list[dict[str, Any]]:
@@ -362,7 +362,7 @@ def a_sound_service(**changed: Any) -> dict[str, Any]:
 
 
 def test_a_sound_swarm_has_one_finding_that_says_so() -> None:
-    assert found_by() == ["ok: nothing to complain about"]
+    assert findings_of() == ["ok: nothing to complain about"]
 
 
 @pytest.mark.parametrize(
@@ -377,9 +377,9 @@ def test_a_sound_swarm_has_one_finding_that_says_so() -> None:
     ],
 )
 def test_a_service_that_somebody_changed(changed: dict[str, Any], what: str) -> None:
-    found = found_by(service=a_sound_service(**changed))
-    assert all(line.startswith("failed: one") for line in found)
-    assert any(what in line for line in found)
+    lines = findings_of(service=a_sound_service(**changed))
+    assert all(line.startswith("failed: one") for line in lines)
+    assert any(what in line for line in lines)
 
 
 def test_nodes_that_endanger_a_fleet() -> None:
@@ -387,18 +387,18 @@ def test_nodes_that_endanger_a_fleet() -> None:
     down["Status"]["State"] = "down"
     drained["Spec"]["Availability"] = "drain"
     old["Description"]["Engine"] = {"EngineVersion": "19.03.15"}
-    found = found_by(down, drained, old)
-    assert [line.partition(" (")[0].partition(",")[0] for line in found] == [
+    lines = findings_of(down, drained, old)
+    assert [line.partition(" (")[0].partition(",")[0] for line in lines] == [
         "failed: node n1 does not answer: its bots may trade",
         "warning: node n2 takes no tasks",
         "failed: node n3 has engine 19.03.15",
     ]
-    assert "2 managers: with 1 of them lost" in found_by(*three_managers()[:2])[0]
-    assert "1 managers: with 1 of them lost" in found_by(*three_managers()[:1])[0]
+    assert "2 managers: with 1 of them lost" in findings_of(*three_managers()[:2])[0]
+    assert "1 managers: with 1 of them lost" in findings_of(*three_managers()[:1])[0]
 
 
 def test_a_heartbeat_that_makes_a_short_cut_a_restart() -> None:
-    assert "every 5 s" in found_by(heartbeat_s=5)[0]
+    assert "every 5 s" in findings_of(heartbeat_s=5)[0]
 
 
 def a_project(folder: Path, settings: str = "", **configs: dict[str, Any]) -> projects.Project:
@@ -427,13 +427,13 @@ def test_a_bad_config_holds_back_only_itself(tmp_path: Path) -> None:
         a_project(tmp_path, one=a_config("one"), two={**unset, "host": "tokyo"}, three=dotted, four={})
     )
     assert choice.ids == {"one"}
-    said = "\n".join(map(str, choice.problems))
+    problems = "\n".join(map(str, choice.problems))
     for what in (
         "two.json: exchange_config: BACKPACK_KEY is not set",
         "no service named desk_th.ree",
         "four",
     ):
-        assert what in said
+        assert what in problems
 
 
 def test_what_concerns_the_whole_fleet_is_refused(tmp_path: Path) -> None:

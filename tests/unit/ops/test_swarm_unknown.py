@@ -22,19 +22,19 @@ from tests.unit.ops.test_swarm import a_node, a_project, a_service, a_task, seen
 TOKYO = Host("tokyo", "tokyo.example", None, None, "/srv/desk")
 
 
-def said(*machines: NodePrivileges) -> list[str]:
-    found = checks.of_privileges([a_service(node="n2")], [a_node("n1"), a_node("n2")], machines)
-    return [f"{finding.level}: {finding.text}" for finding in found]
+def findings_of(*machines: NodePrivileges) -> list[str]:
+    findings = checks.of_privileges([a_service(node="n2")], [a_node("n1"), a_node("n2")], machines)
+    return [f"{finding.level}: {finding.text}" for finding in findings]
 
 
 def test_what_the_kernel_says_of_each_nodes_bots_is_told() -> None:
     home = NodePrivileges("home", "n1", {"one": "1", "two": "1"})
-    assert said(home, NodePrivileges("tokyo", "n2", {"three": "0"})) == [
+    assert findings_of(home, NodePrivileges("tokyo", "n2", {"three": "0"})) == [
         "ok: node n1: no bot can gain privileges (no-new-privileges)",
         "warning: node n2: the bots can gain privileges (three): write “no-new-privileges”: true into"
         " /etc/docker/daemon.json there, and restart its engine",
     ]
-    mixed = said(NodePrivileges("home", "n1", {"one": "0", "two": "?", "three": "1"}))
+    mixed = findings_of(NodePrivileges("home", "n1", {"one": "0", "two": "?", "three": "1"}))
     assert "can gain privileges (one)" in mixed[0]
     assert "is unknown: the kernel there does not tell of the processes of two" in mixed[1]
 
@@ -49,7 +49,7 @@ def test_what_the_kernel_says_of_each_nodes_bots_is_told() -> None:
     ],
 )
 def test_what_is_not_known_is_said(machine: NodePrivileges, why: str) -> None:
-    _first, second = said(machine)
+    _first, second = findings_of(machine)
     assert second.startswith(f"warning: node n2: whether its bots can gain privileges is unknown: {why}")
 
 

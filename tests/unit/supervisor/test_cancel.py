@@ -26,8 +26,8 @@ def test_the_answer(lines: list[str], left: int | None) -> None:
 
 
 def test_what_is_left_may_be_said_on_a_line_before() -> None:
-    said = '{"report": {"position": "0.2"}}'
-    assert figures([said, '{"open_orders_left": 0}']) == {"position": "0.2"}
+    report = '{"report": {"position": "0.2"}}'
+    assert figures([report, '{"open_orders_left": 0}']) == {"position": "0.2"}
     assert figures(['{"report": 1}', "{", '{"open_orders_left": 0}']) == {}
 
 

@@ -149,12 +149,12 @@ GZIP = ("/usr/bin/env", "gzip", "-1", "-f", "--")
 
 
 @pytest.fixture
-def said() -> list[str]:
+def messages() -> list[str]:
     return []
 
 
-def limited(folder: Path, said: list[str], name: str = "bot_stdout.log", **changes: Any) -> DatedFile:
-    budget = changes.get("budget") or DayBudget(1, said.append, tuple, changes.get("program", ()))
+def limited(folder: Path, messages: list[str], name: str = "bot_stdout.log", **changes: Any) -> DatedFile:
+    budget = changes.get("budget") or DayBudget(1, messages.append, tuple, changes.get("program", ()))
     return DatedFile(str(folder), name, LocalDate(), lambda _: None, budget)
 
 
@@ -183,8 +183,8 @@ def flood(file: DatedFile, size: int) -> int:
     return data.count(b"\n")
 
 
-def test_a_day_has_a_limit_and_one_last_line_says_what_it_cost(tmp_path: Path, said: list[str]) -> None:
-    file = limited(tmp_path, said)
+def test_a_day_has_a_limit_and_one_last_line_says_what_it_cost(tmp_path: Path, messages: list[str]) -> None:
+    file = limited(tmp_path, messages)
     lines = flood(file, 5_000_000)
     file.check()
     sizes = files_of(tmp_path)
@@ -197,7 +197,7 @@ def test_a_day_has_a_limit_and_one_last_line_says_what_it_cost(tmp_path: Path, s
     match = MARKED.fullmatch(marker)
     assert match
     assert int(match[1]) == lines - len(kept) // len(LINE) == file.over_limit
-    assert said == [
+    assert messages == [
         "bot_stdout.log has reached the limit of 1 MB a day: its lines are dropped until midnight"
     ]
     file.write(LINE)
@@ -207,11 +207,11 @@ def test_a_day_has_a_limit_and_one_last_line_says_what_it_cost(tmp_path: Path, s
     assert int(match[1]) == file.over_limit
 
 
-def test_a_supervisor_that_is_started_again_goes_on_counting(tmp_path: Path, said: list[str]) -> None:
-    first = limited(tmp_path, said)
+def test_a_supervisor_that_is_started_again_goes_on_counting(tmp_path: Path, messages: list[str]) -> None:
+    first = limited(tmp_path, messages)
     flood(first, 2_000_000)
     first.close()
-    second = limited(tmp_path, said)
+    second = limited(tmp_path, messages)
     second.write(LINE * 3)
     second.check()
     assert second.over_limit == first.over_limit + 3
@@ -220,8 +220,10 @@ def test_a_supervisor_that_is_started_again_goes_on_counting(tmp_path: Path, sai
     assert int(count) == second.over_limit
 
 
-def test_the_next_day_begins_anew(tmp_path: Path, said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    file = limited(tmp_path, said)
+def test_the_next_day_begins_anew(
+    tmp_path: Path, messages: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = limited(tmp_path, messages)
     flood(file, 2_000_000)
     tomorrow = time.time() + 86400
     monkeypatch.setattr("time.time", lambda: tomorrow)
@@ -229,20 +231,20 @@ def test_the_next_day_begins_anew(tmp_path: Path, said: list[str], monkeypatch: 
     assert file.over_limit == 0
     _first, second = sorted(tmp_path.iterdir())
     assert (second / "bot_stdout.log").read_bytes() == LINE
-    assert len(said) == 1
+    assert len(messages) == 1
 
 
 @pytest.mark.parametrize(("limit_mb", "segment"), [(1, 250_000), (256, 64_000_000), (100_000, 128_000_000)])
 def test_a_segment_is_never_so_large_that_a_reader_has_to_wait(
-    limit_mb: int, segment: int, said: list[str]
+    limit_mb: int, segment: int, messages: list[str]
 ) -> None:
-    assert DayBudget(limit_mb, said.append, tuple, ()).segment == segment
+    assert DayBudget(limit_mb, messages.append, tuple, ()).segment == segment
 
 
-def test_a_flood_leaves_room_for_a_traceback(tmp_path: Path, said: list[str]) -> None:
-    budget = DayBudget(1, said.append, tuple, ())
-    flood(limited(tmp_path, said, budget=budget), 3_000_000)
-    other = limited(tmp_path, said, "bot_stderr.log", budget=budget)
+def test_a_flood_leaves_room_for_a_traceback(tmp_path: Path, messages: list[str]) -> None:
+    budget = DayBudget(1, messages.append, tuple, ())
+    flood(limited(tmp_path, messages, budget=budget), 3_000_000)
+    other = limited(tmp_path, messages, "bot_stderr.log", budget=budget)
     other.write(b"Traceback\n")
     flood(other, 3_000_000)
     other.close()
@@ -251,14 +253,14 @@ def test_a_flood_leaves_room_for_a_traceback(tmp_path: Path, said: list[str]) ->
     assert sum(files_of(tmp_path).values()) <= 1_000_000 + 200
 
 
-def test_full_files_are_compressed_and_make_room(tmp_path: Path, said: list[str]) -> None:
-    budget = DayBudget(1, said.append, tuple, GZIP)
-    file = limited(tmp_path, said, budget=budget)
+def test_full_files_are_compressed_and_make_room(tmp_path: Path, messages: list[str]) -> None:
+    budget = DayBudget(1, messages.append, tuple, GZIP)
+    file = limited(tmp_path, messages, budget=budget)
     lines = 0
     for _round in range(20):
         lines += flood(file, 200_000)
         wait_until(lambda: is_tidy(budget))
-    assert said == []
+    assert messages == []
     assert file.over_limit == 0
     (day,) = tmp_path.iterdir()
     names = sorted(files_of(tmp_path))
@@ -268,33 +270,33 @@ def test_full_files_are_compressed_and_make_room(tmp_path: Path, said: list[str]
 
 
 def test_without_a_program_nothing_is_compressed_and_that_is_said_once(
-    tmp_path: Path, said: list[str]
+    tmp_path: Path, messages: list[str]
 ) -> None:
-    flood(limited(tmp_path, said, program=("/nothing/gzip",)), 3_000_000)
-    assert said[0].startswith("full log files are not compressed: cannot start /nothing/gzip")
-    assert len(said) == 2
+    flood(limited(tmp_path, messages, program=("/nothing/gzip",)), 3_000_000)
+    assert messages[0].startswith("full log files are not compressed: cannot start /nothing/gzip")
+    assert len(messages) == 2
 
 
-def test_a_program_that_fails_is_not_tried_for_ever(tmp_path: Path, said: list[str]) -> None:
-    budget = DayBudget(1, said.append, tuple, ("/usr/bin/env", "false"))
-    file = limited(tmp_path, said, budget=budget)
+def test_a_program_that_fails_is_not_tried_for_ever(tmp_path: Path, messages: list[str]) -> None:
+    budget = DayBudget(1, messages.append, tuple, ("/usr/bin/env", "false"))
+    file = limited(tmp_path, messages, budget=budget)
     flood(file, 300_000)
     wait_until(lambda: is_tidy(budget))
-    assert [text.partition(": ")[0] for text in said] == ["full log files are not compressed"]
+    assert [text.partition(": ")[0] for text in messages] == ["full log files are not compressed"]
     flood(file, 500_000)
-    assert (len(said), budget._pid) == (1, None)
+    assert (len(messages), budget._pid) == (1, None)
 
 
-def test_lines_without_an_end_are_bounded_too(tmp_path: Path, said: list[str]) -> None:
-    file = limited(tmp_path, said)
+def test_lines_without_an_end_are_bounded_too(tmp_path: Path, messages: list[str]) -> None:
+    file = limited(tmp_path, messages)
     for _chunk in range(40):
         file.write(b"y" * 65_536)
     file.close()
     assert sum(files_of(tmp_path).values()) <= 1_000_000 + 200
 
 
-def test_room_that_a_person_has_made_is_used(tmp_path: Path, said: list[str]) -> None:
-    file = limited(tmp_path, said)
+def test_room_that_a_person_has_made_is_used(tmp_path: Path, messages: list[str]) -> None:
+    file = limited(tmp_path, messages)
     flood(file, 2_000_000)
     (day,) = tmp_path.iterdir()
     for path in day.iterdir():

@@ -14,7 +14,7 @@ def mountinfo(root: str, point: str = "/etc/hostname") -> str:
 
 
 @pytest.mark.parametrize(
-    ("mounts", "cgroup", "found"),
+    ("mounts", "cgroup", "container"),
     [
         (mountinfo(f"/var/lib/docker/containers/{ID}/hostname"), "", ID),
         (mountinfo(f"/docker/containers/{ID}/hostname"), f"0::/docker/{OTHER}\n", ID),
@@ -26,12 +26,12 @@ def mountinfo(root: str, point: str = "/etc/hostname") -> str:
         (None, None, None),
     ],
 )
-def test_container_id(tmp_path: Path, mounts: str | None, cgroup: str | None, found: str | None) -> None:
+def test_container_id(tmp_path: Path, mounts: str | None, cgroup: str | None, container: str | None) -> None:
     if mounts is not None:
         (tmp_path / "mountinfo").write_text(mounts)
     if cgroup is not None:
         (tmp_path / "cgroup").write_text(cgroup)
-    assert host.container_id(str(tmp_path)) == (found or socket.gethostname())
+    assert host.container_id(str(tmp_path)) == (container or socket.gethostname())
 
 
 def test_oom_kills_of_both_cgroup_versions(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ def parameters(code: str) -> set[str]:
 
 def uses() -> dict[str, set[frozenset[str]]]:
     """Return each code that the supervisor's source names, with the sets of parameters it is given."""
-    found: dict[str, set[frozenset[str]]] = {}
+    by_code: dict[str, set[frozenset[str]]] = {}
     for path in (ROOT / "docker/supervisor").glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
@@ -31,14 +31,14 @@ def uses() -> dict[str, set[frozenset[str]]]:
             names = frozenset(keyword.arg or "" for keyword in node.keywords)
             for code in ast.walk(node.args[0]) if node.args else ():
                 if isinstance(code, ast.Constant) and isinstance(code.value, str):
-                    found.setdefault(code.value, set()).add(names)
-    return found
+                    by_code.setdefault(code.value, set()).add(names)
+    return by_code
 
 
 def test_each_code_is_used_with_the_parameters_of_its_sentence() -> None:
-    found = uses()
-    assert set(found) == set(SENTENCES)
-    for code, all_names in found.items():
+    used = uses()
+    assert set(used) == set(SENTENCES)
+    for code, all_names in used.items():
         assert all_names == {frozenset(parameters(code))}, code
 
 

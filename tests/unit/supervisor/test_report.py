@@ -182,13 +182,13 @@ def test_a_bot_that_could_not_begin_leaves_the_figures_of_the_run_before(folder:
     folder.source.write_text(json.dumps(before))
     folder.keeper.collect(ended=True)
     folder.keeper.begin_run(2000.0)
-    said = {"contract": 2, "final": True, "condition": None, "reason": "keys refused", "at": 2001.0}
-    folder.source.write_text(json.dumps(said))
+    report = {"contract": 2, "final": True, "condition": None, "reason": "keys refused", "at": 2001.0}
+    folder.source.write_text(json.dumps(report))
     for ended in (False, True):
         folder.keeper.collect(ended=ended)
-        assert folder.copy["report"] == {**said, **figures}
+        assert folder.copy["report"] == {**report, **figures}
     assert not folder.copy["previous_run"]
     folder.keeper.begin_run(3000.0)
-    folder.source.write_text(json.dumps({**said, "position": None}))
+    folder.source.write_text(json.dumps({**report, "position": None}))
     folder.keeper.collect(ended=True)
     assert folder.copy["report"]["position"] is None, "unknown is said, and stays unknown"

@@ -13,20 +13,20 @@ from manager.util import atomic_file
 @pytest.fixture
 def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is done with the file, in order."""
-    found: list[str] = []
+    calls: list[str] = []
     sync, replace = os.fsync, Path.replace
 
     def fsync(descriptor: int) -> None:
-        found.append("sync")
+        calls.append("sync")
         sync(descriptor)
 
     def rename(self: Path, target: Path) -> Path:
-        found.append("rename")
+        calls.append("rename")
         return replace(self, target)
 
     monkeypatch.setattr(os, "fsync", fsync)
     monkeypatch.setattr(Path, "replace", rename)
-    return found
+    return calls
 
 
 def test_a_file_is_synced_before_it_gets_its_name(tmp_path: Path, steps: list[str]) -> None:

@@ -15,7 +15,7 @@ NESTED = Text("{what}; {orders}", what=Text("exit code {code}", code=3), orders=
 
 
 @pytest.mark.parametrize(
-    "said",
+    "text",
     [
         NESTED,
         ManagerError("exit code {code}", code=3),
@@ -24,10 +24,10 @@ NESTED = Text("{what}; {orders}", what=Text("exit code {code}", code=3), orders=
         ConfigError([Problem("f", "k", NESTED)]),
     ],
 )
-def test_what_is_kept_in_one_language_is_read_in_another(said: object) -> None:
+def test_what_is_kept_in_one_language_is_read_in_another(text: object) -> None:
     with i18n.speaking("zh-TW"):
-        line = json.dumps(kept(said))
-    assert str(unkept(json.loads(line))) == english(said)
+        line = json.dumps(kept(text))
+    assert str(unkept(json.loads(line))) == english(text)
 
 
 def test_a_reader_of_another_language_gets_it_in_his() -> None:

@@ -27,8 +27,8 @@ def _home(tmp_path: Path) -> Path:
 
 
 def owner_of(path: Path) -> tuple[int, int]:
-    found = path.lstat()
-    return found.st_uid, found.st_gid
+    facts = path.lstat()
+    return facts.st_uid, facts.st_gid
 
 
 def test_everything_that_a_command_makes(home: Path) -> None:

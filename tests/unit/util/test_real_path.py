@@ -21,10 +21,10 @@ def test_a_link_in_a_circle_stays_as_it_is(tmp_path: Path) -> None:
 
 def test_nothing_else_follows_links() -> None:
     """`Path.resolve` raises RuntimeError for a circle before Python 3.13, which nobody catches."""
-    found = [
+    lines = [
         f"{path.relative_to(PACKAGE)}: {line.strip()}"
         for path in PACKAGE.rglob("*.py")
         for line in path.read_text().splitlines()
         if re.search(r"\.resolve\((strict=\w+)?\)", line) and "__file__" not in line
     ]
-    assert found == []
+    assert lines == []

@@ -41,12 +41,12 @@ def _without_folder(source: str) -> list[int]:
 
 def test_each_module_says_where_its_temporary_files_go() -> None:
     assert _without_folder("with tempfile.TemporaryDirectory(prefix='x') as folder: pass") == [1]
-    found = {
+    lines_by_file = {
         str(path.relative_to(ROOT)): lines
         for path in (ROOT / "manager").rglob("*.py")
         if path.name != "scratch.py" and (lines := _without_folder(path.read_text(encoding="utf-8")))
     }
-    assert found == {}
+    assert lines_by_file == {}
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from tests.web.served import a_bot
 
 
 @pytest.mark.parametrize(
-    ("said", "bounds"),
+    ("reported", "bounds"),
     [
         ({"lower": "140", "upper": 180}, (Decimal(140), Decimal(180))),
         ({"lower": None, "upper": "x"}, (None, None)),
@@ -29,8 +29,8 @@ from tests.web.served import a_bot
         ({"lower": [140], "upper": {"x": 1}}, (None, None)),
     ],
 )
-def test_a_range_is_read_as_carefully_as_all_else(said: Any, bounds: tuple[Decimal | None, ...]) -> None:
-    report = parse_report({"range": said})
+def test_a_range_is_read_as_carefully_as_all_else(reported: Any, bounds: tuple[Decimal | None, ...]) -> None:
+    report = parse_report({"range": reported})
     assert (report.lower, report.upper) == bounds
 
 

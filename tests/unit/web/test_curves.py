@@ -24,18 +24,18 @@ def points(*pairs: tuple[float, str]) -> list[Point]:
 
 
 def test_the_curve_begins_at_zero_with_what_was_there_before() -> None:
-    found = curves.of_instance(points((-50, "10"), (1000, "12"), (3990, "9")), [Span(-50, 4000)], AT)
-    assert curves.values(found) == [Decimal(0), Decimal(2), Decimal(2), Decimal(2), Decimal(-1)]
+    curve = curves.of_instance(points((-50, "10"), (1000, "12"), (3990, "9")), [Span(-50, 4000)], AT)
+    assert curves.values(curve) == [Decimal(0), Decimal(2), Decimal(2), Decimal(2), Decimal(-1)]
 
 
 def test_what_nobody_watched_is_unknown() -> None:
-    found = curves.of_instance(points((0, "1"), (1000, "2"), (4000, "5")), [Span(0, 1000)], AT)
-    assert curves.values(found) == [Decimal(0), Decimal(1), None, None, Decimal(4)]
+    curve = curves.of_instance(points((0, "1"), (1000, "2"), (4000, "5")), [Span(0, 1000)], AT)
+    assert curves.values(curve) == [Decimal(0), Decimal(1), None, None, Decimal(4)]
 
 
 def test_an_instance_that_came_later_is_unknown_before() -> None:
-    found = curves.of_instance(points((2000, "7"), (3000, "8")), [Span(0, 4000)], AT)
-    assert curves.values(found) == [None, None, Decimal(0), Decimal(1), Decimal(1)]
+    curve = curves.of_instance(points((2000, "7"), (3000, "8")), [Span(0, 4000)], AT)
+    assert curves.values(curve) == [None, None, Decimal(0), Decimal(1), Decimal(1)]
 
 
 def test_the_deepest_fall_is_from_a_high_and_over_gaps() -> None:

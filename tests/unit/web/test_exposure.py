@@ -77,7 +77,7 @@ def test_a_position_without_a_price_is_in_no_sum_and_said() -> None:
         a_bot("b", position="-1", base="DOGE", quote="USDC"),
         a_bot("c", position="1", base="ETH", price="3000"),
     ]
-    found = worth(rows)
-    assert [(value["quote"], value["net"]) for value in found["values"]] == [("USDC", "150")]
-    assert found["unknown"] == ["DOGE", "ETH"]
+    sums = worth(rows)
+    assert [(value["quote"], value["net"]) for value in sums["values"]] == [("USDC", "150")]
+    assert sums["unknown"] == ["DOGE", "ETH"]
     assert worth([]) == {"values": [], "unknown": []}

@@ -53,14 +53,14 @@ def tails(children: Children) -> Iterator[Tails]:
 
 def until(ask: Callable[[], Lines], count: int) -> Lines:
     deadline = time.monotonic() + 20
-    while len((found := ask()).lines) < count:
-        assert time.monotonic() < deadline, found
+    while len((answer := ask()).lines) < count:
+        assert time.monotonic() < deadline, answer
         time.sleep(0.02)
-    return found
+    return answer
 
 
-def texts(found: Lines) -> list[str]:
-    return [line["line"] for line in found.lines]
+def texts(answer: Lines) -> list[str]:
+    return [line["line"] for line in answer.lines]
 
 
 def test_the_first_answer_begins_anew_and_the_next_goes_on(tails: Tails) -> None:
@@ -74,8 +74,8 @@ def test_the_first_answer_begins_anew_and_the_next_goes_on(tails: Tails) -> None
 @pytest.mark.parametrize("unknown", ["", "x", "-", "0000-1", "{boot}-4", "{boot}--1", "{boot}-²", "{boot}-"])
 def test_an_id_that_says_nothing_begins_anew(tails: Tails, unknown: str) -> None:
     boot = until(lambda: tails.after([], 3, ""), 3).id.partition("-")[0]
-    found = tails.after([], 3, unknown.format(boot=boot))
-    assert (found.name, len(found.lines)) == ("reset", 3)
+    answer = tails.after([], 3, unknown.format(boot=boot))
+    assert (answer.name, len(answer.lines)) == ("reset", 3)
 
 
 def test_readers_of_the_same_bots_share_a_child(tails: Tails, children: Children) -> None:
@@ -118,5 +118,5 @@ def test_a_child_that_has_ended_says_so_and_is_started_again(
 def test_what_a_bot_prints_is_made_safe_and_short(tails: Tails, children: Children) -> None:
     hostile = "\x1b[31mred\x1b[0m \x1b]0;title\x07 \u202egnp"
     children.lines = ["no JSON", "[]", a_line(hostile), a_line("x" * 9999)]
-    found = texts(until(lambda: tails.after([], 1, ""), 2))
-    assert found == ["red \\u001b]0;title\\u0007 \\u202egnp", "x" * log_tails.MOST_CHARACTERS]
+    shown = texts(until(lambda: tails.after([], 1, ""), 2))
+    assert shown == ["red \\u001b]0;title\\u0007 \\u202egnp", "x" * log_tails.MOST_CHARACTERS]

@@ -73,6 +73,6 @@ def test_the_newest_marks_stay() -> None:
 
 def test_what_is_realised_is_added_up_as_pnl_is() -> None:
     samples = [a_sample(0, 0, "5", "1"), a_sample(60, 0, "4", "3"), a_sample(120, 0, "9")]
-    [found] = realized.curves_of(InstanceHistory("x", samples))
-    assert (found["kind"], found["quote"]) == ("live", "USDC")
-    assert found["points"] == [[0, "1", False], [60, "3", False]]
+    [curve] = realized.curves_of(InstanceHistory("x", samples))
+    assert (curve["kind"], curve["quote"]) == ("live", "USDC")
+    assert curve["points"] == [[0, "1", False], [60, "3", False]]

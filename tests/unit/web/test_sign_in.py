@@ -44,7 +44,7 @@ def test_a_link_works_once(tmp_path: Path) -> None:
 
 
 def test_only_the_newest_link_works(tmp_path: Path) -> None:
-    older, newer = (links.new(tmp_path / "link") for _each in range(2))
+    older, newer = (links.new(tmp_path / "link") for _ in range(2))
     assert not links.redeem(tmp_path / "link", older)
     assert links.redeem(tmp_path / "link", newer)
 
@@ -121,7 +121,7 @@ def test_a_session_that_nobody_uses_ends_before_its_day(kept: int, clock: Clock)
 
 
 def test_sessions_are_bounded_and_the_oldest_goes(session_store: SessionStore) -> None:
-    made = [session_store.open_session("operate") for _each in range(MAX_SESSIONS + 1)]
+    made = [session_store.open_session("operate") for _ in range(MAX_SESSIONS + 1)]
     known = [session_store.session(session.cookie, session.token) is not None for session in made]
     assert known == [False, *[True] * MAX_SESSIONS]
 

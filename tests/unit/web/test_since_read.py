@@ -36,8 +36,8 @@ def figures_of(pnl: str, run: float, at: float) -> Figures:
 def test_what_was_earned_since_the_history_was_read_is_counted(
     pnl: str | None, run: float, quote: str, today: str, in_all: str
 ) -> None:
-    said = {"pnl": pnl} if pnl else {}
-    row = a_bot("a", quote=quote, run_began=run, **said)
+    reported = {"pnl": pnl} if pnl else {}
+    row = a_bot("a", quote=quote, run_began=run, **reported)
     figures = figures_of("15", 1000.0, time.time() - 0.5)
     [told] = answers.instances(PageSnapshot(a_fleet(), [row]), figures)
     assert [figure["pnl"] for figure in told["today"]] == [today]

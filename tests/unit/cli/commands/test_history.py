@@ -111,7 +111,7 @@ def test_what_a_restore_has_moved_aside_is_no_instance(play: Play, tmp_path: Pat
     aside = "bp_sol_01.before-restore-20261129-183947"
     (tmp_path / "volumes" / "database" / aside).mkdir(parents=True)
     assert aside not in play()
-    assert [each["id"] for each in json.loads(play("--json"))] == ["bp_sol_01", "gone_02"]
+    assert [row["id"] for row in json.loads(play("--json"))] == ["bp_sol_01", "gone_02"]
     assert aside in play(aside), "who names it sees it"
 
 

@@ -39,9 +39,9 @@ def test_an_empty_folder_becomes_a_fleet(
     assert "  cd desk/main\n  manager up --wait" in out
     folder = tmp_path / "desk" / "main"
     assert set(files_of(folder)) == EVERYTHING
-    found = project.read(folder)
-    assert (found.fleet.name, found.problems) == ("main", ())
-    assert [(spec.id, spec.mode) for spec in found.specs.values()] == [("bp_sol_01", "paper")]
+    new_project = project.read(folder)
+    assert (new_project.fleet.name, new_project.problems) == ("main", ())
+    assert [(spec.id, spec.mode) for spec in new_project.specs.values()] == [("bp_sol_01", "paper")]
 
 
 def test_a_second_time_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -63,9 +63,9 @@ def test_what_is_there_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     for path, content in own.items():
         (tmp_path / path).write_bytes(content)
     assert main(["init", str(tmp_path)]) == OK
-    found = files_of(tmp_path)
-    assert {path: found[path] for path in own} == own
-    assert set(found) == (EVERYTHING | set(own)) - {"config/active/bp_sol_01.json"}
+    files = files_of(tmp_path)
+    assert {path: files[path] for path in own} == own
+    assert set(files) == (EVERYTHING | set(own)) - {"config/active/bp_sol_01.json"}
     out = capsys.readouterr().out
     assert "config/fleet.toml exists and was left unchanged" in out
     assert "make sure that it contains .env, /volumes/" in out
@@ -88,9 +88,9 @@ def test_folders_named_in_other_letters_become_fleets_of_different_names(tmp_pat
     names = set()
     for folder in ("交易", "機器人", "甲 bot", "乙 bot", "Боты"):
         main(["init", str(tmp_path / folder)])
-        found = project.read(tmp_path / folder)
-        assert found.problems == ()
-        names.add(found.fleet.name)
+        new_project = project.read(tmp_path / folder)
+        assert new_project.problems == ()
+        names.add(new_project.fleet.name)
     assert len(names) == 5
     assert {name.rpartition("-")[0] for name in names} == {"fleet", "bot"}
 

@@ -31,9 +31,9 @@ def test_blocks_and_entries_are_counted(tmp_path: Path) -> None:
     with (tmp_path / "a" / "b" / "sparse").open("wb") as stream:
         stream.truncate(1 << 40)
     (tmp_path / "a" / "link").symlink_to("/")
-    found = measured(tmp_path / "a", tmp_path / "missing", tmp_path / "a" / "file")
-    assert 100_000 <= found.size < 200_000
-    assert (found.files, found.is_whole) == (4, True)
+    disk_usage = measured(tmp_path / "a", tmp_path / "missing", tmp_path / "a" / "file")
+    assert 100_000 <= disk_usage.size < 200_000
+    assert (disk_usage.files, disk_usage.is_whole) == (4, True)
 
 
 def test_whoever_makes_files_without_end_is_counted_in_part(tmp_path: Path) -> None:
@@ -48,9 +48,9 @@ def test_a_file_of_many_names_takes_its_place_once(tmp_path: Path) -> None:
     (tmp_path / "one").write_bytes(b"x" * 100_000)
     for number in range(300):
         os.link(tmp_path / "one", tmp_path / "b" / str(number))
-    found = measured(tmp_path)
-    assert 100_000 <= found.size < 200_000
-    assert (found.files, found.is_whole) == (2, True)
+    disk_usage = measured(tmp_path)
+    assert 100_000 <= disk_usage.size < 200_000
+    assert (disk_usage.files, disk_usage.is_whole) == (2, True)
     assert not measured(tmp_path, most=200).is_whole, "but it is read as often as it is there"
 
 

@@ -47,9 +47,9 @@ def bad(lines: Iterable[Finding]) -> list[str]:
     """`level check: text` of everything that is not ok; each of these has a remedy, and nothing else has
     one.
     """
-    found = list(lines)
-    assert all((line.level == "ok") == (line.remedy is None) for line in found)
-    return [f"{line.level} {line.check}: {line.text}" for line in found if line.level != "ok"]
+    findings = list(lines)
+    assert all((line.level == "ok") == (line.remedy is None) for line in findings)
+    return [f"{line.level} {line.check}: {line.text}" for line in findings if line.level != "ok"]
 
 
 def test_nothing_is_wrong_where_nothing_is() -> None:
@@ -154,11 +154,11 @@ def test_disks(disk: Disk, expected: list[str]) -> None:
     ],
 )
 def test_file_systems(type_: str, expected: str) -> None:
-    found = bad(
+    texts = bad(
         checks_host.check_all(FACTS._replace(database_disks=(Disk("/d", type_, 9 * GB, 9 * GB, 0, 0),)))
     )
-    assert len(found) == bool(expected)
-    assert all(expected in text for text in found)
+    assert len(texts) == bool(expected)
+    assert all(expected in text for text in texts)
 
 
 @pytest.mark.parametrize(

@@ -41,9 +41,9 @@ def test_the_innermost_mount_counts(path: str, expected: str) -> None:
 
 
 def test_a_folder_that_is_not_yet_made_is_on_its_parents_disk(tmp_path: Path) -> None:
-    found = probe_host.disk(tmp_path / "a" / "b")
-    assert found is not None
-    assert (found.path, found.size > 0) == (str(tmp_path), True)
+    disk = probe_host.disk(tmp_path / "a" / "b")
+    assert disk is not None
+    assert (disk.path, disk.size > 0) == (str(tmp_path), True)
 
 
 def test_memory_of_the_machine() -> None:
@@ -52,7 +52,7 @@ def test_memory_of_the_machine() -> None:
 
 
 def test_what_the_engine_says() -> None:
-    found = probe_engine.parse_answers(
+    facts = probe_engine.parse_answers(
         {"Version": "26.1.5", "ApiVersion": "1.45"},
         {
             "Driver": "overlay2",
@@ -64,14 +64,14 @@ def test_what_the_engine_says() -> None:
         },
         1772337600.0,
     )
-    assert found.clock_offset == pytest.approx(2.123456)
-    assert (found.is_rootless, found.warnings) == (True, ("No swap limit support",))
+    assert facts.clock_offset == pytest.approx(2.123456)
+    assert (facts.is_rootless, facts.warnings) == (True, ("No swap limit support",))
 
 
-@pytest.mark.parametrize("said", ["", "yesterday", "2026-03-01T04:00:00"])
-def test_a_clock_that_cannot_be_read_is_no_skew(said: str) -> None:
-    found = probe_engine.parse_answers({}, {"SystemTime": said}, 1772337600.0).clock_offset
-    assert found is None or abs(found) < 86400
+@pytest.mark.parametrize("system_time", ["", "yesterday", "2026-03-01T04:00:00"])
+def test_a_clock_that_cannot_be_read_is_no_skew(system_time: str) -> None:
+    offset = probe_engine.parse_answers({}, {"SystemTime": system_time}, 1772337600.0).clock_offset
+    assert offset is None or abs(offset) < 86400
 
 
 def test_all_packages_are_there() -> None:
@@ -103,14 +103,14 @@ def test_stale_files_are_named_with_their_size_and_left(tmp_path: Path) -> None:
         os.utime(path, (1, 1))
     young = data / "state" / ".fleet.json.ba9876543210.tmp"
     young.touch()
-    found = probe_project.probe_files(project.read(tmp_path), None).stale
-    named = {entry.path: entry.kind for entry in found}
+    stale_files = probe_project.probe_files(project.read(tmp_path), None).stale
+    named = {entry.path: entry.kind for entry in stale_files}
     for path, what in stale.items():
         relative = str(path.relative_to(tmp_path))
         match = next(name for name in named if relative.startswith(name))
         assert named.pop(match) == what
     assert named == {}
-    assert all(entry.size >= 1000 for entry in found)
+    assert all(entry.size >= 1000 for entry in stale_files)
     assert all(path.exists() for path in (*stale, *fine, young))
 
 
@@ -138,13 +138,13 @@ def test_without_sound_configs_no_folder_is_called_stale(tmp_path: Path) -> None
 
 def test_a_report_names_no_key_no_person_and_no_machine() -> None:
     text = "key=s3cr3t-value at /home/ann/desk on box1 by ann, 10.1.2.3, 127.0.0.1, annual box12 s3c"
-    found = redact(
+    redacted = redact(
         text,
         ["s3cr3t-value", "s3c", "s3cr3t"],
         {"/home/ann": "~", "/home/ann/desk": "PROJECT", "": "~"},
         {"HOST": ["box1", ""], "USER": ["ann"]},
     )
-    assert found == "key=*** at PROJECT on HOST by USER, ADDRESS, 127.0.0.1, annual box12 s3c"
+    assert redacted == "key=*** at PROJECT on HOST by USER, ADDRESS, 127.0.0.1, annual box12 s3c"
 
 
 def test_lists_of_variables_that_fit_every_name_are_found(tmp_path: Path) -> None:

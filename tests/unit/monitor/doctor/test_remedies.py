@@ -137,5 +137,5 @@ def test_a_context_is_left_by_the_docker_command(tmp_path: Path) -> None:
     meta.parent.mkdir(parents=True)
     meta.write_text('{"Endpoints": {"docker": {"Host": "ssh://x@far"}}}')
     (tmp_path / "config.json").write_text('{"currentContext": "far"}')
-    said = str(remedies.no_engine({"DOCKER_CONFIG": str(tmp_path)}))
-    assert said.startswith("run `docker context use default` for the local engine")
+    remedy = str(remedies.no_engine({"DOCKER_CONFIG": str(tmp_path)}))
+    assert remedy.startswith("run `docker context use default` for the local engine")

@@ -61,13 +61,13 @@ def test_two_runs_of_one_time_are_counted_once_each() -> None:
 
 def test_a_days_pnl_is_what_was_earned_between_two_midnights() -> None:
     samples = each_minute(at(19, 12), at(20, 12), "10", "34")
-    found = curve.days(samples, (), NOW)
-    assert [(day.day, round(day.pnl)) for day in found[-2:]] == [
+    days = curve.days(samples, (), NOW)
+    assert [(day.day, round(day.pnl)) for day in days[-2:]] == [
         ("2026-03-19", 12),
         ("2026-03-20", 12),
     ]
-    assert [day.is_open for day in found[-2:]] == [False, True]
-    assert sum(day.pnl for day in found) == Decimal("34")
+    assert [day.is_open for day in days[-2:]] == [False, True]
+    assert sum(day.pnl for day in days) == Decimal("34")
 
 
 def test_a_new_run_begins_at_zero_and_the_run_before_keeps_what_it_had() -> None:
@@ -118,8 +118,8 @@ def test_modes_and_currencies_are_never_added() -> None:
         sample(at(20, 8, 1), "7", run=at(20, 8), kind="live"),
         sample(at(20, 8, 2), "9", run=at(20, 8), quote="USDT"),
     ]
-    found = {(day.kind, day.quote): day.pnl for day in curve.days(samples, (), NOW)}
-    assert found == {
+    pnls = {(day.kind, day.quote): day.pnl for day in curve.days(samples, (), NOW)}
+    assert pnls == {
         ("paper", "USDC"): Decimal(5),
         ("live", "USDC"): Decimal(7),
         ("paper", "USDT"): Decimal(9),
@@ -164,10 +164,10 @@ def test_the_days_pnls_add_up_to_the_whole_in_every_time_zone(
     try:
         begin = datetime(2026, 3, 7, 5, 0).timestamp()  # with the change to daylight saving time in New York
         samples = each_minute(begin, begin + 3 * DAY, "0", "72", run=begin)
-        found = curve.days(samples, (), begin + 3 * DAY)
-        assert sum(day.pnl for day in found) == Decimal(72)
-        assert not any(day.is_uncertain or day.gaps for day in found)
-        assert len(found) == 4
+        days = curve.days(samples, (), begin + 3 * DAY)
+        assert sum(day.pnl for day in days) == Decimal(72)
+        assert not any(day.is_uncertain or day.gaps for day in days)
+        assert len(days) == 4
     finally:
         monkeypatch.undo()
         time.tzset()
@@ -181,8 +181,8 @@ def test_what_a_run_had_earned_before_it_was_first_seen_is_not_todays() -> None:
         sample(at(20, 8), "-500", run=at(2)),
         sample(at(20, 8, 1), "-501", run=at(2)),
     ]
-    found = {day.day[-2:]: (day.pnl, day.is_uncertain) for day in curve.days(samples, (), NOW) if day.pnl}
-    assert found == {"02": (Decimal(-500), True), "20": (Decimal(-1), True)}
+    pnls = {day.day[-2:]: (day.pnl, day.is_uncertain) for day in curve.days(samples, (), NOW) if day.pnl}
+    assert pnls == {"02": (Decimal(-500), True), "20": (Decimal(-1), True)}
 
 
 def naive(begin: float, end: float, covered: Sequence[Span]) -> bool:

@@ -396,16 +396,16 @@ def test_a_history_that_somebody_takes_away_begins_anew(fleet: Fleet) -> None:
 
 def test_a_damaged_file_is_named_and_a_newer_one_left_alone(fleet: Fleet) -> None:
     fleet.history_file.write_bytes(b"no database" * 1000)
-    said: list[str] = []
-    recorder = Recorder(fleet, lambda text: said.append(str(text)))
+    messages: list[str] = []
+    recorder = Recorder(fleet, lambda text: messages.append(str(text)))
     until_written(recorder, a_view("5"))
-    assert "it was moved to" in said[0]
+    assert "it was moved to" in messages[0]
     with sqlite3.connect(fleet.history_file) as db:
         db.execute("PRAGMA user_version=99")
     recorder.close()
-    later = Recorder(fleet, lambda text: said.append(str(text)))
+    later = Recorder(fleet, lambda text: messages.append(str(text)))
     until_written(later, a_view("5"))
-    assert "was written by a newer version" in said[-1]
+    assert "was written by a newer version" in messages[-1]
     later.close()
 
 
@@ -419,15 +419,15 @@ def until_written(recorder: Recorder, view: Instance) -> None:
 
 def test_a_folder_that_cannot_be_written_is_said_once(fleet: Fleet) -> None:
     fleet.state_dir.rmdir()
-    said: list[str] = []
-    recorder = Recorder(fleet, lambda text: said.append(str(text)))
+    messages: list[str] = []
+    recorder = Recorder(fleet, lambda text: messages.append(str(text)))
     for _time in range(3):
         until_written(recorder, a_view("5"))
-    assert said == ["the history is not written: unable to open database file"]
+    assert messages == ["the history is not written: unable to open database file"]
     fleet.state_dir.mkdir()
     recorder._writer._retry_at = 0.0
     until_written(recorder, a_view("5"))
-    assert said[1:] == ["the history is written again"]
+    assert messages[1:] == ["the history is written again"]
     recorder.close()
 
 

@@ -15,10 +15,10 @@ LINE = "--exchange backpack --symbol SOL_USDC_PERP --strategy perp_grid --grid-l
 
 def test_only_the_present_run_has_no_end() -> None:
     runs = [Run(began, ended, "", "live") for began, ended in ((100.0, None), (200.0, 250.0), (300.0, None))]
-    found = run_ends.with_ends([*runs, Run(400.0, None, "", "live")], 400.4, {300.0: 390.0})
-    assert [run.ended for run in found] == [200.0, 250.0, 390.0, None]
+    ended_runs = run_ends.with_ends([*runs, Run(400.0, None, "", "live")], 400.4, {300.0: 390.0})
+    assert [run.ended for run in ended_runs] == [200.0, 250.0, 390.0, None]
     assert [run.ended for run in run_ends.with_ends(runs[2:], None, {})] == [300.0]
-    assert [bool(run.why) for run in found] == [True, False, True, False]
+    assert [bool(run.why) for run in ended_runs] == [True, False, True, False]
 
 
 def test_each_end_of_the_bundled_bot_is_told_in_chinese() -> None:

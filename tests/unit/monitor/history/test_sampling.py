@@ -32,22 +32,22 @@ REPORT = Report(
 )
 
 
-def a_view(state: str = "running", kept: KeptReport | None = None, **said: Any) -> Instance:
+def a_view(state: str = "running", kept: KeptReport | None = None, **changes: Any) -> Instance:
     container = a_container("bp_sol_01", "running")
-    word = supervisor_state._decoded(a_supervisor_file(state, **said))
+    word = supervisor_state._decoded(a_supervisor_file(state, **changes))
     verdict = status.derive_status(container, word, configured=True, uptime=UPTIME)
     return Instance("bp_sol_01", verdict, (), a_spec(), container, word, InstanceState(), report=kept)
 
 
 def test_a_sample_has_what_the_bot_reports_and_says_whose_prices_they_are() -> None:
-    found = sampling.sample(a_view(kept=KeptReport(REPORT, NOW)), None, NOW)
-    assert (found.state, found.kind, found.pnl, found.position) == (
+    sample = sampling.sample(a_view(kept=KeptReport(REPORT, NOW)), None, NOW)
+    assert (sample.state, sample.kind, sample.pnl, sample.position) == (
         "running",
         "synthetic",
         Decimal("1.5"),
         Decimal(2),
     )
-    assert (found.run, found.start) == (NOW - 500, 1_764_500_001.0)
+    assert (sample.run, sample.start) == (NOW - 500, 1_764_500_001.0)
 
 
 def test_the_report_of_an_earlier_run_is_not_the_starting_ones() -> None:
@@ -96,10 +96,10 @@ def test_an_exit_is_an_event_once() -> None:
 def a_long_life(days: int) -> list[Sample]:
     """A sample every two minutes, with a P&L that wanders, and some restarts."""
     random, pnl, start = Random(7), Decimal(0), NOW - days * 86400
-    found = []
+    samples = []
     for number in range(days * 720):
         pnl += Decimal(random.randint(-100, 100)) / 100
-        found.append(
+        samples.append(
             Sample(
                 start + 120 * number,
                 "running",
@@ -112,7 +112,7 @@ def a_long_life(days: int) -> list[Sample]:
                 pnl,
             )
         )
-    return found
+    return samples
 
 
 def test_old_samples_are_thinned_out_and_days_and_drawdown_stay_what_they_were() -> None:
@@ -142,12 +142,12 @@ def test_thinning_out_again_drops_nothing_and_makes_no_gap(days: int) -> None:
 
 
 def test_a_state_has_no_other_states_reason() -> None:
-    said: dict[str, Any] = {
+    failure: dict[str, Any] = {
         "why": "exit code 1",
         "reason": {"code": "exit_code", "params": {"code": 1}},
     }
     before = Sample(NOW - 9, "running", "trading")
-    restarting = a_view("restarting", **said)
+    restarting = a_view("restarting", **failure)
     (told,) = sampling.events(restarting, before, Sample(NOW, "restarting"), NOW)
     assert told.text == "restarting: exit code 1"
     (told,) = sampling.events(restarting, before, Sample(NOW, "missing"), NOW)

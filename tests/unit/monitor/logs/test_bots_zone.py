@@ -41,13 +41,13 @@ def test_since_finds_the_same_lines_from_everywhere(
         lines = "".join(f"{day} {hour:02}:00:00 INFO    {hour}\n" for hour in hours)
         (tmp_path / day / "bot_stdout.log").write_text(lines)
     with closing(DatedFiles(tmp_path, "stdout")) as opened:
-        found = [
+        shown = [
             (line.text.split()[-1], line.moment)
             for line in select_lines(
                 opened, "stdout", opened.size, None, LogQuery(since=NIGHT, until=NIGHT + 3 * 3600)
             )
         ]
-    assert found == [(b"23", NIGHT + 1800), (b"0", NIGHT + 5400), (b"1", NIGHT + 9000)]
+    assert shown == [(b"23", NIGHT + 1800), (b"0", NIGHT + 5400), (b"1", NIGHT + 9000)]
 
 
 def test_a_zone_in_the_line_counts_and_a_machine_without_a_zones_name_reads_as_before(

@@ -70,8 +70,8 @@ def day(tmp_path: Path) -> Path:
 
 def selected(folder: Path, **query: float) -> Iterator[bytes]:
     with closing(DatedFiles(folder, "stdout")) as opened:
-        for found in select_lines(opened, "stdout", opened.size, None, LogQuery(**query)):  # type: ignore[arg-type]
-            yield found.text + b"\n"
+        for selected_line in select_lines(opened, "stdout", opened.size, None, LogQuery(**query)):  # type: ignore[arg-type]
+            yield selected_line.text + b"\n"
 
 
 @pytest.mark.parametrize("number", [0, 1, 777, 20_000, 39_999])

@@ -29,7 +29,7 @@ DAY = "2026-01-01"
 NOON = 12 * 3600
 
 
-class Said(NamedTuple):
+class Line(NamedTuple):
     """One line of a bot, at a second of the day (UTC)."""
 
     second: int
@@ -51,7 +51,7 @@ class Engine:
     container.
     """
 
-    def __init__(self, *logs: list[Said]) -> None:
+    def __init__(self, *logs: list[Line]) -> None:
         self._logs = list(logs)
 
     def containers(self, _filters: object) -> list[dict[str, Any]]:
@@ -75,7 +75,7 @@ class Engine:
                 yield line.stream, f"{line.stamp} ".encode() + line.text + b"\n"
 
 
-def written(folder: Path, lines: list[Said], day: str = DAY) -> None:
+def written(folder: Path, lines: list[Line], day: str = DAY) -> None:
     """The dated files as the supervisor leaves them."""
     (folder / day).mkdir(parents=True, exist_ok=True)
     for stream in STREAMS:
@@ -96,8 +96,8 @@ def past(folder: Path, engine: Engine, **wanted: Any) -> list[bytes]:
     return [line.text for line in a_source(folder, engine, **wanted).past()]
 
 
-def numbered(count: int, stream: Stream = "stdout") -> list[Said]:
-    return [Said(NOON + number, b"line %d" % number, stream) for number in range(count)]
+def numbered(count: int, stream: Stream = "stdout") -> list[Line]:
+    return [Line(NOON + number, b"line %d" % number, stream) for number in range(count)]
 
 
 @pytest.fixture(autouse=True)
@@ -106,22 +106,22 @@ def _utc(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_line_is_lost_to_stamps_that_go_back_and_forth(tmp_path: Path) -> None:
-    two, one, three = Said(2, b"two"), Said(1, b"one", "stderr"), Said(3, b"three")
+    two, one, three = Line(2, b"two"), Line(1, b"one", "stderr"), Line(3, b"three")
     engine = Engine(
         [two, three, one],
-        [two, three, one, Said(3, b"late", "stderr"), Said(4, b"four"), Said(4, b"also four", "stderr")],
+        [two, three, one, Line(3, b"late", "stderr"), Line(4, b"four"), Line(4, b"also four", "stderr")],
     )
-    found = itertools.islice(a_source(tmp_path, engine, follow=True).live(), 6)
-    assert [line.text for line in found] == [b"two", b"three", b"one", b"late", b"four", b"also four"]
+    shown = itertools.islice(a_source(tmp_path, engine, follow=True).live(), 6)
+    assert [line.text for line in shown] == [b"two", b"three", b"one", b"late", b"four", b"also four"]
 
 
 def test_following_goes_on_where_the_past_ended(tmp_path: Path) -> None:
     lines = numbered(9)
-    lines.insert(6, Said(NOON + 5, b"before", "stderr"))
+    lines.insert(6, Line(NOON + 5, b"before", "stderr"))
     written(tmp_path, lines)
     followed = a_source(tmp_path, Engine(lines[5:]), follow=True, tail=3)
     assert [line.text for line in followed.past()] == [b"line 6", b"line 7", b"line 8"]
-    followed._engine = Engine([*lines[5:], Said(NOON + 20, b"new")])  # type: ignore[assignment]
+    followed._engine = Engine([*lines[5:], Line(NOON + 20, b"new")])  # type: ignore[assignment]
     assert next(followed.live()).text == b"new"
 
 
@@ -134,7 +134,7 @@ def test_a_container_that_was_just_seen_is_not_looked_up_again(tmp_path: Path) -
 
 
 def test_following_with_no_past_shows_only_what_is_new(tmp_path: Path) -> None:
-    engine = Engine(numbered(3), [*numbered(3), Said(NOON + 9, b"new", "stderr")])
+    engine = Engine(numbered(3), [*numbered(3), Line(NOON + 9, b"new", "stderr")])
     followed = a_source(tmp_path, engine, follow=True, tail=0)
     assert list(followed.past()) == []
     assert next(followed.live()).text == b"new"
@@ -177,7 +177,7 @@ def test_the_seam_loses_and_doubles_nothing(
     for number, (text, stream) in enumerate(zip(texts, streams, strict=False)):
         own = text.startswith(b"[supervisor]")
         suffix = b" %d" % number if is_numbered else b""
-        lines.append(Said(NOON + number, text + suffix, "stderr" if own else stream))
+        lines.append(Line(NOON + number, text + suffix, "stderr" if own else stream))
     folder = tmp_path_factory.mktemp("logs")
     written(folder, [line for line in lines if not line.text.startswith(b"[supervisor]")])
     kept = lines[cut:]
@@ -206,11 +206,11 @@ class Rotating(Engine):
 
 
 def test_what_is_rotated_away_while_it_is_read_is_shown_once(tmp_path: Path) -> None:
-    own = Said(NOON, b"[supervisor] started the bot", "stderr")
+    own = Line(NOON, b"[supervisor] started the bot", "stderr")
     lines = [*numbered(9), *numbered(9, "stderr")]
     written(tmp_path, lines)
-    found = past(tmp_path, Rotating([own, *lines]))
-    assert sorted(found) == sorted(line.text for line in [own, *lines])
+    texts = past(tmp_path, Rotating([own, *lines]))
+    assert sorted(texts) == sorted(line.text for line in [own, *lines])
 
 
 def test_a_last_line_without_end_is_found(tmp_path: Path) -> None:
@@ -218,8 +218,8 @@ def test_a_last_line_without_end_is_found(tmp_path: Path) -> None:
     path = tmp_path / DAY / "bot_stdout.log"
     path.write_bytes(path.read_bytes()[:-1])
     warnings: list[str] = []
-    found = a_source(tmp_path, Engine(numbered(3)[2:]), warnings).past()
-    assert [line.text for line in found] == [b"line 0", b"line 1", b"line 2"]
+    shown = a_source(tmp_path, Engine(numbered(3)[2:]), warnings).past()
+    assert [line.text for line in shown] == [b"line 0", b"line 1", b"line 2"]
     assert not warnings
 
 
@@ -245,19 +245,19 @@ def test_offsets_do_not_depend_on_how_the_files_are_read(
 
 
 def test_a_bot_that_repeats_itself_is_not_doubled(tmp_path: Path) -> None:
-    lines = [Said(NOON + number, b"tick") for number in range(5000)]
+    lines = [Line(NOON + number, b"tick") for number in range(5000)]
     written(tmp_path, lines)
     assert len(past(tmp_path, Engine(lines[1000:]))) == 5000
 
 
 def test_a_log_that_began_before_the_days_that_are_kept_is_whole(tmp_path: Path) -> None:
-    kept = [Said(NOON, b"begin"), Said(NOON, b"middle"), Said(NOON, b"begin again")]
+    kept = [Line(NOON, b"begin"), Line(NOON, b"middle"), Line(NOON, b"begin again")]
     for first, day in ((b"begin", "2026-01-03"), (b"no more", "2026-01-03"), (b"no more", "2026-01-02")):
         written(tmp_path / day, kept, day)
         warnings: list[str] = []
-        engine = Engine([Said(NOON, first), Said(NOON, b"second"), *kept])
-        found = a_source(tmp_path / day, engine, warnings).past()
-        assert [line.text for line in found] == [first, b"second", b"begin", b"middle", b"begin again"]
+        engine = Engine([Line(NOON, first), Line(NOON, b"second"), *kept])
+        shown = a_source(tmp_path / day, engine, warnings).past()
+        assert [line.text for line in shown] == [first, b"second", b"begin", b"middle", b"begin again"]
         assert not warnings
 
 
@@ -265,22 +265,22 @@ def test_what_the_file_never_got_is_said(tmp_path: Path) -> None:
     lines = numbered(100)
     written(tmp_path, lines[:40] + lines[60:])
     warnings: list[str] = []
-    found = [line.text for line in a_source(tmp_path, Engine(lines[50:]), warnings).past()]
-    assert [line.text for line in lines[50:]] == found[-50:]
+    texts = [line.text for line in a_source(tmp_path, Engine(lines[50:]), warnings).past()]
+    assert [line.text for line in lines[50:]] == texts[-50:]
     assert "bp_sol_01" in warnings[0]
     assert "bot_stdout.log" in warnings[0]
     assert a_source(tmp_path, Engine(lines[70:]), warnings[1:]).past()
 
 
 def test_after_down_the_files_have_everything_in_the_order_of_their_own_times(tmp_path: Path) -> None:
-    written(tmp_path, [Said(0, b"yesterday")], "2025-12-31")
+    written(tmp_path, [Line(0, b"yesterday")], "2025-12-31")
     written(
         tmp_path,
         [
-            Said(0, b"2026-01-01 08:00:00 INFO one"),
-            Said(0, b"2026-01-01 08:00:02 WARNING two", "stderr"),
-            Said(0, b"  a second line of it", "stderr"),
-            Said(0, b"2026-01-01 08:00:03,123 three"),
+            Line(0, b"2026-01-01 08:00:00 INFO one"),
+            Line(0, b"2026-01-01 08:00:02 WARNING two", "stderr"),
+            Line(0, b"  a second line of it", "stderr"),
+            Line(0, b"2026-01-01 08:00:03,123 three"),
         ],
     )
     everything = [
@@ -299,8 +299,8 @@ def test_after_down_the_files_have_everything_in_the_order_of_their_own_times(tm
 
 
 def test_lines_without_a_time_are_shown_rather_than_hidden(tmp_path: Path) -> None:
-    written(tmp_path, [Said(0, b"old")], "2025-12-31")
-    written(tmp_path, [Said(0, b"one"), Said(0, b"two")])
+    written(tmp_path, [Line(0, b"old")], "2025-12-31")
+    written(tmp_path, [Line(0, b"one"), Line(0, b"two")])
     assert past(tmp_path, Engine(), since=start_of_day(DAY) + NOON) == [b"one", b"two"]
 
 
@@ -308,7 +308,7 @@ def test_a_hostile_folder_is_read_no_further(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("secret\n")
     logs = tmp_path / "logs"
-    written(logs, [Said(0, b"fine")])
+    written(logs, [Line(0, b"fine")])
     (logs / "2026-01-02").symlink_to(tmp_path)
     for day, make in (
         ("2026-01-03", lambda path: path.symlink_to(secret)),
@@ -328,7 +328,7 @@ def test_days_that_cannot_be_opened_are_not_passed_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for day in ("2026-01-01", "2026-01-02"):
-        written(tmp_path, [Said(0, b"fine")], day)
+        written(tmp_path, [Line(0, b"fine")], day)
     really = os.open
 
     def few_descriptors(path: Any, *args: Any, **options: Any) -> int:
@@ -342,7 +342,7 @@ def test_days_that_cannot_be_opened_are_not_passed_over(
 
 
 def test_the_end_of_a_huge_file_is_found_from_the_end(tmp_path: Path) -> None:
-    written(tmp_path, [Said(0, b"first")])
+    written(tmp_path, [Line(0, b"first")])
     path = tmp_path / DAY / "bot_stdout.log"
     with path.open("r+b") as stream:
         stream.truncate(1 << 40)  # sparse

@@ -38,41 +38,41 @@ def a_view(state: State = "running", saved: InstanceState | None = None, **repor
 def samples(*rows: InstanceStats, **changes: Any) -> dict[str, dict[tuple[str, ...], float]]:
     """Return metric → the values of its labels, by their names' order → value."""
     look = FleetSample("desk", "1.2.3", rows, NOW)._replace(**changes)
-    found: dict[str, dict[tuple[str, ...], float]] = {}
+    by_name: dict[str, dict[tuple[str, ...], float]] = {}
     for family in families.families(look):
         for sample in family.samples:
             labels = tuple(sample.labels[name] for name in sorted(sample.labels))
-            found.setdefault(sample.name, {})[labels] = sample.value
-    return found
+            by_name.setdefault(sample.name, {})[labels] = sample.value
+    return by_name
 
 
 def test_what_a_bot_says_and_uses() -> None:
     view = a_view(pnl="12.5", realized="14", fees="1.5", position="-0.6", open_orders=7, trades=3)
     row = with_best_report(view, some_figures(cpu=3.0, memory=4096).usage, None)
-    found = samples(row, last_ticks={"bp_sol_01": NOW - 1})
-    assert found["botfleet_bot_pnl"] == {
+    metrics = samples(row, last_ticks={"bp_sol_01": NOW - 1})
+    assert metrics["botfleet_bot_pnl"] == {
         ("USDC", "desk", "bp_sol_01", "total", "live", "paper"): 12.5,
         ("USDC", "desk", "bp_sol_01", "realized", "live", "paper"): 14.0,
         ("USDC", "desk", "bp_sol_01", "fees", "live", "paper"): 1.5,
     }
-    assert found["botfleet_bot_position"] == {("SOL", "desk", "bp_sol_01"): -0.6}
-    assert found["botfleet_bot_open_orders"] == {("desk", "bp_sol_01"): 7}
-    assert found["botfleet_instance_memory_bytes"] == {("desk", "bp_sol_01"): 4096}
-    assert found["botfleet_instance_cpu_seconds_total"] == {("desk", "bp_sol_01"): 1.0}
-    assert found["botfleet_instance_last_tick_timestamp_seconds"] == {("desk", "bp_sol_01"): NOW - 1}
-    assert found["botfleet_bot_report_timestamp_seconds"] == {("desk", "bp_sol_01"): NOW - 5}
+    assert metrics["botfleet_bot_position"] == {("SOL", "desk", "bp_sol_01"): -0.6}
+    assert metrics["botfleet_bot_open_orders"] == {("desk", "bp_sol_01"): 7}
+    assert metrics["botfleet_instance_memory_bytes"] == {("desk", "bp_sol_01"): 4096}
+    assert metrics["botfleet_instance_cpu_seconds_total"] == {("desk", "bp_sol_01"): 1.0}
+    assert metrics["botfleet_instance_last_tick_timestamp_seconds"] == {("desk", "bp_sol_01"): NOW - 1}
+    assert metrics["botfleet_bot_report_timestamp_seconds"] == {("desk", "bp_sol_01"): NOW - 5}
 
 
 def test_what_was_moved_to_another_machine_has_its_money_there() -> None:
     view = a_view(pnl="12.5", position="-0.6", trades=3)._replace(tombstone=Tombstone(1, "tokyo", "m"))
-    found = samples(with_best_report(view, None, None))
-    assert not {"botfleet_bot_pnl", "botfleet_bot_position"} & found.keys()
-    assert found["botfleet_bot_trades"] == {("desk", "bp_sol_01"): 3}
+    metrics = samples(with_best_report(view, None, None))
+    assert not {"botfleet_bot_pnl", "botfleet_bot_position"} & metrics.keys()
+    assert metrics["botfleet_bot_trades"] == {("desk", "bp_sol_01"): 3}
 
 
 def test_unknown_is_absent_and_never_zero() -> None:
     row = InstanceStats(some_figures(state="missing").view)
-    found = samples(row)
+    metrics = samples(row)
     for name in (
         "botfleet_bot_pnl",
         "botfleet_bot_position",
@@ -83,12 +83,12 @@ def test_unknown_is_absent_and_never_zero() -> None:
         "botfleet_instance_last_tick_timestamp_seconds",
         "botfleet_backup_last_success_timestamp_seconds",
     ):
-        assert name not in found, name
+        assert name not in metrics, name
 
 
 def test_every_state_and_everything_a_bot_may_do_has_a_series_and_one_is_true() -> None:
-    found = samples(InstanceStats(a_view(condition={"code": "out_of_range", "params": {}})))
-    states, activities = found["botfleet_instance_state"], found["botfleet_instance_doing"]
+    metrics = samples(InstanceStats(a_view(condition={"code": "out_of_range", "params": {}})))
+    states, activities = metrics["botfleet_instance_state"], metrics["botfleet_instance_doing"]
     assert {labels[0] for labels in states} == set(get_args(State))
     assert {labels[0] for labels in activities} == {*get_args(Doing), families.NOT_RUNNING}
     assert [labels[0] for labels, value in states.items() if value] == ["running"]
@@ -118,13 +118,13 @@ def test_what_a_limit_has_stopped_is_told_apart_from_what_a_person_has() -> None
 
 
 def test_an_engine_that_is_away_is_said_and_the_last_look_stays() -> None:
-    found = samples(
+    metrics = samples(
         with_best_report(a_view(position="1"), None, None), why_away="connection refused", last_backup=5.0
     )
-    assert found["botfleet_engine_up"] == {("desk",): 0}
-    assert found["botfleet_last_look_timestamp_seconds"] == {("desk",): NOW}
-    assert found["botfleet_bot_position"]
-    assert found["botfleet_backup_last_success_timestamp_seconds"] == {("desk",): 5.0}
+    assert metrics["botfleet_engine_up"] == {("desk",): 0}
+    assert metrics["botfleet_last_look_timestamp_seconds"] == {("desk",): NOW}
+    assert metrics["botfleet_bot_position"]
+    assert metrics["botfleet_backup_last_success_timestamp_seconds"] == {("desk",): 5.0}
 
 
 def test_the_text_is_what_prometheus_parses_whatever_a_config_says() -> None:
@@ -152,16 +152,16 @@ def test_targets_are_the_bots_ports_in_order() -> None:
     second = a_view()._replace(id="a_first")
     gone = a_view("missing")._replace(id="gone", container=None)
     rows = [InstanceStats(view) for view in (a_view(), second, gone)]
-    found = targets(FleetSample("desk", "1", rows, NOW), "127.0.0.1")
-    assert [(group["targets"], group["labels"]["id"]) for group in found] == [
+    groups = targets(FleetSample("desk", "1", rows, NOW), "127.0.0.1")
+    assert [(group["targets"], group["labels"]["id"]) for group in groups] == [
         (["127.0.0.1:5001"], "a_first"),
         (["127.0.0.1:5001"], "bp_sol_01"),
     ]
 
 
 def test_a_target_of_an_ipv6_address_is_one_that_prometheus_can_read() -> None:
-    found = targets(FleetSample("desk", "1", [InstanceStats(a_view())], NOW), "::1")
-    assert found[0]["targets"] == ["[::1]:5001"]
+    groups = targets(FleetSample("desk", "1", [InstanceStats(a_view())], NOW), "::1")
+    assert groups[0]["targets"] == ["[::1]:5001"]
 
 
 def test_amounts_keep_their_sign() -> None:

@@ -58,13 +58,13 @@ def test_a_machine_that_is_away_keeps_its_last_states(fleet: Fleet, monkeypatch:
     hosts = OtherHosts()
     assert hosts.latest(fleet) == (), "nobody waits for it"
     eventually(lambda: len(hosts.latest(fleet)) == 2, timeout=30, what="the answers")
-    found = {
+    values = {
         (sample.name, *sample.labels.values()): sample.value
         for family in families.families(FleetSample("desk", "1", (), 0.0, hosts=hosts.latest(fleet)))
         for sample in family.samples
         if "_host_" in sample.name
     }
-    assert found == {
+    assert values == {
         ("botfleet_host_up", "desk", "osaka"): 0,
         ("botfleet_host_up", "desk", "tokyo"): 0,
         ("botfleet_host_last_seen_timestamp_seconds", "desk", "tokyo"): tokyo.at,

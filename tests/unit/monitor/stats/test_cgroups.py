@@ -76,8 +76,10 @@ class Machine:
         self.write(process / "status", f"Name:\tdocker-init\nNSpid:\t{PID}\t1\nThreads:\t1\n")
         self.write(process / "cgroup", "\n".join(self._paths) + "\n")
         self.write(process / "net/dev", NETWORK)
-        found = cgroup_folders.find_all_folders([CONTAINER], cgroup_folders.read_mounts(self.proc), self.proc)
-        return cgroups.take_sample(found[CONTAINER], self.proc) if found else None
+        folders = cgroup_folders.find_all_folders(
+            [CONTAINER], cgroup_folders.read_mounts(self.proc), self.proc
+        )
+        return cgroups.take_sample(folders[CONTAINER], self.proc) if folders else None
 
     @staticmethod
     def write(path: Path, content: str) -> None:
@@ -122,21 +124,21 @@ def test_a_container_above_what_is_mounted_is_out_of_sight(machine: Machine) -> 
 
 
 def test_no_limit_is_none(machine: Machine, tmp_path: Path) -> None:
-    found = machine.with_v2(f"/docker/{CONTAINER}", {**V2_FILES, "memory.max": "max\n"}).sampled()
-    assert found is not None
-    assert found.memory_limit is None
+    sample = machine.with_v2(f"/docker/{CONTAINER}", {**V2_FILES, "memory.max": "max\n"}).sampled()
+    assert sample is not None
+    assert sample.memory_limit is None
     other = Machine(tmp_path / "other").with_v1(f"/docker/{CONTAINER}")
     other.write(other.sys / f"memory/docker/{CONTAINER}/memory.limit_in_bytes", "9223372036854771712\n")
-    found = other.sampled()
-    assert found is not None
-    assert found.memory_limit is None
+    sample = other.sampled()
+    assert sample is not None
+    assert sample.memory_limit is None
 
 
 def test_what_cannot_be_read_is_not_known_rather_than_nothing(machine: Machine) -> None:
     files = {name: V2_FILES[name] for name in ("cpu.stat", "memory.current")}
-    found = machine.with_v2(f"/docker/{CONTAINER}", files).sampled()
-    assert found is not None
-    assert (found.memory, found.memory_limit, found.pids) == (9818112, None, None)
+    sample = machine.with_v2(f"/docker/{CONTAINER}", files).sampled()
+    assert sample is not None
+    assert (sample.memory, sample.memory_limit, sample.pids) == (9818112, None, None)
 
 
 def test_a_container_that_is_gone_has_no_sample(machine: Machine) -> None:

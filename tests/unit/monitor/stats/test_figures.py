@@ -23,7 +23,7 @@ from tests.builders import a_container, some_figures
 
 
 def test_paper_is_no_money_and_two_currencies_make_no_sum() -> None:
-    found = instance_stats.sum_up(
+    sums = instance_stats.sum_up(
         [
             some_figures("a", pnl="1.10", quote="USDC", mode="live", cpu=2.0, memory=100),
             some_figures("b", pnl="2.20", quote="USDC", mode="live", cpu=0.5, memory=50),
@@ -36,14 +36,14 @@ def test_paper_is_no_money_and_two_currencies_make_no_sum() -> None:
             ),
         ]
     )
-    assert found.pnl == {
+    assert sums.pnl == {
         ("live", "USDC"): Decimal("3.30"),
         ("live", "USDT"): Decimal(-3),
         ("paper", "USDC"): Decimal(100),
     }
-    assert (found.cpu, found.memory) == (2.5, 150)
-    assert list(found.states.items()) == [("failed", 1), ("running", 6)]
-    assert columns.total_line(found) == (
+    assert (sums.cpu, sums.memory) == (2.5, 150)
+    assert list(sums.states.items()) == [("failed", 1), ("running", 6)]
+    assert columns.total_line(sums) == (
         "total: 1 failed, 6 running; P&L live +3.30 USDC, live -3.00 USDT, paper +100.00 USDC (4 of 7"
         " instances);"
         " CPU 2.5%, memory 150B"
@@ -53,12 +53,12 @@ def test_paper_is_no_money_and_two_currencies_make_no_sum() -> None:
 def test_what_was_moved_to_another_machine_is_summed_up_there() -> None:
     here = some_figures("a", pnl="1.10", quote="USDC", mode="live")
     gone = some_figures("b", "stopped", pnl="2.20", quote="USDC", mode="live")
-    found = [
+    both_sums = [
         instance_stats.sum_up([here, gone._replace(view=gone.view._replace(tombstone=stone))])
         for stone in (Tombstone(1, "tokyo", "m"), Tombstone(1, "tokyo", "m", is_arriving=True))
     ]
-    assert [sums.pnl["live", "USDC"] for sums in found] == [Decimal("1.10"), Decimal("3.30")]
-    assert columns.total_line(found[0]) == (
+    assert [sums.pnl["live", "USDC"] for sums in both_sums] == [Decimal("1.10"), Decimal("3.30")]
+    assert columns.total_line(both_sums[0]) == (
         "total: 1 running, 1 stopped; P&L live +1.10 USDC; CPU 0.0%, memory 0B"
     )
 
@@ -86,10 +86,10 @@ def test_the_points_of_amounts_stand_below_each_other() -> None:
 
 
 def test_a_sum_of_all_says_no_more_than_the_sum() -> None:
-    found = instance_stats.sum_up(
+    sums = instance_stats.sum_up(
         [some_figures("a", pnl="1", quote="USDC"), some_figures("b", pnl="2", quote="USDC")]
     )
-    assert columns.total_line(found) == "total: 2 running; P&L paper +3.00 USDC; CPU 0.0%, memory 0B"
+    assert columns.total_line(sums) == "total: 2 running; P&L paper +3.00 USDC; CPU 0.0%, memory 0B"
 
 
 def test_a_fleet_that_reports_nothing_has_no_sum_of_nothing() -> None:
@@ -120,10 +120,10 @@ def test_what_is_not_known_is_blank_and_never_0() -> None:
 
 
 def test_amounts_are_exact_in_json() -> None:
-    found = instance_stats.stats_object(
+    stats = instance_stats.stats_object(
         some_figures(pnl="0.10000000", position="1E-7", quote="USDC", cpu=1.234, memory=5)
     )
-    assert (found["pnl"], found["position"], found["cpu_percent"]) == ("0.10000000", "0.0000001", 1.23)
+    assert (stats["pnl"], stats["position"], stats["cpu_percent"]) == ("0.10000000", "0.0000001", 1.23)
 
 
 @pytest.mark.parametrize(

@@ -83,8 +83,8 @@ def test_who_hangs_or_lies_does_not_keep_the_others_from_being_heard() -> None:
         there["deaf"] = deaf.getsockname()  # takes connections, and never one from its queue
         there["nobody"] = ("127.0.0.1", 1)
         there["nowhere"] = ("no address", 1)
-        found = reports.fetch_reports(there, timeout=1.0)
-    assert found == {
+        fetched = reports.fetch_reports(there, timeout=1.0)
+    assert fetched == {
         "good": Report(pnl=Decimal("1.5"), quote="USDC"),
         "also good": Report(position=Decimal(-2), base="SOL"),
     }
@@ -95,9 +95,9 @@ def test_the_contracts_examples_are_understood_whole(section: str) -> None:
     readme = (Path(__file__).parents[4] / "docker/README.md").read_text()
     sample = json.loads(readme.partition(section)[2].split("```json")[1].split("```")[0])
     names = {"last_tick_age": "tick_age", "paused": "is_paused", "final": "is_final"}
-    found = bot_report.parse_report(sample)._asdict()
+    parsed = bot_report.parse_report(sample)._asdict()
     understood = {names.get(key, key) for key in sample} & set(Report._fields)
-    assert [key for key in understood if found[key] is None] == []
+    assert [key for key in understood if parsed[key] is None] == []
     assert {names.get(key, key) for key in sample} - understood <= {"price_at", "range"}
 
 

@@ -107,14 +107,17 @@ def test_what_was_sent_within_five_minutes_counts(sandbox: Sandbox) -> None:
         machine.packets[containers[SOL].id] += 2
         looks.look_if_due(snapshot)
         asked.append(machine.asked)
-        found = looks.group_of(SOL, snapshot)
-        assert (found is None) == (second < EVERY_S)
+        sender_group = looks.group_of(SOL, snapshot)
+        assert (sender_group is None) == (second < EVERY_S)
     assert machine.asked == len(containers) * 1200 / EVERY_S
-    assert found is not None
-    assert WINDOW_S <= found.seconds <= WINDOW_S + EVERY_S
-    assert [(sender.instance, round(sender.packets)) for sender in found.senders] == [(ETH, 6000), (SOL, 12)]
-    assert found.culprit is not None
-    assert found.least == 1000, "half of Backpack's limit of an account"
+    assert sender_group is not None
+    assert WINDOW_S <= sender_group.seconds <= WINDOW_S + EVERY_S
+    assert [(sender.instance, round(sender.packets)) for sender in sender_group.senders] == [
+        (ETH, 6000),
+        (SOL, 12),
+    ]
+    assert sender_group.culprit is not None
+    assert sender_group.least == 1000, "half of Backpack's limit of an account"
     machine.packets[containers[ETH].id] = 5  # its container was started again
     for _look in range(2):
         machine.now += EVERY_S

@@ -35,9 +35,9 @@ ANSWER: dict[str, Any] = {
 
 def test_cpu_is_percent_of_one_core() -> None:
     before, after = Sample(at=100.0, cpu_s=7.0, memory=1), Sample(at=100.5, cpu_s=7.75, memory=2)
-    found = usage.usage_between(before, after)
-    assert found.cpu == pytest.approx(150.0)
-    assert found.last == after
+    used = usage.usage_between(before, after)
+    assert used.cpu == pytest.approx(150.0)
+    assert used.last == after
 
 
 @pytest.mark.parametrize(
@@ -79,9 +79,9 @@ def test_the_engines_answer_is_the_same_sample() -> None:
 
 def test_an_engine_on_version_2_counts_no_children_apart() -> None:
     memory = {"usage": 1000, "limit": 4000, "stats": {"inactive_file": 200}}
-    found = usage.parse_engine_stats({**ANSWER, "memory_stats": memory}, 5.0)
-    assert found is not None
-    assert found.memory == 800
+    used = usage.parse_engine_stats({**ANSWER, "memory_stats": memory}, 5.0)
+    assert used is not None
+    assert used.memory == 800
 
 
 def test_nothing_to_be_had_from_what_does_not_run() -> None:

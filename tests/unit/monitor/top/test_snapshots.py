@@ -40,11 +40,11 @@ def observed(
 ) -> Iterator[Observed]:
     with a_sandbox(tmp_path, monkeypatch, capsys) as sandbox:
         sandbox.run("up")
-        found = Observed(sandbox)
-        assert found.reader.read().views.keys() == {"bp_eth_02", "bp_sol_01"}
-        monkeypatch.setattr(sandbox.engine, "containers", found.list)
-        yield found
-        found.reader.close()
+        new_observed = Observed(sandbox)
+        assert new_observed.reader.read().views.keys() == {"bp_eth_02", "bp_sol_01"}
+        monkeypatch.setattr(sandbox.engine, "containers", new_observed.list)
+        yield new_observed
+        new_observed.reader.close()
 
 
 def test_what_stays_is_not_observed_again(observed: Observed) -> None:

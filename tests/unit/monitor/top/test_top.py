@@ -182,13 +182,13 @@ def test_what_cannot_begin_says_so_before_the_screen_is_taken(
     ours, theirs = pty.openpty()
     try:
         done = run(tmp_path, "top", *words, stdin=theirs, stdout=theirs, stderr=theirs)
-        said = os.read(ours, 4096)
+        output = os.read(ours, 4096)
     finally:
         os.close(ours)
         os.close(theirs)
     assert done.returncode == code
-    assert why in said
-    assert b"\x1b" not in said
+    assert why in output
+    assert b"\x1b" not in output
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 120, 200])

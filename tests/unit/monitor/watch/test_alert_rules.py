@@ -44,26 +44,28 @@ def a_view(
     *,
     remembered: InstanceState | None = None,
     configured: bool = True,
-    **said: Any,
+    **changes: Any,
 ) -> Instance:
     """A view as `survey` makes it.
 
     `state`: the supervisor's, None for one that has said nothing; `engine`: None for no container.
     """
     container = a_container("bp_sol_01", engine) if engine else None
-    word = supervisor_state._decoded(a_supervisor_file(state, **said)) if state else None
-    found = status.derive_status(container, word, configured=configured, uptime=UPTIME)
+    word = supervisor_state._decoded(a_supervisor_file(state, **changes)) if state else None
+    derived = status.derive_status(container, word, configured=configured, uptime=UPTIME)
     spec = a_spec() if configured else None
     seen = remembered or InstanceState(registered_at="2025-11-30T19:00:00")
-    return Instance("bp_sol_01", found, (), spec, container, word, seen)
+    return Instance("bp_sol_01", derived, (), spec, container, word, seen)
 
 
-def found(view: Instance, history: History = NO_HISTORY, progress: Progress = SILENT) -> list[Condition]:
+def conditions_of(
+    view: Instance, history: History = NO_HISTORY, progress: Progress = SILENT
+) -> list[Condition]:
     return alert_rules.of_instances({view.id: view}, history, {view.id: progress}, RULES, NOW)
 
 
 def text(*args: Any) -> str:
-    return "; ".join(f"{condition.kind}: {condition.text}" for condition in found(*args))
+    return "; ".join(f"{condition.kind}: {condition.text}" for condition in conditions_of(*args))
 
 
 def restarted(*ago: float) -> History:
@@ -209,7 +211,7 @@ def test_each_state_and_what_is_wrong_with_it(view: Instance, expected: str) -> 
 
 
 def test_a_failure_comes_with_the_bots_last_lines() -> None:
-    (fault,) = found(a_view("failed", why="exit code 1", last_exit=EXIT))
+    (fault,) = conditions_of(a_view("failed", why="exit code 1", last_exit=EXIT))
     assert fault.details == ("line 3", "line 4", "line 5", "line 6", "line 7")
 
 
@@ -217,7 +219,7 @@ def test_the_position_of_a_live_bot_that_has_ended_without_a_word_is_said() -> N
     raw = {"contract": 2, "at": NOW, "position": "0.4", "base": "SOL"}
     view = live(a_view("completed", why="exit code 0 (no report)"))
     view = view._replace(report=KeptReport(bot_report.parse_report(raw), NOW, has_ended=True))
-    (condition,) = found(view)
+    (condition,) = conditions_of(view)
     assert str(condition.text).startswith(
         "bp_sol_01 has ended by itself, for an unknown reason (exit code 0 (no report));"
         " last known position: 0.4 SOL; it did not report its orders"
@@ -257,7 +259,7 @@ def test_the_position_of_a_live_bot_that_was_killed_or_removed_is_said() -> None
     raw = {"contract": 2, "at": NOW, "position": "-0.3", "base": "SOL"}
     view = live(a_view("stopped", why="container exit code 137"))
     view = view._replace(report=KeptReport(bot_report.parse_report(raw), NOW))
-    (condition,) = found(view)
+    (condition,) = conditions_of(view)
     assert str(condition.text).startswith(
         "bp_sol_01 was stopped, but not by the manager: container exit code 137;"
         " last known position: -0.3 SOL; it did not report its orders"
@@ -283,13 +285,13 @@ def test_a_failed_bot_comes_with_its_position_once_it_is_one_or_its_orders_are_c
     raw = {"contract": 2, "at": NOW, "position": position, "base": "SOL"}
     view = live(a_view("failed", why="exit code 1", cancel=cancel))
     view = view._replace(report=KeptReport(bot_report.parse_report(raw), NOW, has_ended=True))
-    (condition,) = found(view)
+    (condition,) = conditions_of(view)
     assert str(condition.text) == f"bp_sol_01 failed: exit code 1; {expected}"
 
 
 def test_the_last_lines_are_those_that_say_something() -> None:
     tail = [*(f"line {number}" for number in range(1, 6)), "", "  ", ""]
-    (condition,) = found(a_view("failed", why="exit code 1", last_exit={**EXIT, "stderr_tail": tail}))
+    (condition,) = conditions_of(a_view("failed", why="exit code 1", last_exit={**EXIT, "stderr_tail": tail}))
     assert condition.details == ("line 1", "line 2", "line 3", "line 4", "line 5")
 
 
@@ -308,13 +310,13 @@ def test_a_live_bot_that_stopped_out_with_orders_left_says_so() -> None:
 def test_a_further_try_is_no_end_of_that_condition(state: str, tries: int, expected: bool) -> None:
     """Otherwise each try that fails would be told as if it were new."""
     view = a_view("failed", why="exit code 1", cancel={"state": state, "tries": tries, "why": "SIGKILL"})
-    assert ("cancel" in [condition.kind for condition in found(view)]) is expected
+    assert ("cancel" in [condition.kind for condition in conditions_of(view)]) is expected
 
 
 @pytest.mark.parametrize(("tries", "expected"), [(1, ["failed"]), (2, ["failed", "cancel"])])
 def test_orders_that_two_tries_have_not_cancelled_are_a_condition(tries: int, expected: list[str]) -> None:
     view = a_view("failed", why="exit code 1", cancel={"state": "failing", "tries": tries, "why": "SIGKILL"})
-    assert [condition.kind for condition in found(view)] == expected
+    assert [condition.kind for condition in conditions_of(view)] == expected
 
 
 def test_rules_that_are_off_make_no_condition() -> None:
@@ -324,14 +326,14 @@ def test_rules_that_are_off_make_no_condition() -> None:
         (degraded("exchange_away", cause="maintenance"), RULES._replace(exchange_away_after=0)),
         (live(degraded("out_of_range", side="above")), RULES._replace(out_of_range_after=0)),
     ):
-        assert found(view)
+        assert conditions_of(view)
         assert alert_rules.of_instances({view.id: view}, NO_HISTORY, {}, rules, NOW) == []
 
 
 def test_who_waits_out_of_its_range_for_real_money_is_told_after_a_while() -> None:
-    (condition,) = found(live(degraded("out_of_range", side="below")))
+    (condition,) = conditions_of(live(degraded("out_of_range", side="below")))
     assert (condition.kind, condition.after) == ("out_of_range", RULES.out_of_range_after)
-    assert found(degraded("out_of_range", side="below")) == [], "paper"
+    assert conditions_of(degraded("out_of_range", side="below")) == [], "paper"
 
 
 def test_what_is_stopped_missing_or_not_seen_any_more_is_away() -> None:
@@ -397,8 +399,8 @@ def test_what_the_manager_took_down_is_not_missing() -> None:
 )
 def test_a_healthy_bot_that_does_not_trade(progress: Progress, rules: Alerts, expected: str) -> None:
     view = a_view()
-    said = alert_rules.of_instances({view.id: view}, NO_HISTORY, {view.id: progress}, rules, NOW)
-    assert "; ".join(str(condition.text) for condition in said) == expected
+    conditions = alert_rules.of_instances({view.id: view}, NO_HISTORY, {view.id: progress}, rules, NOW)
+    assert "; ".join(str(condition.text) for condition in conditions) == expected
 
 
 def test_a_disk_that_runs_full_and_recovers_only_well_above_the_limit() -> None:
@@ -423,7 +425,9 @@ def test_a_disk_that_runs_full_and_recovers_only_well_above_the_limit() -> None:
 
 
 def test_an_outage_is_told_after_a_while_and_is_no_stop_of_trading() -> None:
-    (fault,) = found(degraded("exchange_away", cause="unreachable"), NO_HISTORY, Progress(tick_age=1e6))
+    (fault,) = conditions_of(
+        degraded("exchange_away", cause="unreachable"), NO_HISTORY, Progress(tick_age=1e6)
+    )
     assert (fault.kind, fault.after) == ("exchange_away", RULES.exchange_away_after)
     assert alert_rules.well([degraded("exchange_away"), degraded("ledger_differs")]) == frozenset()
     assert alert_rules.well([a_view()]) == {"bp_sol_01"}
@@ -433,7 +437,7 @@ def test_an_outage_is_told_after_a_while_and_is_no_stop_of_trading() -> None:
 
 def test_a_bot_that_is_stopping_out_has_not_left_its_orders_yet() -> None:
     live = a_container("bp_sol_01", labels={labels.MODE: "live"})
-    (fault,) = found(
+    (fault,) = conditions_of(
         degraded("stopped_out", by="stop_loss", limit="50", value="-51")._replace(container=live)
     )
     assert str(fault.text).startswith("bp_sol_01 stops out: ")
@@ -443,7 +447,7 @@ def test_a_bot_that_is_stopping_out_has_not_left_its_orders_yet() -> None:
 def test_an_unhealthy_bot_may_restart_without_end_too() -> None:
     endless = {"in_a_row": 0, "total": 7, "max": 3, "next_at": None, "since_healthy": 6}
     view = a_view("unhealthy", why="no HTTP answer", restarts=endless, last_exit=EXIT)
-    assert [condition.kind for condition in found(view)] == ["unhealthy", "restart_loop"]
+    assert [condition.kind for condition in conditions_of(view)] == ["unhealthy", "restart_loop"]
 
 
 def test_a_failed_live_bots_orders_are_known_to_be_cancelled() -> None:
@@ -451,10 +455,10 @@ def test_a_failed_live_bots_orders_are_known_to_be_cancelled() -> None:
         "failed", why="exit code 1", cancel={"state": "confirmed", "open_orders_left": 0, "tries": 1}
     )
     container = a_container("bp_sol_01", labels={labels.MODE: "live"})
-    (fault,) = found(view._replace(container=container))
+    (fault,) = conditions_of(view._replace(container=container))
     assert str(fault.text) == "bp_sol_01 failed: exit code 1; its orders are cancelled"
     held = reported(view, "trading", position="-0.3", base="SOL")._replace(container=container)
-    (fault,) = found(held)
+    (fault,) = conditions_of(held)
     assert str(fault.text) == (
         "bp_sol_01 failed: exit code 1; position left: -0.3 SOL; its orders are cancelled"
     )
@@ -525,7 +529,7 @@ def cancelling(name: str, **params: Any) -> Instance:
 )
 def test_what_a_condition_turns_into_is_another_case(before: Instance, after: Instance) -> None:
     """What was said of the first is not what is the case then, so that it is said."""
-    cases = [{fault.kind: fault.case for fault in found(view)} for view in (before, after, after)]
+    cases = [{fault.kind: fault.case for fault in conditions_of(view)} for view in (before, after, after)]
     kinds = cases[0].keys() & cases[1].keys()
     changed = [(cases[0][kind], cases[1][kind]) for kind in kinds if cases[0][kind] != cases[1][kind]]
     assert changed
@@ -534,8 +538,10 @@ def test_what_a_condition_turns_into_is_another_case(before: Instance, after: In
 
 
 def test_a_bot_that_reports_no_more_has_not_recovered() -> None:
-    said = reported(a_view(), "trading", final=False)
-    silent = said._replace(report=said.report and said.report._replace(at=NOW - 1e6, has_ended=False))
+    trading = reported(a_view(), "trading", final=False)
+    silent = trading._replace(
+        report=trading.report and trading.report._replace(at=NOW - 1e6, has_ended=False)
+    )
     assert alert_rules.well([silent]) == frozenset()
     assert alert_rules.well([a_view()]) == {"bp_sol_01"}, "one of contract 1 never reports"
 
@@ -546,16 +552,16 @@ def test_what_keeps_the_engine_or_the_firewall_from_work_is_another_case_each() 
     cases = [machine_rules.of_engine(reason, RULES).case for reason in why]
     assert cases[1] == cases[2], "what varies is no other case"
     assert len({*cases}) == 3
-    keeper, said = EgressKeeper(), list[str | None]()
+    keeper, firewall_cases = EgressKeeper(), list[str | None]()
     for text in (
         Text("{program} is not installed", program="iptables"),
         Text("{program}: {why}", program="iptables", why="line 7 failed"),
         Text("{program}: {why}", program="iptables", why="line 8 failed"),
     ):
         keeper._why = text
-        said += [condition.case for condition in keeper.conditions()]
-    assert None not in said
-    assert said[0] != said[1] == said[2]
+        firewall_cases += [condition.case for condition in keeper.conditions()]
+    assert None not in firewall_cases
+    assert firewall_cases[0] != firewall_cases[1] == firewall_cases[2]
 
 
 def test_the_same_cause_is_the_same_case_in_each_language(monkeypatch: pytest.MonkeyPatch) -> None:

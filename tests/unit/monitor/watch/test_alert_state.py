@@ -182,10 +182,10 @@ def test_a_recovery_is_said_once_it_lasts() -> None:
 
 def test_flapping_says_nothing_new() -> None:
     clock = Clock()
-    said = [clock.at(0, a_fault())]
+    texts = [clock.at(0, a_fault())]
     for now in range(30, 600, 30):
-        said.append(clock.at(now, *([a_fault()] if now % 60 == 0 else []), well={"one"}))
-    assert said == ["one failed", *[""] * 19]
+        texts.append(clock.at(now, *([a_fault()] if now % 60 == 0 else []), well={"one"}))
+    assert texts == ["one failed", *[""] * 19]
 
 
 def test_one_fault_in_the_place_of_another_is_no_recovery() -> None:

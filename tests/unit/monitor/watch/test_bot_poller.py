@@ -68,10 +68,10 @@ def ask(view: Instance, asker: BotPoller, fleet: Fleet | None = None) -> Progres
 def test_the_bundled_bots_words_are_understood() -> None:
     with answering(ok(STATUS)) as (view, requests):
         asker = BotPoller()
-        found = ask(view, asker)
+        progress = ask(view, asker)
         again = ask(view, asker)
-    assert found._replace(trade_age=None) == Progress(tick_age=2.5, pnl=Decimal("-1.25"), quote="USDC")
-    assert (found.trade_age, again.trade_age is not None and again.trade_age > 0) == (0, True)
+    assert progress._replace(trade_age=None) == Progress(tick_age=2.5, pnl=Decimal("-1.25"), quote="USDC")
+    assert (progress.trade_age, again.trade_age is not None and again.trade_age > 0) == (0, True)
     assert requests[0].startswith(b"GET /api/status HTTP/1.0\r\n")
 
 
@@ -126,6 +126,6 @@ def test_the_age_of_the_log_is_the_youngest_files(tmp_path: Path) -> None:
         (folder / name).touch()
         os.utime(folder / name, (time.time() - age,) * 2)
     view = a_view()._replace(container=a_container("bp_sol_01", labels={"botfleet.web-port": "1"}))
-    found = ask(view, BotPoller(), a_fleet(data_dir=tmp_path))
-    assert found.log_age is not None
-    assert 80 < found.log_age < 200
+    progress = ask(view, BotPoller(), a_fleet(data_dir=tmp_path))
+    assert progress.log_age is not None
+    assert 80 < progress.log_age < 200

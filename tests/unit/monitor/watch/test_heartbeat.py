@@ -55,8 +55,8 @@ def beat(heartbeat: Heartbeat, address: Address) -> None:
 
 
 def test_another_address_is_pinged_at_once_and_what_is_wrong_with_it_is_said(service: str) -> None:
-    said: list[str] = []
-    heartbeat = Heartbeat(lambda text: said.append(str(text)))
+    messages: list[str] = []
+    heartbeat = Heartbeat(lambda text: messages.append(str(text)))
     for url in (
         f"{service}/old",
         f"{service}/old",
@@ -67,7 +67,7 @@ def test_another_address_is_pinged_at_once_and_what_is_wrong_with_it_is_said(ser
     ):
         beat(heartbeat, Address("${URL}", url))
     assert ASKED == ["/old", "/new", "/broken", "/new"]
-    assert said == [
+    assert messages == [
         "cannot send the heartbeat: HTTP 500",
         "cannot send the heartbeat: ${URL} is not set; write it into .env",
         "the heartbeat is sent again",
@@ -76,8 +76,8 @@ def test_another_address_is_pinged_at_once_and_what_is_wrong_with_it_is_said(ser
 
 
 def test_failing_is_said_once_and_never_waited_for(service: str) -> None:
-    said: list[str] = []
-    heartbeat = Heartbeat(lambda text: said.append(str(text)))
+    messages: list[str] = []
+    heartbeat = Heartbeat(lambda text: messages.append(str(text)))
     for path in ("broken", "broken", "well"):
         heartbeat._next = 0.0
         heartbeat.beat_if_due(Address("${URL}", f"{service}/{path}"))
@@ -85,5 +85,5 @@ def test_failing_is_said_once_and_never_waited_for(service: str) -> None:
         while heartbeat._asked is not None and not heartbeat._asked.done() and time.monotonic() < deadline:
             time.sleep(0.01)
         heartbeat.beat_if_due(None)
-    assert said == ["cannot send the heartbeat: HTTP 500", "the heartbeat is sent again"]
+    assert messages == ["cannot send the heartbeat: HTTP 500", "the heartbeat is sent again"]
     heartbeat.close()

@@ -32,8 +32,8 @@ def lost(amount: str, quote: str = "USDC", kind: str = "live", **more: Any) -> l
     return [Day("2026-03-20", kind, quote, Decimal(amount), **more)]
 
 
-def texts(found: list[Breach]) -> list[str]:
-    return [str(breach.condition.text) for breach in found]
+def texts(breaches: list[Breach]) -> list[str]:
+    return [str(breach.condition.text) for breach in breaches]
 
 
 def test_only_live_trading_counts_and_gains_make_up_for_losses() -> None:
@@ -54,21 +54,21 @@ def test_a_loss_of_another_day_is_another_case() -> None:
     limits = fleet(10, 10)
     for kind in ("fleet_loss", "account_loss"):
         cases = [
-            next(alert.condition.case for alert in found if alert.condition.kind == kind)
+            next(alert.condition.case for alert in breaches if alert.condition.kind == kind)
             for day in ("2026-03-20", "2026-03-21")
-            for found in [loss_limits.breaches(limits, {"a": lost("-12")}, day, [])]
+            for breaches in [loss_limits.breaches(limits, {"a": lost("-12")}, day, [])]
         ]
         assert cases == ["2026-03-20", "2026-03-21"]
 
 
 def test_bots_of_one_account_are_counted_together_and_others_by_themselves() -> None:
     today = {"a": lost("-6"), "b": lost("-5"), "c": lost("-9"), "d": lost("-12")}
-    found = loss_limits.breaches(fleet(of_account=10), today, "2026-03-20", [("a", "b"), ("c",)])
-    assert [(breach.instances, breach.condition.subject) for breach in found] == [
+    breaches = loss_limits.breaches(fleet(of_account=10), today, "2026-03-20", [("a", "b"), ("c",)])
+    assert [(breach.instances, breach.condition.subject) for breach in breaches] == [
         (("a", "b"), "a"),
         (("d",), "d"),
     ]
-    assert texts(found)[0] == "the account of a, b has lost -11.00 USDC today, its limit is -10.00 USDC"
+    assert texts(breaches)[0] == "the account of a, b has lost -11.00 USDC today, its limit is -10.00 USDC"
 
 
 def test_currencies_are_counted_by_stated_rates_and_others_are_named() -> None:
@@ -81,9 +81,9 @@ def test_currencies_are_counted_by_stated_rates_and_others_are_named() -> None:
 
 def test_a_currency_that_no_limit_counts_is_said_before_anything_is_lost() -> None:
     today = {"a": lost("5", "EURC"), "b": lost("1"), "c": lost("1", "JPYC", "paper")}
-    found = loss_limits.uncounted(fleet(91), today)
-    assert found is not None
-    assert str(found.text) == "the daily loss limits do not count EURC: no rate is stated in [sums]"
+    condition = loss_limits.uncounted(fleet(91), today)
+    assert condition is not None
+    assert str(condition.text) == "the daily loss limits do not count EURC: no rate is stated in [sums]"
     assert loss_limits.uncounted(fleet(91), {"b": lost("1")}) is None
 
 

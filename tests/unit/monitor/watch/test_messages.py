@@ -48,10 +48,10 @@ def test_an_address_shows_nothing_that_opens_anything(url: str, shown: str) -> N
 
 
 def test_addresses_come_from_variables_with_their_proxies() -> None:
-    found = addresses.resolve(
+    targets = addresses.resolve(
         ["${ONE}", "${TWO}"], {"ONE": "json://h", "https_proxy": "http://p:1", "X": "y"}
     )
-    assert [(message.shown, message.url, dict(message.environ)) for message in found] == [
+    assert [(message.shown, message.url, dict(message.environ)) for message in targets] == [
         ("json://h", "json://h", {"https_proxy": "http://p:1"}),
         ("${TWO}", "", {}),
     ]
@@ -185,16 +185,16 @@ def test_the_unit_may_speak_to_the_firewall_only_where_egress_is_limited() -> No
 
 
 def test_a_queue_that_nobody_takes_from_is_bounded_and_said() -> None:
-    said: list[str] = []
-    deliverer = Deliverer(said.append)
+    messages: list[str] = []
+    deliverer = Deliverer(messages.append)
     address = addresses.Address("${NOT_SET}", "")
     for number in range(MOST_WAITING + 50):
         deliverer.put(Message(f"message {number}", "", "bad"), [address])
     deliverer.close()
-    assert "too many messages are queued for ${NOT_SET}; the oldest is dropped" in said
+    assert "too many messages are queued for ${NOT_SET}; the oldest is dropped" in messages
     assert any(
-        f"{MOST_WAITING} messages are queued" in line and "NOT_SET} is not set" in line for line in said
-    ), said
+        f"{MOST_WAITING} messages are queued" in line and "NOT_SET} is not set" in line for line in messages
+    ), messages
 
 
 def test_what_could_not_be_sent_is_sent_by_the_next_watch(tmp_path: Path) -> None:
@@ -209,7 +209,7 @@ def test_what_could_not_be_sent_is_sent_by_the_next_watch(tmp_path: Path) -> Non
         reachable = nowhere._replace(url=receiver.url)
         second = Notifier(fleet, NOW)
         second.flush([reachable], rules)
-        eventually(lambda: receiver.said("desk: one failed: exit code 1"), 20, "the message")
+        eventually(lambda: receiver.text_with("desk: one failed: exit code 1"), 20, "the message")
         second.close([reachable])
         third = Notifier(fleet, NOW)
         third.flush([reachable], rules)
@@ -236,10 +236,10 @@ def test_an_alert_during_which_the_watch_is_ended_is_said_by_the_next_one(
         with pytest.raises(KeyboardInterrupt):
             noted(first)
     first.close([])
-    said: list[str] = []
-    monkeypatch.setattr(console, "say", said.append)
+    messages: list[str] = []
+    monkeypatch.setattr(console, "say", messages.append)
     noted(Notifier(fleet, NOW))
-    assert len(said) == 1
+    assert len(messages) == 1
 
 
 def test_the_service_is_installed_once_and_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,8 +75,8 @@ def test_no_secret_leaves_the_machine_in_a_message(
     newsroom.add(Alert("one", "failed", "bad", text), time.time())
     newsroom._send([])
     (title,) = sent.titles
-    for said in (title, capsys.readouterr().out.rstrip()):
-        assert said.endswith("one failed: invalid key …, word, a level of twelve")
+    for shown in (title, capsys.readouterr().out.rstrip()):
+        assert shown.endswith("one failed: invalid key …, word, a level of twelve")
 
 
 def test_a_limit_that_was_halted_for_is_known_to_the_next_watch(tmp_path: Path) -> None:

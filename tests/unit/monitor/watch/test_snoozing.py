@@ -27,7 +27,7 @@ AWAY = Condition("a", "exchange_away", Text("away"))
 OUT = Condition("a", "stopped_out", Text("out"))
 
 
-def said(
+def advanced(
     book: dict[Key, Open], now: float, *conditions: Condition, until: float | None
 ) -> tuple[dict[Key, Open], list[str]]:
     snoozed = {} if until is None else {("a", AWAY.kind): until}
@@ -36,14 +36,14 @@ def said(
 
 
 def test_it_is_silent_until_then_and_said_once_then() -> None:
-    book, texts = said({}, 0, AWAY, until=None)
+    book, texts = advanced({}, 0, AWAY, until=None)
     assert texts == ["away"]
     for now in (150, 300, 499):
-        book, texts = said(book, now, AWAY, until=500)
+        book, texts = advanced(book, now, AWAY, until=500)
         assert texts == [], now
-    book, texts = said(book, 500, AWAY, until=500)
+    book, texts = advanced(book, 500, AWAY, until=500)
     assert len(texts) == 1
-    book, texts = said(book, 501, AWAY, until=500)
+    book, texts = advanced(book, 501, AWAY, until=500)
     assert texts == []
 
 
@@ -57,8 +57,8 @@ def test_even_what_is_never_reminded_of_is_said_then() -> None:
 
 
 def test_another_kind_of_alert_comes_as_always() -> None:
-    book, _texts = said({}, 0, AWAY, until=None)
-    _book, texts = said(book, 10, AWAY, OUT, until=500)
+    book, _texts = advanced({}, 0, AWAY, until=None)
+    _book, texts = advanced(book, 10, AWAY, OUT, until=500)
     assert texts == ["out"]
 
 
@@ -75,8 +75,10 @@ def test_a_file_that_was_written_by_hand_leaves_nothing_for_longer_than_a_month(
 )
 def test_what_is_silenced(since: float, now: float, is_silenced: bool) -> None:
     left = {"a": Snooze(1200.0, 3000.0, "running", "exchange away", {"exchange_away": 1000.0})}
-    found = snoozing.silenced(left, {("a", "exchange_away"): Open(since), ("b", "down"): Open(1000.0)}, now)
-    assert found == ({("a", "exchange_away"): 3000.0} if is_silenced else {})
+    silenced = snoozing.silenced(
+        left, {("a", "exchange_away"): Open(since), ("b", "down"): Open(1000.0)}, now
+    )
+    assert silenced == ({("a", "exchange_away"): 3000.0} if is_silenced else {})
 
 
 def test_a_file_survives_and_a_spoiled_one_silences_nothing(tmp_path: Path) -> None:

@@ -145,9 +145,9 @@ def test_a_rehearsal_counts_the_rows(sandbox: Path, monkeypatch: pytest.MonkeyPa
 
     def lossy(plan: restore.Plan, *given: object) -> None:
         true(plan, *given)  # type: ignore[arg-type]
-        with closing(sqlite3.connect(plan.fleet.database_dir("bp_sol_01") / "bp_sol_01.db")) as found:
-            found.execute("DELETE FROM t")
-            found.commit()
+        with closing(sqlite3.connect(plan.fleet.database_dir("bp_sol_01") / "bp_sol_01.db")) as db:
+            db.execute("DELETE FROM t")
+            db.commit()
 
     monkeypatch.setattr(restore, "perform", lossy)
     with pytest.raises(ArchiveError, match=r"bp_sol_01\.db: was restored with another content"):

@@ -236,10 +236,10 @@ def test_what_cannot_be_read_may_be_a_database(folder: Path, monkeypatch: pytest
     user = os.geteuid()
     os.seteuid(BOT_ID) if user == 0 else None
     try:
-        found = scan.scan("bp_sol_01", Path(), ())
+        scanned = scan.scan("bp_sol_01", Path(), ())
     finally:
         os.seteuid(user)
-    assert {name for name, _why in found.faults} == {"secret", "sub/"}
+    assert {name for name, _why in scanned.faults} == {"secret", "sub/"}
 
 
 def test_more_than_can_be_looked_through_is_a_fault(
@@ -272,8 +272,8 @@ def test_a_database_swapped_for_a_link_is_not_followed(folder: Path, tmp_path: P
     (folder / "a.db").symlink_to(tmp_path / "others.db")
     user = (BOT_ID, BOT_ID) if os.geteuid() == 0 else None
     job = {"source": "a.db", "target": str(work / "a.db"), "most": 1 << 20}
-    (said,) = databases._run_copier(folder, user, [job], 0)
-    assert not isinstance(said, str)
+    (answer,) = databases._run_copier(folder, user, [job], 0)
+    assert not isinstance(answer, str)
     assert (work / "a.db").stat().st_size == 0
 
 
@@ -283,9 +283,9 @@ def test_the_copier_sees_the_bots_folder_and_nothing_else(folder: Path, tmp_path
     a_database(tmp_path / "others.db").close()
     give(folder)
     job = {"source": f"../../{tmp_path.name}/others.db", "target": str(work / "a.db"), "most": 1 << 20}
-    (said,) = databases._run_copier(folder, (BOT_ID, BOT_ID), [job], 0)
-    assert not isinstance(said, str)
-    assert "unable to open" in str(said)
+    (answer,) = databases._run_copier(folder, (BOT_ID, BOT_ID), [job], 0)
+    assert not isinstance(answer, str)
+    assert "unable to open" in str(answer)
 
 
 def test_a_damaged_database_is_named_and_the_others_saved(folder: Path, work: Path) -> None:
@@ -346,9 +346,9 @@ def test_the_copier_is_not_waited_for_without_end(
     monkeypatch.setattr(databases, "BASE_TIMEOUT_S", 1)
     os.mkfifo(folder / "a.db")
     job = {"source": "a.db", "target": str(work / "a.db"), "most": 1 << 20}
-    (said,) = databases._run_copier(folder, None, [job], 0)
-    assert not isinstance(said, str)
-    assert "-14" in str(said), "by its own alarm"
+    (answer,) = databases._run_copier(folder, None, [job], 0)
+    assert not isinstance(answer, str)
+    assert "-14" in str(answer), "by its own alarm"
 
 
 @pytest.fixture

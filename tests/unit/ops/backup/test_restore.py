@@ -50,10 +50,10 @@ def a_project(folder: Path, *ids: str, name: str = "desk") -> Path:
         write_config(folder, a_config(instance_id, 5001 + number), instance_id)
         path = database(folder, instance_id)
         path.parent.mkdir(parents=True)
-        with closing(sqlite3.connect(path)) as found:
-            found.execute("CREATE TABLE t (x)")
-            found.execute("INSERT INTO t VALUES (?)", (instance_id,))
-            found.commit()
+        with closing(sqlite3.connect(path)) as db:
+            db.execute("CREATE TABLE t (x)")
+            db.execute("INSERT INTO t VALUES (?)", (instance_id,))
+            db.commit()
     return folder
 
 
@@ -68,8 +68,8 @@ def remember(folder: Path, **instances: InstanceState) -> None:
 
 
 def row(path: Path) -> str:
-    with closing(sqlite3.connect(path)) as found:
-        return str(found.execute("SELECT x FROM t").fetchall()[0][0])
+    with closing(sqlite3.connect(path)) as db:
+        return str(db.execute("SELECT x FROM t").fetchall()[0][0])
 
 
 def backup_of(folder: Path) -> make.BackupResult:
@@ -122,9 +122,9 @@ def test_the_plan_changes_nothing_and_names_everything(sandbox: Path, tmp_path: 
 
 def test_nothing_that_was_there_is_lost(sandbox: Path, tmp_path: Path) -> None:
     made = backup_of(sandbox)
-    with closing(sqlite3.connect(database(sandbox, "bp_sol_01"))) as found:
-        found.execute("UPDATE t SET x = 'later'")
-        found.commit()
+    with closing(sqlite3.connect(database(sandbox, "bp_sol_01"))) as db:
+        db.execute("UPDATE t SET x = 'later'")
+        db.commit()
     (database(sandbox, "bp_sol_01").parent / "bp_sol_01.db-wal").write_text("of the old one")
     (sandbox / "config" / "active" / "bp_sol_01.json").write_text(json.dumps(a_config("bp_sol_01", 5009)))
     restored(made.path, sandbox, tmp_path / "work", "bp_sol_01")
@@ -142,8 +142,8 @@ def test_two_restores_in_one_second_keep_both_olds(sandbox: Path, tmp_path: Path
     made = backup_of(sandbox)
     for number in range(3):
         restored(made.path, sandbox, tmp_path / f"work{number}", "bp_sol_01")
-    found = sandbox.glob("volumes/database/bp_sol_01.before-restore-*")
-    assert sorted(row(path / "bp_sol_01.db") for path in found) == ["bp_sol_01"] * 3
+    databases = sandbox.glob("volumes/database/bp_sol_01.before-restore-*")
+    assert sorted(row(path / "bp_sol_01.db") for path in databases) == ["bp_sol_01"] * 3
 
 
 def test_a_fresh_folder_becomes_the_fleet_with_its_own_settings(sandbox: Path, tmp_path: Path) -> None:
@@ -212,8 +212,8 @@ def test_no_key_is_in_it_and_a_config_that_may_hold_one_is_named(sandbox: Path) 
         " credential",
     )
     assert not made.manifest.is_complete
-    with tarfile.open(made.path) as found:
-        contents = {member.name: found.extractfile(member).read() for member in found}  # type: ignore[union-attr]
+    with tarfile.open(made.path) as tar:
+        contents = {member.name: tar.extractfile(member).read() for member in tar}  # type: ignore[union-attr]
     assert "config/active/bp_sol_01.json" in contents
     assert not [name for name, content in contents.items() if KEY.encode() in content]
 
@@ -221,12 +221,12 @@ def test_no_key_is_in_it_and_a_config_that_may_hold_one_is_named(sandbox: Path) 
 def test_a_backup_of_one_instance_does_not_stand_for_the_fleet(sandbox: Path) -> None:
     project = projects.read(sandbox)
     made = make.make(project, ["bp_sol_01"], sandbox / "backups", None, lambda _saved: None)
-    found = archive.read_trailer(made.path)
-    assert found is not None
-    assert (made.manifest.is_complete, found.is_full) == (True, False)
-    found = archive.read_trailer(backup_of(sandbox).path)
-    assert found is not None
-    assert found.is_full
+    trailer = archive.read_trailer(made.path)
+    assert trailer is not None
+    assert (made.manifest.is_complete, trailer.is_full) == (True, False)
+    trailer = archive.read_trailer(backup_of(sandbox).path)
+    assert trailer is not None
+    assert trailer.is_full
 
 
 def test_one_backup_at_a_time(sandbox: Path) -> None:

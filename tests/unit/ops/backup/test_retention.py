@@ -29,23 +29,23 @@ def kept(days: int, *, is_full: bool = True) -> RetainedBackup:
     ],
 )
 def test_count_and_age(days: tuple[int, ...], keep: int, keep_days: int, expected: list[str]) -> None:
-    found = retention.select_expired([kept(day) for day in days], NOW, keep, keep_days)
-    assert [str(backup.path) for backup in found] == expected
+    expired = retention.select_expired([kept(day) for day in days], NOW, keep, keep_days)
+    assert [str(backup.path) for backup in expired] == expected
 
 
 def test_the_newest_full_one_stays_behind_partial_ones() -> None:
-    found = [kept(0, is_full=False), kept(1, is_full=False), kept(30), kept(40)]
-    assert [str(backup.path) for backup in retention.select_expired(found, NOW, 1, 7)] == ["1d", "40d"]
+    backups = [kept(0, is_full=False), kept(1, is_full=False), kept(30), kept(40)]
+    assert [str(backup.path) for backup in retention.select_expired(backups, NOW, 1, 7)] == ["1d", "40d"]
 
 
 def test_incomplete_ones_expire_no_full_one() -> None:
     """A week in which a disk was not mounted, and then the first good night."""
-    found = [
+    backups = [
         kept(0),
         *(kept(number, is_full=False) for number in range(1, 8)),
         *(kept(number) for number in (8, 9, 10)),
     ]
-    assert [str(backup.path) for backup in retention.select_expired(found, NOW, 3, 0)] == [
+    assert [str(backup.path) for backup in retention.select_expired(backups, NOW, 3, 0)] == [
         "4d",
         "5d",
         "6d",

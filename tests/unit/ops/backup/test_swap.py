@@ -69,9 +69,9 @@ def test_killed_at_every_step_and_run_again(target: Path) -> None:
             restored(target, f"aside-{step}")
             os._exit(0)
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        found = {path.name for path in target.iterdir()}
+        names = {path.name for path in target.iterdir()}
         assert (target / "a.db").read_text() in {before, "new"}
-        assert found == ({"a.db"} if (target / "a.db").read_text() == "new" else {"a.db", "a.db-wal"})
+        assert names == ({"a.db"} if (target / "a.db").read_text() == "new" else {"a.db", "a.db-wal"})
         restored(target, f"again-{step}")
         olds = [path for path in target.parent.rglob("a.db") if path.read_text() == "old"]
         assert len(olds) == step, "each old one is kept"

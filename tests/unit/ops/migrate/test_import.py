@@ -45,7 +45,7 @@ def run(fleet: Path, old: OldFolder, *words: str) -> int:
     return import_.import_(Session(fleet), parsers.parser("import").parse_args(line))
 
 
-def said(capsys: pytest.CaptureFixture[str], subject: str = "") -> list[str]:
+def printed(capsys: pytest.CaptureFixture[str], subject: str = "") -> list[str]:
     return [line for line in capsys.readouterr().out.splitlines() if line.startswith(subject)]
 
 
@@ -54,7 +54,7 @@ def test_a_plan_is_shown_and_nothing_done(
 ) -> None:
     for words in ((), ("--dry-run",), ("--dry-run", "--yes"), ("--json",)):
         assert run(fleet, old, *words) == OK
-    assert said(capsys)[:5] == [
+    assert printed(capsys)[:5] == [
         "bp_sol_01: copy database: 0.4 MB, including its -wal",
         "bp_sol_01: record: first registered 2025-11-30T18:00:00, stopped, because it did not run;"
         " `manager start bp_sol_01` starts it",
@@ -97,7 +97,7 @@ def test_everything_arrives_and_the_old_folder_stays_whole(
     ]
     capsys.readouterr()
     assert run(fleet, old, "--yes", "--logs") == OK
-    assert said(capsys)[-1] == "nothing to do"
+    assert printed(capsys)[-1] == "nothing to do"
 
 
 def test_twins_in_the_folder_are_both_held_back_and_one_can_be_named(
@@ -180,7 +180,7 @@ def test_nothing_of_the_fleets_is_overwritten(
     database.write_text("mine")
     content = mine.read_bytes()
     assert run(fleet, old, "--yes") == FAILED
-    assert [line for line in said(capsys, "bp_") if ": refused" in line] == [
+    assert [line for line in printed(capsys, "bp_") if ": refused" in line] == [
         "bp_eth_02: refused: the fleet already has a database of that name; move it away",
         "bp_sol_01: refused: config/active/bp_sol_01.json already exists with different content",
     ]
@@ -239,7 +239,7 @@ def test_a_database_that_leads_elsewhere_is_refused(
     (tmp_path / "elsewhere.db").write_text("")
     path.symlink_to(tmp_path / "elsewhere.db")
     assert run(fleet, old, "--yes") == FAILED
-    assert f"its database is not a file in the folder: {tmp_path}/elsewhere.db" in said(capsys)[0]
+    assert f"its database is not a file in the folder: {tmp_path}/elsewhere.db" in printed(capsys)[0]
 
 
 @pytest.mark.parametrize("suffix", ["-wal", "-journal"])
@@ -254,7 +254,7 @@ def test_what_is_beside_a_database_must_be_a_file_too(
     else:
         os.mkfifo(path)
     assert run(fleet, old, "--yes") == FAILED
-    assert "bp_sol_01: refused: its database is not a file in the folder" in said(capsys)[0]
+    assert "bp_sol_01: refused: its database is not a file in the folder" in printed(capsys)[0]
 
 
 def test_a_database_that_would_fill_the_disk_is_refused_before_a_bot_is_stopped(
@@ -262,7 +262,7 @@ def test_a_database_that_would_fill_the_disk_is_refused_before_a_bot_is_stopped(
 ) -> None:
     os.truncate(old.folder / "database" / "bp_sol_01.db", 8 << 40)
     assert run(fleet, old, "--yes") == FAILED
-    assert said(capsys)[0].startswith(
+    assert printed(capsys)[0].startswith(
         "bp_sol_01: refused: its database of 8796093.4 MB needs twice as much room while it is copied; "
     )
 
@@ -323,7 +323,7 @@ def test_what_stays_behind_is_said(old: OldFolder, fleet: Path, capsys: pytest.C
     (old.folder / "logs" / "instances.json").write_text("{")
     old.database("stray")
     assert run(fleet, old) == OK
-    lines = said(capsys)
+    lines = printed(capsys)
     assert (
         "logs/instances.json: skip: cannot be parsed; ports and registration times are not imported" in lines
     )
@@ -350,7 +350,7 @@ def test_variables_by_name_and_only_when_asked_with_values(
     else:
         assert lines == ["MINE=mine", "A_KEY=", "B_KEY=", "C_KEY=", "EMPTY="]
     assert run(fleet, old, "--yes", *values) == OK
-    assert said(capsys)[-1] == "nothing to do"
+    assert printed(capsys)[-1] == "nothing to do"
 
 
 def test_values_that_were_asked_for_come_with_one_instance_too(old: OldFolder, fleet: Path) -> None:
@@ -395,7 +395,7 @@ def test_a_bot_that_has_lost_its_daemon_and_its_pid_file_is_seen(
             assert bot.poll() is None
         finally:
             bot.kill()
-    refused = [line for line in said(capsys) if ": refused: " in line]
+    refused = [line for line in printed(capsys) if ": refused: " in line]
     assert refused == [
         f"bp_sol_01: refused: running in processes {bot.pid}, which may not belong to the old system; "
         f"stop them yourself"
@@ -468,8 +468,8 @@ def test_folders_that_are_none(old: OldFolder, fleet: Path, tmp_path: Path) -> N
 
 def test_as_json(old: OldFolder, fleet: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(fleet, old, "--yes", "--json") == OK
-    found = json.loads(capsys.readouterr().out)
-    assert [(step["action"], step["done"]) for step in found["steps"]] == [
+    answer = json.loads(capsys.readouterr().out)
+    assert [(step["action"], step["done"]) for step in answer["steps"]] == [
         ("database", True),
         ("remember", True),
         ("leave", None),
