@@ -151,9 +151,9 @@ def test_one_fill_without_an_essential_field_hides_no_other(missing: str) -> Non
     ],
 )
 def test_apex_order_says_what_is_filled(more: dict[str, str], filled: Decimal | None, is_open: bool) -> None:
-    [(_, found)] = World("apex").answers({"data": apex_order(**more)}).find([an_order("77")])
-    assert isinstance(found, ExchangeOrder)
-    assert (found.filled, found.open) == (filled, is_open)
+    [(_, exchange_order)] = World("apex").answers({"data": apex_order(**more)}).find([an_order("77")])
+    assert isinstance(exchange_order, ExchangeOrder)
+    assert (exchange_order.filled, exchange_order.open) == (filled, is_open)
 
 
 def test_apex_orders_of_other_markets_are_left_out() -> None:
@@ -189,9 +189,9 @@ def test_apex_fees_are_not_the_other_way_round(direction: str, rate: str) -> Non
     [fill] = world.answers(answer).fills(0)
     assert isinstance(fill, Fill)
     assert fill.fee == D("143.9") * D("0.1") * D(rate)
-    [(_, found)] = world.answers({"data": apex_order(cumMatchFillSize="0.3")}).find([an_order("77")])
-    assert isinstance(found, ExchangeOrder)
-    assert found.fee == D("143.2") * D("0.3") * D("0.0002")
+    [(_, exchange_order)] = world.answers({"data": apex_order(cumMatchFillSize="0.3")}).find([an_order("77")])
+    assert isinstance(exchange_order, ExchangeOrder)
+    assert exchange_order.fee == D("143.2") * D("0.3") * D("0.0002")
 
 
 def test_a_position_that_is_listed_twice_is_one() -> None:
@@ -230,8 +230,8 @@ def test_paradex_finds_an_ended_order_in_its_history_alone(is_in_history: bool) 
         return answer
 
     world.api.fetch = fetch
-    [(_, found)] = world.adapter.find([an_order()])
-    filled = found.filled if isinstance(found, ExchangeOrder) else None
+    [(_, exchange_order)] = world.adapter.find([an_order()])
+    filled = exchange_order.filled if isinstance(exchange_order, ExchangeOrder) else None
     assert filled == (D("0.3") if is_in_history else None)
 
 
@@ -362,9 +362,9 @@ def test_symbols_as_other_bots_write_them(written: str, perp: bool, symbol: str)
         market("SOL", "USDT", "SOLUSDT", contract=True),
         market("BTC", "USDT", "BTC-USDT", contract=True),
     ]
-    found = venues.find_market(written, known, perp=perp)
-    assert found is not None
-    assert found["symbol"] == symbol
+    chosen = venues.find_market(written, known, perp=perp)
+    assert chosen is not None
+    assert chosen["symbol"] == symbol
 
 
 def test_a_symbol_with_two_meanings_is_refused_with_both() -> None:
@@ -375,6 +375,6 @@ def test_a_symbol_with_two_meanings_is_refused_with_both() -> None:
 
 def test_apex_order_that_is_being_cancelled_is_still_open() -> None:
     answer = {"data": apex_order(status="CANCELING", cumMatchFillSize="0")}
-    [(_, found)] = World("apex").answers(answer).find([an_order("77")])
-    assert isinstance(found, ExchangeOrder)
-    assert found.open
+    [(_, exchange_order)] = World("apex").answers(answer).find([an_order("77")])
+    assert isinstance(exchange_order, ExchangeOrder)
+    assert exchange_order.open

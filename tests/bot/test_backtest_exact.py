@@ -79,8 +79,8 @@ def test_each_amount_is_what_the_trades_make(name: str, rate: Decimal) -> None:
                 fees += abs(value) * (MAKER if fill.maker else TAKER)
         assert pending == []
         pnl = cash - fees + funding + position * Fraction(prices[result.rows - 1])
-        found = (result.position, result.fees, result.funding, result.pnl)
-        assert tuple(map(Fraction, found)) == (position, fees, funding, pnl)
+        amounts = (result.position, result.fees, result.funding, result.pnl)
+        assert tuple(map(Fraction, amounts)) == (position, fees, funding, pnl)
 
 
 @pytest.mark.parametrize("levels", [3, 9])

@@ -76,8 +76,8 @@ def test_what_another_dead_bot_of_the_account_last_said_makes_no_position(
         assert left(done) == 0
         report = json.loads(done.stdout.splitlines()[-2])["report"]
         assert Decimal(report["position"]) == own
-        said = report.get("position_at_exchange")
-        assert (said and Decimal(said)) == at_exchange
+        position = report.get("position_at_exchange")
+        assert (position and Decimal(position)) == at_exchange
 
 
 def test_an_order_that_was_sent_and_never_answered_is_cancelled_too(

@@ -208,9 +208,9 @@ def test_an_order_there_and_back() -> None:
             True,
         )
         fake.book.move(D(149))
-        [(_, found)] = exchange.find([order])
-        assert isinstance(found, ExchangeOrder)
-        assert (found.open, found.filled) == (False, D("0.1"))
+        [(_, exchange_order)] = exchange.find([order])
+        assert isinstance(exchange_order, ExchangeOrder)
+        assert (exchange_order.open, exchange_order.filled) == (False, D("0.1"))
         [fill] = exchange.fills(0)
         assert isinstance(fill, Fill)
         assert (fill.client_id, fill.price, fill.qty, fill.fee, fill.fee_currency) == (
@@ -222,7 +222,7 @@ def test_an_order_there_and_back() -> None:
         )
         assert exchange.position() == D("0.1")
         exchange.cancel(an_order(exchange_id=exchange_id))  # gone already: no error
-        assert [found for _, found in exchange.find([an_order(5)])] == [None]
+        assert [exchange_order for _, exchange_order in exchange.find([an_order(5)])] == [None]
 
 
 def test_more_fills_than_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,9 +241,9 @@ def test_an_order_further_back_than_the_list(monkeypatch: pytest.MonkeyPatch) ->
         for _ in range(20):
             fake.book.place("Bid", "Market", None, D("0.1"))
         order = an_order(9, "140", exchange_id=first.id)
-        [(_, found)] = exchange_at(fake).find([order])
-        assert found is not None
-        assert found.exchange_id == first.id
+        [(_, exchange_order)] = exchange_at(fake).find([order])
+        assert exchange_order is not None
+        assert exchange_order.exchange_id == first.id
 
 
 @pytest.mark.parametrize(

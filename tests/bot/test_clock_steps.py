@@ -64,9 +64,9 @@ def test_refused_orders_are_tried_again_and_not_more_often_for_it(step: float) -
     refusals.update(now, 0)
     assert not refusals.allows_attempt(now + 1), "one attempt for a step"
     assert refusals.is_active
-    said = refusals.condition()
-    assert said is not None
-    assert said.params["since"] <= now
+    condition = refusals.condition()
+    assert condition is not None
+    assert condition.params["since"] <= now
 
 
 def test_refusals_beside_orders_in_the_market_are_no_hour_late() -> None:

@@ -81,8 +81,8 @@ class Sandbox:
             store.close()
 
     def look(self, within: float = 3.0) -> dict[str, Any]:
-        found: dict[str, Any] = self._with_closer(lambda closer: closer.look(SHARE), within)
-        return found
+        answer: dict[str, Any] = self._with_closer(lambda closer: closer.look(SHARE), within)
+        return answer
 
     def close(self, *, within: float = 3.0) -> Closed:
         """Close what a look names, as a person agrees to it."""

@@ -67,9 +67,9 @@ def live(start_bot: BotFactory, fake: FakeExchange, *more: str, **env: str) -> B
 
 
 def condition(bot: Bot) -> dict[str, Any]:
-    found = bot.status().get("condition") or {"code": None, "params": {}}
-    assert isinstance(found, dict)
-    return found
+    reported = bot.status().get("condition") or {"code": None, "params": {}}
+    assert isinstance(reported, dict)
+    return reported
 
 
 def wait_for(bot: Bot, code: str, within: float = 20.0) -> dict[str, Any]:

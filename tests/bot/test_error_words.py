@@ -73,8 +73,8 @@ UUID = "8f2a77e0-1111-4222-9333-abcdefabcdef"
     ],
 )
 def test_an_exchanges_own_words_are_quoted(exchange: str, text: str, shown: str, code: str | None) -> None:
-    found = error_words.of_error(Exception(f"{exchange} {text}"), exchange)
-    assert found == (f"{exchange}: {shown}", code)
+    message = error_words.of_error(Exception(f"{exchange} {text}"), exchange)
+    assert message == (f"{exchange}: {shown}", code)
 
 
 def test_no_answer_however_odd_breaks_anything_or_fills_a_page() -> None:
@@ -87,18 +87,18 @@ def test_no_answer_however_odd_breaks_anything_or_fills_a_page() -> None:
         '{"error":{"error":[]}}',
         "\0\x1b[2J",
     ):
-        found = error_words.of_error(Exception(f"backpack {text}"), "backpack")
-        assert len(found.text) <= error_words.LONGEST
+        message = error_words.of_error(Exception(f"backpack {text}"), "backpack")
+        assert len(message.text) <= error_words.LONGEST
     assert error_words.of_error(Exception(""), "backpack") == ("backpack", None)
 
 
 def test_a_page_instead_of_an_answer_is_quoted_without_its_markup() -> None:
     page = "<html><style>p {}</style><body><p>bad gateway</p> Ray ID: 8f2a77e01122"
     url = "https://api.example/api/v1/order"
-    found = error_words.of_error(
+    message = error_words.of_error(
         Exception(f"backpack POST {url}?signature=s3cret 502 Bad Gateway {page}"), "backpack"
     )
-    assert found.text == f"backpack: 502 Bad Gateway bad gateway (POST {url})"
+    assert message.text == f"backpack: 502 Bad Gateway bad gateway (POST {url})"
 
 
 def test_an_exchange_that_repeats_the_keys_gives_none_away(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,10 +112,10 @@ def test_an_exchange_that_repeats_the_keys_gives_none_away(monkeypatch: pytest.M
         f"invalid key {quote(key, safe='')}, {wallet[2:].upper()}",
         f"<b>{key.replace('=', '&#61;')}</b> {wallet.lower()}",
     ):
-        found = error_words.of_error(Exception(f"backpack {text}"), "backpack").text
+        text_shown = error_words.of_error(Exception(f"backpack {text}"), "backpack").text
         for part in (key[:12], wallet[2:14].lower()):
-            assert part.lower() not in found.lower()
-        assert "key" in found or "…" in found
+            assert part.lower() not in text_shown.lower()
+        assert "key" in text_shown or "…" in text_shown
     record = logging.LogRecord("gridbot", logging.ERROR, "", 0, "refused: %s", (key,), None)
     with pytest.raises(ValueError, match="4Pb3") as caught:
         raise ValueError(key)

@@ -21,14 +21,14 @@ CODE = re.compile(r"`([^`]+)`")
 
 def rows(page: str, columns: int, table: int) -> list[list[str]]:
     """Return the rows of the `table`-th table with so many columns."""
-    found: list[list[list[str]]] = []
+    tables: list[list[list[str]]] = []
     for line in (DOCS / page).read_text(encoding="utf-8").splitlines():
         cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
         if not line.startswith("|"):
-            found.append([])
+            tables.append([])
         elif len(cells) == columns:
-            found[-1].append(cells)
-    return [table[2:] for table in found if table][table]
+            tables[-1].append(cells)
+    return [table[2:] for table in tables if table][table]
 
 
 def market(base: str, quote: str, id_: str, settle: str = "", **more: str) -> dict[str, Any]:
@@ -64,10 +64,10 @@ def test_what_is_verified(page: str) -> None:
         known = table[exchange][kind]
         assert (kit in ("green", "通過")) == known["kit"]
         assert checked == str(known["checked"])
-        said = [] if unverified == "–" else re.split("; |；", unverified)
-        assert len(said) == len(known["unverified"])
+        notes = [] if unverified == "–" else re.split("; |；", unverified)
+        assert len(notes) == len(known["unverified"])
         if page == PAGES[0]:
-            assert said == known["unverified"]
+            assert notes == known["unverified"]
 
 
 @pytest.mark.parametrize("row", [row for page in PAGES for row in rows(page, 4, 0)], ids=" ".join)
@@ -78,10 +78,10 @@ def test_what_a_symbol_becomes(row: list[str]) -> None:
         with pytest.raises(ConfigError, match=" or ".join(symbols)):
             venues.find_market(symbol, LISTED[exchange], perp=kind == "perp")
         return
-    found = venues.find_market(symbol, LISTED[exchange], perp=kind == "perp")
-    assert found is not None
-    assert [found["symbol"]] == symbols
-    assert found["contract"] == (kind == "perp")
+    chosen = venues.find_market(symbol, LISTED[exchange], perp=kind == "perp")
+    assert chosen is not None
+    assert [chosen["symbol"]] == symbols
+    assert chosen["contract"] == (kind == "perp")
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -133,11 +133,11 @@ def test_an_accepted_order_that_is_listed_late_is_not_placed_again(tmp_path: Pat
     carry_out = kit.answer
 
     def answer(path: str, method: str, params: dict[str, Any]) -> Any:
-        found = carry_out(path, method, params)
+        reply = carry_out(path, method, params)
         if path == "accountActiveOrders":
             late = kit.now - LATE_S
-            found["orders"] = [one for one in found["orders"] if one["timestamp"] < late]
-        return found
+            reply["orders"] = [one for one in reply["orders"] if one["timestamp"] < late]
+        return reply
 
     kit.answer = answer  # type: ignore[method-assign]
     run = Run(kit, tmp_path)

@@ -21,7 +21,7 @@ from tests.bot.kits.backpack import Backpack
 from tests.bot.kits.kit import Kit, Run
 from tests.bot.kits.lighter import Lighter
 from tests.bot.kits.paradex import Paradex
-from tests.bot.test_preflight import LIVE, found, run_of
+from tests.bot.test_preflight import LIVE, checks_of, run_of
 from tests.bot.worlds import PERP
 
 D = Decimal
@@ -157,11 +157,11 @@ def read_market(kind: type[Kit]) -> Market:
 def test_the_most_that_an_exchange_takes_is_known(kind: type[Kit], known: Mapping[str, str]) -> None:
     market = read_market(kind)
     names = ("max_qty", "max_market_qty", "max_notional", "max_orders", "min_notional", "max_held")
-    said = {name: getattr(market, name) for name in names}
+    limits = {name: getattr(market, name) for name in names}
     for name, value in known.items():
-        assert said[name] == D(value), name
+        assert limits[name] == D(value), name
     unsaid = {"max_qty", "max_market_qty", "max_notional", "max_held"} - known.keys()
-    assert {said[name] for name in unsaid} <= {None}
+    assert {limits[name] for name in unsaid} <= {None}
 
 
 def run_until_the_end(run: Run) -> None:
@@ -217,29 +217,31 @@ def test_an_exit_of_more_than_one_order_is_placed_once_and_stays() -> None:
 
 
 def test_what_is_too_large_or_too_many_is_said_before_the_first_order() -> None:
-    large = found(run_of("--quantity", "0.2"), replace(PERP, max_qty=D("0.15")))["quantity_large"]
+    large = checks_of(run_of("--quantity", "0.2"), replace(PERP, max_qty=D("0.15")))["quantity_large"]
     assert (large.level.value, large.params["most"]) == ("fail", "0.15")
-    by_value = found(run_of(), replace(PERP, max_notional=D("15.5")))["quantity_large"]
+    by_value = checks_of(run_of(), replace(PERP, max_notional=D("15.5")))["quantity_large"]
     assert by_value.params["most"] == "0.09", "at the grid's upper end"
-    many = found(run_of("--grid-num", "7"), replace(PERP, max_orders=5))["orders_too_many"]
+    many = checks_of(run_of("--grid-num", "7"), replace(PERP, max_orders=5))["orders_too_many"]
     assert (many.level.value, many.params["count"], many.params["most"]) == ("fail", "6", "5")
-    few = found(run_of("--max-position", "0.2"), replace(PERP, max_orders=5))
+    few = checks_of(run_of("--max-position", "0.2"), replace(PERP, max_orders=5))
     assert "orders_too_many" not in few
     quotes = ("--exchange", "aster", "--symbol", "SOLUSDT", "--strategy", "standard", "--market-type", "perp")
-    both = found(parse((*quotes, "--quantity", "1", "--max-orders", "3"), LIVE), replace(PERP, max_orders=5))
+    both = checks_of(
+        parse((*quotes, "--quantity", "1", "--max-orders", "3"), LIVE), replace(PERP, max_orders=5)
+    )
     assert both["orders_too_many"].params["count"] == "6"
 
 
 def test_a_position_beyond_the_exchanges_limit_is_refused() -> None:
     limited = replace(PERP, max_held=D("0.4"))
-    large = found(run_of("--max-position", "0.5"), limited)["position_large"]
+    large = checks_of(run_of("--max-position", "0.5"), limited)["position_large"]
     assert (large.level.value, large.params["position"], large.params["most"]) == ("fail", "0.5", "0.4")
-    assert "position_large" not in found(run_of("--max-position", "0.4"), limited)
-    unlimited = found(run_of("--grid-num", "7"), replace(PERP, max_held=D("0.2")))["position_large"]
+    assert "position_large" not in checks_of(run_of("--max-position", "0.4"), limited)
+    unlimited = checks_of(run_of("--grid-num", "7"), replace(PERP, max_held=D("0.2")))["position_large"]
     assert unlimited.params["position"] == "0.3", "what one side of the grid holds at its end"
-    by_value = found(run_of("--max-position", "0.5"), max_held_value=D(70))["position_large"]
+    by_value = checks_of(run_of("--max-position", "0.5"), max_held_value=D(70))["position_large"]
     assert by_value.params["most"] == "0.44", "at the grid's upper end"
-    assert "position_large" not in found(run_of("--max-position", "0.5"), max_held_value=D(80))
+    assert "position_large" not in checks_of(run_of("--max-position", "0.5"), max_held_value=D(80))
 
 
 def test_asters_limit_is_the_one_at_the_leverage_that_is_set() -> None:

@@ -71,9 +71,13 @@ def test_orders_that_are_refused_after_they_were_accepted_are_refused_orders(
     run = Run(kit, tmp_path)
     for _ in range(40):
         run.tick()
-    found = run.engine.condition()
-    assert (found.code, found.params["cause"], found.params["error"]) == (Code.ORDERS_REFUSED, cause, word)
-    assert found.is_degraded
+    condition = run.engine.condition()
+    assert (condition.code, condition.params["cause"], condition.params["error"]) == (
+        Code.ORDERS_REFUSED,
+        cause,
+        word,
+    )
+    assert condition.is_degraded
     assert len(kit.book.orders) - others < 40, "not a full grid with each tick"
     end()
     assert_trades_again(run, kit)
@@ -269,9 +273,9 @@ def test_a_closing_that_is_never_filled_is_tried_with_each_tick_and_said(
     for _ in range(30):
         run.tick()
     assert sent > 20, "a loss grows meanwhile"
-    found = run.engine.condition()
-    assert (found.code, found.params["closing"]) == (Code.ORDERS_REFUSED, "stop_loss")
-    assert "NOT CLOSED" in str(found.reason)
+    condition = run.engine.condition()
+    assert (condition.code, condition.params["closing"]) == (Code.ORDERS_REFUSED, "stop_loss")
+    assert "NOT CLOSED" in str(condition.reason)
     kit.book.place = place  # type: ignore[method-assign]
     with suppress(CompletedError):
         for _ in range(3):

@@ -59,9 +59,9 @@ def test_how_much_is_filled_is_not_worked_out(kind: type[Kit], value: Any, is_ca
         kit.book.cancel(placed.id)
     spoil_reads(kit, FILLED, value)
     own = Order(5, "L1", Side.BUY, D(140), D("0.3"), D(0), "open", 0.0, 0, placed.id)
-    [(_, found)] = kit.adapter.find([own])
-    assert isinstance(found, ExchangeOrder)
-    assert found.filled in ((None,) if is_cancelled else (None, D("0.3")))
+    [(_, exchange_order)] = kit.adapter.find([own])
+    assert isinstance(exchange_order, ExchangeOrder)
+    assert exchange_order.filled in ((None,) if is_cancelled else (None, D("0.3")))
 
 
 @each_kit

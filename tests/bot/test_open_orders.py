@@ -58,8 +58,8 @@ def there(number: int, client_id: int | None, price: str = "144") -> ExchangeOrd
 def ask(path: Path, *lists: list[ExchangeOrder]) -> tuple[dict[str, Any], list[float]]:
     slept: list[float] = []
     settings = parse(GRID, {**ENV, "DB_PATH": str(path)})
-    found = orders.query_open_orders(settings, Listing(*lists), slept.append)  # type: ignore[arg-type]
-    return found, slept
+    answer = orders.query_open_orders(settings, Listing(*lists), slept.append)  # type: ignore[arg-type]
+    return answer, slept
 
 
 @pytest.fixture
@@ -92,10 +92,10 @@ def test_a_killed_bots_orders_are_told_apart_from_others(
     asked = len(fake.requests)
     done = run(tmp_path, TRADING_MODE="live", **fake.env | FAST)
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert (found["open_orders"], found["others"]) == (6, 1)
-    assert (found["position"], found["base"]) == ("0", "SOL")
-    assert {"144", "156"} <= {order["price"] for order in found["orders"]}
+    answer = json.loads(done.stdout)
+    assert (answer["open_orders"], answer["others"]) == (6, 1)
+    assert (answer["position"], answer["base"]) == ("0", "SOL")
+    assert {"144", "156"} <= {order["price"] for order in answer["orders"]}
     assert {method for method, _path in fake.requests[asked:]} == {"GET"}
     assert (tmp_path / "bot.db").read_bytes() == before
     again = live(start_bot, fake)
@@ -116,8 +116,8 @@ def test_no_answer_and_paper_mode_are_no_number(fake: FakeExchange, tmp_path: Pa
 
 def test_an_order_that_was_sent_last_is_waited_for(path: Path) -> None:
     client_id = record(path, sent_at=time.time())
-    found, (slept,) = ask(path, [], [there(1, client_id)])
-    assert found["open_orders"] == 1
+    answer, (slept,) = ask(path, [], [there(1, client_id)])
+    assert answer["open_orders"] == 1
     assert 7 < slept <= 8
     assert ask(path, [there(2, client_id, "145")])[0] == {"open_orders": 0, "others": 1, "orders": []}
 
@@ -127,8 +127,8 @@ def test_a_quantity_that_the_exchange_does_not_say_is_null(
     path: Path, qty: Decimal | None, filled: Decimal | None
 ) -> None:
     order = ExchangeOrder("1", record(path), Side.BUY, Decimal(144), qty, filled, open=True)
-    found, _ = ask(path, [order])
-    assert found["orders"] == [{"id": "1", "side": "buy", "price": "144", "quantity": None}]
+    answer, _ = ask(path, [order])
+    assert answer["orders"] == [{"id": "1", "side": "buy", "price": "144", "quantity": None}]
 
 
 def test_the_position_is_the_exchanges_without_what_others_hold(path: Path) -> None:
@@ -139,13 +139,13 @@ def test_the_position_is_the_exchanges_without_what_others_hold(path: Path) -> N
     store.close()
     settings = parse(GRID, {**ENV, "DB_PATH": str(path)})
     listing: Any = Listing([], holds=Decimal("9.4"))
-    found = orders.query_open_orders(settings, listing, lambda _pause: None)
-    assert (found["position"], found["base"]) == ("-0.6", "SOL")
+    answer = orders.query_open_orders(settings, listing, lambda _pause: None)
+    assert (answer["position"], answer["base"]) == ("-0.6", "SOL")
 
 
-@pytest.mark.parametrize(("word", "age", "said"), [("10", 1, "0"), ("9.4", 1, None), ("10", 300, None)])
+@pytest.mark.parametrize(("word", "age", "position"), [("10", 1, "0"), ("9.4", 1, None), ("10", 300, None)])
 def test_beside_other_bots_the_account_confirms_the_record_or_says_nothing(
-    path: Path, word: str, age: float, said: str | None
+    path: Path, word: str, age: float, position: str | None
 ) -> None:
     """What the others hold is older than the account's position: their orders may have been filled since."""
     record(path)
@@ -153,8 +153,8 @@ def test_beside_other_bots_the_account_confirms_the_record_or_says_nothing(
     others.write_text(json.dumps({"schema": 1, "position": word, "at": time.time() - age}))
     settings = parse(GRID, {**ENV, "DB_PATH": str(path), "BOTFLEET_OTHERS": str(others)})
     listing: Any = Listing([], holds=Decimal(10))
-    found = orders.query_open_orders(settings, listing, lambda _pause: None)
-    assert (found["open_orders"], found.get("position")) == (0, said)
+    answer = orders.query_open_orders(settings, listing, lambda _pause: None)
+    assert (answer["open_orders"], answer.get("position")) == (0, position)
 
 
 def test_a_position_that_nobody_says_keeps_the_orders_from_no_one(

@@ -92,10 +92,10 @@ def test_a_pause_that_the_exchange_asks_for_is_understood(
     errors = kit.adapter._errors
     err = errors.DDoSProtection(body.format(until=int((time.time() + 600) * 1000)))
     err.__context__ = StatusError(418)
-    found = ccxt_errors.translated(err, kit.adapter._answers, headers, "aster")
-    assert isinstance(found, UnreachableError)
-    assert found.cause == "banned"
-    assert found.retry_after == (None if seconds is None else pytest.approx(seconds, abs=5))
+    error = ccxt_errors.translated(err, kit.adapter._answers, headers, "aster")
+    assert isinstance(error, UnreachableError)
+    assert error.cause == "banned"
+    assert error.retry_after == (None if seconds is None else pytest.approx(seconds, abs=5))
 
 
 @pytest.mark.parametrize("age", [0, 30, 59, 90, 3600])
@@ -108,6 +108,6 @@ def test_lighter_finds_an_order_on_the_second_page_of_the_history(age: int) -> N
     kit.now += age
     for client_id in range(100, 220):
         kit.book.cancel(kit.book.place("Bid", "Limit", D(141), order.qty, client_id).id)
-    [(_, found)] = kit.adapter.find([order])
-    assert isinstance(found, ExchangeOrder)
-    assert found.exchange_id == there.id
+    [(_, exchange_order)] = kit.adapter.find([order])
+    assert isinstance(exchange_order, ExchangeOrder)
+    assert exchange_order.exchange_id == there.id

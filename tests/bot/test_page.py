@@ -111,13 +111,13 @@ def ink(page: Browser, plot: str, colour: str, begin: float = 0.0, end: float = 
 
 def cut_off(page: Browser) -> list[str]:
     """Return what is not wholly to be seen."""
-    found: list[str] = page.run(
+    texts: list[str] = page.run(
         "[...document.querySelectorAll("
         "'h1, h2, .figure, .note, .badge, button, th, td, .state')].filter((e) =>"
         " e.offsetParent && (e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 0"
         " || e.getBoundingClientRect().right > innerWidth)).map((e) => e.outerHTML)"
     )
-    return found
+    return texts
 
 
 @pytest.fixture
@@ -197,13 +197,13 @@ def test_ranges_and_the_values_under_the_pointer(page: Browser) -> None:
     page.run("document.querySelectorAll('.ranges button')[0].click()")
     assert page.run("document.querySelectorAll('.ranges button')[0].ariaPressed") == "true"
 
-    def said() -> list[str]:
+    def values() -> list[str]:
         over = page.driver.find_element("css selector", "#price-plot .u-over")
         ActionChains(page.driver).move_to_element_with_offset(over, 100, 0).perform()
         return [page.text(f"#{plot}-plot .u-legend") for plot in PLOTS]
 
-    page.wait(lambda: "Price1" in said()[0])
-    price, pnl, position = said()
+    page.wait(lambda: "Price1" in values()[0])
+    price, pnl, position = values()
     assert "lowest1" in price
     assert "–" not in pnl.replace("P&L", "")
     assert "0" in position

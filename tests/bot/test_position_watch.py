@@ -114,9 +114,9 @@ def test_a_difference_seen_twice_stops_placing_until_both_agree(store: Store) ->
     bench.account.others = D("1.5")
     assert bench.tick(LOOK_EVERY_S) is Code.TRADING, "once may be a late list of trades"
     assert bench.tick(SECOND_LOOK_S) is Code.LEDGER_DIFFERS
-    said = bench.engine.condition()
-    assert said.params == {"ledger": "0", "account": "1.5"}
-    assert said.reason == (
+    condition = bench.engine.condition()
+    assert condition.params == {"ledger": "0", "account": "1.5"}
+    assert condition.reason == (
         "the account holds 1.5, this bot's trades make 0: no orders are placed until they agree"
     )
     # A filled entry gets no exit now.
@@ -248,10 +248,10 @@ def test_what_newer_words_do_not_explain_stops_it(store: Store, tmp_path: Path) 
         other.tell("2", bench.prices.now)
         seen.append(bench.tick(SECOND_LOOK_S))
     assert seen == [Code.TRADING, Code.TRADING, Code.TRADING, Code.LEDGER_DIFFERS]
-    said = bench.engine.condition()
-    assert said.params == {"ledger": "0", "account": "2"}
-    assert said.reason is not None
-    assert "this bot's trades make 0 (and those of the fleet's other bots 2 besides)" in said.reason
+    condition = bench.engine.condition()
+    assert condition.params == {"ledger": "0", "account": "2"}
+    assert condition.reason is not None
+    assert "this bot's trades make 0 (and those of the fleet's other bots 2 besides)" in condition.reason
     other.tell("4", bench.prices.now)
     assert bench.tick(SECOND_LOOK_S) is Code.TRADING
 
@@ -323,10 +323,12 @@ def test_a_stop_loss_that_a_position_which_cannot_be_read_holds_up_is_loud(
     bench.tick(0.5)
     assert "and the position is NOT CLOSED: what the account holds is unclear" in caplog.text
     assert bench.tick(SECOND_LOOK_S) is Code.LEDGER_DIFFERS
-    said = bench.engine.condition()
-    assert (said.params["closing"], said.params["cause"]) == ("stop_loss", "unreadable")
-    assert str(said.reason).startswith("stop loss: P&L -60.0")
-    assert "the position is NOT CLOSED: what the account holds cannot be read (no size)" in str(said.reason)
+    condition = bench.engine.condition()
+    assert (condition.params["closing"], condition.params["cause"]) == ("stop_loss", "unreadable")
+    assert str(condition.reason).startswith("stop loss: P&L -60.0")
+    assert "the position is NOT CLOSED: what the account holds cannot be read (no size)" in str(
+        condition.reason
+    )
     for _ in range(30):
         bench.tick(SECOND_LOOK_S)
     assert caplog.text.count("is NOT CLOSED") == 3, "once a minute"

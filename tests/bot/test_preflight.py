@@ -43,7 +43,7 @@ def run_of(*more: str) -> Settings:
     return parse((*MESH, *more), LIVE)
 
 
-def found(settings: Settings, market: Market = PERP, **facts: Any) -> dict[str, Check]:
+def checks_of(settings: Settings, market: Market = PERP, **facts: Any) -> dict[str, Check]:
     checks = check_run(settings, market, replace(GOOD, **facts))
     by_code = {check.code: check for check in checks}
     assert len(by_code) == len(checks), "one line each"
@@ -61,7 +61,7 @@ def cases_of(settings: Settings, market: Market = PERP) -> list[WorstCase]:
 
 
 def test_a_sound_run_has_nothing_but_ok() -> None:
-    checks = found(run_of())
+    checks = checks_of(run_of())
     assert list(checks) == [
         "keys_trade",
         "symbol",
@@ -112,13 +112,13 @@ def test_what_the_worst_case_needs_is_margin_and_loss() -> None:
     ],
 )
 def test_funds_and_the_distance_to_liquidation(free: str, codes: dict[str, Level]) -> None:
-    checks = found(run_of("--grid-type", "long"), free=Decimal(free))
+    checks = checks_of(run_of("--grid-type", "long"), free=Decimal(free))
     assert {code: checks[code].level for code in checks if code[:4] in ("fund", "liqu")} == codes
 
 
 def test_a_stop_loss_limits_what_can_be_lost() -> None:
-    without = found(run_of("--grid-type", "long"), free=Decimal(10))
-    within = found(run_of("--grid-type", "long", "--stop-loss", "1"), free=Decimal(10))
+    without = checks_of(run_of("--grid-type", "long"), free=Decimal(10))
+    within = checks_of(run_of("--grid-type", "long", "--stop-loss", "1"), free=Decimal(10))
     assert without["funds_short"].params["needed"] == "11.64"
     assert within["funds"].params["needed"] == "9.64"
 
@@ -136,7 +136,7 @@ def test_a_stop_loss_limits_what_can_be_lost() -> None:
 def test_a_grid_has_to_earn_more_than_its_fees(upper: str, fee: str, code: str) -> None:
     tick = replace(PERP, tick=Decimal("0.0001"))
     settings = run_of("--grid-lower", "150", "--grid-upper", upper)
-    checks = found(settings, tick, maker_fee=Decimal(fee))
+    checks = checks_of(settings, tick, maker_fee=Decimal(fee))
     assert code in checks
     assert (checks[code].level is Level.FAIL) == (code == "profit_below_fees")
 
@@ -144,7 +144,7 @@ def test_a_grid_has_to_earn_more_than_its_fees(upper: str, fee: str, code: str) 
 def test_the_issue_is_told_in_figures() -> None:
     tick = replace(PERP, tick=Decimal("0.0001"))
     settings = run_of("--grid-lower", "150", "--grid-upper", "150.117")
-    check = found(settings, tick)["profit_below_fees"]
+    check = checks_of(settings, tick)["profit_below_fees"]
     assert check.params == {"gross": "0.013", "fees": "0.04", "net": "-0.027"}
     assert check.text == "a grid earns 0.013 % and pays 0.04 % in fees: -0.027 % is left"
 
@@ -152,14 +152,14 @@ def test_the_issue_is_told_in_figures() -> None:
 def test_quotes_are_compared_with_their_fees_too() -> None:
     argv = ("--exchange", "backpack", "--symbol", "SOL_USDC_PERP", "--strategy", "standard")
     more = ("--market-type", "perp", "--quantity", "1", "--spread", "0.03")
-    checks = found(parse((*argv, *more), LIVE))
+    checks = checks_of(parse((*argv, *more), LIVE))
     assert checks["profit_below_fees"].params["fees"] == "0.04"
     assert checks["funds"].params["needed"] == "150"
 
 
 def test_the_minimum_notional_is_checked_at_every_level() -> None:
     market = replace(PERP, min_notional=Decimal("14.7"))
-    check = found(run_of(), market)["notional_small"]
+    check = checks_of(run_of(), market)["notional_small"]
     assert (check.level, check.params["count"], check.params["price"]) == (Level.FAIL, "2", "144")
     enough = Decimal(check.params["enough"])
     assert (enough - market.lot) * 144 < market.min_notional <= enough * 144
@@ -174,28 +174,28 @@ def test_the_minimum_notional_is_checked_at_every_level() -> None:
     ],
 )
 def test_tick_and_lot(options: Sequence[str], code: str, level: Level) -> None:
-    assert found(run_of(*options))[code].level is level
+    assert checks_of(run_of(*options))[code].level is level
 
 
 def test_what_is_not_known_is_a_warning_and_neither_good_nor_bad() -> None:
-    checks = found(run_of(), can_trade=None, free=None, maker_fee=None, clock_offset=None)
+    checks = checks_of(run_of(), can_trade=None, free=None, maker_fee=None, clock_offset=None)
     unknown = {code for code, check in checks.items() if check.level is Level.WARN}
     assert unknown == {"keys_unknown", "funds_unknown", "fees_unknown", "clock_unknown"}
     assert Level.FAIL not in {check.level for check in checks.values()}
-    assert "funds" in found(run_of(), leverage=None), "they suffice without leverage, so with any"
-    assert found(run_of(), leverage=None, free=Decimal(20))["leverage_unknown"].level is Level.WARN
+    assert "funds" in checks_of(run_of(), leverage=None), "they suffice without leverage, so with any"
+    assert checks_of(run_of(), leverage=None, free=Decimal(20))["leverage_unknown"].level is Level.WARN
 
 
 @pytest.mark.parametrize(
     ("offset", "code"), [(180.0, "clock_behind"), (-180.0, "clock_ahead"), (0.5, "clock")]
 )
 def test_the_clock(offset: float, code: str) -> None:
-    assert code in found(run_of(), clock_offset=offset)
+    assert code in checks_of(run_of(), clock_offset=offset)
 
 
 def test_a_spot_market_has_no_liquidation_and_needs_the_whole_price() -> None:
     argv = ("--exchange", "backpack", "--symbol", "SOL_USDC", "--strategy", "grid", *MESH[6:])
-    checks = found(parse(argv, LIVE), SPOT, leverage=Decimal(1), free=Decimal(80))
+    checks = checks_of(parse(argv, LIVE), SPOT, leverage=Decimal(1), free=Decimal(80))
     assert checks["funds_short"].params["needed"] == "89.4"
     assert not [code for code in checks if code.startswith("liquidation")]
 

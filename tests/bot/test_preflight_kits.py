@@ -129,26 +129,29 @@ def facts(kit: Kit, answers: Mapping[str, Any]) -> AccountFacts:
     ],
 )
 def test_what_an_exchange_says_of_the_account_is_known(kind: type[Kit], known: Mapping[str, Any]) -> None:
-    found = facts(kind(), ANSWERS[kind])
+    account_facts = facts(kind(), ANSWERS[kind])
     for name, value in known.items():
-        assert getattr(found, name) == (D(value) if isinstance(value, str) else value), name
-    assert found.price == 150
+        assert getattr(account_facts, name) == (D(value) if isinstance(value, str) else value), name
+    assert account_facts.price == 150
 
 
 @pytest.mark.parametrize("kind", ANSWERS)
 def test_what_it_does_not_say_is_a_warning_and_never_a_failure(kind: type[Kit]) -> None:
     kit = kind()
     nothing = {name: dict[str, Any]() for name in ANSWERS[kind]}
-    found = facts(kit, nothing)
-    assert (found.can_trade, found.maker_fee) == (None, None)
-    levels = {check.code: check.level.value for check in check_run(kit.settings, kit.adapter.market(), found)}
+    account_facts = facts(kit, nothing)
+    assert (account_facts.can_trade, account_facts.maker_fee) == (None, None)
+    levels = {
+        check.code: check.level.value
+        for check in check_run(kit.settings, kit.adapter.market(), account_facts)
+    }
     assert "fail" not in levels.values(), levels
     assert levels["keys_unknown"] == levels["fees_unknown"] == "warn"
 
 
 def test_a_paradex_account_in_liquidation_takes_no_orders() -> None:
-    found = facts(Paradex(), {**PARADEX, "account": {**PARADEX["account"], "status": "LIQUIDATION"}})
-    assert (found.can_trade, found.refusal) == (False, "the account is LIQUIDATION")
+    account_facts = facts(Paradex(), {**PARADEX, "account": {**PARADEX["account"], "status": "LIQUIDATION"}})
+    assert (account_facts.can_trade, account_facts.refusal) == (False, "the account is LIQUIDATION")
 
 
 def test_a_lighter_account_that_never_traded_a_market_has_its_beginning_leverage() -> None:
@@ -156,24 +159,24 @@ def test_a_lighter_account_that_never_traded_a_market_has_its_beginning_leverage
     market = kit.adapter._loaded()
     market["info"] |= {"default_initial_margin_fraction": 500, "maintenance_margin_fraction": 120}
     account = {**LIGHTER["account"]["accounts"][0], "positions": []}
-    found = facts(kit, {**LIGHTER, "account": {"code": 200, "accounts": [account]}})
-    assert (found.leverage, found.maintenance) == (D(20), D("0.012"))
+    account_facts = facts(kit, {**LIGHTER, "account": {"code": 200, "accounts": [account]}})
+    assert (account_facts.leverage, account_facts.maintenance) == (D(20), D("0.012"))
 
 
 @pytest.mark.parametrize("leverage", [0, -1, "0", None, "x"])
 def test_a_leverage_of_nothing_or_less_is_unknown(leverage: Any) -> None:
     kit = Paradex()
     margin = {"configs": [{"market": "SOL-USD-PERP", "leverage": leverage}]}
-    found = facts(kit, {**PARADEX, "margin": margin})
-    assert (found.leverage, found.bound) == (None, None)
-    assert check_run(kit.settings, kit.adapter.market(), found)
+    account_facts = facts(kit, {**PARADEX, "margin": margin})
+    assert (account_facts.leverage, account_facts.bound) == (None, None)
+    assert check_run(kit.settings, kit.adapter.market(), account_facts)
 
 
 def test_lighter_funds_are_not_those_of_another_account_of_the_wallet() -> None:
     [account] = LIGHTER["account"]["accounts"]
     other = {**account, "index": 281474976710608, "available_balance": "30", "positions": []}
-    found = facts(Lighter(), {**LIGHTER, "account": {"code": 200, "accounts": [other, account]}})
-    assert (found.free, found.leverage) == (D("400.25"), D(5))
+    account_facts = facts(Lighter(), {**LIGHTER, "account": {"code": 200, "accounts": [other, account]}})
+    assert (account_facts.free, account_facts.leverage) == (D("400.25"), D(5))
     strangers = [other, {**other, "index": 7}]
     assert facts(Lighter(), {**LIGHTER, "account": {"code": 200, "accounts": strangers}}).free is None
 

@@ -209,9 +209,9 @@ def test_paper_fills_what_the_path_passes() -> None:
     ]
     assert paper.fills(0) == []
     assert [o.client_id for o in paper.open_orders()] == [2]
-    [(_, found)] = paper.find([order(1, "buy", "98")])
-    assert found is not None
-    assert (found.open, found.filled) == (False, D(1))
+    [(_, exchange_order)] = paper.find([order(1, "buy", "98")])
+    assert exchange_order is not None
+    assert (exchange_order.open, exchange_order.filled) == (False, D(1))
 
 
 def test_paper_fills_need_a_print_through_the_price() -> None:

@@ -167,9 +167,9 @@ def run(store: Store, there: There, now: float = NOW + 2) -> tuple[int, int, int
 
 
 def state(store: Store, order: Order) -> str:
-    found = store.order(order.client_id)
-    assert found is not None
-    return found.state
+    stored = store.order(order.client_id)
+    assert stored is not None
+    return stored.state
 
 
 def test_an_order_of_unknown_outcome_that_is_open_is_adopted(store: Store) -> None:
@@ -419,8 +419,8 @@ def test_a_file_of_the_first_version_goes_on(tmp_path: Path) -> None:
     db.executescript("DROP TABLE facts; DROP TABLE funding;")
     db.close()
     made = Store(path, durable=False)
-    run_found = made.unfinished_run()
-    assert run_found is not None
+    unfinished = made.unfinished_run()
+    assert unfinished is not None
     assert (made.ledger.position, [o.client_id for o in made.live_orders()]) == (D(2), [order.client_id])
     assert (made.fact("x"), made.funding) == (None, D(0))
     made.set_fact("x", "1")
@@ -456,9 +456,11 @@ def test_figures_of_a_run(store: Store) -> None:
     for at, price in enumerate(("100", "104", "95", "99", "98")):
         store.samples.add_equity(store.run_id, NOW + at, D(price), store.ledger)
     # One unit bought at 99: P&L 1, 5, -4, 0, -1.
-    found = history.figures(store.path)
-    assert (found["maker_share"], found["reject_rate"], found["max_drawdown"]) == (0.5, 0.5, 9.0)
-    assert (found["profit_per_grid"], found["apr"]) == (None, None), "nothing is closed, and no hour is over"
+    figures = history.figures(store.path)
+    assert (figures["maker_share"], figures["reject_rate"], figures["max_drawdown"]) == (0.5, 0.5, 9.0)
+    assert (figures["profit_per_grid"], figures["apr"]) == (None, None), (
+        "nothing is closed, and no hour is over"
+    )
     sale = replace(new(store, "L3"), side=Side.SELL)
     fees = store.ledger.fees
     for number, qty in enumerate(("0.4", "0.6")):
@@ -466,11 +468,11 @@ def test_figures_of_a_run(store: Store) -> None:
         assert store.add_trade(fill, sale, PERP)
     store.set_run(ran_s=7200.0)
     store.samples.add_equity(store.run_id, NOW + 9, D(101), store.ledger)
-    found = history.figures(store.path)
+    figures = history.figures(store.path)
     # One unit bought at 99 and sold at 101 by two trades: 2 less all fees; 99 was never held at 100.
     profit = 2 - float(fees) - 0.2
-    assert found["profit_per_grid"] == pytest.approx(profit / 2)
-    assert found["apr"] == pytest.approx(profit / 100 * 365 * 86400 / 7200)
+    assert figures["profit_per_grid"] == pytest.approx(profit / 2)
+    assert figures["apr"] == pytest.approx(profit / 100 * 365 * 86400 / 7200)
 
 
 def test_old_samples_thin_out(store: Store) -> None:

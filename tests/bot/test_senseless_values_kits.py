@@ -42,10 +42,10 @@ def spoil(kit: Kit, ends: tuple[str, ...], names: tuple[str, ...], value: str) -
     carry_out = kit.answer
 
     def answer(path: str, method: str, params: dict[str, Any]) -> Any:
-        found = carry_out(path, method, params)
+        reply = carry_out(path, method, params)
         if method != "GET" or not path.endswith(ends):
-            return found
-        return changed(copy.deepcopy(found), names, value)
+            return reply
+        return changed(copy.deepcopy(reply), names, value)
 
     kit.answer = answer  # type: ignore[method-assign]
 
@@ -99,9 +99,9 @@ def test_no_order_is_less_filled_than_nothing_or_more_than_all(kind: type[Kit], 
     spoil(kit, ("",), FILLED, value)
     spoil(kit, ("",), ("remaining_size",), left)
     own = Order(5, "L1", Side.BUY, D(140), D("0.3"), D(0), "open", 0.0, 0, placed.id)
-    [(_, found)] = kit.adapter.find([own])
-    assert isinstance(found, ExchangeOrder)
-    assert found.filled is None
+    [(_, exchange_order)] = kit.adapter.find([own])
+    assert isinstance(exchange_order, ExchangeOrder)
+    assert exchange_order.filled is None
 
 
 @each_kit
@@ -130,12 +130,12 @@ def test_a_book_without_a_price_on_a_side_has_no_middle(kind: type[Kit], bid: st
         return [{"price": price, "remaining_base_amount": "1"}] if kind is Lighter else [[price, "1"]]
 
     def answer(path: str, method: str, params: dict[str, Any]) -> Any:
-        found = carry_out(path, method, params)
+        reply = carry_out(path, method, params)
         if not path.endswith(("depth", "orderBookOrders")) and not path.startswith("orderbook/"):
-            return found
+            return reply
         if kind is Apex:
-            return {"data": found["data"] | {"b": level(bid), "a": level(ask)}}
-        return found | {"bids": level(bid), "asks": level(ask)}
+            return {"data": reply["data"] | {"b": level(bid), "a": level(ask)}}
+        return reply | {"bids": level(bid), "asks": level(ask)}
 
     kit.answer = answer  # type: ignore[method-assign]
     assert kit.adapter.mark_price() is None

@@ -145,11 +145,11 @@ def test_a_position_that_cannot_be_read_pauses_placing_and_is_said(
     assert run.failures == []
     assert len(kit.book.orders) == placed, "nothing new while it is unknown"
     run.tick(SECOND_LOOK_S)
-    said = run.engine.condition()
-    assert (said.code, said.params["cause"]) == (Code.LEDGER_DIFFERS, "unreadable")
-    assert said.is_degraded
-    assert said.reason is not None
-    assert said.reason.startswith("what the account holds cannot be read")
+    condition = run.engine.condition()
+    assert (condition.code, condition.params["cause"]) == (Code.LEDGER_DIFFERS, "unreadable")
+    assert condition.is_degraded
+    assert condition.reason is not None
+    assert condition.reason.startswith("what the account holds cannot be read")
     assert run.store.ledger.position == kit.book.position(), "orders and trades are known all the same"
     kit.spoilt = {}
     run.tick(SECOND_LOOK_S)

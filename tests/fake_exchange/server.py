@@ -351,16 +351,16 @@ def _place(book: Book, params: dict[str, Any]) -> BookOrder:
 def _order_history(book: Book, params: dict[str, Any]) -> list[dict[str, Any]]:
     wanted = params.get("orderId")
     before = book.clock() - book.history_lag
-    found = [o for o in book.orders.values() if wanted in (None, o.id) and o.at <= before]
-    return [_order(order) for order in reversed(found)][: int(params.get("limit", 100))]
+    orders = [o for o in book.orders.values() if wanted in (None, o.id) and o.at <= before]
+    return [_order(order) for order in reversed(orders)][: int(params.get("limit", 100))]
 
 
 def _fill_history(book: Book, params: dict[str, Any]) -> list[dict[str, Any]]:
     since = int(params.get("from", 0)) / 1000
     before = book.clock() - book.history_lag
-    found = [f for f in book.fills if since <= f.at <= before]
+    fills = [f for f in book.fills if since <= f.at <= before]
     start = int(params.get("offset", 0))
-    return [_fill(book, fill) for fill in reversed(found)][start : start + int(params.get("limit", 100))]
+    return [_fill(book, fill) for fill in reversed(fills)][start : start + int(params.get("limit", 100))]
 
 
 def _check_signature(

@@ -355,64 +355,64 @@ class FakeEngine(Engine):
         before()
         with self._asked("start", container):
             with self._change:
-                found = self.find(container)
-                if found.state == "paused":
+                target = self.find(container)
+                if target.state == "paused":
                     raise refusal(409, "cannot start a paused container, try unpause instead")
-                if found.is_up:
+                if target.is_up:
                     return
-                if found.is_connected:
-                    at = self._only_network(found.network).id
-                    if found.network_id not in ("", at):  # it never forgets which one it was in
-                        raise refusal(404, f"network {found.network_id} not found")
-                    found.network_id = at
-                self._require_free_ports(found)
-                found.state, found.exit_code, found.since = "running", 0, self._now()
-                found.started_at = found.since
-                self._tell(found, "start")
-            found.program.start(found)
+                if target.is_connected:
+                    at = self._only_network(target.network).id
+                    if target.network_id not in ("", at):  # it never forgets which one it was in
+                        raise refusal(404, f"network {target.network_id} not found")
+                    target.network_id = at
+                self._require_free_ports(target)
+                target.state, target.exit_code, target.since = "running", 0, self._now()
+                target.started_at = target.since
+                self._tell(target, "start")
+            target.program.start(target)
 
     def update(self, container: str, limits: Mapping[str, Any]) -> None:
         with self._asked("update", container), self._lock:
-            found = self.find(container)
-            host = {**(found.body.get("HostConfig") or {}), **limits}
+            target = self.find(container)
+            host = {**(target.body.get("HostConfig") or {}), **limits}
             host.update({name: value for name, value in self.unkept.items() if name in limits})
             if 0 < host.get("MemorySwap", 0) < host.get("Memory", 0):
                 raise refusal(409, "Memory limit should be smaller than already set memoryswap limit")
-            found.body = {**found.body, "HostConfig": host}
+            target.body = {**target.body, "HostConfig": host}
 
     def stop(self, container: str, timeout: int) -> None:
         with self._asked("stop", container):
-            found = self.find(container)
-            if not found.is_up:
+            target = self.find(container)
+            if not target.is_up:
                 return
-            self._tell(found, "kill")
-            self._exit(found, found.program.stop(found, timeout), ("die", "stop"))
+            self._tell(target, "kill")
+            self._exit(target, target.program.stop(target, timeout), ("die", "stop"))
 
     def remove(self, container: str) -> None:
         with self._asked("remove", container), self._change:
-            found = self.find(container)
-            if found.is_up:
-                raise refusal(409, f"You cannot remove a running container {found.id}. Stop the container")
-            self._forget(found)
+            target = self.find(container)
+            if target.is_up:
+                raise refusal(409, f"You cannot remove a running container {target.id}. Stop the container")
+            self._forget(target)
 
     def discard(self, container: str) -> None:
         with self._asked("discard", container):
             try:
-                found = self.find(container)
+                target = self.find(container)
             except NotFound:
                 return
-            if found.is_up:
-                found.program.kill(found)
-                self._tell(found, "kill")
-                self._exit(found, KILLED, ("die",))
-            self._forget(found)
+            if target.is_up:
+                target.program.kill(target)
+                self._tell(target, "kill")
+                self._exit(target, KILLED, ("die",))
+            self._forget(target)
 
     def wait(self, container: str, timeout: float) -> int:
         with self._asked("wait", container, is_change=False), self._change:
-            found = self.find(container)
-            if not self._change.wait_for(lambda: not found.is_up or self._why_dead, timeout):
+            target = self.find(container)
+            if not self._change.wait_for(lambda: not target.is_up or self._why_dead, timeout):
                 raise no_answer("timed out", ENDPOINT)
-            return found.exit_code
+            return target.exit_code
 
     def output(self, container: str, stream: Stream, lines: int) -> str:
         with self._asked("output", container, is_change=False), self._lock:
@@ -439,13 +439,13 @@ class FakeEngine(Engine):
         until: float | None = None,
     ) -> Iterator[tuple[Stream, bytes]]:
         with self._asked("logs", container, is_change=False):
-            found = self.find(container)
-        sent = 0 if tail is None else max(0, len(found.lines) - tail)
+            target = self.find(container)
+        sent = 0 if tail is None else max(0, len(target.lines) - tail)
         while True:
             with self._change:
-                fresh = list(zip(found.frames(), found.lines, strict=True))[sent:]
+                fresh = list(zip(target.frames(), target.lines, strict=True))[sent:]
                 if not fresh:
-                    if not follow or not found.is_up or self._why_dead:
+                    if not follow or not target.is_up or self._why_dead:
                         return
                     self._change.wait(1)
                     continue

@@ -33,14 +33,14 @@ class FakeEvents:
     def values(self) -> list[Any]:
         """Return what has come since the last time. Raises NoAnswer at its end."""
         with self._lock:
-            found = list(self._values)
+            values = list(self._values)
             self._values.clear()
-            if self._end and not found:
+            if self._end and not values:
                 raise NoAnswer(self._end)
             if not self._end:  # the end stays readable
                 with suppress(BlockingIOError):
                     os.read(self._readable, 1 << 16)
-            return found
+            return values
 
     def close(self) -> None:
         """Give the pipe back."""

@@ -64,9 +64,9 @@ class SlowHttp:
             case "GET", "networks", _ if not subject:
                 return fake.networks(query["filters"]["name"][0])
             case "GET", "networks", _:
-                if not (found := fake.network(subject)):
+                if not (network := fake.network(subject)):
                     raise NotFound("no such network")
-                return found
+                return network
             case "POST", "networks", "create":
                 return fake.create_network(body["Name"], body["Labels"], body["Options"])
             case "DELETE", "networks", _:

@@ -256,9 +256,9 @@ class Box:
 
 def inheritable() -> set[int]:
     """Return the descriptors that a child of this process would have."""
-    found = set()
+    descriptors = set()
     for path in [*Path("/proc/self/fd").iterdir()]:
         with suppress(OSError):  # the one of the listing itself is closed again
             if os.get_inheritable(int(path.name)):
-                found.add(int(path.name))
-    return found
+                descriptors.add(int(path.name))
+    return descriptors

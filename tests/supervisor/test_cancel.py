@@ -31,8 +31,8 @@ def cancel(box: Box, state: str) -> dict[str, Any]:
 
 
 def _in_state(box: Box, state: str) -> dict[str, Any] | None:
-    found: dict[str, Any] | None = box.state.get("cancel")
-    return found if found is not None and found["state"] == state else None
+    progress: dict[str, Any] | None = box.state.get("cancel")
+    return progress if progress is not None and progress["state"] == state else None
 
 
 def test_it_is_tried_until_the_exchange_has_confirmed(live: Box) -> None:
@@ -51,8 +51,8 @@ print(json.dumps({"open_orders_left": 2 - count}))
     )
     (live.root / "secrets/env.json").write_text('{"BACKPACK_KEY": "k"}')
     live.start("--symbol", "SOL")
-    found = cancel(live, "confirmed")
-    assert (found["tries"], found["open_orders_left"], found["next_at"], found["reason"]) == (
+    progress = cancel(live, "confirmed")
+    assert (progress["tries"], progress["open_orders_left"], progress["next_at"], progress["reason"]) == (
         3,
         0,
         None,
@@ -98,12 +98,12 @@ def test_it_says_how_far_it_is(live: Box) -> None:
     live.timings["cancel_retry"] = live.timings["cancel_retry_max"] = 3600
     program(live, 'print("no such key", file=sys.stderr); sys.exit(1)')
     life = live.start()
-    found = cancel(live, "failing")
-    assert found["reason"] == {"code": "exit_code", "params": {"code": 1}}
-    assert found["why"] == "exit code 1"
-    assert found["stderr_tail"] == ["no such key"]
-    assert found["open_orders_left"] is None
-    assert found["next_at"] > time.time() + 3000
+    progress = cancel(live, "failing")
+    assert progress["reason"] == {"code": "exit_code", "params": {"code": 1}}
+    assert progress["why"] == "exit code 1"
+    assert progress["stderr_tail"] == ["no such key"]
+    assert progress["open_orders_left"] is None
+    assert progress["next_at"] > time.time() + 3000
     assert life.stop() == 0
     assert live.state["state"] == "failed"
 
@@ -111,8 +111,10 @@ def test_it_says_how_far_it_is(live: Box) -> None:
 def test_a_program_that_is_not_there_is_said(live: Box) -> None:
     live.set(cancel_command="/nonexistent/cancel")
     live.start()
-    found = cancel(live, "failing")
-    assert found["why"] == "cannot start the cancel program: No such file or directory (/nonexistent/cancel)"
+    progress = cancel(live, "failing")
+    assert (
+        progress["why"] == "cannot start the cancel program: No such file or directory (/nonexistent/cancel)"
+    )
 
 
 def test_it_is_killed_when_it_hangs(live: Box) -> None:

@@ -20,8 +20,8 @@ def test_the_folder_runs_as_a_program(tmp_path: Path, ending: str) -> None:
     shutil.copytree(
         DOCKER / "supervisor", tmp_path / "supervisor", ignore=shutil.ignore_patterns("__pycache__")
     )
-    said = tmp_path / "said"
-    with said.open("wb") as file:
+    output = tmp_path / "said"
+    with output.open("wb") as file:
         process = subprocess.Popen(
             [sys.executable, "-I", "-S", f"{tmp_path}/supervisor{ending}"],
             env={"BOTFLEET_INSTANCE": "x"},
@@ -29,8 +29,8 @@ def test_the_folder_runs_as_a_program(tmp_path: Path, ending: str) -> None:
             stderr=file,
         )
     try:
-        eventually(lambda: b"\n" in said.read_bytes())
-        assert said.read_text().startswith("[supervisor] cannot lock /botfleet/state/supervisor.lock: ")
+        eventually(lambda: b"\n" in output.read_bytes())
+        assert output.read_text().startswith("[supervisor] cannot lock /botfleet/state/supervisor.lock: ")
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
     finally:

@@ -20,9 +20,9 @@ def ask(box: Box, code: str, once: str = "20") -> tuple[int, str, str]:
 def test_it_gets_the_bots_argv_and_credentials_and_leaves_nothing_behind(box: Box) -> None:
     (box.root / "secrets/env.json").write_text(json.dumps({"BACKPACK_KEY": "k"}))
     code, out, _err = ask(box, ANSWER)
-    found = json.loads(out)
-    assert (code, found["argv"], found["env"]["BACKPACK_KEY"]) == (0, ["--symbol", "SOL"], "k")
-    assert "BOTFLEET_REPORT" not in found["env"], "the bot's last words are the bot's own"
+    answer = json.loads(out)
+    assert (code, answer["argv"], answer["env"]["BACKPACK_KEY"]) == (0, ["--symbol", "SOL"], "k")
+    assert "BOTFLEET_REPORT" not in answer["env"], "the bot's last words are the bot's own"
     assert not any((box.root / "state").iterdir())
     assert not any((box.root / "logs").iterdir())
 

@@ -78,8 +78,8 @@ class Apex(Kit):
             return {"data": {"orders": [OTHER, *(_order(order) for order in self.ended())]}}
         if name == "fills":
             most, start = int(params["limit"]), int(params.get("page", 0)) * int(params["limit"])
-            found = [OTHER_FILL, *(_fill(fill) for fill in self.fills()[::-1])]
-            return {"data": {"orders": found[start : start + most], "totalSize": str(len(found))}}
+            fills = [OTHER_FILL, *(_fill(fill) for fill in self.fills()[::-1])]
+            return {"data": {"orders": fills[start : start + most], "totalSize": str(len(fills))}}
         if name == "depth":
             level = [str(self.book.price), "1"]
             return {"data": {"a": [level], "b": [level], "s": "SOLUSDT", "u": 1}}

@@ -82,8 +82,8 @@ class Aster(Kit):
             end = int(params.get("endTime", start + WEEK_MS))
             if end - start > WEEK_MS:
                 raise RefusalError("-4166", "Search window is restricted to recent 7 days only.")
-            found = [fill for fill in self.fills() if start <= int(fill.at * 1000) <= end]
-            return [self._fill(fill) for fill in found[: int(params["limit"])]]
+            fills = [fill for fill in self.fills() if start <= int(fill.at * 1000) <= end]
+            return [self._fill(fill) for fill in fills[: int(params["limit"])]]
         if name == "dual":
             return {"dualSidePosition": self.is_hedged}
         if name == "income":

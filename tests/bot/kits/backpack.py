@@ -62,12 +62,12 @@ class Backpack(Kit):
             return [self._order(order) for order in self.book.open_orders()]
         if name == "history/orders":
             wanted = params.get("orderId")
-            found = [o for o in self.book.orders.values() if wanted in (None, o.id)]
-            return [self._old_order(order) for order in reversed(found)][: int(params["limit"])]
+            orders = [o for o in self.book.orders.values() if wanted in (None, o.id)]
+            return [self._old_order(order) for order in reversed(orders)][: int(params["limit"])]
         if name == "history/fills":
             since, start = params["from"] / 1000, int(params.get("offset", 0))
-            found_fills = [fill for fill in reversed(self.fills()) if fill.at >= since]
-            return [self._fill(fill) for fill in found_fills[start : start + int(params["limit"])]]
+            fills = [fill for fill in reversed(self.fills()) if fill.at >= since]
+            return [self._fill(fill) for fill in fills[start : start + int(params["limit"])]]
         if name == "history/funding":
             return []
         if name == "markPrices":

@@ -106,11 +106,11 @@ class Kit:
             market |= {"symbol": f"{pair}:{self.quote}", "settle": self.quote, "type": "swap"}
             kind |= {"linear": True, "inverse": False}
         steps = {"precision": {"amount": float(lot), "price": 0.01}, "info": {}}
-        found = api.safe_market_structure({**market, **kind, **steps, **self.market})
-        if "size_decimals" in found["info"]:  # lighter's numbers are whole
-            found["info"] = found["info"] | {"size_decimals": -int(lot.as_tuple().exponent)}
-        api.set_markets([found])
-        self.adapter._raw = api.markets[found["symbol"]]
+        structure = api.safe_market_structure({**market, **kind, **steps, **self.market})
+        if "size_decimals" in structure["info"]:  # lighter's numbers are whole
+            structure["info"] = structure["info"] | {"size_decimals": -int(lot.as_tuple().exponent)}
+        api.set_markets([structure])
+        self.adapter._raw = api.markets[structure["symbol"]]
         api.rateLimit, api.last_json_response = 0, {}
         api.sign = lambda path, _api, method, params, *_: {
             "url": (path, dict(params)),

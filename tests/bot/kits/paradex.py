@@ -75,8 +75,8 @@ class Paradex(Kit):
             return {"results": [self._order(order) for order in self.book.open_orders()]}
         if "history" in path:
             wanted = params.get("client_id")
-            found = [o for o in self.book.orders.values() if wanted in (None, str(o.client_id))]
-            return {"results": [self._order(o) for o in reversed(found)][: int(params["page_size"])]}
+            orders = [o for o in self.book.orders.values() if wanted in (None, str(o.client_id))]
+            return {"results": [self._order(o) for o in reversed(orders)][: int(params["page_size"])]}
         if path == "fills":
             most, start = int(params["page_size"]), int(params.get("cursor", 0))
             fills = self.fills()[::-1]
