@@ -68,15 +68,15 @@ def _shown(project: Project, openings: int) -> dict[str, str]:
     if not shutil.which("chromium"):
         return {"first paint": "not measured: no chromium here"}
     address = project.manager("serve", "link").out.split()[-1]
-    found: dict[str, list[float]] = {"first paint": [], "every bot drawn": []}
+    milliseconds: dict[str, list[float]] = {"first paint": [], "every bot drawn": []}
     with chromium() as browser:
         for _opening in range(openings + 1):
             browser.open(address, 1280)
             browser.wait(lambda: browser.run(f"{DRAWN}.length"), WITHIN_S)
-            found["first paint"].append(browser.run(f"{PAINTED}[0].startTime"))
-            found["every bot drawn"].append(browser.run(f"{DRAWN}[0].startTime"))
+            milliseconds["first paint"].append(browser.run(f"{PAINTED}[0].startTime"))
+            milliseconds["every bot drawn"].append(browser.run(f"{DRAWN}[0].startTime"))
             address = address.partition("#")[0]  # signed in now
-    return {what: f"{statistics.median(times[1:]):.0f} ms" for what, times in found.items()}
+    return {what: f"{statistics.median(times[1:]):.0f} ms" for what, times in milliseconds.items()}
 
 
 def _get(url: str, token: str) -> Any:

@@ -56,12 +56,12 @@ def a_project(folder: Path, name: str = "desk") -> Session:
 
 
 def a_bot(
-    instance: str, state: Any = "running", *, mode: str = "live", code: str | None = "trading", **said: Any
+    instance: str, state: Any = "running", *, mode: str = "live", code: str | None = "trading", **figures: Any
 ) -> InstanceStats:
     """A row whose bot has just reported; `code` None: it has not."""
-    params = said.pop("params", {})
+    params = figures.pop("params", {})
     amounts: dict[str, Any] = {
-        key: Decimal(value) if key in AMOUNTS else value for key, value in said.items()
+        key: Decimal(value) if key in AMOUNTS else value for key, value in figures.items()
     }
     report = Report(
         contract=2,
@@ -222,10 +222,10 @@ class Client:
         connection.request(method, path, content, {key: value for key, value in sent.items() if value})
         answer = connection.getresponse()
         raw = answer.read()
-        found = {name.lower(): value for name, value in answer.getheaders()}
+        answer_headers = {name.lower(): value for name, value in answer.getheaders()}
         connection.close()
-        is_json = "json" in found.get("content-type", "")
-        return answer.status, found, json.loads(raw) if is_json and raw else raw
+        is_json = "json" in answer_headers.get("content-type", "")
+        return answer.status, answer_headers, json.loads(raw) if is_json and raw else raw
 
     def get(self, path: str, **headers: str) -> tuple[int, dict[str, str], Any]:
         return self.call("GET", path, None, headers)

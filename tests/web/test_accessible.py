@@ -23,7 +23,7 @@ LIVE: dict[str, Any] = {"quote": "USDC", "base": "SOL", "lower": "140", "upper":
 FAULTS = """
 const done = arguments[arguments.length - 1];
 axe.run(document).then(
-  (found) => done(found.violations.map((each) => `${each.id}: ${each.nodes[0].html}`)),
+  (result) => done(result.violations.map((violation) => `${violation.id}: ${violation.nodes[0].html}`)),
   (error) => done([String(error)]),
 );
 """

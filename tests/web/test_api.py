@@ -179,9 +179,9 @@ def test_an_unknown_bot_is_a_problem(reader: Client, instance: str) -> None:
 def test_a_history_has_what_was_realised_and_what_happened(tmp_path: Path) -> None:
     with serving(tmp_path, some_bots()) as served:
         write_history(served.backend.session, {"bp_sol_01": ["0", "5", "3", "9"]})
-        _status, _headers, found = signed_in(served).get("/api/v1/instances/bp_sol_01/history?days=1")
-        assert [(mark["what"], mark["text"]) for mark in found["marks"]] == [("exit", "exit code 1")]
-        assert found["realized"] == []  # these samples do not say
+        _status, _headers, history = signed_in(served).get("/api/v1/instances/bp_sol_01/history?days=1")
+        assert [(mark["what"], mark["text"]) for mark in history["marks"]] == [("exit", "exit code 1")]
+        assert history["realized"] == []  # these samples do not say
         served.backend.figures.read_again()
         [curve] = signed_in(served).get("/api/v1/curves")[2]["curves"]
         assert (curve["drawdown"], len(curve["marks"])) == ("2", 1)
@@ -200,8 +200,8 @@ def test_what_happened_is_told_in_the_readers_language(tmp_path: Path) -> None:
         db.close()
         reader = signed_in(served)
         for path in ("", "/history?days=1"):
-            found = reader.get(f"/api/v1/instances/bp_sol_01{path}", **{"Accept-Language": "zh-TW"})[2]
-            [told] = [row for row in found["events"] if row["text"] != "" and row["at"] == event.at]
+            answer = reader.get(f"/api/v1/instances/bp_sol_01{path}", **{"Accept-Language": "zh-TW"})[2]
+            [told] = [row for row in answer["events"] if row["text"] != "" and row["at"] == event.at]
             assert told["text"] == "執行中，交易所失聯", path
 
 

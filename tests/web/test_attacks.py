@@ -118,7 +118,7 @@ def test_no_upgrade_to_a_websocket_is_taken(steady: Served, origin: str | None) 
         'a="',
         "=; é=ü; ;;; x",
         "botfleet-test=tossed",
-        "; ".join("botfleet-test=tossed" for _each in range(5)),
+        "; ".join("botfleet-test=tossed" for _ in range(5)),
         "Botfleet-Test=tossed; expires=never; path=/",
     ],
 )
@@ -468,7 +468,7 @@ def test_another_users_process_gets_no_answer() -> None:
 
 def test_a_slow_client_holds_up_nobody(steady: Served) -> None:
     client = signed_in(steady)
-    idle = [http.client.HTTPConnection("127.0.0.1", steady.port) for _each in range(20)]
+    idle = [http.client.HTTPConnection("127.0.0.1", steady.port) for _ in range(20)]
     for connection in idle:
         connection.connect()
     assert client.get("/api/v1/fleet")[0] == 200
@@ -489,9 +489,9 @@ def is_ended(connection: socket.socket, within: float) -> bool:
     return True
 
 
-def opened(served: Served, said: str = "") -> socket.socket:
+def opened(served: Served, sent: str = "") -> socket.socket:
     connection = socket.create_connection(("127.0.0.1", served.port), 10)
-    connection.sendall(said.encode())
+    connection.sendall(sent.encode())
     return connection
 
 
@@ -499,15 +499,15 @@ HEAD = "Host: 127.0.0.1\r\nContent-Type: application/json\r\n"
 
 
 @pytest.mark.parametrize(
-    "said",
+    "sent",
     ["", "GET / HTTP/1.1\r\nX-a: ", f"GET /page/icon.svg HTTP/1.1\r\n{HEAD}\r\nGET / HT"],
     ids=["nothing", "half a head", "half a second head"],
 )
 def test_who_does_not_ask_is_not_waited_for(
-    steady: Served, monkeypatch: pytest.MonkeyPatch, said: str
+    steady: Served, monkeypatch: pytest.MonkeyPatch, sent: str
 ) -> None:
     monkeypatch.setattr(connections, "HEAD_WITHIN_S", 0.5)
-    with opened(steady, said) as slow:
+    with opened(steady, sent) as slow:
         assert is_ended(slow, 4)
 
 
@@ -530,7 +530,7 @@ def test_a_body_that_does_not_come_is_not_waited_for(steady: Served, monkeypatch
 def test_one_address_cannot_take_every_connection(steady: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "MOST_OF_ADDRESS", 10)
     client = signed_in(steady)
-    held = [opened(steady) for _each in range(30)]
+    held = [opened(steady) for _ in range(30)]
     try:
         assert [is_ended(connection, 0.3) for connection in held].count(False) <= 10
     finally:
@@ -558,9 +558,9 @@ def test_who_is_signed_in_is_answered_while_the_own_address_floods_the_page(
     with opened(steady, f"GET /api/v1/events HTTP/1.1\r\n{HEAD}{sign}\r\n") as stream:
         assert stream.recv(100).startswith(b"HTTP/1.1 200 ")
         slow = f"POST /api/v1/session HTTP/1.1\r\n{HEAD}Content-Length: 60000\r\n\r\n{{"
-        held = [opened(steady, said) for _each in range(15) for said in ("", slow)]
+        held = [opened(steady, sent) for _ in range(15) for sent in ("", slow)]
         try:
-            assert [client.get("/api/v1/fleet")[0] for _each in range(5)] == [200] * 5
+            assert [client.get("/api/v1/fleet")[0] for _ in range(5)] == [200] * 5
             assert not is_ended(stream, 1)
             assert [is_ended(connection, 0.1) for connection in held].count(False) <= 9
         finally:
@@ -579,7 +579,7 @@ def test_readers_of_streams_leave_room_for_who_may_halt(
         connection.request("GET", "/api/v1/events", headers=program)
         return connection, connection.getresponse().status
 
-    held = [stream(read) for _each in range(5)]
+    held = [stream(read) for _ in range(5)]
     assert sorted(status for _connection, status in held) == [200, 200, 200, 503, 503]
     held.append(stream(halt))
     assert held[-1][1] == 200
@@ -599,11 +599,11 @@ def test_streams_asked_for_at_once_are_no_more_than_one_after_the_other(
 ) -> None:
     """There were twice as many: those of all roles took every answer of the engine side, a halt's as well."""
     monkeypatch.setattr(streams, "MOST_OF_ROLE", 3)
-    said = f"GET /api/v1/events HTTP/1.1\r\n{HEAD}Authorization: Bearer {TOKENS['read']}\r\n\r\n"
-    held = [opened(steady, "") for _each in range(60)]
+    request = f"GET /api/v1/events HTTP/1.1\r\n{HEAD}Authorization: Bearer {TOKENS['read']}\r\n\r\n"
+    held = [opened(steady, "") for _ in range(60)]
     try:
         for connection in held:
-            connection.sendall(said.encode())
+            connection.sendall(request.encode())
         answers = []
         for connection in held:
             connection.settimeout(20)
@@ -628,12 +628,12 @@ def test_a_halt_waits_for_nothing_that_others_ask_for(
         raise protocol.Refusal(404)
 
     monkeypatch.setattr(verbs, "VERBS", {**verbs.VERBS, "history": slow})
-    said = f"GET /api/v1/instances/bp_btc_01/history HTTP/1.1\r\n{HEAD}"
+    request_head = f"GET /api/v1/instances/bp_btc_01/history HTTP/1.1\r\n{HEAD}"
     with serving(tmp_path, bots(), KNOWN) as served:
         sign = {role: f"Bearer {TOKENS[role]}" for role in ("read", "halt")}
-        readers = [opened(served, f"{said}Authorization: {sign['read']}\r\n\r\n") for _each in range(60)]
+        readers = [opened(served, f"{request_head}Authorization: {sign['read']}\r\n\r\n") for _ in range(60)]
         try:
-            assert all(begun.acquire(timeout=20) for _each in range(40))  # as many as there are threads
+            assert all(begun.acquire(timeout=20) for _ in range(40))  # as many as there are threads
             answer = Client(served).call("POST", path, {"confirm": "halt"}, {"Authorization": sign["halt"]})
             assert (answer[0], ended) == (202, [])
         finally:
@@ -644,14 +644,16 @@ def test_a_halt_waits_for_nothing_that_others_ask_for(
 
 def test_a_body_in_pieces_is_refused_also_beside_a_length(steady: Served) -> None:
     """Nobody had to be signed in: it was collected without limit, as the length beside it was believed."""
-    said = f"POST /api/v1/session HTTP/1.1\r\n{HEAD}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"
-    with opened(steady, f"{said}5\r\n{{}}   \r\n") as connection:
+    request = (
+        f"POST /api/v1/session HTTP/1.1\r\n{HEAD}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    with opened(steady, f"{request}5\r\n{{}}   \r\n") as connection:
         connection.settimeout(4)
         assert connection.recv(100).startswith(b"HTTP/1.1 413 ")
 
 
 @pytest.mark.parametrize(
-    "said",
+    "sent",
     [
         "GET / HTTP/1.1\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
@@ -659,8 +661,8 @@ def test_a_body_in_pieces_is_refused_also_beside_a_length(steady: Served) -> Non
         f"POST /api/v1/session HTTP/1.1\r\n{HEAD}Content-Length: 5\r\nContent-Length: 2\r\n\r\n",
     ],
 )
-def test_what_is_no_http_is_answered_as_a_problem_too(steady: Served, said: str) -> None:
-    with opened(steady, said) as connection:
+def test_what_is_no_http_is_answered_as_a_problem_too(steady: Served, sent: str) -> None:
+    with opened(steady, sent) as connection:
         connection.settimeout(4)
         answer = http.client.HTTPResponse(connection)
         answer.begin()

@@ -28,8 +28,8 @@ BOT_COOKIE = f"{COOKIE}-bot"
 def with_page(row: InstanceStats, port: int | None) -> InstanceStats:
     """A row whose container publishes this port."""
     assert row.view.container is not None
-    said = {**row.view.container.labels, labels.WEB_PORT: "" if port is None else str(port)}
-    return row._replace(view=row.view._replace(container=row.view.container._replace(labels=said)))
+    changed = {**row.view.container.labels, labels.WEB_PORT: "" if port is None else str(port)}
+    return row._replace(view=row.view._replace(container=row.view.container._replace(labels=changed)))
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_the_page_passes_and_neither_code_nor_sign_in_reaches_the_bot(served: Se
     page = opened(fleet)
     assert bot.seen == []
     cookies = f"{page.cookie}; own=1; {fleet.cookie}; __Host-botfleet-1-bot=x; theme=dark"
-    status, _headers, said = page.get(
+    status, _headers, received = page.get(
         "/said?a=1&b=%2f",
         **{
             "Cookie": cookies,
@@ -97,11 +97,11 @@ def test_the_page_passes_and_neither_code_nor_sign_in_reaches_the_bot(served: Se
         },
     )
     assert status == 200
-    said = json.loads(said)
-    assert said["cookie"] == "own=1; theme=dark"
-    assert said["host"] == f"127.0.0.1:{bot.port}"
-    assert said["referer"] == f"http://127.0.0.1:{bot.port}/there"
-    assert not {"x-botfleet-token", "authorization", "x-forwarded-for"} & said.keys()
+    received = json.loads(received)
+    assert received["cookie"] == "own=1; theme=dark"
+    assert received["host"] == f"127.0.0.1:{bot.port}"
+    assert received["referer"] == f"http://127.0.0.1:{bot.port}/there"
+    assert not {"x-botfleet-token", "authorization", "x-forwarded-for"} & received.keys()
     assert bot.seen[0][0] == "/said?a=1&b=%2f"
     everything = json.dumps(bot.seen)
     secrets = (fleet.token, fleet.cookie.partition("=")[2], page.cookie.partition("=")[2])
@@ -407,19 +407,19 @@ def test_a_hostile_page_in_a_browser_that_is_signed_in(served: Served, bot: BotP
         seen_before = len(other.seen)
         open_page("bp_sol_01")
         browser.wait(lambda: browser.run("window.results?.length"))
-        found = browser.run("window.results")
-    said = dict(found)
-    reads = [result for name, result in found if name == "read"]
+        results = browser.run("window.results")
+    result_of = dict(results)
+    reads = [result for name, result in results if name == "read"]
     assert set(reads) <= {"refused", 0}
-    assert said["halt"] in {"refused", 0}
-    assert said["other"] in {"refused", 0}
-    assert said["socket"] == "refused"
-    assert said["own socket"] == "hello"
-    assert said["own"] == 200
-    assert said["own stream"] == "first"
-    assert said["frame"] in {"refused", ""}
-    assert said["opener"] == "null"
-    assert "botfleet" not in said["cookies"]
+    assert result_of["halt"] in {"refused", 0}
+    assert result_of["other"] in {"refused", 0}
+    assert result_of["socket"] == "refused"
+    assert result_of["own socket"] == "hello"
+    assert result_of["own"] == 200
+    assert result_of["own stream"] == "first"
+    assert result_of["frame"] in {"refused", ""}
+    assert result_of["opener"] == "null"
+    assert "botfleet" not in result_of["cookies"]
     assert len(other.seen) == seen_before
     assert served.backend.actions.all() == []
     assert COOKIE not in json.dumps([bot.seen, other.seen])

@@ -25,11 +25,11 @@ UNTOUCHED = frozenset({"bot_page", "metrics", "redeem"})
 
 @pytest.fixture
 def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
-    said: dict[str, Any] = {"quote": "USDC", "base": "SOL", "price": "150", "lower": "140", "upper": "180"}
-    drifted = a_bot("bp_sol_01", pnl="10.5", position="0.2", **said)
+    figures: dict[str, Any] = {"quote": "USDC", "base": "SOL", "price": "150", "lower": "140", "upper": "180"}
+    drifted = a_bot("bp_sol_01", pnl="10.5", position="0.2", **figures)
     rows = [
         drifted._replace(view=drifted.view._replace(drift=("image",))),
-        a_bot("bp_sol_02", "failed", code="stopped_out", pnl="-3", position="-5", **said),
+        a_bot("bp_sol_02", "failed", code="stopped_out", pnl="-3", position="-5", **figures),
         a_bot("bp_btc_01", mode="paper", pnl="1", quote="USDC", base="BTC"),
     ]
     monkeypatch.setattr(verbs, "VERBS", {name: wrapped(name, verb) for name, verb in verbs.VERBS.items()})
@@ -40,15 +40,15 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
 
 def wrapped(name: str, verb: Callable[..., Any]) -> Callable[..., Any]:
     def answer(*given: Any) -> Any:
-        found = verb(*given)
+        reply = verb(*given)
         if name in UNTOUCHED:
-            return found
+            return reply
         if name == "events":
             return {
-                **found,
-                "events": [{**event, "data": hostile(event["data"])} for event in found["events"]],
+                **reply,
+                "events": [{**event, "data": hostile(event["data"])} for event in reply["events"]],
             }
-        return hostile(found)
+        return hostile(reply)
 
     return answer
 

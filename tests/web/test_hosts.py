@@ -70,14 +70,14 @@ def add(served: Served) -> None:
 
 def told(served: Served, client: Client) -> dict[str, Any]:
     served.backend.machines.look()
-    status, _headers, found = client.get("/api/v1/hosts")
+    status, _headers, body = client.get("/api/v1/hosts")
     assert status == 200
-    return dict(found)
+    return dict(body)
 
 
 def test_without_other_machines_there_is_nothing(served: Served, client: Client) -> None:
-    found = told(served, client)
-    assert (found["hosts"], found["twins"], found["error"]) == ([], [], None)
+    answer = told(served, client)
+    assert (answer["hosts"], answer["twins"], answer["error"]) == ([], [], None)
 
 
 def test_one_that_does_not_answer_is_unreachable_and_never_stopped(

@@ -26,13 +26,13 @@ def served(tmp_path: Path) -> Iterator[Served]:
 
 def scrape(served: Served, **headers: str) -> tuple[int, str, str]:
     program = {"Authorization": f"Bearer {TOKEN}", **headers}
-    status, found, body = Client(served).get("/metrics", **program)
-    return status, found["content-type"], body.decode() if isinstance(body, bytes) else str(body)
+    status, answer_headers, body = Client(served).get("/metrics", **program)
+    return status, answer_headers["content-type"], body.decode() if isinstance(body, bytes) else str(body)
 
 
 def samples(text: str) -> dict[str, float]:
-    found = text_string_to_metric_families(text)
-    return {sample.name: sample.value for family in found for sample in family.samples}
+    families = text_string_to_metric_families(text)
+    return {sample.name: sample.value for family in families for sample in family.samples}
 
 
 def test_a_program_with_a_token_reads_the_last_look(served: Served) -> None:
@@ -67,8 +67,8 @@ def test_an_engine_that_is_away_is_said_with_the_last_look(served: Served) -> No
     served.look()
     served.error = EngineUnreachable("the engine is away")
     served.look()
-    found = samples(scrape(served)[2])
-    assert (found["botfleet_engine_up"], found["botfleet_bot_pnl"]) == (0, 10.5)
+    metrics = samples(scrape(served)[2])
+    assert (metrics["botfleet_engine_up"], metrics["botfleet_bot_pnl"]) == (0, 10.5)
 
 
 def test_what_watch_sees_here_comes_first_and_has_the_budgets(served: Served) -> None:
@@ -80,10 +80,10 @@ def test_what_watch_sees_here_comes_first_and_has_the_budgets(served: Served) ->
     budgets = Budgets([load], {"bp_sol_01": Share(600.0, 60.0)})
     view = row.view._replace(container=None)
     watched.publish(served.fleet, {row.id: view}, {}, budgets)
-    found = samples(scrape(served)[2])
-    assert found["botfleet_requests_per_minute"] == 1200
-    assert found["botfleet_requests_limit_per_minute"] == 2400
-    assert found["botfleet_instance_requests_share_per_minute"] == 600
+    metrics = samples(scrape(served)[2])
+    assert metrics["botfleet_requests_per_minute"] == 1200
+    assert metrics["botfleet_requests_limit_per_minute"] == 2400
+    assert metrics["botfleet_instance_requests_share_per_minute"] == 600
     assert served.fleet.targets_file.exists()
     watched.note_stop_by_limit(1700000000.0)
     watched.publish(served.fleet, {row.id: view}, {}, budgets)  # which keeps it

@@ -72,13 +72,16 @@ def opened(browser: Browser, served: Served, width: int = 1280, *, dark: bool = 
 
 
 def ids(page: Browser) -> list[str]:
-    return list(page.run("[...document.querySelectorAll('.bot[data-id]')].map((each) => each.dataset.id)"))
+    return list(
+        page.run("[...document.querySelectorAll('.bot[data-id]')].map((element) => element.dataset.id)")
+    )
 
 
 def press(page: Browser, text: str, within: str = "body") -> None:
     assert page.run(
         "[...document.querySelectorAll(`${arguments[1]} button`)]"
-        ".filter((each) => each.textContent.startsWith(arguments[0])).map((each) => each.click()).length",
+        ".filter((button) => button.textContent.startsWith(arguments[0]))"
+        ".map((button) => button.click()).length",
         text,
         within,
     )
@@ -134,8 +137,8 @@ def test_it_fits_both_widths_in_both_themes_and_languages(
     assert "19" in row  # its orders, on a phone too
     wide = page.run(
         "[...document.querySelectorAll('main *')]"
-        ".filter((each) => each.getBoundingClientRect().right > innerWidth + 1)"
-        ".map((each) => each.outerHTML.slice(0, 80))"
+        ".filter((element) => element.getBoundingClientRect().right > innerWidth + 1)"
+        ".map((element) => element.outerHTML.slice(0, 80))"
     )
     assert wide == []
     shades = page.run(
@@ -149,7 +152,7 @@ def test_no_number_goes_on_in_the_next_line(browser: Browser, tmp_path: Path) ->
     """+1 234 567.8 with a 9 below it is read as another sum."""
     with serving(tmp_path, [a_bot("bp_sol_01", pnl="1234567.89", price="150", **LIVE)]) as served:
         page = opened(browser, served, 400)
-        lines = "[...document.querySelectorAll('.sum')].map((each) => each.getClientRects().length)"
+        lines = "[...document.querySelectorAll('.sum')].map((element) => element.getClientRects().length)"
         for width in (400, 320):
             page.open(served.url, width)
             page.wait(lambda: page.count(".bot .sum") == 2)
@@ -352,11 +355,13 @@ def test_what_a_halt_has_left_can_be_read_row_by_row(
         1.9
     ).release().perform()
     page.wait(lambda: "it ended with exit code 1" in page.text("dialog .verdict"))
-    rows = page.run("[...document.querySelectorAll('dialog tbody tr')].map((each) => each.innerText)")
+    rows = page.run("[...document.querySelectorAll('dialog tbody tr')].map((element) => element.innerText)")
     assert [re.split(r"\s+", row)[0] for row in rows] == ["bp_sol_01", "bp_sol_02"]
     head = page.run("getComputedStyle(document.querySelector('dialog td'), '::before').content")
     assert ("CONTAINER" in head) is is_card
-    fits = "((each) => each.scrollWidth <= each.clientWidth)(document.querySelector('dialog .output'))"
+    fits = (
+        "((element) => element.scrollWidth <= element.clientWidth)(document.querySelector('dialog .output'))"
+    )
     assert page.run(fits)
     assert page.text("dialog .output pre:last-child") == HALTED[-1]
 
@@ -506,14 +511,14 @@ def test_a_chart_has_scales_and_says_the_value_under_the_pointer(page: Browser) 
     page.wait(lambda: page.count(".chart .uplot canvas") == 1)
     moves = itertools.count()
 
-    def said(beside: int) -> str:
+    def shown_at(beside: int) -> str:
         """What it says under the pointer, so far beside the middle; it may just have been drawn again."""
         over = page.driver.find_element("css selector", ".chart .u-over")
         ActionChains(page.driver).move_to_element_with_offset(over, beside + next(moves) % 2, 0).perform()
         return page.text(".chart .u-legend")
 
-    page.wait(lambda: "+3.00" in said(200))
-    page.wait(lambda: "–" in said(0))  # nobody looked then
+    page.wait(lambda: "+3.00" in shown_at(200))
+    page.wait(lambda: "–" in shown_at(0))  # nobody looked then
     before = page.run("document.querySelector('.chart canvas').toDataURL()")
     page.run("document.querySelector('[data-key=rises]').click()")
     page.wait(lambda: page.run("document.querySelector('.chart canvas').toDataURL()") != before)
@@ -529,10 +534,10 @@ def test_without_the_library_the_figures_are_a_table(
         page = opened(browser, served)
         page.wait(lambda: page.count(".chart .figures tbody tr") > 10)
         assert "`make page` gets it" in page.text(".chart .why")
-        said = page.run(
+        values = page.run(
             "[...document.querySelectorAll('.chart .figures td:last-child')].map((cell) => cell.innerText)"
         )
-        assert {"+9.00", "–"} <= set(said)  # a gap is a gap here, too
+        assert {"+9.00", "–"} <= set(values)  # a gap is a gap here, too
         assert page.complaints() == []
 
 
@@ -664,7 +669,7 @@ def test_a_log_is_followed_searched_and_tells_of_fills(
 
 def test_bots_are_filtered_by_exchange_and_state(page: Browser) -> None:
     choose = (
-        "((each, value) => { each.value = value; each.dispatchEvent(new Event('change')); return 1; })"
+        "((select, value) => { select.value = value; select.dispatchEvent(new Event('change')); return 1; })"
         "(document.querySelector(`select[aria-label=${arguments[0]}]`), arguments[1])"
     )
     page.run(choose, "State", "stopped")
@@ -682,7 +687,7 @@ def test_the_strip_says_when_the_last_alert_was_delivered(page: Browser, served:
 
 
 def test_nothing_is_loaded_from_elsewhere(page: Browser, served: Served) -> None:
-    names = page.run("performance.getEntriesByType('resource').map((each) => each.name)")
+    names = page.run("performance.getEntriesByType('resource').map((entry) => entry.name)")
     assert names
     assert {name.partition("/page/")[0].partition("/texts/")[0].partition("/api/")[0] for name in names} == {
         served.url
@@ -726,22 +731,22 @@ def test_a_file_that_gets_lost_is_loaded_again(browser: Browser, served: Served)
 
 def test_another_language_keeps_what_is_chosen_and_loses_nothing(page: Browser) -> None:
     choose = (
-        "((each, value) => { each.value = value; each.dispatchEvent(new Event('change')); return 1; })"
+        "((select, value) => { select.value = value; select.dispatchEvent(new Event('change')); return 1; })"
         "(document.querySelector('select[aria-label=State]'), 'trading')"
     )
     page.run(choose)
     chosen = ids(page)
     assert chosen == ["bp_sol_01", "bp_btc_01"]
     page.run(
-        "(window.said = [], window.banners = document.querySelector('#banners'),"
-        " new MutationObserver(() => window.said.push(window.banners.innerText))"
+        "(window.shownTexts = [], window.banners = document.querySelector('#banners'),"
+        " new MutationObserver(() => window.shownTexts.push(window.banners.innerText))"
         ".observe(window.banners, { childList: true }), 1)"
     )
     page.run("(document.querySelector('[data-key=language]').click(), 1)")
     page.wait(lambda: "需要人處理" in page.text(".needs h2"))
     time.sleep(2.5)  # as long as a stream that got lost is waited for
     assert ids(page) == chosen
-    assert page.run("window.said.filter(Boolean)") == []
+    assert page.run("window.shownTexts.filter(Boolean)") == []
     assert page.complaints() == []
 
 

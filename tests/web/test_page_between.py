@@ -204,7 +204,7 @@ def test_two_tabs_sign_in_and_out_together(page: Browser, served: Served) -> Non
 def test_a_bot_that_was_looked_at_is_no_step_back(page: Browser) -> None:
     page.driver.execute_cdp_cmd("Page.resetNavigationHistory", {})  # Chromium counts to 50 at most
     length = page.run("history.length")
-    for _each in range(3):
+    for _ in range(3):
         show(page)
         assert hash_of(page) == "#bot=bp_sol_01"
         press(page, "Close", "dialog")
@@ -316,18 +316,18 @@ def test_a_halt_that_the_session_did_not_outlive_is_told_as_none(page: Browser, 
 
 def test_an_open_dialog_says_how_old_what_it_shows_is(page: Browser, served: Served) -> None:
     """It lies over the line that says so on the page."""
-    said = "document.querySelector('dialog').dataset.stale ?? ''"
+    stale_note = "document.querySelector('dialog').dataset.stale ?? ''"
     show(page)
-    assert page.run(said) == ""
+    assert page.run(stale_note) == ""
     served.error = EngineUnreachable("the Docker Engine does not answer")
     served.look()
-    page.wait(lambda: "the Docker Engine does not answer · what follows is" in page.run(said))
+    page.wait(lambda: "the Docker Engine does not answer · what follows is" in page.run(stale_note))
     assert "does not answer" in page.run(
         "getComputedStyle(document.querySelector('dialog'), '::before').content"
     )
     served.error = None
     served.look()
-    page.wait(lambda: page.run(said) == "")
+    page.wait(lambda: page.run(stale_note) == "")
 
 
 def test_a_bot_that_goes_while_its_view_is_open_is_said_to_be_gone(page: Browser, served: Served) -> None:

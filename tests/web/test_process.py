@@ -33,10 +33,10 @@ MODULES = {
 
 def eventually(condition: Callable[[], Any], within: float = WITHIN_S) -> Any:
     deadline = time.monotonic() + within
-    while not (found := condition()):
+    while not (value := condition()):
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    return found
+    return value
 
 
 class Project:
@@ -68,14 +68,14 @@ class Project:
 
     def sides(self) -> dict[str, int]:
         """The processes of the sides and of the standby, by their names; those that are not zombies."""
-        found = {}
+        pids = {}
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children")
         for pid in children.read_text().split() if children.exists() else ():
             words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
             for name, module in MODULES.items():
                 if module in words:
-                    found[name] = int(pid)
-        return found
+                    pids[name] = int(pid)
+        return pids
 
     def signed_in(self) -> Client:
         client = Client(self)
@@ -133,17 +133,17 @@ def test_short_commands_are_run_by_the_standby_while_it_serves(project: Project)
     command = [sys.executable, "-c", BY_STANDBY, "ps"]
     environ = {**os.environ, "PYTHONPATH": str(ROOT), "MANAGER_LANG": "en"}
 
-    def said() -> str:
+    def messages() -> str:
         done = subprocess.run(
             command, cwd=project.folder, env=environ, capture_output=True, text=True, check=False
         )
         return done.stderr
 
-    assert "the standby has not run it" in said()
+    assert "the standby has not run it" in messages()
     project.detach()
-    assert "no Docker Engine answers" in said()
+    assert "no Docker Engine answers" in messages()
     project.manager("serve", "stop")
-    assert "the standby has not run it" in said()
+    assert "the standby has not run it" in messages()
 
 
 def test_a_killed_keeper_leaves_nobody(project: Project) -> None:

@@ -27,8 +27,10 @@ LEAST, LEAST_LONG = 60, 1000
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Served]:
     """Live bots alone, so that no id that is made up starts a command; what halts them finds no engine."""
-    said = {"pnl": "10.5", "quote": "USDC", "base": "SOL"}
-    with serving(tmp_path, [a_bot("bp_sol_01", **said), a_bot("bp_old_01", "stopped", code=None)]) as running:
+    figures = {"pnl": "10.5", "quote": "USDC", "base": "SOL"}
+    with serving(
+        tmp_path, [a_bot("bp_sol_01", **figures), a_bot("bp_old_01", "stopped", code=None)]
+    ) as running:
         write_history(running.backend.session, {"bp_sol_01": ["0", "5"]})
         running.look()  # before it, /metrics says 503
         yield running
@@ -60,8 +62,8 @@ def test_every_answer_is_as_the_document_says(served: Served, request: pytest.Fi
         case.cookies.clear()
         case.call_and_validate(base_url=served.url, checks=held, timeout=30)
 
-    for found in schemathesis.openapi.from_dict(document).get_all_operations():
-        operation = found.ok()  # type: ignore[union-attr]
+    for result in schemathesis.openapi.from_dict(document).get_all_operations():
+        operation = result.ok()  # type: ignore[union-attr]
         has_input = bool(operation.path_parameters or operation.query or operation.body)
         for mode in schemathesis.GenerationMode if has_input else [schemathesis.GenerationMode.POSITIVE]:
             asking = given(case=operation.as_strategy(generation_mode=mode))(ask)

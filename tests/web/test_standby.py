@@ -66,8 +66,8 @@ def forks(standby: Standby) -> list[int]:
 
 
 def socket_of(standby: Standby) -> Path:
-    [found] = Path(standby.environ["XDG_CACHE_HOME"], "botfleet").glob("*.standby")
-    return found
+    [path] = Path(standby.environ["XDG_CACHE_HOME"], "botfleet").glob("*.standby")
+    return path
 
 
 def test_it_answers_from_any_folder_of_the_project(standby: Standby) -> None:
