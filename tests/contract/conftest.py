@@ -15,8 +15,8 @@ from tests.contract.ways import NEED_AN_ENGINE, WAYS, World
 )
 def world(request: pytest.FixtureRequest) -> Iterator[World]:
     """One way to an engine, with nothing of ours in it before and after."""
-    with WAYS[request.param]() as found:
-        yield found
+    with WAYS[request.param]() as clean_world:
+        yield clean_world
 
 
 @pytest.fixture

@@ -30,15 +30,15 @@ ABSENT = "bft-there-is-no-such-thing"
 def until(check: Callable[[], Any], timeout: float = 30) -> Any:
     """Return the first true answer. Fail after `timeout` seconds."""
     deadline = time.monotonic() + timeout
-    while not (found := check()):
-        assert time.monotonic() < deadline, found
+    while not (value := check()):
+        assert time.monotonic() < deadline, value
         time.sleep(0.05)
-    return found
+    return value
 
 
 def test_every_method_stands_in_this_contract() -> None:
     source = Path(__file__).read_text()
-    methods = [name for name, _each in inspect.getmembers(Engine, inspect.isfunction) if name[0] != "_"]
+    methods = [name for name, _function in inspect.getmembers(Engine, inspect.isfunction) if name[0] != "_"]
     assert [name for name in methods if f"engine.{name}(" not in source] == ["close"]
 
 
@@ -125,9 +125,9 @@ def test_a_containers_life(world: World, engine: Engine) -> None:
     assert [row["State"] for row in engine.containers([world.filter])] == ["created"]
     engine.start(container)
     engine.start(container)  # it runs already, which is no error
-    found = engine.inspect(container)
-    assert found["Name"] == f"/{world.name}-one"
-    assert found["State"]["Running"]
+    facts = engine.inspect(container)
+    assert facts["Name"] == f"/{world.name}-one"
+    assert facts["State"]["Running"]
     with pytest.raises(EngineError):
         engine.remove(container)
     until(lambda: engine.output(container, "stderr", 5))  # its shell has come to the trap
@@ -211,15 +211,15 @@ def test_one_that_runs_is_discarded(world: World, engine: Engine) -> None:
 
 
 def test_what_it_uses(world: World, engine: Engine) -> None:
-    found = engine.statistics(world.running())
-    assert found["cpu_stats"]["cpu_usage"]["total_usage"] > 0
-    assert found["memory_stats"]
+    statistics = engine.statistics(world.running())
+    assert statistics["cpu_stats"]["cpu_usage"]["total_usage"] > 0
+    assert statistics["memory_stats"]
 
 
 def test_what_is_down_uses_nothing(world: World, engine: Engine) -> None:
-    found = engine.statistics(world.create("one", STAYS))
-    assert found["cpu_stats"]["cpu_usage"]["total_usage"] == 0
-    assert not found["memory_stats"].get("usage")
+    statistics = engine.statistics(world.create("one", STAYS))
+    assert statistics["cpu_stats"]["cpu_usage"]["total_usage"] == 0
+    assert not statistics["memory_stats"].get("usage")
 
 
 def test_an_end_is_waited_for(world: World, engine: Engine) -> None:
@@ -350,12 +350,12 @@ def test_an_image_gives_its_labels_to_its_containers(world: World, engine: Engin
 def test_what_is_inspected_makes_the_same_container_again(world: World, engine: Engine) -> None:
     """As a roll-out that is taken back does."""
     old = world.create("one", STAYS, Env=["A=1"], StopTimeout=7, HostConfig={"PidsLimit": 50})
-    found = engine.inspect(old)
+    facts = engine.inspect(old)
     engine.remove(old)
     names = ("Image", "Env", "Labels", "StopTimeout", "Entrypoint")
-    body = {**{name: found["Config"][name] for name in names}, "HostConfig": found["HostConfig"]}
+    body = {**{name: facts["Config"][name] for name in names}, "HostConfig": facts["HostConfig"]}
     again = engine.inspect(engine.create(f"{world.name}-one", body))
-    assert [again["Config"][name] for name in names] == [found["Config"][name] for name in names]
+    assert [again["Config"][name] for name in names] == [facts["Config"][name] for name in names]
     assert again["HostConfig"]["PidsLimit"] == 50
     assert "A=1" in again["Config"]["Env"]
 
@@ -413,11 +413,11 @@ def events(world: World, engine: Engine) -> Iterator[EventStream]:
 
 def told(stream: EventStream, count: int) -> list[str]:
     """Return the actions of the next events, as a poll tells of them."""
-    found: list[str] = []
-    while len(found) < count:
-        assert wait_readable(stream, 30), found
-        found += [event["Action"] for event in stream.values()]
-    return found
+    actions: list[str] = []
+    while len(actions) < count:
+        assert wait_readable(stream, 30), actions
+        actions += [event["Action"] for event in stream.values()]
+    return actions
 
 
 def test_events_are_told_as_they_happen(world: World, engine: Engine, events: EventStream) -> None:

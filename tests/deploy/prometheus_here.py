@@ -35,9 +35,9 @@ class Prometheus:
         """Return the samples of an instant query."""
         words = urllib.parse.urlencode({"query": expression})
         with urllib.request.urlopen(f"{self.url}/api/v1/query?{words}", timeout=10) as answer:
-            found = json.load(answer)
-        assert found["status"] == "success", found
-        samples: list[dict[str, Any]] = found["data"]["result"]
+            response = json.load(answer)
+        assert response["status"] == "success", response
+        samples: list[dict[str, Any]] = response["data"]["result"]
         return samples
 
     def is_ready(self) -> bool:
@@ -62,9 +62,9 @@ def running(folder: Path, config: dict[str, Any]) -> Iterator[Prometheus]:
         "--log.level=warn",
     ]
     with process(folder, command):
-        found = Prometheus(port)
-        eventually(found.is_ready, 30, what="Prometheus is ready")
-        yield found
+        prometheus = Prometheus(port)
+        eventually(prometheus.is_ready, 30, what="Prometheus is ready")
+        yield prometheus
 
 
 @contextmanager

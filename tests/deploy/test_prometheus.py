@@ -34,8 +34,8 @@ needs_prometheus = pytest.mark.skipif(
 def expressions() -> list[str]:
     """Return every expression of the dashboard, with its variables filled in."""
     dashboard = json.loads(DASHBOARD.read_text())
-    found = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", ())]
-    return [text.replace("$fleet", ".*").replace("$__rate_interval", "1m") for text in found]
+    texts = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", ())]
+    return [text.replace("$fleet", ".*").replace("$__rate_interval", "1m") for text in texts]
 
 
 def metrics_in(text: str) -> set[str]:
@@ -113,8 +113,8 @@ def configuration(folder: Path, project: Project, port: int, alertmanager: str) 
 
 
 def running_bots(prometheus: Prometheus) -> set[str]:
-    found = prometheus.query('botfleet_instance_state{botfleet_instance_state="running"} == 1')
-    return {sample["metric"]["id"] for sample in found}
+    samples = prometheus.query('botfleet_instance_state{botfleet_instance_state="running"} == 1')
+    return {sample["metric"]["id"] for sample in samples}
 
 
 @contextmanager

@@ -53,9 +53,9 @@ HAND_MADE = {
 
 
 def _make(fleet: Sandbox, changed: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> None:
-    found = fleet.engine.find(SOL)
-    found.body = changed(found.body)
-    found.labels = found.body["Labels"]
+    container = fleet.engine.find(SOL)
+    container.body = changed(container.body)
+    container.labels = container.body["Labels"]
 
 
 @pytest.mark.parametrize("name", HAND_MADE)

@@ -10,7 +10,7 @@ from tests.fakes.sandbox import Sandbox
 
 
 @pytest.mark.parametrize(
-    ("typed", "said"),
+    ("typed", "message"),
     [
         ("up --wiat", "there is no --wiat; did you mean --wait?"),
         ("logs --folow bp_sol_01", "there is no --folow; did you mean --follow?"),
@@ -21,17 +21,17 @@ from tests.fakes.sandbox import Sandbox
     ],
 )
 def test_is_answered_by_the_nearest(
-    sandbox: Sandbox, capsys: pytest.CaptureFixture[str], typed: str, said: str
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str], typed: str, message: str
 ) -> None:
     printed = ""
     with suppress(SystemExit):
         printed = sandbox.transcript(typed)
     printed += capsys.readouterr().err
-    assert said in printed
+    assert message in printed
 
 
 @pytest.mark.parametrize(
-    ("typed", "said"),
+    ("typed", "message"),
     [
         ("config schmea", "there is no instance schmea; did you mean `manager config schema`?"),
         ("backup lsit", "there is no instance lsit; did you mean `manager backup list`?"),
@@ -43,6 +43,6 @@ def test_is_answered_by_the_nearest(
     ],
 )
 def test_a_second_word_of_a_command_is_one_too(
-    sandbox: Sandbox, capsys: pytest.CaptureFixture[str], typed: str, said: str
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str], typed: str, message: str
 ) -> None:
-    test_is_answered_by_the_nearest(sandbox, capsys, typed, said)
+    test_is_answered_by_the_nearest(sandbox, capsys, typed, message)

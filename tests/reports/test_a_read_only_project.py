@@ -17,10 +17,10 @@ def test_doctor_names_it(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> N
     real = os.statvfs
 
     def of_a_failing_disk(path: str | Path) -> Any:
-        found = real(path)
+        facts = real(path)
         if not str(path).startswith(str(sandbox.folder)):
-            return found
-        return os.statvfs_result((*tuple(found)[:8], found.f_flag | os.ST_RDONLY, found.f_namemax))
+            return facts
+        return os.statvfs_result((*tuple(facts)[:8], facts.f_flag | os.ST_RDONLY, facts.f_namemax))
 
     assert "read-only" not in sandbox.transcript("doctor")
     monkeypatch.setattr(os, "statvfs", of_a_failing_disk)

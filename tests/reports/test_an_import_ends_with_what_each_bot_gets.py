@@ -94,9 +94,9 @@ def test_the_table_comes_last_and_says_what_reaches_whom(
 def test_the_json_has_it_too(old: OldFolder, capsys: pytest.CaptureFixture[str]) -> None:
     old.add("bp_sol_01", a_config("bp_sol_01", 5001))
     assert run(old, "--json") == OK
-    found = json.loads(capsys.readouterr().out)
-    assert found["unused_variables"] == ["BACKPACK_WS_URL", "DEBUG"]
-    (row,) = found["instances"]
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["unused_variables"] == ["BACKPACK_WS_URL", "DEBUG"]
+    (row,) = answer["instances"]
     assert row["credentials"] == {"BACKPACK_KEY": "in_old_env", "BACKPACK_SECRET": "unset"}
     assert (row["range"], row["last_price"], row["place"]) == ({"lower": "140", "upper": "180"}, None, None)
 
@@ -197,8 +197,8 @@ def test_the_last_price_of_a_database_of_whatever_kind(
     with contextlib.closing(sqlite3.connect(path)) as database:
         database.executescript(content)
         database.commit()
-    found = last_price.find(path, tmp_path / "none")
-    assert (found and str(found.value)) == wanted
+    price = last_price.find(path, tmp_path / "none")
+    assert (price and str(price.value)) == wanted
 
 
 def test_the_newer_of_database_and_log_counts_and_no_link_is_followed(tmp_path: Path) -> None:
@@ -211,9 +211,9 @@ def test_the_newer_of_database_and_log_counts_and_no_link_is_followed(tmp_path: 
     assert last_price.find(tmp_path / "junk.db", tmp_path) is None
     (day / "bot_stdout.log").unlink()
     (day / "bot_stdout.log").write_bytes(b"\xff\xfe" * 200_000 + b"\nmark price = 7.5\n")
-    found = last_price.find(tmp_path / "junk.db", tmp_path)
-    assert found is not None
-    assert (found.value, found.source) == (Decimal("7.5"), "log")
+    price = last_price.find(tmp_path / "junk.db", tmp_path)
+    assert price is not None
+    assert (price.value, price.source) == (Decimal("7.5"), "log")
 
 
 def test_an_option_is_read_in_both_spellings() -> None:

@@ -22,22 +22,22 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def read(folder: Path) -> tuple[Project, list[str]]:
-    found = project.read(folder.parents[1])
-    return found, [str(warning) for warning in found.warnings if "ignore" in str(warning)]
+    loaded = project.read(folder.parents[1])
+    return loaded, [str(warning) for warning in loaded.warnings if "ignore" in str(warning)]
 
 
 def test_the_lock_of_an_emacs_that_has_a_config_open_is_ignored(folder: Path) -> None:
     (folder / ".#bp_sol_01.json").symlink_to("ann@desk.4711:1764000000")
-    found, warnings = read(folder)
-    assert (found.problems, [*found.specs]) == ((), ["bp_sol_01"])
+    loaded, warnings = read(folder)
+    assert (loaded.problems, [*loaded.specs]) == ((), ["bp_sol_01"])
     assert warnings == ["config/active: ignores files whose names begin with a dot: .#bp_sol_01.json"]
 
 
 def test_the_attributes_that_macos_copies_beside_each_config_are_ignored_in_one_line(folder: Path) -> None:
     for name in ("._bp_sol_01.json", "._bp_eth_02.json"):
         (folder / name).write_bytes(b"\0\5\26\7\0\2\0\0Mac OS X")
-    found, warnings = read(folder)
-    assert found.problems == ()
+    loaded, warnings = read(folder)
+    assert loaded.problems == ()
     assert warnings == [
         "config/active: ignores files whose names begin with a dot: ._bp_eth_02.json, ._bp_sol_01.json"
     ]
@@ -46,19 +46,19 @@ def test_the_attributes_that_macos_copies_beside_each_config_are_ignored_in_one_
 def test_a_config_named_in_capitals_is_not_passed_over_silently(folder: Path) -> None:
     (folder / "BP.JSON").write_text(json.dumps(a_config("bp_eth_02", port=5002)))
     for _from_cache in (False, True):
-        found, warnings = read(folder)
-        assert [*found.specs] == ["bp_sol_01"]
+        loaded, warnings = read(folder)
+        assert [*loaded.specs] == ["bp_sol_01"]
         assert warnings == ["config/active/BP.JSON: is ignored: rename it to BP.json if it is a config"]
     with pytest.raises(UsageError, match=r"not a config: its name must end in \.json"):
-        found.instance_of(str(folder / "BP.JSON"))
+        loaded.instance_of(str(folder / "BP.JSON"))
 
 
 def test_a_file_that_is_renamed_to_a_configs_name_is_loaded_though_a_cache_is_there(folder: Path) -> None:
     (folder / "BP.JSON").write_text(json.dumps(a_config("bp_eth_02", port=5002)))
     read(folder)
     (folder / "BP.JSON").rename(folder / "BP.json")
-    found, warnings = read(folder)
-    assert ([*found.specs], warnings) == (["bp_eth_02", "bp_sol_01"], [])
+    loaded, warnings = read(folder)
+    assert ([*loaded.specs], warnings) == (["bp_eth_02", "bp_sol_01"], [])
 
 
 def test_a_command_on_one_instance_warns_of_that_one_alone(sandbox: Sandbox) -> None:

@@ -97,8 +97,8 @@ USERNS = {
 )
 def test_each_kind_is_named_in_one_line(info: Mapping[str, Any], expected: list[str]) -> None:
     facts = probe_engine.parse_answers({"Version": "27.3.1", "ApiVersion": "1.47"}, info, 0.0)
-    found = [checks_engine.version(facts), checks_engine.storage(facts), checks_engine.limits(facts)]
-    assert [f"{line.level} {line.check}: {line.text}" for line in found if line.level != "ok"] == expected
+    findings = [checks_engine.version(facts), checks_engine.storage(facts), checks_engine.limits(facts)]
+    assert [f"{line.level} {line.check}: {line.text}" for line in findings if line.level != "ok"] == expected
 
 
 @pytest.mark.parametrize(
@@ -134,5 +134,5 @@ def test_podman_is_called_by_its_name() -> None:
         "ApiVersion": "1.41",
         "MinAPIVersion": "1.24",
     }
-    found = checks_engine.version(probe_engine.parse_answers(version, PODMAN, 0.0))
-    assert f"{found.level}: {found.text}" == "warn: Podman 5.2.2, on which botfleet is not tested"
+    finding = checks_engine.version(probe_engine.parse_answers(version, PODMAN, 0.0))
+    assert f"{finding.level}: {finding.text}" == "warn: Podman 5.2.2, on which botfleet is not tested"

@@ -47,12 +47,13 @@ MISTAKES = [
 def test_a_mistake_is_named_with_its_line(text: str, mistake: str) -> None:
     with pytest.raises(strict_json.JsonFault) as caught:
         strict_json.parse(text)
-    said = str(caught.value.text)
-    assert mistake in said
-    assert "(line " in said
+    message = str(caught.value.text)
+    assert mistake in message
+    assert "(line " in message
     with i18n.speaking("zh_TW"):
         assert (
-            re.search("[a-z]{2,}", str(caught.value.text).replace("grid_num", "")) is None or "true" in said
+            re.search("[a-z]{2,}", str(caught.value.text).replace("grid_num", "")) is None
+            or "true" in message
         )
 
 
@@ -61,8 +62,8 @@ def test_values_of_json_are_shown_as_it_writes_them(tmp_path: Path) -> None:
     text = json.dumps(a_config(strategy_config=strategy)).replace("Infinity", "1e999")
     write_config(tmp_path, text.encode())
     fleet, defaults = fleet_settings.load(tmp_path)
-    said = [str(problem) for problem in loader.load(fleet, defaults, {}, {}).problems]
-    assert [line.partition(": ")[2] for line in said] == [
+    messages = [str(problem) for problem in loader.load(fleet, defaults, {}, {}).problems]
+    assert [line.partition(": ")[2] for line in messages] == [
         "strategy_config.grid_num: must be a whole number, not true",
         "strategy_config.max_position: must be a finite number, not inf",
     ]

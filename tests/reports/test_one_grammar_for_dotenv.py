@@ -130,16 +130,16 @@ def of_compose(folder: Path, text: str, names: list[str]) -> dict[str, str] | No
     )
     if done.returncode:
         return None
-    found = json.loads(done.stdout)["services"]["one"]["environment"]
-    return {name: value.replace("$$", "$") for name, value in found.items()}
+    environment = json.loads(done.stdout)["services"]["one"]["environment"]
+    return {name: value.replace("$$", "$") for name, value in environment.items()}
 
 
 @pytest.mark.parametrize("line", SAME)
 def test_what_the_other_two_agree_on_is_read_as_they_do(tmp_path: Path, line: str) -> None:
-    found = dotenv.parse(f"{line}\n".removeprefix("\ufeff"))
-    assert (found.variables["X"], found.faults) == (SAME[line], ())
+    parsed = dotenv.parse(f"{line}\n".removeprefix("\ufeff"))
+    assert (parsed.variables["X"], parsed.faults) == (SAME[line], ())
     (tmp_path / ".env").write_bytes(f"{line}\n".encode())
-    assert dotenv.read(tmp_path / ".env") == found
+    assert dotenv.read(tmp_path / ".env") == parsed
     assert of_python_dotenv(tmp_path, f"{line}\n")["X"] == SAME[line]
 
 
@@ -156,8 +156,8 @@ def test_compose_reads_them_so_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("line", DIFFER)
 def test_what_they_differ_on_is_refused(tmp_path: Path, line: str) -> None:
-    found = dotenv.parse(f"{line}\n")
-    assert ("X" in found.variables, len(found.faults) > 0) == (False, True)
+    parsed = dotenv.parse(f"{line}\n")
+    assert ("X" in parsed.variables, len(parsed.faults) > 0) == (False, True)
     theirs = of_compose(tmp_path, f"{line}\n", ["X"])
     assert theirs is None or theirs["X"] != of_python_dotenv(tmp_path, f"{line}\n").get("X")
 

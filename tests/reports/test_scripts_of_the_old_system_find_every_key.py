@@ -64,15 +64,15 @@ def differences(theirs: object, ours: object, path: str = "") -> list[str]:
             return [f"{path}: no object"]
         missing = [f"{path}.{key}: missing" for key in theirs if key not in ours]
         return missing + [
-            found
+            difference
             for key, value in theirs.items()
             if key in ours
-            for found in differences(value, ours[key], f"{path}.{key}")
+            for difference in differences(value, ours[key], f"{path}.{key}")
         ]
     if type(theirs) is not type(ours):
         return [f"{path}: {type(ours).__name__}, not {type(theirs).__name__}"]
     if isinstance(theirs, list):
-        return [found for own in ours for found in differences(theirs[0], own, path)]  # type: ignore[attr-defined]
+        return [difference for own in ours for difference in differences(theirs[0], own, path)]  # type: ignore[attr-defined]
     if isinstance(theirs, str) and theirs.startswith("2025-"):
         assert isinstance(ours, str)
         datetime.fromisoformat(ours)

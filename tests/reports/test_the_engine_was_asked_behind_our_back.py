@@ -349,9 +349,9 @@ def _elsewhere(fleet: Sandbox) -> None:
 
 
 def _changed(fleet: Sandbox, change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> None:
-    found = fleet.engine.find(SOL)
-    host = found.body["HostConfig"]
-    found.body = {**found.body, "HostConfig": {**host, "Mounts": change(list(host["Mounts"]))}}
+    container = fleet.engine.find(SOL)
+    host = container.body["HostConfig"]
+    container.body = {**container.body, "HostConfig": {**host, "Mounts": change(list(host["Mounts"]))}}
 
 
 @pytest.mark.parametrize("change", [_without_data, _read_only, _elsewhere])
@@ -410,8 +410,8 @@ def _as_root(fleet: Sandbox) -> None:
 
 
 def _from_another_image(fleet: Sandbox) -> None:
-    found = fleet.engine.find(SOL)
-    found.body = {**found.body, "Image": "my-own-bot:local"}
+    container = fleet.engine.find(SOL)
+    container.body = {**container.body, "Image": "my-own-bot:local"}
 
 
 @pytest.mark.parametrize(

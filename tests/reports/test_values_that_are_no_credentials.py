@@ -49,7 +49,7 @@ USABLE = [
 ]
 
 
-def found(**variables: str) -> list[str]:
+def problems_of(**variables: str) -> list[str]:
     keys = {"api_key": "", "secret_key": "", **{name: f"${{{name}}}" for name in variables}}
     sections: dict[str, Any] = {"exchange_config": keys}
     spec = a_spec("a", 5001, mode="live", **sections)
@@ -58,7 +58,7 @@ def found(**variables: str) -> list[str]:
 
 @pytest.mark.parametrize("value", PLACEHOLDERS)
 def test_a_placeholder_is_refused(value: str) -> None:
-    assert found(BACKPACK_KEY=value) == [
+    assert problems_of(BACKPACK_KEY=value) == [
         "config/active/a.json: exchange_config: BACKPACK_KEY has a template's placeholder instead of a value;"
         " write BACKPACK_KEY=… in .env"
     ]
@@ -66,7 +66,7 @@ def test_a_placeholder_is_refused(value: str) -> None:
 
 @pytest.mark.parametrize("value", DAMAGED)
 def test_what_no_key_contains_is_refused_without_showing_it(value: str) -> None:
-    (problem,) = found(BACKPACK_KEY=value)
+    (problem,) = problems_of(BACKPACK_KEY=value)
     assert problem == (
         f"config/active/a.json: exchange_config: the value of BACKPACK_KEY contains {DAMAGED[value]}, which"
         " no credential does: check BACKPACK_KEY=… in .env"
@@ -75,12 +75,12 @@ def test_what_no_key_contains_is_refused_without_showing_it(value: str) -> None:
 
 @pytest.mark.parametrize("value", USABLE)
 def test_a_usable_key_is_not_refused(value: str) -> None:
-    assert found(BACKPACK_KEY=value) == []
+    assert problems_of(BACKPACK_KEY=value) == []
 
 
 def test_words_and_chosen_passwords_may_have_blanks_and_quotes() -> None:
-    assert found(MNEMONIC="legal winner thank", API_PASSPHRASE="it's mine", SEEDS="a b") == []
-    assert len(found(MNEMONIC="legal winner thañk")) == 1
+    assert problems_of(MNEMONIC="legal winner thank", API_PASSPHRASE="it's mine", SEEDS="a b") == []
+    assert len(problems_of(MNEMONIC="legal winner thañk")) == 1
 
 
 def test_a_live_bot_with_a_placeholder_is_not_started(sandbox: Sandbox) -> None:

@@ -21,8 +21,8 @@ SHELL = re.compile(r"`((?:chmod|kill|chown) [^`]*)`")
 
 def findings(sandbox: Sandbox, check: str) -> list[dict[str, Any]]:
     """Return what `doctor` finds wrong of one kind."""
-    found = json.loads("\n".join(sandbox.run("doctor --json")))
-    return [one for one in found if one["check"] == check and one["level"] != "ok"]
+    rows = json.loads("\n".join(sandbox.run("doctor --json")))
+    return [one for one in rows if one["check"] == check and one["level"] != "ok"]
 
 
 def follow(sandbox: Sandbox, check: str, text: str = "") -> str:

@@ -55,23 +55,23 @@ class OldFleet:
         """Instance → everything the engine knows of its container, running or not."""
         label = f"label=com.docker.compose.project={self.project.name}"
         ids = self.project.docker("ps", "-aq", "--filter", label).split()
-        found = json.loads(self.project.docker("inspect", *ids)) if ids else []
-        return {facts["Config"]["Labels"]["botfleet.instance"]: facts for facts in found}
+        containers = json.loads(self.project.docker("inspect", *ids)) if ids else []
+        return {facts["Config"]["Labels"]["botfleet.instance"]: facts for facts in containers}
 
     def lives(self) -> dict[str, Life]:
         """Instance → its present life."""
-        return {name: self._life(name, found) for name, found in self.inspected().items()}
+        return {name: self._life(name, facts) for name, facts in self.inspected().items()}
 
-    def _life(self, instance: str, found: Mapping[str, Any]) -> Life:
-        said = self.project.supervisor(instance)
-        state = found["State"]
+    def _life(self, instance: str, facts: Mapping[str, Any]) -> Life:
+        supervisor = self.project.supervisor(instance)
+        state = facts["State"]
         return Life(
-            found["Id"],
+            facts["Id"],
             state["StartedAt"],
             state["Pid"],
-            found["RestartCount"],
-            said["bot_pid"],
-            said["bot_started_at"],
+            facts["RestartCount"],
+            supervisor["bot_pid"],
+            supervisor["bot_started_at"],
         )
 
     @contextmanager
@@ -99,8 +99,8 @@ class OldFleet:
 REMEMBERED = ("halted", "refused", "registered_at", "taken_down_at", "web_port", "wish")
 
 
-def _without(found: Mapping[str, Any], but: Collection[str]) -> dict[str, Any]:
-    return {key: value for key, value in found.items() if key not in but}
+def _without(values: Mapping[str, Any], but: Collection[str]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if key not in but}
 
 
 def of_code(code: Path) -> dict[str, str]:

@@ -98,8 +98,8 @@ def _states(rows: list[dict[str, Any]]) -> dict[str, str]:
     return {row["id"]: row["state"] for row in rows}
 
 
-def _memory_mb(found: dict[str, Any]) -> int:
-    return int(found["HostConfig"]["Memory"]) >> 20
+def _memory_mb(facts: dict[str, Any]) -> int:
+    return int(facts["HostConfig"]["Memory"]) >> 20
 
 
 def _names(variables: Iterable[str]) -> set[str]:
@@ -129,20 +129,20 @@ def test_the_new_manager_sees_what_the_old_one_sees(fleet: OldFleet) -> None:
 def test_up_touches_nothing_and_forgets_nothing(fleet: OldFleet) -> None:
     with fleet.untouched():
         # What `make up` calls; it ends with 1, since one has failed.
-        for said in (fleet.new("up", "--wait", code=1).out, fleet.new("up").out):
-            assert "failed_01: left alone: failed (exit code 2" in said
-            assert "live_halted: left alone: halted" in said
-            assert "paper_stopped: left alone: stopped by a user" in said
-            assert "put_back: left alone: rolled back (" in said
-            assert "upgrades them: live_01, paper_01, port_by_us, upgraded_01" in said
-            assert "recreated" not in said
+        for output in (fleet.new("up", "--wait", code=1).out, fleet.new("up").out):
+            assert "failed_01: left alone: failed (exit code 2" in output
+            assert "live_halted: left alone: halted" in output
+            assert "paper_stopped: left alone: stopped by a user" in output
+            assert "put_back: left alone: rolled back (" in output
+            assert "upgrades them: live_01, paper_01, port_by_us, upgraded_01" in output
+            assert "recreated" not in output
         assert len(fleet.fake.book.own_open()) == ORDERS_OF_MESH
 
 
 def test_doctor_says_what_each_container_lacks_until_it_is_upgraded(fleet: OldFleet) -> None:
     with fleet.untouched():
-        found = {finding["text"]: finding for finding in fleet.new("doctor", "--json").json}
-        older = [finding for finding in found.values() if finding["check"] == "older-supervisor"]
+        findings = {finding["text"]: finding for finding in fleet.new("doctor", "--json").json}
+        older = [finding for finding in findings.values() if finding["check"] == "older-supervisor"]
         of_live, of_paper = sorted(older, key=lambda finding: "live_01" not in finding["text"])
         assert of_live["text"].startswith("live_01, live_halted: older supervisor: ")
         assert of_paper["text"].startswith(
