@@ -37,8 +37,7 @@ NOTHING_RUNS = {(1, "status"), (1, "logs")}
 
 SLOWEST_S = 10.0
 LONG, SHORT = 2000, 25
-KINDS = 5
-"""Of input, a test each: 10,000 cases in the long run, 125 in the short one."""
+"""Cases of each of the five kinds of input: 10,000 in the long run, 125 in the short one."""
 
 
 @dataclass
