@@ -59,6 +59,62 @@ def write_hosts(here: Project, **urls: str) -> None:
     (here.folder / "config" / "hosts.toml").write_text(lines)
 
 
+def the_others_rows_are_there(here: Project) -> None:
+    began = time.monotonic()
+    by_host = rows(here, FAILED)
+    assert time.monotonic() - began < 40
+    assert {key: row["state"] for key, row in by_host.items()} == {
+        ("here", ID): "running",
+        ("quick", THERE): "running",
+        ("slow", "?"): "unreachable",
+    }
+    table = here.manager("ps", "--hosts", code=FAILED)
+    assert "host slow" in table.err
+    assert "did not answer within 20 s" in table.err
+    assert "--answer-within 60" in table.err
+
+
+def who_is_patient_reads_it(here: Project, url: str) -> tuple[float, float]:
+    """Return how many seconds it took to add it, and to read its rows."""
+    began = time.monotonic()
+    patient = here.manager(
+        "host", "add", "slow", url, "--answer-within", str(PATIENT_S), code=None, timeout=6 * PATIENT_S
+    )
+    assert patient.code == OK, patient.out
+    added = time.monotonic()
+    assert rows(here, OK, 2 * PATIENT_S)["slow", THERE]["state"] == "running"
+    return added - began, time.monotonic() - added
+
+
+def commands_that_read_name_it(here: Project) -> None:
+    old = here.manager("ps", "--hosts", code=FAILED)
+    assert "unreachable (running" in old.out, "as it was last seen, and how long ago"
+    stats = here.manager("stats", "--hosts", code=FAILED)
+    assert "== quick" in stats.out
+    assert "host slow" in stats.err
+    logs = here.manager("logs", ID, THERE, "--hosts", code=None)
+    assert "host slow" in logs.err
+
+
+def nothing_is_moved_there(here: Project, other: Project) -> None:
+    refused = here.manager("move", ID, "slow", code=None, timeout=300)
+    assert refused.code != OK
+    assert "host slow" in refused.err
+    assert runs(here)
+    assert not (other.folder / "config" / "active" / f"{ID}.json").exists()
+    deployed = here.manager("host", "deploy", "slow", code=None, timeout=900)
+    assert deployed.code == OK or "host slow" in deployed.err, deployed.err
+
+
+def a_halt_reaches_it(here: Project, other: Project) -> None:
+    began = time.monotonic()
+    halted = here.manager("halt", "--hosts", code=None, timeout=400)
+    assert time.monotonic() - began < 330
+    assert halted.code == OK or "host slow" in halted.err
+    assert not runs(here)
+    assert not runs(other)
+
+
 @pytest.mark.long_form
 def test_a_slow_link_delays_nothing_but_its_own_rows(tmp_path: Path, fault_image: str, note: Note) -> None:
     with (
@@ -69,55 +125,12 @@ def test_a_slow_link_delays_nothing_but_its_own_rows(tmp_path: Path, fault_image
         known.write_text(known.read_text() + known.read_text().replace(f":{link.port}", f":{slow.port}"))
         of_slow = link.url(other.folder).replace(f":{link.port}", f":{slow.port}")
         write_hosts(here, quick=link.url(other.folder), slow=of_slow)
-        began = time.monotonic()
-        by_host = rows(here, FAILED)
-        assert time.monotonic() - began < 40
-        assert {key: row["state"] for key, row in by_host.items()} == {
-            ("here", ID): "running",
-            ("quick", THERE): "running",
-            ("slow", "?"): "unreachable",
-        }
-        table = here.manager("ps", "--hosts", code=FAILED)
-        assert "host slow" in table.err
-        assert "did not answer within 20 s" in table.err
-        assert "--answer-within 60" in table.err
-        began = time.monotonic()
-        patient = here.manager(
-            "host",
-            "add",
-            "slow",
-            of_slow,
-            "--answer-within",
-            str(PATIENT_S),
-            code=None,
-            timeout=6 * PATIENT_S,
-        )
-        assert patient.code == OK, patient.out
-        checked_s = time.monotonic() - began
-        began = time.monotonic()
-        assert rows(here, OK, 2 * PATIENT_S)["slow", THERE]["state"] == "running"
-        read_s = time.monotonic() - began
+        the_others_rows_are_there(here)
+        checked_s, read_s = who_is_patient_reads_it(here, of_slow)
         write_hosts(here, quick=link.url(other.folder), slow=of_slow)
-        old = here.manager("ps", "--hosts", code=FAILED)
-        assert "unreachable (running" in old.out, "as it was last seen, and how long ago"
-        stats = here.manager("stats", "--hosts", code=FAILED)
-        assert "== quick" in stats.out
-        assert "host slow" in stats.err
-        logs = here.manager("logs", ID, THERE, "--hosts", code=None)
-        assert "host slow" in logs.err
-        refused = here.manager("move", ID, "slow", code=None, timeout=300)
-        assert refused.code != OK
-        assert "host slow" in refused.err
-        assert runs(here)
-        assert not (other.folder / "config" / "active" / f"{ID}.json").exists()
-        deployed = here.manager("host", "deploy", "slow", code=None, timeout=900)
-        assert deployed.code == OK or "host slow" in deployed.err, deployed.err
-        began = time.monotonic()
-        halted = here.manager("halt", "--hosts", code=None, timeout=400)
-        assert time.monotonic() - began < 330
-        assert halted.code == OK or "host slow" in halted.err
-        assert not runs(here)
-        assert not runs(other)
+        commands_that_read_name_it(here)
+        nothing_is_moved_there(here, other)
+        a_halt_reaches_it(here, other)
     note(
         "a link to another machine delays every packet by 2 to 5 s",
         "a proxy before sshd: ps, stats, logs, move, deploy, halt",
