@@ -83,12 +83,12 @@ def _run(options: argparse.Namespace, *, has_shares: bool) -> None:
         if window.scope is Scope.ADDRESS
     )
     # The fake speaks as Backpack: a list of executions weighs there what it weighs at the other exchange.
-    of_fills = int(_table(options).exchanges["backpack"].weights.get("fetch_my_trades", 1))
+    of_fills = int(scaled_table(options).exchanges["backpack"].weights.get("fetch_my_trades", 1))
     limits = Recorder(replace(rules, windows=windows, weights={("GET", FILLS): of_fills}))
     with tempfile.TemporaryDirectory() as name, FakeExchange(limits=limits) as fake:
         fleet = Fleet("bench", Path(name), Path(name))
         accounts = {f"bot_{number:03}": fake.add_account() for number in range(options.bots)}
-        told = _allot(list(accounts), options) if has_shares else {}
+        told = allot(list(accounts), options) if has_shares else {}
         processes: list[subprocess.Popen[bytes]] = []
         launched = time.monotonic()
 
@@ -118,9 +118,9 @@ def _run(options: argparse.Namespace, *, has_shares: bool) -> None:
         _sum_up(limits, ended, options.bots)
 
 
-def _allot(instances: list[str], options: argparse.Namespace) -> dict[str, Allotment]:
+def allot(instances: list[str], options: argparse.Namespace) -> dict[str, Allotment]:
     """Return what the manager tells these bots, of limits that are scaled as the exchange's are."""
-    table = _table(options)
+    table = scaled_table(options)
     tick = table.exchanges["backpack"].tick
     a_minute = tick * 60 / options.interval
     callers = [Caller(instance, "backpack", True, a_minute, instance) for instance in instances]
@@ -134,7 +134,7 @@ def _allot(instances: list[str], options: argparse.Namespace) -> dict[str, Allot
     return told
 
 
-def _table(options: argparse.Namespace) -> RequestTable:
+def scaled_table(options: argparse.Namespace) -> RequestTable:
     """Return the bot's table for the exchange whose rules count, scaled as the fake's limits are."""
     known = request_limits.load(Fleet("bench", ROOT, ROOT)).exchanges[options.rules]
     return RequestTable({"backpack": known._replace(address=known.address * options.share, account=0)})

@@ -10,6 +10,7 @@ from manager.config.fleet import Fleet
 from manager.config.spec import DATA_AT, LOGS_AT, MIB, SECRETS_AT, STATE_AT, TMPFS, InstanceSpec, config_hash
 from manager.engine import labels
 from manager.engine.containers import Container
+from manager.util.sanitize import replace_unprintable
 
 NETWORK_OPTIONS = {"com.docker.network.bridge.enable_icc": "false"}
 """Instances cannot reach each other; their published ports work nevertheless."""
@@ -107,7 +108,7 @@ def body(spec: InstanceSpec, fleet: Fleet, place: HostContext) -> dict[str, Any]
         },
         "ExposedPorts": {port: {}},
         "StopTimeout": spec.container_stop_timeout,
-        "Healthcheck": _healthcheck(fleet, place),
+        "Healthcheck": _healthcheck(fleet, place.api_version),
         "HostConfig": _host_config(spec, fleet, port),
         "NetworkingConfig": {"EndpointsConfig": {fleet.network: {"Aliases": [spec.id]}}},
     }
@@ -230,19 +231,68 @@ def were_redefined(host: Mapping[str, Any], spec: InstanceSpec, fleet: Fleet) ->
     ]
 
 
-def were_relisted(container: Container, spec: InstanceSpec, fleet: Fleet) -> list[str]:
+def were_relisted(
+    container: Container, spec: InstanceSpec, fleet: Fleet, image_config: Mapping[str, Any] | None
+) -> list[str]:
     """Return what the engine's list says otherwise than it did when a container was made from its config:
-    labels, and its command as `Cmd`.
+    labels, what it runs as `Entrypoint`, and its arguments as `Cmd`.
+
+    `image_config`: the Config of the image that it was made from; None for an image other than the fleet's.
     """
     wanted = own_labels(spec, fleet)
     command = " ".join(f"'{word}'" if " " in word else word for word in spec.command)
+    names = [label for label in LABELLED if container.labels.get(label, wanted[label]) != wanted[label]]
+    if not container.command:
+        return names
+    if not container.command.endswith(command):
+        return [*names, "Cmd"]
+    program, *words = (image_config or {}).get("Entrypoint") or [""]
+    entrypoint = " ".join([program, *(f"'{word}'" if " " in word else word for word in words)])
+    is_another = bool(program) and container.command != f"{entrypoint} {command}".rstrip()
+    return [*names, "Entrypoint"] if is_another else names
+
+
+PROXIES = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY"})
+"""What the docker command adds, by its own settings, to each container that it makes. `doctor` says so."""
+
+
+def were_reconfigured(
+    config: Mapping[str, Any], spec: InstanceSpec, fleet: Fleet, image_config: Mapping[str, Any] | None
+) -> list[str]:
+    """Return in what its Config is not as we make it, as names in the engine's API; `Env` with the variables.
+
+    `image_config`: as in `were_relisted`. Without it, only what its image does not determine is compared.
+    """
+    own, given = spec.environment(), _environment(config)
+    wanted = {**_environment(image_config or {}), **own}
+    variables = [name for name in {**wanted, **given} if given.get(name) != wanted.get(name)]
+    if image_config is None:
+        variables = [name for name in variables if name in own]
+    variables = [name for name in variables if name in wanted or name.upper() not in PROXIES]
+    check, wanted_check = config.get("Healthcheck") or {}, _healthcheck(fleet, START_INTERVAL_API)
+    is_another_check = any(
+        check.get(key) != wanted_check.get(key) and not (key == "StartInterval" and not check.get(key))
+        for key in {**check, **wanted_check}
+    )
     return [
-        *(label for label in LABELLED if container.labels.get(label, wanted[label]) != wanted[label]),
-        *(["Cmd"] if container.command and not container.command.endswith(command) else []),
+        *(f"Env {replace_unprintable(name)}" for name in sorted(variables)),
+        *(["Healthcheck"] if is_another_check else []),
+        *(["StopTimeout"] if config.get("StopTimeout") != spec.container_stop_timeout else []),
+        *(["Tty"] if config.get("Tty") else []),
+        *(
+            name
+            for name in ("Entrypoint", "StopSignal", "WorkingDir")
+            if image_config is not None and (config.get(name) or "") != (image_config.get(name) or "")
+        ),
     ]
 
 
-def _healthcheck(fleet: Fleet, place: HostContext) -> dict[str, Any]:
+def _environment(config: Mapping[str, Any]) -> dict[str, str]:
+    pairs = (str(entry).partition("=") for entry in config.get("Env") or ())
+    return {name: value for name, equals, value in pairs if equals}
+
+
+def _healthcheck(fleet: Fleet, api_version: tuple[int, int]) -> dict[str, Any]:
     if not fleet.engine_health_interval:
         return {"Test": ["NONE"]}
     check = {
@@ -252,7 +302,7 @@ def _healthcheck(fleet: Fleet, place: HostContext) -> dict[str, Any]:
         "StartPeriod": HEALTH_START_PERIOD_S * SECOND_NS,
         "Retries": 1,
     }
-    if place.api_version >= START_INTERVAL_API:
+    if api_version >= START_INTERVAL_API:
         check["StartInterval"] = HEALTH_START_INTERVAL_S * SECOND_NS
     return check
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from manager.config.fleet import Fleet
 from manager.config.spec import InstanceSpec
@@ -18,6 +18,7 @@ from manager.engine import container_config
 from manager.engine.container_config import binds
 from manager.engine.containers import Container
 from manager.fleet import cgroup_limits, engine_files, supervisor_state
+from manager.fleet.project import Project
 from manager.fleet.supervisor_state import SupervisorState
 
 DriftedPart = Literal["mounts", "user", "other image", "limits", "restart policy", "shares", "settings"]
@@ -38,44 +39,57 @@ UNMAPPED_UID = 65534
 """What the kernel calls an owner that this user namespace does not know."""
 
 
+class Definition(NamedTuple):
+    """Hold what the engine says of a container, in the words of its API; None where that cannot be read.
+
+    `image_config`: the Config of the image that it was made from, None for an image other than the fleet's.
+    """
+
+    host: Mapping[str, Any] | None
+    config: Mapping[str, Any] | None
+    image_config: Mapping[str, Any] | None = None
+
+
 def drift(
     container: Container,
     spec: InstanceSpec,
     supervisor: SupervisorState | None,
-    fleet: Fleet,
-    variables: Mapping[str, str],
+    project: Project,
+    image_config: Mapping[str, Any] | None,
 ) -> tuple[DriftedPart, ...]:
     """Return in what it was made otherwise than its spec says. Its config is as it was, and its folder is
     ours.
     """
+    fleet = project.fleet
     drifts: list[DriftedPart] = []
     if not _has_mounts(container, spec, fleet):
         drifts.append("mounts")
     if supervisor is not None and supervisor.container == container.id:
         state_dir = fleet.instance_state_dir(container.instance)
-        if _is_another_user(state_dir, variables.get(UID_VARIABLE, "")):
+        if _is_another_user(state_dir, project.variables.get(UID_VARIABLE, "")):
             drifts.append("user")
     if _is_another_image(container.image_name, fleet.image_name):
         drifts.append("other image")
-    return (*drifts, *updated(engine_files.host_config(container.id), container, spec, fleet))
+    host = engine_files.host_config(container.id)
+    config = None if host is None else engine_files.config(container.id)
+    return (*drifts, *updated(Definition(host, config, image_config), container, spec, fleet))
 
 
 def updated(
-    host: Mapping[str, Any] | None, container: Container, spec: InstanceSpec, fleet: Fleet
+    definition: Definition, container: Container, spec: InstanceSpec, fleet: Fleet
 ) -> tuple[DriftedPart, ...]:
-    """Return what `docker update` changed, and other settings than ours: by the engine's own words, None
-    where these cannot be read, by the kernel's, and by its labels.
+    """Return what `docker update` changed, and other settings than ours: by the engine's own words, by the
+    kernel's, and by the list's.
 
     Where the engine's words may mean that it cannot keep a limit, the kernel's files tell.
     """
+    host = definition.host
     names: list[str] = []
     if host is not None and (names := container_config.were_updated(host, spec, fleet)):
         unkept = {*container_config.UNKEPT} - cgroup_limits.enforced(container.id)
         names = container_config.were_updated(host, spec, fleet, unkept)
     drifts: list[DriftedPart] = []
-    if container_config.were_relisted(container, spec, fleet) or (
-        host is not None and container_config.were_redefined(host, spec, fleet)
-    ):
+    if redefined(definition, container, spec, fleet):
         drifts.append("settings")
     if {*names} - {RESTART_POLICY} or (
         container.engine_state == "running" and cgroup_limits.are_others(container.id, spec, fleet)
@@ -86,6 +100,23 @@ def updated(
     if host is not None and container_config.were_added(host):
         drifts.append("shares")
     return tuple(drifts)
+
+
+def redefined(
+    definition: Definition, container: Container, spec: InstanceSpec, fleet: Fleet
+) -> tuple[str, ...]:
+    """Return the settings that are not as we make them, as names in the engine's API and labels."""
+    host, config, image_config = definition
+    names = [
+        *(container_config.were_redefined(host, spec, fleet) if host is not None else ()),
+        *container_config.were_relisted(container, spec, fleet, image_config),
+        *(
+            container_config.were_reconfigured(config, spec, fleet, image_config)
+            if config is not None
+            else ()
+        ),
+    ]
+    return tuple(dict.fromkeys(names))
 
 
 def has_outgrown(host: Mapping[str, Any] | None, container: Container, spec: InstanceSpec) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from manager.config import bot_environment
 from manager.config.fleet import Fleet
@@ -36,14 +36,19 @@ if TYPE_CHECKING:
 
 
 class Image(NamedTuple):
-    """Hold the fleet's image: its id, and the contract version of its supervisor.
+    """Hold the fleet's image: its id, and the contract version of its supervisor, empty without an image.
 
-    Both empty if there is no image. `variables`: what its bot reads, if that is recorded.
+    `variables`: what its bot reads, if that is recorded. `config`: what the engine gives to its containers.
     """
 
     id: str
     contract: str
     variables: tuple[str, ...] = ()
+    config: Mapping[str, Any] = MappingProxyType({})
+
+    def config_of(self, container: Container) -> Mapping[str, Any] | None:
+        """Return what its image gave to a container; None for one that was made from another image."""
+        return self.config if self.config and container.image_id == self.id else None
 
 
 NO_IMAGE = Image("", "")
@@ -162,7 +167,8 @@ def look(project: Project, engine: "Engine") -> FleetSnapshot:
         names = bot_variables.in_labels(image)
         if not project.fleet.bot_dir:  # who built it elsewhere does not choose which keys it is given
             names = tuple(name for name in names if not looks_secret(name, ""))
-    return look_at_containers(project, engine, Image(str(image["Id"]), contract, names))
+    found = Image(str(image["Id"]), contract, names, image.get("Config") or {})
+    return look_at_containers(project, engine, found)
 
 
 def look_at_containers(project: Project, engine: "Engine", image: Image) -> FleetSnapshot:
@@ -226,7 +232,7 @@ def assemble(
     env_values = env_file_values.of_project(project, for_all)
     wanted = _desired(project, observed, wanted_before, for_all, env_values)
     moved = container_folder.moved(fleet, observed.containers, supervisors)
-    made = _drifts(project, observed.containers, supervisors, moved)
+    made = _drifts(project, observed.containers, supervisors, moved, image)
     plan_input = PlanInput(
         wanted,
         observed.containers,
@@ -349,14 +355,15 @@ def _drifts(
     containers: Mapping[str, Container],
     supervisors: Mapping[str, SupervisorState | None],
     moved: Collection[str],
+    image: Image,
 ) -> dict[str, tuple[DriftedPart, ...]]:
     """Return in what containers differ from their definitions; neither moved ones nor another folder's."""
     drifts = {
         instance: definition_drift.drift(
-            container, project.specs[instance], supervisors.get(instance), project.fleet, project.variables
+            container, spec, supervisors.get(instance), project, image.config_of(container)
         )
         for instance, container in containers.items()
-        if instance in project.specs
+        if (spec := project.specs.get(instance)) is not None
         and instance not in moved
         and container_folder.elsewhere(container, supervisors.get(instance), project.fleet) is None
     }

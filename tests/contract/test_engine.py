@@ -336,6 +336,22 @@ def test_limits_and_restart_policy_can_be_changed(world: World, engine: Engine) 
         assert {name: kept[name] for name in UPDATABLE} == {name: host[name] for name in UPDATABLE}
 
 
+COMPARED = ("Env", "Entrypoint", "Cmd", "StopTimeout", "StopSignal", "Healthcheck", "WorkingDir", "Tty")
+
+
+def test_a_container_has_its_image_s_config_and_its_own(world: World, engine: Engine) -> None:
+    given = engine.image(world.image)["Config"]
+    container = world.create("one", STAYS, Env=["OWN=1"], StopTimeout=7, Healthcheck={"Test": ["NONE"]})
+    config = engine.inspect(container)["Config"]
+    assert sorted(config["Env"]) == sorted(["OWN=1", *(given.get("Env") or ())])
+    assert config["Entrypoint"] == ["/bin/sh", "-c", STAYS]
+    assert (config["StopTimeout"], config["Healthcheck"]) == (7, {"Test": ["NONE"]})
+    assert config.get("WorkingDir", "") == given.get("WorkingDir", "")
+    kept = world.config(container)
+    if kept is not None:  # else the engine's files are elsewhere, or not for this user to read
+        assert {name: kept.get(name) for name in COMPARED} == {name: config.get(name) for name in COMPARED}
+
+
 def test_an_image_gives_its_labels_to_its_containers(world: World, engine: Engine) -> None:
     with piped(registry.an_archive()) as archive:
         engine.import_image(archive, f"{world.name}:labelled", ["LABEL made.of=a-tar"])

@@ -12,6 +12,13 @@ from manager.engine.streams import Stream
 KILLED = 137
 
 
+IMAGE_CONFIG: Mapping[str, Any] = {
+    "Entrypoint": ["supervisor"],
+    "Env": ["PATH=/opt/venv/bin:/usr/bin:/bin", "HOME=/tmp", "BOTFLEET_BOT_COMMAND=/app/run.py"],
+    "WorkingDir": "/app",
+}
+
+
 class Program(Protocol):
     """What a container runs. Called without the engine's lock."""
 
@@ -52,6 +59,11 @@ class FakeImage:
     id: str
     labels: dict[str, str] = field(default_factory=dict)
     tags: set[str] = field(default_factory=set)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Return what it gives to its containers."""
+        return {**IMAGE_CONFIG, "Labels": dict(self.labels)}
 
 
 @dataclass
@@ -129,7 +141,7 @@ class FakeContainer:
             "Image": self.body["Image"],
             "ImageID": self.image_id,
             "Created": int(self.created),
-            "Command": " ".join(["supervisor", *(self.body.get("Cmd") or [])]),
+            "Command": self._command,
             "Labels": dict(self.labels),
             "State": self.state,
             "Status": self._status(round(now - self.since)),
@@ -139,6 +151,20 @@ class FakeContainer:
                 "Networks": {self.network: {"NetworkID": self.network_id}} if self.is_connected else {}
             },
         }
+
+    @property
+    def _command(self) -> str:
+        program, *words = [*self.config["Entrypoint"], *(self.config.get("Cmd") or [])]
+        return " ".join([program, *(f"'{word}'" if " " in word else word for word in words)])
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Return what it was made with, and what its image gave to it."""
+        own = {key: value for key, value in self.body.items() if key not in NOT_OF_CONFIG}
+        named = {entry.partition("=")[0] for entry in own.get("Env") or ()}
+        given = [entry for entry in IMAGE_CONFIG["Env"] if entry.partition("=")[0] not in named]
+        variables = [*(own.get("Env") or ()), *given]
+        return {**IMAGE_CONFIG, **own, "Env": variables, "Labels": dict(self.labels)}
 
     def _status(self, age: int) -> str:
         match self.state:
@@ -170,10 +196,7 @@ class FakeContainer:
                 "StartedAt": "0001-01-01T00:00:00Z" if self.started_at is None else stamp(self.started_at),
                 "FinishedAt": stamp(self.since) if self.state == "exited" else "0001-01-01T00:00:00Z",
             },
-            "Config": {
-                **{key: value for key, value in self.body.items() if key not in NOT_OF_CONFIG},
-                "Labels": dict(self.labels),
-            },
+            "Config": self.config,
             "HostConfig": {**(self.body.get("HostConfig") or {}), "NetworkMode": self.network},
             "Mounts": self.mounts,
         }

@@ -173,6 +173,12 @@ class FakeEngine(Engine):
             return None
         return dict(self._containers[container].inspection()["HostConfig"])
 
+    def config(self, container: str) -> dict[str, Any] | None:
+        """Return what its files on the disk say besides."""
+        if not self.has_readable_files or container not in self._containers:
+            return None
+        return dict(self._containers[container].config)
+
     def states(self) -> dict[str, str]:
         """Return name → state of every container."""
         return {
@@ -213,7 +219,7 @@ class FakeEngine(Engine):
     def image(self, name: str) -> dict[str, Any]:
         with self._asked("image", name, is_change=False), self._lock:
             image = self._image(name)
-            return {"Id": image.id, "Config": {"Labels": dict(image.labels)}, "RepoTags": sorted(image.tags)}
+            return {"Id": image.id, "Config": image.config, "RepoTags": sorted(image.tags)}
 
     def tag(self, image: str, repository: str, tag: str) -> None:
         with self._asked("tag", f"{repository}:{tag}"), self._lock:

@@ -210,6 +210,7 @@ def a_sandbox(
     sandbox = Sandbox(folder, capsys)
     monkeypatch.setattr(client, "Engine", lambda *_parallelism: sandbox.engine)
     monkeypatch.setattr(engine_files, "host_config", sandbox.engine.host_config)
+    monkeypatch.setattr(engine_files, "config", sandbox.engine.config)
     monkeypatch.setattr(compose_hash, "PLUGIN_DIRS", ())
     known_mounts = mount_probe.known_mounts
     monkeypatch.setattr(

@@ -33,7 +33,24 @@ def _with_command(body: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**body, "Cmd": [*body["Cmd"], "--stop-loss", "1"]}
 
 
+def _with(**keys: object) -> Callable[[Mapping[str, Any]], Mapping[str, Any]]:
+    return lambda body: {**body, **keys}
+
+
+def _with_variable(entry: str) -> Callable[[Mapping[str, Any]], Mapping[str, Any]]:
+    name = entry.partition("=")[0]
+    return lambda body: {
+        **body,
+        "Env": [*(own for own in body["Env"] if own.partition("=")[0] != name), entry],
+    }
+
+
+def _without_variable(name: str) -> Callable[[Mapping[str, Any]], Mapping[str, Any]]:
+    return lambda body: {**body, "Env": [own for own in body["Env"] if own.partition("=")[0] != name]}
+
+
 EVERYWHERE = {"5001/tcp": [{"HostIp": "0.0.0.0", "HostPort": "5001"}]}
+NANOSECONDS = {"Interval": 60_000_000_000, "Timeout": 10_000_000_000, "StartPeriod": 60_000_000_000}
 HAND_MADE = {
     "Privileged": _hand_made(Privileged=True),
     "CapAdd": _hand_made(CapAdd=["SYS_ADMIN"]),
@@ -49,6 +66,16 @@ HAND_MADE = {
     "Tmpfs": _hand_made(Tmpfs={}),
     labels.MODE: _with_label,
     "Cmd": _with_command,
+    "Entrypoint": _with(Entrypoint=["/bin/my", "wrapper of mine", "supervisor"]),
+    "Healthcheck": _with(Healthcheck={"Test": ["CMD", "true"], "Interval": 5_000_000_000}),
+    "StopTimeout": _with(StopTimeout=1),
+    "StopSignal": _with(StopSignal="SIGKILL"),
+    "WorkingDir": _with(WorkingDir="/tmp"),
+    "Tty": _with(Tty=True),
+    "Env DEBUG": _with_variable("DEBUG=1"),
+    "Env TRADING_MODE": _with_variable("TRADING_MODE=live"),
+    "Env BOTFLEET_BOT_COMMAND": _with_variable("BOTFLEET_BOT_COMMAND=/app/my.py"),
+    "Env BOTFLEET_STOP_TIMEOUT": _without_variable("BOTFLEET_STOP_TIMEOUT"),
 }
 
 
@@ -80,3 +107,35 @@ def test_whose_files_cannot_be_read_is_asked_of_other_settings_too(fleet: Sandbo
     _make(fleet, HAND_MADE["Privileged"])
     assert "with container settings that are not its config's" in fleet.transcript("plan")
     assert "recreated (with container settings" in fleet.transcript("restart bp_sol_01")
+
+
+def test_whose_files_cannot_be_read_shows_another_entrypoint_by_the_engine_s_list(fleet: Sandbox) -> None:
+    fleet.engine.has_readable_files = False
+    _make(fleet, HAND_MADE["Entrypoint"])
+    assert "drifted: settings" in fleet.transcript("ps")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        _with_variable("HTTPS_PROXY=http://proxy.example.org:3128"),
+        _with_variable("no_proxy=localhost"),
+        _with(Healthcheck={"Test": ["CMD", "/opt/botfleet/healthcheck"], **NANOSECONDS, "Retries": 1}),
+    ],
+    ids=["the docker command's proxy", "in small letters", "a health check without StartInterval"],
+)
+def test_what_compose_and_older_engines_make_of_it_is_no_drift(
+    fleet: Sandbox, change: Callable[[Mapping[str, Any]], Mapping[str, Any]]
+) -> None:
+    _make(fleet, change)
+    assert "drifted" not in fleet.transcript("ps")
+    assert "have container settings" not in fleet.transcript("doctor")
+
+
+@pytest.mark.parametrize("name", ["Entrypoint", "WorkingDir", "Env BOTFLEET_BOT_COMMAND"])
+def test_what_an_older_image_gave_to_its_containers_is_no_drift(fleet: Sandbox, name: str) -> None:
+    _make(fleet, HAND_MADE[name])
+    fleet.new_image()
+    assert "drifted: image" in (printed := fleet.transcript("ps"))
+    assert "settings" not in printed
+    assert "have container settings" not in fleet.transcript("doctor")

@@ -19,7 +19,8 @@ from manager.engine import compose_name, container_config
 from manager.engine.client import Engine
 from manager.engine.container_config import binds
 from manager.errors import NotFound
-from manager.fleet import causes, display, doing, host, leftovers, lock, old_daemon_guard
+from manager.fleet import causes, definition_drift, display, doing, host, leftovers, lock, old_daemon_guard
+from manager.fleet.definition_drift import Definition
 from manager.fleet.env_file import ENV_FILE, STAGED_FILE
 from manager.fleet.instance import Instance
 from manager.fleet.observe import NO_IMAGE, FleetSnapshot
@@ -193,15 +194,16 @@ def _updated(
         if view.spec is None or view.container is None or "config" in view.drift:
             continue
         with suppress(NotFound):
-            host = engine.inspect(view.container.id).get("HostConfig") or {}
+            inspected = engine.inspect(view.container.id)
+            host, config = inspected.get("HostConfig") or {}, inspected.get("Config") or {}
             names = container_config.were_updated(host, view.spec, snapshot.project.fleet, unkept)
             added = container_config.were_added(host)
             if names or added:
                 mend = mends.of_update(instance, can_be_taken_back=not added)
                 yield Updated(instance, (*names, *added), mend)
-            redefined = (
-                *container_config.were_redefined(host, view.spec, snapshot.project.fleet),
-                *container_config.were_relisted(view.container, view.spec, snapshot.project.fleet),
+            definition = Definition(host, config, snapshot.image.config_of(view.container))
+            redefined = definition_drift.redefined(
+                definition, view.container, view.spec, snapshot.project.fleet
             )
             if redefined:
                 mend = mends.of_update(instance, can_be_taken_back=False)

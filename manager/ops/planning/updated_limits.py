@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from manager.errors import NotFound
 from manager.fleet import definition_drift, engine_files
+from manager.fleet.definition_drift import Definition
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.session import Session
 
@@ -42,8 +43,10 @@ def seen(session: Session, snapshot: FleetSnapshot, command: str, named: list[st
     for instance in unread:
         container, spec = plan_input.containers[instance], project.specs[instance]
         with suppress(NotFound):  # removed meanwhile
-            host = session.engine().inspect(container.id).get("HostConfig") or {}
-            drifts = definition_drift.updated(host, container, spec, project.fleet)
+            inspected = session.engine().inspect(container.id)
+            host, config = inspected.get("HostConfig") or {}, inspected.get("Config") or {}
+            definition = Definition(host, config, snapshot.image.config_of(container))
+            drifts = definition_drift.updated(definition, container, spec, project.fleet)
             others = tuple(
                 kind for kind in made.get(instance, ()) if kind not in definition_drift.OF_HOST_CONFIG
             )
