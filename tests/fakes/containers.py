@@ -154,8 +154,9 @@ class FakeContainer:
 
     @property
     def _command(self) -> str:
-        program, *words = [*self.config["Entrypoint"], *(self.config.get("Cmd") or [])]
-        return " ".join([program, *(f"'{word}'" if " " in word else word for word in words)])
+        config = self.config
+        words: list[str] = config["Entrypoint"] + (config.get("Cmd") or [])
+        return " ".join([words[0], *(f"'{word}'" if " " in word else word for word in words[1:])])
 
     @property
     def config(self) -> dict[str, Any]:

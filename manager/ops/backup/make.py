@@ -9,6 +9,7 @@ import fcntl
 import os
 import re
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -241,6 +242,12 @@ class _BackupRun:
                 path=fleet.relative(link),
                 id=spec.id,
             )
+        elif fleet.is_bundled_bot and _is_something_else(fleet.database_dir(spec.id) / spec.db_name):
+            yield Text(
+                "{name} is no SQLite database: it is damaged, or something else was put in its place; restore"
+                " it from an earlier backup",
+                name=spec.db_name,
+            )
         elif self._previous is not None and self._previous[1].has_database(spec.id):
             yield Text(
                 "its database was in {file} and is missing now; restore it, or, if you removed it on purpose,"
@@ -256,6 +263,15 @@ class _BackupRun:
                 with suppress(archive.ArchiveError):
                     return backup.path, archive.read(backup.path)
         return None
+
+
+def _is_something_else(path: Path) -> bool:
+    """Return whether something stands in the place of a database. An empty file is one without a table."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return False
+    return not stat.S_ISREG(status.st_mode) or status.st_size > 0
 
 
 def _moves(fleet: Fleet, instance: str) -> dict[str, int]:

@@ -58,6 +58,25 @@ def test_a_link_in_the_place_of_a_database_keeps_the_older_backups(
     assert f"{bad} is not complete: bp_sol_01 could not be saved" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("is_folder", [False, True], ids=["its first bytes are overwritten", "a folder"])
+def test_what_stands_in_the_place_of_a_database_is_none_in_the_first_backup_too(
+    sandbox: Path, capsys: pytest.CaptureFixture[str], *, is_folder: bool
+) -> None:
+    """It was saved as any other file, and the backup called complete."""
+    path = database(sandbox, "bp_sol_01")
+    content = path.read_bytes()
+    path.unlink()
+    if is_folder:
+        path.mkdir()
+    else:
+        path.write_bytes(bytes(100) + content[100:])
+    assert main(["backup"]) == FAILED
+    assert "backup of bp_sol_01 failed: bp_sol_01.db is no SQLite database" in capsys.readouterr().err
+    with (sandbox / "config" / "fleet.toml").open("a") as settings:  # another's bot writes what it likes
+        settings.write('image = "own:1"\n')
+    assert main(["backup"]) == OK
+
+
 def test_a_data_folder_that_is_not_mounted_is_no_fleet_that_never_ran(
     sandbox: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
