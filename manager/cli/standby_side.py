@@ -141,7 +141,8 @@ class Listener:
     """Hold the socket at a path, in place of one that an earlier standby has left. Raises OSError."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.parent.parent.mkdir(mode=0o700, exist_ok=True)  # no home folder is made
+        path.parent.mkdir(mode=0o700, exist_ok=True)
         self.socket, self._path = socket.socket(socket.AF_UNIX), path
         new = path.with_name(f"{path.name}.new")
         new.unlink(missing_ok=True)

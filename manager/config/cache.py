@@ -72,7 +72,8 @@ def write(fleet: Fleet, ids: Mapping[str, str], loaded: LoadedConfigs, read_at: 
     }
     try:
         path = _file(fleet.project_dir)
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.parent.parent.mkdir(mode=0o700, exist_ok=True)  # no home folder is made: /nonexistent stays so
+        path.parent.mkdir(mode=0o700, exist_ok=True)
         atomic_file.write_atomically(path, content, mode=0o600)
     except (OSError, TypeError, ValueError, RuntimeError):
         return
@@ -83,8 +84,10 @@ def _file(project_dir: Path) -> Path:
 
     Two projects whose names collide share a file, and only lose the benefit of the cache.
     """
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "botfleet" / f"{project_dir.name}-{zlib.crc32(os.fsencode(project_dir)):08x}.json"
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    if not base.is_absolute():  # it would be another one in each folder
+        raise RuntimeError(f"not an absolute path: {base}")
+    return base / "botfleet" / f"{project_dir.name}-{zlib.crc32(os.fsencode(project_dir)):08x}.json"
 
 
 def signature(project_dir: Path) -> list[Any]:

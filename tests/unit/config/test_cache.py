@@ -190,6 +190,25 @@ def test_a_user_without_a_home_has_no_cache_and_the_default_engine(
     assert compose_hash._plugin() is None
 
 
+@pytest.mark.parametrize("home", ["/DIR/nonexistent", "relative", "/DIR/file"])
+def test_no_home_folder_is_made_for_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str
+) -> None:
+    """A service's user has /nonexistent, and root made that folder; a relative one was made everywhere."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "file").touch()
+    monkeypatch.chdir(elsewhere)
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", home.replace("/DIR", str(elsewhere)))
+    write_config(tmp_path, a_config())
+    assert list(project.read(tmp_path).specs) == ["bp_sol_01"]
+    assert [path.name for path in elsewhere.rglob("*")] == ["file"]
+    (elsewhere / "nonexistent").mkdir()
+    project.read(tmp_path)
+    assert (elsewhere / "nonexistent" / ".cache" / "botfleet").is_dir() is (home == "/DIR/nonexistent")
+
+
 def test_composes_plugin_is_sought_where_docker_is_configured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
