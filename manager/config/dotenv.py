@@ -14,13 +14,14 @@ from manager.i18n import Text
 from manager.util import strict_json
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+"""Of a variable that a config can name."""
+ANY_NAME = r"[\w.\[\]-]+"
+"""What both programs take for a name; `spring.datasource.url` is another program's."""
 MAX_BYTES = 1_000_000
 
 BLANKS = r"[ \t\xa0]"
 """Those that both programs skip; a web page has the last one, and nobody sees it."""
-ASSIGNMENT = re.compile(
-    rf"[^\S\r\n]*(?:export[ \t]+)?(?P<name>{NAME.pattern}){BLANKS}*=(?P<blanks>{BLANKS}*)"
-)
+ASSIGNMENT = re.compile(rf"[^\S\r\n]*(?:export[ \t]+)?(?P<name>{ANY_NAME}){BLANKS}*=(?P<blanks>{BLANKS}*)")
 NAMED_EXPORT = re.compile(r"export[ \t]+=")
 """The others see no variable here, but the word before one without a name."""
 COMMENT_WITH_LINE_END = re.compile(r"#[^\n]*\r(?![\r\n]|\Z)")

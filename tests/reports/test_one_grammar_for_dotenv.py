@@ -120,6 +120,15 @@ def of_compose(folder: Path, text: str, names: list[str]) -> dict[str, str] | No
     (folder / ".env").write_bytes(text.encode())
     service = {"image": "none", "environment": {name: f"${{{name}}}" for name in names}}
     (folder / "compose.yaml").write_text(json.dumps({"services": {"one": service}}))
+    config = _compose_config(folder)
+    if not config:
+        return None
+    environment = config["services"]["one"]["environment"]
+    return {name: value.replace("$$", "$") for name, value in environment.items()}
+
+
+def _compose_config(folder: Path) -> dict[str, Any]:
+    """Return what Compose makes of a folder; nothing if it refuses it."""
     done = subprocess.run(
         ["docker", "compose", "config", "--format", "json"],
         cwd=folder,
@@ -128,10 +137,7 @@ def of_compose(folder: Path, text: str, names: list[str]) -> dict[str, str] | No
         text=True,
         check=False,
     )
-    if done.returncode:
-        return None
-    environment = json.loads(done.stdout)["services"]["one"]["environment"]
-    return {name: value.replace("$$", "$") for name, value in environment.items()}
+    return {} if done.returncode else dict(json.loads(done.stdout))
 
 
 @pytest.mark.parametrize("line", SAME)
@@ -152,6 +158,20 @@ def test_compose_reads_them_so_too(tmp_path: Path) -> None:
     }
     for line in set(SAME).difference(plain):
         assert of_compose(tmp_path, f"{line}\n", ["X"]) == {"X": SAME[line]}
+
+
+@pytest.mark.parametrize("name", ["X.Y", "X-Y", "1X", "_", "X[0]", "\u00dc\u540d", "-X", ".X", "x-y.z_1"])
+def test_names_of_other_programs_are_read_as_they_do(tmp_path: Path, name: str) -> None:
+    """`spring.datasource.url=…` kept a whole fleet from being started."""
+    text = f"{name}='a b' # c\nexport {name}2=d\nX=abc\n"
+    expected = {name: "a b", f"{name}2": "d", "X": "abc"}
+    parsed = dotenv.parse(text)
+    assert (parsed.variables, parsed.faults) == (expected, ())
+    assert of_python_dotenv(tmp_path, text) == expected
+    (tmp_path / ".env").write_text(text)
+    service = {"image": "none", "env_file": ".env"}
+    (tmp_path / "compose.yaml").write_text(json.dumps({"services": {"one": service}}))
+    assert _compose_config(tmp_path)["services"]["one"]["environment"] == expected
 
 
 @pytest.mark.parametrize("line", DIFFER)

@@ -25,7 +25,7 @@ def test_lines_comments_and_multi_line_values() -> None:
 
 
 def test_faults_are_named_by_line_and_the_lines_after_them_are_read(tmp_path: Path) -> None:
-    parsed = dotenv.parse("A=1\nno equals\nB='1\n2'\n1X=2\nC='open\nD=1\n")
+    parsed = dotenv.parse("A=1\nno equals\nB='1\n2'\nX/Y=2\nC='open\nD=1\n")
     assert [(number, str(why)) for number, why in parsed.faults] == [
         (2, "is not NAME=value"),
         (5, "is not NAME=value"),
