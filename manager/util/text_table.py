@@ -108,10 +108,10 @@ def fitted(columns: Columns[Item], items: Iterable[Item], limit: int, keep: Sequ
     items = list(items)
     heads, rows = headings(columns), [cells(columns, item) for item in items]
     shown, below = _with_note(columns, _widths(heads, rows), limit)
-    names = {column.name for column in shown}
-    if any(column.alone is not None and column.alone[0] not in names for column in shown):
+    beside = {column.name for column in shown}
+    if any(column.alone is not None and column.alone[0] not in beside for column in shown):
         kept = [*shown, columns[-1]]  # with cells that tell more, and may be wider
-        columns = [column.with_cell(column.cell_among(names)) for column in kept]
+        columns = [column.with_cell(column.cell_among(beside)) for column in kept]
         heads, rows = headings(columns), [cells(columns, item) for item in items]
         shown, below = _with_note(columns, _widths(heads, rows), limit)
     widths, front = _widths(heads, rows), columns[:-1]

@@ -8,7 +8,7 @@ from manager.fleet import display
 from manager.fleet.bot_report import KeptReport, Report
 from manager.fleet.instance import Instance
 from manager.fleet.state_file import InstanceState
-from manager.fleet.status import Status
+from manager.fleet.status import State, Status
 from manager.i18n import Text
 from manager.util import text_table
 from tests.builders import a_container, a_spec
@@ -42,9 +42,10 @@ def test_what_a_trader_reads_first_stays_and_the_note_goes_below() -> None:
     """Mode, doing, P&L and position; the state stands in DOING where no bot works."""
     why = Text("exit code 1 " * 5)
     report = KeptReport(Report(pnl=Decimal("-12.34567"), quote="USDC", position=Decimal("0.26"), base="ETH"))
+    states: list[tuple[str, State]] = [("bp_sol_01", "failed"), ("bp_eth_02", "running")]
     views = [
         Instance(name, Status(state, why=why), (), a_spec(), None, None, InstanceState(), report=report)
-        for name, state in (("bp_sol_01", "failed"), ("bp_eth_02", "running"))
+        for name, state in states
     ]
     table = display.ps_table(views, 50)
     assert table.head.split() == ["ID", "MODE", "DOING", "P&L", "POSITION"]
