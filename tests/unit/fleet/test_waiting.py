@@ -31,6 +31,7 @@ def a_view(why: Text | None = None, **state: Any) -> Instance:
         (a_view()._replace(supervisor=None), "its supervisor has not reported yet"),
         (a_view(bot_pid=None), "its bot has not been started yet"),
         (a_view(health={"ok": None}), "its bot has just been started"),
+        (a_view()._replace(status=Status("missing")), "cause unknown"),
         (a_view(health={"reason": REFUSED}), "its bot is not ready yet: Connection refused"),
         (a_view(health={"detail": "no HTTP answer"}), "its bot is not ready yet: no HTTP answer"),
     ],
