@@ -174,7 +174,7 @@ def test_a_live_bot_that_was_killed_may_have_left_orders(tmp_path: Path) -> None
 def test_a_live_bot_that_its_stop_had_to_kill_may_have_left_orders(
     tmp_path: Path, was_killed: bool, orders_left: int | None, is_unknown: bool
 ) -> None:
-    last_exit = {
+    last_exit: dict[str, Any] = {
         "code": None,
         "signal": "SIGKILL",
         "oom": False,
