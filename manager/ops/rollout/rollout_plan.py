@@ -211,7 +211,8 @@ class Watched(NamedTuple):
         if now > deadline and since is None:
             if state == "starting" and supervisor is not None and is_its and supervisor.is_starting:
                 return self._replace(healthy_since=None, is_late=True)
-            why = Text("it was not healthy in time ({why})", why=causes.of_waiting(view))
+            known = causes.of_waiting(view) if state == "starting" else Text(state)
+            why = Text("it was not healthy in time ({why})", why=causes.cause(view) or known)
             return self._replace(healthy_since=None, result=why)
         return self._replace(healthy_since=since)
 
