@@ -3,6 +3,8 @@
 from supervisor.reasons import Reason
 from supervisor.timings import Timings
 
+SILENT = ("connection_failed", "connection_closed", "no_answer")  # codes of probes that nothing answered
+
 
 class ProbeResult:
     """Hold the result of one probe: well, degraded with a condition, or failed with a reason."""
@@ -27,24 +29,29 @@ class Health:
     def __init__(self, started: float, interval: float, timings: Timings) -> None:
         self._start_phase_ends = started + timings.start_phase
         self._start_limit_ends = started + timings.start_limit
+        self._silence_ends = started + timings.first_answer
         self._quick = timings.quick_probe
         self._interval = interval
         self.state = "starting"
         self.ok: bool | None = None
         self.reason: Reason | None = None  # why the last probe failed
         self.condition: dict[str, object] | None = None  # of the last probe
-        self.failures = 0  # in a row; the quick probes of the start phase are not counted
+        self.failures = 0  # in a row; those of the start that are forgiven are not counted
         self.has_refused = False  # whether one of these failures was an answer
         self.is_starting = False  # whether the last probe met a bot that says so, and may still be
         self._healthy_since: float | None = None
         self._was_ok = False
+        self._has_answered = False
 
     def add(self, result: ProbeResult, now: float) -> None:
         """Add the result of a probe. A degraded bot counts as healthy: a restart would not help it.
 
-        Nor would it help one that says that it is starting, up to a limit: it would begin from nothing.
+        Nor would it help one that is still starting, up to a limit: it would begin from nothing. One that
+        has not answered anything yet is unhealthy, and its failures are counted only after a while.
         """
         self.ok, self.reason, self.condition = result.reason is None, result.reason, result.condition
+        is_silent = result.reason is not None and result.reason.code in SILENT
+        self._has_answered = self._has_answered or not is_silent
         self.is_starting = not self._was_ok and now < self._start_limit_ends and result.is_starting
         if self.ok:
             self.state, self.failures, self.has_refused = "running", 0, False
@@ -59,6 +66,8 @@ class Health:
         if self.is_early(now):
             return
         self.state = "unhealthy"
+        if not self._has_answered and now < self._silence_ends:
+            return
         self.failures += 1
         self.has_refused = self.has_refused or result.is_refusal
 

@@ -5,6 +5,7 @@ class Timings:
     """Hold the durations in one place, so that tests can shorten them."""
 
     start_phase = 30.0  # loading the markets takes a bot up to 20 s
+    first_answer = 180.0  # a bot that loads its data and its markets before it listens
     start_limit = 900.0  # a bot that says that it is starting: a busy machine, an exchange slow with markets
     quick_probe = 0.5  # `up --wait` returns promptly, and 60 loopback connects cost little
     probe_timeout = 5.0  # a bot busy with a slow exchange still answers within this

@@ -240,7 +240,7 @@ def say_result(
             say_reported(outcome)
     for instance in result.late:
         view = result.snapshot.views[instance]
-        why = causes.note(view) or Text("cause unknown")
+        why = causes.of_waiting(view)
         console.error(Text("{id} is {state}: {why}", id=instance, state=Text(view.status.state), why=why))
     for error in result.errors:
         console.error(error)

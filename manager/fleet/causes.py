@@ -6,11 +6,14 @@ import re
 import time
 from collections.abc import Sequence
 
-from manager.fleet import doing, leftovers
+from manager.fleet import doing, leftovers, supervisor_messages
 from manager.fleet.instance import Instance
 from manager.fleet.supervisor_state import Cancel, SupervisorState
 from manager.i18n import Text, _, joined, listed, mark
 from manager.util import formatting
+
+PROBED_WELL = "200"
+"""The health detail of a bot whose last probe went well."""
 
 STAMP = r"\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?([.,]\d+)?\s*(Z|[+-]\d\d:?\d\d)?\]?[\s:|-]*"
 LEVEL = r"[\[(]?(DEBUG|INFO|NOTICE|WARNING|WARN|ERROR|CRITICAL|FATAL)[\])]?[\s:|-]+"
@@ -59,6 +62,23 @@ def note(view: Instance) -> str:
     if view.is_rolled_back:
         parts.append(_("rolled back"))
     return " ".join(filter(None, (detail, joined(parts))))
+
+
+def of_waiting(view: Instance) -> Text:
+    """Return why it is not healthy yet, for a command that waits no longer: as far as anybody knows."""
+    if text := note(view):
+        return Text("{why}", why=text)
+    if view.status.state != "starting":
+        return Text("cause unknown")
+    supervisor = view.supervisor
+    if supervisor is None or view.container is None or supervisor.container != view.container.id:
+        return Text("its supervisor has not reported yet")
+    if supervisor.bot_pid is None:
+        return Text("its bot has not been started yet")
+    why = supervisor_messages.message(supervisor.health_reason, supervisor.health_detail)
+    if why is None or supervisor.health_detail == PROBED_WELL:
+        return Text("its bot has just been started")
+    return Text("its bot is not ready yet: {why}", why=why)
 
 
 def of_last_exit(view: Instance) -> Text | None:

@@ -114,8 +114,13 @@ def _since_text(view: Instance) -> str:
 PS_COLUMNS: Sequence[Column[Instance]] = (
     Column("id", "ID", lambda view: view.id),
     Column("mode", mark("MODE"), lambda view: _painted_mode(view)),
-    Column("state", mark("STATE"), lambda view: _painted_state(view)),
-    Column("doing", mark("DOING"), lambda view: painted(doing.severity(view), doing_text(view))),
+    Column("state", mark("STATE"), lambda view: _painted_state(view), priority=4),
+    Column(
+        "doing",
+        mark("DOING"),
+        lambda view: painted(doing.severity(view), doing_text(view)),
+        alone=("state", lambda view: painted(doing.severity(view), state_or_doing(view))),
+    ),
     Column("pnl", mark("P&L"), lambda view: pnl_text(view.report.report) if view.report else "", priority=1),
     Column(
         "position",
@@ -123,20 +128,22 @@ PS_COLUMNS: Sequence[Column[Instance]] = (
         lambda view: position_text(view.report.report) if view.report else "",
         priority=2,
     ),
-    Column("exchange", mark("EXCHANGE"), lambda view: view.exchange or "", priority=8),
-    Column("symbol", mark("SYMBOL"), lambda view: view.symbol or "", priority=3),
-    Column("strategy", mark("STRATEGY"), lambda view: view.strategy or "", priority=9),
-    Column("web", mark("WEB"), lambda view: str(view.web_port or ""), priority=7),
+    Column("exchange", mark("EXCHANGE"), lambda view: view.exchange or "", priority=9),
+    Column("symbol", mark("SYMBOL"), lambda view: view.symbol or "", priority=5),
+    Column("strategy", mark("STRATEGY"), lambda view: view.strategy or "", priority=10),
+    Column("web", mark("WEB"), lambda view: str(view.web_port or ""), priority=8),
     Column(
         "restarts",
         mark("RESTARTS"),
         lambda view: str(view.supervisor.restarts_total if view.supervisor else 0),
-        priority=6,
+        priority=7,
     ),
-    Column("since", mark("SINCE"), _since_text, priority=5),
-    Column("note", mark("NOTE"), lambda view: causes.note(view)),
+    Column("since", mark("SINCE"), _since_text, priority=6),
+    Column("note", mark("NOTE"), lambda view: causes.note(view), priority=3),
 )
-"""Columns of `ps`. On a narrow terminal the strategy is dropped first; mode, state and doing stay."""
+"""Columns of `ps`. On a narrow terminal the strategy is dropped first; mode, doing, P&L and position stay
+longest, longer than the state, and the note gives way to them: it is then below its row.
+"""
 
 
 def _painted_mode(view: Instance) -> str:

@@ -105,10 +105,12 @@ def is_down_unasked(view: Instance) -> bool:
 
 
 def was_killed(view: Instance) -> bool:
-    """Return whether its container ended without its supervisor's word."""
+    """Return whether its container ended without its supervisor's word, or its stop had to kill the bot."""
     if view.status.state != "stopped" or view.supervisor is None or view.container is None:
         return False
-    has_ended = view.supervisor.state in ("stopped", "failed", "completed")
+    if view.supervisor.state == "stopped":
+        return view.supervisor.last_exit is not None and view.supervisor.last_exit.killed
+    has_ended = view.supervisor.state in ("failed", "completed")
     return not has_ended and view.container.engine_state == "exited"
 
 

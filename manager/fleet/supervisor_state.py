@@ -37,9 +37,7 @@ STALE_MARGIN_S = 5.0
 """A probe may take its whole time-out before the supervisor writes again."""
 
 NEWER_KEYS = ("anchor_pid", "cancel", "condition")
-"""Each was added to the file together with a feature, and is null while unused: without the key, its
-supervisor does not have the feature.
-"""
+"""Each was added with a feature, and is null while unused: without the key there is no such feature."""
 MAX_PARAMS = 16
 MAX_PARAM = 200
 """Characters of a condition's parameter."""
@@ -118,12 +116,13 @@ class SupervisorState(NamedTuple):
     last_exit: LastExit | None
     reason: object = None
     anchor_pid: int | None = None
-    """A process that lives as long as the supervisor keeps the bot running, through all restarts of the bot.
-    """
+    """A process that lives as long as the supervisor keeps the bot running, through the bot's restarts."""
     restarts_since_healthy: int = 0
     next_restart_is_free: bool = False
     """Whether the restart that is due does not count."""
     health_checked_at: float | None = None
+    health_reason: object = None
+    is_starting: bool = False  # as the bot itself has said to the last probe
     health_condition: Condition | None = None
     """Why a degraded bot cannot trade now."""
     cancel: Cancel | None = None
@@ -313,6 +312,8 @@ def _decoded(raw: Any) -> SupervisorState:
         restarts_since_healthy=_count(restarts.get("since_healthy") or 0),
         next_restart_is_free=restarts.get("next_is_free") is True or not restarts["in_a_row"],
         health_checked_at=_number(health["checked_at"]) if health.get("checked_at") else None,
+        health_reason=health.get("reason"),
+        is_starting=health.get("starting") is True,
         health_condition=condition(health.get("condition")),
         cancel=_cancel(raw.get("cancel")),
         lines_over_limit=_sum_of_counts(raw.get("logs_over_limit")),

@@ -102,18 +102,19 @@ def plain(heads: Row, rows: Sequence[Row]) -> Table:
 def fitted(columns: Columns[Item], items: Iterable[Item], limit: int, keep: Sequence[bool]) -> Table:
     """Return a table within `limit` cells, whose last column is the note.
 
-    Columns are dropped by priority. A note is shortened only in rows that are not in `keep`: there it is
-    wrapped.
+    Columns are dropped by priority; those whose priority is below the note's stay, and the note is below its
+    row. A note is shortened only in rows that are not in `keep`: there it is wrapped.
     """
+    items = list(items)
     heads, rows = headings(columns), [cells(columns, item) for item in items]
-    widths = _widths(heads, rows)
-    by_name = {column.name: cells for column, cells in zip(columns, widths, strict=True)}
-    wanted, front = min(widths[-1], NOTE_ROOM), columns[:-1]
-    shown = fitting(front, by_name, limit - wanted - GAP)
-    room = limit - sum(by_name[column.name] + GAP for column in shown)
-    below = room < wanted
-    if below:
-        shown = fitting(front, by_name, limit - GAP)
+    shown, below = _with_note(columns, _widths(heads, rows), limit)
+    beside = {column.name for column in shown}
+    if any(column.alone is not None and column.alone[0] not in beside for column in shown):
+        kept = [*shown, columns[-1]]  # with cells that tell more, and may be wider
+        columns = [column.with_cell(column.cell_among(beside)) for column in kept]
+        heads, rows = headings(columns), [cells(columns, item) for item in items]
+        shown, below = _with_note(columns, _widths(heads, rows), limit)
+    widths, front = _widths(heads, rows), columns[:-1]
     at = [index for index, column in enumerate(front) if column in shown]
     kept_widths = [widths[index] for index in at]
     indent = INDENT if below else sum(kept_widths) + GAP * len(at)
@@ -129,6 +130,21 @@ def fitted(columns: Columns[Item], items: Iterable[Item], limit: int, keep: Sequ
     names = [heads[index] for index in at]
     head = _line(names if below else [*names, heads[-1]], [*kept_widths, 0])
     return Table(head, lines)
+
+
+def _with_note(
+    columns: Columns[Item], widths: Sequence[int], limit: int
+) -> tuple[Sequence[Column[Item]], bool]:
+    """Return the columns that fit, and whether the note is below its row."""
+    by_name = {column.name: cells for column, cells in zip(columns, widths, strict=True)}
+    *front, note = columns
+    wanted = min(widths[-1], NOTE_ROOM)
+    shown = fitting(front, by_name, limit - wanted - GAP)
+    room = limit - sum(by_name[column.name] + GAP for column in shown)
+    lost = [column for column in front if column not in shown]
+    if room >= wanted and all(column.priority >= note.priority for column in lost):
+        return shown, False
+    return fitting(front, by_name, limit - GAP), True
 
 
 def fitting(columns: Columns[Item], widths: Mapping[str, int], room: int | None) -> list[Column[Item]]:

@@ -71,6 +71,25 @@ def test_a_bot_that_says_that_it_is_starting_is_waited_for(box: Box) -> None:
     assert box.until("running")["restarts"]["total"] == 0
 
 
+def test_a_bot_that_loads_before_it_listens_spends_no_restart(box: Box) -> None:
+    box.bot("time.sleep(2)\nserve(lambda: GOOD)")
+    box.timings.update(start_phase=0.2, first_answer=20.0)
+    box.set(unhealthy_probes=1, max_restarts=0, health_interval=0.1)
+    box.start()
+    state = box.until("unhealthy")
+    assert (state["why"], state["health"]["failures"]) == ("connection refused", 0), "it is not kept silent"
+    assert box.until("running")["restarts"]["total"] == 0
+
+
+def test_a_bot_that_never_listens_is_given_up(box: Box) -> None:
+    box.bot("time.sleep(1000)")
+    box.timings.update(start_phase=0.1, first_answer=0.5)
+    box.set(unhealthy_probes=2, max_restarts=1, restart_delay=0.05, health_interval=0.1)
+    box.start()
+    assert box.until("failed")["last_exit"]["why"] == "unhealthy: 2 probes failed (connection refused)"
+    assert box.state["last_exit"]["ran_s"] >= 0.5
+
+
 def test_a_stop_during_a_start_begins_no_outage(box: Box) -> None:
     box.bot(FROM_FILE)
     box.start()

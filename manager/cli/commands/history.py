@@ -45,6 +45,7 @@ TRADE_HEADS = (
     "realized_after",
     "trade_id",
     "order_id",
+    "value_currency",
 )
 """Names of programs and of tax advisers' sheets: not translated."""
 
@@ -257,6 +258,9 @@ def _csv(fleet_history: FleetHistory) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(TRADE_HEADS)
+    currencies = {
+        history.instance: summary.currencies_of_trades(history) for history in fleet_history.instances
+    }
     trades = sorted(
         (trade for history in fleet_history.instances for trade in history.trades),
         key=lambda trade: trade.at,
@@ -280,6 +284,7 @@ def _csv(fleet_history: FleetHistory) -> str:
                 "" if trade.realized is None else format(trade.realized, "f"),
                 _cell(trade.trade_id),
                 _cell(trade.order_id),
+                currencies[trade.instance][trade.symbol],
             ]
         )
     return text.getvalue()

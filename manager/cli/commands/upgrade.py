@@ -17,8 +17,10 @@ from manager.ops.rollout import rollout, rollout_order
 from manager.ops.rollout.rollout_events import (
     BatchStarted,
     HealthyAfter,
+    OwnEvent,
     Ready,
     RolloutEvent,
+    Starting,
     Stopping,
     WaitsFor,
 )
@@ -50,7 +52,7 @@ def upgrade(session: Session, args: Namespace) -> int:
     with report.Reporter(as_json=args.json, goes_on=True) as reporter:
 
         def on_event(event: RolloutEvent) -> None:
-            if not isinstance(event, BatchStarted | Stopping | HealthyAfter | Ready | WaitsFor):
+            if not isinstance(event, OwnEvent):
                 reporter(event)
             elif not args.json:
                 console.say(_event_text(event))
@@ -61,7 +63,7 @@ def upgrade(session: Session, args: Namespace) -> int:
     return reporter.code(_say_result(result, as_json=args.json))
 
 
-def _event_text(event: BatchStarted | Stopping | HealthyAfter | Ready | WaitsFor) -> Text:
+def _event_text(event: OwnEvent) -> Text:
     match event:
         case BatchStarted(1, _count, instances):
             return Text("canary: {ids}", ids=", ".join(instances))
@@ -76,6 +78,13 @@ def _event_text(event: BatchStarted | Stopping | HealthyAfter | Ready | WaitsFor
         case WaitsFor(instance, why, most):
             return Text(
                 "{id}: it cannot trade: {why}; waiting up to {minutes} min until it can",
+                id=instance,
+                why=why,
+                minutes=round(most / 60),
+            )
+        case Starting(instance, why, most):
+            return Text(
+                "{id}: it is still starting: {why}; waiting up to {minutes} min from its start",
                 id=instance,
                 why=why,
                 minutes=round(most / 60),

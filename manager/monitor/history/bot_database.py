@@ -188,7 +188,7 @@ def _equity(
         price, position, pnl, realized, fees = map(_amount, amounts)
         if run is None or moment is None or pnl is None:
             continue
-        base, second = _currencies(run.symbol)
+        base, second = currencies(run.symbol)
         yield Sample(
             moment,
             "running",
@@ -208,7 +208,7 @@ def _equity(
         )
 
 
-def _currencies(symbol: str) -> tuple[str | None, str | None]:
+def currencies(symbol: str) -> tuple[str | None, str | None]:
     """Return base and quote of a symbol such as SOL_USDC_PERP."""
     for separator in "_/-":
         parts = symbol.split(separator)

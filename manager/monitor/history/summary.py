@@ -10,7 +10,7 @@ from manager.config.fleet import Sums
 from manager.fleet import doing, supervisor_messages
 from manager.fleet.amounts import money
 from manager.i18n import Text, _, bracketed, labelled, listed, mark
-from manager.monitor.history import curve
+from manager.monitor.history import bot_database, curve
 from manager.monitor.history import money as rates
 from manager.monitor.history.curve import Currency, Day, Drawdown, Point
 from manager.monitor.history.model import COMMAND_CODE, STATE_CODE, Event
@@ -121,6 +121,22 @@ def total_texts(all_lines: Iterable[Line], sums: Sums) -> list[str]:
             )
         texts.append(str(text))
     return texts
+
+
+def currencies_of_trades(history: InstanceHistory) -> dict[str, str]:
+    """Return symbol → the currency of its trades' prices and values; empty where it is not known.
+
+    The bot says it of the market that it trades now, some symbols say it themselves.
+    """
+    reported = {sample.quote for sample in history.samples if sample.quote}
+    present = history.trades[-1].symbol if history.trades else None
+    result = {}
+    for symbol in {trade.symbol for trade in history.trades}:
+        named = bot_database.currencies(symbol)[1] or ""
+        result[symbol] = named
+        if symbol == present and len(reported) == 1 and (quote := reported.copy().pop()).startswith(named):
+            result[symbol] = quote
+    return result
 
 
 def event_text(event: Event) -> str:

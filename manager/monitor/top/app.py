@@ -170,8 +170,8 @@ class Top(App[None]):
             lines.append(str(self._error))
         elif self._is_old:
             lines.append(_("the engine does not answer"))
-        if lines and snapshot is not None:
-            lines.append(str(Text("showing the fleet as it was {ago} ago", ago=ago)))
+        if lines and snapshot is not None:  # first: a narrow terminal may have no room for all of the cause
+            lines.insert(0, str(Text("showing the fleet as it was {ago} ago", ago=ago)))
         problems = [str(problem) for problem in (snapshot.problems if snapshot else ())]
         if len(problems) > MOST_PROBLEMS:
             more = Text(

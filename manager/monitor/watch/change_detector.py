@@ -70,7 +70,7 @@ def _stamp(path: str) -> Stamp | None:
 def gist(supervisor: SupervisorState | None) -> SupervisorState | None:
     """Return a state without what is written anew at every probe."""
     return supervisor and supervisor._replace(
-        updated_at=0, updated_uptime=0, health_detail=None, health_checked_at=None
+        updated_at=0, updated_uptime=0, health_detail=None, health_reason=None, health_checked_at=None
     )
 
 

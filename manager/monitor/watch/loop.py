@@ -318,6 +318,9 @@ class Watch:
         }
 
     def _heartbeat_address(self) -> Address | None:
+        """Return what to ask for: nothing while the engine is away, because then no bot is watched."""
+        if self._observer.why_away:
+            return None
         project = self._observer.snapshot.project
         named = project.fleet.alerts.heartbeat
         return addresses.resolve([named], project.variables)[0] if named else None

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from manager.errors import ManagerError, Problem, TimedOut
-from manager.fleet import doing, event_spool, instances_json_refresh, lock, upgrade_records
+from manager.fleet import causes, doing, event_spool, instances_json_refresh, lock, upgrade_records
 from manager.fleet.instance import Instance
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.session import Session
@@ -27,6 +27,7 @@ from manager.ops.rollout.rollout_events import (
     HealthyAfter,
     OnRolloutEvent,
     Ready,
+    Starting,
     Stopping,
     WaitsFor,
 )
@@ -231,6 +232,8 @@ class _Rollout:
                 self._on_event(HealthyAfter(instance, now - began))
             if before.degraded_since is None and after.degraded_since is not None:
                 self._on_event(WaitsFor(instance, _why_degraded(view), rollout_plan.DEGRADED_MOST_S))
+            if after.is_late and not before.is_late:
+                self._on_event(Starting(instance, causes.of_waiting(view), rollout_plan.STARTING_MOST_S))
         self._leave_unproven(
             [instance for instance, progress in watched.items() if progress.result == "unproven"]
         )

@@ -45,5 +45,17 @@ class WaitsFor(NamedTuple):
     most: float
 
 
-RolloutEvent = Event | BatchStarted | Stopping | HealthyAfter | Ready | WaitsFor
+class Starting(NamedTuple):
+    """Report that an upgraded instance is waited for past the time limit: it says that it is starting.
+
+    `most`: the longest start, in seconds.
+    """
+
+    instance: str
+    why: Text
+    most: float
+
+
+OwnEvent = BatchStarted | Stopping | HealthyAfter | Ready | WaitsFor | Starting
+RolloutEvent = Event | OwnEvent
 OnRolloutEvent = Callable[[RolloutEvent], object]

@@ -33,6 +33,9 @@ DEGRADED_MOST_S = 1800.0
 A roll-out holds the fleet's lock, and nothing else can be changed meanwhile.
 """
 
+STARTING_MOST_S = 900.0
+"""So long a supervisor believes a bot that says that it is starting (docker/README.md)."""
+
 INTERRUPTED = Text("its upgrade was interrupted")
 
 
@@ -172,12 +175,15 @@ class Watched(NamedTuple):
     Unproven: it was degraded for as long as is waited.
     """
     degraded_since: float | None = None
+    is_late: bool = False
+    """Whether it is waited for past the deadline, because it says that it is starting."""
 
     def next(self, view: Instance, now: float, ready: float, deadline: float) -> Watched:
         """Return the state after another snapshot: ready after `ready` seconds of health without a restart.
 
         A bot that cannot trade, for instance while its exchange is down, is neither ready nor failed. Such
-        times are waited out up to `DEGRADED_MOST_S`, counted from the first one.
+        times are waited out up to `DEGRADED_MOST_S`, counted from the first one. One that says that it is
+        starting is neither, too, for as long as its supervisor believes it.
         """
         state, supervisor = view.status.state, view.supervisor
         is_its = (
@@ -203,10 +209,11 @@ class Watched(NamedTuple):
         if since is not None and now - since >= ready:
             return self._replace(healthy_since=since, result="ready")
         if now > deadline and since is None:
-            why = causes.cause(view) or Text(state)
-            return self._replace(
-                healthy_since=None, result=Text("it was not healthy in time ({why})", why=why)
-            )
+            if state == "starting" and supervisor is not None and is_its and supervisor.is_starting:
+                return self._replace(healthy_since=None, is_late=True)
+            known = causes.of_waiting(view) if state == "starting" else Text(state)
+            why = Text("it was not healthy in time ({why})", why=causes.cause(view) or known)
+            return self._replace(healthy_since=None, result=why)
         return self._replace(healthy_since=since)
 
 

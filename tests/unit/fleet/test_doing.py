@@ -168,6 +168,29 @@ def test_a_live_bot_that_was_killed_may_have_left_orders(tmp_path: Path) -> None
     assert "killed" not in causes.note(said_goodbye)
 
 
+@pytest.mark.parametrize(
+    ("was_killed", "orders_left", "is_unknown"), [(True, None, True), (True, 0, False), (False, None, False)]
+)
+def test_a_live_bot_that_its_stop_had_to_kill_may_have_left_orders(
+    tmp_path: Path, was_killed: bool, orders_left: int | None, is_unknown: bool
+) -> None:
+    last_exit: dict[str, Any] = {
+        "code": None,
+        "signal": "SIGKILL",
+        "oom": False,
+        "killed": was_killed,
+        "at": NOW,
+        "why": "SIGKILL",
+        "stderr_tail": [],
+    }
+    report = kept("trading", "0", has_ended=True)._replace(orders_left=orders_left)
+    view = a_live_view(tmp_path, "stopped", report, last_exit=last_exit)
+    view = view._replace(saved=InstanceState(wish="stopped"))
+    assert ("it was killed: whether orders are left is unknown" in causes.note(view)) == is_unknown
+    on_paper = a_view(tmp_path, "stopped", report, last_exit=last_exit)
+    assert "orders" not in causes.note(on_paper)
+
+
 @pytest.mark.parametrize("state", ["completed", "failed"])
 @pytest.mark.parametrize(
     ("report", "orders_left", "severity", "note"),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from manager.fleet.session import Session
+from manager.monitor.watch.loop import Watch
 from manager.monitor.watch.observer import LOOK_S, FleetObserver
 from tests.fakes.sandbox import ETH, SOL, Sandbox
 
@@ -68,6 +69,25 @@ def test_what_is_down_after_a_break_of_the_connection_was_stopped_by_somebody(
 
     assert away(sandbox, watching, back) == []
     assert not watching.is_unsettled()
+
+
+def test_no_heartbeat_is_sent_while_the_engine_does_not_answer(sandbox: Sandbox) -> None:
+    """The service that expects it alarms then: what is not seen is not well."""
+    settings = sandbox.folder / "config" / "fleet.toml"
+    settings.write_text(f'{settings.read_text()}\n[alerts]\nheartbeat = "https://beats.example/one"\n')
+    sandbox.transcript("up")
+    watch = Watch(Session(sandbox.folder), lambda _event: None, lambda _result: None)
+    address = watch._heartbeat_address()
+    assert address is not None
+    assert address.url == "https://beats.example/one"
+    sandbox.engine.die()
+    watch._observer.look()
+    assert watch._heartbeat_address() is None
+    sandbox.engine.come_back()
+    watch._observer.look()
+    assert watch._heartbeat_address() == address
+    for part in (watch._observer, watch._questions, watch._recorder, watch._disk_guard, watch._heartbeat):
+        part.close()
 
 
 def test_what_somebody_was_stopping_as_the_engine_died_has_not_fallen(

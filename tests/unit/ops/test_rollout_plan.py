@@ -229,6 +229,34 @@ def test_a_bot_whose_exchange_is_away_is_neither_ready_nor_failed() -> None:
     assert watched.next(away, 1_802, ready=10, deadline=100).result == "unproven"
 
 
+def test_a_bot_that_says_that_it_is_starting_is_waited_for_beyond_the_deadline() -> None:
+    view = a_view("starting")
+    assert view.container is not None
+    health = {
+        "ok": False,
+        "starting": True,
+        "detail": "503 loading the markets",
+        "reason": {"code": "http_status", "params": {"status": 503, "detail": "loading the markets"}},
+    }
+
+    def with_health(**changes: Any) -> Instance:
+        its = {"container": view.container and view.container.id}
+        file = a_supervisor_file(state="starting", health={**health, **changes}, **its)
+        return view._replace(supervisor=supervisor_state._decoded(file))
+
+    starting = with_health()
+    early = Watched().next(starting, 99, ready=10, deadline=100)
+    assert early == Watched()
+    late = early.next(starting, 101, ready=10, deadline=100)
+    assert late == Watched(is_late=True)
+    well = late.next(a_view("running"), 800, ready=10, deadline=100)
+    assert well.next(a_view("running"), 810, ready=10, deadline=100).result == "ready"
+    silent = with_health(starting=False)
+    assert str(late.next(silent, 900, ready=10, deadline=100).result) == (
+        "it was not healthy in time (its bot is not ready yet: 503 loading the markets)"
+    )
+
+
 def test_only_the_last_upgrade_is_taken_back_and_a_stopped_one_stays_down() -> None:
     facts = {
         "a": {"engine": "running"},

@@ -1,3 +1,5 @@
+import pytest
+
 from supervisor.health import Health, ProbeResult
 from supervisor.reasons import Reason
 from supervisor.timings import Timings
@@ -11,8 +13,9 @@ STARTING = ProbeResult(
 WELL = ProbeResult()
 
 
-def health() -> Health:
-    return Health(START, 30.0, Timings(start_phase=30.0, start_limit=900.0, quick_probe=0.5))
+def health(first_answer: float = 0.0) -> Health:
+    timings = Timings(start_phase=30.0, first_answer=first_answer, start_limit=900.0, quick_probe=0.5)
+    return Health(START, 30.0, timings)
 
 
 def test_quick_probes_of_the_start_phase_are_no_failures() -> None:
@@ -31,6 +34,28 @@ def test_the_start_phase_ends_with_a_probe_that_counts() -> None:
     it.add(REFUSED, START + 30.0)
     assert (it.state, it.failures, it.reason) == ("unhealthy", 1, REFUSED.reason)
     assert it.next_probe_in(START + 30.0) == 30.0
+
+
+def test_a_bot_that_has_answered_nothing_yet_is_unhealthy_and_left_alone_for_a_while() -> None:
+    silent, closed = (ProbeResult(Reason(code)) for code in ("no_answer", "connection_closed"))
+    it = health(first_answer=180.0)
+    for passed, result in ((31.0, REFUSED), (60.0, silent), (90.0, closed), (179.0, REFUSED)):
+        it.add(result, START + passed)
+        assert (it.state, it.ok, it.failures, it.reason) == ("unhealthy", False, 0, result.reason)
+        assert it.next_probe_in(START + passed) == 30.0
+    it.add(REFUSED, START + 180.0)
+    it.add(REFUSED, START + 210.0)
+    assert it.failures == 2
+    it.add(WELL, START + 240.0)
+    assert (it.state, it.failures) == ("running", 0)
+
+
+@pytest.mark.parametrize("answer", [WELL, UNAVAILABLE, ProbeResult(Reason("no_http"))])
+def test_a_bot_that_has_answered_is_no_longer_loading(answer: ProbeResult) -> None:
+    it = health(first_answer=180.0)
+    it.add(answer, START + 1.0)
+    it.add(REFUSED, START + 31.0)
+    assert (it.state, it.failures) == ("unhealthy", 1)
 
 
 def test_a_bot_that_says_that_it_is_starting_is_believed_up_to_a_limit() -> None:

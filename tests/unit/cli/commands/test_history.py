@@ -16,8 +16,9 @@ from manager.config.fleet import Fleet
 from manager.errors import OK, USAGE
 from manager.fleet import tombstone
 from manager.fleet.tombstone import Tombstone
-from manager.monitor.history import database, writing
+from manager.monitor.history import database, summary, writing
 from manager.monitor.history.model import Event, Run, Sample, Span, Trade
+from manager.monitor.history.reader import InstanceHistory
 from manager.util import console
 from tests.builders import a_config, write_config
 
@@ -142,7 +143,33 @@ def test_trades_are_csv_with_exact_amounts_and_no_formulas(play: Play) -> None:
     assert [row["instance"] for row in rows] == ["bp_sol_01", "gone_02"]
     assert (rows[0]["price"], rows[0]["quantity"], rows[0]["value"]) == ("150.10", "0.1", "15.010")
     assert rows[0]["trade_id"] == "'=1+1"
+    assert (rows[0]["value_currency"], rows[0]["fee_currency"]) == ("USDC", "USDC")
     assert len(list(csv.DictReader(play("--trades", "gone_02").splitlines()))) == 1
+
+
+@pytest.mark.parametrize(
+    ("symbols", "quotes", "currencies"),
+    [
+        (["SOLUSDT"], ["USDT"], {"SOLUSDT": "USDT"}),
+        (["SOLUSDT"], ["USDT", "EUR"], {"SOLUSDT": ""}),  # of which of the two it is, nobody has said
+        (["SOLUSDT"], [], {"SOLUSDT": ""}),
+        (["SOL_USDC_PERP", "ETH_EUR"], ["USDC"], {"SOL_USDC_PERP": "USDC", "ETH_EUR": "EUR"}),
+        (["ETH-USD-PERP"], ["USDC"], {"ETH-USD-PERP": "USDC"}),
+        (["BTCUSD", "SOLUSDT"], ["USDT"], {"BTCUSD": "", "SOLUSDT": "USDT"}),
+    ],
+)
+def test_each_trade_has_the_currency_of_its_value(
+    symbols: list[str], quotes: list[str], currencies: dict[str, str]
+) -> None:
+    """Amounts of two currencies in one column would be added up."""
+    zero = Decimal(0)
+    trades = [
+        Trade(number, "a", "aster", symbol, "live", "t", "o", "buy", zero, zero, zero, "BNB", True)
+        for number, symbol in enumerate(symbols)
+    ]
+    samples = [Sample(1.0, "running", quote=quote, pnl=zero) for quote in quotes]
+    history = InstanceHistory("a", samples, trades=trades)
+    assert summary.currencies_of_trades(history) == currencies
 
 
 def test_json_has_exact_amounts(play: Play) -> None:

@@ -20,6 +20,7 @@ import pytest
 from textual.geometry import Size
 from textual.widgets import Static
 
+from manager.errors import EngineUnreachable
 from manager.fleet.bot_report import Report
 from manager.fleet.state_file import InstanceState
 from manager.fleet.status import Status
@@ -286,3 +287,31 @@ def test_a_reason_is_whole_whatever_the_terminals_width(width: int) -> None:
     lines = asyncio.run(shown())
     assert LONG in " ".join(lines)
     assert max(map(len, lines)) <= width - 2
+
+
+@dataclass
+class Gone(Still):
+    """Observes the fleet once; then no engine answers."""
+
+    looks: int = 0
+
+    def look(self) -> Snapshot:
+        self.looks += 1
+        if self.looks > 1:
+            raise EngineUnreachable("no Docker Engine answers ({why}); start it", why="unix:///a/path " * 20)
+        return super().look()
+
+
+def test_how_old_the_fleet_is_stands_before_a_cause_that_has_no_room() -> None:
+    async def shown() -> tuple[str, bool]:
+        app = Top(None, cast(Source, Gone(ROWS)), 0.1)
+        async with app.run_test(size=(60, 24)) as pilot:
+            for _ in range(100):
+                await pilot.pause(0.05)
+                if app.query_one("#banner").display:
+                    break
+            return str(app.query_one("#banner", Static).render()), app.query_one(FleetTable).is_old
+
+    text, is_old = asyncio.run(shown())
+    assert text.startswith("showing the fleet as it was ")
+    assert is_old
