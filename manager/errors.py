@@ -73,6 +73,10 @@ class NameTaken(EngineError):
     """Signal that the engine already has a container of that name."""
 
 
+class PortInUse(EngineError):
+    """Signal that another program has the port which a container publishes."""
+
+
 def refusal(status: int, why: str) -> EngineError:
     """Return the error for a call that the engine rejected, by its HTTP status and message."""
     if status == 404:

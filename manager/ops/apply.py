@@ -131,7 +131,7 @@ def apply(
             with _network_removed(session, fleet) if is_all else nullcontext():
                 after = _look_after(session, snapshot, outcomes)
                 instances_json_refresh.write(after, lambda why: on_event(Warned(why)))
-            compose_notices.warn_of_outdated(after.project, named, outcomes, on_event)
+            compose_notices.after_change(after.project, named, outcomes, on_event)
             if is_all:
                 limit()
         except EngineUnreachable as error:  # what was done before is said all the same

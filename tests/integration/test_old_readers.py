@@ -23,6 +23,7 @@ from typing import Any
 import psutil
 import pytest
 
+from manager.config.fleet import DEFAULT_STOP_TIMEOUT_S
 from tests.fleet import ROOT, Done, Project, a_project, eventually
 
 pytestmark = pytest.mark.engine
@@ -47,8 +48,9 @@ LIST_ROW = re.compile(
 def old(tmp_path: Path, bot_image: str) -> Iterator[Project]:
     """A project with the old system's paths and two bots, none of them started."""
     with a_project(tmp_path / "project", bot_image, 'data_dir = "."\n') as made:
-        made.add("old_a", 0)
-        made.add("old_b", 1)
+        # with the quick settings' few seconds a bot is killed on a busy machine, and the old command fails
+        for port, instance in enumerate(("old_a", "old_b")):
+            made.add(instance, port, daemon_config={"bot_stop_timeout": DEFAULT_STOP_TIMEOUT_S})
         yield made
 
 

@@ -60,7 +60,8 @@ class Outcome(NamedTuple, Generic[AnyAction]):
 
     `was_killed`: the bot did not stop in time. `open_orders_left`: as the exchange answered, else as the bot
     reported when it stopped; None if neither did. `position`: likewise, from its last report. `answer`: the
-    exchange's, None if it was not asked.
+    exchange's, None if it was not asked. `port_notice`: that another program took its web port, and which
+    one it was given.
     """
 
     action: AnyAction
@@ -70,6 +71,7 @@ class Outcome(NamedTuple, Generic[AnyAction]):
     open_orders_left: int | None = None
     position: Position | None = None
     answer: Answer | None = None
+    port_notice: Text | None = None
 
     @property
     def is_rest_unknown(self) -> bool:

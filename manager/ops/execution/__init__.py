@@ -4,7 +4,7 @@ prepare                    the image, the network, the bots' user, Compose's has
 desired_state              records a command in the fleet's state
 execute                    carries actions out in parallel, and collects every failure
 context                    what that works with
-ports                      whether a web port is free, and who has it if not
+ports, port_choice         whether a web port is free, and who has it if not; another one
 take_down                  stops and removes, and learns first what is left at the exchange
 stop, stop_turns, wait     stops one container, spreads stops, waits for instances
 rollback_store             keeps what is needed to restore an old container

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 
 from manager.engine import compose_name
 from manager.errors import ManagerError
@@ -39,19 +40,31 @@ def own_compose_yaml(project: Project, on_event: OnEvent) -> None:
         on_event(Warned(Text("compose.yaml was that of fleet {other}; it was rendered anew", other=other)))
 
 
-def warn_of_outdated(
+def after_change(
     project: Project, named: Collection[str] | None, outcomes: Sequence[Outcome[Action]], on_event: OnEvent
 ) -> None:
-    """Warn if `docker compose up -d` would undo what was made, with compose.yaml as it is.
+    """Name the instances that were given another port, and warn if `docker compose up -d` would undo what
+    was made, with compose.yaml as it is.
 
-    `named`: the instances that the command was about; None for all.
+    `named`: the instances that the command was about; None for all. A compose.yaml that differs only in
+    those ports is rendered anew.
     """
+    moved = set()
+    for outcome in outcomes:
+        if outcome.port_notice is not None and outcome.error is None:
+            moved.add(outcome.action.instance)
+            on_event(Warned(outcome.port_notice))
     is_made = any(outcome.action.kind in {"create", "recreate"} for outcome in outcomes)
     if not is_made or compose_name.name_in(project.fleet.compose_file) != project.fleet.name:
         return
     from manager.ops.execution import compose_yaml  # with YAML
 
-    if ids := [id_ for id_ in compose_yaml.outdated(project) if named is None or id_ in named]:
+    outdated = compose_yaml.outdated(project)
+    if outdated and moved.issuperset(outdated):
+        with suppress(ManagerError):
+            compose_yaml.write(project)
+            return
+    if ids := [id_ for id_ in outdated if named is None or id_ in named]:
         on_event(
             Warned(
                 Text(

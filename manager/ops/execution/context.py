@@ -15,6 +15,7 @@ from manager.fleet.state_file import CalledOffBy
 from manager.fleet.upgrade_records import UpgradeRecord
 from manager.i18n import Text
 from manager.ops.actions.answer import Answer
+from manager.ops.execution.port_choice import PortChoice
 from manager.ops.execution.stop_turns import StopTurns
 from manager.util.interrupts import Ending
 
@@ -40,6 +41,8 @@ class ExecutionContext(NamedTuple):
     """Instances that were stopped or removed since this command was given: it does not start them."""
     give_turn: Callable[[str], None] = lambda _instance: None
     """Tell a bot, just before its container is started, when its start is due."""
+    port_choice: PortChoice | None = None
+    """Chooses another web port where the chosen one was taken meanwhile; None where all ports are fixed."""
     turns: StopTurns = StopTurns()
     """By these the stops of live bots are spread; new ones for each run."""
     has_unknown_rest: Callable[[Container], bool] = lambda _container: False

@@ -10,7 +10,7 @@ from manager.config.spec import InstanceSpec
 from manager.engine import container_config, fleet_network
 from manager.engine.client import MOST_CALLS
 from manager.engine.containers import UNLABELLED_STOP_TIMEOUT_S
-from manager.errors import CalledOff, EngineError, EngineUnreachable, ManagerError, NameTaken
+from manager.errors import CalledOff, EngineError, EngineUnreachable, ManagerError, NameTaken, PortInUse
 from manager.fleet import halt_mark, start_lock, supervisor_state, tombstone
 from manager.i18n import Text, mark
 from manager.ops.actions.action import Action, Outcome
@@ -179,7 +179,12 @@ def _timed(
         done = _perform(action, context, stopped)
     except ManagerError as caught:
         error = caught
-    return (done or Outcome(action))._replace(action=action, seconds=time.monotonic() - began, error=error)
+    return (done or Outcome(action))._replace(
+        action=action,
+        seconds=time.monotonic() - began,
+        error=error,
+        port_notice=context.port_choice.notice(action.instance) if context.port_choice else None,
+    )
 
 
 def _perform(
@@ -264,15 +269,31 @@ def _make_ready(instance: str, context: ExecutionContext, *, as_it_was: bool = F
 
 
 def _create(instance: str, context: ExecutionContext, image_id: str | None = None) -> None:
-    """Create and start a container. `image_id`: instead of the fleet's present image."""
+    """Create and start a container, with another port if its own was taken meanwhile and may be changed.
+
+    `image_id`: instead of the fleet's present image.
+    """
     take_down.require_no_bot(instance, context)
+    instance_folders.use_staged_env(context.specs[instance], context.fleet)
+    supervisor_state.reset(context.fleet.instance_state_dir(instance))
+    while True:
+        created = _created(instance, context, image_id)
+        try:
+            return _engine_start(instance, created, context)
+        except PortInUse as error:
+            if (again := ports.chosen_anew(instance, error, context)) is None:
+                raise
+            context.engine.discard(created)
+            context = again
+
+
+def _created(instance: str, context: ExecutionContext, image_id: str | None) -> str:
+    """Return the id of a new container, whose network is there."""
     spec, name, place = (
         context.specs[instance],
         context.fleet.container_name(instance),
         context.place(instance),
     )
-    instance_folders.use_staged_env(spec, context.fleet)
-    supervisor_state.reset(context.fleet.instance_state_dir(instance))
     body = container_config.body(spec, context.fleet, place)
     if image_id and image_id != place.image_id:
         body = {
@@ -286,7 +307,7 @@ def _create(instance: str, context: ExecutionContext, image_id: str | None = Non
     except ManagerError as error:
         context.engine.discard(created)
         raise type(error)(mark("cannot start {id}: {why}"), id=instance, why=str(error)) from error
-    _engine_start(instance, created, context)
+    return created
 
 
 def _restore(action: Action, context: ExecutionContext) -> None:

@@ -23,6 +23,7 @@ from manager.ops.actions.action import Action
 from manager.ops.checks import shared_market
 from manager.ops.egress.egress_limiter import Limiter
 from manager.ops.execution.context import ExecutionContext
+from manager.ops.execution.port_choice import PortChoice
 from manager.ops.folders import bot_user, mount_probe
 from manager.ops.requests import request_files, request_plan
 from manager.util.threads import Deferred
@@ -39,11 +40,13 @@ def gather(
     called_off_since: Mapping[str, CalledOffBy] = NOTHING,
     *,
     limit: Limiter,
+    has_fixed_ports: bool = False,
 ) -> ExecutionContext:
     """Return everything that these actions need, in a few engine calls for any number. Raises ManagerError.
 
     `steps`: the records that the `rollback` actions restore. `called_off_since`: what was stopped or
-    removed since the command was given. `limit`: what limits the fleet's network.
+    removed since the command was given. `limit`: what limits the fleet's network. `has_fixed_ports`:
+    whether a port that turns out to be in use is kept, because the new container is recorded already.
     """
     project, engine = snapshot.project, session.engine()
     fleet = project.fleet
@@ -97,6 +100,9 @@ def gather(
         called_off_since=called_off_since,
         give_turn=give_turn,
         ending=session.ending,
+        port_choice=None
+        if has_fixed_ports
+        else PortChoice(snapshot, lambda specs: _compose_hashes(project._replace(specs=specs), as_user)),
     )
     return context._replace(await_network=network.result) if network else context
 

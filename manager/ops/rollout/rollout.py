@@ -136,7 +136,7 @@ class _Rollout:
         todo, before, project = plan.effective(batch), dict(self.records), self._snapshot.project
         limit = Limiter(self._engine, project, lambda why: self._on_event(Warned(why)), is_strict=True)
         context = prepare.gather(  # may fail: before anything is kept
-            self._session, self._snapshot, todo, self._held, limit=limit
+            self._session, self._snapshot, todo, self._held, limit=limit, has_fixed_ports=True
         )
         self._save(self._kept(batch))
         faults = self._execute(todo, context)
