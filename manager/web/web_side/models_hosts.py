@@ -34,6 +34,7 @@ class Host(Answer):
     is_up: bool
     why: str | None
     seen_at: Time
+    is_asked: bool = Field(description="whether it is being asked now")
     instances: list[HostInstance]
 
 
