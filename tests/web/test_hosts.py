@@ -48,7 +48,16 @@ class Tokyo:
             who = Identity(self.same_as.get(host.name, host.name), "")
             told = accounts.answer(bytes.fromhex(stdin.decode()), host.name, self.live, [], (), who)
             return CommandResult(0, json.dumps({**told, "generations": self.generations}), "")
-        rows = [{"id": "bp_eth_02", "mode": "live", "state": "running", "last_pnl": "1.5", "why": HOSTILE}]
+        rows = [
+            {
+                "id": "bp_eth_02",
+                "mode": "live",
+                "state": "running",
+                "doing": "trading",
+                "last_pnl": "1.5",
+                "why": HOSTILE,
+            }
+        ]
         return CommandResult(0, self.says or json.dumps(rows), "")
 
 
@@ -146,6 +155,14 @@ def test_one_that_hangs_delays_the_rows_of_no_other(served: Served, client: Clie
     wait_for(served)
     assert [found["is_up"] for found in shown(client)["hosts"]] == [False, False]
     assert host("osaka")["instances"][0]["last_state_text"] == "running"
+
+
+def test_what_another_machine_says_is_in_the_readers_language(served: Served, client: Client) -> None:
+    add(served)
+    wait_for(served)
+    found = client.get("/api/v1/hosts", **{"Accept-Language": "zh-TW"})[2]
+    [bot] = found["hosts"][0]["instances"]
+    assert (bot["doing"], bot["doing_text"], bot["mode_text"]) == ("trading", "交易中", "實盤")
 
 
 def test_one_machine_under_two_names_is_shown_once(served: Served, client: Client, tokyo: Tokyo) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from manager.config.bot_environment import LiveContainer
 from manager.config.fleet import Fleet
 from manager.errors import ConfigError, ManagerError
+from manager.fleet import display
 from manager.fleet.session import Session
 from manager.i18n import Text, _
 from manager.util.sanitize import replace_unprintable
@@ -214,7 +215,7 @@ def as_object(machines: Machines) -> dict[str, Any]:
 
 
 def _row(host: str, row: Mapping[str, Any]) -> dict[str, str | None]:
-    last = row.get("last_state")
+    last, doing = row.get("last_state"), _said(row.get("doing"))
     state = _said(row.get("state")) or "?"
     return {
         "host": host,
@@ -222,6 +223,8 @@ def _row(host: str, row: Mapping[str, Any]) -> dict[str, str | None]:
         "state": state,
         "state_text": _(state),
         "last_state_text": None if last is None else _(_said(last) or "?"),
+        "doing_text": None if doing is None else _(doing),
+        "mode_text": display.mode_text(_said(row.get("mode"))) or None,
         "note": _said(row.get("doing_why")) or _said(row.get("why")),
         **{key: _said(row.get(name)) for key, name in TEXTS.items()},
     }

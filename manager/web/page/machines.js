@@ -59,9 +59,10 @@ function machine(host) {
 }
 
 function instance(each) {
-  const state = each.last_state_text ? `${each.state_text} (${each.last_state_text})` : each.state_text;
-  const mode = each.mode === "live" ? t("LIVE") : each.mode;
-  const said = [mode, state, each.doing, each.symbol, earned(each), [each.position, each.base].filter(Boolean).join(" "), each.note];
+  const isAway = each.last_state_text !== null;
+  const last = [each.last_state_text, each.doing_text].filter(Boolean).join(", ");
+  const state = isAway ? `${each.state_text} (${last})` : each.state_text;
+  const said = [each.mode_text, state, isAway ? "" : each.doing_text, each.symbol, earned(each), [each.position, each.base].filter(Boolean).join(" "), each.note];
   const kind = each.state === "unreachable" || each.state === "failed" ? "bad" : "";
   return el("li", {}, el("strong", {}, each.id), " ", el("span", { class: kind }, said.filter(Boolean).join(" · ")));
 }
