@@ -206,7 +206,6 @@ PAGE_TEXTS = (
     mark("no alert delivered yet"),
     mark("last alert delivered"),
     mark("Only `manager resume`, or starting a bot, ends a halt."),
-    mark("LIVE"),
     mark("The chart's library is missing, `make page` gets it. The same figures, newest first:"),
 )
 WORDS = (
