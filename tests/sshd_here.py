@@ -52,7 +52,7 @@ class Sshd:
         self.port, self.folder, self.config = ports.reserve(), folder, folder / "ssh_config"
         self._place = place
         self._runtime = tempfile.TemporaryDirectory(prefix="bft-")  # a socket's path has to be short
-        self._process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True)
         for name in ("host_key", "client_key"):
             command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)]
@@ -94,18 +94,18 @@ class Sshd:
         environ = {**os.environ, "LD_LIBRARY_PATH": libraries}
         serve = [str(server()), "-D", "-e", "-f", str(self.folder / "sshd_config")]
         log = (self.folder / "sshd.log").open("ab")
-        self._process = subprocess.Popen(
+        self.process = subprocess.Popen(
             [*self._place.inside, *_with_its_user(self.folder), *serve], env=environ, stderr=log
         )
         eventually(self._answers, timeout=10, what="an answer of sshd")
 
     def stop(self) -> None:
         """End it with the connections it has: the link is cut."""
-        if self._process is None:
+        if self.process is None:
             return
         subprocess.run(["pkill", "-KILL", "-f", f"{self.folder}/sshd_config"], check=False)
-        self._process.kill()
-        self._process.wait()
+        self.process.kill()
+        self.process.wait()
         for name in Path(self._runtime.name).glob("botfleet-ssh-*/*"):
             subprocess.run(["pkill", "-KILL", "-f", f"ssh: {name}"], check=False)
             name.unlink(missing_ok=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -12,9 +12,9 @@ from tests.fleet import ROOT, Project, a_project
 
 
 @contextmanager
-def another(folder: Path, image: str) -> Iterator[Project]:
+def another(folder: Path, image: str, environ: Mapping[str, str] | None = None) -> Iterator[Project]:
     """The other machine's project: another folder and another fleet, with a manager in it."""
-    with a_project(folder, image) as made:
+    with a_project(folder, image, environ=environ) as made:
         bin_folder = made.folder / ".venv" / "bin"
         bin_folder.mkdir(parents=True)
         script = f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m manager "$@"\n'

@@ -303,12 +303,35 @@ def _ps(session: Session, hosts: Sequence[Host], args: Namespace) -> int:
             _say_errors(answer)
     for text in (*words_of.values(), *(account.text for account in shared)):
         console.error(text)
+    lost = [] if filters else list(lost_in_a_move(answers))
+    for text in lost:
+        console.error(text)
     codes = [_ps_code(answer) for answer in answers]
     known = {row.values.get("id") for row in everything}
     if missing := [instance for instance in args.ids if instance not in known]:
         console.error(Text("no machine that answers has an instance {ids}", ids=", ".join(missing)))
         codes.append(USAGE)
-    return worst_exit_code([*codes, FAILED] if twins or shared else codes)
+    return worst_exit_code([*codes, FAILED] if twins or shared or lost else codes)
+
+
+def lost_in_a_move(answers: Iterable[Answer]) -> Iterator[Text]:
+    """Yield what to say of each live instance that was moved to a machine that knows nothing of it now.
+
+    As where that machine's disk was brought back from before the move: nobody trades then what is open.
+    """
+    rows_of = {answer.host: everywhere.rows_in(answer) for answer in answers}
+    for row in rows_of.get(registry.HERE) or ():
+        host, instance = str(row.get("moved_to")), row.get("id")
+        theirs = rows_of.get(host)
+        if row.get("mode") != "live" or theirs is None:
+            continue
+        if all(other.get("id") != instance for other in theirs):
+            yield Text(
+                "{id} was moved to {host}, and there is no such instance there: its disk may be an older"
+                " one, and nobody trades what is open; restore a backup of {id} there, made since the move",
+                id=instance,
+                host=host,
+            )
 
 
 def _require_known(args: Namespace) -> None:

@@ -1,6 +1,7 @@
 """Define what the two sides say to each other over the Unix socket: one line of JSON each way.
 
-A question is {"verb", "language", "params"}; an answer {"answer"} or {"refusal": {"status", "detail"}}.
+A question is {"verb", "language", "params"}; an answer {"answer"} or {"refusal": {"status", "detail"}}, with
+"retry_after" where it is a matter of time.
 """
 
 from __future__ import annotations
@@ -29,11 +30,11 @@ MAX_KEY = 100
 
 
 class Refusal(Exception):
-    """Say no, with an HTTP status and the reason in the reader's language."""
+    """Say no, with an HTTP status and the reason in the reader's language. `retry_after`: seconds."""
 
-    def __init__(self, status: int, detail: object = "") -> None:
+    def __init__(self, status: int, detail: object = "", retry_after: int | None = None) -> None:
         super().__init__(str(detail))
-        self.status, self.detail = status, str(detail)
+        self.status, self.detail, self.retry_after = status, str(detail), retry_after
 
 
 def status_of(error: ManagerError) -> int:
@@ -60,5 +61,5 @@ def answer(raw: bytes) -> Any:
         raise ValueError("cut off")
     content = json.loads(raw)
     if (refusal := content.get("refusal")) is not None:
-        raise Refusal(int(refusal["status"]), refusal["detail"])
+        raise Refusal(int(refusal["status"]), refusal["detail"], refusal.get("retry_after"))
     return content["answer"]

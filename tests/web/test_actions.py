@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,8 @@ import pytest
 from manager.errors import NO_ENGINE, EngineUnreachable
 from manager.monitor.history import spool_reader
 from manager.monitor.watch import snoozing
-from manager.web.engine_side.actions import Actions
+from manager.web.engine_side import actions
+from manager.web.engine_side.actions import MOST_AT_ONCE, Actions
 from tests.web.served import Client, Served, a_bot, serving, signed_in
 
 LIVE: dict[str, Any] = {"pnl": "10.5", "quote": "USDC", "position": "0.2", "base": "SOL"}
@@ -285,3 +286,46 @@ def test_no_number_is_given_again_by_a_later_process(served: Served, client: Cli
     first = client.call("POST", "/api/v1/halt", {"confirm": "halt"})[2]["number"]
     assert next(Actions(None, lambda: None)._numbers) >= int(served.backend.actions.begun_at)
     assert first >= int(served.backend.actions.begun_at)
+
+
+def test_one_asker_begins_only_so_many_commands_at_once(
+    served: Served, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program with a token of `operate` could fill the machine with them. A halt is never refused."""
+    served.rows = [a_bot(f"bp_{number}", mode="paper") for number in range(MOST_AT_ONCE + 1)]
+    served.look()
+    hanging: list[Hanging] = []
+
+    def begun(_folder: object, *words: str, **_options: object) -> Hanging:
+        hanging.append(Hanging(words))
+        return hanging[-1]
+
+    monkeypatch.setattr(actions, "Running", begun)
+    ids = [row.id for row in served.rows]
+    asked = [client.call("POST", f"/api/v1/instances/{each}/actions", {"verb": "start"}) for each in ids]
+    assert [status for status, _headers, _body in asked] == [202] * MOST_AT_ONCE + [429]
+    _status, headers, problem = asked[-1]
+    assert int(headers["retry-after"]) > 0
+    assert headers["content-type"] == "application/problem+json"
+    assert problem["detail"].startswith(f"nothing was done: {MOST_AT_ONCE} commands of yours still run")
+    again = client.call("POST", f"/api/v1/instances/{ids[0]}/actions", {"verb": "start"})
+    assert again[2]["number"] == asked[0][2]["number"], "one that runs already is no other one"
+    other = signed_in(served)
+    assert other.call("POST", f"/api/v1/instances/{ids[-1]}/actions", {"verb": "stop"})[0] == 202
+    assert client.call("POST", "/api/v1/halt", {"confirm": "halt"})[0] == 202
+    hanging[0].exit_code = 0
+    ended(client, asked[0][2]["number"])
+    assert client.call("POST", f"/api/v1/instances/{ids[-1]}/actions", {"verb": "start"})[0] == 202
+    for command in hanging:
+        command.exit_code = 0
+
+
+class Hanging:
+    """A command that runs until it is told to end."""
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self.title = " ".join(["manager", *words])
+        self.exit_code: int | None = None
+
+    def new_lines(self) -> list[str]:
+        return []

@@ -634,8 +634,11 @@ def test_a_halt_waits_for_nothing_that_others_ask_for(
         readers = [opened(served, f"{request_head}Authorization: {sign['read']}\r\n\r\n") for _ in range(60)]
         try:
             assert all(begun.acquire(timeout=20) for _ in range(40))  # as many as there are threads
-            answer = Client(served).call("POST", path, {"confirm": "halt"}, {"Authorization": sign["halt"]})
+            halting = {"Authorization": sign["halt"]}
+            answer = Client(served).call("POST", path, {"confirm": "halt"}, halting)
             assert (answer[0], ended) == (202, [])
+            verdict = Client(served).call("GET", f"/api/v1/actions/{answer[2]['number']}", None, halting)
+            assert (verdict[0], ended) == (200, [])
         finally:
             go_on.set()
             for reader in readers:

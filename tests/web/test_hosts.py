@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ import pytest
 from manager.config.bot_environment import LiveContainer
 from manager.ops.hosts import accounts, registry, ssh
 from manager.ops.hosts.generations import GenerationRecord
+from manager.ops.hosts.identity import Identity
 from manager.ops.hosts.registry import Host
 from manager.ops.hosts.ssh import CommandResult, Unreachable
 from manager.web.engine_side import machines
+from tests.fleet import eventually
 from tests.web.served import Client, Served, a_bot, serving, signed_in
 from tests.web.test_actions import ended
 
@@ -27,19 +30,34 @@ class Tokyo:
 
     def __init__(self) -> None:
         self.is_away = False
+        self.hanging: set[str] = set()
+        self.go_on = threading.Event()
         self.says = ""
         self.generations: dict[str, Any] = {}
+        self.same_as: dict[str, str] = {}
         self.live: list[LiveContainer] = []
 
     def __call__(
         self, host: Host, words: Iterable[str], _timeout: float, stdin: bytes = b""
     ) -> CommandResult:
+        if host.name in self.hanging and not self.go_on.wait(60):
+            raise Unreachable("host {name} did not answer", name=host.name)
         if self.is_away:
             raise Unreachable("host {name} cannot be reached", name=host.name)
         if tuple(words) == ("host", "live"):
-            told = accounts.answer(bytes.fromhex(stdin.decode()), "tokyo", self.live, [])
+            who = Identity(self.same_as.get(host.name, host.name), "")
+            told = accounts.answer(bytes.fromhex(stdin.decode()), host.name, self.live, [], (), who)
             return CommandResult(0, json.dumps({**told, "generations": self.generations}), "")
-        rows = [{"id": "bp_eth_02", "mode": "live", "state": "running", "last_pnl": "1.5", "why": HOSTILE}]
+        rows = [
+            {
+                "id": "bp_eth_02",
+                "mode": "live",
+                "state": "running",
+                "doing": "trading",
+                "last_pnl": "1.5",
+                "why": HOSTILE,
+            }
+        ]
         return CommandResult(0, self.says or json.dumps(rows), "")
 
 
@@ -62,14 +80,23 @@ def client(served: Served) -> Client:
     return signed_in(served)
 
 
-def add(served: Served) -> None:
-    registry.save(
-        served.fleet.project_dir, {"tokyo": registry.parse("tokyo", "ssh://x@127.0.0.1:1/srv/desk")}
-    )
+def add(served: Served, *names: str) -> None:
+    hosts = {name: registry.parse(name, "ssh://x@127.0.0.1:1/srv/desk") for name in names or ("tokyo",)}
+    registry.save(served.fleet.project_dir, hosts)
 
 
 def told(served: Served, client: Client) -> dict[str, Any]:
-    served.backend.machines.look()
+    wait_for(served)  # for what the page has begun by itself
+    wait_for(served)
+    return shown(client)
+
+
+def wait_for(served: Served) -> None:
+    for thread in served.backend.machines.look():
+        thread.join()
+
+
+def shown(client: Client) -> dict[str, Any]:
     status, _headers, body = client.get("/api/v1/hosts")
     assert status == 200
     return dict(body)
@@ -102,6 +129,47 @@ def test_one_that_does_not_answer_is_unreachable_and_never_stopped(
     tokyo.is_away, tokyo.says = False, "no JSON"
     [host] = told(served, client)["hosts"]
     assert (host["is_up"], host["instances"][0]["state"]) == (False, "unreachable")
+
+
+def test_one_that_hangs_delays_the_rows_of_no_other(served: Served, client: Client, tokyo: Tokyo) -> None:
+    """All were shown once the last had answered, or had been given up after 20 s."""
+    add(served, "osaka", "tokyo")
+    tokyo.hanging = {"osaka"}
+
+    def host(name: str) -> dict[str, Any]:
+        return next(dict(found) for found in shown(client)["hosts"] if found["name"] == name)
+
+    served.backend.machines.look()
+    eventually(lambda: host("tokyo")["is_up"], timeout=30, what="the rows of the one that answers")
+    assert not host("tokyo")["is_asked"]
+    assert (host("osaka")["is_up"], host("osaka")["is_asked"]) == (False, True)
+    assert "has not answered yet" in host("osaka")["why"]
+    before = host("tokyo")["seen_at"]
+    served.backend.machines.look()
+    eventually(lambda: host("tokyo")["seen_at"] > before, timeout=30, what="its rows anew")
+    assert host("osaka")["is_asked"]
+    tokyo.go_on.set()
+    wait_for(served)
+    assert (host("osaka")["is_up"], host("osaka")["is_asked"]) == (True, False)
+    tokyo.is_away = True
+    wait_for(served)
+    assert [found["is_up"] for found in shown(client)["hosts"]] == [False, False]
+    assert host("osaka")["instances"][0]["last_state_text"] == "running"
+
+
+def test_what_another_machine_says_is_in_the_readers_language(served: Served, client: Client) -> None:
+    add(served)
+    wait_for(served)
+    found = client.get("/api/v1/hosts", **{"Accept-Language": "zh-TW"})[2]
+    [bot] = found["hosts"][0]["instances"]
+    assert (bot["doing"], bot["doing_text"], bot["mode_text"]) == ("trading", "交易中", "實盤")
+
+
+def test_one_machine_under_two_names_is_shown_once(served: Served, client: Client, tokyo: Tokyo) -> None:
+    add(served, "osaka", "tokyo")
+    tokyo.same_as = {"osaka": "one", "tokyo": "one"}
+    assert len(told(served, client)["hosts"]) == 1
+    assert len(told(served, client)["hosts"]) == 1
 
 
 def test_an_older_copy_here_is_told(served: Served, client: Client, tokyo: Tokyo) -> None:

@@ -5,12 +5,15 @@ late, another tab, a clock that is wrong, the browser's own buttons.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from selenium.webdriver import ActionChains, Keys
 
@@ -359,6 +362,77 @@ def test_an_answer_that_got_lost_is_asked_for_again_and_carried_out_once(
     page.wait(lambda: page.run("window.posts.length") == 2)
     page.wait(lambda: "it ended with exit code 5" in page.text("dialog .verdict"))
     assert len(served.backend.actions.all()) == 1
+
+
+def test_a_laptop_that_has_slept_says_how_old_all_is_and_sends_nothing_late(
+    page: Browser, served: Served
+) -> None:
+    """Ten minutes, in which its clock went on and nothing else did. A start that was pressed before that was
+    carried out when it was opened, however late.
+    """
+    let_time_pass(page)
+    show(page)
+    press(page, "Ask the exchange…", "dialog")
+    page.wait(lambda: focused(page) == "go")
+    with offline(page):
+        press(page, "Ask the exchange bp_sol_01", "dialog")
+        page.wait(lambda: UNHEARD in page.text("dialog .verdict"))
+        with asleep(page):
+            time.sleep(2)
+        page.run("(window.passed = 600_000, 1)")
+        page.wait(lambda: "asked for 10 min ago, and not answered" in page.text("dialog .verdict"))
+        page.wait(lambda: re.search("what follows is 1[01] min old", page.text("#banners")))
+        assert page.run("document.body.classList.contains('stale')")
+        assert page.driver.title.startswith("? · ")
+    page.wait(lambda: page.text("#banners") == "")
+    assert not page.run("document.body.classList.contains('stale')")
+    assert served.backend.actions.all() == []
+
+
+def test_of_several_bots_the_rest_is_left_where_the_device_has_slept(page: Browser, served: Served) -> None:
+    let_time_pass(page)
+    select(page, "bp_sol_01", "bp_btc_01")
+    press(page, "Stop…", ".bulk")
+    page.wait(lambda: page.count(".asked input") == 1)
+    page.driver.find_element("css selector", ".asked input").send_keys("bp_sol_01")
+    page.run("(document.querySelector('.question button').click(), window.passed = 600_000, 1)")
+    page.wait(lambda: "not asked for any more, as this device has slept" in page.text("dialog"))
+    assert len(served.backend.actions.all()) == 1
+
+
+def let_time_pass(page: Browser) -> None:
+    """`passed`: so many milliseconds by the device's clock, in which the page stood still."""
+    page.run("(window.passed = 0, window.realNow = Date.now, Date.now = () => realNow() + passed, 1)")
+
+
+@contextmanager
+def offline(page: Browser) -> Iterator[None]:
+    """The device has no network."""
+
+    def go(*, is_off: bool) -> None:
+        limits = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+        page.driver.execute_cdp_cmd("Network.emulateNetworkConditions", {"offline": is_off, **limits})
+
+    page.driver.execute_cdp_cmd("Network.enable", {})
+    go(is_off=True)
+    try:
+        yield
+    finally:
+        go(is_off=False)
+
+
+@contextmanager
+def asleep(page: Browser) -> Iterator[None]:
+    """No process of the browser runs."""
+    driver = psutil.Process(page.driver.service.process.pid)
+    processes = driver.children(recursive=True)
+    for process in processes:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.resume()
 
 
 def test_an_action_of_an_earlier_server_is_said_to_be_unknown(page: Browser) -> None:

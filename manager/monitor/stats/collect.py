@@ -33,8 +33,11 @@ def collect(snapshot: FleetSnapshot, views: Iterable[Instance], meter: Sampler) 
     sizes = disk_usage.read(snapshot.project.fleet, selected)
     return [
         with_best_report(
-            view, usages.get(view.container.id) if view.container else None, bot_reports.get(view.id)
-        )._replace(disk=sizes.get(view.id))
+            view,
+            usages.get(view.container.id) if view.container else None,
+            bot_reports.get(view.id),
+            sizes.get(view.id),
+        )
         for view in selected
     ]
 
@@ -42,7 +45,7 @@ def collect(snapshot: FleetSnapshot, views: Iterable[Instance], meter: Sampler) 
 def addresses(snapshot: FleetSnapshot, views: Iterable[Instance]) -> dict[str, tuple[str, int]]:
     """Return instance → (host, port) for the bots that are up."""
     host = snapshot.project.fleet.web_host
-    return {view.id: (host, view.web_port) for view in views if view.is_bot_up and view.web_port}
+    return {view.id: (host, port) for view in views if view.is_bot_up and (port := view.web_port)}
 
 
 def mode_mismatch(row: InstanceStats) -> Text:

@@ -79,7 +79,9 @@ class InstanceStats(NamedTuple):
         return display.since(self.view) if self.view.is_bot_up else None
 
 
-def with_best_report(view: Instance, usage: Usage | None, answer: Report | None) -> InstanceStats:
+def with_best_report(
+    view: Instance, usage: Usage | None, answer: Report | None, disk: DiskUse | None = None
+) -> InstanceStats:
     """Return the stats with the bot's own answer, else with the last report that its supervisor keeps.
 
     A bot that has just been started answers before it knows what it has: the last that was known stays.
@@ -94,12 +96,12 @@ def with_best_report(view: Instance, usage: Usage | None, answer: Report | None)
             or not says_nothing
             or (kept_report.report.pnl is None and kept_report.report.position is None)
         ):
-            return InstanceStats(view, usage, answer)
+            return InstanceStats(view, usage, answer, disk=disk)
         last = kept_report.report._replace(mode=answer.mode or kept_report.report.mode)
-        return InstanceStats(view, usage, last, kept_report.at or 0.0)
+        return InstanceStats(view, usage, last, kept_report.at or 0.0, disk)
     if kept_report is None:
-        return InstanceStats(view, usage)
-    return InstanceStats(view, usage, kept_report.report, kept_report.at or 0.0)
+        return InstanceStats(view, usage, disk=disk)
+    return InstanceStats(view, usage, kept_report.report, kept_report.at or 0.0, disk)
 
 
 class Totals(NamedTuple):

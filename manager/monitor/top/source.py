@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from manager.config.fleet import Fleet
 from manager.errors import Problem
-from manager.fleet import doing
+from manager.fleet import bot_report
 from manager.fleet.bot_report import Report
 from manager.fleet.instance import Instance
 from manager.fleet.observe import FleetSnapshot
@@ -62,6 +62,10 @@ class Source:
         self._use_at = 0.0
         self._interval = interval
         self._snapshots = SnapshotReader(session)
+        self._shown: dict[str, tuple[Instance, Instance]] = {}
+        """Instance → as it was observed, and the same with its report."""
+        self._rows: dict[str, tuple[Instance, Report | None, InstanceStats]] = {}
+        """Instance → what its row was made of, and the row."""
         self._meter = Sampler(session.engine().statistics)
         self._reports: dict[str, tuple[float, Report]] = {}
         self._ask_at: dict[str, float] = {}
@@ -71,22 +75,38 @@ class Source:
     def look(self) -> Snapshot:
         """Return the fleet now. Raises ManagerError: no engine, a project that cannot be read."""
         snapshot = self._snapshots.read()
-        views = doing.with_reports(snapshot.project.fleet, self._chosen(snapshot))
+        views = self._with_reports(snapshot.project.fleet, self._chosen(snapshot))
         used = self._measure([view.container.id for view in views if view.container and view.container.is_up])
         self._ask(snapshot, views)
         if time.monotonic() >= self._measure_at:
             self._sizes = disk_usage.read(snapshot.project.fleet, views)
             self._measure_at = time.monotonic() + SIZES_EVERY_S
-        rows = [
-            with_best_report(
-                view,
-                used.get(view.container.id) if view.container else None,
-                self._reports[view.id][1] if view.id in self._reports else None,
-            )._replace(disk=self._sizes.get(view.id))
-            for view in views
-        ]
+        rows = [self._row(view, used.get(view.container.id) if view.container else None) for view in views]
+        self._rows = {row.id: self._rows[row.id] for row in rows}
         problems = [*snapshot.foreign(), *snapshot.project.problems]
         return Snapshot(time.monotonic(), rows, snapshot.project.fleet, problems)
+
+    def _with_reports(self, fleet: Fleet, observed: Iterable[Instance]) -> list[Instance]:
+        """Return the instances with their bots' last reports; one of which nothing is new is the very object
+        of before, by which a reader of the looks can tell.
+        """
+        before, self._shown = self._shown, {}
+        for view in observed:
+            report = bot_report.read_kept(fleet.instance_state_dir(view.id))
+            known = before.get(view.id)
+            if known is None or known[0] is not view or known[1].report is not report:
+                known = view, view._replace(report=report)
+            self._shown[view.id] = known
+        return [shown for _observed, shown in self._shown.values()]
+
+    def _row(self, view: Instance, usage: Usage | None) -> InstanceStats:
+        answer = self._reports[view.id][1] if view.id in self._reports else None
+        known, disk = self._rows.get(view.id), self._sizes.get(view.id)
+        if known is not None and known[0] is view and known[1] is answer:
+            return known[2]._replace(usage=usage, disk=disk)
+        row = with_best_report(view, usage, answer, disk)
+        self._rows[view.id] = view, answer, row
+        return row
 
     def _measure(self, ids: Sequence[str]) -> Mapping[str, Usage]:
         """Return what these containers use; measured again when it is due, or one has come."""

@@ -4,6 +4,7 @@ registry     config/hosts.toml: their names and addresses
 ssh          one command on one of them, by OpenSSH's own client
 check        what a host needs before it is added
 everywhere   one command on all of them at once; one that does not answer delays no other
+in_background  what runs on each, asked again and again while others are waited for
 last_seen    what each host showed last, for when it does not answer
 accounts     which accounts live instances trade on, as fingerprints
 package      this manager as a wheel, for another machine

@@ -127,11 +127,18 @@ def remembered(fleet: Fleet, hosts: Iterable[Host]) -> list[HostAnswer]:
 
 def recent(fleet: Fleet, hosts: Sequence[Host], within: float) -> list[HostAnswer]:
     """Return what hosts told, and ask them again if one has not answered within so many seconds."""
-    answers, now = remembered(fleet, hosts), time.time()
+    answers, now = last_told(fleet, hosts), time.time()
     if all(answer.look is not None and abs(now - answer.look.at) <= within for answer in answers):
-        own = accounts.identified(key_of(fleet), identity.of(fleet)).own
-        return _compared(answer._replace(is_here=bool(own) and _own(answer) == own) for answer in answers)
+        return answers
     return ask(fleet, key_of(fleet), hosts)
+
+
+def last_told(fleet: Fleet, hosts: Iterable[Host]) -> list[HostAnswer]:
+    """Return what hosts told last, also which of them are one machine, without asking any."""
+    own = accounts.identified(key_of(fleet), identity.of(fleet)).own
+    return _compared(
+        answer._replace(is_here=bool(own) and _own(answer) == own) for answer in remembered(fleet, hosts)
+    )
 
 
 def twins(fleet: Fleet, live_here: Iterable[str], answers: Iterable[HostAnswer]) -> list[Twin]:

@@ -72,6 +72,12 @@ def ask(hosts: Iterable[Host], words: Sequence[str], timeout: float, stdin: byte
     return _all(_on_each(hosts, words, timeout, stdin))
 
 
+def ask_one(host: Host, words: Sequence[str], timeout: float) -> Answer:
+    """Run `manager WORDS` on one host, in this thread."""
+    [call] = _on_each([host], words, timeout)
+    return _answer(call)
+
+
 def _all(calls: Sequence[Call]) -> list[Answer]:
     with interruptible_pool(len(calls)) as pool:
         return list(pool.map(_answer, calls))
@@ -147,12 +153,32 @@ def rows(fleet: Fleet, answers: Iterable[Answer], now: float, *, is_whole: bool 
         seen = last_seen.load(fleet, answer.host, answer.url)
         if seen is None or not seen.rows:
             age = None if seen is None else now - seen.at
-            collected.append(Row(answer.host, {"id": "?", "state": UNREACHABLE}, age))
+            collected.append(Row(answer.host, {"id": "?", "state": UNREACHABLE, "severity": "bad"}, age))
             continue
-        for values in seen.rows:
-            old = {**values, "state": UNREACHABLE, "last_state": values.get("state")}
-            collected.append(Row(answer.host, old, now - seen.at))
+        collected += [
+            Row(answer.host, _unreachable(values, now - seen.at), now - seen.at) for values in seen.rows
+        ]
     return collected
+
+
+def _unreachable(values: dict[str, Any], age: float) -> dict[str, Any]:
+    """Return an instance as it was seen so long ago; nobody can rely on it, and its report has aged with it.
+
+    One that may trade real money needs a person.
+    """
+    severity, report_age = values.get("severity"), values.get("report_age_s")
+    may_trade = values.get("mode") == "live" and severity != "off"
+    aged = (
+        {} if not isinstance(report_age, int | float) else {"report_age_s": round(report_age + max(0.0, age))}
+    )
+    return {
+        **values,
+        **aged,
+        "state": UNREACHABLE,
+        "last_state": values.get("state"),
+        "severity": "bad" if may_trade or severity == "bad" else "warn",
+        "report_is_old": True,
+    }
 
 
 def rows_in(answer: Answer) -> list[dict[str, Any]] | None:

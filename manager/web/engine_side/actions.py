@@ -19,9 +19,14 @@ from manager.i18n import Text
 from manager.monitor.top.commands import Running
 from manager.util import drawn_table
 from manager.util.sanitize import replace_unprintable
-from manager.web.protocol import Refusal
+from manager.web.protocol import HALT, Refusal
 
 KEPT = 50
+MOST_AT_ONCE = 8
+"""Commands of one asker that run at once: each is a process of some 50 MB, beside the bots. A halt counts
+for none.
+"""
+RETRY_AFTER_S = 5
 MAX_LINES = 2000
 POLL_S = 0.2
 COMMANDS: Mapping[str, Sequence[str]] = {"snooze": ("alert", "snooze"), "unsnooze": ("alert", "snooze")}
@@ -65,6 +70,7 @@ class Actions:
         self._numbers = itertools.count(int(self.begun_at))
         self._actions: dict[int, Action] = {}
         self._keys: dict[str, _Asked] = {}
+        self._askers: dict[int, Text | str] = {}
 
     def begin(
         self,
@@ -79,16 +85,20 @@ class Actions:
         """Start the command, and return it; one that already runs, or had that key, is returned instead.
 
         `concerned`: the instances in whose history it is noted. `by`: who asked. Raises OSError; Refusal:
-        the key was used for something else.
+        the key was used for something else, or too many commands of the same asker run.
         """
         words = words_of(verb, instance, options)
         with self._lock:
             if (action := self._of_key(key, words, by) or self._same(words)) is not None:
                 self._keep_key(key, words, by, action)
                 return action
+            if verb != HALT:
+                self._require_room(by)
             running = Running(self._project_dir, *words, tables=drawn_table.TSV)
             action = Action(next(self._numbers), running.title, instance, time.time())
             self._actions[action.number] = action
+            if verb != HALT:
+                self._askers[action.number] = by
             self._keep_key(key, words, by, action)
             for number in list(self._actions)[:-KEPT]:
                 if self._actions[number].exit_code is not None:
@@ -129,6 +139,19 @@ class Actions:
             )
         return self._actions.get(asked.number)
 
+    def _require_room(self, by: Text | str) -> None:
+        """Raise Refusal if so many commands of this asker run that another one has to wait."""
+        if sum(asker == by for asker in self._askers.values()) < MOST_AT_ONCE:
+            return
+        raise Refusal(
+            429,
+            Text(
+                "nothing was done: {count} commands of yours still run; ask again when one has ended",
+                count=MOST_AT_ONCE,
+            ),
+            RETRY_AFTER_S,
+        )
+
     def _keep_key(self, key: str, words: Sequence[str], by: Text | str, action: Action) -> None:
         """Note what the key was used for, also where an action that already ran is the answer to it."""
         if key:
@@ -155,6 +178,8 @@ class Actions:
                 notes.write(code, is_done=code == 0)
             with self._lock:
                 self._actions[action.number] = action
+                if code is not None:
+                    self._askers.pop(action.number, None)
             if code is not None:
                 self._on_end()
                 return

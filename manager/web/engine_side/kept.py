@@ -38,12 +38,20 @@ class _Basis(NamedTuple):
 
 
 class _KeptAnswer(NamedTuple):
-    """Hold an answer, what it is made of, and how long it is true if that stays."""
+    """Hold an answer, what it is made of, and how long it is true if that stays. `view`: as it was seen."""
 
+    view: Instance
     of: _Basis
     figures: InstanceFigures
     answer: dict[str, Any]
     until: float
+
+    def is_of(self, row: InstanceStats, alerts: Alerts) -> bool:
+        """Return whether it is made of the same; most rows have the very object of the last look."""
+        if row.view is not self.view:
+            return self.of == _Basis.row(row, alerts)
+        of = self.of
+        return row.report is of.report and row.as_of == of.as_of and alerts == of.alerts
 
 
 class KeptAnswers:
@@ -61,14 +69,19 @@ class KeptAnswers:
             self._fleet, self._kept = look.fleet, {}
         kept, told, now = {}, [], time.time()
         for row in look.rows:
-            of = _Basis.row(row, look.alerts_of(row.id))
+            alerts = look.alerts_of(row.id)
             of_one, before = figures.instances.get(row.id, answers.NO_FIGURES), self._kept.get(row.id)
-            if before is not None and now <= before.until and before.figures is of_one and before.of == of:
-                before.answer.update(_measured(row))
-                kept[row.id] = before
+            if (
+                before is not None
+                and now <= before.until
+                and before.figures is of_one
+                and before.is_of(row, alerts)
+            ):
+                before.answer.update(_measured(row, now))
+                kept[row.id] = before._replace(view=row.view)
             else:
                 answer = answers.instance(row, look, of_one)
-                before = _KeptAnswer(of, of_one, answer, _true_until(row, now))
+                before = _KeptAnswer(row.view, _Basis.row(row, alerts), of_one, answer, _true_until(row, now))
                 if not any(answer[reason] for reason in REASONS):
                     kept[row.id] = before
             told.append(before.answer)
@@ -85,7 +98,7 @@ def _true_until(row: InstanceStats, now: float) -> float:
     return late_at if now <= late_at else math.inf
 
 
-def _measured(row: InstanceStats) -> dict[str, Any]:
+def _measured(row: InstanceStats, now: float) -> dict[str, Any]:
     report = row.view.report
-    age = None if report is None or report.at is None else max(0, round(time.time() - report.at))
+    age = None if report is None or report.at is None else max(0, round(now - report.at))
     return {**usage_object(row), "uptime_s": uptime_s(row), "report_age_s": age}

@@ -17,8 +17,8 @@ from manager.web.engine_side.backend import Backend
 from manager.web.engine_side.bot_pages import BotConnection
 
 MODE = 0o600
-MOST_CONNECTIONS = 128
-"""More than the streams and requests of a hundred browsers; beyond it, the web side has to wait."""
+MOST_CONNECTIONS = 192
+"""More than the web side ever has at once, of which 120 are streams: beyond it, a halt would wait, too."""
 CREDENTIALS = struct.Struct("3i")
 
 

@@ -1,22 +1,31 @@
-"""Ask the trader's other machines what runs there, in a thread, while somebody reads the page.
+"""Ask the trader's other machines what runs there, in threads, while somebody reads the page.
 
 One that does not answer delays no other and no look: its instances stay as they were last seen.
 """
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from functools import partial
+from threading import Thread
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from manager.config.bot_environment import LiveContainer
 from manager.config.fleet import Fleet
 from manager.errors import ConfigError, ManagerError
+from manager.fleet import display
 from manager.fleet.session import Session
 from manager.i18n import Text, _
 from manager.util.sanitize import replace_unprintable
 from manager.web.engine_side.observer import Readers, Repeated, as_error
+
+if TYPE_CHECKING:
+    from manager.ops.hosts.everywhere import Answer
+    from manager.ops.hosts.in_background import BackgroundJobs
+    from manager.ops.hosts.registry import Host
 
 EVERY_S = 30.0
 """Within the minute for which ssh keeps a connection."""
@@ -37,12 +46,17 @@ TEXTS = {
 
 
 class Machine(NamedTuple):
-    """Hold what one machine answered. `seen_at`: when it did last, Unix time. `why`: it does not now."""
+    """Hold what one machine answered. `seen_at`: when it did last, Unix time. `why`: it does not now.
+
+    `is_asked`: it is being asked now.
+    """
 
     name: str
     why: ManagerError | None
     seen_at: float | None
     rows: tuple[Mapping[str, Any], ...] = ()
+    url: str = ""
+    is_asked: bool = False
 
 
 class Machines(NamedTuple):
@@ -65,49 +79,118 @@ class MachineReader:
         self, session: Session, readers: Readers, live_here: Callable[[], list[LiveContainer]]
     ) -> None:
         self._session, self._live_here = session, live_here
+        self._lock = threading.Lock()
+        self._jobs: BackgroundJobs | None = None
         self.latest = Machines()
         self.thread = Repeated("machines", EVERY_S, readers, self.look)
 
-    def look(self) -> None:
-        """Ask all of them now."""
+    def look(self) -> list[Thread]:
+        """Begin to ask those that are not still being asked; return the threads of all, which put each
+        answer into `latest` as it comes.
+        """
         try:
             fleet = self._session.project().fleet
-            self.latest = (
-                ask(fleet, self._live_here()) if fleet.hosts_file.exists() else Machines(time.time())
-            )
+            if fleet.hosts_file.exists():
+                return self._begin(fleet)
+            with self._lock:
+                self.latest = Machines(time.time())
         except Exception as problem:  # noqa: BLE001 - a bug must not end the looks, and is said on the page
+            self._put_problem(problem)
+        return []
+
+    def _begin(self, fleet: Fleet) -> list[Thread]:
+        from manager.ops.hosts import in_background, registry
+
+        known, problems = registry.readable(fleet.project_dir)
+        hosts, repeated = list(known.values()), in_background.repeated(fleet, known.values())
+        with self._lock:
+            before = {(machine.name, machine.url): machine for machine in self.latest.machines}
+            shown = [before.get((host.name, host.url)) or not_yet(fleet, host) for host in hosts]
+            self.latest = self.latest._replace(
+                at=time.time(),
+                machines=tuple(
+                    machine._replace(is_asked=True) for machine in shown if machine.name not in repeated
+                ),
+                why=ConfigError(problems) if problems else None,
+            )
+        jobs = self._jobs = self._jobs or in_background.BackgroundJobs()
+        return [
+            jobs.begin("accounts", partial(self._carry_out, partial(self._compare, fleet, hosts))),
+            *(
+                jobs.begin(
+                    f"host {host.name}", partial(self._carry_out, partial(self._ask, fleet, host, hosts))
+                )
+                for host in hosts
+                if host.name not in repeated
+            ),
+        ]
+
+    def _ask(self, fleet: Fleet, host: Host, hosts: Sequence[Host]) -> None:
+        from manager.ops.hosts import in_background
+
+        found = machine_of(fleet, in_background.rows_of(fleet, host))
+        self._put(in_background.repeated(fleet, hosts), found)
+
+    def _compare(self, fleet: Fleet, hosts: Sequence[Host]) -> None:
+        """Look for older copies, and for accounts that several machines trade on."""
+        from manager.ops.hosts import account_looks, in_background
+
+        live_here = self._live_here()
+        looks = account_looks.recent(fleet, hosts, EVERY_S)
+        twins = account_looks.twins(fleet, [container.instance for container in live_here], looks)
+        shared = account_looks.shared(fleet, live_here, looks, twins)
+        if shared:  # what was told at different moments may look so, as around a move
+            looks = account_looks.ask(fleet, account_looks.key_of(fleet), hosts)
+            shared = account_looks.shared(fleet, live_here, looks, twins)
+        self._put(in_background.repeated(fleet, hosts))
+        with self._lock:
+            self.latest = self.latest._replace(
+                twins=tuple(twin.text for twin in twins),
+                shared_accounts=tuple(account.text for account in shared),
+            )
+
+    def _put(self, repeated: Container[str], found: Machine | None = None) -> None:
+        """Show a machine's answer, unless hosts.toml has it no longer, or not at this address."""
+        with self._lock:
+            machines = (
+                found if found is not None and (found.name, found.url) == (old.name, old.url) else old
+                for old in self.latest.machines
+            )
+            self.latest = self.latest._replace(
+                machines=tuple(machine for machine in machines if machine.name not in repeated)
+            )
+
+    def _carry_out(self, job: Callable[[], object]) -> None:
+        try:
+            job()
+        except Exception as problem:  # noqa: BLE001 - a bug must not go unsaid
+            self._put_problem(problem)
+
+    def _put_problem(self, problem: Exception) -> None:
+        with self._lock:
             self.latest = self.latest._replace(at=time.time(), why=as_error(problem))
 
 
-def ask(fleet: Fleet, live_here: Sequence[LiveContainer]) -> Machines:
-    """Ask all other machines at once, but those of invalid lines of hosts.toml. Raises ManagerError."""
-    from manager.ops.hosts import account_looks, everywhere, last_seen, registry
+def not_yet(fleet: Fleet, host: Host) -> Machine:
+    """Return a machine of which this process has no answer so far, as it was last seen."""
+    from manager.ops.hosts.everywhere import Answer
 
-    known, problems = registry.readable(fleet.project_dir)
-    looks = account_looks.recent(fleet, list(known.values()), EVERY_S)
-    twins = account_looks.twins(fleet, [container.instance for container in live_here], looks)
-    shared = account_looks.shared(fleet, live_here, looks, twins)
-    if shared:  # what was told at different moments may look so, as around a move
-        looks = account_looks.ask(fleet, account_looks.key_of(fleet), list(known.values()))
-        shared = account_looks.shared(fleet, live_here, looks, twins)
-    now, found = time.time(), []
-    hosts = [look.host for look in looks if not look.is_repeated]
-    for answer in everywhere.ask(hosts, ["ps", "--json"], everywhere.READING_S):
-        rows = everywhere.rows(fleet, [answer], now)
-        seen = last_seen.load(fleet, answer.host, answer.url)
-        is_away = any(row.values.get("state") == everywhere.UNREACHABLE for row in rows)
-        why = answer.error
-        if is_away and why is None:
-            why = everywhere.tells_nothing(answer)
-        kept = tuple(row.values for row in rows[:MOST_ROWS] if not is_away or seen is not None)
-        found.append(Machine(answer.host, why if is_away else None, seen.at if seen else None, kept))
-    return Machines(
-        now,
-        tuple(found),
-        tuple(twin.text for twin in twins),
-        tuple(account.text for account in shared),
-        ConfigError(problems) if problems else None,
-    )
+    error = ManagerError("host {name} is being asked, and has not answered yet", name=host.name)
+    return machine_of(fleet, Answer(host.name, error=error, url=host.url))
+
+
+def machine_of(fleet: Fleet, answer: Answer) -> Machine:
+    """Return what is known of a machine after its answer."""
+    from manager.ops.hosts import everywhere, last_seen
+
+    rows = everywhere.rows(fleet, [answer], time.time())
+    seen = last_seen.load(fleet, answer.host, answer.url)
+    is_away = any(row.values.get("state") == everywhere.UNREACHABLE for row in rows)
+    why = answer.error
+    if is_away and why is None:
+        why = everywhere.tells_nothing(answer)
+    kept = tuple(row.values for row in rows[:MOST_ROWS] if not is_away or seen is not None)
+    return Machine(answer.host, why if is_away else None, seen.at if seen else None, kept, answer.url)
 
 
 def as_object(machines: Machines) -> dict[str, Any]:
@@ -123,6 +206,7 @@ def as_object(machines: Machines) -> dict[str, Any]:
                 "is_up": machine.why is None,
                 "why": None if machine.why is None else str(machine.why),
                 "seen_at": machine.seen_at,
+                "is_asked": machine.is_asked,
                 "instances": [_row(machine.name, row) for row in machine.rows],
             }
             for machine in machines.machines
@@ -131,7 +215,7 @@ def as_object(machines: Machines) -> dict[str, Any]:
 
 
 def _row(host: str, row: Mapping[str, Any]) -> dict[str, str | None]:
-    last = row.get("last_state")
+    last, doing = row.get("last_state"), _said(row.get("doing"))
     state = _said(row.get("state")) or "?"
     return {
         "host": host,
@@ -139,6 +223,8 @@ def _row(host: str, row: Mapping[str, Any]) -> dict[str, str | None]:
         "state": state,
         "state_text": _(state),
         "last_state_text": None if last is None else _(_said(last) or "?"),
+        "doing_text": None if doing is None else _(doing),
+        "mode_text": display.mode_text(_said(row.get("mode"))) or None,
         "note": _said(row.get("doing_why")) or _said(row.get("why")),
         **{key: _said(row.get(name)) for key, name in TEXTS.items()},
     }

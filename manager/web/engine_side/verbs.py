@@ -63,15 +63,16 @@ def answer(backend: Backend, raw: bytes) -> dict[str, Any]:
         try:
             return {"answer": function(backend, params)}
         except Refusal as refusal:
-            return _refusal(refusal.status, refusal.detail)
+            return _refusal(refusal.status, refusal.detail, refusal.retry_after)
         except ManagerError as error:
             return _refusal(status_of(error), error)
         except Exception as problem:  # noqa: BLE001 - a bug in one answer must not end the others
             return _refusal(500, as_error(problem))
 
 
-def _refusal(status: int, detail: object = "") -> dict[str, Any]:
-    return {"refusal": {"status": status, "detail": str(detail)}}
+def _refusal(status: int, detail: object = "", retry_after: int | None = None) -> dict[str, Any]:
+    later = {} if retry_after is None else {"retry_after": retry_after}
+    return {"refusal": {"status": status, "detail": str(detail), **later}}
 
 
 def _text(params: Params, name: str) -> str:

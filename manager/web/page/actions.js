@@ -2,13 +2,14 @@
 
 import { now } from "./clock.js";
 import { el, focus, refill, show, take } from "./dom.js";
-import { amount, moment, t } from "./format.js";
+import { age, amount, moment, t } from "./format.js";
 import { printed } from "./printed.js";
 import { ask, SignedOut, Unheard } from "./stream.js";
 
 const HOLD_MS = 1500;
 const POLL_MS = 500;
 const TRIES = 20;
+const AGAIN_S = 60;
 
 /** Return the commands that have a button, with their names. */
 export function verbNames() {
@@ -103,11 +104,15 @@ export function untilChoice(morning) {
   return el("select", {}, ...Object.entries(options).map(([value, text]) => el("option", { value }, text)));
 }
 
-/** Return what asks for a command: also again, where no answer came, and yet carried out once. */
+/** Return what asks for a command: also again, where no answer came, and yet carried out once. Who has gone on
+ * to something else meanwhile, as with a laptop that was shut, does not expect it any more. */
 export function sender(path, wanted) {
   const key = Array.from(crypto.getRandomValues(new Uint32Array(4)), (number) => number.toString(36)).join("-");
   let first = null;
+  const pressedAt = Date.now();
   return () => {
+    const passed = (Date.now() - pressedAt) / 1000;
+    if (first !== null && passed > AGAIN_S) throw new Error(t("asked for {age} ago, and not answered: it is not asked for again; whether it was carried out is told by `manager history`", { age: age(passed) }));
     const again = first === null ? {} : { asked_at: first };
     first ??= now();
     return ask(path, { method: "POST", body: JSON.stringify({ ...wanted, key, ...again }) });

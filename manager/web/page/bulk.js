@@ -1,6 +1,7 @@
 // Do the same with several bots: one command of the manager's after the other, each asked for first.
 
 import { run, sender, untilChoice } from "./actions.js";
+import { hasSleptSince } from "./clock.js";
 import { el, refill, show, take } from "./dom.js";
 import { t } from "./format.js";
 import { model, session } from "./state.js";
@@ -52,12 +53,20 @@ export async function openBulk(dialog, verb, name, instances) {
     if (go.disabled) return;
     const confirmed = new Map([...typed].map(([id, input]) => [id, input.value]));
     const places = instances.map(() => el("div", { class: "place" }));
+    const begun = Date.now();
     refill(dialog, head(), ...instances.flatMap((id, index) => [el("h3", {}, id), places[index]]));
     for (const [index, id] of instances.entries()) {
       const isHeard = await run(places[index], sender(pathOf(id), { verb, confirm: confirmed.get(id) ?? "", until: until?.value ?? "" }));
-      if (!isHeard && session.isOn && index + 1 < instances.length && !model.isConnected) {
-        // who has agreed to it a while ago may want something else by the time that it can go on
-        refill(places[index + 1], el("p", { class: "verdict bad" }, t("not asked for any more, as `manager serve` did not answer: {ids}", { ids: instances.slice(index + 1).join(", ") })));
+      if (index + 1 === instances.length || !session.isOn) continue;
+      // who has agreed to it a while ago may want something else by the time that it can go on
+      const ids = instances.slice(index + 1).join(", ");
+      const why = hasSleptSince(begun)
+        ? t("not asked for any more, as this device has slept meanwhile: {ids}", { ids })
+        : !isHeard && !model.isConnected
+          ? t("not asked for any more, as `manager serve` did not answer: {ids}", { ids })
+          : "";
+      if (why) {
+        refill(places[index + 1], el("p", { class: "verdict bad" }, why));
         return;
       }
     }

@@ -15,3 +15,22 @@ export function noteDate(header) {
 export function now() {
   return (Date.now() + difference) / 1000;
 }
+
+/** Longer than the minute for which a browser lets the timers of a page in the background wait. */
+const SLEPT_MS = 300000;
+let seenAt = Date.now();
+let wokenAt = 0;
+
+function look() {
+  const at = Date.now();
+  if (at - seenAt > SLEPT_MS) wokenAt = at;
+  seenAt = at;
+}
+
+setInterval(look, 1000);
+
+/** Return whether this device has slept, or the page has stood still, since that moment of its own clock. */
+export function hasSleptSince(moment) {
+  look();
+  return wokenAt > moment;
+}

@@ -9,6 +9,8 @@ import { ask } from "./stream.js";
 
 const EVERY_MS = 30000;
 const FIRST_MS = 3000;
+/** A machine whose answer is older is waited for: how old its rows are is said. */
+const OLD_S = 60;
 
 let timer = null;
 
@@ -27,8 +29,8 @@ async function load() {
     if (document.visibilityState === "visible") {
       const found = await ask("hosts");
       if (place !== places.machines) return;
-      if (found.asked_at === null) wait = FIRST_MS;
-      else draw(found);
+      if (found.asked_at === null || found.hosts.some((host) => host.is_asked)) wait = FIRST_MS;
+      if (found.asked_at !== null) draw(found);
     }
   } catch {
     // said by the stream of events, too
@@ -51,14 +53,16 @@ function draw(found) {
 
 function machine(host) {
   const old = host.seen_at === null ? t("never seen") : t("last seen {age} ago", { age: age(now() - host.seen_at) });
-  const head = host.is_up ? el("h3", {}, host.name) : el("h3", { class: "bad" }, `${host.name}: ${t("unreachable")}, ${old}`);
+  const isOld = host.is_up && now() - host.seen_at > OLD_S;
+  const head = host.is_up ? el("h3", {}, isOld ? `${host.name}: ${old}` : host.name) : el("h3", { class: "bad" }, `${host.name}: ${t("unreachable")}, ${old}`);
   return el("div", { class: "machine" }, head, host.is_up ? "" : el("p", { class: "small" }, host.why), el("ul", {}, ...host.instances.map(instance)));
 }
 
 function instance(each) {
-  const state = each.last_state_text ? `${each.state_text} (${each.last_state_text})` : each.state_text;
-  const mode = each.mode === "live" ? t("LIVE") : each.mode;
-  const said = [mode, state, each.doing, each.symbol, earned(each), [each.position, each.base].filter(Boolean).join(" "), each.note];
+  const isAway = each.last_state_text !== null;
+  const last = [each.last_state_text, each.doing_text].filter(Boolean).join(", ");
+  const state = isAway ? `${each.state_text} (${last})` : each.state_text;
+  const said = [each.mode_text, state, isAway ? "" : each.doing_text, each.symbol, earned(each), [each.position, each.base].filter(Boolean).join(" "), each.note];
   const kind = each.state === "unreachable" || each.state === "failed" ? "bad" : "";
   return el("li", {}, el("strong", {}, each.id), " ", el("span", { class: kind }, said.filter(Boolean).join(" · ")));
 }

@@ -75,7 +75,7 @@ KEEP_ALIVE_S = 15.0
 AWAY_S = 1.0
 ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": models.Problem, "content": {MEDIA_TYPE: {}}}
-    for status in (400, 401, 403, 404, 408, 409, 413, 421, 422, 500, 503)
+    for status in (400, 401, 403, 404, 408, 409, 413, 421, 422, 429, 500, 503)
 }
 
 

@@ -56,15 +56,15 @@ def routes_of_actions(app_state: AppState) -> APIRouter:
         response_model=list[models_actions.Action],
         summary="The last actions, the newest first",
     )
-    def actions() -> Any:
-        return ask("actions")
+    async def actions() -> Any:
+        return await app_state.ask_of_actions("actions")
 
     @router.get(
         "/actions/{number}",
         response_model=models_actions.Action,
         summary="One action and what it has printed",
     )
-    def action(number: int) -> Any:
-        return ask("action", number=number)
+    async def action(number: int) -> Any:
+        return await app_state.ask_of_actions("action", number=number)
 
     return router

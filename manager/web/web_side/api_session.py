@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from math import ceil
 from typing import Any
 
@@ -18,9 +17,6 @@ from manager.web.web_side import models_actions
 from manager.web.web_side.app_state import AppState
 from manager.web.web_side.problems import problem
 from manager.web.web_side.sign_in import SESSION_S
-
-MOST_STEPS = 100
-"""Codes that have been used. Each is kept by itself: after a clock was set back, the next ones are lower."""
 
 
 def routes_of_sessions(app_state: AppState) -> APIRouter:
@@ -60,7 +56,6 @@ class _Guesses:
     def __init__(self, app_state: AppState) -> None:
         self._app_state = app_state
         self._one = threading.Lock()
-        self._used_steps: deque[int] = deque(maxlen=MOST_STEPS)
 
     def role(self, password: str, code: str, peer: str) -> Role | Response:
         """Return the role of a password, with its code where one is asked for; else a refusal."""
@@ -88,10 +83,7 @@ class _Guesses:
         if not secret:
             return True
         step = access.step_of_code(secret, code, time.time())
-        if step is None or step in self._used_steps:
-            return False
-        self._used_steps.append(step)
-        return True
+        return step is not None and self._app_state.session_store.use_step(step)
 
 
 def _signed_in(app_state: AppState, role: Role) -> JSONResponse:

@@ -21,6 +21,8 @@ from manager.web.web_side.streams import Streams
 
 MOST_HALTING = 4
 """Threads of a halt's own: the others may all be busy with what a reader asks for."""
+MOST_FOLLOWING = 4
+"""Threads of those who follow a command to its verdict: each answer is there at once."""
 
 
 class AppState:
@@ -37,11 +39,19 @@ class AppState:
         self.streams = Streams()
         self.is_ending = False
         self._halting = ThreadPoolExecutor(MOST_HALTING, "halt")
+        self._following = ThreadPoolExecutor(MOST_FOLLOWING, "follow")
 
     async def ask_at_once(self, verb: str, /, **params: Any) -> Any:
         """Return the engine side's answer, and wait for no other request. Raises Refusal."""
+        return await self._ask_in(self._halting, verb, params)
+
+    async def ask_of_actions(self, verb: str, /, **params: Any) -> Any:
+        """Return what came of commands, and wait for no request but those for the same. Raises Refusal."""
+        return await self._ask_in(self._following, verb, params)
+
+    async def _ask_in(self, threads: ThreadPoolExecutor, verb: str, params: dict[str, Any]) -> Any:
         ask = partial(contextvars.copy_context().run, self.link.ask, verb, **params)
-        return await asyncio.get_running_loop().run_in_executor(self._halting, ask)
+        return await asyncio.get_running_loop().run_in_executor(threads, ask)
 
     @property
     def bot_cookie_name(self) -> str:

@@ -16,7 +16,9 @@ class HostInstance(Answer):
     state_text: str
     last_state_text: str | None = Field(description="the state in which it was last seen")
     mode: str | None
-    doing: str | None
+    mode_text: str | None
+    doing: str | None = Field(description="what its bot does, or did when it was last seen")
+    doing_text: str | None
     pnl: Amount
     position: Amount
     quote: str | None
@@ -34,6 +36,7 @@ class Host(Answer):
     is_up: bool
     why: str | None
     seen_at: Time
+    is_asked: bool = Field(description="whether it is being asked now")
     instances: list[HostInstance]
 
 

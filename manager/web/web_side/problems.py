@@ -34,7 +34,10 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Refusal)
     def of_engine_side(_request: Request, refusal: Refusal) -> JSONResponse:
-        return problem(refusal.status, refusal.detail)
+        answer = problem(refusal.status, refusal.detail)
+        if refusal.retry_after is not None:
+            answer.headers["Retry-After"] = str(refusal.retry_after)
+        return answer
 
     @app.exception_handler(HTTPException)
     def of_http(_request: Request, error: HTTPException) -> JSONResponse:

@@ -1,4 +1,5 @@
-"""Keep sessions, and give each what it may do. Only hashes are kept, in a file that survives a restart.
+"""Keep sessions, and give each what it may do. Only hashes are kept, in a file that survives a restart, and
+which codes were used.
 
 A session is proved by two secrets. A browser sends the cookie to every port of a host, so to each bot's own
 page too; the token is kept in the page's own storage, which belongs to one port.
@@ -12,6 +13,7 @@ import os
 import secrets
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -24,6 +26,8 @@ IDLE_S = 12 * 3600.0
 MAX_SESSIONS = 100
 SECRET_BYTES = 32
 MAX_FILE = 1 << 20
+MOST_STEPS = 100
+"""Codes that have been used. Each is kept by itself: after a clock was set back, the next ones are lower."""
 
 
 class Session(NamedTuple):
@@ -59,6 +63,7 @@ class SessionStore:
         self._lock = threading.Lock()
         self._sessions: dict[str, Session] = {}
         self._used_at: dict[int, float] = {}
+        self._used_steps: deque[int] = deque(maxlen=MOST_STEPS)
         self._count = 0
         self._load()
 
@@ -112,6 +117,15 @@ class SessionStore:
             self._sessions = {key: other for key, other in self._sessions.items() if other != session}
             self._save()
 
+    def use_step(self, step: int) -> bool:
+        """Return whether the code of that time has not been used before; from now on it has."""
+        with self._lock:
+            if step in self._used_steps:
+                return False
+            self._used_steps.append(step)
+            self._save()
+        return True
+
     def _drop_expired(self) -> None:
         current = [pair for pair in self._sessions.items() if self._is_current(pair[1])]
         self._sessions = dict(current[-(MAX_SESSIONS - 1) :])
@@ -127,11 +141,14 @@ class SessionStore:
             sessions = {key: Session(*fields) for key, fields in stored["sessions"].items()}
             if all(session.role in PERMISSIONS for session in sessions.values()):
                 self._sessions, self._count = sessions, int(stored["count"])
+                self._used_steps.extend(map(int, stored.get("used_steps", ())))
 
     def _save(self) -> None:
         if self._file is None:
             return
-        content = json.dumps({"count": self._count, "sessions": self._sessions}).encode()
+        content = json.dumps(
+            {"count": self._count, "sessions": self._sessions, "used_steps": list(self._used_steps)}
+        ).encode()
         with suppress(OSError):  # a full disk: then a restart signs out
             os.ftruncate(self._file, 0)
             os.pwrite(self._file, content, 0)

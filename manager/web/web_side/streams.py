@@ -13,7 +13,7 @@ from manager.web.access import Role
 from manager.web.protocol import Refusal
 
 MOST_OF_ROLE = 40
-"""The engine side answers 128 at once: the streams of all three roles leave room for what is asked for."""
+"""The engine side answers 192 at once: the streams of all three roles leave room for all threads here."""
 
 
 class Streams:

@@ -121,6 +121,11 @@ PAGE_TEXTS = (
         " told by its row, and what was done by `manager history`"
     ),
     mark("not asked for any more, as `manager serve` did not answer: {ids}"),
+    mark("not asked for any more, as this device has slept meanwhile: {ids}"),
+    mark(
+        "asked for {age} ago, and not answered: it is not asked for again; whether it was carried out is told"
+        " by `manager history`"
+    ),
     mark("{id} is gone: it has neither a config nor a container here. What follows is of before"),
     mark("Nothing was halted: sign in and hold HALT again, or run `manager halt`"),
     mark("Needs a person"),
@@ -201,7 +206,6 @@ PAGE_TEXTS = (
     mark("no alert delivered yet"),
     mark("last alert delivered"),
     mark("Only `manager resume`, or starting a bot, ends a halt."),
-    mark("LIVE"),
     mark("The chart's library is missing, `make page` gets it. The same figures, newest first:"),
 )
 WORDS = (

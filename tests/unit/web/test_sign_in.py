@@ -159,3 +159,14 @@ def test_a_broken_file_of_sessions_signs_everybody_out(kept: int, content: bytes
     session_store = SessionStore(kept)
     made = session_store.open_session("operate")
     assert SessionStore(kept).session(made.cookie, made.token) is not None
+
+
+def test_a_code_that_was_used_is_used_after_a_restart_too(kept: int) -> None:
+    """It is good for a minute and a half, and the web side is back within a second."""
+    assert SessionStore(kept).use_step(7)
+    after = SessionStore(kept)
+    assert not after.use_step(7)
+    assert after.use_step(6)
+    made = after.open_session("operate")
+    assert not SessionStore(kept).use_step(6)
+    session_of(SessionStore(kept), made)

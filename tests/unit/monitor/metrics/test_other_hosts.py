@@ -11,7 +11,7 @@ import pytest
 from manager.config.fleet import Fleet
 from manager.monitor.metrics import families
 from manager.monitor.metrics.families import FleetSample
-from manager.monitor.metrics.other_hosts import HostStatus, OtherHosts, ask
+from manager.monitor.metrics.other_hosts import HostStatus, OtherHosts
 from manager.ops.hosts import account_looks, accounts, identity, registry, ssh
 from manager.ops.hosts.identity import Identity
 from manager.ops.hosts.registry import Host
@@ -25,6 +25,16 @@ def fleet(tmp_path: Path) -> Fleet:
     names = ("here-too", "osaka", "tokyo")
     registry.save(tmp_path, {name: registry.parse(name, f"ssh://{name}/srv/desk") for name in names})
     return Fleet("desk", tmp_path, tmp_path / "volumes", host="here-too")
+
+
+def ask(fleet: Fleet) -> tuple[HostStatus, ...]:
+    """What is known once all have answered."""
+    hosts = OtherHosts()
+    hosts.latest(fleet)
+    for thread in hosts.begin(fleet):
+        thread.join()
+    eventually(lambda: len(hosts.latest(fleet)) == 2, timeout=30, what="the answers")
+    return hosts.latest(fleet)
 
 
 def test_a_machine_that_is_away_keeps_its_last_states(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
