@@ -90,7 +90,7 @@ def ask(fleet: Fleet, live_here: Sequence[LiveContainer]) -> Machines:
     if shared:  # what was told at different moments may look so, as around a move
         looks = account_looks.ask(fleet, account_looks.key_of(fleet), list(known.values()))
         shared = account_looks.shared(fleet, live_here, looks, twins)
-    now, found = time.time(), []
+    now, machines = time.time(), []
     hosts = [look.host for look in looks if not look.is_repeated]
     for answer in everywhere.ask(hosts, ["ps", "--json"], everywhere.READING_S):
         rows = everywhere.rows(fleet, [answer], now)
@@ -100,10 +100,10 @@ def ask(fleet: Fleet, live_here: Sequence[LiveContainer]) -> Machines:
         if is_away and why is None:
             why = everywhere.tells_nothing(answer)
         kept = tuple(row.values for row in rows[:MOST_ROWS] if not is_away or seen is not None)
-        found.append(Machine(answer.host, why if is_away else None, seen.at if seen else None, kept))
+        machines.append(Machine(answer.host, why if is_away else None, seen.at if seen else None, kept))
     return Machines(
         now,
-        tuple(found),
+        tuple(machines),
         tuple(twin.text for twin in twins),
         tuple(account.text for account in shared),
         ConfigError(problems) if problems else None,
@@ -132,19 +132,19 @@ def as_object(machines: Machines) -> dict[str, Any]:
 
 def _row(host: str, row: Mapping[str, Any]) -> dict[str, str | None]:
     last = row.get("last_state")
-    state = _said(row.get("state")) or "?"
+    state = _safe_text(row.get("state")) or "?"
     return {
         "host": host,
-        "id": _said(row.get("id")) or "?",
+        "id": _safe_text(row.get("id")) or "?",
         "state": state,
         "state_text": _(state),
-        "last_state_text": None if last is None else _(_said(last) or "?"),
-        "note": _said(row.get("doing_why")) or _said(row.get("why")),
-        **{key: _said(row.get(name)) for key, name in TEXTS.items()},
+        "last_state_text": None if last is None else _(_safe_text(last) or "?"),
+        "note": _safe_text(row.get("doing_why")) or _safe_text(row.get("why")),
+        **{key: _safe_text(row.get(name)) for key, name in TEXTS.items()},
     }
 
 
-def _said(value: Any) -> str | None:
+def _safe_text(value: Any) -> str | None:
     """Return what another machine said as text that is safe to show; it may be in foreign hands."""
     with suppress(ValueError):
         return None if value is None else replace_unprintable(str(value)[:MOST_TEXT])
