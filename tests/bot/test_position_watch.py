@@ -256,6 +256,20 @@ def test_what_newer_words_do_not_explain_stops_it(store: Store, tmp_path: Path) 
     assert bench.tick(SECOND_LOOK_S) is Code.TRADING
 
 
+def test_a_word_from_ahead_of_this_clock_is_no_newer_one(store: Store, tmp_path: Path) -> None:
+    bench, other = beside(store, tmp_path, "0")
+    assert bench.tick() is Code.TRADING
+    bench.account.others = D(3)
+    seen = [bench.tick(LOOK_EVERY_S)]
+    for ahead in (60, 70, 80):
+        other.tell("0", bench.prices.now + SECOND_LOOK_S + ahead)
+        seen.append(bench.tick(SECOND_LOOK_S))
+    assert seen == [Code.TRADING] * 4, "it may be of before what was traded here"
+    other.tell("0", bench.prices.now + 1000)
+    assert [bench.tick(SECOND_LOOK_S) for _ in range(4)] == [Code.TRADING] * 4, "then nothing is compared"
+    assert own_position(bench.engine.settings, store, bench.account) is None
+
+
 def test_two_bots_that_nobody_tells_of_each_other_do_not_stop_each_other(
     store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
