@@ -6,8 +6,10 @@ from manager.fleet.definition_drift import DriftedPart
 from manager.fleet.snapshot import PlanInput
 from manager.fleet.state_file import RejectedRevision
 from manager.fleet.status import ELSEWHERE, Status
+from manager.fleet.tombstone import Tombstone
+from manager.i18n import Text
 from manager.ops.actions.action import Action
-from manager.ops.planning import plan
+from manager.ops.planning import moved_away, plan, untrusted
 from tests.builders import a_situation
 
 
@@ -344,3 +346,25 @@ def test_what_starts_as_it_was_is_not_said_to_get_its_limits_back() -> None:
     (action,) = plan.restart(refused(updated))
     assert str(action) == "start a: not running"
     assert action.as_it_was
+
+
+def test_a_moved_container_of_a_refused_config_is_a_failure_only_where_nothing_runs() -> None:
+    for engine, is_refused in (("running", False), ("exited", True)):
+        plan_input = a_situation({"a": {"engine": engine}})._replace(
+            moved=frozenset({"a"}), untrusted={"a": Text("too much")}
+        )
+        (action,) = untrusted.settle(plan_input, plan.up(plan_input))
+        assert str(action) == (
+            "leave a: its container cannot be made again, because its config is refused: too much"
+        )
+        assert action.is_refused is is_refused
+
+
+def test_what_was_moved_away_is_started_by_nothing_and_may_be_stopped_and_removed() -> None:
+    stone = Tombstone(1, "tokyo", "m1")
+    plan_input = a_situation({"a": {"engine": "running", "environment": True}})._replace(
+        tombstones={"a": stone}
+    )
+    assert printed(moved_away.settle(plan_input, plan.up(plan_input))) == [f"leave a: {stone.why}"]
+    for actions in (plan.stop(plan_input), plan.down(plan_input)):
+        assert moved_away.settle(plan_input, actions) == actions
