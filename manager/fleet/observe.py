@@ -167,8 +167,8 @@ def look(project: Project, engine: "Engine") -> FleetSnapshot:
         names = bot_variables.in_labels(image)
         if not project.fleet.bot_dir:  # who built it elsewhere does not choose which keys it is given
             names = tuple(name for name in names if not looks_secret(name, ""))
-    found = Image(str(image["Id"]), contract, names, image.get("Config") or {})
-    return look_at_containers(project, engine, found)
+    present = Image(str(image["Id"]), contract, names, image.get("Config") or {})
+    return look_at_containers(project, engine, present)
 
 
 def look_at_containers(project: Project, engine: "Engine", image: Image) -> FleetSnapshot:
