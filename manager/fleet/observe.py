@@ -216,10 +216,8 @@ def assemble(
     for_all = bot_environment.shared_variables(fleet, project.variables, time_zone.time_zone())
     known = {*project.specs, *containers}
     left_behind = forgotten.find(fleet, {*known, *project.loaded.elsewhere}, project.fleet_state)
-    supervisors = {
-        instance: supervisor_state.read(fleet.instance_state_dir(instance))
-        for instance in sorted({*known, *left_behind})
-    }
+    ids = sorted({*known, *left_behind})
+    supervisors = {one: supervisor_state.read(fleet.instance_state_dir(one)) for one in ids}
     kept_files = project.loaded.kept_files
     held_back = frozenset(one.instance for one in containers.values() if one.config_file in kept_files)
     statuses = _statuses(fleet, containers, supervisors, {*project.specs, *held_back})
@@ -311,11 +309,9 @@ def _idle(
 ) -> frozenset[str]:
     """Return the instances whose supervisors start no bot, because they were halted."""
     return frozenset(
-        container.instance
-        for container in containers.values()
-        if (supervisor := supervisors.get(container.instance))
-        and supervisor.container == container.id
-        and supervisor.is_halted
+        one.instance
+        for one in containers.values()
+        if (state := supervisors.get(one.instance)) and state.container == one.id and state.is_halted
     )
 
 
