@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import pairwise
 
@@ -66,7 +66,7 @@ def run(session: Session, args: Namespace, words: Sequence[str]) -> int:
         answers = everywhere.as_they_come(hosts, folder, there, limit, None if is_halt else limit)
         waiting = {registry.HERE, *(host.name for host in hosts)}
         try:
-            code = _said(_taken_from(waiting, answers), as_json=args.json)
+            code = _print_answers(_taken_from(waiting, answers), as_json=args.json)
         except KeyboardInterrupt:
             if waiting:
                 unsaid = ", ".join(sorted(waiting))
@@ -151,7 +151,7 @@ def _taken_from(waiting: set[str], answers: Iterable[Answer]) -> Iterator[Answer
         waiting.discard(answer.host)
 
 
-def _said(answers: Iterable[Answer], *, as_json: bool) -> int:
+def _print_answers(answers: Iterable[Answer], *, as_json: bool) -> int:
     """Print what each machine said under its name, as it comes; one that said nothing is an error.
 
     As JSON each object gets its machine's name; one that gave none has an object with the error.
@@ -277,25 +277,7 @@ def _ps(session: Session, hosts: Sequence[Host], args: Namespace) -> int:
         for account in shared
         for side, other in account.sides
     }
-    if args.json:
-        console.say_json(
-            [
-                {
-                    **row.values,
-                    "host": row.host,
-                    "seen_ago_s": None if row.age is None else round(row.age),
-                    "twin": words_of.get((row.host, str(row.values.get("id")))),
-                    SHARES: other_of.get((row.host, str(row.values.get("id")))),
-                }
-                for row in rows
-            ]
-        )
-    else:
-        shown = [
-            row._replace(values={**row.values, SHARES: other_of.get((row.host, str(row.values.get("id"))))})
-            for row in rows
-        ]
-        console.say(console.table(COLUMNS, shown, args.format))
+    _print_rows(rows, words_of, other_of, args)
     for answer in answers:
         if answer.host != registry.HERE and answer.completed and everywhere.rows_in(answer) is None:
             console.error(everywhere.tells_nothing(answer))
@@ -332,6 +314,34 @@ def lost_in_a_move(answers: Iterable[Answer]) -> Iterator[Text]:
                 id=instance,
                 host=host,
             )
+
+
+def _print_rows(
+    rows: Sequence[Row],
+    twins: Mapping[tuple[str, str], str],
+    sharers: Mapping[tuple[str, str], str],
+    args: Namespace,
+) -> None:
+    """Print the instances of all machines. `twins`, `sharers`: what each has elsewhere, by host and id."""
+    if args.json:
+        console.say_json(
+            [
+                {
+                    **row.values,
+                    "host": row.host,
+                    "seen_ago_s": None if row.age is None else round(row.age),
+                    "twin": twins.get((row.host, str(row.values.get("id")))),
+                    SHARES: sharers.get((row.host, str(row.values.get("id")))),
+                }
+                for row in rows
+            ]
+        )
+        return
+    shown = [
+        row._replace(values={**row.values, SHARES: sharers.get((row.host, str(row.values.get("id"))))})
+        for row in rows
+    ]
+    console.say(console.table(COLUMNS, shown, args.format))
 
 
 def _require_known(args: Namespace) -> None:

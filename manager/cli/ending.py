@@ -36,12 +36,12 @@ def text(interruption: KeyboardInterrupt) -> str:
     left = interruption.left if isinstance(interruption, Interruption) else ()
     if not left:
         return _("interrupted")
-    said = Text(
+    message = Text(
         "interrupted in the middle of {ids}: whether these run is unknown; look with `manager ps`, and run"
         " the command again",
         ids=", ".join(left),
     )
-    return labelled(_("error"), said)
+    return labelled(_("error"), message)
 
 
 def pass_on(session: Session) -> None:

@@ -71,13 +71,13 @@ class Parser(argparse.ArgumentParser):
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse all; what is unknown is an error of the command, whose help says what it takes."""
-        found, unknown = self.parse_known_args(args, namespace)
+        parsed, unknown = self.parse_known_args(args, namespace)
         if unknown:
-            command = self._command(getattr(found, "command", ""))
+            command = self._command(getattr(parsed, "command", ""))
             near = _nearest_option(unknown[0], command)
             why = _no_such_word(unknown[0].partition("=")[0], near) if near else None
             command.error(str(why or _("unrecognized arguments: %s") % " ".join(unknown)))
-        return found
+        return parsed
 
     def _command(self, name: str) -> argparse.ArgumentParser:
         for action in self._actions:

@@ -74,7 +74,7 @@ class Asker:
         self.files: list[int] = []
         self.request: Request | None = None
         self.is_agreed = False
-        self._said = b""
+        self._received = b""
 
     def hear(self, code: Code) -> bool:
         """Take what has arrived. Returns False where nothing more comes of it. Raises OSError, ValueError."""
@@ -84,13 +84,13 @@ class Asker:
             return bool(signal_byte)
         piece, files, _flags, _address = socket.recv_fds(self.line, 1 << 16, 8)
         self.files += files
-        self._said += piece
-        size = int.from_bytes(self._said[: standby.HEAD], "big")
+        self._received += piece
+        size = int.from_bytes(self._received[: standby.HEAD], "big")
         if not piece or size > MOST_BYTES:
             return False
-        if len(self._said) < standby.HEAD + size:
+        if len(self._received) < standby.HEAD + size:
             return True
-        surroundings, *rest = marshal.loads(self._said[standby.HEAD :])  # from a process of the same user
+        surroundings, *rest = marshal.loads(self._received[standby.HEAD :])  # from a process of the same user
         self.request = Request(*rest)
         if surroundings != standby.surroundings() or len(self.files) != 4 or not code.is_present():
             return False

@@ -48,7 +48,7 @@ def of(environ: Mapping[str, str]) -> Endpoint:
     chosen = environ.get("DOCKER_CONTEXT")
     name = chosen or (_current_context(folder / "config.json") if folder else "")
     if not name or name == DEFAULT_CONTEXT:
-        if variable := next((each for each in TLS if environ.get(each)), None):
+        if variable := next((name for name in TLS if environ.get(name)), None):
             return Endpoint(TLS_HOST, variable)
         return Endpoint(UNIX + DEFAULT_SOCKET)
     named_by = f"DOCKER_CONTEXT={name}" if chosen else f"docker context {name}"

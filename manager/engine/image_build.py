@@ -115,14 +115,7 @@ def build_image(
             say(_("building image {tag} on {base}").format(tag=tag, base=base))
             options = [f"--secret=id={name},src={file}" for name, file in secrets.items()]
             options += [f"--build-arg=BASE={base}", f"--label={INPUTS_LABEL}={inputs}"]
-            options += [
-                f"--build-arg={argument}="
-                for program, argument in BESIDE_RUN.items()
-                if not (bot / program).is_file()
-            ]
-            if bot_dir is not None:
-                options += [f"--build-arg={argument}={value}" for argument, value in OWN_BOT.items()]
-                options.append(f"--label={labels.VARIABLES}={','.join(names)}")
+            options += _bot_options(bot, None if bot_dir is None else names)
             fresh = ["--no-cache"] if no_cache else []
             if try_bot is not None:
                 trial = f"{tag.partition(':')[0]}:trial"
@@ -136,6 +129,19 @@ def build_image(
             else:
                 _build(cli, context, [*options, f"--tag={tag}", *fresh])
     return str(engine.image(tag)["Id"])
+
+
+def _bot_options(bot: Path, names: Sequence[str] | None) -> list[str]:
+    """Return what the build has to know of the bot. `names`: what it reads; None for the bundled one."""
+    options = [
+        f"--build-arg={argument}="
+        for program, argument in BESIDE_RUN.items()
+        if not (bot / program).is_file()
+    ]
+    if names is not None:
+        options += [f"--build-arg={argument}={value}" for argument, value in OWN_BOT.items()]
+        options.append(f"--label={labels.VARIABLES}={','.join(names)}")
+    return options
 
 
 def _assemble(ours: Path, bot: Path, context: Path) -> list[Path]:

@@ -69,8 +69,8 @@ class SwarmCalls:
     def set_replicas(self, service: str, count: int) -> None:
         """Have this service run so many tasks: 0 or 1."""
 
-        def change(found: SwarmObject) -> SwarmObject:
-            spec = dict(found["Spec"])
+        def change(present: SwarmObject) -> SwarmObject:
+            spec = dict(present["Spec"])
             mode = dict(spec.get("Mode") or {})
             if (mode.get("Replicated") or {}).get("Replicas") == count:
                 return {}
@@ -82,8 +82,8 @@ class SwarmCalls:
     def set_node_labels(self, node: str, wanted: Mapping[str, str | None]) -> None:
         """Set labels of a node, and remove those whose value is None."""
 
-        def change(found: SwarmObject) -> SwarmObject:
-            spec = dict(found["Spec"])
+        def change(present: SwarmObject) -> SwarmObject:
+            spec = dict(present["Spec"])
             before = dict(spec.get("Labels") or {})
             after = {name: value for name, value in {**before, **wanted}.items() if value is not None}
             if after == before:

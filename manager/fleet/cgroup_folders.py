@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from manager.fleet import host
-from manager.util import kernel_file
+from manager.util import kernel_file, mountinfo
+from manager.util.mountinfo import Mount
 
 INIT = 1
 """The pid, inside the container, of the process that every running container has."""
@@ -26,18 +27,12 @@ UNIFIED = ""
 """Key of cgroup v2's hierarchy, which has all controllers that are not mounted as v1."""
 
 
-class Mount(NamedTuple):
-    """Hold where a hierarchy's files are, and the cgroup at their top.
-
-    The latter is `/`, unless the manager runs in a container.
-    """
-
-    at: str
-    root: str
-
-
 Mounts = Mapping[str, Mount]
-"""Mounts by controller; cgroup v2's is under UNIFIED."""
+"""Mounts by controller; cgroup v2's is under UNIFIED.
+
+`at` is where a hierarchy's files are, and `root` the cgroup at their top: `/`, unless the manager runs in a
+container.
+"""
 
 
 class CgroupFolders(NamedTuple):
@@ -63,18 +58,10 @@ class CgroupFolders(NamedTuple):
 def read_mounts(proc: Path = host.PROC) -> Mounts:
     """Return this machine's cgroup hierarchies; empty where there are none, as on macOS."""
     by_controller: dict[str, Mount] = {}
-    try:
-        lines = (proc / "self/mountinfo").read_text(errors="replace").splitlines()
-    except OSError:
-        return by_controller
-    for line in lines:
-        before, _dash, after = line.partition(" - ")
-        fields, description = before.split(), after.split()
-        if len(fields) < 5 or len(description) < 3 or description[0] not in {"cgroup", "cgroup2"}:
-            continue
-        names = [UNIFIED] if description[0] == "cgroup2" else description[2].split(",")
-        for name in names:
-            by_controller.setdefault(name, Mount(_unescaped(fields[4]), _unescaped(fields[3])))
+    for mount in mountinfo.read(proc / "self"):
+        if mount.type in {"cgroup", "cgroup2"}:
+            for name in [UNIFIED] if mount.type == "cgroup2" else mount.options.split(","):
+                by_controller.setdefault(name, mount)
     return by_controller
 
 
@@ -154,9 +141,9 @@ def _folders(pid: int, paths: Mapping[str, str], mounted: Mounts) -> CgroupFolde
     def folder(controller: str) -> str | None:
         if controller not in mounted or controller not in paths:
             return None
-        at, root = mounted[controller]
-        relative = os.path.relpath(paths[controller], root)
-        return None if relative.startswith("..") else os.path.join(at, relative)  # noqa: PTH118 - speed
+        mount = mounted[controller]
+        relative = os.path.relpath(paths[controller], mount.root)
+        return None if relative.startswith("..") else os.path.join(mount.at, relative)  # noqa: PTH118 - speed
 
     is_v2 = "memory" not in paths or "memory" not in mounted
     if is_v2:
@@ -204,8 +191,3 @@ def entry(folder: str | None, name: str, key: str) -> int | None:
 def read(path: str) -> str:
     """Return the content of such a file; empty if it is gone or not readable."""
     return kernel_file.read(path, MAX_BYTES)
-
-
-def _unescaped(path: str) -> str:
-    """Undo the mount table's escapes, such as `\\040` for a space."""
-    return path.encode().decode("unicode_escape") if "\\" in path else path

@@ -5,8 +5,6 @@ Limits and restart policy change by `docker update`, the others only when a cont
 with an override file, `docker run` by hand. It costs no engine call.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -43,10 +43,10 @@ def config(container_id: str) -> Mapping[str, Any] | None:
 
     It is read once: nothing changes it as long as the container lives.
     """
-    if container_id not in _configs and (found := _config(_text(container_id, "config.v2.json"))):
+    if container_id not in _configs and (present := _config(_text(container_id, "config.v2.json"))):
         while len(_configs) >= MOST_KEPT:
             del _configs[next(iter(_configs))]
-        _configs[container_id] = found
+        _configs[container_id] = present
     return _configs.get(container_id)
 
 

@@ -30,7 +30,7 @@ class SpooledEvent(NamedTuple):
     """Hold one line.
 
     `what`: the action, such as `stop`; `why`: the error of one that failed, else the cause that it had; both
-    in English. `said`: the same two as `kept_text` keeps them, for readers of other languages.
+    in English. `messages`: the same two as `kept_text` keeps them, for readers of other languages.
     """
 
     at: float
@@ -39,7 +39,7 @@ class SpooledEvent(NamedTuple):
     what: str
     is_done: bool
     why: str = ""
-    said: object = None
+    messages: object = None
 
 
 def older(path: Path) -> Path:
@@ -58,13 +58,15 @@ def note(fleet: Fleet, events: Iterable[SpooledEvent]) -> None:
 def happened(command: str, instance: str, action: object, why: object, *, is_done: bool) -> SpooledEvent:
     """Return the event of this moment. `action`, `why`: messages, or words that no language changes."""
     why = why or ""
-    said = {"what": kept_text.kept(action), "why": kept_text.kept(why)}
+    messages = {"what": kept_text.kept(action), "why": kept_text.kept(why)}
     what, cause = kept_text.english(action), kept_text.english(why)
-    return SpooledEvent(time.time(), command, instance, what, is_done, cause, said)
+    return SpooledEvent(time.time(), command, instance, what, is_done, cause, messages)
 
 
 def _line(event: SpooledEvent) -> bytes:
-    whole = {**event._asdict(), "why": event.why[:1000]}
+    fields = event._asdict()
+    messages = fields.pop("messages")
+    whole = {**fields, "why": event.why[:1000], "said": messages}
     for content in (whole, {**whole, "said": None}, {**whole, "said": None, "why": ""}):
         line = json.dumps(content).encode()
         if len(line) < MAX_LINE:

@@ -64,10 +64,10 @@ def find(fleet: Fleet, instance: str) -> HaltMark | None:
     """Return what prevents this instance's start: that it was moved away, its own mark, or the fleet's unless
     lifted for it.
     """
-    return _found(fleet, instance, of_fleet(fleet))
+    return _mark(fleet, instance, of_fleet(fleet))
 
 
-def _found(fleet: Fleet, instance: str, of_all: HaltMark | None) -> HaltMark | None:
+def _mark(fleet: Fleet, instance: str, of_all: HaltMark | None) -> HaltMark | None:
     if (stone := tombstone.find(fleet, instance)) is not None:
         return HaltMark(f"moved.{stone.move}", "moved", did_run=stone.did_run)
     own_mark = own(fleet, instance)
@@ -93,7 +93,7 @@ def find_all(fleet: Fleet, instances: Iterable[str] = ()) -> dict[str, HaltMark]
     """Return instance → mark, for these instances and all that have a folder."""
     everything = sorted({*instances, *folders(fleet)})
     of_all = of_fleet(fleet)
-    marks = ((instance, _found(fleet, instance, of_all)) for instance in everything)
+    marks = ((instance, _mark(fleet, instance, of_all)) for instance in everything)
     return {instance: mark for instance, mark in marks if mark is not None}
 
 

@@ -4,19 +4,16 @@ A mount follows a folder that is moved: the path may then be another folder's.
 """
 
 import os
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from manager.config.spec import DATA_AT
 from manager.i18n import Text
+from manager.util import mountinfo
+from manager.util.mountinfo import Mount
 
 PROC = Path("/proc")
-MAX_BYTES = 1 << 20
-ESCAPED = re.compile(r"\\([0-7]{3})")
-"""How mountinfo writes blanks in a path."""
 
 
 def elsewhere(container_id: str, database: Path, proc: Path = PROC) -> str | None:
@@ -52,24 +49,15 @@ def _pids(container_id: str, proc: Path) -> Iterator[int]:
                 yield pid
 
 
-class Mount(NamedTuple):
-    """A line of the kernel's table of mounts: a folder of a file system, and where it is seen."""
-
-    device: str
-    folder: str
-    at: str
-
-
 def _path(pid: int, identity: tuple[int, int], proc: Path) -> str:
     """Return where that folder is now, as far as the kernel's tables tell of this machine's paths."""
-    with suppress(OSError):
-        here = list(_mounts(proc / "self"))
-        for data in _mounts(proc / str(pid)):
-            if data.at != DATA_AT:
-                continue
-            for path in (*_seen_at(data, here), data.folder):
-                if _identity(path) == identity:
-                    return path
+    here = mountinfo.read(proc / "self")
+    for data in mountinfo.read(proc / str(pid)):
+        if data.at != DATA_AT:
+            continue
+        for path in (*_seen_at(data, here), data.root):
+            if _identity(path) == identity:
+                return path
     return str(Text("a folder that was moved away from here"))
 
 
@@ -78,17 +66,6 @@ def _seen_at(data: Mount, here: Iterable[Mount]) -> Iterator[str]:
     may be mounted anywhere, whole or in part.
     """
     for mount in here:
-        if mount.device == data.device and f"{data.folder}/".startswith(f"{mount.folder.rstrip('/')}/"):
-            below = data.folder[len(mount.folder.rstrip("/")) :]
+        if mount.device == data.device and f"{data.root}/".startswith(f"{mount.root.rstrip('/')}/"):
+            below = data.root[len(mount.root.rstrip("/")) :]
             yield mount.at.rstrip("/") + below or "/"
-
-
-def _mounts(process: Path) -> Iterator[Mount]:
-    """Yield the mounts of a process; none where its table cannot be read."""
-    with suppress(OSError):
-        table = (process / "mountinfo").read_text(errors="surrogateescape")[:MAX_BYTES]
-        for words in map(str.split, table.splitlines()):
-            if len(words) > 4:
-                yield Mount(
-                    words[2], *(ESCAPED.sub(lambda sign: chr(int(sign[1], 8)), word) for word in words[3:5])
-                )

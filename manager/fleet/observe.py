@@ -104,7 +104,7 @@ class FleetSnapshot(NamedTuple):
         without = {*excepted, *self.plan_input.idle}
         own = (container for name, container in self.observed.containers.items() if name not in without)
         strays = (stray for stray in self.observed.strays if stray.instance not in excepted)
-        live = (each for each in (*own, *strays) if each.is_up and each.mode == "live")
+        live = (container for container in (*own, *strays) if container.is_up and container.mode == "live")
         return [self.trading_of(container) for container in live]
 
     def trading_of(self, container: Container) -> bot_environment.LiveContainer:
@@ -167,8 +167,8 @@ def look(project: Project, engine: "Engine") -> FleetSnapshot:
         names = bot_variables.in_labels(image)
         if not project.fleet.bot_dir:  # who built it elsewhere does not choose which keys it is given
             names = tuple(name for name in names if not looks_secret(name, ""))
-    found = Image(str(image["Id"]), contract, names, image.get("Config") or {})
-    return look_at_containers(project, engine, found)
+    present = Image(str(image["Id"]), contract, names, image.get("Config") or {})
+    return look_at_containers(project, engine, present)
 
 
 def look_at_containers(project: Project, engine: "Engine", image: Image) -> FleetSnapshot:
@@ -208,66 +208,68 @@ def assemble(
 
     `wanted_before`: the desired containers of instances that were not touched since.
     """
-    ports = {
-        container.instance: container.web_port
-        for container in observed.containers.values()
-        if container.web_port is not None
-    }
-    project = project.with_known_ports(ports)
+    containers = observed.containers
+    project = project.with_known_ports(
+        {one.instance: one.web_port for one in containers.values() if one.web_port is not None}
+    )
     fleet = project.fleet
     for_all = bot_environment.shared_variables(fleet, project.variables, time_zone.time_zone())
-    known = {*project.specs, *observed.containers}
+    known = {*project.specs, *containers}
     left_behind = forgotten.find(fleet, {*known, *project.loaded.elsewhere}, project.fleet_state)
-    supervisors = {
-        instance: supervisor_state.read(fleet.instance_state_dir(instance))
-        for instance in sorted({*known, *left_behind})
-    }
+    ids = sorted({*known, *left_behind})
+    supervisors = {one: supervisor_state.read(fleet.instance_state_dir(one)) for one in ids}
     kept_files = project.loaded.kept_files
-    held_back = frozenset(
-        container.instance
-        for container in observed.containers.values()
-        if container.config_file in kept_files
-    )
-    statuses = _statuses(fleet, observed.containers, supervisors, {*project.specs, *held_back})
+    held_back = frozenset(one.instance for one in containers.values() if one.config_file in kept_files)
+    statuses = _statuses(fleet, containers, supervisors, {*project.specs, *held_back})
     env_values = env_file_values.of_project(project, for_all)
     wanted = _desired(project, observed, wanted_before, for_all, env_values)
-    moved = container_folder.moved(fleet, observed.containers, supervisors)
-    made = _drifts(project, observed.containers, supervisors, moved, image)
+    moved = container_folder.moved(fleet, containers, supervisors)
+    made = _drifts(project, containers, supervisors, moved, image)
     plan_input = PlanInput(
         wanted,
-        observed.containers,
+        containers,
         statuses,
         project.fleet_state,
         image.id,
         held_back,
-        _idle(observed.containers, supervisors),
+        _idle(containers, supervisors),
         moved=moved,
         untrusted={
             instance: Text("{problem}", problem=problems[0])
             for instance, problems in project.loaded.refusals.items()
         },
         made=made,
-        outgrown=_outgrown(project, observed.containers, made),
+        outgrown=_outgrown(project, containers, made),
         tombstones=tombstone.find_all(fleet, supervisors),
-        ended=status.all_ended(observed.containers, supervisors),
+        ended=status.all_ended(containers, supervisors),
     )
-    views = {
+    views = _views(project, plan_input, supervisors, left_behind)
+    return FleetSnapshot(project, observed, plan_input, views, env_values, image)
+
+
+def _views(
+    project: Project,
+    plan_input: PlanInput,
+    supervisors: Mapping[str, SupervisorState | None],
+    left_behind: Mapping[str, Instance],
+) -> dict[str, Instance]:
+    """Return each instance, with what is known of it. `left_behind`: those of which only files are left."""
+    return {
         instance: Instance(
             instance,
-            statuses[instance],
+            its_status,
             tuple(plan_input.drift(instance)),
             project.specs.get(instance),
-            observed.containers.get(instance),
+            plan_input.containers.get(instance),
             supervisors.get(instance),
             project.fleet_state.of(instance),
             plan_input.refusal(instance) is not None,
             tombstone=plan_input.tombstones.get(instance),
-            is_moved=instance in moved,
+            is_moved=instance in plan_input.moved,
             mode_of_files=left_behind[instance].mode_of_files if instance in left_behind else None,
         )
-        for instance in statuses
+        for instance, its_status in plan_input.statuses.items()
     }
-    return FleetSnapshot(project, observed, plan_input, views, env_values, image)
 
 
 def _desired(
@@ -307,11 +309,9 @@ def _idle(
 ) -> frozenset[str]:
     """Return the instances whose supervisors start no bot, because they were halted."""
     return frozenset(
-        container.instance
-        for container in containers.values()
-        if (supervisor := supervisors.get(container.instance))
-        and supervisor.container == container.id
-        and supervisor.is_halted
+        one.instance
+        for one in containers.values()
+        if (state := supervisors.get(one.instance)) and state.container == one.id and state.is_halted
     )
 
 

@@ -52,11 +52,11 @@ class Project(NamedTuple):
             if named is None
             else [instance_id for instance_id in named if instance_id in self.specs]
         )
-        found = {
+        unusable = {
             instance: list(bot_environment.wrong_forms([self.specs[instance]], self.fleet, self.variables))
             for instance in chosen
         }
-        return {instance: problems for instance, problems in found.items() if problems}
+        return {instance: problems for instance, problems in unusable.items() if problems}
 
     def with_known_ports(self, ports: Mapping[str, int]) -> "Project":
         """Return the project with the ports that containers have, instead of newly assigned ones."""

@@ -1,6 +1,7 @@
 """Change a fleet: plans as data, then effects.
 
 apply        runs one changing command, from snapshot to result
+planned_change  its plan, and what that was decided from
 actions/     actions, outcomes, events and results, as data
 planning/    what to do with each instance, and why
 checks/      what may not start

@@ -1,41 +1,30 @@
 """Run one changing command: observe, plan, execute, observe again, export. Progress is emitted as events."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from manager.config.fleet import Fleet
 from manager.engine import fleet_network
-from manager.errors import EngineUnreachable, ManagerError, Problem
+from manager.errors import EngineUnreachable, ManagerError
 from manager.fleet import event_spool, halt_mark, instances_json, instances_json_refresh, lock
+from manager.fleet.halt_mark import HaltMark
 from manager.fleet.observe import FleetSnapshot
-from manager.fleet.project import Project
-from manager.fleet.selection import require_known
 from manager.fleet.session import Session
-from manager.fleet.state_file import NOTHING, CalledOffBy
-from manager.i18n import Text
+from manager.fleet.state_file import NOTHING, CalledOffBy, FleetState
+from manager.ops import planned_change
 from manager.ops.actions.action import Action, Change, Outcome, has_started
 from manager.ops.actions.events import ActionDone, ActionsEnded, ActionsStarted, LeftAlone, OnEvent, Warned
 from manager.ops.actions.result import Planned, Result
-from manager.ops.checks import preflight, start_checks
-from manager.ops.checks.preflight import HeldBack
 from manager.ops.egress.egress_limiter import Limiter
 from manager.ops.execution import compose_notices, desired_state
 from manager.ops.halt import command_marks, stop_for_good, untrusted_folders
+from manager.ops.halt.command_marks import Unlifted
 from manager.ops.halt.stop_for_good import Starts
-from manager.ops.planning import (
-    idle_under_mark,
-    made_anew,
-    moved_away,
-    plan,
-    untrusted,
-    updated_limits,
-    worse_keys,
-)
+from manager.ops.planned_change import Plan
+from manager.ops.planning import plan as plans
 from manager.util import moment
 from manager.util.moment import Moment
 
@@ -50,7 +39,7 @@ LOOK_HOLDS_S = 2.0
 
 def planned(session: Session, change: Change, on_event: OnEvent) -> Planned:
     """Return what the change would do now. Raises ManagerError if it cannot be carried out."""
-    snapshot, actions, _named, held_back = _plan(session, change, on_event)
+    snapshot, actions, _named, held_back = planned_change.make(session, change, on_event)
     if any(action.starts for action in actions):
         from manager.ops.folders import bot_user
 
@@ -95,86 +84,147 @@ def apply(
             starts, unmarked = command_marks.set_before(change, project)
         if new_id:
             desired_state.name_instance(session, change.selection.files, new_id)
-        snapshot, actions, named, held_back = _plan(session, change, on_event)
-        problems = held_back.problems
+        plan = planned_change.make(session, change, on_event)
         if held.was_overridden():
             raise ManagerError("the fleet was stopped by force meanwhile; nothing was done")
         if change.command == "up":
-            compose_notices.own_compose_yaml(snapshot.project, on_event)
-        limit = _limiter(session, change, snapshot.project, on_event)
+            compose_notices.own_compose_yaml(plan.snapshot.project, on_event)
+        run = _Run(session, change, fleet, plan, held, on_event, _limiter(session, change, plan, on_event))
         if not is_stop:
-            limit()
-        theirs = {instance: mark for instance, mark in marks.items() if instance not in held_back.instances}
-        desired_state.keep_halted(change, snapshot, named)
-        unlifted = command_marks.lift(change, snapshot, actions, named, theirs)
-        called_off = (
-            {} if is_stop else snapshot.project.fleet_state.called_off_since(project.fleet_state, given_at)
-        )
-        unsaved = desired_state.save_wish(change, snapshot, actions, named, called_off)
-        gone = _asking(session, snapshot).gone(named) if change.command in {"stop", "down"} else ()
-        todo, kept = unlifted.split(actions)
-        told = [*gone, *kept]
-        outcomes = _carry_out(session, change, snapshot, todo, held, on_event, limit, called_off, told)
-        unsaved = desired_state.end_halt(change, fleet, named, outcomes) or unsaved
-        errors = [unsaved, unlifted.error(kept), unmarked]
-        if starts is not None:
-            more, unfinished = _until_nothing_starts(session, change, named, starts, held, on_event, limit)
-            outcomes, errors = outcomes + more, [*errors, unfinished]
-        if is_stop:
-            errors.append(untrusted_folders.error(fleet, snapshot.views if named is None else named))
-        whole = [error for error in errors if error is not None]
-        held.note_errors(outcome.error for outcome in outcomes)
-        is_all = change.command == "down" and named is None
-        if any(outcome.error is not None for outcome in outcomes):
-            is_all = False  # from what is left its exchange may be asked, by the network
-        try:
-            with _network_removed(session, fleet) if is_all else nullcontext():
-                after = _look_after(session, snapshot, outcomes)
-                instances_json_refresh.write(after, lambda why: on_event(Warned(why)))
-            compose_notices.after_change(after.project, named, outcomes, on_event)
-            if is_all:
-                limit()
-        except EngineUnreachable as error:  # what was done before is said all the same
-            return Result(snapshot, actions, outcomes, errors=whole, engine_error=error, problems=problems)
-    if healthy_within is None:
-        return Result(after, actions, outcomes, errors=whole, problems=problems)
+            run.limit()
+        recorded = _record(run, marks, project.fleet_state, given_at)
+        outcomes, errors = _act(run, recorded, unmarked, starts)
+        result = _end(run, outcomes, errors)
+    if healthy_within is None or result.engine_error is not None:
+        return result
+    return _when_healthy(run, result, healthy_within)
+
+
+class _Run(NamedTuple):
+    """Hold what each step of a command needs while it has the fleet's lock."""
+
+    session: Session
+    change: Change
+    fleet: Fleet
+    plan: Plan
+    held: lock.HeldLock
+    on_event: OnEvent
+    limit: Limiter
+
+    @property
+    def is_stop(self) -> bool:
+        """Return whether the command only stops or removes, which no invalid config prevents."""
+        return not self.change.needs_sound_configs
+
+    def warn(self, why: object) -> None:
+        """Tell the user."""
+        self.on_event(Warned(why))
+
+
+class _Recorded(NamedTuple):
+    """Hold what a command has found and left in the fleet's files before it did anything.
+
+    `called_off`: the instances that were stopped or removed since it was given. `unlifted`: the marks that
+    stay. `unsaved`: why the desired state could not be saved.
+    """
+
+    called_off: Mapping[str, CalledOffBy]
+    unlifted: Unlifted
+    unsaved: ManagerError | None
+
+
+def _record(
+    run: _Run, marks: Mapping[str, HaltMark], state_before: FleetState, given_at: Moment
+) -> _Recorded:
+    """Lift the halt marks that the command overrides, and save what it wants of each instance."""
+    change, (snapshot, actions, named, held_back) = run.change, run.plan
+    theirs = {instance: mark for instance, mark in marks.items() if instance not in held_back.instances}
+    desired_state.keep_halted(change, snapshot, named)
+    unlifted = command_marks.lift(change, snapshot, actions, named, theirs)
+    state = snapshot.project.fleet_state
+    called_off = {} if run.is_stop else state.called_off_since(state_before, given_at)
+    unsaved = desired_state.save_wish(change, snapshot, actions, named, called_off)
+    return _Recorded(called_off, unlifted, unsaved)
+
+
+def _act(
+    run: _Run, recorded: _Recorded, unmarked: ManagerError | None, starts: Starts | None
+) -> tuple[list[Outcome[Action]], list[ManagerError]]:
+    """Carry out the plan. Also returns what no outcome says.
+
+    `starts`: what another manager is starting, which a stop outlasts; `unmarked`: what it could not mark.
+    """
+    change, (snapshot, actions, named, _held_back) = run.change, run.plan
+    gone = _asking(run.session, snapshot).gone(named) if change.command in {"stop", "down"} else ()
+    todo, kept = recorded.unlifted.split(actions)
+    outcomes = _carry_out(run, snapshot, todo, recorded.called_off, [*gone, *kept])
+    unsaved = desired_state.end_halt(change, run.fleet, named, outcomes) or recorded.unsaved
+    errors = [unsaved, recorded.unlifted.error(kept), unmarked]
+    if starts is not None:
+        more, unfinished = _until_nothing_starts(run, starts)
+        outcomes, errors = outcomes + more, [*errors, unfinished]
+    if run.is_stop:
+        errors.append(untrusted_folders.error(run.fleet, snapshot.views if named is None else named))
+    return outcomes, [error for error in errors if error is not None]
+
+
+def _end(run: _Run, outcomes: list[Outcome[Action]], errors: list[ManagerError]) -> Result:
+    """Observe the fleet again and export it; remove the network of one that is down."""
+    change, (snapshot, actions, named, held_back) = run.change, run.plan
+    run.held.note_errors(outcome.error for outcome in outcomes)
+    is_all = change.command == "down" and named is None
+    if any(outcome.error is not None for outcome in outcomes):
+        is_all = False  # from what is left its exchange may be asked, by the network
+    engine_error: EngineUnreachable | None = None
+    try:
+        with _network_removed(run.session, run.fleet) if is_all else nullcontext():
+            after = _look_after(run.session, snapshot, outcomes)
+            instances_json_refresh.write(after, run.warn)
+        compose_notices.after_change(after.project, named, outcomes, run.on_event)
+        if is_all:
+            run.limit()
+    except EngineUnreachable as error:  # what was done before is said all the same
+        after, engine_error = snapshot, error
+    return Result(
+        after,
+        actions,
+        outcomes,
+        errors=errors,
+        engine_error=engine_error,
+        problems=held_back.problems,
+    )
+
+
+def _when_healthy(run: _Run, result: Result, within_s: float) -> Result:
+    """Return the result once everything that should run is healthy, or does not become so in time."""
     from manager.ops.execution import wait
 
-    ids = _to_wait_for(after, actions, outcomes, named)
-    after, late = wait.until_healthy(session, after, ids, healthy_within, on_event)
-    instances_json_refresh.refresh(
-        session, after, instances_json.find_pids(after), lambda why: on_event(Warned(why))
-    )
-    return Result(after, actions, outcomes, late, whole, problems=problems)
+    ids = _to_wait_for(result.snapshot, result.actions, result.outcomes, run.plan.named)
+    after, late = wait.until_healthy(run.session, result.snapshot, ids, within_s, run.on_event)
+    instances_json_refresh.refresh(run.session, after, instances_json.find_pids(after), run.warn)
+    return Result(after, result.actions, result.outcomes, late, result.errors, problems=result.problems)
 
 
-def _limiter(session: Session, change: Change, project: Project, on_event: OnEvent) -> Limiter:
+def _limiter(session: Session, change: Change, plan: Plan, on_event: OnEvent) -> Limiter:
     """Return what puts the firewall rules in force before anything is started, and removes them with the
     fleet. It only warns in `watch`, which alerts of it, and in commands that stop.
     """
     is_strict = change.needs_sound_configs and change.command != "watch"
+    project = plan.snapshot.project
     return Limiter(session.engine(), project, lambda why: on_event(Warned(why)), is_strict=is_strict)
 
 
-def _until_nothing_starts(
-    session: Session,
-    change: Change,
-    named: list[str] | None,
-    starts: Starts,
-    held: lock.HeldLock,
-    on_event: OnEvent,
-    limit: Limiter,
-) -> tuple[list[Outcome[Action]], ManagerError | None]:
+def _until_nothing_starts(run: _Run, starts: Starts) -> tuple[list[Outcome[Action]], ManagerError | None]:
     """Stop what has come up, until every start in progress has ended. Returns the outcomes."""
     outcomes: list[Outcome[Action]] = []
     while True:
         have_ended = starts.have_ended()
         time.sleep(stop_for_good.LIST_LAG_S)
-        snapshot = session.observe()
-        actions = _ours(snapshot, change.planner(snapshot, named))
-        again = [action for action in plan.effective(actions) if _is_worth_it(action, outcomes)]
+        snapshot = run.session.observe()
+        actions = planned_change.ours(snapshot, run.change.planner(snapshot, run.plan.named))
+        again = [action for action in plans.effective(actions) if _is_worth_it(action, outcomes)]
         if again:
-            outcomes += _carry_out(session, change, snapshot, again, held, on_event, limit)
+            outcomes += _carry_out(run, snapshot, again)
         elif have_ended:
             return outcomes, None
         elif starts.are_too_slow:
@@ -184,85 +234,6 @@ def _until_nothing_starts(
 def _is_worth_it(action: Action, outcomes: Sequence[Outcome[Action]]) -> bool:
     """Return whether to try it: each is stopped once more, and a stop that fails again is not repeated."""
     return not any(outcome.error and outcome.action.instance == action.instance for outcome in outcomes)
-
-
-def _plan(
-    session: Session, change: Change, on_event: OnEvent
-) -> tuple[FleetSnapshot, list[Action], list[str] | None, HeldBack]:
-    """Observe the fleet and plan.
-
-    Also returns the named instances, None for the whole fleet, and what invalid configs hold back.
-    """
-    snapshot, held = session.observe(), preflight.NOTHING_HELD_BACK
-    if change.needs_sound_configs:
-        snapshot.require_ours()
-        named = change.selection.named(snapshot.project)
-        for warning in snapshot.project.warnings_of(named):
-            on_event(Warned(warning))
-        if named is None or change.chooses_itself:
-            held = preflight.held_back(snapshot, named)
-        else:
-            preflight.require_sound(snapshot, named)
-    else:
-        named = change.selection.named(snapshot.project)
-    for instance in named or ():
-        require_known(instance, snapshot)
-        if change.needs_sound_configs:
-            preflight.require_config(instance, snapshot)
-    snapshot = updated_limits.seen(session, snapshot, change.command, named)
-    snapshot = idle_under_mark.seen(session, snapshot, change.command, named)
-    unusable = snapshot.project.unusable_keys(named) if change.needs_sound_configs else {}
-    snapshot = worse_keys.seen(snapshot, unusable)
-    left = held.actions(snapshot, named)
-    others = None if named is None else [instance for instance in named if instance not in held.instances]
-    without_held = snapshot._replace(plan_input=held.without(snapshot.plan_input))
-    actions = made_anew.settle(session, snapshot, change.planner(without_held, others))
-    actions = untrusted.settle(without_held.plan_input, actions, is_restart=change.command == "restart")
-    if others is None or change.chooses_itself:
-        actions = moved_away.settle(without_held.plan_input, actions)
-    if change.command != "watch" and any(action.starts for action in actions):  # what ran may run again
-        actions = start_checks.settle(snapshot, actions, change.dead_hosts, on_event)
-    if change.needs_sound_configs:
-        _name_untrusted(snapshot, unusable, others, actions, on_event)
-    return snapshot, [*_ours(snapshot, actions), *left], others, held
-
-
-def _name_untrusted(
-    snapshot: FleetSnapshot,
-    unusable: Mapping[str, Sequence[Problem]],
-    named: list[str] | None,
-    actions: Sequence[Action],
-    on_event: OnEvent,
-) -> None:
-    """Warn about each refused config among those that were asked for, and about `unusable` keys.
-
-    The first problem may be an action's cause.
-    """
-    told = {action.instance for action in actions if action.kind == "leave"}
-    for instance, problems in snapshot.project.loaded.refusals.items():
-        if named is None or instance in named:
-            for problem in problems[1:] if instance in told else problems:
-                on_event(Warned(Text("{problem}", problem=problem)))
-    for instance, faults in unusable.items():
-        if named is None or instance in named:
-            for problem in faults:
-                on_event(Warned(problem))
-
-
-def _ours(snapshot: FleetSnapshot, actions: Sequence[Action]) -> list[Action]:
-    """Replace actions on another folder's containers by `leave`, so that they do not prevent our own."""
-    ours = []
-    for action in actions:
-        container = snapshot.plan_input.containers.get(action.instance)
-        foreign = snapshot.elsewhere(container) if container is not None else None
-        if foreign is not None and action.kind != "leave":
-            cause = Text(
-                "its container belongs to {there}, not to {here}", there=foreign.there, here=foreign.here
-            )
-            ours.append(Action("leave", action.instance, cause))
-        else:
-            ours.append(action)
-    return ours
 
 
 @contextmanager
@@ -301,19 +272,16 @@ def _only_touched(outcomes: Sequence[Outcome[Action]]) -> list[str] | None:
 
 
 def _carry_out(
-    session: Session,
-    change: Change,
+    run: _Run,
     snapshot: FleetSnapshot,
     actions: list[Action],
-    held: lock.HeldLock,
-    on_event: OnEvent,
-    limit: Limiter,
     called_off: Mapping[str, CalledOffBy] = NOTHING,
     gone: Sequence[Outcome[Action]] = (),
 ) -> list[Outcome[Action]]:
     """Run the actions. `called_off`: what was stopped or removed since it was given. `gone`: what is said of
     instances whose containers are gone; it is among the outcomes.
     """
+    session, change, on_event = run.session, run.change, run.on_event
     asking = _asking(session, snapshot) if _may_ask(change, actions) else None
     down = asking.down_with_rest(actions) if asking is not None and change.command == "stop" else ()
     todo = [action for action in actions if action.kind != "leave" or action in down]
@@ -334,7 +302,7 @@ def _carry_out(
     refused = [*gone, *refused]
     if not todo:
         return refused
-    context = prepare.gather(session, snapshot, todo, held, called_off_since=called_off, limit=limit)
+    context = prepare.gather(session, snapshot, todo, run.held, called_off_since=called_off, limit=run.limit)
     if asking is not None:
         context = context._replace(has_unknown_rest=asking.has_unknown_rest, ask=asking.ask)
 
@@ -357,7 +325,7 @@ def _may_ask(change: Change, actions: Sequence[Action]) -> bool:
     return change.command == "stop" or any(action.kind in {"stop", "remove"} for action in actions)
 
 
-def _asking(session: Session, snapshot: FleetSnapshot) -> Asking:
+def _asking(session: Session, snapshot: FleetSnapshot) -> "Asking":
     """Return what asks the exchanges for what bots have left that are taken down."""
     from manager.ops.exchange.asking import Asking
 

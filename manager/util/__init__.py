@@ -4,7 +4,7 @@ atomic_file, strict_json, ownership     files that users and other programs also
 json_mistakes                           what is wrong with a text that is not JSON
 trusted_folder                          folders that another user's link must not replace
 lock_file                               files that are locked, and that no other user may open
-kernel_file                             small files in /proc and /sys
+kernel_file, mountinfo                  small files in /proc and /sys; what is mounted where
 kept_content                            what was read out of a file that is still the same one
 kept_text                               messages in a file, for readers of any language
 threads, polling, interrupts             concurrent work; waiting for what sends no event; signals as notes

@@ -18,11 +18,11 @@ def english(text: object) -> str:
         return str(text)
 
 
-def kept(said: object) -> object:
+def kept(message: object) -> object:
     """Return a message as JSON: its template and parameters, or a text that no language changes."""
-    text = said.text if isinstance(said, ManagerError) else said
-    if isinstance(said, ManagerError) and type(said).__str__ is not ManagerError.__str__:
-        return english(said)[:LONGEST]
+    text = message.text if isinstance(message, ManagerError) else message
+    if isinstance(message, ManagerError) and type(message).__str__ is not ManagerError.__str__:
+        return english(message)[:LONGEST]
     if isinstance(text, Text):
         return {"text": text.message, "params": {name: kept(value) for name, value in text.params.items()}}
     return text if isinstance(text, int | float) else english(text)[:LONGEST]

@@ -19,6 +19,7 @@ from gridbot.store.ledger import Ledger
 from gridbot.store.store import Store
 from gridbot.strategies.strategy import make_strategy
 from gridbot.trading.engine import Engine
+from gridbot.trading.others_part import OthersPosition
 from gridbot.trading.position_watch import LOOK_EVERY_S, MOST_LOOK_EVERY_S, SECOND_LOOK_S, own_position
 from gridbot.trading.run_ending import CompletedError
 from tests.bot.worlds import PERP
@@ -254,6 +255,21 @@ def test_what_newer_words_do_not_explain_stops_it(store: Store, tmp_path: Path) 
     assert "this bot's trades make 0 (and those of the fleet's other bots 2 besides)" in condition.reason
     other.tell("4", bench.prices.now)
     assert bench.tick(SECOND_LOOK_S) is Code.TRADING
+
+
+def test_a_word_from_ahead_of_this_clock_is_no_newer_one(store: Store, tmp_path: Path) -> None:
+    bench, other = beside(store, tmp_path, "0")
+    assert bench.tick() is Code.TRADING
+    bench.account.others = D(3)
+    seen = [bench.tick(LOOK_EVERY_S)]
+    for ahead in (60, 70, 80):
+        other.tell("0", bench.prices.now + SECOND_LOOK_S + ahead)
+        seen.append(bench.tick(SECOND_LOOK_S))
+    assert seen == [Code.TRADING] * 4, "it may be of before what was traded here"
+    other.tell("0", bench.prices.now + 1000)
+    assert [bench.tick(SECOND_LOOK_S) for _ in range(4)] == [Code.TRADING] * 4, "then nothing is compared"
+    assert OthersPosition(D(0), 1120.0).is_of(1000.0, 120.0)
+    assert not OthersPosition(D(0), 1121.0).is_of(1000.0, 120.0)
 
 
 def test_two_bots_that_nobody_tells_of_each_other_do_not_stop_each_other(

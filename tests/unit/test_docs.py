@@ -43,6 +43,8 @@ IN_TWO_LANGUAGES = [
     for page in (*WITH_EXAMPLES, "docker/README.md", "docker/bot/README.md")
     if not page.endswith(".zh-TW.md") and page not in FOR_CONTRIBUTORS
 ]
+IN_NO_TASK = {"init", "export", "host list", "host live"}
+"""Commands of which the tables of the READMEs say all there is to say."""
 WIDTH = 120
 """Terminal columns of a line of prose. Tables and code blocks cannot be wrapped."""
 
@@ -141,6 +143,15 @@ def test_every_command_stands_in_the_table(page: str) -> None:
         if words
     }
     assert sorted(set(COMMANDS) - shown) == []
+
+
+@pytest.mark.parametrize("ending", [".md", ".zh-TW.md"])
+def test_every_command_is_on_the_page_of_a_task(ending: str) -> None:
+    of_users = [page for page in WITH_EXAMPLES if page.startswith("docs/") and page not in FOR_CONTRIBUTORS]
+    pages = [page for page in of_users if page.partition(".")[2] == ending.removeprefix(".")]
+    text = "\n".join(map(text_of, pages))
+    shown = {name for name in COMMANDS if re.search(rf"manager (?:-\S+ (?:\S+ )?)*{name}\b", text)}
+    assert set(COMMANDS) - shown == IN_NO_TASK
 
 
 @pytest.mark.parametrize("page", READMES)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from manager.cli.notices import one_output, say_problems
@@ -17,6 +17,7 @@ from manager.fleet import display, tombstone
 from manager.fleet.amounts import aligned, money
 from manager.fleet.selection import Selection
 from manager.fleet.session import Session
+from manager.fleet.tombstone import Tombstone
 from manager.i18n import Text, _, mark
 from manager.monitor.history import curve, reader, run_ends, summary
 from manager.monitor.history.curve import Day
@@ -87,6 +88,13 @@ def history(session: Session, args: Namespace) -> int:
         counted = [line for line in rows if line.instance not in moved]
         for text in [] if args.format else summary.total_texts(counted, fleet.sums):
             console.say(text)
+    _warn(fleet_history, moved)
+    say_problems(project)
+    return BAD_CONFIG if project.problems else OK
+
+
+def _warn(fleet_history: FleetHistory, moved: Mapping[str, Tombstone]) -> None:
+    """Say what is missing in what was shown, and why."""
     for note in fleet_history.notes:
         console.warning(note)
     for instance, stone in moved.items():
@@ -107,8 +115,6 @@ def history(session: Session, args: Namespace) -> int:
                     why=history.why,
                 )
             )
-    say_problems(project)
-    return BAD_CONFIG if project.problems else OK
 
 
 def _line_table(rows: Sequence[Line], now: float, style: str | None) -> str:

@@ -25,6 +25,7 @@ from manager.ops.hosts import registry
 from manager.ops.swarm import changes, checks, last_seen, privileges, refusals, stack
 from manager.ops.swarm.changes import HOW, Stopped
 from manager.ops.swarm.checks import LEVELS, Finding
+from manager.ops.swarm.last_seen import SeenService
 from manager.ops.swarm.state import STATES, Service
 from manager.util import console, formatting, prompt
 from manager.util.text_table import Column
@@ -70,6 +71,16 @@ def looked(session: Session, calls: SwarmCalls, fleet: str) -> list[Service]:
     return services
 
 
+def _unreachable(service: SeenService, error: EngineError) -> dict[str, object]:
+    return {
+        "id": service.instance,
+        "node": service.machine,
+        "how": "unreachable",
+        "open_orders": None,
+        "error": str(error),
+    }
+
+
 @contextmanager
 def naming_what_goes_on(session: Session, args: Namespace) -> Iterator[None]:
     """Name the bots that may go on, also on other nodes, if this machine's engine or the Swarm is gone."""
@@ -85,18 +96,7 @@ def naming_what_goes_on(session: Session, args: Namespace) -> Iterator[None]:
             if service.may_run and (not args.ids or service.instance in args.ids)
         ]
         if args.json:
-            console.say_json(
-                [
-                    {
-                        "id": service.instance,
-                        "node": service.machine,
-                        "how": "unreachable",
-                        "open_orders": None,
-                        "error": str(error),
-                    }
-                    for service in chosen
-                ]
-            )
+            console.say_json([_unreachable(service, error) for service in chosen])
         names = ", ".join(f"{service.instance} ({service.machine})" for service in chosen)
         if not chosen:
             text = Text(
@@ -208,7 +208,7 @@ def halt(session: Session, args: Namespace) -> int:
         if not args.json:
             console.say(Text("halting: {ids}", ids=", ".join(service.instance for service in chosen) or "-"))
         results = changes.halt(calls, fleet, chosen)
-    return _said(results, as_json=args.json, is_halt=True)
+    return _print_results(results, as_json=args.json, is_halt=True)
 
 
 def down(session: Session, args: Namespace) -> int:
@@ -223,7 +223,7 @@ def down(session: Session, args: Namespace) -> int:
             return FAILED
         results = changes.stop(calls, fleet, chosen)
         changes.remove(calls, fleet, results)
-    return _said(results, as_json=args.json, is_halt=False)
+    return _print_results(results, as_json=args.json, is_halt=False)
 
 
 def up(session: Session, args: Namespace) -> int:
@@ -282,7 +282,7 @@ RESULTS = (
 )
 
 
-def _said(results: Sequence[Stopped], *, as_json: bool, is_halt: bool) -> int:
+def _print_results(results: Sequence[Stopped], *, as_json: bool, is_halt: bool) -> int:
     """Print what became of each instance, loudest of what cannot be known. Returns the exit code."""
     if as_json:
         console.say_json(

@@ -39,23 +39,23 @@ def check_all(facts: FleetFacts) -> Iterator[Finding]:
     drifting = [one for one in facts.instances if {*one.drift} - {"image", *OF_HOST_CONFIG}]
     for mend, remedy in DRIFT.items():
         ids = [one.id for one in drifting if one.mend == mend]
-        yield from _found("drift", ids, ids, Text("differ from their configs"), remedy)
+        yield from _warning("drift", ids, ids, Text("differ from their configs"), remedy)
     for image_mend, remedy in IMAGE.items():
         ids = [one.id for one in facts.instances if "image" in one.drift and one.image_mend == image_mend]
-        yield from _found("image-drift", ids, ids, Text("run an older image"), remedy)
+        yield from _warning("image-drift", ids, ids, Text("run an older image"), remedy)
     what = Text("have other limits or another restart policy than their configs say (`docker update`)")
     for mend, remedy in UPDATED.items():
         updated: Sequence[Updated] = [
             one for one in facts.updated if one.mend == mend and not one.is_redefined
         ]
-        yield from _found("limits", updated, [one.id for one in updated], what, remedy)
+        yield from _warning("limits", updated, [one.id for one in updated], what, remedy)
     what = Text("have container settings that are not their configs'")
     for mend, remedy in DRIFT.items():
         redefined = [one for one in facts.updated if one.mend == mend and one.is_redefined]
-        yield from _found("settings", redefined, [one.id for one in redefined], what, remedy)
+        yield from _warning("settings", redefined, [one.id for one in redefined], what, remedy)
 
 
-def _found(
+def _warning(
     check: str, shown: Sequence[object], ids: Iterable[str], what: Text, remedy: Text
 ) -> Iterator[Finding]:
     if shown:

@@ -77,6 +77,11 @@ def version(engine: EngineFacts) -> Finding:
             ),
             Text("run the manager as that user"),
         )
+    return _less_common_kind(engine) or ok("engine", text)
+
+
+def _less_common_kind(engine: EngineFacts) -> Finding | None:
+    """Return what to know of an engine that works, but is not root's on plain Linux."""
     if engine.is_rootless:
         return warn(
             "engine",
@@ -106,7 +111,7 @@ def version(engine: EngineFacts) -> Finding:
             ),
             Text("run `chcon -R -t container_file_t volumes` if no bot can write to its folders"),
         )
-    return ok("engine", text)
+    return None
 
 
 def proxies(file: str) -> Finding:

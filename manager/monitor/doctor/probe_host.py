@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ctypes
 import os
-import re
 import resource
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from manager.monitor.doctor import remedies
 from manager.monitor.doctor.facts import Disk, HostFacts
+from manager.util import mountinfo
+from manager.util.mountinfo import Mount
 from manager.util.real_path import real_path
 
 PROC = Path("/proc")
@@ -20,8 +22,6 @@ TIMEX_BYTES = 512
 TIME_ERROR = 5
 MAX_BYTES = 1 << 20
 ROUTE_UP, ROUTE_REJECT = 0x1, 0x200
-ESCAPED = re.compile(r"\\([0-7]{3})")
-"""The kernel's escape of spaces in mount paths."""
 
 
 def probe() -> HostFacts:
@@ -53,7 +53,7 @@ def memory(meminfo: str) -> int:
     return 0
 
 
-def disk(path: Path, mounts: str | None = None) -> Disk | None:
+def disk(path: Path) -> Disk | None:
     """Return the file system of a path, which need not exist yet; None where it cannot be determined."""
     try:
         while not path.exists():
@@ -63,7 +63,7 @@ def disk(path: Path, mounts: str | None = None) -> Disk | None:
         return None
     return Disk(
         str(path),
-        file_system(_text(PROC / "self/mountinfo") if mounts is None else mounts, real),
+        file_system(mountinfo.read(), real),
         status.f_blocks * status.f_frsize,
         status.f_bavail * status.f_frsize,
         status.f_files,
@@ -71,20 +71,16 @@ def disk(path: Path, mounts: str | None = None) -> Disk | None:
     )
 
 
-def file_system(mounts: str, path: Path) -> str:
-    """Return the type of the innermost mount above a resolved path. `mounts`: /proc/self/mountinfo.
+def file_system(mounts: Iterable[Mount], path: Path) -> str:
+    """Return the type of the innermost mount above a resolved path.
 
     Of two mounts on one path the later one wins.
     """
     best, type_ = -1, "?"
-    for line in mounts.splitlines():
-        before, _dash, after = line.partition(" - ")
-        fields = before.split()
-        if len(fields) < 5 or not after:
-            continue
-        mount_point = Path(ESCAPED.sub(lambda match: chr(int(match[1], 8)), fields[4]))
-        if path.is_relative_to(mount_point) and len(mount_point.parts) >= best:
-            best, type_ = len(mount_point.parts), after.split()[0]
+    for mount in mounts:
+        point = Path(mount.at)
+        if path.is_relative_to(point) and len(point.parts) >= best:
+            best, type_ = len(point.parts), mount.type
     return type_
 
 

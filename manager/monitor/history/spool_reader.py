@@ -68,7 +68,7 @@ def _event(spooled: SpooledEvent) -> Event:
         spooled.instance,
         "command" if spooled.is_done else "command failed",
         f"{spooled.command}: {spooled.what}{f' ({spooled.why})' if spooled.why else ''}",
-        {"code": COMMAND_CODE, "params": {"command": spooled.command, **spooled.said}}
-        if isinstance(spooled.said, dict)
+        {"code": COMMAND_CODE, "params": {"command": spooled.command, **spooled.messages}}
+        if isinstance(spooled.messages, dict)
         else None,
     )

@@ -121,10 +121,10 @@ def _group_end(pattern: str, start: int) -> int:
     while position < len(pattern):
         character = pattern[position]
         if character == "[":
-            found = CLASS.match(pattern, position)
-            if found is None:
+            bracketed = CLASS.match(pattern, position)
+            if bracketed is None:
                 return -1
-            position = found.end()
+            position = bracketed.end()
         else:
             position += 2 if character == "\\" else 1
             depth += {"(": 1, ")": -1}.get(character, 0)

@@ -158,6 +158,24 @@ def _processes(look: FleetSample) -> Iterable[Metric]:
             for row in look.rows
         ],
     )
+    yield from _states(look)
+    yield _per_instance(
+        look,
+        "botfleet_instance_wanted",
+        "Whether it should run: 0 after a person has stopped or halted it.",
+        [float(is_wanted(row)) for row in look.rows],
+    )
+    yield _per_instance(
+        look,
+        "botfleet_instance_severity",
+        "How urgent its state is: 0 bad, 1 warning, 2 note, 3 calm, 4 off.",
+        [float(doing.URGENCY[doing.severity(row.view, look.at or 0.0)]) for row in look.rows],
+    )
+    yield from _restarts(look)
+
+
+def _states(look: FleetSample) -> Iterable[Metric]:
+    """Yield what each process is, and what its bot does."""
     state = StateSetMetricFamily(
         "botfleet_instance_state", "The state of the instance's process.", labels=LABELS
     )
@@ -171,18 +189,10 @@ def _processes(look: FleetSample) -> Iterable[Metric]:
         )
     yield state
     yield activity
-    yield _per_instance(
-        look,
-        "botfleet_instance_wanted",
-        "Whether it should run: 0 after a person has stopped or halted it.",
-        [float(is_wanted(row)) for row in look.rows],
-    )
-    yield _per_instance(
-        look,
-        "botfleet_instance_severity",
-        "How urgent its state is: 0 bad, 1 warning, 2 note, 3 calm, 4 off.",
-        [float(doing.URGENCY[doing.severity(row.view, look.at or 0.0)]) for row in look.rows],
-    )
+
+
+def _restarts(look: FleetSample) -> Iterable[Metric]:
+    """Yield how often each bot was restarted, and how often it may be before it is given up."""
     restarts = CounterMetricFamily(
         "botfleet_instance_restarts",
         "How often the supervisor has restarted the bot in this container.",

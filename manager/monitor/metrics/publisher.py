@@ -41,7 +41,7 @@ class Publisher(Collector):
     def __init__(self, fleet: Fleet, statistics: Statistics, say: Callable[[object], object]) -> None:
         self._sampler = Sampler(statistics)
         self._say = say
-        self._said = ""
+        self._last_text = ""
         self._look = FleetSample(fleet.name, manager.__version__, (), None)
         self._targets: object = None
         self._last_backup: float | None = None
@@ -126,8 +126,8 @@ class Publisher(Collector):
         self._targets = present
 
     def _say_once(self, text: str) -> None:
-        if text != self._said:
-            self._said = text
+        if text != self._last_text:
+            self._last_text = text
             self._say(text)
 
 

@@ -121,12 +121,12 @@ def _of_instance(
 ) -> Iterator[Condition]:
     state = view.status.own_state
     activity = doing.activity(view, now)
-    for condition in _found(view, activity, state, history, progress, rules, now):
+    for condition in _conditions_of(view, activity, state, history, progress, rules, now):
         case = alert_cases.of_instance(view, condition.kind, activity)
         yield condition if case is None else condition._replace(case=case)
 
 
-def _found(
+def _conditions_of(
     view: Instance,
     activity: Activity,
     state: State,

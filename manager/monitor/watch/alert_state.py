@@ -90,17 +90,9 @@ def advance(
         key = (condition.subject, condition.kind)
         observed.add(key)
         entry = book.get(key, Open(now))._replace(gone_at=None)
-        if entry.said_at is None and is_unsettled and condition.kind in WAITING:
-            entry = Open(now)
         is_passing = is_unsettled and condition.kind in WAITING
-        alert = _due(condition, entry, rules, now, snoozed.get(key), is_passing=is_passing)
-        if alert is not None:
-            alerts.append(alert)
-            entry = entry._replace(said_at=now, left=condition.left, cases=_with_case(entry, condition))
-        elif entry.said_at is not None:  # an earlier version knew neither
-            left = condition.left if entry.left is None else entry.left
-            entry = entry._replace(left=left, cases=entry.cases or _with_case(entry, condition))
-        after[key] = entry
+        after[key], alert = _present(condition, entry, rules, now, snoozed.get(key), is_passing=is_passing)
+        alerts += [alert] if alert else []
     gone: dict[Key, Open] = {}
     for key, entry in book.items():
         if key in observed:
@@ -112,15 +104,56 @@ def advance(
             alerts.append(Alert(key[0], "cancel", "good", text))
         elif entry.said_at is not None:
             gone[key] = entry
+    fading, ends = _ends(gone, after, rules, now, well=well, away=away)
+    return {**after, **fading}, [*alerts, *ends]
+
+
+def _present(
+    condition: Condition,
+    entry: Open,
+    rules: Alerts,
+    now: float,
+    snoozed_until: float | None,
+    *,
+    is_passing: bool,
+) -> tuple[Open, Alert | None]:
+    """Return a present condition as it is kept, and the alert that is due. `is_passing`: it may just be what
+    another manager's work causes.
+    """
+    if entry.said_at is None and is_passing:
+        entry = Open(now)
+    alert = _due(condition, entry, rules, now, snoozed_until, is_passing=is_passing)
+    if alert is not None:
+        entry = entry._replace(said_at=now, left=condition.left, cases=_with_case(entry, condition))
+    elif entry.said_at is not None:  # an earlier version knew neither
+        left = condition.left if entry.left is None else entry.left
+        entry = entry._replace(left=left, cases=entry.cases or _with_case(entry, condition))
+    return entry, alert
+
+
+def _ends(
+    gone: Mapping[Key, Open],
+    present: Mapping[Key, Open],
+    rules: Alerts,
+    now: float,
+    *,
+    well: Collection[str],
+    away: Collection[str],
+) -> tuple[dict[Key, Open], list[Alert]]:
+    """Return which of the reported conditions that are gone stay open for a while, and the alerts of those
+    that are over.
+    """
+    fading: dict[Key, Open] = {}
+    alerts: list[Alert] = []
     for subject in sorted({subject for subject, _kind in gone}):
         of_subject = {key: entry for key, entry in gone.items() if key[0] == subject}
         if subject == MACHINE:
             alerts += [_over(kind, now - entry.since) for (_subject, kind), entry in of_subject.items()]
-        elif subject not in away or any(key[0] == subject for key in after):
-            fading, alert = _fading(of_subject, after, rules, now, is_well=subject in well)
-            after.update(fading)
+        elif subject not in away or any(key[0] == subject for key in present):
+            its_fading, alert = _fading(of_subject, present, rules, now, is_well=subject in well)
+            fading.update(its_fading)
             alerts += [alert] if alert else []
-    return after, alerts
+    return fading, alerts
 
 
 def _with_case(entry: Open, condition: Condition) -> tuple[str, ...]:

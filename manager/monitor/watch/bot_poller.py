@@ -48,14 +48,14 @@ class BotPoller:
     def ask(self, views: Iterable[Instance], fleet: Fleet, *, logs: bool) -> dict[str, Progress]:
         """Ask all running bots, a few at a time; a group with bots that hang takes two seconds."""
         running = [view for view in views if view.status.is_running and view.container and view.web_port]
-        fetched = self.latest = self._said(running, fleet)
+        fetched = self.latest = self._fetch(running, fleet)
         now = time.time()
         return {
             view.id: self._progress(view, fetched.get(view.id, Report()), fleet, now, logs=logs)
             for view in running
         }
 
-    def _said(self, running: Iterable[Instance], fleet: Fleet) -> dict[str, Report]:
+    def _fetch(self, running: Iterable[Instance], fleet: Fleet) -> dict[str, Report]:
         fetched: dict[str, Report] = {}
         asked = {view.id: view for view in running if self._is_worth_asking(_key(view))}
         for ids in _groups(list(asked), AT_ONCE):

@@ -134,6 +134,18 @@ class Watch:
             if not address.url:
                 console.warning(Text("{name} is not set; write it into .env", name=address.reference))
 
+    def _hold_to_limits(self, now: float) -> list[Breach]:
+        """Halt what has lost more than it may, and stop what fills the disk. Returns the limits broken."""
+        breaches = self._breaches()
+        is_asked = self._observer.fleet.limits.on_loss == "halt"
+        halts = self._loss_halts.carry_out(breaches, is_asked=is_asked)
+        self._notifier.note_halted(self._loss_halts.halted)
+        for alert in [*halts, *self._guard_disk()]:
+            self._notifier.add(alert, now)
+            if self._metrics:
+                self._metrics.note_stop_by_limit(now)
+        return breaches
+
     def _tick(self, now: float) -> None:
         observer, notifier = self._observer, self._notifier
         if has_looked := observer.look_if_due():
@@ -162,13 +174,7 @@ class Watch:
             self._questions.ask_if_due(views, observer.fleet)
             with contextlib.suppress(EngineError):
                 self._senders.look_if_due(observer.snapshot)
-        breaches = self._breaches()
-        halts = self._loss_halts.carry_out(breaches, is_asked=observer.fleet.limits.on_loss == "halt")
-        notifier.note_halted(self._loss_halts.halted)
-        for alert in [*halts, *self._guard_disk()]:
-            notifier.add(alert, now)
-            if self._metrics:
-                self._metrics.note_stop_by_limit(now)
+        breaches = self._hold_to_limits(now)
         notifier.note(
             [*self._faults(now), *(breach.condition for breach in breaches), *self._blind()],
             rules,

@@ -38,9 +38,9 @@ def settle(
         other for instance_id in containers for other in account_parts.on_the_account(snapshot, instance_id)
     }
     to_ask = [
-        found
+        container
         for other in sorted(others)
-        if not account_parts.is_known(snapshot, other) and (found := _who_can_be_asked(snapshot, other))
+        if not account_parts.is_known(snapshot, other) and (container := _who_can_be_asked(snapshot, other))
     ]
     tasks = [partial(_settle, snapshot, container, engine, within_s) for container in to_ask]
     return {instance: why for instance, why in TaskGroup(tasks, at_once) if why is not None}

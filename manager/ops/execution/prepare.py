@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from manager.config.fleet import Fleet
+from manager.config.spec import InstanceSpec
 from manager.engine import fleet_network
 from manager.engine.client import Engine
 from manager.engine.container_config import START_INTERVAL_API, HostContext
@@ -50,24 +51,39 @@ def gather(
     """
     project, engine = snapshot.project, session.engine()
     fleet = project.fleet
-    kinds = {action.kind for action in todo}
 
     def called_off() -> Text | None:
         return Text("the fleet was stopped by force meanwhile") if held.was_overridden() else None
 
+    context = ExecutionContext(
+        engine,
+        fleet,
+        project.specs,
+        snapshot.plan_input.containers,
+        snapshot.env_values,
+        _no_place,
+        called_off,
+        steps,
+        called_off_since=called_off_since,
+        ending=session.ending,
+    )
     if not any(action.starts or action.kind == "rollback" for action in todo):
-        return ExecutionContext(
-            engine,
-            fleet,
-            project.specs,
-            snapshot.plan_input.containers,
-            snapshot.env_values,
-            _no_place,
-            called_off,
-            ending=session.ending,
-        )
+        return context
+    return _for_starts(context, snapshot, todo, limit, has_fixed_ports=has_fixed_ports)
+
+
+def _for_starts(
+    context: ExecutionContext,
+    snapshot: FleetSnapshot,
+    todo: Collection[Action],
+    limit: Limiter,
+    *,
+    has_fixed_ports: bool,
+) -> ExecutionContext:
+    """Return the context with what a start needs: image, network, places, ports, the exchanges' turns."""
+    engine, fleet, kinds = context.engine, context.fleet, {action.kind for action in todo}
     info = engine.info()
-    as_user = bot_user.bot_user(fleet, project.variables, info)
+    as_user = bot_user.bot_user(fleet, snapshot.project.variables, info)
     if kinds & {"create", "recreate"}:
         _require_image(snapshot)
     ready = partial(_ready_network, engine, fleet, limit)
@@ -88,22 +104,12 @@ def gather(
         tell_of_others(instance)
         files.give_turn(instance)
 
-    context = ExecutionContext(
-        engine,
-        fleet,
-        project.specs,
-        snapshot.plan_input.containers,
-        snapshot.env_values,
-        place,
-        called_off,
-        steps,
-        called_off_since=called_off_since,
-        give_turn=give_turn,
-        ending=session.ending,
-        port_choice=None
-        if has_fixed_ports
-        else PortChoice(snapshot, lambda specs: _compose_hashes(project._replace(specs=specs), as_user)),
-    )
+    def compose_hashes(specs: Mapping[str, InstanceSpec]) -> Mapping[str, str]:
+        return _compose_hashes(snapshot.project._replace(specs=specs), as_user)
+
+    context = context._replace(place=place, give_turn=give_turn)
+    if not has_fixed_ports:
+        context = context._replace(port_choice=PortChoice(snapshot, compose_hashes))
     return context._replace(await_network=network.result) if network else context
 
 

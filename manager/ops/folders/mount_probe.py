@@ -7,7 +7,6 @@ bot would only restart again and again. Known to work is what another bot's supe
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -23,7 +22,7 @@ from manager.errors import EngineError, EngineUnreachable, ManagerError
 from manager.fleet.observe import FleetSnapshot
 from manager.i18n import Text
 from manager.ops.folders import instance_folders
-from manager.util import atomic_file, strict_json
+from manager.util import atomic_file, mountinfo, strict_json
 from manager.util.sanitize import replace_unprintable
 from manager.util.threads import Deferred
 
@@ -42,8 +41,6 @@ exit $status
 """
 MOST_ENGINES = 20
 MOST_MOUNTS = 200
-ESCAPED = re.compile(r"\\([0-7]{3})")
-"""How mountinfo writes a blank, tab, line break or backslash."""
 
 
 @contextmanager
@@ -108,14 +105,7 @@ def probe(
 
 def mount_points() -> tuple[str, ...]:
     """Return where file systems are mounted, longest first."""
-    try:
-        lines = (
-            Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
-        )
-    except OSError:
-        return ("/",)
-    points = {ESCAPED.sub(lambda sign: chr(int(sign[1], 8)), line.split()[4]) for line in lines}
-    return tuple(sorted(points, key=len, reverse=True))
+    return tuple(sorted({mount.at for mount in mountinfo.read()}, key=len, reverse=True)) or ("/",)
 
 
 def mount_of(path: Path, points: Iterable[str]) -> str:

@@ -31,12 +31,12 @@ class Finding(NamedTuple):
 def check(host: Host, fleet: Fleet) -> Iterator[Finding]:
     """Yield what is found, and end at the first failure that makes the next checks pointless."""
     try:
-        yield from _found(host, fleet)
+        yield from _findings(host, fleet)
     except ManagerError as error:
         yield Finding(False, Text("ssh: {why}", why=error))
 
 
-def _found(host: Host, fleet: Fleet) -> Iterator[Finding]:
+def _findings(host: Host, fleet: Fleet) -> Iterator[Finding]:
     """Yield what is found. Raises ManagerError if the host does not answer, or not any more."""
     asked_at = time.time()
     completed = ssh.ended(host, ssh.shell(host, ["date", "+%s.%N"]), WITHIN_S)
@@ -69,17 +69,7 @@ def _found(host: Host, fleet: Fleet) -> Iterator[Finding]:
             ),
         )
         return
-    is_same = match[1] == __version__
-    yield Finding(
-        True if is_same else None,
-        Text("manager: {there}", there=match[1])
-        if is_same
-        else Text(
-            "manager: {there}, here {here}; install the same version on both",
-            there=match[1],
-            here=__version__,
-        ),
-    )
+    yield _version(match[1])
     [listed] = everywhere.ask([host], ["ps", "--json"], WITHIN_S)
     if listed.error is not None:
         raise listed.error
@@ -89,6 +79,17 @@ def _found(host: Host, fleet: Fleet) -> Iterator[Finding]:
         return
     yield Finding(True, Text("folder and engine: `manager ps` answers in {folder}", folder=host.folder))
     yield _own_name(host, fleet)
+
+
+def _version(there: str) -> Finding:
+    if there == __version__:
+        return Finding(True, Text("manager: {there}", there=there))
+    return Finding(
+        None,
+        Text(
+            "manager: {there}, here {here}; install the same version on both", there=there, here=__version__
+        ),
+    )
 
 
 def _own_name(host: Host, fleet: Fleet) -> Finding:

@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 from manager.config import dotenv, fleet_settings, loader
 from manager.config.flat_format import convert_legacy, is_legacy
+from manager.config.fleet import Fleet
 from manager.config.loaded import LoadedFile, is_config
 from manager.config.spec import InstanceSpec
 from manager.config.variables import merge_environment
@@ -234,8 +235,11 @@ def _read_config(
         names_id=registered is not None,
         imported=known.get(instance),
     )
-    if spec is None:
-        return config
+    return config if spec is None else _with_files(config, spec, old, fleet)
+
+
+def _with_files(config: OldConfig, spec: InstanceSpec, old: OldSystem, fleet: Fleet) -> OldConfig:
+    """Return the config with what lies beside it: its database and its days of logs, there and here."""
     link, real = fleet.data_dir / spec.db_path, fleet.database_dir(spec.id) / spec.db_name
     placed = config.imported.placed if config.imported else None
     is_placed = placed is not None and import_records.stamp(link) == placed

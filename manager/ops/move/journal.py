@@ -82,13 +82,13 @@ def unfinished(fleet: Fleet, host: str) -> dict[str, Journal]:
 
     A damaged file tells nothing; `manager move` says so.
     """
-    found = {}
+    journals = {}
     for path in sorted((fleet.state_dir / "moves").glob("*.json")):
         with suppress(ManagerError):
             journal = load(fleet, path.stem)
             if journal is not None and not journal.is_done and host in (journal.source, journal.target):
-                found[path.stem] = journal
-    return found
+                journals[path.stem] = journal
+    return journals
 
 
 def save(fleet: Fleet, instance: str, journal: Journal) -> None:

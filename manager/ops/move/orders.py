@@ -65,8 +65,8 @@ def orders(fleet: Fleet, instance: str, until: Moment = UNKNOWN) -> Answer:
     `until`: leave out what was ordered later, which is then found to be newer than the move.
     """
     own, of_all = (
-        None if found is None or found.at.is_after(until) else found
-        for found in (halt_mark.own(fleet, instance), halt_mark.of_fleet(fleet))
+        None if mark is None or mark.at.is_after(until) else mark
+        for mark in (halt_mark.own(fleet, instance), halt_mark.of_fleet(fleet))
     )
     saved = state_file.load(fleet.state_file, fleet.name).of(instance)
     off = saved.called_off

@@ -21,13 +21,25 @@ def why_not(
     move: Move, here: Mapping[str, Any], there: Mapping[str, Any], stone: Tombstone | None
 ) -> Text | None:
     """Return why it cannot be moved; None if it can."""
-    source, target = move.source.name, move.target.name
     if here.get("own") and here["own"] == there.get("own"):
         return Text(
-            "{source} and {target} are one project folder of one machine", source=source, target=target
+            "{source} and {target} are one project folder of one machine",
+            source=move.source.name,
+            target=move.target.name,
         )
     if stone is not None:
         return stone.why
+    return (
+        _why_not_from(move.source.name, here)
+        or _what_is_there(move, here, there)
+        or _what_it_lacks(move.target.name, there)
+        or _what_it_would_share(move.target.name, here, there)
+        or _too_little_room(move.target.name, here, there)
+    )
+
+
+def _why_not_from(source: str, here: Mapping[str, Any]) -> Text | None:
+    """Return what keeps it where it is."""
     if here["problems"]:
         return Text("{host}: {why}", host=source, why=here["problems"][0])
     if here["pinned"]:
@@ -41,6 +53,12 @@ def why_not(
     needed = here.get("databases", 0) + databases.DISK_MARGIN  # else its backup fails, after it was halted
     if here.get("free") is not None and here["free"] < needed:
         return _no_room(source, here["free"], needed)
+    return None
+
+
+def _what_is_there(move: Move, here: Mapping[str, Any], there: Mapping[str, Any]) -> Text | None:
+    """Return which instance or newer copy of it the target has in its place."""
+    target = move.target.name
     if other := there["config_of"]:
         return Text(
             "{file} belongs to another instance on {host} ({other}); rename one of the two files first",
@@ -54,25 +72,30 @@ def why_not(
         return Text(
             "{host} knows of generation {there}, and {source} has generation {here}, which is older",
             host=target,
-            source=source,
+            source=move.source.name,
             there=there["newest"],
             here=here["here"],
         )
     is_of_now = there["here"] > 0 and there["here"] >= here["here"]  # an older number alone is a leftover
-    if there["stone"] is None and (there["is_known"] or there["bytes"] or is_of_now):
-        if there["here"] < here["here"]:
-            return Text(
-                "{host} has an instance of this id of its own, or an older copy of it (generation {number});"
-                " run `manager down {id}` there, and move its config and its database away",
-                host=target,
-                number=there["here"],
-                id=move.instance,
-            )
+    if there["stone"] is not None or not (there["is_known"] or there["bytes"] or is_of_now):
+        return None
+    if there["here"] < here["here"]:
         return Text(
-            "{host} has an instance of this id of its own (generation {number})",
+            "{host} has an instance of this id of its own, or an older copy of it (generation {number});"
+            " run `manager down {id}` there, and move its config and its database away",
             host=target,
             number=there["here"],
+            id=move.instance,
         )
+    return Text(
+        "{host} has an instance of this id of its own (generation {number})",
+        host=target,
+        number=there["here"],
+    )
+
+
+def _what_it_lacks(target: str, there: Mapping[str, Any]) -> Text | None:
+    """Return what nothing starts for on the target."""
     if blocking := there.get("blocking"):  # an earlier manager does not tell
         return Text("nothing starts on {host}: {problem}", host=target, problem=blocking[0])
     if not there["has_image"]:
@@ -83,10 +106,20 @@ def why_not(
             names=", ".join(there["unlike"]),
             host=target,
         )
+    return None
+
+
+def _what_it_would_share(target: str, here: Mapping[str, Any], there: Mapping[str, Any]) -> Text | None:
+    """Return which instance of the target has its account and symbol, or its port."""
     if other := there.get("account_of"):
         return Text("{other} on {host} trades on its account and symbol", other=other, host=target)
     if other := there["ports"].get(str(here["port"])):
         return Text("port {port} belongs to {other} on {host}", port=here["port"], other=other, host=target)
+    return None
+
+
+def _too_little_room(target: str, here: Mapping[str, Any], there: Mapping[str, Any]) -> Text | None:
+    """Return what the target's disk does not have for its files, and for their copies meanwhile."""
     needed = COPIES * here["bytes"] + databases.DISK_MARGIN
     if there["free"] is not None and there["free"] < needed:
         return _no_room(target, there["free"], needed)

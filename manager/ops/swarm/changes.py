@@ -224,7 +224,7 @@ def _look_until(
     calls: SwarmCalls, fleet: str, is_done: Callable[[dict[str, Service]], bool], deadline: float
 ) -> dict[str, Service]:
     while True:
-        found = {service.instance: service for service in look(calls, fleet)}
-        if is_done(found) or time.monotonic() > deadline:
-            return found
+        services = {service.instance: service for service in look(calls, fleet)}
+        if is_done(services) or time.monotonic() > deadline:
+            return services
         time.sleep(POLL_S)

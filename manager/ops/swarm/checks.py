@@ -34,9 +34,9 @@ def findings(
     settings: Mapping[str, Any],
 ) -> list[Finding]:
     """Return what is wrong, and what is well; from the Swarm's own answers."""
-    found = [*_of_managers(nodes), *_of_nodes(nodes), *_of_heartbeat(settings)]
-    found += [finding for row in services for finding in _of_service(fleet, row)]
-    return found or [Finding("ok", Text("nothing to complain about"))]
+    findings = [*_of_managers(nodes), *_of_nodes(nodes), *_of_heartbeat(settings)]
+    findings += [finding for row in services for finding in _of_service(fleet, row)]
+    return findings or [Finding("ok", Text("nothing to complain about"))]
 
 
 def of_privileges(

@@ -126,25 +126,25 @@ def render(session: Session, project: Project, choice: Choice, only: Collection[
             ),
             machines,
         )
-        found = dict(zip(machines, answers, strict=True))
-    for name, place in found.items():
+        places_by_machine = dict(zip(machines, answers, strict=True))
+    for name, place in places_by_machine.items():
         _require_free(
             name, place, [pinned.spec.id for pinned in chosen if pinned.machine == name], image_id, hosts
         )
     path = _folder(fleet) / CHOSEN if only else fleet.project_dir / FILE
-    text, secrets = _assembled(project, chosen, found, image_id, path.parent)
+    text, secrets = _assembled(project, chosen, places_by_machine, image_id, path.parent)
     warnings = [
         Text(
             "{id} has a halt mark on {machine}, and no bot runs in its task: remove"
             " {folder}/secrets/{id}/halted there, then run `manager --swarm halt {id}` and `up {id}`",
             id=spec.id,
             machine=machine,
-            folder=found[machine].data_dir,
+            folder=places_by_machine[machine].data_dir,
         )
         for spec, machine in chosen
-        if spec.id in found[machine].halted
+        if spec.id in places_by_machine[machine].halted
     ]
-    at = {spec.id: (found[machine].node, machine) for spec, machine in chosen}
+    at = {spec.id: (places_by_machine[machine].node, machine) for spec, machine in chosen}
     return Rendered(path, text, secrets, tuple(warnings), at)
 
 
@@ -170,7 +170,11 @@ def forget_values(fleet: Fleet) -> None:
 
 
 def _assembled(
-    project: Project, chosen: Sequence[Pinned], found: Mapping[str, Place], image_id: str, beside: Path
+    project: Project,
+    chosen: Sequence[Pinned],
+    places_by_machine: Mapping[str, Place],
+    image_id: str,
+    beside: Path,
 ) -> tuple[str, dict[Path, bytes]]:
     fleet = project.fleet
     key = identity.made_once(identity.folder(fleet) / "swarm.key")
@@ -181,7 +185,7 @@ def _assembled(
         content = json.dumps(values, sort_keys=True, ensure_ascii=False).encode()
         file = _folder(fleet) / f"{spec.id}.json"
         secrets[file] = content
-        place = found[machine]
+        place = places_by_machine[machine]
         placed.append(
             (
                 spec,
@@ -252,5 +256,5 @@ def _folder(fleet: Fleet) -> Path:
 
 
 def _once(problems: Sequence[Problem]) -> list[Problem]:
-    """Return the problems, each once: those of this machine's configs are found twice."""
+    """Return the problems, each once: those of this machine's configs are places_by_machine twice."""
     return list({str(problem): problem for problem in problems}.values())

@@ -18,6 +18,7 @@ from manager.i18n import _
 from manager.monitor.stats.collect import mode_mismatch
 from manager.monitor.stats.instance_stats import InstanceStats, stats_object
 from manager.monitor.watch.kinds import KIND_WORDS
+from manager.monitor.watch.snoozing import OpenAlert
 from manager.web.engine_side import curves as curves_of
 from manager.web.engine_side import exposure, sums
 from manager.web.engine_side.figures import Figures, InstanceFigures
@@ -63,16 +64,7 @@ def instance(row: InstanceStats, look: PageSnapshot, figures: InstanceFigures) -
         "mode_mismatch": str(mode_mismatch(row)) if row.has_mode_mismatch else None,
         "needs_person": needs_person(row) and alerts.left_until is None,
         "left_until": alerts.left_until,
-        "alerts": [
-            {
-                "kind": alert.kind,
-                "text": _(KIND_WORDS[alert.kind]),
-                "since": alert.since,
-                "told_at": alert.said_at,
-                "left_until": alert.snoozed_until,
-            }
-            for alert in alerts.open
-        ],
+        "alerts": [_alert(alert) for alert in alerts.open],
         "urgency": list(doing.by_urgency(view)[:-1]),
         "price": _exact(report.price),
         "range": _range(report),
@@ -95,6 +87,16 @@ def instance(row: InstanceStats, look: PageSnapshot, figures: InstanceFigures) -
             if line.today is not None
         ],
         "trend": _trend(row, figures),
+    }
+
+
+def _alert(alert: OpenAlert) -> dict[str, Any]:
+    return {
+        "kind": alert.kind,
+        "text": _(KIND_WORDS[alert.kind]),
+        "since": alert.since,
+        "told_at": alert.said_at,
+        "left_until": alert.snoozed_until,
     }
 
 

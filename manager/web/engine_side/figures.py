@@ -90,15 +90,15 @@ class Ranges:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._lock = threading.Lock()
-        self._found: dict[str, tuple[float, Figures]] = {}
+        self._figures: dict[str, tuple[float, Figures]] = {}
 
     def over(self, name: str) -> Figures:
         """Return the curves over that range; one reader waits for another's. Raises ManagerError."""
         with self._lock:
-            read_at, figures = self._found.get(name, (float("-inf"), Figures()))
+            read_at, figures = self._figures.get(name, (float("-inf"), Figures()))
             if time.monotonic() - read_at > LONG_FOR_S:
                 figures = self._read(RANGES[name])
-                self._found[name] = (time.monotonic(), figures)
+                self._figures[name] = (time.monotonic(), figures)
             return figures
 
     def _read(self, length: float) -> Figures:

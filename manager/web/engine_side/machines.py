@@ -128,8 +128,8 @@ class MachineReader:
     def _ask(self, fleet: Fleet, host: Host, hosts: Sequence[Host]) -> None:
         from manager.ops.hosts import in_background
 
-        found = machine_of(fleet, in_background.rows_of(fleet, host))
-        self._put(in_background.repeated(fleet, hosts), found)
+        machine = machine_of(fleet, in_background.rows_of(fleet, host))
+        self._put(in_background.repeated(fleet, hosts), machine)
 
     def _compare(self, fleet: Fleet, hosts: Sequence[Host]) -> None:
         """Look for older copies, and for accounts that several machines trade on."""
@@ -149,11 +149,11 @@ class MachineReader:
                 shared_accounts=tuple(account.text for account in shared),
             )
 
-    def _put(self, repeated: Container[str], found: Machine | None = None) -> None:
+    def _put(self, repeated: Container[str], answer: Machine | None = None) -> None:
         """Show a machine's answer, unless hosts.toml has it no longer, or not at this address."""
         with self._lock:
             machines = (
-                found if found is not None and (found.name, found.url) == (old.name, old.url) else old
+                answer if answer is not None and (answer.name, answer.url) == (old.name, old.url) else old
                 for old in self.latest.machines
             )
             self.latest = self.latest._replace(
@@ -215,22 +215,22 @@ def as_object(machines: Machines) -> dict[str, Any]:
 
 
 def _row(host: str, row: Mapping[str, Any]) -> dict[str, str | None]:
-    last, doing = row.get("last_state"), _said(row.get("doing"))
-    state = _said(row.get("state")) or "?"
+    last, doing = row.get("last_state"), _safe_text(row.get("doing"))
+    state = _safe_text(row.get("state")) or "?"
     return {
         "host": host,
-        "id": _said(row.get("id")) or "?",
+        "id": _safe_text(row.get("id")) or "?",
         "state": state,
         "state_text": _(state),
-        "last_state_text": None if last is None else _(_said(last) or "?"),
+        "last_state_text": None if last is None else _(_safe_text(last) or "?"),
         "doing_text": None if doing is None else _(doing),
-        "mode_text": display.mode_text(_said(row.get("mode"))) or None,
-        "note": _said(row.get("doing_why")) or _said(row.get("why")),
-        **{key: _said(row.get(name)) for key, name in TEXTS.items()},
+        "mode_text": display.mode_text(_safe_text(row.get("mode"))) or None,
+        "note": _safe_text(row.get("doing_why")) or _safe_text(row.get("why")),
+        **{key: _safe_text(row.get(name)) for key, name in TEXTS.items()},
     }
 
 
-def _said(value: Any) -> str | None:
+def _safe_text(value: Any) -> str | None:
     """Return what another machine said as text that is safe to show; it may be in foreign hands."""
     with suppress(ValueError):
         return None if value is None else replace_unprintable(str(value)[:MOST_TEXT])

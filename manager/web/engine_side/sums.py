@@ -78,7 +78,7 @@ def _totals(
     """Return the sums in the currency of `[sums]`, where that is set: live and paper apart."""
     runs = {key: run.pnl for key, run in run_sums.items()}
     today, _uncertain = of_today
-    found = []
+    totals = []
     for kind in ("live", "paper"):
         of_run, of_day = (
             rates.total(
@@ -88,7 +88,7 @@ def _totals(
         )
         if of_run is None or of_day is None or not any(of == kind for of, _quote in {*runs, *today}):
             continue
-        found.append(
+        totals.append(
             {
                 "kind": kind,
                 "currency": of_run.currency,
@@ -97,7 +97,7 @@ def _totals(
                 "missing": sorted({*of_run.missing, *of_day.missing}),
             }
         )
-    return found
+    return totals
 
 
 def of_runs(answers: Iterable[Answer]) -> dict[Currency, RunSum]:

@@ -103,7 +103,7 @@ class BotPages:
                     return
                 await self._relay(label, scope, receive, send, headers)
             except Refusal as refusal:
-                await _said(refusal)(scope, receive, send)
+                await _error_page(refusal)(scope, receive, send)
 
     def _hand_over(self, label: str, scope: Scope) -> Response:
         """Return the cookie for a code. The page then follows by itself: a redirect would still be the other
@@ -141,7 +141,7 @@ class BotPages:
             await bot_relay.relay(connection, place, may_go_on, (scope, receive, send))
 
 
-def _said(refusal: Refusal) -> Response:
+def _error_page(refusal: Refusal) -> Response:
     title = HTTPStatus(refusal.status).phrase
     content = f"<!doctype html><title>{title}</title><p>{html.escape(refusal.detail or title)}</p>"
     return Response(content, refusal.status, HEADERS, "text/html")

@@ -200,3 +200,11 @@ def test_missing() -> None:
 def test_a_broken_state_file_is_no_state(tmp_path: Path, content: str) -> None:
     (tmp_path / "supervisor.json").write_text(content)
     assert supervisor_state.read(tmp_path) is None
+
+
+def test_only_its_own_container_tells_how_an_instance_has_ended(tmp_path: Path) -> None:
+    failed = a_supervisor_state(tmp_path, "failed")
+    own, other = a_container(state="exited"), a_container(state="exited", Id="f" * 64)
+    assert statuses.all_ended({"bp_sol_01": own}, {"bp_sol_01": failed})["bp_sol_01"].state == "failed"
+    assert statuses.all_ended({"bp_sol_01": other}, {"bp_sol_01": failed}) == {}
+    assert statuses.all_ended({"bp_sol_01": own}, {"bp_sol_01": None}) == {}

@@ -415,3 +415,25 @@ def test_an_engine_that_is_away_hides_no_mark_that_is_missing(
     output = sandbox.transcript("halt")
     assert "cannot mark bp_eth_02, bp_sol_01 as halted: Read-only file system" in output
     assert "these bots still run and may trade: bp_eth_02, bp_sol_01" in output
+
+
+def test_without_an_engine_the_bots_that_their_supervisors_have_stopped_are_told_from_the_others(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.transcript("up")
+    sandbox.engine.die()
+    looks = iter([["bp_eth_02", "bp_sol_01"], ["bp_sol_01"]])
+    monkeypatch.setattr(halting, "alive", lambda _fleet: next(looks))
+    output = sandbox.transcript("halt")
+    assert "without the engine, their supervisors have stopped these bots: bp_eth_02;" in output
+    assert "these bots still run and may trade: bp_sol_01" in output
+
+
+def test_a_halt_on_a_full_disk_is_whole_where_every_instance_has_its_mark(sandbox: Sandbox) -> None:
+    """A mark outlives the list of `resume`, which cannot be written."""
+    sandbox.transcript("up")
+    with sandbox.full_disk():
+        output = sandbox.transcript("halt")
+    assert output.count("engine: stop") == 2
+    assert "fleet.json" not in output
+    assert sandbox.exit_code == 0

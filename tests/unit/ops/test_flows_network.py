@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from manager.engine import fleet_network
 from manager.errors import NameTaken
+from manager.fleet.session import Session
+from manager.i18n import Text
+from manager.ops.actions.action import Action
+from manager.ops.planning import made_anew
 from tests.fakes.sandbox import ETH, REAL_SLEEP, SOL, Sandbox
 
 NETWORK = "desk_default"
@@ -62,3 +67,26 @@ def test_down_removes_both(sandbox: Sandbox) -> None:
     sandbox.engine.double_network(NETWORK)
     assert "exit code" not in sandbox.transcript("down")
     assert not sandbox.engine.networks(NETWORK)
+
+
+def test_what_is_made_anew_for_its_network_keeps_its_final_state_and_what_starts_as_it_was_its_container(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.transcript("up", "stop")
+    session = Session(sandbox.folder)
+    snapshot = session.observe()
+    container = snapshot.plan_input.containers["bp_sol_01"]._replace(
+        networks={snapshot.project.fleet.network: "the one that is gone"}
+    )
+    snapshot = snapshot._replace(
+        plan_input=snapshot.plan_input._replace(
+            containers={**snapshot.plan_input.containers, "bp_sol_01": container}
+        )
+    )
+    monkeypatch.setattr(fleet_network, "find", lambda *_of: "another of that name")
+    for is_fresh in (False, True):
+        start = Action("start", "bp_sol_01", Text("not running"), is_fresh=is_fresh)
+        (action,) = made_anew.settle(session, snapshot, [start])
+        assert (action.kind, action.is_fresh) == ("recreate", is_fresh)
+        as_it_was = start._replace(as_it_was=True)
+        assert made_anew.settle(session, snapshot, [as_it_was]) == [as_it_was]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from manager.fleet.definition_drift import DriftedPart
 from manager.fleet.snapshot import PlanInput
 from manager.fleet.state_file import RejectedRevision
+from manager.fleet.status import ELSEWHERE, Status
+from manager.fleet.tombstone import Tombstone
+from manager.i18n import Text
 from manager.ops.actions.action import Action
-from manager.ops.planning import plan
+from manager.ops.planning import moved_away, plan, untrusted
 from tests.builders import a_situation
 
 
@@ -294,3 +298,73 @@ def test_what_is_made_anew_for_another_path_keeps_its_image() -> None:
     plan_input = a_situation({"a": {"engine": "exited", "image": "sha256:old"}})
     (again,) = plan.up(plan_input._replace(moved=frozenset({"a"})))
     assert (str(again), again.keeps_image) == ("recreate a: moved", True)
+
+
+def made(plan_input: PlanInput, *drifts: DriftedPart) -> PlanInput:
+    """The same, with a container of `a` that differs in these from its definition."""
+    return plan_input._replace(made={"a": drifts})
+
+
+def test_another_image_that_was_a_persons_choice_is_replaced_only_where_the_instance_is_named() -> None:
+    plan_input = made(a_situation({"a": {"engine": "exited", "halted": "ran"}}), "other image")
+    stopped = made(a_situation({"a": {"engine": "exited"}}), "other image")
+    assert printed(plan.start(stopped)) == ["start a: not running"]
+    assert printed(plan.resume(plan_input, ["a"])) == ["start a: not running"]
+    for actions in (plan.start(stopped, ["a"]), plan.restart(stopped, ["a"]), plan.up(stopped, ["a"])):
+        (action,) = actions
+        assert (action.kind, action.keeps_image) == ("recreate", False)
+    (action,) = plan.up(made(stopped, "user"), ["a"])
+    assert (action.kind, action.keeps_image) == ("recreate", True)
+
+
+def test_a_refused_config_that_changed_is_offered_to_nobody() -> None:
+    changed = a_situation({"a": {"engine": "running", "hash": "h0"}})
+    assert printed(plan.start(changed)) == [
+        "leave a: already running; `manager up a` applies the changed config"
+    ]
+    assert printed(plan.start(refused(changed))) == ["leave a: already running"]
+
+
+def test_a_bot_in_another_container_is_stopped_where_it_has_none_of_its_own() -> None:
+    plan_input = a_situation({"a": {}})
+    elsewhere = plan_input._replace(statuses={"a": Status("unhealthy", ELSEWHERE)})
+    assert printed(plan.stop(plan_input, ["a"])) == ["leave a: no container"]
+    assert printed(plan.stop(elsewhere, ["a"])) == ["stop a: requested"]
+
+
+def test_a_limit_below_what_a_bot_uses_is_put_back_only_where_it_is_named() -> None:
+    updated = made(a_situation({"a": {"engine": "running"}}), "limits")
+    assert [action.kind for action in plan.up(updated)] == ["update"]
+    outgrown = updated._replace(outgrown=frozenset({"a"}))
+    assert [action.kind for action in plan.up(outgrown)] == ["leave"]
+    assert [action.kind for action in plan.up(outgrown, ["a"])] == ["restart"]
+
+
+def test_what_starts_as_it_was_is_not_said_to_get_its_limits_back() -> None:
+    updated = made(a_situation({"a": {"engine": "exited"}}), "limits")
+    assert printed(plan.restart(updated)) == ["start a: not running, not with its limits"]
+    (action,) = plan.restart(refused(updated))
+    assert str(action) == "start a: not running"
+    assert action.as_it_was
+
+
+def test_a_moved_container_of_a_refused_config_is_a_failure_only_where_nothing_runs() -> None:
+    for engine, is_refused in (("running", False), ("exited", True)):
+        plan_input = a_situation({"a": {"engine": engine}})._replace(
+            moved=frozenset({"a"}), untrusted={"a": Text("too much")}
+        )
+        (action,) = untrusted.settle(plan_input, plan.up(plan_input))
+        assert str(action) == (
+            "leave a: its container cannot be made again, because its config is refused: too much"
+        )
+        assert action.is_refused is is_refused
+
+
+def test_what_was_moved_away_is_started_by_nothing_and_may_be_stopped_and_removed() -> None:
+    stone = Tombstone(1, "tokyo", "m1")
+    plan_input = a_situation({"a": {"engine": "running", "environment": True}})._replace(
+        tombstones={"a": stone}
+    )
+    assert printed(moved_away.settle(plan_input, plan.up(plan_input))) == [f"leave a: {stone.why}"]
+    for actions in (plan.stop(plan_input), plan.down(plan_input)):
+        assert moved_away.settle(plan_input, actions) == actions

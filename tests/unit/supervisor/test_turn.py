@@ -31,6 +31,7 @@ def test_a_turn_counts_once_an_engine_that_comes_back_soon_after_starts_all_at_o
     file.write_text(json.dumps({"phase": 30, "turn_given": NOW, "turn": NOW + 10}))
     assert wait_s(str(file), NOW + 60, NOW + 10.2) == 30
     assert wait_s(str(file), NOW + 4, NOW - 500) == 6, "a start of before the turn was given"
+    assert wait_s(str(file), NOW + 4, NOW) == 30, "a start of that very moment has used it"
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import NoReturn
@@ -43,19 +43,12 @@ def parse(argv: Sequence[str], env: Mapping[str, str] = os.environ) -> Settings:
     perp = (options.market_type or ("perp" if options.strategy == "perp_grid" else "spot")) == "perp"
     if options.strategy == "perp_grid" and not perp:
         raise ConfigError("--market-type: perp_grid trades perpetuals, not spot")
-    mode = env.get("TRADING_MODE") or "paper"
-    if mode not in ("paper", "live"):
-        raise ConfigError(f"TRADING_MODE: must be paper or live, not {mode}")
-    source = env.get("GRIDBOT_MARKET") or "auto"
-    if source not in ("auto", "live", "synthetic"):
-        raise ConfigError(f"GRIDBOT_MARKET: must be auto, live or synthetic, not {source}")
+    mode = _one_of(env, "TRADING_MODE", ("paper", "live"))
+    source = _one_of(env, "GRIDBOT_MARKET", ("auto", "live", "synthetic"))
     if options.replay and mode == "live":
         raise ConfigError("--replay: only in paper mode")
     if mode == "live" and not env.get("DB_PATH"):
         raise ConfigError("DB_PATH: live mode needs a database file to write its orders down in")
-    port = _int(env.get("WEB_PORT") or "0", "WEB_PORT")
-    if not 0 <= port <= 65535:
-        raise ConfigError(f"WEB_PORT: must be 1-65535, not {port}")
     settings = Settings(
         exchange=options.exchange,
         symbol=options.symbol,
@@ -90,7 +83,7 @@ def parse(argv: Sequence[str], env: Mapping[str, str] = os.environ) -> Settings:
         replay=options.replay,
         db_path=Path(env.get("DB_PATH") or "logs/gridbot.db"),
         web_host=env.get("WEB_HOST") or "127.0.0.1",
-        web_port=port,
+        web_port=_port(env),
         web_token=env.get("BOT_WEB_TOKEN") or None,
         out_of_reach=_float(env.get("GRIDBOT_OUT_OF_REACH") or OUT_OF_REACH_S, "GRIDBOT_OUT_OF_REACH"),
         retry_cap=_float(env.get("GRIDBOT_RETRY_CAP") or RETRY_CAP_S, "GRIDBOT_RETRY_CAP"),
@@ -101,6 +94,21 @@ def parse(argv: Sequence[str], env: Mapping[str, str] = os.environ) -> Settings:
     )
     _check(settings, given_upper=options.grid_upper is not None, given_lower=options.grid_lower is not None)
     return settings
+
+
+def _one_of(env: Mapping[str, str], name: str, words: Sequence[str]) -> str:
+    """Return a variable's word; the first one where it is not set."""
+    word = env.get(name) or words[0]
+    if word not in words:
+        raise ConfigError(f"{name}: must be {', '.join(words[:-1])} or {words[-1]}, not {word}")
+    return word
+
+
+def _port(env: Mapping[str, str]) -> int:
+    port = _int(env.get("WEB_PORT") or "0", "WEB_PORT")
+    if not 0 <= port <= 65535:
+        raise ConfigError(f"WEB_PORT: must be 1-65535, not {port}")
+    return port
 
 
 def _check(settings: Settings, *, given_upper: bool, given_lower: bool) -> None:
@@ -190,6 +198,27 @@ def _parser() -> argparse.ArgumentParser:
         type=_seconds,
         help=f"seconds between two ticks (default {DEFAULT_INTERVAL_S:g})",
     )
+    _add_grid(add)
+    _add_quotes(add)
+    add(
+        "--exclusive-account",
+        action="store_true",
+        help="nothing else trades on the account: a stop may cancel all orders of the market with one call",
+    )
+    add(
+        "--cancel-all-after",
+        type=int,
+        default=0,
+        metavar="SECONDS",
+        help="lighter, live: it cancels all orders of the account when this bot has been silent for so long"
+        " (default 0: off)",
+    )
+    add("--replay", type=Path, metavar="FILE", help="paper mode: prices from a CSV file, one row a tick")
+    return parser
+
+
+def _add_grid(add: Callable[..., argparse.Action]) -> None:
+    """Add the options of the grids."""
     add("--grid-upper", type=to_decimal)
     add("--grid-lower", type=to_decimal)
     add("--grid-num", type=int, default=10, help="number of price levels, both bounds included (default 10)")
@@ -210,6 +239,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--enable-boundary-check", dest="boundary_check", action="store_true", default=False)
     add("--disable-boundary-check", dest="boundary_check", action="store_false")
+
+
+def _add_quotes(add: Callable[..., argparse.Action]) -> None:
+    """Add the options of the quoting strategy."""
     add("--spread", type=to_decimal, default=Decimal("0.2"), help="percent between bid and ask (default 0.2)")
     add("--max-orders", type=int, default=3, help="orders a side (default 3)")
     add("--target-position", type=to_decimal, default=ZERO)
@@ -221,21 +254,6 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--inventory-skew", type=to_decimal, default=ZERO, help="0-1: how far the position shifts both quotes"
     )
-    add(
-        "--exclusive-account",
-        action="store_true",
-        help="nothing else trades on the account: a stop may cancel all orders of the market with one call",
-    )
-    add(
-        "--cancel-all-after",
-        type=int,
-        default=0,
-        metavar="SECONDS",
-        help="lighter, live: it cancels all orders of the account when this bot has been silent for so long"
-        " (default 0: off)",
-    )
-    add("--replay", type=Path, metavar="FILE", help="paper mode: prices from a CSV file, one row a tick")
-    return parser
 
 
 def _check_cancel_all_after(settings: Settings) -> None:

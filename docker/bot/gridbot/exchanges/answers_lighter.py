@@ -60,8 +60,8 @@ class Lighter(Answers):
 
         One wallet may have several, each with funds and positions of its own.
         """
-        found = answer.get("accounts") if isinstance(answer, Mapping) else None
-        accounts = [one for one in found if isinstance(one, Mapping)] if isinstance(found, list) else []
+        listed = answer.get("accounts") if isinstance(answer, Mapping) else None
+        accounts = [one for one in listed if isinstance(one, Mapping)] if isinstance(listed, list) else []
         if len(accounts) > 1:
             accounts = [one for one in accounts if text(one.get("index")) == self._account]
         return accounts[0] if len(accounts) == 1 else {}

@@ -106,7 +106,7 @@ class FillStream:
         sockets = client.urls["api"]["ws"]
         if self._base:  # aster's socket is opened by a key that REST gives
             client.urls["api"] = ccxt_client.with_base_url(client.urls["api"], self._base)
-        client.urls["api"]["ws"] = _each(sockets, self._url) if self._url else sockets
+        client.urls["api"]["ws"] = _with_address(sockets, self._url) if self._url else sockets
         return client
 
     def _look(self, updates: list[Mapping[str, Any]]) -> None:
@@ -127,9 +127,11 @@ async def _next_updates(exchange: str, client: Any, symbol: str) -> Any:
     return await client.watch_multiple(client.get_private_url(kind), [f"myTrades::{symbol}"], None, [kind])
 
 
-def _each(urls: Any, url: str) -> Any:
+def _with_address(urls: Any, url: str) -> Any:
     """Return ccxt's table of addresses with `url` for each of them."""
-    return {name: _each(value, url) for name, value in urls.items()} if isinstance(urls, dict) else url
+    return (
+        {name: _with_address(value, url) for name, value in urls.items()} if isinstance(urls, dict) else url
+    )
 
 
 def _load(exchange: str) -> Any:

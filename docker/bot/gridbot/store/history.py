@@ -69,12 +69,12 @@ def gaps(times: list[float], now: float, interval: float) -> list[list[float]]:
 
     `times`: those of the points, in order; `interval`: how far apart they are where none is missing.
     """
-    found = []
+    spans = []
     for before, after in pairwise([*times, now]):
         apart = max([interval, *(step for age, step in THINNED if now - before > age)])
         if after - before > max(GAP_INTERVALS * apart, GAP_LEAST_S):
-            found.append([round(before, 2), round(after, 2)])
-    return found
+            spans.append([round(before, 2), round(after, 2)])
+    return spans
 
 
 def trades(path: Path, limit: int, before: float | None = None) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from threading import Event
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from gridbot.exchanges.exchange import Exchange
 from gridbot.model.errors import THROTTLED, ExchangeError, NotFoundError, RejectedError, UnauthorizedError
@@ -57,40 +57,19 @@ def cancel_own_orders(
     """
     deadline = time.monotonic() + within
     exchange.shorten_timeouts()
-    reconciler = Reconciler(store, exchange, market)
     sender, pauses = _Sender(exchange, deadline), RetryPauses(REFUSED_FIRST_S, REFUSED_CAP_S)
     failed_pauses = RetryPauses(FAILED_FIRST_S, FAILED_CAP_S)
-    rounds, ended_at = 0, 0.0
+    canceller = _Canceller(store, Reconciler(store, exchange, market), sender, is_exclusive=is_exclusive)
+    rounds = 0
     while True:
         refusal: ExchangeError | None = None
         has_failed = False
         try:
-            result = reconciler.read_orders()
-            # First of all what is known to rest: the history, which comes next, may take many calls.
-            listed = [order for order in store.live_orders() if order.client_id in result.listed]
-            refusal = sender.cancel(
-                [*result.reopened, *listed],
-                everything=is_exclusive and not (result.others or result.unreadable or result.unclear),
-            )
-            if refusal is None:
-                failure = _settle(reconciler, result)
-                orders = [*result.reopened, *store.live_orders()]
-                open_or_unknown = [order for order in orders if order.client_id not in result.ended]
-                is_certain = not (result.unreadable or result.unclear)
-                if not orders and failure is None and result.unclear is None:
-                    return 0, is_certain
-                if not open_or_unknown and failure is None:
-                    # Only what they have filled is not known yet, or the list that would confirm it does not
-                    # come. Neither keeps a stop waiting for long.
-                    ended_at = ended_at or time.monotonic()
-                    if time.monotonic() - ended_at >= FILLS_WITHIN_S:
-                        return 0, is_certain
-                unlisted = [order for order in open_or_unknown if order.client_id not in result.listed]
-                refusal = sender.cancel(
-                    [order for order in unlisted if order.exchange_id is not None], everything=False
-                )
-                if failure is not None:
-                    raise failure
+            is_confirmed, refusal, failure = canceller.go_round()
+            if is_confirmed is not None:
+                return 0, is_confirmed
+            if failure is not None:
+                raise failure
         except ExchangeError as err:
             log.warning("cannot confirm that all orders are cancelled: %s", err)
             if not store.live_orders():
@@ -137,6 +116,62 @@ def _settle(reconciler: Reconciler, result: Reconciliation) -> ExchangeError | N
     except ExchangeError as err:
         return err
     return None
+
+
+class _Round(NamedTuple):
+    """Hold what one round has brought.
+
+    `is_confirmed`: whether the exchange has confirmed that no order is left; None while any may be.
+    `refusal`: why it refuses calls. `failure`: why the history could not be read.
+    """
+
+    is_confirmed: bool | None = None
+    refusal: ExchangeError | None = None
+    failure: ExchangeError | None = None
+
+
+class _Canceller:
+    """Cancel what rests, round by round, and know when nothing does any more."""
+
+    def __init__(self, store: Store, reconciler: Reconciler, sender: _Sender, *, is_exclusive: bool) -> None:
+        self._store, self._reconciler, self._sender = store, reconciler, sender
+        self._is_exclusive = is_exclusive
+        self._ended_at = 0.0
+
+    def go_round(self) -> _Round:
+        """Cancel what is listed, settle, and cancel what was not. Raises ExchangeError."""
+        result = self._reconciler.read_orders()
+        # First of all what is known to rest: the history, which comes next, may take many calls.
+        listed = [order for order in self._store.live_orders() if order.client_id in result.listed]
+        refusal = self._sender.cancel(
+            [*result.reopened, *listed],
+            everything=self._is_exclusive and not (result.others or result.unreadable or result.unclear),
+        )
+        if refusal is not None:
+            return _Round(refusal=refusal)
+        failure = _settle(self._reconciler, result)
+        orders = [*result.reopened, *self._store.live_orders()]
+        open_or_unknown = [order for order in orders if order.client_id not in result.ended]
+        if failure is None and self._is_over(orders, open_or_unknown, result):
+            return _Round(is_confirmed=not (result.unreadable or result.unclear))
+        unlisted = [order for order in open_or_unknown if order.client_id not in result.listed]
+        refusal = self._sender.cancel(
+            [order for order in unlisted if order.exchange_id is not None], everything=False
+        )
+        return _Round(refusal=refusal, failure=failure)
+
+    def _is_over(
+        self, orders: Sequence[Order], open_or_unknown: Sequence[Order], result: Reconciliation
+    ) -> bool:
+        """Tell whether nothing is waited for: no order is left, or for a while just fills of ended ones."""
+        if not orders and result.unclear is None:
+            return True
+        if open_or_unknown:
+            return False
+        # Only what they have filled is not known yet, or the list that would confirm it does not come.
+        # Neither keeps a stop waiting for long.
+        self._ended_at = self._ended_at or time.monotonic()
+        return time.monotonic() - self._ended_at >= FILLS_WITHIN_S
 
 
 class _Sender:

@@ -53,8 +53,8 @@ class PositionWatch:
         self._word: OthersPosition | None = None
         self._words = 0
         self._word_at = 0.0
-        self._found: OthersPosition | None = None
-        self._found_at = 0.0
+        self._sighting: OthersPosition | None = None
+        self._sighted_at = 0.0
         self._is_unclear = self._is_blind = False
         self.account: Decimal | None = None
 
@@ -85,7 +85,7 @@ class PositionWatch:
         if not self._settings.live:
             return
         pause = self._pace.spacing("fetch_positions", LOOK_EVERY_S, MOST_LOOK_EVERY_S)
-        if self._differs_since is not None or self._found is not None or self._is_unclear:
+        if self._differs_since is not None or self._sighting is not None or self._is_unclear:
             pause = SECOND_LOOK_S
         if self._looked_at is not None and 0 <= now - self._looked_at < pause:
             return
@@ -125,7 +125,7 @@ class PositionWatch:
         """
         is_blind = self._word is not None and not self._word.is_of(now, WORDS_WITHIN_S)
         if is_blind:
-            self._differs_since = self._found = None
+            self._differs_since = self._sighting = None
             if not self._is_blind:
                 text = (
                     "other bots of the fleet trade on this account, and nobody tells what they hold: the"
@@ -196,7 +196,7 @@ class PositionWatch:
             return bots  # what the run began with was other bots' part, too, and has changed
         elif stored is None and word is not None and not self._is_found_again(others, word, now):
             return None
-        self._found = None
+        self._sighting = None
         self._store.set_fact(OTHERS, as_text(others))
         if word is not None:
             self._store.set_fact(APART_FROM_BOTS, "1")
@@ -212,8 +212,8 @@ class PositionWatch:
 
     def _is_found_again(self, others: Decimal, word: OthersPosition, now: float) -> bool:
         """Tell whether a newer word of the other bots leaves the same rest to others as the last look."""
-        earlier = self._found
+        earlier = self._sighting
         if earlier is not None and abs(earlier.position - others) <= self._settings.quantity:
-            return word.at > earlier.at or now - self._found_at > WORDS_WITHIN_S
-        self._found, self._found_at = OthersPosition(others, word.at), now
+            return word.at > earlier.at or now - self._sighted_at > WORDS_WITHIN_S
+        self._sighting, self._sighted_at = OthersPosition(others, word.at), now
         return False

@@ -145,14 +145,18 @@ def _quantity(settings: Settings, market: Market, prices: Sequence[Decimal]) -> 
             f"set the quantity to {as_text(qty)}",
             {"quantity": given, "lot": lot, "used": as_text(qty)},
         )
-    if not prices:
-        return
+    if prices:
+        yield _notional(qty, market, prices)
+
+
+def _notional(qty: Decimal, market: Market, prices: Sequence[Decimal]) -> Check:
+    """Compare the value of the smallest order with the least that the exchange takes."""
     small = [price for price in prices if qty * price < market.min_notional]
     lowest, least = min(prices), as_text(market.min_notional)
     if small:
         needed = (market.min_notional / lowest / market.lot).to_integral_value(rounding="ROUND_CEILING")
         enough = as_text(needed * market.lot)
-        yield Check(
+        return Check(
             "notional_small",
             Level.FAIL,
             f"{len(small)} levels are below the exchange's minimum of {least} {market.quote}:"
@@ -168,9 +172,8 @@ def _quantity(settings: Settings, market: Market, prices: Sequence[Decimal]) -> 
                 "enough": enough,
             },
         )
-        return
     value = as_text(qty * lowest)
-    yield Check(
+    return Check(
         "notional",
         Level.OK,
         f"the smallest order is {value} {market.quote}, the exchange's minimum {least}",
@@ -194,8 +197,17 @@ def _funds(
     if not cases:
         return
     worst = max(cases, key=lambda case: _needed(settings, case, leverage))
-    needed, free = _money(_needed(settings, worst, leverage)), _money(available)
-    is_enough = _needed(settings, worst, leverage) <= available
+    yield _worst_case(worst, _needed(settings, worst, leverage), available, market, facts)
+    if market.perp and settings.is_grid:
+        yield from _liquidation(cases, facts, available)
+
+
+def _worst_case(
+    worst: WorstCase, needs: Decimal, available: Decimal, market: Market, facts: AccountFacts
+) -> Check:
+    """Compare what the account has available with what the worst case needs."""
+    leverage = facts.leverage or Decimal(1)
+    needed, free = _money(needs), _money(available)
     params = {
         "needed": needed,
         "free": free,
@@ -206,15 +218,15 @@ def _funds(
         "end": as_text(worst.end),
     }
     held = f"{as_text(worst.qty)} {market.base} at {as_text(worst.end)}"
-    if is_enough:
-        yield Check(
+    if needs <= available:
+        return Check(
             "funds",
             Level.OK,
             f"{free} {market.quote} is free, the worst case ({held}) needs {needed}",
             params=params,
         )
-    elif facts.leverage is None:
-        yield Check(
+    if facts.leverage is None:
+        return Check(
             "leverage_unknown",
             Level.WARN,
             f"{free} {market.quote} is free, the worst case ({held}) needs {needed} without leverage;"
@@ -222,17 +234,14 @@ def _funds(
             "look at the leverage on the exchange's page",
             params,
         )
-    else:
-        yield Check(
-            "funds_short",
-            Level.FAIL,
-            f"{free} {market.quote} is free, the worst case ({held}) needs {needed} at a leverage of"
-            f" {as_text(leverage)}",
-            "set a smaller quantity or max_position, a narrower range, or deposit more",
-            params,
-        )
-    if market.perp and settings.is_grid:
-        yield from _liquidation(cases, facts, available)
+    return Check(
+        "funds_short",
+        Level.FAIL,
+        f"{free} {market.quote} is free, the worst case ({held}) needs {needed} at a leverage of"
+        f" {as_text(leverage)}",
+        "set a smaller quantity or max_position, a narrower range, or deposit more",
+        params,
+    )
 
 
 def _needed(settings: Settings, case: WorstCase, leverage: Decimal) -> Decimal:

@@ -306,38 +306,46 @@ class Reconciler:
                 store.confirm(order.client_id, exchange_order.exchange_id)
             if exchange_order.open:
                 continue  # listed late: the next pass will see it
-            if exchange_order.filled is None or exchange_order.filled > order.filled:
-                # Its trades are listed late, or its fill is not said. When they must have been listed, what
-                # the exchange says of it counts, and without that what its trades say.
-                result.ended.add(order.client_id)
-                if exchange_order.filled is None:
-                    self._name(
-                        order.client_id,
-                        f"{_label(order)} has ended, and it is unknown how much of it"
-                        f" was filled: nothing is placed at {order.slot} until its trades say it",
-                        now,
-                    )
-                is_due = self._missing_for(order, now) > LOST_AFTER_S
-                if (
-                    not is_due
-                    or (
-                        exchange_order.filled is not None
-                        and not self._book_total(order, exchange_order, result)
-                    )
-                    or order.slot in result.uncertain_slots
-                ):
-                    continue
-            total = store.order(order.client_id)
-            assert total is not None
-            if exchange_order.refusal is not None and not total.filled:
-                store.close_order(order.client_id, "rejected", exchange_order.refusal.text)
-                result.refused.append((order, exchange_order.refusal))
-            else:
-                store.close_order(order.client_id, "filled" if total.remaining <= 0 else "canceled")
-                if not total.filled:
-                    result.dropped.append(order)
-            result.ended.discard(order.client_id)
-            result.unsettled -= 1
+            is_booked = exchange_order.filled is not None and exchange_order.filled <= order.filled
+            if is_booked or self._is_fill_known(order, exchange_order, now, result):
+                self._close(order, exchange_order, result)
+
+    def _is_fill_known(
+        self, order: Order, exchange_order: ExchangeOrder, now: float, result: Reconciliation
+    ) -> bool:
+        """Book what an ended order has filled beyond its trades, and tell whether it can be closed now.
+
+        Its trades are listed late, or its fill is not said. When they must have been listed, what the
+        exchange says of it counts, and without that what its trades say.
+        """
+        result.ended.add(order.client_id)
+        if exchange_order.filled is None:
+            self._name(
+                order.client_id,
+                f"{_label(order)} has ended, and it is unknown how much of it"
+                f" was filled: nothing is placed at {order.slot} until its trades say it",
+                now,
+            )
+        if self._missing_for(order, now) <= LOST_AFTER_S:
+            return False
+        if exchange_order.filled is not None and not self._book_total(order, exchange_order, result):
+            return False
+        return order.slot not in result.uncertain_slots
+
+    def _close(self, order: Order, exchange_order: ExchangeOrder, result: Reconciliation) -> None:
+        """Close an order that has ended at the exchange, by what its trades have filled of it."""
+        store = self._store
+        total = store.order(order.client_id)
+        assert total is not None
+        if exchange_order.refusal is not None and not total.filled:
+            store.close_order(order.client_id, "rejected", exchange_order.refusal.text)
+            result.refused.append((order, exchange_order.refusal))
+        else:
+            store.close_order(order.client_id, "filled" if total.remaining <= 0 else "canceled")
+            if not total.filled:
+                result.dropped.append(order)
+        result.ended.discard(order.client_id)
+        result.unsettled -= 1
 
     def _is_lost(self, order: Order, now: float) -> bool:
         """Tell whether an order that the exchange doesn't list is not waited for any more."""

@@ -10,6 +10,49 @@ from typing import Any
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
+FIGURES = (
+    ("paused", "gauge", "1 while a person has paused the bot.", "paused"),
+    ("uptime_seconds", "gauge", "Seconds since the bot's process started.", "uptime"),
+    ("last_tick_timestamp_seconds", "gauge", "When the loop last ticked.", "last_tick"),
+    ("price", "gauge", "The last price, in quote currency.", "price"),
+    ("position", "gauge", "The position made by this bot's trades, in base currency.", "position"),
+    ("pnl", "gauge", "Profit and loss of the run after fees, in quote currency.", "pnl"),
+    ("pnl_realized", "gauge", "Realised profit and loss of the run before fees.", "realized"),
+    ("pnl_unrealized", "gauge", "Unrealised profit and loss of the run.", "unrealized"),
+    ("fees", "gauge", "Fees of the run, in quote currency; below 0 for rebates.", "fees"),
+    ("trades_total", "counter", "Trades of the run.", "trades"),
+    ("volume_total", "counter", "Traded value of the run, in quote currency.", "volume"),
+    ("maker_share", "gauge", "Share of the run's trades that were maker.", "maker_share"),
+    ("reject_rate", "gauge", "Share of the run's orders that were refused.", "reject_rate"),
+    (
+        "max_drawdown",
+        "gauge",
+        "Deepest fall of the run's P&L below its highest point, in quote currency.",
+        "max_drawdown",
+    ),
+    (
+        "profit_per_grid",
+        "gauge",
+        "Mean profit of a trade that closed something, after fees, in quote currency.",
+        "profit_per_grid",
+    ),
+    (
+        "apr",
+        "gauge",
+        "Profit a year as a share of the largest position's value; absent in the run's first hour.",
+        "apr",
+    ),
+    (
+        "order_latency_seconds",
+        "gauge",
+        "How long the exchange took to answer the last accepted order.",
+        "order_latency",
+    ),
+    ("errors_total", "counter", "Errors in this bot's record.", "errors_total"),
+)
+"""Name, kind and text of a metric, and the key of its value in the answer of /health/detailed."""
+
+
 def render(detailed: Mapping[str, Any]) -> str:
     """Return the metrics of `detailed`, the answer of /health/detailed. Unknown values are left out."""
     lines: list[str] = []
@@ -25,53 +68,12 @@ def render(detailed: Mapping[str, Any]) -> str:
     if get("instance"):
         metric("info", "gauge", "What this bot is.", ({name: str(get(name)) for name in names}, 1))
     metric("healthy", "gauge", "1 while the bot trades.", ({}, bool(get("healthy"))))
-    metric("paused", "gauge", "1 while a person has paused the bot.", ({}, get("paused")))
-    metric("uptime_seconds", "gauge", "Seconds since the bot's process started.", ({}, get("uptime")))
-    metric("last_tick_timestamp_seconds", "gauge", "When the loop last ticked.", ({}, get("last_tick")))
-    metric("price", "gauge", "The last price, in quote currency.", ({}, get("price")))
-    metric(
-        "position",
-        "gauge",
-        "The position made by this bot's trades, in base currency.",
-        ({}, get("position")),
-    )
-    metric("pnl", "gauge", "Profit and loss of the run after fees, in quote currency.", ({}, get("pnl")))
-    metric("pnl_realized", "gauge", "Realised profit and loss of the run before fees.", ({}, get("realized")))
-    metric("pnl_unrealized", "gauge", "Unrealised profit and loss of the run.", ({}, get("unrealized")))
-    metric("fees", "gauge", "Fees of the run, in quote currency; below 0 for rebates.", ({}, get("fees")))
-    metric("trades_total", "counter", "Trades of the run.", ({}, get("trades")))
-    metric("volume_total", "counter", "Traded value of the run, in quote currency.", ({}, get("volume")))
+    for name, kind, text, key in FIGURES:
+        metric(name, kind, text, ({}, get(key)))
     orders = get("open_orders")
     if orders is not None:
         sides = [({"side": side}, sum(order["side"] == side for order in orders)) for side in ("buy", "sell")]
         metric("open_orders", "gauge", "Live orders of this bot.", *sides)
-    metric("maker_share", "gauge", "Share of the run's trades that were maker.", ({}, get("maker_share")))
-    metric("reject_rate", "gauge", "Share of the run's orders that were refused.", ({}, get("reject_rate")))
-    metric(
-        "max_drawdown",
-        "gauge",
-        "Deepest fall of the run's P&L below its highest point, in quote currency.",
-        ({}, get("max_drawdown")),
-    )
-    metric(
-        "profit_per_grid",
-        "gauge",
-        "Mean profit of a trade that closed something, after fees, in quote currency.",
-        ({}, get("profit_per_grid")),
-    )
-    metric(
-        "apr",
-        "gauge",
-        "Profit a year as a share of the largest position's value; absent in the run's first hour.",
-        ({}, get("apr")),
-    )
-    metric(
-        "order_latency_seconds",
-        "gauge",
-        "How long the exchange took to answer the last accepted order.",
-        ({}, get("order_latency")),
-    )
-    metric("errors_total", "counter", "Errors in this bot's record.", ({}, get("errors_total")))
     metric("resident_memory_bytes", "gauge", "Memory of the bot's process.", ({}, _memory()))
     return "\n".join(lines) + "\n"
 

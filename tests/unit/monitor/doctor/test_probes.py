@@ -13,6 +13,7 @@ from manager.fleet import project
 from manager.fleet.env_file import STAGED_FILE
 from manager.monitor.doctor import probe_engine, probe_host, probe_project
 from manager.monitor.doctor.redact import redact
+from manager.util import mountinfo
 from tests.builders import a_config, write_config
 
 MOUNTS = """\
@@ -37,7 +38,7 @@ garbage
     ],
 )
 def test_the_innermost_mount_counts(path: str, expected: str) -> None:
-    assert probe_host.file_system(MOUNTS, Path(path)) == expected
+    assert probe_host.file_system(mountinfo.parsed(MOUNTS), Path(path)) == expected
 
 
 def test_a_folder_that_is_not_yet_made_is_on_its_parents_disk(tmp_path: Path) -> None:

@@ -151,5 +151,5 @@ def test_a_machine_without_cgroups(tmp_path: Path) -> None:
 
 
 def test_a_space_in_a_mount_point(tmp_path: Path) -> None:
-    Machine.write(tmp_path / "self/mountinfo", r"30 24 0:26 / /my\040groups rw - cgroup2 cgroup2 rw" + "\n")
-    assert cgroup_folders.read_mounts(tmp_path)[cgroup_folders.UNIFIED].at == "/my groups"
+    Machine.write(tmp_path / "self/mountinfo", r"30 24 0:26 / /größe\040x rw - cgroup2 cgroup2 rw" + "\n")
+    assert cgroup_folders.read_mounts(tmp_path)[cgroup_folders.UNIFIED].at == "/größe x"

@@ -194,6 +194,7 @@ def degraded(code: str, /, **params: Any) -> Instance:
             "oom: bp_sol_01 was killed: it exceeded its memory limit (2048 MiB)",
         ),
         (a_view("running", last_exit={**EXIT, "oom": True, "at": NOW - 3700}), ""),
+        (a_view("running", last_exit={**EXIT, "oom": True, "at": NOW + 3700}), ""),  # the clock was set back
         (
             a_view(logs_over_limit={"stdout": 7, "stderr": 0}),
             "logs: bp_sol_01: its log files of today have reached their limit; further lines are dropped and"
