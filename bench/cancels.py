@@ -1,7 +1,8 @@
 """Measure the orders left over time while many bots cancel at one exchange with its real limits.
 
 `python -m bench.cancels` starts a cancel program per bot against the fake exchange, spread as `halt`
-spreads its stops. `--bot DIR --unspread` takes the bot of another checkout, all at once, for comparison.
+spreads its stops. `--one-by-one --unspread` does without batches, all from one moment, for comparison; `--bot
+DIR` takes the bot of another checkout.
 Time counts from the first request: fifty Python processes need longer to start than bots that run need to
 cancel. A small machine takes `--bots 4 --share 0.02`, the part of a fleet of 200.
 """
@@ -23,6 +24,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 BOT = ROOT / "docker" / "bot"
+ONE_BY_ONE = Path(__file__).with_name("one_by_one.py")
 sys.path[:0] = [str(BOT)]
 
 from gridbot.model.types import OrderRequest, Side  # noqa: E402
@@ -57,6 +59,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0, help="at most, from the first request")
     parser.add_argument("--share", type=float, default=1.0, help="of the limits, for a larger fleet's part")
     parser.add_argument("--bot", type=Path, default=BOT, help="a folder with cancel_orders.py")
+    parser.add_argument("--one-by-one", action="store_true", help="without the call for many orders")
     parser.add_argument("--unspread", action="store_true", help="start all at once")
     options = parser.parse_args()
     for look in left_over_time(
@@ -64,7 +67,7 @@ def main() -> None:
         options.orders,
         options.seconds,
         options.share,
-        options.bot,
+        ONE_BY_ONE if options.one_by_one else options.bot / "cancel_orders.py",
         is_spread=not options.unspread,
     ):
         print(
@@ -75,7 +78,13 @@ def main() -> None:
 
 
 def left_over_time(
-    bots: int, orders: int, seconds: float, share: float = 1.0, bot: Path = BOT, *, is_spread: bool = True
+    bots: int,
+    orders: int,
+    seconds: float,
+    share: float = 1.0,
+    program: Path = BOT / "cancel_orders.py",
+    *,
+    is_spread: bool = True,
 ) -> Iterator[Look]:
     """Cancel the orders of so many bots; yield a look every five seconds, the last one with none left."""
     windows = tuple(replace(w, most=max(int(w.most * share), 1)) for w in ASTER.windows)
@@ -91,12 +100,14 @@ def left_over_time(
             for number, account in enumerate(accounts):
                 due = turn("aster", int(number / share)) if is_spread else 0.0
                 time.sleep(max(launched + due - time.monotonic(), 0.0))
-                processes.append(_cancel(bot, fake, account, Path(folder) / f"{number}.db"))
+                processes.append(_cancel(program, fake, account, Path(folder) / f"{number}.db"))
 
         starter = threading.Thread(target=start)
         starter.start()
         while not limits.requests:
             time.sleep(0.1)
+            if len(processes) == bots and all(process.poll() for process in processes):
+                raise SystemExit(f"{program} makes no request: every one of them has failed")
         began = time.monotonic()
         while (now := time.monotonic() - began) < seconds + LOOKS_S:
             left = sum(len(account.book.own_open()) for account in accounts)
@@ -121,10 +132,10 @@ def _place(record: Path, account: Account, count: int) -> None:
     store.close()
 
 
-def _cancel(bot: Path, fake: FakeExchange, account: Account, record: Path) -> subprocess.Popen[bytes]:
+def _cancel(program: Path, fake: FakeExchange, account: Account, record: Path) -> subprocess.Popen[bytes]:
     env = {"PATH": os.environ["PATH"], "DB_PATH": str(record), "TRADING_MODE": "live"}
     return subprocess.Popen(
-        [sys.executable, str(bot / "cancel_orders.py"), *COMMAND],
+        [sys.executable, str(program), *COMMAND],
         env=env | fake.env_of(account),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

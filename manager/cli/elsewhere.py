@@ -14,6 +14,7 @@ from manager import i18n
 from manager.cli import following
 from manager.cli.notices import one_output
 from manager.config.bot_environment import LiveContainer
+from manager.config.fleet import Fleet
 from manager.errors import (
     BAD_CONFIG,
     FAILED,
@@ -27,7 +28,7 @@ from manager.fleet import bot_report, display
 from manager.fleet.bot_report import Report
 from manager.fleet.session import Session
 from manager.i18n import Text, _, mark
-from manager.ops.hosts import account_looks, everywhere, registry, ssh
+from manager.ops.hosts import account_looks, everywhere, last_seen, registry, ssh
 from manager.ops.hosts.account_looks import HostAnswer
 from manager.ops.hosts.everywhere import Answer, Row
 from manager.ops.hosts.registry import Host
@@ -47,7 +48,10 @@ LOCAL = frozenset({"host add", "host list", "host check", "host remove", "host d
 def run(session: Session, args: Namespace, words: Sequence[str]) -> int:
     """Run the command line `words` elsewhere. Returns its exit code. Raises ManagerError."""
     folder, there = session.project_dir(), list(passed_on(words))
-    _require_one_meaning(args, words)
+    named = sorted({*_named(words)})
+    if args.command == "halt" and (args.hosts or len(named) > 1):
+        return _halt(session, args, named, there)
+    _require_one_meaning(args, named)
     if args.host is not None:
         if args.command in LOCAL:
             raise UsageError(
@@ -61,29 +65,42 @@ def run(session: Session, args: Namespace, words: Sequence[str]) -> int:
     elif args.command == "logs" and args.follow:
         code = following.follow(folder, hosts, there, args)
     else:
-        is_halt = args.command == "halt"
-        limit = everywhere.HALTING_S if is_halt else everywhere.READING_S
-        answers = everywhere.as_they_come(hosts, folder, there, limit, None if is_halt else limit)
-        waiting = {registry.HERE, *(host.name for host in hosts)}
-        try:
-            code = _print_answers(_taken_from(waiting, answers), as_json=args.json)
-        except KeyboardInterrupt:
-            if waiting:
-                unsaid = ", ".join(sorted(waiting))
-                console.warning(Text(NO_ANSWER_YET, hosts=unsaid))
-            raise
+        limit = everywhere.READING_S
+        names = {registry.HERE, *(host.name for host in hosts)}
+        answers = everywhere.as_they_come(hosts, folder, there, limit, limit)
+        code = _print_as_they_come(names, answers, as_json=args.json)
     for problem in problems:  # what else the file may have named is not known: it was told nothing
         console.error(problem)
     return worst_exit_code([code, BAD_CONFIG]) if problems else code
 
 
-def _require_one_meaning(args: Namespace, words: Sequence[str]) -> None:
-    """Raise UsageError for a line that names machines of which one would be passed over, as by a halt."""
+def _halt(session: Session, args: Namespace, named: Sequence[str], there: Sequence[str]) -> int:
+    """Halt on every machine that the line names: on all of them and here with --hosts, whatever else it says.
+
+    No name of which nothing is known keeps the others from being halted. Returns the exit code.
+    """
+    folder = session.project_dir()
+    hosts, problems = registry.readable(folder)
+    unknown = [name for name in named if name not in hosts]
+    chosen = [host for name, host in hosts.items() if args.hosts or name in named]
+    here = folder if args.hosts else None
+    names = {host.name for host in chosen} | ({registry.HERE} if here else set())
+    answers = everywhere.as_they_come(chosen, here, there, everywhere.HALTING_S, None)
+    code = _print_as_they_come(names, answers, as_json=args.json, fleet=session.folders_to_halt())
+    for name in unknown:
+        console.error(Text("there is no host {name}: nothing was halted there", name=name))
+    for problem in problems:
+        console.error(problem)
+    return worst_exit_code([code, *([USAGE] if unknown else []), *([BAD_CONFIG] if problems else [])])
+
+
+def _require_one_meaning(args: Namespace, named: Sequence[str]) -> None:
+    """Raise UsageError for a line that names machines of which one would be passed over."""
     if args.host is None:
         return
     if getattr(args, "hosts", False):
         raise UsageError("--host and --hosts exclude each other: --hosts is this machine and all others")
-    if others := sorted({*_named(words)} - {args.host}):
+    if others := sorted({*named} - {args.host}):
         raise UsageError(
             "--host takes one machine, and {names} were given; run the command for each of them",
             names=", ".join([*others, args.host]),
@@ -151,10 +168,25 @@ def _taken_from(waiting: set[str], answers: Iterable[Answer]) -> Iterator[Answer
         waiting.discard(answer.host)
 
 
-def _print_answers(answers: Iterable[Answer], *, as_json: bool) -> int:
+def _print_as_they_come(
+    names: set[str], answers: Iterable[Answer], *, as_json: bool, fleet: Fleet | None = None
+) -> int:
+    """Print what these machines say; when somebody interrupts, which have said nothing."""
+    waiting = {*names}
+    try:
+        return _print_answers(_taken_from(waiting, answers), as_json=as_json, fleet=fleet)
+    except KeyboardInterrupt:
+        if waiting:
+            unsaid = ", ".join(sorted(waiting))
+            console.warning(Text(NO_ANSWER_YET, hosts=unsaid))
+        raise
+
+
+def _print_answers(answers: Iterable[Answer], *, as_json: bool, fleet: Fleet | None) -> int:
     """Print what each machine said under its name, as it comes; one that said nothing is an error.
 
-    As JSON each object gets its machine's name; one that gave none has an object with the error.
+    As JSON each object gets its machine's name; one that gave none has an object with the error. `fleet`:
+    the fleet here, if all are halted.
     """
     codes, objects = [], []
     for answer in answers:
@@ -166,6 +198,8 @@ def _print_answers(answers: Iterable[Answer], *, as_json: bool) -> int:
             for line in answer.completed.out.splitlines():
                 console.say("\t".join(map(replace_unprintable, line.split("\t"))))  # of `--format tsv`
         _say_errors(answer)
+        if fleet is not None and answer.completed is None and answer.host != registry.HERE:
+            console.error(last_seen.not_halted(fleet, answer.host, answer.url))
     if as_json:
         console.say_json(objects)
     return worst_exit_code(codes)
@@ -189,7 +223,6 @@ def _say_errors(answer: Answer) -> None:
         console.warn(f"{answer.host}: {replace_unprintable(line)}")
 
 
-AT_REST = frozenset({"stopped", "missing", "failed", "completed"})
 COLUMNS = (
     Column[Row]("host", mark("HOST"), lambda row: row.host),
     Column[Row]("id", mark("ID"), lambda row: _text(row, "id")),
@@ -379,4 +412,4 @@ def _looks(session: Session, hosts: Sequence[Host]) -> tuple[list[HostAnswer], l
 
 
 def _is_live(row: Row) -> bool:
-    return row.values.get("mode") == "live" and row.values.get("state") not in AT_REST
+    return row.values.get("mode") == "live" and row.values.get("state") not in last_seen.AT_REST

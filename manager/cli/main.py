@@ -34,7 +34,7 @@ SAYS_SLOW = frozenset(
 )
 """Commands that change a fleet: somebody waits for them. `top` and `watch` have words of their own."""
 
-ENDS_IN_ORDER = SAYS_SLOW - {HALT}
+ENDS_IN_ORDER = SAYS_SLOW - {HALT} | {"close", "import"}
 """Commands that finish what they have begun when somebody ends them. A halt has a way of its own."""
 
 

@@ -20,6 +20,9 @@ LONG_LOOK_S = 45
 PATIENT_S = 60.0
 """How long a command that changes a fleet waits for any answer of an engine that has been late before."""
 
+MOST_PATIENT_S = 480.0
+"""How long at most: each time that an engine which answers looks is late all the same, twice as long."""
+
 SAY_EVERY_S = 60
 """Between two messages that the engine is slow: hundreds of calls wait at once."""
 
@@ -62,6 +65,7 @@ class Patience:
         late = 0
         while True:
             tries -= 1
+            waited_s = self._least_s
             try:
                 return make()
             except EngineSlow as error:
@@ -69,7 +73,8 @@ class Patience:
             try:  # outside of the handler: else a refused look had the time-out among its causes
                 self._look(LONG_LOOK_S if self._goes_on and late == 1 else LOOK_S)
                 late = 0
-                self._least_s = PATIENT_S if self._goes_on else 0.0
+                if self._goes_on:  # of calls that are late together only the first one doubles it
+                    self._least_s = max(self._least_s, PATIENT_S, min(2 * waited_s, MOST_PATIENT_S))
             except EngineSlow:
                 late += 1
             if late >= silences:

@@ -4,12 +4,12 @@ The old folder is kept, and its daemon could be started again: it is checked bef
 started.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from manager.config.fleet import Fleet
-from manager.errors import ManagerError
+from manager.errors import ManagerError, writing_to
 from manager.util import atomic_file, ownership, strict_json
 
 SCHEMA = 1
@@ -72,6 +72,51 @@ def stamp(path: Path) -> Stamp | None:
     except OSError:
         return None
     return [status.st_ino, status.st_size, status.st_mtime_ns]
+
+
+def stopped(fleet: Fleet, folder: Path) -> frozenset[str]:
+    """Return what imports of this old folder have stopped there, and have not come to the end of."""
+    return frozenset(_read_stopped(fleet).get(str(folder), ()))
+
+
+def note_stopped(fleet: Fleet, folder: Path, instances: Iterable[str]) -> None:
+    """Note what an import is about to stop: nothing else would tell the next one that it ran.
+
+    Raises ManagerError.
+    """
+    noted = _read_stopped(fleet)
+    _save_stopped(fleet, {**noted, str(folder): sorted({*noted.get(str(folder), ()), *instances})})
+
+
+def forget_stopped(fleet: Fleet, folder: Path, instance: str) -> None:
+    """Remove the note of an instance whose import has come to its end. Raises ManagerError."""
+    noted = _read_stopped(fleet)
+    left = [other for other in noted.get(str(folder), ()) if other != instance]
+    if left != noted.get(str(folder), []):
+        _save_stopped(fleet, {**noted, str(folder): left})
+
+
+def _read_stopped(fleet: Fleet) -> dict[str, list[str]]:
+    """Return folder → instances; nothing if the file is damaged."""
+    try:
+        content: Any = strict_json.read(_stopped_file(fleet), MAX_BYTES)
+        return {str(folder): [str(name) for name in names] for folder, names in content["folders"].items()}
+    except (strict_json.JsonFault, TypeError, KeyError, AttributeError):
+        return {}
+
+
+def _save_stopped(fleet: Fleet, noted: Mapping[str, Sequence[str]]) -> None:
+    path, folders = _stopped_file(fleet), {folder: names for folder, names in noted.items() if names}
+    with writing_to(path):
+        ownership.make_folder(path.parent, 0o700)
+        if folders:
+            atomic_file.write_atomically(path, {"schema": SCHEMA, "folders": folders})
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _stopped_file(fleet: Fleet) -> Path:
+    return staging_dir(fleet) / "stopped.json"
 
 
 def _file(fleet: Fleet) -> Path:

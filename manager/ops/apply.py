@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from manager.config.fleet import Fleet
 from manager.engine import fleet_network
 from manager.errors import EngineUnreachable, ManagerError
-from manager.fleet import event_spool, halt_mark, instances_json, instances_json_refresh, lock
+from manager.fleet import halt_mark, instances_json, instances_json_refresh, lock
 from manager.fleet.halt_mark import HaltMark
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.session import Session
@@ -181,6 +181,10 @@ def _end(run: _Run, outcomes: list[Outcome[Action]], errors: list[ManagerError])
             after = _look_after(run.session, snapshot, outcomes)
             instances_json_refresh.write(after, run.warn)
         compose_notices.after_change(after.project, named, outcomes, run.on_event)
+        if change.command == "down" and named is None:
+            from manager.ops.execution import orphan_notices
+
+            orphan_notices.warn_of_running(after, actions, run.on_event)
         if is_all:
             run.limit()
     except EngineUnreachable as error:  # what was done before is said all the same
@@ -294,7 +298,7 @@ def _carry_out(
     if not todo and not (change.command == "stop" and actions):
         return [*gone]
     from manager.ops.checks import old_daemon_check  # with threads, YAML and more: a no-op does without them
-    from manager.ops.execution import execute, prepare
+    from manager.ops.execution import execute, outcome_notes, prepare
 
     refused = old_daemon_check.refused(snapshot, actions, on_event)
     in_use = {outcome.action.instance for outcome in refused}
@@ -312,12 +316,10 @@ def _carry_out(
 
     on_event(ActionsStarted(todo))
     try:
-        outcomes = execute.run(todo, context, on_done)
+        on_end = partial(outcome_notes.note, change.command, snapshot)
+        return refused + execute.run(todo, context, on_done, on_end)
     finally:
         on_event(ActionsEnded())
-    desired_state.keep_on_list(snapshot, outcomes)
-    note_outcomes(snapshot.project.fleet, change.command, outcomes)
-    return refused + outcomes
 
 
 def _may_ask(change: Change, actions: Sequence[Action]) -> bool:
@@ -330,24 +332,6 @@ def _asking(session: Session, snapshot: FleetSnapshot) -> "Asking":
     from manager.ops.exchange.asking import Asking
 
     return Asking(snapshot, session.engine())
-
-
-def note_outcomes(fleet: Fleet, command: str, outcomes: Sequence[Outcome[Action]]) -> None:
-    """Leave what was done for the history. Raises nothing."""
-    event_spool.note(
-        fleet,
-        [
-            event_spool.happened(
-                command,
-                outcome.action.instance,
-                outcome.action.kind,
-                outcome.error or outcome.action.cause,
-                is_done=outcome.error is None,
-            )
-            for outcome in outcomes
-            if outcome.action.kind != "leave"
-        ],
-    )
 
 
 def _to_wait_for(

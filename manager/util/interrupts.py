@@ -95,7 +95,8 @@ class Ending:
 
     Until something has begun the signal is raised at once, as Interruption. From then on the first one is
     noted, and a second one is raised: an exception could occur between two statements, such as the starts of
-    two threads, or the two halves of a restart. Signals that are ignored stay so. A handler of the program
+    two threads, or the two halves of a restart. So it is within Interruptions. Signals that are ignored stay
+    so. A handler of the program
     still runs, and decides alone what ends at once; what it raises while something is under way is dropped.
     Signals within SAME_ENDING_S of the first one are no second one.
     """
@@ -143,8 +144,7 @@ class Ending:
             yield
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        previous = self._previous[number]
-        own = previous if callable(previous) and previous is not signal.default_int_handler else None
+        own = _own(self._previous[number])
         if not self._has_begun or (self.number and own is None):
             if own is not None:
                 own(number, frame)
@@ -161,3 +161,11 @@ class Ending:
         elif is_first:
             self.exit_code = 128 + number
             self._on_noted()
+
+
+def _own(handler: Any) -> Callable[[int, FrameType | None], object] | None:
+    """Return a handler of the program; None if it is Python's, or that of Interruptions: these only raise."""
+    is_ours = isinstance(getattr(handler, "__self__", None), Interruptions)
+    return (
+        handler if callable(handler) and handler is not signal.default_int_handler and not is_ours else None
+    )

@@ -17,11 +17,21 @@ from tests.fakes.engine import FakeEngine
 class SlowHttp:
     """Stands for `http_socket.call`. Of all calls, `late` of 1 are answered after the caller has given up.
 
-    Half of those have had their effect all the same, and half have not.
+    Half of those have had their effect all the same, and half have not. `takes_s`: what each answer takes, a
+    list of containers `lists_s`.
     """
 
-    def __init__(self, fake: FakeEngine, clock: Clock, late: float, seed: int) -> None:
+    def __init__(
+        self,
+        fake: FakeEngine,
+        clock: Clock,
+        late: float,
+        seed: int,
+        takes_s: float = 0.0,
+        lists_s: float = 0.0,
+    ) -> None:
         self._fake, self._clock, self._late = fake, clock, late
+        self._takes_s, self._lists_s = takes_s, lists_s
         self._random = random.Random(seed)
         self.too_late: Counter[str] = Counter()
 
@@ -34,6 +44,12 @@ class SlowHttp:
         body: Any = None,
         timeout: float = 10,
     ) -> Any:
+        takes_s = self._lists_s if api == "/containers/json" else self._takes_s
+        if takes_s > timeout:
+            self.too_late[f"{method} {api.rpartition('/')[2]}"] += 1
+            self._clock.sleep(timeout)
+            raise TooSlow(f"timed out after {timeout:.0f} s")
+        self._clock.sleep(takes_s)
         if self._random.random() >= self._late:
             return self._answer(method, api, query or {}, body)
         self.too_late[f"{method} {api.rpartition('/')[2]}"] += 1

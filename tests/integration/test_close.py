@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import time
 from collections.abc import Iterator
 from decimal import Decimal
 
@@ -73,3 +77,39 @@ def test_what_halted_bots_hold_is_closed_when_a_person_agrees(project: Project, 
     assert [fake.book.position(), reported(project)] == [0, 0]
     assert fake.book.own_open() == []
     assert fake.book.violations == []
+
+
+@pytest.mark.parametrize("words", [("close", "live_01"), ("halt", "--close-positions")], ids=" ".join)
+def test_a_signal_while_the_order_is_on_its_way_lets_it_be_closed_and_told(
+    project: Project, fake: FakeExchange, words: tuple[str, ...]
+) -> None:
+    """It ended at once, and nobody was told what was closed."""
+    buy_one(fake)
+    if words[0] == "close":
+        project.manager("halt")
+    ended: list[int] = []
+
+    def end(when: str) -> None:
+        """Send SIGTERM twice, as `timeout` does, when the closing order has been filled and not answered."""
+        if when == "after" and fake.requests[-1] == ("POST", "/api/v1/order") and not ended:
+            ended.append(process.pid)
+            process.send_signal(signal.SIGTERM)
+            process.send_signal(signal.SIGTERM)
+            time.sleep(1)
+
+    process = subprocess.Popen(
+        project.command(*words, "--yes"),
+        cwd=project.folder,
+        env={**os.environ, **project.environ},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    fake.tap = end
+    out, err = process.communicate(timeout=300)
+    assert ended, (out, err)
+    assert process.returncode == 128 + signal.SIGTERM, (out, err)
+    assert "live_01: closed 0.1 SOL at" in out
+    assert "interrupted: what had begun was finished" in err
+    assert [fake.book.position(), reported(project)] == [0, 0]

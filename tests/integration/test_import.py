@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,9 +17,11 @@ import pytest
 
 from manager.cli import parsers
 from manager.cli.commands import import_
+from manager.cli.main import main
 from manager.errors import TIMED_OUT
+from manager.fleet import import_records, project
 from manager.fleet.session import Session
-from manager.ops.migrate import stop
+from manager.ops.migrate import copies, stop
 from tests import cases, managers
 from tests.builders import a_config
 from tests.fleet import ROOT, Project, eventually
@@ -154,6 +157,43 @@ def test_stop_old_stops_the_daemon_and_takes_every_row(
         assert other.status() != psutil.STATUS_ZOMBIE
     copied = tmp_path / "desk" / "volumes" / "database" / "bp_sol_01.db"
     assert rows_of(copied) == rows_of(old.folder / "database" / "bp_sol_01.db")
+
+
+@pytest.mark.parametrize("killed_at", [2, 4, 6])
+def test_what_a_killed_import_has_stopped_is_started_by_the_up_after_the_next_one(
+    old: OldFolder, tmp_path: Path, killed_at: int
+) -> None:
+    """The next import found it down, and noted that a person had stopped it: it stayed down."""
+    desk = tmp_path / "desk"
+    take, words = importer(desk, old), ("--yes", "--stop-old")
+    with old.running("bp_sol_01") as daemon:
+        done = take(*words, killed_at=killed_at)
+        assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
+        assert (daemon.status() == psutil.STATUS_ZOMBIE) == (killed_at > 2), "its note comes before its stop"
+        assert take(*words).returncode == 0
+        assert daemon.status() == psutil.STATUS_ZOMBIE
+    assert project.read(desk).fleet_state.of("bp_sol_01").wish == "run"
+    assert take(*words).stdout.endswith("nothing to do\n")
+    assert not (desk / "volumes" / "state" / import_records.FOLDER / "stopped.json").exists()
+
+
+def test_an_import_that_is_interrupted_names_what_it_has_stopped(
+    old: OldFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "desk" / "config" / "active").mkdir(parents=True)
+
+    def ended(*_more: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(20)
+
+    monkeypatch.setattr(copies, "copy_database", ended)
+    line = ["--project-dir", str(tmp_path / "desk"), "import", str(old.folder), "--yes", "--stop-old"]
+    with old.running("bp_sol_01") as daemon:
+        assert main(line) == 128 + signal.SIGTERM
+        assert daemon.status() == psutil.STATUS_ZOMBIE
+    assert "interrupted in the middle of bp_sol_01" in capsys.readouterr().err
+    assert not (tmp_path / "desk" / "config" / "active" / "bp_sol_01.json").exists()
 
 
 def test_a_bot_that_lost_its_daemon_is_found_and_stopped(old: OldFolder, take: Importer) -> None:

@@ -305,6 +305,7 @@ def test_the_youngest_process_is_found_first_though_pids_go_round(tmp_path: Path
 
 def test_what_cannot_be_said_leaves_no_action_half_way(fleet: Fleet) -> None:
     pauses, ended = iter([0.0, 0.3]), []
+    noted: list[Outcome[Action]] = []
 
     def called_off() -> Text:
         time.sleep(next(pauses))
@@ -316,6 +317,8 @@ def test_what_cannot_be_said_leaves_no_action_half_way(fleet: Fleet) -> None:
 
     nothing: Any = None
     context = ExecutionContext(nothing, fleet, {}, {}, {}, nothing, called_off)
+    actions = [Action("start", name, Text("asked")) for name in ("a", "b")]
     with pytest.raises(ManagerError, match="No space left"):
-        execute.run([Action("start", name, Text("asked")) for name in ("a", "b")], context, on_done)
+        execute.run(actions, context, on_done, noted.extend)
     assert len(ended) == 2
+    assert sorted(outcome.action.instance for outcome in noted) == ["a", "b"]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
+from manager.cli.halt_interrupted import Interrupted
 from manager.cli.left_behind import position_object
 from manager.errors import UsageError, worst_exit_code
 from manager.fleet import lock
@@ -18,10 +19,17 @@ from manager.ops.exchange import close as ops_close
 from manager.ops.exchange.close import Closing
 from manager.ops.halt import halt as halting
 from manager.util import console, prompt
+from manager.util.interrupts import Interruption
 from manager.util.text_table import Column
 
 NO_ANSWER = mark(
     "nothing was closed: closing trades, and needs confirmation at a terminal; in a script, use --yes"
+)
+
+NOTHING_CLOSED = mark("interrupted before anything was closed")
+CUT_OFF = mark(
+    "interrupted in the middle of {ids}: what was closed there is unknown; `manager close` looks, and closes"
+    " what is left"
 )
 
 
@@ -47,7 +55,10 @@ def may_ask(args: Namespace) -> bool:
 def close_positions(
     session: Session, snapshot: FleetSnapshot, chosen: Sequence[str], args: Namespace, command: str
 ) -> list[Closing]:
-    """Look, ask, and close. The caller holds the fleet's lock, or has halted the instances."""
+    """Look, ask, and close. The caller holds the fleet's lock, or has halted the instances.
+
+    One that is interrupted says whether anything was closed.
+    """
     engine = session.engine()
     share = Decimal(args.price_bound) / 100
 
@@ -55,10 +66,17 @@ def close_positions(
         if not args.json and (line := _line(closing)):
             console.say(line)
 
-    closings = ops_close.look(snapshot, chosen, engine, share, say)
-    wanted = [closing for closing in closings if closing.is_wanted]
-    if wanted and _is_agreed(wanted, args):
-        closings = ops_close.close(snapshot, closings, engine, command, say)
+    try:
+        closings = ops_close.look(snapshot, chosen, engine, share, say)
+        wanted = [closing for closing in closings if closing.is_wanted]
+        is_agreed = bool(wanted) and _is_agreed(wanted, args)
+    except KeyboardInterrupt as interruption:
+        raise Interrupted(interruption, NOTHING_CLOSED) from None
+    if is_agreed:
+        try:
+            closings = ops_close.close(snapshot, closings, engine, command, say, session.ending)
+        except Interruption as interruption:
+            raise Interrupted(interruption, CUT_OFF, ids=", ".join(interruption.left)) from None
     if not args.json:
         live = [closing for closing in closings if closing.mode == "live"]
         console.say(console.table(COLUMNS, live) if live else _("nothing to close"))

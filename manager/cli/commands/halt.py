@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, assert_never
 
-from manager.cli import halt_interrupted, halt_signals
+from manager.cli import ending, halt_interrupted, halt_signals
 from manager.cli.commands.close import close_positions, closing_object
 from manager.cli.left_behind import (
     orders_left_text,
@@ -112,13 +112,17 @@ def _halt(session: Session, args: Namespace, marks: list[MarksMade], interruptio
     say_problems(result.snapshot.project)
     for error in (*result.errors, *unsaid):
         console.error(error)
-    if args.close_positions:
-        closings = close_positions(session, result.snapshot, _down(result), args, "halt")
-        closed = {closing.instance: closing for closing in closings}
-    if args.json:
-        console.say_json([_object(outcome, closed) for outcome in result.outcomes])
-    codes = [*(closing.exit_code for closing in closed.values()), *(error.exit_code for error in unsaid)]
-    return worst_exit_code([result.exit_code, *codes])
+
+    def finish() -> int:
+        if args.close_positions:
+            closings = close_positions(session, result.snapshot, _down(result), args, "halt")
+            closed.update({closing.instance: closing for closing in closings})
+        if args.json:
+            console.say_json([_object(outcome, closed) for outcome in result.outcomes])
+        codes = [*(closing.exit_code for closing in closed.values()), *(error.exit_code for error in unsaid)]
+        return worst_exit_code([result.exit_code, *codes])
+
+    return ending.in_order(session, finish) if args.close_positions else finish()
 
 
 def _is_left(outcome: HaltOutcome) -> bool:

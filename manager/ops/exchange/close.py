@@ -26,6 +26,7 @@ from manager.fleet.observe import FleetSnapshot
 from manager.i18n import Text
 from manager.ops.checks import start_checks
 from manager.ops.exchange import account_parts, oneoff, settled_records
+from manager.util.interrupts import Ending, Interruption
 from manager.util.sanitize import replace_unprintable
 from manager.util.threads import TaskGroup
 
@@ -36,6 +37,8 @@ order whose answer was lost.
 AT_ONCE = 8
 """Each program loads an exchange's client: 80 MB, and half a second of a core."""
 SIDES = ("buy", "sell")
+INTERRUPTED = Text("interrupted")
+IN_THE_MIDDLE = Text("interrupted in the middle: what was closed is unknown")
 
 
 class ClosePreview(NamedTuple):
@@ -139,11 +142,17 @@ def look(
 
 
 def close(
-    snapshot: FleetSnapshot, closings: Sequence[Closing], engine: Engine, command: str, on_done: OnClosing
+    snapshot: FleetSnapshot,
+    closings: Sequence[Closing],
+    engine: Engine,
+    command: str,
+    on_done: OnClosing,
+    ending: Ending,
 ) -> list[Closing]:
     """Close those that are wanted, at the bounds that their looks have named, and note it in the history.
 
-    One market's bots take turns: each compares the account's position with its own.
+    One market's bots take turns: each compares the account's position with its own. After Ctrl-C or SIGTERM
+    none is begun any more; a second signal ends it at once.
     """
     fleet = snapshot.project.fleet
     turns: dict[tuple[str, str], list[Closing]] = defaultdict(list)
@@ -151,16 +160,30 @@ def close(
         if closing.is_wanted:
             turns[closing.exchange, closing.symbol].append(closing)
 
-    def close_in_turn(group: Sequence[Closing]) -> list[Closing]:
-        results = []
+    def close_in_turn(group: Sequence[Closing]) -> None:
         for closing in group:
-            results.append(_close(closing, snapshot, engine))
-            event_spool.note(fleet, [_event(command, results[-1])])
-            on_done(results[-1])
-        return results
+            if ending.number:
+                closed[closing.instance] = closing._replace(why=INTERRUPTED)
+                continue
+            begun.append(closing)
+            result = _close(closing, snapshot, engine)
+            event_spool.note(fleet, [_event(command, result)])
+            closed[closing.instance] = result
+            on_done(result)
 
     tasks = [partial(close_in_turn, group) for group in turns.values()]
-    closed = {closing.instance: closing for group in TaskGroup(tasks, AT_ONCE) for closing in group}
+    closed: dict[str, Closing] = {}
+    begun: list[Closing] = []
+    with ending.begun():
+        try:
+            for _group in TaskGroup(tasks, AT_ONCE):
+                pass
+        except Interruption as interruption:
+            left = [closing for closing in begun if closing.instance not in closed]
+            interruption.left = [closing.instance for closing in left]
+            cut_off = [closing._replace(why=IN_THE_MIDDLE) for closing in left]
+            event_spool.note(fleet, [_event(command, closing) for closing in cut_off])
+            raise
     return [closed.get(closing.instance, closing) for closing in closings]
 
 

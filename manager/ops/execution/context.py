@@ -20,6 +20,7 @@ from manager.ops.execution.stop_turns import StopTurns
 from manager.util.interrupts import Ending
 
 INTERRUPTED = Text("interrupted")
+IN_THE_MIDDLE = Text("interrupted in the middle: whether its bot runs is unknown")
 
 
 class ExecutionContext(NamedTuple):

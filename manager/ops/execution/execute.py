@@ -1,7 +1,7 @@
 """Execute a plan's actions in parallel, and collect every failure. Makes no decisions."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import assert_never
@@ -16,7 +16,7 @@ from manager.i18n import Text, mark
 from manager.ops.actions.action import Action, Outcome
 from manager.ops.actions.answer import ASKED_AT_ONCE
 from manager.ops.execution import ports, rollback_store, take_down
-from manager.ops.execution.context import ExecutionContext
+from manager.ops.execution.context import IN_THE_MIDDLE, ExecutionContext
 from manager.ops.execution.stop_turns import StopTurns
 from manager.ops.folders import instance_folders
 from manager.util.interrupts import Ending, Interruption
@@ -32,9 +32,13 @@ CALLED_OFF: Mapping[halt_mark.By, str] = {
 
 
 def run(
-    actions: Iterable[Action], context: ExecutionContext, on_done: Callable[[Outcome[Action]], object]
+    actions: Iterable[Action],
+    context: ExecutionContext,
+    on_done: Callable[[Outcome[Action]], object],
+    on_end: Callable[[Sequence[Outcome[Action]]], object],
 ) -> list[Outcome[Action]]:
     """Run every action; one that fails does not prevent the others. `on_done` is called as each one ends.
+    `on_end` gets all outcomes, however it ends, also those of what a second signal has interrupted.
 
     All run at once, so that stopping a fleet takes as long as its slowest bot; engine/client.py limits the
     engine's load. After Ctrl-C or SIGTERM nothing more is begun; what has been stopped for its restart is
@@ -43,13 +47,21 @@ def run(
     """
     todo = list(actions)
     with (context.ending or Ending()).begun():
-        return _run(todo, context._replace(turns=StopTurns()), on_done)
+        outcomes: list[Outcome[Action]] = []
+        try:
+            _run(todo, context._replace(turns=StopTurns()), on_done, outcomes)
+        finally:
+            on_end(outcomes)
+        return outcomes
 
 
 def _run(
-    todo: list[Action], context: ExecutionContext, on_done: Callable[[Outcome[Action]], object]
-) -> list[Outcome[Action]]:
-    outcomes = []
+    todo: list[Action],
+    context: ExecutionContext,
+    on_done: Callable[[Outcome[Action]], object],
+    outcomes: list[Outcome[Action]],
+) -> None:
+    """Add each outcome as it arrives, so that none is lost when this is interrupted."""
     output_error: ManagerError | None = None
     begun = [action for action in todo if action.first_wave]
     try:
@@ -64,7 +76,9 @@ def _run(
                 output_error = error
     except Interruption as interruption:
         done = {outcome.action.instance for outcome in outcomes}
-        interruption.left = [action.instance for action in begun if action.instance not in done]
+        left = [action for action in begun if action.instance not in done]
+        interruption.left = [action.instance for action in left]
+        outcomes += [Outcome(action, error=CalledOff("{why}", why=IN_THE_MIDDLE)) for action in left]
         raise
     # Where each creation failed, none has waited. A network that is still being created when the command ends
     # is not seen by the next one, which creates another of the same name.
@@ -72,7 +86,6 @@ def _run(
         context.await_network()
     if output_error is not None:
         raise output_error
-    return outcomes
 
 
 def _stop_first(actions: list[Action], context: ExecutionContext) -> dict[str, Outcome[Action]]:

@@ -55,13 +55,14 @@ def run(hosts: Iterable[Host], here: Path, words: Sequence[str], timeout: float)
 
 
 def as_they_come(
-    hosts: Iterable[Host], here: Path, words: Sequence[str], timeout: float, timeout_here: float | None
+    hosts: Iterable[Host], here: Path | None, words: Sequence[str], timeout: float, timeout_here: float | None
 ) -> Iterator[Answer]:
     """Run `manager WORDS` on this machine and on each host; yield each answer as it comes.
 
-    `timeout_here`: None to wait as long as it takes.
+    `here`: None not to run it here. `timeout_here`: None to wait as long as it takes.
     """
-    calls = [_here(here, words, timeout_here), *_on_each(hosts, words, timeout)]
+    of_this = [] if here is None else [_here(here, words, timeout_here)]
+    calls = [*of_this, *_on_each(hosts, words, timeout)]
     with interruptible_pool(len(calls)) as pool:
         for future in as_completed([pool.submit(_answer, call) for call in calls]):
             yield future.result()

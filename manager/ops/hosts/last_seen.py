@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from manager.config.fleet import Fleet
-from manager.util import atomic_file, ownership, strict_json
+from manager.fleet import display
+from manager.i18n import Text, _, bracketed, mark
+from manager.util import atomic_file, formatting, ownership, strict_json
+from manager.util.sanitize import replace_unprintable
 
 MAX_BYTES = 16_000_000
+AT_REST = frozenset({"stopped", "missing", "failed", "completed"})
+"""States in which no bot trades."""
+
+RAN_THERE = mark("{host} is not known to be halted; {age} ago these ran there, and may trade on: {bots}")
+NONE_RAN_THERE = mark("{host} is not known to be halted; {age} ago no bot ran there")
 
 
 class HostRows(NamedTuple):
@@ -38,6 +47,29 @@ def load(fleet: Fleet, host: str, url: str) -> HostRows | None:
         return HostRows(float(content["at"]), [dict(row) for row in content["rows"]])
     except (strict_json.JsonFault, OSError, AttributeError, TypeError, KeyError, ValueError):
         return None
+
+
+def not_halted(fleet: Fleet, host: str, url: str) -> Text:
+    """Return which bots a host that does not answer had when it was last seen: they may trade on."""
+    seen = load(fleet, host, url)
+    if seen is None:
+        return Text("{host} is not known to be halted; what runs there was never seen", host=host)
+    running = [row for row in seen.rows if row.get("state") not in AT_REST]
+    bots = [f"{_word(row, 'id')}{bracketed(_mode(row), _(_word(row, 'state')))}" for row in running]
+    return Text(
+        RAN_THERE if bots else NONE_RAN_THERE,
+        host=host,
+        age=formatting.age(time.time() - seen.at),
+        bots=", ".join(bots),
+    )
+
+
+def _mode(row: Mapping[str, Any]) -> str:
+    return display.mode_text(_word(row, "mode"))
+
+
+def _word(row: Mapping[str, Any], key: str) -> str:
+    return replace_unprintable(str(row.get(key) or "?"))
 
 
 def _file(fleet: Fleet, host: str) -> Path:

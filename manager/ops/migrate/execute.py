@@ -21,6 +21,7 @@ from manager.ops.migrate import copies, inspect, plan, stop
 from manager.ops.migrate.inspect import ImportFacts, OldConfig
 from manager.ops.migrate.plan import ImportAction
 from manager.util import atomic_file, strict_json
+from manager.util.interrupts import Interruption
 from manager.util.trusted_folder import trusted_target
 
 
@@ -32,14 +33,34 @@ def run(
 ) -> list[Outcome[ImportAction]]:
     """Carry out the actions in order. `on_done` receives each outcome.
 
-    A failed action cancels the remaining ones of its instance, but not those of others.
+    A failed action cancels the remaining ones of its instance, but not those of others. An interruption names
+    what was stopped in the old system, and not imported: a repeated import goes on with it.
     """
+    outcomes: list[Outcome[ImportAction]] = []
+    try:
+        _run(actions, facts, fleet, on_done, outcomes)
+    except Interruption as interruption:
+        done = {outcome.action.subject for outcome in outcomes if outcome.action.kind == "config"}
+        stopped = import_records.stopped(fleet, facts.folder)
+        interruption.left = [config.id for config in facts.configs if config.id in stopped - done]
+        raise
+    return outcomes
+
+
+def _run(
+    actions: Iterable[ImportAction],
+    facts: ImportFacts,
+    fleet: Fleet,
+    on_done: Callable[[Outcome[ImportAction]], object],
+    outcomes: list[Outcome[ImportAction]],
+) -> None:
     todo = [action for action in actions if action.changes]
     failed: set[str] = set()
-    outcomes: list[Outcome[ImportAction]] = []
-    for action in todo:  # concurrently: each may take most of a minute
-        if action.kind == "stop":
-            stop.request_stop(_config_of(action))
+    stops = [_config_of(action) for action in todo if action.kind == "stop"]
+    if stops:  # before any is stopped: an import that ends in the middle would not know that they ran
+        import_records.note_stopped(fleet, facts.folder, [config.id for config in stops])
+    for config in stops:  # concurrently: each may take most of a minute
+        stop.request_stop(config)
     until = stop.deadline()
     for action in todo:
         if action.subject in failed:
@@ -60,7 +81,6 @@ def run(
             failed.add(action.subject)
         outcomes.append(Outcome(action, time.monotonic() - started, error))
         on_done(outcomes[-1])
-    return outcomes
 
 
 def _config_of(action: ImportAction) -> OldConfig:
@@ -100,6 +120,7 @@ def _copy_config(config: OldConfig, facts: ImportFacts, fleet: Fleet) -> None:
     atomic_file.create(path, config.content)
     known = import_records.read(fleet)
     import_records.save(fleet, {**known, config.id: known[config.id]._replace(placed=None)})
+    import_records.forget_stopped(fleet, facts.folder, config.id)
 
 
 def _record(config: OldConfig, facts: ImportFacts, fleet: Fleet) -> None:
@@ -108,7 +129,7 @@ def _record(config: OldConfig, facts: ImportFacts, fleet: Fleet) -> None:
             state = state.with_id(config.target, config.id)
         if (port := plan.port_to_keep(config, facts)) is not None:
             state = state.with_ports({config.id: port})
-        wish: Wish = "run" if config.running.pids else "stopped"
+        wish: Wish = "run" if config.ran else "stopped"
         if state.of(config.id).wish != wish:
             state = state.with_wish([config.id], wish)
         if (when := inspect.registered_at(config.record)) is not None:

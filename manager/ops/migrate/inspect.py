@@ -61,6 +61,7 @@ class OldConfig(NamedTuple):
     `place`: what exists at the target. `record`: the old registry's entry. `days`: dated log folders that the
     fleet does not have, within the supervisor's retention; `old_days`: the number of older ones. `is_placed`:
     the fleet has a database that an interrupted import put there; `has_database`: it has another one.
+    `was_stopped`: an interrupted import has stopped it.
     """
 
     source: Path
@@ -80,6 +81,12 @@ class OldConfig(NamedTuple):
     is_placed: bool = False
     imported: Import | None = None
     conflicts: tuple[Problem, ...] = ()
+    was_stopped: bool = False
+
+    @property
+    def ran(self) -> bool:
+        """Return whether it runs in the old system, or did until an import stopped it."""
+        return bool(self.running.pids) or self.was_stopped
 
     @property
     def is_unused_sample(self) -> bool:
@@ -147,6 +154,7 @@ def inspect_folder(folder: Path, project: Project, *, with_values: bool) -> Impo
         )
     variables = _variables(folder, project)
     known = import_records.read(project.fleet)
+    stopped = import_records.stopped(project.fleet, folder)
     given = {**(variables.old if with_values else {}), **variables.own}
     _fleet, defaults = fleet_settings.load(project.fleet.project_dir)
     configs = [
@@ -160,7 +168,7 @@ def inspect_folder(folder: Path, project: Project, *, with_values: bool) -> Impo
     }  # also of configs that do not load
     return ImportFacts(
         folder,
-        tuple(_with_user(config, open_by) for config in configs),
+        tuple(_with_user(config, open_by)._replace(was_stopped=config.id in stopped) for config in configs),
         variables,
         project.fleet_state,
         old.records is not None,

@@ -207,7 +207,9 @@ def _registry_actions(config: OldConfig, facts: ImportFacts) -> Iterator[ImportA
         parts.append(Text("port {port}", port=port_to_keep(config, facts)))
     if (when := registered_at(config.record)) is not None:
         parts.append(Text("first registered {when}", when=when))
-    if not config.running.pids:
+    if config.was_stopped:
+        parts.append(Text("to be started by `manager up`, because it ran until an import stopped it"))
+    elif not config.running.pids:
         parts.append(Text("stopped, because it did not run; `manager start {id}` starts it", id=config.id))
     elif facts.fleet_state.of(config.id).wish == "stopped":  # by an import that did not come to its end
         parts.append(Text("to be started by `manager up`, because it ran"))

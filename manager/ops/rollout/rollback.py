@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from manager.config import bot_environment
 from manager.engine import labels
@@ -19,7 +20,7 @@ from manager.ops.actions.events import ActionDone, LeftAlone, OnEvent, Warned
 from manager.ops.actions.result import Planned, Result
 from manager.ops.checks import start_checks
 from manager.ops.egress.egress_limiter import Limiter
-from manager.ops.execution import desired_state, wait
+from manager.ops.execution import desired_state, outcome_notes, wait
 from manager.ops.planning import plan
 from manager.ops.rollout import rollout_plan
 
@@ -62,7 +63,8 @@ def rollback(
             if action.kind == "leave":
                 on_event(LeftAlone(action))
         why = dict.fromkeys(records, str(Text("by a user")))
-        after, outcomes = restore_old(session, held, snapshot, records, todo, why, on_event)
+        on_end = partial(outcome_notes.note, "rollback", snapshot)
+        after, outcomes = restore_old(session, held, snapshot, records, todo, why, on_event, on_end)
         instances_json_refresh.write(after, lambda why: on_event(Warned(why)))
     started = [outcome.action.instance for outcome in outcomes if has_started(outcome)]
     after, late = wait.until_healthy(session, after, started, healthy_within, on_event)
@@ -89,13 +91,15 @@ def restore_old(
     todo: Sequence[Action],
     why: Mapping[str, str],
     on_event: OnEvent,
+    on_end: Callable[[Sequence[Outcome[Action]]], object],
     *,
     is_bound_to_finish: bool = False,
 ) -> tuple[FleetSnapshot, list[Outcome[Action]]]:
     """Restore the old containers. Returns the fleet afterwards, and the outcomes.
 
-    `why`: by instance. `is_bound_to_finish`: also when somebody ends the command. The rejected revisions are
-    saved before anything is done, so that the next `up` does not apply them again.
+    `why`: by instance. `on_end` gets the outcomes, however it ends. `is_bound_to_finish`: also when somebody
+    ends the command. The rejected revisions are saved before anything is done, so that the next `up` does not
+    apply them again.
     """
     if not todo:
         return snapshot, []
@@ -111,8 +115,7 @@ def restore_old(
     )
     context = context._replace(is_bound_to_finish=is_bound_to_finish)
     desired_state.save_state(snapshot.project.fleet, lambda state: state.with_refused(rejected))
-    outcomes = execute.run(todo, context, lambda outcome: on_event(ActionDone(outcome)))
-    desired_state.keep_on_list(snapshot, outcomes)
+    outcomes = execute.run(todo, context, lambda outcome: on_event(ActionDone(outcome)), on_end)
     fleet = snapshot.project.fleet
     back = [outcome.action.instance for outcome in outcomes if outcome.error is None]
     changed = {instance: records[instance]._replace(phase="back") for instance in back}

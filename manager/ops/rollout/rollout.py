@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from manager.errors import ManagerError, Problem, TimedOut
+from manager.errors import CalledOff, ManagerError, Problem, TimedOut
 from manager.fleet import causes, doing, event_spool, instances_json_refresh, lock, upgrade_records
 from manager.fleet.instance import Instance
 from manager.fleet.observe import FleetSnapshot
@@ -18,7 +18,7 @@ from manager.ops.actions.action import Action, Outcome
 from manager.ops.actions.events import ActionDone, LeftAlone, Warned
 from manager.ops.egress.egress_limiter import Limiter
 from manager.ops.execution import desired_state, rollback_store, wait
-from manager.ops.execution.context import INTERRUPTED
+from manager.ops.execution.context import IN_THE_MIDDLE, INTERRUPTED
 from manager.ops.planning import plan
 from manager.ops.rollout import rollout_order, rollout_plan
 from manager.ops.rollout.rollback import account_problem, elsewhere_problems, is_live, restore_old, valid
@@ -35,6 +35,7 @@ from manager.ops.rollout.rollout_order import Order, Request
 from manager.ops.rollout.rollout_plan import Watched
 from manager.ops.rollout.rollout_result import Result, RolloutAction, RolloutKind
 from manager.util import formatting
+from manager.util.interrupts import Interruption
 from manager.util.polling import wait_until
 
 if TYPE_CHECKING:
@@ -98,9 +99,10 @@ class _Rollout:
                 self._batch(batch)
             except ManagerError as error:
                 self._stop(error)
-                for instance in ids:
-                    if instance not in self._outcomes:
-                        self._note("upgrade", instance, error, error)
+                self._note_missing(ids, error)
+            except Interruption:
+                self._note_missing(ids, CalledOff("{why}", why=IN_THE_MIDDLE))
+                raise
         try:
             self._tidy()
         except ManagerError as error:
@@ -115,6 +117,12 @@ class _Rollout:
         if kind != "leave":
             event = event_spool.happened("upgrade", instance, kind, error or cause, is_done=error is None)
             event_spool.note(self._fleet, [event])
+
+    def _note_missing(self, instances: Iterable[str], error: ManagerError) -> None:
+        """Note it of those of which nothing has been noted yet."""
+        for instance in instances:
+            if instance not in self._outcomes:
+                self._note("upgrade", instance, error, error)
 
     def _note_failed(self, instance: str, why: Text | ManagerError) -> None:
         self._note("upgrade", instance, why, ManagerError("{why}", why=why))
@@ -187,15 +195,19 @@ class _Rollout:
 
     def _execute(self, todo: Sequence[Action], context: ExecutionContext) -> dict[str, ManagerError | Text]:
         """Stop and start. Returns why instances could not be started."""
-        from manager.ops.execution import desired_state, execute
+        from manager.ops.execution import execute
 
         for action in todo:
             if action.kind == "recreate":
                 self._on_event(Stopping(action))
-        outcomes = execute.run(todo, context, lambda outcome: self._on_event(ActionDone(outcome)))
-        desired_state.keep_on_list(self._snapshot, outcomes)
+        outcomes = execute.run(
+            todo, context, lambda outcome: self._on_event(ActionDone(outcome)), self._keep_on_list
+        )
         self._killed += [outcome for outcome in outcomes if outcome.was_killed]
         return {outcome.action.instance: outcome.error for outcome in outcomes if outcome.error is not None}
+
+    def _keep_on_list(self, outcomes: Sequence[Outcome[Action]]) -> None:
+        desired_state.keep_on_list(self._snapshot, outcomes)
 
     def _watch(
         self, pending: dict[str, Watched], deadline: float
@@ -325,6 +337,7 @@ class _Rollout:
             todo,
             why,
             self._on_event,
+            self._keep_on_list,
             is_bound_to_finish=True,
         )
         self._killed += [outcome for outcome in outcomes if outcome.was_killed]

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
 import time
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
 
-from manager.cli import argument_types
+from manager.cli import argument_types, ending, main
 from manager.cli.commands import close as command
 from manager.engine import labels
 from manager.engine.containers import observe
-from manager.errors import FAILED, OK, UsageError
+from manager.errors import FAILED, OK, ManagerError, UsageError
 from manager.fleet import event_spool, project, state_file, tombstone
 from manager.fleet import observe as observing
 from manager.fleet.env_file import ENV_FILE
@@ -30,7 +34,9 @@ from manager.ops.hosts import account_looks, registry
 from manager.ops.hosts.account_looks import HostAnswer
 from manager.ops.hosts.accounts import HostAccounts
 from manager.ops.hosts.generations import GenerationRecord
-from manager.util import prompt
+from manager.util import interrupts, prompt
+from manager.util.interrupts import Interruptions
+from manager.util.polling import wait_until
 from tests.builders import FLEET_NAME, a_row
 
 LOOK = {
@@ -64,6 +70,7 @@ class Answering:
         self.others: list[str] = []
         self.made: dict[str, tuple[int, Any]] = {}
         self.removed: list[str] = []
+        self.while_closing: Callable[[], object] = lambda: None
 
     def containers(self, _filters: list[str]) -> list[dict[str, Any]]:
         return []
@@ -82,6 +89,8 @@ class Answering:
     def start(self, container: str) -> None: ...
 
     def wait(self, container: str, _timeout: int) -> int:
+        if " close " in self.programs[-1]:
+            self.while_closing()
         return self.made[container][0]
 
     def output(self, container: str, stream: str, _lines: int) -> str:
@@ -526,3 +535,83 @@ def test_what_an_account_holds_is_no_bots_own_beside_others_whose_part_is_not_kn
     assert position is not None
     assert position.amount == Decimal("-0.8")
     assert engine.others[-1] == "OTHER_BOTS_POSITION=-0.6", "the program takes it off, and compares"
+
+
+def two_to_close(folder: Path) -> tuple[Sandbox, Answering]:
+    """Two bots of one market, which are closed one after the other."""
+    halted(folder, "a", "b")
+    engine = Answering({"a": HELD, "b": HELD})
+    return Sandbox(folder, [row(folder, "a"), row(folder, "b")], engine), engine
+
+
+def events_of(folder: Path) -> list[tuple[str, str, bool]]:
+    lines = project.read(folder).fleet.event_spool_file.read_bytes().splitlines()
+    events = [event_spool.parsed(line) for line in lines]
+    return [(event.instance, event.what, event.is_done) for event in events if event is not None]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("is_halt", [False, True])
+def test_a_signal_lets_what_has_begun_be_closed_and_nothing_more(
+    folder: Path, capsys: pytest.CaptureFixture[str], number: signal.Signals, is_halt: bool
+) -> None:
+    """It ended at once, while the order was on its way, and what it had closed was unknown."""
+    sandbox, engine = two_to_close(folder)
+
+    def end() -> None:
+        os.kill(os.getpid(), number)
+        assert wait_until(lambda: bool(sandbox.ending.number), time.monotonic() + 20)
+
+    engine.while_closing = end
+    with Interruptions() if is_halt else contextlib.nullcontext():
+        code = ending.in_order(sandbox, lambda: command.close(sandbox, options("a", "b")))
+    output = capsys.readouterr()
+    closed = {closing["id"]: closing for closing in json.loads(output.out)}
+    assert code == 128 + number
+    assert (closed["a"]["closed"], closed["a"]["done"]) == ("0.6", True)
+    assert (closed["b"]["closed"], closed["b"]["why"]) == (None, "interrupted")
+    assert "b: its position is not closed (interrupted); left: 0.6 SOL" in output.err
+    assert "interrupted: what had begun was finished, and nothing else was begun" in output.err
+    assert events_of(folder) == [("a", "close 0.6 @ 149.97, 0 SOL left", True)]
+
+
+def test_a_second_signal_ends_it_and_names_what_it_has_interrupted(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(interrupts, "SAME_ENDING_S", 0)
+    sandbox, engine = two_to_close(folder)
+    is_over = Event()
+
+    def end() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        wait_until(lambda: bool(sandbox.ending.number), time.monotonic() + 20)
+        os.kill(os.getpid(), signal.SIGTERM)
+        is_over.wait(20)
+
+    engine.while_closing = end
+    try:
+        with pytest.raises(
+            ManagerError, match="in the middle of a: what was closed there is unknown"
+        ) as error:
+            ending.in_order(sandbox, lambda: command.close(sandbox, options("a", "b")))
+        assert error.value.exit_code == 128 + signal.SIGTERM
+        assert events_of(folder) == [("a", "close, ? left", False)]
+    finally:
+        is_over.set()
+
+
+def test_one_that_is_interrupted_before_it_says_that_nothing_was_closed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ctrl_c(*_question: object) -> bool:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(20)
+        return True
+
+    monkeypatch.setattr(command, "_is_agreed", ctrl_c)
+    sandbox, engine = two_to_close(folder)
+    with pytest.raises(ManagerError, match="interrupted before anything was closed") as error:
+        ending.in_order(sandbox, lambda: command.close(sandbox, options("a")))
+    assert error.value.exit_code == 130
+    assert engine.programs == [f"{PROGRAM} look 0.01"]
+    assert "close" in main.ENDS_IN_ORDER

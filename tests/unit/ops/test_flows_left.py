@@ -177,6 +177,23 @@ def test_orphans_that_are_removed_are_asked_for_too(live: Sandbox) -> None:
     assert set(live.states()) == {BOTH[0]}
 
 
+def test_an_orphan_that_runs_is_not_left_without_a_word_of_what_it_holds(live: Sandbox) -> None:
+    """Its config was removed: `down` said "left alone" among the others, and ended with 0."""
+    live.transcript("up")
+    report = {"report": {"mode": "live", "open_orders": 13, "position": "-0.6", "base": "SOL"}}
+    (folder(live) / REPORT_FILE).write_text(json.dumps(report))
+    (live.folder / "config" / "active" / "bp_sol_01.json").unlink()
+    holds = "(live, backpack, SOL_USDC_PERP, 13 open orders, position -0.6 SOL)"
+    assert f"warning: bp_sol_01 STILL RUNS {holds}: no config names it" in live.transcript("down")
+    assert live.exit_code == OK
+    assert live.states() == {"bp_sol_01": "running"}
+    assert "STILL RUNS" in live.transcript("down --json")
+    live.engine.stop(SOL, 10)
+    assert "STILL RUNS" not in live.transcript("down")
+    assert "STILL RUNS" not in live.transcript("down bp_sol_01")
+    assert live.states() == {}
+
+
 def test_what_is_recreated_or_restarted_is_not_asked_for(live: Sandbox) -> None:
     live.transcript("up")
     for command in ("restart", "up --recreate bp_sol_01", "upgrade"):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from manager.fleet import lock
+from manager.fleet import event_spool, lock, project
 from manager.util import interrupts
 from tests.fakes.sandbox import ETH, SOL, Sandbox
 from tests.unit.ops.test_flows_up import MORE_MEMORY
@@ -171,6 +171,61 @@ def test_so_are_those_named_that_were_to_exchange_their_ports(sandbox: Sandbox, 
     assert lock._note_at(sandbox.folder / "volumes" / "state" / lock.NAME)
     assert "aa_btc_03: created" in sandbox.transcript("up")
     assert sandbox.states() == {**RUN, "aa_btc_03": "running"}
+
+
+def spooled(sandbox: Sandbox) -> list[tuple[str, str, str, bool]]:
+    """Return what the history gets of each event: command, instance, action, whether it was done."""
+    spool = project.read(sandbox.folder).fleet.event_spool_file
+    events = [event_spool.parsed(line) for line in spool.read_bytes().splitlines()]
+    return [(event.command, event.instance, event.what, event.is_done) for event in events if event]
+
+
+@pytest.mark.usefixtures("is_second")
+@pytest.mark.parametrize(("command", "kind"), [("restart", "restart"), ("stop", "stop"), ("down", "remove")])
+def test_a_second_signal_loses_nothing_of_the_history(
+    sandbox: Sandbox, number: int, command: str, kind: str
+) -> None:
+    """What was done until then was in no history, and neither was what it had interrupted."""
+    sandbox.transcript("up")
+    known = len(spooled(sandbox))
+    sandbox.engine.before("stop", send(number), of=SOL)
+    sandbox.engine.after("stop", send(number), of=SOL)
+    sandbox.transcript(command)
+    assert spooled(sandbox)[known:] == [
+        (command, "bp_eth_02", kind, True),
+        (command, "bp_sol_01", kind, False),
+    ]
+
+
+@pytest.mark.usefixtures("is_second")
+def test_nor_does_it_of_an_upgrade_and_a_rollback(sandbox: Sandbox, number: int) -> None:
+    sandbox.transcript("up")
+    sandbox.new_image()
+    known = len(spooled(sandbox))
+    sandbox.engine.after("stop", send(number), of=ETH)
+    sandbox.engine.before("remove", send(number), of=ETH)
+    sandbox.transcript("upgrade bp_eth_02")
+    assert spooled(sandbox)[known:] == [("upgrade", "bp_eth_02", "upgrade", False)]
+    sandbox.transcript("upgrade")
+    known = len(spooled(sandbox))
+    sandbox.engine.before("stop", send(number), of=SOL)
+    sandbox.engine.after("stop", send(number), of=SOL)
+    sandbox.transcript("rollback")
+    assert spooled(sandbox)[known:] == [
+        ("rollback", "bp_eth_02", "rollback", True),
+        ("rollback", "bp_sol_01", "rollback", False),
+    ]
+
+
+@pytest.mark.usefixtures("is_second")
+def test_a_resume_halted_and_ended_twice_stays_on_the_list(sandbox: Sandbox, number: int) -> None:
+    """A halt comes too: what the restart had stopped is what the next `resume` starts."""
+    sandbox.transcript("up")
+    sandbox.engine.before("stop", send(number), of=SOL)
+    sandbox.engine.after("stop", sandbox.meanwhile("halt"), of=SOL)
+    sandbox.engine.after("stop", send(number), of=SOL)
+    sandbox.transcript("restart bp_sol_01")
+    assert "bp_sol_01: started" in sandbox.transcript("resume")
 
 
 def test_before_anything_has_begun_it_ends_at_once(sandbox: Sandbox, number: int) -> None:

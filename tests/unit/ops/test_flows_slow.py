@@ -52,3 +52,28 @@ def test_a_restart_an_upgrade_of_configs_and_a_halt_on_a_slow_engine(
     assert sandbox.exit_code == 0, "\n".join(printed)
     assert Counter(sandbox.states().values()) == {"exited": size}
     assert slow.too_late["GET version"] > 1, "looks were late, too"
+
+
+@pytest.mark.parametrize(("takes_s", "lists_s"), [(2.0, 61.0), (9.0, 100.0)])
+def test_whatever_an_engine_takes_that_answers_no_bot_is_left_down_without_a_word(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, takes_s: float, lists_s: float
+) -> None:
+    """Each answer takes seconds, and each list a minute: as long as the engine was waited for at most."""
+    size = 20
+    for number in range(size - len(BOTH)):
+        sandbox.config(f"many_{number:03}", 6000 + number)
+    sandbox.run("up")
+    slow = SlowHttp(sandbox.engine, sandbox.clock, 0.0, 1, takes_s, lists_s)
+    monkeypatch.setattr(http_socket, "call", slow)
+    monkeypatch.setattr(client, "Engine", lambda *_parallelism: Engine())
+    for command, state in {
+        "restart": "running",
+        "stop": "exited",
+        "start": "running",
+        "halt": "exited",
+        "resume": "running",
+    }.items():
+        printed = sandbox.run(command)
+        assert sandbox.exit_code == 0, (command, "\n".join(printed))
+        assert Counter(sandbox.states().values()) == {state: size}
+        assert any("is slow" in line and "it is asked again" in line for line in printed)

@@ -125,6 +125,7 @@ def test_an_orphan_is_named_and_left(sandbox: Sandbox) -> None:
         $ down
         bp_sol_01: left alone: it has no config; --remove-orphans removes it
         bp_eth_02: removed (requested, 0.0 s)
+        warning: bp_sol_01 STILL RUNS (paper, backpack, SOL_USDC_PERP, orders unknown, position unknown): no config names it, and `manager down` leaves it; `manager down bp_sol_01` takes it down
           engine: stop bp_eth_02
           engine: remove bp_eth_02
           engine: remove_network desk_default

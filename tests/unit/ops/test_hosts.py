@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Event
 
@@ -13,6 +14,7 @@ import pytest
 from manager.cli import elsewhere
 from manager.cli.main import main
 from manager.errors import FAILED, NO_ENGINE, OK, USAGE, ConfigError, UsageError, worst_exit_code
+from manager.fleet import project
 from manager.ops.hosts import check, everywhere, last_seen, registry, ssh
 from manager.ops.hosts.everywhere import Answer
 from manager.ops.hosts.registry import Host
@@ -327,16 +329,15 @@ def test_a_check_without_any_host_says_so(sandbox: Sandbox) -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        "halt --host tokyo --host osaka",
-        "--host=osaka halt --host tokyo",
-        "halt --host tokyo --hosts",
+        "stop --host tokyo --host osaka",
+        "--host=osaka stop --host tokyo",
         "--host tokyo ps --hosts",
     ],
 )
 def test_a_line_that_names_several_machines_passes_over_none(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], line: str
 ) -> None:
-    """The last one alone was halted, without a word of the others."""
+    """The last one alone was told, without a word of the others."""
     folder = a_folder_with_tokyo(tmp_path)
     monkeypatch.setattr(elsewhere, "_on", lambda *_args, **_options: pytest.fail("was passed on"))
     assert main(["--project-dir", str(folder), *line.split()]) == USAGE
@@ -345,6 +346,68 @@ def test_a_line_that_names_several_machines_passes_over_none(
     assert main(["--project-dir", str(folder), "--host", "tokyo", "ps", "--host=tokyo"]) == OK
     inner = ["exec", "bp_1", "--", "tool", "--host", "other"]
     assert main(["--project-dir", str(folder), "--host", "tokyo", *inner]) == OK
+
+
+@pytest.mark.parametrize(
+    ("line", "halted", "code"),
+    [
+        ("halt --hosts", {"here", "tokyo", "osaka"}, OK),
+        ("halt --host tokyo --hosts", {"here", "tokyo", "osaka"}, OK),
+        ("--host=tokyo halt --hosts", {"here", "tokyo", "osaka"}, OK),
+        ("halt --host tokyo --host osaka", {"tokyo", "osaka"}, OK),
+        ("--host=osaka halt --host tokyo", {"tokyo", "osaka"}, OK),
+        ("halt --host nowhere --host tokyo", {"tokyo"}, USAGE),
+        ("halt --host nowhere --hosts", {"here", "tokyo", "osaka"}, USAGE),
+    ],
+)
+def test_a_halt_acts_on_every_machine_that_its_line_names(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    line: str,
+    halted: set[str],
+    code: int,
+) -> None:
+    """A kill switch is not refused for a word too many."""
+    folder, told = a_folder_with_tokyo(tmp_path), dict[str, list[str]]()
+    with (folder / "config" / "hosts.toml").open("a") as file:
+        file.write('osaka = "ssh://trader@osaka/srv/desk"\n')
+
+    def note(name: str, words: Sequence[str]) -> CommandResult:
+        told[name] = list(words)
+        return CommandResult(OK, "", "")
+
+    monkeypatch.setattr(ssh, "run", lambda host, words, *_more: note(host.name, words))
+    monkeypatch.setattr(everywhere, "_run_here", lambda _folder, words, _limit: note("here", words))
+    assert main(["--project-dir", str(folder), *line.split()]) == code
+    assert told == {name: ["--lang", "en", "halt"] for name in halted}
+    assert ("there is no host nowhere" in capsys.readouterr().err) == (code == USAGE)
+
+
+@pytest.mark.parametrize("last_state", [None, "running", "stopped"])
+def test_a_halt_names_the_bots_of_a_machine_that_does_not_answer(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    last_state: str | None,
+) -> None:
+    folder = a_folder_with_tokyo(tmp_path)
+
+    def unreachable(host: Host, *_more: object) -> CommandResult:
+        raise Unreachable("{name} is away", name=host.name)
+
+    monkeypatch.setattr(ssh, "run", unreachable)
+    monkeypatch.setattr(everywhere, "_run_here", lambda *_more: CommandResult(OK, "", ""))
+    if last_state is not None:
+        rows = [{"id": "bp_1", "mode": "live", "state": last_state}, {"id": "bp_2", "state": "stopped"}]
+        last_seen.save(project.read(folder).fleet, "tokyo", "ssh://trader@tokyo/srv/desk", rows)
+    assert main(["--project-dir", str(folder), "halt", "--hosts"]) == FAILED
+    told = capsys.readouterr().err
+    assert {
+        None: "tokyo is not known to be halted; what runs there was never seen",
+        "running": "0s ago these ran there, and may trade on: bp_1 (LIVE, running)\n",
+        "stopped": "tokyo is not known to be halted; 0s ago no bot ran there",
+    }[last_state] in told
 
 
 @pytest.mark.parametrize("end", ["exit 255", "kill -KILL $$", "kill -TERM $$"])
