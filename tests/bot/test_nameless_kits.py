@@ -1,4 +1,4 @@
-"""Executions that are hard to place: without a client id anywhere, or behind thousands of other programs'."""
+"""Orders that the lists hardly tell of: without a client id, behind thousands of others, or not at all."""
 
 from __future__ import annotations
 
@@ -119,3 +119,31 @@ def test_what_is_filled_of_an_open_order_counts_behind_any_number_of_others_exec
     fill("0.03")
     run.walk(20)
     run.end(fees_are_known=False)
+
+
+@each_kit
+def test_an_order_that_no_list_has_for_minutes_is_cancelled_before_its_level_is_placed_again(
+    kind: type[Kit], tmp_path: Path
+) -> None:
+    kit = kind()
+    run = Run(kit, tmp_path)
+    run.tick()
+    run.tick()
+    hidden = kit.book.own_open()[0]
+
+    def hide(answer: Any) -> Any:
+        if isinstance(answer, list):
+            return [hide(row) for row in answer if not _is_order(row, hidden.id)]
+        return {key: hide(value) for key, value in answer.items()} if isinstance(answer, dict) else answer
+
+    kit.spoilt["orders"] = hide
+    for _ in range(25):
+        run.tick()  # no level has two orders
+    kit.spoilt.clear()
+    assert len(kit.book.own_open()) >= 5
+    run.end()
+
+
+def _is_order(row: Any, order_id: str) -> bool:
+    names = ("id", "order_id", "orderId")
+    return isinstance(row, dict) and order_id in [str(row[name]) for name in names if name in row]

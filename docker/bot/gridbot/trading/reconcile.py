@@ -314,6 +314,8 @@ class Reconciler:
                 if self._is_lost(order, now):
                     state = "absent" if order.exchange_id is None else "canceled"
                     store.close_order(order.client_id, state, "not found")
+                    if order.exchange_id is not None:
+                        result.reopened.append(order)  # the lists may lack one that rests
                     result.unsettled -= 1
                 continue
             if order.exchange_id != exchange_order.exchange_id or order.state == "new":
