@@ -144,6 +144,22 @@ def test_an_order_that_no_list_has_for_minutes_is_cancelled_before_its_level_is_
     run.end()
 
 
+def test_an_order_whose_answer_was_lost_is_not_doubled_by_one_old_list(tmp_path: Path) -> None:
+    """What becomes of it is known by the list alone, there."""
+    kit = Lighter()
+    lost = lose_the_next_answer(kit)
+    run = Run(kit, tmp_path)
+    run.tick(1.0)
+    [order] = lost
+    kit.spoilt["orders"] = lambda answer: {**answer, "orders": [one for one in answer["orders"] if not lost]}
+    run.tick(9.0)
+    kit.spoilt.clear()
+    for _ in range(3):
+        run.tick()  # no level has two orders
+    assert order in kit.book.own_open()
+    run.end()
+
+
 def _is_order(row: Any, order_id: str) -> bool:
     names = ("id", "order_id", "orderId")
     return isinstance(row, dict) and order_id in [str(row[name]) for name in names if name in row]

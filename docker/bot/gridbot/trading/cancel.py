@@ -74,7 +74,7 @@ def cancel_own_orders(
             )
             if refusal is None:
                 failure = _settle(reconciler, result)
-                orders = [*result.reopened, *store.live_orders()]
+                orders = [*result.strays, *store.live_orders()]
                 open_or_unknown = [order for order in orders if order.client_id not in result.ended]
                 is_certain = not (result.unreadable or result.unclear)
                 if not orders and failure is None and result.unclear is None:

@@ -53,6 +53,8 @@ class Reconciler:
         self._store, self._exchange, self._market = store, exchange, market
         # By client id, also of the processes before: a bot that is started again and again waits once.
         self._missing_since = _load_times(store.fact(MISSING))
+        # Orders of unknown outcome that a pass missed when they could arrive no more: a list may be old.
+        self._missed_once: set[int] = set()
         self._stored_missing = dict(self._missing_since)
         self._was_unclear = False
         self._named: set[object] = set()
@@ -315,7 +317,7 @@ class Reconciler:
                     state = "absent" if order.exchange_id is None else "canceled"
                     store.close_order(order.client_id, state, "not found")
                     if order.exchange_id is not None:
-                        result.reopened.append(order)  # the lists may lack one that rests
+                        result.lost.append(order)  # the lists may lack one that rests
                     result.unsettled -= 1
                 continue
             if order.exchange_id != exchange_order.exchange_id or order.state == "new":
@@ -359,8 +361,12 @@ class Reconciler:
         """Tell whether an order that the exchange doesn't list is not waited for any more."""
         patience = self._exchange.settle_s
         is_unanswered = order.exchange_id is None and order.client_id not in self._accepted
-        if patience == 0 or (is_unanswered and now - order.created_at > patience):
+        if patience == 0:
             return True
+        if is_unanswered and now - order.created_at > patience:
+            is_missed_again = order.client_id in self._missed_once
+            self._missed_once.add(order.client_id)
+            return is_missed_again
         return self._missing_for(order, now) > LOST_AFTER_S
 
     def _missing_for(self, order: Order, now: float) -> float:
