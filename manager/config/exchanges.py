@@ -12,8 +12,10 @@ BASE64_32 = r"[A-Za-z0-9+/]{43}="
 SEED = rf"{BASE64_32}|[A-Za-z0-9+/]{{86}}=="
 HEX_32 = r"(0x)?[0-9a-fA-F]{64}"
 ADDRESS = r"0x[0-9a-fA-F]{40}"
+UP_TO_254 = r"0*([0-9]{1,2}|1[0-9]{2}|2[0-4][0-9]|25[0-4])"
 
 KEY_OF_32_BYTES = mark("32 bytes in base64: 44 characters")
+A_SEED = mark("32 or 64 bytes in base64: 44 or 88 characters")
 PRIVATE_KEY = mark("a private key of 64 hexadecimal digits")
 AN_ADDRESS = mark("an address: 0x and 40 hexadecimal digits")
 NUMBER = mark("a whole number")
@@ -42,7 +44,7 @@ class Exchange(NamedTuple):
 EXCHANGES: Mapping[str, Exchange] = {
     "backpack": Exchange(
         credentials=(("KEY", "API_KEY"), ("SECRET", "SECRET_KEY", "API_SECRET")),
-        forms={"KEY": (BASE64_32, KEY_OF_32_BYTES), "SECRET": (SEED, KEY_OF_32_BYTES)},
+        forms={"KEY": (BASE64_32, KEY_OF_32_BYTES), "SECRET": (SEED, A_SEED)},
         hosts=("api.backpack.exchange", "ws.backpack.exchange"),
         template={"api_key": "${BACKPACK_KEY}", "secret_key": "${BACKPACK_SECRET}"},
         stops_a_minute=70,
@@ -80,7 +82,7 @@ EXCHANGES: Mapping[str, Exchange] = {
                 mark("an API key's private key of 80 hexadecimal digits"),
             ),
             "ACCOUNT_INDEX": (r"[0-9]{1,18}", NUMBER),
-            "API_KEY_INDEX": (r"[0-9]{1,3}", mark("a whole number up to 254")),
+            "API_KEY_INDEX": (UP_TO_254, mark("a whole number up to 254")),
         },
         hosts=("mainnet.zklighter.elliot.ai",),
         template={

@@ -132,7 +132,8 @@ def test_killed_at_random_moments(start_bot: BotFactory, strategy: str) -> None:
             bot = live(start_bot, fake, *argv)
             # On a busy machine a bot may be killed before it has ordered much: this one makes up for it.
             bot.wait_for(
-                lambda: len(book.fills) > max(kills, 10) and len(book.orders) > 20 + kills, within=90
+                lambda: len(book.fills) > max(kills, 10) and len(book.orders) > 20 + kills,
+                within=90 + 2 * kills,
             )
         bot.wait_for(lambda: bot.status().get("open_orders") and not bot.status().get("unsettled"))
         assert bot.stop() == 0, bot.output()

@@ -178,7 +178,7 @@ def test_a_secret_that_cannot_sign_is_the_keys_fault_and_asks_the_exchange_nothi
 ) -> None:
     bot = live(start_bot, fake, BACKPACK_SECRET=secret)
     assert bot.wait_end() == 3
-    assert "BACKPACK_SECRET is not 32 bytes in base64: 44 characters" in bot.output()
+    assert "BACKPACK_SECRET is not 32 or 64 bytes in base64: 44 or 88 characters" in bot.output()
     assert secret not in bot.output()
     assert not fake.requests
 

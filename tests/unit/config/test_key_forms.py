@@ -55,6 +55,7 @@ BAD = [
     ("lighter", "LIGHTER_PRIVATE_KEY", "ab" * 32),
     ("lighter", "LIGHTER_ACCOUNT_INDEX", "one"),
     ("lighter", "LIGHTER_API_KEY_INDEX", "-1"),
+    ("lighter", "LIGHTER_API_KEY_INDEX", "255"),
     ("apex", "APEX_SEEDS", "zz-no-hex"),
     ("apex", "APEX_SEEDS", "0xabc"),
 ]
@@ -100,7 +101,7 @@ def test_a_second_accounts_variable_is_named_as_it_is_in_the_file() -> None:
     spec = a_spec("a", mode="live", exchange_config={"api_key": "${BP2_KEY}", "secret_key": "${BP2_SECRET}"})
     given = {"BP2_KEY": of_32_bytes(), "BP2_SECRET": "cutoff"}
     [problem] = wrong_forms([spec], a_fleet(config_variables=("BP2_*",)), given)
-    assert "the value of BP2_SECRET is not 32 bytes in base64" in str(problem)
+    assert "the value of BP2_SECRET is not 32 or 64 bytes in base64" in str(problem)
 
 
 @pytest.mark.parametrize("name", ["ASTER_SECRET", "ASTER_SECRET_KEY", "AS2_SECRET"])

@@ -12,7 +12,7 @@ from tests.fakes.sandbox import Sandbox
 
 KEYS = {"api_key": "${BACKPACK_KEY}", "secret_key": "${BACKPACK_SECRET}"}
 SOUND = base64.b64encode(bytes(range(32))).decode()
-WHY = "the value of BACKPACK_SECRET is not 32 bytes in base64"
+WHY = "the value of BACKPACK_SECRET is not 32 or 64 bytes in base64"
 NAME = "bp_sol_01"
 
 

@@ -39,7 +39,7 @@ PAGE = 1000
 MOST_PAGES = 50
 # An order that has rested for long may be this many pages back in the history of orders; times there are the
 # exchange's.
-MOST_HISTORY_PAGES = 10
+MOST_HISTORY_PAGES = 50
 CLOCK_MARGIN_S = 60.0
 # A market order bears a price on exchanges that have no other kind; this share beyond the current one.
 SLIPPAGE = Decimal("0.03")
@@ -263,13 +263,14 @@ class CcxtExchange(CcxtCalls):
             if number == len(pages):
                 last = pages[-1]
                 if last.following is None or last.oldest is None or last.oldest < order.created_at:
-                    break
+                    return unreadable
                 pages.append(self._history_page(last.following))
             match = _match_order(order, pages[number].rows)
             if isinstance(match, ExchangeOrder):
                 return match
             unreadable = unreadable or match
-        return unreadable
+        why = f"it is not among the last {MOST_HISTORY_PAGES} pages of the history"
+        return unreadable or UnreadableOrder(order.exchange_id, order.client_id, why)
 
     def _history_page(self, params: dict[str, Any]) -> _HistoryPage:
         rows = self._history(params)
@@ -301,6 +302,9 @@ class CcxtExchange(CcxtCalls):
             answer = self._answered[-1] if self._answered else None
             listed = Listed(raw, answer if isinstance(answer, dict) else {}, self._api.milliseconds())
             page = self._answers.next_page(page, listed)
+        if page is not None:
+            why = f"{self._id} lists more than {MOST_PAGES} pages of executions, and the rest is not read"
+            fills.append(UnreadableFill(None, None, None, why))
         return fills
 
     def channels(self, most: int) -> list[Exchange]:

@@ -13,12 +13,13 @@ BASE64_32 = r"[A-Za-z0-9+/]{43}="
 SEED = rf"{BASE64_32}|[A-Za-z0-9+/]{{86}}=="
 HEX_32 = r"(0x)?[0-9a-fA-F]{64}"
 ADDRESS = r"0x[0-9a-fA-F]{40}"
+UP_TO_254 = r"0*([0-9]{1,2}|1[0-9]{2}|2[0-4][0-9]|25[0-4])"
 
 # Exchange -> credential as in venues.VENUES -> its pattern, and what that means.
 FORMS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "backpack": {
         "apiKey": (BASE64_32, "32 bytes in base64: 44 characters"),
-        "secret": (SEED, "32 bytes in base64: 44 characters"),
+        "secret": (SEED, "32 or 64 bytes in base64: 44 or 88 characters"),
     },
     "aster": {
         "privateKey": (HEX_32, "a private key of 64 hexadecimal digits"),
@@ -31,7 +32,7 @@ FORMS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "lighter": {
         "privateKey": (r"(0x)?[0-9a-fA-F]{80}", "an API key's private key of 80 hexadecimal digits"),
         "options.accountIndex": (r"[0-9]{1,18}", "a whole number"),
-        "options.apiKeyIndex": (r"[0-9]{1,3}", "a whole number up to 254"),
+        "options.apiKeyIndex": (UP_TO_254, "a whole number up to 254"),
     },
     "apex": {
         "options.seeds": (r"(0x)?([0-9a-fA-F]{2})+", "hexadecimal digits, two for each byte"),

@@ -39,8 +39,11 @@ class OrderReader:
 
     def live_orders(self) -> list[Order]:
         """Return the orders that may be open at the exchange, oldest first."""
-        rows = self._db.execute(f"SELECT {ORDER_COLUMNS} FROM orders WHERE {LIVE} ORDER BY created_at")
-        return [_order(row) for row in rows]
+        return self._orders_where(LIVE)
+
+    def _orders_where(self, condition: str, values: tuple[Any, ...] = ()) -> list[Order]:
+        query = f"SELECT {ORDER_COLUMNS} FROM orders WHERE {condition} ORDER BY created_at"
+        return [_order(row) for row in self._db.execute(query, values)]
 
     def orders_of_slot(self, slot: str, since: float) -> list[Order]:
         """Return the orders that this slot had from `since` on."""

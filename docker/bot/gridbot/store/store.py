@@ -240,6 +240,12 @@ class Store(OrderReader):
         query = f"SELECT client_id FROM orders WHERE {LIVE} AND exchange_id IS NULL AND note = ?"
         return {row["client_id"] for row in self._db.execute(query, (ACCEPTED,))}
 
+    def unnamed_orders(self, since: float) -> list[Order]:
+        """Return the orders without a known id of the exchange: live ones, and others given up since."""
+        return self._orders_where(
+            f"exchange_id IS NULL AND ({LIVE} OR (state = 'absent' AND created_at >= ?))", (since,)
+        )
+
     def set_exchange_id(self, client_id: int, exchange_id: str) -> None:
         """Store the exchange's id of an order, whatever the order's state."""
         self._db.execute("UPDATE orders SET exchange_id = ? WHERE client_id = ?", (exchange_id, client_id))

@@ -270,14 +270,14 @@ class Engine:
     def _act(self, result: Reconciliation, price: Decimal, now: float) -> None:
         live = self.store.live_orders()
         outdated = self.store.outdated_order_ids()
-        cancel = [*result.reopened, *(order for order in live if order.client_id in outdated)]
+        cancel = [*result.strays, *(order for order in live if order.client_id in outdated)]
         place: tuple[OrderRequest, ...] = ()
         if self._closing is not None:
-            cancel = [*result.reopened, *(order for order in live if not order.market)]
+            cancel = [*result.strays, *(order for order in live if not order.market)]
             if not live:
                 place = self._close_order(price)
         elif self.paused:
-            cancel = [*result.reopened, *live]
+            cancel = [*result.strays, *live]
         elif not cancel:
             plan = self.strategy.plan(live, price)
             cancel, place = list(plan.cancel), plan.place

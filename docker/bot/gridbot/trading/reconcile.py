@@ -31,6 +31,7 @@ from gridbot.runtime.log import log
 from gridbot.store.ledger import COST_STEP
 from gridbot.store.store import TOTAL, Store
 from gridbot.trading.listing import Reconciliation, read_orders
+from gridbot.trading.nameless import Nameless
 
 # Histories are read from this long before the last known trade: exchanges list executions late and out of
 # order.
@@ -52,10 +53,13 @@ class Reconciler:
         self._store, self._exchange, self._market = store, exchange, market
         # By client id, also of the processes before: a bot that is started again and again waits once.
         self._missing_since = _load_times(store.fact(MISSING))
+        # Orders of unknown outcome that a pass missed when they could arrive no more: a list may be old.
+        self._missed_once: set[int] = set()
         self._stored_missing = dict(self._missing_since)
         self._was_unclear = False
         self._named: set[object] = set()
         self._explained: set[UnreadableFill] = set()
+        self._nameless = Nameless(store, exchange)
         # Client ids of orders that the exchange has accepted without telling its own id of them.
         self._accepted = store.accepted()
         # Executions of the last listing that are booked: most of the next one's.
@@ -105,6 +109,7 @@ class Reconciler:
             order.client_id: min(since.get(order.client_id, now), now) for order in result.missing
         }
         self._count_unreadable(unreadable, now, result)
+        self._count_listed_totals(result)
         try:
             self._settle(result.missing, now, result)
         finally:
@@ -161,8 +166,10 @@ class Reconciler:
         fills = [execution for execution in executions if isinstance(execution, Fill)]
         unreadable = [execution for execution in executions if isinstance(execution, UnreadableFill)]
         booked = self._booked.intersection(fills)
-        for fill in sorted(set(fills) - booked, key=lambda fill: fill.at):
-            order = self._order_of(fill)
+        new = sorted(set(fills) - booked, key=lambda fill: fill.at)
+        self._nameless.begin(new, now)
+        for fill in new:
+            order = self._order_of(fill) or self._nameless.order_of(fill, result)
             if order is None:
                 continue
             if fill.qty > order.qty:  # as one in another unit is
@@ -202,15 +209,24 @@ class Reconciler:
                 continue
             orders = self._orders_of(trade)
             if not orders:
-                self._explained.add(trade)  # another program's
+                if _names_an_order(trade):
+                    self._explained.add(trade)  # another program's
                 continue
             self._name(trade, f"{trade.why}: its order's own total is counted", now)
             unexplained = [order for order in orders if not self._count_total(order, result)]
             result.uncertain_slots |= {
                 order.slot for order in unexplained if trade.exchange_id or not order.live
             }
-            if not unexplained:
+            if not unexplained and _names_an_order(trade):
                 self._explained.add(trade)
+
+    def _count_listed_totals(self, result: Reconciliation) -> None:
+        """Go on with the orders that are counted by their totals: their executions are not booked."""
+        for client_id, there in result.listed.items():
+            order = self._store.order(client_id)
+            is_behind = order is not None and there.filled is not None and there.filled > order.filled
+            if order is not None and is_behind and self._store.is_counted_by_total(there.exchange_id):
+                self._book_total(order, there, result)
 
     def _orders_of(self, trade: UnreadableFill) -> list[Order]:
         """Return the order of an execution; each one it may be of where it doesn't say."""
@@ -300,6 +316,8 @@ class Reconciler:
                 if self._is_lost(order, now):
                     state = "absent" if order.exchange_id is None else "canceled"
                     store.close_order(order.client_id, state, "not found")
+                    if order.exchange_id is not None:
+                        result.lost.append(order)  # the lists may lack one that rests
                     result.unsettled -= 1
                 continue
             if order.exchange_id != exchange_order.exchange_id or order.state == "new":
@@ -351,14 +369,23 @@ class Reconciler:
         """Tell whether an order that the exchange doesn't list is not waited for any more."""
         patience = self._exchange.settle_s
         is_unanswered = order.exchange_id is None and order.client_id not in self._accepted
-        if patience == 0 or (is_unanswered and now - order.created_at > patience):
+        if patience == 0:
             return True
+        if is_unanswered and now - order.created_at > patience:
+            is_missed_again = order.client_id in self._missed_once
+            self._missed_once.add(order.client_id)
+            return is_missed_again
         return self._missing_for(order, now) > LOST_AFTER_S
 
     def _missing_for(self, order: Order, now: float) -> float:
         """Return for how long the exchange has not listed it. A clock that is set back begins anew."""
         since = self._missing_since[order.client_id] = min(self._missing_since[order.client_id], now)
         return now - since
+
+
+def _names_an_order(trade: UnreadableFill) -> bool:
+    """Tell whether an execution says whose it is: another one that doesn't may look the same."""
+    return trade.exchange_id is not None or trade.client_id is not None
 
 
 def _rest_of_fee(total: Decimal, booked: Decimal) -> Decimal:
