@@ -129,8 +129,11 @@ def _start(bot: Bot) -> subprocess.Popen[bytes]:
 
 def _end(processes: Iterable[subprocess.Popen[bytes]]) -> None:
     """Kill supervisors and bots at one moment, as a power cut does."""
-    found = [psutil.Process(process.pid) for process in processes if process.poll() is None]
-    for process in [*found, *(child for one in found for child in one.children(recursive=True))]:
+    supervisors = [psutil.Process(process.pid) for process in processes if process.poll() is None]
+    for process in [
+        *supervisors,
+        *(child for supervisor in supervisors for child in supervisor.children(recursive=True)),
+    ]:
         with suppress(psutil.NoSuchProcess):
             process.kill()
     for started in processes:

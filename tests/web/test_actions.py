@@ -302,7 +302,9 @@ def test_one_asker_begins_only_so_many_commands_at_once(
 
     monkeypatch.setattr(actions, "Running", begun)
     ids = [row.id for row in served.rows]
-    asked = [client.call("POST", f"/api/v1/instances/{each}/actions", {"verb": "start"}) for each in ids]
+    asked = [
+        client.call("POST", f"/api/v1/instances/{instance}/actions", {"verb": "start"}) for instance in ids
+    ]
     assert [status for status, _headers, _body in asked] == [202] * MOST_AT_ONCE + [429]
     _status, headers, problem = asked[-1]
     assert int(headers["retry-after"]) > 0

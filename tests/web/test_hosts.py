@@ -137,7 +137,7 @@ def test_one_that_hangs_delays_the_rows_of_no_other(served: Served, client: Clie
     tokyo.hanging = {"osaka"}
 
     def host(name: str) -> dict[str, Any]:
-        return next(dict(found) for found in shown(client)["hosts"] if found["name"] == name)
+        return next(dict(host) for host in shown(client)["hosts"] if host["name"] == name)
 
     served.backend.machines.look()
     eventually(lambda: host("tokyo")["is_up"], timeout=30, what="the rows of the one that answers")
@@ -153,15 +153,15 @@ def test_one_that_hangs_delays_the_rows_of_no_other(served: Served, client: Clie
     assert (host("osaka")["is_up"], host("osaka")["is_asked"]) == (True, False)
     tokyo.is_away = True
     wait_for(served)
-    assert [found["is_up"] for found in shown(client)["hosts"]] == [False, False]
+    assert [host["is_up"] for host in shown(client)["hosts"]] == [False, False]
     assert host("osaka")["instances"][0]["last_state_text"] == "running"
 
 
 def test_what_another_machine_says_is_in_the_readers_language(served: Served, client: Client) -> None:
     add(served)
     wait_for(served)
-    found = client.get("/api/v1/hosts", **{"Accept-Language": "zh-TW"})[2]
-    [bot] = found["hosts"][0]["instances"]
+    answer = client.get("/api/v1/hosts", **{"Accept-Language": "zh-TW"})[2]
+    [bot] = answer["hosts"][0]["instances"]
     assert (bot["doing"], bot["doing_text"], bot["mode_text"]) == ("trading", "交易中", "實盤")
 
 

@@ -24,7 +24,7 @@ def a_view(why: Text | None = None, **state: Any) -> Instance:
 
 
 @pytest.mark.parametrize(
-    ("view", "said"),
+    ("view", "text"),
     [
         (a_view(Text("waiting its turn"), bot_pid=None), "waiting its turn"),
         (a_view(container="another"), "its supervisor has not reported yet"),
@@ -36,5 +36,5 @@ def a_view(why: Text | None = None, **state: Any) -> Instance:
         (a_view(health={"detail": "no HTTP answer"}), "its bot is not ready yet: no HTTP answer"),
     ],
 )
-def test_what_is_known_of_a_bot_that_is_not_healthy_yet(view: Instance, said: str) -> None:
-    assert str(causes.of_waiting(view)) == said
+def test_what_is_known_of_a_bot_that_is_not_healthy_yet(view: Instance, text: str) -> None:
+    assert str(causes.of_waiting(view)) == text
