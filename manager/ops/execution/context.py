@@ -11,9 +11,10 @@ from manager.config.spec import InstanceSpec
 from manager.engine import container_config
 from manager.engine.client import Engine
 from manager.engine.containers import Container
+from manager.fleet import halt_mark
 from manager.fleet.state_file import CalledOffBy
 from manager.fleet.upgrade_records import UpgradeRecord
-from manager.i18n import Text
+from manager.i18n import Text, mark
 from manager.ops.actions.answer import Answer
 from manager.ops.execution.port_choice import PortChoice
 from manager.ops.execution.stop_turns import StopTurns
@@ -21,6 +22,13 @@ from manager.util.interrupts import Ending
 
 INTERRUPTED = Text("interrupted")
 IN_THE_MIDDLE = Text("interrupted in the middle: whether its bot runs is unknown")
+CALLED_OFF: Mapping[halt_mark.By, str] = {
+    "halt": mark("it is halted; `manager resume` starts what ran"),
+    "stop": mark("it was stopped meanwhile"),
+    "down": mark("it was removed meanwhile"),
+    "moved": mark("it was moved to another machine; only another move brings it back"),
+}
+"""By the origin of a halt mark: why an instance is not started."""
 
 
 class ExecutionContext(NamedTuple):

@@ -16,19 +16,11 @@ from manager.i18n import Text, mark
 from manager.ops.actions.action import Action, Outcome
 from manager.ops.actions.answer import ASKED_AT_ONCE
 from manager.ops.execution import ports, rollback_store, take_down
-from manager.ops.execution.context import IN_THE_MIDDLE, ExecutionContext
+from manager.ops.execution.context import CALLED_OFF, IN_THE_MIDDLE, ExecutionContext
 from manager.ops.execution.stop_turns import StopTurns
 from manager.ops.folders import instance_folders
 from manager.util.interrupts import Ending, Interruption
 from manager.util.threads import TaskGroup
-
-CALLED_OFF: Mapping[halt_mark.By, str] = {
-    "halt": mark("it is halted; `manager resume` starts what ran"),
-    "stop": mark("it was stopped meanwhile"),
-    "down": mark("it was removed meanwhile"),
-    "moved": mark("it was moved to another machine; only another move brings it back"),
-}
-"""By the origin of a halt mark: why an instance is not started."""
 
 
 def run(
