@@ -41,6 +41,7 @@ OWN_OPTIONS = ("--host", "--project-dir", "--lang")
 NO_ANSWER_YET = mark(
     "no answer yet: {hosts}; what had begun there may go on: look with `manager ps --hosts`",
 )
+NOT_THERE = mark("there is no host {name}: nothing was halted there")
 LOCAL = frozenset({"host add", "host list", "host check", "host remove", "host deploy", "init", "open"})
 """Commands that concern this machine."""
 
@@ -65,8 +66,7 @@ def run(session: Session, args: Namespace, words: Sequence[str]) -> int:
     elif args.command == "logs" and args.follow:
         code = following.follow(folder, hosts, there, args)
     else:
-        limit = everywhere.READING_S
-        names = {registry.HERE, *(host.name for host in hosts)}
+        names, limit = {registry.HERE, *(host.name for host in hosts)}, everywhere.READING_S
         answers = everywhere.as_they_come(hosts, folder, there, limit, limit)
         code = _print_as_they_come(names, answers, as_json=args.json)
     for problem in problems:  # what else the file may have named is not known: it was told nothing
@@ -79,18 +79,15 @@ def _halt(session: Session, args: Namespace, named: Sequence[str], there: Sequen
 
     No name of which nothing is known keeps the others from being halted. Returns the exit code.
     """
-    folder = session.project_dir()
-    hosts, problems = registry.readable(folder)
+    hosts, problems = registry.readable(session.project_dir())
     unknown = [name for name in named if name not in hosts]
     chosen = [host for name, host in hosts.items() if args.hosts or name in named]
-    here = folder if args.hosts else None
-    names = {host.name for host in chosen} | ({registry.HERE} if here else set())
+    here = session.project_dir() if args.hosts else None
+    names = {*(host.name for host in chosen), *([registry.HERE] if here else ())}
     answers = everywhere.as_they_come(chosen, here, there, everywhere.HALTING_S, None)
     code = _print_as_they_come(names, answers, as_json=args.json, fleet=session.folders_to_halt())
-    for name in unknown:
-        console.error(Text("there is no host {name}: nothing was halted there", name=name))
-    for problem in problems:
-        console.error(problem)
+    for error in (*(Text(NOT_THERE, name=name) for name in unknown), *problems):
+        console.error(error)
     return worst_exit_code([code, *([USAGE] if unknown else []), *([BAD_CONFIG] if problems else [])])
 
 
@@ -171,28 +168,25 @@ def _taken_from(waiting: set[str], answers: Iterable[Answer]) -> Iterator[Answer
 def _print_as_they_come(
     names: set[str], answers: Iterable[Answer], *, as_json: bool, fleet: Fleet | None = None
 ) -> int:
-    """Print what these machines say; when somebody interrupts, which have said nothing."""
-    waiting = {*names}
+    """Print what these machines say; when somebody interrupts, which of `names` have said nothing."""
     try:
-        return _print_answers(_taken_from(waiting, answers), as_json=as_json, fleet=fleet)
+        return _print_answers(_taken_from(names, answers), as_json=as_json, fleet=fleet)
     except KeyboardInterrupt:
-        if waiting:
-            unsaid = ", ".join(sorted(waiting))
-            console.warning(Text(NO_ANSWER_YET, hosts=unsaid))
+        if names:
+            console.warning(Text(NO_ANSWER_YET, hosts=", ".join(sorted(names))))
         raise
 
 
 def _print_answers(answers: Iterable[Answer], *, as_json: bool, fleet: Fleet | None) -> int:
     """Print what each machine said under its name, as it comes; one that said nothing is an error.
 
-    As JSON each object gets its machine's name; one that gave none has an object with the error. `fleet`:
-    the fleet here, if all are halted.
+    `fleet`: the fleet here, if all are halted.
     """
     codes, objects = [], []
     for answer in answers:
         codes.append(FAILED if answer.completed is None else answer.completed.code)
         if as_json:
-            objects += _objects(answer)
+            objects += everywhere.objects_or_error(answer)
         elif answer.completed is not None:
             console.say(f"== {answer.host}")
             for line in answer.completed.out.splitlines():
@@ -203,15 +197,6 @@ def _print_answers(answers: Iterable[Answer], *, as_json: bool, fleet: Fleet | N
     if as_json:
         console.say_json(objects)
     return worst_exit_code(codes)
-
-
-def _objects(answer: Answer) -> list[dict[str, object]]:
-    objects = everywhere.rows_in(answer)
-    if objects is None:
-        objects = everywhere.lines_in(answer)
-    if objects is None:
-        return [{"host": answer.host, "id": None, "error": str(answer.error or answer.last_line)}]
-    return [{**values, "host": answer.host} for values in objects]
 
 
 def _say_errors(answer: Answer) -> None:

@@ -128,13 +128,12 @@ def _start_again(instance: str, context: ExecutionContext) -> None:
 
 def _readied(action: Action, context: ExecutionContext) -> Outcome[Action]:
     """Make ready what can fail without touching the bot."""
-    error = None
     try:
         _make_ready(action.instance, context)
         _require_resettable(action.instance, context)
     except ManagerError as caught:
-        error = caught
-    return Outcome(action, error=error)
+        return Outcome(action, error=caught)
+    return Outcome(action)
 
 
 def _all(
@@ -294,11 +293,8 @@ def _create(instance: str, context: ExecutionContext, image_id: str | None = Non
 
 def _created(instance: str, context: ExecutionContext, image_id: str | None) -> str:
     """Return the id of a new container, whose network is there."""
-    spec, name, place = (
-        context.specs[instance],
-        context.fleet.container_name(instance),
-        context.place(instance),
-    )
+    spec, place = context.specs[instance], context.place(instance)
+    name = context.fleet.container_name(instance)
     body = container_config.body(spec, context.fleet, place)
     if image_id and image_id != place.image_id:
         body = {

@@ -194,6 +194,16 @@ def lines_in(answer: Answer) -> list[dict[str, Any]] | None:
     return _objects(f"[{','.join(answer.completed.out.splitlines())}]")
 
 
+def objects_or_error(answer: Answer) -> list[dict[str, object]]:
+    """Return the objects of an answer, each with its machine's name; one with the error if it is none."""
+    objects = rows_in(answer)
+    if objects is None:
+        objects = lines_in(answer)
+    if objects is None:
+        return [{"host": answer.host, "id": None, "error": str(answer.error or answer.last_line)}]
+    return [{**values, "host": answer.host} for values in objects]
+
+
 def tells_nothing(answer: Answer) -> ManagerError:
     """Return the error for a machine that ssh reaches, and that does not answer what it was asked."""
     return ManagerError(
