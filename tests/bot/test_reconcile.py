@@ -28,7 +28,8 @@ from gridbot.store import history
 from gridbot.store.ledger import Ledger
 from gridbot.store.store import Store
 from gridbot.trading.cancel import cancel_own_orders
-from gridbot.trading.reconcile import COMPLETE_OVERLAP_S, LOST_AFTER_S, OVERLAP_S, Reconciler
+from gridbot.trading.missing import LOST_AFTER_S
+from gridbot.trading.reconcile import COMPLETE_OVERLAP_S, OVERLAP_S, Reconciler
 from tests.bot.worlds import PERP
 
 D = Decimal

@@ -16,6 +16,7 @@ fill_watch  wake the loop when a websocket tells of a fill
 second_look  one print of a price ends no run
 listing    read the open orders, and which of them are this bot's
 reconcile  match recorded orders and trades with the exchange's
+missing    since when an order is in no list of the exchange
 nameless   an execution without an id that is known may be of an order whose answer was lost
 outage     an exchange that does not answer
 refusals   an exchange that refuses every order

@@ -10,7 +10,6 @@ order: from then on its single executions are not booked, or they would count tw
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -31,6 +30,7 @@ from gridbot.runtime.log import log
 from gridbot.store.ledger import COST_STEP
 from gridbot.store.store import TOTAL, Store
 from gridbot.trading.listing import Reconciliation, read_orders
+from gridbot.trading.missing import MissingOrders
 from gridbot.trading.nameless import Nameless
 
 # Histories are read from this long before the last known trade: exchanges list executions late and out of
@@ -39,24 +39,14 @@ OVERLAP_S = 120.0
 # From when on they are read where everything before is booked, in spite of what is listed even later: an
 # exchange may take one call for each week.
 COMPLETE_OVERLAP_S = 86_400.0
-# An order the exchange has confirmed once, and that now neither open orders nor history know, is given this
-# long.
-LOST_AFTER_S = 60.0
-# The fact of the run under which is stored since when orders are missing.
-MISSING = "missing_since"
 
 
 class Reconciler:
-    """Reconcile in passes, and remember between them since when an order is missing."""
+    """Reconcile in passes, and remember between them what was booked and what is missing."""
 
     def __init__(self, store: Store, exchange: Exchange, market: Market) -> None:
         self._store, self._exchange, self._market = store, exchange, market
-        # By client id, also of the processes before: a bot that is started again and again waits once.
-        self._missing_since = _load_times(store.fact(MISSING))
-        # Orders of unknown outcome that a pass missed when they could arrive no more: a list may be old.
-        self._missed_once: set[int] = set()
-        self._stored_missing = dict(self._missing_since)
-        self._was_unclear = False
+        self._missing = MissingOrders(store)
         self._named: set[object] = set()
         self._explained: set[UnreadableFill] = set()
         self._nameless = Nameless(store, exchange)
@@ -101,28 +91,14 @@ class Reconciler:
             self._name("open orders", f"{text}: {result.unclear}", now)
         self._name_unreadable(result.unreadable, now)
         unreadable = self._read_trades(result, now)
-        # What was missing while there was no list may have rested all the time.
-        since = {} if self._was_unclear and result.unclear is None else self._missing_since
-        self._was_unclear = result.unclear is not None
-        # A time that is ahead of this clock, which was set back, would be waited for.
-        self._missing_since = {
-            order.client_id: min(since.get(order.client_id, now), now) for order in result.missing
-        }
+        self._missing.note(result.missing, now, is_unclear=result.unclear is not None)
         self._count_unreadable(unreadable, now, result)
         self._count_listed_totals(result)
         try:
             self._settle(result.missing, now, result)
         finally:
             if result.unclear is None:
-                self._store_missing()
-
-    def _store_missing(self) -> None:
-        """Store since when orders are missing, where they still are: most are filled, and closed at once."""
-        live = {order.client_id for order in self._store.live_orders()} if self._missing_since else set()
-        missing = {key: at for key, at in self._missing_since.items() if key in live}
-        if missing != self._stored_missing:
-            self._store.set_fact(MISSING, json.dumps(missing))
-            self._stored_missing = missing
+                self._missing.save()
 
     def accept(self, client_id: int) -> None:
         """Take an order for accepted although its id is not known yet, also after a restart of the bot."""
@@ -344,7 +320,7 @@ class Reconciler:
                 f" was filled: nothing is placed at {order.slot} until its trades say it",
                 now,
             )
-        if self._missing_for(order, now) <= LOST_AFTER_S:
+        if not self._missing.is_long(order, now):
             return False
         if exchange_order.filled is not None and not self._book_total(order, exchange_order, result):
             return False
@@ -372,15 +348,8 @@ class Reconciler:
         if patience == 0:
             return True
         if is_unanswered and now - order.created_at > patience:
-            is_missed_again = order.client_id in self._missed_once
-            self._missed_once.add(order.client_id)
-            return is_missed_again
-        return self._missing_for(order, now) > LOST_AFTER_S
-
-    def _missing_for(self, order: Order, now: float) -> float:
-        """Return for how long the exchange has not listed it. A clock that is set back begins anew."""
-        since = self._missing_since[order.client_id] = min(self._missing_since[order.client_id], now)
-        return now - since
+            return self._missing.is_missed_again(order)
+        return self._missing.is_long(order, now)
 
 
 def _names_an_order(trade: UnreadableFill) -> bool:
@@ -392,10 +361,6 @@ def _rest_of_fee(total: Decimal, booked: Decimal) -> Decimal:
     """Return what of an order's fee is not booked. One that was booked in excess is not paid back."""
     rest = (total - booked).quantize(COST_STEP)
     return rest if total < 0 else max(rest, Decimal(0))
-
-
-def _load_times(stored: str | None) -> dict[int, float]:
-    return {int(key): float(at) for key, at in json.loads(stored or "{}").items()}
 
 
 def _label(order: Order) -> str:
