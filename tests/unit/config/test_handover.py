@@ -240,7 +240,7 @@ def test_a_host_s_name_alone_passes_and_the_bundled_bot_reads_no_address_from_su
     read = {
         name
         for source in sources
-        for name in re.findall(r"""(?:env|environ)\S{0,5}[(\[]["']([A-Z_]+)""", source)
+        for name in re.findall(r"""(?:env|environ)(?:, |\S{0,5}[(\[])["']([A-Z_]+)""", source)
     }
     assert {"GRIDBOT_MARKET", "HTTPS_PROXY", "TRADING_MODE"} <= read
     free = {name for name in read if steering.steered_by(name) is None and name not in handover.MANAGERS_OWN}

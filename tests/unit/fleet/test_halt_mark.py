@@ -85,9 +85,11 @@ def test_without_an_inode_and_without_second_names_what_is_there_becomes_the_mar
 
     really = os.open
     monkeypatch.setattr(os, "link", full)
-    monkeypatch.setattr(
-        os, "open", lambda path, flags, *more: full() if flags & os.O_CREAT else really(path, flags, *more)
-    )
+
+    def no_inode(path: Any, flags: int, *rest: Any, **options: Any) -> int:
+        return full() if flags & os.O_CREAT else really(path, flags, *rest, **options)
+
+    monkeypatch.setattr(os, "open", no_inode)
     with pytest.raises(OSError, match="No space left"):
         halt_mark.make(fleet, "a", "halt")
     for expendable in ("requests.json", ".halt-lifted"):
