@@ -128,7 +128,7 @@ def activity(view: Instance, now: float | None = None) -> Activity:
     if status.detail in {ELSEWHERE, PAUSED}:
         return UNKNOWN
     if state in leftovers.ENDED:
-        return _last(view.report, must_say=state == "completed")
+        return last(view.report, must_say=state == "completed")
     supervisor = view.supervisor
     if supervisor is not None and supervisor.health_condition is not None and state == "running":
         return _degraded(supervisor.health_condition, view.report)
@@ -160,7 +160,7 @@ def late_at(made_at: float, supervisor: SupervisorState | None) -> float:
     return made_at + REPORT_EVERY_S + 2 * interval + LATE_S
 
 
-def _last(kept_report: KeptReport | None, *, must_say: bool) -> Activity:
+def last(kept_report: KeptReport | None, *, must_say: bool) -> Activity:
     """Return how the bot's run ended; an end without an explanation is unknown if the bot should have
     finished.
     """

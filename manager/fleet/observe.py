@@ -15,6 +15,7 @@ from manager.errors import ConfigError, NotFound, Problem
 from manager.fleet import (
     container_folder,
     definition_drift,
+    endings,
     engine_files,
     env_file,
     env_file_values,
@@ -241,7 +242,7 @@ def assemble(
         made=made,
         outgrown=_outgrown(project, containers, made),
         tombstones=tombstone.find_all(fleet, supervisors),
-        ended=status.all_ended(containers, supervisors),
+        ended=endings.find(fleet, containers, supervisors),
     )
     views = _views(project, plan_input, supervisors, left_behind)
     return FleetSnapshot(project, observed, plan_input, views, env_values, image)

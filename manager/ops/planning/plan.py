@@ -366,7 +366,7 @@ def _ended(plan_input: PlanInput, instance: str) -> Status | None:
     """Return how it has ended for good, also before its container was stopped."""
     container, status = plan_input.containers.get(instance), plan_input.statuses.get(instance)
     if container is not None and container.is_up:
-        return status if status is not None and status.is_final else None
+        return plan_input.ended.get(instance, status) if status is not None and status.is_final else None
     return plan_input.ended.get(instance)
 
 

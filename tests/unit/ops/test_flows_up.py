@@ -313,12 +313,26 @@ def test_one_that_comes_to_life_elsewhere_meanwhile_is_seen_before_a_container_i
     assert sandbox.states() == {"bp_eth_02": "running"}
 
 
+def test_what_has_ended_by_a_limit_is_left_alone_with_that_reason(sandbox: Sandbox) -> None:
+    """Its exit code is that of one which is finished."""
+    sandbox.bots.set_behaviour("bp_sol_01", state="completed")
+    sandbox.transcript("up")
+    by_stop_loss = {"code": "stopped_out", "params": {"by": "stop_loss", "limit": "50", "value": "-51.2"}}
+    report = {"contract": 2, "final": True, "at": sandbox.clock.time(), "condition": by_stop_loss}
+    state_dir = sandbox.folder / "volumes" / "state" / "bp_sol_01"
+    (state_dir / "report.json").write_text(json.dumps(report))
+    left = "left alone: completed (stopped out: stop loss 50 reached: -51.2)"
+    for command in ("up", "start", "restart"):
+        lines = sandbox.run(command)
+        assert f"bp_sol_01: {left}; `manager start bp_sol_01` starts it" in lines, lines
+
+
 def test_what_has_completed_comes_back_as_completed_unless_a_person_starts_it(sandbox: Sandbox) -> None:
     sandbox.bots.set_behaviour("bp_sol_01", state="completed")
     sandbox.transcript("up")
     sandbox.assert_transcript("""
         $ up
-        bp_sol_01: left alone: completed (exit code 0); `manager start bp_sol_01` starts it
+        bp_sol_01: left alone: completed (unknown: exit code 0); `manager start bp_sol_01` starts it
         nothing to do
     """)
     sandbox.engine.stop(SOL, 10)  # and so does an engine that is stopped
