@@ -100,8 +100,11 @@ def test_configs_that_were_copied_by_hand_before_are_not_called_imported(
 
 SLOW = """
 import signal, sys, time
-signal.signal(signal.SIGTERM, signal.SIG_IGN)
+told = []
+signal.signal(signal.SIGTERM, lambda *_: told.append(True))
 print("up", flush=True)
+while not told:
+    time.sleep(0.05)
 time.sleep(float(sys.argv[-1]))
 """
 DEAF_FOR_S = 3
@@ -123,7 +126,7 @@ def play(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Play:
 
 @contextmanager
 def deaf_daemon(old: OldFolder, *config: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A daemon that ignores SIGTERM for some seconds."""
+    """A daemon that ends some seconds after SIGTERM."""
     (old.folder / "core" / "daemon_manager.py").write_text(SLOW)
     line = [sys.executable, "core/daemon_manager.py", "start", *config, "--daemon", str(DEAF_FOR_S)]
     with subprocess.Popen(line, cwd=old.folder, stdout=subprocess.PIPE, start_new_session=True) as daemon:
