@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from manager.config.exchanges import EXCHANGES
 from manager.config.steering import belongs_to
@@ -61,6 +61,21 @@ def is_used(name: str, exchange: str, given: Mapping[str, str]) -> bool:
     """Return whether the bot takes its credential from this variable: the first one that is set."""
     group = _group(exchange, name.removeprefix(f"{exchange.upper()}_"))
     return next((other for other in group if given.get(other)), name) == name
+
+
+def configured_as(
+    name: str, exchange: str, renamed: Iterable[tuple[str, str]], given: Mapping[str, str]
+) -> str:
+    """Return which variable the config names for the credential that the bot reads from `name`.
+
+    `renamed`: the config's names, each with the one that the bot reads. `given`: the values that the bot has,
+    which may be of an earlier config.
+    """
+    for configured, read in renamed:
+        is_same = name == read or name in aliases(read, exchange)
+        if is_same and name in given and given[name] == given.get(configured):
+            return configured
+    return name
 
 
 def _group(exchange: str, suffix: str) -> tuple[str, ...]:

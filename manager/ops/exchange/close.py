@@ -15,11 +15,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from manager.config.account_names import configured_as
 from manager.engine import labels
 from manager.engine.client import Engine
 from manager.engine.containers import Container
 from manager.errors import FAILED, OK, EngineError, ManagerError
-from manager.fleet import bot_report, closed_report, event_spool, supervisor_state, tombstone
+from manager.fleet import bot_report, closed_report, env_file, event_spool, supervisor_state, tombstone
 from manager.fleet.bot_report import Position
 from manager.fleet.instance import market_of
 from manager.fleet.observe import FleetSnapshot
@@ -129,7 +130,9 @@ def look(
         # A manager that was killed while a program closed has not kept what it closed.
         if seen and seen.position.amount != _kept_position(state_dir):
             closed_report.keep(state_dir, seen.position.amount, _figures(answer))
-        return closing._replace(look=seen, why=None if seen else _unusable())
+        if seen is None:
+            return closing._replace(why=_unusable())
+        return closing._replace(look=seen._replace(account=_account_name(seen.account, closing, snapshot)))
 
     asked = {
         closing.instance: closing
@@ -264,6 +267,17 @@ def _run(
     except (ValueError, RecursionError):
         return _unusable()
     return answer if isinstance(answer, dict) else _unusable()
+
+
+def _account_name(account: str, closing: Closing, snapshot: FleetSnapshot) -> str:
+    """Name the account as its config does: the bot reads a second one's key under the exchange's name."""
+    spec = snapshot.project.specs.get(closing.instance)
+    if spec is None:
+        return account
+    given = env_file.read(snapshot.project.fleet.secrets_dir(spec.id) / env_file.ENV_FILE) or {}
+    renamed = [(variable.name, variable.read_as) for variable in spec.variables if variable.read_as]
+    name, blank, rest = account.partition(" ")
+    return f"{configured_as(name, spec.exchange, renamed, given)}{blank}{rest}"
 
 
 def _kept_position(state_dir: Path) -> Decimal | None:

@@ -110,3 +110,16 @@ def test_another_bots_variables_are_its_own_affair() -> None:
     assert not fleet.is_bundled_bot
     spec = a_spec(fleet=fleet, exchange_config=SECOND, mode="live")
     assert "BACKPACK_KEY" not in bot_environment.env_file_values(spec, fleet, {}, VALUES)
+
+
+def test_a_credential_is_called_as_the_config_calls_it() -> None:
+    renamed = [("BP2_KEY", "BACKPACK_KEY"), ("BP2_SECRET", "BACKPACK_SECRET")]
+    values = given(exchange_config=SECOND, mode="live")
+    named = account_names.configured_as
+    assert named("BACKPACK_KEY", "backpack", renamed, values) == "BP2_KEY"
+    assert named("BACKPACK_KEY", "backpack", [], values) == "BACKPACK_KEY"
+    assert named("BACKPACK_KEY", "backpack", renamed, FIRST) == "BACKPACK_KEY", (
+        "the bot's config was another one"
+    )
+    assert named("", "backpack", renamed, values) == "", "a program that names no account"
+    assert named("OTHER", "backpack", renamed, values) == "OTHER"

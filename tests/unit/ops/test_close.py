@@ -37,7 +37,7 @@ from manager.ops.hosts.generations import GenerationRecord
 from manager.util import interrupts, prompt
 from manager.util.interrupts import Interruptions
 from manager.util.polling import wait_until
-from tests.builders import FLEET_NAME, a_row
+from tests.builders import FLEET_NAME, a_config, a_row, write_config
 
 LOOK = {
     "position": "0.6",
@@ -167,6 +167,25 @@ def run(
         {closed["id"]: closed for closed in json.loads(output.out)} if given.get("json", True) else {},
         output.err,
     )
+
+
+def test_a_second_account_has_the_name_that_its_config_has_for_it(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keys = {"api_key": "${BP2_KEY}", "secret_key": "${BP2_SECRET}"}
+    config = folder / "config" / "fleet.toml"
+    config.write_text(f'{config.read_text()}config_variables = ["BP2_KEY", "BP2_SECRET"]\n')
+    write_config(folder, a_config("a", mode="live", exchange_config=keys), "a")
+    halted(folder, "a")
+    secrets = project.read(folder).fleet.secrets_dir("a")
+    secrets.mkdir(parents=True)
+    values = {"BACKPACK_KEY": "0k4s=", "BACKPACK_SECRET": "s", "BP2_KEY": "0k4s=", "BP2_SECRET": "s"}
+    (secrets / "env.json").write_text(json.dumps(values))
+    _code, outcomes, _err = run(folder, capsys, Answering({"a": HELD}), "a")
+    assert outcomes["a"]["account"] == "BP2_KEY …k4s="
+    (secrets / "env.json").write_text(json.dumps({**values, "BP2_KEY": "another"}))
+    _code, outcomes, _err = run(folder, capsys, Answering({"a": HELD}), "a")
+    assert outcomes["a"]["account"] == "BACKPACK_KEY …k4s=", "the bot's key is of an earlier config"
 
 
 def test_a_position_is_looked_at_and_closed_at_the_bounds_that_were_named(
