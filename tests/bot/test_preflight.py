@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -16,13 +17,16 @@ from gridbot.config.args import parse
 from gridbot.config.settings import Settings
 from gridbot.exchanges.account_facts import AccountFacts
 from gridbot.model.check import Check, Level
-from gridbot.model.types import Market, Side
+from gridbot.model.types import Market, OrderRequest, Side, as_text
+from gridbot.store.ledger import Ledger
+from gridbot.store.store import Store
 from gridbot.strategies.grid import make_levels
 from gridbot.trading.preflight import check_run
 from gridbot.trading.worst_case import WorstCase, worst_cases
 from tests.bot.bots import BotFactory, run_program
 from tests.bot.test_live import FAST, MESH, fake, live, settled
 from tests.bot.worlds import PERP, SPOT
+from tests.fake_exchange.book import BookOrder
 from tests.fake_exchange.server import FakeExchange
 
 __all__ = ["fake"]
@@ -236,16 +240,65 @@ def test_the_program_finds_what_is_wrong_with_the_account(fake: FakeExchange, tm
     }
 
 
+def write_record(folder: Path, position: str, *orders: BookOrder, identity: str = "") -> None:
+    """Make a record by which this position and these orders are the bot's own."""
+    store = Store(folder / "bot.db", durable=False)
+    try:
+        store.begin_run(identity or run_of().identity, "live", {}, Ledger(position=Decimal(position)))
+        for order in orders:
+            side = Side.BUY if order.side == "Bid" else Side.SELL
+            request = OrderRequest(f"slot {order.id}", side, order.price or Decimal(0), order.qty)
+            store.confirm(store.new_order(request, time.time()).client_id, order.id)
+    finally:
+        store.close()
+
+
+def funds_of(folder: Path, fake: FakeExchange) -> dict[str, Any]:
+    _code, lines, err = ask(folder, fake)
+    assert err == ""
+    return next(lines[code] for code in ("funds", "funds_short") if code in lines)
+
+
 def test_what_a_bot_that_runs_has_bound_is_not_missing(fake: FakeExchange, tmp_path: Path) -> None:
-    _code, lines, _err = ask(tmp_path, fake)
-    fake.book.equity = Decimal(lines["funds"]["params"]["needed"]) + Decimal("0.1")
+    needed = funds_of(tmp_path, fake)["params"]["needed"]
+    fake.book.equity = Decimal(needed) + Decimal("0.1")
     fake.book.place("Bid", "Market", None, Decimal("0.3"), 1)
-    fake.book.place("Bid", "Limit", Decimal(144), Decimal("0.1"), 2)
-    assert fake.book.available() < Decimal(lines["funds"]["params"]["needed"])
-    _code, lines, _err = ask(tmp_path, fake)
-    assert lines["funds"]["level"] == "ok"
+    order = fake.book.place("Bid", "Limit", Decimal(144), Decimal("0.1"), 2)
+    write_record(tmp_path, "0.3", order)
+    assert fake.book.available() < Decimal(needed)
+    assert funds_of(tmp_path, fake)["level"] == "ok"
     fake.book.equity -= 1
-    assert ask(tmp_path, fake)[1]["funds_short"]["level"] == "fail"
+    assert funds_of(tmp_path, fake)["level"] == "fail"
+
+
+def test_what_others_have_bound_is_not_free_for_this_bot(fake: FakeExchange, tmp_path: Path) -> None:
+    fake.book.equity = Decimal(800)
+    fake.book.place("Bid", "Market", None, Decimal(1), 1)
+    order = fake.book.place("Bid", "Limit", Decimal(144), Decimal(1), 2)
+    free = as_text(fake.book.available())
+    assert free == "785", "1 + 1 at 150, at a leverage of 20"
+    assert funds_of(tmp_path, fake)["params"]["free"] == free, "no record: nothing is its own"
+    write_record(tmp_path, "0.4", identity="backpack SOL_USDC_PERP perp paper")
+    assert funds_of(tmp_path, fake)["params"]["free"] == free, "a position on paper binds nothing"
+    write_record(tmp_path, "0.4")
+    assert funds_of(tmp_path, fake)["params"]["free"] == "788", "0.4 of the position is its own"
+    write_record(tmp_path, "0.4", order)
+    assert funds_of(tmp_path, fake)["params"]["free"] == "795.5", "and the order is, now"
+    fake.book.place("Ask", "Market", None, Decimal(1), 3)
+    assert funds_of(tmp_path, fake)["params"]["free"] == "800", "no more than the account has bound"
+
+
+def test_the_first_order_is_not_paid_with_what_others_have_bound(
+    start_bot: BotFactory, fake: FakeExchange, tmp_path: Path
+) -> None:
+    needed = Decimal(funds_of(tmp_path, fake)["params"]["needed"])
+    fake.book.place("Bid", "Limit", Decimal(141), Decimal(1), 2, foreign=True)
+    fake.book.equity = needed + Decimal("0.1")
+    bot = live(start_bot, fake)
+    assert bot.wait_end() == 4
+    assert "pre-flight: " in bot.last_words()["reason"]
+    assert "is free, the worst case" in bot.last_words()["reason"]
+    assert len(fake.book.orders) == 1
 
 
 def test_wrong_keys_are_told_from_keys_that_may_only_read(fake: FakeExchange, tmp_path: Path) -> None:

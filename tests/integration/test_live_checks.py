@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.fake_exchange.server import FakeExchange
-from tests.integration.conftest import Project
+from tests.integration.conftest import Project, eventually
 from tests.integration.test_halt import MESH, everything, fake
 
 __all__ = ["fake"]
@@ -48,4 +48,23 @@ def test_before_the_first_start_the_exchange_is_asked(live_project: Project, fak
     fake.faults.down = True
     assert findings_of(live_project, 1)["live"]["text"].startswith(
         "live_01: cannot be checked: backpack does not answer"
+    )
+
+
+def test_what_the_bot_has_bound_is_known_by_its_record(project: Project, fake: FakeExchange) -> None:
+    project.add("live_01", 0, mode="live", strategy_config=MESH)
+    project.manager("up", "--wait")
+    eventually(lambda: len(fake.book.own_open()) == 6, what="six orders")
+    fake.book.move(Decimal(148))
+    eventually(lambda: len(fake.book.own_open()) == 6 and fake.book.fills, what="a fill and its exit")
+    assert fake.book.available() < 10000
+    funds = "live_01: 10000 USDC is free, the worst case"
+    assert findings_of(project, None)["live.funds"]["text"].startswith(funds), "while the bot runs"
+    project.manager("stop", "live_01")
+    assert fake.book.available() < 10000, "the position is still there"
+    assert findings_of(project, None)["live.funds"]["text"].startswith(funds), "and its record is closed"
+    fake.book.place("Bid", "Limit", Decimal(141), Decimal(100), 7, foreign=True)
+    without = findings_of(project, None)["live.funds"]["text"]
+    assert without.startswith("live_01: 9260 USDC is free"), (
+        "100 of another program's at 148, at a leverage of 20"
     )

@@ -1,8 +1,9 @@
 """Ask, from one-off containers, what a live instance would fail or lose by before it places an order.
 
 The one-off is made from the instance's config and the fleet's present image, so it works before the first
-start too. It gets its credentials as a bot does, from a folder that is removed with it, and limits its own
-run time.
+start too. It gets its credentials as a bot does, from a folder that is removed with it, and the instance's
+record, where there is one, to read: only the record tells which part of the account is the instance's own. It
+limits its own run time.
 """
 
 from __future__ import annotations
@@ -89,7 +90,10 @@ def _check_one(
     try:
         values = snapshot.env_values[spec.id]
         with instance_folders.scratch_env(spec, fleet, place.owner, values) as folder:
-            definition = body(container_config.body(spec, fleet, place), spec.id, fleet.name, program, folder)
+            folders = oneoff.folders(fleet, spec.id) | {SECRETS_AT: folder}
+            definition = body(
+                container_config.body(spec, fleet, place), spec.id, fleet.name, program, folders
+            )
             name = f"{fleet.container_name(spec.id)}-preflight"
             ended = oneoff.run_defined(engine, name, definition, ANSWER_WITHIN_S, MOST_LINES)
     except ManagerError as error:
@@ -101,10 +105,15 @@ def _check_one(
     return LiveCheck(spec.id, lines, None if lines else Text("its answer cannot be parsed"))
 
 
-def body(made: Mapping[str, Any], instance: str, fleet: str, program: str, secrets: str) -> dict[str, Any]:
-    """Return the one-off's definition: the instance's own with `secrets` as its only folder. Pure."""
+def body(
+    made: Mapping[str, Any], instance: str, fleet: str, program: str, folders: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return the one-off's definition: the instance's own with `folders` (place in it → folder). Pure."""
     host = {**made["HostConfig"], "PortBindings": {}, "RestartPolicy": {"Name": "no"}}
-    host["Mounts"] = [{"Type": "bind", "Source": secrets, "Target": SECRETS_AT, "ReadOnly": True}]
+    host["Mounts"] = [
+        {"Type": "bind", "Source": folder, "Target": place, "ReadOnly": True}
+        for place, folder in folders.items()
+    ]
     own = [f"BOTFLEET_ONCE={ANSWER_WITHIN_S}", f"BOTFLEET_BOT_COMMAND={program}"]
     return {
         **{key: made[key] for key in ("Image", "Hostname", "User", "Cmd")},

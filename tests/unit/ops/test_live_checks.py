@@ -26,15 +26,17 @@ BAD = {
 }
 
 
-def test_the_one_off_is_the_instance_without_port_restart_data_and_logs() -> None:
+def test_the_one_off_is_the_instance_without_port_restart_and_logs_and_only_reads() -> None:
     spec, fleet = a_spec(mode="live"), a_fleet()
     made = body(spec, fleet, HostContext(10001, 10001, (10001, 10001), "sha256:one", ""))
-    asking = live_checks.body(made, spec.id, fleet.name, "/check it", "/keys")
+    folders = {"/data": "/records", "/botfleet/secrets": "/keys"}
+    asking = live_checks.body(made, spec.id, fleet.name, "/check it", folders)
     assert asking["Cmd"] == list(spec.command)
     assert set(asking["Env"]) - set(made["Env"]) == {"BOTFLEET_ONCE=60", "BOTFLEET_BOT_COMMAND=/check it"}
     assert "botfleet.instance" not in asking["Labels"]
     assert asking["HostConfig"]["Mounts"] == [
-        {"Type": "bind", "Source": "/keys", "Target": "/botfleet/secrets", "ReadOnly": True}
+        {"Type": "bind", "Source": "/records", "Target": "/data", "ReadOnly": True},
+        {"Type": "bind", "Source": "/keys", "Target": "/botfleet/secrets", "ReadOnly": True},
     ]
     assert asking["HostConfig"]["RestartPolicy"] == {"Name": "no"}
     assert not asking["HostConfig"]["PortBindings"]
@@ -58,9 +60,10 @@ def asked(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, A
     seen: list[dict[str, Any]] = []
 
     def run(_engine: object, name: str, definition: dict[str, Any], *_limits: int) -> oneoff.Ended:
-        (mount,) = definition["HostConfig"]["Mounts"]
-        path = Path(mount["Source"]) / "env.json"
-        seen.append({"name": name, "env": json.loads(path.read_text()), "mode": path.stat().st_mode & 0o777})
+        places = {mount["Target"]: mount["Source"] for mount in definition["HostConfig"]["Mounts"]}
+        path = Path(places["/botfleet/secrets"]) / "env.json"
+        asked = {"name": name, "env": json.loads(path.read_text()), "mode": path.stat().st_mode & 0o777}
+        seen.append({**asked, "data": places.get("/data")})
         return oneoff.Ended(0, f"{json.dumps(OK)}\n{json.dumps(BAD)}", "")
 
     monkeypatch.setattr(oneoff, "run_defined", run)
@@ -112,6 +115,7 @@ def test_doctor_asks_for_every_live_instance_and_fails(sandbox: Sandbox, asked: 
     assert lines["live.profit_below_fees"]["text"].startswith("bp_sol_01: a grid earns 0.013 %")
     assert lines["live.profit_below_fees"]["remedy"]
     assert len(asked) == 1
+    assert asked[0]["data"] == str(sandbox.folder / "volumes" / "database" / "bp_sol_01")
 
 
 def test_an_image_without_the_program_is_said(sandbox: Sandbox) -> None:

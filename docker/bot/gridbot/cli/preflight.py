@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import sys
 from collections.abc import Sequence
 
 from gridbot.config import args
 from gridbot.config.settings import Settings
 from gridbot.exchanges import venues, verification
-from gridbot.exchanges.account_facts import read_facts
+from gridbot.exchanges.account_facts import OwnPart, read_facts
 from gridbot.model.check import Check
 from gridbot.model.errors import (
     EXIT_CRASH,
@@ -20,6 +21,9 @@ from gridbot.model.errors import (
     KeysError,
     RefusedError,
 )
+from gridbot.model.types import ZERO
+from gridbot.store.database import latest_identity, open_for_reading, recorded_position
+from gridbot.store.order_reader import OrderReader
 from gridbot.trading.preflight import check_run, keys_refused, market_missing
 
 
@@ -56,4 +60,15 @@ def check_all(settings: Settings) -> list[Check]:
         market = exchange.market()
     except (RefusedError, ConfigError) as err:
         return [market_missing(str(err))]
-    return check_run(settings, market, read_facts(exchange, market))
+    return check_run(settings, market, read_facts(exchange, market, lambda: _own_part(settings)))
+
+
+def _own_part(settings: Settings) -> OwnPart:
+    """Return what is this bot's by its record; nothing where there is none, or it cannot be read."""
+    try:
+        with open_for_reading(settings.db_path) as db:
+            is_of_this_market = latest_identity(db) == settings.identity
+            position = recorded_position(db) if is_of_this_market else ZERO
+            return OwnPart(position, OrderReader(db).live_orders())
+    except sqlite3.Error:
+        return OwnPart()

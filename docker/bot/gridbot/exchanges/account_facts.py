@@ -5,15 +5,15 @@ Nothing is placed. What an exchange does not say is None: unknown, and never tak
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from gridbot.exchanges.answers import SENSELESS, decimal, positive, product
 from gridbot.exchanges.ccxt_exchange import CcxtExchange
 from gridbot.model.errors import THROTTLED, ExchangeError, NotFoundError, UnauthorizedError
-from gridbot.model.types import ZERO, ExchangeOrder, Market, Side
+from gridbot.model.types import ZERO, ExchangeOrder, Market, Order, Side
 
 T = TypeVar("T")
 # The unit of Backpack's fees; a rebate is negative
@@ -28,7 +28,7 @@ class AccountFacts:
     """Hold what the exchange says of the account. `maker_fee` and `maintenance` are shares of the value.
 
     `free`: what new positions may use, in the market's quote currency; on a spot market `held` is what is
-    there of the base currency. `bound`: what this market's position and open orders have of the funds by now,
+    there of the base currency. `bound`: what this bot's position and open orders have of the funds by now,
     which is not in `free` and which a run that goes on may use. `clock_offset`: seconds by which the
     exchange's clock is ahead of this one. `is_hedged`: the account keeps longs and shorts of a market as
     positions apart. `max_held_value`: what a position may be worth at the leverage that is set.
@@ -49,8 +49,29 @@ class AccountFacts:
     max_held_value: Decimal | None = None
 
 
-def read_facts(exchange: CcxtExchange, market: Market) -> AccountFacts:
-    """Return what is known. A call that fails leaves its figures unknown. Raises no ExchangeError."""
+class OwnPart(NamedTuple):
+    """Hold what is this bot's by its record. The rest of an account is others', and stays theirs."""
+
+    position: Decimal = ZERO
+    orders: Sequence[Order] = ()
+
+    def has(self, order: ExchangeOrder) -> bool:
+        """Tell whether an open order is one of these."""
+        return any(
+            own.exchange_id == order.exchange_id
+            or (own.exchange_id is None and own.client_id == order.client_id and own.matches(order))
+            for own in self.orders
+        )
+
+
+def read_facts(
+    exchange: CcxtExchange, market: Market, own_part: Callable[[], OwnPart] = OwnPart
+) -> AccountFacts:
+    """Return what is known. A call that fails leaves its figures unknown. Raises no ExchangeError.
+
+    `own_part` reads the record; it is called after the account has been asked, and so knows every order of
+    this bot that is listed.
+    """
     can_trade, refusal = _known(lambda: _permission(exchange, market)) or (None, "")
     if not can_trade and (refused := _refused_keys(exchange)):
         return AccountFacts(are_keys_refused=True, refusal=refused)
@@ -63,7 +84,7 @@ def read_facts(exchange: CcxtExchange, market: Market) -> AccountFacts:
         refusal=refusal,
         free=_known(lambda: _free(exchange, market)),
         held=None if market.perp else _known(lambda: _balance(exchange, market.base, market)),
-        bound=_known(lambda: _bound(exchange, market, price, leverage)),
+        bound=_known(lambda: _bound(exchange, market, price, leverage, own_part)),
         leverage=leverage,
         maintenance=_known(lambda: _maintenance(exchange)),
         maker_fee=_known(lambda: _maker_fee(exchange, market, account)),
@@ -149,26 +170,35 @@ def _balance(exchange: CcxtExchange, currency: str, market: Market) -> Decimal |
 
 
 def _bound(
-    exchange: CcxtExchange, market: Market, price: Decimal | None, leverage: Decimal | None
+    exchange: CcxtExchange,
+    market: Market,
+    price: Decimal | None,
+    leverage: Decimal | None,
+    own_part: Callable[[], OwnPart],
 ) -> Decimal | None:
-    """Return the margin of this market's position and orders; of spot, what its buy orders are to pay."""
+    """Return the margin of this bot's position and orders; of spot, what its buy orders are to pay."""
     if price is None or leverage is None:
         return None
     orders = [order for order in exchange.open_orders() if isinstance(order, ExchangeOrder) and order.open]
-    open_qty = {
-        side: sum(
-            ((order.qty or ZERO) - (order.filled or ZERO) for order in orders if order.side is side), ZERO
-        )
-        for side in Side
-    }
-    if not market.perp:
-        return open_qty[Side.BUY] * price
-    position = exchange.position()
+    position = exchange.position() if market.perp else ZERO
     if position is None:
         return None
-    # Exchanges ask for the margin of the larger side, with the position that it would add to.
-    most = max(abs(position), open_qty[Side.BUY] + position, open_qty[Side.SELL] - position)
+    own = own_part()
+    own_orders = [order for order in orders if own.has(order)]
+    if not market.perp:
+        return _open_qty(own_orders, Side.BUY) * price
+    # Positions of opposite bots cancel out, and need no margin: what the account has bound is the most.
+    most = min(_margin_qty(own.position, own_orders), _margin_qty(position, orders))
     return most * price / leverage
+
+
+def _margin_qty(position: Decimal, orders: Sequence[ExchangeOrder]) -> Decimal:
+    """Return for how much margin is needed: the larger side, with the position that it would add to."""
+    return max(abs(position), _open_qty(orders, Side.BUY) + position, _open_qty(orders, Side.SELL) - position)
+
+
+def _open_qty(orders: Sequence[ExchangeOrder], side: Side) -> Decimal:
+    return sum(((order.qty or ZERO) - (order.filled or ZERO) for order in orders if order.side is side), ZERO)
 
 
 def _leverage(exchange: CcxtExchange, account: Any) -> Decimal | None:

@@ -86,7 +86,11 @@ def open_for_writing(path: Path, *, durable: bool) -> tuple[sqlite3.Connection, 
 @contextmanager
 def open_for_reading(path: Path) -> Iterator[sqlite3.Connection]:
     """Open a read-only connection for the length of the block."""
-    db = sqlite3.connect(f"{Path(os.path.realpath(path)).as_uri()}?mode=ro", uri=True, timeout=5)
+    file = Path(os.path.realpath(path))
+    # In a folder that is read-only, SQLite cannot make the log that a database lacks which was closed.
+    is_at_rest = not os.access(file.parent, os.W_OK) and not file.with_name(f"{file.name}-wal").exists()
+    options = "mode=ro&immutable=1" if is_at_rest else "mode=ro"
+    db = sqlite3.connect(f"{file.as_uri()}?{options}", uri=True, timeout=5)
     db.row_factory = sqlite3.Row
     try:
         yield db
@@ -102,6 +106,12 @@ def latest_fact(db: sqlite3.Connection, name: str) -> str | None:
     except sqlite3.OperationalError:
         return None
     return None if row is None else str(row[0])
+
+
+def latest_identity(db: sqlite3.Connection) -> str | None:
+    """Return what the latest run trades, None without one. Raises sqlite3.Error."""
+    row = db.execute("SELECT identity FROM runs ORDER BY id DESC LIMIT 1").fetchone()
+    return None if row is None else str(row["identity"])
 
 
 def recorded_position(db: sqlite3.Connection) -> Decimal:

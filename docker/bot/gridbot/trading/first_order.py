@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gridbot.config.settings import Settings
-from gridbot.exchanges.account_facts import read_facts
+from gridbot.exchanges.account_facts import OwnPart, read_facts
 from gridbot.exchanges.ccxt_exchange import CcxtExchange
 from gridbot.model.check import Check, Level
 from gridbot.model.errors import ConfigError, RefusedError
@@ -29,7 +29,10 @@ def require_sound(settings: Settings, store: Store, session: Session, env: Mappi
         raise ConfigError(f"{SETTING}: must be fail or warn, not {choice}")
     if not settings.live or not isinstance(session.exchange, CcxtExchange):
         return
-    checks = check_run(settings, session.market, read_facts(session.exchange, session.market))
+    facts = read_facts(
+        session.exchange, session.market, lambda: OwnPart(store.ledger.position, store.live_orders())
+    )
+    checks = check_run(settings, session.market, facts)
     # Refused keys end the first tick anyhow, with a code of their own.
     failed = [check for check in checks if check.level is Level.FAIL and check.code != KEYS_REFUSED]
     for check in checks:
