@@ -82,6 +82,28 @@ def test_a_persons_order_is_not_taken_for_one_whose_answer_was_lost(kind: type[K
 
 
 @each_kit
+def test_a_persons_order_of_the_same_terms_is_not_taken_where_client_ids_are_told(
+    kind: type[Kit], tmp_path: Path
+) -> None:
+    """The bot's order never arrived, and a person trades just what it was to trade."""
+    kit = kind()
+    lost = lose_the_next_answer(kit)
+    run = Run(kit, tmp_path)
+    run.tick(1.0)
+    [order] = lost
+    assert order.price is not None
+    order.status = "Cancelled"
+    kit.book.orders.pop(order.id)
+    persons = kit.book.place(order.side, "Limit", order.price, order.qty, None, foreign=True)
+    kit.book._fill(persons, order.price, order.qty, maker=True)
+    for _ in range(6):
+        run.tick()
+    assert run.store.ledger.position == ZERO
+    assert run.store.order_by_exchange_id(persons.id) is None
+    run.store.close()
+
+
+@each_kit
 def test_what_is_filled_of_an_open_order_counts_behind_any_number_of_others_executions(
     kind: type[Kit], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,7 +1,8 @@
 """Find out whose an execution is that bears no id which this bot knows.
 
 It may be of an order whose answer was lost, where the exchange tells no client ids. Such an order is this
-bot's if it has just the terms of one that was sent then, and whose own id is not known.
+bot's if it has just the terms of one that was sent then, and whose own id is not known. Where the exchange
+tells them, an order without one is a person's, whatever its terms.
 """
 
 from __future__ import annotations
@@ -27,11 +28,14 @@ class Nameless:
         self._store, self._exchange = store, exchange
         self._unnamed: list[Order] = []
         self._others: set[tuple[str, int]] = set()
+        self._are_ids_told = False
 
-    def begin(self, fills: Iterable[Fill], now: float) -> None:
+    def begin(self, fills: Iterable[Fill], result: Reconciliation, now: float) -> None:
         """Begin a pass over new executions: read which orders some of them may be of."""
-        has_nameless = any(fill.client_id is None for fill in fills)
-        self._unnamed = self._store.unnamed_orders(now - LATE_S) if has_nameless else []
+        has_ids = bool(result.foreign_ids) or any(row.client_id is not None for row in result.listed.values())
+        self._are_ids_told = self._are_ids_told or has_ids
+        is_needed = not self._are_ids_told and any(fill.client_id is None for fill in fills)
+        self._unnamed = self._store.unnamed_orders(now - LATE_S) if is_needed else []
 
     def order_of(self, fill: Fill, result: Reconciliation) -> Order | None:
         """Return this bot's order that `fill` is of. Raises ExchangeError.

@@ -143,7 +143,7 @@ class Reconciler:
         unreadable = [execution for execution in executions if isinstance(execution, UnreadableFill)]
         booked = self._booked.intersection(fills)
         new = sorted(set(fills) - booked, key=lambda fill: fill.at)
-        self._nameless.begin(new, now)
+        self._nameless.begin(new, result, now)
         for fill in new:
             order = self._order_of(fill) or self._nameless.order_of(fill, result)
             if order is None:
