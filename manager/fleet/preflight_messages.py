@@ -24,6 +24,10 @@ SENTENCES: Mapping[str, tuple[str, str | None]] = {
         mark("the keys may not trade: {error}"),
         mark("make a key that may trade, and write it into .env"),
     ),
+    "account_blocked": (
+        mark("the account may not trade: {error}"),
+        mark("look on the exchange's page what it needs; other keys of it may not trade either"),
+    ),
     "keys_refused": (
         mark("the keys are refused: {error}"),
         mark("correct the keys in .env"),

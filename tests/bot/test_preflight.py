@@ -181,6 +181,12 @@ def test_tick_and_lot(options: Sequence[str], code: str, level: Level) -> None:
     assert checks_of(run_of(*options))[code].level is level
 
 
+def test_the_least_quantity_that_is_named_can_be_traded() -> None:
+    market = replace(PERP, lot=Decimal("0.04"), min_qty=Decimal("0.1"))
+    remedy = checks_of(run_of(), market)["quantity_small"].remedy
+    assert remedy == "set a quantity of at least 0.12"
+
+
 def test_what_is_not_known_is_a_warning_and_neither_good_nor_bad() -> None:
     checks = checks_of(run_of(), can_trade=None, free=None, maker_fee=None, clock_offset=None)
     unknown = {code for code, check in checks.items() if check.level is Level.WARN}

@@ -152,6 +152,16 @@ def test_what_it_does_not_say_is_a_warning_and_never_a_failure(kind: type[Kit]) 
 def test_a_paradex_account_in_liquidation_takes_no_orders() -> None:
     account_facts = facts(Paradex(), {**PARADEX, "account": {**PARADEX["account"], "status": "LIQUIDATION"}})
     assert (account_facts.can_trade, account_facts.refusal) == (False, "the account is LIQUIDATION")
+    kit = Paradex()
+    checks = {check.code: check for check in check_run(kit.settings, kit.adapter.market(), account_facts)}
+    assert checks["account_blocked"].level.value == "fail"
+    assert "make a key" not in checks["account_blocked"].remedy, "another key of this account is no better"
+
+
+def test_an_aster_account_that_may_not_trade_is_no_fault_of_its_key() -> None:
+    account_facts = facts(Aster(), {**ASTER, "accountWithJoinMargin": {"canTrade": False}})
+    assert (account_facts.can_trade, account_facts.is_account_blocked) == (False, True)
+    assert not facts(Aster(), ASTER).is_account_blocked
 
 
 def test_a_lighter_account_that_never_traded_a_market_has_its_beginning_leverage() -> None:

@@ -31,11 +31,13 @@ class AccountFacts:
     there of the base currency. `bound`: what this bot's position and open orders have of the funds by now,
     which is not in `free` and which a run that goes on may use. `clock_offset`: seconds by which the
     exchange's clock is ahead of this one. `is_hedged`: the account keeps longs and shorts of a market as
-    positions apart. `max_held_value`: what a position may be worth at the leverage that is set.
+    positions apart. `is_account_blocked`: it is the account that may not trade, whatever its keys may.
+    `max_held_value`: what a position may be worth at the leverage that is set.
     """
 
     price: Decimal | None = None
     can_trade: bool | None = None
+    is_account_blocked: bool = False
     are_keys_refused: bool = False
     refusal: str = ""
     free: Decimal | None = None
@@ -81,6 +83,8 @@ def read_facts(
     return AccountFacts(
         price=price,
         can_trade=can_trade,
+        # What aster and paradex say is of the account; backpack's answer depends on the key.
+        is_account_blocked=can_trade is False and exchange.id != "backpack",
         refusal=refusal,
         free=_known(lambda: _free(exchange, market)),
         held=None if market.perp else _known(lambda: _balance(exchange, market.base, market)),

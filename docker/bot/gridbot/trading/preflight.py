@@ -13,7 +13,7 @@ from gridbot.config.settings import Settings
 from gridbot.exchanges.account_facts import AccountFacts
 from gridbot.model.check import Check, Level
 from gridbot.model.errors import ConfigError
-from gridbot.model.types import ZERO, Market, as_text, floor_to
+from gridbot.model.types import ZERO, Market, as_text, ceil_to, floor_to
 from gridbot.strategies.grid import make_levels
 from gridbot.trading.limit_checks import SHOWN_DIGITS, largest, position_limit
 from gridbot.trading.worst_case import WorstCase, worst_cases
@@ -91,6 +91,14 @@ def _keys(facts: AccountFacts) -> Iterator[Check]:
             "whether the keys may trade is not known: the exchange doesn't say it",
             "look at the key's permissions on the exchange's page",
         )
+    elif facts.is_account_blocked:
+        yield Check(
+            "account_blocked",
+            Level.FAIL,
+            f"the account may not trade: {facts.refusal}",
+            "look on the exchange's page what it needs; other keys of it may not trade either",
+            {"error": facts.refusal},
+        )
     else:
         yield Check(
             "keys_read_only",
@@ -128,7 +136,7 @@ def _quantity(settings: Settings, market: Market, prices: Sequence[Decimal]) -> 
     # One that was computed from max_position may have no end.
     given, lot = as_text(round(settings.quantity, SHOWN_DIGITS)), as_text(market.lot)
     if qty < market.min_qty or qty <= 0:
-        least = as_text(max(market.min_qty, market.lot))
+        least = as_text(ceil_to(max(market.min_qty, market.lot), market.lot))
         yield Check(
             "quantity_small",
             Level.FAIL,
