@@ -238,6 +238,25 @@ def test_killed_around_an_order_it_closes_the_rest_and_no_more(
     assert sum(fill.qty for fill in sandbox.kit.book.fills if fill.order.side == "Ask") == D("0.5")
 
 
+def test_an_order_of_the_bot_that_no_list_has_is_cancelled_before_anything_is_closed(tmp_path: Path) -> None:
+    """Lighter's history has ended orders alone: one that rests, and that the list lacks, is in none."""
+    sandbox = Sandbox(Lighter, tmp_path)
+    kit = sandbox.kit
+    store = Store(sandbox.path, durable=False)
+    store.last_run()
+    order = store.new_order(OrderRequest("L2", Side.BUY, D(141), D("0.1")), time.time())
+    resting = kit.book.place("Bid", "Limit", D(141), D("0.1"), order.client_id)
+    store.confirm(order.client_id, resting.id)
+    store.close()
+    kit.spoilt["orders"] = lambda answer: {**answer, "orders": []}
+    sandbox.before = lambda: cancelled.append(not resting.open)
+    cancelled = list[bool]()
+    sandbox.close()
+    assert cancelled
+    assert all(cancelled)
+    assert kit.book.own_open() == []
+
+
 @each_kit
 @pytest.mark.parametrize("is_carried_out", [True, False])
 def test_after_a_lost_answer_it_is_closed_once(kind: type[Kit], is_carried_out: bool, tmp_path: Path) -> None:
