@@ -13,12 +13,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench import first, growth, idle, images, page, plot, report, start, tasks
+from bench import first, growth, idle, images, page, plot, report, sections, start, tasks
 from bench.engine import Api, socket_path
 from bench.facts import facts
 from bench.fleets import Fleets, parallelism_table
 from bench.floor import BEST_GUESS
-from bench.measure import Findings, Trouble
+from bench.measure import Findings
 from bench.project import BOT, CALM_S, ROOT, Workshop, workshop
 
 HERE = Path(__file__).resolve().parent
@@ -55,7 +55,7 @@ class Extent:
     each_part: bool = True
     """Whether each part of the first `up` is measured."""
     minutes: float = math.inf
-    """Nothing is begun after them: rows get fewer rounds, and what is left out is named."""
+    """What cannot end within them is not begun: rows get fewer rounds, and what is left out is named."""
 
 
 SMALLEST = Extent(
@@ -86,6 +86,23 @@ NORMAL = Extent(
 FULL = Extent(
     [10, 40, 100], 5, [1, 5, 10, 25, 50, 100, 150, 200], 40, [1, 2, 4, 8, 16], 50, 240.0, 200, peers=True
 )
+
+
+LEAST_S = {
+    "parallelism": 16,
+    "short commands": 5,
+    "output through the supervisor": 8,
+    "fleets": 130,
+    "whole tasks": 85,
+    "the fleet's page": 26,
+    "growth": 32,
+    "an idle instance": 69,
+    "image and start": 12,
+    "the first up": 17,
+}
+"""What each section of the default run takes with one round, on the machine of results.md: 400 of its 600
+seconds. What has rounds gets the rest.
+"""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -129,9 +146,9 @@ def _measure(extent: Extent, shop: Workshop, api: Api, findings: Findings, out: 
 
     def fleets() -> None:
         fleets = Fleets(shop, api, findings, extent.rounds, best, extent.peers, quick)
-        for size in extent.sizes:
+        for measured, size in enumerate(extent.sizes):
             with findings.row(f"fleets of {size}"):
-                fleets.measure(size)
+                fleets.measure(size, 1 / (len(extent.sizes) - measured))
         findings.tables.append(fleets.calls_table())
 
     def growths() -> None:
@@ -152,9 +169,12 @@ def _measure(extent: Extent, shop: Workshop, api: Api, findings: Findings, out: 
         )
 
     add = findings.tables.append
-    sections: dict[str, Callable[[], object]] = {
+    works: dict[str, Callable[[], object]] = {
         "parallelism": parallelism,
         "short commands": lambda: start.rows(shop, findings, quick),
+        "output through the supervisor": lambda: findings.comparisons.extend(
+            images.pump(shop, api, extent.megabytes, extent.rounds)
+        ),
         "fleets": fleets,
         "whole tasks": whole_tasks,
         "the fleet's page": lambda: add(page.table(shop, *extent.page)),
@@ -166,16 +186,8 @@ def _measure(extent: Extent, shop: Workshop, api: Api, findings: Findings, out: 
         "the first up": lambda: add(
             first.table(shop, extent.sweep, extent.rounds, each_part=extent.each_part)
         ),
-        "output through the supervisor": lambda: findings.comparisons.extend(
-            images.pump(shop, api, extent.megabytes, extent.rounds)
-        ),
     }
-    for name, work in sections.items():
-        if time.monotonic() > shop.ends_at:
-            findings.troubles.append(Trouble(name, "left out", f"{extent.minutes:g} minutes were over"))
-            continue
-        with findings.row(name):
-            work()
+    sections.run(works, LEAST_S, shop, findings)
 
 
 def _draw(folder: Path, points: Sequence[growth.Point]) -> None:

@@ -32,7 +32,7 @@ def table(shop: Workshop, size: int, rounds: int, *, each_part: bool) -> Table:
         if each_part or name in (LATER, EVERYTHING)
     }
     contenders[EVERYTHING]()  # so that there is something to forget
-    samples = alternating(contenders, min(rounds, MOST_ROUNDS), shop.share(0.2))
+    samples = alternating(contenders, min(rounds, MOST_ROUNDS), shop.share(0.5))
     later = samples[LATER].median
     rows = [
         [name, f"{times.median:.2f} s", f"{1000 * (times.median - later):+.0f} ms"]

@@ -37,11 +37,11 @@ class Fleets:
     """When the time for the present size is over: rows then get fewer rounds."""
     calls: dict[str, dict[int, Counter[str]]] = field(default_factory=dict)
 
-    def measure(self, size: int) -> None:
-        """All rows for fleets of this size."""
+    def measure(self, size: int, part: float) -> None:
+        """All rows for fleets of this size, in this part of the time that is left."""
         project = self.shop.project(size)
-        half = self.shop.share(0.25)
-        self.ends_at = self.shop.share(0.45)
+        half = self.shop.share(0.5 * part)
+        self.ends_at = self.shop.share(part)
         project.manager("compose")
         wanted = floor.bodies(project, self.api)
         with self.findings.row(f"up and down of {size}"):

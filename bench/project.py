@@ -151,7 +151,7 @@ class Workshop:
     first_port: int
     calm: float = CALM_S
     ends_at: float = math.inf
-    """By the monotonic clock: nothing is begun after it, and what has rounds gets fewer."""
+    """By the monotonic clock, of the section that is measured: what has rounds gets fewer near it."""
     projects: list[Project] = field(default_factory=list)
     tags: list[str] = field(default_factory=list)
 

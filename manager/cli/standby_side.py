@@ -7,6 +7,7 @@ be after its imports: no command has run in it, and its language, environment an
 
 from __future__ import annotations
 
+import encodings.utf_8_sig  # with which .env is read  # noqa: F401
 import gc
 import importlib
 import marshal
@@ -29,7 +30,10 @@ from manager.util.moment import Moment
 
 LOADED = (
     *("cli.main", "cli.parsers", "engine.client", "engine.http_logs"),
-    *("cli.left_behind", "ops.execution.prepare", "ops.execution.execute", "engine.compose_hash"),
+    *("engine.bot_variables", "engine.compose_hash", "fleet.event_spool", "fleet.import_records"),
+    *("fleet.old_daemon_guard", "ops.checks.old_daemon_check", "cli.ending", "cli.left_behind"),
+    *(f"ops.execution.{name}" for name in ("prepare", "execute", "wait", "outcome_notes")),
+    "util.kept_text",
     *(f"cli.commands.{name}" for name in standby.OPTIONS_OF),
 )
 MOST_BYTES = 8 << 20
@@ -57,7 +61,7 @@ class Code:
 
     def __init__(self) -> None:
         root = Path(manager.__file__).parent
-        self._rooms = [str(folder.relative_to(root)) for folder in root.rglob("*") if folder.is_dir()]
+        self._rooms = sorted({str(file.parent.relative_to(root)) for file in root.rglob("*.py")})
         self._stamp = source_stamp.stamp(*self._rooms)
 
     def is_present(self) -> bool:

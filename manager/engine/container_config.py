@@ -66,6 +66,13 @@ def own_labels(spec: InstanceSpec, fleet: Fleet) -> dict[str, str]:
         labels.SCHEMA_VERSION: labels.SCHEMA,
         labels.CONFIG_FILE: spec.config_file,
         labels.CONFIG_HASH: config_hash(spec, fleet),
+        **_spec_labels(spec),
+    }
+
+
+def _spec_labels(spec: InstanceSpec) -> dict[str, str]:
+    """Return the labels with values of the spec itself, for which nothing has to be hashed."""
+    return {
         labels.WEB_PORT: str(spec.web_port),
         labels.LOG_DIR: spec.log_dir,
         labels.DB_PATH: spec.db_path,
@@ -232,14 +239,14 @@ def were_redefined(host: Mapping[str, Any], spec: InstanceSpec, fleet: Fleet) ->
 
 
 def were_relisted(
-    container: Container, spec: InstanceSpec, fleet: Fleet, image_config: Mapping[str, Any] | None
+    container: Container, spec: InstanceSpec, image_config: Mapping[str, Any] | None
 ) -> list[str]:
     """Return what the engine's list says otherwise than it did when a container was made from its config:
     labels, what it runs as `Entrypoint`, and its arguments as `Cmd`.
 
     `image_config`: the Config of the image that it was made from; None for an image other than the fleet's.
     """
-    wanted = own_labels(spec, fleet)
+    wanted = _spec_labels(spec)
     command = " ".join(f"'{word}'" if " " in word else word for word in spec.command)
     names = [label for label in LABELLED if container.labels.get(label, wanted[label]) != wanted[label]]
     if not container.command:

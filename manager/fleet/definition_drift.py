@@ -107,7 +107,7 @@ def redefined(
     host, config, image_config = definition
     names = [
         *(container_config.were_redefined(host, spec, fleet) if host is not None else ()),
-        *container_config.were_relisted(container, spec, fleet, image_config),
+        *container_config.were_relisted(container, spec, image_config),
         *(
             container_config.were_reconfigured(config, spec, fleet, image_config)
             if config is not None

@@ -134,6 +134,18 @@ def test_a_change_does_and_prints_the_same(fleet: Project, standby: Standby, lin
     assert fleet.states() == {"bp_sol_01": "running", "bp_eth_01": "stopped"}
 
 
+def test_a_fork_loads_no_module(fleet: Project, tmp_path: Path) -> None:
+    """Python tells what it loads as it was told when the standby was started, wherever stderr then leads."""
+    environ = {**fleet.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    quiet = {"PYTHONPROFILEIMPORTTIME": ""}
+    with Standby(Path(fleet.folder), {**environ, "PYTHONPROFILEIMPORTTIME": "1"}) as standby:
+        standby.run(BY_ITSELF, ["ps"], quiet)  # which keeps the configs
+        for line in ("ps", "list", "status bp_sol_01", "logs --tail 3", "up", "restart bp_sol_01 --wait"):
+            output = standby.run(BY_STANDBY, line.split(), quiet)
+            assert output.code == 0
+            assert re.findall(rb"import time: .*", output.err) == [], line
+
+
 def test_a_change_waits_for_the_lock_as_by_itself(fleet: Project, standby: Standby) -> None:
     with Path(fleet.folder, "volumes", "state", "fleet.lock").open("rb") as held:
         fcntl.flock(held, fcntl.LOCK_EX)

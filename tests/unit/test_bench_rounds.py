@@ -3,11 +3,31 @@
 from __future__ import annotations
 
 import math
+import re
 import time
+from functools import partial
+from pathlib import Path
 
 import pytest
 
-from bench.measure import alternating
+from bench import sections
+from bench.__main__ import LEAST_S, NORMAL
+from bench.measure import Findings, alternating
+from bench.project import Workshop
+
+MACHINE_OF_RESULTS = {
+    "parallelism": (0, 16),
+    "short commands": (10, 0),
+    "output through the supervisor": (0, 6),
+    "fleets": (109, 54),
+    "whole tasks": (85, 0),
+    "the fleet's page": (26, 0),
+    "growth": (32, 0),
+    "an idle instance": (69, 0),
+    "image and start": (12, 0),
+    "the first up": (0, 15),
+}
+"""Seconds that a section took there: what does not depend on the rounds, and each round."""
 
 
 @pytest.mark.parametrize(("no_round_after", "rounds"), [(-1.0, 1), (math.inf, 3)])
@@ -16,3 +36,37 @@ def test_there_is_one_round_at_least_and_none_begins_when_the_time_is_over(
 ) -> None:
     samples = alternating({"ours": lambda: 1.0, "theirs": lambda: 2.0}, 3, time.monotonic() + no_round_after)
     assert [len(sample.values) for sample in samples.values()] == [rounds, rounds]
+
+
+@pytest.mark.parametrize("slower", [0.5, 1.0, 1.2])
+def test_every_section_has_its_place_within_the_time(monkeypatch: pytest.MonkeyPatch, slower: float) -> None:
+    """On a slower machine rows get fewer rounds."""
+    took, left_out = _run(monkeypatch, slower)
+    assert not left_out
+    assert took <= 60 * NORMAL.minutes
+
+
+def test_what_has_no_time_any_more_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    _took, left_out = _run(monkeypatch, slower=3.0)
+    assert list(left_out)[-1] == list(LEAST_S)[-1]
+    assert re.fullmatch("it takes 17 s or more, and [0-9]+ s were left", left_out["the first up"])
+
+
+def _run(monkeypatch: pytest.MonkeyPatch, slower: float) -> tuple[float, dict[str, str]]:
+    """Return how long a run takes on a machine so much slower, and what is left out, with the reasons."""
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    shop, findings = Workshop(Path(), "", 0, ends_at=60 * NORMAL.minutes), Findings()
+
+    def work(once: float, each_round: float) -> None:
+        nonlocal now
+        now += slower * once
+        until = shop.share(0.5)
+        for number in range(NORMAL.rounds if each_round else 0):
+            if number and now > until:
+                break
+            now += slower * each_round
+
+    works = {name: partial(work, *times) for name, times in MACHINE_OF_RESULTS.items()}
+    sections.run(works, LEAST_S, shop, findings)
+    return now, {trouble.row: trouble.why for trouble in findings.troubles}
