@@ -18,6 +18,7 @@ from manager.cli.left_behind import (
 )
 from manager.cli.notices import say_problems
 from manager.config import handover
+from manager.config.bot_argv import other_arguments
 from manager.errors import FAILED, ManagerError, worst_exit_code
 from manager.fleet import causes
 from manager.fleet.selection import EVERYTHING, Selection
@@ -146,6 +147,7 @@ def say_plan(
                     **_action_object(action),
                     "changes": [str(change) for change in changes.get(action.instance, ())],
                     "literals": _literals(planned, action),
+                    "arguments": _other_arguments(planned, action),
                     **_live_object(checks_by_instance.get(action.instance)),
                 }
                 for action in planned.actions
@@ -159,6 +161,9 @@ def say_plan(
             console.say(f"    {change}")
         for name, text in _literals(planned, action).items():
             line = Text("its config gives the bot {name}={text}", name=name, text=text)
+            console.say(f"    {replace_unprintable(str(line))}")
+        if arguments := _other_arguments(planned, action):
+            line = Text("its config gives the bot the arguments {arguments}", arguments=" ".join(arguments))
             console.say(f"    {replace_unprintable(str(line))}")
         for live_line in _live_lines(checks_by_instance.get(action.instance)):
             console.say(f"    {live_line}")
@@ -209,6 +214,12 @@ def _literals(planned: Planned, action: Action) -> dict[str, str]:
     if spec is None or not action.starts or action.as_it_was:
         return {}
     return handover.literals(spec, planned.snapshot.project.variables)
+
+
+def _other_arguments(planned: Planned, action: Action) -> list[str]:
+    """Return the arguments that a config invents for the bot that the action starts."""
+    spec = planned.snapshot.project.specs.get(action.instance)
+    return [] if spec is None or not action.starts or action.as_it_was else other_arguments(spec.command)
 
 
 def say_result(

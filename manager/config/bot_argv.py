@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -41,6 +42,9 @@ RUN_OPTIONS = (
     ("--cancel-all-after", ("cancel_all_after",)),
 )
 
+IDENTITY = ("--exchange", "--symbol", "--strategy", "--market-type")
+FLAGS = ("--enable-boundary-check", "--disable-boundary-check", "--exclusive-account")
+
 GRIDS = frozenset({"grid", "perp_grid"})
 """The strategies whose bot gets `GRID_OPTIONS`; the bundled one requires both bounds of them."""
 
@@ -74,6 +78,20 @@ def bot_argv(config: InstanceConfig) -> tuple[str, ...]:
     if strategy.exclusive_account:
         arguments.append("--exclusive-account")
     return tuple(arguments)
+
+
+def other_arguments(command: Sequence[str]) -> list[str]:
+    """Return the arguments that no key of a config becomes: only a config's own `bot_args` gives them."""
+    with_value = {*IDENTITY, *(option for option, _keys in (*GRID_OPTIONS, *QUOTE_OPTIONS, *RUN_OPTIONS))}
+    others, is_value = [], False
+    for argument in command:
+        if is_value:
+            is_value = False
+        elif argument in with_value:
+            is_value = True
+        elif argument not in FLAGS and argument.partition("=")[0] not in with_value:
+            others.append(argument)
+    return others
 
 
 def keys_given(strategy: str) -> frozenset[str]:

@@ -59,7 +59,8 @@ def refusals(file: str, raw: Mapping[str, Any], config: InstanceConfig, fleet: F
         *((scalar.path, scalar.text) for scalar in scalar_values(config.exchange_config, "exchange_config")),
         *((f"environment.{name}", text) for name, text in config.environment.items()),
     ]
-    yield from _hidden(file, config, texts)
+    arguments = [(f"bot_args[{index}]", text) for index, text in enumerate(config.bot_args or ())]
+    yield from _hidden(file, config, [*texts, *arguments])
     yield from _outside(file, raw)
     yield from _names(file, texts, config, fleet)
     yield from _steering(file, texts, config)

@@ -34,6 +34,8 @@ STEERING: Mapping[str, tuple[str, ...]] = {
         *("AWKPATH", "AWKLIBPATH", "BC_ENV_ARGS", "M4PATH", "MATLABPATH", "OCTAVE_*", "SQLPATH"),
         *("COMPLUS_*", "ASPNETCORE_*", "SPRING_*", "LOG4J_*", "LOGGING_CONFIG", "*_LOAD_COMPILED_PATH"),
         *("CAMLLIB", "OCAMLLIB", "LOKY_PICKLER", "*_ADDOPTS", "POETRY_*", "PDM_*"),
+        # A compiler's flags or a program's path, a module of settings, a file with commands.
+        *("THEANO_*", "TRITON_*", "HYPERCORN_*", "PSQLRC", "QML_*", "QML2_*"),
     ),
     mark("the loader"): (
         *("LD_*", "DYLD_*", "GLIBC_*", "MALLOC_*", "GCONV_PATH", "LOCPATH", "NLSPATH", "OPENSSL_*"),
@@ -43,6 +45,7 @@ STEERING: Mapping[str, tuple[str, ...]] = {
         *("INTEL_LIBITTNOTIFY*", "INTEL_JIT_PROFILER*", "*_INJECTION64_PATH", "SDL_*", "GSS*", "SOFTHSM2_*"),
         *("OPENSC_*", "*_DRIVER_PATH", "ASAN_*", "LSAN_*", "MSAN_*", "TSAN_*", "UBSAN_*", "GCOV_*"),
         *("LLVM_PROFILE_FILE", "NOTIFY_SOCKET", "LISTEN_*", "TDSDUMP*", "FREETDS*"),
+        *("OMPI_MCA_*", "PMIX_MCA_*", "LLVM_SYMBOLIZER_PATH", "QTWEBENGINE*"),
         *("CUDA_*", "OCL_*", "VK_*", "QT_*", "GTK_*", "LADSPA_*", "LV2_*", "*_DRIVERS_PATH", "*_WRAPPER*"),
     ),
     mark("where programs and files are found"): (
@@ -72,7 +75,7 @@ STEERING: Mapping[str, tuple[str, ...]] = {
         *("DSN", "*_DSN", "BASEURL", "*_BASEURL", "APIURL", "*_APIURL", "HOSTALIASES", "LOCALDOMAIN"),
         *("RES_*", "RESOLV_*", "NIS_*", "HES_*", "HESIOD_*", "*_BUS_ADDRESS", "HOSTS", "URLS", "ENDPOINTS"),
         *("SERVERS", "GATEWAY", "ORIGIN", "DOMAIN", "RPC", "WS", "UPSTREAM", "API_BASE", "API_ROOT"),
-        *("WS_BASE", "URL_BASE", "*_PROVIDER", "*_UPSTREAM", "*_RELAY", "*WEBHOOK*"),
+        *("WS_BASE", "URL_BASE", "*_PROVIDER", "GCE_METADATA_*", "*_UPSTREAM", "*_RELAY", "*WEBHOOK*"),
     ),
 }
 """What is steered → patterns of upper-case names, with a `*` at either end or at both.
@@ -86,6 +89,7 @@ HARMLESS = ("PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE")
 ADDRESS = re.compile(
     r"""(?x)
     [A-Za-z][A-Za-z0-9+.-]*://      # https://…, redis://…, module://…
+    | (?i:https?|wss?|file):        # https:host, which browsers and Node read as https://host
     | //[^/]                        # an address without its scheme
     | [0-9]{1,3}(\.[0-9]{1,3}){3}(?![0-9.])     # a number of a host
     | \[?[0-9A-Fa-f]{0,4}(:[0-9A-Fa-f]{0,4}){0,6}::

@@ -43,9 +43,12 @@ STEERED = {
         *("PY_SAX_PARSER", "_PYTHON_SYSCONFIGDATA_NAME", "__PYVENV_LAUNCHER__", "AWKPATH", "BC_ENV_ARGS"),
         *("MAVEN_OPTS", "COR_PROFILER", "ELIXIR_ERL_OPTIONS", "COMPlus_EnableProfiling", "SQLPATH"),
         *("SPRING_APPLICATION_JSON", "LOG4J_CONFIGURATION_FILE", "LOGGING_CONFIG", "CAMLLIB", "LOKY_PICKLER"),
+        *("THEANO_FLAGS", "TRITON_PTXAS_PATH", "HYPERCORN_CONFIG", "PSQLRC", "QML2_IMPORT_PATH"),
         *("PYTEST_ADDOPTS", "GUILE_LOAD_COMPILED_PATH", "OCTAVE_PATH", "POETRY_VIRTUALENVS_PATH"),
     ],
     "the loader": [
+        *("OMPI_MCA_mca_base_component_path", "PMIX_MCA_x"),
+        *("LLVM_SYMBOLIZER_PATH", "QTWEBENGINEPROCESS_PATH"),
         *("CUDA_INJECTION64_PATH", "VK_LAYER_PATH", "QT_PLUGIN_PATH", "UID_WRAPPER"),
         "LD_PRELOAD",
         "LD_LIBRARY_PATH",
@@ -109,6 +112,7 @@ STEERED = {
         "HOSTALIASES",
         "SENTRY_DSN",
         *("HOSTS", "RPC", "API_BASE", "WEB3_PROVIDER", "PGPORT", "MYSQL_UNIX_PORT", "WEBHOOK", "GATEWAY"),
+        "GCE_METADATA_IP",
         *("NIS_PATH", "HES_DOMAIN", "HESIOD_CONFIG", "AT_SPI_BUS_ADDRESS"),
     ],
     "how the manager and the bot work together": [
@@ -148,6 +152,7 @@ STEERED = {
             "203.0.113.7",
             "2001:db8::1",
         ),
+        *("https:evil.example", "HTTPS:/evil.example", "a wss:evil.example", r"http:\\evil.example"),
         *("[evil.example:443]", "a [2001:db8::1]:443", "::1", "['203.0.113.7']", "203.0.113.0/24"),
     ],
 )
@@ -172,6 +177,7 @@ def test_an_address_steers_whatever_its_variable_is_called(value: str) -> None:
         '{"a": [1, 2.5]}',
         "x::y",
         "SOL/USDC:USDC",
+        "profile:fast",
         "a/b.log",
         "bot.log",
         "1.2.3",
@@ -463,6 +469,7 @@ def test_what_is_handed_over_is_seen(text: str) -> None:
     assert hidden("environment.LEVEL", sign) in refusals(environment={"LEVEL": text})
     for section in ({"x": [f"${{LEVEL:-{text}}}"]}, {"x": [text]}):
         assert hidden("exchange_config.x[0]", sign) in refusals(fleet, exchange_config=section)
+    assert refusals(bot_args=["--symbol", text]) == [hidden("bot_args[1]", sign)]
     assert refusals(environment={"LEVEL": "two\nlines, 全　形"}) == []
 
 

@@ -164,6 +164,20 @@ def test_a_plan_shows_what_a_config_gives_the_bot(sandbox: Sandbox) -> None:
     assert sol["literals"] == {"LEVEL": "DEBUG\n2", "ID": "${BACKPACK_ACCOUNT_ID:-7}"}
 
 
+def test_a_plan_shows_arguments_that_no_key_of_a_config_becomes(sandbox: Sandbox) -> None:
+    usual = ["--exchange", "backpack", "--symbol=SOL_USDC_PERP", "--strategy", "standard", "--quantity", "1"]
+    sandbox.config("bp_sol_01", 5002, bot_args=[*usual, "--api", "https://x.example", "--exclusive-account"])
+    sandbox.assert_transcript("""
+        $ plan
+        bp_eth_02: create: no container
+        bp_sol_01: create: no container
+            its config gives the bot the arguments --api https://x.example
+    """)
+    (eth, sol) = json.loads("\n".join(sandbox.run("plan --json")))
+    assert eth["arguments"] == []
+    assert sol["arguments"] == ["--api", "https://x.example"]
+
+
 def test_what_the_image_records_is_allowed_at_once_and_no_longer_with_another_image(sandbox: Sandbox) -> None:
     fleet_toml(sandbox)
     sandbox.config("bp_sol_01", 5002, exchange_config={"phrase": "${WALLET_WORDS}"})
