@@ -593,7 +593,6 @@ def test_all_that_need_a_person_are_seen_at_once(browser: Browser, tmp_path: Pat
             "((list) => [list.scrollHeight, list.clientHeight])(document.querySelector('.needs ul'))"
         )
     assert heights[0] == heights[1]
-    assert page.complaints() == []
 
 
 def test_a_card_of_what_needs_a_person_leads_to_the_question(page: Browser, served: Served) -> None:
