@@ -28,9 +28,10 @@ from manager.fleet import bot_report, display
 from manager.fleet.bot_report import Report
 from manager.fleet.session import Session
 from manager.i18n import Text, _, mark
-from manager.ops.hosts import account_looks, everywhere, last_seen, registry, ssh
+from manager.ops.hosts import account_looks, everywhere, generations, last_seen, registry, ssh
 from manager.ops.hosts.account_looks import HostAnswer
 from manager.ops.hosts.everywhere import Answer, Row
+from manager.ops.hosts.generations import GenerationRecord
 from manager.ops.hosts.registry import Host
 from manager.util import console, formatting
 from manager.util.sanitize import replace_unprintable
@@ -281,7 +282,7 @@ def _ps(session: Session, hosts: Sequence[Host], args: Namespace) -> int:
     with everywhere.interruptible_pool(1) as pool:
         looks = pool.submit(_looks, session, hosts)
         answers = everywhere.run(hosts, session.project_dir(), asked, everywhere.READING_S)
-        machines, trading = looks.result()
+        machines, trading, gone = looks.result()
     repeated = {machine.host.name for machine in machines if machine.is_repeated}
     answers = [answer for answer in answers if answer.host not in repeated]
     everything = everywhere.rows(fleet, answers, time.time(), is_whole=not filters)
@@ -301,10 +302,8 @@ def _ps(session: Session, hosts: Sequence[Host], args: Namespace) -> int:
             console.error(everywhere.tells_nothing(answer))
         else:
             _say_errors(answer)
-    for text in (*words_of.values(), *(account.text for account in shared)):
-        console.error(text)
-    lost = [] if filters else list(lost_in_a_move(answers))
-    for text in lost:
+    lost = account_looks.lost(gone, machines)
+    for text in (*words_of.values(), *(account.text for account in shared), *lost):
         console.error(text)
     codes = [_ps_code(answer) for answer in answers]
     known = {row.values.get("id") for row in everything}
@@ -312,26 +311,6 @@ def _ps(session: Session, hosts: Sequence[Host], args: Namespace) -> int:
         console.error(Text("no machine that answers has an instance {ids}", ids=", ".join(missing)))
         codes.append(USAGE)
     return worst_exit_code([*codes, FAILED] if twins or shared or lost else codes)
-
-
-def lost_in_a_move(answers: Iterable[Answer]) -> Iterator[Text]:
-    """Yield what to say of each live instance that was moved to a machine that knows nothing of it now.
-
-    As where that machine's disk was brought back from before the move: nobody trades then what is open.
-    """
-    rows_of = {answer.host: everywhere.rows_in(answer) for answer in answers}
-    for row in rows_of.get(registry.HERE) or ():
-        host, instance = str(row.get("moved_to")), row.get("id")
-        theirs = rows_of.get(host)
-        if row.get("mode") != "live" or theirs is None:
-            continue
-        if all(other.get("id") != instance for other in theirs):
-            yield Text(
-                "{id} was moved to {host}, and there is no such instance there: its disk may be an older"
-                " one, and nobody trades what is open; restore a backup of {id} there, made since the move",
-                id=instance,
-                host=host,
-            )
 
 
 def _print_rows(
@@ -377,23 +356,27 @@ def _ps_code(answer: Answer) -> int:
     return answer.completed.code
 
 
-def _looks(session: Session, hosts: Sequence[Host]) -> tuple[list[HostAnswer], list[LiveContainer]]:
-    """Ask for older copies and shared accounts; return the answers, and what trades live here.
+def _looks(
+    session: Session, hosts: Sequence[Host]
+) -> tuple[list[HostAnswer], list[LiveContainer], dict[str, GenerationRecord]]:
+    """Ask for older copies and shared accounts; return the answers, what trades live here, and what went
+    from here to another machine.
 
     On a full disk that has no key for it yet, say that they are not looked for.
     """
     if not hosts:
-        return [], []
-    fleet, trading = session.project().fleet, list[LiveContainer]()
+        return [], [], {}
+    fleet, trading, gone = session.project().fleet, list[LiveContainer](), dict[str, GenerationRecord]()
     with suppress(EngineError):  # the rows of this machine tell of that
-        trading = session.observe().trading(())
+        snapshot = session.observe()
+        trading, gone = snapshot.trading(()), generations.gone(fleet, snapshot.views.values())
     try:
-        return account_looks.ask(fleet, account_looks.key_of(fleet), hosts), trading
+        return account_looks.ask(fleet, account_looks.key_of(fleet), hosts), trading, gone
     except ManagerError as error:
         console.warning(
             Text("older copies and shared accounts are not looked for on other machines: {why}", why=error)
         )
-        return [], trading
+        return [], trading, gone
 
 
 def _is_live(row: Row) -> bool:

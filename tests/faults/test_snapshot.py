@@ -106,3 +106,45 @@ def test_an_older_copy_is_named_while_it_runs_and_never_started_by_us(
         "named by `ps --hosts` and `doctor` with the command that ends it; not started again by any command;"
         " a backup of the older generation is refused",
     )
+
+
+def test_a_machine_that_forgot_a_move_is_named_and_its_backup_is_no_older_copy(
+    tmp_path: Path, asked_image: str, note: Note
+) -> None:
+    with (
+        new_project(tmp_path / "here", asked_image) as here,
+        another(tmp_path / "there", asked_image) as there,
+        sshd_here.running(tmp_path / "s") as link,
+    ):
+        (there.folder / "config" / "fleet.toml").write_text(f'name = "{there.name}"\n{SETTINGS}')
+        for project in (here, there):
+            (project.folder / ".env").write_text(KEYS)
+        here.environ.update(link.environ)
+        here.manager("host", "add", "there", link.url(there.folder))
+        copy(there.folder, tmp_path / "snapshot")
+        bots.add(here, ID, 0, mode="live")
+        here.manager("up", "--wait")
+        bots.tell(here, ID, "write")
+        eventually(database(here, ID).exists, what="rows")
+        here.manager("move", ID, "there")
+        there.manager("backup", ID, "--to", str(tmp_path / "after"))
+        there.manager("stop", ID, code=None)
+        there.docker("rm", "--force", there.container(ID))
+        put_back(there, tmp_path / "snapshot")
+
+        lost = f"{ID} was moved to there, which knows nothing of that"
+        assert lost in here.manager("ps", "--hosts", code=FAILED).err
+        assert lost in here.manager("doctor", code=FAILED).out
+        (backup,) = (tmp_path / "after").glob("*.tar.gz")
+        there.manager("restore", str(backup), ID)
+        there.manager("start", ID, "--wait")
+        assert here.manager("ps", "--hosts").err == ""
+        here.manager("move", ID, "--from", "there")
+        assert runs(here)
+        assert not runs(there)
+    note(
+        "the disk of the machine that an instance was moved to is brought back from before the move",
+        "its folder copied before the move and put back, its container removed; then a backup restored there",
+        1,
+        "named by `ps --hosts` and `doctor`; what was restored starts, is no older copy, and can be moved",
+    )

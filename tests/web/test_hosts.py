@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from manager.config.bot_environment import LiveContainer
+from manager.fleet import tombstone
+from manager.fleet.tombstone import Tombstone
 from manager.ops.hosts import accounts, registry, ssh
 from manager.ops.hosts.generations import GenerationRecord
 from manager.ops.hosts.identity import Identity
@@ -177,6 +179,19 @@ def test_an_older_copy_here_is_told(served: Served, client: Client, tokyo: Tokyo
     served.look()
     tokyo.generations = {ID: GenerationRecord(1, 1, "m")._asdict()}
     assert "knows of generation 1" in told(served, client)["twins"][0]
+
+
+def test_one_that_is_not_where_it_went_is_told(served: Served, client: Client, tokyo: Tokyo) -> None:
+    """`ps --hosts` said so, and the page called all well."""
+    add(served)
+    [row] = served.rows
+    stone = Tombstone(1, "tokyo", "m")
+    served.rows = [row._replace(view=row.view._replace(tombstone=stone))]
+    tombstone.bury(served.fleet, ID, stone)
+    served.look()
+    assert told(served, client)["lost"][0].startswith(f"{ID} was moved to tokyo, which knows nothing of that")
+    tokyo.generations = {ID: GenerationRecord(1, 1, "m")._asdict()}
+    assert told(served, client)["lost"] == []
 
 
 def test_two_bots_on_one_account_are_told(served: Served, client: Client, tokyo: Tokyo) -> None:

@@ -583,6 +583,18 @@ def test_a_bot_shows_what_an_upgrade_would_change_and_marks_what_happened(
         assert page.complaints() == []
 
 
+@pytest.mark.parametrize("width", [900, 1280])
+def test_all_that_need_a_person_are_seen_at_once(browser: Browser, tmp_path: Path, width: int) -> None:
+    """Beside the chart, one and a half of four were seen, and the rest by moving the list."""
+    rows = [a_bot(f"bp_sol_{number:02}", code="orders_refused", **LIVE) for number in range(6)]
+    with serving(tmp_path, rows) as served:
+        page = opened(browser, served, width)
+        heights = page.run(
+            "((list) => [list.scrollHeight, list.clientHeight])(document.querySelector('.needs ul'))"
+        )
+    assert heights[0] == heights[1]
+
+
 def test_a_card_of_what_needs_a_person_leads_to_the_question(page: Browser, served: Served) -> None:
     page.run("(document.querySelector('.needs [data-key^=\"act stop\"]').click(), 1)")
     page.wait(lambda: "It trades real money" in page.text(".question"))

@@ -126,17 +126,18 @@ def _live_checks(session: Session, snapshot: FleetSnapshot) -> list[LiveCheck]:
 
 def _other_machines(snapshot: FleetSnapshot) -> list[Finding]:
     from manager.monitor.doctor import checks_machines
-    from manager.ops.hosts import account_looks, registry
+    from manager.ops.hosts import account_looks, generations, registry
 
     fleet, live = snapshot.project.fleet, snapshot.trading(())
     try:
         hosts = list(registry.load(fleet.project_dir).values())
+        gone = generations.gone(fleet, snapshot.views.values())
         answers = account_looks.ask(fleet, account_looks.key_of(fleet), hosts)
         twins = account_looks.twins(fleet, [container.instance for container in live], answers)
         shared = account_looks.shared(fleet, live, answers, twins)
     except ManagerError as error:
         return [fail("host", Text("{why}", why=error), Text("mend the file"))]
-    return list(checks_machines.check_all(answers, twins, shared))
+    return list(checks_machines.check_all(answers, twins, shared, account_looks.lost(gone, answers)))
 
 
 def _shown(by_topic: dict[str, list[Finding]], *, has_colour: bool) -> list[str]:

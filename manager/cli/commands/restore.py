@@ -90,6 +90,7 @@ def _carry_out(
         ids = [action.instance for action in actions if action.instance]
         with instance_locks.hold_instance_locks(fleet, dict.fromkeys(ids), _up(session, plan, ids)):
             restoring.perform(plan, actions, _owner(plan), on_done)
+            restoring.settle_generations(plan)
     return restored
 
 

@@ -15,9 +15,12 @@ from manager.ops.hosts.shared_accounts import SharedAccount
 
 
 def check_all(
-    answers: Sequence[HostAnswer], twins: Iterable[Twin], shared: Sequence[SharedAccount]
+    answers: Sequence[HostAnswer],
+    twins: Iterable[Twin],
+    shared: Sequence[SharedAccount],
+    lost: Iterable[Text] = (),
 ) -> Iterator[Finding]:
-    """Yield all findings about them."""
+    """Yield all findings about them. `lost`: moved instances that are no longer where they went."""
     for answer in answers:
         host = answer.host.name
         if answer.why is not None:
@@ -49,6 +52,10 @@ def check_all(
         )
     if twin is None:
         yield ok("twin", Text("no older copy of a moved instance trades"))
+    for text in lost:
+        yield fail(
+            "lost", text, Text("without such a backup, close what it holds at the exchange's own page")
+        )
     for account in shared:
         yield fail(
             "shared-account",

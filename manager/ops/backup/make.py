@@ -274,10 +274,10 @@ def _is_something_else(path: Path) -> bool:
     return not stat.S_ISREG(status.st_mode) or status.st_size > 0
 
 
-def _moves(fleet: Fleet, instance: str) -> dict[str, int]:
+def _moves(fleet: Fleet, instance: str) -> dict[str, int | str]:
     """Return what the manifest says of an instance that was moved to this machine."""
-    number = tombstone.generation(fleet, instance).number
-    return {"generation": number} if number else {}
+    here = tombstone.generation(fleet, instance)
+    return {"generation": here.number, "move": here.move} if here.number else {}
 
 
 def _read_head(path: Path) -> bytes:

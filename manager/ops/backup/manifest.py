@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ MANIFEST = "manifest.json"
 HISTORY = "state/history.db"
 FIXED_MEMBERS = frozenset({"config/fleet.toml", "compose.yaml", "state/fleet.json", HISTORY, MANIFEST})
 MAX_PATH = 1000
+MOVE_PATTERN = re.compile(r"[A-Za-z0-9]{0,64}")
 UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
 """Control characters, bytes that are not UTF-8, line ends. People type blanks of any kind into names."""
 
@@ -22,7 +24,7 @@ class Manifest(NamedTuple):
     """Describe a backup's content.
 
     `files`: member → {bytes, sha256, kind}, and a database's rows; `instances`: id → {config_file, faults},
-    and the generation of one that was moved between machines.
+    and of one that was moved between machines its generation, and by which move.
     `is_whole`: the whole fleet was requested; `is_complete`: everything requested is in it.
     """
 
@@ -59,6 +61,10 @@ class Manifest(NamedTuple):
         """Return which generation of an instance is in it: how often it had been moved to another machine."""
         return int(self.instances[instance].get("generation", 0))
 
+    def move(self, instance: str) -> str:
+        """Return the move that made its generation; empty where none did, or an earlier version saved it."""
+        return str(self.instances[instance].get("move", ""))
+
     def database_members(self, instance: str) -> list[str]:
         """Return the members of an instance's database folder."""
         return [member for member in self.files if member.startswith(f"database/{instance}/")]
@@ -90,8 +96,9 @@ class Manifest(NamedTuple):
         for instance, facts in manifest.instances.items():
             config_file = facts["config_file"]
             is_number = isinstance(facts.get("generation", 0), int)
+            is_move = MOVE_PATTERN.fullmatch(str(facts.get("move", ""))) is not None
             is_file = config_file is None or is_allowed(config_file)
-            if not (ID_PATTERN.fullmatch(instance) and is_file and is_number):
+            if not (ID_PATTERN.fullmatch(instance) and is_file and is_number and is_move):
                 raise ValueError(instance)
         return manifest
 

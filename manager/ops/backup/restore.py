@@ -17,6 +17,7 @@ from manager.errors import ManagerError
 from manager.fleet import state_file, tombstone
 from manager.fleet.project import Project
 from manager.fleet.state_file import FleetState
+from manager.fleet.tombstone import Generation
 from manager.ops.actions.action import Outcome
 from manager.ops.backup import archive, databases, scan, swap
 from manager.ops.backup.manifest import HISTORY, Manifest
@@ -199,6 +200,20 @@ def require_not_older(plan: Plan) -> None:
                 saved=saved,
                 here="?" if here == tombstone.UNKNOWN else here,
             )
+
+
+def settle_generations(plan: Plan) -> None:
+    """Write which generation is here now, where this machine has forgotten it, as on a new disk.
+
+    Without it the newest that there is would count as an older copy for the machine that it was moved from.
+    A tombstone stays: what went away is not brought back by a backup. Raises ManagerError.
+    """
+    manifest = plan.backup.manifest
+    for instance in manifest.instances if plan.named is None else plan.named:
+        saved = Generation(manifest.generation(instance), manifest.move(instance))
+        is_newer = tombstone.newest(plan.fleet, instance) < saved.number < tombstone.UNKNOWN
+        if saved.move and is_newer and tombstone.find(plan.fleet, instance) is None:
+            tombstone.settle(plan.fleet, instance, saved)
 
 
 def perform(

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from manager.config import bot_environment
 from manager.config.bot_environment import Account, LiveContainer
 from manager.config.fleet import Fleet
+from manager.fleet import tombstone
 from manager.fleet.observe import FleetSnapshot
 from manager.i18n import Text
 from manager.ops.actions.action import Action
@@ -102,8 +103,7 @@ def _refused(
         on_event(Warned(line))
     reasons: dict[str, Text] = {}
     for instance, account in starting.items():
-        mine = generations.held(fleet, instance)
-        why = generation_check.why_not(mine, instance, answers, dead_hosts)
+        why = _older(fleet, instance, answers, dead_hosts)
         if why is None and not fleet.allow_shared_credentials:
             why = _why_not(accounts.as_fingerprints(key, account), answers, dead_hosts, now)
         if why is not None:
@@ -120,11 +120,17 @@ def older_copies(fleet: Fleet, instances: Iterable[str]) -> dict[str, Text]:
 def _older_of(
     fleet: Fleet, instances: Iterable[str], answers: Sequence[HostAnswer], dead_hosts: Sequence[str]
 ) -> dict[str, Text]:
-    reasons = {
-        instance: generation_check.why_not(generations.held(fleet, instance), instance, answers, dead_hosts)
-        for instance in instances
-    }
+    reasons = {instance: _older(fleet, instance, answers, dead_hosts) for instance in instances}
     return {instance: why for instance, why in reasons.items() if why is not None}
+
+
+def _older(
+    fleet: Fleet, instance: str, answers: Iterable[HostAnswer], dead_hosts: Sequence[str]
+) -> Text | None:
+    """Return why it is not the newest; of what a command moved away, its tombstone tells it."""
+    if stone := tombstone.find(fleet, instance):
+        return stone.why
+    return generation_check.why_not(generations.held(fleet, instance), instance, answers, dead_hosts)
 
 
 def _why_not(

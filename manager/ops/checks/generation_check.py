@@ -61,7 +61,8 @@ def _older(mine: GenerationRecord, instance: str, answer: HostAnswer, theirs: Ge
     return Text(
         "host {host} knows that it went to {to} in generation {newest}, and here is {number}, an older copy,"
         " as of a restored snapshot. Restore a backup of generation {newest}; if this copy is the newest that"
-        " is left, remove volumes/secrets/{id} on {host}",
+        " is left, remove volumes/secrets/{id} and"
+        " volumes/state/moves/{id}.json on {host}",
         **words,
         to=theirs.to,
     )

@@ -155,6 +155,19 @@ def twins(fleet: Fleet, live_here: Iterable[str], answers: Iterable[HostAnswer])
     return list(generations.twins(machines))
 
 
+def lost(gone: Mapping[str, GenerationRecord], answers: Iterable[HostAnswer]) -> list[Text]:
+    """Return what to say of moved instances that are no longer where they went, by machines that answer now.
+
+    `gone`: what `generations.gone` told before they were asked, or one that arrives meanwhile looks lost.
+    """
+    machines = {
+        answer.host.name: look.generations
+        for answer, look in _machines(answers)
+        if answer.why is None and look.generations is not None
+    }
+    return list(generations.lost(gone, machines))
+
+
 def shared(
     fleet: Fleet,
     live_here: Iterable[LiveContainer],

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from manager.config.fleet import Fleet
 from manager.config.models import ID_PATTERN
 from manager.fleet import tombstone
+from manager.fleet.instance import Instance
 from manager.fleet.tombstone import UNKNOWN
 from manager.i18n import Text
 from manager.ops.hosts.registry import HERE
@@ -98,12 +99,50 @@ def _recorded(fleet: Fleet, instance: str) -> tuple[int, str]:
 
     manager/ops/move/journal.py writes it. A damaged one tells nothing; `manager move` says so.
     """
+    step, generation, target = _last_move(fleet, instance)
+    return (generation, target) if step in HAS_ARRIVED else (0, "")
+
+
+def _last_move(fleet: Fleet, instance: str) -> tuple[str, int, str]:
+    """Return how far the last move that was begun here has come, to which generation, and where to."""
     path = fleet.state_dir / "moves" / f"{instance}.json"
     with suppress(OSError, strict_json.JsonFault, KeyError, TypeError, ValueError):
         content: Any = strict_json.parse_bytes(strict_json.read_bytes(path, MOST_BYTES))
-        if content["step"] in HAS_ARRIVED:
-            return int(content["generation"]), str(content["target"])
-    return 0, ""
+        return str(content["step"]), int(content["generation"]), str(content["target"])
+    return "", 0, ""
+
+
+def gone(fleet: Fleet, views: Iterable[Instance]) -> dict[str, GenerationRecord]:
+    """Return the live instances that have arrived on another machine. A move that was not finished is told
+    by `manager move`.
+    """
+    return {view.id: held(fleet, view.id) for view in views if view.mode == "live" and _is_gone(fleet, view)}
+
+
+def _is_gone(fleet: Fleet, view: Instance) -> bool:
+    if view.tombstone is None or view.tombstone.is_arriving:
+        return False
+    step, generation, _target = _last_move(fleet, view.id)
+    return not step or step in HAS_ARRIVED or generation != view.tombstone.generation
+
+
+def lost(
+    gone: Mapping[str, GenerationRecord], machines: Mapping[str, Mapping[str, GenerationRecord]]
+) -> Iterator[Text]:
+    """Yield what to say of each instance of `gone` of which its machine does not know that it came. Pure.
+
+    As where that machine's disk was brought back from before the move: nobody trades then what is open.
+    """
+    for instance, mine in gone.items():
+        theirs = machines.get(mine.to)
+        if theirs is not None and theirs.get(instance, NEVER_MOVED).newest < mine.newest:
+            yield Text(
+                "{id} was moved to {host}, which knows nothing of that: its disk may be an older one, and"
+                " nobody trades what is open; restore a backup of {id} there, made there since the move, and"
+                " start it there",
+                id=instance,
+                host=mine.to,
+            )
 
 
 def known(fleet: Fleet) -> dict[str, GenerationRecord]:

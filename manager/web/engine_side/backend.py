@@ -47,7 +47,12 @@ class Backend:
         self.ranges = Ranges(session)
         self.actions = Actions(session.chosen_dir, self.snapshots.thread.at_once)
         self.exposition = Exposition(lambda: self.snapshots.latest)
-        self.machines = MachineReader(session, self.readers, self._live_here)
+        self.machines = MachineReader(
+            session,
+            self.readers,
+            self._live_here,
+            lambda: [row.view for row in self.snapshots.latest.rows],
+        )
         self.redeem = redeem
         self.tails = Tails(session.chosen_dir)
         self.is_ending = False

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from threading import Thread
@@ -17,6 +17,7 @@ from manager.config.bot_environment import LiveContainer
 from manager.config.fleet import Fleet
 from manager.errors import ConfigError, ManagerError
 from manager.fleet import display
+from manager.fleet.instance import Instance
 from manager.fleet.session import Session
 from manager.i18n import Text, _
 from manager.util.sanitize import replace_unprintable
@@ -66,19 +67,24 @@ class Machines(NamedTuple):
     machines: tuple[Machine, ...] = ()
     twins: tuple[Text, ...] = ()
     shared_accounts: tuple[Text, ...] = ()
+    lost: tuple[Text, ...] = ()
     why: ManagerError | None = None
 
 
 class MachineReader:
     """Keep the latest answers. Without config/hosts.toml nothing is asked, or loaded.
 
-    `live_here`: which live instances of this machine are up.
+    `live_here`: which live instances of this machine are up. `views`: all of its instances.
     """
 
     def __init__(
-        self, session: Session, readers: Readers, live_here: Callable[[], list[LiveContainer]]
+        self,
+        session: Session,
+        readers: Readers,
+        live_here: Callable[[], list[LiveContainer]],
+        views: Callable[[], Iterable[Instance]],
     ) -> None:
-        self._session, self._live_here = session, live_here
+        self._session, self._live_here, self._views = session, live_here, views
         self._lock = threading.Lock()
         self._jobs: BackgroundJobs | None = None
         self.latest = Machines()
@@ -133,10 +139,13 @@ class MachineReader:
 
     def _compare(self, fleet: Fleet, hosts: Sequence[Host]) -> None:
         """Look for older copies, and for accounts that several machines trade on."""
-        from manager.ops.hosts import account_looks, in_background
+        from manager.ops.hosts import account_looks, generations, in_background
 
-        live_here = self._live_here()
-        looks = account_looks.recent(fleet, hosts, EVERY_S)
+        live_here, gone = self._live_here(), generations.gone(fleet, self._views())
+        if gone:  # only who answers now tells that something is not there
+            looks = account_looks.ask(fleet, account_looks.key_of(fleet), hosts)
+        else:
+            looks = account_looks.recent(fleet, hosts, EVERY_S)
         twins = account_looks.twins(fleet, [container.instance for container in live_here], looks)
         shared = account_looks.shared(fleet, live_here, looks, twins)
         if shared:  # what was told at different moments may look so, as around a move
@@ -147,6 +156,7 @@ class MachineReader:
             self.latest = self.latest._replace(
                 twins=tuple(twin.text for twin in twins),
                 shared_accounts=tuple(account.text for account in shared),
+                lost=tuple(account_looks.lost(gone, looks)),
             )
 
     def _put(self, repeated: Container[str], answer: Machine | None = None) -> None:
@@ -200,6 +210,7 @@ def as_object(machines: Machines) -> dict[str, Any]:
         "error": None if machines.why is None else str(machines.why),
         "twins": [str(twin) for twin in machines.twins],
         "shared_accounts": [str(text) for text in machines.shared_accounts],
+        "lost": [str(text) for text in machines.lost],
         "hosts": [
             {
                 "name": machine.name,

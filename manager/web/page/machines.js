@@ -46,7 +46,7 @@ function draw(found) {
     places.machines,
     el("div", { class: "head" }, el("h2", {}, t("Other machines")), hosts.length ? haltAllButton(hosts) : ""),
     error ? el("p", { class: "bad" }, error) : "",
-    ...[...found.twins, ...found.shared_accounts].map((text) => el("p", { class: "bad" }, text)),
+    ...[...found.twins, ...found.lost, ...found.shared_accounts].map((text) => el("p", { class: "bad" }, text)),
     ...hosts.map(machine),
   );
 }

@@ -47,4 +47,5 @@ class Hosts(Answer):
     error: str | None
     twins: list[str] = Field(description="older copies of moved instances that trade")
     shared_accounts: list[str] = Field(description="live bots of different machines on one account")
+    lost: list[str] = Field(description="moved live instances that are no longer where they went")
     hosts: list[Host]

@@ -46,13 +46,71 @@ def test_an_older_copy_is_not_started(sandbox: Sandbox, tokyo: Tokyo) -> None:
     assert sandbox.exit_code == OK
 
 
+@pytest.mark.parametrize("command", ["start", "restart"])
+def test_of_what_a_command_moved_away_it_is_said_that_it_was_moved(
+    sandbox: Sandbox, tokyo: Tokyo, command: str
+) -> None:
+    """It was called an older copy, whose database was to be moved away: here it is the only one left."""
+    tells(tokyo, GenerationRecord(1, 1, "m1"))
+    move_away(sandbox)
+    output = sandbox.transcript(f"{command} {ID}")
+    assert "it was moved to tokyo (generation 1); only another move brings it back" in output
+    assert "older copy" not in output
+    assert ID not in sandbox.states()
+
+
+def move_away(sandbox: Sandbox, step: journal.Step = "clean") -> None:
+    fleet = fleet_of(sandbox)
+    journal.save(fleet, ID, Journal("m1", registry.HERE, "tokyo", 1, True, step))
+    tombstone.bury(fleet, ID, Tombstone(1, "tokyo", "m1"))
+
+
+@pytest.mark.parametrize(
+    ("there", "step", "is_lost"),
+    [
+        ({}, "clean", True),
+        ({"other": HERE_NOW._asdict()}, "start", True),
+        ({ID: GenerationRecord(0, 0)._asdict()}, "clean", True),
+        ({ID: HERE_NOW._asdict()}, "clean", False),
+        ({ID: AWAY._asdict()}, "clean", False),
+        (None, "clean", False),
+        ({}, "put", False),
+    ],
+)
+def test_what_went_to_a_machine_that_knows_nothing_of_it_is_told(
+    sandbox: Sandbox, tokyo: Tokyo, there: dict[str, Any] | None, step: journal.Step, *, is_lost: bool
+) -> None:
+    """That machine's disk was brought back from before the move; `doctor` and the page called all well."""
+    tokyo.generations = there
+    move_away(sandbox, step)
+    doctor = sandbox.transcript("doctor")
+    assert (f"fail  {ID} was moved to tokyo, which knows nothing of that" in doctor) == is_lost
+    assert ("close what it holds" in doctor) == is_lost
+    tokyo.is_away = True
+    assert "which knows nothing" not in sandbox.transcript("doctor"), "who is away tells nothing"
+
+
+def test_ps_of_all_machines_ends_with_an_error_for_it(
+    sandbox: Sandbox, tokyo: Tokyo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = everywhere.Answer(registry.HERE, CommandResult(0, "[]", ""))
+    monkeypatch.setattr(everywhere, "run", lambda *_args: [rows])
+    tells(tokyo, HERE_NOW)
+    move_away(sandbox)
+    sandbox.transcript("ps --hosts")
+    assert sandbox.exit_code == OK
+    tokyo.generations = {}
+    assert f"error: {ID} was moved to tokyo, which knows nothing" in sandbox.transcript("ps --hosts")
+    assert sandbox.exit_code == FAILED
+
+
 @pytest.mark.parametrize("command", ["start bp_sol_01", "resume bp_sol_01", "restart bp_sol_01"])
 def test_nor_is_one_whose_container_is_there(sandbox: Sandbox, tokyo: Tokyo, command: str) -> None:
     sandbox.transcript("up", "halt bp_sol_01" if "resume" in command else "stop bp_sol_01")
     tells(tokyo, AWAY)
     output = sandbox.transcript(command)
     assert "host tokyo knows that it went to osaka in generation 2, and here is 0" in output
-    assert f"remove volumes/secrets/{ID} on tokyo" in output
+    assert f"remove volumes/secrets/{ID} and volumes/state/moves/{ID}.json on tokyo" in output
     assert sandbox.exit_code == BAD_CONFIG
     assert sandbox.states()[ID] != "running"
 

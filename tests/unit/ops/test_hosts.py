@@ -176,31 +176,6 @@ def test_nothing_is_calm_on_a_machine_that_does_not_answer(
     assert (values["severity"], values["report_age_s"], values["report_is_old"]) == (shown, 97, True)
 
 
-@pytest.mark.parametrize(
-    ("mode", "there", "is_lost"),
-    [
-        ("live", "[]", True),
-        ("live", '[{"id": "b", "state": "running"}]', True),
-        ("live", '[{"id": "a", "state": "stopped"}]', False),
-        ("paper", "[]", False),
-        ("live", "no JSON", False),
-    ],
-)
-def test_what_was_moved_to_a_machine_that_knows_nothing_of_it_is_told(
-    mode: str, there: str, is_lost: bool
-) -> None:
-    """That machine's disk was brought back from before the move; `ps --hosts` called all well."""
-    row = {"id": "a", "state": "stopped", "mode": mode, "moved_to": "tokyo"}
-    answers = [
-        Answer("here", CommandResult(0, json.dumps([row]), "")),
-        Answer("tokyo", CommandResult(0, there, "")),
-    ]
-    texts = [str(text) for text in elsewhere.lost_in_a_move(answers)]
-    assert [text.startswith("a was moved to tokyo, and there is no such instance") for text in texts] == [
-        True
-    ] * is_lost
-
-
 def test_what_was_filtered_or_is_of_another_address_is_not_what_a_machine_was_last_seen_with(
     tmp_path: Path,
 ) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import tarfile
@@ -16,13 +17,15 @@ from pathlib import Path
 import pytest
 
 from manager.cli.commands import restore as command
-from manager.errors import Locked, ManagerError
+from manager.cli.main import main
+from manager.errors import OK, Locked, ManagerError
 from manager.fleet import project as projects
-from manager.fleet import state_file
+from manager.fleet import state_file, tombstone
 from manager.fleet.lock import HeldLock
 from manager.fleet.session import Session
 from manager.fleet.state_file import CalledOff, FleetState, InstanceState
-from manager.ops.backup import archive, instance_locks, make, restore, swap
+from manager.fleet.tombstone import Generation, Tombstone
+from manager.ops.backup import archive, instance_locks, make, manifest, restore, swap
 from manager.ops.backup.restore import RestoreAction
 from manager.ops.folders import instance_folders
 from manager.util import moment
@@ -180,6 +183,49 @@ def test_when_it_was_last_stopped_is_no_order_given_to_the_machine_that_restores
     assert projects.read(fresh).fleet_state.instances == {"bp_sol_01": InstanceState("run", 5001)}
     restored(made.path, sandbox, tmp_path / "again")
     assert projects.read(sandbox).fleet_state.of("bp_sol_01").called_off == stopped
+
+
+def test_a_machine_that_has_forgotten_a_move_knows_of_it_again(sandbox: Path, tmp_path: Path) -> None:
+    """Its newest backup counted as an older copy for the machine that it was moved from."""
+    fleet = projects.read(sandbox).fleet
+    tombstone.settle(fleet, "bp_sol_01", Generation(2, "ab12"))
+    backup = backup_of(sandbox).path
+    empty = a_project(tmp_path / "empty", "bp_eth_01", "bp_sol_01")
+
+    def generation_after(held: Generation | None, stone: Tombstone | None = None) -> Generation:
+        there = projects.read(empty).fleet
+        shutil.rmtree(there.all_secrets_dir, ignore_errors=True)
+        if held is not None:
+            tombstone.settle(there, "bp_sol_01", held)
+        if stone is not None:
+            tombstone.bury(there, "bp_sol_01", stone)
+        assert main(["--project-dir", str(empty), "restore", str(backup), "bp_sol_01"]) == OK
+        assert tombstone.find(there, "bp_sol_01") == stone
+        assert tombstone.generation(there, "bp_eth_01") == Generation()
+        return tombstone.generation(there, "bp_sol_01")
+
+    assert generation_after(None) == Generation(2, "ab12")
+    assert generation_after(Generation(1, "a")) == Generation(2, "ab12")
+    assert generation_after(Generation(2, "another")) == Generation(2, "another")
+    assert generation_after(None, Tombstone(2, "tokyo", "ab12", 1.0)) == Generation()
+
+
+def test_an_earlier_versions_backup_does_not_say_by_which_move_it_came(sandbox: Path, tmp_path: Path) -> None:
+    """A generation without its move could not be told from the one that another machine trades."""
+    tombstone.settle(projects.read(sandbox).fleet, "bp_sol_01", Generation(2, ""))
+    backup = backup_of(sandbox).path
+    empty = a_project(tmp_path / "empty", "bp_sol_01")
+    assert main(["--project-dir", str(empty), "restore", str(backup), "bp_sol_01"]) == OK
+    assert tombstone.generation(projects.read(empty).fleet, "bp_sol_01") == Generation()
+
+
+@pytest.mark.parametrize("move", ["../x", "a\nb", "a" * 65, ["a"]])
+def test_a_move_that_is_none_makes_a_backup_invalid(sandbox: Path, tmp_path: Path, move: object) -> None:
+    (tmp_path / "work").mkdir()
+    content = json.loads(restore.open_backup(backup_of(sandbox).path, tmp_path / "work").manifest.to_json())
+    content["instances"]["bp_sol_01"]["move"] = move
+    with pytest.raises(ValueError, match="bp_sol_01"):
+        manifest.Manifest.from_json(json.dumps(content).encode())
 
 
 def test_a_config_of_another_name_makes_way(sandbox: Path, tmp_path: Path) -> None:
