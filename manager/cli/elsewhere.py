@@ -11,10 +11,9 @@ from contextlib import suppress
 from itertools import pairwise
 
 from manager import i18n
-from manager.cli import following
+from manager.cli import following, host_answers
 from manager.cli.notices import one_output
 from manager.config.bot_environment import LiveContainer
-from manager.config.fleet import Fleet
 from manager.errors import (
     BAD_CONFIG,
     FAILED,
@@ -39,9 +38,6 @@ from manager.util.text_table import Column
 
 OWN_OPTIONS = ("--host", "--project-dir", "--lang")
 """Options of this machine's command line, which take a value, and are not passed on."""
-NO_ANSWER_YET = mark(
-    "no answer yet: {hosts}; what had begun there may go on: look with `manager ps --hosts`",
-)
 NOT_THERE = mark("there is no host {name}: nothing was halted there")
 LOCAL = frozenset({"host add", "host list", "host check", "host remove", "host deploy", "init", "open"})
 """Commands that concern this machine."""
@@ -69,7 +65,7 @@ def run(session: Session, args: Namespace, words: Sequence[str]) -> int:
     else:
         names, limit = {registry.HERE, *(host.name for host in hosts)}, everywhere.READING_S
         answers = everywhere.as_they_come(hosts, folder, there, limit, limit)
-        code = _print_as_they_come(names, answers, as_json=args.json)
+        code = host_answers.print_as_they_come(names, answers, as_json=args.json)
     for problem in problems:  # what else the file may have named is not known: it was told nothing
         console.error(problem)
     return worst_exit_code([code, BAD_CONFIG]) if problems else code
@@ -86,7 +82,9 @@ def _halt(session: Session, args: Namespace, named: Sequence[str], there: Sequen
     here = session.project_dir() if args.hosts else None
     names = {*(host.name for host in chosen), *([registry.HERE] if here else ())}
     answers = everywhere.as_they_come(chosen, here, there, everywhere.HALTING_S, None)
-    code = _print_as_they_come(names, answers, as_json=args.json, fleet=session.folders_to_halt())
+    code = host_answers.print_as_they_come(
+        names, answers, as_json=args.json, is_halt=True, fleet=session.folders_to_halt()
+    )
     for error in (*(Text(NOT_THERE, name=name) for name in unknown), *problems):
         console.error(error)
     return worst_exit_code([code, *([USAGE] if unknown else []), *([BAD_CONFIG] if problems else [])])
@@ -157,56 +155,6 @@ def _on(host: Host, words: Sequence[str], *, is_endless: bool) -> int:
     if code == ssh.SSH_FAILED or code < 0:
         raise ssh.lost(host)
     return code
-
-
-def _taken_from(waiting: set[str], answers: Iterable[Answer]) -> Iterator[Answer]:
-    """Yield the answers, and leave in `waiting` the machines whose answer was not printed."""
-    for answer in answers:
-        yield answer
-        waiting.discard(answer.host)
-
-
-def _print_as_they_come(
-    names: set[str], answers: Iterable[Answer], *, as_json: bool, fleet: Fleet | None = None
-) -> int:
-    """Print what these machines say; when somebody interrupts, which of `names` have said nothing."""
-    try:
-        return _print_answers(_taken_from(names, answers), as_json=as_json, fleet=fleet)
-    except KeyboardInterrupt:
-        if names:
-            console.warning(Text(NO_ANSWER_YET, hosts=", ".join(sorted(names))))
-        raise
-
-
-def _print_answers(answers: Iterable[Answer], *, as_json: bool, fleet: Fleet | None) -> int:
-    """Print what each machine said under its name, as it comes; one that said nothing is an error.
-
-    `fleet`: the fleet here, if all are halted.
-    """
-    codes, objects = [], []
-    for answer in answers:
-        codes.append(FAILED if answer.completed is None else answer.completed.code)
-        if as_json:
-            objects += everywhere.objects_or_error(answer)
-        elif answer.completed is not None:
-            console.say(f"== {answer.host}")
-            for line in answer.completed.out.splitlines():
-                console.say("\t".join(map(replace_unprintable, line.split("\t"))))  # of `--format tsv`
-        _say_errors(answer)
-        if fleet is not None and answer.completed is None and answer.host != registry.HERE:
-            console.error(last_seen.not_halted(fleet, answer.host, answer.url))
-    if as_json:
-        console.say_json(objects)
-    return worst_exit_code(codes)
-
-
-def _say_errors(answer: Answer) -> None:
-    """Print what a machine printed as errors, or why it printed nothing."""
-    if answer.completed is None:
-        console.error(answer.error)
-        return
-    for line in answer.completed.err.splitlines():
-        console.warn(f"{answer.host}: {replace_unprintable(line)}")
 
 
 COLUMNS = (
@@ -301,7 +249,7 @@ def _ps(session: Session, hosts: Sequence[Host], args: Namespace) -> int:
         if answer.host != registry.HERE and answer.completed and everywhere.rows_in(answer) is None:
             console.error(everywhere.tells_nothing(answer))
         else:
-            _say_errors(answer)
+            host_answers.say_errors(answer)
     lost = account_looks.lost(gone, machines)
     for text in (*words_of.values(), *(account.text for account in shared), *lost):
         console.error(text)

@@ -34,6 +34,8 @@ SAYS_SLOW = frozenset(
 )
 """Commands that change a fleet: somebody waits for them. `top` and `watch` have words of their own."""
 
+STOPS = frozenset({"stop", HALT, "down"})
+
 ENDS_IN_ORDER = SAYS_SLOW - {HALT} | {"close", "import"}
 """Commands that finish what they have begun when somebody ends them. A halt has a way of its own."""
 
@@ -139,7 +141,7 @@ def _run(args: Namespace, given_at: Moment | None, argv: Sequence[str]) -> int:
     _apply_instance_id(args)
     session = Session(Path(args.project_dir) if args.project_dir else None, given_at)
     if args.command in SAYS_SLOW:
-        session.on_slow = _warn
+        session.on_slow, session.is_stop = _warn, args.command in STOPS
     try:
         if HALT in argv and (args.swarm or args.host is not None or args.command != HALT or args.hosts):
             from manager.cli import halt_signals  # they were taken where the word stands anywhere

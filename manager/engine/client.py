@@ -366,14 +366,14 @@ class Engine:
 
         A change that is given up half-way leaves a bot down: it takes all its tries, whatever the looks say.
         """
-        tries = tries or (SLOW_TRIES if method == "GET" else 1)
-        silences = silences or (self.patience.silent_looks if method == "GET" else max(tries, 2))
-        return self.patience.call(
-            lambda: self._call_once(method, api, query, body, self.patience.at_least(timeout)),
-            tries,
-            silences,
-            self._gone(timeout),
-        )
+        is_read, patience = method == "GET", self.patience
+        tries = tries or (SLOW_TRIES if is_read else 1)
+        silences = silences or (patience.silent_looks if is_read else max(tries, 2))
+
+        def make() -> Any:
+            return self._call_once(method, api, query, body, patience.at_least(timeout, is_read=is_read))
+
+        return patience.call(make, tries, silences, self._gone(timeout), is_read=is_read)
 
     def _look(self, within_s: float) -> None:
         self._call_once("GET", "/version", None, None, within_s)

@@ -23,6 +23,14 @@ PATIENT_S = 60.0
 MOST_PATIENT_S = 480.0
 """How long at most: each time that an engine which answers looks is late all the same, twice as long."""
 
+MOST_PATIENT_STOPPING_S = 120.0
+"""The same for what a command reads that only stops. For a stop it waits no longer than at first: the engine
+goes on with one whose caller has given up.
+"""
+
+STOPPING_READS_S = 300.0
+"""After so long such a command gives up what it reads: who stops must hear soon what still runs."""
+
 SAY_EVERY_S = 60
 """Between two messages that the engine is slow: hundreds of calls wait at once."""
 
@@ -38,7 +46,7 @@ class Patience:
         self._look = look
         self._said_at = float("-inf")
         self._tell: Callable[[Text], None] = lambda _text: None
-        self._goes_on = False
+        self._goes_on = self._is_stop = False
         self._least_s = 0.0
 
     @property
@@ -46,23 +54,33 @@ class Patience:
         """Return how many late looks in a row mean that the engine hangs: fewer for somebody who reads."""
         return 2 if self._goes_on else 1
 
-    def at_least(self, timeout: float) -> float:
+    def at_least(self, timeout: float, *, is_read: bool = False) -> float:
         """Return how many seconds a call waits that needs `timeout` of an engine in time."""
-        return max(timeout, self._least_s)
+        is_stop = self._is_stop and not is_read
+        return max(timeout, min(self._least_s, PATIENT_S) if is_stop else self._least_s)
 
-    def go_on(self, tell: Callable[[Text], None]) -> None:
-        """Give up later, and tell why it takes so long: of a command that changes a fleet."""
-        self._tell, self._goes_on = tell, True
+    def go_on(self, tell: Callable[[Text], None], *, is_stop: bool = False) -> None:
+        """Give up later, and tell why it takes so long: of a command that changes a fleet.
+
+        `is_stop`: it only stops, and gives up sooner what it reads.
+        """
+        self._tell, self._goes_on, self._is_stop = tell, True, is_stop
 
     def call(
-        self, make: Callable[[], Answer], tries: int, silences: int, gone: Callable[[], EngineError]
+        self,
+        make: Callable[[], Answer],
+        tries: int,
+        silences: int,
+        gone: Callable[[], EngineError],
+        *,
+        is_read: bool = False,
     ) -> Answer:
         """Make the call up to `tries` times, as long as it is answered too late.
 
         After each, a look is made. One that is refused means that the engine is gone, and says what helps;
         after `silences` late ones in a row, raises `gone()`. Raises EngineSlow after the last try.
         """
-        late = 0
+        late, began = 0, time.monotonic()
         while True:
             tries -= 1
             waited_s = self._least_s
@@ -74,12 +92,14 @@ class Patience:
                 self._look(LONG_LOOK_S if self._goes_on and late == 1 else LOOK_S)
                 late = 0
                 if self._goes_on:  # of calls that are late together only the first one doubles it
-                    self._least_s = max(self._least_s, PATIENT_S, min(2 * waited_s, MOST_PATIENT_S))
+                    most_s = MOST_PATIENT_STOPPING_S if self._is_stop else MOST_PATIENT_S
+                    self._least_s = max(self._least_s, PATIENT_S, min(2 * waited_s, most_s))
             except EngineSlow:
                 late += 1
             if late >= silences:
                 raise gone() from slow
-            if tries <= 0:
+            is_enough = is_read and self._is_stop and time.monotonic() - began >= STOPPING_READS_S
+            if tries <= 0 or is_enough:
                 raise slow
             self._say(slow)
 

@@ -38,6 +38,8 @@ class Session:
         self.given_at = moment.now() if given_at is None else given_at
         self.on_slow: Callable[[Text], None] | None = None
         """Tells whoever waits for a change that the engine is slow."""
+        self.is_stop = False
+        """Whether the change only stops: then a list that does not come is given up sooner."""
         self._ending: Ending | None = None
         self._engine: Engine | None = None
         self._project: Project | None = None
@@ -84,7 +86,7 @@ class Session:
 
             self._engine = Engine(parallelism)
             if self.on_slow is not None:
-                self._engine.patience.go_on(self.on_slow)
+                self._engine.patience.go_on(self.on_slow, is_stop=self.is_stop)
         return self._engine
 
     def observe(self) -> FleetSnapshot:

@@ -9,7 +9,7 @@ from typing import Any
 
 from manager.cli.halt_interrupted import Interrupted
 from manager.cli.left_behind import position_object
-from manager.errors import UsageError, worst_exit_code
+from manager.errors import ManagerError, UsageError, worst_exit_code
 from manager.fleet import lock
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.selection import Selection
@@ -57,14 +57,23 @@ def close_positions(
 ) -> list[Closing]:
     """Look, ask, and close. The caller holds the fleet's lock, or has halted the instances.
 
-    One that is interrupted says whether anything was closed.
+    One that is interrupted says whether anything was closed. Where nothing can be printed, as on a full disk,
+    a halt closes all the same, and `close` what it has begun with: this is raised at the end.
     """
     engine = session.engine()
     share = Decimal(args.price_bound) / 100
+    unsaid: list[ManagerError] = []
+    goes_on = command == "halt"
 
     def say(closing: Closing) -> None:
-        if not args.json and (line := _line(closing)):
+        if args.json or unsaid or not (line := _line(closing)):
+            return
+        try:
             console.say(line)
+        except ManagerError as error:
+            if not goes_on:
+                raise
+            unsaid.append(error)
 
     try:
         closings = ops_close.look(snapshot, chosen, engine, share, say)
@@ -73,16 +82,19 @@ def close_positions(
     except KeyboardInterrupt as interruption:
         raise Interrupted(interruption, NOTHING_CLOSED) from None
     if is_agreed:
+        goes_on = True
         try:
             closings = ops_close.close(snapshot, closings, engine, command, say, session.ending)
         except Interruption as interruption:
             raise Interrupted(interruption, CUT_OFF, ids=", ".join(interruption.left)) from None
-    if not args.json:
+    if not args.json and not unsaid:
         live = [closing for closing in closings if closing.mode == "live"]
         console.say(console.table(COLUMNS, live) if live else _("nothing to close"))
     for closing in closings:
         if closing.exit_code:
             console.error(_left_text(closing))
+    if unsaid:
+        raise unsaid[0]
     return closings
 
 

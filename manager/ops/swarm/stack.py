@@ -256,5 +256,5 @@ def _folder(fleet: Fleet) -> Path:
 
 
 def _once(problems: Sequence[Problem]) -> list[Problem]:
-    """Return the problems, each once: those of this machine's configs are places_by_machine twice."""
+    """Return the problems, each once: those of this machine's configs are found twice."""
     return list({str(problem): problem for problem in problems}.values())

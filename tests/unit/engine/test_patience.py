@@ -148,3 +148,23 @@ def test_an_engine_that_died_meanwhile_is_said_to_need_one(
     engine, _script = engine_with([SLOW], [denied])
     with pytest.raises(EngineUnreachable, match="permission denied for the Docker Engine"):
         call(engine)
+
+
+def test_who_stops_waits_no_longer_for_a_stop_and_for_a_list_two_minutes(
+    engine_with: Callable[..., tuple[Engine, Scripted]],
+) -> None:
+    """Where the engine answers looks and no list, a halt waited for 23 minutes, and for one stop for 25."""
+    engine, script = engine_with([SLOW] * 99)
+    engine.patience.go_on(lambda _text: None, is_stop=True)
+    with pytest.raises(EngineSlow, match="is slow"):
+        engine.info()
+    assert script.waits[::2] == [10, 60, 120, 120, 120, 120]
+    script.waits.clear()
+    with pytest.raises(EngineSlow, match="is slow"):
+        engine.stop("a", 10)
+    assert script.waits == [60, 5] * SLOW_TRIES, "as long each time"
+    engine, script = engine_with([SLOW] * 99)
+    engine.patience.go_on(lambda _text: None)
+    with pytest.raises(EngineSlow, match="is slow"):
+        engine.info()
+    assert script.waits[::2] == [10, 60, 120, 240, 480, 480], "who starts bots again goes on"

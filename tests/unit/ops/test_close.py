@@ -34,7 +34,7 @@ from manager.ops.hosts import account_looks, registry
 from manager.ops.hosts.account_looks import HostAnswer
 from manager.ops.hosts.accounts import HostAccounts
 from manager.ops.hosts.generations import GenerationRecord
-from manager.util import interrupts, prompt
+from manager.util import console, interrupts, prompt
 from manager.util.interrupts import Interruptions
 from manager.util.polling import wait_until
 from tests.builders import FLEET_NAME, a_config, a_row, write_config
@@ -567,6 +567,25 @@ def events_of(folder: Path) -> list[tuple[str, str, bool]]:
     lines = project.read(folder).fleet.event_spool_file.read_bytes().splitlines()
     events = [event_spool.parsed(line) for line in lines]
     return [(event.instance, event.what, event.is_done) for event in events if event is not None]
+
+
+@pytest.mark.parametrize("is_from", ["look", "close"])
+@pytest.mark.parametrize("word", ["halt", "close"])
+def test_what_was_agreed_is_closed_where_nothing_can_be_printed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, word: str, is_from: str
+) -> None:
+    """Into a full disk a halt closed nothing, and a disk that filled meanwhile left a market's other bots."""
+    sandbox, engine = two_to_close(folder)
+
+    def say(_line: object) -> None:
+        if is_from == "look" or any(" close " in program for program in engine.programs):
+            raise ManagerError("cannot write to standard output")
+
+    monkeypatch.setattr(console, "say", say)
+    with pytest.raises(ManagerError, match="cannot write to standard output"):
+        command.close_positions(sandbox, sandbox.observe(), ["a", "b"], options(json=False), word)
+    closed = [program for program in engine.programs if " close " in program]
+    assert len(closed) == (0 if (word, is_from) == ("close", "look") else 2)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -77,3 +77,19 @@ def test_whatever_an_engine_takes_that_answers_no_bot_is_left_down_without_a_wor
         assert sandbox.exit_code == 0, (command, "\n".join(printed))
         assert Counter(sandbox.states().values()) == {state: size}
         assert any("is slow" in line and "it is asked again" in line for line in printed)
+
+
+@pytest.mark.parametrize("command", ["halt", "stop", "down"])
+def test_who_stops_hears_soon_that_an_engine_which_answers_looks_has_no_list(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """One container can keep an engine from its list for ever: who halts must act by other means."""
+    sandbox.run("up")
+    slow = SlowHttp(sandbox.engine, sandbox.clock, 0.0, 1, 1.0, lists_s=float("inf"))
+    monkeypatch.setattr(http_socket, "call", slow)
+    monkeypatch.setattr(client, "Engine", lambda *_parallelism: Engine())
+    began = sandbox.clock.time()
+    printed = sandbox.run(command)
+    assert sandbox.exit_code == 5, "\n".join(printed)
+    assert sandbox.clock.time() - began < 360
+    assert command != "halt" or "error: these bots still run and may trade: bp_eth_02, bp_sol_01" in printed

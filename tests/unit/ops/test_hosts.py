@@ -13,7 +13,16 @@ import pytest
 
 from manager.cli import elsewhere
 from manager.cli.main import main
-from manager.errors import FAILED, NO_ENGINE, OK, USAGE, ConfigError, UsageError, worst_exit_code
+from manager.errors import (
+    FAILED,
+    NO_ENGINE,
+    OK,
+    USAGE,
+    ConfigError,
+    ManagerError,
+    UsageError,
+    worst_exit_code,
+)
 from manager.fleet import project
 from manager.ops.hosts import check, everywhere, last_seen, registry, ssh
 from manager.ops.hosts.everywhere import Answer
@@ -383,6 +392,31 @@ def test_a_halt_names_the_bots_of_a_machine_that_does_not_answer(
         "running": "0s ago these ran there, and may trade on: bp_1 (LIVE, running)\n",
         "stopped": "tokyo is not known to be halted; 0s ago no bot ran there",
     }[last_state] in told
+
+
+@pytest.mark.parametrize("words", [["halt", "--hosts"], ["halt", "--hosts", "--json"]], ids=" ".join)
+def test_a_halt_that_cannot_print_waits_for_every_machine_and_says_what_is_wrong(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    """On a full disk it ended with the first answer, without a word of machines that were not halted."""
+    folder, has_said = a_folder_with_tokyo(tmp_path), Event()
+
+    def full(*_text: object) -> None:
+        has_said.set()
+        raise ManagerError("cannot write to standard output")
+
+    def unreachable(host: Host, *_more: object) -> CommandResult:
+        if "--json" not in words:
+            has_said.wait(10)
+        raise Unreachable("{name} is away", name=host.name)
+
+    monkeypatch.setattr(console, "say", full)
+    monkeypatch.setattr(ssh, "run", unreachable)
+    monkeypatch.setattr(everywhere, "_run_here", lambda *_more: CommandResult(OK, "[]", ""))
+    assert main(["--project-dir", str(folder), *words]) == FAILED
+    told = capsys.readouterr().err
+    assert "tokyo is not known to be halted" in told
+    assert "error: cannot write to standard output" in told
 
 
 @pytest.mark.parametrize("end", ["exit 255", "kill -KILL $$", "kill -TERM $$"])
