@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from manager.engine.containers import Container
 from manager.errors import BAD_CONFIG, OK, UsageError
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.project import Project
+from manager.fleet.selection import Selection
 from manager.i18n import Text
 from manager.util import console
 
@@ -21,9 +23,9 @@ def one_output(args: Namespace) -> None:
         raise UsageError("--format cannot be used with --json, which prints no table")
 
 
-def say_problems(project: Project) -> None:
-    """Print each problem of the project on standard error."""
-    for problem in project.problems:
+def say_problems(project: Project, named: Sequence[str] | None = None) -> None:
+    """Print on standard error the problems that concern these instances; all for the whole fleet, None."""
+    for problem in project.problems_of(named):
         console.error(problem)
 
 
@@ -51,7 +53,8 @@ def stray_text(stray: Container) -> Text:
     )
 
 
-def after_showing(snapshot: FleetSnapshot) -> int:
-    """Print which configs are invalid. Returns the exit code."""
-    say_problems(snapshot.project)
-    return BAD_CONFIG if snapshot.project.problems else OK
+def after_showing(snapshot: FleetSnapshot, selection: Selection) -> int:
+    """Print which configs are invalid, of what was asked about. Returns the exit code."""
+    named = selection.named(snapshot.project)
+    say_problems(snapshot.project, named)
+    return BAD_CONFIG if snapshot.project.problems_of(named) else OK

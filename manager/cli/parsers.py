@@ -89,6 +89,8 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> None:  # type: ignore[override]
         self.print_usage(sys.stderr)
         text = Text("{prog}: {why}; see `{prog} --help`", prog=self.prog, why=message)
+        if message.endswith(("?", "？")):  # a question has its own end
+            text = Text("{prog}: {why} See `{prog} --help`", prog=self.prog, why=message)
         self.exit(USAGE, f"{text}\n")
 
 

@@ -258,7 +258,7 @@ def say_result(
     if result.engine_error is not None:
         raise result.engine_error
     if with_problems:
-        say_problems(result.snapshot.project)
+        say_problems(result.snapshot.project, selection.named(result.snapshot.project))
     _say_what_holds_back(result.problems)
     return result.exit_code
 

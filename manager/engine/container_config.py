@@ -216,11 +216,12 @@ UNDEFINED = (
     "DnsSearch",
     "ExtraHosts",
     "GroupAdd",
-    "Ulimits",
     "Sysctls",
     "AutoRemove",
 )
-"""What none of our containers is given. More folders are the user's own."""
+"""What none of our containers is given. More folders are the user's own, and ulimits may be the engine's: it
+writes its default-ulimits into each container, and tells nobody which they are.
+"""
 LABELLED = (labels.WEB_PORT, labels.LOG_DIR, labels.DB_PATH, labels.MODE, labels.STOP_TIMEOUT)
 """The labels whose values are in the config's hash: with the same hash they are the same in each version."""
 
@@ -232,10 +233,19 @@ def were_redefined(host: Mapping[str, Any], spec: InstanceSpec, fleet: Fleet) ->
     `host`: its HostConfig.
     """
     wanted = _host_config(spec, fleet, f"{spec.web_port}/tcp")
+    present = {**host, "LogConfig": _log_config(host.get("LogConfig") or {}, wanted["LogConfig"])}
     return [
-        *(name for name in DEFINED if host.get(name) != wanted[name]),
+        *(name for name in DEFINED if present.get(name) != wanted[name]),
         *(name for name in UNDEFINED if host.get(name)),
     ]
+
+
+def _log_config(given: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a container's LogConfig without the options that are not ours: an engine whose own driver is the
+    same adds its log-opts to those of each container.
+    """
+    options = given.get("Config") or {}
+    return {"Type": given.get("Type"), "Config": {k: v for k, v in options.items() if k in wanted["Config"]}}
 
 
 def were_relisted(
@@ -255,7 +265,9 @@ def were_relisted(
         return [*names, "Cmd"]
     program, *words = (image_config or {}).get("Entrypoint") or [""]
     entrypoint = " ".join([program, *(f"'{word}'" if " " in word else word for word in words)])
-    is_another = bool(program) and container.command != f"{entrypoint} {command}".rstrip()
+    is_another = bool(program) and container.command != (
+        f"{entrypoint} {command}" if spec.command else entrypoint
+    )
     return [*names, "Entrypoint"] if is_another else names
 
 

@@ -43,7 +43,12 @@ class Project(NamedTuple):
     @property
     def refusals(self) -> tuple[Problem, ...]:
         """Return what configs may not hand over. It prevents nothing that exists from going on."""
-        return tuple(problem for problems in self.loaded.refusals.values() for problem in problems)
+        return self.refusals_of(None)
+
+    def refusals_of(self, named: Collection[str] | None) -> tuple[Problem, ...]:
+        """Return what these instances' configs may not hand over; all for the whole fleet, None."""
+        by_id = self.loaded.refusals
+        return tuple(problem for id_ in by_id if named is None or id_ in named for problem in by_id[id_])
 
     def unusable_keys(self, named: Collection[str] | None = None) -> dict[str, list[Problem]]:
         """Map a live instance to its keys with which nothing can be signed; of those named, or of all."""
@@ -82,6 +87,19 @@ class Project(NamedTuple):
         """Return the instances whose configs these problems are about."""
         files = {file for problem in problems for file in (problem.file, problem.also)}
         return frozenset(spec.id for spec in self.specs.values() if spec.config_file in files)
+
+    def problems_of(self, named: Sequence[str] | None) -> tuple[Problem, ...]:
+        """Return the problems of these instances' configs and those of no config; None: all.
+
+        All for an instance without a config, too: its file may be one that cannot be loaded.
+        """
+        if named is None or not self.specs.keys() >= {*named}:
+            return self.problems
+        files = {self.specs[instance].config_file for instance in named}
+        others = {loaded.file for loaded in self.loaded.files} - files
+        return tuple(
+            problem for problem in self.problems if problem.file not in others or problem.concerns(files)
+        )
 
     def warnings_of(self, named: Sequence[str] | None) -> tuple[Problem, ...]:
         """Return the warnings about these instances' configs and .env; all for the whole fleet, None."""

@@ -155,3 +155,17 @@ def test_a_plan_as_json_names_what_is_held_back(fleet: Sandbox) -> None:
     plan = json.loads("\n".join(line for line in printed if not line.startswith(("error", "warning"))))
     kinds = {action["id"]: action["action"] for action in plan}
     assert kinds["bp_sol_01"] == "leave"
+
+
+@pytest.mark.parametrize(
+    "command", ["ps", "list", "stats", "stop", "restart", "halt", "upgrade", "config", "config --check"]
+)
+def test_a_command_on_one_instance_names_no_other_file(fleet: Sandbox, command: str) -> None:
+    """`stop ID` printed the faults of 35 files that nobody had asked about."""
+    fleet.transcript("up")
+    spoil(fleet, "bp_sol_01")
+    assert "bp_sol_01.json" not in fleet.transcript(f"{command} bp_eth_02")
+    assert fleet.exit_code == 0
+    assert "error: config/active/bp_sol_01.json: is not JSON" in fleet.transcript(f"{command} bp_sol_01")
+    if command != "restart":  # `left alone` for the whole fleet, by a test of its own
+        assert "error: config/active/bp_sol_01.json: is not JSON" in fleet.transcript(command)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from manager.engine import labels
+from tests.builders import write_config
 from tests.fakes.sandbox import SOL, Sandbox
 
 
@@ -51,6 +52,8 @@ def _without_variable(name: str) -> Callable[[Mapping[str, Any]], Mapping[str, A
 
 EVERYWHERE = {"5001/tcp": [{"HostIp": "0.0.0.0", "HostPort": "5001"}]}
 NANOSECONDS = {"Interval": 60_000_000_000, "Timeout": 10_000_000_000, "StartPeriod": 60_000_000_000}
+LOG_CONFIG = {"Type": "local", "Config": {"compress": "false", "max-file": "3", "max-size": "10m"}}
+"""What Docker 20.10 makes of ours if its settings say `log-driver` local, and `log-opts` compress=false."""
 HAND_MADE = {
     "Privileged": _hand_made(Privileged=True),
     "CapAdd": _hand_made(CapAdd=["SYS_ADMIN"]),
@@ -60,8 +63,7 @@ HAND_MADE = {
     "PortBindings": _hand_made(PortBindings=EVERYWHERE),
     "Dns": _hand_made(Dns=["192.0.2.53"]),
     "ExtraHosts": _hand_made(ExtraHosts=["api.example.org:192.0.2.1"]),
-    "LogConfig": _hand_made(LogConfig={"Type": "none", "Config": {}}),
-    "Ulimits": _hand_made(Ulimits=[{"Name": "nofile", "Soft": 10, "Hard": 10}]),
+    "LogConfig": _hand_made(LogConfig={**LOG_CONFIG, "Type": "none"}),
     "Init": _hand_made(Init=False),
     "Tmpfs": _hand_made(Tmpfs={}),
     labels.MODE: _with_label,
@@ -121,8 +123,16 @@ def test_whose_files_cannot_be_read_shows_another_entrypoint_by_the_engine_s_lis
         _with_variable("HTTPS_PROXY=http://proxy.example.org:3128"),
         _with_variable("no_proxy=localhost"),
         _with(Healthcheck={"Test": ["CMD", "/opt/botfleet/healthcheck"], **NANOSECONDS, "Retries": 1}),
+        _hand_made(Ulimits=[{"Name": "nofile", "Soft": 65535, "Hard": 65535}]),
+        _hand_made(LogConfig=LOG_CONFIG),
     ],
-    ids=["the docker command's proxy", "in small letters", "a health check without StartInterval"],
+    ids=[
+        "the docker command's proxy",
+        "in small letters",
+        "a health check without StartInterval",
+        "default-ulimits of the engine",
+        "log-opts of the engine",
+    ],
 )
 def test_what_compose_and_older_engines_make_of_it_is_no_drift(
     fleet: Sandbox, change: Callable[[Mapping[str, Any]], Mapping[str, Any]]
@@ -139,3 +149,12 @@ def test_what_an_older_image_gave_to_its_containers_is_no_drift(fleet: Sandbox, 
     assert "drifted: image" in (printed := fleet.transcript("ps"))
     assert "settings" not in printed
     assert "have container settings" not in fleet.transcript("doctor")
+
+
+def test_an_empty_argument_at_the_end_is_no_drift(sandbox: Sandbox) -> None:
+    """The engine's list then shows the command with a blank at its end."""
+    config = {"web_port": 5003, "bot_args": ["--exchange", "backpack", "--symbol", "SOL_USDC", "--note", ""]}
+    write_config(sandbox.folder, config, "bp_sol_03")
+    sandbox.transcript("up bp_sol_03")
+    assert sandbox.states() == {"bp_sol_03": "running"}
+    assert "drifted" not in sandbox.transcript("ps bp_sol_03")

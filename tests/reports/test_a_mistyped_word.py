@@ -46,3 +46,18 @@ def test_a_second_word_of_a_command_is_one_too(
     sandbox: Sandbox, capsys: pytest.CaptureFixture[str], typed: str, message: str
 ) -> None:
     test_is_answered_by_the_nearest(sandbox, capsys, typed, message)
+
+
+@pytest.mark.parametrize(
+    ("language", "end"),
+    [
+        ("en", "did you mean stop? See `manager --help`\n"),
+        ("zh_TW", "是不是 stop？用法請看 `manager --help`\n"),
+    ],
+)
+def test_a_question_ends_with_its_own_mark_alone(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str], language: str, end: str
+) -> None:
+    with suppress(SystemExit):
+        sandbox.transcript(f"--lang {language} stpo")
+    assert capsys.readouterr().err.endswith(end)

@@ -34,19 +34,21 @@ def config(session: Session, args: Namespace) -> int:
     chosen = [instance for instance in project.specs if named is None or instance in named]
     if not args.check:
         console.say_json([_understood(project, instance) for instance in chosen])
-    for warning in (*project.warnings, *(_unreached(project, chosen) if args.check else ())):
+    for warning in (*project.warnings_of(named), *(_unreached(project, chosen) if args.check else ())):
         console.warning(warning)
-    say_problems(project)
-    for refusal in project.refusals:
+    say_problems(project, named)
+    refusals = project.refusals_of(named)
+    for refusal in refusals:
         console.error(refusal)
-    lacking = list(bot_options_file.problems(project.specs.values(), project.fleet)) if args.check else []
-    lacking += chain.from_iterable(project.unusable_keys().values()) if args.check else ()
+    specs = [project.specs[instance] for instance in chosen]
+    lacking = list(bot_options_file.problems(specs, project.fleet)) if args.check else []
+    lacking += chain.from_iterable(project.unusable_keys(chosen).values()) if args.check else ()
     for problem in lacking:
         console.error(problem)
-    if project.problems or project.refusals or lacking:
+    if project.problems_of(named) or refusals or lacking:
         return BAD_CONFIG
     if args.check:
-        console.say(Text("{count} configs are valid", count=len(project.specs)))
+        console.say(Text("{count} configs are valid", count=len(chosen)))
     return OK
 
 

@@ -109,7 +109,7 @@ def _halt(session: Session, args: Namespace, marks: list[MarksMade], interruptio
         _say_what_is_wrong(outcome, result.snapshot)
     for problem in result.snapshot.foreign():
         console.warning(problem)
-    say_problems(result.snapshot.project)
+    say_problems(result.snapshot.project, args.ids if args.ids and not args.config else None)
     for error in (*result.errors, *unsaid):
         console.error(error)
 

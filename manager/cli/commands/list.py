@@ -30,4 +30,4 @@ def list_(session: Session, args: Namespace) -> int:
         console.say(list_table.list_table(views, pids.bots))
     say_strays(snapshot)
     instances_json_refresh.refresh(session, snapshot, pids, console.warning)
-    return after_showing(snapshot) if is_ours else BAD_CONFIG
+    return after_showing(snapshot, Selection(args.ids, args.config)) if is_ours else BAD_CONFIG

@@ -41,7 +41,7 @@ def ps(session: Session, args: Namespace) -> int:
         console.say(_table(views, snapshot, console.terminal_width(), grouped=args.group))
     say_strays(snapshot)
     instances_json_refresh.refresh(session, snapshot, instances_json.find_pids(snapshot), console.warning)
-    return after_showing(snapshot) if is_ours else BAD_CONFIG
+    return after_showing(snapshot, Selection(args.ids, args.config)) if is_ours else BAD_CONFIG
 
 
 def _reported(views: Iterable[Instance], snapshot: FleetSnapshot, args: Namespace) -> list[Instance]:
@@ -148,7 +148,12 @@ def _frame(session: Session, args: Namespace, width: int) -> str:
         return f"{now}  {labelled(_('error'), error)}"
     states = Counter(view.status.state for view in views)
     counts = listed(f"{count} {display.coloured(state, _(state))}" for state, count in states.items())
-    problems = [*snapshot.foreign(), *snapshot.project.problems, *map(stray_text, snapshot.observed.strays)]
+    named = Selection(args.ids, args.config).named(snapshot.project)
+    problems = [
+        *snapshot.foreign(),
+        *snapshot.project.problems_of(named),
+        *map(stray_text, snapshot.observed.strays),
+    ]
     return "\n".join(
         [
             f"{snapshot.project.fleet.name}  {now}  {counts}",

@@ -43,7 +43,7 @@ def stats(session: Session, args: Namespace) -> int:
     for row in rows:
         if row.has_mode_mismatch:
             console.warning(mode_mismatch(row))
-    return after_showing(snapshot) if is_ours else BAD_CONFIG
+    return after_showing(snapshot, Selection(args.ids, args.config)) if is_ours else BAD_CONFIG
 
 
 def _table(rows: list[InstanceStats], names: Sequence[str] | None) -> str:

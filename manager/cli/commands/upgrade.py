@@ -60,7 +60,7 @@ def upgrade(session: Session, args: Namespace) -> int:
         if args.dry_run:
             return _say_order(rollout_order.planned(session, request, on_event), as_json=args.json)
         result = rollout.upgrade(session, request, on_event, lock_wait=args.lock_wait)
-    return reporter.code(_say_result(result, as_json=args.json))
+    return reporter.code(_say_result(result, Selection(args.ids, args.config), as_json=args.json))
 
 
 def _event_text(event: OwnEvent) -> Text:
@@ -119,7 +119,7 @@ def _say_order(order: rollout_order.Order, *, as_json: bool) -> int:
     return OK
 
 
-def _say_result(result: Result, *, as_json: bool) -> int:
+def _say_result(result: Result, selection: Selection, *, as_json: bool) -> int:
     """Print the result. Returns the exit code."""
     if as_json:
         by_id = sorted(result.outcomes, key=lambda outcome: outcome.action.instance)
@@ -134,7 +134,7 @@ def _say_result(result: Result, *, as_json: bool) -> int:
         console.error(
             Text("{id}: {result}: {why}", id=outcome.action.instance, result=word, why=_why(outcome))
         )
-    say_problems(result.snapshot.project)
+    say_problems(result.snapshot.project, selection.named(result.snapshot.project))
     stopped = result.stopped
     if isinstance(stopped, ManagerError) and all(_why(outcome) is not stopped for outcome in failed):
         console.error(stopped)

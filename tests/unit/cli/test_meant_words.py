@@ -83,7 +83,7 @@ def test_an_unknown_option_points_to_the_help_of_its_command(
     with pytest.raises(SystemExit) as ended:
         main(["--lang", "en", *command.split(), *enough.get(command, []), "--frob"])
     assert ended.value.code == 2
-    assert f"see `manager {command} --help`" in capsys.readouterr().err
+    assert f"see `manager {command} --help`" in capsys.readouterr().err.lower()
 
 
 @pytest.mark.parametrize(("command", "needed"), [("exec", "ID"), ("restore", "FILE")])
