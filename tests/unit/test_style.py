@@ -1,0 +1,116 @@
+"""How the code is written: names that say what they hold, and functions that can be read as a whole."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+NAMELESS = frozenset({"each", "found", "said"})
+"""Names that say nothing of what they hold: `instance`, `result`, `supervisor_state` do."""
+
+MOST_LINES = 60
+"""Of a function, with its signature and docstring. One that outgrows it does two things."""
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def bound(node: ast.AST) -> Iterator[str]:
+    """Yield the names that this node binds, not those that its children do."""
+    match node:
+        case ast.Name(id=name, ctx=ast.Store()) | ast.Attribute(attr=name, ctx=ast.Store()):
+            yield name
+        case ast.arg(arg=name) | ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+            yield name
+        case ast.ClassDef(name=name):
+            yield name
+        case ast.alias(name=name, asname=other):
+            yield other or name
+        case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
+            yield name
+        case ast.MatchMapping(rest=str(name)):
+            yield name
+
+
+def nameless(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Yield (line, name) of what is bound to a name that says nothing."""
+    for node in ast.walk(tree):
+        yield from ((getattr(node, "lineno", 0), name) for name in bound(node) if name in NAMELESS)
+
+
+def long_functions(tree: ast.AST, most: int = MOST_LINES) -> Iterator[tuple[str, int]]:
+    """Yield (name, lines) of the functions that are too long."""
+    for node in ast.walk(tree):
+        if isinstance(node, Function):
+            lines = (node.end_lineno or node.lineno) - node.lineno + 1
+            if lines > most:
+                yield node.name, lines
+
+
+def trees(folder: str) -> Iterator[tuple[str, ast.Module]]:
+    """Yield (path, tree) of every module below a folder."""
+    paths = sorted((ROOT / folder).rglob("*.py"))
+    assert paths, f"{folder} has no modules"
+    for path in paths:
+        yield str(path.relative_to(ROOT)), ast.parse(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("folder", ["manager", "docker", "tests", "bench", "scripts"])
+def test_names_say_what_they_hold(folder: str) -> None:
+    problems = [f"{path}:{line} {name}" for path, tree in trees(folder) for line, name in nameless(tree)]
+    assert problems == []
+
+
+@pytest.mark.parametrize("folder", ["manager", "docker"])
+def test_a_function_can_be_read_as_a_whole(folder: str) -> None:
+    problems = [
+        f"{path}: {name} has {lines} lines"
+        for path, tree in trees(folder)
+        for name, lines in long_functions(tree)
+    ]
+    assert problems == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "each = 1",
+        "each: int = 1",
+        "a, (b, *said) = c",
+        "self.found = 1",
+        "for each in a: pass",
+        "a = [each for each in b]",
+        "a = (found := 1)",
+        "with a as found: pass",
+        "import found",
+        "from a import b as said",
+        "try: pass\nexcept E as said: pass",
+        "def said(): pass",
+        "async def said(): pass",
+        "class each: pass",
+        "def f(a, /, *, found): pass",
+        "def f(*said, **a): pass",
+        "a = lambda each: 1",
+        "match a:\n    case [1, *said]: pass",
+        "match a:\n    case {1: 2, **said}: pass",
+        "match a:\n    case 1 as said: pass",
+    ],
+)
+def test_a_name_that_says_nothing_is_detected(source: str) -> None:
+    assert [line for line, _name in nameless(ast.parse(source))] in ([1], [2], [0])
+
+
+def test_a_name_that_is_only_read_is_its_owners() -> None:
+    assert list(nameless(ast.parse("a = b.found + each\nf(said=1)\n'said'"))) == []
+
+
+def test_the_bound_is_sharp() -> None:
+    body = "\n".join(["    pass"] * (MOST_LINES - 1))
+    assert list(long_functions(ast.parse(f"def f():\n{body}"))) == []
+    assert list(long_functions(ast.parse(f"async def f():\n{body}\n    pass"))) == [("f", MOST_LINES + 1)]
+    method = "\n".join(f"    {line}" for line in f"def f():\n{body}\n    pass".splitlines())
+    assert list(long_functions(ast.parse(f"class A:\n{method}"))) == [("f", MOST_LINES + 1)]
