@@ -42,7 +42,7 @@ def settle(
     refused = _refused(fleet, starting, dead_hosts, on_event)
     going_on = [instance for instance in going_on if instance not in starting]
     if going_on:
-        answers = account_looks.remembered(fleet, registry.load(fleet.project_dir).values())
+        answers = account_looks.last_told(fleet, registry.load(fleet.project_dir).values())
         refused |= _older_of(fleet, going_on, answers, dead_hosts)
     return [
         Action("leave", action.instance, refused[action.instance], is_refused=True)

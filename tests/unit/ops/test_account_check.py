@@ -51,6 +51,8 @@ class Tokyo:
         self.osaka: Identity = NOBODY
         """What this machine's entry answers, under its own name."""
         self.generations: dict[str, dict[str, Any]] | None = {}
+        self.own_generations: dict[str, dict[str, Any]] = {}
+        """Those that this machine's entry answers."""
 
     def runs(self, values: Mapping[str, str] | None, symbol: str = SYMBOL) -> None:
         self.live = [LiveContainer("bp_tokyo_01", "x", "backpack", symbol, values)]
@@ -62,7 +64,8 @@ class Tokyo:
         assert tuple(words) == ("host", "live")
         key = bytes.fromhex(stdin.decode())
         if host.name == "osaka":
-            told = {**accounts.answer(key, "osaka", [LIVE], [], (), self.osaka), "generations": {}}
+            told = {**accounts.answer(key, "osaka", [LIVE], [], (), self.osaka)}
+            told["generations"] = self.own_generations
             return CommandResult(0, json.dumps(told), "")
         self.asked += 1
         if self.is_away:
@@ -403,6 +406,15 @@ def test_what_starts_as_it_was_is_asked_for_if_it_trades_live(
     snapshot = Session(sandbox.folder).observe()
     action = Action("start", "bp_sol_01", Text("x"), as_it_was=True)
     assert (account_check._begins_on(snapshot, action) is not None) is asks
+
+
+def test_what_is_restarted_as_it_was_goes_on_live_whatever_its_config_says(sandbox: Sandbox) -> None:
+    sandbox.config("bp_sol_01", 5002, mode="live")
+    sandbox.transcript("up")
+    sandbox.config("bp_sol_01", 5002, mode="paper")
+    snapshot, restart = Session(sandbox.folder).observe(), Action("restart", "bp_sol_01", Text("x"))
+    assert account_check._goes_on_live(snapshot, restart._replace(as_it_was=True))
+    assert not account_check._goes_on_live(snapshot, restart)
 
 
 def test_watch_asks_nobody_about_what_fell_with_its_engine(sandbox: Sandbox, tokyo: Tokyo) -> None:

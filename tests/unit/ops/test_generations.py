@@ -133,6 +133,36 @@ def test_one_that_runs_is_not_started_anew_by_what_is_known(sandbox: Sandbox, to
     assert f"{ID}: restarted" in sandbox.transcript(f"restart {ID} --host-is-dead tokyo")
 
 
+def test_this_machines_own_entry_makes_no_copy_of_what_it_runs(sandbox: Sandbox, tokyo: Tokyo) -> None:
+    tombstone.settle(fleet_of(sandbox), ID, Generation(1, "m1"))
+    tokyo.own_generations = {ID: HERE_NOW._asdict()}
+    sandbox.transcript("up", f"stop {ID}", f"start {ID}")
+    assert f"{ID}: restarted" in sandbox.transcript(f"restart {ID}")
+
+
+def test_what_a_host_has_just_told_counts_before_what_is_remembered_of_it(
+    sandbox: Sandbox, tokyo: Tokyo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer that a full disk has not kept is an answer."""
+    sandbox.transcript("up")
+    tells(tokyo, HERE_NOW)
+    fleet = fleet_of(sandbox)
+    account_looks.ask(fleet, account_looks.key_of(fleet), [registry.get(sandbox.folder, "tokyo")])
+    tokyo.generations = {}
+    monkeypatch.setattr(account_looks, "_remember", lambda *_answer: None)
+    (sandbox.folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in OTHERS.items()))
+    assert f"{ID}: restarted" in sandbox.transcript(f"restart {ID}"), "it changes its account: they are asked"
+
+
+def test_what_is_set_to_paper_ends_as_the_older_copy_that_it_is(sandbox: Sandbox, tokyo: Tokyo) -> None:
+    sandbox.transcript("up")
+    tells(tokyo, HERE_NOW)
+    fleet = fleet_of(sandbox)
+    account_looks.ask(fleet, account_looks.key_of(fleet), [registry.get(sandbox.folder, "tokyo")])
+    sandbox.config(ID, 5002, mode="paper")
+    assert f"{ID}: recreated" in sandbox.transcript("up")
+
+
 def test_a_host_that_is_away_counts_as_it_was_last_seen(sandbox: Sandbox, tokyo: Tokyo) -> None:
     tells(tokyo, HERE_NOW)
     settings = sandbox.folder / "config" / "fleet.toml"
