@@ -92,8 +92,7 @@ def state_change(
             up = [instance for instance in wishes if plan_input.is_up(instance)]
             after = after.with_wish(_unmarked(fleet, up), "run")
         if change.command == "down":
-            gone = [action.instance for action in actions if action.kind == "remove"]
-            after = after.with_removed({*asked, *gone}, time.time(), moment.now())
+            after = after.with_removed(asked, time.time(), moment.now())
         after = after.with_registered(starting, formatting.iso(time.time()))
         return after.with_ports(open_ports)
 
