@@ -168,6 +168,24 @@ def test_what_the_bot_cancels_itself_is_no_refusal(kind: type[Kit], tmp_path: Pa
     run.end()
 
 
+@pytest.mark.parametrize("kind", [Lighter, Paradex])
+def test_a_level_that_is_ended_three_times_in_a_row_may_be_chance_and_four_times_not(
+    kind: type[Kit], tmp_path: Path
+) -> None:
+    kit = kind()
+    run = Run(kit, tmp_path)
+    run.tick()
+    run.tick()
+    refusals = []
+    for _ in range(5):
+        drop(kit, Decimal(149))
+        while Decimal(149) not in {order.price for order in kit.book.own_open()}:
+            run.tick(61.0)
+        refusals.append(run.engine._refusals._count)
+    assert refusals == [0, 0, 0, 1, 2]
+    run.store.close()
+
+
 def drop(kit: Kit, *prices: Decimal) -> None:
     """End this bot's orders at these prices, as a person or the exchange may."""
     for order in kit.book.own_open():

@@ -24,7 +24,7 @@ from manager.fleet.supervisor_state import LOCK_FILE
 from manager.ops.backup import instance_locks
 from manager.ops.halt import halt as halting
 from manager.util import console, moment
-from tests.fakes.sandbox import SOL, Sandbox, refuse_marks
+from tests.fakes.sandbox import ETH, SOL, Sandbox, refuse_marks
 
 
 def test_what_still_holds_its_lock_is_not_down(sandbox: Sandbox) -> None:
@@ -77,6 +77,16 @@ def test_a_mark_that_is_lifted_during_a_halt_is_set_again_and_flushed(
     sandbox.transcript("halt")
     assert set(halt_mark.find_all(fleet)) == {"bp_eth_02", "bp_sol_01"}
     assert ["bp_eth_02", "bp_sol_01"] in flushed
+
+
+def test_what_came_up_during_a_halt_is_what_the_next_resume_starts(sandbox: Sandbox) -> None:
+    """A start that was under way when the halt looked at the fleet."""
+    sandbox.transcript("up", "stop bp_sol_01")
+    sandbox.engine.after("stop", lambda: sandbox.engine.start(SOL), of=ETH)
+    sandbox.transcript("halt")
+    assert "running" not in sandbox.states().values()
+    assert "bp_sol_01: started" in sandbox.transcript("resume")
+    assert set(sandbox.states().values()) == {"running"}
 
 
 def test_who_waits_does_not_start_what_was_halted_before_it_ever_ran(

@@ -121,6 +121,16 @@ def test_an_exchange_that_is_away_does_not_keep_a_container(live: Sandbox) -> No
     assert (live.exit_code, live.states()) == (FAILED, {})
 
 
+def test_an_answer_without_a_position_leaves_the_one_that_was_reported(live: Sandbox) -> None:
+    """Programs of earlier images tell of orders alone."""
+    live.bots.answers["bp_sol_01"] = json.dumps({"open_orders": 0, "others": 0})
+    live.transcript("up")
+    reporting(live)
+    killed(live)
+    output = live.transcript("stop")
+    assert "left alone (not running, 0.0 s), 0 open orders left, position -0.6 SOL" in output
+
+
 def test_who_runs_is_asked_for_only_if_its_bot_did_not_say(live: Sandbox) -> None:
     live.bots.set_behaviour("bp_sol_01", open_orders_left=0, position="0.2")
     live.transcript("up")

@@ -312,6 +312,7 @@ def test_another_folders_instances_are_neither_remembered_nor_called_down(sandbo
         return halt.chosen_instances(Selection(ids), snapshot)
 
     assert chosen() == ["a"]
+    assert [container.instance for container in halt.containers(snapshot, ["a", "b"])] == ["a"]
     assert "belongs to /srv/desk" in str(snapshot.foreign()[0])
     with pytest.raises(ConfigError, match="belongs to /srv/desk"):
         chosen("b")
