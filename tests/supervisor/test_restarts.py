@@ -230,6 +230,20 @@ def test_an_oom_kill_is_told_from_another_sigkill(box: Box) -> None:
     assert state["last_exit"]["why"] == "SIGKILL (out of memory)"
 
 
+def test_a_bot_that_the_supervisor_killed_did_not_die_of_its_memory(box: Box) -> None:
+    """A child of its may have, meanwhile."""
+    events = box.root / "cgroup/memory.events"
+    events.write_text("oom 0\noom_kill 4\n")
+    box.timings["probe_timeout"] = 0.3
+    box.set(unhealthy_probes=2, stop_timeout=0.3, max_restarts=0)
+    box.start()
+    pid = box.until("running")["bot_pid"]
+    events.write_text("oom 1\noom_kill 5\n")
+    os.kill(pid, signal.SIGSTOP)
+    ended = box.until("failed")["last_exit"]
+    assert (ended["killed"], ended["oom"]) == (True, False)
+
+
 def test_a_fault_of_the_supervisor_leaves_no_bot_behind(box: Box) -> None:
     life = box.start(broken=True)
     assert life.wait() == 3

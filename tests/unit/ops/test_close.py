@@ -281,6 +281,7 @@ def kept(folder: Path) -> dict[str, Any]:
         ({"close": (137, "")}, None, None),
         ({"look": (0, {**LOOK, "position": "0", "quantity": "0", "report": {"pnl": 7}})}, "0", 7),
         ({"look": (1, "")}, "0.6", "1"),
+        ({"look": (0, {**LOOK, "quantity": "0"})}, "0.6", "1"),
     ],
 )
 def test_the_kept_report_says_what_is_left_and_never_the_old_position(
@@ -299,6 +300,19 @@ def test_the_kept_report_says_what_is_left_and_never_the_old_position(
     kept_report = kept(folder)
     assert (kept_report["position"], kept_report["pnl"], kept_report["reason"]) == (position, pnl, "SIGTERM")
     assert kept_report["realized"] == (None if position != "0.6" else "2")
+
+
+@pytest.mark.parametrize(("is_done", "left"), [(True, 0), (False, None)])
+def test_nothing_is_left_to_ask_for_where_all_is_closed(
+    folder: Path, capsys: pytest.CaptureFixture[str], is_done: bool, left: int | None
+) -> None:
+    halted(folder, "a")
+    state_dir = project.read(folder).fleet.instance_state_dir("a")
+    state_dir.mkdir(parents=True, exist_ok=True)
+    path = state_dir / "report.json"
+    path.write_text(json.dumps({"schema": 1, "report": {"contract": 2, "at": 5, "position": "0.6"}}))
+    run(folder, capsys, Answering({"a": {**HELD, "close": (0, {**DONE, "done": is_done})}}), "a")
+    assert json.loads(path.read_text()).get("open_orders_left") == left
 
 
 @pytest.mark.parametrize("content", ['{"schema": 1}', '{"schema": 1, "report": []}', "[]", "{"])
@@ -516,6 +530,19 @@ def test_a_result_is_believed_only_where_its_values_are_right(bad: dict[str, Any
     unknown = close.parsed_done({**DONE, "done": False, "position": None, "why": "\x1b[2J away"})
     assert unknown is not None
     assert (unknown.position, unknown.why.isprintable()) == (None, True)
+
+
+@pytest.mark.parametrize(("left", "is_dust"), [("0.004", True), ("-0.004", True), ("0", False)])
+def test_what_no_order_can_be_of_is_dust(left: str, is_dust: bool) -> None:
+    seen = close.parsed_look({**LOOK, "position": left, "quantity": "0"})
+    result = close.parsed_done({**DONE, "position": left})
+    assert seen is not None
+    assert result is not None
+    assert result.position is not None
+    assert (seen.position.is_dust, result.position.is_dust) == (is_dust, is_dust)
+    more = close.parsed_look(LOOK)
+    assert more is not None
+    assert not more.position.is_dust
 
 
 def test_a_price_bound_is_a_percentage() -> None:

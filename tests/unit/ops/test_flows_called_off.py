@@ -14,8 +14,10 @@ from manager.fleet import halt_mark, lock
 from manager.fleet import project as projects
 from manager.fleet.selection import EVERYTHING, Selection
 from manager.fleet.session import Session
+from manager.i18n import Text
 from manager.ops import apply
-from manager.ops.actions.action import Change
+from manager.ops.actions.action import Action, Change, Outcome
+from manager.ops.execution import desired_state
 from manager.ops.planning import changes
 from manager.util import moment
 from manager.util.moment import Moment
@@ -54,9 +56,10 @@ def test_the_later_command_holds(
     sandbox: Sandbox, earlier: Moment, change: Change, since: str, why: str
 ) -> None:
     sandbox.transcript("up", since)
-    before = sandbox.states()
+    before, wish = sandbox.states(), projects.read(sandbox.folder).fleet_state.of("bp_sol_01").wish
     assert carried_out(sandbox, change, earlier) == [f"bp_sol_01 is not started: {why}"]
     assert sandbox.states() == before
+    assert projects.read(sandbox.folder).fleet_state.of("bp_sol_01").wish == wish
     assert sandbox.calls() == []
 
 
@@ -185,6 +188,22 @@ def test_a_resume_that_is_killed_leaves_what_it_had_not_started_on_the_list(
     sandbox.transcript("resume")
     assert set(sandbox.states().values()) == {"running"}
     assert "nothing is halted" in sandbox.transcript("resume")
+
+
+def test_what_a_person_stopped_in_the_middle_of_its_restart_is_not_what_resume_starts(
+    sandbox: Sandbox,
+) -> None:
+    sandbox.transcript("up")
+    snapshot = Session(sandbox.folder).observe()
+    fleet = snapshot.project.fleet
+    cut_short = [
+        Outcome(Action("restart", instance, Text("requested")), error=EngineError("no"))
+        for instance in ("bp_eth_02", "bp_sol_01")
+    ]
+    halt_mark.make(fleet, "bp_eth_02", "halt")
+    halt_mark.make(fleet, "bp_sol_01", "stop")
+    desired_state.keep_on_list(snapshot, cut_short)
+    assert projects.read(sandbox.folder).fleet_state.halted == ["bp_eth_02"]
 
 
 def test_what_resume_could_not_start_should_run_and_is_no_longer_halted(sandbox: Sandbox) -> None:

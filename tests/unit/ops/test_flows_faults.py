@@ -397,3 +397,12 @@ def test_one_that_cannot_be_removed_runs_on_as_it_was(sandbox: Sandbox) -> None:
     assert "cannot remove bp_sol_01: the engine says: no" in output
     assert set(sandbox.states().values()) == {"running"}
     assert "bp_sol_01: recreated (config changed" in sandbox.transcript("up")
+
+
+def test_what_was_down_and_cannot_be_removed_stays_down(sandbox: Sandbox) -> None:
+    sandbox.transcript("up")
+    sandbox.engine.stop(SOL, 10)
+    sandbox.config("bp_sol_01", 5002, strategy_config={"grid_num": 9})
+    sandbox.engine.fails("remove", EngineError("busy"), of=SOL)
+    assert "cannot remove bp_sol_01: busy" in sandbox.transcript("up bp_sol_01")
+    assert sandbox.states()["bp_sol_01"] == "exited"

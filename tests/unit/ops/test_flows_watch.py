@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from manager.errors import ManagerError
 from manager.fleet.session import Session
 from manager.monitor.watch.loop import Watch
 from manager.monitor.watch.observer import LOOK_S, FleetObserver
@@ -60,6 +61,16 @@ def test_what_an_engine_that_was_killed_left_down_has_fallen(
     assert watching.is_unsettled()
 
 
+@pytest.mark.parametrize("command", ["stop bp_eth_02", "start bp_eth_02", "halt"])
+def test_what_a_person_has_decided_since_is_not_started_again(
+    sandbox: Sandbox, watching: FleetObserver, command: str
+) -> None:
+    assert away(sandbox, watching, lambda: sandbox.engine.start_again(ETH)) == ["bp_eth_02"]
+    sandbox.transcript(command)
+    watching.look()
+    assert watching.still_down() == []
+
+
 def test_what_is_down_after_a_break_of_the_connection_was_stopped_by_somebody(
     sandbox: Sandbox, watching: FleetObserver
 ) -> None:
@@ -69,6 +80,27 @@ def test_what_is_down_after_a_break_of_the_connection_was_stopped_by_somebody(
 
     assert away(sandbox, watching, back) == []
     assert not watching.is_unsettled()
+
+
+def test_what_was_started_again_since_it_was_stopped_has_fallen(
+    sandbox: Sandbox, watching: FleetObserver
+) -> None:
+    sandbox.run("stop bp_eth_02")
+    sandbox.run("start bp_eth_02")
+    watching.wait(0)
+    watching.look()
+    assert away(sandbox, watching, lambda: sandbox.engine.start_again(ETH)) == ["bp_eth_02"]
+
+
+@pytest.mark.parametrize("line", ['name = "another"\n', 'data_dir = "elsewhere"\n'])
+def test_a_fleet_of_another_name_or_folder_is_another_watchs(
+    sandbox: Sandbox, watching: FleetObserver, line: str
+) -> None:
+    settings = sandbox.folder / "config" / "fleet.toml"
+    kept = [other for other in settings.read_text().splitlines() if other.split()[0] != line.split()[0]]
+    settings.write_text("\n".join([line, *kept]))
+    with pytest.raises(ManagerError, match="has changed: start `manager watch` again"):
+        watching.look()
 
 
 def test_no_heartbeat_is_sent_while_the_engine_does_not_answer(sandbox: Sandbox) -> None:

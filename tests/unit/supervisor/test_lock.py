@@ -1,6 +1,9 @@
 """The lock survives what a bot does to its file."""
 
+import errno
+import fcntl
 import os
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -94,6 +97,23 @@ def test_without_a_secrets_folder_the_file_alone_excludes(tmp_path: Path) -> Non
     Lock(path, str(tmp_path / "missing")).acquire()
     with pytest.raises(LockedError):
         Lock(path, str(tmp_path / "missing")).acquire()
+
+
+def test_where_a_folder_cannot_be_locked_the_file_alone_excludes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some network file systems lock only what is open for writing."""
+    really = fcntl.flock
+
+    def of_files_only(fd: int, operation: int) -> None:
+        if stat.S_ISDIR(os.fstat(fd).st_mode):
+            raise OSError(errno.EBADF, "not open for writing")
+        really(fd, operation)
+
+    monkeypatch.setattr(fcntl, "flock", of_files_only)
+    lock(tmp_path).acquire()
+    with pytest.raises(LockedError):
+        lock(tmp_path).acquire()
 
 
 def test_a_link_at_the_temporary_name_is_not_followed(tmp_path: Path) -> None:

@@ -62,6 +62,23 @@ def test_messages_keep_their_distance(tmp_path: Path, monkeypatch: pytest.Monkey
     assert after(10) == ["botfleet desk: 2 failed: three, four"]
 
 
+def test_what_never_comes_to_rest_is_sent_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(time, "monotonic", clock.monotonic)
+    monkeypatch.setattr(notifier, "Deliverer", Sent)
+    fleet = a_fleet(data_dir=tmp_path)
+    newsroom = notifier.Notifier(fleet, clock.time())
+    sent: Any = newsroom._deliverer
+    for number in range(round(notifier.GATHER_MOST_S) + 1):
+        assert sent.titles == []
+        newsroom.add(Alert(f"bot{number}", "failed", "bad", Text("failed")), clock.time())
+        newsroom.flush([], fleet.alerts)
+        clock.sleep(1)
+    assert len(sent.titles) == 1
+
+
 def test_no_secret_leaves_the_machine_in_a_message(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
