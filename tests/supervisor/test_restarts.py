@@ -219,6 +219,17 @@ def test_failed_probes_are_only_shown_where_they_should_not_restart(box: Box) ->
     assert box.state["restarts"]["total"] == 0
 
 
+def test_without_auto_restart_an_unhealthy_bot_is_left_alone(box: Box) -> None:
+    box.bot('serve(lambda: BAD if (HERE / "bad").exists() else GOOD)')
+    box.set(auto_restart=0, unhealthy_probes=2, health_interval=0.1)
+    box.start()
+    pid = box.until("running")["bot_pid"]
+    (box.root / "bad").touch()
+    eventually(lambda: "auto_restart is off, so the bot is left alone" in box.daemon_log)
+    (box.root / "bad").unlink()
+    assert box.until("running")["bot_pid"] == pid
+
+
 def test_an_oom_kill_is_told_from_another_sigkill(box: Box) -> None:
     events = box.root / "cgroup/memory.events"
     events.write_text("oom 0\noom_kill 4\n")

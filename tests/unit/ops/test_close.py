@@ -21,7 +21,7 @@ from manager.cli.commands import close as command
 from manager.engine import labels
 from manager.engine.containers import observe
 from manager.errors import FAILED, OK, ManagerError, UsageError
-from manager.fleet import event_spool, project, state_file, tombstone
+from manager.fleet import event_spool, project, state_file, supervisor_state, tombstone
 from manager.fleet import observe as observing
 from manager.fleet.env_file import ENV_FILE
 from manager.fleet.observe import FleetSnapshot
@@ -530,6 +530,17 @@ def test_a_result_is_believed_only_where_its_values_are_right(bad: dict[str, Any
     unknown = close.parsed_done({**DONE, "done": False, "position": None, "why": "\x1b[2J away"})
     assert unknown is not None
     assert (unknown.position, unknown.why.isprintable()) == (None, True)
+
+
+def test_nothing_is_asked_or_closed_beside_a_bot_that_holds_its_lock(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    halted(folder, "a")
+    monkeypatch.setattr(supervisor_state, "has_bot", lambda _state_dir: True)
+    engine = Answering({"a": HELD})
+    code, closings, _warnings = run(folder, capsys, engine, "a")
+    assert (code, engine.programs) == (FAILED, [])
+    assert "it is neither halted nor stopped" in str(closings["a"])
 
 
 @pytest.mark.parametrize(("left", "is_dust"), [("0.004", True), ("-0.004", True), ("0", False)])

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from manager.errors import ManagerError
+from manager.fleet import supervisor_state
 from manager.fleet.session import Session
+from manager.monitor.watch.change_detector import StateFiles
 from manager.monitor.watch.loop import Watch
 from manager.monitor.watch.observer import LOOK_S, FleetObserver
 from tests.fakes.sandbox import ETH, SOL, Sandbox
@@ -128,3 +130,12 @@ def test_what_somebody_was_stopping_as_the_engine_died_has_not_fallen(
     sandbox.engine.after("stop", sandbox.engine.die, of=ETH)
     sandbox.run("stop bp_eth_02")
     assert away(sandbox, watching, lambda: sandbox.engine.start_again(SOL)) == ["bp_sol_01"]
+
+
+def test_a_supervisor_that_falls_silent_is_a_change_once(sandbox: Sandbox, watching: FleetObserver) -> None:
+    folders = {"bp_eth_02": watching.fleet.instance_state_dir("bp_eth_02")}
+    state = supervisor_state.read(folders["bp_eth_02"])
+    assert state is not None
+    files, now = StateFiles(), state.updated_uptime
+    changes = [files.have_changed(folders, uptime) for uptime in (now, now, now + 9999, now + 9999, now)]
+    assert changes == [True, False, True, False, True]

@@ -270,3 +270,11 @@ def test_what_waited_for_an_address_goes_out_as_one() -> None:
         "botfleet desk: two is down",
         "last words",
     ]
+
+
+def test_the_cases_that_are_remembered_are_bounded_and_the_newest_is_one_of_them() -> None:
+    clock, fault = Clock(), a_fault("ledger_differs")
+    for number in range(alert_state.MOST_CASES + 5):
+        clock.at(number, fault._replace(case=f"case {number}"))
+    cases = clock.book["one", "ledger_differs"].cases
+    assert (len(cases), cases[-1]) == (alert_state.MOST_CASES, f"case {alert_state.MOST_CASES + 4}")

@@ -62,6 +62,18 @@ def test_messages_keep_their_distance(tmp_path: Path, monkeypatch: pytest.Monkey
     assert after(10) == ["botfleet desk: 2 failed: three, four"]
 
 
+def test_what_is_not_sent_yet_does_not_count_as_said(tmp_path: Path) -> None:
+    """Whoever kills `watch` in between gets it from the next one."""
+    fleet = a_fleet(data_dir=tmp_path)
+    fleet.alert_state_file.parent.mkdir()
+    newsroom = notifier.Notifier(fleet, time.time())
+    newsroom.add(Alert("one", "failed", "bad", Text("failed")), time.time())
+    newsroom.save(at_once=True)
+    assert not fleet.alert_state_file.exists()
+    newsroom.close([])
+    assert fleet.alert_state_file.exists()
+
+
 def test_what_never_comes_to_rest_is_sent_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
