@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,17 @@ def test_a_healthy_spell_gives_the_budget_back(box: Box) -> None:
     os.kill(pid, signal.SIGKILL)
     box.until("running", total=1, in_a_row=0)
     assert "the restart count is back at 0" in box.daemon_log
+
+
+def test_a_healthy_spell_counts_to_the_end_of_the_bot_and_not_to_its_last_probe(box: Box) -> None:
+    box.timings["healthy_spell_min"] = 1.0
+    box.set(restart_delay=0.05, health_interval=3600)
+    box.start()
+    os.kill(box.until("running")["bot_pid"], signal.SIGKILL)
+    pid = box.until("running", total=1, in_a_row=1)["bot_pid"]
+    time.sleep(1.5)
+    os.kill(pid, signal.SIGKILL)
+    box.until("running", total=2, in_a_row=1)
 
 
 def test_without_auto_restart_a_crash_is_final(box: Box) -> None:

@@ -306,13 +306,15 @@ def test_the_youngest_process_is_found_first_though_pids_go_round(tmp_path: Path
 def test_what_cannot_be_said_leaves_no_action_half_way(fleet: Fleet) -> None:
     pauses, ended = iter([0.0, 0.3]), []
     noted: list[Outcome[Action]] = []
+    told: list[Outcome[Action]] = []
 
     def called_off() -> Text:
         time.sleep(next(pauses))
         ended.append(True)
         return Text("nothing may start")
 
-    def on_done(_outcome: Outcome[Action]) -> None:
+    def on_done(outcome: Outcome[Action]) -> None:
+        told.append(outcome)
         raise ManagerError("cannot write to standard output: {why}", why="No space left on device")
 
     nothing: Any = None
@@ -322,3 +324,4 @@ def test_what_cannot_be_said_leaves_no_action_half_way(fleet: Fleet) -> None:
         execute.run(actions, context, on_done, noted.extend)
     assert len(ended) == 2
     assert sorted(outcome.action.instance for outcome in noted) == ["a", "b"]
+    assert len(told) == 1, "what cannot be written is not tried again"

@@ -14,6 +14,7 @@ from manager.fleet import halt_mark, lock
 from manager.fleet import project as projects
 from manager.fleet.selection import EVERYTHING, Selection
 from manager.fleet.session import Session
+from manager.fleet.state_file import FleetState
 from manager.i18n import Text
 from manager.ops import apply
 from manager.ops.actions.action import Action, Change, Outcome
@@ -188,6 +189,16 @@ def test_a_resume_that_is_killed_leaves_what_it_had_not_started_on_the_list(
     sandbox.transcript("resume")
     assert set(sandbox.states().values()) == {"running"}
     assert "nothing is halted" in sandbox.transcript("resume")
+
+
+def test_up_wants_nothing_of_what_was_marked_since_it_looked(sandbox: Sandbox) -> None:
+    sandbox.transcript("up")
+    snapshot = Session(sandbox.folder).observe()
+    halt_mark.make(snapshot.project.fleet, "bp_sol_01", "stop")
+    before = FleetState(FLEET_NAME).with_wish(["bp_eth_02", "bp_sol_01"], "stopped")
+    after = desired_state.state_change(changes.up(), snapshot, [], None)(before)
+    wishes = {instance: after.of(instance).wish for instance in ("bp_eth_02", "bp_sol_01")}
+    assert wishes == {"bp_eth_02": "run", "bp_sol_01": "stopped"}
 
 
 def test_what_a_person_stopped_in_the_middle_of_its_restart_is_not_what_resume_starts(

@@ -406,3 +406,12 @@ def test_what_was_down_and_cannot_be_removed_stays_down(sandbox: Sandbox) -> Non
     sandbox.engine.fails("remove", EngineError("busy"), of=SOL)
     assert "cannot remove bp_sol_01: busy" in sandbox.transcript("up bp_sol_01")
     assert sandbox.states()["bp_sol_01"] == "exited"
+
+
+def test_what_cannot_be_removed_for_its_rollback_runs_on(sandbox: Sandbox) -> None:
+    sandbox.transcript("up")
+    sandbox.new_image()
+    sandbox.transcript("upgrade bp_sol_01")
+    sandbox.engine.fails("remove", EngineError("busy"), of=SOL)
+    assert "cannot remove bp_sol_01: busy" in sandbox.transcript("rollback bp_sol_01")
+    assert sandbox.states()["bp_sol_01"] == "running"

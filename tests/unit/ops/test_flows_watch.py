@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from manager.errors import ManagerError
-from manager.fleet import supervisor_state
+from manager.fleet import lock, supervisor_state
 from manager.fleet.session import Session
 from manager.monitor.watch.change_detector import StateFiles
 from manager.monitor.watch.loop import Watch
-from manager.monitor.watch.observer import LOOK_S, FleetObserver
+from manager.monitor.watch.observer import BUSY_MOST_S, LOOK_S, FleetObserver
 from tests.fakes.sandbox import ETH, SOL, Sandbox
 
 
@@ -130,6 +130,18 @@ def test_what_somebody_was_stopping_as_the_engine_died_has_not_fallen(
     sandbox.engine.after("stop", sandbox.engine.die, of=ETH)
     sandbox.run("stop bp_eth_02")
     assert away(sandbox, watching, lambda: sandbox.engine.start_again(SOL)) == ["bp_sol_01"]
+
+
+def test_a_manager_that_is_at_work_for_long_explains_nothing_any_more(
+    sandbox: Sandbox, watching: FleetObserver
+) -> None:
+    with lock.held(watching.fleet.lock_file, "upgrade"):
+        assert watching.is_busy()
+        sandbox.clock.sleep(BUSY_MOST_S)
+        assert not watching.is_busy()
+    assert not watching.is_busy()
+    with lock.held(watching.fleet.lock_file, "upgrade"):
+        assert watching.is_busy(), "another one"
 
 
 def test_a_supervisor_that_falls_silent_is_a_change_once(sandbox: Sandbox, watching: FleetObserver) -> None:
