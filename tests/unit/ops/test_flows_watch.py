@@ -9,7 +9,7 @@ import pytest
 from manager.fleet.session import Session
 from manager.monitor.watch.loop import Watch
 from manager.monitor.watch.observer import LOOK_S, FleetObserver
-from tests.fakes.sandbox import ETH, SOL, Sandbox
+from tests.fakes.sandbox import BOTH, ETH, SOL, Sandbox
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_what_an_engine_that_was_killed_left_down_has_fallen(
     sandbox: Sandbox, watching: FleetObserver
 ) -> None:
     assert away(sandbox, watching, lambda: sandbox.engine.start_again(ETH)) == ["bp_eth_02"]
-    assert watching.is_unsettled()
+    assert watching.unsettled() == set(BOTH)
 
 
 def test_what_is_down_after_a_break_of_the_connection_was_stopped_by_somebody(
@@ -68,7 +68,7 @@ def test_what_is_down_after_a_break_of_the_connection_was_stopped_by_somebody(
         sandbox.engine.set_state(ETH, "exited", 0)
 
     assert away(sandbox, watching, back) == []
-    assert not watching.is_unsettled()
+    assert not watching.unsettled()
 
 
 def test_no_heartbeat_is_sent_while_the_engine_does_not_answer(sandbox: Sandbox) -> None:
@@ -96,3 +96,41 @@ def test_what_somebody_was_stopping_as_the_engine_died_has_not_fallen(
     sandbox.engine.after("stop", sandbox.engine.die, of=ETH)
     sandbox.run("stop bp_eth_02")
     assert away(sandbox, watching, lambda: sandbox.engine.start_again(SOL)) == ["bp_sol_01"]
+
+
+def test_during_an_upgrade_only_what_it_is_at_work_on_may_be_down(
+    sandbox: Sandbox, watching: FleetObserver
+) -> None:
+    """It may hold the lock for half an hour, in which others die as at any other time."""
+    assert not watching.unsettled()
+    unsettled: list[frozenset[str]] = []
+
+    def look() -> None:
+        sandbox.engine.set_state(SOL, "exited", 137)
+        assert watching.look()
+        unsettled.append(watching.unsettled())
+
+    sandbox.engine.after("stop", look, of=ETH)
+    sandbox.new_image()
+    sandbox.run("upgrade bp_eth_02")
+    assert unsettled == [{"bp_eth_02"}]
+    assert watching.look()
+    assert not watching.unsettled()
+
+
+def test_another_command_explains_what_has_just_gone_down_and_nothing_that_stays_down(
+    sandbox: Sandbox, watching: FleetObserver
+) -> None:
+    assert not watching.unsettled()
+    unsettled: list[frozenset[str]] = []
+
+    def look() -> None:
+        sandbox.engine.set_state(SOL, "exited", 137)
+        assert watching.look()
+        unsettled.append(watching.unsettled())
+        sandbox.clock.sleep(180)
+        unsettled.append(watching.unsettled())
+
+    sandbox.engine.after("stop", look, of=ETH)
+    sandbox.run("restart bp_eth_02")
+    assert unsettled == [set(BOTH), set()]
