@@ -13,6 +13,7 @@ from manager.errors import ManagerError
 from manager.fleet import upgrade_records
 from manager.fleet.instance import Instance
 from manager.fleet.lock import Note
+from manager.fleet.status import STOPPING
 
 BETWEEN_S = 60.0
 """What is stopped for its restart comes up within this time, beyond the stop time-out of one like it whose
@@ -45,11 +46,12 @@ class OthersWork:
         """Return whether a command that has run since then may be why the instance is not running well.
 
         It is not if nothing of the instance's container has changed since, or if it ended too long ago. One
-        that was not seen to run was down by a user's wish, and waits for the command to come to it.
+        that was not seen to run was down by a user's wish, and waits for the command to come to it. One that
+        is being stopped is unhealthy until its bot has ended, for at most its stop time-out.
         """
         changed, (_container, is_up) = self._changed.get(view.id), _seen(view)
         if is_up:
-            return changed is not None and changed >= since
+            return view.status.detail == STOPPING or (changed is not None and changed >= since)
         stop_timeout = view.spec.container_stop_timeout if view.spec is not None else 0
         return changed is None or (changed >= since and now - changed < stop_timeout + BETWEEN_S)
 

@@ -16,10 +16,16 @@ LOCKED_AT = 1000.0
 MOST_S = a_spec().container_stop_timeout + BETWEEN_S
 
 
-def a_view(engine: str | None, saved: InstanceState = RUNS, container: str = "a" * 64) -> Instance:
-    """An instance whose container is in this state of the engine's; None for no container."""
-    seen = a_container("bp_sol_01", engine)._replace(id=container) if engine else None
-    supervisor = supervisor_state._decoded(a_supervisor_file("running"))
+def a_view(
+    engine: str | None, saved: InstanceState = RUNS, container: str = "", word: str = "running"
+) -> Instance:
+    """An instance whose container is in this state of the engine's; None for no container. `word`: its
+    supervisor's.
+    """
+    seen = a_container("bp_sol_01", engine) if engine else None
+    if seen is not None and container:
+        seen = seen._replace(id=container)
+    supervisor = supervisor_state._decoded(a_supervisor_file(word))
     state = status.derive_status(seen, supervisor, configured=True, uptime=UPTIME)
     return Instance("bp_sol_01", state, (), a_spec(), seen, supervisor, saved)
 
@@ -76,3 +82,8 @@ def test_a_bot_that_is_up_is_only_explained_if_the_command_has_started_it() -> N
     assert not is_explained((-100, a_view("running")), (5, a_view("running")), at=10)
     assert is_explained((-100, a_view("running")), (5, a_view("running", container="b" * 64)), at=800)
     assert is_explained((-9, a_view("running")), (5, a_view("exited")), (7, a_view("running")), at=800)
+
+
+def test_a_bot_that_takes_long_to_stop_is_explained_meanwhile() -> None:
+    """Its container is up, and it is unhealthy, until it has ended."""
+    assert is_explained((-100, a_view("running")), (5, a_view("running", word="stopping")), at=45)
