@@ -47,11 +47,13 @@ class OthersWork:
 
         It is not if nothing of the instance's container has changed since, or if it ended too long ago. One
         that was not seen to run was down by a user's wish, and waits for the command to come to it. One that
-        is being stopped is unhealthy until its bot has ended, for at most its stop time-out.
+        is being stopped is unhealthy until its bot has ended, for at most its stop time-out, and then stopped
+        before the engine says so.
         """
         changed, (_container, is_up) = self._changed.get(view.id), _seen(view)
         if is_up:
-            return view.status.detail == STOPPING or (changed is not None and changed >= since)
+            is_ending = view.status.detail == STOPPING or view.status.own_state == "stopped"
+            return is_ending or (changed is not None and changed >= since)
         stop_timeout = view.spec.container_stop_timeout if view.spec is not None else 0
         return changed is None or (changed >= since and now - changed < stop_timeout + BETWEEN_S)
 
