@@ -52,6 +52,8 @@ MAX_TEXT = 200
 MAX_NUMBER = Decimal(10) ** 15
 MAX_TIME = 1e11
 SIDES = frozenset({"buy", "sell"})
+KINDS_OF_MARKETS = frozenset({"PERP", "PERPETUAL", "SWAP", "FUTURES"})
+"""Second parts of symbols that are no currency: SOL-PERP."""
 
 
 class BotRun(NamedTuple):
@@ -209,11 +211,12 @@ def _equity(
 
 
 def currencies(symbol: str) -> tuple[str | None, str | None]:
-    """Return base and quote of a symbol such as SOL_USDC_PERP."""
+    """Return base and quote of a symbol such as SOL_USDC_PERP or BTC/USDT:USDT."""
     for separator in "_/-":
         parts = symbol.split(separator)
         if len(parts) > 1:
-            return parts[0] or None, parts[1] or None
+            quote = parts[1].partition(":")[0]  # what follows is what a derivative is settled in
+            return parts[0] or None, quote if quote and quote.upper() not in KINDS_OF_MARKETS else None
     return None, None
 
 

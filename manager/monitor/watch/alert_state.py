@@ -67,7 +67,7 @@ def advance(
     well: Collection[str] = (),
     away: Collection[str] = (),
     are_unknown: bool = False,
-    is_unsettled: bool = False,
+    unsettled: Collection[str] = (),
     cancelled: Collection[str] = (),
     unknown: Collection[Kind] = (),
     snoozed: Mapping[Key, float] = NONE_SNOOZED,
@@ -76,8 +76,8 @@ def advance(
 
     `well`: the instances that work as they should. `away`: those that are stopped or missing; if that is no
     condition, a user wanted it, and no alert follows. `are_unknown`: the engine cannot be reached, so that
-    instances' states are unknown. `is_unsettled`: another manager is at work, or the engine just started;
-    what they cause is no condition.
+    instances' states are unknown. `unsettled`: the instances that another manager is at work on, or all
+    when the engine just started; what these cause is no condition.
     `unknown`: kinds that have not been looked for yet: what an earlier `watch` has said of them is not over.
     `cancelled`: failed instances whose orders are gone now. `snoozed`: until when a person has left a
     condition; then it is said.
@@ -90,7 +90,7 @@ def advance(
         key = (condition.subject, condition.kind)
         observed.add(key)
         entry = book.get(key, Open(now))._replace(gone_at=None)
-        is_passing = is_unsettled and condition.kind in WAITING
+        is_passing = condition.subject in unsettled and condition.kind in WAITING
         after[key], alert = _present(condition, entry, rules, now, snoozed.get(key), is_passing=is_passing)
         alerts += [alert] if alert else []
     gone: dict[Key, Open] = {}

@@ -182,7 +182,7 @@ class Watch:
             well=alert_rules.well(views.values()),
             away=alert_rules.away(views, notifier.subjects()),
             are_unknown=bool(observer.why_away),
-            is_unsettled=observer.is_unsettled(),
+            unsettled=observer.unsettled(),
             cancelled=alert_rules.cancelled(views.values()),
             unknown=self._unknown(),
         )

@@ -83,7 +83,7 @@ class Notifier:
         well: Collection[str],
         away: Collection[str],
         are_unknown: bool,
-        is_unsettled: bool,
+        unsettled: Collection[str],
         cancelled: Collection[str] = (),
         unknown: Collection[Kind] = (),
     ) -> None:
@@ -96,7 +96,7 @@ class Notifier:
             well=well,
             away=away,
             are_unknown=are_unknown,
-            is_unsettled=is_unsettled,
+            unsettled=unsettled,
             cancelled=cancelled,
             unknown=unknown,
             snoozed=snoozing.silenced(snoozes.load(self._fleet.snooze_file), self._book, now),

@@ -14,6 +14,7 @@ from manager.fleet.project import Project
 from manager.fleet.session import Session
 from manager.monitor.watch import change_detector, engine_recovery
 from manager.monitor.watch.engine_recovery import EngineOutage
+from manager.monitor.watch.others_work import OthersWork, at_work_on
 from manager.util import console
 from manager.util.readable import wait_readable
 
@@ -56,6 +57,9 @@ class FleetObserver:
         self._outage: EngineOutage | None = None
         self._next_look = 0.0
         self._busy_since: float | None = None
+        self._free_at = float("-inf")
+        """When the lock was last seen to be free: what has changed since may be the work of its holder."""
+        self._others_work = OthersWork()
         self._settles_at = 0.0
         self._fault = ""
 
@@ -95,6 +99,7 @@ class FleetObserver:
             observed = observe.look(project, engine)
             views = {view.id: view for view in doing.with_reports(project.fleet, observed.views.values())}
             self.snapshot = observed._replace(views=views)
+            self._others_work.note(views.values(), time.monotonic())
         except EngineError as error:  # one that answers with errors tells as little as one that is away
             self._lose(str(error.text.params.get("why", error)))
             return False
@@ -111,18 +116,34 @@ class FleetObserver:
 
     def is_busy(self) -> bool:
         """Return whether another manager is changing the fleet, and not for suspiciously long."""
-        if lock.held_by(self.fleet.lock_file) is None:
-            self._busy_since = None
-            return False
-        now = time.monotonic()
-        self._busy_since = self._busy_since or now
-        return now - self._busy_since < BUSY_MOST_S
+        return self._busy_holder() is not None
 
-    def is_unsettled(self) -> bool:
-        """Return whether being down has a temporary reason: another manager, or an engine that just
-        started.
+    def unsettled(self) -> frozenset[str]:
+        """Return the instances whose being down has a temporary reason: another manager that is at work on
+        them, or an engine that just started.
         """
-        return self.is_busy() or time.monotonic() < self._settles_at
+        views, now, holder = self.snapshot.views, time.monotonic(), self._busy_holder()
+        if now < self._settles_at:
+            return frozenset(views)
+        if holder is None:
+            return frozenset()
+        unsettled = {
+            instance
+            for instance, view in views.items()
+            if view.status.own_state != "running" and self._others_work.explains(view, self._free_at, now)
+        }
+        named = at_work_on(self.fleet, holder) if unsettled else None
+        return frozenset(unsettled if named is None else unsettled.intersection(named))
+
+    def _busy_holder(self) -> lock.Note | None:
+        """Return the note of another manager that is changing the fleet, and not for suspiciously long."""
+        now = time.monotonic()
+        holder = lock.held_by(self.fleet.lock_file)
+        if holder is None:
+            self._busy_since, self._free_at = None, now
+            return None
+        self._busy_since = self._busy_since or now
+        return holder if now - self._busy_since < BUSY_MOST_S else None
 
     def still_down(self) -> list[str]:
         """Return the crashed instances that are still down and may be started without a user, for a limited

@@ -12,7 +12,7 @@ from manager.fleet.session import Session
 from manager.monitor.watch.change_detector import StateFiles
 from manager.monitor.watch.loop import Watch
 from manager.monitor.watch.observer import BUSY_MOST_S, LOOK_S, FleetObserver
-from tests.fakes.sandbox import ETH, SOL, Sandbox
+from tests.fakes.sandbox import BOTH, ETH, SOL, Sandbox
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_what_an_engine_that_was_killed_left_down_has_fallen(
     sandbox: Sandbox, watching: FleetObserver
 ) -> None:
     assert away(sandbox, watching, lambda: sandbox.engine.start_again(ETH)) == ["bp_eth_02"]
-    assert watching.is_unsettled()
+    assert watching.unsettled() == set(BOTH)
 
 
 @pytest.mark.parametrize("command", ["stop bp_eth_02", "start bp_eth_02", "halt"])
@@ -81,7 +81,7 @@ def test_what_is_down_after_a_break_of_the_connection_was_stopped_by_somebody(
         sandbox.engine.set_state(ETH, "exited", 0)
 
     assert away(sandbox, watching, back) == []
-    assert not watching.is_unsettled()
+    assert not watching.unsettled()
 
 
 def test_what_was_started_again_since_it_was_stopped_has_fallen(
@@ -151,3 +151,41 @@ def test_a_supervisor_that_falls_silent_is_a_change_once(sandbox: Sandbox, watch
     files, now = StateFiles(), state.updated_uptime
     changes = [files.have_changed(folders, uptime) for uptime in (now, now, now + 9999, now + 9999, now)]
     assert changes == [True, False, True, False, True]
+
+
+def test_during_an_upgrade_only_what_it_is_at_work_on_may_be_down(
+    sandbox: Sandbox, watching: FleetObserver
+) -> None:
+    """It may hold the lock for half an hour, in which others die as at any other time."""
+    assert not watching.unsettled()
+    unsettled: list[frozenset[str]] = []
+
+    def look() -> None:
+        sandbox.engine.set_state(SOL, "exited", 137)
+        assert watching.look()
+        unsettled.append(watching.unsettled())
+
+    sandbox.engine.after("stop", look, of=ETH)
+    sandbox.new_image()
+    sandbox.run("upgrade bp_eth_02")
+    assert unsettled == [{"bp_eth_02"}]
+    assert watching.look()
+    assert not watching.unsettled()
+
+
+def test_another_command_explains_what_has_just_gone_down_and_nothing_that_stays_down(
+    sandbox: Sandbox, watching: FleetObserver
+) -> None:
+    assert not watching.unsettled()
+    unsettled: list[frozenset[str]] = []
+
+    def look() -> None:
+        sandbox.engine.set_state(SOL, "exited", 137)
+        assert watching.look()
+        unsettled.append(watching.unsettled())
+        sandbox.clock.sleep(180)
+        unsettled.append(watching.unsettled())
+
+    sandbox.engine.after("stop", look, of=ETH)
+    sandbox.run("restart bp_eth_02")
+    assert unsettled == [set(BOTH), set()]

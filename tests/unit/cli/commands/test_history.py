@@ -155,6 +155,10 @@ def test_trades_are_csv_with_exact_amounts_and_no_formulas(play: Play) -> None:
         (["SOLUSDT"], [], {"SOLUSDT": ""}),
         (["SOL_USDC_PERP", "ETH_EUR"], ["USDC"], {"SOL_USDC_PERP": "USDC", "ETH_EUR": "EUR"}),
         (["ETH-USD-PERP"], ["USDC"], {"ETH-USD-PERP": "USDC"}),
+        (["BTC/USDT:USDT"], [], {"BTC/USDT:USDT": "USDT"}),
+        (["BTC/USD:BTC"], ["USD"], {"BTC/USD:BTC": "USD"}),
+        (["SOL-PERP"], ["USDC"], {"SOL-PERP": "USDC"}),
+        (["BTC-PERPETUAL"], [], {"BTC-PERPETUAL": ""}),
         (["BTCUSD", "SOLUSDT"], ["USDT"], {"BTCUSD": "", "SOLUSDT": "USDT"}),
     ],
 )

@@ -33,7 +33,7 @@ class Clock:
         well: Collection[str] = (),
         away: Collection[str] = (),
         are_unknown: bool = False,
-        is_unsettled: bool = False,
+        unsettled: Collection[str] = (),
         cancelled: Collection[str] = (),
         unknown: Collection[Kind] = (),
     ) -> str:
@@ -45,7 +45,7 @@ class Clock:
             well=well,
             away=away,
             are_unknown=are_unknown,
-            is_unsettled=is_unsettled,
+            unsettled=unsettled,
             cancelled=cancelled,
             unknown=unknown,
         )
@@ -117,7 +117,7 @@ def test_another_case_within_the_time_that_a_fault_must_last_is_not_said_before(
 def test_what_a_manager_at_work_causes_is_no_other_case() -> None:
     clock, down = Clock(), a_fault("down")
     assert clock.at(0, down._replace(case="stopped")) == "one down"
-    assert clock.at(1, down._replace(case="no container"), is_unsettled=True) == ""
+    assert clock.at(1, down._replace(case="no container"), unsettled=["one"]) == ""
     assert clock.at(2, down._replace(case="no container")) == "one down"
 
 
@@ -227,11 +227,18 @@ def test_nothing_is_concluded_while_the_engine_is_away() -> None:
 
 def test_another_manager_at_work_is_no_fault() -> None:
     clock, down = Clock(), a_fault("down", after=15)
-    assert clock.at(0, down, is_unsettled=True) == ""
-    assert clock.at(100, down, is_unsettled=True) == ""
+    assert clock.at(0, down, unsettled=["one"]) == ""
+    assert clock.at(100, down, unsettled=["one"]) == ""
     assert clock.at(110, down) == ""
     assert clock.at(115, down) == "one down"
-    assert clock.at(120, down, a_fault("failed", "two"), is_unsettled=True) == "two failed"
+    assert clock.at(120, down, a_fault("failed", "two"), unsettled=["one", "two"]) == "two failed"
+
+
+def test_what_another_manager_is_not_at_work_on_is_told_in_its_usual_time() -> None:
+    clock, mine, other = Clock(), a_fault("down", after=15), a_fault("down", "two", after=15)
+    assert clock.at(0, mine, other, unsettled=["one"]) == ""
+    assert clock.at(15, mine, other, unsettled=["one"]) == "two down"
+    assert clock.at(16, mine, other) == ""
 
 
 def test_an_out_of_memory_kill_keeps_nobody_from_being_well() -> None:

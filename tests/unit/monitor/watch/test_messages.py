@@ -225,7 +225,7 @@ def test_an_alert_during_which_the_watch_is_ended_is_said_by_the_next_one(
 
     def noted(newsroom: Notifier) -> None:
         fault = Condition("one", "failed", Text("one failed: exit code 1"))
-        newsroom.note([fault], fleet.alerts, NOW, well=(), away=(), are_unknown=False, is_unsettled=False)
+        newsroom.note([fault], fleet.alerts, NOW, well=(), away=(), are_unknown=False, unsettled=())
 
     def ended(_line: str) -> None:
         raise KeyboardInterrupt
