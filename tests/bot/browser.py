@@ -37,6 +37,10 @@ class Browser:
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         self.driver.get(url)
+        for _again in range(3):  # another test's container came or went (see `complaints`)
+            if "ERR_NETWORK_CHANGED" not in str(self.run("document.body?.innerText ?? ''")):
+                break
+            self.driver.get(url)
 
     def open_until(self, is_drawn: Callable[[], object], url: str, width: int, *, dark: bool = False) -> None:
         """Open a page and wait until it is drawn; once more if Chromium gave up one of its files because

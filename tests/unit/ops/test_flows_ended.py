@@ -6,14 +6,16 @@ import pytest
 
 from tests.fakes.sandbox import SOL, Sandbox
 
-LEFT = "bp_sol_01: left alone: {state} (exit code {code}); "
+LEFT = "bp_sol_01: left alone: {end}; "
 
 
-@pytest.mark.parametrize(("state", "code"), [("completed", 0), ("failed", 1)])
+@pytest.mark.parametrize(
+    ("state", "end"), [("completed", "completed (unknown: exit code 0)"), ("failed", "failed (exit code 1)")]
+)
 @pytest.mark.parametrize("command", ["start", "restart", "up", "up --recreate", "upgrade"])
 @pytest.mark.parametrize("before", ["nothing", "docker stop", "manager stop", "another config"])
 def test_no_command_for_the_whole_fleet_starts_it(
-    sandbox: Sandbox, state: str, code: int, command: str, before: str
+    sandbox: Sandbox, state: str, end: str, command: str, before: str
 ) -> None:
     sandbox.bots.set_behaviour("bp_sol_01", state=state)
     sandbox.transcript("up")
@@ -29,7 +31,7 @@ def test_no_command_for_the_whole_fleet_starts_it(
     row = next(line for line in output.splitlines() if line.startswith("bp_sol_01 ") and "paper" in line)
     assert " running " not in row, output
     if command in {"start", "restart"} and not (command == "restart" and before == "manager stop"):
-        assert LEFT.format(state=state, code=code) in output
+        assert LEFT.format(end=end) in output
 
 
 @pytest.mark.parametrize("command", ["start bp_sol_01", "restart bp_sol_01", "up bp_sol_01"])
