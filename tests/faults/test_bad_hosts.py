@@ -177,7 +177,7 @@ def test_a_machine_whose_disk_is_full_shows_its_bots_and_takes_no_other(
 
 
 @pytest.mark.skipif(LIBFAKETIME is None, reason="needs the package faketime")
-@pytest.mark.parametrize("offset", ["+600", "-600"])
+@pytest.mark.parametrize("offset", ["+600", pytest.param("-600", marks=pytest.mark.long_form)])
 def test_a_machine_whose_clock_is_wrong_is_named_and_moved_to_all_the_same(
     tmp_path: Path, fault_image: str, offset: str
 ) -> None:

@@ -108,6 +108,7 @@ def test_an_older_copy_is_named_while_it_runs_and_never_started_by_us(
     )
 
 
+@pytest.mark.long_form
 def test_a_machine_that_forgot_a_move_is_named_and_its_backup_is_no_older_copy(
     tmp_path: Path, asked_image: str, note: Note
 ) -> None:

@@ -164,7 +164,7 @@ def test_of_two_times_the_one_chosen_last_is_shown(page: Browser) -> None:
     assert page.text("dialog [data-key^=days][aria-pressed=true]") == "1 d"
 
 
-@pytest.mark.parametrize("hours", [-1, 1])
+@pytest.mark.parametrize("hours", [1, pytest.param(-1, marks=pytest.mark.long_form)])
 def test_ages_are_by_the_servers_clock(browser: Browser, served: Served, hours: int) -> None:
     """A phone's clock that is wrong makes nothing old, and nothing young."""
     script = f"const real = Date.now; Date.now = () => real() + {hours * 3_600_000};"

@@ -54,7 +54,9 @@ def test_a_restart_an_upgrade_of_configs_and_a_halt_on_a_slow_engine(
     assert slow.too_late["GET version"] > 1, "looks were late, too"
 
 
-@pytest.mark.parametrize(("takes_s", "lists_s"), [(2.0, 61.0), (9.0, 100.0)])
+@pytest.mark.parametrize(
+    ("takes_s", "lists_s"), [(2.0, 61.0), pytest.param(9.0, 100.0, marks=pytest.mark.long_form)]
+)
 def test_whatever_an_engine_takes_that_answers_no_bot_is_left_down_without_a_word(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, takes_s: float, lists_s: float
 ) -> None:
