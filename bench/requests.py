@@ -75,7 +75,8 @@ def main() -> None:
             _run(options, has_shares=has_shares)
 
 
-def _run(options: argparse.Namespace, *, has_shares: bool) -> None:
+def scaled_limits(options: argparse.Namespace) -> Recorder:
+    """Return the exchange's limits of an address, for so many bots as there are here."""
     rules = RULES[options.rules]
     windows = tuple(  # every bot has an account of its own, so that only the address is shared
         replace(window, most=max(int(window.most * options.share), 1))
@@ -84,7 +85,11 @@ def _run(options: argparse.Namespace, *, has_shares: bool) -> None:
     )
     # The fake speaks as Backpack: a list of executions weighs there what it weighs at the other exchange.
     of_fills = int(scaled_table(options).exchanges["backpack"].weights.get("fetch_my_trades", 1))
-    limits = Recorder(replace(rules, windows=windows, weights={("GET", FILLS): of_fills}))
+    return Recorder(replace(rules, windows=windows, weights={("GET", FILLS): of_fills}))
+
+
+def _run(options: argparse.Namespace, *, has_shares: bool) -> None:
+    limits = scaled_limits(options)
     with tempfile.TemporaryDirectory() as name, FakeExchange(limits=limits) as fake:
         fleet = Fleet("bench", Path(name), Path(name))
         accounts = {f"bot_{number:03}": fake.add_account() for number in range(options.bots)}

@@ -18,18 +18,16 @@ import tempfile
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import psutil
 
-from bench.requests import BOT, COMMAND, FILLS, RULES, Recorder, allot, scaled_table
+from bench.requests import BOT, COMMAND, RULES, Recorder, allot, scaled_limits
 from manager.config.fleet import Fleet
 from manager.ops.requests import request_files
 from tests import ports
 from tests.fake_exchange.faults import Fault
-from tests.fake_exchange.limits import Scope
 from tests.fake_exchange.server import FakeExchange
 from tests.supervisor.harness import TIMINGS
 
@@ -65,14 +63,7 @@ def main() -> None:
 
 
 def _run(options: argparse.Namespace, folder: Path, *, has_shares: bool) -> None:
-    rules = RULES[options.rules]
-    windows = tuple(  # every bot has an account of its own, so that only the address is shared
-        replace(window, most=max(int(window.most * options.share), 1))
-        for window in rules.windows
-        if window.scope is Scope.ADDRESS
-    )
-    of_fills = int(scaled_table(options).exchanges["backpack"].weights.get("fetch_my_trades", 1))
-    limits = Recorder(replace(rules, windows=windows, weights={("GET", FILLS): of_fills}))
+    limits = scaled_limits(options)
     fleet = Fleet("bench", folder, folder)
     with FakeExchange(limits=limits) as fake:
         accounts = {f"bot_{number:03}": fake.add_account() for number in range(options.bots)}
