@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,16 @@ def test_an_order_that_is_filled_before_any_answer_names_it_is_booked(
     run.end()
 
 
+def never_arrived(run: Run, lost: Sequence[BookOrder]) -> tuple[BookOrder, Decimal]:
+    """Place the order whose answer is lost, and take it from the book; return it with its price."""
+    run.tick(1.0)
+    [order] = lost
+    assert order.price is not None
+    order.status = "Cancelled"
+    run.kit.book.orders.pop(order.id)
+    return order, order.price
+
+
 @each_kit
 def test_a_persons_order_is_not_taken_for_one_whose_answer_was_lost(kind: type[Kit], tmp_path: Path) -> None:
     """It was filled at a price that is possible for the bot's own, and has other terms."""
@@ -67,12 +78,8 @@ def test_a_persons_order_is_not_taken_for_one_whose_answer_was_lost(kind: type[K
     spoil_reads(kit, ANY_CLIENT_ID, MISSING)
     lost = lose_the_next_answer(kit)
     run = Run(kit, tmp_path)
-    run.tick(1.0)
-    [order] = lost
-    assert order.price is not None
-    order.status = "Cancelled"
-    kit.book.orders.pop(order.id)
-    better = order.price + Decimal("0.37") * (-1 if order.side == "Bid" else 1)
+    order, its_price = never_arrived(run, lost)
+    better = its_price + Decimal("0.37") * (-1 if order.side == "Bid" else 1)
     persons = kit.book.place(order.side, "Limit", better, order.qty, None, foreign=True)
     kit.book._fill(persons, better, order.qty, maker=True)
     for _ in range(6):
@@ -89,13 +96,9 @@ def test_a_persons_order_of_the_same_terms_is_not_taken_where_client_ids_are_tol
     kit = kind()
     lost = lose_the_next_answer(kit)
     run = Run(kit, tmp_path)
-    run.tick(1.0)
-    [order] = lost
-    assert order.price is not None
-    order.status = "Cancelled"
-    kit.book.orders.pop(order.id)
-    persons = kit.book.place(order.side, "Limit", order.price, order.qty, None, foreign=True)
-    kit.book._fill(persons, order.price, order.qty, maker=True)
+    order, its_price = never_arrived(run, lost)
+    persons = kit.book.place(order.side, "Limit", its_price, order.qty, None, foreign=True)
+    kit.book._fill(persons, its_price, order.qty, maker=True)
     for _ in range(6):
         run.tick()
     assert run.store.ledger.position == ZERO
