@@ -7,11 +7,16 @@ of a second.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Semaphore, Thread
 from typing import Generic, TypeVar
 
 Result = TypeVar("Result")
+
+SIGNALS_NOTICED_WITHIN_S = 0.5
+"""A signal that comes in the instant before a thread waits, or to another thread, does not wake it: Python
+calls the handler when the waiting ends.
+"""
 
 
 class TaskGroup(Generic[Result]):
@@ -31,9 +36,13 @@ class TaskGroup(Generic[Result]):
 
         Ctrl-C interrupts the waiting and loses no result.
         """
-        ended = self._ended.get()
-        self.pending -= 1
-        return _given(ended)
+        while True:
+            try:
+                ended = self._ended.get(timeout=SIGNALS_NOTICED_WITHIN_S)
+            except Empty:
+                continue
+            self.pending -= 1
+            return _given(ended)
 
     def __iter__(self) -> Iterator[Result]:
         """Yield every result as it arrives."""
@@ -60,7 +69,8 @@ class Deferred(Generic[Result]):
 
     def wait(self) -> None:
         """Wait until it is over, whatever its result."""
-        self._thread.join()
+        while self._thread.is_alive():
+            self._thread.join(SIGNALS_NOTICED_WITHIN_S)
 
     def result(self) -> Result:
         """Return the result, in any number of threads; exceptions are raised in each of them."""

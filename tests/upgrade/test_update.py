@@ -90,6 +90,15 @@ def _make(fleet: OldFleet) -> None:
     fleet.old("upgrade", "--ready", "0.1", "put_back", code=1)
 
 
+@pytest.fixture(autouse=True)
+def nobody_takes_its_ports(fleet: OldFleet) -> Iterator[None]:
+    """What is halted, taken down or recreated lets go of its port, and another test's manager that looks for
+    the lowest free one found it.
+    """
+    with ports.lowest_free():
+        yield
+
+
 def _rows(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return {row["id"]: {key: row[key] for key in row.keys() - VOLATILE} for row in rows}
 
