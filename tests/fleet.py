@@ -72,7 +72,7 @@ class Project:
         quick = {
             "restart_delay": 1,
             "health_check_interval": 1,
-            "bot_stop_timeout": 10,
+            "bot_stop_timeout": 30,
             "memory_limit_mb": 256,
         }
         daemon = {**quick, **sections.pop("daemon_config", {})}
