@@ -11,7 +11,7 @@ import pytest
 
 from tests import ports
 from tests.fake_exchange.server import FakeExchange
-from tests.fleet import a_project
+from tests.fleet import a_project, eventually
 from tests.upgrade.old_fleet import MESH, PATIENT, OldFleet, add_failing, trade_at, until_failed, until_orders
 
 pytestmark = pytest.mark.engine
@@ -33,7 +33,9 @@ def fleet(
         with ports.lowest_free():
             made.old("up")
         made.old("compose")
-        made.old("up", "--wait", "paper_01", "live_01", "port_by_us")
+        running = {name: "running" for name in ("paper_01", "live_01", "port_by_us")}
+        made.old("up", "--wait", *running, code=None)
+        eventually(lambda: running.items() <= project.states().items(), what="all others run")
         until_orders(fake, 1)
         until_failed(project, "failed_01")
         yield made
