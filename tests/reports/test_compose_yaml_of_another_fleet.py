@@ -100,6 +100,9 @@ def test_a_file_that_is_older_than_the_configs_is_named_where_they_are_applied(s
     started = sandbox.transcript("start bp_btc_03")
     assert "compose.yaml has no service for bp_btc_03: " in started
     assert "would undo" not in started, "a new one is left alone, and the other was not asked for"
+    examined = sandbox.transcript("doctor")
+    assert "bp_btc_03: have no service in compose.yaml" in examined
+    assert "bp_sol_01: are not in compose.yaml as their configs say" in examined
     assert "compose.yaml" not in sandbox.transcript("up")
     sandbox.transcript("compose")
     assert "compose.yaml" not in sandbox.transcript("doctor")

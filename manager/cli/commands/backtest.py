@@ -7,6 +7,7 @@ not be mounted anywhere. It is a process of its own, because the manager imports
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from argparse import Namespace
@@ -60,7 +61,9 @@ def backtest(session: Session, args: Namespace) -> int:
         value = getattr(args, name)
         if value is not None:
             command.append(f"--{name.replace('_', '-')}={value}")
-    completed = subprocess.run(command, capture_output=True, text=True, check=False)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
+    # The program's packages lie beside it, where Python does not look with that variable.
+    completed = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if completed.returncode:
         lines = completed.stderr.strip().splitlines() or [""]
         console.error(Text("{instance}: {why}", instance=spec.id, why=lines[-1]))

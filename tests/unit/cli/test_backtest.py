@@ -23,7 +23,10 @@ def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_config_runs_over_recorded_prices(fleet: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_config_runs_over_recorded_prices(
+    fleet: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONSAFEPATH", "1")  # as some people have it for all they run
     line = ["backtest", "config/active/bp_sol_01.json", "prices.csv", "--maker-fee", "0", "--svg", "run.svg"]
     assert main(["--lang", "en", *line, "--json"]) == OK
     answer = json.loads(capsys.readouterr().out)
