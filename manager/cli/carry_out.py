@@ -54,7 +54,7 @@ def run(
     given_at: Moment | None = None,
 ) -> int:
     """Run the change and print its result (ops/apply.py has the options). Returns the exit code."""
-    with report.Reporter(as_json=as_json, goes_on=True) as reporter:
+    with report.Reporter(as_json=as_json, goes_on=True, warned=session.warned) as reporter:
         result = apply.apply(
             session,
             change,

@@ -55,18 +55,20 @@ class Reporter:
 
     With `as_json` only warnings are printed, on standard error. On a terminal, the last line shows what is in
     progress. With `goes_on`, the work goes on where nothing can be printed, as on a full disk: `code` says so
-    at its end.
+    at its end. `warned`: what need not be warned of again, with what is warned of here.
     """
 
-    def __init__(self, *, as_json: bool = False, goes_on: bool = False) -> None:
-        self._as_json, self._goes_on = as_json, goes_on
+    def __init__(
+        self, *, as_json: bool = False, goes_on: bool = False, warned: set[str] | None = None
+    ) -> None:
+        self._as_json, self._goes_on, self._warned = as_json, goes_on, warned
         self._unsaid: ManagerError | None = None
         self._progress: Progress | None = None
 
     def __call__(self, event: Event) -> None:
         """Print one event."""
         if isinstance(event, Warned):
-            console.warning(event.message)
+            self._warn(event)
         elif not self._as_json:
             try:
                 self._say(event)
@@ -75,6 +77,13 @@ class Reporter:
                     raise
                 self._unsaid = error
                 console.discard_output(sys.stdout)
+
+    def _warn(self, event: Warned) -> None:
+        if self._warned is not None:
+            if (text := str(event.message)) in self._warned:
+                return
+            self._warned.add(text)
+        console.warning(event.message)
 
     def code(self, code: int) -> int:
         """Return the command's exit code; print first that lines could not be printed."""

@@ -225,7 +225,11 @@ UPKEEP_GROUPS: Mapping[str, Mapping[str, Command]] = {
             "backtest.backtest",
             mark("run a config's strategy over recorded prices"),
             (
-                option("config_file", text=mark("a config file, or an instance's id"), metavar="CONFIG"),
+                option(
+                    "config_file",
+                    text=mark("a config file, from anywhere, or an instance's id"),
+                    metavar="CONFIG",
+                ),
                 option(
                     "data",
                     text=mark("the prices: columns time and price, or time, open, high, low and close"),

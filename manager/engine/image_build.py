@@ -90,6 +90,8 @@ def build_image(
     """
     ours = bundle.build_folder(project_dir)
     bot = real_path(bot_dir or ours / BUNDLED_BOT)
+    if not bot.is_dir():
+        raise ManagerError("cannot build an image from {folder}: no such folder", folder=bot)
     if not (bot / "run.py").is_file():
         raise ManagerError("cannot build an image from {folder}: it contains no run.py", folder=bot)
     with TemporaryDirectory(prefix="botfleet-context-", dir=scratch.folder()) as folder:

@@ -9,7 +9,7 @@ from manager.errors import ConfigError, ManagerError, UnknownInstance, UsageErro
 from manager.fleet.instance import Instance
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.project import Project
-from manager.i18n import Text
+from manager.i18n import Text, _
 
 
 class Selection:
@@ -78,8 +78,11 @@ def pinned(instance: str, project: Project) -> UsageError:
     )
 
 
-def no_instance(instance: str, known: Iterable[str]) -> UnknownInstance:
-    """Return the error for an unknown id, suggesting the most similar ones."""
+def no_instance(instance: str, known: Iterable[str], place: object = None) -> UnknownInstance:
+    """Return the error for an unknown id, suggesting the most similar ones.
+
+    `place`: whose instances were meant, where they are not those that `ps` lists.
+    """
     import difflib
 
     ids = list(known)
@@ -88,6 +91,13 @@ def no_instance(instance: str, known: Iterable[str]) -> UnknownInstance:
     if near:
         return UnknownInstance(
             "there is no instance {id}; did you mean {near}?", id=instance, near=" / ".join(near)
+        )
+    if place is not None:
+        return UnknownInstance(
+            "{place} has no instance {id}; it has: {known}",
+            place=place,
+            id=instance,
+            known=", ".join(sorted(ids)) or _("none"),
         )
     return UnknownInstance("there is no instance {id}; `manager ps` lists them", id=instance)
 

@@ -40,6 +40,8 @@ class Session:
         """Tells whoever waits for a change that the engine is slow."""
         self.is_stop = False
         """Whether the change only stops: then a list that does not come is given up sooner."""
+        self.warned: set[str] | None = None
+        """What was warned of, where one command carries its change out twice; else None."""
         self._ending: Ending | None = None
         self._engine: Engine | None = None
         self._project: Project | None = None

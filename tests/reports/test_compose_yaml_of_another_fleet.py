@@ -97,9 +97,12 @@ def test_a_file_that_is_older_than_the_configs_is_named_where_they_are_applied(s
     assert warning.format("bp_sol_01") in sandbox.transcript("up")
     assert "bp_sol_01: are not in compose.yaml as their configs say" in sandbox.transcript("doctor")
     sandbox.config("bp_btc_03", 5003)
-    assert warning.format("bp_btc_03") in sandbox.transcript("start bp_btc_03"), (
-        "and of no other: it was not asked for"
-    )
+    started = sandbox.transcript("start bp_btc_03")
+    assert "compose.yaml has no service for bp_btc_03: " in started
+    assert "would undo" not in started, "a new one is left alone, and the other was not asked for"
+    examined = sandbox.transcript("doctor")
+    assert "bp_btc_03: have no service in compose.yaml" in examined
+    assert "bp_sol_01: are not in compose.yaml as their configs say" in examined
     assert "compose.yaml" not in sandbox.transcript("up")
     sandbox.transcript("compose")
     assert "compose.yaml" not in sandbox.transcript("doctor")

@@ -7,17 +7,23 @@ not be mounted anywhere. It is a process of its own, because the manager imports
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from manager.errors import BAD_CONFIG, OK, ManagerError, UsageError
+from manager.config import fleet_settings, loader
+from manager.config.spec import InstanceSpec
+from manager.errors import BAD_CONFIG, OK, ConfigError, ManagerError, UsageError
+from manager.fleet import image_variables
+from manager.fleet.project import Project
 from manager.fleet.selection import require_config
 from manager.fleet.session import Session
 from manager.i18n import Text, _, labelled, mark
 from manager.util import bundle, console
+from manager.util.real_path import real_path
 
 OPTIONS = ("svg", "maker_fee", "taker_fee", "market_spread", "queue", "funding_rate")
 LABELS = {
@@ -47,21 +53,20 @@ def backtest(session: Session, args: Namespace) -> int:
     project = session.project()
     if not project.fleet.is_bundled_bot:
         raise UsageError("backtest runs the bundled bot's strategies, and this fleet has an image of its own")
-    is_file = Path(args.config_file).suffix == ".json" or Path(args.config_file).exists()
-    named = project.select([], [args.config_file]) if is_file else project.select([args.config_file], [])
-    [instance] = named or [args.config_file]
-    require_config(instance, project)
+    spec = _spec(args.config_file, project)
     _require_readable(args.data)
     program = bundle.folder() / "docker" / "bot" / "backtest.py"
-    command = [sys.executable, str(program), *project.specs[instance].command, "--data", args.data, "--json"]
+    command = [sys.executable, str(program), *spec.command, "--data", args.data, "--json"]
     for name in OPTIONS:
         value = getattr(args, name)
         if value is not None:
             command.append(f"--{name.replace('_', '-')}={value}")
-    completed = subprocess.run(command, capture_output=True, text=True, check=False)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
+    # The program's packages lie beside it, where Python does not look with that variable.
+    completed = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if completed.returncode:
         lines = completed.stderr.strip().splitlines() or [""]
-        console.error(Text("{instance}: {why}", instance=instance, why=lines[-1]))
+        console.error(Text("{instance}: {why}", instance=spec.id, why=lines[-1]))
         return BAD_CONFIG
     answer: dict[str, Any] = json.loads(completed.stdout)
     if args.json:
@@ -70,6 +75,29 @@ def backtest(session: Session, args: Namespace) -> int:
         for key, label in LABELS.items():
             console.say(labelled(_(label), "-" if answer[key] is None else answer[key]))
     return OK
+
+
+def _spec(word: str, project: Project) -> InstanceSpec:
+    """Return what an id or a file describes. Raises UsageError, ConfigError.
+
+    A file need not be of this fleet: it is loaded with the fleet's settings, as it would be in config/active.
+    """
+    path = Path(word)
+    try:
+        is_file = path.suffix == ".json" or path.exists()
+        is_elsewhere = path.is_file() and real_path(path.parent) != real_path(project.fleet.config_dir)
+    except OSError:  # a name that is too long for a file
+        is_file = is_elsewhere = False
+    if is_elsewhere:
+        fleet, defaults = fleet_settings.load(project.fleet.project_dir)
+        loaded = loader.load_file(path, image_variables.with_known(fleet), defaults, project.variables, {})
+        if loaded.spec is None:
+            raise ConfigError(loaded.problems)
+        return loaded.spec
+    named = project.select([], [word]) if is_file else project.select([word], [])
+    [instance] = named or [word]
+    require_config(instance, project)
+    return project.specs[instance]
 
 
 def _require_readable(file: str) -> None:

@@ -30,6 +30,7 @@ def with_image(session: Session, args: Namespace, perform: Callable[[], int]) ->
 
     Not if fleet.toml names an image: ours under that name would start the wrong bots.
     """
+    session.warned = set()
     try:
         return perform()
     except ImageMissing:

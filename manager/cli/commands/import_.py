@@ -123,7 +123,7 @@ def _look(folder: Path, project: Project, options: ImportOptions) -> tuple[Impor
     known = [config.id for config in facts.configs]
     for instance in options.ids:
         if instance not in known:
-            raise no_instance(instance, known)
+            raise no_instance(instance, known, folder)
     return facts, plan.plan_import(facts, options)
 
 

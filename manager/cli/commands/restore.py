@@ -42,7 +42,7 @@ def restore(session: Session, args: Namespace) -> int:
         backup = restoring.open_backup(path, work)
         for instance in args.ids:
             if instance not in backup.manifest.instances:
-                raise no_instance(instance, backup.manifest.instances)
+                raise no_instance(instance, backup.manifest.instances, path)
         plan = restoring.plan_restore(
             backup, project, list(dict.fromkeys(args.ids)) or None, formatting.stamp(time.time())
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -38,7 +39,8 @@ def serve(session: Session, args: Namespace) -> int:
     """Serve the page, or do to the one that runs what is asked."""
     if not all(map(find_spec, NEEDED)):
         raise ManagerError(
-            "`manager serve` needs the packages of the extra `web`: pip install 'botfleet[web]'"
+            "`manager serve` needs the packages of the extra `web`: {python} -m pip install 'botfleet[web]'",
+            python=shlex.quote(sys.executable),
         )
     from manager.web import places
 

@@ -231,6 +231,12 @@ def compose_yaml(files: ProjectFacts) -> Iterator[Finding]:
         Text("are not in compose.yaml as their configs say: `docker compose up -d` would undo their changes"),
         Text("run `manager compose`"),
     )
+    yield from _counted(
+        "compose-absent",
+        files.compose_absent,
+        Text("have no service in compose.yaml: `docker compose` does not know them"),
+        Text("run `manager compose`"),
+    )
 
 
 def secrets(files: ProjectFacts) -> Iterator[Finding]:

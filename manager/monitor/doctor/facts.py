@@ -194,6 +194,8 @@ class ProjectFacts(NamedTuple):
     """The name that COMPOSE_PROJECT_NAME gives to it instead."""
     compose_outdated: tuple[str, ...] = ()
     """Instances that are not in it as their configs say."""
+    compose_absent: tuple[str, ...] = ()
+    """Instances that are not in it at all."""
     secrets: tuple[OwnedPath, ...] = ()
     databases: tuple[OwnedPath, ...] = ()
     stale: tuple[StaleFile, ...] = ()

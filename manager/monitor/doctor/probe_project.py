@@ -65,6 +65,7 @@ def probe_files(project: Project, snapshot: FleetSnapshot | None) -> ProjectFact
     """Return the facts about the project's files."""
     fleet, specs = project.fleet, project.specs.values()
     held_by, held_s = _lock_holder(fleet.lock_file)
+    outdated = compose_yaml.outdated(snapshot.project) if snapshot else {}
     return ProjectFacts(
         fleet=fleet.name,
         configs=len(project.specs),
@@ -84,7 +85,8 @@ def probe_files(project: Project, snapshot: FleetSnapshot | None) -> ProjectFact
         unlimited=tuple(_unlimited(fleet)),
         compose_name=compose_name.name_in(fleet.compose_file),
         compose_variable=compose_name.name_by_variable(fleet.compose_file, project.variables),
-        compose_outdated=tuple(compose_yaml.outdated(snapshot.project)) if snapshot else (),
+        compose_outdated=tuple(instance for instance, is_there in outdated.items() if is_there),
+        compose_absent=tuple(instance for instance, is_there in outdated.items() if not is_there),
         secrets=tuple(_secrets(project)),
         databases=tuple(_owned_all(project, (fleet.database_dir(spec.id) for spec in specs))),
         stale=tuple(_stale(project, snapshot)),

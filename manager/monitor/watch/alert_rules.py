@@ -272,7 +272,9 @@ def _down(view: Instance, history: History, rules: Alerts) -> Condition | None:
         return None
     if view.container is not None:
         text = Text("{id} was stopped, but not by the manager", id=view.id)
-        if view.status.why is not None:
+        if view.container.engine_state == "created":
+            text = Text("{id} does not run: {why}", id=view.id, why=view.status.why)
+        elif view.status.why is not None:
             text = Text("{id} was stopped, but not by the manager: {why}", id=view.id, why=view.status.why)
         hint = Text(
             "`manager start {id}` starts it, `manager stop {id}` confirms that it is to stay stopped",

@@ -44,7 +44,7 @@ def after_change(
     project: Project, named: Collection[str] | None, outcomes: Sequence[Outcome[Action]], on_event: OnEvent
 ) -> None:
     """Name the instances that were given another port, and warn if `docker compose up -d` would undo what
-    was made, with compose.yaml as it is.
+    was made, or does not know it, with compose.yaml as it is.
 
     `named`: the instances that the command was about; None for all. A compose.yaml that differs only in
     those ports is rendered anew.
@@ -64,7 +64,18 @@ def after_change(
         with suppress(ManagerError):
             compose_yaml.write(project)
             return
-    if ids := [id_ for id_ in outdated if named is None or id_ in named]:
+    asked = {id_: is_there for id_, is_there in outdated.items() if named is None or id_ in named}
+    if absent := [id_ for id_, is_there in asked.items() if not is_there]:
+        on_event(
+            Warned(
+                Text(
+                    "compose.yaml has no service for {ids}: `docker compose` treats such containers as"
+                    " orphans; `manager compose` renders it anew",
+                    ids=", ".join(absent),
+                )
+            )
+        )
+    if ids := [id_ for id_, is_there in asked.items() if is_there]:
         on_event(
             Warned(
                 Text(

@@ -45,16 +45,17 @@ def write(project: Project) -> bool:
     return True
 
 
-def outdated(project: Project) -> list[str]:
-    """Return the instances that `docker compose up -d` would make as the configs no longer say.
+def outdated(project: Project) -> dict[str, bool]:
+    """Map the instances that compose.yaml does not have as their configs say to whether it has them at all.
 
-    None without a rendered file. What it takes is a parser: for `doctor`, and after something was made anew.
+    Empty without a rendered file. What it takes is a parser: for `doctor`, and after something was made anew.
     """
     present = _present(project.fleet)
     if not present or present == (wanted := rendered(project)):
-        return []
+        return {}
     theirs, ours = _services(present), _services(wanted)
-    return sorted(name for name in {*theirs, *ours} if theirs.get(name) != ours.get(name))
+    names = sorted({*theirs, *ours})
+    return {name: name in theirs for name in names if theirs.get(name) != ours.get(name)}
 
 
 def _services(text: str) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def restart(selection: Selection = EVERYTHING) -> Change:
 def resume(project: Project, selection: Selection, warn: Callable[[Text], object]) -> Change | None:
     """Start exactly what ran when the fleet was halted; None if nothing is halted. Raises ConfigError.
 
-    `warn` is called for halted instances that can no longer be started.
+    `warn` is called for instances that ran and can no longer be started.
     """
     if project.fleet_state.faults:
         raise ConfigError(project.fleet_state.faults)
@@ -75,6 +75,8 @@ def resume(project: Project, selection: Selection, warn: Callable[[Text], object
         if not selection.ids:
             return None
         for instance in sorted(set(halted).difference(project.specs)):
+            if project.fleet_state.of(instance).halted != "ran":  # there is nothing to start
+                continue
             warn(Text("{id} was halted, but no longer has a valid config: it is not started", id=instance))
 
     def planner(snapshot: FleetSnapshot, named: list[str] | None) -> list[Action]:

@@ -23,7 +23,10 @@ def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_config_runs_over_recorded_prices(fleet: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_config_runs_over_recorded_prices(
+    fleet: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONSAFEPATH", "1")  # as some people have it for all they run
     line = ["backtest", "config/active/bp_sol_01.json", "prices.csv", "--maker-fee", "0", "--svg", "run.svg"]
     assert main(["--lang", "en", *line, "--json"]) == OK
     answer = json.loads(capsys.readouterr().out)
@@ -32,6 +35,22 @@ def test_a_config_runs_over_recorded_prices(fleet: Path, capsys: pytest.CaptureF
     assert (fleet / "run.svg").read_text().startswith("<svg")
     assert main(["--lang", "en", "backtest", "bp_sol_01", "prices.csv"]) == OK
     assert f"trades: {answer['trades']}\n" in capsys.readouterr().out
+
+
+def test_a_config_need_not_be_of_the_fleet_yet(fleet: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As the docs say: try it before it goes into config/active, also what that folder has already."""
+    elsewhere = fleet.parent / "draft.json"
+    shutil.copy(fleet / "config/active/bp_sol_01.json", elsewhere)
+    for file in ("config/templates/perp_grid.json", str(elsewhere)):
+        assert main(["--lang", "en", "backtest", file, "prices.csv", "--json"]) == OK
+        assert json.loads(capsys.readouterr().out)["symbol"] == "SOL_USDC_PERP"
+    elsewhere.write_text(elsewhere.read_text().replace('"grid_num": 20', '"grid_num": 1'))
+    assert main(["--lang", "en", "backtest", str(elsewhere), "prices.csv"]) == BAD_CONFIG
+    assert f"error: {elsewhere}: strategy_config.grid_num: " in capsys.readouterr().err
+    assert main(["--lang", "en", "backtest", "b" * 300, "prices.csv"]) == USAGE
+    assert "there is no instance bbb" in capsys.readouterr().err
+    assert main(["--lang", "en", "backtest", "draft.json", "prices.csv"]) == BAD_CONFIG
+    assert capsys.readouterr().err == "error: draft.json: no such file\n"
 
 
 def test_a_file_without_prices_is_named(fleet: Path, capsys: pytest.CaptureFixture[str]) -> None:

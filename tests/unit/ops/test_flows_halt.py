@@ -89,6 +89,17 @@ def test_what_came_up_during_a_halt_is_what_the_next_resume_starts(sandbox: Sand
     assert set(sandbox.states().values()) == {"running"}
 
 
+def test_a_resume_misses_only_what_ran(sandbox: Sandbox) -> None:
+    """One that was taken down and whose config is gone did not run: there is nothing to tell."""
+    sandbox.config("bp_btc_03", 5003)
+    sandbox.transcript("up", "down bp_btc_03")
+    for instance, is_missed in (("bp_btc_03", False), ("bp_sol_01", True)):
+        (sandbox.folder / f"config/active/{instance}.json").unlink()
+        sandbox.transcript("halt")
+        output = sandbox.transcript("resume")
+        assert (f"{instance} was halted, but no longer has a valid config" in output) is is_missed, output
+
+
 def test_who_waits_does_not_start_what_was_halted_before_it_ever_ran(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,7 @@ import os
 
 import pytest
 
+from manager.engine import image_build
 from manager.errors import EngineError
 from manager.fleet import project as projects
 from manager.fleet.supervisor_state import LOCK_FILE, REPORT_FILE, STATE_FILE
@@ -538,3 +539,19 @@ def test_a_port_is_kept_for_a_container_not_for_an_image_that_is_yet_to_be_built
 def test_the_calls_after_a_transcript_are_those_of_its_last_command(sandbox: Sandbox) -> None:
     sandbox.transcript("up", "stop bp_sol_01")
     assert sandbox.calls() == ["stop bp_sol_01"]
+
+
+def test_what_was_warned_of_before_the_image_is_built_is_not_repeated(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def build(*_arguments: object, **_options: object) -> str:
+        return sandbox.new_image()
+
+    monkeypatch.setattr(image_build, "build_image", build)
+    sandbox.engine.untag(IMAGE)
+    (sandbox.folder / "config/fleet.toml").write_text('name = "desk"\n')  # and no image of one's own
+    (sandbox.folder / "config/active/.#bp_sol_01.json").write_text("{}")
+    output = sandbox.transcript("up")
+    assert "does not exist: building it" in output
+    assert "bp_sol_01: created" in output
+    assert output.count("ignores files whose names begin with a dot") == 1, output

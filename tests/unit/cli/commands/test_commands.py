@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import sys
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from manager.cli.commands import build, compose, config, export, list, ps, status
+from manager.cli.commands import build, compose, config, export, list, ps, serve, status
 from manager.engine import image_build
 from manager.engine.containers import observe
-from manager.errors import BAD_CONFIG, OK, ConfigError, UsageError
+from manager.errors import BAD_CONFIG, OK, ConfigError, ManagerError, UsageError
 from manager.fleet import observe as observing
 from manager.fleet import state_file
 from manager.fleet.observe import NO_IMAGE, FleetSnapshot
@@ -133,6 +134,22 @@ def test_no_image_is_built_over_that_of_another_folders_fleet(
     assert build.build(session, options(tag="mine:1", bot="", no_cache=False)) == OK
     assert build.build(Looking(folder, row(folder)), options(tag="", bot="", no_cache=False)) == OK
     assert built == ["mine:1", "desk-bot:local"]
+
+
+def test_a_folder_that_is_not_there_is_said_to_be_missing(folder: Path) -> None:
+    with pytest.raises(ManagerError, match="/nowhere: no such folder"):
+        build.build(Looking(folder), options(tag="mine:1", bot=str(folder / "nowhere"), no_cache=False))
+
+
+def test_the_packages_of_the_page_go_where_this_manager_runs(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shell's `pip` may be of another environment, and would ask a registry for `botfleet` itself."""
+    monkeypatch.setattr(serve, "find_spec", lambda _name: None)
+    monkeypatch.setattr(sys, "executable", "/opt/my tools/python")
+    with pytest.raises(ManagerError) as caught:
+        serve.serve(Looking(folder), options())
+    assert str(caught.value).endswith(": '/opt/my tools/python' -m pip install 'botfleet[web]'")
 
 
 def test_the_config_of_an_unknown_instance_is_a_usage_error(folder: Path) -> None:

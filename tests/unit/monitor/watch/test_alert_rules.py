@@ -184,6 +184,10 @@ def degraded(code: str, /, **params: Any) -> Instance:
             a_view("stopped", "exited"),
             "down: bp_sol_01 was stopped, but not by the manager: container exit code 137",
         ),
+        (
+            a_view("stopped", "created"),  # a start that failed, as at a port in use: nobody stopped it
+            "down: bp_sol_01 does not run: created but never started",
+        ),
         (a_view("stopped", "exited", remembered=InstanceState("stopped")), ""),
         (a_view("stopped", "exited", remembered=InstanceState(halted="ran")), ""),
         (a_view(None, None), "down: bp_sol_01 has no container any more"),

@@ -18,7 +18,7 @@ import pytest
 
 from manager.cli.commands import restore as command
 from manager.cli.main import main
-from manager.errors import OK, Locked, ManagerError
+from manager.errors import OK, USAGE, Locked, ManagerError
 from manager.fleet import project as projects
 from manager.fleet import state_file, tombstone
 from manager.fleet.lock import HeldLock
@@ -102,6 +102,14 @@ def text(steps: list[RestoreAction], folder: Path) -> list[str]:
 @pytest.fixture
 def sandbox(tmp_path: Path) -> Path:
     return a_project(tmp_path / "desk", "bp_eth_01", "bp_sol_01")
+
+
+def test_an_id_that_the_backup_does_not_have_is_answered_with_those_that_it_has(
+    sandbox: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    backup = backup_of(sandbox).path
+    assert main(["--lang", "en", "--project-dir", str(sandbox), "restore", str(backup), "zzz"]) == USAGE
+    assert capsys.readouterr().err == f"error: {backup} has no instance zzz; it has: bp_eth_01, bp_sol_01\n"
 
 
 def test_the_plan_changes_nothing_and_names_everything(sandbox: Path, tmp_path: Path) -> None:

@@ -319,6 +319,16 @@ def test_a_port_that_somebody_has_is_not_remembered(
     assert "port 5001" not in capsys.readouterr().out
 
 
+def test_an_id_that_the_old_folder_does_not_have_is_answered_with_those_that_it_has(
+    old: OldFolder, fleet: Path
+) -> None:
+    """`manager ps` lists this fleet's."""
+    old.add("bp_eth", a_config("bp_eth", None))
+    with pytest.raises(UsageError) as caught:
+        run(fleet, old, "zzz")
+    assert str(caught.value).startswith(f"{old.folder} has no instance zzz; it has: bp_eth, ")
+
+
 def test_what_stays_behind_is_said(old: OldFolder, fleet: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (old.folder / "logs" / "instances.json").write_text("{")
     old.database("stray")
