@@ -251,7 +251,7 @@ def _ps(session: Session, hosts: Sequence[Host], args: Namespace) -> int:
         else:
             host_answers.say_errors(answer)
     lost = account_looks.lost(gone, machines)
-    for text in (*words_of.values(), *(account.text for account in shared), *(each.text for each in lost)):
+    for text in (*words_of.values(), *(account.text for account in shared), *(moved.text for moved in lost)):
         console.error(text)
     codes = [_ps_code(answer) for answer in answers]
     known = {row.values.get("id") for row in everything}

@@ -46,19 +46,19 @@ def find(
     def runs_there(host: str, moved: str) -> bool:
         return (host, moved) in account_looks.up_there(_told(fleet) if answers is None else answers)
 
-    found: dict[str, Interrupted] = {}
+    moves: dict[str, Interrupted] = {}
     for instance, journal in _of_this_machine(fleet):
         view = views.get(instance)
         if not _is_done_otherwise(fleet, instance, journal, view, runs_there):
-            found[instance] = Interrupted(instance, _text(instance, journal))
+            moves[instance] = Interrupted(instance, _text(instance, journal))
     for view in _arriving(fleet, views.values()):
         text = Text(
             "{id} is on no machine: its move to this one was interrupted; run `manager move` again where it"
             " was begun",
             id=view.id,
         )
-        found.setdefault(view.id, Interrupted(view.id, text))
-    return [found[instance] for instance in sorted(found)]
+        moves.setdefault(view.id, Interrupted(view.id, text))
+    return [moves[instance] for instance in sorted(moves)]
 
 
 def _of_this_machine(fleet: Fleet) -> Iterator[tuple[str, Journal]]:

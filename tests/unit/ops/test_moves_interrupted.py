@@ -53,7 +53,7 @@ def rows(sandbox: Sandbox) -> list[dict[str, Any]]:
     return content
 
 
-def found(sandbox: Sandbox) -> list[str]:
+def told_of(sandbox: Sandbox) -> list[str]:
     snapshot = Session(sandbox.folder).observe()
     return [str(move.text) for move in interrupted.find(fleet_of(sandbox), snapshot.views)]
 
@@ -96,25 +96,25 @@ def test_what_is_at_work_or_done_is_none(sandbox: Sandbox, tokyo: Tokyo) -> None
     is_interrupted(sandbox, "put")
     for name in staging.LOCKS:
         with staging.locked(fleet, ID, name, 0.0):
-            assert found(sandbox) == [], "a command is at it"
-    assert len(found(sandbox)) == 1
+            assert told_of(sandbox) == [], "a command is at it"
+    assert len(told_of(sandbox)) == 1
     is_interrupted(sandbox, "clean")
-    assert found(sandbox) == [], "only copies of the backup are left"
+    assert told_of(sandbox) == [], "only copies of the backup are left"
     for step in ("halt", "start"):
         is_interrupted(sandbox, step, did_run=False)
-        assert found(sandbox) == [], "it did not run before"
+        assert told_of(sandbox) == [], "it did not run before"
     is_interrupted(sandbox, "put", did_run=False)
-    assert len(found(sandbox)) == 1, "nothing starts it anywhere"
+    assert len(told_of(sandbox)) == 1, "nothing starts it anywhere"
     tombstone.settle(fleet, ID, Generation(2, "m2"))
-    assert found(sandbox) == [], "it was moved otherwise since"
+    assert told_of(sandbox) == [], "it was moved otherwise since"
 
 
 def test_what_runs_where_it_belongs_is_none(sandbox: Sandbox, tokyo: Tokyo) -> None:
     sandbox.transcript(f"up {ID}")
     is_interrupted(sandbox, "halt")
-    assert found(sandbox) == [], "it runs here: a person has resumed it"
+    assert told_of(sandbox) == [], "it runs here: a person has resumed it"
     sandbox.transcript(f"down {ID}")
-    assert len(found(sandbox)) == 1
+    assert len(told_of(sandbox)) == 1
     is_interrupted(sandbox, "start")
     keeper, session = TwinKeeper(), Session(sandbox.folder)
     tokyo.live = [LiveContainer(ID, "c", "backpack", "SOL_USDC", KEYS)]
@@ -123,12 +123,12 @@ def test_what_runs_where_it_belongs_is_none(sandbox: Sandbox, tokyo: Tokyo) -> N
     keeper.look(fleet, [])
     keeper.look_at_moves(fleet, session.observe().views)
     assert [condition.kind for condition in keeper.conditions() if condition.kind == "move"] == []
-    assert found(sandbox) == [], "it was started there, as tokyo told last"
+    assert told_of(sandbox) == [], "it was started there, as tokyo told last"
 
 
 def test_one_from_another_machine_names_its_command(sandbox: Sandbox, tokyo: Tokyo) -> None:
     is_interrupted(sandbox, "copy", source="tokyo")
-    [text] = found(sandbox)
+    [text] = told_of(sandbox)
     assert f"run `manager move {ID} --from tokyo` again, or `manager move {ID} --back`" in text
 
 
@@ -139,7 +139,7 @@ def test_what_never_arrived_is_told_where_it_should_have(sandbox: Sandbox) -> No
     (fleet.state_dir / "moves").mkdir(parents=True)
     now = time.time()
     tombstone.bury(fleet, ID, Tombstone(1, "desk", "m1", at=now, is_arriving=True))
-    assert found(sandbox) == [], "it may still be at that"
+    assert told_of(sandbox) == [], "it may still be at that"
     tombstone.bury(fleet, ID, Tombstone(1, "desk", "m1", at=now - ARRIVES_WITHIN_S - 1, is_arriving=True))
     assert "fail  bp_sol_01 is on no machine: its move to this one was interrupted" in sandbox.transcript(
         "doctor"
