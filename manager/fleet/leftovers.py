@@ -108,7 +108,7 @@ def is_between_machines(view: Instance) -> bool:
     """Return whether it ran, and runs on no machine until its move is finished or called off."""
     stone = view.tombstone
     is_down = view.status.own_state in {"stopped", "missing"}
-    return stone is not None and (stone.is_leaving or stone.is_arriving) and stone.did_run and is_down
+    return stone is not None and stone.is_unfinished and stone.did_run and is_down
 
 
 def was_killed(view: Instance) -> bool:

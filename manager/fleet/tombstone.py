@@ -63,6 +63,11 @@ class Tombstone(NamedTuple):
     is_leaving: bool = False
 
     @property
+    def is_unfinished(self) -> bool:
+        """Return whether the move has not ended, so that the instance belongs to neither machine."""
+        return self.is_leaving or self.is_arriving
+
+    @property
     def why(self) -> Text:
         """Return why nothing starts the instance here."""
         if self.is_arriving:

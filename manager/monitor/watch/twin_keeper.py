@@ -137,9 +137,9 @@ class TwinKeeper:
 
 
 def _conditions(kind: MachineKind, texts: Iterable[Text], after: float) -> list[Condition]:
-    said = tuple(texts)
-    if not said:
+    together = tuple(texts)
+    if not together:
         return []
-    first, *more = said
-    case = "; ".join(sorted(map(english, said)))  # another one is said beside those that were
+    first, *more = together
+    case = "; ".join(sorted(map(english, together)))  # another one is said beside those that were
     return [Condition(MACHINE, kind, first, tuple(str(text) for text in more), after, case=case)]

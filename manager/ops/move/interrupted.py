@@ -50,7 +50,7 @@ def find(
     for instance, journal in _of_this_machine(fleet):
         view = views.get(instance)
         if not _is_done_otherwise(fleet, instance, journal, view, runs_there):
-            moves[instance] = Interrupted(instance, _text(instance, journal))
+            moves[instance] = Interrupted(instance, _text(fleet, instance, journal))
     for view in _arriving(fleet, views.values()):
         text = Text(
             "{id} is on no machine: its move to this one was interrupted; run `manager move` again where it"
@@ -99,7 +99,7 @@ def _is_done_otherwise(
     by = stone.move if stone else tombstone.generation(fleet, instance).move
     if journal.generation <= tombstone.newest(fleet, instance) < UNKNOWN and by != journal.move:
         return True
-    where = _where(journal)
+    where = _where(fleet, instance, journal)
     if where is None:
         return False
     if not journal.did_run:
@@ -110,27 +110,30 @@ def _is_done_otherwise(
     return is_paper or runs_there(where, instance)
 
 
-def _where(journal: Journal) -> str | None:
+def _where(fleet: Fleet, instance: str, journal: Journal) -> str | None:
     """Return the machine that the instance belongs to at this step; None between both."""
-    if not journal.has_reached("pack"):
+    stone = tombstone.find(fleet, instance)
+    is_buried = stone is not None and stone.move == journal.move
+    if not journal.has_reached("pack") and not is_buried:
         return journal.source
     return journal.target if journal.has_reached("start") else None
 
 
-def _text(instance: str, journal: Journal) -> Text:
+def _text(fleet: Fleet, instance: str, journal: Journal) -> Text:
+    where = _where(fleet, instance, journal)
     values = {
         "id": instance,
         "source": journal.source,
         "target": journal.target,
         "words": journals.words(instance, journal.source, journal.target),
     }
-    if not journal.has_reached("pack"):
+    if where == journal.source:
         return Text(
             "{id} may be down: its move from {source} to {target} was interrupted; run `{words}` again, or"
             " `manager move {id} --back`",
             **values,
         )
-    if journal.has_reached("start"):
+    if where == journal.target:
         return Text(
             "{id} is on {target}, and is not known to run there: its move from {source} was interrupted; run"
             " `{words}` again, or start it there",

@@ -16,8 +16,9 @@ from manager.fleet.tombstone import Generation, Tombstone
 from manager.monitor.metrics.families import Moves
 from manager.monitor.watch.alert_rules import MACHINE, Condition
 from manager.monitor.watch.twin_keeper import INTERRUPTED_S, LASTS_S, TwinKeeper
-from manager.ops.hosts import account_looks, registry
+from manager.ops.hosts import account_looks, everywhere, registry
 from manager.ops.hosts.generations import GenerationRecord
+from manager.ops.hosts.ssh import CommandResult
 from manager.ops.move import interrupted, journal, staging, steps
 from manager.ops.move.interrupted import ARRIVES_WITHIN_S
 from manager.ops.move.journal import Journal, Step
@@ -32,6 +33,7 @@ __all__ = ["tokyo"]
 ID = "bp_sol_01"
 AT_STEP = {
     "halt": f"{ID} may be down: its move from here to tokyo was interrupted; run `manager move {ID} tokyo`",
+    "bury": f"{ID} is on no machine",
     "put": f"{ID} is on no machine: its move from here to tokyo was interrupted, and nothing starts it",
     "start": f"{ID} is on tokyo, and is not known to run there",
 }
@@ -44,7 +46,7 @@ def is_interrupted(
     fleet, target = fleet_of(sandbox), "tokyo" if source == registry.HERE else registry.HERE
     saved = Journal("m1", source, target, 1, did_run, step)
     journal.save(fleet, ID, saved)
-    if saved.has_reached("pack") and source == registry.HERE:
+    if saved.has_reached("bury") and source == registry.HERE:
         tombstone.bury(fleet, ID, Tombstone(1, "tokyo", "m1", did_run=did_run))
 
 
@@ -82,17 +84,31 @@ def test_its_row_tells_it_too_until_it_is_finished(sandbox: Sandbox, tokyo: Toky
     is_interrupted(sandbox, "put")
     assert "its move to tokyo is not finished" in sandbox.transcript(f"ps {ID}")
     [row] = [row for row in rows(sandbox) if row["id"] == ID]
-    assert row["severity"] == "bad"
+    assert (row["severity"], row["moved_to"]) == ("bad", None), "what it holds is nobody else's yet"
+    assert row["unfinished_move"] == "its move to tokyo is not finished"
     assert "its move to tokyo is not finished" in sandbox.transcript(f"start {ID}")
     journal.save(fleet_of(sandbox), ID, Journal("m1", registry.HERE, "tokyo", 1, True, "clean", is_done=True))
     assert "moved to tokyo" in sandbox.transcript(f"ps {ID}")
     assert "is not finished" not in sandbox.transcript(f"ps {ID}")
     [row] = [row for row in rows(sandbox) if row["id"] == ID]
-    assert row["severity"] == "off"
+    assert (row["severity"], row["moved_to"], row["unfinished_move"]) == ("off", "tokyo", None)
+
+
+def test_ps_of_all_machines_does_not_call_it_moved(
+    sandbox: Sandbox, tokyo: Tokyo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_interrupted(sandbox, "put")
+    answer = everywhere.Answer(registry.HERE, CommandResult(0, json.dumps(rows(sandbox)), ""))
+    monkeypatch.setattr(everywhere, "run", lambda *_args: [answer])
+    output = sandbox.transcript("ps --hosts")
+    assert "its move to tokyo is not finished" in output
+    assert "moved to tokyo" not in output
 
 
 def test_what_is_at_work_or_done_is_none(sandbox: Sandbox, tokyo: Tokyo) -> None:
     fleet = fleet_of(sandbox)
+    is_interrupted(sandbox, "halt", did_run=False)
+    assert told_of(sandbox) == [], "it did not run before, and is here"
     is_interrupted(sandbox, "put")
     for name in staging.LOCKS:
         with staging.locked(fleet, ID, name, 0.0):
@@ -100,9 +116,8 @@ def test_what_is_at_work_or_done_is_none(sandbox: Sandbox, tokyo: Tokyo) -> None
     assert len(told_of(sandbox)) == 1
     is_interrupted(sandbox, "clean")
     assert told_of(sandbox) == [], "only copies of the backup are left"
-    for step in ("halt", "start"):
-        is_interrupted(sandbox, step, did_run=False)
-        assert told_of(sandbox) == [], "it did not run before"
+    is_interrupted(sandbox, "start", did_run=False)
+    assert told_of(sandbox) == [], "it did not run before"
     is_interrupted(sandbox, "put", did_run=False)
     assert len(told_of(sandbox)) == 1, "nothing starts it anywhere"
     tombstone.settle(fleet, ID, Generation(2, "m2"))
