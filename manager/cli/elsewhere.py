@@ -200,7 +200,7 @@ def _note(row: Row) -> str:
         return str(Text("one account with {other}", other=_text(row, SHARES)))
     if row.values.get("moved_to") and row.values.get("state") in {"stopped", "missing"}:
         return str(Text("moved to {host}", host=_text(row, "moved_to")))
-    return _text(row, "doing_why") or _text(row, "why")
+    return _text(row, "unfinished_move") or _text(row, "doing_why") or _text(row, "why")
 
 
 def _state(row: Row) -> str:
@@ -251,7 +251,7 @@ def _ps(session: Session, hosts: Sequence[Host], args: Namespace) -> int:
         else:
             host_answers.say_errors(answer)
     lost = account_looks.lost(gone, machines)
-    for text in (*words_of.values(), *(account.text for account in shared), *lost):
+    for text in (*words_of.values(), *(account.text for account in shared), *(moved.text for moved in lost)):
         console.error(text)
     codes = [_ps_code(answer) for answer in answers]
     known = {row.values.get("id") for row in everything}

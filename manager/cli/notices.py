@@ -43,6 +43,22 @@ def say_strays(snapshot: FleetSnapshot) -> None:
         console.warning(stray_text(container))
 
 
+def say_interrupted_moves(snapshot: FleetSnapshot) -> None:
+    """Print which moves between machines were interrupted, so that their bots run nowhere."""
+    for text in interrupted_moves(snapshot):
+        console.error(text)
+
+
+def interrupted_moves(snapshot: FleetSnapshot) -> list[Text]:
+    """Return them; nothing is loaded where nothing was ever moved."""
+    fleet = snapshot.project.fleet
+    if not (fleet.state_dir / "moves").is_dir():
+        return []
+    from manager.ops.move import interrupted
+
+    return [move.text for move in interrupted.find(fleet, snapshot.views)]
+
+
 def stray_text(stray: Container) -> Text:
     """Return the warning for a container that has an instance's labels and is not its container."""
     return Text(

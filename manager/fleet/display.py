@@ -210,6 +210,9 @@ def _ps_object(view: Instance) -> dict[str, Any]:
         "wish": view.saved.wish,
         "halted": view.saved.halted is not None,
         "moved_to": view.moved_to,
+        "unfinished_move": str(view.tombstone.short)
+        if view.tombstone and view.tombstone.is_unfinished
+        else None,
         "config_file": container.config_file if container else (view.spec.config_file if view.spec else None),
         "container": container.name if container else None,
         "container_id": container.id if container else None,

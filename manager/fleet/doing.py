@@ -220,7 +220,7 @@ def severity(view: Instance, now: float | None = None) -> Severity:
     of_state = _worse(STATE_SEVERITY[view.status.state], STATE_SEVERITY[state])
     if view.status.detail == STOPPING:  # for seconds, because somebody has asked for it
         of_state = "note"
-    elif leftovers.is_down_unasked(view):
+    elif leftovers.is_down_unasked(view) or leftovers.is_between_machines(view):
         # nobody answers the fills of what a live one has left at the exchange
         of_state = "bad" if view.mode == "live" else "warn"
     elif leftovers.orders_left(view):  # nobody does so here either, whoever has ended it

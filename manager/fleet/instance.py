@@ -49,7 +49,7 @@ class Instance(NamedTuple):
     @property
     def moved_to(self) -> str | None:
         """Return the machine to which it was moved, with its position and its database; None for none."""
-        return None if self.tombstone is None or self.tombstone.is_arriving else self.tombstone.to
+        return None if self.tombstone is None or self.tombstone.is_unfinished else self.tombstone.to
 
     @property
     def exited_unexpectedly(self) -> bool:

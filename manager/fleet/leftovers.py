@@ -104,6 +104,13 @@ def is_down_unasked(view: Instance) -> bool:
     return saved.taken_down_at is None or (has_run and not was_taken_down(view))
 
 
+def is_between_machines(view: Instance) -> bool:
+    """Return whether it ran, and runs on no machine until its move is finished or called off."""
+    stone = view.tombstone
+    is_down = view.status.own_state in {"stopped", "missing"}
+    return stone is not None and stone.is_unfinished and stone.did_run and is_down
+
+
 def was_killed(view: Instance) -> bool:
     """Return whether its container ended without its supervisor's word, or its stop had to kill the bot."""
     if view.status.state != "stopped" or view.supervisor is None or view.container is None:

@@ -21,6 +21,9 @@ from manager.util.trusted_folder import unlink_in_trusted
 MARK = "moved"
 GENERATION = "generation"
 MAX_BYTES = 4096
+MAX_JOURNAL_BYTES = 10_000
+HAS_ARRIVED = ("start", "clean")
+"""The steps of a move at which the instance belongs to the other machine."""
 MODE = 0o600
 UNKNOWN = 2**53
 """The generation in a file that cannot be read: newer than any, so that nothing replaces what is there."""
@@ -47,7 +50,8 @@ class Tombstone(NamedTuple):
     """Hold where an instance went. `generation`: the one that it has there. `move`: identifies the move.
 
     `is_arriving`: it is being moved to this machine, and is not complete here yet. `did_run`: before the
-    move.
+    move. `is_leaving`: by this machine's own record it has not arrived there; it is in no file and in no
+    answer to another machine, whose manager may be an earlier one.
     """
 
     generation: int
@@ -56,6 +60,12 @@ class Tombstone(NamedTuple):
     at: float = 0.0
     is_arriving: bool = False
     did_run: bool = True
+    is_leaving: bool = False
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Return whether the move has not ended, so that the instance belongs to neither machine."""
+        return self.is_leaving or self.is_arriving
 
     @property
     def why(self) -> Text:
@@ -63,6 +73,12 @@ class Tombstone(NamedTuple):
         if self.is_arriving:
             return Text(
                 "its move to this machine is not finished; run `manager move` again where it was begun"
+            )
+        if self.is_leaving:
+            return Text(
+                "its move to {host} is not finished; run that `manager move` again, or call it off by"
+                " `manager move ID --back`",
+                host=self.to,
             )
         return Text(
             "it was moved to {host} (generation {number}); only another move brings it back",
@@ -73,6 +89,8 @@ class Tombstone(NamedTuple):
     @property
     def short(self) -> Text:
         """Return it in the few words of a table."""
+        if self.is_leaving:
+            return Text("its move to {host} is not finished", host=self.to)
         return Text("arriving") if self.is_arriving else Text("moved to {host}", host=self.to)
 
 
@@ -99,7 +117,23 @@ def find(fleet: Fleet, instance: str) -> Tombstone | None:
 
 def find_all(fleet: Fleet, instances: Iterable[str]) -> dict[str, Tombstone]:
     """Return instance → tombstone, for those of the instances that have one."""
-    return {instance: stone for instance in instances if (stone := find(fleet, instance)) is not None}
+    return {
+        instance: stone._replace(is_leaving=_is_leaving(fleet, instance, stone))
+        for instance in instances
+        if (stone := find(fleet, instance)) is not None
+    }
+
+
+def _is_leaving(fleet: Fleet, instance: str, stone: Tombstone) -> bool:
+    """Return whether this machine's record of the move says that the instance has not arrived.
+
+    manager/ops/move/journal.py writes it.
+    """
+    if stone.is_arriving:
+        return False
+    content = _content(fleet.state_dir / "moves" / f"{instance}.json", MAX_JOURNAL_BYTES)
+    is_of_it = content.get("move") == stone.move and content.get("source") == "here"
+    return is_of_it and content.get("step") not in HAS_ARRIVED
 
 
 def generation(fleet: Fleet, instance: str) -> Generation:
@@ -167,9 +201,9 @@ def _write(fleet: Fleet, instance: str, name: str, value: dict[str, Any]) -> Non
         atomic_file.sync_folder(folder)
 
 
-def _content(path: Path) -> dict[str, Any]:
+def _content(path: Path, most: int = MAX_BYTES) -> dict[str, Any]:
     with suppress(OSError, strict_json.JsonFault):
-        content = strict_json.parse_bytes(strict_json.read_bytes(path, MAX_BYTES, follow=False))
+        content = strict_json.parse_bytes(strict_json.read_bytes(path, most, follow=False))
         if isinstance(content, dict):
             return content
     return {}

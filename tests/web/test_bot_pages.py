@@ -165,6 +165,19 @@ def test_another_page_reaches_no_bot(served: Served, bot: BotPage, headers: dict
     assert bot.seen == []
 
 
+def test_a_command_under_another_host_reaches_no_bot(served: Served, bot: BotPage, other: BotPage) -> None:
+    page = opened(signed_in(served))
+    for host, status in (
+        (f"bp_sol_01.evil.example:{served.port}", 421),
+        (f"bp_sol_01.localhost.evil.example:{served.port}", 421),
+        (f"x.bp_sol_01.localhost:{served.port}", 421),
+        (f"bp_btc_01.localhost:{served.port}", 401),
+        (f"127.0.0.1:{served.port}", 401),
+    ):
+        assert page.call("POST", "/api/pause", {}, {"Host": host})[0] == status, host
+    assert (bot.seen, other.seen) == ([], [])
+
+
 @pytest.mark.parametrize("instance", ["bp_sol_01", "bp_btc_01"])
 def test_a_bots_page_does_not_reach_the_fleet(served: Served, instance: str) -> None:
     fleet = signed_in(served)

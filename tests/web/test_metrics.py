@@ -11,6 +11,7 @@ from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
 from manager.errors import EngineUnreachable
+from manager.monitor.metrics.families import Moves
 from manager.ops.requests.request_budget import Budgets, Load, Share
 from manager.web.access import Access, with_token
 from tests.web.served import Client, Served, a_bot, serving
@@ -86,7 +87,10 @@ def test_what_watch_sees_here_comes_first_and_has_the_budgets(served: Served) ->
     assert metrics["botfleet_instance_requests_share_per_minute"] == 600
     assert served.fleet.targets_file.exists()
     watched.note_stop_by_limit(1700000000.0)
-    watched.publish(served.fleet, {row.id: view}, {}, budgets)  # which keeps it
+    watched.note_moves(Moves(1, 2))
+    watched.publish(served.fleet, {row.id: view}, {}, budgets)  # which keeps both
+    assert samples(scrape(served)[2])["botfleet_moved_lost"] == 1
+    assert samples(scrape(served)[2])["botfleet_moves_interrupted"] == 2
     assert samples(scrape(served)[2])["botfleet_last_stop_by_limit_timestamp_seconds"] == 1700000000.0
     watched.close()
     assert samples(scrape(served)[2])["botfleet_bot_pnl"] == 10.5

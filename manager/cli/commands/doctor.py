@@ -61,8 +61,8 @@ def doctor(session: Session, args: Namespace) -> int:
     one_output(args)
     facts, project, snapshot = _look(session)
     by_topic = {head: list(check(facts)) for head, check in HEADS.items()}
-    if snapshot is not None and snapshot.project.fleet.hosts_file.exists():
-        by_topic[MACHINES] = _other_machines(snapshot)
+    if snapshot is not None and (findings := _other_machines(snapshot)):
+        by_topic[MACHINES] = findings
     if args.live and snapshot is not None:
         by_topic[LIVE] = list(checks_live.check_all(_live_checks(session, snapshot)))
     lines = [line for findings in by_topic.values() for line in findings]
@@ -127,8 +127,11 @@ def _live_checks(session: Session, snapshot: FleetSnapshot) -> list[LiveCheck]:
 def _other_machines(snapshot: FleetSnapshot) -> list[Finding]:
     from manager.monitor.doctor import checks_machines
     from manager.ops.hosts import account_looks, generations, registry
+    from manager.ops.move import interrupted
 
     fleet, live = snapshot.project.fleet, snapshot.trading(())
+    if not fleet.hosts_file.exists():
+        return list(checks_machines.of_moves(interrupted.find(fleet, snapshot.views)))
     try:
         hosts = list(registry.load(fleet.project_dir).values())
         gone = generations.gone(fleet, snapshot.views.values())
@@ -137,7 +140,8 @@ def _other_machines(snapshot: FleetSnapshot) -> list[Finding]:
         shared = account_looks.shared(fleet, live, answers, twins)
     except ManagerError as error:
         return [fail("host", Text("{why}", why=error), Text("mend the file"))]
-    return list(checks_machines.check_all(answers, twins, shared, account_looks.lost(gone, answers)))
+    findings = checks_machines.check_all(answers, twins, shared, account_looks.lost(gone, answers))
+    return [*findings, *checks_machines.of_moves(interrupted.find(fleet, snapshot.views, answers))]
 
 
 def _shown(by_topic: dict[str, list[Finding]], *, has_colour: bool) -> list[str]:

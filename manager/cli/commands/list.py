@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from manager.cli.notices import after_showing, one_output, say_foreign, say_strays
+from manager.cli.notices import after_showing, one_output, say_foreign, say_interrupted_moves, say_strays
 from manager.errors import BAD_CONFIG
 from manager.fleet import display, doing, instances_json, instances_json_refresh, list_table
 from manager.fleet.selection import Selection, selected
@@ -29,5 +29,6 @@ def list_(session: Session, args: Namespace) -> int:
     else:
         console.say(list_table.list_table(views, pids.bots))
     say_strays(snapshot)
+    say_interrupted_moves(snapshot)
     instances_json_refresh.refresh(session, snapshot, pids, console.warning)
     return after_showing(snapshot, Selection(args.ids, args.config)) if is_ours else BAD_CONFIG

@@ -10,15 +10,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from manager.i18n import Text
 from manager.monitor.doctor.findings import Finding, fail, ok, warn
 from manager.ops.hosts.account_looks import HostAnswer
-from manager.ops.hosts.generations import Twin
+from manager.ops.hosts.generations import Lost, Twin
 from manager.ops.hosts.shared_accounts import SharedAccount
+from manager.ops.move.interrupted import Interrupted
 
 
 def check_all(
     answers: Sequence[HostAnswer],
     twins: Iterable[Twin],
     shared: Sequence[SharedAccount],
-    lost: Iterable[Text] = (),
+    lost: Iterable[Lost] = (),
 ) -> Iterator[Finding]:
     """Yield all findings about them. `lost`: moved instances that are no longer where they went."""
     for answer in answers:
@@ -52,9 +53,9 @@ def check_all(
         )
     if twin is None:
         yield ok("twin", Text("no older copy of a moved instance trades"))
-    for text in lost:
+    for moved in lost:
         yield fail(
-            "lost", text, Text("without such a backup, close what it holds at the exchange's own page")
+            "lost", moved.text, Text("without such a backup, close what it holds at the exchange's own page")
         )
     for account in shared:
         yield fail(
@@ -64,3 +65,9 @@ def check_all(
         )
     if not shared:
         yield ok("shared-account", Text("no two bots of different machines are known to share an account"))
+
+
+def of_moves(moves: Iterable[Interrupted]) -> Iterator[Finding]:
+    """Yield the findings of moves that were interrupted."""
+    for move in moves:
+        yield fail("move", move.text, Text("until then nothing answers the fills of what it has left open"))

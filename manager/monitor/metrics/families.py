@@ -26,6 +26,15 @@ NOT_RUNNING = "none"
 PNL_KINDS = ("total", "realized", "unrealized", "fees", "funding")
 
 
+class Moves(NamedTuple):
+    """Count what moves between machines have left. `lost`: live instances that are not where they went;
+    `interrupted`: moves that nobody goes on with. None if it is not known.
+    """
+
+    lost: int | None = None
+    interrupted: int | None = None
+
+
 class FleetSample(NamedTuple):
     """Hold the fleet as it was last seen, at `at`; None before the first time. Times are Unix time.
 
@@ -33,7 +42,7 @@ class FleetSample(NamedTuple):
     look. `last_ticks`: instance → when its bot's main loop last ran, as the bot itself answered.
     `last_backup`: when the newest complete backup was made; None without one. `budgets`: of requests.
     `hosts`: the other machines. `limit_stop_at`: when a limit last stopped bots, or failed to; None
-    if none has since `watch` began.
+    if none has since `watch` began. `moves`: between machines.
     """
 
     fleet: str
@@ -46,6 +55,7 @@ class FleetSample(NamedTuple):
     budgets: Budgets = Budgets()
     hosts: Sequence[HostStatus] = ()
     limit_stop_at: float | None = None
+    moves: Moves = Moves()
 
 
 def families(look: FleetSample) -> list[Metric]:
@@ -83,6 +93,18 @@ def _fleet(look: FleetSample) -> Iterable[Metric]:
         "When a limit on losses, or on the disk, has last stopped bots, or has failed to.",
         ("fleet",),
         [((look.fleet,), look.limit_stop_at)],
+    )
+    yield _gauge(
+        "botfleet_moved_lost",
+        "How many live instances are not where they were moved to.",
+        ("fleet",),
+        [((look.fleet,), look.moves.lost)],
+    )
+    yield _gauge(
+        "botfleet_moves_interrupted",
+        "How many moves between machines were begun, and are not ended.",
+        ("fleet",),
+        [((look.fleet,), look.moves.interrupted)],
     )
 
 

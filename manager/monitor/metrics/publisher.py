@@ -15,7 +15,7 @@ from manager.errors import ManagerError
 from manager.fleet.bot_report import Report
 from manager.fleet.instance import Instance
 from manager.monitor.metrics import families
-from manager.monitor.metrics.families import FleetSample
+from manager.monitor.metrics.families import FleetSample, Moves
 from manager.monitor.metrics.other_hosts import OtherHosts
 from manager.monitor.metrics.targets import targets
 from manager.monitor.stats.instance_stats import with_best_report
@@ -87,12 +87,17 @@ class Publisher(Collector):
             budgets=budgets,
             hosts=self._hosts.latest(fleet),
             limit_stop_at=self._look.limit_stop_at,
+            moves=self._look.moves,
         )
         self._write_targets(fleet)
 
     def note_stop_by_limit(self, at: float) -> None:
         """Tell of it: what was stopped is no longer wanted, as after a person's stop, which pages nobody."""
         self._look = self._look._replace(limit_stop_at=at)
+
+    def note_moves(self, moves: Moves) -> None:
+        """Tell of moves between machines, at which `watch` looks in its own time."""
+        self._look = self._look._replace(moves=moves)
 
     def engine_is_away(self, why: str) -> None:
         """Keep the last look, and say that the engine does not answer."""

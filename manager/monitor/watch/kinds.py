@@ -26,7 +26,9 @@ InstanceKind = Literal[
     "logs",
     "growth",
 ]
-MachineKind = Literal["disk", "inodes", "engine", "fleet_loss", "limits", "egress", "twin", "shared_account"]
+MachineKind = Literal[
+    "disk", "inodes", "engine", "fleet_loss", "limits", "egress", "twin", "shared_account", "lost", "move"
+]
 Kind = Literal[InstanceKind, MachineKind]
 
 KIND_WORDS: Mapping[Kind, str] = {
@@ -52,6 +54,8 @@ KIND_WORDS: Mapping[Kind, str] = {
     "egress": mark("egress rules"),
     "twin": mark("two of one instance"),
     "shared_account": mark("two bots on one account"),
+    "lost": mark("moved and not there"),
+    "move": mark("move not finished"),
     "disk": mark("disk"),
     "inodes": mark("inodes"),
     "engine": mark("engine"),
@@ -74,6 +78,8 @@ BACK: Mapping[Kind, str] = {
     "egress": mark("the egress rules are in force again"),
     "twin": mark("no older copy of a moved instance trades any longer"),
     "shared_account": mark("no live bots of different machines trade on one account any longer"),
+    "lost": mark("every moved live instance is known where it went, or is here again"),
+    "move": mark("no move is left unfinished any longer"),
     "disk": mark("there is enough disk space again"),
     "inodes": mark("there are enough inodes again"),
     "engine": mark("the Docker Engine is back after {time}"),

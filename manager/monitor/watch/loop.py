@@ -220,7 +220,7 @@ class Watch:
 
     def _unknown(self) -> list[Kind]:
         """Return what was not looked for yet since this `watch` has begun."""
-        unknown: list[Kind] = [] if self._twins.has_looked else ["twin", "shared_account"]
+        unknown = self._twins.unknown()
         unknown += [] if self._egress.has_looked else ["egress"]
         is_counted = self._recorder.day or not loss_limits.is_set(self._observer.fleet)
         return unknown if is_counted else [*unknown, "fleet_loss", "account_loss"]
@@ -304,6 +304,8 @@ class Watch:
         An engine that goes away meanwhile is noticed by the next look.
         """
         observer = self._observer
+        if has_looked:
+            metrics.note_moves(self._twins.moves())
         if observer.why_away:
             metrics.engine_is_away(observer.why_away)
         elif has_looked:

@@ -128,7 +128,7 @@ def _older(
     fleet: Fleet, instance: str, answers: Iterable[HostAnswer], dead_hosts: Sequence[str]
 ) -> Text | None:
     """Return why it is not the newest; of what a command moved away, its tombstone tells it."""
-    if stone := tombstone.find(fleet, instance):
+    if stone := tombstone.find_all(fleet, [instance]).get(instance):
         return stone.why
     return generation_check.why_not(generations.held(fleet, instance), instance, answers, dead_hosts)
 

@@ -30,7 +30,7 @@ from manager.ops.hosts import (
     ssh,
 )
 from manager.ops.hosts.accounts import HostAccounts, Trading
-from manager.ops.hosts.generations import GenerationRecord, Twin
+from manager.ops.hosts.generations import GenerationRecord, Lost, Twin
 from manager.ops.hosts.registry import HERE, Host
 from manager.ops.hosts.shared_accounts import SharedAccount
 from manager.util import atomic_file, ownership, strict_json
@@ -155,8 +155,8 @@ def twins(fleet: Fleet, live_here: Iterable[str], answers: Iterable[HostAnswer])
     return list(generations.twins(machines))
 
 
-def lost(gone: Mapping[str, GenerationRecord], answers: Iterable[HostAnswer]) -> list[Text]:
-    """Return what to say of moved instances that are no longer where they went, by machines that answer now.
+def lost(gone: Mapping[str, GenerationRecord], answers: Iterable[HostAnswer]) -> list[Lost]:
+    """Return the moved instances that are no longer where they went, by machines that answer now.
 
     `gone`: what `generations.gone` told before they were asked, or one that arrives meanwhile looks lost.
     """
@@ -166,6 +166,17 @@ def lost(gone: Mapping[str, GenerationRecord], answers: Iterable[HostAnswer]) ->
         if answer.why is None and look.generations is not None
     }
     return list(generations.lost(gone, machines))
+
+
+def up_there(answers: Iterable[HostAnswer]) -> set[tuple[str, str]]:
+    """Return the live instances that are known to run on other machines: host and id."""
+    return {
+        (answer.host.name, other.instance)
+        for answer in answers
+        if answer.look is not None
+        for other in answer.look.live
+        if other.is_up
+    }
 
 
 def shared(

@@ -14,7 +14,7 @@ from manager.config.fleet import Fleet
 from manager.config.models import ID_PATTERN
 from manager.fleet import tombstone
 from manager.fleet.instance import Instance
-from manager.fleet.tombstone import UNKNOWN
+from manager.fleet.tombstone import HAS_ARRIVED, UNKNOWN
 from manager.i18n import Text
 from manager.ops.hosts.registry import HERE
 from manager.util import strict_json
@@ -37,8 +37,25 @@ class GenerationRecord(NamedTuple):
 
 
 NEVER_MOVED = GenerationRecord()
-HAS_ARRIVED = ("start", "clean")
 MOST_BYTES = 10_000
+
+
+class Lost(NamedTuple):
+    """Hold an instance that was moved to `host`, which does not know of that."""
+
+    instance: str
+    host: str
+
+    @property
+    def text(self) -> Text:
+        """Return what became of it, and what to do."""
+        return Text(
+            "{id} was moved to {host}, which knows nothing of that: its disk may be an older one, and nobody"
+            " trades what is open; restore a backup of {id} there, made there since the move, and start it"
+            " there",
+            id=self.instance,
+            host=self.host,
+        )
 
 
 class Twin(NamedTuple):
@@ -128,21 +145,15 @@ def _is_gone(fleet: Fleet, view: Instance) -> bool:
 
 def lost(
     gone: Mapping[str, GenerationRecord], machines: Mapping[str, Mapping[str, GenerationRecord]]
-) -> Iterator[Text]:
-    """Yield what to say of each instance of `gone` of which its machine does not know that it came. Pure.
+) -> Iterator[Lost]:
+    """Yield each instance of `gone` of which its machine does not know that it came. Pure.
 
     As where that machine's disk was brought back from before the move: nobody trades then what is open.
     """
     for instance, mine in gone.items():
         theirs = machines.get(mine.to)
         if theirs is not None and theirs.get(instance, NEVER_MOVED).newest < mine.newest:
-            yield Text(
-                "{id} was moved to {host}, which knows nothing of that: its disk may be an older one, and"
-                " nobody trades what is open; restore a backup of {id} there, made there since the move, and"
-                " start it there",
-                id=instance,
-                host=mine.to,
-            )
+            yield Lost(instance, mine.to)
 
 
 def known(fleet: Fleet) -> dict[str, GenerationRecord]:

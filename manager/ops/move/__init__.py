@@ -11,5 +11,6 @@ fitting   what a side refuses, because it would not be whole there or replace an
 staging   where a side keeps the backup that is moved
 orders    halt and start it, so that what was ordered meanwhile stays in force
 bound     the two machines that the move was begun with
+interrupted  moves that nobody goes on with, and whose bots run nowhere
 dotenv_lines  adds the variables of an instance to .env
 """

@@ -10,6 +10,7 @@ from manager.config.fleet import Fleet
 from manager.errors import ManagerError
 from manager.fleet.tombstone import UNKNOWN, Tombstone
 from manager.i18n import Text
+from manager.ops.move import journal as journals
 from manager.ops.move.journal import Journal
 from manager.ops.move.sides import Side
 from manager.util import moment
@@ -40,9 +41,7 @@ class Move(NamedTuple):
     @property
     def words(self) -> str:
         """Return the command line that goes on with it."""
-        if self.target.host is None:
-            return f"manager move {self.instance} --from {self.source.name}"
-        return f"manager move {self.instance} {self.target.name}"
+        return journals.words(self.instance, self.source.name, self.target.name)
 
 
 def turned(move: Move) -> Move:

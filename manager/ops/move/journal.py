@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple, get_args
 from manager.config.fleet import Fleet
 from manager.errors import ManagerError, writing_to
 from manager.i18n import Text
+from manager.ops.hosts.registry import HERE
 from manager.ops.move import staging
 from manager.util import atomic_file, ownership, strict_json
 from manager.util.trusted_folder import unlink_in_trusted
@@ -83,12 +84,24 @@ def unfinished(fleet: Fleet, host: str) -> dict[str, Journal]:
     A damaged file tells nothing; `manager move` says so.
     """
     journals = {}
-    for path in sorted((fleet.state_dir / "moves").glob("*.json")):
+    for instance in instances(fleet):
         with suppress(ManagerError):
-            journal = load(fleet, path.stem)
+            journal = load(fleet, instance)
             if journal is not None and not journal.is_done and host in (journal.source, journal.target):
-                journals[path.stem] = journal
+                journals[instance] = journal
     return journals
+
+
+def instances(fleet: Fleet) -> list[str]:
+    """Return the instances of which this machine has a journal."""
+    return sorted(path.stem for path in (fleet.state_dir / "moves").glob("*.json"))
+
+
+def words(instance: str, source: str, target: str) -> str:
+    """Return the command line that moves it, or goes on with that."""
+    if target == HERE:
+        return f"manager move {instance} --from {source}"
+    return f"manager move {instance} {target}"
 
 
 def save(fleet: Fleet, instance: str, journal: Journal) -> None:

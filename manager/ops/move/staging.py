@@ -21,6 +21,8 @@ FOLDER_MODE = 0o700
 """Trades and positions are confidential."""
 BACKUP = "backup.tar.gz"
 MACHINE = ".machine"
+LOCKS = ("caller", "side")
+"""The command that moves an instance, and one step of it on this machine."""
 RESTORED = "restored"
 """Has the move whose data are in place."""
 
@@ -73,13 +75,17 @@ def note_restored(fleet: Fleet, instance: str, move: str) -> None:
         atomic_file.replace_bytes(path, move.encode("ascii"), 0o600)
 
 
+def lock_file(fleet: Fleet, instance: str, name: str) -> Path:
+    """Return one of the locks of an instance's moves."""
+    return folder(fleet, instance).with_name(f".{instance}.{name}.lock")
+
+
 @contextmanager
 def locked(fleet: Fleet, instance: str, name: str, wait: float) -> Iterator[None]:
     """Hold one of the locks of an instance's moves. Raises Locked after `wait` seconds."""
-    parent = folder(fleet, instance).parent
-    path = parent / f".{instance}.{name}.lock"
+    path = lock_file(fleet, instance, name)
     with writing_to(path):
-        ownership.make_folder(parent, FOLDER_MODE)
+        ownership.make_folder(path.parent, FOLDER_MODE)
         descriptor = open_lock(path)
     try:
 

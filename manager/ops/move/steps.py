@@ -83,7 +83,7 @@ def look(session: Session, instance: str, request: Request, _streams: Streams) -
         "here": tombstone.generation(fleet, instance).number,
         "here_by": tombstone.generation(fleet, instance).move,
         "newest": tombstone.newest(fleet, instance),
-        "stone": stone._asdict() if stone else None,
+        "stone": _stone_as_told(stone),
         "is_up": presence.is_in_use(snapshot, instance),
         "ran": presence.is_to_go_on(snapshot, instance),
         "has_drift": "config" in snapshot.plan_input.drift(instance),
@@ -108,6 +108,13 @@ def look(session: Session, instance: str, request: Request, _streams: Streams) -
         "bytes": presence.size(fleet.database_dir(instance)),
         "databases": fitting.database_bytes(project, instance),
     }
+
+
+def _stone_as_told(stone: Tombstone | None) -> Answer | None:
+    """Return a tombstone for another manager, also for an earlier one: it takes these values, and no more."""
+    if stone is None:
+        return None
+    return {name: value for name, value in stone._asdict().items() if name != "is_leaving"}
 
 
 def halt(session: Session, instance: str, request: Request, _streams: Streams) -> Answer:

@@ -112,7 +112,7 @@ def fleet(look: PageSnapshot, figures: Figures, told: Sequence[Answer] | None = 
         "looked_at": look.at,
         "error": None if look.error is None else str(look.error),
         "error_since": look.error_at if look.error is not None else None,
-        "problems": [str(problem) for problem in look.problems],
+        "problems": [*map(str, look.problems), *map(str, look.moves)],
         "watch": look.watching._asdict(),
         "counts": {
             "instances": len(told),

@@ -156,7 +156,7 @@ class MachineReader:
             self.latest = self.latest._replace(
                 twins=tuple(twin.text for twin in twins),
                 shared_accounts=tuple(account.text for account in shared),
-                lost=tuple(account_looks.lost(gone, looks)),
+                lost=tuple(lost.text for lost in account_looks.lost(gone, looks)),
             )
 
     def _put(self, repeated: Container[str], answer: Machine | None = None) -> None:

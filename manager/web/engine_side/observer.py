@@ -16,6 +16,7 @@ from manager.errors import ManagerError, Problem
 from manager.fleet import lock, snoozes
 from manager.fleet.selection import EVERYTHING
 from manager.fleet.session import Session
+from manager.i18n import Text
 from manager.monitor.stats.instance_stats import InstanceStats
 from manager.monitor.top.source import Source
 from manager.monitor.watch import snoozing, store
@@ -64,6 +65,8 @@ class PageSnapshot(NamedTuple):
     error: ManagerError | None = None
     error_at: float | None = None
     alerts: Mapping[str, Alerts] = MappingProxyType({})
+    moves: Sequence[Text] = ()
+    """What is said of moves between machines that were interrupted."""
 
     def alerts_of(self, instance: str) -> Alerts:
         """Return what is known to be wrong with an instance."""
@@ -134,7 +137,13 @@ class Observer:
         saved, now = self._saved(seen.fleet), time.time()
         alerts = alerts_of(seen.fleet, seen.rows, saved, now)
         return PageSnapshot(
-            seen.fleet, seen.rows, seen.problems, watching(seen.fleet, saved), now, alerts=alerts
+            seen.fleet,
+            seen.rows,
+            seen.problems,
+            watching(seen.fleet, saved),
+            now,
+            alerts=alerts,
+            moves=_interrupted(seen.fleet, seen.rows),
         )
 
     def _saved(self, fleet: Fleet) -> Saved | None:
@@ -200,6 +209,15 @@ def alerts_of(
         )
         for row in concerned
     }
+
+
+def _interrupted(fleet: Fleet, rows: Sequence[InstanceStats]) -> list[Text]:
+    """Return what is said of moves that were interrupted; nothing is loaded where nothing was ever moved."""
+    if not (fleet.state_dir / "moves").is_dir():
+        return []
+    from manager.ops.move import interrupted
+
+    return [move.text for move in interrupted.find(fleet, {row.id: row.view for row in rows})]
 
 
 def watching(fleet: Fleet, saved: Saved | None) -> WatchState:

@@ -117,6 +117,14 @@ def test_what_a_limit_has_stopped_is_told_apart_from_what_a_person_has() -> None
     assert samples(limit_stop_at=NOW)[name] == {("desk",): NOW}
 
 
+def test_what_moves_have_left_is_counted_where_it_is_known() -> None:
+    assert not {"botfleet_moved_lost", "botfleet_moves_interrupted"} & samples().keys()
+    moves = samples(moves=families.Moves(None, 2))
+    assert "botfleet_moved_lost" not in moves
+    assert moves["botfleet_moves_interrupted"] == {("desk",): 2}
+    assert samples(moves=families.Moves(0, 0))["botfleet_moved_lost"] == {("desk",): 0}
+
+
 def test_an_engine_that_is_away_is_said_and_the_last_look_stays() -> None:
     metrics = samples(
         with_best_report(a_view(position="1"), None, None), why_away="connection refused", last_backup=5.0

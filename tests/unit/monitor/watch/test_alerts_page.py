@@ -51,6 +51,8 @@ HAPPENS: dict[str, str] = {
     "egress": "monitor/watch/test_alert_rules.py"
     "::test_what_keeps_the_engine_or_the_firewall_from_work_is_another_case_each",
     "twin": "ops/test_generations.py::test_a_twin_is_shown",
+    "lost": "ops/test_moves_interrupted.py::test_watch_tells_of_what_is_not_where_it_went",
+    "move": "ops/test_moves_interrupted.py::test_an_interrupted_move_is_told_wherever_one_looks",
     "shared_account": "ops/test_shared_accounts.py::test_watch_asks_again_before_it_tells",
 }
 """Of each kind of alert a test that makes the rule yield it."""
