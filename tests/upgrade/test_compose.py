@@ -33,7 +33,7 @@ def fleet(
         with ports.lowest_free():
             made.old("up")
         made.old("compose")
-        running = {name: "running" for name in ("paper_01", "live_01", "port_by_us")}
+        running = dict.fromkeys(("paper_01", "live_01", "port_by_us"), "running")
         made.old("up", "--wait", *running, code=None)
         eventually(lambda: running.items() <= project.states().items(), what="all others run")
         until_orders(fake, 1)
