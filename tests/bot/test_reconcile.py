@@ -406,14 +406,14 @@ def test_of_thousands_of_others_executions_only_the_newest_are_read_with_each_ti
     others = [executed(order, f"o{n}", "1", f"x{n}", named=False) for n in range(MANY)]
     there.executed = [replace(one, at=now - n) for n, one in enumerate(others)]
     sync.run(now)
-    for seconds in (5, 10):
+    for seconds in (5.0, 10.0):
         sync.run(now + seconds)
     assert there.since == [NOW - OVERLAP_S, now - OVERLAP_S, now - OVERLAP_S]
     # Its own execution is as old as none that is read, and listed late: while the order says that it was
     # filled, all is read in time.
     there.executed.append(replace(executed(order, qty="0.4"), at=now - 1000))
     there.listed = [shown(order, filled="0.4")]
-    for seconds in (15, 20, 20 + ALL_WHILE_BEHIND_S):
+    for seconds in (15.0, 20.0, 20.0 + ALL_WHILE_BEHIND_S):
         sync.run(now + seconds)
     assert store.ledger.position == D("0.4")
     there.executed.append(replace(executed(order, "2", qty="0.1"), at=now - 999))

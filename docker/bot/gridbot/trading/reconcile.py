@@ -214,7 +214,8 @@ class Reconciler:
         order = store.order_by_exchange_id(trade.exchange_id) if trade.exchange_id else None
         if order is None and trade.client_id is not None:
             order = store.order(trade.client_id)
-            if order is not None and order.exchange_id not in (None, trade.exchange_id):
+            known = order.exchange_id if order is not None else None
+            if None not in (known, trade.exchange_id) and known != trade.exchange_id:
                 order = None
         if order is not None:
             return [order]
