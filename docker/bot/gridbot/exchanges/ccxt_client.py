@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 from gridbot.config.settings import Settings
 from gridbot.exchanges import venues
-from gridbot.exchanges.answers import SENSELESS, positive
+from gridbot.exchanges.answers import SENSELESS
+from gridbot.exchanges.values import positive
 from gridbot.model.errors import ConfigError
 
 DEFAULT_TIMEOUT_S = 10.0
