@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gridbot.exchanges import ccxt_exchange
-from gridbot.model.types import ZERO
+from gridbot.model.types import ZERO, OrderRequest, Side
 from tests.bot.kits.apex import Apex
 from tests.bot.kits.aster import Aster, AsterSpot
 from tests.bot.kits.backpack import Backpack, BackpackSpot
@@ -59,6 +59,65 @@ def test_an_order_that_is_filled_before_any_answer_names_it_is_booked(
     assert [one.id for one in kit.book.own_open() if one.price == order.price] == []
     kit.answer = named  # type: ignore[method-assign]
     run.end()
+
+
+@each_kit
+@pytest.mark.parametrize("ahead", [-400.0, 400.0])
+def test_an_order_without_a_name_is_booked_by_an_exchanges_clock_that_is_minutes_off(
+    kind: type[Kit], ahead: float, tmp_path: Path
+) -> None:
+    """`ahead`: of the exchange's clock. It is measured, and signatures are made by it."""
+    kit = kind()
+    kit.book.clock = lambda: kit.now + ahead
+    kit.adapter._set_clock(ahead)
+    spoil_reads(kit, ANY_CLIENT_ID, MISSING)
+    lost = lose_the_next_answer(kit)
+    run = Run(kit, tmp_path)
+    run.tick(1.0)
+    [order] = lost
+    assert order.price is not None
+    kit.book._fill(order, order.price, order.qty, maker=True)
+    for _ in range(6):
+        run.tick()
+    assert run.store.ledger.position == kit.book.position() != ZERO
+    run.store.close()
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+def test_whose_an_execution_is_is_known_after_a_restart_too(is_told: bool, tmp_path: Path) -> None:
+    """By the client ids that were told before, or by what was asked before."""
+    kit = Aster()
+    asked = list[str]()
+    whole = kit.answer
+
+    def answer(path: str, method: str, params: dict[str, Any]) -> Any:
+        if path.endswith("order") and method == "GET" and "orderId" in params:
+            asked.append(str(params["orderId"]))
+        return whole(path, method, params)
+
+    run = Run(kit, tmp_path)
+    if is_told:
+        run.tick(1.0)
+        run.tick(1.0)
+    kit.answer = answer  # type: ignore[method-assign]
+    spoil_reads(kit, ANY_CLIENT_ID, MISSING)
+    order = run.store.new_order(OrderRequest("L99", Side.BUY, Decimal("140.5"), kit.book.lot), kit.now)
+    terms = Decimal("140.25"), kit.book.lot * (1 if is_told else 2)
+    persons = kit.book.place("Bid", "Limit", *terms, None, foreign=True)
+    run.tick(1.0)
+    kit.book._fill(persons, terms[0], kit.book.lot, maker=True)
+    if not is_told:
+        run.tick(1.0)
+        assert persons.id in asked
+    run.store.close()
+    asked.clear()
+    run.start()
+    run.tick(1.0)
+    assert persons.id not in asked
+    assert run.store.ledger.position == ZERO
+    assert run.store.order_by_exchange_id(persons.id) is None
+    assert order.client_id in {one.client_id for one in run.store.live_orders()}
+    run.store.close()
 
 
 def never_arrived(run: Run, lost: Sequence[BookOrder]) -> tuple[BookOrder, Decimal]:

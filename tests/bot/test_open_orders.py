@@ -33,6 +33,7 @@ class Listing:
 
     name = "backpack"
     settle_s = 8.0
+    clock_ahead = 0.0
 
     def __init__(self, *lists: list[ExchangeOrder], holds: Decimal | None = None) -> None:
         self.lists, self.holds = list(lists), holds

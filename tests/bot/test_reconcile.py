@@ -12,7 +12,13 @@ from pathlib import Path
 import pytest
 
 from gridbot.exchanges.exchange import Exchange
-from gridbot.model.errors import DatabaseError, ExchangeError, RejectedError, UnreachableError
+from gridbot.model.errors import (
+    DatabaseError,
+    ExchangeError,
+    RejectedError,
+    UnauthorizedError,
+    UnreachableError,
+)
 from gridbot.model.types import (
     ExchangeOrder,
     Fill,
@@ -28,8 +34,9 @@ from gridbot.store import history
 from gridbot.store.ledger import Ledger
 from gridbot.store.store import Store
 from gridbot.trading.cancel import cancel_own_orders
+from gridbot.trading.history_reads import ALL_EVERY_S, ALL_WHILE_BEHIND_S, MANY, OVERLAP_S
 from gridbot.trading.missing import LOST_AFTER_S
-from gridbot.trading.reconcile import COMPLETE_OVERLAP_S, OVERLAP_S, Reconciler
+from gridbot.trading.reconcile import COMPLETE_OVERLAP_S, Reconciler
 from tests.bot.worlds import PERP
 
 D = Decimal
@@ -43,6 +50,7 @@ class There:
     name: str = "live"
     price_is_firm: bool = True
     settle_s: float = 8.0
+    clock_ahead: float = 0.0
     max_client_id: int = 2**32 - 1
     most_in_batch: int = 1
     has_cancel_all: bool = False
@@ -256,6 +264,45 @@ def test_a_confirmed_order_the_exchange_forgot_is_given_a_minute(store: Store) -
         assert state(store, order) == expected
 
 
+@pytest.mark.parametrize("is_stop", [False, True])
+def test_an_order_that_no_list_has_is_given_up_when_its_cancellation_went_through(
+    store: Store, is_stop: bool
+) -> None:
+    order = new(store)
+    store.confirm(order.client_id, "7")
+    there = There()
+    sync = Reconciler(store, there, PERP)
+    sync.run(NOW + 100)
+    there.refusals = [UnreachableError("no answer"), UnauthorizedError("no permission")]
+    if is_stop:  # its first round is at the machine's time, at which the order has been missing for long
+        there.refusals *= 2
+        assert cancel_own_orders(store, there, PERP, 60.0, sleep=lambda _seconds: None) == (0, True)
+    else:
+        with pytest.raises(UnreachableError):
+            sync.run(NOW + 101 + LOST_AFTER_S)
+        for after in (102, 103):
+            assert state(store, order) == "open"
+            sync.run(NOW + after + LOST_AFTER_S)
+    assert (state(store, order), set(there.cancelled)) == ("canceled", {"7"})
+
+
+def test_an_order_that_was_listed_once_after_it_was_given_up_is_cancelled_until_that_went_through(
+    store: Store,
+) -> None:
+    order = new(store)
+    store.close_order(order.client_id, "absent")
+    there = There(listed=[shown(order)])
+    sync = Reconciler(store, there, PERP)
+    [stray] = sync.run(NOW + 10).reopened
+    assert there.cancelled == [], "whoever runs the pass cancels what is listed"
+    there.listed, there.refusals = [], [UnreachableError("no answer")]
+    with pytest.raises(UnreachableError):
+        sync.run(NOW + 20)
+    for after in (30, 40):
+        sync.run(NOW + after)
+    assert there.cancelled == [stray.exchange_id], "once: it was taken"
+
+
 @pytest.mark.parametrize("difference", [{"side": Side.SELL}, {"price": D("98.99")}])
 def test_the_same_client_id_on_another_order_is_somebody_elses(
     store: Store, difference: dict[str, object]
@@ -350,6 +397,28 @@ def test_the_history_is_read_from_the_beginning_while_not_all_is_booked(
     there.listed = []
     reconciler.run(NOW + LATER + 10)
     assert there.since == [NOW - OVERLAP_S] * 2
+
+
+def test_of_thousands_of_others_executions_only_the_newest_are_read_with_each_tick(store: Store) -> None:
+    order = new(store)
+    there = There(listed=[shown(order)])
+    sync, now = Reconciler(store, there, PERP), NOW + 80_000
+    others = [executed(order, f"o{n}", "1", f"x{n}", named=False) for n in range(MANY)]
+    there.executed = [replace(one, at=now - n) for n, one in enumerate(others)]
+    sync.run(now)
+    for seconds in (5.0, 10.0):
+        sync.run(now + seconds)
+    assert there.since == [NOW - OVERLAP_S, now - OVERLAP_S, now - OVERLAP_S]
+    # Its own execution is as old as none that is read, and listed late: while the order says that it was
+    # filled, all is read in time.
+    there.executed.append(replace(executed(order, qty="0.4"), at=now - 1000))
+    there.listed = [shown(order, filled="0.4")]
+    for seconds in (15.0, 20.0, 20.0 + ALL_WHILE_BEHIND_S):
+        sync.run(now + seconds)
+    assert store.ledger.position == D("0.4")
+    there.executed.append(replace(executed(order, "2", qty="0.1"), at=now - 999))
+    sync.run(now + 70 + ALL_EVERY_S)
+    assert store.ledger.position == D("0.5"), "and of what nothing tells, later"
 
 
 def test_an_order_that_was_accepted_without_an_id_is_waited_for_after_a_restart_too(store: Store) -> None:

@@ -139,3 +139,41 @@ def test_a_book_without_a_price_on_a_side_has_no_middle(kind: type[Kit], bid: st
 
     kit.answer = answer  # type: ignore[method-assign]
     assert kit.adapter.mark_price() is None
+
+
+def with_rows(answer: Any, more: Sequence[Any]) -> Any:
+    if isinstance(answer, list):
+        return [*more, *answer, *more]
+    if isinstance(answer, dict):
+        return {key: with_rows(value, more) for key, value in answer.items()}
+    return answer
+
+
+@each_kit
+@pytest.mark.parametrize("row", [None, "x", 5, {}, []])
+def test_what_is_no_row_hides_none_beside_it(kind: type[Kit], row: Any) -> None:
+    kit = kind()
+    placed = kit.book.place("Bid", "Market", None, kit.book.lot, 7)
+    kit.spoilt = dict.fromkeys(kit.paths, lambda answer: with_rows(answer, [row]))
+    fills = [fill for fill in kit.adapter.fills(kit.now - 60) if isinstance(fill, Fill)]
+    assert [fill.exchange_id for fill in fills] == [placed.id]
+    assert [order.exchange_id for order in kit.adapter.open_orders() if isinstance(order, ExchangeOrder)] == [
+        order.id for order in kit.others
+    ]
+
+
+@each_kit
+def test_an_execution_that_names_its_order_by_the_client_id_alone_is_counted_by_its_order(
+    kind: type[Kit], tmp_path: Path
+) -> None:
+    kit = kind()
+    whole = kit.answer
+    run = Run(kit, tmp_path)
+    run.tick()
+    spoil(kit, EXECUTIONS, ("orderId", "order_id", "bid_id", "ask_id"), "")
+    kit.book.move(D(148))
+    for _ in range(3):
+        run.tick()
+    assert run.store.ledger.position == kit.book.position() > 0
+    kit.answer = whole  # type: ignore[method-assign]
+    run.end(fees_are_known=False)

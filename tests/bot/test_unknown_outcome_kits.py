@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,15 @@ import pytest
 import requests
 
 from gridbot.model.errors import RejectedError, UnreachableError
-from gridbot.model.types import ZERO, Order, Side
+from gridbot.model.types import ZERO, Order, Side, UnreadableFill
 from tests.bot.kits.apex import Apex
 from tests.bot.kits.aster import Aster, AsterSpot
+from tests.bot.kits.backpack import Backpack
 from tests.bot.kits.kit import Kit, Run
+from tests.bot.kits.lighter import Lighter
 from tests.bot.kits.over_http import answer_over_http, response
 from tests.bot.kits.paradex import Paradex
+from tests.bot.test_missing_fields_kits import lacking
 
 Spoil = Callable[[], Exception | requests.Response]
 
@@ -92,3 +96,39 @@ def test_a_refusal_stays_one(kind: type[Kit], body: dict[str, Any]) -> None:
     answer_over_http(kit, lambda: response(400, body))
     with pytest.raises(RejectedError):
         kit.adapter.place(an_order())
+
+
+IDS = ("id", "orderId")
+
+
+@pytest.mark.parametrize("kind", [Apex, Aster, AsterSpot, Backpack, Paradex])
+@pytest.mark.parametrize("value", [None, "", "None", "null", "undefined", 0, "0"])
+def test_an_order_that_is_answered_with_what_is_no_id_may_exist(kind: type[Kit], value: Any) -> None:
+    kit = kind()
+    whole = kit.answer
+
+    def answer(path: str, method: str, params: dict[str, Any]) -> Any:
+        reply = whole(path, method, params)
+        is_order = kit.is_write(path, method) and not kit.is_cancel(path, params, method)
+        return lacking(reply, IDS, value) if is_order else reply
+
+    kit.answer = answer  # type: ignore[method-assign]
+    with pytest.raises(UnreachableError, match="without an id"):
+        kit.adapter.place(an_order())
+    assert len(kit.book.own_open()) == 1
+    kit.answer = whole  # type: ignore[method-assign]
+    assert [row.exchange_id for row in kit.adapter.open_orders() if row.client_id == 7] == [
+        kit.book.own_open()[0].id
+    ]
+
+
+@pytest.mark.parametrize("kind", [Apex, Aster, Backpack, Lighter, Paradex])
+@pytest.mark.parametrize("value", ["None", 0])
+def test_an_execution_with_what_is_no_id_is_not_booked_under_it(kind: type[Kit], value: Any) -> None:
+    """The next one with none would be taken for the same."""
+    kit = kind()
+    kit.book.place("Bid", "Market", None, kit.book.lot, 7)
+    for names in (("orderId", "order_id", "bid_id"), ("id", "tradeId", "trade_id")):
+        kit.spoilt["executions"] = partial(lacking, names=names, value=value)
+        [fill] = kit.adapter.fills(kit.now - 60)
+        assert isinstance(fill, UnreadableFill)

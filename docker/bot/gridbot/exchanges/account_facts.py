@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NamedTuple, TypeVar
 
-from gridbot.exchanges.answers import SENSELESS, decimal, positive, product
+from gridbot.exchanges.answers import SENSELESS
 from gridbot.exchanges.ccxt_exchange import CcxtExchange
+from gridbot.exchanges.values import decimal, positive, product
 from gridbot.model.errors import THROTTLED, ExchangeError, NotFoundError, UnauthorizedError
 from gridbot.model.types import ZERO, ExchangeOrder, Market, Order, Side
 

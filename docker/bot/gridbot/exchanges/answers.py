@@ -12,11 +12,11 @@ import functools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
-from math import prod
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+from gridbot.exchanges.values import decimal, identity, number, positive, product, signed, text
 from gridbot.model.errors import UnclearError, UnreachableError
 from gridbot.model.types import (
     ExchangeOrder,
@@ -33,36 +33,6 @@ T = TypeVar("T")
 # What reading an answer of an unexpected shape raises.
 SENSELESS = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
 FINAL = ("closed", "filled", "canceled", "cancelled", "expired", "rejected")
-
-
-def decimal(value: Any) -> Decimal | None:
-    """Return `value` as an exact number, None for one that is left out, empty or no number."""
-    if value is None or value == "":
-        return None
-    try:
-        number = Decimal(str(value))
-    except InvalidOperation:
-        return None
-    return number if number.is_finite() else None
-
-
-def positive(value: Any) -> Decimal | None:
-    """Return a price or a quantity as an exact number, None for what is none: there is none of 0 or below."""
-    number = decimal(value)
-    return number if number is not None and number > 0 else None
-
-
-def middle(bid: Any, ask: Any) -> Decimal | None:
-    """Return the middle of the book, None where a side of it says no price, or the two are crossed."""
-    best_bid, best_ask = positive(bid), positive(ask)
-    if best_bid is None or best_ask is None or best_bid > best_ask:
-        return None
-    return (best_bid + best_ask) / 2
-
-
-def text(value: Any) -> str | None:
-    """Return an id as text, None for one that is left out."""
-    return None if value is None or value in ("", "None") else str(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +191,7 @@ class Answers:
             why = str(err)
         except SENSELESS as err:
             why = f"cannot make sense of {self._exchange}'s answer: {type(err).__name__}: {err}"
-        return UnreadableOrder(text(raw.get("id")), number(raw.get("clientOrderId")), why)
+        return UnreadableOrder(identity(raw.get("id")), number(raw.get("clientOrderId")), why)
 
     def _read_order(self, raw: Raw, market: Raw) -> ExchangeOrder:
         qty, filled = positive(raw.get("amount")), self._filled(raw)
@@ -229,7 +199,7 @@ class Answers:
             filled = None  # of no order is less filled than nothing, or more than all
         average = positive(raw.get("average")) or positive(raw.get("price"))
         return ExchangeOrder(
-            exchange_id=self._need(text(raw.get("id")), "an order's id"),
+            exchange_id=self._need(identity(raw.get("id")), "an order's id"),
             client_id=number(raw.get("clientOrderId")),
             side=self._need(side_of(raw.get("side")), "an order's side"),
             price=positive(raw.get("price")),
@@ -249,7 +219,7 @@ class Answers:
             return self._unreadable(raw, str(err))
         except SENSELESS as err:
             why = f"cannot make sense of {self._exchange}'s answer: {type(err).__name__}: {err}"
-            return UnreadableFill(text(raw.get("id")), text(raw.get("order")), None, why)
+            return UnreadableFill(identity(raw.get("id")), identity(raw.get("order")), None, why)
 
     def _unreadable(self, raw: Raw, why: str) -> UnreadableFill:
         """Return what is known of an execution: whose it is, where that is said."""
@@ -257,8 +227,9 @@ class Answers:
             side = self._side(raw)
         except UnreachableError:
             # Whose it is may depend on the side, as at lighter.
-            return UnreadableFill(text(raw.get("id")), text(raw.get("order")), None, why)
-        return UnreadableFill(text(raw.get("id")), self._order_id(raw, side), self._client_id(raw, side), why)
+            return UnreadableFill(identity(raw.get("id")), identity(raw.get("order")), None, why)
+        order_id, client_id = self._order_id(raw, side), self._client_id(raw, side)
+        return UnreadableFill(identity(raw.get("id")), order_id, client_id, why)
 
     def _read_fill(self, raw: Raw, market: Raw) -> Fill:
         maker = self._is_maker(raw)
@@ -271,7 +242,7 @@ class Answers:
         if fee is None or (rate is not None and not _is_counted(currency, market)):
             fee, currency = price * qty * self._need(rate, "a trade's fee"), None
         return Fill(
-            trade_id=self._need(text(raw.get("id")), "a trade's id"),
+            trade_id=self._need(identity(raw.get("id")), "a trade's id"),
             exchange_id=self._need(self._order_id(raw, side), "a trade's order"),
             client_id=self._client_id(raw, side),
             side=side,
@@ -330,7 +301,7 @@ class Answers:
         return self._need(side_of(raw.get("side")), "a trade's side")
 
     def _order_id(self, raw: Raw, side: Side) -> str | None:  # noqa: ARG002 (lighter's needs it)
-        return text(raw.get("order"))
+        return identity(raw.get("order"))
 
     def _client_id(self, raw: Raw, side: Side) -> int | None:  # noqa: ARG002
         info = info_of(raw)
@@ -360,12 +331,6 @@ def side_of(value: Any) -> Side | None:
     return Side(name) if name in ("buy", "sell") else None
 
 
-def product(*factors: Decimal | None) -> Decimal | None:
-    """Return the product, None where a factor is unknown."""
-    known = [factor for factor in factors if factor is not None]
-    return prod(known, start=Decimal(1)) if len(known) == len(factors) else None
-
-
 def _distinct(rows: Sequence[Any]) -> list[Any]:
     """Return the rows without those listed twice, as at the border of two pages."""
     distinct: list[Any] = []
@@ -383,18 +348,3 @@ def _names(market: Raw, name: Any) -> bool:
 @functools.lru_cache(maxsize=256)
 def _letters(name: str) -> str:
     return "".join(letter for letter in name if letter.isalnum() or letter == ":").upper()
-
-
-def number(value: Any) -> int | None:
-    """Return a client id, None for one that is no number."""
-    digits = str(value or "")
-    return int(digits) if digits.isascii() and digits.isdigit() else None
-
-
-def signed(size: Decimal | None, side: Any) -> Decimal | None:
-    """Return `size` with the sign of a side, None where either is unknown."""
-    if not size or str(side or "").lower() in ("both", "net"):
-        return size  # of an account in which longs and shorts are one position
-    sides = {"long": 1, "buy": 1, "short": -1, "sell": -1}
-    sign = sides.get(str(side or "").lower())
-    return None if sign is None else abs(size) * sign

@@ -7,7 +7,8 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
-from gridbot.exchanges.answers import Answers, Listed, Page, Raw, decimal, info_of, signed, text
+from gridbot.exchanges.answers import Answers, Listed, Page, Raw, info_of
+from gridbot.exchanges.values import decimal, identity, signed
 from gridbot.model.types import Side
 
 STATUS = re.compile(r'"code": ?"?(429|5\d\d)\b')
@@ -84,7 +85,7 @@ class Apex(Answers):
         return self.usual_taker_fee
 
     def _order_id(self, raw: Raw, side: Side) -> str | None:  # noqa: ARG002
-        return text(info_of(raw).get("orderId"))
+        return identity(info_of(raw).get("orderId"))
 
     def _fee(self, raw: Raw) -> tuple[Decimal | None, str | None]:
         return decimal(info_of(raw).get("fee")), None

@@ -7,7 +7,8 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
-from gridbot.exchanges.answers import Answers, Listed, Page, Raw, decimal, info_of, number
+from gridbot.exchanges.answers import Answers, Listed, Page, Raw, info_of
+from gridbot.exchanges.values import decimal, number
 
 # One answer covers no more than this; a start that is further back would hide what is newest.
 WINDOW_MS = 7 * 86_400_000

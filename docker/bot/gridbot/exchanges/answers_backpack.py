@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from gridbot.exchanges.answers import Answers, Listed, Page, Raw, decimal, info_of, text
+from gridbot.exchanges.answers import Answers, Listed, Page, Raw, info_of
+from gridbot.exchanges.values import decimal, identity
 from gridbot.model.types import Side
 
 
@@ -27,7 +28,7 @@ class Backpack(Answers):
 
     def _order_id(self, raw: Raw, side: Side) -> str | None:
         # ccxt takes an execution without a fee for a public one, and reads neither order nor time.
-        return super()._order_id(raw, side) or text(info_of(raw).get("orderId"))
+        return super()._order_id(raw, side) or identity(info_of(raw).get("orderId"))
 
     def _maker_rate(self, market: Raw) -> Decimal | None:
         known = decimal(market.get("maker"))

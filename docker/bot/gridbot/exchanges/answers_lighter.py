@@ -7,7 +7,8 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
-from gridbot.exchanges.answers import Answers, Listed, Page, Raw, decimal, info_of, number, product, text
+from gridbot.exchanges.answers import Answers, Listed, Page, Raw, info_of
+from gridbot.exchanges.values import decimal, identity, number, product, text
 from gridbot.model.types import Side
 
 
@@ -92,7 +93,7 @@ class Lighter(Answers):
 
     def _order_id(self, raw: Raw, side: Side) -> str | None:
         key = "ask_id" if side is Side.SELL else "bid_id"
-        return text(info_of(raw).get(key)) or super()._order_id(raw, side)
+        return identity(info_of(raw).get(key)) or super()._order_id(raw, side)
 
     def _client_id(self, raw: Raw, side: Side) -> int | None:
         key = "ask_client_id" if side is Side.SELL else "bid_client_id"

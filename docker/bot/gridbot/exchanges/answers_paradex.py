@@ -6,7 +6,8 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
-from gridbot.exchanges.answers import Answers, Listed, Page, Raw, decimal, info_of, number, signed, text
+from gridbot.exchanges.answers import Answers, Listed, Page, Raw, info_of
+from gridbot.exchanges.values import decimal, number, signed, text
 from gridbot.model.types import Order
 
 

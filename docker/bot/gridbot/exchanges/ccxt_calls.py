@@ -48,6 +48,7 @@ class CcxtCalls:
         self._answered = ccxt_client.keep_answers(self._api)
         self._errors = importlib.import_module("ccxt.base.errors")
         self._clock_offset, self._clock_read_at = 0.0, -CLOCK_EVERY_S
+        self.clock_ahead = 0.0
         self._owed_s = 0.0
         self._api.throttle = self._throttle
 
@@ -94,7 +95,7 @@ class CcxtCalls:
             there = self._exchange_time()
             if there is not None:
                 self._set_clock(there - time.time())
-        return max(-self._clock_offset, 0.0)
+        return self.clock_ahead
 
     def _exchange_time(self) -> float | None:
         # ccxt takes backpack's answer, a bare number, for none, and gives this machine's own time.
@@ -107,6 +108,7 @@ class CcxtCalls:
     def _set_clock(self, offset: float) -> None:
         """Use the exchange's clock, `offset` seconds from this machine's, for signatures."""
         self._clock_offset = offset if abs(offset) > CLOCK_TOLERANCE_S else 0.0
+        self.clock_ahead = max(-self._clock_offset, 0.0)
         shift = int(self._clock_offset * 1000)
         self._api.milliseconds = lambda: int(time.time() * 1000) + shift
         # ccxt paces its calls by the same clock, and would wait for as long as it was set back.

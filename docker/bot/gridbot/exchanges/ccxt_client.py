@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 from gridbot.config.settings import Settings
 from gridbot.exchanges import venues
-from gridbot.exchanges.answers import SENSELESS, positive
+from gridbot.exchanges.answers import SENSELESS
+from gridbot.exchanges.values import positive
 from gridbot.model.errors import ConfigError
 
 DEFAULT_TIMEOUT_S = 10.0
@@ -69,12 +70,26 @@ def keep_answers(api: Any) -> list[Any]:
     request = api.request
 
     def keep(*args: Any, **more: Any) -> Any:
-        answer = request(*args, **more)
+        answer = _with_rows(request(*args, **more))
         answers.append(answer)
         return answer
 
     api.request = keep
     return answers
+
+
+def _with_rows(answer: Any) -> Any:
+    """Return an answer with an empty row for whatever else is among the rows of a list.
+
+    ccxt writes into each row of paradex's and lighter's executions, and the whole list would be lost.
+    """
+    if isinstance(answer, dict):
+        for key, value in answer.items():
+            if isinstance(value, dict | list):
+                answer[key] = _with_rows(value)
+    elif isinstance(answer, list) and any(isinstance(row, dict) for row in answer):
+        return [row if isinstance(row, dict) else {} for row in answer]
+    return answer
 
 
 def settle_s(env: Mapping[str, str]) -> float:

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 
 from gridbot.config.settings import Settings
 from gridbot.exchanges import ccxt_client, venues
-from gridbot.exchanges.answers import Listed, Page, middle, positive
-from gridbot.exchanges.answers import decimal as _decimal
+from gridbot.exchanges.answers import Listed, Page
 from gridbot.exchanges.ccxt_calls import CcxtCalls
 from gridbot.exchanges.exchange import Exchange
+from gridbot.exchanges.values import decimal as _decimal
+from gridbot.exchanges.values import identity, middle, positive
 from gridbot.model.errors import (
     ConfigError,
     ExchangeError,
@@ -183,12 +184,12 @@ class CcxtExchange(CcxtCalls):
             float(price),
             params,
         )
-        exchange_id = answer.get("id") if isinstance(answer, dict) else None
-        if not exchange_id:
+        exchange_id = identity(answer.get("id")) if isinstance(answer, dict) else None
+        if exchange_id is None:
             if self._venue.answers_without_id:
                 return None
             raise UnreachableError(f"{self._id} answered an order without an id")
-        return str(exchange_id)
+        return exchange_id
 
     def _order_params(self) -> dict[str, Any]:
         """Return what every order bears besides: nothing, for a bot that trades."""

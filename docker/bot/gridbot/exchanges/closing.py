@@ -9,8 +9,8 @@ from decimal import Decimal
 from typing import Any
 
 from gridbot.exchanges import venues
-from gridbot.exchanges.answers import decimal
 from gridbot.exchanges.ccxt_exchange import CcxtExchange
+from gridbot.exchanges.values import decimal
 from gridbot.model.errors import UnreachableError
 from gridbot.model.types import ZERO
 

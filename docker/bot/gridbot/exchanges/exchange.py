@@ -25,12 +25,14 @@ class Exchange(Protocol):
     nor the history know after `settle_s` seconds was never accepted and never will be.
     `price_is_firm`: `price()` is no single trade's price, and a run may end by one look at it.
     `most_in_batch`: how many orders one `cancel_batch` takes, 1 where the exchange has no such call.
-    `has_cancel_all`: `cancel_all` may be called.
+    `has_cancel_all`: `cancel_all` may be called. `clock_ahead`: by how many seconds this machine's clock is
+    ahead of the exchange's, as far as that was measured; 0 where it is not.
     """
 
     name: str
     price_is_firm: bool
     settle_s: float
+    clock_ahead: float
     max_client_id: int
     most_in_batch: int
     has_cancel_all: bool

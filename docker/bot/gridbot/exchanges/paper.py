@@ -39,7 +39,7 @@ class Costs:
 class PaperExchange:
     """Fill orders against a price source. Its orders end with the process; `find` tells the store so."""
 
-    settle_s = 0.0
+    settle_s = clock_ahead = 0.0
     max_client_id = 2**32 - 1
     most_in_batch = 1
     has_cancel_all = False

@@ -16,7 +16,9 @@ fill_watch  wake the loop when a websocket tells of a fill
 second_look  one print of a price ends no run
 listing    read the open orders, and which of them are this bot's
 reconcile  match recorded orders and trades with the exchange's
+history_reads  since when executions are read, where an account has thousands of them
 missing    since when an order is in no list of the exchange
+strays     cancel what no list has any more, and may rest
 nameless   an execution without an id that is known may be of an order whose answer was lost
 outage     an exchange that does not answer
 refusals   an exchange that refuses every order

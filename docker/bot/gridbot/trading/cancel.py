@@ -150,7 +150,7 @@ class _Canceller:
         if refusal is not None:
             return _Round(refusal=refusal)
         failure = _settle(self._reconciler, result)
-        orders = [*result.strays, *self._store.live_orders()]
+        orders = [*result.reopened, *self._store.live_orders()]
         open_or_unknown = [order for order in orders if order.client_id not in result.ended]
         if failure is None and self._is_over(orders, open_or_unknown, result):
             return _Round(is_confirmed=not (result.unreadable or result.unclear))

@@ -301,9 +301,7 @@ class Closer:
                     self._late_refusal = self._refused(refusal.text)
                 is_listed = [order for order in self.store.live_orders() if order.client_id in result.listed]
                 self._cancel_own([*is_listed, *result.reopened])
-                for order in result.lost:  # no list has it, and it may rest all the same
-                    self.exchange.cancel(order)
-                is_over = result.unclear is None and not is_listed and not result.strays
+                is_over = result.unclear is None and not (is_listed or result.reopened or result.has_given_up)
                 if is_over and not self.store.live_orders():
                     self._pauses.reset()
                     return

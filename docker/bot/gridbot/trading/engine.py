@@ -270,15 +270,15 @@ class Engine:
     def _act(self, result: Reconciliation, price: Decimal, now: float) -> None:
         live = self.store.live_orders()
         outdated = self.store.outdated_order_ids()
-        cancel = [*result.strays, *(order for order in live if order.client_id in outdated)]
+        cancel = [*result.reopened, *(order for order in live if order.client_id in outdated)]
         place: tuple[OrderRequest, ...] = ()
         if self._closing is not None:
-            cancel = [*result.strays, *(order for order in live if not order.market)]
+            cancel = [*result.reopened, *(order for order in live if not order.market)]
             if not live:
                 place = self._close_order(price)
         elif self.paused:
-            cancel = [*result.strays, *live]
-        elif not cancel:
+            cancel = [*result.reopened, *live]
+        elif not (cancel or result.has_given_up):  # what that one has filled is read first
             plan = self.strategy.plan(live, price)
             cancel, place = list(plan.cancel), plan.place
         is_over = self._pace.limit(ACT_FOR_S, ACT_AT_MOST_S)

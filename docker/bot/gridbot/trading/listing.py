@@ -15,22 +15,22 @@ from gridbot.store.store import Store
 class Reconciliation:
     """Hold the result of one pass.
 
-    `trades` are newly stored fills with their orders and the ledger after each. `reopened` are orders of
-    this bot that the store has closed but that are open at the exchange; `lost` no list has any more, and
-    they may be. `others` counts the open orders that are not this bot's. `complete` are the client ids of
-    live orders that are listed with just what is booked, `ended` those of unsettled orders that are no
-    longer open, and `uncertain_slots` the slots of orders whose fill is not known. `refused` are orders
-    that were accepted, and have ended by a refusal, `dropped` have ended otherwise, unfilled; this bot may
-    have cancelled them. `unreadable` are listed rows that may be anyone's order: none of this bot's is
-    given up while one of them may be its own, nor while one of the `nameless` may, which are not known to
-    be this bot's and bear no client id.
+    `trades` are newly stored fills with their orders and the ledger after each. `reopened` are orders of this
+    bot that the store has closed but that are open at the exchange. `has_given_up`: some that no list has any
+    more were cancelled and closed. `others` counts the open orders that are not this bot's. `complete` are
+    the client ids of live orders that are listed with just what is booked, `ended` those of unsettled orders
+    that are no longer open, and `uncertain_slots` the slots of orders whose fill is not known. `refused` are
+    orders that were accepted, and have ended by a refusal, `dropped` have ended otherwise, unfilled; this bot
+    may have cancelled them. `unreadable` are listed rows that may be anyone's order: none of this bot's is
+    given up while one of them may be its own, nor while one of the `nameless` may, which are not known to be
+    this bot's and bear no client id.
     `unclear`: why there was no list of open orders at all. Then each order is asked for by itself, and none
     that the exchange doesn't find is given up.
     """
 
     trades: list[tuple[Fill, Order, Ledger]] = field(default_factory=list)
     reopened: list[Order] = field(default_factory=list)
-    lost: list[Order] = field(default_factory=list)
+    has_given_up: bool = False
     unsettled: int = 0
     others: int = 0
     foreign_ids: set[int] = field(default_factory=set)
@@ -44,11 +44,6 @@ class Reconciliation:
     unreadable: list[UnreadableOrder] = field(default_factory=list)
     nameless: list[ExchangeOrder] = field(default_factory=list)
     unclear: str | None = None
-
-    @property
-    def strays(self) -> list[Order]:
-        """Return the orders to cancel that the store has closed."""
-        return [*self.reopened, *self.lost]
 
     def may_list(self, order: Order) -> bool:
         """Tell whether `order`, which was not found, may be listed all the same."""

@@ -7,6 +7,7 @@ tells them, an order without one is a person's, whatever its terms.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -15,10 +16,12 @@ from gridbot.model.types import ExchangeOrder, Fill, Order
 from gridbot.store.store import Store
 from gridbot.trading.listing import Reconciliation
 
-# The exchange's clock may be behind this machine's.
+# The exchange's clock may be behind this machine's by more than was measured.
 CLOCK_MARGIN_S = 120.0
 # An order that was given up may be listed so much later.
 LATE_S = 900.0
+# Facts of the run: that the exchange tells client ids, and which executions are others'.
+IDS_TOLD, OTHERS = "client_ids_are_told", "others_executions"
 
 
 class Nameless:
@@ -27,13 +30,19 @@ class Nameless:
     def __init__(self, store: Store, exchange: Exchange) -> None:
         self._store, self._exchange = store, exchange
         self._unnamed: list[Order] = []
-        self._others: set[tuple[str, int]] = set()
-        self._are_ids_told = False
+        # Of executions, by the exchange's id of their order, and this bot's orders that they are not of. A
+        # new process would ask for each again, and take one for its own where no list tells ids just then.
+        self._others: set[tuple[str, int]] = {
+            (exchange_id, client_id) for exchange_id, client_id in json.loads(store.fact(OTHERS) or "[]")
+        }
+        self._are_ids_told = bool(store.fact(IDS_TOLD))
 
     def begin(self, fills: Iterable[Fill], result: Reconciliation, now: float) -> None:
         """Begin a pass over new executions: read which orders some of them may be of."""
         has_ids = bool(result.foreign_ids) or any(row.client_id is not None for row in result.listed.values())
-        self._are_ids_told = self._are_ids_told or has_ids
+        if has_ids and not self._are_ids_told:
+            self._are_ids_told = True
+            self._store.set_fact(IDS_TOLD, "1")
         is_needed = not self._are_ids_told and any(fill.client_id is None for fill in fills)
         self._unnamed = self._store.unnamed_orders(now - LATE_S) if is_needed else []
 
@@ -44,7 +53,7 @@ class Nameless:
         """
         for order in self._unnamed:
             key = (fill.exchange_id, order.client_id)
-            if key in self._others or not _may_be_of(fill, order):
+            if key in self._others or not self._may_be_of(fill, order):
                 continue
             [(_, row)] = self._exchange.find([replace(order, exchange_id=fill.exchange_id)])
             if not isinstance(row, ExchangeOrder):
@@ -54,12 +63,16 @@ class Nameless:
                 self._unnamed.remove(order)
                 return order
             else:
-                self._others.add(key)
+                self._note_others(key)
         return None
 
+    def _note_others(self, key: tuple[str, int]) -> None:
+        asked = {order.client_id for order in self._unnamed}
+        self._others = {key, *(one for one in self._others if one[1] in asked)}
+        self._store.set_fact(OTHERS, json.dumps(sorted(self._others)))
 
-def _may_be_of(fill: Fill, order: Order) -> bool:
-    is_price_possible = order.market or order.side.sign * (order.price - fill.price) >= 0
-    is_after = fill.at >= order.created_at - CLOCK_MARGIN_S
-    is_alike = fill.client_id is None and fill.side is order.side and fill.qty <= order.qty
-    return is_alike and is_price_possible and is_after
+    def _may_be_of(self, fill: Fill, order: Order) -> bool:
+        is_price_possible = order.market or order.side.sign * (order.price - fill.price) >= 0
+        is_after = fill.at >= order.created_at - self._exchange.clock_ahead - CLOCK_MARGIN_S
+        is_alike = fill.client_id is None and fill.side is order.side and fill.qty <= order.qty
+        return is_alike and is_price_possible and is_after

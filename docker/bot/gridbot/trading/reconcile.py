@@ -29,13 +29,12 @@ from gridbot.model.types import (
 from gridbot.runtime.log import log
 from gridbot.store.ledger import COST_STEP
 from gridbot.store.store import TOTAL, Store
+from gridbot.trading.history_reads import HistoryReads
 from gridbot.trading.listing import Reconciliation, read_orders
 from gridbot.trading.missing import MissingOrders
 from gridbot.trading.nameless import Nameless
+from gridbot.trading.strays import Strays
 
-# Histories are read from this long before the last known trade: exchanges list executions late and out of
-# order.
-OVERLAP_S = 120.0
 # From when on they are read where everything before is booked, in spite of what is listed even later: an
 # exchange may take one call for each week.
 COMPLETE_OVERLAP_S = 86_400.0
@@ -50,6 +49,8 @@ class Reconciler:
         self._named: set[object] = set()
         self._explained: set[UnreadableFill] = set()
         self._nameless = Nameless(store, exchange)
+        self._strays = Strays(store, exchange)
+        self._reads = HistoryReads()
         # Client ids of orders that the exchange has accepted without telling its own id of them.
         self._accepted = store.accepted()
         # Executions of the last listing that are booked: most of the next one's.
@@ -96,6 +97,7 @@ class Reconciler:
         self._count_listed_totals(result)
         try:
             self._settle(result.missing, now, result)
+            self._strays.cancel_unlisted(result)
         finally:
             if result.unclear is None:
                 self._missing.save()
@@ -112,6 +114,7 @@ class Reconciler:
         complete = {key: at for key, at in self._complete_at.items() if key is None or key in live}
         self._complete_at = complete | dict.fromkeys(result.complete, now)
         self._accepted &= live
+        self._reads.note_behind(live - result.complete)
         if not missing and result.complete == live - {order.client_id for order in result.reopened}:
             self._complete_at[None] = now
 
@@ -135,10 +138,11 @@ class Reconciler:
         if not starts:
             return []
         try:
-            executions = self._exchange.fills(min(starts) - OVERLAP_S)
+            executions = self._exchange.fills(self._reads.begin(min(starts), now))
         except UnclearError as err:
             self._name("executions", f"the exchange does not say what was traded: {err}", now)
             return []
+        self._reads.end(executions, now)
         fills = [execution for execution in executions if isinstance(execution, Fill)]
         unreadable = [execution for execution in executions if isinstance(execution, UnreadableFill)]
         booked = self._booked.intersection(fills)
@@ -210,7 +214,8 @@ class Reconciler:
         order = store.order_by_exchange_id(trade.exchange_id) if trade.exchange_id else None
         if order is None and trade.client_id is not None:
             order = store.order(trade.client_id)
-            if order is not None and order.exchange_id not in (None, trade.exchange_id):
+            known = order.exchange_id if order is not None else None
+            if None not in (known, trade.exchange_id) and known != trade.exchange_id:
                 order = None
         if order is not None:
             return [order]
@@ -271,7 +276,7 @@ class Reconciler:
 
     def _settle(self, missing: Sequence[Order], now: float, result: Reconciliation) -> None:
         """Close or confirm orders that are live in the store but not among the open orders."""
-        store, unknown = self._store, []
+        store, unknown, lost = self._store, list[Order](), list[Order]()
         for before in missing:
             order = store.order(before.client_id)
             assert order is not None
@@ -290,11 +295,7 @@ class Reconciler:
                 if result.may_list(order):
                     continue
                 if self._is_lost(order, now):
-                    state = "absent" if order.exchange_id is None else "canceled"
-                    store.close_order(order.client_id, state, "not found")
-                    if order.exchange_id is not None:
-                        result.lost.append(order)  # the lists may lack one that rests
-                    result.unsettled -= 1
+                    lost.append(order)
                 continue
             if order.exchange_id != exchange_order.exchange_id or order.state == "new":
                 store.confirm(order.client_id, exchange_order.exchange_id)
@@ -303,6 +304,7 @@ class Reconciler:
             is_booked = exchange_order.filled is not None and exchange_order.filled <= order.filled
             if is_booked or self._is_fill_known(order, exchange_order, now, result):
                 self._close(order, exchange_order, result)
+        self._strays.give_up(lost, result)
 
     def _is_fill_known(
         self, order: Order, exchange_order: ExchangeOrder, now: float, result: Reconciliation

@@ -1,0 +1,64 @@
+"""Read single values of an answer: what is left out, or makes no sense, is None."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from math import prod
+from typing import Any
+
+
+def decimal(value: Any) -> Decimal | None:
+    """Return `value` as an exact number, None for one that is left out, empty or no number."""
+    if value is None or value == "":
+        return None
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
+
+
+def positive(value: Any) -> Decimal | None:
+    """Return a price or a quantity as an exact number, None for what is none: there is none of 0 or below."""
+    number = decimal(value)
+    return number if number is not None and number > 0 else None
+
+
+def middle(bid: Any, ask: Any) -> Decimal | None:
+    """Return the middle of the book, None where a side of it says no price, or the two are crossed."""
+    best_bid, best_ask = positive(bid), positive(ask)
+    if best_bid is None or best_ask is None or best_bid > best_ask:
+        return None
+    return (best_bid + best_ask) / 2
+
+
+def text(value: Any) -> str | None:
+    """Return an id as text, None for one that is left out."""
+    return None if value is None or value in ("", "None") else str(value)
+
+
+def identity(value: Any) -> str | None:
+    """Return the exchange's id of an order or an execution, None for what is none: nothing has the id 0."""
+    name = text(value)
+    return None if name is None or name.lower() in ("0", "none", "null", "undefined") else name
+
+
+def product(*factors: Decimal | None) -> Decimal | None:
+    """Return the product, None where a factor is unknown."""
+    known = [factor for factor in factors if factor is not None]
+    return prod(known, start=Decimal(1)) if len(known) == len(factors) else None
+
+
+def number(value: Any) -> int | None:
+    """Return a client id, None for one that is no number."""
+    digits = str(value or "")
+    return int(digits) if digits.isascii() and digits.isdigit() else None
+
+
+def signed(size: Decimal | None, side: Any) -> Decimal | None:
+    """Return `size` with the sign of a side, None where either is unknown."""
+    if not size or str(side or "").lower() in ("both", "net"):
+        return size  # of an account in which longs and shorts are one position
+    sides = {"long": 1, "buy": 1, "short": -1, "sell": -1}
+    sign = sides.get(str(side or "").lower())
+    return None if sign is None else abs(size) * sign
