@@ -56,8 +56,11 @@ def _unreached(project: Project, chosen: list[str]) -> Iterator[Problem]:
     """Yield what the files have and no bot gets."""
     known = {(warning.file, warning.path) for warning in project.warnings}
     for instance in chosen:
-        file = project.specs[instance].config_file
-        keys = reach.keys_unused(project.loaded.described(instance))
+        spec = project.specs[instance]
+        file = spec.config_file
+        keys = reach.keys_unused(project.loaded.described(instance), spec.literals, project.fleet)
+        if project.fleet.bot_options_file.exists():  # of `build --bot` without bot_dir in fleet.toml
+            keys = tuple(key for key in keys if not key.startswith("environment."))
         if unknown := [key for key in keys if (file, key) not in known]:
             yield Problem.at(file, "", closing_table.UNUSED_KEYS, keys=", ".join(unknown))
     written = [name for name, value in dotenv.read(project.fleet.dotenv_file).variables.items() if value]
