@@ -31,7 +31,7 @@ UNUSED_VARIABLES = mark(
 
 UNUSED_KEYS = mark(
     "reach no bot: {keys}; of exchange_config a bot gets the variables that it names as ${{NAME}}, of"
-    " strategy_config the options of its strategy, of environment what the bundled bot reads"
+    " strategy_config the options of its strategy"
 )
 
 

@@ -34,8 +34,10 @@ def reaching(spec: InstanceSpec, fleet: Fleet) -> InstanceSpec:
 def unread_names(names: Iterable[str], fleet: Fleet) -> tuple[str, ...]:
     """Return which of the names in a config's `environment` the bundled bot does not read.
 
-    What config/fleet.toml names is given all the same: a person has said so there.
+    What config/fleet.toml names is given all the same: a person has said so there. None of another bot's.
     """
+    if not fleet.is_bundled_bot:
+        return ()
     patterns = (*fleet.variables, *fleet.config_variables)
     return tuple(
         name

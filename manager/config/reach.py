@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-from manager.config import bot_environment, bundled_reads
+from manager.config import bot_environment
 from manager.config.bot_argv import keys_given
 from manager.config.fleet import Fleet
 from manager.config.spec import InstanceSpec
@@ -19,8 +19,6 @@ OF_THE_MANAGER = ("BOTFLEET_*", "MANAGER_*", "COMPOSE_*", "DOCKER_*")
 def variables_given(spec: InstanceSpec, fleet: Fleet, variables: Mapping[str, str]) -> tuple[str, ...]:
     """Return the names of the variables that the instance's bot receives now, in its mode."""
     for_all = bot_environment.shared_variables(fleet, variables, "")
-    if fleet.is_bundled_bot:
-        spec = bundled_reads.reaching(spec, fleet)
     given = bot_environment.env_file_values(spec, fleet, for_all, variables)
     return tuple(sorted(name for name, value in given.items() if value and name != "TZ"))
 
@@ -39,20 +37,17 @@ def variables_unused(names: Iterable[str], specs: Iterable[InstanceSpec], fleet:
     )
 
 
-def keys_unused(described: Mapping[str, Any], own: Iterable[str], fleet: Fleet) -> tuple[str, ...]:
+def keys_unused(described: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the keys of a config that reach no bot: `exchange_config.testnet`, `strategy_config.spread`.
 
-    `described`: the config as it may be shown. Of exchange_config only references reach a bot. `own`: the
-    names in its `environment`, of which the bundled bot is given those that it reads.
+    `described`: the config as it may be shown. Of exchange_config only references reach a bot.
     """
-    others = [*_plain_leaves(described.get("exchange_config") or {}, "exchange_config")]
-    if fleet.is_bundled_bot:
-        others += [f"environment.{name}" for name in bundled_reads.unread_names(own, fleet)]
+    exchange = _plain_leaves(described.get("exchange_config") or {}, "exchange_config")
     if described.get("bot_args") is not None:
-        return tuple(others)
+        return tuple(exchange)
     metadata, strategy = described.get("metadata") or {}, described.get("strategy_config") or {}
     given = keys_given(str(metadata.get("strategy")))
-    return (*others, *(f"strategy_config.{key}" for key in strategy if key not in given))
+    return (*exchange, *(f"strategy_config.{key}" for key in strategy if key not in given))
 
 
 def _plain_leaves(value: object, path: str) -> Iterator[str]:

@@ -92,7 +92,7 @@ def _row(
     left: Mapping[str, str],
 ) -> ClosingRow:
     warned = {problem.path for problem in config.loaded.warnings}
-    unused = reach.keys_unused(config.loaded.described or {}, spec.literals, fleet)
+    unused = reach.keys_unused(config.loaded.described or {})
     is_file = config.database is not None and not config.database.fault
     return ClosingRow(
         spec.id,
