@@ -150,11 +150,10 @@ class DatedFiles:
         Only a range that takes long to read is searched, by the times at which its lines begin, and so as if
         the clock had never been set back. Without such times, it is `begin`.
         """
-        low, _high = self._around(moment, begin, end)
-        return self.line_start(low) if low > begin else begin
+        return self._around(moment, begin, end)[0]
 
     def _around(self, moment: float, begin: int, end: int) -> tuple[int, int]:
-        """Return two offsets between which the first line of this time or a later one is, for all we know."""
+        """Return two offsets, of which the first begins a line: between them is the first of this time."""
         part = self._part_before(moment, begin, end) if end - begin > LARGE else None
         if part is None:
             return begin, end
@@ -168,10 +167,10 @@ class DatedFiles:
             if at is None:
                 break
             low, high = (middle, high) if at < moment else (low, middle)
-        return low, high
+        return (self.line_start(low) if low > begin else begin), high
 
     def _seek_forwards(self, moment: float, low: int, high: int) -> int:
-        """Return the same of a compressed file, whose middle cannot be read without what precedes it."""
+        """Return the lower one in a compressed file, whose middle cannot be read without what precedes it."""
         at = low
         while at < high and (block := self.read(at, min(STEP, high - at))):
             last = _first_time(block, backwards=True)
