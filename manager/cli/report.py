@@ -17,7 +17,7 @@ from manager.cli.left_behind import (
     say_reported,
 )
 from manager.cli.notices import say_problems
-from manager.config import handover
+from manager.config import bundled_reads, handover
 from manager.config.bot_argv import other_arguments
 from manager.errors import FAILED, ManagerError, worst_exit_code
 from manager.fleet import causes
@@ -222,7 +222,10 @@ def _literals(planned: Planned, action: Action) -> dict[str, str]:
     spec = planned.snapshot.project.specs.get(action.instance)
     if spec is None or not action.starts or action.as_it_was:
         return {}
-    return handover.literals(spec, planned.snapshot.project.variables)
+    project = planned.snapshot.project
+    if planned.snapshot.image.has_bundled_bot(project.fleet):
+        spec = bundled_reads.reaching(spec, project.fleet)
+    return handover.literals(spec, project.variables)
 
 
 def _other_arguments(planned: Planned, action: Action) -> list[str]:

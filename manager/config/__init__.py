@@ -7,6 +7,7 @@ request_limits                                      what each exchange allows, f
 dotenv, variables, bot_environment                  `.env`, `${NAME}`, and the variables that a bot receives
 credential_values, key_forms, account_names         what cannot be a credential; a second account's names
 handover, steering                                  what a config may give to its bot
+bundled_reads                                       which of that the bundled bot reads, and is given
 reach                                               which variables and keys reach a bot, and which none
 verification                                        which exchanges no live bot may trade on unasked
 spec, bot_argv, bot_options                         what determines a container, and what a bot's help names

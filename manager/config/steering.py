@@ -36,6 +36,14 @@ STEERING: Mapping[str, tuple[str, ...]] = {
         *("CAMLLIB", "OCAMLLIB", "LOKY_PICKLER", "*_ADDOPTS", "POETRY_*", "PDM_*"),
         # A compiler's flags or a program's path, a module of settings, a file with commands.
         *("THEANO_*", "TRITON_*", "HYPERCORN_*", "PSQLRC", "QML_*", "QML2_*"),
+        *("*_OPTS", "*JAVA_OPTIONS", "JPDA_*", "*_ASKPASS", "*_COMPILER", "IRBRC", "PRYRC", "SCREENRC"),
+        *("GOENV", "GOROOT", "GOBIN", "GOTOOLCHAIN", "GOINSECURE", "GONO*", "GOPRIVATE", "GOMODCACHE"),
+        *("GOCACHE", "GOCOVERDIR", "GOEXPERIMENT", "CGO_*", "RBENV_*", "PYENV_*", "MSBUILD*", "NUGET_*"),
+        *("COREHOST_*", "VSTEST_*", "GHC_*", "CABAL_*", "STACK_ROOT", "OPAM*", "CHICKEN_*", "PLTCOLLECTS"),
+        # Libraries that compile, or load what was compiled or pickled, and settings by a name of any kind.
+        *("*XLA_FLAGS", "TORCH*", "PYTORCH_*", "JAX_*", "KERAS_*", "TRANSFORMERS_*", "HF_HUB_*", "NLTK_*"),
+        *("CUPY_*", "CYTHON_*", "PYOPENCL_*", "NVCC_*", "TVM_*", "DYNACONF_*", "HYDRA_*", "FREQTRADE__*"),
+        "ANSIBLE_*",
     ),
     mark("the loader"): (
         *("LD_*", "DYLD_*", "GLIBC_*", "MALLOC_*", "GCONV_PATH", "LOCPATH", "NLSPATH", "OPENSSL_*"),
@@ -46,6 +54,9 @@ STEERING: Mapping[str, tuple[str, ...]] = {
         *("OPENSC_*", "*_DRIVER_PATH", "ASAN_*", "LSAN_*", "MSAN_*", "TSAN_*", "UBSAN_*", "GCOV_*"),
         *("LLVM_PROFILE_FILE", "NOTIFY_SOCKET", "LISTEN_*", "TDSDUMP*", "FREETDS*"),
         *("OMPI_MCA_*", "PMIX_MCA_*", "LLVM_SYMBOLIZER_PATH", "QTWEBENGINE*"),
+        *("*MALLOC_CONF", "TCMALLOC_*", "HEAPPROFILE", "HEAPCHECK", "CPUPROFILE*", "PERFTOOLS_*", "__*"),
+        *("RDMAV_*", "FI_PROVIDER*", "NCCL_*", "UCX_*", "GI_*", "GIO_*", "GST_*", "GDK_*", "GSETTINGS_*"),
+        "ECCODES_*",
         *("CUDA_*", "OCL_*", "VK_*", "QT_*", "GTK_*", "LADSPA_*", "LV2_*", "*_DRIVERS_PATH", "*_WRAPPER*"),
     ),
     mark("where programs and files are found"): (
@@ -58,30 +69,45 @@ STEERING: Mapping[str, tuple[str, ...]] = {
         *("COVERAGE_*", "MPLBACKEND", "MPLCONFIGDIR", "GNUPGHOME", "WGETRC", "LDAPCONF", "LDAPRC", "SASL_*"),
         *("COMPOSE_*", "PIP_*", "UV_*", "CC", "CXX", "CFLAGS", "CXXFLAGS", "LDFLAGS", "LDSHARED", "MAKE*"),
         *("CPP", "CPPFLAGS", "AR", "ARFLAGS", "ARCHFLAGS", "MAILCAPS"),
+        *("CXXCPP", "FFLAGS", "FCFLAGS", "F77", "LD", "LDLIBS", "RANLIB", "CPATH", "*_INCLUDE_PATH", "GCC_*"),
+        *("COMPILER_PATH", "COLLECT_GCC*", "PKG_CONFIG*", "CMAKE_*", "ACLOCAL_PATH", "CCACHE_*", "DISTCC_*"),
+        # A browser or another program that a library starts.
+        *(
+            "*_EXECUTABLE",
+            "*_EXECUTABLE_PATH",
+            "*_BIN",
+            "*_BINARY",
+            "CHROME_*",
+            "CHROMEDRIVER*",
+            "SE_DRIVER*",
+        ),
+        *("PLAYWRIGHT_*", "PUPPETEER_*", "WDM_*", "AUTOSSH_*", "LYNX_*", "FONTCONFIG_*", "GPG_*"),
         *("TAR_OPTIONS", "GZIP", "XZ_*", "*_RSH", "*_SSH", "HGRCPATH", "NIX_*", "LESS", "MANPAGER", "VIM*"),
         *("EXINIT", "INPUTRC", "MAGIC*", "TEXTDOMAINDIR", "RANDFILE", "TMPPREFIX", "DISPLAY", "XAUTHORITY"),
     ),
     mark("which certificates connections trust"): (
         *("SSL*", "CURL_*", "*_CA_BUNDLE", "*_CA", "*_CAFILE", "*_CERT", "*_CERTS", "*_CERT_*"),
         *("*_VERIFY", "*_VERIFY_*", "*_INSECURE", "*SSLMODE", "*SSLROOTCERT", "*REQUIRESSL", "P11_*"),
-        *("NSS_*", "GNUTLS_*", "GRPC_*", "LDAPTLS_*", "CTLOG_FILE"),
+        *("NSS_*", "GNUTLS_*", "GRPC_*", "LDAPTLS_*", "CTLOG_FILE", "*KEYLOG*"),
     ),
     # With REQUEST_METHOD, urllib and requests leave HTTP_PROXY out.
     mark("proxies"): ("*PROXY*", "SOCKS*", "*TSOCKS*", "TORSOCKS*", "REQUEST_METHOD"),
     mark("addresses"): (
-        *("URL", "URI", "HOST", "ENDPOINT", "SERVER", "*_URL", "*_URLS", "*_URI", "*_HOST", "*_HOSTS"),
+        *("*URL", "*URI", "*HOST", "*ENDPOINT", "SERVER", "*_SERVER", "*_URLS", "*_HOSTS", "*_ENDPOINTS"),
         *("*HOSTNAME", "PG*", "MYSQL_*", "ADDR", "*_ADDR", "*_ADDRS", "*_GATEWAY", "*_ORIGIN", "*_BROKERS"),
-        *("*_ENDPOINT", "*_ENDPOINTS", "*_SERVER", "*_SERVERS", "*_RPC", "*_WS", "*_URL_*", "*_DOMAIN"),
-        *("DSN", "*_DSN", "BASEURL", "*_BASEURL", "APIURL", "*_APIURL", "HOSTALIASES", "LOCALDOMAIN"),
-        *("RES_*", "RESOLV_*", "NIS_*", "HES_*", "HESIOD_*", "*_BUS_ADDRESS", "HOSTS", "URLS", "ENDPOINTS"),
-        *("SERVERS", "GATEWAY", "ORIGIN", "DOMAIN", "RPC", "WS", "UPSTREAM", "API_BASE", "API_ROOT"),
-        *("WS_BASE", "URL_BASE", "*_PROVIDER", "GCE_METADATA_*", "*_UPSTREAM", "*_RELAY", "*WEBHOOK*"),
+        *("*_SERVERS", "RPC", "*_RPC", "WS", "*_WS", "WSS", "*_WSS", "*_URL_*", "*_DOMAIN", "DSN", "*_DSN"),
+        *("HOSTALIASES", "LOCALDOMAIN", "RES_*", "RESOLV_*", "NIS_*", "HES_*", "HESIOD_*", "*_BUS_ADDRESS"),
+        *("HOSTS", "URLS", "ENDPOINTS", "SERVERS", "GATEWAY", "ORIGIN", "DOMAIN", "UPSTREAM", "*_UPSTREAM"),
+        *("API_BASE", "*_API_BASE", "API_ROOT", "*_API_ROOT", "WS_BASE", "URL_BASE", "*_REST_API"),
+        *("*_PROVIDER", "GCE_METADATA_*", "*_RELAY", "*WEBHOOK*", "*CONNECTION_STRING", "*_SENTINELS"),
+        *("*_NODENAME", "*_QUORUM", "*_BOOTSTRAP", "*_SEED_NODES"),
     ),
 }
 """What is steered → patterns of upper-case names, with a `*` at either end or at both.
 
-A name counts in any case, because `http_proxy` works.
+A name counts in any case, because `http_proxy` works, and one of several as the one: `REST_URL2`, `RPC_1`.
 """
+NUMBER_OR_VERSION = re.compile(r"(_?V?[0-9]+)+$")
 
 HARMLESS = ("PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE")
 """What only says how the interpreter writes: old configs set it, as images do."""
@@ -118,8 +144,9 @@ def steered_by(name: str) -> str | None:
     upper = name.upper()
     if upper in HARMLESS:
         return None
+    names = {upper, NUMBER_OR_VERSION.sub("", upper)}
     for target, patterns in STEERING.items():
-        if any(_matches(upper, pattern) for pattern in patterns):
+        if any(_matches(one, pattern) for pattern in patterns for one in names):
             return target
     return None
 

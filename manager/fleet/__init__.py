@@ -13,7 +13,7 @@ preflight_messages                         what a live run would fail by, by cod
 bot_report, amounts                        what a bot reports of its trading, and how it is formatted
 supervisor_state, env_file                 the files that an instance's container reads and writes
 snoozes                                    what a person has left until a time
-env_file_values                            what each env file should have, kept while nothing changes
+env_file_values                            what each env file should have, and whether it has
 hidden_lock                                that this user may not look at a lock there
 supervisor_messages, supervisor_sentences  supervisors' reasons: by codes, and the sentences of old ones
 state_file, upgrade_records                what only the manager knows

@@ -51,6 +51,15 @@ class Image(NamedTuple):
         """Return what its image gave to a container; None for one that was made from another image."""
         return self.config if self.config and container.image_id == self.id else None
 
+    def has_bundled_bot(self, fleet: Fleet) -> bool:
+        """Return whether the bot in it is certainly the bundled one, which alone runs isolated.
+
+        An image of the same name may have been built with another bot: `manager build --bot`.
+        """
+        its_labels = self.config.get("Labels") or {}
+        is_isolated = "-I" in str(its_labels.get(labels.OPEN_ORDERS, "")).split()
+        return fleet.is_bundled_bot and is_isolated and labels.VARIABLES not in its_labels
+
 
 NO_IMAGE = Image("", "")
 
@@ -222,7 +231,7 @@ def assemble(
     kept_files = project.loaded.kept_files
     held_back = frozenset(one.instance for one in containers.values() if one.config_file in kept_files)
     statuses = _statuses(fleet, containers, supervisors, {*project.specs, *held_back})
-    env_values = env_file_values.of_project(project, for_all)
+    env_values = env_file_values.of_project(project, for_all, is_bundled_bot=image.has_bundled_bot(fleet))
     wanted = _desired(project, observed, wanted_before, for_all, env_values)
     moved = container_folder.moved(fleet, containers, supervisors)
     made = _drifts(project, containers, supervisors, moved, image)
@@ -282,22 +291,19 @@ def _desired(
 ) -> dict[str, Desired]:
     """Return what each config asks for. `known`: the desired containers that are known already."""
     fleet = project.fleet
-    zone, earlier_zone = time_zone.time_zone(), time_zone.earlier_time_zone()
     hashes = project.loaded.config_hashes  # once: it goes through all configs
 
     def desired(instance: str, spec: InstanceSpec) -> Desired:
         values = env_values[instance]
-        is_changed = (
-            instance in observed.containers
-            and env_file.env_differs(spec, fleet, values)
-            and (zone == earlier_zone or env_file.env_differs(spec, fleet, {**values, "TZ": earlier_zone}))
+        is_changed = instance in observed.containers and env_file_values.differ(
+            project, spec, for_all, values
         )
         return Desired(
             instance,
             hashes.get(instance) or config_hash(spec, fleet),
             spec.web_port,
             environment_changed=is_changed,
-            reread=_reread(project, spec, for_all, values) if is_changed else (),
+            reread=env_file_values.reread(project, spec, for_all, values) if is_changed else (),
         )
 
     return {
@@ -369,26 +375,6 @@ def _drifts(
         and container_folder.elsewhere(container, supervisors.get(instance), project.fleet) is None
     }
     return {instance: drift for instance, drift in drifts.items() if drift}
-
-
-def _reread(
-    project: Project, spec: InstanceSpec, for_all: Mapping[str, str], values: Mapping[str, str]
-) -> tuple[str, ...]:
-    """Return the variables of a live bot that its env file has as earlier versions read or named them."""
-    is_renamed = any(variable.read_as for variable in spec.variables)
-    if not (project.reread or is_renamed) or spec.mode != "live":
-        return ()
-    given = env_file.read(project.fleet.secrets_dir(spec.id) / env_file.ENV_FILE) or {}
-    for_all = {name: project.reread.get(name, value) for name, value in for_all.items()}
-    spec = spec._replace(variables=tuple(variable._replace(read_as=None) for variable in spec.variables))
-    before = bot_environment.env_file_values(
-        spec, project.fleet, for_all, {**project.variables, **project.reread}
-    )
-    return tuple(
-        name
-        for name in sorted({*before, *values})
-        if before.get(name) != values.get(name) and given.get(name) == before.get(name)
-    )
 
 
 def _elsewhere(

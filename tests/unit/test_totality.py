@@ -27,7 +27,7 @@ from manager.monitor.watch import alert_state, kinds, messages
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTIAL: Mapping[str, frozenset[str]] = {
-    "manager.cli.commands.import_.DONE": frozenset({"leave", "refuse"}),  # which do nothing
+    "manager.cli.commands.import_.DONE": frozenset({"warn", "leave", "refuse"}),  # which do nothing
     "manager.monitor.top.table.SEVERITY_STYLES": frozenset({"bad"}),  # whose whole row is red
     "manager.monitor.watch.kinds.BACK": frozenset(get_args(kinds.InstanceKind)),
 }

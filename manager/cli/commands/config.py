@@ -9,15 +9,20 @@ from typing import Any
 
 from manager.cli import closing_table
 from manager.cli.notices import say_problems
-from manager.config import dotenv, handover, reach
+from manager.config import bundled_reads, dotenv, handover, reach
 from manager.config.spec import config_hash
 from manager.errors import BAD_CONFIG, OK, Problem
 from manager.fleet import bot_options_file
 from manager.fleet.project import Project
 from manager.fleet.selection import no_instance, pinned
 from manager.fleet.session import Session
-from manager.i18n import Text
+from manager.i18n import Text, mark
 from manager.util import console
+
+NOT_READ = mark(
+    "the bundled bot is not given what it does not read: {names}; if a library of it does, add the name to"
+    " variables in config/fleet.toml. A bot of your own is given all"
+)
 
 
 def config(session: Session, args: Namespace) -> int:
@@ -60,6 +65,8 @@ def _unreached(project: Project, chosen: list[str]) -> Iterator[Problem]:
         keys = reach.keys_unused(project.loaded.described(instance))
         if unknown := [key for key in keys if (file, key) not in known]:
             yield Problem.at(file, "", closing_table.UNUSED_KEYS, keys=", ".join(unknown))
+        if unread := bundled_reads.unread_names(project.specs[instance].literals, project.fleet):
+            yield Problem.at(file, "environment", NOT_READ, names=", ".join(unread))
     written = [name for name, value in dotenv.read(project.fleet.dotenv_file).variables.items() if value]
     specs = [loaded.spec for loaded in project.loaded.files if loaded.spec]
     if not project.loaded.broken_files and (names := reach.variables_unused(written, specs, project.fleet)):

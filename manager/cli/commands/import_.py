@@ -35,6 +35,7 @@ PLANNED: Mapping[Kind, str] = {
     "config": mark("copy config"),
     "names": mark("add names"),
     "values": mark("add variables"),
+    "warn": mark("warning"),
     "leave": mark("skip"),
     "refuse": mark("refused"),
 }

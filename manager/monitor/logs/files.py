@@ -150,25 +150,27 @@ class DatedFiles:
         Only a range that takes long to read is searched, by the times at which its lines begin, and so as if
         the clock had never been set back. Without such times, it is `begin`.
         """
-        if end - begin <= LARGE:
-            return begin
-        part = self._part_before(moment, begin, end)
+        return self._around(moment, begin, end)[0]
+
+    def _around(self, moment: float, begin: int, end: int) -> tuple[int, int]:
+        """Return two offsets, of which the first begins a line: between them is the first of this time."""
+        part = self._part_before(moment, begin, end) if end - begin > LARGE else None
         if part is None:
-            return begin
+            return begin, end
         low, high = max(begin, part.start), min(end, part.start + part.size)
         if isinstance(part.content, Compressed):
-            return self._seek_forwards(moment, low, high)
+            return self._seek_forwards(moment, low, high), high
         while high - low > LARGE:
             middle = (low + high) // 2
             block = self.read(middle, min(BLOCK, high - middle))
             at = _first_time(block[block.find(b"\n") + 1 :])
             if at is None:
-                return low
+                break
             low, high = (middle, high) if at < moment else (low, middle)
-        return self.line_start(low) if low > begin else begin
+        return (self.line_start(low) if low > begin else begin), high
 
     def _seek_forwards(self, moment: float, low: int, high: int) -> int:
-        """Return the same of a compressed file, whose middle cannot be read without what precedes it."""
+        """Return the lower one in a compressed file, whose middle cannot be read without what precedes it."""
         at = low
         while at < high and (block := self.read(at, min(STEP, high - at))):
             last = _first_time(block, backwards=True)
@@ -179,12 +181,8 @@ class DatedFiles:
 
     def seek_end(self, moment: float, begin: int, end: int) -> int:
         """Return an offset behind the last line of this time or an earlier one, found in the same way."""
-        last = self.seek(moment, begin, end)
-        if last <= begin:
-            return end
-        part = next(part for part in reversed(self.parts) if part.start <= last)
-        searched = part.size if isinstance(part.content, Compressed) else 0
-        return min(end, max(last + 2 * LARGE, part.start + searched))
+        low, high = self._around(moment, begin, end)
+        return min(end, max(low + 2 * LARGE, high))
 
     def _part_before(self, moment: float, begin: int, end: int) -> DayFile | None:
         """Return the last part that begins before this time; None if that cannot be told."""

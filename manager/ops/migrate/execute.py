@@ -102,7 +102,7 @@ def _execute(action: ImportAction, facts: ImportFacts, fleet: Fleet) -> None:
             _add_variables(dict.fromkeys(action.names, ""), fleet)
         case "values":
             _add_variables({name: facts.variables.old[name] for name in action.names}, fleet)
-        case "stop" | "leave" | "refuse":
+        case "stop" | "warn" | "leave" | "refuse":
             raise AssertionError(action.kind)
         case _:
             assert_never(action.kind)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal, NamedTuple
 
+from manager.config import steering
+from manager.config.exchanges import EXCHANGES
 from manager.errors import BAD_CONFIG, FAILED, OK, worst_exit_code
 from manager.i18n import Text, listed
 from manager.ops.backup.manifest import is_printable
 from manager.ops.migrate.inspect import Database, ImportFacts, OldConfig, registered_at, web_port
 from manager.util.formatting import MB
 
-Kind = Literal["stop", "database", "logs", "remember", "config", "names", "values", "leave", "refuse"]
+Kind = Literal["stop", "database", "logs", "remember", "config", "names", "values", "warn", "leave", "refuse"]
 
 
 class ImportOptions(NamedTuple):
@@ -42,7 +44,7 @@ class ImportAction(NamedTuple):
     @property
     def changes(self) -> bool:
         """Return whether it changes anything."""
-        return self.kind not in {"leave", "refuse"}
+        return self.kind not in {"warn", "leave", "refuse"}
 
 
 def plan_import(facts: ImportFacts, options: ImportOptions) -> list[ImportAction]:
@@ -256,6 +258,7 @@ def _variable_actions(facts: ImportFacts, options: ImportOptions) -> Iterator[Im
         if new_names:
             cause = Text("with values (not shown): {names}", names=", ".join(new_names))
             yield ImportAction("values", ".env", cause, names=new_names)
+        yield from _steering_values({name: old[name] for name in new_names})
         conflicting = sorted(
             name for name, value in old.items() if value and own.get(name, value) not in {"", value}
         )
@@ -270,6 +273,26 @@ def _variable_actions(facts: ImportFacts, options: ImportOptions) -> Iterator[Im
             names=", ".join(new_names),
         )
         yield ImportAction("names", ".env", cause, names=new_names)
+
+
+def _steering_values(values: Mapping[str, str]) -> Iterator[ImportAction]:
+    """Warn of what decides where bots connect, whom they trust and what they load. No value is shown."""
+    steered: dict[str, list[str]] = {}
+    for name, value in values.items():
+        is_known = any(steering.is_known_address(value, exchange) for exchange in EXCHANGES)
+        if not is_known and (what := steering.steered_with(name, value)):
+            steered.setdefault(what, []).append(name)
+    if steered:
+        cause = Text(
+            "steers the bots that get it: {names}; look at these values in the old .env before you start one",
+            names=listed(
+                [
+                    Text("{names} ({what})", names=", ".join(names), what=Text(what))
+                    for what, names in steered.items()
+                ]
+            ),
+        )
+        yield ImportAction("warn", ".env", cause)
 
 
 def _other_actions(facts: ImportFacts) -> Iterator[ImportAction]:

@@ -44,9 +44,42 @@ STEERED = {
         *("MAVEN_OPTS", "COR_PROFILER", "ELIXIR_ERL_OPTIONS", "COMPlus_EnableProfiling", "SQLPATH"),
         *("SPRING_APPLICATION_JSON", "LOG4J_CONFIGURATION_FILE", "LOGGING_CONFIG", "CAMLLIB", "LOKY_PICKLER"),
         *("THEANO_FLAGS", "TRITON_PTXAS_PATH", "HYPERCORN_CONFIG", "PSQLRC", "QML2_IMPORT_PATH"),
+        *("JRUBY_OPTS", "OPENJ9_JAVA_OPTIONS", "JPDA_ADDRESS", "KOTLIN_COMPILER", "IRBRC"),
+        *(
+            "GOTOOLCHAIN",
+            "GOROOT",
+            "GONOSUMDB",
+            "GOCOVERDIR",
+            "CGO_LDFLAGS",
+            "RBENV_VERSION",
+            "MSBuildSDKsPath",
+        ),
+        *("TF_XLA_FLAGS", "TORCH_EXTENSIONS_DIR", "TORCHINDUCTOR_CACHE_DIR", "KERAS_BACKEND", "NLTK_DATA"),
+        *("JAX_COMPILATION_CACHE_DIR", "NVCC_PREPEND_FLAGS", "CYTHON_CACHE_DIR", "TVM_LIBRARY_PATH"),
+        *(
+            "FREQTRADE__STRATEGY_PATH",
+            "DYNACONF_SETTINGS",
+            "ANSIBLE_CONFIG",
+            "GHC_PACKAGE_PATH",
+            "PLTCOLLECTS",
+        ),
         *("PYTEST_ADDOPTS", "GUILE_LOAD_COMPILED_PATH", "OCTAVE_PATH", "POETRY_VIRTUALENVS_PATH"),
     ],
     "the loader": [
+        *(
+            "_RJEM_MALLOC_CONF",
+            "CPUPROFILE",
+            "__GLX_VENDOR_LIBRARY_NAME",
+            "RDMAV_DRIVERS",
+            "FI_PROVIDER_PATH",
+        ),
+        *(
+            "NCCL_NET",
+            "UCX_TLS",
+            "GI_TYPELIB_PATH",
+            "GIO_EXTRA_MODULES",
+            "GST_PLUGIN_SCANNER",
+        ),
         *("OMPI_MCA_mca_base_component_path", "PMIX_MCA_x"),
         *("LLVM_SYMBOLIZER_PATH", "QTWEBENGINEPROCESS_PATH"),
         *("CUDA_INJECTION64_PATH", "VK_LAYER_PATH", "QT_PLUGIN_PATH", "UID_WRAPPER"),
@@ -82,6 +115,14 @@ STEERED = {
             "VIMINIT",
             "INPUTRC",
         ),
+        *("CPATH", "GCC_EXEC_PREFIX", "COMPILER_PATH", "CMAKE_PREFIX_PATH", "CXXCPP", "FFLAGS"),
+        *(
+            "CHROME_BIN",
+            "CHROMEDRIVER",
+            "PUPPETEER_EXECUTABLE_PATH",
+            "PLAYWRIGHT_BROWSERS_PATH",
+            "AUTOSSH_PATH",
+        ),
         *("GNUPGHOME", "WGETRC", "LDAPCONF", "SASL_CONF_PATH", "CPP", "AR", "MAILCAPS"),
         *("ODBCINI", "TNS_ADMIN", "KRB5CCNAME", "MYSQL_HOME", "ALSA_CONFIG_PATH", "CLOUDSDK_CONFIG"),
     ],
@@ -112,6 +153,8 @@ STEERED = {
         "HOSTALIASES",
         "SENTRY_DSN",
         *("HOSTS", "RPC", "API_BASE", "WEB3_PROVIDER", "PGPORT", "MYSQL_UNIX_PORT", "WEBHOOK", "GATEWAY"),
+        *("REST_URL2", "RPC_1", "WS_ENDPOINT_V2", "HOST1", "DBHOST", "RESTENDPOINT", "BACKPACK_WSS"),
+        *("BINANCE_API_BASE", "DB_CONNECTION_STRING", "REDIS_SENTINELS", "RABBITMQ_NODENAME", "ZK_QUORUM"),
         "GCE_METADATA_IP",
         *("NIS_PATH", "HES_DOMAIN", "HESIOD_CONFIG", "AT_SPI_BUS_ADDRESS"),
     ],
@@ -255,7 +298,12 @@ def test_a_host_s_name_alone_passes_and_the_bundled_bot_reads_no_address_from_su
 
 
 @pytest.mark.parametrize(
-    "name", ["LOG_LEVEL", "WALLET", "PARADEX_ACCOUNT_ADDRESS", "ORDER_TTL", "DEPTH", "TZ", *steering.HARMLESS]
+    "name",
+    [
+        *("LOG_LEVEL", "WALLET", "PARADEX_ACCOUNT_ADDRESS", "ORDER_TTL", "DEPTH", "TZ", *steering.HARMLESS),
+        *("LEVEL_2", "TF_15M", "GOAL", "FEATURE_FLAGS", "STRATEGY_OPTIONS", "LOG_FILE", "DATA_DIR", "V2"),
+        *("OMP_NUM_THREADS", "TESTNET", "DRY_RUN", "PRICE_SRC", "HF_MODE", "GHOST_ORDERS"),
+    ],
 )
 def test_other_values_of_a_config_are_its_own_business(name: str) -> None:
     assert refusals(environment={name: "x"}) == []

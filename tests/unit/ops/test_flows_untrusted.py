@@ -292,3 +292,53 @@ def test_what_runs_by_a_name_that_is_not_seen_goes_on_is_stopped_and_is_shown_wi
         if command.startswith("stop"):
             assert sandbox.states()["bp_sol_01"] == "exited"
     assert sandbox.states() == {}
+
+
+def bundled_image(sandbox: Sandbox, program: str = "/opt/venv/bin/python -I -u /app/open_orders.py") -> None:
+    """Have the fleet run the bundled bot, whose image is known by its isolated interpreter."""
+    (sandbox.folder / "config" / "fleet.toml").write_text(
+        f'name = "{FLEET_NAME}"\naccept_unverified = true\n'
+    )
+    sandbox.engine.add_image(f"{FLEET_NAME}-bot:local", {labels.SUPERVISOR: "1", labels.OPEN_ORDERS: program})
+
+
+@pytest.mark.parametrize("mode", ["paper", "live"])
+def test_the_bundled_bot_is_given_what_it_reads_and_what_runs_keeps_what_it_has(
+    sandbox: Sandbox, mode: str
+) -> None:
+    unread = {"SOME_RUNTIMES_LEVER": "x", "BACKPACK_ACCOUNT_ID": "7"}
+    bundled_image(sandbox, "")  # nothing tells of it which bot it has
+    sandbox.config("bp_sol_01", 5002, mode=mode, environment=unread)
+    sandbox.transcript("up")
+    before = env_file(sandbox)
+    assert before["SOME_RUNTIMES_LEVER"] == "x"
+    bundled_image(sandbox)
+    assert "restart" not in (planned := sandbox.transcript("up")), planned
+    assert "environment" not in sandbox.transcript("ps")
+    assert env_file(sandbox) == before
+    checked = sandbox.transcript("config --check")
+    assert "environment: the bundled bot is not given what it does not read: SOME_RUNTIMES_LEVER;" in checked
+    sandbox.transcript("restart bp_sol_01")
+    after = env_file(sandbox)
+    assert "SOME_RUNTIMES_LEVER" not in after
+    assert after == {name: value for name, value in before.items() if name != "SOME_RUNTIMES_LEVER"}
+    assert "nothing to do" in sandbox.transcript("up")
+
+
+def test_a_plan_shows_only_what_the_bundled_bot_is_given(sandbox: Sandbox) -> None:
+    bundled_image(sandbox)
+    sandbox.config("bp_sol_01", 5002, environment={"LEVEL": "DEBUG", "BACKPACK_ACCOUNT_ID": "7"})
+    planned = sandbox.transcript("plan")
+    assert "its config gives the bot BACKPACK_ACCOUNT_ID=7" in planned
+    assert "LEVEL" not in planned
+
+
+def test_another_bot_in_an_image_of_the_fleet_s_name_gets_all_that_its_config_gives(sandbox: Sandbox) -> None:
+    """`manager build --bot DIR` without bot_dir in fleet.toml: its label says what that bot reads."""
+    bundled_image(sandbox)
+    program = "/opt/venv/bin/python -I -u /app/open_orders.py"
+    built = {labels.SUPERVISOR: "1", labels.OPEN_ORDERS: program, labels.VARIABLES: ""}
+    sandbox.engine.add_image(f"{FLEET_NAME}-bot:local", built)
+    sandbox.config("bp_sol_01", 5002, environment={"LEVEL": "DEBUG"})
+    sandbox.transcript("up")
+    assert env_file(sandbox)["LEVEL"] == "DEBUG"

@@ -92,6 +92,25 @@ def test_what_is_asked_for_up_to_a_time_ends_there(tmp_path: Path, day: Path, re
     assert sum(read) < 12 * LARGE
 
 
+@pytest.mark.parametrize("number", [0, 1, 100])
+@pytest.mark.parametrize("since", [{}, {"since": 0}])
+def test_a_time_near_the_beginning_ends_there_too(
+    number: int, since: dict[str, int], tmp_path: Path, day: Path, read: list[int]
+) -> None:
+    (day / "bot_stdout.log").write_bytes(text())
+    more = {name: midnight() + offset for name, offset in since.items()}
+    assert b"".join(selected(tmp_path, until=midnight() + 2 * number, **more)) == text(0, number + 1)
+    assert sum(read) < 12 * LARGE
+
+
+def test_lines_up_to_a_time_are_shown_where_the_middle_tells_no_time(tmp_path: Path, day: Path) -> None:
+    traceback = b"  a line of a very long traceback\n" * (20 * LARGE // 33)
+    rows = [text(0, 200), traceback, text(200, 400)]
+    (day / "bot_stdout.log").write_bytes(b"".join(rows))
+    shown = b"".join(selected(tmp_path, until=midnight() + 2 * 299))
+    assert shown == b"".join([*rows[:2], text(200, 300)])
+
+
 def test_a_traceback_before_the_time_is_not_shown(tmp_path: Path, day: Path) -> None:
     rows = [line(number) + b"  continued\n" * (number % 7) for number in range(COUNT // 4)]
     (day / "bot_stdout.log").write_bytes(b"".join(rows))

@@ -363,6 +363,29 @@ def test_variables_by_name_and_only_when_asked_with_values(
     assert printed(capsys)[-1] == "nothing to do"
 
 
+STEERING_IN_ENV = (
+    "BACKPACK_API_URL=https://evil.example\nHTTPS_PROXY=http://10.0.0.1:3128\nREGION=wss://evil.example\n"
+    "BACKPACK_BASE_URL=https://api.backpack.exchange\nA_KEY=hunter2\nLEVEL=1\n"
+)
+
+
+def test_copied_values_that_steer_a_bot_are_named(
+    old: OldFolder, fleet: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (old.folder / ".env").write_text(STEERING_IN_ENV)
+    (fleet / ".env").write_text("REGION=eu\n")
+    assert run(fleet, old) == OK
+    assert not [line for line in printed(capsys) if line.startswith(".env: warning: steers")]
+    for arguments in ("--env",), ("--env", "--yes"):
+        assert run(fleet, old, *arguments) == OK
+        (warning,) = [line for line in printed(capsys) if line.startswith(".env: warning: steers")]
+        assert warning == (
+            ".env: warning: steers the bots that get it: BACKPACK_API_URL (addresses), HTTPS_PROXY (proxies);"
+            " look at these values in the old .env before you start one"
+        )
+    assert (fleet / ".env").read_text().startswith("REGION=eu\nA_KEY=hunter2\nBACKPACK_API_URL=")
+
+
 def test_values_that_were_asked_for_come_with_one_instance_too(old: OldFolder, fleet: Path) -> None:
     (old.folder / ".env").write_text("A_KEY=hunter2\n")
     assert run(fleet, old, "bp_sol_01", "--yes", "--env") == OK
