@@ -116,7 +116,8 @@ def was_killed(view: Instance) -> bool:
     if view.status.state != "stopped" or view.supervisor is None or view.container is None:
         return False
     if view.supervisor.state == "stopped":
-        return view.supervisor.last_exit is not None and view.supervisor.last_exit.killed
+        last_exit = view.supervisor.last_exit
+        return last_exit is not None and (last_exit.killed or last_exit.oom)
     has_ended = view.supervisor.state in ("failed", "completed")
     return not has_ended and view.container.engine_state == "exited"
 
