@@ -32,6 +32,8 @@ def has_left_money(view: Instance) -> bool:
 
 def may_have_position(view: Instance) -> bool:
     """Return whether it has, or may have, left a position that somebody can close: dust is none."""
+    if view.mode == "live" and view.report is not None and view.report.report.mode == "paper":
+        return False  # of before its config's mode was changed
     return position_left(view) != 0 and not has_left_dust(view)
 
 
