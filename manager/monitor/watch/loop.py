@@ -151,13 +151,14 @@ class Watch:
         if has_looked := observer.look_if_due():
             notifier.look(observer.snapshot.views, now)
             self._recorder.record(observer.snapshot.views, self._questions.reports, now)
-            if not observer.is_busy():  # else the command that runs tells the bots their shares
-                self._requests.look(observer.snapshot, now)
-                self._positions.look(observer.snapshot)
+            # The command that runs tells those that it is at work on.
+            unsettled = observer.unsettled() if observer.is_busy() else None
+            self._requests.look(observer.snapshot, now, unsettled)
+            self._positions.look(observer.snapshot, unsettled or ())
         self._positions.tell_if_due(observer.snapshot, now)
         self._recorder.go_on()
         self._twins.look_if_due(observer.fleet, observer.snapshot)
-        if not observer.why_away and not observer.is_busy():
+        if not observer.why_away and observer.is_firewall_left_alone():
             snapshot = observer.snapshot
             self._egress.look_if_due(
                 self._session.engine(), snapshot.project, snapshot.observed.containers.values()

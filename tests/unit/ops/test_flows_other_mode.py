@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from decimal import Decimal
 from typing import Any
 
@@ -51,10 +50,11 @@ def live_view(**kept: Any) -> Instance:
 @pytest.mark.parametrize("is_up", [False, True])
 def test_no_command_shows_the_profit_on_paper_for_a_live_bot(sandbox: Sandbox, is_up: bool) -> None:
     sandbox.transcript("up")
+    reported_at = sandbox.clock.time()
+    sandbox.clock.sleep(60)
     sandbox.transcript("down bp_sol_01")
     sandbox.config("bp_sol_01", 5002, mode="live")
-    now = time.time()
-    kept = {"run_ended": True, "open_orders_left": 7, "report": {**PAPER, "at": now - 60}}
+    kept = {"run_ended": True, "open_orders_left": 7, "report": {**PAPER, "at": reported_at}}
     file = sandbox.folder / "volumes/state/bp_sol_01" / REPORT_FILE
     if is_up:
         sandbox.transcript("up")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -11,7 +12,7 @@ from manager.fleet import lock, supervisor_state
 from manager.fleet.session import Session
 from manager.monitor.watch.change_detector import StateFiles
 from manager.monitor.watch.loop import Watch
-from manager.monitor.watch.observer import BUSY_MOST_S, LOOK_S, FleetObserver
+from manager.monitor.watch.observer import BEGINNING_S, BUSY_MOST_S, LOOK_S, FleetObserver
 from tests.fakes.sandbox import BOTH, ETH, SOL, Sandbox
 
 
@@ -171,6 +172,39 @@ def test_during_an_upgrade_only_what_it_is_at_work_on_may_be_down(
     assert unsettled == [{"bp_eth_02"}]
     assert watching.look()
     assert not watching.unsettled()
+
+
+def test_during_an_upgrade_the_export_tells_of_a_bot_that_dies_elsewhere(
+    sandbox: Sandbox, watching: FleetObserver
+) -> None:
+    """Programs of the old system read nothing else, and the upgrade may take half an hour."""
+    seen: list[dict[str, str]] = []
+
+    def look() -> None:
+        sandbox.engine.set_state(SOL, "exited", 137)
+        assert watching.look()
+        records = json.loads(watching.fleet.export_file.read_text())
+        seen.append({instance: record["status"] for instance, record in records.items()})
+
+    sandbox.engine.after("stop", look, of=ETH)
+    sandbox.new_image()
+    sandbox.run("upgrade bp_eth_02")
+    assert seen == [{"bp_eth_02": "running", "bp_sol_01": "stopped"}]
+
+
+def test_the_firewall_is_looked_after_in_a_long_command_past_its_beginning(
+    sandbox: Sandbox, watching: FleetObserver
+) -> None:
+    assert watching.is_firewall_left_alone()
+    with lock.held(watching.fleet.lock_file, "upgrade"):
+        assert not watching.is_firewall_left_alone()
+        sandbox.clock.sleep(BEGINNING_S)
+        assert watching.is_firewall_left_alone()
+    with lock.held(watching.fleet.lock_file, "down"):  # removes it at its end
+        watching.is_busy()
+        sandbox.clock.sleep(BEGINNING_S)
+        assert not watching.is_firewall_left_alone()
+    assert watching.is_firewall_left_alone()
 
 
 def test_another_command_explains_what_has_just_gone_down_and_nothing_that_stays_down(
