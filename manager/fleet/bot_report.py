@@ -193,9 +193,9 @@ def for_mode(report: Report, mode: str | None) -> Report:
     reported = report.mode or ("paper" if report.is_artificial else None)
     if None in (reported, mode) or reported == mode:
         return report
-    if reported == "live":
-        return report._replace(**dict.fromkeys(("pnl", "realized", "unrealized", "fees", "funding")))
-    return report._replace(**dict.fromkeys(OF_A_RUN), mode="paper")
+    earned = ("pnl", "realized", "unrealized", "fees", "funding")
+    nothing: dict[str, Any] = dict.fromkeys(earned if reported == "live" else OF_A_RUN)
+    return report._replace(**nothing, mode=reported)
 
 
 def read_for_mode(state_dir: Path, mode: str | None) -> KeptReport | None:

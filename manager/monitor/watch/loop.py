@@ -261,11 +261,12 @@ class Watch:
             return []
         return self._disk_guard.look(observer.fleet, observer.snapshot.views)
 
-    def _stop_for_disk(self, instance: str) -> None:
+    def _stop_for_disk(self, instance: str, why: Text) -> None:
         """Stop an instance as `manager stop` does. Raises ManagerError."""
         session = Session(self._session.chosen_dir)
         try:
-            result = apply.apply(session, changes.stop(Selection([instance])), self._on_event)
+            change = changes.stop(Selection([instance]), Text("`manager watch`: {why}", why=why))
+            result = apply.apply(session, change, self._on_event)
             self._on_result(result)
         finally:
             session.close()

@@ -105,3 +105,5 @@ class Change(NamedTuple):
     """The fleet's halt mark, if this command ends the halt of the whole fleet."""
     dead_hosts: tuple[str, ...] = ()
     """Other machines on which nothing trades any more, as a person has typed."""
+    because: Text | None = None
+    """Who stops, other than a person, and why."""

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from manager.errors import ManagerError
-from manager.fleet import lock, supervisor_state
+from manager.fleet import event_spool, lock, supervisor_state
 from manager.fleet.session import Session
+from manager.i18n import Text
 from manager.monitor.watch.change_detector import StateFiles
 from manager.monitor.watch.loop import Watch
 from manager.monitor.watch.observer import BEGINNING_S, BUSY_MOST_S, LOOK_S, FleetObserver
@@ -123,6 +124,28 @@ def test_no_heartbeat_is_sent_while_the_engine_does_not_answer(sandbox: Sandbox)
     assert watch._heartbeat_address() == address
     for part in (watch._observer, watch._questions, watch._recorder, watch._disk_guard, watch._heartbeat):
         part.close()
+
+
+def test_what_watch_has_stopped_is_not_told_as_stopped_by_a_user(sandbox: Sandbox) -> None:
+    sandbox.transcript("up")
+    watch = Watch(Session(sandbox.folder), lambda _event: None, lambda _result: None)
+    why = Text("its folders take {size}, more than the limit of {limit}", size="5.2 MB", limit="5 MB")
+    watch._stop_for_disk("bp_sol_01", why)
+    for part in (watch._observer, watch._questions, watch._recorder, watch._disk_guard, watch._heartbeat):
+        part.close()
+    told = "stopped by `manager watch`: its folders take 5.2 MB, more than the limit of 5 MB"
+    assert told in sandbox.transcript("ps")
+    assert f"bp_sol_01: left alone: {told}; `manager start bp_sol_01` starts it" in sandbox.transcript("up")
+    [line] = [
+        event
+        for line in watch._observer.fleet.event_spool_file.read_bytes().splitlines()
+        if (event := event_spool.parsed(line)) and event.what == "stop"
+    ]
+    assert line.why == "`manager watch`: its folders take 5.2 MB, more than the limit of 5 MB"
+    assert "`manager watch`" in sandbox.transcript("--lang zh-TW ps")
+    sandbox.transcript("start bp_sol_01")
+    sandbox.transcript("stop bp_sol_01")
+    assert "stopped by a user" in sandbox.transcript("ps")
 
 
 def test_what_somebody_was_stopping_as_the_engine_died_has_not_fallen(
