@@ -45,7 +45,7 @@ def note(view: Instance) -> str:
         parts.append(str(_next_restart(supervisor, supervisor.next_restart_at)))
     if supervisor is not None and view.status.state == "failed" and supervisor.cancel is not None:
         parts.append(str(cancel_text(supervisor.cancel)))
-    has_ended = activity.doing in doing.ENDS and reason is not None and not is_down
+    has_ended = activity.doing in doing.ENDS and not is_down
     if has_ended or (view.status.state != "restarting" and _has_left_something(view)):
         parts.append(str(leftovers.ending(view)))
     if leftovers.may_have_left_orders(view) or leftovers.orders_left(view):
