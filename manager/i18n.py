@@ -78,7 +78,7 @@ def singular(template: str) -> str:
     """Return an English template as it is for a `count` of 1. Chinese has one form for all numbers."""
     for several, one in OTHERWISE_SINGULAR.items():
         template = template.replace(several, one)
-    return PLURAL.sub(lambda found: f"{{count}}{found[1]} {found[2]}{SINGULAR_VERBS[found[3]]}", template)
+    return PLURAL.sub(lambda match: f"{{count}}{match[1]} {match[2]}{SINGULAR_VERBS[match[3]]}", template)
 
 
 def language_from(environ: Mapping[str, str]) -> str:
