@@ -25,6 +25,23 @@ ONLY_PLACES = re.compile(r"(\{[^}]*\}[ :;,]*)+")
 PARTS = re.compile(r"(\{[^}]*\})")
 """A message of placeholders alone, `{id}: {why}`, and its parts."""
 
+NOUNS = (
+    "alert|bot|command|config|connection|failure|file|folder|instance|level|line|log|manager|message|one|order|"
+    "port|position|probe|restart|row|stream|task|time|warning"
+)
+PLURAL = re.compile(rf"\{{count\}}((?: (?!of )\w+){{0,2}}?) ({NOUNS})s\b(?! and\b)(?: (are|rest)\b)?")
+"""What an English template says of several things, and a verb behind it."""
+SINGULAR_VERBS = {None: "", "are": " is", "rest": " rests"}
+OTHERWISE_SINGULAR = {
+    "these {count} positions?": "this position?",
+    "connections to {id} are open": "connection to {id} is open",
+    "streams of the role {role} are open": "stream of the role {role} is open",
+    "free or used by their own instances": "free or used by its own instance",
+    "{count} of the instances run ": "{count} of the instances runs ",
+    " were left out, wholly": " was left out, wholly",
+}
+"""Parts of templates with more than that to change."""
+
 _language: str | None = None
 """None until a language is chosen; English until then."""
 _spoken: ContextVar[str | None] = ContextVar("spoken", default=None)
@@ -42,7 +59,10 @@ class Text:
         self.params = params
 
     def __str__(self) -> str:
-        return _(self.message).format(**self.params)
+        template = _(self.message)
+        if template is self.message and self.params.get("count") == 1:
+            template = singular(template)
+        return template.format(**self.params)
 
     def __repr__(self) -> str:
         return f"Text({self.message!r}, {self.params!r})"
@@ -52,6 +72,13 @@ class Text:
 
     def __hash__(self) -> int:
         return hash(self.message)
+
+
+def singular(template: str) -> str:
+    """Return an English template as it is for a `count` of 1. Chinese has one form for all numbers."""
+    for several, one in OTHERWISE_SINGULAR.items():
+        template = template.replace(several, one)
+    return PLURAL.sub(lambda match: f"{{count}}{match[1]} {match[2]}{SINGULAR_VERBS[match[3]]}", template)
 
 
 def language_from(environ: Mapping[str, str]) -> str:

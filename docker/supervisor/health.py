@@ -29,6 +29,7 @@ class Health:
     def __init__(self, started: float, interval: float, timings: Timings) -> None:
         self._start_phase_ends = started + timings.start_phase
         self._start_limit_ends = started + timings.start_limit
+        self._first_answer = timings.first_answer
         self._silence_ends = started + timings.first_answer
         self._quick = timings.quick_probe
         self._interval = interval
@@ -41,18 +42,22 @@ class Health:
         self.is_starting = False  # whether the last probe met a bot that says so, and may still be
         self._healthy_since: float | None = None
         self._was_ok = False
-        self._has_answered = False
+        self._has_answered = False  # anything else than that it is starting, or since it last said so
 
     def add(self, result: ProbeResult, now: float) -> None:
         """Add the result of a probe. A degraded bot counts as healthy: a restart would not help it.
 
         Nor would it help one that is still starting, up to a limit: it would begin from nothing. One that
-        has not answered anything yet is unhealthy, and its failures are counted only after a while.
+        has not answered anything yet, or last that it is starting, may be loading: without an answer it is
+        unhealthy, and its failures are counted only after a while.
         """
         self.ok, self.reason, self.condition = result.reason is None, result.reason, result.condition
         is_silent = result.reason is not None and result.reason.code in SILENT
-        self._has_answered = self._has_answered or not is_silent
         self.is_starting = not self._was_ok and now < self._start_limit_ends and result.is_starting
+        if self.is_starting:
+            self._has_answered, self._silence_ends = False, now + self._first_answer
+        elif not is_silent:
+            self._has_answered = True
         if self.ok:
             self.state, self.failures, self.has_refused = "running", 0, False
             self._was_ok = True

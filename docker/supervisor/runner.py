@@ -106,7 +106,7 @@ class BotRunner:
         self._stopping = True
         self._loop.cancel("restart")
         if self._run is None:
-            self._stopped(killed=False)
+            self._stopped()
             return
         self._journal.log(f"stopping the bot (at most {self._settings.stop_timeout:g} s)")
         self._end_bot()  # before the state is written, since it has orders to cancel
@@ -294,7 +294,8 @@ class BotRunner:
         }
         self._journal.log(f"the bot has ended after {ending.ran_s:.1f} s: {policy.describe(ending)}")
         if self._stopping:
-            self._stopped(ending.killed)
+            out_of_memory = Reason("out_of_memory", signal="SIGKILL") if ending.oom else None
+            self._stopped(Reason("killed") if ending.killed else out_of_memory)
         elif self._halt is not None:
             self._idle_halted()
         elif action == policy.RESTART:
@@ -334,12 +335,13 @@ class BotRunner:
         self._loop.after("restart", delay, self.start)
         self._status.enter("restarting", reason)
 
-    def _stopped(self, killed: bool) -> None:
+    def _stopped(self, killed: Reason | None = None) -> None:
+        """End the loop. `killed`: why the bot did not end by itself."""
         self._record.next_due = None
         self._release_anchor()
         self._journal.log("stopped")
-        self._status.enter("stopped", Reason("killed") if killed else None)
-        self._loop.stop(1 if killed else 0)
+        self._status.enter("stopped", killed)
+        self._loop.stop(0 if killed is None else 1)
 
 
 def _health_word(result: ProbeResult) -> str:

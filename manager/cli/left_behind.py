@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from manager.fleet.bot_report import Position
-from manager.i18n import Text, _, bracketed, listed
+from manager.i18n import Text, _, bracketed, joined, listed
 from manager.util import console, formatting
 
 if TYPE_CHECKING:
@@ -82,23 +82,25 @@ def unknown_orders_text(instance: str, answer: Answer, why: Text | None) -> Text
 
 
 def killed_text(outcome: Outcome[Action]) -> Text:
-    """Return the message for a bot that had to be killed."""
+    """Return the message for a bot that was killed in its stop, with what is known of its orders."""
+    killed = how_killed(outcome)
     if outcome.answer is not None and outcome.answer.left is not None:
-        return Text(
-            "{id} did not stop in time and was killed; {answer}",
-            id=outcome.action.instance,
-            answer=outcome.answer.text,
-        )
+        return Text("{why}", why=joined([killed, outcome.answer.text]))
     if outcome.open_orders_left is None:
+        return Text("{killed}; it did not report its orders: check the exchange", killed=killed)
+    return Text(
+        "{killed}; it reported {count} open orders left", killed=killed, count=outcome.open_orders_left
+    )
+
+
+def how_killed(outcome: Outcome[Action]) -> Text:
+    """Return why a bot was killed in its stop."""
+    if outcome.exceeded_memory:
         return Text(
-            "{id} did not stop in time and was killed; it did not report its orders: check the exchange",
+            "{id} needed more memory than its limit while it stopped, and was killed",
             id=outcome.action.instance,
         )
-    return Text(
-        "{id} did not stop in time and was killed; it reported {count} open orders left",
-        id=outcome.action.instance,
-        count=outcome.open_orders_left,
-    )
+    return Text("{id} did not stop in time and was killed", id=outcome.action.instance)
 
 
 def position_text(position: Position | None) -> str:

@@ -80,6 +80,14 @@ FIGURES = ("maker_share", "reject_rate", "max_drawdown", "profit_per_grid", "apr
 """How the run goes: shares of 1, amounts in `quote`, seconds."""
 
 
+OF_A_RUN = (
+    *("pnl", "realized", "unrealized", "fees", "funding", "position", "base", "open_orders", "trades"),
+    *("entry_price", "last_fill", "position_at_exchange", "min_order", "run_began", "market"),
+    *FIGURES,
+)
+"""What a run has earned, done and left: a run on paper says nothing of one with real money."""
+
+
 class KeptReport(NamedTuple):
     """Hold the last report of an instance's bot. `at`: when it was made, in Unix time, if known.
 
@@ -176,6 +184,27 @@ def read_kept(state_dir: Path) -> KeptReport | None:
         return _reports.of(f"{state_dir}/{supervisor_state.REPORT_FILE}")
     except (OSError, ValueError, RecursionError):
         return None
+
+
+def for_mode(report: Report, mode: str | None) -> Report:
+    """Return the report for a row of this mode: one of a run on paper has no amounts for a live one, nor the
+    other way round, but for what that has left.
+    """
+    reported = report.mode or ("paper" if report.is_artificial else None)
+    if None in (reported, mode) or reported == mode:
+        return report
+    earned = ("pnl", "realized", "unrealized", "fees", "funding")
+    nothing: dict[str, Any] = dict.fromkeys(earned if reported == "live" else OF_A_RUN)
+    return report._replace(**nothing, mode=reported)
+
+
+def read_for_mode(state_dir: Path, mode: str | None) -> KeptReport | None:
+    """Return the last report kept for an instance that is shown in this mode, as `read_kept` does."""
+    kept_report = read_kept(state_dir)
+    if kept_report is None or (report := for_mode(kept_report.report, mode)) is kept_report.report:
+        return kept_report
+    is_paper = report.mode == "paper"  # whose orders rest nowhere
+    return kept_report._replace(report=report, orders_left=0 if is_paper else kept_report.orders_left)
 
 
 def _read_report(path: str) -> KeptReport | None:

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 
 from manager.fleet import doing, leftovers, supervisor_messages
 from manager.fleet.instance import Instance
+from manager.fleet.state_file import InstanceState
 from manager.fleet.supervisor_state import Cancel, SupervisorState
 from manager.i18n import Text, _, joined, listed, mark
-from manager.util import formatting
+from manager.util import formatting, kept_text
 
 PROBED_WELL = "200"
 """The health detail of a bot whose last probe went well."""
@@ -33,7 +34,7 @@ def note(view: Instance) -> str:
     elif is_down and view.saved.halted:
         parts.append(_("halted"))
     elif is_down and view.saved.wish == "stopped":
-        parts.append(_("stopped by a user"))
+        parts.append(str(stopped_by(view.saved)))
     elif reason is not None and not _says_more(view):
         parts.append(str(reason))
     elif view.status.why is not None:
@@ -44,7 +45,7 @@ def note(view: Instance) -> str:
         parts.append(str(_next_restart(supervisor, supervisor.next_restart_at)))
     if supervisor is not None and view.status.state == "failed" and supervisor.cancel is not None:
         parts.append(str(cancel_text(supervisor.cancel)))
-    has_ended = activity.doing in doing.ENDS and reason is not None and not is_down
+    has_ended = activity.doing in doing.ENDS and not is_down
     if has_ended or (view.status.state != "restarting" and _has_left_something(view)):
         parts.append(str(leftovers.ending(view)))
     if leftovers.may_have_left_orders(view) or leftovers.orders_left(view):
@@ -62,6 +63,12 @@ def note(view: Instance) -> str:
     if view.is_rolled_back:
         parts.append(_("rolled back"))
     return " ".join(filter(None, (detail, joined(parts))))
+
+
+def stopped_by(saved: InstanceState) -> Text:
+    """Return who stopped it: a person, or `watch` and why."""
+    because = kept_text.unkept(saved.stopped_because)
+    return Text("stopped by a user") if because is None else Text("stopped by {because}", because=because)
 
 
 def of_waiting(view: Instance) -> Text:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from manager.fleet import condition_messages, leftovers
-from manager.fleet.bot_report import KeptReport, read_kept
+from manager.fleet.bot_report import KeptReport, read_for_mode
 from manager.fleet.instance import Instance
 from manager.fleet.status import ELSEWHERE, PAUSED, STOPPING, State
 from manager.fleet.supervisor_state import Condition, SupervisorState
@@ -118,7 +118,9 @@ UNKNOWN = Activity("unknown")
 
 def with_reports(fleet: "Fleet", views: Iterable[Instance]) -> list[Instance]:
     """Return the instances with their bots' last reports, at one small read each."""
-    return [view._replace(report=read_kept(fleet.instance_state_dir(view.id))) for view in views]
+    return [
+        view._replace(report=read_for_mode(fleet.instance_state_dir(view.id), view.mode)) for view in views
+    ]
 
 
 def activity(view: Instance, now: float | None = None) -> Activity:

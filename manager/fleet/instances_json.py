@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -90,20 +90,21 @@ def _exported_pids(path: Path) -> list[int]:
     return [pid for pid in pids if type(pid) is int and pid > 0]
 
 
-def write(snapshot: FleetSnapshot, pids: Pids) -> Text | None:
+def write(snapshot: FleetSnapshot, pids: Pids, unsettled: Collection[str] = ()) -> Text | None:
     """Write the export if it is outdated. Returns a note for the user: a file moved aside, or blocked pid
     files.
 
-    Records of others are kept. Raises ExportError; the old file is then unchanged.
+    Records of others are kept, and those of `unsettled` instances, on which a command is at work. Raises
+    ExportError; the old file is then unchanged.
     """
     fleet = snapshot.project.fleet
     try:
         before, remark = read_to_replace(fleet.export_file)
-        after = records(snapshot, pids, before)
+        after = records(snapshot, pids, before, unsettled)
         if before != after or remark or not fleet.export_file.exists():
             ownership.make_folder(fleet.export_file.parent)
             atomic_file.write_atomically(fleet.export_file, after)
-        return remark or _write_pid_files(snapshot, pids)
+        return remark or _write_pid_files(snapshot, pids, unsettled)
     except OSError as error:
         raise ExportError(
             "cannot write {path}: {why}", path=fleet.export_file, why=error.strerror or error
@@ -119,7 +120,9 @@ def is_stale(snapshot: FleetSnapshot, pids: Pids) -> bool:
     return not isinstance(before, dict) or before != records(snapshot, pids, before)
 
 
-def records(snapshot: FleetSnapshot, pids: Pids, before: Mapping[str, Any]) -> dict[str, Record]:
+def records(
+    snapshot: FleetSnapshot, pids: Pids, before: Mapping[str, Any], unsettled: Collection[str] = ()
+) -> dict[str, Record]:
     """Return the whole content: our instances that have a container, and records of others.
 
     A record whose container is not up belongs to another program if its process lives (an old daemon that
@@ -129,11 +132,14 @@ def records(snapshot: FleetSnapshot, pids: Pids, before: Mapping[str, Any]) -> d
     result = {
         instance: record
         for instance, record in before.items()
-        if not plan_input.is_up(instance)
-        and (living_pid(record) or (instance not in plan_input.containers and instance not in saved))
+        if instance in unsettled
+        or (
+            not plan_input.is_up(instance)
+            and (living_pid(record) or (instance not in plan_input.containers and instance not in saved))
+        )
     }
     for instance, view in snapshot.views.items():
-        if view.container is not None and instance not in result:
+        if view.container is not None and instance not in result and instance not in unsettled:
             result[instance] = _record(view, snapshot.project.fleet, pids, before.get(instance))
     return dict(sorted(result.items()))
 
@@ -206,14 +212,14 @@ def read_to_replace(path: Path) -> tuple[dict[str, Any], Text | None]:
     return {}, Text("{path} could not be parsed and was moved to {aside}", path=path, aside=aside.name)
 
 
-def _write_pid_files(snapshot: FleetSnapshot, pids: Pids) -> Text | None:
+def _write_pid_files(snapshot: FleetSnapshot, pids: Pids, unsettled: Collection[str]) -> Text | None:
     """Write `bot.pid` and `daemon.pid` of each instance, or remove them if there is no such process.
 
     The folders belong to the bots: an obstacle in one is reported, and does not affect the others.
     """
     fleet, faults = snapshot.project.fleet, {}
     for instance, view in snapshot.views.items():
-        if view.container is None:
+        if view.container is None or instance in unsettled:
             continue
         folder = fleet.data_dir / view.log_dir
         pid = pids.bots.get(instance, 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from manager.errors import ManagerError
 from manager.fleet import instances_json, lock
@@ -14,21 +14,37 @@ Warn = Callable[[object], object]
 """Receives why the export could not be written: no command fails because of it."""
 
 
-def write(snapshot: FleetSnapshot, warn: Warn) -> None:
+def write(
+    snapshot: FleetSnapshot, warn: Warn, pids: Pids | None = None, unsettled: Collection[str] = ()
+) -> None:
     """Write instances.json and the pid files. Errors become warnings."""
     try:
-        if remark := instances_json.write(snapshot, instances_json.find_pids(snapshot)):
+        pids = instances_json.find_pids(snapshot) if pids is None else pids
+        if remark := instances_json.write(snapshot, pids, unsettled):
             warn(remark)
     except ManagerError as error:
         warn(error)
 
 
-def refresh(session: Session, snapshot: FleetSnapshot, pids: Pids, warn: Warn) -> None:
-    """Update a stale export, unless another process is changing the fleet. Never waits, never fails."""
+def refresh(
+    session: Session,
+    snapshot: FleetSnapshot,
+    pids: Pids,
+    warn: Warn,
+    *,
+    unsettled: Collection[str] | None = None,
+) -> None:
+    """Update a stale export. Never waits, never fails.
+
+    While another process is changing the fleet, only what it is not at work on: all but the `unsettled`, and
+    nothing where that is not known. Its own update at its end is newer.
+    """
     if snapshot.foreign() or not instances_json.is_stale(snapshot, pids):
         return
     with lock.held_if_free(snapshot.project.fleet.lock_file) as is_ours:
         if not is_ours:
+            if unsettled is not None:
+                write(snapshot, warn, pids, unsettled)
             return
         try:
             now = session.observe()  # what was seen without the lock may be history

@@ -32,6 +32,8 @@ def has_left_money(view: Instance) -> bool:
 
 def may_have_position(view: Instance) -> bool:
     """Return whether it has, or may have, left a position that somebody can close: dust is none."""
+    if view.mode == "live" and view.report is not None and view.report.report.mode == "paper":
+        return False  # of before its config's mode was changed
     return position_left(view) != 0 and not has_left_dust(view)
 
 
@@ -116,7 +118,8 @@ def was_killed(view: Instance) -> bool:
     if view.status.state != "stopped" or view.supervisor is None or view.container is None:
         return False
     if view.supervisor.state == "stopped":
-        return view.supervisor.last_exit is not None and view.supervisor.last_exit.killed
+        last_exit = view.supervisor.last_exit
+        return last_exit is not None and (last_exit.killed or last_exit.oom)
     has_ended = view.supervisor.state in ("failed", "completed")
     return not has_ended and view.container.engine_state == "exited"
 

@@ -64,7 +64,8 @@ class InstanceState(NamedTuple):
 
     `halted` overrides the desired state until `resume`, or until a user addresses this very instance.
     `taken_down_at`: when `manager down` last removed its container, in Unix time, for the watch, which also
-    looks back to before the last boot. `called_off`: the last `stop` or `down` of it.
+    looks back to before the last boot. `called_off`: the last `stop` or `down` of it. `stopped_because`: who
+    stopped it and why, as `kept_text` keeps a message; None for a person.
     """
 
     wish: Wish = "run"
@@ -74,6 +75,7 @@ class InstanceState(NamedTuple):
     refused: RejectedRevision | None = None
     taken_down_at: float | None = None
     called_off: CalledOff | None = None
+    stopped_because: object = None
 
 
 class FleetState(NamedTuple):
@@ -112,7 +114,10 @@ class FleetState(NamedTuple):
 
     def with_wish(self, instances: Iterable[str], wish: Wish) -> "FleetState":
         """Return the state after a user requested this of these instances."""
-        changed = {instance: self.of(instance)._replace(wish=wish, halted=None) for instance in instances}
+        changed = {
+            instance: self.of(instance)._replace(wish=wish, halted=None, stopped_because=None)
+            for instance in instances
+        }
         return self._replace(instances={**self.instances, **changed})
 
     def with_refused(self, refused: Mapping[str, RejectedRevision | None]) -> "FleetState":
@@ -140,11 +145,14 @@ class FleetState(NamedTuple):
             and (state.called_off != before.of(instance).called_off or state.called_off.at.is_after(given_at))
         }
 
-    def with_stopped(self, instances: Iterable[str], at: Moment) -> "FleetState":
+    def with_stopped(self, instances: Iterable[str], at: Moment, because: object = None) -> "FleetState":
         """Return the state after `manager stop` of these."""
         after = self.with_wish(instances, "stopped")
         ended = CalledOff("stop", at)
-        changed = {instance: after.of(instance)._replace(called_off=ended) for instance in instances}
+        changed = {
+            instance: after.of(instance)._replace(called_off=ended, stopped_because=because)
+            for instance in instances
+        }
         return after._replace(instances={**after.instances, **changed})
 
     def with_removed(self, instances: Iterable[str], now: float, at: Moment) -> "FleetState":
@@ -246,9 +254,11 @@ def save(path: Path, state: FleetState) -> None:
 
 
 def _encoded(state: InstanceState) -> dict[str, Any]:
-    refused, ended = state.refused, state.called_off
+    refused, ended, content = state.refused, state.called_off, state._asdict()
+    if state.stopped_because is None:
+        del content["stopped_because"]
     return {
-        **state._asdict(),
+        **content,
         "refused": refused._asdict() if refused else None,
         "called_off": {"by": ended.by, **ended.at._asdict()} if ended else None,
     }
@@ -301,6 +311,7 @@ def _decoded(raw: Any) -> FleetState:
             refused=_refused(values.get("refused")),
             taken_down_at=_number(values.get("taken_down_at")),
             called_off=_called_off(values.get("called_off")),
+            stopped_because=values.get("stopped_because"),
         )
     return FleetState(
         str(raw["fleet"]), instances, {str(key): str(value) for key, value in raw["ids"].items()}

@@ -29,7 +29,7 @@ class Behaviour:
 
     `state`: what it comes to, `healthy_after` seconds; `stops_in`: seconds from SIGTERM to its end;
     `open_orders_left`: what it reports then, with `position`, which its exchange has named. `away_for`:
-    seconds in which its exchange is away.
+    seconds in which its exchange is away. `is_oom_in_stop`: the kernel kills it then, for its memory.
     """
 
     state: str = "running"
@@ -38,6 +38,7 @@ class Behaviour:
     open_orders_left: int | None = None
     position: str | None = None
     away_for: float = 0.0
+    is_oom_in_stop: bool = False
 
 
 class Bots:
@@ -172,6 +173,8 @@ class Supervisor:
             if self.record.state not in {"failed", "completed"}:
                 self.record.state, self.record.why = "stopped", None
                 self.record.last_exit = self._exit(0, killed=False)
+                if self.behaviour.is_oom_in_stop:
+                    self.record.last_exit |= {"code": None, "signal": "SIGKILL", "oom": True}
             self.record.bot_pid = self.record.bot_started_at = None
             self._save()
         self.release()

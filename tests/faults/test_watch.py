@@ -125,7 +125,7 @@ def test_a_stop_while_the_engine_was_out_of_sight_is_a_persons_word(
         with contextlib.ExitStack() as stack:
             with a_proxy(path, Path(DEFAULT_SOCKET)):
                 watch = stack.enter_context(watching(beside))
-                eventually(lambda: "watching 1 instances" in watch.text, what="it watches")
+                eventually(lambda: "watching 1 instance" in watch.text, what="it watches")
             project.docker("stop", project.container("one"))
             eventually(
                 lambda: receiver.text_with("the Docker Engine does not answer"), what="the engine is missed"

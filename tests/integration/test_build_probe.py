@@ -87,7 +87,7 @@ def test_a_bot_that_takes_unknown_options_is_built_with_a_warning_and_what_it_re
     own.add("theirs", 0, metadata={"strategy": "martingale"}, exchange_config={"phrase": "${THEIR_PHRASE}"})
     assert "does not allow" in own.manager("config", "--check", code=BAD_CONFIG).err
     own.manager("ps")  # looks at the image
-    assert "1 configs are valid" in own.manager("config", "--check").out
+    assert "1 config is valid" in own.manager("config", "--check").out
     assert (
         "does not name, or requires, --symbol, --quantity; the bot accepts its arguments all the same"
         in done.err
@@ -101,7 +101,7 @@ def test_a_bot_that_takes_unknown_options_is_built_with_a_warning_and_what_it_re
     path = own.folder / "config" / "active" / "flat.json"
     path.write_text(json.dumps({"web_port": own.first_port, "bot_args": flat}))
     own.manager("build")
-    assert "1 configs are valid" in own.manager("config", "--check").out
+    assert "1 config is valid" in own.manager("config", "--check").out
     path.write_text(json.dumps({"web_port": own.first_port, "bot_args": [*flat[:2], *flat[4:]]}))
     checked = own.manager("config", "--check", code=BAD_CONFIG)
     assert "flat.json: bot_args: the bot requires --strategy-file" in checked.err

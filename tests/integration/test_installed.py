@@ -194,7 +194,7 @@ def test_a_new_folder_is_sound_and_trades_on_paper(manager: Path, tmp_path: Path
     assert "manager up" in out
     folder = tmp_path / "My Fleet"
     assert 'name = "my-fleet"' in (folder / "config" / "fleet.toml").read_text()
-    assert run(manager, "config", "--check", cwd=folder).endswith("1 configs are valid\n")
+    assert run(manager, "config", "--check", cwd=folder).endswith("1 config is valid\n")
     [config] = json.loads(run(manager, "config", "--json", cwd=folder, has_errors=False))
     assert (config["id"], config["mode"]) == ("bp_sol_01", "paper")
     assert "perp_grid" in run(manager, "new", "--list", cwd=folder)

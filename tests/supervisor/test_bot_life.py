@@ -169,6 +169,20 @@ serve()
     assert "killing it" in box.daemon_log
 
 
+def test_a_bot_that_exceeds_its_memory_while_it_stops_did_not_stop_well(box: Box) -> None:
+    events = box.root / "cgroup/memory.events"
+    events.write_text("oom 0\noom_kill 4\n")
+    text = "oom 1\noom_kill 5\n"
+    box.bot(
+        f"on_term(lambda: (Path({str(events)!r}).write_text({text!r}), os.kill(os.getpid(), 9)))\nserve()\n"
+    )
+    life = box.start()
+    box.until("running")
+    assert life.stop() == 1
+    assert (box.state["state"], box.state["why"]) == ("stopped", "SIGKILL (out of memory)")
+    assert (box.state["last_exit"]["killed"], box.state["last_exit"]["oom"]) == (False, True)
+
+
 def test_children_that_a_bot_leaves_behind_are_killed(box: Box) -> None:
     box.bot(
         'child = subprocess.Popen(["sleep", "1000"]); (HERE / "child").write_text(str(child.pid));'

@@ -78,6 +78,43 @@ def test_translations_have_the_same_placeholders(language: str) -> None:
             assert theirs[-1:].isspace() == ours[-1:].isspace() or ours == "usage: ", ours
 
 
+def test_english_has_a_form_for_one_of_each_thing_that_is_counted() -> None:
+    """`stop the whole fleet, with 1 live bots?`"""
+    several = re.compile(
+        r"\{count\}(?: (?!of )[a-z]+){0,2}? (?!is |was |has |as |less |this |rests )[a-z]+s\b"
+    )
+    never_one = {
+        "a password has at least {count} characters",
+        "a request has a length, of at most {count} bytes",
+        "it has created {count} files and the disk has only {free} inodes free",
+        "{path}: {free} of {count} inodes free",
+        "{count} env files and folders are readable by the bots' user only",
+    }
+    counted = {text for text, _file in messages.messages(messages.sources()) if several.search(text)}
+    assert len(counted) > 40
+    assert counted >= never_one
+    left = {text for text in counted if several.search(i18n.singular(text))}
+    assert left == never_one, "add the noun to NOUNS in manager/i18n.py"
+
+
+@pytest.mark.parametrize(
+    ("several", "one"),
+    [
+        ("stop the whole fleet, with {count} live bots ({ids})?", "with 1 live bot (a)?"),
+        ("{count} orders are left", "1 order is left"),
+        ("{what}; {count} orders rest there", "1 order rests there"),
+        ("close these {count} positions?", "close this position?"),
+        ("{running} of {count} instances are running, none is failed or unhealthy", "1 of 1 instance is"),
+        ("{count} of the instances run an older image: {ids}", "1 of the instances runs an older image: a"),
+        ("{count} streams of the role {role} are open", "1 stream of the role live is open"),
+    ],
+)
+def test_one_of_them_is_told_as_one(several: str, one: str) -> None:
+    others = {"ids": "a", "what": "", "running": 1, "role": "live"}
+    assert one in str(Text(several, count=1, **others))
+    assert one not in str(Text(several, count=2, **others))
+
+
 def test_the_extraction_finds_every_kind_of_message() -> None:
     """One message of each: function, text, error, fault, problem, mark, f-string."""
     texts = {message for message, _file in messages.messages(messages.sources())}

@@ -157,10 +157,11 @@ def _shown(by_topic: dict[str, list[Finding]], *, has_colour: bool) -> list[str]
                 rest = Text("and {count} more like these; --json shows all", count=len(alike) - MOST_SHOWN)
                 shown.append(f"        {rest}")
     count = Counter(line.level for lines in by_topic.values() for line in lines)
-    warnings = Text("1 warning") if count["warn"] == 1 else Text("{count} warnings", count=count["warn"])
-    failures = Text("1 failure") if count["fail"] == 1 else Text("{count} failures", count=count["fail"])
     summary = Text(
-        "{count} ok, {warnings}, {failures}", count=count["ok"], warnings=warnings, failures=failures
+        "{count} ok, {warnings}, {failures}",
+        count=count["ok"],
+        warnings=Text("{count} warnings", count=count["warn"]),
+        failures=Text("{count} failures", count=count["fail"]),
     )
     return [*shown, str(summary)]
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, assert_never
 from manager.cli import ending, halt_interrupted, halt_signals
 from manager.cli.commands.close import close_positions, closing_object
 from manager.cli.left_behind import (
+    how_killed,
     orders_left_text,
     position_object,
     position_text,
@@ -153,8 +154,8 @@ def _say_what_is_wrong(outcome: HaltOutcome, snapshot: FleetSnapshot) -> None:
                 container=name,
             )
         )
-    if outcome.was_killed:
-        console.error(Text("{id} did not stop in time and was killed", id=instance))
+    if outcome.stopped is not None and outcome.was_killed:
+        console.error(how_killed(outcome.stopped))
     if outcome.mode == "live" and outcome.left != 0:
         console.error(_left_text(outcome, snapshot))
 

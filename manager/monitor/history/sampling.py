@@ -7,7 +7,7 @@ from datetime import datetime
 from itertools import groupby, pairwise
 
 from manager.fleet import causes, doing, leftovers
-from manager.fleet.bot_report import Report
+from manager.fleet.bot_report import Report, for_mode
 from manager.fleet.instance import Instance
 from manager.monitor.history.model import STATE_CODE, Event, Sample
 from manager.util import kept_text
@@ -40,7 +40,7 @@ def sample(view: Instance, answer: Report | None, now: float) -> Sample:
         else kept_report.report
     )
     if answer is not None and (report is None or report.contract is None):
-        report = answer
+        report = for_mode(answer, view.mode)
     supervisor = view.supervisor
     sample = Sample(
         now,

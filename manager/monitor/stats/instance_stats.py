@@ -65,7 +65,13 @@ class InstanceStats(NamedTuple):
 
     @property
     def has_mode_mismatch(self) -> bool:
-        """Return whether its bot reports another mode than its container was created for."""
+        """Return whether its bot reports another mode than its container was created for.
+
+        What an earlier run has reported, before the config's mode was changed, is no contradiction.
+        """
+        last = self.view.report
+        if self.as_of is not None and last is not None and (last.has_ended or last.is_previous):
+            return False
         return None not in (self.report.mode, self.view.mode) and self.report.mode != self.view.mode
 
     @property
@@ -88,6 +94,7 @@ def with_best_report(
     """
     kept_report = view.report
     if answer is not None:
+        answer = bot_report.for_mode(answer, view.mode)
         if answer.contract is not None:  # newer than the copy
             view = view._replace(report=KeptReport(answer, answer.at or time.time()))
         says_nothing = answer.pnl is None and answer.position is None

@@ -92,7 +92,7 @@ class Source:
         """
         before, self._shown = self._shown, {}
         for view in observed:
-            report = bot_report.read_kept(fleet.instance_state_dir(view.id))
+            report = bot_report.read_for_mode(fleet.instance_state_dir(view.id), view.mode)
             known = before.get(view.id)
             if known is None or known[0] is not view or known[1].report is not report:
                 known = view, view._replace(report=report)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from manager.config.fleet import Fleet
 from manager.engine import labels
-from manager.fleet.bot_report import Report
+from manager.fleet.bot_report import Report, for_mode
 from manager.fleet.instance import Instance
 from manager.monitor.stats import reports
 from manager.monitor.watch.alert_rules import Progress
@@ -78,6 +78,7 @@ class BotPoller:
         return self._silences[key] <= MUTE_AFTER or self._silences[key] % MUTE_ROUNDS == 0
 
     def _progress(self, view: Instance, report: Report, fleet: Fleet, now: float, *, logs: bool) -> Progress:
+        report = for_mode(report, view.mode)
         return Progress(
             tick_age=report.tick_age,
             trade_age=self._trade_age(view.id, report.trades, now),

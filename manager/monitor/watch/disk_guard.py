@@ -28,8 +28,8 @@ MEASURE_WITHIN_S = 20.0
 AGAIN_S = 30.0
 """After a stop that failed."""
 
-Stop = Callable[[str], None]
-"""Stop an instance gracefully, and for good. Raises ManagerError."""
+Stop = Callable[[str, Text], None]
+"""Stop an instance gracefully, and for good, and note why. Raises ManagerError."""
 
 
 class DiskGuard:
@@ -120,7 +120,7 @@ class DiskGuard:
 
     def _stopped(self, excess: Excess) -> Alert:
         try:
-            self._stop(excess.instance)
+            self._stop(excess.instance, _why(excess))
         except ManagerError as error:
             text = Text(
                 "{id} cannot be stopped, although {why}: {error}",

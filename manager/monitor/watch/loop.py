@@ -151,13 +151,14 @@ class Watch:
         if has_looked := observer.look_if_due():
             notifier.look(observer.snapshot.views, now)
             self._recorder.record(observer.snapshot.views, self._questions.reports, now)
-            if not observer.is_busy():  # else the command that runs tells the bots their shares
-                self._requests.look(observer.snapshot, now)
-                self._positions.look(observer.snapshot)
+            # The command that runs tells those that it is at work on.
+            unsettled = observer.unsettled() if observer.is_busy() else None
+            self._requests.look(observer.snapshot, now, unsettled)
+            self._positions.look(observer.snapshot, unsettled or ())
         self._positions.tell_if_due(observer.snapshot, now)
         self._recorder.go_on()
         self._twins.look_if_due(observer.fleet, observer.snapshot)
-        if not observer.why_away and not observer.is_busy():
+        if not observer.why_away and observer.is_firewall_left_alone():
             snapshot = observer.snapshot
             self._egress.look_if_due(
                 self._session.engine(), snapshot.project, snapshot.observed.containers.values()
@@ -260,11 +261,12 @@ class Watch:
             return []
         return self._disk_guard.look(observer.fleet, observer.snapshot.views)
 
-    def _stop_for_disk(self, instance: str) -> None:
+    def _stop_for_disk(self, instance: str, why: Text) -> None:
         """Stop an instance as `manager stop` does. Raises ManagerError."""
         session = Session(self._session.chosen_dir)
         try:
-            result = apply.apply(session, changes.stop(Selection([instance])), self._on_event)
+            change = changes.stop(Selection([instance]), Text("`manager watch`: {why}", why=why))
+            result = apply.apply(session, change, self._on_event)
             self._on_result(result)
         finally:
             session.close()

@@ -23,13 +23,15 @@ LOOK_S = 30.0
 SETTLE_S = 0.3
 """Delay between an event and the observation that it causes, because events come in bursts."""
 AGAIN_S = 2.0
-"""Delay after an observation while another manager was at work, which updates the exports itself."""
+"""Delay after an observation while another manager was at work, which updates the exports at its end."""
 RECONNECT_S = 0.5
 """A restarted engine is back within a second or two; a refused connection costs nothing."""
 MEMORY_S = 120.0
 """How far back an engine is asked for events: running bots' health checks alone cause one per minute each."""
 BUSY_MOST_S = 900.0
 """For this time another manager's work explains what is down; a lock held longer hides no dead bot."""
+BEGINNING_S = 60.0
+"""By then a command has set the firewall's rules, which it does before it starts anything."""
 SETTLES_WITHIN_S = 20.0
 """A new engine answers before it has started what its restart policies require: 40 containers take ten
 seconds.
@@ -108,10 +110,13 @@ class FleetObserver:
         self._outage, self.why_away = None, ""
         if self.is_busy():
             self._look_within(AGAIN_S)
-        else:
-            instances_json_refresh.refresh(
-                self._session, self.snapshot, instances_json.find_pids(self.snapshot), console.warning
-            )
+        instances_json_refresh.refresh(
+            self._session,
+            self.snapshot,
+            instances_json.find_pids(self.snapshot),
+            console.warning,
+            unsettled=self.unsettled(),
+        )
         return True
 
     def is_busy(self) -> bool:
@@ -134,6 +139,15 @@ class FleetObserver:
         }
         named = at_work_on(self.fleet, holder) if unsettled else None
         return frozenset(unsettled if named is None else unsettled.intersection(named))
+
+    def is_firewall_left_alone(self) -> bool:
+        """Return whether no other manager sets or removes the firewall's rules now: it sets them at its
+        beginning, and `down` removes them at its end.
+        """
+        holder = self._busy_holder()
+        if holder is None or self._busy_since is None:
+            return True
+        return holder.get("command") != "down" and time.monotonic() - self._busy_since >= BEGINNING_S
 
     def _busy_holder(self) -> lock.Note | None:
         """Return the note of another manager that is changing the fleet, and not for suspiciously long."""

@@ -6,7 +6,7 @@ An account has one position for all of them, and each knows only its own trades.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 
 from manager.engine import labels
@@ -25,15 +25,20 @@ class PositionKeeper:
         self._beside: Mapping[str, tuple[str, ...]] = {}
         self._next = 0.0
 
-    def look(self, snapshot: FleetSnapshot) -> None:
-        """Find out who trades beside whom. Raises nothing."""
-        before, self._beside = self._beside, neighbours(snapshot)
+    def look(self, snapshot: FleetSnapshot, unsettled: Collection[str] = ()) -> None:
+        """Find out who trades beside whom. Raises nothing.
+
+        `unsettled`: instances on which a command is at work, which tells them itself when it starts them.
+        """
+        before = self._beside
+        kept = {instance: others for instance, others in before.items() if instance in unsettled}
+        self._beside = {**kept, **neighbours(snapshot)}
         alone = before.keys() - self._beside.keys()
         if snapshot.project.fleet.allow_shared_credentials:  # a start without `watch` may have left one
             alone |= {one for one in snapshot.project.specs if snapshot.plan_input.is_up(one)} - {
                 *self._beside
             }
-        for instance in alone:
+        for instance in alone - {*unsettled}:
             others_file.remove(snapshot.project.fleet, instance)
         self._next = 0.0
 

@@ -6,7 +6,7 @@ may be wrong, or a lie: one that stands alone is believed for a short time only,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
 from manager.config import request_limits
@@ -45,10 +45,14 @@ class RequestKeeper:
         self._alone_since: dict[Place, float] = {}
         self.budgets = Budgets()
 
-    def look(self, snapshot: FleetSnapshot, now: float) -> None:
-        """Write what has changed since the last look. Raises nothing."""
+    def look(self, snapshot: FleetSnapshot, now: float, unsettled: Collection[str] | None = None) -> None:
+        """Write what has changed since the last look. Raises nothing.
+
+        `unsettled`: while a command runs, the instances that it is at work on. The command has given all
+        their shares, also those that it has yet to start; a ban cannot wait for its end.
+        """
         claims, up = find_claims(snapshot.views), request_plan.up(snapshot)
-        if (known := (up, claims)) == self._known and now < self._next and not self._alone_since:
+        if (known := (up, claims, unsettled)) == self._known and now < self._next and not self._alone_since:
             return
         self._known, self._next = known, now + AGAIN_S
         try:
@@ -62,6 +66,11 @@ class RequestKeeper:
         asking = request_budget.callers(snapshot, table)
         running = {instance: asking[instance] for instance in asking if instance in up}
         bans = self.bans(running, claims, now)
+        if unsettled is not None:
+            for instance in running.keys() - {*claims, *unsettled}:
+                until = bans.get(_place(running[instance]), 0.0)
+                request_files.announce_ban(snapshot.project.fleet, instance, until, now)
+            return
         allotted = request_budget.allot(running.values(), table)
         self.budgets = Budgets(
             request_budget.loads(running.values(), table),

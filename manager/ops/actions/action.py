@@ -58,10 +58,10 @@ AnyAction = TypeVar("AnyAction")
 class Outcome(NamedTuple, Generic[AnyAction]):
     """Hold the result of one action: on a container, or of an import or a restore.
 
-    `was_killed`: the bot did not stop in time. `open_orders_left`: as the exchange answered, else as the bot
-    reported when it stopped; None if neither did. `position`: likewise, from its last report. `answer`: the
-    exchange's, None if it was not asked. `port_notice`: that another program took its web port, and which
-    one it was given.
+    `was_killed`: the bot did not stop in time, or `exceeded_memory` while it stopped. `open_orders_left`: as
+    the exchange answered, else as the bot reported when it stopped; None if neither did. `position`:
+    likewise, from its last report. `answer`: the exchange's, None if it was not asked. `port_notice`: that
+    another program took its web port, and which one it was given.
     """
 
     action: AnyAction
@@ -72,6 +72,7 @@ class Outcome(NamedTuple, Generic[AnyAction]):
     position: Position | None = None
     answer: Answer | None = None
     port_notice: Text | None = None
+    exceeded_memory: bool = False
 
     @property
     def is_rest_unknown(self) -> bool:
@@ -104,3 +105,5 @@ class Change(NamedTuple):
     """The fleet's halt mark, if this command ends the halt of the whole fleet."""
     dead_hosts: tuple[str, ...] = ()
     """Other machines on which nothing trades any more, as a person has typed."""
+    because: Text | None = None
+    """Who stops, other than a person, and why."""

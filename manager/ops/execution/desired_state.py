@@ -14,7 +14,7 @@ from manager.fleet.session import Session
 from manager.fleet.snapshot import PlanInput
 from manager.fleet.state_file import FleetState
 from manager.ops.actions.action import Action, Change, Outcome
-from manager.util import formatting, moment
+from manager.util import formatting, kept_text, moment
 
 StateChange = Callable[[FleetState], FleetState]
 
@@ -87,7 +87,8 @@ def state_change(
         if change.wish == "run":
             after = after.with_wish(_unmarked(fleet, asked), "run")
         elif change.wish is not None:
-            after = after.with_stopped(asked, moment.now())
+            because = None if change.because is None else kept_text.kept(change.because)
+            after = after.with_stopped(asked, moment.now(), because)
         elif change.command == "up":  # what a person stopped here, and then started by docker's own means
             up = [instance for instance in wishes if plan_input.is_up(instance)]
             after = after.with_wish(_unmarked(fleet, up), "run")

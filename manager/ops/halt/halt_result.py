@@ -42,7 +42,7 @@ class HaltOutcome(NamedTuple):
 
     @property
     def was_killed(self) -> bool:
-        """Return whether its bot did not stop in time."""
+        """Return whether its bot was killed in its stop."""
         return self.stopped is not None and self.stopped.was_killed
 
     @property

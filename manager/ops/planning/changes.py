@@ -41,13 +41,16 @@ def start(selection: Selection = EVERYTHING) -> Change:
     return Change("start", planner, selection, "run")
 
 
-def stop(selection: Selection = EVERYTHING) -> Change:
-    """Stop instances and keep them stopped."""
+def stop(selection: Selection = EVERYTHING, because: Text | None = None) -> Change:
+    """Stop instances and keep them stopped. `because`: who does it, other than a person, and why."""
 
     def planner(snapshot: FleetSnapshot, named: list[str] | None) -> list[Action]:
-        return plan.stop(snapshot.plan_input, named)
+        actions = plan.stop(snapshot.plan_input, named)
+        if because is None:
+            return actions
+        return [action._replace(cause=because) if action.kind == "stop" else action for action in actions]
 
-    return Change("stop", planner, selection, "stopped", needs_sound_configs=False)
+    return Change("stop", planner, selection, "stopped", needs_sound_configs=False, because=because)
 
 
 def restart(selection: Selection = EVERYTHING) -> Change:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from manager.engine.containers import Container
+from manager.fleet import causes
 from manager.fleet.snapshot import Drift, PlanInput
 from manager.fleet.state_file import RejectedRevision
 from manager.fleet.status import Status
@@ -11,10 +12,11 @@ from manager.ops.actions.action import Action
 
 
 def left_stopped(plan_input: PlanInput, instance: str) -> Action:
-    """Leave an instance that a user stopped or halted."""
+    """Leave an instance that was stopped or halted."""
     if plan_input.fleet_state.of(instance).halted:
         return Action("leave", instance, Text("halted; `manager resume` starts what ran"))
-    return Action("leave", instance, Text("stopped by a user; `manager start {id}` starts it", id=instance))
+    who = causes.stopped_by(plan_input.fleet_state.of(instance))
+    return Action("leave", instance, Text("{who}; `manager start {id}` starts it", who=who, id=instance))
 
 
 def left_ended(instance: str, status: Status, drift: list[Drift]) -> Action:

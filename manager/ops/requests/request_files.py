@@ -102,6 +102,17 @@ def write(
     bot_files.replace(path, content)
 
 
+def announce_ban(fleet: Fleet, instance: str, until: float, now: float) -> None:
+    """Write into a bot's file until when its address is banned, or take that back. Raises nothing."""
+    path = fleet.secrets_dir(instance) / FILE
+    before = _read(path)
+    content = {key: value for key, value in before.items() if key != "banned_until"}
+    if now < until:
+        content["banned_until"] = round(min(until, now + MOST_BANNED_S), 1)
+    if content != before:
+        bot_files.replace(path, content)
+
+
 def remove(fleet: Fleet, instance: str) -> None:
     """Remove the file of a bot whose exchange has no limit. Raises nothing."""
     bot_files.remove(fleet.secrets_dir(instance) / FILE)

@@ -13,7 +13,8 @@ export const BULK_VERBS = ["start", "stop", "restart", "upgrade", "orders", "sno
 /** Ask about all of them, then do it with one after the other. */
 export async function openBulk(dialog, verb, name, instances) {
   const close = () => dialog.close();
-  const title = t("{verb} {count} bots", { verb: name, count: instances.length });
+  const count = instances.length;
+  const title = count === 1 ? t("{verb} 1 bot", { verb: name }) : t("{verb} {count} bots", { verb: name, count });
   const head = () => el("div", { class: "head" }, el("h2", {}, title), el("button", { class: "chip", "data-key": "close", onclick: close }, t("Close")));
   const isMine = take(dialog);
   refill(dialog, head(), el("p", { class: "small" }, "…"));

@@ -84,5 +84,6 @@ function textsOf(members) {
     return `${time} ${each.instance}: ${named(names[each.what], each.text)}`;
   });
   const more = members.length - lines.length;
-  return more ? [t("and {count} earlier ones", { count: more }), ...lines] : lines;
+  if (!more) return lines;
+  return [more === 1 ? t("and 1 earlier one") : t("and {count} earlier ones", { count: more }), ...lines];
 }

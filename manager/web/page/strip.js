@@ -32,7 +32,7 @@ export function drawStrip(settings) {
     count ? pill("bad", t("{count} need a person", { count })) : pill("well", t("no action needed")),
     left ? pill("note", t("{count} left for later", { count: left })) : "",
     isAlive ? pill("well", t("watch runs"), delivered(deliveredAt)) : pill("warn", t("watch does not run: no alerts")),
-    undelivered ? pill("bad", t("{count} alerts are not delivered", { count: undelivered })) : "",
+    undelivered ? pill("bad", undelivered === 1 ? t("1 alert is not delivered") : t("{count} alerts are not delivered", { count: undelivered })) : "",
     fleet.error ? pill("bad", t("the fleet cannot be observed")) : "",
     settings,
   );

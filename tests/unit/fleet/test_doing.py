@@ -281,6 +281,8 @@ def test_what_an_ended_bot_has_left_is_said(tmp_path: Path) -> None:
     report = last("stopped_out", "4.5", params={"by": "stop_loss", "limit": "50", "value": "-51.2"})
     note = causes.note(a_view(tmp_path, "completed", report, why="exit code 0"))
     assert note == "stop loss 50 reached: -51.2; position left: 4.5 SOL"
+    terse = a_view(tmp_path, "completed", last("stopped_out", "4.5"), why="exit code 0")
+    assert causes.note(terse) == "exit code 0; position left: 4.5 SOL"
     unexplained = a_view(tmp_path, "completed", None, why="exit code 0 (no report)")
     assert causes.note(unexplained) == "exit code 0 (no report)"
 

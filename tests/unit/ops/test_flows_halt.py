@@ -245,7 +245,7 @@ def test_an_interrupted_halt_of_a_config_file_names_what_it_has_marked(
 
     monkeypatch.setattr(halt_mark, "make", made)
     output = sandbox.transcript(f"halt --config {sandbox.folder}/config/active/bp_sol_01.json")
-    assert "interrupted: 1 instances are marked as halted" in output
+    assert "interrupted: 1 instance is marked as halted" in output
     assert "these bots still run and may trade" in output
     assert sandbox.exit_code == 128 + signal.SIGTERM
     assert set(halt_mark.find_all(projects.read(sandbox.folder).fleet)) == {"bp_sol_01"}

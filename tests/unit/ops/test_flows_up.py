@@ -443,6 +443,33 @@ def test_bots_are_given_their_time_and_then_killed(sandbox: Sandbox) -> None:
     assert not (sandbox.folder / "volumes/state/bp_sol_01" / STATE_FILE).read_text().count('"stopped"')
 
 
+@pytest.mark.parametrize("command", ["stop", "halt"])
+def test_a_bot_that_exceeded_its_memory_while_it_stopped_is_told_as_that(
+    sandbox: Sandbox, command: str
+) -> None:
+    sandbox.bots.set_behaviour("bp_sol_01", stops_in=3, is_oom_in_stop=True)
+    sandbox.transcript("up")
+    output = sandbox.transcript(command)
+    assert "bp_sol_01 needed more memory than its limit while it stopped, and was killed" in output
+    assert "in time" not in output
+    assert sandbox.exit_code == 6
+
+
+def test_a_bot_that_had_exceeded_its_memory_before_was_stopped_well(sandbox: Sandbox) -> None:
+    sandbox.transcript("up")
+    state_file = sandbox.folder / "volumes/state/bp_sol_01" / STATE_FILE
+
+    def had_been_killed() -> None:
+        content = json.loads(state_file.read_text())
+        before = {"at": sandbox.clock.time() - 60, "oom": True, "signal": "SIGKILL", "code": None}
+        content["last_exit"] = {**content["last_exit"], **before}
+        state_file.write_text(json.dumps(content))
+
+    sandbox.engine.after("stop", had_been_killed, of=SOL)
+    assert "killed" not in sandbox.transcript("stop")
+    assert sandbox.exit_code == 0
+
+
 def test_orders_that_are_left_are_named(sandbox: Sandbox) -> None:
     sandbox.bots.set_behaviour("bp_eth_02", open_orders_left=3)
     sandbox.bots.set_behaviour("bp_sol_01", open_orders_left=0)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from manager.errors import ManagerError
-from manager.fleet import lock, supervisor_state
+from manager.fleet import event_spool, lock, supervisor_state
 from manager.fleet.session import Session
+from manager.i18n import Text
 from manager.monitor.watch.change_detector import StateFiles
 from manager.monitor.watch.loop import Watch
-from manager.monitor.watch.observer import BUSY_MOST_S, LOOK_S, FleetObserver
+from manager.monitor.watch.observer import BEGINNING_S, BUSY_MOST_S, LOOK_S, FleetObserver
 from tests.fakes.sandbox import BOTH, ETH, SOL, Sandbox
 
 
@@ -124,6 +126,28 @@ def test_no_heartbeat_is_sent_while_the_engine_does_not_answer(sandbox: Sandbox)
         part.close()
 
 
+def test_what_watch_has_stopped_is_not_told_as_stopped_by_a_user(sandbox: Sandbox) -> None:
+    sandbox.transcript("up")
+    watch = Watch(Session(sandbox.folder), lambda _event: None, lambda _result: None)
+    why = Text("its folders take {size}, more than the limit of {limit}", size="5.2 MB", limit="5 MB")
+    watch._stop_for_disk("bp_sol_01", why)
+    for part in (watch._observer, watch._questions, watch._recorder, watch._disk_guard, watch._heartbeat):
+        part.close()
+    told = "stopped by `manager watch`: its folders take 5.2 MB, more than the limit of 5 MB"
+    assert told in sandbox.transcript("ps")
+    assert f"bp_sol_01: left alone: {told}; `manager start bp_sol_01` starts it" in sandbox.transcript("up")
+    [line] = [
+        event
+        for line in watch._observer.fleet.event_spool_file.read_bytes().splitlines()
+        if (event := event_spool.parsed(line)) and event.what == "stop"
+    ]
+    assert line.why == "`manager watch`: its folders take 5.2 MB, more than the limit of 5 MB"
+    assert "`manager watch`" in sandbox.transcript("--lang zh-TW ps")
+    sandbox.transcript("start bp_sol_01")
+    sandbox.transcript("stop bp_sol_01")
+    assert "stopped by a user" in sandbox.transcript("ps")
+
+
 def test_what_somebody_was_stopping_as_the_engine_died_has_not_fallen(
     sandbox: Sandbox, watching: FleetObserver
 ) -> None:
@@ -171,6 +195,39 @@ def test_during_an_upgrade_only_what_it_is_at_work_on_may_be_down(
     assert unsettled == [{"bp_eth_02"}]
     assert watching.look()
     assert not watching.unsettled()
+
+
+def test_during_an_upgrade_the_export_tells_of_a_bot_that_dies_elsewhere(
+    sandbox: Sandbox, watching: FleetObserver
+) -> None:
+    """Programs of the old system read nothing else, and the upgrade may take half an hour."""
+    seen: list[dict[str, str]] = []
+
+    def look() -> None:
+        sandbox.engine.set_state(SOL, "exited", 137)
+        assert watching.look()
+        records = json.loads(watching.fleet.export_file.read_text())
+        seen.append({instance: record["status"] for instance, record in records.items()})
+
+    sandbox.engine.after("stop", look, of=ETH)
+    sandbox.new_image()
+    sandbox.run("upgrade bp_eth_02")
+    assert seen == [{"bp_eth_02": "running", "bp_sol_01": "stopped"}]
+
+
+def test_the_firewall_is_looked_after_in_a_long_command_past_its_beginning(
+    sandbox: Sandbox, watching: FleetObserver
+) -> None:
+    assert watching.is_firewall_left_alone()
+    with lock.held(watching.fleet.lock_file, "upgrade"):
+        assert not watching.is_firewall_left_alone()
+        sandbox.clock.sleep(BEGINNING_S)
+        assert watching.is_firewall_left_alone()
+    with lock.held(watching.fleet.lock_file, "down"):  # removes it at its end
+        watching.is_busy()
+        sandbox.clock.sleep(BEGINNING_S)
+        assert not watching.is_firewall_left_alone()
+    assert watching.is_firewall_left_alone()
 
 
 def test_another_command_explains_what_has_just_gone_down_and_nothing_that_stays_down(

@@ -76,6 +76,24 @@ def test_a_bot_that_did_not_listen_in_time_may_still_say_that_it_is_starting() -
     assert (it.state, it.failures) == ("starting", 0)
 
 
+@pytest.mark.parametrize("before", [[], [UNAVAILABLE]])
+def test_a_bot_that_last_said_that_it_is_starting_may_be_silent_as_long_as_one_that_never_answered(
+    before: list[ProbeResult],
+) -> None:
+    silent = ProbeResult(Reason("no_answer"))
+    it = health(first_answer=180.0)
+    for result in before:
+        it.add(result, START + 1.0)
+    for answered_at in (5.0, 184.0):  # the load takes the whole processor, and lets it answer now and then
+        it.add(STARTING, START + answered_at)
+        for passed in (30.0, 60.0, 90.0, 120.0, 179.0):
+            it.add(silent, START + answered_at + passed)
+            assert (it.state, it.failures) == ("unhealthy", 0)
+    it.add(silent, START + 184.0 + 180.0)
+    it.add(silent, START + 184.0 + 210.0)
+    assert it.failures == 2
+
+
 def test_once_healthy_a_bot_is_not_starting_again() -> None:
     it = health()
     it.add(WELL, START + 31.0)

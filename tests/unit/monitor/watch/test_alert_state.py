@@ -270,7 +270,7 @@ def test_a_burst_is_one_message_that_a_service_takes() -> None:
 def test_what_waited_for_an_address_goes_out_as_one() -> None:
     first, second = messages.message("desk", [an_alert("one")]), messages.message("desk", [an_alert("two")])
     message = messages.joined([first, second])
-    assert message.title == "botfleet desk: two is down (and 1 earlier messages)"
+    assert message.title == "botfleet desk: two is down (and 1 earlier message)"
     assert message.body.splitlines() == [
         "botfleet desk: one is down",
         "last words",

@@ -13,6 +13,7 @@ import pytest
 from manager.config.fleet import DiskRules, Fleet
 from manager.errors import ManagerError
 from manager.fleet.instance import Instance
+from manager.i18n import Text
 from manager.monitor.watch import change_detector, disk_guard
 from manager.monitor.watch.alert_state import Alert
 from manager.monitor.watch.disk_guard import DiskGuard
@@ -39,7 +40,7 @@ def a_fleet(folder: Path, **rules: int) -> Fleet:
 
 
 @contextmanager
-def guarding(fleet: Fleet, stop: Callable[[str], None]) -> Iterator[Callable[[], list[Alert]]]:
+def guarding(fleet: Fleet, stop: Callable[[str, Text], None]) -> Iterator[Callable[[], list[Alert]]]:
     """Yield a function that looks until the next measurement is done."""
     views: dict[str, Instance] = {"bp_sol_01": a_view()}
 
@@ -66,7 +67,7 @@ def write(fleet: Fleet, size: int) -> None:
 
 def test_a_bot_over_its_limit_is_stopped_once_and_named(tmp_path: Path, stopped: list[str]) -> None:
     fleet = a_fleet(tmp_path, instance_mb=3)
-    with guarding(fleet, stopped.append) as look:
+    with guarding(fleet, lambda instance, _why: stopped.append(instance)) as look:
         write(fleet, MB)
         assert look() == []
         write(fleet, 3 * MB)
@@ -82,7 +83,7 @@ def test_a_bot_over_its_limit_is_stopped_once_and_named(tmp_path: Path, stopped:
 def test_a_bot_that_does_not_run_is_not_stopped(tmp_path: Path, stopped: list[str]) -> None:
     fleet = a_fleet(tmp_path, instance_mb=1)
     write(fleet, 3 * MB)
-    with guarding(fleet, stopped.append) as look:
+    with guarding(fleet, lambda instance, _why: stopped.append(instance)) as look:
         look.views["bp_sol_01"] = a_view("stopped", "exited")  # type: ignore[attr-defined]
         assert look() == []
     assert stopped == []
@@ -91,7 +92,7 @@ def test_a_bot_that_does_not_run_is_not_stopped(tmp_path: Path, stopped: list[st
 def test_a_stop_that_fails_is_told_and_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(disk_guard, "AGAIN_S", 0.0)
 
-    def stop(_instance: str) -> None:
+    def stop(_instance: str, _why: Text) -> None:
         raise ManagerError("the engine is away")
 
     fleet = a_fleet(tmp_path, instance_files=2)
@@ -114,7 +115,7 @@ def test_a_disk_that_ends_is_measured_at_once_and_its_bot_stopped(
     free = 20 * GB
     monkeypatch.setattr(change_detector, "disk", lambda path: Disk(str(path), free, GB, 10**6, 2 * 10**6))
     fleet = a_fleet(tmp_path)
-    with guarding(fleet, stopped.append) as look:
+    with guarding(fleet, lambda instance, _why: stopped.append(instance)) as look:
         look()
         free = 10 * MB  # less than 5 % of a disk of a GB
         write(fleet, 12 * MB)
@@ -126,10 +127,10 @@ def test_a_disk_that_ends_is_measured_at_once_and_its_bot_stopped(
 
 def test_growth_is_a_condition_also_after_a_restart_of_watch(tmp_path: Path, stopped: list[str]) -> None:
     fleet = a_fleet(tmp_path, growth_mb=2, growth_files=100)
-    with guarding(fleet, stopped.append) as look:
+    with guarding(fleet, lambda instance, _why: stopped.append(instance)) as look:
         look()
     write(fleet, 3 * MB)
-    with guarding(fleet, stopped.append) as look:
+    with guarding(fleet, lambda instance, _why: stopped.append(instance)) as look:
         look()
         guard: DiskGuard = look.guard  # type: ignore[attr-defined]
         (condition,) = guard.conditions(fleet, look.views)  # type: ignore[attr-defined]

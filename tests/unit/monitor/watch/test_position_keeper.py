@@ -86,6 +86,22 @@ def test_each_is_told_what_the_other_holds_and_when_that_was(sandbox: Sandbox) -
     assert told(sandbox, "bp_sol_01") is not None, "what a stopped bot holds is still there"
 
 
+def test_while_a_command_runs_only_those_that_it_is_at_work_on_are_left_to_it(sandbox: Sandbox) -> None:
+    sandbox.run("up")
+    now = time.time()
+    keeper, session = PositionKeeper(), Session(sandbox.folder)
+    keeper.look(session.observe())
+    reports(sandbox, "bp_sol_01", now, "0.5")
+    reports(sandbox, "bp_eth_02", now, "-0.2")
+    keeper.tell_if_due(session.observe(), now)
+    assert told(sandbox, "bp_eth_02") is not None
+    sandbox.run("stop bp_eth_02")
+    keeper.look(session.observe(), frozenset({"bp_eth_02"}))
+    assert told(sandbox, "bp_eth_02") is not None, "the command has told it, or does so when it starts it"
+    keeper.look(session.observe(), frozenset())
+    assert told(sandbox, "bp_eth_02") is None, "it has ended by itself"
+
+
 def test_the_last_report_of_a_bot_that_was_killed_or_given_up_is_no_evidence(sandbox: Sandbox) -> None:
     """The orders that it has left are filled after its last word: whoever took that for true would stop, or
     name a position that was closed long ago.

@@ -108,6 +108,33 @@ def test_shares_follow_who_runs_and_a_ban_is_told_and_taken_back(sandbox: Sandbo
     assert told()["a_minute"] == 1600
 
 
+def test_while_a_command_runs_a_ban_is_told_and_the_shares_that_it_gave_stay(sandbox: Sandbox) -> None:
+    """It may run for half an hour, and a bot that goes on asking makes a ban longer."""
+    limits(sandbox, 2000)
+    sandbox.run("up")
+    keeper, session = RequestKeeper(print), Session(sandbox.folder)
+    keeper.look(session.observe(), NOW)
+    file = sandbox.folder / "volumes/secrets/bp_eth_02" / FILE
+    given = json.loads(file.read_text())
+    snapshot = session.observe()
+    supervisor = snapshot.views["bp_sol_01"].supervisor
+    assert supervisor is not None
+    banned = Condition("exchange_away", {"cause": "banned", "retry_at": NOW + 60})
+    banned_view = snapshot.views["bp_sol_01"]._replace(
+        supervisor=supervisor._replace(health_condition=banned)
+    )
+    seen = snapshot._replace(views={**snapshot.views, "bp_sol_01": banned_view})
+    keeper.look(seen, NOW + 1, frozenset({"bp_eth_02"}))
+    assert json.loads(file.read_text()) == given, "the command is at work on it"
+    keeper.look(seen, NOW + 2, frozenset())
+    assert json.loads(file.read_text()) == {**given, "banned_until": NOW + 60}
+    sandbox.run("stop bp_sol_01")
+    keeper.look(session.observe(), NOW + 3, frozenset())
+    assert json.loads(file.read_text()) == given
+    keeper.look(session.observe(), NOW + 4)
+    assert json.loads(file.read_text())["a_minute"] > given["a_minute"]
+
+
 @pytest.fixture
 def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
     """Two live bots on a fake engine."""
