@@ -10,7 +10,8 @@ import json
 import os
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from threading import Lock, Thread
@@ -58,7 +59,8 @@ class Sdk:
     ) -> Any:
         """Make a call as `http_socket.call` does, over any kind of endpoint that the SDK supports."""
         words = {name: http_socket.word(value) for name, value in (query or {}).items()}
-        try:
+
+        def ask() -> Any:
             with _translated(self._endpoint):
                 answer = self._client.request(
                     method, f"{self._client.base_url}{api}", params=words, json=body, timeout=timeout
@@ -66,9 +68,26 @@ class Sdk:
                 if answer.status_code >= 400:
                     raise refusal(answer.status_code, _message(answer))
                 return answer.json() if answer.content else None
+
+        return self._awaited(ask)
+
+    def _awaited(self, ask: Callable[[], Any]) -> Any:
+        """Return the answer of a call. For an engine that stands still only a thread goes on to wait."""
+        path = self._endpoint.socket
+        if path is None:
+            return ask()
+        answer: Future[Any] = Future()
+        Thread(target=_settle, args=(answer, ask), daemon=True).start()
+        stood_still = None
+        while wait([answer], http_socket.STANDS_STILL_S).not_done:
+            pid = engine_process.standing_still_at(path)
+            if pid is not None and pid == stood_still:
+                raise stands_still(pid, self._endpoint)
+            stood_still = pid
+        try:
+            return answer.result()
         except EngineSlow:
-            path = self._endpoint.socket
-            if path is not None and (pid := engine_process.standing_still_at(path)) is not None:
+            if (pid := engine_process.standing_still_at(path)) is not None:
                 raise stands_still(pid, self._endpoint) from None
             raise
 
@@ -250,6 +269,13 @@ class SdkEvents:
         with self._lock, suppress(BlockingIOError):
             if not self._is_closed:
                 os.write(self._writable, b"x")
+
+
+def _settle(answer: Future[Any], ask: Callable[[], Any]) -> None:
+    try:
+        answer.set_result(ask())
+    except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+        answer.set_exception(error)
 
 
 def _name_and_tag(name: str) -> tuple[str, str]:
