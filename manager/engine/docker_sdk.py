@@ -299,10 +299,10 @@ def _credentials(registry: str) -> bytes | None:
     settings = endpoint.read_json(folder / "config.json") if folder else {}
     try:
         known = auth.load_config(config_dict={**NO_SETTINGS, **settings})
-        found = known.resolve_authconfig(registry)
+        account = known.resolve_authconfig(registry)
     except Exception:  # noqa: BLE001 - whatever is wrong in the file, and however a helper fails
         return None
-    return auth.encode_header(found) if found else None
+    return auth.encode_header(account) if account else None
 
 
 def _message(answer: Any) -> str:
