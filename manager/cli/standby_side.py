@@ -25,6 +25,7 @@ from typing import NamedTuple
 
 import manager
 from manager.cli import standby
+from manager.engine import client
 from manager.util import moment, source_stamp
 from manager.util.moment import Moment
 
@@ -130,6 +131,9 @@ def main(words: list[str]) -> None:
     code = Code()
     for name in LOADED:
         importlib.import_module(f"manager.{name}")
+    if os.environ.get(client.CLIENT_VARIABLE) == "sdk":  # its commands' as well, unless they say otherwise
+        for name in importlib.import_module("manager.engine.docker_sdk").LOADED:
+            importlib.import_module(name)
     gc.collect()
     gc.freeze()
     listener = None

@@ -10,13 +10,14 @@ import json
 import os
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from threading import Lock, Thread
 from typing import IO, TYPE_CHECKING, Any
 
-from manager.engine import engine_process, http_socket
+from manager.engine import endpoint, engine_process, http_socket
 from manager.engine.endpoint import Endpoint
 from manager.engine.http_socket import CALL_TIMEOUT_S
 from manager.engine.streams import READ_AHEAD, Stream, read_frames
@@ -25,8 +26,13 @@ from manager.errors import EngineError, EngineSlow, TimedOut, refusal
 
 if TYPE_CHECKING:
     from docker import APIClient
+    from requests import Response
 
+LOADED = ("docker", "docker.transport.unixconn", "netrc", "requests.exceptions", "urllib3.exceptions")
+"""What a call loads, which takes 0.2 s: for a process that loads it before it is needed."""
 MOST_LINES = 1000
+NO_SETTINGS: Mapping[str, Any] = {"auths": {}}
+"""Not empty: from empty ones the SDK turns to the file itself."""
 
 
 class Sdk:
@@ -55,7 +61,8 @@ class Sdk:
     ) -> Any:
         """Make a call as `http_socket.call` does, over any kind of endpoint that the SDK supports."""
         words = {name: http_socket.word(value) for name, value in (query or {}).items()}
-        try:
+
+        def ask() -> Any:
             with _translated(self._endpoint):
                 answer = self._client.request(
                     method, f"{self._client.base_url}{api}", params=words, json=body, timeout=timeout
@@ -63,9 +70,26 @@ class Sdk:
                 if answer.status_code >= 400:
                     raise refusal(answer.status_code, _message(answer))
                 return answer.json() if answer.content else None
+
+        return self._awaited(ask)
+
+    def _awaited(self, ask: Callable[[], Any]) -> Any:
+        """Return the answer of a call. For an engine that stands still only a thread goes on to wait."""
+        path = self._endpoint.socket
+        if path is None:
+            return ask()
+        answer: Future[Any] = Future()
+        Thread(target=_settle, args=(answer, ask), daemon=True).start()
+        stood_still = None
+        while wait([answer], http_socket.STANDS_STILL_S).not_done:
+            pid = engine_process.standing_still_at(path)
+            if pid is not None and pid == stood_still:
+                raise stands_still(pid, self._endpoint)
+            stood_still = pid
+        try:
+            return answer.result()
         except EngineSlow:
-            path = self._endpoint.socket
-            if path is not None and (pid := engine_process.standing_still_at(path)) is not None:
+            if (pid := engine_process.standing_still_at(path)) is not None:
                 raise stands_still(pid, self._endpoint) from None
             raise
 
@@ -80,7 +104,7 @@ class Sdk:
             from requests.exceptions import Timeout
 
             registry, _path = auth.resolve_repository_name(repository)
-            credentials = auth.get_config_header(self._client, registry)
+            credentials = _credentials(registry)
             try:
                 with self._client.post(  # the SDK's own `pull` waits without end for an engine that is silent
                     f"{self._client.base_url}/images/create",
@@ -118,12 +142,7 @@ class Sdk:
         """Return the engine's event stream. Raises EngineUnreachable."""
         words = {name: http_socket.word(value) for name, value in query.items()}
         with _translated(self._endpoint):
-            answer = self._client.get(
-                f"{self._client.base_url}/events", params=words, stream=True, timeout=(CALL_TIMEOUT_S, None)
-            )
-            if answer.status_code >= 400:
-                raise refusal(answer.status_code, _message(answer))
-        return SdkEvents(answer)
+            return SdkEvents(self._streamed("/events", words, is_endless=True))
 
     def output(self, container: str, stream: Stream, lines: int) -> str:
         """Return the last lines of a container's output, among its last MOST_LINES: the engine's tail counts
@@ -137,20 +156,25 @@ class Sdk:
 
     def frames(self, api: str, query: Mapping[str, str], *, follow: bool) -> Iterator[tuple[Stream, bytes]]:
         """Yield (stream, frame) pairs of a log as they arrive. Raises NotFound."""
-        with _translated(self._endpoint):
-            answer = self._client.get(
-                f"{self._client.base_url}{api}",
-                params=query,
-                stream=True,
-                timeout=(CALL_TIMEOUT_S, None if follow else CALL_TIMEOUT_S),
-            )
-            with answer:
-                if answer.status_code >= 400:
-                    raise refusal(answer.status_code, _message(answer))
-                # live lines must not wait for a full buffer
-                answer.raw.auto_close = False  # the buffer does that
-                source = answer.raw if follow else io.BufferedReader(answer.raw, READ_AHEAD)
-                yield from read_frames(source)
+        with _translated(self._endpoint), self._streamed(api, query, is_endless=follow) as answer:
+            # live lines must not wait for a full buffer
+            answer.raw.auto_close = False  # the buffer does that
+            source = answer.raw if follow else io.BufferedReader(answer.raw, READ_AHEAD)
+            yield from read_frames(source)
+
+    def _streamed(self, api: str, query: Mapping[str, str], *, is_endless: bool) -> Response:
+        """Return an answer to be read as it arrives. How long it begins is limited, also of an endless one:
+        an engine that stands still takes the call and never answers.
+        """
+        client: Any = self._client  # the types have none of its own methods
+        answer: Response = client.get(
+            f"{client.base_url}{api}", params=query, stream=True, timeout=CALL_TIMEOUT_S
+        )
+        if answer.status_code >= 400:
+            raise refusal(answer.status_code, _message(answer))
+        if is_endless:
+            client._disable_socket_timeout(client._get_raw_response_socket(answer))
+        return answer
 
     @property
     def _client(self) -> APIClient:
@@ -161,11 +185,14 @@ class Sdk:
     def _connected(self) -> APIClient:
         """Return the SDK's client: 0.2 s of imports, and one call.
 
-        It uses our endpoint instead of choosing its own.
+        It uses our endpoint instead of choosing its own, and does not read the docker command's settings: it
+        fails on damaged ones, and a halt cancels orders through it.
         """
         import docker
         from docker.errors import DockerException
+        from docker.utils import config
 
+        config.load_general_config = lambda config_path=None: dict(NO_SETTINGS)  # noqa: ARG005
         try:
             return docker.APIClient(
                 base_url=self._endpoint.host,
@@ -246,6 +273,13 @@ class SdkEvents:
                 os.write(self._writable, b"x")
 
 
+def _settle(answer: Future[Any], ask: Callable[[], Any]) -> None:
+    try:
+        answer.set_result(ask())
+    except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+        answer.set_exception(error)
+
+
 def _name_and_tag(name: str) -> tuple[str, str]:
     """Split an image name before its tag or digest; the colon of a registry's port does not start a tag."""
     if "@" in name:
@@ -253,6 +287,22 @@ def _name_and_tag(name: str) -> tuple[str, str]:
         return repository, digest
     repository, colon, tag = name.rpartition(":")
     return (repository, tag) if colon and "/" not in tag else (name, "latest")
+
+
+def _credentials(registry: str) -> bytes | None:
+    """Return the header with a registry's credentials, from the docker command's settings or from the helper
+    that they name; None where these are damaged or fail. The docker command goes on without, too.
+    """
+    from docker import auth
+
+    folder = endpoint.client_folder(os.environ)
+    settings = endpoint.read_json(folder / "config.json") if folder else {}
+    try:
+        known = auth.load_config(config_dict={**NO_SETTINGS, **settings})
+        account = known.resolve_authconfig(registry)
+    except Exception:  # noqa: BLE001 - whatever is wrong in the file, and however a helper fails
+        return None
+    return auth.encode_header(account) if account else None
 
 
 def _message(answer: Any) -> str:

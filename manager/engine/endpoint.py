@@ -116,7 +116,7 @@ def _host_of(folder: Path, name: str) -> str:
     import hashlib  # OpenSSL with it: only for a context of one's own
 
     meta = folder / "contexts" / "meta" / hashlib.sha256(name.encode()).hexdigest() / "meta.json"
-    endpoints = _read(meta).get("Endpoints")
+    endpoints = read_json(meta).get("Endpoints")
     docker = endpoints.get("docker") if isinstance(endpoints, dict) else None
     return str(docker.get("Host") or "") if isinstance(docker, dict) else ""
 
@@ -128,7 +128,8 @@ def _content(path: Path) -> bytes:
     return strict_json.read_bytes(path, MOST_BYTES)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the settings in a file of the docker command; empty if it is missing or damaged."""
     try:
         content = json.loads(_content(path))
     except (OSError, ValueError, RecursionError):

@@ -65,7 +65,7 @@ CHANGES: Sequence[tuple[str, int]] = (
 )
 """Command lines that start bots, with their exit codes."""
 CHANGING = re.compile(rb'-?[0-9.]+|"(?:running|sleeping|disk-sleep|idle)"')
-"""In `status`: its time, P&L, and what a process does and uses. In a change: how long it took."""
+"""In `status` and JSON: its time, P&L, and what a process does and uses. In a change: how long it took."""
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,8 @@ def assert_same(run: Callable[[str], Output], line: str, by: str = BY_STANDBY) -
 
 
 def _settled(output: Output, line: str) -> Output:
-    return output._replace(out=CHANGING.sub(b"0", output.out)) if line.startswith("status") else output
+    changes = line.startswith("status") or line in ("ps --json", "list --json bp_sol_01")
+    return output._replace(out=CHANGING.sub(b"0", output.out)) if changes else output
 
 
 @pytest.mark.parametrize("line", LINES)
@@ -134,13 +135,21 @@ def test_a_change_does_and_prints_the_same(fleet: Project, standby: Standby, lin
     assert fleet.states() == {"bp_sol_01": "running", "bp_eth_01": "stopped"}
 
 
-def test_a_fork_loads_no_module(fleet: Project, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("client", "lines"),
+    [
+        ("", ("ps", "list", "status bp_sol_01", "logs --tail 3", "up", "restart bp_sol_01 --wait")),
+        ("sdk", ("ps", "logs --tail 3")),
+    ],
+    ids=("socket", "sdk"),
+)
+def test_a_fork_loads_no_module(fleet: Project, tmp_path: Path, client: str, lines: Sequence[str]) -> None:
     """Python tells what it loads as it was told when the standby was started, wherever stderr then leads."""
-    environ = {**fleet.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    environ = {**fleet.environ, "XDG_CACHE_HOME": str(tmp_path), "BOTFLEET_ENGINE_CLIENT": client}
     quiet = {"PYTHONPROFILEIMPORTTIME": ""}
     with Standby(Path(fleet.folder), {**environ, "PYTHONPROFILEIMPORTTIME": "1"}) as standby:
         standby.run(BY_ITSELF, ["ps"], quiet)  # which keeps the configs
-        for line in ("ps", "list", "status bp_sol_01", "logs --tail 3", "up", "restart bp_sol_01 --wait"):
+        for line in lines:
             output = standby.run(BY_STANDBY, line.split(), quiet)
             assert output.code == 0
             assert re.findall(rb"import time: .*", output.err) == [], line

@@ -97,13 +97,15 @@ def test_one_that_systemd_gave_its_socket_is_found(path: Path, dockerd: Path, tm
             http_socket.call(str(path), "GET", "/info", timeout=20)
 
 
-def test_the_sdk_says_the_same(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_sdk_says_the_same_and_as_soon(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BOTFLEET_ENGINE_CLIENT", "sdk")
-    monkeypatch.setattr("manager.engine.docker_sdk.CALL_TIMEOUT_S", 1)
+    monkeypatch.setattr("manager.engine.docker_sdk.CALL_TIMEOUT_S", 3600)
     with listening(path) as (pid, _children):
         os.kill(pid, signal.SIGSTOP)
-        with pytest.raises(EngineUnreachable, match=f"its process {pid} was stopped"):
-            Engine().info()
+        for call in (Engine().info, lambda: Engine().stop("a", 45)):
+            with pytest.raises(EngineUnreachable, match=f"its process {pid} was stopped") as caught:
+                call()
+            assert not isinstance(caught.value, EngineSlow), "it is not asked again"
 
 
 @pytest.mark.parametrize(
