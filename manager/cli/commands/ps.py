@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from manager.cli.notices import after_showing, one_output, say_foreign, say_strays, stray_text
+from manager.cli.notices import after_showing, one_output, say_foreign, say_strays, stray_texts
 from manager.errors import BAD_CONFIG, OK, ManagerError, UsageError
 from manager.fleet import display, doing, instances_json, instances_json_refresh
 from manager.fleet.instance import Instance
@@ -39,7 +39,7 @@ def ps(session: Session, args: Namespace) -> int:
         console.say(_drawn(views, args.format, grouped=args.group))
     else:
         console.say(_table(views, snapshot, console.terminal_width(), grouped=args.group))
-    say_strays(snapshot)
+    say_strays(snapshot, Selection(args.ids, args.config))
     instances_json_refresh.refresh(session, snapshot, instances_json.find_pids(snapshot), console.warning)
     return after_showing(snapshot, Selection(args.ids, args.config)) if is_ours else BAD_CONFIG
 
@@ -152,7 +152,7 @@ def _frame(session: Session, args: Namespace, width: int) -> str:
     problems = [
         *snapshot.foreign(),
         *snapshot.project.problems_of(named),
-        *map(stray_text, snapshot.observed.strays),
+        *stray_texts(snapshot, named),
     ]
     return "\n".join(
         [
