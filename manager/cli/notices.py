@@ -37,26 +37,37 @@ def say_foreign(snapshot: FleetSnapshot) -> bool:
     return not problems
 
 
-def say_strays(snapshot: FleetSnapshot) -> None:
-    """Print which containers have our labels but should not exist."""
-    for container in snapshot.observed.strays:
-        console.warning(stray_text(container))
+def say_strays(snapshot: FleetSnapshot, selection: Selection) -> None:
+    """Print which containers have our labels but should not exist, of what was asked about."""
+    for text in stray_texts(snapshot, selection.named(snapshot.project)):
+        console.warning(text)
 
 
-def say_interrupted_moves(snapshot: FleetSnapshot) -> None:
-    """Print which moves between machines were interrupted, so that their bots run nowhere."""
-    for text in interrupted_moves(snapshot):
+def stray_texts(snapshot: FleetSnapshot, named: Sequence[str] | None) -> list[Text]:
+    """Return the warnings for the containers that have these instances' labels (None: any) and should not
+    exist.
+    """
+    strays = snapshot.observed.strays
+    return [stray_text(stray) for stray in strays if named is None or stray.instance in named]
+
+
+def say_interrupted_moves(snapshot: FleetSnapshot, selection: Selection) -> None:
+    """Print which moves between machines were interrupted, so that their bots run nowhere, of what was asked
+    about.
+    """
+    for text in interrupted_moves(snapshot, selection.named(snapshot.project)):
         console.error(text)
 
 
-def interrupted_moves(snapshot: FleetSnapshot) -> list[Text]:
-    """Return them; nothing is loaded where nothing was ever moved."""
+def interrupted_moves(snapshot: FleetSnapshot, named: Sequence[str] | None) -> list[Text]:
+    """Return them, of these instances (None: any); nothing is loaded where nothing was ever moved."""
     fleet = snapshot.project.fleet
     if not (fleet.state_dir / "moves").is_dir():
         return []
     from manager.ops.move import interrupted
 
-    return [move.text for move in interrupted.find(fleet, snapshot.views)]
+    moves = interrupted.find(fleet, snapshot.views)
+    return [move.text for move in moves if named is None or move.instance in named]
 
 
 def stray_text(stray: Container) -> Text:
