@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections import deque
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -16,7 +17,7 @@ from manager.i18n import Text
 from manager.monitor.watch import addresses, daily_report, service, store
 from manager.monitor.watch.alert_rules import Condition, Progress
 from manager.monitor.watch.alert_state import Alert, Open
-from manager.monitor.watch.deliver import MOST_WAITING, Deliverer
+from manager.monitor.watch.deliver import MOST_WAITING, Answer, Deliverer, _Box
 from manager.monitor.watch.history import NO_HISTORY, History, Past
 from manager.monitor.watch.machine_rules import Disk
 from manager.monitor.watch.messages import Message
@@ -195,6 +196,28 @@ def test_a_queue_that_nobody_takes_from_is_bounded_and_said() -> None:
     assert any(
         f"{MOST_WAITING} messages are queued" in line and "NOT_SET} is not set" in line for line in messages
     ), messages
+
+
+def test_what_could_not_be_sent_keeps_its_order_and_is_tried_less_often_each_time() -> None:
+    lines: list[str] = []
+    deliverer = Deliverer(lines.append)
+    box = _Box(addresses.Address("${ONE}", "x"), deque(maxlen=MOST_WAITING))
+    first, second, third = (Message(title, "", "bad") for title in ("first", "second", "third"))
+    box.waiting.append(third)
+    deliverer._boxes["${ONE}"] = box
+    deliverer._note(box, [first, second], Answer(False, "busy"))
+    assert list(box.waiting) == [first, second, third]
+    for _time in range(5):
+        deliverer._note(box, [], Answer(False, "busy"))
+    deliverer._note(box, [], Answer(True))
+    deliverer._note(box, [], Answer(False, "busy"))
+    assert [int(line.split()[-2]) for line in lines] == [5, 15, 60, 300, 900, 900, 5]
+    assert deliverer._due() is None
+    deliverer._next_try.clear()
+    assert deliverer._due() is box
+    deliverer._is_ending = True
+    deliverer._note(box, [], Answer(False, "busy"))
+    assert deliverer._next_try["${ONE}"] == float("inf"), "once more, and then it ends"
 
 
 def test_what_could_not_be_sent_is_sent_by_the_next_watch(tmp_path: Path) -> None:
