@@ -205,6 +205,9 @@ def test_what_could_not_be_sent_keeps_its_order_and_is_tried_less_often_each_tim
     first, second, third = (Message(title, "", "bad") for title in ("first", "second", "third"))
     box.waiting.append(third)
     deliverer._boxes["${ONE}"] = box
+    deliverer._under_way = {"${ONE}": (first, second)}
+    assert deliverer.waiting() == {"${ONE}": (first, second, third)}, "it is kept until it is accepted"
+    deliverer._under_way = {}
     deliverer._note(box, [first, second], Answer(False, "busy"))
     assert list(box.waiting) == [first, second, third]
     for _time in range(5):

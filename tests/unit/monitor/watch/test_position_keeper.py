@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import time
+from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ import pytest
 from manager.fleet import lock, supervisor_state
 from manager.fleet.session import Session
 from manager.monitor.watch.position_keeper import EVERY_S, PositionKeeper
+from manager.ops.exchange import account_parts
 from manager.ops.folders import others_file
 from manager.ops.folders.others_file import FILE
 from tests.builders import FLEET_NAME
@@ -138,6 +141,24 @@ def test_a_sum_is_as_old_as_its_oldest_part_and_unknown_where_one_is(
         reports(sandbox, instance, now - 3601, "0.1")
     keeper.tell_if_due(snapshot, now - 3600)
     assert told(sandbox, "bp_btc_03") == ("0.2", round(now - 3601, 3)), "the clock was set back"
+
+
+@pytest.mark.parametrize(
+    ("age", "is_known"), [(0.0, True), (20.0, True), (60.0, False), (-20.0, True), (-60.0, False)]
+)
+def test_a_bot_that_runs_may_have_traded_since_an_old_report(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, age: float, is_known: bool
+) -> None:
+    """A time that is ahead of this clock is no newer for it."""
+    now = 1_764_500_000.0
+    sandbox.run("up")
+    monkeypatch.setattr(supervisor_state, "has_bot", lambda _folder: True)
+    monkeypatch.setattr(account_parts, "time", SimpleNamespace(time=lambda: now))
+    reports(sandbox, "bp_sol_01", now - age, "0.6")
+    snapshot = Session(sandbox.folder).observe()
+    assert account_parts.is_known(snapshot, "bp_sol_01") is is_known
+    others = account_parts.of_others(snapshot, snapshot.observed.containers["bp_eth_02"])
+    assert (others == Decimal("0.6")) is is_known
 
 
 def test_what_a_bot_holds_whose_container_is_gone_is_still_in_the_account(sandbox: Sandbox) -> None:
