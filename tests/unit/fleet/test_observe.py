@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -113,3 +115,22 @@ def test_who_trades_is_up_and_live_and_none_of_those_that_are_asked_for(tmp_path
 
     assert trading() == [f"{FLEET_NAME}-bp_ada_04", f"{FLEET_NAME}-bp_sol_01", "a-copy"]
     assert trading("bp_sol_01") == [f"{FLEET_NAME}-bp_ada_04"]
+
+
+def test_of_those_that_were_touched_only_what_is_still_there_is_kept(tmp_path: Path) -> None:
+    names = ("bp_sol_01", "bp_eth_02", "bp_btc_03")
+    for number, name in enumerate(names, start=5001):
+        write_config(tmp_path, a_config(name, number), name)
+    observed = observe([a_row(name) for name in names], FLEET_NAME)
+    before = observing.assemble(projects.read(tmp_path), observed, observing.NO_IMAGE)
+
+    class Listing:
+        """An engine that lists what is left: one of the two that were touched, and it has ended."""
+
+        def containers(self, _filter: object, ids: Collection[str]) -> list[dict[str, Any]]:
+            assert sorted(ids) == ["id-of-bp_btc_03", "id-of-bp_sol_01"]
+            return [a_row("bp_btc_03", "exited")]
+
+    again = observing.observed_again(before, Listing(), ["bp_sol_01", "bp_btc_03"])  # type: ignore[arg-type]
+    states = {name: container.engine_state for name, container in again.containers.items()}
+    assert states == {"bp_eth_02": "running", "bp_btc_03": "exited"}
