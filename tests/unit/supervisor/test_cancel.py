@@ -1,11 +1,13 @@
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from supervisor.cancel import OrderCancel, figures, orders_left
 from supervisor.loop import Loop
+from supervisor.main import Supervisor
 from supervisor.state import Record
 from supervisor.timings import Timings
 from tests.unit.supervisor.journals import RecordedJournal
@@ -71,5 +73,36 @@ def test_only_a_program_that_has_ended_well_is_believed(
     cancel._finish()
     assert record.cancel is not None
     assert record.cancel["state"] == state
-    assert (record.cancel["reason"] or {"code": None})["code"] == reason
+    told: Any = record.cancel["reason"] or {"code": None}
+    assert told["code"] == reason
     assert record.cancel["stderr_tail"] == ([] if state == "confirmed" else ["Traceback"])
+
+
+@pytest.mark.parametrize(
+    ("command", "mode", "confirmed", "is_begun"),
+    [
+        (["/cancel"], "live", False, True),
+        (["/cancel"], "live", True, False),
+        (["/cancel"], "paper", False, False),
+        ([], "live", False, False),
+    ],
+    ids=["given up", "confirmed before", "on paper", "without a program"],
+)
+def test_orders_are_cancelled_once_and_only_real_ones(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: list[str],
+    mode: str,
+    confirmed: bool,
+    is_begun: bool,
+) -> None:
+    begun: list[object] = []
+    made = SimpleNamespace(start=lambda: begun.append(made))
+    monkeypatch.setattr("supervisor.cancel.OrderCancel", lambda *_: made)
+    supervisor: Any = Mock()
+    supervisor._status.record.is_cancel_confirmed = confirmed
+    supervisor._settings.cancel_command = command
+    supervisor._environ = {"TRADING_MODE": mode}
+    supervisor._paths.tombstone = str(tmp_path / "none")
+    Supervisor._cancel_orders(supervisor)
+    assert bool(begun) is is_begun
