@@ -96,8 +96,8 @@ def test_orders_are_cancelled_once_and_only_real_ones(
     confirmed: bool,
     is_begun: bool,
 ) -> None:
-    begun: list[object] = []
-    made = SimpleNamespace(start=lambda: begun.append(made))
+    begun: list[str] = []
+    made: Any = SimpleNamespace(start=lambda: begun.append("the program"))
     monkeypatch.setattr("supervisor.cancel.OrderCancel", lambda *_: made)
     supervisor: Any = Mock()
     supervisor._status.record.is_cancel_confirmed = confirmed
