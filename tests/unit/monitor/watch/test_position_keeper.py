@@ -137,6 +137,8 @@ def test_a_sum_is_as_old_as_its_oldest_part_and_unknown_where_one_is(
     keeper.tell_if_due(snapshot, now)
     assert told(sandbox, "bp_btc_03") == ("0.4", round(now - 20, 3))
     assert told(sandbox, "bp_sol_01") == UNKNOWN, "one of the two others has not said anything yet"
+    monkeypatch.setattr(account_parts, "time", SimpleNamespace(time=lambda: now))
+    assert account_parts.of_others(snapshot, snapshot.observed.containers["bp_btc_03"]) == Decimal("0.4")
     for instance in ("bp_sol_01", "bp_eth_02"):
         reports(sandbox, instance, now - 3601, "0.1")
     keeper.tell_if_due(snapshot, now - 3600)
