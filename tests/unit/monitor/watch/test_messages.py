@@ -102,7 +102,8 @@ def test_the_daily_report_is_sent_once_a_day() -> None:
 
 def test_the_daily_report_says_how_the_fleet_is() -> None:
     views = {"one": a_view(), "two": a_view("failed", why="exit code 1"), "three": a_view()}
-    history = History({"one": Past(2, (NOW - 10, NOW - 20)), "two": Past(9, (NOW - 90_000,))})
+    pasts = {"one": Past(2, (NOW - 10, NOW - 20)), "two": Past(9, (NOW - 90_000,))}
+    history = History({**pasts, "three": Past(3, (NOW - 5, NOW - 6, NOW - 7))})
     progress = {
         "one": Progress(pnl=Decimal("1.5"), quote="USDC"),
         "three": Progress(pnl=Decimal(-4), quote="USDC"),
@@ -113,7 +114,7 @@ def test_the_daily_report_says_how_the_fleet_is() -> None:
     assert message.title == "botfleet desk: daily report: 2 running, 1 failed"
     assert message.body.splitlines() == [
         "failed: two",
-        "restarts of the last 24 h: one 2",
+        "restarts of the last 24 h: three 3, one 2",
         "P&L: -2.50 USDC (paper, 2 bots)",
         "disk: 1.5 GiB free of 100.0 GiB",
     ]
