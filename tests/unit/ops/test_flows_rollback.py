@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from manager.fleet import state_file
+from manager.errors import FAILED, EngineError
+from manager.fleet import state_file, upgrade_records
 from manager.fleet.session import Session
 from manager.fleet.state_file import FleetState
 from tests.fakes.sandbox import BOTH, ETH, Sandbox
@@ -95,3 +96,16 @@ def test_what_cannot_be_brought_back_is_known_before_anything_is_stopped(sandbox
     assert "cannot roll bp_eth_02 back: its old" in told
     assert "engine: stop" not in told
     assert sandbox.states()["bp_eth_02"] == "running"
+
+
+def test_one_that_could_not_be_brought_back_can_be_brought_back_later(sandbox: Sandbox) -> None:
+    upgraded(sandbox)
+    sandbox.engine.fails("stop", EngineError("the engine is busy"), of=ETH)
+    sandbox.run("rollback")
+    assert sandbox.exit_code == FAILED
+    records = upgrade_records.load(Session(sandbox.folder).project().fleet)
+    assert {instance: record.phase for instance, record in records.items()} == {
+        "bp_eth_02": "done",
+        "bp_sol_01": "back",
+    }
+    assert "bp_eth_02: rolled back" in sandbox.transcript("rollback")
