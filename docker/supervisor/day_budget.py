@@ -16,7 +16,7 @@ _FILES = ("bot_stdout.log", "bot_stderr.log")
 
 
 class DayBudget:
-    """Count what the bot's log files of one day take on disk, and has the full ones compressed.
+    """Count what the bot's log files of one day take on disk, and have the full ones compressed.
 
     A full file `NAME` becomes the segment `NAME.1`, `NAME.2` …, and then `NAME.1.gz`, by another program:
     neither the bot nor its probes wait for it.

@@ -12,7 +12,7 @@ _BLANKS = " \t\n\r"
 
 
 class _Context:
-    """What the scanner asks of a decoder."""
+    """Hold what the scanner asks of a decoder."""
 
     strict = True
     object_hook = None

@@ -30,7 +30,7 @@ LOCK_POLL_S = 0.2  # only during the few seconds of grace
 
 
 class Supervisor:
-    """Connect the parts, and idles when there is nothing to run."""
+    """Connect the parts, and idle when there is nothing to run."""
 
     def __init__(
         self, arguments: list[str], paths: Paths, timings: Timings, environ: Mapping[str, str]

@@ -130,7 +130,7 @@ def _content_length(head: bytes) -> int | None:
 
 
 class Probe:
-    """Send one request and reads its reply to the end, so that the bot never writes to a closed
+    """Send one request and read its reply to the end, so that the bot never writes to a closed
     connection.
     """
 

@@ -1,4 +1,4 @@
-"""Run the bot: starts, probes, ends, restarts and stops it."""
+"""Run the bot: start, probe, end, restart and stop it."""
 
 # (pathlib is 0.8 MB of resident memory)
 

@@ -2,7 +2,7 @@
 
 
 class suppress:  # noqa: N801 - its name there
-    """Ends the block at an exception of these types, and goes on behind it."""
+    """End the block at an exception of these types, and go on behind it."""
 
     def __init__(self, *types: type[BaseException]) -> None:
         self._types = types

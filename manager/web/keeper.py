@@ -78,7 +78,7 @@ class Side:
 
 
 class EndSignal(Exception):
-    """End: SIGTERM or Ctrl-C."""
+    """Signal that the program is to end, by SIGTERM or Ctrl-C."""
 
 
 class Setting(NamedTuple):

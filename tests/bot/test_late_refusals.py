@@ -13,7 +13,7 @@ import pytest
 
 from gridbot.model.condition import Code
 from gridbot.trading.run_ending import CompletedError
-from tests.bot.kits.kit import Kit, Run
+from tests.bot.kits.kit import Kit, Run, running
 from tests.bot.kits.lighter import Lighter
 from tests.bot.kits.paradex import Paradex
 from tests.fake_exchange.book import BookOrder
@@ -88,9 +88,7 @@ def test_orders_that_are_refused_after_they_were_accepted_are_refused_orders(
 @pytest.mark.parametrize("kind", [Lighter, Paradex])
 def test_the_levels_that_rest_say_nothing_of_those_that_are_refused(kind: type[Kit], tmp_path: Path) -> None:
     kit = kind()
-    run = Run(kit, tmp_path)
-    run.tick()
-    run.tick()
+    run = running(kit, tmp_path)
     assert run.engine.condition().code is Code.TRADING
     for order in kit.book.own_open()[:3]:
         kit.book.cancel(order.id)
@@ -134,9 +132,7 @@ def test_orders_that_are_ended_again_and_again_are_refused_whatever_it_is_called
 @pytest.mark.parametrize("kind", [Lighter, Paradex])
 def test_one_level_that_is_ended_each_time_waits_longer_each_time(kind: type[Kit], tmp_path: Path) -> None:
     kit = kind()
-    run = Run(kit, tmp_path)
-    run.tick()
-    run.tick()
+    run = running(kit, tmp_path)
     victim = kit.book.own_open()[0]
     placed = 0
     for _ in range(60):
@@ -173,9 +169,7 @@ def test_a_level_that_is_ended_three_times_in_a_row_may_be_chance_and_four_times
     kind: type[Kit], tmp_path: Path
 ) -> None:
     kit = kind()
-    run = Run(kit, tmp_path)
-    run.tick()
-    run.tick()
+    run = running(kit, tmp_path)
     refusals = []
     for _ in range(5):
         drop(kit, Decimal(149))
@@ -198,9 +192,7 @@ def test_the_nearest_level_that_is_ended_each_time_keeps_no_other_from_its_turn(
     kind: type[Kit], tmp_path: Path
 ) -> None:
     kit = kind()
-    run = Run(kit, tmp_path)
-    run.tick()
-    run.tick()
+    run = running(kit, tmp_path)
     for _ in range(60):
         drop(kit, Decimal(149))
         run.tick()
@@ -224,9 +216,7 @@ def test_the_nearest_level_that_is_ended_each_time_keeps_no_other_from_its_turn(
 def test_a_position_is_closed_at_once_although_a_level_is_refused(kind: type[Kit], tmp_path: Path) -> None:
     kit = kind()
     kit.settings = replace(kit.settings, stop_loss=Decimal("0.05"))
-    run = Run(kit, tmp_path)
-    run.tick()
-    run.tick()
+    run = running(kit, tmp_path)
     kit.book.move(Decimal("148.9"))
     run.tick()
     run.tick()
@@ -249,9 +239,7 @@ def test_a_position_is_closed_at_once_although_a_level_is_refused(kind: type[Kit
 @pytest.mark.parametrize("kind", [Lighter, Paradex])
 def test_a_clock_that_is_set_back_leaves_no_bot_with_refused_orders(kind: type[Kit], tmp_path: Path) -> None:
     kit = kind()
-    run = Run(kit, tmp_path)
-    run.tick()
-    run.tick()
+    run = running(kit, tmp_path)
     for _ in range(60):
         drop(kit, Decimal(149))
         run.tick()
@@ -269,9 +257,7 @@ def test_a_closing_that_is_never_filled_is_tried_with_each_tick_and_said(
 ) -> None:
     kit = kind()
     kit.settings = replace(kit.settings, stop_loss=Decimal("0.05"))
-    run = Run(kit, tmp_path)
-    run.tick()
-    run.tick()
+    run = running(kit, tmp_path)
     kit.book.move(Decimal("148.9"))
     run.tick()
     run.tick()

@@ -14,7 +14,7 @@ from gridbot.model.types import ZERO, OrderRequest, Side
 from tests.bot.kits.apex import Apex
 from tests.bot.kits.aster import Aster, AsterSpot
 from tests.bot.kits.backpack import Backpack, BackpackSpot
-from tests.bot.kits.kit import Kit, Run
+from tests.bot.kits.kit import Kit, Run, running
 from tests.bot.kits.lighter import Lighter
 from tests.bot.kits.paradex import Paradex
 from tests.bot.test_missing_fields_kits import CLIENT_IDS, MISSING, spoil_reads
@@ -172,9 +172,7 @@ def test_what_is_filled_of_an_open_order_counts_behind_any_number_of_others_exec
     monkeypatch.setattr(ccxt_exchange, "MOST_PAGES", 2)
     kit = kind(lot=Decimal("0.01"))
     kit.adapter._answers.most_on_page = 100
-    run = Run(kit, tmp_path)
-    run.tick()
-    run.tick()
+    run = running(kit, tmp_path)
     order = max(kit.book.own_open(), key=lambda one: (one.side == "Bid", one.price))
     assert order.price is not None
 
@@ -210,9 +208,7 @@ def test_an_order_that_no_list_has_for_minutes_is_cancelled_before_its_level_is_
     kind: type[Kit], tmp_path: Path
 ) -> None:
     kit = kind()
-    run = Run(kit, tmp_path)
-    run.tick()
-    run.tick()
+    run = running(kit, tmp_path)
     hidden = kit.book.own_open()[0]
 
     def hide(answer: Any) -> Any:

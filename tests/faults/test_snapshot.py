@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -59,12 +61,12 @@ def copy(folder: Path, to: Path) -> None:
     subprocess.run(["cp", "-a", str(folder), str(to)], check=True)
 
 
-def test_an_older_copy_is_named_while_it_runs_and_never_started_by_us(
-    tmp_path: Path, asked_image: str, note: Note
-) -> None:
+@contextmanager
+def moving(tmp_path: Path, image: str) -> Iterator[tuple[Project, Project]]:
+    """Yield two machines: on the first a live bot trades, which has rows, and can be moved to the second."""
     with (
-        new_project(tmp_path / "here", asked_image) as here,
-        another(tmp_path / "there", asked_image) as there,
+        new_project(tmp_path / "here", image) as here,
+        another(tmp_path / "there", image) as there,
         sshd_here.running(tmp_path / "s") as link,
     ):
         (there.folder / "config" / "fleet.toml").write_text(f'name = "{there.name}"\n{SETTINGS}')
@@ -75,6 +77,13 @@ def test_an_older_copy_is_named_while_it_runs_and_never_started_by_us(
         here.manager("up", "--wait")
         bots.tell(here, ID, "write")
         eventually(database(here, ID).exists, what="rows")
+        yield here, there
+
+
+def test_an_older_copy_is_named_while_it_runs_and_never_started_by_us(
+    tmp_path: Path, asked_image: str, note: Note
+) -> None:
+    with moving(tmp_path, asked_image) as (here, there):
         here.manager("stop", ID, code=None)
         here.manager("backup", ID, "--to", str(tmp_path / "before"))
         copy(here.folder, tmp_path / "snapshot")
@@ -112,21 +121,9 @@ def test_an_older_copy_is_named_while_it_runs_and_never_started_by_us(
 def test_a_machine_that_forgot_a_move_is_named_and_its_backup_is_no_older_copy(
     tmp_path: Path, asked_image: str, note: Note
 ) -> None:
-    with (
-        new_project(tmp_path / "here", asked_image) as here,
-        another(tmp_path / "there", asked_image) as there,
-        sshd_here.running(tmp_path / "s") as link,
-    ):
-        (there.folder / "config" / "fleet.toml").write_text(f'name = "{there.name}"\n{SETTINGS}')
-        for project in (here, there):
-            (project.folder / ".env").write_text(KEYS)
-        here.environ.update(link.environ)
-        here.manager("host", "add", "there", link.url(there.folder))
+    with moving(tmp_path, asked_image) as (here, there):
+        (there.folder / ".env").write_text(KEYS)
         copy(there.folder, tmp_path / "snapshot")
-        bots.add(here, ID, 0, mode="live")
-        here.manager("up", "--wait")
-        bots.tell(here, ID, "write")
-        eventually(database(here, ID).exists, what="rows")
         here.manager("move", ID, "there")
         there.manager("backup", ID, "--to", str(tmp_path / "after"))
         there.manager("stop", ID, code=None)

@@ -113,7 +113,7 @@ def make(
 
 
 class _BackupRun:
-    """State of one backup while it is written."""
+    """Hold the state of one backup while it is written."""
 
     def __init__(self, project: Project, earlier: Path, work: Path, tell: OnSaved) -> None:
         self.project, self.earlier, self.work, self.tell = project, earlier, work, tell

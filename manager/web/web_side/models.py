@@ -166,7 +166,7 @@ class Instance(Answer):
 
 
 class Instances(Answer):
-    """All instances, worst first. `event`: the last event that is already in them."""
+    """List all instances, worst first. `event`: the last event that is already in them."""
 
     looked_at: Time
     event: str

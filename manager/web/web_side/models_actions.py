@@ -19,7 +19,7 @@ class Question(Answer):
 
 
 class OwnPage(Answer):
-    """Where a bot's own page is."""
+    """Tell where a bot's own page is."""
 
     url: str = Field(description="opens it once, within a minute, in one browser")
 

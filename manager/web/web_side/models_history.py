@@ -39,7 +39,7 @@ class Curves(Answer):
 
 
 class Event(Answer):
-    """Something that happened to an instance."""
+    """Describe something that happened to an instance."""
 
     at: float
     time: str

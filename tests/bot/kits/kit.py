@@ -321,3 +321,11 @@ class Run:
         assert cancel_own_orders(self.store, self.kit.adapter, self.market, 10.0) == (0, True)
         assert self.kit.book.open_orders() == self.kit.others
         self.store.close()
+
+
+def running(kit: Kit, folder: Path) -> Run:
+    """Begin a bot on the kit, and let two ticks pass, after which its grid rests."""
+    run = Run(kit, folder)
+    run.tick()
+    run.tick()
+    return run

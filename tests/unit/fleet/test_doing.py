@@ -115,6 +115,9 @@ def test_total(tmp_path: Path, state: State, code: str | None) -> None:
         ("failed", last("trading"), None, "bad"),
         ("failed", last("stopped_out", "1"), "stopped out", "bad"),
         ("restarting", last(None), None, "warn"),
+        ("running", last("trading"), "unknown", "calm"),  # of a run that has ended
+        ("completed", last("finished", is_previous=True), "unknown", "warn"),  # of the run before
+        ("failed", last("stopped_out", is_previous=True), None, "bad"),
         ("stopped", last("trading"), None, "off"),
         ("missing", None, None, "off"),
     ],
@@ -256,6 +259,15 @@ def test_a_degraded_bot_is_what_its_health_says(
     assert (doing.activity(view, NOW).doing, doing.severity(view, NOW)) == (expected, severity)
     well = a_view(tmp_path, "running", kept(code, at=NOW - 50))
     assert doing.activity(well, NOW).doing == "trading", "it was asked since, and was well"
+    newer = a_view(tmp_path, "running", kept(code))
+    assert doing.activity(newer, NOW).doing == expected, "it was asked before"
+
+
+@pytest.mark.parametrize(("interval", "late_after"), [(1, 122), (30, 180), (300, 720)])
+def test_a_report_may_be_as_old_as_two_probes_take(tmp_path: Path, interval: int, late_after: int) -> None:
+    for age, expected in ((late_after, "trading"), (late_after + 1, "unknown")):
+        view = a_view(tmp_path, "running", kept("trading", at=NOW - age), health_interval=interval)
+        assert doing.activity(view, NOW).doing == expected, age
 
 
 @pytest.mark.parametrize(

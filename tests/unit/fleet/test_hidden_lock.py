@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from manager.fleet import hidden_lock
+from manager.fleet import hidden_lock, supervisor_state
 from manager.fleet.supervisor_state import LOCK_FILE
 
 
@@ -34,3 +34,20 @@ def test_a_lock_in_a_folder_of_another_user_is_hidden(
 
     monkeypatch.setattr(Path, "lstat", refuse)
     assert "cannot be seen" in str(hidden_lock.hidden_text("a", tmp_path))
+
+
+def test_what_cannot_be_looked_at_is_not_known_to_be_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bot may run there: nothing is started beside it, and no database of it is replaced."""
+    state_dir = tmp_path / "state" / "a"
+    state_dir.mkdir(parents=True)
+    (state_dir / LOCK_FILE).touch()
+    assert not supervisor_state.is_locked(state_dir)
+
+    def refuse(*_: object) -> int:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "lstat", refuse)
+    monkeypatch.setattr(os, "open", refuse)
+    assert supervisor_state.is_locked(state_dir)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +17,7 @@ from manager.engine.containers import observe
 from manager.fleet import observe as observing
 from manager.fleet import project as projects
 from manager.fleet import supervisor_state
-from tests.builders import FLEET_NAME, a_config, a_row, write_config
+from tests.builders import FLEET_NAME, a_config, a_row, a_supervisor_file, write_config
 
 
 def test_the_clock_is_read_after_the_supervisors_files(
@@ -76,3 +79,58 @@ def test_nothing_is_hashed_where_the_cache_has_the_hashes(
     monkeypatch.delattr(hashlib, "sha256")
     snapshot = observing.assemble(projects.read(tmp_path), observe([row], FLEET_NAME), observing.NO_IMAGE)
     assert "settings" in snapshot.views["bp_sol_01"].drift
+
+
+@pytest.mark.parametrize(("container", "idle"), [("id-of-bp_sol_01", {"bp_sol_01"}), ("another", set())])
+def test_only_its_own_supervisor_tells_that_a_container_is_idle(
+    tmp_path: Path, container: str, idle: set[str]
+) -> None:
+    """What a container before it wrote at a halt is no reason to call a bot that trades down."""
+    write_config(tmp_path, a_config("bp_sol_01", 5001))
+    project = projects.read(tmp_path)
+    halted = a_supervisor_file("stopped", container=container, reason={"code": "halted"}, bot_pid=None)
+    state_dir = project.fleet.instance_state_dir("bp_sol_01")
+    state_dir.mkdir(parents=True)
+    (state_dir / supervisor_state.STATE_FILE).write_text(json.dumps(halted))
+    rows = observe([a_row("bp_sol_01", labels={labels.MODE: "live"})], FLEET_NAME)
+    snapshot = observing.assemble(project, rows, observing.NO_IMAGE)
+    assert snapshot.plan_input.idle == idle
+    assert [one.instance for one in snapshot.trading([])] == ([] if idle else ["bp_sol_01"])
+
+
+def test_who_trades_is_up_and_live_and_none_of_those_that_are_asked_for(tmp_path: Path) -> None:
+    modes = {"bp_sol_01": "live", "bp_eth_02": "paper", "bp_btc_03": "live", "bp_ada_04": "live"}
+    for number, name in enumerate(modes, start=5001):
+        write_config(tmp_path, a_config(name, number), name)
+    rows = [
+        a_row(name, "exited" if name == "bp_btc_03" else "running", labels={labels.MODE: mode})
+        for name, mode in modes.items()
+    ]
+    rows.append({**a_row("bp_sol_01", labels={labels.MODE: "live"}), "Id": "copy", "Names": ["/a-copy"]})
+    observed = observe(rows, FLEET_NAME)
+    snapshot = observing.assemble(projects.read(tmp_path), observed, observing.NO_IMAGE)
+
+    def trading(*excepted: str) -> list[str]:
+        return [one.container for one in snapshot.trading(excepted)]
+
+    assert trading() == [f"{FLEET_NAME}-bp_ada_04", f"{FLEET_NAME}-bp_sol_01", "a-copy"]
+    assert trading("bp_sol_01") == [f"{FLEET_NAME}-bp_ada_04"]
+
+
+def test_of_those_that_were_touched_only_what_is_still_there_is_kept(tmp_path: Path) -> None:
+    names = ("bp_sol_01", "bp_eth_02", "bp_btc_03")
+    for number, name in enumerate(names, start=5001):
+        write_config(tmp_path, a_config(name, number), name)
+    observed = observe([a_row(name) for name in names], FLEET_NAME)
+    before = observing.assemble(projects.read(tmp_path), observed, observing.NO_IMAGE)
+
+    class Listing:
+        """An engine that lists what is left: one of the two that were touched, and it has ended."""
+
+        def containers(self, _filter: object, ids: Collection[str]) -> list[dict[str, Any]]:
+            assert sorted(ids) == ["id-of-bp_btc_03", "id-of-bp_sol_01"]
+            return [a_row("bp_btc_03", "exited")]
+
+    again = observing.observed_again(before, Listing(), ["bp_sol_01", "bp_btc_03"])  # type: ignore[arg-type]
+    states = {name: container.engine_state for name, container in again.containers.items()}
+    assert states == {"bp_eth_02": "running", "bp_btc_03": "exited"}

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from manager.engine.containers import observe
+from manager.fleet import instances_json, old_daemon_guard, project
 from manager.fleet import observe as observing
-from manager.fleet import old_daemon_guard, project
+from manager.fleet.status import ELSEWHERE
 from tests.builders import FLEET_NAME, a_config, write_config
 from tests.fleet import eventually
 
 OLD_BOT = "import time; print('up', flush=True); time.sleep(60)"
 
 
-def warning(folder: Path) -> str:
-    observed = observing.assemble(project.read(folder), observe([], FLEET_NAME), observing.NO_IMAGE)
-    return str(old_daemon_guard.still_running(observed, ["bp_sol_01"]).get("bp_sol_01", ""))
+def warning(folder: Path, *, is_elsewhere: bool = False) -> str:
+    """Return why it must not be started. `is_elsewhere`: a container of ours, of another name, runs it."""
+    snapshot = observing.assemble(project.read(folder), observe([], FLEET_NAME), observing.NO_IMAGE)
+    if is_elsewhere:
+        statuses = {
+            name: one._replace(detail=ELSEWHERE) for name, one in snapshot.plan_input.statuses.items()
+        }
+        snapshot = snapshot._replace(plan_input=snapshot.plan_input._replace(statuses=statuses))
+    return str(old_daemon_guard.still_running(snapshot, ["bp_sol_01"]).get("bp_sol_01", ""))
 
 
 def test_an_old_bot_without_a_record_is_seen_in_a_folder_that_both_share(tmp_path: Path) -> None:
@@ -35,3 +46,16 @@ def test_an_old_bot_without_a_record_is_seen_in_a_folder_that_both_share(tmp_pat
         assert f"(processes {bot.pid})" in warning(tmp_path)
         bot.kill()
     eventually(lambda: warning(tmp_path) == "", 10, "it is gone")
+
+
+@pytest.mark.parametrize("place", ["volumes/logs/instances.json", instances_json.OLD_PLACE])
+def test_a_process_that_either_registry_names_is_seen(tmp_path: Path, place: str | Path) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "fleet.toml").write_text(f'name = "{FLEET_NAME}"\n')
+    write_config(tmp_path, a_config("bp_sol_01"))
+    file = tmp_path / place
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps({"bp_sol_01": {"pid": os.getpid()}}))
+    seen = warning(tmp_path)
+    assert f"is run by process {os.getpid()}, which is not in a container of this fleet (see {place})" in seen
+    assert warning(tmp_path, is_elsewhere=True) == "", "it is the bot of that container"

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from manager.errors import ManagerError
 from manager.fleet import state_file
 from manager.fleet.state_file import FleetState
 from manager.util.moment import Moment
+from tests.builders import a_fleet
 
 
 def test_it_survives_being_written(tmp_path: Path) -> None:
@@ -42,6 +44,17 @@ def test_an_unreadable_file_is_an_error_and_stays_as_it_is(tmp_path: Path, conte
     assert "fleet.json" in str(loaded.faults[0])
     assert loaded.instances == {}
     assert path.read_text() == content
+
+
+def test_an_unreadable_file_is_not_written_over_by_a_change(tmp_path: Path) -> None:
+    """It is all that knows which bots a person has stopped."""
+    fleet = a_fleet(data_dir=tmp_path)
+    fleet.state_file.parent.mkdir(parents=True)
+    fleet.state_file.write_text("{")
+    with pytest.raises(ManagerError, match=r"cannot change the fleet's state: .*fleet.json"):
+        state_file.update(fleet, lambda state: state.with_wish(["a"], "stopped"))
+    assert fleet.state_file.read_text() == "{"
+    state_file.update(fleet, lambda state: state)  # without a change it is nobody's matter
 
 
 def test_another_fleets_data_folder_is_refused(tmp_path: Path) -> None:

@@ -177,26 +177,6 @@ def test_a_supervisor_that_falls_silent_is_a_change_once(sandbox: Sandbox, watch
     assert changes == [True, False, True, False, True]
 
 
-def test_during_an_upgrade_only_what_it_is_at_work_on_may_be_down(
-    sandbox: Sandbox, watching: FleetObserver
-) -> None:
-    """It may hold the lock for half an hour, in which others die as at any other time."""
-    assert not watching.unsettled()
-    unsettled: list[frozenset[str]] = []
-
-    def look() -> None:
-        sandbox.engine.set_state(SOL, "exited", 137)
-        assert watching.look()
-        unsettled.append(watching.unsettled())
-
-    sandbox.engine.after("stop", look, of=ETH)
-    sandbox.new_image()
-    sandbox.run("upgrade bp_eth_02")
-    assert unsettled == [{"bp_eth_02"}]
-    assert watching.look()
-    assert not watching.unsettled()
-
-
 def test_during_an_upgrade_the_export_tells_of_a_bot_that_dies_elsewhere(
     sandbox: Sandbox, watching: FleetObserver
 ) -> None:
@@ -230,9 +210,10 @@ def test_the_firewall_is_looked_after_in_a_long_command_past_its_beginning(
     assert watching.is_firewall_left_alone()
 
 
-def test_another_command_explains_what_has_just_gone_down_and_nothing_that_stays_down(
-    sandbox: Sandbox, watching: FleetObserver
-) -> None:
+def unsettled_during(sandbox: Sandbox, watching: FleetObserver, command: str) -> list[frozenset[str]]:
+    """Return what is unsettled while a command has stopped the first and the second has died: at once, and
+    three minutes later.
+    """
     assert not watching.unsettled()
     unsettled: list[frozenset[str]] = []
 
@@ -244,5 +225,21 @@ def test_another_command_explains_what_has_just_gone_down_and_nothing_that_stays
         unsettled.append(watching.unsettled())
 
     sandbox.engine.after("stop", look, of=ETH)
-    sandbox.run("restart bp_eth_02")
-    assert unsettled == [set(BOTH), set()]
+    sandbox.run(command)
+    return unsettled
+
+
+def test_during_an_upgrade_only_what_it_is_at_work_on_may_be_down(
+    sandbox: Sandbox, watching: FleetObserver
+) -> None:
+    """It may hold the lock for half an hour, in which others die as at any other time."""
+    sandbox.new_image()
+    assert unsettled_during(sandbox, watching, "upgrade bp_eth_02") == [{"bp_eth_02"}, set()]
+    assert watching.look()
+    assert not watching.unsettled()
+
+
+def test_another_command_explains_what_has_just_gone_down_and_nothing_that_stays_down(
+    sandbox: Sandbox, watching: FleetObserver
+) -> None:
+    assert unsettled_during(sandbox, watching, "restart bp_eth_02") == [set(BOTH), set()]

@@ -92,6 +92,16 @@ def test_plan_asks_only_when_told_to_and_only_for_what_it_creates(
     assert asked == []
 
 
+def test_a_query_that_failed_is_no_answer_whatever_it_has_printed(
+    sandbox: Sandbox, asked: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.config("bp_sol_01", 5002, mode="live")
+    monkeypatch.setattr(oneoff, "run_defined", lambda *_: oneoff.Ended(3, json.dumps(OK), ""))
+    told = sandbox.transcript("plan --live")
+    assert "the query exited with code 3" in told
+    assert told.endswith("exit code 1")
+
+
 def test_plan_has_the_checks_as_json(sandbox: Sandbox, asked: list[dict[str, Any]]) -> None:
     sandbox.config("bp_sol_01", 5002, mode="live")
     actions = {action["id"]: action for action in json.loads("\n".join(sandbox.run("plan --live --json")))}

@@ -93,6 +93,8 @@ def fleet(tmp_path: Path) -> Fleet:
         ({}, {"account_of": "other"}, "other on tokyo trades on its account and symbol"),
         ({}, {"ports": {"5001": "other"}}, "port 5001 belongs to other"),
         ({}, {"free": 1 << 20}, "of disk space"),
+        ({}, {"free": (68 << 20) - 1}, "of disk space"),  # its copies, and what any backup leaves
+        ({}, {"free": 68 << 20}, None),
         ({}, {"free": None}, None),
         ({"free": (65 << 20) - 1, "databases": 1 << 20}, {}, "here has "),
         ({"free": 65 << 20, "databases": 1 << 20, "bytes": 1 << 40}, {"free": None}, None),
@@ -162,6 +164,7 @@ def test_a_journal_comes_back_as_it_was_written_and_a_broken_one_is_not_passed_o
     journal.save(fleet, ID, kept)
     assert journal.load(fleet, ID) == kept
     assert kept.has_reached("bury")
+    assert kept.has_reached("put"), "it may have been begun"
     assert not kept.has_reached("arrive")
     path = staging.folder(fleet, ID).with_name(f"{ID}.json")
     for broken in ("", "{}", '{"step": "jump"}', "[]"):

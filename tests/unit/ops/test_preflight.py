@@ -114,6 +114,7 @@ def test_two_that_had_one_purse_one_after_the_other_are_not_brought_back_togethe
     )
     paper_step = step._replace(definition={"Labels": paper})
     assert account_problem("a", step, observed, {"a": step, "b": paper_step}) is None
+    assert account_problem("a", paper_step, observed, {"a": paper_step, "b": step}) is None
 
 
 def test_one_that_was_put_back_is_checked_with_the_purse_that_it_has(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from manager.engine import labels
 from manager.engine.container_config import HostContext, body
 from manager.engine.containers import Container
 from manager.errors import UsageError
@@ -298,6 +299,17 @@ def test_a_step_is_forgotten_when_somebody_has_changed_the_instance_since() -> N
     assert not upgrade_records.valid(back, has("sha256:one"), "a")
     assert upgrade_records.valid(going, has("sha256:three"), "a")
     assert not upgrade_records.valid(going, {}, "b")
+
+
+def test_what_was_taken_back_is_known_by_what_it_is_made_of_however_often_it_is_made_anew() -> None:
+    """Of an upgrade that changed values only, nothing else tells the old container from the new one."""
+    made = {"image_id": "sha256:old", "config_hash": "h1"}
+    old = a_container("a", ImageID="sha256:old", labels={labels.CONFIG_HASH: "h1"})
+    anew = a_container("a", ImageID="sha256:old", Id="another", labels={labels.CONFIG_HASH: "h1"})
+    assert [a_step("back", **made).is_old(one) for one in (old, anew)] == [True, True]
+    assert [a_step("done", **made).is_old(one) for one in (old, anew)] == [True, False]
+    other = a_container("a", ImageID="sha256:one", labels={labels.CONFIG_HASH: "h1"})
+    assert not a_step("back", **made).is_old(other)
 
 
 def test_a_refusal_and_a_step_survive_being_written(tmp_path: Any) -> None:

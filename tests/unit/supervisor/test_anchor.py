@@ -63,6 +63,21 @@ def test_one_that_was_killed_is_noticed_and_given_up_after_a_few() -> None:
     assert journal.lines == ["no anchor process: it was killed again and again"]
 
 
+def test_a_few_deaths_over_the_years_are_no_reason_to_give_it_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = RecordedJournal()
+    it = Anchor(journal)  # type: ignore[arg-type]
+    for is_quick in (True, True, False, True, True):
+        monkeypatch.setattr(anchor, "MIN_LIFE_S", float("inf") if is_quick else 0.0)
+        it.start([])
+        assert it.pid
+        os.kill(it.pid, signal.SIGTERM)
+        eventually(it.has_died)
+    it.start([])
+    assert it.pid
+    it.stop()
+    assert journal.lines == []
+
+
 def test_a_program_that_is_not_there_is_said_once() -> None:
     journal = RecordedJournal()
     it = Anchor(journal, "/nonexistent/cat")  # type: ignore[arg-type]

@@ -304,3 +304,26 @@ def test_room_that_a_person_has_made_is_used(tmp_path: Path, messages: list[str]
     file.check()
     file.write(LINE)
     assert (day / "bot_stdout.log").read_bytes() == LINE
+
+
+def test_room_that_a_person_has_made_before_the_limit_moves_it(tmp_path: Path, messages: list[str]) -> None:
+    file = limited(tmp_path, messages)
+    flood(file, 800_000)
+    (day,) = tmp_path.iterdir()
+    for path in day.glob("*.log.[0-9]*"):
+        path.unlink()
+    flood(file, 400_000)
+    assert (file.over_limit, messages) == (0, [])
+
+
+def test_the_oldest_full_file_is_compressed_first(tmp_path: Path, messages: list[str]) -> None:
+    for number in (2, 10, 3):
+        (tmp_path / f"bot_stdout.log.{number}").touch()
+    budget = DayBudget(1, messages.append, tuple, ("/usr/bin/env", "rm", "--"))
+    compressed = []
+    budget.use(str(tmp_path))
+    while budget._pid is not None:
+        compressed.append(Path(budget._compressing).suffix)
+        os.waitid(os.P_PID, budget._pid, os.WEXITED | os.WNOWAIT)
+        budget.tidy()
+    assert compressed == [".2", ".3", ".10"]

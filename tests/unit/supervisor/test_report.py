@@ -94,6 +94,7 @@ def test_a_report_that_an_old_supervisor_left_is_removed(folder: Folder) -> None
         ('{"open_orders_left": 0}', True),
         ('{"contract": 2, "final": true}', True),
         ('{"contract": 2, "final": false}', False),
+        ('{"contract": 2, "final": "no"}', False),
         ('{"contract": 2}', False),
     ],
 )

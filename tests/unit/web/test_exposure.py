@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from manager.fleet.tombstone import Tombstone
@@ -37,6 +38,23 @@ def test_a_position_whose_bot_is_down_or_has_ended_is_without_a_bot() -> None:
     ]
     [sol] = exposure(rows)
     assert (sol["net"], sol["without_bot"], sol["bots_gone"]) == ("0", "-1", ["down", "over"])
+
+
+def test_dust_that_a_bot_has_left_is_waited_for_by_nobody() -> None:
+    for least, bots_gone in (("0.01", []), ("0.001", ["over"])):
+        row = a_bot(
+            "over",
+            "completed",
+            code="stopped_out",
+            position="0.001",
+            min_order=Decimal(least),
+            is_final=True,
+            **SOL,
+        )
+        assert row.view.report is not None
+        told = row.view.report._replace(has_ended=True, orders_left=0)
+        [sol] = exposure([row._replace(view=row.view._replace(report=told))])
+        assert (sol["net"], sol["bots_gone"]) == ("0.001", bots_gone)
 
 
 def test_what_was_moved_to_another_machine_is_held_there() -> None:

@@ -12,7 +12,7 @@ from gridbot.store.ledger import Ledger
 
 
 class Mark(NamedTuple):
-    """What a run's position was last valued at, and when."""
+    """Hold what a run's position was last valued at, and when."""
 
     at: float
     price: Decimal

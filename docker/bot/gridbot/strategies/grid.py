@@ -173,7 +173,7 @@ def plan(
 
 
 class _Wanted(NamedTuple):
-    """What the cells want, whether or not there is room for it.
+    """Hold what the cells want, whether or not there is room for it.
 
     `nearest_first`: exits, then entries, those that are live among them. `undecided`: cells for which the
     price decides.

@@ -225,6 +225,37 @@ def test_nothing_is_concluded_while_the_engine_is_away() -> None:
     )
 
 
+def test_what_the_machine_tells_without_the_engine_is_over_while_that_is_away() -> None:
+    clock, away = Clock(), a_fault("engine", MACHINE)
+    clock.at(0, a_fault("fleet_loss", MACHINE), a_fault())
+    assert clock.at(10, away, are_unknown=True) == (
+        "machine engine; the fleet's loss of this day is within its limit"
+    )
+
+
+def test_without_reminders_a_fault_is_said_once() -> None:
+    rules, fault = RULES._replace(remind_after=0), a_fault()
+    book, alerts = alert_state.advance({}, [fault], rules, 0)
+    assert len(alerts) == 1
+    for now in (1, 3600, 1e6):
+        book, alerts = alert_state.advance(book, [fault], rules, now)
+        assert alerts == [], now
+
+
+def test_orders_of_which_nothing_is_known_are_not_said_to_be_cancelled() -> None:
+    clock = Clock()
+    assert clock.at(0, a_fault(), a_fault("cancel")) == "one failed; one cancel"
+    assert clock.at(1, a_fault()) == "", "its supervisor was started again"
+
+
+def test_what_lasted_is_counted_from_the_first_of_several_faults() -> None:
+    clock = Clock()
+    clock.at(0, a_fault("restarting"))
+    clock.at(3000, a_fault("restarting"), a_fault("unhealthy"))
+    clock.at(3600, well={"one"})
+    assert clock.at(3660, well={"one"}) == "one is running again, after 1h00m"
+
+
 def test_another_manager_at_work_is_no_fault() -> None:
     clock, down = Clock(), a_fault("down", after=15)
     assert clock.at(0, down, unsettled=["one"]) == ""

@@ -18,7 +18,7 @@ from manager.monitor.watch.alert_state import Alert
 from manager.monitor.watch.loss_halts import LossHalts
 from manager.monitor.watch.loss_limits import Breach
 from manager.ops.halt import halt as halting
-from manager.ops.halt.halt_result import Result
+from manager.ops.halt.halt_result import HaltOutcome, Result
 from tests.builders import a_fleet, a_spec
 
 USD = Sums("USDC", (("USDT", Decimal("0.9")),))
@@ -69,6 +69,16 @@ def test_bots_of_one_account_are_counted_together_and_others_by_themselves() -> 
         (("d",), "d"),
     ]
     assert texts(breaches)[0] == "the account of a, b has lost -11.00 USDC today, its limit is -10.00 USDC"
+
+
+def test_a_loss_of_just_the_limit_exceeds_it() -> None:
+    today = {"a": lost("-10"), "b": lost("-9.99")}
+    breaches = loss_limits.breaches(fleet(of_account=10), today, "2026-03-20", [])
+    assert [breach.instances for breach in breaches] == [("a",)]
+    breaches = loss_limits.breaches(fleet(of_account=10), today, "2026-03-20", [("a", "b")])
+    assert [breach.instances for breach in breaches] == [("a", "b")], "and not by itself, too"
+    assert loss_limits.breaches(fleet(20), today, "2026-03-20", []) == []
+    assert len(loss_limits.breaches(fleet(10), {"a": lost("-10")}, "2026-03-20", [])) == 1
 
 
 def test_currencies_are_counted_by_stated_rates_and_others_are_named() -> None:
@@ -170,6 +180,43 @@ def test_a_halt_that_fails_is_said_and_tried_again(
     assert (alert.tone, halted.asked) == ("news", [("a",)])
 
 
+def test_a_halt_that_fails_is_not_tried_again_at_once(halted: Halted, tmp_path: Path) -> None:
+    halts = LossHalts(tmp_path, lambda _subject, _kind: False)
+    halted.error = EngineUnreachable("no engine answers")
+    assert len(carry_out(halts, a_breach())) == 1
+    assert carry_out(halts, a_breach()) == [], "half a minute later"
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "named", "tone"),
+    [
+        ({"a": {"reported": 0}}, None, "news"),
+        ({"a": {"reported": None}}, "a", "news"),
+        ({"a": {"reported": 2}}, "a", "news"),
+        ({"a": {"reported": 0}, "b": {"is_down": False, "reported": 0}}, "b", "bad"),
+    ],
+    ids=["no order is left", "orders unknown", "orders left", "one is not down"],
+)
+def test_only_what_is_down_without_an_order_is_said_to_be_so(
+    outcomes: dict[str, dict[str, Any]],
+    named: str | None,
+    tone: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    usual = {"container": None, "mode": "live", "stopped": None, "is_down": True, "has_run": True}
+    made = [HaltOutcome(name, **{**usual, **facts}, answer=None) for name, facts in outcomes.items()]
+    monkeypatch.setattr(halting, "halt", lambda *_: Result(None, made))  # type: ignore[arg-type]
+    halts = LossHalts(tmp_path, lambda _subject, _kind: False)
+    (alert,) = carry_out(halts, a_breach())
+    text = str(alert.text)
+    if named is None:
+        assert text == "halted for the loss limit, no order is left: a"
+    else:
+        assert text.endswith(f"look at the exchange, or run `manager halt` again: {named}")
+    assert (alert.tone, bool(halts.halted)) == (tone, tone == "news")
+
+
 def test_watching_goes_on_while_it_halts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     may_end = Event()
 
@@ -180,8 +227,10 @@ def test_watching_goes_on_while_it_halts(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(halting, "halt", slow)
     halts = LossHalts(tmp_path, lambda _subject, _kind: False)
     assert halts.carry_out([a_breach()], is_asked=True) == []
+    halt = halts._running
     assert halts.carry_out([a_breach()], is_asked=True) == []
     assert halts.is_halting
+    assert halts._running is halt, "one after another"
     may_end.set()
     (alert,) = halts.close()
     assert alert.tone == "news"

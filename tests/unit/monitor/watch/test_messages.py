@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections import deque
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -16,7 +17,7 @@ from manager.i18n import Text
 from manager.monitor.watch import addresses, daily_report, service, store
 from manager.monitor.watch.alert_rules import Condition, Progress
 from manager.monitor.watch.alert_state import Alert, Open
-from manager.monitor.watch.deliver import MOST_WAITING, Deliverer
+from manager.monitor.watch.deliver import MOST_WAITING, Answer, Deliverer, _Box
 from manager.monitor.watch.history import NO_HISTORY, History, Past
 from manager.monitor.watch.machine_rules import Disk
 from manager.monitor.watch.messages import Message
@@ -101,7 +102,8 @@ def test_the_daily_report_is_sent_once_a_day() -> None:
 
 def test_the_daily_report_says_how_the_fleet_is() -> None:
     views = {"one": a_view(), "two": a_view("failed", why="exit code 1"), "three": a_view()}
-    history = History({"one": Past(2, (NOW - 10, NOW - 20)), "two": Past(9, (NOW - 90_000,))})
+    pasts = {"one": Past(2, (NOW - 10, NOW - 20)), "two": Past(9, (NOW - 90_000,))}
+    history = History({**pasts, "three": Past(3, (NOW - 5, NOW - 6, NOW - 7))})
     progress = {
         "one": Progress(pnl=Decimal("1.5"), quote="USDC"),
         "three": Progress(pnl=Decimal(-4), quote="USDC"),
@@ -112,7 +114,7 @@ def test_the_daily_report_says_how_the_fleet_is() -> None:
     assert message.title == "botfleet desk: daily report: 2 running, 1 failed"
     assert message.body.splitlines() == [
         "failed: two",
-        "restarts of the last 24 h: one 2",
+        "restarts of the last 24 h: three 3, one 2",
         "P&L: -2.50 USDC (paper, 2 bots)",
         "disk: 1.5 GiB free of 100.0 GiB",
     ]
@@ -195,6 +197,31 @@ def test_a_queue_that_nobody_takes_from_is_bounded_and_said() -> None:
     assert any(
         f"{MOST_WAITING} messages are queued" in line and "NOT_SET} is not set" in line for line in messages
     ), messages
+
+
+def test_what_could_not_be_sent_keeps_its_order_and_is_tried_less_often_each_time() -> None:
+    lines: list[str] = []
+    deliverer = Deliverer(lines.append)
+    box = _Box(addresses.Address("${ONE}", "x"), deque(maxlen=MOST_WAITING))
+    first, second, third = (Message(title, "", "bad") for title in ("first", "second", "third"))
+    box.waiting.append(third)
+    deliverer._boxes["${ONE}"] = box
+    deliverer._under_way = {"${ONE}": (first, second)}
+    assert deliverer.waiting() == {"${ONE}": (first, second, third)}, "it is kept until it is accepted"
+    deliverer._under_way = {}
+    deliverer._note(box, [first, second], Answer(False, "busy"))
+    assert list(box.waiting) == [first, second, third]
+    for _time in range(5):
+        deliverer._note(box, [], Answer(False, "busy"))
+    deliverer._note(box, [], Answer(True))
+    deliverer._note(box, [], Answer(False, "busy"))
+    assert [int(line.split()[-2]) for line in lines] == [5, 15, 60, 300, 900, 900, 5]
+    assert deliverer._due() is None
+    deliverer._next_try.clear()
+    assert deliverer._due() is box
+    deliverer._is_ending = True
+    deliverer._note(box, [], Answer(False, "busy"))
+    assert deliverer._next_try["${ONE}"] == float("inf"), "once more, and then it ends"
 
 
 def test_what_could_not_be_sent_is_sent_by_the_next_watch(tmp_path: Path) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import time
+from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from manager.fleet import lock
+from manager.fleet import lock, supervisor_state
 from manager.fleet.session import Session
 from manager.monitor.watch.position_keeper import EVERY_S, PositionKeeper
+from manager.ops.exchange import account_parts
 from manager.ops.folders import others_file
 from manager.ops.folders.others_file import FILE
 from tests.builders import FLEET_NAME
@@ -134,6 +137,57 @@ def test_the_last_report_of_a_bot_that_was_killed_or_given_up_is_no_evidence(san
         failed = {"schema": 1, "state": "failed", "pid": 0, "cancel": {"state": progress, "tries": 1}}
         state.write_text(json.dumps({**json.loads(state.read_text()), **failed}))
         assert (told_later() is not None) is is_known, progress
+
+
+def test_a_sum_is_as_old_as_its_oldest_part_and_unknown_where_one_is(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.config("bp_btc_03", 5003)
+    sandbox.run("up")
+    monkeypatch.setattr(supervisor_state, "has_bot", lambda _folder: True)
+    now = time.time()
+    reports(sandbox, "bp_sol_01", now - 4, "0.6")
+    reports(sandbox, "bp_eth_02", now - 20, "-0.2")
+    keeper, snapshot = PositionKeeper(), Session(sandbox.folder).observe()
+    keeper.look(snapshot)
+    keeper.tell_if_due(snapshot, now)
+    assert told(sandbox, "bp_btc_03") == ("0.4", round(now - 20, 3))
+    assert told(sandbox, "bp_sol_01") == UNKNOWN, "one of the two others has not said anything yet"
+    monkeypatch.setattr(account_parts, "time", SimpleNamespace(time=lambda: now))
+    assert account_parts.of_others(snapshot, snapshot.observed.containers["bp_btc_03"]) == Decimal("0.4")
+    for instance in ("bp_sol_01", "bp_eth_02"):
+        reports(sandbox, instance, now - 3601, "0.1")
+    keeper.tell_if_due(snapshot, now - 3600)
+    assert told(sandbox, "bp_btc_03") == ("0.2", round(now - 3601, 3)), "the clock was set back"
+
+
+@pytest.mark.parametrize(
+    ("age", "is_known"), [(0.0, True), (20.0, True), (60.0, False), (-20.0, True), (-60.0, False)]
+)
+def test_a_bot_that_runs_may_have_traded_since_an_old_report(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, age: float, is_known: bool
+) -> None:
+    """A time that is ahead of this clock is no newer for it."""
+    now = 1_764_500_000.0
+    sandbox.run("up")
+    monkeypatch.setattr(supervisor_state, "has_bot", lambda _folder: True)
+    monkeypatch.setattr(account_parts, "time", SimpleNamespace(time=lambda: now))
+    reports(sandbox, "bp_sol_01", now - age, "0.6")
+    snapshot = Session(sandbox.folder).observe()
+    assert account_parts.is_known(snapshot, "bp_sol_01") is is_known
+    others = account_parts.of_others(snapshot, snapshot.observed.containers["bp_eth_02"])
+    assert (others == Decimal("0.6")) is is_known
+
+
+def test_what_a_bot_holds_whose_container_is_gone_is_still_in_the_account(sandbox: Sandbox) -> None:
+    sandbox.run("up")
+    sandbox.run("down bp_eth_02")
+    now = time.time()
+    reports(sandbox, "bp_eth_02", now - 4, "-0.2", has_ended=True)
+    keeper, snapshot = PositionKeeper(), Session(sandbox.folder).observe()
+    keeper.look(snapshot)
+    keeper.tell_if_due(snapshot, now)
+    assert told(sandbox, "bp_sol_01") == ("-0.2", round(now, 3))
 
 
 def test_a_start_without_watch_leaves_word_that_others_trade_there(sandbox: Sandbox) -> None:

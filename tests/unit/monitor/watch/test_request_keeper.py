@@ -41,6 +41,9 @@ def test_a_ban_that_two_report_is_told_to_all_of_their_address(keeper: RequestKe
     assert keeper.bans(bots, claims("b0", "b1"), NOW) == {HERE: NOW + 600}
     assert keeper.bans(bots, claims("b0proxy", "b1proxy"), NOW) == {THERE: NOW + 600}
     assert keeper.bans(bots, {}, NOW + 30) == {}
+    for first, second in ((60, 600), (600, 60)):
+        unlike = claims("b0", until=NOW + first) | claims("b1", until=NOW + second)
+        assert keeper.bans(bots, unlike, NOW) == {HERE: NOW + 600}, "until the last one ends"
 
 
 def test_nobody_bans_the_others_until_2099(keeper: RequestKeeper) -> None:
@@ -56,6 +59,11 @@ def test_a_single_one_is_believed_for_two_minutes_and_not_again(keeper: RequestK
     for after in (ALONE_S, 600, 3000, 100_000):
         assert keeper.bans(bots, liar, NOW + after) == {}
     assert keeper.bans(bots, claims("b0", "b3", until=NOW + 1000), NOW + 600) == {HERE: NOW + 1000}
+
+
+def test_a_ban_that_is_over_is_no_second_witness(keeper: RequestKeeper) -> None:
+    told = claims("b0", until=NOW - 1) | claims("b1", until=NOW + 1e9)
+    assert keeper.bans(running(5), told, NOW) == {HERE: NOW + ALONE_S}
 
 
 def test_taking_a_lie_back_does_not_make_it_news(keeper: RequestKeeper) -> None:
@@ -75,6 +83,9 @@ def test_a_report_without_a_time_is_none(sandbox: Sandbox, until: Any) -> None:
     told = Condition("exchange_away", {"cause": "banned", "retry_at": until})
     supervisor = view.supervisor._replace(health_condition=told)
     assert find_claims({"bp_sol_01": view._replace(supervisor=supervisor)}) == {}
+    told = Condition("orders_refused", {"cause": "banned", "retry_at": NOW})
+    supervisor = view.supervisor._replace(health_condition=told)
+    assert find_claims({"bp_sol_01": view._replace(supervisor=supervisor)}) == {}, "it is not away"
     told = Condition("exchange_away", {"cause": "banned", "retry_at": NOW})
     supervisor = view.supervisor._replace(health_condition=told, bot_pid=8)
     assert find_claims({"bp_sol_01": view._replace(supervisor=supervisor)}) == claims("bp_sol_01", until=NOW)

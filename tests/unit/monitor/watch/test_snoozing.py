@@ -156,6 +156,32 @@ def test_it_is_left_only_as_long_as_nothing_new_happens(tmp_path: Path) -> None:
     assert snoozing.left_until(left, book, a_bot("a").view, now + 1) is None
     assert snoozing.left_until(left, book, view, now + 3601) is None
     assert snoozing.left_until({}, book, view, now + 1) is None
+    over = {**book, ("a", "cancel"): Open(now, gone_at=now + 1)}
+    assert snoozing.left_until(left, over, view, now + 2) == now + 3600, "what is over is nothing new"
+    assert snoozing.end(fleet, "a")
+    assert snoozes.load(fleet.snooze_file) == {}
+    assert not snoozing.end(fleet, "a"), "it was not left"
+
+
+def test_what_is_over_is_not_listed_and_what_is_left_no_longer_is_listed_without_a_time() -> None:
+    book: dict[Key, Open] = {
+        ("a", "down"): Open(10.0),
+        ("b", "down"): Open(5.0),
+        ("c", "down"): Open(1.0, 2.0, 3.0),
+    }
+    left = {
+        name: Snooze(20.0, until, "failed", "", {"down": at})
+        for name, until, at in (("a", 50.0, 10.0), ("b", 90.0, 5.0))
+    }
+    listed = [(alert.instance, alert.snoozed_until) for alert in snoozing.of_book(book, left, 60.0)]
+    assert listed == [("b", 90.0), ("a", None)]
+
+
+@pytest.mark.parametrize("seconds", [-1.0, 0.0, snoozes.LONGEST_S + 1])
+def test_a_time_that_is_past_or_far_away_leaves_nothing(seconds: float) -> None:
+    with pytest.raises(UsageError, match="within the next 30 days"):
+        snoozing.require_near(1000.0 + seconds, 1000.0)
+    snoozing.require_near(1000.0 + snoozes.LONGEST_S, 1000.0)
 
 
 def test_the_next_morning_is_more_than_an_hour_away() -> None:
