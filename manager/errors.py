@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from manager.i18n import Text
+from manager.i18n import Text, labelled
 
 OK = 0
 FAILED = 1
@@ -133,7 +133,7 @@ class Problem(NamedTuple):
         return self.file in files or self.also in files
 
     def __str__(self) -> str:
-        line = ": ".join(part for part in (self.file, self.path, str(self.text)) if part)
+        line = labelled(*(part for part in (self.file, self.path, self.text) if part))
         return " ".join(line.splitlines())  # names and values of any characters forge no line of ours
 
 

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import get_args
 
 from manager import i18n
-from manager.i18n import _
+from manager.i18n import _, bracketed, listed
 
 
 def _refusal(text: str) -> Exception:
@@ -49,9 +49,9 @@ def _as_shown(allowed: Sequence[str], text: str, also: Mapping[str, str] = Mappi
     shown = {**{_(word).lower(): word for word in allowed}, **also}
     values = [shown.get(value.lower(), value.lower()) for value in words(text)]
     if unknown := [value for value in values if value not in allowed]:
-        names = [word if _(word) == word else f"{word} ({_(word)})" for word in allowed]
+        names = [word if _(word) == word else f"{word}{bracketed(_(word))}" for word in allowed]
         raise _refusal(
-            _("must be one of {allowed}, not “{value}”").format(allowed=", ".join(names), value=unknown[0])
+            _("must be one of {allowed}, not “{value}”").format(allowed=listed(names), value=unknown[0])
         )
     return values
 

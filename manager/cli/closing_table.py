@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from manager.i18n import Text, _, joined, mark
+from manager.i18n import Text, _, joined, labelled, mark
 from manager.ops.migrate.closing import Closing, ClosingRow, Place
 from manager.util import console
 from manager.util.formatting import date_and_time
@@ -43,7 +43,7 @@ def say(closing: Closing) -> None:
     console.say(console.table(COLUMNS, closing.rows))
     if closing.unused_variables:
         names = ", ".join(closing.unused_variables)
-        console.say(f".env: {Text(UNUSED_VARIABLES, names=names)}")
+        console.say(labelled(".env", Text(UNUSED_VARIABLES, names=names)))
 
 
 def objects(closing: Closing) -> list[dict[str, Any]]:

@@ -37,10 +37,18 @@ def say_foreign(snapshot: FleetSnapshot) -> bool:
     return not problems
 
 
-def say_strays(snapshot: FleetSnapshot) -> None:
-    """Print which containers have our labels but should not exist."""
-    for container in snapshot.observed.strays:
-        console.warning(stray_text(container))
+def say_strays(snapshot: FleetSnapshot, selection: Selection) -> None:
+    """Print which containers have our labels but should not exist, of what was asked about."""
+    for text in stray_texts(snapshot, selection.named(snapshot.project)):
+        console.warning(text)
+
+
+def stray_texts(snapshot: FleetSnapshot, named: Sequence[str] | None) -> list[Text]:
+    """Return the warnings for the containers that have these instances' labels (None: any) and should not
+    exist.
+    """
+    strays = snapshot.observed.strays
+    return [stray_text(stray) for stray in strays if named is None or stray.instance in named]
 
 
 def say_interrupted_moves(snapshot: FleetSnapshot) -> None:

@@ -91,15 +91,23 @@ class Project(NamedTuple):
     def problems_of(self, named: Sequence[str] | None) -> tuple[Problem, ...]:
         """Return the problems of these instances' configs and those of no config; None: all.
 
-        All for an instance without a config, too: its file may be one that cannot be loaded.
+        An instance without a config may be that of a file that cannot be loaded: see `unloaded`.
         """
-        if named is None or not self.specs.keys() >= {*named}:
+        if named is None:
             return self.problems
-        files = {self.specs[instance].config_file for instance in named}
+        files = {self.specs[instance].config_file for instance in named if instance in self.specs}
+        files.update(file for instance in named for file in self.unloaded(instance))
         others = {loaded.file for loaded in self.loaded.files} - files
         return tuple(
             problem for problem in self.problems if problem.file not in others or problem.concerns(files)
         )
+
+    def unloaded(self, instance: str) -> list[str]:
+        """Return the files that cannot be loaded and may be this instance's: that of its name, else each."""
+        if instance in self.specs:
+            return []
+        files = [loaded.file for loaded in self.loaded.files if loaded.spec is None]
+        return [file for file in files if Path(file).stem == instance] or files
 
     def warnings_of(self, named: Sequence[str] | None) -> tuple[Problem, ...]:
         """Return the warnings about these instances' configs and .env; all for the whole fleet, None."""

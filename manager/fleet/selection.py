@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
-from manager.errors import ConfigError, ManagerError, UnknownInstance, UsageError
+from manager.errors import ConfigError, ManagerError, Problem, UnknownInstance, UsageError
 from manager.fleet.instance import Instance
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.project import Project
@@ -45,24 +46,47 @@ def selected(selection: Selection, snapshot: FleetSnapshot) -> list[Instance]:
 
 
 def require_known(instance: str, snapshot: FleetSnapshot) -> None:
-    """Raise UsageError for an id without config and container, suggesting a similar one."""
+    """Raise for an id without config and container: UsageError, which suggests a similar one, or ConfigError
+    if the file of its name cannot be loaded.
+    """
     if instance not in snapshot.views and instance in snapshot.project.loaded.elsewhere:
         raise pinned(instance, snapshot.project)
     if instance not in snapshot.views:
+        _require_own_file(instance, snapshot.project)
         raise no_instance(instance, snapshot.views)
 
 
 def require_config(instance: str, project: Project) -> None:
     """Raise UsageError for an id that no config of this machine has.
 
-    Raises ConfigError where configs have problems: then the id may be that of one that cannot be loaded.
+    Raises ConfigError where configs cannot be loaded: then the id may be that of one of them.
     """
     if instance in project.loaded.elsewhere:
         raise pinned(instance, project)
     if instance not in project.specs:
-        if project.problems:
-            raise ConfigError(project.problems)
+        require_loaded(instance, project, project.specs)
         raise no_instance(instance, project.specs)
+
+
+def require_loaded(instance: str, project: Project, known: Iterable[str]) -> None:
+    """Raise ConfigError with the faults of the files that cannot be loaded, if this id may be that of one.
+
+    Not for an id that resembles a known one: it is a mistyped one.
+    """
+    _require_own_file(instance, project)
+    if (files := project.unloaded(instance)) and not _similar(instance, list(known)):
+        raise ConfigError(_of(files, project))
+
+
+def _require_own_file(instance: str, project: Project) -> None:
+    """Raise ConfigError with the faults of the file of this name, if it cannot be loaded."""
+    files = project.unloaded(instance)
+    if any(Path(file).stem == instance for file in files):
+        raise ConfigError(_of(files, project))
+
+
+def _of(files: Sequence[str], project: Project) -> list[Problem]:
+    return [problem for problem in project.problems if problem.concerns(files)]
 
 
 def pinned(instance: str, project: Project) -> UsageError:
@@ -83,12 +107,7 @@ def no_instance(instance: str, known: Iterable[str], place: object = None) -> Un
 
     `place`: whose instances were meant, where they are not those that `ps` lists.
     """
-    import difflib
-
-    ids = list(known)
-    near = [other for other in ids if _with_plain_numbers(other) == _with_plain_numbers(instance)]
-    near = near or difflib.get_close_matches(instance, ids, n=SUGGESTIONS)
-    if near:
+    if near := _similar(instance, list(known)):
         return UnknownInstance(
             "there is no instance {id}; did you mean {near}?", id=instance, near=" / ".join(near)
         )
@@ -100,6 +119,14 @@ def no_instance(instance: str, known: Iterable[str], place: object = None) -> Un
             known=", ".join(sorted(ids)) or _("none"),
         )
     return UnknownInstance("there is no instance {id}; `manager ps` lists them", id=instance)
+
+
+def _similar(instance: str, ids: Sequence[str]) -> list[str]:
+    """Return the ids that may be meant."""
+    import difflib
+
+    same = [other for other in ids if _with_plain_numbers(other) == _with_plain_numbers(instance)]
+    return same or difflib.get_close_matches(instance, ids, n=SUGGESTIONS)
 
 
 def _with_plain_numbers(instance: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from manager.engine import labels
 from tests.fakes.sandbox import Sandbox
 
 LIVE: dict[str, Any] = {
@@ -169,3 +170,52 @@ def test_a_command_on_one_instance_names_no_other_file(fleet: Sandbox, command: 
     assert "error: config/active/bp_sol_01.json: is not JSON" in fleet.transcript(f"{command} bp_sol_01")
     if command != "restart":  # `left alone` for the whole fleet, by a test of its own
         assert "error: config/active/bp_sol_01.json: is not JSON" in fleet.transcript(command)
+
+
+@pytest.mark.parametrize("command", ["ps", "list"])
+def test_a_command_on_one_instance_names_no_other_stray(fleet: Sandbox, command: str) -> None:
+    """`docker compose run bp_sol_01` left a container: `ps bp_eth_02` told of it each time."""
+    fleet.transcript("up")
+    body = fleet.engine.inspect("desk-bp_sol_01")["Config"]
+    one_off = {**body, "Labels": {**body["Labels"], labels.COMPOSE_ONEOFF: "True"}}
+    fleet.engine.create("desk-bp_sol_01-run-1", one_off)
+    assert "run-1" not in fleet.transcript(f"{command} bp_eth_02")
+    for named in (f"{command} bp_sol_01", command):
+        assert "desk-bp_sol_01-run-1 (Created) has the labels of bp_sol_01" in fleet.transcript(named)
+
+
+@pytest.mark.parametrize("command", ["start", "up", "restart", "plan", "ps", "stop", "logs", "resume"])
+def test_an_instance_whose_file_is_broken_is_told_of_that_file_alone(fleet: Sandbox, command: str) -> None:
+    """It has no container yet: `start` listed the faults of every other file, `ps` knew no such instance."""
+    broken_pair(fleet)
+    fleet.config("bp_xrp_05", 0)
+    printed = fleet.transcript(f"{command} bp_xrp_05")
+    assert "error: config/active/bp_xrp_05.json: daemon_config.web_port: must be 1-65535, not 0" in printed
+    assert printed.count("config/active/") == 1
+    assert fleet.exit_code == 4
+
+
+@pytest.mark.parametrize("command", ["start", "up", "plan", "resume"])
+def test_a_mistyped_id_beside_broken_files_is_told_what_was_meant(fleet: Sandbox, command: str) -> None:
+    broken_pair(fleet)
+    printed = fleet.transcript(f"{command} bp_eth_2")
+    assert "error: there is no instance bp_eth_2; did you mean bp_eth_02?" in printed
+    assert "config/active" not in printed
+
+
+@pytest.mark.parametrize("command", ["start", "config"])
+def test_an_id_that_resembles_none_may_be_that_of_a_file_that_cannot_be_loaded(
+    fleet: Sandbox, command: str
+) -> None:
+    broken_pair(fleet)
+    printed = fleet.transcript(f"{command} quite_another")
+    assert printed.count("config/active/bp_doge_04.json: is not JSON") == 1
+    assert "bp_btc_03" not in printed  # it can be loaded, and has another id
+
+
+def broken_pair(fleet: Sandbox) -> None:
+    """Add a file that is no JSON, and one that lacks its credentials."""
+    fleet.config("bp_doge_04", 5004)
+    spoil(fleet, "bp_doge_04")
+    unset = {"api_key": "${MY_KEY}", "secret_key": "${MY_SECRET}"}
+    fleet.config("bp_btc_03", 5003, mode="live", exchange_config=unset)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from manager.errors import EngineError
 from manager.ops.folders import mount_probe
 from manager.ops.folders.mount_probe import CANNOT_WRITE
 from tests.fakes.sandbox import Sandbox
@@ -50,6 +51,61 @@ def test_a_full_disk_is_called_full(new: Sandbox, why: str) -> None:
     printed = new.transcript("up")
     assert f": {why}; that disk is full: free space on it, or inodes" in printed
     assert "owner" not in printed
+
+
+RLIMITS = (
+    "OCI runtime create failed: error setting rlimits for ready process: error setting rlimit type 7:"
+    " operation not permitted: unknown"
+)
+OF_THE_ENGINE = [
+    ("start", RLIMITS),
+    ("start", "unable to join session keyring: create session key: disk quota exceeded: unknown"),
+    ("start", "mkdir /sys/fs/cgroup/memory/docker/1: no space left on device: unknown"),
+    ("start", 'error mounting "proc" to rootfs at "/proc": operation not permitted: unknown'),
+    ("start", "unable to apply cgroup configuration: permission denied"),
+    ("create", "No such image: desk-bot:local"),
+    ("create", "bind source path does not exist: /volumes/database"),
+]
+
+
+@pytest.mark.parametrize("modes", [[], ["selinux"]])
+@pytest.mark.parametrize(("call", "why"), OF_THE_ENGINE)
+def test_what_has_nothing_to_do_with_writing_is_shown_without_advice(
+    new: Sandbox, call: str, why: str, modes: list[str]
+) -> None:
+    """The engine's own limits were one: uid 10001 “must be allowed to write”, it said."""
+    new.engine.modes = modes
+    new.engine.fails(call, EngineError(why))
+    (line,) = [line for line in new.transcript("up").splitlines() if "error:" in line]
+    assert line.endswith(f"a container with the bots' folders cannot be made: {why}")
+    assert "bp_eth_02" not in new.states()
+
+
+@pytest.mark.parametrize("why", ["I/O error", "Stale file handle", "Too many open files", "Is a directory"])
+def test_what_writing_failed_of_and_no_owner_mends_is_shown_without_advice(new: Sandbox, why: str) -> None:
+    new.bots.shell = (CANNOT_WRITE, DENIED.replace("Permission denied", why))
+    (line,) = [line for line in new.transcript("up").splitlines() if "error:" in line]
+    assert line.endswith(why)
+
+
+def test_a_file_system_that_is_mounted_read_only_is_called_so(new: Sandbox) -> None:
+    new.bots.shell = (CANNOT_WRITE, DENIED.replace("Permission denied", "Read-only file system"))
+    printed = new.transcript("up")
+    assert "Read-only file system; it is mounted read-only: mount it so that it can be written" in printed
+    assert "owner" not in printed
+
+
+def test_a_folder_that_the_engine_may_not_mount_has_its_advice(new: Sandbox) -> None:
+    folder = new.folder / "volumes" / "database"
+    why = f'error mounting "{folder}" to rootfs at "/data": stat {folder}: permission denied: unknown'
+    new.engine.fails("start", EngineError(why))
+    assert "must be allowed to write to DIR/volumes: look at its owner" in new.transcript("up")
+
+
+def test_with_docker_desktop_an_unseen_folder_is_to_be_shared(new: Sandbox) -> None:
+    new.engine.system = "Docker Desktop"
+    new.engine.fails("create", EngineError("Mounts denied: the path is not shared"))
+    assert "share DIR/volumes with Docker Desktop" in new.transcript("up")
 
 
 def test_each_disk_is_tried_and_one_that_refuses_keeps_no_other_bot_back(

@@ -273,7 +273,7 @@ def test_errors_and_problems_speak_chinese(chinese: None) -> None:
     problem = Problem.at(
         "a.json", "daemon_config.web_port", "must be {range}, not {value}", range="1-65535", value="0"
     )
-    assert str(problem) == "a.json: daemon_config.web_port: 必須在 1-65535 之間，不能是 0"
+    assert str(problem) == "a.json：daemon_config.web_port：必須在 1-65535 之間，不能是 0"
     assert i18n._("") == ""
 
 

@@ -32,9 +32,7 @@ def config(session: Session, args: Namespace) -> int:
     for instance in named or ():
         if instance in project.loaded.elsewhere:
             raise pinned(instance, project)
-        if (
-            instance not in project.specs and not project.problems
-        ):  # else its file may be one that cannot be loaded
+        if instance not in project.specs and not project.unloaded(instance):
             raise no_instance(instance, project.specs)
     chosen = [instance for instance in project.specs if named is None or instance in named]
     if not args.check:

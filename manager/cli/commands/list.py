@@ -28,7 +28,7 @@ def list_(session: Session, args: Namespace) -> int:
         console.say(console.table(list_table.LIST_COLUMNS, list_table.listed(views, pids.bots), args.format))
     else:
         console.say(list_table.list_table(views, pids.bots))
-    say_strays(snapshot)
+    say_strays(snapshot, Selection(args.ids, args.config))
     say_interrupted_moves(snapshot)
     instances_json_refresh.refresh(session, snapshot, pids, console.warning)
     return after_showing(snapshot, Selection(args.ids, args.config)) if is_ours else BAD_CONFIG

@@ -15,7 +15,7 @@ from manager.cli.notices import (
     say_foreign,
     say_interrupted_moves,
     say_strays,
-    stray_text,
+    stray_texts,
 )
 from manager.errors import BAD_CONFIG, OK, ManagerError, UsageError
 from manager.fleet import display, doing, instances_json, instances_json_refresh
@@ -47,7 +47,7 @@ def ps(session: Session, args: Namespace) -> int:
         console.say(_drawn(views, args.format, grouped=args.group))
     else:
         console.say(_table(views, snapshot, console.terminal_width(), grouped=args.group))
-    say_strays(snapshot)
+    say_strays(snapshot, Selection(args.ids, args.config))
     say_interrupted_moves(snapshot)
     instances_json_refresh.refresh(session, snapshot, instances_json.find_pids(snapshot), console.warning)
     return after_showing(snapshot, Selection(args.ids, args.config)) if is_ours else BAD_CONFIG
@@ -161,7 +161,7 @@ def _frame(session: Session, args: Namespace, width: int) -> str:
     problems = [
         *snapshot.foreign(),
         *snapshot.project.problems_of(named),
-        *map(stray_text, snapshot.observed.strays),
+        *stray_texts(snapshot, named),
         *interrupted_moves(snapshot),
     ]
     return "\n".join(

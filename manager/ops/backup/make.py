@@ -24,7 +24,7 @@ from manager.engine import compose_name
 from manager.errors import Locked, ManagerError
 from manager.fleet import tombstone
 from manager.fleet.project import Project
-from manager.i18n import Text
+from manager.i18n import Text, labelled
 from manager.ops.backup import archive, databases, retention, scan
 from manager.ops.backup.manifest import HISTORY, Manifest, is_allowed
 from manager.util import atomic_file, formatting, ownership, strict_json
@@ -169,12 +169,12 @@ class _BackupRun:
         for loaded in self.project.loaded.files:
             if not is_allowed(loaded.file):
                 why = Text("not in the backup: the file name contains unprintable characters; rename it")
-                self.faults.append(f"{loaded.file}: {why}")
+                self.faults.append(labelled(loaded.file, why))
             elif loaded.spec is not None:
                 self._add_file(writer, loaded.file, fleet.project_dir / loaded.file)
             else:
                 why = Text("not in the backup: the config cannot be loaded and may contain a credential")
-                self.faults.append(f"{loaded.file}: {why}")
+                self.faults.append(labelled(loaded.file, why))
         if _read_head(fleet.compose_file) == compose_name.HEAD.encode():
             self._add_file(writer, "compose.yaml", fleet.compose_file)
         self._add_file(writer, "state/fleet.json", fleet.state_file)
@@ -185,7 +185,7 @@ class _BackupRun:
         except FileNotFoundError:
             return
         except OSError as error:
-            self.faults.append(f"{name}: {Text('cannot be read: {why}', why=error.strerror)}")
+            self.faults.append(labelled(name, Text("cannot be read: {why}", why=error.strerror)))
             return
         writer.add_bytes(name, content)
 
@@ -197,9 +197,9 @@ class _BackupRun:
             copies = databases.copy_database(self.project.fleet.history_file, work)
             for copy in copies.copied:
                 writer.add(HISTORY, copy.path, "database", rows=copy.rows)
-            self.faults += [f"{HISTORY}: {why}" for _name, why in copies.faults]
+            self.faults += [labelled(HISTORY, why) for _name, why in copies.faults]
         except databases.CopyError as error:
-            self.faults.append(f"{HISTORY}: {error}")
+            self.faults.append(labelled(HISTORY, error))
         finally:
             shutil.rmtree(work)
 
@@ -224,7 +224,7 @@ class _BackupRun:
         finally:
             shutil.rmtree(work)
         self.left_out += [(scan.member_name(instance, name), why) for name, why in copies.left_out]
-        faults = tuple(f"{name}: {why}" if name else str(why) for name, why in copies.faults)
+        faults = tuple(labelled(name, why) if name else str(why) for name, why in copies.faults)
         if spec is not None and not faults and not any(copy.rows is not None for copy in copies.copied):
             faults = tuple(str(why) for why in self._missing_database(spec))
         return SavedInstance(instance, copies.copied, faults, time.monotonic() - started)

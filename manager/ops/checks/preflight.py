@@ -5,7 +5,7 @@ from typing import NamedTuple
 from manager.config.loaded import LoadedFile
 from manager.errors import ConfigError, Problem, UsageError
 from manager.fleet.observe import FleetSnapshot
-from manager.fleet.selection import pinned
+from manager.fleet.selection import pinned, require_loaded
 from manager.fleet.snapshot import PlanInput
 from manager.i18n import Text
 from manager.ops.actions.action import Action
@@ -91,8 +91,11 @@ def require_sound(snapshot: FleetSnapshot, named: list[str]) -> None:
         for problem in project.problems
         if problem.concerns(files | {".env", str(project.fleet.state_file)})
     ] + conflicts
-    if own or (project.problems and any(instance not in snapshot.views for instance in named)):
-        raise ConfigError(own or project.problems)
+    if own:
+        raise ConfigError(own)
+    for instance in named:
+        if instance not in {*snapshot.views, *project.loaded.elsewhere}:
+            require_loaded(instance, project, snapshot.views)
 
 
 def require_all_sound(snapshot: FleetSnapshot) -> None:

@@ -7,6 +7,7 @@ bot would only restart again and again. Known to work is what another bot's supe
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -29,6 +30,14 @@ from manager.util.threads import Deferred
 NAME = "mount-probe"
 WITHIN_S = 60
 NO_ROOM = ("no space left on device", "disk quota exceeded")
+OF_THE_KERNEL = ("cgroup", "inotify", "keyring", "session key")
+"""The kernel says “no space” and “quota” of these, too, and no disk is full."""
+DENIED = ("permission denied", "operation not permitted")
+READ_ONLY = "read-only file system"
+NOT_SHARED = ("mounts denied", "bind source path does not exist")
+FOLDER = "<folder>"
+"""Stands for the data folder in an error, whose own name says nothing of it."""
+NO_SHELL = re.compile(r"\bexec(utable)?\b")
 CANNOT_WRITE = 3
 FILE = ".botfleet-probe"
 SCRIPT = f"""
@@ -157,42 +166,69 @@ def _try(
     except EngineUnreachable:
         raise
     except EngineError as error:
-        if container and "exec" in str(error):  # an image without a shell: its bots may write all the same
+        error_text = str(error).replace(str(fleet.data_dir), FOLDER).lower()
+        if container and NO_SHELL.search(
+            error_text
+        ):  # an image without a shell: its bots may write all the same
             return
+        advice = _advice(
+            error_text, fleet, place, info, is_denied=FOLDER in error_text and _says(error_text, DENIED)
+        )
+        if advice is None:
+            raise ManagerError(
+                "a container with the bots' folders cannot be made: {why}", why=error
+            ) from error
         raise ManagerError(
-            "a container with the bots' folders cannot be made: {why}; {advice}",
-            why=error,
-            advice=_advice(str(error), fleet, place, info),
+            "a container with the bots' folders cannot be made: {why}; {advice}", why=error, advice=advice
         ) from error
     finally:
         if container:
             with suppress(EngineError):
                 engine.discard(container)
     if code == CANNOT_WRITE:
+        why = _on_host(err, spec, fleet)
+        error_text = err.lower()
+        advice = _advice(error_text, fleet, place, info, is_denied=_says(error_text, DENIED))
+        if advice is None and READ_ONLY in error_text:
+            advice = Text("it is mounted read-only: mount it so that it can be written to")
+        if advice is None:
+            raise ManagerError("a container cannot write to the bots' folders: {why}", why=why)
         raise ManagerError(
-            "a container cannot write to the bots' folders: {why}; {advice}",
-            why=_on_host(err, spec, fleet),
-            advice=_advice(err, fleet, place, info),
+            "a container cannot write to the bots' folders: {why}; {advice}", why=why, advice=advice
         )
 
 
-def _advice(error: str, fleet: Fleet, place: HostContext, info: Mapping[str, Any]) -> Text:
-    """Return what to do about this error, on this kind of engine."""
-    if any(words in error.lower() for words in NO_ROOM):
+def _advice(
+    error_text: str, fleet: Fleet, place: HostContext, info: Mapping[str, Any], *, is_denied: bool
+) -> Text | None:
+    """Return what to do about this error (in lower case), on this kind of engine; None of an unknown one.
+
+    `is_denied`: it forbids to use the folders.
+    """
+    if _says(error_text, NO_ROOM):
+        if _says(error_text, OF_THE_KERNEL):
+            return None
         return Text("that disk is full: free space on it, or inodes (`df -h` and `df -i` show which)")
+    is_desktop = "Docker Desktop" in str(info.get("OperatingSystem", ""))
+    if is_desktop and (is_denied or _says(error_text, NOT_SHARED)):
+        return Text(
+            "share {folder} with Docker Desktop (Settings, Resources, File sharing)", folder=fleet.data_dir
+        )
+    if not is_denied:
+        return None
     if "selinux" in security_modes(info):
         return Text(
             "the engine uses SELinux: run `chcon -R -t container_file_t {folder}`", folder=fleet.data_dir
-        )
-    if "Docker Desktop" in str(info.get("OperatingSystem", "")):
-        return Text(
-            "share {folder} with Docker Desktop (Settings, Resources, File sharing)", folder=fleet.data_dir
         )
     return Text(
         "uid {uid} must be allowed to write to {folder}: look at its owner and its file system",
         uid=place.owner[0],
         folder=fleet.data_dir,
     )
+
+
+def _says(error_text: str, words: Iterable[str]) -> bool:
+    return any(word in error_text for word in words)
 
 
 def _on_host(err: str, spec: InstanceSpec, fleet: Fleet) -> str:

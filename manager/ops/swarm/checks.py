@@ -70,7 +70,7 @@ def _of_tasks(name: str, tasks: Mapping[str, str]) -> Iterator[Finding]:
         yield Finding(
             "warning",
             Text(
-                "node {name}: the bots can gain privileges ({ids}): write “no-new-privileges”: true into"
+                'node {name}: the bots can gain privileges ({ids}): write "no-new-privileges": true into'
                 " /etc/docker/daemon.json there, and restart its engine",
                 name=name,
                 ids=", ".join(may),

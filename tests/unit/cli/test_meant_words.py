@@ -64,7 +64,7 @@ def test_states_and_modes_are_understood_as_ps_prints_them() -> None:
     assert argument_types.states("執行中,failed") == ["running", "failed"]
     assert argument_types.modes("實盤") == ["live"]
     assert argument_types.modes("模擬盤,live") == ["paper", "live"]
-    with pytest.raises(argparse.ArgumentTypeError, match=r"running \(執行中\)"):
+    with pytest.raises(argparse.ArgumentTypeError, match="running（執行中），unhealthy（不健康）"):
         argument_types.states("執行")
 
 
