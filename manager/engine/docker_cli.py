@@ -65,13 +65,14 @@ def buildx_remedy(release: Mapping[str, str], is_docker_ce: bool) -> Text:
     """Return how to install buildx on the distribution that /etc/os-release describes."""
     family = _family(release)
     if is_docker_ce:
-        return Text("Install it (apt-get install docker-buildx-plugin)")
+        return Text("Install it ({command})", command=_install("docker-buildx-plugin"))
     if family == BOOKWORM:
         return Text(
-            "Debian 12 has no package for it, but its own docker builds without it: apt-get install docker.io"
+            "Debian 12 has no package for it, but its own docker builds without it: {command}",
+            command=_install("docker.io"),
         )
     if family:
-        return Text("Install it (apt-get install docker-buildx)")
+        return Text("Install it ({command})", command=_install("docker-buildx"))
     return Text("Install the plugin docker-buildx with your system's package manager")
 
 
@@ -79,7 +80,7 @@ def compose_remedy(release: Mapping[str, str], is_docker_ce: bool) -> Text:
     """Return how to install Compose v2 on the distribution that /etc/os-release describes."""
     family = _family(release)
     if is_docker_ce:
-        return Text("install it (apt-get install docker-compose-plugin)")
+        return Text("install it ({command})", command=_install("docker-compose-plugin"))
     if family == BOOKWORM:
         return Text(
             "Debian 12 has no package for it; `{command}` adds Debian 13's",
@@ -87,8 +88,14 @@ def compose_remedy(release: Mapping[str, str], is_docker_ce: bool) -> Text:
         )
     if family:
         package = "docker-compose-v2" if family == UBUNTU else "docker-compose"
-        return Text("install it (apt-get install {package})", package=package)
+        return Text("install it ({command})", command=_install(package))
     return Text("install the plugin docker-compose with your system's package manager")
+
+
+def _install(package: str) -> str:
+    """Return the command that installs a package, as this user may run it."""
+    command = f"apt-get install {package}"
+    return command if os.geteuid() == 0 else f"sudo {command}"
 
 
 def _family(release: Mapping[str, str]) -> str:

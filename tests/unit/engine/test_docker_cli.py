@@ -144,6 +144,18 @@ def test_composes_remedy_is_true_on_the_distribution(
     assert re.search(remedy, str(docker_cli.compose_remedy(release, is_docker_ce)))
 
 
+@pytest.mark.parametrize(("uid", "command"), [(0, "(apt-get install"), (1000, "(sudo apt-get install")])
+@pytest.mark.parametrize("release", [DEBIAN_13, UBUNTU])
+def test_a_package_is_installed_as_this_user_may(
+    monkeypatch: pytest.MonkeyPatch, release: dict[str, str], uid: int, command: str
+) -> None:
+    """Without rights `apt-get install` says only that it cannot open its lock file."""
+    monkeypatch.setattr(os, "geteuid", lambda: uid)
+    for remedy in (docker_cli.buildx_remedy, docker_cli.compose_remedy):
+        for is_docker_ce in (False, True):
+            assert command in str(remedy(release, is_docker_ce))
+
+
 def test_os_release_is_read_without_its_quotes(tmp_path: Path) -> None:
     file = tmp_path / "os-release"
     file.write_text('NAME="Debian GNU/Linux"\nVERSION_ID="12"\nID=debian\n\n')
