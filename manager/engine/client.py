@@ -106,7 +106,8 @@ class Engine:
         filters = {"label": list(label_filters)}
         if chosen := list(ids):
             filters["id"] = chosen
-        return list(self._read("/containers/json", {"all": "1", "filters": filters}))
+        rows = self._read("/containers/json", {"all": "1", "filters": filters})
+        return [*rows] if isinstance(rows, list) else [] if rows is None else [rows]
 
     def publishing(self, port: int) -> list[str]:
         """Return the names of the running containers that publish this port of the host."""

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from manager.config import spec
 from manager.config.fleet import DEFAULT_STOP_TIMEOUT_S
 from manager.engine import labels
+from manager.errors import EngineUnreachable
 from manager.util.sanitize import replace_unprintable
 
 EXIT_CODE = re.compile(r"\((\d+)\)")
@@ -140,10 +141,13 @@ class Observed(NamedTuple):
 
 
 def observe(rows: Iterable[Mapping[str, Any]], fleet_name: str) -> Observed:
-    """Sort rows into instances and unexpected containers: one-offs, and duplicates with another name."""
+    """Sort rows into instances and unexpected containers: one-offs, and duplicates with another name.
+
+    Raises EngineUnreachable for rows that no Docker Engine gives.
+    """
     containers: dict[str, Container] = {}
     strays = []
-    candidates = _containers.of(rows)
+    candidates = _read(rows)
     candidates.sort(
         key=lambda container: (container.name != f"{fleet_name}-{container.instance}", container.name)
     )
@@ -153,6 +157,17 @@ def observe(rows: Iterable[Mapping[str, Any]], fleet_name: str) -> Observed:
         else:
             containers[container.instance] = container
     return Observed(dict(sorted(containers.items())), tuple(strays))
+
+
+def _read(rows: Iterable[Mapping[str, Any]]) -> list[Container]:
+    try:
+        return _containers.of(rows)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise EngineUnreachable(
+            "what answers is not a Docker Engine: its list of containers cannot be read ({why}); see"
+            " `docker version`, and DOCKER_HOST if it is set",
+            why=f"{type(error).__name__}: {error}",
+        ) from error
 
 
 class _Containers:
@@ -175,15 +190,15 @@ _containers = _Containers()
 
 
 def _container(row: Mapping[str, Any]) -> Container:
-    own = row.get("Labels") or {}
+    own = dict(row.get("Labels") or {})
     names = row.get("Names") or ["/?"]
     return Container(
         id=row["Id"],
         name=names[0].lstrip("/"),
         instance=own.get(labels.INSTANCE, ""),
-        engine_state=row.get("State", ""),
-        status=row.get("Status", ""),
-        image_id=row.get("ImageID", ""),
+        engine_state=_word(row, "State"),
+        status=_word(row, "Status"),
+        image_id=_word(row, "ImageID"),
         created=int(row.get("Created", 0)),
         labels=own,
         data_source=_source(row.get("Mounts") or [], spec.DATA_AT),
@@ -193,6 +208,14 @@ def _container(row: Mapping[str, Any]) -> Container:
         image_name=str(row.get("Image") or ""),
         command=command if isinstance(command := row.get("Command"), str) else "",
     )
+
+
+def _word(row: Mapping[str, Any], key: str) -> str:
+    """Return a word of the row. Raises TypeError for anything else."""
+    value = row.get(key) or ""
+    if not isinstance(value, str):
+        raise TypeError(f"{key} is no text")
+    return value
 
 
 def _mounts(row: Mapping[str, Any]) -> dict[str, Mount] | None:

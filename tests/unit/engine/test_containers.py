@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from manager.engine import labels
+from typing import Any
+
+import pytest
+
+from manager.engine import client, labels
 from manager.engine.containers import observe
+from manager.errors import EngineUnreachable
 from tests.builders import FLEET_NAME, a_container, a_row
 
 
@@ -40,3 +45,37 @@ def test_oneoff_containers_and_doubles_are_strays() -> None:
 def test_a_row_without_labels_worth_reading_does_not_raise() -> None:
     container = a_container(labels={labels.WEB_PORT: "None", labels.STOP_TIMEOUT: "soon"}, Mounts=None)
     assert (container.web_port, container.stop_timeout, container.data_source) == (None, 50, None)
+
+
+@pytest.mark.parametrize(
+    "differing",
+    [
+        {"Labels": "botfleet.instance=a"},
+        {"Created": "2026-11-30T01:00:00Z"},
+        {"Created": None},
+        {"Mounts": ["/data", "/app/logs"]},
+        {"State": {"Status": "running"}},
+        {"Status": 3},
+    ],
+)
+def test_a_list_in_another_format_is_no_bug_of_ours(differing: dict[str, Any]) -> None:
+    """Podman's own API has such rows, and so has what `docker ps --format json` prints."""
+    with pytest.raises(EngineUnreachable, match="not a Docker Engine: its list of containers cannot be read"):
+        observe([a_row("a", **differing)], FLEET_NAME)
+
+
+@pytest.mark.parametrize("answer", [{}, {"message": "ok"}, [7]])
+def test_whatever_else_answers_with_json_is_no_engine(
+    monkeypatch: pytest.MonkeyPatch, answer: object
+) -> None:
+    """A web server at DOCKER_HOST."""
+    engine = client.Engine.__new__(client.Engine)
+    monkeypatch.setattr(engine, "_read", lambda *_args: answer, raising=False)
+    with pytest.raises(EngineUnreachable, match="not a Docker Engine"):
+        observe(engine.containers([]), FLEET_NAME)
+
+
+def test_an_empty_list_is_null_in_some_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = client.Engine.__new__(client.Engine)
+    monkeypatch.setattr(engine, "_read", lambda *_args: None, raising=False)
+    assert engine.containers([]) == []
