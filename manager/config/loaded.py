@@ -1,9 +1,13 @@
 """Hold the result of loading config/, as plain data."""
 
+import re
 from typing import Any, NamedTuple
 
 from manager.config.spec import InstanceSpec
 from manager.errors import Problem
+
+RESEMBLING = re.compile(r"\.(json(\.txt)?|jsonc|json5)\s*$", re.IGNORECASE)
+"""How a name ends that may be meant for a config's. Windows hides `.txt`, which its editor adds."""
 
 
 def is_config(name: str) -> bool:
@@ -16,7 +20,12 @@ def is_config(name: str) -> bool:
 
 def resembles_config(name: str) -> bool:
     """Return whether a user may take a file of this name for a config."""
-    return name.lower().endswith(".json")
+    return RESEMBLING.search(name) is not None
+
+
+def config_name(name: str) -> str:
+    """Return the name by which such a file would be loaded."""
+    return f"{RESEMBLING.sub('', name)}.json"
 
 
 class LoadedFile(NamedTuple):

@@ -13,7 +13,7 @@ from manager.config.bot_argv import GRIDS
 from manager.config.exchanges import EXCHANGES
 from manager.config.flat_format import convert_legacy, is_legacy
 from manager.config.fleet import Fleet
-from manager.config.loaded import LoadedConfigs, LoadedFile, is_config, resembles_config
+from manager.config.loaded import LoadedConfigs, LoadedFile, config_name, is_config, resembles_config
 from manager.config.models import BUNDLED_STRATEGIES, ID_PATTERN, ID_RULE, InstanceConfig
 from manager.config.spec import InstanceSpec
 from manager.config.variables import UnsetVariable, expand, is_reference, is_secret, references, scalar_values
@@ -60,7 +60,7 @@ def _ignored(fleet: Fleet, paths: list[Path]) -> Iterator[Problem]:
                 fleet.relative(path),
                 "",
                 "is ignored: rename it to {name} if it is a config",
-                name=f"{path.stem}.json",
+                name=config_name(path.name),
             )
 
 

@@ -53,6 +53,25 @@ def test_a_config_named_in_capitals_is_not_passed_over_silently(folder: Path) ->
         loaded.instance_of(str(folder / "BP.JSON"))
 
 
+@pytest.mark.parametrize(
+    "name", ["bp_eth_02.json.txt", "bp_eth_02.JSON ", "bp_eth_02.jsonc", "bp_eth_02.Json5"]
+)
+def test_a_config_with_another_ending_is_not_passed_over_silently(folder: Path, name: str) -> None:
+    """Windows hides the `.txt` that its editor adds; a name typed with a blank at its end looks right."""
+    name = f"bp_eth_02{ending}"
+    (folder / name).write_text(json.dumps(a_config("bp_eth_02", port=5002)))
+    loaded, warnings = read(folder)
+    assert [*loaded.specs] == ["bp_sol_01"]
+    assert warnings == [f"config/active/{name}: is ignored: rename it to bp_eth_02.json if it is a config"]
+
+
+@pytest.mark.parametrize("name", ["a.json~", "a.json.bak", "a.json.orig", "#a.json#", "4913"])
+def test_what_an_editor_keeps_of_an_earlier_state_is_passed_over(folder: Path, name: str) -> None:
+    (folder / name).write_text(json.dumps(a_config("bp_eth_02", port=5002)))
+    loaded, warnings = read(folder)
+    assert ([*loaded.specs], loaded.problems, warnings) == (["bp_sol_01"], (), [])
+
+
 def test_a_file_that_is_renamed_to_a_configs_name_is_loaded_though_a_cache_is_there(folder: Path) -> None:
     (folder / "BP.JSON").write_text(json.dumps(a_config("bp_eth_02", port=5002)))
     read(folder)

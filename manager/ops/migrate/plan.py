@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 from manager.config import steering
 from manager.config.exchanges import EXCHANGES
+from manager.config.loaded import config_name
 from manager.errors import BAD_CONFIG, FAILED, OK, worst_exit_code
 from manager.i18n import Text, listed
 from manager.ops.backup.manifest import is_printable
@@ -306,7 +307,7 @@ def _other_actions(facts: ImportFacts) -> Iterator[ImportAction]:
         cause = Text("not run by the old system, and not imported: {files}", files=", ".join(files))
         yield ImportAction("leave", f"config/{name}", cause)
     for name in facts.ignored:
-        cause = Text("not imported: rename it to {name} if it is a config", name=f"{name[:-5]}.json")
+        cause = Text("not imported: rename it to {name} if it is a config", name=config_name(name))
         yield ImportAction("leave", f"config/active/{name}", cause)
     for path in facts.orphan_databases:
         yield ImportAction("leave", path, Text("not used by any config"))
