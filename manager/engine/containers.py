@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 
 from manager.config import spec
 from manager.config.fleet import DEFAULT_STOP_TIMEOUT_S
-from manager.engine import labels
-from manager.errors import EngineUnreachable
+from manager.engine import labels, unreachable
 from manager.util.sanitize import replace_unprintable
 
 EXIT_CODE = re.compile(r"\((\d+)\)")
@@ -163,11 +162,7 @@ def _read(rows: Iterable[Mapping[str, Any]]) -> list[Container]:
     try:
         return _containers.of(rows)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise EngineUnreachable(
-            "what answers is not a Docker Engine: its list of containers cannot be read ({why}); see"
-            " `docker version`, and DOCKER_HOST if it is set",
-            why=f"{type(error).__name__}: {error}",
-        ) from error
+        raise unreachable.other_format(f"{type(error).__name__}: {error}") from error
 
 
 class _Containers:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from manager.engine import http_socket
 from manager.errors import EngineSlow, EngineUnreachable
@@ -53,6 +54,22 @@ def no_answer(why: object, endpoint: Endpoint, cause: BaseException | None = Non
         endpoint=endpoint,
         command=bundle.engine_command(),
     )
+
+
+def other_format(why: str) -> EngineUnreachable:
+    """Return the error for a program whose answers are no Docker Engine's: Podman's own API, a web server."""
+    return EngineUnreachable(
+        "what answers is not a Docker Engine: its answer cannot be read ({why}); see `docker version`, and"
+        " DOCKER_HOST if it is set",
+        why=why,
+    )
+
+
+def image_id(image: Mapping[str, Any]) -> str:
+    """Return the id in an image's description. Raises EngineUnreachable if it has none."""
+    if not isinstance(image.get("Id"), str):
+        raise other_format("an image without an Id")
+    return str(image["Id"])
 
 
 def user_name() -> str:

@@ -9,7 +9,7 @@ from manager.config import bot_environment
 from manager.config.fleet import Fleet
 from manager.config.spec import InstanceSpec, config_hash
 from manager.engine import containers as engine_containers
-from manager.engine import labels
+from manager.engine import labels, unreachable
 from manager.engine.containers import Container, Observed
 from manager.errors import ConfigError, NotFound, Problem
 from manager.fleet import (
@@ -177,7 +177,7 @@ def look(project: Project, engine: "Engine") -> FleetSnapshot:
         names = bot_variables.in_labels(image)
         if not project.fleet.bot_dir:  # who built it elsewhere does not choose which keys it is given
             names = tuple(name for name in names if not looks_secret(name, ""))
-    present = Image(str(image["Id"]), contract, names, image.get("Config") or {})
+    present = Image(unreachable.image_id(image), contract, names, image.get("Config") or {})
     return look_at_containers(project, engine, present)
 
 

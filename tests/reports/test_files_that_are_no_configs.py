@@ -53,10 +53,8 @@ def test_a_config_named_in_capitals_is_not_passed_over_silently(folder: Path) ->
         loaded.instance_of(str(folder / "BP.JSON"))
 
 
-@pytest.mark.parametrize(
-    "name", ["bp_eth_02.json.txt", "bp_eth_02.JSON ", "bp_eth_02.jsonc", "bp_eth_02.Json5"]
-)
-def test_a_config_with_another_ending_is_not_passed_over_silently(folder: Path, name: str) -> None:
+@pytest.mark.parametrize("ending", [".json.txt", ".JSON ", ".jsonc", ".Json5"])
+def test_a_config_with_another_ending_is_not_passed_over_silently(folder: Path, ending: str) -> None:
     """Windows hides the `.txt` that its editor adds; a name typed with a blank at its end looks right."""
     name = f"bp_eth_02{ending}"
     (folder / name).write_text(json.dumps(a_config("bp_eth_02", port=5002)))

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from manager.monitor.doctor import checks_engine, probe_engine
+from tests.fakes.sandbox import Sandbox
 
 COMMON = {
     "ID": "7TRN:IPZB",
@@ -136,3 +137,12 @@ def test_podman_is_called_by_its_name() -> None:
     }
     finding = checks_engine.version(probe_engine.parse_answers(version, PODMAN, 0.0))
     assert f"{finding.level}: {finding.text}" == "warn: Podman 5.2.2, on which botfleet is not tested"
+
+
+def test_an_engine_that_lists_no_containers_is_no_good_one(sandbox: Sandbox) -> None:
+    """`doctor` left out all that concerns the fleet, and found no failure."""
+    sandbox.engine.before("containers", lambda: sandbox.engine.die("its answer cannot be read"))
+    printed = sandbox.transcript("doctor")
+    assert "  fail  " in printed
+    assert "its answer cannot be read" in printed
+    assert sandbox.exit_code == 5

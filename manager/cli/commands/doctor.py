@@ -93,7 +93,8 @@ def _look(session: Session) -> tuple[Facts, Project | None, FleetSnapshot | None
         facts = facts._replace(engine=probe_engine.probe(engine))
         snapshot = observe.look(project, engine) if project else None
     except EngineError as error:
-        facts = facts._replace(engine_fault=str(error), engine_remedy=remedies.no_engine(os.environ))
+        remedy = remedies.no_engine(os.environ)
+        facts = facts._replace(engine=None, engine_fault=str(error), engine_remedy=remedy)
     if project is not None:
         disks = [probe_host.disk(path) for path in sorted(probe_project.database_folders(project))]
         facts = facts._replace(

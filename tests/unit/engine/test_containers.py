@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from manager.engine import client, labels
+from manager.engine import client, labels, unreachable
 from manager.engine.containers import observe
 from manager.errors import EngineUnreachable
 from tests.builders import FLEET_NAME, a_container, a_row
@@ -60,7 +60,7 @@ def test_a_row_without_labels_worth_reading_does_not_raise() -> None:
 )
 def test_a_list_in_another_format_is_no_bug_of_ours(differing: dict[str, Any]) -> None:
     """Podman's own API has such rows, and so has what `docker ps --format json` prints."""
-    with pytest.raises(EngineUnreachable, match="not a Docker Engine: its list of containers cannot be read"):
+    with pytest.raises(EngineUnreachable, match="not a Docker Engine: its answer cannot be read"):
         observe([a_row("a", **differing)], FLEET_NAME)
 
 
@@ -73,6 +73,8 @@ def test_whatever_else_answers_with_json_is_no_engine(
     monkeypatch.setattr(engine, "_read", lambda *_args: answer, raising=False)
     with pytest.raises(EngineUnreachable, match="not a Docker Engine"):
         observe(engine.containers([]), FLEET_NAME)
+    with pytest.raises(EngineUnreachable, match="not a Docker Engine"):
+        unreachable.image_id({"message": "ok"})
 
 
 def test_an_empty_list_is_null_in_some_programs(monkeypatch: pytest.MonkeyPatch) -> None:
