@@ -107,7 +107,8 @@ def no_instance(instance: str, known: Iterable[str], place: object = None) -> Un
 
     `place`: whose instances were meant, where they are not those that `ps` lists.
     """
-    if near := _similar(instance, list(known)):
+    ids = list(known)
+    if near := _similar(instance, ids):
         return UnknownInstance(
             "there is no instance {id}; did you mean {near}?", id=instance, near=" / ".join(near)
         )
