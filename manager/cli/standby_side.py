@@ -34,7 +34,7 @@ LOADED = (
     *("engine.bot_variables", "engine.compose_hash", "fleet.event_spool", "fleet.import_records"),
     *("fleet.old_daemon_guard", "ops.checks.old_daemon_check", "cli.ending", "cli.left_behind"),
     *(f"ops.execution.{name}" for name in ("prepare", "execute", "wait", "outcome_notes")),
-    "util.kept_text",
+    *("util.kept_text", "engine.engine_process"),  # the latter is asked when an engine is slow
     *(f"cli.commands.{name}" for name in standby.OPTIONS_OF),
 )
 MOST_BYTES = 8 << 20
