@@ -253,7 +253,8 @@ def test_two_engines_on_one_data_folder_run_one_bot(
         subprocess.run(
             compose, cwd=project.folder, env={**os.environ, **engine_env}, check=True, capture_output=True
         )
-        second = engine.docker("ps", "-q", "--no-trunc").strip()
+        mine = f"label=com.docker.compose.project={project.name}"
+        second = engine.docker("ps", "-q", "--no-trunc", "--filter", mine).strip()
         eventually(
             lambda: "no second bot is started here" in engine.output_of(second),
             what="the second one says why",
