@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from manager import i18n
 from manager.web import access
 from tests import cases, fleet, scheduling
 
@@ -82,6 +83,16 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             patch.setenv("PIP_CACHE_DIR", str(Path.home() / ".cache" / "pip"))
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(autouse=True)
+def own_language() -> Iterator[None]:
+    """Give the next test the language that this one was given: a command line that runs in this process may
+    select another.
+    """
+    before = i18n._language
+    yield
+    i18n._language = before
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

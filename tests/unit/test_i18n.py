@@ -9,7 +9,6 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import datetime
 from operator import itemgetter
 from pathlib import Path
@@ -41,14 +40,6 @@ OLD_TABLE = """\
 🟢 bp_sol_01          12345      5001       config/active/bp_sol_01.json             2025-11-30 19:00:00
 🟢 bp_eth_02          12346      5002       config/active/bp_eth_02.json             2025-11-30 19:01:00"""
 """The old system's document, byte for byte."""
-
-
-@pytest.fixture(autouse=True)
-def own_language() -> Iterator[None]:
-    """No test's language is the next one's."""
-    before = i18n._language
-    yield
-    i18n._language = before
 
 
 @pytest.fixture
