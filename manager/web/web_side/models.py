@@ -111,6 +111,7 @@ class Instance(Answer):
     container: str | None
     container_id: str | None
     moved_to: str | None
+    unfinished_move: str | None = Field(description="what a move that was interrupted has left of it here")
     cpu_percent: float | None
     memory_bytes: int | None
     memory_limit_bytes: int | None

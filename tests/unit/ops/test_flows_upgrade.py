@@ -90,7 +90,7 @@ def test_a_canary_that_fails_is_put_back_and_nobody_follows(sandbox: Sandbox) ->
         $ up
         bp_eth_02: left alone: rolled back (config HASH with image HASH was rejected: it is failed (exit code 1)); `manager upgrade bp_eth_02` tries again
         nothing to do
-        1 of the instances run an older image; `manager upgrade` upgrades them: bp_sol_01
+        1 of the instances runs an older image; `manager upgrade` upgrades them: bp_sol_01
     """)
 
 
@@ -143,7 +143,7 @@ def test_an_upgrade_whose_engine_dies_goes_on_where_it_was(sandbox: Sandbox) -> 
     sandbox.assert_transcript("""
         $ up
         bp_eth_02: created (no container, 0.0 s)
-        1 of the instances run an older image; `manager upgrade` upgrades them: bp_sol_01
+        1 of the instances runs an older image; `manager upgrade` upgrades them: bp_sol_01
           engine: create bp_eth_02
           engine: start bp_eth_02
         $ upgrade
@@ -192,7 +192,7 @@ def test_a_halt_in_the_middle_of_an_upgrade_holds(sandbox: Sandbox) -> None:
         $ resume
         bp_eth_02: started (not running, 0.0 s)
         bp_sol_01: started (not running, 0.0 s)
-        1 of the instances run an older image; `manager upgrade` upgrades them: bp_sol_01
+        1 of the instances runs an older image; `manager upgrade` upgrades them: bp_sol_01
           engine: start bp_eth_02
           engine: start bp_sol_01
         $ upgrade

@@ -394,7 +394,7 @@ def test_nodes_that_endanger_a_fleet() -> None:
         "failed: node n3 has engine 19.03.15",
     ]
     assert "2 managers: with 1 of them lost" in findings_of(*three_managers()[:2])[0]
-    assert "1 managers: with 1 of them lost" in findings_of(*three_managers()[:1])[0]
+    assert "1 manager: with 1 of them lost" in findings_of(*three_managers()[:1])[0]
 
 
 def test_a_heartbeat_that_makes_a_short_cut_a_restart() -> None:

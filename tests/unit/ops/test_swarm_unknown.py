@@ -31,7 +31,7 @@ def test_what_the_kernel_says_of_each_nodes_bots_is_told() -> None:
     home = NodePrivileges("home", "n1", {"one": "1", "two": "1"})
     assert findings_of(home, NodePrivileges("tokyo", "n2", {"three": "0"})) == [
         "ok: node n1: no bot can gain privileges (no-new-privileges)",
-        "warning: node n2: the bots can gain privileges (three): write “no-new-privileges”: true into"
+        'warning: node n2: the bots can gain privileges (three): write "no-new-privileges": true into'
         " /etc/docker/daemon.json there, and restart its engine",
     ]
     mixed = findings_of(NodePrivileges("home", "n1", {"one": "0", "two": "?", "three": "1"}))
