@@ -9,7 +9,7 @@ LONG_FORMS := $(addprefix tests/bot/test_,grid.py kill.py kits.py ledger.py quot
 	$(addprefix tests/integration/test_,any_bot.py bench.py build_probe.py conditions.py halt.py hosts.py image.py import.py upgrade.py) \
 	$(addprefix tests/unit/,cli/test_plain_line.py monitor/history/test_curve.py ops/test_flows_slow.py supervisor/test_json_text.py)
 # Most tests wait for an engine: more at once than there are cores (tests/scheduling.py).
-WORKERS := $(shell echo $$(($$(nproc 2>/dev/null || echo 2) + 6)))
+WORKERS := $(shell echo $$(($$(nproc 2>/dev/null || echo 2) + 5)))
 # What the tests build is then in the engine's cache. A tag of its own: a fleet that runs keeps its image while its code is tested.
 TEST_IMAGE := botfleet-test-bot:checkout
 # A user whom `make engine` has just added to the group docker need not log in again.

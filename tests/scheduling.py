@@ -45,7 +45,7 @@ FIRST = (
     "tests/integration/",
 )
 """Beginnings of ids, in the order in which they are handed out: none of a minute comes last."""
-MORE_THAN_CORES = 6
+MORE_THAN_CORES = 5
 """By as many workers `make test` has more than cores."""
 
 

@@ -84,7 +84,8 @@ class CcxtCalls:
             self._owed_s = owed
             return
         self._owed_s = 0.0
-        time.sleep(owed)
+        if owed:
+            time.sleep(owed)
 
     def _clock_ahead(self) -> float:
         """Return by how many seconds this machine's clock is ahead of the exchange's, 0 when it is not."""
