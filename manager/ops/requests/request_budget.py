@@ -3,6 +3,7 @@
 ccxt paces each process alone, but an exchange counts by address and by account.
 """
 
+import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Literal, NamedTuple
@@ -59,15 +60,17 @@ class Load(NamedTuple):
     @property
     def used(self) -> float:
         """Return the part of the limit that is used; above 1 it is exceeded."""
-        return self.a_minute / self.limit
+        return round(self.a_minute / self.limit, 9)  # ten times 0.1 is the whole limit
 
     def text(self) -> Text:
         """Return the load as a sentence."""
+        # what is warned of or refused is seen in the figures: less than 80 % is not 80, more than 100 not 100
+        whole = math.ceil if self.used > 1 else math.floor
         params = {
             "exchange": self.exchange,
-            "used": f"{self.a_minute:,.0f}",
+            "used": f"{whole(round(self.a_minute, 6)):,}",
             "limit": f"{self.limit:,.0f}",
-            "percent": f"{self.used:.0%}",
+            "percent": f"{whole(round(self.used * 100, 7))}%",
             "count": len(self.instances),
             "id": self.instances[0],
         }

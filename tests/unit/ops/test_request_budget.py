@@ -45,6 +45,28 @@ def test_the_load_of_an_address_an_account_and_a_proxy() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("a_minute", "limit", "shown", "is_warned", "is_refused"),
+    [
+        (840, 1051, "840 requests a minute of 1,051 (79%)", False, False),
+        (839.9, 1050, "839 requests a minute of 1,050 (79%)", False, False),
+        (840, 1050, "840 requests a minute of 1,050 (80%)", True, False),
+        (1049, 1049, "1,049 requests a minute of 1,049 (100%)", True, False),
+        (1050, 1049, "1,050 requests a minute of 1,049 (101%)", True, True),
+        (2400.4, 2400, "2,401 requests a minute of 2,400 (101%)", True, True),
+        (29, 100, "29 requests a minute of 100 (29%)", False, False),
+        (sum([0.1] * 10), 1, "1 requests a minute of 1 (100%)", True, False),
+        (sum([0.7] * 3), 2.1, "2 requests a minute of 2 (100%)", True, False),
+    ],
+)
+def test_the_figures_say_why_a_load_is_warned_of_or_refused(
+    a_minute: float, limit: float, shown: str, *, is_warned: bool, is_refused: bool
+) -> None:
+    load = request_budget.Load("aster", "address", ("one",), a_minute, limit)
+    assert str(load.text()).endswith(shown)
+    assert (load.used >= request_budget.WARN_AT, load.used > 1) == (is_warned, is_refused)
+
+
 def test_what_fits_at_80_percent_is_what_the_table_of_the_documents_says() -> None:
     for exchange, at_5_s, at_2_s in (("aster", 80, 32), ("paradex", 50, 20)):
         for count, a_minute in ((at_5_s, 24.0), (at_2_s, 60.0)):
