@@ -28,16 +28,17 @@ class _EnvValues:
         now = {
             instance: (spec, before[1])
             if (before := kept.get(instance)) is not None and (before[0] is spec or before[0] == spec)
-            else (spec, _values(spec, project, for_all, is_bundled_bot=is_bundled_bot))
+            else (spec, of_spec(spec, project, for_all, is_bundled_bot=is_bundled_bot))
             for instance, spec in project.specs.items()
         }
         self._kept = (given, now)
         return {instance: values for instance, (_spec, values) in now.items()}
 
 
-def _values(
+def of_spec(
     spec: InstanceSpec, project: Project, for_all: Mapping[str, str], *, is_bundled_bot: bool
 ) -> dict[str, str]:
+    """Return what the env file of one spec should have."""
     read = bundled_reads.reaching(spec, project.fleet) if is_bundled_bot else spec
     return bot_environment.env_file_values(read, project.fleet, for_all, project.variables)
 

@@ -165,20 +165,25 @@ class FleetSnapshot(NamedTuple):
 def look(project: Project, engine: "Engine") -> FleetSnapshot:
     """Observe the fleet with two engine calls for any size: the list of containers and the image."""
     try:
-        image = engine.image(project.fleet.image_name)
+        present = image_of(project.fleet, engine)
     except NotFound:
-        return look_at_containers(project, engine, NO_IMAGE)
+        present = NO_IMAGE
+    return look_at_containers(project, engine, present)
+
+
+def image_of(fleet: Fleet, engine: "Engine") -> Image:
+    """Return the fleet's image with one engine call. Raises NotFound."""
+    image = engine.image(fleet.image_name)
     contract = ((image.get("Config") or {}).get("Labels") or {}).get(labels.SUPERVISOR, "")
     names: tuple[str, ...] = ()
-    if not project.fleet.is_bundled_bot:
+    if not fleet.is_bundled_bot:
         from manager.config.variables import looks_secret
         from manager.engine import bot_variables
 
         names = bot_variables.in_labels(image)
-        if not project.fleet.bot_dir:  # who built it elsewhere does not choose which keys it is given
+        if not fleet.bot_dir:  # who built it elsewhere does not choose which keys it is given
             names = tuple(name for name in names if not looks_secret(name, ""))
-    present = Image(unreachable.image_id(image), contract, names, image.get("Config") or {})
-    return look_at_containers(project, engine, present)
+    return Image(unreachable.image_id(image), contract, names, image.get("Config") or {})
 
 
 def look_at_containers(project: Project, engine: "Engine", image: Image) -> FleetSnapshot:

@@ -16,6 +16,8 @@ from manager.config.spec import InstanceSpec
 from manager.engine import swarm_stack
 from manager.engine.swarm_stack import Placement
 from manager.errors import ConfigError, ImageMissing, ManagerError, NotFound, Problem, writing_to
+from manager.fleet import env_file_values, observe
+from manager.fleet.observe import Image
 from manager.fleet.project import Project
 from manager.fleet.session import Session
 from manager.fleet.time_zone import time_zone
@@ -106,7 +108,7 @@ def render(session: Session, project: Project, choice: Choice, only: Collection[
     Raises ManagerError.
     """
     fleet = project.fleet
-    image_id = _image_id(session, fleet)
+    image = _image(session, fleet)
     chosen = [pinned for pinned in choice.chosen if not only or pinned.spec.id in only]
     hosts = registry.load(fleet.project_dir)
     machines = sorted({pinned.machine for pinned in chosen})
@@ -122,17 +124,17 @@ def render(session: Session, project: Project, choice: Choice, only: Collection[
                 hosts.get(name) if name != fleet.host_name else None,
                 fleet,
                 [pinned.spec for pinned in chosen if pinned.machine == name],
-                image_id,
+                image.id,
             ),
             machines,
         )
         places_by_machine = dict(zip(machines, answers, strict=True))
     for name, place in places_by_machine.items():
         _require_free(
-            name, place, [pinned.spec.id for pinned in chosen if pinned.machine == name], image_id, hosts
+            name, place, [pinned.spec.id for pinned in chosen if pinned.machine == name], image.id, hosts
         )
     path = _folder(fleet) / CHOSEN if only else fleet.project_dir / FILE
-    text, secrets = _assembled(project, chosen, places_by_machine, image_id, path.parent)
+    text, secrets = _assembled(project, chosen, places_by_machine, image, path.parent)
     warnings = [
         Text(
             "{id} has a halt mark on {machine}, and no bot runs in its task: remove"
@@ -173,15 +175,16 @@ def _assembled(
     project: Project,
     chosen: Sequence[Pinned],
     places_by_machine: Mapping[str, Place],
-    image_id: str,
+    image: Image,
     beside: Path,
 ) -> tuple[str, dict[Path, bytes]]:
     fleet = project.fleet
     key = identity.made_once(identity.folder(fleet) / "swarm.key")
     for_all = bot_environment.shared_variables(fleet, project.variables, time_zone())
+    is_bundled_bot = image.has_bundled_bot(fleet)
     placed, secrets = [], {}
     for spec, machine in chosen:
-        values = bot_environment.env_file_values(spec, fleet, for_all, project.variables)
+        values = env_file_values.of_spec(spec, project, for_all, is_bundled_bot=is_bundled_bot)
         content = json.dumps(values, sort_keys=True, ensure_ascii=False).encode()
         file = _folder(fleet) / f"{spec.id}.json"
         secrets[file] = content
@@ -200,7 +203,7 @@ def _assembled(
                 ),
             )
         )
-    return swarm_stack.render(placed, fleet, image_id), secrets
+    return swarm_stack.render(placed, fleet, image.id), secrets
 
 
 def secret_name(key: bytes, fleet: str, instance: str, content: bytes) -> str:
@@ -237,9 +240,9 @@ def _require_free(
         )
 
 
-def _image_id(session: Session, fleet: Fleet) -> str:
+def _image(session: Session, fleet: Fleet) -> Image:
     try:
-        return str(session.engine().image(fleet.image_name)["Id"])
+        return observe.image_of(fleet, session.engine())
     except NotFound as error:
         raise ImageMissing(
             "the image {image} does not exist; build it with `manager build`", image=fleet.image_name

@@ -14,7 +14,9 @@ from manager.engine.swarm_calls import NoLeader, NotManaged, SwarmCalls, _meant
 from manager.engine.swarm_stack import MACHINE, NODE
 from manager.errors import ConfigError, EngineError, ManagerError, NotFound, UsageError
 from manager.fleet import project as projects
+from manager.fleet.observe import Image
 from manager.ops.swarm import changes, checks, places, refusals, stack, state
+from manager.ops.swarm.places import Place
 from manager.ops.swarm.state import Service
 from tests.builders import a_config, a_fleet, a_spec
 
@@ -434,6 +436,21 @@ def test_a_bad_config_holds_back_only_itself(tmp_path: Path) -> None:
         "four",
     ):
         assert what in problems
+
+
+@pytest.mark.parametrize(("is_isolated", "given"), [(True, ["TZ"]), (False, ["SOME_RUNTIME", "TZ"])])
+def test_the_bundled_bots_secret_has_what_it_reads(
+    tmp_path: Path, is_isolated: bool, given: list[str]
+) -> None:
+    steering = {"environment": {"TZ": "UTC", "SOME_RUNTIME": "x"}}
+    project = a_project(tmp_path, one={**a_config("one"), **steering})
+    asks = f"python3 {'-I ' if is_isolated else ''}open_orders.py"
+    image = Image("sha256:f00", "5", config={"Labels": {labels.OPEN_ORDERS: asks}})
+    place = Place("n1", "/data", 1000, 1000, True, frozenset(), frozenset())
+    text, secrets = stack._assembled(project, stack.choose(project).chosen, {"home": place}, image, tmp_path)
+    [content] = secrets.values()
+    assert sorted(set(json.loads(content)) & {"TZ", "SOME_RUNTIME"}) == given
+    assert "image: sha256:f00" in text
 
 
 def test_what_concerns_the_whole_fleet_is_refused(tmp_path: Path) -> None:
