@@ -7,6 +7,7 @@ of the old system.
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING
 
@@ -39,14 +40,27 @@ def file_size(count: float) -> str:
     return f"{count:.3g} GB"
 
 
+def size_beyond(count: int, limit: int) -> str:
+    """Return a file size that exceeds a limit, in other words than the limit."""
+    text = file_size(count)
+    return text if text != file_size(limit) else f"{math.ceil(count / 1000):,} kB"
+
+
 def memory_size(count: int | None) -> str:
     """Return `512B`, `9.4M`, `138M`, `1.2G`, in powers of 1024, for a column; empty for None."""
-    if count is None:
-        return ""
+    return "" if count is None else _compact(count, 1024)
+
+
+def disk_size(count: int) -> str:
+    """Return `512B`, `9.4M`, `138M`, `1.2G`, in powers of 1000 as the limits of `[disk]`, for a column."""
+    return _compact(count, 1000)
+
+
+def _compact(count: int, base: int) -> str:
     amount, units = float(count), iter("BKMGTP")
     unit = next(units)
     while amount >= 999.5 and unit != "P":
-        amount, unit = amount / 1024, next(units)
+        amount, unit = amount / base, next(units)
     return f"{amount:.1f}{unit}" if amount < 99.95 and unit != "B" else f"{amount:.0f}{unit}"
 
 

@@ -10,7 +10,7 @@ from manager.fleet import display, doing
 from manager.fleet.amounts import aligned, money
 from manager.i18n import Text, _, joined, listed, mark
 from manager.monitor.stats.instance_stats import InstanceStats, Totals
-from manager.util.formatting import age, memory_size
+from manager.util.formatting import age, disk_size, memory_size
 from manager.util.text_table import Column, width
 
 
@@ -45,7 +45,7 @@ def _size(row: InstanceStats) -> str:
     """Return what its folders take, `>` if they have too many files to be counted in time."""
     if row.disk is None:
         return ""
-    return ("" if row.disk.is_whole else ">") + memory_size(row.disk.size)
+    return ("" if row.disk.is_whole else ">") + disk_size(row.disk.size)
 
 
 def _growth(row: InstanceStats) -> str:
@@ -53,7 +53,7 @@ def _growth(row: InstanceStats) -> str:
     if row.disk is None or row.disk.growth is None:
         return ""
     sign = "-" if row.disk.growth < 0 else "+"
-    return f"{sign}{memory_size(abs(row.disk.growth))}"
+    return f"{sign}{disk_size(abs(row.disk.growth))}"
 
 
 def _as_of(row: InstanceStats) -> str:

@@ -16,7 +16,7 @@ from manager.monitor.disk.growth import Excess, Free, Sample
 from manager.monitor.watch import change_detector, deleted_files
 from manager.monitor.watch.alert_rules import Condition
 from manager.monitor.watch.alert_state import Alert
-from manager.util.formatting import MB, age, file_size
+from manager.util.formatting import MB, age, file_size, size_beyond
 
 MEASURE_EVERY_S = 60.0
 REMEMBER_EVERY_S = 60.0
@@ -161,7 +161,7 @@ def _why(excess: Excess) -> Text:
         case "size":
             return Text(
                 "its folders take {size}, more than the limit of {limit}",
-                size=file_size(excess.amount),
+                size=size_beyond(excess.amount, excess.limit),
                 limit=file_size(excess.limit),
             )
         case "files":

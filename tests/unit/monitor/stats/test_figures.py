@@ -14,6 +14,7 @@ from manager.fleet import amounts
 from manager.fleet.bot_report import FIGURES, KeptReport, Report, parse_report
 from manager.fleet.state_file import InstanceState, Wish
 from manager.fleet.tombstone import Tombstone
+from manager.monitor.disk.usage import DiskUse
 from manager.monitor.stats import columns, figure_columns, instance_stats
 from manager.monitor.stats.columns import COLUMNS
 from manager.monitor.stats.instance_stats import InstanceStats
@@ -167,6 +168,13 @@ def test_sizes(value: int | None, text: str) -> None:
     assert formatting.memory_size(value) == text
 
 
+@pytest.mark.parametrize(("value", "text"), [(999, "999B"), (95_420_416, "95.4M"), (999_500_000, "1.0G")])
+def test_folders_are_shown_in_the_units_of_their_limits(value: int, text: str) -> None:
+    cells = {column.name: column.cell for column in COLUMNS}
+    row = some_figures("a")._replace(disk=DiskUse(value, 3, is_whole=True, growth=-value))
+    assert (cells["size"](row), cells["growth"](row)) == (text, f"-{text}")
+
+
 def test_a_narrow_terminal_gets_what_matters() -> None:
     widths = columns.widths(columns.cells([some_figures(cpu=1.0, pnl="1", quote="USDC", position="2")]))
     assert fitting(COLUMNS, widths, None) == list(COLUMNS)
@@ -228,7 +236,7 @@ def ids(rows: list[InstanceStats]) -> list[str]:
 
 def test_how_a_run_goes_is_told_as_the_bot_reports_it() -> None:
     raw = {"maker_share": 0.75, "reject_rate": 0, "max_drawdown": "12.5", "apr": "NaN", "order_latency": None}
-    row = some_figures()._replace(report=parse_report(raw))
+    row = some_figures("a")._replace(report=parse_report(raw))
     told = instance_stats.stats_object(row)
     assert [told[name] for name in FIGURES] == ["0.75", "0", "12.5", None, None, None]
 

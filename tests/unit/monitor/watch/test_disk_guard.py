@@ -14,6 +14,8 @@ from manager.config.fleet import DiskRules, Fleet
 from manager.errors import ManagerError
 from manager.fleet.instance import Instance
 from manager.i18n import Text
+from manager.monitor.disk import growth
+from manager.monitor.disk.growth import Sample
 from manager.monitor.watch import change_detector, disk_guard
 from manager.monitor.watch.alert_state import Alert
 from manager.monitor.watch.disk_guard import DiskGuard
@@ -63,6 +65,21 @@ def guarding(fleet: Fleet, stop: Callable[[str, Text], None]) -> Iterator[Callab
 def write(fleet: Fleet, size: int) -> None:
     with (fleet.database_dir("bp_sol_01") / "data").open("ab") as stream:
         stream.write(os.urandom(size))
+
+
+@pytest.mark.parametrize(
+    ("size", "limit_mb", "text"),
+    [
+        (60_040_000, 60, "its folders take 60,040 kB, more than the limit of 60 MB"),
+        (5_000_000_001, 5000, "its folders take 5,000,001 kB, more than the limit of 5 GB"),
+        (95_420_416, 60, "its folders take 95.4 MB, more than the limit of 60 MB"),
+    ],
+)
+def test_what_exceeds_a_limit_is_not_called_as_the_limit(size: int, limit_mb: int, text: str) -> None:
+    samples = {"one": [Sample(0.0, size, 1)]}
+    rules = DiskRules(instance_mb=limit_mb)
+    [excess] = growth.excesses(samples, [], rules, ending=(False, False))
+    assert str(disk_guard._why(excess)) == text
 
 
 def test_a_bot_over_its_limit_is_stopped_once_and_named(tmp_path: Path, stopped: list[str]) -> None:
