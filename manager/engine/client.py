@@ -19,7 +19,7 @@ from manager.engine import endpoint, http_socket
 from manager.engine.http_socket import CALL_TIMEOUT_S
 from manager.engine.patience import Patience
 from manager.engine.streams import STREAMS, EventStream, Stream
-from manager.engine.unreachable import hangs, no_answer
+from manager.engine.unreachable import api_version, as_object, as_rows, hangs, no_answer
 from manager.errors import EngineError, NameTaken, NotFound, UsageError, refusal
 from manager.util.readable import wait_readable
 
@@ -65,10 +65,7 @@ def security_modes(info: Mapping[str, Any]) -> frozenset[str]:
 
 
 class Engine:
-    """Call the local engine, chosen as the docker CLI does.
-
-    Every method raises EngineError, or a subclass.
-    """
+    """Call the local engine, chosen as the docker CLI does. Every method raises EngineError or a subclass."""
 
     def __init__(self, parallelism: int = DEFAULT_PARALLELISM) -> None:
         is_direct = chosen_client(os.environ) == "socket"
@@ -103,20 +100,18 @@ class Engine:
 
     def containers(self, label_filters: Iterable[str], ids: Iterable[str] = ()) -> list[dict[str, Any]]:
         """Return the rows of all containers, running or not, with these labels; with `ids`, only these."""
-        filters = {"label": list(label_filters)}
-        if chosen := list(ids):
-            filters["id"] = chosen
-        rows = self._read("/containers/json", {"all": "1", "filters": filters})
-        return [*rows] if isinstance(rows, list) else [] if rows is None else [rows]
+        chosen = list(ids)
+        filters = {"label": list(label_filters), **({"id": chosen} if chosen else {})}
+        return self._rows("/containers/json", {"all": "1", "filters": filters})
 
     def publishing(self, port: int) -> list[str]:
         """Return the names of the running containers that publish this port of the host."""
-        rows = self._read("/containers/json", {"filters": {"publish": [str(port)]}})
+        rows = self._rows("/containers/json", {"filters": {"publish": [str(port)]}})
         return [row["Names"][0].lstrip("/") for row in rows if row.get("Names")]
 
     def image(self, name: str) -> dict[str, Any]:
         """Return the image's description: `Id`, `Config.Labels`, … Raises NotFound."""
-        return dict(self._read(f"/images/{name}/json"))
+        return self._object(f"/images/{name}/json")
 
     def tag(self, image: str, repository: str, tag: str) -> None:
         """Give the image a name, so that it is not pruned."""
@@ -124,7 +119,7 @@ class Engine:
 
     def tags(self, reference: str) -> list[str]:
         """Return the image names that match a pattern such as `desk-bot:rollback-*`."""
-        rows = self._read("/images/json", {"filters": {"reference": [reference]}})
+        rows = self._rows("/images/json", {"filters": {"reference": [reference]}})
         return [name for row in rows for name in row.get("RepoTags") or ()]
 
     def untag(self, name: str) -> None:
@@ -145,24 +140,24 @@ class Engine:
 
     def inspect(self, container: str) -> dict[str, Any]:
         """Return everything that the engine knows of one container. Raises NotFound."""
-        return dict(self._read(f"/containers/{container}/json"))
+        return self._object(f"/containers/{container}/json", "Id", "State", "Config")
 
     def statistics(self, container: str) -> dict[str, Any]:
         """Return a container's resource usage; empty values if it does not run. Raises NotFound."""
-        return dict(self._read(f"/containers/{container}/stats", {"stream": "0", "one-shot": "1"}))
+        query = {"stream": "0", "one-shot": "1"}
+        return as_object(self._call("GET", f"/containers/{container}/stats", query))
 
     def version(self) -> dict[str, Any]:
         """Return the engine's version and API version."""
-        return dict(self._read("/version"))
+        return self._object("/version", "ApiVersion")
 
     def info(self) -> dict[str, Any]:
         """Return the engine's description of itself and its machine: drivers, limits, warnings, its clock."""
-        return dict(self._read("/info"))
+        return self._object("/info")
 
     def api_version(self) -> tuple[int, int]:
         """Return the newest API version that the engine supports, such as (1, 44)."""
-        major, minor = str(self.version()["ApiVersion"]).split(".")
-        return int(major), int(minor)
+        return api_version(self.version()["ApiVersion"])
 
     def network_id(self, name: str) -> str:
         """Return the id of the network of exactly this name; empty if there is none."""
@@ -171,15 +166,15 @@ class Engine:
     def network(self, name: str) -> dict[str, Any]:
         """Return the description of the network of exactly this name; empty if there is none."""
         try:
-            network = self._read(f"/networks/{name}")
+            network = self._object(f"/networks/{name}", "Name", "Id")
         except NotFound:
             return {}
-        return dict(network) if network["Name"] == name else {}
+        return network if network["Name"] == name else {}
 
     def networks(self, name: str) -> list[dict[str, Any]]:
         """Return all networks of exactly this name."""
-        rows = self._read("/networks", {"filters": {"name": [name]}})
-        return [row for row in rows if row["Name"] == name]
+        rows = self._rows("/networks", {"filters": {"name": [name]}})
+        return [row for row in rows if row.get("Name") == name]
 
     def create_network(self, name: str, labels: Mapping[str, str], options: Mapping[str, str]) -> None:
         """Create a bridge network. If two managers race for it, one gets EngineError."""
@@ -211,7 +206,7 @@ class Engine:
                 if calls == 1 or not (made := self._made_meanwhile(name, body)):
                     raise
                 return made
-            return str(created["Id"])
+            return str(as_object(created, "Id")["Id"])
 
         with self._working:
             return self.patience.call(make, SLOW_TRIES, SLOW_TRIES, self._gone(CALL_TIMEOUT_S))
@@ -270,7 +265,8 @@ class Engine:
 
         Raises EngineUnreachable after `timeout` seconds.
         """
-        return int(self._call("POST", f"/containers/{container}/wait", timeout=timeout)["StatusCode"])
+        ended = self._call("POST", f"/containers/{container}/wait", timeout=timeout)
+        return int(as_object(ended, "StatusCode")["StatusCode"])
 
     def output(self, container: str, stream: Stream, lines: int) -> str:
         """Return the last lines of one of its outputs."""
@@ -349,8 +345,11 @@ class Engine:
         except http_socket.ApiError as error:
             raise refusal(error.status, error.why) from error
 
-    def _read(self, api: str, query: Mapping[str, Any] | None = None) -> Any:
-        return self._call("GET", api, query)
+    def _rows(self, api: str, query: Mapping[str, Any]) -> list[dict[str, Any]]:
+        return as_rows(self._call("GET", api, query))
+
+    def _object(self, api: str, *keys: str) -> dict[str, Any]:
+        return as_object(self._call("GET", api), *keys)
 
     def _call(
         self,

@@ -22,7 +22,7 @@ from manager.engine.endpoint import Endpoint
 from manager.engine.http_socket import CALL_TIMEOUT_S
 from manager.engine.streams import READ_AHEAD, Stream, read_frames
 from manager.engine.unreachable import no_answer, stands_still
-from manager.errors import EngineError, EngineSlow, TimedOut, refusal
+from manager.errors import EngineError, EngineSlow, EngineUnreachable, TimedOut, refusal
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -69,7 +69,7 @@ class Sdk:
                 )
                 if answer.status_code >= 400:
                     raise refusal(answer.status_code, _message(answer))
-                return answer.json() if answer.content else None
+                return _parsed(answer) if answer.content else None
 
         return self._awaited(ask)
 
@@ -188,6 +188,12 @@ class Sdk:
         It uses our endpoint instead of choosing its own, and does not read the docker command's settings: it
         fails on damaged ones, and a halt cancels orders through it.
         """
+        if any(letter in self._endpoint.host for letter in "#?"):
+            raise EngineUnreachable(
+                "the Docker SDK cannot use the address {endpoint}, for it holds `#` or `?`; give DOCKER_HOST"
+                " a path without them, such as a symbolic link to that socket",
+                endpoint=self._endpoint,
+            )
         import docker
         from docker.errors import DockerException
         from docker.utils import config
@@ -202,7 +208,8 @@ class Sdk:
                 max_pool_size=self._connections,
             )
         except DockerException as error:
-            raise no_answer(_short(error), self._endpoint, error) from error
+            cause = _as_no_engine(error) or error
+            raise no_answer(_short(cause), self._endpoint, cause) from error
 
 
 class SdkEvents:
@@ -305,12 +312,39 @@ def _credentials(registry: str) -> bytes | None:
     return auth.encode_header(account) if account else None
 
 
-def _message(answer: Any) -> str:
-    """Return the engine's message for a rejected call."""
+def _parsed(answer: Any) -> Any:
     try:
-        return str(answer.json().get("message", ""))
-    except (ValueError, AttributeError):
-        return str(answer.text).strip()
+        return answer.json()
+    except ValueError as error:
+        raise http_socket.NoEngine("its answer cannot be parsed") from error
+
+
+def _message(answer: Any) -> str:
+    """Return the engine's message for a rejected call. Raises NoAnswer, as the other client does."""
+    try:
+        value = answer.json()
+    except ValueError:
+        value = None
+    return http_socket.message_of(answer.status_code, value)
+
+
+def _as_no_engine(error: BaseException) -> http_socket.NoAnswer | None:
+    """Return the error of a program that is no engine, where one of the SDK's layers failed on its answer."""
+    from http.client import BadStatusLine
+
+    from requests.exceptions import HTTPError
+
+    unreadable = isinstance(error.__cause__, KeyError | TypeError)
+    cause: BaseException | None = error
+    while cause is not None:
+        unreadable = unreadable or isinstance(cause, json.JSONDecodeError | BadStatusLine)
+        if isinstance(cause, HTTPError) and cause.response is not None:
+            try:
+                _message(cause.response)
+            except http_socket.NoAnswer as no_engine:
+                return no_engine
+        cause = cause.__context__
+    return http_socket.NoEngine("its answer cannot be parsed") if unreadable else None
 
 
 @contextmanager
@@ -325,12 +359,14 @@ def _translated(endpoint: Endpoint) -> Iterator[None]:
     except APIError as error:
         status = error.response.status_code if error.response is not None else 0
         raise refusal(status, str(error.explanation or error).strip()) from error
-    except (OSError, HTTPError, HTTPException, DockerException) as error:
+    except (OSError, HTTPError, HTTPException, DockerException, http_socket.NoAnswer) as error:
         raise no_answer(_short(error), endpoint, error) from error
 
 
 def _short(error: BaseException) -> str:
     """Return the innermost cause in one line: the SDK wraps a refused connection four times."""
+    if isinstance(error, http_socket.NoAnswer):
+        return str(error)
     causes = [error]
     while (inner := causes[-1].__context__) is not None:
         causes.append(inner)

@@ -10,7 +10,7 @@ import json
 import socket
 from collections.abc import Iterator, Mapping
 
-from manager.engine.http_socket import CALL_TIMEOUT_S, ApiError, NoAnswer, TooSlow, target
+from manager.engine.http_socket import CALL_TIMEOUT_S, ApiError, NoAnswer, TooSlow, message_of, target
 from manager.engine.streams import READ_AHEAD, Stream, read_frames
 
 MOST_HEADER_BYTES = 1 << 16
@@ -28,7 +28,7 @@ def frames(path: str, api: str, query: Mapping[str, str], *, follow: bool) -> It
             with io.BufferedReader(socket.SocketIO(connection, "r"), READ_AHEAD) as answer:
                 status, headers = _head(answer)
                 if status >= 400:
-                    raise ApiError(status, _message(answer))
+                    raise ApiError(status, _message(status, answer))
                 if follow:
                     connection.settimeout(None)
                 is_chunked = headers.get(b"transfer-encoding", b"").lower() == b"chunked"
@@ -53,9 +53,12 @@ def _head(answer: io.BufferedReader[socket.SocketIO]) -> tuple[int, dict[bytes, 
     return status, headers
 
 
-def _message(answer: io.BufferedReader[socket.SocketIO]) -> str:
-    value = json.loads(answer.read() or b"null")
-    return str(value.get("message", "")) if isinstance(value, dict) else ""
+def _message(status: int, answer: io.BufferedReader[socket.SocketIO]) -> str:
+    try:
+        value = json.loads(answer.read() or b"null")
+    except ValueError:
+        value = None
+    return message_of(status, value)
 
 
 class _Chunks(io.RawIOBase):

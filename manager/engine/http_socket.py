@@ -86,17 +86,35 @@ def _parsed(answer: bytes) -> Any:
     protocol, status = [*head.split(maxsplit=2), b"", b""][:2]
     if not protocol.startswith(b"HTTP/") or not status.isdigit():
         raise NoEngine("its answer cannot be parsed")
+    if not blank:
+        raise NoAnswer("it closed the connection in the middle of its answer")
     try:
         value = json.loads(content) if content else None
     except ValueError as error:
-        if int(status) < 400:
+        if int(status) < 400 and not is_whole(head, content):
             raise NoAnswer("it closed the connection in the middle of its answer") from error
+        if int(status) < 400:
+            raise NoEngine("its answer cannot be parsed") from error
         value = None
-    if not blank:
-        raise NoAnswer("it closed the connection in the middle of its answer")
     if int(status) >= 400:
-        raise ApiError(int(status), str(value.get("message", "")) if isinstance(value, dict) else "")
+        raise ApiError(int(status), message_of(int(status), value))
     return value
+
+
+def is_whole(head: bytes, content: bytes) -> bool:
+    """Return whether an answer says how long it is, and is as long."""
+    lengths = [line.partition(b":")[2].strip() for line in head.lower().split(b"\r\n") if b"length:" in line]
+    return any(length.isdigit() and int(length) <= len(content) for length in lengths)
+
+
+def message_of(status: int, value: Any) -> str:
+    """Return the engine's message for a rejected call. Raises NoEngine if it is none: each of an engine's has
+    one, and a web server's page has not; NoAnswer for that of a proxy that reaches no engine.
+    """
+    if isinstance(value, dict) and isinstance(value.get("message"), str):
+        return str(value["message"])
+    error = NoEngine if status < 500 else NoAnswer
+    raise error(f"HTTP {status}, without a message")
 
 
 def _request(method: str, api: str, query: Mapping[str, Any] | None, content: bytes = b"") -> bytes:

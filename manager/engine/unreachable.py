@@ -65,6 +65,31 @@ def other_format(why: str) -> EngineUnreachable:
     )
 
 
+def as_object(value: Any, *keys: str) -> dict[str, Any]:
+    """Return an answer that describes one thing. Raises EngineUnreachable if it has not these keys."""
+    if not isinstance(value, dict):
+        raise other_format("it is not an object")
+    if missing := next((key for key in keys if key not in value), ""):
+        raise other_format(f"it has no {missing}")
+    return value
+
+
+def as_rows(value: Any) -> list[dict[str, Any]]:
+    """Return an answer that lists things; Go writes an empty list as null. Raises EngineUnreachable."""
+    rows = [] if value is None else value
+    if not isinstance(rows, list):
+        raise other_format("it is not a list")
+    return [as_object(row) for row in rows]
+
+
+def api_version(text: object) -> tuple[int, int]:
+    """Return a version of the API as numbers. Raises EngineUnreachable if it is none."""
+    major, _point, minor = str(text).partition(".")
+    if not (major.isascii() and major.isdigit() and minor.isascii() and minor.isdigit()):
+        raise other_format("its ApiVersion is not a version")
+    return int(major), int(minor)
+
+
 def image_id(image: Mapping[str, Any]) -> str:
     """Return the id in an image's description. Raises EngineUnreachable if it has none."""
     if not isinstance(image.get("Id"), str):

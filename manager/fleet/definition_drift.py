@@ -16,6 +16,7 @@ from manager.engine import container_config
 from manager.engine.container_config import binds
 from manager.engine.containers import Container
 from manager.fleet import cgroup_limits, engine_files, supervisor_state
+from manager.fleet.host import bot_owner
 from manager.fleet.project import Project
 from manager.fleet.supervisor_state import SupervisorState
 
@@ -62,14 +63,18 @@ def drift(
     drifts: list[DriftedPart] = []
     if not _has_mounts(container, spec, fleet):
         drifts.append("mounts")
-    if supervisor is not None and supervisor.container == container.id:
-        state_dir = fleet.instance_state_dir(container.instance)
-        if _is_another_user(state_dir, project.variables.get(UID_VARIABLE, "")):
-            drifts.append("user")
-    if _is_another_image(container.image_name, fleet.image_name):
-        drifts.append("other image")
     host = engine_files.host_config(container.id)
     config = None if host is None else engine_files.config(container.id)
+    has_written = supervisor is not None and supervisor.container == container.id
+    state_dir = fleet.instance_state_dir(container.instance)
+    if (
+        _is_another_user(state_dir, project.variables.get(UID_VARIABLE, ""))
+        if has_written
+        else is_made_for_another(config, container, project)
+    ):
+        drifts.append("user")
+    if _is_another_image(container.image_name, fleet.image_name):
+        drifts.append("other image")
     return (*drifts, *updated(Definition(host, config, image_config), container, spec, fleet))
 
 
@@ -181,6 +186,25 @@ def _is_another_user(state_dir: Path, configured: str) -> bool:
         owner = int(configured)
     is_rootless = writes_as == os.geteuid() != 0
     return writes_as not in {owner, UNMAPPED_UID} and not is_rootless
+
+
+def is_made_for_another(config: Mapping[str, Any] | None, container: Container, project: Project) -> bool:
+    """Return whether a container was made for a user to whom no folder of the bots belongs: who cannot write
+    there what would show it. Of one that has written, its files tell.
+    """
+    if config is None:
+        return False
+    made_for = str(config.get("User") or "0").partition(":")[0]
+    configured = project.variables.get(UID_VARIABLE, "")
+    if made_for == configured or (made_for == "0" and os.geteuid() != 0):  # the latter on a rootless engine
+        return False
+    fleet = project.fleet
+    try:
+        owners = {os.stat(fleet.instance_state_dir(container.instance)).st_uid}  # noqa: PTH116
+        owners.add(bot_owner(fleet.data_dir)[0])
+    except OSError:
+        return False
+    return UNMAPPED_UID not in owners and made_for not in {str(owner) for owner in owners}
 
 
 def _is_another_image(made_from: str, wanted: str) -> bool:

@@ -50,6 +50,13 @@ def seen(session: Session, snapshot: FleetSnapshot, command: str, named: list[st
             others = tuple(
                 kind for kind in made.get(instance, ()) if kind not in definition_drift.OF_HOST_CONFIG
             )
+            supervisor = snapshot.views[instance].supervisor
+            if (
+                "user" not in others
+                and (supervisor is None or supervisor.container != container.id)
+                and definition_drift.is_made_for_another(config, container, project)
+            ):
+                others = (*others, "user")
             made[instance] = (*others, *drifts)
             if "limits" in drifts and definition_drift.has_outgrown(host, container, spec):
                 outgrown.add(instance)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socketserver
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 
 from manager.engine import http_socket
 from manager.engine.client import Engine
+from manager.errors import EngineUnreachable
 from tests.fakes.engine import FakeEngine
 
 
@@ -58,6 +59,42 @@ def test_the_deadline_is_for_the_whole_call(dribbling: str) -> None:
     with pytest.raises(http_socket.NoAnswer, match="timed out"):
         http_socket.call(dribbling, "GET", "/info", timeout=0.2)
     assert time.monotonic() - began < 3
+
+
+ANSWERED: dict[str, Callable[[Engine], object]] = {
+    "info": Engine.info,
+    "version": Engine.version,
+    "api_version": Engine.api_version,
+    "containers": lambda engine: engine.containers(["a=b"]),
+    "publishing": lambda engine: engine.publishing(5001),
+    "image": lambda engine: engine.image("desk-bot"),
+    "tags": lambda engine: engine.tags("desk-bot:*"),
+    "inspect": lambda engine: engine.inspect("a"),
+    "statistics": lambda engine: engine.statistics("a"),
+    "network": lambda engine: engine.network("desk"),
+    "networks": lambda engine: engine.networks("desk"),
+    "create": lambda engine: engine.create("a", {}),
+    "wait": lambda engine: engine.wait("a", 1),
+}
+ANY_OBJECT = ("info", "image", "statistics")
+"""What may have any keys; `unreachable.image_id` asks an image for its id."""
+
+
+@pytest.mark.parametrize("call", ANSWERED)
+@pytest.mark.parametrize("answer", [[], {}, [1], "x", 3, None, {"ApiVersion": "new"}], ids=repr)
+def test_a_program_that_answers_everything_alike_is_no_engine(
+    monkeypatch: pytest.MonkeyPatch, call: str, answer: Any
+) -> None:
+    """Each call returns what an engine might have said, or says that it was none."""
+    monkeypatch.setattr(http_socket, "call", lambda *_: answer)
+    is_list = call in {"containers", "publishing", "tags", "networks"}
+    might_be = answer in ([], None) if is_list else isinstance(answer, dict) and call in ANY_OBJECT
+    might_be = might_be or (call == "version" and answer == {"ApiVersion": "new"})
+    if might_be:
+        ANSWERED[call](Engine())
+        return
+    with pytest.raises(EngineUnreachable, match="is not a Docker Engine"):
+        ANSWERED[call](Engine())
 
 
 def test_the_fake_has_every_method_of_the_client() -> None:

@@ -70,7 +70,7 @@ def test_whatever_else_answers_with_json_is_no_engine(
 ) -> None:
     """A web server at DOCKER_HOST."""
     engine = client.Engine.__new__(client.Engine)
-    monkeypatch.setattr(engine, "_read", lambda *_args: answer, raising=False)
+    monkeypatch.setattr(engine, "_call", lambda *_args: answer, raising=False)
     with pytest.raises(EngineUnreachable, match="not a Docker Engine"):
         observe(engine.containers([]), FLEET_NAME)
     with pytest.raises(EngineUnreachable, match="not a Docker Engine"):
@@ -79,5 +79,5 @@ def test_whatever_else_answers_with_json_is_no_engine(
 
 def test_an_empty_list_is_null_in_some_programs(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = client.Engine.__new__(client.Engine)
-    monkeypatch.setattr(engine, "_read", lambda *_args: None, raising=False)
+    monkeypatch.setattr(engine, "_call", lambda *_args: None, raising=False)
     assert engine.containers([]) == []

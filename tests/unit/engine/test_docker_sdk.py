@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from socketserver import ThreadingUnixStreamServer
+from socketserver import StreamRequestHandler, ThreadingUnixStreamServer
 from typing import Any
 
 import pytest
 
 from manager.engine.client import Engine
-from manager.errors import EngineSlow
+from manager.errors import EngineSlow, EngineUnreachable
 
 GIVES_UP_S = 60
 USER = base64.b64encode(b"desk:secret").decode()
@@ -155,3 +155,49 @@ def test_an_answer_that_has_begun_may_pause_as_long_as_it_likes(stub: Stub) -> N
         assert engine._sdk._client._get_raw_response_socket(events._answer)._sock.gettimeout() is None
     finally:
         events.close()
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "is not a Docker Engine (its answer cannot be parsed)"),
+        (b"HTTP/1.0 200 OK\r\n\r\n<html>", "is not a Docker Engine (its answer cannot be parsed)"),
+        (b"HTTP/1.0 200 OK\r\n\r\n{}", "is not a Docker Engine (its answer cannot be parsed)"),
+        (b"HTTP/1.0 200 OK\r\n\r\n[]", "is not a Docker Engine (its answer cannot be parsed)"),
+        (b"HTTP/1.0 404 Not Found\r\n\r\n<html>", "is not a Docker Engine (HTTP 404, without a message)"),
+        (b"HTTP/1.0 404 Not Found\r\n\r\n{}", "is not a Docker Engine (HTTP 404, without a message)"),
+        (b"HTTP/1.0 502 Bad Gateway\r\n\r\n<html>", "HTTP 502, without a message); start that engine"),
+    ],
+)
+def test_another_program_is_named_as_over_the_socket(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: bytes, message: str
+) -> None:
+    class Handler(StreamRequestHandler):
+        def handle(self) -> None:
+            while self.rfile.readline().strip():
+                pass
+            self.wfile.write(answer)
+
+    path = tmp_path / "engine.sock"
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
+    monkeypatch.setenv("BOTFLEET_ENGINE_CLIENT", "sdk")
+    with ThreadingUnixStreamServer(str(path), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            with pytest.raises(EngineUnreachable) as caught:
+                Engine().info()
+        finally:
+            server.shutdown()
+            thread.join()
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("folder", ["h#x", "q?y"])
+def test_an_address_that_the_sdk_would_cut_off_is_refused_in_words(
+    monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix:///srv/{folder}/docker.sock")
+    monkeypatch.setenv("BOTFLEET_ENGINE_CLIENT", "sdk")
+    with pytest.raises(EngineUnreachable, match="a path without them, such as a symbolic link"):
+        Engine().info()

@@ -115,6 +115,10 @@ def test_the_sdk_says_the_same_and_as_soon(path: Path, monkeypatch: pytest.Monke
         (b"HTTP/1.0 200 OK\r\nContent-Type", "it closed the connection in the middle of its answer"),
         (b'HTTP/1.0 200 OK\r\n\r\n[{"Id": "a', "it closed the connection in the middle of its answer"),
         (b"SSH-2.0-OpenSSH_9.2\r\n", "is not a Docker Engine"),
+        (b"HTTP/1.0 200 OK\r\nContent-Length: 6\r\n\r\n<html>", "is not a Docker Engine"),
+        (b"HTTP/1.0 404 Not Found\r\n\r\n<html>", "is not a Docker Engine (HTTP 404, without a message)"),
+        (b"HTTP/1.0 403 Forbidden\r\n\r\n", "is not a Docker Engine (HTTP 403, without a message)"),
+        (b"HTTP/1.0 502 Bad Gateway\r\n\r\n<html>", "HTTP 502, without a message"),
     ],
 )
 def test_what_a_killed_engine_and_another_program_say(path: Path, answer: bytes, message: str) -> None:

@@ -515,6 +515,25 @@ def test_a_container_of_another_user_whose_bot_has_said_nothing_is_made_anew(
     assert ("engine: create bp_eth_02" in output) is is_made_anew, output
 
 
+@pytest.mark.parametrize("is_root", [True, False])
+@pytest.mark.parametrize(("user", "is_made_anew"), [("4321:4321", True), ("nobody", True), ("", False)])
+def test_one_that_runs_as_a_user_who_cannot_write_is_named_and_made_anew_when_asked(
+    sandbox: Sandbox, user: str, *, is_made_anew: bool, is_root: bool
+) -> None:
+    sandbox.transcript("up")
+    sandbox.engine.has_readable_files = is_root
+    container = sandbox.engine.find(ETH)
+    container.body = {**container.body, "User": user or container.body["User"]}
+    (projects.read(sandbox.folder).fleet.instance_state_dir("bp_eth_02") / STATE_FILE).unlink()
+    if is_root:
+        assert ("drifted: user" in sandbox.transcript("ps")) is is_made_anew
+    for command in ("plan", "up"):
+        output = sandbox.transcript(command)
+        assert ("bp_eth_02: left alone: not as its user; `manager restart" in output) is is_made_anew, output
+    output = sandbox.transcript("restart bp_eth_02")
+    assert ("bp_eth_02: recreated (not as its user" in output) is is_made_anew, output
+
+
 def test_what_the_engine_could_not_start_is_made_anew_of_the_image_that_it_had(sandbox: Sandbox) -> None:
     sandbox.transcript("up", "stop bp_eth_02")
     before = sandbox.engine.find(ETH).image_id
