@@ -12,6 +12,7 @@ from typing import Any
 from manager.config.bot_argv import GRIDS
 from manager.config.exchanges import EXCHANGES
 from manager.config.flat_format import LEGACY_KEYS
+from manager.config.fleet import HOST_PATTERN
 from manager.config.loader import OWN_FILES
 from manager.config.models import (
     BUNDLED_STRATEGIES,
@@ -50,6 +51,7 @@ _OWN = "|".join(name.replace(".", r"\.") for name in sorted(OWN_FILES))
 PATTERNS = {
     "instance_id": f"^{ID_PATTERN.pattern}$",
     **dict.fromkeys(("exchange", "symbol", "strategy"), f"^{WORD_PATTERN.pattern}$"),
+    "host": f"^{HOST_PATTERN.pattern}$",
     "health_path": f"^{HEALTH_PATH_PATTERN.pattern}$",
     "log_dir": rf"^(\./)?logs((?!/({_OWN})(/|$))({_PART})+)?/*$",
     "db_path": rf"^(\./)?database({_PART}){{1,2}}/*$",

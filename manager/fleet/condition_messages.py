@@ -31,6 +31,7 @@ SENTENCES: Mapping[tuple[str, str], str] = {
     ("stopped_out", "upper_bound"): mark("price {value} is above the upper bound {limit}"),
     ("finished", "duration"): mark("its duration of {limit} s is over"),
     ("finished", "replay"): mark("the replay is over"),
+    ("finished", "recording"): mark("the recording is over"),
     ("finished", "page"): mark("ended from its page"),
 }
 """(code, variant) → sentence. Any other condition is shown in the bot's own words."""

@@ -17,10 +17,11 @@ from typing import Any
 from manager.config import fleet_settings, loader
 from manager.config.spec import InstanceSpec
 from manager.errors import BAD_CONFIG, OK, ConfigError, ManagerError, UsageError
-from manager.fleet import image_variables
+from manager.fleet import condition_messages, image_variables
 from manager.fleet.project import Project
 from manager.fleet.selection import require_config
 from manager.fleet.session import Session
+from manager.fleet.supervisor_state import Condition
 from manager.i18n import Text, _, labelled, mark
 from manager.util import bundle, console
 from manager.util.real_path import real_path
@@ -72,6 +73,8 @@ def backtest(session: Session, args: Namespace) -> int:
     if args.json:
         console.say_json(answer)
     else:
+        ended = condition_messages.message(Condition(**answer["end"]), answer["ended_by"], now=0)
+        answer["ended_by"] = answer["ended_by"] if ended is None else str(ended)
         for key, label in LABELS.items():
             console.say(labelled(_(label), "-" if answer[key] is None else answer[key]))
     return OK

@@ -37,6 +37,20 @@ def test_a_config_runs_over_recorded_prices(
     assert f"trades: {answer['trades']}\n" in capsys.readouterr().out
 
 
+def test_what_ended_it_is_told_in_the_readers_language(
+    fleet: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = ["backtest", "bp_sol_01", "prices.csv"]
+    assert main(["--lang", "zh-TW", *line]) == OK
+    assert "結束原因：價格記錄已結束" in capsys.readouterr().out
+    path = fleet / "config/active/bp_sol_01.json"
+    path.write_text(path.read_text().replace('"stop_loss": null', '"stop_loss": 0.1'))
+    assert main(["--lang", "en", *line]) == OK
+    assert "ended by: stop loss -0.1 reached: " in capsys.readouterr().out
+    assert main(["--lang", "zh-TW", *line]) == OK
+    assert "結束原因：已達停損 -0.1：" in capsys.readouterr().out
+
+
 def test_a_config_need_not_be_of_the_fleet_yet(fleet: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """As the docs say: try it before it goes into config/active, also what that folder has already."""
     elsewhere = fleet.parent / "draft.json"

@@ -74,6 +74,7 @@ BAD: dict[str, Any] = {
     "an unknown strategy": a_config(metadata={"strategy": "martingale"}),
     "a word with a space": a_config(metadata={"symbol": "SOL USDC"}),
     "an id with a slash": a_config(metadata={"instance_id": "../x"}),
+    "a machine's name with a space": {**a_config(), "host": "a b"},
     "an id too long": a_config(metadata={"instance_id": "x" * 64}),
     "a market of no kind": a_config(metadata={"market_type": "future"}),
     "tags as a text": a_config(metadata={"tags": "a,b"}),

@@ -71,14 +71,16 @@ def summary(result: Result, market: Market) -> dict[str, Any]:
         "max_drawdown": as_text(result.drawdown),
         "capital": as_text(result.capital),
         "apr": _rounded(result.apr, "0.0001"),
-        "ended_by": result.ended_by,
+        "ended_by": result.end.reason,
+        "end": result.end.as_json(),
     }
 
 
 def table(answer: Mapping[str, Any]) -> str:
     """Return the result as lines of a name and a value."""
-    width = max(map(len, answer))
-    return "\n".join(f"{name:{width}}  {'-' if value is None else value}" for name, value in answer.items())
+    shown = {name: "-" if value is None else value for name, value in answer.items() if name != "end"}
+    width = max(map(len, shown))
+    return "\n".join(f"{name:{width}}  {value}" for name, value in shown.items())
 
 
 def _rounded(value: Decimal | None, step: str) -> str | None:

@@ -34,7 +34,7 @@ def draw(result: Result, quote: str) -> str:
         for at, side, price in fills
     )
     zero = profit_y(Decimal(0))
-    title = escape(f"P&L {as_text(result.pnl)} {quote}, {result.trades} trades, {result.ended_by}")
+    title = escape(f"P&L {as_text(result.pnl)} {quote}, {result.trades} trades, {result.end.reason}")
     low, high = min(prices), max(prices)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif"'

@@ -45,3 +45,9 @@ class Condition:
 
 TRADING = Condition(Code.TRADING)
 PAUSED = Condition(Code.PAUSED, "paused: no orders in the market")
+
+
+def duration_over(duration: float) -> Condition:
+    """Return what ends a run after so many seconds."""
+    reason = f"duration of {duration:g} s is over"
+    return Condition(Code.FINISHED, reason, {"by": "duration", "limit": f"{duration:g}"})

@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 from gridbot.config.settings import Settings
 from gridbot.exchanges.paper import Costs, PaperExchange
 from gridbot.exchanges.recording import Row
+from gridbot.model.condition import Code, Condition, duration_over
 from gridbot.model.errors import RejectedError
 from gridbot.model.types import ZERO, Market, Order, OrderRequest, Side, floor_to
 from gridbot.store.ledger import closing_side
@@ -26,6 +27,7 @@ YEAR_S = 365 * 86400
 # Of the curve and of the fills, as many are kept as a picture can show.
 POINTS, MOST_FILLS = 2000, 4000
 
+RECORDING_OVER = Condition(Code.FINISHED, "the recording is over", {"by": "recording"})
 T = TypeVar("T")
 
 
@@ -67,7 +69,7 @@ class Result:
     round_trips: int = 0
     drawdown: Decimal = ZERO
     capital: Decimal = ZERO
-    ended_by: str = "the recording is over"
+    end: Condition = RECORDING_OVER
     curve: Thinned[tuple[float, Decimal, Decimal]] = field(default_factory=lambda: Thinned(POINTS))
     fills: Thinned[tuple[float, Side, Decimal]] = field(default_factory=lambda: Thinned(MOST_FILLS))
 
@@ -155,7 +157,7 @@ class Backtest:
             return
         condition, flatten = risk.pnl_limit_reached(settings, pnl), True
         if condition is None and settings.duration and at - self._result.began >= settings.duration:
-            self._end(f"duration of {settings.duration:g} s is over", flatten=False)
+            self._end(duration_over(settings.duration), flatten=False)
             return
         bounds = self._strategy.price_range()
         if condition is None and bounds is not None and settings.boundary_check:
@@ -167,10 +169,10 @@ class Backtest:
             elif left is not None:
                 condition, flatten = risk.bound_reached(left), settings.boundary_action == "emergency_close"
         if condition is not None:
-            self._end(str(condition.reason), flatten=flatten)
+            self._end(condition, flatten=flatten)
 
-    def _end(self, why: str, *, flatten: bool) -> None:
-        self._result.ended_by, self._flatten, self._ends, self._quiet = why, flatten, True, None
+    def _end(self, why: Condition, *, flatten: bool) -> None:
+        self._result.end, self._flatten, self._ends, self._quiet = why, flatten, True, None
 
     def _act(self, price: Decimal, at: float) -> bool:
         """Carry the strategy's plan out. Return whether the run is over."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from gridbot.config.settings import Settings
 from gridbot.exchanges.exchange import Exchange
-from gridbot.model.condition import PAUSED, TRADING, Code, Condition
+from gridbot.model.condition import PAUSED, TRADING, Condition, duration_over
 from gridbot.model.errors import ExchangeError, UnclearError
 from gridbot.model.types import ZERO, Market, OrderRequest, as_text, floor_to
 from gridbot.runtime.log import log
@@ -230,7 +230,7 @@ class Engine:
         flatten = True
         condition = self._second_look.confirm(self._limit_reached, price, now)
         if condition is None and self.settings.duration and self._ran_s >= self.settings.duration:
-            condition, flatten = _duration_over(self.settings.duration), False
+            condition, flatten = duration_over(self.settings.duration), False
         if condition is None:
             condition, flatten = self._check_range(price, now)
         if condition is not None:
@@ -361,8 +361,3 @@ class Engine:
         """Add a point of the equity curve. The last one is what a run that takes over begins from."""
         store = self.store
         store.samples.add_equity(store.run_id, now, price, store.ledger, self.funding or ZERO)
-
-
-def _duration_over(duration: float) -> Condition:
-    reason = f"duration of {duration:g} s is over"
-    return Condition(Code.FINISHED, reason, {"by": "duration", "limit": f"{duration:g}"})
