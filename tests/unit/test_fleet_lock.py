@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from manager.errors import Locked
+from manager.errors import EngineUnreachable, Locked
 from manager.fleet import lock
+from manager.util.interrupts import Interruption
 
 HOLDER = """
 import fcntl, sys, time
@@ -162,3 +163,48 @@ def test_the_end_of_its_terminal_ends_no_holder(path: Path) -> None:
         [sys.executable, "-c", ON_A_TERMINAL, str(path)], capture_output=True, text=True, check=False
     )
     assert (done.stdout, done.returncode) == ("went on\n", -signal.SIGHUP)
+
+
+def test_a_reader_that_holds_it_for_a_moment_is_waited_for(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each `manager ps` that refreshes the export would make the `up` beside it fail."""
+    monkeypatch.setattr(lock, "READER_S", 60.0)
+    monkeypatch.setattr(lock, "UNSIGNED_S", 0.0)
+    with a_holder(path, 0.3), lock.held(path, "up") as held:
+        assert not held.has_passed
+
+
+def test_a_forced_stop_does_not_wait_for_a_manager_that_has_signed(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_seconds: float) -> None:
+        raise AssertionError("it waits")
+
+    with lock.held(path, "up") as up:
+        monkeypatch.setattr(lock.time, "sleep", refuse)
+        with lock.held(path, "stop", force=True) as stop:
+            assert stop.has_passed
+        assert up.was_overridden()
+
+
+def test_who_is_interrupted_after_the_engine_fell_silent_leaves_its_note(path: Path) -> None:
+    """The engine may still create what it was asked for: the next command has to wait for it."""
+
+    def interrupted(errors: list[Exception]) -> None:
+        with lock.held(path, "up") as held:
+            held.note_errors(errors)
+            raise Interruption
+
+    for errors in ([], [EngineUnreachable("the engine does not answer")]):
+        with pytest.raises(Interruption):
+            interrupted(errors)
+        with lock.held(path, "down") as held:
+            assert held.follows_a_kill is bool(errors)
+
+
+def test_a_manager_is_not_unaware_of_itself(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else `stop` would wait for its own end."""
+    monkeypatch.setattr(lock, "_is_manager", lambda process: process.name == str(os.getpid()))
+    with path.open("w"):
+        assert lock.unaware_of_marks(path) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 from collections.abc import Collection
@@ -96,6 +97,24 @@ def test_only_its_own_supervisor_tells_that_a_container_is_idle(
     snapshot = observing.assemble(project, rows, observing.NO_IMAGE)
     assert snapshot.plan_input.idle == idle
     assert [one.instance for one in snapshot.trading([])] == ([] if idle else ["bp_sol_01"])
+
+
+def test_only_who_holds_its_lock_runs_it_in_another_container(tmp_path: Path) -> None:
+    """The file of a container that was killed stays: it would keep the instance from ever being started."""
+    write_config(tmp_path, a_config("bp_sol_01", 5001))
+    project = projects.read(tmp_path)
+    state_dir = project.fleet.instance_state_dir("bp_sol_01")
+    state_dir.mkdir(parents=True)
+    (state_dir / supervisor_state.STATE_FILE).write_text(json.dumps(a_supervisor_file(container="another")))
+
+    def is_elsewhere() -> bool:
+        snapshot = observing.assemble(project, observe([], FLEET_NAME), observing.NO_IMAGE)
+        return snapshot.plan_input.runs_elsewhere("bp_sol_01")
+
+    assert not is_elsewhere()
+    with (state_dir / supervisor_state.LOCK_FILE).open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert is_elsewhere()
 
 
 def test_who_trades_is_up_and_live_and_none_of_those_that_are_asked_for(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from manager.engine.containers import observe
-from manager.fleet import instances_json, old_daemon_guard, project
+from manager.fleet import import_records, instances_json, old_daemon_guard, project
 from manager.fleet import observe as observing
 from manager.fleet.status import ELSEWHERE
 from tests.builders import FLEET_NAME, a_config, write_config
@@ -59,3 +59,24 @@ def test_a_process_that_either_registry_names_is_seen(tmp_path: Path, place: str
     seen = warning(tmp_path)
     assert f"is run by process {os.getpid()}, which is not in a container of this fleet (see {place})" in seen
     assert warning(tmp_path, is_elsewhere=True) == "", "it is the bot of that container"
+
+
+def test_a_bot_of_the_folder_that_it_was_imported_from_is_seen(tmp_path: Path) -> None:
+    """Its old daemon can be started again there, and trades on the same account."""
+    here, old = tmp_path / "desk", tmp_path / "old"
+    (here / "config").mkdir(parents=True)
+    (here / "config" / "fleet.toml").write_text(f'name = "{FLEET_NAME}"\n')
+    write_config(here, a_config("bp_sol_01"))
+    config = write_config(old, a_config("bp_sol_01"))
+    (old / "run.py").write_text(OLD_BOT)
+    words = [sys.executable, "run.py", "--exchange", "backpack", "--symbol", "SOL_USDC_PERP"]
+    with subprocess.Popen(words, cwd=old, stdout=subprocess.PIPE) as bot:
+        assert bot.stdout is not None
+        assert bot.stdout.readline() == b"up\n"
+        before = warning(here)
+        record = import_records.Import(str(old), str(config.relative_to(old)), "logs/bp_sol_01", [])
+        import_records.save(project.read(here).fleet, {"bp_sol_01": record})
+        after = warning(here)
+        bot.kill()
+    assert before == "", "it was not imported"
+    assert f"run by the old system in {old} (processes {bot.pid})" in after

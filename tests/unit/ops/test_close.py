@@ -419,6 +419,19 @@ def test_nothing_is_closed_beside_a_bot_whose_part_of_the_account_is_unknown(
     assert engine.others == ["OTHER_BOTS_POSITION=0"] * 2
 
 
+def test_a_paper_bot_of_an_unknown_position_hinders_no_close(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It has the same credentials, and has not reported yet: nothing of the account is its own."""
+    halted(folder, "a", "b")
+    on_account(folder, "a", "k1", {"contract": 2, "position": "0.6", "mode": "live"})
+    on_account(folder, "b", "k1", None)
+    engine = Answering({"a": HELD, "b": {"record": (2, "say `look SHARE` or …")}})
+    rows = [row(folder, "a"), row(folder, "b", **{labels.MODE: "paper"})]
+    assert run(folder, capsys, engine, "a", rows=rows)[0] == OK
+    assert engine.others == ["", ""]
+
+
 def killed(folder: Path, instance: str) -> None:
     """Give it what a bot leaves that was killed while it held something, and had orders in the market."""
     on_account(folder, instance, "k1", {"contract": 2, "position": "9", "mode": "live"})

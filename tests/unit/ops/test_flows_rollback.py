@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from manager.errors import FAILED, EngineError
+from manager.errors import BAD_CONFIG, FAILED, EngineError
 from manager.fleet import state_file, upgrade_records
 from manager.fleet.session import Session
 from manager.fleet.state_file import FleetState
@@ -109,3 +109,15 @@ def test_one_that_could_not_be_brought_back_can_be_brought_back_later(sandbox: S
         "bp_sol_01": "back",
     }
     assert "bp_eth_02: rolled back" in sandbox.transcript("rollback")
+
+
+def test_what_belongs_to_another_folder_is_not_rolled_back(sandbox: Sandbox) -> None:
+    """A copy of the project folder knows the upgrade too, and the bots are the original's."""
+    upgraded(sandbox)
+    copy = sandbox.folder.with_name("copy")
+    shutil.copytree(sandbox.folder, copy, symlinks=True)
+    original, sandbox.folder = sandbox.folder, copy
+    told = sandbox.transcript("rollback")
+    assert f"belongs to {original}" in told.replace("DIR", str(copy))
+    assert sandbox.exit_code == BAD_CONFIG
+    assert "engine: stop" not in told

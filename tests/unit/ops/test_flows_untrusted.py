@@ -10,6 +10,7 @@ import pytest
 from manager.config import handover
 from manager.engine import labels
 from manager.errors import ManagerError
+from manager.fleet.session import Session
 from manager.ops.egress import egress
 from tests.builders import FLEET_NAME
 from tests.fakes.sandbox import IMAGE, Sandbox
@@ -208,6 +209,22 @@ def test_an_image_from_elsewhere_does_not_choose_which_keys_it_is_given(
     assert (
         "GITHUB_PAT, which config/fleet.toml does not allow" in sandbox.transcript("config --check")
     ) is refused
+
+
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [(f'image = "{IMAGE}"', ("LEVEL",)), ('bot_dir = "its-own"', ("GITHUB_PAT", "LEVEL"))],
+    ids=["built elsewhere", "built here"],
+)
+def test_of_what_an_image_from_elsewhere_reads_no_key_is_kept(
+    sandbox: Sandbox, line: str, names: tuple[str, ...]
+) -> None:
+    """What is kept of it is what later commands allow its configs to reference."""
+    (sandbox.folder / "config" / "fleet.toml").write_text(f'name = "{FLEET_NAME}"\n{line}\n')
+    sandbox.engine.add_image(
+        IMAGE if "image" in line else f"{FLEET_NAME}-bot:local", {labels.VARIABLES: "GITHUB_PAT,LEVEL"}
+    )
+    assert Session(sandbox.folder).observe().image.variables == names
 
 
 def test_where_egress_cannot_be_limited_nothing_is_started(

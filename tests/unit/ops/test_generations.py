@@ -173,6 +173,14 @@ def test_a_host_that_is_away_counts_as_it_was_last_seen(sandbox: Sandbox, tokyo:
     assert f"{ID}: created" in sandbox.transcript("up --host-is-dead tokyo")
 
 
+def test_a_host_that_answers_counts_whoever_calls_it_dead(sandbox: Sandbox, tokyo: Tokyo) -> None:
+    """An older copy would trade beside the bot that it was moved to."""
+    tells(tokyo, HERE_NOW)
+    output = sandbox.transcript("up --host-is-dead tokyo")
+    assert f"{ID}: left alone: host tokyo has generation 1 of it, and here is 0, an older copy" in output
+    assert ID not in sandbox.states()
+
+
 def test_this_machines_own_record_counts(sandbox: Sandbox, tokyo: Tokyo) -> None:
     fleet = fleet_of(sandbox)
     moved = Journal("m1", "here", "tokyo", 1, did_run=True, step="pack")
