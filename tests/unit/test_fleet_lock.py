@@ -8,7 +8,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -182,7 +183,7 @@ def test_a_forced_stop_does_not_wait_for_a_manager_that_has_signed(
         raise AssertionError("it waits")
 
     with lock.held(path, "up") as up:
-        monkeypatch.setattr(lock.time, "sleep", refuse)
+        monkeypatch.setattr(time, "sleep", refuse)
         with lock.held(path, "stop", force=True) as stop:
             assert stop.has_passed
         assert up.was_overridden()
@@ -191,7 +192,7 @@ def test_a_forced_stop_does_not_wait_for_a_manager_that_has_signed(
 def test_who_is_interrupted_after_the_engine_fell_silent_leaves_its_note(path: Path) -> None:
     """The engine may still create what it was asked for: the next command has to wait for it."""
 
-    def interrupted(errors: list[Exception]) -> None:
+    def interrupted(errors: Sequence[Exception]) -> None:
         with lock.held(path, "up") as held:
             held.note_errors(errors)
             raise Interruption
