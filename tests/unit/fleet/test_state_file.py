@@ -92,3 +92,10 @@ def test_what_was_stopped_or_removed_since_a_command_was_given(tmp_path: Path) -
     assert after.called_off_since(after, at(200)) == {}
     assert after.called_off_since(after, Moment()) == {}
     assert after.of("stopped").wish == "stopped"
+
+
+def test_when_it_was_taken_down_is_kept(tmp_path: Path) -> None:
+    """Else the watch takes a container that a person has removed for one that is lost."""
+    path = tmp_path / "fleet.json"
+    state_file.save(path, FleetState("desk").with_removed(["bp_sol_01"], 7.0, Moment()))
+    assert state_file.load(path, "desk").of("bp_sol_01").taken_down_at == 7.0

@@ -114,3 +114,16 @@ def test_what_a_dead_bot_waited_for_is_not_said_of_the_next_one(
     runs[0].finish()
     assert box.record.state == "restarting"
     assert (box.record.condition, box.record.condition_since) == (None, None)
+
+
+def test_a_halt_while_it_stops_changes_nothing(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be said to stop because of the halt, though a person had stopped it."""
+    process = Mock(told_to_stop=False)
+    monkeypatch.setattr(runner.BotRunner, "_spawn", lambda _self: Mock(started=0.0, started_wall=0.0, pid=8))
+    monkeypatch.setattr(runner, "Run", lambda *_: Mock(process=process, has_exited=False))
+    box.runner.begin(None)
+    box.runner.stop()
+    box.halt()
+    box.timers.due["files"]()
+    assert box.events == ["starting", "stopping"]
+    assert box.record.reason is None

@@ -24,6 +24,7 @@ class Backend:
     def __init__(self) -> None:
         self.asked_for: list[str] = []
         self.keys = {"known"}
+        self.is_ending = True
         self.readers = SimpleNamespace(note=lambda: None)
         self.actions = SimpleNamespace(begun_at=BEGUN_AT, knows=self.keys.__contains__, begin=self._begin)
         self.snapshots = SimpleNamespace(latest=SimpleNamespace(fleet=None, rows=[]))
@@ -98,3 +99,18 @@ def test_no_more_days_are_read_than_are_kept(
     before = time.time()
     assert status(backend, "history", instance="bp_sol_01", days=days) == 404
     assert before - most * DAY_S <= asked[0] <= time.time() - most * DAY_S
+
+
+def test_who_waits_for_events_does_not_hold_up_the_end(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_seconds: float) -> None:
+        raise AssertionError("it waits")
+
+    feed = SimpleNamespace(last_id="7", after=lambda _id: [])
+    vars(backend).update(feed=lambda: feed, note_reader=lambda: None)
+    monkeypatch.setattr(time, "sleep", refuse)
+    assert status(backend, "events", after="7", wait=20) == 200
+    assert status(backend, "events", after="7", wait=0) == 200
+    backend.is_ending = False
+    assert status(backend, "events", after="7", wait=20) == 500, "it would wait"
