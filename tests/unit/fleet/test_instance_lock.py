@@ -62,8 +62,11 @@ def test_a_bot_that_has_replaced_the_lock_file_still_runs(state_dir: Path, *, is
         assert supervisor_state.has_bot(state_dir)
 
 
-def test_the_note_of_a_killed_restore_makes_no_bot_of_the_same_pid_pass_for_it(state_dir: Path) -> None:
+def test_the_note_of_a_killed_restore_makes_no_bot_of_the_same_pid_pass_for_it(
+    state_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A process may get the pid of the restore that was killed: its bot is one all the same."""
+    monkeypatch.setattr(lock, "holders", lambda *_paths, **_options: [os.getpid()])
     fleet_lock = state_dir.with_name(lock.NAME)
     fleet_lock.write_text(json.dumps({"command": "restore", "pid": os.getpid(), "since": "then"}))
     with locked(state_dir / supervisor_state.LOCK_FILE):
