@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from gridbot.exchanges.answers import Answers
+from gridbot.model.errors import RejectedError
 from gridbot.model.types import ExchangeOrder, Order, Side, UnreadableOrder
 from tests.bot.kits.apex import Apex
 from tests.bot.kits.aster import Aster, AsterSpot
 from tests.bot.kits.backpack import Backpack, BackpackSpot
-from tests.bot.kits.kit import Kit, Run, running
+from tests.bot.kits.kit import Kit, Refusal, Run, running
 from tests.bot.kits.lighter import Lighter
 from tests.bot.kits.paradex import Paradex
 from tests.fake_exchange.book import RefusalError
@@ -222,4 +223,17 @@ def test_an_order_that_no_list_has_and_that_is_refused_to_be_cancelled_keeps_its
     ],
 )
 def test_the_words_with_which_an_ended_order_is_not_cancelled(words: str, *, is_ended: bool) -> None:
-    assert Answers("paradex").is_ended_order(words) is is_ended
+    assert Answers("paradex").is_ended_order(words, is_missing=False) is is_ended
+
+
+@pytest.mark.parametrize("kind", [Aster, AsterSpot])
+def test_asters_code_of_a_refused_cancellation_says_nothing_without_its_words(kind: type[Kit]) -> None:
+    kit = kind()
+    order = Order(
+        5, "L1", Side.BUY, Decimal(140), kit.book.lot, Decimal(0), "open", kit.now, exchange_id="987654"
+    )
+    kit.adapter.cancel(order)  # "Unknown order sent."
+    disabled = Refusal(400, {"code": -2011, "msg": "This action is disabled on this account."})
+    kit.refusal = lambda _err: disabled  # type: ignore[method-assign]
+    with pytest.raises(RejectedError, match="disabled"):
+        kit.adapter.cancel(order)

@@ -157,9 +157,12 @@ class Answers:
         """Tell whether the exchange's refusal says that it knows no such order."""
         return "ORDER_NOT_FOUND" in message.upper().replace(" ", "_")
 
-    def is_ended_order(self, message: str) -> bool:
-        """Tell whether a cancellation was refused because the order is not open any more."""
-        return ENDED.search(message.upper().replace("_", " ")) is not None
+    def is_ended_order(self, message: str, *, is_missing: bool) -> bool:
+        """Tell whether a cancellation was refused because the order is not open any more.
+
+        `is_missing`: the refusal is known to say that there is no such order.
+        """
+        return is_missing or ENDED.search(message.upper().replace("_", " ")) is not None
 
     def cause_of(self, message: str) -> str | None:
         """Return why the exchange refuses, None where its words don't tell."""

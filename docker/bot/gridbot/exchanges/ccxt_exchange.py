@@ -198,10 +198,9 @@ class CcxtExchange(CcxtCalls):
     def cancel(self, order: Order) -> None:
         try:
             self._cancel(self._api.cancel_order, order.exchange_id, self._symbol, json=False)
-        except NotFoundError:
-            pass
         except RejectedError as err:
-            if not self._answers.is_ended_order(str(err.__cause__)):
+            is_missing = isinstance(err, NotFoundError)
+            if not self._answers.is_ended_order(str(err.__cause__), is_missing=is_missing):
                 raise  # it may rest
         except UnreachableError as err:
             if "RESOURCE_NOT_FOUND" not in str(err):
