@@ -234,6 +234,6 @@ def test_asters_code_of_a_refused_cancellation_says_nothing_without_its_words(ki
     )
     kit.adapter.cancel(order)  # "Unknown order sent."
     disabled = Refusal(400, {"code": -2011, "msg": "This action is disabled on this account."})
-    kit.refusal = lambda _err: disabled  # type: ignore[method-assign]
+    kit.refusal = lambda err: disabled  # type: ignore[method-assign]
     with pytest.raises(RejectedError, match="disabled"):
         kit.adapter.cancel(order)
