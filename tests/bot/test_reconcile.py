@@ -37,6 +37,7 @@ from gridbot.trading.cancel import cancel_own_orders
 from gridbot.trading.history_reads import ALL_EVERY_S, ALL_WHILE_BEHIND_S, MANY, OVERLAP_S
 from gridbot.trading.missing import LOST_AFTER_S
 from gridbot.trading.reconcile import COMPLETE_OVERLAP_S, Reconciler
+from gridbot.trading.strays import REFUSED_FOR_S
 from tests.bot.worlds import PERP
 
 D = Decimal
@@ -284,6 +285,23 @@ def test_an_order_that_no_list_has_is_given_up_when_its_cancellation_went_throug
             assert state(store, order) == "open"
             sync.run(NOW + after + LOST_AFTER_S)
     assert (state(store, order), set(there.cancelled)) == ("canceled", {"7"})
+
+
+def test_an_order_that_no_list_has_is_not_given_up_while_its_cancellation_is_refused(store: Store) -> None:
+    """For minutes: in which words an exchange says that it has ended is not always known."""
+    order = new(store)
+    store.confirm(order.client_id, "7")
+    there = There()
+    sync = Reconciler(store, there, PERP)
+    sync.run(NOW)
+    lost = NOW + LOST_AFTER_S + 1
+    for after in (0.0, 1.0, REFUSED_FOR_S):
+        there.refusals = [RejectedError("halted")]
+        sync.run(lost + after)
+        assert (state(store, order), there.refusals) == ("open", [])
+    there.refusals = [RejectedError("gone")]
+    sync.run(lost + REFUSED_FOR_S + 1)
+    assert state(store, order) == "canceled"
 
 
 def test_an_order_that_was_listed_once_after_it_was_given_up_is_cancelled_until_that_went_through(

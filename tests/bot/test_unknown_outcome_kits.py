@@ -13,6 +13,7 @@ import requests
 
 from gridbot.model.errors import RejectedError, UnreachableError
 from gridbot.model.types import ZERO, Order, Side, UnreadableFill
+from gridbot.trading.cancel import cancel_own_orders
 from tests.bot.kits.apex import Apex
 from tests.bot.kits.aster import Aster, AsterSpot
 from tests.bot.kits.backpack import Backpack
@@ -80,6 +81,59 @@ def test_an_order_that_may_exist_is_not_taken_for_a_refused_one(name: str, tmp_p
 def answer_at_times(kit: Kit, spoil: Spoil) -> None:
     kit.api.fetch = None  # which `answer_over_http` ends
     answer_over_http(kit, lambda: spoil() if kit.random.random() < 0.3 else None)
+
+
+def _page(status: int) -> Spoil:
+    return lambda: response(status, f"<html><head><title>{status}</title></head><body>words</body></html>")
+
+
+PROXIES: dict[str, Spoil] = {
+    "502": _page(502),
+    "503": _page(503),
+    "429": _page(429),
+    "a page": _page(200),
+    "empty": lambda: response(200, ""),
+    "cut off": lambda: response(200, '{"results": [{"id": "1", "client_id'),
+}
+
+
+@pytest.mark.parametrize("call", ["create", "orders", "executions"])
+@pytest.mark.parametrize("name", PROXIES)
+def test_what_a_proxy_answers_is_neither_a_refusal_nor_an_empty_list(call: str, name: str) -> None:
+    kit = Paradex()
+    answer_over_http(kit, PROXIES[name], call)
+    ask: dict[str, Callable[[], Any]] = {
+        "create": lambda: kit.adapter.place(an_order()),
+        "orders": kit.adapter.open_orders,
+        "executions": lambda: kit.adapter.fills(kit.now - 60),
+    }
+    with pytest.raises(UnreachableError):
+        ask[call]()
+
+
+@pytest.mark.parametrize("call", ["create", "cancel", "orders", "executions"])
+@pytest.mark.parametrize("name", PROXIES)
+def test_what_a_proxy_answers_in_the_exchanges_place_says_nothing(
+    call: str, name: str, tmp_path: Path
+) -> None:
+    kit, spoilt = Paradex(seed=5), list[str]()
+
+    def spoil() -> requests.Response | Exception | None:
+        if len(spoilt) >= 3 if call == "cancel" else kit.random.random() > 0.3:
+            return None
+        spoilt.append(name)
+        return PROXIES[name]()
+
+    answer_over_http(kit, spoil, call)
+    run = Run(kit, tmp_path)
+    run.walk(30)
+    assert len(kit.book.fills) > 3
+    assert cancel_own_orders(run.store, kit.adapter, run.market, 300.0, lambda _seconds: None) == (0, True)
+    assert kit.book.own_open() == []
+    assert spoilt
+    kit.api.fetch = None
+    answer_over_http(kit, lambda: None)
+    run.end()
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,17 @@ def response(status: int, body: Any) -> requests.Response:
     return answer
 
 
-def answer_over_http(kit: Kit, spoil: Callable[[], Exception | requests.Response | None]) -> None:
-    """Let `kit` answer over HTTP, and to each order that it carries out with what `spoil` returns, if any."""
+def kind_of_call(kit: Kit, path: str, params: dict[str, Any], method: str) -> str:
+    """Return `create`, `cancel`, the name of the list that is read, or `other`."""
+    if kit.is_write(path, method):
+        return "cancel" if kit.is_cancel(path, params, method) else "create"
+    return next((name for name, suffix in kit.paths.items() if path.endswith(suffix)), "other")
+
+
+def answer_over_http(
+    kit: Kit, spoil: Callable[[], Exception | requests.Response | None], call: str = "create"
+) -> None:
+    """Let `kit` answer over HTTP, and to each `call` that is carried out with what `spoil` returns."""
     asked: list[tuple[str, dict[str, Any]]] = []
 
     def sign(path: str, _api: Any, method: str, params: dict[str, Any], *_: Any) -> dict[str, Any]:
@@ -31,13 +40,12 @@ def answer_over_http(kit: Kit, spoil: Callable[[], Exception | requests.Response
 
     def request(method: str, _url: str, **_: Any) -> requests.Response:
         path, params = asked[0]
-        is_create = kit.is_write(path, method) and not kit.is_cancel(path, params, method)
         try:
             answer = kit.answer(path, method, params)
         except RefusalError as err:
             refusal = kit.refusal(err)
             return response(refusal.status, refusal.body)
-        spoilt = spoil() if is_create else None
+        spoilt = spoil() if kind_of_call(kit, path, params, method) == call else None
         if isinstance(spoilt, Exception):
             raise spoilt
         return response(200, answer) if spoilt is None else spoilt

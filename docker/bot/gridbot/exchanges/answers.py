@@ -30,6 +30,12 @@ from gridbot.model.types import (
 
 Raw = Mapping[str, Any]
 T = TypeVar("T")
+# How exchanges refuse to cancel what has ended; a market that is closed, say, is another refusal.
+ENDED = re.compile(
+    r"ORDER (IS |WAS |HAS BEEN )?(ALREADY )?(CLOSED|FILLED|CANCELL?ED|INACTIVE|EMPTY)\b"
+    r"|ORDER (IS )?(NOT|NO LONGER) (ACTIVE|OPEN)\b(?! YET)"
+    r"|ORDER DOES NOT EXIST|NOT AN ACTIVE (LIMIT )?ORDER|UNKNOWN ORDER|NO SUCH ORDER"
+)
 # What reading an answer of an unexpected shape raises.
 SENSELESS = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
 FINAL = ("closed", "filled", "canceled", "cancelled", "expired", "rejected")
@@ -151,6 +157,13 @@ class Answers:
         """Tell whether the exchange's refusal says that it knows no such order."""
         return "ORDER_NOT_FOUND" in message.upper().replace(" ", "_")
 
+    def is_ended_order(self, message: str, *, is_missing: bool) -> bool:
+        """Tell whether a cancellation was refused because the order is not open any more.
+
+        `is_missing`: the refusal is known to say that there is no such order.
+        """
+        return is_missing or ENDED.search(message.upper().replace("_", " ")) is not None
+
     def cause_of(self, message: str) -> str | None:
         """Return why the exchange refuses, None where its words don't tell."""
         causes = (why for word, why in self.causes.items() if re.search(rf"\b{word}\b", message))
@@ -182,6 +195,26 @@ class Answers:
     def history_of(self, order: Order) -> dict[str, Any] | None:  # noqa: ARG002
         """Return what to ask the history for to find one order that has ended, None where it can't."""
         return None
+
+    def new_id(self, answer: Any, order: Order) -> str | None:
+        """Return the id that an answer gives a new order. Raises UnclearError if it is about another one."""
+        if not isinstance(answer, Mapping):
+            return None
+        if _differ(number(answer.get("clientOrderId")), order.client_id):
+            raise UnclearError(f"{self._exchange} answered a new order with another order")
+        return identity(answer.get("id"))
+
+    def order_asked_for(self, order: Order, raw: Raw, market: Raw) -> ExchangeOrder | UnreadableOrder:
+        """Read the answer about one order. One about another order says nothing of it."""
+        row = self.order(raw, market)
+        if order.exchange_id is not None:
+            is_another = row.exchange_id != order.exchange_id
+        else:
+            is_another = _differ(row.client_id, order.client_id)
+        if is_another and isinstance(row, ExchangeOrder):
+            why = f"{self._exchange} answered with another order, {row.exchange_id}"
+            return UnreadableOrder(order.exchange_id, order.client_id, why)
+        return row
 
     def order(self, raw: Raw, market: Raw) -> ExchangeOrder | UnreadableOrder:
         """Read an order, as far as it says which one it is."""
@@ -313,6 +346,11 @@ class Answers:
 
     def _is_maker(self, raw: Raw) -> bool:
         return raw.get("takerOrMaker") == "maker"
+
+
+def _differ(echoed: int | None, client_id: int) -> bool:
+    """Tell whether a client id in an answer is another one's: some have none, a 0, or a form of their own."""
+    return bool(echoed) and echoed != client_id
 
 
 def _is_counted(currency: str | None, market: Raw) -> bool:

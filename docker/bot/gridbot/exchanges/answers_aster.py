@@ -32,6 +32,10 @@ class Aster(Answers):
         used = decimal(headers.get("X-MBX-USED-WEIGHT-1M"))
         return None if used is None else float(used / WEIGHT_A_MINUTE)
 
+    def is_ended_order(self, message: str, *, is_missing: bool) -> bool:
+        # -2011, CANCEL_REJECTED, comes with other words, too, and ccxt takes each for an unknown order.
+        return super().is_ended_order(message, is_missing=is_missing and "-2011" not in message)
+
     def first_page(self, since: int) -> Page:
         return _window(since)
 

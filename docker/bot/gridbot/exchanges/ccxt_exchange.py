@@ -13,7 +13,7 @@ from gridbot.exchanges.answers import Listed, Page
 from gridbot.exchanges.ccxt_calls import CcxtCalls
 from gridbot.exchanges.exchange import Exchange
 from gridbot.exchanges.values import decimal as _decimal
-from gridbot.exchanges.values import identity, middle, positive
+from gridbot.exchanges.values import middle, positive
 from gridbot.model.errors import (
     ConfigError,
     ExchangeError,
@@ -184,7 +184,7 @@ class CcxtExchange(CcxtCalls):
             float(price),
             params,
         )
-        exchange_id = identity(answer.get("id")) if isinstance(answer, dict) else None
+        exchange_id = self._answers.new_id(answer, order)
         if exchange_id is None:
             if self._venue.answers_without_id:
                 return None
@@ -198,10 +198,10 @@ class CcxtExchange(CcxtCalls):
     def cancel(self, order: Order) -> None:
         try:
             self._cancel(self._api.cancel_order, order.exchange_id, self._symbol, json=False)
-        except UnauthorizedError:
-            raise
-        except RejectedError:
-            pass  # gone already, or it will be seen among the open orders again
+        except RejectedError as err:
+            is_missing = isinstance(err, NotFoundError)
+            if not self._answers.is_ended_order(str(err.__cause__), is_missing=is_missing):
+                raise  # it may rest
         except UnreachableError as err:
             if "RESOURCE_NOT_FOUND" not in str(err):
                 raise
@@ -251,7 +251,7 @@ class CcxtExchange(CcxtCalls):
             return _match_order(order, [*self.open_orders(), *self._history({})])
         if raw.get("id") is None:
             return _match_order(order, [*self.open_orders(), *self._history({})])
-        return self._answers.order(raw, self._loaded())
+        return self._answers.order_asked_for(order, raw, self._loaded())
 
     def _orders(self, answers: Sequence[Mapping[str, Any]]) -> list[Row]:
         market = self._loaded()

@@ -52,11 +52,14 @@ class Exchange(Protocol):
     def place(self, order: Order) -> str | None:
         """Send `order` and return the exchange's id of it, None where only the open orders will tell.
 
-        After UnreachableError the order may exist too.
+        After UnreachableError the order may exist too, as after an answer about another order.
         """
 
     def cancel(self, order: Order) -> None:
-        """Cancel an open order. An order that is no longer open is not an error."""
+        """Cancel an open order. An order that is no longer open is not an error.
+
+        After RejectedError it may rest.
+        """
 
     def cancel_batch(self, orders: Sequence[Order]) -> None:
         """Cancel these orders, by their ids, with one call. Those that are no longer open are no error."""

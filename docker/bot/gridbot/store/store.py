@@ -231,6 +231,11 @@ class Store(OrderReader):
             (exchange_id, time.time(), client_id),
         )
 
+    def has_exchange_id(self, exchange_id: str) -> bool:
+        """Tell whether an order of this run has that id of the exchange."""
+        query = "SELECT 1 FROM orders WHERE exchange_id = ? AND run_id = ?"
+        return self._db.execute(query, (exchange_id, self.run_id)).fetchone() is not None
+
     def accept(self, client_id: int) -> None:
         """Mark an order that the exchange has accepted without telling its own id of it."""
         self._db.execute("UPDATE orders SET note = ? WHERE client_id = ?", (ACCEPTED, client_id))

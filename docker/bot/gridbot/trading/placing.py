@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from gridbot.exchanges.exchange import Exchange
-from gridbot.model.errors import RejectedError, UnauthorizedError
+from gridbot.model.errors import RejectedError, UnauthorizedError, UnclearError
 from gridbot.model.types import Order, OrderRequest, as_text
 from gridbot.runtime.log import log
 from gridbot.store.store import Store
@@ -90,6 +90,8 @@ class Placing:
         began = time.monotonic()
         try:
             exchange_id = self._exchange.place(order)
+            if exchange_id is not None and self._store.has_exchange_id(exchange_id):
+                raise UnclearError(f"a new order was answered with the id of another one, {exchange_id}")
             self.latency = time.monotonic() - began
         except RejectedError as err:
             self._store.close_order(order.client_id, "rejected", str(err))
@@ -176,11 +178,16 @@ class Placing:
 
     def cancel(self, order: Order, now: float) -> None:
         """Cancel an open order of this bot."""
+        is_first = order.client_id not in self._cancelled
         self._cancelled.add(order.client_id)
         try:
             self._exchange.cancel(order)
         except UnauthorizedError as err:
             # This tick's reads were accepted, so the key is good and only lacks the permission.
             self.refusals.record(err, now)
+        except RejectedError as err:
+            # While it is listed it is cancelled again.
+            if is_first:
+                log.warning("cannot cancel order %s: %s", order.exchange_id, err)
         finally:
             self._on_call()

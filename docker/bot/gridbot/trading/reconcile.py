@@ -97,7 +97,7 @@ class Reconciler:
         self._count_listed_totals(result)
         try:
             self._settle(result.missing, now, result)
-            self._strays.cancel_unlisted(result)
+            self._strays.cancel_unlisted(result, now)
         finally:
             if result.unclear is None:
                 self._missing.save()
@@ -304,7 +304,7 @@ class Reconciler:
             is_booked = exchange_order.filled is not None and exchange_order.filled <= order.filled
             if is_booked or self._is_fill_known(order, exchange_order, now, result):
                 self._close(order, exchange_order, result)
-        self._strays.give_up(lost, result)
+        self._strays.give_up(lost, result, now)
 
     def _is_fill_known(
         self, order: Order, exchange_order: ExchangeOrder, now: float, result: Reconciliation
