@@ -32,7 +32,7 @@ def note(view: Instance) -> str:
     if is_down and view.tombstone is not None:
         parts.append(str(view.tombstone.short))
     elif is_down and view.saved.halted:
-        parts.append(_("halted"))
+        parts.append(str(halted_by(view.saved)))
     elif is_down and view.saved.wish == "stopped":
         parts.append(str(stopped_by(view.saved)))
     elif reason is not None and not _says_more(view):
@@ -69,6 +69,12 @@ def stopped_by(saved: InstanceState) -> Text:
     """Return who stopped it: a person, or `watch` and why."""
     because = kept_text.unkept(saved.stopped_because)
     return Text("stopped by a user") if because is None else Text("stopped by {because}", because=because)
+
+
+def halted_by(saved: InstanceState) -> Text:
+    """Return that it is halted, and by whom and why if no person did it."""
+    because = kept_text.unkept(saved.halted_because)
+    return Text("halted") if because is None else Text("halted by {because}", because=because)
 
 
 def of_waiting(view: Instance) -> Text:

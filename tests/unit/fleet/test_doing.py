@@ -18,7 +18,6 @@ from manager.fleet.instance import Instance
 from manager.fleet.state_file import InstanceState
 from manager.fleet.status import STOPPING, State, Status
 from manager.fleet.supervisor_state import Condition
-from manager.i18n import Text
 from tests.builders import a_container, a_spec, a_supervisor_file
 
 NOW = 1_764_500_100.0
@@ -511,7 +510,28 @@ def test_the_reason_of_a_health_probe_is_the_conditions_sentence(tmp_path: Path)
     view = a_view(tmp_path, "running", None, health, why="degraded: ledger_differs", reason=reason)
     assert causes.note(view) == "the account holds 2, but its trades make 1"
     assert not display.is_well(view)
-    assert str(view.status.why) == str(Text("degraded: ledger_differs"))
+    assert str(view.status.why) == "degraded: what the account holds and what its trades make differ"
+
+
+@pytest.mark.parametrize("params", [{}, {"cause": "of a later bot"}, {"cause": "other"}])
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        ("exchange_away", "the exchange cannot be used now"),
+        ("orders_refused", "the exchange refuses every order"),
+        ("ledger_differs", "what the account holds and what its trades make differ"),
+        ("out_of_range", "the price is out of its range"),
+        ("something_new", "degraded: something_new"),
+    ],
+)
+def test_a_known_code_without_parameters_is_told_in_words(
+    tmp_path: Path, code: str, sentence: str, params: dict[str, str]
+) -> None:
+    health = {"code": code, "params": params, "since": None}
+    reason = {"code": "degraded", "params": {"condition": code}}
+    view = a_view(tmp_path, "running", None, health, why=f"degraded: {code}", reason=reason)
+    assert causes.note(view) == sentence
+    assert str(view.status.why) == f"degraded: {sentence.removeprefix('degraded: ')}"
 
 
 @pytest.mark.parametrize(
