@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from manager.fleet import doing, leftovers, supervisor_messages
 from manager.fleet.instance import Instance
 from manager.fleet.state_file import InstanceState
+from manager.fleet.status import PAUSED
 from manager.fleet.supervisor_state import Cancel, SupervisorState
 from manager.i18n import Text, _, joined, listed, mark
 from manager.util import formatting, kept_text
@@ -75,6 +76,13 @@ def halted_by(saved: InstanceState) -> Text:
     """Return that it is halted, and by whom and why if no person did it."""
     because = kept_text.unkept(saved.halted_because)
     return Text("halted") if because is None else Text("halted by {because}", because=because)
+
+
+def unpausing(view: Instance) -> tuple[str, ...]:
+    """Return what resumes a bot that somebody has paused; nothing for any other."""
+    if view.status.detail != PAUSED or view.container is None:
+        return ()
+    return (str(Text("`docker unpause {name}` resumes it", name=view.container.name)),)
 
 
 def of_waiting(view: Instance) -> Text:

@@ -75,8 +75,8 @@ SINGULAR: Mapping[str, str] = {
 """The sentences of codes whose `count` is 1."""
 
 CONDITIONS: Mapping[str, str] = {
-    "out_of_range": mark("the price is out of its range"),
-    "exchange_away": mark("the exchange cannot be used now"),
+    "out_of_range": mark("the price has left its range"),
+    "exchange_away": mark("the exchange is away"),
     "orders_refused": mark("the exchange refuses every order"),
     "ledger_differs": mark("what the account holds and what its trades make differ"),
 }

@@ -153,7 +153,7 @@ def _conditions_of(
             yield _ended(view, activity, why, now)
         case "unhealthy":
             text = Text("{id} is unhealthy: {why}", id=view.id, why=why)
-            yield Condition(view.id, "unhealthy", text, after=rules.unhealthy_after)
+            yield Condition(view.id, "unhealthy", text, causes.unpausing(view), after=rules.unhealthy_after)
         case "starting" if view.status.why is not None and view.is_bot_up:  # it does not wait its turn
             text = Text("{id} has not become healthy yet: {why}", id=view.id, why=why)
             yield Condition(view.id, "unhealthy", text, after=rules.unhealthy_after)

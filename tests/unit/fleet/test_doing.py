@@ -517,10 +517,10 @@ def test_the_reason_of_a_health_probe_is_the_conditions_sentence(tmp_path: Path)
 @pytest.mark.parametrize(
     ("code", "sentence"),
     [
-        ("exchange_away", "the exchange cannot be used now"),
+        ("exchange_away", "the exchange is away"),
         ("orders_refused", "the exchange refuses every order"),
         ("ledger_differs", "what the account holds and what its trades make differ"),
-        ("out_of_range", "the price is out of its range"),
+        ("out_of_range", "the price has left its range"),
         ("something_new", "degraded: something_new"),
     ],
 )

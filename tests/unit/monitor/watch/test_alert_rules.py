@@ -260,6 +260,13 @@ def test_what_a_live_bot_may_have_left_in_the_market_is_said_with_its_end(
         assert str(fault.text) == what + (expected if fault.kind != "unhealthy" else "")
 
 
+def test_how_a_paused_bot_is_resumed_is_said() -> None:
+    (condition,) = conditions_of(a_view("running", "paused"))
+    assert condition.details == ("`docker unpause desk-bp_sol_01` resumes it",)
+    (condition,) = conditions_of(a_view("unhealthy", why="no HTTP answer"))
+    assert condition.details == ()
+
+
 def test_the_position_of_a_live_bot_that_was_killed_or_removed_is_said() -> None:
     raw = {"contract": 2, "at": NOW, "position": "-0.3", "base": "SOL"}
     view = live(a_view("stopped", why="container exit code 137"))
