@@ -57,6 +57,8 @@ def note(view: Instance) -> str:
         parts.append(_(text))
     if view.is_bot_up and (age := _age_of_figures(view, now)):
         parts.append(str(Text("P&L and position: {age} ago", age=age)))
+    if not parts and view.status.state == "missing" and leftovers.is_down_unasked(view):
+        parts.append(str(creating(view)))
     if view.drift:
         parts.append(str(Text("drifted: {what}", what=listed(_(drift) for drift in view.drift))))
     if view.is_moved:
@@ -76,6 +78,11 @@ def halted_by(saved: InstanceState) -> Text:
     """Return that it is halted, and by whom and why if no person did it."""
     because = kept_text.unkept(saved.halted_because)
     return Text("halted") if because is None else Text("halted by {because}", because=because)
+
+
+def creating(view: Instance) -> Text:
+    """Return what to do about an instance whose container somebody has removed."""
+    return Text("no container; `manager up {id}` creates it", id=view.id)
 
 
 def unpausing(view: Instance) -> tuple[str, ...]:

@@ -288,8 +288,8 @@ def _down(view: Instance, history: History, rules: Alerts) -> Condition | None:
         return Condition(view.id, "down", text, after=rules.down_after)
     if view.saved.registered_at is None:  # a new config that nobody has started yet
         return None
-    text = Text("{id} has no container any more", id=view.id)
-    return Condition(view.id, "down", _with_money(text, view), after=rules.down_after)
+    text, details = Text("{id} has no container any more", id=view.id), (str(causes.creating(view)),)
+    return Condition(view.id, "down", _with_money(text, view), details, after=rules.down_after)
 
 
 def _with_money(text: Text, view: Instance) -> Text:

@@ -513,6 +513,22 @@ def test_the_reason_of_a_health_probe_is_the_conditions_sentence(tmp_path: Path)
     assert str(view.status.why) == "degraded: what the account holds and what its trades make differ"
 
 
+@pytest.mark.parametrize(
+    ("saved", "note"),
+    [
+        (InstanceState(registered_at="2025-11-30"), "no container; `manager up bp_sol_01` creates it"),
+        (InstanceState(registered_at="2025-11-30", taken_down_at=NOW * 2), ""),
+        (InstanceState(registered_at=None), ""),
+    ],
+    ids=["removed", "taken down", "never started"],
+)
+def test_a_container_that_somebody_else_removed_is_told_with_what_to_do(
+    tmp_path: Path, saved: InstanceState, note: str
+) -> None:
+    view = a_view(tmp_path, "missing", None)
+    assert causes.note(view._replace(container=None, spec=a_spec(), saved=saved)) == note
+
+
 @pytest.mark.parametrize("params", [{}, {"cause": "of a later bot"}, {"cause": "other"}])
 @pytest.mark.parametrize(
     ("code", "sentence"),
