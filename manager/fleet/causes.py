@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from manager.fleet import doing, leftovers, supervisor_messages
 from manager.fleet.instance import Instance
 from manager.fleet.state_file import InstanceState
+from manager.fleet.status import PAUSED
 from manager.fleet.supervisor_state import Cancel, SupervisorState
 from manager.i18n import Text, _, joined, listed, mark
 from manager.util import formatting, kept_text
@@ -32,7 +33,7 @@ def note(view: Instance) -> str:
     if is_down and view.tombstone is not None:
         parts.append(str(view.tombstone.short))
     elif is_down and view.saved.halted:
-        parts.append(_("halted"))
+        parts.append(str(halted_by(view.saved)))
     elif is_down and view.saved.wish == "stopped":
         parts.append(str(stopped_by(view.saved)))
     elif reason is not None and not _says_more(view):
@@ -56,6 +57,8 @@ def note(view: Instance) -> str:
         parts.append(_(text))
     if view.is_bot_up and (age := _age_of_figures(view, now)):
         parts.append(str(Text("P&L and position: {age} ago", age=age)))
+    if not parts and view.status.state == "missing" and leftovers.is_down_unasked(view):
+        parts.append(str(creating(view)))
     if view.drift:
         parts.append(str(Text("drifted: {what}", what=listed(_(drift) for drift in view.drift))))
     if view.is_moved:
@@ -69,6 +72,24 @@ def stopped_by(saved: InstanceState) -> Text:
     """Return who stopped it: a person, or `watch` and why."""
     because = kept_text.unkept(saved.stopped_because)
     return Text("stopped by a user") if because is None else Text("stopped by {because}", because=because)
+
+
+def halted_by(saved: InstanceState) -> Text:
+    """Return that it is halted, and by whom and why if no person did it."""
+    because = kept_text.unkept(saved.halted_because)
+    return Text("halted") if because is None else Text("halted by {because}", because=because)
+
+
+def creating(view: Instance) -> Text:
+    """Return what to do about an instance whose container somebody has removed."""
+    return Text("no container; `manager up {id}` creates it", id=view.id)
+
+
+def unpausing(view: Instance) -> tuple[str, ...]:
+    """Return what resumes a bot that somebody has paused; nothing for any other."""
+    if view.status.detail != PAUSED or view.container is None:
+        return ()
+    return (str(Text("`docker unpause {name}` resumes it", name=view.container.name)),)
 
 
 def of_waiting(view: Instance) -> Text:

@@ -64,8 +64,8 @@ class InstanceState(NamedTuple):
 
     `halted` overrides the desired state until `resume`, or until a user addresses this very instance.
     `taken_down_at`: when `manager down` last removed its container, in Unix time, for the watch, which also
-    looks back to before the last boot. `called_off`: the last `stop` or `down` of it. `stopped_because`: who
-    stopped it and why, as `kept_text` keeps a message; None for a person.
+    looks back to before the last boot. `called_off`: the last `stop` or `down` of it. `stopped_because`,
+    `halted_because`: who did that and why, as `kept_text` keeps a message; None for a person.
     """
 
     wish: Wish = "run"
@@ -76,6 +76,7 @@ class InstanceState(NamedTuple):
     taken_down_at: float | None = None
     called_off: CalledOff | None = None
     stopped_because: object = None
+    halted_because: object = None
 
 
 class FleetState(NamedTuple):
@@ -96,11 +97,17 @@ class FleetState(NamedTuple):
         """Return the halted instances."""
         return [instance for instance, state in self.instances.items() if state.halted]
 
-    def with_halted(self, ran: Iterable[str], down: Iterable[str]) -> "FleetState":
-        """Return the state after a halt. After a second halt, the first one's list of what ran is kept."""
+    def with_halted(self, ran: Iterable[str], down: Iterable[str], because: object = None) -> "FleetState":
+        """Return the state after a halt. After a second halt, the first one's list of what ran is kept, and
+        its reason.
+        """
         halts: dict[str, Halted] = {instance: self.of(instance).halted or "down" for instance in down}
         halts |= dict.fromkeys(ran, "ran")
-        changed = {instance: self.of(instance)._replace(halted=halted) for instance, halted in halts.items()}
+        changed = {}
+        for instance, halted in halts.items():
+            before = self.of(instance)
+            why = because if before.halted is None else before.halted_because
+            changed[instance] = before._replace(halted=halted, halted_because=why)
         return self._replace(instances={**self.instances, **changed})
 
     def with_resumed(self, instances: Iterable[str]) -> "FleetState":
@@ -109,15 +116,13 @@ class FleetState(NamedTuple):
         for instance in instances:
             before = self.of(instance)
             wish: Wish = "run" if before.halted == "ran" else before.wish
-            changed[instance] = before._replace(wish=wish, halted=None)
+            changed[instance] = before._replace(wish=wish, halted=None, halted_because=None)
         return self._replace(instances={**self.instances, **changed})
 
     def with_wish(self, instances: Iterable[str], wish: Wish) -> "FleetState":
         """Return the state after a user requested this of these instances."""
-        changed = {
-            instance: self.of(instance)._replace(wish=wish, halted=None, stopped_because=None)
-            for instance in instances
-        }
+        nobody: dict[str, Any] = {"halted": None, "stopped_because": None, "halted_because": None}
+        changed = {instance: self.of(instance)._replace(wish=wish, **nobody) for instance in instances}
         return self._replace(instances={**self.instances, **changed})
 
     def with_refused(self, refused: Mapping[str, RejectedRevision | None]) -> "FleetState":
@@ -255,8 +260,9 @@ def save(path: Path, state: FleetState) -> None:
 
 def _encoded(state: InstanceState) -> dict[str, Any]:
     refused, ended, content = state.refused, state.called_off, state._asdict()
-    if state.stopped_because is None:
-        del content["stopped_because"]
+    for name in ("stopped_because", "halted_because"):
+        if content[name] is None:
+            del content[name]
     return {
         **content,
         "refused": refused._asdict() if refused else None,
@@ -312,6 +318,7 @@ def _decoded(raw: Any) -> FleetState:
             taken_down_at=_number(values.get("taken_down_at")),
             called_off=_called_off(values.get("called_off")),
             stopped_because=values.get("stopped_because"),
+            halted_because=values.get("halted_because"),
         )
     return FleetState(
         str(raw["fleet"]), instances, {str(key): str(value) for key, value in raw["ids"].items()}

@@ -74,6 +74,14 @@ SINGULAR: Mapping[str, str] = {
 }
 """The sentences of codes whose `count` is 1."""
 
+CONDITIONS: Mapping[str, str] = {
+    "out_of_range": mark("the price has left its range"),
+    "exchange_away": mark("the exchange is away"),
+    "orders_refused": mark("the exchange refuses every order"),
+    "ledger_differs": mark("what the account holds and what its trades make differ"),
+}
+"""What a bot's condition says without its parameters, which a supervisor's reason does not have."""
+
 DEEPEST = 4
 """Limit for nested reasons: a bot can write into the file, too."""
 LONGEST = 1000
@@ -105,6 +113,8 @@ def _by_code(reason: Any, depth: int = 0) -> Text | None:
     template = SENTENCES[code]
     if params.get("count") == 1:
         template = SINGULAR.get(code, template)
+    elif code == "degraded" and (condition := condition_in_general(str(params.get("condition")))):
+        shown["condition"] = condition
     elif code == "http_status" and not params.get("detail"):
         template = "{status}"
     try:
@@ -112,6 +122,11 @@ def _by_code(reason: Any, depth: int = 0) -> Text | None:
     except (LookupError, ValueError):  # a parameter is missing
         return None
     return Text(template, **shown)
+
+
+def condition_in_general(code: str) -> Text | None:
+    """Return what a condition's code says by itself; None if that is nothing, or the code is unknown."""
+    return Text(CONDITIONS[code]) if code in CONDITIONS else None
 
 
 NETWORK_ERRORS: Mapping[str, str] = {

@@ -153,7 +153,7 @@ def _conditions_of(
             yield _ended(view, activity, why, now)
         case "unhealthy":
             text = Text("{id} is unhealthy: {why}", id=view.id, why=why)
-            yield Condition(view.id, "unhealthy", text, after=rules.unhealthy_after)
+            yield Condition(view.id, "unhealthy", text, causes.unpausing(view), after=rules.unhealthy_after)
         case "starting" if view.status.why is not None and view.is_bot_up:  # it does not wait its turn
             text = Text("{id} has not become healthy yet: {why}", id=view.id, why=why)
             yield Condition(view.id, "unhealthy", text, after=rules.unhealthy_after)
@@ -288,8 +288,8 @@ def _down(view: Instance, history: History, rules: Alerts) -> Condition | None:
         return Condition(view.id, "down", text, after=rules.down_after)
     if view.saved.registered_at is None:  # a new config that nobody has started yet
         return None
-    text = Text("{id} has no container any more", id=view.id)
-    return Condition(view.id, "down", _with_money(text, view), after=rules.down_after)
+    text, details = Text("{id} has no container any more", id=view.id), (str(causes.creating(view)),)
+    return Condition(view.id, "down", _with_money(text, view), details, after=rules.down_after)
 
 
 def _with_money(text: Text, view: Instance) -> Text:

@@ -75,7 +75,8 @@ class LossHalts:
         selection = EVERYTHING if breach.instances is None else Selection(list(breach.instances))
         session = Session(self._project_dir)
         try:
-            result = halting.halt(session, lambda _event: None, selection)
+            why = Text("`manager watch`: {why}", why=breach.condition.text)
+            result = halting.halt(session, lambda _event: None, selection, because=why)
         except ManagerError as error:
             return False, Text("the halt for the loss limit failed: {why}", why=error)
         finally:

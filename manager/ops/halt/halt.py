@@ -26,7 +26,7 @@ from manager.fleet import (
     supervisor_state,
 )
 from manager.fleet.observe import FleetSnapshot
-from manager.fleet.selection import EVERYTHING, Selection, no_instance
+from manager.fleet.selection import EVERYTHING, Selection, no_instance, require_loaded
 from manager.fleet.session import Session
 from manager.i18n import Text
 from manager.ops.actions.action import Action, Outcome
@@ -47,6 +47,7 @@ from manager.ops.halt.halt_events import (
 )
 from manager.ops.halt.halt_result import HaltOutcome, Result
 from manager.ops.halt.stop_for_good import Marked, Starts
+from manager.util import kept_text
 from manager.util.threads import TaskGroup
 
 
@@ -55,10 +56,12 @@ def halt(
     on_event: OnHaltEvent,
     selection: Selection = EVERYTHING,
     held_back: Callable[[], AbstractContextManager[None]] = nullcontext,
+    because: Text | None = None,
 ) -> Result:
     """Stop every instance at once, even if locks are held or configs are invalid, and verify.
 
-    `held_back`: keeps interruptions until the marks exist, and MarksMade is reported. Raises ManagerError.
+    `held_back`: keeps interruptions until the marks exist, and MarksMade is reported. `because`: who halts,
+    other than a person, and why. Raises ManagerError.
     """
     with held_back():
         first = stop_for_good.mark_first(session.folders_to_halt(), selection)
@@ -73,7 +76,7 @@ def halt(
     starts = Starts(fleet)
     try:
         with lock.held(fleet.lock_file, "halt", force=True) as held:
-            return _halt(session, selection, held, marked, starts, on_event)
+            return _halt(session, selection, held, marked, starts, on_event, because)
     except EngineUnreachable:
         if marked.error is not None:  # no supervisor stops a bot that has no mark
             on_event(Warned(Text("{problem}", problem=marked.error)))
@@ -92,12 +95,13 @@ def _halt(
     marked: Marked,
     starts: Starts,
     on_event: OnHaltEvent,
+    because: Text | None,
 ) -> Result:
     snapshot, engine = session.observe(), session.engine()
     fleet = snapshot.project.fleet
     chosen = chosen_instances(selection, snapshot)
     ran = {instance for instance in chosen if snapshot.plan_input.is_up(instance)}
-    _remember(snapshot, chosen, ran)
+    _remember(snapshot, chosen, ran, because)
 
     def look_again(before: FleetSnapshot) -> FleetSnapshot:
         held.wait_for_engine()
@@ -107,13 +111,13 @@ def _halt(
     again = _mark_again(fleet, chosen)
     halt_mark.sync(fleet, chosen)
     answers = ask(halted, chosen, engine, on_event)
-    unsaved = _remember(halted.snapshot, chosen, ran | halted.came_up)
+    unsaved = _remember(halted.snapshot, chosen, ran | halted.came_up, because)
     # a mark outlives a file that cannot be written
     if all(halt_mark.find(fleet, instance) for instance in chosen):
         unsaved = None
     instances_json_refresh.write(halted.snapshot, lambda why: on_event(Warned(why)))
     outcomes = sorted(outcomes_of(halted, chosen, answers), key=lambda outcome: outcome.instance)
-    event_spool.note(fleet, [_event(outcome) for outcome in outcomes])
+    event_spool.note(fleet, [_event(outcome, because) for outcome in outcomes])
     _keep_answers(fleet, outcomes)
     return Result(
         halted.snapshot,
@@ -142,19 +146,20 @@ def _mark_again(fleet: Fleet, chosen: Sequence[str]) -> Marked:
     return stop_for_good.mark_all(fleet, "halt", unmarked) if unmarked else Marked([])
 
 
-def _event(outcome: HaltOutcome) -> event_spool.SpooledEvent:
+def _event(outcome: HaltOutcome, because: Text | None) -> event_spool.SpooledEvent:
     """Return what the history keeps of it, after everything is stopped."""
     left = "?" if outcome.left is None else str(outcome.left)
     action = Text("halt, {count} orders left", count=left) if outcome.mode == "live" else "halt"
     error = outcome.stopped.error if outcome.stopped is not None else None
-    return event_spool.happened("halt", outcome.instance, action, error, is_done=outcome.is_down)
+    return event_spool.happened("halt", outcome.instance, action, error or because, is_done=outcome.is_down)
 
 
 def chosen_instances(selection: Selection, snapshot: FleetSnapshot) -> list[str]:
     """Return the named instances, or all that have a config, a container, an unexpected container or a bot.
 
     A bot in a container that this engine does not list shows by the lock it holds. Those of another folder
-    are excluded: they run on. Raises ConfigError if one of these is named, UsageError for an unknown one.
+    are excluded: they run on. Raises ConfigError if one of these is named, or one without a container whose
+    config cannot be loaded, UsageError for an unknown one.
     """
     others = {
         container.instance
@@ -168,18 +173,22 @@ def chosen_instances(selection: Selection, snapshot: FleetSnapshot) -> list[str]
         if instance in others:
             snapshot.require_ours()
         if instance not in known:
+            require_loaded(instance, snapshot.project, known)
             raise no_instance(instance, known)
     return known if named is None else named
 
 
-def _remember(snapshot: FleetSnapshot, chosen: Sequence[str], ran: set[str]) -> ManagerError | None:
+def _remember(
+    snapshot: FleetSnapshot, chosen: Sequence[str], ran: set[str], because: Text | None
+) -> ManagerError | None:
     """Save which instances ran before stopping them, so that a manager killed in between leaves a list.
 
     Bots are stopped even if it cannot be saved: the error is returned.
     """
     down = [instance for instance in chosen if instance not in ran]
+    why = None if because is None else kept_text.kept(because)
     try:
-        desired_state.save_state(snapshot.project.fleet, lambda state: state.with_halted(ran, down))
+        desired_state.save_state(snapshot.project.fleet, lambda state: state.with_halted(ran, down, why))
     except ManagerError as error:
         return error
     return None

@@ -13,9 +13,11 @@ from manager.ops.actions.action import Action
 
 def left_stopped(plan_input: PlanInput, instance: str) -> Action:
     """Leave an instance that was stopped or halted."""
-    if plan_input.fleet_state.of(instance).halted:
-        return Action("leave", instance, Text("halted; `manager resume` starts what ran"))
-    who = causes.stopped_by(plan_input.fleet_state.of(instance))
+    saved = plan_input.fleet_state.of(instance)
+    if saved.halted:
+        who = causes.halted_by(saved)
+        return Action("leave", instance, Text("{who}; `manager resume` starts what ran", who=who))
+    who = causes.stopped_by(saved)
     return Action("leave", instance, Text("{who}; `manager start {id}` starts it", who=who, id=instance))
 
 

@@ -18,7 +18,6 @@ from manager.fleet.instance import Instance
 from manager.fleet.state_file import InstanceState
 from manager.fleet.status import STOPPING, State, Status
 from manager.fleet.supervisor_state import Condition
-from manager.i18n import Text
 from tests.builders import a_container, a_spec, a_supervisor_file
 
 NOW = 1_764_500_100.0
@@ -511,7 +510,44 @@ def test_the_reason_of_a_health_probe_is_the_conditions_sentence(tmp_path: Path)
     view = a_view(tmp_path, "running", None, health, why="degraded: ledger_differs", reason=reason)
     assert causes.note(view) == "the account holds 2, but its trades make 1"
     assert not display.is_well(view)
-    assert str(view.status.why) == str(Text("degraded: ledger_differs"))
+    assert str(view.status.why) == "degraded: what the account holds and what its trades make differ"
+
+
+@pytest.mark.parametrize(
+    ("saved", "note"),
+    [
+        (InstanceState(registered_at="2025-11-30"), "no container; `manager up bp_sol_01` creates it"),
+        (InstanceState(registered_at="2025-11-30", taken_down_at=NOW * 2), ""),
+        (InstanceState(registered_at=None), ""),
+    ],
+    ids=["removed", "taken down", "never started"],
+)
+def test_a_container_that_somebody_else_removed_is_told_with_what_to_do(
+    tmp_path: Path, saved: InstanceState, note: str
+) -> None:
+    view = a_view(tmp_path, "missing", None)
+    assert causes.note(view._replace(container=None, spec=a_spec(), saved=saved)) == note
+
+
+@pytest.mark.parametrize("params", [{}, {"cause": "of a later bot"}, {"cause": "other"}])
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        ("exchange_away", "the exchange is away"),
+        ("orders_refused", "the exchange refuses every order"),
+        ("ledger_differs", "what the account holds and what its trades make differ"),
+        ("out_of_range", "the price has left its range"),
+        ("something_new", "degraded: something_new"),
+    ],
+)
+def test_a_known_code_without_parameters_is_told_in_words(
+    tmp_path: Path, code: str, sentence: str, params: dict[str, str]
+) -> None:
+    health = {"code": code, "params": params, "since": None}
+    reason = {"code": "degraded", "params": {"condition": code}}
+    view = a_view(tmp_path, "running", None, health, why=f"degraded: {code}", reason=reason)
+    assert causes.note(view) == sentence
+    assert str(view.status.why) == f"degraded: {sentence.removeprefix('degraded: ')}"
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from manager.config.fleet import Fleet
-from manager.errors import FAILED, ManagerError
+from manager.errors import FAILED, ConfigError, ManagerError
 from manager.fleet import halt_mark, lock
 from manager.fleet import project as projects
 from manager.fleet.supervisor_state import LOCK_FILE
@@ -458,3 +458,20 @@ def test_a_halt_on_a_full_disk_is_whole_where_every_instance_has_its_mark(sandbo
     assert output.count("engine: stop") == 2
     assert "fleet.json" not in output
     assert sandbox.exit_code == 0
+
+
+def test_a_halt_of_what_has_a_broken_config_and_no_container_names_the_file(sandbox: Sandbox) -> None:
+    config = sandbox.folder / "config/active/bp_sol_01.json"
+    config.write_text("{")
+    output = sandbox.transcript("halt bp_sol_01")
+    assert "config/active/bp_sol_01.json" in output
+    assert "no instance" not in output
+    assert sandbox.exit_code == ConfigError.exit_code
+    assert "there is no instance bp_eth_2" in sandbox.transcript("halt bp_eth_2"), "a mistyped one"
+    config.unlink()
+    sandbox.config("bp_sol_01", 5002)
+    sandbox.transcript("up")
+    config.write_text("{")
+    sandbox.transcript("halt bp_sol_01")
+    assert sandbox.exit_code == 0, "what has a container is halted"
+    assert sandbox.states()["bp_sol_01"] == "exited"

@@ -43,6 +43,26 @@ def test_an_account_that_has_lost_too_much_is_halted_and_the_others_trade_on(san
     assert sandbox.states() == {"bp_eth_02": "running", "bp_sol_01": "running"}
 
 
+def test_what_watch_has_halted_for_a_limit_is_told_with_who_and_why(sandbox: Sandbox) -> None:
+    sandbox.transcript("up")
+    halts = LossHalts(sandbox.folder, lambda _subject, _kind: False)
+    halts.carry_out(breaches(sandbox, of_account=5), is_asked=True)
+    halts.close()
+    why = "the account of bp_sol_01 has lost -6.00 USDC today, its limit is -5.00 USDC"
+    told = f"halted by `manager watch`: {why}"
+    assert told in sandbox.transcript("ps")
+    assert "`manager watch`" in sandbox.transcript("--lang zh-TW ps")
+    assert f"bp_sol_01: left alone: {told}; `manager resume` starts what ran" in sandbox.transcript("up")
+    events = spool_reader.read(
+        Fleet("desk", sandbox.folder, sandbox.folder / "volumes").event_spool_file, None
+    )
+    assert f"halt: halt (`manager watch`: {why})" in [event.text for event in events.events]
+    sandbox.transcript("halt")
+    assert told in sandbox.transcript("ps"), "a person's halt of all does not take the reason away"
+    sandbox.transcript("resume", "halt bp_sol_01")
+    assert "`manager watch`" not in sandbox.transcript("ps")
+
+
 def test_a_fleet_that_has_lost_too_much_is_halted_whole(sandbox: Sandbox) -> None:
     sandbox.transcript("up")
     halts = LossHalts(sandbox.folder, lambda _subject, _kind: False)

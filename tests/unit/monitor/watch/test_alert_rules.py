@@ -260,6 +260,19 @@ def test_what_a_live_bot_may_have_left_in_the_market_is_said_with_its_end(
         assert str(fault.text) == what + (expected if fault.kind != "unhealthy" else "")
 
 
+def test_what_creates_a_removed_container_is_said() -> None:
+    (condition,) = conditions_of(a_view(None, None))
+    assert str(condition.text) == "bp_sol_01 has no container any more"
+    assert condition.details == ("no container; `manager up bp_sol_01` creates it",)
+
+
+def test_how_a_paused_bot_is_resumed_is_said() -> None:
+    (condition,) = conditions_of(a_view("running", "paused"))
+    assert condition.details == ("`docker unpause desk-bp_sol_01` resumes it",)
+    (condition,) = conditions_of(a_view("unhealthy", why="no HTTP answer"))
+    assert condition.details == ()
+
+
 def test_the_position_of_a_live_bot_that_was_killed_or_removed_is_said() -> None:
     raw = {"contract": 2, "at": NOW, "position": "-0.3", "base": "SOL"}
     view = live(a_view("stopped", why="container exit code 137"))

@@ -123,7 +123,7 @@ class Halted:
         self.error: EngineUnreachable | None = None
         monkeypatch.setattr(halting, "halt", self._halt)
 
-    def _halt(self, _session: object, _on_event: object, selection: Any) -> Any:
+    def _halt(self, _session: object, _on_event: object, selection: Any, **_more: object) -> Any:
         if self.error is not None:
             raise self.error
         self.asked.append(tuple(selection.ids))
@@ -206,7 +206,7 @@ def test_only_what_is_down_without_an_order_is_said_to_be_so(
 ) -> None:
     usual = {"container": None, "mode": "live", "stopped": None, "is_down": True, "has_run": True}
     made = [HaltOutcome(name, **{**usual, **facts}, answer=None) for name, facts in outcomes.items()]
-    monkeypatch.setattr(halting, "halt", lambda *_: Result(None, made))  # type: ignore[arg-type]
+    monkeypatch.setattr(halting, "halt", lambda *_, **_more: Result(None, made))  # type: ignore[arg-type]
     halts = LossHalts(tmp_path, lambda _subject, _kind: False)
     (alert,) = carry_out(halts, a_breach())
     text = str(alert.text)
@@ -220,7 +220,7 @@ def test_only_what_is_down_without_an_order_is_said_to_be_so(
 def test_watching_goes_on_while_it_halts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     may_end = Event()
 
-    def slow(*_: object) -> Result:
+    def slow(*_: object, **_more: object) -> Result:
         assert may_end.wait(30)
         return Result(None, [])  # type: ignore[arg-type]
 
