@@ -65,7 +65,7 @@ def test_nobody_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             {"code": "exchange_away", "params": {"cause": "unreachable"}},
             "a: running, http://127.0.0.1:5001: the exchange does not answer",
         ),
-        ({"code": "exchange_away", "params": {}}, "a: running, http://127.0.0.1:5001: exchange away"),
+        ({"code": "exchange_away", "params": {}}, "a: running, http://127.0.0.1:5001: the exchange is away"),
     ],
 )
 def test_a_running_bot_that_cannot_trade_is_not_called_healthy(

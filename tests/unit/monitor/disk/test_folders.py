@@ -115,7 +115,7 @@ def test_a_fleet_that_takes_too_long_to_measure_leaves_blanks(
 def test_stats_show_size_and_growth() -> None:
     row = InstanceStats(a_view(), disk=usage.DiskUse(3 << 20, 7, False, -(1 << 20)))
     (cells,) = columns.cells([row])
-    assert (cells["size"], cells["growth"]) == (">3.0M", "-1.0M")
+    assert (cells["size"], cells["growth"]) == (">3.1M", "-1.0M")
     shown = stats_object(row)
     assert (shown["folders_bytes"], shown["folders_files"], shown["folders_growth_bytes"]) == (
         3 << 20,
