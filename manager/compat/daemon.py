@@ -9,7 +9,6 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from manager import i18n
@@ -29,6 +28,7 @@ from manager.ops.actions.action import Change
 from manager.ops.planning import changes
 from manager.util import ownership
 from manager.util.polling import wait_until
+from manager.util.signal_flag import SignalFlag
 
 DEFAULT_CONFIG = "config/daemon_config.json"
 LOCK_WAIT_S = 600.0
@@ -286,7 +286,7 @@ def _follow(session: Session, instance: str) -> None:
     threading.Thread(target=follow, daemon=True).start()
 
 
-def _wait_until_ended(session: Session, instance: str, is_asked: threading.Event) -> State | None:
+def _wait_until_ended(session: Session, instance: str, is_asked: SignalFlag) -> State | None:
     """Wait until the instance has ended, and is not being restarted.
 
     Returns its last state; None if a signal came first.
@@ -315,20 +315,17 @@ def _wait_until_ended(session: Session, instance: str, is_asked: threading.Event
 
 
 @contextlib.contextmanager
-def _stop_signal() -> Iterator[threading.Event]:
-    """Set an event on Ctrl-C and SIGTERM, which systemd sends. Signals reach the main thread only.
+def _stop_signal() -> Iterator[SignalFlag]:
+    """Set a flag on Ctrl-C and SIGTERM, which systemd sends. Signals reach the main thread only.
 
     An exception could be lost, depending on where it is raised, and the bot would trade on.
     """
-    is_asked = threading.Event()
+    is_asked = SignalFlag()
     if threading.current_thread() is not threading.main_thread():
         yield is_asked
         return
 
-    def ask(_number: int, _frame: FrameType | None) -> None:
-        is_asked.set()
-
-    previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.signal(number, is_asked.set) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield is_asked
     finally:

@@ -8,6 +8,7 @@ kernel_file, mountinfo                  small files in /proc and /sys; what is m
 kept_content                            what was read out of a file that is still the same one
 kept_text                               messages in a file, for readers of any language
 threads, polling, interrupts             concurrent work; waiting for what sends no event; signals as notes
+signal_flag                              that a signal has come, without a lock
 readable                                waiting for a stream
 console, text_table, sanitize           lines, tables and untrusted text on a terminal
 drawn_table                             tables in the formats of tabulate

@@ -9,9 +9,11 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from threading import Event, current_thread, main_thread
+from threading import current_thread, main_thread
 from types import FrameType
 from typing import Any
+
+from manager.util.signal_flag import SignalFlag
 
 SAME_ENDING_S = 0.5
 """Signals that follow one another so closely end the program once: `timeout` sends its signal to the program,
@@ -106,7 +108,7 @@ class Ending:
         """The first signal that was noted."""
         self.exit_code = 0
         """What shells report of a program that was ended so; 0 if it was not, or has a handler of its own."""
-        self._came = Event()
+        self._came = SignalFlag()
         self._has_begun = False
         self._noted_at = 0.0
         self._on_noted: Callable[[], object] = lambda: None

@@ -92,12 +92,16 @@ class Watch:
         if self._metrics:
             self._publish(self._metrics, has_looked=True)
 
-    def run(self) -> None:
-        """Run until SIGTERM or Ctrl-C. Starts in progress are finished, new ones are not begun."""
-        for number in ENDING_SIGNALS:
-            signal.signal(number, self._end)
-        self._greet()
+    def run(self, has_ended: Callable[[], bool] = lambda: False) -> None:
+        """Run until SIGTERM or Ctrl-C. Starts in progress are finished, new ones are not begun.
+
+        `has_ended`: whether a signal has come before, which the caller has heard.
+        """
         try:
+            for number in ENDING_SIGNALS:
+                signal.signal(number, self._end)
+            self._is_ending = self._is_ending or has_ended()
+            self._greet()
             while not self._is_ending:
                 self._tick(time.time())
                 self._observer.wait(TICK_S)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from manager.monitor.watch.loop import Watch
 from manager.ops.actions.events import OnEvent
 from manager.ops.actions.result import Result
 from manager.util import console
+from manager.util.signal_flag import SignalFlag
 from manager.web import links, places
 from manager.web.engine_side.backend import Backend
 from manager.web.engine_side.exposition import Exposition
@@ -57,7 +57,7 @@ def run(
     backend.tails.close()
 
 
-class _Ending(threading.Event):
+class _Ending(SignalFlag):
     """Tell of SIGTERM; watch's own loop takes the signal while it runs."""
 
     def __init__(self) -> None:
@@ -67,7 +67,7 @@ class _Ending(threading.Event):
     def listen(self) -> None:
         """Take the signals."""
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self.set())
+            signal.signal(number, self.set)
 
 
 def _watch(
@@ -81,7 +81,7 @@ def _watch(
     session = Session(project_dir)
     try:
         with lock.held(session.project().fleet.watch_lock_file, "serve"):
-            Watch(session, on_event, on_result, exposition.of_watch).run()
+            Watch(session, on_event, on_result, exposition.of_watch).run(ending.is_set)
             ending.set()
     except Locked:
         pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -105,6 +106,17 @@ def test_a_fleet_of_another_name_or_folder_is_another_watchs(
     settings.write_text("\n".join([line, *kept]))
     with pytest.raises(ManagerError, match="has changed: start `manager watch` again"):
         watching.look()
+
+
+def test_a_signal_that_came_before_it_listened_ends_it(sandbox: Sandbox) -> None:
+    """The engine side of `manager serve` watched on after its keeper had been killed in that moment."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    watch = Watch(Session(sandbox.folder), lambda _event: None, lambda _result: None)
+    try:
+        watch.run(lambda: True)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def test_no_heartbeat_is_sent_while_the_engine_does_not_answer(sandbox: Sandbox) -> None:
