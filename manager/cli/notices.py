@@ -62,7 +62,7 @@ def say_interrupted_moves(snapshot: FleetSnapshot, selection: Selection) -> None
 def interrupted_moves(snapshot: FleetSnapshot, named: Sequence[str] | None) -> list[Text]:
     """Return them, of these instances (None: any); nothing is loaded where nothing was ever moved."""
     fleet = snapshot.project.fleet
-    if not (fleet.state_dir / "moves").is_dir():
+    if not fleet.moves_dir.is_dir():
         return []
     from manager.ops.move import interrupted
 

@@ -229,6 +229,11 @@ class Fleet(NamedTuple):
         return _below(self.data_dir, "state")
 
     @property
+    def moves_dir(self) -> Path:
+        """Return the folder of the journals of moves between machines; it is there once one was begun."""
+        return self.state_dir / "moves"
+
+    @property
     def state_file(self) -> Path:
         """Return the file of what labels cannot hold: desired states, assigned ports, first registration."""
         return self.state_dir / "fleet.json"

@@ -58,10 +58,10 @@ def differ(
         return False
     zone, earlier_zone = time_zone.time_zone(), time_zone.earlier_time_zone()
     as_before = bot_environment.env_file_values(spec, project.fleet, for_all, project.variables)
-    known = [values, as_before]
+    earlier = [as_before]
     if zone != earlier_zone:
-        known += [{**one, "TZ": earlier_zone} for one in (values, as_before)]
-    return all(env_file.env_differs(spec, project.fleet, one) for one in known[1:])
+        earlier += [{**one, "TZ": earlier_zone} for one in (values, as_before)]
+    return all(env_file.env_differs(spec, project.fleet, one) for one in earlier)
 
 
 def reread(

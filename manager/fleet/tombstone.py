@@ -131,7 +131,7 @@ def _is_leaving(fleet: Fleet, instance: str, stone: Tombstone) -> bool:
     """
     if stone.is_arriving:
         return False
-    content = _content(fleet.state_dir / "moves" / f"{instance}.json", MAX_JOURNAL_BYTES)
+    content = _content(fleet.moves_dir / f"{instance}.json", MAX_JOURNAL_BYTES)
     is_of_it = content.get("move") == stone.move and content.get("source") == "here"
     return is_of_it and content.get("step") not in HAS_ARRIVED
 

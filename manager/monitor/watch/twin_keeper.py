@@ -103,7 +103,7 @@ class TwinKeeper:
 
     def look_at_moves(self, fleet: Fleet, views: Mapping[str, Instance]) -> None:
         """See whether a move was interrupted."""
-        if not (fleet.state_dir / "moves").is_dir():
+        if not fleet.moves_dir.is_dir():
             self._moves = ()
             return
         from manager.ops.move import interrupted

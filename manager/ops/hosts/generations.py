@@ -122,7 +122,7 @@ def _recorded(fleet: Fleet, instance: str) -> tuple[int, str]:
 
 def _last_move(fleet: Fleet, instance: str) -> tuple[str, int, str]:
     """Return how far the last move that was begun here has come, to which generation, and where to."""
-    path = fleet.state_dir / "moves" / f"{instance}.json"
+    path = fleet.moves_dir / f"{instance}.json"
     with suppress(OSError, strict_json.JsonFault, KeyError, TypeError, ValueError):
         content: Any = strict_json.parse_bytes(strict_json.read_bytes(path, MOST_BYTES))
         return str(content["step"]), int(content["generation"]), str(content["target"])
@@ -204,7 +204,7 @@ def twins(
 
 
 def _moved(fleet: Fleet) -> Iterable[str]:
-    secrets, moves = fleet.all_secrets_dir, fleet.state_dir / "moves"
+    secrets, moves = fleet.all_secrets_dir, fleet.moves_dir
     moved = {
         path.parent.name
         for name in (tombstone.MARK, tombstone.GENERATION)

@@ -94,7 +94,7 @@ def unfinished(fleet: Fleet, host: str) -> dict[str, Journal]:
 
 def instances(fleet: Fleet) -> list[str]:
     """Return the instances of which this machine has a journal."""
-    return sorted(path.stem for path in (fleet.state_dir / "moves").glob("*.json"))
+    return sorted(path.stem for path in fleet.moves_dir.glob("*.json"))
 
 
 def words(instance: str, source: str, target: str) -> str:

@@ -29,12 +29,12 @@ RESTORED = "restored"
 
 def folder(fleet: Fleet, instance: str) -> Path:
     """Return the folder of one instance's move on this machine."""
-    return fleet.state_dir / "moves" / instance
+    return fleet.moves_dir / instance
 
 
 def machine(fleet: Fleet) -> str:
     """Return what tells this project folder from any other one; made once. Raises ManagerError."""
-    path = fleet.state_dir / "moves" / MACHINE
+    path = fleet.moves_dir / MACHINE
     with writing_to(path):
         ownership.make_folder(path.parent, FOLDER_MODE)
         if not path.exists():

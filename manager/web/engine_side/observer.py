@@ -213,7 +213,7 @@ def alerts_of(
 
 def _interrupted(fleet: Fleet, rows: Sequence[InstanceStats]) -> list[Text]:
     """Return what is said of moves that were interrupted; nothing is loaded where nothing was ever moved."""
-    if not (fleet.state_dir / "moves").is_dir():
+    if not fleet.moves_dir.is_dir():
         return []
     from manager.ops.move import interrupted
 

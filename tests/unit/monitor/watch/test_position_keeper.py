@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from manager.fleet import lock, supervisor_state
+from manager.fleet.observe import FleetSnapshot
 from manager.fleet.session import Session
 from manager.monitor.watch.position_keeper import EVERY_S, PositionKeeper
 from manager.ops.exchange import account_parts
@@ -66,13 +67,19 @@ def told(sandbox: Sandbox, instance: str) -> tuple[str, float] | None:
     return content["position"], content["at"]
 
 
+def a_first_look(sandbox: Sandbox, now: float) -> tuple[PositionKeeper, FleetSnapshot]:
+    """Return a keeper that has looked, and told what it saw, with that."""
+    keeper, snapshot = PositionKeeper(), Session(sandbox.folder).observe()
+    keeper.look(snapshot)
+    keeper.tell_if_due(snapshot, now)
+    return keeper, snapshot
+
+
 def test_each_is_told_what_the_other_holds_and_when_that_was(sandbox: Sandbox) -> None:
     sandbox.run("up")
     now = time.time()
     reports(sandbox, "bp_sol_01", now - 4, "0.6", has_ended=True)
-    keeper, snapshot = PositionKeeper(), Session(sandbox.folder).observe()
-    keeper.look(snapshot)
-    keeper.tell_if_due(snapshot, now)
+    keeper, snapshot = a_first_look(sandbox, now)
     assert told(sandbox, "bp_eth_02") == ("0.6", round(now, 3)), "a bot that has ended holds what it held"
     assert told(sandbox, "bp_sol_01") == UNKNOWN, "nothing is known of the other"
     reports(sandbox, "bp_eth_02", now - 4, "-0.2", has_ended=True)
@@ -148,9 +155,7 @@ def test_a_sum_is_as_old_as_its_oldest_part_and_unknown_where_one_is(
     now = time.time()
     reports(sandbox, "bp_sol_01", now - 4, "0.6")
     reports(sandbox, "bp_eth_02", now - 20, "-0.2")
-    keeper, snapshot = PositionKeeper(), Session(sandbox.folder).observe()
-    keeper.look(snapshot)
-    keeper.tell_if_due(snapshot, now)
+    keeper, snapshot = a_first_look(sandbox, now)
     assert told(sandbox, "bp_btc_03") == ("0.4", round(now - 20, 3))
     assert told(sandbox, "bp_sol_01") == UNKNOWN, "one of the two others has not said anything yet"
     monkeypatch.setattr(account_parts, "time", SimpleNamespace(time=lambda: now))
@@ -184,9 +189,7 @@ def test_what_a_bot_holds_whose_container_is_gone_is_still_in_the_account(sandbo
     sandbox.run("down bp_eth_02")
     now = time.time()
     reports(sandbox, "bp_eth_02", now - 4, "-0.2", has_ended=True)
-    keeper, snapshot = PositionKeeper(), Session(sandbox.folder).observe()
-    keeper.look(snapshot)
-    keeper.tell_if_due(snapshot, now)
+    a_first_look(sandbox, now)
     assert told(sandbox, "bp_sol_01") == ("-0.2", round(now, 3))
 
 
