@@ -29,8 +29,10 @@ NOUNS = (
     "alert|bot|command|config|connection|failure|file|folder|instance|level|line|log|manager|message|one|order|"
     "port|position|probe|restart|row|stream|task|time|warning"
 )
-PLURAL = re.compile(rf"\{{count\}}((?: (?!of )\w+){{0,2}}?) ({NOUNS})s\b(?! and\b)(?: (are|rest)\b)?")
-"""What an English template says of several things, and a verb behind it."""
+PLURAL = rf"\{{count\}}((?: (?!of )\w+){{0,2}}?) ({NOUNS})s\b(?! and\b)(?: (are|rest)\b)?"
+"""What an English template says of several things, and a verb behind it. It is compiled when it is needed:
+most commands start and end without.
+"""
 SINGULAR_VERBS = {None: "", "are": " is", "rest": " rests"}
 OTHERWISE_SINGULAR = {
     "these {count} positions?": "this position?",
@@ -78,7 +80,7 @@ def singular(template: str) -> str:
     """Return an English template as it is for a `count` of 1. Chinese has one form for all numbers."""
     for several, one in OTHERWISE_SINGULAR.items():
         template = template.replace(several, one)
-    return PLURAL.sub(lambda match: f"{{count}}{match[1]} {match[2]}{SINGULAR_VERBS[match[3]]}", template)
+    return re.sub(PLURAL, lambda match: f"{{count}}{match[1]} {match[2]}{SINGULAR_VERBS[match[3]]}", template)
 
 
 def language_from(environ: Mapping[str, str]) -> str:
