@@ -16,6 +16,7 @@ from tests.bot.bots import GRID, Bot, BotFactory
 from tests.fake_exchange.book import Book
 from tests.fake_exchange.faults import Faults
 from tests.fake_exchange.server import FakeExchange
+from tests.fake_exchange.socket import FakeSocket
 
 SEED = 20251130
 SHORT, LONG = {"perp_grid": 5, "grid": 2, "standard": 2}, 300
@@ -33,6 +34,8 @@ STRATEGIES = {
         *QUOTES,
     ),
 }
+# Ticks leave it time to act on what its socket tells, a moment later.
+LISTENING, SOCKET_DELAY_S = {"grid": ("--interval", "0.5")}, 0.005
 # Read once at each start, and boring: a fault there only makes the test longer.
 SETTING_UP = frozenset({"/api/v1/assets", "/api/v1/markets", "/api/v1/securities"})
 
@@ -56,16 +59,17 @@ def moving(book: Book, seed: int, step: Decimal = Decimal("0.25"), every: float 
         thread.join()
 
 
-def live(start_bot: BotFactory, fake: FakeExchange, *argv: str) -> Bot:
+def live(start_bot: BotFactory, fake: FakeExchange, *argv: str, **env: str) -> Bot:
     return start_bot(
-        *argv,
         "--interval",
         "0.1",
+        *argv,
         TRADING_MODE="live",
         GRIDBOT_EXCHANGE_TIMEOUT="0.6",
         GRIDBOT_RECV_WINDOW_MS="900",
         GRIDBOT_RATE_LIMIT_MS="2",
         **fake.env,
+        **env,
     )
 
 
@@ -103,7 +107,7 @@ def assert_equal_trades(bot: Bot, book: Book) -> None:
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_killed_at_random_moments(start_bot: BotFactory, strategy: str) -> None:
     kills = LONG if cases.is_long else SHORT[strategy]
-    argv = STRATEGIES[strategy]
+    argv = (*STRATEGIES[strategy], *LISTENING.get(strategy, ()))
     chance = random.Random(SEED)
     book = Book(partial_fills=0.3, history_lag=0.15, seed=SEED)
     foreign = [
@@ -112,10 +116,11 @@ def test_killed_at_random_moments(start_bot: BotFactory, strategy: str) -> None:
         book.place("Bid", "Limit", Decimal(140), Decimal("0.1"), 4_000_000_000, foreign=True),
     ]
     faults = Faults(rate=0.12, latency=(0.0, 0.03), hang_s=0.8, seed=SEED, spared=SETTING_UP)
-    with FakeExchange(book, faults) as fake:
+    with FakeExchange(book, faults) as fake, FakeSocket(fake, SOCKET_DELAY_S) as socket:
+        env = socket.env if strategy in LISTENING else {}
         with moving(book, SEED):
             for _ in range(kills):
-                bot = live(start_bot, fake, *argv)
+                bot = live(start_bot, fake, *argv, **env)
                 match chance.choice(("any time", "ordering", "ordering", "stopping")):
                     case "any time":
                         after_requests(fake, chance.randrange(1, 60))
@@ -129,7 +134,7 @@ def test_killed_at_random_moments(start_bot: BotFactory, strategy: str) -> None:
                 bot.kill()
                 assert book.violations == []
             faults.rate = 0.0
-            bot = live(start_bot, fake, *argv)
+            bot = live(start_bot, fake, *argv, **env)
             # On a busy machine a bot may be killed before it has ordered much: this one makes up for it.
             bot.wait_for(
                 lambda: len(book.fills) > max(kills, 10) and len(book.orders) > 20 + kills,
@@ -150,4 +155,10 @@ def test_killed_at_random_moments(start_bot: BotFactory, strategy: str) -> None:
     )
     assert position == book.position()
     assert bot.query("SELECT count(DISTINCT client_id) = count(*) FROM orders") == [(1,)]
-    print(f"{kills} kills, {len(book.orders)} orders, {len(book.fills)} fills, faults: {faults.counts}")
+    # The record has them as what they are, the exchange as orders that never take.
+    exits = bot.query("SELECT exchange_id FROM orders WHERE NOT post_only AND exchange_id IS NOT NULL")
+    on_word = sum(book.orders[exchange_id].post_only for (exchange_id,) in exits)
+    print(
+        f"{kills} kills, {len(book.orders)} orders ({on_word} on the socket's word), {len(book.fills)} fills,"
+        f" faults: {faults.counts}"
+    )

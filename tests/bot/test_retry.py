@@ -247,7 +247,11 @@ def test_the_pause_that_was_asked_for_begins_with_the_answer_and_not_with_the_ti
 
     settings = args.parse(GRID, {"GRIDBOT_RETRY_CAP": "0.01"})
     engine: Any = SimpleNamespace(
-        settings=settings, shared=SharedState(1.0), tick=tick, record_failure=lambda *_args, **_more: None
+        settings=settings,
+        shared=SharedState(1.0),
+        tick=tick,
+        record_failure=lambda *_args, **_more: None,
+        awaits_proof=False,
     )
     switch: Any = SimpleNamespace(renew=lambda: None)
     loop.run_loop(engine, stop, Any, switch, Pace(), FillWatch(stop))  # type: ignore[arg-type]

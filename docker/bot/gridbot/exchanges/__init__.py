@@ -8,6 +8,7 @@ ccxt_errors       ccxt's errors as this bot's
 error_words       what is said of them
 closing           the same for closing a position: orders that never rest
 stream            fills by websocket, as a reason to look
+told_fills        what one of its updates says of an order
 answers           ccxt's answers as this bot's types
 answers_apex      what apex does otherwise
 answers_aster     what aster does otherwise

@@ -1,7 +1,8 @@
 """Learn from the exchange's websocket that an order was filled, so that it is handled before the next tick.
 
-What it tells is a reason to look, never a fact: fills are booked from the exchange's lists alone. A socket
-that is cut, never opens or stays silent makes the bot no worse than one without.
+What it tells is a reason to look, and where it is clear one to send the counter order (trading.told_orders),
+but never a fact: fills are booked from the exchange's lists alone. A socket that is cut, never opens or stays
+silent makes the bot no worse than one without.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ from types import ModuleType
 from typing import Any
 
 from gridbot.exchanges import ccxt_client, venues
+from gridbot.exchanges.told_fills import FILL, told_fill
+from gridbot.model.types import ToldFill
 from gridbot.runtime.log import log
 
 RETRY_FIRST_S, RETRY_CAP_S = 1.0, 60.0
 # A socket that answers no ping for twice as long is opened again.
 KEEP_ALIVE_MS = 15_000
 OFF = "off"
-# What Backpack calls the update of an order that was filled, in whole or in part.
-FILL = "orderFill"
 
 
 def stream_url(exchange: str, env: Mapping[str, str] = os.environ) -> str | None:
@@ -51,8 +52,13 @@ class FillStream:
         url: str,
         wake: Callable[[], None],
         env: Mapping[str, str] = os.environ,
+        tell: Callable[[ToldFill], None] | None = None,
     ) -> None:
-        """Take `url`, the socket's address, empty for ccxt's own."""
+        """Take `url`, the socket's address, empty for ccxt's own.
+
+        `tell` is given each clear word before `wake` is called for it.
+        """
+        self._tell = tell
         self._exchange, self._url, self._wake = exchange, url, wake
         self._config = ccxt_client.config_of(exchange, credentials, env) | {"aiohttp_trust_env": True}
         self._base = venues.base_url(exchange, env)
@@ -86,7 +92,7 @@ class FillStream:
                 while True:
                     updates = await _next_updates(self._exchange, client, symbol)
                     failures = 0
-                    self._look(updates)
+                    self._look(updates, symbol)
             except asyncio.CancelledError:
                 return
             except Exception as err:  # noqa: BLE001 - ccxt raises what its parsers raise, too
@@ -109,11 +115,15 @@ class FillStream:
         client.urls["api"]["ws"] = _with_address(sockets, self._url) if self._url else sockets
         return client
 
-    def _look(self, updates: list[Mapping[str, Any]]) -> None:
+    def _look(self, updates: list[Mapping[str, Any]], symbol: str) -> None:
         """Wake the loop where one of these updates may be a fill.
 
         Other updates are mostly the echo of what the bot itself has placed and cancelled.
         """
+        for update in updates:
+            word = told_fill(self._exchange, update, symbol) if self._tell else None
+            if self._tell and word:
+                self._tell(word)
         if self._exchange != "backpack" or any(update["info"].get("e", FILL) == FILL for update in updates):
             self._wake()
 

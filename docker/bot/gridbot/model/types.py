@@ -228,6 +228,18 @@ class Fill:
 
 
 @dataclass(frozen=True, slots=True)
+class ToldFill:
+    """Hold what a socket tells of an order: how much of it is `filled`. It may be old, repeated or wrong."""
+
+    exchange_id: str
+    client_id: int
+    side: Side
+    price: Decimal
+    qty: Decimal
+    filled: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class UnreadableFill:
     """Hold an execution whose listing lacks something that a `Fill` needs; `why` says what."""
 

@@ -31,6 +31,9 @@ TOTAL = "total:"
 CLOSING = "closing_from_outside"
 # The note of a live order that the exchange has accepted without telling its own id of it.
 ACCEPTED = "accepted"
+# What the note of a live order begins with that was sent because another one was told to be filled: that
+# one's client id and how much of it follow.
+TOLD = "told:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,9 +182,18 @@ class Store(OrderReader):
     # orders
 
     def new_order(
-        self, request: OrderRequest, now: float, taken: Iterable[int] = (), limit: int = 2**32 - 1
+        self,
+        request: OrderRequest,
+        now: float,
+        taken: Iterable[int] = (),
+        limit: int = 2**32 - 1,
+        cause: tuple[int, Decimal] | None = None,
     ) -> Order:
-        """Store an order before it is sent, under a client id that neither the file nor `taken` has."""
+        """Store an order before it is sent, under a client id that neither the file nor `taken` has.
+
+        `cause`: the client id of the order that was told to be filled, and how much of it.
+        """
+        note = None if cause is None else f"{TOLD}{cause[0]}:{as_text(cause[1])}"
         avoid = set(taken)
         while True:
             client_id = secrets.randbelow(limit) + 1
@@ -189,8 +201,8 @@ class Store(OrderReader):
                 break
         self._db.execute(
             "INSERT INTO orders (client_id, run_id, generation, slot, cell, side, price, qty, post_only,"
-            " market, reduce_only, state, created_at, updated_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'new', ?, ?)",
+            " market, reduce_only, state, created_at, updated_at, note)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'new', ?, ?, ?)",
             (
                 client_id,
                 self.run_id,
@@ -205,6 +217,7 @@ class Store(OrderReader):
                 request.reduce_only,
                 now,
                 now,
+                note,
             ),
         )
         order = self.order(client_id)
@@ -244,6 +257,12 @@ class Store(OrderReader):
         """Return the client ids of live orders that were accepted without an id, by any process so far."""
         query = f"SELECT client_id FROM orders WHERE {LIVE} AND exchange_id IS NULL AND note = ?"
         return {row["client_id"] for row in self._db.execute(query, (ACCEPTED,))}
+
+    def told_causes(self) -> dict[int, tuple[int, Decimal]]:
+        """Return the `cause` that `new_order` stored, of each live order that has one, by client id."""
+        query = f"SELECT client_id, note FROM orders WHERE {LIVE} AND note LIKE '{TOLD}%'"
+        notes = {row["client_id"]: row["note"].split(":") for row in self._db.execute(query)}
+        return {client_id: (int(note[1]), Decimal(note[2])) for client_id, note in notes.items()}
 
     def unnamed_orders(self, since: float) -> list[Order]:
         """Return the orders without a known id of the exchange: live ones, and others given up since."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Decimal, localcontext
 from typing import NamedTuple
 
@@ -170,6 +170,37 @@ def plan(
     if cancel or place or waits or any(not request.post_only for request in without_room):
         return Plan(tuple(cancel), tuple(place))
     return Plan(quiet=_quiet_range(grid, wanted.undecided, without_room, with_room, price))
+
+
+def counter_orders(
+    grid: Grid,
+    market: Market,
+    cells: Mapping[int, Decimal],
+    live: Sequence[Order],
+    position: Decimal,
+    order: Order,
+    filled: Decimal,
+) -> list[OrderRequest]:
+    """Return what is to be placed at once when `order` is told, and not known, to have filled so much.
+
+    That is what its cell wants then, and no more: nothing is cancelled for it. It has to be right whether the
+    order is filled or rests. So no slot of a live order is used, its own included, and there has to be room
+    beside all of them.
+    """
+    change = order.side.sign * (filled - order.filled)
+    if order.cell is None:
+        return []
+    told = replace(order, filled=filled)
+    others = [other for other in live if other.client_id != order.client_id]
+    now_live = [*others, told] if told.remaining > 0 else others
+    now_held = {**cells, order.cell: cells.get(order.cell, ZERO) + change}
+    wanted = plan(grid, market, now_held, now_live, order.price, position + change).place
+    busy, room = {other.slot for other in live}, _room(grid, position, live)
+    return [
+        request
+        for request in wanted
+        if request.cell == order.cell and request.slot not in busy and request.qty <= room[request.side]
+    ]
 
 
 class _Wanted(NamedTuple):

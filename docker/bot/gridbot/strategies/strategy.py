@@ -44,6 +44,9 @@ class Strategy(Protocol):
     def plan(self, live: Sequence[Order], price: Decimal) -> Plan:
         """Return the orders to cancel and to place now."""
 
+    def counter_orders(self, order: Order, filled: Decimal, live: Sequence[Order]) -> list[OrderRequest]:
+        """Return what may be placed on the word that `order` has filled so much, be it true or not."""
+
     def price_range(self) -> tuple[Decimal, Decimal] | None:
         """Return the lowest and the highest price of the range, None without a range."""
 
@@ -107,6 +110,13 @@ class GridStrategy:
         return grid.plan(
             self._grid, self._market, self._store.cells(), live, price, self._store.ledger.position
         )
+
+    def counter_orders(self, order: Order, filled: Decimal, live: Sequence[Order]) -> list[OrderRequest]:
+        # On a spot market an order on a word that is not true would sell what is not this bot's.
+        if self._is_opening or self._grid is None or not self._market.perp:
+            return []
+        cells, position = self._store.cells(), self._store.ledger.position
+        return grid.counter_orders(self._grid, self._market, cells, live, position, order, filled)
 
     def price_range(self) -> tuple[Decimal, Decimal] | None:
         return self._range
@@ -241,6 +251,10 @@ class QuoteStrategy:
 
     def plan(self, live: Sequence[Order], price: Decimal) -> Plan:
         return quotes.plan(self._quotes, self._market, live, price, self._store.ledger.position)
+
+    def counter_orders(self, order: Order, filled: Decimal, live: Sequence[Order]) -> list[OrderRequest]:
+        del order, filled, live  # the new quotes take the place of those that are told to be filled
+        return []
 
     def price_range(self) -> tuple[Decimal, Decimal] | None:
         return None

@@ -13,6 +13,7 @@ trade_log  what a run does, for people
 position_watch  compare the account's position with the bot's own
 others_part  what of the account's position is not this bot's
 fill_watch  wake the loop when a websocket tells of a fill
+told_orders  orders that are sent on a websocket's word, and what becomes of them when it is not true
 second_look  one print of a price ends no run
 listing    read the open orders, and which of them are this bot's
 reconcile  match recorded orders and trades with the exchange's

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -12,7 +12,7 @@ from gridbot.config.settings import Settings
 from gridbot.exchanges.exchange import Exchange
 from gridbot.model.condition import PAUSED, TRADING, Condition, duration_over
 from gridbot.model.errors import ExchangeError, UnclearError
-from gridbot.model.types import ZERO, Market, OrderRequest, as_text, floor_to
+from gridbot.model.types import ZERO, Market, OrderRequest, ToldFill, as_text, floor_to
 from gridbot.runtime.log import log
 from gridbot.runtime.pace import Pace
 from gridbot.runtime.shared_state import SharedState
@@ -28,6 +28,7 @@ from gridbot.trading.reconcile import Reconciler
 from gridbot.trading.run_ending import CompletedError, RunEnding
 from gridbot.trading.second_look import SecondLook
 from gridbot.trading.status import MarketView, build_status
+from gridbot.trading.told_orders import ToldOrders
 from gridbot.trading.trade_log import TradeLog
 
 SAMPLE_EVERY_S = 2.0
@@ -81,6 +82,8 @@ class Engine:
         on_unnamed = self._reconciler.accept
         self._placing = Placing(store, exchange, settings.retry_cap, clock, shared.record_tick, on_unnamed)
         self._refusals = self._placing.refusals
+        self._told = ToldOrders(store, market)
+        self._is_clean = False
         self._log = TradeLog(market)
         self._left: Condition | None = None
         self._ran_s = run.ran_s
@@ -110,7 +113,9 @@ class Engine:
             log.info(self.strategy.prepare(price))
             self._prepared = True
         result = self._reconciler.run(now)
-        self.unsettled = result.unsettled
+        self.unsettled, self._is_clean = result.unsettled, result.is_clean
+        if self._told.settle(result, now):
+            self._watch.look_soon()
         if result.unclear is None:
             self._placing.foreign_ids = result.foreign_ids
         for fill, order, ledger_after in result.trades:
@@ -124,18 +129,21 @@ class Engine:
         self._store_sample(price, now)
         self.has_ticked = True
 
-    def react(self) -> None:
+    def react(self, words: Sequence[ToldFill] = ()) -> None:
         """Look for new executions alone, and place at once what they call for.
 
-        That is one call before the order instead of three; the next tick reads everything. It does so now
-        where nothing new is listed, or the bot is not just trading. Raises as `tick` does.
+        That is one call before the order instead of three, and none where `words` tell clearly what was
+        filled: then the look follows the order. The next tick reads everything. It does so now where nothing
+        new is listed, or the bot is not just trading. Raises as `tick` does.
         """
         is_trading = self._closing is None and not self.paused and not self._refusals.is_active
         if not (self.has_ticked and is_trading and self.price and not self._watch.is_in_doubt):
             self.tick()
             return
         with self._pace.urgent():
+            self._act_on(words)
             result = self._reconciler.read_fills()
+            self._told.note_booked()
             for fill, order, ledger_after in result.trades:
                 self._log.fill(fill, order, ledger_after, self.price)
             if result.trades:
@@ -143,6 +151,25 @@ class Engine:
                 self._act(result, result.trades[-1][0].price, self._clock())
         if not result.trades:
             self.tick()
+
+    def _act_on(self, words: Sequence[ToldFill]) -> None:
+        """Place the counter orders of what was told (`told_orders`), before it is known to be true.
+
+        Only where the last tick knew of each order whether it is open, and none is to be cancelled.
+        """
+        is_settled = self._is_clean and not (self._told.outdated_ids() or self._refusals.is_late)
+        if not (words and is_settled) or self.store.outdated_order_ids():
+            return
+        is_over = self._pace.limit(ACT_FOR_S, ACT_AT_MOST_S)
+        for request, cause in self._told.called_for(words, self.strategy, self._placing, self._clock):
+            if self._must_not_place() or is_over():
+                return
+            self._log.placed(self._placing.place(request, self._clock(), cause))
+
+    @property
+    def awaits_proof(self) -> bool:
+        """Tell whether an order rests whose reason the exchange's lists have not confirmed."""
+        return self._told.awaits_proof
 
     def record_failure(self, err: ExchangeError, *, first: bool) -> None:
         """Store and log that a tick failed."""
@@ -155,7 +182,8 @@ class Engine:
 
     def condition(self) -> Condition:
         """Return what the bot is doing, as far as the exchange answers."""
-        if cause := self._watch.condition or self._refusals.condition():
+        told = self._told.condition if self._closing is None else None
+        if cause := self._watch.condition or told or self._refusals.condition():
             return cause if self._closing is None else self._closing.held_up_by(cause)
         if self._closing is not None:
             return self._closing.condition
@@ -269,7 +297,7 @@ class Engine:
 
     def _act(self, result: Reconciliation, price: Decimal, now: float) -> None:
         live = self.store.live_orders()
-        outdated = self.store.outdated_order_ids()
+        outdated = self.store.outdated_order_ids() | self._told.outdated_ids()
         cancel = [*result.reopened, *(order for order in live if order.client_id in outdated)]
         place: tuple[OrderRequest, ...] = ()
         if self._closing is not None:

@@ -45,6 +45,12 @@ class Reconciliation:
     nameless: list[ExchangeOrder] = field(default_factory=list)
     unclear: str | None = None
 
+    @property
+    def is_clean(self) -> bool:
+        """Tell whether it is known which orders of this bot are open, and none is that should not be."""
+        is_known = self.unclear is None and not (self.unreadable or self.uncertain_slots)
+        return is_known and not (self.reopened or self.has_given_up)
+
     def may_list(self, order: Order) -> bool:
         """Tell whether `order`, which was not found, may be listed all the same."""
         return (

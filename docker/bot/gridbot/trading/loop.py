@@ -20,6 +20,8 @@ from gridbot.trading.retry import RetryPauses, wait
 from gridbot.trading.run_ending import CompletedError
 from gridbot.trading.status import build_report
 
+# While an order rests whose reason the exchange's lists have not confirmed, they are asked this often.
+PROOF_EVERY_S = 1.0
 # One refused signature may come from a clock that was being set; this many in a row mean wrong keys.
 MAX_UNAUTHORIZED = 3
 
@@ -57,9 +59,10 @@ def run_loop(
     while not stop.is_set():
         began, pause = time.monotonic(), settings.interval
         try:
-            if watch.take() and not failures and began - ticked_at < settings.interval:
-                engine.react()
-            else:
+            has_news, words = watch.take(), watch.words()
+            if has_news and not failures and began - ticked_at < settings.interval:
+                engine.react(words)
+            else:  # it asks for more than the words tell
                 engine.tick()
                 ticked_at = began
             switch.renew()
@@ -68,6 +71,8 @@ def run_loop(
                 outage.clear()
                 pauses.reset()
             failures = unauthorized = 0
+            if engine.awaits_proof:
+                pause = min(pause, PROOF_EVERY_S)
         except ExchangeError as err:
             failures += 1
             unauthorized = unauthorized + 1 if isinstance(err, UnauthorizedError) else 0

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import Decimal
 
 from gridbot.exchanges.exchange import Exchange
 from gridbot.model.errors import RejectedError, UnauthorizedError, UnclearError
@@ -79,22 +80,33 @@ class Placing:
             untried.append(min(refused, key=lambda request: self._backoff[request.slot].times))
         return untried
 
-    def place(self, request: OrderRequest, now: float) -> list[Order]:
-        """Store and send an order. Return it, and none where its slot waits or the exchange refuses it."""
+    def place(
+        self, request: OrderRequest, now: float, cause: tuple[int, Decimal] | None = None
+    ) -> list[Order]:
+        """Store and send an order. Return it, and none where its slot waits or the exchange refuses it.
+
+        `cause`: the order, and how much of it, that was told to be filled. Such an order never takes: what a
+        word that is not true brings about stays one that rests, until it is cancelled. And it may be refused
+        because the fill is not booked at the exchange yet, so that a refusal counts as none.
+        """
         backoff = self._backoff.get(request.slot)
         if backoff and backoff.lasts(now) and not self.refusals.is_active:
             return []
-        order = self._store.new_order(request, self._clock(), self.foreign_ids, self._exchange.max_client_id)
+        limit = self._exchange.max_client_id
+        order = self._store.new_order(request, self._clock(), self.foreign_ids, limit, cause)
         if self.refusals.is_late:
             self._sent_since.add(order.client_id)
         began = time.monotonic()
         try:
-            exchange_id = self._exchange.place(order)
+            exchange_id = self._exchange.place(order if cause is None else replace(order, post_only=True))
             if exchange_id is not None and self._store.has_exchange_id(exchange_id):
                 raise UnclearError(f"a new order was answered with the id of another one, {exchange_id}")
             self.latency = time.monotonic() - began
         except RejectedError as err:
             self._store.close_order(order.client_id, "rejected", str(err))
+            if cause is not None:
+                log.info("%s is tried again when the fill before it is read: %s", request.slot, err)
+                return []
             self.refusals.record(err, now)
             self._rejected(order, str(err), now)
             return []
@@ -175,6 +187,10 @@ class Placing:
             "rejected %s %s @ %s: %s", order.side.upper(), as_text(order.qty), as_text(order.price), why
         )
         self._store.samples.add_error(now, "rejected", why)
+
+    def has_cancelled(self, order: Order) -> bool:
+        """Tell whether the exchange was asked to cancel this live order."""
+        return order.client_id in self._cancelled
 
     def cancel(self, order: Order, now: float) -> None:
         """Cancel an open order of this bot."""

@@ -80,6 +80,10 @@ class PositionWatch:
         """Return the condition, None while both agree or are not known to differ."""
         return self._condition
 
+    def look_soon(self) -> None:
+        """Compare both with the next tick."""
+        self._looked_at = None
+
     def look(self, now: float) -> None:
         """Compare both when it is time to. Raises ExchangeError."""
         if not self._settings.live:

@@ -1,0 +1,155 @@
+"""What an update of the websocket says of an order, and what says nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from decimal import Decimal
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from gridbot.config import args
+from gridbot.exchanges.stream import FillStream
+from gridbot.exchanges.told_fills import READERS, told_fill
+from gridbot.exchanges.venues import VENUES
+from gridbot.model.types import Side, ToldFill
+from gridbot.runtime.pace import Pace
+from gridbot.runtime.shared_state import SharedState
+from gridbot.runtime.stop_signal import StopSignal
+from gridbot.trading import loop
+from gridbot.trading.fill_watch import MOST_WORDS, FillWatch
+from tests.bot.bots import GRID
+from tests.bot.kits.backpack import Backpack
+
+D = Decimal
+SYMBOL = "SOL/USDC:USDC"
+# As docs.backpack.exchange has it, "Order update" of the private streams (2025-11-12).
+FILLED: Mapping[str, Any] = {
+    "e": "orderFill",
+    "E": 1694687692980000,
+    "s": "SOL_USDC_PERP",
+    "c": 42,
+    "S": "Bid",
+    "o": "LIMIT",
+    "f": "GTC",
+    "q": "0.10",
+    "p": "148.00",
+    "X": "Filled",
+    "i": "4000000001",
+    "t": 901,
+    "l": "0.06",
+    "z": "0.1",
+    "Z": "14.8",
+}
+WORD = ToldFill("4000000001", 42, Side.BUY, D(148), D("0.1"), D("0.1"))
+PART = {"X": "PartiallyFilled", "z": "0.04", "l": "0.01"}
+NO_NUMBERS: tuple[Any, ...] = (None, "", "x", "NaN", "Infinity", "-0.1", "0", 0.1, True, [], {})
+NO_IDS: tuple[Any, ...] = (None, "", "x", True, -1, 4.2, "-3", [], {})
+
+
+def read(change: Mapping[str, Any]) -> ToldFill | None:
+    return told_fill("backpack", {"symbol": SYMBOL, "info": {**FILLED, **change}}, SYMBOL)
+
+
+def test_a_fill_is_read_with_all_that_tells_the_order() -> None:
+    assert read({}) == WORD
+    assert read({"c": "42", "S": "Ask"}) == ToldFill("4000000001", 42, Side.SELL, D(148), D("0.1"), D("0.1"))
+    # What was filled so far, and not what was filled last.
+    assert read(PART) == ToldFill("4000000001", 42, Side.BUY, D(148), D("0.1"), D("0.04"))
+
+
+def test_the_same_through_ccxts_own_class() -> None:
+    kit = Backpack()
+    stream = FillStream("backpack", kit.keys, "", lambda: None, {})
+    parsed = stream._client(kit.api.markets).parse_ws_order(dict(FILLED))
+    assert told_fill("backpack", parsed, SYMBOL) == WORD
+
+
+@pytest.mark.parametrize("key", ["q", "p", "z"])
+@pytest.mark.parametrize("value", NO_NUMBERS, ids=repr)
+def test_what_is_no_amount_is_no_word(key: str, value: Any) -> None:
+    assert read({key: value}) is None
+
+
+@pytest.mark.parametrize("value", NO_IDS, ids=repr)
+def test_what_is_no_id_is_no_word(value: Any) -> None:
+    assert read({"c": value}) is None
+    assert read({"i": value}) is None or value in ("x", "-3"), "the exchange's own may be any text"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"e": "orderCancelled"},
+        {"e": None},
+        {"o": "MARKET"},
+        {"S": "Buy"},
+        {"S": None},
+        {"X": "Cancelled"},
+        {"X": "PartiallyFilled"},  # all of it
+        {"X": None},
+        {**PART, "X": "Filled"},
+        {**PART, "X": "Expired"},
+        {"z": "0.2"},
+    ],
+    ids=repr,
+)
+def test_what_contradicts_itself_or_tells_of_something_else_is_no_word(change: dict[str, Any]) -> None:
+    assert read(change) is None
+
+
+@pytest.mark.parametrize(
+    "update", [None, [], "x", {}, {"symbol": SYMBOL}, {"symbol": SYMBOL, "info": [FILLED]}]
+)
+def test_an_update_of_another_shape_is_no_word(update: Any) -> None:
+    assert told_fill("backpack", update, SYMBOL) is None
+
+
+def test_only_an_exchange_whose_document_says_what_its_values_mean_is_believed() -> None:
+    assert set(READERS) == {"backpack"}
+    update = {"symbol": SYMBOL, "info": dict(FILLED)}
+    for exchange in VENUES:
+        assert (told_fill(exchange, update, SYMBOL) is None) is (exchange != "backpack")
+    assert told_fill("backpack", update, "ETH/USDC:USDC") is None
+
+
+def test_what_is_told_is_handed_on_before_the_loop_is_woken() -> None:
+    watch = FillWatch(StopSignal())
+    stream = FillStream("backpack", Backpack.keys, "", watch.wake, {}, watch._words.append)
+    stream._look([{"symbol": SYMBOL, "info": dict(FILLED)}], SYMBOL)
+    assert (watch.take(), watch.words(), watch.words()) == (True, [WORD], [])
+    # What says nothing is a reason to look all the same.
+    stream._look([{"symbol": SYMBOL, "info": {**FILLED, "z": None}}], SYMBOL)
+    assert (watch.take(), watch.words()) == (True, [])
+    for _ in range(MOST_WORDS + 1):
+        stream._look([{"symbol": SYMBOL, "info": dict(FILLED)}], SYMBOL)
+    assert len(watch.words()) == MOST_WORDS
+
+
+def test_the_lists_are_asked_soon_while_an_order_rests_on_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "publish", lambda *_args: None)
+    pauses, stop = list[float](), StopSignal()
+    watch = FillWatch(stop)
+
+    def wait(_shared: SharedState, _stop: StopSignal, pause: float) -> None:
+        pauses.append(pause)
+        if len(pauses) == 3:
+            stop.set("enough")
+        watch._words.append(WORD)
+        watch.wake()
+
+    monkeypatch.setattr(loop, "wait", wait)
+    told, engine = list[list[ToldFill]](), SimpleNamespace(awaits_proof=False)
+    engine.settings, engine.shared = args.parse([*GRID, "--interval", "30"], {}), SharedState(1.0)
+
+    def react(words: list[ToldFill]) -> None:
+        told.append(words)
+        engine.awaits_proof = len(told) == 1
+
+    engine.tick, engine.react = time.monotonic, react
+    switch: Any = SimpleNamespace(renew=lambda: None)
+    loop.run_loop(engine, stop, Any, switch, Pace(), watch)  # type: ignore[arg-type]
+    assert told == [[WORD], [WORD]]
+    assert [pause <= loop.PROOF_EVERY_S for pause in pauses] == [False, True, False]
