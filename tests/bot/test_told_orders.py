@@ -13,13 +13,15 @@ import pytest
 
 from gridbot.model.condition import Code
 from gridbot.model.errors import ExchangeError, UnreachableError
-from gridbot.model.types import Side, ToldFill
+from gridbot.model.types import OrderRequest, Side, ToldFill
 from gridbot.store.store import Store
+from gridbot.strategies.grid import Grid, counter_orders, plan
 from gridbot.trading.cancel import cancel_own_orders
 from gridbot.trading.told_orders import BELIEVED_FOR_S, STALE_S
 from tests import cases
 from tests.bot.kits.backpack import Backpack, BackpackSpot
 from tests.bot.kits.kit import TICK_S, KilledError, Kit, Run, running
+from tests.bot.worlds import PERP, order_of
 from tests.fake_exchange.book import BookFill, BookOrder
 
 D = Decimal
@@ -145,6 +147,9 @@ def test_what_is_booked_or_was_told_already_is_no_news(tmp_path: Path) -> None:
     # And one of the exit, while it is not known whether it should be there.
     react(run, word_of(exit_order, D("0.1")))
     assert not any(call.startswith("POST") for call in calls.made)
+    live = run.store.live_orders()
+    told = run.engine._told
+    assert [told._order_of(word_of(one, D("0.1")), live) for one in (order, exit_order)] == [None, None]
     run.tick(20.0)
     assert run.store.ledger.position == D("0.1")
     react(run, word_of(order))
@@ -254,6 +259,18 @@ def test_a_counter_order_that_is_filled_before_its_fill_is_listed_is_booked_all_
     run.tick()
     run.end()
     assert run.engine._told.is_distrusted is False
+
+
+def test_an_order_that_has_ended_with_less_than_was_told_denies_it_at_once(tmp_path: Path) -> None:
+    kit = Backpack()
+    run, order = running(kit, tmp_path), resting(kit, 149)
+    react(run, word_of(order, D("0.1")))
+    lie = resting(kit, 150)
+    kit.book.cancel(order.id)
+    run.tick(STALE_S / 10)
+    assert not lie.open
+    run.tick()
+    run.end()
 
 
 def test_a_word_that_nothing_ever_confirms_is_given_up(tmp_path: Path) -> None:
@@ -401,6 +418,17 @@ def test_a_level_that_a_told_order_may_still_hold_stays_its_own(tmp_path: Path) 
     assert resting(kit, 149) is upper
     run.tick(3.0)
     run.end()
+
+
+def test_the_told_orders_own_slot_is_not_used_either() -> None:
+    """Its cell holds more than one order may be of, and the next part of the exit belongs where it stands."""
+    market, levels = replace(PERP, max_qty=D("0.1")), tuple(D(price) for price in range(140, 161))
+    whole = Grid(levels, 10, D("0.1"), D(2))
+    exit_order = order_of(OrderRequest("L6", Side.SELL, D(146), D("0.1"), 5), 1)
+    cells, live, held = {5: D("0.3")}, [exit_order], D("0.3")
+    after = {5: D("0.2")}
+    assert "L6" in [want.slot for want in plan(whole, market, after, [], D(146), D("0.2")).place]
+    assert counter_orders(whole, market, cells, live, held, exit_order, D("0.1")) == []
 
 
 def test_on_a_spot_market_the_look_comes_first(tmp_path: Path) -> None:

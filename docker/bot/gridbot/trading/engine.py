@@ -82,7 +82,7 @@ class Engine:
         on_unnamed = self._reconciler.accept
         self._placing = Placing(store, exchange, settings.retry_cap, clock, shared.record_tick, on_unnamed)
         self._refusals = self._placing.refusals
-        self._told = ToldOrders(store, market)
+        self._told = ToldOrders(store)
         self._is_clean = False
         self._log = TradeLog(market)
         self._left: Condition | None = None

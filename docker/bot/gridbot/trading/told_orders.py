@@ -27,7 +27,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from gridbot.model.condition import Code, Condition
-from gridbot.model.types import Market, Order, OrderRequest, ToldFill, as_text, floor_to
+from gridbot.model.types import Order, OrderRequest, ToldFill, as_text
 from gridbot.runtime.log import log
 from gridbot.store.store import Store
 from gridbot.strategies.strategy import Strategy
@@ -52,8 +52,8 @@ class _Word:
 class ToldOrders:
     """Hold the orders that were sent on a word, until the exchange's lists say whether it is true."""
 
-    def __init__(self, store: Store, market: Market) -> None:
-        self._store, self._market = store, market
+    def __init__(self, store: Store) -> None:
+        self._store = store
         self._pending: dict[int, _Word] = {}
         # Orders whose word is true, and live ones whose word is not.
         self._proven: set[int] = set()
@@ -87,10 +87,7 @@ class ToldOrders:
         terms = (order.client_id, order.side, order.price, order.qty)
         if terms != (told.client_id, told.side, told.price, told.qty):
             return None
-        if (
-            not order.filled < told.filled <= order.qty
-            or floor_to(told.filled, self._market.lot) != told.filled
-        ):
+        if not order.filled < told.filled <= order.qty:
             return None
         # One word at a time of a cell: what follows is decided when it is booked.
         waiting = {word.client_id for word in self._pending.values()} | self._pending.keys()
