@@ -193,7 +193,7 @@ def test_a_word_that_is_not_true_is_taken_back(tmp_path: Path) -> None:
     assert (slots(run), run.engine.condition().code) == (before, Code.TRADING)
     # This process believes no word any more.
     calls = Calls(kit)
-    react(run, word_of(resting(kit, 149), D("0.1")))
+    react(run, word_of(resting(kit, 151), D("0.1")))
     assert not calls.was_sent_first
     kit.book.move(D(149))
     react(run, word_of(kit.book.orders[next(reversed(kit.book.orders))]))
@@ -208,8 +208,9 @@ def test_a_counter_order_of_an_untrue_word_never_takes(tmp_path: Path) -> None:
     run, order = running(kit, tmp_path), resting(kit, 149)
     kit.book.price = D("150.9")
     calls = Calls(kit)
-    react(run, word_of(order, D("0.1")))
+    react(run, *[word_of(order, D("0.1"))] * 5)
     assert calls.was_sent_first
+    assert calls.made.count("POST order") == 1, "it is told for ever, and tried once"
     assert kit.book.fills == []
     assert [one.price for one in kit.book.own_open() if one.price == D(150)] == []
     # That it was refused counts for nothing, and where the word is true it is sent again, as any exit.

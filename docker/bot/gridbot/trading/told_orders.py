@@ -27,7 +27,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from gridbot.model.condition import Code, Condition
-from gridbot.model.types import Order, OrderRequest, ToldFill, as_text
+from gridbot.model.types import ZERO, Order, OrderRequest, ToldFill, as_text
 from gridbot.runtime.log import log
 from gridbot.store.store import Store
 from gridbot.strategies.strategy import Strategy
@@ -58,6 +58,9 @@ class ToldOrders:
         # Orders whose word is true, and live ones whose word is not.
         self._proven: set[int] = set()
         self._denied: set[int] = set()
+        # How much of live orders was told that was acted on, be it that the exchange refused the order: a
+        # word that is repeated for ever asks for one order.
+        self._tried: dict[int, Decimal] = {}
         self.is_distrusted = False
         self.condition: Condition | None = None
 
@@ -76,6 +79,7 @@ class ToldOrders:
             if order is None or placing.has_cancelled(order):
                 continue
             for request in strategy.counter_orders(order, word.filled, live):
+                self._tried[order.client_id] = word.filled
                 yield request, (order.client_id, word.filled)
                 self._note_sent(clock())
 
@@ -87,7 +91,8 @@ class ToldOrders:
         terms = (order.client_id, order.side, order.price, order.qty)
         if terms != (told.client_id, told.side, told.price, told.qty):
             return None
-        if not order.filled < told.filled <= order.qty:
+        known = max(order.filled, self._tried.get(order.client_id, ZERO))
+        if not known < told.filled <= order.qty:
             return None
         # One word at a time of a cell: what follows is decided when it is booked.
         waiting = {word.client_id for word in self._pending.values()} | self._pending.keys()
@@ -109,11 +114,11 @@ class ToldOrders:
             word = self._pending[client_id] = replace(word, since=min(word.since, now))
             if why := _denial(self._store.order(word.client_id), word, result, now):
                 self._deny(client_id, word, why, now)
-        live = (
-            {order.client_id for order in self._store.live_orders()} if self._proven | self._denied else set()
-        )
+        is_any = self._proven or self._denied or self._tried
+        live = {order.client_id for order in self._store.live_orders()} if is_any else set()
         had_denied, self._denied = bool(self._denied), self._denied & live
         self._proven &= live
+        self._tried = {client_id: filled for client_id, filled in self._tried.items() if client_id in live}
         if not self._denied:
             self.condition = None
         return had_denied and not self._denied
