@@ -4,6 +4,11 @@
 
 from __future__ import annotations
 
+import os
+
+# Schemathesis brings one, which nobody here uses, and each worker would load it with all that it needs.
+os.environ.setdefault("HYPOTHESIS_NO_PLUGINS", "1")
+
 from hypothesis import HealthCheck, settings
 
 # Those that say nothing of themselves, too: what takes long is a machine that has something else to do.

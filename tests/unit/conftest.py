@@ -4,6 +4,7 @@ engine.
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from collections.abc import Iterator
@@ -16,18 +17,26 @@ from tests.unit import machine
 
 KEPT = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR")
 KEPT_BEGINNINGS = ("PYTEST_", "PYTHON", "COVERAGE_", "COV_")
+_numbers = itertools.count()
 ZONE = "NPT-05:45"
 """No offset of whole hours, and none that a test machine has."""
 
 
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of all homes. pytest reads a whole folder for each numbered one that it makes there, and
+    thousands of tests have a home.
+    """
+    return tmp_path_factory.mktemp("homes")
+
+
 @pytest.fixture(autouse=True)
-def own_home(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Path]:
+def own_home(homes: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An environment in which nothing is set and nothing is there: an empty home, no engine, every port
     free.
     """
-    home = tmp_path_factory.mktemp("home", numbered=True)
+    home = homes / str(next(_numbers))
+    home.mkdir(mode=0o700)
     for name in os.environ:
         if name not in KEPT and not name.startswith(KEPT_BEGINNINGS):
             monkeypatch.delenv(name)
