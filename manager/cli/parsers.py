@@ -31,6 +31,8 @@ exit codes: 0 success, 1 not running or some failed, 2 usage, 3 a bug, 4 config,
 
 
 USUAL_COLUMNS = 80
+WITH_VALUE = {"--project-dir", "--lang", "--host"}
+"""Options that may precede any command and have a value."""
 HEADING = re.compile(r"^(\S.*):$", re.MULTILINE)
 
 
@@ -127,8 +129,9 @@ def words(argv: list[str]) -> list[str]:
     """Return the command line with a command of two words (`config schema`) joined into one."""
     joined = list(argv)
     for index, (first, second) in enumerate(pairwise(argv)):
-        is_value = index > 0 and argv[index - 1] in {"--project-dir", "--lang", "--host"}
-        is_near = first not in COMMANDS and not is_value and bool(near_command(first, second))
+        if index > 0 and argv[index - 1] in WITH_VALUE:
+            continue
+        is_near = first not in COMMANDS and bool(near_command(first, second))
         if first in COMMANDS or is_near or f"{first} {second}" in COMMANDS:
             if is_near or f"{first} {second}" in COMMANDS:  # a near one is answered by what was meant
                 joined[index : index + 2] = [f"{first} {second}"]
@@ -139,11 +142,25 @@ def words(argv: list[str]) -> list[str]:
 def parsed(argv: Iterable[str]) -> argparse.Namespace:
     """Return the values of a command line. Exits on --help and on usage errors.
 
-    If its command precedes all options that may have a value, only that one's parser is made.
+    If nothing but options of every command precedes its command, only that one's parser is made.
     """
     line = words(list(argv))
-    values: argparse.Namespace = parser(line[0] if line and line[0] in COMMANDS else None).parse_args(line)
+    values: argparse.Namespace = parser(_only(line)).parse_args(line)
     return values
+
+
+def _only(line: list[str]) -> str | None:
+    """Return the command of a line; None if another parser than its own may be needed to find it."""
+    rest = iter(line)
+    for word in rest:
+        if word in COMMANDS:
+            return word
+        name, equals, _value = word.partition("=")
+        if name in WITH_VALUE and (equals or not next(rest, "-").startswith("-")):
+            continue
+        if word != "--swarm":
+            break
+    return None
 
 
 def parser(only: str | None = None) -> argparse.ArgumentParser:

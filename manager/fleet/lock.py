@@ -188,10 +188,10 @@ def is_held_by_manager(path: Path, other: Path) -> bool:
 def _is_manager(process: Path) -> bool:
     """Return whether the process is a manager, which could start bots."""
     try:
-        words = (process / "cmdline").read_bytes().split(b"\0")
+        words = os.fsdecode((process / "cmdline").read_bytes()).split("\0")
     except OSError:
         return False
-    return any(Path(os.fsdecode(word)).name in MANAGERS for word in words if word)
+    return any(word.rstrip("/").rpartition("/")[2] in MANAGERS for word in words)
 
 
 def _opened_by(process: Path) -> set[tuple[int, int]]:

@@ -91,3 +91,32 @@ def test_no_line_means_something_else(command: str, rest: list[str]) -> None:
     line = [command, *rest]
     read = plain_line.read(line)
     assert read is None or vars(read) == by_argparse(line)
+
+
+@pytest.mark.parametrize(
+    ("line", "only"),
+    [
+        ("--project-dir DIR ps", "ps"),
+        ("--project-dir=DIR --swarm halt bp_sol_01", "halt"),
+        ("--lang en --host tokyo status bp_sol_01", "status"),
+        ("--project-dir ps up --wait", "up"),
+        ("--host up backup list", "backup list"),
+        ("--project-dir --swarm ps", None),
+        ("--project DIR ps", None),
+        ("--version ps", None),
+        ("stpo", None),
+        ("--host", None),
+    ],
+)
+def test_the_parser_of_one_command_finds_what_that_of_all_does(
+    monkeypatch: pytest.MonkeyPatch, line: str, only: str | None
+) -> None:
+    """To make them all takes as long as most commands."""
+    made = parsers.parser
+    names: list[str | None] = []
+    monkeypatch.setattr(parsers, "parser", lambda name=None: (names.append(name), made(name))[1])
+    one = by_argparse(line.split())
+    assert names == [only]
+    monkeypatch.setattr(parsers, "parser", lambda _name=None: made())
+    assert by_argparse(line.split()) == one
+    assert (one is None) is (only is None and not line.startswith("--project "))
