@@ -22,6 +22,14 @@ from tests.fake_exchange.book import BookOrder
 
 KITS = (Apex, Aster, AsterSpot, Backpack, BackpackSpot, Lighter, Paradex)
 each_kit = pytest.mark.parametrize("kind", KITS)
+# Hundreds of executions are read: an exchange's spot market, too, in the long form only.
+each_exchange = pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, marks=[pytest.mark.long_form] if kind in (AsterSpot, BackpackSpot) else [])
+        for kind in KITS
+    ],
+)
 ANY_CLIENT_ID = (*CLIENT_IDS, "bid_client_id", "ask_client_id")
 
 
@@ -165,7 +173,7 @@ def test_a_persons_order_of_the_same_terms_is_not_taken_where_client_ids_are_tol
     run.store.close()
 
 
-@each_kit
+@each_exchange
 def test_what_is_filled_of_an_open_order_counts_behind_any_number_of_others_executions(
     kind: type[Kit], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

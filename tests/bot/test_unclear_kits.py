@@ -29,9 +29,13 @@ KITS = (Apex, Aster, AsterSpot, Backpack, BackpackSpot, Lighter, Paradex)
 PERPS = (Apex, Aster, Backpack, Lighter, Paradex)
 each_kit = pytest.mark.parametrize("kind", KITS)
 each_perp = pytest.mark.parametrize("kind", PERPS)
+# What walks for long: an exchange's spot market, too, in the long form only.
+each_exchange = pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[] if kind in PERPS else [pytest.mark.long_form]) for kind in KITS]
+)
 
 
-@each_kit
+@each_exchange
 @pytest.mark.parametrize("name", ["orders", "executions", "positions"])
 def test_a_list_that_is_missing_now_and_then_changes_nothing(
     kind: type[Kit], name: str, tmp_path: Path
@@ -46,7 +50,7 @@ def test_a_list_that_is_missing_now_and_then_changes_nothing(
     run.end()
 
 
-@each_kit
+@each_exchange
 @pytest.mark.parametrize("names", [("orders",), ("executions",), ("orders", "executions", "positions")])
 def test_a_list_that_never_comes_doubles_nothing_and_a_stop_does_not_say_that_nothing_is_left(
     kind: type[Kit], names: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -239,7 +243,7 @@ def test_two_positions_of_a_market_are_a_hedge_by_their_rows_alone() -> None:
 # SIGKILL
 
 
-@each_kit
+@each_exchange
 def test_killed_between_an_order_and_its_answer_doubles_no_level(kind: type[Kit], tmp_path: Path) -> None:
     """The record has the client id before the order is sent: a new process finds it by that alone."""
     kit = kind()

@@ -58,7 +58,7 @@ def ended(process: subprocess.Popen[str]) -> Done:
     return Done(process.returncode, out, err)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.long_form)])
 def test_a_restart_that_is_ended_starts_what_it_has_stopped(
     project: Project, note: Note, number: signal.Signals
 ) -> None:

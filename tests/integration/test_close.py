@@ -79,7 +79,14 @@ def test_what_halted_bots_hold_is_closed_when_a_person_agrees(project: Project, 
     assert fake.book.violations == []
 
 
-@pytest.mark.parametrize("words", [("close", "live_01"), ("halt", "--close-positions")], ids=" ".join)
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(("close", "live_01"), marks=pytest.mark.long_form),
+        ("halt", "--close-positions"),
+    ],
+    ids=" ".join,
+)
 def test_a_signal_while_the_order_is_on_its_way_lets_it_be_closed_and_told(
     project: Project, fake: FakeExchange, words: tuple[str, ...]
 ) -> None:

@@ -156,6 +156,7 @@ def until_away(project: Project) -> None:
     eventually(lambda: project.ps()["live_01"]["doing_code"] == "exchange_away", 90, "a report")
 
 
+@pytest.mark.long_form  # without SSH and an engine: tests/unit/ops/test_account_check.py
 def test_no_two_live_bots_on_one_account_on_two_machines(
     project: Project, tokyo: Project, sshd: Sshd
 ) -> None:

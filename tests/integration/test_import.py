@@ -159,7 +159,10 @@ def test_stop_old_stops_the_daemon_and_takes_every_row(
     assert rows_of(copied) == rows_of(old.folder / "database" / "bp_sol_01.db")
 
 
-@pytest.mark.parametrize("killed_at", [2, 4, 6])
+@pytest.mark.parametrize(
+    "killed_at",
+    [pytest.param(2, marks=pytest.mark.long_form), 4, pytest.param(6, marks=pytest.mark.long_form)],
+)
 def test_what_a_killed_import_has_stopped_is_started_by_the_up_after_the_next_one(
     old: OldFolder, tmp_path: Path, killed_at: int
 ) -> None:

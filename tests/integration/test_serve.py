@@ -123,7 +123,7 @@ def test_a_command_outlives_the_server_that_started_it(
     eventually(lambda: len(everything(live_project)) == 2, what="the end of what asked the exchange")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.long_form)])
 def test_it_ends_when_told_although_somebody_listens(
     live_project: Project, serve: Serve, number: signal.Signals
 ) -> None:

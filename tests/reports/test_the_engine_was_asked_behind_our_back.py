@@ -121,9 +121,19 @@ def test_a_network_that_was_made_anew_is_another_one_to_what_ran_in_the_old_one(
 UPDATED = {"RestartPolicy": {"Name": "no"}, "Memory": 64 << 20, "MemorySwap": 64 << 20}
 
 
-@pytest.mark.parametrize("is_readable", [True, False], ids=["by its files", "by the engine"])
 @pytest.mark.parametrize(
-    "command", ["up", "start", "up bp_sol_01", "start bp_sol_01", "restart", "restart bp_sol_01"]
+    ("command", "is_readable"),
+    [
+        # Where they are read from is no matter of the command.
+        pytest.param(
+            command,
+            is_readable,
+            marks=[] if is_readable or command in ("up", "restart bp_sol_01") else [pytest.mark.long_form],
+            id=f"{command}-{'by its files' if is_readable else 'by the engine'}",
+        )
+        for command in ("up", "start", "up bp_sol_01", "start bp_sol_01", "restart", "restart bp_sol_01")
+        for is_readable in (True, False)
+    ],
 )
 def test_limits_and_restart_policy_of_docker_update_are_named_and_put_back_by(
     fleet: Sandbox, command: str, is_readable: bool
@@ -238,8 +248,19 @@ FILES = [
 ]
 
 
-@pytest.mark.parametrize("command", ["up", "start", "up bp_sol_01", "start bp_sol_01"])
-@pytest.mark.parametrize(("file", "content"), FILES)
+@pytest.mark.parametrize(
+    ("file", "content", "command"),
+    [
+        # Each file by one command, and each command by one file.
+        pytest.param(
+            *file,
+            command,
+            marks=[] if command == "up" or file == FILES[0] else [pytest.mark.long_form],
+        )
+        for file in FILES
+        for command in ("up", "start", "up bp_sol_01", "start bp_sol_01")
+    ],
+)
 def test_other_limits_are_seen_in_the_cgroup_and_put_back_by(
     fleet: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, content: str, command: str
 ) -> None:
