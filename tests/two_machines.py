@@ -8,16 +8,23 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from tests import forks
 from tests.fleet import ROOT, Project, a_project
 
 
 @contextmanager
-def another(folder: Path, image: str, environ: Mapping[str, str] | None = None) -> Iterator[Project]:
-    """The other machine's project: another folder and another fleet, with a manager in it."""
+def another(
+    folder: Path, image: str, environ: Mapping[str, str] | None = None, *, python: str = ""
+) -> Iterator[Project]:
+    """The other machine's project: another folder and another fleet, with a manager in it.
+
+    `python`: that of `forks.python`, where it is of no matter how its manager starts.
+    """
     with a_project(folder, image, environ=environ) as made:
         bin_folder = made.folder / ".venv" / "bin"
         bin_folder.mkdir(parents=True)
-        script = f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m manager "$@"\n'
+        variable = f'{forks.PYTHON}="{python}"' if python else f'PYTHONPATH="{ROOT}"'
+        script = f'#!/bin/sh\n{variable} exec "{python or sys.executable}" -m manager "$@"\n'
         (bin_folder / "manager").write_text(script)
         (bin_folder / "manager").chmod(0o755)
         yield made

@@ -64,17 +64,15 @@ class Machines(NamedTuple):
 
 @contextmanager
 def two_machines(folder: Path, image: str) -> Iterator[Machines]:
+    python = forks.python(folder)
     with (
         new_project(folder / "here", image) as here,
-        another(folder / "there", image) as there,
+        another(folder / "there", image, python=python) as there,
         sshd_here.running(folder / "s") as link,
     ):
         settings = there.folder / "config" / "fleet.toml"
         settings.write_text(f'name = "{there.name}"\n{SETTINGS}')
-        python = forks.python(folder)
         here.environ.update({**link.environ, forks.PYTHON: python})
-        manager = there.folder / ".venv" / "bin" / "manager"
-        manager.write_text(f'#!/bin/sh\n{forks.PYTHON}={python} exec {python} -m manager "$@"\n')
         bots.add(here, ID, 0)
         here.manager("host", "add", "there", link.url(there.folder))
         here.manager("up", "--wait")

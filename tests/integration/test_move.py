@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from manager.errors import FAILED
-from tests import sshd_here
+from tests import forks, sshd_here
 from tests.fleet import Project, eventually
 from tests.two_machines import another, rows, runs
 
@@ -21,19 +21,25 @@ ID = "bp_eth_01"
 
 
 @pytest.fixture
-def tokyo(tmp_path: Path, bot_image: str) -> Iterator[Project]:
-    with another(tmp_path / "另一台 tokyo" / "project", bot_image) as made:
+def tokyo(tmp_path: Path, bot_image: str, python: str) -> Iterator[Project]:
+    with another(tmp_path / "另一台 tokyo" / "project", bot_image, python=python) as made:
         yield made
 
 
+@pytest.fixture
+def python(tmp_path: Path) -> str:
+    """What starts the managers of both machines: a move has some thirty."""
+    return forks.python(tmp_path)
+
+
 def test_there_and_back_with_every_row_and_never_startable_on_both(
-    project: Project, tokyo: Project, tmp_path: Path
+    project: Project, tokyo: Project, tmp_path: Path, python: str
 ) -> None:
     project.add(ID, 0)
     project.manager("up", "--wait")
     eventually(lambda: rows(project, ID) > 0, what="rows")
     with sshd_here.running(tmp_path / "s") as sshd:
-        project.environ.update(sshd.environ)
+        project.environ.update({**sshd.environ, forks.PYTHON: python})
         project.manager("host", "add", "tokyo", sshd.url(tokyo.folder))
         project.manager("backup", ID, "--to", str(tmp_path / "before"))
         project.manager("stop", ID)  # it was stopped before, which is no order that is given during the move

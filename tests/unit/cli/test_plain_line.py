@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import io
 
@@ -114,7 +115,12 @@ def test_the_parser_of_one_command_finds_what_that_of_all_does(
     """To make them all takes as long as most commands."""
     made = parsers.parser
     names: list[str | None] = []
-    monkeypatch.setattr(parsers, "parser", lambda name=None: (names.append(name), made(name))[1])
+
+    def noted(name: str | None = None) -> argparse.ArgumentParser:
+        names.append(name)
+        return made(name)
+
+    monkeypatch.setattr(parsers, "parser", noted)
     one = by_argparse(line.split())
     assert names == [only]
     monkeypatch.setattr(parsers, "parser", lambda _name=None: made())
