@@ -39,7 +39,7 @@ def note(view: Instance) -> str:
     elif reason is not None and not _says_more(view):
         parts.append(str(reason))
     elif view.status.why is not None:
-        parts.append(cause(view))
+        parts.append(str(stopped_by_others(view) or cause(view)))
     elif supervisor is not None and supervisor.last_exit and supervisor.restarts_total:
         parts.append(str(Text("last exit: {why}", why=of_last_exit(view))))
     if view.status.state == "restarting" and supervisor is not None and supervisor.next_restart_at:
@@ -72,6 +72,13 @@ def stopped_by(saved: InstanceState) -> Text:
     """Return who stopped it: a person, or `watch` and why."""
     because = kept_text.unkept(saved.stopped_because)
     return Text("stopped by a user") if because is None else Text("stopped by {because}", because=because)
+
+
+def stopped_by_others(view: Instance) -> Text | None:
+    """Return that somebody else has stopped its container, and how it ended; None for any other."""
+    if view.status.state != "stopped" or not leftovers.is_down_unasked(view):
+        return None
+    return Text("stopped, but not by the manager: {why}", why=view.status.why or "?")
 
 
 def halted_by(saved: InstanceState) -> Text:
