@@ -26,10 +26,10 @@ PARTS = re.compile(r"(\{[^}]*\})")
 """A message of placeholders alone, `{id}: {why}`, and its parts."""
 
 NOUNS = (
-    "alert|bot|command|config|connection|failure|file|folder|instance|level|line|log|manager|message|one|order|"
-    "port|position|probe|restart|row|stream|task|time|warning"
+    "alert|bot|command|config|connection|core|database|event|failure|file|folder|inode|instance|level|line|log|"
+    "manager|message|one|order|packet|port|position|probe|request|restart|row|second|stream|task|time|warning"
 )
-PLURAL = rf"\{{count\}}((?: (?!of )\w+){{0,2}}?) ({NOUNS})s\b(?! and\b)(?: (are|rest)\b)?"
+PLURAL = rf"\{{NAME(:[^}}]*)?\}}((?: (?!of )\w+){{0,2}}?) ({NOUNS})s\b(?! and\b)(?: (are|rest)\b)?"
 """What an English template says of several things, and a verb behind it. It is compiled when it is needed:
 most commands start and end without.
 """
@@ -62,8 +62,10 @@ class Text:
 
     def __str__(self) -> str:
         template = _(self.message)
-        if template is self.message and self.params.get("count") == 1:
-            template = singular(template)
+        if template is self.message:
+            for name, value in self.params.items():
+                if type(value) is int and value == 1:
+                    template = singular(template, name)
         return template.format(**self.params)
 
     def __repr__(self) -> str:
@@ -76,11 +78,17 @@ class Text:
         return hash(self.message)
 
 
-def singular(template: str) -> str:
-    """Return an English template as it is for a `count` of 1. Chinese has one form for all numbers."""
-    for several, one in OTHERWISE_SINGULAR.items():
-        template = template.replace(several, one)
-    return re.sub(PLURAL, lambda match: f"{{count}}{match[1]} {match[2]}{SINGULAR_VERBS[match[3]]}", template)
+def singular(template: str, name: str = "count") -> str:
+    """Return an English template as it is for 1 of what this parameter counts. Chinese has one form."""
+    if name == "count":
+        for several, one in OTHERWISE_SINGULAR.items():
+            template = template.replace(several, one)
+    pattern = PLURAL.replace("NAME", re.escape(name))
+
+    def one_of(match: re.Match[str]) -> str:
+        return f"{{{name}{match[1] or ''}}}{match[2]} {match[3]}{SINGULAR_VERBS[match[4]]}"
+
+    return re.sub(pattern, one_of, template)
 
 
 def language_from(environ: Mapping[str, str]) -> str:

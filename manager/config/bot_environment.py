@@ -119,7 +119,9 @@ def credential_problems(
 def _credential_faults(spec: InstanceSpec, fleet: Fleet, variables: Mapping[str, str]) -> Iterator[Text]:
     """Yield why a credential cannot be one. Its value is never part of the message."""
     given = env_file_values(spec, fleet, _passed_on(fleet, variables), variables)
-    for name, value in dict(_named_credentials(spec, given, variables)).items():
+    renamed = {variable.read_as for variable in spec.variables if variable.read_as != variable.name}
+    named = dict(_named_credentials(spec, given, variables))
+    for name, value in ((name, named[name]) for name in named if name not in renamed):
         if credential_values.is_placeholder(value, name):
             yield Text(
                 "{name} has a template's placeholder instead of a value; write {name}=… in .env", name=name
@@ -167,9 +169,7 @@ def named_variables(spec: InstanceSpec, variables: Mapping[str, str]) -> dict[st
 def _unset(spec: InstanceSpec, variables: Mapping[str, str]) -> Iterator[str]:
     named = [(variable.name, variable.default) for variable in spec.variables]
     named += [reference for text in spec.literals.values() for reference in references(text)]
-    for name, default in dict(named).items():
-        if not variables.get(name) and default is None:
-            yield name
+    yield from (name for name, default in dict(named).items() if default is None and not variables.get(name))
 
 
 def _shared_accounts(

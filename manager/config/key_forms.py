@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from manager.config.account_names import credential_of, is_ambiguous, is_used
+from manager.config.credential_values import is_placeholder
 from manager.config.exchanges import EXCHANGES
 from manager.config.spec import InstanceSpec
 from manager.i18n import Text
@@ -20,6 +21,8 @@ def faults(spec: InstanceSpec, given: Mapping[str, str]) -> Iterator[Text]:
         if not value or not is_used(name, spec.exchange, given):
             continue
         written = _written(name, spec)
+        if is_placeholder(value, name) or is_placeholder(value, written):
+            continue  # that is a problem of its own
         form = wrong_form(spec.exchange, name, value)
         if form is None and is_ambiguous(name, spec.exchange) and not value.startswith("0x"):
             yield Text(

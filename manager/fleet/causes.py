@@ -17,6 +17,9 @@ from manager.util import formatting, kept_text
 PROBED_WELL = "200"
 """The health detail of a bot whose last probe went well."""
 
+RESTARTED_WITHIN_S = 15.0
+"""By then a manager that has stopped a bot to start it again has done so."""
+
 STAMP = r"\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?([.,]\d+)?\s*(Z|[+-]\d\d:?\d\d)?\]?[\s:|-]*"
 LEVEL = r"[\[(]?(DEBUG|INFO|NOTICE|WARNING|WARN|ERROR|CRITICAL|FATAL)[\])]?[\s:|-]+"
 """Time stamp and level begin a log line, and do not explain why a bot ended."""
@@ -39,7 +42,7 @@ def note(view: Instance) -> str:
     elif reason is not None and not _says_more(view):
         parts.append(str(reason))
     elif view.status.why is not None:
-        parts.append(cause(view))
+        parts.append(str(stopped_by_others(view, now) or cause(view)))
     elif supervisor is not None and supervisor.last_exit and supervisor.restarts_total:
         parts.append(str(Text("last exit: {why}", why=of_last_exit(view))))
     if view.status.state == "restarting" and supervisor is not None and supervisor.next_restart_at:
@@ -72,6 +75,19 @@ def stopped_by(saved: InstanceState) -> Text:
     """Return who stopped it: a person, or `watch` and why."""
     because = kept_text.unkept(saved.stopped_because)
     return Text("stopped by a user") if because is None else Text("stopped by {because}", because=because)
+
+
+def stopped_by_others(view: Instance, now: float) -> Text | None:
+    """Return that somebody else has stopped its container, and how it ended; None where that is not so, or
+    not known yet: a manager that restarts it stops it for a moment.
+    """
+    if view.status.state != "stopped" or not leftovers.is_down_unasked(view):
+        return None
+    supervisor = view.supervisor
+    last_exit = supervisor.last_exit if supervisor is not None and supervisor.state == "stopped" else None
+    if last_exit is not None and abs(now - last_exit.at) < RESTARTED_WITHIN_S:
+        return None
+    return Text("not stopped by the manager: {why}", why=view.status.why or "?")
 
 
 def halted_by(saved: InstanceState) -> Text:

@@ -199,6 +199,7 @@ def test_an_exchange_that_is_away_at_the_start_is_waited_for(
     bot = live(start_bot, fake)
     report = wait_for(bot, "exchange_away")
     assert (report["position"], report["trades"]) == ("0", 0), "a new database holds no position"
+    assert (report["price"], report["pnl"]) == (None, "0.00000000"), "nothing to be valued at a price"
     assert health(bot) == (200, "degraded", "exchange_away")
     fake.faults.down = False
     settled(bot, fake)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gridbot.config import args
-from gridbot.exchanges import price_sources
+from gridbot.exchanges import price_sources, venues
 from gridbot.exchanges.paper import PaperExchange
 from gridbot.exchanges.price_sources import (
     EndOfDataError,
@@ -169,6 +169,26 @@ def test_invented_rules_suit_the_grid(lower: str, upper: str, quantity: str, tic
         )
     )
     assert (rules.base, rules.quote, rules.tick, rules.lot) == ("SOL", "USDC", D(tick), D(lot))
+
+
+@pytest.mark.parametrize(
+    ("exchange", "symbol", "currencies"),
+    [
+        ("aster", "SOLUSDT", ("SOL", "USDT")),
+        ("aster", "SOL/USDT:USDT", ("SOL", "USDT")),
+        ("aster", "ETHUSD1", ("ETH", "USD1")),
+        ("paradex", "BTC-USD-PERP", ("BTC", "USD")),
+        ("apex", "BTC-USDC", ("BTC", "USDC")),
+        ("apex", "BTC", ("BTC", "USDT")),
+        ("lighter", "ETH", ("ETH", "USDC")),
+        ("backpack", "SOL_USDC_PERP", ("SOL", "USDC")),
+        ("elsewhere", "USDT", ("USDT", "USDC")),
+    ],
+)
+def test_paper_counts_in_the_currencies_of_the_symbol(
+    exchange: str, symbol: str, currencies: tuple[str, str]
+) -> None:
+    assert venues.currencies(exchange, symbol) == currencies
 
 
 class Scripted:

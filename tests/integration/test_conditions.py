@@ -300,8 +300,8 @@ def test_what_ends_or_holds_a_live_bot(live_fleet: WatchedProject, fake: FakeExc
     live_fleet.again(fake)
     fake.faults.down = True
     os.kill(project.instances()[BOT]["bot_pid"], signal.SIGKILL)
-    ps_row = live_fleet.until("SIGKILL, no restart left, and no answer to the cancel program")
-    assert ps_row["cancel"]["state"] != "confirmed"
+    live_fleet.until("SIGKILL, no restart left, and no answer to the cancel program")
+    assert project.ps()[BOT]["cancel"]["state"] != "confirmed"
     assert len(fake.book.own_open()) == 6, "the table speaks of orders that are there"
     assert live_fleet.seen == [*RISKS]
 

@@ -78,7 +78,6 @@ def test_english_has_a_form_for_one_of_each_thing_that_is_counted() -> None:
         "a password has at least {count} characters",
         "a request has a length, of at most {count} bytes",
         "it has created {count} files and the disk has only {free} inodes free",
-        "{path}: {free} of {count} inodes free",
         "{count} env files and folders are readable by the bots' user only",
     }
     counted = {text for text, _file in messages.messages(messages.sources()) if several.search(text)}
@@ -86,6 +85,38 @@ def test_english_has_a_form_for_one_of_each_thing_that_is_counted() -> None:
     assert counted >= never_one
     left = {text for text in counted if several.search(i18n.singular(text))}
     assert left == never_one, "add the noun to NOUNS in manager/i18n.py"
+
+
+VERBS = (
+    "allows|answers|belongs|builds|contains|counts|does|exists|holds|keeps|knows|leads|links|names|needs|points|refuses|"
+    "ps|runs|sends|serves|starts|stays|stops|takes|trades|uses|watches"
+)
+NEVER_ONE = (
+    "is larger than {limit} bytes",
+    "{path} is larger than {limit} bytes",
+    "Swarm accepts no service named {name}: at most {limit} letters",
+)
+"""The limits in these are far above 1."""
+
+
+def test_what_another_parameter_counts_has_a_form_for_one_of_it_too() -> None:
+    """`load 0.1 on 1 cores`"""
+    several = re.compile(
+        rf"\{{(?!count\b)(\w+)(?::[^}}]*)?\}}"
+        rf" (?!is |was |has |as |this |ms|(?:{VERBS})\b)[a-z]+s\b"
+    )
+    counted = [
+        (match[1], text)
+        for text, _file in messages.messages(messages.sources())
+        for match in several.finditer(text)
+    ]
+    told = {
+        text
+        for name, text in counted
+        if name in {match[1] for match in several.finditer(i18n.singular(text, name))}
+        and not text.startswith(NEVER_ONE)
+    }
+    assert told == set(), "add the noun to NOUNS in manager/i18n.py, or the verb to VERBS here"
 
 
 @pytest.mark.parametrize(
@@ -98,12 +129,13 @@ def test_english_has_a_form_for_one_of_each_thing_that_is_counted() -> None:
         ("{running} of {count} instances are running, none is failed or unhealthy", "1 of 1 instance is"),
         ("{count} of the instances run an older image: {ids}", "1 of the instances runs an older image: a"),
         ("{count} streams of the role {role} are open", "1 stream of the role live is open"),
+        ("load {load:.1f} on {running} cores", "load 0.5 on 1 core"),
     ],
 )
 def test_one_of_them_is_told_as_one(several: str, one: str) -> None:
-    others = {"ids": "a", "what": "", "running": 1, "role": "live"}
-    assert one in str(Text(several, count=1, **others))
-    assert one not in str(Text(several, count=2, **others))
+    others = {"ids": "a", "what": "", "role": "live", "load": 0.5}
+    assert one in str(Text(several, count=1, running=1, **others))
+    assert one not in str(Text(several, count=2, running=2, **others))
 
 
 def test_the_extraction_finds_every_kind_of_message() -> None:

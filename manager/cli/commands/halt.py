@@ -18,7 +18,7 @@ from manager.cli.left_behind import (
 )
 from manager.cli.notices import say_problems
 from manager.engine.containers import Container
-from manager.errors import ManagerError, worst_exit_code
+from manager.errors import ConfigError, ManagerError, UsageError, worst_exit_code
 from manager.fleet import supervisor_state
 from manager.fleet.instance import market_of
 from manager.fleet.observe import FleetSnapshot
@@ -65,6 +65,16 @@ def halt(session: Session, args: Namespace) -> int:
             return _halt(session, args, marks, interruptions)
     except KeyboardInterrupt as interruption:
         raise halt_interrupted.error(interruption, marks) from None
+    except (ConfigError, UsageError):  # by then the marks are made: their supervisors heed them
+        if marked := sorted({instance for event in marks for instance in event.marked.instances}):
+            console.warning(
+                Text(
+                    "marked as halted all the same: {ids}; what runs of them is stopped within seconds, which"
+                    " was not verified, and `manager up` starts none of them before `manager resume`",
+                    ids=", ".join(marked),
+                )
+            )
+        raise
 
 
 def _halt(session: Session, args: Namespace, marks: list[MarksMade], interruptions: Interruptions) -> int:

@@ -323,6 +323,10 @@ def fleet(facts: FleetFacts) -> Iterator[Finding]:
     ]
     for instance in unhealthy:
         why = Text("{id} is {state}: {why}", id=instance.id, state=Text(instance.state), why=instance.why)
+        if instance.state == "stopped":  # of those, only what nobody has asked for is here
+            why = Text(
+                "{id} was stopped, but not by the manager: {why}", id=instance.id, why=instance.why or "?"
+            )
         yield warn("instances", why, _remedy(instance))
     if not unhealthy and facts.instances:
         running = sum(instance.state == "running" for instance in facts.instances)

@@ -115,6 +115,8 @@ def _state_event(view: Instance, now: Sample) -> Event:
     last = causes.last_words(view) if now.state in {"failed", "restarting"} else ""
     params = {"state": now.state, "doing": now.doing, "why": why, "cause": cause, "last": last}
     reported = doing.activity(view, now.at).message(now.at) if is_told and now.state in REPORTED else None
+    if now.state == "stopped":
+        reported = causes.stopped_by_others(view, now.at)
     if reported is not None:
         why = kept_text.english(reported)
         params |= {"why": why, "cause": None, "reported": kept_text.kept(reported)}

@@ -27,7 +27,17 @@ InstanceKind = Literal[
     "growth",
 ]
 MachineKind = Literal[
-    "disk", "inodes", "engine", "fleet_loss", "limits", "egress", "twin", "shared_account", "lost", "move"
+    "disk",
+    "inodes",
+    "engine",
+    "fleet_loss",
+    "limits",
+    "configs",
+    "egress",
+    "twin",
+    "shared_account",
+    "lost",
+    "move",
 ]
 Kind = Literal[InstanceKind, MachineKind]
 
@@ -51,6 +61,7 @@ KIND_WORDS: Mapping[Kind, str] = {
     "growth": mark("disk use"),
     "fleet_loss": mark("fleet's loss limit"),
     "limits": mark("loss limits not watched"),
+    "configs": mark("configs not loaded"),
     "egress": mark("egress rules"),
     "twin": mark("two of one instance"),
     "shared_account": mark("two bots on one account"),
@@ -75,6 +86,7 @@ NEVER_REMINDED: frozenset[Kind] = frozenset({"completed", "oom", "account_loss",
 """Conditions that need no reminder, because nothing can be done about them."""
 
 BACK: Mapping[Kind, str] = {
+    "configs": mark("the configs of all that runs can be loaded again"),
     "egress": mark("the egress rules are in force again"),
     "twin": mark("no older copy of a moved instance trades any longer"),
     "shared_account": mark("no live bots of different machines trade on one account any longer"),

@@ -238,6 +238,10 @@ class Watch:
         if observer.why_away:
             return [*conditions, machine_rules.of_engine(observer.why_away, rules)]
         views, history = observer.snapshot.views, self._notifier.history
+        project = observer.snapshot.project
+        conditions += machine_rules.of_configs(
+            project.problems, project.blocking_problems, observer.fault, views.values(), rules
+        )
         reported = {
             view.id: supervisor_state.open_orders_left(observer.fleet.instance_state_dir(view.id))
             for view in views.values()

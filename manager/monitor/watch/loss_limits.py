@@ -40,8 +40,8 @@ def breaches(fleet: Fleet, today: Today, day: str, accounts: Sequence[Sequence[s
         if loss is not None and loss.amount <= -limits.fleet_daily_loss:
             text = Text(
                 "the fleet has lost {amount} today, its limit is {limit}{note}",
-                amount=money(loss.amount, loss.currency),
-                limit=money(-limits.fleet_daily_loss, loss.currency),
+                amount=_size(loss.amount, loss.currency),
+                limit=_size(limits.fleet_daily_loss, loss.currency),
                 note=_note(fleet, today, today),
             )
             breaches.append(Breach(Condition(MACHINE, "fleet_loss", text, case=day), day, None))
@@ -55,8 +55,8 @@ def breaches(fleet: Fleet, today: Today, day: str, accounts: Sequence[Sequence[s
             text = Text(
                 "the account of {ids} has lost {amount} today, its limit is {limit}{note}",
                 ids=", ".join(account),
-                amount=money(loss.amount, loss.currency),
-                limit=money(-limits.account_daily_loss, loss.currency),
+                amount=_size(loss.amount, loss.currency),
+                limit=_size(limits.account_daily_loss, loss.currency),
                 note=_note(fleet, today, account),
             )
             condition = Condition(account[0], "account_loss", text, case=day)
@@ -98,6 +98,11 @@ def _live_days(today: Today, instances: Iterable[str]) -> list[Day]:
 def _loss(fleet: Fleet, today: Today, instances: Iterable[str]) -> rates.Total | None:
     amounts: list[tuple[str, Decimal]] = [(day.quote, day.pnl) for day in _live_days(today, instances)]
     return rates.total(amounts, fleet.sums)
+
+
+def _size(amount: Decimal, currency: str) -> str:
+    """Return an amount without its sign: `has lost` says it."""
+    return money(abs(amount), currency).removeprefix("+")
 
 
 def _note(fleet: Fleet, today: Today, instances: Iterable[str]) -> Text | str:

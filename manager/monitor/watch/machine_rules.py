@@ -1,10 +1,13 @@
-"""Decide what is wrong with the machine: its disk, its engine. Pure."""
+"""Decide what is wrong with the machine: its disk, its engine, its config files. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from manager.config.fleet import Alerts
+from manager.errors import Problem
+from manager.fleet.instance import Instance
 from manager.i18n import Text
 from manager.monitor.watch import alert_cases
 from manager.monitor.watch.alert_rules import MACHINE, Condition
@@ -65,3 +68,41 @@ def of_engine(why: str, rules: Alerts) -> Condition:
     text = Text("the Docker Engine does not answer ({why}); the state of the bots is unknown", why=why)
     case = alert_cases.of_text(Text("{why}", why=why))
     return Condition(MACHINE, "engine", text, after=rules.engine_away_after, case=case)
+
+
+def of_configs(
+    problems: Sequence[Problem],
+    blocking: Sequence[Problem],
+    fault: str,
+    views: Iterable[Instance],
+    rules: Alerts,
+) -> list[Condition]:
+    """Return the condition of config files that cannot be used while what was started from them runs.
+
+    `blocking`: those of the problems that concern every instance. `fault`: why the fleet's settings cannot be
+    read, empty where they can. A file may be half written for a while; what is not mended then would be
+    noticed only when a bot has to be started again.
+    """
+    if fault:
+        text = Text(
+            "{problem}; `manager watch` goes on with the settings from before, and nothing can be started",
+            problem=" ".join(fault.splitlines()),
+        )
+        return [Condition(MACHINE, "configs", text, after=rules.unhealthy_after, case="settings")]
+    running = {
+        view.id: view.container.config_file for view in views if view.is_bot_up and view.container is not None
+    }
+    concerned = [problem for problem in problems if problem in blocking or problem.concerns(running.values())]
+    ids = sorted(id_ for id_, file in running.items() if any(p.concerns([file]) for p in concerned))
+    if running and any(problem in blocking for problem in concerned):
+        ids = sorted(running)
+    if not ids:
+        return []
+    text = Text(
+        "{problem}; what runs goes on as it was started, but the manager cannot start it again until this is"
+        " mended: {ids}",
+        problem=concerned[0],
+        ids=", ".join(ids),
+    )
+    lines, case = tuple(map(str, concerned[1:])), " ".join(sorted({problem.file for problem in concerned}))
+    return [Condition(MACHINE, "configs", text, lines, after=rules.unhealthy_after, case=case)]

@@ -64,7 +64,8 @@ def _line(alert: Alert) -> str:
 
 def _summary(alerts: Sequence[Alert]) -> str:
     """Return `38 down, 2 failed, 1 back: bp_a, bp_b, …`."""
-    counts = Counter(_("back") if alert.tone == "good" else _(KIND_WORDS[alert.kind]) for alert in alerts)
+    told = dict.fromkeys((alert.subject, alert.kind, alert.tone == "good") for alert in alerts)
+    counts = Counter(_("back") if is_over else _(KIND_WORDS[kind]) for _subject, kind, is_over in told)
     names = list(dict.fromkeys(alert.subject for alert in alerts if alert.subject))
     shown = ", ".join(names[:MOST_NAMES]) + (", …" if len(names) > MOST_NAMES else "")
     text = listed(f"{count} {word}" for word, count in counts.items())

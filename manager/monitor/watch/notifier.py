@@ -112,7 +112,8 @@ class Notifier:
 
     def add(self, alert: Alert, now: float) -> None:
         """Add an alert, to be sent together with others that follow within a moment."""
-        console.say(f"{formatting.clock(now)} {messages.without(str(alert.text), self._secrets())}")
+        lines = [f"{formatting.clock(now)} {alert.text}", *(f"  {line}" for line in alert.details)]
+        console.say(messages.without("\n".join(lines), self._secrets()))
         if not self._pending:
             self._pending_since = time.monotonic()
         self._pending_last = time.monotonic()

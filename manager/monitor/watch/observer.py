@@ -63,7 +63,8 @@ class FleetObserver:
         """When the lock was last seen to be free: what has changed since may be the work of its holder."""
         self._others_work = OthersWork()
         self._settles_at = 0.0
-        self._fault = ""
+        self.fault = ""
+        """Why the settings cannot be read; empty while they can."""
 
     @property
     def fleet(self) -> Fleet:
@@ -190,12 +191,12 @@ class FleetObserver:
             return before
         if (project.fleet.name, project.fleet.data_dir) != (before.fleet.name, before.fleet.data_dir):
             raise ManagerError("the fleet's name or data folder has changed: start `manager watch` again")
-        self._fault = ""
+        self.fault = ""
         return project
 
     def _say_once(self, error: ManagerError) -> None:
-        if str(error) != self._fault:
-            self._fault = str(error)
+        if str(error) != self.fault:
+            self.fault = str(error)
             console.error(error)
 
     def _lose(self, why: str) -> None:

@@ -11,7 +11,7 @@ from manager.config.spec import InstanceSpec
 from manager.engine import container_config
 from manager.engine.client import Engine
 from manager.engine.containers import Container
-from manager.fleet import halt_mark
+from manager.fleet import halt_mark, state_file, tombstone
 from manager.fleet.state_file import CalledOffBy
 from manager.fleet.upgrade_records import UpgradeRecord
 from manager.i18n import Text, mark
@@ -67,6 +67,24 @@ class ExecutionContext(NamedTuple):
         """Return why nothing more may be begun: Ctrl-C, or SIGTERM."""
         is_ending = self.ending is not None and self.ending.number and not self.is_bound_to_finish
         return INTERRUPTED if is_ending else None
+
+    def why_not_started(self, instance: str) -> Text | None:
+        """Return what keeps an instance from being started: a later stop, removal or halt, or a move."""
+        if by := self.called_off_since.get(instance):
+            return self._called_off(instance, by)
+        if stone := tombstone.find(self.fleet, instance):
+            return stone.why
+        halt = halt_mark.find(self.fleet, instance)
+        return None if halt is None else self._called_off(instance, halt.by)
+
+    def _called_off(self, instance: str, by: halt_mark.By) -> Text:
+        """Return who called it off; of a halt also why, where no person did it."""
+        saved = state_file.load(self.fleet.state_file, self.fleet.name).of(instance)
+        if by != "halt" or saved.halted_because is None:
+            return Text(CALLED_OFF[by])
+        from manager.fleet import causes  # with decimal, which a command that starts bots does without
+
+        return Text("{who}; `manager resume` starts what ran", who=causes.halted_by(saved))
 
     def finishing(self) -> ExecutionContext:
         """Return the context of what has been done in part: it is finished, whoever ends the command."""

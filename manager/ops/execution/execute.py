@@ -11,12 +11,12 @@ from manager.engine import container_config, fleet_network
 from manager.engine.client import MOST_CALLS
 from manager.engine.containers import UNLABELLED_STOP_TIMEOUT_S
 from manager.errors import CalledOff, EngineError, EngineUnreachable, ManagerError, NameTaken, PortInUse
-from manager.fleet import halt_mark, start_lock, supervisor_state, tombstone
+from manager.fleet import start_lock, supervisor_state
 from manager.i18n import Text, mark
 from manager.ops.actions.action import Action, Outcome
 from manager.ops.actions.answer import ASKED_AT_ONCE
 from manager.ops.execution import ports, rollback_store, take_down
-from manager.ops.execution.context import CALLED_OFF, IN_THE_MIDDLE, ExecutionContext
+from manager.ops.execution.context import IN_THE_MIDDLE, ExecutionContext
 from manager.ops.execution.stop_turns import StopTurns
 from manager.ops.folders import instance_folders
 from manager.util.interrupts import Ending, Interruption
@@ -392,9 +392,5 @@ def _require_not_called_off(instance: str, context: ExecutionContext) -> None:
     if why := context.called_off():
         raise CalledOff("{id} is not started: {why}", id=instance, why=why)
     take_down.require_not_interrupted(instance, context)
-    if by := context.called_off_since.get(instance):
-        raise ManagerError("{id} is not started: {why}", id=instance, why=Text(CALLED_OFF[by]))
-    if stone := tombstone.find(context.fleet, instance):
-        raise ManagerError("{id} is not started: {why}", id=instance, why=stone.why)
-    if halt := halt_mark.find(context.fleet, instance):
-        raise ManagerError("{id} is not started: {why}", id=instance, why=Text(CALLED_OFF[halt.by]))
+    if why := context.why_not_started(instance):
+        raise ManagerError("{id} is not started: {why}", id=instance, why=why)

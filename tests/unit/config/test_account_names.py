@@ -95,6 +95,17 @@ def test_on_paper_no_bot_gets_them_under_any_name() -> None:
     assert "9" not in values.values()
 
 
+def test_a_placeholder_is_told_once_by_the_name_in_the_config() -> None:
+    fleet = a_fleet(config_variables=("BP2_KEY", "BP2_SECRET"))
+    spec = a_spec("bp_sol_02", exchange_config=SECOND, mode="live")
+    values = {"BP2_KEY": "your_api_key_here", "BP2_SECRET": "BP2_SECRET"}
+    told = [str(problem.text) for problem in bot_environment.credential_problems([spec], fleet, values)]
+    assert told == [
+        f"{name} has a template's placeholder instead of a value; write {name}=… in .env" for name in values
+    ]
+    assert list(bot_environment.wrong_forms([spec], fleet, values)) == []
+
+
 def test_the_purse_is_told_by_values() -> None:
     fleet = a_fleet()
     first = a_spec("bp_sol_01", 5001, exchange_config={"api_key": "${BACKPACK_KEY}"}, mode="live")

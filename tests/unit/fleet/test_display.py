@@ -55,6 +55,7 @@ def test_the_ps_table_says_why() -> None:
         "5001",
         "0",
         "2m",
+        *("not", "stopped", "by", "the", "manager:"),
         "container",
         "exit",
         "code",

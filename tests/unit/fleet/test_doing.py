@@ -18,6 +18,7 @@ from manager.fleet.instance import Instance
 from manager.fleet.state_file import InstanceState
 from manager.fleet.status import STOPPING, State, Status
 from manager.fleet.supervisor_state import Condition
+from manager.i18n import Text
 from tests.builders import a_container, a_spec, a_supervisor_file
 
 NOW = 1_764_500_100.0
@@ -166,7 +167,19 @@ def test_a_live_bot_that_was_killed_may_have_left_orders(tmp_path: Path) -> None
         container=container, status=Status("stopped")
     )
     assert "it was killed: whether orders are left is unknown" in causes.note(killed)
+    ended = Status("stopped", why=Text("container exit code {code}", code=137))
+    registered = InstanceState(registered_at="2026-03-20T08:00:00")
+    unasked = killed._replace(status=ended, saved=registered)
+    assert causes.note(unasked).startswith("not stopped by the manager: container exit code 137; ")
+    asked = unasked._replace(saved=registered._replace(wish="stopped"))
+    assert "by the manager" not in causes.note(asked)
     said_goodbye = a_view(tmp_path, "stopped", kept("trading", "1"))._replace(container=container)
+    assert said_goodbye.supervisor is not None
+    last_exit = supervisor_state.LastExit(0, None, oom=False, killed=False, at=NOW, why="", stderr_tail=())
+    word = said_goodbye.supervisor._replace(last_exit=last_exit)
+    by_docker_stop = said_goodbye._replace(status=ended, saved=registered, supervisor=word)
+    assert causes.stopped_by_others(by_docker_stop, NOW + 1) is None, "a restart stops it too"
+    assert causes.stopped_by_others(by_docker_stop, NOW + 60) is not None
     assert "killed" not in causes.note(said_goodbye)
 
 

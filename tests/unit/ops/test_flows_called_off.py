@@ -19,6 +19,7 @@ from manager.i18n import Text
 from manager.ops import apply
 from manager.ops.actions.action import Action, Change, Outcome
 from manager.ops.execution import desired_state
+from manager.ops.halt import halt as halting
 from manager.ops.planning import changes
 from manager.util import moment
 from manager.util.moment import Moment
@@ -140,6 +141,19 @@ def test_a_start_without_names_overrides_no_halt_that_only_its_mark_knows(sandbo
           exit code 1
     """)
     assert set(sandbox.states().values()) == {"exited"}
+
+
+def test_who_halted_it_and_why_is_told_to_the_command_that_it_overtakes(
+    sandbox: Sandbox, earlier: Moment
+) -> None:
+    sandbox.transcript("up")
+    limit = Text("`manager watch`: {why}", why=Text("the loss of today is above the limit"))
+    halting.halt(Session(sandbox.folder), lambda _event: None, because=limit)
+    told = (
+        "bp_sol_01 is not started: halted by `manager watch`: the loss of today is above the limit;"
+        " `manager resume` starts what ran"
+    )
+    assert carried_out(sandbox, changes.start(SOL_ONLY), earlier) == [told]
 
 
 @pytest.mark.parametrize("is_disk_full", [False, True])

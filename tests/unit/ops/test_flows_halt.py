@@ -475,3 +475,12 @@ def test_a_halt_of_what_has_a_broken_config_and_no_container_names_the_file(sand
     sandbox.transcript("halt bp_sol_01")
     assert sandbox.exit_code == 0, "what has a container is halted"
     assert sandbox.states()["bp_sol_01"] == "exited"
+
+
+def test_a_mark_that_a_refused_halt_has_made_is_said(sandbox: Sandbox) -> None:
+    sandbox.transcript("up")
+    output = sandbox.transcript("halt bp_sol_01 bp_eth_2")
+    assert "there is no instance bp_eth_2" in output
+    assert "marked as halted all the same: bp_sol_01; what runs of them is stopped" in output
+    assert halt_mark.own(projects.read(sandbox.folder).fleet, "bp_sol_01") is not None
+    assert "marked" not in sandbox.transcript("halt bp_eth_2"), "that has no folder for a mark"

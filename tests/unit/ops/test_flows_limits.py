@@ -48,7 +48,7 @@ def test_what_watch_has_halted_for_a_limit_is_told_with_who_and_why(sandbox: San
     halts = LossHalts(sandbox.folder, lambda _subject, _kind: False)
     halts.carry_out(breaches(sandbox, of_account=5), is_asked=True)
     halts.close()
-    why = "the account of bp_sol_01 has lost -6.00 USDC today, its limit is -5.00 USDC"
+    why = "the account of bp_sol_01 has lost 6.00 USDC today, its limit is 5.00 USDC"
     told = f"halted by `manager watch`: {why}"
     assert told in sandbox.transcript("ps")
     assert "`manager watch`" in sandbox.transcript("--lang zh-TW ps")

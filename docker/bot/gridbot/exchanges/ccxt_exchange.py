@@ -363,7 +363,7 @@ class CcxtExchange(CcxtCalls):
         symbol = self._settings.symbol
         if market := venues.find_market(symbol, markets.values(), perp=self._settings.perp):
             return market
-        near = sorted(str(raw["id"]) for raw in markets.values() if str(raw["id"])[:3] == symbol[:3])[:5]
+        near = sorted({str(raw["id"]) for raw in markets.values() if str(raw["id"])[:3] == symbol[:3]})[:5]
         hint = f"; it has {', '.join(near)}" if near else ""
         raise RefusedError(f"--symbol: {self._id} has no market {symbol}{hint}")
 

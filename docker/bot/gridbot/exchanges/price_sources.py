@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from gridbot.config.settings import Settings
+from gridbot.exchanges import venues
 from gridbot.model.errors import ConfigError
 from gridbot.model.types import Market, floor_to
 
@@ -162,7 +163,7 @@ def synthetic_prices(settings: Settings, market: Market, start: Decimal | None, 
 
 def assumed_market(settings: Settings) -> Market:
     """Return rules for a symbol without an exchange: a tick of 1/10000 of the price, and a lot that fits."""
-    parts = settings.symbol.replace("-", "_").replace("/", "_").split("_")
+    base, quote = venues.currencies(settings.exchange, settings.symbol)
     middle = (settings.grid_lower + settings.grid_upper) / 2 if settings.is_grid else Decimal(100)
     exponents = [min(middle.adjusted() - 4, 0)]
     if settings.is_grid:
@@ -174,8 +175,8 @@ def assumed_market(settings: Settings) -> Market:
     lot = Decimal(1).scaleb(min(max(_exponent(quantity), quantity.adjusted() - QUANTITY_DIGITS + 1), 0))
     return Market(
         symbol=settings.symbol,
-        base=parts[0],
-        quote=parts[1] if len(parts) > 1 else "USDC",
+        base=base,
+        quote=quote,
         perp=settings.perp,
         tick=Decimal(1).scaleb(min(exponents)),
         lot=lot,

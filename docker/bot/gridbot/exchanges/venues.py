@@ -33,7 +33,8 @@ class Venue:
     in the list of open orders. `finds_open_only`: a single order is found only while it is open.
     `account_key`: the credential that says whose account it is and is no secret. `stream`: what of its socket
     tells of a fill; an image contains the client of these alone (requirements.prune). `immediate`: its word
-    for an order that never rests; ccxt hands apex's on as it is.
+    for an order that never rests; ccxt hands apex's on as it is. `quote`: what most of its markets are priced
+    in.
     """
 
     host: str
@@ -49,6 +50,7 @@ class Venue:
     answers_without_id: bool = False
     finds_open_only: bool = False
     immediate: str = "IOC"
+    quote: str = "USDC"
 
 
 def _names(exchange: str, *suffixes: str) -> tuple[str, ...]:
@@ -77,6 +79,7 @@ VENUES: Mapping[str, Venue] = {
         lists_history=True,
         most_in_batch=10,
         batch_is_for_perps=True,
+        quote="USDT",
     ),
     "paradex": Venue(
         host="api.prod.paradex.trade",
@@ -91,6 +94,7 @@ VENUES: Mapping[str, Venue] = {
         lists_history=True,
         most_in_batch=50,
         finds_open_only=True,
+        quote="USD",
     ),
     "lighter": Venue(
         host="mainnet.zklighter.elliot.ai",
@@ -119,9 +123,13 @@ VENUES: Mapping[str, Venue] = {
         account_key="apiKey",
         stream="watch_my_trades",
         immediate="IMMEDIATE_OR_CANCEL",
+        quote="USDT",
     ),
 }
 LIGHTER_LIBRARY = "LIGHTER_SIGNER_LIBRARY"
+
+QUOTES = ("USDT", "USDC", "USDE", "USD1", "USD")
+"""What a symbol without a separator may end in: SOLUSDT."""
 
 
 def base_url(exchange: str, env: Mapping[str, str] = os.environ) -> str | None:
@@ -168,6 +176,17 @@ def find_market(symbol: str, markets: Iterable[Mapping[str, Any]], *, perp: bool
         if of_kind:
             return dict(of_kind[0])
     return None
+
+
+def currencies(exchange: str, symbol: str) -> tuple[str, str]:
+    """Return base and quote as a symbol names them, for a market that nobody can be asked about: on paper."""
+    base, *others = re.split(r"[-_/:]", symbol)
+    if others:
+        return base, others[0]
+    quote = next((one for one in QUOTES if base.upper().endswith(one) and len(base) > len(one)), None)
+    if quote is not None:
+        return base[: -len(quote)], base[-len(quote) :]
+    return base, VENUES[exchange].quote if exchange in VENUES else "USDC"
 
 
 def _plain(symbol: Any) -> str:

@@ -41,6 +41,7 @@ def build_report(
     """Return the report. With `is_known` false the store's ledger may not be this run's, and is left out."""
     ledger = store.ledger if is_known else None
     price, price_range = view.price, view.price_range
+    worth = ZERO if price is None and ledger is not None and not ledger.position else price  # needs no price
     funding = view.funding if settings.live and settings.perp else ZERO
     paid = funding or ZERO
     return {
@@ -61,9 +62,9 @@ def build_report(
         "min_order": None if view.min_order is None else as_text(view.min_order),
         "entry_price": as_text(round(ledger.average_price, 8)) if ledger and ledger.position else None,
         "open_orders": len(store.live_orders()),
-        "pnl": None if ledger is None or price is None else f"{ledger.pnl(price) + paid:.8f}",
+        "pnl": None if ledger is None or worth is None else f"{ledger.pnl(worth) + paid:.8f}",
         "realized": ledger and f"{ledger.realized:.8f}",
-        "unrealized": None if ledger is None or price is None else f"{ledger.unrealized(price):.8f}",
+        "unrealized": None if ledger is None or worth is None else f"{ledger.unrealized(worth):.8f}",
         "fees": ledger and f"{ledger.fees:.8f}",
         "funding": None if funding is None else as_text(funding),
         "trades": None if ledger is None else ledger.trades,

@@ -284,7 +284,7 @@ def test_files(changes: dict[str, Any], expected: list[str]) -> None:
                     InstanceFacts("a", "stopped", "container exit code 137", exited_unexpectedly=True),
                 )
             },
-            ["warn instances: a is stopped: container exit code 137"],
+            ["warn instances: a was stopped, but not by the manager: container exit code 137"],
         ),
         (
             {"instances": (InstanceFacts("a", "restarting", "SIGKILL"),)},

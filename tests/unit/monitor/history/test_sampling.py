@@ -15,6 +15,8 @@ from manager.fleet import bot_report, status, supervisor_state
 from manager.fleet.bot_report import KeptReport, Report
 from manager.fleet.instance import Instance
 from manager.fleet.state_file import InstanceState
+from manager.fleet.status import Status
+from manager.i18n import Text
 from manager.monitor.history import curve, sampling, summary
 from manager.monitor.history.model import Sample, Span
 from tests.builders import UPTIME, a_container, a_spec, a_supervisor_file
@@ -156,6 +158,19 @@ def test_a_state_has_no_other_states_reason() -> None:
     away = a_view("running", why="degraded: exchange_away", reason=degraded)
     (told,) = sampling.events(away, before, Sample(NOW, "running", "exchange away"), NOW)
     assert told.text == "running, exchange away"
+
+
+def test_a_stop_by_somebody_else_is_told_in_the_readers_language() -> None:
+    ended = Status("stopped", why=Text("container exit code {code}", code=137))
+    view = a_view("running")._replace(
+        status=ended,
+        container=a_container("bp_sol_01", "exited"),
+        saved=InstanceState(registered_at="2026-03-20T08:00:00"),
+    )
+    (told,) = sampling.events(view, Sample(NOW - 9, "running", "trading"), Sample(NOW, "stopped"), NOW)
+    assert told.text == "stopped: not stopped by the manager: container exit code 137"
+    with i18n.speaking("zh_TW"):
+        assert "不是由 manager 停止的" in summary.event_text(told)
 
 
 def test_a_state_has_the_bots_own_reason_in_the_readers_language() -> None:

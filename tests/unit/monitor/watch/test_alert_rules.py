@@ -9,6 +9,7 @@ import pytest
 from manager import i18n
 from manager.config.fleet import Alerts
 from manager.engine import labels
+from manager.errors import Problem
 from manager.fleet import bot_report, status, supervisor_state
 from manager.fleet.bot_report import KeptReport
 from manager.fleet.instance import Instance
@@ -440,6 +441,35 @@ def test_a_disk_that_runs_full_and_recovers_only_well_above_the_limit() -> None:
         "inodes",
     ]
     assert machine_rules.of_disk(full, off, is_low=True) == [], "0 turns a rule off"
+
+
+def test_a_config_that_cannot_be_loaded_is_told_while_its_bot_runs() -> None:
+    own, other, shared = (
+        Problem.at(file, "", "is not JSON")
+        for file in ("config/active/bp_sol_01.json", "config/active/new.json", ".env")
+    )
+    running, ended = a_view(), a_view("completed", bot_pid=None)
+
+    def told(problems: list[Problem], view: Instance, fault: str = "") -> str:
+        blocking = [problem for problem in problems if problem is shared]
+        conditions = machine_rules.of_configs(problems, blocking, fault, [view], RULES)
+        assert all(condition.after == RULES.unhealthy_after for condition in conditions)
+        return "; ".join(str(condition.text) for condition in conditions)
+
+    goes_on = (
+        "what runs goes on as it was started, but the manager cannot start it again until this is mended:"
+        " bp_sol_01"
+    )
+    assert told([other, own], running) == f"config/active/bp_sol_01.json: is not JSON; {goes_on}"
+    assert told([shared], running) == f".env: is not JSON; {goes_on}"
+    assert told([other], running) == "", "nothing runs with it; whoever starts it is told"
+    assert told([own, shared], ended) == ""
+    conflict = Problem.at("config/active/new.json", "", "collides", other="config/active/bp_sol_01.json")
+    assert told([conflict], running) == f"config/active/new.json: collides; {goes_on}"
+    assert told([], running, "config/fleet.toml: is not TOML\nat all") == (
+        "config/fleet.toml: is not TOML at all; `manager watch` goes on with the settings from before,"
+        " and nothing can be started"
+    )
 
 
 def test_an_outage_is_told_after_a_while_and_is_no_stop_of_trading() -> None:

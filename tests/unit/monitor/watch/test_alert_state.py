@@ -298,6 +298,13 @@ def test_a_burst_is_one_message_that_a_service_takes() -> None:
     assert message.body.splitlines()[-1] == "… and 11 more"
 
 
+def test_what_is_said_of_one_thing_twice_counts_once() -> None:
+    """That a limit is exceeded, and that its account was halted for it."""
+    halted = Alert("one", "account_loss", "news", Text("halted for the loss limit"))
+    message = messages.message("desk", [an_alert("one", "account_loss"), halted])
+    assert message.title == "botfleet desk: 1 account's loss limit: one"
+
+
 def test_what_waited_for_an_address_goes_out_as_one() -> None:
     first, second = messages.message("desk", [an_alert("one")]), messages.message("desk", [an_alert("two")])
     message = messages.joined([first, second])

@@ -48,6 +48,8 @@ HAPPENS: dict[str, str] = {
     "disk": FULL,
     "inodes": FULL,
     "engine": "monitor/watch/test_alert_state.py::test_nothing_is_concluded_while_the_engine_is_away",
+    "configs": "monitor/watch/test_alert_rules.py"
+    "::test_a_config_that_cannot_be_loaded_is_told_while_its_bot_runs",
     "egress": "monitor/watch/test_alert_rules.py"
     "::test_what_keeps_the_engine_or_the_firewall_from_work_is_another_case_each",
     "twin": "ops/test_generations.py::test_a_twin_is_shown",

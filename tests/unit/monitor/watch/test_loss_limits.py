@@ -45,7 +45,7 @@ def test_only_live_trading_counts_and_gains_make_up_for_losses() -> None:
     }
     assert loss_limits.breaches(fleet(50), today, "2026-03-20", []) == []
     (breach,) = loss_limits.breaches(fleet(45), today, "2026-03-20", [])
-    assert str(breach.condition.text) == "the fleet has lost -45.00 USDC today, its limit is -45.00 USDC"
+    assert str(breach.condition.text) == "the fleet has lost 45.00 USDC today, its limit is 45.00 USDC"
     assert (breach.condition.kind, breach.instances) == ("fleet_loss", None)
 
 
@@ -68,7 +68,7 @@ def test_bots_of_one_account_are_counted_together_and_others_by_themselves() -> 
         (("a", "b"), "a"),
         (("d",), "d"),
     ]
-    assert texts(breaches)[0] == "the account of a, b has lost -11.00 USDC today, its limit is -10.00 USDC"
+    assert texts(breaches)[0] == "the account of a, b has lost 11.00 USDC today, its limit is 10.00 USDC"
 
 
 def test_a_loss_of_just_the_limit_exceeds_it() -> None:
@@ -85,7 +85,7 @@ def test_currencies_are_counted_by_stated_rates_and_others_are_named() -> None:
     today = {"a": lost("-100", "USDT"), "b": lost("-1000", "EURC"), "c": lost("-1")}
     (text,) = texts(loss_limits.breaches(fleet(91), today, "2026-03-20", []))
     assert text == (
-        "the fleet has lost -91.00 USDC today, its limit is -91.00 USDC; without EURC: no rate is stated"
+        "the fleet has lost 91.00 USDC today, its limit is 91.00 USDC; without EURC: no rate is stated"
     )
 
 

@@ -33,6 +33,18 @@ class Sent:
         self.titles.append(message.title)
 
 
+def test_what_to_do_is_printed_below_the_alert(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(notifier, "Deliverer", Sent)
+    newsroom = notifier.Notifier(a_fleet(data_dir=tmp_path), 0.0, lambda: {"s3cret"})
+    details = ("`manager start a` starts it", "s3cret")
+    newsroom.add(Alert("a", "down", "bad", Text("{id} is down", id="a"), details), 0.0)
+    first, *lines = capsys.readouterr().out.splitlines()
+    assert first.endswith(" a is down")
+    assert lines == ["  `manager start a` starts it", "  …"]
+
+
 def test_messages_keep_their_distance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
     monkeypatch.setattr(time, "monotonic", clock.monotonic)
