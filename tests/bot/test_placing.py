@@ -13,6 +13,7 @@ from gridbot.model.errors import RejectedError, UnclearError
 from gridbot.model.types import Order, OrderRequest, Side
 from gridbot.store.ledger import Ledger
 from gridbot.store.store import Store
+from gridbot.trading.listing import Reconciliation
 from gridbot.trading.placing import BACKOFF_S, Placing
 
 WANT = OrderRequest("L1", Side.BUY, Decimal(100), Decimal(1), 1, post_only=True)
@@ -26,6 +27,9 @@ class Answers:
     def __init__(self, *answers: str | RejectedError) -> None:
         self._answers = list(answers)
         self.orders: list[Order] = []
+
+    def cancel(self, order: Order) -> None:
+        raise RejectedError("not now")
 
     def place(self, order: Order) -> str:
         self.orders.append(order)
@@ -68,3 +72,33 @@ def test_an_answer_with_the_id_of_another_order_names_no_new_one(store: Store) -
         sender.place(replace(WANT, slot="L2"), 0.0)
     assert [order.exchange_id for order in store.live_orders()] == ["x1", None]
     assert first.client_id == store.live_orders()[0].client_id
+
+
+def test_when_orders_are_accepted_again_no_slot_waits_any_more(store: Store) -> None:
+    sender = placing(store, Answers(*[RejectedError("no funds")] * 3, "x4", "x5"))
+    for level in range(3):
+        sender.place(replace(WANT, slot=f"L{level}"), 0.0)
+    sender.refusals.update(0.0, 0)
+    assert sender.refusals.is_active
+    assert sender.place(replace(WANT, slot="L0"), 0.1)
+    assert not sender.refusals.is_active
+    assert sender.place(replace(WANT, slot="L1"), 0.2), "its own pause of 1 s is over with the cause"
+
+
+def test_an_order_that_this_bot_cancels_is_not_dropped_by_the_exchange(store: Store) -> None:
+    """Each cancellation would count as a refusal, and the level would wait."""
+    sender = placing(store, Answers("x1", "x2"))
+    [order] = sender.place(WANT, 0.0)
+    sender.cancel(order, 0.0)
+    sender.note_refused(Reconciliation(dropped=[order]), 0.1)
+    store.close_order(order.client_id, "canceled")
+    assert sender.place(WANT, 0.2)
+
+
+def test_that_a_cancellation_is_refused_is_said_once(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    """While the order is listed it is cancelled again with each tick."""
+    sender = placing(store, Answers("x1"))
+    [order] = sender.place(WANT, 0.0)
+    for tick in range(3):
+        sender.cancel(order, float(tick))
+    assert caplog.text.count("cannot cancel order") == 1

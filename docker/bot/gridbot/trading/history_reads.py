@@ -29,9 +29,8 @@ class HistoryReads:
 
     def note_behind(self, orders: Set[int]) -> None:
         """Take down the client ids of orders that are missing, or listed with more than is booked."""
-        self._is_behind = bool(
-            self._behind & orders
-        )  # seen once, it is mostly an execution that is not listed yet
+        # Seen once, it is mostly an execution that is not listed yet.
+        self._is_behind = bool(self._behind & orders)
         self._behind = orders
 
     def begin(self, start: float, now: float) -> float:
