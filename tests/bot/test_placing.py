@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,8 +48,9 @@ def _store(tmp_path: Path) -> Iterator[Store]:
     made.close()
 
 
-def placing(store: Store, exchange: Answers) -> Placing:
-    return Placing(store, exchange, 60.0, lambda: 0.0, lambda: None, lambda _client_id: None)  # type: ignore[arg-type]
+def placing(store: Store, answers: Answers) -> Placing:
+    exchange: Any = answers
+    return Placing(store, exchange, 60.0, lambda: 0.0, lambda: None, lambda _client_id: None)
 
 
 @pytest.mark.parametrize(("later", "is_sent"), [(0.5, False), (1.5, True), (-30.0, False), (-3600.0, True)])
