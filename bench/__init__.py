@@ -1,1 +1,1 @@
-"""The benchmark: `make bench`. What it measures and how to read it: bench/README.md."""
+"""Measure the manager: `make bench`. What it measures and how to read it: bench/README.md."""

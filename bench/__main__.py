@@ -1,4 +1,4 @@
-"""`python -m bench`: measures, and writes results.md and growth.svg."""
+"""Run the benchmark, as `python -m bench`: measure, and write results.md and growth.svg."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HERE = Path(__file__).resolve().parent
 
 @dataclass(frozen=True)
 class Extent:
-    """How much is measured. `sweep`, `idle`: fleets for the parallelism and for what idling costs."""
+    """Hold how much is measured. `sweep`, `idle`: fleets for the parallelism and for what idling costs."""
 
     sizes: list[int]
     rounds: int
@@ -106,7 +106,7 @@ seconds. What has rounds gets the rest.
 
 
 def main(argv: Sequence[str]) -> int:
-    """Runs the benchmark; 1 when a row failed."""
+    """Run the benchmark. Return 1 when a row failed."""
     extent, out = _arguments(argv)
     for number in (signal.SIGINT, signal.SIGTERM):  # both, even where we were started with them ignored
         signal.signal(number, signal.default_int_handler)
@@ -235,7 +235,7 @@ def _arguments(argv: Sequence[str]) -> tuple[Extent, Path]:
 
 
 def _shrunk(extent: Extent, largest: int) -> Extent:
-    """Nothing larger than the largest size that was asked for."""
+    """Return nothing larger than the largest size that was asked for."""
     sizes = sorted({1, largest, *(size for size in extent.growth if size < largest)})
     return replace(
         extent,

@@ -42,7 +42,7 @@ LOOKS_S = 5.0
 
 
 class Look(NamedTuple):
-    """The exchange at one moment, in seconds from the first request."""
+    """Hold the exchange at one moment, in seconds from the first request."""
 
     after: float
     left: int

@@ -1,4 +1,7 @@
-"""The floor: a client of the engine's API that does nothing but what is asked. One connection a thread."""
+"""Call the engine's API with a client that does nothing but what is asked: the floor.
+
+One connection a thread.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,11 @@ from bench.shell import run
 
 
 class NoSocket(Exception):
-    """The engine is not reached through a Unix socket."""
+    """Signal that the engine is not reached through a Unix socket."""
 
 
 class ApiError(Exception):
-    """The engine refused a call."""
+    """Signal that the engine refused a call."""
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -33,7 +36,7 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 class Api:
-    """Calls of the engine's API, from any thread."""
+    """Call the engine's API, from any thread."""
 
     def __init__(self, socket_path: str) -> None:
         self.socket_path = socket_path
@@ -43,7 +46,7 @@ class Api:
         self.version = (int(major), int(minor))
 
     def call(self, method: str, path: str, body: object = None) -> Any:
-        """One call; the decoded answer, None for an empty one. Raises ApiError."""
+        """Make one call. Return the decoded answer, None for an empty one. Raises ApiError."""
         connection = getattr(self._local, "connection", None)
         if connection is None:
             connection = self._local.connection = _UnixConnection(self.socket_path)
@@ -57,25 +60,25 @@ class Api:
         return json.loads(raw) if raw else None
 
     def create(self, name: str, body: object) -> str:
-        """Creates a container; its id."""
+        """Create a container. Return its id."""
         return str(self.call("POST", f"/containers/create?name={quote(name)}", body)["Id"])
 
     def start(self, container: str) -> None:
-        """Starts it."""
+        """Start it."""
         self.call("POST", f"/containers/{container}/start")
 
     def stop_and_remove(self, container: str) -> None:
-        """Stops it, then removes it with its anonymous volumes."""
+        """Stop it, then remove it with its anonymous volumes."""
         self.call("POST", f"/containers/{container}/stop?t=30")
         self.call("DELETE", f"/containers/{container}?v=1")
 
     def inspect(self, container: str) -> dict[str, Any]:
-        """Everything the engine knows of one container."""
+        """Return everything the engine knows of one container."""
         return dict(self.call("GET", f"/containers/{container}/json"))
 
 
 def socket_path() -> str:
-    """The engine's socket, as the docker CLI finds it. Raises NoSocket."""
+    """Return the engine's socket, as the docker CLI finds it. Raises NoSocket."""
     host = os.environ.get("DOCKER_HOST")
     if not host:
         host = run(["docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"]).out.strip()

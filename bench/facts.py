@@ -1,4 +1,4 @@
-"""What machine this is: without it no figure means anything."""
+"""Tell what machine this is: without it no figure means anything."""
 
 from __future__ import annotations
 

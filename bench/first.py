@@ -1,4 +1,4 @@
-"""What the first `up` of a fleet does that no later one does, by part."""
+"""Measure what the first `up` of a fleet does that no later one does, by part."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ EVERYTHING = "everything"
 
 
 def table(shop: Workshop, size: int, rounds: int, *, each_part: bool) -> Table:
-    """Seconds of `up` from nothing, and of the same where one thing, or nothing at all, is remembered."""
+    """Return the seconds of `up` from nothing, and of the same where one thing, or nothing at all, is
+    remembered.
+    """
     project = shop.project(size)
     state = project.folder / "volumes" / "state"
     without: dict[str, Callable[[], object]] = {
@@ -54,7 +56,7 @@ def _up_after(project: Project, forget: Callable[[], object]) -> Contender:
 
 
 def _remove_folders(project: Project) -> None:
-    """Of the instances: what the fleet remembers stays."""
+    """Remove the instances' folders; what the fleet remembers stays."""
     volumes = project.folder / "volumes"
     for folder in (*volumes.iterdir(), *(volumes / "state").iterdir()):
         if folder.is_dir() and folder.name != "state":

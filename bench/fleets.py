@@ -1,4 +1,4 @@
-"""Rows about whole fleets: up, down, and everything one asks of a fleet that is up."""
+"""Measure whole fleets: up, down, and everything one asks of a fleet that is up."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LONGEST_LOOP = 10
 
 @dataclass
 class Fleets:
-    """The rows for each size of fleet."""
+    """Measure the rows for each size of fleet."""
 
     shop: Workshop
     api: Api
@@ -38,7 +38,7 @@ class Fleets:
     calls: dict[str, dict[int, Counter[str]]] = field(default_factory=dict)
 
     def measure(self, size: int, part: float) -> None:
-        """All rows for fleets of this size, in this part of the time that is left."""
+        """Measure all rows for fleets of this size, in this part of the time that is left."""
         project = self.shop.project(size)
         half = self.shop.share(0.5 * part)
         self.ends_at = self.shop.share(part)
@@ -163,7 +163,7 @@ class Fleets:
         )
 
     def _count_calls(self, project: Project) -> None:
-        """One run each through a proxy that counts.
+        """Run each once through a proxy that counts.
 
         The last three change the fleet; at the end it is down.
         """
@@ -182,7 +182,7 @@ class Fleets:
         self.calls.setdefault(name, {})[project.size] = calls.seen
 
     def calls_table(self) -> Table:
-        """Requests by command and size."""
+        """Return the requests by command and size."""
         sizes = sorted({size for by_size in self.calls.values() for size in by_size})
         rows = []
         for name, by_size in self.calls.items():
@@ -203,7 +203,7 @@ class Fleets:
 
 @dataclass
 class Contest:
-    """The contenders of `up from nothing`.
+    """Hold the contenders of `up from nothing`.
 
     Each leaves nothing behind; how long its `down` took is kept in `downs`.
     """
@@ -215,7 +215,7 @@ class Contest:
     downs: dict[str, list[float]] = field(default_factory=dict)
 
     def contenders(self) -> dict[str, Contender]:
-        """By name, each to be called from nothing to nothing."""
+        """Return them by name, each to be called from nothing to nothing."""
         scripts = floor.write_scripts(self.project, self.wanted)
         xargs = f"docker run, xargs -P {self.parallelism}"
         contenders: dict[str, Contender] = {
@@ -236,7 +236,7 @@ class Contest:
         return seconds
 
     def new_fleet(self) -> float:
-        """A fleet that has never been up: no folders, nothing remembered."""
+        """Return a fleet that has never been up: no folders, nothing remembered."""
         self.project.forget()
         seconds = self.project.manager("up").seconds
         self.project.settle()
@@ -271,7 +271,9 @@ class Contest:
 def parallelism_table(
     shop: Workshop, api: Api, size: int, rounds: int, degrees: Sequence[int]
 ) -> tuple[Table, int]:
-    """`up` with each parallelism, through the manager and through the bare API; and the floor's best one."""
+    """Return a table of `up` with each parallelism, through the manager and through the bare API; and the
+    floor's best one.
+    """
     project = shop.project(size)
     project.manager("compose")
     wanted = floor.bodies(project, api)
@@ -303,7 +305,7 @@ def _bounds(size: int) -> float | None:
 
 
 def _runner(call: Callable[..., object]) -> Callable[..., Contender]:
-    """`_runner(project.manager)("ps")` is a contender."""
+    """Return what makes contenders: `_runner(project.manager)("ps")` is one."""
 
     def of(*words: str) -> Contender:
         def once() -> float:
@@ -321,7 +323,7 @@ def _docker(*words: str) -> Contender:
 
 
 def _once_healthy(project: Project, contender: Contender) -> Contender:
-    """Waits for the first bot before the clock runs: a bot that is just starting takes longer to stop."""
+    """Wait for the first bot before the clock runs: a bot that is just starting takes longer to stop."""
 
     def once() -> float:
         project.settle()

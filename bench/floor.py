@@ -1,4 +1,4 @@
-"""The same containers without the manager: through the bare API, and as lines for the docker CLI."""
+"""Run the same containers without the manager: through the bare API, and as lines for the docker CLI."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Bodies = dict[str, dict[str, Any]]
 
 
 def bodies(project: Project, api: Api) -> Bodies:
-    """Container name → the body that the manager sends for it."""
+    """Return container name → the body that the manager sends for it."""
     read = projects.read(project.folder)
     uid, gid = host.bot_owner(read.fleet.data_dir)
     image_id = str(api.call("GET", f"/images/{project.image}/json")["Id"])
@@ -42,7 +42,7 @@ def bodies(project: Project, api: Api) -> Bodies:
 
 
 def up(project: Project, api: Api, wanted: Bodies, parallelism: int) -> list[str]:
-    """Makes the network, creates and starts every container; their ids."""
+    """Make the network, create and start every container. Return their ids."""
     create_network(project, api)
 
     def create_and_start(name: str) -> str:
@@ -54,7 +54,7 @@ def up(project: Project, api: Api, wanted: Bodies, parallelism: int) -> list[str
 
 
 def create_network(project: Project, api: Api) -> None:
-    """The fleet's network, as the manager makes it."""
+    """Create the fleet's network as the manager makes it."""
     body = {
         "Name": f"{project.name}_default",
         "Driver": "bridge",
@@ -65,7 +65,7 @@ def create_network(project: Project, api: Api) -> None:
 
 
 def down(project: Project, api: Api, made: Iterable[str], parallelism: int) -> None:
-    """Stops and removes them, and the network."""
+    """Stop and remove them, and the network."""
     _in_parallel(api.stop_and_remove, made, parallelism)
     api.call("DELETE", f"/networks/{project.name}_default")
 
@@ -76,7 +76,7 @@ def _in_parallel(work: Callable[[str], Any], items: Iterable[str], parallelism: 
 
 
 def write_scripts(project: Project, wanted: Bodies) -> Path:
-    """A folder with one `docker run` script a container, and `network` for what they share."""
+    """Return a folder with one `docker run` script a container, and `network` for what they share."""
     folder = project.folder / "cli"
     folder.mkdir(exist_ok=True)
     options = [f"--opt={key}={value}" for key, value in container_config.NETWORK_OPTIONS.items()]
@@ -89,18 +89,18 @@ def write_scripts(project: Project, wanted: Bodies) -> Path:
 
 
 def cli_loop(folder: Path) -> float:
-    """`docker run` one after the other; seconds."""
+    """Call `docker run` one after the other. Return the seconds."""
     return run(["sh", "-ec", "sh ./network; for each in run-*; do sh ./$each; done"], cwd=folder).seconds
 
 
 def cli_xargs(folder: Path, parallelism: int) -> float:
-    """`docker run` through xargs -P; seconds."""
+    """Call `docker run` through xargs -P. Return the seconds."""
     script = f"sh ./network; ls run-* | xargs -P {parallelism} -n 1 sh"
     return run(["sh", "-ec", script], cwd=folder).seconds
 
 
 def docker_run(name: str, body: dict[str, Any]) -> list[str]:
-    """The `docker run -d` that makes what this body makes."""
+    """Return the `docker run -d` that makes what this body makes."""
     settings = body["HostConfig"]
     ((port, (binding,)),) = settings["PortBindings"].items()
     words = [

@@ -1,4 +1,4 @@
-"""How up, ps and down grow with the number of bots."""
+"""Measure how up, ps and down grow with the number of bots."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ sys.exit(code)
 
 @dataclass(frozen=True)
 class Point:
-    """Fleets of one size. Seconds; the peak memory of the manager during `up` in MB."""
+    """Hold the figures of fleets of one size. Seconds; the peak memory of the manager during `up` in MB."""
 
     size: int
     up: float
@@ -42,7 +42,7 @@ class Point:
 def points(
     shop: Workshop, api: Api, findings: Findings, sizes: Sequence[int], parallelism: int
 ) -> list[Point]:
-    """One point a size; a size that fails is missing."""
+    """Return one point a size; a size that fails is missing."""
     points = []
     for size in sizes:
         project = shop.project(size)
@@ -71,7 +71,7 @@ def _point(project: Project, api: Api, parallelism: int) -> Point:
 
 
 def table(points: Sequence[Point]) -> Table:
-    """The points, and what an instance costs at each."""
+    """Return the points, and what an instance costs at each."""
     rows = [
         [
             str(point.size),
@@ -101,7 +101,7 @@ def table(points: Sequence[Point]) -> Table:
 
 
 def _words(points: Sequence[Point]) -> str:
-    """What the figures say about who bends the curve."""
+    """Return what the figures say about what makes the curve bend."""
     if len(points) < 3:
         return "Too few sizes to say what bends the curve."
     first, middle, last = points[0], points[len(points) // 2], points[-1]

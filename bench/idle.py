@@ -1,5 +1,5 @@
-"""What an idle instance costs beyond its bot: memory and CPU by part, with the engine's own health check
-off and on.
+"""Measure what an idle instance costs beyond its bot: memory and CPU by part, with the engine's own health
+check off and on.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ AIM_BESIDE_THE_BOT_MB = 8
 
 @dataclass
 class Part:
-    """All processes of one kind. Sizes in KiB, CPU in seconds."""
+    """Hold all processes of one kind. Sizes in KiB, CPU in seconds."""
 
     pids: set[int] = field(default_factory=set)
     rss: int = 0
@@ -38,7 +38,7 @@ class Part:
 
 
 def tables(shop: Workshop, api: Api, size: int, window: float) -> list[Table]:
-    """Memory by part, then CPU by part over `window` seconds. Needs to see all processes."""
+    """Return memory by part, then CPU by part over `window` seconds. Needs to see all processes."""
     if os.geteuid() != 0:
         raise Skipped("only root sees the memory of the engine's processes")
     others = _daemons(window)
@@ -53,7 +53,7 @@ def tables(shop: Workshop, api: Api, size: int, window: float) -> list[Table]:
 
 
 def _daemons(window: float) -> dict[str, float]:
-    """What the engine's daemons take without this fleet: there may be others on the machine."""
+    """Return what the engine's daemons take without this fleet: there may be others on the machine."""
     before = _look((), range(0))
     time.sleep(window)
     after = _look((), range(0))
@@ -78,7 +78,7 @@ def _measure(project: Project, api: Api, window: float) -> tuple[dict[str, Part]
 
 
 def _look(ids: Iterable[str], ports: range) -> dict[str, Part]:
-    """Every process that belongs to these containers, by part."""
+    """Return every process that belongs to these containers, by part."""
     wanted = [container_id.encode() for container_id in ids]
     published = {b"-host-port\0%d\0" % port for port in ports}
     parts = {name: Part() for name in (*PARTS, *DAEMONS)}
@@ -126,18 +126,18 @@ def _add(part: Part, entry: Path, *, with_children: bool) -> None:
 
 
 def _cpu(entry: Path) -> float:
-    """Seconds on a CPU of all its threads, to the nanosecond."""
+    """Return the seconds on a CPU of all its threads, to the nanosecond."""
     return sum(int(task.read_bytes().split()[0]) for task in entry.glob("task/*/schedstat")) / 1e9
 
 
 def _cpu_with_children(entry: Path) -> float:
-    """Seconds of the process and of the children it has waited for, such as runc."""
+    """Return the seconds of the process and of the children it has waited for, such as runc."""
     fields = (entry / "stat").read_bytes().rpartition(b")")[2].split()
     return sum(int(field) for field in fields[11:15]) / TICK
 
 
 def _cgroup_cpu(pid: int) -> float:
-    """CPU seconds of everything that ever ran in the container of this process; cgroup v1 or v2."""
+    """Return the CPU seconds of all that ever ran in the container of this process; cgroup v1 or v2."""
     with suppress(OSError, StopIteration):
         lines = [line.split(":", 2) for line in (PROC / str(pid) / "cgroup").read_text().splitlines()]
         v1 = next((path for _number, kinds, path in lines if "cpuacct" in kinds.split(",")), None)

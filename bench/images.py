@@ -1,4 +1,4 @@
-"""Rows about one container: the image's size, from start to healthy, and output through the supervisor."""
+"""Measure one container: the image's size, from start to healthy, and output through the supervisor."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BUNDLED_CONFIG = ROOT / "config" / "active" / "bp_sol_01.json"
 
 
 def table(shop: Workshop, api: Api, rounds: int, *, bundled: bool) -> Table:
-    """Size and start of the benchmark's bot and of the bundled one."""
+    """Return size and start of the benchmark's bot and of the bundled one."""
     rows = [_image_row("the benchmark's bot", shop.project(1), api, rounds)]
     if bundled:
         tag = f"{PREFIX}{shop.run_id}-bundled:local"
@@ -61,7 +61,7 @@ def _image_row(name: str, project: Project, api: Api, rounds: int) -> list[str]:
 
 
 def _up_until_healthy(project: Project) -> float:
-    """Runs `up`, and tells the moment of the first good answer, which may be before `up` ends."""
+    """Run `up`, and tell the moment of the first good answer, which may be before `up` ends."""
     moments: list[float] = []
 
     def watch() -> None:
@@ -80,7 +80,7 @@ def _up_until_healthy(project: Project) -> float:
 
 
 def pump(shop: Workshop, api: Api, megabytes: int, rounds: int) -> list[Comparison]:
-    """Seconds to write so much through the supervisor, and straight to the engine's log driver.
+    """Return the seconds to write so much through the supervisor, and straight to the engine's log driver.
 
     Raises when a line is lost.
     """
@@ -109,7 +109,10 @@ def pump(shop: Workshop, api: Api, megabytes: int, rounds: int) -> list[Comparis
 
 
 def _write(api: Api, name: str, body: dict[str, Any], lines: int) -> float:
-    """Runs a bot that writes; the seconds that it took by its own clock. Every line must have arrived."""
+    """Run a bot that writes.
+
+    Return the seconds that it took by its own clock. Every line must have arrived.
+    """
     made = api.create(name, body)
     try:
         api.start(made)

@@ -1,4 +1,4 @@
-"""Samples, comparisons and tables: what rows give and what the report shows."""
+"""Hold samples, comparisons and tables: what rows give and what the report shows."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Contender = Callable[[], float]
 
 
 class Skipped(Exception):
-    """A row cannot be measured here, and why."""
+    """Signal that a row cannot be measured here, and why."""
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Seconds, or what else was measured, once a round."""
+    """Hold seconds, or what else was measured, once a round."""
 
     values: tuple[float, ...]
 
@@ -32,7 +32,7 @@ class Samples:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One row of the main table. `limit` bounds ours ÷ theirs."""
+    """Hold one row of the main table. `limit` bounds ours ÷ theirs."""
 
     work: str
     size: int | None
@@ -52,7 +52,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of its own, with words before it."""
+    """Hold a table of its own, with words before it."""
 
     title: str
     heads: Sequence[str]
@@ -62,7 +62,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Trouble:
-    """A row that is not in the report."""
+    """Hold a row that is not in the report."""
 
     row: str
     kind: str
@@ -71,7 +71,7 @@ class Trouble:
 
 @dataclass
 class Findings:
-    """Everything that was found so far."""
+    """Hold everything that was measured so far."""
 
     comparisons: list[Comparison] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
@@ -79,7 +79,7 @@ class Findings:
 
     @contextmanager
     def row(self, name: str) -> Iterator[None]:
-        """A row that fails is said and reported, and the others go on."""
+        """Report a row that fails, and let the others go on."""
         started = time.monotonic()
         print(f"{name} …", file=sys.stderr, flush=True)
         try:
@@ -97,7 +97,7 @@ class Findings:
 def alternating(
     contenders: Mapping[str, Contender], rounds: int, no_round_after: float = math.inf
 ) -> dict[str, Samples]:
-    """Every contender once a round, each round in the other order, so that a drift of the machine favours
+    """Run every contender once a round, each round in the other order, so that a drift of the machine favours
     none. No further round begins after a moment of the monotonic clock.
     """
     seconds: dict[str, list[float]] = {name: [] for name in contenders}

@@ -15,7 +15,7 @@ from gridbot.exchanges.ccxt_exchange import CcxtExchange  # noqa: E402
 
 
 class OneByOne(CcxtExchange):
-    """An exchange without a call that cancels many orders."""
+    """Simulate an exchange without a call that cancels many orders."""
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)

@@ -1,5 +1,5 @@
-"""What the fleet's page costs while it is read: CPU of a look, size of an update, memory of each process; and
-how soon Chromium shows it.
+"""Measure what the fleet's page costs while it is read: CPU of a look, size of an update, memory of each
+process; and how soon Chromium shows it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ PAINTED = "performance.getEntriesByName('first-contentful-paint')"
 
 
 def table(shop: Workshop, size: int, up: int, looks: int) -> Table:
-    """A page of `size` instances, `up` of them running, read by one browser for so many looks."""
+    """Return figures of a page of `size` instances, `up` of them running, read by one browser for so many
+    looks.
+    """
     project = shop.project(size)
     project.manager("up", *project.ids[:up])
     token = project.manager("serve", "--add-token", "bench").out.split()[-1]

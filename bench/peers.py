@@ -1,5 +1,5 @@
-"""pm2 and supervisord with the same number of the same bots, where they can be installed, into a temporary
-folder.
+"""Run pm2 and supervisord with the same number of the same bots, where they can be installed, into a
+temporary folder.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ INSTALL_S = 300
 
 @dataclass(frozen=True)
 class Peer:
-    """A process manager whose bots are up."""
+    """Hold a process manager whose bots are up."""
 
     name: str
     list_: Contender
@@ -31,7 +31,7 @@ class Peer:
 
 @contextmanager
 def pm2(folder: Path, size: int, first_port: int) -> Iterator[Peer]:
-    """pm2 with `size` bots."""
+    """Run pm2 with `size` bots."""
     home = folder / "pm2"
     program = home / "node_modules" / ".bin" / "pm2"
     if not program.exists():
@@ -65,7 +65,7 @@ def pm2(folder: Path, size: int, first_port: int) -> Iterator[Peer]:
 
 @contextmanager
 def supervisord(folder: Path, size: int, first_port: int) -> Iterator[Peer]:
-    """supervisord with `size` bots."""
+    """Run supervisord with `size` bots."""
     home = folder / "supervisord"
     control = home / "bin" / "supervisorctl"
     if not control.exists():
@@ -90,7 +90,7 @@ def supervisord(folder: Path, size: int, first_port: int) -> Iterator[Peer]:
 
 
 def processes_in(folder: Path) -> list[str]:
-    """The programs whose working directory is in this folder, without ourselves."""
+    """Return the programs whose working directory is in this folder, without ourselves."""
     names = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit() or int(entry.name) == os.getpid():

@@ -1,4 +1,4 @@
-"""A line chart as SVG, in a few lines: no library for one picture. Readable on light and dark pages."""
+"""Draw a line chart as SVG, in a few lines: no library for one picture. Readable on light and dark pages."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Line = Sequence[tuple[float, float]]
 
 
 def svg(title: str, x_name: str, y_name: str, lines: Mapping[str, Line]) -> str:
-    """All lines from (0, 0); each one's name stands at its end."""
+    """Draw all lines from (0, 0); each one's name stands at its end."""
     x_max = max((x for line in lines.values() for x, _y in line), default=1) or 1
     y_max = max((y for line in lines.values() for _x, y in line), default=1) or 1
 
@@ -56,7 +56,7 @@ def _text(x: float, y: float, text: str, anchor: str, colour: str = INK) -> str:
 
 
 def _ticks(largest: float) -> list[float]:
-    """Round numbers from 0 up to `largest`, about five of them."""
+    """Return round numbers from 0 up to `largest`, about five of them."""
     step = 10 ** math.floor(math.log10(largest))
     step = next(
         candidate for candidate in (step / 5, step / 2, step) if largest / candidate <= 7 or candidate == step
@@ -65,7 +65,7 @@ def _ticks(largest: float) -> list[float]:
 
 
 def _free_height(wanted: float, taken: list[float]) -> float:
-    """As near as the names that are there allow."""
+    """Return a height as near as the names that are there allow."""
     offsets = (sign * distance for distance in range(0, HEIGHT, 2) for sign in (1, -1))
     return next(
         wanted + offset for offset in offsets if all(abs(wanted + offset - other) >= 14 for other in taken)

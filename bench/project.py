@@ -1,4 +1,4 @@
-"""The benchmark's own fleets: a temporary folder, a name and ports nobody else has, and nothing left at
+"""Make the benchmark's own fleets: a temporary folder, a name and ports nobody else has, and nothing left at
 the end.
 """
 
@@ -33,12 +33,12 @@ PROJECT_LABEL = "com.docker.compose.project"
 
 
 class NotSettled(Exception):
-    """A fleet did not become healthy."""
+    """Signal that a fleet did not become healthy."""
 
 
 @dataclass
 class Project:
-    """One fleet of `size` bots."""
+    """Hold one fleet of `size` bots."""
 
     folder: Path
     name: str
@@ -56,7 +56,7 @@ class Project:
         return range(self.first_port, self.first_port + self.size)
 
     def resize(self, size: int) -> None:
-        """Writes the configs of that many bots."""
+        """Write the configs of that many bots."""
         self.size = size
         active = self.folder / "config" / "active"
         shutil.rmtree(active, ignore_errors=True)
@@ -65,7 +65,7 @@ class Project:
             (active / f"{instance}.json").write_text(json.dumps(_config(instance, port), indent=2))
 
     def configure(self, **settings: object) -> None:
-        """Writes fleet.toml. Keys with a dot go into their table."""
+        """Write fleet.toml. Keys with a dot go into their table."""
         lines: dict[str, list[str]] = {"": [f'name = "{self.name}"', f'image = "{self.image}"']}
         for key, value in settings.items():
             table, _dot, last = key.rpartition("__")
@@ -77,14 +77,16 @@ class Project:
 
     @property
     def environ(self) -> dict[str, str]:
-        """The manager's cache of configs belongs to the project too, and goes with it."""
+        """Return an environment in which the manager's cache of configs belongs to the project, and goes with
+        it.
+        """
         return {"XDG_CACHE_HOME": str(self.folder / "cache")}
 
     def command(self, *args: str) -> list[str | Path]:
         return [MANAGER, *args]
 
     def manager(self, *args: str, environ: Mapping[str, str] | None = None, any_code: bool = False) -> Done:
-        """Runs the manager in the project."""
+        """Run the manager in the project."""
         codes = range(256) if any_code else (0,)
         return run(
             self.command(*args), cwd=self.folder, environ={**self.environ, **(environ or {})}, codes=codes
@@ -92,7 +94,7 @@ class Project:
 
     @contextmanager
     def serving(self) -> Iterator[int]:
-        """Has `manager serve` run in the background, and gives its port."""
+        """Run `manager serve` in the background, and give its port."""
         port = ports.reserve()
         self.manager("serve", "--detach", "--listen", f"127.0.0.1:{port}")
         try:
@@ -101,23 +103,23 @@ class Project:
             self.manager("serve", "stop")
 
     def compose(self, *args: str, environ: Mapping[str, str] | None = None) -> Done:
-        """Runs Compose on what `manager compose` rendered."""
+        """Run Compose on what `manager compose` rendered."""
         return run(["docker", "compose", *args], cwd=self.folder, environ=environ)
 
     def container(self, instance: str) -> str:
         return f"{self.name}-{instance}"
 
     def container_ids(self) -> set[str]:
-        """Of everything that runs in the fleet."""
+        """Return the ids of everything that runs in the fleet."""
         return set(run(["docker", "ps", "-q", "--filter", f"label={PROJECT_LABEL}={self.name}"]).out.split())
 
     def forget(self) -> None:
-        """As if the fleet had never been up."""
+        """Make everything as if the fleet had never been up."""
         for name in ("volumes", "cache"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
 
     def remove_containers(self) -> None:
-        """Whoever made them: by label, and nothing that bears another fleet's name."""
+        """Remove the containers, whoever made them: by label, and nothing that bears another fleet's name."""
         chosen = f"label={PROJECT_LABEL}={self.name}"
         if containers := run(["docker", "ps", "-aq", "--filter", chosen]).out.split():
             run(["docker", "rm", "-f", "-v", *containers], codes=(0, 1))
@@ -125,7 +127,7 @@ class Project:
             run(["docker", "network", "rm", network], codes=(0, 1))
 
     def settle(self) -> None:
-        """Waits until every bot answers, and a little longer. Raises NotSettled."""
+        """Wait until every bot answers, and a little longer. Raises NotSettled."""
         deadline = time.monotonic() + SETTLE_S
         for port in self.ports:
             while not answers(port):
@@ -136,7 +138,7 @@ class Project:
 
 
 def answers(port: int) -> bool:
-    """Whether a healthy bot listens on this port."""
+    """Return whether a healthy bot listens on this port."""
     with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2) as answer:
         return bool(answer.status == 200)
     return False
@@ -144,7 +146,7 @@ def answers(port: int) -> bool:
 
 @dataclass
 class Workshop:
-    """What one run of the benchmark makes, and removes."""
+    """Hold what one run of the benchmark makes, and remove it."""
 
     folder: Path
     run_id: str
@@ -160,12 +162,12 @@ class Workshop:
         return f"{PREFIX}{self.run_id}-bot:local"
 
     def share(self, part: float) -> float:
-        """When this part of the time that is left will be over."""
+        """Return when this part of the time that is left will be over."""
         now = time.monotonic()
         return now + part * (self.ends_at - now)
 
     def project(self, size: int, **settings: object) -> Project:
-        """A new fleet, not yet up."""
+        """Return a new fleet, not yet up."""
         name = f"{PREFIX}{self.run_id}-{len(self.projects)}"
         made = Project(self.folder / name, name, self.image, self.first_port, self.calm)
         self.projects.append(made)
@@ -174,13 +176,13 @@ class Workshop:
         return made
 
     def build(self, tag: str, bot: Path | None) -> None:
-        """Builds a bot image; `bot` None means the bundled one."""
+        """Build a bot image; `bot` None means the bundled one."""
         self.tags.append(tag)
         chosen = [] if bot is None else ["--bot", str(bot)]
         run([MANAGER, "--project-dir", str(ROOT), "build", *chosen, "--tag", tag])
 
     def variant(self) -> str:
-        """Makes an image with the same content and another id; returns its tag."""
+        """Make an image with the same content and another id. Return its tag."""
         tag = f"{PREFIX}{self.run_id}-variant:local"
         self.tags.insert(0, tag)
         made = self.folder / "variant"
@@ -190,7 +192,7 @@ class Workshop:
         return tag
 
     def clean(self) -> None:
-        """Removes containers, networks, image tags and folders; a second interruption does not keep it
+        """Remove containers, networks, image tags and folders; a second interruption does not keep it
         from that.
         """
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -204,7 +206,7 @@ class Workshop:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _kept_tags(self) -> list[str]:
-        """Returns the tags by which `upgrade` keeps the images that `rollback` restores."""
+        """Return the tags by which `upgrade` keeps the images that `rollback` restores."""
         chosen = f"reference={PREFIX}{self.run_id}-*"
         with suppress(CommandFailed):
             return run(
@@ -215,7 +217,7 @@ class Workshop:
 
 @contextmanager
 def workshop(widest: int, calm: float = CALM_S) -> Iterator[Workshop]:
-    """A place to work in, with room for `widest` bots at once. Gone afterwards, also on Ctrl-C."""
+    """Provide a place to work in, with room for `widest` bots at once. Gone afterwards, also on Ctrl-C."""
     made = Workshop(Path(tempfile.mkdtemp(prefix=PREFIX)), secrets.token_hex(3), ports.reserve(widest), calm)
     try:
         yield made

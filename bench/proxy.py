@@ -1,4 +1,4 @@
-"""A proxy in front of the engine's socket that writes down every request that passes."""
+"""Run a proxy in front of the engine's socket that writes down every request that passes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NAME = re.compile(
 
 @dataclass
 class Calls:
-    """The requests seen so far: method and path without names, and how often."""
+    """Hold the requests seen so far: method and path without names, and how often."""
 
     seen: Counter[str] = field(default_factory=Counter)
 
@@ -34,7 +34,7 @@ class Calls:
 
 @contextmanager
 def counting(engine_socket: str, listen_at: Path) -> Iterator[Calls]:
-    """Counts what goes through `listen_at`; DOCKER_HOST=unix://… leads a program there. At the end it goes as
+    """Count what goes through `listen_at`; DOCKER_HOST=unix://… leads a program there. At the end it goes as
     an engine does, with every connection that a client has kept open.
     """
     calls, clients = Calls(), list[socket.socket]()
@@ -76,7 +76,7 @@ def _pump(source: socket.socket, sink: socket.socket, calls: Calls | None) -> No
 
 
 def _count(data: bytes, calls: Calls) -> bytes:
-    """Counts the request lines in `data`; returns what may be the beginning of the next one."""
+    """Count the request lines in `data`. Return what may be the beginning of the next one."""
     end = 0
     for match in REQUEST_LINE.finditer(data):
         calls.seen[f"{match[1].decode()} {_plain(match[2].decode())}"] += 1

@@ -1,4 +1,4 @@
-"""Findings → results.md."""
+"""Write the findings into results.md."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ the rows mean: [README.md](README.md).
 
 
 def markdown(findings: Findings, facts: Sequence[tuple[str, str]]) -> str:
-    """The whole file."""
+    """Return the whole file."""
     parts = [HEAD, _facts(facts), _comparisons(findings.comparisons)]
     parts += [_table(table) for table in findings.tables]
     if findings.troubles:

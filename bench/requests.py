@@ -46,7 +46,7 @@ LOOK_S = 15.0
 
 @dataclass
 class Recorder(Limits):
-    """Limits that note when each account's ticks were answered."""
+    """Note when each account's ticks were answered."""
 
     good: dict[str, list[float]] = field(default_factory=dict)
 

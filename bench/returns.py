@@ -36,7 +36,7 @@ ENDS_WITHIN_S = 60
 
 
 class Bot(NamedTuple):
-    """One instance: its folder, what its container runs, and its variables."""
+    """Hold one instance: its folder, what its container runs, and its variables."""
 
     folder: Path
     command: list[str]

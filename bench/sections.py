@@ -1,4 +1,4 @@
-"""The sections of a run, within its time: none takes what those after it need."""
+"""Run the sections within the time of a run: none takes what those after it need."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SLOWER = 1.25
 def run(
     works: Mapping[str, Callable[[], object]], least: Mapping[str, float], shop: Workshop, findings: Findings
 ) -> None:
-    """Runs each section that can end before `shop.ends_at`; the others are named as left out.
+    """Run each section that can end before `shop.ends_at`; the others are named as left out.
 
     `least`: the seconds that a section takes with one round. While a section runs, `shop.ends_at` is when
     it has to end so that the later ones have theirs: its rows take as many rounds as fit.

@@ -1,4 +1,4 @@
-"""Runs other programs, each in a process group of its own, so that nothing of it outlives an interrupted
+"""Run other programs, each in a process group of its own, so that nothing of it outlives an interrupted
 benchmark.
 """
 
@@ -18,12 +18,12 @@ TIMEOUT_S = 900
 
 
 class CommandFailed(Exception):
-    """A program ended with a code that it should not have."""
+    """Signal that a program ended with a code that it should not have."""
 
 
 @dataclass(frozen=True)
 class Done:
-    """What a program did. `seconds` from its start until it was gone."""
+    """Hold what a program did. `seconds` from its start until it was gone."""
 
     seconds: float
     code: int
@@ -38,7 +38,7 @@ def run(
     codes: Sequence[int] = (0,),
     timeout: float = TIMEOUT_S,
 ) -> Done:
-    """Runs it to its end.
+    """Run it to its end.
 
     Its output goes through a pipe, as for a program that reads it. Raises CommandFailed.
     """

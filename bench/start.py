@@ -1,4 +1,4 @@
-"""Rows about a fleet of three: what a person waits for is the interpreter's start and what comes before the
+"""Measure a fleet of three: what a person waits for is the interpreter's start and what comes before the
 first engine call. With `manager serve`, its standby has both behind it.
 """
 

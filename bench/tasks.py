@@ -1,4 +1,4 @@
-"""The rows of whole tasks: what a bot does by itself, and what a person does with a whole fleet."""
+"""Measure whole tasks: what a bot does by itself, and what a person does with a whole fleet."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _fills(count: int, interval: float) -> list[list[str]]:
 
 
 def _backtest(ticks: int) -> list[str]:
-    """Prices that go up and down through the grid; without what the start takes."""
+    """Run a backtest of prices that go up and down through the grid; without what the start takes."""
     with tempfile.TemporaryDirectory() as name:
         times = []
         for count in (2, ticks):

@@ -48,7 +48,7 @@ Verdict = Literal["killed", "SURVIVED", "does not fit", "not run"]
 
 
 class Mutant(NamedTuple):
-    """One fault: `old` becomes `new` in the file, and the tests have to fail."""
+    """Hold one fault: `old` becomes `new` in the file, and the tests have to fail."""
 
     name: str
     file: str

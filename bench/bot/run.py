@@ -1,4 +1,4 @@
-"""A bot that does nothing, cheaply: answers every request as healthy, exits at once on SIGTERM.
+"""Be a bot that does nothing, cheaply: answer every request as healthy, exit at once on SIGTERM.
 
 With BENCH_LINES it first writes that many lines, as fast as they are taken, and says how long that took.
 Its `--help` ends, too: `manager build` asks for it.
@@ -16,7 +16,7 @@ LINE_BYTES = 120
 
 
 def write_lines(count: int) -> None:
-    """One write a line, as a bot's logger does it."""
+    """Write each line by itself, as a bot's logger does it."""
     filling = b"x" * (LINE_BYTES - 10) + b"\n"
     started = time.monotonic()
     for number in range(count):
@@ -28,7 +28,7 @@ def write_lines(count: int) -> None:
 
 
 def serve(port: int) -> None:
-    """One request at a time, for ever."""
+    """Answer one request at a time, for ever."""
     with socket.create_server(("0.0.0.0", port), backlog=16) as listener:
         while True:
             client, _address = listener.accept()

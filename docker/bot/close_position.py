@@ -1,4 +1,4 @@
-"""Close the position of this bot's record, which does not run.
+"""Close the position in the record of this bot, which must not run meanwhile.
 
 Takes `look SHARE`, which sends no order, or `close SIDE QUANTITY PRICE`, and then the bot's options.
 """

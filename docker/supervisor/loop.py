@@ -65,9 +65,8 @@ class Loop:
         while self._result is None:
             ready = [(fd, self._actions[fd]) for fd, _ in self._poll.poll(self._sleep_ms())]
             for fd, action in ready:
-                if (
-                    self._actions.get(fd) is action
-                ):  # an earlier one of this round may have closed its descriptor
+                # An earlier one of this round may have closed its descriptor.
+                if self._actions.get(fd) is action:
                     action()
             self._fire()
         return self._result

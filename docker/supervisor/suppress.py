@@ -1,4 +1,4 @@
-"""`contextlib.suppress`, without the 0.2 MB of the rest of that module."""
+"""Provide `contextlib.suppress`, without the 0.2 MB of the rest of that module."""
 
 
 class suppress:  # noqa: N801 - its name there

@@ -36,7 +36,7 @@ def release() -> None:
 
 
 def note_begun() -> None:
-    """From now on the halt says itself what it has halted."""
+    """Note that the halt says itself, from now on, what it has halted."""
     global _begun
     _begun = True
 

@@ -44,7 +44,7 @@ def ensure(engine: Engine, fleet: Fleet) -> None:
 
 
 def remove_doubles(engine: Engine, fleet: Fleet, refusal: EngineError) -> bool:
-    """If that is why the engine refused, remove all networks of the name but one. Return whether one is left.
+    """Remove all networks of the name but one, if that is why the engine refused. Return whether one is left.
 
     Of those that no container runs in, the oldest stays: containers that are down know it by its id.
     """

@@ -206,9 +206,8 @@ def _is_regular(path: Path) -> bool:
 def _is_locked(path: Path, flags: int = 0) -> bool:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC | flags)
-    except (
-        PermissionError
-    ):  # the folder of another user, who has the lock file too; of a file it is not known to be free
+    except PermissionError:
+        # The folder of another user, who has the lock file too; a file is not known to be free.
         return not flags
     except OSError:
         return False

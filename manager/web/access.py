@@ -1,6 +1,6 @@
 """Hold who may sign in: passwords by role, tokens of programs, the secret of one-time codes.
 
-The file belongs to who runs the manager. The web side gets its content when it starts, and cannot read it.
+The file belongs to whoever runs the manager. The web side gets its content at its start, and cannot read it.
 """
 
 from __future__ import annotations

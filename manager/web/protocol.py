@@ -14,7 +14,7 @@ from manager.errors import ConfigError, EngineUnreachable, Locked, ManagerError,
 SOCKET_NAME = "engine.sock"
 MAX_QUESTION = 1 << 16
 EVENTS_WAIT_S = 5.0
-"""So long the engine side waits for something new before it answers that there is nothing."""
+"""How long the engine side waits for something new before it answers that there is nothing."""
 ANSWER_WITHIN_S = 60.0
 STATUS_OF = ((UsageError, 404), (EngineUnreachable, 503), (Locked, 409), (ConfigError, 500))
 
@@ -26,7 +26,7 @@ HALT = "halt"
 MAX_TIME = 40
 """Characters of the time until which alerts are left."""
 MAX_KEY = 100
-"""Characters of what an asker makes up for one action."""
+"""Maximum length of the key that a client chooses for one action."""
 
 
 class Refusal(Exception):

@@ -17,6 +17,7 @@ from manager.errors import TimedOut
 from manager.fleet import lock
 from manager.fleet.old_daemon import is_alive
 from manager.util import atomic_file
+from manager.util.polling import wait_until
 from manager.web.places import Places
 
 MODE = 0o600
@@ -75,8 +76,8 @@ def end(at: Places) -> bool:
             raise TimedOut("`manager serve` (pid {pid}) does not end: kill -9 {pid}", pid=pid)
         time.sleep(POLL_S)
         note = lock.held_by(at.lock)
-    while isinstance(pid, int) and is_alive(pid) and time.monotonic() < deadline:
-        time.sleep(POLL_S)  # it lets the lock go shortly before its end
+    # It lets the lock go shortly before its end.
+    wait_until(lambda: not (isinstance(pid, int) and is_alive(pid)), deadline, POLL_S)
     return True
 
 

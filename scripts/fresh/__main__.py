@@ -1,4 +1,4 @@
-"""Runs rows one after another and prints their table: see scripts/fresh.sh."""
+"""Run rows one after another and print their table: see scripts/fresh.sh."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LOCK = "/run/botfleet-fresh.lock"
 
 
 class Fresh:
-    """One run: the folder of everything it keeps, and what it tries."""
+    """Hold one run: the folder of everything it keeps, and what it tries."""
 
     def __init__(self, base: Path, *, with_tests: bool, force: bool) -> None:
         self.base, self.with_tests, self.force = base, with_tests, force

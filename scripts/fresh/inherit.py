@@ -1,4 +1,4 @@
-"""Finds this machine's way to packages, so that a fresh machine can go it: mirror, proxies, certificates,
+"""Find this machine's way to packages, so that a fresh machine can go it: mirror, proxies, certificates,
 pip's configuration.
 
 Nothing here knows a host or a folder by name. A proxy or a mirror that listens on the loopback of this
@@ -39,7 +39,7 @@ LOCAL_RESOLVER = re.compile(r"^nameserver\s+(127\.|::1)", re.MULTILINE)
 
 @dataclass
 class Inherited:
-    """What a fresh machine gets from this one.
+    """Hold what a fresh machine gets from this one.
 
     `binds` are folders and files of packages, mounted read-only.
     """

@@ -1,4 +1,4 @@
-"""Boots a root file system in namespaces of its own, runs commands in it, and takes it away without a trace.
+"""Boot a root file system in namespaces of its own, run commands in it, and take it away without a trace.
 
 Its pid 1 ends with its stdin, which this process holds: however this process ends, the kernel ends all that
 runs on the machine, and with the last process go its mounts and its network. What can stay behind is swept at
@@ -30,7 +30,7 @@ USER, USER_ID = "pat", 1000
 
 
 class Machine:
-    """A running fresh machine. Use it in a `with`."""
+    """Hold a running fresh machine. Use it in a `with`."""
 
     def __init__(self, root: Path, binds: Mapping[Path, tuple[str, str]], environ: Mapping[str, str]) -> None:
         self._root, self._binds, self._environ = root, binds, environ

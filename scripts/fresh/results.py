@@ -1,4 +1,4 @@
-"""Remembers which rows passed, for which tree of files."""
+"""Remember which rows passed, for which tree of files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def tree_of(checkout: Path) -> str:
 
 
 def has_changes(checkout: Path) -> bool:
-    """Whether the checkout has files that no commit has as they are."""
+    """Return whether the checkout has files that no commit has as they are."""
     completed = subprocess.run(
         ["git", "-C", str(checkout), "status", "--porcelain"], capture_output=True, text=True, check=True
     )

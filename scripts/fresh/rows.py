@@ -1,4 +1,4 @@
-"""Lists the fresh machines that `make fresh` tries."""
+"""List the fresh machines that `make fresh` tries."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ RELEASES = {"bookworm": "Debian 12", "trixie": "Debian 13"}
 
 @dataclass(frozen=True)
 class Row:
-    """One machine: a release, what is on it beside the README's git, make and python3, and where the
+    """Describe one machine: a release, what is on it beside the README's git, make and python3, and where the
     project lies.
     """
 

@@ -1,4 +1,4 @@
-"""Makes a row's machine of a pristine tree: its packages, its docker command, its user, the clone."""
+"""Make a row's machine of a pristine tree: its packages, its docker command, its user, the clone."""
 
 from __future__ import annotations
 

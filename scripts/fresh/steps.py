@@ -1,4 +1,4 @@
-"""Does on a fresh machine what a newcomer does, step by step."""
+"""Do on a fresh machine what a newcomer does, step by step."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OTHER_SECONDS = 300
 
 @dataclass(frozen=True)
 class Done:
-    """A step: its time, and what is wrong, if anything."""
+    """Hold a step: its time, and what is wrong, if anything."""
 
     step: str
     seconds: float
@@ -27,11 +27,11 @@ class Done:
 
 
 class Failed(Exception):
-    """A step did not do what it should."""
+    """Signal that a step did not do what it should."""
 
 
 class Newcomer:
-    """Types commands in the project's folder on a machine; all they print goes to the log."""
+    """Type commands in the project's folder on a machine; all they print goes to the log."""
 
     def __init__(self, row: Row, machine: Machine, log: BinaryIO) -> None:
         self._row, self._machine, self._log = row, machine, log
@@ -89,7 +89,7 @@ class Newcomer:
             self._owns_everything()
 
     def _owns_everything(self) -> None:
-        """A checkout of a sudo user has no file of root's."""
+        """Check that a checkout of a sudo user has no file of root's."""
         completed = self._machine.run("find", self._row.folder, "!", "-user", USER, "-printf", "%u %p\\n")
         if foreign := completed.stdout.decode(errors="replace").splitlines():
             self._note("\n".join(foreign))

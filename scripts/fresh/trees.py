@@ -1,4 +1,4 @@
-"""Makes the pristine tree of each Debian release, once, and the copies that rows boot."""
+"""Make the pristine tree of each Debian release, once, and the copies that rows boot."""
 
 from __future__ import annotations
 

@@ -356,3 +356,54 @@ def test_a_level_still_taken_in_the_record_is_waited_for() -> None:
     actions = placed(five(4), "115", {1: D(1)}, live=(taken,))
     assert "L2 sell" not in " ".join(actions)
     assert actions[0] == "cancel L2 buy 1 @ 120", "an exit comes before another cell's entry"
+
+
+# what is decided at the very edge
+
+
+def test_of_two_levels_at_one_distance_the_lower_one_is_nearest() -> None:
+    assert grid.nearest_level((D(100), D(110), D(120)), D(105)) == 0
+
+
+@pytest.mark.parametrize(
+    ("anchor", "places"),
+    [(4, ["L0 buy 1 @ 100", "L1 buy 1 @ 110"]), (0, ["L3 sell 1 @ 130", "L4 sell 1 @ 140"])],
+)
+def test_a_price_in_the_middle_of_a_cell_opens_it(anchor: int, places: list[str]) -> None:
+    """So does a plan that is quiet up to this price: it would wait for the next one for nothing."""
+    price = D(115) if anchor else D(125)
+    assert sorted(placed(five(anchor), str(price))) == places
+    live = tuple(
+        order_of(want, number)
+        for number, want in enumerate(grid.plan(five(anchor), PERP, {}, (), price, ZERO).place)
+    )
+    quiet = grid.plan(five(anchor), PERP, {}, live, price, ZERO).quiet
+    assert quiet == ((D(0), D(125)) if anchor else (D(115), D("Infinity")))
+
+
+def test_at_the_middle_itself_nothing_is_quiet_beyond_it() -> None:
+    """A cell without room is opened by a price on one side of its middle, and not on the other."""
+    live = (order_of(OrderRequest("L2", Side.BUY, D(120), D(1), 2, post_only=True), 1),)
+    plan = grid.plan(five(4, "1"), PERP, {}, live, D(115), ZERO)
+    assert (plan.cancel, plan.place) == ((), ())
+    assert plan.quiet is not None
+    assert plan.quiet[1] == D(115)
+
+
+def test_of_two_exits_none_is_replaced() -> None:
+    """Together they may be all that the cell holds; a third one would sell what is sold already."""
+    assert of_cell(1, "110", "9", exit_of(1, "3", 1), exit_of(1, "3", 2)) == []
+
+
+def test_an_entry_is_not_renewed_for_a_part_too_small_to_trade() -> None:
+    assert of_cell(1, "120", "0", entry_of(1, "0.005")) == []
+
+
+def test_nothing_is_quiet_while_an_exit_has_no_room() -> None:
+    """It is placed as soon as there is room, at whatever price."""
+    live = tuple(
+        order_of(OrderRequest(f"L{level}", Side.SELL, D(100 + 10 * level), D(1), None), level)
+        for level in (3, 4)
+    )
+    plan = grid.plan(five(0, "1"), PERP, {0: D(1)}, live, D(105), D(1))
+    assert (plan.place, plan.quiet) == ((), None)

@@ -21,6 +21,7 @@ from gridbot.model.types import Market, OrderRequest, Side, as_text
 from gridbot.store.ledger import Ledger
 from gridbot.store.store import Store
 from gridbot.strategies.grid import make_levels
+from gridbot.trading import limit_checks
 from gridbot.trading.preflight import check_run
 from gridbot.trading.worst_case import WorstCase, worst_cases
 from tests.bot.bots import BotFactory, run_program
@@ -370,3 +371,24 @@ def test_a_person_may_begin_nevertheless(start_bot: BotFactory, fake: FakeExchan
     settled(bot, fake)
     assert "pre-flight: a grid earns" in bot.output()
     assert bot.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "most", "is_too_many"),
+    [
+        ((), 4, False),
+        ((), 3, True),
+        (("--max-position", "2"), 4, False),
+        (("--max-position", "2", "--grid-type", "long"), 2, False),
+        (("--max-position", "2", "--grid-type", "long"), 1, True),
+        (("--max-position", "1"), 2, False),
+        (("--max-position", "1"), 1, True),
+    ],
+)
+def test_as_many_orders_as_the_exchange_takes_are_not_too_many(
+    options: Sequence[str], most: int, *, is_too_many: bool
+) -> None:
+    """A neutral grid has orders on both sides of max_position, a long one on one."""
+    settings = run_of("--grid-num", "5", "--quantity", "1", *options)
+    checks = limit_checks.largest(settings, replace(PERP, max_orders=most), [Decimal(100)])
+    assert ("orders_too_many" in {check.code for check in checks}) is is_too_many

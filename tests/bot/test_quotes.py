@@ -103,3 +103,20 @@ def test_walks(
         assert position + world.open(Side.BUY) <= most
         assert position - world.open(Side.SELL) >= (-most if perp else 0)
         assert world.ledger.cash + world.ledger.cost == world.ledger.realized - world.ledger.fees
+
+
+def test_a_quote_waits_while_an_order_that_is_cancelled_rests_at_its_price() -> None:
+    """The exchange would match the two, or refuse one."""
+    live = [replace(order_of(quotes.ideal_quotes(TWO, PERP, D(100), ZERO)[0], 1), slot="buy1")]
+    plan = quotes.plan(TWO, PERP, live, D(100), ZERO)
+    assert [order.slot for order in plan.cancel] == ["buy1"]
+    assert [want.slot for want in plan.place] == ["sell0", "sell1"]
+
+
+def test_a_quote_that_is_one_tick_off_stays() -> None:
+    """With a narrow spread it would be cancelled and placed at each tick."""
+    narrow = replace(TWO, spread=D("0.02"), max_orders=1)
+    [buy, _sell] = quotes.ideal_quotes(narrow, PERP, D(100), ZERO)
+    for ticks, is_moved in ((1, False), (2, True)):
+        live = [replace(order_of(buy, 1), price=buy.price - ticks * PERP.tick)]
+        assert bool(quotes.plan(narrow, PERP, live, D(100), ZERO).cancel) is is_moved

@@ -148,6 +148,21 @@ def test_refused_orders_wait_for_longer_than_an_answer() -> None:
     assert 60.0 < max(pauses) <= SLOWER * 60.0 + 1.0
 
 
+def test_after_an_accepted_order_the_pauses_begin_anew() -> None:
+    """Else a bot that was refused for an hour would wait for minutes after three refusals of tomorrow."""
+    refusals = Refusals(60.0, RetryPauses(5.0, 300.0, random.Random(1)))
+    for now in (0.0, 1000.0, 2000.0, 3000.0):
+        for _order in range(3):
+            refusals.record(RejectedError("no"), now)
+        refusals.update(now, 0)
+    refusals.clear()
+    for _order in range(3):
+        refusals.record(RejectedError("no"), 4000.0)
+    refusals.update(4000.0, 0)
+    assert not refusals.allows_attempt(4002.0)
+    assert refusals.allows_attempt(4005.1)
+
+
 def test_refused_orders_are_tried_one_at_a_time() -> None:
     refusals = refused(5)
     assert not refusals.allows_attempt(1.0)

@@ -10,11 +10,14 @@ import pytest
 
 from gridbot.config import args
 from gridbot.exchanges.price_sources import assumed_market
+from gridbot.model.errors import ConfigError
 from gridbot.model.types import Fill, Order
 from gridbot.store.ledger import Ledger
+from gridbot.store.memory import MemoryStore
 from gridbot.store.store import Store
+from gridbot.strategies.grid import Plan
 from gridbot.strategies.strategy import GridStrategy
-from tests.bot.worlds import PERP
+from tests.bot.worlds import PERP, SPOT
 
 D = Decimal
 LINE = (
@@ -96,3 +99,43 @@ def test_a_position_that_was_taken_over_is_not_traded_at_the_market(
     assert "grid: 5 levels" in begun.prepare(D(120))
     assert not [want for want in begun.plan((), D(120)).place if want.market]
     assert sum(store.cells().values()) == D(position)
+
+
+def test_a_neutral_grid_on_a_spot_market_is_long() -> None:
+    """Nothing can be sold there that was not bought: its upper half would only be refused."""
+    line = LINE.replace("perp_grid", "grid")
+    settings = args.parse(f"{line} --quantity 1 --grid-type neutral --market-type spot".split(), {})
+    on_spot = GridStrategy(settings, SPOT, MemoryStore())
+    assert "long arithmetic grid" in on_spot.prepare(D(120))
+    assert {want.side for want in on_spot.plan((), D(120)).place} == {"buy"}
+
+
+def test_the_moves_of_a_day_are_counted_also_across_a_restart(store: Store) -> None:
+    more = "--quantity 1 --boundary-action adjust_range --max-range-moves 2"
+    first = strategy(store, more)
+    first.prepare(D(120))
+    first.move_range(D(150), 1000.0)
+    assert first.can_move_range(1001.0)
+    first.move_range(D(180), 1002.0)
+    assert not first.can_move_range(1003.0)
+    second = strategy(store, more)
+    second.prepare(D(180))
+    assert second.price_range() == (D(160), D(200)), "it goes on with the range that it has moved to"
+    assert not second.can_move_range(1003.0)
+    assert second.can_move_range(1000.0 + 86401)
+
+
+def test_a_maximum_below_one_order_is_refused(store: Store) -> None:
+    with pytest.raises(ConfigError, match="--max-position: must be at least --quantity"):
+        strategy(store, "--quantity 2 --max-position 1")
+
+
+def test_a_grid_does_not_begin_beside_its_opening_order(store: Store) -> None:
+    """Its rest may still be filled, and the cells would not know of it."""
+    opening = strategy(store, "--quantity 1 --grid-type long --initial-position 2")
+    opening.prepare(D(120))
+    [want] = opening.plan((), D(120)).place
+    order = store.new_order(want, 0.0)
+    fill(store, order, "2", "120")
+    assert opening.plan((order,), D(120)) == Plan()
+    assert store.cells() == {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,13 @@ MOST_LINES = 60
 """Of a function, with its signature and docstring. One that outgrows it does two things."""
 
 DEFINES = frozenset({"def"})
+
+NO_VERBS = re.compile(
+    "An?|All|At|Both|By|Each|Every|Everything|For|From|How|If|In|It|Nothing|Of|On|One|Only|So|That|The|These"
+    "|They|Those|To|What|When|Where|Which|Who|Whoever|Why|With|Without|Whether"
+)
+"""First words of docstrings that begin with a noun, a question or a condition."""
+VERBS_IN_S = frozenset({"Address", "Bypass", "Compress", "Discuss", "Express", "Focus", "Pass", "Process"})
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -54,21 +62,48 @@ def long_functions(tree: ast.AST, most: int = MOST_LINES) -> Iterator[tuple[str,
                 yield node.name, lines
 
 
-def trees(folder: str, words: frozenset[str]) -> Iterator[tuple[str, ast.Module]]:
-    """Yield (path, tree) of every module below a folder in which one of these words stands."""
+def verbless(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Yield (line, first word) of the docstrings that do not begin with a verb in its plain form."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | Function) and (text := ast.get_docstring(node)):
+            first = text.split()[0].strip(",.:;")
+            is_third_person = first.endswith("s") and first not in VERBS_IN_S
+            if (
+                NO_VERBS.fullmatch(first)
+                or is_third_person
+                or not (first.replace("-", "").isalpha() and first[0].isupper())
+            ):
+                yield getattr(node, "lineno", 1), first
+
+
+@cache
+def parsed(source: str) -> ast.Module:
+    """Return a module's tree; several tests read them all."""
+    return ast.parse(source)
+
+
+def trees(folder: str, words: frozenset[str] = frozenset()) -> Iterator[tuple[str, ast.Module]]:
+    """Yield (path, tree) of every module below a folder, or of those in which one of these words stands."""
     paths = sorted((ROOT / folder).rglob("*.py"))
     assert paths, f"{folder} has no modules"
-    any_word = re.compile(rf"\b(?:{'|'.join(words)})\b")
+    any_word = re.compile(rf"\b(?:{'|'.join(words)})\b" if words else "")
     for path in paths:
         source = path.read_text(encoding="utf-8")
         if any_word.search(source):
-            yield str(path.relative_to(ROOT)), ast.parse(source)
+            yield str(path.relative_to(ROOT)), parsed(source)
 
 
 @pytest.mark.parametrize("folder", ["manager", "docker", "tests", "bench", "scripts"])
 def test_names_say_what_they_hold(folder: str) -> None:
     modules = trees(folder, NAMELESS)
     problems = [f"{path}:{line} {name}" for path, tree in modules for line, name in nameless(tree)]
+    assert problems == []
+
+
+@pytest.mark.parametrize("folder", ["manager", "docker", "bench", "scripts"])
+def test_a_docstring_begins_with_a_verb(folder: str) -> None:
+    """Of modules, classes and functions alike; the reason is in a second sentence."""
+    problems = [f"{path}:{line} {word}" for path, tree in trees(folder) for line, word in verbless(tree)]
     assert problems == []
 
 
@@ -113,6 +148,13 @@ def test_a_name_that_says_nothing_is_detected(source: str) -> None:
 
 def test_a_name_that_is_only_read_is_its_owners() -> None:
     assert list(nameless(ast.parse("a = b.found + each\nf(said=1)\n'said'"))) == []
+
+
+@pytest.mark.parametrize("text", ["The fleet.", "What it is.", "Returns it.", "`up` alone.", "return it."])
+def test_a_docstring_without_a_verb_is_detected(text: str) -> None:
+    for source in (f'"""{text}"""', f'class A:\n    """{text}"""', f'def f():\n    """{text}"""'):
+        assert len(list(verbless(ast.parse(source)))) == 1, source
+    assert list(verbless(ast.parse('"""Return the fleet."""\ndef f():\n    """Process: all."""'))) == []
 
 
 def test_the_bound_is_sharp() -> None:

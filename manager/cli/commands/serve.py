@@ -146,7 +146,7 @@ def _detach(session: Session, at: Places, options: Options) -> int:
 
 
 def _started(at: Places, process: subprocess.Popen[bytes]) -> Running:
-    """Return the one that was started, once it answers. Raises ManagerError with its last words."""
+    """Return the one that was started, once it answers. Raises ManagerError with the end of its log."""
     from manager.web import running
 
     deadline = time.monotonic() + READY_WITHIN_S

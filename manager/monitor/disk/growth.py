@@ -14,7 +14,7 @@ WINDOW_S = 3600.0
 TREND_S = 20.0
 """The disk must lose space for so long before its end is predicted: a VACUUM of gigabytes takes less."""
 AHEAD_S = 120.0
-"""So long before the end a bot is stopped: a stop takes 50 s, in which it goes on writing."""
+"""How long before the disk is full a bot is stopped: a stop takes 50 s, in which it goes on writing."""
 LATELY_S = 120.0
 SLOW_S = 900.0
 """The disk is followed for so long before somebody is seen to fill it slowly."""

@@ -125,16 +125,17 @@ def run_ends(db: sqlite3.Connection, instance: str, until: float = EVER) -> list
         row = db.execute(
             "SELECT at, state, doing, kind, run, start, quote, base, pnl, realized, fees, position, price,"
             " trades, from_bot"
-            " FROM samples WHERE instance = ? AND at < ? AND pnl IS NOT NULL ORDER BY at DESC LIMIT 1",
-            (instance, before),
+            " FROM samples WHERE instance = ?1 AND at < ?2 AND pnl IS NOT NULL"
+            " AND (?3 IS NULL OR run IS NULL OR abs(run - ?3) >= 1) ORDER BY at DESC LIMIT 1",
+            (instance, before, ends[-1].run if ends else None),
         ).fetchone()
         if row is None:
             return ends
         sample = _sample(row)
         ends.append(sample)
-        if sample.run is None or sample.run >= before:
+        if sample.run is None:
             return ends
-        before = sample.run
+        before = min(sample.run, sample.at)  # a run begins ahead of its samples if the clock was set back
 
 
 def last_exit(db: sqlite3.Connection, instance: str, until: float = EVER) -> float | None:

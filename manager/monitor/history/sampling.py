@@ -103,9 +103,8 @@ def _state_event(view: Instance, now: Sample) -> Event:
     """Return the state that begins, as a code with parameters: the reader's language is not `watch`'s."""
     supervisor = view.supervisor
     is_told = (now.state, now.doing) != ("running", "trading")
-    if (
-        supervisor is None or supervisor.state != now.state or not is_told
-    ):  # else its word is of another state
+    if supervisor is None or supervisor.state != now.state or not is_told:
+        # What it says is of another state.
         why, cause = None, None
     else:
         why, cause = supervisor.why, supervisor.reason

@@ -17,7 +17,7 @@ START_BYTES = 4096
 """Length of the start that is searched for: dozens of lines, most with a timestamp."""
 
 SEARCHED = 128 << 20
-"""So much of the files is searched in any case: some tenths of a second."""
+"""How much of the files is searched in any case: some tenths of a second."""
 
 TIME_ZONE_MARGIN_S = 86400
 """The files' days are in the bot's time zone, which may differ from the manager's."""

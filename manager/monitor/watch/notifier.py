@@ -31,7 +31,7 @@ class Notifier:
     """Notify for one fleet. Everything that is sent is also printed, for the terminal or the journal."""
 
     def __init__(self, fleet: Fleet, now: float, secrets: Callable[[], Collection[str]] = frozenset) -> None:
-        """`secrets`: the values that no message may contain."""
+        """Take `secrets`, the values that no message may contain."""
         self._fleet = fleet
         self._secrets = secrets
         saved = store.load(fleet.alert_state_file)

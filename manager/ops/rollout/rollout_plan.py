@@ -34,7 +34,7 @@ A roll-out holds the fleet's lock, and nothing else can be changed meanwhile.
 """
 
 STARTING_MOST_S = 900.0
-"""So long a supervisor believes a bot that says that it is starting (docker/README.md)."""
+"""How long a supervisor believes a bot that says that it is starting (docker/README.md)."""
 
 INTERRUPTED = Text("its upgrade was interrupted")
 

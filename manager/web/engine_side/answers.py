@@ -101,7 +101,7 @@ def _alert(alert: OpenAlert) -> dict[str, Any]:
 
 
 def fleet(look: PageSnapshot, figures: Figures, told: Sequence[Answer] | None = None) -> dict[str, Any]:
-    """Return the strip: counts and sums. `told`: what `instances` returns, where it is known."""
+    """Return the fleet's summary: counts and sums. `told`: what `instances` returns, where it is known."""
     rows = look.rows
     told = instances(look, figures) if told is None else told
     trading = [answer for answer in told if answer["is_up"] and answer["doing"] == "trading"]

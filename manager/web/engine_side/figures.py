@@ -33,7 +33,7 @@ RANGES: Mapping[str, float] = {"1d": DAY_S, "7d": 7 * DAY_S, "30d": 30 * DAY_S, 
 SHORTEST_S = 900.0
 """What a curve shows at least, also of a fleet that has just begun."""
 LONG_FOR_S = 300.0
-"""So long a curve over more than a day is good: reading all the samples takes a moment."""
+"""How long a curve over more than a day is reused: reading all the samples takes a moment."""
 
 
 class InstanceFigures(NamedTuple):

@@ -32,7 +32,7 @@ MOST_TAILS = 6
 READ_WITHIN_S = 30.0
 END_WITHIN_S = 5.0
 AGAIN_S = 5.0
-"""So long after its begin, a child that has ended is started again: the engine may be back."""
+"""How long after its start a child that has ended is started again: the engine may be back."""
 
 Wanted = tuple[str, ...]
 Start = Callable[[Wanted], "subprocess.Popen[bytes]"]

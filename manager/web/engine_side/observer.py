@@ -28,7 +28,7 @@ LOOK_S = 3.0
 USAGE_EVERY_S = 15.0
 """The page does not show what containers use, and reading it would be half of a look's cost."""
 READ_WITHIN_S = 60.0
-"""So long after the last request the fleet is still observed."""
+"""How long the fleet is still observed after the last request."""
 
 
 class WatchState(NamedTuple):

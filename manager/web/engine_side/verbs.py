@@ -19,6 +19,7 @@ from manager.monitor.stats.instance_stats import NO_REPORT, InstanceStats
 from manager.monitor.top import confirm
 from manager.monitor.watch import snoozing
 from manager.util import kept_text, time_parse
+from manager.util.polling import wait_until
 from manager.web.engine_side import answers, bot_pages, config_changes, figures, machines, marks, realized
 from manager.web.engine_side.backend import Backend
 from manager.web.engine_side.figures import DAY_S
@@ -163,8 +164,8 @@ def _events(backend: Backend, params: Params) -> Any:
     feed = backend.feed()
     after = _text(params, "after") or feed.last_id
     deadline = time.monotonic() + _number(params, "wait", EVENTS_WAIT_S)
-    while not (events := feed.after(after)) and time.monotonic() < deadline and not backend.is_ending:
-        time.sleep(POLL_S)
+    wait_until(lambda: bool(feed.after(after)) or backend.is_ending, deadline, POLL_S)
+    events = feed.after(after)
     backend.note_reader()
     return {"events": [event._asdict() for event in events], "last_id": events[-1].id if events else after}
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 FREE = 5
-"""So many wrong ones in a row cost nothing: a person mistypes."""
+"""Wrong passwords in a row that cause no delay, since people mistype."""
 FREE_OF_ALL = 50
 FIRST_PAUSE_S = 4.0
 LONGEST_S = 900.0

@@ -55,11 +55,15 @@ def url_of_page(app_state: AppState, instance: str, request: Request) -> str:
 
 
 def admit(app_state: AppState, label: str, headers: Headers, peer: str, *, is_upgrade: bool = False) -> Grant:
-    """Return what a request to a bot's origin may see. Raises Refusal: it is another site's, or none's."""
+    """Return what a request to a bot's origin may see. Raises Refusal.
+
+    It is refused where it comes from another site, or does not say from which.
+    """
     origins = headers.getlist("origin")
     if any(origin != own_origin(app_state, headers) for origin in origins) or (is_upgrade and not origins):
         raise Refusal(403, Text("another site's page may not call this one"))
-    # No link of another site either: it may do something, and cookies tell bots of one domain not apart.
+    # Links from other sites are refused as well: following one may change something, and a browser takes all
+    # bots of one domain for one site when it decides whether to send a cookie.
     if headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
         raise Refusal(403, Text("open a bot's own page from the fleet's page"))
     require_proxy(app_state, peer)

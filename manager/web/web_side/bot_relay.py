@@ -21,7 +21,7 @@ CHUNK = 1 << 16
 LAST_STATUS = 599
 """The parser takes 999 as well, of which neither our server nor a browser has a meaning."""
 LOOK_S = 1.0
-"""So soon a stream ends after its session."""
+"""How soon a stream ends after its session."""
 
 
 class Place(NamedTuple):

@@ -21,7 +21,7 @@ from manager.web.web_side.guard import HEADERS
 from manager.web.web_side.problems import problem
 
 HEAD_WITHIN_S = 15.0
-"""So long a connection may have no request: browsers open some ahead, and a phone's network is slow."""
+"""How long a connection may have no request: browsers open some ahead, and mobile networks are slow."""
 MOST_OF_ADDRESS = 256
 """Connections of one address: a browser has six, and some for each bot's own page that is open."""
 DESCRIPTORS = 4096
@@ -48,7 +48,7 @@ def take_descriptors() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
-class _Worth(IntEnum):
+class _Priority(IntEnum):
     """Hold which connections give way first where there are too many; the longest open one of a kind does."""
 
     ASKS_NOTHING = 0
@@ -84,21 +84,21 @@ class _Connection(H11Protocol):
         """Return whether there is room beside an address's other connections, if need be by ending one."""
         if len(others) < MOST_OF_ADDRESS:
             return True
-        least = min(others, key=_Connection._worth)
-        if least._worth() is _Worth.IS_SIGNED_IN:
+        least = min(others, key=_Connection._priority)
+        if least._priority() is _Priority.IS_SIGNED_IN:
             return False
         least._leave()
         least.transport.abort()
         return True
 
-    def _worth(self) -> _Worth:
+    def _priority(self) -> _Priority:
         """Return what its last request says of it. guard.py notes there who has asked."""
         if self.cycle is None:
-            return _Worth.ASKS_NOTHING
+            return _Priority.ASKS_NOTHING
         is_signed_in = self.cycle.scope.get("state", {}).get("session") is not None
         if self.cycle.response_complete:
-            return _Worth.WAS_SIGNED_IN if is_signed_in else _Worth.ASKS_NOTHING
-        return _Worth.IS_SIGNED_IN if is_signed_in else _Worth.ASKS
+            return _Priority.WAS_SIGNED_IN if is_signed_in else _Priority.ASKS_NOTHING
+        return _Priority.IS_SIGNED_IN if is_signed_in else _Priority.ASKS
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it."""

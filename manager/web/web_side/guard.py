@@ -26,7 +26,7 @@ READING = frozenset({"GET", "HEAD"})
 MAX_BODY = 1 << 16
 MAX_PEER = 64
 BODY_WITHIN_S = 20.0
-"""So long the body of a request may take, which is small."""
+"""How long the body of a request may take to arrive; bodies are small."""
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"

@@ -16,7 +16,7 @@ InstanceId = Annotated[str, Path(max_length=200, description="the instance's id"
 
 
 class Answer(BaseModel):
-    """Leave out what is not described: that costs a key, and not the whole answer."""
+    """Omit keys that no model describes: one more key must not make the whole answer fail."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -261,7 +261,7 @@ class Worth(Answer):
 
 
 class Fleet(Answer):
-    """Describe the strip. `error`: why the fleet cannot be seen since `error_since`; the rest is old then."""
+    """Describe the fleet. `error`: why it cannot be seen since `error_since`; the rest is old then."""
 
     name: str
     version: str

@@ -6,6 +6,7 @@ import argparse
 
 import pytest
 
+from manager.config.bot_argv import other_arguments
 from manager.config.bot_options import BotOptions, missing_from, options_in, unknown_to, used_in
 
 
@@ -53,3 +54,9 @@ def test_an_option_that_begins_like_another_is_not_that_one() -> None:
     options = BotOptions(frozenset({"--strategy", "--strategy-file"}), frozenset({"--strategy-file"}))
     assert missing_from(options, ["--strategy", "grid"]) == ["--strategy-file"]
     assert missing_from(options, ["--strategy-f", "x"]) == []
+
+
+def test_an_option_of_a_config_is_no_argument_of_its_own_however_it_is_written() -> None:
+    """`manager plan --json` would say that a person has added what the config's keys became."""
+    command = ["--symbol=SOL", "--grid-num", "5", "--stop-loss=3", "--exclusive-account", "--own=1", "word"]
+    assert other_arguments(command) == ["--own=1", "word"]

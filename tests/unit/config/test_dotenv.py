@@ -72,3 +72,27 @@ def test_what_is_written_is_read_back(value: str) -> None:
 def test_a_value_that_no_form_expresses_for_every_program_is_not_written() -> None:
     assert dotenv.quoted("a\\\\$b") is None
     assert dotenv.quoted("a\0b") is None
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ('A="x\\\\"', "programs differ on a backslash in these quotes"),
+        ("A='x\\\\'", "programs differ on a backslash in these quotes"),
+        ("A=x\t# c", "programs differ on whether “#” begins a comment here"),
+        ("A= # c", "programs differ on whether “#” begins a comment here"),
+        ("A='${B:-c}'", "which some programs replace in any quotes"),
+        ("# c\rB=1", "a carriage return stands in the middle of this line"),
+    ],
+)
+def test_what_programs_read_differently_is_a_fault(line: str, why: str) -> None:
+    """A credential that only one of them reads so would be another key for the other one's bots."""
+    [(number, fault)] = dotenv.parse(f"X=1\n{line}\n").faults
+    assert number == 2
+    assert why in str(fault)
+
+
+def test_a_byte_order_mark_belongs_to_no_name(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    path.write_bytes("A=1\n".encode("utf-8-sig"))
+    assert dotenv.read(path) == Dotenv({"A": "1"})

@@ -454,3 +454,27 @@ def test_a_stray_key_is_known_by_another_spelling_name_or_section_too(tmp_path: 
         f"{FILE}: daemon_config.memory_limit: is not a known key; did you mean memory_limit_mb?",
         f"{FILE}: Mode: is not a known key; did you mean mode?",
     }
+
+
+def test_a_log_folder_inside_anothers_is_found_whatever_stands_between_them(tmp_path: Path) -> None:
+    """Sorted by name alone, `logs/a-b` stands between `logs/a` and `logs/a/c`."""
+    for port, (stem, folder) in enumerate(
+        (("a", "logs/a"), ("b", "logs/a-b"), ("c", "logs/a/c")), start=5001
+    ):
+        write_config(tmp_path, a_config(stem, port, daemon_config={"log_dir": folder}), stem)
+    assert faults(tmp_path) == [
+        "config/active/c.json: daemon_config.log_dir: logs/a/c is also used by config/active/a.json"
+    ]
+
+
+def test_an_id_that_is_one_of_our_own_files_in_other_letters_is_refused(tmp_path: Path) -> None:
+    """On a file system that does not tell them apart it is that file."""
+    assert "is the name of one of botfleet's own files" in one_fault(tmp_path, a_config("Fleet.json"))
+
+
+def test_null_is_the_fleets_default(tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "fleet.toml").write_text("[defaults]\nrestart_delay = 7\n")
+    write_config(tmp_path, a_config(daemon_config={"restart_delay": None}))
+    [spec] = loaded(tmp_path).specs
+    assert spec.settings["BOTFLEET_RESTART_DELAY"] == "7"

@@ -18,7 +18,8 @@ from manager.engine.containers import observe
 from manager.fleet import observe as observing
 from manager.fleet import project as projects
 from manager.fleet import supervisor_state
-from tests.builders import FLEET_NAME, a_config, a_row, a_supervisor_file, write_config
+from manager.i18n import Text
+from tests.builders import FLEET_NAME, a_config, a_container, a_row, a_supervisor_file, write_config
 
 
 def test_the_clock_is_read_after_the_supervisors_files(
@@ -134,6 +135,48 @@ def test_who_trades_is_up_and_live_and_none_of_those_that_are_asked_for(tmp_path
 
     assert trading() == [f"{FLEET_NAME}-bp_ada_04", f"{FLEET_NAME}-bp_sol_01", "a-copy"]
     assert trading("bp_sol_01") == [f"{FLEET_NAME}-bp_ada_04"]
+
+
+def test_one_that_trades_on_paper_as_it_was_keeps_no_other_from_its_account(tmp_path: Path) -> None:
+    """Its config, which is refused, says live by now; what is put back is the paper bot of before."""
+    (tmp_path / ".env").write_text("BACKPACK_KEY=k1\nBACKPACK_SECRET=s1\n")
+    for number, name in enumerate(("bp_sol_01", "bp_eth_02"), start=5001):
+        write_config(tmp_path, a_config(name, number, mode="live"), name)
+    market = {labels.EXCHANGE: "backpack", labels.SYMBOL: "SOL_USDC_PERP"}
+    project = projects.read(tmp_path)
+    env = project.fleet.secrets_dir("bp_eth_02") / "env.json"
+    env.parent.mkdir(parents=True)
+    env.write_text(json.dumps({"BACKPACK_KEY": "k1", "BACKPACK_SECRET": "s1"}))
+
+    def conflicts(mode: str) -> list[str]:
+        rows = observe([a_row("bp_eth_02", "exited", labels={**market, labels.MODE: mode})], FLEET_NAME)
+        snapshot = observing.assemble(project, rows, observing.NO_IMAGE)
+        refused = snapshot.plan_input._replace(untrusted={"bp_eth_02": Text("{problem}", problem="x")})
+        return [str(problem) for problem in snapshot._replace(plan_input=refused).conflicts(None)]
+
+    assert conflicts("paper") == []
+    assert f"container {FLEET_NAME}-bp_eth_02 already trades" in "".join(conflicts("live"))
+
+
+def test_what_the_fleets_image_gives_is_not_compared_with_a_container_of_another(tmp_path: Path) -> None:
+    """Each entry that a new image adds would else be a setting that somebody took away by hand."""
+    image = observing.Image("sha256:one", "2", config={"Env": ["A=1"]})
+    assert image.config_of(a_container()) == {"Env": ["A=1"]}
+    assert image.config_of(a_container(ImageID="sha256:two")) is None
+    assert observing.Image("sha256:one", "2").config_of(a_container()) is None
+
+
+def test_in_a_folder_that_was_moved_the_place_of_before_is_no_drift(tmp_path: Path) -> None:
+    """Each container would else be called different from its config, and `compose.yaml` made anew."""
+    write_config(tmp_path, a_config("bp_sol_01", 5001))
+    project = projects.read(tmp_path)
+    state_dir = project.fleet.instance_state_dir("bp_sol_01")
+    state_dir.mkdir(parents=True)
+    (state_dir / supervisor_state.STATE_FILE).write_text(json.dumps(a_supervisor_file()))
+    rows = observe([a_row("bp_sol_01", "exited")], FLEET_NAME)
+    plan_input = observing.assemble(project, rows, observing.NO_IMAGE).plan_input
+    assert plan_input.moved == {"bp_sol_01"}
+    assert dict(plan_input.made) == {}
 
 
 def test_of_those_that_were_touched_only_what_is_still_there_is_kept(tmp_path: Path) -> None:

@@ -83,3 +83,35 @@ def test_a_link_in_the_place_of_the_report_is_removed_and_not_followed(folder: P
     supervisor_state.reset(folder)
     assert not (folder / REPORT_FILE).is_symlink()
     assert json.loads(other.read_text()) == KEPT
+
+
+@pytest.mark.parametrize(("state", "waits"), [("completed", True), ("failed", True), ("running", False)])
+def test_only_the_removal_of_a_final_state_waits_for_the_disk(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, state: str, *, waits: bool
+) -> None:
+    """One that reappears after a power failure would keep the bot down; each start would wait else."""
+    synced: list[Path] = []
+    monkeypatch.setattr(atomic_file, "sync_folder", synced.append)
+    (folder / STATE_FILE).write_text(json.dumps(a_supervisor_file(state)))
+    supervisor_state.reset(folder)
+    assert synced == ([folder] if waits else [])
+
+
+@pytest.mark.parametrize(
+    ("restarts", "is_free"),
+    [
+        ({"in_a_row": 1, "next_is_free": True}, True),
+        ({"in_a_row": 1, "next_is_free": False}, False),
+        ({"in_a_row": 0}, True),
+        ({"in_a_row": 1}, False),
+    ],
+)
+def test_a_restart_counts_that_its_supervisor_has_counted(
+    folder: Path, restarts: dict[str, object], *, is_free: bool
+) -> None:
+    """An earlier supervisor says nothing of the next one: "restart 0 of 3" would be wrong of it."""
+    content = a_supervisor_file("restarting", restarts={"total": 4, "max": 3, "next_at": 9.0, **restarts})
+    (folder / STATE_FILE).write_text(json.dumps(content))
+    state = supervisor_state.read(folder)
+    assert state is not None
+    assert state.next_restart_is_free is is_free

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import threading
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -13,10 +16,11 @@ from manager.fleet import project as projects
 from manager.fleet.session import Session
 from manager.i18n import Text
 from manager.ops import apply
-from manager.ops.actions.action import Action, Change
+from manager.ops.actions.action import Action, Change, Outcome
 from manager.ops.actions.events import ActionDone, Event
+from manager.ops.execution import execute
 from manager.ops.planning import changes
-from tests.fakes.sandbox import ETH, REAL_SLEEP, SOL, Sandbox
+from tests.fakes.sandbox import ETH, SOL, Sandbox
 
 
 def test_what_cannot_be_removed_for_its_port_is_not_touched_again(sandbox: Sandbox) -> None:
@@ -108,18 +112,30 @@ def test_a_rollback_without_the_old_image_leaves_the_bot_running(sandbox: Sandbo
     assert set(sandbox.states().values()) == {"running"}
 
 
-def test_a_restart_is_finished_although_nothing_can_be_printed_any_more(sandbox: Sandbox) -> None:
+def test_a_restart_is_finished_although_nothing_can_be_printed_any_more(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sandbox.transcript("up")
+    goes_on, real_all = threading.Event(), execute._all
+
+    def watched(*arguments: Any) -> Iterator[Outcome[Action]]:
+        """The outcomes; the second instance is started only when the first one's has been dealt with."""
+        for outcome in real_all(*arguments):
+            yield outcome
+            goes_on.set()
 
     def full(event: Event) -> None:
         if isinstance(event, ActionDone):
             raise ManagerError("cannot write to standard output: No space left on device")
 
+    monkeypatch.setattr(execute, "_all", watched)
     with sandbox.real_threads():
-        sandbox.engine.before("start", lambda: REAL_SLEEP(0.5), of=SOL)
+        sandbox.engine.before("start", lambda: goes_on.wait(60), of=SOL)
         with pytest.raises(ManagerError, match="standard output"):
             apply.apply(Session(sandbox.folder), changes.restart(), full)
-        assert set(sandbox.states().values()) == {"running"}
+        states = sandbox.states()
+        goes_on.set()
+    assert set(states.values()) == {"running"}
 
 
 def test_a_start_as_it_was_takes_no_environment_that_an_interrupted_command_has_left(

@@ -500,18 +500,22 @@ def test_what_the_engine_could_not_start_is_made_anew(sandbox: Sandbox) -> None:
     """)
 
 
+@pytest.mark.parametrize("command", ["start bp_eth_02", "restart"])
+@pytest.mark.parametrize("is_root", [True, False])
 @pytest.mark.parametrize(("user", "is_made_anew"), [("4321:4321", True), ("", False)])
 def test_a_container_of_another_user_whose_bot_has_said_nothing_is_made_anew(
-    sandbox: Sandbox, user: str, *, is_made_anew: bool
+    sandbox: Sandbox, user: str, command: str, *, is_made_anew: bool, is_root: bool
 ) -> None:
-    sandbox.transcript("up", "stop bp_eth_02")
+    before = ("up",) if command == "restart" else ("up", "stop bp_eth_02")
+    sandbox.transcript(*before)
+    sandbox.engine.has_readable_files = is_root
     container = sandbox.engine.find(ETH)
     container.body = {**container.body, "User": user or container.body["User"]}
-    output = sandbox.transcript("start bp_eth_02")
+    output = sandbox.transcript(command)
     assert "recreated" not in output, "it has written, so it may"
-    sandbox.transcript("stop bp_eth_02")
+    sandbox.transcript(*before)
     (projects.read(sandbox.folder).fleet.instance_state_dir("bp_eth_02") / STATE_FILE).unlink()
-    output = sandbox.transcript("start bp_eth_02")
+    output = sandbox.transcript(command)
     assert ("engine: create bp_eth_02" in output) is is_made_anew, output
 
 

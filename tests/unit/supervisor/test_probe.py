@@ -1,7 +1,13 @@
+import errno
 import json
+import os
+from collections.abc import Iterable
 
 import pytest
 
+from supervisor import probe
+from supervisor.health import ProbeResult
+from supervisor.loop import Loop
 from supervisor.probe import complete, judge
 
 
@@ -122,3 +128,57 @@ def test_only_what_answers_that_it_cannot_work_is_a_refusal() -> None:
     assert not judge(reply("200 OK", b'{"status":"starting"}')).is_starting
     assert not judge(b"").is_refusal
     assert not judge(b"SSH-2.0").is_refusal
+
+
+class Scripted:
+    """A bot's connection that is always ready, and gives these pieces one after the other."""
+
+    def __init__(self, pieces: Iterable[bytes | OSError]) -> None:
+        self._pieces = iter(pieces)
+        self._ready = os.eventfd(1)
+        self.connect_ex = self.getsockopt = self.send = lambda *_: 0
+
+    def fileno(self) -> int:
+        return self._ready
+
+    def recv(self, _size: int) -> bytes:
+        piece = next(self._pieces, AssertionError("it read on"))
+        if isinstance(piece, bytes):
+            return piece
+        raise piece
+
+    def close(self) -> None:
+        os.close(self._ready)
+
+
+def probed(monkeypatch: pytest.MonkeyPatch, *pieces: bytes | OSError) -> ProbeResult:
+    """Return what a probe reports of a bot that sends these pieces."""
+    loop, results = Loop(), list[ProbeResult]()
+
+    def reported(result: ProbeResult) -> None:
+        results.append(result)
+        loop.stop(0)
+
+    monkeypatch.setattr("supervisor.probe._socket.socket", lambda *_: Scripted(pieces))
+    probe.Probe(loop, 1, "/health", 60, reported)
+    loop.run()
+    return results[0]
+
+
+@pytest.mark.parametrize(
+    ("before", "reason"),
+    [((b"HTTP/1.0 200 OK\r\n\r\n{}",), "None"), ((), "connection reset by peer")],
+    ids=["behind a reply", "instead of one"],
+)
+def test_some_servers_reset_the_connection_behind_a_whole_reply(
+    monkeypatch: pytest.MonkeyPatch, before: tuple[bytes, ...], reason: str
+) -> None:
+    """Such a bot is well: it would be restarted as stuck."""
+    gone = ConnectionResetError(errno.ECONNRESET, "reset")
+    assert reason in str(probed(monkeypatch, *before, gone).reason)
+
+
+def test_of_a_reply_without_an_end_only_so_much_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would fill the supervisor's memory until the probe's time is over."""
+    piece = b"HTTP/1.0 200 OK\r\n\r\n" + b"x" * 16000
+    assert probed(monkeypatch, *[piece] * (probe.MAX_REPLY // len(piece) + 1)).reason is None

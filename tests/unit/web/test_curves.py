@@ -28,6 +28,11 @@ def test_the_curve_begins_at_zero_with_what_was_there_before() -> None:
     assert curves.values(curve) == [Decimal(0), Decimal(2), Decimal(2), Decimal(2), Decimal(-1)]
 
 
+def test_it_begins_with_the_last_point_before_and_not_with_the_first_of_all() -> None:
+    curve = curves.of_instance(points((-900, "3"), (-50, "10"), (1000, "12")), [Span(-900, 4000)], AT)
+    assert curves.values(curve)[:2] == [Decimal(0), Decimal(2)]
+
+
 def test_what_nobody_watched_is_unknown() -> None:
     curve = curves.of_instance(points((0, "1"), (1000, "2"), (4000, "5")), [Span(0, 1000)], AT)
     assert curves.values(curve) == [Decimal(0), Decimal(1), None, None, Decimal(4)]

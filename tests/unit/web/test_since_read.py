@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 
+from manager.monitor.history import curve
 from manager.monitor.history.model import Sample
 from manager.monitor.history.summary import Line
 from manager.web.engine_side import answers
@@ -54,3 +55,12 @@ def test_a_report_that_is_in_the_history_is_not_counted_again() -> None:
     figures = figures_of("15", 1000.0, time.time() + 60)
     [told] = answers.instances(PageSnapshot(a_fleet(), [row]), figures)
     assert [figure["pnl"] for figure in told["today"]] == ["3"]
+
+
+def test_what_was_earned_since_a_sample_of_yesterday_is_not_all_todays() -> None:
+    """A part of it was earned before midnight: the history tells how much when it is read next."""
+    yesterday = curve.day_start(time.time()) - 60
+    row = a_bot("a", quote="USDC", pnl="12.5", run_began=1000.0)
+    [told] = answers.instances(PageSnapshot(a_fleet(), [row]), figures_of("15", 1000.0, yesterday))
+    assert [figure["pnl"] for figure in told["today"]] == ["3"]
+    assert [figure["pnl"] for figure in told["in_all"]] == ["47.5"]

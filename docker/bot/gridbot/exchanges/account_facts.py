@@ -100,7 +100,7 @@ def read_facts(
 
 
 def _known(ask: Callable[[], T | None]) -> T | None:
-    """Return the answer, asked for twice where none comes; None where it stays away."""
+    """Return the answer, asked for a second time if the first call fails; None if both fail."""
     for is_last in (False, True):
         try:
             return ask()
@@ -119,7 +119,7 @@ def _refused_keys(exchange: CcxtExchange) -> str:
     except UnauthorizedError as err:
         return str(err)
     except ExchangeError:
-        return ""  # whatever is wrong, the keys are not known to be
+        return ""  # something else may be wrong than the keys
     return ""
 
 

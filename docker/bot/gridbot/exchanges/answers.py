@@ -1,7 +1,7 @@
 """Read ccxt's answers into this bot's types. What they leave out is unknown, never 0 or the text "None".
 
 A value that the bot can do without is None. An execution that lacks one it needs is an `UnreadableFill`, an
-order an `UnreadableOrder`: one row that makes no sense keeps the others from nothing.
+order an `UnreadableOrder`: one row that makes no sense does not hide the others.
 Each exchange's own deviations are a subclass in a module of its own, which looks the missing value up in the
 raw answer (`info`).
 """

@@ -24,7 +24,7 @@ CLOCK_EVERY_S = 600.0
 CLOCK_TOLERANCE_S = 1.0
 # Two bots with one API key may sign with the same number: so often, and with pauses up to so long.
 NONCE_TRIES, NONCE_PAUSE_S = 4, 0.2
-# So much of ccxt's pauses between calls may be made up for afterwards: the look at a fill and the order that
+# How much of ccxt's pauses between calls may be made up for afterwards: the look at a fill and the order that
 # answers it, at one call a second.
 MOST_OWED_S = 2.0
 

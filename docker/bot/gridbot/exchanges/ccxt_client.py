@@ -206,7 +206,7 @@ def in_milliseconds(time: Any) -> int | None:
 
 
 def _keeping_timeless(keep: Callable[..., list[Any]]) -> Callable[..., list[Any]]:
-    """Return ccxt's own filter of a list, which does not take a row without a time for one from too early."""
+    """Return ccxt's own filter of a list, which then keeps rows without a time instead of dropping them."""
 
     def keep_rows(
         rows: Any, field: Any, value: Any = None, since: int | None = None, *_: Any, **__: Any

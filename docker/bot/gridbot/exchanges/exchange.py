@@ -68,7 +68,7 @@ class Exchange(Protocol):
         """Cancel every open order of the account on this market, whichever program has placed it."""
 
     def cancel_all_after(self, seconds: int) -> None:
-        """Have all orders of the account cancelled in `seconds` unless called again; 0 ends that."""
+        """Schedule cancelling all orders of the account in `seconds`, unless called again; 0 ends that."""
 
     def open_orders(self) -> Sequence[ExchangeOrder | UnreadableOrder]:
         """Return all open orders of the account on this market, of other programs too."""

@@ -19,7 +19,7 @@ def decimal(value: Any) -> Decimal | None:
 
 
 def positive(value: Any) -> Decimal | None:
-    """Return a price or a quantity as an exact number, None for what is none: there is none of 0 or below."""
+    """Return a price or a quantity as an exact number, None for anything else: neither is ever 0 or below."""
     number = decimal(value)
     return number if number is not None and number > 0 else None
 

@@ -18,7 +18,7 @@ from typing import Any
 from gridbot.model.errors import UnreachableError
 from gridbot.runtime import handed_file
 
-# So many seconds of the share may be used at once. All bots' bursts together then fit into what the manager
+# How many seconds of the share may be used at once. All bots' bursts together then fit into what the manager
 # does not share out.
 BURST_S = 5.0
 CANCEL_BURST_S = 20.0

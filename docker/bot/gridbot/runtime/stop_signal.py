@@ -10,7 +10,7 @@ import time
 from types import FrameType
 
 LONGEST_S = 1_000_000
-"""A poll takes no longer time."""
+"""The longest time-out that poll accepts."""
 
 
 class StopSignal:

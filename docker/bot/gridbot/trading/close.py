@@ -40,7 +40,7 @@ LOOK_WITHIN_S = 60.0
 CLOSE_WITHIN_S = 150.0
 PAUSE_FIRST_S, PAUSE_CAP_S = 0.5, 15.0
 SETTLE_PAUSES_S = (0.0, 0.1, 0.25, 0.5, 1.0)
-# So many orders in a row that found nothing in the book end it.
+# How many orders in a row may find nothing in the book before closing ends.
 MOST_EMPTY = 3
 SLICE_PAUSE_S = 1.0
 

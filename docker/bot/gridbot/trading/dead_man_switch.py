@@ -14,7 +14,7 @@ from gridbot.exchanges.exchange import Exchange
 from gridbot.model.errors import ExchangeError
 from gridbot.runtime.log import log
 
-# So many attempts fit into the time, in case one is lost.
+# How many attempts fit into the time, in case one is lost.
 RENEWALS = 3
 
 
@@ -45,7 +45,10 @@ class DeadManSwitch:
         self._renewed_at, self._has_failed = self._clock(), False
 
     def end(self) -> None:
-        """Tell the exchange to cancel nothing any more. What fails is logged: its time runs out once."""
+        """Tell the exchange to cancel nothing any more.
+
+        A failure is logged: then the exchange cancels when the time is over.
+        """
         if not self._after:
             return
         try:

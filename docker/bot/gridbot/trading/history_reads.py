@@ -9,10 +9,10 @@ from gridbot.model.types import Fill, UnreadableFill
 # Histories are read from this long before the last known execution: exchanges list some late and out of
 # order.
 OVERLAP_S = 120.0
-# From so many executions on in one listing, the next ones are only read from its newest one on.
+# If one listing has this many executions, the next one is only read from its newest execution on.
 MANY = 300
-# All of them are read again so often: of one that is listed even later nothing else tells. While an order
-# has filled more than is booked, or is missing, before it is given up (LOST_AFTER_S).
+# How often all of them are read again, because nothing else shows one that is listed even later. More often
+# while an order has filled more than is booked, or is missing: before it is given up (LOST_AFTER_S).
 ALL_EVERY_S = 600.0
 ALL_WHILE_BEHIND_S = 45.0
 
@@ -29,7 +29,8 @@ class HistoryReads:
 
     def note_behind(self, orders: Set[int]) -> None:
         """Take down the client ids of orders that are missing, or listed with more than is booked."""
-        self._is_behind = bool(self._behind & orders)  # what is so once is mostly the newest execution
+        # Seen once, it is mostly an execution that is not listed yet.
+        self._is_behind = bool(self._behind & orders)
         self._behind = orders
 
     def begin(self, start: float, now: float) -> float:

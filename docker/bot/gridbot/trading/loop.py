@@ -95,7 +95,7 @@ def run_loop(
 
 
 def stopped(stop: StopSignal) -> RunEnd:
-    """Return the end of a loop that a stop request ended. On the page it is a person's last word."""
+    """Return the end of a loop that a stop request ended. One from the page completes the run."""
     why = stop.reason or "stopped"
     condition = Condition(Code.FINISHED, why, {"by": "page"}) if why == StopSignal.BY_PAGE else None
     return RunEnd(EXIT_COMPLETED, why, condition=condition)

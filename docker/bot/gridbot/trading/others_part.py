@@ -20,7 +20,7 @@ from gridbot.runtime import handed_file
 
 # The name under which the run's part that others hold is stored.
 OTHERS = "others_position"
-# A word that is older is as none: what the others hold is unknown then, and so is what is a difference.
+# An older report counts as none: then it is unknown what the others hold, and whether there is a difference.
 WORDS_WITHIN_S = 120.0
 # Stored beside it where that part does not contain what the fleet's other bots hold.
 APART_FROM_BOTS = "others_are_apart_from_bots"

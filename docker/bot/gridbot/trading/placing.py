@@ -17,8 +17,8 @@ from gridbot.trading.refusals import Refusals
 
 # Pauses after the first, second, … rejection of an order in one slot.
 BACKOFF_S = (1.0, 2.0, 5.0, 15.0, 60.0)
-# So often in a row may the exchange end an order of a slot, unfilled and for no reason that is known to be a
-# refusal: the price moves onto a level, or a person cancels one. Beyond that it is one.
+# How often in a row the exchange may end an order of a slot unfilled, without a reason that is known to be a
+# refusal: the price moves onto a level, or a person cancels an order. After that it counts as a refusal.
 MOST_DROPPED = 3
 
 
@@ -31,7 +31,7 @@ class _Backoff:
     is_late: bool = False
 
     def lasts(self, now: float) -> bool:
-        """Tell whether the pause is not over. None is that long after the clock was set back."""
+        """Tell whether the pause goes on. An end that is too far ahead is ignored: the clock was set back."""
         return self.until - BACKOFF_S[-1] <= now < self.until
 
 

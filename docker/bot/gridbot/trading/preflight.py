@@ -110,7 +110,7 @@ def _keys(facts: AccountFacts) -> Iterator[Check]:
 
 
 def _hedge_mode(facts: AccountFacts) -> Iterator[Check]:
-    """Fail where an order has to say of which of two positions it is: this bot's say it of none."""
+    """Fail in hedge mode, where each order must name one of two positions: this bot's orders name none."""
     if facts.is_hedged:
         yield Check(
             "hedge_mode",

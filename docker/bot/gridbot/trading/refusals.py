@@ -62,9 +62,8 @@ class Refusals:
 
     def allows_attempt(self, now: float) -> bool:
         """Tell whether an order may be sent now. While all are refused, that is one after each pause."""
-        return (
-            self._retry_at is None or not self._paused_at <= now < self._retry_at
-        )  # the clock may be set back
+        # The clock may be set back.
+        return self._retry_at is None or not self._paused_at <= now < self._retry_at
 
     def condition(self) -> Condition | None:
         """Return the condition, None while orders are accepted."""

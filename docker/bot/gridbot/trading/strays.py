@@ -1,4 +1,4 @@
-"""Cancel what no list has any more, or has no more: until the exchange has answered, it may rest."""
+"""Cancel orders that the exchange no longer lists: until it has confirmed that, they may still rest."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from gridbot.runtime.log import log
 from gridbot.store.store import Store
 from gridbot.trading.listing import Reconciliation
 
-# An exchange may say in words unknown here that an order has ended. What refuses for so long, and lists it
-# nowhere, is believed.
+# An exchange may say in words unknown here that an order has ended. One that refuses to cancel it for this
+# long, and lists it nowhere, is believed.
 REFUSED_FOR_S = 600.0
 
 

@@ -223,3 +223,30 @@ def test_the_calendar_is_asked_for_each_day_and_not_for_each_sample(monkeypatch:
     assert len(days) >= 10
     assert sum(day.pnl for day in days) == 8
     assert len(asked) < 5 * len(days)
+
+
+def test_a_run_is_known_by_its_begin_within_a_second() -> None:
+    """A bot that reports it with less precision than its database would begin anew at each sample."""
+    before, after = sample(at(20, 8), "50", run=100.0), sample(at(20, 8, 1), "51", run=100.4)
+    assert curve.earned(before, after) == Decimal(1)
+    assert curve.earned(before, after._replace(run=101.0)) == Decimal(51)
+
+
+@pytest.mark.parametrize(("trades", "earned"), [(6, Decimal(1)), (5, Decimal(1)), (4, None)])
+def test_fewer_trades_than_before_are_of_another_run(trades: int, earned: Decimal | None) -> None:
+    before = sample(at(20, 8), "50", run=None, start=1.0, trades=5)
+    assert curve.earned(before, sample(at(20, 8, 1), "51", run=None, start=2.0, trades=trades)) == earned
+
+
+def test_a_run_that_begins_after_its_first_sample_has_earned_nothing_before() -> None:
+    """The clock was set back in between: a step from ahead would end before it begins."""
+    samples = [sample(at(20, 8), "50", run=at(20, 9)), sample(at(20, 8, 1), "51", run=at(20, 9))]
+    assert [(step.begin, step.is_first) for step in curve.steps(samples, ())] == [(at(20, 8), False)]
+
+
+def test_a_curve_breaks_where_it_is_not_known_what_was_earned() -> None:
+    samples = [sample(at(20, 8), "50", run=None, start=1.0), sample(at(20, 8, 1), "3", run=None, start=2.0)]
+    assert [(point.pnl, point.after_gap) for point in points(samples)] == [
+        (Decimal(50), False),
+        (Decimal(50), True),
+    ]

@@ -269,3 +269,25 @@ def test_the_end_of_each_run_is_found_without_reading_all(tmp_path: Path) -> Non
     assert queries.run_ends(db, "b") == []
     writing.add_samples(db, "b", [sample._replace(run=None) for sample in samples])
     assert [end.pnl for end in queries.run_ends(db, "b")] == [Decimal("4")]
+
+
+def test_a_run_from_ahead_of_the_clock_counts_once(path: Path) -> None:
+    """A clock that was set back has dated its begin so: what it earned was added twice."""
+    db = opened(path)
+    with database.transaction(db):
+        ahead = [
+            SAMPLE._replace(at=at, run=run) for at, run in ((80.0, 600.0), (100.0, 500.0), (160.0, 500.0))
+        ]
+        writing.add_samples(db, "bp_sol_01", [SAMPLE._replace(at=60.0, run=50.0), *ahead])
+    assert [sample.at for sample in queries.run_ends(db, "bp_sol_01")] == [160.0, 80.0, 60.0]
+
+
+def test_what_was_filled_in_is_not_what_was_seen_last(path: Path) -> None:
+    """It has no state: each start of `watch` would tell of one that begins."""
+    db = opened(path)
+    with database.transaction(db):
+        filled = SAMPLE._replace(at=200.0, state="", from_bot=True)
+        writing.add_samples(db, "bp_sol_01", [SAMPLE, filled])
+    last = queries.last_sample(db, "bp_sol_01")
+    assert last is not None
+    assert last.at == SAMPLE.at

@@ -394,6 +394,39 @@ def test_a_history_that_somebody_takes_away_begins_anew(fleet: Fleet) -> None:
         assert [sample.pnl for sample in queries.samples(db, "bp_sol_01")] == [Decimal(6)]
 
 
+def test_a_file_that_was_put_in_its_place_is_the_history(fleet: Fleet) -> None:
+    """As by a restored backup: what is written to the removed one is lost."""
+    writer = Writer(fleet)
+    writer.write(seen(time.time() - 300, a_view("5")))
+    copy = fleet.history_file.with_name("copy.db")
+    with sqlite3.connect(fleet.history_file) as db, sqlite3.connect(copy) as other:
+        db.backup(other)
+    for path in fleet.state_dir.glob("history.db*"):
+        path.unlink()
+    copy.rename(fleet.history_file)
+    assert writer.write(seen(time.time() - 200, a_view("6"))).why == ""
+    with database.reading(fleet.history_file) as reading:
+        assert [sample.pnl for sample in queries.samples(reading, "bp_sol_01")] == [Decimal(5), Decimal(6)]
+
+
+def test_after_a_failure_the_next_look_does_not_try_again_at_once(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a disk that hangs each look would wait for it."""
+    tries: list[Path] = []
+
+    def refused(path: Path) -> None:
+        tries.append(path)
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(database, "open_for_writing", refused)
+    writer = Writer(fleet)
+    assert [writer.write(seen(time.time(), a_view("5"))).why for _look in range(3)] == [
+        "Input/output error"
+    ] * 3
+    assert len(tries) == 1
+
+
 def test_a_damaged_file_is_named_and_a_newer_one_left_alone(fleet: Fleet) -> None:
     fleet.history_file.write_bytes(b"no database" * 1000)
     messages: list[str] = []

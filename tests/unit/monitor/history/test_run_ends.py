@@ -21,6 +21,14 @@ def test_only_the_present_run_has_no_end() -> None:
     assert [bool(run.why) for run in ended_runs] == [True, False, True, False]
 
 
+def test_a_run_that_was_never_sampled_has_just_begun_and_an_end_keeps_its_reason() -> None:
+    runs = [Run(100.0, None, "its own words", "live"), Run(200.0, None, "", "live")]
+    first, second = run_ends.with_ends(runs, 100.0, {})
+    assert (first.ended, second.ended) == (None, None), "it began after the one that was sampled last"
+    assert run_ends.with_ends(runs, 100.0, {200.0: 210.0})[1].ended == 210.0
+    assert run_ends.with_ends(runs, 200.0, {})[0] == Run(100.0, 200.0, "its own words", "live")
+
+
 def test_each_end_of_the_bundled_bot_is_told_in_chinese() -> None:
     settings = args.parse(
         f"{LINE} --grid-num 5 --quantity 1 --stop-loss 5 --take-profit 5".split(), {"DB_PATH": "unused"}

@@ -134,6 +134,20 @@ def test_old_samples_are_thinned_out_and_days_and_drawdown_stay_what_they_were()
     assert figures(kept) == figures(whole)
 
 
+def test_where_something_changes_both_samples_stay() -> None:
+    """A run's last P&L would else be lost, with what it has earned."""
+    old = NOW - 10 * 86400
+    begin = old - old % 3600  # within one day in every zone
+    samples = [
+        Sample(begin + 60 * minute, "running", run=float(minute >= 35), quote="USDC", pnl=Decimal(1))
+        for minute in range(55)
+    ]
+    dropped = set(sampling.superfluous(samples, NOW))
+    kept = {round((sample.at - begin) / 60) for sample in samples if sample.at not in dropped}
+    assert {34, 35, 54} <= kept
+    assert len(kept) < len(samples) / 3
+
+
 @pytest.mark.parametrize("days", [3, 40])
 def test_thinning_out_again_drops_nothing_and_makes_no_gap(days: int) -> None:
     whole = a_long_life(days)

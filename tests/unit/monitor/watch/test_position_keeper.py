@@ -218,6 +218,16 @@ def test_a_start_without_watch_leaves_word_that_others_trade_there(sandbox: Sand
     assert told(sandbox, "bp_eth_02") is None, "a watch that starts later leaves nothing behind"
 
 
+def test_a_start_has_word_of_a_bot_whose_container_is_gone_and_whose_position_is_not(
+    sandbox: Sandbox,
+) -> None:
+    sandbox.run("up bp_eth_02")
+    sandbox.run("down bp_eth_02")
+    reports(sandbox, "bp_eth_02", time.time(), "-0.2", has_ended=True)
+    sandbox.run("up bp_sol_01")
+    assert told(sandbox, "bp_sol_01") == UNKNOWN
+
+
 def test_bots_that_compose_starts_have_word_of_each_other(sandbox: Sandbox) -> None:
     sandbox.run("compose")
     assert (told(sandbox, "bp_sol_01"), told(sandbox, "bp_eth_02")) == (UNKNOWN, UNKNOWN)

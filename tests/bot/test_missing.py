@@ -1,0 +1,94 @@
+"""How long an order is waited for that is in no list, and since when executions are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from gridbot.model.types import Fill, Order, OrderRequest, Side
+from gridbot.store.ledger import Ledger
+from gridbot.store.store import Store
+from gridbot.trading.history_reads import ALL_WHILE_BEHIND_S, MANY, OVERLAP_S, HistoryReads
+from gridbot.trading.missing import LOST_AFTER_S, MISSING, MissingOrders
+
+NOW = 1_000_000.0
+
+
+@pytest.fixture(name="store")
+def _store(tmp_path: Path) -> Iterator[Store]:
+    made = Store(tmp_path / "bot.db", durable=False)
+    made.begin_run("backpack SOL_USDC_PERP perp live", "live", {}, Ledger())
+    yield made
+    made.close()
+
+
+def an_order(store: Store) -> Order:
+    return store.new_order(OrderRequest("L1", Side.BUY, Decimal(99), Decimal(1), 1, post_only=True), NOW)
+
+
+def test_what_was_missing_while_there_was_no_list_is_waited_for_anew(store: Store) -> None:
+    """It may have rested all the time."""
+    missing, order = MissingOrders(store), an_order(store)
+    for at in (0.0, 30.0, 61.0):
+        missing.note([order], NOW + at, is_unclear=True)
+    missing.note([order], NOW + 62, is_unclear=False)
+    assert not missing.is_long(order, NOW + 62 + LOST_AFTER_S)
+    assert missing.is_long(order, NOW + 63 + LOST_AFTER_S)
+
+
+def test_a_time_ahead_of_the_clock_is_not_waited_for(store: Store) -> None:
+    missing, order = MissingOrders(store), an_order(store)
+    missing.note([order], NOW + 3600, is_unclear=False)
+    missing.note([order], NOW, is_unclear=False)
+    missing.save()
+    again = MissingOrders(store)
+    again.note([order], NOW + 1, is_unclear=False)
+    assert again.is_long(order, NOW + 1 + LOST_AFTER_S), "since NOW, also for the next process"
+
+
+def test_what_is_found_again_is_forgotten_in_the_store_too(store: Store) -> None:
+    """The next process would give it up at its first look."""
+    missing, order = MissingOrders(store), an_order(store)
+    missing.note([order], NOW, is_unclear=False)
+    missing.save()
+    missing.note([], NOW + 1, is_unclear=False)
+    missing.save()
+    assert store.fact(MISSING) == "{}"
+
+
+def executions(count: int, newest: float) -> list[Fill]:
+    return [
+        Fill(f"t{number}", "x", None, Side.BUY, Decimal(1), Decimal(1), Decimal(0), "USDC", newest)
+        for number in range(count)
+    ]
+
+
+@pytest.mark.parametrize(("count", "is_shorter"), [(MANY - 1, False), (MANY, True)])
+def test_only_of_many_the_next_listing_begins_at_the_newest(count: int, *, is_shorter: bool) -> None:
+    """Of few it costs nothing to read all, and one that is listed late is found."""
+    reads = HistoryReads()
+    reads.begin(NOW - 5000, NOW)
+    reads.end(executions(count, NOW - 10), NOW)
+    begin = NOW - 10 if is_shorter else NOW - 5000
+    assert reads.begin(NOW - 5000, NOW + 1) == begin - OVERLAP_S
+
+
+def test_an_execution_from_ahead_of_the_clock_hides_none_of_now() -> None:
+    reads = HistoryReads()
+    reads.begin(NOW - 5000, NOW)
+    reads.end(executions(MANY, NOW + 3600), NOW)
+    assert reads.begin(NOW - 5000, NOW + 1) == NOW + 1 - OVERLAP_S
+
+
+def test_an_order_that_is_behind_twice_has_all_read_sooner() -> None:
+    """Once it is mostly an execution that is not listed yet."""
+    reads, late = HistoryReads(), NOW + ALL_WHILE_BEHIND_S + 1
+    reads.begin(NOW - 5000, NOW)
+    reads.end(executions(MANY, NOW - 10), NOW)
+    reads.note_behind({1})
+    assert reads.begin(NOW - 5000, late) == NOW - 10 - OVERLAP_S
+    reads.note_behind({1, 2})
+    assert reads.begin(NOW - 5000, late) == NOW - 5000 - OVERLAP_S
