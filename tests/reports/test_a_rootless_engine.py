@@ -1,7 +1,7 @@
-"""A rootless engine on a machine with cgroup v1: what it answered, and what was wrong of what we warning.
+"""A rootless engine on a machine with cgroup v1: what it answered, and what was wrong of what we said.
 
 Its containers are in no cgroup of their own. So instances.json had no pids, `stats` showed the machine's CPU
-and memory for each bot, and nothing but `doctor` warning that no limit is enforced. And doctor advised
+and memory for each bot, and nothing but `doctor` said that no limit is enforced. And doctor advised
 live-restore: the bots then ran on without network while the engine was away, and its next start killed them.
 """
 
@@ -118,7 +118,7 @@ def test_doctor_advises_what_helps_there(has_systemd: bool) -> None:
     assert "cgroup v2" in str(findings[1].remedy)
     with_it = checks_engine.live_restore(facts._replace(live_restore=True), host_facts)
     assert "live-restore keeps no bot of a rootless engine running" in str(with_it.text)
-    assert 'remove "live-restore" from ~/.config/docker/daemon.json' in str(with_it.remedy)
+    assert 'set "live-restore": false in ~/.config/docker/daemon.json' in str(with_it.remedy)
 
 
 def test_up_says_once_that_no_limit_is_enforced(sandbox: Sandbox) -> None:

@@ -25,9 +25,9 @@ SETTINGS_FILE = "/etc/sysctl.d/60-botfleet.conf"
 
 
 def no_live_restore(*, has_systemd: bool) -> Text:
-    """Return how to disable live-restore in a rootless engine that runs."""
+    """Return how to disable live-restore in a rootless engine that runs, which keeps it without the key."""
     return Text(
-        'remove "live-restore" from ~/.config/docker/daemon.json, then run `{command}`',
+        'set "live-restore": false in ~/.config/docker/daemon.json, then run `{command}`',
         command="systemctl --user reload docker"
         if has_systemd
         else "kill -HUP $(cat $XDG_RUNTIME_DIR/docker.pid)",
