@@ -198,8 +198,10 @@ class ConfigManager:
         """
         return expansion.expand_value(text, self._variables())
 
-    def validate_config(self, config_data: Mapping[str, Any]) -> ValidationResult:
-        """Validate a config under this folder's fleet settings."""
+    def validate_config(self, config_data: Mapping[str, Any] | StrPath) -> ValidationResult:
+        """Validate a config, or the file at a path, under this folder's fleet settings."""
+        if isinstance(config_data, (str, os.PathLike)):
+            return self.validate_config_file(config_data)
         with tempfile.TemporaryDirectory(dir=scratch.folder()) as folder:
             path = Path(folder) / "config.json"
             try:

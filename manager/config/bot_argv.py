@@ -109,6 +109,16 @@ def options_of(strategy: str) -> list[tuple[str, ...]]:
     return [names for _option, names in (*own, *RUN_OPTIONS)]
 
 
+def keys_of_option(option: str, strategy: str) -> tuple[str, ...]:
+    """Return the keys of a config with sections, any of which becomes this option; none if none does."""
+    own = GRID_OPTIONS if strategy in GRIDS else QUOTE_OPTIONS
+    keys = {name: tuple(f"strategy_config.{key}" for key in names) for name, names in (*own, *RUN_OPTIONS)}
+    if own is GRID_OPTIONS:
+        keys |= dict.fromkeys(FLAGS[:2], ("strategy_config.enable_boundary_check",))
+    keys |= {FLAGS[2]: ("strategy_config.exclusive_account",), "--market-type": ("metadata.market_type",)}
+    return keys.get(option, ())
+
+
 def keys_set(section: BaseModel) -> list[str]:
     """Return the known keys of strategy_config that the config has set."""
     return [name for name in type(section).model_fields if getattr(section, name) is not None]

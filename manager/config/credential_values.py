@@ -40,6 +40,8 @@ def unusual_in(value: str, name: str) -> str | None:
         return None
     if any(character.isspace() for character in value):
         return mark("a blank")
+    if not value.isprintable():
+        return mark("a control character")
     if "'" in value or '"' in value:
         return mark("a quotation mark")
     return None

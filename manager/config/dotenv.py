@@ -19,19 +19,26 @@ ANY_NAME = r"[\w.\[\]-]+"
 """What both programs take for a name; `spring.datasource.url` is another program's."""
 MAX_BYTES = 1_000_000
 
-BLANKS = r"[ \t\xa0]"
+BLANKS = r"[ \t\v\f\x85\xa0]"
 """Those that both programs skip; a web page has the last one, and nobody sees it."""
-ASSIGNMENT = re.compile(rf"[^\S\r\n]*(?:export[ \t]+)?(?P<name>{ANY_NAME}){BLANKS}*=(?P<blanks>{BLANKS}*)")
-NAMED_EXPORT = re.compile(r"export[ \t]+=")
+SEPARATORS = "\x1c-\x1f"
+"""Blanks for python-dotenv alone."""
+BEFORE_NAME = rf"[^\S\n{SEPARATORS}]*"
+ASSIGNMENT = re.compile(
+    rf"{BEFORE_NAME}(?:export[ \t\f]+)?(?P<name>{ANY_NAME}){BLANKS}*=(?P<blanks>{BLANKS}*)"
+)
+NAMED_EXPORT = re.compile(r"export[ \t\f]+=")
 """The others see no variable here, but the word before one without a name."""
 COMMENT_WITH_LINE_END = re.compile(r"#[^\n]*\r(?![\r\n]|\Z)")
 """python-dotenv begins a line behind each carriage return, Compose does not."""
 QUOTED = re.compile(r"(['\"])((?:\\.|(?!\1)[^\\])*)\1", re.DOTALL)
-REST_OF_LINE = re.compile(r"[^\S\r\n]*(?:#[^\n]*)?\r?(?:\n|\Z)")
+REST_OF_LINE = re.compile(rf"[^\S\n{SEPARATORS}]*(?:#[^\n]*)?(?:\n|\Z)")
+BLANK_AT_END = re.compile(rf"[{SEPARATORS}]\s*\Z")
 EXPANDED = re.compile(r"\$[A-Za-z_{$]")
 EXPANDED_IN_SINGLE_QUOTES = re.compile(r"\$\{[^}:]*(?::-[^}]*)?\}")
 """python-dotenv replaces these in single quotes too."""
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+CONTROL = re.compile(r"[\x00\r]")
+"""Which no value has for all: one cannot be in the environment, one ends a line for python-dotenv."""
 BACKSLASH = re.compile(r"\\(.)", re.DOTALL)
 ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", '"': '"', "\\": "\\"}
 """What both programs replace within double quotes. Of other letters they keep the backslash."""
@@ -137,7 +144,7 @@ def _value(text: str, position: int, name: str, *, follows_blank: bool) -> tuple
     end = _end_of_line(text, position)
     raw = text[position:end].removesuffix("\n").removesuffix("\r")
     comment = re.search(r"\s#", raw)
-    if raw[:1].isspace():
+    if raw[:1].isspace() and raw.strip():
         raise Fault("programs differ on the blank before the value of {name}; write {name}='…'", name=name)
     if (follows_blank and raw.startswith("#")) or (comment is not None and comment[0] != " #"):
         raise Fault(
@@ -145,9 +152,11 @@ def _value(text: str, position: int, name: str, *, follows_blank: bool) -> tuple
             "of its own",
             name=name,
         )
-    value = (raw[: comment.start()] if comment else raw).strip()
-    _require_literal(value, name)
-    return value, end
+    value = raw[: comment.start()] if comment else raw
+    if BLANK_AT_END.search(value):
+        raise Fault("the value of {name} contains a control character", name=name)
+    _require_literal(value.strip(), name)
+    return value.strip(), end
 
 
 def _quoted_value(text: str, position: int, name: str) -> tuple[str, int]:

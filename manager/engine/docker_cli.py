@@ -21,7 +21,11 @@ OS_RELEASE = Path("/etc/os-release")
 DOCKER_CE_RECORD = Path("/var/lib/dpkg/info/docker-ce-cli.list")
 
 
-DEBIAN, BOOKWORM, UBUNTU = "debian", "bookworm", "ubuntu"
+DEBIAN, BOOKWORM, BULLSEYE, UBUNTU = "debian", "bookworm", "bullseye", "ubuntu"
+WITHOUT_PLUGINS = {BOOKWORM: "12", BULLSEYE: "11"}
+"""The releases of Debian that have no package of buildx and Compose v2; the command they have can build."""
+SNAP = "/snap/"
+"""Below it are the commands of Ubuntu's snaps; that of Docker has both plugins in it."""
 
 
 def builder() -> str:
@@ -64,11 +68,14 @@ def commands(path: str) -> Iterator[str]:
 def buildx_remedy(release: Mapping[str, str], is_docker_ce: bool) -> Text:
     """Return how to install buildx on the distribution that /etc/os-release describes."""
     family = _family(release)
-    if is_docker_ce:
+    if is_docker_ce and family:
         return Text("Install it ({command})", command=_install("docker-buildx-plugin"))
-    if family == BOOKWORM:
+    if is_snap():
+        return Text("Update the snap that it is in ({command})", command=_as_root("snap refresh docker"))
+    if family in WITHOUT_PLUGINS:
         return Text(
-            "Debian 12 has no package for it, but its own docker builds without it: {command}",
+            "Debian {number} has no package for it, but its own docker builds without it: {command}",
+            number=WITHOUT_PLUGINS[family],
             command=_install("docker.io"),
         )
     if family:
@@ -79,8 +86,15 @@ def buildx_remedy(release: Mapping[str, str], is_docker_ce: bool) -> Text:
 def compose_remedy(release: Mapping[str, str], is_docker_ce: bool) -> Text:
     """Return how to install Compose v2 on the distribution that /etc/os-release describes."""
     family = _family(release)
-    if is_docker_ce:
+    if is_docker_ce and family:
         return Text("install it ({command})", command=_install("docker-compose-plugin"))
+    if is_snap():
+        return Text("update the snap that it is in ({command})", command=_as_root("snap refresh docker"))
+    if family == BULLSEYE:
+        return Text(
+            "Debian 11 has no package for it: install Docker's own packages"
+            " (https://docs.docker.com/engine/install/debian)"
+        )
     if family == BOOKWORM:
         return Text(
             "Debian 12 has no package for it; `{command}` adds Debian 13's",
@@ -94,7 +108,10 @@ def compose_remedy(release: Mapping[str, str], is_docker_ce: bool) -> Text:
 
 def _install(package: str) -> str:
     """Return the command that installs a package, as this user may run it."""
-    command = f"apt-get install {package}"
+    return _as_root(f"apt-get install {package}")
+
+
+def _as_root(command: str) -> str:
     return command if os.geteuid() == 0 else f"sudo {command}"
 
 
@@ -108,8 +125,11 @@ def _family(release: Mapping[str, str]) -> str:
     if DEBIAN not in family:
         return ""
     codenames = {release.get("VERSION_CODENAME"), release.get("DEBIAN_CODENAME")}
-    is_12 = BOOKWORM in codenames or (release.get("ID"), release.get("VERSION_ID")) == (DEBIAN, "12")
-    return BOOKWORM if is_12 else DEBIAN
+    own_number = release.get("VERSION_ID") if release.get("ID") == DEBIAN else None
+    for codename, number in WITHOUT_PLUGINS.items():
+        if codename in codenames or own_number == number:
+            return codename
+    return DEBIAN
 
 
 def os_release(path: Path = OS_RELEASE) -> dict[str, str]:
@@ -128,6 +148,12 @@ def os_release(path: Path = OS_RELEASE) -> dict[str, str]:
 def is_docker_ce() -> bool:
     """Return whether the docker command is from Docker's own packages, which name the plugin differently."""
     return DOCKER_CE_RECORD.exists()
+
+
+def is_snap() -> bool:
+    """Return whether the docker command is a snap's."""
+    command = next(commands(os.environ.get("PATH", os.defpath)), "")
+    return command.startswith(SNAP)
 
 
 def major(version: str) -> int:

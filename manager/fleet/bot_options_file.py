@@ -1,16 +1,19 @@
-"""Remember which options the user's own bot has, as its last build found them, for `config --check`."""
+"""Remember which options the user's own bot has, for `config --check` and `up`: its last build found them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
-from manager.config import bot_options
+from manager.config import bot_argv, bot_options
 from manager.config.bot_options import BotOptions
+from manager.config.flat_format import is_legacy
 from manager.config.fleet import Fleet
 from manager.config.spec import InstanceSpec
 from manager.errors import Problem
+from manager.fleet.project import Project
 from manager.util import atomic_file, ownership, strict_json
 
 
@@ -34,15 +37,36 @@ def load(fleet: Fleet) -> BotOptions:
         return BotOptions()
 
 
-def problems(specs: Iterable[InstanceSpec], fleet: Fleet) -> Iterator[Problem]:
-    """Yield the configs that lack an option which the bot requires."""
-    options = load(fleet)
-    for spec in specs:
-        if missing := bot_options.missing_from(options, spec.command):
-            yield Problem.at(
-                spec.config_file,
-                "bot_args",
-                "the bot requires {options}, which this config does not give: only a flat config's bot_args"
-                " can",
-                options=", ".join(missing),
-            )
+def problems(project: Project, instances: Iterable[str]) -> Iterator[Problem]:
+    """Yield the configs that lack an option which the bot requires, with what would give it."""
+    options = load(project.fleet)
+    for instance in instances:
+        spec = project.specs[instance]
+        missing = bot_options.missing_from(options, spec.command)
+        is_flat = bool(missing) and _has_bot_args(project.fleet.project_dir / spec.config_file)
+        for option in missing:
+            yield _lack(spec, option, is_flat=is_flat)
+
+
+def _has_bot_args(path: Path) -> bool:
+    try:
+        content: Any = strict_json.read(path)
+    except strict_json.JsonFault:
+        return False
+    return isinstance(content, dict) and (is_legacy(content) or content.get("bot_args") is not None)
+
+
+def _lack(spec: InstanceSpec, option: str, *, is_flat: bool) -> Problem:
+    if is_flat:
+        return Problem.at(
+            spec.config_file, "bot_args", "the bot requires {option}; add it here", option=option
+        )
+    if keys := bot_argv.keys_of_option(option, spec.strategy):
+        return Problem.at(spec.config_file, keys[0], "the bot requires {option}; set this key", option=option)
+    return Problem.at(
+        spec.config_file,
+        "",
+        "the bot requires {option}, which no key of a config with sections becomes; a flat config can give it"
+        " in bot_args",
+        option=option,
+    )

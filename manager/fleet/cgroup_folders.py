@@ -49,11 +49,6 @@ class CgroupFolders(NamedTuple):
     is_v2: bool
     quota: str | None
 
-    @property
-    def is_complete(self) -> bool:
-        """Return whether CPU and memory can be read; otherwise the engine has to be asked."""
-        return self.cpu is not None and self.memory is not None
-
 
 def read_mounts(proc: Path = host.PROC) -> Mounts:
     """Return this machine's cgroup hierarchies; empty where there are none, as on macOS."""
@@ -68,10 +63,17 @@ def read_mounts(proc: Path = host.PROC) -> Mounts:
 def find_all_folders(
     containers: Iterable[str], mounted: Mounts, proc: Path = host.PROC
 ) -> dict[str, CgroupFolders]:
-    """Return container id → folders, for the running containers whose first process is visible."""
+    """Return container id → folders, for the running containers whose first process is visible.
+
+    Without those in no cgroup of their own: the figures of the one that they are in are the whole machine's.
+    """
     pids = host.host_pids(((container, INIT) for container in containers), proc=proc) if mounted else {}
     by_container = {container: find_folders(pid, mounted, proc) for (container, _init), pid in pids.items()}
-    return {container: folders for container, folders in by_container.items() if folders.is_complete}
+    return {
+        container: folders
+        for container, folders in by_container.items()
+        if folders.cpu and folders.memory and container in folders.memory
+    }
 
 
 def find_folders(pid: int, mounted: Mounts, proc: Path = host.PROC) -> CgroupFolders:
@@ -106,6 +108,8 @@ class Finder:
         self._looks_left -= 1
         for (_container, _init), pid in host.host_pids([(container, INIT)], proc=self._proc).items():
             paths = _cgroups(pid, self._proc)
+            if not any(container in path for path in paths.values()):
+                return None
             self._place = {name: path.replace(container, "{id}") for name, path in paths.items()}
             return self._at(self._place, container)
         return None

@@ -15,6 +15,8 @@ PORTS = PROC / "sys/net/ipv4"
 MOST_PIDS = 1 << 22
 """No kernel assigns a higher pid."""
 CONTAINER_ID = re.compile(rb"[0-9a-f]{64}")
+MOST_PARENTS = 16
+"""Between a bot and its container's shim there are three."""
 
 
 def host_pids(
@@ -35,12 +37,27 @@ def host_pids(
         inner = _inner_pid(f"{proc}/{pid}/status")
         if inner not in inner_pids:
             continue
-        for container in set(CONTAINER_ID.findall(_read(f"{proc}/{pid}/cgroup"))):
+        for container in _container_ids(pid, proc):
             key = container.decode(), int(inner)
             if key in missing:
                 pids[key] = pid
                 missing.discard(key)
     return pids
+
+
+def _container_ids(pid: int, proc: Path) -> set[bytes]:
+    """Return the ids in the path of a process's cgroup.
+
+    A rootless engine may have no cgroups: then those in the command line of the shim above the container.
+    """
+    ids = set(CONTAINER_ID.findall(_read(f"{proc}/{pid}/cgroup")))
+    if ids:
+        return ids
+    for _step in range(MOST_PARENTS):
+        pid = parent_pid(pid, proc)
+        if not pid or not is_in_container(pid, proc):  # what runs outside has an honest command line
+            return set(CONTAINER_ID.findall(_read(f"{proc}/{pid}/cmdline"))) if pid else set()
+    return set()
 
 
 def _candidates(likely: Iterable[int], proc: Path) -> Iterator[int]:

@@ -306,7 +306,9 @@ def _carry_out(
     refused = [*gone, *refused]
     if not todo:
         return refused
-    context = prepare.gather(session, snapshot, todo, run.held, called_off_since=called_off, limit=run.limit)
+    context = prepare.gather(
+        session, snapshot, todo, run.held, called_off_since=called_off, limit=run.limit, warn=run.warn
+    )
     if asking is not None:
         context = context._replace(has_unknown_rest=asking.has_unknown_rest, ask=asking.ask)
 

@@ -73,6 +73,7 @@ class FakeEngine(Engine):
         self._why_dead = ""
         self._made = 0
         self.modes = ["seccomp,profile=builtin"]
+        self.more_info: dict[str, Any] = {}
         """Its security options, as `info` has them."""
         self.system = "Debian GNU/Linux 12"
         self.has_readable_files = True
@@ -276,6 +277,7 @@ class FakeEngine(Engine):
             return {
                 "cpu_stats": {"cpu_usage": {"total_usage": 1_000_000_000}, "online_cpus": 2},
                 "memory_stats": {"usage": 64 << 20, "limit": 256 << 20},
+                "pids_stats": {"current": 3},
             }
 
     def version(self) -> dict[str, Any]:
@@ -285,7 +287,12 @@ class FakeEngine(Engine):
     def info(self) -> dict[str, Any]:
         with self._asked("info", is_change=False):
             options = [f"name={mode}" for mode in self.modes]
-            return {"ID": "FAKE", "OperatingSystem": self.system, "SecurityOptions": options}
+            return {
+                "ID": "FAKE",
+                "OperatingSystem": self.system,
+                "SecurityOptions": options,
+                **self.more_info,
+            }
 
     def network_id(self, name: str) -> str:
         return str(self.network(name).get("Id", ""))

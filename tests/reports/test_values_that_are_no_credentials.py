@@ -31,6 +31,7 @@ PLACEHOLDERS = [
 DAMAGED = {
     "abc def": "a blank",
     "abc\ndef": "a blank",
+    "abc\x01def": "a control character",
     " abc": "a blank at its beginning or end",
     "abc'": "a quotation mark",
     '"abc': "a quotation mark",

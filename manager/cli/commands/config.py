@@ -43,8 +43,7 @@ def config(session: Session, args: Namespace) -> int:
     refusals = project.refusals_of(named)
     for refusal in refusals:
         console.error(refusal)
-    specs = [project.specs[instance] for instance in chosen]
-    lacking = list(bot_options_file.problems(specs, project.fleet)) if args.check else []
+    lacking = list(bot_options_file.problems(project, chosen)) if args.check else []
     lacking += chain.from_iterable(project.unusable_keys(chosen).values()) if args.check else ()
     for problem in lacking:
         console.error(problem)

@@ -149,6 +149,8 @@ def logging(engine: EngineFacts) -> Finding:
 
 def live_restore(engine: EngineFacts, host: HostFacts) -> Finding:
     """Check live-restore. Without it, all bots stop with dockerd and stay down."""
+    if engine.is_rootless:
+        return _restarts_of_rootless(engine, host)
     if engine.live_restore:
         return ok(
             "live-restore", Text("live-restore is enabled: bots keep running while the engine restarts")
@@ -156,14 +158,40 @@ def live_restore(engine: EngineFacts, host: HostFacts) -> Finding:
     return warn(
         "live-restore",
         Text("live-restore is disabled: bots stop when the engine stops, including during its upgrades"),
-        remedies.live_restore(
-            is_rootless=engine.is_rootless, has_systemd=host.has_systemd, is_root=host.is_root
+        remedies.live_restore(has_systemd=host.has_systemd, is_root=host.is_root),
+    )
+
+
+def _restarts_of_rootless(engine: EngineFacts, host: HostFacts) -> Finding:
+    """Warn of live-restore: the network of a rootless engine's containers ends with it, and at its next start
+    it kills and starts them.
+    """
+    if not engine.live_restore:
+        return ok(
+            "live-restore",
+            Text("a rootless engine stops its bots when it stops, and starts them again when it starts"),
+        )
+    return warn(
+        "live-restore",
+        Text(
+            "live-restore keeps no bot of a rootless engine running: without the engine they have no network,"
+            " and its next start kills them"
         ),
+        remedies.no_live_restore(has_systemd=host.has_systemd),
     )
 
 
 def limits(engine: EngineFacts) -> Finding:
     """Check that the kernel enforces memory and process limits."""
+    if not engine.has_cgroups:
+        return fail(
+            "cgroup",
+            Text("the engine runs without cgroups: no limit is enforced, and what bots use is not known"),
+            Text(
+                "boot the machine with cgroup v2, and start the rootless engine by"
+                " `systemctl --user start docker`"
+            ),
+        )
     if engine.limits_memory and engine.limits_pids and not engine.limits_swap:
         return warn(
             "cgroup",

@@ -51,6 +51,7 @@ class EngineFacts(NamedTuple):
     limits_pids: bool = True
     limits_swap: bool = True
     filters_bridge: bool = True
+    has_cgroups: bool = True
     warnings: tuple[str, ...] = ()
     uses_selinux: bool = False
     is_desktop: bool = False

@@ -119,6 +119,7 @@ def parse_answers(version: Mapping[str, Any], info: Mapping[str, Any], now: floa
         limits_pids=bool(info.get("PidsLimit", True)),
         limits_swap=bool(info.get("SwapLimit", True)),
         filters_bridge=bool(info.get("BridgeNfIptables", True)),
+        has_cgroups=info.get("CgroupDriver") != "none",
         warnings=tuple(warning.removeprefix("WARNING: ") for warning in info.get("Warnings") or []),
     )
 

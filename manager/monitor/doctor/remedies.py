@@ -24,17 +24,18 @@ NTP_UNITS = tuple(
 SETTINGS_FILE = "/etc/sysctl.d/60-botfleet.conf"
 
 
-def live_restore(*, is_rootless: bool, has_systemd: bool, is_root: bool = True) -> Text:
+def no_live_restore(*, has_systemd: bool) -> Text:
+    """Return how to disable live-restore in a rootless engine that runs, which keeps it without the key."""
+    return Text(
+        'set "live-restore": false in ~/.config/docker/daemon.json, then run `{command}`',
+        command="systemctl --user reload docker"
+        if has_systemd
+        else "kill -HUP $(cat $XDG_RUNTIME_DIR/docker.pid)",
+    )
+
+
+def live_restore(*, has_systemd: bool, is_root: bool = True) -> Text:
     """Return how to enable live-restore in an engine that runs. SIGHUP has it read its file again."""
-    if is_rootless:
-        command = (
-            "systemctl --user reload docker"
-            if has_systemd
-            else "kill -HUP $(cat $XDG_RUNTIME_DIR/docker.pid)"
-        )
-        return Text(
-            'set "live-restore": true in ~/.config/docker/daemon.json, then run `{command}`', command=command
-        )
     command = "systemctl reload docker" if has_systemd else "kill -HUP $(cat /var/run/docker.pid)"
     return Text(
         'set "live-restore": true in /etc/docker/daemon.json, then run `{command}`',

@@ -254,7 +254,7 @@ def _usage(look: FleetSample) -> Iterable[Metric]:
     )
     cpu = CounterMetricFamily("botfleet_instance_cpu_seconds", "CPU time used.", labels=LABELS)
     for row, sample in zip(look.rows, samples, strict=True):
-        if sample is not None:
+        if sample is not None and sample.cpu_s is not None:
             cpu.add_metric(_labels(look, row), sample.cpu_s)
     yield cpu
 

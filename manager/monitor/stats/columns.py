@@ -226,9 +226,13 @@ def total_line(sums: Totals) -> str:
     parts = [
         str(Text("total: {states}", states=states)),
         str(_gains(sums, gains)) if gains else "",
-        str(Text("CPU {cpu}, memory {memory}", cpu=percent(sums.cpu), memory=memory_size(sums.memory))),
+        str(_use(sums)) if sums.with_usage else "",
     ]
     return joined(part for part in parts if part)
+
+
+def _use(sums: Totals) -> Text:
+    return Text("CPU {cpu}, memory {memory}", cpu=percent(sums.cpu), memory=memory_size(sums.memory))
 
 
 def _gains(sums: Totals, amounts: str) -> Text:

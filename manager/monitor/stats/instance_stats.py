@@ -118,7 +118,7 @@ class Totals(NamedTuple):
     that are no market's their word stands in the mode's place: such a P&L is no trading result.
 
     `with_pnl`: the number of instances whose P&L is included; that of the others is unknown, not 0, but for
-    the `moved` ones: another machine sums it up.
+    the `moved` ones: another machine sums it up. `with_usage`: that of those whose use is known.
     """
 
     states: Mapping[State, int]
@@ -127,6 +127,7 @@ class Totals(NamedTuple):
     pnl: Mapping[tuple[str, str], Decimal]
     with_pnl: int
     moved: int = 0
+    with_usage: int = 0
 
 
 def sum_up(rows: Iterable[InstanceStats]) -> Totals:
@@ -136,12 +137,13 @@ def sum_up(rows: Iterable[InstanceStats]) -> Totals:
     """
     states: Counter[State] = Counter()
     pnl: dict[tuple[str, str], Decimal] = {}
-    cpu, memory, with_pnl, moved = 0.0, 0, 0, 0
+    cpu, memory, with_pnl, moved, with_usage = 0.0, 0, 0, 0, 0
     for row in rows:
         states[row.view.status.state] += 1
-        if row.usage is not None:
+        if row.usage is not None and row.usage.last.memory is not None:
             cpu += row.usage.cpu or 0
             memory += row.usage.last.memory
+            with_usage += 1
         if row.view.moved_to is not None:
             moved += 1
         elif row.report.pnl is not None and row.report.quote is not None and not row.has_mode_mismatch:
@@ -150,7 +152,7 @@ def sum_up(rows: Iterable[InstanceStats]) -> Totals:
             pnl[kind] = pnl.get(kind, Decimal(0)) + row.report.pnl
             with_pnl += 1
     by_urgency = {state: states[state] for state in STATES_BY_URGENCY if state in states}
-    return Totals(by_urgency, cpu, memory, dict(sorted(pnl.items())), with_pnl, moved)
+    return Totals(by_urgency, cpu, memory, dict(sorted(pnl.items())), with_pnl, moved, with_usage)
 
 
 def stats_object(row: InstanceStats) -> dict[str, Any]:

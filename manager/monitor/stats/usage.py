@@ -21,8 +21,8 @@ class Sample(NamedTuple):
     """
 
     at: float
-    cpu_s: float
-    memory: int
+    cpu_s: float | None
+    memory: int | None
     memory_limit: int | None = None
     pids: int | None = None
     received: int | None = None
@@ -41,36 +41,50 @@ class Usage(NamedTuple):
     @property
     def memory_share(self) -> float | None:
         """Return the percentage of the memory limit in use; None without a limit."""
-        return 100 * self.last.memory / self.last.memory_limit if self.last.memory_limit else None
+        if self.last.memory is None or not self.last.memory_limit:
+            return None
+        return 100 * self.last.memory / self.last.memory_limit
 
 
 def usage_between(before: Sample | None, after: Sample) -> Usage:
     """Return the usage between two samples. A container restarted in between has no CPU figure yet."""
-    if before is None or after.at <= before.at or after.cpu_s < before.cpu_s:
+    if before is None or after.at <= before.at or before.cpu_s is None or after.cpu_s is None:
+        return Usage(None, after)
+    if after.cpu_s < before.cpu_s:
         return Usage(None, after)
     return Usage(100 * (after.cpu_s - before.cpu_s) / (after.at - before.at), after)
 
 
 def parse_engine_stats(raw: Mapping[str, Any], at: float) -> Sample | None:
-    """Return the sample in the engine's statistics; None for a container that is not running."""
-    memory = raw.get("memory_stats") or {}
+    """Return the sample in the engine's statistics; None for a container that is not running.
+
+    Of one in no cgroup of its own, under a rootless engine, nobody counts the processes, and CPU, memory and
+    disk are the whole machine's: only what its network has is its own.
+    """
+    memory, pids = raw.get("memory_stats") or {}, (raw.get("pids_stats") or {}).get("current")
     if "usage" not in memory:
         return None
+    networks = list((raw.get("networks") or {}).values())
+    sample = Sample(
+        at=at,
+        cpu_s=None,
+        memory=None,
+        received=sum(network["rx_bytes"] for network in networks),
+        sent=sum(network["tx_bytes"] for network in networks),
+        packets_sent=sum(network.get("tx_packets", 0) for network in networks),
+    )
+    if pids is None:
+        return sample
     stat = memory.get("stats") or {}
     idle = stat.get("total_inactive_file", stat.get("inactive_file", 0))
-    networks = (raw.get("networks") or {}).values()
     disks = (raw.get("blkio_stats") or {}).get("io_service_bytes_recursive") or []
-    return Sample(
-        at=at,
+    return sample._replace(
         cpu_s=raw["cpu_stats"]["cpu_usage"]["total_usage"] / 1e9,
         memory=without_cache(memory["usage"], idle),
         memory_limit=memory.get("limit"),
-        pids=(raw.get("pids_stats") or {}).get("current"),
-        received=sum(network["rx_bytes"] for network in networks),
-        sent=sum(network["tx_bytes"] for network in networks),
+        pids=pids,
         read=_disk(disks, "read"),
         written=_disk(disks, "write"),
-        packets_sent=sum(network.get("tx_packets", 0) for network in networks),
     )
 
 

@@ -38,7 +38,8 @@ Warn = Callable[[Text], object]
 
 
 def probe(engine: Engine, image: str, fleet: str, specs: Iterable[InstanceSpec], warn: Warn) -> BotOptions:
-    """Return what the bot's `--help` names. Raises ManagerError if the bot cannot start in this image.
+    """Return what the bot's `--help` names, and requires of those whose arguments were not tried. Raises
+    ManagerError if the bot cannot start in this image.
 
     `specs`: the instances that it is built for; their arguments are tried if the help does not name them all.
     """
@@ -53,11 +54,13 @@ def probe(engine: Engine, image: str, fleet: str, specs: Iterable[InstanceSpec],
         )
         return BotOptions()
     options = bot_options.options_in(out)
+    not_needed: set[str] = set()
     for spec in specs:
-        unnamed = bot_options.unknown_to(options, spec.command)
-        if unnamed := [*unnamed, *bot_options.missing_from(options, spec.command)]:
+        missing = bot_options.missing_from(options, spec.command)
+        if unnamed := [*bot_options.unknown_to(options, spec.command), *missing]:
             _try(engine, image, fleet, spec, unnamed, warn)
-    return options
+            not_needed.update(missing)
+    return options._replace(required=options.required - not_needed)
 
 
 def _try(engine: Engine, image: str, fleet: str, spec: InstanceSpec, unnamed: list[str], warn: Warn) -> None:

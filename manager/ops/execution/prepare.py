@@ -14,7 +14,7 @@ from manager.engine.client import Engine
 from manager.engine.container_config import START_INTERVAL_API, HostContext
 from manager.engine.labels import NEWEST_CONTRACT, SUPERVISOR, is_contract, is_known_contract
 from manager.errors import ImageMissing, ManagerError
-from manager.fleet import lock, upgrade_records
+from manager.fleet import bot_options_file, lock, upgrade_records
 from manager.fleet.observe import NO_IMAGE, FleetSnapshot
 from manager.fleet.project import Project
 from manager.fleet.session import Session
@@ -42,12 +42,14 @@ def gather(
     *,
     limit: Limiter,
     has_fixed_ports: bool = False,
+    warn: Callable[[object], object] = lambda _why: None,
 ) -> ExecutionContext:
     """Return everything that these actions need, in a few engine calls for any number. Raises ManagerError.
 
     `steps`: the records that the `rollback` actions restore. `called_off_since`: what was stopped or
     removed since the command was given. `limit`: what limits the fleet's network. `has_fixed_ports`:
-    whether a port that turns out to be in use is kept, because the new container is recorded already.
+    whether a port that turns out to be in use is kept, because the new container is recorded already. `warn`:
+    says what the engine cannot do for the new containers.
     """
     project, engine = snapshot.project, session.engine()
     fleet = project.fleet
@@ -69,7 +71,7 @@ def gather(
     )
     if not any(action.starts or action.kind == "rollback" for action in todo):
         return context
-    return _for_starts(context, snapshot, todo, limit, has_fixed_ports=has_fixed_ports)
+    return _for_starts(context, snapshot, todo, limit, warn, has_fixed_ports=has_fixed_ports)
 
 
 def _for_starts(
@@ -77,6 +79,7 @@ def _for_starts(
     snapshot: FleetSnapshot,
     todo: Collection[Action],
     limit: Limiter,
+    warn: Callable[[object], object],
     *,
     has_fixed_ports: bool,
 ) -> ExecutionContext:
@@ -86,6 +89,10 @@ def _for_starts(
     as_user = bot_user.bot_user(fleet, snapshot.project.variables, info)
     if kinds & {"create", "recreate"}:
         _require_image(snapshot)
+        _warn_of_limits(fleet, info, warn)
+        made = [action.instance for action in todo if action.kind in {"create", "recreate"}]
+        for problem in bot_options_file.problems(snapshot.project, made):
+            warn(problem)  # and starts it: the bot's help may be wrong
     ready = partial(_ready_network, engine, fleet, limit)
     network = Deferred(ready) if kinds & NEW_CONTAINER else None
     try:
@@ -111,6 +118,19 @@ def _for_starts(
     if not has_fixed_ports:
         context = context._replace(port_choice=PortChoice(snapshot, compose_hashes))
     return context._replace(await_network=network.result) if network else context
+
+
+def _warn_of_limits(fleet: Fleet, info: Mapping[str, Any], warn: Callable[[object], object]) -> None:
+    """Tell once for each engine that it enforces no limits, as a rootless one without cgroups."""
+    has_limits = info.get("MemoryLimit", True) and info.get("PidsLimit", True)
+    points = mount_probe.mount_points()
+    if not has_limits and not mount_probe.known_mounts(fleet, str(info.get("ID") or ""), points):
+        warn(
+            Text(
+                "the engine enforces no memory or process limits: one bot can use up the machine's memory;"
+                " `manager doctor` says what to do"
+            )
+        )
 
 
 def _place_maker(

@@ -228,6 +228,10 @@ def test_templates_and_copies_can_be_validated(manager: ConfigManager) -> None:
     assert copied is not None
     assert manager.validate_config_file(copied).is_valid
     assert manager.validate_config_file("config/templates/perp_grid.json").is_valid
+    for path in ("config/templates/perp_grid.json", Path("config/templates/perp_grid.json")):
+        assert manager.validate_config(path) == manager.validate_config_file(path)
+    with pytest.raises(ConfigLoadError, match="no such file"):
+        manager.validate_config("config/active/none.json")
     assert manager.validate_config({"metadata": object()}).is_valid is False
 
 

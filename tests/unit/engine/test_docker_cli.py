@@ -18,6 +18,8 @@ LMDE_6 = {"ID": "linuxmint", "ID_LIKE": "debian", "VERSION_ID": "6", "DEBIAN_COD
 UBUNTU = {"ID": "ubuntu", "ID_LIKE": "debian", "VERSION_ID": "24.04"}
 MINT = {"ID": "linuxmint", "ID_LIKE": "ubuntu debian", "VERSION_ID": "22"}
 FEDORA = {"ID": "fedora", "VERSION_ID": "42"}
+ARCH = {"ID": "arch"}
+DEBIAN_11 = {"ID": "debian", "VERSION_ID": "11", "VERSION_CODENAME": "bullseye"}
 
 
 def command(folder: Path, version: str, *, has_buildx: bool = False) -> str:
@@ -105,10 +107,13 @@ def test_no_command_at_all(path: Path) -> None:
         (DEBIAN_12, True, "docker-buildx-plugin"),
         (RASPBIAN_12, False, "docker.io"),
         (LMDE_6, False, "docker.io"),
+        (DEBIAN_11, False, "docker.io"),
         (DEBIAN_13, False, "docker-buildx"),
         (UBUNTU, False, "docker-buildx"),
         (MINT, False, "docker-buildx"),
         (FEDORA, False, None),
+        (ARCH, False, None),
+        (ARCH, True, None),
         ({}, False, None),
     ],
 )
@@ -131,10 +136,12 @@ def test_the_remedy_is_true_on_the_distribution(
         ),
         (RASPBIAN_12, False, "Debian 12 has no package for it"),
         (DEBIAN_12, True, "apt-get install docker-compose-plugin"),
+        (DEBIAN_11, False, "Debian 11 has no package for it: install Docker's own packages"),
         (DEBIAN_13, False, "apt-get install docker-compose\\)"),
         (UBUNTU, False, "apt-get install docker-compose-v2"),
         (MINT, False, "apt-get install docker-compose-v2"),
         (FEDORA, False, "your system's package manager"),
+        (ARCH, True, "your system's package manager"),
         ({}, False, "your system's package manager"),
     ],
 )
@@ -142,6 +149,14 @@ def test_composes_remedy_is_true_on_the_distribution(
     release: dict[str, str], is_docker_ce: bool, remedy: str
 ) -> None:
     assert re.search(remedy, str(docker_cli.compose_remedy(release, is_docker_ce)))
+
+
+def test_a_snaps_plugins_are_in_the_snap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An apt package of Ubuntu's would be a plugin of another docker command."""
+    monkeypatch.setattr(docker_cli, "commands", lambda _path: iter(["/snap/bin/docker", "/usr/bin/docker"]))
+    for remedy in (docker_cli.buildx_remedy, docker_cli.compose_remedy):
+        assert "snap refresh docker" in str(remedy(UBUNTU, is_docker_ce=False))
+        assert "apt" not in str(remedy(UBUNTU, is_docker_ce=False))
 
 
 @pytest.mark.parametrize(("uid", "command"), [(0, "(apt-get install"), (1000, "(sudo apt-get install")])

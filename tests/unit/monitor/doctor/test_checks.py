@@ -65,7 +65,7 @@ def test_nothing_is_wrong_where_nothing_is() -> None:
             {"maps_users": True},
             "fail engine: Docker Engine 26.1.5 with userns-remap: no bot can write to its folders",
         ),
-        ({"is_rootless": True}, "warn engine: Docker Engine 26.1.5, rootless"),
+        ({"is_rootless": True, "live_restore": False}, "warn engine: Docker Engine 26.1.5, rootless"),
         ({"storage_driver": "vfs"}, "warn storage-driver: storage driver vfs"),
         (
             {"live_restore": False},

@@ -18,10 +18,10 @@ from manager.monitor.doctor import remedies
 COMMAND = re.compile(r"`([^`]*)`")
 
 
-@pytest.mark.parametrize("is_rootless", [True, False])
-def test_without_systemd_nothing_is_asked_of_it(is_rootless: bool) -> None:
+def test_without_systemd_nothing_is_asked_of_it() -> None:
     texts = [
-        remedies.live_restore(is_rootless=is_rootless, has_systemd=False),
+        remedies.live_restore(has_systemd=False),
+        remedies.no_live_restore(has_systemd=False),
         *(
             remedies.time_service(has_systemd=False, has_apt=has_apt, has_ntp=True)
             for has_apt in (True, False)
@@ -30,7 +30,8 @@ def test_without_systemd_nothing_is_asked_of_it(is_rootless: bool) -> None:
     for text in texts:
         assert "systemctl" not in f"{text}"
         assert "timedatectl" not in f"{text}"
-    assert "kill -HUP $(cat " in f"{texts[0]}"
+    for text in texts[:2]:
+        assert "kill -HUP $(cat " in f"{text}"
 
 
 def test_without_apt_nothing_is_asked_of_it() -> None:
@@ -42,15 +43,12 @@ def test_without_apt_nothing_is_asked_of_it() -> None:
 
 def test_a_rootless_engine_reads_a_file_of_its_users() -> None:
     for has_systemd in (True, False):
-        assert "/etc/" not in f"{remedies.live_restore(is_rootless=True, has_systemd=has_systemd)}"
-        assert (
-            "/etc/docker/daemon.json"
-            in f"{remedies.live_restore(is_rootless=False, has_systemd=has_systemd)}"
-        )
+        assert "/etc/" not in f"{remedies.no_live_restore(has_systemd=has_systemd)}"
+        assert "/etc/docker/daemon.json" in f"{remedies.live_restore(has_systemd=has_systemd)}"
 
 
 def test_where_both_are_there_the_shortest_way_is_said() -> None:
-    assert "`systemctl reload docker`" in f"{remedies.live_restore(is_rootless=False, has_systemd=True)}"
+    assert "`systemctl reload docker`" in f"{remedies.live_restore(has_systemd=True)}"
     advice = {
         f"{remedies.time_service(has_systemd=a, has_apt=b, has_ntp=True)}"
         for a, b in product((True, False), repeat=2)
@@ -73,7 +71,7 @@ def test_without_a_time_service_systemd_has_none_to_switch_on(
 def test_a_user_is_given_commands_that_work_for_users() -> None:
     """Debian has none of them in a user's PATH, and the kernel refuses them."""
     texts = [
-        remedies.live_restore(is_rootless=False, has_systemd=False, is_root=False),
+        remedies.live_restore(has_systemd=False, is_root=False),
         remedies.time_service(has_systemd=False, has_apt=True, has_ntp=False, is_root=False),
         remedies.kernel_limits(["kernel.pid_max=65536"], is_root=False),
         remedies.bridge_filter(is_root=False),
@@ -83,7 +81,7 @@ def test_a_user_is_given_commands_that_work_for_users() -> None:
             part for command in COMMAND.findall(f"{text}") for part in re.split(r" && | \| ", command)
         ]
         assert [part for part in commands if not part.startswith(("sudo ", "printf "))] == []
-    assert "sudo" not in f"{remedies.live_restore(is_rootless=True, has_systemd=True, is_root=False)}"
+    assert "sudo" not in f"{remedies.no_live_restore(has_systemd=True)}"
 
 
 def test_raised_limits_outlive_a_reboot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,9 +59,7 @@ def test_what_was_moved_to_another_machine_is_summed_up_there() -> None:
         for stone in (Tombstone(1, "tokyo", "m"), Tombstone(1, "tokyo", "m", is_arriving=True))
     ]
     assert [sums.pnl["live", "USDC"] for sums in both_sums] == [Decimal("1.10"), Decimal("3.30")]
-    assert columns.total_line(both_sums[0]) == (
-        "total: 1 running, 1 stopped; P&L live +1.10 USDC; CPU 0.0%, memory 0B"
-    )
+    assert columns.total_line(both_sums[0]) == ("total: 1 running, 1 stopped; P&L live +1.10 USDC")
 
 
 def test_a_gain_on_invented_prices_is_called_so_and_is_in_no_other_sum() -> None:
@@ -90,13 +88,11 @@ def test_a_sum_of_all_says_no_more_than_the_sum() -> None:
     sums = instance_stats.sum_up(
         [some_figures("a", pnl="1", quote="USDC"), some_figures("b", pnl="2", quote="USDC")]
     )
-    assert columns.total_line(sums) == "total: 2 running; P&L paper +3.00 USDC; CPU 0.0%, memory 0B"
+    assert columns.total_line(sums) == "total: 2 running; P&L paper +3.00 USDC"
 
 
 def test_a_fleet_that_reports_nothing_has_no_sum_of_nothing() -> None:
-    assert (
-        columns.total_line(instance_stats.sum_up([some_figures()])) == "total: 1 running; CPU 0.0%, memory 0B"
-    )
+    assert columns.total_line(instance_stats.sum_up([some_figures()])) == "total: 1 running"
 
 
 def test_what_is_not_known_is_blank_and_never_0() -> None:
