@@ -41,7 +41,8 @@ LAST_EVENTS = 100
 MAX_DAYS = 3650
 MAX_TEXT = 200
 BIGGEST = 2.0**53
-POLL_S = 0.3
+POLL_S = 1.0
+"""So soon a reader who waits hears that this process ends."""
 CLOCKS_S = 5.0
 """How much the page's notion of our clock may be ahead of it."""
 MOST_NAMED = 100
@@ -164,7 +165,7 @@ def _events(backend: Backend, params: Params) -> Any:
     after = _text(params, "after") or feed.last_id
     deadline = time.monotonic() + _number(params, "wait", EVENTS_WAIT_S)
     while not (events := feed.after(after)) and time.monotonic() < deadline and not backend.is_ending:
-        time.sleep(POLL_S)
+        feed.wait(after, POLL_S)
     backend.note_reader()
     return {"events": [event._asdict() for event in events], "last_id": events[-1].id if events else after}
 
