@@ -29,6 +29,7 @@ TICK = os.sysconf("SC_CLK_TCK")
 WITHIN_S = 60.0
 REPORTING = 60
 """Bots of 200 that are asked before one look: each is every ten seconds."""
+FIRST_LOOKS = 5
 OPENINGS = 3
 """Openings that are measured at most, after one that signs in while Chromium is still starting."""
 DRAWN = "performance.getEntriesByName('botfleet-drawn')"
@@ -48,7 +49,10 @@ def table(shop: Workshop, size: int, up: int, looks: int) -> Table:
             with _get(f"{address}/api/v1/events", token) as stream:
                 _next_look(stream)  # the first one may hold all that came before
                 calm = _Reading.of(stream, pids, looks, lambda _number: None)
-                busy = _Reading.of(stream, pids, looks, lambda number: _report(project, up, number))
+                _report(project, up, 0, size - up)
+                for _look in range(FIRST_LOOKS):  # a bot's first report is news of a whole bot
+                    _next_look(stream)
+                busy = _Reading.of(stream, pids, looks, lambda number: _report(project, up, number + 1))
             memory = {side: _pss_mb(pid) for side, pid in pids.items()}
             shown = _shown(project, min(OPENINGS, looks))
     finally:
@@ -92,11 +96,11 @@ def _rows(what: str, reading: _Reading, looks: int) -> list[list[str]]:
     ]
 
 
-def _report(project: Project, up: int, number: int) -> None:
+def _report(project: Project, up: int, number: int, count: int = REPORTING) -> None:
     """Have some bots report, each at its turn, by the files that their supervisors would write."""
     fleet, silent = projects.read(project.folder).fleet, project.ids[up:]
     start, now = number * REPORTING % len(silent), time.time()
-    for place in range(start, start + REPORTING):
+    for place in range(start, start + count):
         instance = silent[place % len(silent)]
         amount = f"{number}.{place:04}"
         report = {
