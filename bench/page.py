@@ -10,8 +10,9 @@ import shutil
 import statistics
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from bench.measure import Table
 from bench.project import Project, Workshop
@@ -26,6 +27,9 @@ SIDES = {
 }
 TICK = os.sysconf("SC_CLK_TCK")
 WITHIN_S = 60.0
+REPORTING = 60
+"""Bots of 200 that are asked before one look: each is every ten seconds."""
+FIRST_LOOKS = 5
 OPENINGS = 3
 """Openings that are measured at most, after one that signs in while Chromium is still starting."""
 DRAWN = "performance.getEntriesByName('botfleet-drawn')"
@@ -46,23 +50,85 @@ def table(shop: Workshop, size: int, up: int, looks: int) -> Table:
             pids = _sides(project)
             with _get(f"{address}/api/v1/events", token) as stream:
                 _next_look(stream)  # the first one may hold all that came before
-                before = {side: _cpu_s(pid) for side, pid in pids.items()}
-                updates = [_next_look(stream) for _look in range(looks)]
-                cpu = {side: _cpu_s(pid) - before[side] for side, pid in pids.items()}
+                calm = _Reading.of(stream, pids, looks, lambda _number: None)
+                _report(project, up, 0, size - up)
+                for _look in range(FIRST_LOOKS):  # a bot's first report is news of a whole bot
+                    _next_look(stream)
+                busy = _Reading.of(stream, pids, looks, lambda number: _report(project, up, number + 1))
             memory = {side: _pss_mb(pid) for side, pid in pids.items()}
             shown = _shown(project, min(OPENINGS, looks))
     finally:
         project.remove_containers()
     rows = [
         ["all instances, at first", f"{page / 1000:.1f} kB"],
-        ["an update", f"{statistics.median(updates) / 1000:.1f} kB"],
-        *([f"a look, {side}", f"{1000 * cpu[side] / looks:.0f} ms of CPU"] for side in pids),
+        *_rows("", calm, looks),
+        *_rows(f", {REPORTING} bots report anew", busy, looks),
         *([f"memory, {side}", f"{memory[side]:.0f} MB PSS"] for side in pids),
         *([f"on loopback, {what}", figure] for what, figure in shown.items()),
     ]
     words = f"{size} instances, {up} of them up, read by one browser for {looks} looks, one every 3 s."
-    words += " These bots report nothing, so that an update is the least there is."
+    words += " At first nothing is reported, so that an update is the least there is; then bots report"
+    words += " another price, P&L and position before each look. The largest update stands beside the median."
     return Table("The fleet's page", ["what", "figure"], rows, words)
+
+
+class _Reading(NamedTuple):
+    """What some looks cost: the bytes of each update, seconds of CPU of each side."""
+
+    updates: list[int]
+    cpu: dict[str, float]
+
+    @staticmethod
+    def of(stream: Any, pids: dict[str, int], looks: int, change: Callable[[int], object]) -> _Reading:
+        before, updates = {side: _cpu_s(pid) for side, pid in pids.items()}, []
+        for number in range(looks):
+            change(number)
+            updates.append(_next_look(stream))
+        return _Reading(updates, {side: _cpu_s(pid) - before[side] for side, pid in pids.items()})
+
+
+def _rows(what: str, reading: _Reading, looks: int) -> list[list[str]]:
+    median, most = statistics.median(reading.updates) / 1000, max(reading.updates) / 1000
+    return [
+        [f"an update{what}", f"{median:.1f} kB, at most {most:.1f} kB"],
+        *(
+            [f"a look, {side}{what}", f"{1000 * seconds / looks:.0f} ms of CPU"]
+            for side, seconds in reading.cpu.items()
+        ),
+    ]
+
+
+def _report(project: Project, up: int, number: int, count: int = REPORTING) -> None:
+    """Have some bots report, each at its turn, by the files that their supervisors would write."""
+    fleet, silent = projects.read(project.folder).fleet, project.ids[up:]
+    start, now = number * REPORTING % len(silent), time.time()
+    for place in range(start, start + count):
+        instance = silent[place % len(silent)]
+        amount = f"{number}.{place:04}"
+        report = {
+            "contract": 2,
+            "at": now,
+            "mode": "paper",
+            "market": "live",
+            "quote": "USDC",
+            "base": "BTC",
+            "price": f"64{amount}",
+            "pnl": amount,
+            "realized": amount,
+            "unrealized": f"-{amount}",
+            "position": f"0.{place:06}",
+            "open_orders": 13,
+            "trades": number,
+            "last_fill": now,
+            "lower": "60000",
+            "upper": "70000",
+            "run_began": now - 3600,
+        }
+        file = fleet.instance_state_dir(instance) / "report.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        content = {"report": report, "written_at": now, "read_at": now}
+        file.with_suffix(".new").write_text(json.dumps(content))
+        file.with_suffix(".new").replace(file)
 
 
 def _shown(project: Project, openings: int) -> dict[str, str]:

@@ -28,7 +28,7 @@ class KeptContent(Generic[T]):
     def of(self, path: str) -> T:
         """Return what the file contains now. Raises what `read` raises, and OSError."""
         status = os.lstat(path)
-        stamp = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        stamp = _stamp(status)
         kept = self._kept.get(path)
         if kept is not None and kept[0] == stamp:
             return kept[1]
@@ -38,3 +38,11 @@ class KeptContent(Generic[T]):
                 self._kept.clear()
             self._kept[path] = (stamp, content)
         return content
+
+    def put(self, path: str, content: T) -> None:
+        """Keep what this process has just written to the file, that it need not be read. Raises OSError."""
+        self._kept[path] = (_stamp(os.lstat(path)), content)
+
+
+def _stamp(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns

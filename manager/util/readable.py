@@ -13,8 +13,9 @@ class HasDescriptor(Protocol):
         """Return its descriptor."""
 
 
-def wait_readable(stream: HasDescriptor | int, seconds: float) -> bool:
-    """Return whether the stream can be read, or has ended, within `seconds`."""
+def wait_readable(stream: HasDescriptor | int, seconds: float, *others: HasDescriptor) -> bool:
+    """Return whether the stream, or one of the others, can be read, or has ended, within `seconds`."""
     poll = select.poll()
-    poll.register(stream, select.POLLIN)
+    for one in (stream, *others):
+        poll.register(one, select.POLLIN)
     return bool(poll.poll(max(0.0, seconds) * 1000))

@@ -13,6 +13,8 @@ LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 ID = "{id}"
 LOOPBACK_BOTS = "{id}.localhost"
 """Every browser takes these names for its own machine, without asking a name server."""
+HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::([0-9]{1,5}))?")
+"""A Host header as browsers send it: no userinfo, no zone of an IPv6 address, no empty port."""
 LABEL = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?")
 
 
@@ -82,9 +84,8 @@ def ip_of(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def name_of(host_header: str) -> str:
-    """Return the name in a Host header, without port and brackets; all of one that is malformed."""
-    name, bracket, rest = host_header.partition("]")
-    if bracket:
-        is_whole = name.startswith("[") and (not rest or rest.startswith(":"))
-        return name[1:].lower() if is_whole else host_header.lower()
-    return host_header.partition(":")[0].lower()
+    """Return the name in a Host header, without port and brackets; empty for one that is malformed."""
+    match = HOST.fullmatch(host_header)
+    if match is None or (match[3] is not None and not 0 < int(match[3]) < 65536):
+        return ""
+    return (match[1] or match[2]).lower()

@@ -27,7 +27,7 @@ class DiskUse(NamedTuple):
 
 def read(fleet: Fleet, views: Iterable[Instance]) -> dict[str, DiskUse]:
     """Return instance → size and growth; what cannot be measured in a second is left out."""
-    known, now = record.load(fleet.disk_file), time.time()
+    known, now = record.load_kept(fleet.disk_file), time.time()
     deadline = time.monotonic() + MEASURE_S
     usages = {}
     for view in views:

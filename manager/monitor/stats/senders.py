@@ -190,9 +190,9 @@ def refused(views: Mapping[str, Instance]) -> Sequence[str]:
     return [
         instance
         for instance, view in views.items()
-        if view.is_bot_up
-        and view.supervisor is not None
+        if view.supervisor is not None
         and (condition := view.supervisor.health_condition) is not None
+        and view.is_bot_up
         and condition.code == "exchange_away"
         and condition.params.get("cause") in REFUSED
     ]

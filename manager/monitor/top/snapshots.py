@@ -1,12 +1,13 @@
 """Observe the fleet every few seconds: in full only where something may have changed, else its bots alone.
 
-A full observation of 200 instances costs 40 ms of CPU, and what it finds is nearly always what it was.
+A full observation of 200 instances costs 40 ms of CPU, and what it finds is nearly always what it was. Where
+`watch` runs in the same process, it is the one who observes.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from manager.config import cache
@@ -14,18 +15,24 @@ from manager.engine.http_socket import NoAnswer
 from manager.fleet import supervisor_state
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.session import Session
+from manager.fleet.supervisor_state import SupervisorState
 from manager.monitor.watch import change_detector
+from manager.monitor.watch.shared_look import Shared, SharedLook
 from manager.util.readable import wait_readable
 
 FULL_EVERY_S = 60.0
 """Interval of full observations without a hint: finds what neither event nor file tells: a new image."""
+ANSWER_WITHIN_S = 2.0
+"""A `watch` that is at work on something else does not keep anybody from seeing the fleet."""
 
 
 class SnapshotReader:
     """Hold the latest snapshot, and what would tell that the fleet is another one."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, session: Session, share: SharedLook | None = None) -> None:
+        """`share`: what `watch` sees, where it runs in this process."""
+        self._session, self._share = session, share
+        self._seen_by_watch: FleetSnapshot | None = None
         self._snapshot: FleetSnapshot | None = None
         self._events: change_detector.Events | None = None
         self._states = change_detector.StateFiles()
@@ -35,13 +42,35 @@ class SnapshotReader:
 
     def read(self) -> FleetSnapshot:
         """Return the fleet now. Raises ManagerError: no engine, a project that cannot be read."""
-        before = self._snapshot
+        shared = None if self._share is None else self._share.latest()
+        if shared is not None and (snapshot := self._of_watch(shared)) is not None:
+            return snapshot
+        before, self._seen_by_watch = self._snapshot, None
         if before is None or time.monotonic() >= self._full_at or self._has_changed(before):
             self._snapshot = self._observed()
         else:
             self._session.engine().version()  # one that hangs sends no event
-            self._snapshot = self._with_new_states(before)
+            self._snapshot = _with_states(before, self._states.latest())
         return self._snapshot
+
+    def _of_watch(self, shared: Shared) -> FleetSnapshot | None:
+        """Return what `watch` sees; None where it does not look although a file has changed."""
+        assert self._share is not None
+        if self._snapshot is not None:  # observed here so far
+            self._snapshot, self._stamps = None, ()
+            self.close()
+        stamps = self._present_stamps(shared.snapshot)
+        if stamps != self._stamps:
+            new = self._share.ask(ANSWER_WITHIN_S)
+            if new is None:
+                return None
+            shared, self._stamps = new, stamps
+        self._session.engine().version()  # one that hangs sends no event
+        before = self._seen_by_watch
+        if before is None or before.observed is not shared.snapshot.observed:
+            before = shared.snapshot
+        self._seen_by_watch = _with_states(before, shared.states)
+        return self._seen_by_watch
 
     def _observed(self) -> FleetSnapshot:
         self._snapshot = None  # after a failure, all is observed again
@@ -61,8 +90,7 @@ class SnapshotReader:
         """Return whether an event, a file of the project or a supervisor tells of a change."""
         if self._have_events():
             return True
-        stamps = self._stamps_of(self._session.project_dir())
-        if self._stamps != [*stamps, _stamp(before.project.fleet.state_file)]:
+        if self._stamps != self._present_stamps(before):
             return True
         return self._states.have_changed(self._folders, supervisor_state.uptime())
 
@@ -76,15 +104,8 @@ class SnapshotReader:
             self.close()
             return True
 
-    def _with_new_states(self, before: FleetSnapshot) -> FleetSnapshot:
-        """Return the snapshot with the supervisors' states as last read: they say when they were written."""
-        states = self._states.latest()
-        newer = {
-            instance: view._replace(supervisor=states[instance])
-            for instance, view in before.views.items()
-            if instance in states and view.supervisor is not states[instance]
-        }
-        return before._replace(views={**before.views, **newer}) if newer else before
+    def _present_stamps(self, before: FleetSnapshot) -> Sequence[object]:
+        return [*self._stamps_of(self._session.project_dir()), _stamp(before.project.fleet.state_file)]
 
     def _stamps_of(self, project_dir: Path) -> list[object]:
         return [*cache.signature(project_dir), _stamp(project_dir / ".env")]
@@ -94,6 +115,16 @@ class SnapshotReader:
         if self._events is not None:
             self._events.close()
             self._events = None
+
+
+def _with_states(before: FleetSnapshot, states: Mapping[str, SupervisorState | None]) -> FleetSnapshot:
+    """Return the snapshot with the supervisors' states as last read: they say when they were written."""
+    newer = {
+        instance: view._replace(supervisor=states[instance])
+        for instance, view in before.views.items()
+        if instance in states and view.supervisor is not states[instance]
+    }
+    return before._replace(views={**before.views, **newer}) if newer else before
 
 
 def _stamp(path: Path) -> tuple[int, ...]:

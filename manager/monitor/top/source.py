@@ -23,9 +23,13 @@ from manager.monitor.stats.instance_stats import InstanceStats, with_best_report
 from manager.monitor.stats.sampler import Sampler
 from manager.monitor.stats.usage import Usage
 from manager.monitor.top.snapshots import SnapshotReader
+from manager.monitor.watch.shared_look import SharedLook
 
 REPORT_EVERY_S = 10.0
 """A P&L is not needed in every observation, and an answer costs a bot some milliseconds."""
+
+IDLE_EVERY_S = 10.0
+"""Interval of looking for the report of an instance that has no container: a backup may have brought one."""
 
 SIZES_EVERY_S = 30.0
 """Files may have to be counted for it; `watch` does that every minute."""
@@ -53,15 +57,23 @@ class Source:
     """Observe the fleet, in one thread, and keep what makes the next observation cheap."""
 
     def __init__(
-        self, session: Session, selection: Selection, interval: float, usage_every: float = 0.0
+        self,
+        session: Session,
+        selection: Selection,
+        interval: float,
+        usage_every: float = 0.0,
+        share: SharedLook | None = None,
     ) -> None:
-        """Measure nothing yet. `usage_every`: seconds between measurements of what containers use."""
+        """Measure nothing yet. `usage_every`: seconds between measurements of what containers use.
+
+        `share`: what `watch` sees, where it runs in this process.
+        """
         self._session, self._selection = session, selection
         self._usage_every = usage_every
         self._used: Mapping[str, Usage] = {}
         self._use_at = 0.0
         self._interval = interval
-        self._snapshots = SnapshotReader(session)
+        self._snapshots = SnapshotReader(session, share)
         self._shown: dict[str, tuple[Instance, Instance]] = {}
         """Instance → as it was observed, and the same with its report."""
         self._rows: dict[str, tuple[Instance, Report | None, InstanceStats]] = {}
@@ -70,7 +82,7 @@ class Source:
         self._reports: dict[str, tuple[float, Report]] = {}
         self._ask_at: dict[str, float] = {}
         self._sizes: Mapping[str, DiskUse] = {}
-        self._measure_at = 0.0
+        self._measure_at = self._look_for_all_at = 0.0
 
     def look(self) -> Snapshot:
         """Return the fleet now. Raises ManagerError: no engine, a project that cannot be read."""
@@ -91,10 +103,17 @@ class Source:
         of before, by which a reader of the looks can tell.
         """
         before, self._shown = self._shown, {}
+        is_time = time.monotonic() >= self._look_for_all_at
+        if is_time:
+            self._look_for_all_at = time.monotonic() + IDLE_EVERY_S
         for view in observed:
-            report = bot_report.read_for_mode(fleet.instance_state_dir(view.id), view.mode)
             known = before.get(view.id)
-            if known is None or known[0] is not view or known[1].report is not report:
+            is_same = known is not None and known[0] is view
+            if known is not None and is_same and not is_time and _has_no_writer(known[1]):
+                self._shown[view.id] = known
+                continue
+            report = bot_report.read_for_mode(fleet.instance_state_dir(view.id), view.mode)
+            if known is None or not is_same or known[1].report is not report:
                 known = view, view._replace(report=report)
             self._shown[view.id] = known
         return [shown for _observed, shown in self._shown.values()]
@@ -103,7 +122,12 @@ class Source:
         answer = self._reports[view.id][1] if view.id in self._reports else None
         known, disk = self._rows.get(view.id), self._sizes.get(view.id)
         if known is not None and known[0] is view and known[1] is answer:
-            return known[2]._replace(usage=usage, disk=disk)
+            row = known[2]
+            if row.usage is usage and row.disk is disk:
+                return row
+            row = row._replace(usage=usage, disk=disk)
+            self._rows[view.id] = view, answer, row
+            return row
         row = with_best_report(view, usage, answer, disk)
         self._rows[view.id] = view, answer, row
         return row
@@ -142,6 +166,11 @@ class Source:
             for instance, (at, report) in self._reports.items()
             if instance in there and now - at < REPORT_KEPT_S
         }
+
+
+def _has_no_writer(view: Instance) -> bool:
+    """Return whether nobody writes its report: it has none, and no container."""
+    return view.report is None and view.container is None
 
 
 def due(ids: Iterable[str], ask_at: Mapping[str, float], now: float, interval: float) -> list[str]:

@@ -1,6 +1,8 @@
 """Run `manager watch`: keep the export current, recover bots after an engine crash, and send alerts.
 
 loop, observer, change_detector      when the fleet is observed, and what follows
+shared_look                          the last look, for the page of the same process
+concerned                            which instances are looked at each second
 others_work                          which bots another manager may have taken down for a moment
 engine_recovery                      which bots are started again after an engine crash
 kinds, alert_rules, machine_rules    the kinds of alerts, and what is wrong at one moment

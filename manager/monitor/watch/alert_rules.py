@@ -138,7 +138,7 @@ def _conditions_of(
     why = view.status.why or Text(state)
     match state:
         case "stopped" | "missing":
-            if condition := _down(view, history, rules):
+            if condition := down(view, history, rules):
                 yield condition
             return
         case "failed":
@@ -264,7 +264,7 @@ def _cancelling(view: Instance) -> Iterator[Condition]:
         yield Condition(view.id, "cancel", text)
 
 
-def _down(view: Instance, history: History, rules: Alerts) -> Condition | None:
+def down(view: Instance, history: History, rules: Alerts) -> Condition | None:
     """Return the condition of a bot that does not run, although no user stopped or removed it through the
     manager.
     """

@@ -7,7 +7,8 @@ library would save, and it works on every file system.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from manager.engine.streams import EventStream
 
 Stamp = tuple[int, int, int]
+IDLE_EVERY_S = 5.0
+"""Interval of looking for the state file of an instance without a container: another engine may have one."""
 
 
 class StateFiles:
@@ -32,18 +35,32 @@ class StateFiles:
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[Stamp | None, SupervisorState | None, bool]] = {}
+        self._look_for_all_at = 0.0
+        self._folders: Mapping[str, Path] = {}
+        self._paths: Mapping[str, str] = {}
 
-    def have_changed(self, folders: Mapping[str, Path], uptime: float) -> bool:
+    def have_changed(
+        self, folders: Mapping[str, Path], uptime: float, idle: Collection[str] = frozenset()
+    ) -> bool:
         """Return whether any supervisor's state has changed, or it fell silent, since the last call.
 
-        Each writes its file at every probe; an update of the time only is no change.
+        Each writes its file at every probe; an update of the time only is no change. `idle`: instances
+        without a container, whose files are not there, and are looked for less often.
         """
+        is_time = time.monotonic() >= self._look_for_all_at
+        if is_time:
+            self._look_for_all_at = time.monotonic() + IDLE_EVERY_S
         changed = False
-        for instance, folder in folders.items():
-            stamp = _stamp(f"{folder}/{supervisor_state.STATE_FILE}")
+        if folders != self._folders:
+            self._folders = dict(folders)
+            self._paths = {key: f"{folder}/{supervisor_state.STATE_FILE}" for key, folder in folders.items()}
+        for instance, path in self._paths.items():
             before = self._known.get(instance)
+            if before is not None and before[0] is None and instance in idle and not is_time:
+                continue
+            stamp = _stamp(path)
             if before is None or before[0] != stamp:
-                supervisor = supervisor_state.read(folder)
+                supervisor = supervisor_state.read(folders[instance])
                 is_new = before is None or gist(before[1]) != gist(supervisor)
             else:
                 supervisor, is_new = before[1], False

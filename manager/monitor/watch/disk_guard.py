@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from manager.config.fleet import Fleet
+from manager.config.fleet import DiskRules, Fleet
 from manager.errors import ManagerError
 from manager.fleet.instance import Instance
 from manager.i18n import Text
@@ -43,8 +43,8 @@ class DiskGuard:
             instance: growth.recent(samples, time.time())
             for instance, samples in record.load(fleet.disk_file).items()
         }
-        self._grown_of: Mapping[str, Sequence[Sample]] | None = None
-        self._grown: Mapping[str, Sample | None] = {}
+        self._grown_of: tuple[Mapping[str, Sequence[Sample]], DiskRules] | None = None
+        self._grown: Mapping[str, Text] = {}
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="disk")
         self._measuring: Future[dict[str, Sample]] | None = None
         self._next = self._measured_at = 0.0
@@ -87,15 +87,21 @@ class DiskGuard:
 
     def conditions(self, fleet: Fleet, views: Mapping[str, Instance]) -> list[Condition]:
         """Return the conditions of instances whose folders grow."""
-        if self._grown_of is not self._samples:  # they are new once a minute, and this is asked each second
-            self._grown = {instance: growth.growth(samples) for instance, samples in self._samples.items()}
-            self._grown_of = self._samples
-        conditions = []
-        for instance in views:
-            added = self._grown.get(instance)
-            if added is not None and (text := _growing(instance, added, fleet)):
-                conditions.append(Condition(instance, "growth", text, case=text.message))
-        return conditions
+        samples, rules = self._samples, fleet.disk
+        if self._grown_of is None or self._grown_of[0] is not samples or self._grown_of[1] != rules:
+            # the samples are new once a minute, and this is asked each second
+            self._grown = {
+                instance: text
+                for instance, of_instance in samples.items()
+                if (added := growth.growth(of_instance)) is not None
+                and (text := _growing(instance, added, rules)) is not None
+            }
+            self._grown_of = samples, rules
+        return [
+            Condition(instance, "growth", text, case=text.message)
+            for instance, text in self._grown.items()
+            if instance in views
+        ]
 
     def _measure(self, fleet: Fleet, views: Mapping[str, Instance]) -> dict[str, Sample]:
         sizes = {}
@@ -141,15 +147,15 @@ def _runs(view: Instance) -> bool:
     return view.container is not None and view.container.is_up
 
 
-def _growing(instance: str, added: Sample, fleet: Fleet) -> Text | None:
-    if fleet.disk.growth_mb and added.size >= fleet.disk.growth_mb * MB:
+def _growing(instance: str, added: Sample, rules: DiskRules) -> Text | None:
+    if rules.growth_mb and added.size >= rules.growth_mb * MB:
         return Text(
             "{id}: its folders have grown by {size} within {time}",
             id=instance,
             size=file_size(added.size),
             time=age(added.at),
         )
-    if fleet.disk.growth_files and added.files >= fleet.disk.growth_files:
+    if rules.growth_files and added.files >= rules.growth_files:
         return Text(
             "{id} has created {count} files within {time}", id=instance, count=added.files, time=age(added.at)
         )

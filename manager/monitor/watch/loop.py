@@ -26,6 +26,7 @@ from manager.monitor.watch.addresses import Address
 from manager.monitor.watch.alert_rules import MACHINE, Condition
 from manager.monitor.watch.alert_state import Alert
 from manager.monitor.watch.bot_poller import Questions
+from manager.monitor.watch.concerned import Concerned
 from manager.monitor.watch.disk_guard import DiskGuard
 from manager.monitor.watch.egress_keeper import EgressKeeper
 from manager.monitor.watch.heartbeat import Heartbeat
@@ -37,6 +38,7 @@ from manager.monitor.watch.notifier import Notifier
 from manager.monitor.watch.observer import FleetObserver
 from manager.monitor.watch.position_keeper import PositionKeeper
 from manager.monitor.watch.request_keeper import RequestKeeper
+from manager.monitor.watch.shared_look import SharedLook
 from manager.monitor.watch.twin_keeper import TwinKeeper
 from manager.ops import apply
 from manager.ops.actions.events import OnEvent
@@ -46,6 +48,7 @@ from manager.util import console
 
 if TYPE_CHECKING:
     from manager.config.fleet import Fleet
+    from manager.fleet.instance import Instance
     from manager.monitor.metrics.publisher import Answer, Publisher
     from manager.monitor.stats.sampler import Statistics
 
@@ -59,7 +62,7 @@ RECOVER_AGAIN_S = 5.0
 class Watch:
     """Run `manager watch` once. `on_event`, `on_result` receive what is done to start bots again.
 
-    `metrics` is begun when the fleet has been seen.
+    `metrics` is begun when the fleet has been seen. `share`: whom each look is given to.
     """
 
     def __init__(
@@ -68,9 +71,10 @@ class Watch:
         on_event: OnEvent,
         on_result: Callable[[Result], object],
         metrics: Callable[[Fleet, Statistics], Publisher] | None = None,
+        share: SharedLook | None = None,
     ) -> None:
         self._session, self._on_event, self._on_result = session, on_event, on_result
-        self._observer = FleetObserver(session)
+        self._observer = FleetObserver(session, share)
         self._observer.look()
         self._observer.snapshot.require_ours()
         halt_mark.keep_fleet_ready(self._observer.fleet)
@@ -85,6 +89,7 @@ class Watch:
         self._egress, self._twins = EgressKeeper(), TwinKeeper()
         self._senders = Senders(session.engine().statistics, time.monotonic)
         self._exceeded: dict[tuple[str, str, str], Breach] = {}
+        self._concerned = Concerned()
         self._disk: Disk | None = None
         self._next_disk = self._next_recovery = 0.0
         self._is_ending = False
@@ -184,11 +189,11 @@ class Watch:
             [*self._faults(now), *(breach.condition for breach in breaches), *self._blind()],
             rules,
             now,
-            well=alert_rules.well(views.values()),
+            well=alert_rules.well(self._concerned_views().values()),
             away=alert_rules.away(views, notifier.subjects()),
             are_unknown=bool(observer.why_away),
             unsettled=observer.unsettled(),
-            cancelled=alert_rules.cancelled(views.values()),
+            cancelled=alert_rules.cancelled(self._concerned_views().values()),
             unknown=self._unknown(),
         )
         self._heartbeat.beat_if_due(self._heartbeat_address())
@@ -242,18 +247,24 @@ class Watch:
         conditions += machine_rules.of_configs(
             project.problems, project.blocking_problems, observer.fault, views.values(), rules
         )
+        concerned = self._concerned_views()
         reported = {
             view.id: supervisor_state.open_orders_left(observer.fleet.instance_state_dir(view.id))
-            for view in views.values()
+            for view in concerned.values()
             if view.mode == "live" and not view.is_bot_up
         }
         conditions += self._disk_guard.conditions(observer.fleet, views)
         return conditions + [
             self._with_senders(condition)
             for condition in alert_rules.of_instances(
-                views, history, self._questions.answers, rules, now, reported
+                concerned, history, self._questions.answers, rules, now, reported
             )
         ]
+
+    def _concerned_views(self) -> Mapping[str, Instance]:
+        """Return the instances to be looked at each second."""
+        observer = self._observer
+        return self._concerned.of(observer.snapshot.views, self._notifier.history, observer.fleet.alerts)
 
     def _with_senders(self, condition: Condition) -> Condition:
         """Add who sends most to a condition whose cause may be another bot's requests."""

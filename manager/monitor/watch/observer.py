@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from pathlib import Path
 
 from manager.config.fleet import Fleet
 from manager.engine.containers import Observed
 from manager.engine.http_socket import NoAnswer
 from manager.errors import EngineError, ManagerError
 from manager.fleet import doing, instances_json, instances_json_refresh, lock, observe, supervisor_state
-from manager.fleet.observe import NO_IMAGE
+from manager.fleet.observe import NO_IMAGE, FleetSnapshot
 from manager.fleet.project import Project
 from manager.fleet.session import Session
 from manager.monitor.watch import change_detector, engine_recovery
 from manager.monitor.watch.engine_recovery import EngineOutage
 from manager.monitor.watch.others_work import OthersWork, at_work_on
+from manager.monitor.watch.shared_look import SharedLook
 from manager.util import console
 from manager.util.readable import wait_readable
 
@@ -45,8 +48,9 @@ it.
 class FleetObserver:
     """Hold the latest snapshot. `why_away`: why the engine does not answer, empty while it does."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, session: Session, share: SharedLook | None = None) -> None:
+        """`share`: whom each look is given to."""
+        self._session, self._share = session, share
         project = session.project()
         self.snapshot = observe.assemble(project, Observed({}), NO_IMAGE)
         self.why_away = ""
@@ -55,6 +59,10 @@ class FleetObserver:
         again.
         """
         self._states = change_detector.StateFiles()
+        self._of: FleetSnapshot | None = None
+        self._folders: Mapping[str, Path] = {}
+        self._idle: frozenset[str] = frozenset()
+        """The folders of the supervisors' states, of that snapshot."""
         self._events: change_detector.Events | None = None
         self._outage: EngineOutage | None = None
         self._next_look = 0.0
@@ -65,6 +73,10 @@ class FleetObserver:
         self._settles_at = 0.0
         self.fault = ""
         """Why the settings cannot be read; empty while they can."""
+        self._has_reason = False
+        """Whether the next look is due to a change, rather than to the time."""
+        self._seen: FleetSnapshot | None = None
+        """The last look, as it is shared; None while there is none that is sound."""
 
     @property
     def fleet(self) -> Fleet:
@@ -77,7 +89,7 @@ class FleetObserver:
         if stream is None:
             time.sleep(min(seconds, RECONNECT_S) if self.why_away else seconds)
             return
-        wait_readable(stream, seconds)
+        wait_readable(stream, seconds, *([self._share.ear] if self._share else ()))
         try:
             if self._events and self._events.read():
                 self._look_within(SETTLE_S)
@@ -86,14 +98,33 @@ class FleetObserver:
 
     def look_if_due(self) -> bool:
         """Observe if there is a reason to. Returns whether it did, and the engine answered."""
-        folders = {instance: self.fleet.instance_state_dir(instance) for instance in self.snapshot.views}
-        if self._states.have_changed(folders, supervisor_state.uptime()) and not self.why_away:
+        if self._of is not self.snapshot:
+            self._of, state_dir = self.snapshot, self.fleet.instance_state_dir
+            self._folders = {instance: state_dir(instance) for instance in self.snapshot.views}
+            views = self.snapshot.views.values()
+            self._idle = frozenset(view.id for view in views if view.container is None)
+        uptime = supervisor_state.uptime()
+        if self._states.have_changed(self._folders, uptime, self._idle) and not self.why_away:
             self._look_within(0)
-        return time.monotonic() >= self._next_look and self.look()
+        is_asked = self._share is not None and self._share.is_asked()
+        has_reason = self._has_reason
+        has_looked = (is_asked or time.monotonic() >= self._next_look) and self.look()
+        if self._share is not None:
+            self._give(self._share, is_new=has_looked and has_reason)
+        return has_looked
+
+    def _give(self, share: SharedLook, *, is_new: bool) -> None:
+        """Give the last look to those who share it, or say that there is none."""
+        if self._seen is None:
+            share.withdraw()
+            return
+        share.put(self._seen, self._states.latest())
+        if is_new:
+            share.on_change()
 
     def look(self) -> bool:
         """Observe everything. Returns whether the engine answered."""
-        self._next_look = time.monotonic() + LOOK_S
+        self._next_look, self._has_reason, self._seen = time.monotonic() + LOOK_S, False, None
         project = self._project()
         engine = self._session.engine(project.fleet.parallelism)
         try:
@@ -103,6 +134,7 @@ class FleetObserver:
             views = {view.id: view for view in doing.with_reports(project.fleet, observed.views.values())}
             self.snapshot = observed._replace(views=views)
             self._others_work.note(views.values(), time.monotonic())
+            self._seen = None if self.fault else observed
         except EngineError as error:  # one that answers with errors tells as little as one that is away
             self._lose(str(error.text.params.get("why", error)))
             return False
@@ -180,6 +212,8 @@ class FleetObserver:
         if self._events is not None:
             self._events.close()
             self._events = None
+        if self._share is not None:
+            self._share.withdraw()
 
     def _project(self) -> Project:
         """Return the present project; the previous one while its settings are invalid."""
@@ -207,10 +241,11 @@ class FleetObserver:
                 time.time(), self.snapshot.observed.containers.values(), stopping
             )
         self.close()
-        self.why_away = why
+        self.why_away, self._seen = why, None
         self._next_look = time.monotonic() + RECONNECT_S
 
     def _look_within(self, seconds: float) -> None:
+        self._has_reason = True
         self._next_look = min(self._next_look, time.monotonic() + seconds)
 
     def _returned(self, outage: EngineOutage, first_answer: float) -> None:

@@ -12,6 +12,7 @@ from manager.errors import TimedOut, UsageError
 from manager.fleet import env_file
 from manager.fleet.session import Session
 from manager.monitor.stats.instance_stats import InstanceStats
+from manager.monitor.watch.shared_look import SharedLook
 from manager.web.engine_side import answers
 from manager.web.engine_side.actions import Actions
 from manager.web.engine_side.exposition import Exposition
@@ -41,8 +42,10 @@ class Backend:
         """Raise ManagerError: a project that cannot be read. `look`: observes the fleet."""
         self.session = session
         self.readers = Readers()
-        first = PageSnapshot(session.project().fleet)
-        self.snapshots = SnapshotHolder(first, look or Observer(session).look, self.readers, self._publish)
+        first, self.share = PageSnapshot(session.project().fleet), SharedLook()
+        look = look or Observer(session, self.share).look
+        self.snapshots = SnapshotHolder(first, look, self.readers, self._publish)
+        self.share.on_change = self.snapshots.thread.at_once
         self.figures = FigureReader(session, self.readers)
         self.ranges = Ranges(session)
         self.actions = Actions(session.chosen_dir, self.snapshots.thread.at_once)
@@ -52,6 +55,7 @@ class Backend:
             self.readers,
             self._live_here,
             lambda: [row.view for row in self.snapshots.latest.rows],
+            lambda: self.snapshots.latest.fleet,
         )
         self.redeem = redeem
         self.tails = Tails(session.chosen_dir)

@@ -5,6 +5,7 @@ One feed for each language, because texts are part of it.
 
 from __future__ import annotations
 
+import json
 import secrets
 import threading
 from collections import deque
@@ -13,6 +14,13 @@ from typing import Any, NamedTuple
 
 KEPT = 200
 """Ten minutes of looks."""
+TREND = "trend"
+MOST_BYTES = 36_000
+"""Of what changes in one event. The trends of a large fleet are all new once a minute; those for which
+there is no room come with the next events.
+"""
+LEAST_TRENDS = 4
+"""They come, however much else changes."""
 QUIET = frozenset(
     {
         "report_age_s",
@@ -47,12 +55,14 @@ class Feed:
     """Hold the last events, and the state after the last one. For one writer and many readers."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._boot = secrets.token_hex(4)
         self._count = 0
         self._events: deque[Event] = deque(maxlen=KEPT)
         self._fleet: Object = {}
         self._instances: dict[str, Object] = {}
+        self._late: dict[str, None] = {}
+        """Instances whose trends are to be told, the longest due first."""
 
     @property
     def last_id(self) -> str:
@@ -65,14 +75,29 @@ class Feed:
         with self._lock:
             data = {
                 "fleet": fleet,
-                "changed": {
-                    key: changes for key, instance in now.items() if (changes := self._changes(key, instance))
-                },
+                "changed": self._all_changes(now),
                 "removed": [key for key in self._instances if key not in now],
             }
             self._fleet, self._instances = fleet, now
             self._count += 1
             self._events.append(Event(self.last_id, "look", data))
+            self._lock.notify_all()
+
+    def _all_changes(self, now: Mapping[str, Object]) -> dict[str, dict[str, Any]]:
+        """Return what has changed of each instance; of the trends only some, the others with later events."""
+        changed = {key: changes for key, instance in now.items() if (changes := self._changes(key, instance))}
+        for key, changes in changed.items():
+            if key in self._instances and changes.pop(TREND, None) is not None:
+                self._late.setdefault(key)
+        self._late = {key: None for key in self._late if key in now}
+        size = len(json.dumps(changed)) if self._late else 0
+        for number, key in enumerate(list(self._late)):
+            size += len(json.dumps(now[key][TREND]))
+            if size > MOST_BYTES and number >= LEAST_TRENDS:
+                break
+            changed.setdefault(key, {})[TREND] = now[key][TREND]
+            del self._late[key]
+        return {key: changes for key, changes in changed.items() if changes}
 
     def _changes(self, key: str, after: Object) -> dict[str, Any]:
         before = self._instances.get(key)
@@ -99,3 +124,8 @@ class Feed:
             if missed < 0 or missed > len(self._events):
                 return [Event(self.last_id, "reset", {})]
             return list(self._events)[len(self._events) - missed :]
+
+    def wait(self, last_id: str, within: float) -> None:
+        """Wait until there is an event behind that one, for so many seconds at most."""
+        with self._lock:
+            self._lock.wait_for(lambda: self.last_id != last_id, within)

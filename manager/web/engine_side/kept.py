@@ -38,9 +38,9 @@ class _Basis(NamedTuple):
 
 
 class _KeptAnswer(NamedTuple):
-    """Hold an answer, what it is made of, and how long it is true if that stays. `view`: as it was seen."""
+    """Hold an answer, what it is made of, and how long it is true if that stays. `row`: as it was seen."""
 
-    view: Instance
+    row: InstanceStats
     of: _Basis
     figures: InstanceFigures
     answer: dict[str, Any]
@@ -48,7 +48,9 @@ class _KeptAnswer(NamedTuple):
 
     def is_of(self, row: InstanceStats, alerts: Alerts) -> bool:
         """Return whether it is made of the same; most rows have the very object of the last look."""
-        if row.view is not self.view:
+        if row is self.row:
+            return alerts == self.of.alerts
+        if row.view is not self.row.view:
             return self.of == _Basis.row(row, alerts)
         of = self.of
         return row.report is of.report and row.as_of == of.as_of and alerts == of.alerts
@@ -77,11 +79,12 @@ class KeptAnswers:
                 and before.figures is of_one
                 and before.is_of(row, alerts)
             ):
-                before.answer.update(_measured(row, now))
-                kept[row.id] = before._replace(view=row.view)
+                if row is not before.row or row.view.report is not None or row.view.is_bot_up:
+                    before.answer.update(_measured(row, now))
+                kept[row.id] = before if row is before.row else before._replace(row=row)
             else:
                 answer = answers.instance(row, look, of_one)
-                before = _KeptAnswer(row.view, _Basis.row(row, alerts), of_one, answer, _true_until(row, now))
+                before = _KeptAnswer(row, _Basis.row(row, alerts), of_one, answer, _true_until(row, now))
                 if not any(answer[reason] for reason in REASONS):
                     kept[row.id] = before
             told.append(before.answer)

@@ -74,7 +74,8 @@ class Machines(NamedTuple):
 class MachineReader:
     """Keep the latest answers. Without config/hosts.toml nothing is asked, or loaded.
 
-    `live_here`: which live instances of this machine are up. `views`: all of its instances.
+    `live_here`: which live instances of this machine are up. `views`: all of its instances. `fleet`: as
+    last seen.
     """
 
     def __init__(
@@ -83,8 +84,9 @@ class MachineReader:
         readers: Readers,
         live_here: Callable[[], list[LiveContainer]],
         views: Callable[[], Iterable[Instance]],
+        fleet: Callable[[], Fleet],
     ) -> None:
-        self._session, self._live_here, self._views = session, live_here, views
+        self._session, self._live_here, self._views, self._fleet = session, live_here, views, fleet
         self._lock = threading.Lock()
         self._jobs: BackgroundJobs | None = None
         self.latest = Machines()
@@ -95,9 +97,8 @@ class MachineReader:
         answer into `latest` as it comes.
         """
         try:
-            fleet = self._session.project().fleet
-            if fleet.hosts_file.exists():
-                return self._begin(fleet)
+            if self._fleet().hosts_file.exists():  # without reading all configs
+                return self._begin(self._session.project().fleet)
             with self._lock:
                 self.latest = Machines(time.time())
         except Exception as problem:  # noqa: BLE001 - a bug must not end the looks, and is said on the page

@@ -20,6 +20,7 @@ from manager.i18n import Text
 from manager.monitor.stats.instance_stats import InstanceStats
 from manager.monitor.top.source import Source
 from manager.monitor.watch import snoozing, store
+from manager.monitor.watch.shared_look import SharedLook
 from manager.monitor.watch.snoozing import OpenAlert
 from manager.monitor.watch.store import Saved
 from manager.util.kept_content import KeptContent
@@ -124,15 +125,16 @@ class Repeated:
 class Observer:
     """Observe a fleet through the engine."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, session: Session, share: SharedLook | None = None) -> None:
+        """`share`: what `watch` sees, where it runs in this process."""
+        self._session, self._share = session, share
         self._source: Source | None = None
         self._watch_files = KeptContent(lambda path: store.load(Path(path)))
 
     def look(self) -> PageSnapshot:
         """Return the fleet now. Raises ManagerError: no engine, a project that cannot be read."""
         if self._source is None:
-            self._source = Source(self._session, EVERYTHING, LOOK_S, USAGE_EVERY_S)
+            self._source = Source(self._session, EVERYTHING, LOOK_S, USAGE_EVERY_S, self._share)
         seen = self._source.look()
         saved, now = self._saved(seen.fleet), time.time()
         alerts = alerts_of(seen.fleet, seen.rows, saved, now)

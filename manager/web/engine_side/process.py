@@ -18,7 +18,6 @@ from manager.util import console
 from manager.util.signal_flag import SignalFlag
 from manager.web import links, places
 from manager.web.engine_side.backend import Backend
-from manager.web.engine_side.exposition import Exposition
 from manager.web.engine_side.listener import Listener
 
 TRY_AGAIN_S = 10.0
@@ -51,7 +50,7 @@ def run(
     on_ready()
     while not ending.is_set():
         if not service.watches(fleet):  # its unit would find the lock taken, and fail for ever
-            _watch(project_dir, on_event, on_result, backend.exposition, ending)
+            _watch(project_dir, on_event, on_result, backend, ending)
         ending.wait(TRY_AGAIN_S)
     backend.is_ending = True
     backend.tails.close()
@@ -74,14 +73,14 @@ def _watch(
     project_dir: Path | None,
     on_event: OnEvent,
     on_result: Callable[[Result], object],
-    exposition: Exposition,
+    backend: Backend,
     ending: _Ending,
 ) -> None:
     """Watch until told to end; return at once where another `watch` runs, or nothing can be watched now."""
     session = Session(project_dir)
     try:
         with lock.held(session.project().fleet.watch_lock_file, "serve"):
-            Watch(session, on_event, on_result, exposition.of_watch).run(ending.is_set)
+            Watch(session, on_event, on_result, backend.exposition.of_watch, backend.share).run(ending.is_set)
             ending.set()
     except Locked:
         pass

@@ -19,7 +19,6 @@ from manager.monitor.stats.instance_stats import NO_REPORT, InstanceStats
 from manager.monitor.top import confirm
 from manager.monitor.watch import snoozing
 from manager.util import kept_text, time_parse
-from manager.util.polling import wait_until
 from manager.web.engine_side import answers, bot_pages, config_changes, figures, machines, marks, realized
 from manager.web.engine_side.backend import Backend
 from manager.web.engine_side.figures import DAY_S
@@ -42,7 +41,8 @@ LAST_EVENTS = 100
 MAX_DAYS = 3650
 MAX_TEXT = 200
 BIGGEST = 2.0**53
-POLL_S = 0.3
+POLL_S = 1.0
+"""So soon a reader who waits hears that this process ends."""
 CLOCKS_S = 5.0
 """How much the page's notion of our clock may be ahead of it."""
 MOST_NAMED = 100
@@ -164,8 +164,8 @@ def _events(backend: Backend, params: Params) -> Any:
     feed = backend.feed()
     after = _text(params, "after") or feed.last_id
     deadline = time.monotonic() + _number(params, "wait", EVENTS_WAIT_S)
-    wait_until(lambda: bool(feed.after(after)) or backend.is_ending, deadline, POLL_S)
-    events = feed.after(after)
+    while not (events := feed.after(after)) and time.monotonic() < deadline and not backend.is_ending:
+        feed.wait(after, POLL_S)
     backend.note_reader()
     return {"events": [event._asdict() for event in events], "last_id": events[-1].id if events else after}
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
-from manager.web.engine_side.feed import KEPT, Event, Feed
+from manager.web.engine_side.feed import KEPT, MOST_BYTES, Event, Feed, Object
 
 
 def bot(instance: str, **facts: Any) -> dict[str, Any]:
@@ -73,3 +74,44 @@ def test_what_is_no_longer_kept_is_a_reset_and_the_last_that_is_kept_is_none() -
         ids.append(feed.last_id)
     assert [event.name for event in feed.after(ids[0])] == ["reset"]
     assert [event.id for event in feed.after(ids[1])] == ids[2:]
+
+
+def test_an_update_of_a_large_fleet_is_small_and_tells_everything_in_the_end() -> None:
+    """Prices and P&L of a third change with each look, and once a minute each bot's day."""
+    feed = Feed()
+
+    def look(number: int) -> list[Object]:
+        changed = {bot for bot in range(200) if bot % 3 == number % 3}
+        for bot in range(200):
+            before = shown_by_server.get(bot, {})
+            figures = {"price": f"{64_000 + number}.125", "pnl": f"{number}.25", "position": f"0.{number:04}"}
+            shown_by_server[bot] = {
+                **before,
+                "id": f"binance_btc_{bot:03}",
+                "trend": [f"{(number // 20) * 3 + value}.25" for value in range(48)],
+                **(figures if bot in changed or not before else {}),
+            }
+        return list(shown_by_server.values())
+
+    shown_by_server: dict[int, Object] = {}
+    feed.put({}, look(0))
+    _fleet, instances, last = feed.state()
+    shown = {str(instance["id"]): dict(instance) for instance in instances}
+    for number in range(1, 46):
+        feed.put({}, look(number))
+        [event] = feed.after(last)
+        last = event.id
+        assert len(json.dumps(event.data)) <= 40_000
+        for key, changes in event.data["changed"].items():
+            shown[key].update(changes)
+    assert list(shown.values()) == feed.state()[1]
+
+
+def test_the_trend_of_a_bot_that_is_gone_is_not_told() -> None:
+    feed = Feed()
+    for word in "12":
+        feed.put({}, [{"id": str(bot), "trend": [word * (MOST_BYTES // 20)]} for bot in range(40)])
+    before = feed.last_id
+    feed.put({}, [])
+    [event] = feed.after(before)
+    assert event.data["changed"] == {}

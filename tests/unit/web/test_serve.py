@@ -107,7 +107,8 @@ def test_the_printed_address_is_the_browsers(options: Options, url: str) -> None
         ("LOCALHOST:1", "localhost"),
         ("[::1]:8", "::1"),
         ("[::1]", "::1"),
-        ("a:b:c", "a"),
+        ("a:b:c", ""),
+        ("localhost:1@a", ""),
         ("", ""),
     ],
 )

@@ -101,15 +101,12 @@ def test_no_more_days_are_read_than_are_kept(
     assert before - most * DAY_S <= asked[0] <= time.time() - most * DAY_S
 
 
-def test_who_waits_for_events_does_not_hold_up_the_end(
-    backend: Backend, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(_seconds: float) -> None:
+def test_who_waits_for_events_does_not_hold_up_the_end(backend: Backend) -> None:
+    def refuse(_last_id: str, _seconds: float) -> None:
         raise AssertionError("it waits")
 
-    feed = SimpleNamespace(last_id="7", after=lambda _id: [])
+    feed = SimpleNamespace(last_id="7", after=lambda _id: [], wait=refuse)
     vars(backend).update(feed=lambda: feed, note_reader=lambda: None)
-    monkeypatch.setattr(time, "sleep", refuse)
     assert status(backend, "events", after="7", wait=20) == 200
     assert status(backend, "events", after="7", wait=0) == 200
     backend.is_ending = False
