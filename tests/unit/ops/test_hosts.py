@@ -466,13 +466,13 @@ def test_stats_show_the_bots_of_a_machine_that_does_not_answer_as_they_were_last
         rows = [{"id": "bp_1", "mode": "live", "state": "running", "symbol": "SOL"}]
         last_seen.save(project.read(folder).fleet, "tokyo", "ssh://trader@tokyo/srv/desk", rows)
     assert main(["--project-dir", str(folder), "stats", "--hosts"]) == FAILED
-    said = capsys.readouterr()
-    shown = [line.split() for line in said.out.partition("== tokyo\n")[2].splitlines()[:2]]
+    printed = capsys.readouterr()
+    shown = [line.split() for line in printed.out.partition("== tokyo\n")[2].splitlines()[:2]]
     row = (
         ["bp_1", "LIVE", "unreachable", "(running", "0s", "ago)", "SOL"] if is_known else ["?", "unreachable"]
     )
     assert shown == [["ID", "MODE", "STATE", "SYMBOL"], row]
-    assert "tokyo is away" in said.err
+    assert "tokyo is away" in printed.err
     assert main(["--project-dir", str(folder), "stats", "--hosts", "--json"]) == FAILED
     [told] = json.loads(capsys.readouterr().out)
     assert (told["host"], told["state"], told["error"]) == ("tokyo", "unreachable", "tokyo is away")
