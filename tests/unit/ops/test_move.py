@@ -404,7 +404,12 @@ def test_a_machine_is_called_in_the_others_tombstone_as_its_settings_call_it(
     The other machine then noticed nothing when this one had forgotten the instance.
     """
     moves: list[Move] = []
-    monkeypatch.setattr(moving, "run", lambda move, **_more: moves.append(move) or 0)
+
+    def run(move: Move, **_more: object) -> int:
+        moves.append(move)
+        return 0
+
+    monkeypatch.setattr(moving, "run", run)
     with (sandbox.folder / "config" / "fleet.toml").open("a") as settings:
         settings.write('host = "osaka"\n')
     (sandbox.folder / "config" / "hosts.toml").write_text('tokyo = "ssh://tokyo/srv/desk"\n')
