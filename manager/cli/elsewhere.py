@@ -12,6 +12,7 @@ from itertools import pairwise
 
 from manager import i18n
 from manager.cli import following, host_answers
+from manager.cli.host_answers import state_text, text_of
 from manager.cli.notices import one_output
 from manager.config.bot_environment import LiveContainer
 from manager.errors import (
@@ -26,14 +27,13 @@ from manager.errors import (
 from manager.fleet import bot_report, display
 from manager.fleet.bot_report import Report
 from manager.fleet.session import Session
-from manager.i18n import Text, _, mark
+from manager.i18n import Text, mark
 from manager.ops.hosts import account_looks, everywhere, generations, last_seen, registry, ssh
 from manager.ops.hosts.account_looks import HostAnswer
 from manager.ops.hosts.everywhere import Answer, Row
 from manager.ops.hosts.generations import GenerationRecord
 from manager.ops.hosts.registry import Host
-from manager.util import console, formatting
-from manager.util.sanitize import replace_unprintable
+from manager.util import console
 from manager.util.text_table import Column
 
 OWN_OPTIONS = ("--host", "--project-dir", "--lang")
@@ -65,7 +65,13 @@ def run(session: Session, args: Namespace, words: Sequence[str]) -> int:
     else:
         names, limit = {registry.HERE, *(host.name for host in hosts)}, everywhere.READING_S
         answers = everywhere.as_they_come(hosts, folder, there, limit, limit)
-        code = host_answers.print_as_they_come(names, answers, as_json=args.json)
+        code = host_answers.print_as_they_come(
+            names,
+            answers,
+            as_json=args.json,
+            fleet=session.folders_to_halt(),
+            has_rows=args.command == "stats",
+        )
     for problem in problems:  # what else the file may have named is not known: it was told nothing
         console.error(problem)
     return worst_exit_code([code, BAD_CONFIG]) if problems else code
@@ -83,7 +89,7 @@ def _halt(session: Session, args: Namespace, named: Sequence[str], there: Sequen
     names = {*(host.name for host in chosen), *([registry.HERE] if here else ())}
     answers = everywhere.as_they_come(chosen, here, there, everywhere.HALTING_S, None)
     code = host_answers.print_as_they_come(
-        names, answers, as_json=args.json, is_halt=True, fleet=session.folders_to_halt()
+        names, answers, as_json=args.json, fleet=session.folders_to_halt(), is_halt=True
     )
     for error in (*(Text(NOT_THERE, name=name) for name in unknown), *problems):
         console.error(error)
@@ -159,20 +165,15 @@ def _on(host: Host, words: Sequence[str], *, is_endless: bool) -> int:
 
 COLUMNS = (
     Column[Row]("host", mark("HOST"), lambda row: row.host),
-    Column[Row]("id", mark("ID"), lambda row: _text(row, "id")),
-    Column[Row]("mode", mark("MODE"), lambda row: display.mode_text(_text(row, "mode"))),
-    Column[Row]("state", mark("STATE"), lambda row: _state(row)),
-    Column[Row]("doing", mark("DOING"), lambda row: _text(row, "doing")),
+    Column[Row]("id", mark("ID"), lambda row: text_of(row, "id")),
+    Column[Row]("mode", mark("MODE"), lambda row: display.mode_text(text_of(row, "mode"))),
+    Column[Row]("state", mark("STATE"), lambda row: state_text(row)),
+    Column[Row]("doing", mark("DOING"), lambda row: text_of(row, "doing")),
     Column[Row]("pnl", mark("P&L"), lambda row: _pnl(row)),
     Column[Row]("position", mark("POSITION"), lambda row: _position(row)),
-    Column[Row]("symbol", mark("SYMBOL"), lambda row: _text(row, "symbol")),
+    Column[Row]("symbol", mark("SYMBOL"), lambda row: text_of(row, "symbol")),
     Column[Row]("note", mark("NOTE"), lambda row: _note(row)),
 )
-
-
-def _text(row: Row, key: str) -> str:
-    value = row.values.get(key)
-    return "" if value is None else replace_unprintable(str(value))
 
 
 def _report(row: Row) -> Report:
@@ -197,24 +198,10 @@ SHARES = "shared_account"
 
 def _note(row: Row) -> str:
     if row.values.get(SHARES):
-        return str(Text("one account with {other}", other=_text(row, SHARES)))
+        return str(Text("one account with {other}", other=text_of(row, SHARES)))
     if row.values.get("moved_to") and row.values.get("state") in {"stopped", "missing"}:
-        return str(Text("moved to {host}", host=_text(row, "moved_to")))
-    return _text(row, "unfinished_move") or _text(row, "doing_why") or _text(row, "why")
-
-
-def _state(row: Row) -> str:
-    if row.values.get("state") != everywhere.UNREACHABLE:
-        return _(_text(row, "state"))
-    if row.age is None:
-        return _("unreachable")
-    if not row.values.get("last_state"):
-        return str(Text("unreachable (no instances {age} ago)", age=formatting.age(row.age)))
-    return str(
-        Text(
-            "unreachable ({state} {age} ago)", state=_(_text(row, "last_state")), age=formatting.age(row.age)
-        )
-    )
+        return str(Text("moved to {host}", host=text_of(row, "moved_to")))
+    return text_of(row, "unfinished_move") or text_of(row, "doing_why") or text_of(row, "why")
 
 
 FILTERS = ("state", "mode", "exchange", "symbol", "tag")
@@ -234,7 +221,11 @@ def _ps(session: Session, hosts: Sequence[Host], args: Namespace) -> int:
     repeated = {machine.host.name for machine in machines if machine.is_repeated}
     answers = [answer for answer in answers if answer.host not in repeated]
     everything = everywhere.rows(fleet, answers, time.time(), is_whole=not filters)
-    rows = [row for row in everything if not args.ids or row.values.get("id") in {*args.ids, "?"}]
+    rows = [
+        row
+        for row in everything
+        if not args.ids or row.values.get("id") in {*args.ids, everywhere.UNKNOWN_ID}
+    ]
     here = [str(row.values.get("id")) for row in everything if row.host == registry.HERE and _is_live(row)]
     twins = account_looks.twins(fleet, here, machines)
     shared = account_looks.shared(fleet, trading, machines, twins) if machines else []

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 from manager.config.fleet import Fleet
 from manager.errors import FAILED, ManagerError, worst_exit_code
-from manager.i18n import Text, mark
+from manager.fleet import display
+from manager.i18n import Text, _, mark
 from manager.ops.hosts import everywhere, last_seen, registry
-from manager.ops.hosts.everywhere import Answer
-from manager.util import console
+from manager.ops.hosts.everywhere import Answer, Row
+from manager.util import console, formatting
 from manager.util.sanitize import replace_unprintable
+from manager.util.text_table import Column
 
 NO_ANSWER_YET = mark(
     "no answer yet: {hosts}; what had begun there may go on: look with `manager ps --hosts`",
@@ -23,13 +26,15 @@ def print_as_they_come(
     answers: Iterable[Answer],
     *,
     as_json: bool,
+    fleet: Fleet | None,
     is_halt: bool = False,
-    fleet: Fleet | None = None,
+    has_rows: bool = False,
 ) -> int:
     """Print what these machines say; when somebody interrupts, which of `names` have said nothing.
 
-    `is_halt`: where nothing can be printed, as on a full disk, the others are waited for all the same, and
-    their errors are said. `fleet`: the fleet here, which remembers what ran on a machine that says nothing.
+    `fleet`: the fleet here, which remembers what ran on a machine that says nothing. `is_halt`: where nothing
+    can be printed, as on a full disk, the others are waited for all the same, and their errors are said.
+    `has_rows`: each instance has a row; those of a machine that says nothing are shown as last seen.
     """
     unsaid: list[ManagerError] = []
 
@@ -44,7 +49,8 @@ def print_as_they_come(
             unsaid.append(error)
 
     try:
-        code = _print_answers(_taken_from(names, answers), say, as_json=as_json, fleet=fleet)
+        taken = _taken_from(names, answers)
+        code = _print_answers(taken, say, fleet, as_json=as_json, is_halt=is_halt, has_rows=has_rows)
     except KeyboardInterrupt:
         if names:
             console.warning(Text(NO_ANSWER_YET, hosts=", ".join(sorted(names))))
@@ -64,24 +70,74 @@ def _taken_from(waiting: set[str], answers: Iterable[Answer]) -> Iterator[Answer
 def _print_answers(
     answers: Iterable[Answer],
     say: Callable[[Callable[[], object]], None],
+    fleet: Fleet | None,
     *,
     as_json: bool,
-    fleet: Fleet | None,
+    is_halt: bool,
+    has_rows: bool,
 ) -> int:
     """Print what each machine said under its name, as it comes; one that said nothing is an error."""
     codes, objects = [], []
     for answer in answers:
         codes.append(FAILED if answer.completed is None else answer.completed.code)
+        is_away = answer.completed is None and answer.host != registry.HERE
+        seen = everywhere.rows(fleet, [answer], time.time()) if fleet and has_rows and is_away else []
         if as_json:
-            objects += everywhere.objects_or_error(answer)
+            objects += [_as_object(row, answer) for row in seen] or everywhere.objects_or_error(answer)
+        elif seen:
+            say(partial(_print_seen, answer.host, seen))
         else:
             say(partial(_print_lines, answer))
         say_errors(answer)
-        if fleet is not None and answer.completed is None and answer.host != registry.HERE:
+        if fleet and is_halt and is_away:
             console.error(last_seen.not_halted(fleet, answer.host, answer.url))
     if as_json:
         say(partial(console.say_json, objects))
     return worst_exit_code(codes)
+
+
+def _as_object(row: Row, answer: Answer) -> dict[str, object]:
+    """Return an instance of a machine that says nothing. Of one that was never seen, no id is known."""
+    known = {key: row.values.get(key) for key in ("mode", "exchange", "symbol", "strategy")}
+    return {
+        "id": None if row.values.get("id") == everywhere.UNKNOWN_ID else row.values.get("id"),
+        **known,
+        **{key: row.values.get(key) for key in ("state", "last_state", "severity")},
+        "seen_ago_s": None if row.age is None else round(row.age),
+        "host": answer.host,
+        "error": str(answer.error),
+    }
+
+
+SEEN = (
+    Column[Row]("id", mark("ID"), lambda row: text_of(row, "id")),
+    Column[Row]("mode", mark("MODE"), lambda row: display.mode_text(text_of(row, "mode"))),
+    Column[Row]("state", mark("STATE"), lambda row: state_text(row)),
+    Column[Row]("symbol", mark("SYMBOL"), lambda row: text_of(row, "symbol")),
+)
+
+
+def _print_seen(host: str, rows: Sequence[Row]) -> None:
+    console.say(f"== {host}")
+    console.say(console.table(SEEN, rows))
+
+
+def text_of(row: Row, key: str) -> str:
+    """Return a value of a row as it can be shown."""
+    value = row.values.get(key)
+    return "" if value is None else replace_unprintable(str(value))
+
+
+def state_text(row: Row) -> str:
+    """Return the state; of a machine that does not answer, which it was last, and how long ago."""
+    if row.values.get("state") != everywhere.UNREACHABLE:
+        return _(text_of(row, "state"))
+    if row.age is None:
+        return _("unreachable")
+    age = formatting.age(row.age)
+    if not row.values.get("last_state"):
+        return str(Text("unreachable (no instances {age} ago)", age=age))
+    return str(Text("unreachable ({state} {age} ago)", state=_(text_of(row, "last_state")), age=age))
 
 
 def _print_lines(answer: Answer) -> None:

@@ -23,18 +23,18 @@ def move(session: Session, args: Namespace) -> int:
     if args.side is not None:
         steps.run(session, args.side, steps.Streams(sys.stdin.buffer, sys.stdout.buffer))
         return OK
-    folder = real_path(session.project_dir())
-
-    def side(name: str) -> Side:
-        return Side(folder, None if name == HERE else registry.get(folder, name))
-
     named = [name for name in (args.to, args.from_) if name is not None]
     if args.id is None or len(named) != (0 if args.back else 1):
         raise UsageError(
             "a move is `manager move ID HOST`, `manager move ID --from HOST`, or, to call one off,"
             " `manager move ID --back`"
         )
-    fleet = session.project().fleet
+    folder, fleet = real_path(session.project_dir()), session.project().fleet
+
+    def side(name: str) -> Side:
+        host = None if name == HERE else registry.get(folder, name)
+        return Side(folder, host, own_name=fleet.host_name if host is None else "")
+
     if args.back:
         return moving.back(fleet, args.id, side, _say)
     source, target = (side(HERE), side(args.to)) if args.to is not None else (side(args.from_), side(HERE))

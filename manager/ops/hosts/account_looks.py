@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -245,7 +246,14 @@ def answer(snapshot: FleetSnapshot, key_text: str) -> dict[str, Any]:
             instance: held._asdict() for instance, held in generations.known(project.fleet).items()
         },
         "image": {"name": project.fleet.image_name, "id": snapshot.image.id},
+        "unwritable": _unwritable(project.fleet),
     }
+
+
+def _unwritable(fleet: Fleet) -> list[str]:
+    """Return the folders that this user may not write to, and that starts, moves and deployments write to."""
+    folders = (fleet.project_dir, fleet.config_dir, fleet.data_dir)
+    return [str(folder) for folder in folders if folder.exists() and not os.access(folder, os.W_OK | os.X_OK)]
 
 
 def _values(snapshot: FleetSnapshot, project: Project) -> Iterable[str]:

@@ -36,7 +36,8 @@ class HostAccounts(NamedTuple):
 
     `at`: when, seconds since the epoch. `name`: its own name. `known`: the fingerprints of all values that
     it has for its bots. `identity`: fingerprints too; empty ones are of an earlier version's manager, which
-    tells no `generations` either: of instances that were moved.
+    tells no `generations` either: of instances that were moved. `unwritable`: folders of its project that its
+    manager may not write to.
     """
 
     at: float
@@ -45,6 +46,7 @@ class HostAccounts(NamedTuple):
     known: frozenset[str]
     identity: Identity = NOBODY
     generations: Mapping[str, GenerationRecord] | None = None
+    unwritable: tuple[str, ...] = ()
 
 
 def fingerprint(key: bytes, value: str) -> str:
@@ -109,6 +111,7 @@ def look(content: Any, at: float) -> HostAccounts:
             frozenset(map(str, content["known"])),
             Identity(str(content.get("own", "")), str(content.get("boot", ""))),
             generations.read(content["generations"]) if "generations" in content else None,
+            tuple(map(str, content.get("unwritable", ()))),
         )
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(str(error)) from error

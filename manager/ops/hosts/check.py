@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import time
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -12,6 +13,7 @@ from manager.config.fleet import Fleet
 from manager.errors import ManagerError
 from manager.i18n import Text
 from manager.ops.hosts import account_looks, accounts, everywhere, identity, ssh
+from manager.ops.hosts.account_looks import HostAnswer
 from manager.ops.hosts.registry import Host
 from manager.util.sanitize import replace_unprintable
 
@@ -28,6 +30,14 @@ class Finding(NamedTuple):
     text: Text
 
 
+class ClockReading(NamedTuple):
+    """Hold what `date` of a host said: when it was asked, and how long the answer took, in seconds."""
+
+    completed: ssh.CommandResult
+    asked_at: float
+    took: float
+
+
 def check(host: Host, fleet: Fleet) -> Iterator[Finding]:
     """Yield what is found, and end at the first failure that makes the next checks pointless."""
     try:
@@ -38,9 +48,8 @@ def check(host: Host, fleet: Fleet) -> Iterator[Finding]:
 
 def _findings(host: Host, fleet: Fleet) -> Iterator[Finding]:
     """Yield what is found. Raises ManagerError if the host does not answer, or not any more."""
-    asked_at = time.time()
-    completed = ssh.ended(host, ssh.shell(host, ["date", "+%s.%N"]), WITHIN_S)
-    took = time.time() - asked_at
+    login = _clock_reading(host)
+    completed = login.completed
     if completed.code != 0:  # a login shell that is nologin, or a key that is for one command only
         lines = (completed.out.strip() or completed.err.strip()).splitlines() or ["-"]
         yield Finding(
@@ -51,8 +60,9 @@ def _findings(host: Host, fleet: Fleet) -> Iterator[Finding]:
             ),
         )
         return
-    yield Finding(True, Text("ssh: logged in, {ms} ms", ms=round(took * 1000)))
-    yield _clock(completed.out, asked_at + took / 2, took)
+    yield Finding(True, Text("ssh: logged in, {ms} ms", ms=round(login.took * 1000)))
+    # The connection is there by now: without a login before it, the clock is read much more exactly.
+    yield _clock(min(login, _clock_reading(host), key=lambda reading: reading.took))
     version = ssh.run(host, ["--version"], WITHIN_S)
     match = VERSION.search(version.out)
     if match is None:
@@ -65,7 +75,7 @@ def _findings(host: Host, fleet: Fleet) -> Iterator[Finding]:
                 folder=host.folder,
                 why=why,
                 name=host.name,
-                url=host.url,
+                url=shlex.quote(host.url),
             ),
         )
         return
@@ -78,7 +88,7 @@ def _findings(host: Host, fleet: Fleet) -> Iterator[Finding]:
         yield Finding(False, Text("folder and engine: {why}", why=why))
         return
     yield Finding(True, Text("folder and engine: `manager ps` answers in {folder}", folder=host.folder))
-    yield _own_name(host, fleet)
+    yield from _told(host, fleet)
 
 
 def _version(there: str) -> Finding:
@@ -92,9 +102,23 @@ def _version(there: str) -> Finding:
     )
 
 
-def _own_name(host: Host, fleet: Fleet) -> Finding:
-    """Compare the name that the machine has in `host` of configs. An earlier manager knows no such name."""
+def _told(host: Host, fleet: Fleet) -> Iterator[Finding]:
+    """Yield what its manager tells of it: folders that it may not write to, and its name."""
     [answer] = account_looks.ask(fleet, account_looks.key_of(fleet), [host])
+    if answer.why is None and answer.look is not None and answer.look.unwritable:
+        yield Finding(
+            None,
+            Text(
+                "folder: that user may not write to {folders} there; starting, moving and `manager host"
+                " deploy` need that",
+                folders=", ".join(map(replace_unprintable, answer.look.unwritable)),
+            ),
+        )
+    yield _own_name(host, fleet, answer)
+
+
+def _own_name(host: Host, fleet: Fleet, answer: HostAnswer) -> Finding:
+    """Compare the name that the machine has in `host` of configs. An earlier manager knows no such name."""
     if answer.why is not None or answer.look is None:
         return Finding(None, Text("accounts: cannot be asked ({why})", why=answer.why or "-"))
     name = answer.look.name
@@ -135,13 +159,21 @@ def _own_name(host: Host, fleet: Fleet) -> Finding:
     )
 
 
-def _clock(text: str, here: float, took: float) -> Finding:
+def _clock_reading(host: Host) -> ClockReading:
+    """Ask for the host's time. Raises ManagerError if it does not answer."""
+    asked_at, began = time.time(), time.monotonic()
+    completed = ssh.ended(host, ssh.shell(host, ["date", "+%s.%N"]), WITHIN_S)
+    return ClockReading(completed, asked_at, time.monotonic() - began)
+
+
+def _clock(reading: ClockReading) -> Finding:
+    text = reading.completed.out.strip()
     try:
-        apart = float(text.strip()) - here
+        apart = float(text) - (reading.asked_at + reading.took / 2)
     except ValueError:
-        return Finding(None, Text("clock: unknown ({what})", what=text.strip()[:40]))
+        return Finding(None, Text("clock: unknown ({what})", what=text[:40]))
     off = f"{apart:+.1f}"
-    if abs(apart) > CLOCK_MOST_S + took:
+    if abs(apart) > CLOCK_MOST_S + reading.took / 2:
         return Finding(
             None,
             Text(

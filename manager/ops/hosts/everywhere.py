@@ -20,6 +20,8 @@ from manager.util.sanitize import replace_unprintable
 
 READING_S = 20.0
 UNREACHABLE = "unreachable"
+UNKNOWN_ID = "?"
+"""Stands for the instances of a machine that was never seen, or had none then."""
 HALTING_S = 300.0
 """A halt spreads its stops over two minutes at most, waits for bots that cancel their orders, and then asks
 the exchange.
@@ -154,7 +156,9 @@ def rows(fleet: Fleet, answers: Iterable[Answer], now: float, *, is_whole: bool 
         seen = last_seen.load(fleet, answer.host, answer.url)
         if seen is None or not seen.rows:
             age = None if seen is None else now - seen.at
-            collected.append(Row(answer.host, {"id": "?", "state": UNREACHABLE, "severity": "bad"}, age))
+            collected.append(
+                Row(answer.host, {"id": UNKNOWN_ID, "state": UNREACHABLE, "severity": "bad"}, age)
+            )
             continue
         collected += [
             Row(answer.host, _unreachable(values, now - seen.at), now - seen.at) for values in seen.rows

@@ -93,7 +93,8 @@ def is_overtaken(move: Move, journal: Journal) -> bool:
 
 def has_lost_journal(move: Move, stone: Tombstone, there: Mapping[str, Any], last: Journal | None) -> bool:
     """Return whether the source has the tombstone of a move that has not arrived, and no journal of it."""
-    if stone.to != move.target.label or stone.is_arriving or (last is not None and last.move == stone.move):
+    is_to_target = stone.to in {move.target.label, move.target.earlier_label}
+    if not is_to_target or stone.is_arriving or (last is not None and last.move == stone.move):
         return False
     arriving = there["stone"]
     is_arriving = arriving is not None and arriving["move"] == stone.move and arriving["is_arriving"]

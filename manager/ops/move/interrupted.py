@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ from manager.fleet import lock, tombstone
 from manager.fleet.instance import Instance
 from manager.fleet.tombstone import UNKNOWN
 from manager.i18n import Text
-from manager.ops.hosts import account_looks, registry
+from manager.ops.hosts import account_looks, generations, registry
 from manager.ops.hosts.account_looks import HostAnswer
 from manager.ops.hosts.registry import HERE
 from manager.ops.move import journal as journals
@@ -43,14 +43,12 @@ def find(
     `answers`: what the other machines told of what runs there; None for what they told last.
     """
 
-    def runs_there(host: str, moved: str) -> bool:
-        return (host, moved) in account_looks.up_there(_told(fleet) if answers is None else answers)
-
     moves: dict[str, Interrupted] = {}
     for instance, journal in _of_this_machine(fleet):
-        view = views.get(instance)
-        if not _is_done_otherwise(fleet, instance, journal, view, runs_there):
-            moves[instance] = Interrupted(instance, _text(fleet, instance, journal))
+        answers = _told(fleet) if answers is None else list(answers)
+        where = _where(fleet, instance, journal, answers)
+        if not _is_done_otherwise(fleet, instance, journal, views.get(instance), where, answers):
+            moves[instance] = Interrupted(instance, _text(instance, journal, where))
     for view in _arriving(fleet, views.values()):
         text = Text(
             "{id} is on no machine: its move to this one was interrupted; run `manager move` again where it"
@@ -92,14 +90,14 @@ def _is_done_otherwise(
     instance: str,
     journal: Journal,
     view: Instance | None,
-    runs_there: Callable[[str, str], bool],
+    where: str | None,
+    answers: Iterable[HostAnswer],
 ) -> bool:
     """Return whether nothing is left to do: it runs where it may, was down before, or was moved otherwise."""
     stone = tombstone.find(fleet, instance)
     by = stone.move if stone else tombstone.generation(fleet, instance).move
     if journal.generation <= tombstone.newest(fleet, instance) < UNKNOWN and by != journal.move:
         return True
-    where = _where(fleet, instance, journal)
     if where is None:
         return False
     if not journal.did_run:
@@ -107,20 +105,34 @@ def _is_done_otherwise(
     if where == HERE:
         return view is not None and view.is_bot_up
     is_paper = view is not None and view.mode != "live"  # of which other machines do not tell
-    return is_paper or runs_there(where, instance)
+    return is_paper or (where, instance) in account_looks.up_there(answers)
 
 
-def _where(fleet: Fleet, instance: str, journal: Journal) -> str | None:
+def _where(fleet: Fleet, instance: str, journal: Journal, answers: Iterable[HostAnswer]) -> str | None:
     """Return the machine that the instance belongs to at this step; None between both."""
     stone = tombstone.find(fleet, instance)
     is_buried = stone is not None and stone.move == journal.move
     if not journal.has_reached("pack") and not is_buried:
         return journal.source
-    return journal.target if journal.has_reached("start") else None
+    has_arrived = journal.has_reached("start") or _has_arrived(fleet, instance, journal, answers)
+    return journal.target if has_arrived else None
 
 
-def _text(fleet: Fleet, instance: str, journal: Journal) -> Text:
-    where = _where(fleet, instance, journal)
+def _has_arrived(fleet: Fleet, instance: str, journal: Journal, answers: Iterable[HostAnswer]) -> bool:
+    """Return whether the target says that this move has brought the instance there.
+
+    A command that was killed while it arrived has not noted that, and a person may have started it since.
+    """
+    if journal.target == HERE:
+        records = [generations.held(fleet, instance)]
+    else:
+        looks = [answer.look for answer in answers if answer.host.name == journal.target]
+        told = [look.generations for look in looks if look is not None and look.generations is not None]
+        records = [known[instance] for known in told if instance in known]
+    return any(record.is_here and record.move == journal.move for record in records)
+
+
+def _text(instance: str, journal: Journal, where: str | None) -> Text:
     values = {
         "id": instance,
         "source": journal.source,

@@ -31,12 +31,14 @@ LONGEST_LINE = 1 << 20
 class Side(NamedTuple):
     """Hold one of the two machines. `host`: None for this one, whose project folder is `folder`.
 
-    `machine`: which one it has to be, as it told in its first answer; empty before.
+    `machine`: which one it has to be, as it told in its first answer; empty before. `own_name`: of this one,
+    by which its config/fleet.toml has other machines call it.
     """
 
     folder: Path
     host: Host | None = None
     machine: str = ""
+    own_name: str = ""
 
     @property
     def name(self) -> str:
@@ -45,7 +47,14 @@ class Side(NamedTuple):
 
     @property
     def label(self) -> str:
-        """Return what is written into the other side's tombstone."""
+        """Return what is written into the other side's tombstone, which looks the machine up by it."""
+        if self.host is not None:
+            return self.host.name
+        return self.own_name or self.earlier_label
+
+    @property
+    def earlier_label(self) -> str:
+        """Return what earlier versions have written into the tombstones of moves that may not have ended."""
         return platform.node() or HERE if self.host is None else self.host.name
 
     def step(

@@ -311,14 +311,15 @@ def test_two_machines_that_call_themselves_the_same_fail_the_check(
     if who is not None:
         tokyo.osaka = who
     host = registry.get(sandbox.folder, "osaka")
-    finding = check._own_name(host, fleet_of(sandbox))
+    [finding] = check._told(host, fleet_of(sandbox))
     assert finding.is_ok is is_ok
     assert says in str(finding.text)
 
 
 def test_another_project_of_this_system_may_have_its_name(sandbox: Sandbox, tokyo: Tokyo) -> None:
     tokyo.osaka = tokyo.osaka._replace(own="another project's")
-    assert check._own_name(registry.get(sandbox.folder, "osaka"), fleet_of(sandbox)).is_ok is None
+    [finding] = check._told(registry.get(sandbox.folder, "osaka"), fleet_of(sandbox))
+    assert finding.is_ok is None
 
 
 def test_a_copy_of_the_disk_is_another_machine(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import subprocess
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Event
 
 import pytest
 
-from manager.cli import elsewhere
+from manager import __version__
+from manager.cli import elsewhere, host_answers
 from manager.cli.main import main
 from manager.errors import (
     FAILED,
@@ -24,7 +27,8 @@ from manager.errors import (
     worst_exit_code,
 )
 from manager.fleet import project
-from manager.ops.hosts import check, everywhere, last_seen, registry, ssh
+from manager.fleet.session import Session
+from manager.ops.hosts import account_looks, accounts, check, everywhere, last_seen, registry, ssh
 from manager.ops.hosts.everywhere import Answer
 from manager.ops.hosts.registry import Host
 from manager.ops.hosts.ssh import CommandResult, Unreachable
@@ -105,6 +109,59 @@ def test_who_has_never_logged_in_there_is_told_how(url: str, login: str) -> None
     assert "ANOTHER" in str(changed)
 
 
+@pytest.mark.parametrize(
+    ("first_s", "second_s", "apart", "is_ok"),
+    [(1.6, 0.1, -2.5, None), (1.6, 0.1, 0.0, True), (0.1, 3.0, 2.5, None), (0.1, 0.1, 400.0, None)],
+)
+def test_the_clock_is_read_without_the_login(
+    monkeypatch: pytest.MonkeyPatch, first_s: float, second_s: float, apart: float, is_ok: bool | None
+) -> None:
+    """A first login takes a second or more, in which a clock's fault was hidden, or another one shown.
+
+    The host looks at its clock when the login is done: at the end of the time that it took.
+    """
+    now = [1000.0]
+    seconds = iter((first_s, second_s))
+    monkeypatch.setattr(time, "time", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+
+    def ended(*_more: object) -> CommandResult:
+        now[0] += next(seconds)
+        return CommandResult(OK, f"{now[0] + apart}\n", "")
+
+    monkeypatch.setattr(ssh, "shell", lambda *_more: [])
+    monkeypatch.setattr(ssh, "ended", ended)
+    monkeypatch.setattr(ssh, "run", lambda *_more: CommandResult(127, "", "not found"))
+    host = registry.parse("tokyo", "ssh://trader@tokyo/srv/our desk")
+    login, clock, missing = check.check(host, a_fleet())
+    assert (login.is_ok, clock.is_ok) == (True, is_ok)
+    assert f"{apart:+.1f} s from" in str(clock.text).replace("+0.1", "+0.0") or abs(apart) > 2
+    assert "--url 'ssh://trader@tokyo/srv/our desk'`" in str(missing.text), "the command can be pasted"
+
+
+def test_a_folder_that_may_not_be_written_to_is_named(
+    monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox
+) -> None:
+    fleet = project.read(sandbox.folder).fleet
+    monkeypatch.setattr(os, "access", lambda path, _mode: Path(path) != fleet.data_dir)
+    fleet.data_dir.mkdir(parents=True, exist_ok=True)
+    key = "ab" * accounts.KEY_BYTES
+    told = account_looks.answer(Session(sandbox.folder).observe(), key)
+    assert told["unwritable"] == [str(fleet.data_dir)]
+
+    def run(_host: Host, words: Sequence[str], *_more: object) -> CommandResult:
+        out = {"--version": f"botfleet {__version__}", "ps": "[]", "host": json.dumps(told)}
+        return CommandResult(OK, out[words[0]], "")
+
+    monkeypatch.setattr(ssh, "run", run)
+    monkeypatch.setattr(ssh, "shell", lambda *_more: [])
+    monkeypatch.setattr(ssh, "ended", lambda *_more: CommandResult(OK, f"{time.time()}", ""))
+    findings = list(check.check(registry.parse("tokyo", "ssh://tokyo/srv/desk"), fleet))
+    [folder] = [finding for finding in findings if str(finding.text).startswith("folder:")]
+    assert folder.is_ok is None
+    assert str(fleet.data_dir) in str(folder.text)
+
+
 def test_a_typo_in_one_line_keeps_no_command_from_the_other_machines(tmp_path: Path) -> None:
     (tmp_path / "config").mkdir()
     registry.path(tmp_path).write_text('tokyo = "ssh://tokyo/srv/desk"\nosaka = "http://osaka"\n')
@@ -153,12 +210,12 @@ def test_a_machine_that_does_not_answer_is_shown_as_it_was_last_seen(tmp_path: P
     assert (row.values["state"], row.values["last_state"], row.age) == ("unreachable", "running", 90)
     [row] = everywhere.rows(fleet, [Answer("paris", error=Unreachable("x"))], 0.0)
     assert (row.host, row.values["id"], row.values["state"]) == ("paris", "?", "unreachable")
-    assert (row.age, elsewhere._state(row)) == (None, "unreachable")
+    assert (row.age, host_answers.state_text(row)) == (None, "unreachable")
     everywhere.rows(fleet, [Answer("tokyo", CommandResult(0, "[]", ""))], 0.0)
     seen = last_seen.load(fleet, "tokyo", "")
     assert seen is not None
     [row] = everywhere.rows(fleet, [Answer("tokyo", error=Unreachable("x"))], seen.at + 90)
-    assert (row.age, elsewhere._state(row)) == (90, "unreachable (no instances 1m ago)")
+    assert (row.age, host_answers.state_text(row)) == (90, "unreachable (no instances 1m ago)")
 
 
 @pytest.mark.parametrize(
@@ -392,6 +449,35 @@ def test_a_halt_names_the_bots_of_a_machine_that_does_not_answer(
         "running": "0s ago these ran there, and may trade on: bp_1 (LIVE, running)\n",
         "stopped": "tokyo is not known to be halted; 0s ago no bot ran there",
     }[last_state] in told
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_stats_show_the_bots_of_a_machine_that_does_not_answer_as_they_were_last_seen(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], *, is_known: bool
+) -> None:
+    folder = a_folder_with_tokyo(tmp_path)
+
+    def unreachable(host: Host, *_more: object) -> CommandResult:
+        raise Unreachable("{name} is away", name=host.name)
+
+    monkeypatch.setattr(ssh, "run", unreachable)
+    monkeypatch.setattr(everywhere, "_run_here", lambda *_more: CommandResult(OK, "[]", ""))
+    if is_known:
+        rows = [{"id": "bp_1", "mode": "live", "state": "running", "symbol": "SOL"}]
+        last_seen.save(project.read(folder).fleet, "tokyo", "ssh://trader@tokyo/srv/desk", rows)
+    assert main(["--project-dir", str(folder), "stats", "--hosts"]) == FAILED
+    printed = capsys.readouterr()
+    shown = [line.split() for line in printed.out.partition("== tokyo\n")[2].splitlines()[:2]]
+    row = (
+        ["bp_1", "LIVE", "unreachable", "(running", "0s", "ago)", "SOL"] if is_known else ["?", "unreachable"]
+    )
+    assert shown == [["ID", "MODE", "STATE", "SYMBOL"], row]
+    assert "tokyo is away" in printed.err
+    assert main(["--project-dir", str(folder), "stats", "--hosts", "--json"]) == FAILED
+    [told] = json.loads(capsys.readouterr().out)
+    assert (told["host"], told["state"], told["error"]) == ("tokyo", "unreachable", "tokyo is away")
+    expected = ("bp_1", "running", 0) if is_known else (None, None, None)
+    assert (told["id"], told["last_state"], told["seen_ago_s"]) == expected
 
 
 @pytest.mark.parametrize("words", [["halt", "--hosts"], ["halt", "--hosts", "--json"]], ids=" ".join)

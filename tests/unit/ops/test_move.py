@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import platform
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from manager.fleet.tombstone import Tombstone
 from manager.ops.backup.manifest import Manifest
 from manager.ops.hosts import registry
 from manager.ops.hosts.registry import Host
-from manager.ops.move import dotenv_lines, fitting, journal, refusals, staging, steps
+from manager.ops.move import bound, dotenv_lines, fitting, journal, moving, refusals, staging, steps
 from manager.ops.move.bound import Move
 from manager.ops.move.journal import Journal
 from manager.ops.move.sides import Side
@@ -393,3 +394,29 @@ def test_a_host_stays_while_a_move_needs_it(sandbox: Sandbox) -> None:
     registry.save(sandbox.folder, hosts)
     journal.save(fleet, ID, moved._replace(step="clean", is_done=True))
     assert "tokyo was removed" in sandbox.transcript("host remove tokyo")
+
+
+def test_a_machine_is_called_in_the_others_tombstone_as_its_settings_call_it(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was what `hostname` says, by which the other one's config/hosts.toml need not know it.
+
+    The other machine then noticed nothing when this one had forgotten the instance.
+    """
+    moves: list[Move] = []
+
+    def run(move: Move, **_more: object) -> int:
+        moves.append(move)
+        return 0
+
+    monkeypatch.setattr(moving, "run", run)
+    with (sandbox.folder / "config" / "fleet.toml").open("a") as settings:
+        settings.write('host = "osaka"\n')
+    (sandbox.folder / "config" / "hosts.toml").write_text('tokyo = "ssh://tokyo/srv/desk"\n')
+    sandbox.run("move bp_sol_01 --from tokyo")
+    [move] = moves
+    assert (move.source.label, move.target.label) == ("tokyo", "osaka")
+    for to in ("osaka", platform.node()):
+        stone = Tombstone(1, to, "m1", did_run=True)
+        there = {"stone": None, "newest": 0, "here": 0}
+        assert bound.has_lost_journal(move, stone, there, None), "also of an earlier version's move"

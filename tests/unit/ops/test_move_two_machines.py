@@ -128,6 +128,10 @@ class Link(NamedTuple):
     def label(self) -> str:
         return self.host.name if self.host else self.on.fleet.project_dir.name
 
+    @property
+    def earlier_label(self) -> str:
+        return self.label
+
     def step(self, name: str, request: dict[str, Any], **_more: Any) -> dict[str, Any]:
         self.on.given_at = moment.now()  # each step is a process
         if name in self.at:

@@ -141,6 +141,32 @@ def test_what_runs_where_it_belongs_is_none(sandbox: Sandbox, tokyo: Tokyo) -> N
     assert told_of(sandbox) == [], "it was started there, as tokyo told last"
 
 
+def test_what_has_arrived_here_is_on_this_machine_whatever_the_record_of_the_move_says(
+    sandbox: Sandbox, tokyo: Tokyo
+) -> None:
+    """It was started by hand, and `ps` still said that it is on no machine, and offered `--back`."""
+    is_interrupted(sandbox, "arrive", source="tokyo")
+    assert "is on no machine" in told_of(sandbox)[0]
+    tombstone.settle(fleet_of(sandbox), ID, Generation(1, "m1"))
+    [text] = told_of(sandbox)
+    assert text.startswith(f"{ID} is on here, and is not known to run there")
+    assert "--back" not in text
+    sandbox.transcript(f"start {ID}")
+    assert told_of(sandbox) == []
+
+
+@pytest.mark.parametrize("has_arrived", [True, False])
+def test_what_has_arrived_there_is_there_as_that_machine_tells(
+    sandbox: Sandbox, tokyo: Tokyo, *, has_arrived: bool
+) -> None:
+    is_interrupted(sandbox, "arrive")
+    tokyo.generations = {ID: GenerationRecord(1, 1, "m1" if has_arrived else "m0")._asdict()}
+    tokyo.live = [LiveContainer(ID, "c", "backpack", "SOL_USDC", KEYS)] if has_arrived else []
+    fleet = fleet_of(sandbox)
+    account_looks.ask(fleet, account_looks.key_of(fleet), [registry.get(sandbox.folder, "tokyo")])
+    assert [AT_STEP["bury"] in text for text in told_of(sandbox)] == ([] if has_arrived else [True])
+
+
 def test_one_from_another_machine_names_its_command(sandbox: Sandbox, tokyo: Tokyo) -> None:
     is_interrupted(sandbox, "copy", source="tokyo")
     [text] = told_of(sandbox)
