@@ -73,7 +73,7 @@ def table(shop: Workshop, size: int, up: int, looks: int) -> Table:
 
 
 class _Reading(NamedTuple):
-    """What some looks cost: the bytes of each update, seconds of CPU of each side."""
+    """Hold what some looks cost: the bytes of each update, seconds of CPU of each side."""
 
     updates: list[int]
     cpu: dict[str, float]

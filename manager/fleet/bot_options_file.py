@@ -9,7 +9,6 @@ from typing import Any
 
 from manager.config import bot_argv, bot_options
 from manager.config.bot_options import BotOptions
-from manager.config.flat_format import is_legacy
 from manager.config.fleet import Fleet
 from manager.config.spec import InstanceSpec
 from manager.errors import Problem
@@ -49,6 +48,8 @@ def problems(project: Project, instances: Iterable[str]) -> Iterator[Problem]:
 
 
 def _has_bot_args(path: Path) -> bool:
+    from manager.config.flat_format import is_legacy  # with pydantic, which no other `up` needs
+
     try:
         content: Any = strict_json.read(path)
     except strict_json.JsonFault:

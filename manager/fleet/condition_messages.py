@@ -26,6 +26,10 @@ SENTENCES: Mapping[tuple[str, str], str] = {
     ("orders_refused", "other"): mark("the exchange refuses every order: {error}"),
     ("ledger_differs", ""): mark("the account holds {account}, but its trades make {ledger}"),
     ("ledger_differs", "unreadable"): mark("what the account holds cannot be read: {error}"),
+    ("ledger_differs", "socket"): mark(
+        "the websocket told of a fill that the exchange does not list ({error});"
+        " the order that was sent for it is being cancelled"
+    ),
     ("stopped_out", "stop_loss"): mark("stop loss {limit} reached: {value}"),
     ("stopped_out", "take_profit"): mark("take profit {limit} reached: {value}"),
     ("stopped_out", "lower_bound"): mark("price {value} is below the lower bound {limit}"),

@@ -55,7 +55,7 @@ def test_a_bot_that_somebody_stopped_by_docker_comes_with_the_command_that_start
 ) -> None:
     fleet.engine.set_state(SOL, "exited", exit_code)
     printed = fleet.transcript("doctor")
-    assert f"bp_sol_01 is stopped: container exit code {exit_code}" in printed
+    assert f"bp_sol_01 was stopped, but not by the manager: container exit code {exit_code}" in printed
     assert "→ see `manager logs bp_sol_01`; `manager up bp_sol_01` starts it" in printed
 
 

@@ -30,7 +30,7 @@ class SnapshotReader:
     """Hold the latest snapshot, and what would tell that the fleet is another one."""
 
     def __init__(self, session: Session, share: SharedLook | None = None) -> None:
-        """`share`: what `watch` sees, where it runs in this process."""
+        """Take `share`: what `watch` sees, where it runs in this process."""
         self._session, self._share = session, share
         self._seen_by_watch: FleetSnapshot | None = None
         self._snapshot: FleetSnapshot | None = None

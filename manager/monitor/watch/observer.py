@@ -49,7 +49,7 @@ class FleetObserver:
     """Hold the latest snapshot. `why_away`: why the engine does not answer, empty while it does."""
 
     def __init__(self, session: Session, share: SharedLook | None = None) -> None:
-        """`share`: whom each look is given to."""
+        """Take `share`, which each look is given to."""
         self._session, self._share = session, share
         project = session.project()
         self.snapshot = observe.assemble(project, Observed({}), NO_IMAGE)

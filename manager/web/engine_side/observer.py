@@ -126,7 +126,7 @@ class Observer:
     """Observe a fleet through the engine."""
 
     def __init__(self, session: Session, share: SharedLook | None = None) -> None:
-        """`share`: what `watch` sees, where it runs in this process."""
+        """Take `share`: what `watch` sees, where it runs in this process."""
         self._session, self._share = session, share
         self._source: Source | None = None
         self._watch_files = KeptContent(lambda path: store.load(Path(path)))

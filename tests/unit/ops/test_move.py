@@ -145,7 +145,7 @@ def test_env_keeps_what_is_there_and_gets_what_is_missing(tmp_path: Path) -> Non
     assert path.stat().st_mode & 0o777 == 0o600
     assert dotenv_lines.add(path, {"A": "1"}) == []
     with pytest.raises(ManagerError, match="no quoting"):
-        dotenv_lines.add(path, {"BAD": "a\x01b"})
+        dotenv_lines.add(path, {"BAD": "a\0b"})
 
 
 def test_other_values_are_found_without_being_told(tmp_path: Path) -> None:
