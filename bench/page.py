@@ -10,7 +10,7 @@ import shutil
 import statistics
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,6 +42,7 @@ def table(shop: Workshop, size: int, up: int, looks: int) -> Table:
     """
     project = shop.project(size)
     project.manager("up", *project.ids[:up])
+    reporting = project.ids[up:] or project.ids
     token = project.manager("serve", "--add-token", "bench").out.split()[-1]
     try:
         with project.serving() as port:
@@ -51,10 +52,12 @@ def table(shop: Workshop, size: int, up: int, looks: int) -> Table:
             with _get(f"{address}/api/v1/events", token) as stream:
                 _next_look(stream)  # the first one may hold all that came before
                 calm = _Reading.of(stream, pids, looks, lambda _number: None)
-                _report(project, up, 0, size - up)
+                _report(project, reporting, 0, len(reporting))
                 for _look in range(FIRST_LOOKS):  # a bot's first report is news of a whole bot
                     _next_look(stream)
-                busy = _Reading.of(stream, pids, looks, lambda number: _report(project, up, number + 1))
+                busy = _Reading.of(
+                    stream, pids, looks, lambda number: _report(project, reporting, number + 1)
+                )
             memory = {side: _pss_mb(pid) for side, pid in pids.items()}
             shown = _shown(project, min(OPENINGS, looks))
     finally:
@@ -62,7 +65,7 @@ def table(shop: Workshop, size: int, up: int, looks: int) -> Table:
     rows = [
         ["all instances, at first", f"{page / 1000:.1f} kB"],
         *_rows("", calm, looks),
-        *_rows(f", {REPORTING} bots report anew", busy, looks),
+        *_rows(f", {min(REPORTING, len(reporting))} bots report anew", busy, looks),
         *([f"memory, {side}", f"{memory[side]:.0f} MB PSS"] for side in pids),
         *([f"on loopback, {what}", figure] for what, figure in shown.items()),
     ]
@@ -98,12 +101,12 @@ def _rows(what: str, reading: _Reading, looks: int) -> list[list[str]]:
     ]
 
 
-def _report(project: Project, up: int, number: int, count: int = REPORTING) -> None:
-    """Have some bots report, each at its turn, by the files that their supervisors would write."""
-    fleet, silent = projects.read(project.folder).fleet, project.ids[up:]
-    start, now = number * REPORTING % len(silent), time.time()
-    for place in range(start, start + count):
-        instance = silent[place % len(silent)]
+def _report(project: Project, instances: Sequence[str], number: int, count: int = REPORTING) -> None:
+    """Have some instances report, each at its turn, by the files that their supervisors would write."""
+    fleet, now = projects.read(project.folder).fleet, time.time()
+    start = number * REPORTING % len(instances)
+    for place in range(start, start + min(count, len(instances))):
+        instance = instances[place % len(instances)]
         amount = f"{number}.{place:04}"
         report = {
             "contract": 2,
