@@ -37,10 +37,13 @@ class Browser:
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         self.driver.get(url)
-        for _again in range(3):  # another test's container came or went (see `complaints`)
-            if "ERR_NETWORK_CHANGED" not in str(self.run("document.body?.innerText ?? ''")):
-                break
+        deadline = time.monotonic() + 60.0
+        while self._is_given_up() and time.monotonic() < deadline:
             self.driver.get(url)
+
+    def _is_given_up(self) -> bool:
+        """Tell whether Chromium gave the page up, as a test's container came or went (see `complaints`)."""
+        return "ERR_NETWORK_CHANGED" in str(self.run("document.body?.innerText ?? ''"))
 
     def open_until(self, is_drawn: Callable[[], object], url: str, width: int, *, dark: bool = False) -> None:
         """Open a page and wait until it is drawn; once more if Chromium gave up one of its files because
@@ -68,6 +71,8 @@ class Browser:
             if time.monotonic() > deadline:
                 body = self.run("document.body.innerText")
                 raise AssertionError(f"not within {within} s; the page says:\n{body}\n{self.complaints()}")
+            if self._is_given_up():
+                self.driver.refresh()
             time.sleep(0.1)
 
     def complaints(self) -> list[str]:
