@@ -155,8 +155,9 @@ def _value(text: str, position: int, name: str, *, follows_blank: bool) -> tuple
     value = raw[: comment.start()] if comment else raw
     if BLANK_AT_END.search(value):
         raise Fault("the value of {name} contains a control character", name=name)
-    _require_literal(value.strip(), name)
-    return value.strip(), end
+    value = value.strip()
+    _require_literal(value, name)
+    return value, end
 
 
 def _quoted_value(text: str, position: int, name: str) -> tuple[str, int]:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from gridbot.store.store import Store
 from tests.bot.bots import Bot, BotFactory
+from tests.bot.worlds import begin_live_run
 
 
 @pytest.fixture
@@ -26,3 +28,17 @@ def start_bot(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[BotFac
     yield start
     for bot in started:
         bot.kill()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """An empty record, in the test's own folder."""
+    made = Store(tmp_path / "bot.db", durable=False)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def live_run(store: Store) -> None:
+    """A live run that the record has begun."""
+    begin_live_run(store)

@@ -132,13 +132,6 @@ def test_a_record_of_an_earlier_version_counts_from_its_last_point(
     assert D(again.status()["pnl"]) == D("0.1") * D("1.5")
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    made = Store(tmp_path / "bot.db", durable=False)
-    yield made
-    made.close()
-
-
 def test_funding_and_limits_of_a_run_that_took_a_position_over(store: Store) -> None:
     store.begin_run("backpack SOL_USDC_PERP perp live", "live", {}, Ledger())
     store.add_funding([Funding("a", 10.0, D("-0.5"))])

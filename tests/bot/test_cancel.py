@@ -37,13 +37,11 @@ from gridbot.store.store import Store
 from gridbot.trading.cancel import ask_patiently, cancel_own_orders
 from tests.bot.bots import run_program
 from tests.bot.test_live import FAST
-from tests.bot.test_reconcile import There, new, shown, store
-from tests.bot.worlds import PERP
+from tests.bot.test_reconcile import There, new, shown
+from tests.bot.worlds import PERP, begin_live_run
 from tests.fake_exchange.book import Book, BookOrder
 from tests.fake_exchange.limits import Limits, Rules, Scope, Window
 from tests.fake_exchange.server import Account, FakeExchange
-
-__all__ = ["store"]
 
 D = Decimal
 BANNED = UnreachableError("418", cause="banned", retry_after=120.0)
@@ -52,6 +50,13 @@ BUSY = UnreachableError("429", cause="rate_limited", retry_after=2.0)
 GRID = ["--strategy", "perp_grid", "--grid-upper", "160", "--grid-lower", "140", "--quantity", "0.1"]
 ASTER = ("--exchange", "aster", "--symbol", "SOLUSDT", *GRID)
 BACKPACK = ("--exchange", "backpack", "--symbol", "SOL_USDC_PERP", *GRID)
+
+
+@pytest.fixture(name="store")
+def _live_store(store: Store) -> Store:
+    """Of the tests that take one; the others' programs open their own."""
+    begin_live_run(store)
+    return store
 
 
 class Sleeps:

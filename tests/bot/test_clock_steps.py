@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -22,13 +21,6 @@ from tests.bot.worlds import PERP
 
 D = Decimal
 HOUR = 3600.0
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    made = Store(tmp_path / "bot.db", durable=False)
-    yield made
-    made.close()
 
 
 @pytest.mark.parametrize("step", [-HOUR, -0.5, HOUR])

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
 from gridbot.model.types import Fill, Order, OrderRequest, Side
-from gridbot.store.ledger import Ledger
 from gridbot.store.store import Store
 from gridbot.trading.history_reads import ALL_WHILE_BEHIND_S, MANY, OVERLAP_S, HistoryReads
 from gridbot.trading.missing import LOST_AFTER_S, MISSING, MissingOrders
 
 NOW = 1_000_000.0
 
-
-@pytest.fixture(name="store")
-def _store(tmp_path: Path) -> Iterator[Store]:
-    made = Store(tmp_path / "bot.db", durable=False)
-    made.begin_run("backpack SOL_USDC_PERP perp live", "live", {}, Ledger())
-    yield made
-    made.close()
+pytestmark = pytest.mark.usefixtures("live_run")
 
 
 def an_order(store: Store) -> Order:

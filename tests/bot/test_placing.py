@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gridbot.model.errors import RejectedError, UnclearError
 from gridbot.model.types import Order, OrderRequest, Side
-from gridbot.store.ledger import Ledger
 from gridbot.store.store import Store
 from gridbot.trading.listing import Reconciliation
 from gridbot.trading.placing import BACKOFF_S, Placing
+
+pytestmark = pytest.mark.usefixtures("live_run")
 
 WANT = OrderRequest("L1", Side.BUY, Decimal(100), Decimal(1), 1, post_only=True)
 
@@ -38,14 +37,6 @@ class Answers:
         if isinstance(answer, RejectedError):
             raise answer
         return answer
-
-
-@pytest.fixture(name="store")
-def _store(tmp_path: Path) -> Iterator[Store]:
-    made = Store(tmp_path / "bot.db", durable=False)
-    made.begin_run("backpack SOL_USDC_PERP perp live", "live", {}, Ledger())
-    yield made
-    made.close()
 
 
 def placing(store: Store, answers: Answers) -> Placing:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
@@ -99,13 +98,6 @@ class Bench:
         self.engine.tick()
         self.account.own = self.store.ledger.position
         return self.engine.condition().code
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    made = Store(tmp_path / "bot.db", durable=False)
-    yield made
-    made.close()
 
 
 def test_a_difference_seen_twice_stops_placing_until_both_agree(store: Store) -> None:

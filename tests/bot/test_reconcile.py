@@ -43,6 +43,8 @@ from tests.bot.worlds import PERP
 D = Decimal
 NOW = 1_000_000.0
 
+pytestmark = pytest.mark.usefixtures("live_run")
+
 
 @dataclass
 class There:
@@ -145,14 +147,6 @@ class There:
 
     def position(self) -> Decimal | None:
         return None
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    made = Store(tmp_path / "bot.db", durable=False)
-    made.begin_run("backpack SOL_USDC_PERP perp live", "live", {}, Ledger())
-    yield made
-    made.close()
 
 
 def new(store: Store, slot: str = "L1", side: str = "buy", price: str = "99", qty: str = "1") -> Order:

@@ -63,6 +63,15 @@ def resting(kit: Kit, price: int) -> BookOrder:
     return order
 
 
+def before_a_word(tmp_path: Path, *, is_true: bool) -> tuple[Backpack, Run, BookOrder, Calls]:
+    """Return an exchange, a bot, an order to tell it of, filled if that is true, and all later calls."""
+    kit = Backpack()
+    run, order = running(kit, tmp_path), resting(kit, 149)
+    if is_true:
+        kit.book.move(D(149))
+    return kit, run, order, Calls(kit)
+
+
 def word_of(order: BookOrder, filled: Decimal | None = None) -> ToldFill:
     assert order.client_id is not None
     assert order.price is not None
@@ -294,11 +303,7 @@ def test_a_word_that_nothing_ever_confirms_is_given_up(tmp_path: Path) -> None:
 def test_a_counter_order_whose_outcome_is_unknown_is_there_once(
     tmp_path: Path, fault: str, is_true: bool
 ) -> None:
-    kit = Backpack()
-    run, order = running(kit, tmp_path), resting(kit, 149)
-    if is_true:
-        kit.book.move(D(149))
-    calls = Calls(kit)
+    kit, run, order, calls = before_a_word(tmp_path, is_true=is_true)
 
     def lose(moment: str, call: str) -> None:
         if call == "POST order" and moment == ("before" if fault == "request lost" else "after"):
@@ -321,11 +326,8 @@ def test_killed_between_any_two_steps_nothing_is_doubled_or_left(
     tmp_path: Path, step: int, is_true: bool
 ) -> None:
     """Before and after the order, before and after the look, and before what follows."""
-    kit = Backpack()
-    run, order = running(kit, tmp_path), resting(kit, 149)
-    if is_true:
-        kit.book.move(D(149))
-    calls, moments = Calls(kit), 0
+    kit, run, order, calls = before_a_word(tmp_path, is_true=is_true)
+    moments = 0
 
     def kill(_moment: str, _call: str) -> None:
         nonlocal moments

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from gridbot.model.types import ZERO, Fill, Market, Order, OrderRequest, Side, floor_to
 from gridbot.store.ledger import Ledger, apply_fill, position_change
+from gridbot.store.store import Store
 from gridbot.strategies.grid import Plan
 
 PERP = Market("SOL_USDC_PERP", "SOL", "USDC", True, Decimal("0.01"), Decimal("0.01"), Decimal("0.01"))
@@ -106,3 +107,7 @@ class World:
 
     def open(self, side: Side) -> Decimal:
         return sum((order.remaining for order in self.live if order.side is side), ZERO)
+
+
+def begin_live_run(store: Store) -> None:
+    store.begin_run("backpack SOL_USDC_PERP perp live", "live", {}, Ledger())

@@ -432,13 +432,7 @@ def test_a_halt_names_the_bots_of_a_machine_that_does_not_answer(
     capsys: pytest.CaptureFixture[str],
     last_state: str | None,
 ) -> None:
-    folder = a_folder_with_tokyo(tmp_path)
-
-    def unreachable(host: Host, *_more: object) -> CommandResult:
-        raise Unreachable("{name} is away", name=host.name)
-
-    monkeypatch.setattr(ssh, "run", unreachable)
-    monkeypatch.setattr(everywhere, "_run_here", lambda *_more: CommandResult(OK, "", ""))
+    folder = a_folder_with_tokyo_away(monkeypatch, tmp_path, said_here="")
     if last_state is not None:
         rows = [{"id": "bp_1", "mode": "live", "state": last_state}, {"id": "bp_2", "state": "stopped"}]
         last_seen.save(project.read(folder).fleet, "tokyo", "ssh://trader@tokyo/srv/desk", rows)
@@ -455,13 +449,7 @@ def test_a_halt_names_the_bots_of_a_machine_that_does_not_answer(
 def test_stats_show_the_bots_of_a_machine_that_does_not_answer_as_they_were_last_seen(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], *, is_known: bool
 ) -> None:
-    folder = a_folder_with_tokyo(tmp_path)
-
-    def unreachable(host: Host, *_more: object) -> CommandResult:
-        raise Unreachable("{name} is away", name=host.name)
-
-    monkeypatch.setattr(ssh, "run", unreachable)
-    monkeypatch.setattr(everywhere, "_run_here", lambda *_more: CommandResult(OK, "[]", ""))
+    folder = a_folder_with_tokyo_away(monkeypatch, tmp_path, said_here="[]")
     if is_known:
         rows = [{"id": "bp_1", "mode": "live", "state": "running", "symbol": "SOL"}]
         last_seen.save(project.read(folder).fleet, "tokyo", "ssh://trader@tokyo/srv/desk", rows)
@@ -537,6 +525,15 @@ def a_folder_with_tokyo(folder: Path) -> Path:
     (folder / "config" / "active").mkdir(parents=True)
     (folder / "config" / "hosts.toml").write_text('tokyo = "ssh://trader@tokyo/srv/desk"\n')
     return folder
+
+
+def a_folder_with_tokyo_away(monkeypatch: pytest.MonkeyPatch, folder: Path, *, said_here: str) -> Path:
+    def unreachable(host: Host, *_more: object) -> CommandResult:
+        raise Unreachable("{name} is away", name=host.name)
+
+    monkeypatch.setattr(ssh, "run", unreachable)
+    monkeypatch.setattr(everywhere, "_run_here", lambda *_more: CommandResult(OK, said_here, ""))
+    return a_folder_with_tokyo(folder)
 
 
 def test_the_command_of_a_hint_can_be_pasted() -> None:

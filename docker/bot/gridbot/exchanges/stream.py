@@ -120,10 +120,10 @@ class FillStream:
 
         Other updates are mostly the echo of what the bot itself has placed and cancelled.
         """
-        for update in updates:
-            word = told_fill(self._exchange, update, symbol) if self._tell else None
-            if self._tell and word:
-                self._tell(word)
+        if self._tell is not None:
+            for update in updates:
+                if word := told_fill(self._exchange, update, symbol):
+                    self._tell(word)
         if self._exchange != "backpack" or any(update["info"].get("e", FILL) == FILL for update in updates):
             self._wake()
 

@@ -8,6 +8,7 @@ still a reason to look.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any
 
 from gridbot.exchanges import values
@@ -34,26 +35,21 @@ def _backpack(raw: Mapping[str, Any]) -> ToldFill | None:
     """
     exchange_id, client_id, side = raw.get("i"), raw.get("c"), raw.get("S")
     price, qty, filled = (_amount(raw.get(key)) for key in ("p", "q", "z"))
-    if raw.get("e") != FILL or raw.get("o") != "LIMIT" or None in (price, qty, filled):
+    if raw.get("e") != FILL or raw.get("o") != "LIMIT":
         return None
     if not isinstance(exchange_id, str) or not isinstance(client_id, int | str) or not isinstance(side, str):
         return None
     number = None if isinstance(client_id, bool) else values.number(client_id)
-    if (
-        not exchange_id
-        or number is None
-        or side not in SIDES
-        or price is None
-        or qty is None
-        or filled is None
-    ):
+    if not exchange_id or number is None or side not in SIDES:
+        return None
+    if price is None or qty is None or filled is None:
         return None
     if filled > qty or raw.get("X") != ("Filled" if filled == qty else "PartiallyFilled"):
         return None
     return ToldFill(exchange_id, number, SIDES[side], price, qty, filled)
 
 
-def _amount(value: Any) -> Any:
+def _amount(value: Any) -> Decimal | None:
     """Return a quantity or a price that is written as one: as text, not as a number that was rounded."""
     return values.positive(value) if isinstance(value, str) else None
 
