@@ -1,10 +1,11 @@
 """Declare what commands are made of, and the options that several of them share."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from manager.cli import argument_types
 from manager.i18n import _, mark
+from manager.record import NamedTuple
 
 if TYPE_CHECKING:
     import argparse  # loaded only for what plain_line.py does not read

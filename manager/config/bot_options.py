@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterable
-from typing import NamedTuple
+
+from manager.record import NamedTuple
 
 OPTION = re.compile(r"(?<![\w-])--[A-Za-z][\w-]*")
 USAGE = re.compile(r"usage:\s*(.*?)(?:\n\s*\n|\Z)", re.IGNORECASE | re.DOTALL)

@@ -8,9 +8,9 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
 
 from manager.i18n import Text
+from manager.record import NamedTuple
 from manager.util import strict_json
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

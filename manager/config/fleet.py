@@ -6,9 +6,10 @@ from decimal import Decimal
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from manager.config.variables import references
+from manager.record import NamedTuple
 from manager.util import formatting
 
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]*")

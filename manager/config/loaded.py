@@ -1,10 +1,11 @@
 """Hold the result of loading config/, as plain data."""
 
 import re
-from typing import Any, NamedTuple
+from typing import Any
 
 from manager.config.spec import InstanceSpec
 from manager.errors import Problem
+from manager.record import NamedTuple
 
 RESEMBLING = re.compile(r"\.(json(\.txt)?|jsonc|json5)\s*$", re.IGNORECASE)
 """How a name ends that may be meant for a config's. Windows hides `.txt`, which its editor adds."""

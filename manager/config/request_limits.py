@@ -2,10 +2,11 @@
 
 import tomllib
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from manager.config.fleet import Fleet
 from manager.errors import ConfigError, Problem
+from manager.record import NamedTuple
 from manager.util import bundle
 
 TABLE = "docker/bot/requests.toml"

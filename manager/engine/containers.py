@@ -6,11 +6,12 @@ needed.
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from manager.config import spec
 from manager.config.fleet import DEFAULT_STOP_TIMEOUT_S
 from manager.engine import labels, unreachable
+from manager.record import NamedTuple
 from manager.util.sanitize import replace_unprintable
 
 EXIT_CODE = re.compile(r"\((\d+)\)")

@@ -7,9 +7,10 @@ used.
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from manager.errors import EngineUnreachable
+from manager.record import NamedTuple
 
 DEFAULT_SOCKET = "/var/run/docker.sock"
 DEFAULT_CONTEXT = "default"

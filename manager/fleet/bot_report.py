@@ -8,11 +8,12 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from manager.fleet import supervisor_state
 from manager.fleet.supervisor_state import Condition
 from manager.i18n import Text
+from manager.record import NamedTuple
 from manager.util import strict_json
 from manager.util.kept_content import KeptContent
 from manager.util.sanitize import replace_unprintable

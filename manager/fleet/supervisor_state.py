@@ -13,11 +13,12 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from manager.errors import ManagerError
 from manager.fleet import lock, supervisor_messages
 from manager.i18n import Text
+from manager.record import NamedTuple
 from manager.util import atomic_file, strict_json
 from manager.util.kept_content import KeptContent
 from manager.util.sanitize import replace_unprintable
@@ -35,7 +36,6 @@ FINAL = frozenset({"failed", "completed"})
 STALE_INTERVALS = 3
 STALE_MARGIN_S = 5.0
 """A probe may take its whole time-out before the supervisor writes again."""
-
 NEWER_KEYS = ("anchor_pid", "cancel", "condition")
 """Each was added with a feature, and is null while unused: without the key there is no such feature."""
 MAX_PARAMS = 16

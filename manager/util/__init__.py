@@ -1,4 +1,4 @@
-"""Hold helpers that know neither bots nor Docker. Import only `errors` and `i18n`.
+"""Hold helpers that know neither bots nor Docker. Import only `errors`, `i18n` and `record`.
 
 atomic_file, strict_json, ownership     files that users and other programs also read or write
 json_mistakes                           what is wrong with a text that is not JSON

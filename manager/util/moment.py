@@ -7,7 +7,9 @@ ask. So they agree wherever the time is presented otherwise (time namespaces, LX
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
+
+from manager.record import NamedTuple
 
 PROCESS = Path("/proc/self/stat")
 THREAD = Path("/proc/thread-self/stat")

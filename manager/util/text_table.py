@@ -3,9 +3,10 @@
 import re
 import unicodedata
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from typing import Any, Generic, Literal, NamedTuple, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from manager.i18n import _
+from manager.record import NamedTuple
 
 GAP = 2
 """Cells between two columns."""

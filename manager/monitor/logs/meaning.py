@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import Literal
 
+from manager.record import NamedTuple
 from manager.util.time_parse import LINE_STAMP
 
 Level = Literal["debug", "info", "warning", "error", "critical"]

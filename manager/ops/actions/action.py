@@ -1,7 +1,7 @@
 """Define actions, their outcomes, and changing commands as data. Pure."""
 
 from collections.abc import Callable
-from typing import Generic, Literal, NamedTuple, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from manager.errors import ManagerError
 from manager.fleet.bot_report import Position
@@ -11,6 +11,7 @@ from manager.fleet.selection import EVERYTHING, Selection
 from manager.fleet.state_file import Wish
 from manager.i18n import Text
 from manager.ops.actions.answer import Answer
+from manager.record import NamedTuple
 
 Kind = Literal["create", "recreate", "rollback", "start", "restart", "update", "stop", "remove", "leave"]
 

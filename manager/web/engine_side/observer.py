@@ -9,7 +9,6 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
 
 from manager.config.fleet import Fleet
 from manager.errors import ManagerError, Problem
@@ -22,6 +21,7 @@ from manager.monitor.top.source import Source
 from manager.monitor.watch import snoozing, store
 from manager.monitor.watch.snoozing import OpenAlert
 from manager.monitor.watch.store import Saved
+from manager.record import NamedTuple
 from manager.util.kept_content import KeptContent
 
 LOOK_S = 3.0
