@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from manager.i18n import Text, labelled
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 
 OK = 0
 FAILED = 1

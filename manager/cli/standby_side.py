@@ -25,7 +25,7 @@ from pathlib import Path
 import manager
 from manager.cli import standby
 from manager.engine import client
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util import moment, source_stamp
 from manager.util.moment import Moment
 

@@ -19,7 +19,7 @@ from manager.config.variables import (
 )
 from manager.errors import Problem
 from manager.i18n import Text
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 
 
 def shared_variables(fleet: Fleet, variables: Mapping[str, str], time_zone: str) -> dict[str, str]:

@@ -10,10 +10,11 @@ from pathlib import Path
 from types import MappingProxyType
 
 from manager.i18n import Text
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util import strict_json
+from manager.util.late_pattern import late_pattern
 
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+NAME = late_pattern(r"[A-Za-z_][A-Za-z0-9_]*")
 """Of a variable that a config can name."""
 ANY_NAME = r"[\w.\[\]-]+"
 """What both programs take for a name; `spring.datasource.url` is another program's."""
@@ -21,18 +22,18 @@ MAX_BYTES = 1_000_000
 
 BLANKS = r"[ \t\xa0]"
 """Those that both programs skip; a web page has the last one, and nobody sees it."""
-ASSIGNMENT = re.compile(rf"[^\S\r\n]*(?:export[ \t]+)?(?P<name>{ANY_NAME}){BLANKS}*=(?P<blanks>{BLANKS}*)")
-NAMED_EXPORT = re.compile(r"export[ \t]+=")
+ASSIGNMENT = late_pattern(rf"[^\S\r\n]*(?:export[ \t]+)?(?P<name>{ANY_NAME}){BLANKS}*=(?P<blanks>{BLANKS}*)")
+NAMED_EXPORT = late_pattern(r"export[ \t]+=")
 """The others see no variable here, but the word before one without a name."""
-COMMENT_WITH_LINE_END = re.compile(r"#[^\n]*\r(?![\r\n]|\Z)")
+COMMENT_WITH_LINE_END = late_pattern(r"#[^\n]*\r(?![\r\n]|\Z)")
 """python-dotenv begins a line behind each carriage return, Compose does not."""
-QUOTED = re.compile(r"(['\"])((?:\\.|(?!\1)[^\\])*)\1", re.DOTALL)
-REST_OF_LINE = re.compile(r"[^\S\r\n]*(?:#[^\n]*)?\r?(?:\n|\Z)")
-EXPANDED = re.compile(r"\$[A-Za-z_{$]")
-EXPANDED_IN_SINGLE_QUOTES = re.compile(r"\$\{[^}:]*(?::-[^}]*)?\}")
+QUOTED = late_pattern(r"(['\"])((?:\\.|(?!\1)[^\\])*)\1", re.DOTALL)
+REST_OF_LINE = late_pattern(r"[^\S\r\n]*(?:#[^\n]*)?\r?(?:\n|\Z)")
+EXPANDED = late_pattern(r"\$[A-Za-z_{$]")
+EXPANDED_IN_SINGLE_QUOTES = late_pattern(r"\$\{[^}:]*(?::-[^}]*)?\}")
 """python-dotenv replaces these in single quotes too."""
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
-BACKSLASH = re.compile(r"\\(.)", re.DOTALL)
+CONTROL = late_pattern(r"[\x00-\x08\x0b-\x1f\x7f]")
+BACKSLASH = late_pattern(r"\\(.)", re.DOTALL)
 ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", '"': '"', "\\": "\\"}
 """What both programs replace within double quotes. Of other letters they keep the backslash."""
 UNLIKE_WITHIN = {"'": "\\", '"': "'0$\n"}

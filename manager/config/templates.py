@@ -10,7 +10,7 @@ from typing import Any
 from manager.config import dotted_keys
 from manager.config.exchanges import EXCHANGES
 from manager.errors import UsageError
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 
 Config = dict[str, Any]
 

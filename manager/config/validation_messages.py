@@ -16,7 +16,7 @@ from manager.config.models import Fault
 from manager.config.variables import is_secret
 from manager.errors import Problem
 from manager.i18n import mark
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 
 TYPE_FAULTS = {
     "int": mark("must be a whole number, not {value}"),

@@ -4,10 +4,11 @@ import re
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
+from manager.util.late_pattern import late_pattern
 
-SECRET_WORDS = re.compile(r"key|secret|pass|token|private|mnemonic|seed", re.IGNORECASE)
-REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+SECRET_WORDS = late_pattern(r"key|secret|pass|token|private|mnemonic|seed", re.IGNORECASE)
+REFERENCE = late_pattern(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 
 SUSPECT_WORDS = frozenset(
     (

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from manager.config.steering import steered_by
 from manager.engine.firewall_order import passing_before
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 
 ENGINE_CHAIN = "DOCKER-USER"
 """The engine keeps this chain for the rules of others."""

@@ -15,7 +15,7 @@ import yaml
 from manager.config.fleet import Fleet
 from manager.config.spec import SECRETS_AT, TMPFS, InstanceSpec
 from manager.engine import container_config, labels
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 
 HEADER = """\
 # Rendered by `manager compose --swarm` from config/active and config/fleet.toml: change those, then render it

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import Any
 
 from manager.config import bot_options
 from manager.config.bot_options import BotOptions
 from manager.config.fleet import Fleet
 from manager.config.spec import InstanceSpec
 from manager.errors import Problem
+from manager.typed import Any
 from manager.util import atomic_file, ownership, strict_json
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from manager.fleet import host
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util import kernel_file, mountinfo
 from manager.util.mountinfo import Mount
 

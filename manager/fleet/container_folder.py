@@ -8,7 +8,7 @@ from manager.engine.containers import Container
 from manager.fleet import mounted_folder, supervisor_state
 from manager.fleet.definition_drift import is_same_file
 from manager.fleet.supervisor_state import SupervisorState
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 
 
 class Elsewhere(NamedTuple):

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from manager.config.fleet import Fleet
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util import kept_text, ownership
 from manager.util.trusted_folder import open_in_trusted, trusted
 

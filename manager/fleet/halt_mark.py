@@ -12,12 +12,11 @@ import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
 
 from manager.config.fleet import Fleet
 from manager.fleet import env_file, tombstone
 from manager.fleet.state_file import FleetState, Halted
-from manager.record import NamedTuple
+from manager.typed import Any, Literal, NamedTuple
 from manager.util import atomic_file, moment, ownership
 from manager.util.moment import Moment
 from manager.util.trusted_folder import open_in_trusted, put_away, put_away_in_trusted, trusted

@@ -8,7 +8,7 @@ from manager.fleet.state_file import InstanceState
 from manager.fleet.status import Status
 from manager.fleet.supervisor_state import SupervisorState
 from manager.fleet.tombstone import Tombstone
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util.sanitize import replace_unprintable
 
 

@@ -15,7 +15,7 @@ import psutil
 
 from manager.fleet import host, instances_json
 from manager.fleet.instances_json import OLD_PLACE
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util import strict_json
 from manager.util.real_path import real_path
 

@@ -9,7 +9,7 @@ from manager.fleet import import_records, instances_json
 from manager.fleet.instances_json import OLD_PLACE
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.project import Project
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 
 OLD_DAEMON = Path("core", "daemon_manager.py")
 """The old system's program, if it is in the project's own folder."""

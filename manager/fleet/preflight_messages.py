@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from manager.i18n import Text, mark
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util.sanitize import replace_unprintable
 
 Level = Literal["ok", "warn", "fail"]

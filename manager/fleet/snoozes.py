@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util import atomic_file, strict_json
 from manager.util.kept_content import KeptContent
 

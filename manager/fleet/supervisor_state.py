@@ -8,19 +8,18 @@ import errno
 import fcntl
 import json
 import os
-import re
 import stat
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 from manager.errors import ManagerError
 from manager.fleet import lock, supervisor_messages
 from manager.i18n import Text
-from manager.record import NamedTuple
+from manager.typed import Any, NamedTuple
 from manager.util import atomic_file, strict_json
 from manager.util.kept_content import KeptContent
+from manager.util.late_pattern import late_pattern
 from manager.util.sanitize import replace_unprintable
 from manager.util.trusted_folder import put_away_in_trusted
 
@@ -41,7 +40,7 @@ NEWER_KEYS = ("anchor_pid", "cancel", "condition")
 MAX_PARAMS = 16
 MAX_PARAM = 200
 """Characters of a condition's parameter."""
-CODE = re.compile(r"[a-z][a-z0-9_]{0,39}")
+CODE = late_pattern(r"[a-z][a-z0-9_]{0,39}")
 _states = KeptContent(lambda path: _decoded(_read(path)))
 
 

@@ -19,7 +19,7 @@ from manager.ops.planning import (
     updated_limits,
     worse_keys,
 )
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 
 
 class Plan(NamedTuple):

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 
 BLOCK = 512
 """The unit of st_blocks, whatever the file system's own block is."""

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 
 SELF = Path("/proc/self")
 MAX_BYTES = 16 << 20

@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from manager.errors import ManagerError, writing_to
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util import atomic_file, ownership
 
 Role = Literal["read", "halt", "operate"]

@@ -21,7 +21,7 @@ from typing import Any
 from manager import i18n
 from manager.errors import ManagerError, TimedOut, writing_to
 from manager.i18n import Text
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util import console, formatting, ownership
 from manager.util.readable import wait_readable
 from manager.util.trusted_folder import open_in_trusted, unlink_in_trusted

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from manager.errors import ManagerError, UsageError
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util import formatting
 from manager.web import address
 from manager.web.access import Access

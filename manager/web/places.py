@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from manager.config.fleet import Fleet
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.web.protocol import SOCKET_NAME
 
 

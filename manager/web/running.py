@@ -15,7 +15,7 @@ import manager
 from manager.errors import TimedOut
 from manager.fleet import lock
 from manager.fleet.old_daemon import is_alive
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util import atomic_file
 from manager.web.places import Places
 

@@ -23,7 +23,7 @@ from manager.monitor.history.curve import Day
 from manager.monitor.history.model import Run
 from manager.monitor.history.reader import FleetHistory, InstanceHistory
 from manager.monitor.history.summary import Line
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util import console, text_table
 from manager.util.formatting import age, date_and_time, iso_with_offset
 from manager.util.text_table import Column

@@ -19,7 +19,7 @@ from manager.config.variables import REFERENCE
 from manager.errors import OK, UsageError, writing_to
 from manager.fleet.session import Session
 from manager.i18n import Text, _
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util import atomic_file, bundle, console, formatting, ownership, strict_json
 from manager.util.real_path import real_path
 

@@ -19,7 +19,7 @@ from manager.fleet import host, lock, state_file
 from manager.fleet.project import Project
 from manager.fleet.session import Session
 from manager.i18n import Text, _, mark
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util import atomic_file, console, formatting, prompt, strict_json
 from manager.util.text_table import Column
 

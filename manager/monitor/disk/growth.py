@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from manager.config.fleet import DiskRules
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util.folder_size import FolderSize
 from manager.util.formatting import MB
 

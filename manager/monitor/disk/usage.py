@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from manager.config.fleet import Fleet
 from manager.fleet.instance import Instance
 from manager.monitor.disk import folders, growth, record
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 
 FRESH_S = 150.0
 """Older records come from a `watch` that has ended: the folders are measured again."""

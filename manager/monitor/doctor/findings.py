@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from manager.i18n import Text
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 
 Level = Literal["ok", "warn", "fail"]
 

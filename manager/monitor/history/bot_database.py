@@ -17,7 +17,7 @@ from typing import Any
 
 from manager.monitor.history.model import Run, Sample, Span, Trade
 from manager.monitor.history.sampling import EVERY_S
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util.real_path import real_path
 from manager.util.sanitize import replace_unprintable
 

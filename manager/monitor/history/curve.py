@@ -12,7 +12,7 @@ from decimal import Decimal
 from itertools import pairwise
 
 from manager.monitor.history.model import Sample, Span
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 
 GAP_S = 180.0
 """Samples are taken every minute: one or two may be late, or lost."""

@@ -15,7 +15,7 @@ from manager.monitor.history.bot_database import BotRecord, UnknownSchema
 from manager.monitor.history.model import Sample, Span
 from manager.ops.backup import databases
 from manager.ops.backup.databases import CopyError
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 
 BEGINNING = 1.0
 OLD_S = 29 * 86400.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 
 
 class Sample(NamedTuple):

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from manager.config.fleet import Sums
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 
 
 class Total(NamedTuple):

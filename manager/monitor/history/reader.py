@@ -20,7 +20,7 @@ from manager.monitor.history import run_ends as run_ends_of
 from manager.monitor.history.database import NotOurs
 from manager.monitor.history.model import Event, Run, Sample, Span, Trade
 from manager.ops.backup import databases
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util import scratch
 
 UNWATCHED_S = 180.0

@@ -12,7 +12,7 @@ from typing import Any
 from manager.fleet import event_spool
 from manager.fleet.event_spool import SpooledEvent
 from manager.monitor.history.model import COMMAND_CODE, Event
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util import strict_json
 
 MOST_BYTES = 2 * event_spool.MAX_BYTES

@@ -15,7 +15,7 @@ from manager.monitor.history import money as rates
 from manager.monitor.history.curve import Currency, Day, Drawdown, Point
 from manager.monitor.history.model import COMMAND_CODE, STATE_CODE, Event
 from manager.monitor.history.reader import FleetHistory, InstanceHistory
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util import kept_text
 from manager.util.formatting import iso_with_offset
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import tempfile
 import zlib
-from typing import IO, Protocol
 
+from manager.typed import IO, Protocol
 from manager.util import scratch
 
 GZ = ".gz"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from manager.monitor.logs import bots_zone
 from manager.monitor.logs.files import DatedFiles
 from manager.monitor.logs.lines import SUPERVISOR_PREFIX, LogLine
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util.time_parse import parse_engine_time
 
 START_BYTES = 4096

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from manager.engine.streams import Stream
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 
 MAX_LINE_BYTES = 1 << 18
 """A longer line is split into several, to bound the memory."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from manager.monitor.logs.lines import LogLine
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util.time_parse import parse_engine_time
 
 

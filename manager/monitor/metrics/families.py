@@ -19,7 +19,7 @@ from manager.fleet.status import State
 from manager.monitor.metrics.other_hosts import HostStatus
 from manager.monitor.stats.instance_stats import InstanceStats
 from manager.ops.requests.request_budget import Budgets
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 
 LABELS = ("fleet", "id")
 NOT_RUNNING = "none"

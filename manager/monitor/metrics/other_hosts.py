@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from manager.config.fleet import Fleet
 from manager.errors import ManagerError
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 
 if TYPE_CHECKING:
     from manager.ops.hosts.everywhere import Answer

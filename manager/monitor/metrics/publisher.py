@@ -21,7 +21,7 @@ from manager.monitor.stats.instance_stats import with_best_report
 from manager.monitor.stats.sampler import Sampler, Statistics
 from manager.ops.backup import retention
 from manager.ops.requests.request_budget import Budgets
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util import atomic_file
 
 BACKUPS_EVERY_S = 60.0

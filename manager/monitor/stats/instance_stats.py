@@ -14,7 +14,7 @@ from manager.fleet.instance import Instance
 from manager.fleet.status import State
 from manager.monitor.disk.usage import DiskUse
 from manager.monitor.stats.usage import Usage
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 
 STATES_BY_URGENCY: Sequence[State] = (
     "failed",

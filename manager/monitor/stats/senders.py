@@ -19,7 +19,7 @@ from manager.i18n import Text
 from manager.monitor.stats.sampler import Sampler, Statistics
 from manager.monitor.stats.usage import Sample
 from manager.ops.requests import request_budget
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util.formatting import age, file_size
 
 EVERY_S = 30.0

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from manager.fleet.cgroup_folders import without_cache
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 
 
 class Sample(NamedTuple):

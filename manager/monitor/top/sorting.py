@@ -8,7 +8,7 @@ from manager.fleet import doing
 from manager.i18n import _
 from manager.monitor.stats import columns
 from manager.monitor.stats.instance_stats import InstanceStats
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util.text_table import Column
 
 BY_NAME: Mapping[str, Column[InstanceStats]] = {column.name: column for column in columns.COLUMNS}

@@ -22,7 +22,7 @@ from manager.monitor.stats.instance_stats import InstanceStats, with_best_report
 from manager.monitor.stats.sampler import Sampler
 from manager.monitor.stats.usage import Usage
 from manager.monitor.top.snapshots import SnapshotReader
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 
 REPORT_EVERY_S = 10.0
 """A P&L is not needed in every observation, and an answer costs a bot some milliseconds."""

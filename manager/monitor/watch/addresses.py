@@ -7,7 +7,7 @@ from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from manager.config.variables import UnsetVariable, expand
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 
 WITH_HOST = frozenset(
     {

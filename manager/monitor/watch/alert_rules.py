@@ -19,7 +19,7 @@ from manager.monitor.stats.senders import Group
 from manager.monitor.watch import alert_cases
 from manager.monitor.watch.history import History
 from manager.monitor.watch.kinds import ENDED, Kind
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util.formatting import MIB, age
 
 MACHINE = ""

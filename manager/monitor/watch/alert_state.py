@@ -13,7 +13,7 @@ from manager.config.fleet import Alerts
 from manager.i18n import Text
 from manager.monitor.watch.alert_rules import MACHINE, UNKNOWN, Condition
 from manager.monitor.watch.kinds import BACK, NEVER_REMINDED, PASSING, WAITING, Kind
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util.formatting import age
 
 Tone = Literal["bad", "good", "news"]

@@ -16,7 +16,7 @@ from manager.fleet.bot_report import Report, for_mode
 from manager.fleet.instance import Instance
 from manager.monitor.stats import reports
 from manager.monitor.watch.alert_rules import Progress
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util import formatting
 
 ASK_EVERY_S = 60.0

@@ -24,7 +24,7 @@ from datetime import datetime
 from typing import Any
 
 from manager.engine.containers import Container
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 
 ENDING_EVENTS = frozenset({"kill", "stop", "die", "destroy", "pause"})
 CLOCK_SLACK_S = 0.5

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from manager.fleet.instance import Instance
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 
 REMEMBERED_S = 86400.0
 """The daily report covers a day."""

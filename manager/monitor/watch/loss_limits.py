@@ -14,7 +14,7 @@ from manager.i18n import Text
 from manager.monitor.history import money as rates
 from manager.monitor.history.curve import Day
 from manager.monitor.watch.alert_rules import MACHINE, Condition
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 
 Today = Mapping[str, Sequence[Day]]
 

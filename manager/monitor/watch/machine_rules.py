@@ -6,7 +6,7 @@ from manager.config.fleet import Alerts
 from manager.i18n import Text
 from manager.monitor.watch import alert_cases
 from manager.monitor.watch.alert_rules import MACHINE, Condition
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util.formatting import GIB, MIB
 
 FULL = 16 * MIB

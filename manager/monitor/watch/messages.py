@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from manager.i18n import Text, _, labelled, listed
 from manager.monitor.watch.alert_state import Alert, Tone
 from manager.monitor.watch.kinds import KIND_WORDS
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 
 MOST_LINES = 30
 MOST_CHARACTERS = 3000

@@ -15,7 +15,7 @@ from manager.fleet.observe import FleetSnapshot
 from manager.ops.requests import request_budget, request_files, request_plan
 from manager.ops.requests.request_budget import Budgets, Caller
 from manager.ops.requests.request_files import MOST_BANNED_S
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 
 AGAIN_S = 60.0
 """Within this time a change of fleet.toml or an interval is taken up; a bot that comes or goes, at once."""

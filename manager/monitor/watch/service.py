@@ -14,7 +14,7 @@ from manager import i18n
 from manager.config.fleet import Fleet
 from manager.errors import ManagerError, writing_to
 from manager.i18n import Text, _
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util import formatting
 
 SYSTEM_FOLDER = Path("/etc/systemd/system")

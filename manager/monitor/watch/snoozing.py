@@ -16,7 +16,7 @@ from manager.monitor.watch import alert_rules, store
 from manager.monitor.watch.alert_state import Book, Key
 from manager.monitor.watch.history import NO_HISTORY
 from manager.monitor.watch.kinds import Kind
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util import ownership
 from manager.util.formatting import date_and_time
 

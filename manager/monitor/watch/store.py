@@ -13,7 +13,7 @@ from manager.monitor.watch import alert_state, history
 from manager.monitor.watch.alert_state import Key, Open, Tone
 from manager.monitor.watch.history import History
 from manager.monitor.watch.messages import Message
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util import atomic_file, strict_json
 
 Waiting = Mapping[str, tuple[Message, ...]]

@@ -2,7 +2,7 @@
 
 from manager.fleet.bot_report import Position
 from manager.i18n import Text
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 
 ASKED_AT_ONCE = 8
 """Each query loads an exchange's client: 80 MB, and half a second of a core."""

@@ -22,7 +22,7 @@ from typing import IO, Any
 
 from manager.errors import ManagerError
 from manager.ops.backup.manifest import MANIFEST, Manifest, is_allowed
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util import formatting
 
 MAX_MANIFEST_BYTES = 64 << 20

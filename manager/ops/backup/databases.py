@@ -21,7 +21,7 @@ from manager.errors import ManagerError
 from manager.i18n import Text, mark
 from manager.ops.backup import scan
 from manager.ops.backup.scan import SourceFile
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util.formatting import MIB
 from manager.util.real_path import real_path
 

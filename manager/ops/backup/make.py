@@ -27,7 +27,7 @@ from manager.fleet.project import Project
 from manager.i18n import Text, labelled
 from manager.ops.backup import archive, databases, retention, scan
 from manager.ops.backup.manifest import HISTORY, Manifest, is_allowed
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util import atomic_file, formatting, ownership, strict_json
 from manager.util.lock_file import open_lock
 from manager.util.polling import wait_until

@@ -9,7 +9,7 @@ from typing import Any
 
 from manager.config.models import ID_PATTERN
 from manager.i18n import Text
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 
 SCHEMA = 1
 MANIFEST = "manifest.json"

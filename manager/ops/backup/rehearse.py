@@ -20,7 +20,7 @@ from manager.fleet.state_file import FleetState
 from manager.i18n import Text
 from manager.ops.backup import archive, databases, restore, verify
 from manager.ops.backup.manifest import Manifest
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util import formatting
 from manager.util.formatting import MIB
 

@@ -21,7 +21,7 @@ from manager.fleet.tombstone import Generation
 from manager.ops.actions.action import Outcome
 from manager.ops.backup import archive, databases, scan, swap
 from manager.ops.backup.manifest import HISTORY, Manifest
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util import atomic_file, scratch, strict_json
 
 SETTINGS, STATE = "config/fleet.toml", "state/fleet.json"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from manager.errors import ManagerError
 from manager.ops.backup import archive
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 
 DAY_S = 86400
 

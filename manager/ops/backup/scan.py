@@ -13,7 +13,7 @@ from pathlib import Path
 
 from manager.i18n import Text
 from manager.ops.backup.manifest import is_allowed, is_printable
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util.formatting import MIB
 from manager.util.real_path import real_path
 

@@ -7,7 +7,7 @@ from manager.fleet.selection import pinned, require_loaded
 from manager.fleet.snapshot import PlanInput
 from manager.i18n import Text
 from manager.ops.actions.action import Action
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 
 
 def pinned_cause(instance: str, config: LoadedFile, snapshot: FleetSnapshot) -> Text:

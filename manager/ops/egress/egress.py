@@ -23,7 +23,7 @@ from manager.errors import ManagerError
 from manager.fleet.project import Project
 from manager.i18n import Text, mark
 from manager.ops.egress import egress_record
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 
 RESOLVER_FILES = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf"))
 """The engine takes the second one where the first names a resolver on loopback."""

@@ -19,7 +19,7 @@ from typing import Any
 
 from manager.config.fleet import Fleet
 from manager.errors import writing_to
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util import atomic_file, ownership, strict_json
 from manager.util.trusted_folder import unlink_in_trusted
 

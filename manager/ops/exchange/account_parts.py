@@ -14,7 +14,7 @@ from manager.fleet import bot_report, supervisor_state
 from manager.fleet.bot_report import KeptReport
 from manager.fleet.observe import FleetSnapshot
 from manager.i18n import Text
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 
 VARIABLE = "OTHER_BOTS_POSITION"
 """By which a program learns the sum (docker/README.md)."""

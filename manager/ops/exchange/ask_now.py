@@ -19,7 +19,7 @@ from manager.fleet.observe import FleetSnapshot
 from manager.i18n import Text
 from manager.ops.actions.answer import ASKED_AT_ONCE, Answer
 from manager.ops.exchange import open_orders
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util.threads import TaskGroup
 
 PURPOSE = "asked"

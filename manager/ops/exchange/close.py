@@ -27,7 +27,7 @@ from manager.fleet.observe import FleetSnapshot
 from manager.i18n import Text
 from manager.ops.checks import start_checks
 from manager.ops.exchange import account_parts, oneoff, settled_records
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util.interrupts import Ending, Interruption
 from manager.util.sanitize import replace_unprintable
 from manager.util.threads import TaskGroup

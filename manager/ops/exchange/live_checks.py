@@ -24,7 +24,7 @@ from manager.fleet.preflight_messages import Line
 from manager.i18n import Text
 from manager.ops.exchange import oneoff
 from manager.ops.folders import bot_user, instance_folders
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util.threads import TaskGroup
 
 ANSWER_WITHIN_S = 60

@@ -18,7 +18,7 @@ from manager.engine import labels
 from manager.engine.client import Engine
 from manager.engine.containers import Container
 from manager.errors import EngineError, NameTaken
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util.sanitize import replace_unprintable
 
 FOLDERS = (DATA_AT, SECRETS_AT)

@@ -17,7 +17,7 @@ from manager.i18n import Text, mark
 from manager.ops.actions.answer import Answer
 from manager.ops.execution.port_choice import PortChoice
 from manager.ops.execution.stop_turns import StopTurns
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util.interrupts import Ending
 
 INTERRUPTED = Text("interrupted")

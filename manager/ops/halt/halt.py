@@ -46,7 +46,7 @@ from manager.ops.halt.halt_events import (
 )
 from manager.ops.halt.halt_result import HaltOutcome, Result
 from manager.ops.halt.stop_for_good import Marked, Starts
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util import kept_text
 from manager.util.threads import TaskGroup
 

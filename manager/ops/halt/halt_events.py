@@ -10,7 +10,7 @@ from manager.ops.actions.action import Action, Outcome
 from manager.ops.actions.answer import Answer
 from manager.ops.actions.events import Warned
 from manager.ops.halt.stop_for_good import Marked
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 
 
 class ContainerStopped(NamedTuple):

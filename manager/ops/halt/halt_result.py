@@ -11,7 +11,7 @@ from manager.fleet.observe import FleetSnapshot
 from manager.i18n import Text
 from manager.ops.actions.action import Action, Outcome
 from manager.ops.actions.answer import Answer
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 
 
 class HaltOutcome(NamedTuple):

@@ -33,7 +33,7 @@ from manager.ops.hosts.accounts import HostAccounts, Trading
 from manager.ops.hosts.generations import GenerationRecord, Lost, Twin
 from manager.ops.hosts.registry import HERE, Host
 from manager.ops.hosts.shared_accounts import SharedAccount
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util import atomic_file, ownership, strict_json
 
 ASKING_S = 20.0

@@ -14,7 +14,7 @@ from manager.config.bot_environment import Account, LiveContainer, account_in
 from manager.ops.hosts import generations
 from manager.ops.hosts.generations import GenerationRecord
 from manager.ops.hosts.identity import Identity
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 
 KEY_BYTES = 32
 DIGITS = 32

@@ -12,7 +12,7 @@ from manager.errors import ManagerError
 from manager.i18n import Text
 from manager.ops.hosts import account_looks, accounts, everywhere, identity, ssh
 from manager.ops.hosts.registry import Host
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util.sanitize import replace_unprintable
 
 CLOCK_MOST_S = 2.0

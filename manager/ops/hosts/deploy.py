@@ -13,7 +13,7 @@ from manager.errors import ManagerError
 from manager.ops.hosts import account_looks, ssh
 from manager.ops.hosts.package import Package
 from manager.ops.hosts.registry import Host
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 
 ASKING_S = 30.0
 INSTALL_S = 1200.0

@@ -16,7 +16,7 @@ from manager.errors import ManagerError, TimedOut
 from manager.ops.hosts import last_seen, ssh
 from manager.ops.hosts.registry import HERE, Host
 from manager.ops.hosts.ssh import CommandResult
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util.sanitize import replace_unprintable
 
 READING_S = 20.0

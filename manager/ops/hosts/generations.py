@@ -17,7 +17,7 @@ from manager.fleet.instance import Instance
 from manager.fleet.tombstone import HAS_ARRIVED, UNKNOWN
 from manager.i18n import Text
 from manager.ops.hosts.registry import HERE
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util import strict_json
 
 LOST = -1

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from manager.config.fleet import Fleet
 from manager.errors import ManagerError, writing_to
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util import atomic_file, moment, ownership
 
 BYTES = 32

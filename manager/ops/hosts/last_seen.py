@@ -11,7 +11,7 @@ from typing import Any
 from manager.config.fleet import Fleet
 from manager.fleet import display
 from manager.i18n import Text, _, bracketed, mark
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util import atomic_file, formatting, ownership, strict_json
 from manager.util.sanitize import replace_unprintable
 

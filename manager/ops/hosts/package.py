@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from manager import __version__
 from manager.errors import ManagerError
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util import bundle
 
 LOCK = "requirements.lock"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from manager.config.fleet import HOST_PATTERN
 from manager.errors import ConfigError, ManagerError, Problem, UsageError
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util import atomic_file, ownership
 
 USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")

@@ -13,7 +13,7 @@ from manager.config.bot_environment import Account
 from manager.i18n import Text, mark
 from manager.ops.hosts.accounts import Trading
 from manager.ops.hosts.registry import HERE
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 
 BOTH = mark(
     "{first_id} on {first_host} and {second_id} on {second_host} both trade {symbol} live on {exchange},"

@@ -20,7 +20,7 @@ from typing import TypeVar
 from manager.errors import EngineUnreachable, ManagerError
 from manager.i18n import Text
 from manager.ops.hosts.registry import LONGEST_ANSWER_S, Host
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util import scratch
 from manager.util.sanitize import replace_unprintable
 

@@ -15,7 +15,7 @@ from manager.ops.migrate import last_price
 from manager.ops.migrate.inspect import ImportFacts, OldConfig
 from manager.ops.migrate.last_price import LastPrice
 from manager.ops.migrate.plan import ImportOptions
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 
 Place = Literal["inside", "above", "below"]
 

@@ -29,7 +29,7 @@ from manager.i18n import Text
 from manager.ops.folders import instance_folders
 from manager.ops.folders.bot_user import GID_VARIABLE
 from manager.ops.migrate import config_files
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util import strict_json
 from manager.util.real_path import real_path
 from manager.util.time_parse import is_day

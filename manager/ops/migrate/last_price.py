@@ -17,7 +17,7 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util import scratch
 from manager.util.time_parse import is_day
 

@@ -12,7 +12,7 @@ from manager.errors import BAD_CONFIG, FAILED, OK, worst_exit_code
 from manager.i18n import Text, listed
 from manager.ops.backup.manifest import is_printable
 from manager.ops.migrate.inspect import Database, ImportFacts, OldConfig, registered_at, web_port
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util.formatting import MB
 
 Kind = Literal["stop", "database", "logs", "remember", "config", "names", "values", "warn", "leave", "refuse"]

@@ -13,7 +13,7 @@ from manager.i18n import Text
 from manager.ops.move import journal as journals
 from manager.ops.move.journal import Journal
 from manager.ops.move.sides import Side
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util import moment
 from manager.util.moment import Moment
 

@@ -18,7 +18,7 @@ from manager.ops.hosts.registry import HERE
 from manager.ops.move import journal as journals
 from manager.ops.move import staging
 from manager.ops.move.journal import Journal
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 
 ARRIVES_WITHIN_S = 900.0
 """The machine that an instance is moved to cannot see whether another one goes on with that, and restoring a

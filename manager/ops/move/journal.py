@@ -17,7 +17,7 @@ from manager.errors import ManagerError, writing_to
 from manager.i18n import Text
 from manager.ops.hosts.registry import HERE
 from manager.ops.move import staging
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util import atomic_file, ownership, strict_json
 from manager.util.trusted_folder import unlink_in_trusted
 

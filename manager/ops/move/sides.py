@@ -19,7 +19,7 @@ from manager.errors import LOCKED, Locked, ManagerError, TimedOut
 from manager.ops.hosts import ssh
 from manager.ops.hosts.registry import HERE, Host
 from manager.ops.move.steps import CHUNK, PROTOCOL
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util import console, scratch
 from manager.util.sanitize import replace_unprintable
 

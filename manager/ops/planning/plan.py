@@ -20,7 +20,7 @@ from manager.ops.planning.left_alone import (
     left_with_image,
     left_without_container,
 )
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 
 CAUSES: Mapping[Drift, Text] = {
     "config": Text("config changed"),

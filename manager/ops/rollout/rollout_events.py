@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from manager.i18n import Text
 from manager.ops.actions.action import Action
 from manager.ops.actions.events import Event
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 
 
 class BatchStarted(NamedTuple):

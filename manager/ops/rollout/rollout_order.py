@@ -16,7 +16,7 @@ from manager.ops.checks import preflight, start_checks
 from manager.ops.planning import moved_away, untrusted
 from manager.ops.rollout import rollout_plan
 from manager.ops.rollout.rollout_events import OnRolloutEvent
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 
 
 class Request(NamedTuple):

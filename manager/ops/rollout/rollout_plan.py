@@ -20,7 +20,7 @@ from manager.ops.planning.left_alone import (
     left_without_container,
 )
 from manager.ops.planning.plan import Causes
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 
 BATCHES = 10
 """Without --batch, a tenth of the fleet is upgraded at a time, after the canary."""

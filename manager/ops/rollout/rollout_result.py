@@ -9,7 +9,7 @@ from manager.errors import FAILED, OK, TIMED_OUT, ManagerError, worst_exit_code
 from manager.fleet.observe import FleetSnapshot
 from manager.i18n import Text
 from manager.ops.actions.action import Action, Outcome
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 
 RolloutKind = Literal["upgrade", "rolled back", "not reached", "leave"]
 

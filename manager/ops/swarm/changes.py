@@ -18,7 +18,7 @@ from manager.errors import EngineError, EngineUnreachable, ManagerError, TimedOu
 from manager.i18n import Text, mark
 from manager.ops.swarm import state
 from manager.ops.swarm.state import Service
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 
 POLL_S = 0.5
 MARGIN_S = 30.0

@@ -9,7 +9,7 @@ from manager.engine import labels
 from manager.engine.swarm_stack import MACHINE, NODE, halted_label
 from manager.i18n import Text, mark
 from manager.ops.swarm.privileges import MAY, UNKNOWN, NodePrivileges
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 
 Level = Literal["ok", "warning", "failed"]
 LEVELS: Mapping[Level, str] = {"ok": mark("ok"), "warning": mark("warning"), "failed": mark("FAILED")}

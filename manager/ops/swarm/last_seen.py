@@ -12,7 +12,7 @@ from manager.config.fleet import Fleet
 from manager.fleet.project import Project
 from manager.ops.hosts import identity
 from manager.ops.swarm.state import Service
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util import atomic_file, ownership, strict_json
 
 MAX_BYTES = 16_000_000

@@ -12,7 +12,7 @@ from manager.config.spec import BOT_ID, InstanceSpec
 from manager.errors import ManagerError
 from manager.ops.hosts.registry import Host
 from manager.ops.swarm import scripts
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 
 MAKING_S = 60.0
 PREPARE = """\

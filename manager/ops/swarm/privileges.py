@@ -14,7 +14,7 @@ from manager.errors import ManagerError
 from manager.ops.hosts.registry import Host
 from manager.ops.hosts.ssh import CommandResult
 from manager.ops.swarm import scripts
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 
 ASKING_S = 20.0
 NEVER, MAY, UNKNOWN = "1", "0", "?"

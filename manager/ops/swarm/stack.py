@@ -26,7 +26,7 @@ from manager.ops.hosts import identity, registry
 from manager.ops.hosts.registry import Host
 from manager.ops.swarm import places, refusals
 from manager.ops.swarm.places import Place
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util import atomic_file, ownership
 from manager.util.trusted_folder import unlink_in_trusted
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from manager.engine import labels
 from manager.engine.swarm_stack import MACHINE, NODE, YES, halted_label
 from manager.i18n import Text, mark
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 
 State = Literal["running", "starting", "stopping", "stopped", "halted", "waiting", "failing", "unreachable"]
 STATES: Mapping[State, str] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 
 from manager.i18n import Text
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util import formatting
 from manager.web.engine_side.backend import Backend
 from manager.web.protocol import Refusal

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from manager.monitor.history.curve import GAP_S, Point
 from manager.monitor.history.model import Span
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 
 ZERO = Decimal(0)
 

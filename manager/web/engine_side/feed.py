@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 
 KEPT = 200
 """Ten minutes of looks."""

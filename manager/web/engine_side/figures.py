@@ -17,7 +17,7 @@ from manager.monitor.history.curve import Currency
 from manager.monitor.history.model import Sample
 from manager.monitor.history.reader import FleetHistory, InstanceHistory
 from manager.monitor.history.summary import Line
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.web.engine_side import curves
 from manager.web.engine_side.curves import Moment
 from manager.web.engine_side.marks import Mark, newest, of_instance

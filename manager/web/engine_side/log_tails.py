@@ -20,7 +20,7 @@ from typing import IO, Any
 from manager.errors import Locked
 from manager.monitor.logs.lines import for_terminal
 from manager.monitor.top.commands import manager
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 
 KEPT = 2000
 """Lines, of all the instances of one reader together."""

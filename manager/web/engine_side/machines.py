@@ -20,7 +20,7 @@ from manager.fleet import display
 from manager.fleet.instance import Instance
 from manager.fleet.session import Session
 from manager.i18n import Text, _
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util.sanitize import replace_unprintable
 from manager.web.engine_side.observer import Readers, Repeated, as_error
 

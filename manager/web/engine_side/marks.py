@@ -9,7 +9,7 @@ from manager.fleet.doing import STATE_SEVERITY
 from manager.monitor.history.model import STATE_CODE, Event
 from manager.monitor.history.reader import InstanceHistory
 from manager.monitor.history.summary import event_text
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 
 What = Literal["start", "exit", "outage"]
 

@@ -21,7 +21,7 @@ from manager.monitor.top.source import Source
 from manager.monitor.watch import snoozing, store
 from manager.monitor.watch.snoozing import OpenAlert
 from manager.monitor.watch.store import Saved
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.util.kept_content import KeptContent
 
 LOOK_S = 3.0

@@ -12,7 +12,7 @@ from typing import Any
 from manager.config.fleet import Fleet
 from manager.monitor.history import money as rates
 from manager.monitor.history.curve import Currency
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.web.engine_side.figures import Figures, InstanceFigures
 
 ZERO = Decimal(0)

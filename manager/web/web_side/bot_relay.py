@@ -13,7 +13,7 @@ import h11
 from starlette.types import Message, Receive, Scope, Send
 
 from manager.i18n import Text
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.web.protocol import Refusal
 from manager.web.web_side import bot_headers
 

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.web.web_side.sign_in import SECRET_BYTES, SESSION_S, Session, SessionStore, hash_of
 
 CODE_S = 60.0

@@ -16,7 +16,7 @@ from typing import Any
 from starlette.types import ASGIApp, Message
 
 from manager import i18n
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.web import access, lifeline, rights
 from manager.web.address import Reach
 from manager.web.protocol import SOCKET_NAME

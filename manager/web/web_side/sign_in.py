@@ -18,7 +18,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from manager.record import NamedTuple
+from manager.typed import NamedTuple
 from manager.web.access import PERMISSIONS, Role
 
 SESSION_S = 24 * 3600.0

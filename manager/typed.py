@@ -1,22 +1,97 @@
-"""Make named tuples of annotated classes as `typing.NamedTuple` does, at a tenth of its cost.
+"""Have names of `typing`, at a tenth of its cost: for the modules that a short command loads.
 
-A short command makes sixty such classes before it does anything. `typing` checks each annotation, which the
-type checker has done, and compiles a constructor for each class; here only a class of which many instances
-are made has one compiled.
+Loading `typing` takes more than reading a fleet's configs, and its NamedTuple checks each annotation, which
+the type checker has done, and compiles a constructor for each of sixty classes. Here a class gets one when
+many of its instances are made. Who computes with annotations, as pydantic does, needs those of `typing`.
 """
 
 from __future__ import annotations
 
 import sys
 from collections import _tuplegetter  # type: ignore[attr-defined]  # with which `namedtuple` reads its fields
+from types import GenericAlias
+
+__all__ = (
+    "IO",
+    "TYPE_CHECKING",
+    "Any",
+    "Generic",
+    "Literal",
+    "NamedTuple",
+    "Protocol",
+    "TextIO",
+    "TypeVar",
+    "assert_never",
+    "cast",
+    "get_args",
+)
 
 FEW = 16
 """Instances of a class for which the general way takes less than compiling."""
 
-TYPE_CHECKING = False  # typing is not loaded
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NamedTuple as NamedTuple
+    from typing import (
+        IO,
+        Any,
+        Generic,
+        Literal,
+        NamedTuple,
+        Protocol,
+        TextIO,
+        TypeVar,
+        assert_never,
+        cast,
+        get_args,
+    )
 else:
+
+    class Any:
+        """Stand for any type."""
+
+    class Literal:
+        """Hold values in an alias, for `get_args`."""
+
+        def __class_getitem__(cls, values):
+            return GenericAlias(cls, values)
+
+    class Generic:
+        """Be the base of a generic class."""
+
+        __slots__ = ()
+
+        def __class_getitem__(cls, types):
+            return GenericAlias(cls, types)
+
+    class Protocol:
+        """Be the base of a class that only the type checker looks at."""
+
+    class TypeVar:
+        """Name a type for the type checker."""
+
+        def __init__(self, name, *_types, **_bounds):
+            self.__name__ = name
+
+        def __typing_subst__(self, chosen):
+            return chosen
+
+        def __repr__(self):
+            return f"~{self.__name__}"
+
+    IO = TextIO = Any
+
+    def get_args(alias):
+        """Return the values of a Literal."""
+        return alias.__args__
+
+    def cast(_to, value):
+        """Return the value."""
+        return value
+
+    def assert_never(value):
+        """Raise AssertionError: the type checker has shown that this is never reached."""
+        raise AssertionError(f"expected code to be unreachable, but got: {value!r}")
+
     NOT_GIVEN = object()
 
     def _general(cls, /, *values, **named):

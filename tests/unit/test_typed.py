@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import copy
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
-from manager import record
+from manager import typed
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -103,13 +105,13 @@ CALLS: dict[str, Callable[[Any], object]] = {
 
 @pytest.mark.parametrize("name", CALLS)
 def test_it_behaves_as_the_one_of_typing(name: str) -> None:
-    ours, theirs, call = classes("manager.record"), classes("typing"), CALLS[name]
+    ours, theirs, call = classes("manager.typed"), classes("typing"), CALLS[name]
     expected = answer(lambda: call(theirs))
-    assert [answer(lambda: call(ours)) for _ in range(record.FEW + 3)] == [expected] * (record.FEW + 3)
+    assert [answer(lambda: call(ours)) for _ in range(typed.FEW + 3)] == [expected] * (typed.FEW + 3)
 
 
 def test_one_is_pickled(monkeypatch: pytest.MonkeyPatch) -> None:
-    ours = classes("manager.record")
+    ours = classes("manager.typed")
     monkeypatch.setitem(__import__("sys").modules, ours.__name__, ours)
     order = ours.Order(1, tags=("a",))
     assert pickle.loads(pickle.dumps(order)) == order
@@ -117,17 +119,17 @@ def test_one_is_pickled(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_one_that_others_are_made_of_keeps_its_class() -> None:
-    ours = classes("manager.record")
+    ours = classes("manager.typed")
 
     special = type("Special", (ours.Order,), {"__slots__": ()})
-    for number in range(record.FEW + 3):
+    for number in range(typed.FEW + 3):
         assert type(special(number)) is special
         assert type(ours.Order(number)) is ours.Order
 
 
 def test_only_a_class_that_is_used_much_gets_a_constructor_of_its_own() -> None:
-    ours = classes("manager.record")
-    for _ in range(record.FEW):
+    ours = classes("manager.typed")
+    for _ in range(typed.FEW):
         ours.Order(1)
     general = ours.Order.__new__
     assert general is ours.One.__new__
@@ -140,7 +142,39 @@ def test_the_manager_makes_its_named_tuples_with_it() -> None:
     text = "\n".join(
         path.read_text(encoding="utf-8")
         for path in sorted((ROOT / "manager").rglob("*.py"))
-        if path.name != "record.py"
+        if path.name != "typed.py"
     )
-    assert "manager.record import NamedTuple" in text
+    assert "manager.typed import NamedTuple" in text
     assert [line for line in text.splitlines() if "typing import" in line and "NamedTuple" in line] == []
+
+
+def test_no_short_command_loads_what_it_does_without() -> None:
+    """Each of them takes as long as reading the configs of a small fleet."""
+    program = (
+        "import sys; from manager.cli import _load_pathlib, standby; _load_pathlib()\n"
+        "import importlib\n"
+        "for name in ('cli.main', 'engine.client', *(f'cli.commands.{it}' for it in ('ps', 'up'))):\n"
+        "    importlib.import_module(f'manager.{name}')\n"
+        "print({'typing', 'urllib.parse', 'ipaddress', 'argparse', 'dataclasses', 'socket'} & {*sys.modules})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, text=True, capture_output=True, check=True, timeout=120
+    )
+    assert done.stdout == "set()\n"
+
+
+def test_values_of_a_literal_are_told_by_both() -> None:
+    alias = typed.Literal["run", "stopped"]
+    assert typed.get_args(alias) == get_args(alias) == ("run", "stopped")
+    assert typed.get_args(typed.Literal["one"]) == ("one",)
+
+
+def test_pathlib_still_makes_an_address() -> None:
+    program = (
+        "from manager.cli import _load_pathlib; _load_pathlib(); import pathlib, sys;"
+        " assert 'urllib.parse' not in sys.modules; print(pathlib.Path('/a b/ä').as_uri())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, text=True, capture_output=True, check=True, timeout=120
+    )
+    assert done.stdout == "file:///a%20b/%C3%A4\n"
