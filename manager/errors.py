@@ -6,9 +6,9 @@ An error's text is a template and its parameters, so that it can be translated w
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 from manager.i18n import Text, labelled
+from manager.typed import NamedTuple
 
 OK = 0
 FAILED = 1

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from manager.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from gettext import NullTranslations

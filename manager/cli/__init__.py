@@ -43,6 +43,29 @@ def entry_point() -> None:
     code = standby.run(sys.argv[1:])
     if code is not None:
         os._exit(code)
+    _load_pathlib()
     from manager.cli.main import entry_point as main
 
     main()
+
+
+def _load_pathlib() -> None:
+    """Load pathlib without urllib.parse and ipaddress, which Python 3.11's needs for `as_uri` alone."""
+    import sys
+    from types import ModuleType
+
+    name = "urllib.parse"
+    if name in sys.modules:
+        return
+    sys.modules[name] = stand_in = ModuleType(name)
+    stand_in.quote_from_bytes = _quoted  # type: ignore[attr-defined]
+    try:
+        import pathlib  # noqa: F401
+    finally:
+        del sys.modules[name]
+
+
+def _quoted(path: bytes) -> str:
+    from urllib.parse import quote_from_bytes
+
+    return quote_from_bytes(path)

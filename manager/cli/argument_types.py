@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import get_args
 
 from manager import i18n
 from manager.i18n import _, bracketed, listed
+from manager.typed import get_args
 
 
 def _refusal(text: str) -> Exception:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
 
 from manager.cli import confirm, report
 from manager.errors import NotFound
@@ -13,6 +12,7 @@ from manager.ops import apply
 from manager.ops.actions.action import Change
 from manager.ops.actions.result import Planned
 from manager.ops.planning import definition_diff
+from manager.typed import TYPE_CHECKING
 from manager.util import console
 from manager.util.moment import Moment
 

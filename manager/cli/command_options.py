@@ -1,10 +1,10 @@
 """Declare what commands are made of, and the options that several of them share."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
 
 from manager.cli import argument_types
 from manager.i18n import _, mark
+from manager.typed import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import argparse  # loaded only for what plain_line.py does not read

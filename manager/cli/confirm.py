@@ -5,11 +5,10 @@ Not in a pipe, not with `--yes`, never for `halt`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from manager.errors import EngineError, UsageError
 from manager.fleet.session import Session
 from manager.i18n import Text
+from manager.typed import TYPE_CHECKING
 from manager.util import prompt
 
 if TYPE_CHECKING:

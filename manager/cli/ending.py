@@ -7,9 +7,9 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from manager.i18n import Text, _, labelled
+from manager.typed import TYPE_CHECKING
 from manager.util.interrupts import Interruption
 
 if TYPE_CHECKING:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
 
 from manager.fleet.bot_report import Position
 from manager.i18n import Text, _, bracketed, joined, listed
+from manager.typed import TYPE_CHECKING, Any
 from manager.util import console, formatting
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from manager import __version__, i18n
 from manager.cli import plain_line
 from manager.errors import BUG, OK, USAGE, ManagerError, UnknownInstance, UsageError
 from manager.i18n import Text, _
+from manager.typed import TYPE_CHECKING
 from manager.util import moment, ownership
 from manager.util.moment import Moment
 

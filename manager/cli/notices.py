@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from manager.engine.containers import Container
 from manager.errors import BAD_CONFIG, OK, UsageError
@@ -11,6 +10,7 @@ from manager.fleet.observe import FleetSnapshot
 from manager.fleet.project import Project
 from manager.fleet.selection import Selection
 from manager.i18n import Text
+from manager.typed import TYPE_CHECKING
 from manager.util import console
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
 
 from manager.cli.command_options import ANY_NUMBER, Option
 from manager.cli.fleet_commands import FLEET_GROUPS
+from manager.typed import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -39,7 +39,10 @@ def read(words: Sequence[str]) -> Namespace | None:
         "function": command.function,
         **{_dest(option): _default(option) for option in command.options},
     }
-    return cast("Namespace", SimpleNamespace(**values)) if _read_into(values, words[1:], by_flag) else None
+    if not _read_into(values, words[1:], by_flag):
+        return None
+    args: Any = SimpleNamespace(**values)
+    return args  # type: ignore[no-any-return]
 
 
 def _read_into(values: dict[str, Any], words: Sequence[str], by_flag: Mapping[str, Option]) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, assert_never
 
 from manager.cli.left_behind import (
     answer_object,
@@ -34,6 +33,7 @@ from manager.ops.actions.events import (
     Warned,
 )
 from manager.ops.planning import plan
+from manager.typed import TYPE_CHECKING, Any, assert_never
 from manager.util import console
 from manager.util.sanitize import replace_unprintable
 

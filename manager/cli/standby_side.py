@@ -21,11 +21,11 @@ import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 import manager
 from manager.cli import standby
 from manager.engine import client
+from manager.typed import NamedTuple
 from manager.util import moment, source_stamp
 from manager.util.moment import Moment
 

@@ -4,7 +4,6 @@ No other module of config/ handles the values of credentials.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
 
 from manager.config import credential_values, key_forms, verification
 from manager.config.account_names import aliases, given_as
@@ -20,6 +19,7 @@ from manager.config.variables import (
 )
 from manager.errors import Problem
 from manager.i18n import Text
+from manager.typed import NamedTuple
 
 
 def shared_variables(fleet: Fleet, variables: Mapping[str, str], time_zone: str) -> dict[str, str]:

@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Iterable
-from typing import NamedTuple
 
-OPTION = re.compile(r"(?<![\w-])--[A-Za-z][\w-]*")
-USAGE = re.compile(r"usage:\s*(.*?)(?:\n\s*\n|\Z)", re.IGNORECASE | re.DOTALL)
-OPTIONAL = re.compile(r"\[[^\[\]]*\]|\([^()]*\|[^()]*\)")
+from manager.typed import NamedTuple
+from manager.util.late_pattern import late_pattern
+
+OPTION = late_pattern(r"(?<![\w-])--[A-Za-z][\w-]*")
+USAGE = late_pattern(r"usage:\s*(.*?)(?:\n\s*\n|\Z)", re.IGNORECASE | re.DOTALL)
+OPTIONAL = late_pattern(r"\[[^\[\]]*\]|\([^()]*\|[^()]*\)")
 """What usage lines bracket: what may be left out, and groups of which any one will do."""
 
 

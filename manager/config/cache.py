@@ -12,7 +12,6 @@ import zlib
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 from manager import __version__
 from manager.config import verification
@@ -21,6 +20,7 @@ from manager.config.loaded import LoadedConfigs, LoadedFile, resembles_config
 from manager.config.spec import InstanceSpec, Variable
 from manager.errors import Problem
 from manager.i18n import Text
+from manager.typed import Any
 from manager.util import atomic_file, source_stamp
 from manager.util.kept_content import KeptContent
 

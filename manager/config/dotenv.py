@@ -8,12 +8,13 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
 
 from manager.i18n import Text
+from manager.typed import NamedTuple
 from manager.util import strict_json
+from manager.util.late_pattern import late_pattern
 
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+NAME = late_pattern(r"[A-Za-z_][A-Za-z0-9_]*")
 """Of a variable that a config can name."""
 ANY_NAME = r"[\w.\[\]-]+"
 """What both programs take for a name; `spring.datasource.url` is another program's."""
@@ -24,22 +25,22 @@ BLANKS = r"[ \t\v\f\x85\xa0]"
 SEPARATORS = "\x1c-\x1f"
 """Blanks for python-dotenv alone."""
 BEFORE_NAME = rf"[^\S\n{SEPARATORS}]*"
-ASSIGNMENT = re.compile(
+ASSIGNMENT = late_pattern(
     rf"{BEFORE_NAME}(?:export[ \t\f]+)?(?P<name>{ANY_NAME}){BLANKS}*=(?P<blanks>{BLANKS}*)"
 )
-NAMED_EXPORT = re.compile(r"export[ \t\f]+=")
+NAMED_EXPORT = late_pattern(r"export[ \t\f]+=")
 """The others see no variable here, but the word before one without a name."""
-COMMENT_WITH_LINE_END = re.compile(r"#[^\n]*\r(?![\r\n]|\Z)")
+COMMENT_WITH_LINE_END = late_pattern(r"#[^\n]*\r(?![\r\n]|\Z)")
 """python-dotenv begins a line behind each carriage return, Compose does not."""
-QUOTED = re.compile(r"(['\"])((?:\\.|(?!\1)[^\\])*)\1", re.DOTALL)
-REST_OF_LINE = re.compile(rf"[^\S\n{SEPARATORS}]*(?:#[^\n]*)?(?:\n|\Z)")
-BLANK_AT_END = re.compile(rf"[{SEPARATORS}]\s*\Z")
-EXPANDED = re.compile(r"\$[A-Za-z_{$]")
-EXPANDED_IN_SINGLE_QUOTES = re.compile(r"\$\{[^}:]*(?::-[^}]*)?\}")
+QUOTED = late_pattern(r"(['\"])((?:\\.|(?!\1)[^\\])*)\1", re.DOTALL)
+REST_OF_LINE = late_pattern(rf"[^\S\n{SEPARATORS}]*(?:#[^\n]*)?(?:\n|\Z)")
+BLANK_AT_END = late_pattern(rf"[{SEPARATORS}]\s*\Z")
+EXPANDED = late_pattern(r"\$[A-Za-z_{$]")
+EXPANDED_IN_SINGLE_QUOTES = late_pattern(r"\$\{[^}:]*(?::-[^}]*)?\}")
 """python-dotenv replaces these in single quotes too."""
-CONTROL = re.compile(r"[\x00\r]")
+CONTROL = late_pattern(r"[\x00\r]")
 """Which no value has for all: one cannot be in the environment, one ends a line for python-dotenv."""
-BACKSLASH = re.compile(r"\\(.)", re.DOTALL)
+BACKSLASH = late_pattern(r"\\(.)", re.DOTALL)
 ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", '"': '"', "\\": "\\"}
 """What both programs replace within double quotes. Of other letters they keep the backslash."""
 UNLIKE_WITHIN = {"'": "\\", '"': "'0$\n"}

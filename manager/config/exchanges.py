@@ -4,9 +4,9 @@ The bot's own table is `VENUES` in docker/bot/gridbot/exchanges/venues.py; tests
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from manager.i18n import mark
+from manager.typed import NamedTuple
 
 BASE64_32 = r"[A-Za-z0-9+/]{43}="
 SEED = rf"{BASE64_32}|[A-Za-z0-9+/]{{86}}=="

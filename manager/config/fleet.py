@@ -1,18 +1,18 @@
 """Hold the fleet's settings, and the path of each of its files on the host. Plain data, no effects."""
 
 import os
-import re
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal, NamedTuple
 
 from manager.config.variables import references
+from manager.typed import Literal, NamedTuple
 from manager.util import formatting
+from manager.util.late_pattern import late_pattern
 
-NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]*")
-HOST_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+NAME_PATTERN = late_pattern(r"[a-z0-9][a-z0-9_-]*")
+HOST_PATTERN = late_pattern(r"[a-z0-9][a-z0-9_-]{0,31}")
 """The names of machines: in config/hosts.toml, and in a config's `host`."""
 
 MAX_SETTINGS_BYTES = 1_000_000

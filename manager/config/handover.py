@@ -6,10 +6,8 @@ A refusal never concerns a container that exists: it goes on with what it was gi
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
 
 from manager.config.dotenv import NAME
 from manager.config.fleet import Fleet
@@ -18,12 +16,14 @@ from manager.config.steering import belongs_to, is_known_address, steered_by, st
 from manager.config.variables import REFERENCE, is_reference, is_secret, references, scalar_values
 from manager.errors import Problem
 from manager.i18n import Text, mark
+from manager.typed import TYPE_CHECKING, Any
+from manager.util.late_pattern import late_pattern
 from manager.util.sanitize import hidden_in
 
 if TYPE_CHECKING:
     from manager.config.models import InstanceConfig
 
-ZONE = re.compile(r"(?!.*\.\.)[A-Za-z0-9<][A-Za-z0-9_+\-<>,./:]*|")
+ZONE = late_pattern(r"(?!.*\.\.)[A-Za-z0-9<][A-Za-z0-9_+\-<>,./:]*|")
 """A time zone's name, or the rules of one; the C library would open any other as a file."""
 MANAGERS_OWN: Mapping[str, str] = {
     "TRADING_MODE": "mode",

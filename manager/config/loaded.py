@@ -1,12 +1,13 @@
 """Hold the result of loading config/, as plain data."""
 
 import re
-from typing import Any, NamedTuple
 
 from manager.config.spec import InstanceSpec
 from manager.errors import Problem
+from manager.typed import Any, NamedTuple
+from manager.util.late_pattern import late_pattern
 
-RESEMBLING = re.compile(r"\.(json(\.txt)?|jsonc|json5)\s*$", re.IGNORECASE)
+RESEMBLING = late_pattern(r"\.(json(\.txt)?|jsonc|json5)\s*$", re.IGNORECASE)
 """How a name ends that may be meant for a config's. Windows hides `.txt`, which its editor adds."""
 
 

@@ -2,10 +2,10 @@
 
 import tomllib
 from collections.abc import Mapping
-from typing import Any, NamedTuple
 
 from manager.config.fleet import Fleet
 from manager.errors import ConfigError, Problem
+from manager.typed import Any, NamedTuple
 from manager.util import bundle
 
 TABLE = "docker/bot/requests.toml"

@@ -6,12 +6,12 @@ A spec depends on neither the machine nor the moment: no absolute path, no uid, 
 import json
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
 
 from manager.config.account_names import read_as
 from manager.config.bot_argv import bot_argv, number_text
 from manager.config.fleet import DEFAULT_LOG_DAY_MB, Fleet
 from manager.config.variables import is_secret, references, scalar_values
+from manager.typed import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from manager.config.models import InstanceConfig

@@ -7,11 +7,11 @@ redirect requests or change what kind of trading it is.
 from __future__ import annotations
 
 import re
-import urllib.parse
 from collections.abc import Mapping
 
 from manager.config.exchanges import EXCHANGES
 from manager.i18n import mark
+from manager.util.late_pattern import late_pattern
 
 STEERING: Mapping[str, tuple[str, ...]] = {
     mark("how the manager and the bot work together"): (
@@ -107,12 +107,12 @@ STEERING: Mapping[str, tuple[str, ...]] = {
 
 A name counts in any case, because `http_proxy` works, and one of several as the one: `REST_URL2`, `RPC_1`.
 """
-NUMBER_OR_VERSION = re.compile(r"(_?V?[0-9]+)+$")
+NUMBER_OR_VERSION = late_pattern(r"(_?V?[0-9]+)+$")
 
 HARMLESS = ("PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE")
 """What only says how the interpreter writes: old configs set it, as images do."""
 
-ADDRESS = re.compile(
+ADDRESS = late_pattern(
     r"""(?x)
     [A-Za-z][A-Za-z0-9+.-]*://      # https://…, redis://…, module://…
     | (?i:https?|wss?|file):        # https:host, which browsers and Node read as https://host
@@ -125,9 +125,9 @@ ADDRESS = re.compile(
     """
 )
 """How a value begins, or a part of one, that is an address whatever its variable is called."""
-PARTS = re.compile(r"""[\s,;|="'`(){}<>@]+""")
+PARTS = late_pattern(r"""[\s,;|="'`(){}<>@]+""")
 """What stands between the parts of a value."""
-WITH_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+WITH_SCHEME = late_pattern(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 CREDENTIALS = (
     *("KEY", "API_KEY", "KEY_ID", "API_KEY_ID", "SECRET", "SECRET_KEY", "API_SECRET", "PRIVATE_KEY"),
@@ -176,8 +176,10 @@ def _matches(name: str, pattern: str) -> bool:
 
 def is_known_address(text: str, exchange: str) -> bool:
     """Return whether the text is an encrypted address of this exchange's own API."""
+    from urllib.parse import urlsplit  # a config without addresses does without
+
     try:
-        url = urllib.parse.urlsplit(text)
+        url = urlsplit(text)
         is_plain = url.port in {None, 443} and url.username is None and url.password is None
     except ValueError:
         return False

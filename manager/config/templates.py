@@ -5,11 +5,12 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from manager.config import dotted_keys
 from manager.config.exchanges import EXCHANGES
 from manager.errors import UsageError
+from manager.typed import NamedTuple
 
 Config = dict[str, Any]
 

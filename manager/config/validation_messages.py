@@ -6,7 +6,7 @@ import difflib
 import json
 import re
 from collections.abc import Iterator
-from typing import Any, NamedTuple, get_args, get_origin
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -16,6 +16,7 @@ from manager.config.models import Fault
 from manager.config.variables import is_secret
 from manager.errors import Problem
 from manager.i18n import mark
+from manager.typed import NamedTuple
 
 TYPE_FAULTS = {
     "int": mark("must be a whole number, not {value}"),

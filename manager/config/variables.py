@@ -3,10 +3,12 @@
 import re
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
-from typing import NamedTuple
 
-SECRET_WORDS = re.compile(r"key|secret|pass|token|private|mnemonic|seed", re.IGNORECASE)
-REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+from manager.typed import NamedTuple
+from manager.util.late_pattern import late_pattern
+
+SECRET_WORDS = late_pattern(r"key|secret|pass|token|private|mnemonic|seed", re.IGNORECASE)
+REFERENCE = late_pattern(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 
 SUSPECT_WORDS = frozenset(
     (

@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from manager.config.fleet import Fleet
 from manager.config.loaded import LoadedConfigs, LoadedFile
 from manager.config.spec import InstanceSpec
 from manager.errors import Problem
+from manager.typed import Any
 from manager.util import bundle
 
 CONSENT = "GRIDBOT_ACCEPT_UNVERIFIED"

@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from manager.config.dotenv import NAME
 from manager.config.steering import steered_by
 from manager.engine import labels
+from manager.typed import Any
 
 EXAMPLES = (".env.example", ".env.sample", ".env.template")
 """Files that name a bot's variables without values of worth. They are not copied into the image."""

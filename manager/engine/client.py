@@ -12,7 +12,6 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
-from typing import IO, TYPE_CHECKING, Any
 
 from manager.config.fleet import DEFAULT_PARALLELISM
 from manager.engine import endpoint, http_socket
@@ -21,10 +20,12 @@ from manager.engine.patience import Patience
 from manager.engine.streams import STREAMS, EventStream, Stream
 from manager.engine.unreachable import api_version, as_object, as_rows, hangs, no_answer
 from manager.errors import EngineError, NameTaken, NotFound, UsageError, refusal
+from manager.typed import TYPE_CHECKING, Any
 from manager.util.readable import wait_readable
 
 if TYPE_CHECKING:
     from threading import Semaphore
+    from typing import IO
 
     from manager.engine.docker_sdk import Sdk
 

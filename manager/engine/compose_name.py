@@ -6,9 +6,11 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from manager.util.late_pattern import late_pattern
+
 HEAD = "# Rendered by `manager compose`"
 """A compose.yaml without it was written by a person and may contain anything."""
-NAME = re.compile(r"""^name:[ \t]*(['"]?)([\w.-]*)\1[ \t]*(?:#.*)?$""", re.MULTILINE | re.ASCII)
+NAME = late_pattern(r"""^name:[ \t]*(['"]?)([\w.-]*)\1[ \t]*(?:#.*)?$""", re.MULTILINE | re.ASCII)
 """A formatter may have changed the quotes."""
 PROJECT_VARIABLE = "COMPOSE_PROJECT_NAME"
 HEAD_CHARS = 4096

@@ -4,20 +4,20 @@ One row contains everything: labels identify the container, state and status tex
 needed.
 """
 
-import re
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
 
 from manager.config import spec
 from manager.config.fleet import DEFAULT_STOP_TIMEOUT_S
 from manager.engine import labels, unreachable
+from manager.typed import Any, NamedTuple
+from manager.util.late_pattern import late_pattern
 from manager.util.sanitize import replace_unprintable
 
-EXIT_CODE = re.compile(r"\((\d+)\)")
+EXIT_CODE = late_pattern(r"\((\d+)\)")
 ENGINE_COULD_NOT_START = 128
 """The exit code of a container that the engine could not start."""
-HEALTH = re.compile(r"\((?:health: )?(healthy|unhealthy|starting)\)")
-UP_SECONDS = re.compile(r"Up (?:(\d+) seconds?|Less than a second)")
+HEALTH = late_pattern(r"\((?:health: )?(healthy|unhealthy|starting)\)")
+UP_SECONDS = late_pattern(r"Up (?:(\d+) seconds?|Less than a second)")
 
 
 NOT_NETWORKS = frozenset({"", "default", "bridge", "host", "none"})

@@ -13,10 +13,10 @@ import ipaddress
 import re
 import urllib.parse
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
 
 from manager.config.steering import steered_by
 from manager.engine.firewall_order import passing_before
+from manager.typed import NamedTuple
 
 ENGINE_CHAIN = "DOCKER-USER"
 """The engine keeps this chain for the rules of others."""

@@ -7,9 +7,9 @@ used.
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from manager.errors import EngineUnreachable
+from manager.typed import Any, NamedTuple
 
 DEFAULT_SOCKET = "/var/run/docker.sock"
 DEFAULT_CONTEXT = "default"

@@ -11,8 +11,8 @@ import json
 import time
 from collections.abc import Mapping
 from contextlib import closing
-from typing import Any
-from urllib.parse import quote
+
+from manager.typed import Any
 
 READ_TIMEOUT_S = 10
 """Listing 200 containers takes 50 ms; an engine that is silent for this long hangs."""
@@ -125,9 +125,17 @@ def _request(method: str, api: str, query: Mapping[str, Any] | None, content: by
     return head.encode() + content
 
 
+UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-~")
+
+
+def _quoted(text: str) -> str:
+    """Return it as a value in a query, as `urllib.parse` does, which takes longer to load than an answer."""
+    return "".join(chr(byte) if byte in UNRESERVED else f"%{byte:02X}" for byte in text.encode())
+
+
 def target(api: str, query: Mapping[str, Any] | None) -> str:
     """Return the path of a call with its query."""
-    words = "&".join(f"{name}={quote(word(value), safe='')}" for name, value in (query or {}).items())
+    words = "&".join(f"{name}={_quoted(word(value))}" for name, value in (query or {}).items())
     return f"{api}?{words}" if words else api
 
 

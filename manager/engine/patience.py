@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TypeVar
 
 from manager.errors import EngineError, EngineSlow
 from manager.i18n import Text
+from manager.typed import TypeVar
 
 Answer = TypeVar("Answer")
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 from manager.i18n import Text, _
+from manager.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

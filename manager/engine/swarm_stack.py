@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 import yaml
 
 from manager.config.fleet import Fleet
 from manager.config.spec import SECRETS_AT, TMPFS, InstanceSpec
 from manager.engine import container_config, labels
+from manager.typed import NamedTuple
 
 HEADER = """\
 # Rendered by `manager compose --swarm` from config/active and config/fleet.toml: change those, then render it

@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
 
 from manager.engine import http_socket
 from manager.errors import EngineSlow, EngineUnreachable
+from manager.typed import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from manager.engine.endpoint import Endpoint

@@ -6,7 +6,9 @@ import re
 from collections.abc import Sequence
 from decimal import Decimal
 
-PARTS = re.compile(r"([^.\s]*)(\.\S*)?(.*)", re.DOTALL)
+from manager.util.late_pattern import late_pattern
+
+PARTS = late_pattern(r"([^.\s]*)(\.\S*)?(.*)", re.DOTALL)
 """Matches the part before the point, the decimals with the point, and the currency with its space."""
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from manager.config import bot_argv, bot_options
 from manager.config.bot_options import BotOptions
@@ -13,6 +12,7 @@ from manager.config.fleet import Fleet
 from manager.config.spec import InstanceSpec
 from manager.errors import Problem
 from manager.fleet.project import Project
+from manager.typed import Any
 from manager.util import atomic_file, ownership, strict_json
 
 

@@ -4,17 +4,17 @@ A bot may be slow, broken or hostile: every value is bounded and checked; a miss
 """
 
 import json
-import re
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from manager.fleet import supervisor_state
 from manager.fleet.supervisor_state import Condition
 from manager.i18n import Text
+from manager.typed import Any, NamedTuple
 from manager.util import strict_json
 from manager.util.kept_content import KeptContent
+from manager.util.late_pattern import late_pattern
 from manager.util.sanitize import replace_unprintable
 
 MAX_BYTES = 1 << 17
@@ -24,7 +24,7 @@ MAX_NUMBER = Decimal(10) ** 15
 MAX_DECIMALS = 400
 """More than any float has; `1e-999999999`, written out, would exhaust the memory."""
 MAX_REASON = 500
-CURRENCY = re.compile(r"[A-Za-z0-9._-]{1,12}")
+CURRENCY = late_pattern(r"[A-Za-z0-9._-]{1,12}")
 MARKETS = ("live", "synthetic", "replay")
 
 

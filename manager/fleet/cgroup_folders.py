@@ -8,9 +8,9 @@ engine puts all its containers beside each other: where one of them is, tells wh
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 from manager.fleet import host
+from manager.typed import NamedTuple
 from manager.util import kernel_file, mountinfo
 from manager.util.mountinfo import Mount
 

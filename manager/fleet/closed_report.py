@@ -10,10 +10,10 @@ from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 from manager.fleet import bot_report, supervisor_state
 from manager.fleet.bot_report import Position
+from manager.typed import Any
 from manager.util import atomic_file, strict_json
 
 FIGURES = ("entry_price", "price", "pnl", "unrealized", "realized", "fees", "trades", "last_fill")

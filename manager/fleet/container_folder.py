@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 from manager.config.fleet import Fleet
 from manager.engine.containers import Container
 from manager.fleet import mounted_folder, supervisor_state
 from manager.fleet.definition_drift import is_same_file
 from manager.fleet.supervisor_state import SupervisorState
+from manager.typed import NamedTuple
 
 
 class Elsewhere(NamedTuple):

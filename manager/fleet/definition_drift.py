@@ -8,7 +8,6 @@ with an override file, `docker run` by hand. It costs no engine call.
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
 
 from manager.config.fleet import Fleet
 from manager.config.spec import InstanceSpec
@@ -19,6 +18,7 @@ from manager.fleet import cgroup_limits, engine_files, supervisor_state
 from manager.fleet.host import bot_owner
 from manager.fleet.project import Project
 from manager.fleet.supervisor_state import SupervisorState
+from manager.typed import Any, Literal, NamedTuple
 
 DriftedPart = Literal["mounts", "user", "other image", "limits", "restart policy", "shares", "settings"]
 UPDATED: frozenset[DriftedPart] = frozenset({"limits", "restart policy"})

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
 
 from manager.fleet import amounts, causes, doing
 from manager.fleet.bot_report import KeptReport, Report
 from manager.fleet.instance import Instance
 from manager.fleet.status import State
 from manager.i18n import _, mark
+from manager.typed import Any, Literal
 from manager.util import formatting, text_table
 from manager.util.console import has_colour
 from manager.util.text_table import Column, Table

@@ -5,7 +5,6 @@ Colours, sorting, alerts and exit codes all follow the two tables of severities 
 
 import time
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from manager.fleet import condition_messages, leftovers
 from manager.fleet.bot_report import KeptReport, read_for_mode
@@ -13,6 +12,7 @@ from manager.fleet.instance import Instance
 from manager.fleet.status import ELSEWHERE, PAUSED, STOPPING, State
 from manager.fleet.supervisor_state import Condition, SupervisorState
 from manager.i18n import Text, mark
+from manager.typed import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from manager.config.fleet import Fleet

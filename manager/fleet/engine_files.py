@@ -10,8 +10,8 @@ import os
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
 
+from manager.typed import Any
 from manager.util import kernel_file
 
 SETTINGS = "/etc/docker/daemon.json"

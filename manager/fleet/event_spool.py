@@ -10,9 +10,9 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from manager.config.fleet import Fleet
+from manager.typed import NamedTuple
 from manager.util import kept_text, ownership
 from manager.util.trusted_folder import open_in_trusted, trusted
 

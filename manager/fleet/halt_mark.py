@@ -1,5 +1,4 @@
-"""Read and write halt marks: `secrets/ID/halted` prevents one bot's start, `secrets/.halted` that of future
-instances.
+"""Read and write halt marks: `secrets/ID/halted` prevents a bot's start, `secrets/.halted` that of new ones.
 
 docker/README.md has the format. Only the manager can write there: in the container the folder is read-only. A
 mark is made by renaming a prepared file, which needs neither a block nor an inode on a full disk. It is
@@ -13,11 +12,11 @@ import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
 
 from manager.config.fleet import Fleet
 from manager.fleet import env_file, tombstone
 from manager.fleet.state_file import FleetState, Halted
+from manager.typed import Any, Literal, NamedTuple
 from manager.util import atomic_file, moment, ownership
 from manager.util.moment import Moment
 from manager.util.trusted_folder import open_in_trusted, put_away, put_away_in_trusted, trusted

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from manager.config.spec import BOT_ID
+from manager.util.late_pattern import late_pattern
 
 PROC = Path("/proc")
 PORTS = PROC / "sys/net/ipv4"
 MOST_PIDS = 1 << 22
 """No kernel assigns a higher pid."""
-CONTAINER_ID = re.compile(rb"[0-9a-f]{64}")
+CONTAINER_ID = late_pattern(rb"[0-9a-f]{64}")
 MOST_PARENTS = 16
 """Between a bot and its container's shim there are three."""
 

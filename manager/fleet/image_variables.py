@@ -6,10 +6,10 @@ The image says it (`manager build --bot` records it there); configs are checked 
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any
 
 from manager.config.dotenv import NAME
 from manager.config.fleet import Fleet
+from manager.typed import Any
 from manager.util import atomic_file, ownership, strict_json
 
 

@@ -6,10 +6,10 @@ started.
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from manager.config.fleet import Fleet
 from manager.errors import ManagerError, writing_to
+from manager.typed import Any, NamedTuple
 from manager.util import atomic_file, ownership, strict_json
 
 SCHEMA = 1

@@ -1,7 +1,5 @@
 """Combine what is known of one instance: config, container, supervisor's state and desired state. Pure."""
 
-from typing import NamedTuple
-
 from manager.config.spec import InstanceSpec
 from manager.engine import labels
 from manager.engine.containers import Container
@@ -10,6 +8,7 @@ from manager.fleet.state_file import InstanceState
 from manager.fleet.status import Status
 from manager.fleet.supervisor_state import SupervisorState
 from manager.fleet.tombstone import Tombstone
+from manager.typed import NamedTuple
 from manager.util.sanitize import replace_unprintable
 
 

@@ -5,7 +5,6 @@ import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
 
 from manager.config.fleet import Fleet
 from manager.errors import ManagerError
@@ -13,6 +12,7 @@ from manager.fleet import display, host
 from manager.fleet.instance import Instance
 from manager.fleet.observe import FleetSnapshot
 from manager.i18n import Text
+from manager.typed import Any, NamedTuple
 from manager.util import atomic_file, formatting, ownership, strict_json
 from manager.util.trusted_folder import trusted, unlink_in_trusted
 

@@ -9,11 +9,11 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from manager.errors import EngineUnreachable, Locked, ManagerError
 from manager.fleet import start_lock
 from manager.i18n import Text
+from manager.typed import Any
 from manager.util import ownership
 from manager.util.lock_file import open_lock
 

@@ -3,7 +3,6 @@
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
 
 from manager.config import bot_environment
 from manager.config.fleet import Fleet
@@ -31,6 +30,7 @@ from manager.fleet.project import Project
 from manager.fleet.snapshot import Desired, PlanInput
 from manager.fleet.supervisor_state import SupervisorState
 from manager.i18n import Text
+from manager.typed import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from manager.engine.client import Engine

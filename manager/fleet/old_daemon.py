@@ -9,12 +9,13 @@ import contextlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import psutil
 
 from manager.fleet import host, instances_json
 from manager.fleet.instances_json import OLD_PLACE
+from manager.typed import NamedTuple
 from manager.util import strict_json
 from manager.util.real_path import real_path
 

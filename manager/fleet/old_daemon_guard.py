@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
 
 from manager.config.fleet import Fleet
 from manager.errors import ManagerError
@@ -10,6 +9,7 @@ from manager.fleet import import_records, instances_json
 from manager.fleet.instances_json import OLD_PLACE
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.project import Project
+from manager.typed import NamedTuple
 
 OLD_DAEMON = Path("core", "daemon_manager.py")
 """The old system's program, if it is in the project's own folder."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from manager.i18n import Text, mark
+from manager.typed import NamedTuple
 from manager.util.sanitize import replace_unprintable
 
 Level = Literal["ok", "warn", "fail"]

@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import Any
 
+from manager.typed import Any
 from manager.util import formatting
 
 PROC = Path("/proc")

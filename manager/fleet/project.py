@@ -4,7 +4,6 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
 
 from manager.config import bot_environment, cache, dotenv, verification
 from manager.config.dotenv import Dotenv
@@ -17,6 +16,7 @@ from manager.errors import ConfigError, Problem, UsageError
 from manager.fleet import halt_mark, host, image_variables, state_file
 from manager.fleet.state_file import FleetState
 from manager.i18n import Text
+from manager.typed import Any, NamedTuple
 from manager.util import strict_json
 from manager.util.real_path import real_path
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from manager.config.fleet import DEFAULT_PARALLELISM, Fleet
 from manager.engine import labels
@@ -17,6 +16,7 @@ from manager.fleet import project as projects
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.project import Project
 from manager.i18n import Text
+from manager.typed import TYPE_CHECKING
 from manager.util import moment
 from manager.util.moment import Moment
 from manager.util.real_path import real_path

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal, NamedTuple
 
 from manager.engine.containers import Container
 from manager.fleet.definition_drift import DriftedPart
@@ -10,6 +9,7 @@ from manager.fleet.state_file import FleetState, RejectedRevision
 from manager.fleet.status import ELSEWHERE, Status
 from manager.fleet.tombstone import Tombstone
 from manager.i18n import Text
+from manager.typed import Literal, NamedTuple
 
 Drift = Literal[
     "config",

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from manager.typed import NamedTuple
 from manager.util import atomic_file, strict_json
 from manager.util.kept_content import KeptContent
 

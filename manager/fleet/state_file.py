@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple, get_args
 
 from manager.config.fleet import Fleet
 from manager.errors import ManagerError, Problem, writing_to
 from manager.i18n import mark
+from manager.typed import Any, Literal, NamedTuple, get_args
 from manager.util import atomic_file, moment, ownership, strict_json
 from manager.util.kept_content import KeptContent
 from manager.util.lock_file import open_lock, wait_for_lock

@@ -1,11 +1,11 @@
 """Map engine state, health and the supervisor's state to one of our few states. Total and pure."""
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
 
 from manager.engine.containers import Container
 from manager.fleet.supervisor_state import FINAL, SupervisorState
 from manager.i18n import Text
+from manager.typed import Literal, NamedTuple
 
 State = Literal[
     "starting", "running", "unhealthy", "restarting", "failed", "completed", "stopped", "missing", "orphan"

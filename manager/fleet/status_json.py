@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from manager.fleet import display, process_info
 from manager.fleet.instance import Instance
 from manager.fleet.observe import FleetSnapshot
+from manager.typed import Any
 from manager.util import formatting
 
 OLD_PYTHON = ".venv/bin/python3"

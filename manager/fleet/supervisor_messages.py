@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from manager.i18n import Text, mark
+from manager.typed import Any
 from manager.util.sanitize import replace_unprintable
 
 SENTENCES: Mapping[str, str] = {

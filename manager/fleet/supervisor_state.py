@@ -8,18 +8,18 @@ import errno
 import fcntl
 import json
 import os
-import re
 import stat
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
 
 from manager.errors import ManagerError
 from manager.fleet import lock, supervisor_messages
 from manager.i18n import Text
+from manager.typed import Any, NamedTuple
 from manager.util import atomic_file, strict_json
 from manager.util.kept_content import KeptContent
+from manager.util.late_pattern import late_pattern
 from manager.util.sanitize import replace_unprintable
 from manager.util.trusted_folder import put_away_in_trusted
 
@@ -35,13 +35,12 @@ FINAL = frozenset({"failed", "completed"})
 STALE_INTERVALS = 3
 STALE_MARGIN_S = 5.0
 """A probe may take its whole time-out before the supervisor writes again."""
-
 NEWER_KEYS = ("anchor_pid", "cancel", "condition")
 """Each was added with a feature, and is null while unused: without the key there is no such feature."""
 MAX_PARAMS = 16
 MAX_PARAM = 200
 """Characters of a condition's parameter."""
-CODE = re.compile(r"[a-z][a-z0-9_]{0,39}")
+CODE = late_pattern(r"[a-z][a-z0-9_]{0,39}")
 _states = KeptContent(lambda path: _decoded(_read(path)))
 
 

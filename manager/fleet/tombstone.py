@@ -10,11 +10,11 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from manager.config.fleet import Fleet
 from manager.errors import writing_to
 from manager.i18n import Text
+from manager.typed import Any, NamedTuple
 from manager.util import atomic_file, ownership, strict_json
 from manager.util.trusted_folder import unlink_in_trusted
 

@@ -7,12 +7,12 @@ being pruned. The old env file is in a folder of its own beside the secrets, whi
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
 
 from manager.config.fleet import Fleet
 from manager.engine import labels
 from manager.engine.containers import Container
 from manager.errors import ManagerError, writing_to
+from manager.typed import Any, Literal, NamedTuple
 from manager.util import atomic_file, strict_json
 
 SCHEMA = 1

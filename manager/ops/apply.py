@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
 
 from manager.config.fleet import Fleet
 from manager.engine import fleet_network
@@ -25,6 +24,7 @@ from manager.ops.halt.command_marks import Unlifted
 from manager.ops.halt.stop_for_good import Starts
 from manager.ops.planned_change import Plan
 from manager.ops.planning import plan as plans
+from manager.typed import TYPE_CHECKING, NamedTuple
 from manager.util import moment
 from manager.util.moment import Moment
 

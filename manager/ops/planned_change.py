@@ -1,7 +1,6 @@
 """Observe the fleet and plan a changing command: what its configs, its marks and the engine leave of it."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from manager.errors import Problem
 from manager.fleet.observe import FleetSnapshot
@@ -20,6 +19,7 @@ from manager.ops.planning import (
     updated_limits,
     worse_keys,
 )
+from manager.typed import NamedTuple
 
 
 class Plan(NamedTuple):

@@ -1,4 +1,4 @@
-"""Hold helpers that know neither bots nor Docker. Import only `errors` and `i18n`.
+"""Hold helpers that know neither bots nor Docker. Import only `errors`, `i18n` and `typed`.
 
 atomic_file, strict_json, ownership     files that users and other programs also read or write
 json_mistakes                           what is wrong with a text that is not JSON
@@ -6,6 +6,7 @@ trusted_folder                          folders that another user's link must no
 lock_file                               files that are locked, and that no other user may open
 kernel_file, mountinfo                  small files in /proc and /sys; what is mounted where
 kept_content                            what was read out of a file that is still the same one
+late_pattern                            regular expressions that are compiled when they are used
 kept_text                               messages in a file, for readers of any language
 threads, polling, interrupts             concurrent work; waiting for what sends no event; signals as notes
 signal_flag                              that a signal has come, without a lock

@@ -7,13 +7,15 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TextIO
 
 from manager.errors import ManagerError
 from manager.i18n import _, labelled
+from manager.typed import TYPE_CHECKING
 from manager.util.sanitize import escape_unprintable, replace_unprintable
 
 if TYPE_CHECKING:
+    from typing import TextIO
+
     from manager.util.text_table import Columns, Item
 
 TABLE_FORMAT = "BOTFLEET_TABLE_FORMAT"

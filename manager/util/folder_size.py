@@ -7,7 +7,8 @@ import stat
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+
+from manager.typed import NamedTuple
 
 BLOCK = 512
 """The unit of st_blocks, whatever the file system's own block is."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING
+
+from manager.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from datetime import datetime

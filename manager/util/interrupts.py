@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from threading import current_thread, main_thread
 from types import FrameType
-from typing import Any
 
+from manager.typed import Any
 from manager.util.signal_flag import SignalFlag
 
 SAME_ENDING_S = 0.5

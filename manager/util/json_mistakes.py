@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 
 from manager.i18n import Text, mark
+from manager.util.late_pattern import late_pattern
 
 COMMENTS = ("//", "/*", "#")
 """What begins a comment elsewhere."""
-WORDS = re.compile(r"(True|False|None|yes|no|on|off)\b")
+WORDS = late_pattern(r"(True|False|None|yes|no|on|off)\b")
 MESSAGES = {
     "Extra data": mark("more follows after its end"),
     "Expecting ',' delimiter": mark("a comma is missing"),

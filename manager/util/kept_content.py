@@ -6,7 +6,8 @@ import os
 import stat
 import time
 from collections.abc import Callable
-from typing import Generic, TypeVar
+
+from manager.typed import Generic, TypeVar
 
 T = TypeVar("T")
 MOST = 4000

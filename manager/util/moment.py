@@ -7,7 +7,8 @@ ask. So they agree wherever the time is presented otherwise (time namespaces, LX
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+
+from manager.typed import Any, NamedTuple
 
 PROCESS = Path("/proc/self/stat")
 THREAD = Path("/proc/thread-self/stat")

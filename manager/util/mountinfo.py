@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+
+from manager.typed import NamedTuple
 
 SELF = Path("/proc/self")
 MAX_BYTES = 16 << 20

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import select
-from typing import Protocol
+
+from manager.typed import Protocol
 
 
 class HasDescriptor(Protocol):

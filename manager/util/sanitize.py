@@ -10,7 +10,9 @@ from __future__ import annotations
 import json
 import re
 
-BLANK = re.compile(
+from manager.util.late_pattern import late_pattern
+
+BLANK = late_pattern(
     "["
     "\u034f"  # combining grapheme joiner
     "\u115f\u1160\u3164\uffa0"  # Hangul fillers

@@ -1,11 +1,11 @@
 """Lay out text in columns: widths on a terminal, and the columns that fit a narrow one. Pure."""
 
-import re
 import unicodedata
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from manager.i18n import _
+from manager.typed import Any, Generic, Literal, NamedTuple, TypeVar
+from manager.util.late_pattern import late_pattern
 
 GAP = 2
 """Cells between two columns."""
@@ -20,9 +20,9 @@ INDENT = 4
 """Indentation of a note below its row, if there is no room beside it."""
 
 IN_NUMBERS = frozenset("0123456789.,")
-NUMBER_AT_END = re.compile(r"[-+−]?[\d.,]*$")
+NUMBER_AT_END = late_pattern(r"[-+−]?[\d.,]*$")
 
-COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+COLOUR = late_pattern(r"\x1b\[[0-9;]*m")
 
 Row = Sequence[str]
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from queue import Empty, SimpleQueue
 from threading import Semaphore, Thread
-from typing import Generic, TypeVar
+
+from manager.typed import Generic, TypeVar
 
 Result = TypeVar("Result")
 

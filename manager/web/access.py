@@ -15,9 +15,10 @@ import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from manager.errors import ManagerError, writing_to
+from manager.typed import NamedTuple
 from manager.util import atomic_file, ownership
 
 Role = Literal["read", "halt", "operate"]

@@ -16,11 +16,12 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from manager import i18n
 from manager.errors import ManagerError, TimedOut, writing_to
 from manager.i18n import Text
+from manager.typed import NamedTuple
 from manager.util import console, formatting, ownership
 from manager.util.readable import wait_readable
 from manager.util.trusted_folder import open_in_trusted, unlink_in_trusted

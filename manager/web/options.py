@@ -6,9 +6,9 @@ import ipaddress
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from manager.errors import ManagerError, UsageError
+from manager.typed import NamedTuple
 from manager.util import formatting
 from manager.web import address
 from manager.web.access import Access

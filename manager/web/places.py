@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
 
 from manager.config.fleet import Fleet
+from manager.typed import NamedTuple
 from manager.web.protocol import SOCKET_NAME
 
 

@@ -10,12 +10,12 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 import manager
 from manager.errors import TimedOut
 from manager.fleet import lock
 from manager.fleet.old_daemon import is_alive
+from manager.typed import NamedTuple
 from manager.util import atomic_file
 from manager.util.polling import wait_until
 from manager.web.places import Places

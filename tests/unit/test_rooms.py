@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("compat", "cli", "web", "monitor", "ops", "fleet", "engine", "config", "util", "errors", "i18n")
-"""From the top down; the last two are single modules that every room may import."""
+SINGLE = ("errors", "i18n", "typed")
+ROOMS = ("compat", "cli", "web", "monitor", "ops", "fleet", "engine", "config", "util", *SINGLE)
+"""From the top down; the last three are single modules that every room may import."""
 ENTRANCES = ("__main__", "config_manager", "daemon_manager", "exceptions", "instance_manager")
 """Modules of manager/ itself, above all rooms: the names that callers and `python -m` use."""
 
@@ -59,7 +60,7 @@ def room_of(module: str) -> str | None:
     name, *inside = module.split(".")[1:]
     if module in EARLIER_NAMES or (name in ENTRANCES and not inside):
         return ""
-    is_file = name in {"errors", "i18n"}
+    is_file = name in SINGLE
     return name if name in ROOMS and is_file == (not inside) else None
 
 

@@ -10,13 +10,13 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin
 
 import pytest
 
 import manager
 from gridbot.model.condition import DEGRADED, Code
-from manager import errors, i18n
+from manager import errors, i18n, typed
 from manager.cli.commands import history
 from manager.fleet import condition_messages, display, doing, preflight_messages, supervisor_messages
 from manager.fleet.snapshot import Drift
@@ -47,9 +47,10 @@ def tables() -> dict[str, tuple[Any, Any]]:
     """
     by_name = {}
     for module in modules():
-        for name, hint in get_type_hints(module).items():
+        for name, written in vars(module).get("__annotations__", {}).items():
+            hint = eval(written, vars(module)) if isinstance(written, str) else written
             words = get_args(hint)[0] if get_args(hint) else None
-            if get_origin(hint) in {dict, Mapping} and get_origin(words) is Literal:
+            if get_origin(hint) in {dict, Mapping} and get_origin(words) in {Literal, typed.Literal}:
                 by_name[f"{module.__name__}.{name}"] = (getattr(module, name), words)
     return by_name
 

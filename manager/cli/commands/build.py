@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from manager.errors import OK, ImageMissing
 from manager.fleet import bot_options_file
 from manager.fleet.session import Session
 from manager.i18n import Text
+from manager.typed import TYPE_CHECKING
 from manager.util import console
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ import csv
 import io
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from manager.cli.notices import one_output, say_problems
 from manager.errors import BAD_CONFIG, OK, UsageError
@@ -24,6 +23,7 @@ from manager.monitor.history.curve import Day
 from manager.monitor.history.model import Run
 from manager.monitor.history.reader import FleetHistory, InstanceHistory
 from manager.monitor.history.summary import Line
+from manager.typed import NamedTuple
 from manager.util import console, text_table
 from manager.util.formatting import age, date_and_time, iso_with_offset
 from manager.util.text_table import Column

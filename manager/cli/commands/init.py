@@ -10,7 +10,7 @@ from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 from shlex import quote
-from typing import NamedTuple, cast
+from typing import cast
 
 from manager.config import templates
 from manager.config.exchanges import EXCHANGES
@@ -19,6 +19,7 @@ from manager.config.variables import REFERENCE
 from manager.errors import OK, UsageError, writing_to
 from manager.fleet.session import Session
 from manager.i18n import Text, _
+from manager.typed import NamedTuple
 from manager.util import atomic_file, bundle, console, formatting, ownership, strict_json
 from manager.util.real_path import real_path
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from manager.cli.notices import after_showing, one_output, say_foreign, say_interrupted_moves, say_strays
 from manager.errors import BAD_CONFIG
 from manager.fleet import display, doing, instances_json, instances_json_refresh, list_table
 from manager.fleet.selection import Selection, selected
 from manager.fleet.session import Session
+from manager.typed import TYPE_CHECKING
 from manager.util import console
 
 if TYPE_CHECKING:

@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import groupby
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from manager.engine.streams import STREAMS
 from manager.errors import OK, EngineUnreachable, ManagerError, UsageError, worst_exit_code
@@ -23,6 +22,7 @@ from manager.monitor.logs.lines import LogLine
 from manager.monitor.logs.pattern import Pattern
 from manager.monitor.logs.printing import Printer
 from manager.monitor.logs.source import LogQuery, Source
+from manager.typed import TYPE_CHECKING, NamedTuple, TypeVar
 from manager.util import console
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import time
 from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from manager.cli.notices import one_output
 from manager.config import bot_environment, templates
@@ -19,6 +19,7 @@ from manager.fleet import host, lock, state_file
 from manager.fleet.project import Project
 from manager.fleet.session import Session
 from manager.i18n import Text, _, mark
+from manager.typed import NamedTuple
 from manager.util import atomic_file, console, formatting, prompt, strict_json
 from manager.util.text_table import Column
 

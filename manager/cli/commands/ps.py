@@ -6,7 +6,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from manager.cli.notices import (
     after_showing,
@@ -24,6 +23,7 @@ from manager.fleet.observe import FleetSnapshot
 from manager.fleet.selection import Selection, selected
 from manager.fleet.session import Session
 from manager.i18n import _, bracketed, labelled, listed, mark
+from manager.typed import TYPE_CHECKING
 from manager.util import console, formatting
 from manager.util.text_table import Column
 

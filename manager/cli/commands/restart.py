@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from manager.cli import confirm
 from manager.cli.carry_out import carry_out
 from manager.errors import FAILED
@@ -11,6 +9,7 @@ from manager.fleet.selection import Selection
 from manager.fleet.session import Session
 from manager.i18n import mark
 from manager.ops.planning import changes
+from manager.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from argparse import Namespace

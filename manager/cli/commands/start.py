@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from manager.cli.carry_out import carry_out
 from manager.cli.commands.build import with_image
 from manager.fleet.selection import Selection
 from manager.fleet.session import Session
 from manager.ops.planning import changes
+from manager.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from argparse import Namespace

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from manager.cli.notices import say_foreign
 from manager.errors import BAD_CONFIG, FAILED, OK, UsageError
 from manager.fleet import display, doing, instances_json, instances_json_refresh
 from manager.fleet.selection import Selection, selected
 from manager.fleet.session import Session
 from manager.fleet.status_json import status_object
+from manager.typed import TYPE_CHECKING
 from manager.util import console
 
 if TYPE_CHECKING:

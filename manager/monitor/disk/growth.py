@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from manager.config.fleet import DiskRules
+from manager.typed import NamedTuple
 from manager.util.folder_size import FolderSize
 from manager.util.formatting import MB
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from manager.config.fleet import Fleet
 from manager.fleet.instance import Instance
 from manager.monitor.disk import folders, growth, record
+from manager.typed import NamedTuple
 
 FRESH_S = 150.0
 """Older records come from a `watch` that has ended: the folders are measured again."""

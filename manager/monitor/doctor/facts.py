@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from manager.i18n import Text
+from manager.typed import NamedTuple
 
 Mend = Literal["up", "restart", "start", "upgrade", "config"]
 """The command that mends an instance; `config`: none does before its config is corrected."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from manager.i18n import Text
+from manager.typed import NamedTuple
 
 Level = Literal["ok", "warn", "fail"]
 

@@ -13,10 +13,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from manager.monitor.history.model import Run, Sample, Span, Trade
 from manager.monitor.history.sampling import EVERY_S
+from manager.typed import NamedTuple
 from manager.util.real_path import real_path
 from manager.util.sanitize import replace_unprintable
 

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
-from typing import NamedTuple
 
 from manager.monitor.history.model import Sample, Span
+from manager.typed import NamedTuple
 
 GAP_S = 180.0
 """Samples are taken every minute: one or two may be late, or lost."""

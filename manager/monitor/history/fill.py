@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
 
 from manager.config.fleet import Fleet
 from manager.i18n import Text
@@ -16,6 +15,7 @@ from manager.monitor.history.bot_database import BotRecord, UnknownSchema
 from manager.monitor.history.model import Sample, Span
 from manager.ops.backup import databases
 from manager.ops.backup.databases import CopyError
+from manager.typed import NamedTuple
 
 BEGINNING = 1.0
 OLD_S = 29 * 86400.0

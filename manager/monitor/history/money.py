@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import NamedTuple
 
 from manager.config.fleet import Sums
+from manager.typed import NamedTuple
 
 
 class Total(NamedTuple):

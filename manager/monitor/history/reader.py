@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from manager.config.fleet import Fleet
 from manager.fleet import bot_report, supervisor_state
@@ -20,6 +20,7 @@ from manager.monitor.history import run_ends as run_ends_of
 from manager.monitor.history.database import NotOurs
 from manager.monitor.history.model import Event, Run, Sample, Span, Trade
 from manager.ops.backup import databases
+from manager.typed import NamedTuple
 from manager.util import scratch
 
 UNWATCHED_S = 180.0

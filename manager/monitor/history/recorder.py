@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from typing import NamedTuple
 
 from manager.config.fleet import Fleet
 from manager.errors import ManagerError
@@ -23,6 +22,7 @@ from manager.i18n import Text
 from manager.monitor.history import curve, database, fill, queries, sampling, spool_reader, writing
 from manager.monitor.history.curve import Day
 from manager.monitor.history.model import Sample, Span
+from manager.typed import NamedTuple
 
 FILL_EVERY_S = 86400.0
 """Between two readings of a bot's database while nothing was missed: its trades are to outlive it."""

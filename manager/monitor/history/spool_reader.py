@@ -7,11 +7,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from manager.fleet import event_spool
 from manager.fleet.event_spool import SpooledEvent
 from manager.monitor.history.model import COMMAND_CODE, Event
+from manager.typed import NamedTuple
 from manager.util import strict_json
 
 MOST_BYTES = 2 * event_spool.MAX_BYTES

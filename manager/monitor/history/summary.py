@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
 from manager.config.fleet import Sums
 from manager.fleet import doing, supervisor_messages
@@ -15,6 +15,7 @@ from manager.monitor.history import money as rates
 from manager.monitor.history.curve import Currency, Day, Drawdown, Point
 from manager.monitor.history.model import COMMAND_CODE, STATE_CODE, Event
 from manager.monitor.history.reader import FleetHistory, InstanceHistory
+from manager.typed import NamedTuple
 from manager.util import kept_text
 from manager.util.formatting import iso_with_offset
 

@@ -8,9 +8,12 @@ from __future__ import annotations
 import os
 import tempfile
 import zlib
-from typing import IO, Protocol
 
+from manager.typed import TYPE_CHECKING, Protocol
 from manager.util import scratch
+
+if TYPE_CHECKING:
+    from typing import IO
 
 GZ = ".gz"
 BLOCK = 1 << 20

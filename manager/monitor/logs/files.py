@@ -12,12 +12,12 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
 
 from manager.engine.streams import Stream
 from manager.monitor.logs import bots_zone
 from manager.monitor.logs.content import GZ, Compressed, Content, Plain
 from manager.monitor.logs.lines import MAX_LINE_BYTES
+from manager.typed import NamedTuple
 from manager.util.time_parse import is_day
 
 MAX_DAYS = 400

@@ -6,11 +6,11 @@ engine no longer has.
 """
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
 
 from manager.monitor.logs import bots_zone
 from manager.monitor.logs.files import DatedFiles
 from manager.monitor.logs.lines import SUPERVISOR_PREFIX, LogLine
+from manager.typed import NamedTuple
 from manager.util.time_parse import parse_engine_time
 
 START_BYTES = 4096

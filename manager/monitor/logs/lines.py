@@ -5,9 +5,9 @@ Pure.
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 from manager.engine.streams import Stream
+from manager.typed import NamedTuple
 
 MAX_LINE_BYTES = 1 << 18
 """A longer line is split into several, to bound the memory."""

@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
 
+from manager.typed import Literal, NamedTuple
 from manager.util.time_parse import LINE_STAMP
 
 Level = Literal["debug", "info", "warning", "error", "critical"]

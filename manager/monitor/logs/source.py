@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
 
 from manager.engine import containers, labels
 from manager.engine.streams import STREAMS, Stream
@@ -21,6 +20,7 @@ from manager.i18n import Text
 from manager.monitor.logs import bots_zone, join
 from manager.monitor.logs.files import DatedFiles, first_time
 from manager.monitor.logs.lines import LogLine, join_frames
+from manager.typed import TYPE_CHECKING, NamedTuple
 from manager.util import formatting
 from manager.util.time_parse import parse_engine_time
 

@@ -1,9 +1,9 @@
 """Order the lines of several instances by time. Pure."""
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 from manager.monitor.logs.lines import LogLine
+from manager.typed import NamedTuple
 from manager.util.time_parse import parse_engine_time
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from types import MappingProxyType
-from typing import NamedTuple, get_args
+from typing import get_args
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, StateSetMetricFamily
 
@@ -19,6 +19,7 @@ from manager.fleet.status import State
 from manager.monitor.metrics.other_hosts import HostStatus
 from manager.monitor.stats.instance_stats import InstanceStats
 from manager.ops.requests.request_budget import Budgets
+from manager.typed import NamedTuple
 
 LABELS = ("fleet", "id")
 NOT_RUNNING = "none"

@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from threading import Thread
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from manager.config.fleet import Fleet
 from manager.errors import ManagerError
+from manager.typed import NamedTuple
 
 if TYPE_CHECKING:
     from manager.ops.hosts.everywhere import Answer

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
 
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
@@ -22,6 +21,7 @@ from manager.monitor.stats.instance_stats import with_best_report
 from manager.monitor.stats.sampler import Sampler, Statistics
 from manager.ops.backup import retention
 from manager.ops.requests.request_budget import Budgets
+from manager.typed import NamedTuple
 from manager.util import atomic_file
 
 BACKUPS_EVERY_S = 60.0

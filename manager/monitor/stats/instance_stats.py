@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
 from manager.fleet import bot_report, display, doing
 from manager.fleet.bot_report import KeptReport, Report
@@ -14,6 +14,7 @@ from manager.fleet.instance import Instance
 from manager.fleet.status import State
 from manager.monitor.disk.usage import DiskUse
 from manager.monitor.stats.usage import Usage
+from manager.typed import NamedTuple
 
 STATES_BY_URGENCY: Sequence[State] = (
     "failed",

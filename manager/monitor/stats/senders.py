@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 from manager.config import request_limits
 from manager.engine.containers import Container
@@ -20,6 +19,7 @@ from manager.i18n import Text
 from manager.monitor.stats.sampler import Sampler, Statistics
 from manager.monitor.stats.usage import Sample
 from manager.ops.requests import request_budget
+from manager.typed import NamedTuple
 from manager.util.formatting import age, file_size
 
 EVERY_S = 30.0

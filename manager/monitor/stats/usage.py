@@ -7,9 +7,10 @@ numbers.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from manager.fleet.cgroup_folders import without_cache
+from manager.typed import NamedTuple
 
 
 class Sample(NamedTuple):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from manager.fleet import doing
 from manager.i18n import _
 from manager.monitor.stats import columns
 from manager.monitor.stats.instance_stats import InstanceStats
+from manager.typed import NamedTuple
 from manager.util.text_table import Column
 
 BY_NAME: Mapping[str, Column[InstanceStats]] = {column.name: column for column in columns.COLUMNS}

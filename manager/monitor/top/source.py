@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 from manager.config.fleet import Fleet
 from manager.errors import Problem
@@ -24,6 +23,7 @@ from manager.monitor.stats.sampler import Sampler
 from manager.monitor.stats.usage import Usage
 from manager.monitor.top.snapshots import SnapshotReader
 from manager.monitor.watch.shared_look import SharedLook
+from manager.typed import NamedTuple
 
 REPORT_EVERY_S = 10.0
 """A P&L is not needed in every observation, and an answer costs a bot some milliseconds."""

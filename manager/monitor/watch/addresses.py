@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from manager.config.variables import UnsetVariable, expand
+from manager.typed import NamedTuple
 
 WITH_HOST = frozenset(
     {

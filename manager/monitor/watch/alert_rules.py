@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from types import MappingProxyType
-from typing import NamedTuple
 
 from manager.config.fleet import Alerts
 from manager.fleet import causes, doing, leftovers
@@ -20,6 +19,7 @@ from manager.monitor.stats.senders import Group
 from manager.monitor.watch import alert_cases
 from manager.monitor.watch.history import History
 from manager.monitor.watch.kinds import ENDED, Kind
+from manager.typed import NamedTuple
 from manager.util.formatting import MIB, age
 
 MACHINE = ""

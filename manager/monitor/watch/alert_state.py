@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, get_args
 
 from manager.config.fleet import Alerts
 from manager.i18n import Text
 from manager.monitor.watch.alert_rules import MACHINE, UNKNOWN, Condition
 from manager.monitor.watch.kinds import BACK, NEVER_REMINDED, PASSING, WAITING, Kind
+from manager.typed import NamedTuple
 from manager.util.formatting import age
 
 Tone = Literal["bad", "good", "news"]

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
 
 from manager.config.fleet import Fleet
 from manager.engine import labels
@@ -17,6 +16,7 @@ from manager.fleet.bot_report import Report, for_mode
 from manager.fleet.instance import Instance
 from manager.monitor.stats import reports
 from manager.monitor.watch.alert_rules import Progress
+from manager.typed import NamedTuple
 from manager.util import formatting
 
 ASK_EVERY_S = 60.0

@@ -13,11 +13,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
 
 from manager.i18n import Text, _
 from manager.monitor.watch.addresses import Address
 from manager.monitor.watch.messages import Message, joined
+from manager.typed import NamedTuple
 
 SEND_TIMEOUT_S = 60.0
 """A mail server may greet slowly; after this time it hangs."""

@@ -21,9 +21,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from manager.engine.containers import Container
+from manager.typed import NamedTuple
 
 ENDING_EVENTS = frozenset({"kill", "stop", "die", "destroy", "pause"})
 CLOCK_SLACK_S = 0.5

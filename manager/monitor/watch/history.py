@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from manager.fleet.instance import Instance
+from manager.typed import NamedTuple
 
 REMEMBERED_S = 86400.0
 """The daily report covers a day."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import NamedTuple
 
 from manager.config.fleet import Fleet
 from manager.fleet.amounts import money
@@ -15,6 +14,7 @@ from manager.i18n import Text
 from manager.monitor.history import money as rates
 from manager.monitor.history.curve import Day
 from manager.monitor.watch.alert_rules import MACHINE, Condition
+from manager.typed import NamedTuple
 
 Today = Mapping[str, Sequence[Day]]
 

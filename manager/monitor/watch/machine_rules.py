@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from manager.config.fleet import Alerts
 from manager.errors import Problem
@@ -11,6 +10,7 @@ from manager.fleet.instance import Instance
 from manager.i18n import Text
 from manager.monitor.watch import alert_cases
 from manager.monitor.watch.alert_rules import MACHINE, Condition
+from manager.typed import NamedTuple
 from manager.util.formatting import GIB, MIB
 
 FULL = 16 * MIB

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
 
 from manager.i18n import Text, _, labelled, listed
 from manager.monitor.watch.alert_state import Alert, Tone
 from manager.monitor.watch.kinds import KIND_WORDS
+from manager.typed import NamedTuple
 
 MOST_LINES = 30
 MOST_CHARACTERS = 3000

@@ -7,7 +7,6 @@ may be wrong, or a lie: one that stands alone is believed for a short time only,
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import NamedTuple
 
 from manager.config import request_limits
 from manager.errors import ManagerError
@@ -16,6 +15,7 @@ from manager.fleet.observe import FleetSnapshot
 from manager.ops.requests import request_budget, request_files, request_plan
 from manager.ops.requests.request_budget import Budgets, Caller
 from manager.ops.requests.request_files import MOST_BANNED_S
+from manager.typed import NamedTuple
 
 AGAIN_S = 60.0
 """Within this time a change of fleet.toml or an interval is taken up; a bot that comes or goes, at once."""

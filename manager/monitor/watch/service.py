@@ -9,12 +9,12 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from manager import i18n
 from manager.config.fleet import Fleet
 from manager.errors import ManagerError, writing_to
 from manager.i18n import Text, _
+from manager.typed import NamedTuple
 from manager.util import formatting
 
 SYSTEM_FOLDER = Path("/etc/systemd/system")

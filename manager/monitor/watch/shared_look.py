@@ -7,10 +7,10 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import NamedTuple
 
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.supervisor_state import SupervisorState
+from manager.typed import NamedTuple
 
 GOOD_FOR_S = 4.0
 """`watch` looks for changes every second, unless it is at work: then its last look is not the present."""

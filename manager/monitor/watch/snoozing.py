@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 from manager.config.fleet import Fleet
 from manager.errors import UsageError, writing_to
@@ -17,6 +16,7 @@ from manager.monitor.watch import alert_rules, store
 from manager.monitor.watch.alert_state import Book, Key
 from manager.monitor.watch.history import NO_HISTORY
 from manager.monitor.watch.kinds import Kind
+from manager.typed import NamedTuple
 from manager.util import ownership
 from manager.util.formatting import date_and_time
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple, get_args
+from typing import Any, get_args
 
 from manager.monitor.watch import alert_state, history
 from manager.monitor.watch.alert_state import Key, Open, Tone
 from manager.monitor.watch.history import History
 from manager.monitor.watch.messages import Message
+from manager.typed import NamedTuple
 from manager.util import atomic_file, strict_json
 
 Waiting = Mapping[str, tuple[Message, ...]]

@@ -1,7 +1,6 @@
 """Define actions, their outcomes, and changing commands as data. Pure."""
 
 from collections.abc import Callable
-from typing import Generic, Literal, NamedTuple, TypeVar
 
 from manager.errors import ManagerError
 from manager.fleet.bot_report import Position
@@ -11,6 +10,7 @@ from manager.fleet.selection import EVERYTHING, Selection
 from manager.fleet.state_file import Wish
 from manager.i18n import Text
 from manager.ops.actions.answer import Answer
+from manager.typed import Generic, Literal, NamedTuple, TypeVar
 
 Kind = Literal["create", "recreate", "rollback", "start", "restart", "update", "stop", "remove", "leave"]
 

@@ -1,9 +1,8 @@
 """Hold what an exchange says of an instance whose bot is down. Pure."""
 
-from typing import NamedTuple
-
 from manager.fleet.bot_report import Position
 from manager.i18n import Text
+from manager.typed import NamedTuple
 
 ASKED_AT_ONCE = 8
 """Each query loads an exchange's client: 80 MB, and half a second of a core."""

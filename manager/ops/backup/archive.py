@@ -18,10 +18,11 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 from manager.errors import ManagerError
 from manager.ops.backup.manifest import MANIFEST, Manifest, is_allowed
+from manager.typed import NamedTuple
 from manager.util import formatting
 
 MAX_MANIFEST_BYTES = 64 << 20

@@ -15,13 +15,13 @@ import sys
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from manager.config.spec import BOT_ID
 from manager.errors import ManagerError
 from manager.i18n import Text, mark
 from manager.ops.backup import scan
 from manager.ops.backup.scan import SourceFile
+from manager.typed import NamedTuple
 from manager.util.formatting import MIB
 from manager.util.real_path import real_path
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from manager.config.fleet import Fleet
 from manager.config.spec import InstanceSpec
@@ -27,6 +27,7 @@ from manager.fleet.project import Project
 from manager.i18n import Text, labelled
 from manager.ops.backup import archive, databases, retention, scan
 from manager.ops.backup.manifest import HISTORY, Manifest, is_allowed
+from manager.typed import NamedTuple
 from manager.util import atomic_file, formatting, ownership, strict_json
 from manager.util.lock_file import open_lock
 from manager.util.polling import wait_until

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from typing import Any, NamedTuple
+from typing import Any
 
 from manager.config.models import ID_PATTERN
 from manager.i18n import Text
+from manager.typed import NamedTuple
 
 SCHEMA = 1
 MANIFEST = "manifest.json"

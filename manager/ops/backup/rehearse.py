@@ -11,7 +11,6 @@ import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from manager.config.fleet import Fleet
 from manager.config.loaded import LoadedConfigs
@@ -21,6 +20,7 @@ from manager.fleet.state_file import FleetState
 from manager.i18n import Text
 from manager.ops.backup import archive, databases, restore, verify
 from manager.ops.backup.manifest import Manifest
+from manager.typed import NamedTuple
 from manager.util import formatting
 from manager.util.formatting import MIB
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from manager.config import fleet_settings
 from manager.config.fleet import Fleet
@@ -21,6 +21,7 @@ from manager.fleet.tombstone import Generation
 from manager.ops.actions.action import Outcome
 from manager.ops.backup import archive, databases, scan, swap
 from manager.ops.backup.manifest import HISTORY, Manifest
+from manager.typed import NamedTuple
 from manager.util import atomic_file, scratch, strict_json
 
 SETTINGS, STATE = "config/fleet.toml", "state/fleet.json"

@@ -6,10 +6,10 @@ import stat
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
 
 from manager.errors import ManagerError
 from manager.ops.backup import archive
+from manager.typed import NamedTuple
 
 DAY_S = 86400
 

@@ -10,10 +10,10 @@ import os
 import stat
 from collections.abc import Collection
 from pathlib import Path
-from typing import NamedTuple
 
 from manager.i18n import Text
 from manager.ops.backup.manifest import is_allowed, is_printable
+from manager.typed import NamedTuple
 from manager.util.formatting import MIB
 from manager.util.real_path import real_path
 

@@ -1,7 +1,5 @@
 """Check what must hold before a command touches instances: valid configs, and no shared accounts."""
 
-from typing import NamedTuple
-
 from manager.config.loaded import LoadedFile
 from manager.errors import ConfigError, Problem, UsageError
 from manager.fleet.observe import FleetSnapshot
@@ -9,6 +7,7 @@ from manager.fleet.selection import pinned, require_loaded
 from manager.fleet.snapshot import PlanInput
 from manager.i18n import Text
 from manager.ops.actions.action import Action
+from manager.typed import NamedTuple
 
 
 def pinned_cause(instance: str, config: LoadedFile, snapshot: FleetSnapshot) -> Text:

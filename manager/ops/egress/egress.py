@@ -11,7 +11,7 @@ import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from manager.config.fleet import Fleet
 from manager.config.variables import select_variables
@@ -23,6 +23,7 @@ from manager.errors import ManagerError
 from manager.fleet.project import Project
 from manager.i18n import Text, mark
 from manager.ops.egress import egress_record
+from manager.typed import NamedTuple
 
 RESOLVER_FILES = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf"))
 """The engine takes the second one where the first names a resolver on loopback."""

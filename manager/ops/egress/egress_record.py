@@ -15,10 +15,11 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Thread
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from manager.config.fleet import Fleet
 from manager.errors import writing_to
+from manager.typed import NamedTuple
 from manager.util import atomic_file, ownership, strict_json
 from manager.util.trusted_folder import unlink_in_trusted
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
 
 from manager.config import bot_environment
 from manager.engine.containers import Container
@@ -15,6 +14,7 @@ from manager.fleet import bot_report, supervisor_state
 from manager.fleet.bot_report import KeptReport
 from manager.fleet.observe import FleetSnapshot
 from manager.i18n import Text
+from manager.typed import NamedTuple
 
 VARIABLE = "OTHER_BOTS_POSITION"
 """By which a program learns the sum (docker/README.md)."""

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 from manager.config.fleet import Fleet
 from manager.engine.client import Engine
@@ -20,6 +19,7 @@ from manager.fleet.observe import FleetSnapshot
 from manager.i18n import Text
 from manager.ops.actions.answer import ASKED_AT_ONCE, Answer
 from manager.ops.exchange import open_orders
+from manager.typed import NamedTuple
 from manager.util.threads import TaskGroup
 
 PURPOSE = "asked"

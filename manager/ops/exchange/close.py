@@ -13,7 +13,7 @@ from contextlib import suppress
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from manager.config.account_names import configured_as
 from manager.engine import labels
@@ -27,6 +27,7 @@ from manager.fleet.observe import FleetSnapshot
 from manager.i18n import Text
 from manager.ops.checks import start_checks
 from manager.ops.exchange import account_parts, oneoff, settled_records
+from manager.typed import NamedTuple
 from manager.util.interrupts import Ending, Interruption
 from manager.util.sanitize import replace_unprintable
 from manager.util.threads import TaskGroup

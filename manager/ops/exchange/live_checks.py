@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from manager.config.spec import SECRETS_AT, InstanceSpec
 from manager.engine import container_config, fleet_network, labels
@@ -24,6 +24,7 @@ from manager.fleet.preflight_messages import Line
 from manager.i18n import Text
 from manager.ops.exchange import oneoff
 from manager.ops.folders import bot_user, instance_folders
+from manager.typed import NamedTuple
 from manager.util.threads import TaskGroup
 
 ANSWER_WITHIN_S = 60

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from manager.config.fleet import Fleet
 from manager.config.spec import DATA_AT, SECRETS_AT
@@ -18,6 +18,7 @@ from manager.engine import labels
 from manager.engine.client import Engine
 from manager.engine.containers import Container
 from manager.errors import EngineError, NameTaken
+from manager.typed import NamedTuple
 from manager.util.sanitize import replace_unprintable
 
 FOLDERS = (DATA_AT, SECRETS_AT)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from manager.config.fleet import Fleet
 from manager.engine import compose_file, compose_name
 from manager.errors import ManagerError, writing_to
 from manager.fleet.project import Project
+from manager.typed import Any
 from manager.util import atomic_file
 
 

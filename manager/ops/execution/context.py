@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import NamedTuple
 
 from manager.config.fleet import Fleet
 from manager.config.spec import InstanceSpec
@@ -18,6 +17,7 @@ from manager.i18n import Text, mark
 from manager.ops.actions.answer import Answer
 from manager.ops.execution.port_choice import PortChoice
 from manager.ops.execution.stop_turns import StopTurns
+from manager.typed import NamedTuple
 from manager.util.interrupts import Ending
 
 INTERRUPTED = Text("interrupted")

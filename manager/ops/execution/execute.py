@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import assert_never
 
 from manager.config.spec import InstanceSpec
 from manager.engine import container_config, fleet_network
@@ -19,6 +18,7 @@ from manager.ops.execution import ports, rollback_store, take_down
 from manager.ops.execution.context import IN_THE_MIDDLE, ExecutionContext
 from manager.ops.execution.stop_turns import StopTurns
 from manager.ops.folders import instance_folders
+from manager.typed import assert_never
 from manager.util.interrupts import Ending, Interruption
 from manager.util.threads import TaskGroup
 

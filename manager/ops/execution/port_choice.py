@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from threading import Lock
-from typing import TYPE_CHECKING
 
 from manager.config.spec import InstanceSpec, config_hash
 from manager.fleet import host, state_file
 from manager.i18n import Text
+from manager.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from manager.errors import PortInUse

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Any
 
 from manager.config.fleet import Fleet
 from manager.config.spec import InstanceSpec
@@ -27,6 +26,7 @@ from manager.ops.execution.context import ExecutionContext
 from manager.ops.execution.port_choice import PortChoice
 from manager.ops.folders import bot_user, mount_probe
 from manager.ops.requests import request_files, request_plan
+from manager.typed import Any
 from manager.util.threads import Deferred
 
 NEW_CONTAINER = frozenset({"create", "recreate", "rollback"})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Literal
 
 from manager.config.fleet import Fleet
 from manager.engine.client import Engine
@@ -13,6 +12,7 @@ from manager.errors import ManagerError, NotFound
 from manager.fleet import bot_report, supervisor_state
 from manager.i18n import Text
 from manager.ops.actions.action import Action, Outcome
+from manager.typed import Literal
 
 SIGKILLED = 137
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 from manager.fleet import supervisor_state
 from manager.i18n import Text
 from manager.ops.actions.events import Healthy, OnEvent
+from manager.typed import TYPE_CHECKING
 from manager.util.polling import wait_until
 
 if TYPE_CHECKING:

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from manager.config.fleet import Fleet
 from manager.config.spec import BOT_ID
@@ -11,6 +10,7 @@ from manager.engine.client import security_modes
 from manager.errors import ManagerError, writing_to
 from manager.fleet import host
 from manager.fleet.definition_drift import UID_VARIABLE
+from manager.typed import Any, NamedTuple
 from manager.util import atomic_file, ownership
 from manager.util.trusted_folder import open_in_trusted, trusted_target
 

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from manager.config.fleet import Fleet
 from manager.config.spec import DATA_AT, LOGS_AT, SECRETS_AT, STATE_AT, InstanceSpec
@@ -23,6 +22,7 @@ from manager.errors import EngineError, EngineUnreachable, ManagerError
 from manager.fleet.observe import FleetSnapshot
 from manager.i18n import Text
 from manager.ops.folders import instance_folders
+from manager.typed import Any
 from manager.util import atomic_file, mountinfo, strict_json
 from manager.util.sanitize import replace_unprintable
 from manager.util.threads import Deferred

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple, assert_never
 
 from manager.errors import ManagerError
 from manager.fleet import halt_mark
@@ -12,6 +11,7 @@ from manager.fleet.project import Project
 from manager.ops.actions.action import Action, Change, Outcome
 from manager.ops.halt import stop_for_good
 from manager.ops.halt.stop_for_good import Starts
+from manager.typed import NamedTuple, assert_never
 
 LIFTING = frozenset({"up", "start", "restart", "resume", "stop"})
 """Commands by which a user asks for the named instances to run or stop. `watch` acts on its own."""

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
-from typing import NamedTuple
 
 from manager.config.fleet import Fleet
 from manager.engine.client import MOST_CALLS, Engine
@@ -47,6 +46,7 @@ from manager.ops.halt.halt_events import (
 )
 from manager.ops.halt.halt_result import HaltOutcome, Result
 from manager.ops.halt.stop_for_good import Marked, Starts
+from manager.typed import NamedTuple
 from manager.util import kept_text
 from manager.util.threads import TaskGroup
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 from manager.config.fleet import Fleet
 from manager.engine.containers import Container
@@ -11,6 +10,7 @@ from manager.ops.actions.action import Action, Outcome
 from manager.ops.actions.answer import Answer
 from manager.ops.actions.events import Warned
 from manager.ops.halt.stop_for_good import Marked
+from manager.typed import NamedTuple
 
 
 class ContainerStopped(NamedTuple):

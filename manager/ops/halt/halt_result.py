@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from manager.engine.containers import Container
 from manager.errors import BAD_CONFIG, FAILED, OK, TIMED_OUT, ManagerError, worst_exit_code
@@ -12,6 +11,7 @@ from manager.fleet.observe import FleetSnapshot
 from manager.i18n import Text
 from manager.ops.actions.action import Action, Outcome
 from manager.ops.actions.answer import Answer
+from manager.typed import NamedTuple
 
 
 class HaltOutcome(NamedTuple):

@@ -8,7 +8,6 @@ the start lock from before its first check of the marks until after its second o
 import time
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
-from typing import NamedTuple, assert_never
 
 from manager.config.fleet import Fleet
 from manager.errors import ManagerError
@@ -16,6 +15,7 @@ from manager.fleet import halt_mark, lock, start_lock, supervisor_state
 from manager.fleet.halt_mark import By
 from manager.fleet.selection import Selection
 from manager.i18n import Text
+from manager.typed import NamedTuple, assert_never
 from manager.util import ownership
 from manager.util.trusted_folder import trusted
 

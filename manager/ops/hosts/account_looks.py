@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from manager.config import bot_environment
 from manager.config.bot_environment import LiveContainer
@@ -34,6 +34,7 @@ from manager.ops.hosts.accounts import HostAccounts, Trading
 from manager.ops.hosts.generations import GenerationRecord, Lost, Twin
 from manager.ops.hosts.registry import HERE, Host
 from manager.ops.hosts.shared_accounts import SharedAccount
+from manager.typed import NamedTuple
 from manager.util import atomic_file, ownership, strict_json
 
 ASKING_S = 20.0

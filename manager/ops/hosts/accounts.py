@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from manager.config.bot_environment import Account, LiveContainer, account_in
 from manager.ops.hosts import generations
 from manager.ops.hosts.generations import GenerationRecord
 from manager.ops.hosts.identity import Identity
+from manager.typed import NamedTuple
 
 KEY_BYTES = 32
 DIGITS = 32

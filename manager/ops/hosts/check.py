@@ -6,7 +6,6 @@ import re
 import shlex
 import time
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from manager import __version__
 from manager.config.fleet import Fleet
@@ -15,6 +14,7 @@ from manager.i18n import Text
 from manager.ops.hosts import account_looks, accounts, everywhere, identity, ssh
 from manager.ops.hosts.account_looks import HostAnswer
 from manager.ops.hosts.registry import Host
+from manager.typed import NamedTuple
 from manager.util.sanitize import replace_unprintable
 
 CLOCK_MOST_S = 2.0

@@ -7,12 +7,13 @@ import json
 import subprocess
 import tarfile
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from manager.errors import ManagerError
 from manager.ops.hosts import account_looks, ssh
 from manager.ops.hosts.package import Package
 from manager.ops.hosts.registry import Host
+from manager.typed import NamedTuple
 
 ASKING_S = 30.0
 INSTALL_S = 1200.0

@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from manager.config.fleet import Fleet
 from manager.errors import ManagerError, TimedOut
 from manager.ops.hosts import last_seen, ssh
 from manager.ops.hosts.registry import HERE, Host
 from manager.ops.hosts.ssh import CommandResult
+from manager.typed import NamedTuple
 from manager.util.sanitize import replace_unprintable
 
 READING_S = 20.0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 from manager.config.fleet import Fleet
 from manager.config.models import ID_PATTERN
@@ -17,6 +17,7 @@ from manager.fleet.instance import Instance
 from manager.fleet.tombstone import HAS_ARRIVED, UNKNOWN
 from manager.i18n import Text
 from manager.ops.hosts.registry import HERE
+from manager.typed import NamedTuple
 from manager.util import strict_json
 
 LOST = -1

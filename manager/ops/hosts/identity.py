@@ -5,10 +5,10 @@ from __future__ import annotations
 import secrets
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from manager.config.fleet import Fleet
 from manager.errors import ManagerError, writing_to
+from manager.typed import NamedTuple
 from manager.util import atomic_file, moment, ownership
 
 BYTES = 32

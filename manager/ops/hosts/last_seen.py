@@ -6,11 +6,12 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from manager.config.fleet import Fleet
 from manager.fleet import display
 from manager.i18n import Text, _, bracketed, mark
+from manager.typed import NamedTuple
 from manager.util import atomic_file, formatting, ownership, strict_json
 from manager.util.sanitize import replace_unprintable
 

@@ -11,10 +11,10 @@ import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
 
 from manager import __version__
 from manager.errors import ManagerError
+from manager.typed import NamedTuple
 from manager.util import bundle
 
 LOCK = "requirements.lock"

@@ -8,10 +8,10 @@ import tomllib
 import urllib.parse
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 from manager.config.fleet import HOST_PATTERN
 from manager.errors import ConfigError, ManagerError, Problem, UsageError
+from manager.typed import NamedTuple
 from manager.util import atomic_file, ownership
 
 USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")

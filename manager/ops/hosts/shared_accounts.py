@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
-from typing import NamedTuple
 
 from manager.config import bot_environment
 from manager.config.bot_environment import Account
 from manager.i18n import Text, mark
 from manager.ops.hosts.accounts import Trading
 from manager.ops.hosts.registry import HERE
+from manager.typed import NamedTuple
 
 BOTH = mark(
     "{first_id} on {first_host} and {second_id} on {second_host} both trade {symbol} live on {exchange},"

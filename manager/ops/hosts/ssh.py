@@ -15,11 +15,12 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from manager.errors import EngineUnreachable, ManagerError
 from manager.i18n import Text
 from manager.ops.hosts.registry import LONGEST_ANSWER_S, Host
+from manager.typed import NamedTuple
 from manager.util import scratch
 from manager.util.sanitize import replace_unprintable
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from manager.config import credential_values, reach
 from manager.config.fleet import Fleet
@@ -15,6 +15,7 @@ from manager.ops.migrate import last_price
 from manager.ops.migrate.inspect import ImportFacts, OldConfig
 from manager.ops.migrate.last_price import LastPrice
 from manager.ops.migrate.plan import ImportOptions
+from manager.typed import NamedTuple
 
 Place = Literal["inside", "above", "below"]
 

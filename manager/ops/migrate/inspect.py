@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from manager.config import dotenv, fleet_settings, loader
 from manager.config.flat_format import convert_legacy, is_legacy
@@ -29,6 +29,7 @@ from manager.i18n import Text
 from manager.ops.folders import instance_folders
 from manager.ops.folders.bot_user import GID_VARIABLE
 from manager.ops.migrate import config_files
+from manager.typed import NamedTuple
 from manager.util import strict_json
 from manager.util.real_path import real_path
 from manager.util.time_parse import is_day

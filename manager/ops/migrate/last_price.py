@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import NamedTuple
 
+from manager.typed import NamedTuple
 from manager.util import scratch
 from manager.util.time_parse import is_day
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from manager.config import steering
 from manager.config.exchanges import EXCHANGES
@@ -12,6 +12,7 @@ from manager.errors import BAD_CONFIG, FAILED, OK, worst_exit_code
 from manager.i18n import Text, listed
 from manager.ops.backup.manifest import is_printable
 from manager.ops.migrate.inspect import Database, ImportFacts, OldConfig, registered_at, web_port
+from manager.typed import NamedTuple
 from manager.util.formatting import MB
 
 Kind = Literal["stop", "database", "logs", "remember", "config", "names", "values", "warn", "leave", "refuse"]

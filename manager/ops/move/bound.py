@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from manager.config.fleet import Fleet
 from manager.errors import ManagerError
@@ -13,6 +13,7 @@ from manager.i18n import Text
 from manager.ops.move import journal as journals
 from manager.ops.move.journal import Journal
 from manager.ops.move.sides import Side
+from manager.typed import NamedTuple
 from manager.util import moment
 from manager.util.moment import Moment
 

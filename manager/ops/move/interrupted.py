@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from typing import NamedTuple
 
 from manager.config.fleet import Fleet
 from manager.errors import ManagerError
@@ -19,6 +18,7 @@ from manager.ops.hosts.registry import HERE
 from manager.ops.move import journal as journals
 from manager.ops.move import staging
 from manager.ops.move.journal import Journal
+from manager.typed import NamedTuple
 
 ARRIVES_WITHIN_S = 900.0
 """The machine that an instance is moved to cannot see whether another one goes on with that, and restoring a

@@ -10,13 +10,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, get_args
 
 from manager.config.fleet import Fleet
 from manager.errors import ManagerError, writing_to
 from manager.i18n import Text
 from manager.ops.hosts.registry import HERE
 from manager.ops.move import staging
+from manager.typed import NamedTuple
 from manager.util import atomic_file, ownership, strict_json
 from manager.util.trusted_folder import unlink_in_trusted
 

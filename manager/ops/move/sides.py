@@ -12,13 +12,14 @@ import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 from manager import i18n
 from manager.errors import LOCKED, Locked, ManagerError, TimedOut
 from manager.ops.hosts import ssh
 from manager.ops.hosts.registry import HERE, Host
 from manager.ops.move.steps import CHUNK, PROTOCOL
+from manager.typed import NamedTuple
 from manager.util import console, scratch
 from manager.util.sanitize import replace_unprintable
 

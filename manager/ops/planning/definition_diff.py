@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from manager.config.fleet import Fleet
 from manager.config.spec import MIB, InstanceSpec
 from manager.engine import container_config, labels
 from manager.i18n import Text, mark
+from manager.typed import Any
 from manager.util.sanitize import replace_unprintable
 
 NONE = mark("none")

@@ -1,7 +1,6 @@
 """Plan: specs + containers + desired states → actions with causes. Pure, so that plans are tested as text."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 from manager.engine.containers import Container
 from manager.fleet.definition_drift import KEPT_UNNAMED, UPDATED
@@ -21,6 +20,7 @@ from manager.ops.planning.left_alone import (
     left_with_image,
     left_without_container,
 )
+from manager.typed import NamedTuple
 
 CAUSES: Mapping[Drift, Text] = {
     "config": Text("config changed"),

@@ -6,7 +6,6 @@ ccxt paces each process alone, but an exchange counts by address and by account.
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Literal, NamedTuple
 
 from manager.config import bot_environment
 from manager.config.request_limits import ExchangeLimits, RequestTable
@@ -16,6 +15,7 @@ from manager.engine.containers import Container
 from manager.fleet.observe import FleetSnapshot
 from manager.i18n import Text
 from manager.ops.actions.action import Action
+from manager.typed import Literal, NamedTuple
 
 Scope = Literal["address", "account"]
 

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from threading import Lock
-from typing import Any
 
 from manager.config import request_limits
 from manager.config.fleet import Fleet
@@ -19,6 +18,7 @@ from manager.fleet.observe import FleetSnapshot
 from manager.ops.folders import bot_files
 from manager.ops.requests import request_budget
 from manager.ops.requests.request_budget import Allotment
+from manager.typed import Any
 from manager.util import strict_json
 
 FILE = "requests.json"

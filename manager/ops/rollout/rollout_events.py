@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 from manager.i18n import Text
 from manager.ops.actions.action import Action
 from manager.ops.actions.events import Event
+from manager.typed import NamedTuple
 
 
 class BatchStarted(NamedTuple):

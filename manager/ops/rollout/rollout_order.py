@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from manager.errors import ConfigError, Problem
 from manager.fleet import upgrade_records
@@ -17,6 +16,7 @@ from manager.ops.checks import preflight, start_checks
 from manager.ops.planning import moved_away, untrusted
 from manager.ops.rollout import rollout_plan
 from manager.ops.rollout.rollout_events import OnRolloutEvent
+from manager.typed import NamedTuple
 
 
 class Request(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from manager.errors import Problem, UsageError
 from manager.fleet import causes
@@ -20,6 +20,7 @@ from manager.ops.planning.left_alone import (
     left_without_container,
 )
 from manager.ops.planning.plan import Causes
+from manager.typed import NamedTuple
 
 BATCHES = 10
 """Without --batch, a tenth of the fleet is upgraded at a time, after the canary."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from manager.errors import FAILED, OK, TIMED_OUT, ManagerError, worst_exit_code
 from manager.fleet.observe import FleetSnapshot
 from manager.i18n import Text
 from manager.ops.actions.action import Action, Outcome
+from manager.typed import NamedTuple
 
 RolloutKind = Literal["upgrade", "rolled back", "not reached", "leave"]
 

@@ -10,7 +10,7 @@ import subprocess
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from manager.engine.swarm_calls import SwarmCalls
 from manager.engine.swarm_stack import YES, halted_label
@@ -18,6 +18,7 @@ from manager.errors import EngineError, EngineUnreachable, ManagerError, TimedOu
 from manager.i18n import Text, mark
 from manager.ops.swarm import state
 from manager.ops.swarm.state import Service
+from manager.typed import NamedTuple
 
 POLL_S = 0.5
 MARGIN_S = 30.0

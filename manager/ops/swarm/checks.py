@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from manager.engine import labels
 from manager.engine.swarm_stack import MACHINE, NODE, halted_label
 from manager.i18n import Text, mark
 from manager.ops.swarm.privileges import MAY, UNKNOWN, NodePrivileges
+from manager.typed import NamedTuple
 
 Level = Literal["ok", "warning", "failed"]
 LEVELS: Mapping[Level, str] = {"ok": mark("ok"), "warning": mark("warning"), "failed": mark("FAILED")}

@@ -6,12 +6,13 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from manager.config.fleet import Fleet
 from manager.fleet.project import Project
 from manager.ops.hosts import identity
 from manager.ops.swarm.state import Service
+from manager.typed import NamedTuple
 from manager.util import atomic_file, ownership, strict_json
 
 MAX_BYTES = 16_000_000

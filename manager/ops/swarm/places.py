@@ -6,13 +6,13 @@ Where a machine is known by ssh, the same script runs there: the manager need no
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from manager.config.fleet import Fleet
 from manager.config.spec import BOT_ID, InstanceSpec
 from manager.errors import ManagerError
 from manager.ops.hosts.registry import Host
 from manager.ops.swarm import scripts
+from manager.typed import NamedTuple
 
 MAKING_S = 60.0
 PREPARE = """\

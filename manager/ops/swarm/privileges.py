@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
-from typing import NamedTuple
 
 from manager.config.fleet import Fleet
 from manager.errors import ManagerError
 from manager.ops.hosts.registry import Host
 from manager.ops.hosts.ssh import CommandResult
 from manager.ops.swarm import scripts
+from manager.typed import NamedTuple
 
 ASKING_S = 20.0
 NEVER, MAY, UNKNOWN = "1", "0", "?"

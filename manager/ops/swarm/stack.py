@@ -8,7 +8,6 @@ from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
 
 from manager.config import bot_environment
 from manager.config.fleet import Fleet
@@ -27,6 +26,7 @@ from manager.ops.hosts import identity, registry
 from manager.ops.hosts.registry import Host
 from manager.ops.swarm import places, refusals
 from manager.ops.swarm.places import Place
+from manager.typed import NamedTuple
 from manager.util import atomic_file, ownership
 from manager.util.trusted_folder import unlink_in_trusted
 

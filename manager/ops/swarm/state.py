@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from manager.engine import labels
 from manager.engine.swarm_stack import MACHINE, NODE, YES, halted_label
 from manager.i18n import Text, mark
+from manager.typed import NamedTuple
 
 State = Literal["running", "starting", "stopping", "stopped", "halted", "waiting", "failing", "unreachable"]
 STATES: Mapping[State, str] = {

@@ -11,12 +11,12 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from manager.config.fleet import Fleet
 from manager.fleet import event_spool
 from manager.i18n import Text
 from manager.monitor.top.commands import Running
+from manager.typed import NamedTuple
 from manager.util import drawn_table
 from manager.util.sanitize import replace_unprintable
 from manager.web.protocol import HALT, Refusal

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import socket
-from typing import NamedTuple
 
 from manager.i18n import Text
+from manager.typed import NamedTuple
 from manager.util import formatting
 from manager.web.engine_side.backend import Backend
 from manager.web.protocol import Refusal

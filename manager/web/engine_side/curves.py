@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from typing import NamedTuple
 
 from manager.monitor.history.curve import GAP_S, Point
 from manager.monitor.history.model import Span
+from manager.typed import NamedTuple
 
 ZERO = Decimal(0)
 

@@ -10,7 +10,9 @@ import secrets
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
+
+from manager.typed import NamedTuple
 
 KEPT = 200
 """Ten minutes of looks."""

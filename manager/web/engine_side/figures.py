@@ -8,7 +8,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from types import MappingProxyType
-from typing import NamedTuple
 
 from manager.errors import UsageError
 from manager.fleet.session import Session
@@ -18,6 +17,7 @@ from manager.monitor.history.curve import Currency
 from manager.monitor.history.model import Sample
 from manager.monitor.history.reader import FleetHistory, InstanceHistory
 from manager.monitor.history.summary import Line
+from manager.typed import NamedTuple
 from manager.web.engine_side import curves
 from manager.web.engine_side.curves import Moment
 from manager.web.engine_side.marks import Mark, newest, of_instance

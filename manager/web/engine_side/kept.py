@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from typing import Any, NamedTuple
+from typing import Any
 
 from manager.config.fleet import Fleet
 from manager.fleet import doing
@@ -15,6 +15,7 @@ from manager.fleet.bot_report import Report
 from manager.fleet.instance import Instance
 from manager.monitor.stats.instance_stats import InstanceStats, uptime_s, usage_object
 from manager.monitor.watch.change_detector import gist
+from manager.typed import NamedTuple
 from manager.web.engine_side import answers
 from manager.web.engine_side.figures import Figures, InstanceFigures
 from manager.web.engine_side.observer import Alerts, PageSnapshot

@@ -15,11 +15,12 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 from manager.errors import Locked
 from manager.monitor.logs.lines import for_terminal
 from manager.monitor.top.commands import manager
+from manager.typed import NamedTuple
 
 KEPT = 2000
 """Lines, of all the instances of one reader together."""

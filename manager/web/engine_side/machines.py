@@ -11,7 +11,7 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from threading import Thread
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from manager.config.bot_environment import LiveContainer
 from manager.config.fleet import Fleet
@@ -20,6 +20,7 @@ from manager.fleet import display
 from manager.fleet.instance import Instance
 from manager.fleet.session import Session
 from manager.i18n import Text, _
+from manager.typed import NamedTuple
 from manager.util.sanitize import replace_unprintable
 from manager.web.engine_side.observer import Readers, Repeated, as_error
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from manager.fleet.doing import STATE_SEVERITY
 from manager.monitor.history.model import STATE_CODE, Event
 from manager.monitor.history.reader import InstanceHistory
 from manager.monitor.history.summary import event_text
+from manager.typed import NamedTuple
 
 What = Literal["start", "exit", "outage"]
 

@@ -9,7 +9,6 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
 
 from manager.config.fleet import Fleet
 from manager.errors import ManagerError, Problem
@@ -23,6 +22,7 @@ from manager.monitor.watch import snoozing, store
 from manager.monitor.watch.shared_look import SharedLook
 from manager.monitor.watch.snoozing import OpenAlert
 from manager.monitor.watch.store import Saved
+from manager.typed import NamedTuple
 from manager.util.kept_content import KeptContent
 
 LOOK_S = 3.0

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
 from manager.config.fleet import Fleet
 from manager.monitor.history import money as rates
 from manager.monitor.history.curve import Currency
+from manager.typed import NamedTuple
 from manager.web.engine_side.figures import Figures, InstanceFigures
 
 ZERO = Decimal(0)

@@ -7,12 +7,13 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 import h11
 from starlette.types import Message, Receive, Scope, Send
 
 from manager.i18n import Text
+from manager.typed import NamedTuple
 from manager.web.protocol import Refusal
 from manager.web.web_side import bot_headers
 

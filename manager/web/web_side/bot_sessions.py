@@ -10,8 +10,8 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
-from typing import NamedTuple
 
+from manager.typed import NamedTuple
 from manager.web.web_side.sign_in import SECRET_BYTES, SESSION_S, Session, SessionStore, hash_of
 
 CODE_S = 60.0

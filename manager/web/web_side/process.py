@@ -11,11 +11,12 @@ import json
 import os
 import socket
 import sys
-from typing import Any, NamedTuple
+from typing import Any
 
 from starlette.types import ASGIApp, Message
 
 from manager import i18n
+from manager.typed import NamedTuple
 from manager.web import access, lifeline, rights
 from manager.web.address import Reach
 from manager.web.protocol import SOCKET_NAME

@@ -16,8 +16,9 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any
 
+from manager.typed import NamedTuple
 from manager.web.access import PERMISSIONS, Role
 
 SESSION_S = 24 * 3600.0

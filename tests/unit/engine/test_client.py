@@ -5,6 +5,7 @@ from __future__ import annotations
 import socketserver
 import threading
 import time
+import urllib.parse
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,11 @@ from manager.engine import http_socket
 from manager.engine.client import Engine
 from manager.errors import EngineUnreachable
 from tests.fakes.engine import FakeEngine
+
+
+def test_a_value_in_a_query_is_quoted_as_urllib_does() -> None:
+    for value in ("abc-1_2.3~", "a b/c?d&e=f+%", '{"label":["x=ä€"]}', "", "\n\x00"):
+        assert http_socket.target("/x", {"q": value}) == f"/x?q={urllib.parse.quote(value, safe='')}"
 
 
 def test_a_stop_is_given_more_time_than_the_bot_has(monkeypatch: pytest.MonkeyPatch) -> None:
