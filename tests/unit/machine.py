@@ -14,7 +14,10 @@ from typing import Any
 REAL_HOME = Path.home()
 PRIVATE = tuple(str(REAL_HOME / name) + os.sep for name in (".docker", ".config", ".cache", ".ssh"))
 """What programs keep in a home. Not all of it: the project itself may lie there."""
-OWN_FOLDERS = (os.path.realpath(tempfile.gettempdir()) + os.sep,)
+OWN_FOLDERS = (
+    os.path.realpath(tempfile.gettempdir()) + os.sep,
+    os.environ.get("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir()) + "/pytest-of-",
+)
 LOOPBACK = ("127.", "::1", "localhost")
 NOBODYS = {1, 9}
 """tcpmux and discard: where tests say that nothing answers."""
