@@ -1,4 +1,4 @@
-"""Format sizes, ages and times.
+"""Format sizes, shares, ages and times.
 
 Files and disks use powers of 1000 (MB, GB), as disks are sold and as fleet.toml limits them; memory uses
 powers of 1024 (MiB), as the engine and the configs' `memory_limit_mb` do. Times are local; those without an
@@ -15,6 +15,7 @@ from manager.typed import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
+    from decimal import Decimal
 
 MB, GB = 10**6, 10**9
 MIB = 1 << 20
@@ -63,6 +64,11 @@ def disk_size(count: int) -> str:
 def _compact(count: int, base: int) -> str:
     amount, unit = _scaled(count, base, "BKMGTP")
     return f"{amount:.1f}{unit}" if amount < 99.95 and unit != "B" else f"{amount:.0f}{unit}"
+
+
+def percent(value: float | Decimal | None) -> str:
+    """Return `3.4%`, for a column; empty for None."""
+    return "" if value is None else f"{value:.1f}%"
 
 
 def _scaled(count: float, base: int, units: Iterable[str]) -> tuple[float, str]:
