@@ -64,8 +64,8 @@ def derive_status(
 ) -> Status:
     """Return the instance's status. `uptime`: of the host, in seconds, to detect a silent supervisor.
 
-    `other_container`: the id of another container that runs its bot, such as a Compose one-off, or one of another
-    engine. `unwritten`: the folder to which its supervisor should have written by now.
+    `other_container`: the id of another container that runs its bot, such as a Compose one-off, or one of
+    another engine. `unwritten`: the folder to which its supervisor should have written by now.
     """
     if other_container is not None:
         why = Text(
