@@ -201,9 +201,9 @@ def _bug() -> int:
     """Write the traceback to a file, for a bug report."""
     import traceback
 
-    from manager.util import scratch
+    from manager.util import formatting, scratch
 
-    name = f"botfleet-bug-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
+    name = f"botfleet-bug-{formatting.stamp(time.time())}-{os.getpid()}.log"
     path = scratch.folder() / name
     text = traceback.format_exc()
     try:

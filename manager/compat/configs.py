@@ -11,9 +11,9 @@ import json
 import logging
 import os
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ from manager.config.variables import merge_environment
 from manager.errors import Problem
 from manager.fleet import image_variables
 from manager.fleet import project as projects
-from manager.util import atomic_file, ownership, scratch, strict_json
+from manager.util import atomic_file, formatting, ownership, scratch, strict_json
 from manager.util.real_path import real_path
 
 logger = logging.getLogger(__name__)
@@ -325,4 +325,4 @@ def _file_name(name: str) -> str:
 
 
 def _now() -> str:
-    return datetime.now().isoformat()
+    return formatting.iso_precise(time.time())

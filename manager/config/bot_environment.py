@@ -250,10 +250,14 @@ def account_of(spec: InstanceSpec, fleet: Fleet, variables: Mapping[str, str]) -
 
 def account_in(other: "LiveContainer") -> Account:
     """Return what a container trades on, by its env file: only the names tell what is a credential."""
-    if other.values is None:
-        return Account(other.exchange, other.symbol, None, None)
-    given = frozenset(value for value in other.values.values() if value)
-    return Account(other.exchange, other.symbol, _secrets(other.values), given)
+    return _account_by_values(other.exchange, other.symbol, other.values)
+
+
+def _account_by_values(exchange: str, symbol: str, values: Mapping[str, str] | None) -> Account:
+    if values is None:
+        return Account(exchange, symbol, None, None)
+    given = frozenset(value for value in values.values() if value)
+    return Account(exchange, symbol, _secrets(values), given)
 
 
 def is_same(mine: Account, theirs: Account) -> bool:
@@ -294,18 +298,13 @@ def conflicts_with_running(
     """
     if fleet.allow_shared_credentials:
         return
-    for_all, others = _passed_on(fleet, variables), list(trading)
+    others = [(other, account_in(other)) for other in trading]
     for spec in specs:
         if spec.mode != "live":
             continue
-        given = env_file_values(spec, fleet, for_all, variables)
-        credentials = frozenset(_credentials(spec, given, variables))
-        for other in others:
-            if (
-                other.instance != spec.id
-                and _is_same_market(spec, other.exchange, other.symbol)
-                and _may_be_same_account(credentials, frozenset(given.values()), other.values)
-            ):
+        mine = account_of(spec, fleet, variables)
+        for other, theirs in others:
+            if other.instance != spec.id and is_same(mine, theirs):
                 yield account_in_use(spec.config_file, spec.symbol, other)
 
 
@@ -335,15 +334,8 @@ def find_shared_account(
     """
     if fleet.allow_shared_credentials:
         return None
-    for other in trading:
-        is_same_market = (exchange.lower(), symbol.lower()) == (other.exchange.lower(), other.symbol.lower())
-        if is_same_market and (
-            values is None
-            or other.values is None
-            or _may_be_same_account(_secrets(values), frozenset(values.values()), other.values)
-        ):
-            return other
-    return None
+    mine = _account_by_values(exchange, symbol, values)
+    return next((other for other in trading if is_same(mine, account_in(other))), None)
 
 
 def _is_same_market(spec: InstanceSpec, exchange: str, symbol: str) -> bool:
@@ -357,16 +349,6 @@ def _is_same_account(these: frozenset[str], those: frozenset[str]) -> bool:
     passphrase.
     """
     return bool(these and those) and (these <= those or those <= these)
-
-
-def _may_be_same_account(
-    credentials: frozenset[str], given: frozenset[str], theirs: Mapping[str, str] | None
-) -> bool:
-    """Do the same for a container, where only a variable's name tells whether it is a credential."""
-    if theirs is None:
-        return True
-    secret = _secrets(theirs)
-    return bool(credentials) and (credentials <= {*theirs.values()} or (bool(secret) and secret <= given))
 
 
 def _secrets(values: Mapping[str, str]) -> frozenset[str]:

@@ -12,11 +12,11 @@ from manager.config.bot_argv import bot_argv, number_text
 from manager.config.fleet import DEFAULT_LOG_DAY_MB, Fleet
 from manager.config.variables import is_secret, references, scalar_values
 from manager.typed import TYPE_CHECKING, NamedTuple
+from manager.util.formatting import MIB
 
 if TYPE_CHECKING:
     from manager.config.models import InstanceConfig
 
-MIB = 1 << 20
 STOP_GRACE_S = 5
 """Added to the bot's stop timeout, so that the supervisor can kill, record and report before it is killed."""
 

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 from manager.errors import ManagerError
 from manager.util import scratch
+from manager.util.formatting import file_size
 
 APT_MIRROR = "BOTFLEET_APT_MIRROR"
 EXTRA_CA = "BOTFLEET_CA"
@@ -166,10 +167,10 @@ def _certificates(environ: Mapping[str, str], pip_cert: tuple[str, ...]) -> str:
     text = "".join(_read_certificates(Path(file)) for file in dict.fromkeys((bundle, extra)) if file)
     if len(text.encode()) > MAX_SECRET_BYTES:
         raise ManagerError(
-            "cannot build the image: the certificates in {files} are larger than {limit} kB; set"
+            "cannot build the image: the certificates in {files} are larger than {limit}; set"
             " BOTFLEET_CA to a file with your company's own only",
             files=" + ".join(str(file) for file in (bundle, extra) if file),
-            limit=MAX_SECRET_BYTES // 1024,
+            limit=file_size(MAX_SECRET_BYTES),
         )
     return text
 

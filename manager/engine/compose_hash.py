@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import subprocess
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from manager import __version__
@@ -19,7 +19,7 @@ from manager.config.fleet import Fleet
 from manager.config.spec import InstanceSpec
 from manager.errors import ManagerError
 from manager.i18n import Text
-from manager.util import atomic_file, console, ownership, source_stamp
+from manager.util import atomic_file, ownership, source_stamp
 from manager.util.real_path import real_path
 
 PLUGIN_DIRS = (
@@ -33,12 +33,15 @@ CACHE_FILE = "compose-hashes.json"
 
 
 def service_hashes(
-    specs: Collection[InstanceSpec], fleet: Fleet, variables: Mapping[str, str]
+    specs: Collection[InstanceSpec],
+    fleet: Fleet,
+    variables: Mapping[str, str],
+    warn: Callable[[object], object],
 ) -> dict[str, str]:
     """Return service → its hash by `docker compose config --hash`; empty without Compose v2.
 
     `variables`: those that the file interpolates (BOTFLEET_UID, BOTFLEET_GID), as Compose will find them.
-    Also empty if Compose fails: it is optional, and no bot must wait for it.
+    Also empty if Compose fails, which `warn` is told: it is optional, and no bot must wait for it.
     """
     plugin = _plugin()
     if plugin is None:
@@ -54,7 +57,7 @@ def service_hashes(
     try:
         hashes = _asked(compose_file.render(specs, fleet), fleet, used)
     except ManagerError as error:
-        console.warning(Text("{why}; a later `docker compose up` will recreate the containers", why=error))
+        warn(Text("{why}; a later `docker compose up` will recreate the containers", why=error))
         return {}
     _remember(cache, key, hashes)
     return hashes

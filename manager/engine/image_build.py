@@ -12,7 +12,8 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -89,11 +90,7 @@ def build_image(
     new image's name before it becomes `tag`, and may raise to prevent that.
     """
     ours = bundle.build_folder(project_dir)
-    bot = real_path(bot_dir or ours / BUNDLED_BOT)
-    if not bot.is_dir():
-        raise ManagerError("cannot build an image from {folder}: no such folder", folder=bot)
-    if not (bot / "run.py").is_file():
-        raise ManagerError("cannot build an image from {folder}: it contains no run.py", folder=bot)
+    bot = _bot_folder(bot_dir or ours / BUNDLED_BOT)
     with TemporaryDirectory(prefix="botfleet-context-", dir=scratch.folder()) as folder:
         context = Path(folder)
         kept_back = _assemble(ours, bot, context)
@@ -119,18 +116,34 @@ def build_image(
             options += [f"--build-arg=BASE={base}", f"--label={INPUTS_LABEL}={inputs}"]
             options += _bot_options(bot, None if bot_dir is None else names)
             fresh = ["--no-cache"] if no_cache else []
-            if try_bot is not None:
-                trial = f"{tag.partition(':')[0]}:trial"
-                try:
+            if try_bot is None:
+                _build(cli, context, [*options, f"--tag={tag}", *fresh])
+            else:
+                with _trial(engine, tag) as trial:
                     _build(cli, context, [*options, f"--tag={trial}", *fresh])
                     say(_("trying the bot in the new image"))
                     try_bot(trial)
                     _build(cli, context, [*options, f"--tag={tag}"])
-                finally:
-                    engine.untag(trial)
-            else:
-                _build(cli, context, [*options, f"--tag={tag}", *fresh])
     return str(engine.image(tag)["Id"])
+
+
+def _bot_folder(folder: Path) -> Path:
+    bot = real_path(folder)
+    if not bot.is_dir():
+        raise ManagerError("cannot build an image from {folder}: no such folder", folder=bot)
+    if not (bot / "run.py").is_file():
+        raise ManagerError("cannot build an image from {folder}: it contains no run.py", folder=bot)
+    return bot
+
+
+@contextmanager
+def _trial(engine: Engine, tag: str) -> Iterator[str]:
+    """Provide the name of an image that is tried before it becomes `tag`, and take it away again."""
+    trial = f"{tag.partition(':')[0]}:trial"
+    try:
+        yield trial
+    finally:
+        engine.untag(trial)
 
 
 def _bot_options(bot: Path, names: Sequence[str] | None) -> list[str]:

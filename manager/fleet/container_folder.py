@@ -11,14 +11,16 @@ from manager.fleet.supervisor_state import SupervisorState
 from manager.typed import NamedTuple
 
 
-class Elsewhere(NamedTuple):
+class ForeignFolder(NamedTuple):
     """Hold the folder that a container belongs to, and our folder that it should belong to."""
 
     there: str
     here: str
 
 
-def elsewhere(container: Container, supervisor: SupervisorState | None, fleet: Fleet) -> Elsewhere | None:
+def foreign_folder(
+    container: Container, supervisor: SupervisorState | None, fleet: Fleet
+) -> ForeignFolder | None:
     """Return the other folder that a container belongs to; None if its database folder is ours.
 
     A path may be a symlink, and the folder may have been moved since, and another one made in its old place.
@@ -32,15 +34,15 @@ def elsewhere(container: Container, supervisor: SupervisorState | None, fleet: F
         there = container.project_dir
         if not there or there == str(fleet.project_dir) or is_same_file(Path(there), fleet.project_dir):
             return None
-        return Elsewhere(there, str(fleet.project_dir))
+        return ForeignFolder(there, str(fleet.project_dir))
     is_named = supervisor is not None and supervisor.container == container.id
     if source == str(database):
-        return _mounted_elsewhere(container, fleet) if not is_named else None
+        return _mounted_foreign(container, fleet) if not is_named else None
     is_same = is_same_file(Path(source), database)
     if is_same:
         return None
     if is_named and is_same is None:
-        return _mounted_elsewhere(container, fleet)
+        return _mounted_foreign(container, fleet)
     if is_named and (
         (container.is_up and _is_locked(container, fleet))
         or (not container.is_up and _is_unknown_at(Path(source).parent.parent, container, fleet))
@@ -48,19 +50,19 @@ def elsewhere(container: Container, supervisor: SupervisorState | None, fleet: F
         return None
     is_labelled = container.project_dir not in ("", str(fleet.project_dir))
     return (
-        Elsewhere(container.project_dir, str(fleet.project_dir))
+        ForeignFolder(container.project_dir, str(fleet.project_dir))
         if is_labelled
-        else Elsewhere(source, str(database))
+        else ForeignFolder(source, str(database))
     )
 
 
-def _mounted_elsewhere(container: Container, fleet: Fleet) -> Elsewhere | None:
+def _mounted_foreign(container: Container, fleet: Fleet) -> ForeignFolder | None:
     """Return the folder that a running container has mounted, if it can be seen to be another than ours."""
     if not container.is_up or _is_locked(container, fleet):
         return None
     database = fleet.database_dir(container.instance)
-    present = mounted_folder.elsewhere(container.id, database)
-    return None if present is None else Elsewhere(present, str(database))
+    present = mounted_folder.other_folder(container.id, database)
+    return None if present is None else ForeignFolder(present, str(database))
 
 
 def _is_locked(container: Container, fleet: Fleet) -> bool:
@@ -93,5 +95,5 @@ def moved(
         if container.data_source
         and container.data_source != str(fleet.database_dir(instance))
         and not is_same_file(Path(container.data_source), fleet.database_dir(instance))
-        and elsewhere(container, supervisors.get(instance), fleet) is None
+        and foreign_folder(container, supervisors.get(instance), fleet) is None
     )

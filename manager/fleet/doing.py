@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from manager.fleet import condition_messages, leftovers
 from manager.fleet.bot_report import KeptReport, read_for_mode
 from manager.fleet.instance import Instance
-from manager.fleet.status import ELSEWHERE, PAUSED, STOPPING, State
+from manager.fleet.status import IN_OTHER_CONTAINER, PAUSED, STOPPING, State
 from manager.fleet.supervisor_state import Condition, SupervisorState
 from manager.i18n import Text, mark
 from manager.typed import TYPE_CHECKING, Literal, NamedTuple
@@ -127,7 +127,7 @@ def activity(view: Instance, now: float | None = None) -> Activity:
     """Return what the instance's bot is doing, or did last."""
     now = time.time() if now is None else now
     status, state = view.status, view.status.own_state
-    if status.detail in {ELSEWHERE, PAUSED}:
+    if status.detail in {IN_OTHER_CONTAINER, PAUSED}:
         return UNKNOWN
     if state in leftovers.ENDED:
         return last(view.report, must_say=state == "completed")

@@ -14,13 +14,12 @@ from manager.errors import EngineUnreachable, Locked, ManagerError
 from manager.fleet import start_lock
 from manager.i18n import Text
 from manager.typed import Any
-from manager.util import ownership
+from manager.util import formatting, ownership
 from manager.util.lock_file import open_lock
 
 Note = dict[str, Any]
 
 MAX_NOTE_BYTES = 4096
-SINCE = "%Y-%m-%d %H:%M:%S"
 POLL_S = 0.05
 SETTLE_S = 1.5
 """On a busy machine, a stop reaches the supervisor, and a creation the engine's list, within a second."""
@@ -258,7 +257,7 @@ def _signature(command: str) -> Note:
         "pid": os.getpid(),
         "command": command,
         "user": user,
-        "since": time.strftime(SINCE),
+        "since": formatting.date_and_time(time.time()),
     }
 
 

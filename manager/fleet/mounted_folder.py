@@ -16,7 +16,7 @@ from manager.util.mountinfo import Mount
 PROC = Path("/proc")
 
 
-def elsewhere(container_id: str, database: Path, proc: Path = PROC) -> str | None:
+def other_folder(container_id: str, database: Path, proc: Path = PROC) -> str | None:
     """Return the folder that the container has in the place of `database`, if it can be seen to be another.
 
     None also where its processes cannot be looked at, or their folder was removed: then nothing is known.

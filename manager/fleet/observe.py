@@ -153,13 +153,13 @@ class FleetSnapshot(NamedTuple):
                 here=place.here,
             )
             for container in self.observed.containers.values()
-            if (place := self.elsewhere(container))
+            if (place := self.foreign_folder(container))
         ]
 
-    def elsewhere(self, container: Container) -> container_folder.Elsewhere | None:
+    def foreign_folder(self, container: Container) -> container_folder.ForeignFolder | None:
         """Return the other folder that a container with this fleet's name belongs to; None for ours."""
         fleet, view = self.project.fleet, self.views.get(container.instance)
-        return container_folder.elsewhere(container, view.supervisor if view else None, fleet)
+        return container_folder.foreign_folder(container, view.supervisor if view else None, fleet)
 
 
 def look(project: Project, engine: "Engine") -> FleetSnapshot:
@@ -355,7 +355,9 @@ def _statuses(
             supervisor,
             configured=instance in configured,
             uptime=uptime,
-            elsewhere=_elsewhere(containers.get(instance), supervisor, fleet.instance_state_dir(instance)),
+            other_container=_other_container(
+                containers.get(instance), supervisor, fleet.instance_state_dir(instance)
+            ),
             unwritten=definition_drift.unwritten(containers.get(instance), supervisor, fleet),
         )
         for instance, supervisor in supervisors.items()
@@ -377,12 +379,12 @@ def _drifts(
         for instance, container in containers.items()
         if (spec := project.specs.get(instance)) is not None
         and instance not in moved
-        and container_folder.elsewhere(container, supervisors.get(instance), project.fleet) is None
+        and container_folder.foreign_folder(container, supervisors.get(instance), project.fleet) is None
     }
     return {instance: drift for instance, drift in drifts.items() if drift}
 
 
-def _elsewhere(
+def _other_container(
     container: Container | None, supervisor: SupervisorState | None, state_dir: Path
 ) -> str | None:
     """Return the other container that runs an instance's bot, if there is one."""

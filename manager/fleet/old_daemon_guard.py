@@ -26,7 +26,7 @@ def still_running(snapshot: FleetSnapshot, ids: Iterable[str]) -> dict[str, Mana
     wanted = [
         instance
         for instance in ids
-        if not plan_input.is_up(instance) and not plan_input.runs_elsewhere(instance)
+        if not plan_input.is_up(instance) and not plan_input.runs_in_other_container(instance)
     ]
     for file in registries(snapshot.project.fleet) if wanted else ():
         known = instances_json.read(file) or {}

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from manager.engine.containers import Container
 from manager.fleet.definition_drift import DriftedPart
 from manager.fleet.state_file import FleetState, RejectedRevision
-from manager.fleet.status import ELSEWHERE, Status
+from manager.fleet.status import IN_OTHER_CONTAINER, Status
 from manager.fleet.tombstone import Tombstone
 from manager.i18n import Text
 from manager.typed import Literal, NamedTuple
@@ -83,7 +83,7 @@ class PlanInput(NamedTuple):
             *(
                 instance
                 for instance in self.wanted
-                if self.runs_elsewhere(instance) and instance not in self.containers
+                if self.runs_in_other_container(instance) and instance not in self.containers
             ),
         ]
 
@@ -97,10 +97,10 @@ class PlanInput(NamedTuple):
         container = self.containers.get(instance)
         return container is not None and container.is_up and instance not in self.idle
 
-    def runs_elsewhere(self, instance: str) -> bool:
+    def runs_in_other_container(self, instance: str) -> bool:
         """Return whether another container runs its bot, which must not be treated as stopped."""
         status = self.statuses.get(instance)
-        return status is not None and status.detail == ELSEWHERE
+        return status is not None and status.detail == IN_OTHER_CONTAINER
 
     def drift(self, instance: str) -> list[Drift]:
         """Return in which ways a container differs from its config."""

@@ -12,7 +12,7 @@ State = Literal[
 ]
 
 
-ELSEWHERE = "elsewhere"
+IN_OTHER_CONTAINER = "elsewhere"
 """The detail of an instance whose bot runs in a container that is not its own."""
 
 
@@ -59,19 +59,20 @@ def derive_status(
     *,
     configured: bool,
     uptime: float,
-    elsewhere: str | None = None,
+    other_container: str | None = None,
     unwritten: str = "",
 ) -> Status:
     """Return the instance's status. `uptime`: of the host, in seconds, to detect a silent supervisor.
 
-    `elsewhere`: the id of another container that runs its bot, such as a Compose one-off, or one of another
-    engine. `unwritten`: the folder to which its supervisor should have written by now.
+    `other_container`: the id of another container that runs its bot, such as a Compose one-off, or one of
+    another engine. `unwritten`: the folder to which its supervisor should have written by now.
     """
-    if elsewhere is not None:
+    if other_container is not None:
         why = Text(
-            "its bot runs in container {container}, which is not the instance's own", container=elsewhere[:12]
+            "its bot runs in container {container}, which is not the instance's own",
+            container=other_container[:12],
         )
-        return Status("unhealthy", ELSEWHERE, why)
+        return Status("unhealthy", IN_OTHER_CONTAINER, why)
     if container is None:
         return Status("missing")
     if unwritten:

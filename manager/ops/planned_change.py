@@ -98,7 +98,7 @@ def ours(snapshot: FleetSnapshot, actions: Sequence[Action]) -> list[Action]:
     ours = []
     for action in actions:
         container = snapshot.plan_input.containers.get(action.instance)
-        foreign = snapshot.elsewhere(container) if container is not None else None
+        foreign = snapshot.foreign_folder(container) if container is not None else None
         if foreign is not None and action.kind != "leave":
             cause = Text(
                 "its container belongs to {there}, not to {here}", there=foreign.there, here=foreign.here

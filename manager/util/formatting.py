@@ -1,8 +1,8 @@
-"""Format sizes, ages and times.
+"""Format sizes, shares, ages and times.
 
-Files and disks use powers of 1000 (MB, GB), as disks are sold; memory and limits use powers of 1024 (MiB,
-GiB), as the engine and the configs' `…_mb` keys do. Times are local; those without an offset are for readers
-of the old system.
+Files and disks use powers of 1000 (MB, GB), as disks are sold and as fleet.toml limits them; memory uses
+powers of 1024 (MiB), as the engine and the configs' `memory_limit_mb` do. Times are local; those without an
+offset are for readers of the old system.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ import time
 from manager.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
+    from decimal import Decimal
 
 MB, GB = 10**6, 10**9
-MIB, GIB = 1 << 20, 1 << 30
+MIB = 1 << 20
 
 
 def age(seconds: float) -> str:
@@ -33,18 +35,20 @@ def age(seconds: float) -> str:
 
 
 def file_size(count: float) -> str:
-    """Return `812 B`, `3.4 MB`, `12 GB`."""
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} GB"
+    """Return `812 B`, `3.4 MB`, `12 GB`, `1.5 TB`, for a sentence."""
+    amount, unit = _scaled(count, 1000, ("B", "kB", "MB", "GB", "TB", "PB"))
+    return f"{amount:.3g} {unit}"
 
 
 def size_beyond(count: int, limit: int) -> str:
-    """Return a file size that exceeds a limit, in other words than the limit."""
+    """Return a size that exceeds a limit, or what is free, in other words than that."""
     text = file_size(count)
     return text if text != file_size(limit) else f"{math.ceil(count / 1000):,} kB"
+
+
+def mebibytes(count: float) -> str:
+    """Return `2048 MiB`, as the configs give a memory limit, for a sentence."""
+    return f"{count / MIB:.0f} MiB"
 
 
 def memory_size(count: int | None) -> str:
@@ -58,11 +62,23 @@ def disk_size(count: int) -> str:
 
 
 def _compact(count: int, base: int) -> str:
-    amount, units = float(count), iter("BKMGTP")
-    unit = next(units)
-    while amount >= 999.5 and unit != "P":
-        amount, unit = amount / base, next(units)
+    amount, unit = _scaled(count, base, "BKMGTP")
     return f"{amount:.1f}{unit}" if amount < 99.95 and unit != "B" else f"{amount:.0f}{unit}"
+
+
+def percent(value: float | Decimal | None) -> str:
+    """Return `3.4%`, for a column; empty for None."""
+    return "" if value is None else f"{value:.1f}%"
+
+
+def _scaled(count: float, base: int, units: Iterable[str]) -> tuple[float, str]:
+    """Return the amount in the first of the units in which it takes at most three digits."""
+    first, *larger = units
+    for unit in larger:
+        if count < 999.5:
+            break
+        count, first = count / base, unit
+    return count, first
 
 
 def _local(epoch: float) -> datetime:
@@ -93,7 +109,7 @@ def date_and_time(epoch: float) -> str:
 
 def day(epoch: float) -> str:
     """Return `2026-01-31`, as the folders of dated logs are named."""
-    return _local(epoch).strftime("%Y-%m-%d")
+    return time.strftime("%Y-%m-%d", time.localtime(epoch))
 
 
 def clock(epoch: float) -> str:

@@ -13,17 +13,21 @@ import pytest
 from gridbot.config import args
 from gridbot.model.condition import Code
 from gridbot.model.errors import RejectedError
-from gridbot.model.types import Order, OrderRequest, Side
+from gridbot.model.types import Funding, Order, OrderRequest, Side, UnreadableFill
+from gridbot.runtime.pace import Pace
 from gridbot.runtime.shared_state import SharedState
+from gridbot.store.database import HELD_SINCE
 from gridbot.store.ledger import opening_ledger
 from gridbot.store.store import Store
 from gridbot.strategies.grid import Plan
-from gridbot.trading.engine import Engine
+from gridbot.trading.engine import FUNDING_EVERY_S, Engine
+from gridbot.trading.missing import LOST_AFTER_S
 from gridbot.trading.run_ending import RunEnding
 from tests.bot.test_reconcile import There, shown
 from tests.bot.worlds import PERP
 
 D = Decimal
+LIVE = {"TRADING_MODE": "live", "DB_PATH": "unused"}
 LINE = "--exchange backpack --symbol SOL_USDC_PERP --strategy perp_grid --grid-lower 90 --grid-upper 99"
 WANTS = tuple(OrderRequest(f"L{level}", Side.BUY, D(90 + level), D(1), level) for level in range(3))
 
@@ -36,13 +40,23 @@ class Exchange(There):
     def __init__(self) -> None:
         super().__init__()
         self.placed: list[Order] = []
+        self.funding_asked: list[float] = []
         self.on_place: Callable[[], object] = lambda: None
+        self.on_cancel: Callable[[], object] = lambda: None
 
     def place(self, order: Order) -> str:
         self.placed.append(order)
         self.listed.append(shown(order, f"x{order.client_id}"))
         self.on_place()
         return f"x{order.client_id}"
+
+    def cancel(self, order: Order) -> None:
+        super().cancel(order)
+        self.on_cancel()
+
+    def funding(self, since: float) -> list[Funding] | None:
+        self.funding_asked.append(since)
+        return []
 
     def position(self) -> Decimal | None:
         return self.held
@@ -51,16 +65,17 @@ class Exchange(There):
 class World:
     """An engine on a store, at a time that the test sets."""
 
-    def __init__(self, folder: Path, more: str = "", position: str = "0") -> None:
-        self.settings = args.parse(f"{LINE} --grid-num 4 --quantity 1 {more}".split(), {})
+    def __init__(self, folder: Path, more: str = "", position: str = "0", **facts: str) -> None:
+        env = LIVE if facts else {}
+        self.settings = args.parse(f"{LINE} --grid-num 4 --quantity 1 {more}".split(), env)
         self.store = Store(folder / "bot.db", durable=False)
         ledger = opening_ledger(D(position), D(100))
-        self.run = self.store.begin_run("backpack SOL_USDC_PERP perp paper", "live", {}, ledger)
+        self.run = self.store.begin_run(self.settings.identity, "live", {}, ledger, facts)
         self.exchange, self.shared = Exchange(), SharedState(1.0)
         self.now, self.moves = 1_000_000.0, list[Decimal]()
         self.engine = self.restarted()
 
-    def restarted(self) -> Engine:
+    def restarted(self, pace: Pace | None = None) -> Engine:
         strategy: Any = SimpleNamespace(
             prepare=lambda _price: "ready",
             plan=lambda live, _price: Plan(place=() if live else WANTS),
@@ -81,6 +96,7 @@ class World:
             self.shared,
             lambda: False,
             lambda: self.now,
+            pace,
         )
 
 
@@ -152,4 +168,77 @@ def test_what_the_account_has_less_of_is_not_closed_reduce_only(
     world.engine.tick()
     [order] = world.exchange.placed
     assert (order.market, order.reduce_only) == (True, is_reducing)
+    world.store.close()
+
+
+def test_a_position_that_was_taken_over_was_paid_for_between_the_runs_too(tmp_path: Path) -> None:
+    world = World(tmp_path, position="1", **{HELD_SINCE: "5000"})
+    world.exchange.held = D(1)
+    world.engine.tick()
+    assert world.exchange.funding_asked == [5000 - FUNDING_EVERY_S]
+    world.store.close()
+
+
+def test_what_others_positions_are_paid_is_not_counted(tmp_path: Path) -> None:
+    """An exchange lists what it has paid for the account as a whole."""
+    world = World(tmp_path, **{HELD_SINCE: "5000"})
+    world.exchange.held = D(5)
+    world.engine.tick()
+    assert (world.exchange.funding_asked, world.engine.view().funding) == ([], None)
+    world.store.close()
+
+
+def test_no_order_takes_the_level_of_an_ended_one_whose_fill_cannot_be_read(world: World) -> None:
+    """It may have been filled: the level would be doubled."""
+    world.engine.tick()
+    ended = world.exchange.placed.pop(0)
+    world.store.close_order(ended.client_id, "canceled")
+    del world.exchange.listed[0]
+    strategy: Any = world.engine.strategy
+    strategy.plan = lambda live, _price: Plan(place=WANTS[: 3 - len(live)])
+    world.exchange.executed = [UnreadableFill("9", f"x{ended.client_id}", None, "no price")]
+    world.exchange.placed = []
+    world.engine.tick()
+    assert world.exchange.placed == []
+    world.exchange.executed = []
+    world.engine.tick()
+    assert [order.slot for order in world.exchange.placed] == ["L0"]
+
+
+def test_nothing_is_placed_in_the_tick_that_gives_orders_up(world: World) -> None:
+    """What they have filled is read first."""
+    world.engine.tick()
+    world.exchange.listed, world.exchange.placed = [], []
+    world.engine.tick()
+    world.now += LOST_AFTER_S + 1
+    world.engine.tick()
+    assert (world.store.live_orders(), world.exchange.placed) == ([], [])
+    world.engine.tick()
+    assert [order.slot for order in world.exchange.placed] == ["L0", "L1", "L2"]
+
+
+def test_a_tick_cancels_for_a_few_seconds_and_then_looks_at_its_fills(world: World) -> None:
+    """With 200 orders and an exchange that takes a second for each, it would look after minutes."""
+    world.engine = world.restarted(Pace(clock=lambda: world.now))
+    world.engine.tick()
+    world.exchange.on_cancel = lambda: setattr(world, "now", world.now + 3)
+    world.shared.pause_requested = True
+    world.engine.tick()
+    assert len(world.exchange.cancelled) == 2
+    world.engine.tick()
+    assert len(world.exchange.cancelled) == 3
+
+
+def test_a_restart_that_goes_on_closing_does_not_wait_for_its_share(tmp_path: Path) -> None:
+    world = World(tmp_path, "--stop-loss 5", position="-1")
+    world.exchange.price = lambda: D(200)  # type: ignore[method-assign]
+    world.engine.tick()
+    share = tmp_path / "requests.json"
+    share.write_text('{"a_minute": 2}')
+    pace = Pace(share)
+    for _ in range(3):
+        pace.before_call("fetch_ticker", lambda: None)
+    assert pace.pause() > 60
+    world.restarted(pace)
+    assert pace.pause() == 0
     world.store.close()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gridbot.model.errors import RejectedError, UnclearError
-from gridbot.model.types import Order, OrderRequest, Side
+from gridbot.model.types import ExchangeOrder, LateRefusal, Order, OrderRequest, Side
 from gridbot.store.store import Store
 from gridbot.trading.listing import Reconciliation
 from gridbot.trading.placing import BACKOFF_S, Placing
@@ -95,3 +95,31 @@ def test_that_a_cancellation_is_refused_is_said_once(store: Store, caplog: pytes
     for tick in range(3):
         sender.cancel(order, float(tick))
     assert caplog.text.count("cannot cancel order") == 1
+
+
+def rests(order: Order) -> Reconciliation:
+    """A pass in which the exchange lists this order."""
+    row = ExchangeOrder(
+        str(order.exchange_id), order.client_id, order.side, order.price, order.qty, order.filled, True
+    )
+    return Reconciliation(listed={order.client_id: row})
+
+
+def test_after_a_late_refusal_only_an_order_that_was_sent_since_says_that_orders_are_accepted(
+    store: Store,
+) -> None:
+    """One that rests since before would end the pauses, although each new order is refused."""
+    sender = placing(store, Answers("x1", "x2", "x3", "x4"))
+    wants = [replace(WANT, slot=f"L{level}") for level in range(4)]
+    [before], [refused] = (sender.place(want, 0.0) for want in wants[:2])
+    late = Reconciliation(refused=[(refused, LateRefusal("margin", "insufficient_funds"))])
+    sender.note_refused(late, 1.0)
+    sender.note_refused(rests(before), 2.0)
+    assert sender.refusals.is_late
+    [between] = sender.place(wants[2], 3.0)
+    sender.note_refused(late, 4.0)
+    sender.note_refused(rests(between), 5.0)
+    assert sender.refusals.is_late, "it was sent before the latest refusal"
+    [newest] = sender.place(wants[3], 6.0)
+    sender.note_refused(rests(newest), 7.0)
+    assert not sender.refusals.is_late

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from decimal import Decimal
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from gridbot.store.ledger import Ledger
 from gridbot.store.store import Store
 from gridbot.strategies.strategy import make_strategy
 from gridbot.trading.engine import Engine
-from gridbot.trading.others_part import OthersPosition
+from gridbot.trading.others_part import WORDS_WITHIN_S, OthersPosition, own_part
 from gridbot.trading.position_watch import LOOK_EVERY_S, MOST_LOOK_EVERY_S, SECOND_LOOK_S, own_position
 from gridbot.trading.run_ending import CompletedError
 from tests.bot.worlds import PERP
@@ -388,7 +389,16 @@ def test_a_run_that_began_before_the_manager_told_anything_goes_on(store: Store,
 
 
 @pytest.mark.parametrize(
-    "content", ["", "{", "[]", '{"position": "NaN", "at": 1}', '{"position": true}', "x" * 9000]
+    "content",
+    [
+        "",
+        "{",
+        "[]",
+        '{"position": "NaN", "at": 1}',
+        '{"position": true}',
+        '{"position": "1e16", "at": 1000000}',
+        "x" * 9000,
+    ],
 )
 def test_a_file_that_cannot_be_used_is_as_none(store: Store, tmp_path: Path, content: str) -> None:
     other = Neighbour(tmp_path)
@@ -399,3 +409,18 @@ def test_a_file_that_cannot_be_used_is_as_none(store: Store, tmp_path: Path, con
     bench.account.others = D(3)
     bench.tick(LOOK_EVERY_S)
     assert bench.tick(SECOND_LOOK_S) is Code.LEDGER_DIFFERS
+
+
+@pytest.mark.parametrize(
+    ("age", "account", "part"),
+    [(0.0, "3", D(1)), (0.0, "4", None), (WORDS_WITHIN_S + 60, "3", None), (None, "4", D(4))],
+    ids=["they agree", "others may have traded since", "nobody tells any more", "there are no others"],
+)
+def test_beside_others_an_account_confirms_a_record_or_says_nothing(
+    tmp_path: Path, age: float | None, account: str, part: Decimal | None
+) -> None:
+    other = Neighbour(tmp_path)
+    if age is not None:
+        other.tell("2", time.time() - age)
+    settings = args.parse(LINE.split(), LIVE | {"BOTFLEET_OTHERS": other.env})
+    assert own_part(settings, lambda _name: None, D(account), D(1)) == part

@@ -732,3 +732,17 @@ def test_a_clock_that_was_set_back_makes_no_missing_order_wait_for_it(store: Sto
     run(store, There(), NOW)
     run(store, There(), NOW + LOST_AFTER_S + 1)
     assert state(store, order) == "canceled"
+
+
+def test_a_clock_that_was_set_back_makes_no_refused_cancellation_wait_for_it(store: Store) -> None:
+    order = new(store)
+    store.confirm(order.client_id, "8")
+    there, now = There(), NOW + 86_400
+    sync = Reconciler(store, there, PERP)
+    for after in (now, now + LOST_AFTER_S + 1, NOW, NOW + LOST_AFTER_S + 1):
+        there.refusals = [RejectedError("gone")]
+        sync.run(after)
+    assert state(store, order) == "open"
+    there.refusals = [RejectedError("gone")]
+    sync.run(NOW + LOST_AFTER_S + REFUSED_FOR_S + 2)
+    assert state(store, order) == "canceled"

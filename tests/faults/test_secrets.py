@@ -80,7 +80,7 @@ def test_marker_keys_are_nowhere(live: Project, note: Note) -> None:
             done = live.manager(*args)
             outputs.append(done.out + done.err)
     assert "key given" in bots.printed(live, live.container("one"))
-    # faults are where values leak: a broken config beside, a failing start, a purse that two share
+    # faults are where values leak: a broken config beside, a failing start, an account that two share
     bots.add(live, "two", 1, mode="live", exchange_config={"api_key": MARKERS["FAULT_KEY"]})
     outputs += [text for done in [live.manager("up", code=4)] for text in (done.out, done.err)]
     bots.add(

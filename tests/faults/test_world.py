@@ -135,7 +135,7 @@ def test_what_two_instances_must_not_share(project: Project, note: Note) -> None
     bots.add(project, "one", 0, **keys, **market)
     for name, sections, fault in (
         (
-            "the purse, under other names and with more in it",
+            "the account, under other names and with more in it",
             {
                 "mode": "live",
                 "exchange_config": {

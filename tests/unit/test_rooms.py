@@ -165,11 +165,22 @@ PRINTERS = {
     "manager.monitor.watch.send": "a process of its own, whose output is its answer",
     "manager.ops.backup.copier": "a process of its own, whose output is its answer",
     "manager.engine.image_build": "hands its terminal on to `docker build`",
+    "manager.monitor.watch.egress_keeper": "a part of `watch`, which prints as it goes",
+    "manager.monitor.watch.loop": "`watch`, which prints as it goes",
+    "manager.monitor.watch.notifier": "a part of `watch`, which prints as it goes",
+    "manager.monitor.watch.observer": "a part of `watch`, which prints as it goes",
     "manager.util.console": "the one place that prints",
     "manager.util.prompt": "asks at a terminal",
     "manager.util.progress_line": "the line that changes on a terminal",
+    "manager.util.screen": "what is drawn again and again on a terminal",
+    "manager.web.engine_side.exposition": "a part of `watch`, in the page's process",
+    "manager.web.engine_side.process": "the page's process, which prints as it goes",
+    "manager.web.keeper": "`serve`, which prints as it goes",
 }
-"""Modules outside cli that use standard output or error, and why."""
+"""Modules outside cli that print, or use standard output or error, and why."""
+
+CONSOLE = {"say", "warn", "warning", "error", "say_json"}
+"""What of the console prints."""
 
 
 def printing(tree: ast.AST) -> Iterator[int]:
@@ -179,6 +190,10 @@ def printing(tree: ast.AST) -> Iterator[int]:
             yield node.lineno
         if isinstance(node, ast.Attribute) and ast.unparse(node) in {"sys.stdout", "sys.stderr"}:
             yield node.lineno
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "console" and node.attr in CONSOLE:
+            yield node.lineno
+        if isinstance(node, ast.ImportFrom) and node.module == "manager.util.console":
+            yield from (node.lineno for name in node.names if name.name in CONSOLE)
         if isinstance(node, ast.ImportFrom) and node.module == "sys":
             yield from (node.lineno for name in node.names if name.name in {"stdout", "stderr"})
 
@@ -207,7 +222,15 @@ def test_nothing_outside_cli_prints_or_parses_arguments() -> None:
 
 @pytest.mark.parametrize(
     "source",
-    ["print(1)", "import sys\nsys.stdout.write('')", "from sys import stdout", "from sys import stderr as e"],
+    [
+        "print(1)",
+        "import sys\nsys.stdout.write('')",
+        "from sys import stdout",
+        "from sys import stderr as e",
+        "from manager.util import console\nconsole.say('')",
+        "from manager.util.console import say",
+        "tell(console.warning)",
+    ],
 )
 def test_printing_is_found(source: str) -> None:
     assert list(printing(ast.parse(source))) == [1 + source.count("\n")]

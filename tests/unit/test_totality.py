@@ -20,7 +20,7 @@ from manager import errors, i18n, typed
 from manager.cli.commands import history
 from manager.fleet import condition_messages, display, doing, preflight_messages, supervisor_messages
 from manager.fleet.snapshot import Drift
-from manager.fleet.status import ELSEWHERE, State
+from manager.fleet.status import IN_OTHER_CONTAINER, State
 from manager.i18n import Text
 from manager.monitor.stats import instance_stats
 from manager.monitor.watch import alert_state, kinds, messages
@@ -130,7 +130,7 @@ def test_what_bots_and_supervisors_say_by_code_is_told_in_chinese() -> None:
 
 
 def test_a_state_is_more_than_its_table_of_severities() -> None:
-    assert ELSEWHERE in display.STATE_WORDS
+    assert IN_OTHER_CONTAINER in display.STATE_WORDS
     assert set(doing.URGENCY) == set(doing.STATE_SEVERITY.values()) | set(doing.DOING_SEVERITY.values())
 
 

@@ -136,7 +136,7 @@ def check_out(commit: str, target: Path) -> Path:
 
 
 def trade_at(project: Project, fake: FakeExchange) -> None:
-    """Lets the project's live bots trade at this exchange, two of them with one purse."""
+    """Lets the project's live bots trade at this exchange, two of them with one account."""
     variables = {**fake.env, "GRIDBOT_RATE_LIMIT_MS": "2", "GRIDBOT_RECV_WINDOW_MS": "1000"}
     (project.folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
     settings = project.folder / "config" / "fleet.toml"

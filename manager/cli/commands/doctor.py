@@ -39,7 +39,7 @@ from manager.monitor.doctor.findings import Finding, Level, fail
 from manager.ops.exchange import live_checks
 from manager.ops.exchange.live_checks import LiveCheck
 from manager.ops.planning import updated_limits
-from manager.util import atomic_file, console
+from manager.util import atomic_file, console, formatting
 from manager.util.text_table import Column
 
 HEADS = {
@@ -204,7 +204,7 @@ def _write_report(
     snapshot: FleetSnapshot | None,
 ) -> None:
     parts = [
-        f"botfleet {__version__}, {time.strftime('%Y-%m-%d %H:%M %z')}",
+        f"botfleet {__version__}, {formatting.iso_with_offset(time.time())}",
         f"{platform.system()} {platform.release()} {platform.machine()}, Python {facts.client.python}",
         "",
         *_shown(by_topic, has_colour=False),

@@ -77,19 +77,24 @@ def halt(session: Session, args: Namespace) -> int:
         raise
 
 
-def _halt(session: Session, args: Namespace, marks: list[MarksMade], interruptions: Interruptions) -> int:
-    unsaid: list[ManagerError] = []
+class _Printer:
+    """Print a halt as it goes. `unsaid`: why a line could not be printed."""
 
-    def say(line: object) -> None:
+    def __init__(self, marks: list[MarksMade], *, is_json: bool) -> None:
+        self._marks, self._is_json = marks, is_json
+        self.unsaid: list[ManagerError] = []
+
+    def say(self, line: object) -> None:
         """Print a line; where it cannot be printed, as on a full disk, go on with the halt."""
-        if args.json or unsaid:
+        if self._is_json or self.unsaid:
             return
         try:
             console.say(line)
         except ManagerError as error:
-            unsaid.append(error)
+            self.unsaid.append(error)
 
-    def on_event(event: HaltEvent) -> None:
+    def on_event(self, event: HaltEvent) -> None:
+        """Print what has happened, and note the marks that were made."""
         match event:
             case Warned(message):
                 console.warning(message)
@@ -104,24 +109,28 @@ def _halt(session: Session, args: Namespace, marks: list[MarksMade], interruptio
                     )
                 )
             case MarksMade():
-                marks.append(event)
+                self._marks.append(event)
             case ContainerStopped():
-                say(_stopped_line(event))
+                self.say(_stopped_line(event))
             case ExchangeAnswered(container, answer):
-                say(_answer_line(container, answer))
+                self.say(_answer_line(container, answer))
             case _:
                 assert_never(event)
 
-    result = halting.halt(session, on_event, Selection(args.ids, args.config), interruptions.held_back)
+
+def _halt(session: Session, args: Namespace, marks: list[MarksMade], interruptions: Interruptions) -> int:
+    printer = _Printer(marks, is_json=args.json)
+    selection = Selection(args.ids, args.config)
+    result = halting.halt(session, printer.on_event, selection, interruptions.held_back)
     closed: dict[str, Closing] = {}
     if result.outcomes:
-        say(console.table(COLUMNS, result.outcomes))
+        printer.say(console.table(COLUMNS, result.outcomes))
     for outcome in sorted(result.outcomes, key=_is_left):  # the end is what a reader sees of many lines
         _say_what_is_wrong(outcome, result.snapshot)
     for problem in result.snapshot.foreign():
         console.warning(problem)
     say_problems(result.snapshot.project, args.ids if args.ids and not args.config else None)
-    for error in (*result.errors, *unsaid):
+    for error in (*result.errors, *printer.unsaid):
         console.error(error)
 
     def finish() -> int:
@@ -130,7 +139,8 @@ def _halt(session: Session, args: Namespace, marks: list[MarksMade], interruptio
             closed.update({closing.instance: closing for closing in closings})
         if args.json:
             console.say_json([_object(outcome, closed) for outcome in result.outcomes])
-        codes = [*(closing.exit_code for closing in closed.values()), *(error.exit_code for error in unsaid)]
+        codes = [closing.exit_code for closing in closed.values()]
+        codes += [error.exit_code for error in printer.unsaid]
         return worst_exit_code([result.exit_code, *codes])
 
     return ending.in_order(session, finish) if args.close_positions else finish()

@@ -8,7 +8,7 @@ from manager.i18n import Text
 from manager.monitor.doctor import remedies
 from manager.monitor.doctor.facts import Disk, Facts, HostFacts, ProjectFacts
 from manager.monitor.doctor.findings import Finding, fail, ok, warn
-from manager.util.formatting import GB
+from manager.util.formatting import GB, file_size, mebibytes
 
 DISK_WARN, DISK_FAIL = 0.10, 0.03
 DISK_WARN_FREE, DISK_FAIL_FREE = 5 * GB, GB
@@ -64,10 +64,10 @@ def space(check: str, disk: Disk) -> Finding:
     """Check the free space. A full disk does not stop a bot, but databases and logs are no longer written."""
     share = disk.free / disk.size if disk.size else 1.0
     text = Text(
-        "{path}: {free:.1f} GB free of {size:.1f} GB",
+        "{path}: {free} free of {size}",
         path=disk.path,
-        free=disk.free / GB,
-        size=disk.size / GB,
+        free=file_size(disk.free),
+        size=file_size(disk.size),
     )
     remedy = Text("free disk space: remove old backups or logs (log_retention_days), see `docker system df`")
     if share < DISK_FAIL and disk.free < DISK_FAIL_FREE:
@@ -161,10 +161,10 @@ def load(host: HostFacts) -> Finding:
 def memory_limits(files: ProjectFacts, memory: int) -> Finding:
     """Check that the memory limits together do not exceed the memory."""
     text = Text(
-        "memory limits: {limits:.1f} GB for {count} instances; the machine has {memory:.1f} GB",
-        limits=files.memory_limits / GB,
+        "memory limits: {limits} for {count} instances; the machine has {memory}",
+        limits=mebibytes(files.memory_limits),
         count=files.configs,
-        memory=memory / GB,
+        memory=mebibytes(memory),
     )
     if files.memory_limits > memory:
         return warn(

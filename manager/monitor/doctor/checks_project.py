@@ -18,18 +18,18 @@ from manager.monitor.doctor.facts import (
     StaleFile,
 )
 from manager.monitor.doctor.findings import Finding, fail, ok, warn
-from manager.util.formatting import MB
+from manager.util import formatting
 
 LOCK_WARN_S = 600
 """No command holds the lock this long: the slowest stop takes two minutes."""
 UNHEALTHY_STATES = frozenset({"failed", "unhealthy", "restarting"})
 
 STALE = {
-    "temporary": Text("{path}: temporary file of a killed process, {size:.1f} MB"),
-    "staged": Text("{path}: unused env file that contains credentials, {size:.1f} MB"),
-    "before-restore": Text("{path}: moved aside by a restore, {size:.1f} MB"),
-    "interrupted": Text("{path}: interrupted restore, {size:.1f} MB"),
-    "unconfigured": Text("{path}: belongs to an instance without a config, {size:.1f} MB"),
+    "temporary": Text("{path}: temporary file of a killed process, {size}"),
+    "staged": Text("{path}: unused env file that contains credentials, {size}"),
+    "before-restore": Text("{path}: moved aside by a restore, {size}"),
+    "interrupted": Text("{path}: interrupted restore, {size}"),
+    "unconfigured": Text("{path}: belongs to an instance without a config, {size}"),
 }
 
 
@@ -265,9 +265,9 @@ def lock(files: ProjectFacts) -> Iterator[Finding]:
         yield warn(
             "lock",
             Text(
-                "{holder} has held the fleet's lock for {minutes:.0f} min",
+                "{holder} has held the fleet's lock for {age}",
                 holder=files.lock_held_by,
-                minutes=files.lock_held_s / 60,
+                age=formatting.age(files.lock_held_s),
             ),
             Text("see what process {pid} does; `kill {pid}` ends it and frees the lock", pid=files.lock_pid)
             if files.lock_pid
@@ -282,7 +282,7 @@ def lock(files: ProjectFacts) -> Iterator[Finding]:
 def stale(files: tuple[StaleFile, ...]) -> Iterator[Finding]:
     """Report stale files with their size. They are never removed, because they may be the only copy."""
     for file in files:
-        text = Text(STALE[file.kind].message, path=file.path, size=file.size / MB)
+        text = Text(STALE[file.kind].message, path=file.path, size=formatting.file_size(file.size))
         remedy = (
             Text("run the same `manager restore` command again")
             if file.kind == "interrupted"

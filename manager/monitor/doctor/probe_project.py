@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
+from datetime import datetime
 from itertools import chain
 from pathlib import Path
 
@@ -275,7 +276,7 @@ def _lock_holder(path: Path) -> tuple[str, float]:
     if note is None:
         return "", 0.0
     try:
-        since = time.mktime(time.strptime(str(note["since"]), lock.SINCE))
+        since = datetime.fromisoformat(str(note["since"])).timestamp()
         return f"`manager {note['command']}` ({note['pid']})", max(0.0, time.time() - since)
     except (KeyError, ValueError, OverflowError):
         return "?", 0.0

@@ -13,6 +13,7 @@ from itertools import pairwise
 
 from manager.monitor.history.model import Sample, Span
 from manager.typed import NamedTuple
+from manager.util import formatting
 
 GAP_S = 180.0
 """Samples are taken every minute: one or two may be late, or lost."""
@@ -257,7 +258,7 @@ def _days_of(step: Step) -> Iterator[tuple[str, float]]:
 
 def day_of(at: float) -> str:
     """Return the local day of a moment, ISO."""
-    return datetime.fromtimestamp(at).date().isoformat()
+    return formatting.day(at)
 
 
 def day_start(now: float) -> float:

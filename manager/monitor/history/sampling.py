@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from itertools import groupby, pairwise
 
 from manager.fleet import causes, doing, leftovers
 from manager.fleet.bot_report import Report, for_mode
 from manager.fleet.instance import Instance
 from manager.monitor.history.model import STATE_CODE, Event, Sample
-from manager.util import kept_text
+from manager.util import formatting, kept_text
 
 EVERY_S = 60.0
 """Between two samples of an instance. A change of state has one of its own."""
@@ -162,4 +161,4 @@ def _bucket(at: float, now: float) -> tuple[float, str, float]:
     period = max((period for age, period in TIERS if now - at >= age), default=0.0)
     if not period:
         return 0.0, "", at
-    return period, datetime.fromtimestamp(at).date().isoformat(), at // period
+    return period, formatting.day(at), at // period

@@ -10,13 +10,8 @@ from manager.fleet import display, doing
 from manager.fleet.amounts import aligned, money
 from manager.i18n import Text, _, joined, listed, mark
 from manager.monitor.stats.instance_stats import InstanceStats, Totals
-from manager.util.formatting import age, disk_size, memory_size
+from manager.util.formatting import age, disk_size, memory_size, percent
 from manager.util.text_table import Column, width
-
-
-def percent(value: float | None) -> str:
-    """Return `3.4%`; empty if unknown."""
-    return "" if value is None else f"{value:.1f}%"
 
 
 def _of_usage(row: InstanceStats, name: str) -> Any:

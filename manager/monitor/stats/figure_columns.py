@@ -9,6 +9,7 @@ from manager.fleet.amounts import money
 from manager.i18n import mark
 from manager.monitor.stats.columns import COLUMNS
 from manager.monitor.stats.instance_stats import InstanceStats
+from manager.util.formatting import percent
 from manager.util.text_table import Column
 
 Value = Callable[[InstanceStats], Decimal | None]
@@ -17,7 +18,7 @@ Value = Callable[[InstanceStats], Decimal | None]
 def _share(value: Value) -> Callable[[InstanceStats], str]:
     def cell(row: InstanceStats) -> str:
         share = value(row)
-        return "" if share is None else f"{share * 100:.1f}%"
+        return percent(None if share is None else share * 100)
 
     return cell
 

@@ -20,7 +20,7 @@ from manager.monitor.watch import alert_cases
 from manager.monitor.watch.history import History
 from manager.monitor.watch.kinds import ENDED, Kind
 from manager.typed import NamedTuple
-from manager.util.formatting import MIB, age
+from manager.util.formatting import age, mebibytes
 
 MACHINE = ""
 """The subject of conditions that concern no single instance."""
@@ -332,8 +332,8 @@ def _oom(view: Instance, now: float) -> Iterator[Condition]:
         return
     if abs(now - supervisor.last_exit.at) > OOM_REMEMBERED_S:
         return
-    limit = round(view.spec.memory / MIB) if view.spec else "?"
-    text = Text("{id} was killed: it exceeded its memory limit ({limit} MiB)", id=view.id, limit=limit)
+    limit = mebibytes(view.spec.memory) if view.spec else "?"
+    text = Text("{id} was killed: it exceeded its memory limit ({limit})", id=view.id, limit=limit)
     yield Condition(view.id, "oom", text)
 
 

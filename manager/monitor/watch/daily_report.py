@@ -8,13 +8,14 @@ from datetime import datetime
 from decimal import Decimal
 
 from manager.fleet import doing
+from manager.fleet.amounts import money
 from manager.fleet.instance import Instance
 from manager.i18n import Text, _, labelled, listed
 from manager.monitor.watch.alert_rules import Progress
 from manager.monitor.watch.history import REMEMBERED_S, History
 from manager.monitor.watch.machine_rules import Disk
 from manager.monitor.watch.messages import Message
-from manager.util.formatting import GIB
+from manager.util.formatting import file_size
 
 MOST_NAMED = 10
 
@@ -60,7 +61,7 @@ def text(
     ]
     if disk is not None:
         lines.append(
-            str(Text("disk: {free} GiB free of {size} GiB", free=_gib(disk.free), size=_gib(disk.size)))
+            str(Text("disk: {free} free of {size}", free=file_size(disk.free), size=file_size(disk.size)))
         )
     title = str(Text("botfleet {fleet}: daily report: {states}", fleet=fleet, states=summary))
     return Message(title, "\n".join(lines), "news")
@@ -81,16 +82,11 @@ def _profit(progress: Mapping[str, Progress], views: Mapping[str, Instance]) -> 
     return ", ".join(
         str(
             Text(
-                "{amount} {currency} ({mode}, {count} bots)",
-                amount=f"{sum(amounts):+.2f}",
-                currency=quote,
+                "{amount} ({mode}, {count} bots)",
+                amount=money(sum(amounts, Decimal()), quote),
                 mode=_(mode),
                 count=len(amounts),
             )
         )
         for (mode, quote), amounts in sorted(by_kind.items())
     )
-
-
-def _gib(size: int) -> str:
-    return f"{size / GIB:.1f}"

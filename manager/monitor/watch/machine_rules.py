@@ -11,9 +11,9 @@ from manager.i18n import Text
 from manager.monitor.watch import alert_cases
 from manager.monitor.watch.alert_rules import MACHINE, Condition
 from manager.typed import NamedTuple
-from manager.util.formatting import GIB, MIB
+from manager.util.formatting import MB, file_size
 
-FULL = 16 * MIB
+FULL = 16 * MB
 """With less, what bots write next may not find room: another thing than a disk that fills up."""
 
 
@@ -41,11 +41,11 @@ def of_disk(disk: Disk | None, rules: Alerts, *, is_low: bool) -> list[Condition
     if disk is None:
         return conditions
     slack = 1.2 if is_low else 1.0
-    if disk.free < rules.disk_free_mb * MIB * slack and rules.disk_free_mb:
+    if disk.free < rules.disk_free_mb * MB * slack and rules.disk_free_mb:
         text = Text(
-            "low disk space: {free} MiB free of {size} GiB at {path}",
-            free=disk.free // MIB,
-            size=round(disk.size / GIB),
+            "low disk space: {free} free of {size} at {path}",
+            free=file_size(disk.free),
+            size=file_size(disk.size),
             path=disk.path,
         )
         conditions.append(Condition(MACHINE, "disk", text, case=_case(is_full=disk.free < FULL)))

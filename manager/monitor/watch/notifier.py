@@ -60,11 +60,11 @@ class Notifier:
         """Return whether an earlier `watch` has halted for this limit today. One of an earlier version has
         only told the limit.
         """
-        today = datetime.fromtimestamp(time.time()).date().isoformat()
+        today = formatting.day(time.time())
         if self._saved_halted is not None:
             return (subject, kind, today) in self._saved_halted
         told = next((at for key, at in self._told_before.items() if key == (subject, kind)), None)
-        return told is not None and datetime.fromtimestamp(told).date().isoformat() == today
+        return told is not None and formatting.day(told) == today
 
     def note_halted(self, halted: Collection[store.Halted]) -> None:
         """Remember for which limits there was a halt: whoever resumes afterwards is left alone."""

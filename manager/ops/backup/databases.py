@@ -22,7 +22,7 @@ from manager.i18n import Text, mark
 from manager.ops.backup import scan
 from manager.ops.backup.scan import SourceFile
 from manager.typed import NamedTuple
-from manager.util.formatting import MIB
+from manager.util.formatting import MIB, file_size, size_beyond
 from manager.util.real_path import real_path
 
 CHUNK = MIB
@@ -140,9 +140,9 @@ def _fitting(databases: list[SourceFile], free: int) -> tuple[list[SourceFile], 
             fitting.append(file)
         else:
             why = Text(
-                "the copy needs {needed} MiB of disk space, but only {free} MiB are free",
-                needed=(file.total_size + DISK_MARGIN) // MIB,
-                free=free // MIB,
+                "the copy needs {needed} of disk space, but only {free} are free",
+                needed=size_beyond(file.total_size + DISK_MARGIN, free),
+                free=file_size(free),
             )
             too_large.append((file.name, why))
     return fitting, too_large

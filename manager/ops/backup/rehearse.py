@@ -22,7 +22,7 @@ from manager.ops.backup import archive, databases, restore, verify
 from manager.ops.backup.manifest import Manifest
 from manager.typed import NamedTuple
 from manager.util import formatting
-from manager.util.formatting import MIB
+from manager.util.formatting import file_size, size_beyond
 
 
 class Rehearsal(NamedTuple):
@@ -69,11 +69,11 @@ def _require_space(path: Path, manifest: Manifest, work: Path) -> None:
     free = shutil.disk_usage(work).free
     if needed > free:
         raise archive.ArchiveError(
-            "{file}: the rehearsal needs {needed} MiB of disk space in {folder}, only {free} MiB are free",
+            "{file}: the rehearsal needs {needed} of disk space in {folder}, only {free} are free",
             file=path,
-            needed=needed // MIB,
+            needed=size_beyond(needed, free),
             folder=work.parent,
-            free=free // MIB,
+            free=file_size(free),
         )
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from manager.i18n import Text
 from manager.ops.backup.manifest import is_allowed, is_printable
 from manager.typed import NamedTuple
-from manager.util.formatting import MIB
+from manager.util.formatting import MIB, file_size
 from manager.util.real_path import real_path
 
 MAGIC = b"SQLite format 3\0"
@@ -144,8 +144,8 @@ class _Scanner:
             if file.name.count("/") > MAX_DEPTH:
                 self._leave_out(file.name, Text("nested deeper than {limit} folders", limit=MAX_DEPTH))
             elif file.size > remaining:
-                limit = MAX_PLAIN_BYTES // MIB
-                self._leave_out(file.name, Text("files other than databases exceed {limit} MiB", limit=limit))
+                limit = file_size(MAX_PLAIN_BYTES)
+                self._leave_out(file.name, Text("files other than databases exceed {limit}", limit=limit))
             else:
                 remaining -= file.size
                 selected.append(file)

@@ -53,7 +53,7 @@ class Asking:
 
     def _may_have_left(self, instance: str) -> bool:
         container = self._snapshot.observed.containers.get(instance)
-        if container is None or container.is_up or self._snapshot.elsewhere(container):
+        if container is None or container.is_up or self._snapshot.foreign_folder(container):
             return False
         position = bot_report.position_left(self._fleet.instance_state_dir(instance))
         is_unknown = self._known[container.id] = self.has_unknown_rest(container)

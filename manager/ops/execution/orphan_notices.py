@@ -21,7 +21,7 @@ def warn_of_running(after: FleetSnapshot, actions: Sequence[Action], on_event: O
         instance = action.instance
         if action.kind != "leave" or instance not in orphans or not after.plan_input.is_up(instance):
             continue
-        if after.elsewhere(after.plan_input.containers[instance]) is None:
+        if after.foreign_folder(after.plan_input.containers[instance]) is None:
             on_event(Warned(_text(after, instance)))
 
 

@@ -49,7 +49,7 @@ def gather(
     `steps`: the records that the `rollback` actions restore. `called_off_since`: what was stopped or
     removed since the command was given. `limit`: what limits the fleet's network. `has_fixed_ports`:
     whether a port that turns out to be in use is kept, because the new container is recorded already. `warn`:
-    says what the engine cannot do for the new containers.
+    is told what the engine or Compose cannot do for the new containers.
     """
     project, engine = snapshot.project, session.engine()
     fleet = project.fleet
@@ -98,7 +98,7 @@ def _for_starts(
     try:
         if network and (kinds != {"create"} or (fleet.egress is not False and not limit.is_strict)):
             network.result()  # before a bot is stopped that could then not be started; and for its warnings
-        place = _place_maker(engine, snapshot, todo, as_user, info)
+        place = _place_maker(engine, snapshot, todo, as_user, info, warn)
         files = request_files.of_plan(snapshot, request_plan.running_after(snapshot, todo))
         files.write_all({action.instance for action in todo})
         tell_of_others = shared_market.tell(snapshot, [action.instance for action in todo if action.starts])
@@ -112,7 +112,7 @@ def _for_starts(
         files.give_turn(instance)
 
     def compose_hashes(specs: Mapping[str, InstanceSpec]) -> Mapping[str, str]:
-        return _compose_hashes(snapshot.project._replace(specs=specs), as_user)
+        return _compose_hashes(snapshot.project._replace(specs=specs), as_user, warn)
 
     context = context._replace(place=place, give_turn=give_turn)
     if not has_fixed_ports:
@@ -139,6 +139,7 @@ def _place_maker(
     todo: Collection[Action],
     as_user: bot_user.BotUser,
     info: Mapping[str, Any],
+    warn: Callable[[object], object],
 ) -> Callable[[str], HostContext]:
     """Return the function that gives a new container's place by its instance. It raises ManagerError where
     containers cannot write: before anything of that bot is touched.
@@ -152,7 +153,7 @@ def _place_maker(
         api_version = engine.api_version()
         there = HostContext(as_user.uid, as_user.gid, as_user.owner, snapshot.image.id, "", api_version)
         with mount_probe.alongside(engine, snapshot, made, there, info) as unwritable:
-            hashes = _compose_hashes(project, as_user)
+            hashes = _compose_hashes(project, as_user, warn)
 
     def place(instance: str) -> HostContext:
         if (fault := unwritable.get(instance)) is not None:
@@ -169,7 +170,9 @@ def _place_maker(
     return place
 
 
-def _compose_hashes(project: Project, as_user: bot_user.BotUser) -> dict[str, str]:
+def _compose_hashes(
+    project: Project, as_user: bot_user.BotUser, warn: Callable[[object], object]
+) -> dict[str, str]:
     """Return Compose's hash of each service, as it will find the variables."""
     from manager.engine.compose_hash import service_hashes  # and with it `subprocess`
 
@@ -178,7 +181,7 @@ def _compose_hashes(project: Project, as_user: bot_user.BotUser) -> dict[str, st
         with suppress(ManagerError):  # a note for Compose, and nothing that a start may fail for
             bot_user.save_compose_path(fleet)
     variables = bot_user.compose_variables(fleet, project.variables, as_user)
-    return service_hashes(project.specs.values(), fleet, variables)
+    return service_hashes(project.specs.values(), fleet, variables, warn)
 
 
 def _ready_network(engine: Engine, fleet: Fleet, limit: Limiter) -> None:

@@ -164,7 +164,7 @@ def chosen_instances(selection: Selection, snapshot: FleetSnapshot) -> list[str]
     others = {
         container.instance
         for container in snapshot.observed.containers.values()
-        if snapshot.elsewhere(container)
+        if snapshot.foreign_folder(container)
     }
     strays = (container.instance for container in snapshot.observed.strays)
     known = sorted({*snapshot.views, *strays, *alive(snapshot.project.fleet)} - others)
@@ -234,7 +234,7 @@ def containers(snapshot: FleetSnapshot, chosen: Collection[str]) -> list[Contain
     return [
         container
         for container in present
-        if container.instance in chosen and snapshot.elsewhere(container) is None
+        if container.instance in chosen and snapshot.foreign_folder(container) is None
     ]
 
 

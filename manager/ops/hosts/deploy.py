@@ -28,7 +28,7 @@ INSTALL = """\
 ended() {
   rm -rf -- "$part"
   if [ -e "$at/complete" ]; then return; fi
-  left=$(df -Pk . | awk 'NR == 2 { print int($4 / 1024) }')
+  left=$(df -Pk . | awk 'NR == 2 { print int($4 * 1.024 / 1000) }')
   if [ "$left" -lt 150 ]; then echo "its disk has $left MB left, and an installation takes 110 MB" >&2; fi
   if [ "$is_ours" ]; then rm -rf -- "$at"; fi
 }

@@ -17,7 +17,7 @@ from manager.ops.folders import instance_folders
 from manager.ops.migrate import inspect, plan
 from manager.ops.migrate.inspect import ImportFacts, OldConfig
 from manager.util import ownership
-from manager.util.formatting import MB
+from manager.util.formatting import file_size
 from manager.util.trusted_folder import require_trusted
 
 
@@ -48,10 +48,10 @@ def copy_database(config: OldConfig, facts: ImportFacts, fleet: Fleet) -> None:
         free = shutil.disk_usage(folder).free  # other databases have been copied since the plan
         if plan.too_large(config.database, free):
             raise ManagerError(
-                "no room for the database of {id}: {size} MB twice, and {free} MB are free",
+                "no room for the database of {id}: {size} twice, and {free} are free",
                 id=config.id,
-                size=f"{config.database.size / MB:.1f}",
-                free=f"{free / MB:.1f}",
+                size=file_size(config.database.size),
+                free=file_size(free),
             )
         before = inspect.database_stamps(source)
         for suffix in ("", "-wal", "-journal"):

@@ -13,7 +13,7 @@ from manager.i18n import Text, listed
 from manager.ops.backup.manifest import is_printable
 from manager.ops.migrate.inspect import Database, ImportFacts, OldConfig, registered_at, web_port
 from manager.typed import NamedTuple
-from manager.util.formatting import MB
+from manager.util.formatting import file_size
 
 Kind = Literal["stop", "database", "logs", "remember", "config", "names", "values", "warn", "leave", "refuse"]
 
@@ -95,8 +95,7 @@ def _instance_actions(
     if config.database is None:
         yield ImportAction("leave", config.id, Text("no database yet"), config)
     else:
-        size = f"{config.database.size / MB:.1f}"
-        cause = Text("{size} MB, including its -wal", size=size)
+        cause = Text("{size}, including its -wal", size=file_size(config.database.size))
         yield ImportAction("database", config.id, cause, config)
     yield from _log_actions(config, options)
     yield from _registry_actions(config, facts)
@@ -153,9 +152,9 @@ def _refusals(config: OldConfig, facts: ImportFacts, options: ImportOptions) -> 
     elif config.database is not None and facts.free is not None and too_large(config.database, facts.free):
         yield refuse(  # before an old bot is stopped
             Text(
-                "its database of {size} MB needs twice as much room while it is copied; {free} MB are free",
-                size=f"{config.database.size / MB:.1f}",
-                free=f"{facts.free / MB:.1f}",
+                "its database of {size} needs twice as much room while it is copied; {free} are free",
+                size=file_size(config.database.size),
+                free=file_size(facts.free),
             )
         )
     running = config.running

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from manager.config.fleet import Fleet
-from manager.config.spec import MIB, InstanceSpec
+from manager.config.spec import InstanceSpec
 from manager.engine import container_config, labels
 from manager.i18n import Text, mark
 from manager.typed import Any
+from manager.util.formatting import MIB
 from manager.util.sanitize import replace_unprintable
 
 NONE = mark("none")

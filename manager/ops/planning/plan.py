@@ -176,7 +176,7 @@ def stop(plan_input: PlanInput, named: Iterable[str] | None = None) -> list[Acti
     actions = []
     for instance in plan_input.present if named is None else named:
         container = plan_input.containers.get(instance)
-        if plan_input.runs_elsewhere(instance) or (container is not None and container.is_up):
+        if plan_input.runs_in_other_container(instance) or (container is not None and container.is_up):
             actions.append(Action("stop", instance, Text("requested")))
         elif container is None:
             actions.append(Action("leave", instance, Text("no container")))

@@ -34,7 +34,7 @@ def seen(session: Session, snapshot: FleetSnapshot, command: str, named: list[st
         and instance in project.specs
         and instance not in plan_input.moved
         and "config" not in plan_input.drift(instance)
-        and snapshot.elsewhere(container) is None
+        and snapshot.foreign_folder(container) is None
         and engine_files.host_config(container.id) is None
     ]
     if not 0 < len(unread) <= FEW:

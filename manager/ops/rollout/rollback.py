@@ -109,9 +109,13 @@ def restore_old(
         instance: RejectedRevision(records[instance].config_hash, records[instance].image_id, why[instance])
         for instance in (action.instance for action in todo)
     }
-    limit = Limiter(session.engine(), snapshot.project, lambda why: on_event(Warned(why)), is_strict=False)
+
+    def warn(why: object) -> None:
+        on_event(Warned(why))
+
+    limit = Limiter(session.engine(), snapshot.project, warn, is_strict=False)
     context = prepare.gather(  # may fail: before anything is saved
-        session, snapshot, todo, held, records, limit=limit
+        session, snapshot, todo, held, records, limit=limit, warn=warn
     )
     context = context._replace(is_bound_to_finish=is_bound_to_finish)
     desired_state.save_state(snapshot.project.fleet, lambda state: state.with_refused(rejected))

@@ -107,7 +107,7 @@ class _Rollout:
             self._tidy()
         except ManagerError as error:
             self._stop(error)
-        instances_json_refresh.write(self._snapshot, lambda why: self._on_event(Warned(why)))
+        instances_json_refresh.write(self._snapshot, self._warn)
         return Result(self._snapshot, list(self._outcomes.values()), self._killed, self._stopped)
 
     def _note(
@@ -142,9 +142,12 @@ class _Rollout:
 
         self._require_same_image()
         todo, before, project = plan.effective(batch), dict(self.records), self._snapshot.project
-        limit = Limiter(self._engine, project, lambda why: self._on_event(Warned(why)), is_strict=True)
+        limit = Limiter(self._engine, project, self._warn, is_strict=True)
         context = prepare.gather(  # may fail: before anything is kept
-            self._session, self._snapshot, todo, self._held, limit=limit, has_fixed_ports=True
+            *(self._session, self._snapshot, todo, self._held),
+            limit=limit,
+            has_fixed_ports=True,
+            warn=self._warn,
         )
         self._save(self._kept(batch))
         faults = self._execute(todo, context)
@@ -157,6 +160,9 @@ class _Rollout:
             if not pending:
                 return
             faults, pending = self._watch(pending, deadline)
+
+    def _warn(self, why: object) -> None:
+        self._on_event(Warned(why))
 
     def _require_same_image(self) -> None:
         """Raise ManagerError if another image was built meanwhile, so that the fleet does not run a mix."""

@@ -71,7 +71,7 @@ def _one(plan_input: PlanInput, instance: str, *, is_named: bool, is_going: bool
         plan_input.statuses.get(instance),
         [kind for kind in plan_input.drift(instance) if kind not in OF_HOST_CONFIG],  # `up` puts these back
     )
-    if plan_input.runs_elsewhere(instance) and status is not None:
+    if plan_input.runs_in_other_container(instance) and status is not None:
         return Action("leave", instance, status.why or Text("{why}", why=status.detail))
     if plan_input.is_stopped_by_wish(instance) and (is_going or container is None):
         return left_stopped(plan_input, instance)

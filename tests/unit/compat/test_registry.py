@@ -331,6 +331,15 @@ def records_after_export(
     )
 
 
+def test_each_field_that_the_export_writes_is_known_as_its_own(sandbox: Path) -> None:
+    """One that is not would keep the value that it had first, and a caller could overwrite it."""
+    own = {COMPOSE_PROJECT: "desk", COMPOSE_WORKING_DIR: str(sandbox)}
+    containers = observe([a_row(labels=own, Names=["/desk-bp_sol_01"], Mounts=[])], "desk")
+    snapshot = observing.assemble(project.read(sandbox), containers, observing.Image("sha256:one", "1"))
+    [record] = instances_json.records(snapshot, instances_json.Pids({}), {}).values()
+    assert record.keys() == instances_json.OWN_KEYS
+
+
 def test_an_old_daemons_record_of_a_configured_instance_is_kept(sandbox: Path, alive: int) -> None:
     for pid in (alive, DEAD):
         before = {"bp_sol_01": foreign(pid, started_at="2099-01-01T00:00:00")}

@@ -106,7 +106,7 @@ def test_a_placeholder_is_told_once_by_the_name_in_the_config() -> None:
     assert list(bot_environment.wrong_forms([spec], fleet, values)) == []
 
 
-def test_the_purse_is_told_by_values() -> None:
+def test_the_account_is_told_by_values() -> None:
     fleet = a_fleet()
     first = a_spec("bp_sol_01", 5001, exchange_config={"api_key": "${BACKPACK_KEY}"}, mode="live")
     second = a_spec("bp_sol_02", 5002, exchange_config={"api_key": "${BP2_KEY}"}, mode="live")

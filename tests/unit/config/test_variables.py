@@ -1,4 +1,4 @@
-"""`${…}`, what a bot is given, and whose purse it is."""
+"""`${…}`, what a bot is given, and whose account it is."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_unset_variables_are_faults_in_live_mode_and_one_remark_in_paper_mode() 
     ] == [".env: not set, and not required in paper mode: BACKPACK_KEY, BACKPACK_SECRET"]
 
 
-def test_two_live_bots_on_one_purse_are_refused_by_value() -> None:
+def test_two_live_bots_on_one_account_are_refused_by_value() -> None:
     other_names = {"api_key": "${MY_KEY}", "secret_key": "${MY_SECRET}"}
     pair = [live("a", 5001), live("b", 5002, exchange_config=other_names)]
     same = {**KEYS, "MY_KEY": "k1", "MY_SECRET": "s1"}
@@ -122,7 +122,7 @@ def test_paper_mode_withholds_what_a_credential_is_part_of() -> None:
     assert values(live("a", 1, **legacy), a_fleet(), variables, "UTC")["URL"] == "https://u:s1@x"
 
 
-def test_a_purse_that_patterns_or_texts_pass_on_is_compared() -> None:
+def test_an_account_that_patterns_or_texts_pass_on_is_compared() -> None:
     def problem_files(pair: list[InstanceSpec], fleet: Fleet) -> list[tuple[str, str]]:
         problems = bot_environment.credential_problems(
             pair, fleet, {**KEYS, "MY_KEY": "k2", "MY_SECRET": "s2"}
@@ -139,7 +139,7 @@ def test_a_purse_that_patterns_or_texts_pass_on_is_compared() -> None:
     assert problem_files([live("a", 5001), live("b", 5002)], a_fleet()) == both
 
 
-def test_every_instance_that_shares_a_purse_is_named() -> None:
+def test_every_instance_that_shares_an_account_is_named() -> None:
     one = {"api_key": "${K1}", "secret_key": "${S1}"}
     two = {"api_key": "${K2}", "secret_key": "${S2}"}
     three = [
@@ -168,7 +168,7 @@ def test_every_instance_that_shares_a_purse_is_named() -> None:
         ({"TZ": "UTC"}, False),
     ],
 )
-def test_a_container_that_trades_already_is_no_company_for_its_own_purse(
+def test_a_container_that_trades_already_is_no_company_for_its_own_account(
     theirs: dict[str, str] | None, refused: bool
 ) -> None:
     other = bot_environment.LiveContainer("old", "desk-old", "Backpack", "sol_usdc_perp", theirs)

@@ -26,11 +26,11 @@ def proc(tmp_path: Path) -> Path:
 
 def test_a_folder_that_was_moved_is_named(proc: Path, tmp_path: Path) -> None:
     (tmp_path / "new").mkdir()
-    assert mounted_folder.elsewhere(CONTAINER, tmp_path / "new", proc) == str(tmp_path / "mounted")
-    assert mounted_folder.elsewhere(CONTAINER, tmp_path / "not-there", proc) == str(tmp_path / "mounted")
+    assert mounted_folder.other_folder(CONTAINER, tmp_path / "new", proc) == str(tmp_path / "mounted")
+    assert mounted_folder.other_folder(CONTAINER, tmp_path / "not-there", proc) == str(tmp_path / "mounted")
     (proc / "12" / "mountinfo").write_text("31 1 8:1 /of/another/disk /data rw - ext4 /dev/a rw\n")
     assert (
-        mounted_folder.elsewhere(CONTAINER, tmp_path / "new", proc)
+        mounted_folder.other_folder(CONTAINER, tmp_path / "new", proc)
         == "a folder that was moved away from here"
     )
 
@@ -50,14 +50,14 @@ def test_its_file_system_may_be_mounted_anywhere(proc: Path, tmp_path: Path, fol
         f"20 1 8:1 / / rw - ext4 /dev/a rw\n21 1 8:2 /another /var rw - ext4 /dev/b rw\n"
         f"22 1 8:2 {mount.format(tmp_path)} rw - ext4 /dev/b rw\n"
     )
-    assert mounted_folder.elsewhere(CONTAINER, tmp_path / "new", proc) == str(tmp_path / "mounted")
+    assert mounted_folder.other_folder(CONTAINER, tmp_path / "new", proc) == str(tmp_path / "mounted")
 
 
 def test_our_own_folder_is_ours_and_so_is_what_cannot_be_seen(proc: Path, tmp_path: Path) -> None:
-    assert mounted_folder.elsewhere(CONTAINER, tmp_path / "mounted", proc) is None
-    assert mounted_folder.elsewhere("e" * 64, tmp_path / "proc", proc) is None
+    assert mounted_folder.other_folder(CONTAINER, tmp_path / "mounted", proc) is None
+    assert mounted_folder.other_folder("e" * 64, tmp_path / "proc", proc) is None
     (proc / "12" / "root" / "data").unlink()
-    assert mounted_folder.elsewhere(CONTAINER, tmp_path / "proc", proc) is None
+    assert mounted_folder.other_folder(CONTAINER, tmp_path / "proc", proc) is None
 
 
 def test_a_path_with_a_blank(proc: Path, tmp_path: Path) -> None:
@@ -66,4 +66,4 @@ def test_a_path_with_a_blank(proc: Path, tmp_path: Path) -> None:
     (proc / "12" / "root" / "data").symlink_to(tmp_path / "my desk")
     (proc / "12" / "mountinfo").write_text(f"31 1 8:1 {tmp_path}/my\\040desk /data rw - ext4 /dev/a rw\n")
     (tmp_path / "new").mkdir()
-    assert mounted_folder.elsewhere(CONTAINER, tmp_path / "new", proc) == str(tmp_path / "my desk")
+    assert mounted_folder.other_folder(CONTAINER, tmp_path / "new", proc) == str(tmp_path / "my desk")

@@ -110,7 +110,7 @@ def test_only_who_holds_its_lock_runs_it_in_another_container(tmp_path: Path) ->
 
     def is_elsewhere() -> bool:
         snapshot = observing.assemble(project, observe([], FLEET_NAME), observing.NO_IMAGE)
-        return snapshot.plan_input.runs_elsewhere("bp_sol_01")
+        return snapshot.plan_input.runs_in_other_container("bp_sol_01")
 
     assert not is_elsewhere()
     with (state_dir / supervisor_state.LOCK_FILE).open("w") as file:

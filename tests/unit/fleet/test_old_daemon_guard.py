@@ -13,7 +13,7 @@ import pytest
 from manager.engine.containers import observe
 from manager.fleet import import_records, instances_json, old_daemon_guard, project
 from manager.fleet import observe as observing
-from manager.fleet.status import ELSEWHERE
+from manager.fleet.status import IN_OTHER_CONTAINER
 from tests.builders import FLEET_NAME, a_config, write_config
 from tests.fleet import eventually
 
@@ -25,7 +25,8 @@ def warning(folder: Path, *, is_elsewhere: bool = False) -> str:
     snapshot = observing.assemble(project.read(folder), observe([], FLEET_NAME), observing.NO_IMAGE)
     if is_elsewhere:
         statuses = {
-            name: one._replace(detail=ELSEWHERE) for name, one in snapshot.plan_input.statuses.items()
+            name: one._replace(detail=IN_OTHER_CONTAINER)
+            for name, one in snapshot.plan_input.statuses.items()
         }
         snapshot = snapshot._replace(plan_input=snapshot.plan_input._replace(statuses=statuses))
     return str(old_daemon_guard.still_running(snapshot, ["bp_sol_01"]).get("bp_sol_01", ""))

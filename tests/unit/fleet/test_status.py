@@ -135,7 +135,7 @@ def test_a_bot_in_a_container_that_is_not_its_own_is_shown_whatever_its_own_cont
 ) -> None:
     for container in (None, a_container(), a_container(state="exited")):
         status = statuses.derive_status(
-            container, None, configured=True, uptime=UPTIME, elsewhere="0123456789abcdef"
+            container, None, configured=True, uptime=UPTIME, other_container="0123456789abcdef"
         )
         assert (status.state, status.detail) == ("unhealthy", "elsewhere")
         assert str(status.why) == "its bot runs in container 0123456789ab, which is not the instance's own"

@@ -14,7 +14,7 @@ from manager.engine.containers import Container
 from manager.errors import ManagerError
 from manager.fleet import halt_mark, lock, old_daemon_guard, start_lock
 from manager.fleet import project as projects
-from manager.fleet.container_folder import Elsewhere
+from manager.fleet.container_folder import ForeignFolder
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.selection import Selection
 from manager.fleet.session import Session
@@ -176,10 +176,10 @@ def test_a_container_of_another_folder_is_left_alone_and_prevents_nothing(
 ) -> None:
     sandbox.transcript("up")
 
-    def elsewhere(_snapshot: FleetSnapshot, container: Container) -> Elsewhere | None:
-        return Elsewhere("/srv/copy", "/srv/desk") if container.instance == "bp_sol_01" else None
+    def foreign_folder(_snapshot: FleetSnapshot, container: Container) -> ForeignFolder | None:
+        return ForeignFolder("/srv/copy", "/srv/desk") if container.instance == "bp_sol_01" else None
 
-    monkeypatch.setattr(FleetSnapshot, "elsewhere", elsewhere)
+    monkeypatch.setattr(FleetSnapshot, "foreign_folder", foreign_folder)
     assert sandbox.run("stop")[:2] == [
         "bp_sol_01: left alone: its container belongs to /srv/copy, not to /srv/desk",
         "bp_eth_02: stopped (requested, 0.0 s)",

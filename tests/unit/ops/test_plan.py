@@ -5,7 +5,7 @@ from __future__ import annotations
 from manager.fleet.definition_drift import DriftedPart
 from manager.fleet.snapshot import PlanInput
 from manager.fleet.state_file import RejectedRevision
-from manager.fleet.status import ELSEWHERE, Status
+from manager.fleet.status import IN_OTHER_CONTAINER, Status
 from manager.fleet.tombstone import Tombstone
 from manager.i18n import Text
 from manager.ops.actions.action import Action
@@ -327,7 +327,7 @@ def test_a_refused_config_that_changed_is_offered_to_nobody() -> None:
 
 def test_a_bot_in_another_container_is_stopped_where_it_has_none_of_its_own() -> None:
     plan_input = a_situation({"a": {}})
-    elsewhere = plan_input._replace(statuses={"a": Status("unhealthy", ELSEWHERE)})
+    elsewhere = plan_input._replace(statuses={"a": Status("unhealthy", IN_OTHER_CONTAINER)})
     assert printed(plan.stop(plan_input, ["a"])) == ["leave a: no container"]
     assert printed(plan.stop(elsewhere, ["a"])) == ["stop a: requested"]
 

@@ -51,7 +51,7 @@ def refusal(project: Path, *named: str, rows: tuple[dict[str, Any], ...] = ()) -
 
 
 @pytest.mark.parametrize("named", [("a",), ("b",), ()])
-def test_a_shared_purse_or_port_keeps_either_from_starting(tmp_path: Path, named: tuple[str, ...]) -> None:
+def test_a_shared_account_or_port_keeps_either_from_starting(tmp_path: Path, named: tuple[str, ...]) -> None:
     write_config(tmp_path, a_config("a", 5001, **LIVE), stem="a")
     write_config(tmp_path, a_config("b", 5002, **LIVE), stem="b")
     write_config(tmp_path, a_config("c", 5003), stem="c")
@@ -71,7 +71,7 @@ def test_a_broken_file_beside_switches_no_check_off(tmp_path: Path) -> None:
     assert "BACKPACK_KEY is not set, but live mode requires it" in refusal(tmp_path, "a")
 
 
-def test_an_orphan_that_trades_live_keeps_its_purse(tmp_path: Path) -> None:
+def test_an_orphan_that_trades_live_keeps_its_account(tmp_path: Path) -> None:
     write_config(tmp_path, a_config("new", 5002, **LIVE), stem="new")
     write_config(tmp_path, a_config("paper", 5003), stem="paper")
     own = {labels.MODE: "live", labels.EXCHANGE: "backpack", labels.SYMBOL: "SOL_USDC_PERP"}
@@ -95,7 +95,7 @@ def test_an_orphan_that_trades_live_keeps_its_purse(tmp_path: Path) -> None:
         assert "k1" not in refusal(tmp_path, rows=(up,))
 
 
-def test_two_that_had_one_purse_one_after_the_other_are_not_brought_back_together(tmp_path: Path) -> None:
+def test_two_that_had_one_account_one_after_the_other_are_not_brought_back_together(tmp_path: Path) -> None:
     own = {labels.MODE: "live", labels.EXCHANGE: "backpack", labels.SYMBOL: "SOL_USDC_PERP"}
     paper = {**own, labels.MODE: "paper"}
     observed = observing.assemble(
@@ -117,7 +117,7 @@ def test_two_that_had_one_purse_one_after_the_other_are_not_brought_back_togethe
     assert account_problem("a", paper_step, observed, {"a": paper_step, "b": step}) is None
 
 
-def test_one_that_was_put_back_is_checked_with_the_purse_that_it_has(tmp_path: Path) -> None:
+def test_one_that_was_put_back_is_checked_with_the_account_that_it_has(tmp_path: Path) -> None:
     """Its config has keys of its own by now; its container starts with those of then, which another one
     trades with.
     """
@@ -144,7 +144,7 @@ def test_one_that_was_put_back_is_checked_with_the_purse_that_it_has(tmp_path: P
     assert refusal(tmp_path, "b", rows=down) == ""
     assert f"container {FLEET_NAME}-b already trades" in refusal(tmp_path, "a", "b", rows=down)
     observed = observing.assemble(projects.read(tmp_path), observe(rows, FLEET_NAME), observing.NO_IMAGE)
-    assert observed.conflicts(["b"], is_upgrade=True) == [], "an upgrade gives it the purse of its config"
+    assert observed.conflicts(["b"], is_upgrade=True) == [], "an upgrade gives it the account of its config"
     write_config(tmp_path, a_config("b", 5002, **LIVE), stem="b")
     project = projects.read(tmp_path)
     refused = RejectedRevision(config_hash(project.specs["b"], project.fleet), "", "it is failed")

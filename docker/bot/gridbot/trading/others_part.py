@@ -24,7 +24,6 @@ OTHERS = "others_position"
 WORDS_WITHIN_S = 120.0
 # Stored beside it where that part does not contain what the fleet's other bots hold.
 APART_FROM_BOTS = "others_are_apart_from_bots"
-FACTS = (OTHERS, APART_FROM_BOTS)
 MOST = Decimal(10) ** 15
 Facts = Callable[[str], str | None]
 

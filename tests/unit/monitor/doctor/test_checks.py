@@ -122,8 +122,8 @@ def test_without_an_engine_the_rest_is_looked_at() -> None:
 @pytest.mark.parametrize(
     ("disk", "expected"),
     [
-        (Disk("/d", "ext4", 100 * GB, 4 * GB, 1000, 900), ["warn data-disk: /d: 4.0 GB free of 100.0 GB"]),
-        (Disk("/d", "ext4", 100 * GB, GB // 2, 1000, 900), ["fail data-disk: /d: 0.5 GB free of 100.0 GB"]),
+        (Disk("/d", "ext4", 100 * GB, 4 * GB, 1000, 900), ["warn data-disk: /d: 4 GB free of 100 GB"]),
+        (Disk("/d", "ext4", 100 * GB, GB // 2, 1000, 900), ["fail data-disk: /d: 500 MB free of 100 GB"]),
         (Disk("/d", "ext4", 10_000 * GB, 200 * GB, 1000, 900), []),
         (Disk("/d", "ext4", 2 * GB, GB, 1000, 900), []),
         (
@@ -190,7 +190,7 @@ def test_machine(changes: dict[str, Any], expected: list[str]) -> None:
     [
         (
             {"memory_limits": 17 * GB},
-            ["warn memory-limits: memory limits: 17.0 GB for 3 instances; the machine has 16.0 GB"],
+            ["warn memory-limits: memory limits: 16212 MiB for 3 instances; the machine has 15259 MiB"],
         ),
         (
             {"cpu_limits": 17.0},
@@ -238,18 +238,15 @@ def test_limits_together(changes: dict[str, Any], expected: list[str]) -> None:
         ({"lock_held_by": "`manager up` (7)", "lock_held_s": 5.0}, []),
         (
             {"lock_held_by": "`manager up` (7)", "lock_held_s": 1800.0},
-            ["warn lock: `manager up` (7) has held the fleet's lock for 30 min"],
+            ["warn lock: `manager up` (7) has held the fleet's lock for 30m"],
         ),
         (
             {"stale": (StaleFile("staged", "volumes/secrets/a/.env.next.json", 1000),)},
-            [
-                "warn stale: volumes/secrets/a/.env.next.json: unused env file that contains credentials,"
-                " 0.0 MB"
-            ],
+            ["warn stale: volumes/secrets/a/.env.next.json: unused env file that contains credentials, 1 kB"],
         ),
         (
             {"stale": (StaleFile("interrupted", "d/.restoring-a", 5_000_000),)},
-            ["warn stale: d/.restoring-a: interrupted restore, 5.0 MB"],
+            ["warn stale: d/.restoring-a: interrupted restore, 5 MB"],
         ),
     ],
 )

@@ -21,7 +21,7 @@ from manager.monitor.watch.alert_rules import Condition, Progress
 from manager.monitor.watch.egress_keeper import EgressKeeper
 from manager.monitor.watch.history import NO_HISTORY, History
 from manager.monitor.watch.machine_rules import Disk
-from manager.util.formatting import MIB
+from manager.util.formatting import MB
 from tests.builders import UPTIME, a_container, a_spec, a_supervisor_file
 
 NOW = 1_764_500_100.0
@@ -424,17 +424,17 @@ def test_a_healthy_bot_that_does_not_trade(progress: Progress, rules: Alerts, ex
 
 def test_a_disk_that_runs_full_and_recovers_only_well_above_the_limit() -> None:
     def kinds(free_mb: int, inodes_free: int, *, is_low: bool = False) -> list[str]:
-        disk = Disk("/srv", free_mb * MIB, 100_000 * MIB, inodes_free, 100)
+        disk = Disk("/srv", free_mb * MB, 100_000 * MB, inodes_free, 100)
         return [condition.kind for condition in machine_rules.of_disk(disk, RULES, is_low=is_low)]
 
     assert kinds(2049, 5) == []
     assert kinds(2047, 4) == ["disk", "inodes"]
     assert kinds(2049, 50, is_low=True) == ["disk"]
     assert kinds(3000, 50, is_low=True) == []
-    without_inodes = Disk("/srv", 5000 * MIB, 100_000 * MIB, 0, 0)
+    without_inodes = Disk("/srv", 5000 * MB, 100_000 * MB, 0, 0)
     assert machine_rules.of_disk(without_inodes, RULES, is_low=False) == []
     assert machine_rules.of_disk(None, RULES, is_low=False) == [], "there is no data folder yet"
-    full = Disk("/srv", 0, 100_000 * MIB, 0, 100)
+    full = Disk("/srv", 0, 100_000 * MB, 0, 100)
     off = RULES._replace(disk_free_mb=0, inodes_free_percent=0)
     assert [condition.kind for condition in machine_rules.of_disk(full, RULES, is_low=True)] == [
         "disk",
@@ -623,8 +623,8 @@ def test_a_disk_that_is_full_is_another_case_than_one_that_fills_up() -> None:
     cases = [
         [condition.case for condition in machine_rules.of_disk(disk, RULES, is_low=True)]
         for disk in (
-            Disk("/srv", 500 * MIB, 100_000 * MIB, 2, 100),
-            Disk("/srv", 1 * MIB, 100_000 * MIB, 0, 100),
+            Disk("/srv", 500 * MB, 100_000 * MB, 2, 100),
+            Disk("/srv", 1 * MB, 100_000 * MB, 0, 100),
         )
     ]
     assert cases == [["low", "low"], ["full", "full"]]

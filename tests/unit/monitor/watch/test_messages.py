@@ -23,7 +23,7 @@ from manager.monitor.watch.machine_rules import Disk
 from manager.monitor.watch.messages import Message
 from manager.monitor.watch.notifier import Notifier
 from manager.util import console
-from manager.util.formatting import MIB
+from manager.util.formatting import MB
 from tests.builders import a_fleet
 from tests.fleet import eventually
 from tests.receiver import a_receiver
@@ -109,14 +109,14 @@ def test_the_daily_report_says_how_the_fleet_is() -> None:
         "three": Progress(pnl=Decimal(-4), quote="USDC"),
         "two": Progress(),
     }
-    disk = Disk("/srv", 1536 * MIB, 102_400 * MIB, 0, 0)
+    disk = Disk("/srv", 1536 * MB, 102_400 * MB, 0, 0)
     message = daily_report.text("desk", views, history, progress, disk, NOW)
     assert message.title == "botfleet desk: daily report: 2 running, 1 failed"
     assert message.body.splitlines() == [
         "failed: two",
         "restarts of the last 24 h: three 3, one 2",
         "P&L: -2.50 USDC (paper, 2 bots)",
-        "disk: 1.5 GiB free of 100.0 GiB",
+        "disk: 1.54 GB free of 102 GB",
     ]
 
 

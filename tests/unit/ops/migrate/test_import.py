@@ -55,7 +55,7 @@ def test_a_plan_is_shown_and_nothing_done(
     for words in ((), ("--dry-run",), ("--dry-run", "--yes"), ("--json",)):
         assert run(fleet, old, *words) == OK
     assert printed(capsys)[:5] == [
-        "bp_sol_01: copy database: 0.4 MB, including its -wal",
+        "bp_sol_01: copy database: 420 kB, including its -wal",
         "bp_sol_01: record: first registered 2025-11-30T18:00:00, stopped, because it did not run;"
         " `manager start bp_sol_01` starts it",
         "bp_sol_01: skip: python_path: accepted, but determined by the image",
@@ -263,7 +263,7 @@ def test_a_database_that_would_fill_the_disk_is_refused_before_a_bot_is_stopped(
     os.truncate(old.folder / "database" / "bp_sol_01.db", 8 << 40)
     assert run(fleet, old, "--yes") == FAILED
     assert printed(capsys)[0].startswith(
-        "bp_sol_01: refused: its database of 8796093.4 MB needs twice as much room while it is copied; "
+        "bp_sol_01: refused: its database of 8.8 TB needs twice as much room while it is copied; "
     )
 
 
