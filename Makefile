@@ -53,8 +53,9 @@ test: $(VENV)/runtime.stamp $(VENV)/page.stamp ## all tests, on a real engine; A
 
 tools:
 	@scripts/engine.sh --with-compose
-	@scripts/test-tools.sh
+	@scripts/test-tools.sh $(TOOLS)
 
+faults: TOOLS := --long
 faults: $(VENV)/dev.stamp tools ## the long form: faults as often as tests/faults/README.md says, random cases by the thousand; an hour
 	@$(RUN) $(BIN)/python -m pytest --long $(or $(ARGS),tests/faults $(LONG_FORMS))
 

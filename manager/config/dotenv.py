@@ -28,7 +28,7 @@ BEFORE_NAME = rf"[^\S\n{SEPARATORS}]*"
 ASSIGNMENT = late_pattern(
     rf"{BEFORE_NAME}(?:export[ \t\f]+)?(?P<name>{ANY_NAME}){BLANKS}*=(?P<blanks>{BLANKS}*)"
 )
-NAMED_EXPORT = late_pattern(r"export[ \t\f]+=")
+NAMED_EXPORT = late_pattern(r"export[^\S\n]+=")
 """The others see no variable here, but the word before one without a name."""
 COMMENT_WITH_LINE_END = late_pattern(r"#[^\n]*\r(?![\r\n]|\Z)")
 """python-dotenv begins a line behind each carriage return, Compose does not."""

@@ -6,6 +6,7 @@ name, and with it every start, until one of the two is gone.
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 
 from manager.config.fleet import Fleet
@@ -13,6 +14,9 @@ from manager.engine.client import Engine
 from manager.engine.container_config import NETWORK_OPTIONS
 from manager.engine.labels import of_network
 from manager.errors import EngineError
+
+RETRIES_S = (0.5, 1.0)
+"""Before a network that the engine keeps without a reason is left to it."""
 
 
 def find(engine: Engine, fleet: Fleet) -> str:
@@ -57,11 +61,24 @@ def remove_doubles(engine: Engine, fleet: Fleet, refusal: EngineError) -> bool:
     return len(engine.networks(fleet.network)) == 1
 
 
-def remove_if_empty(engine: Engine, fleet: Fleet) -> None:
-    """Remove it, as Compose does, and its doubles. A missing one, or one in use, is no error."""
+def remove_if_empty(engine: Engine, fleet: Fleet) -> bool:
+    """Remove it, as Compose does, and its doubles. A missing one, or one in use, is no error.
+
+    Return whether the engine keeps one in which no container is: version 20.10 does so sometimes after many
+    removals at once, and lets it go after a while.
+    """
     with suppress(EngineError):
-        for row in engine.networks(fleet.network):
-            engine.remove_network_if_empty(str(row["Id"]))
+        for again_after_s in (*RETRIES_S, None):
+            rows = engine.networks(fleet.network)
+            for row in rows:
+                engine.remove_network_if_empty(str(row["Id"]))
+            left = engine.network(fleet.network) if rows else {}
+            if not left or left.get("Containers"):
+                return False
+            if again_after_s is not None:
+                time.sleep(again_after_s)
+        return True
+    return False
 
 
 def _is_of(network_labels: dict[str, str], fleet: Fleet) -> bool:

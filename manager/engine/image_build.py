@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shlex
 import shutil
 import stat
 import subprocess
@@ -18,7 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from manager.engine import bot_variables, build_mirrors, docker_cli, labels
+from manager.engine import bot_variables, build_mirrors, docker_cli, endpoint, labels
 from manager.engine.client import Engine
 from manager.errors import EngineError, EngineUnreachable, ManagerError, NotFound, TimedOut
 from manager.i18n import _
@@ -274,8 +275,9 @@ def _make_base(engine: Engine, script: Path, settings: str) -> None:
     as_root = [] if os.geteuid() == 0 else ["sudo"]
     if as_root and shutil.which("sudo") is None:
         raise ManagerError(
-            "cannot build a base image: this requires root or sudo. As root, run `manager build` once, or"
+            "cannot build a base image: this requires root or sudo. As root, run `{command}` once, or"
             " `docker pull {base}` where a registry can be reached",
+            command=_for_root(os.environ),
             base=OFFICIAL_BASE,
         )
     refused: EngineError | None = None
@@ -296,6 +298,15 @@ def _make_base(engine: Engine, script: Path, settings: str) -> None:
         raise ManagerError("cannot build a base image: debootstrap failed, see above")
     if refused is not None:
         raise EngineError("cannot import the base image: {why}", why=refused) from refused
+
+
+def _for_root(environ: Mapping[str, str]) -> str:
+    """Return the command with which root builds for the engine that this user has: a rootless one, or that of
+    a context, is not root's own.
+    """
+    host = endpoint.of(environ).host
+    is_roots = host == endpoint.UNIX + endpoint.DEFAULT_SOCKET
+    return "manager build" if is_roots else f"DOCKER_HOST={shlex.quote(host)} manager build"
 
 
 def _build(cli: str, context: Path, options: Sequence[str]) -> None:

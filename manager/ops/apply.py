@@ -13,6 +13,7 @@ from manager.fleet.halt_mark import HaltMark
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.session import Session
 from manager.fleet.state_file import NOTHING, CalledOffBy, FleetState
+from manager.i18n import Text
 from manager.ops import planned_change
 from manager.ops.actions.action import Action, Change, Outcome, has_started
 from manager.ops.actions.events import ActionDone, ActionsEnded, ActionsStarted, LeftAlone, OnEvent, Warned
@@ -177,7 +178,7 @@ def _end(run: _Run, outcomes: list[Outcome[Action]], errors: list[ManagerError])
         is_all = False  # from what is left its exchange may be asked, by the network
     engine_error: EngineUnreachable | None = None
     try:
-        with _network_removed(run.session, run.fleet) if is_all else nullcontext():
+        with _network_removed(run) if is_all else nullcontext():
             after = _look_after(run.session, snapshot, outcomes)
             instances_json_refresh.write(after, run.warn)
         compose_notices.after_change(after.project, named, outcomes, run.on_event)
@@ -241,15 +242,23 @@ def _is_worth_it(action: Action, outcomes: Sequence[Outcome[Action]]) -> bool:
 
 
 @contextmanager
-def _network_removed(session: Session, fleet: Fleet) -> Iterator[None]:
+def _network_removed(run: _Run) -> Iterator[None]:
     """Remove the network in the background: the engine needs time, in which the export is written."""
     from manager.util.threads import Deferred
 
-    removal = Deferred(partial(fleet_network.remove_if_empty, session.engine(), fleet))
+    removal = Deferred(partial(fleet_network.remove_if_empty, run.session.engine(), run.fleet))
     try:
         yield
     finally:
-        removal.result()
+        is_kept = removal.result()
+    if is_kept:
+        run.warn(
+            Text(
+                "the engine keeps the network {network}, though no container is in it; another `manager down`"
+                " removes it later, and `up` uses it again",
+                network=run.fleet.network,
+            )
+        )
 
 
 def _look_after(

@@ -78,6 +78,8 @@ class FakeEngine(Engine):
         self.system = "Debian GNU/Linux 12"
         self.has_readable_files = True
         """Whether the manager's user may look into its folders."""
+        self.keeps_networks = False
+        """Whether it removes none, as 20.10 sometimes after many removals."""
         self.unkept: dict[str, int] = {}
         """The limits for which its kernel has no means, and what it writes instead."""
         self.lists_behind: dict[str, int] = {}
@@ -300,13 +302,20 @@ class FakeEngine(Engine):
     def network(self, name: str) -> dict[str, Any]:
         with self._asked("network_id", name, is_change=False), self._lock:
             try:
-                return self._only_network(name).row()
+                network = self._only_network(name)
             except NotFound:
                 return {}
+            return {**network.row(), "Containers": {key: {} for key in self._within(network)}}
 
     def networks(self, name: str) -> list[dict[str, Any]]:
         with self._asked("networks", name, is_change=False), self._lock:
             return [network.row() for network in self._networks if network.name == name]
+
+    def _within(self, network: FakeNetwork) -> list[str]:
+        containers = self._containers.values()
+        return [
+            container.id for container in containers if container.is_up and container.network_id == network.id
+        ]
 
     def _only_network(self, name: str) -> FakeNetwork:
         named = [network for network in self._networks if network.name == name]
@@ -329,8 +338,7 @@ class FakeEngine(Engine):
             by_id = next((network for network in self._networks if network.id == name), None)
             with self._asked("remove_network", by_id.name if by_id else name), self._lock:
                 network = by_id or self._only_network(name)
-                used = {container.network_id for container in self._containers.values() if container.is_up}
-                if network.id not in used:
+                if not self.keeps_networks and not self._within(network):
                     self._networks.remove(network)
         except EngineError:
             return

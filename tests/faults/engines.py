@@ -12,7 +12,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,33 +59,36 @@ class OwnEngine:
         return bool(self.docker("version", "--format", "{{.Server.Version}}").strip())
 
     def _started(self) -> subprocess.Popen[bytes]:
-        log = (self.folder / "log").open("ab")
-        process = subprocess.Popen(
-            [
-                "nsenter",
-                f"--net=/var/run/netns/{self.namespace}",
-                *(self._with_mapped_users() if self.maps_users else ()),
-                "dockerd",
-                "--host",
-                self.host,
-                "--data-root",
-                f"{self.folder}/data",
-                "--exec-root",
-                f"{self.folder}/exec",
-                "--pidfile",
-                str(self._pid_file),
-                "--containerd-namespace",
-                self.namespace,
-                "--containerd-plugins-namespace",
-                f"{self.namespace}-plugins",
-                *(["--userns-remap=nobody:nogroup"] if self.maps_users else ()),
-            ],
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-        log.close()
-        return process
+        with (self.folder / "log").open("ab") as log:
+            return subprocess.Popen(self.command(), stdout=log, stderr=log, start_new_session=True)
+
+    def command(self) -> Sequence[str]:
+        """Return what starts it."""
+        return [
+            "nsenter",
+            f"--net=/var/run/netns/{self.namespace}",
+            *(self._with_mapped_users() if self.maps_users else ()),
+            "dockerd",
+            *self.options(),
+            *(["--userns-remap=nobody:nogroup"] if self.maps_users else ()),
+        ]
+
+    def options(self) -> Sequence[str]:
+        """Return dockerd's options: all that it makes is in the folder."""
+        return [
+            "--host",
+            self.host,
+            "--data-root",
+            f"{self.folder}/data",
+            "--exec-root",
+            f"{self.folder}/exec",
+            "--pidfile",
+            str(self._pid_file),
+            "--containerd-namespace",
+            self.namespace,
+            "--containerd-plugins-namespace",
+            f"{self.namespace}-plugins",
+        ]
 
     def _with_mapped_users(self) -> list[str]:
         """Return what gives dockerd, and nobody else, the ranges that userns-remap needs in /etc."""

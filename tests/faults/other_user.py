@@ -19,7 +19,12 @@ OPEN = 0o001
 
 
 def run(
-    uid: int, groups: Sequence[int], command: Sequence[str], folder: Path, environ: Mapping[str, str]
+    uid: int,
+    groups: Sequence[int],
+    command: Sequence[str],
+    folder: Path,
+    environ: Mapping[str, str],
+    timeout_s: float = 60,
 ) -> subprocess.CompletedProcess[str]:
     """Run a command in `folder` as `uid`."""
     needed = [folder, ROOT, *map(Path, (sys.prefix, sys.base_prefix))]
@@ -36,7 +41,7 @@ def run(
             env=dict(environ),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=timeout_s,
             check=False,
         )
 

@@ -7,18 +7,21 @@ live-restore: the bots then ran on without network while the engine was away, an
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from manager.engine import image_build
+from manager.errors import EngineError, ManagerError
 from manager.fleet import cgroup_folders, host
 from manager.monitor.doctor import checks_engine, probe_engine
 from manager.monitor.doctor.facts import ClientFacts, Facts, HostFacts
 from manager.monitor.stats import columns, instance_stats, usage
 from manager.monitor.stats.instance_stats import InstanceStats
 from tests.builders import some_figures
-from tests.fakes.sandbox import Sandbox
+from tests.fakes.sandbox import SOL, Sandbox
 
 INFO: dict[str, Any] = {
     "Driver": "overlay2",
@@ -115,6 +118,7 @@ def test_doctor_advises_what_helps_there(has_systemd: bool) -> None:
         "fail cgroup: the engine runs without cgroups: no limit is enforced, and what bots use is not known",
         f"warn engine-warning: engine warning: {INFO['Warnings'][0].removeprefix('WARNING: ')}",
     ]
+    assert ("loginctl" if has_systemd else "crontab -e") in str(findings[0].remedy)
     assert "cgroup v2" in str(findings[1].remedy)
     with_it = checks_engine.live_restore(facts._replace(live_restore=True), host_facts)
     assert "live-restore keeps no bot of a rootless engine running" in str(with_it.text)
@@ -128,3 +132,45 @@ def test_up_says_once_that_no_limit_is_enforced(sandbox: Sandbox) -> None:
     assert warning in sandbox.transcript("up")
     sandbox.transcript("down")
     assert warning not in sandbox.transcript("up")
+
+
+def test_a_restart_policy_is_put_back_though_no_limit_can_be_set(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It refuses its own limits too of a container that runs: it has no cgroup to set them in."""
+    sandbox.engine.unkept = {"Memory": 0, "MemorySwap": -1, "PidsLimit": 0}
+    sandbox.transcript("up")
+    update = sandbox.engine.update
+
+    def without_cgroups(container: str, limits: Mapping[str, Any]) -> None:
+        if {*limits} != {"RestartPolicy"}:
+            raise EngineError("cannot set memory limit: container could not join or create cgroup")
+        update(container, limits)
+
+    monkeypatch.setattr(sandbox.engine, "update", without_cgroups)
+    sandbox.engine.update(SOL, {"RestartPolicy": {"Name": "no"}})
+    assert "drifted: restart policy" in sandbox.transcript("ps")
+    assert "bp_sol_01: updated (not with its restart policy" in sandbox.transcript("up")
+    assert "drifted" not in sandbox.transcript("ps")
+
+
+@pytest.mark.parametrize(
+    ("environ", "command"),
+    [
+        ({}, "manager build"),
+        ({"DOCKER_HOST": "unix:///var/run/docker.sock"}, "manager build"),
+        (
+            {"DOCKER_HOST": "unix:///run/user/1000/docker.sock"},
+            "DOCKER_HOST=unix:///run/user/1000/docker.sock manager build",
+        ),
+    ],
+)
+def test_root_builds_for_the_engine_that_the_user_has(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], command: str
+) -> None:
+    """Root's own engine got the image, and the user's still had none."""
+    monkeypatch.setattr("os.environ", {"HOME": str(sandbox.folder), **environ})
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.setattr("shutil.which", lambda _name: None)
+    with pytest.raises(ManagerError, match=f"As root, run `{command}` once"):
+        image_build._make_base(sandbox.engine, Path(), "")

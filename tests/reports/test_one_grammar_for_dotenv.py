@@ -119,6 +119,7 @@ DIFFER = [
     "X=a\0b",
     "# main\rX=abc",
     "export = abc",
+    "export\u00a0=X=abc",
 ]
 EXPAND = ["X=ab${HOME}", 'X="ab${HOME}"', "X=$HOME"]
 

@@ -34,7 +34,7 @@ def check_all(facts: Facts) -> Iterator[Finding]:
 
 
 def _engine(engine: EngineFacts, client: ClientFacts, host: HostFacts) -> Iterator[Finding]:
-    yield version(engine)
+    yield version(engine, has_systemd=host.has_systemd)
     yield ok("context", Text("{endpoint} (local)", endpoint=client.endpoint))
     yield storage(engine)
     yield logging(engine)
@@ -47,7 +47,7 @@ def _engine(engine: EngineFacts, client: ClientFacts, host: HostFacts) -> Iterat
         yield warn("engine-warning", Text("engine warning: {why}", why=text), Text("see `docker info`"))
 
 
-def version(engine: EngineFacts) -> Finding:
+def version(engine: EngineFacts, *, has_systemd: bool = True) -> Finding:
     """Check for an engine that lacks features the containers need."""
     if engine.is_podman:
         text = Text("Podman {version}, on which botfleet is not tested", version=engine.version)
@@ -77,19 +77,16 @@ def version(engine: EngineFacts) -> Finding:
             ),
             Text("run the manager as that user"),
         )
-    return _less_common_kind(engine) or ok("engine", text)
+    return _less_common_kind(engine, has_systemd=has_systemd) or ok("engine", text)
 
 
-def _less_common_kind(engine: EngineFacts) -> Finding | None:
+def _less_common_kind(engine: EngineFacts, *, has_systemd: bool) -> Finding | None:
     """Return what to know of an engine that works, but is not root's on plain Linux."""
     if engine.is_rootless:
         return warn(
             "engine",
             Text("Docker Engine {version}, rootless", version=engine.version),
-            Text(
-                "run `loginctl enable-linger` to keep the bots running after logout and to start them after "
-                "a reboot"
-            ),
+            remedies.rootless_at_boot(has_systemd=has_systemd),
         )
     if engine.is_desktop:
         return warn(

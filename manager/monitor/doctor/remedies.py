@@ -34,6 +34,19 @@ def no_live_restore(*, has_systemd: bool) -> Text:
     )
 
 
+def rootless_at_boot(*, has_systemd: bool) -> Text:
+    """Return how to have a rootless engine, and the bots with it, run after logout and after a reboot."""
+    if has_systemd:
+        return Text(
+            "run `loginctl enable-linger` to keep the bots running after logout and to start them after "
+            "a reboot"
+        )
+    return Text(
+        "no systemd starts it again here: to start the bots after a reboot, give the command that starts the"
+        " engine a line `@reboot …` in `crontab -e`"
+    )
+
+
 def live_restore(*, has_systemd: bool, is_root: bool = True) -> Text:
     """Return how to enable live-restore in an engine that runs. SIGHUP has it read its file again."""
     command = "systemctl reload docker" if has_systemd else "kill -HUP $(cat /var/run/docker.pid)"

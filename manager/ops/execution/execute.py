@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 
-from manager.config.spec import InstanceSpec
 from manager.engine import container_config, fleet_network
 from manager.engine.client import MOST_CALLS
 from manager.engine.containers import UNLABELLED_STOP_TIMEOUT_S
@@ -14,7 +13,7 @@ from manager.fleet import start_lock, supervisor_state
 from manager.i18n import Text, mark
 from manager.ops.actions.action import Action, Outcome
 from manager.ops.actions.answer import ASKED_AT_ONCE
-from manager.ops.execution import ports, rollback_store, take_down
+from manager.ops.execution import limits, ports, rollback_store, take_down
 from manager.ops.execution.context import IN_THE_MIDDLE, ExecutionContext
 from manager.ops.execution.stop_turns import StopTurns
 from manager.ops.folders import instance_folders
@@ -236,8 +235,7 @@ def _perform(
             stopped = take_down.stop(instance, context)
             _start(action, context.finishing())
         case "update":
-            limits = container_config.limits(context.specs[instance], context.fleet)
-            context.engine.update(context.containers[instance].id, limits)
+            limits.put_back(context.specs[instance], context)
         case "stop" | "remove" | "leave":
             stopped = take_down.take_down(action, context)
         case _:
@@ -341,25 +339,14 @@ def _start(action: Action, context: ExecutionContext) -> None:
     spec = context.specs.get(action.instance)
     if spec is not None and not action.as_it_was:
         instance_folders.use_staged_env(spec, context.fleet)
-        _mend_limits(spec, context)
+        with suppress(EngineError):  # the bot starts even so, as it would have without being asked
+            limits.put_back(spec, context)
     state_dir = context.fleet.instance_state_dir(action.instance)
     # On a full disk, the previous run's last state may not even be "stopped": it must not be taken for this
     # one's.
     if action.is_fresh or not supervisor_state.is_final(state_dir):
         supervisor_state.reset(state_dir)
     _engine_start(action.instance, context.containers[action.instance].id, context)
-
-
-def _mend_limits(spec: InstanceSpec, context: ExecutionContext) -> None:
-    """Undo a `docker update`: without its restart policy a bot stays down after a reboot.
-
-    The bot starts even if this fails, as it would have without being asked.
-    """
-    container = context.containers[spec.id].id
-    with suppress(EngineError):
-        host = context.engine.inspect(container).get("HostConfig") or {}
-        if container_config.were_updated(host, spec, context.fleet):
-            context.engine.update(container, container_config.limits(spec, context.fleet))
 
 
 def _engine_start(instance: str, container_id: str, context: ExecutionContext) -> None:

@@ -90,3 +90,18 @@ def test_what_is_made_anew_for_its_network_keeps_its_final_state_and_what_starts
         assert (action.kind, action.is_fresh) == ("recreate", is_fresh)
         as_it_was = start._replace(as_it_was=True)
         assert made_anew.settle(session, snapshot, [as_it_was]) == [as_it_was]
+
+
+def test_a_network_that_the_engine_keeps_is_named(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Version 20.10 says “has active endpoints” of one without any container, and lets it go hours later."""
+    monkeypatch.setattr(fleet_network, "RETRIES_S", (0.0,))
+    sandbox.transcript("up")
+    sandbox.engine.keeps_networks = True
+    warning = "warning: the engine keeps the network desk_default, though no container is in it"
+    for _time in range(2):
+        printed = sandbox.transcript("down")
+        assert warning in printed
+        assert "exit code" not in printed
+    sandbox.engine.keeps_networks = False
+    assert warning not in sandbox.transcript("down")
+    assert not sandbox.engine.network("desk_default")
