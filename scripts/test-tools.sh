@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes sure of what some tests need besides an engine: Chromium with its driver, a clock that can be made to step, the
 # shells that complete commands, and Prometheus with its Alertmanager and an OpenSSH server. These last ones are only
-# unpacked: installing them would start services. With --long also what a rootless engine needs.
+# unpacked: installing them would start services. With --long also what a rootless engine needs, and bindfs.
 # The rules of accessibility and Node's validator of JSON Schema come by npm, by the lock file of tests/web/npm; npm and Node,
 # where there are none, from PyPI.
 set -euo pipefail
@@ -76,10 +76,11 @@ has_command ssh || packages+=(openssh-client)
 has_command zsh || packages+=(zsh)
 has_command fish || packages+=(fish)
 has_faketime || packages+=(faketime)
-if [ "${1:-}" = --long ]; then # a rootless engine
+if [ "${1:-}" = --long ]; then # a rootless engine, and a file system of a program
   has_command rootlesskit || packages+=(rootlesskit)
   has_command slirp4netns || packages+=(slirp4netns)
   has_command newuidmap || packages+=(uidmap)
+  has_command bindfs || packages+=(bindfs)
 fi
 # Ubuntu's chromium packages fetch a snap, which does not run everywhere; a person there decides.
 if has_browser; then

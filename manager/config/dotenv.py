@@ -121,13 +121,13 @@ def parse(text: str) -> Dotenv:
 def quoted(value: str) -> str | None:
     """Return how to write this value in the file, without quotes where they are not needed.
 
-    None for a value that no form gives to every program.
+    None for a value that no form gives to every program, whatever lines follow.
     """
     in_double = value.replace("\\", "\\\\").replace('"', '\\"')
     in_single = value.replace("'", "\\'")
     for form in (value, f"'{value}'", f'"{in_double}"', f"'{in_single}'"):
-        parsed = parse(f"X={form}")
-        if parsed.variables == {"X": value} and not parsed.faults:
+        parsed = parse(f'X={form}\nY="y"')
+        if parsed.variables == {"X": value, "Y": "y"} and not parsed.faults:
             return form
     return None
 
@@ -170,8 +170,9 @@ def _quoted_value(text: str, position: int, name: str) -> tuple[str, int]:
         raise Fault("something follows the closing quote; write {name}='…'", name=name)
     quote, raw = match[1], match[2]
     behind = {escape[1] for escape in BACKSLASH.finditer(raw)}
-    ends_in_backslash = quote == '"' and raw.endswith("\\")  # python-dotenv may take the quote for escaped
-    if ends_in_backslash or behind & set(UNLIKE_WITHIN[quote]):
+    # earlier versions of python-dotenv take this quote for an escaped one if another follows, in any line
+    is_unclear = quote == '"' and raw.endswith("\\") and '"' in text[match.end() :]
+    if is_unclear or behind & set(UNLIKE_WITHIN[quote]):
         raise Fault(
             "programs differ on a backslash in these quotes; write {name} in the other ones", name=name
         )

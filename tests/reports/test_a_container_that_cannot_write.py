@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from manager.config.spec import DATA_AT, LOGS_AT, SECRETS_AT, STATE_AT
 from manager.errors import EngineError
 from manager.ops.folders import mount_probe
-from manager.ops.folders.mount_probe import CANNOT_WRITE
+from manager.ops.folders.mount_probe import CANNOT_WRITE, GIVES_AWAY
 from tests.fakes.sandbox import Sandbox
 
 DENIED = "sh: can't create /data/.botfleet-probe: Permission denied\n"
@@ -43,6 +47,32 @@ def test_what_cannot_be_written_ends_the_first_up_before_any_bot_is_made(new: Sa
     new.bots.shell = (0, "")
     assert "mount-probe" in new.transcript("up")  # what failed is tried again
     assert set(new.states().values()) == {"running"}
+
+
+def test_a_file_system_that_gives_new_files_to_another_user_is_refused(new: Sandbox) -> None:
+    """sshfs: each bot made its database, could not open it, and was restarted without end."""
+    new.bots.shell = (GIVES_AWAY, DENIED)
+    printed = new.transcript("up")
+    assert (
+        "a container cannot open again what it has made in DIR/volumes: the file system gives it to"
+        in printed
+    )
+    assert printed.count("error:") == 1
+    assert new.states() == {}
+
+
+TARGETS = (LOGS_AT, DATA_AT, STATE_AT, SECRETS_AT)
+GIVES_ITS_FILES_AWAY = "echo() { printf x; chmod 0 /proc/self/fd/1; }"
+
+
+@pytest.mark.parametrize(("before", "code"), [("", 0), (GIVES_ITS_FILES_AWAY, GIVES_AWAY)])
+def test_it_is_seen_by_opening_a_file_twice(before: str, code: int) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        Path(folder).chmod(0o777)
+        script = re.sub(rf" ({'|'.join(TARGETS)})\b", f" {folder}", mount_probe.SCRIPT)
+        nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.geteuid() == 0 else []
+        done = subprocess.run([*nobody, "sh", "-c", f"{before}{script}"], check=False, capture_output=True)
+        assert (done.returncode, [*Path(folder).iterdir()]) == (code, []), done.stderr
 
 
 @pytest.mark.parametrize("why", ["No space left on device", "Disk quota exceeded"])

@@ -62,3 +62,5 @@ def test_a_rootless_engine_starts_its_bots_a_second_time(
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     with pytest.raises(ManagerError, match="BOTFLEET_UID must be a numeric id other than 0"):
         bot_user.configured_user(fleet, WRITTEN)
+    with pytest.raises(ManagerError, match="belongs to another user"):  # the variable is not what is wrong
+        bot_user.bot_user(fleet, WRITTEN, ROOTLESS)

@@ -35,8 +35,8 @@ def bot_user(fleet: Fleet, variables: Mapping[str, str], info: Mapping[str, Any]
 
     `info`: the engine's own description. Raises ManagerError for an engine under which no bot can write.
     """
+    require_writing(info)  # first: .env may name the user of the engine's own user, whom root is not
     user = configured_user(fleet, variables)
-    require_writing(info)
     if "rootless" in security_modes(info):
         return _of_rootless()
     if user.uid == 0:

@@ -39,11 +39,19 @@ FOLDER = "<folder>"
 """Stands for the data folder in an error, whose own name says nothing of it."""
 NO_SHELL = re.compile(r"\bexec(utable)?\b")
 CANNOT_WRITE = 3
+GIVES_AWAY = 4
+"""A file that was just made cannot be opened again, as a bot's database is: NFS with all_squash, sshfs."""
 FILE = ".botfleet-probe"
 SCRIPT = f"""
 status=0
+umask 077
 for folder in {LOGS_AT} {DATA_AT} {STATE_AT}; do
-  (echo > "$folder/{FILE}") && rm "$folder/{FILE}" || status={CANNOT_WRITE}
+  if (echo > "$folder/{FILE}"); then
+    (echo >> "$folder/{FILE}") || status={GIVES_AWAY}
+    rm -f "$folder/{FILE}" || status={CANNOT_WRITE}
+  else
+    status={CANNOT_WRITE}
+  fi
 done
 ls {SECRETS_AT} > /dev/null || status={CANNOT_WRITE}
 exit $status
@@ -185,6 +193,13 @@ def _try(
         if container:
             with suppress(EngineError):
                 engine.discard(container)
+    if code == GIVES_AWAY:
+        raise ManagerError(
+            "a container cannot open again what it has made in {folder}: the file system gives it to another"
+            " user, as NFS with all_squash and sshfs do; move the data folder to a local disk, and set"
+            " data_dir in config/fleet.toml to it",
+            folder=fleet.data_dir,
+        )
     if code == CANNOT_WRITE:
         why = _on_host(err, spec, fleet)
         error_text = err.lower()

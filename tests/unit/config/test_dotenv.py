@@ -72,12 +72,13 @@ def test_what_is_written_is_read_back(value: str) -> None:
 def test_a_value_that_no_form_expresses_for_every_program_is_not_written() -> None:
     assert dotenv.quoted("a\\\\$b") is None
     assert dotenv.quoted("a\0b") is None
+    assert dotenv.quoted(" it's\\") is None  # of which a quote in a later line makes another one
 
 
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        ('A="x\\\\"', "programs differ on a backslash in these quotes"),
+        ('A="x\\\\"\nB="c"', "programs differ on a backslash in these quotes"),
         ("A='x\\\\'", "programs differ on a backslash in these quotes"),
         ("A=x\t# c", "programs differ on whether “#” begins a comment here"),
         ("A= # c", "programs differ on whether “#” begins a comment here"),
