@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from manager import __version__, i18n
-from manager.cli import plain_line
+from manager.cli import code_bundle, plain_line
 from manager.errors import BUG, OK, USAGE, ManagerError, UnknownInstance, UsageError
 from manager.i18n import Text, _
 from manager.typed import TYPE_CHECKING
@@ -156,6 +156,7 @@ def _run(args: Namespace, given_at: Moment | None, argv: Sequence[str]) -> int:
 
             return elsewhere.run(session, args, argv)
         command = getattr(importlib.import_module(f"manager.cli.commands.{module}"), function)
+        code_bundle.keep()
         if args.command in ENDS_IN_ORDER:
             from manager.cli import ending
 
