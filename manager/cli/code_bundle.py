@@ -29,7 +29,7 @@ PACKAGE = os.path.dirname(os.path.dirname(__file__))
 LIBRARY = os.path.dirname(os.__file__)
 """Modules of other packages are imported as ever: what there is of them may change at any time."""
 
-LATER = ("engine.bot_variables", "engine.client")
+LATER = ("encodings.utf_8_sig", "manager.engine.bot_variables", "manager.engine.client")
 """Modules that short commands import when they are at work."""
 
 
@@ -58,7 +58,7 @@ class Bundle:
             return
         try:
             for name in LATER:
-                __import__(f"manager.{name}")
+                __import__(name)
             _write(self._path, dict(_entries_of({*sys.modules} - self._loaded_before)))
         except (OSError, ValueError, ImportError, SyntaxError):  # a full disk, or an update under way
             return

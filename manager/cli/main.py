@@ -156,11 +156,12 @@ def _run(args: Namespace, given_at: Moment | None, argv: Sequence[str]) -> int:
 
             return elsewhere.run(session, args, argv)
         command = getattr(importlib.import_module(f"manager.cli.commands.{module}"), function)
-        code_bundle.keep()
         if args.command in ENDS_IN_ORDER:
             from manager.cli import ending
 
+            code_bundle.keep()
             return ending.in_order(session, lambda: int(command(session, args)))
+        code_bundle.keep()
         return int(command(session, args))
     except UnknownInstance as error:
         from manager.cli import parsers
