@@ -42,17 +42,21 @@ class Bundle:
         self._path = f"{self._folder}/{command}.{implementation.cache_tag}-{flags.optimize}.bundle"
         self._loaded_before = {*sys.modules}
         self._entries: dict[str, Entry] = {}
+        self._is_up_to_date = False
 
     def use(self) -> None:
         """Have modules imported from the file, if each is what would be imported without it."""
         entries = _read(self._path)
-        if entries and not _is_hidden({name.partition(".")[0] for name in entries} - {"manager"}):
+        if not entries:
+            return
+        self._is_up_to_date = True
+        if not _is_hidden({name.partition(".")[0] for name in entries} - {"manager"}):
             self._entries = entries
             sys.meta_path.insert(0, self)
 
     def keep(self) -> None:
-        """Write the file for later runs, unless this one has used it. Never raises."""
-        if self._entries or sys.dont_write_bytecode or sys.pycache_prefix:
+        """Write the file for later runs, unless it is up to date. Never raises."""
+        if self._is_up_to_date or sys.dont_write_bytecode or sys.pycache_prefix:
             return
         if not os.access(self._folder, os.W_OK):
             return
