@@ -29,6 +29,9 @@ PACKAGE = os.path.dirname(os.path.dirname(__file__))
 LIBRARY = os.path.dirname(os.__file__)
 """Modules of other packages are imported as ever: what there is of them may change at any time."""
 
+ORIGIN = (sys.version, PACKAGE, LIBRARY)
+"""What a file is for: in a copy of the package it has another package's code."""
+
 LATER = ("encodings.utf_8_sig", "manager.engine.bot_variables", "manager.engine.client")
 """Modules that short commands import when they are at work."""
 
@@ -90,14 +93,14 @@ class _Loader(SourceFileLoader):
 
 
 def _read(path: str) -> dict[str, Entry] | None:
-    """Return the modules in a file; None if it is of another interpreter, or a source has changed."""
+    """Return the modules in a file; None if it is another program's, or a source has changed."""
     try:
         with open(path, "rb") as file:
             content = file.read()
         if not content.startswith(MAGIC_NUMBER):
             return None
-        version, entries = marshal.loads(memoryview(content)[len(MAGIC_NUMBER) :])
-        if version != sys.version:
+        origin, entries = marshal.loads(memoryview(content)[len(MAGIC_NUMBER) :])
+        if origin != ORIGIN:
             return None
         for source, _is_package, time, size, _code in entries.values():
             status = os.stat(source)
@@ -144,7 +147,7 @@ def _write(path: str, entries: dict[str, Entry]) -> None:
     try:
         with open(new, "wb") as file:
             os.fchmod(file.fileno(), os.stat(__file__).st_mode & 0o666)
-            file.write(MAGIC_NUMBER + marshal.dumps((sys.version, entries)))
+            file.write(MAGIC_NUMBER + marshal.dumps((ORIGIN, entries)))
         os.replace(new, path)
     except OSError:
         os.unlink(new)

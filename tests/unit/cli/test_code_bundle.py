@@ -89,6 +89,15 @@ def test_a_source_of_the_same_size_is_told_by_its_time(package: Path) -> None:
     assert run(package) == f"later {AS_EVER}"
 
 
+def test_a_copy_of_the_package_imports_its_own_modules(package: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy" / "manager"
+    shutil.copytree(package, copy)
+    write(copy, "copied")
+    assert run(copy) == f"copied {AS_EVER}"
+    assert run(copy) == f"copied {FROM_BUNDLE}"
+    assert run(package) == f"first {FROM_BUNDLE}"
+
+
 def test_a_source_that_is_gone_is_not_imported(package: Path) -> None:
     (package / "rooms" / "one.py").unlink()
     with pytest.raises(AssertionError, match="No module named"):
@@ -101,13 +110,13 @@ def test_a_source_that_is_gone_is_not_imported(package: Path) -> None:
 def test_a_file_that_cannot_be_used_is_written_anew(package: Path, damage: str) -> None:
     path = bundle(package)
     content = path.read_bytes()
+    origin, entries = marshal.loads(content[len(MAGIC_NUMBER) :])
     path.write_bytes(
         {
             "empty": b"",
             "cut off": content[: len(content) // 2],
             "of another interpreter": b"\0" + content[1:],
-            "of another version": MAGIC_NUMBER
-            + marshal.dumps(("3.11.0", marshal.loads(content[len(MAGIC_NUMBER) :])[1])),
+            "of another version": MAGIC_NUMBER + marshal.dumps((("3.11.0", *origin[1:]), entries)),
             "noise": MAGIC_NUMBER + b"\xff" * 100,
         }[damage]
     )
@@ -141,7 +150,7 @@ def test_a_file_that_cannot_be_written_keeps_no_command_from_running(package: Pa
 
 
 def test_the_file_has_no_module_of_another_package(package: Path) -> None:
-    _version, entries = marshal.loads(bundle(package).read_bytes()[len(MAGIC_NUMBER) :])
+    _origin, entries = marshal.loads(bundle(package).read_bytes()[len(MAGIC_NUMBER) :])
     assert {"manager.rooms.one", "manager.engine.client", "fractions"} <= {*entries}
     folders = (str(package), str(Path(os.__file__).parent))
     assert all(
