@@ -22,8 +22,8 @@ PUNCTUATION: Mapping[str, Mapping[str, str]] = {
     "zh-TW": {"; ": "；", ": ": "：", ", ": "，", " (": "（", ")": "）"},
 }
 """What takes the place of English punctuation between parts of a line that are translated each by itself."""
-ONLY_PLACES = re.compile(r"(\{[^}]*\}[ :;,]*)+")
-PARTS = re.compile(r"(\{[^}]*\})")
+ONLY_PLACES = r"(\{[^}]*\}[ :;,]*)+"
+PARTS = r"(\{[^}]*\})"
 """A message of placeholders alone, `{id}: {why}`, and its parts."""
 
 NOUNS = (
@@ -178,8 +178,8 @@ def _(message: str) -> str:
         language in (None, SOURCE_LANGUAGE) or not message
     ):  # a catalogue's header is the translation of nothing
         return message
-    if ONLY_PLACES.fullmatch(message):  # no catalogue has it
-        return "".join(map(punctuated, PARTS.split(message)))
+    if re.fullmatch(ONLY_PLACES, message):  # no catalogue has it
+        return "".join(map(punctuated, re.split(PARTS, message)))
     return _catalogue(language).gettext(message)
 
 

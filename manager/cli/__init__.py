@@ -8,6 +8,7 @@ plain_line                          the usual lines, read without them
 argument_types, argparse_i18n       types of option values; translation of argparse's texts
 completion                          candidates for shell completion
 standby, standby_side               short commands by a process that has them loaded
+code_bundle                         their modules from one file, where there is no such process
 carry_out, report, left_behind      run a changing command, and print its progress and result
 ending                              how a change ends when somebody ends it, by Ctrl-C or SIGTERM
 halt_signals, halt_interrupted      what a halt that was interrupted has halted, and what not
@@ -43,6 +44,10 @@ def entry_point() -> None:
     code = standby.run(sys.argv[1:])
     if code is not None:
         os._exit(code)
+    if sys.argv[1:2] and sys.argv[1] in standby.OPTIONS_OF:
+        from manager.cli import code_bundle
+
+        code_bundle.use(sys.argv[1])
     _load_pathlib()
     from manager.cli.main import entry_point as main
 

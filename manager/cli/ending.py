@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import sys
 from collections.abc import Callable
 
@@ -13,7 +12,11 @@ from manager.typed import TYPE_CHECKING
 from manager.util.interrupts import Interruption
 
 if TYPE_CHECKING:
+    import signal
+
     from manager.fleet.session import Session
+else:
+    import _signal as signal  # as interrupts.py has it
 
 
 def in_order(session: Session, work: Callable[[], int]) -> int:

@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from manager import __version__, i18n
-from manager.cli import plain_line
+from manager.cli import code_bundle, plain_line
 from manager.errors import BUG, OK, USAGE, ManagerError, UnknownInstance, UsageError
 from manager.i18n import Text, _
 from manager.typed import TYPE_CHECKING
@@ -159,7 +159,9 @@ def _run(args: Namespace, given_at: Moment | None, argv: Sequence[str]) -> int:
         if args.command in ENDS_IN_ORDER:
             from manager.cli import ending
 
+            code_bundle.keep()
             return ending.in_order(session, lambda: int(command(session, args)))
+        code_bundle.keep()
         return int(command(session, args))
     except UnknownInstance as error:
         from manager.cli import parsers

@@ -21,7 +21,7 @@ def is_config(name: str) -> bool:
 
 def resembles_config(name: str) -> bool:
     """Return whether a user may take a file of this name for a config."""
-    return RESEMBLING.search(name) is not None
+    return name.endswith(".json") or RESEMBLING.search(name) is not None
 
 
 def config_name(name: str) -> str:

@@ -180,10 +180,10 @@ def living_pid(record: object) -> int:
 
 def _epoch(stamp: object) -> float:
     """Return Unix time; an invalid time counts as now."""
-    from datetime import datetime
+    from _datetime import datetime  # type: ignore[import-not-found]  # as in formatting.py
 
     try:
-        return datetime.fromisoformat(str(stamp)).timestamp()
+        return float(datetime.fromisoformat(str(stamp)).timestamp())
     except (ValueError, OverflowError, OSError):
         return time.time()
 

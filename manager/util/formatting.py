@@ -7,7 +7,6 @@ offset are for readers of the old system.
 
 from __future__ import annotations
 
-import math
 import time
 
 from manager.typed import TYPE_CHECKING
@@ -43,7 +42,7 @@ def file_size(count: float) -> str:
 def size_beyond(count: int, limit: int) -> str:
     """Return a size that exceeds a limit, or what is free, in other words than that."""
     text = file_size(count)
-    return text if text != file_size(limit) else f"{math.ceil(count / 1000):,} kB"
+    return text if text != file_size(limit) else f"{-(-count // 1000):,} kB"
 
 
 def mebibytes(count: float) -> str:
@@ -82,9 +81,9 @@ def _scaled(count: float, base: int, units: Iterable[str]) -> tuple[float, str]:
 
 
 def _local(epoch: float) -> datetime:
-    from datetime import datetime  # 2 ms that a table without a time does not pay
+    from _datetime import datetime  # type: ignore[import-not-found]  # without the same in Python: 2 ms
 
-    return datetime.fromtimestamp(epoch)
+    return datetime.fromtimestamp(epoch)  # type: ignore[no-any-return]
 
 
 def iso(epoch: float) -> str:

@@ -5,15 +5,19 @@ For a halt, also tell which signal it was.
 
 from __future__ import annotations
 
-import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from threading import current_thread, main_thread
 from types import FrameType
 
-from manager.typed import Any
+from manager.typed import TYPE_CHECKING, Any
 from manager.util.signal_flag import SignalFlag
+
+if TYPE_CHECKING:
+    import signal
+else:
+    import _signal as signal  # without its enumerations, which take longer to make than a small `up` to plan
 
 SAME_ENDING_S = 0.5
 """Signals that follow one another so closely end the program once: `timeout` sends its signal to the program,
@@ -48,7 +52,7 @@ class Interruptions:
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> Interruptions:
-        if current_thread() is main_thread():
+        if _is_main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 if signal.getsignal(number) is not signal.SIG_IGN:
                     self._previous[number] = signal.signal(number, self._handle)
@@ -82,7 +86,7 @@ def outliving_terminal() -> Iterator[None]:
 
     Other threads than the main one get no signals.
     """
-    is_ending = current_thread() is main_thread() and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+    is_ending = _is_main_thread() and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
     if is_ending:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
@@ -121,7 +125,7 @@ class Ending:
     @contextmanager
     def taken(self, on_noted: Callable[[], object] = lambda: None) -> Iterator[None]:
         """Take the signals. Other threads than the main one get none. `on_noted` is called in the handler."""
-        if self._previous or current_thread() is not main_thread():
+        if self._previous or not _is_main_thread():
             yield
             return
         self._on_noted = on_noted
@@ -171,3 +175,9 @@ def _own(handler: Any) -> Callable[[int, FrameType | None], object] | None:
     return (
         handler if callable(handler) and handler is not signal.default_int_handler and not is_ours else None
     )
+
+
+def _is_main_thread() -> bool:
+    """Return whether this thread gets the signals. What has started another one has loaded `threading`."""
+    threading = sys.modules.get("threading")
+    return threading is None or threading.current_thread() is threading.main_thread()

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
+
+NEVER = float("inf")
 
 
 def wait_until(
     is_so: Callable[[], bool],
-    deadline: float = math.inf,
+    deadline: float = NEVER,
     poll: float | Callable[[], float] = 1.0,
     sleep: Callable[[float], object] | None = None,
 ) -> bool:

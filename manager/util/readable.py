@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import select
-
 from manager.typed import Protocol
 
 
@@ -16,6 +14,8 @@ class HasDescriptor(Protocol):
 
 def wait_readable(stream: HasDescriptor | int, seconds: float, *others: HasDescriptor) -> bool:
     """Return whether the stream, or one of the others, can be read, or has ended, within `seconds`."""
+    import select  # which a short command does without
+
     poll = select.poll()
     for one in (stream, *others):
         poll.register(one, select.POLLIN)

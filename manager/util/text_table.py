@@ -1,6 +1,5 @@
 """Lay out text in columns: widths on a terminal, and the columns that fit a narrow one. Pure."""
 
-import unicodedata
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
 from manager.i18n import _
@@ -250,6 +249,8 @@ def _beginning(text: str, room: int) -> str:
 
 
 def _sign_width(sign: str) -> int:
+    import unicodedata  # which most tables do without
+
     if unicodedata.category(sign) in {"Mn", "Me", "Cf", "Cc"}:
         return 0
     return 2 if unicodedata.east_asian_width(sign) in "WF" else 1

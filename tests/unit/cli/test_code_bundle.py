@@ -1,0 +1,158 @@
+"""A short command imports its modules from one file, as they would be imported without it."""
+
+from __future__ import annotations
+
+import marshal
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from importlib.util import MAGIC_NUMBER
+from pathlib import Path
+
+import pytest
+
+from manager.cli import code_bundle
+
+ROOT = Path(__file__).resolve().parents[3]
+PROGRAM = """
+import sys
+from manager.cli import code_bundle
+code_bundle.use("ps")
+import fractions, manager.rooms.one, manager.rooms
+code_bundle.keep()
+one = manager.rooms.one
+assert manager.rooms.__path__ == [one.__file__.rpartition("/")[0]]
+assert one.__spec__.origin == one.__file__ and "one." + sys.implementation.cache_tag in one.__cached__
+print(one.WORD, *sorted({type(module.__spec__.loader).__name__ for module in (fractions, one)}))
+"""
+FROM_BUNDLE, AS_EVER = "_Loader", "SourceFileLoader"
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """Return a folder with a small manager that has the real way to import, and has run once."""
+    folder = tmp_path / "lib" / "manager"
+    for name in ("", "cli", "rooms", "engine", "__pycache__"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        (folder / name / "__init__.py").touch()
+    shutil.copy(code_bundle.__file__, folder / "cli")
+    for name in ("bot_variables", "client"):
+        (folder / "engine" / f"{name}.py").touch()
+    write(folder, "first")
+    assert run(folder) == f"first {AS_EVER}"
+    return folder
+
+
+def write(package: Path, word: str) -> None:
+    (package / "rooms" / "one.py").write_text(f"WORD = {word!r}\n")
+
+
+def run(package: Path, *, before: Sequence[Path] = (), environ: dict[str, str] | None = None) -> str:
+    """Run the program with this package. `before`: folders that are searched earlier."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    path = os.pathsep.join(map(str, [*before, package.parent]))
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        cwd=package,
+        env={**clean, "PYTHONPATH": path, **(environ or {})},
+        text=True,
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def bundle(package: Path) -> Path:
+    """Return the one file that was written."""
+    [path] = (package / "__pycache__").glob("*.bundle*")
+    return path
+
+
+def test_a_later_run_imports_from_the_file(package: Path) -> None:
+    assert run(package) == f"first {FROM_BUNDLE}"
+
+
+def test_a_changed_source_is_used_at_once_and_then_from_the_file(package: Path) -> None:
+    write(package, "another")
+    assert run(package) == f"another {AS_EVER}"
+    assert run(package) == f"another {FROM_BUNDLE}"
+
+
+def test_a_source_of_the_same_size_is_told_by_its_time(package: Path) -> None:
+    source = package / "rooms" / "one.py"
+    write(package, "later")
+    os.utime(source, ns=(source.stat().st_atime_ns, source.stat().st_mtime_ns + 2_000_000_000))
+    assert run(package) == f"later {AS_EVER}"
+
+
+def test_a_copy_of_the_package_imports_its_own_modules(package: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy" / "manager"
+    shutil.copytree(package, copy)
+    write(copy, "copied")
+    assert run(copy) == f"copied {AS_EVER}"
+    assert run(copy) == f"copied {FROM_BUNDLE}"
+    assert run(package) == f"first {FROM_BUNDLE}"
+
+
+def test_a_source_that_is_gone_is_not_imported(package: Path) -> None:
+    (package / "rooms" / "one.py").unlink()
+    with pytest.raises(AssertionError, match="No module named"):
+        run(package)
+
+
+@pytest.mark.parametrize(
+    "damage", ["empty", "cut off", "of another interpreter", "of another version", "noise"]
+)
+def test_a_file_that_cannot_be_used_is_written_anew(package: Path, damage: str) -> None:
+    path = bundle(package)
+    content = path.read_bytes()
+    origin, entries = marshal.loads(content[len(MAGIC_NUMBER) :])
+    path.write_bytes(
+        {
+            "empty": b"",
+            "cut off": content[: len(content) // 2],
+            "of another interpreter": b"\0" + content[1:],
+            "of another version": MAGIC_NUMBER + marshal.dumps((("3.11.0", *origin[1:]), entries)),
+            "noise": MAGIC_NUMBER + b"\xff" * 100,
+        }[damage]
+    )
+    assert run(package) == f"first {AS_EVER}"
+    assert run(package) == f"first {FROM_BUNDLE}"
+
+
+def test_a_module_in_a_folder_that_is_searched_before_the_library_is_the_one(
+    package: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "fractions.py").touch()
+    assert run(package, before=[tmp_path / "own"]) == f"first {AS_EVER}"
+    assert run(package, before=[tmp_path]) == f"first {FROM_BUNDLE}"
+
+
+def test_nothing_is_written_where_python_is_told_to_write_nothing(package: Path) -> None:
+    bundle(package).unlink()
+    assert run(package, environ={"PYTHONDONTWRITEBYTECODE": "1"}) == f"first {AS_EVER}"
+    assert run(package, environ={"PYTHONPYCACHEPREFIX": str(package.parent / "cache")}) == f"first {AS_EVER}"
+    assert list((package / "__pycache__").glob("*.bundle*")) == []
+
+
+def test_a_file_that_cannot_be_written_keeps_no_command_from_running(package: Path) -> None:
+    path = bundle(package)
+    path.unlink()
+    path.mkdir()  # as for a full disk, root gets no further either
+    (path / "something").touch()
+    assert run(package) == f"first {AS_EVER}"
+    assert bundle(package) == path  # and nothing half written is left
+
+
+def test_the_file_has_no_module_of_another_package(package: Path) -> None:
+    _origin, entries = marshal.loads(bundle(package).read_bytes()[len(MAGIC_NUMBER) :])
+    assert {"manager.rooms.one", "manager.engine.client", "fractions"} <= {*entries}
+    folders = (str(package), str(Path(os.__file__).parent))
+    assert all(
+        source.startswith(folders) and "site-packages" not in source for source, *_ in entries.values()
+    )
