@@ -79,5 +79,5 @@ def _with_last_exit(view: Instance, *, oom: bool) -> Instance:
     from manager.fleet.supervisor_state import LastExit
 
     assert view.supervisor is not None
-    last = LastExit(137, 9, oom, killed=False, at=time.time() + 86400, why="", stderr_tail=())
+    last = LastExit(137, "SIGKILL", oom, killed=False, at=time.time() + 86400, why="", stderr_tail=())
     return view._replace(supervisor=view.supervisor._replace(last_exit=last))
