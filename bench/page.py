@@ -30,6 +30,7 @@ WITHIN_S = 60.0
 REPORTING = 60
 """Bots of 200 that are asked before one look: each is every ten seconds."""
 FIRST_LOOKS = 5
+"""A bot's first report is news of all its figures: so many looks later all have come."""
 OPENINGS = 3
 """Openings that are measured at most, after one that signs in while Chromium is still starting."""
 DRAWN = "performance.getEntriesByName('botfleet-drawn')"
@@ -53,8 +54,7 @@ def table(shop: Workshop, size: int, up: int, looks: int) -> Table:
                 _next_look(stream)  # the first one may hold all that came before
                 calm = _Reading.of(stream, pids, looks, lambda _number: None)
                 _report(project, reporting, 0, len(reporting))
-                for _look in range(FIRST_LOOKS):  # a bot's first report is news of a whole bot
-                    _next_look(stream)
+                first = [_next_look(stream) for _look in range(FIRST_LOOKS)]
                 busy = _Reading.of(
                     stream, pids, looks, lambda number: _report(project, reporting, number + 1)
                 )
@@ -65,6 +65,7 @@ def table(shop: Workshop, size: int, up: int, looks: int) -> Table:
     rows = [
         ["all instances, at first", f"{page / 1000:.1f} kB"],
         *_rows("", calm, looks),
+        ["an update, the first reports of all", f"at most {max(first) / 1000:.1f} kB"],
         *_rows(f", {min(REPORTING, len(reporting))} bots report anew", busy, looks),
         *([f"memory, {side}", f"{memory[side]:.0f} MB PSS"] for side in pids),
         *([f"on loopback, {what}", figure] for what, figure in shown.items()),
@@ -123,8 +124,8 @@ def _report(project: Project, instances: Sequence[str], number: int, count: int 
             "open_orders": 13,
             "trades": number,
             "last_fill": now,
-            "lower": "60000",
-            "upper": "70000",
+            "range": {"lower": "60000", "upper": "70000"},
+            "condition": {"code": "trading", "params": {}, "since": now - 600},
             "run_began": now - 3600,
         }
         file = fleet.instance_state_dir(instance) / "report.json"

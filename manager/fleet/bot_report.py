@@ -222,7 +222,7 @@ def _read_report(path: str) -> KeptReport | None:
         # With a time in the future, a silent bot's last word would look new for ever.
         made_at = min(made_at, max(read_at, written_at or 0.0))
     return KeptReport(
-        report if report.at is None else report._replace(at=made_at),
+        report if report.at in (None, made_at) else report._replace(at=made_at),
         made_at,
         has_ended=raw.get("run_ended") is True,
         is_previous=raw.get("previous_run") is True,
@@ -261,7 +261,7 @@ def position_at_exchange(answer: Mapping[str, Any]) -> Position | None:
 
 def amount(value: Any) -> Decimal | None:
     """Return a finite decimal of reasonable size, given as a number or a string; else None."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+    if value is None or isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
     text = str(value) if not isinstance(value, int) or abs(value) < MAX_NUMBER else ""
     if len(text) > MAX_NUMBER_LENGTH or not text.isascii():
@@ -274,6 +274,8 @@ def amount(value: Any) -> Decimal | None:
     # underflow.
     if not number.is_finite() or number.copy_abs() >= MAX_NUMBER:
         return None
+    if "e" not in text and "E" not in text:  # it has as many decimals as the text is long, at most
+        return number
     exponent = number.as_tuple().exponent
     assert isinstance(exponent, int), number  # a finite number's
     return number if exponent >= -MAX_DECIMALS else None

@@ -25,10 +25,10 @@ LEVEL = r"[\[(]?(DEBUG|INFO|NOTICE|WARNING|WARN|ERROR|CRITICAL|FATAL)[\])]?[\s:|
 """Time stamp and level begin a log line, and do not explain why a bot ended."""
 
 
-def note(view: Instance) -> str:
-    """Return why it is in its state, and how it differs from its config."""
+def note(view: Instance, known: doing.Activity | None = None) -> str:
+    """Return why it is in its state, and how it differs from its config. `known`: what its bot is doing."""
     now, supervisor = time.time(), view.supervisor
-    activity = doing.activity(view, now)
+    activity = known or doing.activity(view, now)
     parts = []
     detail = f"({_(view.status.detail)})" if view.status.detail else ""
     is_down = view.status.state in {"stopped", "missing"}

@@ -6,7 +6,7 @@ engine puts all its containers beside each other: where one of them is, tells wh
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from manager.fleet import host
@@ -91,18 +91,20 @@ class Finder:
     def __init__(self, proc: Path = host.PROC) -> None:
         self._proc = proc
         self._mounted: Mounts | None = None
-        self._place: Mapping[str, str] | None = None
+        self._usual: Sequence[CgroupFolders] = ()
+        self._place: CgroupFolders | None = None
+        """Where containers are, with {id} for one's own: putting paths together takes longer than a look."""
         self._looks_left = LOOKS
 
     def find(self, container: str) -> CgroupFolders | None:
         """Return a container's folders; None where they are not visible."""
         if self._mounted is None:
             self._mounted = read_mounts(self._proc)
-        places = self._places() if self._place is None else (self._place,)
-        for place in places:
-            if (folder := self._at(place, container)) is not None:
+            self._usual = [_folders(0, paths, self._mounted) for paths in self._places()]
+        for place in self._usual if self._place is None else (self._place,):
+            if (folders := _at(place, container)) is not None:
                 self._place = place
-                return folder
+                return folders
         if self._place is not None or not self._looks_left or not self._mounted:
             return None
         self._looks_left -= 1
@@ -110,15 +112,10 @@ class Finder:
             paths = _cgroups(pid, self._proc)
             if not any(container in path for path in paths.values()):
                 return None
-            self._place = {name: path.replace(container, "{id}") for name, path in paths.items()}
-            return self._at(self._place, container)
+            paths = {name: path.replace(container, "{id}") for name, path in paths.items()}
+            self._place = _folders(0, paths, self._mounted)
+            return _at(self._place, container)
         return None
-
-    def _at(self, place: Mapping[str, str], container: str) -> CgroupFolders | None:
-        paths = {name: path.replace("{id}", container) for name, path in place.items()}
-        folders = _folders(0, paths, self._mounted or {})
-        is_there = folders.memory is not None and os.path.isdir(folders.memory)  # noqa: PTH112 - speed
-        return folders if is_there else None
 
     def _places(self) -> Iterator[Mapping[str, str]]:
         user = os.geteuid()
@@ -128,6 +125,19 @@ class Finder:
             f"/user.slice/user-{user}.slice/user@{user}.service/user.slice/docker-{{id}}.scope",
         ):
             yield dict.fromkeys(self._mounted or {}, path)
+
+
+def _at(place: CgroupFolders, container: str) -> CgroupFolders | None:
+    """Return a container's folders at this place; None if they are not there."""
+
+    def named(folder: str | None) -> str | None:
+        return folder and folder.replace("{id}", container)
+
+    memory = named(place.memory)
+    if memory is None or not os.path.isdir(memory):  # noqa: PTH112 - speed
+        return None
+    cpu, pids, disk, quota = named(place.cpu), named(place.pids), named(place.disk), named(place.quota)
+    return CgroupFolders(place.pid, cpu, memory, pids, disk, place.is_v2, quota)
 
 
 def _cgroups(pid: int, proc: Path) -> dict[str, str]:

@@ -54,7 +54,7 @@ def _painted_amount(name: str, view: Instance, text: str) -> str:
 
 def ps_objects(views: Iterable[Instance]) -> list[dict[str, Any]]:
     """Return the array of `manager ps --json`. Times are ISO 8601 with offset."""
-    return [_ps_object(view) for view in views]
+    return [ps_object(view, doing_object(view)) for view in views]
 
 
 def since(view: Instance) -> float | None:
@@ -176,14 +176,15 @@ def painted_pnl(kept_report: KeptReport | None, text: str, *, is_old: bool) -> s
     return painted("calm" if pnl > 0 else "bad", text)
 
 
-def _ps_object(view: Instance) -> dict[str, Any]:
+def ps_object(view: Instance, of_doing: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an object of `manager ps --json`. `of_doing`: what `doing_object` returns."""
     supervisor, container, began = view.supervisor, view.container, since(view)
     return {
         "id": view.id,
         "state": view.status.state,
         "word": view.status.detail or None,
         "why": str(view.status.why) if view.status.why else None,
-        **doing_object(view),
+        **of_doing,
         "quote": view.report.report.quote if view.report else None,
         "base": view.report.report.base if view.report else None,
         "drifted": bool(view.drift),
@@ -219,12 +220,12 @@ def _ps_object(view: Instance) -> dict[str, Any]:
     }
 
 
-def doing_object(view: Instance) -> dict[str, Any]:
-    """Return what the bot is doing, for programs: words are English, amounts exact strings, null is
-    unknown.
+def doing_object(view: Instance, known: doing.Activity | None = None) -> dict[str, Any]:
+    """Return what the bot is doing, which may be `known`, for programs: words are English, amounts exact
+    strings, null is unknown.
     """
     now = time.time()
-    activity, kept_report = doing.activity(view, now), view.report
+    activity, kept_report = known or doing.activity(view, now), view.report
     reason = activity.message(now)
     report = kept_report.report if kept_report is not None else None
     return {
@@ -232,7 +233,7 @@ def doing_object(view: Instance) -> dict[str, Any]:
         "doing_code": activity.condition.code if activity.condition else None,
         "doing_params": dict(activity.condition.params) if activity.condition else None,
         "doing_why": str(reason) if reason else None,
-        "severity": doing.severity(view, now),
+        "severity": doing.severity(view, now, activity),
         "market": report.market if report else None,
         "report_is_old": kept_report is not None and doing.has_old_report(view, now),
         "report_age_s": None

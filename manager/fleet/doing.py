@@ -216,8 +216,8 @@ def _reported(kept_report: KeptReport) -> Activity:
     return Activity(BY_CODE.get(condition.code, "unknown"), condition, kept_report.report.reason)
 
 
-def severity(view: Instance, now: float | None = None) -> Severity:
-    """Return how urgent an instance is: the worse of state and activity."""
+def severity(view: Instance, now: float | None = None, known: Activity | None = None) -> Severity:
+    """Return how urgent an instance is: the worse of state and activity, which may be `known`."""
     state = view.status.own_state
     of_state = _worse(STATE_SEVERITY[view.status.state], STATE_SEVERITY[state])
     if view.status.detail == STOPPING:  # for seconds, because somebody has asked for it
@@ -227,7 +227,7 @@ def severity(view: Instance, now: float | None = None) -> Severity:
         of_state = "bad" if view.mode == "live" else "warn"
     elif leftovers.orders_left(view):  # nobody does so here either, whoever has ended it
         of_state = "bad"
-    doing = activity(view, now).doing
+    doing = (known or activity(view, now)).doing
     if doing is None or (of_state == "off" and not (doing in ENDS and leftovers.has_left_money(view))):
         return of_state
     if doing == "unknown" and state == "running" and is_silent(view, now):
@@ -261,11 +261,12 @@ def _worse(first: Severity, second: Severity) -> Severity:
     return first if URGENCY[first] <= URGENCY[second] else second
 
 
-def by_urgency(view: Instance) -> tuple[int, bool, int, int, str]:
+def by_urgency(view: Instance, known: Severity | None = None) -> tuple[int, bool, int, int, str]:
     """Return the sort key for “worst first”: what needs attention, live before paper, by severity, state, id.
 
-    Real money comes first among all that needs attention: a paper bot that has failed can wait.
+    Real money comes first among all that needs attention: a paper bot that has failed can wait. `known`: its
+    severity.
     """
-    urgency, states = URGENCY[severity(view)], list(STATE_SEVERITY)
+    urgency, states = URGENCY[known or severity(view)], list(STATE_SEVERITY)
     group = max(urgency, URGENCY["warn"])
     return group, view.mode != "live", urgency, states.index(view.status.state), view.id.lower()

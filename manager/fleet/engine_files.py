@@ -13,6 +13,7 @@ from pathlib import Path
 
 from manager.typed import Any
 from manager.util import kernel_file
+from manager.util.kept_content import KeptContent
 
 SETTINGS = "/etc/docker/daemon.json"
 ROOTS = (
@@ -31,11 +32,25 @@ _configs: dict[str, dict[str, Any]] = {}
 
 def host_config(container_id: str) -> dict[str, Any] | None:
     """Return a container's HostConfig, as an inspect does; None where it cannot be read."""
+    for folder in _folders():
+        try:
+            content = _host_configs.of(f"{folder}/{container_id}/hostconfig.json")
+        except OSError:
+            continue
+        if content is not None:
+            return content
+    return None
+
+
+def _host_config(path: str) -> dict[str, Any] | None:
     try:
-        content = json.loads(_text(container_id, "hostconfig.json"))
+        content = json.loads(kernel_file.read(path, MAX_BYTES))
     except ValueError:
         return None
     return content if isinstance(content, dict) else None
+
+
+_host_configs = KeptContent(_host_config)
 
 
 def config(container_id: str) -> Mapping[str, Any] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import io
 import json
 import os
 import stat
@@ -56,14 +55,16 @@ def read_bytes(path: Path | str, max_bytes: int, *, follow: bool = True) -> byte
     """
     no_follow = 0 if follow else os.O_NOFOLLOW
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC | no_follow)
-    with open(descriptor, "rb", buffering=0) as stream:  # noqa: PTH123 - a descriptor
+    try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(errno.EINVAL, _("not a regular file"), str(path))
-        return b"".join(_chunks(stream, max_bytes + 1))
+        return b"".join(_chunks(descriptor, max_bytes + 1))
+    finally:
+        os.close(descriptor)
 
 
-def _chunks(stream: io.FileIO, size: int) -> Iterator[bytes]:
-    while size > 0 and (chunk := stream.read(size)):
+def _chunks(descriptor: int, size: int) -> Iterator[bytes]:
+    while size > 0 and (chunk := os.read(descriptor, size)):
         size -= len(chunk)
         yield chunk
 

@@ -93,8 +93,9 @@ def test_the_worst_comes_first_and_the_title_says_it(page: Browser) -> None:
     assert "the exchange refuses every order: the keys may not trade" in page.text(".needs")
     assert page.count(".needs li") == 1
     page.wait(lambda: page.driver.title.startswith("⚠ 1 · "))
-    assert "1 need a person" in page.text("header")
+    assert "1 needs a person" in page.text("header")
     assert page.count(".range.out") == 1
+    assert page.text("[data-id=bp_sol_01] .c-position small") == "+30.00 USDC", "0.2 SOL at 150"
     assert page.complaints() == []
 
 

@@ -19,6 +19,7 @@ from manager.monitor.metrics.other_hosts import OtherHosts
 from manager.monitor.metrics.targets import targets
 from manager.monitor.stats.instance_stats import with_best_report
 from manager.monitor.stats.sampler import Sampler, Statistics
+from manager.monitor.stats.usage import Usage
 from manager.ops.backup import retention
 from manager.ops.requests.request_budget import Budgets
 from manager.typed import NamedTuple
@@ -40,6 +41,8 @@ class Publisher(Collector):
 
     def __init__(self, fleet: Fleet, statistics: Statistics, say: Callable[[object], object]) -> None:
         self._sampler = Sampler(statistics)
+        self.usages: Mapping[str, Usage] = {}
+        """What each container used at the last look."""
         self._say = say
         self._last_text = ""
         self._look = FleetSample(fleet.name, manager.__version__, (), None)
@@ -63,7 +66,7 @@ class Publisher(Collector):
 
         Raises EngineError where the engine has to be asked.
         """
-        usages = self._sampler.measure(
+        self.usages = usages = self._sampler.measure(
             view.container.id for view in views.values() if view.container and view.container.is_up
         )
         rows = [

@@ -161,7 +161,7 @@ def stats_object(row: InstanceStats) -> dict[str, Any]:
 
     Sizes in bytes, times in seconds, amounts as exact decimal strings, null for unknown.
     """
-    view, report = row.view, row.report
+    view = row.view
     return {
         "id": view.id,
         "state": view.status.state,
@@ -174,6 +174,14 @@ def stats_object(row: InstanceStats) -> dict[str, Any]:
         **usage_object(row),
         "restarts": row.restarts,
         "uptime_s": uptime_s(row),
+        **reported_object(row),
+    }
+
+
+def reported_object(row: InstanceStats) -> dict[str, Any]:
+    """Return the part of it that its bot has reported."""
+    report = row.report
+    return {
         "pnl": None if report.pnl is None else format(report.pnl, "f"),
         "quote": report.quote,
         "position": None if report.position is None else format(report.position, "f"),

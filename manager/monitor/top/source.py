@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
 from manager.config.fleet import Fleet
 from manager.errors import Problem
 from manager.fleet import bot_report
-from manager.fleet.bot_report import Report
+from manager.fleet.bot_report import KeptReport, Report
 from manager.fleet.instance import Instance
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.selection import Selection, selected
@@ -63,13 +63,14 @@ class Source:
         interval: float,
         usage_every: float = 0.0,
         share: SharedLook | None = None,
+        usage_of_watch: Callable[[], Mapping[str, Usage]] = dict,
     ) -> None:
         """Measure nothing yet. `usage_every`: seconds between measurements of what containers use.
 
-        `share`: what `watch` sees, where it runs in this process.
+        `share`: what `watch` sees, where it runs in this process; `usage_of_watch`: what it has measured.
         """
         self._session, self._selection = session, selection
-        self._usage_every = usage_every
+        self._usage_every, self._usage_of_watch = usage_every, usage_of_watch
         self._used: Mapping[str, Usage] = {}
         self._use_at = 0.0
         self._interval = interval
@@ -134,6 +135,9 @@ class Source:
 
     def _measure(self, ids: Sequence[str]) -> Mapping[str, Usage]:
         """Return what these containers use; measured again when it is due, or one has come."""
+        measured = self._usage_of_watch()
+        if measured.keys() >= set(ids):
+            return {container: measured[container] for container in ids}
         if time.monotonic() >= self._use_at or not self._used.keys() >= set(ids):
             self._used = self._meter.measure(ids)
             self._use_at = time.monotonic() + self._usage_every
@@ -154,6 +158,7 @@ class Source:
         """Ask the bots whose turn it is."""
         there = addresses(snapshot, views)
         now = time.monotonic()
+        self._take_copies(there, views, now)
         turn = due(there, self._ask_at, now, self._interval)
         within = REPORTS_WITHIN_S if self._ask_at else reports.TIMEOUT_S
         fetched = reports.fetch_reports({instance: there[instance] for instance in turn}, within)
@@ -166,6 +171,26 @@ class Source:
             for instance, (at, report) in self._reports.items()
             if instance in there and now - at < REPORT_KEPT_S
         }
+
+    def _take_copies(self, there: Container[str], views: Iterable[Instance], now: float) -> None:
+        """Take a report that a supervisor has just copied for an answer: its bot is not asked as well."""
+        present = time.time()
+        for view in views:
+            kept_report = view.report
+            if kept_report is None or kept_report.at is None or view.id not in there:
+                continue
+            age = present - kept_report.at
+            if not 0 <= age < REPORT_EVERY_S or not _is_of_this_run(kept_report):
+                continue
+            _at, answer = self._reports.get(view.id, (0.0, None))
+            if answer is None or (answer.at or 0.0) < kept_report.at:
+                self._reports[view.id] = now - age, kept_report.report
+                self._ask_at[view.id] = now - age + REPORT_EVERY_S
+
+
+def _is_of_this_run(kept_report: KeptReport) -> bool:
+    is_over = kept_report.has_ended or kept_report.is_previous
+    return not is_over and kept_report.report.contract is not None
 
 
 def _has_no_writer(view: Instance) -> bool:

@@ -189,11 +189,11 @@ class Watch:
             [*self._faults(now), *(breach.condition for breach in breaches), *self._blind()],
             rules,
             now,
-            well=alert_rules.well(self._concerned_views().values()),
+            well=alert_rules.well(self._concerned_views(now).values()) | self._concerned.calm,
             away=alert_rules.away(views, notifier.subjects()),
             are_unknown=bool(observer.why_away),
             unsettled=observer.unsettled(),
-            cancelled=alert_rules.cancelled(self._concerned_views().values()),
+            cancelled=alert_rules.cancelled(self._concerned_views(now).values()),
             unknown=self._unknown(),
         )
         self._heartbeat.beat_if_due(self._heartbeat_address())
@@ -247,24 +247,24 @@ class Watch:
         conditions += machine_rules.of_configs(
             project.problems, project.blocking_problems, observer.fault, views.values(), rules
         )
-        concerned = self._concerned_views()
+        concerned = self._concerned_views(now)
         reported = {
             view.id: supervisor_state.open_orders_left(observer.fleet.instance_state_dir(view.id))
             for view in concerned.values()
             if view.mode == "live" and not view.is_bot_up
         }
         conditions += self._disk_guard.conditions(observer.fleet, views)
-        return conditions + [
-            self._with_senders(condition)
-            for condition in alert_rules.of_instances(
-                concerned, history, self._questions.answers, rules, now, reported
-            )
-        ]
+        of_instances = alert_rules.of_instances(
+            concerned, history, self._questions.answers, rules, now, reported
+        )
+        self._concerned.settle({condition.subject for condition in of_instances})
+        return conditions + [self._with_senders(condition) for condition in of_instances]
 
-    def _concerned_views(self) -> Mapping[str, Instance]:
-        """Return the instances to be looked at each second."""
-        observer = self._observer
-        return self._concerned.of(observer.snapshot.views, self._notifier.history, observer.fleet.alerts)
+    def _concerned_views(self, now: float) -> Mapping[str, Instance]:
+        """Return the instances to be looked at now."""
+        observer, history = self._observer, self._notifier.history
+        rules, answers = observer.fleet.alerts, self._questions.answers
+        return self._concerned.of(observer.snapshot.views, history, answers, rules, now)
 
     def _with_senders(self, condition: Condition) -> Condition:
         """Add who sends most to a condition whose cause may be another bot's requests."""

@@ -89,6 +89,8 @@ def of_configs(
             problem=" ".join(fault.splitlines()),
         )
         return [Condition(MACHINE, "configs", text, after=rules.unhealthy_after, case="settings")]
+    if not problems:
+        return []
     running = {
         view.id: view.container.config_file for view in views if view.is_bot_up and view.container is not None
     }

@@ -16,7 +16,7 @@ from manager.fleet import causes, display, doing
 from manager.fleet.bot_report import Report
 from manager.i18n import _
 from manager.monitor.stats.collect import mode_mismatch
-from manager.monitor.stats.instance_stats import InstanceStats, stats_object
+from manager.monitor.stats.instance_stats import InstanceStats, reported_object, uptime_s, usage_object
 from manager.monitor.watch.kinds import KIND_WORDS
 from manager.monitor.watch.snoozing import OpenAlert
 from manager.web.engine_side import curves as curves_of
@@ -27,11 +27,6 @@ from manager.web.engine_side.since_read import up_to_date
 from manager.web.engine_side.sums import Answer
 
 NO_FIGURES = InstanceFigures()
-
-
-def needs_person(row: InstanceStats) -> bool:
-    """Return whether a person should look: more than a note, or what `top` puts first."""
-    return row.needs_attention or doing.severity(row.view) in {"bad", "warn"}
 
 
 def instances(look: PageSnapshot, figures: Figures) -> list[dict[str, Any]]:
@@ -50,22 +45,29 @@ def instance(row: InstanceStats, look: PageSnapshot, figures: InstanceFigures) -
     """Return one instance."""
     view, report, fleet, alerts = row.view, row.report, look.fleet, look.alerts_of(row.id)
     figures = up_to_date(figures, row)
-    [of_ps] = display.ps_objects([view])
+    activity = doing.activity(view)
+    of_doing = display.doing_object(view, activity)
+    severity: doing.Severity = of_doing["severity"]
+    mismatch = str(mode_mismatch(row)) if row.has_mode_mismatch else None
+    # More than a note, or what `top` puts first.
+    is_urgent = severity in {"bad", "warn"} or view.exited_unexpectedly or mismatch is not None
     return {
-        **of_ps,
-        **stats_object(row),
+        **display.ps_object(view, of_doing),
+        **usage_object(row),
+        "uptime_s": uptime_s(row),
+        **reported_object(row),
         "market": report.market,
         "state_text": _(view.status.state),
-        "doing_text": display.doing_text(view),
+        "doing_text": _(doing.DOING_WORDS[of_doing["doing"]]) if of_doing["doing"] else "",
         "mode_text": display.mode_text(view.mode),
-        "note": causes.note(view),
+        "note": causes.note(view, activity),
         "is_live": row.is_live,
         "is_up": view.is_bot_up,
-        "mode_mismatch": str(mode_mismatch(row)) if row.has_mode_mismatch else None,
-        "needs_person": needs_person(row) and alerts.left_until is None,
+        "mode_mismatch": mismatch,
+        "needs_person": is_urgent and alerts.left_until is None,
         "left_until": alerts.left_until,
         "alerts": [_alert(alert) for alert in alerts.open],
-        "urgency": list(doing.by_urgency(view)[:-1]),
+        "urgency": list(doing.by_urgency(view, severity)[:-1]),
         "price": _exact(report.price),
         "range": _range(report),
         "last_fill": report.last_fill,

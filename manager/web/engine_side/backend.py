@@ -43,7 +43,7 @@ class Backend:
         self.session = session
         self.readers = Readers()
         first, self.share = PageSnapshot(session.project().fleet), SharedLook()
-        look = look or Observer(session, self.share).look
+        look = look or Observer(session, self.share, lambda: self.exposition.usage_of_watch).look
         self.snapshots = SnapshotHolder(first, look, self.readers, self._publish)
         self.share.on_change = self.snapshots.thread.at_once
         self.figures = FigureReader(session, self.readers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
@@ -15,6 +15,7 @@ from manager.i18n import Text
 from manager.monitor.metrics import families
 from manager.monitor.metrics.publisher import Publisher
 from manager.monitor.stats.sampler import Statistics
+from manager.monitor.stats.usage import Usage
 from manager.util import console
 from manager.web.engine_side.observer import PageSnapshot
 from manager.web.protocol import Refusal
@@ -34,6 +35,11 @@ class Exposition:
         """Return what watch gives its looks to, until it closes it."""
         self._watched = WatchPublisher(fleet, statistics, self._forget)
         return self._watched
+
+    @property
+    def usage_of_watch(self) -> Mapping[str, Usage]:
+        """Return what this process's watch has measured at its last look; nothing while none runs."""
+        return {} if self._watched is None else self._watched.usages
 
     def text(self, accept: str) -> tuple[str, str]:
         """Return the metrics and their media type, as a request's Accept asks. Raises Refusal."""

@@ -18,11 +18,11 @@ KEPT = 200
 """Ten minutes of looks."""
 TREND = "trend"
 MOST_BYTES = 36_000
-"""Of what changes in one event. The trends of a large fleet are all new once a minute; those for which
-there is no room come with the next events.
+"""Of one event. When a large fleet is started, each bot's first report is news of all its figures, and its
+trends are all new once a minute: those for which there is no room come with the next events.
 """
-LEAST_TRENDS = 4
-"""They come, however much else changes."""
+LEAST = 4
+"""So many instances come, and so many trends, however much else changes."""
 QUIET = frozenset(
     {
         "report_age_s",
@@ -63,8 +63,8 @@ class Feed:
         self._events: deque[Event] = deque(maxlen=KEPT)
         self._fleet: Object = {}
         self._instances: dict[str, Object] = {}
-        self._late: dict[str, None] = {}
-        """Instances whose trends are to be told, the longest due first."""
+        self._due: dict[str, frozenset[str]] = {}
+        """Instance → the keys of what is yet to be told of it; the longest due first."""
 
     @property
     def last_id(self) -> str:
@@ -77,7 +77,7 @@ class Feed:
         with self._lock:
             data = {
                 "fleet": fleet,
-                "changed": self._all_changes(now),
+                "changed": self._all_changes(now, MOST_BYTES - len(json.dumps(fleet))),
                 "removed": [key for key in self._instances if key not in now],
             }
             self._fleet, self._instances = fleet, now
@@ -85,31 +85,48 @@ class Feed:
             self._events.append(Event(self.last_id, "look", data))
             self._lock.notify_all()
 
-    def _all_changes(self, now: Mapping[str, Object]) -> dict[str, dict[str, Any]]:
-        """Return what has changed of each instance; of the trends only some, the others with later events."""
-        changed = {key: changes for key, instance in now.items() if (changes := self._changes(key, instance))}
-        for key, changes in changed.items():
-            if key in self._instances and changes.pop(TREND, None) is not None:
-                self._late.setdefault(key)
-        self._late = {key: None for key in self._late if key in now}
-        size = len(json.dumps(changed)) if self._late else 0
-        for number, key in enumerate(list(self._late)):
-            size += len(json.dumps(now[key][TREND]))
-            if size > MOST_BYTES and number >= LEAST_TRENDS:
-                break
-            changed.setdefault(key, {})[TREND] = now[key][TREND]
-            del self._late[key]
-        return {key: changes for key, changes in changed.items() if changes}
+    def _all_changes(self, now: Mapping[str, Object], room: int) -> dict[str, dict[str, Any]]:
+        """Return what has changed of each instance, as far as there is room; the rest comes with later looks.
 
-    def _changes(self, key: str, after: Object) -> dict[str, Any]:
-        before = self._instances.get(key)
-        if before is None:
-            return dict(after)
-        if before is after:  # kept: only what is measured was written anew, and that is quiet
+        Who needs a person comes first, then who has waited longest, and trends last. What waits is known by
+        its keys: a reader who has come meanwhile has values that were never told.
+        """
+        if not self._count:  # nobody has read anything yet
             return {}
-        return {
-            name: value for name, value in after.items() if name not in QUIET and before.get(name) != value
-        }
+        due = {key: keys for key, keys in self._due.items() if key in now}
+        for instance_id, instance in now.items():
+            if new := self._changes(instance_id, instance):
+                due[instance_id] = due.get(instance_id, frozenset()) | new
+        changed: dict[str, dict[str, Any]] = {}
+        trends, left, size = [], {}, 0
+        for instance_id in sorted(due, key=lambda key: not now[key].get("needs_person")):
+            keys = due[instance_id] if "id" in due[instance_id] else due[instance_id] - {TREND}
+            changes = {key: value for key, value in now[instance_id].items() if key in keys}
+            size += len(json.dumps(changes)) if changes else 0
+            if size > room and len(changed) >= LEAST:
+                left[instance_id] = due[instance_id]
+                continue
+            if changes:
+                changed[instance_id] = changes
+            if TREND in due[instance_id] - keys:
+                trends.append(instance_id)
+        for number, instance_id in enumerate(trends):
+            size += len(json.dumps(now[instance_id][TREND]))
+            if size > room and number >= LEAST:
+                left |= dict.fromkeys(trends[number:], frozenset({TREND}))
+                break
+            changed.setdefault(instance_id, {})[TREND] = now[instance_id][TREND]
+        self._due = {instance_id: left[instance_id] for instance_id in due if instance_id in left}
+        return changed
+
+    def _changes(self, instance_id: str, after: Object) -> frozenset[str]:
+        """Return the keys of what is another than in the look before; all of a new instance."""
+        before = self._instances.get(instance_id)
+        if before is None:
+            return frozenset(after)
+        if before is after:  # kept: only what is measured was written anew, and that is quiet
+            return frozenset()
+        return frozenset(key for key, value in after.items() if key not in QUIET and before.get(key) != value)
 
     def state(self) -> tuple[Object, list[Object], str]:
         """Return fleet and instances, and the event that they are of."""

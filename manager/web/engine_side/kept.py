@@ -27,14 +27,17 @@ class _Basis(NamedTuple):
     """Hold what an answer is made of, besides what is measured with every look."""
 
     view: Instance
-    """Without what its supervisor writes anew at every probe."""
+    """Without what its supervisor writes anew at every probe, and the engine at every look: its uptime."""
     report: Report
     as_of: float | None
     alerts: Alerts
 
     @staticmethod
     def row(row: InstanceStats, alerts: Alerts) -> _Basis:
-        view = row.view._replace(supervisor=gist(row.view.supervisor))
+        container = row.view.container
+        if container is not None and container.engine_state == "running":  # what it means is in the status
+            container = container._replace(status="")
+        view = row.view._replace(supervisor=gist(row.view.supervisor), container=container)
         return _Basis(view, row.report, row.as_of, alerts)
 
 

@@ -17,6 +17,7 @@ from manager.fleet.selection import EVERYTHING
 from manager.fleet.session import Session
 from manager.i18n import Text
 from manager.monitor.stats.instance_stats import InstanceStats
+from manager.monitor.stats.usage import Usage
 from manager.monitor.top.source import Source
 from manager.monitor.watch import snoozing, store
 from manager.monitor.watch.shared_look import SharedLook
@@ -125,16 +126,23 @@ class Repeated:
 class Observer:
     """Observe a fleet through the engine."""
 
-    def __init__(self, session: Session, share: SharedLook | None = None) -> None:
-        """Take `share`: what `watch` sees, where it runs in this process."""
-        self._session, self._share = session, share
+    def __init__(
+        self,
+        session: Session,
+        share: SharedLook | None = None,
+        usage_of_watch: Callable[[], Mapping[str, Usage]] = dict,
+    ) -> None:
+        """Take `share`: what `watch` sees, where it runs in this process, and what it has measured."""
+        self._session, self._share, self._usage_of_watch = session, share, usage_of_watch
         self._source: Source | None = None
         self._watch_files = KeptContent(lambda path: store.load(Path(path)))
 
     def look(self) -> PageSnapshot:
         """Return the fleet now. Raises ManagerError: no engine, a project that cannot be read."""
         if self._source is None:
-            self._source = Source(self._session, EVERYTHING, LOOK_S, USAGE_EVERY_S, self._share)
+            self._source = Source(
+                self._session, EVERYTHING, LOOK_S, USAGE_EVERY_S, self._share, self._usage_of_watch
+            )
         seen = self._source.look()
         saved, now = self._saved(seen.fleet), time.time()
         alerts = alerts_of(seen.fleet, seen.rows, saved, now)

@@ -55,6 +55,12 @@ function line(...content) {
   return el("p", { class: "small" }, ...content);
 }
 
+/** Return the parts of a text, none of which is broken: a number that begins a line is read as another one's. */
+function unbroken(text) {
+  const parts = text.split(" · ");
+  return parts.flatMap((part, index) => (index < parts.length - 1 ? [el("span", { class: "part" }, `${part} ·`), " "] : [el("span", { class: "part" }, part)]));
+}
+
 function sums(fleet, kind, name) {
   const parts = fleet.pnl.filter((each) => each.kind === kind && each[name] !== null);
   const total = fleet.totals.find((each) => each.kind === kind);
@@ -80,7 +86,7 @@ function sumBox(fleet, kind, name, title, nothing, more) {
 function falls(curves) {
   const falls = (curves?.curves ?? []).filter((each) => each.kind === "live" && Number(each.drawdown) > 0);
   const amounts = falls.map((each) => `${money(`-${each.drawdown}`)} ${each.quote}`);
-  return amounts.length ? [line(t("deepest fall in 24 h: {amount}", { amount: amounts.join(", ") }))] : [];
+  return amounts.length ? [line(...unbroken(t("deepest fall in 24 h: {amount}", { amount: amounts.join(" · ") })))] : [];
 }
 
 /** Return what all runs have earned, those of stopped bots too. */
@@ -94,13 +100,13 @@ function inAll(fleet) {
 function splits(fleet) {
   return fleet.pnl
     .filter((each) => each.kind === "live" && each.run !== null && each.realized !== null && each.unrealized !== null && each.fees !== null)
-    .map((each, _index, all) => line(t("realised {realised} · open {open} · fees {fees}", { realised: money(each.realized), open: money(each.unrealized), fees: money(each.fees).replace("+", "") }), all.length > 1 ? ` ${each.quote}` : ""));
+    .map((each, _index, all) => line(unbroken(t("realised {realised} · open {open} · fees {fees}", { realised: money(each.realized), open: money(each.unrealized), fees: money(each.fees).replace("+", "") })), all.length > 1 ? ` ${each.quote}` : ""));
 }
 
 /** Return both sides of an asset that one bot holds and another one owes. */
 function sides(each) {
   if (Number(each.long) === 0 || Number(each.short) === 0) return "";
-  return el("p", { class: "small" }, t("long {long} · short {short}", { long: amount(each.long), short: amount(each.short) }));
+  return el("p", { class: "small" }, unbroken(t("long {long} · short {short}", { long: amount(each.long), short: amount(each.short) })));
 }
 
 /** Return what all positions together are worth, by currency, and which are not in it. */
@@ -109,7 +115,7 @@ function worthLines({ values, unknown }) {
     const hasBoth = Number(each.long) !== 0 && Number(each.short) !== 0;
     return [
       el("div", { class: "worth amount" }, money(each.net), el("small", {}, ` ${each.quote} ${t("net")}`)),
-      hasBoth ? line(t("long {long} · short {short}", { long: money(each.long).replace("+", ""), short: money(each.short).replace("+", "") })) : "",
+      hasBoth ? line(unbroken(t("long {long} · short {short}", { long: money(each.long).replace("+", ""), short: money(each.short).replace("+", "") }))) : "",
     ];
   });
   const none = unknown.length ? line(t("not in a sum, no price is known: {assets}", { assets: unknown.join(", ") })) : "";
@@ -148,7 +154,7 @@ export function boxes(model) {
       t("Bots"),
       [String(counts.trading), el("small", {}, ` ${t("of {count} trade", { count: counts.instances })}`)],
       line(t("{live} live, {paper} on paper", counts)),
-      line(inWords(model.worstFirst())),
+      line(unbroken(inWords(model.worstFirst()))),
     ),
   );
   return found;
@@ -249,12 +255,18 @@ export function botRow(each, open, select) {
     cell("c-today", t("Today"), signed(today?.pnl ?? null, today ? each.quote : "")),
     cell("c-pnl", t("This run"), signed(each.pnl, each.pnl === null ? "" : each.quote), each.report_is_old),
     el("span", { class: "c-spark", title: t("P&L over the last 24 h") }, sparkline(each.trend)),
-    cell("c-position", t("Position"), el("span", {}, amount(each.position, each.position === null ? "" : each.base ?? "")), each.report_is_old),
+    cell("c-position", t("Position"), el("span", {}, amount(each.position, each.position === null ? "" : each.base ?? ""), worth(each)), each.report_is_old),
     el("span", { class: "c-range", title: label }, label ? rangeBar(each.price, each.range, label) : ""),
     cell("c-orders", t("Orders"), el("span", {}, each.open_orders ?? "–")),
     cell("c-fill", t("Last fill"), each.last_fill ? since(each.last_fill) : el("span", {}, "–")),
     each.note || each.left_until !== null ? el("div", { class: "c-note" }, each.note, leftLine(each)) : "",
   );
+}
+
+/** Return what the position is worth at the price of the report. */
+function worth({ position, price: at, quote }) {
+  if (!Number(position) || !Number(at) || !quote) return "";
+  return el("small", {}, `${money((Number(position) * Number(at)).toFixed(2))} ${quote}`);
 }
 
 function cell(name, label, content, isOld = false) {

@@ -29,7 +29,7 @@ export function drawStrip(settings) {
   refill(
     parts.strip,
     el("h1", {}, fleet.name),
-    count ? pill("bad", t("{count} need a person", { count })) : pill("well", t("no action needed")),
+    count ? pill("bad", count === 1 ? t("1 needs a person") : t("{count} need a person", { count })) : pill("well", t("no action needed")),
     left ? pill("note", t("{count} left for later", { count: left })) : "",
     isAlive ? pill("well", t("watch runs"), delivered(deliveredAt)) : pill("warn", t("watch does not run: no alerts")),
     undelivered ? pill("bad", undelivered === 1 ? t("1 alert is not delivered") : t("{count} alerts are not delivered", { count: undelivered })) : "",

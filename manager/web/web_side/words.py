@@ -108,6 +108,7 @@ PAGE_TEXTS = (
     mark("profits are red"),
     mark("profits are green"),
     mark("Sign out"),
+    mark("1 needs a person"),
     mark("{count} need a person"),
     mark("no action needed"),
     mark("watch runs"),

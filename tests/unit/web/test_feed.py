@@ -115,3 +115,57 @@ def test_the_trend_of_a_bot_that_is_gone_is_not_told() -> None:
     feed.put({}, [])
     [event] = feed.after(before)
     assert event.data["changed"] == {}
+
+
+def figures(number: int) -> dict[str, str]:
+    """What a bot's first report makes new of it."""
+    return {f"figure {place}": f"{number}.{place:04}" for place in range(24)}
+
+
+def test_first_reports_of_a_large_fleet_come_in_pieces() -> None:
+    """They were one update of 51 to 71 kB; who needs a person is told of first."""
+    feed, names = Feed(), [f"binance_btc_{number:03}" for number in range(200)]
+    feed.put({}, [bot(name, needs_person=False) for name in names])
+    _fleet, instances, last = feed.state()
+    shown = {str(instance["id"]): dict(instance) for instance in instances}
+    told: list[list[str]] = []
+    for _look in range(12):
+        feed.put({}, [bot(name, needs_person=name == names[-1], **figures(7)) for name in names])
+        [event] = feed.after(last)
+        last = event.id
+        assert len(json.dumps(event.data)) <= 40_000
+        told.append(list(event.data["changed"]))
+        for name, changes in event.data["changed"].items():
+            shown[name].update(changes)
+    assert told[0][0] == names[-1]
+    assert sum(map(len, told)) == 200, "each once"
+    assert told[-1] == []
+    assert list(shown.values()) == feed.state()[1]
+
+
+def test_who_came_while_something_was_yet_to_be_told_is_put_right_too() -> None:
+    """What waits becomes again what it was, and what is new goes again, before it was ever told."""
+    feed, names = Feed(), [f"binance_btc_{number:03}" for number in range(200)]
+    calm = [bot(name, state="running") for name in names]
+    feed.put({}, calm)
+    feed.put({}, [bot(name, state="unhealthy" + "!" * 400) for name in [*names, "new"]])
+    _fleet, instances, last = feed.state()
+    shown = {str(instance["id"]): dict(instance) for instance in instances}
+    for _look in range(8):
+        feed.put({}, calm)
+    for event in feed.after(last):
+        for name, changes in event.data["changed"].items():
+            shown[name].update(changes)
+        for name in event.data["removed"]:
+            shown.pop(name, None)
+    assert list(shown.values()) == calm
+
+
+def test_a_large_fleet_object_leaves_less_room_for_the_instances() -> None:
+    feed, assets = Feed(), {"exposure": ["x" * 100] * 200}
+    for number in range(2):
+        feed.put(assets, [bot(f"bot_{place}", **figures(number)) for place in range(200)])
+    last = feed.last_id
+    feed.put(assets, [bot(f"bot_{place}", **figures(2)) for place in range(200)])
+    [event] = feed.after(last)
+    assert len(json.dumps(event.data)) <= 40_000

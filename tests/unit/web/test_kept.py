@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from manager.fleet import doing
 from manager.fleet.bot_report import KeptReport
+from manager.fleet.instance import Instance
 from manager.fleet.supervisor_state import Condition
 from manager.monitor.disk.usage import DiskUse
 from manager.monitor.stats.instance_stats import InstanceStats
@@ -54,6 +56,30 @@ def test_a_reason_is_told_anew_because_it_says_how_long(code: str) -> None:
     [first], [second] = answerer.instances(a_look(row), Figures()), answerer.instances(a_look(row), Figures())
     assert (first is second) == (not any(first[reason] for reason in kept.REASONS))
     assert first["doing"] != "trading"
+
+
+def test_what_a_bot_is_doing_is_determined_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was so nine times an instance and look, which was half of the cost."""
+    calls, activity = [], doing.activity
+
+    def counted(view: Instance, now: float | None = None) -> doing.Activity:
+        calls.append(view.id)
+        return activity(view, now)
+
+    monkeypatch.setattr(doing, "activity", counted)
+    KeptAnswers().instances(a_look(a_bot("one", pnl="1", quote="USDC")), Figures())
+    assert calls == ["one"]
+
+
+def test_how_long_a_container_is_up_makes_no_other_answer() -> None:
+    """The engine's list says it in words, which are others after each minute."""
+    answerer, row = KeptAnswers(), a_bot("one", pnl="1", quote="USDC")
+    assert row.view.container is not None
+    [first] = answerer.instances(a_look(row), Figures())
+    container = row.view.container._replace(status="Up 4 minutes (healthy)")
+    later = row._replace(view=row.view._replace(container=container))
+    [second] = answerer.instances(a_look(later), Figures())
+    assert second is first
 
 
 def test_a_report_that_grows_old_is_no_longer_believed() -> None:

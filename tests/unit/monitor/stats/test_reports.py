@@ -101,6 +101,22 @@ def test_the_contracts_examples_are_understood_whole(section: str) -> None:
     assert {names.get(key, key) for key in sample} - understood <= {"price_at", "range"}
 
 
+def test_an_answer_that_is_whole_is_heard_before_the_connection_ends() -> None:
+    body = json.dumps({"pnl": "1.5"}).encode()
+    head = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n"
+
+    def stays(connection: socket.socket, length: int) -> None:
+        connection.sendall(head % length + body)
+        hangs(connection)
+
+    with (
+        a_bot(lambda connection: stays(connection, len(body))) as whole,
+        a_bot(lambda connection: stays(connection, len(body) + 1)) as short,
+    ):
+        assert reports.fetch_reports({"whole": whole}, 60.0) == {"whole": Report(pnl=Decimal("1.5"))}
+        assert reports.fetch_reports({"short": short}, 0.2) == {}
+
+
 def test_a_large_answer_comes_whole() -> None:
     orders = [{"side": "buy", "price": "1"}] * 2000
     with a_bot(says(answer({"open_orders": orders}))) as there:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from manager.engine import labels
 from manager.fleet.bot_report import Report
 from manager.fleet.selection import EVERYTHING
+from manager.fleet.supervisor_state import REPORT_FILE
+from manager.monitor.stats.usage import Sample, Usage
 from manager.monitor.top.source import Source
+from tests.builders import FLEET_NAME
 from tests.fakes.sandbox import a_sandbox
 
 
@@ -63,3 +68,59 @@ def test_an_instance_of_which_nothing_is_new_is_the_very_object_of_before(
         eth, sol = source.look().rows
         assert eth.report.pnl == 1
         assert sol.view is not second[1].view
+
+
+def test_what_watch_has_measured_is_not_measured_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from manager.fleet.session import Session
+
+    measured: list[None] = []
+
+    def measure(_sampler: object, ids: Iterable[str]) -> dict[str, object]:
+        measured.append(None)
+        return dict.fromkeys(ids)
+
+    monkeypatch.setattr("manager.monitor.stats.sampler.Sampler.measure", measure)
+    monkeypatch.setattr("manager.monitor.stats.reports.fetch_reports", lambda *_: {})
+    with a_sandbox(tmp_path, monkeypatch, capsys) as sandbox:
+        sandbox.run("up bp_eth_02")
+        used = Usage(None, Sample(0.0, 1.0, 4096, None, None, None, None, None, None))
+        of_watch = {
+            str(row["Id"]): used for row in sandbox.engine.containers(labels.fleet_filter(FLEET_NAME))
+        }
+        source = Source(Session(sandbox.folder), EVERYTHING, 3.0, 15.0, usage_of_watch=lambda: of_watch)
+        assert [row.usage for row in source.look().rows if row.usage] == [used]
+        assert not measured
+        sandbox.run("up")
+        source.look()
+        assert measured, "watch has not seen it yet"
+
+
+def test_a_bot_whose_report_was_just_copied_is_not_asked_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from manager.fleet.session import Session
+
+    asked: list[str] = []
+
+    def fetch(addresses: Iterable[str], _within: float) -> dict[str, Report]:
+        asked.extend(addresses)
+        return {}
+
+    monkeypatch.setattr("manager.monitor.stats.sampler.Sampler.measure", lambda *_: {})
+    monkeypatch.setattr("manager.monitor.stats.reports.fetch_reports", fetch)
+    with a_sandbox(tmp_path, monkeypatch, capsys) as sandbox:
+        sandbox.run("up")
+        fleet = Session(sandbox.folder).project().fleet
+        file = fleet.instance_state_dir("bp_eth_02") / REPORT_FILE
+        now = sandbox.clock.time()
+        file.write_text(json.dumps({"report": {"contract": 2, "at": now, "pnl": "7"}, "written_at": now}))
+        source = Source(Session(sandbox.folder), EVERYTHING, 3.0)
+        eth, _sol = source.look().rows
+        assert asked == ["bp_sol_01"]
+        assert (eth.report.pnl, eth.as_of) == (Decimal(7), None), "it is the present"
+        sandbox.clock.sleep(11.0)
+        for _look in range(2):  # one has its turn in each
+            source.look()
+        assert "bp_eth_02" in asked, "the copy is older than an answer may be"
