@@ -131,21 +131,22 @@ async def _next_updates(exchange: str, client: Any, symbol: str) -> Any:
         # lack.
         kind = client.market(symbol)["type"]
         await client.authenticate(kind)
-        await client.watch_multiple(client.get_private_url(kind), [f"myTrades::{symbol}"], None, [kind])
+        url = client.get_private_url(kind)
+        caches = [await client.watch_multiple(url, [f"myTrades::{symbol}"], None, [kind])]
     elif exchange == "apex":
         # An execution lacks its order's client id, and the order itself comes in the same message.
         url = client.get_ws_private_url()
         await client.authenticate(url)
         topics = ["myTrades", "orders"]
-        await client.watch_topics(url, [f"{topic}:{symbol}" for topic in topics], topics)
+        changed = await client.watch_topics(url, [f"{topic}:{symbol}" for topic in topics], topics)
+        caches = [changed, client.orders] if changed is client.myTrades else [changed]
     else:
         return await getattr(client, venues.VENUES[exchange].stream)(symbol)
-    caches = [client.myTrades, *([client.orders] if exchange == "apex" else [])]
     return [update for cache in caches for update in _news(client, cache, symbol)]
 
 
 def _news(client: Any, cache: Any, symbol: str) -> Any:
-    """Return what one of ccxt's caches has got since this was asked last."""
+    """Return what a cache of ccxt's has got since this was asked last, else the same again."""
     most = cache.getLimit(symbol, None) if cache is not None else None
     return client.filter_by_symbol_since_limit(cache, symbol, None, most, True) if most else []
 
