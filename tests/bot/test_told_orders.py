@@ -283,7 +283,12 @@ def test_the_record_is_not_searched_for_words_where_none_was_told(tmp_path: Path
     kit, asked = Backpack(), list[int]()
     run = running(kit, tmp_path)
     carry_out = run.store.told_causes
-    run.store.told_causes = lambda: asked.append(1) or carry_out()  # type: ignore[method-assign, func-returns-value]
+
+    def told_causes() -> dict[int, tuple[int, Decimal]]:
+        asked.append(1)
+        return carry_out()
+
+    run.store.told_causes = told_causes  # type: ignore[method-assign]
     for _ in range(3):
         run.tick()
     assert asked == []
