@@ -27,10 +27,11 @@ from tests.fake_exchange.book import Book  # noqa: E402
 from tests.fake_exchange.server import FakeExchange  # noqa: E402
 from tests.fake_exchange.socket import FakeSocket  # noqa: E402
 
-COMMAND = (
-    *("--exchange", "backpack", "--symbol", "SOL_USDC_PERP", "--strategy", "perp_grid"),
-    *("--grid-upper", "156", "--grid-lower", "144", "--grid-num", "7", "--quantity", "0.1"),
-)
+GRID = ("--grid-upper", "156", "--grid-lower", "144", "--grid-num", "7", "--quantity", "0.1")
+COMMANDS = {
+    "SOL_USDC_PERP": ("--strategy", "perp_grid"),
+    "SOL_USDC": ("--strategy", "grid", "--market-type", "spot"),
+}
 
 
 def main() -> int:
@@ -39,17 +40,22 @@ def main() -> int:
     parser.add_argument("--rtt", type=float, default=80.0, help="milliseconds (default 80)")
     parser.add_argument("--interval", type=float, default=1.0, help="seconds between two ticks (default 1)")
     parser.add_argument("--fills", type=int, default=30, help="fills of each measurement (default 30)")
+    parser.add_argument("--symbol", choices=COMMANDS, default="SOL_USDC_PERP", help="the market")
     options = parser.parse_args()
+    asked = (options.rtt / 1000, options.interval, options.fills)
     figures = {
-        name: measure(options.rtt / 1000, options.interval, options.fills, is_streamed=name == "websocket")
+        name: measure(*asked, is_streamed=name == "websocket", symbol=options.symbol)
         for name in ("polling", "websocket")
     }
-    print(json.dumps({"rtt_ms": options.rtt, "interval_s": options.interval, **figures}, indent=2))
+    head = {"rtt_ms": options.rtt, "interval_s": options.interval, "symbol": options.symbol}
+    print(json.dumps({**head, **figures}, indent=2))
     return 0
 
 
-def measure(rtt: float, interval: float, fills: int, *, is_streamed: bool) -> dict[str, Any]:
-    with FakeExchange(Book(), address="127.0.0.1") as fake, FakeSocket(fake, rtt / 2) as socket:
+def measure(
+    rtt: float, interval: float, fills: int, *, is_streamed: bool, symbol: str = "SOL_USDC_PERP"
+) -> dict[str, Any]:
+    with FakeExchange(Book(symbol=symbol), address="127.0.0.1") as fake, FakeSocket(fake, rtt / 2) as socket:
         carried_out = fake.answer
 
         def answer(*request: Any) -> Any:
@@ -71,7 +77,8 @@ def measure(rtt: float, interval: float, fills: int, *, is_streamed: bool) -> di
                 **fake.env,
                 **(socket.env if is_streamed else {}),
             }
-            command = [sys.executable, "-u", str(RUN), *COMMAND, "--interval", str(interval)]
+            argv = ["--exchange", "backpack", "--symbol", symbol, *COMMANDS[symbol], *GRID]
+            command = [sys.executable, "-u", str(RUN), *argv, "--interval", str(interval)]
             bot = subprocess.Popen(command, env=env, stdout=log, stderr=log)
             try:
                 return figures(fake, socket, bot, rtt, interval, fills, is_streamed=is_streamed)
@@ -90,7 +97,8 @@ def figures(
     *,
     is_streamed: bool,
 ) -> dict[str, Any]:
-    wait(lambda: len(fake.book.own_open()) == 6 and (not is_streamed or socket.subscribed), 60)
+    resting = 6 if fake.book.symbol.endswith("_PERP") else 3  # of spot only what buys
+    wait(lambda: len(fake.book.own_open()) == resting and (not is_streamed or socket.subscribed), 60)
     time.sleep(3 * interval)
     memory = next(
         int(line.split()[1]) / 1024
@@ -114,6 +122,9 @@ def figures(
         "fills": fills,
         "fill_to_order_sent_ms_median": round((arrival - rtt / 2) * 1000),
         "fill_to_order_at_exchange_ms_median": round(arrival * 1000),
+        # On a spot market only the order after a sale is sent before the look.
+        "after_a_purchase_ms_median": round(statistics.median(took[::2]) * 1000),
+        "after_a_sale_ms_median": round(statistics.median(took[1::2] or took) * 1000),
         "fill_to_order_at_exchange_ms_max": round(max(took) * 1000),
         "memory_mb": round(memory, 1),
     }

@@ -1,6 +1,8 @@
 """The other exchanges' private websockets, as far as a bot listens to its fills, and what they tell of one.
 
-Unverified, all of it: the shapes are those that ccxt 4.5.90 documents in its own handlers.
+Aster's updates are those of github.com/asterdex/api-docs, futures V3 "Event: Order Update" and spot V3
+"Payload: Order Update", 2026-06-30; Paradex's fill is `FillResult` in asyncapi-2.6.0.yaml of
+github.com/tradeparadex/paradex-docs, 2026-08-20. All else is unverified: known from ccxt 4.5.90's handlers.
 """
 
 from __future__ import annotations
@@ -10,18 +12,22 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any
 
 from aiohttp import web
 
+from gridbot.model.types import Side, ToldFill
 from tests.bot.kits.apex import Apex
 from tests.bot.kits.aster import Aster, AsterSpot
 from tests.bot.kits.kit import Kit
-from tests.bot.kits.lighter import ACCOUNT, Lighter
+from tests.bot.kits.lighter import ACCOUNT, STRANGER, Lighter
 from tests.bot.kits.paradex import Paradex
 from tests.fake_exchange.socket import ThreadedServer
 
 Say = Callable[[Any], Any]
+# The first fill of an order, and all of it.
+SOLD = ToldFill("7", 42, Side.SELL, Decimal(148), Decimal("0.1"), Decimal("0.1"))
 
 
 class Dialect:
@@ -38,7 +44,8 @@ class Dialect:
         """Return the answer to a message, None for none, and whether fills are told from now on."""
         raise NotImplementedError
 
-    def fill(self) -> Any:
+    def fill(self, word: ToldFill = SOLD) -> Any:
+        """Return the message that tells of an order's first fill."""
         raise NotImplementedError
 
 
@@ -49,18 +56,21 @@ class AsterSocket(Dialect):
     def greeting(self) -> Any:
         return {"e": "ACCOUNT_CONFIG_UPDATE", "ac": {"s": "SOLUSDT", "l": 5}}
 
-    def fill(self) -> Any:
+    def fill(self, word: ToldFill = SOLD) -> Any:
+        price, filled = str(word.price), str(word.filled)
         order: dict[str, Any] = {
             "s": "SOLUSDT",
-            "c": "42",
-            "S": "SELL",
+            "c": str(word.client_id),
+            "S": _side(word),
             "o": "LIMIT",
             "f": "GTX",
-            "q": "0.1",
-            "p": "148",
+            "q": str(word.qty),
+            "p": price,
         }
-        order |= {"x": "TRADE", "X": "FILLED", "i": 7, "l": "0.1", "z": "0.1", "L": "148", "n": "0.003"}
-        order |= {"N": "USDT", "T": 1790000000000, "t": 901, "m": True, "ap": "148", "ps": "BOTH", "R": False}
+        status = "FILLED" if word.filled == word.qty else "PARTIALLY_FILLED"
+        order |= {"x": "TRADE", "X": status, "i": int(word.exchange_id), "l": filled, "z": filled, "L": price}
+        order |= {"N": "USDT", "T": 1790000000000, "t": 901, "m": True, "ap": price, "ps": "BOTH", "R": False}
+        order |= {"n": "0.003"}
         return {"e": "ORDER_TRADE_UPDATE", "E": 1790000000001, "T": 1790000000000, "o": order}
 
 
@@ -68,8 +78,8 @@ class AsterSpotSocket(AsterSocket):
     kit = AsterSpot
     path = "/sstream"
 
-    def fill(self) -> Any:
-        order = super().fill()["o"]
+    def fill(self, word: ToldFill = SOLD) -> Any:
+        order = super().fill(word)["o"]
         return order | {"e": "executionReport", "E": 1790000000001, "Z": "14.8", "Y": "14.8", "O": 1}
 
 
@@ -83,16 +93,18 @@ class ParadexSocket(Dialect):
         assert asked["params"] == {"channel": "fills.SOL-USD-PERP"}
         return None, True
 
-    def fill(self) -> Any:
+    def fill(self, word: ToldFill = SOLD) -> Any:
         data: dict[str, Any] = {
             "id": "901",
-            "side": "SELL",
+            "side": "BUY" if word.side is Side.SELL else "SELL",  # the taker's
             "liquidity": "MAKER",
             "market": "SOL-USD-PERP",
-            "order_id": "7",
+            "order_id": word.exchange_id,
+            "client_id": str(word.client_id),
         }
-        data |= {"price": "148", "size": "0.1", "fee": "0.003", "fee_currency": "USDC", "client_id": "42"}
-        data |= {"created_at": 1790000000000, "remaining_size": "0", "fill_type": "FILL"}
+        data |= {"price": str(word.price), "size": str(word.filled), "fee": "0.003", "fee_currency": "USDC"}
+        data |= {"created_at": 1790000000000, "fill_type": "FILL"}
+        data |= {"remaining_size": str(word.qty - word.filled)}
         params = {"channel": "fills.SOL-USD-PERP", "data": data}
         return {"jsonrpc": "2.0", "method": "subscription", "params": params}
 
@@ -109,16 +121,19 @@ class LighterSocket(Dialect):
 
     _channel = f"account_all_trades:{ACCOUNT}"
 
-    def fill(self) -> Any:
+    def fill(self, word: ToldFill = SOLD) -> Any:
         trade: dict[str, Any] = {
             "trade_id": 901,
+            "type": "trade",
             "market_id": 2,
-            "size": "0.1",
-            "price": "148",
+            "size": str(word.filled),
+            "price": str(word.price),
             "timestamp": 1790000000000,
         }
-        trade |= {"ask_id": 7, "bid_id": 8, "ask_client_id": 42, "ask_account_id": ACCOUNT}
-        trade |= {"bid_account_id": 20, "is_maker_ask": True, "maker_fee": 20, "usd_amount": "14.8"}
+        own, other = ("ask", "bid") if word.side is Side.SELL else ("bid", "ask")
+        trade |= {f"{own}_id": int(word.exchange_id), f"{own}_client_id": word.client_id}
+        trade |= {f"{own}_account_id": ACCOUNT, f"{other}_account_id": STRANGER, f"{other}_id": 8}
+        trade |= {"is_maker_ask": own == "ask", "maker_fee": 20, "usd_amount": "14.8"}
         return {"type": "update/account_all_trades", "channel": self._channel, "trades": {"2": [trade]}}
 
 
@@ -131,16 +146,26 @@ class ApexSocket(Dialect):
             return {"success": True, "ret_msg": "", "op": "auth", "conn_id": "1"}, False
         return None, asked["op"] == "subscribe"
 
-    def fill(self) -> Any:
+    def fill(self, word: ToldFill = SOLD) -> Any:
         fill: dict[str, Any] = {
             "symbol": "SOL-USDT",
-            "side": "SELL",
-            "orderId": "7",
+            "side": _side(word),
+            "orderId": word.exchange_id,
             "fee": "0.003",
             "liquidity": "MAKER",
+            "price": str(word.price),
         }
-        fill |= {"size": "0.1", "price": "148", "id": "901", "createdAt": 1790000000000, "isOpen": False}
-        return {"topic": "ws_zk_accounts_v3", "type": "delta", "contents": {"fills": [fill]}}
+        order = {key: fill[key] for key in ("symbol", "side", "price")}
+        fill |= {"size": str(word.filled), "id": "901", "createdAt": 1790000000000, "isOpen": False}
+        order |= {"id": word.exchange_id, "clientOrderId": str(word.client_id), "size": str(word.qty)}
+        order |= {"cumSuccessFillSize": str(word.filled), "type": "LIMIT", "createdAt": 1790000000000}
+        order |= {"status": "FILLED" if word.filled == word.qty else "OPEN"}
+        contents = {"fills": [fill], "orders": [order]}
+        return {"topic": "ws_zk_accounts_v3", "type": "delta", "contents": contents}
+
+
+def _side(word: ToldFill) -> str:
+    return "SELL" if word.side is Side.SELL else "BUY"
 
 
 class SocketServer(ThreadedServer):

@@ -164,8 +164,8 @@ def listening(start_bot: BotFactory, fake: FakeExchange, socket: FakeSocket, *ar
     """A bot whose grid rests, and that is told of fills."""
     opened = len(socket.subscribed)
     bot = live(start_bot, fake, *argv, **socket.env)
-    bot.wait_for(lambda: len(socket.subscribed) > opened, within=60)
-    bot.wait_for(lambda: bot.status().get("open_orders") and not bot.status().get("unsettled"), within=60)
+    bot.wait_for(lambda: len(socket.subscribed) > opened, within=300)
+    bot.wait_for(lambda: bot.status().get("open_orders") and not bot.status().get("unsettled"), within=300)
     after_requests(fake, 4)
     return bot
 

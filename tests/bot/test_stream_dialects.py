@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import queue
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from gridbot.exchanges.stream import FillStream, _load
+from gridbot.model.types import ToldFill
 from tests.bot import sockets
 from tests.bot.sockets import Dialect, SocketServer
 
@@ -28,21 +31,24 @@ async def _token(*_: Any) -> str:
 def test_a_fill_wakes_the_loop_also_after_a_cut(
     dialect: type[Dialect], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spoken, woken = dialect(), threading.Event()
+    spoken, woken, words = dialect(), threading.Event(), queue.Queue[ToldFill]()
+    told = replace(sockets.SOLD, side=None) if dialect is sockets.ParadexSocket else sockets.SOLD
     kit = spoken.kit()
     monkeypatch.setattr(_load("paradex"), "authenticate_rest", _token)
     monkeypatch.setattr("gridbot.exchanges.stream.RETRY_FIRST_S", 0.05)
     with SocketServer(spoken) as server:
         url = f"ws://127.0.0.1:{server.port}{spoken.path}"
         env = {f"{kit.name.upper()}_API_URL": f"http://127.0.0.1:{server.port}"}
-        stream = FillStream(kit.name, kit.keys, url, woken.set, env)
+        stream = FillStream(kit.name, kit.keys, url, woken.set, env, words.put)
         stream.start(kit.api.markets, kit.adapter.market_symbol)
         try:
             for _ in range(2):
-                assert server.listens.wait(20)
+                assert server.listens.wait(60)
                 # What the socket tells when it opens may wake it, too.
                 server.fill()
-                assert woken.wait(20)
+                assert words.get(timeout=60) == told
+                assert woken.wait(60)
+                assert words.empty(), "it was told once"
                 server.cut()
                 woken.clear()
             assert server.opened >= 2

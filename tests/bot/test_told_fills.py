@@ -107,12 +107,13 @@ def test_an_update_of_another_shape_is_no_word(update: Any) -> None:
     assert told_fill("backpack", update, SYMBOL) is None
 
 
-def test_only_an_exchange_whose_document_says_what_its_values_mean_is_believed() -> None:
-    assert set(READERS) == {"backpack"}
+def test_one_exchanges_words_say_nothing_of_another_or_another_market() -> None:
+    assert set(READERS) == set(VENUES)
     update = {"symbol": SYMBOL, "info": dict(FILLED)}
     for exchange in VENUES:
         assert (told_fill(exchange, update, SYMBOL) is None) is (exchange != "backpack")
     assert told_fill("backpack", update, "ETH/USDC:USDC") is None
+    assert told_fill("another", update, SYMBOL) is None
 
 
 def test_what_is_told_is_handed_on_before_the_loop_is_woken() -> None:

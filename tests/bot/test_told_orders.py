@@ -19,7 +19,7 @@ from gridbot.strategies.grid import Grid, counter_orders, plan
 from gridbot.trading.cancel import cancel_own_orders
 from gridbot.trading.told_orders import BELIEVED_FOR_S, STALE_S
 from tests import cases
-from tests.bot.kits.backpack import Backpack, BackpackSpot
+from tests.bot.kits.backpack import Backpack
 from tests.bot.kits.kit import TICK_S, KilledError, Kit, Run, running
 from tests.bot.worlds import PERP, order_of
 from tests.fake_exchange.book import BookFill, BookOrder
@@ -249,6 +249,55 @@ def test_a_fill_that_is_listed_late_is_waited_for(tmp_path: Path) -> None:
     run.end()
 
 
+@pytest.mark.parametrize("behind", [0.2, 1.5, 20.0])
+def test_lists_that_are_behind_the_socket_cost_time_and_nothing_else(tmp_path: Path, behind: float) -> None:
+    """By more than `STALE_S` they deny a word that is true, and what they list later is booked as ever."""
+    kit = Backpack()
+    run, order = running(kit, tmp_path), resting(kit, 149)
+    carry_out, since = kit.answer, kit.now
+    before = {name: carry_out(name, "GET", {"limit": 100, "from": 0}) for name in kit.paths.values()}
+
+    def answer(path: str, method: str, params: dict[str, Any]) -> Any:
+        is_old = method == "GET" and path in before and kit.now < since + behind
+        return before[path] if is_old else carry_out(path, method, params)
+
+    kit.answer = answer  # type: ignore[method-assign]
+    kit.book.move(D(149))
+    react(run, word_of(order))
+    counter = resting(kit, 150)
+    condition = None
+    while kit.now < since + behind:
+        run.tick(1.0)
+        condition = condition or run.engine._told.condition
+    assert (condition is None, counter.open) == (behind < STALE_S,) * 2
+    assert run.engine._told.is_distrusted is (behind > STALE_S)
+    run.tick(1.0)
+    run.tick(1.0)
+    assert run.store.ledger.position == D("0.1")
+    assert resting(kit, 150).side == "Ask"
+    assert (run.failures, run.engine.condition().code) == ([], Code.TRADING)
+    run.end()
+
+
+def test_the_record_is_not_searched_for_words_where_none_was_told(tmp_path: Path) -> None:
+    kit, asked = Backpack(), list[int]()
+    run = running(kit, tmp_path)
+    carry_out = run.store.told_causes
+
+    def told_causes() -> dict[int, tuple[int, Decimal]]:
+        asked.append(1)
+        return carry_out()
+
+    run.store.told_causes = told_causes  # type: ignore[method-assign]
+    for _ in range(3):
+        run.tick()
+    assert asked == []
+    react(run, word_of(resting(kit, 149), D("0.1")))
+    run.tick(3.0)
+    assert asked == [1]
+    run.end()
+
+
 def test_a_counter_order_that_is_filled_before_its_fill_is_listed_is_booked_all_the_same(
     tmp_path: Path,
 ) -> None:
@@ -432,16 +481,6 @@ def test_the_told_orders_own_slot_is_not_used_either() -> None:
     after = {5: D("0.2")}
     assert "L6" in [want.slot for want in plan(whole, market, after, [], D(146), D("0.2")).place]
     assert counter_orders(whole, market, cells, live, held, exit_order, D("0.1")) == []
-
-
-def test_on_a_spot_market_the_look_comes_first(tmp_path: Path) -> None:
-    kit = BackpackSpot()
-    run, order = running(kit, tmp_path), resting(kit, 149)
-    kit.book.move(D(149))
-    calls = Calls(kit)
-    react(run, word_of(order))
-    assert calls.made[:2] == ["GET fills", "POST order"]
-    run.end()
 
 
 class Teller:

@@ -20,7 +20,7 @@ from types import ModuleType
 from typing import Any
 
 from gridbot.exchanges import ccxt_client, venues
-from gridbot.exchanges.told_fills import FILL, told_fill
+from gridbot.exchanges.told_fills import may_be_fill, told_fill
 from gridbot.model.types import ToldFill
 from gridbot.runtime.log import log
 
@@ -116,25 +116,39 @@ class FillStream:
         return client
 
     def _look(self, updates: list[Mapping[str, Any]], symbol: str) -> None:
-        """Wake the loop where one of these updates may be a fill.
-
-        Other updates are mostly the echo of what the bot itself has placed and cancelled.
-        """
+        """Wake the loop where one of these updates may be a fill."""
         if self._tell is not None:
             for update in updates:
                 if word := told_fill(self._exchange, update, symbol):
                     self._tell(word)
-        if self._exchange != "backpack" or any(update["info"].get("e", FILL) == FILL for update in updates):
+        if any(may_be_fill(self._exchange, update) for update in updates):
             self._wake()
 
 
 async def _next_updates(exchange: str, client: Any, symbol: str) -> Any:
-    if exchange != "aster":
+    if exchange == "aster":
+        # ccxt 4.5.90 forgets the kind of market that it has just looked up, and refuses each call for its
+        # lack.
+        kind = client.market(symbol)["type"]
+        await client.authenticate(kind)
+        url = client.get_private_url(kind)
+        caches = [await client.watch_multiple(url, [f"myTrades::{symbol}"], None, [kind])]
+    elif exchange == "apex":
+        # An execution lacks its order's client id, and the order itself comes in the same message.
+        url = client.get_ws_private_url()
+        await client.authenticate(url)
+        topics = ["myTrades", "orders"]
+        changed = await client.watch_topics(url, [f"{topic}:{symbol}" for topic in topics], topics)
+        caches = [changed, client.orders] if changed is client.myTrades else [changed]
+    else:
         return await getattr(client, venues.VENUES[exchange].stream)(symbol)
-    # ccxt 4.5.90 forgets the kind of market that it has just looked up, and refuses each call for its lack.
-    kind = client.market(symbol)["type"]
-    await client.authenticate(kind)
-    return await client.watch_multiple(client.get_private_url(kind), [f"myTrades::{symbol}"], None, [kind])
+    return [update for cache in caches for update in _news(client, cache, symbol)]
+
+
+def _news(client: Any, cache: Any, symbol: str) -> Any:
+    """Return what a cache of ccxt's has got since this was asked last, else the same again."""
+    most = cache.getLimit(symbol, None) if cache is not None else None
+    return client.filter_by_symbol_since_limit(cache, symbol, None, most, True) if most else []
 
 
 def _with_address(urls: Any, url: str) -> Any:

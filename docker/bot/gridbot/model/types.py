@@ -229,11 +229,14 @@ class Fill:
 
 @dataclass(frozen=True, slots=True)
 class ToldFill:
-    """Hold what a socket tells of an order: how much of it is `filled`. It may be old, repeated or wrong."""
+    """Hold what a socket tells of an order: how much of it is `filled`. It may be old, repeated or wrong.
+
+    `side` is None where the exchange doesn't say that of the order.
+    """
 
     exchange_id: str
     client_id: int
-    side: Side
+    side: Side | None
     price: Decimal
     qty: Decimal
     filled: Decimal

@@ -250,13 +250,18 @@ class Store(OrderReader):
         return self._db.execute(query, (exchange_id, self.run_id)).fetchone() is not None
 
     def accept(self, client_id: int) -> None:
-        """Mark an order that the exchange has accepted without telling its own id of it."""
-        self._db.execute("UPDATE orders SET note = ? WHERE client_id = ?", (ACCEPTED, client_id))
+        """Mark an order that the exchange has accepted without telling its own id of it.
+
+        Its `cause` stays known.
+        """
+        note = f"CASE WHEN note LIKE '{TOLD}%' THEN note || ':{ACCEPTED}' ELSE '{ACCEPTED}' END"
+        self._db.execute(f"UPDATE orders SET note = {note} WHERE client_id = ?", (client_id,))
 
     def accepted(self) -> set[int]:
         """Return the client ids of live orders that were accepted without an id, by any process so far."""
-        query = f"SELECT client_id FROM orders WHERE {LIVE} AND exchange_id IS NULL AND note = ?"
-        return {row["client_id"] for row in self._db.execute(query, (ACCEPTED,))}
+        is_accepted = f"exchange_id IS NULL AND note LIKE '%{ACCEPTED}'"
+        query = f"SELECT client_id FROM orders WHERE {LIVE} AND {is_accepted}"
+        return {row["client_id"] for row in self._db.execute(query)}
 
     def told_causes(self) -> dict[int, tuple[int, Decimal]]:
         """Return the `cause` that `new_order` stored, of each live order that has one, by client id."""

@@ -185,7 +185,8 @@ def counter_orders(
 
     That is what its cell wants then, and no more: nothing is cancelled for it. It has to be right whether the
     order is filled or rests. So no slot of a live order is used, its own included, and there has to be room
-    beside all of them.
+    beside all of them; on a spot market for a sale what this bot holds beside its sell orders, as more would
+    be another's.
     """
     change = order.side.sign * (filled - order.filled)
     if order.cell is None:
@@ -196,6 +197,8 @@ def counter_orders(
     now_held = {**cells, order.cell: cells.get(order.cell, ZERO) + change}
     wanted = plan(grid, market, now_held, now_live, order.price, position + change).place
     busy, room = {other.slot for other in live}, _room(grid, position, live)
+    if not market.perp:
+        room[Side.SELL] = position - _open(live, Side.SELL)
     return [
         request
         for request in wanted

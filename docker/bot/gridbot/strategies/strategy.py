@@ -112,8 +112,7 @@ class GridStrategy:
         )
 
     def counter_orders(self, order: Order, filled: Decimal, live: Sequence[Order]) -> list[OrderRequest]:
-        # On a spot market an order on a word that is not true would sell what is not this bot's.
-        if self._is_opening or self._grid is None or not self._market.perp:
+        if self._is_opening or self._grid is None:
             return []
         cells, position = self._store.cells(), self._store.ledger.position
         return grid.counter_orders(self._grid, self._market, cells, live, position, order, filled)

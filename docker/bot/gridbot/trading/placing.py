@@ -59,6 +59,8 @@ class Placing:
         self._clock, self._on_call, self._on_unnamed = clock, on_call, on_unnamed
         self._backoff: dict[str, _Backoff] = {}
         self._cancelled: set[int] = set()
+        # Live orders that were sent on a word.
+        self._on_word: set[int] = set()
         self._sent_since: set[int] = set()  # the last late refusal: by number, as the clock may be set back
         self.refusals = Refusals(retry_cap)
         self.foreign_ids: Collection[int] = set()
@@ -96,6 +98,8 @@ class Placing:
         order = self._store.new_order(request, self._clock(), self.foreign_ids, limit, cause)
         if self.refusals.is_late:
             self._sent_since.add(order.client_id)
+        if cause is not None:
+            self._on_word.add(order.client_id)
         began = time.monotonic()
         try:
             exchange_id = self._exchange.place(order if cause is None else replace(order, post_only=True))
@@ -123,17 +127,22 @@ class Placing:
     def note_refused(self, result: Reconciliation, now: float) -> None:
         """Take down which accepted orders the exchange has refused after all.
 
-        After such a refusal only an order that rests in the book, or was filled, is an accepted one.
+        After such a refusal only an order that rests in the book, or was filled, is an accepted one. That of
+        an order that was sent on a word counts as none, as it does at once (`place`).
         """
         for order, refusal in result.refused:
-            self._record_late(RejectedError(refusal.text, cause=refusal.cause), now)
-            self._rejected(order, refusal.text, now, is_late=True)
+            if order.client_id not in self._on_word:
+                self._record_late(RejectedError(refusal.text, cause=refusal.cause), now)
+                self._rejected(order, refusal.text, now, is_late=True)
         for order in result.dropped:
-            self._note_dropped(order, now)
+            if order.client_id not in self._on_word:
+                self._note_dropped(order, now)
         late = {slot for slot, backoff in self._backoff.items() if backoff.is_late}
-        if self.refusals.is_late or late or self._cancelled:
+        if self.refusals.is_late or late or self._cancelled or self._on_word:
             live = self._store.live_orders()
-            self._cancelled &= {order.client_id for order in live}
+            live_ids = {order.client_id for order in live}
+            self._cancelled &= live_ids
+            self._on_word &= live_ids
             standing = [order for order in live if order.client_id in result.listed]
             standing += [order for _fill, order, _ledger in result.trades]
             for order in standing:

@@ -5,8 +5,9 @@ and the question right after it: what the socket tells is never booked, ledger, 
 the exchange's lists alone. Until these say the same, the bot holds two possible truths, and the order has to
 be right in both:
 
-- The word has to name an order that this bot knows to rest: by both ids, side, price and quantity, and more
-  of it than is booked. What comes twice, late, out of order or of another program's order names none.
+- The word has to name an order that this bot knows to rest: by both ids, price, quantity and, where that is
+  said, side, and more of it than is booked. What comes twice, late, out of order or of another program's
+  order names none.
 - The order takes no slot of a live order, the told one's included, and there has to be room for it beside all
   of them (`grid.counter_orders`): no level is doubled and max_position holds, whatever is true.
 - It never takes (`Placing.place`), so a word that is not true brings about an order that rests at its level.
@@ -61,6 +62,9 @@ class ToldOrders:
         # How much of live orders was told that was acted on, be it that the exchange refused the order: a
         # word that is repeated for ever asks for one order.
         self._tried: dict[int, Decimal] = {}
+        # Whether the record may have an order with a cause that is not noted here: at first the process
+        # before's, then one whose answer was lost.
+        self._may_be_new = True
         self.is_distrusted = False
         self.condition: Condition | None = None
 
@@ -80,6 +84,7 @@ class ToldOrders:
                 continue
             for request in strategy.counter_orders(order, word.filled, live):
                 self._tried[order.client_id] = word.filled
+                self._may_be_new = True
                 yield request, (order.client_id, word.filled)
                 self._note_sent(clock())
 
@@ -88,8 +93,8 @@ class ToldOrders:
         order = next((one for one in live if one.exchange_id == told.exchange_id), None)
         if self.is_distrusted or order is None or order.state != "open" or order.market:
             return None
-        terms = (order.client_id, order.side, order.price, order.qty)
-        if terms != (told.client_id, told.side, told.price, told.qty):
+        terms = (order.client_id, order.price, order.qty)
+        if terms != (told.client_id, told.price, told.qty) or told.side not in (None, order.side):
             return None
         known = max(order.filled, self._tried.get(order.client_id, ZERO))
         if not known < told.filled <= order.qty:
@@ -101,6 +106,9 @@ class ToldOrders:
 
     def _note_sent(self, now: float) -> None:
         """Take down what was sent on a word, also by the process before, whose words are waited for anew."""
+        if not self._may_be_new:
+            return
+        self._may_be_new = False
         for client_id, (cause, filled) in self._store.told_causes().items():
             if client_id not in self._pending and client_id not in self._proven | self._denied:
                 self._pending[client_id] = _Word(cause, filled, now)
