@@ -10,11 +10,13 @@ import signal
 import sqlite3
 import subprocess
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from tests.fleet import a_project
 from tests.integration.conftest import Project, eventually
 
 pytestmark = pytest.mark.engine
@@ -22,16 +24,26 @@ pytestmark = pytest.mark.engine
 KEY = "mark3r-key-in-dotenv"
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory, bot_image: str) -> Iterator[Project]:
+    """Two instances that have traded; a key in .env."""
+    with a_project(tmp_path_factory.mktemp("backed-up") / "project", bot_image) as project:
+        (project.folder / ".env").write_text(f"BACKPACK_KEY={KEY}\n")
+        project.add("bp_sol_01", 0)
+        project.add("bp_eth_01", 1, stem="backpack_eth")
+        project.manager("up", "--wait")
+        for instance in ("bp_sol_01", "bp_eth_01"):
+            eventually(lambda name=instance: rows(database(project, name)) > 0, what="orders")  # type: ignore[misc]
+        yield project
+
+
 @pytest.fixture
-def fleet(project: Project) -> Project:
-    """Two instances that have traded, a third that never ran; a key in .env."""
-    (project.folder / ".env").write_text(f"BACKPACK_KEY={KEY}\n")
-    project.add("bp_sol_01", 0)
-    project.add("bp_eth_01", 1, stem="backpack_eth")
-    project.manager("up", "--wait")
-    eventually(lambda: rows(database(project, "bp_sol_01")) > 0, what="orders of bp_sol_01")
-    project.add("bp_new_01", 2)
-    return project
+def fleet(shared: Project) -> Project:
+    """Those two, running or not, and a third that never ran; no backup."""
+    shared.add("bp_new_01", 2)
+    for name in ("backups", "database/bp_new_01"):
+        shutil.rmtree(shared.folder / "volumes" / name, ignore_errors=True)
+    return shared
 
 
 def database(project: Project, instance: str) -> Path:
@@ -48,6 +60,7 @@ def backed_up(project: Project, *args: str, code: int = 0) -> Path:
 
 
 def test_there_and_back(fleet: Project, tmp_path: Path) -> None:
+    fleet.manager("up", "--wait", "bp_sol_01", "bp_eth_01")
     before = rows(database(fleet, "bp_sol_01"))
     containers = fleet.ids()
     done = fleet.manager("backup")

@@ -88,18 +88,18 @@ def test_a_good_image_goes_out_one_by_one_and_comes_back(project: Project) -> No
 
 
 def test_a_bad_one_is_put_back_with_image_and_config_and_stops_the_roll_out(project: Project) -> None:
-    for number, name in enumerate("abc"):
+    for number, name in enumerate("ab"):
         project.add(name, number)
     project.manager("up", "--wait")
-    before = {name: facts(project, name) for name in "abc"}
+    before = {name: facts(project, name) for name in "ab"}
     new_image(project, BAD)
     project.change("a", daemon_config={"memory_limit_mb": 300})
     done = project.manager("upgrade", "--ready", "0.5", code=1)
-    assert "not reached: b, c" in done.out
+    assert "not reached: b" in done.out
     assert "error: a: rolled back: it is restarting (exit code 1)" in done.err
-    assert {name: facts(project, name) for name in "bc"} == {name: before[name] for name in "bc"}
+    assert facts(project, "b") == before["b"]
     assert facts(project, "a") == {**before["a"], "id": facts(project, "a")["id"]}
-    assert project.states() == {"a": "running", "b": "running", "c": "running"}
+    assert project.states() == {"a": "running", "b": "running"}
     output = project.manager("up", "--recreate").out
     assert "a: left alone: rolled back (" in output
     assert "b: left alone: the new image was rejected on a (" in output
