@@ -29,6 +29,7 @@ from requests.exceptions import RequestException
 from manager.engine.endpoint import local
 from tests import managers, ports
 from tests.builders import a_config, write_config
+from tests.forks import Fork
 
 ROOT = Path(__file__).resolve().parents[1]
 RUN_ID = os.environ.get("PYTEST_XDIST_TESTRUNUID") or uuid.uuid4().hex[:8]
@@ -111,6 +112,14 @@ class Project:
             f"{args} ended with {result.code}\n{result.out}\n{result.err}"
         )
         return result
+
+    def begin(
+        self, *args: str, environ: Mapping[str, str] | None = None, output: Path = Path(os.devnull)
+    ) -> subprocess.Popen[bytes] | Fork:
+        """Starts a command line that goes on; what it prints is added to a file."""
+        variables = {**os.environ, **self.environ, **(environ or {})}
+        with output.open("ab") as stream:
+            return managers.start(args, self.command(*args), self.folder, variables, stream.fileno())
 
     def command(self, *args: str) -> list[str]:
         return [sys.executable, "-m", "manager", *args]

@@ -22,7 +22,7 @@ from manager.engine.streams import EventStream
 from manager.errors import EngineError, EngineUnreachable, NameTaken, NotFound, TimedOut, UsageError
 from manager.util.readable import wait_readable
 from tests.contract import registry
-from tests.contract.ways import DEAF, ENDS, STAYS, World
+from tests.contract.ways import DEAF, STAYS, World
 
 ABSENT = "bft-there-is-no-such-thing"
 

@@ -6,7 +6,6 @@ import fcntl
 import json
 import os
 import shutil
-import signal
 import sqlite3
 import subprocess
 import time
@@ -167,16 +166,10 @@ def test_a_restore_that_is_killed_is_run_again(fleet: Project) -> None:
     backup = backed_up(fleet, "bp_sol_01")
     fleet.manager("down")
     old = rows(database(fleet, "bp_sol_01"))
-    for delay in (0.3, 0.45, 0.6):
-        running = subprocess.Popen(
-            fleet.command("restore", str(backup)),
-            cwd=fleet.folder,
-            env={**os.environ, **fleet.environ},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+    for delay in (0.02, 0.1, 0.2):
+        running = fleet.begin("restore", str(backup))
         time.sleep(delay)
-        running.send_signal(signal.SIGKILL)
+        running.kill()
         running.wait()
         assert 0 < rows(database(fleet, "bp_sol_01")) <= old
     fleet.manager("restore", str(backup))

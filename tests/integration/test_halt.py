@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 import shutil
-import signal
-import subprocess
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -121,14 +118,10 @@ def test_a_halt_that_is_killed_in_the_middle_forgets_nothing(project: Project) -
     project.manager("up", "--wait")
     project.manager("stop", "c")
     remembered = Path(project.folder, "volumes", "state", "fleet.json")
-    with subprocess.Popen(
-        project.command("halt"),
-        cwd=project.folder,
-        env={**os.environ, **project.environ},
-        stdout=subprocess.DEVNULL,
-    ) as halt:
-        eventually(lambda: '"halted": "ran"' in remembered.read_text(), what="the list is written")
-        halt.send_signal(signal.SIGKILL)
+    halt = project.begin("halt")
+    eventually(lambda: '"halted": "ran"' in remembered.read_text(), what="the list is written")
+    halt.kill()
+    halt.wait()
     project.manager("halt")
     assert project.ids() == {}
     project.manager("stop")

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -122,14 +121,10 @@ def test_a_killed_upgrade_is_finished_or_undone(project: Project, way_on: str) -
     old = facts(project, "a")["image"]
     new = new_image(project, f"{GOOD}3")
     history = Path(project.folder, "volumes", "state", "history.json")
-    with subprocess.Popen(
-        project.command("upgrade", "--ready", "60"),
-        cwd=project.folder,
-        env={**os.environ, **project.environ},
-        stdout=subprocess.DEVNULL,
-    ) as upgrade:
-        eventually(lambda: '"going"' in history.read_text() and new in image_of(project, "a"))
-        upgrade.send_signal(signal.SIGKILL)
+    upgrade = project.begin("upgrade", "--ready", "60")
+    eventually(lambda: '"going"' in history.read_text() and new in image_of(project, "a"))
+    upgrade.kill()
+    upgrade.wait()
     project.manager(way_on, *(["--ready", "0.5"] if way_on == "upgrade" else []))
     assert project.states() == {"a": "running", "b": "running"}
     wanted = {"a": new, "b": new} if way_on == "upgrade" else {"a": old, "b": old}
