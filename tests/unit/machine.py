@@ -77,8 +77,9 @@ def _of_socket(verb: str, used: socket.socket, address: Any) -> str:
 @cache
 def _own_folders() -> tuple[str, ...]:
     """Return the beginnings of the paths that are the tests' own. They are chosen after this is loaded."""
-    folders = {tempfile.gettempdir(), os.environ.get("PYTEST_DEBUG_TEMPROOT") or tempfile.gettempdir()}
-    return tuple(os.path.realpath(folder) + os.sep for folder in folders)
+    temporary = os.path.realpath(tempfile.gettempdir())
+    in_memory = os.environ.get("PYTEST_DEBUG_TEMPROOT") or temporary
+    return (temporary + os.sep, os.path.realpath(in_memory) + "/pytest-of-")
 
 
 sys.addaudithook(_watch)
