@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -78,6 +79,19 @@ def keep_folders_in_memory() -> None:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
     """Take our own: `-n` alone is enough on a command line."""
     return scheduling.Spread(config, log)
+
+
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_collection() -> Iterator[None]:
+    """Have nobody look for garbage among ten thousand tests: not while they are collected, which each worker
+    does for itself, and not afterwards.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -29,6 +29,7 @@ from requests.exceptions import RequestException
 from manager.engine.endpoint import local
 from tests import managers, ports
 from tests.builders import a_config, write_config
+from tests.forks import Fork
 
 ROOT = Path(__file__).resolve().parents[1]
 RUN_ID = os.environ.get("PYTEST_XDIST_TESTRUNUID") or uuid.uuid4().hex[:8]
@@ -112,6 +113,14 @@ class Project:
         )
         return result
 
+    def begin(
+        self, *args: str, environ: Mapping[str, str] | None = None, output: Path = Path(os.devnull)
+    ) -> subprocess.Popen[bytes] | Fork:
+        """Starts a command line that goes on; what it prints is added to a file."""
+        variables = {**os.environ, **self.environ, **(environ or {})}
+        with output.open("ab") as stream:
+            return managers.start(args, self.command(*args), self.folder, variables, stream.fileno())
+
     def command(self, *args: str) -> list[str]:
         return [sys.executable, "-m", "manager", *args]
 
@@ -136,15 +145,16 @@ class Project:
 
     def ids(self) -> dict[str, str]:
         """Container name → id of everything that runs."""
-        rows = self.docker(
-            "ps",
-            "--no-trunc",
-            "--filter",
-            f"label=com.docker.compose.project={self.name}",
-            "--format",
-            "{{.Names}} {{.ID}}",
-        )
-        return dict(line.split() for line in rows.splitlines())
+        with self.engine() as engine:
+            rows = engine.containers(filters={"label": f"com.docker.compose.project={self.name}"})
+        return {row["Names"][0].removeprefix("/"): row["Id"] for row in rows}
+
+    @contextmanager
+    def engine(self) -> Iterator[APIClient]:
+        """The project's engine, with no docker command: one takes ten times as long as what it asks."""
+        endpoint = local({**os.environ, **self.environ})
+        with contextlib.closing(APIClient(f"unix://{endpoint.socket}", timeout=120)) as engine:
+            yield engine
 
     def ps(self) -> dict[str, dict[str, Any]]:
         return {row["id"]: row for row in self.manager("ps", "--json", code=None).json}
@@ -241,7 +251,8 @@ def a_project(
         f'name = "{made.name}"\nvariables = ["GRIDBOT_*"]\n{settings}'
     )
     _note_engine(made)
-    made.docker("tag", image, f"{made.name}-bot:local")
+    with made.engine() as engine:
+        engine.tag(image, f"{made.name}-bot", "local")
     try:
         yield made
     finally:
@@ -282,12 +293,8 @@ def project_name() -> str:
 
 def remove_fleet(project: Project) -> None:
     """Removes what bears the fleet's name, by label only; an engine that is gone has nothing of it."""
-    endpoint = local({**os.environ, **project.environ})
     mine = {"label": f"com.docker.compose.project={project.name}"}
-    with (
-        contextlib.suppress(DockerException, RequestException),
-        contextlib.closing(APIClient(f"unix://{endpoint.socket}", timeout=120)) as engine,
-    ):
+    with contextlib.suppress(DockerException, RequestException), project.engine() as engine:
         for container in engine.containers(all=True, filters=mine):
             with contextlib.suppress(APIError):
                 engine.remove_container(container["Id"], v=True, force=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests import forks
@@ -12,6 +12,19 @@ from tests import forks
 def can_run(environ: Mapping[str, str]) -> bool:
     """Return whether a fork would be as a new process: such variables are as when the tests began."""
     return forks.of_the_start(environ) == forks.of_the_start(forks.AT_FIRST)
+
+
+def start(
+    args: Sequence[str], command: Sequence[str], cwd: Path, environ: Mapping[str, str], output: int
+) -> subprocess.Popen[bytes] | forks.Fork:
+    """Start `manager ARGS`, whose output goes to this open file: as `command` where a fork would be another
+    thing.
+    """
+    if can_run(environ):
+        return forks.start(forks.MANAGER, ["manager", *args], cwd, environ, output, output)
+    return subprocess.Popen(
+        command, cwd=cwd, env=dict(environ), stdin=subprocess.DEVNULL, stdout=output, stderr=output
+    )
 
 
 def run(

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.fleet import Project
+from tests.forks import Fork
 
 SECRETS = ("s3cret-user", "s3cret-word", "s3cret-path")
 
@@ -94,7 +95,7 @@ def alerting(project: Project, receiver: Receiver, **changes: str) -> None:
 class Watching:
     """A `manager watch` that runs."""
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | Fork
     log: Path
 
     @property
@@ -111,14 +112,7 @@ class Watching:
 def watching(project: Project, *args: str) -> Iterator[Watching]:
     """`manager watch`, ended afterwards; what it printed holds no part of an address."""
     log = project.folder.parent / f"watch-{os.urandom(4).hex()}.log"
-    with log.open("wb") as stream:
-        process = subprocess.Popen(
-            project.command("watch", *args),
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            cwd=project.folder,
-            env={**os.environ, **project.environ},
-        )
+    process = project.begin("watch", *args, output=log)
     watch = Watching(process, log)
     try:
         yield watch

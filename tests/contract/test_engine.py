@@ -22,7 +22,7 @@ from manager.engine.streams import EventStream
 from manager.errors import EngineError, EngineUnreachable, NameTaken, NotFound, TimedOut, UsageError
 from manager.util.readable import wait_readable
 from tests.contract import registry
-from tests.contract.ways import DEAF, ENDS, STAYS, World
+from tests.contract.ways import DEAF, STAYS, World
 
 ABSENT = "bft-there-is-no-such-thing"
 
@@ -194,24 +194,10 @@ def test_containers_are_found_by_labels_and_ids(world: World, engine: Engine) ->
     assert engine.containers([f"{world.filter}-other"]) == []
 
 
-def test_who_publishes_a_port(world: World, engine: Engine) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    world.running(
-        ExposedPorts={"80/tcp": {}},
-        HostConfig={"PortBindings": {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(port)}]}},
-    )
-    assert engine.publishing(port) == [f"{world.name}-one"]
-
-
-def test_one_that_runs_is_discarded(world: World, engine: Engine) -> None:
-    engine.discard(world.running())
-    assert engine.containers([world.filter]) == []
-
-
-def test_what_it_uses(world: World, engine: Engine) -> None:
-    statistics = engine.statistics(world.running())
+def test_what_it_uses(looked_at: tuple[World, str, str]) -> None:
+    world, stays, _ends = looked_at
+    engine = world.engine
+    statistics = engine.statistics(stays)
     assert statistics["cpu_stats"]["cpu_usage"]["total_usage"] > 0
     assert statistics["memory_stats"]
 
@@ -222,9 +208,10 @@ def test_what_is_down_uses_nothing(world: World, engine: Engine) -> None:
     assert not statistics["memory_stats"].get("usage")
 
 
-def test_an_end_is_waited_for(world: World, engine: Engine) -> None:
-    assert engine.wait(world.running("ends", ENDS), 30) == 7
-    stays = world.running("stays", STAYS)
+def test_an_end_is_waited_for(looked_at: tuple[World, str, str]) -> None:
+    world, stays, ends = looked_at
+    engine = world.engine
+    assert engine.wait(ends, 30) == 7
     began = time.monotonic()
     with pytest.raises(EngineUnreachable):
         engine.wait(stays, 1)
@@ -279,7 +266,7 @@ def test_two_networks_of_one_name(world: World, engine: Engine) -> None:
 # What keeps a container from being started
 
 
-def test_a_port_is_given_once(world: World, engine: Engine) -> None:
+def test_a_port_is_given_once_and_its_publisher_is_known_and_discarded(world: World, engine: Engine) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -288,11 +275,13 @@ def test_a_port_is_given_once(world: World, engine: Engine) -> None:
         "HostConfig": {"PortBindings": {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(port)}]}},
     }
     first = world.running("one", **published)
+    assert engine.publishing(port) == [f"{world.name}-one"]
     second = world.create("two", STAYS, **published)
     with pytest.raises(EngineError, match="port is already allocated"):
         engine.start(second)
     assert engine.inspect(second)["State"]["Running"] is False
     engine.discard(first)
+    assert [row["Id"] for row in engine.containers([world.filter])] == [second]
     engine.start(second)
     assert engine.publishing(port) == [f"{world.name}-two"]
 
@@ -379,20 +368,25 @@ def test_what_is_inspected_makes_the_same_container_again(world: World, engine: 
 # What streams
 
 
-def test_the_last_lines_of_each_stream(world: World, engine: Engine) -> None:
-    container = world.running()
-    until(lambda: engine.output(container, "stderr", 5) == "wrong\n")
-    until(lambda: engine.output(container, "stdout", 5) == "one\ntwo\n")
-    ends = world.running(
-        "ends", ENDS
-    )  # which stream's line is the last of all, only a container of one stream says for sure
+def test_the_last_lines_of_each_stream(looked_at: tuple[World, str, str]) -> None:
+    world, stays, ends = looked_at
+    engine = world.engine
+    until(lambda: engine.output(stays, "stderr", 5) == "wrong\n")
+    until(lambda: engine.output(stays, "stdout", 5) == "one\ntwo\n")
+    # which stream's line is the last of all, only a container of one stream says for sure
     until(lambda: engine.output(ends, "stdout", 1) == "bye\n")
 
 
-def test_logs_come_with_stream_and_time(world: World, engine: Engine) -> None:
+def test_logs_are_followed_and_come_with_stream_and_time(world: World, engine: Engine) -> None:
     container = world.running("ends", STAYS)
-    until(lambda: engine.output(container, "stderr", 5))
+    following = engine.logs(container, follow=True)
+    assert sorted(next(following)[1].partition(b" ")[2] for _line in range(3)) == [
+        b"one\n",
+        b"two\n",
+        b"wrong\n",
+    ]
     engine.stop(container, 20)
+    assert list(following) == []
     frames = list(engine.logs(container))
     assert sorted((stream, frame.partition(b" ")[2]) for stream, frame in frames) == [
         ("stderr", b"wrong\n"),
@@ -406,18 +400,6 @@ def test_logs_come_with_stream_and_time(world: World, engine: Engine) -> None:
     assert list(engine.logs(container, until=time.time() - 3600)) == []
     with pytest.raises(NotFound):
         list(engine.logs(ABSENT))
-
-
-def test_logs_are_followed(world: World, engine: Engine) -> None:
-    container = world.running()
-    following = engine.logs(container, follow=True)
-    assert sorted(next(following)[1].partition(b" ")[2] for _line in range(3)) == [
-        b"one\n",
-        b"two\n",
-        b"wrong\n",
-    ]
-    engine.stop(container, 20)
-    assert list(following) == []
 
 
 @pytest.fixture

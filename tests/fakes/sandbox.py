@@ -21,6 +21,7 @@ import pytest
 from manager.cli.main import main
 from manager.engine import client, compose_hash, labels
 from manager.fleet import engine_files, halt_mark, host, lock, supervisor_state
+from manager.monitor.doctor import probe_engine
 from manager.ops.folders import mount_probe
 from manager.util import atomic_file, threads
 from tests.builders import FLEET_NAME, a_config, write_config
@@ -38,6 +39,8 @@ VARYING = (
     (r"since [-0-9]+ [:0-9]+", "since THEN"),
 )
 """What is another one each time, or with each change of the code."""
+DOCKER_SAYS = {"compose": "2.26.1", "buildx": "github.com/docker/buildx 0.13.1 of-nobody"}
+"""What its commands answer when they are asked for their versions."""
 BOTH = ("bp_eth_02", "bp_sol_01")
 ETH, SOL = (f"{FLEET_NAME}-{instance}" for instance in BOTH)
 
@@ -212,6 +215,9 @@ def a_sandbox(
     monkeypatch.setattr(engine_files, "host_config", sandbox.engine.host_config)
     monkeypatch.setattr(engine_files, "config", sandbox.engine.config)
     monkeypatch.setattr(compose_hash, "PLUGIN_DIRS", ())
+    monkeypatch.setattr(probe_engine, "_start", lambda _docker, name, *_words: name)
+    monkeypatch.setattr(probe_engine, "_output", DOCKER_SAYS.get)
+    monkeypatch.setattr(probe_engine, "missing_packages", lambda: ())
     known_mounts = mount_probe.known_mounts
     monkeypatch.setattr(
         mount_probe,

@@ -125,10 +125,10 @@ def _is_said_to_stand_still(manager: subprocess.Popen[str], engine: OwnEngine) -
 
 
 def test_an_engine_frozen_in_the_middle_of_a_restart_loses_nothing(
-    fleet: Project, engine: OwnEngine, note: Note
+    fleet: Project, engine: OwnEngine, note: Note, is_long: bool
 ) -> None:
     with bots.watched(fleet) as seen:
-        for wait in (0.3, 0.8):
+        for wait in (0.3, 0.8) if is_long else (0.5,):
             restart = started(fleet, "restart", "one", "two")
             time.sleep(wait)
             with engine.frozen():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -74,16 +73,11 @@ def test_a_looping_reader_sees_only_whole_files(project: Project, note: Note, is
             for command in (["stop", "one"], ["start", "one"], ["restart"], ["down"], ["up"]):
                 project.manager(*command)
             writers = [
-                subprocess.Popen(
-                    project.command("export", "--lock-wait", "60"),
-                    cwd=project.folder,
-                    stdout=subprocess.DEVNULL,
-                    env={**os.environ, **project.environ},
-                )
+                project.begin("export", "--lock-wait", "60")
                 for _ in range(WRITERS if is_long else SHORT_WRITERS)
             ]
             for writer in writers[:4]:
-                time.sleep(0.1)
+                time.sleep(0.02)
                 writer.kill()
             assert {writer.wait() for writer in writers[4:]} == {0}
     assert read.broken == []

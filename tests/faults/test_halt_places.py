@@ -111,6 +111,7 @@ def test_a_moved_folder_is_stopped_and_brought_up(project: Project, tmp_path: Pa
     )
 
 
+@pytest.mark.long_form  # of a new folder in its place: the test below
 def test_a_copy_of_a_moved_folder_takes_nothing(project: Project, tmp_path: Path, note: Note) -> None:
     """Nothing is in the old place, and both folders' files name the container: it has mounted only one."""
     bots.add(project, "one", 0)

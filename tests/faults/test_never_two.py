@@ -9,11 +9,12 @@ import signal
 import subprocess
 import time
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 
 from tests.faults import bots
-from tests.faults.conftest import Note
+from tests.faults.conftest import Note, new_project
 from tests.fleet import Project, eventually
 
 pytestmark = pytest.mark.engine
@@ -21,13 +22,21 @@ pytestmark = pytest.mark.engine
 INSTANCES = ("one", "two")
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory, fault_image: str) -> Iterator[Project]:
+    with new_project(tmp_path_factory.mktemp("never-two") / "project", fault_image) as made:
+        for port, name in enumerate(INSTANCES):
+            bots.add(made, name, port)
+        yield made
+
+
 @pytest.fixture
-def fleet(project: Project) -> Project:
-    """Two instances, up and healthy."""
-    for port, name in enumerate(INSTANCES):
-        bots.add(project, name, port)
-    project.manager("up", "--wait")
-    return project
+def fleet(shared: Project) -> Project:
+    """Two instances, up and healthy, and no other container, whatever an earlier test has done."""
+    if others := [name for name in shared.ids() if name.endswith(("-by-hand", "-stray"))]:
+        shared.docker("rm", "-f", *others)
+    shared.manager("up", "--wait", *INSTANCES)
+    return shared
 
 
 def started(project: Project, *args: str) -> subprocess.Popen[str]:
@@ -77,7 +86,7 @@ def test_ten_ups_at_once_make_one_container_each(project: Project, note: Note, i
     for port, name in enumerate(INSTANCES):
         bots.add(project, name, port)
     with bots.watched(project) as seen:
-        managers = [started(project, "up") for _ in range(10 if is_long else 5)]
+        managers = [started(project, "up") for _ in range(10 if is_long else 4)]
         ended = [(manager.communicate(timeout=120)[1], manager.returncode) for manager in managers]
         bots.until(project, "running", *INSTANCES)
     assert {code for _err, code in ended} <= {0, 7}

@@ -110,6 +110,7 @@ def test_an_end_for_good_outlives_restarts_and_only_a_person_clears_it(project: 
     )
 
 
+@pytest.mark.long_form  # the supervisor by itself: tests/supervisor/test_bot_life.py
 def test_an_operators_stop_is_respected_while_a_restart_is_due(project: Project, note: Note) -> None:
     delay = 8  # a busy machine needs seconds until the stops have reached both
     for port, name in enumerate(("one", "two")):

@@ -83,6 +83,7 @@ def test_a_restart_that_is_ended_starts_what_it_has_stopped(
     )
 
 
+@pytest.mark.long_form  # without an engine: tests/unit/ops/test_flows_signals.py
 def test_a_second_signal_ends_a_restart_at_once_and_the_next_one_mends_it(project: Project) -> None:
     a_fleet(project)
     process = started(project, "restart")

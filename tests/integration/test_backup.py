@@ -6,15 +6,16 @@ import fcntl
 import json
 import os
 import shutil
-import signal
 import sqlite3
 import subprocess
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from tests.fleet import a_project
 from tests.integration.conftest import Project, eventually
 
 pytestmark = pytest.mark.engine
@@ -22,16 +23,26 @@ pytestmark = pytest.mark.engine
 KEY = "mark3r-key-in-dotenv"
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory, bot_image: str) -> Iterator[Project]:
+    """Two instances that have traded; a key in .env."""
+    with a_project(tmp_path_factory.mktemp("backed-up") / "project", bot_image) as project:
+        (project.folder / ".env").write_text(f"BACKPACK_KEY={KEY}\n")
+        project.add("bp_sol_01", 0)
+        project.add("bp_eth_01", 1, stem="backpack_eth")
+        project.manager("up", "--wait")
+        for instance in ("bp_sol_01", "bp_eth_01"):
+            eventually(lambda name=instance: rows(database(project, name)) > 0, what="orders")  # type: ignore[misc]
+        yield project
+
+
 @pytest.fixture
-def fleet(project: Project) -> Project:
-    """Two instances that have traded, a third that never ran; a key in .env."""
-    (project.folder / ".env").write_text(f"BACKPACK_KEY={KEY}\n")
-    project.add("bp_sol_01", 0)
-    project.add("bp_eth_01", 1, stem="backpack_eth")
-    project.manager("up", "--wait")
-    eventually(lambda: rows(database(project, "bp_sol_01")) > 0, what="orders of bp_sol_01")
-    project.add("bp_new_01", 2)
-    return project
+def fleet(shared: Project) -> Project:
+    """Those two, running or not, and a third that never ran; no backup."""
+    shared.add("bp_new_01", 2)
+    for name in ("backups", "database/bp_new_01"):
+        shutil.rmtree(shared.folder / "volumes" / name, ignore_errors=True)
+    return shared
 
 
 def database(project: Project, instance: str) -> Path:
@@ -48,6 +59,7 @@ def backed_up(project: Project, *args: str, code: int = 0) -> Path:
 
 
 def test_there_and_back(fleet: Project, tmp_path: Path) -> None:
+    fleet.manager("up", "--wait", "bp_sol_01", "bp_eth_01")
     before = rows(database(fleet, "bp_sol_01"))
     containers = fleet.ids()
     done = fleet.manager("backup")
@@ -154,16 +166,10 @@ def test_a_restore_that_is_killed_is_run_again(fleet: Project) -> None:
     backup = backed_up(fleet, "bp_sol_01")
     fleet.manager("down")
     old = rows(database(fleet, "bp_sol_01"))
-    for delay in (0.3, 0.45, 0.6):
-        running = subprocess.Popen(
-            fleet.command("restore", str(backup)),
-            cwd=fleet.folder,
-            env={**os.environ, **fleet.environ},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+    for delay in (0.02, 0.1, 0.2):
+        running = fleet.begin("restore", str(backup))
         time.sleep(delay)
-        running.send_signal(signal.SIGKILL)
+        running.kill()
         running.wait()
         assert 0 < rows(database(fleet, "bp_sol_01")) <= old
     fleet.manager("restore", str(backup))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -158,21 +157,14 @@ def of(alert: str, bot: str) -> str:
 @contextmanager
 def watched(project: Project, *, shows: bool) -> Iterator[WatchedProject]:
     """Run `watch` over a project; `shows` prints what the commands say."""
-    with Path(project.folder / "watch.log").open("w") as log:
-        watch = subprocess.Popen(
-            project.command("watch"),
-            cwd=project.folder,
-            stdout=log,
-            stderr=log,
-            env={**os.environ, **project.environ, "PYTHONUNBUFFERED": "1"},
-        )
-        live_fleet = WatchedProject(project, shows=shows)
-        try:
-            eventually(lambda: "watching" in live_fleet.alerts())
-            yield live_fleet
-        finally:
-            watch.send_signal(signal.SIGTERM)
-            watch.wait(30)
+    watch = project.begin("watch", output=project.folder / "watch.log")
+    live_fleet = WatchedProject(project, shows=shows)
+    try:
+        eventually(lambda: "watching" in live_fleet.alerts())
+        yield live_fleet
+    finally:
+        watch.terminate()
+        watch.wait(30)
 
 
 def set_alerts(project: Project) -> None:

@@ -18,7 +18,7 @@ import pytest
 from manager.errors import BAD_CONFIG, FAILED, NO_ENGINE, USAGE, ManagerError
 from manager.ops.hosts import deploy, registry
 from manager.ops.hosts.package import Package, digest_of
-from tests import sshd_here
+from tests import forks, sshd_here
 from tests.fleet import ROOT, Project, a_project, eventually
 from tests.sshd_here import Sshd
 
@@ -35,7 +35,7 @@ def tokyo(tmp_path: Path, bot_image: str) -> Iterator[Project]:
     with a_project(tmp_path / "另一台 tokyo" / "project", bot_image) as made:
         bin_folder = made.folder / ".venv" / "bin"
         bin_folder.mkdir(parents=True)
-        script = f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m manager "$@"\n'
+        script = f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{forks.python(bin_folder)}" -m manager "$@"\n'
         (bin_folder / "manager").write_text(script)
         (bin_folder / "manager").chmod(0o755)
         made.add("bp_sol_01", 0)

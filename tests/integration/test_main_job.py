@@ -192,6 +192,7 @@ def test_a_changed_config_recreates_only_its_own_container(fleet: Project) -> No
     assert "nothing to do" in fleet.manager("up").out
 
 
+@pytest.mark.long_form  # tests/unit/ops/test_flows_up.py, and of the engine: tests/contract
 def test_ports_can_be_swapped(fleet: Project) -> None:
     fleet.change("bp_sol_01", daemon_config={"web_port": fleet.first_port + 1})
     fleet.change("backpack_eth", daemon_config={"web_port": fleet.first_port})
@@ -202,6 +203,7 @@ def test_ports_can_be_swapped(fleet: Project) -> None:
     }
 
 
+@pytest.mark.long_form  # without an engine: tests/unit/ops/test_flows_up.py
 def test_changed_values_restart_the_bot_in_its_container(project: Project) -> None:
     project.add("bp_sol_01", exchange_config={"base_url": "${BASE_URL:-https://api.backpack.exchange}"})
     project.manager("up", "--wait")
@@ -229,6 +231,7 @@ def test_a_taken_port_names_its_owner_and_the_others_start(project: Project) -> 
     assert project.states() == {"bp_eth_01": "running", "bp_sol_01": "running"}
 
 
+@pytest.mark.long_form  # tests/upgrade/test_update.py, tests/unit/ops/test_flows_ports.py
 def test_a_port_is_found_and_remembered(project: Project) -> None:
     project.add("bp_sol_01", None)
     with ports.lowest_free():
@@ -261,6 +264,7 @@ def test_the_id_of_a_config_can_be_given_by_hand(project: Project) -> None:
     project.manager("stop", "--instance-id", "by_hand")
 
 
+@pytest.mark.long_form  # through a recreation: tests/integration/test_reading.py
 def test_logs_follow_through_a_restart(fleet: Project) -> None:
     with subprocess.Popen(
         fleet.command("logs", "-f", "bp_sol_01", "bp_eth_01"),

@@ -174,6 +174,7 @@ def daemon_manager(project: Project, *args: str) -> Done:
 # The file
 
 
+@pytest.mark.long_form  # the test below, and of the export of each state: tests/unit/fleet
 def test_a_restart_of_one_tells_the_truth_of_the_others(old: Project) -> None:
     old.change("old_b", daemon_config={"restart_delay": 60})
     old.manager("up", "--wait")
@@ -399,9 +400,8 @@ def test_the_old_command_line_and_its_exit_codes(old: Project) -> None:
 
 
 def test_starts_side_by_side_wait_for_each_other(old: Project) -> None:
-    for number in range(2, 5):
-        old.add(f"old_{number}", number)
-    names = ["old_a", "old_b", "old_2", "old_3", "old_4"]
+    old.add("old_c", 2)
+    names = ["old_a", "old_b", "old_c"]
     started = [
         subprocess.Popen(
             [
@@ -424,6 +424,7 @@ def test_starts_side_by_side_wait_for_each_other(old: Project) -> None:
     assert sorted(old_read(old_file(old))) == sorted(names)
 
 
+@pytest.mark.long_form  # without an engine: tests/unit/compat/test_daemon.py
 def test_the_foreground_shows_the_bot_and_a_signal_stops_it(old: Project, tmp_path: Path) -> None:
     shown = tmp_path / "shown"
     with shown.open("wb") as stream:
@@ -453,6 +454,7 @@ def test_the_foreground_shows_the_bot_and_a_signal_stops_it(old: Project, tmp_pa
     assert old.states()["old_a"] == "stopped"
 
 
+@pytest.mark.long_form  # the same by its commands: the tests above; without an engine: tests/unit/compat
 def test_the_daemon_class(old: Project) -> None:
     answers = script(
         old,

@@ -9,7 +9,6 @@ import contextlib
 import json
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,15 +24,19 @@ pytestmark = pytest.mark.engine
 SETTINGS = 'bot_dir = "its-own"\n[container]\nlog_max_size_mb = 1\nlog_max_files = 2\n'
 
 
-@pytest.fixture
-def fleet(tmp_path: Path) -> Iterator[Project]:
-    """One instance of a bot that prints what it is told, up and healthy, whose engine log holds two
-    megabytes.
-    """
-    with a_project(tmp_path / "project", build_fault_image(), SETTINGS) as made:
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """One instance of a bot that prints what it is told, whose engine log holds two megabytes."""
+    with a_project(tmp_path_factory.mktemp("read") / "project", build_fault_image(), SETTINGS) as made:
         bots.add(made, "bot_01", 0, metadata={"tags": ["main"]})
-        made.manager("up", "--wait")
         yield made
+
+
+@pytest.fixture
+def fleet(shared: Project) -> Project:
+    """It, up and healthy, whatever an earlier test has done to it."""
+    shared.manager("up", "--wait", "bot_01")
+    return shared
 
 
 def written(fleet: Project, stream: str = "stdout") -> list[str]:
@@ -101,7 +104,7 @@ def test_following_outlives_a_recreation(fleet: Project) -> None:
                 if wait_readable(following.stdout, 1):
                     seen.append(following.stdout.readline())
         told(fleet, "say mark before")
-        fleet.change("bot_01", daemon_config={"memory_limit_mb": 300})
+        fleet.change("bot_01", daemon_config={"memory_limit_mb": 310})
         fleet.manager("up", "--wait")
         told(fleet, "say mark after")
         while not seen[-1].endswith("after\n"):

@@ -8,16 +8,13 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 REAL_HOME = Path.home()
 PRIVATE = tuple(str(REAL_HOME / name) + os.sep for name in (".docker", ".config", ".cache", ".ssh"))
 """What programs keep in a home. Not all of it: the project itself may lie there."""
-OWN_FOLDERS = (
-    os.path.realpath(tempfile.gettempdir()) + os.sep,
-    os.environ.get("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir()) + "/pytest-of-",
-)
 LOOPBACK = ("127.", "::1", "localhost")
 NOBODYS = {1, 9}
 """tcpmux and discard: where tests say that nothing answers."""
@@ -64,7 +61,7 @@ def _of_socket(verb: str, used: socket.socket, address: Any) -> str:
         path = os.fsdecode(address)
         return (
             ""
-            if path.startswith("\0") or os.path.realpath(path).startswith(OWN_FOLDERS)
+            if path.startswith("\0") or os.path.realpath(path).startswith(_own_folders())
             else f"{verb}s {path}"
         )
     if used.family not in {socket.AF_INET, socket.AF_INET6}:
@@ -75,6 +72,14 @@ def _of_socket(verb: str, used: socket.socket, address: Any) -> str:
     if not str(name).startswith(LOOPBACK):
         return f"{verb}s to {name}:{port}"
     return f"{verb}s to port {port}" if port < LOWEST_GIVEN and port not in NOBODYS else ""
+
+
+@cache
+def _own_folders() -> tuple[str, ...]:
+    """Return the beginnings of the paths that are the tests' own. They are chosen after this is loaded."""
+    temporary = os.path.realpath(tempfile.gettempdir())
+    in_memory = os.environ.get("PYTEST_DEBUG_TEMPROOT") or temporary
+    return (temporary + os.sep, os.path.realpath(in_memory) + "/pytest-of-")
 
 
 sys.addaudithook(_watch)
