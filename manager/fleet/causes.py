@@ -81,13 +81,22 @@ def stopped_by_others(view: Instance, now: float) -> Text | None:
     """Return that somebody else has stopped its container, and how it ended; None where that is not so, or
     not known yet: a manager that restarts it stops it for a moment.
     """
-    if view.status.state != "stopped" or not leftovers.is_down_unasked(view):
-        return None
-    supervisor = view.supervisor
-    last_exit = supervisor.last_exit if supervisor is not None and supervisor.state == "stopped" else None
-    if last_exit is not None and abs(now - last_exit.at) < RESTARTED_WITHIN_S:
+    if not is_stopped_unasked(view) or may_be_started_again(view, now):
         return None
     return Text("not stopped by the manager: {why}", why=view.status.why or "?")
+
+
+def is_stopped_unasked(view: Instance) -> bool:
+    """Return whether its container is stopped, and nobody has asked the manager for that."""
+    return view.status.state == "stopped" and leftovers.is_down_unasked(view)
+
+
+def may_be_started_again(view: Instance, now: float) -> bool:
+    """Return whether what has stopped unasked may just be restarted by a manager: nobody knows yet."""
+    supervisor = view.supervisor
+    last_exit = supervisor.last_exit if supervisor is not None and supervisor.state == "stopped" else None
+    is_recent = last_exit is not None and abs(now - last_exit.at) < RESTARTED_WITHIN_S
+    return is_recent and is_stopped_unasked(view)
 
 
 def halted_by(saved: InstanceState) -> Text:
@@ -155,13 +164,13 @@ def _orders_left(view: Instance) -> Text:
 
 
 def _age_of_figures(view: Instance, now: float) -> str:
-    """Return how old the figures of a bot are that has not reported since; else empty."""
-    kept_report = view.report
-    if kept_report is None or kept_report.has_ended or not doing.has_old_report(view, now):
+    """Return how old the figures of a bot are that has not reported since, or has no new price; else ""."""
+    kept_report, of = view.report, doing.figures_at(view, now)
+    if kept_report is None or kept_report.has_ended or of is None:
         return ""
     if kept_report.report.pnl is None and kept_report.report.position is None:
         return ""
-    return "?" if kept_report.at is None else formatting.age(now - kept_report.at)
+    return formatting.age(now - of) if of else "?"
 
 
 def _says_more(view: Instance) -> bool:

@@ -76,6 +76,11 @@ class InstanceStats(NamedTuple):
         return None not in (self.report.mode, self.view.mode) and self.report.mode != self.view.mode
 
     @property
+    def figures_at(self) -> float | None:
+        """Return of when its figures are, where they are not of now; 0.0 where nobody knows; else None."""
+        return doing.old_price_at(self.view) if self.as_of is None else self.as_of
+
+    @property
     def restarts(self) -> int:
         """Return how many times its supervisor has restarted its bot."""
         return self.view.supervisor.restarts_total if self.view.supervisor else 0
