@@ -102,7 +102,8 @@ def with_best_report(
     if answer is not None:
         answer = bot_report.for_mode(answer, view.mode)
         if answer.contract is not None:  # newer than the copy
-            view = view._replace(report=KeptReport(answer, answer.at or time.time()))
+            now = time.time()  # which no answer is later than
+            view = view._replace(report=KeptReport(answer, min(answer.at or now, now)))
         says_nothing = answer.pnl is None and answer.position is None
         if (
             kept_report is None
