@@ -78,7 +78,9 @@ class InstanceStats(NamedTuple):
     @property
     def figures_at(self) -> float | None:
         """Return of when its figures are, where they are not of now; 0.0 where nobody knows; else None."""
-        return doing.old_price_at(self.view) if self.as_of is None else self.as_of
+        if self.as_of is not None or self.report.contract is None:
+            return self.as_of
+        return doing.figures_at(self.view)  # of its answer
 
     @property
     def restarts(self) -> int:

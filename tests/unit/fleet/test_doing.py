@@ -625,7 +625,7 @@ def test_figures_at_an_old_price_are_grey_and_have_its_age(
     is_grey = of is not None
     assert ("\x1b[2m+7.00 USDC" in table, "\x1b[2m1 SOL" in table) == (is_grey, is_grey), table
     assert ("P&L and position: " in causes.note(view)) is (is_grey and not report.has_ended)
-    answer = None if report.has_ended or doing.has_old_report(view) else report.report
+    answer = None if report.has_ended else report.report
     row = instance_stats.with_best_report(view, None, answer)
     assert bool(stats_columns.cells([row])[0]["as_of"]) is (is_grey or answer is None)
     if answer is not None:  # whose clock is ahead
