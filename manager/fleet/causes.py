@@ -81,22 +81,23 @@ def stopped_by_others(view: Instance, now: float) -> Text | None:
     """Return that somebody else has stopped its container, and how it ended; None where that is not so, or
     not known yet: a manager that restarts it stops it for a moment.
     """
-    if not is_stopped_unasked(view) or may_be_started_again(view, now):
+    if view.status.state != "stopped" or not leftovers.is_down_unasked(view):
+        return None
+    if may_be_started_again(view, now):
         return None
     return Text("not stopped by the manager: {why}", why=view.status.why or "?")
 
 
-def is_stopped_unasked(view: Instance) -> bool:
-    """Return whether its container is stopped, and nobody has asked the manager for that."""
-    return view.status.state == "stopped" and leftovers.is_down_unasked(view)
-
-
 def may_be_started_again(view: Instance, now: float) -> bool:
-    """Return whether what has stopped unasked may just be restarted by a manager: nobody knows yet."""
-    supervisor = view.supervisor
+    """Return whether what has stopped unasked may just be restarted by a manager: nobody knows yet.
+
+    The engine's list is a moment behind: its container may still be shown as running.
+    """
+    supervisor, saved = view.supervisor, view.saved
+    if view.status.state != "stopped" or saved.wish == "stopped" or saved.halted is not None:
+        return False
     last_exit = supervisor.last_exit if supervisor is not None and supervisor.state == "stopped" else None
-    is_recent = last_exit is not None and abs(now - last_exit.at) < RESTARTED_WITHIN_S
-    return is_recent and is_stopped_unasked(view)
+    return last_exit is not None and abs(now - last_exit.at) < RESTARTED_WITHIN_S
 
 
 def halted_by(saved: InstanceState) -> Text:

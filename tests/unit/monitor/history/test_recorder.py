@@ -396,6 +396,7 @@ def test_who_has_not_stopped_a_bot_is_told_when_it_is_known(fleet: Fleet, tmp_pa
         supervisor=supervisor._replace(last_exit=last_exit),
         saved=InstanceState(registered_at="2026-03-20T08:00:00"),
     )
+    writer.write(seen(now + 1, stopped._replace(container=a_container())))  # the engine is a moment behind
     for passed in (2, 5, 14, 17, 20):
         writer.write(seen(now + passed, stopped))
     with database.reading(fleet.history_file) as db:
