@@ -96,8 +96,11 @@ def may_be_started_again(view: Instance, now: float) -> bool:
     supervisor, saved = view.supervisor, view.saved
     if view.status.state != "stopped" or saved.wish == "stopped" or saved.halted is not None:
         return False
-    last_exit = supervisor.last_exit if supervisor is not None and supervisor.state == "stopped" else None
-    return last_exit is not None and abs(now - last_exit.at) < RESTARTED_WITHIN_S
+    if supervisor is None or supervisor.state != "stopped":
+        return False
+    last_exit = supervisor.last_exit  # long ago where its bot had failed, or waited for a restart
+    ended_at = max(supervisor.updated_at, last_exit.at if last_exit is not None else 0.0)
+    return abs(now - ended_at) < RESTARTED_WITHIN_S
 
 
 def halted_by(saved: InstanceState) -> Text:

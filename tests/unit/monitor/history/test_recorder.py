@@ -380,20 +380,26 @@ def test_a_bot_that_is_being_stopped_is_not_told_as_unhealthy(fleet: Fleet) -> N
     assert [text.split(",")[0] for text in told] == ["stopped"]
 
 
-def test_who_has_not_stopped_a_bot_is_told_when_it_is_known(fleet: Fleet, tmp_path: Path) -> None:
-    """A `docker stop` looks for some seconds like the first half of a manager's restart."""
+@pytest.mark.parametrize("ended_at", [1.0, -400.0])
+def test_who_has_not_stopped_a_bot_is_told_when_it_is_known(
+    fleet: Fleet, tmp_path: Path, ended_at: float
+) -> None:
+    """A `docker stop` looks for some seconds like the first half of a manager's restart.
+
+    `ended_at`: of the bot, which may have waited for its next start.
+    """
     writer, now = Writer(fleet), time.time()
     writer.write(seen(now, a_view("5")))
     (tmp_path / "supervisor.json").write_text(json.dumps(a_supervisor_file("stopped")))
     supervisor = supervisor_state.read(tmp_path)
     assert supervisor is not None
     last_exit = supervisor_state.LastExit(
-        0, None, oom=False, killed=False, at=now + 1, why="exit code 0", stderr_tail=()
+        0, None, oom=False, killed=False, at=now + ended_at, why="exit code 0", stderr_tail=()
     )
     stopped = a_view("5", "stopped")._replace(
         status=Status("stopped", why=Text("container exit code {code}", code=0)),
         container=a_container("bp_sol_01", "exited"),
-        supervisor=supervisor._replace(last_exit=last_exit),
+        supervisor=supervisor._replace(last_exit=last_exit, updated_at=now + 1),
         saved=InstanceState(registered_at="2026-03-20T08:00:00"),
     )
     writer.write(seen(now + 1, stopped._replace(container=a_container())))  # the engine is a moment behind
