@@ -166,6 +166,9 @@ def old_price_at(view: Instance, now: float | None = None) -> float | None:
         price_at = min(price_at, made_at)
         if made_at - price_at > OLD_PRICE_S:
             return price_at
+    of_health = view.supervisor.health_condition if view.supervisor is not None else None
+    if not any(told is not None and told.code == "exchange_away" for told in (condition, of_health)):
+        return None  # without asking what it is doing, which costs more
     if activity(view, now).doing != "exchange away":
         return None
     return price_at or (condition_messages.since(condition) if condition is not None else None) or 0.0
