@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from manager.errors import ManagerError
 from manager.i18n import Text, mark
-from manager.ops.halt import halt as halting
+from manager.ops.halt.chosen import alive
 from manager.ops.halt.halt_events import MarksMade
 from manager.util import console
 from manager.util.interrupts import Interruption
@@ -38,6 +38,6 @@ def error(interruption: KeyboardInterrupt, marks: Sequence[MarksMade] = ()) -> I
     fleet, marked = marks[-1]
     if marked.error is not None:
         console.error(marked.error)
-    if running := halting.alive(fleet):
+    if running := alive(fleet):
         console.error(Text("these bots still run and may trade: {ids}", ids=", ".join(running)))
     return Interrupted(interruption, MARKED, count=len(marked.instances))

@@ -327,11 +327,14 @@ PLANNED: Mapping[Kind, str] = {
 
 def action_line(action: Action) -> str:
     """Return `bp_sol_01: recreate: config changed`."""
-    return replace_unprintable(labelled(action.instance, _(PLANNED[action.kind]), action.cause))
+    kind = action.kind if action.is_for_bot else "leave"
+    return replace_unprintable(labelled(action.instance, _(PLANNED[kind]), action.cause))
 
 
 def outcome_line(outcome: Outcome[Action]) -> str:
     """Return `bp_sol_01: recreated (config changed, 1.2 s)`."""
+    if outcome.error is None and not outcome.action.is_for_bot:
+        return action_line(outcome.action)
     verb = _("failed") if outcome.error else _(DONE[outcome.action.kind])
     about = bracketed(outcome.action.cause, f"{outcome.seconds:.1f} s")
     text = labelled(outcome.action.instance, f"{verb}{about}")

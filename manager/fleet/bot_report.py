@@ -48,6 +48,8 @@ class Report(NamedTuple):
     reason: str | None = None
     market: str | None = None
     price: Decimal | None = None
+    price_at: float | None = None
+    """When the price was read."""
     entry_price: Decimal | None = None
     realized: Decimal | None = None
     unrealized: Decimal | None = None
@@ -159,6 +161,7 @@ def parse_report(raw: Mapping[str, Any]) -> Report:
         reason=_text(raw.get("reason")),
         market=market if (market := raw.get("market")) in MARKETS else None,
         price=amount(raw.get("price")),
+        price_at=_time(raw.get("price_at")),
         entry_price=amount(raw.get("entry_price")),
         realized=amount(raw.get("realized")),
         unrealized=amount(raw.get("unrealized")),

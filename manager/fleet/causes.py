@@ -83,11 +83,24 @@ def stopped_by_others(view: Instance, now: float) -> Text | None:
     """
     if view.status.state != "stopped" or not leftovers.is_down_unasked(view):
         return None
-    supervisor = view.supervisor
-    last_exit = supervisor.last_exit if supervisor is not None and supervisor.state == "stopped" else None
-    if last_exit is not None and abs(now - last_exit.at) < RESTARTED_WITHIN_S:
+    if may_be_started_again(view, now):
         return None
     return Text("not stopped by the manager: {why}", why=view.status.why or "?")
+
+
+def may_be_started_again(view: Instance, now: float) -> bool:
+    """Return whether what has stopped unasked may just be restarted by a manager: nobody knows yet.
+
+    The engine's list is a moment behind: its container may still be shown as running.
+    """
+    supervisor, saved = view.supervisor, view.saved
+    if view.status.state != "stopped" or saved.wish == "stopped" or saved.halted is not None:
+        return False
+    if supervisor is None or supervisor.state != "stopped":
+        return False
+    last_exit = supervisor.last_exit  # long ago where its bot had failed, or waited for a restart
+    ended_at = max(supervisor.updated_at, last_exit.at if last_exit is not None else 0.0)
+    return abs(now - ended_at) < RESTARTED_WITHIN_S
 
 
 def halted_by(saved: InstanceState) -> Text:
@@ -155,13 +168,13 @@ def _orders_left(view: Instance) -> Text:
 
 
 def _age_of_figures(view: Instance, now: float) -> str:
-    """Return how old the figures of a bot are that has not reported since; else empty."""
-    kept_report = view.report
-    if kept_report is None or kept_report.has_ended or not doing.has_old_report(view, now):
+    """Return how old the figures of a bot are that has not reported since, or has no new price; else ""."""
+    kept_report, of = view.report, doing.figures_at(view, now)
+    if kept_report is None or kept_report.has_ended or of is None:
         return ""
     if kept_report.report.pnl is None and kept_report.report.position is None:
         return ""
-    return "?" if kept_report.at is None else formatting.age(now - kept_report.at)
+    return formatting.age(now - of) if of else "?"
 
 
 def _says_more(view: Instance) -> bool:

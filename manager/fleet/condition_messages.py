@@ -76,13 +76,17 @@ def message(condition: Condition, reason: str | None, now: float) -> Text | None
     return _more(text, condition, now) if text else None
 
 
+def since(condition: Condition) -> float | None:
+    """Return since when it has been so, if anybody says."""
+    return _number(condition.params.get("since")) or condition.since
+
+
 def _more(text: Text, condition: Condition, now: float) -> Text:
     """Append how long this has lasted, and how many orders are open at the exchange."""
     params = condition.params
     text = _with_closing(text, params.get("closing"))
-    since = _number(params.get("since")) or condition.since
-    if condition.code in {"exchange_away", "orders_refused"} and since:
-        text = Text("{what}, for {time}", what=text, time=age(now - since))
+    if condition.code in {"exchange_away", "orders_refused"} and (begun := since(condition)):
+        text = Text("{what}, for {time}", what=text, time=age(now - begun))
     if condition.code == "exchange_away" and (count := _number(params.get("open_orders"))):
         text = Text("{what}; {count} orders rest there", what=text, count=round(count))
     if condition.code == "exchange_away" and (at := _number(params.get("retry_at"))) and at > now:

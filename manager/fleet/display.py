@@ -48,8 +48,8 @@ def _with_texts(
 
 def _painted_amount(name: str, view: Instance, text: str) -> str:
     if name == "pnl":
-        return painted_pnl(view.report, text, is_old=doing.has_old_report(view))
-    return painted("off", text) if doing.has_old_report(view) else text
+        return painted_pnl(view.report, text, is_old=doing.figures_at(view) is not None)
+    return painted("off", text) if doing.figures_at(view) is not None else text
 
 
 def ps_objects(views: Iterable[Instance]) -> list[dict[str, Any]]:
@@ -236,6 +236,7 @@ def doing_object(view: Instance, known: doing.Activity | None = None) -> dict[st
         "severity": doing.severity(view, now, activity),
         "market": report.market if report else None,
         "report_is_old": kept_report is not None and doing.has_old_report(view, now),
+        **price_object(view, now),
         "report_age_s": None
         if kept_report is None or kept_report.at is None
         else max(0, round(now - kept_report.at)),
@@ -254,6 +255,17 @@ def doing_object(view: Instance, known: doing.Activity | None = None) -> dict[st
             "tries": view.supervisor.cancel.tries,
             "why": view.supervisor.cancel.why,
         },
+    }
+
+
+def price_object(view: Instance, now: float) -> dict[str, Any]:
+    """Return the price from which a bot's P&L is, of when it is, and whether that is too long ago."""
+    report = view.report.report if view.report is not None else None
+    price, at = (report.price, report.price_at) if report is not None else (None, None)
+    return {
+        "price": None if price is None else format(price, "f"),
+        "price_at": None if at is None else formatting.iso_with_offset(at),
+        "price_is_old": doing.old_price_at(view, now) is not None,
     }
 
 

@@ -88,6 +88,8 @@ ENDS: frozenset[Doing] = frozenset({"stopped out", "finished"})
 REPORT_EVERY_S = 60.0
 """A bot writes its report at least this often; the supervisor copies it at each probe."""
 LATE_S = 60.0
+OLD_PRICE_S = 60.0
+"""A bot reads a price before each report; what it says of an older one is no longer so."""
 
 
 class Activity(NamedTuple):
@@ -149,6 +151,34 @@ def has_old_report(view: Instance, now: float | None = None) -> bool:
         kept_report.at, view.supervisor, now or time.time()
     )
     return not view.is_bot_up or kept_report.is_previous or kept_report.has_ended or is_late
+
+
+def old_price_at(view: Instance, now: float | None = None) -> float | None:
+    """Return of when the price is from which a running bot's figures are, where it is old; else None.
+
+    While the exchange does not answer, the bot knows no other price, and none of its fills. 0.0: not known.
+    """
+    kept_report = view.report
+    if kept_report is None or has_old_report(view, now):
+        return None
+    condition, price_at, made_at = kept_report.report.condition, kept_report.report.price_at, kept_report.at
+    if price_at is not None and made_at is not None:
+        price_at = min(price_at, made_at)
+        if made_at - price_at > OLD_PRICE_S:
+            return price_at
+    of_health = view.supervisor.health_condition if view.supervisor is not None else None
+    if not any(told is not None and told.code == "exchange_away" for told in (condition, of_health)):
+        return None  # without asking what it is doing, which costs more
+    if activity(view, now).doing != "exchange away":
+        return None
+    return price_at or (condition_messages.since(condition) if condition is not None else None) or 0.0
+
+
+def figures_at(view: Instance, now: float | None = None) -> float | None:
+    """Return of when P&L and position are, where they are not of now; 0.0 where nobody knows; else None."""
+    if has_old_report(view, now):
+        return (view.report.at if view.report is not None else None) or 0.0
+    return old_price_at(view, now)
 
 
 def _is_late(made_at: float, supervisor: SupervisorState | None, now: float) -> bool:

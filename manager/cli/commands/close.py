@@ -17,7 +17,7 @@ from manager.fleet.session import Session
 from manager.i18n import Text, _, mark
 from manager.ops.exchange import close as ops_close
 from manager.ops.exchange.close import Closing
-from manager.ops.halt import halt as halting
+from manager.ops.halt.chosen import chosen_instances, named_by
 from manager.util import console, prompt
 from manager.util.interrupts import Interruption
 from manager.util.text_table import Column
@@ -40,7 +40,8 @@ def close(session: Session, args: Namespace) -> int:
     fleet = session.project().fleet
     with lock.held(fleet.lock_file, "close", args.lock_wait):
         snapshot = session.observe()
-        chosen = halting.chosen_instances(Selection(args.ids, args.config), snapshot)
+        named = named_by(Selection(args.ids, args.config), snapshot.project)
+        chosen = chosen_instances(named, snapshot).required()
         closings = close_positions(session, snapshot, chosen, args, "close")
     if args.json:
         console.say_json([closing_object(closing) for closing in closings])

@@ -130,6 +130,8 @@ def _halt(session: Session, args: Namespace, marks: list[MarksMade], interruptio
     for problem in result.snapshot.foreign():
         console.warning(problem)
     say_problems(result.snapshot.project, args.ids if args.ids and not args.config else None)
+    for unknown in result.unknown:
+        console.error(Text("NOT HALTED: {why}", why=unknown))
     for error in (*result.errors, *printer.unsaid):
         console.error(error)
 

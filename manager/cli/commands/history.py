@@ -259,6 +259,10 @@ RUN_COLUMNS: Sequence[Column[Run]] = (
 )
 
 
+FORMULAS = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+"""What one begins with, also in the full width that spreadsheets of East Asia take for the same."""
+
+
 def _csv(fleet_history: FleetHistory) -> str:
     """Return all trades by time, with local times and offset, and exact amounts."""
     text = io.StringIO()
@@ -275,27 +279,23 @@ def _csv(fleet_history: FleetHistory) -> str:
         writer.writerow(
             [
                 iso_with_offset(trade.at),
-                trade.instance,
-                trade.kind,
-                trade.exchange,
-                trade.symbol,
-                trade.side,
+                *map(_cell, (trade.instance, trade.kind, trade.exchange, trade.symbol, trade.side)),
                 format(trade.quantity, "f"),
                 format(trade.price, "f"),
                 format(trade.quantity * trade.price, "f"),
                 format(trade.fee, "f"),
-                trade.fee_currency,
+                _cell(trade.fee_currency),
                 "yes" if trade.is_maker else "no",
                 "" if trade.position is None else format(trade.position, "f"),
                 "" if trade.realized is None else format(trade.realized, "f"),
                 _cell(trade.trade_id),
                 _cell(trade.order_id),
-                currencies[trade.instance][trade.symbol],
+                _cell(currencies[trade.instance][trade.symbol]),
             ]
         )
     return text.getvalue()
 
 
 def _cell(text: str) -> str:
-    """Escape a text that a spreadsheet would take for a formula: ids come from an exchange."""
-    return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t"} else text
+    """Escape a text that a spreadsheet would take for a formula: it comes from an exchange, or a bot."""
+    return f"'{text}" if text.startswith(FORMULAS) else text

@@ -78,7 +78,7 @@ def _line(
 
 
 def _painted(row: InstanceStats, key: str, piece: str) -> str:
-    is_old = row.as_of is not None
+    is_old = row.figures_at is not None
     match key:
         case "state" | "doing":
             return display.painted(doing.severity(row.view), piece)

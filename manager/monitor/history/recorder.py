@@ -15,6 +15,7 @@ from contextlib import suppress
 
 from manager.config.fleet import Fleet
 from manager.errors import ManagerError
+from manager.fleet import causes
 from manager.fleet.bot_report import Report
 from manager.fleet.instance import Instance
 from manager.fleet.status import STOPPING
@@ -208,8 +209,8 @@ class Writer:
         exits: dict[str, float] = {}
         with database.transaction(db):
             for instance, view in seen.views.items():
-                if view.status.detail == STOPPING:
-                    continue  # neither unhealthy nor stopped yet: the next look knows
+                if view.status.detail == STOPPING or causes.may_be_started_again(view, now):
+                    continue  # neither unhealthy nor stopped yet, nor known by whom: a later look knows
                 before, last_exit = self._before(db, instance, now)
                 sample = sampling.sample(view, seen.answers.get(instance), now)
                 events = sampling.events(view, before, sample, last_exit)

@@ -52,10 +52,11 @@ def _growth(row: InstanceStats) -> str:
 
 
 def _as_of(row: InstanceStats) -> str:
-    """Return the age of the last report of a bot that does not answer now."""
-    if row.as_of is None or (row.report.pnl is None and row.report.position is None):
+    """Return the age of the last report of a bot that does not answer now, or of the price that it has."""
+    at = row.figures_at
+    if at is None or (row.report.pnl is None and row.report.position is None):
         return ""
-    return str(Text("{age} ago", age=age(time.time() - row.as_of))) if row.as_of else "?"
+    return str(Text("{age} ago", age=age(time.time() - at))) if at else "?"
 
 
 COLUMNS: Sequence[Column[InstanceStats]] = (
@@ -83,7 +84,7 @@ COLUMNS: Sequence[Column[InstanceStats]] = (
         lambda row: row.report.position,
         priority=1,
     ),
-    Column("as_of", mark("AS OF"), _as_of, lambda row: row.as_of, priority=3),
+    Column("as_of", mark("AS OF"), _as_of, lambda row: row.figures_at, priority=3),
     Column(
         "symbol", mark("SYMBOL"), lambda row: row.view.symbol or "", lambda row: row.view.symbol, priority=4
     ),

@@ -76,6 +76,13 @@ class InstanceStats(NamedTuple):
         return None not in (self.report.mode, self.view.mode) and self.report.mode != self.view.mode
 
     @property
+    def figures_at(self) -> float | None:
+        """Return of when its figures are, where they are not of now; 0.0 where nobody knows; else None."""
+        if self.as_of is not None or self.report.contract is None:
+            return self.as_of
+        return doing.figures_at(self.view)  # of its answer
+
+    @property
     def restarts(self) -> int:
         """Return how many times its supervisor has restarted its bot."""
         return self.view.supervisor.restarts_total if self.view.supervisor else 0
@@ -97,7 +104,8 @@ def with_best_report(
     if answer is not None:
         answer = bot_report.for_mode(answer, view.mode)
         if answer.contract is not None:  # newer than the copy
-            view = view._replace(report=KeptReport(answer, answer.at or time.time()))
+            now = time.time()  # which no answer is later than
+            view = view._replace(report=KeptReport(answer, min(answer.at or now, now)))
         says_nothing = answer.pnl is None and answer.position is None
         if (
             kept_report is None

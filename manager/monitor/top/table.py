@@ -228,7 +228,7 @@ class FleetTable(ScrollView, can_focus=True):
 
 
 def _cell_style(key: str, row: InstanceStats) -> Style:
-    is_old = row.as_of is not None
+    is_old = row.figures_at is not None
     match key:
         case "state" | "doing":
             return SEVERITY_STYLES.get(doing.severity(row.view), PLAIN)

@@ -302,11 +302,12 @@ def _with_money(text: Text, view: Instance) -> Text:
 def _restarts(view: Instance, history: History, rules: Alerts, now: float) -> Iterator[Condition]:
     count = history.restarts_since(view.id, now - rules.crash_loop_window)
     supervisor, minutes = view.supervisor, max(1, rules.crash_loop_window // 60)
-    if supervisor is not None:  # not those before somebody has put it right and started it
-        count = min(count, supervisor.restarts_total)
+    if supervisor is None:  # it has just been started, by somebody who may have put it right
+        return
+    count = min(count, supervisor.restarts_total)  # not those before that
     why = causes.of_last_exit(view) or Text("cause unknown")
     if count < rules.crash_loop_restarts:
-        endless = supervisor.restarts_since_healthy if supervisor else 0
+        endless = supervisor.restarts_since_healthy
         if rules.endless_restarts and endless >= rules.endless_restarts:
             text = Text(
                 "{id} does not become healthy: {count} restarts since it last was: {why}",

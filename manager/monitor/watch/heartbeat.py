@@ -14,6 +14,8 @@ from manager.i18n import Text
 from manager.monitor.watch.addresses import Address
 
 EVERY_S = 60.0
+MAKES_UP_S = 30.0
+"""As late may a ping be without the next one being late, too."""
 WITHIN_S = 10.0
 SCHEMES = ("https://", "http://")
 
@@ -37,9 +39,10 @@ class Heartbeat:
             self._note(self._asked.result())
             self._asked = None
         if address is not None and address != self._address and self._asked is None:
-            self._address, self._is_new, self._next = address, True, 0.0
+            self._address, self._is_new, self._next = address, True, time.monotonic()
         if address is not None and self._asked is None and time.monotonic() >= self._next:
-            self._next = time.monotonic() + EVERY_S
+            # Not from now on: a little late each time, an hour would miss one.
+            self._next = max(self._next + EVERY_S, time.monotonic() + EVERY_S - MAKES_UP_S)
             self._asked = self._pool.submit(ping, address)
 
     def close(self) -> None:

@@ -147,7 +147,9 @@ class Watch:
         """Halt what has lost more than it may, and stop what fills the disk. Returns the limits broken."""
         breaches = self._breaches()
         is_asked = self._observer.fleet.limits.on_loss == "halt"
-        halts = self._loss_halts.carry_out(breaches, is_asked=is_asked)
+        views = self._observer.snapshot.views.values()
+        halted = [view.id for view in views if view.saved.halted is not None and not view.is_bot_up]
+        halts = self._loss_halts.carry_out(breaches, is_asked=is_asked, halted=halted)
         self._notifier.note_halted(self._loss_halts.halted)
         for alert in [*halts, *self._guard_disk()]:
             self._notifier.add(alert, now)

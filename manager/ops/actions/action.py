@@ -23,6 +23,7 @@ class Action(NamedTuple):
     `first_wave`: stop its container before other actions start, because they need its port.
     `is_fresh`: requested by a user; clears `failed` and `completed`. Otherwise these states are kept.
     `as_it_was`: its config was rejected or is refused; keep the env file of the config that it runs.
+    `is_for_bot`: false where a bot that has ended stays so, and only its container is started.
     `is_refused`: left, although it was asked for, because its config is refused.
     `stays_down`: create the container without starting it. `keeps_image`: create it from its present image.
     """
@@ -36,6 +37,7 @@ class Action(NamedTuple):
     stays_down: bool = False
     keeps_image: bool = False
     is_refused: bool = False
+    is_for_bot: bool = True
 
     @property
     def starts(self) -> bool:
@@ -82,7 +84,7 @@ class Outcome(NamedTuple, Generic[AnyAction]):
 
 def has_started(outcome: Outcome[Action]) -> bool:
     """Return whether a bot was started."""
-    return outcome.error is None and outcome.action.starts
+    return outcome.error is None and outcome.action.starts and outcome.action.is_for_bot
 
 
 Planner = Callable[[FleetSnapshot, list[str] | None], list[Action]]

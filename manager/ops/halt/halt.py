@@ -25,7 +25,7 @@ from manager.fleet import (
     supervisor_state,
 )
 from manager.fleet.observe import FleetSnapshot
-from manager.fleet.selection import EVERYTHING, Selection, no_instance, require_loaded
+from manager.fleet.selection import EVERYTHING, Selection
 from manager.fleet.session import Session
 from manager.i18n import Text
 from manager.ops.actions.action import Action, Outcome
@@ -36,6 +36,7 @@ from manager.ops.execution import desired_state
 from manager.ops.execution.stop import stop
 from manager.ops.execution.stop_turns import StopTurns, exchange_of, longest
 from manager.ops.halt import stop_for_good, untrusted_folders
+from manager.ops.halt.chosen import Named, alive, chosen_instances, named_by
 from manager.ops.halt.halt_events import (
     ContainerStopped,
     ExchangeAnswered,
@@ -60,23 +61,24 @@ def halt(
 ) -> Result:
     """Stop every instance at once, even if locks are held or configs are invalid, and verify.
 
-    `held_back`: keeps interruptions until the marks exist, and MarksMade is reported. `because`: who halts,
-    other than a person, and why. Raises ManagerError.
+    What nothing here has is an error of the result, and keeps nothing else up. `held_back`: keeps
+    interruptions until the marks exist, and MarksMade is reported. `because`: who halts, other than a
+    person, and why. Raises ManagerError.
     """
     with held_back():
         first = stop_for_good.mark_first(session.folders_to_halt(), selection)
         if first is not None:
             on_event(MarksMade(*first))
     project = session.project_to_halt()
-    fleet, named = project.fleet, selection.named(project)
+    fleet, named = project.fleet, named_by(selection, project)
     with held_back():
-        marked = stop_for_good.mark_rest(fleet, named, project.specs, first)
+        marked = stop_for_good.mark_rest(fleet, named.instances, project.specs, first)
         on_event(MarksMade(fleet, marked))
     ran = alive(fleet)
     starts = Starts(fleet)
     try:
         with lock.held(fleet.lock_file, "halt", force=True) as held:
-            return _halt(session, selection, held, marked, starts, on_event, because)
+            return _halt(session, named, held, marked, starts, on_event, because)
     except EngineUnreachable:
         if marked.error is not None:  # no supervisor stops a bot that has no mark
             on_event(Warned(Text("{problem}", problem=marked.error)))
@@ -90,7 +92,7 @@ def halt(
 
 def _halt(
     session: Session,
-    selection: Selection,
+    named: Named,
     held: lock.HeldLock,
     marked: Marked,
     starts: Starts,
@@ -99,7 +101,9 @@ def _halt(
 ) -> Result:
     snapshot, engine = session.observe(), session.engine()
     fleet = snapshot.project.fleet
-    chosen = chosen_instances(selection, snapshot)
+    chosen, unknown = chosen_instances(named, snapshot)
+    if named.files:
+        _mark_again(fleet, chosen)  # only their containers told whose these are
     ran = {instance for instance in chosen if snapshot.plan_input.is_up(instance)}
     _remember(snapshot, chosen, ran, because)
 
@@ -125,7 +129,8 @@ def _halt(
         again.error or (unsaved and (marked.error or unsaved)),
         None if halted.is_complete else starts.error(),
         untrusted_folders.error(fleet, chosen),
-        is_all=selection.named(snapshot.project) is not None or not halted.snapshot.foreign(),
+        is_all=named.instances is not None or not halted.snapshot.foreign(),
+        unknown=unknown,
     )
 
 
@@ -154,30 +159,6 @@ def _event(outcome: HaltOutcome, because: Text | None) -> event_spool.SpooledEve
     return event_spool.happened("halt", outcome.instance, action, error or because, is_done=outcome.is_down)
 
 
-def chosen_instances(selection: Selection, snapshot: FleetSnapshot) -> list[str]:
-    """Return the named instances, or all that have a config, a container, an unexpected container or a bot.
-
-    A bot in a container that this engine does not list shows by the lock it holds. Those of another folder
-    are excluded: they run on. Raises ConfigError if one of these is named, or one without a container whose
-    config cannot be loaded, UsageError for an unknown one.
-    """
-    others = {
-        container.instance
-        for container in snapshot.observed.containers.values()
-        if snapshot.foreign_folder(container)
-    }
-    strays = (container.instance for container in snapshot.observed.strays)
-    known = sorted({*snapshot.views, *strays, *alive(snapshot.project.fleet)} - others)
-    named = selection.named(snapshot.project)
-    for instance in named or ():
-        if instance in others:
-            snapshot.require_ours()
-        if instance not in known:
-            require_loaded(instance, snapshot.project, known)
-            raise no_instance(instance, known)
-    return known if named is None else named
-
-
 def _remember(
     snapshot: FleetSnapshot, chosen: Sequence[str], ran: set[str], because: Text | None
 ) -> ManagerError | None:
@@ -192,15 +173,6 @@ def _remember(
     except ManagerError as error:
         return error
     return None
-
-
-def alive(fleet: Fleet) -> list[str]:
-    """Return the instances whose bots run, from the locks they hold, which needs no engine."""
-    try:
-        folders = sorted(folder for folder in fleet.state_dir.iterdir() if folder.is_dir())
-    except OSError:
-        return []
-    return [folder.name for folder in folders if supervisor_state.has_bot(folder)]
 
 
 class Halted(NamedTuple):

@@ -68,7 +68,7 @@ class Result(NamedTuple):
 
     `unfinished`: which process may still start something. `untrusted`: which of its folders are links that
     are not followed. `is_all`: whether it covers every container of this fleet's name; those of another
-    folder, such as the original of a copy, run on.
+    folder, such as the original of a copy, run on. `unknown`: of what was named, and nothing here has.
     """
 
     snapshot: FleetSnapshot
@@ -77,6 +77,7 @@ class Result(NamedTuple):
     unfinished: ManagerError | None = None
     untrusted: ManagerError | None = None
     is_all: bool = True
+    unknown: Sequence[ManagerError] = ()
 
     @property
     def errors(self) -> list[ManagerError]:
@@ -87,5 +88,5 @@ class Result(NamedTuple):
     def exit_code(self) -> int:
         """Return the command's exit code."""
         codes = [OK if self.is_all else BAD_CONFIG, *(outcome.exit_code for outcome in self.outcomes)]
-        codes += [error.exit_code for error in self.errors]
+        codes += [error.exit_code for error in (*self.errors, *self.unknown)]
         return worst_exit_code(codes)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from manager.engine.containers import Container
 from manager.fleet import causes
 from manager.fleet.snapshot import Drift, PlanInput
@@ -41,6 +43,18 @@ def left_ended(instance: str, status: Status, drift: list[Drift]) -> Action:
             "{state} ({why}); `manager start {id}` starts it", state=Text(status.state), why=why, id=instance
         ),
     )
+
+
+def with_ends(plan_input: PlanInput, actions: Sequence[Action]) -> list[Action]:
+    """Return the actions, with what has ended for good said of it where only its container is started."""
+    return [
+        action._replace(cause=left_ended(action.instance, status, []).cause, is_for_bot=False)
+        if action.kind == "start"
+        and not action.is_fresh
+        and (status := plan_input.ended.get(action.instance))
+        else action
+        for action in actions
+    ]
 
 
 def left_paused(container: Container, instance: str) -> Action:

@@ -19,6 +19,7 @@ from manager.ops.planning.left_alone import (
     left_stopped,
     left_with_image,
     left_without_container,
+    with_ends,
 )
 from manager.typed import NamedTuple
 
@@ -371,9 +372,7 @@ def _ended(plan_input: PlanInput, instance: str) -> Status | None:
 
 
 def _is_busy(plan_input: PlanInput, instance: str) -> bool:
-    """Return whether it runs: the container is up, and its supervisor has neither given up nor been
-    stopped.
-    """
+    """Return whether its container is up, and its supervisor has neither given up nor been stopped."""
     status = plan_input.statuses.get(instance)
     ended = _is_ending(status) or (status is not None and status.is_final)
     return plan_input.containers[instance].is_up and not ended
@@ -390,7 +389,7 @@ def _in_waves(plan_input: PlanInput, actions: list[Action]) -> list[Action]:
         action._replace(first_wave=True)
         if action.kind == "recreate" and _frees_a_claimed_port(plan_input, action.instance, claimed)
         else action
-        for action in actions
+        for action in with_ends(plan_input, actions)
     ]
 
 

@@ -26,6 +26,7 @@ LEAST = 4
 QUIET = frozenset(
     {
         "report_age_s",
+        "price_at",
         "uptime_s",
         "cpu_percent",
         "memory_bytes",

@@ -228,11 +228,12 @@ export function leftLine(each) {
 /** Return the row of a bot. `select`: how it is chosen for an action. */
 export function botRow(each, open, select) {
   const today = todayOf(each);
-  const isOld = !each.is_up;
+  const isDown = !each.is_up;
+  const isOld = each.report_is_old || each.price_is_old;
   const label = each.range && each.price !== null ? t("price {price}, range {lower} to {upper}", { price: price(each.price), lower: price(each.range.lower), upper: price(each.range.upper) }) : "";
   return el(
     "li",
-    { class: `bot ${each.severity}${isOld ? " off" : ""}`, "data-id": each.id },
+    { class: `bot ${each.severity}${isDown ? " off" : ""}`, "data-id": each.id },
     el(
       "span",
       { class: "c-state" },
@@ -253,9 +254,9 @@ export function botRow(each, open, select) {
     ),
     el("span", { class: "c-mode" }, modeBadge(each)),
     cell("c-today", t("Today"), signed(today?.pnl ?? null, today ? each.quote : "")),
-    cell("c-pnl", t("This run"), signed(each.pnl, each.pnl === null ? "" : each.quote), each.report_is_old),
+    cell("c-pnl", t("This run"), signed(each.pnl, each.pnl === null ? "" : each.quote), isOld),
     el("span", { class: "c-spark", title: t("P&L over the last 24 h") }, sparkline(each.trend)),
-    cell("c-position", t("Position"), el("span", {}, amount(each.position, each.position === null ? "" : each.base ?? ""), worth(each)), each.report_is_old),
+    cell("c-position", t("Position"), el("span", {}, amount(each.position, each.position === null ? "" : each.base ?? ""), worth(each)), isOld),
     el("span", { class: "c-range", title: label }, label ? rangeBar(each.price, each.range, label) : ""),
     cell("c-orders", t("Orders"), el("span", {}, each.open_orders ?? "–")),
     cell("c-fill", t("Last fill"), each.last_fill ? since(each.last_fill) : el("span", {}, "–")),

@@ -89,6 +89,8 @@ class Instance(Answer):
     severity: Literal["bad", "warn", "note", "calm", "off"]
     market: str | None
     report_is_old: bool = Field(description="whether P&L and position are not, or not yet, a running bot's")
+    price_at: str | None = Field(description="when the price was read from which P&L is")
+    price_is_old: bool = Field(description="whether that is too long ago for what runs: P&L and position too")
     report_age_s: int | None
     last_pnl: Amount
     last_position: Amount

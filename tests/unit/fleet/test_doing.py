@@ -19,6 +19,9 @@ from manager.fleet.state_file import InstanceState
 from manager.fleet.status import STOPPING, State, Status
 from manager.fleet.supervisor_state import Condition
 from manager.i18n import Text
+from manager.monitor.stats import columns as stats_columns
+from manager.monitor.stats import instance_stats
+from manager.util import formatting
 from tests.builders import a_container, a_spec, a_supervisor_file
 
 NOW = 1_764_500_100.0
@@ -37,6 +40,9 @@ def kept(code: str | None, position: str | None = "0", **more: Any) -> KeptRepor
         "min_order": more.pop("min_order", None),
         "base": "SOL",
         "reason": more.pop("reason", None),
+        "price_at": more.pop("price_at", None),
+        "pnl": "7",
+        "quote": "USDC",
     }
     return KeptReport(
         bot_report.parse_report(report),
@@ -588,6 +594,47 @@ def test_figures_that_are_not_a_running_bots_are_grey_and_have_their_age(
     assert ("P&L and position: " in causes.note(view)) is (is_old and is_up)
     if report is not None:
         assert ("\x1b[2m1 SOL" in display.ps_table([view]).text) is is_old
+
+
+AWAY = {"cause": "unreachable", "since": NOW - 300}
+
+
+@pytest.mark.parametrize(
+    ("report", "of"),
+    [
+        (kept("trading", "1", price_at=NOW - 8), None),
+        (kept("trading", "1"), None),  # a bot that does not say
+        (kept("trading", "1", price_at=NOW + 900), None),
+        (kept("exchange_away", "1", params=AWAY, price_at=NOW - 305), NOW - 305),
+        (kept("exchange_away", "1", params=AWAY, price_at=NOW - 10), NOW - 10),
+        (kept("exchange_away", "1", params=AWAY), NOW - 300),
+        (kept("exchange_away", "1"), 0.0),
+        (kept("orders_refused", "1", price_at=NOW - 500), NOW - 500),
+        (kept("trading", "1", price_at=NOW - 500, at=NOW - 1000), NOW - 1000),  # an old report
+        (last("exchange_away", "1", price_at=NOW - 500), NOW - 5),
+    ],
+)
+def test_figures_at_an_old_price_are_grey_and_have_its_age(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, report: KeptReport, of: float | None
+) -> None:
+    view = a_view(tmp_path, "running", report, bot_pid=7)
+    monkeypatch.setattr("time.time", lambda: NOW)
+    monkeypatch.setattr(display, "has_colour", lambda: True)
+    assert doing.figures_at(view) == of
+    table = display.ps_table([view]).text
+    is_grey = of is not None
+    assert ("\x1b[2m+7.00 USDC" in table, "\x1b[2m1 SOL" in table) == (is_grey, is_grey), table
+    assert ("P&L and position: " in causes.note(view)) is (is_grey and not report.has_ended)
+    answer = None if report.has_ended else report.report
+    row = instance_stats.with_best_report(view, None, answer)
+    assert bool(stats_columns.cells([row])[0]["as_of"]) is (is_grey or answer is None)
+    if answer is not None:  # whose clock is ahead
+        row = instance_stats.with_best_report(view, None, answer._replace(at=NOW + 900))
+        assert bool(stats_columns.cells([row])[0]["as_of"]) is is_grey
+    (of_ps,) = display.ps_objects([view])
+    assert of_ps["price_is_old"] is (doing.old_price_at(view) is not None)
+    at = report.report.price_at
+    assert of_ps["price_at"] == (None if at is None else formatting.iso_with_offset(at))
 
 
 def test_a_bot_that_starts_again_says_why_the_one_before_ended(tmp_path: Path) -> None:

@@ -44,3 +44,17 @@ def test_who_is_named_starts(sandbox: Sandbox, command: str, is_down: bool) -> N
         sandbox.transcript("stop")
     sandbox.transcript(command)
     assert sandbox.transcript("ps").count(" running ") == (1 if is_down else 2)
+
+
+@pytest.mark.parametrize("state", ["completed", "failed"])
+def test_nobody_is_told_that_it_was_started_where_only_its_container_is(sandbox: Sandbox, state: str) -> None:
+    sandbox.bots.set_behaviour("bp_sol_01", state=state)
+    sandbox.transcript("up", "halt")
+    sandbox.bots.set_behaviour("bp_sol_01")
+    dry = sandbox.transcript("resume --dry-run")
+    output = sandbox.transcript("resume --wait", "ps")
+    for lines in (dry, output):
+        assert f"bp_sol_01: left alone: {state} (" in lines, lines
+        assert "`manager start bp_sol_01` starts it" in lines
+    assert "bp_sol_01: started" not in output
+    assert f" {state} " in next(line for line in output.splitlines() if line.startswith("bp_sol_01  paper"))

@@ -17,11 +17,12 @@ from typing import Any
 import pytest
 
 from manager.config.fleet import Fleet
-from manager.errors import FAILED, ConfigError, ManagerError
+from manager.errors import FAILED, ConfigError, ManagerError, UsageError
 from manager.fleet import halt_mark, lock
 from manager.fleet import project as projects
 from manager.fleet.supervisor_state import LOCK_FILE
 from manager.ops.backup import instance_locks
+from manager.ops.halt import chosen
 from manager.ops.halt import halt as halting
 from manager.util import console, moment
 from tests.fakes.sandbox import ETH, SOL, Sandbox, refuse_marks
@@ -211,7 +212,7 @@ def test_a_halt_that_is_interrupted_while_it_stops_names_what_still_runs(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked, before = threading.Event(), signal.getsignal(signal.SIGTERM)
-    alive = halting.alive
+    alive = chosen.alive
 
     def look(fleet: Fleet) -> list[str]:
         still_alive = alive(fleet)
@@ -477,10 +478,43 @@ def test_a_halt_of_what_has_a_broken_config_and_no_container_names_the_file(sand
     assert sandbox.states()["bp_sol_01"] == "exited"
 
 
-def test_a_mark_that_a_refused_halt_has_made_is_said(sandbox: Sandbox) -> None:
+def test_what_is_known_is_halted_whatever_else_was_named(sandbox: Sandbox) -> None:
+    """Who halts in fear mistypes."""
     sandbox.transcript("up")
     output = sandbox.transcript("halt bp_sol_01 bp_eth_2")
-    assert "there is no instance bp_eth_2" in output
+    assert "error: NOT HALTED: there is no instance bp_eth_2; did you mean bp_eth_02?" in output
+    assert sandbox.exit_code == UsageError.exit_code
+    assert sandbox.states() == {"bp_eth_02": "running", "bp_sol_01": "exited"}
+    assert "left alone: halted" in sandbox.transcript("up bp_eth_02", "up")
+    assert "NOT HALTED" not in sandbox.transcript("halt bp_eth_2"), "nothing was"
+    assert sandbox.exit_code == UsageError.exit_code
+    assert sandbox.states()["bp_eth_02"] == "running"
+
+
+@pytest.mark.parametrize("content", ["{", None])
+def test_a_file_that_cannot_be_loaded_keeps_no_bot_up(sandbox: Sandbox, content: str | None) -> None:
+    """Its container tells whose it is; another file is no reason to leave a bot up either."""
+    sandbox.transcript("up")
+    config = sandbox.folder / "config/active/bp_sol_01.json"
+    if content is None:
+        config.unlink()
+    else:
+        config.write_text(content)
+    other = sandbox.folder / "config/active/none.json"
+    output = sandbox.transcript(f"halt --config {other} --config {config}")
+    assert "bp_sol_01: stopped" in output
+    assert "NOT HALTED: " in output
+    assert "none.json: no such file" in output.partition("NOT HALTED")[2]
+    assert sandbox.exit_code == ConfigError.exit_code
+    assert sandbox.states() == {"bp_eth_02": "running", "bp_sol_01": "exited"}
+    assert halt_mark.own(projects.read(sandbox.folder).fleet, "bp_sol_01") is not None
+
+
+def test_a_mark_that_a_refused_halt_has_made_is_said(sandbox: Sandbox) -> None:
+    sandbox.transcript("up", "down bp_sol_01")
+    (sandbox.folder / "config/active/bp_sol_01.json").unlink()
+    output = sandbox.transcript("halt bp_sol_01")
+    assert "there is no instance bp_sol_01" in output
     assert "marked as halted all the same: bp_sol_01; what runs of them is stopped" in output
     assert halt_mark.own(projects.read(sandbox.folder).fleet, "bp_sol_01") is not None
     assert "marked" not in sandbox.transcript("halt bp_eth_2"), "that has no folder for a mark"

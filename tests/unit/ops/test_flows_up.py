@@ -340,7 +340,7 @@ def test_what_has_completed_comes_back_as_completed_unless_a_person_starts_it(sa
     sandbox.bots.set_behaviour("bp_sol_01")
     sandbox.assert_transcript("""
         $ up
-        bp_sol_01: started (not running, 0.0 s)
+        bp_sol_01: left alone: completed (unknown: exit code 0); `manager start bp_sol_01` starts it
           engine: start bp_sol_01
         $ ps
         ID         MODE   STATE      DOING    P&L  POSITION  EXCHANGE  SYMBOL         STRATEGY   WEB   RESTARTS  SINCE  NOTE

@@ -28,6 +28,7 @@ from manager.ops.actions.events import Warned
 from manager.ops.exchange import oneoff, open_orders
 from manager.ops.execution import stop_turns
 from manager.ops.halt import halt, stop_for_good
+from manager.ops.halt.chosen import chosen_instances, named_by
 from manager.ops.halt.halt_result import HaltOutcome
 from manager.ops.halt.stop_for_good import Starts
 from manager.ops.planning import plan
@@ -271,12 +272,16 @@ def test_an_idle_container_trades_on_no_account(sandbox: Path) -> None:
     assert trading(idle, "a") == ["b"]
 
 
+def chosen(snapshot: FleetSnapshot, *ids: str) -> list[str]:
+    return chosen_instances(named_by(Selection(ids), snapshot.project), snapshot).required()
+
+
 def test_a_stray_without_a_config_is_known_by_its_container(sandbox: Path) -> None:
     stray = row(sandbox, "b", Names=[f"/{FLEET_NAME}-b-run-1"], labels={labels.COMPOSE_ONEOFF: "True"})
     engine: Any = Stopping(sandbox, [row(sandbox, "a"), stray])
     snapshot = engine.look()
-    assert halt.chosen_instances(Selection(()), snapshot) == ["a", "b"]
-    assert halt.chosen_instances(Selection(("b",)), snapshot) == ["b"]
+    assert chosen(snapshot) == ["a", "b"]
+    assert chosen(snapshot, "b") == ["b"]
 
 
 def test_those_without_a_turn_are_stopped_first(sandbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -308,16 +313,13 @@ def test_another_folders_instances_are_neither_remembered_nor_called_down(sandbo
     engine: Any = Stopping(sandbox, [row(sandbox, "a"), a_row("b")])
     snapshot = engine.look()
 
-    def chosen(*ids: str) -> list[str]:
-        return halt.chosen_instances(Selection(ids), snapshot)
-
-    assert chosen() == ["a"]
+    assert chosen(snapshot) == ["a"]
     assert [container.instance for container in halt.containers(snapshot, ["a", "b"])] == ["a"]
     assert "belongs to /srv/desk" in str(snapshot.foreign()[0])
     with pytest.raises(ConfigError, match="belongs to /srv/desk"):
-        chosen("b")
+        chosen(snapshot, "b")
     with pytest.raises(UsageError, match="there is no instance c"):
-        chosen("c")
+        chosen(snapshot, "c")
 
 
 def test_a_folder_whose_settings_are_broken_is_known_by_its_containers(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import time
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from manager.cli.commands.history import TRADE_HEADS
 from manager.cli.main import main
 from manager.config.fleet import Fleet
 from manager.errors import OK, USAGE
@@ -145,6 +147,23 @@ def test_trades_are_csv_with_exact_amounts_and_no_formulas(play: Play) -> None:
     assert rows[0]["trade_id"] == "'=1+1"
     assert (rows[0]["value_currency"], rows[0]["fee_currency"]) == ("USDC", "USDC")
     assert len(list(csv.DictReader(play("--trades", "gone_02").splitlines()))) == 1
+
+
+@pytest.mark.parametrize(
+    "text", ["=cmd|' /C calc'!A0", "+1", "-1", "@SUM(1)", "\t=1", "＝1", "中文，幣", 'a,"b"', "plain"]
+)
+def test_no_text_of_a_bot_is_a_formula_or_another_column(play: Play, tmp_path: Path, text: str) -> None:
+    db, _aside = database.open_for_writing(Fleet("desk", tmp_path, tmp_path / "volumes").history_file)
+    amounts = (Decimal("1.5"), Decimal(2), Decimal("-0.5"))
+    trade = Trade(time.time() - 9, "bp_sol_01", text, text, "live", text, text, "sell", *amounts, text, False)
+    with database.transaction(db):
+        writing.add_trades(db, [trade])
+    db.close()
+    row = list(csv.DictReader(io.StringIO(play("--trades"))))[-1]
+    escaped = f"'{text}" if text[0] in "=+-@\t＝" else text
+    for column in ("exchange", "symbol", "trade_id", "order_id", "fee_currency"):
+        assert row[column] == escaped, column
+    assert (row["price"], row["fee"], len(row)) == ("1.5", "-0.5", len(TRADE_HEADS))
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ real database.
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 import time
@@ -26,7 +27,7 @@ from manager.fleet.bot_report import KeptReport, Report
 from manager.fleet.instance import Instance
 from manager.fleet.state_file import InstanceState
 from manager.fleet.status import STOPPING, State, Status
-from manager.i18n import _
+from manager.i18n import Text, _
 from manager.monitor.history import curve, database, queries, reader, run_ends, summary
 from manager.monitor.history.model import STATE_CODE, Event, Span
 from manager.monitor.history.recorder import DAY_S, Observation, Recorder, Writer
@@ -377,6 +378,41 @@ def test_a_bot_that_is_being_stopped_is_not_told_as_unhealthy(fleet: Fleet) -> N
     with database.reading(fleet.history_file) as db:
         told = [event.text for event in queries.events(db, "bp_sol_01") if event.what == "state"]
     assert [text.split(",")[0] for text in told] == ["stopped"]
+
+
+@pytest.mark.parametrize("ended_at", [1.0, -400.0])
+def test_who_has_not_stopped_a_bot_is_told_when_it_is_known(
+    fleet: Fleet, tmp_path: Path, ended_at: float
+) -> None:
+    """A `docker stop` looks for some seconds like the first half of a manager's restart.
+
+    `ended_at`: of the bot, which may have waited for its next start.
+    """
+    writer, now = Writer(fleet), time.time()
+    writer.write(seen(now, a_view("5")))
+    (tmp_path / "supervisor.json").write_text(json.dumps(a_supervisor_file("stopped")))
+    supervisor = supervisor_state.read(tmp_path)
+    assert supervisor is not None
+    last_exit = supervisor_state.LastExit(
+        0, None, oom=False, killed=False, at=now + ended_at, why="exit code 0", stderr_tail=()
+    )
+    stopped = a_view("5", "stopped")._replace(
+        status=Status("stopped", why=Text("container exit code {code}", code=0)),
+        container=a_container("bp_sol_01", "exited"),
+        supervisor=supervisor._replace(last_exit=last_exit, updated_at=now + 1),
+        saved=InstanceState(registered_at="2026-03-20T08:00:00"),
+    )
+    writer.write(seen(now + 1, stopped._replace(container=a_container())))  # the engine is a moment behind
+    for passed in (2, 5, 14, 17, 20):
+        writer.write(seen(now + passed, stopped))
+    with database.reading(fleet.history_file) as db:
+        told = [event.text for event in queries.events(db, "bp_sol_01") if event.what == "state"]
+    assert told == ["stopped: not stopped by the manager: container exit code 0"]
+    by_manager = stopped._replace(saved=InstanceState(wish="stopped"))
+    writer.write(seen(now + 30, a_view("5")))
+    writer.write(seen(now + 31, by_manager))
+    with database.reading(fleet.history_file) as db:
+        assert [event.text for event in queries.events(db, "bp_sol_01")][-1] == "stopped", "at once"
 
 
 def fill_all(writer: Writer) -> None:

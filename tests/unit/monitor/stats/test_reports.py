@@ -98,7 +98,7 @@ def test_the_contracts_examples_are_understood_whole(section: str) -> None:
     parsed = bot_report.parse_report(sample)._asdict()
     understood = {names.get(key, key) for key in sample} & set(Report._fields)
     assert [key for key in understood if parsed[key] is None] == []
-    assert {names.get(key, key) for key in sample} - understood <= {"price_at", "range"}
+    assert {names.get(key, key) for key in sample} - understood <= {"range"}
 
 
 def test_an_answer_that_is_whole_is_heard_before_the_connection_ends() -> None:

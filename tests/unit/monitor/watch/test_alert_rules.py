@@ -371,6 +371,8 @@ def test_restarts_within_the_window_are_a_crash_loop() -> None:
 
 def test_what_somebody_has_started_again_does_not_keep_crashing() -> None:
     assert text(a_view("starting"), restarted(10, 20, 800)) == ""
+    unheard = a_view("starting")._replace(supervisor=None)  # its state was cleared, and is not written yet
+    assert text(unheard, restarted(10, 20, 800)) == ""
 
 
 def test_restarts_from_before_the_first_look_are_not_counted() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
@@ -87,3 +88,37 @@ def test_failing_is_said_once_and_never_waited_for(service: str) -> None:
         heartbeat.beat_if_due(None)
     assert messages == ["cannot send the heartbeat: HTTP 500", "the heartbeat is sent again"]
     heartbeat.close()
+
+
+@pytest.mark.parametrize(
+    ("look_s", "answer_s"), [(1.0, 0.0), (1.3, 0.2), (7.0, 0.0), (19.0, 0.0), (1.0, 10.0)]
+)
+def test_an_hour_has_as_many_pings_as_its_service_expects(
+    monkeypatch: pytest.MonkeyPatch, look_s: float, answer_s: float
+) -> None:
+    """Looks are late, and a service that does not answer is waited for: no ping may be lost by that."""
+    now, pinged = 1000.0, list[float]()
+    monkeypatch.setattr("manager.monitor.watch.heartbeat.time.monotonic", lambda: now)
+
+    class Pool:
+        def submit(self, _ping: object, _address: Address) -> Future[str]:
+            pinged.append(now)
+            return Future()
+
+    heartbeat = Heartbeat(lambda text: pytest.fail(str(text)))
+    heartbeat.close()
+    monkeypatch.setattr(heartbeat, "_pool", Pool())
+    while now < 1000 + 3600:
+        asked = heartbeat._asked
+        if asked is not None and not asked.done() and now >= pinged[-1] + answer_s:
+            asked.set_result("")
+        heartbeat.beat_if_due(Address("${URL}", "http://service/"))
+        now += look_s
+    assert len(pinged) == 60
+    now += 3000  # `watch` was stopped, or the machine slept
+    for _look in range(90):
+        if heartbeat._asked is not None and not heartbeat._asked.done():
+            heartbeat._asked.set_result("")
+        heartbeat.beat_if_due(Address("${URL}", "http://service/"))
+        now += 1
+    assert len(pinged) in {62, 63}, "what was missed is not made up for"

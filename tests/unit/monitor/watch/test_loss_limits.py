@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from decimal import Decimal
 from pathlib import Path
 from threading import Event
@@ -17,6 +18,7 @@ from manager.monitor.watch import loss_halts, loss_limits
 from manager.monitor.watch.alert_state import Alert
 from manager.monitor.watch.loss_halts import LossHalts
 from manager.monitor.watch.loss_limits import Breach
+from manager.ops.actions.answer import Answer
 from manager.ops.halt import halt as halting
 from manager.ops.halt.halt_result import HaltOutcome, Result
 from tests.builders import a_fleet, a_spec
@@ -121,13 +123,15 @@ class Halted:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.asked: list[tuple[str, ...]] = []
         self.error: EngineUnreachable | None = None
+        self.down: list[str] = []
         monkeypatch.setattr(halting, "halt", self._halt)
 
     def _halt(self, _session: object, _on_event: object, selection: Any, **_more: object) -> Any:
         if self.error is not None:
             raise self.error
         self.asked.append(tuple(selection.ids))
-        return Result(None, [])  # type: ignore[arg-type]
+        down = [HaltOutcome(name, None, "live", None, True, 0, True, Answer(0)) for name in self.down]
+        return Result(None, down)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -152,6 +156,36 @@ def test_a_breach_halts_once_a_day_and_whoever_resumes_is_left_alone(halted: Hal
     assert halted.asked == [("a",)]
     carry_out(halts, a_breach("2026-03-21"))
     assert halted.asked == [("a",), ("a",)]
+
+
+def test_after_a_halt_of_the_fleet_its_accounts_need_none(halted: Halted, tmp_path: Path) -> None:
+    """One event, one halt: also for a `watch` that starts after it, and when a person has resumed."""
+    halts = LossHalts(tmp_path, lambda _subject, _kind: False)
+    both = loss_limits.breaches(fleet(5, 5), {"a": lost("-6"), "b": lost("-7")}, "2026-03-20", [])
+    halted.down = ["a", "b"]
+    assert carry_out(halts, *both)[0].kind == "fleet_loss"
+    assert halts.carry_out(both, is_asked=True, halted=["a", "b"]) == []
+    assert (halted.asked, carry_out(halts, *both)) == ([()], []), "resumed meanwhile"
+    assert halts.halted == {breach.key for breach in both}
+    alone = LossHalts(tmp_path, lambda _subject, _kind: False)
+    assert alone.carry_out(both[1:], is_asked=True, halted=["b"]) == []
+    alone.close()
+    assert halted.asked == [(), ("a",)], "what runs is halted"
+
+
+def test_a_look_from_before_the_end_of_the_fleets_halt_brings_no_other(
+    halted: Halted, tmp_path: Path
+) -> None:
+    halts = LossHalts(tmp_path, lambda _subject, _kind: False)
+    both = loss_limits.breaches(fleet(5, 5), {"a": lost("-6")}, "2026-03-20", [])
+    halted.down = ["a"]
+    alerts = halts.carry_out(both, is_asked=True)
+    deadline = time.monotonic() + 60
+    while not alerts and time.monotonic() < deadline:
+        time.sleep(0.01)
+        alerts = halts.carry_out(both, is_asked=True)
+    assert [alert.kind for alert in alerts] == ["fleet_loss"]
+    assert (halts.close(), halted.asked) == ([], [()])
 
 
 def test_a_watch_that_starts_again_does_not_halt_again(halted: Halted, tmp_path: Path) -> None:
