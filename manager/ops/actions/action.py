@@ -24,6 +24,7 @@ class Action(NamedTuple):
     `is_fresh`: requested by a user; clears `failed` and `completed`. Otherwise these states are kept.
     `as_it_was`: its config was rejected or is refused; keep the env file of the config that it runs.
     `is_refused`: left, although it was asked for, because its config is refused.
+    `is_moved`: left, although it was asked for, because it is on another machine.
     `stays_down`: create the container without starting it. `keeps_image`: create it from its present image.
     """
 
@@ -36,6 +37,7 @@ class Action(NamedTuple):
     stays_down: bool = False
     keeps_image: bool = False
     is_refused: bool = False
+    is_moved: bool = False
 
     @property
     def starts(self) -> bool:
