@@ -7,7 +7,6 @@ is asked what it trades on; only where nobody answers for it does the config cou
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
 
 from manager.config import bot_environment
 from manager.config.bot_environment import Account
@@ -15,6 +14,7 @@ from manager.fleet.observe import FleetSnapshot
 from manager.fleet.tombstone import Tombstone
 from manager.i18n import Text
 from manager.ops.hosts.account_looks import HostAnswer
+from manager.typed import NamedTuple
 
 
 class MovedAccount(NamedTuple):
