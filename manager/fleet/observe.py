@@ -78,10 +78,14 @@ class FleetSnapshot(NamedTuple):
         """Return what prevents these instances (None: all) from running beside other live containers.
 
         An instance that was rolled back, or whose config is refused, starts with its container's credentials,
-        whatever its config says; only an upgrade changes them.
+        whatever its config says; only an upgrade changes them. What was moved away runs beside none of them.
         """
         project, fleet = self.project, self.project.fleet
-        chosen = [instance for instance in project.specs if named is None or instance in named]
+        chosen = [
+            instance
+            for instance in project.specs
+            if (named is None or instance in named) and instance not in project.moved
+        ]
         as_they_were = {
             instance: self.trading_of(container)
             for instance in chosen

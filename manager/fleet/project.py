@@ -13,7 +13,7 @@ from manager.config.spec import InstanceSpec
 from manager.config.variables import merge_environment
 from manager.engine import containers, labels
 from manager.errors import ConfigError, Problem, UsageError
-from manager.fleet import halt_mark, host, image_variables, state_file
+from manager.fleet import halt_mark, host, image_variables, state_file, tombstone
 from manager.fleet.state_file import FleetState
 from manager.i18n import Text
 from manager.typed import Any, NamedTuple
@@ -28,7 +28,8 @@ class Project(NamedTuple):
     """Hold one project folder.
 
     `specs` have their ports; `variables` contain secrets and are never printed. `reread`: the variables of
-    .env that earlier versions read differently, as they read them.
+    .env that earlier versions read differently, as they read them. `moved`: the instances with a tombstone,
+    which need no credentials here.
     """
 
     fleet: Fleet
@@ -39,6 +40,7 @@ class Project(NamedTuple):
     problems: tuple[Problem, ...]
     warnings: tuple[Problem, ...]
     reread: Mapping[str, str] = MappingProxyType({})
+    moved: frozenset[str] = frozenset()
 
     @property
     def refusals(self) -> tuple[Problem, ...]:
@@ -60,6 +62,7 @@ class Project(NamedTuple):
         unusable = {
             instance: list(bot_environment.wrong_forms([self.specs[instance]], self.fleet, self.variables))
             for instance in chosen
+            if instance not in self.moved
         }
         return {instance: problems for instance, problems in unusable.items() if problems}
 
@@ -188,6 +191,8 @@ def read(project_dir: Path) -> Project:
     fleet, saved, env, loaded = _on_disk(real_path(project_dir))
     variables = merge_environment(env.variables, os.environ)
     specs = _with_ports(loaded.specs, fleet, saved, {})
+    moved = frozenset(instance for instance in specs if tombstone.find(fleet, instance) is not None)
+    here = [spec for spec in loaded.specs if spec.id not in moved]
     env_faults = [
         Problem(".env", str(Text("line {number}", number=number)) if number else "", why)
         for number, why in env.faults
@@ -196,7 +201,7 @@ def read(project_dir: Path) -> Project:
         *saved.faults,
         *env_faults,
         *loaded.problems,
-        *bot_environment.credential_problems(loaded.specs, fleet, variables),
+        *bot_environment.credential_problems(here, fleet, variables),
     ]
     return Project(
         fleet=fleet,
@@ -207,11 +212,12 @@ def read(project_dir: Path) -> Project:
         problems=tuple(problems),
         warnings=(
             *loaded.warnings,
-            *bot_environment.unset_variable_warnings(specs.values(), variables),
+            *bot_environment.unset_variable_warnings(here, variables),
             *_outgoing_port_warnings(loaded.specs),
             *_reserved_id_warnings(loaded.specs),
         ),
         reread={name: value for name, value in env.reread.items() if not os.environ.get(name)},
+        moved=moved,
     )
 
 

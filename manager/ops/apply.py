@@ -24,6 +24,7 @@ from manager.ops.halt import command_marks, stop_for_good, untrusted_folders
 from manager.ops.halt.command_marks import Unlifted
 from manager.ops.halt.stop_for_good import Starts
 from manager.ops.planned_change import Plan
+from manager.ops.planning import moved_away
 from manager.ops.planning import plan as plans
 from manager.typed import TYPE_CHECKING, NamedTuple
 from manager.util import moment
@@ -40,7 +41,8 @@ LOOK_HOLDS_S = 2.0
 
 def planned(session: Session, change: Change, on_event: OnEvent) -> Planned:
     """Return what the change would do now. Raises ManagerError if it cannot be carried out."""
-    snapshot, actions, _named, held_back = planned_change.make(session, change, on_event)
+    snapshot, actions, named, held_back = planned_change.make(session, change, on_event)
+    actions = moved_away.settle(snapshot.plan_input, actions, named or ())
     if any(action.starts for action in actions):
         from manager.ops.folders import bot_user
 

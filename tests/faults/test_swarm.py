@@ -198,7 +198,10 @@ def a_halt_reaches_a_node_once_it_answers(cluster: Cluster) -> None:
     cluster.engines.heal()
     eventually(lambda: not bots.pids(cluster.project, AWAY), what="the halted bot ends")
     cluster.until(AWAY, "halted")
-    again = cluster.project.manager("--swarm", "up")
+    again = eventually(  # the link has just healed, and a busy sshd serves its first login late
+        lambda: (done := cluster.project.manager("--swarm", "up", code=None)).code == 0 and done,
+        what="a deployment after the link was healed",
+    )
     assert f"because they were halted: {AWAY}" in again.err
     assert not bots.pids(cluster.project, AWAY)
     assert "not known from here" in cluster.project.manager("--swarm", "halt", AWAY, code=1).err

@@ -8,7 +8,7 @@ from typing import Any, assert_never
 
 from manager.cli import left_behind, report
 from manager.cli.notices import say_problems
-from manager.errors import OK, ManagerError
+from manager.errors import FAILED, OK, ManagerError
 from manager.fleet.selection import Selection
 from manager.fleet.session import Session
 from manager.i18n import Text, _, labelled, mark
@@ -96,6 +96,7 @@ def _event_text(event: OwnEvent) -> Text:
 
 
 def _say_order(order: rollout_order.Order, *, as_json: bool) -> int:
+    code = FAILED if any(action.is_moved for action in order.left) else OK
     if as_json:
         upgraded = [
             {"id": action.instance, "batch": number, "action": action.kind, "cause": str(action.cause)}
@@ -107,7 +108,7 @@ def _say_order(order: rollout_order.Order, *, as_json: bool) -> int:
             for action in order.left
         ]
         console.say_json(upgraded + left)
-        return OK
+        return code
     for number, batch in enumerate(order.batches, start=1):
         head = _("canary") if number == 1 else str(Text("batch {number}", number=number))
         for action in batch:
@@ -116,7 +117,7 @@ def _say_order(order: rollout_order.Order, *, as_json: bool) -> int:
         console.say(report.action_line(action))
     if not order.batches:
         console.say(_("nothing to upgrade"))
-    return OK
+    return code
 
 
 def _say_result(result: Result, selection: Selection, *, as_json: bool) -> int:

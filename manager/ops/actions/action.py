@@ -25,6 +25,7 @@ class Action(NamedTuple):
     `as_it_was`: its config was rejected or is refused; keep the env file of the config that it runs.
     `is_for_bot`: false where a bot that has ended stays so, and only its container is started.
     `is_refused`: left, although it was asked for, because its config is refused.
+    `is_moved`: left, although it was asked for, because it is on another machine.
     `stays_down`: create the container without starting it. `keeps_image`: create it from its present image.
     """
 
@@ -38,6 +39,7 @@ class Action(NamedTuple):
     keeps_image: bool = False
     is_refused: bool = False
     is_for_bot: bool = True
+    is_moved: bool = False
 
     @property
     def starts(self) -> bool:

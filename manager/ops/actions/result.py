@@ -34,8 +34,9 @@ class Planned:
     @property
     def exit_code(self) -> int:
         """Return the command's exit code: whether everything that was asked for can be done."""
-        is_refused = self.problems or any(action.is_refused for action in self.actions)
-        return BAD_CONFIG if is_refused else OK
+        if self.problems or any(action.is_refused for action in self.actions):
+            return BAD_CONFIG
+        return FAILED if any(action.is_moved for action in self.actions) else OK
 
 
 class Result:
@@ -75,6 +76,7 @@ class Result:
             if outcome.open_orders_left or outcome.is_rest_unknown:
                 codes.append(FAILED)
         codes += [BAD_CONFIG for action in self.actions if action.is_refused]
+        codes += [FAILED for action in self.actions if action.is_moved]
         codes += [error.exit_code for error in self.errors]
         codes += [self.engine_error.exit_code] if self.engine_error is not None else []
         if self.problems:

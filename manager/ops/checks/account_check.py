@@ -13,7 +13,7 @@ from manager.fleet.observe import FleetSnapshot
 from manager.i18n import Text
 from manager.ops.actions.action import Action
 from manager.ops.actions.events import OnEvent, Warned
-from manager.ops.checks import generation_check
+from manager.ops.checks import generation_check, moved_account
 from manager.ops.hosts import account_looks, accounts, generations, registry
 from manager.ops.hosts.account_looks import HostAnswer
 from manager.ops.hosts.accounts import HostAccounts, Trading
@@ -39,7 +39,7 @@ def settle(
     }
     going_on = [action.instance for action in actions if _goes_on_live(snapshot, action)]
     fleet = snapshot.project.fleet
-    refused = _refused(fleet, starting, dead_hosts, on_event)
+    refused = _refused(snapshot, starting, dead_hosts, on_event)
     going_on = [instance for instance in going_on if instance not in starting]
     if going_on:
         answers = account_looks.last_told(fleet, registry.load(fleet.project_dir).values())
@@ -70,7 +70,7 @@ def of_rollbacks(
         account = bot_environment.account_in(old)
         if old.values is None or not _goes_on(snapshot, old.instance, account, just_ran=just_ran):
             starting[old.instance] = account
-    return _refused(snapshot.project.fleet, starting, dead_hosts, on_event)
+    return _refused(snapshot, starting, dead_hosts, on_event)
 
 
 def _goes_on(snapshot: FleetSnapshot, instance: str, account: Account, *, just_ran: bool) -> bool:
@@ -88,12 +88,32 @@ def _goes_on(snapshot: FleetSnapshot, instance: str, account: Account, *, just_r
 
 
 def _refused(
-    fleet: Fleet, starting: Mapping[str, Account], dead_hosts: Sequence[str], on_event: OnEvent
+    snapshot: FleetSnapshot, starting: Mapping[str, Account], dead_hosts: Sequence[str], on_event: OnEvent
 ) -> dict[str, Text]:
     """Ask other machines, if anything would start; return instance → why it may not."""
+    fleet = snapshot.project.fleet
     hosts = list(registry.load(fleet.project_dir).values()) if starting else []
-    if not hosts:
-        return {}
+    moved = [] if fleet.allow_shared_credentials else list(moved_account.of(snapshot))
+    reasons: dict[str, Text] = {}
+    answers: list[HostAnswer] = []
+    if hosts:
+        reasons, answers = _told(fleet, starting, hosts, dead_hosts, on_event)
+    for instance, account in starting.items():
+        if instance not in reasons and (
+            why := moved_account.why_not(instance, account, moved, answers, dead_hosts)
+        ):
+            reasons[instance] = why
+    return reasons
+
+
+def _told(
+    fleet: Fleet,
+    starting: Mapping[str, Account],
+    hosts: Sequence[Host],
+    dead_hosts: Sequence[str],
+    on_event: OnEvent,
+) -> tuple[dict[str, Text], list[HostAnswer]]:
+    """Return why an instance may not start, by what other machines answer, and the answers."""
     key = account_looks.key_of(fleet)
     answers = [
         answer for answer in account_looks.ask(fleet, key, hosts, tries_login=True) if not answer.is_here
@@ -108,7 +128,7 @@ def _refused(
             why = _why_not(accounts.as_fingerprints(key, account), answers, dead_hosts, now)
         if why is not None:
             reasons[instance] = why
-    return reasons
+    return reasons, answers
 
 
 def older_copies(fleet: Fleet, instances: Iterable[str]) -> dict[str, Text]:

@@ -14,12 +14,18 @@ from manager.ops.actions.events import OnEvent, Warned
 def settle(
     snapshot: FleetSnapshot, actions: Sequence[Action], dead_hosts: Sequence[str], on_event: OnEvent
 ) -> list[Action]:
-    """Return the actions without the starts that may not be."""
+    """Return the actions without the starts that may not be.
+
+    Nothing is asked for what was moved to another machine, which nothing starts here.
+    """
     from manager.ops.requests import request_plan  # a no-op does without it
 
-    actions = of_accounts(
-        snapshot, request_plan.within_limits(snapshot, actions, on_event), dead_hosts, on_event
+    moved = snapshot.plan_input.tombstones
+    here = request_plan.within_limits(
+        snapshot, [action for action in actions if action.instance not in moved], on_event
     )
+    settled = iter(of_accounts(snapshot, here, dead_hosts, on_event))
+    actions = [action if action.instance in moved else next(settled) for action in actions]
     if snapshot.project.fleet.allow_shared_credentials:
         from manager.ops.checks import shared_market
 
@@ -65,5 +71,5 @@ def of_rollbacks(
 
 
 def _has_other_machines(snapshot: FleetSnapshot) -> bool:
-    """Return whether config/hosts.toml exists; without it nothing of the check is loaded."""
-    return snapshot.project.fleet.hosts_file.exists()
+    """Return whether config/hosts.toml exists, or anything was moved; else nothing of the check is loaded."""
+    return bool(snapshot.project.moved) or snapshot.project.fleet.hosts_file.exists()

@@ -162,7 +162,7 @@ def _own_name(host: Host, fleet: Fleet, answer: HostAnswer) -> Finding:
 def _clock_reading(host: Host) -> ClockReading:
     """Ask for the host's time. Raises ManagerError if it does not answer."""
     asked_at, began = time.time(), time.monotonic()
-    completed = ssh.ended(host, ssh.shell(host, ["date", "+%s.%N"]), WITHIN_S)
+    completed = ssh.ended(host, ssh.shell(host, ["date", "+%s.%N"], is_read=True), WITHIN_S)
     return ClockReading(completed, asked_at, time.monotonic() - began)
 
 

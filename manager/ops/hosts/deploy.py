@@ -138,7 +138,7 @@ def transfer(host: Host, image_id: str) -> None:
     ):
         for process in (save, pack):
             assert process.stdout is not None
-        load = ssh.shell(host, ["sh", "-c", LOAD, image_id])
+        load = ssh.shell(host, ["sh", "-c", LOAD, image_id], is_read=True)
         try:
             completed = subprocess.run(
                 load, stdin=pack.stdout, capture_output=True, timeout=SEND_S, check=False
@@ -152,7 +152,7 @@ def transfer(host: Host, image_id: str) -> None:
                 process.kill()
     if completed.returncode == ssh.SSH_FAILED:
         raise ssh.unreachable(host, completed.stderr.decode(errors="replace"))
-    if completed.returncode != 0 or completed.stdout.decode().strip() != image_id:
+    if completed.returncode != 0 or ssh.output(completed.stdout).decode().strip() != image_id:
         why = (completed.stderr.decode(errors="replace").strip().splitlines() or ["-"])[-1]
         raise ManagerError("host {name}: the image was not loaded: {why}", name=host.name, why=why)
 
@@ -167,7 +167,7 @@ def _archive(package: Package) -> bytes:
 
 def _done(host: Host, script: str, words: Sequence[str], limit: float, stdin: bytes = b"") -> str:
     """Run a script there; return what it prints. Raises ManagerError."""
-    completed = ssh.ended(host, ssh.shell(host, ["sh", "-c", script, *words]), limit, stdin)
+    completed = ssh.ended(host, ssh.shell(host, ["sh", "-c", script, *words], is_read=True), limit, stdin)
     if completed.code != 0:
         lines = [line for line in completed.err.strip().splitlines() if not line.startswith(TAR_ENDS)]
         why = (lines or ["-"])[-1]

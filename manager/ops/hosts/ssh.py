@@ -50,6 +50,9 @@ wait "$child"
 """
 """The same, until the standard input ends, as it does with the process here that holds it."""
 
+BEGINS = b"== output of botfleet =="
+"""Printed there before output that is read here: what a login shell's own files print comes first."""
+
 
 class Unreachable(EngineUnreachable):
     """Signal that a host did not answer, or did not let us in."""
@@ -83,9 +86,11 @@ class CommandResult(NamedTuple):
     err: str
 
 
-def command(host: Host, words: Sequence[str], *, on_terminal: bool = False) -> list[str]:
+def command(
+    host: Host, words: Sequence[str], *, on_terminal: bool = False, is_read: bool = False
+) -> list[str]:
     """Return the whole ssh command that runs `manager WORDS` there. Raises ManagerError without ssh."""
-    return shell(host, ["sh", "-c", RUN, host.folder, *words], on_terminal=on_terminal)
+    return shell(host, ["sh", "-c", RUN, host.folder, *words], on_terminal=on_terminal, is_read=is_read)
 
 
 def while_held(host: Host, words: Sequence[str]) -> list[str]:
@@ -103,8 +108,8 @@ def follow(host: Host, words: Sequence[str]) -> list[str]:
     )
 
 
-def shell(host: Host, words: Sequence[str], *, on_terminal: bool = False) -> list[str]:
-    """Return the ssh command that runs any words there."""
+def shell(host: Host, words: Sequence[str], *, on_terminal: bool = False, is_read: bool = False) -> list[str]:
+    """Return the ssh command that runs any words there. `is_read`: its output begins behind `BEGINS`."""
     ssh = shutil.which("ssh")
     if ssh is None:
         raise ManagerError(
@@ -115,6 +120,8 @@ def shell(host: Host, words: Sequence[str], *, on_terminal: bool = False) -> lis
         "StrictHostKeyChecking": "yes",
         "ConnectTimeout": str(max(1, host.answer_within - SAYS_WHY_S)),
         "LogLevel": "ERROR",  # no banner in front of what its manager says, nor that a connection was closed
+        "RemoteCommand": "none",  # what a person's login there runs is not for these commands
+        "ClearAllForwardings": "yes",  # nor its ports, which the kept connection would have for a minute
         "ServerAliveInterval": "5",
         "ServerAliveCountMax": "3",
         **_kept_connection(),
@@ -129,13 +136,19 @@ def shell(host: Host, words: Sequence[str], *, on_terminal: bool = False) -> lis
         *(["-l", host.user] if host.user else []),
         "--",
         host.address,
-        shlex.join(words),
+        f"echo {shlex.quote(BEGINS.decode())}; exec {shlex.join(words)}" if is_read else shlex.join(words),
     ]
+
+
+def output(content: bytes) -> bytes:
+    """Return what a command has printed, without what its login shell printed before."""
+    before, mark, after = content.partition(BEGINS + b"\n")
+    return after if mark else before
 
 
 def run(host: Host, words: Sequence[str], timeout: float, stdin: bytes = b"") -> CommandResult:
     """Run `manager WORDS` there. Raises Unreachable."""
-    return ended(host, command(host, words), timeout, stdin)
+    return ended(host, command(host, words, is_read=True), timeout, stdin)
 
 
 def ended(host: Host, ssh_command: Sequence[str], timeout: float, stdin: bytes = b"") -> CommandResult:
@@ -172,7 +185,7 @@ def _ended(host: Host, ssh_command: Sequence[str], limit: float, left: float, st
         )
     except subprocess.TimeoutExpired as error:
         raise silent(host, limit) from error
-    out, err = (text.decode(errors="replace") for text in (completed.stdout, completed.stderr))
+    out, err = (text.decode(errors="replace") for text in (output(completed.stdout), completed.stderr))
     if completed.returncode == SSH_FAILED:
         raise unreachable(host, err)
     message = "".join(line for line in err.splitlines(keepends=True) if HAS_ANOTHER not in line)

@@ -120,7 +120,7 @@ class Side(NamedTuple):
                 raise self._error(
                     process.returncode, err.read().decode(errors="replace"), limit if is_late else None
                 )
-            answer = self._answer(out.readline(LONGEST_LINE))
+            answer = self._answer(self._first_line(out))
             if target is not None:
                 shutil.copyfileobj(out, target, CHUNK)
         return answer
@@ -131,8 +131,15 @@ class Side(NamedTuple):
 
     def _command(self, words: Sequence[str]) -> list[str]:
         if self.host is not None:
-            return ssh.command(self.host, words)
+            return ssh.command(self.host, words, is_read=True)
         return [sys.executable, "-m", "manager", "--project-dir", str(self.folder), *words]
+
+    def _first_line(self, out: IO[bytes]) -> bytes:
+        """Return its first line, behind those that a login shell has printed."""
+        if self.host is not None:
+            while (line := out.readline(LONGEST_LINE)) and line.rstrip() != ssh.BEGINS:
+                pass
+        return out.readline(LONGEST_LINE)
 
     def _answer(self, line: bytes) -> dict[str, Any]:
         with suppress(ValueError):

@@ -21,7 +21,7 @@ from manager.ops.actions.result import Planned, Result
 from manager.ops.checks import start_checks
 from manager.ops.egress.egress_limiter import Limiter
 from manager.ops.execution import desired_state, outcome_notes, wait
-from manager.ops.planning import plan
+from manager.ops.planning import moved_away, plan
 from manager.ops.rollout import rollout_plan
 
 
@@ -75,7 +75,8 @@ def _rollbacks(selection: Selection, snapshot: FleetSnapshot, records: upgrade_r
     named = selection.named(snapshot.project)
     for instance in named or ():
         require_known(instance, snapshot)
-    return rollout_plan.rollbacks(snapshot.plan_input, valid(records, snapshot), named)
+    actions = rollout_plan.rollbacks(snapshot.plan_input, valid(records, snapshot), named)
+    return moved_away.settle(snapshot.plan_input, actions, named or ())
 
 
 def valid(records: upgrade_records.Steps, snapshot: FleetSnapshot) -> dict[str, UpgradeRecord]:

@@ -84,7 +84,8 @@ class _Rollout:
     def run(self, order: Order) -> Result:
         """Upgrade all batches, or as far as they succeed."""
         for action in order.left:
-            self._note("leave", action.instance, action.cause)
+            left = RolloutAction("leave", action.instance, action.cause, action.is_moved)
+            self._outcomes[action.instance] = Outcome(left)
             self._on_event(LeftAlone(action))
         for number, batch in enumerate(order.batches, start=1):
             ids = [action.instance for action in batch]
@@ -114,9 +115,8 @@ class _Rollout:
         self, kind: RolloutKind, instance: str, cause: Text | ManagerError, error: ManagerError | None = None
     ) -> None:
         self._outcomes[instance] = Outcome(RolloutAction(kind, instance, cause), error=error)
-        if kind != "leave":
-            event = event_spool.happened("upgrade", instance, kind, error or cause, is_done=error is None)
-            event_spool.note(self._fleet, [event])
+        event = event_spool.happened("upgrade", instance, kind, error or cause, is_done=error is None)
+        event_spool.note(self._fleet, [event])
 
     def _note_missing(self, instances: Iterable[str], error: ManagerError) -> None:
         """Note it of those of which nothing has been noted yet."""

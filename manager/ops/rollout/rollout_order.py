@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from manager.errors import ConfigError, Problem
 from manager.fleet import upgrade_records
@@ -71,7 +71,7 @@ def order(
     for instance in named or ():
         require_known(instance, snapshot)
         preflight.require_config(instance, snapshot)
-    rollout = _trusted(rollout_plan.plan(plan_input, records, named), plan_input)
+    rollout = _trusted(rollout_plan.plan(plan_input, records, named), plan_input, named or ())
     interrupted = [instance for instance, record in records.items() if record.phase == "going"]
     batches = rollout_plan.batches(rollout.todo, plan_input, interrupted, request.canary, request.batch)
     problems = rollout_plan.port_problems(rollout.todo, plan_input)
@@ -90,12 +90,12 @@ def order(
     return Order(batches, rollout.left)
 
 
-def _trusted(rollout: rollout_plan.Plan, plan_input: PlanInput) -> rollout_plan.Plan:
+def _trusted(rollout: rollout_plan.Plan, plan_input: PlanInput, named: Collection[str]) -> rollout_plan.Plan:
     """Return the plan without the instances whose config is refused, which are left as they are."""
-    result = rollout_plan.Plan([], list(rollout.left))
+    result = rollout_plan.Plan([], moved_away.settle(plan_input, rollout.left, named))
     for action in rollout.todo:
         if action.instance in plan_input.tombstones:
-            result.left.extend(moved_away.settle(plan_input, [action]))
+            result.left.extend(moved_away.settle(plan_input, [action], named))
         elif action.kind in {"create", "recreate"} and action.instance in plan_input.untrusted:
             result.left.append(untrusted.left(plan_input, action.instance))
         else:

@@ -15,11 +15,15 @@ RolloutKind = Literal["upgrade", "rolled back", "not reached", "leave"]
 
 
 class RolloutAction(NamedTuple):
-    """Describe what a roll-out did with one instance, and why."""
+    """Describe what a roll-out did with one instance, and why.
+
+    `is_moved`: left, although it was asked for, because it is on another machine.
+    """
 
     kind: RolloutKind
     instance: str
     cause: Text | ManagerError
+    is_moved: bool = False
 
 
 class Result(NamedTuple):
@@ -44,7 +48,7 @@ class Result(NamedTuple):
 
 
 def exit_code_of(outcome: Outcome[RolloutAction]) -> int:
-    """Return the exit code of one instance's outcome: one that was rolled back was not upgraded."""
+    """Return the exit code of one instance's outcome: what was rolled back, or moved, was not upgraded."""
     if outcome.error is not None:
         return outcome.error.exit_code
-    return FAILED if outcome.action.kind == "rolled back" else OK
+    return FAILED if outcome.action.kind == "rolled back" or outcome.action.is_moved else OK

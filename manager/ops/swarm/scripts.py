@@ -13,7 +13,7 @@ from manager.ops.hosts.ssh import CommandResult
 
 def on(host: Host, script: str, words: Sequence[str], within_s: float) -> CommandResult:
     """Return what it did there. Raises ManagerError."""
-    return ssh.ended(host, ssh.shell(host, ["sh", "-c", script, *words]), within_s)
+    return ssh.ended(host, ssh.shell(host, ["sh", "-c", script, *words], is_read=True), within_s)
 
 
 def here(script: str, words: Sequence[str], within_s: float) -> CommandResult:

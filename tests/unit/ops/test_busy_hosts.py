@@ -30,7 +30,7 @@ NOT_BUSY = (
 
 
 class Ssh:
-    """An `ssh` that fails so many times as it is told, and counts."""
+    """An `ssh` that fails so many times as it is told, and counts; then its login shell greets."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder = folder
@@ -38,7 +38,8 @@ class Ssh:
         script = folder / "ssh"
         script.write_text(
             f"#!/bin/sh\ncd {folder}\necho >> calls\n"
-            "if [ $(wc -l < calls) -le $(cat failures) ]; then cat says >&2; exit 255; fi\ncat\n"
+            "if [ $(wc -l < calls) -le $(cat failures) ]; then cat says >&2; exit 255; fi\n"
+            f"echo Welcome; echo '{ssh.BEGINS.decode()}'; cat\n"
         )
         script.chmod(0o755)
         monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")

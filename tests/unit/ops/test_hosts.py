@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import time
 from collections.abc import Sequence
@@ -129,7 +130,7 @@ def test_the_clock_is_read_without_the_login(
         now[0] += next(seconds)
         return CommandResult(OK, f"{now[0] + apart}\n", "")
 
-    monkeypatch.setattr(ssh, "shell", lambda *_more: [])
+    monkeypatch.setattr(ssh, "shell", lambda *_more, **_options: [])
     monkeypatch.setattr(ssh, "ended", ended)
     monkeypatch.setattr(ssh, "run", lambda *_more: CommandResult(127, "", "not found"))
     host = registry.parse("tokyo", "ssh://trader@tokyo/srv/our desk")
@@ -154,7 +155,7 @@ def test_a_folder_that_may_not_be_written_to_is_named(
         return CommandResult(OK, out[words[0]], "")
 
     monkeypatch.setattr(ssh, "run", run)
-    monkeypatch.setattr(ssh, "shell", lambda *_more: [])
+    monkeypatch.setattr(ssh, "shell", lambda *_more, **_options: [])
     monkeypatch.setattr(ssh, "ended", lambda *_more: CommandResult(OK, f"{time.time()}", ""))
     findings = list(check.check(registry.parse("tokyo", "ssh://tokyo/srv/desk"), fleet))
     [folder] = [finding for finding in findings if str(finding.text).startswith("folder:")]
@@ -188,6 +189,26 @@ def test_nothing_that_a_person_types_reaches_the_other_shell_as_code() -> None:
     assert options[-2:] == ["--", "tokyo.example"]
     assert shlex.split(line) == ["sh", "-c", ssh.RUN, "/srv/a'b $(reboot)", *words]
     assert {"BatchMode=yes", "StrictHostKeyChecking=yes"} <= set(options)
+
+
+def test_what_a_login_shell_prints_is_no_part_of_what_is_read() -> None:
+    host = registry.parse("tokyo", "ssh://trader@tokyo.example/srv/desk")
+    *_options, line = ssh.shell(host, ["sh", "-c", 'echo "$0"; cat', "it's\n$(reboot)"], is_read=True)
+    noise = f"echo Welcome; echo; printf no-line; echo; {line}"
+    for name in ("sh", "bash", "zsh", "fish"):
+        if (login_shell := shutil.which(name)) is not None:
+            done = subprocess.run(
+                [login_shell, "-c", noise], input=b"\x00in", capture_output=True, check=True
+            )
+            assert done.stdout.startswith(b"Welcome\n")
+            assert ssh.output(done.stdout) == b"it's\n$(reboot)\n\x00in", name
+    assert ssh.output(b"of an image") == b"of an image"
+
+
+def test_nothing_of_a_persons_own_login_is_done_for_a_command() -> None:
+    """A `RemoteCommand` in ~/.ssh/config made each command fail, a `LocalForward` took its port."""
+    host = registry.parse("tokyo", "ssh://trader@tokyo.example/srv/desk")
+    assert {"RemoteCommand=none", "ClearAllForwardings=yes"} <= set(ssh.command(host, ["ps"]))
 
 
 def test_options_of_this_machine_are_not_passed_on() -> None:

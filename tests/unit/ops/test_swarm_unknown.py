@@ -64,7 +64,7 @@ def test_a_machine_that_does_not_answer_is_told_with_its_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ssh, "ended", lambda *_more: CommandResult(1, "", "no docker\n"))
-    monkeypatch.setattr(ssh, "shell", lambda *_more: [])
+    monkeypatch.setattr(ssh, "shell", lambda *_more, **_options: [])
     monkeypatch.setattr(privileges, "_here", lambda _fleet: CommandResult(0, "node n1\n", ""))
     here, tokyo = privileges.ask(Fleet("desk", tmp_path, tmp_path, host="home"), [TOKYO])
     assert (here.machine, here.node) == ("home", "n1")
