@@ -99,6 +99,6 @@ def _as_on_the_page(output: str, home: Path) -> list[str]:
     """Put the page's folder, processes, size and moment for those of this run."""
     output = output.replace(str(home), "/home/me")
     output = re.sub(r"\b\d+, \d+([)）])", r"4711, 4712\1", output)
-    output = re.sub(r"[\d.]+ MB", "0.4 MB", output)
+    output = re.sub(r"\d+ kB", "420 kB", output)
     output = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "2025-11-30 19:29:58", output)
     return [" ".join(line.split()) for line in output.splitlines()]

@@ -125,7 +125,7 @@ def test_the_first_bundle_counts_and_the_companys_own_is_added(tmp_path: Path) -
         ("not a certificate", "cannot use {file}: there is no certificate in it (PEM is expected)"),
         (
             PEM.format("x" * 600_000),
-            "cannot build the image: the certificates in {file} are larger than 500 kB",
+            "cannot build the image: the certificates in {file} are larger than 512 kB",
         ),
     ],
 )
