@@ -90,14 +90,15 @@ def run(project: Project, *args: str) -> Ran:
 
 
 def outside(project: Project) -> set[tuple[str, int, int]]:
-    """Everything around the data folder: names, sizes, times."""
+    """Everything around the data folder: names, and sizes and times of files."""
     top, data = project.folder.parent, project.folder / "volumes"
     entries = set()
     for folder, folders, files in os.walk(top):
         folders[:] = [name for name in folders if Path(folder, name) not in {data, top / "cache"}]
-        for name in (*folders, *files):
+        entries |= {(f"{folder}/{name}", 0, 0) for name in folders}
+        for name in files:
             facts = Path(folder, name).lstat()
-            entries.add((f"{folder}/{name}", facts.st_size, facts.st_mtime_ns if name in files else 0))
+            entries.add((f"{folder}/{name}", facts.st_size, facts.st_mtime_ns))
     return entries
 
 

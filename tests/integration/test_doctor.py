@@ -55,7 +55,7 @@ def test_a_fleet_that_is_well_and_then_is_not(project: Project, tmp_path: Path) 
     ]
     assert [line["text"] for line in ill["drift"]] == ["bp_sol_01: differ from their configs"]
     assert [line["text"] for line in ill["stale"]] == [
-        "volumes/database/bp_old_01: belongs to an instance without a config, 3.0 MB"
+        "volumes/database/bp_old_01: belongs to an instance without a config, 3 MB"
     ]
     assert [line["level"] for line in ill["secrets"]] == ["fail"]
     text = report.read_text()

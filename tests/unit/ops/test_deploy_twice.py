@@ -90,7 +90,7 @@ def test_what_has_failed_leaves_nothing_and_says_if_the_disk_is_full(tmp_path: P
         assert [path.name for path in (project / ".botfleet").iterdir()] == ["lock"]
         return done.stderr.decode()
 
-    assert "its disk has 3 MB left, and an installation takes 110 MB" in tried(4000)
+    assert "its disk has 4 MB left, and an installation takes 110 MB" in tried(4000)
     assert tried(10_000_000) == ""
 
 
