@@ -115,13 +115,16 @@ def find(fleet: Fleet, instance: str) -> Tombstone | None:
         return Tombstone(UNKNOWN, "?", "")
 
 
+def find_with_record(fleet: Fleet, instance: str) -> Tombstone | None:
+    """Return the instance's tombstone as people are told of it: it says whether the move has ended."""
+    stone = find(fleet, instance)
+    return None if stone is None else stone._replace(is_leaving=_is_leaving(fleet, instance, stone))
+
+
 def find_all(fleet: Fleet, instances: Iterable[str]) -> dict[str, Tombstone]:
     """Return instance → tombstone, for those of the instances that have one."""
-    return {
-        instance: stone._replace(is_leaving=_is_leaving(fleet, instance, stone))
-        for instance in instances
-        if (stone := find(fleet, instance)) is not None
-    }
+    stones = {instance: find_with_record(fleet, instance) for instance in instances}
+    return {instance: stone for instance, stone in stones.items() if stone is not None}
 
 
 def _is_leaving(fleet: Fleet, instance: str, stone: Tombstone) -> bool:

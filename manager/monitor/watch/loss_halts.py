@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 from manager.errors import OK, ManagerError
 from manager.fleet.selection import EVERYTHING, Selection
@@ -16,6 +15,7 @@ from manager.monitor.watch.alert_state import Alert
 from manager.monitor.watch.loss_limits import Breach
 from manager.ops.halt import halt as halting
 from manager.ops.halt.halt_result import HaltOutcome, Result
+from manager.typed import NamedTuple
 from manager.util.threads import Deferred
 
 AGAIN_S = 30.0

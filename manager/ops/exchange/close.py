@@ -204,7 +204,7 @@ def _candidate(snapshot: FleetSnapshot, instance: str) -> Closing:
     )
     if mode != "live":
         return closing
-    if stone := tombstone.find(snapshot.project.fleet, instance):
+    if stone := tombstone.find_with_record(snapshot.project.fleet, instance):
         return closing._replace(why=stone.why)  # its record is old, and another machine trades on the account
     state_dir = snapshot.project.fleet.instance_state_dir(instance)
     if not snapshot.plan_input.is_stopped_by_wish(instance) or supervisor_state.has_bot(state_dir):
@@ -253,7 +253,7 @@ def _run(
         return others
     variables = {} if others is None else {account_parts.VARIABLE: format(others, "f")}
     fleet = snapshot.project.fleet
-    if stone := tombstone.find(fleet, closing.instance):  # it was moved while a person was asked
+    if stone := tombstone.find_with_record(fleet, closing.instance):  # it was moved while a person was asked
         return stone.why
     program = " ".join([closing.container.labels[labels.CLOSE_POSITION], *words])
     try:

@@ -72,7 +72,7 @@ class ExecutionContext(NamedTuple):
         """Return what keeps an instance from being started: a later stop, removal or halt, or a move."""
         if by := self.called_off_since.get(instance):
             return self._called_off(instance, by)
-        if stone := tombstone.find(self.fleet, instance):
+        if stone := tombstone.find_with_record(self.fleet, instance):
             return stone.why
         halt = halt_mark.find(self.fleet, instance)
         return None if halt is None else self._called_off(instance, halt.by)

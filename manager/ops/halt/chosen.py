@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from manager.config.fleet import Fleet
 from manager.errors import ConfigError, ManagerError, UsageError
@@ -12,6 +11,7 @@ from manager.fleet import supervisor_state
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.project import Project
 from manager.fleet.selection import Selection, no_instance, pinned, require_loaded
+from manager.typed import NamedTuple
 from manager.util.real_path import real_path
 
 

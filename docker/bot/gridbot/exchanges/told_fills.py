@@ -82,9 +82,9 @@ def _lighter(raw: Raw) -> ToldFill | None:
     if len(own) != 1 or raw.get("type") != "trade" or raw.get("is_maker_ask") is not (own == ["ask"]):
         return None
     ids = (f"{own[0]}_id", f"{own[0]}_client_id")
-    with_side = {**raw, "side": "SELL" if own == ["ask"] else "BUY"}
+    side = "SELL" if own == ["ask"] else "BUY"
     filled = _amount(raw.get("size"))
-    return _word(with_side, ids=ids, side="side", price="price", qty="size", filled=filled)
+    return _word({**raw, "side": side}, ids=ids, side="side", price="price", qty="size", filled=filled)
 
 
 def _apex(raw: Raw) -> ToldFill | None:
