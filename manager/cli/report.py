@@ -34,7 +34,7 @@ from manager.ops.actions.events import (
 )
 from manager.ops.planning import plan
 from manager.typed import TYPE_CHECKING, Any, assert_never
-from manager.util import console
+from manager.util import console, formatting
 from manager.util.sanitize import replace_unprintable
 
 if TYPE_CHECKING:
@@ -336,7 +336,7 @@ def outcome_line(outcome: Outcome[Action]) -> str:
     if outcome.error is None and not outcome.action.is_for_bot:
         return action_line(outcome.action)
     verb = _("failed") if outcome.error else _(DONE[outcome.action.kind])
-    about = bracketed(outcome.action.cause, f"{outcome.seconds:.1f} s")
+    about = bracketed(outcome.action.cause, formatting.duration(outcome.seconds))
     text = labelled(outcome.action.instance, f"{verb}{about}")
     if outcome.open_orders_left is not None:
         text = listed([text, Text("{count} open orders left", count=outcome.open_orders_left)])

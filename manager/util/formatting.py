@@ -33,6 +33,16 @@ def age(seconds: float) -> str:
     return f"{minutes // 1440}d"
 
 
+def duration(seconds: float) -> str:
+    """Return `4.7 s`, how long something took, for a sentence."""
+    return f"{seconds:.1f} s"
+
+
+def offset(seconds: float) -> str:
+    """Return `+4.7 s`, by what a clock differs, for a sentence."""
+    return f"{round(seconds, 1) + 0.0:+.1f} s"
+
+
 def file_size(count: float) -> str:
     """Return `812 B`, `3.4 MB`, `12 GB`, `1.5 TB`, for a sentence."""
     amount, unit = _scaled(count, 1000, ("B", "kB", "MB", "GB", "TB", "PB"))
@@ -68,6 +78,11 @@ def _compact(count: int, base: int) -> str:
 def percent(value: float | Decimal | None) -> str:
     """Return `3.4%`, for a column; empty for None."""
     return "" if value is None else f"{value:.1f}%"
+
+
+def share(percent: float) -> str:
+    """Return `79 %`, `0.5 %`, for a sentence: a percentage in at most one place."""
+    return f"{round(percent, 1):g} %"
 
 
 def _scaled(count: float, base: int, units: Iterable[str]) -> tuple[float, str]:

@@ -15,7 +15,7 @@ import pytest
 
 from gridbot.model.condition import TRADING, Code, Condition
 from gridbot.runtime.shared_state import Health, SharedState
-from gridbot.web import metrics
+from gridbot.web import metrics, server
 from tests.bot.bots import GRID, Bot
 
 TOKEN = "s3cret"
@@ -104,7 +104,7 @@ def test_headers_keep_strangers_out(bot: Bot) -> None:
 
 
 def test_the_page_asks_nobody_else(bot: Bot) -> None:
-    for path in ("/", "/page.css", "/page.js", "/plots.js", "/chart.js", "/uplot.js", "/uplot.css"):
+    for path in server.FILES:
         code, _, body = ask(bot, "GET", path)
         assert code == 200
         assert not re.search(rb"(?<!xmlns=.)https?://(?!www\.w3\.org/)|url\(", body.replace(b"url(#", b""))

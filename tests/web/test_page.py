@@ -19,6 +19,7 @@ from selenium.webdriver import ActionChains, Keys
 from manager.errors import EngineUnreachable
 from manager.fleet.state_file import InstanceState
 from manager.monitor.watch import snoozing
+from manager.util import formatting
 from manager.web.engine_side import actions
 from manager.web.web_side import api
 from tests.bot.browser import Browser
@@ -484,6 +485,19 @@ def test_ages_are_in_the_readers_language(browser: Browser, tmp_path: Path) -> N
         assert "25 min" in page.text("[data-id=bp_sol_01] .c-fill")
         page.run("document.querySelector('[data-key=language]').click()")
         page.wait(lambda: "25 分" in page.text("[data-id=bp_sol_01] .c-fill"))
+
+
+def test_ages_have_the_steps_of_the_commands(browser: Browser, tmp_path: Path) -> None:
+    seconds = [-1, 0, 59, 60, 3599, 3600, 11_100, 48 * 3600 - 1, 48 * 3600, 10**6]
+    with serving(tmp_path, [a_bot("bp_sol_01", pnl="1", **LIVE)]) as served:
+        page = opened(browser, served)
+        both = "Promise.all([import('/page/format.js'), import('/page/age.js')])"
+        written = page.run(
+            f"{both}.then(([{{age}}, {{ageIn}}]) => arguments[0].map((s) => [age(s), ageIn(s)]))", seconds
+        )
+    in_columns = [formatting.age(second) for second in seconds]
+    assert [text.replace(" ", "").replace("min", "m") for text, _ in written] == in_columns
+    assert all(text == of_the_bots_page for text, of_the_bots_page in written)
 
 
 def test_another_language_is_that_of_what_was_told_before_too(browser: Browser, tmp_path: Path) -> None:

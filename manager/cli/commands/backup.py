@@ -106,12 +106,12 @@ def _say_verified(file: str, manifest: Manifest, rehearsed: rehearse.Rehearsal |
         console.say(
             Text(
                 "{file}: restored for a trial and removed again: {files} files, {databases} databases, {rows}"
-                " rows, as saved ({seconds:.1f} s)",
+                " rows, as saved ({duration})",
                 file=file,
                 files=rehearsed.files,
                 databases=rehearsed.databases,
                 rows=rehearsed.rows,
-                seconds=rehearsed.seconds,
+                duration=formatting.duration(rehearsed.seconds),
             )
         )
 
@@ -175,11 +175,11 @@ def _saved_line(saved: make.SavedInstance) -> Text:
     if not saved.copies:
         return Text("{id}: no database yet", id=saved.instance)
     return Text(
-        "{id}: {count} files, {size} ({seconds:.1f} s)",
+        "{id}: {count} files, {size} ({duration})",
         id=saved.instance,
         count=len(saved.copies),
         size=formatting.file_size(saved.size),
-        seconds=saved.seconds,
+        duration=formatting.duration(saved.seconds),
     )
 
 

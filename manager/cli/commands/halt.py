@@ -38,7 +38,7 @@ from manager.ops.halt.halt_events import (
     MayTrade,
 )
 from manager.ops.halt.halt_result import HaltOutcome, Result
-from manager.util import console
+from manager.util import console, formatting
 from manager.util.interrupts import Interruptions
 from manager.util.text_table import Column
 
@@ -280,7 +280,7 @@ def _stopped_line(event: ContainerStopped) -> str:
     is_own = container.name == fleet.container_name(container.instance)
     verb = _("failed") if outcome.error else _("killed") if outcome.was_killed else _("stopped")
     subject = container.instance if is_own else container.name
-    text = labelled(subject, f"{verb}{bracketed(f'{outcome.seconds:.1f} s')}")
+    text = labelled(subject, f"{verb}{bracketed(formatting.duration(outcome.seconds))}")
     left = outcome.open_orders_left
     if left is not None:
         text = listed([text, Text("{count} open orders left", count=left)])

@@ -25,7 +25,7 @@ from manager.ops.rollout.rollout_events import (
     WaitsFor,
 )
 from manager.ops.rollout.rollout_result import Result, RolloutAction, RolloutKind, exit_code_of
-from manager.util import console
+from manager.util import console, formatting
 
 RESULTS: Mapping[RolloutKind, str] = {
     "upgrade": "upgraded",
@@ -74,7 +74,7 @@ def _event_text(event: OwnEvent) -> Text:
         case Stopping(action):
             return Text("{id}: stopping ({cause})", id=action.instance, cause=action.cause)
         case HealthyAfter(instance, seconds):
-            return Text("{id}: healthy after {seconds} s", id=instance, seconds=f"{seconds:.1f}")
+            return Text("{id}: healthy after {duration}", id=instance, duration=formatting.duration(seconds))
         case WaitsFor(instance, why, most):
             return Text(
                 "{id}: it cannot trade: {why}; waiting up to {minutes} min until it can",

@@ -8,6 +8,7 @@ from manager.i18n import Text
 from manager.monitor.doctor import remedies
 from manager.monitor.doctor.facts import ClientFacts, EngineFacts, Facts, HostFacts
 from manager.monitor.doctor.findings import Finding, fail, ok, warn
+from manager.util.formatting import offset
 
 OLDEST_API = (1, 41)
 """Docker 20.10, the version of Debian 12 and Ubuntu 22.04."""
@@ -221,15 +222,13 @@ def isolation(engine: EngineFacts, host: HostFacts) -> Finding:
     )
 
 
-def clock(offset: float) -> Finding:
+def clock(difference: float) -> Finding:
     """Check the engine's clock, which is a separate one if the engine runs in a virtual machine."""
-    text = Text(
-        "the engine's clock differs by {seconds:+.1f} s from this machine's", seconds=round(offset, 1) + 0.0
-    )
+    text = Text("the engine's clock differs by {offset} from this machine's", offset=offset(difference))
     remedy = Text("synchronise the clock of the engine's machine; with Docker Desktop, restart it")
-    if abs(offset) > CLOCK_FAIL_S:
+    if abs(difference) > CLOCK_FAIL_S:
         return fail("engine-clock", text, remedy)
-    if abs(offset) > CLOCK_WARN_S:
+    if abs(difference) > CLOCK_WARN_S:
         return warn("engine-clock", text, remedy)
     return ok("engine-clock", text)
 

@@ -20,7 +20,7 @@ from manager.monitor.stats.sampler import Sampler, Statistics
 from manager.monitor.stats.usage import Sample
 from manager.ops.requests import request_budget
 from manager.typed import NamedTuple
-from manager.util.formatting import age, file_size
+from manager.util.formatting import age, file_size, share
 
 EVERY_S = 30.0
 """Between two samples, which cost the kernel's files, or the engine 3 ms of each container."""
@@ -90,7 +90,7 @@ class Group(NamedTuple):
             )
         params = {
             "id": culprit.instance,
-            "percent": f"{culprit.packets / self.packets:.0%}",
+            "percent": share(round(100 * culprit.packets / self.packets)),
             "packets": f"{culprit.packets:,.0f}",
         }
         if culprit.exchange == self.exchange:

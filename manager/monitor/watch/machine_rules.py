@@ -11,7 +11,7 @@ from manager.i18n import Text
 from manager.monitor.watch import alert_cases
 from manager.monitor.watch.alert_rules import MACHINE, Condition
 from manager.typed import NamedTuple
-from manager.util.formatting import MB, file_size
+from manager.util.formatting import MB, file_size, share
 
 FULL = 16 * MB
 """With less, what bots write next may not find room: another thing than a disk that fills up."""
@@ -51,8 +51,8 @@ def of_disk(disk: Disk | None, rules: Alerts, *, is_low: bool) -> list[Condition
         conditions.append(Condition(MACHINE, "disk", text, case=_case(is_full=disk.free < FULL)))
     if disk.inodes_percent < rules.inodes_free_percent * slack and rules.inodes_free_percent:
         text = Text(
-            "low on inodes: {percent} % free at {path}; remove small files, such as old log folders",
-            percent=round(disk.inodes_percent, 1),
+            "low on inodes: {share} free at {path}; remove small files, such as old log folders",
+            share=share(disk.inodes_percent),
             path=disk.path,
         )
         conditions.append(Condition(MACHINE, "inodes", text, case=_case(is_full=not disk.inodes_free)))

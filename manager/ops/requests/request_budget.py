@@ -16,6 +16,7 @@ from manager.fleet.observe import FleetSnapshot
 from manager.i18n import Text
 from manager.ops.actions.action import Action
 from manager.typed import Literal, NamedTuple
+from manager.util import formatting
 
 Scope = Literal["address", "account"]
 
@@ -70,7 +71,7 @@ class Load(NamedTuple):
             "exchange": self.exchange,
             "used": f"{whole(round(self.a_minute, 6)):,}",
             "limit": f"{self.limit:,.0f}",
-            "percent": f"{whole(round(self.used * 100, 7))}%",
+            "percent": formatting.share(whole(round(self.used * 100, 7))),
             "count": len(self.instances),
             "id": self.instances[0],
         }

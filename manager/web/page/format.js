@@ -1,5 +1,7 @@
 // Texts in the reader's language, amounts, ages and times.
 
+import { ageIn } from "./age.js";
+
 let texts = {};
 let spoken = "en";
 
@@ -55,13 +57,9 @@ export function signClass(text) {
   return value > 0 ? "up" : value < 0 ? "down" : "flat";
 }
 
-/** Return `42 s`, `7 min`, `3 h`, `12 d`, in the reader's language. */
+/** Return `42 s`, `7 min`, `3 h 05 min`, `12 d`, in the reader's language. */
 export function age(seconds) {
-  const s = Math.max(0, Math.floor(seconds));
-  if (s < 60) return t("{count} s", { count: s });
-  if (s < 3600) return t("{count} min", { count: Math.floor(s / 60) });
-  if (s < 48 * 3600) return t("{count} h", { count: Math.floor(s / 3600) });
-  return t("{count} d", { count: Math.floor(s / 86400) });
+  return ageIn(seconds, { s: t("{count} s"), min: t("{count} min"), h: t("{count} h {minutes} min"), d: t("{count} d") });
 }
 
 /** Return a local time; with its day where it is not today's, as the commands write it: 11/12 is two days. */

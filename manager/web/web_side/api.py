@@ -66,8 +66,8 @@ FILES = {
 }
 """What the browser loads: named one by one, so that no path leads anywhere else."""
 SHARED_DIR = bundle.folder() / "docker" / "bot" / "gridbot" / "web" / "page"
-SHARED = {"chart.js": "text/javascript"}
-"""What the bundled bot's page loads too: one chart for both."""
+SHARED = dict.fromkeys(("age.js", "chart.js"), "text/javascript")
+"""What the bundled bot's page loads too: one chart for both, and one way to write an age."""
 LIBRARY = {"uplot.js": "text/javascript", "uplot.css": "text/css"}
 """What `make page` gets. Where it did not, the file is empty, and the page says so."""
 OPEN_METRICS = "application/openmetrics-text"

@@ -62,7 +62,7 @@ PAGE_TEXTS = (
     mark("What it earned over time"),
     mark("{count} s"),
     mark("{count} min"),
-    mark("{count} h"),
+    mark("{count} h {minutes} min"),
     mark("{count} d"),
     mark("line: with open positions; dashed: realised alone; grey: not observed; red: outage"),
     mark("grey: not observed; red: outage"),

@@ -18,7 +18,7 @@ def test_what_would_exceed_the_limit_is_not_started(sandbox: Sandbox) -> None:
     sandbox.assert_transcript("""
         $ up
         bp_sol_01: left alone: it would exceed the request limit, backpack: the account of bp_eth_02 and its bots (2)\
- makes 180 requests a minute of 150 (120%); raise its interval, use another address, or correct the limit in\
+ makes 180 requests a minute of 150 (120 %); raise its interval, use another address, or correct the limit in\
  config/fleet.toml under [requests.backpack]
         bp_eth_02: created (no container, 0.0 s)
           engine: create_network desk_default
@@ -39,10 +39,10 @@ def test_what_runs_is_left_alone_when_the_limit_falls(sandbox: Sandbox) -> None:
 
 def test_the_plan_says_what_is_asked_for_and_warns_at_80_percent(sandbox: Sandbox) -> None:
     limits(sandbox, 600)
-    message = "backpack: the account of bp_eth_02 and its bots (2) makes 180 requests a minute of 600 (30%)"
+    message = "backpack: the account of bp_eth_02 and its bots (2) makes 180 requests a minute of 600 (30 %)"
     assert message in sandbox.run("plan")
     limits(sandbox, 225)
-    warned = [line for line in sandbox.run("plan") if "of 225 (80%)" in line]
+    warned = [line for line in sandbox.run("plan") if "of 225 (80 %)" in line]
     assert len(warned) == 1
     assert warned[0].startswith("warning: ")
     assert sandbox.exit_code == 0

@@ -38,25 +38,25 @@ def test_the_load_of_an_address_an_account_and_a_proxy() -> None:
     behind_a_proxy = bots("aster", 10, address="http://user:secret@proxy:3128")
     on_paper = {"paper": Caller("paper", "aster", False, 30.0)}
     assert lines(loads([*of_one_account.values(), *behind_a_proxy.values(), *on_paper.values()], TABLE)) == [
-        "paradex: the account of paradex_000 and its bots (30) makes 720 requests a minute of 600 (120%)",
-        "paradex: the bots (30) on this address make 720 requests a minute of 1,500 (48%)",
-        "aster: the bots (10) behind the proxy of aster_000 make 240 requests a minute of 2,400 (10%)",
-        "aster: the bots (1) on this address make 30 requests a minute of 2,400 (1%)",
+        "paradex: the account of paradex_000 and its bots (30) makes 720 requests a minute of 600 (120 %)",
+        "paradex: the bots (30) on this address make 720 requests a minute of 1,500 (48 %)",
+        "aster: the bots (10) behind the proxy of aster_000 make 240 requests a minute of 2,400 (10 %)",
+        "aster: the bots (1) on this address make 30 requests a minute of 2,400 (1 %)",
     ]
 
 
 @pytest.mark.parametrize(
     ("a_minute", "limit", "shown", "is_warned", "is_refused"),
     [
-        (840, 1051, "840 requests a minute of 1,051 (79%)", False, False),
-        (839.9, 1050, "839 requests a minute of 1,050 (79%)", False, False),
-        (840, 1050, "840 requests a minute of 1,050 (80%)", True, False),
-        (1049, 1049, "1,049 requests a minute of 1,049 (100%)", True, False),
-        (1050, 1049, "1,050 requests a minute of 1,049 (101%)", True, True),
-        (2400.4, 2400, "2,401 requests a minute of 2,400 (101%)", True, True),
-        (29, 100, "29 requests a minute of 100 (29%)", False, False),
-        (sum([0.1] * 10), 1, "1 requests a minute of 1 (100%)", True, False),
-        (sum([0.7] * 3), 2.1, "2 requests a minute of 2 (100%)", True, False),
+        (840, 1051, "840 requests a minute of 1,051 (79 %)", False, False),
+        (839.9, 1050, "839 requests a minute of 1,050 (79 %)", False, False),
+        (840, 1050, "840 requests a minute of 1,050 (80 %)", True, False),
+        (1049, 1049, "1,049 requests a minute of 1,049 (100 %)", True, False),
+        (1050, 1049, "1,050 requests a minute of 1,049 (101 %)", True, True),
+        (2400.4, 2400, "2,401 requests a minute of 2,400 (101 %)", True, True),
+        (29, 100, "29 requests a minute of 100 (29 %)", False, False),
+        (sum([0.1] * 10), 1, "1 requests a minute of 1 (100 %)", True, False),
+        (sum([0.7] * 3), 2.1, "2 requests a minute of 2 (100 %)", True, False),
     ],
 )
 def test_the_figures_say_why_a_load_is_warned_of_or_refused(
@@ -80,7 +80,7 @@ def test_live_bots_beyond_the_limit_are_not_started_and_what_runs_goes_on() -> N
     settled = refuse(asking, set(), starts(asking), TABLE)
     assert [action.kind for action in settled] == ["create"] * 100 + ["leave"] * 20
     assert settled[-1].is_refused
-    assert "2,424 requests a minute of 2,400 (101%)" in str(settled[-1].cause)
+    assert "2,424 requests a minute of 2,400 (101 %)" in str(settled[-1].cause)
     again = [Action("restart", instance, Text("requested")) for instance in asking]
     assert refuse(asking, set(asking), again, TABLE) == again
 

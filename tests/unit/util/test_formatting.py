@@ -14,6 +14,8 @@ from manager.util import formatting
 ROOT = Path(__file__).resolve().parents[3]
 UNITS = r"(?:[kKMGTP]B|[KMGTP]iB)\b"
 AMOUNT_OF_A_UNIT = re.compile(rf"\{{[^{{}}]*\}} ?{UNITS}")
+SECONDS_OR_SHARE = re.compile(r"\{[^{}]*(?:\.[1-9]f\} ?s\b|%\}|\}%(?!\w))")
+"""Tenths of seconds, and percentages, but for `{percent} %`, whose digits a bot chose."""
 FORMATS_OF_THEIR_OWN = {
     "manager/cli/following.py": "a moment for `logs --since` of another machine",
     "manager/monitor/history/curve.py": "the day of a datetime that is there already",
@@ -25,15 +27,17 @@ FORMATS_OF_THEIR_OWN = {
 
 
 def second_ways(source: str) -> Iterator[str]:
-    """Yield what a module formats itself: a number in front of the unit of a size, a moment in digits."""
+    """Yield what a module formats itself: a size, a moment, tenths of seconds, a percentage."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield from AMOUNT_OF_A_UNIT.findall(node.value)
+            yield from SECONDS_OR_SHARE.findall(node.value)
         elif isinstance(node, ast.JoinedStr):
             for value, rest in zip(node.values, node.values[1:], strict=False):
                 text = rest.value if isinstance(rest, ast.Constant) else ""
                 if isinstance(value, ast.FormattedValue) and re.match(rf" ?{UNITS}", str(text)):
                     yield ast.unparse(node)
+            yield from SECONDS_OR_SHARE.findall(ast.unparse(node))
         elif isinstance(node, ast.Attribute) and node.attr in {"strftime", "isoformat"}:
             yield f".{node.attr}"
 
@@ -45,7 +49,11 @@ def test_a_second_way_is_noticed() -> None:
     ]
     assert list(second_ways('print(f"{size / 1e6:.1f} MB")')) == ["f'{size / 1000000.0:.1f} MB'"]
     assert list(second_ways('time.strftime("%F")')) == [".strftime"]
+    assert list(second_ways('print(f"{took:.1f} s")')) == ["{took:.1f} s"]
+    assert list(second_ways('Text("{id}: saved ({seconds:.1f} s)")')) == ["{seconds:.1f} s"]
+    assert list(second_ways('print(f"{part:.0%}", f"{cpu:.1f}%")')) == ["{part:.0%}", "{cpu:.1f}%"]
     assert not list(second_ways('f"at most 64 MB of {name} each"'))
+    assert not list(second_ways('Text("no answer within {seconds} s, {percent} % of it")'))
 
 
 def test_sizes_and_moments_are_formatted_in_one_module() -> None:
@@ -58,7 +66,7 @@ def test_sizes_and_moments_are_formatted_in_one_module() -> None:
     }
     assert {name: here for name, here in ways.items() if name not in FORMATS_OF_THEIR_OWN} == {}
     assert FORMATS_OF_THEIR_OWN.keys() <= ways.keys(), "one that formats nothing any more"
-    assert not [way for here in ways.values() for way in here if "B" in way], "sizes have no exception"
+    assert not [way for here in ways.values() for way in here if "{" in way], "only moments have exceptions"
 
 
 def test_no_script_of_a_page_formats_sizes() -> None:
@@ -88,6 +96,12 @@ def test_sizes_of_files_and_disks(size: float, text: str) -> None:
 def test_a_size_beyond_what_is_free_reads_differently() -> None:
     assert formatting.size_beyond(1_204_000_001, 1_203_000_000) == "1,204,001 kB"
     assert formatting.size_beyond(3_000_000, 1_000_000) == "3 MB"
+
+
+def test_durations_and_shares() -> None:
+    assert [formatting.duration(seconds) for seconds in (0, 4.66, 120)] == ["0.0 s", "4.7 s", "120.0 s"]
+    assert [formatting.offset(seconds) for seconds in (-0.01, 2, -3600)] == ["+0.0 s", "+2.0 s", "-3600.0 s"]
+    assert [formatting.share(percent) for percent in (0, 0.25, 79, 120)] == ["0 %", "0.2 %", "79 %", "120 %"]
 
 
 def test_a_memory_limit_reads_as_the_config_gives_it() -> None:

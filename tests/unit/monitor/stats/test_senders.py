@@ -28,7 +28,7 @@ def group(*packets: float, exchanges: str = "aaaa") -> Group:
 
 def test_one_that_stands_out_is_named() -> None:
     assert str(group(6000, 40, 30).text()) == (
-        "probably because of b0, which sends 99% of all from this address (6,000 packets a minute)"
+        "probably because of b0, which sends 99 % of all from this address (6,000 packets a minute)"
     )
     assert [str(line) for line in group(6000, 40).lines()] == [
         "sent from this address within 5m:",
@@ -66,7 +66,9 @@ def test_who_receives_a_stream_or_sends_less_than_the_limit_is_not_the_cause() -
 
 def test_a_bot_of_another_exchange_is_named_as_one() -> None:
     text = str(group(6000, 40, exchanges="ba").text())
-    assert text == "b0 sends 99% of all from this address (6,000 packets a minute), though its config names b"
+    assert (
+        text == "b0 sends 99 % of all from this address (6,000 packets a minute), though its config names b"
+    )
 
 
 @pytest.fixture

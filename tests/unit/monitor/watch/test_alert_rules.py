@@ -638,7 +638,7 @@ def test_who_sends_most_from_a_refused_address_is_named() -> None:
     group = Group("x", (Sender("b", "x", 900, 90_000), Sender("a", "x", 20, 2000)), 300)
     named = alert_rules.with_senders(refused, group)
     assert str(named.text) == (
-        "a cannot reach its exchange; probably because of b, which sends 98% of all from this address (900"
+        "a cannot reach its exchange; probably because of b, which sends 98 % of all from this address (900"
         " packets a minute)"
     )
     assert named.details == (

@@ -1,5 +1,6 @@
 // Asks the bot every other second and redraws. Nothing here changes anything but the controls, which need the token.
 
+import { ageIn } from "./age.js";
 import { Plots } from "./plots.js";
 
 const STATUS_EVERY_MS = 2000, CHART_EVERY_MS = 4000;
@@ -67,13 +68,6 @@ function timeOf(seconds, withDay) {
   return `${date.toLocaleDateString([], { month: "short", day: "numeric" })} ${time}`;
 }
 
-function lasting(seconds) {
-  const days = Math.floor(seconds / 86400), hours = Math.floor(seconds / 3600) % 24, minutes = Math.floor(seconds / 60) % 60;
-  if (days) return `${days} d ${hours} h`;
-  if (hours) return `${hours} h ${minutes} min`;
-  return minutes ? `${minutes} min` : `${Math.floor(seconds)} s`;
-}
-
 const CONDITIONS = {
   paused: "paused", out_of_range: "out of range", exchange_away: "exchange away", orders_refused: "orders refused",
   ledger_differs: "ledger differs", stopped_out: "stopped out", finished: "finished",
@@ -82,7 +76,7 @@ const CONDITIONS = {
 function showState(s) {
   const box = $("state"), code = s.health === "unhealthy" ? null : s.condition?.code, trading = code === "trading";
   box.className = `state ${trading ? "good" : s.health === "healthy" ? "idle" : "bad"}`;
-  $("state-text").textContent = trading ? `trading · up ${lasting(s.uptime)}` : CONDITIONS[code] ?? "not trading";
+  $("state-text").textContent = trading ? `trading · up ${ageIn(s.uptime)}` : CONDITIONS[code] ?? "not trading";
   const banner = $("banner"), why = trading ? null : s.reason;
   banner.hidden = !why;
   banner.textContent = why ?? "";
