@@ -66,16 +66,20 @@ def end(at: Places) -> bool:
     deadline = time.monotonic() + ENDS_WITHIN_S
     pid = note.get("pid")
     told: int | None = None
-    while note is not None:
-        pid = note.get("pid", pid)
+
+    def has_let_go() -> bool:
+        nonlocal pid, told
+        if (holder := lock.held_by(at.lock)) is None:
+            return True
+        pid = holder.get("pid", pid)
         if isinstance(pid, int) and pid != told:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
             told = pid
-        if time.monotonic() > deadline:
-            raise TimedOut("`manager serve` (pid {pid}) does not end: kill -9 {pid}", pid=pid)
-        time.sleep(POLL_S)
-        note = lock.held_by(at.lock)
+        return False
+
+    if not wait_until(has_let_go, deadline, POLL_S):
+        raise TimedOut("`manager serve` (pid {pid}) does not end: kill -9 {pid}", pid=pid)
     # It lets the lock go shortly before its end.
     wait_until(lambda: not (isinstance(pid, int) and is_alive(pid)), deadline, POLL_S)
     return True

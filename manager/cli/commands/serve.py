@@ -19,6 +19,7 @@ from manager.fleet.session import Session
 from manager.i18n import Text, _
 from manager.monitor.top.commands import manager
 from manager.util import console, prompt
+from manager.util.polling import wait_until
 from manager.util.trusted_folder import open_in_trusted, unlink_in_trusted
 
 if TYPE_CHECKING:
@@ -149,16 +150,25 @@ def _started(at: Places, process: subprocess.Popen[bytes]) -> Running:
     """Return the one that was started, once it answers. Raises ManagerError with the end of its log."""
     from manager.web import running
 
-    deadline = time.monotonic() + READY_WITHIN_S
-    while time.monotonic() < deadline:
+    server: Running | None = None
+
+    def has_started() -> bool:
+        nonlocal server
         server = running.find(at)
         if server is not None and server.pid == process.pid:
-            return server
+            return True
         if process.poll() is not None:
             lines = at.log.read_text(errors="replace").strip().splitlines()[-LAST_LINES:]
             raise ManagerError("`manager serve` did not start: {why}", why="; ".join(lines))
-        time.sleep(POLL_S)
-    raise TimedOut("`manager serve` did not start within {seconds} s: see {file}", seconds=60, file=at.log)
+        return False
+
+    if wait_until(has_started, time.monotonic() + READY_WITHIN_S, POLL_S) and server is not None:
+        return server
+    raise TimedOut(
+        "`manager serve` did not start within {seconds} s: see {file}",
+        seconds=round(READY_WITHIN_S),
+        file=at.log,
+    )
 
 
 def _say_link(at: Places, server: Running) -> int:

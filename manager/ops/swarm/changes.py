@@ -19,6 +19,7 @@ from manager.i18n import Text, mark
 from manager.ops.swarm import state
 from manager.ops.swarm.state import Service
 from manager.typed import NamedTuple
+from manager.util.polling import wait_until
 
 POLL_S = 0.5
 MARGIN_S = 30.0
@@ -224,8 +225,12 @@ def _by_node(services: Iterable[Service]) -> dict[str, list[Service]]:
 def _look_until(
     calls: SwarmCalls, fleet: str, is_done: Callable[[dict[str, Service]], bool], deadline: float
 ) -> dict[str, Service]:
-    while True:
+    services: dict[str, Service] = {}
+
+    def is_so() -> bool:
+        nonlocal services
         services = {service.instance: service for service in look(calls, fleet)}
-        if is_done(services) or time.monotonic() > deadline:
-            return services
-        time.sleep(POLL_S)
+        return is_done(services)
+
+    wait_until(is_so, deadline, POLL_S)
+    return services
