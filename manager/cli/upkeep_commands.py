@@ -159,25 +159,25 @@ UPKEEP_GROUPS: Mapping[str, Mapping[str, Command]] = {
         ),
         "alert list": Command(
             "alert.alert_list",
-            mark("show which alerts are open, since when, and until when they are left"),
+            mark("show which alerts are open, since when, and until when they are snoozed"),
             (JSON,),
             ("alert list", "alert list --json"),
         ),
         "alert snooze": Command(
             "alert.alert_snooze",
-            mark("leave what is wrong with instances now until a time; what is new is told as always"),
+            mark("snooze the present alerts of instances until a time; new ones are sent as always"),
             (
                 option("ids", text=mark("instances"), nargs="+", metavar="ID"),
                 option(
                     "--until",
                     text=mark(
-                        "when to be told again: 30m, 8h, 2d from now, a time of day, or a local date and time"
-                        " (default: the next 08:00)"
+                        "when to send them again: 30m, 8h, 2d from now, a time of day, or a local date and"
+                        " time (default: the next 08:00)"
                     ),
                     type=argument_types.later,
                     metavar="TIME",
                 ),
-                flag("--end", text=mark("be told again at once")),
+                flag("--end", text=mark("end the snooze: send the alerts again")),
             ),
             ("alert snooze bp_sol_01", "alert snooze bp_sol_01 --until 8h", "alert snooze bp_sol_01 --end"),
         ),

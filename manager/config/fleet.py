@@ -273,7 +273,7 @@ class Fleet(NamedTuple):
 
     @property
     def snooze_file(self) -> Path:
-        """Return the file of what a person has left until a time, by `manager alert snooze`."""
+        """Return the file of what a person has snoozed until a time, by `manager alert snooze`."""
         return self.state_dir / "snoozed.json"
 
     @property

@@ -100,7 +100,7 @@ def test_a_time_that_is_none_leaves_nothing(client: Client, until: str) -> None:
 
 def test_the_question_before_alerts_are_left_says_until_when(client: Client) -> None:
     _status, _headers, asked = client.get("/api/v1/instances/bp_sol_01/actions/snooze")
-    assert asked["sentences"][0] == "Leave bp_sol_01 as it is?"
+    assert asked["sentences"][0] == "Snooze the alerts of bp_sol_01?"
     assert asked["needs_id"] is False
     assert datetime.fromtimestamp(asked["until"]).hour == snoozing.MORNING
     assert client.get("/api/v1/instances/bp_sol_01/actions/orders")[2]["until"] is None

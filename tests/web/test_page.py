@@ -426,8 +426,8 @@ def test_a_bot_is_left_until_a_time_and_no_longer_needs_a_person(browser: Browse
     with serving(tmp_path, [row, a_bot("bp_sol_02", pnl="1", position="-2", price="150", **LIVE)]) as served:
         page = opened(browser, served)
         page.wait(lambda: page.driver.title.startswith("⚠ 1 · "))
-        press(page, "Leave it for now…", ".needs")
-        page.wait(lambda: "Leave bp_sol_01 as it is?" in page.text(".question"))
+        press(page, "Snooze…", ".needs")
+        page.wait(lambda: "Snooze the alerts of bp_sol_01?" in page.text(".question"))
         assert page.count(".question input") == 0
         page.run("(document.querySelector('.question select').value = '8h', 1)")
         page.run("document.querySelector('.question [data-key=go]').click()")
@@ -437,13 +437,13 @@ def test_a_bot_is_left_until_a_time_and_no_longer_needs_a_person(browser: Browse
         snoozing.snooze(served.fleet, row.view, until)  # as the command would, with an engine
         served.look()
         page.wait(lambda: page.run("document.querySelector('.needs').hidden"))
-        assert "left as it is until" in page.text("[data-id=bp_sol_01] .c-note")
+        assert "snoozed until" in page.text("[data-id=bp_sol_01] .c-note")
         assert "1 left for later" in page.text("header")
         assert not page.driver.title.startswith("⚠")
         press(page, "Close", "dialog")
         page.run("document.querySelector('[data-id=bp_sol_01] .c-name').click()")
-        page.wait(lambda: "Tell me again…" in page.text("dialog .actions"))
-        assert "Leave it for now" not in page.text("dialog .actions")
+        page.wait(lambda: "End the snooze…" in page.text("dialog .actions"))
+        assert "Snooze" not in page.text("dialog .actions")
         served.rows[0] = a_bot("bp_sol_01", "failed", code=None)
         served.look()
         page.wait(lambda: page.driver.title.startswith("⚠ 1 · "))  # something else: told as always

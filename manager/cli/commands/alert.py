@@ -60,7 +60,7 @@ def alert_list(session: Session, args: Namespace) -> int:
 
 
 def alert_snooze(session: Session, args: Namespace) -> int:
-    """Leave what is wrong with the instances until a time, or be told of it again at once."""
+    """Snooze the present alerts of the instances until a time, or end their snooze."""
     from manager.monitor.watch import snoozing
 
     snapshot = session.observe()
@@ -69,13 +69,13 @@ def alert_snooze(session: Session, args: Namespace) -> int:
     for view in doing.with_reports(fleet, selected(Selection(args.ids, ()), snapshot)):
         if args.end:
             told = Text("{id}: its alerts are sent again", id=view.id)
-            nothing = Text("{id} was not left: its alerts are sent", id=view.id)
+            nothing = Text("{id} was not snoozed: its alerts are sent", id=view.id)
             console.say(told if snoozing.end(fleet, view.id) else nothing)
             continue
         snoozing.snooze(fleet, view, until)
         console.say(
             Text(
-                "{id}: left as it is until {time}; anything else that happens to it is told as always",
+                "{id}: alerts snoozed until {time}; new ones are sent as always",
                 id=view.id,
                 time=date_and_time(until),
             )
@@ -90,10 +90,10 @@ def _columns() -> Sequence[Column[OpenAlert]]:
         Column("id", "ID", lambda alert: alert.instance or "–"),
         Column("kind", mark("ALERT"), lambda alert: _(KIND_WORDS[alert.kind])),
         Column("since", mark("SINCE"), lambda alert: date_and_time(alert.since)),
-        Column("told", mark("TOLD"), lambda alert: date_and_time(alert.said_at) if alert.said_at else "–"),
+        Column("told", mark("SENT"), lambda alert: date_and_time(alert.said_at) if alert.said_at else "–"),
         Column(
             "snoozed",
-            mark("LEFT UNTIL"),
+            mark("SNOOZED UNTIL"),
             lambda alert: date_and_time(alert.snoozed_until) if alert.snoozed_until else "",
         ),
     )

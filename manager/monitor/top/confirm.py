@@ -16,8 +16,8 @@ ASKED: Mapping[str, str] = {
     "restart": mark("Restart {id}?"),
     "upgrade": mark("Upgrade {id}?"),
     "close": mark("Close the position of {id}?"),
-    "snooze": mark("Leave {id} as it is?"),
-    "unsnooze": mark("Be told of {id} again at once?"),
+    "snooze": mark("Snooze the alerts of {id}?"),
+    "unsnooze": mark("Send the alerts of {id} again?"),
     "orders": mark("Ask the exchange what {id} has there?"),
 }
 REAL_MONEY = mark("It trades real money: {where}.")
@@ -37,10 +37,10 @@ CLOSED = mark(
     " compared before, and nothing is traded where they differ."
 )
 SNOOZED = mark(
-    "What is wrong with it now is told once more then, if it is still the case; anything else that happens to"
-    " it is told as always. The bot itself goes on as it is."
+    "Its present alerts are sent once more then, if they are still the case; new ones are sent as always. The"
+    " bot itself goes on as it is."
 )
-TOLD_AGAIN = mark("What is wrong with it now is told as if it had never been left.")
+SENT_AGAIN = mark("Its present alerts are sent as if they had never been snoozed.")
 EXCHANGE_ASKED = mark(
     "Its open orders and its position are asked for now, beside what its bot last reported. Nothing is"
     " changed, and its bot goes on."
@@ -49,7 +49,7 @@ NOTHING_CLOSED = mark("Nothing is closed while it is neither stopped nor halted.
 NOTHING_TO_UPGRADE = mark("It has the current image and config: nothing is done.")
 UNCHANGED: Mapping[str, list[str]] = {
     "snooze": [SNOOZED],
-    "unsnooze": [TOLD_AGAIN],
+    "unsnooze": [SENT_AGAIN],
     "orders": [EXCHANGE_ASKED],
 }
 """Verbs that leave the bot and its orders as they are."""

@@ -1,4 +1,4 @@
-"""Leave what is wrong with an instance until a named time, and say which alerts that silences."""
+"""Snooze what is wrong with an instance until a named time, and say which alerts that silences."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def of_book(book: Book, all_snoozes: Snoozes, now: float) -> list[OpenAlert]:
 
 
 def snooze(fleet: Fleet, view: Instance, until: float) -> Snooze:
-    """Leave what is wrong with it until then.
+    """Snooze what is wrong with it until then.
 
     Raises UsageError: nothing is wrong. Raises ManagerError: no file can be written.
     """
@@ -132,7 +132,7 @@ def snooze(fleet: Fleet, view: Instance, until: float) -> Snooze:
 
 
 def end(fleet: Fleet, instance: str) -> bool:
-    """Be told of it again at once; return whether it was left. Raises ManagerError."""
+    """End the snooze; return whether there was one. Raises ManagerError."""
     snoozed = snoozes.load(fleet.snooze_file).get(instance)
     if snoozed is None or not snoozed.lasts(time.time()):
         return False

@@ -20,8 +20,8 @@ export function verbNames() {
     upgrade: t("Upgrade"),
     close: t("Close position"),
     orders: t("Ask the exchange"),
-    snooze: t("Leave it for now"),
-    unsnooze: t("Tell me again"),
+    snooze: t("Snooze"),
+    unsnooze: t("End the snooze"),
   };
 }
 

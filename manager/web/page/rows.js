@@ -222,7 +222,7 @@ export function reasonOf(each) {
 
 /** Return until when a person has left it as it is; nothing if nobody has. */
 export function leftLine(each) {
-  return each.left_until === null ? "" : el("p", { class: "small left" }, t("left as it is until {time}", { time: moment(each.left_until) }));
+  return each.left_until === null ? "" : el("p", { class: "small left" }, t("snoozed until {time}", { time: moment(each.left_until) }));
 }
 
 /** Return the row of a bot. `select`: how it is chosen for an action. */
