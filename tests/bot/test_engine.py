@@ -12,17 +12,18 @@ import pytest
 
 from gridbot.config import args
 from gridbot.model.condition import Code
-from gridbot.model.errors import RejectedError
-from gridbot.model.types import Funding, Order, OrderRequest, Side, UnreadableFill
+from gridbot.model.errors import ExchangeError, RejectedError
+from gridbot.model.types import Fill, Funding, Order, OrderRequest, Side, UnreadableFill
 from gridbot.runtime.pace import Pace
 from gridbot.runtime.shared_state import SharedState
+from gridbot.store import history
 from gridbot.store.database import HELD_SINCE
 from gridbot.store.ledger import opening_ledger
 from gridbot.store.store import Store
 from gridbot.strategies.grid import Plan
-from gridbot.trading.engine import FUNDING_EVERY_S, Engine
+from gridbot.trading.engine import FIGURES_EVERY_S, FUNDING_EVERY_S, Engine
 from gridbot.trading.missing import LOST_AFTER_S
-from gridbot.trading.run_ending import RunEnding
+from gridbot.trading.run_ending import CompletedError, RunEnding
 from tests.bot.test_reconcile import There, shown
 from tests.bot.worlds import PERP
 
@@ -36,6 +37,7 @@ class Exchange(There):
     """One that accepts orders. `on_place` is called with each."""
 
     held: Decimal | None = None
+    funding_fails = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,6 +58,8 @@ class Exchange(There):
 
     def funding(self, since: float) -> list[Funding] | None:
         self.funding_asked.append(since)
+        if self.funding_fails:
+            raise ExchangeError("away")
         return []
 
     def position(self) -> Decimal | None:
@@ -242,3 +246,95 @@ def test_a_restart_that_goes_on_closing_does_not_wait_for_its_share(tmp_path: Pa
     world.restarted(pace)
     assert pace.pause() == 0
     world.store.close()
+
+
+def test_how_the_run_goes_is_not_read_from_all_of_its_record_with_each_tick(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Path] = []
+    monkeypatch.setattr(history, "figures", lambda path: read.append(path) or {})
+    for later in (0.0, 1.0, 1.0, FIGURES_EVERY_S):
+        world.now += later
+        world.engine.tick()
+    assert len(read) == 2
+
+
+def test_a_position_is_closed_when_no_other_order_rests_and_by_one_order_at_a_time(tmp_path: Path) -> None:
+    """A resting order could open it again, and two closing ones would turn it round."""
+    world = World(tmp_path, "--stop-loss 5", position="-1")
+    world.engine.tick()
+    resting = len(world.exchange.placed)
+    world.exchange.price = lambda: D(200)  # type: ignore[method-assign]
+    world.engine.tick()
+    assert (len(world.exchange.cancelled), len(world.exchange.placed)) == (resting, resting)
+    world.engine.tick()
+    [close] = world.exchange.placed[resting:]
+    assert close.market
+    world.engine.tick()
+    assert (len(world.exchange.cancelled), len(world.exchange.placed)) == (resting, resting + 1)
+    world.store.close()
+
+
+@pytest.mark.parametrize("is_away", [False, True])
+def test_funding_is_not_asked_for_with_each_tick(tmp_path: Path, *, is_away: bool) -> None:
+    world = World(tmp_path, position="1", **{HELD_SINCE: "5000"})
+    world.exchange.held = D(1)
+    world.exchange.funding_fails = is_away
+    for later in (0.0, 1.0, FUNDING_EVERY_S):
+        world.now += later
+        world.engine.tick()
+    assert len(world.exchange.funding_asked) == 2
+    world.store.close()
+
+
+def test_a_run_whose_time_is_over_leaves_its_position(tmp_path: Path) -> None:
+    world = World(tmp_path, "--duration 10 --interval 1", position="-1")
+    world.engine.tick()
+    world.now += 10
+    world.engine.tick()
+    with pytest.raises(CompletedError):
+        world.engine.tick()
+    assert not [order for order in world.exchange.placed if order.market]
+    assert world.store.ledger.position == -1
+    world.store.close()
+
+
+def test_an_outage_does_not_use_up_the_runs_duration(tmp_path: Path) -> None:
+    world = World(tmp_path, "--duration 10 --interval 1")
+    world.engine.tick()
+    world.engine.record_failure(ExchangeError("away"), first=True)
+    world.now += 11
+    world.engine.tick()
+    assert world.engine.condition().code != Code.FINISHED
+    world.store.close()
+
+
+@pytest.mark.parametrize(("price", "moves_left"), [(100, None), (110, 0)])
+def test_that_no_move_is_left_is_said_beyond_the_tolerance(
+    tmp_path: Path, price: int, moves_left: int | None
+) -> None:
+    """Within it the range would not move, however many moves are left."""
+    world = World(
+        tmp_path, "--boundary-action adjust_range --enable-boundary-check --boundary-tolerance 0.05"
+    )
+    strategy: Any = world.engine.strategy
+    strategy.can_move_range = lambda _now: False
+    world.exchange.price = lambda: D(price)  # type: ignore[method-assign]
+    world.engine.tick()
+    condition = world.engine.condition()
+    assert (condition.code, condition.params.get("moves_left")) == (Code.OUT_OF_RANGE, moves_left)
+    world.store.close()
+
+
+def test_after_a_fill_it_decides_at_the_price_of_the_fill(world: World) -> None:
+    """The market is no more where the last tick saw it."""
+    world.engine.tick()
+    order = world.exchange.placed[0]
+    prices: list[Decimal] = []
+    strategy: Any = world.engine.strategy
+    strategy.plan = lambda _live, price: prices.append(price) or Plan()
+    world.exchange.listed = world.exchange.listed[1:]
+    fill = Fill("1", f"x{order.client_id}", order.client_id, order.side, D(90), D(1), D(0), "USDC", world.now)
+    world.exchange.executed = [fill]
+    world.engine.react()
+    assert prices == [90]

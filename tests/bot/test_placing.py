@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from gridbot.model.errors import RejectedError, UnclearError
+from gridbot.model.errors import RejectedError, UnauthorizedError, UnclearError
 from gridbot.model.types import ExchangeOrder, LateRefusal, Order, OrderRequest, Side
 from gridbot.store.store import Store
 from gridbot.trading.listing import Reconciliation
 from gridbot.trading.placing import BACKOFF_S, Placing
+from gridbot.trading.refusals import MIN_REFUSALS, PARTIAL_AFTER_S
 
 pytestmark = pytest.mark.usefixtures("live_run")
 
@@ -123,3 +124,42 @@ def test_after_a_late_refusal_only_an_order_that_was_sent_since_says_that_orders
     [newest] = sender.place(wants[3], 6.0)
     sender.note_refused(rests(newest), 7.0)
     assert not sender.refusals.is_late
+
+
+def test_while_all_are_refused_the_slot_that_was_tried_least_is_next(store: Store) -> None:
+    """What is refused may be a single level: that one again and again would hide that others are taken."""
+    sender = placing(store, Answers(*(RejectedError("no") for _ in range(3))))
+    often, seldom = replace(WANT, slot="L1"), replace(WANT, slot="L2")
+    sender.place(often, 0.0)
+    sender.place(often, 100.0)
+    sender.place(seldom, 200.0)
+    assert sender.worth_trying([often, seldom], 300.0) == [seldom]
+
+
+def test_an_order_that_is_no_longer_live_is_not_kept_as_cancelled(store: Store) -> None:
+    sender = placing(store, Answers("x1"))
+    [order] = sender.place(WANT, 0.0)
+    sender.cancel(order, 0.0)
+    sender.note_refused(Reconciliation(), 0.1)
+    assert sender.has_cancelled(order)
+    store.close_order(order.client_id, "canceled")
+    sender.note_refused(Reconciliation(), 0.2)
+    assert not sender.has_cancelled(order)
+
+
+def test_a_key_that_may_not_cancel_is_an_order_that_is_refused(store: Store) -> None:
+    """Its orders would rest on, and nobody would be told."""
+    answers: Any = Answers("x1")
+
+    def refuse(_order: Order) -> None:
+        raise UnauthorizedError("may not cancel")
+
+    answers.cancel = refuse
+    sender = placing(store, answers)
+    [order] = sender.place(WANT, 0.0)
+    for tick in range(MIN_REFUSALS):
+        sender.cancel(order, float(tick))
+    sender.refusals.update(2.0 + PARTIAL_AFTER_S, 1)
+    condition = sender.refusals.condition()
+    assert condition is not None
+    assert condition.params["error"] == "may not cancel"
