@@ -116,3 +116,15 @@ def test_rules_of_earlier_that_cannot_be_removed_keep_nobody_from_starting(
         "remain, and go on limiting what bots reach: sudo: a password is required; run `manager up`" in output
     )
     assert fleet.egress_file.exists()
+
+
+def test_the_rules_are_settled_before_a_start_and_after_the_last_stop(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stop waits for no firewall, and a fleet that is down leaves no rules."""
+    settled: list[int] = []
+    monkeypatch.setattr(apply, "_limiter", lambda *_of_command: lambda: settled.append(1))
+    for command, times in {"up": True, "stop": False, "down bp_sol_01": False, "down": True}.items():
+        settled.clear()
+        sandbox.transcript(command)
+        assert bool(settled) is times, command

@@ -208,6 +208,12 @@ def test_what_is_recreated_or_restarted_is_not_asked_for(live: Sandbox) -> None:
     live.transcript("up")
     for command in ("restart", "up --recreate bp_sol_01", "upgrade"):
         assert "-left" not in live.transcript(command)
+    live.ports_in_use |= {5001, 5002}
+    live.config("bp_eth_02", 5002)
+    live.config("bp_sol_01", 5001, mode="live")
+    output = live.transcript("up")
+    assert output.count("recreated") == 2
+    assert "-left" not in output, "nor one that is stopped first for its port"
 
 
 def test_programs_are_told_the_same(live: Sandbox) -> None:

@@ -7,7 +7,7 @@ import os
 
 from manager.errors import FAILED, EngineError
 from manager.fleet.supervisor_state import LOCK_FILE, STATE_FILE
-from tests.fakes.sandbox import SOL, Sandbox
+from tests.fakes.sandbox import IMAGE, SOL, Sandbox
 
 
 def test_a_start_undoes_what_docker_update_has_changed(sandbox: Sandbox) -> None:
@@ -63,3 +63,26 @@ def test_no_old_container_is_restored_beside_a_bot_that_lives_elsewhere(sandbox:
     assert sandbox.exit_code == FAILED
     assert "bp_sol_01: its bot is already running in container" in output
     assert "create bp_sol_01" not in output
+
+
+def test_an_up_undoes_a_docker_update_of_a_bot_that_runs_without_stopping_it(sandbox: Sandbox) -> None:
+    sandbox.transcript("up")
+    made = sandbox.engine.inspect(SOL)["HostConfig"]["RestartPolicy"]
+    sandbox.engine.update(SOL, {"RestartPolicy": {"Name": "no"}})
+    sandbox.assert_transcript("""
+        $ up
+        bp_sol_01: updated (not with its restart policy, 0.0 s)
+          engine: update bp_sol_01
+        $ up
+        nothing to do
+    """)
+    assert sandbox.engine.inspect(SOL)["HostConfig"]["RestartPolicy"] == made
+
+
+def test_that_somebody_has_taken_the_name_of_an_old_container_is_said(sandbox: Sandbox) -> None:
+    sandbox.transcript("up")
+    sandbox.new_image()
+    sandbox.transcript("upgrade")
+    sandbox.engine.after("remove", lambda: sandbox.engine.create(SOL, {"Image": IMAGE}), of=SOL)
+    output = sandbox.transcript("rollback bp_sol_01")
+    assert "cannot create bp_sol_01: the name desk-bp_sol_01 is used by a container outside" in output
