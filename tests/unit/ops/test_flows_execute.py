@@ -18,6 +18,7 @@ from manager.i18n import Text
 from manager.ops import apply
 from manager.ops.actions.action import Action, Change, Outcome
 from manager.ops.actions.events import ActionDone, Event
+from manager.ops.checks import old_daemon_check
 from manager.ops.execution import execute
 from manager.ops.planning import changes
 from tests.fakes.sandbox import ETH, SOL, Sandbox
@@ -164,3 +165,16 @@ def test_what_was_stopped_is_exported_as_stopped_although_the_engine_still_lists
     export = json.loads((sandbox.folder / "volumes" / "logs" / "instances.json").read_text())
     assert (export["bp_sol_01"]["status"], export["bp_sol_01"]["pid"]) == ("stopped", 0)
     assert sandbox.engine.lists_behind == {SOL: 0}, "it was listed as running"
+
+
+def test_what_an_old_daemon_still_runs_is_not_started_a_second_time(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_snapshot: object, actions: list[Action], _on_event: object) -> list[Outcome[Action]]:
+        in_use = [action for action in actions if action.instance == "bp_sol_01"]
+        return [Outcome(action, error=ManagerError("the old daemon runs it")) for action in in_use]
+
+    monkeypatch.setattr(old_daemon_check, "refused", refused)
+    output = sandbox.transcript("up")
+    assert "the old daemon runs it" in output
+    assert sandbox.states() == {"bp_eth_02": "running"}

@@ -6,6 +6,7 @@ import pytest
 
 from manager.errors import EngineError
 from manager.fleet import lock
+from manager.ops.execution import wait
 from tests.fakes.sandbox import ETH, SOL, Sandbox
 from tests.unit.ops.test_flows_up import MORE_MEMORY
 
@@ -298,6 +299,16 @@ def test_an_engine_that_dies_before_the_last_look_leaves_what_was_done_said(sand
           engine: start bp_sol_01
           exit code 5
     """)
+
+
+def test_nor_is_it_waited_for_what_a_dead_engine_runs(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[object] = []
+    monkeypatch.setattr(wait, "until_healthy", lambda *of: waited.append(of))
+    sandbox.engine.before("containers", sandbox.engine.die, nth=2)
+    assert "error: no Docker Engine answers" in sandbox.transcript("up --wait")
+    assert (sandbox.exit_code, waited) == (5, [])
 
 
 def test_an_engine_that_dies_in_a_halt_is_said_with_who_may_still_trade(sandbox: Sandbox) -> None:

@@ -208,12 +208,19 @@ def test_what_is_recreated_or_restarted_is_not_asked_for(live: Sandbox) -> None:
     live.transcript("up")
     for command in ("restart", "up --recreate bp_sol_01", "upgrade"):
         assert "-left" not in live.transcript(command)
+
+
+def test_what_is_stopped_for_its_port_is_not_asked_for_beside_a_removed_orphan(live: Sandbox) -> None:
+    live.config("bp_sol_03", 5003)
+    live.transcript("up")
+    (live.folder / "config/active/bp_sol_03.json").unlink()
     live.ports_in_use |= {5001, 5002}
     live.config("bp_eth_02", 5002)
     live.config("bp_sol_01", 5001, mode="live")
-    output = live.transcript("up")
+    output = live.transcript("up --remove-orphans")
     assert output.count("recreated") == 2
-    assert "-left" not in output, "nor one that is stopped first for its port"
+    assert "bp_sol_03: removed" in output
+    assert "-left" not in output
 
 
 def test_programs_are_told_the_same(live: Sandbox) -> None:

@@ -368,3 +368,9 @@ def test_what_was_moved_away_is_started_by_nothing_and_may_be_stopped_and_remove
     assert printed(moved_away.settle(plan_input, plan.up(plan_input))) == [f"leave a: {stone.why}"]
     for actions in (plan.stop(plan_input), plan.down(plan_input)):
         assert moved_away.settle(plan_input, actions) == actions
+
+
+def test_what_the_engine_is_removing_is_made_anew() -> None:
+    """An engine that was killed in the middle of a removal lists it for ever."""
+    plan_input = a_situation({"a": {"engine": "removing"}})
+    assert printed(plan.up(plan_input)) == ["recreate a: engine state: removing"]

@@ -647,3 +647,16 @@ def test_who_sends_most_from_a_refused_address_is_named() -> None:
         "a (x): 20 packets a minute, 2 kB",
     )
     assert (named.subject, named.kind, named.case) == ("a", "exchange_away", "rate_limited b")
+
+
+def test_a_bot_that_is_unhealthy_for_a_moment_is_no_alert() -> None:
+    (condition,) = conditions_of(a_view("unhealthy"))
+    assert (condition.kind, condition.after) == ("unhealthy", RULES.unhealthy_after)
+
+
+def test_what_a_bot_on_paper_has_left_is_not_followed() -> None:
+    """Nothing is open at its exchange, so that a later look would find it gone."""
+    (condition,) = conditions_of(reported(a_view("completed"), "stopped_out"))
+    assert condition.left is None
+    (condition,) = conditions_of(live(reported(a_view("completed"), "stopped_out")))
+    assert condition.left == alert_rules.UNKNOWN
