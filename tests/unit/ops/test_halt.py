@@ -338,3 +338,27 @@ def test_a_folder_whose_settings_are_broken_is_known_by_its_containers(tmp_path:
     other = a_row("a", labels={labels.COMPOSE_PROJECT: "desk-before"})
     assert project.by_containers(Path("/srv/desk"), [*rows, other], []) is None
     assert project.by_containers(Path("/srv/desk"), [], []) is None
+
+
+def test_a_stop_that_fails_is_not_repeated_for_ever(sandbox: Path) -> None:
+    engine: Any = Stopping(sandbox, [row(sandbox, "a")], [row(sandbox, "a")])
+
+    def refuse(*_arguments: object) -> None:
+        raise EngineError("the engine says: {why}", why="no")
+
+    engine.stop = refuse
+    starts = Starts(project.read(sandbox).fleet)
+    halted = halt.bring_down(engine.look(), ["a"], engine.look, engine, starts, lambda _event: None)
+    assert halted.is_complete
+    assert [str(outcome.error) for outcome in halted.stopped.values()] == ["the engine says: no"]
+
+
+def test_a_start_that_does_not_end_is_not_waited_for_without_end(
+    sandbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Starts, "have_ended", lambda _starts: False)
+    monkeypatch.setattr(Starts, "are_too_slow", True)
+    engine: Any = Stopping(sandbox, [row(sandbox, "a")], [row(sandbox, "a", "exited")])
+    starts = Starts(project.read(sandbox).fleet)
+    halted = halt.bring_down(engine.look(), ["a"], engine.look, engine, starts, lambda _event: None)
+    assert not halted.is_complete
