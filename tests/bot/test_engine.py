@@ -252,7 +252,12 @@ def test_how_the_run_goes_is_not_read_from_all_of_its_record_with_each_tick(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[Path] = []
-    monkeypatch.setattr(history, "figures", lambda path: read.append(path) or {})
+
+    def figures(path: Path) -> dict[str, float | None]:
+        read.append(path)
+        return {}
+
+    monkeypatch.setattr(history, "figures", figures)
     for later in (0.0, 1.0, 1.0, FIGURES_EVERY_S):
         world.now += later
         world.engine.tick()
@@ -332,7 +337,12 @@ def test_after_a_fill_it_decides_at_the_price_of_the_fill(world: World) -> None:
     order = world.exchange.placed[0]
     prices: list[Decimal] = []
     strategy: Any = world.engine.strategy
-    strategy.plan = lambda _live, price: prices.append(price) or Plan()
+
+    def plan(_live: object, price: Decimal) -> Plan:
+        prices.append(price)
+        return Plan()
+
+    strategy.plan = plan
     world.exchange.listed = world.exchange.listed[1:]
     fill = Fill("1", f"x{order.client_id}", order.client_id, order.side, D(90), D(1), D(0), "USDC", world.now)
     world.exchange.executed = [fill]
