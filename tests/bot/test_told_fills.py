@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from decimal import Decimal
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -154,3 +155,69 @@ def test_the_lists_are_asked_soon_while_an_order_rests_on_a_word(monkeypatch: py
     loop.run_loop(engine, stop, Any, switch, Pace(), watch)  # type: ignore[arg-type]
     assert told == [[WORD], [WORD]]
     assert [pause <= loop.PROOF_EVERY_S for pause in pauses] == [False, True, False]
+
+
+class Looped:
+    """The loop on a clock of its own, with an engine that only notes what it is asked for.
+
+    Each pause ends after `woken_after` seconds by a word, until there were `most` of them.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, woken_after: float, most: int) -> None:
+        self.now, self.told = 1000.0, 0
+        self.ticks, self.reactions = list[float](), list[tuple[float, int]]()
+        self.pauses = list[float]()
+        self._woken_after, self._most = woken_after, most
+        self._stop = StopSignal()
+        self._watch = FillWatch(self._stop)
+        clock = SimpleNamespace(monotonic=lambda: self.now, time=lambda: self.now)
+        for name, own in (("time", clock), ("wait", self._wait), ("publish", lambda *_args: None)):
+            monkeypatch.setattr(loop, name, own)
+
+    def run(self, interval: float) -> None:
+        settings = args.parse([*GRID, "--interval", str(interval)], {})
+        engine: Any = SimpleNamespace(settings=settings, shared=SharedState(1.0), awaits_proof=False)
+        engine.tick, engine.react = self._tick, self._react
+        switch: Any = SimpleNamespace(renew=lambda: None)
+        loop.run_loop(engine, self._stop, Any, switch, Pace(), self._watch)  # type: ignore[arg-type]
+
+    def _wait(self, _shared: SharedState, _stop: StopSignal, pause: float) -> None:
+        self.pauses.append(pause)
+        if self.told == self._most:
+            self._stop.set("enough")
+            return
+        self.now += self._woken_after
+        self.told += 1
+        self._watch._words.append(WORD)
+        self._watch.wake()
+
+    def _tick(self) -> None:
+        self.ticks.append(self.now)
+        self.now += 0.3
+
+    def _react(self, words: list[ToldFill]) -> bool:
+        self.reactions.append((self.now, len(words)))
+        self.now += 0.2
+        return False
+
+
+def test_a_word_that_waits_when_a_tick_is_due_is_answered_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    late = Looped(monkeypatch, woken_after=1.5, most=1)
+    late.run(interval=1.0)
+    assert [count for _at, count in late.reactions] == [1]
+    assert late.reactions[0][0] < late.ticks[1], "the tick asks for three lists before it places anything"
+
+
+def test_a_word_does_not_put_off_the_next_tick(monkeypatch: pytest.MonkeyPatch) -> None:
+    between = Looped(monkeypatch, woken_after=2.0, most=1)
+    between.run(interval=10.0)
+    assert between.pauses == pytest.approx([9.7, 7.5])
+
+
+def test_a_flood_of_words_loses_none_and_delays_no_tick(monkeypatch: pytest.MonkeyPatch) -> None:
+    flood = Looped(monkeypatch, woken_after=0.05, most=200)
+    flood.run(interval=1.0)
+    assert sum(count for _at, count in flood.reactions) == flood.told
+    gaps = [after - before for before, after in pairwise(flood.ticks)]
+    assert len(gaps) > 20
+    assert max(gaps) < 2.0, "an interval, and what was under way when it was over"

@@ -129,8 +129,8 @@ class Engine:
         self._store_sample(price, now)
         self.has_ticked = True
 
-    def react(self, words: Sequence[ToldFill] = ()) -> None:
-        """Look for new executions alone, and place at once what they call for.
+    def react(self, words: Sequence[ToldFill] = ()) -> bool:
+        """Look for new executions alone, and place at once what they call for. Return whether it ticked.
 
         That is one call before the order instead of three, and none where `words` tell clearly what was
         filled: then the look follows the order. The next tick reads everything. It does so now where nothing
@@ -139,7 +139,7 @@ class Engine:
         is_trading = self._closing is None and not self.paused and not self._refusals.is_active
         if not (self.has_ticked and is_trading and self.price and not self._watch.is_in_doubt):
             self.tick()
-            return
+            return True
         with self._pace.urgent():
             self._act_on(words)
             result = self._reconciler.read_fills()
@@ -149,8 +149,10 @@ class Engine:
             if result.trades:
                 # The market is where it has just traded, and no more at the last tick's price.
                 self._act(result, result.trades[-1][0].price, self._clock())
-        if not result.trades:
-            self.tick()
+        if result.trades:
+            return False
+        self.tick()
+        return True
 
     def _act_on(self, words: Sequence[ToldFill]) -> None:
         """Place the counter orders of what was told (`told_orders`), before it is known to be true.

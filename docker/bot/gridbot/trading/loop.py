@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gridbot.exchanges.price_sources import EndOfDataError
 from gridbot.model.condition import Code, Condition
 from gridbot.model.errors import EXIT_COMPLETED, ExchangeError, KeysError, UnauthorizedError
+from gridbot.model.types import ToldFill
 from gridbot.runtime.log import log
 from gridbot.runtime.pace import Pace
 from gridbot.runtime.report_file import ReportFile
@@ -57,13 +59,11 @@ def run_loop(
     failures = unauthorized = 0
     ticked_at = float("-inf")
     while not stop.is_set():
-        began, pause = time.monotonic(), settings.interval
+        began = time.monotonic()
         try:
-            has_news, words = watch.take(), watch.words()
-            if has_news and not failures and began - ticked_at < settings.interval:
-                engine.react(words)
-            else:  # it asks for more than the words tell
-                engine.tick()
+            has_news, words = watch.take() and not failures, watch.words()
+            is_due = not has_news or began - ticked_at >= settings.interval
+            if _go_on(engine, stop, words if has_news else None, is_due=is_due):
                 ticked_at = began
             switch.renew()
             if failures:
@@ -71,8 +71,10 @@ def run_loop(
                 outage.clear()
                 pauses.reset()
             failures = unauthorized = 0
+            # What was told does not put off the next tick.
+            resume_at = ticked_at + settings.interval
             if engine.awaits_proof:
-                pause = min(pause, PROOF_EVERY_S)
+                resume_at = min(resume_at, began + PROOF_EVERY_S)
         except ExchangeError as err:
             failures += 1
             unauthorized = unauthorized + 1 if isinstance(err, UnauthorizedError) else 0
@@ -81,7 +83,7 @@ def run_loop(
             outage.record(err, time.time())
             engine.record_failure(err, first=failures == 1)
             # The exchange counts from its answer, which may come long after the beginning.
-            began, pause = time.monotonic(), pauses.after(err)
+            resume_at = time.monotonic() + pauses.after(err)
         except CompletedError as err:
             return RunEnd(EXIT_COMPLETED, str(err), completed=True, condition=err.condition)
         except EndOfDataError:
@@ -90,8 +92,21 @@ def run_loop(
         publish(engine, outage, report_file)
         share_pause = pace.pause()
         watch.is_muted = failures > 0 or share_pause > 0
-        wait(shared, stop, max(pause - (time.monotonic() - began), share_pause, 0))
+        wait(shared, stop, max(resume_at - time.monotonic(), share_pause, 0))
     return stopped(stop)
+
+
+def _go_on(engine: Engine, stop: StopSignal, words: Sequence[ToldFill] | None, *, is_due: bool) -> bool:
+    """React to what was told, and tick where that is due. Return whether there was a tick.
+
+    The words come first: a tick asks for all lists before it places anything. However many there are, they
+    are one reaction, and the tick follows it.
+    """
+    has_ticked = words is not None and engine.react(words)
+    if is_due and not (has_ticked or stop.is_set()):
+        engine.tick()
+        return True
+    return has_ticked
 
 
 def stopped(stop: StopSignal) -> RunEnd:
