@@ -217,6 +217,27 @@ def test_cancellations_that_are_all_refused_are_sent_again_after_growing_pauses(
     assert len(there.calls) <= 14
 
 
+@pytest.mark.parametrize("is_list_away", [False, True])
+def test_an_order_that_is_listed_again_and_stays_counts_as_left(
+    store: Store, monkeypatch: pytest.MonkeyPatch, *, is_list_away: bool
+) -> None:
+    """Its record has it as ended. Without it a stop would leave it behind and say: 0 orders."""
+    there, asked = standing(store, 1, refusals=[RejectedError("not now") for _ in range(99)]), Asked()
+    [order] = store.live_orders()
+    store.close_order(order.client_id, "canceled", "not found")
+    listed = there.open_orders
+
+    def open_orders() -> Any:
+        if there.calls and is_list_away:
+            raise UnreachableError("timed out")
+        return listed()
+
+    monkeypatch.setattr(there, "open_orders", open_orders)
+    monkeypatch.setattr("gridbot.trading.cancel.time.monotonic", lambda: asked.now)
+    assert cancel_own_orders(store, there, PERP, within=25, sleep=asked.sleep) == (1, False)
+    assert asked.now > 20
+
+
 def test_during_a_ban_that_outlasts_the_stop_nothing_more_is_asked(store: Store) -> None:
     there, sleeps = standing(store, 3, refusals=[BANNED]), Sleeps()
     assert cancel_own_orders(store, there, PERP, within=30, sleep=sleeps) == (3, False)

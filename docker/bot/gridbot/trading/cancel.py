@@ -72,7 +72,7 @@ def cancel_own_orders(
                 raise failure
         except ExchangeError as err:
             log.warning("cannot confirm that all orders are cancelled: %s", err)
-            if not store.live_orders():
+            if not canceller.left:
                 return 0, False
             has_failed, refusal = True, err if _is_refusal(err) else refusal
         pause = PAUSE_S[min(rounds, len(PAUSE_S) - 1)]
@@ -83,7 +83,7 @@ def cancel_own_orders(
         elif rounds >= len(PAUSE_S) and (has_failed or sender.was_in_vain):
             pause = failed_pauses.next()
         if time.monotonic() + (pause if refusal is not None else 0.0) >= deadline:
-            return len(store.live_orders()), False
+            return canceller.left, False
         sleep(pause)
         rounds += 1
 
@@ -137,10 +137,19 @@ class _Canceller:
         self._store, self._reconciler, self._sender = store, reconciler, sender
         self._is_exclusive = is_exclusive
         self._ended_at = 0.0
+        # Client ids of orders that the store has closed, and the exchange listed when it was asked last.
+        self._reopened: set[int] = set()
+
+    @property
+    def left(self) -> int:
+        """Return how many orders may rest: what the store has closed is left while the exchange lists it."""
+        return len({order.client_id for order in self._store.live_orders()} | self._reopened)
 
     def go_round(self) -> _Round:
         """Cancel what is listed, settle, and cancel what was not. Raises ExchangeError."""
         result = self._reconciler.read_orders()
+        if result.unclear is None:
+            self._reopened = {order.client_id for order in result.reopened}
         # First of all what is known to rest: the history, which comes next, may take many calls.
         listed = [order for order in self._store.live_orders() if order.client_id in result.listed]
         refusal = self._sender.cancel(
