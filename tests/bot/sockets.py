@@ -183,6 +183,11 @@ class SocketServer(ThreadedServer):
         """Tell of a fill."""
         asyncio.run_coroutine_threadsafe(self._tell(), self._loop).result(5)
 
+    def go_silent(self) -> None:
+        """Tell the sockets that are open of nothing any more, without closing them."""
+        self.listens.clear()
+        self._loop.call_soon_threadsafe(self._listeners.clear)
+
     def _add_routes(self, router: web.UrlDispatcher) -> None:
         router.add_post("/{tail:.*}", self._rest)
         router.add_get("/{tail:.*}", self._connect)

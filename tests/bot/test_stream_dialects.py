@@ -27,6 +27,30 @@ async def _token(*_: Any) -> str:
     return "token"
 
 
+def test_a_socket_that_is_there_and_says_nothing_can_be_opened_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By apex's own pings it is never known to be half open: ccxt takes them for the answer."""
+    spoken, words = sockets.ApexSocket(), queue.Queue[ToldFill]()
+    kit = spoken.kit()
+    monkeypatch.setattr("gridbot.exchanges.stream.RETRY_FIRST_S", 0.05)
+    with SocketServer(spoken) as server:
+        url = f"ws://127.0.0.1:{server.port}{spoken.path}"
+        stream = FillStream(kit.name, kit.keys, url, lambda: None, {}, words.put)
+        stream.reopen()  # not begun: nothing to open anew
+        stream.start(kit.api.markets, kit.adapter.market_symbol)
+        try:
+            for turn in range(2):
+                assert server.listens.wait(60)
+                assert server.opened == turn + 1
+                server.fill()
+                assert words.get(timeout=60) == sockets.SOLD
+                assert stream.heard_at > 0
+                server.go_silent()
+                stream.reopen()
+            assert server.listens.wait(60)
+        finally:
+            stream.stop()
+
+
 @pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.__name__)
 def test_a_fill_wakes_the_loop_also_after_a_cut(
     dialect: type[Dialect], monkeypatch: pytest.MonkeyPatch

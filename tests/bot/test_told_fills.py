@@ -20,7 +20,7 @@ from gridbot.runtime.pace import Pace
 from gridbot.runtime.shared_state import SharedState
 from gridbot.runtime.stop_signal import StopSignal
 from gridbot.trading import loop
-from gridbot.trading.fill_watch import MOST_WORDS, FillWatch
+from gridbot.trading.fill_watch import MOST_WORDS, TOLD_AFTER_S, FillWatch
 from tests.bot.bots import GRID
 from tests.bot.kits.backpack import Backpack
 
@@ -221,3 +221,63 @@ def test_a_flood_of_words_loses_none_and_delays_no_tick(monkeypatch: pytest.Monk
     gaps = [after - before for before, after in pairwise(flood.ticks)]
     assert len(gaps) > 20
     assert max(gaps) < 2.0, "an interval, and what was under way when it was over"
+
+
+class Socket:
+    """A stream that notes how often it was opened anew."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.heard_at, self.reopened, self.now = float("-inf"), 0, 1000.0
+        clock = SimpleNamespace(monotonic=lambda: self.now)
+        monkeypatch.setattr("gridbot.trading.fill_watch.time", clock)
+        self.watch = FillWatch(StopSignal())
+        self.watch._stream, self.watch._opened_at = self, self.now  # type: ignore[assignment]
+        self.watch.note_trades(0)
+
+    def reopen(self) -> None:
+        self.reopened += 1
+
+    def ticks(self, seconds: float, trades: int) -> None:
+        """So much time passes, and so many trades are booked from its beginning."""
+        for _ in range(int(seconds)):
+            self.now += 1.0
+            self.watch.note_trades(trades)
+
+
+def test_a_socket_that_does_not_tell_of_what_is_booked_is_opened_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    socket = Socket(monkeypatch)
+    socket.ticks(300, trades=0)
+    assert socket.reopened == 0, "a market on which nothing happens"
+    socket.ticks(TOLD_AFTER_S, trades=1)
+    assert socket.reopened == 0, "the list may be ahead"
+    socket.ticks(5, trades=1)
+    assert socket.reopened == 1
+    # Trade after trade of which it never tells: after 1, 2, 4 ... minutes again.
+    for trade in range(2, 62):
+        socket.ticks(60, trades=trade)
+    assert 4 <= socket.reopened <= 8
+
+
+@pytest.mark.parametrize("after", [-20.0, 0.0, 8.0])
+def test_a_socket_that_tells_before_or_after_the_list_stays_open(
+    monkeypatch: pytest.MonkeyPatch, after: float
+) -> None:
+    socket = Socket(monkeypatch)
+    socket.ticks(100, trades=0)
+    if after <= 0:
+        socket.heard_at = socket.now + after
+        socket.ticks(60, trades=1)
+    else:
+        socket.ticks(after, trades=1)
+        socket.heard_at = socket.now
+        socket.ticks(60, trades=1)
+    assert socket.reopened == 0
+
+
+def test_without_a_socket_nothing_is_opened_anew() -> None:
+    watch = FillWatch(StopSignal())
+    assert not watch.is_open
+    watch.note_trades(0)
+    watch.note_trades(1)

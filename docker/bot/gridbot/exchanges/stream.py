@@ -15,6 +15,7 @@ import os
 import random
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
@@ -27,6 +28,8 @@ from gridbot.runtime.log import log
 RETRY_FIRST_S, RETRY_CAP_S = 1.0, 60.0
 # A socket that answers no ping for twice as long is opened again.
 KEEP_ALIVE_MS = 15_000
+# The other side of one that is half open does not say goodbye.
+CLOSE_WITHIN_S = 5.0
 OFF = "off"
 
 
@@ -64,6 +67,9 @@ class FillStream:
         self._base = venues.base_url(exchange, env)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
+        self._listens = self._reopens = False
+        # When something of this account was told last, by time.monotonic().
+        self.heard_at = float("-inf")
 
     def start(self, markets: Mapping[str, Any], symbol: str) -> None:
         """Begin to watch, in a thread that ends with the process."""
@@ -75,6 +81,17 @@ class FillStream:
         if self._loop is not None and self._task is not None:
             with contextlib.suppress(RuntimeError):  # it has ended
                 self._loop.call_soon_threadsafe(self._task.cancel)
+
+    def reopen(self) -> None:
+        """Open the socket anew: it is there and says nothing. One that is being opened is left alone."""
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._break_off)
+
+    def _break_off(self) -> None:
+        if self._task is not None and self._listens:
+            self._reopens = True
+            self._task.cancel()
 
     def _run(self, markets: Mapping[str, Any], symbol: str) -> None:
         try:
@@ -88,20 +105,24 @@ class FillStream:
         failures = 0
         while True:
             client = self._client(markets)
+            self._listens = True
             try:
                 while True:
                     updates = await _next_updates(self._exchange, client, symbol)
-                    failures = 0
+                    failures, self.heard_at = 0, time.monotonic()
                     self._look(updates, symbol)
             except asyncio.CancelledError:
-                return
+                if not self._reopens:
+                    return
+                failures = 0
             except Exception as err:  # noqa: BLE001 - ccxt raises what its parsers raise, too
                 if not failures:
                     log.info("the websocket of %s is away, fills are seen at the next tick: %s", symbol, err)
                 failures += 1
             finally:
+                self._listens = self._reopens = False
                 with contextlib.suppress(Exception):
-                    await client.close()
+                    await asyncio.wait_for(client.close(), CLOSE_WITHIN_S)
             pause = min(RETRY_FIRST_S * 2.0 ** min(failures, 10), RETRY_CAP_S)
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))
 

@@ -89,6 +89,8 @@ def run_loop(
         except EndOfDataError:
             condition = Condition(Code.FINISHED, "the replay is over", {"by": "replay"})
             return RunEnd(EXIT_COMPLETED, "the replay is over", completed=True, condition=condition)
+        if watch.is_open:
+            watch.note_trades(engine.store.ledger.trades)
         publish(engine, outage, report_file)
         share_pause = pace.pause()
         watch.is_muted = failures > 0 or share_pause > 0
