@@ -36,7 +36,7 @@ CLIENTS = ("socket", "sdk")
 ANSWER_MARGIN_S = 30
 """Added to a bot's stop timeout: an engine that stops hundreds at once needs some seconds itself."""
 
-TELLING_EVENTS = ("create", "start", "kill", "stop", "die", "destroy", "pause", "unpause", "oom", "rename")
+TELLING_EVENTS = frozenset("create start kill stop die destroy pause unpause oom rename update".split())
 """Without the health checks' execs, of which there are three a minute per container."""
 
 SLOW_TRIES = 6
@@ -279,7 +279,7 @@ class Engine:
 
         Events are hints: list the containers again after each reconnection.
         """
-        filters = {"type": ["container"], "label": list(label_filters), "event": list(TELLING_EVENTS)}
+        filters = {"type": ["container"], "label": list(label_filters), "event": sorted(TELLING_EVENTS)}
         return self._events({"filters": filters})
 
     def has_events_between(self, since: float, until: float) -> bool:

@@ -400,6 +400,7 @@ class FakeEngine(Engine):
             if 0 < host.get("MemorySwap", 0) < host.get("Memory", 0):
                 raise refusal(409, "Memory limit should be smaller than already set memoryswap limit")
             target.body = {**target.body, "HostConfig": host}
+            self._tell(target, "update")
 
     def stop(self, container: str, timeout: int) -> None:
         with self._asked("stop", container):
