@@ -22,10 +22,10 @@ from fnmatch import fnmatch
 from threading import Condition, RLock
 from typing import IO, Any, Literal
 
-from manager.engine.client import TELLING_EVENTS, Engine
+from manager.engine.client import Engine
 from manager.engine.endpoint import Endpoint
 from manager.engine.patience import Patience
-from manager.engine.streams import STREAMS, Stream
+from manager.engine.streams import STREAMS, TELLING_EVENTS, Stream
 from manager.engine.unreachable import no_answer
 from manager.errors import EngineError, NotFound, TimedOut, refusal
 from tests.fakes.containers import KILLED, FakeContainer, FakeImage, Idle, Programs
