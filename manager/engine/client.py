@@ -276,7 +276,7 @@ class Engine:
 
         Events are hints: list the containers again after each reconnection.
         """
-        filters = {"type": ["container"], "label": list(label_filters), "event": sorted(TELLING_EVENTS)}
+        filters = {"type": ["container"], "label": list(label_filters), "event": list(TELLING_EVENTS)}
         return self._events({"filters": filters})
 
     def has_events_between(self, since: float, until: float) -> bool:
