@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from manager.config.bot_argv import GRIDS
+from manager.config.dotenv import NAME
 from manager.config.exchanges import EXCHANGES
 from manager.config.flat_format import LEGACY_KEYS
 from manager.config.fleet import HOST_PATTERN
@@ -45,12 +46,12 @@ HAS_A_SECRET_DEFAULT = rf"{_SECRET_NAME}:-[^}}]+\}}"
 ONLY_A_NAME = r"^\s*\$\{[A-Za-z_][A-Za-z0-9_]*(:-)?\}\s*$"
 SECRET_OPTION = rf"^-[^=]*({_ANY_CASE})"
 
-_PART = r"/(?!\.{1,2}(/|$))[^/]+"
+_PART = r"/(?!\.{1,2}(/|$))[^/\x00-\x1f\x7f]+"
 _OWN = "|".join(name.replace(".", r"\.") for name in sorted(OWN_FILES))
 """Not by `re.escape`: editors use ECMA regular expressions, in which `\\-` is an error."""
 PATTERNS = {
     "instance_id": f"^{ID_PATTERN.pattern}$",
-    **dict.fromkeys(("exchange", "symbol", "strategy"), f"^{WORD_PATTERN.pattern}$"),
+    **dict.fromkeys(("exchange", "symbol", "strategy"), f"^(?!-){WORD_PATTERN.pattern}$"),
     "host": f"^{HOST_PATTERN.pattern}$",
     "health_path": f"^{HEALTH_PATH_PATTERN.pattern}$",
     "log_dir": rf"^(\./)?logs((?!/({_OWN})(/|$))({_PART})+)?/*$",
@@ -130,6 +131,7 @@ def _values() -> Schema:
         "settings": {"type": "object", "$ref": "#/$defs/setting"},
         "environment": {
             "type": "object",
+            "propertyNames": {"pattern": f"^{NAME.pattern}$"},
             "patternProperties": {SECRET_KEY: secret},
             "additionalProperties": setting,
         },

@@ -17,7 +17,7 @@ from manager.config.fleet import DEFAULT_PARALLELISM
 from manager.engine import endpoint, http_socket
 from manager.engine.http_socket import CALL_TIMEOUT_S
 from manager.engine.patience import Patience
-from manager.engine.streams import STREAMS, EventStream, Stream
+from manager.engine.streams import STREAMS, TELLING_EVENTS, EventStream, Stream
 from manager.engine.unreachable import api_version, as_object, as_rows, hangs, no_answer
 from manager.errors import EngineError, NameTaken, NotFound, UsageError, refusal
 from manager.typed import TYPE_CHECKING, Any
@@ -35,9 +35,6 @@ CLIENTS = ("socket", "sdk")
 
 ANSWER_MARGIN_S = 30
 """Added to a bot's stop timeout: an engine that stops hundreds at once needs some seconds itself."""
-
-TELLING_EVENTS = ("create", "start", "kill", "stop", "die", "destroy", "pause", "unpause", "oom", "rename")
-"""Without the health checks' execs, of which there are three a minute per container."""
 
 SLOW_TRIES = 6
 """For calls that can be repeated safely: up to a minute for a list, six for a start."""

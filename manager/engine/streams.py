@@ -9,6 +9,12 @@ from manager.typed import Any, Literal, Protocol
 Stream = Literal["stdout", "stderr"]
 STREAMS: tuple[Stream, ...] = ("stdout", "stderr")
 
+TELLING_EVENTS = (
+    *("create", "start", "kill", "stop", "die", "destroy"),
+    *("pause", "unpause", "oom", "rename", "update"),
+)
+"""Without the health checks' execs, of which there are three a minute per container."""
+
 FRAME_HEAD = 8
 """Bytes that precede each frame of a log: the stream's number, three of nothing, and the frame's size."""
 STDERR = 2

@@ -22,10 +22,10 @@ from fnmatch import fnmatch
 from threading import Condition, RLock
 from typing import IO, Any, Literal
 
-from manager.engine.client import TELLING_EVENTS, Engine
+from manager.engine.client import Engine
 from manager.engine.endpoint import Endpoint
 from manager.engine.patience import Patience
-from manager.engine.streams import STREAMS, Stream
+from manager.engine.streams import STREAMS, TELLING_EVENTS, Stream
 from manager.engine.unreachable import no_answer
 from manager.errors import EngineError, NotFound, TimedOut, refusal
 from tests.fakes.containers import KILLED, FakeContainer, FakeImage, Idle, Programs
@@ -400,6 +400,7 @@ class FakeEngine(Engine):
             if 0 < host.get("MemorySwap", 0) < host.get("Memory", 0):
                 raise refusal(409, "Memory limit should be smaller than already set memoryswap limit")
             target.body = {**target.body, "HostConfig": host}
+            self._tell(target, "update")
 
     def stop(self, container: str, timeout: int) -> None:
         with self._asked("stop", container):

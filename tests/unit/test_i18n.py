@@ -275,6 +275,8 @@ def test_one_word_for_each_thing_in_chinese() -> None:
         text = re.sub("[單雙]向持倉|鏡像站|[家作]目錄", "", page.read_text())
         used = [word for words in OTHER_WORDS.values() for word in words if word in text]
         assert used == [], page.name
+        # The program is called 管理程式; `manager` is its command.
+        assert re.findall(r"(?<=[\u3000-\u9fff]) ?manager(?! [a-z-]|[\w./`\[-])", text) == [], page.name
 
 
 def test_the_environment_chooses_and_the_option_beats_it(tmp_path: Path) -> None:

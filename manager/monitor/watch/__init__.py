@@ -4,6 +4,7 @@ loop, observer, change_detector      when the fleet is observed, and what follow
 shared_look                          the last look, for the page of the same process
 concerned                            which instances are looked at each second
 others_work                          which bots another manager may have taken down for a moment
+updates                              what somebody has changed by `docker update`
 engine_recovery                      which bots are started again after an engine crash
 kinds, alert_rules, machine_rules    the kinds of alerts, and what is wrong at one moment
 history                              what a single snapshot cannot tell

@@ -99,6 +99,8 @@ class Events:
         self._stream: EventStream = engine.events(labels.fleet_filter(fleet.name))
         self.being_stopped: set[str] = set()
         """Ids of the containers that are being stopped, and were not started since."""
+        self.updated: set[str] = set()
+        """Ids of the containers whose limits or restart policy were changed since the last look."""
 
     @property
     def stream(self) -> EventStream:
@@ -115,6 +117,8 @@ class Events:
                 self.being_stopped.add(container)
             elif action in {"start", "unpause"}:
                 self.being_stopped.discard(container)
+            elif action == "update":
+                self.updated.add(container)
         return bool(events)
 
     def last_words(self) -> set[str]:

@@ -14,7 +14,7 @@ from manager.fleet import doing, instances_json, instances_json_refresh, lock, o
 from manager.fleet.observe import NO_IMAGE, FleetSnapshot
 from manager.fleet.project import Project
 from manager.fleet.session import Session
-from manager.monitor.watch import change_detector, engine_recovery
+from manager.monitor.watch import change_detector, engine_recovery, updates
 from manager.monitor.watch.engine_recovery import EngineOutage
 from manager.monitor.watch.others_work import OthersWork, at_work_on
 from manager.monitor.watch.shared_look import SharedLook
@@ -135,6 +135,7 @@ class FleetObserver:
             self.snapshot = observed._replace(views=views)
             self._others_work.note(views.values(), time.monotonic())
             self._seen = None if self.fault else observed
+            self._say_updates(self._events.updated)
         except EngineError as error:  # one that answers with errors tells as little as one that is away
             self._lose(str(error.text.params.get("why", error)))
             return False
@@ -151,6 +152,13 @@ class FleetObserver:
             unsettled=self.unsettled(),
         )
         return True
+
+    def _say_updates(self, updated: set[str]) -> None:
+        """Say once what somebody has changed by `docker update`."""
+        ids = frozenset(updated)
+        updated.clear()
+        for text in updates.texts(self._session.engine(), self.snapshot, ids) if ids else ():
+            console.say(text)
 
     def is_busy(self) -> bool:
         """Return whether another manager is changing the fleet, and not for suspiciously long."""

@@ -82,6 +82,8 @@ class OldConfig(NamedTuple):
     is_placed: bool = False
     imported: Import | None = None
     conflicts: tuple[Problem, ...] = ()
+    account_of: str = ""
+    """The config with whose credentials it trades the same symbol; empty if there is none."""
     was_stopped: bool = False
 
     @property

@@ -100,6 +100,14 @@ def _instance_actions(
     yield from _log_actions(config, options)
     yield from _registry_actions(config, facts)
     yield from _ignored_keys(config)
+    if config.account_of:
+        cause = Text(
+            "trades {symbol} with the same credentials as {other}: in live mode neither is started; give one"
+            " of them others, or set allow_shared_credentials = true in config/fleet.toml",
+            symbol=config.loaded.spec.symbol if config.loaded.spec else "?",
+            other=config.account_of,
+        )
+        yield ImportAction("warn", config.id, cause, config)
     yield ImportAction(
         "config", config.id, Text("{source} → {target}", source=config.file, target=config.target), config
     )

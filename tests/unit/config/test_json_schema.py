@@ -73,6 +73,7 @@ BAD: dict[str, Any] = {
     "an unknown exchange": a_config(metadata={"exchange": "backpck"}),
     "an unknown strategy": a_config(metadata={"strategy": "martingale"}),
     "a word with a space": a_config(metadata={"symbol": "SOL USDC"}),
+    "a word that is an option": a_config(metadata={"symbol": "-SOL"}),
     "an id with a slash": a_config(metadata={"instance_id": "../x"}),
     "a machine's name with a space": {**a_config(), "host": "a b"},
     "an id too long": a_config(metadata={"instance_id": "x" * 64}),
@@ -119,7 +120,20 @@ LOADER_ONLY: dict[str, Any] = {
     "the name of a file of ours": a_config(metadata={"instance_id": "fleet.lock"}),
     "a variable that is not set": a_config(metadata={"symbol": "${NOBODY_SETS_THIS}"}),
 }
-"""What a schema cannot say; docs/operating.md lists the same."""
+"""What a schema cannot say; docs/operating/editors.md lists the same."""
+
+REFUSED: dict[str, Any] = {
+    "logs with a tab": a_config(daemon_config={"log_dir": "logs/a\tb"}),
+    "a database with a line break": a_config(daemon_config={"db_path": "database/a\nb.db"}),
+    "flat, a name that is no variable's": {**FLAT, "environment": {"MY-DEPTH": "5"}},
+    "a name that begins with a digit": {**SHORT, "environment": {"5TH": "5"}},
+}
+"""What keeps an instance from being started, while one that runs goes on."""
+
+REFUSED_BY_LOADER_ONLY: dict[str, Any] = {
+    "a character that is not seen": a_config(metadata={"symbol": "SOL\u200b_USDC"}),
+    "a variable that steers the loader": {**SHORT, "environment": {"LD_PRELOAD": "/x.so"}},
+}
 
 
 def is_valid(value: Any, *, is_bundled_bot: bool = True) -> bool:
@@ -165,6 +179,14 @@ def test_what_does_not_load_is_not_valid(value: Any) -> None:
 def test_what_only_the_loader_finds(value: Any) -> None:
     assert not loads(value)
     assert is_valid(value)
+
+
+@pytest.mark.parametrize("name", [*REFUSED, *REFUSED_BY_LOADER_ONLY])
+def test_what_is_refused_is_not_valid_where_a_schema_can_say_so(name: str) -> None:
+    value = {**REFUSED, **REFUSED_BY_LOADER_ONLY}[name]
+    loaded = load_value(value, "config/active/bp_sol_01.json", a_fleet(), {}, {}, {})
+    assert loaded.refusals and not loaded.problems  # noqa: PT018
+    assert is_valid(value) is (name in REFUSED_BY_LOADER_ONLY)
 
 
 def test_another_bots_words_are_free() -> None:

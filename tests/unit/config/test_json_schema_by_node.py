@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 
 from manager.config.json_schema import config_schema
 from tests.fleet import ROOT
-from tests.unit.config.test_json_schema import BAD, GOOD, LOADER_ONLY, SHIPPED
+from tests.unit.config.test_json_schema import BAD, GOOD, LOADER_ONLY, REFUSED, SHIPPED
 
 TOOLS = ROOT / ".venv" / "test-tools"
 PACKAGES = TOOLS / "npm"
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(
 
 def test_node_says_of_every_config_what_python_says() -> None:
     values: dict[str, Any] = {path.name: json.loads(path.read_text()) for path in SHIPPED}
-    values |= {**GOOD, **BAD, **LOADER_ONLY}
+    values |= {**GOOD, **BAD, **LOADER_ONLY, **REFUSED}
     schemas = {name: config_schema(is_bundled_bot=name == "bundled") for name in ("bundled", "foreign")}
     answers = by_node(schemas, values)
     for name, schema in schemas.items():

@@ -59,6 +59,25 @@ def test_it_looks_again_once_its_time_has_come_and_at_once_when_a_supervisor_say
     assert watching.look_if_due()
 
 
+def test_a_changed_restart_policy_is_told_once_also_to_who_reads_no_files_of_the_engine(
+    sandbox: Sandbox, watching: FleetObserver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sandbox.engine.has_readable_files = False
+    sandbox.engine.update(SOL, {"RestartPolicy": {"Name": "no"}})
+    capsys.readouterr()
+    watching.wait(0)
+    assert watching.look()
+    assert watching.look()
+    assert capsys.readouterr().out == (
+        "bp_sol_01: changed by `docker update`: restart policy; `manager up bp_sol_01` puts it back\n"
+    )
+    assert "updated (not with its restart policy" in sandbox.transcript("up bp_sol_01")
+    capsys.readouterr()
+    watching.wait(0)
+    assert watching.look()
+    assert capsys.readouterr().out == ""
+
+
 def test_what_an_engine_that_was_killed_left_down_has_fallen(
     sandbox: Sandbox, watching: FleetObserver
 ) -> None:

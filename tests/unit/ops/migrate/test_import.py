@@ -124,6 +124,32 @@ def test_twins_in_the_folder_are_both_held_back_and_one_can_be_named(
     assert run(fleet, old, "same", "--yes") == BAD_CONFIG
 
 
+@pytest.mark.parametrize("values", ["", "BACKPACK_KEY=abc\nBACKPACK_SECRET=def\n"])
+def test_two_on_one_account_are_named_at_the_import(
+    old: OldFolder, fleet: Path, capsys: pytest.CaptureFixture[str], values: str
+) -> None:
+    """Else `up` refuses both only when the fleet is set to live, with the old bots stopped."""
+    (old.folder / ".env").write_text(values)
+    old.add("first", a_config("first", 5007, metadata={"symbol": "BTC_USDC_PERP"}))
+    old.add("second", a_config("second", 5008, metadata={"symbol": "BTC_USDC_PERP"}))
+    old.add("of_another", a_config("of_another", 5009, metadata={"symbol": "ETH_USDC_PERP"}))
+    assert run(fleet, old, "--yes") == OK
+    cause = (
+        "trades BTC_USDC_PERP with the same credentials as config/active/{}.json: in live mode neither is"
+        " started; give one of them others, or set allow_shared_credentials = true in config/fleet.toml"
+    )
+    assert [line for line in printed(capsys) if ": warning: " in line] == [
+        "first: warning: " + cause.format("second"),
+        "second: warning: " + cause.format("first"),
+    ]
+    old.add("third", a_config("third", 5010, metadata={"symbol": "BTC_USDC_PERP"}))
+    run(fleet, old, "third", "--dry-run")
+    assert "third: warning: trades BTC_USDC_PERP with the same credentials as" in capsys.readouterr().out
+    (fleet / "config" / "fleet.toml").write_text("allow_shared_credentials = true\n")
+    run(fleet, old, "third", "--dry-run")
+    assert "warning" not in capsys.readouterr().out
+
+
 def test_an_old_flat_file_of_the_same_id_is_a_twin(old: OldFolder, fleet: Path) -> None:
     (old.folder / "config" / "daemon_config.json").write_text(json.dumps(a_config("bp_sol_01", 5001)))
     assert run(fleet, old, "--yes") == BAD_CONFIG
