@@ -101,7 +101,7 @@ def _warn(fleet_history: FleetHistory, moved: Mapping[str, Tombstone]) -> None:
         console.warning(
             Text(
                 "{id}: it was moved to {host}, where its history goes on: what it earned and traded here is"
-                " told there, too, and is in no total here",
+                " listed there, too, and is in no total here",
                 id=instance,
                 host=stone.to,
             )
@@ -110,7 +110,7 @@ def _warn(fleet_history: FleetHistory, moved: Mapping[str, Tombstone]) -> None:
         if history.why is not None:
             console.warning(
                 Text(
-                    "{id}: its database could not be read, what it knows is missing here: {why}",
+                    "{id}: its database could not be read; its trades and runs are missing here: {why}",
                     id=history.instance,
                     why=history.why,
                 )
