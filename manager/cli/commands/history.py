@@ -20,7 +20,7 @@ from manager.fleet.tombstone import Tombstone
 from manager.i18n import Text, _, mark
 from manager.monitor.history import curve, reader, run_ends, summary
 from manager.monitor.history.curve import Day
-from manager.monitor.history.model import Run
+from manager.monitor.history.model import Run, What
 from manager.monitor.history.reader import FleetHistory, InstanceHistory
 from manager.monitor.history.summary import Line
 from manager.typed import NamedTuple
@@ -225,7 +225,7 @@ def _say_one(
     console.say()
 
 
-WORDS = {
+WORDS: Mapping[What, str] = {
     "exit": mark("exit"),
     "state": mark("state"),
     "command": mark("command"),
