@@ -89,7 +89,7 @@ FORMAT = option(
 )
 STATS_COLUMNS = option(
     "--columns",
-    text=mark("show these columns, such as id,pnl,maker_share,apr; an unknown name tells all of them"),
+    text=mark("show these columns, such as id,pnl,maker_share,apr; an unknown name lists them all"),
     type=argument_types.stats_columns,
     metavar="COLUMNS",
 )

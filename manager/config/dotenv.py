@@ -48,7 +48,7 @@ UNLIKE_WITHIN = {"'": "\\", '"': "'0$\n"}
 
 NOT_ASSIGNED = Text("is not NAME=value")
 COMMENT_MAY_END = Text(
-    "a carriage return stands in the middle of this line; save the file with Unix line ends"
+    "there is a carriage return in the middle of this line; save the file with Unix line ends"
 )
 
 

@@ -27,7 +27,7 @@ SENTENCES: Mapping[tuple[str, str], str] = {
     ("ledger_differs", ""): mark("the account holds {account}, but its trades make {ledger}"),
     ("ledger_differs", "unreadable"): mark("what the account holds cannot be read: {error}"),
     ("ledger_differs", "socket"): mark(
-        "the websocket told of a fill that the exchange does not list ({error});"
+        "the websocket reported a fill that the exchange does not list ({error});"
         " the order that was sent for it is being cancelled"
     ),
     ("stopped_out", "stop_loss"): mark("stop loss {limit} reached: {value}"),

@@ -133,9 +133,9 @@ def test_a_machine_that_cannot_tell_is_named_with_its_reason_and_is_never_a_succ
         ("well", "a"): "running",
     }
     for message in (
-        "host bare does not tell what runs there",
-        "host gone does not tell what runs there",
-        "host noisy does not tell what runs there",
+        "host bare does not report what runs there",
+        "host gone does not report what runs there",
+        "host noisy does not report what runs there",
         "well: warning: a disk",
         "config/hosts.toml: typo",
     ):

@@ -7,23 +7,27 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection
 from importlib import import_module
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from gridbot.config import args
 from gridbot.exchanges.venues import VENUES
-from manager import i18n
+from manager import errors, i18n
 from manager.cli.command_table import COMMANDS
-from manager.config import steering
+from manager.config import bot_argv, steering
 from manager.config.exchanges import EXCHANGES
 from manager.config.fleet import DEFAULT_STOP_TIMEOUT_S, Alerts
 from manager.config.fleet_tables import AlertsTable
-from manager.config.models import DaemonConfig
+from manager.config.models import DaemonConfig, StrategyConfig
 from manager.engine import labels
 from manager.fleet.definition_drift import OF_HOST_CONFIG
 from manager.monitor.watch.kinds import KIND_WORDS
+from manager.web.engine_side import marks
+from manager.web.protocol import ACTION_VERBS
 from supervisor import settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,6 +45,45 @@ def test_a_command_has_its_function(name: str) -> None:
 
 def test_an_exchange_is_in_every_list() -> None:
     assert set(args.EXCHANGES) == set(VENUES) == set(EXCHANGES)
+
+
+@pytest.mark.parametrize("exchange", VENUES)
+def test_the_variables_of_an_exchange_are_in_the_bots_readme(exchange: str) -> None:
+    text = (ROOT / "docker/bot/README.md").read_text(encoding="utf-8")
+    venue = VENUES[exchange]
+    first_names = [names[0] for names in (*venue.keys.values(), *venue.optional.values())]
+    assert first_names
+    assert [name for name in first_names if f"`{name}`" not in text] == []
+
+
+def test_a_parameter_of_a_strategy_becomes_an_option_that_the_bundled_bot_has() -> None:
+    passed_on = bot_argv.keys_given("grid") | bot_argv.keys_given("standard")
+    assert passed_on == set(StrategyConfig.model_fields)
+    source = (ROOT / "docker/bot/gridbot/config/args.py").read_text(encoding="utf-8")
+    tables = (*bot_argv.GRID_OPTIONS, *bot_argv.QUOTE_OPTIONS, *bot_argv.RUN_OPTIONS)
+    options = {*bot_argv.IDENTITY, *bot_argv.FLAGS, *(option for option, _keys in tables)}
+    assert [option for option in options if f'"{option}"' not in source] == []
+
+
+@pytest.mark.parametrize("page", ["README.md", "README.zh-TW.md"])
+def test_an_exit_code_is_in_the_table_of_exit_codes(page: str) -> None:
+    rows = re.findall(r"^\| (\d) \| ", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE)
+    codes = {code for name, code in vars(errors).items() if name.isupper() and isinstance(code, int)}
+    assert codes >= {errors.OK, errors.LOCKED}
+    assert [int(row) for row in rows] == sorted(codes)
+
+
+@pytest.mark.parametrize(
+    ("script", "table", "names"),
+    [
+        ("actions.js", r"function verbNames\(\) \{\s+return \{(.+?)\};", ACTION_VERBS),
+        ("marks.js", r"const names = \{(.+?)\};", get_args(marks.What)),
+    ],
+)
+def test_the_page_has_a_word_for_each(script: str, table: str, names: Collection[str]) -> None:
+    source = (ROOT / "manager/web/page" / script).read_text(encoding="utf-8")
+    tables = re.findall(table, source, re.DOTALL)
+    assert [sorted(re.findall(r"(\w+): t\(", text)) for text in tables] == [sorted(names)]
 
 
 def test_an_alert_setting_has_a_default_a_rule_and_a_line_in_the_file() -> None:

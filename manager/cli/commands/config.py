@@ -20,8 +20,8 @@ from manager.i18n import Text, mark
 from manager.util import console
 
 NOT_READ = mark(
-    "the bundled bot is not given what it does not read: {names}; if a library of it does, add the name to"
-    " variables in config/fleet.toml. A bot of your own is given all"
+    "the bundled bot does not get the variables that it does not read: {names}; if a library of it does, add"
+    " the name to variables in config/fleet.toml. A bot of your own gets them all"
 )
 
 

@@ -20,7 +20,7 @@ from manager.fleet.tombstone import Tombstone
 from manager.i18n import Text, _, mark
 from manager.monitor.history import curve, reader, run_ends, summary
 from manager.monitor.history.curve import Day
-from manager.monitor.history.model import Run
+from manager.monitor.history.model import Run, What
 from manager.monitor.history.reader import FleetHistory, InstanceHistory
 from manager.monitor.history.summary import Line
 from manager.typed import NamedTuple
@@ -101,7 +101,7 @@ def _warn(fleet_history: FleetHistory, moved: Mapping[str, Tombstone]) -> None:
         console.warning(
             Text(
                 "{id}: it was moved to {host}, where its history goes on: what it earned and traded here is"
-                " told there, too, and is in no total here",
+                " listed there, too, and is in no total here",
                 id=instance,
                 host=stone.to,
             )
@@ -110,7 +110,7 @@ def _warn(fleet_history: FleetHistory, moved: Mapping[str, Tombstone]) -> None:
         if history.why is not None:
             console.warning(
                 Text(
-                    "{id}: its database could not be read, what it knows is missing here: {why}",
+                    "{id}: its database could not be read; its trades and runs are missing here: {why}",
                     id=history.instance,
                     why=history.why,
                 )
@@ -225,7 +225,7 @@ def _say_one(
     console.say()
 
 
-WORDS = {
+WORDS: Mapping[What, str] = {
     "exit": mark("exit"),
     "state": mark("state"),
     "command": mark("command"),

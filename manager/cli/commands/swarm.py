@@ -110,8 +110,8 @@ def naming_what_goes_on(session: Session, args: Namespace) -> Iterator[None]:
             )
         else:
             text = Text(
-                "nothing was stopped from here, and bots may go on, also on other nodes; as the Swarm told"
-                " {age} ago, these may run: {names}",
+                "nothing was stopped from here, and bots may go on, also on other nodes; by what the Swarm"
+                " reported {age} ago, these may run: {names}",
                 age=formatting.age(abs(time.time() - seen.at)),
                 names=names,
             )

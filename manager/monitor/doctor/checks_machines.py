@@ -27,7 +27,7 @@ def check_all(
         if answer.why is not None:
             yield fail(
                 "host",
-                Text("{host}: does not tell what it trades on: {why}", host=host, why=answer.why),
+                Text("{host}: does not report its accounts: {why}", host=host, why=answer.why),
                 Text("run `manager host check {host}`; its bots may well be trading", host=host),
             )
         elif answer.same_as:
@@ -39,11 +39,11 @@ def check_all(
         elif answer.look is not None and answer.look.generations is None:
             yield warn(
                 "host",
-                Text("{host}: an earlier manager, which does not tell what was moved", host=host),
+                Text("{host}: an earlier manager, which does not report moved instances", host=host),
                 Text("run `manager host deploy {host}`", host=host),
             )
         else:
-            yield ok("host", Text("{host}: tells what it trades on", host=host))
+            yield ok("host", Text("{host}: reports its accounts", host=host))
     twin = None
     for twin in twins:
         yield fail(
@@ -70,4 +70,6 @@ def check_all(
 def of_moves(moves: Iterable[Interrupted]) -> Iterator[Finding]:
     """Yield the findings of moves that were interrupted."""
     for move in moves:
-        yield fail("move", move.text, Text("until then nothing answers the fills of what it has left open"))
+        yield fail(
+            "move", move.text, Text("until then nothing reacts to fills of the orders that it has left open")
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from manager.typed import NamedTuple
+from manager.typed import Literal, NamedTuple
 
 
 class Sample(NamedTuple):
@@ -44,9 +44,12 @@ COMMAND_CODE = "command"
 """
 
 
+What = Literal["exit", "state", "command", "command failed"]
+"""What happened to an instance, as an event keeps it."""
+
+
 class Event(NamedTuple):
-    """Hold something that happened to an instance. `what`: a word, such as `exit` or the command's; `text`:
-    the rest, for a person.
+    """Hold something that happened to an instance. `text`: the rest, for a person.
 
     `reason`: a code with parameters, where `text` is its English sentence: the supervisor's code,
     `STATE_CODE` or `COMMAND_CODE`.
@@ -54,7 +57,7 @@ class Event(NamedTuple):
 
     at: float
     instance: str
-    what: str
+    what: What
     text: str = ""
     reason: object = None
 

@@ -212,7 +212,7 @@ def _silent(answer: HostAnswer, doubt: Text) -> Text:
     """Return what to do about a host that does not tell what it trades on."""
     if answer.is_reached:
         return Text(
-            "host {host} runs, but its manager does not tell what it trades on ({why}), {what}. "
+            "host {host} runs, but its manager does not report its accounts ({why}), {what}. "
             "`manager host check {host}` shows what to fix there, `manager host deploy {host}` "
             "updates its manager, `manager host remove {host}` removes a host without bots; "
             "--host-is-dead is ignored for one that runs",
@@ -240,8 +240,8 @@ def _warnings(answers: Iterable[HostAnswer], dead_hosts: Sequence[str], now: flo
         host, seen, is_dead = answer.host, answer.look, answer.host.name in dead_hosts
         if answer.why is None and seen is not None and seen.generations is None:
             yield Text(
-                "host {host} has an earlier manager, which does not tell what was moved: `manager host deploy"
-                " {host}` updates it",
+                "host {host} has an earlier manager, which does not report moved instances: `manager host"
+                " deploy {host}` updates it",
                 host=host.name,
             )
         if answer.why is None and is_dead:

@@ -18,8 +18,8 @@ def why_not(
     """
     if mine.newest > mine.number:
         return Text(
-            "this machine's own record says that it went to {host} in generation {newest}, and here is"
-            " {number}, an older copy; {remedy}",
+            "by this machine's own record it was moved to {host} as generation {newest}; here is {number},"
+            " an older copy; {remedy}",
             host=mine.to or "?",
             newest=shown(mine.newest),
             number=shown(mine.number),

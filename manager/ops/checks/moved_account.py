@@ -65,7 +65,7 @@ def why_not(
         if answer.why is not None and answer.is_reached:
             return Text(
                 "{other}, apparently with the same credentials, was moved to {host}, whose manager does not"
-                " tell what it trades on ({why}); `manager host check {host}` shows what to fix there",
+                " report its accounts ({why}); `manager host check {host}` shows what to fix there",
                 **words,
                 why=answer.why,
             )

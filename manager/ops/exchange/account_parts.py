@@ -52,8 +52,8 @@ def of_others(
         if part is None:
             return Text(
                 "{other} trades on the same account, and how much of the position is its own is not known:"
-                " it tells while it runs, and when it is stopped (`manager start {other}`, `manager stop"
-                " {other}`)",
+                " it reports this while it runs, and when it is stopped (`manager start {other}`, `manager"
+                " stop {other}`)",
                 other=instance,
             )
         total = part + (total or Decimal())

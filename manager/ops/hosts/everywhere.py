@@ -212,7 +212,7 @@ def objects_or_error(answer: Answer) -> list[dict[str, object]]:
 def tells_nothing(answer: Answer) -> ManagerError:
     """Return the error for a machine that ssh reaches, and that does not answer what it was asked."""
     return ManagerError(
-        "host {name} does not tell what runs there ({why}); run `manager host check {name}`",
+        "host {name} does not report what runs there ({why}); run `manager host check {name}`",
         name=answer.host,
         why=answer.last_line,
     )

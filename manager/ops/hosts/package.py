@@ -50,7 +50,7 @@ def make(folder: Path) -> Package:
     """Make it in this folder: from the checkout, else from the installed files. Raises ManagerError."""
     lock = bundle.folder() / LOCK
     if not lock.is_file():
-        raise ManagerError("{path} is missing: it says which packages the other machine needs", path=lock)
+        raise ManagerError("{path} is missing: it lists the packages that the other machine needs", path=lock)
     wheel = _packed_again(folder) if bundle.INSTALLED.is_dir() else _built(bundle.folder(), folder)
     return Package(wheel, lock, digest_of(wheel, lock))
 

@@ -59,7 +59,7 @@ def of_privileges(
         elif (away := silent.get(names.get(str(node["ID"]), ""))) is not None:
             yield _unknown(name, Text("{why}", why=away.why))
         else:
-            yield _unknown(name, Text("no machine of config/hosts.toml says that it is this node"))
+            yield _unknown(name, Text("no machine in config/hosts.toml reports that it is this node"))
 
 
 def _of_tasks(name: str, tasks: Mapping[str, str]) -> Iterator[Finding]:
@@ -79,7 +79,11 @@ def _of_tasks(name: str, tasks: Mapping[str, str]) -> Iterator[Finding]:
         )
     if unknown:
         yield _unknown(
-            name, Text("the kernel there does not tell of the processes of {ids}", ids=", ".join(unknown))
+            name,
+            Text(
+                "the kernel there does not show the privileges of the processes of {ids}",
+                ids=", ".join(unknown),
+            ),
         )
     if not may and not unknown:
         yield Finding("ok", Text("node {name}: no bot can gain privileges (no-new-privileges)", name=name))
@@ -141,8 +145,8 @@ def _of_heartbeat(settings: Mapping[str, Any]) -> Iterator[Finding]:
         yield Finding(
             "warning",
             Text(
-                "nodes tell of themselves every {seconds} s: a bot whose node was cut off for three times"
-                " that is restarted when the link heals; `docker swarm update"
+                "nodes send a heartbeat every {seconds} s: a bot whose node was cut off for three times as"
+                " long is restarted when the link heals; `docker swarm update"
                 " --dispatcher-heartbeat {wanted}s`",
                 seconds=round(period / NANO),
                 wanted=HEARTBEAT_S,

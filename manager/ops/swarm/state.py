@@ -136,8 +136,8 @@ class Service(NamedTuple):
         if not self.answers:
             seen = self.running[0].state if self.running else "-"
             return Text(
-                "the node does not answer; its bot was last seen: {state}. It may trade, and is told nothing"
-                " until the node answers",
+                "the node does not answer; its bot was last seen: {state}. It may trade, and gets no"
+                " command until the node answers",
                 state=seen,
             )
         if len(self.running) > 1:

@@ -112,7 +112,7 @@ export function sender(path, wanted) {
   const pressedAt = Date.now();
   return () => {
     const passed = (Date.now() - pressedAt) / 1000;
-    if (first !== null && passed > AGAIN_S) throw new Error(t("asked for {age} ago, and not answered: it is not asked for again; whether it was carried out is told by `manager history`", { age: age(passed) }));
+    if (first !== null && passed > AGAIN_S) throw new Error(t("asked for {age} ago, and not answered: it is not asked for again; `manager history` shows whether it was carried out", { age: age(passed) }));
     const again = first === null ? {} : { asked_at: first };
     first ??= now();
     return ask(path, { method: "POST", body: JSON.stringify({ ...wanted, key, ...again }) });
@@ -151,7 +151,7 @@ export async function run(place, begin) {
       if (error instanceof SignedOut) return false;
       if (error.status === 404) {
         verdict.className = "verdict bad";
-        verdict.textContent = t("`manager serve` was started again meanwhile: how it went is not known here. What a bot does now is told by its row, and what was done by `manager history`");
+        verdict.textContent = t("`manager serve` was started again meanwhile: its result is unknown here. The bot's row shows its state, and `manager history` shows what was done");
         return false;
       }
       failures += 1;

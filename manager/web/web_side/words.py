@@ -120,14 +120,14 @@ PAGE_TEXTS = (
     mark("what follows is {age} old"),
     mark("what the command prints"),
     mark(
-        "`manager serve` was started again meanwhile: how it went is not known here. What a bot does now is"
-        " told by its row, and what was done by `manager history`"
+        "`manager serve` was started again meanwhile: its result is unknown here. The bot's row shows its"
+        " state, and `manager history` shows what was done"
     ),
     mark("not asked for any more, as `manager serve` did not answer: {ids}"),
     mark("not asked for any more, as this device has slept meanwhile: {ids}"),
     mark(
-        "asked for {age} ago, and not answered: it is not asked for again; whether it was carried out is told"
-        " by `manager history`"
+        "asked for {age} ago, and not answered: it is not asked for again; `manager history` shows whether"
+        " it was carried out"
     ),
     mark("{id} is gone: it has neither a config nor a container here. What follows is of before"),
     mark("Nothing was halted: sign in and hold HALT again, or run `manager halt`"),

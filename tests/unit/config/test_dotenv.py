@@ -83,7 +83,7 @@ def test_a_value_that_no_form_expresses_for_every_program_is_not_written() -> No
         ("A=x\t# c", "programs differ on whether “#” begins a comment here"),
         ("A= # c", "programs differ on whether “#” begins a comment here"),
         ("A='${B:-c}'", "which some programs replace in any quotes"),
-        ("# c\rB=1", "a carriage return stands in the middle of this line"),
+        ("# c\rB=1", "there is a carriage return in the middle of this line"),
     ],
 )
 def test_what_programs_read_differently_is_a_fault(line: str, why: str) -> None:

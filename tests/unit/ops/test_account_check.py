@@ -491,7 +491,7 @@ def test_a_host_that_runs_is_not_dead_because_its_manager_cannot_answer(
 ) -> None:
     tokyo.says = "manager host: error: argument: invalid choice: 'live'"
     output = sandbox.transcript("up --host-is-dead tokyo")
-    assert "host tokyo runs, but its manager does not tell" in output
+    assert "host tokyo runs, but its manager does not report its accounts" in output
     assert "invalid choice: 'live'" in output
     assert "`manager host deploy tokyo`" in output
     assert "ssh reaches host tokyo: --host-is-dead tokyo is ignored" in output

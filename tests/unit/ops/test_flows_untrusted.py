@@ -334,7 +334,10 @@ def test_the_bundled_bot_is_given_what_it_reads_and_what_runs_keeps_what_it_has(
     assert "environment" not in sandbox.transcript("ps")
     assert env_file(sandbox) == before
     checked = sandbox.transcript("config --check")
-    assert "environment: the bundled bot is not given what it does not read: SOME_RUNTIMES_LEVER;" in checked
+    assert (
+        "environment: the bundled bot does not get the variables that it does not read: SOME_RUNTIMES_LEVER;"
+        in checked
+    )
     sandbox.transcript("restart bp_sol_01")
     after = env_file(sandbox)
     assert "SOME_RUNTIMES_LEVER" not in after

@@ -188,7 +188,7 @@ def test_this_machines_own_record_counts(sandbox: Sandbox, tokyo: Tokyo) -> None
     assert generations.held(fleet, ID) == GenerationRecord(), "it has not arrived"
     journal.save(fleet, ID, moved._replace(step="clean", is_done=True))
     output = sandbox.transcript("up")
-    assert "this machine's own record says that it went to tokyo in generation 1, and here is 0" in output
+    assert "by this machine's own record it was moved to tokyo as generation 1; here is 0" in output
     assert sandbox.exit_code == BAD_CONFIG
     journal.save(fleet, ID, moved._replace(source="tokyo", target="here", step="clean", is_done=True))
     tombstone.settle(fleet, ID, Generation(1, "m1"))

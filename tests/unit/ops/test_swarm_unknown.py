@@ -36,7 +36,7 @@ def test_what_the_kernel_says_of_each_nodes_bots_is_told() -> None:
     ]
     mixed = findings_of(NodePrivileges("home", "n1", {"one": "0", "two": "?", "three": "1"}))
     assert "can gain privileges (one)" in mixed[0]
-    assert "is unknown: the kernel there does not tell of the processes of two" in mixed[1]
+    assert "is unknown: the kernel there does not show the privileges of the processes of two" in mixed[1]
 
 
 @pytest.mark.parametrize(
@@ -44,8 +44,11 @@ def test_what_the_kernel_says_of_each_nodes_bots_is_told() -> None:
     [
         (NodePrivileges("machine-n2", "n2"), "no bot of this fleet runs there"),
         (NodePrivileges("machine-n2", why=ManagerError("it is off")), "it is off"),
-        (NodePrivileges("else", "n9", {"one": "1"}), "no machine of config/hosts.toml says that it is this"),
-        (NodePrivileges("machine-n2", ""), "no machine of config/hosts.toml says that it is this"),
+        (
+            NodePrivileges("else", "n9", {"one": "1"}),
+            "no machine in config/hosts.toml reports that it is this",
+        ),
+        (NodePrivileges("machine-n2", ""), "no machine in config/hosts.toml reports that it"),
     ],
 )
 def test_what_is_not_known_is_said(machine: NodePrivileges, why: str) -> None:
@@ -142,7 +145,7 @@ def test_a_halt_without_an_engine_names_what_may_go_on(gone: Sandbox) -> None:
     fleet = Fleet("desk", gone.folder, gone.folder / "volumes")
     last_seen.save(fleet, [seen(a_task()), seen(replicas=0)._replace(instance="off")])
     text = gone.transcript("--swarm halt")
-    assert "as the Swarm told 0s ago, these may run: one (machine-n1)" in text
+    assert "by what the Swarm reported 0s ago, these may run: one (machine-n1)" in text
     assert "off" not in text.partition("these may run")[2].splitlines()[0]
     rows = json.loads("\n".join(gone.run("--swarm halt --json")).partition("\n]")[0] + "]")
     assert [(row["id"], row["node"], row["how"]) for row in rows] == [("one", "machine-n1", "unreachable")]
