@@ -42,7 +42,7 @@ CHANGING = (
 )
 LATER_OF = {
     **dict.fromkeys(("up", "start", "restart"), CHANGING),
-    "logs": ("manager.engine.http_logs", "manager.monitor.logs.files"),
+    "logs": ("manager.engine.http_logs", "manager.monitor.logs.join", "manager.cli.multiplexed_logs"),
 }
 """Further ones of single commands."""
 
