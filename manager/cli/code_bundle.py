@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
     from types import CodeType
 
-    Entry = tuple[str, bool, tuple[int, int, int], bytes]
-    """The source of a module, whether it is a package, the state of the source, and its code, of which only
-    what is imported is unpacked."""
+    Entry = tuple[str, bool, tuple[int, int, int], CodeType | bytes]
+    """The source of a module, whether it is a package, the state of the source, and its code; packed, if few
+    runs need it."""
 
 PACKAGE = os.path.dirname(os.path.dirname(__file__))
 LIBRARY = os.path.dirname(os.__file__)
@@ -34,7 +34,7 @@ LIBRARY = os.path.dirname(os.__file__)
 ORIGIN = (sys.version, PACKAGE, LIBRARY)
 """What a file is for: in a copy of the package it has another package's code."""
 
-LATER = ("encodings.utf_8_sig", "hashlib", "manager.engine.bot_variables", "manager.engine.client")
+LATER = ("encodings.utf_8_sig", "manager.engine.bot_variables", "manager.engine.client")
 """Modules that short commands import when they are at work."""
 CHANGING = (
     *(f"manager.ops.execution.{name}" for name in ("execute", "outcome_notes", "prepare", "wait")),
@@ -45,6 +45,7 @@ LATER_OF = {
     "logs": ("manager.engine.http_logs", "manager.monitor.logs.join", "manager.cli.multiplexed_logs"),
 }
 """Further ones of single commands."""
+SELDOM = ("hashlib",)
 
 
 class Bundle:
@@ -77,9 +78,12 @@ class Bundle:
         if not os.access(self._folder, os.W_OK):
             return
         try:
-            for name in (*LATER, *LATER_OF.get(self._command, ())):
+            for name in LATER:
                 __import__(name)
-            _write(self._path, dict(_entries_of({*sys.modules} - self._loaded_before)))
+            usual = {*sys.modules} - self._loaded_before
+            for name in (*SELDOM, *LATER_OF.get(self._command, ())):
+                __import__(name)
+            _write(self._path, dict(_entries_of({*sys.modules} - self._loaded_before, usual)))
         except (OSError, ValueError, ImportError, SyntaxError):  # a full disk, or an update under way
             return
 
@@ -88,9 +92,10 @@ class Bundle:
         entry = self._entries.pop(name, None)
         if entry is None:
             return None
-        path, is_package, _state, packed = entry
+        path, is_package, _state, code = entry
         try:
-            code = marshal.loads(packed)
+            if isinstance(code, bytes):
+                code = marshal.loads(code)
         except (ValueError, EOFError, TypeError):  # as a power failure may leave it
             self._is_up_to_date = False
             return None
@@ -146,8 +151,11 @@ def _is_hidden(names: set[str]) -> bool:
     return False
 
 
-def _entries_of(names: Iterable[str]) -> Iterable[tuple[str, Entry]]:
-    """Yield what the file keeps of these modules. Raises OSError for a source that is not there."""
+def _entries_of(names: Iterable[str], usual: Iterable[str]) -> Iterable[tuple[str, Entry]]:
+    """Yield what the file keeps of these modules. Raises OSError for a source that is not there.
+
+    `usual`: those that each run imports: unpacked one by one, they would take longer.
+    """
     for name in sorted(names):
         spec = getattr(sys.modules[name], "__spec__", None)
         if spec is None or spec.name != name or type(spec.loader) not in (SourceFileLoader, _Loader):
@@ -161,7 +169,7 @@ def _entries_of(names: Iterable[str]) -> Iterable[tuple[str, Entry]]:
         state = _state(source)  # before the code is read: what changes meanwhile is noticed later
         is_package = spec.submodule_search_locations is not None
         if code := SourceFileLoader.get_code(spec.loader, name):
-            yield name, (source, is_package, state, marshal.dumps(code))
+            yield name, (source, is_package, state, code if name in usual else marshal.dumps(code))
 
 
 def _write(path: str, entries: dict[str, Entry]) -> None:

@@ -33,7 +33,8 @@ class Bundle(code_bundle.Bundle):
     def use(self):
         self.has = None
     def keep(self):
-        for name in (*code_bundle.LATER, *code_bundle.LATER_OF.get(self._command, ())):
+        later = code_bundle.LATER_OF.get(self._command, ())
+        for name in (*code_bundle.LATER, *code_bundle.SELDOM, *later):
             __import__(name)
         self.has = {*sys.modules}
 
