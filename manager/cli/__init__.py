@@ -12,6 +12,7 @@ code_bundle                         their modules from one file, where there is 
 carry_out, report, left_behind      run a changing command, and print its progress and result
 ending                              how a change ends when somebody ends it, by Ctrl-C or SIGTERM
 halt_signals, halt_interrupted      what a halt that was interrupted has halted, and what not
+multiplexed_logs                    lines of several instances, or as they arrive, in order
 elsewhere, host_answers, following  a command on another machine, or on all of them; all machines' logs
 in_swarm                            a command on the services of a Docker Swarm
 confirm                             confirmation before a fleet with live bots is stopped

@@ -3,8 +3,9 @@
 Two thirds of what `ps` takes is importing, and half of that is looking for the file of each module, asking
 for its time, and opening and reading it. The first run of a command writes the compiled code of its modules
 into one file, beside the interpreter's own files of this kind, in `__pycache__`. Later runs take it from
-there while each source has the time and the size that it had then; otherwise all is imported as ever, and the
-file is written anew.
+there while each source is as it was then: by its time and its size, as for those files, and by the time at
+which it was put there, which no copy with an older time has. Otherwise all is imported as ever, and the file
+is written anew.
 
 It is loaded before anything else, so it needs only what every interpreter has loaded.
 """
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
     from types import CodeType
 
-    Entry = tuple[str, bool, int, int, CodeType]
-    """The source of a module, whether it is a package, the source's time and size, and its code."""
+    Entry = tuple[str, bool, tuple[int, int, int], CodeType | bytes]
+    """The source of a module, whether it is a package, the state of the source, and its code; packed, if few
+    runs need it."""
 
 PACKAGE = os.path.dirname(os.path.dirname(__file__))
 LIBRARY = os.path.dirname(os.__file__)
@@ -34,15 +36,27 @@ ORIGIN = (sys.version, PACKAGE, LIBRARY)
 
 LATER = ("encodings.utf_8_sig", "manager.engine.bot_variables", "manager.engine.client")
 """Modules that short commands import when they are at work."""
+CHANGING = (
+    *(f"manager.ops.execution.{name}" for name in ("execute", "outcome_notes", "prepare", "wait")),
+    *("manager.engine.compose_hash", "manager.fleet.import_records", "manager.ops.checks.old_daemon_check"),
+)
+LATER_OF = {
+    **dict.fromkeys(("up", "start", "restart"), CHANGING),
+    "logs": ("manager.engine.http_logs", "manager.monitor.logs.join", "manager.cli.multiplexed_logs"),
+}
+"""Further ones of single commands."""
+SELDOM = ("hashlib",)
 
 
 class Bundle:
     """Find modules in the file of one command."""
 
     def __init__(self, command: str) -> None:
-        flags, implementation = sys.flags, sys.implementation
+        tag, level = sys.implementation.cache_tag, sys.flags.optimize
+        self._command = command
         self._folder = f"{PACKAGE}/__pycache__"
-        self._path = f"{self._folder}/{command}.{implementation.cache_tag}-{flags.optimize}.bundle"
+        # With the ending by which people remove all compiled code where they don't trust it.
+        self._path = f"{self._folder}/{command}.bundle.{tag}-{level}.pyc"
         self._loaded_before = {*sys.modules}
         self._entries: dict[str, Entry] = {}
         self._is_up_to_date = False
@@ -66,16 +80,25 @@ class Bundle:
         try:
             for name in LATER:
                 __import__(name)
-            _write(self._path, dict(_entries_of({*sys.modules} - self._loaded_before)))
+            usual = {*sys.modules} - self._loaded_before
+            for name in (*SELDOM, *LATER_OF.get(self._command, ())):
+                __import__(name)
+            _write(self._path, dict(_entries_of({*sys.modules} - self._loaded_before, usual)))
         except (OSError, ValueError, ImportError, SyntaxError):  # a full disk, or an update under way
             return
 
     def find_spec(self, name: str, _path: object = None, _target: object = None) -> ModuleSpec | None:
-        """Return how a module is imported; None for one that is not in the file."""
-        entry = self._entries.get(name)
+        """Return how a module is imported; None for one that is not in the file, or imported once more."""
+        entry = self._entries.pop(name, None)
         if entry is None:
             return None
-        path, is_package, _time, _size, code = entry
+        path, is_package, _state, code = entry
+        try:
+            if isinstance(code, bytes):
+                code = marshal.loads(code)
+        except (ValueError, EOFError, TypeError):  # as a power failure may leave it
+            self._is_up_to_date = False
+            return None
         folders = [path.rpartition("/")[0]] if is_package else None
         loader = _Loader(name, path, code)
         return spec_from_file_location(name, path, loader=loader, submodule_search_locations=folders)
@@ -102,13 +125,18 @@ def _read(path: str) -> dict[str, Entry] | None:
         origin, entries = marshal.loads(memoryview(content)[len(MAGIC_NUMBER) :])
         if origin != ORIGIN:
             return None
-        for source, _is_package, time, size, _code in entries.values():
-            status = os.stat(source)
-            if status.st_mtime_ns != time or status.st_size != size:
+        for source, _is_package, state, _code in entries.values():
+            if _state(source) != state:
                 return None
     except (OSError, ValueError, EOFError, TypeError):
         return None
     return entries  # type: ignore[no-any-return]
+
+
+def _state(source: str) -> tuple[int, int, int]:
+    """Return what changes with each change of a file, also where a copy keeps its size and time."""
+    status = os.stat(source)
+    return status.st_mtime_ns, status.st_size, status.st_ctime_ns
 
 
 def _is_hidden(names: set[str]) -> bool:
@@ -123,11 +151,14 @@ def _is_hidden(names: set[str]) -> bool:
     return False
 
 
-def _entries_of(names: Iterable[str]) -> Iterable[tuple[str, Entry]]:
-    """Yield what the file keeps of these modules. Raises OSError for a source that is not there."""
+def _entries_of(names: Iterable[str], usual: Iterable[str]) -> Iterable[tuple[str, Entry]]:
+    """Yield what the file keeps of these modules. Raises OSError for a source that is not there.
+
+    `usual`: those that each run imports: unpacked one by one, they would take longer.
+    """
     for name in sorted(names):
         spec = getattr(sys.modules[name], "__spec__", None)
-        if spec is None or spec.name != name or type(spec.loader) is not SourceFileLoader:
+        if spec is None or spec.name != name or type(spec.loader) not in (SourceFileLoader, _Loader):
             continue
         source: str = spec.origin
         folder = os.path.dirname(source)
@@ -135,17 +166,18 @@ def _entries_of(names: Iterable[str]) -> Iterable[tuple[str, Entry]]:
             not source.startswith(f"{LIBRARY}/") or folder.startswith(f"{LIBRARY}/site-packages")
         ):
             continue
-        status = os.stat(source)  # before the code is read: what changes meanwhile is noticed later
+        state = _state(source)  # before the code is read: what changes meanwhile is noticed later
         is_package = spec.submodule_search_locations is not None
-        if code := spec.loader.get_code(name):
-            yield name, (source, is_package, status.st_mtime_ns, status.st_size, code)
+        if code := SourceFileLoader.get_code(spec.loader, name):
+            yield name, (source, is_package, state, code if name in usual else marshal.dumps(code))
 
 
 def _write(path: str, entries: dict[str, Entry]) -> None:
     """Replace the file as a whole: another process may read it, or write it, at the same time."""
     new = f"{path}.{os.getpid()}"
+    file = open(new, "xb")  # noqa: SIM115 - one of another container may have the same pid
     try:
-        with open(new, "wb") as file:
+        with file:
             os.fchmod(file.fileno(), os.stat(__file__).st_mode & 0o666)
             file.write(MAGIC_NUMBER + marshal.dumps((ORIGIN, entries)))
         os.replace(new, path)

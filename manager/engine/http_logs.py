@@ -5,10 +5,11 @@ In HTTP/1.1, whose chunks tell an answer that is complete from one that an engin
 
 from __future__ import annotations
 
+import _socket  # without the layer above, which takes as long to load as 100 lines take to read
 import io
 import json
-import socket
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 
 from manager.engine.http_socket import CALL_TIMEOUT_S, ApiError, NoAnswer, TooSlow, message_of, target
 from manager.engine.streams import READ_AHEAD, Stream, read_frames
@@ -19,13 +20,13 @@ MOST_HEADER_BYTES = 1 << 16
 def frames(path: str, api: str, query: Mapping[str, str], *, follow: bool) -> Iterator[tuple[Stream, bytes]]:
     """Yield (stream, frame) pairs from the socket at `path`. Raises NoAnswer or ApiError."""
     try:
-        with socket.socket(socket.AF_UNIX) as connection:
+        with closing(_socket.socket(_socket.AF_UNIX)) as connection:
             connection.settimeout(CALL_TIMEOUT_S)
             connection.connect(path)
             connection.sendall(
                 f"GET {target(api, query)} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
             )
-            with io.BufferedReader(socket.SocketIO(connection, "r"), READ_AHEAD) as answer:
+            with io.BufferedReader(_Incoming(connection), READ_AHEAD) as answer:
                 status, headers = _head(answer)
                 if status >= 400:
                     raise ApiError(status, _message(status, answer))
@@ -43,7 +44,7 @@ def frames(path: str, api: str, query: Mapping[str, str], *, follow: bool) -> It
         raise NoAnswer("its answer cannot be parsed") from error
 
 
-def _head(answer: io.BufferedReader[socket.SocketIO]) -> tuple[int, dict[bytes, bytes]]:
+def _head(answer: io.BufferedReader[_Incoming]) -> tuple[int, dict[bytes, bytes]]:
     """Return the status and the headers, by their names in lower case."""
     status = int(answer.readline(MOST_HEADER_BYTES).split(maxsplit=2)[1])
     headers = {}
@@ -53,7 +54,7 @@ def _head(answer: io.BufferedReader[socket.SocketIO]) -> tuple[int, dict[bytes, 
     return status, headers
 
 
-def _message(status: int, answer: io.BufferedReader[socket.SocketIO]) -> str:
+def _message(status: int, answer: io.BufferedReader[_Incoming]) -> str:
     try:
         value = json.loads(answer.read() or b"null")
     except ValueError:
@@ -61,10 +62,24 @@ def _message(status: int, answer: io.BufferedReader[socket.SocketIO]) -> str:
     return message_of(status, value)
 
 
+class _Incoming(io.RawIOBase):
+    """Read what arrives at a connection."""
+
+    def __init__(self, connection: _socket.socket) -> None:
+        super().__init__()
+        self._connection = connection
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        return self._connection.recv_into(buffer)
+
+
 class _Chunks(io.RawIOBase):
     """Read the content of a chunked answer. Raises ConnectionError if it ends before its last chunk."""
 
-    def __init__(self, answer: io.BufferedReader[socket.SocketIO]) -> None:
+    def __init__(self, answer: io.BufferedReader[_Incoming]) -> None:
         super().__init__()
         self._answer = answer
         self._left = 0

@@ -1,7 +1,7 @@
 """Run one changing command: observe, plan, execute, observe again, export. Progress is emitted as events."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
 
@@ -26,7 +26,7 @@ from manager.ops.halt.stop_for_good import Starts
 from manager.ops.planned_change import Plan
 from manager.ops.planning import moved_away
 from manager.ops.planning import plan as plans
-from manager.typed import TYPE_CHECKING, NamedTuple
+from manager.typed import TYPE_CHECKING, Any, NamedTuple
 from manager.util import moment
 from manager.util.moment import Moment
 
@@ -87,12 +87,14 @@ def apply(
             starts, unmarked = command_marks.set_before(change, project)
         if new_id:
             desired_state.name_instance(session, change.selection.files, new_id)
+        info = _info_meanwhile(session, fleet) if change.command == "restart" else None
         plan = planned_change.make(session, change, on_event)
         if held.was_overridden():
             raise ManagerError("the fleet was stopped by force meanwhile; nothing was done")
         if change.command == "up":
             compose_notices.own_compose_yaml(plan.snapshot.project, on_event)
-        run = _Run(session, change, fleet, plan, held, on_event, _limiter(session, change, plan, on_event))
+        limit = _limiter(session, change, plan, on_event)
+        run = _Run(session, change, fleet, plan, held, on_event, limit, info)
         if not is_stop:
             run.limit()
         recorded = _record(run, marks, project.fleet_state, given_at)
@@ -113,6 +115,8 @@ class _Run(NamedTuple):
     held: lock.HeldLock
     on_event: OnEvent
     limit: Limiter
+    info: Callable[[], Mapping[str, Any]] | None = None
+    """Returns the engine's description of itself, where it was asked for in advance."""
 
     @property
     def is_stop(self) -> bool:
@@ -318,7 +322,14 @@ def _carry_out(
     if not todo:
         return refused
     context = prepare.gather(
-        session, snapshot, todo, run.held, called_off_since=called_off, limit=run.limit, warn=run.warn
+        session,
+        snapshot,
+        todo,
+        run.held,
+        called_off_since=called_off,
+        limit=run.limit,
+        warn=run.warn,
+        info=run.info,
     )
     if asking is not None:
         context = context._replace(has_unknown_rest=asking.has_unknown_rest, ask=asking.ask)
@@ -333,6 +344,15 @@ def _carry_out(
         return refused + execute.run(todo, context, on_done, on_end)
     finally:
         on_event(ActionsEnded())
+
+
+def _info_meanwhile(session: Session, fleet: Fleet) -> Callable[[], Mapping[str, Any]]:
+    """Ask the engine what it is, which takes it longer than its list of containers, while the fleet is
+    looked at.
+    """
+    from manager.util.threads import Deferred
+
+    return Deferred(session.engine(fleet.parallelism).info).result
 
 
 def _may_ask(change: Change, actions: Sequence[Action]) -> bool:

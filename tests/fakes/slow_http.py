@@ -100,6 +100,8 @@ class SlowHttp:
                 return fake.start(subject)
             case "POST", "containers", "stop":
                 return fake.stop(subject, int(query["t"]))
+            case "POST", "containers", "wait":
+                return {"StatusCode": fake.wait(subject, 0.0)}
             case "POST", "containers", "update":
                 return fake.update(subject, body)
             case "DELETE", "containers", _:

@@ -6,11 +6,9 @@ The files are a bot's, who may have written anything.
 from __future__ import annotations
 
 import os
-import tempfile
 import zlib
 
 from manager.typed import TYPE_CHECKING, Protocol
-from manager.util import scratch
 
 if TYPE_CHECKING:
     from typing import IO
@@ -142,6 +140,10 @@ class Compressed:
 
     def _expand(self) -> IO[bytes]:
         """Return a temporary file with the content, up to the promised size, or to where it is damaged."""
+        import tempfile  # with what makes random names, and three kinds of compression
+
+        from manager.util import scratch
+
         target = tempfile.TemporaryFile(buffering=0, dir=scratch.folder())  # noqa: SIM115 - closed by `close`
         while piece := self._next():
             target.write(piece)

@@ -3,11 +3,11 @@
 Pure.
 """
 
-import re
 from collections.abc import Iterable, Iterator
 
 from manager.engine.streams import Stream
 from manager.typed import NamedTuple
+from manager.util.late_pattern import late_pattern
 
 MAX_LINE_BYTES = 1 << 18
 """A longer line is split into several, to bound the memory."""
@@ -15,12 +15,12 @@ MAX_LINE_BYTES = 1 << 18
 SUPERVISOR_PREFIX = b"[supervisor] "
 """Starts the supervisor's own lines in a container's stderr; bot_stderr.log does not contain them."""
 
-UNSAFE = re.compile(
+UNSAFE = late_pattern(
     "[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff]"
 )
 """Characters that control a terminal or reverse the direction of text."""
 
-COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
+COLOUR = late_pattern(r"\x1b\[[0-9;:]*m")
 
 
 class LogLine(NamedTuple):

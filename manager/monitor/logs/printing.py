@@ -6,7 +6,6 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 
-from manager.monitor.logs import meaning
 from manager.monitor.logs.lines import LogLine, escape_controls, for_terminal
 from manager.util import console
 
@@ -50,6 +49,8 @@ class Printer:
         return line.stamp or line.file.partition("/")[0]
 
     def _object(self, instance: str, line: LogLine) -> str:
+        from manager.monitor.logs import meaning  # a pipe gets the lines as they are
+
         content = line.text.decode("utf-8", "replace")
         fill = meaning.fill(content)
         fields = {
@@ -68,7 +69,11 @@ class Printer:
 def _painted(line: LogLine) -> str:
     """Return the line for a terminal, in the colour of its level, or of the side of a fill."""
     text = for_terminal(line.text)
-    colour = meaning.colour(text) if console.has_colour() else ""
+    if not console.has_colour():
+        return text
+    from manager.monitor.logs import meaning
+
+    colour = meaning.colour(text)
     return f"\x1b[{colour}m{text}\x1b[0m" if colour else text
 
 

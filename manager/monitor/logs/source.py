@@ -4,28 +4,24 @@ The engine's log starts with the container, or later if it was rotated. join.py 
 dated files, so that no line is shown twice and none is left out.
 """
 
-import heapq
 import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, closing
-from itertools import chain
 from pathlib import Path
 
 from manager.engine import containers, labels
 from manager.engine.streams import STREAMS, Stream
 from manager.errors import EngineError, ManagerError, NotFound
 from manager.i18n import Text
-from manager.monitor.logs import bots_zone, join
-from manager.monitor.logs.files import DatedFiles, first_time
+from manager.monitor.logs import all_there
 from manager.monitor.logs.lines import LogLine, join_frames
 from manager.typed import TYPE_CHECKING, NamedTuple
-from manager.util import formatting
-from manager.util.time_parse import parse_engine_time
 
 if TYPE_CHECKING:
     from manager.engine.client import Engine
+    from manager.monitor.logs.files import DatedFiles
+    from manager.monitor.logs.join import LogStart
 
 RECONNECT_S, MAX_RECONNECT_S = 0.5, 5.0
 """Pause before reconnecting to the engine: at first, and for an instance without new lines. A fleet of
@@ -120,6 +116,8 @@ class Source:
 
         Lines that were already shown are dropped by their timestamp.
         """
+        from manager.util.time_parse import parse_engine_time
+
         newest = max(self._newest.values(), default="")
         return parse_engine_time(newest) - OVERLAP_S if newest else self.query.since
 
@@ -140,31 +138,40 @@ class Source:
             yield from lines if query.tail is None else deque(lines, query.tail)
             return
         present, missing = self._engine_part(container)
-        starts: dict[Stream, join.LogStart | None] = {}
+        starts: dict[Stream, LogStart | None] = {}
         if missing != 0:
+            from manager.monitor.logs import join
+
             starts = {
                 stream: join.read_start(self._engine_lines(container, streams=(stream,)))
                 for stream in query.streams
             }
             yield from self._file_lines(container, starts, missing)
-        yield from (line for line in present if not join.is_older(line, starts.get(line.stream)))
+            present = (line for line in present if not join.is_older(line, starts.get(line.stream)))
+        yield from present
 
     def _engine_part(self, container: str) -> tuple[Iterable[LogLine], int | None]:
         """Return the lines that the engine has, and how many older ones are needed (None: all)."""
         query = self.query
         if query.tail is None:
             lines = self._engine_lines(container, until=query.until)
+            from itertools import chain
+
             first = next(lines, None)  # from now on the engine keeps its files open, even if it rotates them
             return chain([] if first is None else [first], lines), None
         if query.streams == STREAMS and query.until is None:
-            last = deque(self._engine_lines(container, tail=query.tail), query.tail)
-            if len(last) == query.tail:
+            frames = _Counted(self._engine.logs(container, streams=STREAMS, tail=query.tail))
+            last = deque(join_frames(frames), query.tail)
+            is_all = frames.count < query.tail  # of what the engine has
+            if len(last) == query.tail or (is_all and all_there.are_all(self._folder, last)):
                 return last, 0
         last = deque(self._engine_lines(container, until=query.until), query.tail)
         return last, query.tail - len(last)
 
     def _oldest(self, container: str) -> float:
         """Return the Unix time of the first line in the engine's log."""
+        from manager.util.time_parse import parse_engine_time
+
         first = next(self._engine_lines(container, streams=STREAMS), None)
         return parse_engine_time(first.stamp) if first else math.inf
 
@@ -189,12 +196,17 @@ class Source:
         return join_frames(frames)
 
     def _file_lines(
-        self, container: str | None, starts: Mapping[Stream, join.LogStart | None], count: int | None
+        self, container: str | None, starts: "Mapping[Stream, LogStart | None]", count: int | None
     ) -> Iterator[LogLine]:
         """Yield the last `count` lines of the dated files from before the engine's log.
 
         Without a container, the files are read to their end.
         """
+        import heapq
+        from contextlib import ExitStack, closing
+
+        from manager.monitor.logs.files import DatedFiles
+
         with ExitStack() as opened:
             texts, all_files = [], dict[Stream, DatedFiles]()
             for stream in self.query.streams:
@@ -218,9 +230,11 @@ class Source:
             for stream, files in all_files.items():
                 self._say_left_out(stream, files)
 
-    def _say_left_out(self, stream: Stream, files: DatedFiles) -> None:
+    def _say_left_out(self, stream: Stream, files: "DatedFiles") -> None:
         """Say which files were not read, and how to get at their lines."""
         if files.left_out:
+            from manager.util import formatting
+
             days = sorted(part.day for part in files.left_out)
             self._warn(
                 Text(
@@ -237,8 +251,10 @@ class Source:
             )
 
     def _file_end(
-        self, files: DatedFiles, container: str, stream: Stream, log_start: join.LogStart | None
+        self, files: "DatedFiles", container: str, stream: Stream, log_start: "LogStart | None"
     ) -> int:
+        from manager.monitor.logs import join
+
         seam = join.find_seam(
             files, log_start, lambda: join.file_size(self._engine_lines(container, streams=(stream,)))
         )
@@ -261,14 +277,30 @@ class Source:
         return container.id if container else None
 
 
+class _Counted:
+    """Pass frames on, and count them: the engine's `tail` counts each part of a long line."""
+
+    def __init__(self, frames: Iterable[tuple[Stream, bytes]]) -> None:
+        self._frames = frames
+        self.count = 0
+
+    def __iter__(self) -> Iterator[tuple[Stream, bytes]]:
+        for frame in self._frames:
+            self.count += 1
+            yield frame
+
+
 def select_lines(
-    files: DatedFiles, stream: Stream, end: int, count: int | None, query: LogQuery
+    files: "DatedFiles", stream: Stream, end: int, count: int | None, query: LogQuery
 ) -> Iterator[LogLine]:
     """Yield the files' lines before `end` that may match the query.
 
     A line's time is its own timestamp if it starts with one, else that of the line before; before the first
     timestamp only the day is known. A line that cannot be excluded is shown.
     """
+    from manager.monitor.logs import bots_zone
+    from manager.monitor.logs.files import first_time
+
     since, until = query.since or -math.inf, query.until or math.inf
     begin = 0 if query.since is None else files.day_start(bots_zone.day_of(query.since))
     if query.until is not None:

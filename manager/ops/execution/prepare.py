@@ -43,13 +43,15 @@ def gather(
     limit: Limiter,
     has_fixed_ports: bool = False,
     warn: Callable[[object], object] = lambda _why: None,
+    info: Callable[[], Mapping[str, Any]] | None = None,
 ) -> ExecutionContext:
     """Return everything that these actions need, in a few engine calls for any number. Raises ManagerError.
 
     `steps`: the records that the `rollback` actions restore. `called_off_since`: what was stopped or
     removed since the command was given. `limit`: what limits the fleet's network. `has_fixed_ports`:
     whether a port that turns out to be in use is kept, because the new container is recorded already. `warn`:
-    is told what the engine or Compose cannot do for the new containers.
+    is told what the engine or Compose cannot do for the new containers. `info`: returns the engine's
+    description of itself, where it was asked for already.
     """
     project, engine = snapshot.project, session.engine()
     fleet = project.fleet
@@ -71,7 +73,8 @@ def gather(
     )
     if not any(action.starts or action.kind == "rollback" for action in todo):
         return context
-    return _for_starts(context, snapshot, todo, limit, warn, has_fixed_ports=has_fixed_ports)
+    described = info() if info is not None else engine.info()
+    return _for_starts(context, snapshot, todo, limit, warn, described, has_fixed_ports=has_fixed_ports)
 
 
 def _for_starts(
@@ -80,12 +83,12 @@ def _for_starts(
     todo: Collection[Action],
     limit: Limiter,
     warn: Callable[[object], object],
+    info: Mapping[str, Any],
     *,
     has_fixed_ports: bool,
 ) -> ExecutionContext:
     """Return the context with what a start needs: image, network, places, ports, the exchanges' turns."""
     engine, fleet, kinds = context.engine, context.fleet, {action.kind for action in todo}
-    info = engine.info()
     as_user = bot_user.bot_user(fleet, snapshot.project.variables, info)
     if kinds & {"create", "recreate"}:
         _require_image(snapshot)

@@ -49,12 +49,14 @@ def write(package: Path, word: str) -> None:
     (package / "rooms" / "one.py").write_text(f"WORD = {word!r}\n")
 
 
-def run(package: Path, *, before: Sequence[Path] = (), environ: dict[str, str] | None = None) -> str:
-    """Run the program with this package. `before`: folders that are searched earlier."""
+def run(
+    package: Path, *, before: Sequence[Path] = (), environ: dict[str, str] | None = None, then: str = ""
+) -> str:
+    """Run the program with this package. `before`: folders that are searched earlier. `then`: more of it."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     path = os.pathsep.join(map(str, [*before, package.parent]))
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
+        [sys.executable, "-c", PROGRAM + then],
         cwd=package,
         env={**clean, "PYTHONPATH": path, **(environ or {})},
         text=True,
@@ -87,6 +89,47 @@ def test_a_source_of_the_same_size_is_told_by_its_time(package: Path) -> None:
     write(package, "later")
     os.utime(source, ns=(source.stat().st_atime_ns, source.stat().st_mtime_ns + 2_000_000_000))
     assert run(package) == f"later {AS_EVER}"
+
+
+def test_a_source_put_in_place_with_the_same_size_and_time_is_another_one(package: Path) -> None:
+    """As `rsync -t`, `cp -p` and installers with fixed times do it. Compiled code of such a source is taken
+    for its own by Python itself, so that it is gone.
+    """
+    source = package / "rooms" / "one.py"
+    before = source.stat()
+    new = source.with_name("new")
+    new.write_text("WORD = 'later'\n")
+    os.utime(new, ns=(before.st_atime_ns, before.st_mtime_ns))
+    new.replace(source)
+    assert (source.stat().st_size, source.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    shutil.rmtree(package / "rooms" / "__pycache__")
+    assert run(package) == f"later {AS_EVER}"
+    assert run(package) == f"later {FROM_BUNDLE}"
+
+
+def test_who_removes_all_compiled_code_removes_it_too(package: Path) -> None:
+    for compiled in package.rglob("*.pyc"):
+        compiled.unlink()
+    assert run(package) == f"first {AS_EVER}"
+
+
+def test_code_that_is_damaged_within_the_file_is_imported_as_ever_and_written_anew(package: Path) -> None:
+    path = bundle(package)
+    origin, entries = marshal.loads(path.read_bytes()[len(MAGIC_NUMBER) :])
+    *whole, code = entries["hashlib"]
+    damaged = {**entries, "hashlib": (*whole, bytes(len(code)))}
+    path.write_bytes(MAGIC_NUMBER + marshal.dumps((origin, damaged)))
+    told = "import hashlib; print(type(hashlib.__spec__.loader).__name__); code_bundle.keep()"
+    assert run(package, then=told) == f"first {FROM_BUNDLE}\n{AS_EVER}"
+    assert run(package, then=told) == f"first {FROM_BUNDLE}\n{FROM_BUNDLE}"
+
+
+def test_a_module_that_is_loaded_once_more_is_that_of_the_disk(package: Path) -> None:
+    more = "import importlib; print(importlib.reload(one).WORD)"
+    change = (
+        f"import pathlib; pathlib.Path({str(package)!r}, 'rooms', 'one.py').write_text('WORD = \"new\"\\n')"
+    )
+    assert run(package, then=f"{change}\n{more}") == f"first {FROM_BUNDLE}\nnew"
 
 
 def test_a_copy_of_the_package_imports_its_own_modules(package: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from manager.cli.commands import logs
+from manager.cli import multiplexed_logs
 from manager.errors import FAILED, OK, EngineUnreachable, ManagerError
 from manager.monitor.logs import meaning, printing, time_order
 from manager.monitor.logs.lines import LogLine
@@ -75,7 +75,7 @@ def shown(
     output: Output, follow: bool = False, tail: int | None = None, pattern: str = "", **sources: Any
 ) -> int:
     printer = Printer(list(sources), stamps=False, as_json=False)
-    multiplexer = logs._Multiplexer(SimpleNamespace(), sources, follow=follow)  # type: ignore[arg-type]
+    multiplexer = multiplexed_logs.Multiplexer(SimpleNamespace(), sources, follow=follow)  # type: ignore[arg-type]
     return multiplexer.run(printer, Pattern(re.compile(pattern)) if pattern else None, tail)
 
 
@@ -128,7 +128,7 @@ def test_who_has_no_matching_line_for_long_does_not_hold_up_the_others(output: O
 
     class Endless(Lines):
         def past(self) -> Iterator[LogLine]:
-            for number in range(logs.BATCH * (logs.MOST_WAITING + 3)):
+            for number in range(multiplexed_logs.BATCH * (multiplexed_logs.MOST_WAITING + 3)):
                 yield line("no", 10 + number / 1000)
             assert is_shown.wait(30)
 
