@@ -225,12 +225,20 @@ def _read_report(path: str) -> KeptReport | None:
         # With a time in the future, a silent bot's last word would look new for ever.
         made_at = min(made_at, max(read_at, written_at or 0.0))
     return KeptReport(
-        report if report.at in (None, made_at) else report._replace(at=made_at),
+        by_our_clock(report, made_at),
         made_at,
         has_ended=raw.get("run_ended") is True,
         is_previous=raw.get("previous_run") is True,
         orders_left=_count(raw.get("open_orders_left")),
     )
+
+
+def by_our_clock(report: Report, made_at: float | None) -> Report:
+    """Return a report of a bot whose clock is ahead as one made at that time, at a price as old as it was."""
+    if report.at is None or made_at is None or report.at == made_at:
+        return report
+    price_at = None if report.price_at is None else report.price_at - (report.at - made_at)
+    return report._replace(at=made_at, price_at=price_at)
 
 
 _reports = KeptContent(_read_report)

@@ -163,15 +163,19 @@ def old_price_at(view: Instance, now: float | None = None) -> float | None:
         return None
     condition, price_at, made_at = kept_report.report.condition, kept_report.report.price_at, kept_report.at
     if price_at is not None and made_at is not None:
-        price_at = min(price_at, made_at)
         if made_at - price_at > OLD_PRICE_S:
             return price_at
+        if price_at > made_at:  # by another clock: of when it is, is not known
+            price_at = None
     of_health = view.supervisor.health_condition if view.supervisor is not None else None
     if not any(told is not None and told.code == "exchange_away" for told in (condition, of_health)):
         return None  # without asking what it is doing, which costs more
     if activity(view, now).doing != "exchange away":
         return None
-    return price_at or (condition_messages.since(condition) if condition is not None else None) or 0.0
+    if price_at is not None:
+        return price_at
+    began = condition_messages.since(condition) if condition is not None else None
+    return 0.0 if began is None else began if made_at is None else min(began, made_at)
 
 
 def figures_at(view: Instance, now: float | None = None) -> float | None:

@@ -92,6 +92,8 @@ def _append(path: Path, data: bytes) -> None:
 
 def parsed(line: bytes) -> SpooledEvent | None:
     """Return the event of a line; None for one that a full disk has cut, or that is none."""
+    if len(line) > MAX_LINE:
+        return None  # no command writes one
     try:
         raw = json.loads(line)
         event = SpooledEvent(

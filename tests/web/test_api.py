@@ -203,6 +203,9 @@ def test_what_happened_is_told_in_the_readers_language(tmp_path: Path) -> None:
             answer = reader.get(f"/api/v1/instances/bp_sol_01{path}", **{"Accept-Language": "zh-TW"})[2]
             [told] = [row for row in answer["events"] if row["text"] != "" and row["at"] == event.at]
             assert told["text"] == "執行中，交易所失聯", path
+        served.backend.figures.read_again()  # by a thread that speaks no reader's language
+        [curve] = reader.get("/api/v1/curves", **{"Accept-Language": "zh-TW"})[2]["curves"]
+        assert "執行中，交易所失聯" in [mark["text"] for mark in curve["marks"]]
 
 
 @pytest.mark.parametrize("days", ["0", "-1", "x", "nan", "inf", "99999"])

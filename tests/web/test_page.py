@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,38 @@ def test_the_worst_comes_first_and_the_title_says_it(page: Browser) -> None:
 def test_the_chart_says_which_money_it_is_of(page: Browser) -> None:
     page.wait(lambda: page.count(".chart .chip") >= 1)
     page.wait(lambda: page.count(".chart [data-key^=curve][aria-pressed=true]") == 1)
+
+
+def shows(page: Browser, instance: str) -> bool:
+    """Open the bot's own view, once more where Chromium gave up a request as a container came or went."""
+    if not page.count("dialog[open]") or page.count("dialog[open] > p.bad"):
+        page.run(f"document.querySelector('[data-id={instance}] .c-name').click()")
+    return page.text("dialog[open] h2") == instance and page.count("dialog[open] dd") > 0
+
+
+@pytest.mark.long_form
+def test_what_is_of_an_old_price_is_grey_in_its_row_and_in_its_own_view(
+    browser: Browser, tmp_path: Path
+) -> None:
+    figures = {"pnl": "10.5", "position": "0.2", "price": "150", "price_at": time.time() - 300, **LIVE}
+    away = a_bot("bp_sol_01", code="exchange_away", params={"cause": "unreachable"}, **figures)
+    with serving(tmp_path, [away, a_bot("bp_sol_02", pnl="1", position="0", price="150", **LIVE)]) as served:
+        page = opened(browser, served)
+        quiet = "getComputedStyle(document.querySelector('.label')).color"
+        grey = (
+            "[...document.querySelectorAll(arguments[0])]"
+            ".filter((each) => getComputedStyle(each).color === arguments[1]).length"
+        )
+        colour = page.run(quiet)
+        assert page.count("[data-id=bp_sol_01] .c.old") == 3
+        assert page.run(grey, "[data-id=bp_sol_01] :is(.c-pnl .amount, .c-position.old)", colour) == 2
+        assert page.count("[data-id=bp_sol_02] .c.old") == 0
+        for instance, is_old in (("bp_sol_01", True), ("bp_sol_02", False)):
+            page.wait(partial(shows, page, instance))
+            assert bool(page.run(grey, "dialog dd", colour)) is is_old
+            assert page.count("dialog dd:not(.old)"), "what is of its config is not old"
+            press(page, "Close", "dialog")
+            page.wait(lambda: page.count("dialog[open]") == 0)
 
 
 def test_real_and_paper_money_are_not_added(page: Browser) -> None:

@@ -26,6 +26,7 @@ from manager.monitor.history.summary import Line
 from manager.typed import NamedTuple
 from manager.util import console, text_table
 from manager.util.formatting import age, date_and_time, iso_with_offset
+from manager.util.sanitize import replace_unprintable
 from manager.util.text_table import Column
 
 LAST_EVENTS = 20
@@ -221,7 +222,8 @@ def _say_one(
             )
         for event in history.events[-LAST_EVENTS:]:
             event_word = _(WORDS.get(event.what, event.what))
-            console.say(f"{date_and_time(event.at)}  {event_word}  {summary.event_text(event)}")
+            line = f"{date_and_time(event.at)}  {event_word}  {summary.event_text(event)}"
+            console.say(replace_unprintable(line))
     console.say()
 
 

@@ -160,8 +160,10 @@ def _from_zero(first: Sample, cover: _Cover) -> Step | None:
     """Return what the first sample's run had earned by then, which began at 0; None where its begin is not
     known.
     """
-    if first.run is None or first.run > first.at:
+    if first.run is None:
         return None
+    if first.run > first.at:  # the clock was set back since: its begin is not known, but it was at 0, too
+        return Step(first.at, first.at, first.pnl, False, is_first=True)
     return Step(first.run, first.at, first.pnl, not cover.is_covered(first.run, first.at), is_first=True)
 
 

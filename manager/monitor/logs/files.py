@@ -4,6 +4,7 @@ The content is untrusted: symlinks are not followed, reads never block, and memo
 """
 
 import errno
+import math
 import os
 import re
 import stat
@@ -308,9 +309,10 @@ def _first_time(block: bytes, *, backwards: bool = False) -> float | None:
     return first_time(lines)
 
 
-def first_time(lines: Iterable[bytes]) -> float | None:
-    """Return the time of the first of these lines that begins with one."""
-    return next((moment for line in lines if (moment := bots_zone.line_time(line)) is not None), None)
+def first_time(lines: Iterable[bytes], latest: float = math.inf) -> float | None:
+    """Return the time of the first of these lines that begins with one, which is not later than `latest`."""
+    times = (bots_zone.line_time(line) for line in lines)
+    return next((moment for moment in times if moment is not None and moment <= latest), None)
 
 
 def _with_segments(folder: int, name: str) -> list[str]:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 RECONNECT_S, MAX_RECONNECT_S = 0.5, 5.0
 """Pause before reconnecting to the engine: at first, and for an instance without new lines. A fleet of
 stopped instances would otherwise cause hundreds of calls a second."""
+AHEAD_S = 60.0
+"""A line that begins with a time this much later than its file was last written does not tell when it was."""
 OVERLAP_S = 5
 """Requested again after a reconnection, because lines of the two streams may arrive slightly out of order."""
 
@@ -296,7 +298,8 @@ def select_lines(
     """Yield the files' lines before `end` that may match the query.
 
     A line's time is its own timestamp if it starts with one, else that of the line before; before the first
-    timestamp only the day is known. A line that cannot be excluded is shown.
+    timestamp only the day is known. A line that cannot be excluded is shown. A timestamp later than the file
+    is none: it is of something else, or of a wrong clock, and what follows would wait for it.
     """
     from manager.monitor.logs import bots_zone
     from manager.monitor.logs.files import first_time
@@ -313,13 +316,13 @@ def select_lines(
     for part, lines in files.blocks(begin, end):
         if part.day != day:
             day, known, moment = part.day, False, bots_zone.start_of_day(part.day)
-        passed = 0
+        passed, latest = 0, part.written + AHEAD_S
         for number in _chosen(lines, query.may_match):
             own = bots_zone.line_time(lines[number])
-            if own is None and number > passed:
-                own = first_time(lines[number - 1 : passed - 1 if passed else None : -1])
+            if (own is None or own > latest) and number > passed:
+                own = first_time(lines[number - 1 : passed - 1 if passed else None : -1], latest)
             passed = number + 1
-            if own is not None:
+            if own is not None and own <= latest:
                 known, moment = True, own
             if moment <= until and (not known or moment >= since):
                 yield LogLine(stream, lines[number], file=part.name, moment=moment)

@@ -105,7 +105,9 @@ def with_best_report(
         answer = bot_report.for_mode(answer, view.mode)
         if answer.contract is not None:  # newer than the copy
             now = time.time()  # which no answer is later than
-            view = view._replace(report=KeptReport(answer, min(answer.at or now, now)))
+            made_at = min(answer.at or now, now)
+            answer = bot_report.by_our_clock(answer, made_at)
+            view = view._replace(report=KeptReport(answer, made_at))
         says_nothing = answer.pnl is None and answer.position is None
         if (
             kept_report is None

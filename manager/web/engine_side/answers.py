@@ -22,6 +22,7 @@ from manager.monitor.watch.snoozing import OpenAlert
 from manager.web.engine_side import curves as curves_of
 from manager.web.engine_side import exposure, sums
 from manager.web.engine_side.figures import Figures, InstanceFigures
+from manager.web.engine_side.marks import as_object
 from manager.web.engine_side.observer import PageSnapshot
 from manager.web.engine_side.since_read import up_to_date
 from manager.web.engine_side.sums import Answer
@@ -145,7 +146,7 @@ def curves(figures: Figures) -> dict[str, Any]:
                 "quote": quote,
                 "values": [_exact(value) for value in values],
                 "drawdown": _exact(curves_of.deepest_fall(values)),
-                "marks": [mark._asdict() for mark in figures.marks.get((kind, quote), ())],
+                "marks": [as_object(mark) for mark in figures.marks.get((kind, quote), ())],
             }
             for (kind, quote), values in figures.curves.items()
         ],

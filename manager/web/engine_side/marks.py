@@ -19,13 +19,24 @@ MOST = 200
 
 
 class Mark(NamedTuple):
-    """Hold one moment, or a time up to `until`; None while it goes on."""
+    """Hold one moment, or a time up to `until`; None while it goes on. `event` tells what happened."""
 
     at: float
     what: What
     instance: str
-    text: str = ""
+    event: Event | None = None
     until: float | None = None
+
+
+def as_object(mark: Mark) -> dict[str, Any]:
+    """Return a mark as JSON, in the reader's language: figures are made before anybody reads them."""
+    return {
+        "at": mark.at,
+        "what": mark.what,
+        "instance": mark.instance,
+        "text": "" if mark.event is None else event_text(mark.event),
+        "until": mark.until,
+    }
 
 
 def of_instance(history: InstanceHistory, begin: float, end: float) -> list[Mark]:
@@ -55,7 +66,7 @@ def _starts(history: InstanceHistory) -> Iterator[Mark]:
 def _exits(events: Sequence[Event]) -> Iterator[Mark]:
     for event in events:
         if event.what == "exit":
-            yield Mark(event.at, "exit", event.instance, event_text(event))
+            yield Mark(event.at, "exit", event.instance, event)
 
 
 def _outages(events: Sequence[Event]) -> Iterator[Mark]:
@@ -65,10 +76,10 @@ def _outages(events: Sequence[Event]) -> Iterator[Mark]:
         if event.what != "state":
             continue
         if begun is not None:
-            yield Mark(begun.at, "outage", begun.instance, event_text(begun), event.at)
+            yield Mark(begun.at, "outage", begun.instance, begun, event.at)
         begun = event if _is_outage(event) else None
     if begun is not None:
-        yield Mark(begun.at, "outage", begun.instance, event_text(begun))
+        yield Mark(begun.at, "outage", begun.instance, begun)
 
 
 def _is_outage(event: Event) -> bool:

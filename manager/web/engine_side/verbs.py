@@ -137,7 +137,7 @@ def _history(backend: Backend, params: Params) -> Any:
     return {
         **_history_object(history, fleet_history, since),
         "realized": realized.curves_of(history),
-        "marks": [mark._asdict() for mark in marked],
+        "marks": [marks.as_object(mark) for mark in marked],
     }
 
 

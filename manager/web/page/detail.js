@@ -7,7 +7,7 @@ import { earned, RANGES } from "./earned.js";
 import { logView } from "./logs.js";
 import { named } from "./marks.js";
 import { stateOf } from "./model.js";
-import { leftLine, modeBadge, reasonOf, since, stateBadge } from "./rows.js";
+import { hasOldFigures, leftLine, modeBadge, reasonOf, since, stateBadge } from "./rows.js";
 import { model, parts } from "./state.js";
 import { ask } from "./stream.js";
 
@@ -120,7 +120,8 @@ function ownPage(id) {
 
 function facts(each, detail) {
   const report = detail.report;
-  const known = [
+  const isOld = hasOldFigures(each);
+  const figures = [
     [t("P&L of this run"), money(each.pnl), each.quote],
     [t("P&L of all its runs"), inAll(each), ""],
     [t("realised"), money(each.realized), each.quote],
@@ -132,6 +133,9 @@ function facts(each, detail) {
     [t("price"), price(each.price), ""],
     [t("Orders"), each.open_orders, ""],
     [t("trades"), each.trades, ""],
+  ].map((row) => [...row, isOld]);
+  const known = [
+    ...figures,
     [t("restarts"), each.restarts, ""],
     [t("exchange"), each.exchange, ""],
     [t("symbol"), each.symbol, ""],
@@ -143,7 +147,7 @@ function facts(each, detail) {
     "section",
     {},
     el("p", { class: "small" }, ...age, detail.report_is_previous && report && each.reported_at === detail.instance.reported_at ? ` (${t("of an earlier run")})` : ""),
-    el("dl", {}, ...known.flatMap(([name, value, unit]) => [el("dt", {}, name), el("dd", {}, `${value}${unit ? ` ${unit}` : ""}`)])),
+    el("dl", {}, ...known.flatMap(([name, value, unit, isGrey]) => [el("dt", {}, name), el("dd", isGrey ? { class: "old" } : {}, `${value}${unit ? ` ${unit}` : ""}`)])),
   );
 }
 

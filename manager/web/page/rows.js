@@ -229,7 +229,7 @@ export function leftLine(each) {
 export function botRow(each, open, select) {
   const today = todayOf(each);
   const isDown = !each.is_up;
-  const isOld = each.report_is_old || each.price_is_old;
+  const isOld = hasOldFigures(each);
   const label = each.range && each.price !== null ? t("price {price}, range {lower} to {upper}", { price: price(each.price), lower: price(each.range.lower), upper: price(each.range.upper) }) : "";
   return el(
     "li",
@@ -253,7 +253,7 @@ export function botRow(each, open, select) {
       el("small", {}, [each.exchange, each.symbol].filter(Boolean).join(" · ")),
     ),
     el("span", { class: "c-mode" }, modeBadge(each)),
-    cell("c-today", t("Today"), signed(today?.pnl ?? null, today ? each.quote : "")),
+    cell("c-today", t("Today"), signed(today?.pnl ?? null, today ? each.quote : ""), isOld),
     cell("c-pnl", t("This run"), signed(each.pnl, each.pnl === null ? "" : each.quote), isOld),
     el("span", { class: "c-spark", title: t("P&L over the last 24 h") }, sparkline(each.trend)),
     cell("c-position", t("Position"), el("span", {}, amount(each.position, each.position === null ? "" : each.base ?? ""), worth(each)), isOld),
@@ -262,6 +262,11 @@ export function botRow(each, open, select) {
     cell("c-fill", t("Last fill"), each.last_fill ? since(each.last_fill) : el("span", {}, "–")),
     each.note || each.left_until !== null ? el("div", { class: "c-note" }, each.note, leftLine(each)) : "",
   );
+}
+
+/** Return whether P&L and position are not of now: of a bot that is down, or of a price that is too long ago. */
+export function hasOldFigures(each) {
+  return each.report_is_old || each.price_is_old;
 }
 
 /** Return what the position is worth at the price of the report. */

@@ -608,6 +608,8 @@ AWAY = {"cause": "unreachable", "since": NOW - 300}
         (kept("exchange_away", "1", params=AWAY, price_at=NOW - 305), NOW - 305),
         (kept("exchange_away", "1", params=AWAY, price_at=NOW - 10), NOW - 10),
         (kept("exchange_away", "1", params=AWAY), NOW - 300),
+        (kept("exchange_away", "1", params=AWAY, price_at=NOW + 900), NOW - 300),  # by another clock
+        (kept("exchange_away", "1", params={"since": NOW + 900}), NOW - 5),
         (kept("exchange_away", "1"), 0.0),
         (kept("orders_refused", "1", price_at=NOW - 500), NOW - 500),
         (kept("trading", "1", price_at=NOW - 500, at=NOW - 1000), NOW - 1000),  # an old report
@@ -629,8 +631,13 @@ def test_figures_at_an_old_price_are_grey_and_have_its_age(
     row = instance_stats.with_best_report(view, None, answer)
     assert bool(stats_columns.cells([row])[0]["as_of"]) is (is_grey or answer is None)
     if answer is not None:  # whose clock is ahead
-        row = instance_stats.with_best_report(view, None, answer._replace(at=NOW + 900))
+        made_at, price_at = answer.at or 0, answer.price_at
+        is_own = price_at is not None and price_at <= made_at  # else by another clock
+        price_at = price_at + NOW + 900 - made_at if price_at is not None and is_own else price_at
+        row = instance_stats.with_best_report(view, None, answer._replace(at=NOW + 900, price_at=price_at))
         assert bool(stats_columns.cells([row])[0]["as_of"]) is is_grey
+        if of is not None and is_own:
+            assert row.figures_at == pytest.approx(of + NOW - made_at)  # as old as when it answered
     (of_ps,) = display.ps_objects([view])
     assert of_ps["price_is_old"] is (doing.old_price_at(view) is not None)
     at = report.report.price_at
@@ -658,3 +665,14 @@ def test_a_bot_that_was_killed_is_so_since_its_last_sign_of_life(tmp_path: Path)
     killed = view._replace(container=a_container("bp_sol_01", "exited"), status=Status("stopped"))
     assert killed.supervisor is not None
     assert display.since(killed) == killed.supervisor.updated_at
+
+
+def test_a_price_is_as_old_as_it_was_by_the_clock_of_a_bot_that_is_ahead(tmp_path: Path) -> None:
+    report = {"contract": 2, "at": NOW + 300, "price": "150", "price_at": NOW + 200, "pnl": "7"}
+    copy = {"report": report, "read_at": NOW, "written_at": NOW - 1}
+    (tmp_path / supervisor_state.REPORT_FILE).write_text(json.dumps(copy))
+    kept_report = bot_report.read_kept(tmp_path)
+    assert kept_report is not None
+    assert (kept_report.at, kept_report.report.at, kept_report.report.price_at) == (NOW, NOW, NOW - 100)
+    view = a_view(tmp_path, "running", kept_report, bot_pid=7)
+    assert doing.old_price_at(view, NOW) == NOW - 100

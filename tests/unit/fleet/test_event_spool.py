@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -63,7 +64,10 @@ def test_a_full_file_is_kept_beside_the_next_and_no_line_is_read_twice(
 def test_a_line_that_is_cut_or_foreign_is_passed_over(fleet: Fleet) -> None:
     note(fleet, "one")
     with fleet.event_spool_file.open("ab") as stream:
-        stream.write(b'{"at": "soon"}\n[1]\n{"at": 1764500000, "comm')
+        stream.write(b'{"at": "soon"}\n[1]\n' + b"\0" * 100 + b"\n\xff\xfe\n{not json\n")
+        event = {"at": 1764500000, "command": "up", "instance": "long", "what": "start", "is_done": True}
+        stream.write(json.dumps({**event, "why": "y" * event_spool.MAX_LINE}).encode() + b"\n")
+        stream.write(b'{"at": 1764500000, "comm')
     first = spool_reader.read(fleet.event_spool_file, None)
     assert [event.instance for event in first.events] == ["one"]
     with fleet.event_spool_file.open("ab") as stream:

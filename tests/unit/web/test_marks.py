@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from manager import i18n
 from manager.monitor.history.model import Event, Sample
 from manager.monitor.history.reader import InstanceHistory
 from manager.web.engine_side import marks, realized
@@ -64,6 +65,27 @@ def test_an_outage_that_goes_on_since_before_is_shown_and_one_that_ended_before_
 def test_a_state_of_a_later_version_is_no_fault() -> None:
     for reason in (None, "x", {"code": "state"}, {"code": "state", "params": {"state": "asleep"}}):
         assert of(InstanceHistory("x", events=[Event(1, "x", "state", "asleep", reason)])) == []
+
+
+def test_a_mark_is_told_in_the_language_of_its_reader_whoever_has_found_it() -> None:
+    outage, exit_ = marks.of_instance(
+        InstanceHistory(
+            "x", events=[a_state(20, "running", "exchange away"), Event(40, "x", "exit", "exit code 1")]
+        ),
+        0,
+        1000,
+    )
+    with i18n.speaking("zh_TW"):
+        assert marks.as_object(outage)["text"] == "執行中，交易所失聯"
+    assert marks.as_object(outage)["text"] == "running, exchange away"
+    assert marks.as_object(exit_) == {
+        "at": 40,
+        "what": "exit",
+        "instance": "x",
+        "text": "exit code 1",
+        "until": None,
+    }
+    assert marks.as_object(Mark(1.0, "start", "x"))["text"] == ""
 
 
 def test_the_newest_marks_stay() -> None:

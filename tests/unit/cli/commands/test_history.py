@@ -133,6 +133,18 @@ def test_one_instance_has_its_days_runs_and_events(play: Play) -> None:
     assert shown.count("LIVE") >= 3
 
 
+def test_no_event_moves_the_cursor_or_colours_anything(play: Play, tmp_path: Path) -> None:
+    """What a command did is told with the errors of others, and a damaged line may say anything."""
+    db, _aside = database.open_for_writing(Fleet("desk", tmp_path, tmp_path / "volumes").history_file)
+    event = Event(time.time() - 9, "bp_sol_01", "command", "up\x1b[31m: start\r\u202e (\x9b2J)")
+    with database.transaction(db):
+        writing.add_events(db, [event, event._replace(what="\x1b[2J")])
+    db.close()
+    shown = play("bp_sol_01")
+    assert "up [31m: start   ( 2J)" in shown
+    assert not {"\x1b", "\r", "\x9b", "\u202e"} & set(shown)
+
+
 def test_a_narrow_terminal_gets_fewer_columns(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(console, "terminal_width", lambda: 60)
     lines = play().splitlines()[:3]

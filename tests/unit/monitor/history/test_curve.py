@@ -238,10 +238,15 @@ def test_fewer_trades_than_before_are_of_another_run(trades: int, earned: Decima
     assert curve.earned(before, sample(at(20, 8, 1), "51", run=None, start=2.0, trades=trades)) == earned
 
 
-def test_a_run_that_begins_after_its_first_sample_has_earned_nothing_before() -> None:
-    """The clock was set back in between: a step from ahead would end before it begins."""
-    samples = [sample(at(20, 8), "50", run=at(20, 9)), sample(at(20, 8, 1), "51", run=at(20, 9))]
-    assert [(step.begin, step.is_first) for step in curve.steps(samples, ())] == [(at(20, 8), False)]
+def test_what_a_run_has_earned_counts_also_where_the_clock_was_set_back_since_it_began() -> None:
+    """A step from ahead would end before it begins; without any, a loss of this day would be none."""
+    samples = [sample(at(20, 8), "-50", run=at(20, 9)), sample(at(20, 8, 1), "-51", run=at(20, 9))]
+    assert [(step.begin, step.end, step.amount) for step in curve.steps(samples, ())] == [
+        (at(20, 8), at(20, 8), Decimal(-50)),
+        (at(20, 8), at(20, 8, 1), Decimal(-1)),
+    ]
+    [day] = curve.days(samples, (), at(20, 8, 2))
+    assert (day.pnl, day.gaps, day.is_uncertain) == (Decimal(-51), 0, False)
 
 
 def test_a_curve_breaks_where_it_is_not_known_what_was_earned() -> None:

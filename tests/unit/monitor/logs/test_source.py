@@ -350,3 +350,21 @@ def test_the_end_of_a_huge_file_is_found_from_the_end(tmp_path: Path) -> None:
         stream.write(b"\none\ntwo\nthree")
     assert past(tmp_path, Engine(), tail=3) == [b"one", b"two", b"three"]
     assert past(tmp_path, Engine(), tail=1) == [b"three"]
+
+
+def test_a_time_that_is_later_than_its_file_does_not_hold_up_what_follows(tmp_path: Path) -> None:
+    texts = [b"08:00:01 one", b"08:00:02 two", b"08:00:03 three"]
+    first, second, third = (f"{DAY} ".encode() + text for text in texts)
+    future = [b"2099-12-31 00:00:00 the contract expires", b"2099-12-31 00:00:00 again"]
+    texts = [first, *future, b"of no time", second, third]
+    written(tmp_path, [Line(0, text) for text in texts])
+
+    def seconds(**wanted: Any) -> list[float]:
+        moments = [line.moment for line in a_source(tmp_path, Engine(), **wanted).past()]
+        return [moment - time_parse.parse_line_time(first) for moment in moments]  # type: ignore[operator]
+
+    assert seconds() == [0, 0, 0, 0, 1, 2]
+    assert seconds(may_match=lambda line: line in {b"of no time", third}) == [0, 2]
+    one_s_later = time_parse.parse_line_time(second)
+    assert seconds(since=one_s_later) == [1, 2]
+    assert seconds(until=time_parse.parse_line_time(first)) == [0, 0, 0, 0]
