@@ -253,7 +253,7 @@ export function botRow(each, open, select) {
       el("small", {}, [each.exchange, each.symbol].filter(Boolean).join(" · ")),
     ),
     el("span", { class: "c-mode" }, modeBadge(each)),
-    cell("c-today", t("Today"), signed(today?.pnl ?? null, today ? each.quote : "")),
+    cell("c-today", t("Today"), signed(today?.pnl ?? null, today ? each.quote : ""), isOld),
     cell("c-pnl", t("This run"), signed(each.pnl, each.pnl === null ? "" : each.quote), isOld),
     el("span", { class: "c-spark", title: t("P&L over the last 24 h") }, sparkline(each.trend)),
     cell("c-position", t("Position"), el("span", {}, amount(each.position, each.position === null ? "" : each.base ?? ""), worth(each)), isOld),
