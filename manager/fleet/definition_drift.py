@@ -36,6 +36,11 @@ WRITES_WITHIN_S = 20
 """A supervisor writes its first state within a second; on a busy machine within some."""
 UNMAPPED_UID = 65534
 """What the kernel calls an owner that this user namespace does not know."""
+MOST_KEPT = 1000
+"""Containers of which it is kept whether they were redefined; a fleet has fewer."""
+
+_compared: dict[str, tuple[tuple[object, ...], bool]] = {}
+"""Container id → what decides whether its settings are ours, and whether they are not."""
 
 
 class Definition(NamedTuple):
@@ -92,7 +97,7 @@ def updated(
         unkept = {*container_config.UNKEPT} - cgroup_limits.enforced(container.id)
         names = container_config.were_updated(host, spec, fleet, unkept)
     drifts: list[DriftedPart] = []
-    if redefined(definition, container, spec, fleet):
+    if _is_redefined(definition, container, spec, fleet):
         drifts.append("settings")
     if {*names} - {RESTART_POLICY} or (
         container.engine_state == "running" and cgroup_limits.are_others(container.id, spec, fleet)
@@ -103,6 +108,19 @@ def updated(
     if host is not None and container_config.were_added(host):
         drifts.append("shares")
     return tuple(drifts)
+
+
+def _is_redefined(definition: Definition, container: Container, spec: InstanceSpec, fleet: Fleet) -> bool:
+    """Return whether any setting is not as we make it. It is compared once as long as all that decides is the
+    same: whoever observes the fleet every few seconds would spend a quarter of an observation on it.
+    """
+    basis = (*definition, container.labels, container.command, spec, fleet)
+    known = _compared.get(container.id)
+    if known is None or known[0] != basis:
+        while len(_compared) >= MOST_KEPT:
+            _compared.pop(next(iter(_compared)), None)
+        known = _compared[container.id] = basis, bool(redefined(definition, container, spec, fleet))
+    return known[1]
 
 
 def redefined(

@@ -511,6 +511,29 @@ def test_positions_are_worth_something_only_where_a_price_is_known(browser: Brow
     assert "−500 DOGE" in boxes
 
 
+def test_every_figure_of_an_old_price_is_grey(browser: Browser, tmp_path: Path) -> None:
+    old = {**LIVE, "pnl": "12.5", "position": "1.5", "price": "150", "price_at": time.time() - 900}
+    rows = [
+        a_bot("bp_sol_01", code="exchange_away", params={"cause": "timeout"}, **old),
+        a_bot("bp_sol_02", pnl="10.5", position="0.2", price="150", **LIVE),
+    ]
+    with serving(tmp_path, rows) as served:
+        write_history(served.backend.session, {row.id: ["0", "5", "9"] for row in rows})
+        page = opened(browser, served)
+        page.wait(lambda: "USDC" in page.text("[data-id=bp_sol_01] .c-today"))
+        colors = {
+            (row.id, name): page.run(
+                "getComputedStyle(document.querySelector(arguments[0])).color",
+                f"[data-id={row.id}] .{name} .amount",
+            )
+            for row in rows
+            for name in ("c-today", "c-pnl")
+        }
+        grey = colors["bp_sol_01", "c-pnl"]
+        assert colors["bp_sol_01", "c-today"] == grey
+        assert grey not in {colors["bp_sol_02", "c-today"], colors["bp_sol_02", "c-pnl"]}
+
+
 def test_ages_are_in_the_readers_language(browser: Browser, tmp_path: Path) -> None:
     row = a_bot("bp_sol_01", pnl="1", last_fill=time.time() - 1500, **LIVE)
     with serving(tmp_path, [row]) as served:

@@ -28,6 +28,11 @@ from manager.typed import NamedTuple
 REPORT_EVERY_S = 10.0
 """A P&L is not needed in every observation, and an answer costs a bot some milliseconds."""
 
+ASKED_A_SECOND = 4
+"""At most: of a larger fleet each bot is asked less often. Its trades are told by the copy of its report,
+which its supervisor renews; asking each of 200 bots every ten seconds was a large part of a look's cost.
+"""
+
 IDLE_EVERY_S = 10.0
 """Interval of looking for the report of an instance that has no container: a backup may have brought one."""
 
@@ -37,8 +42,8 @@ SIZES_EVERY_S = 30.0
 RETRY_S = 3.0
 """Delay after a bot has not answered: it may only have been busy."""
 
-REPORT_KEPT_S = 30.0
-"""A bot's report is shown no longer than this if it stops answering."""
+REPORT_KEPT_S = 20.0
+"""A bot's report is shown no longer than this after its next turn if it stops answering."""
 
 REPORTS_WITHIN_S = 0.5
 """Limit for the bots asked in one observation; the first one may take longer."""
@@ -157,22 +162,27 @@ class Source:
     def _ask(self, snapshot: FleetSnapshot, views: Sequence[Instance]) -> None:
         """Ask the bots whose turn it is."""
         there = addresses(snapshot, views)
-        now = time.monotonic()
-        self._take_copies(there, views, now)
+        now, every = time.monotonic(), ask_every(len(there))
+        self._take_copies(there, views, now, every)
         turn = due(there, self._ask_at, now, self._interval)
         within = REPORTS_WITHIN_S if self._ask_at else reports.TIMEOUT_S
         fetched = reports.fetch_reports({instance: there[instance] for instance in turn}, within)
         for instance in turn:
-            self._ask_at[instance] = now + (REPORT_EVERY_S if instance in fetched else RETRY_S)
+            self._ask_at[instance] = now + (every if instance in fetched else RETRY_S)
         self._ask_at = {instance: at for instance, at in self._ask_at.items() if instance in there}
-        self._reports.update((instance, (now, report)) for instance, report in fetched.items())
+        for instance, report in fetched.items():
+            _at, before = self._reports.get(instance, (0.0, None))
+            # the very object of before where nothing is new, by which the row stays, too
+            self._reports[instance] = now, report if before is None or report != before else before
         self._reports = {
             instance: (at, report)
             for instance, (at, report) in self._reports.items()
-            if instance in there and now - at < REPORT_KEPT_S
+            if instance in there and now - at < every + REPORT_KEPT_S
         }
 
-    def _take_copies(self, there: Container[str], views: Iterable[Instance], now: float) -> None:
+    def _take_copies(
+        self, there: Container[str], views: Iterable[Instance], now: float, every: float
+    ) -> None:
         """Take a report that a supervisor has just copied for an answer: its bot is not asked as well."""
         present = time.time()
         for view in views:
@@ -180,12 +190,12 @@ class Source:
             if kept_report is None or kept_report.at is None or view.id not in there:
                 continue
             age = present - kept_report.at
-            if not 0 <= age < REPORT_EVERY_S or not _is_of_this_run(kept_report):
+            if age < 0 or not _is_of_this_run(kept_report):
                 continue
             _at, answer = self._reports.get(view.id, (0.0, None))
-            if answer is None or (answer.at or 0.0) < kept_report.at:
+            if age < every if answer is None else (answer.at or 0.0) < kept_report.at:
                 self._reports[view.id] = now - age, kept_report.report
-                self._ask_at[view.id] = now - age + REPORT_EVERY_S
+                self._ask_at[view.id] = now - age + every
 
 
 def _is_of_this_run(kept_report: KeptReport) -> bool:
@@ -210,4 +220,9 @@ def due(ids: Iterable[str], ask_at: Mapping[str, float], now: float, interval: f
         (instance for instance in ids if ask_at.get(instance, math.inf) <= now),
         key=lambda instance: ask_at[instance],
     )
-    return never + late[: math.ceil((len(ids) - len(never)) * interval / REPORT_EVERY_S)]
+    return never + late[: math.ceil((len(ids) - len(never)) * interval / ask_every(len(ids)))]
+
+
+def ask_every(count: int) -> float:
+    """Return how many seconds lie between two answers of a bot, where so many are asked."""
+    return max(REPORT_EVERY_S, count / ASKED_A_SECOND)

@@ -7,7 +7,7 @@ exact decimal strings, null is unknown, and times beyond those of `ps` are Unix 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -103,12 +103,16 @@ def _alert(alert: OpenAlert) -> dict[str, Any]:
     }
 
 
-def fleet(look: PageSnapshot, figures: Figures, told: Sequence[Answer] | None = None) -> dict[str, Any]:
-    """Return the fleet's summary: counts and sums. `told`: what `instances` returns, where it is known."""
-    rows = look.rows
+def fleet(
+    look: PageSnapshot,
+    figures: Figures,
+    told: Sequence[Answer] | None = None,
+    summary: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return the fleet's summary: counts and sums. `told`: what `instances` returns, where it is known;
+    `summary`: what `summed_up` returns of them.
+    """
     told = instances(look, figures) if told is None else told
-    trading = [answer for answer in told if answer["is_up"] and answer["doing"] == "trading"]
-    held = list(exposure.held(rows))
     return {
         "name": look.fleet.name,
         "version": __version__,
@@ -117,6 +121,17 @@ def fleet(look: PageSnapshot, figures: Figures, told: Sequence[Answer] | None = 
         "error_since": look.error_at if look.error is not None else None,
         "problems": [*map(str, look.problems), *map(str, look.moves)],
         "watch": look.watching._asdict(),
+        **(summed_up(look, figures, told) if summary is None else summary),
+        "figures_at": figures.at,
+        "notes": [str(note) for note in figures.notes],
+    }
+
+
+def summed_up(look: PageSnapshot, figures: Figures, told: Sequence[Answer]) -> dict[str, Any]:
+    """Return the part of the summary that stays as long as each instance's answer does, and the figures."""
+    trading = [answer for answer in told if answer["is_up"] and answer["doing"] == "trading"]
+    held = list(exposure.held(look.rows))
+    return {
         "counts": {
             "instances": len(told),
             "live": sum(answer["is_live"] for answer in told),
@@ -130,8 +145,6 @@ def fleet(look: PageSnapshot, figures: Figures, told: Sequence[Answer] | None = 
         **sums.sums(told, figures, look.fleet),
         "exposure": exposure.by_asset(held),
         "worth": exposure.worth(held),
-        "figures_at": figures.at,
-        "notes": [str(note) for note in figures.notes],
     }
 
 

@@ -13,7 +13,6 @@ from manager.fleet import env_file
 from manager.fleet.session import Session
 from manager.monitor.stats.instance_stats import InstanceStats
 from manager.monitor.watch.shared_look import SharedLook
-from manager.web.engine_side import answers
 from manager.web.engine_side.actions import Actions
 from manager.web.engine_side.exposition import Exposition
 from manager.web.engine_side.feed import Feed
@@ -148,4 +147,4 @@ class Backend:
             figures = self.figures.latest
             kept = self._kept.setdefault(language, KeptAnswers())
             told = kept.instances(look, figures)
-            self._feeds[language].put(answers.fleet(look, figures, told), told)
+            self._feeds[language].put(kept.fleet(look, figures, told), told)

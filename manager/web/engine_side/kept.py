@@ -6,7 +6,9 @@ Only an answer without a reason is kept, because reasons tell how long something
 from __future__ import annotations
 
 import math
+import operator
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from manager.config.fleet import Fleet
@@ -66,13 +68,15 @@ class KeptAnswers:
     def __init__(self) -> None:
         self._fleet: Fleet | None = None
         self._kept: dict[str, _KeptAnswer] = {}
+        self._summary: tuple[Figures, list[dict[str, Any]], dict[str, Any]] | None = None
+        """The figures and answers that were summed up last, and the result."""
 
     def instances(self, look: PageSnapshot, figures: Figures) -> list[dict[str, Any]]:
         """Return what `answers.instances` does. One that has not changed is the very object of before, with
         what is measured written anew.
         """
         if look.fleet != self._fleet:
-            self._fleet, self._kept = look.fleet, {}
+            self._fleet, self._kept, self._summary = look.fleet, {}, None
         kept, told, now = {}, [], time.time()
         for row in look.rows:
             alerts = look.alerts_of(row.id)
@@ -94,6 +98,18 @@ class KeptAnswers:
             told.append(before.answer)
         self._kept = kept
         return answers.worst_first(told)
+
+    def fleet(self, look: PageSnapshot, figures: Figures, told: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """Return what `answers.fleet` does, of what `instances` has returned for the same look."""
+        known = self._summary
+        if (
+            known is None
+            or known[0] is not figures
+            or len(known[1]) != len(told)
+            or not all(map(operator.is_, known[1], told))
+        ):
+            known = self._summary = figures, list(told), answers.summed_up(look, figures, told)
+        return answers.fleet(look, figures, told, known[2])
 
 
 def _true_until(row: InstanceStats, now: float) -> float:

@@ -122,3 +122,26 @@ def test_kept_or_not_a_reader_sees_the_same() -> None:
     assert [{k: v for k, v in members.items() if k not in QUIET} for members in feed.state()[1]] == [
         {k: v for k, v in members.items() if k not in QUIET} for members in now
     ]
+
+
+def test_the_sums_are_kept_while_every_answer_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    summed, sum_up = [], answers.summed_up
+
+    def counted(look: PageSnapshot, figures: Figures, told: Any) -> dict[str, Any]:
+        summed.append(look)
+        return sum_up(look, figures, told)
+
+    monkeypatch.setattr(answers, "summed_up", counted)
+    answerer, figures = KeptAnswers(), Figures()
+    one, two = a_bot("one", pnl="1", quote="USDC"), a_bot("two", pnl="2", quote="USDC")
+
+    def told(*rows: InstanceStats, of: Figures = figures) -> Any:
+        look = a_look(*rows)
+        return answerer.fleet(look, of, answerer.instances(look, of))["pnl"][0]["run"]
+
+    assert [told(one, two), told(one, two)] == ["3", "3"]
+    assert len(summed) == 1
+    assert told(one, with_report(two, pnl=Decimal(5))) == "6"
+    assert told(one) == "1"
+    assert told(one, of=Figures(at=1.0)) == "1"
+    assert len(summed) == 4

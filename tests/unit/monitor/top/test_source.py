@@ -14,7 +14,7 @@ from manager.fleet.bot_report import Report
 from manager.fleet.selection import EVERYTHING
 from manager.fleet.supervisor_state import REPORT_FILE
 from manager.monitor.stats.usage import Sample, Usage
-from manager.monitor.top.source import Source
+from manager.monitor.top.source import Source, ask_every, due
 from tests.builders import FLEET_NAME
 from tests.fakes.sandbox import a_sandbox
 
@@ -124,3 +124,34 @@ def test_a_bot_whose_report_was_just_copied_is_not_asked_as_well(
         for _look in range(2):  # one has its turn in each
             source.look()
         assert "bp_eth_02" in asked, "the copy is older than an answer may be"
+
+
+def test_a_bot_of_a_large_fleet_is_asked_less_often_and_shown_until_its_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from manager.fleet.session import Session
+
+    asked: list[str] = []
+
+    def fetch(addresses: Iterable[str], _within: float) -> dict[str, Report]:
+        asked.extend(addresses)
+        return {instance: Report(pnl=Decimal(1)) for instance in addresses}
+
+    assert (ask_every(40), ask_every(200)) == (10.0, 50.0)
+    assert len(due(map(str, range(200)), dict.fromkeys(map(str, range(200)), 0.0), 1.0, 3.0)) == 12
+    monkeypatch.setattr("manager.monitor.top.source.ASKED_A_SECOND", 2 / 60)  # of two: each once a minute
+    monkeypatch.setattr("manager.monitor.stats.sampler.Sampler.measure", lambda *_: {})
+    monkeypatch.setattr("manager.monitor.stats.reports.fetch_reports", fetch)
+    with a_sandbox(tmp_path, monkeypatch, capsys) as sandbox:
+        sandbox.run("up")
+        source = Source(Session(sandbox.folder), EVERYTHING, 30.0)
+        before = source.look().rows
+        for _look in range(5):
+            sandbox.clock.sleep(11.0)
+            assert [row.report.pnl for row in source.look().rows] == [1, 1], "it is not its turn"
+        assert len(asked) == 2
+        sandbox.clock.sleep(6.0)
+        after = source.look().rows
+        assert len(asked) == 3
+        assert [row.report for row in after] == [row.report for row in before]
+        assert all(new.report is old.report for new, old in zip(after, before, strict=True)), "nothing is new"
