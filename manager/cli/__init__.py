@@ -13,6 +13,7 @@ carry_out, report, left_behind      run a changing command, and print its progre
 ending                              how a change ends when somebody ends it, by Ctrl-C or SIGTERM
 halt_signals, halt_interrupted      what a halt that was interrupted has halted, and what not
 elsewhere, host_answers, following  a command on another machine, or on all of them; all machines' logs
+shown_again                         one that only reads, once more if its connection was lost
 in_swarm                            a command on the services of a Docker Swarm
 confirm                             confirmation before a fleet with live bots is stopped
 notices                             warnings that several commands print

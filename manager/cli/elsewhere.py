@@ -11,7 +11,7 @@ from contextlib import suppress
 from itertools import pairwise
 
 from manager import i18n
-from manager.cli import following, host_answers
+from manager.cli import following, host_answers, shown_again
 from manager.cli.host_answers import state_text, text_of
 from manager.cli.notices import one_output
 from manager.config.bot_environment import LiveContainer
@@ -156,7 +156,7 @@ def _on(host: Host, words: Sequence[str], *, is_endless: bool, is_read: bool) ->
         with subprocess.Popen(ssh.while_held(host, words), stdin=subprocess.PIPE) as process:
             code = process.wait()
     elif is_read and not is_terminal:
-        code = ssh.shown(ssh.command(host, words))
+        code = shown_again.run(ssh.command(host, words))
     else:
         try:
             code = subprocess.run(ssh.command(host, words, on_terminal=is_terminal), check=False).returncode

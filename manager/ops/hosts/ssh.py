@@ -12,18 +12,16 @@ import shlex
 import shutil
 import stat
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import TypeVar
 
 from manager.errors import EngineUnreachable, ManagerError
 from manager.i18n import Text
 from manager.ops.hosts.registry import LONGEST_ANSWER_S, Host
 from manager.typed import NamedTuple
-from manager.util import console, scratch
+from manager.util import scratch
 from manager.util.sanitize import replace_unprintable
 
 T = TypeVar("T")
@@ -35,7 +33,6 @@ FIRST_PAUSE_S = 1.0
 KEPT_S = 60
 LONGEST_FOLDER = 49
 """A socket's path has at most 107 bytes, and ssh puts 58 behind the folder: a hash, and a suffix at first."""
-CHUNK = 1 << 16
 SSH_FAILED = 255
 """What ssh itself ends with; no command of the manager does."""
 RUN = (
@@ -208,47 +205,6 @@ def afresh(ssh_command: Sequence[str]) -> list[str]:
     Where the process that kept a connection ends, ssh fails without a word: of any other fault it says why.
     """
     return [ssh_command[0], "-o", "ControlPath=none", "-o", "ControlMaster=no", *ssh_command[1:]]
-
-
-def shown(ssh_command: Sequence[str]) -> int:
-    """Run an ssh command that only reads, and print what it prints as it comes; return its exit code.
-
-    It is run once more if its kept connection was lost before anything was printed.
-    """
-    code, has_printed = _shown(ssh_command)
-    if code == SSH_FAILED and not has_printed:
-        code, _has_printed = _shown(afresh(ssh_command))
-    return code
-
-
-def _shown(ssh_command: Sequence[str]) -> tuple[int, bool]:
-    with (
-        subprocess.Popen(ssh_command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process,
-        ThreadPoolExecutor(2) as pool,
-    ):
-        assert process.stdout is not None
-        assert process.stderr is not None
-        streams = (process.stdout, process.stderr), (sys.stdout, sys.stderr)
-        try:
-            has_printed = [*pool.map(_passed_on, *streams)]
-            return process.wait(), any(has_printed)
-        finally:
-            process.kill()
-
-
-def _passed_on(source: IO[bytes], target: IO[str]) -> bool:
-    """Write what comes to one of our own streams; return whether anything came. Raises ManagerError."""
-    has_come = False
-    with (
-        source,
-        open(target.fileno(), "wb", buffering=0, closefd=False) as stream,
-        console.writing(),
-    ):
-        while chunk := os.read(source.fileno(), CHUNK):
-            has_come = True
-            while chunk:
-                chunk = chunk[stream.write(chunk) :]
-    return has_come
 
 
 def silent(host: Host, limit: float) -> Silent:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from manager.cli import shown_again
 from manager.errors import ConfigError, UsageError
 from manager.ops.hosts import account_looks, registry, ssh
 from manager.ops.hosts.registry import Host
@@ -82,7 +83,7 @@ def test_a_read_whose_kept_connection_was_lost_is_run_once_more(
 ) -> None:
     """Where the process that keeps the connection was killed, ssh ends without a word."""
     client.fails(times, "")
-    code = ssh.shown(ssh.command(TOKYO, ["ps"]))
+    code = shown_again.run(ssh.command(TOKYO, ["ps"]))
     assert (code, client.calls) == (0 if times == 1 else ssh.SSH_FAILED, 2)
     assert capfd.readouterr().out.startswith("Welcome") == (times == 1)
     client.fails(client.calls + times, "")
@@ -98,9 +99,9 @@ def test_what_was_printed_by_half_or_has_a_reason_is_not_run_again(
     client: Ssh, capfd: pytest.CaptureFixture[str]
 ) -> None:
     client.fails(9, NOT_BUSY[0])
-    assert ssh.shown(ssh.command(TOKYO, ["ps"])) == ssh.SSH_FAILED
+    assert shown_again.run(ssh.command(TOKYO, ["ps"])) == ssh.SSH_FAILED
     (client.folder / "ssh").write_text("#!/bin/sh\necho >> $(dirname $0)/calls\nprintf half\nexit 255\n")
-    assert ssh.shown(ssh.command(TOKYO, ["ps"])) == ssh.SSH_FAILED
+    assert shown_again.run(ssh.command(TOKYO, ["ps"])) == ssh.SSH_FAILED
     assert client.calls == 2
     assert capfd.readouterr() == ("half", NOT_BUSY[0])
 

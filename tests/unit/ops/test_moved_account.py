@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from manager.errors import BAD_CONFIG, FAILED, OK
-from manager.fleet import tombstone
+from manager.fleet import host, tombstone
 from manager.fleet.session import Session
 from manager.fleet.tombstone import Tombstone
 from manager.monitor.doctor import probe_project
@@ -56,7 +56,7 @@ def test_another_program_may_have_its_port_where_it_was(
 ) -> None:
     tokyo.runs(OTHERS)
     move_away(sandbox)
-    monkeypatch.setattr(probe_project.host, "is_port_free", lambda *_port: False)
+    monkeypatch.setattr(host, "is_port_free", lambda *_port: False)
     snapshot = Session(sandbox.folder).observe()
     ports = [port.instance for port in probe_project._ports(snapshot.project, snapshot)]
     assert ports == ["bp_eth_02"]
