@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from manager.cli import shown_again
-from manager.errors import ConfigError, UsageError
+from manager.errors import ConfigError, ManagerError, UsageError
 from manager.ops.hosts import account_looks, registry, ssh
 from manager.ops.hosts.registry import Host
 from manager.ops.move.sides import Side
@@ -154,6 +156,17 @@ def test_a_step_of_a_move_sends_its_payload_whole_after_a_login_that_was_not_ser
     Side(tmp_path, TOKYO).step("receive", {}, payload=content, target=back)
     assert back.getvalue() == b"payload"
     assert client.calls == 2
+
+
+@pytest.mark.parametrize(("free", "why"), [(0, "No space left on device"), (1, "gave no answer")])
+def test_an_answer_for_which_the_disk_here_has_no_room_is_said_to_be_that(
+    client: Ssh, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, why: str
+) -> None:
+    (client.folder / "ssh").write_text("#!/bin/sh\ncat >/dev/null\n")
+    facts = SimpleNamespace(f_bavail=free)
+    monkeypatch.setattr(os, "fstatvfs", lambda _descriptor: facts)
+    with pytest.raises(ManagerError, match=why):
+        Side(tmp_path, TOKYO).step("send", {}, payload=io.BytesIO(b"x"))
 
 
 def options(host: Host) -> list[str]:
