@@ -23,6 +23,10 @@ class SlowLink:
         self._sockets: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
 
+    def become(self, least: float, most: float) -> None:
+        """Delay what comes from now on by other times."""
+        self._least, self._most = least, most
+
     def close(self) -> None:
         """End it, with the connections it has."""
         for connection in (self._server, *self._sockets):

@@ -14,6 +14,7 @@ ending                              how a change ends when somebody ends it, by 
 halt_signals, halt_interrupted      what a halt that was interrupted has halted, and what not
 multiplexed_logs                    lines of several instances, or as they arrive, in order
 elsewhere, host_answers, following  a command on another machine, or on all of them; all machines' logs
+shown_again                         one that only reads, once more if its connection was lost
 in_swarm                            a command on the services of a Docker Swarm
 confirm                             confirmation before a fleet with live bots is stopped
 notices                             warnings that several commands print

@@ -11,7 +11,7 @@ from contextlib import suppress
 from itertools import pairwise
 
 from manager import i18n
-from manager.cli import following, host_answers
+from manager.cli import following, host_answers, shown_again
 from manager.cli.host_answers import state_text, text_of
 from manager.cli.notices import one_output
 from manager.config.bot_environment import LiveContainer
@@ -39,6 +39,8 @@ from manager.util.text_table import Column
 OWN_OPTIONS = ("--host", "--project-dir", "--lang")
 """Options of this machine's command line, which take a value, and are not passed on."""
 NOT_THERE = mark("there is no host {name}: nothing was halted there")
+READS = frozenset({"ps", "list", "status", "stats", "orders", "history", "logs", "plan", "doctor", "config"})
+"""Commands that change nothing, and may be run again after a lost connection."""
 LOCAL = frozenset({"host add", "host list", "host check", "host remove", "host deploy", "init", "open"})
 """Commands that concern this machine."""
 
@@ -55,7 +57,8 @@ def run(session: Session, args: Namespace, words: Sequence[str]) -> int:
             raise UsageError(
                 "`manager {command}` concerns this machine; it takes no --host", command=args.command
             )
-        return _on(registry.get(folder, args.host), there, is_endless=_is_endless(args))
+        is_read = args.command in READS
+        return _on(registry.get(folder, args.host), there, is_endless=_is_endless(args), is_read=is_read)
     readable, problems = registry.readable(folder)
     hosts = list(readable.values())
     if args.command == "ps":
@@ -141,7 +144,7 @@ def _is_endless(args: Namespace) -> bool:
     return any(getattr(args, name, None) not in (None, False) for name in ("follow", "watch"))
 
 
-def _on(host: Host, words: Sequence[str], *, is_endless: bool) -> int:
+def _on(host: Host, words: Sequence[str], *, is_endless: bool, is_read: bool) -> int:
     """Run it there with this terminal's input and output.
 
     Without a terminal one that is endless is ended there with the pipe that this process holds: it would go
@@ -152,6 +155,8 @@ def _on(host: Host, words: Sequence[str], *, is_endless: bool) -> int:
     if is_endless and not is_terminal:
         with subprocess.Popen(ssh.while_held(host, words), stdin=subprocess.PIPE) as process:
             code = process.wait()
+    elif is_read and not is_terminal:
+        code = shown_again.run(ssh.command(host, words))
     else:
         try:
             code = subprocess.run(ssh.command(host, words, on_terminal=is_terminal), check=False).returncode

@@ -38,7 +38,7 @@ HOST_GROUPS: Mapping[str, Mapping[str, Command]] = {
         "host check": Command(
             "host.check",
             mark("check login, clock, manager, folder and engine of other machines"),
-            (option("names", text=mark("hosts (default: all)"), nargs="*", metavar="HOST"),),
+            (option("names", text=mark("hosts (default: all)"), nargs="*", metavar="HOST"), JSON),
             ("host check", "host check tokyo"),
         ),
         "host deploy": Command(

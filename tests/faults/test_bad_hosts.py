@@ -27,8 +27,10 @@ pytestmark = [
     pytest.mark.skipif(sshd_here.server() is None, reason="OpenSSH's server is not installed"),
 ]
 
-ID, THERE = "one", "two"
+ID, THERE, QUICK = "one", "two", "three"
 LEAST_S, MOST_S = 2.0, 5.0
+TOO_LATE_S = (6.0, 9.0)
+"""By these an answer takes more than 20 s, also over a connection that was kept."""
 PATIENT_S = 240
 
 
@@ -60,12 +62,9 @@ def write_hosts(here: Project, **urls: str) -> None:
 
 
 def the_others_rows_are_there(here: Project) -> None:
-    began = time.monotonic()
-    by_host = rows(here, FAILED)
-    assert time.monotonic() - began < 40
-    assert {key: row["state"] for key, row in by_host.items()} == {
+    assert {key: row["state"] for key, row in rows(here, FAILED).items()} == {
         ("here", ID): "running",
-        ("quick", THERE): "running",
+        ("quick", QUICK): "running",
         ("slow", "?"): "unreachable",
     }
     table = here.manager("ps", "--hosts", code=FAILED)
@@ -92,26 +91,28 @@ def commands_that_read_name_it(here: Project) -> None:
     stats = here.manager("stats", "--hosts", code=FAILED)
     assert "== quick" in stats.out
     assert "host slow" in stats.err
-    logs = here.manager("logs", ID, THERE, "--hosts", code=None)
+    logs = here.manager("logs", ID, THERE, QUICK, "--hosts", code=None)
     assert "host slow" in logs.err
 
 
-def nothing_is_moved_there(here: Project, other: Project) -> None:
-    refused = here.manager("move", ID, "slow", code=None, timeout=300)
-    assert refused.code != OK
-    assert "host slow" in refused.err
-    assert runs(here)
-    assert not (other.folder / "config" / "active" / f"{ID}.json").exists()
+def a_move_there_is_whole_or_is_none(here: Project, other: Project) -> None:
+    moved = here.manager("move", ID, "slow", code=None, timeout=3000)
+    if moved.code != OK:
+        assert "host slow" in moved.err
+        assert runs(here)
+        assert not (other.folder / "config" / "active" / f"{ID}.json").exists()
+    else:
+        assert not runs(here)
+        assert set(other.states()) == {ID, THERE}
     deployed = here.manager("host", "deploy", "slow", code=None, timeout=900)
     assert deployed.code == OK or "host slow" in deployed.err, deployed.err
 
 
-def a_halt_reaches_it(here: Project, other: Project) -> None:
-    began = time.monotonic()
-    halted = here.manager("halt", "--hosts", code=None, timeout=400)
-    assert time.monotonic() - began < 330
+def a_halt_reaches_it(here: Project, other: Project, quick: Project) -> None:
+    halted = here.manager("halt", "--hosts", code=None, timeout=900)
     assert halted.code == OK or "host slow" in halted.err
     assert not runs(here)
+    assert not runs(quick)
     assert not runs(other)
 
 
@@ -119,18 +120,24 @@ def a_halt_reaches_it(here: Project, other: Project) -> None:
 def test_a_slow_link_delays_nothing_but_its_own_rows(tmp_path: Path, fault_image: str, note: Note) -> None:
     with (
         machines(tmp_path, fault_image, tmp_path / "there", sshd_here.HERE) as (here, other, link),
+        another(tmp_path / "quick", fault_image) as quick,
         slow_link(link.port, LEAST_S, MOST_S) as slow,
     ):
+        (quick.folder / "config" / "fleet.toml").write_text(f'name = "{quick.name}"\n{SETTINGS}')
+        bots.add(quick, QUICK, 2)
+        quick.manager("up", "--wait")
         known = link.folder / "known_hosts"
         known.write_text(known.read_text() + known.read_text().replace(f":{link.port}", f":{slow.port}"))
         of_slow = link.url(other.folder).replace(f":{link.port}", f":{slow.port}")
-        write_hosts(here, quick=link.url(other.folder), slow=of_slow)
+        write_hosts(here, quick=link.url(quick.folder), slow=of_slow)
         the_others_rows_are_there(here)
         checked_s, read_s = who_is_patient_reads_it(here, of_slow)
-        write_hosts(here, quick=link.url(other.folder), slow=of_slow)
+        write_hosts(here, quick=link.url(quick.folder), slow=of_slow)
+        slow.become(*TOO_LATE_S)
         commands_that_read_name_it(here)
-        nothing_is_moved_there(here, other)
-        a_halt_reaches_it(here, other)
+        slow.become(LEAST_S, MOST_S)
+        a_move_there_is_whole_or_is_none(here, other)
+        a_halt_reaches_it(here, other, quick)
     note(
         "a link to another machine delays every packet by 2 to 5 s",
         "a proxy before sshd: ps, stats, logs, move, deploy, halt",

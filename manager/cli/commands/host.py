@@ -14,7 +14,7 @@ from manager.errors import FAILED, OK, ImageMissing, ManagerError, NotFound, Usa
 from manager.fleet.session import Session
 from manager.i18n import Text, _, labelled, mark
 from manager.ops.hosts import check as checks
-from manager.ops.hosts import registry
+from manager.ops.hosts import everywhere, registry
 from manager.ops.hosts.check import Finding
 from manager.ops.hosts.registry import HERE, Host
 from manager.util import console, scratch
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from manager.ops.hosts.package import Package
 
 MOST_KEY = 200
+LEVELS = {True: "ok", None: "warn", False: "fail"}
+"""As `doctor --json` has them."""
 WORDS = {True: mark("ok"), None: mark("warning"), False: mark("FAILED")}
 
 
@@ -51,14 +53,29 @@ def add(session: Session, args: Namespace) -> int:
 
 
 def check(session: Session, args: Namespace) -> int:
-    """Check hosts that are known; all of them if none is named."""
+    """Check hosts that are known, all of them if none is named, at once: a dead one delays no other."""
     folder = session.project_dir()
     chosen = [registry.get(folder, name) for name in args.names] or list(registry.load(folder).values())
-    if not chosen:
+    if not (chosen or args.json):
         _say_none()
-    fleet = session.project().fleet
-    results = [_checked(host, fleet) for host in chosen]
-    return OK if all(results) else FAILED
+    fleet, is_sound = session.project().fleet, True
+    objects = []
+    with everywhere.interruptible_pool(len(chosen)) as pool:
+        for host, findings in zip(
+            chosen, pool.map(lambda host: [*checks.check(host, fleet)], chosen), strict=True
+        ):
+            for finding in findings:
+                objects.append(_as_object(host, finding))
+                if not args.json:
+                    _say(host, finding)
+            is_sound = is_sound and all(finding.is_ok is not False for finding in findings)
+    if args.json:
+        console.say_json(objects)
+    return OK if is_sound else FAILED
+
+
+def _as_object(host: Host, finding: Finding) -> dict[str, str]:
+    return {"host": host.name, "level": LEVELS[finding.is_ok], "text": str(finding.text)}
 
 
 def list_(session: Session, args: Namespace) -> int:

@@ -228,7 +228,7 @@ def database_folders(project: Project) -> set[Path]:
 
 def _ports(project: Project, snapshot: FleetSnapshot | None) -> Iterator[WebPort]:
     for instance, spec in project.specs.items():
-        if spec.web_port is None:
+        if spec.web_port is None or instance in project.moved:
             continue
         container = snapshot.observed.containers.get(instance) if snapshot else None
         is_ours = container is not None and container.is_up and container.web_port == spec.web_port

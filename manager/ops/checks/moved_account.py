@@ -43,12 +43,13 @@ def why_not(
     dead_hosts: Sequence[str],
 ) -> Text | None:
     """Return why the instance may not start on this account; None if it may."""
-    by_host = {answer.host.name: answer for answer in answers}
+    told = list(answers)
     for other in moved:
         if other.instance == instance or not bot_environment.is_same(mine, other.account):
             continue
-        words = {"other": other.instance, "symbol": mine.symbol, "host": other.stone.to, "file": other.file}
-        answer = by_host.get(other.stone.to)
+        answer = _where_it_is(other, told)
+        host = answer.host.name if answer else other.stone.to
+        words = {"other": other.instance, "symbol": mine.symbol, "host": host, "file": other.file}
         if other.stone.is_unfinished:
             return Text(
                 "{other} trades {symbol} live, apparently with the same credentials, and {why}",
@@ -69,7 +70,7 @@ def why_not(
                 **words,
                 why=answer.why,
             )
-        if answer.why is not None and other.stone.to not in dead_hosts:
+        if answer.why is not None and host not in dead_hosts:
             return Text(
                 "{other}, apparently with the same credentials, was moved to {host}, which does not answer"
                 " ({why}): it may trade {symbol} there. If nothing trades there any more, add --host-is-dead"
@@ -78,3 +79,16 @@ def why_not(
                 why=answer.why,
             )
     return None
+
+
+def _where_it_is(moved: MovedAccount, answers: Sequence[HostAnswer]) -> HostAnswer | None:
+    """Return what is known of the machine that it went to, which may have another name here by now."""
+    by_host = {answer.host.name: answer for answer in answers}
+    knowing = (answer for answer in answers if _has(answer, moved))
+    return by_host.get(moved.stone.to) or next(knowing, None)
+
+
+def _has(answer: HostAnswer, moved: MovedAccount) -> bool:
+    records = (answer.look.generations if answer.look else None) or {}
+    record = records.get(moved.instance)
+    return record is not None and record.is_here and record.move == moved.stone.move

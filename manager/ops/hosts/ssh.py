@@ -174,15 +174,22 @@ def while_busy(limit: float, call: Callable[[float], T]) -> T:
 
 
 def _ended(host: Host, ssh_command: Sequence[str], limit: float, left: float, stdin: bytes) -> CommandResult:
-    try:
-        completed = subprocess.run(
-            ssh_command,
+    ends_at = time.monotonic() + left
+
+    def run_once(command: Sequence[str]) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            command,
             input=stdin,
             capture_output=True,
-            timeout=left,
+            timeout=max(0.0, ends_at - time.monotonic()),
             check=False,
             start_new_session=True,
         )
+
+    try:
+        completed = run_once(ssh_command)
+        if completed.returncode == SSH_FAILED and not completed.stderr.strip():
+            completed = run_once(afresh(ssh_command))
     except subprocess.TimeoutExpired as error:
         raise silent(host, limit) from error
     out, err = (text.decode(errors="replace") for text in (output(completed.stdout), completed.stderr))
@@ -190,6 +197,14 @@ def _ended(host: Host, ssh_command: Sequence[str], limit: float, left: float, st
         raise unreachable(host, err)
     message = "".join(line for line in err.splitlines(keepends=True) if HAS_ANOTHER not in line)
     return CommandResult(completed.returncode, out, message)
+
+
+def afresh(ssh_command: Sequence[str]) -> list[str]:
+    """Return the ssh command with a connection of its own.
+
+    Where the process that kept a connection ends, ssh fails without a word: of any other fault it says why.
+    """
+    return [ssh_command[0], "-o", "ControlPath=none", "-o", "ControlMaster=no", *ssh_command[1:]]
 
 
 def silent(host: Host, limit: float) -> Silent:

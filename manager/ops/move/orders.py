@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from manager import i18n
@@ -15,7 +16,7 @@ from manager.fleet import halt_mark, state_file, supervisor_state, tombstone
 from manager.fleet.session import Session
 from manager.fleet.tombstone import Tombstone
 from manager.i18n import Text
-from manager.util import moment, ownership
+from manager.util import atomic_file, moment, ownership
 from manager.util.moment import Moment
 
 Request = Mapping[str, Any]
@@ -106,7 +107,15 @@ def mark(fleet: Fleet, instance: str, stone: Tombstone, request: Request) -> Non
     if own is None or own.identity in (stone.move, request["before"].get("own")):
         with writing_to(fleet.secrets_dir(instance)):
             ownership.make_folder(fleet.secrets_dir(instance), 0o700)
+            _require_room(fleet.secrets_dir(instance))
             halt_mark.make(fleet, instance, "halt", did_run=stone.did_run, identity=stone.move)
+
+
+def _require_room(folder: Path) -> None:
+    """Raise OSError if a mark would be empty: it would be a person's halt to the same move, run again."""
+    path = folder / ".room"
+    atomic_file.replace_bytes(path, b" " * halt_mark.SIZE, halt_mark.MODE, durable=False)
+    path.unlink(missing_ok=True)
 
 
 def commanded(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ import tempfile
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
+from errno import ENOSPC
 from pathlib import Path
 from typing import IO, Any
 
@@ -120,7 +122,7 @@ class Side(NamedTuple):
                 raise self._error(
                     process.returncode, err.read().decode(errors="replace"), limit if is_late else None
                 )
-            answer = self._answer(self._first_line(out))
+            answer = self._answer(self._first_line(out), os.fstatvfs(out.fileno()).f_bavail)
             if target is not None:
                 shutil.copyfileobj(out, target, CHUNK)
         return answer
@@ -141,11 +143,14 @@ class Side(NamedTuple):
                 pass
         return out.readline(LONGEST_LINE)
 
-    def _answer(self, line: bytes) -> dict[str, Any]:
+    def _answer(self, line: bytes, free: int) -> dict[str, Any]:
+        """Return the answer that was read. `free`: the blocks that are left of the disk it was written to."""
         with suppress(ValueError):
             answer = json.loads(line)
             if isinstance(answer, dict):
                 return answer
+        if free == 0:
+            raise ManagerError("cannot write {path}: {why}", path=self._scratch(), why=os.strerror(ENOSPC))
         raise ManagerError("{host} gave no answer to a step of the move; run it again", host=self.name)
 
     def _error(self, code: int, err: str, limit: float | None) -> ManagerError:

@@ -10,7 +10,7 @@ from manager.engine import labels
 from manager.errors import ConfigError, Problem
 from manager.fleet import env_file, instances_json_refresh, lock, upgrade_records
 from manager.fleet.observe import FleetSnapshot
-from manager.fleet.selection import Selection, require_known
+from manager.fleet.selection import Selection, pinned, require_known
 from manager.fleet.session import Session
 from manager.fleet.state_file import RejectedRevision
 from manager.fleet.upgrade_records import UpgradeRecord
@@ -72,10 +72,13 @@ def rollback(
 
 
 def _rollbacks(selection: Selection, snapshot: FleetSnapshot, records: upgrade_records.Steps) -> list[Action]:
-    named = selection.named(snapshot.project)
+    named, elsewhere = selection.named(snapshot.project), snapshot.project.loaded.elsewhere
     for instance in named or ():
+        if instance in elsewhere:
+            raise pinned(instance, snapshot.project)
         require_known(instance, snapshot)
-    actions = rollout_plan.rollbacks(snapshot.plan_input, valid(records, snapshot), named)
+    here = {instance: record for instance, record in records.items() if instance not in elsewhere}
+    actions = rollout_plan.rollbacks(snapshot.plan_input, valid(here, snapshot), named)
     return moved_away.settle(snapshot.plan_input, actions, named or ())
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from manager.errors import ConfigError, UsageError
+from manager.cli import shown_again
+from manager.errors import ConfigError, ManagerError, UsageError
 from manager.ops.hosts import account_looks, registry, ssh
 from manager.ops.hosts.registry import Host
 from manager.ops.move.sides import Side
@@ -76,6 +79,43 @@ def test_what_may_have_begun_or_cannot_be_reached_is_not_tried_again(client: Ssh
     assert "busy" not in str(error.value)
 
 
+@pytest.mark.parametrize("times", [1, 9])
+def test_a_read_whose_kept_connection_was_lost_is_run_once_more(
+    client: Ssh, capfd: pytest.CaptureFixture[str], times: int
+) -> None:
+    """Where the process that keeps the connection was killed, ssh ends without a word."""
+    client.fails(times, "")
+    code = shown_again.run(ssh.command(TOKYO, ["ps"]))
+    assert (code, client.calls) == (0 if times == 1 else ssh.SSH_FAILED, 2)
+    assert capfd.readouterr().out.startswith("Welcome") == (times == 1)
+    client.fails(client.calls + times, "")
+    if times == 1:
+        assert ssh.run(TOKYO, ["ps"], 20, b"key").out == "key"
+    else:
+        with pytest.raises(ssh.Unreachable):
+            ssh.run(TOKYO, ["ps"], 20)
+    assert client.calls == 4
+
+
+def test_what_was_printed_by_half_or_has_a_reason_is_not_run_again(
+    client: Ssh, capfd: pytest.CaptureFixture[str]
+) -> None:
+    client.fails(9, NOT_BUSY[0])
+    assert shown_again.run(ssh.command(TOKYO, ["ps"])) == ssh.SSH_FAILED
+    (client.folder / "ssh").write_text("#!/bin/sh\necho >> $(dirname $0)/calls\nprintf half\nexit 255\n")
+    assert shown_again.run(ssh.command(TOKYO, ["ps"])) == ssh.SSH_FAILED
+    assert client.calls == 2
+    assert capfd.readouterr() == ("half", NOT_BUSY[0])
+
+
+def test_a_command_of_its_own_connection_uses_no_kept_one() -> None:
+    command = ssh.command(TOKYO, ["ps"])
+    assert ssh.afresh(command)[1:5] == ["-o", "ControlPath=none", "-o", "ControlMaster=no"], (
+        "the first counts"
+    )
+    assert ssh.afresh(command)[5:] == command[1:]
+
+
 @pytest.mark.parametrize(
     ("by", "is_there"), [("10.0.0.2 port 22", True), ("UNKNOWN port 65535", False)], ids=["itself", "a proxy"]
 )
@@ -116,6 +156,17 @@ def test_a_step_of_a_move_sends_its_payload_whole_after_a_login_that_was_not_ser
     Side(tmp_path, TOKYO).step("receive", {}, payload=content, target=back)
     assert back.getvalue() == b"payload"
     assert client.calls == 2
+
+
+@pytest.mark.parametrize(("free", "why"), [(0, "No space left on device"), (1, "gave no answer")])
+def test_an_answer_for_which_the_disk_here_has_no_room_is_said_to_be_that(
+    client: Ssh, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, why: str
+) -> None:
+    (client.folder / "ssh").write_text("#!/bin/sh\ncat >/dev/null\n")
+    facts = SimpleNamespace(f_bavail=free)
+    monkeypatch.setattr(os, "fstatvfs", lambda _descriptor: facts)
+    with pytest.raises(ManagerError, match=why):
+        Side(tmp_path, TOKYO).step("send", {}, payload=io.BytesIO(b"x"))
 
 
 def options(host: Host) -> list[str]:

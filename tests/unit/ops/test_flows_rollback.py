@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from manager.errors import BAD_CONFIG, FAILED, EngineError
+from manager.errors import BAD_CONFIG, FAILED, USAGE, EngineError
 from manager.fleet import state_file, upgrade_records
 from manager.fleet.session import Session
 from manager.fleet.state_file import FleetState
@@ -121,3 +121,15 @@ def test_what_belongs_to_another_folder_is_not_rolled_back(sandbox: Sandbox) -> 
     assert f"belongs to {original}" in told.replace("DIR", str(copy))
     assert sandbox.exit_code == BAD_CONFIG
     assert "engine: stop" not in told
+
+
+def test_what_belongs_to_another_machine_by_now_is_not_started_by_a_rollback(sandbox: Sandbox) -> None:
+    upgraded(sandbox)
+    pinned, other = BOTH
+    path = sandbox.folder / "config" / "active" / f"{pinned}.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "host": "tokyo"}))
+    assert f"{pinned} belongs to host tokyo" in sandbox.transcript(f"rollback {pinned}")
+    assert sandbox.exit_code == USAGE
+    output = sandbox.transcript("rollback")
+    assert f"{other}: rolled back" in output
+    assert f"{pinned}: rolled back" not in output

@@ -8,9 +8,9 @@ import shlex
 import shutil
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from threading import Event
+from threading import Barrier, Event
 
 import pytest
 
@@ -29,6 +29,7 @@ from manager.errors import (
 )
 from manager.fleet import project
 from manager.fleet.session import Session
+from manager.i18n import Text
 from manager.ops.hosts import account_looks, accounts, check, everywhere, last_seen, registry, ssh
 from manager.ops.hosts.everywhere import Answer
 from manager.ops.hosts.registry import Host
@@ -375,7 +376,8 @@ def test_only_what_shows_without_end_is_held(
     (tmp_path / "config" / "hosts.toml").write_text('tokyo = "ssh://trader@tokyo/srv/desk"\n')
     seen: list[bool] = []
 
-    def on(_host: Host, _words: object, *, is_endless: bool) -> int:
+    def on(_host: Host, _words: object, *, is_endless: bool, is_read: bool) -> int:
+        assert is_read == (not line.startswith(("watch", "halt")))
         seen.append(is_endless)
         return 0
 
@@ -386,6 +388,30 @@ def test_only_what_shows_without_end_is_held(
 
 def test_a_check_without_any_host_says_so(sandbox: Sandbox) -> None:
     assert "no hosts: `manager host add NAME" in sandbox.transcript("host check")
+
+
+def test_hosts_are_checked_at_once_and_told_as_json(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, both = a_folder_with_tokyo(tmp_path), Barrier(2)
+    with (folder / "config" / "hosts.toml").open("a") as file:
+        file.write('osaka = "ssh://trader@osaka/srv/desk"\n')
+
+    def findings(host: Host, _fleet: object) -> Iterator[check.Finding]:
+        both.wait(60)
+        yield check.Finding(None if host.name == "tokyo" else False, Text("of {name}", name=host.name))
+
+    monkeypatch.setattr(check, "check", findings)
+    assert main(["--project-dir", str(folder), "host", "check", "--json"]) == FAILED
+    assert json.loads(capsys.readouterr().out) == [
+        {"host": "tokyo", "level": "warn", "text": "of tokyo"},
+        {"host": "osaka", "level": "fail", "text": "of osaka"},
+    ]
+    assert main(["--project-dir", str(folder), "host", "check"]) == FAILED
+    assert capsys.readouterr().out == "tokyo: warning: of tokyo\nosaka: FAILED: of osaka\n"
+    (folder / "config" / "hosts.toml").unlink()
+    assert main(["--project-dir", str(folder), "host", "check", "--json"]) == OK
+    assert json.loads(capsys.readouterr().out) == []
 
 
 @pytest.mark.parametrize(

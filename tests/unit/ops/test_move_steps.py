@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
+import os
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from manager.fleet.observe import FleetSnapshot
 from manager.fleet.session import Session
 from manager.fleet.tombstone import Generation, Tombstone
 from manager.ops.move import orders, staging, steps
+from manager.util import atomic_file
 from tests.builders import a_row
 from tests.unit.ops.backup.test_restore import a_project, backup_of
 
@@ -80,6 +83,25 @@ def test_the_mark_is_made_before_the_tombstone(machine: Machine, monkeypatch: py
     with refused("no space left"):
         machine.step("bury", LEAVES)
     assert machine.stone is None
+
+
+def test_a_full_disk_leaves_no_mark_that_the_move_does_not_know_when_it_is_run_again(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An empty mark was taken for a person's halt: the instance arrived, and was not started."""
+
+    def refuse(_descriptor: int, _data: bytes) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(atomic_file, "write_all", refuse)
+        with refused("No space left"):
+            machine.step("bury", LEAVES)
+    assert halt_mark.own(machine.fleet, ID) is None
+    machine.step("bury", LEAVES)
+    mark = halt_mark.own(machine.fleet, ID)
+    assert mark is not None
+    assert mark.identity == MOVE
 
 
 @pytest.mark.parametrize(

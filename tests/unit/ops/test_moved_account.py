@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from manager.errors import BAD_CONFIG, FAILED, OK
-from manager.fleet import tombstone
+from manager.fleet import host, tombstone
+from manager.fleet.session import Session
 from manager.fleet.tombstone import Tombstone
+from manager.monitor.doctor import probe_project
 from tests.fakes.sandbox import Sandbox
 from tests.unit.ops.test_account_check import KEYS, OTHERS, SYMBOL, Tokyo, fleet_of
 from tests.unit.ops.test_account_check import tokyo as tokyo
@@ -49,6 +51,17 @@ def test_it_needs_no_credentials_where_it_was(sandbox: Sandbox, tokyo: Tokyo) ->
     assert sandbox.exit_code == FAILED
 
 
+def test_another_program_may_have_its_port_where_it_was(
+    sandbox: Sandbox, tokyo: Tokyo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokyo.runs(OTHERS)
+    move_away(sandbox)
+    monkeypatch.setattr(host, "is_port_free", lambda *_port: False)
+    snapshot = Session(sandbox.folder).observe()
+    ports = [port.instance for port in probe_project._ports(snapshot.project, snapshot)]
+    assert ports == ["bp_eth_02"]
+
+
 def test_its_account_is_free_where_its_machine_answers_that_it_is(sandbox: Sandbox, tokyo: Tokyo) -> None:
     tokyo.runs(OTHERS)
     move_away(sandbox)
@@ -77,6 +90,26 @@ def test_a_machine_that_is_silent_or_was_removed_may_trade_on_it(sandbox: Sandbo
     assert "was moved to tokyo, which is not in config/hosts.toml" in sandbox.transcript("up")
     assert sandbox.exit_code == BAD_CONFIG
     assert OTHER not in sandbox.states()
+
+
+def test_a_machine_that_has_another_name_by_now_answers_for_it(sandbox: Sandbox, tokyo: Tokyo) -> None:
+    """It was moved to `kyoto`, which is `tokyo` in config/hosts.toml now."""
+    tokyo.runs(OTHERS)
+    move_away(sandbox, to="kyoto")
+    sandbox.config(OTHER, 5009, mode="live")
+    assert "was moved to kyoto, which is not in config/hosts.toml" in sandbox.transcript("up")
+    record = {"newest": 3, "number": 3, "move": "m1", "is_here": True, "to": ""}
+    tokyo.generations = {MOVED: {**record, "move": "another"}}
+    assert "was moved to kyoto, which is not in config/hosts.toml" in sandbox.transcript("up")
+    tokyo.generations = {MOVED: record}
+    sandbox.transcript("up")
+    assert sandbox.exit_code == OK
+    assert sandbox.states()[OTHER] == "running"
+    sandbox.transcript(f"down {OTHER}")
+    tokyo.is_away = True
+    assert "was moved to tokyo, which does not answer" in sandbox.transcript("up")
+    sandbox.transcript(f"up {OTHER} --host-is-dead tokyo")
+    assert sandbox.exit_code == OK
 
 
 def test_a_machine_that_is_dead_trades_on_nothing(sandbox: Sandbox, tokyo: Tokyo) -> None:
