@@ -28,7 +28,7 @@ from manager.typed import NamedTuple
 REPORT_EVERY_S = 10.0
 """A P&L is not needed in every observation, and an answer costs a bot some milliseconds."""
 
-ASKED_A_SECOND = 4
+ASKED_A_SECOND = 10
 """At most: of a larger fleet each bot is asked less often. Its trades are told by the copy of its report,
 which its supervisor renews; asking each of 200 bots every ten seconds was a large part of a look's cost.
 """

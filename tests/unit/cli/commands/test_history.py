@@ -138,7 +138,7 @@ def test_no_event_moves_the_cursor_or_colours_anything(play: Play, tmp_path: Pat
     db, _aside = database.open_for_writing(Fleet("desk", tmp_path, tmp_path / "volumes").history_file)
     event = Event(time.time() - 9, "bp_sol_01", "command", "up\x1b[31m: start\r\u202e (\x9b2J)")
     with database.transaction(db):
-        writing.add_events(db, [event, event._replace(what="\x1b[2J")])
+        writing.add_events(db, [event, event._replace(text="\x1b[2J")])
     db.close()
     shown = play("bp_sol_01")
     assert "up [31m: start   ( 2J)" in shown

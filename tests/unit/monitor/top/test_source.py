@@ -137,8 +137,8 @@ def test_a_bot_of_a_large_fleet_is_asked_less_often_and_shown_until_its_turn(
         asked.extend(addresses)
         return {instance: Report(pnl=Decimal(1)) for instance in addresses}
 
-    assert (ask_every(40), ask_every(200)) == (10.0, 50.0)
-    assert len(due(map(str, range(200)), dict.fromkeys(map(str, range(200)), 0.0), 1.0, 3.0)) == 12
+    assert (ask_every(100), ask_every(200)) == (10.0, 20.0)
+    assert len(due(map(str, range(200)), dict.fromkeys(map(str, range(200)), 0.0), 1.0, 3.0)) == 30
     monkeypatch.setattr("manager.monitor.top.source.ASKED_A_SECOND", 2 / 60)  # of two: each once a minute
     monkeypatch.setattr("manager.monitor.stats.sampler.Sampler.measure", lambda *_: {})
     monkeypatch.setattr("manager.monitor.stats.reports.fetch_reports", fetch)

@@ -115,7 +115,7 @@ def test_bots_are_asked_in_even_shares() -> None:
     assert source.due(everyone, {}, 0.0, 2.0) == everyone
     ask_at = dict.fromkeys(everyone, 10.0)
     assert source.due(everyone, ask_at, 9.0, 2.0) == []
-    assert len(source.due(everyone, ask_at, 10.0, 2.0)) == 8  # four a second
+    assert len(source.due(everyone, ask_at, 10.0, 2.0)) == 20  # ten a second
     assert len(source.due(everyone[:20], ask_at, 10.0, 2.0)) == 4, "each every ten seconds"
     assert source.due([*everyone, "new"], {**ask_at, "bot007": 5.0}, 9.0, 2.0) == ["new", "bot007"]
 
