@@ -35,6 +35,7 @@ LOADED = (
     *("fleet.old_daemon_guard", "ops.checks.old_daemon_check", "cli.ending", "cli.left_behind"),
     *(f"ops.execution.{name}" for name in ("prepare", "execute", "wait", "outcome_notes")),
     *("util.kept_text", "engine.engine_process"),  # the latter is asked when an engine is slow
+    "cli.multiplexed_logs",
     *(f"cli.commands.{name}" for name in standby.OPTIONS_OF),
 )
 MOST_BYTES = 8 << 20
@@ -129,8 +130,8 @@ def main(words: list[str]) -> None:
     project_dir, keeper, ready = words[1], int(words[2]), int(words[3])
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # a fork gets it when it has become the command
     code = Code()
-    for name in LOADED:
-        importlib.import_module(f"manager.{name}")
+    for name in (*(f"manager.{name}" for name in LOADED), "resource"):  # the last is for logs of many
+        importlib.import_module(name)
     if os.environ.get(client.CLIENT_VARIABLE) == "sdk":  # its commands' as well, unless they say otherwise
         for name in importlib.import_module("manager.engine.docker_sdk").LOADED:
             importlib.import_module(name)

@@ -184,7 +184,7 @@ def test_a_stop_by_somebody_else_is_told_in_the_readers_language() -> None:
     (told,) = sampling.events(view, Sample(NOW - 9, "running", "trading"), Sample(NOW, "stopped"), NOW)
     assert told.text == "stopped: not stopped by the manager: container exit code 137"
     with i18n.speaking("zh_TW"):
-        assert "不是由 manager 停止的" in summary.event_text(told)
+        assert "不是由管理程式停止的" in summary.event_text(told)
 
 
 def test_a_state_has_the_bots_own_reason_in_the_readers_language() -> None:
