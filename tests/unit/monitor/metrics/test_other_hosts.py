@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -38,9 +39,11 @@ def ask(fleet: Fleet) -> tuple[HostStatus, ...]:
 
 
 def test_a_machine_that_is_away_keeps_its_last_states(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
-    away = {"osaka"}
+    away, gate = {"osaka"}, Event()
+    gate.set()
 
     def run(host: Host, words: Iterable[str], _timeout: float, stdin: bytes = b"") -> CommandResult:
+        gate.wait(60)
         if host.name in away:
             raise Unreachable("{name}", name=host.name)
         if tuple(words) == account_looks.WORDS:
@@ -66,7 +69,9 @@ def test_a_machine_that_is_away_keeps_its_last_states(fleet: Fleet, monkeypatch:
     assert ask(fleet)[1] == tokyo._replace(is_up=False)
 
     hosts = OtherHosts()
+    gate.clear()
     assert hosts.latest(fleet) == (), "nobody waits for it"
+    gate.set()
     eventually(lambda: len(hosts.latest(fleet)) == 2, timeout=30, what="the answers")
     values = {
         (sample.name, *sample.labels.values()): sample.value
