@@ -47,17 +47,29 @@ class Api:
 
     def call(self, method: str, path: str, body: object = None) -> Any:
         """Make one call. Return the decoded answer, None for an empty one. Raises ApiError."""
-        connection = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._local.connection = _UnixConnection(self.socket_path)
         data = None if body is None else json.dumps(body)
         headers = {} if data is None else {"Content-Type": "application/json"}
-        connection.request(method, f"/v{self.version[0]}.{self.version[1]}{path}", data, headers)
-        answer = connection.getresponse()
-        raw = answer.read()
+        words = (method, f"/v{self.version[0]}.{self.version[1]}{path}", data, headers)
+        connection = getattr(self._local, "connection", None) or self._connect()
+        try:
+            try:
+                connection.request(*words)
+            except BrokenPipeError:  # the engine has closed it while other things were measured
+                connection = self._connect()
+                connection.request(*words)
+            answer = connection.getresponse()
+            raw = answer.read()
+        except (OSError, http.client.HTTPException):
+            self._local.connection = None  # it is of no more use
+            raise
         if answer.status >= 400:
             raise ApiError(f"{method} {path}: {answer.status} {raw[:300].decode(errors='replace')}")
         return json.loads(raw) if raw else None
+
+    def _connect(self) -> _UnixConnection:
+        """Make this thread's connection anew."""
+        connection = self._local.connection = _UnixConnection(self.socket_path)
+        return connection
 
     def create(self, name: str, body: object) -> str:
         """Create a container. Return its id."""
