@@ -15,7 +15,6 @@ import pytest
 from gridbot.exchanges.stream import FillStream, _next_updates
 from gridbot.exchanges.told_fills import READERS, may_be_fill, told_fill
 from gridbot.model.condition import Code
-from gridbot.model.errors import ExchangeError
 from gridbot.model.types import Side, ToldFill
 from gridbot.trading.told_orders import BELIEVED_FOR_S, STALE_S
 from tests import cases
@@ -23,7 +22,7 @@ from tests.bot import sockets
 from tests.bot.kits.backpack import BackpackSpot
 from tests.bot.kits.kit import TICK_S, KilledError, Kit, Run, running
 from tests.bot.sockets import SOLD, Dialect
-from tests.bot.test_told_orders import FINE_LOT, MOST, Teller, resting, word_of
+from tests.bot.test_told_orders import FINE_LOT, MOST, Teller, react, resting, word_of
 
 D = Decimal
 PERPS = (sockets.AsterSocket, sockets.ParadexSocket, sockets.LighterSocket, sockets.ApexSocket)
@@ -172,15 +171,6 @@ class Asked:
         kind = "cancel" if self._kit.is_cancel(*url, method) else "order"
         self.made.append(kind if is_write else "look")
         return self._carry_out(url, method, *rest)
-
-
-def react(run: Run, *told: ToldFill) -> None:
-    try:
-        run.engine.react(told)
-    except ExchangeError as err:
-        run.failures.append(str(err))
-    assert run.kit.book.violations == []
-    assert abs(run.kit.book.position()) <= MOST
 
 
 def spoken(dialect: type[Dialect], word: ToldFill) -> ToldFill:

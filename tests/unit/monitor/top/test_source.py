@@ -97,19 +97,27 @@ def test_what_watch_has_measured_is_not_measured_again(
         assert measured, "watch has not seen it yet"
 
 
+def bots_asked(monkeypatch: pytest.MonkeyPatch, answer: Report | None) -> list[str]:
+    """Note which bots are asked, and let each of them answer so; None: not at all. Nothing is measured."""
+    asked: list[str] = []
+
+    def fetch(addresses: Iterable[str], _within: float) -> dict[str, Report]:
+        asked.extend(addresses)
+        if answer is None:
+            return {}
+        return {instance: answer._replace() for instance in addresses}  # each answer is an object of its own
+
+    monkeypatch.setattr("manager.monitor.stats.sampler.Sampler.measure", lambda *_: {})
+    monkeypatch.setattr("manager.monitor.stats.reports.fetch_reports", fetch)
+    return asked
+
+
 def test_a_bot_whose_report_was_just_copied_is_not_asked_as_well(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from manager.fleet.session import Session
 
-    asked: list[str] = []
-
-    def fetch(addresses: Iterable[str], _within: float) -> dict[str, Report]:
-        asked.extend(addresses)
-        return {}
-
-    monkeypatch.setattr("manager.monitor.stats.sampler.Sampler.measure", lambda *_: {})
-    monkeypatch.setattr("manager.monitor.stats.reports.fetch_reports", fetch)
+    asked = bots_asked(monkeypatch, None)
     with a_sandbox(tmp_path, monkeypatch, capsys) as sandbox:
         sandbox.run("up")
         fleet = Session(sandbox.folder).project().fleet
@@ -131,17 +139,10 @@ def test_a_bot_of_a_large_fleet_is_asked_less_often_and_shown_until_its_turn(
 ) -> None:
     from manager.fleet.session import Session
 
-    asked: list[str] = []
-
-    def fetch(addresses: Iterable[str], _within: float) -> dict[str, Report]:
-        asked.extend(addresses)
-        return {instance: Report(pnl=Decimal(1)) for instance in addresses}
-
     assert (ask_every(100), ask_every(200)) == (10.0, 20.0)
     assert len(due(map(str, range(200)), dict.fromkeys(map(str, range(200)), 0.0), 1.0, 3.0)) == 30
     monkeypatch.setattr("manager.monitor.top.source.ASKED_A_SECOND", 2 / 60)  # of two: each once a minute
-    monkeypatch.setattr("manager.monitor.stats.sampler.Sampler.measure", lambda *_: {})
-    monkeypatch.setattr("manager.monitor.stats.reports.fetch_reports", fetch)
+    asked = bots_asked(monkeypatch, Report(pnl=Decimal(1)))
     with a_sandbox(tmp_path, monkeypatch, capsys) as sandbox:
         sandbox.run("up")
         source = Source(Session(sandbox.folder), EVERYTHING, 30.0)
