@@ -19,6 +19,11 @@ def money(value: Decimal, currency: str | None) -> str:
     return f"{text} {currency}" if currency else text
 
 
+def paid(value: Decimal, currency: str | None) -> str:
+    """Return `0.08 USDC` for fees, and `-0.02 USDC` for a rebate: a plus would read as income."""
+    return money(value, currency).lstrip("+")
+
+
 def amount(value: Decimal, currency: str | None) -> str:
     """Return `1.25 SOL`: with as many places as needed, at most eight."""
     text = f"{value:.8f}".rstrip("0").rstrip(".")

@@ -115,13 +115,13 @@ def detail(row: InstanceStats, fleet: Fleet) -> str:
     ]
     if report.open_orders is not None:
         facts.append(str(Text("open orders: {count}", count=report.open_orders)))
-    for name, value in (
-        (mark("realised"), report.realized),
-        (mark("open"), report.unrealized),
-        (mark("fees"), report.fees),
+    for name, value, written in (
+        (mark("realised"), report.realized, amounts.money),
+        (mark("open"), report.unrealized, amounts.money),
+        (mark("fees"), report.fees, amounts.paid),
     ):
         if value is not None:
-            facts.append(f"{_(name)} {amounts.money(value, report.quote)}")
+            facts.append(f"{_(name)} {written(value, report.quote)}")
     if report.trades is not None:
         facts.append(str(Text("trades: {count}", count=report.trades)))
     if view.web_port is not None:

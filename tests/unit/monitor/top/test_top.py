@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
 
@@ -155,6 +156,13 @@ def test_the_detail_names_a_bot_that_is_misled() -> None:
         row, a_fleet()
     )
     assert "http://127.0.0.1:5001" in confirm.detail(row, a_fleet())
+
+
+def test_fees_in_the_detail_do_not_read_as_income() -> None:
+    row = InstanceStats(
+        some_figures().view, report=Report(realized=Decimal(1), fees=Decimal("0.0783"), quote="USDC")
+    )
+    assert "realised +1.00 USDC  fees 0.0783 USDC" in confirm.detail(row, a_fleet())
 
 
 def test_a_bots_line_moves_no_cursor() -> None:
