@@ -41,6 +41,14 @@ SENTENCES: Mapping[str, tuple[str, str | None]] = {
         mark("set the account to one-way mode on the exchange's page"),
     ),
     "symbol": (mark("{symbol}: tick {tick}, lot {lot}, smallest order {least} {quote}"), None),
+    "market_closed": (
+        mark("{symbol} takes no orders: the exchange says {word}"),
+        mark("wait until it is open again, or choose another market"),
+    ),
+    "market_unknown": (
+        mark("whether {symbol} takes orders is not known: the exchange does not report it"),
+        mark("look on the exchange's page whether the market is open"),
+    ),
     "symbol_missing": ("{error}", mark("correct metadata.symbol in the config")),
     "levels_invalid": ("{error}", mark("set fewer levels or a wider range")),
     "quantity_small": (
@@ -71,6 +79,13 @@ SENTENCES: Mapping[str, tuple[str, str | None]] = {
         ),
         mark("set a quantity of at least {enough}"),
     ),
+    "notional_small_moved": (
+        mark(
+            "when adjust_range moves the range down to {end}, {count} levels are below the exchange's minimum"
+            " of {least} {quote}"
+        ),
+        mark("set a quantity of at least {enough}"),
+    ),
     "funds": (
         mark("{free} {quote} is free, the worst case ({position} {base} at {end}) needs {needed}"),
         None,
@@ -96,6 +111,20 @@ SENTENCES: Mapping[str, tuple[str, str | None]] = {
     "liquidation": (
         mark("liquidation at about {price}, {percent} % beyond the grid's end {end}"),
         mark("set a smaller max_position, or deposit more"),
+    ),
+    "liquidation_assumed": (
+        mark(
+            "liquidation at about {price}, {percent} % beyond the grid's end {end}, with cross margin and a"
+            " maintenance margin of {maintenance} %: the exchange does not report all of that"
+        ),
+        mark("look at margin mode and maintenance margin on the exchange's page"),
+    ),
+    "liquidation_unknown": (
+        mark(
+            "where the position is liquidated is not known: its margin is isolated, and the exchange does not"
+            " report the leverage"
+        ),
+        mark("look at the leverage on the exchange's page"),
     ),
     "liquidation_none": (mark("no price liquidates the account within reach"), None),
     "liquidation_inside": (

@@ -16,6 +16,7 @@ import pytest
 from gridbot.config.args import parse
 from gridbot.config.settings import Settings
 from gridbot.exchanges.account_facts import AccountFacts
+from gridbot.exchanges.market_state import MarketState
 from gridbot.model.check import Check, Level
 from gridbot.model.types import Market, OrderRequest, Side, as_text
 from gridbot.store.ledger import Ledger
@@ -40,8 +41,11 @@ GOOD = AccountFacts(
     maintenance=Decimal("0.0125"),
     maker_fee=Decimal("0.0002"),
     clock_offset=0.1,
+    state=MarketState(True, "Open"),
+    is_isolated=False,
 )
 LIVE = {"TRADING_MODE": "live", "DB_PATH": "bot.db"}
+LONG = ("--grid-type", "long")
 
 
 def run_of(*more: str) -> Settings:

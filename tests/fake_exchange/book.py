@@ -62,6 +62,7 @@ class Book:
     `depth`: what an immediate order finds at the price. `balance`: what the account holds of a spot market's
     base currency beyond its trades. `exclusive`: only the bot trades on this account, so cancelling all
     orders is no violation.
+    `state`: whether the market takes orders, in the exchange's word.
     `base_fees`: what is bought is paid for in it, as on many spot markets.
     `maker_points`: the fee that the account's page says, in basis points.
     `most`, `most_at_market`: what one order may be of.
@@ -91,6 +92,7 @@ class Book:
     maker_fee: Decimal = Decimal("0.0002")
     taker_fee: Decimal = Decimal("0.0005")
     base_fees: bool = False
+    state: str = "Open"
 
     def __post_init__(self) -> None:
         self.lock = threading.RLock()

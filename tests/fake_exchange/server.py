@@ -335,6 +335,8 @@ class _Handler(BaseHTTPRequestHandler):
 def _place(book: Book, params: dict[str, Any]) -> BookOrder:
     if params.get("symbol") != book.symbol:
         raise RefusalError("INVALID_SYMBOL", "no such market")
+    if "quantity" not in params:
+        raise RefusalError("INVALID_CLIENT_REQUEST", "a quantity is missing")
     price = params.get("price")
     return book.place(
         params["side"],
@@ -395,7 +397,9 @@ def _market(book: Book, symbol: str) -> dict[str, Any]:
         "quoteSymbol": symbol.split("_")[1],
         "symbol": symbol,
         "marketType": "PERP" if symbol.endswith("_PERP") else "SPOT",
-        "orderBookState": "Open",
+        "orderBookState": book.state,
+        "imfFunction": {"type": "sqrt", "base": "0.02", "factor": "0.00006"},
+        "mmfFunction": {"type": "sqrt", "base": "0.0125", "factor": "0.0000375"},
         "filters": {
             "price": {"minPrice": "0.01", "maxPrice": None, "tickSize": str(book.tick)},
             "quantity": {"minQuantity": str(book.lot), "maxQuantity": None, "stepSize": str(book.lot)},

@@ -18,6 +18,8 @@ answers_paradex   what paradex does otherwise
 values            the single values of an answer
 answer_readers    which exchange has which of them
 account_facts     what a run with real money depends on
+market_state      whether a market takes orders
+key_permission    whether a key may trade
 verification      what is known of each exchange's answers, and which of them refuse live
 venues            addresses, credentials and signers of each exchange
 key_forms         what the credentials look like

@@ -12,16 +12,16 @@ from typing import Any, NamedTuple, TypeVar
 
 from gridbot.exchanges.answers import SENSELESS
 from gridbot.exchanges.ccxt_exchange import CcxtExchange
+from gridbot.exchanges.key_permission import Permission, permission
+from gridbot.exchanges.market_state import UNKNOWN_STATE, MarketState, read_state
 from gridbot.exchanges.values import decimal, positive, product
-from gridbot.model.errors import THROTTLED, ExchangeError, NotFoundError, UnauthorizedError
+from gridbot.model.errors import THROTTLED, ExchangeError, UnauthorizedError
 from gridbot.model.types import ZERO, ExchangeOrder, Market, Order, Side
 
 T = TypeVar("T")
 # The unit of Backpack's fees; a rebate is negative
 # (https://docs.backpack.exchange/#tag/Account/operation/get_account, 2025-09-02).
 BASIS_POINTS = Decimal("1e-4")
-# Backpack numbers its orders far beyond this, so there is nothing to cancel.
-NO_ORDER = "1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,9 @@ class AccountFacts:
     which is not in `free` and which a run that goes on may use. `clock_offset`: seconds by which the
     exchange's clock is ahead of this one. `is_hedged`: the account keeps longs and shorts of a market as
     positions apart. `is_account_blocked`: it is the account that may not trade, whatever its keys may.
-    `max_held_value`: what a position may be worth at the leverage that is set.
+    `max_held_value`: what a position may be worth at the leverage that is set. `state`: whether the market
+    takes orders. `is_isolated`: a position has no more than its own margin. `brackets`: up to which value a
+    position has which maintenance margin, where that depends on it.
     """
 
     price: Decimal | None = None
@@ -50,6 +52,15 @@ class AccountFacts:
     clock_offset: float | None = None
     is_hedged: bool | None = None
     max_held_value: Decimal | None = None
+    state: MarketState = UNKNOWN_STATE
+    is_isolated: bool | None = None
+    brackets: Sequence[tuple[Decimal, Decimal]] = ()
+
+    def maintenance_of(self, value: Decimal) -> Decimal | None:
+        """Return the maintenance margin of a position of that value, as a share of it; None if unknown."""
+        if self.brackets:
+            return next((share for most, share in self.brackets if value <= most), self.brackets[-1][1])
+        return self.maintenance
 
 
 class OwnPart(NamedTuple):
@@ -75,18 +86,18 @@ def read_facts(
     `own_part` reads the record; it is called after the account has been asked, and so knows every order of
     this bot that is listed.
     """
-    can_trade, refusal = _known(lambda: _permission(exchange, market)) or (None, "")
-    if not can_trade and (refused := _refused_keys(exchange)):
-        return AccountFacts(are_keys_refused=True, refusal=refused)
-    account = _known(lambda: exchange.ask("privateGetApiV1Account")) if exchange.id == "backpack" else None
+    state = read_state(exchange.id, exchange.market_answer.get("info"))
     price = _known(exchange.price)
+    may_trade = _known(lambda: permission(exchange, market, price)) or Permission(None)
+    if not may_trade.may and (refused := _refused_keys(exchange)):
+        return AccountFacts(are_keys_refused=True, refusal=refused, state=state)
+    account = _known(lambda: exchange.ask("privateGetApiV1Account")) if exchange.id == "backpack" else None
     leverage = _known(lambda: positive(_leverage(exchange, account))) if market.perp else Decimal(1)
     return AccountFacts(
         price=price,
-        can_trade=can_trade,
-        # What aster and paradex say is of the account; backpack's answer depends on the key.
-        is_account_blocked=can_trade is False and exchange.id != "backpack",
-        refusal=refusal,
+        can_trade=may_trade.may,
+        is_account_blocked=may_trade.is_of_account,
+        refusal=may_trade.why,
         free=_known(lambda: _free(exchange, market)),
         held=None if market.perp else _known(lambda: _balance(exchange, market.base, market)),
         bound=_known(lambda: _bound(exchange, market, price, leverage, own_part)),
@@ -96,6 +107,9 @@ def read_facts(
         clock_offset=exchange.clock_offset(),
         is_hedged=_known(exchange.is_hedged) if market.perp else False,
         max_held_value=_known(exchange.max_held_value) if exchange.id == "aster" and market.perp else None,
+        state=state,
+        is_isolated=_known(lambda: _is_isolated(exchange)) if market.perp else None,
+        brackets=(_known(lambda: _brackets(exchange)) or ()) if market.perp else (),
     )
 
 
@@ -121,34 +135,6 @@ def _refused_keys(exchange: CcxtExchange) -> str:
     except ExchangeError:
         return ""  # something else may be wrong than the keys
     return ""
-
-
-def _permission(exchange: CcxtExchange, market: Market) -> tuple[bool | None, str] | None:
-    """Return whether the key may trade, and what the exchange said where it may not."""
-    if exchange.id == "aster":
-        call = "fapiPrivateGetV3AccountWithJoinMargin" if market.perp else "sapiPrivateGetV3Account"
-        may = exchange.ask(call).get("canTrade")
-        return (may, "canTrade is false") if isinstance(may, bool) else None
-    if exchange.id == "paradex":
-        # It has no call that lists a key's permissions; an account in liquidation takes no orders.
-        status = _paradex_account(exchange).get("status")
-        return (False, f"the account is {status}") if status not in (None, "", "ACTIVE") else None
-    if exchange.id != "backpack":
-        return None
-    # It has no call that lists a key's permissions. A cancellation needs the one that orders need.
-    try:
-        exchange.ask("cancel_order", NO_ORDER, exchange.market_symbol)
-    except UnauthorizedError as err:
-        return False, str(err)
-    except NotFoundError:
-        return True, ""
-    except ExchangeError as err:
-        if err.cause == "unauthorized":
-            return False, str(err)
-        if "RESOURCE_NOT_FOUND" in str(err):
-            return True, ""
-        raise
-    return None
 
 
 def _free(exchange: CcxtExchange, market: Market) -> Decimal | None:
@@ -208,17 +194,15 @@ def _open_qty(orders: Sequence[ExchangeOrder], side: Side) -> Decimal:
 
 def _leverage(exchange: CcxtExchange, account: Any) -> Decimal | None:
     if exchange.id == "backpack":
-        return decimal(account.get("leverageLimit"))
+        # The account's; a market may allow less (docs.backpack.exchange, "imfFunction", 2025-11-12).
+        limit = positive(decimal(account.get("leverageLimit")))
+        least = positive(decimal((_info(exchange).get("imfFunction") or {}).get("base")))
+        return limit if limit is None or least is None else min(limit, 1 / least)
     if exchange.id == "aster":
         symbol = exchange.market_symbol
         return decimal(exchange.ask("fetch_leverages", [symbol])[symbol].get("longLeverage"))
     if exchange.id == "paradex":
-        _paradex_account(exchange)  # signs in
-        wanted = exchange.market_answer["id"]
-        listed = exchange.ask("privateGetAccountMargin", {"market": wanted}).get("configs") or []
-        return next(
-            (decimal(market.get("leverage")) for market in listed if market.get("market") == wanted), None
-        )
+        return decimal(_paradex_margin(exchange).get("leverage"))
     if exchange.id == "lighter":
         return _lighter_leverage(exchange)
     return None
@@ -226,13 +210,18 @@ def _leverage(exchange: CcxtExchange, account: Any) -> Decimal | None:
 
 def _lighter_leverage(exchange: CcxtExchange) -> Decimal | None:
     """Return what the account has set on the market, else what a market has at the beginning."""
-    market = exchange.market_answer
-    for position in _lighter_account(exchange).get("positions") or []:
-        if str(position.get("market_id")) == str(market["id"]):
-            percent = decimal(position.get("initial_margin_fraction"))
-            return None if not percent else 100 / percent
-    fraction = decimal((market.get("info") or {}).get("default_initial_margin_fraction"))
+    if position := _lighter_position(exchange):
+        percent = decimal(position.get("initial_margin_fraction"))
+        return None if not percent else 100 / percent
+    fraction = decimal(_info(exchange).get("default_initial_margin_fraction"))
     return None if not fraction else 1 / (fraction * BASIS_POINTS)
+
+
+def _lighter_position(exchange: CcxtExchange) -> Mapping[str, Any]:
+    """Return what the account has set and holds on the market, nothing where it never traded it."""
+    wanted = str(exchange.market_answer["id"])
+    listed = _lighter_account(exchange).get("positions") or []
+    return next((one for one in listed if str(one.get("market_id")) == wanted), {})
 
 
 def _lighter_account(exchange: CcxtExchange) -> Mapping[str, Any]:
@@ -247,8 +236,50 @@ def _paradex_account(exchange: CcxtExchange) -> dict[str, Any]:
     return answer if isinstance(answer, dict) else {}
 
 
+def _paradex_margin(exchange: CcxtExchange) -> Mapping[str, Any]:
+    """Return what the account has set on the market."""
+    _paradex_account(exchange)  # signs in
+    wanted = exchange.market_answer["id"]
+    listed = exchange.ask("privateGetAccountMargin", {"market": wanted}).get("configs") or []
+    return next((one for one in listed if one.get("market") == wanted), {})
+
+
+def _info(exchange: CcxtExchange) -> Mapping[str, Any]:
+    """Return the market as the exchange itself describes it."""
+    return exchange.market_answer.get("info") or {}
+
+
+def _is_isolated(exchange: CcxtExchange) -> bool | None:
+    """Tell whether a position on the market has its own margin only, None where that is not said."""
+    word: Any = None
+    match exchange.id:
+        case "backpack":
+            return False  # all of a subaccount is the margin of all its positions
+        case "aster":
+            symbol = exchange.market_symbol
+            word = exchange.ask("fetch_leverages", [symbol])[symbol].get("marginMode")
+        case "paradex":
+            word = _paradex_margin(exchange).get("margin_type")
+        case "lighter":
+            word = {0: "cross", 1: "isolated"}.get(_lighter_position(exchange).get("margin_mode", -1))
+    return {"isolated": True, "cross": False, "crossed": False}.get(str(word).lower())
+
+
+def _brackets(exchange: CcxtExchange) -> Sequence[tuple[Decimal, Decimal]]:
+    """Return aster's (github.com/asterdex/api-docs, futures V3, "Leverage Bracket", 2026-06-30)."""
+    if exchange.id != "aster":
+        return ()
+    answer = exchange.ask("fapiPrivateGetV3LeverageBracket", {"symbol": exchange.market_answer["id"]})
+    wanted = exchange.market_answer["id"]
+    markets = [one for one in ([answer] if isinstance(answer, dict) else answer) if one["symbol"] == wanted]
+    steps = [
+        (decimal(step["notionalCap"]), decimal(step["maintMarginRatio"])) for step in markets[0]["brackets"]
+    ]
+    return sorted((most, share) for most, share in steps if most is not None and share is not None)
+
+
 def _maintenance(exchange: CcxtExchange) -> Decimal | None:
-    info = exchange.market_answer.get("info") or {}
+    info = _info(exchange)
     if exchange.id == "backpack":
         return decimal((info.get("mmfFunction") or {}).get("base"))
     if exchange.id == "lighter":

@@ -3,6 +3,8 @@
 session    choose exchange and market, begin or resume the run
 preflight    what makes a run with real money impossible, or a loss
 limit_checks   the largest order, number of orders and position that the exchange takes
+liquidation  how far beyond the range a position would be liquidated
+moved_range  orders that are too small where adjust_range moves the range
 worst_case   what is held, and lost, at the end of the range
 first_order  let the pre-flight decide whether a live run begins
 loop       tick after tick, through outages

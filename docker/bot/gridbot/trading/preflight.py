@@ -16,13 +16,12 @@ from gridbot.model.errors import ConfigError
 from gridbot.model.types import ZERO, Market, as_text, ceil_to, floor_to
 from gridbot.strategies.grid import make_levels
 from gridbot.trading.limit_checks import SHOWN_DIGITS, largest, position_limit
+from gridbot.trading.liquidation import liquidation
+from gridbot.trading.moved_range import moved_range
 from gridbot.trading.worst_case import WorstCase, worst_cases
 
 # Of the gross profit of one grid; above this share most of the work is done for the exchange.
 FEES_WARN = Decimal("0.5")
-LIQUIDATION_WARN = Decimal("0.05")
-# Assumed where the exchange doesn't say it: what large markets have.
-MAINTENANCE = Decimal("0.025")
 CLOCK_WARN_S = 1.0
 KEYS_REFUSED = "keys_refused"
 
@@ -30,8 +29,8 @@ KEYS_REFUSED = "keys_refused"
 def check_run(settings: Settings, market: Market, facts: AccountFacts) -> list[Check]:
     """Return all checks, in the order in which a person would look."""
     if facts.are_keys_refused:  # all else needs them
-        return [keys_refused(facts.refusal), _market(market)]
-    checks = [*_keys(facts), *_hedge_mode(facts), _market(market)]
+        return [keys_refused(facts.refusal), _market(market), *_closed(market, facts)]
+    checks = [*_keys(facts), *_hedge_mode(facts), _market(market), *_state(market, facts)]
     try:
         levels = _levels(settings, market)
     except ConfigError as err:
@@ -48,6 +47,7 @@ def check_run(settings: Settings, market: Market, facts: AccountFacts) -> list[C
         ]
     prices = levels or ([facts.price] if facts.price else [])
     checks += _quantity(settings, market, prices)
+    checks += moved_range(settings, market)
     checks += largest(settings, market, prices)
     checks += position_limit(settings, market, levels, facts)
     checks += _funds(settings, market, levels, facts)
@@ -131,6 +131,30 @@ def _market(market: Market) -> Check:
     )
 
 
+def _state(market: Market, facts: AccountFacts) -> Iterator[Check]:
+    yield from _closed(market, facts)
+    if facts.state.is_open is None:
+        yield Check(
+            "market_unknown",
+            Level.WARN,
+            f"whether {market.symbol} takes orders is not known: the exchange doesn't say it",
+            "look on the exchange's page whether the market is open",
+            {"symbol": market.symbol},
+        )
+
+
+def _closed(market: Market, facts: AccountFacts) -> Iterator[Check]:
+    """Fail where a market that is listed takes no orders: it is suspended, or being delisted."""
+    if facts.state.is_open is False:
+        yield Check(
+            "market_closed",
+            Level.FAIL,
+            f"{market.symbol} takes no orders: the exchange says {facts.state.word}",
+            "wait until it is open again, or choose another market",
+            {"symbol": market.symbol, "word": facts.state.word},
+        )
+
+
 def _quantity(settings: Settings, market: Market, prices: Sequence[Decimal]) -> Iterator[Check]:
     qty = floor_to(settings.quantity, market.lot)
     # One that was computed from max_position may have no end.
@@ -207,7 +231,7 @@ def _funds(
     worst = max(cases, key=lambda case: _needed(settings, case, leverage))
     yield _worst_case(worst, _needed(settings, worst, leverage), available, market, facts)
     if market.perp and settings.is_grid:
-        yield from _liquidation(cases, facts, available)
+        yield from liquidation(settings, cases, facts, available)
 
 
 def _worst_case(
@@ -220,7 +244,7 @@ def _worst_case(
         "needed": needed,
         "free": free,
         "quote": market.quote,
-        "leverage": "?" if facts.leverage is None else as_text(leverage),
+        "leverage": "?" if facts.leverage is None else _money(leverage),
         "position": as_text(worst.qty),
         "base": market.base,
         "end": as_text(worst.end),
@@ -246,7 +270,7 @@ def _worst_case(
         "funds_short",
         Level.FAIL,
         f"{free} {market.quote} is free, the worst case ({held}) needs {needed} at a leverage of"
-        f" {as_text(leverage)}",
+        f" {params['leverage']}",
         "set a smaller quantity or max_position, a narrower range, or deposit more",
         params,
     )
@@ -256,37 +280,6 @@ def _needed(settings: Settings, case: WorstCase, leverage: Decimal) -> Decimal:
     """Return the funds that a worst case needs: a stop loss ends the run before more than that is lost."""
     loss = case.loss if settings.stop_loss is None else min(case.loss, settings.stop_loss)
     return case.funds(leverage) - case.loss + loss
-
-
-def _liquidation(cases: Sequence[WorstCase], facts: AccountFacts, funds: Decimal) -> Iterator[Check]:
-    maintenance = facts.maintenance or MAINTENANCE
-    distances: list[tuple[Decimal, Decimal, WorstCase]] = []
-    for case in cases:
-        price = case.liquidation(funds, maintenance)
-        if price > 0:
-            distances.append((case.side.sign * (case.end - price) / case.end, price, case))
-    if not distances:
-        yield Check("liquidation_none", Level.OK, "no price liquidates the account within reach")
-        return
-    distance, price, case = min(distances, key=lambda entry: entry[0])
-    params = {"price": _money(price), "end": as_text(case.end), "percent": _percent(distance)}
-    at = f"liquidation at about {params['price']}"
-    if distance <= 0:
-        yield Check(
-            "liquidation_inside",
-            Level.FAIL,
-            f"{at}, before the grid's end {params['end']} is reached",
-            "set a smaller quantity or max_position, a narrower range, or deposit more",
-            params,
-        )
-        return
-    yield Check(
-        "liquidation",
-        Level.WARN if distance < LIQUIDATION_WARN else Level.OK,
-        f"{at}, {params['percent']} % beyond the grid's end {params['end']}",
-        "set a smaller max_position, or deposit more" if distance < LIQUIDATION_WARN else "",
-        params,
-    )
 
 
 def _profit(settings: Settings, levels: Sequence[Decimal], facts: AccountFacts) -> Iterator[Check]:

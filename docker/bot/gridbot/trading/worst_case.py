@@ -67,4 +67,24 @@ def worst_cases(
             held, cost = held + part, cost + part * level
         if held:
             cases.append(WorstCase(side, held, cost, ends[side]))
+    if settings.initial_position and kind in ("long", "short"):
+        side = Side.BUY if kind == "long" else Side.SELL
+        cases.append(_from_initial(settings, market, levels, price, side))
     return cases
+
+
+def _from_initial(
+    settings: Settings, market: Market, levels: Sequence[Decimal], price: Decimal, side: Side
+) -> WorstCase:
+    """Return the case in which the price goes at once against a position that was opened at the market."""
+    qty = floor_to(settings.quantity, market.lot)
+    most = settings.max_position or qty * (settings.grid_num - 1)
+    held = floor_to(settings.initial_position, market.lot)
+    cost = held * price
+    level = nearest_level(levels, price)
+    for entry in levels[:level][::-1] if side is Side.BUY else levels[level + 1 :]:
+        part = min(qty, most - held)
+        if part <= 0:
+            break
+        held, cost = held + part, cost + part * entry
+    return WorstCase(side, held, cost, levels[0] if side is Side.BUY else levels[-1])

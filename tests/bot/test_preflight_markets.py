@@ -1,0 +1,260 @@
+"""What the pre-flight says of the market's state, the key's permission and the price of liquidation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gridbot.exchanges.market_state import MarketState, read_state
+from gridbot.model.check import Level
+from gridbot.model.types import Side
+from gridbot.trading.worst_case import WorstCase
+from tests.bot.kits.apex import Apex
+from tests.bot.kits.aster import Aster, AsterSpot
+from tests.bot.kits.backpack import Backpack
+from tests.bot.kits.kit import Kit
+from tests.bot.kits.lighter import Lighter
+from tests.bot.kits.paradex import Paradex
+from tests.bot.test_live import fake
+from tests.bot.test_preflight import LONG, ask, cases_of, checks_of, run_of
+from tests.bot.test_preflight_kits import ANSWERS, ASTER, LIGHTER, facts
+from tests.bot.worlds import PERP
+from tests.fake_exchange.book import RefusalError
+from tests.fake_exchange.server import FakeExchange
+
+__all__ = ["fake"]
+
+D = Decimal
+# docs.backpack.exchange, change log of 2025-11-12, "Get account" and "Get collateral".
+BACKPACK: Mapping[str, Any] = {
+    "account": {"leverageLimit": "50", "futuresMakerFee": "2"},
+    "collateral": {"netEquityAvailable": "100"},
+    "time": 0,
+}
+
+
+# the market's state
+
+
+@pytest.mark.parametrize(
+    ("exchange", "info", "is_open"),
+    [
+        ("backpack", {"orderBookState": "Open"}, True),
+        ("backpack", {"orderBookState": "LimitOnly"}, True),
+        ("backpack", {"orderBookState": "CancelOnly"}, False),
+        ("backpack", {"orderBookState": "Closed"}, False),
+        ("aster", {"status": "TRADING"}, True),
+        ("aster", {"status": "SETTLING"}, False),
+        ("lighter", {"status": "active"}, True),
+        ("lighter", {"status": "inactive"}, False),
+        ("apex", {"enableTrade": True, "enableOpenPosition": True}, True),
+        ("apex", {"enableTrade": True, "enableOpenPosition": False}, False),
+        ("apex", {"enableTrade": True}, None),
+        ("paradex", {"symbol": "SOL-USD-PERP"}, None),
+        ("backpack", {}, None),
+        ("aster", {"status": None}, None),
+        ("lighter", None, None),
+    ],
+)
+def test_a_market_that_takes_no_orders_is_told_from_one_of_which_nothing_is_known(
+    exchange: str, info: Any, is_open: bool | None
+) -> None:
+    assert read_state(exchange, info).is_open is is_open
+
+
+def test_a_market_that_is_closed_refuses_live_and_an_unknown_one_is_never_ok() -> None:
+    closed = checks_of(run_of(), state=MarketState(False, "CancelOnly"))["market_closed"]
+    assert closed.level is Level.FAIL
+    assert "CancelOnly" in closed.text
+    assert checks_of(run_of(), state=MarketState())["market_unknown"].level is Level.WARN
+
+
+def test_a_suspended_market_is_a_line_of_the_program(fake: FakeExchange, tmp_path: Path) -> None:
+    fake.book.state = "CancelOnly"
+    _code, lines, _err = ask(tmp_path, fake)
+    assert [code for code, line in lines.items() if line["level"] == "fail"] == ["market_closed"]
+
+
+# the key's permission
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_key_that_may_cancel_and_not_order_is_read_only(
+    fake: FakeExchange, tmp_path: Path, status: int
+) -> None:
+    fake.refusal = RefusalError("UNAUTHORIZED" if status == 401 else "FORBIDDEN", "no orders", status)
+    _code, lines, _err = ask(tmp_path, fake)
+    assert lines["keys_read_only"]["level"] == "fail"
+    assert fake.book.orders == {}
+
+
+def _refusing(kit: Kit, *methods: str) -> Kit:
+    """Let these methods be refused for want of permission, as a key that may only read is."""
+    carry_out = kit.answer
+
+    def answer(path: str, method: str, params: dict[str, Any]) -> Any:
+        if method in methods and path.split("/")[-1] in ("order", "test"):
+            raise RefusalError("unauthorized", "may only read", 401)
+        return carry_out(path, method, params)
+
+    kit.answer = answer  # type: ignore[method-assign]
+    kit.refusal = lambda err: kit.refusals["unauthorized"]  # type: ignore[method-assign]
+    return kit
+
+
+@pytest.mark.parametrize(("kind", "method"), [(Aster, "POST"), (AsterSpot, "DELETE")])
+def test_what_asters_account_may_does_not_vouch_for_its_key(kind: type[Kit], method: str) -> None:
+    answers = {name: value for name, value in ASTER.items() if name != "test"}
+    account_facts = facts(_refusing(kind(), method), answers)
+    assert (account_facts.can_trade, account_facts.is_account_blocked) == (False, False)
+
+
+def test_a_test_order_that_is_refused_for_another_reason_says_nothing_of_the_key() -> None:
+    kit = Aster()
+    kit.refusal = lambda err: kit.refusals["below_minimum"]  # type: ignore[method-assign]
+
+    carry_out = kit.answer
+
+    def answer(path: str, method: str, params: dict[str, Any]) -> Any:
+        if path.endswith("test"):
+            raise RefusalError("-4164", "too small")
+        return carry_out(path, method, params)
+
+    kit.answer = answer  # type: ignore[method-assign]
+    assert facts(kit, ASTER).can_trade is None
+
+
+# the price of liquidation
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "is_isolated"),
+    [
+        (Aster, {}, True),  # as the kit's position is
+        (Paradex, {}, False),
+        (
+            Paradex,
+            {"margin": {"configs": [{"market": "SOL-USD-PERP", "leverage": 5, "margin_type": "ISOLATED"}]}},
+            True,
+        ),
+        (Lighter, {}, None),
+        (Apex, {}, None),
+        (Backpack, BACKPACK, False),
+    ],
+)
+def test_whether_the_margin_is_isolated_is_known(
+    kind: type[Kit], more: Mapping[str, Any], is_isolated: bool | None
+) -> None:
+    assert facts(kind(), {**ANSWERS.get(kind, {}), **more}).is_isolated is is_isolated
+
+
+@pytest.mark.parametrize(("mode", "is_isolated"), [(0, False), (1, True), (None, None), ("x", None)])
+def test_lighters_margin_mode(mode: Any, is_isolated: bool | None) -> None:
+    [account] = LIGHTER["account"]["accounts"]
+    position = {"market_id": 2, "initial_margin_fraction": "20.00", "margin_mode": mode}
+    own = {**account, "positions": [position]}
+    account_facts = facts(Lighter(), {**LIGHTER, "account": {"code": 200, "accounts": [own]}})
+    assert account_facts.is_isolated is is_isolated
+
+
+def test_asters_maintenance_margin_is_that_of_the_positions_value() -> None:
+    steps = [
+        {"bracket": 1, "notionalCap": 5000, "notionalFloor": 0, "maintMarginRatio": 0.01},
+        {"bracket": 2, "notionalCap": 50000, "notionalFloor": 5000, "maintMarginRatio": 0.025},
+    ]
+    brackets = [{"symbol": "SOLUSDT", "brackets": steps}]
+    account_facts = facts(Aster(), {**ASTER, "leverageBracket": brackets})
+    assert [account_facts.maintenance_of(D(value)) for value in (1, 5000, 5001, 10**6)] == [
+        D("0.01"),
+        D("0.01"),
+        D("0.025"),
+        D("0.025"),
+    ]
+    assert facts(Aster(), ASTER).maintenance_of(D(1)) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "cross", "isolated"),
+    [
+        # 154 152 150 148 146 144 with 0.1 each: cost 89.4, at a leverage of 10 a margin of 8.94.
+        # (89.4 - 20) / (0.6 * (1 - 0.0125)) = 117.13, (89.4 - 8.94) / 0.5925 = 135.80
+        ("long", "117.13", "135.8"),
+        # 146 … 156: cost 90.6, margin 9.06. (90.6 + 20) / (0.6 * 1.0125) = 182.06, 99.66 / 0.6075 = 164.05
+        ("short", "182.06", "164.05"),
+    ],
+)
+def test_an_isolated_position_has_no_more_than_its_own_margin(kind: str, cross: str, isolated: str) -> None:
+    settings = run_of("--grid-type", kind)
+    assert checks_of(settings, free=D(20))["liquidation"].params["price"] == cross
+    assert checks_of(settings, free=D(20), is_isolated=True)["liquidation"].params["price"] == isolated
+    # With a leverage of 50 it ends inside the grid, whatever else the account has.
+    inside = checks_of(settings, free=D(10000), is_isolated=True, leverage=D(50))["liquidation_inside"]
+    assert inside.level is Level.FAIL
+    unknown = checks_of(settings, free=D(10000), is_isolated=True, leverage=None)["liquidation_unknown"]
+    assert unknown.level is Level.WARN
+
+
+def test_what_is_assumed_for_the_liquidation_is_never_ok_and_never_bad() -> None:
+    unknowns: list[dict[str, Any]] = [{"maintenance": None}, {"is_isolated": None}]
+    for unknown in unknowns:
+        line = checks_of(run_of(*LONG), free=D(20), **unknown)["liquidation_assumed"]
+        assert line.level is Level.WARN
+    # Funds of 4 last until 142.33 without a maintenance margin, and until 145.98 with 2.5 %.
+    assert "liquidation_assumed" in checks_of(run_of(*LONG), free=D(4), maintenance=None)
+    assert "liquidation_inside" in checks_of(run_of(*LONG), free=D(4), maintenance=D("0.025"))
+    assert "liquidation_inside" in checks_of(run_of(*LONG), free=D(2), maintenance=None), "in any case"
+
+
+def test_a_stop_loss_ends_the_run_before_a_liquidation() -> None:
+    assert "liquidation_inside" in checks_of(run_of(*LONG), free=D(4))
+    assert "liquidation_none" in checks_of(run_of(*LONG, "--stop-loss", "1"), free=D(4))
+    # 4 - 2.9 = 1.1 are less than the maintenance margin of 89.4 * 0.0125 = 1.1175.
+    assert "liquidation_inside" in checks_of(run_of(*LONG, "--stop-loss", "2.9"), free=D(4))
+
+
+def test_backpacks_leverage_is_the_markets_where_that_is_less() -> None:
+    for base, leverage in ("0.1", D(10)), ("0.01", D(50)), (None, D(50)):
+        kit = Backpack()
+        kit.adapter._loaded()["info"] |= {"imfFunction": {"type": "sqrt", "base": base}}
+        assert facts(kit, BACKPACK).leverage == leverage
+
+
+# levels and the worst case
+
+
+def test_the_levels_that_adjust_range_moves_to_are_checked_too() -> None:
+    moving = ("--enable-boundary-check", "--boundary-action", "adjust_range")
+    market = replace(PERP, min_notional=D("14"))
+    checks = checks_of(run_of(*moving), market)
+    # 144 to 156 with 0.1 is 14.4 and more; moved down to 144, its lowest level is 138: 13.8.
+    assert checks["notional"].level is Level.OK
+    line = checks["notional_small_moved"]
+    assert (line.level, line.params["end"], line.params["count"]) == (Level.WARN, "138", "1")
+    enough = D(line.params["enough"])
+    assert (enough - market.lot) * 138 < market.min_notional <= enough * 138
+    assert "notional_small_moved" not in checks_of(run_of(), market)
+    assert "notional_small_moved" not in checks_of(run_of(*moving, "--max-range-moves", "0"), market)
+    assert "notional_small_moved" not in checks_of(run_of(*moving), replace(market, min_notional=D("13.8")))
+
+
+@pytest.mark.parametrize(
+    ("kind", "held", "cost", "end"),
+    [
+        # 1 at 150, then 0.1 each at 148 146 144
+        ("long", "1.3", "193.8", "144"),
+        ("short", "1.3", "196.2", "156"),
+    ],
+)
+def test_an_initial_position_beyond_the_cells_is_part_of_the_worst_case(
+    kind: str, held: str, cost: str, end: str
+) -> None:
+    cases = cases_of(run_of("--grid-type", kind, "--max-position", "2", "--initial-position", "1"))
+    side = Side.BUY if kind == "long" else Side.SELL
+    assert WorstCase(side, D(held), D(cost), D(end)) in cases
+    checks = checks_of(run_of("--grid-type", kind, "--max-position", "2", "--initial-position", "1"))
+    assert checks["funds"].params["position"] == held
