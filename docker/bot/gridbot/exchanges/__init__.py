@@ -2,6 +2,7 @@
 
 exchange          the interface
 ccxt_exchange     a real exchange, through ccxt
+order_match       find an order in its lists
 ccxt_calls        one call of ccxt at a time, paced, by the exchange's clock
 ccxt_client       ccxt's client of it: settings, keys, address
 ccxt_errors       ccxt's errors as this bot's

@@ -12,6 +12,7 @@ from gridbot.exchanges import ccxt_client, venues
 from gridbot.exchanges.answers import Listed, Page
 from gridbot.exchanges.ccxt_calls import CcxtCalls
 from gridbot.exchanges.exchange import Exchange
+from gridbot.exchanges.order_match import Row, match_order
 from gridbot.exchanges.values import decimal as _decimal
 from gridbot.exchanges.values import middle, positive
 from gridbot.model.errors import (
@@ -21,6 +22,7 @@ from gridbot.model.errors import (
     RefusedError,
     RejectedError,
     UnauthorizedError,
+    UnclearError,
     UnreachableError,
 )
 from gridbot.model.types import (
@@ -35,7 +37,6 @@ from gridbot.model.types import (
 )
 from gridbot.runtime.pace import Pace
 
-Row = ExchangeOrder | UnreadableOrder
 PAGE = 1000
 MOST_PAGES = 50
 # An order that has rested for long may be this many pages back in the history of orders; times there are the
@@ -225,7 +226,7 @@ class CcxtExchange(CcxtCalls):
             # One list tells of most of several orders; each one that it lacks is asked for.
             listed = self._history({}) if self._venue.lists_history and len(orders) > 1 else []
             for order in orders:
-                match = _match_order(order, listed)
+                match = match_order(order, listed)
                 yield order, match if isinstance(match, ExchangeOrder) else self._find_one(order)
             return
         # One list for all of them; an old one may be further back than that list goes.
@@ -234,7 +235,7 @@ class CcxtExchange(CcxtCalls):
             match = self._search(order, pages)
             is_found = isinstance(match, ExchangeOrder)
             if not is_found and order.exchange_id and self._id == "backpack":
-                match = _match_order(order, self._history({"orderId": order.exchange_id}))
+                match = match_order(order, self._history({"orderId": order.exchange_id}))
             yield order, match
 
     def _find_one(self, order: Order) -> Row | None:
@@ -243,14 +244,14 @@ class CcxtExchange(CcxtCalls):
             raw = self._call(self._api.fetch_order, order.exchange_id or "", self._symbol, params)
         except NotFoundError:
             known = self._answers.history_of(order) if self._venue.finds_open_only else None
-            return _match_order(order, self._history(known)) if known is not None else None
+            return match_order(order, self._history(known)) if known is not None else None
         except UnauthorizedError:
             raise
         except RejectedError:
             # Refused for a reason that doesn't say whether the order exists: the lists know.
-            return _match_order(order, [*self.open_orders(), *self._history({})])
+            return match_order(order, [*self.open_orders(), *self._history({})])
         if raw.get("id") is None:
-            return _match_order(order, [*self.open_orders(), *self._history({})])
+            return match_order(order, [*self.open_orders(), *self._history({})])
         return self._answers.order_asked_for(order, raw, self._loaded())
 
     def _orders(self, answers: Sequence[Mapping[str, Any]]) -> list[Row]:
@@ -266,7 +267,7 @@ class CcxtExchange(CcxtCalls):
                 if last.following is None or last.oldest is None or last.oldest < order.created_at:
                     return unreadable
                 pages.append(self._history_page(last.following))
-            match = _match_order(order, pages[number].rows)
+            match = match_order(order, pages[number].rows)
             if isinstance(match, ExchangeOrder):
                 return match
             unreadable = unreadable or match
@@ -332,6 +333,22 @@ class CcxtExchange(CcxtCalls):
             return None
         return self._answers.net_position(self._position_rows(), self._loaded())
 
+    def holdings(self) -> Decimal | None:
+        return None if self._settings.perp else self._part_of_balance("total")
+
+    def _part_of_balance(self, part: str) -> Decimal:
+        """Return that part of what there is of a spot market's base currency. Raises ExchangeError."""
+        base = str(self._loaded()["base"])
+        balance = self._call(self._api.fetch_balance, {"type": "spot"} if self._id == "aster" else {})
+        if self._id == "aster":
+            self._rows(self._api.fetch_balance)
+        if not isinstance(balance, dict):
+            raise UnclearError(f"{self._id} answered something that is no balance")
+        amount = _decimal((balance[base] or {}).get(part)) if base in balance else ZERO
+        if amount is None:
+            raise UnclearError(f"{self._id} does not say how much {base} there is ({part})")
+        return amount
+
     def is_hedged(self) -> bool:
         """Tell whether longs and shorts of this market are positions apart, which this bot can't trade."""
         if self._id == "aster":
@@ -380,19 +397,3 @@ class _HistoryPage(NamedTuple):
     rows: list[Row]
     oldest: float | None
     following: dict[str, Any] | None
-
-
-def _match_order(order: Order, rows: Sequence[Row]) -> Row | None:
-    """Find `order` by its id where that is known, else by its client id, side and price.
-
-    Where it is not found, a row that cannot be read and may be its own is returned.
-    """
-    for row in rows:
-        if isinstance(row, UnreadableOrder):
-            continue
-        if order.exchange_id is not None:
-            if row.exchange_id == order.exchange_id:
-                return row
-        elif row.client_id == order.client_id and order.matches(row):
-            return row
-    return next((row for row in rows if isinstance(row, UnreadableOrder) and row.may_be(order)), None)

@@ -10,9 +10,6 @@ from typing import Any
 
 from gridbot.exchanges import venues
 from gridbot.exchanges.ccxt_exchange import CcxtExchange
-from gridbot.exchanges.values import decimal
-from gridbot.model.errors import UnreachableError
-from gridbot.model.types import ZERO
 
 
 class CcxtClosing(CcxtExchange):
@@ -23,19 +20,7 @@ class CcxtClosing(CcxtExchange):
 
     def held(self) -> Decimal:
         """Return what the account holds of a spot market's base currency and can sell."""
-        base = str(self._loaded()["base"])
-        balance = self._call(self._api.fetch_balance, {"type": "spot"} if self._id == "aster" else {})
-        if self._id == "aster":
-            self._rows(self._api.fetch_balance)
-        if not isinstance(balance, dict):
-            raise UnreachableError(f"{self._id} answered something that is no balance")
-        free = (balance.get(base) or {}).get("free")
-        if base not in balance:
-            return ZERO
-        amount = decimal(free)
-        if amount is None:
-            raise UnreachableError(f"{self._id} does not say how much {base} can be sold")
-        return amount
+        return self._part_of_balance("free")
 
 
 def account_name(exchange: str, env: Mapping[str, str]) -> str:

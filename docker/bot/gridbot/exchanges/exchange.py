@@ -95,6 +95,12 @@ class Exchange(Protocol):
     def position(self) -> Decimal | None:
         """Return the account's position on a perpetual, None where the exchange has no such figure."""
 
+    def holdings(self) -> Decimal | None:
+        """Return what the account holds of a spot market's base currency, what its orders bind included.
+
+        None on a perpetual, and on paper.
+        """
+
 
 class ClosingExchange(Exchange, Protocol):
     """Represent an exchange where every order is filled at once, as far as the book allows, or cancelled."""

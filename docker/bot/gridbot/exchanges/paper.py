@@ -154,6 +154,9 @@ class PaperExchange:
     def position(self) -> Decimal | None:
         return None
 
+    def holdings(self) -> Decimal | None:
+        return None
+
     def _best_price(self, side: Side, price: Decimal) -> Decimal:
         """Return what an order on `side` that takes would pay or get."""
         tick = self.market().tick

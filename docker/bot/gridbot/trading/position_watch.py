@@ -7,7 +7,7 @@ from decimal import Decimal
 from gridbot.config.settings import Settings
 from gridbot.exchanges.exchange import Exchange
 from gridbot.model.condition import Code, Condition
-from gridbot.model.errors import UnclearError
+from gridbot.model.errors import ExchangeError, UnclearError
 from gridbot.model.types import ZERO, as_text
 from gridbot.runtime.log import log
 from gridbot.runtime.pace import Pace
@@ -42,6 +42,9 @@ class PositionWatch:
     another bot): it is stored with the run, and left alone. What other bots of the fleet hold is known from
     the manager, and may change. From then on a difference of more than one order means that this bot's record
     is wrong, or that a person or program trades beside it: nothing is placed.
+
+    A spot account has no position, and what it holds beyond this bot's trades may be anybody's, and come and
+    go; but it has to hold what they make.
     """
 
     def __init__(self, settings: Settings, exchange: Exchange, store: Store, base: str, pace: Pace) -> None:
@@ -88,10 +91,14 @@ class PositionWatch:
         """Compare both when it is time to. Raises ExchangeError."""
         if not self._settings.live:
             return
-        pause = self._pace.spacing("fetch_positions", LOOK_EVERY_S, MOST_LOOK_EVERY_S)
+        call = "fetch_positions" if self._settings.perp else "fetch_balance"
+        pause = self._pace.spacing(call, LOOK_EVERY_S, MOST_LOOK_EVERY_S)
         if self._differs_since is not None or self._sighting is not None or self._is_unclear:
             pause = SECOND_LOOK_S
         if self._looked_at is not None and 0 <= now - self._looked_at < pause:
+            return
+        if not self._settings.perp:
+            self._look_at_holdings(now)
             return
         try:
             account = self._exchange.position()
@@ -109,6 +116,22 @@ class PositionWatch:
         self._word = others_part.read_others_position(self._settings.others_file)
         if not self._is_blind_beside_others(now):
             self._compare(account, now)
+
+    def _look_at_holdings(self, now: float) -> None:
+        """Compare what a spot account holds at least with what this bot's trades make, where it says it."""
+        self._looked_at = now
+        try:
+            held = self._exchange.holdings()
+        except ExchangeError as err:
+            log.info("what the account holds is unknown: %s", err)
+            return
+        self._word = others_part.read_others_position(self._settings.others_file)
+        if held is None or self._is_blind_beside_others(now):
+            return
+        own, told = self._store.ledger.position, self._settings.others_position or ZERO
+        # What is told to be others' explains less, and never asks for more: it is theirs to take away.
+        others = min(told, ZERO) + (max(self._word.position, ZERO) if self._word else ZERO)
+        self._judge(min(held, own + others), others, now)
 
     def _note_unclear(self, why: str, now: float) -> None:
         """Take down that what is held is unknown, which is no position of 0; seen twice it is a condition."""
@@ -145,8 +168,11 @@ class PositionWatch:
     def _compare(self, account: Decimal, now: float) -> None:
         own = self._store.ledger.position
         others = self._others(account - own, now)
-        if others is None:
-            return
+        if others is not None:
+            self._judge(account, others, now)
+
+    def _judge(self, account: Decimal, others: Decimal, now: float) -> None:
+        own = self._store.ledger.position
         difference = account - others - own
         if abs(difference) <= self._settings.quantity:
             if self._condition is not None:
