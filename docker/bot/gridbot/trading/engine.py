@@ -114,6 +114,7 @@ class Engine:
             self._prepared = True
         result = self._reconciler.run(now)
         self.unsettled, self._is_clean = result.unsettled, result.is_clean
+        self._watch.note_pass(result)
         if self._told.settle(result, now):
             self._watch.look_soon()
         if result.unclear is None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 
 from gridbot.exchanges.exchange import Exchange
 from gridbot.model.errors import UnclearError
-from gridbot.model.types import ExchangeOrder, Fill, LateRefusal, Order, UnreadableOrder
+from gridbot.model.types import ZERO, ExchangeOrder, Fill, LateRefusal, Order, Side, UnreadableOrder
 from gridbot.store.ledger import Ledger
 from gridbot.store.store import Store
 
@@ -58,6 +60,21 @@ class Reconciliation:
             or any(row.may_be(order) for row in self.unreadable)
             or any(row.may_be(order) for row in self.nameless)
         )
+
+
+def on_the_way(result: Reconciliation, live: Sequence[Order]) -> Mapping[Side, Decimal]:
+    """Return how much of `live` may have been filled by now beyond what is booked.
+
+    That is what the list says so of, and all of an order that is in the list no more, or not yet.
+    """
+    amounts = dict.fromkeys(Side, ZERO)
+    for order in live:
+        there = result.listed.get(order.client_id)
+        if there is None or there.filled is None:
+            amounts[order.side] += order.remaining
+        else:
+            amounts[order.side] += max(there.filled - order.filled, ZERO)
+    return amounts
 
 
 def read_orders(store: Store, exchange: Exchange) -> Reconciliation:

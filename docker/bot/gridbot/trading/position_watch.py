@@ -8,11 +8,12 @@ from gridbot.config.settings import Settings
 from gridbot.exchanges.exchange import Exchange
 from gridbot.model.condition import Code, Condition
 from gridbot.model.errors import ExchangeError, UnclearError
-from gridbot.model.types import ZERO, as_text
+from gridbot.model.types import ZERO, Side, as_text
 from gridbot.runtime.log import log
 from gridbot.runtime.pace import Pace
 from gridbot.store.store import Store
 from gridbot.trading import others_part
+from gridbot.trading.listing import Reconciliation, on_the_way
 from gridbot.trading.others_part import APART_FROM_BOTS, OTHERS, WORDS_WITHIN_S, OthersPosition
 
 LOOK_EVERY_S = 30.0
@@ -59,6 +60,7 @@ class PositionWatch:
         self._sighting: OthersPosition | None = None
         self._sighted_at = 0.0
         self._is_unclear = self._is_blind = False
+        self._pass = Reconciliation()
         self.account: Decimal | None = None
 
     @property
@@ -86,6 +88,14 @@ class PositionWatch:
     def look_soon(self) -> None:
         """Compare both with the next tick."""
         self._looked_at = None
+
+    def note_pass(self, result: Reconciliation) -> None:
+        """Remember what the pass before the next look has listed.
+
+        Executions are listed late, and a price that jumps over several levels fills more than one order: as
+        far as those of this bot that may be filled by now explain it, no difference counts.
+        """
+        self._pass = result
 
     def look(self, now: float) -> None:
         """Compare both when it is time to. Raises ExchangeError."""
@@ -174,6 +184,9 @@ class PositionWatch:
     def _judge(self, account: Decimal, others: Decimal, now: float) -> None:
         own = self._store.ledger.position
         difference = account - others - own
+        if abs(difference) > self._settings.quantity:
+            amounts = on_the_way(self._pass, self._store.live_orders())
+            difference -= min(max(difference, -amounts[Side.SELL]), amounts[Side.BUY])
         if abs(difference) <= self._settings.quantity:
             if self._condition is not None:
                 log.info("the account holds again what this bot's trades make: %s", as_text(own))
