@@ -243,20 +243,21 @@ class Engine:
     def remove(self, container: str) -> None:
         """Remove a stopped container and its anonymous volumes; wait if that is already in progress."""
         with self._working:
-            try:
-                self._call(
-                    "DELETE", f"/containers/{container}", {"v": "1"}, timeout=CALL_TIMEOUT_S, tries=SLOW_TRIES
-                )
-            except EngineError as error:
-                if "is already in progress" not in str(error):
-                    raise
-                api = f"/containers/{container}/wait"
-                self._call("POST", api, {"condition": "removed"}, timeout=CALL_TIMEOUT_S)
+            self._delete(container, {"v": "1"}, tries=SLOW_TRIES)
 
     def discard(self, container: str) -> None:
         """Kill and remove a container with its anonymous volumes. A missing one is no error."""
         with suppress(NotFound):
-            self._call("DELETE", f"/containers/{container}", {"v": "1", "force": "1"}, timeout=CALL_TIMEOUT_S)
+            self._delete(container, {"v": "1", "force": "1"})
+
+    def _delete(self, container: str, params: Mapping[str, str], **more: Any) -> None:
+        try:
+            self._call("DELETE", f"/containers/{container}", params, timeout=CALL_TIMEOUT_S, **more)
+        except EngineError as error:
+            if "is already in progress" not in str(error):  # by somebody else
+                raise
+            api = f"/containers/{container}/wait"
+            self._call("POST", api, {"condition": "removed"}, timeout=CALL_TIMEOUT_S)
 
     def wait(self, container: str, timeout: float) -> int:
         """Return the exit code of a container when it ends.

@@ -144,6 +144,15 @@ def _line(closing: Closing) -> Text | None:
 def _left_text(closing: Closing) -> Text:
     """Return why an instance's position is not closed."""
     why: object = closing.why
+    if closing.is_unsure:
+        return Text(
+            "{id}: how much of its position was closed is unknown ({why}); `manager close {id}` asks the"
+            " exchange, and closes what is left; see {exchange}, {symbol}",
+            id=closing.instance,
+            why=why,
+            exchange=closing.exchange,
+            symbol=closing.symbol,
+        )
     if closing.result is not None:
         why = closing.result.why or Text("unknown")
     elif closing.why is None:

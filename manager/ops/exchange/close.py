@@ -38,6 +38,8 @@ order whose answer was lost.
 """
 AT_ONCE = 8
 """Each program loads an exchange's client: 80 MB, and half a second of a core."""
+KILLED_FROM = 124
+"""Exit codes from here on are a time limit's or a signal's: the program did not end by itself."""
 SIDES = ("buy", "sell")
 INTERRUPTED = Text("interrupted")
 IN_THE_MIDDLE = Text("interrupted in the middle: what was closed is unknown")
@@ -72,7 +74,10 @@ class CloseResult(NamedTuple):
 
 
 class Closing(NamedTuple):
-    """Hold one instance's part. `why`: what keeps it from being closed."""
+    """Hold one instance's part. `why`: what keeps it from being closed.
+
+    `is_unsure`: the program ended without an answer after it may have sent orders.
+    """
 
     instance: str
     container: Container | None
@@ -82,6 +87,7 @@ class Closing(NamedTuple):
     look: ClosePreview | None = None
     result: CloseResult | None = None
     why: Text | None = None
+    is_unsure: bool = False
 
     @property
     def is_wanted(self) -> bool:
@@ -100,6 +106,13 @@ class Closing(NamedTuple):
         """Return 0 only if nothing is held that could be closed."""
         is_well = self.why is None and not self.is_wanted and (self.result is None or self.result.is_done)
         return OK if is_well else FAILED
+
+
+class NoAnswer(NamedTuple):
+    """Hold why a program has given no answer. `has_refused`: it has ended by itself, and done nothing."""
+
+    why: Text
+    has_refused: bool = True
 
 
 OnClosing = Callable[[Closing], object]
@@ -124,8 +137,8 @@ def look(
 
     def ask(closing: Closing) -> Closing:
         answer = _run(closing, snapshot, engine, ["look", format(share, "f")], LOOK_WITHIN_S, why_not)
-        if isinstance(answer, Text):
-            return closing._replace(why=answer)
+        if isinstance(answer, NoAnswer):
+            return closing._replace(why=answer.why)
         seen = parsed_look(answer)
         state_dir = fleet.instance_state_dir(closing.instance)
         # A manager that was killed while a program closed has not kept what it closed.
@@ -230,12 +243,14 @@ def _close(closing: Closing, snapshot: FleetSnapshot, engine: Engine) -> Closing
         state_dir, None, {}
     )  # until the program has answered: this process may be killed meanwhile
     answer = _run(closing, snapshot, engine, terms, CLOSE_WITHIN_S)
-    if isinstance(answer, Text):
-        return closing._replace(why=answer, look=None)
+    if isinstance(answer, NoAnswer):
+        return closing._replace(why=answer.why, look=None, is_unsure=not answer.has_refused)
     result = parsed_done(answer)
     if result and result.position is not None:
         closed_report.keep(state_dir, result.position.amount, _figures(answer), is_settled=result.is_done)
-    return closing._replace(result=result) if result else closing._replace(why=_unusable(), look=None)
+    if result is None:
+        return closing._replace(why=_unusable(), look=None, is_unsure=True)
+    return closing._replace(result=result)
 
 
 def _run(
@@ -245,29 +260,29 @@ def _run(
     words: Sequence[str],
     within_s: int,
     why_not: Mapping[str, Text] = account_parts.NOTHING_SAID,
-) -> Mapping[str, Any] | Text:
+) -> Mapping[str, Any] | NoAnswer:
     """Return the program's answer, or why there is none."""
     assert closing.container is not None
     others = account_parts.of_others(snapshot, closing.container, why_not)
     if isinstance(others, Text):
-        return others
+        return NoAnswer(others)
     variables = {} if others is None else {account_parts.VARIABLE: format(others, "f")}
     fleet = snapshot.project.fleet
     if stone := tombstone.find_with_record(fleet, closing.instance):  # it was moved while a person was asked
-        return stone.why
+        return NoAnswer(stone.why)
     program = " ".join([closing.container.labels[labels.CLOSE_POSITION], *words])
     try:
         ended = oneoff.run(closing.container, fleet, engine, program, "close", within_s, variables)
     except ManagerError as error:
-        return Text("{why}", why=error)
+        return NoAnswer(Text("{why}", why=error), has_refused=False)
     if ended.code != 0:
         message = ended.message or Text("the program exited with code {code}", code=ended.code)
-        return Text("{why}", why=message)
+        return NoAnswer(Text("{why}", why=message), has_refused=ended.code < KILLED_FROM)
     try:
         answer = json.loads(ended.answer)
     except (ValueError, RecursionError):
-        return _unusable()
-    return answer if isinstance(answer, dict) else _unusable()
+        return NoAnswer(_unusable(), has_refused=False)
+    return answer if isinstance(answer, dict) else NoAnswer(_unusable(), has_refused=False)
 
 
 def _account_name(account: str, closing: Closing, snapshot: FleetSnapshot) -> str:

@@ -14,7 +14,7 @@ import pytest
 
 from manager.engine import http_socket
 from manager.engine.client import Engine
-from manager.errors import EngineUnreachable
+from manager.errors import EngineError, EngineUnreachable
 from tests.fakes.engine import FakeEngine
 
 
@@ -107,3 +107,20 @@ def test_the_fake_has_every_method_of_the_client() -> None:
     public = [name for name in vars(Engine) if not name.startswith("_")]
     inherited = {"api_version"}  # by other methods
     assert [name for name in public if name not in vars(FakeEngine)] == sorted(inherited)
+
+
+@pytest.mark.parametrize("method", ["remove", "discard"])
+def test_a_container_that_somebody_else_removes_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    engine = Engine()
+    calls: list[tuple[str, str]] = []
+
+    def call(verb: str, path: str, *_args: Any, **_more: Any) -> None:
+        calls.append((verb, path))
+        if verb == "DELETE":
+            raise EngineError("the engine says: removal of container x is already in progress")
+
+    monkeypatch.setattr(engine, "_call", call)
+    getattr(engine, method)("x")
+    assert calls == [("DELETE", "/containers/x"), ("POST", "/containers/x/wait")]

@@ -704,3 +704,25 @@ def test_one_that_is_interrupted_before_it_says_that_nothing_was_closed(
     assert error.value.exit_code == 130
     assert engine.programs == [f"{PROGRAM} look 0.01"]
     assert "close" in main.ENDS_IN_ORDER
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_unsure"),
+    [
+        ((4, "the order is refused"), False),
+        ((137, ""), True),
+        ((247, ""), True),
+        ((124, ""), True),
+        ((0, "garbled"), True),
+    ],
+)
+def test_a_program_that_was_killed_in_the_middle_may_have_closed_something(
+    folder: Path, capsys: pytest.CaptureFixture[str], answer: tuple[int, Any], is_unsure: bool
+) -> None:
+    """It was said that the position is not closed, which a filled order may have done."""
+    halted(folder, "a")
+    code, outcomes, err = run(folder, capsys, Answering({"a": {"look": (0, LOOK), "close": answer}}), "a")
+    assert (code, outcomes["a"]["done"], outcomes["a"]["position"]) == (FAILED, False, None)
+    assert ("a: how much of its position was closed is unknown" in err) is is_unsure
+    assert ("a: its position is not closed" in err) is not is_unsure
+    assert ("`manager close a` asks the exchange" in err) is is_unsure
