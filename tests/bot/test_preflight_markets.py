@@ -13,7 +13,7 @@ import pytest
 from gridbot.exchanges.market_state import MarketState, read_state
 from gridbot.model.check import Level
 from gridbot.model.types import Side
-from gridbot.trading.worst_case import WorstCase
+from gridbot.trading.worst_case import WorstCase, worst_cases
 from tests.bot.kits.apex import Apex
 from tests.bot.kits.aster import Aster, AsterSpot
 from tests.bot.kits.backpack import Backpack
@@ -258,3 +258,11 @@ def test_an_initial_position_beyond_the_cells_is_part_of_the_worst_case(
     assert WorstCase(side, D(held), D(cost), D(end)) in cases
     checks = checks_of(run_of("--grid-type", kind, "--max-position", "2", "--initial-position", "1"))
     assert checks["funds"].params["position"] == held
+
+
+def test_an_initial_position_at_the_ranges_end_takes_the_cell_of_an_entry() -> None:
+    settings = run_of(*LONG, "--initial-position", "0.1")
+    levels = [D(level) for level in range(144, 157, 2)]
+    # It is to be sold at 156, so 154 is no entry: 0.1 at 155.9, then 152 150 148 146 144.
+    case = worst_cases(settings, PERP, levels, D("155.9"))[-1]
+    assert case == WorstCase(Side.BUY, D("0.6"), D("89.59"), D(144))

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from gridbot.config.settings import POSITION_ORDERS, Settings
 from gridbot.model.types import ZERO, Market, Side, floor_to
-from gridbot.strategies.grid import nearest_level
+from gridbot.strategies.grid import nearest_level, start_grid
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +80,14 @@ def _from_initial(
     qty = floor_to(settings.quantity, market.lot)
     most = settings.max_position or qty * (settings.grid_num - 1)
     held = floor_to(settings.initial_position, market.lot)
-    cost = held * price
+    cost, kind = held * price, settings.grid_type if market.perp else "long"
+    _grid, filled = start_grid(tuple(levels), kind, price, qty, most, held * side.sign)
     level = nearest_level(levels, price)
-    for entry in levels[:level][::-1] if side is Side.BUY else levels[level + 1 :]:
+    if side is Side.BUY:
+        entries = [levels[cell] for cell in range(level - 1, -1, -1) if cell not in filled]
+    else:
+        entries = [levels[cell + 1] for cell in range(level, len(levels) - 1) if cell not in filled]
+    for entry in entries:
         part = min(qty, most - held)
         if part <= 0:
             break
