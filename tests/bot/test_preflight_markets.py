@@ -153,6 +153,19 @@ def test_whether_the_margin_is_isolated_is_known(
     assert facts(kind(), {**ANSWERS.get(kind, {}), **more}).is_isolated is is_isolated
 
 
+def test_margin_that_is_added_by_itself_is_not_isolated() -> None:
+    kit = Aster()
+    carry_out = kit.answer
+
+    def answer(path: str, method: str, params: dict[str, Any]) -> Any:
+        rows = carry_out(path, method, params)
+        adds = {"isAutoAddMargin": "true"}
+        return [row | adds for row in rows] if path.endswith("positionRisk") else rows
+
+    kit.answer = answer  # type: ignore[method-assign]
+    assert facts(kit, ASTER).is_isolated is False
+
+
 @pytest.mark.parametrize(("mode", "is_isolated"), [(0, False), (1, True), (None, None), ("x", None)])
 def test_lighters_margin_mode(mode: Any, is_isolated: bool | None) -> None:
     [account] = LIGHTER["account"]["accounts"]

@@ -257,7 +257,10 @@ def _is_isolated(exchange: CcxtExchange) -> bool | None:
             return False  # all of a subaccount is the margin of all its positions
         case "aster":
             symbol = exchange.market_symbol
-            word = exchange.ask("fetch_leverages", [symbol])[symbol].get("marginMode")
+            setting = exchange.ask("fetch_leverages", [symbol])[symbol]
+            word = setting.get("marginMode")
+            if str(setting["info"].get("isAutoAddMargin")).lower() == "true":
+                return False  # all that is free is added before a position is liquidated
         case "paradex":
             word = _paradex_margin(exchange).get("margin_type")
         case "lighter":
