@@ -79,6 +79,10 @@ SENTENCES: Mapping[str, tuple[str, str | None]] = {
         ),
         mark("set a quantity of at least {enough}"),
     ),
+    "notional_unknown": (
+        mark("the smallest order is {value} {quote}; the exchange does not report what one has to be worth"),
+        mark("look on the exchange's page for the smallest order of the market"),
+    ),
     "notional_small_moved": (
         mark(
             "when adjust_range moves the range down to {end}, {count} levels are below the exchange's minimum"

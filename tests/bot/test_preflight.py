@@ -43,6 +43,7 @@ GOOD = AccountFacts(
     clock_offset=0.1,
     state=MarketState(True, "Open"),
     is_isolated=False,
+    says_least_value=True,
 )
 LIVE = {"TRADING_MODE": "live", "DB_PATH": "bot.db"}
 LONG = ("--grid-type", "long")

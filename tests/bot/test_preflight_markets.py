@@ -80,6 +80,16 @@ def test_a_suspended_market_is_a_line_of_the_program(fake: FakeExchange, tmp_pat
     assert [code for code, line in lines.items() if line["level"] == "fail"] == ["market_closed"]
 
 
+def test_a_least_value_that_is_not_said_is_no_least_value_of_nothing() -> None:
+    line = checks_of(run_of(), says_least_value=False)["notional_unknown"]
+    assert (line.level, line.params["value"]) == (Level.WARN, "14.4")
+    for kind, is_said in ((Backpack, True), (Aster, False)):
+        assert facts(kind(), ASTER if kind is Aster else BACKPACK).says_least_value is is_said
+    kit = Aster()
+    kit.adapter._loaded()["limits"]["cost"] = {"min": 5.0}
+    assert facts(kit, ASTER).says_least_value
+
+
 # the key's permission
 
 

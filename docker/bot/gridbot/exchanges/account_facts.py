@@ -34,8 +34,9 @@ class AccountFacts:
     exchange's clock is ahead of this one. `is_hedged`: the account keeps longs and shorts of a market as
     positions apart. `is_account_blocked`: it is the account that may not trade, whatever its keys may.
     `max_held_value`: what a position may be worth at the leverage that is set. `state`: whether the market
-    takes orders. `is_isolated`: a position has no more than its own margin. `brackets`: up to which value a
-    position has which maintenance margin, where that depends on it.
+    takes orders. `says_least_value`: it is known what an order has to be worth. `is_isolated`: a position has
+    no more than its own margin. `brackets`: up to which value a position has which maintenance margin, where
+    that depends on it.
     """
 
     price: Decimal | None = None
@@ -53,6 +54,7 @@ class AccountFacts:
     is_hedged: bool | None = None
     max_held_value: Decimal | None = None
     state: MarketState = UNKNOWN_STATE
+    says_least_value: bool = False
     is_isolated: bool | None = None
     brackets: Sequence[tuple[Decimal, Decimal]] = ()
 
@@ -108,6 +110,7 @@ def read_facts(
         is_hedged=_known(exchange.is_hedged) if market.perp else False,
         max_held_value=_known(exchange.max_held_value) if exchange.id == "aster" and market.perp else None,
         state=state,
+        says_least_value=_says_least_value(exchange),
         is_isolated=_known(lambda: _is_isolated(exchange)) if market.perp else None,
         brackets=(_known(lambda: _brackets(exchange)) or ()) if market.perp else (),
     )
@@ -247,6 +250,15 @@ def _paradex_margin(exchange: CcxtExchange) -> Mapping[str, Any]:
 def _info(exchange: CcxtExchange) -> Mapping[str, Any]:
     """Return the market as the exchange itself describes it."""
     return exchange.market_answer.get("info") or {}
+
+
+def _says_least_value(exchange: CcxtExchange) -> bool:
+    """Tell whether the market's least value of an order is known: backpack has no such rule.
+
+    docs.backpack.exchange, "OrderBookFilters", 2025-11-12.
+    """
+    least = (exchange.market_answer.get("limits") or {}).get("cost") or {}
+    return exchange.id == "backpack" or decimal(least.get("min")) is not None
 
 
 def _is_isolated(exchange: CcxtExchange) -> bool | None:

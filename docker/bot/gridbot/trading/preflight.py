@@ -46,7 +46,7 @@ def check_run(settings: Settings, market: Market, facts: AccountFacts) -> list[C
             *_clock(facts),
         ]
     prices = levels or ([facts.price] if facts.price else [])
-    checks += _quantity(settings, market, prices)
+    checks += _quantity(settings, market, prices, facts)
     checks += moved_range(settings, market)
     checks += largest(settings, market, prices)
     checks += position_limit(settings, market, levels, facts)
@@ -155,7 +155,9 @@ def _closed(market: Market, facts: AccountFacts) -> Iterator[Check]:
         )
 
 
-def _quantity(settings: Settings, market: Market, prices: Sequence[Decimal]) -> Iterator[Check]:
+def _quantity(
+    settings: Settings, market: Market, prices: Sequence[Decimal], facts: AccountFacts
+) -> Iterator[Check]:
     qty = floor_to(settings.quantity, market.lot)
     # One that was computed from max_position may have no end.
     given, lot = as_text(round(settings.quantity, SHOWN_DIGITS)), as_text(market.lot)
@@ -178,10 +180,10 @@ def _quantity(settings: Settings, market: Market, prices: Sequence[Decimal]) -> 
             {"quantity": given, "lot": lot, "used": as_text(qty)},
         )
     if prices:
-        yield _notional(qty, market, prices)
+        yield _notional(qty, market, prices, facts)
 
 
-def _notional(qty: Decimal, market: Market, prices: Sequence[Decimal]) -> Check:
+def _notional(qty: Decimal, market: Market, prices: Sequence[Decimal], facts: AccountFacts) -> Check:
     """Compare the value of the smallest order with the least that the exchange takes."""
     small = [price for price in prices if qty * price < market.min_notional]
     lowest, least = min(prices), as_text(market.min_notional)
@@ -205,6 +207,14 @@ def _notional(qty: Decimal, market: Market, prices: Sequence[Decimal]) -> Check:
             },
         )
     value = as_text(qty * lowest)
+    if not facts.says_least_value:
+        return Check(
+            "notional_unknown",
+            Level.WARN,
+            f"the smallest order is {value} {market.quote}; the exchange doesn't say the least",
+            "look on the exchange's page for the smallest order of the market",
+            {"value": value, "quote": market.quote},
+        )
     return Check(
         "notional",
         Level.OK,
