@@ -62,6 +62,9 @@ class Exchange(There):
             raise ExchangeError("away")
         return []
 
+    def holdings(self) -> Decimal | None:
+        return None
+
     def position(self) -> Decimal | None:
         return self.held
 

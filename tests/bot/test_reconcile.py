@@ -145,6 +145,9 @@ class There:
     def slow_down(self) -> None:
         self.slowed += 1
 
+    def holdings(self) -> Decimal | None:
+        return None
+
     def position(self) -> Decimal | None:
         return None
 
