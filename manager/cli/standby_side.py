@@ -26,7 +26,7 @@ import manager
 from manager.cli import standby
 from manager.engine import client
 from manager.typed import NamedTuple
-from manager.util import moment, source_stamp
+from manager.util import late_pattern, moment
 from manager.util.moment import Moment
 
 LOADED = (
@@ -62,12 +62,15 @@ class Code:
     """Tell whether the manager's files are still those that were loaded."""
 
     def __init__(self) -> None:
-        root = Path(manager.__file__).parent
-        self._rooms = sorted({str(file.parent.relative_to(root)) for file in root.rglob("*.py")})
-        self._stamp = source_stamp.stamp(*self._rooms)
+        files = [str(file) for file in Path(manager.__file__).parent.rglob("*.py")]
+        self._files = {file: _state(file) for file in files}
+        self._rooms = {room: _sources(room) for room in {os.path.dirname(file) for file in files}}  # noqa: PTH120
 
     def is_present(self) -> bool:
-        return source_stamp.stamp(*self._rooms) == self._stamp
+        """Return whether they are. Each command waits for this: it takes 1.5 ms, and a stamp of all 2.5."""
+        return all(_sources(room) == names for room, names in self._rooms.items()) and all(
+            _state(file) == state for file, state in self._files.items()
+        )
 
 
 class Asker:
@@ -135,6 +138,7 @@ def main(words: list[str]) -> None:
     if os.environ.get(client.CLIENT_VARIABLE) == "sdk":  # its commands' as well, unless they say otherwise
         for name in importlib.import_module("manager.engine.docker_sdk").LOADED:
             importlib.import_module(name)
+    late_pattern.compile_all()
     gc.collect()
     gc.freeze()
     listener = None
@@ -249,6 +253,22 @@ class Server:
                     with suppress(OSError):
                         asker.line.sendall(bytes([KILLED + os.WTERMSIG(status)]))
                 asker.end()
+
+
+def _state(file: str) -> tuple[int, int] | None:
+    """Return what changes with a file's content; None for one that is gone."""
+    try:
+        status = os.stat(file)  # noqa: PTH116 - speed
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size
+
+
+def _sources(room: str) -> set[str]:
+    try:
+        return {name for name in os.listdir(room) if name.endswith(".py")}  # noqa: PTH208 - speed
+    except OSError:
+        return set()
 
 
 def _is_late(asker: Asker) -> bool:

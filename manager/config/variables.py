@@ -18,7 +18,9 @@ SUSPECT_WORDS = frozenset(
 )
 """Words of names that mark a secret without being one of `SECRET_WORDS`, which are refused in clear text."""
 
-SUSPECT_VALUE = r"""(?x)
+NO_WORD = late_pattern(r"[^a-z0-9]+")
+SUSPECT_VALUE = late_pattern(
+    r"""(?x)
     ://[^/\s:@]*:[^/\s@]+@            # an address with a password
     | -----BEGIN
     | \b(ghp|gho|ghs|github_pat|glpat|xox[abprs]|sk|pk|rk)[_-][A-Za-z0-9_-]{16,}
@@ -26,7 +28,7 @@ SUSPECT_VALUE = r"""(?x)
     | \b\d{6,}:[\w-]{30,}                # a Telegram bot's token
     | \b(0x)?[0-9a-fA-F]{64,}\b         # a private key
 """
-"""Compiled at its first use, because most commands have none."""
+)
 
 WILDCARDS = frozenset("*?[")
 
@@ -58,8 +60,8 @@ def looks_secret(name: str, value: str) -> bool:
     """
     if name in NOT_CREDENTIALS or "PROXY" in name.upper():
         return False
-    words = set(re.split(r"[^a-z0-9]+", name.lower()))
-    return is_secret(name) or bool(words & SUSPECT_WORDS) or re.search(SUSPECT_VALUE, value) is not None
+    words = set(NO_WORD.split(name.lower()))
+    return is_secret(name) or bool(words & SUSPECT_WORDS) or SUSPECT_VALUE.search(value) is not None
 
 
 class ScalarValue(NamedTuple):

@@ -166,13 +166,17 @@ class FleetSnapshot(NamedTuple):
         return container_folder.foreign_folder(container, view.supervisor if view else None, fleet)
 
 
-def look(project: Project, engine: "Engine") -> FleetSnapshot:
-    """Observe the fleet with two engine calls for any size: the list of containers and the image."""
+def look(project: Project, engine: "Engine", compared: Collection[str] = ()) -> FleetSnapshot:
+    """Observe the fleet with two engine calls for any size: the list of containers and the image.
+
+    `compared`: whose containers alone are compared with their definitions; all if empty.
+    """
     try:
         present = image_of(project.fleet, engine)
     except NotFound:
         present = NO_IMAGE
-    return look_at_containers(project, engine, present)
+    skipped = [instance for instance in project.specs if instance not in compared] if compared else ()
+    return assemble(project, observed(project, engine), present, made_before=dict.fromkeys(skipped, ()))
 
 
 def image_of(fleet: Fleet, engine: "Engine") -> Image:
@@ -188,11 +192,6 @@ def image_of(fleet: Fleet, engine: "Engine") -> Image:
         if not fleet.bot_dir:  # who built it elsewhere does not choose which keys it is given
             names = tuple(name for name in names if not looks_secret(name, ""))
     return Image(unreachable.image_id(image), contract, names, image.get("Config") or {})
-
-
-def look_at_containers(project: Project, engine: "Engine", image: Image) -> FleetSnapshot:
-    """Observe the fleet with one engine call; the image is known."""
-    return assemble(project, observed(project, engine), image)
 
 
 def observed(project: Project, engine: "Engine", ids: Iterable[str] = ()) -> Observed:
@@ -222,10 +221,12 @@ def assemble(
     observed: Observed,
     image: Image,
     wanted_before: Mapping[str, Desired] = MappingProxyType({}),
+    made_before: Mapping[str, tuple[DriftedPart, ...]] = MappingProxyType({}),
 ) -> FleetSnapshot:
     """Combine configs, containers and supervisors' states.
 
-    `wanted_before`: the desired containers of instances that were not touched since.
+    `wanted_before`, `made_before`: the desired containers of instances that were not touched since, and in
+    what theirs differ from their definitions.
     """
     containers = observed.containers
     project = project.with_known_ports(
@@ -243,7 +244,8 @@ def assemble(
     env_values = env_file_values.of_project(project, for_all, is_bundled_bot=image.has_bundled_bot(fleet))
     wanted = _desired(project, observed, wanted_before, for_all, env_values)
     moved = container_folder.moved(fleet, containers, supervisors)
-    made = _drifts(project, containers, supervisors, moved, image)
+    made = _drifts(project, containers, supervisors, {*moved, *made_before}, image)
+    made |= {instance: drift for instance, drift in made_before.items() if drift and instance in containers}
     plan_input = PlanInput(
         wanted,
         containers,
@@ -372,17 +374,17 @@ def _drifts(
     project: Project,
     containers: Mapping[str, Container],
     supervisors: Mapping[str, SupervisorState | None],
-    moved: Collection[str],
+    left_out: Collection[str],
     image: Image,
 ) -> dict[str, tuple[DriftedPart, ...]]:
-    """Return in what containers differ from their definitions; neither moved ones nor another folder's."""
+    """Return in what containers differ from their definitions; not another folder's, nor those left out."""
     drifts = {
         instance: definition_drift.drift(
             container, spec, supervisors.get(instance), project, image.config_of(container)
         )
         for instance, container in containers.items()
         if (spec := project.specs.get(instance)) is not None
-        and instance not in moved
+        and instance not in left_out
         and container_folder.foreign_folder(container, supervisors.get(instance), project.fleet) is None
     }
     return {instance: drift for instance, drift in drifts.items() if drift}

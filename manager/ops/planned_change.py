@@ -37,7 +37,9 @@ class Plan(NamedTuple):
 
 def make(session: Session, change: Change, on_event: OnEvent) -> Plan:
     """Observe the fleet and plan. Raises ManagerError if the change cannot be carried out."""
-    snapshot, held = session.observe(), preflight.NOTHING_HELD_BACK
+    is_alone = change.command == "restart" and not change.selection.files
+    snapshot = session.observe(change.selection.ids if is_alone else ())
+    held = preflight.NOTHING_HELD_BACK
     if change.needs_sound_configs:
         snapshot.require_ours()
         named = change.selection.named(snapshot.project)

@@ -6,6 +6,9 @@ import re
 
 from manager.typed import TYPE_CHECKING
 
+_sources: list[tuple[str | bytes, int]] = []
+"""Of all in the modules that are loaded."""
+
 if TYPE_CHECKING:
     from re import compile as late_pattern
 else:
@@ -15,6 +18,7 @@ else:
 
         def __init__(self, pattern, flags=0):
             self._source = (pattern, flags)
+            _sources.append(self._source)
 
         def __getattr__(self, name):
             """Return an attribute of the compiled pattern, which is kept: it is asked for once."""
@@ -23,4 +27,10 @@ else:
             return value
 
 
-__all__ = ("late_pattern",)
+def compile_all() -> None:
+    """Compile all of them, where it is done once for many commands: `re` keeps what it has compiled."""
+    for pattern, flags in _sources:
+        re.compile(pattern, flags)
+
+
+__all__ = ("compile_all", "late_pattern")

@@ -14,7 +14,9 @@ from typing import cast
 
 import pytest
 
+import manager
 from manager.cli import standby as asking
+from manager.cli import standby_side
 from tests.standby import BY_ITSELF, BY_STANDBY, EITHER_WAY, Standby
 from tests.web.served import a_project
 from tests.web.test_process import eventually
@@ -118,6 +120,35 @@ def test_it_refuses_once_a_file_of_the_manager_is_another_one(tmp_path: Path, ca
         os.utime(copy / "manager" / "fleet" / "doing.py")
         assert b"the standby has not run it" in standby.run(BY_STANDBY, ["ps"]).err
         assert standby.run(EITHER_WAY, ["ps"]).code == NO_ENGINE
+
+
+@pytest.mark.parametrize("change", ["written", "renamed", "new", "removed", "room"])
+def test_code_that_is_no_longer_there_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    room = tmp_path / "manager" / "fleet"
+    room.mkdir(parents=True)
+    file = room / "doing.py"
+    for source in (room.parent / "__init__.py", file):
+        source.write_text("")
+    monkeypatch.setattr(manager, "__file__", str(room.parent / "__init__.py"))
+    code = standby_side.Code()
+    assert code.is_present()
+    (room / "__pycache__").mkdir()
+    (room / "notes.txt").write_text("")
+    assert code.is_present(), "modules are compiled while it runs"
+    match change:
+        case "written":
+            file.write_text("more")
+        case "renamed":
+            file.rename(room / "done.py")
+        case "new":
+            (room / "done.py").write_text("")
+        case "removed":
+            file.unlink()
+        case "room":
+            shutil.rmtree(room)
+    assert not code.is_present()
 
 
 def test_one_that_hangs_delays_a_command_by_a_moment(standby: Standby) -> None:

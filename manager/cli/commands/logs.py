@@ -74,9 +74,10 @@ def logs(session: Session, args: Namespace) -> int:
 
 
 def _look(session: Session) -> FleetSnapshot:
-    """Return the fleet without its image, which no line depends on."""
+    """Return the fleet without its image and what drifted, which no line depends on."""
     project = session.project()
-    return observe.look_at_containers(project, session.engine(project.fleet.parallelism), observe.NO_IMAGE)
+    observed = observe.observed(project, session.engine(project.fleet.parallelism))
+    return observe.assemble(project, observed, observe.NO_IMAGE, made_before=dict.fromkeys(project.specs, ()))
 
 
 def _print_last(instance: str, source: Source, printer: Printer) -> int:

@@ -20,7 +20,7 @@ def status(session: Session, args: Namespace) -> int:
 
     Returns 0 if all of them run and none needs attention (`severity` is not `bad`), else 1.
     """
-    snapshot = session.observe()
+    snapshot = session.observe(() if args.config else args.ids)
     is_ours = say_foreign(snapshot)
     views = doing.with_reports(snapshot.project.fleet, selected(Selection(args.ids, args.config), snapshot))
     if not views:

@@ -196,3 +196,17 @@ def test_of_those_that_were_touched_only_what_is_still_there_is_kept(tmp_path: P
     again = observing.observed_again(before, Listing(), ["bp_sol_01", "bp_btc_03"])  # type: ignore[arg-type]
     states = {name: container.engine_state for name, container in again.containers.items()}
     assert states == {"bp_eth_02": "running", "bp_btc_03": "exited"}
+
+
+def test_what_drifted_before_is_known_of_those_that_were_not_touched(tmp_path: Path) -> None:
+    names = ("bp_sol_01", "bp_eth_02", "bp_btc_03")
+    for number, name in enumerate(names, start=5001):
+        write_config(tmp_path, a_config(name, number), name)
+    observed = observe([a_row("bp_sol_01"), a_row("bp_eth_02")], FLEET_NAME)
+    again = observing.assemble(
+        projects.read(tmp_path),
+        observed,
+        observing.NO_IMAGE,
+        made_before={"bp_sol_01": ("limits",), "bp_eth_02": (), "bp_btc_03": ("user",)},
+    )
+    assert again.plan_input.made == {"bp_sol_01": ("limits",)}

@@ -12,7 +12,7 @@ from manager.config.fleet import Fleet
 from manager.engine import compose_name
 from manager.engine.containers import Container
 from manager.errors import ManagerError
-from manager.fleet import halt_mark, lock, old_daemon_guard, start_lock
+from manager.fleet import definition_drift, halt_mark, lock, old_daemon_guard, start_lock
 from manager.fleet import project as projects
 from manager.fleet.container_folder import ForeignFolder
 from manager.fleet.observe import FleetSnapshot
@@ -205,6 +205,33 @@ def test_after_a_quick_change_the_engine_is_asked_about_the_touched_instances_on
     asked.clear()
     sandbox.run("down bp_sol_01")
     assert [len(ids) for ids in asked] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("line", "compared"),
+    [
+        ("restart bp_sol_01", {"bp_sol_01"}),
+        ("restart", {"bp_sol_01", "bp_eth_02"}),
+        ("status bp_sol_01", {"bp_sol_01"}),
+        ("status", {"bp_sol_01", "bp_eth_02"}),
+        ("logs bp_sol_01 --tail 1", set()),
+    ],
+)
+def test_only_the_containers_that_a_command_is_about_are_compared_with_their_definitions(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, line: str, compared: set[str]
+) -> None:
+    """Comparing all of 40 is a third of the work of a restart of one."""
+    sandbox.transcript("up")
+    noted = set()
+
+    def drift(container: Container, *rest: Any) -> Any:
+        noted.add(container.instance)
+        return real(container, *rest)
+
+    real = definition_drift.drift
+    monkeypatch.setattr(definition_drift, "drift", drift)
+    sandbox.run(line)
+    assert noted == compared
 
 
 def test_a_start_that_does_not_end_is_reported_by_a_forced_stop(sandbox: Sandbox) -> None:

@@ -8,7 +8,7 @@ import os
 import signal
 import time
 from argparse import Namespace
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal
 from pathlib import Path
 from threading import Event
@@ -109,7 +109,7 @@ class Sandbox(Session):
         super().__init__(folder)
         self.rows, self.answering = rows, engine
 
-    def observe(self) -> FleetSnapshot:
+    def observe(self, compared: Collection[str] = ()) -> FleetSnapshot:
         return observing.assemble(self.project(), observe(self.rows, FLEET_NAME), observing.NO_IMAGE)
 
     def engine(self, parallelism: int = 8) -> Any:

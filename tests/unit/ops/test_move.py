@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import platform
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -299,7 +300,7 @@ def test_another_bot_on_the_account_is_found_before_anything_is_done(tmp_path: P
 class Quiet(Session):
     """A project with an engine on which nothing is."""
 
-    def observe(self) -> FleetSnapshot:
+    def observe(self, compared: Collection[str] = ()) -> FleetSnapshot:
         return observing.assemble(self.project(), observe([], "desk"), observing.NO_IMAGE)
 
 

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import io
 import os
+from collections.abc import Collection
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ class Machine(Session):
         self.rows: list[dict[str, Any]] = []
         self.fleet = self.project().fleet
 
-    def observe(self) -> FleetSnapshot:
+    def observe(self, compared: Collection[str] = ()) -> FleetSnapshot:
         return observing.assemble(self.project(), observe(self.rows, "desk"), observing.NO_IMAGE)
 
     def step(self, name: str, request: dict[str, Any], content: bytes = b"") -> dict[str, Any]:

@@ -7,7 +7,7 @@ from unittest import mock
 
 import pytest
 
-from manager.util.late_pattern import late_pattern
+from manager.util.late_pattern import compile_all, late_pattern
 
 
 def test_it_matches_as_a_compiled_one() -> None:
@@ -30,6 +30,14 @@ def test_it_is_compiled_when_it_is_used_and_asked_for_once() -> None:
         assert late.match("aa")
         assert late.match("aaa")
         assert compiling.call_count == 1
+
+
+def test_once_all_are_compiled_none_is_at_its_first_use() -> None:
+    late = late_pattern("unlike any other [a-z]+")
+    compile_all()
+    with mock.patch("re._compiler.compile") as compiling:
+        assert late.match("unlike any other one")
+    assert not compiling.called
 
 
 def test_a_wrong_pattern_is_an_error_at_its_first_use() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from argparse import Namespace
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ class Looking(Session):
         super().__init__(folder)
         self.rows = rows
 
-    def observe(self) -> FleetSnapshot:
+    def observe(self, compared: Collection[str] = ()) -> FleetSnapshot:
         return observing.assemble(self.project(), observe(self.rows, "desk"), NO_IMAGE)
 
     def engine(self, parallelism: int = 8) -> Any:

@@ -8,6 +8,7 @@ import json
 import os
 import pty
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ class Making(Session):
         super().__init__(folder)
         self.rows = rows
 
-    def observe(self) -> FleetSnapshot:
+    def observe(self, compared: Collection[str] = ()) -> FleetSnapshot:
         if self.rows is None:
             raise EngineUnreachable("no engine")
         return observing.assemble(self.project(), observe(self.rows, "desk"), NO_IMAGE)
