@@ -50,6 +50,8 @@ class Extent:
     interval: float = 1.0
     """Seconds between two ticks of the bot whose fills are measured."""
     ticks: int = 100_000
+    small: int = 3
+    """Instances of the fleet on which short commands are measured."""
     page: tuple[int, int, int] = (200, 10, 10)
     """Instances of the page, how many of them are up, and for how many looks it is read."""
     each_part: bool = True
@@ -76,6 +78,7 @@ SMALLEST = Extent(
     fills=1,
     interval=0.2,
     ticks=1000,
+    small=1,
     page=(1, 1, 1),
     each_part=False,
 )
@@ -123,7 +126,7 @@ def main(argv: Sequence[str]) -> int:
     started = time.monotonic()
     findings, about = Findings(), [*facts(api), ("command", shlex.join(["python", "-m", "bench", *argv]))]
     widest = max(
-        start.SIZE, *extent.sizes, *extent.growth, extent.sweep, extent.idle, extent.rolled, extent.page[0]
+        extent.small, *extent.sizes, *extent.growth, extent.sweep, extent.idle, extent.rolled, extent.page[0]
     ) * (2 if extent.peers else 1)
     try:
         compileall.compile_dir(ROOT / "manager", quiet=1)  # as after anybody's first command
@@ -180,7 +183,7 @@ def _measure(extent: Extent, shop: Workshop, api: Api, findings: Findings, out: 
     add = findings.tables.append
     works: dict[str, Callable[[], object]] = {
         "parallelism": parallelism,
-        "short commands": lambda: start.rows(shop, findings, quick),
+        "short commands": lambda: start.rows(shop, findings, quick, extent.small),
         "output through the supervisor": lambda: findings.comparisons.extend(
             images.pump(shop, api, extent.megabytes, extent.rounds)
         ),

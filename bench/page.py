@@ -5,6 +5,7 @@ process; and how soon Chromium shows it.
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import statistics
@@ -29,8 +30,6 @@ TICK = os.sysconf("SC_CLK_TCK")
 WITHIN_S = 60.0
 REPORTING = 60
 """Bots of 200 that are asked before one look: each is every ten seconds."""
-FIRST_LOOKS = 5
-"""A bot's first report is news of all its figures: so many looks later all have come."""
 OPENINGS = 3
 """Openings that are measured at most, after one that signs in while Chromium is still starting."""
 DRAWN = "performance.getEntriesByName('botfleet-drawn')"
@@ -54,7 +53,9 @@ def table(shop: Workshop, size: int, up: int, looks: int) -> Table:
                 _next_look(stream)  # the first one may hold all that came before
                 calm = _Reading.of(stream, pids, looks, lambda _number: None)
                 _report(project, reporting, 0, len(reporting))
-                first = [_next_look(stream) for _look in range(FIRST_LOOKS)]
+                # A bot's first report is news of all its figures: so many looks later all have come.
+                first_looks = math.ceil(len(reporting) / REPORTING) + 1
+                first = [_next_look(stream) for _look in range(first_looks)]
                 busy = _Reading.of(
                     stream, pids, looks, lambda number: _report(project, reporting, number + 1)
                 )

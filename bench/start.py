@@ -1,4 +1,4 @@
-"""Measure a fleet of three: what a person waits for is the interpreter's start and what comes before the
+"""Measure a small fleet: what a person waits for is the interpreter's start and what comes before the
 first engine call. With `manager serve`, its standby has both behind it.
 """
 
@@ -11,14 +11,13 @@ from bench.measure import Comparison, Contender, Findings, alternating
 from bench.project import Project, Workshop
 from bench.shell import run
 
-SIZE = 3
 AIM = 4.0
 """Times the start of an interpreter that does nothing: the machine falls out of it."""
 
 
-def rows(shop: Workshop, findings: Findings, rounds: int) -> None:
+def rows(shop: Workshop, findings: Findings, rounds: int, size: int) -> None:
     """Compare short commands with `python -c pass`, and those that the engine's tools have with theirs."""
-    project = shop.project(SIZE)
+    project = shop.project(size)
     first, rounds = project.ids[0], max(rounds, 1)
     project.manager("up")
     project.settle()
@@ -49,7 +48,7 @@ def _compare(
     contenders |= {work: ours(words) for work, words in commands.items()}
     samples = alternating(contenders, rounds, until)
     findings.comparisons += [
-        Comparison(f"{work}{how}", SIZE, samples[work], "python -c pass", samples["bare"], AIM)
+        Comparison(f"{work}{how}", project.size, samples[work], "python -c pass", samples["bare"], AIM)
         for work in commands
     ]
     for work, command, against, theirs, limit in (
@@ -64,7 +63,7 @@ def _compare(
     ):
         pair = alternating({"ours": ours(command), "theirs": _other(theirs)}, rounds, until)
         findings.comparisons.append(
-            Comparison(f"{work}{how}", SIZE, pair["ours"], against, pair["theirs"], limit)
+            Comparison(f"{work}{how}", project.size, pair["ours"], against, pair["theirs"], limit)
         )
 
 
