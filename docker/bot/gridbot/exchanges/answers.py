@@ -173,7 +173,7 @@ class Answers:
         """Return what the exchange's words say in place of a status of HTTP, None where they don't."""
 
     def is_refused_order(self, message: str) -> bool:  # noqa: ARG002
-        """Tell whether what ccxt takes for bad credentials is a refused order."""
+        """Tell whether what ccxt takes for bad credentials or too many requests is a refused order."""
         return False
 
     def is_used_nonce(self, message: str) -> bool:  # noqa: ARG002

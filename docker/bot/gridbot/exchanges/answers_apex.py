@@ -28,6 +28,7 @@ class Apex(Answers):
     causes = MappingProxyType(
         {
             "apikey sign error": "unauthorized",
+            "20006": "unauthorized",  # its code, by ccxt 4.5.90's table of errors
             "ORDER_POSSIBLE_LEAD_TO_ACCOUNT_LIQUIDATED": "insufficient_funds",
         }
     )

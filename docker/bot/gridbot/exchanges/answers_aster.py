@@ -27,6 +27,10 @@ class Aster(Answers):
 
     filled_key = "executedQty"
 
+    def is_refused_order(self, message: str) -> bool:
+        # The same document: MAX_OPEN_ORDER_EXCEEDED, which ccxt takes for too many requests.
+        return '"code":-2025' in message.replace(" ", "")
+
     def used_part(self, headers: Raw) -> float | None:
         # github.com/asterdex/api-docs, futures V3, "IP Limits", 2026-06-30.
         used = decimal(headers.get("X-MBX-USED-WEIGHT-1M"))
