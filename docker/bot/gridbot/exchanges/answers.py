@@ -38,6 +38,8 @@ ENDED = re.compile(
 )
 # What reading an answer of an unexpected shape raises.
 SENSELESS = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
+# How many rows an exchange may put on a page although it was asked for more: it is asked for the next one.
+SHORTER_PAGES = (50, 100, 200, 500)
 FINAL = ("closed", "filled", "canceled", "cancelled", "expired", "rejected")
 
 
@@ -188,6 +190,11 @@ class Answers:
         """Return the page after `page`, which held `listed`; None after the last one."""
         return None
 
+    def is_full(self, listed: Listed) -> bool:
+        """Tell whether there may be more executions than are on a page."""
+        count = len(listed.trades)
+        return count >= self.most_on_page or count in SHORTER_PAGES
+
     def next_history(self, answer: Raw) -> dict[str, Any] | None:  # noqa: ARG002
         """Return what to ask for the page of the history after `answer`, None after the last one."""
         return None
@@ -320,13 +327,13 @@ class Answers:
         return decimal(market.get("taker"))
 
     def _filled(self, raw: Raw) -> Decimal | None:
-        """Return what is filled as the exchange says it.
+        """Return what is filled as the exchange says it: all of an order that it calls filled.
 
         ccxt works out what is left out: of a cancelled order of lighter's, of which nothing remains, all.
         """
         info = info_of(raw)
         filled = decimal(info.get(self.filled_key) if self.filled_key else raw.get("filled"))
-        if filled is None and str(info.get("status")).upper() == "FILLED":
+        if not filled and str(info.get("status")).upper() == "FILLED":
             return decimal(raw.get("amount"))
         return filled
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
-from gridbot.exchanges.answers import Answers, Listed, Page, Raw, info_of
+from gridbot.exchanges.answers import SHORTER_PAGES, Answers, Listed, Page, Raw, info_of
 from gridbot.exchanges.values import decimal, identity, signed
 from gridbot.model.types import Side
 
@@ -51,7 +51,7 @@ class Apex(Answers):
 
     def next_page(self, page: Page, listed: Listed) -> Page | None:
         orders = (listed.answer.get("data") or {}).get("orders") or []
-        if len(orders) < self.most_on_page:
+        if len(orders) < self.most_on_page and len(orders) not in SHORTER_PAGES:
             return None
         return Page(page.since, {"page": page.params.get("page", 0) + 1})
 

@@ -68,4 +68,6 @@ class Paradex(Answers):
         # ccxt takes a remaining size of 0 for an unknown one, and an order without one for a filled one.
         info = info_of(raw)
         size, remaining = decimal(info.get("size")), decimal(info.get("remaining_size"))
-        return None if size is None or remaining is None else size - remaining
+        if size is None or remaining is None or (not remaining and text(info.get("cancel_reason"))):
+            return None  # of a cancelled order something remains
+        return size - remaining
