@@ -99,7 +99,7 @@ class Answers:
     def is_of(self, raw: Raw, market: Raw) -> bool:
         """Tell whether an order or trade is of `market`; ccxt doesn't filter every list."""
         symbol = self._symbol(raw)
-        return symbol in (None, "") or _names(market, symbol)
+        return identity(symbol) is None or _names(market, symbol)
 
     def net_position(self, rows: Sequence[Any], market: Raw) -> Decimal:
         """Return the position of `market` among the exchange's own rows. Raises UnclearError.
@@ -111,7 +111,7 @@ class Answers:
     def _own_part(self, row: Any, market: Raw) -> Decimal:
         """Return what one row adds to the position. Raises UnclearError if it may be ours and is unclear."""
         try:
-            name = text(row.get(self.market_key))
+            name = self._market_name(row)
             if name is not None and not _names(market, name):
                 return Decimal(0)
             net = self.position({"info": row})
@@ -122,6 +122,9 @@ class Answers:
         if net and name is None:
             raise UnclearError(f"{self._exchange} answered a position without its market")
         return net
+
+    def _market_name(self, row: Raw) -> str | None:
+        return identity(row.get(self.market_key))
 
     def is_hedged(self, rows: Sequence[Any], market: Raw) -> bool:
         """Tell whether longs and shorts of `market` are positions apart, each with orders of its own."""
@@ -349,7 +352,9 @@ class Answers:
 
     def _fee(self, raw: Raw) -> tuple[Decimal | None, str | None]:
         fee = raw.get("fee") or {}
-        return decimal(fee.get("cost")), text(fee.get("currency"))
+        cost, currency = decimal(fee.get("cost")), identity(fee.get("currency"))
+        # On a spot market it may be paid in either currency.
+        return None if currency is None and ":" not in str(raw.get("symbol")) else cost, currency
 
     def _is_maker(self, raw: Raw) -> bool:
         return raw.get("takerOrMaker") == "maker"

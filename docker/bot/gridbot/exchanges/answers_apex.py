@@ -73,11 +73,13 @@ class Apex(Answers):
 
     def _filled(self, raw: Raw) -> Decimal | None:
         info = info_of(raw)
-        sizes = [decimal(info.get(key)) for key in ("cumMatchFillSize", "cumSuccessFillSize")]
-        known = [size for size in sizes if size is not None]
-        if info.get("status") == "FILLED" and not any(known):
-            return decimal(info.get("size"))
-        return max(known, default=None)
+        matched, settled = (decimal(info.get(key)) for key in ("cumMatchFillSize", "cumSuccessFillSize"))
+        size = decimal(info.get("size"))
+        if info.get("status") == "FILLED" and not (matched or settled):
+            return size
+        if matched is None:  # what is settled is matched, but not the other way round
+            return settled if settled == size else None
+        return max(matched, settled or matched)
 
     def _maker_rate(self, market: Raw) -> Decimal | None:  # noqa: ARG002
         return self.usual_maker_fee

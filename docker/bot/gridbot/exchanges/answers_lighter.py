@@ -59,6 +59,9 @@ class Lighter(Answers):
         positions = self.own_account(answer).get("positions")
         return positions if isinstance(positions, list) else None
 
+    def _market_name(self, row: Raw) -> str | None:
+        return text(row.get(self.market_key))  # 0 is one, too
+
     def own_account(self, answer: Any) -> Raw:
         """Return this account's part of an answer, an empty one where it has none.
 
@@ -111,6 +114,6 @@ class Lighter(Answers):
 
     def _is_maker(self, raw: Raw) -> bool:
         maker_sells = info_of(raw).get("is_maker_ask")
-        if maker_sells is None:
+        if maker_sells in (None, ""):
             return super()._is_maker(raw)
         return bool(maker_sells) == (self._side(raw) is Side.SELL)
