@@ -55,6 +55,7 @@ def test_an_order_in_a_market_without_a_name_is_listed(kind: type[Kit], value: A
 @pytest.mark.parametrize("value", [MISSING, None, ""])
 def test_an_order_that_does_not_say_of_which_side_it_is_stays_a_perpetuals(value: Any) -> None:
     kit = Aster()
+    kit.api.set_markets([*kit.api.markets.values(), *AsterSpot().api.markets.values()])
     own = order_of(kit)
     kit.spoilt["orders"] = partial(lacking, names=("positionSide",), value=value)
     assert own.exchange_id in {row.exchange_id for row in kit.adapter.open_orders()}
