@@ -85,11 +85,9 @@ class Lighter(Answers):
         return None if cursor is None else {"cursor": cursor}
 
     def next_page(self, page: Page, listed: Listed) -> Page | None:
-        times = [trade.get("timestamp") for trade in listed.answer.get("trades") or []]
         cursor = text(listed.answer.get("next_cursor"))
-        if cursor is None or all(at is not None and at < page.since for at in times):
-            return None
-        return Page(page.since, {"cursor": cursor})
+        # Older ones than were asked for are not among these.
+        return Page(page.since, {"cursor": cursor}) if cursor and listed.trades else None
 
     def _side(self, raw: Raw) -> Side:
         info = info_of(raw)
