@@ -127,6 +127,23 @@ def test_executions_of_weeks_and_of_several_pages_are_all_read(kind: type[Kit]) 
     assert all(isinstance(fill, Fill) for fill in fills)
 
 
+@pytest.mark.parametrize("kind", [Aster, AsterSpot, Backpack, BackpackSpot], ids=_name)
+def test_a_page_may_be_shorter_than_it_was_asked_for(kind: type[Kit]) -> None:
+    """Unverified: both documents name 1,000 as the most."""
+    kit = kind()
+    carry_out, started = kit.answer, kit.now
+
+    def answer(path: str, method: str, params: dict[str, Any]) -> Any:
+        return carry_out(path, method, params | {"limit": min(int(params["limit"]), 100)})
+
+    for _ in range(250):
+        kit.book.place("Bid", "Market", None, kit.book.lot)
+        kit.now += 1
+    kit.answer = answer  # type: ignore[method-assign]
+    kit.api.milliseconds = lambda: int(kit.now * 1000)
+    assert len({fill.trade_id for fill in kit.adapter.fills(started - 60)}) == 250
+
+
 def test_an_accepted_order_that_is_listed_late_is_not_placed_again(tmp_path: Path) -> None:
     """Its answer has no id, and a doubled order is worse than a level that stays empty for a minute."""
     kit = Lighter()

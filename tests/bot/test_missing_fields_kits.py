@@ -13,7 +13,7 @@ from gridbot.model.types import ExchangeOrder, Order, Side
 from tests.bot.kits.apex import Apex
 from tests.bot.kits.aster import Aster, AsterSpot
 from tests.bot.kits.backpack import Backpack, BackpackSpot
-from tests.bot.kits.kit import Kit, Run
+from tests.bot.kits.kit import Kit, Run, running
 from tests.bot.kits.lighter import Lighter
 from tests.bot.kits.paradex import Paradex
 
@@ -23,6 +23,7 @@ FILLED = (
     *("cumMatchFillSize", "cumSuccessFillSize", "executedQty", "executedQuantity", "filled_base_amount"),
     *("remaining_size", "cancel_reason"),
 )
+AMOUNTS = FILLED[:-1]
 CLIENT_IDS = ("clientId", "clientOrderId", "client_id", "client_order_index", "client_order_id")
 each_kit = pytest.mark.parametrize("kind", KITS)
 MISSING = object()
@@ -62,6 +63,58 @@ def test_how_much_is_filled_is_not_worked_out(kind: type[Kit], value: Any, is_ca
     [(_, exchange_order)] = kit.adapter.find([own])
     assert isinstance(exchange_order, ExchangeOrder)
     assert exchange_order.filled in ((None,) if is_cancelled else (None, D("0.3")))
+
+
+@each_kit
+@pytest.mark.parametrize("value", [0, "0"])
+def test_an_order_that_is_called_filled_is_not_filled_by_nothing(kind: type[Kit], value: Any) -> None:
+    kit = kind()
+    placed = kit.book.place("Bid", "Limit", D(140), D("0.3"), 5)
+    kit.book._fill(placed, D(140), D("0.3"), maker=True)
+    spoil_reads(kit, AMOUNTS, value)
+    own = Order(5, "L1", Side.BUY, D(140), D("0.3"), D(0), "open", 0.0, 0, placed.id)
+    [(_, exchange_order)] = kit.adapter.find([own])
+    assert isinstance(exchange_order, ExchangeOrder)
+    assert exchange_order.filled == D("0.3")
+
+
+def test_a_cancelled_order_of_which_nothing_remains_contradicts_itself() -> None:
+    kit = Paradex()
+    placed = kit.book.place("Bid", "Limit", D(140), D("0.3"), 5)
+    kit.book.cancel(placed.id)
+    spoil_reads(kit, ("remaining_size",), "0")
+    own = Order(5, "L1", Side.BUY, D(140), D("0.3"), D(0), "open", 0.0, 0, placed.id)
+    [(_, exchange_order)] = kit.adapter.find([own])
+    assert isinstance(exchange_order, ExchangeOrder)
+    assert exchange_order.filled is None
+
+
+def without_rows(answer: Any) -> Any:
+    """The answer with nothing in its lists."""
+    if isinstance(answer, list):
+        return []
+    return {key: without_rows(one) for key, one in answer.items()} if isinstance(answer, dict) else answer
+
+
+@each_kit
+def test_executions_that_are_never_listed_are_counted_by_the_open_orders_total(
+    kind: type[Kit], tmp_path: Path
+) -> None:
+    kit = kind(lot=D("0.01"))
+    kit.spoilt["executions"] = without_rows
+    run = running(kit, tmp_path)
+    order = max(kit.book.own_open(), key=lambda one: (one.side == "Bid", one.price))
+    assert order.price is not None
+    kit.book._fill(order, order.price, D("0.04"), maker=True)
+    run.tick()
+    assert run.store.ledger.position == 0, "it may only be late"
+    run.tick(61.0)
+    assert run.store.ledger.position == D("0.04")
+    del kit.spoilt["executions"]
+    run.tick()
+    assert run.store.ledger.position == D("0.04")
+    assert run.failures == []
+    run.end(fees_are_known=False)
 
 
 @each_kit

@@ -92,3 +92,15 @@ def test_an_execution_from_the_future_hides_none_after_it(kind: type[Kit], tmp_p
         run.tick()
     assert run.store.ledger.position == Decimal("0.04")
     run.store.close()
+
+
+@pytest.mark.parametrize("kind", [Apex, Lighter, Paradex])  # aster's pages are told apart by times
+@pytest.mark.parametrize("change", [str, lambda at: str(at // 1000), lambda _: "0", lambda _: None])
+def test_times_of_any_form_are_read_on_every_page(kind: type[Kit], change: Callable[[int], Any]) -> None:
+    kit = kind()
+    kit.adapter._answers.most_on_page = 100
+    for _ in range(150):
+        kit.book.place("Bid", "Market", None, kit.book.lot)
+    kit.spoilt["executions"] = with_times(change)
+    fills = kit.adapter.fills(kit.now - 60)
+    assert len({fill.trade_id for fill in fills}) == 150

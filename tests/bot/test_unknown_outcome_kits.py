@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import requests
 
-from gridbot.model.errors import RejectedError, UnreachableError
+from gridbot.model.errors import RejectedError, UnauthorizedError, UnreachableError
 from gridbot.model.types import ZERO, Order, Side, UnreadableFill
 from gridbot.trading.cancel import cancel_own_orders
 from tests.bot.kits.apex import Apex
@@ -42,6 +42,14 @@ def _apex(code: int) -> Spoil:
     return lambda: response(200, {"code": code, "msg": "words", "timeCost": 500})
 
 
+def _lighter(code: int, words: str, status: int = 400) -> Spoil:
+    return lambda: response(status, {"code": code, "message": words})
+
+
+def _backpack(code: str, words: str) -> Spoil:
+    return lambda: response(400, {"code": code, "message": words})
+
+
 CASES: dict[str, tuple[type[Kit], Spoil]] = {
     "redirected": (Aster, _redirected),
     "redirected, spot": (AsterSpot, _redirected),
@@ -55,6 +63,14 @@ CASES: dict[str, tuple[type[Kit], Spoil]] = {
     "paradex sent twice": (Paradex, _paradex("DUPLICATED_CLIENT_ID")),
     "apex internal": (Apex, _apex(500)),
     "apex too many": (Apex, _apex(429)),
+    # Unverified: the words of the last two are ours.
+    "lighter sent twice": (Lighter, _lighter(21728, "client order index already exists")),
+    "lighter internal": (Lighter, _lighter(29500, "internal server error", 200)),
+    "backpack sent twice": (Backpack, _backpack("INVALID_ORDER", "Client ID is already used")),
+    "apex sent twice": (
+        Apex,
+        lambda: response(200, {"code": 3, "msg": "", "key": "DUPLICATE_CLIENT_ORDER_ID"}),
+    ),
 }
 
 
@@ -140,7 +156,10 @@ def test_what_a_proxy_answers_in_the_exchanges_place_says_nothing(
     ("kind", "body"),
     [
         (Apex, {"code": 3, "msg": "words", "key": "ORDER_PRICE_MUST_GREETER_ZERO"}),
+        (Apex, {"code": 3, "msg": "words", "key": "CLIENT_ORDER_ID_TOO_LONG"}),
         (Aster, {"code": -1111, "msg": "precision"}),
+        (Aster, {"code": -2025, "msg": "Reach max open order limit."}),
+        (Backpack, {"code": "INVALID_CLIENT_REQUEST", "message": "Client ID is no number"}),
         (Aster, {"code": -2010, "msg": "limit is 100 -10000"}),
         (Paradex, {"error": "INVALID_ORDER_SIZE", "message": "words"}),
     ],
@@ -150,6 +169,21 @@ def test_a_refusal_stays_one(kind: type[Kit], body: dict[str, Any]) -> None:
     answer_over_http(kit, lambda: response(400, body))
     with pytest.raises(RejectedError):
         kit.adapter.place(an_order())
+
+
+def test_keys_that_are_refused_by_code_alone_are_refused_keys() -> None:
+    kit = Apex()
+    answer_over_http(kit, lambda: response(200, {"code": 20006, "msg": "words"}))
+    with pytest.raises(UnauthorizedError):
+        kit.adapter.place(an_order())
+
+
+@pytest.mark.parametrize("kind", [Apex, Aster, Backpack, Lighter, Paradex])
+def test_markets_that_are_loaded_already_need_no_answer(kind: type[Kit]) -> None:
+    """The answer to the call before may have been no JSON, as Backpack's time is a bare number."""
+    kit = kind()
+    kit.api.last_json_response = None
+    assert kit.adapter.market() == kind().adapter.market()
 
 
 IDS = ("id", "orderId")

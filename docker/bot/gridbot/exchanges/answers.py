@@ -38,6 +38,8 @@ ENDED = re.compile(
 )
 # What reading an answer of an unexpected shape raises.
 SENSELESS = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
+# How many rows an exchange may put on a page although it was asked for more: it is asked for the next one.
+SHORTER_PAGES = (50, 100, 200, 500)
 FINAL = ("closed", "filled", "canceled", "cancelled", "expired", "rejected")
 
 
@@ -97,7 +99,7 @@ class Answers:
     def is_of(self, raw: Raw, market: Raw) -> bool:
         """Tell whether an order or trade is of `market`; ccxt doesn't filter every list."""
         symbol = self._symbol(raw)
-        return symbol in (None, "") or _names(market, symbol)
+        return identity(symbol) is None or _names(market, symbol)
 
     def net_position(self, rows: Sequence[Any], market: Raw) -> Decimal:
         """Return the position of `market` among the exchange's own rows. Raises UnclearError.
@@ -109,7 +111,7 @@ class Answers:
     def _own_part(self, row: Any, market: Raw) -> Decimal:
         """Return what one row adds to the position. Raises UnclearError if it may be ours and is unclear."""
         try:
-            name = text(row.get(self.market_key))
+            name = self._market_name(row)
             if name is not None and not _names(market, name):
                 return Decimal(0)
             net = self.position({"info": row})
@@ -120,6 +122,9 @@ class Answers:
         if net and name is None:
             raise UnclearError(f"{self._exchange} answered a position without its market")
         return net
+
+    def _market_name(self, row: Raw) -> str | None:
+        return identity(row.get(self.market_key))
 
     def is_hedged(self, rows: Sequence[Any], market: Raw) -> bool:
         """Tell whether longs and shorts of `market` are positions apart, each with orders of its own."""
@@ -173,7 +178,7 @@ class Answers:
         """Return what the exchange's words say in place of a status of HTTP, None where they don't."""
 
     def is_refused_order(self, message: str) -> bool:  # noqa: ARG002
-        """Tell whether what ccxt takes for bad credentials is a refused order."""
+        """Tell whether what ccxt takes for bad credentials or too many requests is a refused order."""
         return False
 
     def is_used_nonce(self, message: str) -> bool:  # noqa: ARG002
@@ -187,6 +192,11 @@ class Answers:
     def next_page(self, page: Page, listed: Listed) -> Page | None:  # noqa: ARG002
         """Return the page after `page`, which held `listed`; None after the last one."""
         return None
+
+    def is_full(self, listed: Listed) -> bool:
+        """Tell whether there may be more executions than are on a page."""
+        count = len(listed.trades)
+        return count >= self.most_on_page or count in SHORTER_PAGES
 
     def next_history(self, answer: Raw) -> dict[str, Any] | None:  # noqa: ARG002
         """Return what to ask for the page of the history after `answer`, None after the last one."""
@@ -320,13 +330,13 @@ class Answers:
         return decimal(market.get("taker"))
 
     def _filled(self, raw: Raw) -> Decimal | None:
-        """Return what is filled as the exchange says it.
+        """Return what is filled as the exchange says it: all of an order that it calls filled.
 
         ccxt works out what is left out: of a cancelled order of lighter's, of which nothing remains, all.
         """
         info = info_of(raw)
         filled = decimal(info.get(self.filled_key) if self.filled_key else raw.get("filled"))
-        if filled is None and str(info.get("status")).upper() == "FILLED":
+        if not filled and str(info.get("status")).upper() == "FILLED":
             return decimal(raw.get("amount"))
         return filled
 
@@ -342,7 +352,9 @@ class Answers:
 
     def _fee(self, raw: Raw) -> tuple[Decimal | None, str | None]:
         fee = raw.get("fee") or {}
-        return decimal(fee.get("cost")), text(fee.get("currency"))
+        cost, currency = decimal(fee.get("cost")), identity(fee.get("currency"))
+        # On a spot market it may be paid in either currency.
+        return None if currency is None and ":" not in str(raw.get("symbol")) else cost, currency
 
     def _is_maker(self, raw: Raw) -> bool:
         return raw.get("takerOrMaker") == "maker"

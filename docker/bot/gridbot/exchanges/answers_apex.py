@@ -7,7 +7,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
-from gridbot.exchanges.answers import Answers, Listed, Page, Raw, info_of
+from gridbot.exchanges.answers import SHORTER_PAGES, Answers, Listed, Page, Raw, info_of
 from gridbot.exchanges.values import decimal, identity, signed
 from gridbot.model.types import Side
 
@@ -28,6 +28,7 @@ class Apex(Answers):
     causes = MappingProxyType(
         {
             "apikey sign error": "unauthorized",
+            "20006": "unauthorized",  # its code, by ccxt 4.5.90's table of errors
             "ORDER_POSSIBLE_LEAD_TO_ACCOUNT_LIQUIDATED": "insufficient_funds",
         }
     )
@@ -50,7 +51,7 @@ class Apex(Answers):
 
     def next_page(self, page: Page, listed: Listed) -> Page | None:
         orders = (listed.answer.get("data") or {}).get("orders") or []
-        if len(orders) < self.most_on_page:
+        if len(orders) < self.most_on_page and len(orders) not in SHORTER_PAGES:
             return None
         return Page(page.since, {"page": page.params.get("page", 0) + 1})
 
@@ -72,11 +73,13 @@ class Apex(Answers):
 
     def _filled(self, raw: Raw) -> Decimal | None:
         info = info_of(raw)
-        sizes = [decimal(info.get(key)) for key in ("cumMatchFillSize", "cumSuccessFillSize")]
-        known = [size for size in sizes if size is not None]
-        if info.get("status") == "FILLED" and not any(known):
-            return decimal(info.get("size"))
-        return max(known, default=None)
+        matched, settled = (decimal(info.get(key)) for key in ("cumMatchFillSize", "cumSuccessFillSize"))
+        size = decimal(info.get("size"))
+        if info.get("status") == "FILLED" and not (matched or settled):
+            return size
+        if matched is None:  # what is settled is matched, but not the other way round
+            return settled if settled == size else None
+        return max(matched, settled or matched)
 
     def _maker_rate(self, market: Raw) -> Decimal | None:  # noqa: ARG002
         return self.usual_maker_fee

@@ -27,6 +27,10 @@ class Aster(Answers):
 
     filled_key = "executedQty"
 
+    def is_refused_order(self, message: str) -> bool:
+        # The same document: MAX_OPEN_ORDER_EXCEEDED, which ccxt takes for too many requests.
+        return '"code":-2025' in message.replace(" ", "")
+
     def used_part(self, headers: Raw) -> float | None:
         # github.com/asterdex/api-docs, futures V3, "IP Limits", 2026-06-30.
         used = decimal(headers.get("X-MBX-USED-WEIGHT-1M"))
@@ -41,9 +45,9 @@ class Aster(Answers):
 
     def next_page(self, page: Page, listed: Listed) -> Page | None:
         times = [int(trade["timestamp"]) for trade in listed.trades if trade.get("timestamp")]
-        if len(listed.trades) >= self.most_on_page and times:
-            # The same moment again: an execution of it may be on either page.
-            return _window(max(times))
+        if self.is_full(listed) and times:
+            # The same moment again: an execution of it may be on either page. A whole page of it is left.
+            return _window(max(*times, page.since + 1))
         following = page.since + WINDOW_MS
         return _window(following) if following <= listed.now else None
 

@@ -18,9 +18,9 @@ class Backpack(Answers):
     filled_key = "executedQuantity"
 
     def next_page(self, page: Page, listed: Listed) -> Page | None:
-        if len(listed.trades) < self.most_on_page:
+        if not self.is_full(listed):
             return None
-        return Page(page.since, {"offset": page.params.get("offset", 0) + self.most_on_page})
+        return Page(page.since, {"offset": page.params.get("offset", 0) + len(listed.trades)})
 
     def position(self, raw: Raw) -> Decimal | None:
         net = decimal(info_of(raw).get("netQuantity"))

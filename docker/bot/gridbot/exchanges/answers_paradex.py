@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from gridbot.exchanges.answers import Answers, Listed, Page, Raw, info_of
-from gridbot.exchanges.values import decimal, number, signed, text
+from gridbot.exchanges.values import decimal, number, positive, signed, text
 from gridbot.model.types import Order
 
 
@@ -67,5 +67,11 @@ class Paradex(Answers):
     def _filled(self, raw: Raw) -> Decimal | None:
         # ccxt takes a remaining size of 0 for an unknown one, and an order without one for a filled one.
         info = info_of(raw)
-        size, remaining = decimal(info.get("size")), decimal(info.get("remaining_size"))
-        return None if size is None or remaining is None else size - remaining
+        size, remaining = positive(info.get("size")), decimal(info.get("remaining_size"))
+        # Of an order that is open or was cancelled something remains.
+        is_whole = info.get("status") == "CLOSED" and text(info.get("cancel_reason")) is None
+        return None if size is None or remaining is None or not (remaining or is_whole) else size - remaining
+
+    def _is_open(self, raw: Raw) -> bool:
+        # ccxt takes one for rejected that has any reason for its end.
+        return info_of(raw).get("status") in ("NEW", "UNTRIGGERED", "OPEN") or super()._is_open(raw)

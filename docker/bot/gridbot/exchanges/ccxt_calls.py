@@ -162,7 +162,8 @@ class CcxtCalls:
             self._pace.before_call(getattr(function, "__name__", ""), expect, is_cancel=is_cancel)
             expect()
             self._answered.clear()
-            self._api.last_response_headers = None  # those of the call before say nothing of this one
+            # What the call before was answered says nothing of this one, which may need no request at all.
+            self._api.last_response_headers, self._api.last_json_response = None, {}
             answer = function(*args)
             if json and self._api.last_json_response is None:
                 raise UnclearError(f"{self._id} answered something that is not JSON")

@@ -186,6 +186,9 @@ def _row_by_row(parse: Callable[..., dict[str, Any]]) -> Callable[..., dict[str,
         try:
             row = parse(raw, market)
             row["timestamp"] = in_milliseconds(row.get("timestamp"))
+            if market and raw.get("symbol") == market["id"]:
+                # Spot and perpetuals of aster share it, and are told apart by a field that may be left out.
+                row["symbol"] = market["symbol"]
         except SENSELESS:
             return {"id": None, "timestamp": None, "symbol": (market or {}).get("symbol"), "info": raw}
         return row

@@ -20,6 +20,11 @@ from gridbot.model.errors import (
 )
 
 UNTIL = re.compile(r"\buntil (\d{13})\b")
+# How exchanges say that an order with that client id was there before, in words of their own.
+TAKEN = re.compile(
+    r"\bCLIENT (ORDER )?(ID|INDEX)[^\"]*\b(ALREADY EXISTS?|ALREADY USED|DUPLICATED?|IN USE|TAKEN)\b"
+    r"|\bDUPLICATED? (CLIENT|ORDER) (ORDER )?(ID|INDEX)\b"
+)
 
 
 def translated(err: Exception, answers: Answers, headers: Mapping[str, Any], exchange: str) -> ExchangeError:
@@ -27,21 +32,24 @@ def translated(err: Exception, answers: Answers, headers: Mapping[str, Any], exc
     (shown, code), text = error_words.of_error(err, exchange), error_words.without_query(str(err))
     errors = importlib.import_module("ccxt.base.errors")
     status = _http_status(err) or answers.own_status(text)
-    if status in (418, 429) or isinstance(err, errors.DDoSProtection | errors.RateLimitExceeded):
+    own_cause, is_refused_order = answers.cause_of(text), answers.is_refused_order(text)
+    is_limit = isinstance(err, errors.DDoSProtection | errors.RateLimitExceeded) and not is_refused_order
+    if status in (418, 429) or is_limit:
         cause = "banned" if status == 418 else "rate_limited"
         return UnreachableError(shown, cause=cause, code=code, retry_after=_retry_after(headers, text))
     if status == 503 or isinstance(err, errors.OnMaintenance) or "MAINTENANCE" in text:
         after = _retry_after(headers, text)
         return UnreachableError(shown, cause="maintenance", code=code, retry_after=after)
-    own_cause, is_refused_order = answers.cause_of(text), answers.is_refused_order(text)
     is_unauthorized = isinstance(err, errors.AuthenticationError) and not is_refused_order
     if is_unauthorized or status == 401 or own_cause == "unauthorized":
         return UnauthorizedError(shown, cause="unauthorized", code=code)
-    if not isinstance(err, errors.ExchangeError) or not _has_refused(err, status):
+    is_answer = is_refused_order or isinstance(err, errors.ExchangeError)
+    if not is_answer or not _has_refused(err, status):
         return UnreachableError(shown, cause="unreachable", code=code)
     # A client id that is taken leaves it open, too: each is given once, but may have been sent twice.
     words = rf"(?<![\w-])({'|'.join(answers.unknown_outcomes) or '(?!)'})\b"
-    if isinstance(err, errors.DuplicateOrderId) or re.search(words, text):
+    is_taken = isinstance(err, errors.DuplicateOrderId) or TAKEN.search(text.upper().replace("_", " "))
+    if is_taken or re.search(words, text):
         return UnreachableError(shown, cause="unreachable", code=code)
     if isinstance(err, errors.OrderNotFound) or answers.is_missing_order(text):
         return NotFoundError(shown, code=code)

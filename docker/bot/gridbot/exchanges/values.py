@@ -50,9 +50,10 @@ def product(*factors: Decimal | None) -> Decimal | None:
 
 
 def number(value: Any) -> int | None:
-    """Return a client id, None for one that is no number."""
+    """Return a client id, None for one that is not one of this bot's: 0, or written as no whole number is."""
     digits = str(value or "")
-    return int(digits) if digits.isascii() and digits.isdigit() else None
+    is_number = digits.isascii() and digits.isdigit() and not digits.startswith("0")
+    return int(digits) if is_number else None
 
 
 def signed(size: Decimal | None, side: Any) -> Decimal | None:

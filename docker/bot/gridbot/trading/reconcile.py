@@ -4,8 +4,9 @@ An order of the exchange belongs to this bot when its id is stored, or when it h
 order *and* that order's side and price. The client id alone is not enough, because another program may use
 the same number.
 
-An order with an execution that cannot be read is counted by its own total, as the exchange gives it with the
-order: from then on its single executions are not booked, or they would count twice.
+An order with an execution that cannot be read, or is not listed for long, is counted by its own total, as the
+exchange gives it with the order: from then on its single executions are not booked, or they would count
+twice.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from gridbot.store.ledger import COST_STEP
 from gridbot.store.store import TOTAL, Store
 from gridbot.trading.history_reads import HistoryReads
 from gridbot.trading.listing import Reconciliation, read_orders
-from gridbot.trading.missing import MissingOrders
+from gridbot.trading.missing import LOST_AFTER_S, MissingOrders
 from gridbot.trading.nameless import Nameless
 from gridbot.trading.strays import Strays
 
@@ -58,6 +59,8 @@ class Reconciler:
         # When an order's booked executions were last all that the exchange counted for it; under None, when
         # that was so of every order.
         self._complete_at: dict[int | None, float] = {}
+        # Since when open orders are listed with more than is booked, by client id.
+        self._behind_since: dict[int, float] = {}
 
     def run(self, now: float) -> Reconciliation:
         """Run one pass. Raises ExchangeError; what was stored before stays stored."""
@@ -94,7 +97,7 @@ class Reconciler:
         unreadable = self._read_trades(result, now)
         self._missing.note(result.missing, now, is_unclear=result.unclear is not None)
         self._count_unreadable(unreadable, now, result)
-        self._count_listed_totals(result)
+        self._count_listed_totals(result, now)
         try:
             self._settle(result.missing, now, result)
             self._strays.cancel_unlisted(result, now)
@@ -200,13 +203,22 @@ class Reconciler:
             if not unexplained and _names_an_order(trade):
                 self._explained.add(trade)
 
-    def _count_listed_totals(self, result: Reconciliation) -> None:
-        """Go on with the orders that are counted by their totals: their executions are not booked."""
+    def _count_listed_totals(self, result: Reconciliation, now: float) -> None:
+        """Count by their totals the open orders of which executions are listed too late, or can't be read.
+
+        Once one is counted like that, its executions are not booked.
+        """
+        behind: dict[int, float] = {}
         for client_id, there in result.listed.items():
             order = self._store.order(client_id)
-            is_behind = order is not None and there.filled is not None and there.filled > order.filled
-            if order is not None and is_behind and self._store.is_counted_by_total(there.exchange_id):
+            if order is None or there.filled is None or there.filled <= order.filled:
+                continue
+            # A clock that was set back begins anew.
+            behind[client_id] = since = min(self._behind_since.get(client_id, now), now)
+            is_long = now - since > LOST_AFTER_S
+            if is_long or self._store.is_counted_by_total(there.exchange_id):
                 self._book_total(order, there, result)
+        self._behind_since = behind
 
     def _orders_of(self, trade: UnreadableFill) -> list[Order]:
         """Return the order of an execution; each one it may be of where it doesn't say."""
