@@ -16,11 +16,13 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+from gridbot.exchanges.payments import payment_of
 from gridbot.exchanges.values import decimal, identity, number, positive, product, signed, text
 from gridbot.model.errors import UnclearError, UnreachableError
 from gridbot.model.types import (
     ExchangeOrder,
     Fill,
+    Funding,
     LateRefusal,
     Order,
     Side,
@@ -187,6 +189,14 @@ class Answers:
     def next_page(self, page: Page, listed: Listed) -> Page | None:  # noqa: ARG002
         """Return the page after `page`, which held `listed`; None after the last one."""
         return None
+
+    def next_funding(self, page: Page, listed: Listed) -> Page | None:
+        """Return the page of funding payments after `page`, None after the last one."""
+        return self.next_page(page, listed)
+
+    def payment(self, raw: Raw, market: Raw) -> Funding | None:
+        """Read a funding payment, None where it is not clear."""
+        return payment_of(raw, market, identity(raw.get("id")))
 
     def next_history(self, answer: Raw) -> dict[str, Any] | None:  # noqa: ARG002
         """Return what to ask for the page of the history after `answer`, None after the last one."""

@@ -49,8 +49,8 @@ class Apex(Answers):
         return int(code[1]) if code else None
 
     def next_page(self, page: Page, listed: Listed) -> Page | None:
-        orders = (listed.answer.get("data") or {}).get("orders") or []
-        if len(orders) < self.most_on_page:
+        data = listed.answer.get("data") or {}
+        if len(data.get("orders") or data.get("fundingValues") or []) < self.most_on_page:
             return None
         return Page(page.since, {"page": page.params.get("page", 0) + 1})
 

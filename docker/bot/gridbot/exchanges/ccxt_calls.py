@@ -11,7 +11,7 @@ from typing import Any
 from gridbot.config.settings import Settings
 from gridbot.exchanges import ccxt_client, ccxt_errors
 from gridbot.exchanges.answer_readers import READERS
-from gridbot.exchanges.answers import SENSELESS
+from gridbot.exchanges.answers import SENSELESS, Listed, Page
 from gridbot.model.errors import ExchangeError, RejectedError, UnclearError
 from gridbot.runtime import secrecy
 from gridbot.runtime.pace import Pace
@@ -137,6 +137,27 @@ class CcxtCalls:
         if rows is None:
             raise UnclearError(f"{self._id} answered something that is not a list to {function.__name__}")
         return rows
+
+    def _read_pages(
+        self,
+        fetch: Callable[..., Any],
+        symbol: str,
+        first: Page,
+        following: Callable[[Page, Listed], Page | None],
+        most_pages: int,
+    ) -> tuple[list[Any], bool]:
+        """Return the rows of `most_pages` pages, and whether there are no more."""
+        rows, most = list[Any](), self._answers.most_on_page
+        page: Page | None = first
+        for _ in range(most_pages):
+            if page is None:
+                break
+            listed = self._list(fetch, symbol, page.since, most, dict(page.params))
+            rows += listed
+            answer = self._answered[-1] if self._answered else None
+            raw = answer if isinstance(answer, dict) else {}
+            page = following(page, Listed(listed, raw, self._api.milliseconds()))
+        return rows, page is None
 
     def _cancel(self, function: Callable[..., Any], *args: Any, json: bool = True) -> Any:
         return self._call(function, *args, json=json, is_cancel=True)
