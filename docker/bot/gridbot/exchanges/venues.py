@@ -152,7 +152,7 @@ def _is_of_another(exchange: str, url: str) -> bool:
 
 
 def find_market(symbol: str, markets: Iterable[Mapping[str, Any]], *, perp: bool) -> dict[str, Any] | None:
-    """Return the market of `symbol`, by id, ccxt's symbol, or as other bots write it: SOLUSDT, BTC.
+    """Return the market of `symbol`, by id, ccxt's symbol, or as other bots write it: SOLUSDT, BTC, BTC-PERP.
 
     Of a spot market and a perpetual that share an id, the one of the run's kind is meant. Raises ConfigError
     naming both meanings where two markets are left.
@@ -160,13 +160,18 @@ def find_market(symbol: str, markets: Iterable[Mapping[str, Any]], *, perp: bool
     known = list(markets)
     exact = [market for market in known if symbol in (market["id"], market["symbol"], market.get("id2"))]
     plain = _plain(symbol)
+    currency = plain.removesuffix("PERP") or plain
+    is_perp = perp or currency != plain
     loose = [
         market
         for market in known
-        if plain in (_plain(market["id"]), _plain(f"{market['base']}{market['quote']}"))
+        if plain in (_plain(market[key]) for key in ("id", "symbol"))
+        or _plain(f"{market['base']}{market['quote']}") in (plain, currency if market.get("contract") else "")
     ]
     base = [
-        market for market in known if market.get("base") == symbol and bool(market.get("contract")) == perp
+        market
+        for market in known
+        if _plain(market.get("base")) == currency and bool(market.get("contract")) == is_perp
     ]
     for matches in (exact, loose, base):
         of_kind = [market for market in matches if bool(market.get("contract")) == perp] or matches
@@ -180,7 +185,8 @@ def find_market(symbol: str, markets: Iterable[Mapping[str, Any]], *, perp: bool
 
 def currencies(exchange: str, symbol: str) -> tuple[str, str]:
     """Return base and quote as a symbol names them, for a market that nobody can be asked about: on paper."""
-    base, *others = re.split(r"[-_/:]", symbol)
+    written = symbol.upper() if symbol.islower() else symbol
+    base, *others = [word for word in re.split(r"[-_/:]", written) if word != "PERP"] or [written]
     if others:
         return base, others[0]
     quote = next((one for one in QUOTES if base.upper().endswith(one) and len(base) > len(one)), None)
