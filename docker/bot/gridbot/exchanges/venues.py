@@ -137,18 +137,26 @@ def base_url(exchange: str, env: Mapping[str, str] = os.environ) -> str | None:
     for name in (*_names(exchange.upper(), "API_URL", "BASE_URL"), "BASE_URL"):
         if env.get(name):
             url = env[name].rstrip("/")
-            if name == "BASE_URL" and _is_of_another(exchange, url):
-                continue
+            if other := _whose_else(exchange, url):
+                if name == "BASE_URL":
+                    continue
+                raise ConfigError(f"{name}: is an address of {other}, where calls for {exchange} never go")
             if not url.startswith(("https://", "http://")):
                 raise ConfigError(f"{name}: must begin with https:// or http://")
+            if urlsplit(url).query or urlsplit(url).fragment:
+                raise ConfigError(f"{name}: must be an address without ? and #")
             return url
     return None
 
 
-def _is_of_another(exchange: str, url: str) -> bool:
-    """Tell whether a shared BASE_URL is another exchange's: signed calls never go there."""
-    host = urlsplit(url).hostname
-    return any(venue.host == host for name, venue in VENUES.items() if name != exchange)
+def _whose_else(exchange: str, url: str) -> str | None:
+    """Return which other exchange's an address is; each has hosts for its kinds of market and for tests."""
+    host = f".{urlsplit(url).hostname}"
+    return next((name for name in VENUES if name != exchange and host.endswith(_domain(name))), None)
+
+
+def _domain(exchange: str) -> str:
+    return "." + ".".join(VENUES[exchange].host.split(".")[-2:])
 
 
 def find_market(symbol: str, markets: Iterable[Mapping[str, Any]], *, perp: bool) -> dict[str, Any] | None:
