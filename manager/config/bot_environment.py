@@ -244,14 +244,14 @@ def account_of(spec: InstanceSpec, fleet: Fleet, variables: Mapping[str, str]) -
     """Return what a live instance would trade on, by its config."""
     given = env_file_values(spec, fleet, _passed_on(fleet, variables), variables)
     credentials = frozenset(_credentials(spec, given, variables))
-    return Account(spec.exchange, spec.symbol, credentials, frozenset(given.values()), _kind_of(spec))
+    return Account(spec.exchange, spec.symbol, credentials, _as_given(given.values()), _kind_of(spec))
 
 
 def account_in(other: "LiveContainer") -> Account:
     """Return what a container trades on, by its env file: only the names tell what is a credential."""
     if other.values is None:
         return Account(other.exchange, other.symbol, None, None, other.kind)
-    given = frozenset(value for value in other.values.values() if value)
+    given = _as_given(value for value in other.values.values() if value)
     return Account(other.exchange, other.symbol, _secrets(other.values), given, other.kind)
 
 
@@ -358,12 +358,21 @@ def _is_same_account(these: frozenset[str], those: frozenset[str]) -> bool:
 
 def _secrets(values: Mapping[str, str]) -> frozenset[str]:
     """Return the values whose names mark them as credentials."""
-    return frozenset(value for name, value in values.items() if value and is_secret(name))
+    secrets = (value for name, value in values.items() if value and is_secret(name))
+    return frozenset(map(credential_values.as_compared, secrets))
+
+
+def _as_given(values: Iterable[str]) -> frozenset[str]:
+    """Return the values, and as they are compared: a machine with an earlier version has only the first."""
+    listed = tuple(values)
+    return frozenset((*listed, *map(credential_values.as_compared, listed)))
 
 
 def _credentials(spec: InstanceSpec, given: Mapping[str, str], variables: Mapping[str, str]) -> Iterator[str]:
-    """Yield the values of the credentials that a live instance receives."""
-    return (value for _name, value in _named_credentials(spec, given, variables))
+    """Yield the values of the credentials that a live instance receives, as they are compared."""
+    return (
+        credential_values.as_compared(value) for _name, value in _named_credentials(spec, given, variables)
+    )
 
 
 def _named_credentials(

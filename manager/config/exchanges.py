@@ -30,7 +30,8 @@ class Exchange(NamedTuple):
     secret. `hosts`: those of its own API, as of November 2026 (the exchanges' API documents, ccxt 4.5).
     `template`: exchange_config of a new config (docker/bot/README.md). `stops_a_minute`: 80 % of its requests
     a minute (November 2026), divided by those of one stop with 13 orders: 6 where orders are cancelled in
-    batches (Aster's weigh 19), 22 elsewhere. `quote`: what most of its markets are priced in.
+    batches (Aster's weigh 19), 22 elsewhere. `quote`: what most of its markets are priced in. `optional`:
+    first names of credentials that the bot does without.
     """
 
     credentials: tuple[tuple[str, ...], ...]
@@ -40,6 +41,7 @@ class Exchange(NamedTuple):
     stops_a_minute: float
     ambiguous: tuple[str, ...] = ()
     quote: str = "USDC"
+    optional: tuple[str, ...] = ()
 
 
 EXCHANGES: Mapping[str, Exchange] = {
@@ -58,6 +60,7 @@ EXCHANGES: Mapping[str, Exchange] = {
         stops_a_minute=100,
         ambiguous=("SECRET", "SECRET_KEY"),
         quote="USDT",
+        optional=("SIGNER_ADDRESS",),
     ),
     "paradex": Exchange(
         credentials=(
@@ -117,5 +120,6 @@ EXCHANGES: Mapping[str, Exchange] = {
         },
         stops_a_minute=20,
         quote="USDT",
+        optional=("ACCOUNT_ID",),
     ),
 }
