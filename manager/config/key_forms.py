@@ -50,6 +50,7 @@ def _unnamed(spec: InstanceSpec, given: Mapping[str, str]) -> Iterator[Text]:
     """
     known = EXCHANGES.get(spec.exchange.lower())
     named = {name for variable in spec.variables for name in (variable.name, variable.read_as)}
+    named |= {*spec.literals}
     if known is None:
         return
     for group in known.credentials:

@@ -144,6 +144,8 @@ def test_a_credential_that_the_config_does_not_name_is_missed_before_the_bot_end
     passed_on = dict.fromkeys(needed, "1")
     left = wrong_forms([spec], a_fleet(variables=("*",)), passed_on)
     assert not any("needs" in str(problem) for problem in left)
+    named = spec._replace(literals={name: f"${{{name}}}" for name in needed})
+    assert list(wrong_forms([named], a_fleet(), {})) == [], "that they are not set is a problem of its own"
 
 
 def test_a_bot_of_ones_own_may_have_other_keys() -> None:
