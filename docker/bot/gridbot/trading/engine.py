@@ -300,8 +300,7 @@ class Engine:
         if not moves:
             return risk.bound_reached(left), settings.boundary_action == "emergency_close"
         log.warning("%s: moving the range", left.reason)
-        # Where the market is: what has confirmed it may be another price than the print.
-        log.info(self.strategy.move_range(Decimal(left.params["price"]), now))
+        log.info(self.strategy.move_range(Decimal(left.params["price"]), now))  # what confirmed it, no print
         self._left = None
         return None, False
 
