@@ -66,3 +66,12 @@ def test_a_mark_price_that_did_not_come_at_the_first_look_decides_at_the_next() 
     look = SecondLook(exchange)
     seen = [look.confirm(lambda price: price if price < 90 else None, D(75), at) for at in (10.0, 12.0)]
     assert seen == [None, None]
+
+
+@pytest.mark.parametrize(("mark", "market"), [(None, 100), (98, 100), (104, 100), (120, 120), (80, 80)])
+def test_a_grid_begins_at_the_last_trade_unless_that_is_far_from_the_market(
+    mark: int | None, market: int
+) -> None:
+    price = None if mark is None else D(mark)
+    exchange: Any = SimpleNamespace(price_is_firm=False, mark_price=lambda: price)
+    assert SecondLook(exchange).market_price(D(100)) == market

@@ -14,6 +14,8 @@ from gridbot.runtime.log import log
 APART_S = 1.0
 # The same answer again may be the first one, out of a cache, or the same trade: that takes longer to believe.
 SAME_ANSWER_S = 10.0
+# The middle of a thin book may be as far from the market as this share of it; an odd print is farther.
+FAR = Decimal("0.05")
 
 T = TypeVar("T")
 
@@ -49,8 +51,9 @@ class SecondLook:
         return decision if now - self._since >= (SAME_ANSWER_S if is_same else APART_S) else None
 
     def market_price(self, price: Decimal) -> Decimal:
-        """Return where the market is: `price`, or what no single trade moves, where there is such a price."""
-        return price if self._exchange.price_is_firm else self._mark() or price
+        """Return where the market is: `price`, or what no single trade moves where that is far from it."""
+        mark = None if self._exchange.price_is_firm else self._mark()
+        return price if mark is None or abs(mark - price) <= FAR * mark else mark
 
     def _mark(self) -> Decimal | None:
         try:
