@@ -3,6 +3,7 @@
 models, loader, validation_messages, flat_format    one config: its rules, its problems, its old flat form
 fleet_tables, fleet_settings, fleet                 config/fleet.toml: its keys and checks, and every path
 exchanges                                           the exchanges of the bundled bot
+markets                                             which spellings of a symbol are one market
 request_limits                                      what each exchange allows, from the table of the bot
 dotenv, variables, bot_environment                  `.env`, `${NAME}`, and the variables that a bot receives
 credential_values, key_forms, account_names         what cannot be a credential; a second account's names

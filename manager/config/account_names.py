@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 from manager.config.exchanges import EXCHANGES
@@ -15,13 +16,15 @@ from manager.config.variables import REFERENCE
 def read_as(exchange: str, key: str, text: str) -> str | None:
     """Return the variable that the bot reads this key of exchange_config from; None if that is the one named.
 
-    `text`: the key's value in the config. Only a whole `${NAME}` stands for one credential.
+    `text`: the key's value in the config. Only a whole `${NAME}` stands for one credential. The key may be
+    written api_key, api-key or apiKey.
     """
-    match = REFERENCE.fullmatch(text)
+    match = REFERENCE.fullmatch(text.strip())
     if match is None or belongs_to(match[1], exchange):
         return None
-    group = _group(exchange, key.upper())
-    own = f"{exchange.upper()}_{key.upper().removeprefix(f'{exchange.upper()}_')}"
+    key = re.sub(r"(?<=[a-z])(?=[A-Z])|-", "_", key).upper()
+    group = _group(exchange, key)
+    own = f"{exchange.upper()}_{key.removeprefix(f'{exchange.upper()}_')}"
     if is_ambiguous(own, exchange):
         return own  # the bot takes it only in a form that has one meaning
     return group[0] if group else None

@@ -5,7 +5,7 @@ No other module of config/ handles the values of credentials.
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from manager.config import credential_values, key_forms, verification
+from manager.config import credential_values, key_forms, markets, verification
 from manager.config.account_names import aliases, given_as
 from manager.config.fleet import Fleet
 from manager.config.spec import InstanceSpec
@@ -189,10 +189,7 @@ def _shared_accounts(
             _credentials(spec, env_file_values(spec, fleet, for_all, variables), variables)
         )
         for other, other_credentials in seen:
-            if not (
-                _is_same_market(spec, other.exchange, other.symbol)
-                and _is_same_account(credentials, other_credentials)
-            ):
+            if not (_is_same_market(spec, other) and _is_same_account(credentials, other_credentials)):
                 continue
             if {spec.config_file, other.config_file} <= reported:
                 continue
@@ -233,31 +230,29 @@ class Account(NamedTuple):
     """Hold a market, and the account that a live instance trades on there.
 
     `credentials`: their values. `given`: the values of all its variables. Both None if they cannot be read.
+    `kind`: spot or perp, as the bot trades it; empty where it is not known.
     """
 
     exchange: str
     symbol: str
     credentials: frozenset[str] | None
     given: frozenset[str] | None
+    kind: str = ""
 
 
 def account_of(spec: InstanceSpec, fleet: Fleet, variables: Mapping[str, str]) -> Account:
     """Return what a live instance would trade on, by its config."""
     given = env_file_values(spec, fleet, _passed_on(fleet, variables), variables)
     credentials = frozenset(_credentials(spec, given, variables))
-    return Account(spec.exchange, spec.symbol, credentials, frozenset(given.values()))
+    return Account(spec.exchange, spec.symbol, credentials, _as_given(given.values()), _kind_of(spec))
 
 
 def account_in(other: "LiveContainer") -> Account:
     """Return what a container trades on, by its env file: only the names tell what is a credential."""
-    return _account_by_values(other.exchange, other.symbol, other.values)
-
-
-def _account_by_values(exchange: str, symbol: str, values: Mapping[str, str] | None) -> Account:
-    if values is None:
-        return Account(exchange, symbol, None, None)
-    given = frozenset(value for value in values.values() if value)
-    return Account(exchange, symbol, _secrets(values), given)
+    if other.values is None:
+        return Account(other.exchange, other.symbol, None, None, other.kind)
+    given = _as_given(value for value in other.values.values() if value)
+    return Account(other.exchange, other.symbol, _secrets(other.values), given, other.kind)
 
 
 def is_same(mine: Account, theirs: Account) -> bool:
@@ -265,7 +260,9 @@ def is_same(mine: Account, theirs: Account) -> bool:
 
     `theirs` is a container's, or its fingerprints with `mine` as fingerprints too.
     """
-    if (mine.exchange.lower(), mine.symbol.lower()) != (theirs.exchange.lower(), theirs.symbol.lower()):
+    if mine.exchange.lower() != theirs.exchange.lower() or not markets.is_same(
+        mine.exchange, mine.symbol, mine.kind, theirs.symbol, theirs.kind
+    ):
         return False
     if None in (mine.credentials, mine.given, theirs.credentials, theirs.given):
         return True
@@ -284,6 +281,7 @@ class LiveContainer(NamedTuple):
     exchange: str
     symbol: str
     values: Mapping[str, str] | None
+    kind: str = ""
 
 
 def conflicts_with_running(
@@ -327,6 +325,7 @@ def find_shared_account(
     values: Mapping[str, str] | None,
     trading: Iterable[LiveContainer],
     fleet: Fleet,
+    kind: str = "",
 ) -> LiveContainer | None:
     """Return a container that trades this market live, apparently on the account of these values.
 
@@ -334,12 +333,18 @@ def find_shared_account(
     """
     if fleet.allow_shared_credentials:
         return None
-    mine = _account_by_values(exchange, symbol, values)
+    mine = account_in(LiveContainer("", "", exchange, symbol, values, kind))
     return next((other for other in trading if is_same(mine, account_in(other))), None)
 
 
-def _is_same_market(spec: InstanceSpec, exchange: str, symbol: str) -> bool:
-    return (spec.exchange.lower(), spec.symbol.lower()) == (exchange.lower(), symbol.lower())
+def _kind_of(spec: InstanceSpec) -> str:
+    return markets.kind_traded(spec.market_type, spec.strategy)
+
+
+def _is_same_market(spec: InstanceSpec, other: InstanceSpec) -> bool:
+    return spec.exchange.lower() == other.exchange.lower() and markets.is_same(
+        spec.exchange, spec.symbol, _kind_of(spec), other.symbol, _kind_of(other)
+    )
 
 
 def _is_same_account(these: frozenset[str], those: frozenset[str]) -> bool:
@@ -353,12 +358,21 @@ def _is_same_account(these: frozenset[str], those: frozenset[str]) -> bool:
 
 def _secrets(values: Mapping[str, str]) -> frozenset[str]:
     """Return the values whose names mark them as credentials."""
-    return frozenset(value for name, value in values.items() if value and is_secret(name))
+    secrets = (value for name, value in values.items() if value and is_secret(name))
+    return frozenset(map(credential_values.as_compared, secrets))
+
+
+def _as_given(values: Iterable[str]) -> frozenset[str]:
+    """Return the values, and as they are compared: a machine with an earlier version has only the first."""
+    listed = tuple(values)
+    return frozenset((*listed, *map(credential_values.as_compared, listed)))
 
 
 def _credentials(spec: InstanceSpec, given: Mapping[str, str], variables: Mapping[str, str]) -> Iterator[str]:
-    """Yield the values of the credentials that a live instance receives."""
-    return (value for _name, value in _named_credentials(spec, given, variables))
+    """Yield the values of the credentials that a live instance receives, as they are compared."""
+    return (
+        credential_values.as_compared(value) for _name, value in _named_credentials(spec, given, variables)
+    )
 
 
 def _named_credentials(

@@ -23,6 +23,20 @@ PHRASE = r"(?i)mnemonic|seed|phrase|pass"
 PEM = "-----BEGIN "
 
 
+HEXADECIMAL = re.compile(r"(?:0x)?([0-9a-f]{40,})", re.IGNORECASE)
+
+
+def as_compared(value: str) -> str:
+    """Return what two ways to write one credential have in common: a key in hexadecimal, a number.
+
+    Of a key the digits count, in either case and with 0x before them or without; of a number its value.
+    """
+    match = HEXADECIMAL.fullmatch(value)
+    if match is not None and not value.isdigit():
+        return match[1].lower()
+    return str(int(value)) if value.isascii() and value.isdigit() and len(value) < 20 else value
+
+
 def is_placeholder(value: str, name: str) -> bool:
     """Return whether the value stands for one that is still to be filled in."""
     return value == name or re.fullmatch(PLACEHOLDER, value.strip()) is not None

@@ -30,7 +30,8 @@ class Exchange(NamedTuple):
     secret. `hosts`: those of its own API, as of November 2026 (the exchanges' API documents, ccxt 4.5).
     `template`: exchange_config of a new config (docker/bot/README.md). `stops_a_minute`: 80 % of its requests
     a minute (November 2026), divided by those of one stop with 13 orders: 6 where orders are cancelled in
-    batches (Aster's weigh 19), 22 elsewhere.
+    batches (Aster's weigh 19), 22 elsewhere. `quote`: what most of its markets are priced in. `optional`:
+    first names of credentials that the bot does without.
     """
 
     credentials: tuple[tuple[str, ...], ...]
@@ -39,6 +40,8 @@ class Exchange(NamedTuple):
     template: Mapping[str, str]
     stops_a_minute: float
     ambiguous: tuple[str, ...] = ()
+    quote: str = "USDC"
+    optional: tuple[str, ...] = ()
 
 
 EXCHANGES: Mapping[str, Exchange] = {
@@ -56,6 +59,8 @@ EXCHANGES: Mapping[str, Exchange] = {
         template={"private_key": "${ASTER_PRIVATE_KEY}"},
         stops_a_minute=100,
         ambiguous=("SECRET", "SECRET_KEY"),
+        quote="USDT",
+        optional=("SIGNER_ADDRESS",),
     ),
     "paradex": Exchange(
         credentials=(
@@ -69,6 +74,7 @@ EXCHANGES: Mapping[str, Exchange] = {
             "private_key": "${PARADEX_PRIVATE_KEY}",
         },
         stops_a_minute=200,
+        quote="USD",
     ),
     "lighter": Exchange(
         credentials=(
@@ -113,5 +119,7 @@ EXCHANGES: Mapping[str, Exchange] = {
             "seeds": "${APEX_SEEDS}",
         },
         stops_a_minute=20,
+        quote="USDT",
+        optional=("ACCOUNT_ID",),
     ),
 }

@@ -118,6 +118,11 @@ def _unknown(file: str, settings: FleetFile) -> list[Problem]:
         for key in table.model_extra or {}:
             near = difflib.get_close_matches(key, type(table).model_fields, n=1)
             path, known = f"{prefix}{key}", ", ".join(type(table).model_fields)
+            if prefix and key in FleetFile.model_fields:
+                faults.append(
+                    Problem.at(file, path, "is not a key of this table; write it above the first [table]")
+                )
+                continue
             faults.append(
                 Problem.at(file, path, "is not a known key; did you mean {near}?", near=near[0])
                 if near

@@ -40,6 +40,32 @@ def faults(spec: InstanceSpec, given: Mapping[str, str]) -> Iterator[Text]:
                 form=Text(form),
                 exchange=spec.exchange,
             )
+    yield from _unnamed(spec, given)
+
+
+def _unnamed(spec: InstanceSpec, given: Mapping[str, str]) -> Iterator[Text]:
+    """Yield the credentials that the bot needs, and no variable of the config is. It would end at once.
+
+    One that is named and not set is a problem of its own.
+    """
+    known = EXCHANGES.get(spec.exchange.lower())
+    named = {name for variable in spec.variables for name in (variable.name, variable.read_as)}
+    named |= {*spec.literals}
+    if known is None:
+        return
+    for group in known.credentials:
+        names = [f"{spec.exchange.upper()}_{suffix}" for suffix in group]
+        if group[0] in known.optional or any(given.get(name) or name in named for name in names):
+            continue
+        keys = (key for key, text in known.template.items() if text == f"${{{names[0]}}}")
+        yield Text(
+            'live trading on {exchange} needs {name}; write "{key}": "{reference}" there,'
+            " and {name}=… in .env",
+            exchange=spec.exchange,
+            name=names[0],
+            key=next(keys, group[0].lower()),
+            reference=f"${{{names[0]}}}",
+        )
 
 
 def _written(name: str, spec: InstanceSpec) -> str:

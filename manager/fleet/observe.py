@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from manager.config import bot_environment
+from manager.config import bot_environment, markets
 from manager.config.fleet import Fleet
 from manager.config.spec import InstanceSpec, config_hash
 from manager.engine import containers as engine_containers
@@ -105,7 +105,7 @@ class FleetSnapshot(NamedTuple):
             others = [other for other in trading if other.instance != instance]
             if self._is_live(instance) and (
                 taken := bot_environment.find_shared_account(
-                    mine.exchange, mine.symbol, mine.values, others, fleet
+                    mine.exchange, mine.symbol, mine.values, others, fleet, mine.kind
                 )
             ):
                 problems.append(
@@ -131,6 +131,9 @@ class FleetSnapshot(NamedTuple):
             container.labels.get(labels.SYMBOL, ""),
             env_file.read(self.project.fleet.secrets_dir(instance) / env_file.ENV_FILE)
             or (self.env_values.get(instance) if instance not in self.project.held_back else None),
+            markets.kind_traded(
+                container.labels.get(labels.MARKET_TYPE, ""), container.labels.get(labels.STRATEGY, "")
+            ),
         )
 
     def _is_live(self, instance: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import itertools
 import json
 import random
@@ -15,6 +16,7 @@ import pytest
 
 from gridbot.cli.backtest import main
 from gridbot.exchanges.recording import read_recording
+from gridbot.model.errors import ConfigError
 from gridbot.trading.backtest import MOST_FILLS, POINTS, Thinned
 
 D = Decimal
@@ -144,6 +146,13 @@ def test_the_picture_shows_prices_trades_and_profit(
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
+        (["time;price", "1;2"], "no column price or close; the first line is: time;price"),
+        (["1700000000,121"], "no column price or close; the first line is: 1700000000,121"),
+        (["fill time,price", "1,2"], "no column time; if fill_time is that, call it so"),
+        (
+            ["open,high,low,close", "121,130,120,131"],
+            "data.csv:2: not a price, or not a time: 121,130,120,131",
+        ),
         (["a,b", "1,2"], "no column price or close"),
         (["price"], "no rows"),
         (["price", "1", "x"], "data.csv:3: not a price, or not a time"),
@@ -162,6 +171,25 @@ def test_a_recording_that_is_none_is_refused(
     data.write_text("\n".join(rows) + "\n")
     assert main([*LINE.split(), "--data", str(data)]) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["time", "Open time", "TIMESTAMP", "ts", "unix", "close_time"])
+@pytest.mark.parametrize("unit", [1, 1000, 1_000_000])
+def test_a_column_of_times_is_no_row_count(name: str, unit: int, tmp_path: Path) -> None:
+    data = tmp_path / "data.csv"
+    data.write_text(f"price,{name}\n121,{1_700_000_000 * unit}\n")
+    assert next(read_recording(data, 1.0)) == (1_700_000_000.0, [D(121)])
+
+
+def test_a_compressed_recording_is_read_and_a_broken_one_named(tmp_path: Path) -> None:
+    data = tmp_path / "data.csv"
+    packed = gzip.compress(b"price\n" + b"121\n" * 9)
+    data.write_bytes(packed)
+    assert len(list(read_recording(data, 1.0))) == 9
+    for broken in (packed[:-9], packed[:20] + b"x" * 9 + packed[29:], "price\n1\n".encode("utf-16")):
+        data.write_bytes(broken)
+        with pytest.raises(ConfigError, match=r"cannot read .*data\.csv: "):
+            list(read_recording(data, 1.0))
 
 
 def test_a_year_of_minutes_takes_seconds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ from gridbot.model.condition import Code, Condition
 from gridbot.model.types import Side
 from gridbot.trading.others_part import OthersPosition
 from gridbot.trading.run_ending import RunEnding
-from gridbot.trading.second_look import APART_S, SecondLook
+from gridbot.trading.second_look import APART_S, SAME_ANSWER_S, SecondLook
 from gridbot.trading.worst_case import WorstCase
 
 D = Decimal
@@ -42,3 +42,36 @@ def test_without_a_mark_price_a_decision_holds_at_all_looks_for_a_while() -> Non
     look = SecondLook(exchange)
     seen = [look.confirm(lambda price: price, D(1), at) for at in (10.0, 10.5, 10.0 + APART_S)]
     assert seen == [None, None, D(1)]
+
+
+def test_the_same_answer_again_is_no_second_look() -> None:
+    """It may come out of a cache, or be the same trade; a price that moves on is another look."""
+    exchange: Any = SimpleNamespace(price_is_firm=False, mark_price=lambda: None, price_answer={"last": "1"})
+    look = SecondLook(exchange)
+    seen = [look.confirm(lambda price: price, D(1), at) for at in (10.0, 12.0, 18.0)]
+    exchange.price_answer = {"last": "1", "volume": "2"}
+    assert [*seen, look.confirm(lambda price: price, D(1), 18.5)] == [None, None, None, D(1)]
+
+
+def test_the_same_answer_is_believed_when_it_stands() -> None:
+    exchange: Any = SimpleNamespace(price_is_firm=False, mark_price=lambda: None, price_answer={"last": "1"})
+    look = SecondLook(exchange)
+    seen = [look.confirm(lambda price: price, D(1), at) for at in (10.0, 10.0 + SAME_ANSWER_S)]
+    assert seen == [None, D(1)]
+
+
+def test_a_mark_price_that_did_not_come_at_the_first_look_decides_at_the_next() -> None:
+    marks = [None, D(100)]
+    exchange: Any = SimpleNamespace(price_is_firm=False, mark_price=lambda: marks.pop(0))
+    look = SecondLook(exchange)
+    seen = [look.confirm(lambda price: price if price < 90 else None, D(75), at) for at in (10.0, 12.0)]
+    assert seen == [None, None]
+
+
+@pytest.mark.parametrize(("mark", "market"), [(None, 100), (98, 100), (104, 100), (120, 120), (80, 80)])
+def test_a_grid_begins_at_the_last_trade_unless_that_is_far_from_the_market(
+    mark: int | None, market: int
+) -> None:
+    price = None if mark is None else D(mark)
+    exchange: Any = SimpleNamespace(price_is_firm=False, mark_price=lambda: price)
+    assert SecondLook(exchange).market_price(D(100)) == market

@@ -104,3 +104,33 @@ def test_where_calls_go(row: list[str]) -> None:
     settings = args.parse([exchange if word == "backpack" else word for word in GRID], {})
     api = CcxtExchange(settings, None, {name: value})._api
     assert api.implode_hostname(next(iter(api.urls["api"].values()))) == address
+
+
+@pytest.mark.parametrize("exchange", venues.VENUES)
+@pytest.mark.parametrize("other", venues.VENUES)
+def test_nothing_goes_to_an_address_of_another_exchange(exchange: str, other: str) -> None:
+    """Each has hosts for its kinds of market and for tests beside the one that is known here."""
+    domain = ".".join(venues.VENUES[other].host.split(".")[-2:])
+    settings = args.parse([exchange if word == "backpack" else word for word in GRID], {})
+    own = CcxtExchange(settings, None, {})._api.urls["api"]
+    for url in (
+        f"https://{domain}",
+        f"https://sapi.{domain}/v1",
+        f"https://API.Testnet.{domain.upper()}:443/",
+    ):
+        if other != exchange:
+            assert CcxtExchange(settings, None, {"BASE_URL": url})._api.urls["api"] == own
+            with pytest.raises(ConfigError, match=f"_BASE_URL: is an address of {other}"):
+                CcxtExchange(settings, None, {f"{exchange.upper()}_BASE_URL": url})
+
+
+def test_every_address_of_an_exchange_is_on_the_host_that_was_set_once() -> None:
+    settings = args.parse(["paradex" if word == "backpack" else word for word in GRID], {})
+    urls = CcxtExchange(settings, None, {"PARADEX_BASE_URL": "https://proxy.example/x/v1/"})._api.urls["api"]
+    assert set(urls.values()) == {"https://proxy.example/x/v1", "https://proxy.example/x/v2"}
+
+
+@pytest.mark.parametrize("url", ["proxy.example", "ftp://proxy.example", "https://proxy.example/?a=1"])
+def test_what_is_no_address_is_refused(url: str) -> None:
+    with pytest.raises(ConfigError, match="BACKPACK_BASE_URL: must"):
+        CcxtExchange(args.parse(GRID, {}), None, {"BACKPACK_BASE_URL": url})

@@ -198,6 +198,24 @@ def test_a_mark_price_is_the_second_look(store: Store) -> None:
     assert bench.tick() is Code.STOPPED_OUT
 
 
+def test_a_range_moves_to_the_mark_price_and_not_to_the_print(store: Store) -> None:
+    bench = Bench(store, "--boundary-action adjust_range")
+    bench.tick()
+    bench.account.mark = D(95)
+    bench.tick(price="7")
+    bounds = bench.engine.strategy.price_range()
+    assert bounds is not None
+    assert sum(bounds) / 2 == D(95)
+
+
+def test_a_neutral_grid_begins_at_the_mark_price_and_not_at_a_print(store: Store) -> None:
+    bench = Bench(store)
+    bench.account.mark = D(120)
+    bench.tick(price="7")
+    bench.tick(price="120")
+    assert {order.side.value for order in bench.account.placed} == {"buy", "sell"}
+
+
 # other bots of the fleet on the same account
 
 

@@ -749,3 +749,30 @@ def test_a_clock_that_was_set_back_makes_no_refused_cancellation_wait_for_it(sto
     there.refusals = [RejectedError("gone")]
     sync.run(NOW + LOST_AFTER_S + REFUSED_FOR_S + 2)
     assert state(store, order) == "canceled"
+
+
+def test_figures_stay_what_they_are_when_old_rows_are_deleted(store: Store) -> None:
+    """A drawdown within a minute, the largest position, and refusals of more than a week ago."""
+    day = 86400.0
+    orders = [new(store, f"L{level}") for level in range(4)]
+    for order in orders[:3]:
+        store.close_order(order.client_id, "rejected")
+    long_ago = (NOW - 40 * day) // 3600 * 3600
+    store._db.execute("UPDATE orders SET updated_at = ?", (long_ago,))
+    run(store, There(executed=[executed(orders[3])]))
+    for second, price in enumerate(("100", "130", "70", "99", "98")):
+        store.samples.add_equity(store.run_id, long_ago + second, D(price), store.ledger)
+    for hour, position in enumerate(("1", "7", "2")):
+        moved = replace(store.ledger, position=D(position), cost=D(99) * D(position))
+        store.samples.add_equity(store.run_id, long_ago + 5 + hour, D(99), moved)
+    store.set_run(ran_s=7200.0)
+    before = history.figures(store.path)
+    assert (before["max_drawdown"], before["reject_rate"]) == (60.0, 0.75)
+    for hours in range(3):
+        store.samples.thin_out(NOW + hours * 3601)
+        assert history.figures(store.path) == before
+    assert store._db.execute("SELECT count(*) FROM equity").fetchone()[0] < 3
+    assert store._db.execute("SELECT count(*) FROM orders").fetchone()[0] == 1
+    store.samples.add_equity(store.run_id, NOW + 9, D(60), store.ledger)
+    # One unit bought at 99: it has been worth 130, and is worth 60.
+    assert history.figures(store.path)["max_drawdown"] == 70

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from decimal import Decimal
 
+from manager.config import markets
 from manager.engine import labels
 from manager.fleet.observe import FleetSnapshot
 from manager.ops.exchange import account_parts
@@ -82,4 +83,5 @@ def _made(snapshot: FleetSnapshot, instance: str) -> tuple[str, str]:
 
 
 def _market(exchange: str, symbol: str) -> tuple[str, str]:
-    return exchange.lower(), symbol.lower()
+    # Two spellings of one market have this in common; `on_the_account` looks closer.
+    return exchange.lower(), markets.base_of(symbol)

@@ -97,6 +97,7 @@ def plain(key: bytes, account: Account) -> dict[str, Any]:
     return {
         "exchange": account.exchange,
         "symbol": account.symbol,
+        "kind": account.kind,
         "credentials": None if account.credentials is None else fingerprints(key, account.credentials),
         "given": None if account.given is None else fingerprints(key, account.given),
     }
@@ -127,7 +128,7 @@ def read(raw: Mapping[str, Any]) -> Account:
     credentials, given = (
         None if raw[name] is None else frozenset(map(str, raw[name])) for name in ("credentials", "given")
     )
-    return Account(str(raw["exchange"]), str(raw["symbol"]), credentials, given)
+    return Account(str(raw["exchange"]), str(raw["symbol"]), credentials, given, str(raw.get("kind") or ""))
 
 
 def as_fingerprints(key: bytes, account: Account) -> Account:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from manager.config import markets
 from manager.config.bot_environment import LiveContainer
 from manager.fleet import halt_mark, lock
 from manager.fleet.observe import FleetSnapshot
@@ -32,6 +33,7 @@ def returning(snapshot: FleetSnapshot) -> Iterator[LiveContainer]:
                 spec.exchange,
                 spec.symbol,
                 snapshot.env_values.get(instance),
+                markets.kind_traded(spec.market_type, spec.strategy),
             )
 
 

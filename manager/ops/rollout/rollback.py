@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from manager.config import bot_environment
+from manager.config import bot_environment, markets
 from manager.engine import labels
 from manager.errors import ConfigError, Problem
 from manager.fleet import env_file, instances_json_refresh, lock, upgrade_records
@@ -154,6 +154,7 @@ def account_problem(
         mine.values,
         [*snapshot.trading([instance]), *with_it],
         snapshot.project.fleet,
+        mine.kind,
     )
     if other_trading is None:
         return None
@@ -198,4 +199,5 @@ def _trading(instance: str, record: UpgradeRecord, snapshot: FleetSnapshot) -> b
         record.label(labels.EXCHANGE),
         record.label(labels.SYMBOL),
         env_file.read(upgrade_records.kept_env(fleet, instance)),
+        markets.kind_traded(record.label(labels.MARKET_TYPE), record.label(labels.STRATEGY)),
     )

@@ -30,6 +30,9 @@ def test_the_groups_are_what_the_bundled_bot_reads() -> None:
     for exchange, known in EXCHANGES.items():
         venue = venues.VENUES[exchange]
         theirs = [*venue.keys.values(), *venue.optional.values()]
+        assert {f"{exchange.upper()}_{name}" for name in known.optional} == {
+            names[0] for names in venue.optional.values()
+        }
         ours = [tuple(f"{exchange.upper()}_{suffix}" for suffix in group) for group in known.credentials]
         assert ours == theirs
         assert all(belongs_to(name, exchange) for names in ours for name in names)
@@ -40,6 +43,8 @@ def test_the_groups_are_what_the_bundled_bot_reads() -> None:
     [
         ("backpack", "api_key", "BACKPACK_KEY"),
         ("backpack", "key", "BACKPACK_KEY"),
+        ("backpack", "apiKey", "BACKPACK_KEY"),
+        ("apex", "api-passphrase", "APEX_PASSPHRASE"),
         ("backpack", "secret_key", "BACKPACK_SECRET"),
         ("Backpack", "SECRET", "BACKPACK_SECRET"),
         ("aster", "private_key", "ASTER_PRIVATE_KEY"),
@@ -59,6 +64,7 @@ def test_a_key_of_the_config_says_which_credential_is_meant(
     exchange: str, key: str, variable: str | None
 ) -> None:
     assert account_names.read_as(exchange, key, "${SECOND}") == variable
+    assert account_names.read_as(exchange, key, " ${SECOND:-} ") == variable
 
 
 @pytest.mark.parametrize("text", ["${BACKPACK_KEY}", "${BACKPACK_API_KEY}", "x${BP2_KEY}", "plain", ""])

@@ -68,3 +68,30 @@ def test_a_running_container_keeps_its_account_however_it_is_written(
     spec = a_spec(mode="live")
     problems = list(bot_environment.conflicts_with_running([spec], [other], a_fleet(), KEYS))
     assert bool(problems) is is_problem
+
+
+PRIVATE = "ab" * 31 + "C1"
+
+
+@pytest.mark.parametrize(
+    ("exchange", "one", "other", "is_it"),
+    [
+        ("aster", {"ASTER_PRIVATE_KEY": PRIVATE}, {"ASTER_SECRET": f"0x{PRIVATE.upper()}"}, True),
+        ("aster", {"ASTER_PRIVATE_KEY": PRIVATE}, {"ASTER_PRIVATE_KEY": PRIVATE[:-1] + "2"}, False),
+        (
+            "lighter",
+            {"LIGHTER_PRIVATE_KEY": PRIVATE, "LIGHTER_API_KEY_INDEX": "3"},
+            {"LIGHTER_PRIVATE_KEY": f"0x{PRIVATE}", "LIGHTER_API_KEY_INDEX": "003"},
+            True,
+        ),
+        ("backpack", {"BACKPACK_KEY": "Ab", "BACKPACK_SECRET": "s"}, {"BACKPACK_KEY": "aB"}, False),
+    ],
+)
+def test_one_credential_is_the_same_however_it_is_written(
+    exchange: str, one: dict[str, str], other: dict[str, str], *, is_it: bool
+) -> None:
+    first, second = (trading(values, exchange, "BTCUSDT") for values in (one, other))
+    assert is_same(account_in(first), account_in(second)) is is_it
+    raw = frozenset(one.values())
+    earlier = account_in(first)._replace(credentials=raw, given=raw)
+    assert is_same(account_in(first), earlier), "as a machine with an earlier version tells it"

@@ -71,6 +71,11 @@ def test_the_data_folder_may_be_the_old_systems(tmp_path: Path) -> None:
             "config/fleet.toml: disk.qqq: is not a known key; known keys: growth_mb, growth_files,"
             " instance_mb, instance_files, keep_free_mb, keep_free_inodes_percent",
         ),
+        (
+            '[backup]\nkeep = 1\nconfig_variables = ["BP2_KEY"]',
+            "config/fleet.toml: backup.config_variables: is not a key of this table; write it above the first"
+            " [table]",
+        ),
         ("[backup]\nkept = 1", "config/fleet.toml: backup.kept: is not a known key; did you mean keep?"),
         ("parallelism = 0", "config/fleet.toml: parallelism: must be 1-256, not 0"),
         ('mode = "real"', "config/fleet.toml: mode: must be 'paper' or 'live', not “real”"),

@@ -129,6 +129,25 @@ def test_of_several_names_only_the_one_that_is_used_counts() -> None:
     assert problems("aster", both) == []
 
 
+@pytest.mark.parametrize("exchange", VENUES)
+def test_a_credential_that_the_config_does_not_name_is_missed_before_the_bot_ends(exchange: str) -> None:
+    spec = a_spec("a", mode="live", metadata={"exchange": exchange})._replace(variables=())
+    told = [str(problem) for problem in wrong_forms([spec], a_fleet(), {})]
+    with pytest.raises(KeysError) as failure:
+        venues.credentials(exchange, {})
+    needed = [names[0] for names in VENUES[exchange].keys.values()]
+    assert len(told) == len(needed)
+    for name, text in zip(sorted(needed), sorted(told), strict=True):
+        assert f"needs {name}; write " in text
+        assert f'"${{{name}}}" there' in text
+        assert name in str(failure.value)
+    passed_on = dict.fromkeys(needed, "1")
+    left = wrong_forms([spec], a_fleet(variables=("*",)), passed_on)
+    assert not any("needs" in str(problem) for problem in left)
+    named = spec._replace(literals={name: f"${{{name}}}" for name in needed})
+    assert list(wrong_forms([named], a_fleet(), {})) == [], "that they are not set is a problem of its own"
+
+
 def test_a_bot_of_ones_own_may_have_other_keys() -> None:
     given = {"BACKPACK_KEY": "k", "BACKPACK_SECRET": "s"}
     assert len(problems("backpack", given)) == 2

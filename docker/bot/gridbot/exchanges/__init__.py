@@ -16,6 +16,7 @@ answers_aster     what aster does otherwise
 answers_backpack  what backpack does otherwise
 answers_lighter   what lighter does otherwise
 answers_paradex   what paradex does otherwise
+payments          a funding payment
 values            the single values of an answer
 answer_readers    which exchange has which of them
 account_facts     what a run with real money depends on

@@ -8,7 +8,6 @@ raw answer (`info`).
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,11 +15,23 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from gridbot.exchanges.values import decimal, identity, number, positive, product, signed, text
+from gridbot.exchanges.payments import payment_of
+from gridbot.exchanges.values import (
+    decimal,
+    distinct,
+    identity,
+    names_market,
+    number,
+    positive,
+    product,
+    signed,
+    text,
+)
 from gridbot.model.errors import UnclearError, UnreachableError
 from gridbot.model.types import (
     ExchangeOrder,
     Fill,
+    Funding,
     LateRefusal,
     Order,
     Side,
@@ -99,20 +110,20 @@ class Answers:
     def is_of(self, raw: Raw, market: Raw) -> bool:
         """Tell whether an order or trade is of `market`; ccxt doesn't filter every list."""
         symbol = self._symbol(raw)
-        return identity(symbol) is None or _names(market, symbol)
+        return identity(symbol) is None or names_market(market, symbol)
 
     def net_position(self, rows: Sequence[Any], market: Raw) -> Decimal:
         """Return the position of `market` among the exchange's own rows. Raises UnclearError.
 
         ccxt leaves out rows that it cannot place, and aster's without an entry price.
         """
-        return sum((self._own_part(row, market) for row in _distinct(rows)), Decimal(0))
+        return sum((self._own_part(row, market) for row in distinct(rows)), Decimal(0))
 
     def _own_part(self, row: Any, market: Raw) -> Decimal:
         """Return what one row adds to the position. Raises UnclearError if it may be ours and is unclear."""
         try:
             name = self._market_name(row)
-            if name is not None and not _names(market, name):
+            if name is not None and not names_market(market, name):
                 return Decimal(0)
             net = self.position({"info": row})
         except SENSELESS:
@@ -130,7 +141,7 @@ class Answers:
         """Tell whether longs and shorts of `market` are positions apart, each with orders of its own."""
         sides: set[bool] = set()
         for row in rows:
-            if not isinstance(row, Mapping) or not _names(market, row.get(self.market_key)):
+            if not isinstance(row, Mapping) or not names_market(market, row.get(self.market_key)):
                 continue
             if str(row.get("positionSide") or "").upper() in ("LONG", "SHORT"):
                 return True
@@ -197,6 +208,14 @@ class Answers:
         """Tell whether there may be more executions than are on a page."""
         count = len(listed.trades)
         return count >= self.most_on_page or count in SHORTER_PAGES
+
+    def next_funding(self, page: Page, listed: Listed) -> Page | None:
+        """Return the page of funding payments after `page`, None after the last one."""
+        return self.next_page(page, listed)
+
+    def payment(self, raw: Raw, market: Raw) -> Funding | None:
+        """Read a funding payment, None where it is not clear."""
+        return payment_of(raw, market, identity(raw.get("id")))
 
     def next_history(self, answer: Raw) -> dict[str, Any] | None:  # noqa: ARG002
         """Return what to ask for the page of the history after `answer`, None after the last one."""
@@ -379,22 +398,3 @@ def side_of(value: Any) -> Side | None:
     """Return a side, None for one that is left out or is no side."""
     name = str(value or "").lower()
     return Side(name) if name in ("buy", "sell") else None
-
-
-def _distinct(rows: Sequence[Any]) -> list[Any]:
-    """Return the rows without those listed twice, as at the border of two pages."""
-    distinct: list[Any] = []
-    for row in rows:
-        if row not in distinct:
-            distinct.append(row)
-    return distinct
-
-
-def _names(market: Raw, name: Any) -> bool:
-    letters = _letters(str(name))
-    return letters in {_letters(str(market.get(key) or "")) for key in ("symbol", "id", "id2")} - {""}
-
-
-@functools.lru_cache(maxsize=256)
-def _letters(name: str) -> str:
-    return "".join(letter for letter in name if letter.isalnum() or letter == ":").upper()

@@ -50,8 +50,9 @@ class Apex(Answers):
         return int(code[1]) if code else None
 
     def next_page(self, page: Page, listed: Listed) -> Page | None:
-        orders = (listed.answer.get("data") or {}).get("orders") or []
-        if len(orders) < self.most_on_page and len(orders) not in SHORTER_PAGES:
+        data = listed.answer.get("data") or {}
+        rows = data.get("orders") or data.get("fundingValues") or []
+        if len(rows) < self.most_on_page and len(rows) not in SHORTER_PAGES:
             return None
         return Page(page.since, {"page": page.params.get("page", 0) + 1})
 

@@ -51,6 +51,13 @@ class Aster(Answers):
         following = page.since + WINDOW_MS
         return _window(following) if following <= listed.now else None
 
+    def next_funding(self, page: Page, listed: Listed) -> Page | None:
+        # Oldest first, and of any time: github.com/asterdex/api-docs, futures V3, "Get Income History",
+        # 2026-06-30.
+        times = (int(payment["timestamp"]) for payment in listed.trades if payment.get("timestamp"))
+        latest = max(times, default=0)
+        return Page(latest) if len(listed.trades) >= self.most_on_page and latest > page.since else None
+
     def max_notional(self, market: Raw) -> Decimal | None:
         # Of spot; ccxt leaves it out.
         return decimal(_filter(market, "MAX_NOTIONAL").get("maxNotional"))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 from gridbot.exchanges.answers import Answers, Listed, Page, Raw, info_of
+from gridbot.exchanges.payments import payment_of
 from gridbot.exchanges.values import decimal, identity
-from gridbot.model.types import Side
+from gridbot.model.types import Funding, Side
 
 
 class Backpack(Answers):
@@ -21,6 +23,12 @@ class Backpack(Answers):
         if not self.is_full(listed):
             return None
         return Page(page.since, {"offset": page.params.get("offset", 0) + len(listed.trades)})
+
+    def payment(self, raw: Raw, market: Raw) -> Funding | None:
+        # ccxt takes the user's id for the payment's, and the store would have them for one.
+        payment = payment_of(raw, market, None)
+        former = identity(raw.get("id"))
+        return payment and replace(payment, former_id=former)
 
     def position(self, raw: Raw) -> Decimal | None:
         net = decimal(info_of(raw).get("netQuantity"))

@@ -11,7 +11,7 @@ from typing import Any
 from gridbot.config.settings import Settings
 from gridbot.exchanges import ccxt_client, ccxt_errors
 from gridbot.exchanges.answer_readers import READERS
-from gridbot.exchanges.answers import SENSELESS
+from gridbot.exchanges.answers import SENSELESS, Listed, Page
 from gridbot.model.errors import ExchangeError, RejectedError, UnclearError
 from gridbot.runtime import secrecy
 from gridbot.runtime.pace import Pace
@@ -22,6 +22,8 @@ SHORT_TIMEOUT_S = 4.0
 # The exchange is asked this often what time it is; smaller differences than the second are the call's own.
 CLOCK_EVERY_S = 600.0
 CLOCK_TOLERANCE_S = 1.0
+# After a refusal that may be the clock's it is asked again, but not more often than this.
+CLOCK_AGAIN_S = 10.0
 # Two bots with one API key may sign with the same number: so often, and with pauses up to so long.
 NONCE_TRIES, NONCE_PAUSE_S = 4, 0.2
 # How much of ccxt's pauses between calls may be made up for afterwards: the look at a fill and the order that
@@ -47,7 +49,9 @@ class CcxtCalls:
         self._answers = READERS[self._id](self._id, (credentials or {}).get("options.accountIndex"))
         self._answered = ccxt_client.keep_answers(self._api)
         self._errors = importlib.import_module("ccxt.base.errors")
+        self._signs = bool(credentials)
         self._clock_offset, self._clock_read_at = 0.0, -CLOCK_EVERY_S
+        self._clock_since = time.time() - time.monotonic()
         self.clock_ahead = 0.0
         self._owed_s = 0.0
         self._api.throttle = self._throttle
@@ -89,14 +93,19 @@ class CcxtCalls:
 
     def _clock_ahead(self) -> float:
         """Return by how many seconds this machine's clock is ahead of the exchange's, 0 when it is not."""
-        now = time.monotonic()
-        is_due = now >= self._clock_read_at + CLOCK_EVERY_S and not self._pace.is_urgent
-        if self._api.has.get("fetchTime") and is_due:
-            self._clock_read_at = now
-            there = self._exchange_time()
-            if there is not None:
-                self._set_clock(there - time.time())
+        now, since = time.monotonic(), time.time() - time.monotonic()
+        is_due = now >= self._clock_read_at + CLOCK_EVERY_S
+        was_set = abs(since - self._clock_since) > CLOCK_TOLERANCE_S and self._clock_read_at <= now
+        if (is_due or was_set) and not self._pace.is_urgent:
+            self._clock_read_at, self._clock_since = now, since
+            if (offset := self.clock_offset()) is not None:
+                self._set_clock(offset)
         return self.clock_ahead
+
+    def _doubt_clock(self) -> None:
+        """Have the exchange asked before the next call what time it is there."""
+        if time.monotonic() - self._clock_read_at >= CLOCK_AGAIN_S:
+            self._clock_read_at = -CLOCK_EVERY_S
 
     def _exchange_time(self) -> float | None:
         # ccxt takes backpack's answer, a bare number, for none, and gives this machine's own time.
@@ -138,12 +147,35 @@ class CcxtCalls:
             raise UnclearError(f"{self._id} answered something that is not a list to {function.__name__}")
         return rows
 
+    def _read_pages(
+        self,
+        fetch: Callable[..., Any],
+        symbol: str,
+        first: Page,
+        following: Callable[[Page, Listed], Page | None],
+        most_pages: int,
+    ) -> tuple[list[Any], bool]:
+        """Return the rows of `most_pages` pages, and whether there are no more."""
+        rows, most = list[Any](), self._answers.most_on_page
+        page: Page | None = first
+        for _ in range(most_pages):
+            if page is None:
+                break
+            listed = self._list(fetch, symbol, page.since, most, dict(page.params))
+            rows += listed
+            answer = self._answered[-1] if self._answered else None
+            raw = answer if isinstance(answer, dict) else {}
+            page = following(page, Listed(listed, raw, self._api.milliseconds()))
+        return rows, page is None
+
     def _cancel(self, function: Callable[..., Any], *args: Any, json: bool = True) -> Any:
         return self._call(function, *args, json=json, is_cancel=True)
 
     def _call(
         self, function: Callable[..., Any], *args: Any, json: bool = True, is_cancel: bool = False
     ) -> Any:
+        if self._signs:
+            self._clock_ahead()
         for _ in range(NONCE_TRIES - 1):
             try:
                 return self._call_once(function, *args, json=json, is_cancel=is_cancel)
@@ -170,6 +202,8 @@ class CcxtCalls:
             return answer
         except self._errors.BaseError as err:
             headers = self._api.last_response_headers or {}
+            if ccxt_errors.may_be_of_clock(err):
+                self._doubt_clock()
             raise ccxt_errors.translated(err, self._answers, headers, self._id) from err
         except SENSELESS as err:
             what = secrecy.hide(f"{type(err).__name__}: {err}")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -141,11 +142,12 @@ def _keep_key_index(api: Any, index: int) -> None:
 
 
 def _is_own(api: Any, url: str) -> bool:
-    """Tell whether an address is the exchange's own, which may have a host for each kind of market."""
+    """Tell whether an address is the exchange's own, which may have a host for each kind of market.
+
+    Written with http:// it is no other: what is signed does not go there unencrypted.
+    """
     own = (api.implode_hostname(address) for address in api.urls["api"].values())
-    return url.startswith("https://") and urlsplit(url).hostname in {
-        urlsplit(address).hostname for address in own
-    }
+    return urlsplit(url).hostname in {urlsplit(address).hostname for address in own}
 
 
 def _signing(sign: Callable[..., Any]) -> Callable[..., Any]:
@@ -222,17 +224,32 @@ def _keeping_timeless(keep: Callable[..., list[Any]]) -> Callable[..., list[Any]
 
 def with_base_url(urls: Any, base: str) -> Any:
     """Return ccxt's table of addresses with each host replaced by `base`."""
+    return _on_host(urls, _without_version(base, list(_paths(urls))))
+
+
+def _on_host(urls: Any, base: str) -> Any:
     if isinstance(urls, dict):
-        return {name: with_base_url(value, base) for name, value in urls.items()}
-    parts = str(urls).split("/", 3)
-    if len(parts) < 4:
-        return base
-    path, own = parts[3].split("/"), base.split("/")[3:]
-    # A base that was written with the version has the beginning of the path already.
-    shared = max(
-        (n for n in range(len(path) + 1) if own[len(own) - n :] == path[:n] and n <= len(own)), default=0
-    )
-    return "/".join([base, *path[shared:]])
+        return {name: _on_host(value, base) for name, value in urls.items()}
+    path = str(urls).split("/", 3)[3:]
+    return "/".join([base, *path])
+
+
+def _paths(urls: Any) -> Iterator[list[str]]:
+    if isinstance(urls, dict):
+        for value in urls.values():
+            yield from _paths(value)
+    else:
+        yield [part for path in str(urls).split("/", 3)[3:] for part in path.split("/")]
+
+
+def _without_version(base: str, paths: Sequence[Sequence[str]]) -> str:
+    """Return `base` without what ccxt adds to it, and people write, too: /v1, /api/v1, /fapi."""
+    host, own = base.split("/")[:3], base.split("/")[3:]
+    if len(own) > 1 and own[-2].endswith("api") and re.fullmatch(r"v\d", own[-1]):
+        own = own[:-1] if any(paths) else own[:-2]
+    heads = [path[:n] for path in paths for n in range(len(path) + 1)]
+    shared = max((len(head) for head in heads if own[len(own) - len(head) :] == head), default=0)
+    return "/".join([*host, *own[: len(own) - shared]])
 
 
 def _number(env: Mapping[str, str], name: str, default: float) -> float:

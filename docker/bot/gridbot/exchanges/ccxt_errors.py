@@ -19,6 +19,8 @@ from gridbot.model.errors import (
     UnreachableError,
 )
 
+# What exchanges say of a request whose time is too far from theirs.
+OF_CLOCK = re.compile(r"time|expired|window|nonce|-1021", re.IGNORECASE)
 UNTIL = re.compile(r"\buntil (\d{13})\b")
 # How exchanges say that an order with that client id was there before, in words of their own.
 TAKEN = re.compile(
@@ -56,6 +58,15 @@ def translated(err: Exception, answers: Answers, headers: Mapping[str, Any], exc
     is_short_of_funds = isinstance(err, errors.InsufficientFunds)
     cause = own_cause or _cause_of_rejection(text, is_short_of_funds=is_short_of_funds)
     return RejectedError(shown, cause=cause, code=code)
+
+
+def may_be_of_clock(err: Exception) -> bool:
+    """Tell whether a request may have been refused for the time with which it was signed."""
+    errors = importlib.import_module("ccxt.base.errors")
+    of_keys = errors.AuthenticationError | errors.InvalidNonce
+    return isinstance(err, of_keys) or (
+        isinstance(err, errors.ExchangeError) and bool(OF_CLOCK.search(str(err)))
+    )
 
 
 def _has_refused(err: Exception, status: int | None) -> bool:

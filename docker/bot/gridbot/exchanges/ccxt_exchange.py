@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from gridbot.config.settings import Settings
 from gridbot.exchanges import ccxt_client, venues
-from gridbot.exchanges.answers import Listed, Page
+from gridbot.exchanges.answers import Page
 from gridbot.exchanges.ccxt_calls import CcxtCalls
 from gridbot.exchanges.exchange import Exchange
 from gridbot.exchanges.order_match import Row, match_order
@@ -59,6 +59,7 @@ class CcxtExchange(CcxtCalls):
 
     name = "live"
     price_is_firm = False
+    price_answer: object = None
     max_client_id = 2**32 - 1
 
     def __init__(
@@ -124,7 +125,7 @@ class CcxtExchange(CcxtCalls):
         ticker = self._call(self._api.fetch_ticker, self._symbol)
         mark = positive(ticker.get("markPrice"))
         price = mark or middle(ticker.get("bid"), ticker.get("ask")) or positive(ticker.get("last"))
-        self.price_is_firm = bool(mark)
+        self.price_is_firm, self.price_answer = bool(mark), ticker.get("info")
         if price is None:
             raise UnreachableError(f"{self._id} gives no price for {self._settings.symbol}")
         return price
@@ -148,14 +149,15 @@ class CcxtExchange(CcxtCalls):
         if not self._api.has.get("fetchFundingHistory"):
             return None
         start = int((since - self._clock_ahead()) * 1000)
-        payments = []
-        for raw in self._list(self._api.fetch_funding_history, self._symbol, start, 100):
-            amount, at = _decimal(raw.get("amount")), raw.get("timestamp")
-            if amount is None or at is None:
-                return None
-            if raw.get("symbol") in (None, self._symbol) and at >= start:
-                payments.append(Funding(str(raw.get("id") or f"{self._symbol}@{at}"), at / 1000, amount))
-        return payments
+        fetch, market = self._api.fetch_funding_history, self._loaded()
+        rows, are_all = self._read_pages(
+            fetch, self._symbol, Page(start), self._answers.next_funding, MOST_PAGES
+        )
+        read = [self._answers.payment(raw, market) for raw in rows if self._answers.is_of(raw, market)]
+        payments = [payment for payment in read if payment is not None]
+        if not are_all or len(payments) < len(read):
+            return None
+        return [payment for payment in payments if payment.at * 1000 >= start]
 
     @property
     def market_symbol(self) -> str:
@@ -291,20 +293,12 @@ class CcxtExchange(CcxtCalls):
         # `since` may be this machine's time; asking from earlier only lists more.
         start = int((since - self._clock_ahead()) * 1000)
         market = self._loaded()
-        fills: list[Fill | UnreadableFill] = []
-        page: Page | None = self._answers.first_page(start)
-        for _ in range(MOST_PAGES):
-            if page is None:
-                break
-            most = self._answers.most_on_page
-            raw = self._list(self._api.fetch_my_trades, self._symbol, page.since, most, dict(page.params))
-            fills += [
-                self._answers.fill(trade, market) for trade in raw if self._answers.is_of(trade, market)
-            ]
-            answer = self._answered[-1] if self._answered else None
-            listed = Listed(raw, answer if isinstance(answer, dict) else {}, self._api.milliseconds())
-            page = self._answers.next_page(page, listed)
-        if page is not None:
+        first, following = self._answers.first_page(start), self._answers.next_page
+        rows, are_all = self._read_pages(
+            self._api.fetch_my_trades, self._symbol, first, following, MOST_PAGES
+        )
+        fills = [self._answers.fill(trade, market) for trade in rows if self._answers.is_of(trade, market)]
+        if not are_all:
             why = f"{self._id} lists more than {MOST_PAGES} pages of executions, and the rest is not read"
             fills.append(UnreadableFill(None, None, None, why))
         return fills

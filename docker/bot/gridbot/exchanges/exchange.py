@@ -23,7 +23,8 @@ class Exchange(Protocol):
     Every call may raise `UnreachableError` (no clear answer) or `RejectedError` (refused). `name` says where
     prices come from: `live`, `synthetic` or `replay`. An order that was sent and that neither the open orders
     nor the history know after `settle_s` seconds was never accepted and never will be.
-    `price_is_firm`: `price()` is no single trade's price, and a run may end by one look at it.
+    `price_is_firm`: `price()` is no single trade's price, and a run may end by one look at it. One that has
+    `price_answer` keeps there what `price()` was read from.
     `most_in_batch`: how many orders one `cancel_batch` takes, 1 where the exchange has no such call.
     `has_cancel_all`: `cancel_all` may be called. `clock_ahead`: by how many seconds this machine's clock is
     ahead of the exchange's, as far as that was measured; 0 where it is not.

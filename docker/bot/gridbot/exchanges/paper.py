@@ -50,8 +50,9 @@ class PaperExchange:
         source: PriceSource,
         clock: Callable[[], float] = time.time,
         costs: Costs | None = None,
+        mark: Callable[[], Decimal | None] | None = None,
     ) -> None:
-        self._costs = costs or Costs()
+        self._costs, self._mark = costs or Costs(), mark
         self.name = source.name
         # A generated or recorded price is the market itself.
         self.price_is_firm = source.name != "live"
@@ -85,7 +86,7 @@ class PaperExchange:
         return self._price
 
     def mark_price(self) -> Decimal | None:
-        return None
+        return None if self._mark is None else self._mark()
 
     def funding(self, since: float) -> list[Funding] | None:
         del since

@@ -1,22 +1,28 @@
-"""Read a recording of prices with times from a CSV file."""
+"""Read a recording of prices with times from a CSV file, compressed by gzip or not."""
 
 from __future__ import annotations
 
 import csv
+import gzip
 import math
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
+from typing import IO
 
 from gridbot.model.errors import ConfigError
 
 # Seconds since the epoch, and the prices of the row in the order in which they were traded.
 Row = tuple[float, list[Decimal]]
-TIMES = ("time", "timestamp", "at", "date", "datetime", "open_time")
+TIMES = ("time", "timestamp", "at", "date", "datetime", "open_time", "close_time", "ts", "unix")
 PRICES = ("price", "close", "last")
+BARS = ("open", "high", "low")
 # Later than this, a number is no time in seconds but one in milliseconds, and so on.
 LATEST_S = 1e11
+GZIP = b"\x1f\x8b"
+SHOWN = 60
 
 
 def read_recording(path: Path, step: float) -> Iterator[Row]:
@@ -26,15 +32,9 @@ def read_recording(path: Path, step: float) -> Iterator[Row]:
     recording may be larger than the memory.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
+        with _open(path) as file:
             reader = csv.reader(file)
-            names = [name.strip().lower() for name in next(reader, [])]
-            price_at = next((names.index(name) for name in PRICES if name in names), None)
-            if price_at is None:
-                raise ConfigError(f"{path}: no column price or close")
-            time_at = next((names.index(name) for name in TIMES if name in names), None)
-            bars = ("open", "high", "low")
-            bar = [names.index(name) for name in bars] if set(bars) <= set(names) else None
+            time_at, price_at, bar = _columns(path, next(reader, []))
             count, last = 0, float("-inf")
             for fields in reader:
                 if not any(map(str.strip, fields)):
@@ -44,24 +44,49 @@ def read_recording(path: Path, step: float) -> Iterator[Row]:
                     prices = [Decimal(fields[price_at])]
                     if bar is not None:
                         first, high, low = (Decimal(fields[column]) for column in bar)
-                        if high < low:
+                        if not low <= min(first, prices[0]) <= max(first, prices[0]) <= high:
                             raise InvalidOperation
                         extremes = (low, high) if prices[0] >= first else (high, low)
                         prices = [first, *extremes, prices[0]]
                     if not all(price.is_finite() and price > 0 for price in prices):
                         raise InvalidOperation
                 except (InvalidOperation, ValueError, IndexError, OverflowError):
-                    raise ConfigError(f"{path}:{reader.line_num}: not a price, or not a time") from None
+                    row, why = ",".join(fields)[:SHOWN], "not a price, or not a time"
+                    raise ConfigError(f"{path}:{reader.line_num}: {why}: {row}") from None
                 if at < last:
                     raise ConfigError(f"{path}:{reader.line_num}: earlier than the row before")
                 count, last = count + 1, at
                 yield at, prices
-    except (OSError, UnicodeDecodeError, csv.Error, ValueError) as err:
+    except UnicodeDecodeError as err:
+        raise ConfigError(f"cannot read {path}: it is not UTF-8 text") from err
+    except (OSError, EOFError, zlib.error, csv.Error, ValueError) as err:
         if isinstance(err, ConfigError):
             raise
         raise ConfigError(f"cannot read {path}: {err}") from err
     if not count:
         raise ConfigError(f"{path}: no rows")
+
+
+def _open(path: Path) -> IO[str]:
+    with path.open("rb") as file:
+        is_packed = file.read(len(GZIP)) == GZIP
+    if is_packed:
+        return gzip.open(path, "rt", newline="", encoding="utf-8-sig")
+    return path.open(newline="", encoding="utf-8-sig")
+
+
+def _columns(path: Path, head: Sequence[str]) -> tuple[int | None, int, list[int] | None]:
+    """Return the columns of the time, the price, and the rest of a bar. Raises ConfigError."""
+    names = [name.strip().lower().replace(" ", "_") for name in head]
+    price_at = next((names.index(name) for name in PRICES if name in names), None)
+    if price_at is None:
+        written = ",".join(head)[:SHOWN] or "nothing"
+        raise ConfigError(f"{path}: no column price or close; the first line is: {written}")
+    time_at = next((names.index(name) for name in TIMES if name in names), None)
+    if time_at is None and (like := next((name for name in names if "time" in name or "date" in name), None)):
+        raise ConfigError(f"{path}: no column time; if {like} is that, call it so")
+    bar = [names.index(name) for name in BARS] if set(BARS) <= set(names) else None
+    return time_at, price_at, bar
 
 
 def _time(text: str) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from math import prod
 from typing import Any
@@ -63,3 +65,23 @@ def signed(size: Decimal | None, side: Any) -> Decimal | None:
     sides = {"long": 1, "buy": 1, "short": -1, "sell": -1}
     sign = sides.get(str(side or "").lower())
     return None if sign is None else abs(size) * sign
+
+
+def distinct(rows: Sequence[Any]) -> list[Any]:
+    """Return the rows without those listed twice, as at the border of two pages."""
+    distinct: list[Any] = []
+    for row in rows:
+        if row not in distinct:
+            distinct.append(row)
+    return distinct
+
+
+def names_market(market: Mapping[str, Any], name: Any) -> bool:
+    """Tell whether a name is one of this market, whatever stands between its letters."""
+    letters = _letters(str(name))
+    return letters in {_letters(str(market.get(key) or "")) for key in ("symbol", "id", "id2")} - {""}
+
+
+@functools.lru_cache(maxsize=256)
+def _letters(name: str) -> str:
+    return "".join(letter for letter in name if letter.isalnum() or letter == ":").upper()

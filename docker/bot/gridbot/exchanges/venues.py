@@ -137,22 +137,30 @@ def base_url(exchange: str, env: Mapping[str, str] = os.environ) -> str | None:
     for name in (*_names(exchange.upper(), "API_URL", "BASE_URL"), "BASE_URL"):
         if env.get(name):
             url = env[name].rstrip("/")
-            if name == "BASE_URL" and _is_of_another(exchange, url):
-                continue
+            if other := _whose_else(exchange, url):
+                if name == "BASE_URL":
+                    continue
+                raise ConfigError(f"{name}: is an address of {other}, where calls for {exchange} never go")
             if not url.startswith(("https://", "http://")):
                 raise ConfigError(f"{name}: must begin with https:// or http://")
+            if urlsplit(url).query or urlsplit(url).fragment:
+                raise ConfigError(f"{name}: must be an address without ? and #")
             return url
     return None
 
 
-def _is_of_another(exchange: str, url: str) -> bool:
-    """Tell whether a shared BASE_URL is another exchange's: signed calls never go there."""
-    host = urlsplit(url).hostname
-    return any(venue.host == host for name, venue in VENUES.items() if name != exchange)
+def _whose_else(exchange: str, url: str) -> str | None:
+    """Return which other exchange's an address is; each has hosts for its kinds of market and for tests."""
+    host = f".{urlsplit(url).hostname}"
+    return next((name for name in VENUES if name != exchange and host.endswith(_domain(name))), None)
+
+
+def _domain(exchange: str) -> str:
+    return "." + ".".join(VENUES[exchange].host.split(".")[-2:])
 
 
 def find_market(symbol: str, markets: Iterable[Mapping[str, Any]], *, perp: bool) -> dict[str, Any] | None:
-    """Return the market of `symbol`, by id, ccxt's symbol, or as other bots write it: SOLUSDT, BTC.
+    """Return the market of `symbol`, by id, ccxt's symbol, or as other bots write it: SOLUSDT, BTC, BTC-PERP.
 
     Of a spot market and a perpetual that share an id, the one of the run's kind is meant. Raises ConfigError
     naming both meanings where two markets are left.
@@ -160,13 +168,18 @@ def find_market(symbol: str, markets: Iterable[Mapping[str, Any]], *, perp: bool
     known = list(markets)
     exact = [market for market in known if symbol in (market["id"], market["symbol"], market.get("id2"))]
     plain = _plain(symbol)
+    currency = plain.removesuffix("PERP") or plain
+    is_perp = perp or currency != plain
     loose = [
         market
         for market in known
-        if plain in (_plain(market["id"]), _plain(f"{market['base']}{market['quote']}"))
+        if plain in (_plain(market[key]) for key in ("id", "symbol"))
+        or _plain(f"{market['base']}{market['quote']}") in (plain, currency if market.get("contract") else "")
     ]
     base = [
-        market for market in known if market.get("base") == symbol and bool(market.get("contract")) == perp
+        market
+        for market in known
+        if _plain(market.get("base")) == currency and bool(market.get("contract")) == is_perp
     ]
     for matches in (exact, loose, base):
         of_kind = [market for market in matches if bool(market.get("contract")) == perp] or matches
@@ -180,7 +193,8 @@ def find_market(symbol: str, markets: Iterable[Mapping[str, Any]], *, perp: bool
 
 def currencies(exchange: str, symbol: str) -> tuple[str, str]:
     """Return base and quote as a symbol names them, for a market that nobody can be asked about: on paper."""
-    base, *others = re.split(r"[-_/:]", symbol)
+    written = symbol.upper() if symbol.islower() else symbol
+    base, *others = [word for word in re.split(r"[-_/:]", written) if word != "PERP"] or [written]
     if others:
         return base, others[0]
     quote = next((one for one in QUOTES if base.upper().endswith(one) and len(base) > len(one)), None)

@@ -204,11 +204,15 @@ class UnreadableOrder:
 
 @dataclass(frozen=True, slots=True)
 class Funding:
-    """Hold a funding payment in the quote currency, below 0 when it was paid and above when received."""
+    """Hold a funding payment in the quote currency, below 0 when it was paid and above when received.
+
+    `former_id`: under which an earlier version of this bot may have stored it.
+    """
 
     id: str
     at: float
     amount: Decimal
+    former_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

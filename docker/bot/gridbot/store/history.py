@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gridbot.store.database import OPENING_PNL, open_for_reading
+from gridbot.store.whole_run import whole_run
 
 POINTS = 480
 # Fills of one side at one price that would be drawn on top of each other are merged.
@@ -121,35 +122,26 @@ def figures(path: Path) -> dict[str, float | None]:
             " FROM trades WHERE run_id = ?) WHERE realized != before",
             (run_id,),
         ).fetchone()[0]
-        most = db.execute(
-            "SELECT max(abs(position)) * (SELECT price FROM equity WHERE run_id = ?1 ORDER BY at LIMIT 1)"
-            " AS capital, (SELECT pnl FROM equity WHERE run_id = ?1 ORDER BY at DESC LIMIT 1) AS pnl"
-            " FROM equity WHERE run_id = ?1",
-            (run_id,),
+        latest = db.execute(
+            "SELECT pnl FROM equity WHERE run_id = ? ORDER BY at DESC LIMIT 1", (run_id,)
         ).fetchone()
         maker = db.execute("SELECT avg(maker) AS share FROM trades WHERE run_id = ?", (run_id,)).fetchone()
-        refused = db.execute(
-            "SELECT avg(state = 'rejected') AS share FROM orders WHERE run_id = ?", (run_id,)
-        ).fetchone()
         opening = db.execute(
             "SELECT CAST(value AS REAL) AS pnl FROM facts WHERE run_id = ? AND name = ?",
             (run_id, OPENING_PNL),
         ).fetchone()
-        drawdown = db.execute(
-            "SELECT max(peak - pnl) AS most FROM (SELECT pnl, max(0, max(pnl) OVER (ORDER BY at)) AS peak"
-            " FROM equity WHERE run_id = ?)",
-            (run_id,),
-        ).fetchone()
+        whole = whole_run(db, run_id)
+    capital = (whole["position"] or 0) * (whole["price"] or 0)
     return {
         "maker_share": maker["share"],
-        "reject_rate": refused["share"],
-        "max_drawdown": drawdown["most"],
+        "reject_rate": whole["refused"] / whole["orders"] if whole["orders"] else None,
+        "max_drawdown": whole["drawdown"],
         "profit_per_grid": (
             float((Decimal(ledger["realized"]) - Decimal(ledger["fees"])) / closing) if closing else None
         ),
         "apr": (
-            (most["pnl"] - (opening["pnl"] if opening else 0)) / most["capital"] * YEAR_S / run["ran_s"]
-            if run and run["ran_s"] >= APR_AFTER_S and most["capital"]
+            (latest["pnl"] - (opening["pnl"] if opening else 0)) / capital * YEAR_S / run["ran_s"]
+            if run and run["ran_s"] >= APR_AFTER_S and capital
             else None
         ),
     }

@@ -7,8 +7,9 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from gridbot.model.types import ZERO
-from gridbot.store.database import LIVE
+from gridbot.store.database import LIVE, transaction
 from gridbot.store.ledger import Ledger
+from gridbot.store.whole_run import keep, whole_run
 
 
 class Mark(NamedTuple):
@@ -46,11 +47,20 @@ class Samples:
         """Delete old rows, once an hour.
 
         Kept are one sample of a run a minute after a day, one an hour after a month, the last 1000 errors,
-        and closed orders without trades for a week.
+        and closed orders without trades for a week. What the run's figures need of them is kept apart.
         """
         if 0 <= now - self._thinned_at < 3600:
             return
         self._thinned_at = now
+        latest = self._db.execute("SELECT max(id) FROM runs").fetchone()[0]
+        if latest is None:
+            return
+        with transaction(self._db):
+            before = whole_run(self._db, latest)
+            self._delete_old(now)
+            keep(self._db, latest, before)
+
+    def _delete_old(self, now: float) -> None:
         for age, bucket in ((86400, 60), (30 * 86400, 3600)):
             self._db.execute(
                 "DELETE FROM equity WHERE at < ?1 AND at NOT IN"

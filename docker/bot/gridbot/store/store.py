@@ -159,6 +159,9 @@ class Store(OrderReader):
 
     def add_funding(self, payments: Iterable[Funding]) -> None:
         """Store payments of this run, each once."""
+        payments = list(payments)
+        renamed = [(one.id, one.former_id, one.at) for one in payments if one.former_id is not None]
+        self._db.executemany("UPDATE OR IGNORE funding SET id = ? WHERE id = ? AND at = ?", renamed)
         rows = [(payment.id, self.run_id, payment.at, as_text(payment.amount)) for payment in payments]
         self._db.executemany("INSERT OR IGNORE INTO funding VALUES (?, ?, ?, ?)", rows)
         self._funding = None

@@ -37,6 +37,8 @@ SUMMARY_EVERY_S = 60.0
 # that it costs no more than the second's inverse of a core.
 FIGURES_EVERY_S, FIGURES_REST = 60.0, 10_000.0
 FUNDING_EVERY_S = 600.0
+# All payments are read once; then those since the last look, and of a day before, as one may be listed late.
+FUNDING_AGAIN_S = 86400.0
 # A tick places orders for at most this long, so that a slow exchange doesn't keep it from looking at its
 # fills.
 ACT_FOR_S = 5.0
@@ -94,6 +96,7 @@ class Engine:
         self._watch = PositionWatch(settings, exchange, store, market.base, self._pace)
         self._second_look, self._range_look = SecondLook(exchange), SecondLook(exchange)
         self._funding_read_at: float | None = None
+        self._funding_known_at: float | None = None
         # A position that was taken over was paid for meanwhile, too; what the run before counted stays its.
         held_since = float(store.fact(HELD_SINCE) or run.started_at)
         self._funded_since = min(run.started_at, held_since - FUNDING_EVERY_S)
@@ -110,7 +113,7 @@ class Engine:
         self.price = price = self.exchange.price()
         self.price_at = self._clock()
         if not self._prepared:
-            log.info(self.strategy.prepare(price))
+            log.info(self.strategy.prepare(self._second_look.market_price(price)))
             self._prepared = True
         result = self._reconciler.run(now)
         self.unsettled, self._is_clean = result.unsettled, result.is_clean
@@ -245,12 +248,15 @@ class Engine:
             return
         if self._funding_read_at is not None and 0 <= now - self._funding_read_at < FUNDING_EVERY_S:
             return
-        self._funding_read_at = now
+        self._funding_read_at, since = now, self._funded_since
+        if self._funding_known_at is not None:
+            since = max(since, min(self._funding_known_at, now) - FUNDING_AGAIN_S)
         try:
-            payments = None if self._watch.others else self.exchange.funding(self._funded_since)
+            payments = None if self._watch.others else self.exchange.funding(since)
         except ExchangeError as err:
             log.info("funding payments are unknown: %s", err)
             payments = None
+        self._funding_known_at = None if payments is None else now
         if payments is not None:
             self.store.add_funding(payments)
         self.funding = None if payments is None else self.store.funding
@@ -294,7 +300,7 @@ class Engine:
         if not moves:
             return risk.bound_reached(left), settings.boundary_action == "emergency_close"
         log.warning("%s: moving the range", left.reason)
-        log.info(self.strategy.move_range(price, now))
+        log.info(self.strategy.move_range(Decimal(left.params["price"]), now))  # what confirmed it, no print
         self._left = None
         return None, False
 

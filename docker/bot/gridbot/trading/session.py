@@ -164,7 +164,7 @@ def _live_prices(
     from gridbot.exchanges.ccxt_exchange import CcxtExchange
 
     public = CcxtExchange(settings, None, env, on_call, pace)
-    return PaperExchange(public.market, LivePrices(public.price))
+    return PaperExchange(public.market, LivePrices(public.price), mark=public.mark_price)
 
 
 def is_reachable(settings: Settings, env: Mapping[str, str], within: float = FIRST_ANSWER_S) -> bool:
