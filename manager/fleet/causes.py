@@ -167,14 +167,14 @@ def _orders_left(view: Instance) -> Text:
     return Text("its container is gone: whether orders are left is unknown")
 
 
-def _age_of_figures(view: Instance, now: float) -> str:
+def _age_of_figures(view: Instance, now: float) -> Text | str:
     """Return how old the figures of a bot are that has not reported since, or has no new price; else ""."""
     kept_report, of = view.report, doing.figures_at(view, now)
     if kept_report is None or kept_report.has_ended or of is None:
         return ""
     if kept_report.report.pnl is None and kept_report.report.position is None:
         return ""
-    return formatting.age(now - of) if of else "?"
+    return formatting.elapsed(now - of) if of else "?"
 
 
 def _says_more(view: Instance) -> bool:

@@ -543,6 +543,33 @@ def test_ages_are_in_the_readers_language(browser: Browser, tmp_path: Path) -> N
         page.wait(lambda: "25 分" in page.text("[data-id=bp_sol_01] .c-fill"))
 
 
+def test_chinese_has_its_own_marks_and_one_minus_everywhere(browser: Browser, tmp_path: Path) -> None:
+    """What the manager wrote had a hyphen and `15m`, and what the page wrote had blanks beside full width."""
+    old = {**LIVE, "pnl": "-3", "position": "-0.4", "price": "150"}
+    rows = [
+        a_bot("bp_sol_01", "failed", **old),
+        a_bot("bp_sol_02", code="exchange_away", price_at=time.time() - 930, **old),
+        a_bot("bp_sol_03", last_fill=time.time() - 11_100, **old),
+    ]
+    with serving(tmp_path, rows) as served:
+        page = opened(browser, served)
+        page.run("document.querySelector('[data-key=language]').click()")
+        page.wait(lambda: "15 分鐘前" in page.text("[data-id=bp_sol_02] .c-note"))
+        assert "最後已知的倉位：−0.4 SOL" in page.text(".needs")
+        fill = "document.querySelector('[data-id=bp_sol_03] .c-fill time')"
+        assert page.run(f"{fill}.getClientRects().length === 1 && {fill}.offsetHeight < 30"), "in one line"
+        press(page, "停機", "#halt")
+        page.wait(lambda: page.count("dialog[open] .halt") == 1)
+        assert "倉位保持不動：−1.2 SOL" in page.text("dialog")
+        press(page, "關閉", "dialog")
+        page.run("document.querySelector('[data-id=bp_sol_01] .c-name').click()")
+        page.wait(lambda: page.count("dialog[open] dd") > 0)
+        press(page, "停止", "dialog .actions")
+        page.wait(lambda: "倉位：−0.4 SOL" in page.text("dialog .question"))
+        texts = page.text("body") + page.text("dialog")
+        assert re.findall(r"[\u4e00-\u9fff]: |[：，。；] |[秒鐘分時天] 前|(?<![\w.])-\d", texts) == []
+
+
 def test_ages_have_the_steps_of_the_commands(browser: Browser, tmp_path: Path) -> None:
     seconds = [-1, 0, 59, 60, 3599, 3600, 11_100, 48 * 3600 - 1, 48 * 3600, 10**6]
     with serving(tmp_path, [a_bot("bp_sol_01", pnl="1", **LIVE)]) as served:
