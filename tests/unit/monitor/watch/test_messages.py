@@ -269,6 +269,15 @@ def test_an_alert_during_which_the_watch_is_ended_is_said_by_the_next_one(
     assert len(messages) == 1
 
 
+@pytest.mark.parametrize("command", ["watch", "serve"])
+def test_without_systemd_what_was_asked_for_is_to_be_run_by_something_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setattr(service, "RUNNING_SYSTEMD", tmp_path / "none")
+    with pytest.raises(ManagerError, match=rf"have your service manager run `.* -m manager {command}` in /"):
+        list(service.install(service.unit_of(a_fleet(), command=command)))
+
+
 def test_the_service_is_installed_once_and_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = tmp_path / "calls"
     systemctl = tmp_path / "bin" / "systemctl"
