@@ -159,7 +159,7 @@ def test_the_packages_of_the_page_go_where_this_manager_runs(
     """A shell's `pip` may be of another environment, and would ask a registry for `botfleet` itself."""
     monkeypatch.setattr(serve, "find_spec", lambda _name: None)
     monkeypatch.setattr(sys, "executable", "/opt/my tools/python")
-    asked = {"set_password": False, "set_code": False, "add_token": None, "remove_token": []}
+    asked: dict[str, Any] = {"set_password": False, "set_code": False, "add_token": None, "remove_token": []}
     with pytest.raises(ManagerError) as caught:
         serve.serve(Looking(folder), options(**asked, what="", **NO_OPTIONS_OF_SERVE))
     assert str(caught.value).endswith(": '/opt/my tools/python' -m pip install 'botfleet[web]'")
