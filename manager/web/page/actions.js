@@ -235,7 +235,7 @@ function openHalt(model, dialog, isHeld) {
     dialog,
     el("div", { class: "head" }, el("h2", {}, t("Halt the whole fleet")), el("button", { class: "chip", "data-key": "close", onclick: close }, t("Close"))),
     el("p", {}, t("Every bot is stopped at once, {live} live and {paper} on paper. Each cancels its orders, and the exchange is asked whether any is left.", counts)),
-    el("p", {}, labelled(t("Positions stay open"), exposure.length ? listed(exposure.map((each) => amount(each.net, each.base))) : t("none that is known"))),
+    el("p", {}, labelled(t("Live positions stay open"), exposure.length ? listed(exposure.map((each) => amount(each.net, each.base))) : t("none that is known"))),
     el("p", { class: "small" }, t("Only `manager resume`, or starting a bot, ends a halt.")),
     place,
   );

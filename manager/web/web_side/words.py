@@ -188,7 +188,7 @@ PAGE_TEXTS = (
         "Every bot is stopped at once, {live} live and {paper} on paper. Each cancels its orders, a"
         "nd the exchange is asked whether any is left."
     ),
-    mark("Positions stay open"),
+    mark("Live positions stay open"),
     mark("none that is known"),
     mark("Log"),
     mark("fills"),
