@@ -585,7 +585,7 @@ def test_no_width_needs_scrolling_sideways(browser: Browser, tmp_path: Path) -> 
         for width in (320, 400, 600, 768, 899, 900, 960, 1099, 1100, 1150, 1199, 1200, 1280):
             size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
             page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-            page.wait(lambda width=width: page.run("innerWidth") == width)
+            page.wait(partial(page.run, "innerWidth === arguments[0]", width))
             assert page.run(wider) == 0, width
 
 
