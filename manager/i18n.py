@@ -161,6 +161,11 @@ def listed(words: Iterable[object]) -> str:
     return punctuated(", ").join(map(str, words))
 
 
+def told(sentences: Iterable[object]) -> str:
+    """Return whole sentences behind each other; Chinese has no blank between them."""
+    return ("" if language() == "zh-TW" else " ").join(map(str, sentences))
+
+
 def labelled(*parts: object) -> str:
     """Return what the last part says, behind what it is said of: `bp_sol_01: recreate: config changed`."""
     return punctuated(": ").join(map(str, parts))

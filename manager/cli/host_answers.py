@@ -134,7 +134,7 @@ def state_text(row: Row) -> str:
         return _(text_of(row, "state"))
     if row.age is None:
         return _("unreachable")
-    age = formatting.age(row.age)
+    age = formatting.elapsed(row.age)
     if not row.values.get("last_state"):
         return str(Text("unreachable (no instances {age} ago)", age=age))
     return str(Text("unreachable ({state} {age} ago)", state=_(text_of(row, "last_state")), age=age))

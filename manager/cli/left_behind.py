@@ -118,7 +118,7 @@ def reported_amount(position: Position) -> Text:
     age = 0.0 if position.reported_at is None else time.time() - position.reported_at
     if age < OLD_S:
         return Text("{amount} as last reported", amount=position)
-    return Text("{amount} as last reported {age} ago", amount=position, age=formatting.age(age))
+    return Text("{amount} as last reported {age} ago", amount=position, age=formatting.elapsed(age))
 
 
 def position_object(position: Position | None) -> dict[str, str | bool | None]:

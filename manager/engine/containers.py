@@ -18,6 +18,7 @@ ENGINE_COULD_NOT_START = 128
 """The exit code of a container that the engine could not start."""
 HEALTH = late_pattern(r"\((?:health: )?(healthy|unhealthy|starting)\)")
 UP_SECONDS = late_pattern(r"Up (?:(\d+) seconds?|Less than a second)")
+DOWN_SECONDS = late_pattern(r"Exited \(-?\d+\) (?:(\d+) seconds?|Less than a second) ago")
 
 
 NOT_NETWORKS = frozenset({"", "default", "bridge", "host", "none"})
@@ -69,6 +70,12 @@ class Container(NamedTuple):
     def up_seconds(self) -> int | None:
         """Return for how many full seconds it has run, where that is less than a minute; else None."""
         match = UP_SECONDS.match(self.status)
+        return int(match[1] or 0) if match else None
+
+    @property
+    def down_seconds(self) -> int | None:
+        """Return how many full seconds ago it ended, where that is less than a minute; else None."""
+        match = DOWN_SECONDS.match(self.status)
         return int(match[1] or 0) if match else None
 
     @property

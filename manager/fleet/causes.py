@@ -96,7 +96,10 @@ def may_be_started_again(view: Instance, now: float) -> bool:
     supervisor, saved = view.supervisor, view.saved
     if view.status.state != "stopped" or saved.wish == "stopped" or saved.halted is not None:
         return False
-    if supervisor is None or supervisor.state != "stopped":
+    if supervisor is None:  # a manager removes what the one before has left, just before its start
+        down_for = None if view.container is None else view.container.down_seconds
+        return down_for is not None and down_for < RESTARTED_WITHIN_S
+    if supervisor.state not in {"stopped", "starting"}:
         return False
     last_exit = supervisor.last_exit  # long ago where its bot had failed, or waited for a restart
     ended_at = max(supervisor.updated_at, last_exit.at if last_exit is not None else 0.0)
@@ -167,14 +170,14 @@ def _orders_left(view: Instance) -> Text:
     return Text("its container is gone: whether orders are left is unknown")
 
 
-def _age_of_figures(view: Instance, now: float) -> str:
+def _age_of_figures(view: Instance, now: float) -> Text | str:
     """Return how old the figures of a bot are that has not reported since, or has no new price; else ""."""
     kept_report, of = view.report, doing.figures_at(view, now)
     if kept_report is None or kept_report.has_ended or of is None:
         return ""
     if kept_report.report.pnl is None and kept_report.report.position is None:
         return ""
-    return formatting.age(now - of) if of else "?"
+    return formatting.elapsed(now - of) if of else "?"
 
 
 def _says_more(view: Instance) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from manager.fleet.supervisor_messages import condition_in_general
 from manager.fleet.supervisor_state import Condition
 from manager.i18n import Text, mark
-from manager.util.formatting import age
+from manager.util.formatting import elapsed
 
 SENTENCES: Mapping[tuple[str, str], str] = {
     ("paused", ""): mark("paused on request"),
@@ -86,11 +86,11 @@ def _more(text: Text, condition: Condition, now: float) -> Text:
     params = condition.params
     text = _with_closing(text, params.get("closing"))
     if condition.code in {"exchange_away", "orders_refused"} and (begun := since(condition)):
-        text = Text("{what}, for {time}", what=text, time=age(now - begun))
+        text = Text("{what}, for {time}", what=text, time=elapsed(now - begun))
     if condition.code == "exchange_away" and (count := _number(params.get("open_orders"))):
         text = Text("{what}; {count} orders rest there", what=text, count=round(count))
     if condition.code == "exchange_away" and (at := _number(params.get("retry_at"))) and at > now:
-        text = Text("{what}; it is asked again in {time}", what=text, time=age(at - now))
+        text = Text("{what}; it is asked again in {time}", what=text, time=elapsed(at - now))
     if condition.code == "out_of_range" and _number(params.get("moves_left")) == 0:
         text = Text("{what}; it may not move its range again yet", what=text)
     return text

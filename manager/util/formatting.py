@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 
+from manager.i18n import Text, mark
 from manager.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,22 +21,41 @@ MB, GB = 10**6, 10**9
 MIB = 1 << 20
 
 
+SECONDS, MINUTES, HOURS, DAYS = (
+    mark("{count}s"),
+    mark("{count}m"),
+    mark("{count}h{minutes}m"),
+    mark("{count}d"),
+)
+
+
 def age(seconds: float) -> str:
     """Return `42s`, `7m`, `3h05m`, `12d`, for a column."""
+    template, params = _age(seconds)
+    return template.format(**params)
+
+
+def elapsed(seconds: float) -> Text:
+    """Return the same for a sentence, in which a reader's language has its own words: `15 分鐘`."""
+    template, params = _age(seconds)
+    return Text(template, **params)
+
+
+def _age(seconds: float) -> tuple[str, dict[str, object]]:
     seconds = max(0, int(seconds))
-    if seconds < 60:
-        return f"{seconds}s"
     minutes = seconds // 60
+    if seconds < 60:
+        return SECONDS, {"count": seconds}
     if minutes < 60:
-        return f"{minutes}m"
+        return MINUTES, {"count": minutes}
     if minutes < 48 * 60:
-        return f"{minutes // 60}h{minutes % 60:02}m"
-    return f"{minutes // 1440}d"
+        return HOURS, {"count": minutes // 60, "minutes": f"{minutes % 60:02}"}
+    return DAYS, {"count": minutes // 1440}
 
 
-def duration(seconds: float) -> str:
+def duration(seconds: float) -> Text:
     """Return `4.7 s`, how long something took, for a sentence."""
-    return f"{seconds:.1f} s"
+    return Text("{seconds} s", seconds=f"{seconds:.1f}")
 
 
 def offset(seconds: float) -> str:

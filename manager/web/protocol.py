@@ -30,11 +30,15 @@ MAX_KEY = 100
 
 
 class Refusal(Exception):
-    """Say no, with an HTTP status and the reason in the reader's language. `retry_after`: seconds."""
+    """Say no, with an HTTP status and the reason in the reader's language. `retry_after`: seconds.
+
+    `message`: the reason for readers of other languages.
+    """
 
     def __init__(self, status: int, detail: object = "", retry_after: int | None = None) -> None:
         super().__init__(str(detail))
         self.status, self.detail, self.retry_after = status, str(detail), retry_after
+        self.message = detail
 
 
 def status_of(error: ManagerError) -> int:

@@ -13,6 +13,7 @@ import pytest
 from manager.errors import NO_ENGINE, EngineUnreachable
 from manager.monitor.history import spool_reader
 from manager.monitor.watch import snoozing
+from manager.web import access
 from manager.web.engine_side import actions
 from manager.web.engine_side.actions import MOST_AT_ONCE, Actions
 from tests.web.served import Client, Served, a_bot, serving, signed_in
@@ -104,6 +105,32 @@ def test_the_question_before_alerts_are_left_says_until_when(client: Client) -> 
     assert asked["needs_id"] is False
     assert datetime.fromtimestamp(asked["until"]).hour == snoozing.MORNING
     assert client.get("/api/v1/instances/bp_sol_01/actions/orders")[2]["until"] is None
+
+
+def test_what_was_refused_is_noted_once_with_who_and_why(tmp_path: Path) -> None:
+    rows = [a_bot("bp_sol_01", **LIVE), a_bot("bp_btc_01", mode="paper", pnl="1", quote="USDC")]
+    known, token = access.with_token(access.Access(), "looker", "read")
+    with serving(tmp_path, rows, known) as served:
+        served.fleet.state_dir.mkdir(parents=True)
+        person, looker = signed_in(served), {"Authorization": f"Bearer {token}"}
+        path = "/api/v1/instances/bp_sol_01/actions"
+        for _again in range(3):
+            assert person.call("POST", path, {"verb": "stop", "confirm": "bp_sol"})[0] == 409
+            assert Client(served).call("POST", path, {"verb": "stop"}, looker)[0] == 403
+        assert Client(served).call("POST", "/api/v1/halt", {"confirm": "halt"}, looker)[0] == 403
+        assert Client(served).call("POST", "/api/v1/instances/none/actions", {}, looker)[0] == 403
+        role = "refused: this sign-in may not do that: the role {} is required)"
+        typed, *by_role = noted(served)
+        assert typed[:2] == ("bp_sol_01", "command failed")
+        assert typed[2].startswith("page: stop (asked on the page, by session 1 of ")
+        assert typed[2].endswith("; refused: bp_sol_01 trades real money: type its id to confirm)")
+        by = "asked by the program looker, by its token; "
+        assert by_role == [
+            ("bp_sol_01", "command failed", f"page: command ({by}{role.format('operate')}"),
+            ("bp_sol_01", "command failed", f"page: halt ({by}{role.format('halt')}"),
+            ("bp_btc_01", "command failed", f"page: halt ({by}{role.format('halt')}"),
+        ]
+        assert served.backend.actions.all() == []
 
 
 @pytest.mark.parametrize("confirm", [None, "", "bp_sol_0", "BP_SOL_01", " bp_sol_01", "bp_btc_01"])

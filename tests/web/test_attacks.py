@@ -25,7 +25,7 @@ from manager.web.engine_side.backend import Backend
 from manager.web.engine_side.listener import Listener
 from manager.web.web_side import api_session, connections, guard, streams
 from manager.web.web_side.attempts import FREE, FREE_OF_ALL, LONGEST_S, Attempts
-from tests.web.served import Client, Served, a_bot, serving, signed_in
+from tests.web.served import COOKIE, Client, Served, a_bot, serving, signed_in
 
 PASSWORD = "correct horse battery"
 READ, HALT = "only for looking", "only for the worst case"
@@ -309,6 +309,38 @@ def test_a_role_may_what_it_says(served: Served, password: str, may_act: bool, m
     halted = client.call("POST", "/api/v1/halt", {"confirm": "halt"})[0]
     assert (acted, halted) == (202 if may_act else 403, 202 if may_halt else 403)
     assert client.call("DELETE", "/api/v1/session", "")[0] == 204
+
+
+NEEDS: dict[str, Role] = {
+    "POST /api/v1/instances/{instance_id}/actions": "operate",
+    "POST /api/v1/instances/{instance_id}/page": "operate",
+    "POST /api/v1/halt": "halt",
+    "POST /api/v1/hosts/halt": "halt",
+}
+"""Every other route of the document only looks."""
+
+
+@pytest.mark.parametrize("role", ["read", "halt", "operate"])
+@pytest.mark.parametrize("by_token", [True, False], ids=["token", "session"])
+def test_every_route_asks_for_its_role(steady: Served, role: Role, by_token: bool) -> None:
+    """Each request lacks what it would need to begin something, so a refused role alone is a 403."""
+    client = Client(steady)
+    headers = {"Authorization": f"Bearer {TOKENS[role]}"} if by_token else {}
+    if not by_token:
+        secrets = steady.app_state.session_store.open_session(role)
+        client.cookie, client.token = f"{COOKIE}={secrets.cookie}", secrets.token
+    paths = client.call("GET", "/api/v1/openapi.json", None, headers)[2]["paths"]
+    routes = [(method.upper(), path) for path, methods in paths.items() for method in methods]
+    assert {f"{method} {path}" for method, path in routes} > NEEDS.keys()
+    for method, path in routes:
+        if path.endswith(("/events", "/logs")):
+            continue  # these do not end
+        asked = path.format(instance_id="bp_sol_01", verb="stop", number=1)
+        body = None if method == "GET" else {"verb": "stop"}
+        status = client.call(method, asked, body, headers)[0]
+        may = NEEDS.get(f"{method} {path}", "read") in access.PERMISSIONS[role]
+        assert (status == 403) is not may, (method, path, status)
+    assert steady.backend.actions.all() == []
 
 
 @pytest.mark.parametrize(("role", "halted"), [("read", 403), ("halt", 202), ("operate", 202)])

@@ -204,6 +204,14 @@ def test_what_the_bot_answers_concerns_its_own_origin(served: Served) -> None:
     assert headers["location"] == f"http://{page.host}/there"
 
 
+def test_a_page_leaves_no_service_worker(served: Served, bot: BotPage) -> None:
+    """One would answer in the bot's place after the sign-out, and after the bot was replaced."""
+    page = opened(signed_in(served))
+    assert page.get("/worker.js", **{"Service-Worker": "script", "Sec-Fetch-Site": "same-origin"})[0] == 403
+    assert [path for path, _head in bot.seen if path == "/worker.js"] == []
+    assert page.get("/worker.js", **{"Sec-Fetch-Site": "same-origin"})[0] == 200
+
+
 def test_a_status_that_is_none_is_a_refusal(served: Served) -> None:
     """It was a bug of ours: the connection ended without an answer, and each time with a traceback."""
     status, _headers, body = opened(signed_in(served)).get("/odd")

@@ -543,6 +543,52 @@ def test_ages_are_in_the_readers_language(browser: Browser, tmp_path: Path) -> N
         page.wait(lambda: "25 分" in page.text("[data-id=bp_sol_01] .c-fill"))
 
 
+def test_chinese_has_its_own_marks_and_one_minus_everywhere(browser: Browser, tmp_path: Path) -> None:
+    """What the manager wrote had a hyphen and `15m`, and what the page wrote had blanks beside full width."""
+    old = {**LIVE, "pnl": "-3", "position": "-0.4", "price": "150"}
+    rows = [
+        a_bot("bp_sol_01", "failed", **old),
+        a_bot("bp_sol_02", code="exchange_away", price_at=time.time() - 930, **old),
+        a_bot("bp_sol_03", last_fill=time.time() - 11_100, **old),
+    ]
+    with serving(tmp_path, rows) as served:
+        page = opened(browser, served)
+        page.run("document.querySelector('[data-key=language]').click()")
+        page.wait(lambda: "15 分鐘前" in page.text("[data-id=bp_sol_02] .c-note"))
+        assert "最後已知的倉位：−0.4 SOL" in page.text(".needs")
+        fill = "document.querySelector('[data-id=bp_sol_03] .c-fill time')"
+        assert page.run(f"{fill}.getClientRects().length === 1 && {fill}.offsetHeight < 30"), "in one line"
+        press(page, "停機", "#halt")
+        page.wait(lambda: page.count("dialog[open] .halt") == 1)
+        assert "實盤倉位保持不動：−1.2 SOL" in page.text("dialog")
+        press(page, "關閉", "dialog")
+        page.run("document.querySelector('[data-id=bp_sol_01] .c-name').click()")
+        page.wait(lambda: page.count("dialog[open] dd") > 0)
+        press(page, "停止", "dialog .actions")
+        page.wait(lambda: "倉位：−0.4 SOL" in page.text("dialog .question"))
+        texts = page.text("body") + page.text("dialog")
+        assert re.findall(r"[\u4e00-\u9fff]: |[：，。；] |[秒鐘分時天] 前|(?<![\w.])-\d", texts) == []
+
+
+@pytest.mark.long_form
+def test_no_width_needs_scrolling_sideways(browser: Browser, tmp_path: Path) -> None:
+    """Between a tablet's and a desk's, the columns were wider than the window."""
+    figures = {**LIVE, "pnl": "-1234.56", "position": "-12.345", "price": "150"}
+    rows = [
+        a_bot("bp_perp_sol_usdc_grid_with_a_long_name_01", last_fill=time.time() - 50_000, **figures),
+        a_bot("bp_sol_02", code="orders_refused", params={"cause": "unauthorized"}, **figures),
+    ]
+    with serving(tmp_path, rows) as served:
+        page = opened(browser, served)
+        wider = "[document.documentElement, ...document.querySelectorAll('.bot')]"
+        wider += ".filter((element) => element.scrollWidth > element.clientWidth + 1).length"
+        for width in (320, 400, 600, 768, 899, 900, 960, 1099, 1100, 1150, 1199, 1200, 1280):
+            size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+            page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+            page.wait(partial(page.run, "innerWidth === arguments[0]", width))
+            assert page.run(wider) == 0, width
+
+
 def test_ages_have_the_steps_of_the_commands(browser: Browser, tmp_path: Path) -> None:
     seconds = [-1, 0, 59, 60, 3599, 3600, 11_100, 48 * 3600 - 1, 48 * 3600, 10**6]
     with serving(tmp_path, [a_bot("bp_sol_01", pnl="1", **LIVE)]) as served:

@@ -216,7 +216,7 @@ def test_the_link_is_in_no_log(project: Project) -> None:
 def test_a_second_one_and_a_port_that_is_taken_are_said(project: Project) -> None:
     with keeper.listening(Options(("127.0.0.1", project.port))):
         output = project.manager("serve", "--detach", "--listen", f"127.0.0.1:{project.port}", code=1)
-        assert "did not start" in output
+        assert "did not start: cannot listen on" in output
         assert "Address already in use" in output
     project.detach()
     assert "already serves this fleet" in project.manager("serve", code=7)

@@ -25,7 +25,7 @@ from manager.monitor.history.reader import FleetHistory, InstanceHistory
 from manager.monitor.history.summary import Line
 from manager.typed import NamedTuple
 from manager.util import console, text_table
-from manager.util.formatting import age, date_and_time, iso_with_offset
+from manager.util.formatting import age, date_and_time, elapsed, iso_with_offset
 from manager.util.sanitize import replace_unprintable
 from manager.util.text_table import Column
 
@@ -155,7 +155,7 @@ def _line_columns(now: float) -> list[Column[Line]]:
         Column(
             "as_of",
             mark("AS OF"),
-            lambda line: "" if line.as_of is None else str(Text("{age} ago", age=age(now - line.as_of))),
+            lambda line: "" if line.as_of is None else str(Text("{age} ago", age=elapsed(now - line.as_of))),
             priority=4,
         ),
         Column("curve", mark("CURVE"), lambda line: curve.sparkline(line.points), priority=6),
@@ -240,7 +240,7 @@ def _note(row: DayRow) -> str:
     if day.is_open:
         parts.append(_("so far"))
     if day.gaps:
-        parts.append(str(Text("not observed for {time}", time=age(day.gaps))))
+        parts.append(str(Text("not observed for {time}", time=elapsed(day.gaps))))
     if day.is_uncertain:
         parts.append(_("a part is missing, or of another day"))
     return ", ".join(parts)

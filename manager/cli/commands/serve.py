@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from manager.errors import FAILED, OK, Locked, ManagerError, TimedOut, UsageError
 from manager.fleet import lock
 from manager.fleet.session import Session
-from manager.i18n import Text, _
+from manager.i18n import Text, _, joined
 from manager.monitor.top.commands import manager
 from manager.util import console, prompt
 from manager.util.polling import wait_until
@@ -38,11 +38,6 @@ LEAST_PASSWORD = 10
 
 def serve(session: Session, args: Namespace) -> int:
     """Serve the page, or do to the one that runs what is asked."""
-    if not all(map(find_spec, NEEDED)):
-        raise ManagerError(
-            "`manager serve` needs the packages of the extra `web`: {python} -m pip install 'botfleet[web]'",
-            python=shlex.quote(sys.executable),
-        )
     from manager.web import places
 
     at = places.of(session.project().fleet)
@@ -55,8 +50,18 @@ def serve(session: Session, args: Namespace) -> int:
             return _status(at)
         case "link":
             return _link(at)
+    _require_packages()
     options = _options(args)
     return _detach(session, at, options) if args.detach else _run(session, at, options)
+
+
+def _require_packages() -> None:
+    """Raise ManagerError without those of the page. One that runs can be ended without them."""
+    if not all(map(find_spec, NEEDED)):
+        raise ManagerError(
+            "`manager serve` needs the packages of the extra `web`: {python} -m pip install 'botfleet[web]'",
+            python=shlex.quote(sys.executable),
+        )
 
 
 def _options(args: Namespace) -> Options:
@@ -159,7 +164,8 @@ def _started(at: Places, process: subprocess.Popen[bytes]) -> Running:
             return True
         if process.poll() is not None:
             lines = at.log.read_text(errors="replace").strip().splitlines()[-LAST_LINES:]
-            raise ManagerError("`manager serve` did not start: {why}", why="; ".join(lines))
+            why = joined(map(console.without_label, lines))
+            raise ManagerError("`manager serve` did not start: {why}", why=why)
         return False
 
     if wait_until(has_started, time.monotonic() + READY_WITHIN_S, POLL_S) and server is not None:

@@ -112,7 +112,7 @@ def naming_what_goes_on(session: Session, args: Namespace) -> Iterator[None]:
             text = Text(
                 "nothing was stopped from here, and bots may go on, also on other nodes; by what the Swarm"
                 " reported {age} ago, these may run: {names}",
-                age=formatting.age(abs(time.time() - seen.at)),
+                age=formatting.elapsed(abs(time.time() - seen.at)),
                 names=names,
             )
         console.error(text)

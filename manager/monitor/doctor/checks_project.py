@@ -267,7 +267,7 @@ def lock(files: ProjectFacts) -> Iterator[Finding]:
             Text(
                 "{holder} has held the fleet's lock for {age}",
                 holder=files.lock_held_by,
-                age=formatting.age(files.lock_held_s),
+                age=formatting.elapsed(files.lock_held_s),
             ),
             Text("see what process {pid} does; `kill {pid}` ends it and frees the lock", pid=files.lock_pid)
             if files.lock_pid

@@ -10,7 +10,7 @@ from manager.fleet import display, doing
 from manager.fleet.amounts import aligned, money
 from manager.i18n import Text, _, joined, listed, mark
 from manager.monitor.stats.instance_stats import InstanceStats, Totals
-from manager.util.formatting import age, disk_size, memory_size, percent
+from manager.util.formatting import age, disk_size, elapsed, memory_size, percent
 from manager.util.text_table import Column, width
 
 
@@ -56,7 +56,7 @@ def _as_of(row: InstanceStats) -> str:
     at = row.figures_at
     if at is None or (row.report.pnl is None and row.report.position is None):
         return ""
-    return str(Text("{age} ago", age=age(time.time() - at))) if at else "?"
+    return str(Text("{age} ago", age=elapsed(time.time() - at))) if at else "?"
 
 
 COLUMNS: Sequence[Column[InstanceStats]] = (

@@ -20,7 +20,7 @@ from manager.monitor.stats.sampler import Sampler, Statistics
 from manager.monitor.stats.usage import Sample
 from manager.ops.requests import request_budget
 from manager.typed import NamedTuple
-from manager.util.formatting import age, file_size, share
+from manager.util.formatting import elapsed, file_size, share
 
 EVERY_S = 30.0
 """Between two samples, which cost the kernel's files, or the engine 3 ms of each container."""
@@ -118,7 +118,7 @@ class Group(NamedTuple):
             )
             for sender in self.senders[:MOST_LINES]
         ]
-        return (Text("sent from this address within {time}:", time=age(self.seconds)), *shown)
+        return (Text("sent from this address within {time}:", time=elapsed(self.seconds)), *shown)
 
 
 class Senders:

@@ -164,7 +164,7 @@ class Top(App[None]):
 
     def _troubles(self) -> list[str]:
         snapshot = self._snapshot
-        ago = formatting.age(time.monotonic() - (snapshot.at if snapshot else self._began_at))
+        ago = formatting.elapsed(time.monotonic() - (snapshot.at if snapshot else self._began_at))
         lines = []
         if self._error is not None:
             lines.append(str(self._error))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from manager.config.fleet import Fleet
 from manager.fleet import amounts, causes, display
-from manager.i18n import Text, _, mark
+from manager.i18n import Text, _, mark, told
 from manager.monitor.stats.collect import mode_mismatch
 from manager.monitor.stats.instance_stats import InstanceStats
 
@@ -64,7 +64,7 @@ def before(verb: str, row: InstanceStats) -> list[str]:
     sentences = [
         str(Text(ASKED[verb], id=row.id)),
         str(Text(REAL_MONEY if row.is_live else ON_PAPER, where=where)),
-        " ".join(
+        told(
             _(sentence)
             for sentence in (
                 _closing(row)

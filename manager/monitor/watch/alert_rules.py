@@ -20,7 +20,7 @@ from manager.monitor.watch import alert_cases
 from manager.monitor.watch.history import History
 from manager.monitor.watch.kinds import ENDED, Kind
 from manager.typed import NamedTuple
-from manager.util.formatting import age, mebibytes
+from manager.util.formatting import elapsed, mebibytes
 
 MACHINE = ""
 """The subject of conditions that concern no single instance."""
@@ -352,7 +352,7 @@ def _progress(instance: str, progress: Progress, rules: Alerts) -> Iterator[Cond
             text = Text(
                 "{id} is healthy, but has stopped trading: {why}",
                 id=instance,
-                why=Text(why, time=age(quiet)),
+                why=Text(why, time=elapsed(quiet)),
             )
             yield Condition(instance, "no_progress", text, case=case)
             return

@@ -14,7 +14,7 @@ from manager.i18n import Text
 from manager.monitor.watch.alert_rules import MACHINE, UNKNOWN, Condition
 from manager.monitor.watch.kinds import BACK, NEVER_REMINDED, PASSING, WAITING, Kind
 from manager.typed import NamedTuple
-from manager.util.formatting import age
+from manager.util.formatting import elapsed
 
 Tone = Literal["bad", "good", "news"]
 
@@ -188,12 +188,12 @@ def _due(
         not rules.remind_after or condition.kind in NEVER_REMINDED or now - entry.said_at < rules.remind_after
     ):
         return None
-    text = Text("still the case after {time}: {what}", time=age(now - entry.since), what=condition.text)
+    text = Text("still the case after {time}: {what}", time=elapsed(now - entry.since), what=condition.text)
     return Alert(condition.subject, condition.kind, "bad", text)
 
 
 def _over(kind: Kind, seconds: float) -> Alert:
-    return Alert(MACHINE, kind, "good", Text(BACK[kind], time=age(seconds)))
+    return Alert(MACHINE, kind, "good", Text(BACK[kind], time=elapsed(seconds)))
 
 
 def _fading(
@@ -216,7 +216,7 @@ def _fading(
     if all(kind in NEVER_REMINDED for _subject, kind in of_subject):
         return {}, None
     first = min(entry.since for entry in of_subject.values())
-    text = Text("{id} is running again, after {time}", id=subject, time=age(ended - first))
+    text = Text("{id} is running again, after {time}", id=subject, time=elapsed(ended - first))
     return {}, Alert(subject, next(iter(of_subject))[1], "good", text)
 
 

@@ -16,7 +16,7 @@ from manager.monitor.disk.growth import Excess, Free, Sample
 from manager.monitor.watch import change_detector, deleted_files
 from manager.monitor.watch.alert_rules import Condition
 from manager.monitor.watch.alert_state import Alert
-from manager.util.formatting import MB, age, file_size, size_beyond
+from manager.util.formatting import MB, elapsed, file_size, size_beyond
 
 MEASURE_EVERY_S = 60.0
 REMEMBER_EVERY_S = 60.0
@@ -153,11 +153,14 @@ def _growing(instance: str, added: Sample, rules: DiskRules) -> Text | None:
             "{id}: its folders have grown by {size} within {time}",
             id=instance,
             size=file_size(added.size),
-            time=age(added.at),
+            time=elapsed(added.at),
         )
     if rules.growth_files and added.files >= rules.growth_files:
         return Text(
-            "{id} has created {count} files within {time}", id=instance, count=added.files, time=age(added.at)
+            "{id} has created {count} files within {time}",
+            id=instance,
+            count=added.files,
+            time=elapsed(added.at),
         )
     return None
 

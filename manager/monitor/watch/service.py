@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -87,11 +88,13 @@ PASSED = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "XDG_CACHE_HOME", "B
 
 
 class Unit(NamedTuple):
-    """Hold a unit's file and content. `is_user`: of the user's own systemd."""
+    """Hold a unit's file and content, and what it runs where. `is_user`: of the user's own systemd."""
 
     path: Path
     text: str
     is_user: bool
+    words: Sequence[str] = ("watch",)
+    folder: Path = Path()
 
     @property
     def name(self) -> str:
@@ -107,12 +110,12 @@ def unit_of(fleet: Fleet, metrics: tuple[str, int] | None = None, command: str =
     variables = {name: os.environ[name] for name in PASSED if os.environ.get(name)}
     variables["MANAGER_LANG"] = i18n.language()
     options = ["--metrics", formatting.host_port(*metrics)] if metrics else []
-    text = unit_text(
-        fleet.name, fleet.project_dir, Path(sys.executable), variables, [command, *options], is_user=is_user
-    )
+    words = [command, *options]
+    text = unit_text(fleet.name, fleet.project_dir, Path(sys.executable), variables, words, is_user=is_user)
     if fleet.egress is not False:  # iptables speaks netlink
         text = text.replace(ADDRESS_FAMILIES, f"{ADDRESS_FAMILIES} AF_NETLINK")
-    return Unit(folder / f"botfleet-watch-{fleet.name}.service", text, is_user)
+    path = folder / f"botfleet-watch-{fleet.name}.service"
+    return Unit(path, text, is_user, words, fleet.project_dir)
 
 
 def watches(fleet: Fleet) -> bool:
@@ -164,7 +167,7 @@ def install(unit: Unit) -> Iterator[str]:
 
     Yields what was done.
     """
-    _require_systemd()
+    _require_systemd(unit)
     is_new = _content(unit.path) != unit.text
     if is_new:
         _write(unit)
@@ -209,13 +212,13 @@ def remove(unit: Unit) -> Iterator[str]:
     yield str(Text("{path}: removed", path=unit.path))
 
 
-def _require_systemd() -> None:
+def _require_systemd(unit: Unit) -> None:
     if not RUNNING_SYSTEMD.is_dir() or shutil.which("systemctl") is None:
         raise ManagerError(
             "this machine does not run systemd: have your service manager run {command} in {folder}, and"
             " restart it when it exits",
-            command=f"`{sys.executable} -m manager watch`",
-            folder=Path.cwd(),
+            command=f"`{shlex.join([sys.executable, '-m', 'manager', *unit.words])}`",
+            folder=unit.folder,
         )
 
 

@@ -191,7 +191,7 @@ def _may_trade(mine: Account, seen: HostAccounts | None, now: float) -> Text | N
     """Return why a host that does not tell may trade on this account; None if it most likely does not."""
     if seen is None:
         return Text("and was never seen: it may trade on the same account")
-    age = formatting.age(abs(now - seen.at))
+    age = formatting.elapsed(abs(now - seen.at))
     if (other := _same(mine, seen)) is not None:
         return Text(
             "and {age} ago its {other} traded {symbol} live, apparently with the same credentials",
@@ -256,7 +256,7 @@ def _warnings(answers: Iterable[HostAnswer], dead_hosts: Sequence[str], now: flo
             yield Text(
                 "host {host} does not answer; what it reported {age} ago counts",
                 host=host.name,
-                age=formatting.age(abs(now - seen.at)),
+                age=formatting.elapsed(abs(now - seen.at)),
             )
 
 

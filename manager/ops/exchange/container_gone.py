@@ -38,7 +38,7 @@ def why(kept_report: KeptReport | None) -> Text:
     return Text(
         "its container is gone, so the exchange cannot be asked; {age} ago its bot reported {count} open"
         " orders, position {amount}",
-        age=formatting.age(time.time() - kept_report.at),
+        age=formatting.elapsed(time.time() - kept_report.at),
         count=kept_report.report.open_orders,
         amount="?" if position is None else str(position),
     )

@@ -60,7 +60,7 @@ def not_halted(fleet: Fleet, host: str, url: str) -> Text:
     return Text(
         RAN_THERE if bots else NONE_RAN_THERE,
         host=host,
-        age=formatting.age(time.time() - seen.at),
+        age=formatting.elapsed(time.time() - seen.at),
         bots=", ".join(bots),
     )
 

@@ -27,6 +27,8 @@ MOST_AT_ONCE = 8
 for none.
 """
 RETRY_AFTER_S = 5
+REFUSAL_NOTED_EVERY_S = 60.0
+"""How often the same refusal to the same asker is noted: a program that tries for ever fills no history."""
 MAX_LINES = 2000
 POLL_S = 0.2
 COMMANDS: Mapping[str, Sequence[str]] = {"snooze": ("alert", "snooze"), "unsnooze": ("alert", "snooze")}
@@ -71,6 +73,7 @@ class Actions:
         self._actions: dict[int, Action] = {}
         self._keys: dict[str, _Asked] = {}
         self._askers: dict[int, Text | str] = {}
+        self._refused_at: dict[tuple[str, ...], float] = {}
 
     def begin(
         self,
@@ -110,6 +113,18 @@ class Actions:
         notes.write(is_done=True)
         threading.Thread(target=self._follow, args=(action, running, notes), daemon=True).start()
         return action
+
+    def note_refusal(
+        self, verb: str, concerned: Sequence[str], fleet: Fleet, by: Text | str, why: object
+    ) -> None:
+        """Note in the history of those instances that somebody asked for it, and why it was not begun."""
+        now, key = time.monotonic(), (verb, *concerned, str(by))
+        with self._lock:
+            noted = {known: at for known, at in self._refused_at.items() if now - at < REFUSAL_NOTED_EVERY_S}
+            self._refused_at = {**noted, key: noted.get(key, now)}
+        if key not in noted:
+            refused = Text("{who}; refused: {why}", who=by, why=why)
+            _Notes(fleet, concerned, " ".join(words_of(verb, "")), refused).write(is_done=False)
 
     def all(self) -> list[Action]:
         """Return the last ones, the newest first."""

@@ -182,7 +182,16 @@ def _question(backend: Backend, params: Params) -> Any:
 
 def _act(backend: Backend, params: Params) -> Any:
     row = backend.known_row(_text(params, "instance"))
-    verb = _action_verb(params)
+    verb, by = _action_verb(params), _message(params, "by")
+    try:
+        return _begun(backend, verb, row.id, [row.id], by, *_allowed(backend, params, row, verb))
+    except Refusal as refusal:
+        _note_refusal(backend, verb, [row.id], by, refusal.message or str(refusal.status))
+        raise
+
+
+def _allowed(backend: Backend, params: Params, row: InstanceStats, verb: ActionVerb) -> tuple[list[str], str]:
+    """Return the options and the key of a command that may be begun. Raises Refusal."""
     options = _until(params) if verb == "snooze" else []
     if row.id.startswith("-"):  # a command line would take it for an option
         raise Refusal(403, Text("no instance {id}", id=row.id))
@@ -190,7 +199,20 @@ def _act(backend: Backend, params: Params) -> Any:
         raise Refusal(409, Text("{id} trades real money: type its id to confirm", id=row.id))
     key = _text(params, "key") if params.get("key") else ""
     _require_told_once(backend, params, key)
-    return _begun(backend, verb, row.id, [row.id], _message(params, "by"), options, key)
+    return options, key
+
+
+def _refused(backend: Backend, params: Params) -> Any:
+    """Note what the web side has refused: a sign-in that may not do it. `instance`: empty for the fleet."""
+    instance = _text(params, "instance")
+    concerned = [row.id for row in backend.snapshots.latest.rows if instance in {"", row.id}]
+    verb = "command" if instance else HALT
+    _note_refusal(backend, verb, concerned, _message(params, "by"), _message(params, "why"))
+    return True
+
+
+def _note_refusal(backend: Backend, verb: str, concerned: Sequence[str], by: Text | str, why: object) -> None:
+    backend.actions.note_refusal(verb, concerned, backend.snapshots.latest.fleet, by, why)
 
 
 def _require_told_once(backend: Backend, params: Params, key: str) -> None:
@@ -318,6 +340,7 @@ VERBS: Mapping[str, Callable[[Backend, Params], Any]] = {
     "question": _question,
     "act": _act,
     "halt": _halt,
+    "refused": _refused,
     "hosts": _hosts,
     "halt_hosts": _halt_hosts,
     "actions": _actions,

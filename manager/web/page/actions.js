@@ -2,7 +2,7 @@
 
 import { now } from "./clock.js";
 import { el, focus, refill, show, take } from "./dom.js";
-import { age, amount, moment, t } from "./format.js";
+import { age, amount, bracketed, labelled, listed, moment, t, withMinus } from "./format.js";
 import { printed } from "./printed.js";
 import { ask, SignedOut, Unheard } from "./stream.js";
 
@@ -82,7 +82,7 @@ export async function askFirst(id, verb, place) {
     el(
       "form",
       { class: "question", onsubmit: act },
-      ...question.sentences.map((sentence) => el("p", {}, sentence)),
+      ...question.sentences.map((sentence) => el("p", {}, withMinus(sentence))),
       until ? el("label", {}, t("until"), until) : "",
       question.needs_id ? el("label", {}, t("type {id} to confirm", { id }), typed) : "",
       el("div", { class: "chips" }, go, el("button", { class: "chip", type: "button", onclick: () => clear(place, `act ${verb} ${id}`) }, t("Cancel"))),
@@ -155,7 +155,7 @@ export async function run(place, begin) {
         return false;
       }
       failures += 1;
-      verdict.textContent = `${t("its present state is not known; it keeps running")} (${error.message})`;
+      verdict.textContent = `${t("its present state is not known; it keeps running")}${bracketed(error.message)}`;
       if (failures > 120) return false;
     }
   }
@@ -235,7 +235,7 @@ function openHalt(model, dialog, isHeld) {
     dialog,
     el("div", { class: "head" }, el("h2", {}, t("Halt the whole fleet")), el("button", { class: "chip", "data-key": "close", onclick: close }, t("Close"))),
     el("p", {}, t("Every bot is stopped at once, {live} live and {paper} on paper. Each cancels its orders, and the exchange is asked whether any is left.", counts)),
-    el("p", {}, t("Positions stay open:"), " ", exposure.length ? exposure.map((each) => amount(each.net, each.base)).join(", ") : t("none that is known")),
+    el("p", {}, labelled(t("Live positions stay open"), exposure.length ? listed(exposure.map((each) => amount(each.net, each.base))) : t("none that is known"))),
     el("p", { class: "small" }, t("Only `manager resume`, or starting a bot, ends a halt.")),
     place,
   );

@@ -3,7 +3,7 @@
 import { run, sender, untilChoice } from "./actions.js";
 import { hasSleptSince } from "./clock.js";
 import { el, refill, show, take } from "./dom.js";
-import { t } from "./format.js";
+import { listed, t, withMinus } from "./format.js";
 import { model, session } from "./state.js";
 import { ask } from "./stream.js";
 
@@ -34,7 +34,7 @@ export async function openBulk(dialog, verb, name, instances) {
   };
   const asked = instances.map((id, index) => {
     const { sentences, needs_id: needsId } = questions[index];
-    const said = sentences.map((sentence) => el("p", { class: "small" }, sentence));
+    const said = sentences.map((sentence) => el("p", { class: "small" }, withMinus(sentence)));
     if (!needsId) return el("li", {}, el("strong", {}, id), ...said);
     const input = el("input", { type: "text", autocomplete: "off", spellcheck: "false", placeholder: id, oninput: check });
     typed.set(id, input);
@@ -60,7 +60,7 @@ export async function openBulk(dialog, verb, name, instances) {
       const isHeard = await run(places[index], sender(pathOf(id), { verb, confirm: confirmed.get(id) ?? "", until: until?.value ?? "" }));
       if (index + 1 === instances.length || !session.isOn) continue;
       // who has agreed to it a while ago may want something else by the time that it can go on
-      const ids = instances.slice(index + 1).join(", ");
+      const ids = listed(instances.slice(index + 1));
       const why = hasSleptSince(begun)
         ? t("not asked for any more, as this device has slept meanwhile: {ids}", { ids })
         : !isHeard && !model.isConnected

@@ -2,7 +2,7 @@
 
 import { askFirst, verbButtons } from "./actions.js";
 import { el, refill, show, take } from "./dom.js";
-import { amount, moment, money, price, t } from "./format.js";
+import { amount, bracketed, labelled, listed, moment, money, price, punctuated, t, withMinus } from "./format.js";
 import { earned, RANGES } from "./earned.js";
 import { logView } from "./logs.js";
 import { named } from "./marks.js";
@@ -88,7 +88,7 @@ function content(history) {
 /** Return one alert that is open: since when, and whether it was sent. */
 function alertLine(alert) {
   const told = alert.told_at === null ? t("not sent yet") : `${t("sent")} ${moment(alert.told_at)}`;
-  return el("p", { class: "small" }, `${t("alert")}: ${alert.text}, ${t("since")} ${moment(alert.since)}, ${told}`);
+  return el("p", { class: "small" }, labelled(t("alert"), listed([withMinus(alert.text), `${t("since")} ${moment(alert.since)}`, told])));
 }
 
 /** Return what opens the log: it is followed only while somebody wants to read it. */
@@ -142,18 +142,18 @@ function facts(each, detail) {
     [t("strategy"), each.strategy, ""],
     [t("config"), each.config_file, ""],
   ].filter(([, value]) => value !== null && value !== undefined && value !== "–");
-  const age = each.reported_at ? [t("its last report"), ": ", since(each.reported_at, true)] : [t("it has not reported yet")];
+  const age = each.reported_at ? [t("its last report"), punctuated(": "), since(each.reported_at, true)] : [t("it has not reported yet")];
   return el(
     "section",
     {},
-    el("p", { class: "small" }, ...age, detail.report_is_previous && report && each.reported_at === detail.instance.reported_at ? ` (${t("of an earlier run")})` : ""),
+    el("p", { class: "small" }, ...age, detail.report_is_previous && report && each.reported_at === detail.instance.reported_at ? bracketed(t("of an earlier run")) : ""),
     el("dl", {}, ...known.flatMap(([name, value, unit, isGrey]) => [el("dt", {}, name), el("dd", isGrey ? { class: "old" } : {}, `${value}${unit ? ` ${unit}` : ""}`)])),
   );
 }
 
 /** Return what each currency's runs have earned together. */
 function inAll(each) {
-  return each.in_all.map(({ kind, quote, pnl }) => `${t(kind)} ${money(pnl)} ${quote}`).join(", ") || null;
+  return listed(each.in_all.map(({ kind, quote, pnl }) => `${t(kind)} ${money(pnl)} ${quote}`)) || null;
 }
 
 /** Return what a restart or an upgrade would change, old → new. */
@@ -170,6 +170,6 @@ function words(title, lines) {
 
 function events(title, found) {
   if (!found.length) return "";
-  const items = found.map((each) => el("li", {}, el("time", {}, moment(each.at)), " ", el("span", {}, named(t(each.what), each.text))));
+  const items = found.map((each) => el("li", {}, el("time", {}, moment(each.at)), " ", el("span", {}, withMinus(named(t(each.what), each.text)))));
   return el("section", {}, el("h3", {}, title), el("ul", { class: "events" }, ...items));
 }

@@ -1,7 +1,7 @@
 // Show what one bot earned over time: its P&L, what of it is realised, gaps, starts, exits and outages.
 
 import { el, refill, take } from "./dom.js";
-import { moment, money, signClass, t } from "./format.js";
+import { labelled, moment, money, signClass, t } from "./format.js";
 import { markRow, outagesOf } from "./marks.js";
 import { curve } from "./plot.js";
 import { ask } from "./stream.js";
@@ -51,7 +51,7 @@ function one(each, history) {
     el(
       "p",
       {},
-      `${t(each.kind)}: `,
+      labelled(t(each.kind), ""),
       el("span", { class: `amount ${signClass(each.pnl)}` }, `${money(each.pnl)} ${each.quote}`),
       each.drawdown ? ` · ${t("deepest fall {amount}", { amount: `${money(`-${each.drawdown}`)} ${each.quote}` })}` : "",
       each.uncertain ? ` · ${t("a part is missing, or of another day")}` : "",

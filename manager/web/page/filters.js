@@ -1,7 +1,7 @@
 // Choose what is shown: by mode, tag, exchange, state and words, in an order.
 
 import { el, refill } from "./dom.js";
-import { t } from "./format.js";
+import { labelled, t } from "./format.js";
 import { isOfKind } from "./model.js";
 import { model, places } from "./state.js";
 
@@ -56,7 +56,7 @@ function drawChoice(element, chosen, words) {
   const known = JSON.stringify(all);
   if (element.dataset.values !== known) {
     element.dataset.values = known;
-    refill(element, el("option", { value: "" }, `${element.dataset.title}: ${t("all")}`), ...all.map(([value, word]) => el("option", { value }, word)));
+    refill(element, el("option", { value: "" }, labelled(element.dataset.title, t("all"))), ...all.map(([value, word]) => el("option", { value }, word)));
   }
   element.value = chosen;
 }

@@ -23,6 +23,33 @@ export function t(message, params = {}) {
   return template.replace(/\{(\w+)\}/g, (whole, name) => (name in params ? String(params[name]) : whole));
 }
 
+const FULL_WIDTH = { ": ": "：", ", ": "，", " (": "（", ")": "）" };
+
+/** Return the mark between parts of a line that are translated each by itself, as the reader's language writes it. */
+export function punctuated(mark) {
+  return spoken === "zh-TW" ? FULL_WIDTH[mark] : mark;
+}
+
+/** Return the words as one text: `a, b`. */
+export function listed(words) {
+  return words.join(punctuated(", "));
+}
+
+/** Return a name and what it says: `name: text`. */
+export function labelled(name, text) {
+  return `${name}${punctuated(": ")}${text}`;
+}
+
+/** Return what stands behind a word: ` (text)`. */
+export function bracketed(text) {
+  return `${punctuated(" (")}${text}${punctuated(")")}`;
+}
+
+/** Return a text of the manager's, whose amounts have a hyphen, with the minus that the page's own have. */
+export function withMinus(text) {
+  return text.replace(/(^|[\s：，；（(/])-(?=\d)/g, "$1−");
+}
+
 /** Return `+12.34`, always signed, with more places below 1, as `manager ps` does; a dash for unknown. */
 export function money(text) {
   if (text === null || text === undefined) return "–";

@@ -3,7 +3,7 @@
 import { holdButton, run } from "./actions.js";
 import { now } from "./clock.js";
 import { el, refill, show, take } from "./dom.js";
-import { age, language, money, t } from "./format.js";
+import { age, bracketed, labelled, language, listed, money, t, withMinus } from "./format.js";
 import { parts, places, session } from "./state.js";
 import { ask } from "./stream.js";
 
@@ -54,15 +54,15 @@ function draw(found) {
 function machine(host) {
   const old = host.seen_at === null ? t("never seen") : t("last seen {age} ago", { age: age(now() - host.seen_at) });
   const isOld = host.is_up && now() - host.seen_at > OLD_S;
-  const head = host.is_up ? el("h3", {}, isOld ? `${host.name}: ${old}` : host.name) : el("h3", { class: "bad" }, `${host.name}: ${t("unreachable")}, ${old}`);
+  const head = host.is_up ? el("h3", {}, isOld ? labelled(host.name, old) : host.name) : el("h3", { class: "bad" }, labelled(host.name, listed([t("unreachable"), old])));
   return el("div", { class: "machine" }, head, host.is_up ? "" : el("p", { class: "small" }, host.why), el("ul", {}, ...host.instances.map(instance)));
 }
 
 function instance(each) {
   const isAway = each.last_state_text !== null;
-  const last = [each.last_state_text, each.doing_text].filter(Boolean).join(", ");
-  const state = isAway ? `${each.state_text} (${last})` : each.state_text;
-  const said = [each.mode_text, state, isAway ? "" : each.doing_text, each.symbol, earned(each), [each.position, each.base].filter(Boolean).join(" "), each.note];
+  const last = listed([each.last_state_text, each.doing_text].filter(Boolean));
+  const state = isAway ? `${each.state_text}${bracketed(last)}` : each.state_text;
+  const said = [each.mode_text, state, isAway ? "" : each.doing_text, each.symbol, earned(each), withMinus([each.position, each.base].filter(Boolean).join(" ")), withMinus(each.note ?? "")];
   const kind = each.state === "unreachable" || each.state === "failed" ? "bad" : "";
   return el("li", {}, el("strong", {}, each.id), " ", el("span", { class: kind }, said.filter(Boolean).join(" · ")));
 }
@@ -90,7 +90,7 @@ function openHalt(hosts, isHeld) {
   refill(
     parts.detail,
     el("div", { class: "head" }, el("h2", {}, t("Halt here and on all machines")), el("button", { class: "chip", "data-key": "close", onclick: () => parts.detail.close() }, t("Close"))),
-    el("p", {}, t("Every bot here and on {hosts} is stopped at once. A machine that does not answer is named: its bots may go on.", { hosts: hosts.map((each) => each.name).join(", ") })),
+    el("p", {}, t("Every bot here and on {hosts} is stopped at once. A machine that does not answer is named: its bots may go on.", { hosts: listed(hosts.map((each) => each.name)) })),
     place,
   );
   show(parts.detail);

@@ -1,7 +1,7 @@
 // Mark what happened on a curve: starts, exits, outages; each says more when it is chosen.
 
 import { el, refill } from "./dom.js";
-import { moment, t } from "./format.js";
+import { labelled, moment, t } from "./format.js";
 
 const MOST_SAID = 8;
 const NARROW = "(max-width: 899px)";
@@ -81,7 +81,7 @@ function textsOf(members) {
   const names = { start: t("started again"), exit: t("exit"), outage: t("outage") };
   const lines = members.slice(-MOST_SAID).map((each) => {
     const time = each.until === null ? moment(each.at) : `${moment(each.at)} – ${moment(each.until)}`;
-    return `${time} ${each.instance}: ${named(names[each.what], each.text)}`;
+    return `${time} ${labelled(each.instance, named(names[each.what], each.text))}`;
   });
   const more = members.length - lines.length;
   if (!more) return lines;

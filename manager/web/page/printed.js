@@ -1,6 +1,7 @@
 // Lay out what a command has printed: its lines as they are, and its tables so that a phone has room for them.
 
 import { el } from "./dom.js";
+import { withMinus } from "./format.js";
 
 /** Return elements for the lines. Those of a table have tabs between their cells, and its first one has the heads. */
 export function printed(lines) {
@@ -17,7 +18,7 @@ export function printed(lines) {
 }
 
 function table([heads, ...rows]) {
-  const cells = (row) => row.map((text, index) => (index ? el("td", { "data-head": heads[index], class: text ? "" : "empty" }, text) : el("th", { scope: "row" }, text)));
+  const cells = (row) => row.map((text, index) => (index ? el("td", { "data-head": heads[index], class: text ? "" : "empty" }, withMinus(text)) : el("th", { scope: "row" }, text)));
   return el(
     "table",
     { class: "printed" },

@@ -4,7 +4,7 @@ import { verbButtons } from "./actions.js";
 import { now } from "./clock.js";
 import { rangeBar, sparkline } from "./drawings.js";
 import { el } from "./dom.js";
-import { age, amount, moment, money, price, signClass, t } from "./format.js";
+import { age, amount, listed, moment, money, price, punctuated, signClass, t, withMinus } from "./format.js";
 import { stateOf, todayOf } from "./model.js";
 
 /** Return an age that goes on by itself: main.js writes it again every second. */
@@ -74,7 +74,7 @@ function sumBox(fleet, kind, name, title, nothing, more) {
   const small = [];
   if (total && total[name] !== null && parts.length > 1) {
     small.push(line(t("by the stated rates: {amount}", { amount: `${money(total[name])} ${total.currency}` })));
-    if (total.missing.length) small.push(line(t("without {currencies}: no rate is stated", { currencies: total.missing.join(", ") })));
+    if (total.missing.length) small.push(line(t("without {currencies}: no rate is stated", { currencies: listed(total.missing) })));
   }
   if (name === "today" && parts.some((each) => each.is_uncertain)) {
     small.push(line(t("a part is missing, or of another day")));
@@ -93,7 +93,7 @@ function falls(curves) {
 function inAll(fleet) {
   const parts = fleet.pnl.filter((each) => each.kind === "live" && each.in_all !== null);
   if (!parts.length) return [];
-  return [line(t("all runs, stopped bots too:"), " ", ...parts.map((each) => [signed(each.in_all, each.quote), " "]))];
+  return [line(t("all runs, stopped bots too"), punctuated(": "), ...parts.map((each) => [signed(each.in_all, each.quote), " "]))];
 }
 
 /** Return what the P&L of the present runs consists of, by currency. */
@@ -118,20 +118,20 @@ function worthLines({ values, unknown }) {
       hasBoth ? line(unbroken(t("long {long} · short {short}", { long: money(each.long).replace("+", ""), short: money(each.short).replace("+", "") }))) : "",
     ];
   });
-  const none = unknown.length ? line(t("not in a sum, no price is known: {assets}", { assets: unknown.join(", ") })) : "";
+  const none = unknown.length ? line(t("not in a sum, no price is known: {assets}", { assets: listed(unknown) })) : "";
   return [...sums.flat(), none];
 }
 
 /** Return what the live bots hold by asset, with what no bot trades any more. */
 function exposureBox(exposure, worth) {
   const held = exposure.map((each) => {
-    const worth = each.values.map(({ quote, value }) => `${money(value)} ${quote}`).join(", ");
+    const worth = listed(each.values.map(({ quote, value }) => `${money(value)} ${quote}`));
     return el("div", { class: "held" }, signedAmount(each.net, each.base), worth ? el("small", {}, ` ${worth}`) : "", sides(each));
   });
   const gone = exposure
     .filter((each) => each.bots_gone.length)
     .map((each) =>
-      el("p", { class: "small gone" }, t("without a bot: {amount} ({ids})", { amount: `${Number(each.without_bot) > 0 ? "+" : ""}${amount(each.without_bot, each.base)}`, ids: each.bots_gone.join(", ") })),
+      el("p", { class: "small gone" }, t("without a bot: {amount} ({ids})", { amount: `${Number(each.without_bot) > 0 ? "+" : ""}${amount(each.without_bot, each.base)}`, ids: listed(each.bots_gone) })),
     );
   const found = box(t("Live positions"), held.length ? worthLines(worth) : t("none"), ...held, ...gone, line(t("as the bots last reported")));
   found.classList.add("wide");
@@ -177,7 +177,7 @@ function paperBoxes(fleet) {
     return box(
       title,
       today.length ? today.map((each) => el("div", {}, signed(each.today, each.quote))) : el("span", { class: "amount flat" }, "–"),
-      line(t("present runs"), ": ", runs.length ? runs.map((each) => [signed(each.run, each.quote), " "]) : "–"),
+      line(t("present runs"), punctuated(": "), runs.length ? runs.map((each) => [signed(each.run, each.quote), " "]) : "–"),
     );
   });
 }
@@ -212,12 +212,12 @@ export function needCard(each, open, openLog) {
 function positionLine(each) {
   if (each.position === null || Number(each.position) === 0) return "";
   const held = amount(each.position, each.base);
-  return reasonOf(each).includes(held.replace("−", "-")) ? "" : line(t("position: {amount}", { amount: held }));
+  return reasonOf(each).includes(held) ? "" : line(t("position: {amount}", { amount: held }));
 }
 
 /** Return why a person should look. */
 export function reasonOf(each) {
-  return each.mode_mismatch || each.note || each.doing_why || each.why || t("no reason was given");
+  return withMinus(each.mode_mismatch || each.note || each.doing_why || each.why || t("no reason was given"));
 }
 
 /** Return until when a person has left it as it is; nothing if nobody has. */
@@ -260,7 +260,7 @@ export function botRow(each, open, select) {
     el("span", { class: "c-range", title: label }, label ? rangeBar(each.price, each.range, label) : ""),
     cell("c-orders", t("Orders"), el("span", {}, each.open_orders ?? "–")),
     cell("c-fill", t("Last fill"), each.last_fill ? since(each.last_fill) : el("span", {}, "–")),
-    each.note || each.left_until !== null ? el("div", { class: "c-note" }, each.note, leftLine(each)) : "",
+    each.note || each.left_until !== null ? el("div", { class: "c-note" }, withMinus(each.note ?? ""), leftLine(each)) : "",
   );
 }
 

@@ -10,7 +10,7 @@ export function signInForm(why, onDone, onFailed) {
   const byPassword = el("div", { class: "by-password" });
   const enter = (event) => {
     event.preventDefault();
-    const [password, code] = byPassword.querySelectorAll("input");
+    const [password, code] = byPassword.querySelectorAll("input:not([hidden])");
     const given = password?.value ? { password: password.value, code: code?.value.trim() ?? "" } : { link: link.value.split("#link=").at(-1).trim() };
     signIn(given).then(onDone, (error) => onFailed(error.message));
   };
@@ -36,6 +36,8 @@ async function offerPassword(place) {
     return;
   }
   if (!ways.password) return;
+  // who is asked for is the role of the password alone, but browsers keep a password by a name
+  place.append(el("input", { type: "text", autocomplete: "username", value: location.host, hidden: true, tabindex: "-1", "aria-hidden": "true" }));
   place.append(el("input", { type: "password", autocomplete: "current-password", "aria-label": t("password"), placeholder: t("password") }));
   if (ways.code) {
     const code = t("one-time code");

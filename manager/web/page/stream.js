@@ -66,6 +66,7 @@ async function fetched(url, options) {
 export async function ask(path, options = {}) {
   const more = options.body === undefined ? {} : { "Content-Type": "application/json" };
   const token = tokenNow();
+  if (!token && path !== "session") return endOr(token, null, path); // it would be refused
   const { status, text } = await fetched(`/api/v1/${path}`, { ...options, headers: headers(token, more), cache: "no-store" });
   if (status === 401) return endOr(token, () => ask(path, options), path);
   if (status === 204) return null;

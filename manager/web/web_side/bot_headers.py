@@ -66,11 +66,12 @@ def for_browser(headers: Head, origin: str, bot_host: str) -> Head:
         if name in dropped or name.startswith(CORS):
             continue
         if name == b"set-cookie":
-            parts = [part.strip() for part in value.decode("latin-1").split(";")]
-            if _is_ours(parts[0]):
+            cookie, *attributes = (part.strip() for part in value.decode("latin-1").split(";"))
+            if not cookie or _is_ours(cookie):
                 continue
-            attributes = [parts[0], *(part for part in parts[1:] if not part.lower().startswith("domain"))]
-            value = "; ".join(attributes).encode("latin-1")
+            # an empty part, as behind a last semicolon, would leave a blank at the end, which is no header
+            kept = (part for part in attributes if part and not part.lower().startswith("domain"))
+            value = "; ".join((cookie, *kept)).encode("latin-1")
         if name == b"location" and _is_of(value, inside):
             value = origin.encode() + value[len(inside) :]
         head.append((name, value))

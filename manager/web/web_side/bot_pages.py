@@ -135,6 +135,8 @@ class BotPages:
 
     async def _relay(self, label: str, scope: Scope, receive: Receive, send: Send, headers: Headers) -> None:
         app_state = self._app_state
+        if headers.get("service-worker"):  # the browser asks for the script of one
+            raise Refusal(403, Text("a bot's own page may not leave anything that outlives the sign-in"))
         grant = admit(app_state, label, headers, (scope.get("client") or ("", 0))[0])
 
         def may_go_on() -> bool:

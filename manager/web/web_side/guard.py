@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
@@ -10,8 +11,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from manager import i18n
 from manager.i18n import Text
+from manager.util import kept_text
+from manager.util.late_pattern import late_pattern
 from manager.web.access import program_of_token
-from manager.web.web_side.app_state import AppState
+from manager.web.protocol import Refusal
+from manager.web.web_side.app_state import AppState, who
 from manager.web.web_side.bot_headers import cookies_of
 from manager.web.web_side.problems import problem
 from manager.web.web_side.sign_in import Session
@@ -21,6 +25,7 @@ API = "/api/"
 METRICS = "/metrics"
 SIGN_IN = frozenset({("GET", "/api/v1/session"), ("POST", "/api/v1/session")})
 SIGN_OUT = ("DELETE", "/api/v1/session")
+INSTANCE_PATH = late_pattern(r"/api/v1/instances/([^/]+)/(?:actions|page)")
 HALT_PATHS = frozenset({"/api/v1/halt", "/api/v1/hosts/halt"})
 READING = frozenset({"GET", "HEAD"})
 MAX_BODY = 1 << 16
@@ -68,6 +73,8 @@ class Guard:
 
         with i18n.speaking(language_of(headers.get("accept-language", ""))):
             answer: ASGIApp = self._refusal(scope, headers) or self._app
+            if (refused := scope.get("state", {}).get("refused")) is not None:
+                await self._note(scope["path"], *refused)
             if answer is self._app and scope["method"] not in READING:
                 try:
                     receive = await _with_body(receive)
@@ -104,11 +111,22 @@ class Guard:
         if session is None:
             return problem(401, Text("not signed in: open the link that `manager serve` has printed"))
         if not session.may(permission := needed(scope["method"], scope["path"])):
-            return problem(
-                403, Text("this sign-in may not do that: the role {role} is required", role=permission)
-            )
+            why = Text("this sign-in may not do that: the role {role} is required", role=permission)
+            state["refused"] = (session, why)
+            return problem(403, why)
         state["session"] = session
         return None
+
+    async def _note(self, path: str, session: Session, why: Text) -> None:
+        """Have the history say who asked for what is not theirs to do."""
+        match = INSTANCE_PATH.fullmatch(path)
+        instance = match[1] if match else ""
+        if not match and path not in HALT_PATHS:
+            return
+        with suppress(Refusal):  # the engine side does not answer: it is refused all the same
+            await self._app_state.ask_at_once(
+                "refused", instance=instance, by=who(session), why=kept_text.kept(why)
+            )
 
     def _behind(self, peer: str, headers: Headers) -> str:
         """Return who asks: behind a named proxy, the last address that it has added."""

@@ -75,7 +75,7 @@ PAGE_TEXTS = (
     mark("P&L of all its runs"),
     mark("A restart or an upgrade would change"),
     mark("deepest fall in 24 h: {amount}"),
-    mark("all runs, stopped bots too:"),
+    mark("all runs, stopped bots too"),
     mark("without a bot: {amount} ({ids})"),
     mark("Upgrade"),
     mark("deepest fall {amount}"),
@@ -188,7 +188,7 @@ PAGE_TEXTS = (
         "Every bot is stopped at once, {live} live and {paper} on paper. Each cancels its orders, a"
         "nd the exchange is asked whether any is left."
     ),
-    mark("Positions stay open:"),
+    mark("Live positions stay open"),
     mark("none that is known"),
     mark("Log"),
     mark("fills"),

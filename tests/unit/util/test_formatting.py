@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from manager import i18n
+from manager.i18n import Text
 from manager.util import formatting
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -99,10 +101,26 @@ def test_a_size_beyond_what_is_free_reads_differently() -> None:
 
 
 def test_durations_and_shares() -> None:
-    assert [formatting.duration(seconds) for seconds in (0, 4.66, 120)] == ["0.0 s", "4.7 s", "120.0 s"]
+    assert [str(formatting.duration(seconds)) for seconds in (0, 4.66, 120)] == ["0.0 s", "4.7 s", "120.0 s"]
     assert [formatting.offset(seconds) for seconds in (-0.01, 2, -3600)] == ["+0.0 s", "+2.0 s", "-3600.0 s"]
     assert [formatting.share(percent) for percent in (0, 0.25, 79, 120)] == ["0 %", "0.2 %", "79 %", "120 %"]
 
 
 def test_a_memory_limit_reads_as_the_config_gives_it() -> None:
     assert formatting.mebibytes(2048 << 20) == "2048 MiB"
+
+
+AGES = [-1, 0, 59, 60, 3599, 3600, 11_100, 48 * 3600 - 1, 48 * 3600, 10**6]
+
+
+def test_an_age_in_a_sentence_is_that_of_a_column_and_in_the_readers_language() -> None:
+    assert [str(formatting.elapsed(seconds)) for seconds in AGES] == list(map(formatting.age, AGES))
+    with i18n.speaking("zh-TW"):
+        assert list(map(str, map(formatting.elapsed, (14, 900, 11_100, 10**6)))) == [
+            "14 秒",
+            "15 分鐘",
+            "3 小時 05 分",
+            "11 天",
+        ]
+        assert str(formatting.duration(4.66)) == "4.7 秒"
+        assert str(Text("{age} ago", age=formatting.elapsed(14))) == "14 秒前"

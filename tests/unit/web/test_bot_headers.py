@@ -36,6 +36,20 @@ def test_no_cookie_of_a_fleets_page_passes_either_way(cookie: str) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("cookie", "passed_on"),
+    [
+        ("own=2; Path=/;", ["own=2; Path=/"]),
+        ("own=2; Domain=localhost; ", ["own=2"]),
+        ("own=2;;Domain\t=localhost;Path=/", ["own=2; Path=/"]),
+        ("; Domain=localhost", []),
+    ],
+)
+def test_a_cookie_with_empty_parts_stays_a_header(cookie: str, passed_on: list[str]) -> None:
+    """A blank at its end was none: the browser got no answer at all."""
+    assert answered(("set-cookie", cookie)) == [("set-cookie", text) for text in passed_on]
+
+
 def test_a_programs_token_is_not_for_the_bot_and_its_own_credentials_are() -> None:
     assert passed(("authorization", f"Bearer {TOKEN_PREFIX}x")) == []
     assert passed(("authorization", "Bearer own")) == [("authorization", "Bearer own")]

@@ -26,9 +26,14 @@ class Backend:
         self.keys = {"known"}
         self.is_ending = True
         self.readers = SimpleNamespace(note=lambda: None)
-        self.actions = SimpleNamespace(begun_at=BEGUN_AT, knows=self.keys.__contains__, begin=self._begin)
+        self.actions = SimpleNamespace(
+            begun_at=BEGUN_AT, knows=self.keys.__contains__, begin=self._begin, note_refusal=self._note
+        )
         self.snapshots = SimpleNamespace(latest=SimpleNamespace(fleet=None, rows=[]))
         self.tails = SimpleNamespace(after=lambda *_: SimpleNamespace(_asdict=dict))
+
+    def _note(self, *_: object) -> None:
+        pass
 
     def _begin(self, *_: object) -> None:
         raise Refusal(WOULD_BEGIN)

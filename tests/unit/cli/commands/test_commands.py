@@ -14,7 +14,7 @@ import pytest
 from manager.cli.commands import build, compose, config, export, list, ps, serve, status
 from manager.engine import image_build
 from manager.engine.containers import observe
-from manager.errors import BAD_CONFIG, OK, ConfigError, ManagerError, UsageError
+from manager.errors import BAD_CONFIG, FAILED, OK, ConfigError, ManagerError, UsageError
 from manager.fleet import observe as observing
 from manager.fleet import state_file
 from manager.fleet.observe import NO_IMAGE, FleetSnapshot
@@ -142,15 +142,29 @@ def test_a_folder_that_is_not_there_is_said_to_be_missing(folder: Path) -> None:
         build.build(Looking(folder), options(tag="mine:1", bot=str(folder / "nowhere"), no_cache=False))
 
 
+NO_OPTIONS_OF_SERVE: dict[str, Any] = {
+    "listen": None,
+    "detach": False,
+    "name": [],
+    "tls_cert": None,
+    "tls_key": None,
+    "behind_proxy": [],
+    "bot_origin": None,
+}
+
+
 def test_the_packages_of_the_page_go_where_this_manager_runs(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A shell's `pip` may be of another environment, and would ask a registry for `botfleet` itself."""
     monkeypatch.setattr(serve, "find_spec", lambda _name: None)
     monkeypatch.setattr(sys, "executable", "/opt/my tools/python")
+    asked: dict[str, Any] = {"set_password": False, "set_code": False, "add_token": None, "remove_token": []}
     with pytest.raises(ManagerError) as caught:
-        serve.serve(Looking(folder), options())
+        serve.serve(Looking(folder), options(**asked, what="", **NO_OPTIONS_OF_SERVE))
     assert str(caught.value).endswith(": '/opt/my tools/python' -m pip install 'botfleet[web]'")
+    assert serve.serve(Looking(folder), options(**asked, what="stop")) == OK, "one that runs can be ended"
+    assert serve.serve(Looking(folder), options(**asked, what="status")) == FAILED
 
 
 def test_the_config_of_an_unknown_instance_is_a_usage_error(folder: Path) -> None:

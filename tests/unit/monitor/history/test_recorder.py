@@ -22,7 +22,7 @@ from gridbot.store.store import Store
 from manager import i18n
 from manager.config.fleet import Fleet
 from manager.errors import UsageError
-from manager.fleet import event_spool, supervisor_state
+from manager.fleet import causes, event_spool, supervisor_state
 from manager.fleet.bot_report import KeptReport, Report
 from manager.fleet.instance import Instance
 from manager.fleet.state_file import InstanceState
@@ -378,6 +378,38 @@ def test_a_bot_that_is_being_stopped_is_not_told_as_unhealthy(fleet: Fleet) -> N
     with database.reading(fleet.history_file) as db:
         told = [event.text for event in queries.events(db, "bp_sol_01") if event.what == "state"]
     assert [text.split(",")[0] for text in told] == ["stopped"]
+
+
+@pytest.mark.parametrize("left", [None, "starting"], ids=["removed", "of the new run"])
+def test_a_restart_by_the_manager_is_no_stop_by_somebody_else(
+    fleet: Fleet, tmp_path: Path, left: str | None
+) -> None:
+    """The manager removes the supervisor's file just before a start, and the engine's list is behind."""
+    writer, now = Writer(fleet), time.time()
+    writer.write(seen(now, a_view("5")))
+    supervisor = None
+    if left is not None:
+        (tmp_path / "supervisor.json").write_text(json.dumps(a_supervisor_file(left)))
+        supervisor = supervisor_state.read(tmp_path)
+        assert supervisor is not None
+        supervisor = supervisor._replace(updated_at=now + 1)
+    between = a_view("5", "stopped")._replace(
+        status=Status("stopped", why=Text("container exit code {code}", code=0)),
+        container=a_container("bp_sol_01", "exited")._replace(status="Exited (0) Less than a second ago"),
+        supervisor=supervisor,
+        saved=InstanceState(registered_at="2026-03-20T08:00:00"),
+    )
+    assert "not stopped by the manager" not in causes.note(between)
+    writer.write(seen(now + 1, between))
+    writer.write(seen(now + 2, a_view("5")))
+    with database.reading(fleet.history_file) as db:
+        assert [event.text for event in queries.events(db, "bp_sol_01") if event.what == "state"] == []
+    assert between.container is not None
+    ended = between.container._replace(status="Exited (0) 16 seconds ago")
+    writer.write(seen(now + 17, between._replace(container=ended)))
+    with database.reading(fleet.history_file) as db:
+        told = [event.text for event in queries.events(db, "bp_sol_01") if event.what == "state"]
+    assert told == ["stopped: not stopped by the manager: container exit code 0"]
 
 
 @pytest.mark.parametrize("ended_at", [1.0, -400.0])

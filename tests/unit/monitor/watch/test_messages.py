@@ -190,8 +190,8 @@ def test_a_queue_that_nobody_takes_from_is_bounded_and_said() -> None:
     messages: list[str] = []
     deliverer = Deliverer(messages.append)
     address = addresses.Address("${NOT_SET}", "")
-    for number in range(MOST_WAITING + 50):
-        deliverer.put(Message(f"message {number}", "", "bad"), [address])
+    # all at once: of several calls, the thread may take fifty before the others are put
+    deliverer.put(Message("message", "", "bad"), [address] * (MOST_WAITING + 50))
     deliverer.close()
     assert "too many messages are queued for ${NOT_SET}; the oldest is dropped" in messages
     assert any(
@@ -267,6 +267,15 @@ def test_an_alert_during_which_the_watch_is_ended_is_said_by_the_next_one(
     monkeypatch.setattr(console, "say", messages.append)
     noted(Notifier(fleet, NOW))
     assert len(messages) == 1
+
+
+@pytest.mark.parametrize("command", ["watch", "serve"])
+def test_without_systemd_what_was_asked_for_is_to_be_run_by_something_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setattr(service, "RUNNING_SYSTEMD", tmp_path / "none")
+    with pytest.raises(ManagerError, match=rf"have your service manager run `.* -m manager {command}` in /"):
+        list(service.install(service.unit_of(a_fleet(), command=command)))
 
 
 def test_the_service_is_installed_once_and_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
