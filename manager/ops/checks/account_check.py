@@ -244,6 +244,8 @@ def _warnings(answers: Iterable[HostAnswer], dead_hosts: Sequence[str], now: flo
                 " deploy {host}` updates it",
                 host=host.name,
             )
+        else:
+            yield from account_looks.other_versions([answer])
         if answer.why is None and is_dead:
             yield Text("host {host} answers: --host-is-dead {host} is ignored", host=host.name)
         elif answer.is_reached and is_dead:
