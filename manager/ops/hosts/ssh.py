@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from manager import i18n
 from manager.errors import EngineUnreachable, ManagerError
 from manager.i18n import Text
 from manager.ops.hosts.registry import LONGEST_ANSWER_S, Host
@@ -37,13 +38,16 @@ LONGEST_FOLDER = 49
 """A socket's path has at most 107 bytes, and ssh puts 58 behind the folder: a hash, and a suffix at first."""
 SSH_FAILED = 255
 """What ssh itself ends with; no command of the manager does."""
+NOT_RUN = frozenset({126, 127})
+"""What a shell ends with where there is no manager that can be run."""
 RUN = (
-    'cd -- "$0" && if [ -x .venv/bin/manager ]; then exec .venv/bin/manager "$@"; else exec manager "$@"; fi'
+    'cd -- "$0" || exit 126; '
+    'if [ -x .venv/bin/manager ]; then exec .venv/bin/manager "$@"; else exec manager "$@"; fi'
 )
 """Run the manager of the host's project folder: of its checkout, else the installed one."""
 RUN_WHILE_HELD = """\
 exec 3<&0
-cd -- "$0" || exit 1
+cd -- "$0" || exit 126
 if [ -x .venv/bin/manager ]; then manager=.venv/bin/manager; else manager=manager; fi
 "$manager" "$@" </dev/null 3<&- &
 child=$!
@@ -159,8 +163,9 @@ def output(content: bytes) -> bytes:
 
 
 def run(host: Host, words: Sequence[str], timeout: float, stdin: bytes = b"") -> CommandResult:
-    """Run `manager WORDS` there. Raises Unreachable."""
-    return ended(host, command(host, words, is_read=True), timeout, stdin)
+    """Run `manager WORDS` there, in this one's language. Raises Unreachable."""
+    language = [] if "--lang" in words else ["--lang", i18n.language().replace("_", "-")]
+    return ended(host, command(host, [*language, *words], is_read=True), timeout, stdin)
 
 
 def ended(host: Host, ssh_command: Sequence[str], timeout: float, stdin: bytes = b"") -> CommandResult:
