@@ -98,6 +98,8 @@ def _refused(
     answers: list[HostAnswer] = []
     if hosts:
         reasons, answers = _told(fleet, starting, hosts, dead_hosts, on_event)
+    else:  # this machine's own record counts always
+        reasons = _older_of(fleet, starting, (), dead_hosts)
     for instance, account in starting.items():
         if instance not in reasons and (
             why := moved_account.why_not(instance, account, moved, answers, dead_hosts)

@@ -86,6 +86,15 @@ class Twin(NamedTuple):
     @property
     def text(self) -> Text:
         """Return what it is, and what to do."""
+        if self.number == LOST:
+            return Text(
+                "{id} trades on {host}, where its generation, volumes/secrets/{id}/generation, cannot be"
+                " read: it may be an older copy; if it trades nowhere else, remove that file, else `{halt}`"
+                " ends it",
+                id=self.instance,
+                host=self.host,
+                halt=self._halt,
+            )
         if self.newest == self.number:
             return Text(
                 "{id} is on {host} and on {other} in generation {number}: one of them is a copy of the"
@@ -103,8 +112,12 @@ class Twin(NamedTuple):
             number=shown(self.number),
             other=self.other,
             newest=shown(self.newest),
-            halt=f"manager {'' if self.host == HERE else f'--host {self.host} '}halt {self.instance}",
+            halt=self._halt,
         )
+
+    @property
+    def _halt(self) -> str:
+        return f"manager {'' if self.host == HERE else f'--host {self.host} '}halt {self.instance}"
 
 
 def shown(number: int) -> str:

@@ -132,6 +132,44 @@ def test_ps_of_all_machines_ends_with_an_error_for_it(
     assert sandbox.exit_code == FAILED
 
 
+def test_without_other_machines_this_ones_own_record_counts_all_the_same(
+    sandbox: Sandbox, tokyo: Tokyo
+) -> None:
+    """With its host removed and its tombstone deleted by hand, a moved instance was started here as well."""
+    move_away(sandbox)
+    (fleet_of(sandbox).secrets_dir(ID) / tombstone.MARK).unlink()
+    registry.save(sandbox.folder, {})
+    output = sandbox.transcript(f"start {ID}")
+    assert f"{ID}: left alone: by this machine's own record it was moved to tokyo as generation 1" in output
+    assert sandbox.exit_code == BAD_CONFIG
+    assert ID not in sandbox.states()
+
+
+def test_what_is_to_be_done_names_the_machine_as_it_is_called_now(sandbox: Sandbox, tokyo: Tokyo) -> None:
+    move_away(sandbox)
+    (fleet_of(sandbox).secrets_dir(ID) / tombstone.MARK).unlink()
+    tells(tokyo, HERE_NOW)
+    registry.save(sandbox.folder, {"kyoto": registry.parse("kyoto", TOKYO)})
+    assert f"`manager move {ID} --from kyoto` brings it back" in sandbox.transcript(f"start {ID}")
+
+
+def test_a_generation_that_cannot_be_read_is_called_that_and_no_older_copy(
+    sandbox: Sandbox, tokyo: Tokyo
+) -> None:
+    """The newest copy was to be halted: “in generation ?, and here knows of generation 0”."""
+    path = fleet_of(sandbox).secrets_dir(ID) / tombstone.GENERATION
+    path.parent.mkdir(parents=True)
+    path.write_text("garbage")
+    output = sandbox.transcript(f"start {ID}")
+    assert f"its generation here, volumes/secrets/{ID}/generation, cannot be read" in output
+    assert sandbox.exit_code == BAD_CONFIG
+    twin = Twin(ID, "tokyo", LOST, registry.HERE, 0)
+    assert "cannot be read" in str(twin.text)
+    assert "older copy, as" not in str(twin.text)
+    path.unlink()
+    assert f"{ID}: created" in sandbox.transcript(f"start {ID}")
+
+
 @pytest.mark.parametrize("command", ["start bp_sol_01", "resume bp_sol_01", "restart bp_sol_01"])
 def test_nor_is_one_whose_container_is_there(sandbox: Sandbox, tokyo: Tokyo, command: str) -> None:
     sandbox.transcript("up", "halt bp_sol_01" if "resume" in command else "stop bp_sol_01")
