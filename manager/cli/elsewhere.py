@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import pairwise
 
@@ -28,10 +28,10 @@ from manager.fleet import bot_report, display
 from manager.fleet.bot_report import Report
 from manager.fleet.session import Session
 from manager.i18n import Text, mark
-from manager.ops.hosts import account_looks, everywhere, generations, last_seen, registry, ssh
+from manager.ops.hosts import account_looks, everywhere, generations, last_seen, registry, ssh, versions
 from manager.ops.hosts.account_looks import HostAnswer
 from manager.ops.hosts.everywhere import Answer, Row
-from manager.ops.hosts.generations import GenerationRecord
+from manager.ops.hosts.generations import Gone
 from manager.ops.hosts.registry import Host
 from manager.util import console
 from manager.util.text_table import Column
@@ -67,7 +67,8 @@ def run(session: Session, args: Namespace, words: Sequence[str]) -> int:
         code = following.follow(folder, hosts, there, args)
     else:
         names, limit = {registry.HERE, *(host.name for host in hosts)}, everywhere.READING_S
-        answers = everywhere.as_they_come(hosts, folder, there, limit, limit)
+        refused: list[str] = []
+        answers = _noting(everywhere.as_they_come(hosts, folder, there, limit, limit), refused)
         code = host_answers.print_as_they_come(
             names,
             answers,
@@ -75,6 +76,7 @@ def run(session: Session, args: Namespace, words: Sequence[str]) -> int:
             fleet=session.folders_to_halt(),
             has_rows=args.command == "stats",
         )
+        _say_versions(host for host in hosts if host.name in refused)
     for problem in problems:  # what else the file may have named is not known: it was told nothing
         console.error(problem)
     return worst_exit_code([code, BAD_CONFIG]) if problems else code
@@ -90,10 +92,12 @@ def _halt(session: Session, args: Namespace, named: Sequence[str], there: Sequen
     chosen = [host for name, host in hosts.items() if args.hosts or name in named]
     here = session.project_dir() if args.hosts else None
     names = {*(host.name for host in chosen), *([registry.HERE] if here else ())}
-    answers = everywhere.as_they_come(chosen, here, there, everywhere.HALTING_S, None)
+    refused: list[str] = []
+    answers = _noting(everywhere.as_they_come(chosen, here, there, everywhere.HALTING_S, None), refused)
     code = host_answers.print_as_they_come(
         names, answers, as_json=args.json, fleet=session.folders_to_halt(), is_halt=True
     )
+    _say_versions(host for host in chosen if host.name in refused)
     for error in (*(Text(NOT_THERE, name=name) for name in unknown), *problems):
         console.error(error)
     return worst_exit_code([code, *([USAGE] if unknown else []), *([BAD_CONFIG] if problems else [])])
@@ -165,7 +169,31 @@ def _on(host: Host, words: Sequence[str], *, is_endless: bool, is_read: bool) ->
             raise
     if code == ssh.SSH_FAILED or code < 0:
         raise ssh.lost(host)
+    if code in ssh.NOT_RUN and "exec" not in words:  # whose exit code is that of any program
+        raise ManagerError(
+            "host {name} has no manager that can be run in {folder} (its shell says why above):"
+            " `manager host check {name}`",
+            name=host.name,
+            folder=host.folder,
+        )
+    if code == USAGE:
+        _say_versions([host])
     return code
+
+
+def _say_versions(hosts: Iterable[Host]) -> None:
+    """Say of machines that have refused a command line if their manager has another version."""
+    for host in hosts:
+        if (text := versions.ask(host)) is not None:
+            console.warning(text)
+
+
+def _noting(answers: Iterable[Answer], refused: list[str]) -> Iterator[Answer]:
+    """Yield the answers, and note the machines that do not know such a command line."""
+    for answer in answers:
+        if answer.completed is not None and answer.completed.code == USAGE:
+            refused.append(answer.host)
+        yield answer
 
 
 COLUMNS = (
@@ -246,6 +274,8 @@ def _ps(session: Session, hosts: Sequence[Host], args: Namespace) -> int:
             console.error(everywhere.tells_nothing(answer))
         else:
             host_answers.say_errors(answer)
+    for difference in account_looks.other_versions(machines):
+        console.warning(difference)
     lost = account_looks.lost(gone, machines)
     for text in (*words_of.values(), *(account.text for account in shared), *(moved.text for moved in lost)):
         console.error(text)
@@ -302,7 +332,7 @@ def _ps_code(answer: Answer) -> int:
 
 def _looks(
     session: Session, hosts: Sequence[Host]
-) -> tuple[list[HostAnswer], list[LiveContainer], dict[str, GenerationRecord]]:
+) -> tuple[list[HostAnswer], list[LiveContainer], dict[str, Gone]]:
     """Ask for older copies and shared accounts; return the answers, what trades live here, and what went
     from here to another machine.
 
@@ -310,7 +340,7 @@ def _looks(
     """
     if not hosts:
         return [], [], {}
-    fleet, trading, gone = session.project().fleet, list[LiveContainer](), dict[str, GenerationRecord]()
+    fleet, trading, gone = session.project().fleet, list[LiveContainer](), dict[str, Gone]()
     with suppress(EngineError):  # the rows of this machine tell of that
         snapshot = session.observe()
         trading, gone = snapshot.trading(()), generations.gone(fleet, snapshot.views.values())

@@ -89,7 +89,7 @@ def _print_answers(
         else:
             say(partial(_print_lines, answer))
         say_errors(answer)
-        if fleet and is_halt and is_away:
+        if fleet and is_halt and not answer.has_run and answer.host != registry.HERE:
             console.error(last_seen.not_halted(fleet, answer.host, answer.url))
     if as_json:
         say(partial(console.say_json, objects))

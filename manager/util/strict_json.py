@@ -24,6 +24,9 @@ class JsonFault(Exception):
         self.text = Text(message, **params)
         self.path = path
 
+    def __str__(self) -> str:
+        return str(self.text)
+
 
 def read(path: Path, max_bytes: int = MAX_BYTES) -> object:
     """Return the file's JSON value.

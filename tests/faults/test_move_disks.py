@@ -29,7 +29,7 @@ SIZE = "size=160m,mode=755"
 """Room for a move, which needs 64 MB beside its copies."""
 
 
-@pytest.mark.parametrize("step", ["pack", "copy", "put"])
+@pytest.mark.parametrize("step", ["halt", "bury", "pack", "copy", "put"])
 @pytest.mark.parametrize("full", ["here", "there"])
 @pytest.mark.parametrize("is_back", [False, True], ids=["away", "back"])
 def test_a_disk_gets_full_in_the_middle_of_a_move(

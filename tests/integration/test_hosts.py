@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from manager.errors import BAD_CONFIG, FAILED, NO_ENGINE, USAGE, ManagerError
-from manager.ops.hosts import deploy, registry
+from manager.ops.hosts import deploy, registry, ssh
 from manager.ops.hosts.package import Package, digest_of
 from tests import forks, sshd_here
 from tests.fleet import ROOT, Project, a_project, eventually
@@ -194,6 +194,21 @@ def test_no_two_live_bots_on_one_account_on_two_machines(
     assert "one account with live_01 (tokyo)" in shown.out
     assert "live_01 on here and live_01 on tokyo both trade SOL_USDC_PERP live" in shown.err
     assert "live_01 on here and live_01 on tokyo both trade" in project.manager("doctor", code=None).out
+
+
+def test_a_machine_behind_a_proxy_that_finds_nobody_is_not_called_one_that_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--host-is-dead` counted for nothing then: at this level of its log ssh does not tell of the proxy."""
+    config = tmp_path / "ssh_config"
+    config.write_text("Host dead\n  ProxyCommand false\n")
+    monkeypatch.setenv("BOTFLEET_SSH_CONFIG", str(config))
+    monkeypatch.setattr(ssh, "BUSY_S", 0.1)
+    host = registry.parse("dead", "ssh://trader@dead/srv/desk")
+    with pytest.raises(ssh.Unreachable) as error:
+        ssh.run(host, ["ps"], 20)
+    assert not isinstance(error.value, ssh.Taken)
+    assert not ssh.lets_in(host)
 
 
 def docker(*words: str, stdin: bytes = b"") -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 
-from manager.errors import OK, UsageError
+from manager.errors import OK, EngineUnreachable, Locked, ManagerError, TimedOut, UsageError
 from manager.fleet.session import Session
 from manager.i18n import Text
-from manager.ops.hosts import registry
+from manager.ops.hosts import registry, versions
 from manager.ops.hosts.registry import HERE
 from manager.util import console
 from manager.util.real_path import real_path
@@ -40,7 +40,15 @@ def move(session: Session, args: Namespace) -> int:
     source, target = (side(HERE), side(args.to)) if args.to is not None else (side(args.from_), side(HERE))
     if source == target:
         raise UsageError("{id} is on this machine; name another one", id=args.id)
-    return moving.run(Move(fleet, args.id, source, target, _say, session.given_at), is_dry=args.dry_run)
+    try:
+        return moving.run(Move(fleet, args.id, source, target, _say, session.given_at), is_dry=args.dry_run)
+    except (EngineUnreachable, Locked, TimedOut):
+        raise
+    except ManagerError:
+        host = source.host or target.host
+        if host is not None and (text := versions.ask(host)) is not None:
+            console.warning(text)
+        raise
 
 
 def _say(text: Text) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from manager.i18n import Text
 from manager.monitor.doctor.findings import Finding, fail, ok, warn
+from manager.ops.hosts import account_looks
 from manager.ops.hosts.account_looks import HostAnswer
 from manager.ops.hosts.generations import Lost, Twin
 from manager.ops.hosts.shared_accounts import SharedAccount
@@ -44,6 +45,8 @@ def check_all(
             )
         else:
             yield ok("host", Text("{host}: reports its accounts", host=host))
+            for text in account_looks.other_versions([answer]):
+                yield warn("host", text, Text("commands that only one of the two versions knows fail"))
     twin = None
     for twin in twins:
         yield fail(

@@ -26,7 +26,7 @@ from manager.util.kept_text import english
 if TYPE_CHECKING:
     from manager.monitor.metrics.families import Moves
     from manager.ops.hosts.account_looks import HostAnswer
-    from manager.ops.hosts.generations import GenerationRecord, Lost
+    from manager.ops.hosts.generations import Gone, Lost
 
 EVERY_S = 60.0
 AGAIN_S = 5.0
@@ -91,15 +91,15 @@ class TwinKeeper:
         except ManagerError:  # no key of its own, as on a full disk; a copy trades on all the same
             return
 
-    def _keep_lost(self, gone: Mapping[str, GenerationRecord], answers: Sequence[HostAnswer]) -> None:
+    def _keep_lost(self, gone: Mapping[str, Gone], answers: Sequence[HostAnswer]) -> None:
         """Keep which moved instances are not where they went; of a machine that is silent, what it told."""
         from manager.ops.hosts import account_looks
 
         silent = {answer.host.name for answer in answers if answer.why is not None}
         kept = [lost for lost in self._lost if lost.instance in gone and lost.host in silent]
         self._lost = (*account_looks.lost(gone, answers), *kept)
-        unsure = {mine.to for mine in gone.values()} & silent - {lost.host for lost in kept}
-        self._is_lost_known = not unsure
+        places = {place.host.name for mine in gone.values() if (place := account_looks.where(mine, answers))}
+        self._is_lost_known = not places & silent - {lost.host for lost in kept}
 
     def look_at_moves(self, fleet: Fleet, views: Mapping[str, Instance]) -> None:
         """See whether a move was interrupted."""

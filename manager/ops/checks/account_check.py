@@ -98,6 +98,8 @@ def _refused(
     answers: list[HostAnswer] = []
     if hosts:
         reasons, answers = _told(fleet, starting, hosts, dead_hosts, on_event)
+    else:  # this machine's own record counts always
+        reasons = _older_of(fleet, starting, (), dead_hosts)
     for instance, account in starting.items():
         if instance not in reasons and (
             why := moved_account.why_not(instance, account, moved, answers, dead_hosts)
@@ -244,6 +246,8 @@ def _warnings(answers: Iterable[HostAnswer], dead_hosts: Sequence[str], now: flo
                 " deploy {host}` updates it",
                 host=host.name,
             )
+        else:
+            yield from account_looks.other_versions([answer])
         if answer.why is None and is_dead:
             yield Text("host {host} answers: --host-is-dead {host} is ignored", host=host.name)
         elif answer.is_reached and is_dead:

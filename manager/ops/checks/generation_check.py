@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from manager.i18n import Text
 from manager.ops.hosts.account_looks import HostAnswer
-from manager.ops.hosts.generations import NEVER_MOVED, GenerationRecord, is_copy, shown
+from manager.ops.hosts.generations import LOST, NEVER_MOVED, GenerationRecord, is_copy, shown
 
 
 def why_not(
@@ -16,14 +16,21 @@ def why_not(
 
     A machine that is away counts as it was last seen, unless somebody says that it is dead.
     """
+    if mine.number == LOST:
+        return Text(
+            "its generation here, volumes/secrets/{id}/generation, cannot be read, so that it may be an older"
+            " copy; if it trades nowhere else, remove that file",
+            id=instance,
+        )
     if mine.newest > mine.number:
+        place = _called_now(mine, instance, answers := list(answers))
         return Text(
             "by this machine's own record it was moved to {host} as generation {newest}; here is {number},"
             " an older copy; {remedy}",
             host=mine.to or "?",
             newest=shown(mine.newest),
             number=shown(mine.number),
-            remedy=_remedy(instance, mine.to or "HOST"),
+            remedy=_remedy(instance, place),
         )
     for answer in answers:
         is_dead = answer.why is not None and not answer.is_reached and answer.host.name in dead_hosts
@@ -42,6 +49,20 @@ def why_not(
                 id=instance,
             )
     return None
+
+
+def _called_now(mine: GenerationRecord, instance: str, answers: Iterable[HostAnswer]) -> str:
+    """Return the name that config/hosts.toml has now for the machine that it went to."""
+    names = {answer.host.name: answer.look for answer in answers}
+    having = (
+        name
+        for name, look in names.items()
+        if look is not None
+        and (theirs := (look.generations or {}).get(instance)) is not None
+        and theirs.is_here
+        and theirs.newest >= mine.newest
+    )
+    return mine.to if mine.to in names else next(having, mine.to or "HOST")
 
 
 def _older(mine: GenerationRecord, instance: str, answer: HostAnswer, theirs: GenerationRecord) -> Text:

@@ -13,5 +13,6 @@ returning    which live bots are down, and start again without being asked for
 identity     tells this machine from others of the same name
 generations  which generation of a moved instance each machine has, and older copies that trade
 shared_accounts  live bots of different machines that trade on one account
+versions     tells that another machine's manager has another version, and what to do
 account_looks  asks the other machines for them, and remembers the answers
 """

@@ -6,7 +6,7 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -29,9 +29,10 @@ from manager.ops.hosts import (
     returning,
     shared_accounts,
     ssh,
+    versions,
 )
 from manager.ops.hosts.accounts import HostAccounts, Trading
-from manager.ops.hosts.generations import GenerationRecord, Lost, Twin
+from manager.ops.hosts.generations import NEVER_MOVED, GenerationRecord, Gone, Lost, Twin
 from manager.ops.hosts.registry import HERE, Host
 from manager.ops.hosts.shared_accounts import SharedAccount
 from manager.typed import NamedTuple
@@ -157,17 +158,41 @@ def twins(fleet: Fleet, live_here: Iterable[str], answers: Iterable[HostAnswer])
     return list(generations.twins(machines))
 
 
-def lost(gone: Mapping[str, GenerationRecord], answers: Iterable[HostAnswer]) -> list[Lost]:
-    """Return the moved instances that are no longer where they went, by machines that answer now.
+def lost(gone: Mapping[str, Gone], answers: Iterable[HostAnswer]) -> list[Lost]:
+    """Return the moved instances of which the machine where they went answers that it does not know them.
 
-    `gone`: what `generations.gone` told before they were asked, or one that arrives meanwhile looks lost.
+    As where its disk was brought back from before the move: nobody trades then what is open. `gone`: what
+    `generations.gone` told before they were asked, or one that arrives meanwhile looks lost.
     """
-    machines = {
-        answer.host.name: look.generations
+    told = [
+        (answer, look.generations)
         for answer, look in _machines(answers)
         if answer.why is None and look.generations is not None
-    }
-    return list(generations.lost(gone, machines))
+    ]
+    missing = []
+    for instance, mine in gone.items():
+        place = where(mine, [answer for answer, _known in told])
+        is_known = any(
+            known.get(instance, NEVER_MOVED).newest >= mine.generation
+            for answer, known in told
+            if place is not None and (answer is place or known.get(instance, NEVER_MOVED).is_here)
+        )
+        if place is not None and not is_known:
+            missing.append(Lost(instance, place.host.name))
+    return missing
+
+
+def where(gone: Gone, answers: Iterable[HostAnswer]) -> HostAnswer | None:
+    """Return the machine that an instance went to: by its address, by its name in config/hosts.toml, which
+    may be another one by now, or by its own name.
+    """
+    told = list(answers)
+    tests: tuple[Callable[[HostAnswer], bool], ...] = (
+        lambda answer: answer.host.url == gone.url,
+        lambda answer: answer.host.name == gone.to,
+        lambda answer: answer.look is not None and answer.look.name == gone.to,
+    )
+    return next((answer for is_it in tests for answer in told if is_it(answer)), None)
 
 
 def up_there(answers: Iterable[HostAnswer]) -> set[tuple[str, str]]:
@@ -214,6 +239,16 @@ def shared(
         for account in shared_accounts.find(machines, frozenset(old))
         if account.first.instance != account.second.instance
         or (account.first.instance, frozenset((account.first.host, account.second.host))) not in told
+    ]
+
+
+def other_versions(answers: Iterable[HostAnswer]) -> list[Text]:
+    """Return what to say of the machines that answer and have another version of the manager."""
+    return [
+        text
+        for answer, look in _machines(answers)
+        if answer.why is None
+        and (text := versions.difference(answer.host.name, look.version or versions.EARLIER))
     ]
 
 

@@ -10,14 +10,17 @@ import hmac
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from manager import __version__
 from manager.config.bot_environment import Account, LiveContainer, account_in
 from manager.ops.hosts import generations
 from manager.ops.hosts.generations import GenerationRecord
 from manager.ops.hosts.identity import Identity
 from manager.typed import NamedTuple
+from manager.util.sanitize import replace_unprintable
 
 KEY_BYTES = 32
 DIGITS = 32
+MOST_VERSION = 40
 NOBODY = Identity()
 
 
@@ -38,7 +41,7 @@ class HostAccounts(NamedTuple):
     `at`: when, seconds since the epoch. `name`: its own name. `known`: the fingerprints of all values that
     it has for its bots. `identity`: fingerprints too; empty ones are of an earlier version's manager, which
     tells no `generations` either: of instances that were moved. `unwritable`: folders of its project that its
-    manager may not write to.
+    manager may not write to. `version`: of its manager; empty if that is an earlier one, which does not tell.
     """
 
     at: float
@@ -48,6 +51,7 @@ class HostAccounts(NamedTuple):
     identity: Identity = NOBODY
     generations: Mapping[str, GenerationRecord] | None = None
     unwritable: tuple[str, ...] = ()
+    version: str = ""
 
 
 def fingerprint(key: bytes, value: str) -> str:
@@ -74,6 +78,7 @@ def answer(
     """
     return {
         "host": name,
+        "version": __version__,
         **identified(key, identity)._asdict(),
         "live": [
             *(_plain(key, container, is_up=True) for container in trading),
@@ -114,6 +119,7 @@ def look(content: Any, at: float) -> HostAccounts:
             Identity(str(content.get("own", "")), str(content.get("boot", ""))),
             generations.read(content["generations"]) if "generations" in content else None,
             tuple(map(str, content.get("unwritable", ()))),
+            replace_unprintable(str(content.get("version", ""))[:MOST_VERSION]),
         )
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(str(error)) from error

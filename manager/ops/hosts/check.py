@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import time
 from collections.abc import Iterator
 
-from manager import __version__
 from manager.config.fleet import Fleet
 from manager.errors import ManagerError
 from manager.i18n import Text
-from manager.ops.hosts import account_looks, accounts, everywhere, identity, ssh
+from manager.ops.hosts import account_looks, accounts, everywhere, identity, ssh, versions
 from manager.ops.hosts.account_looks import HostAnswer
 from manager.ops.hosts.registry import Host
 from manager.typed import NamedTuple
@@ -20,7 +18,6 @@ from manager.util.sanitize import replace_unprintable
 CLOCK_MOST_S = 2.0
 """Signed requests to exchanges are refused from a few seconds on."""
 WITHIN_S = 30.0
-VERSION = re.compile(r"botfleet (\S+)")
 
 
 class Finding(NamedTuple):
@@ -64,7 +61,7 @@ def _findings(host: Host, fleet: Fleet) -> Iterator[Finding]:
     # The connection is there by now: without a login before it, the clock is read much more exactly.
     yield _clock(min(login, _clock_reading(host), key=lambda reading: reading.took))
     version = ssh.run(host, ["--version"], WITHIN_S)
-    match = VERSION.search(version.out)
+    match = versions.VERSION.search(version.out)
     if match is None:
         why = (version.err.strip().splitlines() or ["-"])[-1]
         yield Finding(
@@ -79,7 +76,7 @@ def _findings(host: Host, fleet: Fleet) -> Iterator[Finding]:
             ),
         )
         return
-    yield _version(match[1])
+    yield _version(host, match[1])
     [listed] = everywhere.ask([host], ["ps", "--json"], WITHIN_S)
     if listed.error is not None:
         raise listed.error
@@ -91,15 +88,10 @@ def _findings(host: Host, fleet: Fleet) -> Iterator[Finding]:
     yield from _told(host, fleet)
 
 
-def _version(there: str) -> Finding:
-    if there == __version__:
-        return Finding(True, Text("manager: {there}", there=there))
-    return Finding(
-        None,
-        Text(
-            "manager: {there}, here {here}; install the same version on both", there=there, here=__version__
-        ),
-    )
+def _version(host: Host, there: str) -> Finding:
+    if (difference := versions.difference(host.name, there)) is not None:
+        return Finding(None, Text("manager: {what}", what=difference))
+    return Finding(True, Text("manager: {there}", there=there))
 
 
 def _told(host: Host, fleet: Fleet) -> Iterator[Finding]:

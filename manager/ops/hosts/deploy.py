@@ -14,6 +14,7 @@ from manager.ops.hosts import account_looks, ssh
 from manager.ops.hosts.package import Package
 from manager.ops.hosts.registry import Host
 from manager.typed import NamedTuple
+from manager.util import console
 
 ASKING_S = 30.0
 INSTALL_S = 1200.0
@@ -111,7 +112,7 @@ def facts(host: Host) -> dict[str, Any]:
     try:
         return dict(json.loads(completed.out))
     except (ValueError, TypeError) as error:
-        why = (completed.err.strip().splitlines() or ["-"])[-1]
+        why = console.without_label((completed.err.strip().splitlines() or ["-"])[-1])
         raise ManagerError("host {name}: its manager reports: {why}", name=host.name, why=why) from error
 
 

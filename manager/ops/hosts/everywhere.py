@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from manager.config.fleet import Fleet
-from manager.errors import ManagerError, TimedOut
+from manager.errors import BUG, NO_ENGINE, ManagerError, TimedOut
 from manager.ops.hosts import last_seen, ssh
 from manager.ops.hosts.registry import HERE, Host
 from manager.ops.hosts.ssh import CommandResult
 from manager.typed import NamedTuple
+from manager.util import console
 from manager.util.sanitize import replace_unprintable
 
 READING_S = 20.0
@@ -45,7 +46,13 @@ class Answer(NamedTuple):
         """
         done = self.completed or CommandResult(0, "", "")
         out, err = ([line for line in text.splitlines() if line.strip()] for text in (done.out, done.err))
-        return replace_unprintable((err[-1:] or out[:1] or ["-"])[0].strip()[:MOST_SAID])
+        line = (err[-1:] or out[:1] or ["-"])[0].strip()[:MOST_SAID]
+        return replace_unprintable(console.without_label(line))
+
+    @property
+    def has_run(self) -> bool:
+        """Return whether its manager has carried the command out, with whatever success."""
+        return self.completed is not None and self.completed.code not in {*ssh.NOT_RUN, BUG, NO_ENGINE}
 
 
 MOST_SAID = 300

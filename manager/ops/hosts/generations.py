@@ -37,6 +37,17 @@ class GenerationRecord(NamedTuple):
     to: str = ""
 
 
+class Gone(NamedTuple):
+    """Hold where a live instance went. `to`: what the machine was called then; `url`: its address, if known.
+
+    `generation`: the one that it has there.
+    """
+
+    generation: int
+    to: str
+    url: str = ""
+
+
 NEVER_MOVED = GenerationRecord()
 MOST_BYTES = 10_000
 
@@ -75,6 +86,15 @@ class Twin(NamedTuple):
     @property
     def text(self) -> Text:
         """Return what it is, and what to do."""
+        if self.number == LOST:
+            return Text(
+                "{id} trades on {host}, where its generation, volumes/secrets/{id}/generation, cannot be"
+                " read: it may be an older copy; if it trades nowhere else, remove that file, else `{halt}`"
+                " ends it",
+                id=self.instance,
+                host=self.host,
+                halt=self._halt,
+            )
         if self.newest == self.number:
             return Text(
                 "{id} is on {host} and on {other} in generation {number}: one of them is a copy of the"
@@ -92,8 +112,12 @@ class Twin(NamedTuple):
             number=shown(self.number),
             other=self.other,
             newest=shown(self.newest),
-            halt=f"manager {'' if self.host == HERE else f'--host {self.host} '}halt {self.instance}",
+            halt=self._halt,
         )
+
+    @property
+    def _halt(self) -> str:
+        return f"manager {'' if self.host == HERE else f'--host {self.host} '}halt {self.instance}"
 
 
 def shown(number: int) -> str:
@@ -117,44 +141,50 @@ def _recorded(fleet: Fleet, instance: str) -> tuple[int, str]:
 
     manager/ops/move/journal.py writes it. A damaged one tells nothing; `manager move` says so.
     """
-    step, generation, target = _last_move(fleet, instance)
-    return (generation, target) if step in HAS_ARRIVED else (0, "")
+    last = _last_move(fleet, instance)
+    return (last.generation, last.target) if last.step in HAS_ARRIVED else (0, "")
 
 
-def _last_move(fleet: Fleet, instance: str) -> tuple[str, int, str]:
-    """Return how far the last move that was begun here has come, to which generation, and where to."""
+class _LastMove(NamedTuple):
+    """Hold how far the last move that was begun here has come, to which generation, and where to."""
+
+    step: str = ""
+    generation: int = 0
+    target: str = ""
+    url: str = ""
+
+
+def _last_move(fleet: Fleet, instance: str) -> _LastMove:
     path = fleet.moves_dir / f"{instance}.json"
     with suppress(OSError, strict_json.JsonFault, KeyError, TypeError, ValueError):
         content: Any = strict_json.parse_bytes(strict_json.read_bytes(path, MOST_BYTES))
-        return str(content["step"]), int(content["generation"]), str(content["target"])
-    return "", 0, ""
+        return _LastMove(
+            str(content["step"]), int(content["generation"]), str(content["target"]), str(content["url"])
+        )
+    return _LastMove()
 
 
-def gone(fleet: Fleet, views: Iterable[Instance]) -> dict[str, GenerationRecord]:
+def gone(fleet: Fleet, views: Iterable[Instance]) -> dict[str, Gone]:
     """Return the live instances that have arrived on another machine. A move that was not finished is told
     by `manager move`.
     """
-    return {view.id: held(fleet, view.id) for view in views if view.mode == "live" and _is_gone(fleet, view)}
+    return {
+        view.id: _where_to(fleet, view.id) for view in views if view.mode == "live" and _is_gone(fleet, view)
+    }
+
+
+def _where_to(fleet: Fleet, instance: str) -> Gone:
+    """Return where it went; the address is in this machine's record of a move that was begun here."""
+    mine, last = held(fleet, instance), _last_move(fleet, instance)
+    is_of_it = last.generation == mine.newest and last.target == mine.to
+    return Gone(mine.newest, mine.to, last.url if is_of_it else "")
 
 
 def _is_gone(fleet: Fleet, view: Instance) -> bool:
     if view.tombstone is None or view.tombstone.is_arriving:
         return False
-    step, generation, _target = _last_move(fleet, view.id)
-    return not step or step in HAS_ARRIVED or generation != view.tombstone.generation
-
-
-def lost(
-    gone: Mapping[str, GenerationRecord], machines: Mapping[str, Mapping[str, GenerationRecord]]
-) -> Iterator[Lost]:
-    """Yield each instance of `gone` of which its machine does not know that it came. Pure.
-
-    As where that machine's disk was brought back from before the move: nobody trades then what is open.
-    """
-    for instance, mine in gone.items():
-        theirs = machines.get(mine.to)
-        if theirs is not None and theirs.get(instance, NEVER_MOVED).newest < mine.newest:
-            yield Lost(instance, mine.to)
+    last = _last_move(fleet, view.id)
+    return not last.step or last.step in HAS_ARRIVED or last.generation != view.tombstone.generation
 
 
 def known(fleet: Fleet) -> dict[str, GenerationRecord]:

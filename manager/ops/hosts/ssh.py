@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from manager import i18n
 from manager.errors import EngineUnreachable, ManagerError
 from manager.i18n import Text
 from manager.ops.hosts.registry import LONGEST_ANSWER_S, Host
@@ -31,17 +32,22 @@ BUSY_S = 60.0
 """A machine with a load of some dozens begins to serve a login within a minute."""
 FIRST_PAUSE_S = 1.0
 KEPT_S = 60
+ASKED_S = 10.0
+"""The client tells its own settings at once; a `Match exec` of them may hang."""
 LONGEST_FOLDER = 49
 """A socket's path has at most 107 bytes, and ssh puts 58 behind the folder: a hash, and a suffix at first."""
 SSH_FAILED = 255
 """What ssh itself ends with; no command of the manager does."""
+NOT_RUN = frozenset({126, 127})
+"""What a shell ends with where there is no manager that can be run."""
 RUN = (
-    'cd -- "$0" && if [ -x .venv/bin/manager ]; then exec .venv/bin/manager "$@"; else exec manager "$@"; fi'
+    'cd -- "$0" || exit 126; '
+    'if [ -x .venv/bin/manager ]; then exec .venv/bin/manager "$@"; else exec manager "$@"; fi'
 )
 """Run the manager of the host's project folder: of its checkout, else the installed one."""
 RUN_WHILE_HELD = """\
 exec 3<&0
-cd -- "$0" || exit 1
+cd -- "$0" || exit 126
 if [ -x .venv/bin/manager ]; then manager=.venv/bin/manager; else manager=manager; fi
 "$manager" "$@" </dev/null 3<&- &
 child=$!
@@ -74,8 +80,8 @@ NOT_SERVED = ("during banner exchange", "kex_exchange_identification", "ssh_exch
 """What ssh says then. A server with too many logins at once (MaxStartups) closes the connection."""
 HAS_ANOTHER = "already exists, disabling multiplexing"
 """In what ssh says of two that connect at once: one keeps its connection, the other's is as good."""
-BY_PROXY = "UNKNOWN port"
-"""In what ssh says of a connection by ProxyCommand or ProxyJump, whose end it does not know."""
+PROXIES = ("proxycommand", "proxyjump")
+"""Settings by which a connection is another program's: ssh says the same of a proxy that finds nobody."""
 
 
 class CommandResult(NamedTuple):
@@ -110,11 +116,6 @@ def follow(host: Host, words: Sequence[str]) -> list[str]:
 
 def shell(host: Host, words: Sequence[str], *, on_terminal: bool = False, is_read: bool = False) -> list[str]:
     """Return the ssh command that runs any words there. `is_read`: its output begins behind `BEGINS`."""
-    ssh = shutil.which("ssh")
-    if ssh is None:
-        raise ManagerError(
-            "ssh is missing: install OpenSSH's client (on Debian and Ubuntu: apt-get install openssh-client)"
-        )
     options = {
         "BatchMode": "yes",
         "StrictHostKeyChecking": "yes",
@@ -126,17 +127,32 @@ def shell(host: Host, words: Sequence[str], *, on_terminal: bool = False, is_rea
         "ServerAliveCountMax": "3",
         **_kept_connection(),
     }
-    config = os.environ.get("BOTFLEET_SSH_CONFIG")
     return [
-        ssh,
-        *(["-F", config] if config else []),
+        *_ssh(),
         *(word for name, value in options.items() for word in ("-o", f"{name}={value}")),
         "-tt" if on_terminal else "-T",
+        *_where(host),
+        f"echo {shlex.quote(BEGINS.decode())}; exec {shlex.join(words)}" if is_read else shlex.join(words),
+    ]
+
+
+def _ssh() -> list[str]:
+    """Return the client, with its configuration. Raises ManagerError without it."""
+    ssh = shutil.which("ssh")
+    if ssh is None:
+        raise ManagerError(
+            "ssh is missing: install OpenSSH's client (on Debian and Ubuntu: apt-get install openssh-client)"
+        )
+    config = os.environ.get("BOTFLEET_SSH_CONFIG")
+    return [ssh, *(["-F", config] if config else [])]
+
+
+def _where(host: Host) -> list[str]:
+    return [
         *(["-p", str(host.port)] if host.port else []),
         *(["-l", host.user] if host.user else []),
         "--",
         host.address,
-        f"echo {shlex.quote(BEGINS.decode())}; exec {shlex.join(words)}" if is_read else shlex.join(words),
     ]
 
 
@@ -147,8 +163,9 @@ def output(content: bytes) -> bytes:
 
 
 def run(host: Host, words: Sequence[str], timeout: float, stdin: bytes = b"") -> CommandResult:
-    """Run `manager WORDS` there. Raises Unreachable."""
-    return ended(host, command(host, words, is_read=True), timeout, stdin)
+    """Run `manager WORDS` there, in this one's language. Raises Unreachable."""
+    language = [] if "--lang" in words else ["--lang", i18n.language().replace("_", "-")]
+    return ended(host, command(host, [*language, *words], is_read=True), timeout, stdin)
 
 
 def ended(host: Host, ssh_command: Sequence[str], timeout: float, stdin: bytes = b"") -> CommandResult:
@@ -268,7 +285,7 @@ def unreachable(host: Host, err: str) -> Unreachable:
             target=_typed(host),
         )
     if any(words in err for words in NOT_SERVED):
-        kind = Busy if BY_PROXY in err else Taken
+        kind = Busy if _is_by_proxy(host) else Taken
         return kind(
             "host {name} ({url}) does not let us in: {why}; its ssh server did not begin to answer, and the"
             " machine may only be busy",
@@ -277,6 +294,23 @@ def unreachable(host: Host, err: str) -> Unreachable:
             why=why,
         )
     return Unreachable("host {name} ({url}) cannot be reached: {why}", name=host.name, url=host.url, why=why)
+
+
+def _is_by_proxy(host: Host) -> bool:
+    """Return whether the client's configuration names a proxy for the host, or cannot be asked for it."""
+    try:
+        settings = subprocess.run(
+            [*_ssh(), "-G", *_where(host)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=ASKED_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return True
+    lines = settings.stdout.decode(errors="replace").lower().splitlines()
+    names = {name for name, _space, value in (line.partition(" ") for line in lines) if value != "none"}
+    return settings.returncode != 0 or not names.isdisjoint(PROXIES)
 
 
 def lost(host: Host) -> Unreachable:

@@ -51,6 +51,8 @@ class Tokyo:
         self.osaka: Identity = NOBODY
         """What this machine's entry answers, under its own name."""
         self.generations: dict[str, dict[str, Any]] | None = {}
+        self.another: Identity | None = None
+        """Who answers under its name, if that means another machine by now."""
         self.own_generations: dict[str, dict[str, Any]] = {}
         """Those that this machine's entry answers."""
 
@@ -67,6 +69,9 @@ class Tokyo:
             told = {**accounts.answer(key, "osaka", [LIVE], [], (), self.osaka)}
             told["generations"] = self.own_generations
             return CommandResult(0, json.dumps(told), "")
+        if host.name == "tokyo" and self.another:
+            told = accounts.answer(key, "tokyo", [], [], (), self.another)
+            return CommandResult(0, json.dumps({**told, "generations": {}}), "")
         self.asked += 1
         if self.is_away:
             raise (Silent if self.lets_in else Unreachable)("host {name} did not answer", name=host.name)

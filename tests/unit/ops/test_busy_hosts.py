@@ -40,17 +40,22 @@ class Ssh:
         folder.mkdir()
         script = folder / "ssh"
         script.write_text(
-            f"#!/bin/sh\ncd {folder}\necho >> calls\n"
+            f'#!/bin/sh\ncd {folder}\nif [ "$1" = -G ]; then cat settings; exit; fi\necho >> calls\n'
             "if [ $(wc -l < calls) -le $(cat failures) ]; then cat says >&2; exit 255; fi\n"
             f"echo Welcome; echo '{ssh.BEGINS.decode()}'; cat\n"
         )
         script.chmod(0o755)
+        self.has_settings("user trader")
         monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
         monkeypatch.setattr(ssh, "FIRST_PAUSE_S", 0.01)
 
     def fails(self, times: int, says: str) -> None:
         (self.folder / "failures").write_text(str(times))
         (self.folder / "says").write_text(says)
+
+    def has_settings(self, lines: str) -> None:
+        """Have `ssh -G` print these."""
+        (self.folder / "settings").write_text(lines)
 
     @property
     def calls(self) -> int:
@@ -117,16 +122,20 @@ def test_a_command_of_its_own_connection_uses_no_kept_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("by", "is_there"), [("10.0.0.2 port 22", True), ("UNKNOWN port 65535", False)], ids=["itself", "a proxy"]
+    ("settings", "is_there"),
+    [
+        ("proxycommand none\nport 22\n", True),
+        ("user trader\nproxyjump gate.example\n", False),
+        ("proxycommand nc -X 5 %h %p\n", False),
+    ],
 )
 def test_a_machine_that_takes_connections_runs_and_is_not_dead_whatever_is_typed(
-    client: Ssh, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, by: str, *, is_there: bool
+    client: Ssh, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, settings: str, *, is_there: bool
 ) -> None:
-    """A proxy takes connections to a dead machine as well."""
+    """A proxy takes connections to a dead machine as well, and what ssh says of it is the same."""
     monkeypatch.setattr(ssh, "BUSY_S", 0.1)
-    client.fails(
-        99, f"kex_exchange_identification: Connection closed by remote host\nConnection closed by {by}"
-    )
+    client.has_settings(settings)
+    client.fails(99, "kex_exchange_identification: Connection closed by remote host")
     [answer] = account_looks.ask(a_fleet(data_dir=tmp_path), b"k" * 32, [TOKYO])
     assert answer.is_reached is is_there
     assert ssh.lets_in(TOKYO) is is_there

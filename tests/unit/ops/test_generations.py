@@ -9,12 +9,14 @@ import pytest
 
 from manager.errors import BAD_CONFIG, FAILED, OK
 from manager.fleet import tombstone
+from manager.fleet.session import Session
 from manager.fleet.tombstone import Generation, Tombstone
 from manager.monitor.doctor import checks_machines
 from manager.monitor.watch.alert_rules import MACHINE
 from manager.monitor.watch.twin_keeper import TwinKeeper
 from manager.ops.hosts import account_looks, everywhere, generations, registry
 from manager.ops.hosts.generations import LOST, GenerationRecord, Twin
+from manager.ops.hosts.identity import Identity
 from manager.ops.hosts.ssh import CommandResult
 from manager.ops.move import journal
 from manager.ops.move.journal import Journal
@@ -25,6 +27,7 @@ __all__ = ["tokyo"]
 
 ID = "bp_sol_01"
 HERE_NOW = GenerationRecord(1, 1, "m1")
+TOKYO = "ssh://trader@tokyo/srv/desk"
 AWAY = GenerationRecord(2, 1, "m1", is_here=False, to="osaka")
 
 
@@ -59,9 +62,9 @@ def test_of_what_a_command_moved_away_it_is_said_that_it_was_moved(
     assert ID not in sandbox.states()
 
 
-def move_away(sandbox: Sandbox, step: journal.Step = "clean") -> None:
+def move_away(sandbox: Sandbox, step: journal.Step = "clean", url: str = "") -> None:
     fleet = fleet_of(sandbox)
-    journal.save(fleet, ID, Journal("m1", registry.HERE, "tokyo", 1, True, step))
+    journal.save(fleet, ID, Journal("m1", registry.HERE, "tokyo", 1, True, step, url=url))
     tombstone.bury(fleet, ID, Tombstone(1, "tokyo", "m1"))
 
 
@@ -90,6 +93,31 @@ def test_what_went_to_a_machine_that_knows_nothing_of_it_is_told(
     assert "which knows nothing" not in sandbox.transcript("doctor"), "who is away tells nothing"
 
 
+@pytest.mark.parametrize("place", ["another name", "its own name", "the name of a new machine"])
+def test_a_machine_that_has_another_name_by_now_is_asked_all_the_same(
+    sandbox: Sandbox, tokyo: Tokyo, place: str
+) -> None:
+    """`host remove tokyo` and `host add kyoto` with its address silenced the error and the alert for good."""
+    move_away(sandbox, url=TOKYO if place == "another name" else "")
+    urls = {"kyoto": TOKYO}
+    if place == "the name of a new machine":
+        move_away(sandbox, url=TOKYO)
+        urls["tokyo"] = "ssh://trader@new.example/srv/desk"
+        tokyo.another = Identity("another's", "y")
+    registry.save(sandbox.folder, {name: registry.parse(name, url) for name, url in urls.items()})
+    lost = f"{ID} was moved to kyoto, which knows nothing of that"
+    assert f"fail  {lost}" in sandbox.transcript("doctor")
+    keeper = TwinKeeper()
+    keeper.look(fleet_of(sandbox), [], Session(sandbox.folder).observe().views)
+    assert [str(condition.text)[: len(lost)] for condition in keeper.conditions()] == [lost]
+    tokyo.is_away = True
+    keeper.look(fleet_of(sandbox), [], Session(sandbox.folder).observe().views)
+    assert len(keeper.conditions()) == 1, "what it told last counts while it is silent"
+    tokyo.is_away = False
+    tells(tokyo, HERE_NOW)
+    assert "knows nothing of that" not in sandbox.transcript("doctor")
+
+
 def test_ps_of_all_machines_ends_with_an_error_for_it(
     sandbox: Sandbox, tokyo: Tokyo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,6 +130,44 @@ def test_ps_of_all_machines_ends_with_an_error_for_it(
     tokyo.generations = {}
     assert f"error: {ID} was moved to tokyo, which knows nothing" in sandbox.transcript("ps --hosts")
     assert sandbox.exit_code == FAILED
+
+
+def test_without_other_machines_this_ones_own_record_counts_all_the_same(
+    sandbox: Sandbox, tokyo: Tokyo
+) -> None:
+    """With its host removed and its tombstone deleted by hand, a moved instance was started here as well."""
+    move_away(sandbox)
+    (fleet_of(sandbox).secrets_dir(ID) / tombstone.MARK).unlink()
+    registry.save(sandbox.folder, {})
+    output = sandbox.transcript(f"start {ID}")
+    assert f"{ID}: left alone: by this machine's own record it was moved to tokyo as generation 1" in output
+    assert sandbox.exit_code == BAD_CONFIG
+    assert ID not in sandbox.states()
+
+
+def test_what_is_to_be_done_names_the_machine_as_it_is_called_now(sandbox: Sandbox, tokyo: Tokyo) -> None:
+    move_away(sandbox)
+    (fleet_of(sandbox).secrets_dir(ID) / tombstone.MARK).unlink()
+    tells(tokyo, HERE_NOW)
+    registry.save(sandbox.folder, {"kyoto": registry.parse("kyoto", TOKYO)})
+    assert f"`manager move {ID} --from kyoto` brings it back" in sandbox.transcript(f"start {ID}")
+
+
+def test_a_generation_that_cannot_be_read_is_called_that_and_no_older_copy(
+    sandbox: Sandbox, tokyo: Tokyo
+) -> None:
+    """The newest copy was to be halted: “in generation ?, and here knows of generation 0”."""
+    path = fleet_of(sandbox).secrets_dir(ID) / tombstone.GENERATION
+    path.parent.mkdir(parents=True)
+    path.write_text("garbage")
+    output = sandbox.transcript(f"start {ID}")
+    assert f"its generation here, volumes/secrets/{ID}/generation, cannot be read" in output
+    assert sandbox.exit_code == BAD_CONFIG
+    twin = Twin(ID, "tokyo", LOST, registry.HERE, 0)
+    assert "cannot be read" in str(twin.text)
+    assert "older copy, as" not in str(twin.text)
+    path.unlink()
+    assert f"{ID}: created" in sandbox.transcript(f"start {ID}")
 
 
 @pytest.mark.parametrize("command", ["start bp_sol_01", "resume bp_sol_01", "restart bp_sol_01"])

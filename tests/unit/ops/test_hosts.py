@@ -632,3 +632,54 @@ def test_a_look_that_is_interrupted_does_not_wait_either(
         everywhere.run([registry.parse("tokyo", "ssh://tokyo/x")], tmp_path, ["ps"], 20)
     assert not ended, "the other machine has not answered yet"
     is_over.set()
+
+
+@pytest.mark.parametrize(
+    ("code", "is_halted"), [(126, False), (127, False), (NO_ENGINE, False), (FAILED, True), (OK, True)]
+)
+def test_a_halt_that_did_not_begin_on_a_machine_names_what_may_trade_on_there(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    code: int,
+    *,
+    is_halted: bool,
+) -> None:
+    """Only a machine that did not answer at all was named so, and none without a manager or an engine."""
+    folder = a_folder_with_tokyo(tmp_path)
+    monkeypatch.setattr(ssh, "run", lambda *_more: CommandResult(code, "", "error: not allowed"))
+    monkeypatch.setattr(everywhere, "_run_here", lambda *_more: CommandResult(OK, "[]", ""))
+    rows = [{"id": "bp_1", "mode": "live", "state": "running"}]
+    last_seen.save(project.read(folder).fleet, "tokyo", "ssh://trader@tokyo/srv/desk", rows)
+    ended = main(["--project-dir", str(folder), "halt", "--hosts"])
+    assert (ended == OK) == (code == OK)
+    told = capsys.readouterr().err
+    assert ("these ran there, and may trade on: bp_1 (LIVE, running)" in told) != is_halted
+
+
+@pytest.mark.parametrize("code", sorted(ssh.NOT_RUN))
+def test_a_machine_without_a_manager_is_an_error_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str], code: int
+) -> None:
+    """It ended with the shell's 127, which is none of the manager's exit codes, and its shell's words."""
+    folder = a_folder_with_tokyo(tmp_path)
+    monkeypatch.setattr(ssh, "command", lambda *_args, **_options: ["sh", "-c", f"exit {code}"])
+    line = ["--project-dir", str(folder), "--host", "tokyo"]
+    assert main([*line, "halt"]) == FAILED
+    assert "host tokyo has no manager that can be run in /srv/desk" in capfd.readouterr().err
+    assert main([*line, "exec", "bp_1", "--", "tool"]) == code, "that is the tool's own"
+
+
+def test_machines_answer_in_this_ones_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A login shell that sets another one had errors of a deployment come in two languages."""
+    asked: list[Sequence[str]] = []
+
+    def command(_host: Host, words: Sequence[str], **_options: object) -> list[str]:
+        asked.append(words)
+        return ["true"]
+
+    monkeypatch.setattr(ssh, "command", command)
+    host = registry.parse("tokyo", "ssh://trader@tokyo/srv/desk")
+    ssh.run(host, ["host", "live"], 20)
+    ssh.run(host, ["--lang", "zh-TW", "ps"], 20)
+    assert asked == [["--lang", "en", "host", "live"], ["--lang", "zh-TW", "ps"]]

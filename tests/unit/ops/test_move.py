@@ -171,8 +171,9 @@ def test_a_journal_comes_back_as_it_was_written_and_a_broken_one_is_not_passed_o
     path = staging.folder(fleet, ID).with_name(f"{ID}.json")
     for broken in ("", "{}", '{"step": "jump"}', "[]"):
         path.write_text(broken)
-        with pytest.raises(ManagerError, match="cannot read"):
+        with pytest.raises(ManagerError, match="cannot read") as error:
             journal.load(fleet, ID)
+        assert "{" not in str(error.value), "it said `is not JSON: {why} (line {line}`"
 
 
 def test_two_moves_of_one_instance_are_refused(fleet: Fleet) -> None:
