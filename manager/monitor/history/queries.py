@@ -138,12 +138,12 @@ def run_ends(db: sqlite3.Connection, instance: str, until: float = EVER) -> list
         before = min(sample.run, sample.at)  # a run begins ahead of its samples if the clock was set back
 
 
-def last_exit(db: sqlite3.Connection, instance: str, until: float = EVER) -> float | None:
-    """Return when the last exit was that is known."""
-    row = db.execute(
-        "SELECT max(at) FROM events WHERE instance = ? AND what = 'exit' AND at <= ?", (instance, until)
-    ).fetchone()
-    return None if row[0] is None else float(row[0])
+def exits_since(db: sqlite3.Connection, instance: str, since: float) -> set[float]:
+    """Return when the exits were that are known, from that moment on."""
+    rows = db.execute(
+        "SELECT at FROM events WHERE instance = ? AND what = 'exit' AND at >= ?", (instance, since)
+    )
+    return {float(row[0]) for row in rows}
 
 
 def events(db: sqlite3.Connection, instance: str | None, since: float = 0.0) -> list[Event]:

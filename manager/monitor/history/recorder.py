@@ -16,7 +16,9 @@ from contextlib import suppress
 from manager.config.fleet import Fleet
 from manager.errors import ManagerError
 from manager.fleet import causes
+from manager.fleet import exits as kept_exits
 from manager.fleet.bot_report import Report
+from manager.fleet.exits import Exit
 from manager.fleet.instance import Instance
 from manager.fleet.status import STOPPING
 from manager.i18n import Text
@@ -141,7 +143,7 @@ class Writer:
         self._db: sqlite3.Connection | None = None
         self._inode = 0
         self._last: dict[str, Sample | None] = {}
-        self._exits: dict[str, float | None] = {}
+        self._exits: dict[str, tuple[Exit, ...]] = {}
         self._watched: Span | None = None
         self._to_fill: deque[str] = deque()
         self._filled_at: dict[str, float] = {}
@@ -206,18 +208,15 @@ class Writer:
         now = seen.now
         intake = spool_reader.read(self._fleet.event_spool_file, queries.fact(db, "spool"))
         added: dict[str, Sample] = {}
-        exits: dict[str, float] = {}
+        exits: dict[str, tuple[Exit, ...]] = {}
         with database.transaction(db):
             for instance, view in seen.views.items():
                 if view.status.detail == STOPPING or causes.may_be_started_again(view, now):
                     continue  # neither unhealthy nor stopped yet, nor known by whom: a later look knows
-                before, last_exit = self._before(db, instance, now)
+                before = self._before(db, instance)
                 sample = sampling.sample(view, seen.answers.get(instance), now)
-                events = sampling.events(view, before, sample, last_exit)
-                writing.add_events(db, events)
-                for event in events:
-                    if event.what == "exit":
-                        exits[instance] = event.at
+                exits[instance] = self._add_exits(db, view, now)
+                writing.add_events(db, sampling.events(view, before, sample))
                 if sampling.is_other_run(before, sample):
                     self._has_new_run.add(instance)
                 if sampling.is_due(before, sample):
@@ -235,14 +234,20 @@ class Writer:
             self._tidy(db, now)
         self._today, self._day = self._days_of_today(db, seen.now), curve.day_of(seen.now)
 
-    def _before(
-        self, db: sqlite3.Connection, instance: str, now: float
-    ) -> tuple[Sample | None, float | None]:
+    def _before(self, db: sqlite3.Connection, instance: str) -> Sample | None:
         if instance not in self._last:
             self._last[instance] = queries.last_sample(db, instance)
-        if instance not in self._exits or (self._exits[instance] or 0.0) > now:  # the clock was set back
-            self._exits[instance] = queries.last_exit(db, instance, now)
-        return self._last[instance], self._exits[instance]
+        return self._last[instance]
+
+    def _add_exits(self, db: sqlite3.Connection, view: Instance, now: float) -> tuple[Exit, ...]:
+        """Add those exits that are not in the history, whichever time the clock has shown since."""
+        exits = sampling.exits(view.supervisor, kept_exits.read(self._fleet.instance_state_dir(view.id)))
+        if exits and exits != self._exits.get(view.id):
+            oldest = max(now - self._fleet.history.keep_days * DAY_S, 0.0)
+            known = queries.exits_since(db, view.id, min(exit_.at for exit_ in exits))
+            new = [exit_ for exit_ in exits if exit_.at not in known and exit_.at >= oldest]
+            writing.add_events(db, sampling.exit_events(view.id, new))
+        return exits
 
     def _watched_until(self, now: float) -> Span:
         before = self._watched
