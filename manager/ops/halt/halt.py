@@ -77,7 +77,8 @@ def halt(
     ran = alive(fleet)
     starts = Starts(fleet)
     try:
-        with lock.held(fleet.lock_file, "halt", force=True) as held:
+        by = None if because is None else "watch"
+        with lock.held(fleet.lock_file, "halt", force=True, by=by) as held:
             return _halt(session, named, held, marked, starts, on_event, because)
     except EngineUnreachable:
         if marked.error is not None:  # no supervisor stops a bot that has no mark

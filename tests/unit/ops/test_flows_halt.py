@@ -122,6 +122,27 @@ def test_who_waits_does_not_start_what_was_halted_before_it_ever_ran(
     assert sandbox.exit_code == 0
 
 
+def test_a_resume_during_a_halt_says_who_halts_and_lifts_nothing(sandbox: Sandbox) -> None:
+    """A halt sets its marks first, and notes what ran only when it has seen the fleet."""
+    sandbox.transcript("up")
+    fleet = projects.read(sandbox.folder).fleet
+    with lock.held(fleet.lock_file, "halt", by="watch"):
+        halt_mark.make_of_fleet(fleet)
+        mark = halt_mark.of_fleet(fleet)
+        said = sandbox.run("resume")
+        assert sandbox.exit_code == 7
+        assert said[0].startswith("error: the fleet is locked by `manager watch: halt` (pid ")
+        assert said[0].endswith("wait for it, or use --lock-wait SECONDS")
+        waited = sandbox.run("resume --lock-wait 90")
+        assert waited[0].startswith("warning: waiting for `manager watch: halt` (pid ")
+        assert waited[0].endswith(", at most 1m")
+        assert sandbox.exit_code == 7
+        assert mark is not None
+        assert halt_mark.of_fleet(fleet) == mark
+    with lock.held(fleet.lock_file, "upgrade"):
+        assert sandbox.run("up --lock-wait 90")[0].startswith("warning: waiting for `manager upgrade` (pid ")
+
+
 def test_a_typing_error_makes_no_folder(sandbox: Sandbox) -> None:
     sandbox.transcript("halt bp_sol_10")
     assert not projects.read(sandbox.folder).fleet.secrets_dir("bp_sol_10").exists()
