@@ -50,16 +50,17 @@ def _read(path: str) -> tuple[Exit, ...]:
 
 
 def _exit(raw: Any) -> Exit | None:
-    at, why = (raw.get("at"), raw.get("why")) if isinstance(raw, dict) else (None, None)
-    if not _is_time(at) or not isinstance(why, str):
+    if not isinstance(raw, dict):
         return None
-    began = raw.get("began")
-    text = replace_unprintable(why[:MAX_TEXT])
-    return Exit(float(at), text, raw.get("reason"), float(began) if _is_time(began) else None)
+    at, why = _time(raw.get("at")), raw.get("why")
+    if at is None or not isinstance(why, str):
+        return None
+    return Exit(at, replace_unprintable(why[:MAX_TEXT]), raw.get("reason"), _time(raw.get("began")))
 
 
-def _is_time(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < MAX_TIME
+def _time(value: Any) -> float | None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and 0 < value < MAX_TIME else None
 
 
 _exits = KeptContent(_read)

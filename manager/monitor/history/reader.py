@@ -94,7 +94,9 @@ def read(
         history = _with_exits(fleet, history, since)
         if is_stale:
             history = _with_last_report(fleet, history, now)
-        if (is_stale or trades) and fill.has_database(fleet, instance):
+        if not fill.has_database(fleet, instance):
+            history = history._replace(why=None)
+        elif is_stale or trades:
             history = _filled(fleet, history, since, now)
         read.append(_with_run_ends(fleet, history))
     return FleetHistory(read, [stored.note] if stored.note else [], now)
@@ -139,6 +141,7 @@ def _stored(
                     queries.events(db, instance, since),
                     trades=queries.trades(db, [instance], since) if trades else [],
                     run_ends=queries.run_ends(db, instance, now) if run_ends else [],
+                    why=queries.why_not_filled(db, instance),
                     **_known_of_runs(fleet, db, instance),
                 )
                 if not chosen or instance in chosen

@@ -26,11 +26,14 @@ from manager.monitor.history import curve, database, fill, queries, sampling, sp
 from manager.monitor.history.curve import Day
 from manager.monitor.history.model import Sample, Span
 from manager.typed import NamedTuple
+from manager.util import kept_text
 
 FILL_EVERY_S = 86400.0
 """Between two readings of a bot's database while nothing was missed: its trades are to outlive it."""
 NEW_RUN_S = 120.0
 """At least between two readings because a run has begun or ended: its database says when, and why."""
+SCHEMAS_EVERY_S = 15.0
+"""Between two looks at the heads of the bots' databases: some ten files in a millisecond."""
 TIDY_EVERY_S = 86400.0
 EVEN_FOR_S = 600.0
 EVEN_WITHIN_S = 5.0
@@ -148,6 +151,8 @@ class Writer:
         self._to_fill: deque[str] = deque()
         self._filled_at: dict[str, float] = {}
         self._has_new_run: set[str] = set()
+        self._schemas: dict[str, frozenset[tuple[object, ...]]] = {}
+        self._schemas_at = 0.0
         self._tidied_at = 0.0
         self._even_since: tuple[float, float] | None = None
         """Since when, and how far, the clock has been ahead of the time that has passed."""
@@ -256,14 +261,28 @@ class Writer:
         return Span(before.begin, now)
 
     def _plan_fills(self, seen: Observation) -> None:
+        changed = self._with_other_tables(seen)
         due = [
             instance
             for instance in seen.views
             if instance not in self._to_fill
-            and abs(seen.now - self._filled_at.get(instance, 0.0))
-            > (NEW_RUN_S if instance in self._has_new_run else FILL_EVERY_S)
+            and (
+                instance in changed
+                or abs(seen.now - self._filled_at.get(instance, 0.0))
+                > (NEW_RUN_S if instance in self._has_new_run else FILL_EVERY_S)
+            )
         ]
         self._to_fill.extend(instance for instance in due if fill.has_database(self._fleet, instance))
+
+    def _with_other_tables(self, seen: Observation) -> set[str]:
+        """Return the instances whose databases have other tables than before: those that nobody knows are to
+        be said soon, not when something is read out of them anyway.
+        """
+        if 0 <= time.monotonic() - self._schemas_at < SCHEMAS_EVERY_S:
+            return set()
+        self._schemas_at = time.monotonic()
+        before, self._schemas = self._schemas, {one: fill.schemas(self._fleet, one) for one in seen.views}
+        return {one for one, now in self._schemas.items() if one in before and now != before[one]}
 
     def _fill_next(self, db: sqlite3.Connection) -> None:
         instance, now = self._to_fill.popleft(), time.time()
@@ -279,7 +298,8 @@ class Writer:
                 writing.put_filled(db, instance, fill.known_spans(record, now))
                 writing.add_trades(db, record.trades)
                 writing.put_runs(db, instance, record.runs)
-            writing.put_fact(db, f"fill {instance}", {"at": now, "why": str(filled.why or "")})
+            why = None if filled.why is None else kept_text.kept(filled.why)
+            writing.put_fact(db, queries.FILL.format(instance), {"at": now, "why": why})
 
     def _may_tidy(self, now: float) -> bool:
         """Return whether the clock has gone evenly for a while.

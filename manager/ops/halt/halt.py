@@ -103,6 +103,8 @@ def _halt(
     snapshot, engine = session.observe(), session.engine()
     fleet = snapshot.project.fleet
     chosen, unknown = chosen_instances(named, snapshot)
+    if unknown and not chosen:
+        return Result(snapshot, [], unknown=unknown)
     if named.files:
         _mark_again(fleet, chosen)  # only their containers told whose these are
     ran = {instance for instance in chosen if snapshot.plan_input.is_up(instance)}

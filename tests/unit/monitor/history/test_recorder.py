@@ -28,7 +28,7 @@ from manager.fleet.instance import Instance
 from manager.fleet.state_file import InstanceState
 from manager.fleet.status import STOPPING, State, Status
 from manager.i18n import Text, _
-from manager.monitor.history import curve, database, queries, reader, run_ends, summary
+from manager.monitor.history import curve, database, queries, reader, recorder, run_ends, summary
 from manager.monitor.history.model import STATE_CODE, Event, Span
 from manager.monitor.history.recorder import DAY_S, Observation, Recorder, Writer
 from supervisor import exits as supervisor_exits
@@ -131,6 +131,35 @@ def test_a_schema_that_is_not_known_is_a_gap_and_is_named(fleet: Fleet, bot: Sto
     (one,) = reader.read(fleet, [], [], 0.0).instances
     assert (one.samples, one.trades) == ([], [])
     assert str(one.why) == "bp_sol_01.db: its tables are not known"
+
+
+@pytest.mark.parametrize("change", ["PRAGMA user_version=2", "ALTER TABLE trades RENAME COLUMN fee TO cost"])
+def test_tables_that_are_not_known_any_more_are_said_while_a_watch_runs(
+    fleet: Fleet, bot: Store, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within a look, in the reader's language; and no more when they are known again."""
+    clock, writer, now = Clock(), Writer(fleet), time.time()
+    monkeypatch.setattr(time, "monotonic", clock.monotonic)
+
+    def why_after(statement: str, look: float) -> str | None:
+        bot._db.executescript(f"{statement}; PRAGMA wal_checkpoint(TRUNCATE)")
+        clock.sleep(recorder.SCHEMAS_EVERY_S)
+        writer.write(seen(now + look, a_view("5")))
+        while writer.has_work:
+            writer.work()
+        (one,) = reader.read(fleet, [], ["bp_sol_01"], 0.0).instances
+        told = summary.as_object(one, reader.FleetHistory([one], [], now), 0.0)["why_not_complete"]
+        assert told == (None if one.why is None else str(one.why))
+        return None if one.why is None else str(one.why)
+
+    assert why_after("PRAGMA user_version", 0) is None
+    assert why_after(change, 30) == "bp_sol_01.db: its tables are not known"
+    with i18n.speaking("zh-TW"):
+        assert why_after("PRAGMA user_version", 60) == "bp_sol_01.db：不認得它的資料表"
+    undo = (
+        "PRAGMA user_version=1" if "user_version" in change else change.replace("fee TO cost", "cost TO fee")
+    )
+    assert why_after(undo, 90) is None
 
 
 def test_a_file_in_its_place_that_is_no_database_is_named(fleet: Fleet) -> None:
