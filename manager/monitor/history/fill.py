@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import tempfile
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
-from itertools import islice, pairwise
+from itertools import pairwise
 from pathlib import Path
 
 from manager.config.fleet import Fleet
@@ -18,15 +16,10 @@ from manager.monitor.history.model import Sample, Span
 from manager.ops.backup import databases
 from manager.ops.backup.databases import CopyError
 from manager.typed import NamedTuple
-from manager.util import strict_json
 
 BEGINNING = 1.0
 OLD_S = 29 * 86400.0
 OLD_GAP_S = 2 * 3600.0
-MOST_FILES = 50
-SQLITE, HEAD = b"SQLite format 3\0", 100
-SCHEMA_COOKIE, USER_VERSION = slice(40, 44), slice(60, 64)
-"""In a database's first bytes (sqlite.org, Database File Format): the first changes with every table."""
 
 
 class Filled(NamedTuple):
@@ -57,21 +50,6 @@ def _own_names(folder: Path) -> Sequence[str]:
         return (name,) if not file.is_symlink() and file.is_file() and file.stat().st_size else ()
     except OSError:
         return ()
-
-
-def schemas(fleet: Fleet, instance: str) -> frozenset[tuple[object, ...]]:
-    """Return what tells apart the databases of an instance and their tables, read from the files' heads.
-
-    Cheap enough for each look: whoever has changed the tables is noticed without a copy.
-    """
-    marks = set()
-    with suppress(OSError), os.scandir(fleet.database_dir(instance)) as entries:
-        for entry in islice(entries, MOST_FILES):
-            with suppress(OSError):
-                head = strict_json.read_bytes(entry.path, HEAD - 1, follow=False)
-                if len(head) == HEAD and head.startswith(SQLITE):
-                    marks.add((entry.name, entry.inode(), head[SCHEMA_COOKIE], head[USER_VERSION]))
-    return frozenset(marks)
 
 
 def missing(samples: Sequence[Sample], covered: Sequence[Span], now: float) -> list[Span]:

@@ -22,7 +22,16 @@ from manager.fleet.exits import Exit
 from manager.fleet.instance import Instance
 from manager.fleet.status import STOPPING
 from manager.i18n import Text
-from manager.monitor.history import curve, database, fill, queries, sampling, spool_reader, writing
+from manager.monitor.history import (
+    curve,
+    database,
+    fill,
+    queries,
+    sampling,
+    schema_marks,
+    spool_reader,
+    writing,
+)
 from manager.monitor.history.curve import Day
 from manager.monitor.history.model import Sample, Span
 from manager.typed import NamedTuple
@@ -151,8 +160,9 @@ class Writer:
         self._to_fill: deque[str] = deque()
         self._filled_at: dict[str, float] = {}
         self._has_new_run: set[str] = set()
-        self._schemas: dict[str, frozenset[tuple[object, ...]]] = {}
+        self._schemas: dict[str, frozenset[schema_marks.Mark]] = {}
         self._schemas_at = 0.0
+        self._marks = schema_marks.SchemaMarks()
         self._tidied_at = 0.0
         self._even_since: tuple[float, float] | None = None
         """Since when, and how far, the clock has been ahead of the time that has passed."""
@@ -281,7 +291,8 @@ class Writer:
         if 0 <= time.monotonic() - self._schemas_at < SCHEMAS_EVERY_S:
             return set()
         self._schemas_at = time.monotonic()
-        before, self._schemas = self._schemas, {one: fill.schemas(self._fleet, one) for one in seen.views}
+        marks = {one: self._marks.of_folder(self._fleet.database_dir(one)) for one in seen.views}
+        before, self._schemas = self._schemas, marks
         return {one for one, now in self._schemas.items() if one in before and now != before[one]}
 
     def _fill_next(self, db: sqlite3.Connection) -> None:
