@@ -297,8 +297,8 @@ def test_paper_fills_what_a_print_has_gone_through_and_nothing_else(
     )
     paper.price()
     resting: dict[int, tuple[str, int]] = {}
-    due: dict[int, int] = {}
-    filled: dict[int, Decimal] = {}
+    due: dict[int | None, int] = {}
+    filled: dict[int | None, Decimal] = {}
     for at, look in enumerate(tape):
         for number, (side, price, when) in enumerate(wanted):
             if when == at:
