@@ -272,7 +272,7 @@ def _try(descriptor: int) -> bool:
     return True
 
 
-def _signature(command: str, by: str | None) -> Note:
+def _signature(command: str, by: str | None = None) -> Note:
     user = os.environ.get("SUDO_USER") or os.environ.get("USER") or str(os.geteuid())
     return {
         "pid": os.getpid(),
