@@ -8,7 +8,7 @@ because each import is resident memory in every container of the fleet, and dela
     runner, cancel              starts, probes, ends and restarts the bot; cancels the orders of a live one
     that failed
     policy, health, settings    pure decisions
-    reasons, state, status, text     what is written for the manager and the engine
+    reasons, state, status, exits, text     what is written for the manager and the engine
     halt_mark, turn, environment, report, lock, files, anchor, bot, probe, host, clock,
     retention                   one external resource each
     run, streams, output, dated, day_budget, journal    where the bot's and our own lines go

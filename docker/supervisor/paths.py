@@ -16,6 +16,7 @@ class Paths:
         self.cgroup = cgroup
         self.secrets = secrets
         self.state_file = state + "/supervisor.json"
+        self.exits_file = state + "/exits.json"
         self.lock_file = state + "/supervisor.lock"
         self.report_file = run + "/report.json"  # written by the bot: a tmpfs, which no full disk refuses
         self.report_copy = state + "/report.json"

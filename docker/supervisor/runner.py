@@ -5,7 +5,7 @@
 import time
 from _collections_abc import Mapping
 
-from supervisor import environment, halt_mark, host, policy, turn
+from supervisor import environment, exits, halt_mark, host, policy, turn
 from supervisor.anchor import Anchor
 from supervisor.bot import Bot, signal_name
 from supervisor.health import Health, ProbeResult
@@ -265,7 +265,7 @@ class BotRunner:
             ran_s=run.ran_s,
             cause=self._cause,
         )
-        self._record.bot_pid = self._record.bot_started_at = None
+        self._record.bot_pid = None
         self._record.condition = self._record.condition_since = None  # what a dead bot waited for is no news
         self._handle_ending(ending, run.stderr_tail.lines())
 
@@ -292,6 +292,8 @@ class BotRunner:
             "reason": cause.as_json(),
             "stderr_tail": stderr_tail,
         }
+        self._keep_exit(record.last_exit, record.bot_started_at)
+        record.bot_started_at = None
         self._journal.log(f"the bot has ended after {ending.ran_s:.1f} s: {policy.describe(ending)}")
         if self._stopping:
             out_of_memory = Reason("out_of_memory", signal="SIGKILL") if ending.oom else None
@@ -308,6 +310,12 @@ class BotRunner:
             self._status.enter(action, reason)
             if action == policy.FAILED:
                 self._on_failed()
+
+    def _keep_exit(self, last_exit: Mapping[str, object], began: float | None) -> None:
+        try:
+            exits.add(self._paths.exits_file, last_exit, began)
+        except OSError as err:
+            self._journal.log(f"cannot write {self._paths.exits_file}: {err.strerror}")
 
     def _has_refused_until(self, ending: Ending) -> bool:
         """Return whether the run was ended because the bot had answered that it cannot work."""

@@ -193,10 +193,10 @@ def count(value: object) -> int:
     return value if type(value) is int and 0 <= value <= MAX_COUNT else 0
 
 
-def _is_within(value: object, depth: int) -> bool:
+def is_within(value: object, depth: int) -> bool:
     """Return whether a value of JSON is nested no more than `depth` times."""
     parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return depth > 0 and all(_is_within(part, depth - 1) for part in parts)
+    return depth > 0 and all(is_within(part, depth - 1) for part in parts)
 
 
 def load(path: str) -> dict[str, object] | None:
@@ -205,7 +205,7 @@ def load(path: str) -> dict[str, object] | None:
         old = json_text.loads(files.read_small(path, follow=False))
     except (OSError, ValueError, RecursionError):
         return None
-    return old if isinstance(old, dict) and _is_within(old, MAX_DEPTH) else None
+    return old if isinstance(old, dict) and is_within(old, MAX_DEPTH) else None
 
 
 def save(path: str, record: Record, *, durable: bool) -> None:

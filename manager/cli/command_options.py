@@ -39,13 +39,15 @@ class Option:
 class Command(NamedTuple):
     """Describe one command: its function in cli/commands (`up.up`), its help text, its options.
 
-    `examples`: command lines without the leading `manager`.
+    `examples`: command lines without the leading `manager`. `exit_codes`: what its own mean, where that is
+    not what all commands' do.
     """
 
     function: str
     text: str
     options: tuple[Option, ...] = ()
     examples: tuple[str, ...] = ()
+    exit_codes: str = ""
 
 
 def option(*flags: str, text: str, **keywords: Any) -> Option:
@@ -151,3 +153,20 @@ PRICE_BOUND = option(
     metavar="PERCENT",
 )
 CHANGING = (*SELECTING, JSON, LOCK_WAIT, DRY_RUN)
+GROUPED = flag(
+    "--group",
+    text=mark("group by the configs' metadata.tags; an instance is listed under each of its tags"),
+)
+HALT_EXIT_CODES = mark("""\
+exit codes: 0 all is down, and no live instance has an open order
+            1 something still runs, or orders are left, or it is not known whether
+            2 a name is of no instance; the others are halted
+            4 containers of another folder have this fleet's name, or a file cannot be loaded
+            5 no engine: supervisors stop their bots; 6 a bot was killed
+""")
+CLOSE_EXIT_CODES = mark("""\
+exit codes: 0 nothing is held any more that could be closed
+            1 something is left, or it is not known whether
+            2 usage, 4 config, 5 no engine, 7 locked
+""")
+EXEC_EXIT_CODES = mark("exit codes: that of the command\n")

@@ -7,10 +7,14 @@ from collections.abc import Mapping
 from manager.cli import argument_types
 from manager.cli.command_options import (
     CHANGING,
+    CLOSE_EXIT_CODES,
     CLOSE_YES,
     CONFIG,
+    EXEC_EXIT_CODES,
     FORCE,
     FORMAT,
+    GROUPED,
+    HALT_EXIT_CODES,
     HOST_IS_DEAD,
     HOSTS,
     INSTANCE_ID,
@@ -136,6 +140,7 @@ FLEET_GROUPS: Mapping[str, Mapping[str, Command]] = {
                 CLOSE_YES,
             ),
             ("halt", "halt bp_sol_01", "halt --json", "halt --close-positions"),
+            HALT_EXIT_CODES,
         ),
         "close": Command(
             "close.close",
@@ -150,6 +155,7 @@ FLEET_GROUPS: Mapping[str, Mapping[str, Command]] = {
                 CLOSE_YES,
             ),
             ("close bp_sol_01", "close bp_sol_01 --price-bound 0.5 --yes"),
+            CLOSE_EXIT_CODES,
         ),
         "resume": Command(
             "resume.resume",
@@ -217,12 +223,7 @@ FLEET_GROUPS: Mapping[str, Mapping[str, Command]] = {
                     type=argument_types.words,
                     metavar="TAG",
                 ),
-                flag(
-                    "--group",
-                    text=mark(
-                        "group by the configs' metadata.tags; an instance is listed under each of its tags"
-                    ),
-                ),
+                GROUPED,
                 option(
                     "-w",
                     "--watch",
@@ -377,6 +378,7 @@ FLEET_GROUPS: Mapping[str, Mapping[str, Command]] = {
                 ),
             ),
             ("exec bp_sol_01", "exec bp_sol_01 ls -la /app/logs", "exec bp_sol_01 cat /app/run.py > run.py"),
+            EXEC_EXIT_CODES,
         ),
         "open": Command(
             "open.open_",

@@ -25,6 +25,8 @@ examples:
   manager restart bp_eth_02          stop and start it with its current config
   manager status --config config/active/bp_sol_01.json
   manager down                       stop and remove all containers; logs and databases stay
+""")
+EXIT_CODES = mark("""\
 exit codes: 0 success, 1 not running or some failed, 2 usage, 3 a bug, 4 config, 5 no engine,
             6 timed out or killed, 7 locked
 """)
@@ -175,7 +177,7 @@ def parser(only: str | None = None) -> argparse.ArgumentParser:
         description=_("Runs a fleet of trading bots: one config, one Docker container.")
         + "\n\n"
         + _overview(),
-        epilog=_(EPILOG),
+        epilog=_(EPILOG) + _(EXIT_CODES),
         formatter_class=Help,
     )
     root.add_argument(
@@ -200,11 +202,12 @@ def parser(only: str | None = None) -> argparse.ArgumentParser:
 
 
 def _add_command(commands: Any, name: str, command: Command) -> None:
-    examples = "\n".join(f"  manager {example}" for example in command.examples)
+    examples = "".join(f"  manager {example}\n" for example in command.examples)
+    heading = f"{_('examples')}:\n" if examples else ""
     added = commands.add_parser(
         name,
         description=_sentence(_(command.text)),
-        epilog=f"{_('examples')}:\n{examples}" if examples else None,
+        epilog=f"{heading}{examples}{_(command.exit_codes or EXIT_CODES)}",
         formatter_class=Help,
     )
     added.set_defaults(ids=[], config=[], instance_id=None, function=command.function)

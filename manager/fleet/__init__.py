@@ -6,7 +6,7 @@ engine_files, cgroup_folders               what the engine and the kernel keep o
 container_folder, mounted_folder           which project folder a container belongs to
 observe, snapshot, instance, status        one observation of the fleet, and what follows from it
 doing, condition_messages                  what a bot is doing, and how urgent it is
-endings                                    how bots have ended for good, in their own words
+endings, exits                             how bots have ended for good, in their own words
 leftovers                                  what a bot has left that does not run: a position, orders
 forgotten                                  live bots of which only files are left
 preflight_messages                         what a live run would fail by, by codes

@@ -6,7 +6,7 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -68,12 +68,21 @@ class HeldLock:
 
 
 @contextmanager
-def held(path: Path, command: str, wait: float = 0.0, *, force: bool = False) -> Iterator[HeldLock]:
+def held(
+    path: Path,
+    command: str,
+    wait: float = 0.0,
+    *,
+    force: bool = False,
+    by: str | None = None,
+    on_wait: Callable[[Text], object] = lambda _text: None,
+) -> Iterator[HeldLock]:
     """Hold the fleet's lock. Raises Locked after `wait` seconds, naming the holder; with `force`, continues
     then.
 
-    Without the lock, a note is left for its holder: a forced stop must not be undone. It also continues if no
-    lock file can be created. A reader that holds the lock briefly is waited for, because it starts nothing.
+    `by`: which command does it, where that is another one. `on_wait`: told once whom it waits for. Without
+    the lock, a note is left for its holder: a forced stop must not be undone. It also continues if no lock
+    file can be created. A reader that holds the lock briefly is waited for, because it starts nothing.
     Whoever holds it goes on when the terminal is closed.
     """
     # signals and threads: `ps` needs none of it
@@ -85,10 +94,10 @@ def held(path: Path, command: str, wait: float = 0.0, *, force: bool = False) ->
         return
     starts = start_lock.open_file(path)
     try:
-        holder = _locked_out_by(descriptor, max(wait, READER_S), passes=force and not wait)
+        holder = _locked_out_by(descriptor, max(wait, READER_S), on_wait, passes=force and not wait)
         if holder is None:
             follows_a_kill = bool(_note(descriptor))
-            _sign(descriptor, _signature(command))
+            _sign(descriptor, _signature(command, by))
             lock = HeldLock(descriptor, follows_a_kill=follows_a_kill)
             try:
                 with outliving_terminal():  # a bot that was stopped for its restart would stay down
@@ -103,7 +112,7 @@ def held(path: Path, command: str, wait: float = 0.0, *, force: bool = False) ->
                 if not lock.leaves_requests:  # else the note stays, as a killed holder's does
                     _unsign(descriptor)
         elif force:
-            _sign(descriptor, {**_note(descriptor), "passed_by": _signature(command)})
+            _sign(descriptor, {**_note(descriptor), "passed_by": _signature(command, by)})
             yield HeldLock(has_passed=True)
         else:
             raise Locked(
@@ -227,7 +236,9 @@ def _open_if_possible(path: Path) -> int | None:
         return None
 
 
-def _locked_out_by(descriptor: int, wait: float, *, passes: bool) -> Note | None:
+def _locked_out_by(
+    descriptor: int, wait: float, on_wait: Callable[[Text], object], *, passes: bool
+) -> Note | None:
     """Take the lock and return None, or return the note of its holder after `wait` seconds.
 
     The note is read while the lock is held: a lock that changes hands has none for a moment, and is waited
@@ -235,10 +246,20 @@ def _locked_out_by(descriptor: int, wait: float, *, passes: bool) -> Note | None
     reader never signs.
     """
     deadline = time.monotonic() + wait
+    tell_at = deadline - wait + READER_S
     while not _try(descriptor):
         note, late_s = _note(descriptor), time.monotonic() - deadline
         if (passes and note) or late_s >= UNSIGNED_S or (late_s >= 0 and _is_by_holder(descriptor, note)):
             return note
+        if late_s < 0 and time.monotonic() >= tell_at:
+            tell_at = deadline
+            on_wait(
+                Text(
+                    "waiting for {holder}, at most {time}",
+                    holder=_named(descriptor, note),
+                    time=formatting.age(wait),
+                )
+            )
         time.sleep(POLL_S)
     return None
 
@@ -251,11 +272,12 @@ def _try(descriptor: int) -> bool:
     return True
 
 
-def _signature(command: str) -> Note:
+def _signature(command: str, by: str | None = None) -> Note:
     user = os.environ.get("SUDO_USER") or os.environ.get("USER") or str(os.geteuid())
     return {
         "pid": os.getpid(),
         "command": command,
+        **({} if by is None else {"by": by}),
         "user": user,
         "since": formatting.date_and_time(time.time()),
     }
@@ -298,9 +320,10 @@ def _note(descriptor: int) -> Note:
 def _named(descriptor: int, note: Note) -> Text | str:
     """Return the holder's description, from its note or from the kernel's table of locks."""
     if _is_by_holder(descriptor, note):
+        by = note.get("by")
         return Text(
             "`manager {command}` (pid {pid}, user {user}, since {since})",
-            command=note["command"],
+            command=f"{by}: {note['command']}" if by else note["command"],
             pid=note["pid"],
             user=note.get("user", "?"),
             since=note["since"],

@@ -80,7 +80,13 @@ def apply(
         if not mark.at.is_after(given_at)
     }
     wait_s = 0.0 if force else lock_wait
-    with lock.held(fleet.lock_file, change.command, wait_s, force=force or is_stop) as held:
+    with lock.held(
+        fleet.lock_file,
+        change.command,
+        wait_s,
+        force=force or is_stop,
+        on_wait=lambda text: on_event(Warned(text)),
+    ) as held:
         held.wait_for_engine()
         starts, unmarked = None, None
         if is_stop and held.has_passed:

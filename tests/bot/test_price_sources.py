@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gridbot.config import args
 from gridbot.exchanges import price_sources, venues
-from gridbot.exchanges.paper import PaperExchange
+from gridbot.exchanges.paper import Costs, PaperExchange
 from gridbot.exchanges.price_sources import (
     EndOfDataError,
     ReplayPrices,
@@ -22,6 +25,7 @@ from gridbot.model.errors import ConfigError, RejectedError
 from gridbot.model.types import Order, Side
 from tests.bot.bots import GRID
 from tests.bot.worlds import PERP
+from tests.cases import cases
 
 D = Decimal
 
@@ -271,3 +275,58 @@ def test_paper_forgets_ended_orders() -> None:
             paper.cancel(one)
     assert len(paper.open_orders()) == 428
     assert len(paper._reports) < 428 + 1100
+
+
+LEVELS = st.integers(95, 105)
+SIDES = st.sampled_from(["buy", "sell"])
+
+
+@cases(150, 5000)
+@given(
+    st.lists(st.lists(LEVELS, min_size=1, max_size=6), min_size=1, max_size=12),
+    st.lists(st.tuples(SIDES, LEVELS, st.integers(0, 11)), max_size=8),
+    st.booleans(),
+)
+def test_paper_fills_what_a_print_has_gone_through_and_nothing_else(
+    tape: list[list[int]], wanted: list[tuple[str, int, int]], is_first: bool
+) -> None:
+    """Prints at the price itself fill those who were first in the queue, however many there are."""
+    costs = Costs(fills_at_touch=is_first)
+    paper = PaperExchange(
+        lambda: PERP, Scripted(["100"], *([str(price) for price in look] for look in tape)), costs=costs
+    )
+    paper.price()
+    resting: dict[int, tuple[str, int]] = {}
+    due: dict[int | None, int] = {}
+    filled: dict[int | None, Decimal] = {}
+    for at, look in enumerate(tape):
+        for number, (side, price, when) in enumerate(wanted):
+            if when == at:
+                with contextlib.suppress(RejectedError):
+                    paper.place(order(number, side, str(price), post_only=True))
+                    resting[number] = side, price
+        for number, (side, price) in resting.items():
+            through = [seen - price if side == "sell" else price - seen for seen in look]
+            if number not in due and (max(through) > 0 or (is_first and max(through) == 0)):
+                due[number] = price
+        paper.price()
+        filled |= {fill.client_id: fill.price for fill in paper.fills(0)}
+        assert filled == due
+        assert {o.client_id for o in paper.open_orders()} == resting.keys() - due.keys()
+
+
+@cases(150, 5000)
+@given(SIDES, st.decimals("0.02", 100_000, places=2), st.decimals(0, "0.01", places=6), st.booleans())
+def test_who_takes_on_paper_pays_the_spread_and_no_more_than_he_has_said(
+    side: str, price: Decimal, half: Decimal, is_market: bool
+) -> None:
+    paper = PaperExchange(lambda: PERP, Scripted([str(price)]), costs=Costs(half_spread=half))
+    paper.price()
+    limit = price * 2 if side == "buy" else PERP.tick
+    paper.place(order(1, side, str(limit), is_market=is_market))
+    [fill] = paper.fills(0)
+    paid = fill.price - price if side == "buy" else price - fill.price
+    assert paid >= min(max(price * half, PERP.tick), price - PERP.tick)
+    assert paid < price * half + 2 * PERP.tick
+    assert fill.price <= limit if side == "buy" else fill.price >= limit
+    assert not fill.maker

@@ -38,6 +38,10 @@ def test_the_budget_is_spent_and_the_cause_is_kept(box: Box) -> None:
     assert box.verdict.startswith("bad ")
     assert "exit code 3" in box.verdict
     assert life.process.poll() is None, "it stays, idle"
+    exits = json.loads((box.root / "state" / "exits.json").read_text())["exits"]
+    assert [kept["why"] for kept in exits] == ["exit code 3"] * 3
+    assert exits[-1]["at"] == state["last_exit"]["at"]
+    assert all(kept["began"] < kept["at"] for kept in exits)
 
 
 @pytest.mark.parametrize("state", ["failed", "completed"])

@@ -38,7 +38,7 @@ def close(session: Session, args: Namespace) -> int:
     if not may_ask(args):
         raise UsageError(NO_ANSWER)
     fleet = session.project().fleet
-    with lock.held(fleet.lock_file, "close", args.lock_wait):
+    with lock.held(fleet.lock_file, "close", args.lock_wait, on_wait=console.warning):
         snapshot = session.observe()
         named = named_by(Selection(args.ids, args.config), snapshot.project)
         chosen = chosen_instances(named, snapshot).required()

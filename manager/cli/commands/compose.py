@@ -28,7 +28,7 @@ def compose(session: Session, args: Namespace) -> int:
         console.say(compose_yaml.rendered(project), end="")
         return _after_problems(project)
     fleet = project.fleet
-    with lock.held(fleet.lock_file, "compose", args.lock_wait):
+    with lock.held(fleet.lock_file, "compose", args.lock_wait, on_wait=console.warning):
         snapshot = session.observe()
         snapshot.require_ours()
         _require_not_blocked(snapshot.project)

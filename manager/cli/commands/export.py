@@ -13,7 +13,7 @@ from manager.util import console
 def export_(session: Session, args: Namespace) -> int:
     """Write instances.json and the pid files now."""
     project = session.project()
-    with lock.held(project.fleet.lock_file, "export", args.lock_wait):
+    with lock.held(project.fleet.lock_file, "export", args.lock_wait, on_wait=console.warning):
         snapshot = session.observe()
         snapshot.require_ours()
         if remark := instances_json.write(snapshot, instances_json.find_pids(snapshot)):

@@ -29,6 +29,7 @@ from manager.ops.actions.answer import Answer
 from manager.ops.actions.events import Warned
 from manager.ops.exchange.close import Closing
 from manager.ops.halt import halt as halting
+from manager.ops.halt.chosen import Unknown
 from manager.ops.halt.halt_events import (
     ContainerStopped,
     ExchangeAnswered,
@@ -65,16 +66,21 @@ def halt(session: Session, args: Namespace) -> int:
             return _halt(session, args, marks, interruptions)
     except KeyboardInterrupt as interruption:
         raise halt_interrupted.error(interruption, marks) from None
-    except (ConfigError, UsageError):  # by then the marks are made: their supervisors heed them
-        if marked := sorted({instance for event in marks for instance in event.marked.instances}):
-            console.warning(
-                Text(
-                    "marked as halted all the same: {ids}; what runs of them is stopped within seconds, which"
-                    " was not verified, and `manager up` starts none of them before `manager resume`",
-                    ids=", ".join(marked),
-                )
-            )
+    except (ConfigError, UsageError):  # by then the marks are made
+        _warn_of_marks(marks)
         raise
+
+
+def _warn_of_marks(marks: Sequence[MarksMade]) -> None:
+    """Say what was marked before it was known that nothing can be chosen: supervisors heed the marks."""
+    if marked := sorted({instance for event in marks for instance in event.marked.instances}):
+        console.warning(
+            Text(
+                "marked as halted all the same: {ids}; what runs of them is stopped within seconds, which"
+                " was not verified, and `manager up` starts none of them before `manager resume`",
+                ids=", ".join(marked),
+            )
+        )
 
 
 class _Printer:
@@ -130,8 +136,10 @@ def _halt(session: Session, args: Namespace, marks: list[MarksMade], interruptio
     for problem in result.snapshot.foreign():
         console.warning(problem)
     say_problems(result.snapshot.project, args.ids if args.ids and not args.config else None)
-    for unknown in result.unknown:
-        console.error(Text("NOT HALTED: {why}", why=unknown))
+    for name in result.unknown:
+        console.error(Text("NOT HALTED: {why}", why=name.error) if result.outcomes else name.error)
+    if result.unknown and not result.outcomes:
+        _warn_of_marks(marks)
     for error in (*result.errors, *printer.unsaid):
         console.error(error)
 
@@ -140,7 +148,8 @@ def _halt(session: Session, args: Namespace, marks: list[MarksMade], interruptio
             closings = close_positions(session, result.snapshot, _down(result), args, "halt")
             closed.update({closing.instance: closing for closing in closings})
         if args.json:
-            console.say_json([_object(outcome, closed) for outcome in result.outcomes])
+            known = [_object(outcome, closed) for outcome in result.outcomes]
+            console.say_json([*known, *map(_unknown_object, result.unknown)])
         codes = [closing.exit_code for closing in closed.values()]
         codes += [error.exit_code for error in printer.unsaid]
         return worst_exit_code([result.exit_code, *codes])
@@ -266,6 +275,13 @@ def _object(outcome: HaltOutcome, closed: Mapping[str, Closing]) -> dict[str, An
         "why": _why(outcome),
         **({"closing": closing_object(closing)} if closing else {}),
     }
+
+
+def _unknown_object(name: Unknown) -> dict[str, Any]:
+    """Return the row of what nothing is known of, with the keys of the others."""
+    nobody = HaltOutcome(name.instance or "", None, "", None, False, None, False, None)
+    row = _object(nobody, {})
+    return {**row, "id": name.instance, "how": "unknown", "error": str(name.error)}
 
 
 def _why(outcome: HaltOutcome) -> str | None:

@@ -70,7 +70,7 @@ def import_(session: Session, args: Namespace) -> int:
         say_problems(project)
         return plan.exit_code(actions)
     fleet = project.fleet
-    with lock.held(fleet.lock_file, "import", args.lock_wait):
+    with lock.held(fleet.lock_file, "import", args.lock_wait, on_wait=console.warning):
         facts, actions = _look(
             folder, _target(session, folder), options
         )  # what was seen without the lock may be history

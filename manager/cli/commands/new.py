@@ -62,7 +62,7 @@ def new(session: Session, args: Namespace) -> int:
     if args.dry_run:
         return _say(args, session.project(), template, source, _made(session, args.port, template, wanted))
     fleet = session.project().fleet
-    with lock.held(fleet.lock_file, "new", args.lock_wait):
+    with lock.held(fleet.lock_file, "new", args.lock_wait, on_wait=console.warning):
         made = _made(session, args.port, template, wanted)
         project = session.project()
         _write(project, made)

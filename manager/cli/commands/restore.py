@@ -85,7 +85,7 @@ def _carry_out(
             console.say(_action_line(outcome.action, plan.project))
 
     fleet = plan.fleet
-    with lock.held(fleet.lock_file, "restore", args.lock_wait) as held:
+    with lock.held(fleet.lock_file, "restore", args.lock_wait, on_wait=console.warning) as held:
         held.wait_for_engine()
         ids = [action.instance for action in actions if action.instance]
         with instance_locks.hold_instance_locks(fleet, dict.fromkeys(ids), _up(session, plan, ids)):

@@ -11,6 +11,7 @@ queries         the rows that are read
 spool_reader    the lines that commands have left
 bot_database    what a bot's own database knows
 fill            what `watch` missed, from those
+schema_marks    whether its tables are others than before
 run_ends        ends of runs whose databases are gone (pure)
 recorder        the thread of `watch` that writes
 reader          what `manager history` shows, with a `watch` or without

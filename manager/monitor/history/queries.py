@@ -8,7 +8,9 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from manager.i18n import Text
 from manager.monitor.history.model import Event, Run, Sample, Span, Trade
+from manager.util import kept_text
 
 EVER = float("inf")
 
@@ -138,12 +140,23 @@ def run_ends(db: sqlite3.Connection, instance: str, until: float = EVER) -> list
         before = min(sample.run, sample.at)  # a run begins ahead of its samples if the clock was set back
 
 
-def last_exit(db: sqlite3.Connection, instance: str, until: float = EVER) -> float | None:
-    """Return when the last exit was that is known."""
-    row = db.execute(
-        "SELECT max(at) FROM events WHERE instance = ? AND what = 'exit' AND at <= ?", (instance, until)
-    ).fetchone()
-    return None if row[0] is None else float(row[0])
+FILL = "fill {}"
+"""The fact of an instance: when its databases were last read, and why not all of them."""
+
+
+def why_not_filled(db: sqlite3.Connection, instance: str) -> Text | None:
+    """Return why not all of an instance's databases could be read when they last were."""
+    last = fact(db, FILL.format(instance))
+    why = kept_text.unkept(last.get("why")) if isinstance(last, dict) else None
+    return why if why is None or isinstance(why, Text) else Text("{why}", why=why) if why else None
+
+
+def exits_since(db: sqlite3.Connection, instance: str, since: float) -> set[float]:
+    """Return when the exits were that are known, from that moment on."""
+    rows = db.execute(
+        "SELECT at FROM events WHERE instance = ? AND what = 'exit' AND at >= ?", (instance, since)
+    )
+    return {float(row[0]) for row in rows}
 
 
 def events(db: sqlite3.Connection, instance: str | None, since: float = 0.0) -> list[Event]:

@@ -13,9 +13,10 @@ from typing import Any
 
 from manager.config.fleet import Fleet
 from manager.fleet import bot_report, supervisor_state
+from manager.fleet import exits as kept_exits
 from manager.fleet.selection import no_instance
 from manager.i18n import Text
-from manager.monitor.history import curve, database, fill, queries, spool_reader
+from manager.monitor.history import curve, database, fill, queries, sampling, spool_reader
 from manager.monitor.history import run_ends as run_ends_of
 from manager.monitor.history.database import NotOurs
 from manager.monitor.history.model import Event, Run, Sample, Span, Trade
@@ -90,9 +91,12 @@ def read(
         history = stored.histories.get(instance, InstanceHistory(instance))
         events = [event for event in spooled if event.instance == instance and event.at >= since]
         history = history._replace(events=[*history.events, *events])
+        history = _with_exits(fleet, history, since)
         if is_stale:
             history = _with_last_report(fleet, history, now)
-        if (is_stale or trades) and fill.has_database(fleet, instance):
+        if not fill.has_database(fleet, instance):
+            history = history._replace(why=None)
+        elif is_stale or trades:
             history = _filled(fleet, history, since, now)
         read.append(_with_run_ends(fleet, history))
     return FleetHistory(read, [stored.note] if stored.note else [], now)
@@ -137,6 +141,7 @@ def _stored(
                     queries.events(db, instance, since),
                     trades=queries.trades(db, [instance], since) if trades else [],
                     run_ends=queries.run_ends(db, instance, now) if run_ends else [],
+                    why=queries.why_not_filled(db, instance),
                     **_known_of_runs(fleet, db, instance),
                 )
                 if not chosen or instance in chosen
@@ -187,6 +192,16 @@ def _with_database(fleet: Fleet) -> list[str]:
         ]
     except OSError:
         return []
+
+
+def _with_exits(fleet: Fleet, history: InstanceHistory, since: float) -> InstanceHistory:
+    """Add the exits that no `watch` has seen yet, and return the events in the order of time."""
+    folder = fleet.instance_state_dir(history.instance)
+    known = {event.at for event in history.events if event.what == "exit"}
+    exits = sampling.exits(supervisor_state.read(folder), kept_exits.read(folder))
+    new = [exit_ for exit_ in exits if exit_.at >= since and exit_.at not in known]
+    events = [*history.events, *sampling.exit_events(history.instance, new)]
+    return history._replace(events=sorted(events, key=lambda event: event.at))
 
 
 def _with_last_report(fleet: Fleet, history: InstanceHistory, now: float) -> InstanceHistory:

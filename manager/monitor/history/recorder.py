@@ -16,19 +16,33 @@ from contextlib import suppress
 from manager.config.fleet import Fleet
 from manager.errors import ManagerError
 from manager.fleet import causes
+from manager.fleet import exits as kept_exits
 from manager.fleet.bot_report import Report
+from manager.fleet.exits import Exit
 from manager.fleet.instance import Instance
 from manager.fleet.status import STOPPING
 from manager.i18n import Text
-from manager.monitor.history import curve, database, fill, queries, sampling, spool_reader, writing
+from manager.monitor.history import (
+    curve,
+    database,
+    fill,
+    queries,
+    sampling,
+    schema_marks,
+    spool_reader,
+    writing,
+)
 from manager.monitor.history.curve import Day
 from manager.monitor.history.model import Sample, Span
 from manager.typed import NamedTuple
+from manager.util import kept_text
 
 FILL_EVERY_S = 86400.0
 """Between two readings of a bot's database while nothing was missed: its trades are to outlive it."""
 NEW_RUN_S = 120.0
 """At least between two readings because a run has begun or ended: its database says when, and why."""
+SCHEMAS_EVERY_S = 15.0
+"""Between two looks at the heads of the bots' databases: some ten files in a millisecond."""
 TIDY_EVERY_S = 86400.0
 EVEN_FOR_S = 600.0
 EVEN_WITHIN_S = 5.0
@@ -141,11 +155,14 @@ class Writer:
         self._db: sqlite3.Connection | None = None
         self._inode = 0
         self._last: dict[str, Sample | None] = {}
-        self._exits: dict[str, float | None] = {}
+        self._exits: dict[str, tuple[Exit, ...]] = {}
         self._watched: Span | None = None
         self._to_fill: deque[str] = deque()
         self._filled_at: dict[str, float] = {}
         self._has_new_run: set[str] = set()
+        self._schemas: dict[str, frozenset[schema_marks.Mark]] = {}
+        self._schemas_at = 0.0
+        self._marks = schema_marks.SchemaMarks()
         self._tidied_at = 0.0
         self._even_since: tuple[float, float] | None = None
         """Since when, and how far, the clock has been ahead of the time that has passed."""
@@ -206,18 +223,15 @@ class Writer:
         now = seen.now
         intake = spool_reader.read(self._fleet.event_spool_file, queries.fact(db, "spool"))
         added: dict[str, Sample] = {}
-        exits: dict[str, float] = {}
+        exits: dict[str, tuple[Exit, ...]] = {}
         with database.transaction(db):
             for instance, view in seen.views.items():
                 if view.status.detail == STOPPING or causes.may_be_started_again(view, now):
                     continue  # neither unhealthy nor stopped yet, nor known by whom: a later look knows
-                before, last_exit = self._before(db, instance, now)
+                before = self._before(db, instance)
                 sample = sampling.sample(view, seen.answers.get(instance), now)
-                events = sampling.events(view, before, sample, last_exit)
-                writing.add_events(db, events)
-                for event in events:
-                    if event.what == "exit":
-                        exits[instance] = event.at
+                exits[instance] = self._add_exits(db, view, now)
+                writing.add_events(db, sampling.events(view, before, sample))
                 if sampling.is_other_run(before, sample):
                     self._has_new_run.add(instance)
                 if sampling.is_due(before, sample):
@@ -235,14 +249,20 @@ class Writer:
             self._tidy(db, now)
         self._today, self._day = self._days_of_today(db, seen.now), curve.day_of(seen.now)
 
-    def _before(
-        self, db: sqlite3.Connection, instance: str, now: float
-    ) -> tuple[Sample | None, float | None]:
+    def _before(self, db: sqlite3.Connection, instance: str) -> Sample | None:
         if instance not in self._last:
             self._last[instance] = queries.last_sample(db, instance)
-        if instance not in self._exits or (self._exits[instance] or 0.0) > now:  # the clock was set back
-            self._exits[instance] = queries.last_exit(db, instance, now)
-        return self._last[instance], self._exits[instance]
+        return self._last[instance]
+
+    def _add_exits(self, db: sqlite3.Connection, view: Instance, now: float) -> tuple[Exit, ...]:
+        """Add those exits that are not in the history, whichever time the clock has shown since."""
+        exits = sampling.exits(view.supervisor, kept_exits.read(self._fleet.instance_state_dir(view.id)))
+        if exits and exits != self._exits.get(view.id):
+            oldest = max(now - self._fleet.history.keep_days * DAY_S, 0.0)
+            known = queries.exits_since(db, view.id, min(exit_.at for exit_ in exits))
+            new = [exit_ for exit_ in exits if exit_.at not in known and exit_.at >= oldest]
+            writing.add_events(db, sampling.exit_events(view.id, new))
+        return exits
 
     def _watched_until(self, now: float) -> Span:
         before = self._watched
@@ -251,14 +271,29 @@ class Writer:
         return Span(before.begin, now)
 
     def _plan_fills(self, seen: Observation) -> None:
+        changed = self._with_other_tables(seen)
         due = [
             instance
             for instance in seen.views
             if instance not in self._to_fill
-            and abs(seen.now - self._filled_at.get(instance, 0.0))
-            > (NEW_RUN_S if instance in self._has_new_run else FILL_EVERY_S)
+            and (
+                instance in changed
+                or abs(seen.now - self._filled_at.get(instance, 0.0))
+                > (NEW_RUN_S if instance in self._has_new_run else FILL_EVERY_S)
+            )
         ]
         self._to_fill.extend(instance for instance in due if fill.has_database(self._fleet, instance))
+
+    def _with_other_tables(self, seen: Observation) -> set[str]:
+        """Return the instances whose databases have other tables than before: those that nobody knows are to
+        be said soon, not when something is read out of them anyway.
+        """
+        if 0 <= time.monotonic() - self._schemas_at < SCHEMAS_EVERY_S:
+            return set()
+        self._schemas_at = time.monotonic()
+        marks = {one: self._marks.of_folder(self._fleet.database_dir(one)) for one in seen.views}
+        before, self._schemas = self._schemas, marks
+        return {one for one, now in self._schemas.items() if one in before and now != before[one]}
 
     def _fill_next(self, db: sqlite3.Connection) -> None:
         instance, now = self._to_fill.popleft(), time.time()
@@ -274,7 +309,8 @@ class Writer:
                 writing.put_filled(db, instance, fill.known_spans(record, now))
                 writing.add_trades(db, record.trades)
                 writing.put_runs(db, instance, record.runs)
-            writing.put_fact(db, f"fill {instance}", {"at": now, "why": str(filled.why or "")})
+            why = None if filled.why is None else kept_text.kept(filled.why)
+            writing.put_fact(db, queries.FILL.format(instance), {"at": now, "why": why})
 
     def _may_tidy(self, now: float) -> bool:
         """Return whether the clock has gone evenly for a while.

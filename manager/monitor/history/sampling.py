@@ -7,7 +7,9 @@ from itertools import groupby, pairwise
 
 from manager.fleet import causes, doing, leftovers
 from manager.fleet.bot_report import Report, for_mode
+from manager.fleet.exits import Exit
 from manager.fleet.instance import Instance
+from manager.fleet.supervisor_state import SupervisorState
 from manager.monitor.history.model import STATE_CODE, Event, Sample
 from manager.util import formatting, kept_text
 
@@ -83,19 +85,27 @@ def is_other_run(before: Sample | None, now: Sample) -> bool:
     return has_begun or (now.state == "completed" and before.state != "completed")
 
 
-def events(view: Instance, before: Sample | None, now: Sample, last_exit: float | None) -> list[Event]:
-    """Return what has happened since the sample before.
+def exits(supervisor: SupervisorState | None, kept: Sequence[Exit]) -> tuple[Exit, ...]:
+    """Return the exits that are known of an instance, oldest first.
 
-    `last_exit`: of the last exit that is known already.
+    `kept`: those in its supervisor's file; an earlier version's supervisor tells of the last one only.
     """
-    events = []
-    supervisor = view.supervisor
-    exit_ = supervisor.last_exit if supervisor is not None else None
-    if exit_ is not None and (last_exit is None or exit_.at > last_exit):
-        events.append(Event(exit_.at, view.id, "exit", exit_.why, exit_.reason))
+    last = supervisor.last_exit if supervisor is not None else None
+    if last is None or any(exit_.at == last.at for exit_ in kept):
+        return tuple(kept)
+    return (*kept, Exit(last.at, last.why, last.reason))
+
+
+def exit_events(instance: str, exits: Iterable[Exit]) -> list[Event]:
+    """Return exits as the history keeps them."""
+    return [Event(exit_.at, instance, "exit", exit_.why, exit_.reason) for exit_ in exits]
+
+
+def events(view: Instance, before: Sample | None, now: Sample) -> list[Event]:
+    """Return the state that has begun since the sample before, if it is another one."""
     if before is not None and (before.state, before.doing) != (now.state, now.doing):
-        events.append(_state_event(view, now))
-    return events
+        return [_state_event(view, now)]
+    return []
 
 
 def _state_event(view: Instance, now: Sample) -> Event:

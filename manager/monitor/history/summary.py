@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 from manager.config.fleet import Sums
@@ -21,6 +23,20 @@ from manager.util.formatting import iso_with_offset
 
 ZERO = Decimal(0)
 MOST_POINTS = 1000
+ENDED_RUN = frozenset(
+    {
+        "exit_code",
+        "signal",
+        "out_of_memory",
+        "killed",
+        "unhealthy",
+        "auto_restart_off",
+        "never_completes",
+        "no_duration",
+        "before_duration",
+    }
+)
+"""Why a bot ended that had been started; of the others it is not said whether one was."""
 
 
 class Line(NamedTuple):
@@ -55,9 +71,7 @@ def lines(history: InstanceHistory, fleet: FleetHistory, since: float) -> list[L
     is known.
     """
     exits = sum(event.what == "exit" for event in history.events)
-    starts = len(
-        {sample.start for sample in history.samples if sample.start is not None and sample.start >= since}
-    )
+    starts = _starts(history, since)
     lines = []
     for (kind, quote), samples in curve.by_currency(history.samples).items():
         every = list(curve.steps(samples, history.covered))
@@ -81,6 +95,22 @@ def lines(history: InstanceHistory, fleet: FleetHistory, since: float) -> list[L
             )
         )
     return lines or [Line(history.instance, starts=starts, exits=exits)]
+
+
+def _starts(history: InstanceHistory, since: float) -> int:
+    """Return how often the bot was started: as sampled, and once between two ends without a sample of what
+    ran between them.
+    """
+    sampled = {sample.start for sample in history.samples if sample.start is not None}
+    ordered = sorted(sampled)
+    ends = [event.at for event in history.events if event.what == "exit" and _is_of_a_run(event)]
+    missed = sum(bisect(ordered, end) == bisect(ordered, before) for before, end in pairwise(ends))
+    return sum(start >= since for start in sampled) + missed
+
+
+def _is_of_a_run(event: Event) -> bool:
+    """Return whether a bot had been started that ended then."""
+    return isinstance(event.reason, Mapping) and event.reason.get("code") in ENDED_RUN
 
 
 def _crosses(step: curve.Step, since: float) -> bool:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from manager.engine import labels
 from manager.engine.http_socket import NoAnswer
-from manager.fleet import supervisor_state
+from manager.fleet import bot_report, supervisor_state
 from manager.fleet.supervisor_state import SupervisorState
 from manager.monitor.watch.engine_recovery import ENDING_EVENTS
 from manager.monitor.watch.machine_rules import Disk
@@ -35,6 +35,8 @@ class StateFiles:
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[Stamp | None, SupervisorState | None, bool]] = {}
+        self._doing: dict[str, str | None] = {}
+        """The codes of the conditions that the bots have reported last."""
         self._look_for_all_at = 0.0
         self._folders: Mapping[str, Path] = {}
         self._paths: Mapping[str, str] = {}
@@ -42,10 +44,11 @@ class StateFiles:
     def have_changed(
         self, folders: Mapping[str, Path], uptime: float, idle: Collection[str] = frozenset()
     ) -> bool:
-        """Return whether any supervisor's state has changed, or it fell silent, since the last call.
+        """Return whether any supervisor's state or its bot's condition has changed, or it fell silent, since
+        the last call.
 
-        Each writes its file at every probe; an update of the time only is no change. `idle`: instances
-        without a container, whose files are not there, and are looked for less often.
+        Each writes its files at every probe; an update of time and figures only is no change. `idle`:
+        instances without a container, whose files are not there, and are looked for less often.
         """
         is_time = time.monotonic() >= self._look_for_all_at
         if is_time:
@@ -67,13 +70,26 @@ class StateFiles:
             is_stale = supervisor is not None and supervisor.is_stale(uptime)
             changed |= is_new or (before is not None and before[2] != is_stale)
             self._known[instance] = (stamp, supervisor, is_stale)
+            doing = _reported(folders[instance])
+            changed |= doing != self._doing.get(instance)
+            self._doing[instance] = doing
         for instance in self._known.keys() - folders.keys():
             del self._known[instance]
+            self._doing.pop(instance, None)
         return changed
 
     def latest(self) -> Mapping[str, SupervisorState | None]:
         """Return the states as last read."""
         return {instance: known[1] for instance, known in self._known.items()}
+
+
+def _reported(folder: Path) -> str | None:
+    """Return the code of the condition in the bot's last report: no state of the supervisor's tells of a stop
+    loss that is reached while its position is not closed yet.
+    """
+    kept_report = bot_report.read_kept(folder)
+    condition = None if kept_report is None else kept_report.report.condition
+    return None if condition is None else condition.code
 
 
 def _stamp(path: str) -> Stamp | None:

@@ -24,16 +24,23 @@ class Named(NamedTuple):
     files: tuple[tuple[str, ManagerError], ...] = ()
 
 
+class Unknown(NamedTuple):
+    """Hold what was named, and nothing here has. `instance`: None for a file that does not say whose."""
+
+    instance: str | None
+    error: ManagerError
+
+
 class Chosen(NamedTuple):
-    """Hold the instances to halt. `errors`: of what was named, and nothing here has."""
+    """Hold the instances to halt. `unknown`: what else was named."""
 
     instances: list[str]
-    errors: tuple[ManagerError, ...] = ()
+    unknown: tuple[Unknown, ...] = ()
 
     def required(self) -> list[str]:
         """Return the instances. Raises ManagerError if anything else was named."""
-        if self.errors:
-            raise self.errors[0]
+        if self.unknown:
+            raise self.unknown[0].error
         return self.instances
 
 
@@ -54,7 +61,7 @@ def chosen_instances(named: Named, snapshot: FleetSnapshot) -> Chosen:
     """Return the named instances, or all that have a config, a container, an unexpected container or a bot.
 
     A bot in a container that this engine does not list shows by the lock it holds. Those of another folder
-    are excluded: they run on. Raises ManagerError if nothing is known of what was named.
+    are excluded: they run on.
     """
     others = {
         container.instance
@@ -65,23 +72,22 @@ def chosen_instances(named: Named, snapshot: FleetSnapshot) -> Chosen:
     known = sorted({*snapshot.views, *strays, *alive(snapshot.project.fleet)} - others)
     if named.instances is None:
         return Chosen(known)
-    chosen, errors = list[str](), list[ManagerError]()
+    chosen, unknown = list[str](), list[Unknown]()
     for instance in named.instances:
         if instance in known:
             chosen.append(instance)
         else:
-            errors.append(_unknown(instance, snapshot, known, is_elsewhere=instance in others))
+            error = _why_unknown(instance, snapshot, known, is_elsewhere=instance in others)
+            unknown.append(Unknown(instance, error))
     for file, error in named.files:
         if made_from := _made_from(file, snapshot, known):
             chosen += made_from
         else:
-            errors.append(error)
-    if errors and not chosen:
-        raise errors[0]
-    return Chosen(list(dict.fromkeys(chosen)), tuple(errors))
+            unknown.append(Unknown(None, error))
+    return Chosen(list(dict.fromkeys(chosen)), tuple(unknown))
 
 
-def _unknown(
+def _why_unknown(
     instance: str, snapshot: FleetSnapshot, known: Sequence[str], *, is_elsewhere: bool
 ) -> ManagerError:
     try:

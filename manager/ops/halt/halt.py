@@ -77,7 +77,8 @@ def halt(
     ran = alive(fleet)
     starts = Starts(fleet)
     try:
-        with lock.held(fleet.lock_file, "halt", force=True) as held:
+        by = None if because is None else "watch"
+        with lock.held(fleet.lock_file, "halt", force=True, by=by) as held:
             return _halt(session, named, held, marked, starts, on_event, because)
     except EngineUnreachable:
         if marked.error is not None:  # no supervisor stops a bot that has no mark
@@ -102,6 +103,8 @@ def _halt(
     snapshot, engine = session.observe(), session.engine()
     fleet = snapshot.project.fleet
     chosen, unknown = chosen_instances(named, snapshot)
+    if unknown and not chosen:
+        return Result(snapshot, [], unknown=unknown)
     if named.files:
         _mark_again(fleet, chosen)  # only their containers told whose these are
     ran = {instance for instance in chosen if snapshot.plan_input.is_up(instance)}

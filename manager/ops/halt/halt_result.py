@@ -11,6 +11,7 @@ from manager.fleet.observe import FleetSnapshot
 from manager.i18n import Text
 from manager.ops.actions.action import Action, Outcome
 from manager.ops.actions.answer import Answer
+from manager.ops.halt.chosen import Unknown
 from manager.typed import NamedTuple
 
 
@@ -77,7 +78,7 @@ class Result(NamedTuple):
     unfinished: ManagerError | None = None
     untrusted: ManagerError | None = None
     is_all: bool = True
-    unknown: Sequence[ManagerError] = ()
+    unknown: Sequence[Unknown] = ()
 
     @property
     def errors(self) -> list[ManagerError]:
@@ -88,5 +89,5 @@ class Result(NamedTuple):
     def exit_code(self) -> int:
         """Return the command's exit code."""
         codes = [OK if self.is_all else BAD_CONFIG, *(outcome.exit_code for outcome in self.outcomes)]
-        codes += [error.exit_code for error in (*self.errors, *self.unknown)]
+        codes += [error.exit_code for error in (*self.errors, *(name.error for name in self.unknown))]
         return worst_exit_code(codes)

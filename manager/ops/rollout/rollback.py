@@ -43,7 +43,9 @@ def rollback(
 ) -> Result:
     """Restore what was before the last upgrade, and wait until it is healthy. Raises ManagerError."""
     fleet = session.project().fleet
-    with lock.held(fleet.lock_file, "rollback", lock_wait) as held:
+    with lock.held(
+        fleet.lock_file, "rollback", lock_wait, on_wait=lambda text: on_event(Warned(text))
+    ) as held:
         held.wait_for_engine()
         snapshot = session.observe()
         snapshot.require_ours()

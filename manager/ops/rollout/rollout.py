@@ -53,7 +53,9 @@ def upgrade(
 ) -> Result:
     """Roll out a new image or changed configs. Raises ManagerError if it cannot be started."""
     fleet = session.project().fleet
-    with lock.held(fleet.lock_file, "upgrade", lock_wait) as held:
+    with lock.held(
+        fleet.lock_file, "upgrade", lock_wait, on_wait=lambda text: on_event(Warned(text))
+    ) as held:
         held.wait_for_engine()
         snapshot = rollout_order.look(session, request, on_event)
         rollout = _Rollout(session, request, held, snapshot, on_event)

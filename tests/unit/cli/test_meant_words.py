@@ -93,3 +93,12 @@ def test_only_what_must_be_given_is_said_to_be_required(
     with pytest.raises(SystemExit):
         main(["--lang", "en", command])
     assert f"the following arguments are required: {needed};" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_the_help_of_each_command_lists_its_exit_codes(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    assert "\nexit codes: " in capsys.readouterr().out

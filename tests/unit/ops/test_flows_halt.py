@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import json
 import os
 import signal
 import subprocess
@@ -120,6 +121,27 @@ def test_who_waits_does_not_start_what_was_halted_before_it_ever_ran(
     assert halt_mark.own(fleet, "bp_sol_01") is not None
     sandbox.transcript("start bp_sol_01")
     assert sandbox.exit_code == 0
+
+
+def test_a_resume_during_a_halt_says_who_halts_and_lifts_nothing(sandbox: Sandbox) -> None:
+    """A halt sets its marks first, and notes what ran only when it has seen the fleet."""
+    sandbox.transcript("up")
+    fleet = projects.read(sandbox.folder).fleet
+    with lock.held(fleet.lock_file, "halt", by="watch"):
+        halt_mark.make_of_fleet(fleet)
+        mark = halt_mark.of_fleet(fleet)
+        refused = sandbox.run("resume")
+        assert sandbox.exit_code == 7
+        assert refused[0].startswith("error: the fleet is locked by `manager watch: halt` (pid ")
+        assert refused[0].endswith("wait for it, or use --lock-wait SECONDS")
+        waited = sandbox.run("resume --lock-wait 90")
+        assert waited[0].startswith("warning: waiting for `manager watch: halt` (pid ")
+        assert waited[0].endswith(", at most 1m")
+        assert sandbox.exit_code == 7
+        assert mark is not None
+        assert halt_mark.of_fleet(fleet) == mark
+    with lock.held(fleet.lock_file, "upgrade"):
+        assert sandbox.run("up --lock-wait 90")[0].startswith("warning: waiting for `manager upgrade` (pid ")
 
 
 def test_a_typing_error_makes_no_folder(sandbox: Sandbox) -> None:
@@ -487,6 +509,14 @@ def test_what_is_known_is_halted_whatever_else_was_named(sandbox: Sandbox) -> No
     assert sandbox.states() == {"bp_eth_02": "running", "bp_sol_01": "exited"}
     assert "left alone: halted" in sandbox.transcript("up bp_eth_02", "up")
     assert "NOT HALTED" not in sandbox.transcript("halt bp_eth_2"), "nothing was"
+    for ids, known in (("bp_sol_01 bp_eth_2 no", ["bp_sol_01"]), ("bp_eth_2 no", [])):
+        lines = sandbox.run(f"halt {ids} --json")
+        rows = json.loads("\n".join(lines[: lines.index("]") + 1]))
+        assert [row["id"] for row in rows] == [*known, "bp_eth_2", "no"]
+        assert {tuple(row) for row in rows} == {tuple(rows[0])}, "the same keys"
+        assert [(row["down"], row["how"]) for row in rows[-2:]] == [(False, "unknown")] * 2
+        assert rows[-2]["error"] == "there is no instance bp_eth_2; did you mean bp_eth_02?"
+        assert sandbox.exit_code == UsageError.exit_code
     assert sandbox.exit_code == UsageError.exit_code
     assert sandbox.states()["bp_eth_02"] == "running"
 

@@ -208,6 +208,21 @@ def test_a_supervisor_that_falls_silent_is_a_change_once(sandbox: Sandbox, watch
     assert changes == [True, False, True, False, True]
 
 
+def test_a_bot_that_reports_another_condition_is_a_change_once(
+    sandbox: Sandbox, watching: FleetObserver
+) -> None:
+    """A stop loss that is reached while its position cannot be closed yet is not to wait for the next look."""
+    folder = watching.fleet.instance_state_dir("bp_eth_02")
+    state = supervisor_state.read(folder)
+    assert state is not None
+    files, changes = StateFiles(), []
+    for code, price in (("trading", 1), ("trading", 2), ("stopped_out", 3), ("stopped_out", 4), (None, 5)):
+        report = {"price": str(price), "condition": code and {"code": code, "params": {}}}
+        (folder / "report.json").write_text(json.dumps({"schema": 1, "run_ended": False, "report": report}))
+        changes.append(files.have_changed({"bp_eth_02": folder}, state.updated_uptime))
+    assert changes == [True, False, True, False, True]
+
+
 def test_during_an_upgrade_the_export_tells_of_a_bot_that_dies_elsewhere(
     sandbox: Sandbox, watching: FleetObserver
 ) -> None:

@@ -28,9 +28,10 @@ from manager.fleet.instance import Instance
 from manager.fleet.state_file import InstanceState
 from manager.fleet.status import STOPPING, State, Status
 from manager.i18n import Text, _
-from manager.monitor.history import curve, database, queries, reader, run_ends, summary
+from manager.monitor.history import curve, database, queries, reader, recorder, run_ends, summary
 from manager.monitor.history.model import STATE_CODE, Event, Span
 from manager.monitor.history.recorder import DAY_S, Observation, Recorder, Writer
+from supervisor import exits as supervisor_exits
 from tests.builders import a_container, a_spec, a_supervisor_file
 from tests.fakes.clock import Clock
 
@@ -130,6 +131,39 @@ def test_a_schema_that_is_not_known_is_a_gap_and_is_named(fleet: Fleet, bot: Sto
     (one,) = reader.read(fleet, [], [], 0.0).instances
     assert (one.samples, one.trades) == ([], [])
     assert str(one.why) == "bp_sol_01.db: its tables are not known"
+
+
+@pytest.mark.parametrize("then", ["PRAGMA wal_checkpoint(TRUNCATE)", "SELECT 1"])
+@pytest.mark.parametrize("change", ["PRAGMA user_version=2", "ALTER TABLE trades RENAME COLUMN fee TO cost"])
+def test_tables_that_are_not_known_any_more_are_said_while_a_watch_runs(
+    fleet: Fleet, bot: Store, change: str, then: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within a look, in the reader's language; and no more when they are known again."""
+    clock, writer, now = Clock(), Writer(fleet), time.time()
+    monkeypatch.setattr(time, "monotonic", clock.monotonic)
+
+    def why_after(statement: str, look: float) -> str | None:
+        bot._db.executescript(f"{statement}; {then}")
+        for number in range(100):  # each is a frame of the log; a bot that trades writes thousands
+            bot._db.execute("UPDATE equity SET price = ?", (str(number),))
+        clock.sleep(recorder.SCHEMAS_EVERY_S)
+        writer.write(seen(now + look, a_view("5")))
+        while writer.has_work:
+            writer.work()
+        (one,) = reader.read(fleet, [], ["bp_sol_01"], 0.0).instances
+        told = summary.as_object(one, reader.FleetHistory([one], [], now), 0.0)["why_not_complete"]
+        assert told == (None if one.why is None else str(one.why))
+        return None if one.why is None else str(one.why)
+
+    bot._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert why_after("PRAGMA user_version", 0) is None
+    assert why_after(change, 30) == "bp_sol_01.db: its tables are not known"
+    with i18n.speaking("zh-TW"):
+        assert why_after("PRAGMA user_version", 60) == "bp_sol_01.db：不認得它的資料表"
+    undo = (
+        "PRAGMA user_version=1" if "user_version" in change else change.replace("fee TO cost", "cost TO fee")
+    )
+    assert why_after(undo, 90) is None
 
 
 def test_a_file_in_its_place_that_is_no_database_is_named(fleet: Fleet) -> None:
@@ -239,6 +273,76 @@ def test_exits_after_the_clock_was_set_back_are_kept(fleet: Fleet) -> None:
     with database.reading(fleet.history_file) as db:
         exits = [event.at for event in queries.events(db, None) if event.what == "exit"]
     assert exits == [now + 30, now + 3500]
+
+
+def keep_exits(fleet: Fleet, *ends: float, instance: str = "bp_sol_01") -> None:
+    """Write the exits as a supervisor keeps them."""
+    folder = fleet.instance_state_dir(instance)
+    folder.mkdir(exist_ok=True)
+    for end in ends:
+        reason = {"code": "exit_code", "params": {"code": 1}}
+        supervisor_exits.add(
+            str(folder / "exits.json"), {"at": end, "why": "exit code 1", "reason": reason}, end - 1
+        )
+
+
+def exits_told(fleet: Fleet) -> list[float]:
+    (one,) = reader.read(fleet, [], ["bp_sol_01"], 0.0).instances
+    return [event.at for event in one.events if event.what == "exit"]
+
+
+def test_every_exit_of_a_fast_crash_loop_is_counted_once(fleet: Fleet) -> None:
+    """Also those between two looks, and while no `watch` ran; a user's restart has removed the state file."""
+    writer, now = Writer(fleet), time.time() - 400
+    writer.write(seen(now, a_view("5")))
+    ends = [now + 2 * number for number in range(1, 7)]
+    keep_exits(fleet, *ends[:4])
+    writer.write(seen(now + 9, a_view("5")))
+    writer.write(seen(now + 10, a_view("5")))
+    keep_exits(fleet, *ends[4:])
+    assert exits_told(fleet) == ends, "no watch has seen the last two"
+    (line,) = summary.lines(*one_of(fleet), 0.0)
+    assert (line.exits, line.starts) == (6, 5), "nothing is known of what ran before the first exit"
+    again = Writer(fleet)
+    again.write(seen(now + 20, a_view("5")))
+    again.write(seen(now + 80, a_view("5")))
+    with database.reading(fleet.history_file) as db:
+        assert [event.at for event in queries.events(db, None) if event.what == "exit"] == ends
+    assert exits_told(fleet) == ends
+
+
+def one_of(fleet: Fleet) -> tuple[reader.InstanceHistory, reader.FleetHistory]:
+    known = reader.read(fleet, [], ["bp_sol_01"], 0.0)
+    return known.instances[0], known
+
+
+def test_an_exit_that_is_too_old_to_be_kept_does_not_come_back(fleet: Fleet) -> None:
+    now = time.time()
+    keep_exits(fleet, now - (fleet.history.keep_days + 1) * DAY_S, now - 60)
+    Writer(fleet).write(seen(now, a_view("5")))
+    with database.reading(fleet.history_file) as db:
+        assert [event.at for event in queries.events(db, None) if event.what == "exit"] == [now - 60]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"[" * 60_000,
+        b'{"exits": 3}',
+        b'{"exits": [3, null, {"at": "x", "why": ""}, {"at": NaN, "why": ""}, {"at": 1e300, "why": ""}]}',
+        b'{"exits": [{"at": true, "why": "x"}, {"at": -5, "why": "x"}, {"at": 5, "why": ["x"]}]}',
+        b'{"exits": [' + b'{"at": 5, "why": "x"},' * 9000 + b'{"at": 5, "why": "x"}]}',
+    ],
+)
+def test_what_a_bot_has_written_in_place_of_exits_is_none(fleet: Fleet, content: bytes) -> None:
+    folder = fleet.instance_state_dir("bp_sol_01")
+    folder.mkdir()
+    (folder / "exits.json").write_bytes(content)
+    Writer(fleet).write(seen(time.time(), a_view("5")))
+    assert exits_told(fleet) == []
+    keep_exits(fleet, 7e8)
+    assert exits_told(fleet) == [7e8]
 
 
 def test_nothing_is_removed_as_old_by_a_clock_that_has_just_jumped(

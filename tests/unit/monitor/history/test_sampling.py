@@ -13,6 +13,7 @@ import pytest
 from manager import i18n
 from manager.fleet import bot_report, status, supervisor_state
 from manager.fleet.bot_report import KeptReport, Report
+from manager.fleet.exits import Exit
 from manager.fleet.instance import Instance
 from manager.fleet.state_file import InstanceState
 from manager.fleet.status import Status
@@ -88,11 +89,13 @@ def test_an_exit_is_an_event_once() -> None:
     }
     view = a_view("restarting", last_exit=last)
     now = sampling.sample(view, None, NOW)
-    exits = [event for event in sampling.events(view, now, now, None) if event.what == "exit"]
+    exits = sampling.exit_events(view.id, sampling.exits(view.supervisor, ()))
     assert [(run_end.at, run_end.text, run_end.reason) for run_end in exits] == [
         (NOW - 5, "exit code 1", last["reason"])
     ]
-    assert sampling.events(view, now, now, NOW - 5) == []
+    assert sampling.events(view, now, now) == []
+    kept = (Exit(NOW - 9, "exit code 2"), Exit(NOW - 5, "exit code 1"))
+    assert sampling.exits(view.supervisor, kept) == kept, "the last one is among those that are kept"
 
 
 def a_long_life(days: int) -> list[Sample]:
@@ -164,13 +167,13 @@ def test_a_state_has_no_other_states_reason() -> None:
     }
     before = Sample(NOW - 9, "running", "trading")
     restarting = a_view("restarting", **failure)
-    (told,) = sampling.events(restarting, before, Sample(NOW, "restarting"), NOW)
+    (told,) = sampling.events(restarting, before, Sample(NOW, "restarting"))
     assert told.text == "restarting: exit code 1"
-    (told,) = sampling.events(restarting, before, Sample(NOW, "missing"), NOW)
+    (told,) = sampling.events(restarting, before, Sample(NOW, "missing"))
     assert told.text == "missing"
     degraded = {"code": "degraded", "params": {"condition": "exchange_away"}}
     away = a_view("running", why="degraded: exchange_away", reason=degraded)
-    (told,) = sampling.events(away, before, Sample(NOW, "running", "exchange away"), NOW)
+    (told,) = sampling.events(away, before, Sample(NOW, "running", "exchange away"))
     assert told.text == "running, exchange away"
 
 
@@ -181,7 +184,7 @@ def test_a_stop_by_somebody_else_is_told_in_the_readers_language() -> None:
         container=a_container("bp_sol_01", "exited"),
         saved=InstanceState(registered_at="2026-03-20T08:00:00"),
     )
-    (told,) = sampling.events(view, Sample(NOW - 9, "running", "trading"), Sample(NOW, "stopped"), NOW)
+    (told,) = sampling.events(view, Sample(NOW - 9, "running", "trading"), Sample(NOW, "stopped"))
     assert told.text == "stopped: not stopped by the manager: container exit code 137"
     with i18n.speaking("zh_TW"):
         assert "不是由管理程式停止的" in summary.event_text(told)
@@ -206,7 +209,7 @@ def test_a_state_has_the_bots_own_reason_in_the_readers_language() -> None:
             report=KeptReport(bot_report.parse_report(content), NOW, has_ended=state == "completed")
         )
         before = Sample(NOW - 9, "running", "trading")
-        (told,) = sampling.events(view, before, Sample(NOW, state, doing), NOW)
+        (told,) = sampling.events(view, before, Sample(NOW, state, doing))
         assert told.text == shown
         kept = told._replace(reason=json.loads(json.dumps(told.reason)))
         assert summary.event_text(kept) == shown

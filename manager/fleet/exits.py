@@ -1,0 +1,66 @@
+"""Read the last exits of a bot, which its supervisor keeps in `exits.json` (docker/README.md).
+
+A bot can write into the same folder: what is no exit is left out, and no more are read than a supervisor
+keeps.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from manager.typed import Any, NamedTuple
+from manager.util import strict_json
+from manager.util.kept_content import KeptContent
+from manager.util.sanitize import replace_unprintable
+
+FILE = "exits.json"
+MAX_BYTES = 1 << 16
+MOST = 50
+MAX_TEXT = 1000
+MAX_TIME = 1e11
+
+
+class Exit(NamedTuple):
+    """Hold the end of one run. `began`: when that bot was started; None if it could not be, or is not known.
+
+    `why`: the supervisor's English sentence; `reason`: its code with parameters.
+    """
+
+    at: float
+    why: str
+    reason: object = None
+    began: float | None = None
+
+
+def read(state_dir: Path) -> tuple[Exit, ...]:
+    """Return the exits that are kept, oldest first; none of an earlier version's supervisor."""
+    try:
+        return _exits.of(f"{state_dir}/{FILE}")
+    except (OSError, ValueError, RecursionError):
+        return ()
+
+
+def _read(path: str) -> tuple[Exit, ...]:
+    raw = strict_json.read_bytes(path, MAX_BYTES, follow=False)
+    content = json.loads(raw) if len(raw) <= MAX_BYTES else None
+    entries = content.get("exits") if isinstance(content, dict) else None
+    exits = map(_exit, entries[-MOST:] if isinstance(entries, list) else ())
+    return tuple(sorted({exit_.at: exit_ for exit_ in exits if exit_ is not None}.values()))
+
+
+def _exit(raw: Any) -> Exit | None:
+    if not isinstance(raw, dict):
+        return None
+    at, why = _time(raw.get("at")), raw.get("why")
+    if at is None or not isinstance(why, str):
+        return None
+    return Exit(at, replace_unprintable(why[:MAX_TEXT]), raw.get("reason"), _time(raw.get("began")))
+
+
+def _time(value: Any) -> float | None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and 0 < value < MAX_TIME else None
+
+
+_exits = KeptContent(_read)
