@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from manager.config import request_limits
 from manager.engine.containers import Container
@@ -17,7 +18,7 @@ from manager.fleet.instance import Instance
 from manager.fleet.observe import FleetSnapshot
 from manager.i18n import Text
 from manager.monitor.stats.sampler import Sampler, Statistics
-from manager.monitor.stats.usage import Sample
+from manager.monitor.stats.usage import Sample, Usage
 from manager.ops.requests import request_budget
 from manager.typed import NamedTuple
 from manager.util.formatting import age, file_size, share
@@ -39,6 +40,7 @@ OF_LIMIT = 0.5
 LEAST_SIZE = 80.0
 """Bytes of a packet on average. Who only receives a stream answers with bare acknowledgements of 66."""
 MOST_LINES = 5
+NOTHING: Mapping[str, Usage] = MappingProxyType({})
 
 
 class Sender(NamedTuple):
@@ -128,16 +130,29 @@ class Senders:
         self._sampler, self._clock = Sampler(statistics), clock
         self._looks: deque[tuple[float, Mapping[str, Sample]]] = deque()
 
-    def look_if_due(self, snapshot: FleetSnapshot) -> None:
-        """Take the next sample. Raises EngineError where the engine has to be asked."""
-        every = URGENT_EVERY_S if refused(snapshot.views) else EVERY_S
-        if not self._looks or self._clock() - self._looks[-1][0] >= every:
-            self.look(snapshot.observed.containers.values())
+    def look_if_due(self, snapshot: FleetSnapshot, measured: Mapping[str, Usage] = NOTHING) -> None:
+        """Take the next sample. `measured`: by somebody else, whose samples are as good while none is urgent.
+
+        Raises EngineError where the engine has to be asked.
+        """
+        is_urgent = bool(refused(snapshot.views))
+        last_at = self._looks[-1][0] if self._looks else float("-inf")
+        if self._clock() - last_at < (URGENT_EVERY_S if is_urgent else EVERY_S):
+            return
+        containers = snapshot.observed.containers.values()
+        newest = max((usage.last.at for usage in measured.values()), default=last_at)
+        running = {container.id for container in containers if container.is_up}
+        if is_urgent or newest <= last_at or not measured.keys() >= running:
+            self.look(containers)
+        else:
+            self._add(newest, measured)
 
     def look(self, containers: Iterable[Container]) -> None:
         """Take a sample. Raises EngineError where the engine has to be asked."""
         now = self._clock()
-        usages = self._sampler.measure(container.id for container in containers if container.is_up)
+        self._add(now, self._sampler.measure(container.id for container in containers if container.is_up))
+
+    def _add(self, now: float, usages: Mapping[str, Usage]) -> None:
         self._looks.append((now, {container: usage.last for container, usage in usages.items()}))
         while len(self._looks) > 2 and now - self._looks[1][0] >= WINDOW_S:
             self._looks.popleft()

@@ -18,12 +18,14 @@ from manager.fleet.session import Session
 from manager.fleet.supervisor_state import SupervisorState
 from manager.monitor.watch import change_detector
 from manager.monitor.watch.shared_look import Shared, SharedLook
+from manager.util.folder_watch import FolderWatch
 from manager.util.readable import wait_readable
 
 FULL_EVERY_S = 60.0
 """Interval of full observations without a hint: finds what neither event nor file tells: a new image."""
 ANSWER_WITHIN_S = 2.0
 """A `watch` that is at work on something else does not keep anybody from seeing the fleet."""
+ACTIVE = "active"
 
 
 class SnapshotReader:
@@ -39,6 +41,10 @@ class SnapshotReader:
         self._stamps: Sequence[object] = ()
         self._folders: dict[str, Path] = {}
         self._full_at = 0.0
+        self._config_watch = FolderWatch()
+        self._configs: list[object] = []
+        self._has_symlinks = False
+        """Whether a config is elsewhere, where it is not watched."""
 
     def read(self) -> FleetSnapshot:
         """Return the fleet now. Raises ManagerError: no engine, a project that cannot be read."""
@@ -108,7 +114,10 @@ class SnapshotReader:
         return [*self._stamps_of(self._session.project_dir()), _stamp(before.project.fleet.state_file)]
 
     def _stamps_of(self, project_dir: Path) -> list[object]:
-        return [*cache.signature(project_dir), _stamp(project_dir / ".env")]
+        folder = project_dir / "config" / "active"
+        if self._config_watch.due({ACTIVE: f"{folder}"}) or self._has_symlinks:
+            self._configs, self._has_symlinks = cache.of_configs(project_dir)
+        return [*cache.signature(project_dir, self._configs), _stamp(project_dir / ".env")]
 
     def close(self) -> None:
         """Close the event stream."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 
 from manager.config.fleet import Fleet
 from manager.errors import Problem
@@ -24,6 +24,7 @@ from manager.monitor.stats.usage import Usage
 from manager.monitor.top.snapshots import SnapshotReader
 from manager.monitor.watch.shared_look import SharedLook
 from manager.typed import NamedTuple
+from manager.util.folder_watch import FolderWatch
 
 REPORT_EVERY_S = 10.0
 """A P&L is not needed in every observation, and an answer costs a bot some milliseconds."""
@@ -89,6 +90,9 @@ class Source:
         self._ask_at: dict[str, float] = {}
         self._sizes: Mapping[str, DiskUse] = {}
         self._measure_at = self._look_for_all_at = 0.0
+        self._fleet: Fleet | None = None
+        self._folders: Mapping[str, str] = {}
+        self._watch = FolderWatch()
 
     def look(self) -> Snapshot:
         """Return the fleet now. Raises ManagerError: no engine, a project that cannot be read."""
@@ -104,7 +108,7 @@ class Source:
         problems = [*snapshot.foreign(), *snapshot.project.problems]
         return Snapshot(time.monotonic(), rows, snapshot.project.fleet, problems)
 
-    def _with_reports(self, fleet: Fleet, observed: Iterable[Instance]) -> list[Instance]:
+    def _with_reports(self, fleet: Fleet, observed: Sequence[Instance]) -> list[Instance]:
         """Return the instances with their bots' last reports; one of which nothing is new is the very object
         of before, by which a reader of the looks can tell.
         """
@@ -112,10 +116,12 @@ class Source:
         is_time = time.monotonic() >= self._look_for_all_at
         if is_time:
             self._look_for_all_at = time.monotonic() + IDLE_EVERY_S
+        due = self._due(fleet, observed)
         for view in observed:
             known = before.get(view.id)
             is_same = known is not None and known[0] is view
-            if known is not None and is_same and not is_time and _has_no_writer(known[1]):
+            is_left = view.id not in due or (not is_time and known is not None and _has_no_writer(known[1]))
+            if known is not None and is_same and is_left:
                 self._shown[view.id] = known
                 continue
             report = bot_report.read_for_mode(fleet.instance_state_dir(view.id), view.mode)
@@ -123,6 +129,13 @@ class Source:
                 known = view, view._replace(report=report)
             self._shown[view.id] = known
         return [shown for _observed, shown in self._shown.values()]
+
+    def _due(self, fleet: Fleet, observed: Sequence[Instance]) -> Collection[str]:
+        """Return the instances in whose folders something may have been written."""
+        if self._folders.keys() != {view.id for view in observed} or fleet is not self._fleet:
+            self._fleet = fleet
+            self._folders = {view.id: f"{fleet.instance_state_dir(view.id)}" for view in observed}
+        return self._watch.due(self._folders)
 
     def _row(self, view: Instance, usage: Usage | None) -> InstanceStats:
         answer = self._reports[view.id][1] if view.id in self._reports else None

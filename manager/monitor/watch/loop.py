@@ -185,7 +185,7 @@ class Watch:
         if not observer.why_away:
             self._questions.ask_if_due(views, observer.fleet)
             with contextlib.suppress(EngineError):
-                self._senders.look_if_due(observer.snapshot)
+                self._senders.look_if_due(observer.snapshot, self._metrics.usages if self._metrics else {})
         breaches = self._hold_to_limits(now)
         notifier.note(
             [*self._faults(now), *(breach.condition for breach in breaches), *self._blind()],

@@ -42,6 +42,7 @@ def test_what_is_measured_is_new_and_the_rest_is_kept() -> None:
     [first] = answerer.instances(a_look(row), Figures())
     [second] = answerer.instances(a_look(row._replace(disk=DiskUse(5, 1, is_whole=False))), Figures())
     assert second is first
+    answerer.measure_anew()
     assert second["folders_bytes"] == 5
     [third] = answerer.instances(a_look(with_report(row, pnl=Decimal(2))), Figures())
     assert third is not first
