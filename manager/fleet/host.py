@@ -37,6 +37,8 @@ def host_pids(
     missing = set(wanted)
     pids = _still_there(missing, proc)
     missing.difference_update(pids)
+    if not missing:
+        return pids
     inner_pids = {str(inner).encode() for _container, inner in missing}
     for pid in _candidates(likely, proc):
         if not missing:

@@ -33,11 +33,13 @@ LOCAL = frozenset(
 
 IN_MODIFY, IN_MOVED_FROM, IN_MOVED_TO, IN_CREATE, IN_DELETE = 0x2, 0x40, 0x80, 0x100, 0x200
 IN_DELETE_SELF, IN_MOVE_SELF, IN_UNMOUNT, IN_Q_OVERFLOW, IN_IGNORED = 0x400, 0x800, 0x2000, 0x4000, 0x8000
-IN_ONLYDIR, IN_DONT_FOLLOW = 0x1000000, 0x2000000
+IN_ONLYDIR, IN_DONT_FOLLOW, IN_ISDIR = 0x1000000, 0x2000000, 0x40000000
 OF_ITSELF = IN_DELETE_SELF | IN_MOVE_SELF
 OF_PARENT = IN_MOVED_FROM | IN_MOVED_TO | IN_CREATE | IN_DELETE | OF_ITSELF
 OF_FOLDER = IN_MODIFY | OF_PARENT
 GONE = OF_ITSELF | IN_UNMOUNT | IN_IGNORED
+OF_MORE = GONE | IN_ISDIR
+"""What has to be told even of a folder of which something was told just before."""
 HEAD = struct.Struct("iIII")
 READ_BYTES = 1 << 16
 """With more than these, all folders are looked into, which costs less than a thousand events."""
@@ -177,12 +179,16 @@ class _Inotify:
 
     def events(self) -> list[tuple[int, int, str]] | None:
         """Return what has come as (watch, what, name); None where some is missing, or it is too much."""
-        events, content, place = [], self._read(), 0
+        events: list[tuple[int, int, str]] = []
+        content, place, last = self._read(), 0, 0
         while place < len(content):
             number, mask, _cookie, length = HEAD.unpack_from(content, place)
             place += HEAD.size + length
             if mask & IN_Q_OVERFLOW:
                 break
+            if number == last and not mask & OF_MORE:  # a file that is replaced makes five of the same folder
+                continue
+            last = number
             name = content[place - length : place].rstrip(b"\0")
             events.append((number, mask, os.fsdecode(name)))
         else:

@@ -27,6 +27,9 @@ EVERY_S = 30.0
 """Between two samples, which cost the kernel's files, or the engine 3 ms of each container."""
 URGENT_EVERY_S = 5.0
 """While a bot is refused."""
+LEAST_BETWEEN_S = 20.0
+MEASURED_S = 90.0
+"""By then somebody else has measured, where anybody does."""
 WINDOW_S = 300.0
 REFUSED = frozenset({"rate_limited", "banned"})
 """Causes by which an exchange refuses an address."""
@@ -129,23 +132,24 @@ class Senders:
     def __init__(self, statistics: Statistics, clock: Callable[[], float]) -> None:
         self._sampler, self._clock = Sampler(statistics), clock
         self._looks: deque[tuple[float, Mapping[str, Sample]]] = deque()
+        self._taken: Mapping[str, Usage] = NOTHING
+        """What somebody else had measured for the last look that was taken from there."""
 
     def look_if_due(self, snapshot: FleetSnapshot, measured: Mapping[str, Usage] = NOTHING) -> None:
-        """Take the next sample. `measured`: by somebody else, whose samples are as good while none is urgent.
+        """Take the next sample. `measured`: by somebody else every minute, which is enough while no bot is
+        refused.
 
         Raises EngineError where the engine has to be asked.
         """
         is_urgent = bool(refused(snapshot.views))
         last_at = self._looks[-1][0] if self._looks else float("-inf")
-        if self._clock() - last_at < (URGENT_EVERY_S if is_urgent else EVERY_S):
-            return
-        containers = snapshot.observed.containers.values()
         newest = max((usage.last.at for usage in measured.values()), default=last_at)
-        running = {container.id for container in containers if container.is_up}
-        if is_urgent or newest <= last_at or not measured.keys() >= running:
-            self.look(containers)
-        else:
+        if newest - last_at >= LEAST_BETWEEN_S:
             self._add(newest, measured)
+        elif self._clock() - last_at >= (
+            URGENT_EVERY_S if is_urgent else MEASURED_S if measured else EVERY_S
+        ):
+            self.look(snapshot.observed.containers.values())
 
     def look(self, containers: Iterable[Container]) -> None:
         """Take a sample. Raises EngineError where the engine has to be asked."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 
 from manager.config.fleet import Fleet
@@ -18,7 +19,7 @@ from manager.monitor.disk import usage as disk_usage
 from manager.monitor.disk.usage import DiskUse
 from manager.monitor.stats import reports
 from manager.monitor.stats.collect import addresses
-from manager.monitor.stats.instance_stats import InstanceStats, with_best_report
+from manager.monitor.stats.instance_stats import NO_REPORT, InstanceStats, with_best_report
 from manager.monitor.stats.sampler import Sampler
 from manager.monitor.stats.usage import Usage
 from manager.monitor.top.snapshots import SnapshotReader
@@ -39,6 +40,10 @@ IDLE_EVERY_S = 10.0
 
 SIZES_EVERY_S = 30.0
 """Files may have to be counted for it; `watch` does that every minute."""
+
+EMPTY_EVERY_S = 60.0
+EMPTY_AFTER = 3
+"""So many answers in a row of which none says anything: such a bot is asked less often."""
 
 RETRY_S = 3.0
 """Delay after a bot has not answered: it may only have been busy."""
@@ -88,6 +93,8 @@ class Source:
         self._meter = Sampler(session.engine().statistics)
         self._reports: dict[str, tuple[float, Report]] = {}
         self._ask_at: dict[str, float] = {}
+        self._empty: Counter[str] = Counter()
+        """How many answers in a row have said nothing."""
         self._sizes: Mapping[str, DiskUse] = {}
         self._measure_at = self._look_for_all_at = 0.0
         self._fleet: Fleet | None = None
@@ -181,7 +188,8 @@ class Source:
         within = REPORTS_WITHIN_S if self._ask_at else reports.TIMEOUT_S
         fetched = reports.fetch_reports({instance: there[instance] for instance in turn}, within)
         for instance in turn:
-            self._ask_at[instance] = now + (every if instance in fetched else RETRY_S)
+            self._empty[instance] = self._empty[instance] + 1 if fetched.get(instance) == NO_REPORT else 0
+            self._ask_at[instance] = now + (self._every(instance, every) if instance in fetched else RETRY_S)
         self._ask_at = {instance: at for instance, at in self._ask_at.items() if instance in there}
         for instance, report in fetched.items():
             _at, before = self._reports.get(instance, (0.0, None))
@@ -190,8 +198,12 @@ class Source:
         self._reports = {
             instance: (at, report)
             for instance, (at, report) in self._reports.items()
-            if instance in there and now - at < every + REPORT_KEPT_S
+            if instance in there and now - at < self._every(instance, every) + REPORT_KEPT_S
         }
+
+    def _every(self, instance: str, every: float) -> float:
+        """Return how many seconds lie between two answers of this bot."""
+        return max(every, EMPTY_EVERY_S) if self._empty[instance] >= EMPTY_AFTER else every
 
     def _take_copies(
         self, there: Container[str], views: Iterable[Instance], now: float, every: float

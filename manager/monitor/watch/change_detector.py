@@ -100,7 +100,9 @@ def _turns_at(supervisor: SupervisorState | None, uptime: float) -> float:
         return math.inf
     written_at = supervisor.updated_uptime
     stale_at = written_at + STALE_INTERVALS * supervisor.health_interval + STALE_MARGIN_S
-    return next((at for at in (written_at, stale_at) if at >= uptime), math.inf)
+    if uptime < written_at:
+        return written_at
+    return stale_at if uptime <= stale_at else math.inf
 
 
 def _stamp(path: str) -> Stamp | None:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from manager.config.fleet import Fleet
-from manager.fleet import cgroup_folders, host
+from manager.fleet import cgroup_limits, host
 from manager.fleet.instance import Instance
 from manager.monitor.disk import folders
 from manager.util.folder_size import BLOCK, FolderSize
@@ -27,14 +27,10 @@ def of_instances(
 ) -> dict[str, FolderSize]:
     """Return instance → what such files on the disks of its folders take; nothing for those not visible."""
     running = {view.container.id: view for view in views.values() if view.container and view.container.is_up}
-    deleted = (
-        cgroup_folders.find_all_folders(running, cgroup_folders.read_mounts(proc), proc) if running else {}
-    )
     return {
-        running[container].id: size_of(
-            _processes(cgroup.memory), _devices(folders.of_instance(fleet, running[container])), proc
-        )
-        for container, cgroup in deleted.items()
+        view.id: size_of(_processes(cgroup.memory), _devices(folders.of_instance(fleet, view)), proc)
+        for container, view in running.items()
+        if (cgroup := cgroup_limits.finder.find(container)) is not None
     }
 
 

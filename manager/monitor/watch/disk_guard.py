@@ -28,7 +28,7 @@ MEASURE_WITHIN_S = 20.0
 """For one instance. One with so many files is measured in part, which is enough to exceed a limit."""
 AGAIN_S = 30.0
 """After a stop that failed."""
-DELETED_OF = 40
+DELETED_OF = 20
 """Instances whose deleted files are looked for in one measurement: a process has a hundred links to look at.
 Of a larger fleet they are looked for in turns; all at once in the first one, and while the disk ends.
 """
