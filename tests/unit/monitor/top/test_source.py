@@ -163,12 +163,12 @@ def test_a_bot_that_says_nothing_is_asked_less_often_until_it_does(
 ) -> None:
     from manager.fleet.session import Session
 
-    said = {"bp_eth_02": Report(), "bp_sol_01": Report(pnl=Decimal(1))}
+    answers = {"bp_eth_02": Report(), "bp_sol_01": Report(pnl=Decimal(1))}
     asked: list[str] = []
 
     def fetch(addresses: Iterable[str], _within: float) -> dict[str, Report]:
         asked.extend(addresses)
-        return {instance: said[instance]._replace() for instance in addresses}
+        return {instance: answers[instance]._replace() for instance in addresses}
 
     monkeypatch.setattr("manager.monitor.stats.sampler.Sampler.measure", lambda *_: {})
     monkeypatch.setattr("manager.monitor.stats.reports.fetch_reports", fetch)
@@ -181,12 +181,12 @@ def test_a_bot_that_says_nothing_is_asked_less_often_until_it_does(
             for _look in range(count):
                 rows = source.look().rows
                 sandbox.clock.sleep(11.0)
-            assert [row.report for row in rows] == list(said.values()), "it is shown until its turn"
-            return {instance: asked.count(instance) for instance in said}
+            assert [row.report for row in rows] == list(answers.values()), "it is shown until its turn"
+            return {instance: asked.count(instance) for instance in answers}
 
         assert looks(3) == {"bp_eth_02": 3, "bp_sol_01": 3}
         assert looks(6) == {"bp_eth_02": 1, "bp_sol_01": 6}
-        said["bp_eth_02"] = Report(pnl=Decimal(2))
+        answers["bp_eth_02"] = Report(pnl=Decimal(2))
         for _look in range(6):
             source.look()
             sandbox.clock.sleep(11.0)
