@@ -253,14 +253,7 @@ def edits_the_variables(sandbox: Sandbox) -> None:
     (sandbox.folder / ".env").write_text("BACKPACK_KEY=other\n")
 
 
-def is_without_a_supervisor(sandbox: Sandbox) -> None:
-    """Then the engine's own verdict counts, which causes no event."""
-    (of_eth(sandbox) / supervisor_state.STATE_FILE).unlink()
-
-
-@pytest.mark.parametrize(
-    "reason", [edits_a_config, edits_the_variables, is_without_a_supervisor], ids=lambda one: one.__name__
-)
+@pytest.mark.parametrize("reason", [edits_a_config, edits_the_variables], ids=lambda one: one.__name__)
 def test_with_a_reason_all_is_observed(
     way: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, reason: Callable[[Sandbox], None]
 ) -> None:
@@ -273,9 +266,24 @@ def test_with_a_reason_all_is_observed(
     sandbox.clock.sleep(LOOK_S)
     assert sight.look_if_due()
     assert calls.lists
-    if reason is not is_without_a_supervisor:
-        sandbox.clock.sleep(LOOK_S)
-        before = calls.lists
-        assert sight.look_if_due()
-        assert calls.lists == before
+    sandbox.clock.sleep(LOOK_S)
+    before = calls.lists
+    assert sight.look_if_due()
+    assert calls.lists == before
+    sight.close()
+
+
+def test_all_is_observed_while_anything_has_no_supervisor(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then the engine's own verdict counts, which causes no event."""
+    monkeypatch.setattr(observer, "FULL_EVERY_S", 3600.0)
+    sight = FleetObserver(Session(sandbox.folder))
+    settled(sandbox, sight)
+    views = {**sight.snapshot.views, ETH: sight.snapshot.views[ETH]._replace(supervisor=None)}
+    sight.snapshot = sight.snapshot._replace(views=views)
+    calls = Calls(sandbox, monkeypatch)
+    sandbox.clock.sleep(LOOK_S)
+    assert sight.look_if_due()
+    assert calls.lists
     sight.close()
