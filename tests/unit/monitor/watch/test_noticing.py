@@ -20,23 +20,17 @@ from manager.monitor.top.source import Source
 from manager.monitor.watch import observer
 from manager.monitor.watch.change_detector import StateFiles
 from manager.monitor.watch.observer import LOOK_S, SETTLE_S, FleetObserver
-from manager.util import folder_watch
 from manager.util.folder_watch import _Inotify
 from tests.fakes.sandbox import Sandbox, a_sandbox
 
 ETH, SOL = "bp_eth_02", "bp_sol_01"
-WAYS = ("the kernel tells", "no inotify", "no watch left", "another file system")
 
 
-@pytest.fixture(params=WAYS)
+@pytest.fixture(params=["the kernel tells", "it does not"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """How a change is noticed."""
-    if request.param == "no inotify":
+    """How a change is noticed. Why the kernel may not tell, is in tests/unit/util/test_folder_watch.py."""
+    if request.param == "it does not":
         monkeypatch.setattr(_Inotify, "opened", lambda: None)
-    elif request.param == "no watch left":
-        monkeypatch.setattr(_Inotify, "watch", lambda *_: None)
-    elif request.param == "another file system":
-        monkeypatch.setattr(folder_watch, "LOCAL", frozenset())
     return str(request.param)
 
 
@@ -59,7 +53,7 @@ def sight(way: str, sandbox: Sandbox) -> Iterator[FleetObserver]:
 
 
 def settled(sandbox: Sandbox, sight: FleetObserver) -> None:
-    for _tick in range(3):
+    for _tick in range(5):
         sight.look_if_due()
         sandbox.clock.sleep(1)
         sight.wait(0)
@@ -100,6 +94,10 @@ def is_stopped_by_a_person(sandbox: Sandbox) -> None:
     sandbox.run(f"stop {ETH}")
 
 
+def is_started_by_a_person(sandbox: Sandbox) -> None:
+    sandbox.run(f"start {ETH}")
+
+
 def gets_a_new_container(sandbox: Sandbox) -> None:
     sandbox.config(ETH, 5001, daemon_config={"memory_limit_mb": 512})
     printed = sandbox.run(f"up {ETH}")
@@ -111,33 +109,34 @@ def loses_its_folder(sandbox: Sandbox) -> None:
 
 
 EVENTS: list[Callable[[Sandbox], None]] = [
-    dies,
-    is_another_process,
     loses_its_exchange,
-    is_stopped_by_docker,
-    is_stopped_by_a_person,
+    is_another_process,
+    dies,
     gets_a_new_container,
+    is_stopped_by_docker,
+    is_started_by_a_person,
+    is_stopped_by_a_person,
     loses_its_folder,
 ]
 
 
-@pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.__name__)
-def test_what_happens_to_a_bot_is_seen_by_the_next_tick(
-    sandbox: Sandbox, sight: FleetObserver, event: Callable[[Sandbox], None]
-) -> None:
-    before = sight.snapshot.views[ETH]
-    event(sandbox)
-    sight.wait(0)
-    if not sight.look_if_due():  # the engine's events come in bursts
-        sandbox.clock.sleep(SETTLE_S)
-        assert sight.look_if_due()
-    after = sight.snapshot.views[ETH]
-    assert (after.status, after.container, doing.activity(after), after.supervisor) != (
-        before.status,
-        before.container,
-        doing.activity(before),
-        before.supervisor,
-    )
+def test_what_happens_to_a_bot_is_seen_by_the_next_tick(sandbox: Sandbox, sight: FleetObserver) -> None:
+    for event in EVENTS:
+        before = sight.snapshot.views[ETH]
+        event(sandbox)
+        sight.wait(0)
+        if not sight.look_if_due():  # the engine's events come in bursts
+            sandbox.clock.sleep(SETTLE_S)
+            assert sight.look_if_due(), event.__name__
+        after = sight.snapshot.views[ETH]
+        assert (after.status, after.container, doing.activity(after), after.supervisor) != (
+            before.status,
+            before.container,
+            doing.activity(before),
+            before.supervisor,
+        ), event.__name__
+        if event is not loses_its_folder:
+            settled(sandbox, sight)
 
 
 def test_what_happens_in_a_folder_that_was_made_anew_is_seen_too(
