@@ -286,3 +286,29 @@ def test_all_is_observed_while_anything_has_no_supervisor(
     assert sight.look_if_due()
     assert calls.lists
     sight.close()
+
+
+def engine_state(sight: FleetObserver) -> str:
+    container = sight.snapshot.views[ETH].container
+    assert container is not None
+    return container.engine_state
+
+
+def test_after_an_event_that_the_list_does_not_know_yet_it_looks_again(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine tells of a container's end before its list does, and after a kill nothing more comes."""
+    sight = FleetObserver(Session(sandbox.folder))
+    settled(sandbox, sight)
+    stale = sandbox.engine.containers([])
+    is_stopped_by_docker(sandbox)
+    with monkeypatch.context() as late:
+        late.setattr(sandbox.engine, "containers", lambda *_: stale)
+        sight._look_within(0)  # due to an earlier event
+        sight.wait(0)
+        assert sight.look_if_due()
+        assert engine_state(sight) == "running"
+    sandbox.clock.sleep(SETTLE_S)
+    assert sight.look_if_due()
+    assert engine_state(sight) == "exited"
+    sight.close()
