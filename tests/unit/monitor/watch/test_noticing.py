@@ -126,7 +126,7 @@ def test_what_happens_to_a_bot_is_seen_by_the_next_tick(sandbox: Sandbox, sight:
         event(sandbox)
         sight.wait(0)
         if not sight.look_if_due():  # the engine's events come in bursts
-            sandbox.clock.sleep(SETTLE_S)
+            sandbox.clock.sleep(2 * SETTLE_S)
             assert sight.look_if_due(), event.__name__
         after = sight.snapshot.views[ETH]
         assert (after.status, after.container, doing.activity(after), after.supervisor) != (
@@ -308,7 +308,7 @@ def test_after_an_event_that_the_list_does_not_know_yet_it_looks_again(
         sight.wait(0)
         assert sight.look_if_due()
         assert engine_state(sight) == "running"
-    sandbox.clock.sleep(SETTLE_S)
+    sandbox.clock.sleep(2 * SETTLE_S)
     assert sight.look_if_due()
     assert engine_state(sight) == "exited"
     sight.close()
