@@ -96,7 +96,7 @@ FULL = Extent(
     240.0,
     200,
     peers=True,
-    page=(200, 200, 10),
+    page=(200, 200, 40),
 )
 
 

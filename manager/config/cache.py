@@ -90,18 +90,26 @@ def _file(project_dir: Path) -> Path:
     return base / "botfleet" / f"{project_dir.name}-{zlib.crc32(os.fsencode(project_dir)):08x}.json"
 
 
-def signature(project_dir: Path) -> list[Any]:
-    """Return a value that changes with each file that is read, this program, the machine's name and cores."""
+def signature(project_dir: Path, configs: list[Any] | None = None) -> list[Any]:
+    """Return a value that changes with each file that is read, this program, the machine's name and cores.
+
+    `configs`: of the configs, if that is known.
+    """
     config = project_dir / "config"
     program = [__version__, source_stamp.of_loaded("config")]
     machine = [os.cpu_count(), os.uname().nodename]
     stamps: list[Any] = [program, machine, _stamp(config / "fleet.toml"), _stamp(verification.file())]
+    return stamps + (of_configs(project_dir)[0] if configs is None else configs)
+
+
+def of_configs(project_dir: Path) -> tuple[list[Any], bool]:
+    """Return the part of it that changes with the configs, and whether one of them is a symlink."""
     try:
-        with os.scandir(config / "active") as entries:
-            stamps += sorted(_stamp(entry) for entry in entries if resembles_config(entry.name))
+        with os.scandir(project_dir / "config" / "active") as entries:
+            configs = [entry for entry in entries if resembles_config(entry.name)]
+            return sorted(map(_stamp, configs)), any(entry.is_symlink() for entry in configs)
     except OSError:
-        stamps.append(None)
-    return stamps
+        return [None], False
 
 
 def _stamp(path: Path | os.DirEntry[str]) -> list[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from manager.config.spec import BOT_ID
@@ -17,6 +17,12 @@ MOST_PIDS = 1 << 22
 CONTAINER_ID = late_pattern(rb"[0-9a-f]{64}")
 MOST_PARENTS = 16
 """Between a bot and its container's shim there are three."""
+MOST_KNOWN = 4000
+_Stamp = tuple[int, int]
+_known: dict[tuple[str, str, int], tuple[int, _Stamp]] = {}
+"""Folder of the processes, container id, pid inside → pid on the host as it was last found, and the stamp of
+its folder. While that stays, no file of the process need be read: two of each of 400 processes were 25 ms.
+"""
 
 
 def host_pids(
@@ -25,15 +31,19 @@ def host_pids(
     """Return (container id, pid inside) → pid on the host, for those found.
 
     `NSpid` in /proc/PID/status is the inner pid, the cgroup's path contains the container id: far cheaper
-    than an inspect call each. `likely` pids are checked first, then the youngest processes: with 40 bots 2 ms
-    instead of 26.
+    than an inspect call each. Pids that were found before are checked first, then `likely` ones, then the
+    youngest processes: with 40 bots 2 ms instead of 26.
     """
     missing = set(wanted)
+    pids = _still_there(missing, proc)
+    missing.difference_update(pids)
+    if not missing:
+        return pids
     inner_pids = {str(inner).encode() for _container, inner in missing}
-    pids: dict[tuple[str, int], int] = {}
     for pid in _candidates(likely, proc):
         if not missing:
             break
+        stamp = _stamp(pid, proc)  # before the files, which might be those of the pid's next process
         inner = _inner_pid(f"{proc}/{pid}/status")
         if inner not in inner_pids:
             continue
@@ -42,7 +52,36 @@ def host_pids(
             if key in missing:
                 pids[key] = pid
                 missing.discard(key)
+                _remember(key, pid, stamp, proc)
     return pids
+
+
+def _still_there(wanted: Collection[tuple[str, int]], proc: Path) -> dict[tuple[str, int], int]:
+    """Return those that were found before, and are the same processes."""
+    pids = {}
+    for container, inner in wanted:
+        known = _known.get((f"{proc}", container, inner))
+        if known is not None and _stamp(known[0], proc) == known[1]:
+            pids[container, inner] = known[0]
+    return pids
+
+
+def _stamp(pid: int, proc: Path) -> _Stamp | None:
+    """Return what no other process has: the kernel makes a folder anew for each, also when a pid comes again,
+    and now and then for the same process.
+    """
+    try:
+        status = os.lstat(f"{proc}/{pid}")
+    except OSError:
+        return None
+    return status.st_ino, status.st_ctime_ns
+
+
+def _remember(key: tuple[str, int], pid: int, stamp: _Stamp | None, proc: Path) -> None:
+    if len(_known) >= MOST_KNOWN:
+        _known.clear()
+    if stamp is not None:
+        _known[f"{proc}", *key] = pid, stamp
 
 
 def _container_ids(pid: int, proc: Path) -> set[bytes]:

@@ -5,6 +5,8 @@ json_mistakes                           what is wrong with a text that is not JS
 trusted_folder                          folders that another user's link must not replace
 lock_file                               files that are locked, and that no other user may open
 kernel_file, mountinfo                  small files in /proc and /sys; what is mounted where
+folder_watch                            which folders have to be looked into again
+garbage                                 when Python looks for cyclic garbage
 kept_content                            what was read out of a file that is still the same one
 late_pattern                            regular expressions that are compiled when they are used
 kept_text                               messages in a file, for readers of any language

@@ -73,13 +73,14 @@ def proc(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_bots_pid_is_found_by_the_shim_above_it(proc: Path) -> None:
+def test_a_bots_pid_is_found_by_the_shim_above_it(proc: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert host.host_pids([(CONTAINER, 9), (CONTAINER, 7)], proc=proc) == {
         (CONTAINER, 9): 29,
         (CONTAINER, 7): 27,
     }
     assert host.host_pids([(OTHER, 9), (OTHER, 7)], proc=proc) == {}, "a bot writes its own command line"
     (proc / "20" / "cmdline").unlink()  # the shim has ended
+    monkeypatch.setattr(host, "_known", {})
     assert host.host_pids([(CONTAINER, 9)], proc=proc) == {}
 
 

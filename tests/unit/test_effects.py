@@ -292,7 +292,9 @@ def test_host_pids_are_found_by_inner_pid_and_container(tmp_path: Path) -> None:
     assert host.parent_pid(999, tmp_path) == 0
 
 
-def test_the_youngest_process_is_found_first_though_pids_go_round(tmp_path: Path) -> None:
+def test_the_youngest_process_is_found_first_though_pids_go_round(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     container = "a" * 64
     for pid in (3, 5, 900):
         (tmp_path / str(pid)).mkdir()
@@ -300,7 +302,30 @@ def test_the_youngest_process_is_found_first_though_pids_go_round(tmp_path: Path
         (tmp_path / str(pid) / "cgroup").write_text(f"0::/docker/{container}\n")
     for last, youngest in ((4, 3), (5, 5), (900, 900), (901, 900)):
         (tmp_path / "loadavg").write_text(f"0.10 0.20 0.30 2/300 {last}\n")
+        monkeypatch.setattr(host, "_known", {})  # else it is the one that was found before
         assert host.host_pids([(container, 8)], proc=tmp_path) == {(container, 8): youngest}
+
+
+def test_a_pid_that_was_found_is_another_process_once_its_folder_is_another(tmp_path: Path) -> None:
+    container, other = "a" * 64, "b" * 64
+
+    def appear(pid: int, in_container: str) -> None:
+        (tmp_path / f"{pid}").mkdir()
+        (tmp_path / f"{pid}" / "status").write_text(f"Name:\tpython\nNSpid:\t{pid}\t8\n")
+        (tmp_path / f"{pid}" / "cgroup").write_text(f"0::/docker/{in_container}\n")
+
+    appear(100, container)
+    assert host.host_pids([(container, 8)], proc=tmp_path) == {(container, 8): 100}
+    (tmp_path / "100" / "status").write_text("")  # which need not be read again
+    assert host.host_pids([(container, 8)], proc=tmp_path) == {(container, 8): 100}
+    (tmp_path / "100").rename(tmp_path / "ended")
+    assert host.host_pids([(container, 8)], proc=tmp_path) == {}
+    appear(100, other)
+    appear(300, container)
+    assert host.host_pids([(container, 8), (other, 8)], proc=tmp_path) == {
+        (container, 8): 300,
+        (other, 8): 100,
+    }
 
 
 def test_what_cannot_be_said_leaves_no_action_half_way(fleet: Fleet) -> None:

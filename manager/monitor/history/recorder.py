@@ -55,11 +55,12 @@ DAY_S = 86400
 
 
 class Observation(NamedTuple):
-    """Hold what `watch` sees at one moment."""
+    """Hold what `watch` sees at one moment. `asks_for_today`: whether anybody needs this day's P&L."""
 
     views: Mapping[str, Instance]
     answers: Mapping[str, Report]
     now: float
+    asks_for_today: bool = True
 
 
 class Written(NamedTuple):
@@ -75,7 +76,7 @@ class Written(NamedTuple):
 
 
 class Recorder:
-    """Record what `watch` sees. `today`: the P&L of this day, by instance, as of the last turn.
+    """Record what `watch` sees. `today`: the P&L of this day, by instance, as of the last turn, if asked for.
 
     `say` gets a line about what cannot be written.
     """
@@ -90,9 +91,16 @@ class Recorder:
         self.today: Mapping[str, list[Day]] = {}
         self.day = ""
 
-    def record(self, views: Mapping[str, Instance], answers: Mapping[str, Report], now: float) -> None:
+    def record(
+        self,
+        views: Mapping[str, Instance],
+        answers: Mapping[str, Report],
+        now: float,
+        *,
+        asks_for_today: bool = True,
+    ) -> None:
         """Write what is seen as soon as the turn before is over. Never waits."""
-        self._seen = Observation(dict(views), answers, now)
+        self._seen = Observation(dict(views), answers, now, asks_for_today)
         self.go_on()
 
     def go_on(self) -> None:
@@ -247,7 +255,9 @@ class Writer:
         self._plan_fills(seen)
         if self._may_tidy(now) and not 0 <= now - self._tidied_at <= TIDY_EVERY_S:
             self._tidy(db, now)
-        self._today, self._day = self._days_of_today(db, seen.now), curve.day_of(seen.now)
+        self._today, self._day = {}, ""
+        if seen.asks_for_today:  # it is half of all this
+            self._today, self._day = self._days_of_today(db, seen.now), curve.day_of(seen.now)
 
     def _before(self, db: sqlite3.Connection, instance: str) -> Sample | None:
         if instance not in self._last:

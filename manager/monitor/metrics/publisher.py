@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
@@ -25,6 +25,13 @@ from manager.ops.requests.request_budget import Budgets
 from manager.typed import NamedTuple
 from manager.util import atomic_file
 
+MEASURE_EVERY_S = 25.0
+"""What containers use is in some ten of the kernel's files each: a change that is looked at needs no new
+reading of all, and a look comes every 30 s without one.
+"""
+UNREAD_EVERY_S = 55.0
+READ_WITHIN_S = 300.0
+"""Without a scrape for so long, it is read half as often."""
 BACKUPS_EVERY_S = 60.0
 """Every backup is opened to see whether it is complete."""
 
@@ -42,7 +49,8 @@ class Publisher(Collector):
     def __init__(self, fleet: Fleet, statistics: Statistics, say: Callable[[object], object]) -> None:
         self._sampler = Sampler(statistics)
         self.usages: Mapping[str, Usage] = {}
-        """What each container used at the last look."""
+        """What each container used when that was last measured."""
+        self._measured_at = self._scraped_at = float("-inf")
         self._say = say
         self._last_text = ""
         self._look = FleetSample(fleet.name, manager.__version__, (), None)
@@ -53,6 +61,7 @@ class Publisher(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Return the families of the latest look; called by a scrape, in another thread."""
+        self._scraped_at = time.monotonic()
         return families.families(self._look)
 
     def publish(
@@ -62,12 +71,12 @@ class Publisher(Collector):
         answers: Mapping[str, Answer],
         budgets: Budgets,
     ) -> None:
-        """Measure what the containers use, and replace the look.
+        """Measure what the containers use if it is time, and replace the look.
 
         Raises EngineError where the engine has to be asked.
         """
-        self.usages = usages = self._sampler.measure(
-            view.container.id for view in views.values() if view.container and view.container.is_up
+        usages = self._measured(
+            [view.container.id for view in views.values() if view.container and view.container.is_up]
         )
         rows = [
             with_best_report(
@@ -93,6 +102,16 @@ class Publisher(Collector):
             moves=self._look.moves,
         )
         self._write_targets(fleet)
+
+    def _measured(self, running: Sequence[str]) -> Mapping[str, Usage]:
+        """Return what these containers use; measured anew where one has come, too."""
+        now = time.monotonic()
+        every = MEASURE_EVERY_S if now - self._scraped_at < READ_WITHIN_S else UNREAD_EVERY_S
+        if now - self._measured_at >= every or not self.usages.keys() >= set(running):
+            self.usages, self._measured_at = self._sampler.measure(running), now
+        else:  # one that runs no longer is to be measured anew when it does again
+            self.usages = {container: self.usages[container] for container in running}
+        return self.usages
 
     def note_stop_by_limit(self, at: float) -> None:
         """Tell of it: what was stopped is no longer wanted, as after a person's stop, which pages nobody."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from manager.config import request_limits
 from manager.engine.containers import Container
@@ -17,7 +18,7 @@ from manager.fleet.instance import Instance
 from manager.fleet.observe import FleetSnapshot
 from manager.i18n import Text
 from manager.monitor.stats.sampler import Sampler, Statistics
-from manager.monitor.stats.usage import Sample
+from manager.monitor.stats.usage import Sample, Usage
 from manager.ops.requests import request_budget
 from manager.typed import NamedTuple
 from manager.util.formatting import elapsed, file_size, share
@@ -26,6 +27,9 @@ EVERY_S = 30.0
 """Between two samples, which cost the kernel's files, or the engine 3 ms of each container."""
 URGENT_EVERY_S = 5.0
 """While a bot is refused."""
+LEAST_BETWEEN_S = 20.0
+MEASURED_S = 90.0
+"""By then somebody else has measured, where anybody does."""
 WINDOW_S = 300.0
 REFUSED = frozenset({"rate_limited", "banned"})
 """Causes by which an exchange refuses an address."""
@@ -39,6 +43,7 @@ OF_LIMIT = 0.5
 LEAST_SIZE = 80.0
 """Bytes of a packet on average. Who only receives a stream answers with bare acknowledgements of 66."""
 MOST_LINES = 5
+NOTHING: Mapping[str, Usage] = MappingProxyType({})
 
 
 class Sender(NamedTuple):
@@ -127,17 +132,31 @@ class Senders:
     def __init__(self, statistics: Statistics, clock: Callable[[], float]) -> None:
         self._sampler, self._clock = Sampler(statistics), clock
         self._looks: deque[tuple[float, Mapping[str, Sample]]] = deque()
+        self._taken: Mapping[str, Usage] = NOTHING
+        """What somebody else had measured for the last look that was taken from there."""
 
-    def look_if_due(self, snapshot: FleetSnapshot) -> None:
-        """Take the next sample. Raises EngineError where the engine has to be asked."""
-        every = URGENT_EVERY_S if refused(snapshot.views) else EVERY_S
-        if not self._looks or self._clock() - self._looks[-1][0] >= every:
+    def look_if_due(self, snapshot: FleetSnapshot, measured: Mapping[str, Usage] = NOTHING) -> None:
+        """Take the next sample. `measured`: by somebody else every minute, which is enough while no bot is
+        refused.
+
+        Raises EngineError where the engine has to be asked.
+        """
+        is_urgent = bool(refused(snapshot.views))
+        last_at = self._looks[-1][0] if self._looks else float("-inf")
+        newest = max((usage.last.at for usage in measured.values()), default=last_at)
+        if newest - last_at >= LEAST_BETWEEN_S:
+            self._add(newest, measured)
+        elif self._clock() - last_at >= (
+            URGENT_EVERY_S if is_urgent else MEASURED_S if measured else EVERY_S
+        ):
             self.look(snapshot.observed.containers.values())
 
     def look(self, containers: Iterable[Container]) -> None:
         """Take a sample. Raises EngineError where the engine has to be asked."""
         now = self._clock()
-        usages = self._sampler.measure(container.id for container in containers if container.is_up)
+        self._add(now, self._sampler.measure(container.id for container in containers if container.is_up))
+
+    def _add(self, now: float, usages: Mapping[str, Usage]) -> None:
         self._looks.append((now, {container: usage.last for container, usage in usages.items()}))
         while len(self._looks) > 2 and now - self._looks[1][0] >= WINDOW_S:
             self._looks.popleft()

@@ -7,17 +7,16 @@ A full observation of 200 instances costs 40 ms of CPU, and what it finds is nea
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from manager.config import cache
 from manager.engine.http_socket import NoAnswer
 from manager.fleet import supervisor_state
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.session import Session
-from manager.fleet.supervisor_state import SupervisorState
 from manager.monitor.watch import change_detector
 from manager.monitor.watch.shared_look import Shared, SharedLook
+from manager.monitor.watch.unchanged import ProjectFiles, stamp, with_states
 from manager.util.readable import wait_readable
 
 FULL_EVERY_S = 60.0
@@ -39,6 +38,7 @@ class SnapshotReader:
         self._stamps: Sequence[object] = ()
         self._folders: dict[str, Path] = {}
         self._full_at = 0.0
+        self._files = ProjectFiles()
 
     def read(self) -> FleetSnapshot:
         """Return the fleet now. Raises ManagerError: no engine, a project that cannot be read."""
@@ -50,7 +50,7 @@ class SnapshotReader:
             self._snapshot = self._observed()
         else:
             self._session.engine().version()  # one that hangs sends no event
-            self._snapshot = _with_states(before, self._states.latest())
+            self._snapshot = with_states(before, self._states.latest())
         return self._snapshot
 
     def _of_watch(self, shared: Shared) -> FleetSnapshot | None:
@@ -69,7 +69,7 @@ class SnapshotReader:
         before = self._seen_by_watch
         if before is None or before.observed is not shared.snapshot.observed:
             before = shared.snapshot
-        self._seen_by_watch = _with_states(before, shared.states)
+        self._seen_by_watch = with_states(before, shared.states)
         return self._seen_by_watch
 
     def _observed(self) -> FleetSnapshot:
@@ -77,12 +77,12 @@ class SnapshotReader:
         if self._events is None:  # before the list, so that nothing falls between the two
             fleet = self._session.project().fleet
             self._events = change_detector.Events(self._session.engine(fleet.parallelism), fleet)
-        stamps = self._stamps_of(self._session.project_dir())
+        stamps = self._files.stamps(self._session.project_dir())
         snapshot = self._session.observe()
         fleet = snapshot.project.fleet
         self._folders = {instance: fleet.instance_state_dir(instance) for instance in snapshot.views}
         self._states.have_changed(self._folders, supervisor_state.uptime())
-        self._stamps = [*stamps, _stamp(fleet.state_file)]
+        self._stamps = [*stamps, stamp(fleet.state_file)]
         self._full_at = time.monotonic() + FULL_EVERY_S
         return snapshot
 
@@ -105,31 +105,10 @@ class SnapshotReader:
             return True
 
     def _present_stamps(self, before: FleetSnapshot) -> Sequence[object]:
-        return [*self._stamps_of(self._session.project_dir()), _stamp(before.project.fleet.state_file)]
-
-    def _stamps_of(self, project_dir: Path) -> list[object]:
-        return [*cache.signature(project_dir), _stamp(project_dir / ".env")]
+        return self._files.all_stamps(self._session.project_dir(), before.project.fleet.state_file)
 
     def close(self) -> None:
         """Close the event stream."""
         if self._events is not None:
             self._events.close()
             self._events = None
-
-
-def _with_states(before: FleetSnapshot, states: Mapping[str, SupervisorState | None]) -> FleetSnapshot:
-    """Return the snapshot with the supervisors' states as last read: they say when they were written."""
-    newer = {
-        instance: view._replace(supervisor=states[instance])
-        for instance, view in before.views.items()
-        if instance in states and view.supervisor is not states[instance]
-    }
-    return before._replace(views={**before.views, **newer}) if newer else before
-
-
-def _stamp(path: Path) -> tuple[int, ...]:
-    try:
-        status = path.stat()
-    except OSError:
-        return ()
-    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 
 from manager.config.fleet import Fleet
 from manager.errors import Problem
@@ -18,12 +19,13 @@ from manager.monitor.disk import usage as disk_usage
 from manager.monitor.disk.usage import DiskUse
 from manager.monitor.stats import reports
 from manager.monitor.stats.collect import addresses
-from manager.monitor.stats.instance_stats import InstanceStats, with_best_report
+from manager.monitor.stats.instance_stats import NO_REPORT, InstanceStats, with_best_report
 from manager.monitor.stats.sampler import Sampler
 from manager.monitor.stats.usage import Usage
 from manager.monitor.top.snapshots import SnapshotReader
 from manager.monitor.watch.shared_look import SharedLook
 from manager.typed import NamedTuple
+from manager.util.folder_watch import FolderWatch
 
 REPORT_EVERY_S = 10.0
 """A P&L is not needed in every observation, and an answer costs a bot some milliseconds."""
@@ -38,6 +40,10 @@ IDLE_EVERY_S = 10.0
 
 SIZES_EVERY_S = 30.0
 """Files may have to be counted for it; `watch` does that every minute."""
+
+EMPTY_EVERY_S = 60.0
+EMPTY_AFTER = 3
+"""So many answers in a row of which none says anything: such a bot is asked less often."""
 
 RETRY_S = 3.0
 """Delay after a bot has not answered: it may only have been busy."""
@@ -87,8 +93,13 @@ class Source:
         self._meter = Sampler(session.engine().statistics)
         self._reports: dict[str, tuple[float, Report]] = {}
         self._ask_at: dict[str, float] = {}
+        self._empty: Counter[str] = Counter()
+        """How many answers in a row have said nothing."""
         self._sizes: Mapping[str, DiskUse] = {}
         self._measure_at = self._look_for_all_at = 0.0
+        self._fleet: Fleet | None = None
+        self._folders: Mapping[str, str] = {}
+        self._watch = FolderWatch()
 
     def look(self) -> Snapshot:
         """Return the fleet now. Raises ManagerError: no engine, a project that cannot be read."""
@@ -104,7 +115,7 @@ class Source:
         problems = [*snapshot.foreign(), *snapshot.project.problems]
         return Snapshot(time.monotonic(), rows, snapshot.project.fleet, problems)
 
-    def _with_reports(self, fleet: Fleet, observed: Iterable[Instance]) -> list[Instance]:
+    def _with_reports(self, fleet: Fleet, observed: Sequence[Instance]) -> list[Instance]:
         """Return the instances with their bots' last reports; one of which nothing is new is the very object
         of before, by which a reader of the looks can tell.
         """
@@ -112,10 +123,12 @@ class Source:
         is_time = time.monotonic() >= self._look_for_all_at
         if is_time:
             self._look_for_all_at = time.monotonic() + IDLE_EVERY_S
+        due = self._due(fleet, observed)
         for view in observed:
             known = before.get(view.id)
             is_same = known is not None and known[0] is view
-            if known is not None and is_same and not is_time and _has_no_writer(known[1]):
+            is_left = view.id not in due or (not is_time and known is not None and _has_no_writer(known[1]))
+            if known is not None and is_same and is_left:
                 self._shown[view.id] = known
                 continue
             report = bot_report.read_for_mode(fleet.instance_state_dir(view.id), view.mode)
@@ -123,6 +136,13 @@ class Source:
                 known = view, view._replace(report=report)
             self._shown[view.id] = known
         return [shown for _observed, shown in self._shown.values()]
+
+    def _due(self, fleet: Fleet, observed: Sequence[Instance]) -> Collection[str]:
+        """Return the instances in whose folders something may have been written."""
+        if self._folders.keys() != {view.id for view in observed} or fleet is not self._fleet:
+            self._fleet = fleet
+            self._folders = {view.id: f"{fleet.instance_state_dir(view.id)}" for view in observed}
+        return self._watch.due(self._folders)
 
     def _row(self, view: Instance, usage: Usage | None) -> InstanceStats:
         answer = self._reports[view.id][1] if view.id in self._reports else None
@@ -168,7 +188,8 @@ class Source:
         within = REPORTS_WITHIN_S if self._ask_at else reports.TIMEOUT_S
         fetched = reports.fetch_reports({instance: there[instance] for instance in turn}, within)
         for instance in turn:
-            self._ask_at[instance] = now + (every if instance in fetched else RETRY_S)
+            self._empty[instance] = self._empty[instance] + 1 if fetched.get(instance) == NO_REPORT else 0
+            self._ask_at[instance] = now + (self._every(instance, every) if instance in fetched else RETRY_S)
         self._ask_at = {instance: at for instance, at in self._ask_at.items() if instance in there}
         for instance, report in fetched.items():
             _at, before = self._reports.get(instance, (0.0, None))
@@ -177,8 +198,12 @@ class Source:
         self._reports = {
             instance: (at, report)
             for instance, (at, report) in self._reports.items()
-            if instance in there and now - at < every + REPORT_KEPT_S
+            if instance in there and now - at < self._every(instance, every) + REPORT_KEPT_S
         }
+
+    def _every(self, instance: str, every: float) -> float:
+        """Return how many seconds lie between two answers of this bot."""
+        return max(every, EMPTY_EVERY_S) if self._empty[instance] >= EMPTY_AFTER else every
 
     def _take_copies(
         self, there: Container[str], views: Iterable[Instance], now: float, every: float

@@ -1,6 +1,7 @@
 """Run `manager watch`: keep the export current, recover bots after an engine crash, and send alerts.
 
 loop, observer, change_detector      when the fleet is observed, and what follows
+unchanged                            what a look without a change still renews
 shared_look                          the last look, for the page of the same process
 concerned                            which instances are looked at each second
 others_work                          which bots another manager may have taken down for a moment

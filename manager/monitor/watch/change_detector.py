@@ -1,11 +1,12 @@
 """Detect possible changes: the engine's events, supervisors' state files, the lock, the data folder's disk.
 
-State files are checked by `stat` once a second: 200 of them take half a millisecond, less than an inotify
-library would save, and it works on every file system.
+State files are checked once a second, by `stat`: of 200 those in whose folders the kernel has seen a change,
+and all of them every half minute and where it does not tell (manager/util/folder_watch.py).
 """
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Collection, Mapping
@@ -16,9 +17,11 @@ from typing import TYPE_CHECKING, Any
 from manager.engine import labels
 from manager.engine.http_socket import NoAnswer
 from manager.fleet import bot_report, supervisor_state
-from manager.fleet.supervisor_state import SupervisorState
+from manager.fleet.supervisor_state import STALE_INTERVALS, STALE_MARGIN_S, SupervisorState
 from manager.monitor.watch.engine_recovery import ENDING_EVENTS
 from manager.monitor.watch.machine_rules import Disk
+from manager.typed import NamedTuple
+from manager.util.folder_watch import FolderWatch
 
 if TYPE_CHECKING:
     from manager.config.fleet import Fleet
@@ -30,16 +33,28 @@ IDLE_EVERY_S = 5.0
 """Interval of looking for the state file of an instance without a container: another engine may have one."""
 
 
+class _Known(NamedTuple):
+    """Hold a state as last read, with its file's stamp, and the code of the condition that the bot has
+    reported last. `turns_at`: the uptime at which `is_stale` turns.
+    """
+
+    stamp: Stamp | None
+    supervisor: SupervisorState | None
+    is_stale: bool
+    doing: str | None
+    turns_at: float
+
+
 class StateFiles:
-    """Hold the supervisors' states as last read, each with its file's stamp."""
+    """Hold the supervisors' states as last read."""
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[Stamp | None, SupervisorState | None, bool]] = {}
-        self._doing: dict[str, str | None] = {}
-        """The codes of the conditions that the bots have reported last."""
+        self._known: dict[str, _Known] = {}
         self._look_for_all_at = 0.0
-        self._folders: Mapping[str, Path] = {}
-        self._paths: Mapping[str, str] = {}
+        self._of: Mapping[str, Path] = {}
+        self._folders: Mapping[str, str] = {}
+        self._watch = FolderWatch()
+        self._uptime, self._turns_at = 0.0, math.inf
 
     def have_changed(
         self, folders: Mapping[str, Path], uptime: float, idle: Collection[str] = frozenset()
@@ -53,34 +68,46 @@ class StateFiles:
         is_time = time.monotonic() >= self._look_for_all_at
         if is_time:
             self._look_for_all_at = time.monotonic() + IDLE_EVERY_S
-        changed = False
-        if folders != self._folders:
-            self._folders = dict(folders)
-            self._paths = {key: f"{folder}/{supervisor_state.STATE_FILE}" for key, folder in folders.items()}
-        for instance, path in self._paths.items():
+        if folders is not self._of:
+            self._of, self._folders = folders, {key: f"{folder}" for key, folder in folders.items()}
+            for instance in self._known.keys() - folders.keys():
+                del self._known[instance]
+        due, changed = self._watch.due(self._folders), False
+        if not self._uptime <= uptime < self._turns_at:
+            due = self._folders
+        for instance in due:
             before = self._known.get(instance)
-            if before is not None and before[0] is None and instance in idle and not is_time:
+            if before is not None and before.stamp is None and instance in idle and not is_time:
                 continue
-            stamp = _stamp(path)
-            if before is None or before[0] != stamp:
+            stamp = _stamp(f"{self._folders[instance]}/{supervisor_state.STATE_FILE}")
+            if before is None or before.stamp != stamp:
                 supervisor = supervisor_state.read(folders[instance])
-                is_new = before is None or gist(before[1]) != gist(supervisor)
+                is_new = before is None or gist(before.supervisor) != gist(supervisor)
             else:
-                supervisor, is_new = before[1], False
+                supervisor, is_new = before.supervisor, False
             is_stale = supervisor is not None and supervisor.is_stale(uptime)
-            changed |= is_new or (before is not None and before[2] != is_stale)
-            self._known[instance] = (stamp, supervisor, is_stale)
             doing = _reported(folders[instance])
-            changed |= doing != self._doing.get(instance)
-            self._doing[instance] = doing
-        for instance in self._known.keys() - folders.keys():
-            del self._known[instance]
-            self._doing.pop(instance, None)
+            changed |= is_new or (before is not None and (before.is_stale, before.doing) != (is_stale, doing))
+            self._known[instance] = _Known(stamp, supervisor, is_stale, doing, _turns_at(supervisor, uptime))
+        self._uptime = uptime
+        if due:
+            self._turns_at = min((known.turns_at for known in self._known.values()), default=math.inf)
         return changed
 
     def latest(self) -> Mapping[str, SupervisorState | None]:
         """Return the states as last read."""
-        return {instance: known[1] for instance, known in self._known.items()}
+        return {instance: known.supervisor for instance, known in self._known.items()}
+
+
+def _turns_at(supervisor: SupervisorState | None, uptime: float) -> float:
+    """Return the uptime at which it will be stale, or no longer be, if nothing is written until then."""
+    if supervisor is None:
+        return math.inf
+    written_at = supervisor.updated_uptime
+    stale_at = written_at + STALE_INTERVALS * supervisor.health_interval + STALE_MARGIN_S
+    if uptime < written_at:
+        return written_at
+    return stale_at if uptime <= stale_at else math.inf
 
 
 def _reported(folder: Path) -> str | None:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from manager.config.fleet import Fleet
-from manager.fleet import cgroup_folders, host
+from manager.fleet import cgroup_limits, host
 from manager.fleet.instance import Instance
 from manager.monitor.disk import folders
 from manager.util.folder_size import BLOCK, FolderSize
@@ -18,6 +18,8 @@ DELETED = " (deleted)"
 """How /proc/PID/fd names a file without a name."""
 MAX_OPEN = 10_000
 """Open files of one container that are looked at: a bot can open any number."""
+MAX_MAPS = 1 << 20
+"""Bytes of a process's map: 50 kB of the bundled bot."""
 
 
 def of_instances(
@@ -25,14 +27,10 @@ def of_instances(
 ) -> dict[str, FolderSize]:
     """Return instance → what such files on the disks of its folders take; nothing for those not visible."""
     running = {view.container.id: view for view in views.values() if view.container and view.container.is_up}
-    deleted = (
-        cgroup_folders.find_all_folders(running, cgroup_folders.read_mounts(proc), proc) if running else {}
-    )
     return {
-        running[container].id: size_of(
-            _processes(cgroup.memory), _devices(folders.of_instance(fleet, running[container])), proc
-        )
-        for container, cgroup in deleted.items()
+        view.id: size_of(_processes(cgroup.memory), _devices(folders.of_instance(fleet, view)), proc)
+        for container, view in running.items()
+        if (cgroup := cgroup_limits.finder.find(container)) is not None
     }
 
 
@@ -55,9 +53,19 @@ def size_of(pids: Iterable[int], devices: frozenset[int], proc: Path = host.PROC
 def _open_files(pids: Iterable[int], proc: Path) -> Iterator[str]:
     """Yield the processes' files, also those that are closed and mapped into memory: only root sees these."""
     for pid in pids:
-        for kind in ("fd", "map_files"):
+        for kind in ("fd", "map_files") if _may_map_deleted(f"{proc}/{pid}/maps") else ("fd",):
             with suppress(OSError), os.scandir(f"{proc}/{pid}/{kind}") as entries:  # ended, or another's
                 yield from (entry.path for entry in entries)
+
+
+def _may_map_deleted(maps: str) -> bool:
+    """Return whether such a file may be mapped: one reading tells it of a hundred mapped libraries."""
+    try:
+        with open(maps, "rb") as stream:  # noqa: PTH123 - hundreds of them
+            content = stream.read(MAX_MAPS + 1)
+    except OSError:
+        return False
+    return len(content) > MAX_MAPS or DELETED.encode() in content
 
 
 def _processes(cgroup: str | None) -> list[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from manager.config.fleet import DiskRules, Fleet
@@ -16,6 +16,7 @@ from manager.monitor.disk.growth import Excess, Free, Sample
 from manager.monitor.watch import change_detector, deleted_files
 from manager.monitor.watch.alert_rules import Condition
 from manager.monitor.watch.alert_state import Alert
+from manager.util.folder_size import FolderSize
 from manager.util.formatting import MB, elapsed, file_size, size_beyond
 
 MEASURE_EVERY_S = 60.0
@@ -27,7 +28,12 @@ MEASURE_WITHIN_S = 20.0
 """For one instance. One with so many files is measured in part, which is enough to exceed a limit."""
 AGAIN_S = 30.0
 """After a stop that failed."""
+DELETED_OF = 20
+"""Instances whose deleted files are looked for in one measurement: a process has a hundred links to look at.
+Of a larger fleet they are looked for in turns; all at once in the first one, and while the disk ends.
+"""
 
+NONE = FolderSize()
 Stop = Callable[[str, Text], None]
 """Stop an instance gracefully, and for good, and note why. Raises ManagerError."""
 
@@ -49,6 +55,8 @@ class DiskGuard:
         self._measuring: Future[dict[str, Sample]] | None = None
         self._next = self._measured_at = 0.0
         self._retry_at: dict[str, float] = {}
+        self._deleted: dict[str, FolderSize] = {}
+        """Of the thread that measures: what was last found, those that were looked at longest ago first."""
         self._is_over = False
 
     def close(self) -> None:
@@ -68,7 +76,7 @@ class DiskGuard:
         if any(ending):
             self._next = min(self._next, self._measured_at + URGENT_EVERY_S)
         if self._measuring is None and time.monotonic() >= self._next:
-            self._measuring = self._pool.submit(self._measure, fleet, dict(views))
+            self._measuring = self._pool.submit(self._measure, fleet, dict(views), is_urgent=any(ending))
         if self._measuring is None or not self._measuring.done():
             return []
         measured, self._measuring = self._measuring.result(), None
@@ -103,15 +111,28 @@ class DiskGuard:
             if instance in views
         ]
 
-    def _measure(self, fleet: Fleet, views: Mapping[str, Instance]) -> dict[str, Sample]:
+    def _measure(
+        self, fleet: Fleet, views: Mapping[str, Instance], *, is_urgent: bool = False
+    ) -> dict[str, Sample]:
         sizes = {}
-        deleted = deleted_files.of_instances(fleet, views)
+        self._look_for_deleted(fleet, views, is_urgent=is_urgent)
         for view in views.values():
             if self._is_over:
                 break
             sample = folders.measure(fleet, view, MEASURE_WITHIN_S)
-            sizes[view.id] = sample.with_more(deleted[view.id]) if view.id in deleted else sample
+            sizes[view.id] = sample.with_more(self._deleted.get(view.id, NONE))
         return sizes
+
+    def _look_for_deleted(self, fleet: Fleet, views: Mapping[str, Instance], *, is_urgent: bool) -> None:
+        """Look for the deleted files of those whose turn it is: the new ones, and who has waited longest."""
+        running = {instance: view for instance, view in views.items() if _runs(view)}
+        self._deleted = {key: size for key, size in self._deleted.items() if key in running}
+        turn = [instance for instance in running if instance not in self._deleted]
+        known = list(self._deleted)
+        turn += known if is_urgent else known[: max(0, DELETED_OF - len(turn))]
+        for instance, size in _deleted_of(fleet, running, turn).items():
+            self._deleted.pop(instance, None)
+            self._deleted[instance] = size
 
     def _keep(self, fleet: Fleet, measured: Mapping[str, Sample]) -> None:
         now = time.time()
@@ -141,6 +162,13 @@ class DiskGuard:
                 why=_why(excess),
             )
         return Alert(excess.instance, "growth", "bad", text)
+
+
+def _deleted_of(
+    fleet: Fleet, running: Mapping[str, Instance], turn: Collection[str]
+) -> Mapping[str, FolderSize]:
+    sizes = deleted_files.of_instances(fleet, {instance: running[instance] for instance in turn})
+    return {instance: sizes.get(instance, NONE) for instance in turn}
 
 
 def _runs(view: Instance) -> bool:

@@ -45,6 +45,7 @@ from manager.ops.actions.events import OnEvent
 from manager.ops.actions.result import Result
 from manager.ops.planning import changes
 from manager.util import console
+from manager.util.garbage import rarely_collected
 
 if TYPE_CHECKING:
     from manager.config.fleet import Fleet
@@ -107,9 +108,10 @@ class Watch:
                 signal.signal(number, self._end)
             self._is_ending = self._is_ending or has_ended()
             self._greet()
-            while not self._is_ending:
-                self._tick(time.time())
-                self._observer.wait(TICK_S)
+            with rarely_collected():
+                while not self._is_ending:
+                    self._tick(time.time())
+                    self._observer.wait(TICK_S)
         except KeyboardInterrupt:
             pass
         finally:
@@ -161,7 +163,12 @@ class Watch:
         observer, notifier = self._observer, self._notifier
         if has_looked := observer.look_if_due():
             notifier.look(observer.snapshot.views, now)
-            self._recorder.record(observer.snapshot.views, self._questions.reports, now)
+            self._recorder.record(
+                observer.snapshot.views,
+                self._questions.reports,
+                now,
+                asks_for_today=loss_limits.is_set(observer.fleet),
+            )
             # The command that runs tells those that it is at work on.
             unsettled = observer.unsettled() if observer.is_busy() else None
             self._requests.look(observer.snapshot, now, unsettled)
@@ -185,7 +192,7 @@ class Watch:
         if not observer.why_away:
             self._questions.ask_if_due(views, observer.fleet)
             with contextlib.suppress(EngineError):
-                self._senders.look_if_due(observer.snapshot)
+                self._senders.look_if_due(observer.snapshot, self._metrics.usages if self._metrics else {})
         breaches = self._hold_to_limits(now)
         notifier.note(
             [*self._faults(now), *(breach.condition for breach in breaches), *self._blind()],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from manager.config.fleet import Fleet
@@ -14,15 +14,18 @@ from manager.fleet import doing, instances_json, instances_json_refresh, lock, o
 from manager.fleet.observe import NO_IMAGE, FleetSnapshot
 from manager.fleet.project import Project
 from manager.fleet.session import Session
-from manager.monitor.watch import change_detector, engine_recovery, updates
+from manager.monitor.watch import change_detector, engine_recovery, unchanged, updates
 from manager.monitor.watch.engine_recovery import EngineOutage
 from manager.monitor.watch.others_work import OthersWork, at_work_on
 from manager.monitor.watch.shared_look import SharedLook
+from manager.monitor.watch.unchanged import ProjectFiles
 from manager.util import console
 from manager.util.readable import wait_readable
 
 LOOK_S = 30.0
-"""Interval of full observations without events: detects engines that do not answer, and missed changes."""
+"""Interval of looks without events: detects engines that do not answer."""
+FULL_EVERY_S = 60.0
+"""Interval of full observations without any hint: find what neither event nor file tells, as a new image."""
 SETTLE_S = 0.3
 """Delay between an event and the observation that it causes, because events come in bursts."""
 AGAIN_S = 2.0
@@ -39,6 +42,8 @@ SETTLES_WITHIN_S = 20.0
 """A new engine answers before it has started what its restart policies require: 40 containers take ten
 seconds.
 """
+NEVER: Sequence[object] = (object(),)
+"""The stamps of files that are not known."""
 RECOVER_FOR_S = 120.0
 """Until then the old engine's port forwarding may prevent a start; later we assume an operator is working on
 it.
@@ -65,7 +70,9 @@ class FleetObserver:
         """The folders of the supervisors' states, of that snapshot."""
         self._events: change_detector.Events | None = None
         self._outage: EngineOutage | None = None
-        self._next_look = 0.0
+        self._next_look = self._full_at = 0.0
+        self._event_at = float("-inf")
+        self._files, self._stamps = ProjectFiles(), NEVER
         self._busy_since: float | None = None
         self._free_at = float("-inf")
         """When the lock was last seen to be free: what has changed since may be the work of its holder."""
@@ -92,6 +99,7 @@ class FleetObserver:
         wait_readable(stream, seconds, *([self._share.ear] if self._share else ()))
         try:
             if self._events and self._events.read():
+                self._event_at = time.monotonic()
                 self._look_within(SETTLE_S)
         except NoAnswer as error:
             self._lose(str(error))
@@ -108,7 +116,9 @@ class FleetObserver:
             self._look_within(0)
         is_asked = self._share is not None and self._share.is_asked()
         has_reason = self._has_reason
-        has_looked = (is_asked or time.monotonic() >= self._next_look) and self.look()
+        has_looked = False
+        if is_asked or time.monotonic() >= self._next_look:
+            has_looked = self._look_shortly() if self._is_unchanged(is_asked=is_asked) else self.look()
         if self._share is not None:
             self._give(self._share, is_new=has_looked and has_reason)
         return has_looked
@@ -122,9 +132,42 @@ class FleetObserver:
         if is_new:
             share.on_change()
 
+    def _is_unchanged(self, *, is_asked: bool) -> bool:
+        """Return whether there is no reason to observe everything."""
+        if is_asked or self._has_reason or self._seen is None or self.why_away or self.is_busy():
+            return False
+        if time.monotonic() >= self._full_at or not unchanged.says_all(self.snapshot):
+            return False
+        stamps = self._present_stamps()
+        return stamps is not NEVER and stamps == self._stamps
+
+    def _look_shortly(self) -> bool:
+        """Observe what changes all the time: what the bots report, and whether the engine answers: one that
+        hangs sends no event.
+        """
+        self._next_look = time.monotonic() + LOOK_S
+        try:
+            self._session.engine().version()
+        except EngineError as error:
+            self._lose(str(error.text.params.get("why", error)))
+            return False
+        snapshot = unchanged.with_states(self.snapshot, self._states.latest())
+        views = {view.id: view for view in doing.with_reports(self.fleet, snapshot.views.values())}
+        self.snapshot = snapshot._replace(views=views)
+        self._others_work.note(views.values(), time.monotonic())
+        return True
+
+    def _present_stamps(self) -> Sequence[object]:
+        try:
+            return self._files.all_stamps(self._session.project_dir(), self.fleet.state_file)
+        except ManagerError:  # said by the full observation
+            return NEVER
+
     def look(self) -> bool:
         """Observe everything. Returns whether the engine answered."""
         self._next_look, self._has_reason, self._seen = time.monotonic() + LOOK_S, False, None
+        self._full_at, self._stamps = time.monotonic() + FULL_EVERY_S, self._present_stamps()
+        is_early = time.monotonic() < self._event_at + SETTLE_S
         project = self._project()
         engine = self._session.engine(project.fleet.parallelism)
         try:
@@ -144,6 +187,8 @@ class FleetObserver:
         self._outage, self.why_away = None, ""
         if self.is_busy():
             self._look_within(AGAIN_S)
+        if is_early:  # the engine tells of a container's end before its list does
+            self._look_within(SETTLE_S)
         instances_json_refresh.refresh(
             self._session,
             self.snapshot,

@@ -15,7 +15,7 @@ from manager.monitor.stats.instance_stats import InstanceStats
 from manager.monitor.watch.shared_look import SharedLook
 from manager.web.engine_side.actions import Actions
 from manager.web.engine_side.exposition import Exposition
-from manager.web.engine_side.feed import Feed
+from manager.web.engine_side.feed import Feed, Object
 from manager.web.engine_side.figures import FigureReader, Ranges
 from manager.web.engine_side.kept import KeptAnswers
 from manager.web.engine_side.log_tails import Tails
@@ -87,6 +87,14 @@ class Backend:
                 self._feeds[language] = Feed()
                 self._put(language, self.snapshots.latest)
             return self._feeds[language]
+
+    def state(self) -> tuple[Object, list[Object], str]:
+        """Return fleet and instances, with what is measured as of now, and the event that they are of."""
+        feed, language = self.feed(), i18n.language()
+        with self._publishing:
+            if language in self._kept:
+                self._kept[language].measure_anew()
+            return feed.state()
 
     def row(self, instance_id: str) -> InstanceStats | None:
         """Return the instance's row of the last look."""

@@ -79,9 +79,18 @@ class FigureReader:
         try:
             project = self._session.project()
             fleet_history = reader.read(project.fleet, project.specs, [], since(now), run_ends=True)
-            self._figures = figures(fleet_history, reader.began(project.fleet))
+            self._figures = _kept(self._figures, figures(fleet_history, reader.began(project.fleet)))
         except Exception as problem:  # noqa: BLE001 - a bug must not end the readings, and is said on the page
             self._figures = self._figures._replace(notes=(Text("{why}", why=as_error(problem)),))
+
+
+def _kept(before: Figures, now: Figures) -> Figures:
+    """Return the figures of now with the very objects of before where nothing is new: answers stay."""
+    instances = {}
+    for instance, of_one in now.instances.items():
+        known = before.instances.get(instance)
+        instances[instance] = known if known is not None and known == of_one else of_one
+    return now._replace(instances=instances)
 
 
 class Ranges:

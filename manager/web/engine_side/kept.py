@@ -70,10 +70,11 @@ class KeptAnswers:
         self._kept: dict[str, _KeptAnswer] = {}
         self._summary: tuple[Figures, list[dict[str, Any]], dict[str, Any]] | None = None
         """The figures and answers that were summed up last, and the result."""
+        self._told: list[tuple[InstanceStats, dict[str, Any]]] = []
 
     def instances(self, look: PageSnapshot, figures: Figures) -> list[dict[str, Any]]:
-        """Return what `answers.instances` does. One that has not changed is the very object of before, with
-        what is measured written anew.
+        """Return what `answers.instances` does. One that has not changed is the very object of before;
+        what is measured in it, and is no news, is of then: see `measure_anew`.
         """
         if look.fleet != self._fleet:
             self._fleet, self._kept, self._summary = look.fleet, {}, None
@@ -87,8 +88,6 @@ class KeptAnswers:
                 and before.figures is of_one
                 and before.is_of(row, alerts)
             ):
-                if row is not before.row or row.view.report is not None or row.view.is_bot_up:
-                    before.answer.update(_measured(row, now))
                 kept[row.id] = before if row is before.row else before._replace(row=row)
             else:
                 answer = answers.instance(row, look, of_one)
@@ -97,7 +96,16 @@ class KeptAnswers:
                     kept[row.id] = before
             told.append(before.answer)
         self._kept = kept
+        self._told = list(zip(look.rows, told, strict=True))
         return answers.worst_first(told)
+
+    def measure_anew(self) -> None:
+        """Write what is measured into the last answers, for whoever reads them whole: most looks have no such
+        reader, and it would be half of their cost.
+        """
+        now = time.time()
+        for row, answer in self._told:
+            answer.update(_measured(row, now))
 
     def fleet(self, look: PageSnapshot, figures: Figures, told: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """Return what `answers.fleet` does, of what `instances` has returned for the same look."""

@@ -105,7 +105,7 @@ def _fleet(backend: Backend, _params: Params) -> Any:
 
 
 def _instances(backend: Backend, _params: Params) -> Any:
-    fleet, members, event = backend.feed().state()
+    fleet, members, event = backend.state()
     return {"looked_at": fleet["looked_at"], "event": event, "instances": members}
 
 

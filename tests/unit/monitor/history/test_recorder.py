@@ -664,3 +664,13 @@ def test_a_state_is_told_in_the_readers_language() -> None:
     assert "stopped out" not in told
     later = event._replace(reason={"code": STATE_CODE, "params": {"state": "asleep"}})
     assert summary.event_text(later) == event.text
+
+
+def test_the_days_earnings_are_summed_up_for_those_who_ask_and_are_of_no_earlier_time(fleet: Fleet) -> None:
+    writer, now = Writer(fleet), time.time()
+    asked = writer.write(seen(now, a_view("3")))
+    assert asked.day
+    assert asked.today.keys() == {"bp_sol_01"}
+    unasked = writer.write(seen(now + 30, a_view("4"))._replace(asks_for_today=False))
+    assert (dict(unasked.today), unasked.day) == ({}, "")
+    assert writer.write(seen(now + 60, a_view("4"))).day

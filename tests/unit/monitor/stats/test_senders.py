@@ -13,6 +13,7 @@ from manager.fleet.session import Session
 from manager.fleet.supervisor_state import Condition
 from manager.monitor.stats import senders
 from manager.monitor.stats.senders import EVERY_S, URGENT_EVERY_S, WINDOW_S, Group, Sender, Senders
+from manager.monitor.stats.usage import Sample, Usage
 from tests.fakes.sandbox import Sandbox, a_sandbox
 
 ETH, SOL = "bp_eth_02", "bp_sol_01"
@@ -170,3 +171,29 @@ def test_who_is_refused_for_the_number_of_requests(
         looks.look_if_due(snapshot)
     every = URGENT_EVERY_S if is_refused else EVERY_S
     assert machine.asked == len(views) * (1 + 60 / every)
+
+
+def test_what_somebody_else_has_measured_is_not_measured_again_unless_a_bot_is_refused(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot = Session(sandbox.folder).observe()
+    machine = Machine(snapshot)
+    looks = Senders(machine.statistics, lambda: machine.now)
+    measured: dict[str, Usage] = {}
+    for second in range(0, 601, 10):
+        machine.now = float(second)
+        if second % 60 == 0:
+            sample = Sample(machine.now, 0.0, 1, sent=100 * second, packets_sent=second)
+            measured = {container: Usage(None, sample) for container in machine.packets}
+        looks.look_if_due(snapshot, measured)
+    assert machine.asked == 0
+    sender_group = looks.group_of(SOL, snapshot)
+    assert sender_group is not None
+    assert {sender.packets for sender in sender_group.senders} == {60.0}
+    machine.now += 100
+    looks.look_if_due(snapshot, measured)
+    assert machine.asked == len(machine.packets), "nobody measures any longer"
+    monkeypatch.setattr(senders, "refused", lambda _views: [SOL])
+    machine.now += 5
+    looks.look_if_due(snapshot, measured)
+    assert machine.asked == 2 * len(machine.packets)

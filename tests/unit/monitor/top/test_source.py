@@ -156,3 +156,38 @@ def test_a_bot_of_a_large_fleet_is_asked_less_often_and_shown_until_its_turn(
         assert len(asked) == 3
         assert [row.report for row in after] == [row.report for row in before]
         assert all(new.report is old.report for new, old in zip(after, before, strict=True)), "nothing is new"
+
+
+def test_a_bot_that_says_nothing_is_asked_less_often_until_it_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from manager.fleet.session import Session
+
+    answers = {"bp_eth_02": Report(), "bp_sol_01": Report(pnl=Decimal(1))}
+    asked: list[str] = []
+
+    def fetch(addresses: Iterable[str], _within: float) -> dict[str, Report]:
+        asked.extend(addresses)
+        return {instance: answers[instance]._replace() for instance in addresses}
+
+    monkeypatch.setattr("manager.monitor.stats.sampler.Sampler.measure", lambda *_: {})
+    monkeypatch.setattr("manager.monitor.stats.reports.fetch_reports", fetch)
+    with a_sandbox(tmp_path, monkeypatch, capsys) as sandbox:
+        sandbox.run("up")
+        source = Source(Session(sandbox.folder), EVERYTHING, 10.0)
+
+        def looks(count: int) -> dict[str, int]:
+            asked.clear()
+            for _look in range(count):
+                rows = source.look().rows
+                sandbox.clock.sleep(11.0)
+            assert [row.report for row in rows] == list(answers.values()), "it is shown until its turn"
+            return {instance: asked.count(instance) for instance in answers}
+
+        assert looks(3) == {"bp_eth_02": 3, "bp_sol_01": 3}
+        assert looks(6) == {"bp_eth_02": 1, "bp_sol_01": 6}
+        answers["bp_eth_02"] = Report(pnl=Decimal(2))
+        for _look in range(6):
+            source.look()
+            sandbox.clock.sleep(11.0)
+        assert looks(4) == {"bp_eth_02": 4, "bp_sol_01": 4}

@@ -16,10 +16,11 @@ from manager.fleet.instance import Instance
 from manager.i18n import Text
 from manager.monitor.disk import growth
 from manager.monitor.disk.growth import Sample
-from manager.monitor.watch import change_detector, disk_guard
+from manager.monitor.watch import change_detector, deleted_files, disk_guard
 from manager.monitor.watch.alert_state import Alert
 from manager.monitor.watch.disk_guard import DiskGuard
 from manager.monitor.watch.machine_rules import Disk
+from manager.util.folder_size import FolderSize
 from manager.util.formatting import GB, MB
 from tests.unit.monitor.watch.test_alert_rules import a_view
 
@@ -160,3 +161,28 @@ def test_growth_is_a_condition_also_after_a_restart_of_watch(tmp_path: Path, sto
         assert str(condition.text).startswith("bp_sol_01 has created 201 files within ")
         assert guard.conditions(fleet._replace(disk=DiskRules()), look.views) == []  # type: ignore[attr-defined]
     assert stopped == []
+
+
+def test_of_a_large_fleet_deleted_files_are_looked_for_in_turns_and_all_at_once_as_the_disk_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns: list[list[str]] = []
+
+    def of_instances(_fleet: Fleet, views: dict[str, Instance]) -> dict[str, FolderSize]:
+        turns.append(list(views))
+        return {"b": FolderSize(5 * MB, 1)} if "b" in views else {}
+
+    monkeypatch.setattr(disk_guard, "DELETED_OF", 2)
+    monkeypatch.setattr(deleted_files, "of_instances", of_instances)
+    fleet = a_fleet(tmp_path)
+    views = {name: a_view()._replace(id=name) for name in "abc"}
+    with closing(DiskGuard(fleet, lambda *_: None)) as guard:
+        sizes = [guard._measure(fleet, views)["b"].size // MB for _time in range(3)]
+        guard._measure(fleet, views, is_urgent=True)
+        guard._measure(fleet, {**views, "b": a_view("stopped", "exited")._replace(id="b")})
+        assert guard._measure(fleet, {**views, "d": a_view()._replace(id="d")})["d"].size < MB
+    assert turns[:3] == [["a", "b", "c"], ["a", "b"], ["c", "a"]], "new ones at once, then in turns"
+    assert sizes == [5, 5, 5], "what was found last counts until its turn"
+    assert sorted(turns[3]) == ["a", "b", "c"]
+    assert "b" not in turns[4]
+    assert "d" in turns[5]
