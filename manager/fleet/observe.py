@@ -123,17 +123,15 @@ class FleetSnapshot(NamedTuple):
 
     def trading_of(self, container: Container) -> bot_environment.LiveContainer:
         """Return a container as one that trades live, with the variables that it was given."""
-        instance = container.instance
+        instance, given = container.instance, container.labels
         return bot_environment.LiveContainer(
             instance,
             container.name,
-            container.labels.get(labels.EXCHANGE, ""),
-            container.labels.get(labels.SYMBOL, ""),
+            given.get(labels.EXCHANGE, ""),
+            given.get(labels.SYMBOL, ""),
             env_file.read(self.project.fleet.secrets_dir(instance) / env_file.ENV_FILE)
             or (self.env_values.get(instance) if instance not in self.project.held_back else None),
-            markets.kind_traded(
-                container.labels.get(labels.MARKET_TYPE, ""), container.labels.get(labels.STRATEGY, "")
-            ),
+            markets.kind_traded(given.get(labels.MARKET_TYPE, ""), given.get(labels.STRATEGY, "")),
         )
 
     def _is_live(self, instance: str) -> bool:

@@ -109,9 +109,9 @@ def test_a_condition_with_variants_has_one_sentence_each_and_any_other_has_one()
 
 
 def test_each_variant_that_the_bundled_bot_reports_has_its_sentence() -> None:
-    """The bot names them as strings: `cause=` of an error, `by` and `side` of a condition."""
+    """The bot names them as lower-case strings: `cause=` of an error, `by` and `side` of a condition."""
     known = {variant for _code, variant in condition_messages.SENTENCES}
-    named = re.compile(r"""(?:\bcause=|"(?:by|side|cause)": )"(\w+)\"""")
+    named = re.compile(r"""(?:\bcause=|"(?:by|side|cause)": )"([a-z_]+)\"""")
     sources = (ROOT / "docker/bot/gridbot").rglob("*.py")
     reported = {name for path in sources for name in named.findall(path.read_text(encoding="utf-8"))}
     assert reported
