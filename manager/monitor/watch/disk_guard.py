@@ -124,12 +124,15 @@ class DiskGuard:
         return sizes
 
     def _look_for_deleted(self, fleet: Fleet, views: Mapping[str, Instance], *, is_urgent: bool) -> None:
-        """Look for the deleted files of those whose turn it is: the new ones, and who has waited longest."""
+        """Look for the deleted files of those whose turn it is: the new ones, who has waited longest, and who
+        had any: a restart ends them, and must not be followed by a stop because of them.
+        """
         running = {instance: view for instance, view in views.items() if _runs(view)}
         self._deleted = {key: size for key, size in self._deleted.items() if key in running}
         turn = [instance for instance in running if instance not in self._deleted]
         known = list(self._deleted)
-        turn += known if is_urgent else known[: max(0, DELETED_OF - len(turn))]
+        turns = set(known if is_urgent else known[: max(0, DELETED_OF - len(turn))])
+        turn += [instance for instance in known if instance in turns or self._deleted[instance] != NONE]
         for instance, size in _deleted_of(fleet, running, turn).items():
             self._deleted.pop(instance, None)
             self._deleted[instance] = size

@@ -167,10 +167,11 @@ def test_of_a_large_fleet_deleted_files_are_looked_for_in_turns_and_all_at_once_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     turns: list[list[str]] = []
+    closed: list[str] = []
 
     def of_instances(_fleet: Fleet, views: dict[str, Instance]) -> dict[str, FolderSize]:
         turns.append(list(views))
-        return {"b": FolderSize(5 * MB, 1)} if "b" in views else {}
+        return {"b": FolderSize(5 * MB, 1)} if "b" in views and "b" not in closed else {}
 
     monkeypatch.setattr(disk_guard, "DELETED_OF", 2)
     monkeypatch.setattr(deleted_files, "of_instances", of_instances)
@@ -178,11 +179,14 @@ def test_of_a_large_fleet_deleted_files_are_looked_for_in_turns_and_all_at_once_
     views = {name: a_view()._replace(id=name) for name in "abc"}
     with closing(DiskGuard(fleet, lambda *_: None)) as guard:
         sizes = [guard._measure(fleet, views)["b"].size // MB for _time in range(3)]
+        closed.append("b")  # as by a restart
+        assert guard._measure(fleet, views)["b"].size < MB
         guard._measure(fleet, views, is_urgent=True)
         guard._measure(fleet, {**views, "b": a_view("stopped", "exited")._replace(id="b")})
         assert guard._measure(fleet, {**views, "d": a_view()._replace(id="d")})["d"].size < MB
-    assert turns[:3] == [["a", "b", "c"], ["a", "b"], ["c", "a"]], "new ones at once, then in turns"
-    assert sizes == [5, 5, 5], "what was found last counts until its turn"
-    assert sorted(turns[3]) == ["a", "b", "c"]
-    assert "b" not in turns[4]
-    assert "d" in turns[5]
+    assert turns[:3] == [["a", "b", "c"], ["a", "b"], ["c", "a", "b"]], "new ones at once, then in turns"
+    assert sizes == [5, 5, 5]
+    assert "b" in turns[3], "what had some is looked at each time"
+    assert sorted(turns[4]) == ["a", "b", "c"]
+    assert "b" not in turns[5]
+    assert "d" in turns[6]
