@@ -83,7 +83,8 @@ class SnapshotReader:
         self._folders = {instance: fleet.instance_state_dir(instance) for instance in snapshot.views}
         self._states.have_changed(self._folders, supervisor_state.uptime())
         self._stamps = [*stamps, stamp(fleet.state_file)]
-        self._full_at = time.monotonic() + FULL_EVERY_S
+        is_behind = self._events.is_ahead_of(snapshot.observed)
+        self._full_at = time.monotonic() + (0.0 if is_behind else FULL_EVERY_S)
         return snapshot
 
     def _has_changed(self, before: FleetSnapshot) -> bool:

@@ -100,6 +100,8 @@ class Source:
         self._fleet: Fleet | None = None
         self._folders: Mapping[str, str] = {}
         self._watch = FolderWatch()
+        self._put_off: set[str] = set()
+        """Instances whose reports are to be read as soon as it is time for all."""
 
     def look(self) -> Snapshot:
         """Return the fleet now. Raises ManagerError: no engine, a project that cannot be read."""
@@ -123,12 +125,14 @@ class Source:
         is_time = time.monotonic() >= self._look_for_all_at
         if is_time:
             self._look_for_all_at = time.monotonic() + IDLE_EVERY_S
-        due = self._due(fleet, observed)
+        due, self._put_off = {*self._due(fleet, observed), *self._put_off}, set()
         for view in observed:
             known = before.get(view.id)
             is_same = known is not None and known[0] is view
-            is_left = view.id not in due or (not is_time and known is not None and _has_no_writer(known[1]))
-            if known is not None and is_same and is_left:
+            is_put_off = view.id in due and not is_time and known is not None and _has_no_writer(known[1])
+            if known is not None and is_same and (is_put_off or view.id not in due):
+                if is_put_off:
+                    self._put_off.add(view.id)
                 self._shown[view.id] = known
                 continue
             report = bot_report.read_for_mode(fleet.instance_state_dir(view.id), view.mode)

@@ -26,11 +26,22 @@ from manager.util.folder_watch import FolderWatch
 if TYPE_CHECKING:
     from manager.config.fleet import Fleet
     from manager.engine.client import Engine
+    from manager.engine.containers import Observed
     from manager.engine.streams import EventStream
 
 Stamp = tuple[int, int, int]
 IDLE_EVERY_S = 5.0
 """Interval of looking for the state file of an instance without a container: another engine may have one."""
+SHOWN_BEFORE: Mapping[str, Collection[str]] = {
+    "die": {"running", "paused"},
+    "pause": {"running"},
+    "unpause": {"paused"},
+}
+"""Event → the states in which the engine's list still shows the container for a moment: of three that were
+killed at once a third of a second, of twelve over one.
+"""
+SHOWN_WITHIN_S = 30.0
+"""A list that is behind for longer is not waited for any more."""
 
 
 class _Known(NamedTuple):
@@ -54,6 +65,8 @@ class StateFiles:
         self._of: Mapping[str, Path] = {}
         self._folders: Mapping[str, str] = {}
         self._watch = FolderWatch()
+        self._put_off: set[str] = set()
+        """Instances whose files are to be looked at as soon as it is time for the idle ones."""
         self._uptime, self._turns_at = 0.0, math.inf
 
     def have_changed(
@@ -72,12 +85,15 @@ class StateFiles:
             self._of, self._folders = folders, {key: f"{folder}" for key, folder in folders.items()}
             for instance in self._known.keys() - folders.keys():
                 del self._known[instance]
+            self._put_off &= folders.keys()
         due, changed = self._watch.due(self._folders), False
         if not self._uptime <= uptime < self._turns_at:
             due = self._folders
-        for instance in due:
+        put_off, self._put_off = self._put_off, set()
+        for instance in {*due, *put_off} if put_off else due:
             before = self._known.get(instance)
             if before is not None and before.stamp is None and instance in idle and not is_time:
+                self._put_off.add(instance)
                 continue
             stamp = _stamp(f"{self._folders[instance]}/{supervisor_state.STATE_FILE}")
             if before is None or before.stamp != stamp:
@@ -90,7 +106,7 @@ class StateFiles:
             changed |= is_new or (before is not None and (before.is_stale, before.doing) != (is_stale, doing))
             self._known[instance] = _Known(stamp, supervisor, is_stale, doing, _turns_at(supervisor, uptime))
         self._uptime = uptime
-        if due:
+        if due or put_off:
             self._turns_at = min((known.turns_at for known in self._known.values()), default=math.inf)
         return changed
 
@@ -144,6 +160,8 @@ class Events:
         """Ids of the containers that are being stopped, and were not started since."""
         self.updated: set[str] = set()
         """Ids of the containers whose limits or restart policy were changed since the last look."""
+        self._unseen: dict[str, tuple[str, float]] = {}
+        """Id → an event that the engine's list may not show yet, and when it was read."""
 
     @property
     def stream(self) -> EventStream:
@@ -162,7 +180,25 @@ class Events:
                 self.being_stopped.discard(container)
             elif action == "update":
                 self.updated.add(container)
+            if action in SHOWN_BEFORE:
+                self._unseen[container] = action, time.monotonic()
+            elif action == "start":
+                self._unseen.pop(container, None)
         return bool(events)
+
+    def is_ahead_of(self, listed: Observed) -> bool:
+        """Return whether this list shows any container as it was before its last event: nothing more may come
+        of it.
+        """
+        containers = (*listed.containers.values(), *listed.strays)
+        states = {container.id: container.engine_state for container in containers}
+        oldest = time.monotonic() - SHOWN_WITHIN_S
+        self._unseen = {
+            container: (action, at)
+            for container, (action, at) in self._unseen.items()
+            if at >= oldest and states.get(container) in SHOWN_BEFORE[action]
+        }
+        return bool(self._unseen)
 
     def last_words(self) -> set[str]:
         """Return `being_stopped` after all events that the engine sent before it went away."""

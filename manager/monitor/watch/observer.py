@@ -71,7 +71,6 @@ class FleetObserver:
         self._events: change_detector.Events | None = None
         self._outage: EngineOutage | None = None
         self._next_look = self._full_at = 0.0
-        self._event_at = float("-inf")
         self._files, self._stamps = ProjectFiles(), NEVER
         self._busy_since: float | None = None
         self._free_at = float("-inf")
@@ -99,7 +98,6 @@ class FleetObserver:
         wait_readable(stream, seconds, *([self._share.ear] if self._share else ()))
         try:
             if self._events and self._events.read():
-                self._event_at = time.monotonic()
                 self._look_within(SETTLE_S)
         except NoAnswer as error:
             self._lose(str(error))
@@ -167,7 +165,6 @@ class FleetObserver:
         """Observe everything. Returns whether the engine answered."""
         self._next_look, self._has_reason, self._seen = time.monotonic() + LOOK_S, False, None
         self._full_at, self._stamps = time.monotonic() + FULL_EVERY_S, self._present_stamps()
-        is_early = time.monotonic() < self._event_at + SETTLE_S
         project = self._project()
         engine = self._session.engine(project.fleet.parallelism)
         try:
@@ -187,7 +184,7 @@ class FleetObserver:
         self._outage, self.why_away = None, ""
         if self.is_busy():
             self._look_within(AGAIN_S)
-        if is_early:  # the engine tells of a container's end before its list does
+        if self._events.is_ahead_of(self.snapshot.observed):
             self._look_within(SETTLE_S)
         instances_json_refresh.refresh(
             self._session,

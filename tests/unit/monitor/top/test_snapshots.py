@@ -53,6 +53,24 @@ def test_what_stays_is_not_observed_again(observed: Observed) -> None:
     assert observed.reader.read() is first
 
 
+def test_a_list_that_is_behind_an_event_is_asked_for_again(
+    observed: Observed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def engine_state() -> str:
+        container = observed.reader.read().views["bp_eth_02"].container
+        assert container is not None
+        return container.engine_state
+
+    stale = observed.sandbox.engine.containers([])
+    started_by_another(observed.sandbox)
+    with monkeypatch.context() as late:
+        late.setattr(observed.sandbox.engine, "containers", lambda *_: stale)
+        assert [engine_state(), engine_state()] == ["running", "running"]
+    assert observed.is_full()
+    assert engine_state() == "exited"
+    assert not observed.is_full()
+
+
 def stopped(sandbox: Sandbox) -> None:
     sandbox.run("stop bp_eth_02")
 

@@ -14,7 +14,7 @@ from manager.fleet.bot_report import Report
 from manager.fleet.selection import EVERYTHING
 from manager.fleet.supervisor_state import REPORT_FILE
 from manager.monitor.stats.usage import Sample, Usage
-from manager.monitor.top.source import Source, ask_every, due
+from manager.monitor.top.source import IDLE_EVERY_S, Source, ask_every, due
 from tests.builders import FLEET_NAME
 from tests.fakes.sandbox import a_sandbox
 
@@ -68,6 +68,28 @@ def test_an_instance_of_which_nothing_is_new_is_the_very_object_of_before(
         eth, sol = source.look().rows
         assert eth.report.pnl == 1
         assert sol.view is not second[1].view
+
+
+def test_a_report_without_a_container_is_read_when_it_is_time_and_not_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another engine may run the bot, and its supervisor writes once and ends."""
+    from manager.fleet.session import Session
+
+    with a_sandbox(tmp_path, monkeypatch, capsys) as sandbox:
+        source = Source(Session(sandbox.folder), EVERYTHING, 3.0)
+        folder = source._session.project().fleet.instance_state_dir("bp_eth_02")
+        folder.mkdir(parents=True, exist_ok=True)
+        source.look()
+        source.look()
+        now = sandbox.clock.time()
+        content = {"report": {"contract": 2, "at": now, "pnl": "7"}, "written_at": now}
+        (folder / REPORT_FILE).write_text(json.dumps(content))
+        assert source.look().rows[0].view.report is None, "it is not time"
+        sandbox.clock.sleep(IDLE_EVERY_S)
+        kept_report = source.look().rows[0].view.report
+        assert kept_report is not None
+        assert kept_report.report.pnl == 7
 
 
 def test_what_watch_has_measured_is_not_measured_again(

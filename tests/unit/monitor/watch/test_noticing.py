@@ -6,6 +6,7 @@ What nothing happens to is not looked at.
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,9 +19,10 @@ from manager.fleet.selection import EVERYTHING
 from manager.fleet.session import Session
 from manager.monitor.top.source import Source
 from manager.monitor.watch import observer
-from manager.monitor.watch.change_detector import StateFiles
+from manager.monitor.watch.change_detector import SHOWN_WITHIN_S, StateFiles
 from manager.monitor.watch.observer import LOOK_S, SETTLE_S, FleetObserver
 from manager.util.folder_watch import _Inotify
+from tests.builders import UPTIME, a_supervisor_file
 from tests.fakes.sandbox import Sandbox, a_sandbox
 
 ETH, SOL = "bp_eth_02", "bp_sol_01"
@@ -304,11 +306,50 @@ def test_after_an_event_that_the_list_does_not_know_yet_it_looks_again(
     is_stopped_by_docker(sandbox)
     with monkeypatch.context() as late:
         late.setattr(sandbox.engine, "containers", lambda *_: stale)
-        sight._look_within(0)  # due to an earlier event
-        sight.wait(0)
-        assert sight.look_if_due()
-        assert engine_state(sight) == "running"
+        for _look in range(3):  # an engine that is busy takes seconds
+            sight.wait(0)
+            sandbox.clock.sleep(2 * SETTLE_S)
+            assert sight.look_if_due()
+            assert engine_state(sight) == "running"
     sandbox.clock.sleep(2 * SETTLE_S)
     assert sight.look_if_due()
     assert engine_state(sight) == "exited"
+    sandbox.clock.sleep(2 * SETTLE_S)
+    assert not sight.look_if_due()
     sight.close()
+
+
+def test_a_list_that_stays_behind_an_event_is_not_waited_for_for_ever(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sight = FleetObserver(Session(sandbox.folder))
+    settled(sandbox, sight)
+    stale = sandbox.engine.containers([])
+    is_stopped_by_docker(sandbox)
+    monkeypatch.setattr(sandbox.engine, "containers", lambda *_: stale)
+    sight.wait(0)
+    sandbox.clock.sleep(SHOWN_WITHIN_S + 1)
+    assert sight.look_if_due()
+    sandbox.clock.sleep(2 * SETTLE_S)
+    assert not sight.look_if_due()
+    sight.close()
+
+
+def test_a_state_without_a_container_is_seen_when_it_is_time_and_not_forgotten(
+    way: str, tmp_path: Path
+) -> None:
+    """Another engine may have the container: who has none here is looked for every few seconds."""
+    files, folders = StateFiles(), {ETH: tmp_path / ETH, SOL: tmp_path / SOL}
+    for folder in folders.values():
+        folder.mkdir()
+    both = frozenset(folders)
+    assert files.have_changed(folders, UPTIME, both)
+    files._look_for_all_at = math.inf
+    assert not files.have_changed(folders, UPTIME, both)
+    (folders[ETH] / supervisor_state.STATE_FILE).write_text(json.dumps(a_supervisor_file()))
+    assert not files.have_changed(folders, UPTIME, both), "it is not time"
+    files._look_for_all_at = 0.0
+    assert files.have_changed(folders, UPTIME, both)
+    state = files.latest()[ETH]
+    assert state is not None
+    assert state.state == "running"
