@@ -73,7 +73,7 @@ class FolderWatch:
         if self._kernel is None or time.monotonic() >= self._all_at:
             self._look_at_all()
             return folders
-        events = self._kernel.events()
+        events = self._kernel.events(self._parents)
         touched = {self._key_of(*event) for event in events or ()}
         if events is None or ROOM in touched:
             self._begin(folders)
@@ -177,8 +177,11 @@ class _Inotify:
         """End a watch; that it has ended by itself is no fault."""
         self._library.inotify_rm_watch(self._descriptor, number)
 
-    def events(self) -> list[tuple[int, int, str]] | None:
-        """Return what has come as (watch, what, name); None where some is missing, or it is too much."""
+    def events(self, parents: Collection[int]) -> list[tuple[int, int, str]] | None:
+        """Return what has come as (watch, what, name); None where some is missing, or it is too much.
+
+        `parents`: the watches of which all is to be told, because names count: one may be a symlink's.
+        """
         events: list[tuple[int, int, str]] = []
         content, place, last = self._read(), 0, 0
         while place < len(content):
@@ -186,7 +189,8 @@ class _Inotify:
             place += HEAD.size + length
             if mask & IN_Q_OVERFLOW:
                 break
-            if number == last and not mask & OF_MORE:  # a file that is replaced makes five of the same folder
+            # a file that is replaced makes five of the same folder
+            if number == last and not mask & OF_MORE and number not in parents:
                 continue
             last = number
             name = content[place - length : place].rstrip(b"\0")

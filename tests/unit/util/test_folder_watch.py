@@ -73,6 +73,19 @@ def test_a_folder_is_due_once_after_a_change_in_it(
     assert watched.due() == set()
 
 
+def test_a_symlink_that_comes_just_after_a_file_beside_it_is_not_overlooked(
+    watched: Watched, tmp_path: Path
+) -> None:
+    """As where a bot's folder is moved to another disk while the fleet's own file is written."""
+    (tmp_path / "other disk").mkdir()
+    (watched.parent / "fleet.new").write_text("{}")
+    (watched.parent / "fleet.new").replace(watched.parent / "fleet.json")
+    (watched.parent / "three").symlink_to(tmp_path / "other disk")
+    assert watched.due() == {"three"}
+    watched.write("three")
+    assert watched.due() == {"three"}, "what is written there is not told here"
+
+
 def test_one_that_is_removed_and_made_anew_is_watched_again(watched: Watched) -> None:
     for _again in range(3):  # the file system gives it the number that it had
         shutil.rmtree(watched.parent / "one")
