@@ -280,7 +280,7 @@ def test_a_definite_no_says_so() -> None:
         with pytest.raises(RejectedError, match="immediately match"):
             exchange.place(an_order(price="151", post_only=True))
         exchange.place(an_order())
-        with pytest.raises(RejectedError, match="clientId is in use"):
+        with pytest.raises(UnreachableError, match="clientId is in use"):  # by this very order, sent twice
             exchange.place(an_order())
         wrong = CcxtExchange(settings(), {"apiKey": fake.key, "secret": "A" * 43 + "="}, fake.env)
         with pytest.raises(UnauthorizedError):

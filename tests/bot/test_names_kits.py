@@ -61,6 +61,16 @@ def test_an_order_that_does_not_say_of_which_side_it_is_stays_a_perpetuals(value
     assert own.exchange_id in {row.exchange_id for row in kit.adapter.open_orders()}
 
 
+@pytest.mark.parametrize(("kind", "other"), [*((kind, "XY-USD-PERP") for kind in NAMED), (Lighter, 0)])
+def test_rows_of_a_market_that_is_not_known_are_not_this_markets(kind: type[Kit], other: Any) -> None:
+    """As of one that opened after the bot began; ccxt gives them the market that was asked for."""
+    kit = kind()
+    order_of(kit)
+    kit.book.place("Bid", "Market", None, kit.book.lot, 6)
+    spoil_reads(kit, (*MARKET, "market_id", "market_index"), other)
+    assert kit.adapter.open_orders() == kit.adapter.fills(kit.now - 60) == []
+
+
 @pytest.mark.parametrize("kind", KITS)
 @pytest.mark.parametrize("value", [0, "0", "05", "5a"])
 def test_a_client_id_that_is_written_otherwise_is_not_this_bots(kind: type[Kit], value: Any) -> None:

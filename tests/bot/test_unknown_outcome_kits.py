@@ -103,6 +103,41 @@ def _page(status: int) -> Spoil:
     return lambda: response(status, f"<html><head><title>{status}</title></head><body>words</body></html>")
 
 
+TAKEN = (
+    "Duplicate order sent.",
+    "ClientOrderId is duplicated.",
+    "clientId 7 already exists",
+    "CLIENT_ORDER_ID_EXISTS",
+    "The client order ID has already been used",
+    "client_order_index is not unique",
+    "clOrdId is already in use",
+    "Order already exists",
+)
+
+
+@pytest.mark.parametrize("words", TAKEN)
+@pytest.mark.parametrize("kind", [Aster, Backpack, Apex, Lighter, Paradex])
+def test_however_it_is_said_that_a_client_id_is_taken_the_order_may_exist(
+    kind: type[Kit], words: str
+) -> None:
+    """Unverified: the words are ours, and the first ones Binance's, whose answers Aster's are like."""
+    kit = kind()
+    body = {"code": 3, "error": "WORDS", "msg": words, "message": words}
+    answer_over_http(kit, lambda: response(400, body))
+    with pytest.raises(UnreachableError):
+        kit.adapter.place(an_order())
+
+
+@pytest.mark.parametrize(
+    "words", ["clientOrderId does not exist", "Client ID doesn't exist", "no number: client_id"]
+)
+def test_other_words_about_a_client_id_are_a_refusal(words: str) -> None:
+    kit = Backpack()
+    answer_over_http(kit, lambda: response(400, {"code": "INVALID_ORDER", "message": words}))
+    with pytest.raises(RejectedError):
+        kit.adapter.place(an_order())
+
+
 PROXIES: dict[str, Spoil] = {
     "502": _page(502),
     "503": _page(503),

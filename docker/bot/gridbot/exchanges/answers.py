@@ -109,8 +109,9 @@ class Answers:
 
     def is_of(self, raw: Raw, market: Raw) -> bool:
         """Tell whether an order or trade is of `market`; ccxt doesn't filter every list."""
-        symbol = self._symbol(raw)
-        return identity(symbol) is None or names_market(market, symbol)
+        # ccxt gives what it can't place the market that was asked for.
+        name = self._market_name(info_of(raw)) or identity(raw.get("symbol"))
+        return name is None or names_market(market, name)
 
     def net_position(self, rows: Sequence[Any], market: Raw) -> Decimal:
         """Return the position of `market` among the exchange's own rows. Raises UnclearError.
@@ -326,9 +327,6 @@ class Answers:
         if value is None:
             raise UnreachableError(f"{self._exchange} answered without {name}")
         return value
-
-    def _symbol(self, raw: Raw) -> Any:
-        return raw.get("symbol")
 
     def _is_open(self, raw: Raw) -> bool:
         # A state that is not known to be final may be an open one.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Any
 
 from gridbot.exchanges.answers import SHORTER_PAGES, Answers, Listed, Page, Raw, info_of
 from gridbot.exchanges.values import decimal, identity, signed
@@ -55,10 +54,6 @@ class Apex(Answers):
         if len(rows) < self.most_on_page and len(rows) not in SHORTER_PAGES:
             return None
         return Page(page.since, {"page": page.params.get("page", 0) + 1})
-
-    def _symbol(self, raw: Raw) -> Any:
-        # ccxt gives what it can't place the market that was asked for.
-        return info_of(raw).get("symbol") or raw.get("symbol")
 
     def max_held(self, market: Raw) -> Decimal | None:
         # Unverified: known from ccxt's recorded answers.

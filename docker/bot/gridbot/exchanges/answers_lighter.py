@@ -60,7 +60,8 @@ class Lighter(Answers):
         return positions if isinstance(positions, list) else None
 
     def _market_name(self, row: Raw) -> str | None:
-        return text(row.get(self.market_key))  # 0 is one, too
+        # 0 is one, too; orders have an index.
+        return text(row.get(self.market_key)) or text(row.get("market_index"))
 
     def own_account(self, answer: Any) -> Raw:
         """Return this account's part of an answer, an empty one where it has none.

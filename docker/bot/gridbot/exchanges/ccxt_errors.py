@@ -22,11 +22,18 @@ from gridbot.model.errors import (
 # What exchanges say of a request whose time is too far from theirs.
 OF_CLOCK = re.compile(r"time|expired|window|nonce|-1021", re.IGNORECASE)
 UNTIL = re.compile(r"\buntil (\d{13})\b")
-# How exchanges say that an order with that client id was there before, in words of their own.
-TAKEN = re.compile(
-    r"\bCLIENT (ORDER )?(ID|INDEX)[^\"]*\b(ALREADY EXISTS?|ALREADY USED|DUPLICATED?|IN USE|TAKEN)\b"
-    r"|\bDUPLICATED? (CLIENT|ORDER) (ORDER )?(ID|INDEX)\b"
+# How exchanges say that an order with that client id was there before, in words of their own: those are read
+# without regard to case and to how a name is put together (client_order_id, clientOrderId).
+CLIENT_ID = r"\bCL(IENT)? ?(ORD(ER)? ?)?(ID|INDEX)\b"
+IS_THERE = (
+    r"\b(DUPLICAT(ED?|ES|ION)|REPEATED|RE-?USED|ALREADY|IN USE|TAKEN|UNIQUE|BEEN USED"
+    r"|(?<!NOT )(?<!N'T )EXIST(S|ED|ING)?)\b"
 )
+TAKEN = re.compile(
+    rf'{CLIENT_ID}[^"]*{IS_THERE}|{IS_THERE}[^"]*{CLIENT_ID}'
+    r"|\b(DUPLICATED?|REPEATED) ORDER\b|\bORDER (WAS )?ALREADY (EXISTS?|SENT|PLACED)\b"
+)
+WORD_BEGINS = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
 def translated(err: Exception, answers: Answers, headers: Mapping[str, Any], exchange: str) -> ExchangeError:
@@ -50,7 +57,7 @@ def translated(err: Exception, answers: Answers, headers: Mapping[str, Any], exc
         return UnreachableError(shown, cause="unreachable", code=code)
     # A client id that is taken leaves it open, too: each is given once, but may have been sent twice.
     words = rf"(?<![\w-])({'|'.join(answers.unknown_outcomes) or '(?!)'})\b"
-    is_taken = isinstance(err, errors.DuplicateOrderId) or TAKEN.search(text.upper().replace("_", " "))
+    is_taken = isinstance(err, errors.DuplicateOrderId) or _says_taken(text)
     if is_taken or re.search(words, text):
         return UnreachableError(shown, cause="unreachable", code=code)
     if isinstance(err, errors.OrderNotFound) or answers.is_missing_order(text):
@@ -58,6 +65,11 @@ def translated(err: Exception, answers: Answers, headers: Mapping[str, Any], exc
     is_short_of_funds = isinstance(err, errors.InsufficientFunds)
     cause = own_cause or _cause_of_rejection(text, is_short_of_funds=is_short_of_funds)
     return RejectedError(shown, cause=cause, code=code)
+
+
+def _says_taken(text: str) -> bool:
+    """Tell whether the exchange's words say that the client id is another order's, or this one's already."""
+    return TAKEN.search(WORD_BEGINS.sub(" ", text).upper().replace("_", " ")) is not None
 
 
 def may_be_of_clock(err: Exception) -> bool:
