@@ -61,6 +61,8 @@ CASES: dict[str, tuple[type[Kit], Spoil]] = {
     "paradex internal": (Paradex, _paradex("INTERNAL_ERROR")),
     "paradex unavailable": (Paradex, _paradex("SERVICE_UNAVAILABLE", 200)),
     "paradex sent twice": (Paradex, _paradex("DUPLICATED_CLIENT_ID")),
+    "a proxy that had no answer": (Backpack, lambda: response(499, "<html>499</html>")),
+    "a proxy whose caller was gone": (Paradex, lambda: response(460, "")),
     "apex internal": (Apex, _apex(500)),
     "apex too many": (Apex, _apex(429)),
     # Unverified: the words of the last two are ours.

@@ -33,6 +33,8 @@ TAKEN = re.compile(
     rf'{CLIENT_ID}[^"]*{IS_THERE}|{IS_THERE}[^"]*{CLIENT_ID}'
     r"|\b(DUPLICATED?|REPEATED) ORDER\b|\bORDER (WAS )?ALREADY (EXISTS?|SENT|PLACED)\b"
 )
+# How proxies say that they have waited in vain for the exchange's answer, or that nobody waited for theirs.
+UNANSWERED = (408, 444, 460, 499)
 WORD_BEGINS = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
@@ -89,7 +91,7 @@ def _has_refused(err: Exception, status: int | None) -> bool:
     """
     if status is None:
         return not isinstance(err.__context__, OSError)  # the HTTP client's errors are
-    return 400 <= status < 500
+    return 400 <= status < 500 and status not in UNANSWERED
 
 
 def _cause_of_rejection(text: str, *, is_short_of_funds: bool) -> str:
