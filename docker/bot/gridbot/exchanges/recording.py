@@ -28,8 +28,8 @@ SHOWN = 60
 def read_recording(path: Path, step: float) -> Iterator[Row]:
     """Yield the rows; where the file has no times they are `step` seconds apart. Raises ConfigError.
 
-    A row of open, high, low and close gives four prices, the nearer extreme first. No row is kept: a
-    recording may be larger than the memory.
+    A row of open, high, low and close gives four prices: the low before the high where it closes no lower
+    than it opens, else the high first. No row is kept: a recording may be larger than the memory.
     """
     try:
         with _open(path) as file:
