@@ -19,7 +19,8 @@ def why_not(
     if mine.number == LOST:
         return Text(
             "its generation here, volumes/secrets/{id}/generation, cannot be read, so that it may be an older"
-            " copy; if it trades nowhere else, remove that file",
+            " copy; if it trades nowhere else, replace that file by volumes/secrets/{id}/moved of the machine"
+            " that it came from, or remove it where no machine has that one",
             id=instance,
         )
     if mine.newest > mine.number:

@@ -22,7 +22,7 @@ from manager.fleet import tombstone
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.session import Session
 from manager.fleet.state_file import FleetState, InstanceState
-from manager.fleet.tombstone import Tombstone
+from manager.fleet.tombstone import UNKNOWN, Tombstone
 from manager.ops.backup.manifest import Manifest
 from manager.ops.hosts import registry
 from manager.ops.hosts.registry import Host
@@ -88,6 +88,9 @@ def fleet(tmp_path: Path) -> Fleet:
             "knows of generation 3, and here has generation 2",
         ),
         ({"here": 3}, {"here": 2, "newest": 2}, None),
+        # It became the newest one, as generation 9007199254740993.
+        ({"here": UNKNOWN, "newest": UNKNOWN}, {"newest": 1, "stone": {}}, "on here, volumes/secrets"),
+        ({"here": 1}, {"newest": UNKNOWN, "stone": {}}, "what tokyo knows of it cannot be read"),
         ({"here": 2}, {"here": 1, "newest": 3, "stone": {}}, "knows of generation 3"),
         ({"here": 3}, {"here": 1, "newest": 3, "stone": {}, "bytes": 7, "is_known": True}, None),
         ({}, {"has_image": False}, "no image"),
