@@ -162,11 +162,18 @@ def test_a_record_without_an_address_counts_too(sandbox: Sandbox, tokyo: Tokyo) 
         assert generations.held(fleet, ID) == generations.NEVER_MOVED
 
 
-def test_what_is_to_be_done_names_the_machine_as_it_is_called_now(sandbox: Sandbox, tokyo: Tokyo) -> None:
+@pytest.mark.parametrize("is_reused", [False, True], ids=["", "its old name is another machine's"])
+def test_what_is_to_be_done_names_the_machine_as_it_is_called_now(
+    sandbox: Sandbox, tokyo: Tokyo, *, is_reused: bool
+) -> None:
     move_away(sandbox)
     (fleet_of(sandbox).secrets_dir(ID) / tombstone.MARK).unlink()
     tells(tokyo, HERE_NOW)
-    registry.save(sandbox.folder, {"kyoto": registry.parse("kyoto", TOKYO)})
+    urls = {"kyoto": TOKYO}
+    if is_reused:
+        urls["tokyo"] = "ssh://trader@new.example/srv/desk"
+        tokyo.another = Identity("another's", "y")
+    registry.save(sandbox.folder, {name: registry.parse(name, url) for name, url in urls.items()})
     assert f"`manager move {ID} --from kyoto` brings it back" in sandbox.transcript(f"start {ID}")
 
 
