@@ -176,12 +176,7 @@ def _on(host: Host, words: Sequence[str], *, is_endless: bool, is_read: bool) ->
     if code == ssh.SSH_FAILED or code < 0:
         raise ssh.lost(host)
     if code in ssh.NOT_RUN and "exec" not in words:  # whose exit code is that of any program
-        raise ManagerError(
-            "host {name} has no manager that can be run in {folder} (its shell says why above):"
-            " `manager host check {name}`",
-            name=host.name,
-            folder=host.folder,
-        )
+        raise ssh.no_manager(host)
     if code == USAGE:
         _say_versions([host])
     return code

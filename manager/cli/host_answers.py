@@ -10,7 +10,7 @@ from manager.config.fleet import Fleet
 from manager.errors import FAILED, USAGE, ManagerError, worst_exit_code
 from manager.fleet import display
 from manager.i18n import Text, _, mark
-from manager.ops.hosts import everywhere, last_seen, registry
+from manager.ops.hosts import everywhere, last_seen, registry, ssh
 from manager.ops.hosts.everywhere import Answer, Row
 from manager.util import console, formatting
 from manager.util.sanitize import replace_unprintable
@@ -91,7 +91,10 @@ def _print_answers(
             say(partial(_print_seen, answer.host, seen))
         else:
             say(partial(_print_lines, answer))
-        say_errors(answer)
+        if answer.completed is not None and answer.completed.code in ssh.NOT_RUN:
+            console.error(everywhere.tells_nothing(answer))
+        else:
+            say_errors(answer)
         if fleet and halted is not None and not answer.has_run and answer.host != registry.HERE:
             _say_not_halted(fleet, answer, halted)
     if as_json:

@@ -703,6 +703,17 @@ def test_a_machine_without_a_manager_is_an_error_with_what_to_do(
     assert main([*line, "exec", "bp_1", "--", "tool"]) == code, "that is the tool's own"
 
 
+@pytest.mark.parametrize("command", ["stats", "halt"])
+def test_so_it_is_among_all_machines(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    folder = a_folder_with_tokyo(tmp_path)
+    monkeypatch.setattr(ssh, "run", lambda *_more: CommandResult(127, "", "sh: manager: not found"))
+    monkeypatch.setattr(everywhere, "_run_here", lambda *_more: CommandResult(OK, "[]", ""))
+    assert main(["--project-dir", str(folder), command, "--hosts"]) == FAILED
+    assert "(sh: manager: not found); run `manager host check tokyo`" in capsys.readouterr().err
+
+
 def test_machines_answer_in_this_ones_language(monkeypatch: pytest.MonkeyPatch) -> None:
     """A login shell that sets another one had errors of a deployment come in two languages."""
     asked: list[Sequence[str]] = []

@@ -24,7 +24,7 @@ from manager.fleet.session import Session
 from manager.fleet.state_file import FleetState, InstanceState
 from manager.fleet.tombstone import UNKNOWN, Tombstone
 from manager.ops.backup.manifest import Manifest
-from manager.ops.hosts import registry
+from manager.ops.hosts import registry, ssh
 from manager.ops.hosts.registry import Host
 from manager.ops.move import bound, dotenv_lines, fitting, journal, moving, refusals, staging, steps
 from manager.ops.move.bound import Move
@@ -118,6 +118,14 @@ def test_it_is_refused_before_anything_is_done(
     move = Move(fleet, ID, Side(fleet.project_dir), TOKYO, lambda _text: None)
     refusal = refusals.why_not(move, {**HERE, **here}, {**THERE, **there}, None)
     assert (refusal is None) if why is None else (why in str(refusal))
+
+
+@pytest.mark.parametrize("code", sorted(ssh.NOT_RUN))
+def test_a_side_without_a_manager_is_told_with_what_to_do(code: int) -> None:
+    told = str(TOKYO._error(code, "sh: 1: exec: manager: not found\n", None))
+    assert "has no manager that can be run in" in told
+    assert "(sh: 1: exec: manager: not found): `manager host check tokyo`" in told
+    assert str(Side(Path("/srv/desk"))._error(code, "sh: broken\n", None)) == "here: sh: broken"
 
 
 @pytest.mark.parametrize(("language", "label"), [("en", "error: "), ("zh_TW", "錯誤：")])
