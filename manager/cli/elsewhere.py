@@ -57,8 +57,14 @@ def run(session: Session, args: Namespace, words: Sequence[str]) -> int:
             raise UsageError(
                 "`manager {command}` concerns this machine; it takes no --host", command=args.command
             )
-        is_read = args.command in READS
-        return _on(registry.get(folder, args.host), there, is_endless=_is_endless(args), is_read=is_read)
+        is_read, host = args.command in READS, registry.get(folder, args.host)
+        try:
+            return _on(host, there, is_endless=_is_endless(args), is_read=is_read)
+        except ManagerError:
+            fleet = session.folders_to_halt() if args.command == "halt" else None
+            if fleet is not None and (text := last_seen.not_halted(fleet, host.name, host.url)) is not None:
+                console.error(text)
+            raise
     readable, problems = registry.readable(folder)
     hosts = list(readable.values())
     if args.command == "ps":
@@ -95,7 +101,7 @@ def _halt(session: Session, args: Namespace, named: Sequence[str], there: Sequen
     refused: list[str] = []
     answers = _noting(everywhere.as_they_come(chosen, here, there, everywhere.HALTING_S, None), refused)
     code = host_answers.print_as_they_come(
-        names, answers, as_json=args.json, fleet=session.folders_to_halt(), is_halt=True
+        names, answers, as_json=args.json, fleet=session.folders_to_halt(), is_halt=True, ids=args.ids
     )
     _say_versions(host for host in chosen if host.name in refused)
     for error in (*(Text(NOT_THERE, name=name) for name in unknown), *problems):
@@ -170,12 +176,7 @@ def _on(host: Host, words: Sequence[str], *, is_endless: bool, is_read: bool) ->
     if code == ssh.SSH_FAILED or code < 0:
         raise ssh.lost(host)
     if code in ssh.NOT_RUN and "exec" not in words:  # whose exit code is that of any program
-        raise ManagerError(
-            "host {name} has no manager that can be run in {folder} (its shell says why above):"
-            " `manager host check {name}`",
-            name=host.name,
-            folder=host.folder,
-        )
+        raise ssh.no_manager(host)
     if code == USAGE:
         _say_versions([host])
     return code

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from manager.errors import NO_ENGINE, worst_exit_code
-from manager.i18n import Text
+from manager.i18n import Text, listed
 from manager.ops.hosts import registry, ssh
 from manager.ops.hosts.registry import Host
 from manager.util import console
@@ -145,7 +145,8 @@ class _Follower:
         error = process.stderr.read().decode(errors="replace") if process.stderr is not None else ""
         self.code = process.wait()
         lines = [line.strip() for line in error.splitlines() if line.strip()]
-        return replace_unprintable(lines[-1]) if lines else str(Text("exit code {code}", code=self.code))
+        code = Text("exit code {code}", code=self.code)
+        return str(listed([replace_unprintable(lines[-1]), code]) if lines else code)
 
     def _since(self) -> str:
         """Return from when on lines are asked for again: before the last one's time, else since it was lost.
@@ -184,12 +185,13 @@ class _Follower:
         return "", text
 
     def _say_ended(self, why: str) -> None:
-        if self.code:
+        if self._host is not None and self.code in ssh.NOT_RUN:
+            console.error(ssh.no_manager(self._host))
+        elif self.code:
             ended = Text(
-                "{host}: its lines have ended ({why}, exit code {code}); run the command again",
+                "{host}: its lines have ended ({why}); run the command again",
                 host=self.name,
                 why=why,
-                code=self.code,
             )
             console.error(ended)
 

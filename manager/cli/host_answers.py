@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 from manager.config.fleet import Fleet
-from manager.errors import FAILED, ManagerError, worst_exit_code
+from manager.errors import FAILED, USAGE, ManagerError, worst_exit_code
 from manager.fleet import display
 from manager.i18n import Text, _, mark
-from manager.ops.hosts import everywhere, last_seen, registry
+from manager.ops.hosts import everywhere, last_seen, registry, ssh
 from manager.ops.hosts.everywhere import Answer, Row
 from manager.util import console, formatting
 from manager.util.sanitize import replace_unprintable
@@ -28,12 +28,14 @@ def print_as_they_come(
     as_json: bool,
     fleet: Fleet | None,
     is_halt: bool = False,
+    ids: Sequence[str] = (),
     has_rows: bool = False,
 ) -> int:
     """Print what these machines say; when somebody interrupts, which of `names` have said nothing.
 
     `fleet`: the fleet here, which remembers what ran on a machine that says nothing. `is_halt`: where nothing
     can be printed, as on a full disk, the others are waited for all the same, and their errors are said.
+    `ids`: which instances alone the halt is for.
     `has_rows`: each instance has a row; those of a machine that says nothing are shown as last seen.
     """
     unsaid: list[ManagerError] = []
@@ -50,7 +52,8 @@ def print_as_they_come(
 
     try:
         taken = _taken_from(names, answers)
-        code = _print_answers(taken, say, fleet, as_json=as_json, is_halt=is_halt, has_rows=has_rows)
+        halted = ids if is_halt else None
+        code = _print_answers(taken, say, fleet, as_json=as_json, halted=halted, has_rows=has_rows)
     except KeyboardInterrupt:
         if names:
             console.warning(Text(NO_ANSWER_YET, hosts=", ".join(sorted(names))))
@@ -73,7 +76,7 @@ def _print_answers(
     fleet: Fleet | None,
     *,
     as_json: bool,
-    is_halt: bool,
+    halted: Sequence[str] | None,
     has_rows: bool,
 ) -> int:
     """Print what each machine said under its name, as it comes; one that said nothing is an error."""
@@ -88,12 +91,22 @@ def _print_answers(
             say(partial(_print_seen, answer.host, seen))
         else:
             say(partial(_print_lines, answer))
-        say_errors(answer)
-        if fleet and is_halt and not answer.has_run and answer.host != registry.HERE:
-            console.error(last_seen.not_halted(fleet, answer.host, answer.url))
+        if answer.completed is not None and answer.completed.code in ssh.NOT_RUN:
+            console.error(everywhere.tells_nothing(answer))
+        else:
+            say_errors(answer)
+        if fleet and halted is not None and not answer.has_run and answer.host != registry.HERE:
+            _say_not_halted(fleet, answer, halted)
     if as_json:
         say(partial(console.say_json, objects))
     return worst_exit_code(codes)
+
+
+def _say_not_halted(fleet: Fleet, answer: Answer, ids: Sequence[str]) -> None:
+    """Print what may trade on there. A manager that has none of the instances refuses the line."""
+    is_refused = answer.completed is not None and answer.completed.code == USAGE
+    if text := last_seen.not_halted(fleet, answer.host, answer.url, ids if is_refused else ()):
+        console.error(text)
 
 
 def _as_object(row: Row, answer: Answer) -> dict[str, object]:

@@ -19,18 +19,19 @@ def why_not(
     if mine.number == LOST:
         return Text(
             "its generation here, volumes/secrets/{id}/generation, cannot be read, so that it may be an older"
-            " copy; if it trades nowhere else, remove that file",
+            " copy; if it trades nowhere else, replace that file by volumes/secrets/{id}/moved of the machine"
+            " that it came from, or remove it where no machine has that one",
             id=instance,
         )
     if mine.newest > mine.number:
-        place = _called_now(mine, instance, answers := list(answers))
+        place = _called_now(mine, instance, answers)
         return Text(
             "by this machine's own record it was moved to {host} as generation {newest}; here is {number},"
             " an older copy; {remedy}",
             host=mine.to or "?",
             newest=shown(mine.newest),
             number=shown(mine.number),
-            remedy=_remedy(instance, place),
+            remedy=_remedy(instance, place or "HOST"),
         )
     for answer in answers:
         is_dead = answer.why is not None and not answer.is_reached and answer.host.name in dead_hosts
@@ -52,17 +53,19 @@ def why_not(
 
 
 def _called_now(mine: GenerationRecord, instance: str, answers: Iterable[HostAnswer]) -> str:
-    """Return the name that config/hosts.toml has now for the machine that it went to."""
-    names = {answer.host.name: answer.look for answer in answers}
-    having = (
-        name
-        for name, look in names.items()
-        if look is not None
-        and (theirs := (look.generations or {}).get(instance)) is not None
+    """Return the name that config/hosts.toml has now for the machine that it went to.
+
+    Its old name may be another machine's by now.
+    """
+    having = [
+        answer.host.name
+        for answer in answers
+        if answer.look is not None
+        and (theirs := (answer.look.generations or {}).get(instance)) is not None
         and theirs.is_here
         and theirs.newest >= mine.newest
-    )
-    return mine.to if mine.to in names else next(having, mine.to or "HOST")
+    ]
+    return mine.to if mine.to in having or not having else having[0]
 
 
 def _older(mine: GenerationRecord, instance: str, answer: HostAnswer, theirs: GenerationRecord) -> Text:

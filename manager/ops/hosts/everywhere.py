@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from manager.config.fleet import Fleet
-from manager.errors import BUG, NO_ENGINE, ManagerError, TimedOut
+from manager.errors import BUG, NO_ENGINE, OK, ManagerError, TimedOut
 from manager.ops.hosts import last_seen, ssh
 from manager.ops.hosts.registry import HERE, Host
 from manager.ops.hosts.ssh import CommandResult
@@ -51,8 +51,14 @@ class Answer(NamedTuple):
 
     @property
     def has_run(self) -> bool:
-        """Return whether its manager has carried the command out, with whatever success."""
-        return self.completed is not None and self.completed.code not in {*ssh.NOT_RUN, BUG, NO_ENGINE}
+        """Return whether its manager has carried the command out, with whatever success.
+
+        What fails before that prints errors alone: a Python without its packages, a line that is refused.
+        """
+        done = self.completed
+        if done is None or done.code in {*ssh.NOT_RUN, BUG, NO_ENGINE}:
+            return False
+        return done.code == OK or bool(done.out.strip())
 
 
 MOST_SAID = 300

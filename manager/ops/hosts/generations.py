@@ -89,8 +89,9 @@ class Twin(NamedTuple):
         if self.number == LOST:
             return Text(
                 "{id} trades on {host}, where its generation, volumes/secrets/{id}/generation, cannot be"
-                " read: it may be an older copy; if it trades nowhere else, remove that file, else `{halt}`"
-                " ends it",
+                " read: it may be an older copy; if it trades nowhere else, replace that file by"
+                " volumes/secrets/{id}/moved of the machine that it came from, or remove it where no machine"
+                " has that one; else `{halt}` ends it",
                 id=self.instance,
                 host=self.host,
                 halt=self._halt,
@@ -156,10 +157,13 @@ class _LastMove(NamedTuple):
 
 def _last_move(fleet: Fleet, instance: str) -> _LastMove:
     path = fleet.moves_dir / f"{instance}.json"
-    with suppress(OSError, strict_json.JsonFault, KeyError, TypeError, ValueError):
+    with suppress(OSError, strict_json.JsonFault, AttributeError, KeyError, TypeError, ValueError):
         content: Any = strict_json.parse_bytes(strict_json.read_bytes(path, MOST_BYTES))
         return _LastMove(
-            str(content["step"]), int(content["generation"]), str(content["target"]), str(content["url"])
+            str(content["step"]),
+            int(content["generation"]),
+            str(content["target"]),
+            str(content.get("url") or ""),  # the first version to move wrote none
         )
     return _LastMove()
 

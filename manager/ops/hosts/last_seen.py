@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -50,12 +50,19 @@ def load(fleet: Fleet, host: str, url: str) -> HostRows | None:
         return None
 
 
-def not_halted(fleet: Fleet, host: str, url: str) -> Text:
-    """Return which bots a host that does not answer had when it was last seen: they may trade on."""
+def not_halted(fleet: Fleet, host: str, url: str, ids: Collection[str] = ()) -> Text | None:
+    """Return which bots a host had when it was last seen, where no halt is known: they may trade on.
+
+    `ids`: of these alone; None if none of them ran there.
+    """
     seen = load(fleet, host, url)
+    running = [row for row in seen.rows if row.get("state") not in AT_REST] if seen else []
+    if ids:
+        running = [row for row in running if row.get("id") in ids]
+    if ids and not running:
+        return None
     if seen is None:
         return Text("{host} is not known to be halted; what runs there was never seen", host=host)
-    running = [row for row in seen.rows if row.get("state") not in AT_REST]
     bots = [f"{_word(row, 'id')}{bracketed(_mode(row), _(_word(row, 'state')))}" for row in running]
     return Text(
         RAN_THERE if bots else NONE_RAN_THERE,

@@ -323,6 +323,16 @@ def lost(host: Host) -> Unreachable:
     )
 
 
+def no_manager(host: Host, why: Text | str | None = None) -> ManagerError:
+    """Return the error for a shell there that found none. `why`: what it said; None if it stands above."""
+    return ManagerError(
+        "host {name} has no manager that can be run in {folder} ({why}): `manager host check {name}`",
+        name=host.name,
+        folder=host.folder,
+        why=why or Text("its shell says why above"),
+    )
+
+
 def may_go_on(host: Host) -> Text:
     """Return what to say of a command there whose end is not seen here: nothing tells it that we are gone."""
     return Text(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from manager.fleet.tombstone import Tombstone
+from manager.fleet.tombstone import UNKNOWN, Tombstone
 from manager.i18n import Text
 from manager.ops.backup import databases
 from manager.ops.move.bound import Move
@@ -31,6 +31,7 @@ def why_not(
         return stone.why
     return (
         _why_not_from(move.source.name, here)
+        or _what_cannot_be_read(move, here, there)
         or _what_is_there(move, here, there)
         or _what_it_lacks(move.target.name, there)
         or _what_it_would_share(move.target.name, here, there)
@@ -53,6 +54,27 @@ def _why_not_from(source: str, here: Mapping[str, Any]) -> Text | None:
     needed = here.get("databases", 0) + databases.DISK_MARGIN  # else its backup fails, after it was halted
     if here.get("free") is not None and here["free"] < needed:
         return _no_room(source, here["free"], needed)
+    return None
+
+
+def _what_cannot_be_read(move: Move, here: Mapping[str, Any], there: Mapping[str, Any]) -> Text | None:
+    """Return whose generation cannot be read: by a move an older copy would become the newest one."""
+    if here["here"] == UNKNOWN:
+        return Text(
+            "its generation on {host}, volumes/secrets/{id}/generation, cannot be read, so that it may be an"
+            " older copy; if it trades nowhere else, replace that file by volumes/secrets/{id}/moved of the"
+            " machine that it came from, or remove it where no machine has that one",
+            host=move.source.name,
+            id=move.instance,
+        )
+    if there["newest"] == UNKNOWN:
+        return Text(
+            "what {host} knows of it cannot be read (generation or moved in volumes/secrets/{id}); if it"
+            " trades on {source} alone, remove what is damaged there",
+            host=move.target.name,
+            source=move.source.name,
+            id=move.instance,
+        )
     return None
 
 

@@ -160,6 +160,8 @@ class Side(NamedTuple):
             return ssh.unreachable(self.host, err)
         lines = [line.strip() for line in err.splitlines() if line.strip()]
         why = replace_unprintable(console.without_label(lines[-1])) if lines else f"exit code {code}"
+        if self.host is not None and code in ssh.NOT_RUN:
+            return ssh.no_manager(self.host, why)
         kind = Locked if code == LOCKED else ManagerError
         return kind("{host}: {why}", host=self.name, why=why)
 

@@ -90,6 +90,21 @@ def test_a_machine_that_was_never_reached_is_named_and_not_waited_for(
     assert f"tokyo: its lines have ended ({why}, exit code 255)" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        (127, "host tokyo has no manager that can be run in /srv/desk (its shell says why above): "),
+        (5, "tokyo: its lines have ended (exit code 5); run the command again"),
+    ],
+)
+def test_its_end_is_told_with_what_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], code: int, says: str
+) -> None:
+    """It said `(exit code 127, exit code 127); run the command again`, which does not help."""
+    assert followed(tmp_path, [(["sh: manager: not found"], "", code)])[0] != OK
+    assert says in capsys.readouterr().err
+
+
 def test_a_command_that_ends_by_itself_is_not_run_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

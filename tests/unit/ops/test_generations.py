@@ -145,11 +145,35 @@ def test_without_other_machines_this_ones_own_record_counts_all_the_same(
     assert ID not in sandbox.states()
 
 
-def test_what_is_to_be_done_names_the_machine_as_it_is_called_now(sandbox: Sandbox, tokyo: Tokyo) -> None:
+def test_a_record_without_an_address_counts_too(sandbox: Sandbox, tokyo: Tokyo) -> None:
+    """The first version that moved wrote none: with its tombstone deleted it was started here as well."""
+    move_away(sandbox)
+    fleet = fleet_of(sandbox)
+    (fleet.secrets_dir(ID) / tombstone.MARK).unlink()
+    path = fleet.moves_dir / f"{ID}.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "url": None}))
+    assert generations.held(fleet, ID).newest == 1
+    path.write_text(
+        json.dumps({name: value for name, value in json.loads(path.read_text()).items() if name != "url"})
+    )
+    assert f"{ID}: left alone: by this machine's own record it was moved" in sandbox.transcript(f"start {ID}")
+    for damaged in ("[]", "7", "null"):
+        path.write_text(damaged)
+        assert generations.held(fleet, ID) == generations.NEVER_MOVED
+
+
+@pytest.mark.parametrize("is_reused", [False, True], ids=["", "its old name is another machine's"])
+def test_what_is_to_be_done_names_the_machine_as_it_is_called_now(
+    sandbox: Sandbox, tokyo: Tokyo, *, is_reused: bool
+) -> None:
     move_away(sandbox)
     (fleet_of(sandbox).secrets_dir(ID) / tombstone.MARK).unlink()
     tells(tokyo, HERE_NOW)
-    registry.save(sandbox.folder, {"kyoto": registry.parse("kyoto", TOKYO)})
+    urls = {"kyoto": TOKYO}
+    if is_reused:
+        urls["tokyo"] = "ssh://trader@new.example/srv/desk"
+        tokyo.another = Identity("another's", "y")
+    registry.save(sandbox.folder, {name: registry.parse(name, url) for name, url in urls.items()})
     assert f"`manager move {ID} --from kyoto` brings it back" in sandbox.transcript(f"start {ID}")
 
 
@@ -162,7 +186,14 @@ def test_a_generation_that_cannot_be_read_is_called_that_and_no_older_copy(
     path.write_text("garbage")
     output = sandbox.transcript(f"start {ID}")
     assert f"its generation here, volumes/secrets/{ID}/generation, cannot be read" in output
+    assert f"replace that file by volumes/secrets/{ID}/moved of the machine that it came from" in output
     assert sandbox.exit_code == BAD_CONFIG
+    stone = {"generation": 1, "to": "here", "nonce": "m1", "at": 0.0, "by": "moved"}
+    tells(tokyo, GenerationRecord(1, 0, "", is_here=False, to="here"))
+    path.write_text(json.dumps(stone))  # as the message says; without the file it was an older copy
+    assert f"{ID}: created" in sandbox.transcript(f"start {ID}")
+    sandbox.transcript(f"down {ID}")
+    tokyo.generations = {}
     twin = Twin(ID, "tokyo", LOST, registry.HERE, 0)
     assert "cannot be read" in str(twin.text)
     assert "older copy, as" not in str(twin.text)

@@ -635,26 +635,59 @@ def test_a_look_that_is_interrupted_does_not_wait_either(
 
 
 @pytest.mark.parametrize(
-    ("code", "is_halted"), [(126, False), (127, False), (NO_ENGINE, False), (FAILED, True), (OK, True)]
+    ("code", "out", "ids", "is_halted"),
+    [
+        (126, "", "", False),
+        (127, "", "", False),
+        (NO_ENGINE, "", "", False),
+        (FAILED, "", "", False),  # a Python without its packages: a traceback, and nothing else
+        (USAGE, "", "", False),  # another version, which refuses the line
+        (USAGE, "", "bp_1", False),
+        (USAGE, "", "bp_2", True),
+        (FAILED, "bp_1: stopped", "", True),
+        (OK, "", "", True),
+    ],
 )
 def test_a_halt_that_did_not_begin_on_a_machine_names_what_may_trade_on_there(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     code: int,
+    out: str,
+    ids: str,
     *,
     is_halted: bool,
 ) -> None:
     """Only a machine that did not answer at all was named so, and none without a manager or an engine."""
     folder = a_folder_with_tokyo(tmp_path)
-    monkeypatch.setattr(ssh, "run", lambda *_more: CommandResult(code, "", "error: not allowed"))
+    monkeypatch.setattr(ssh, "run", lambda *_more: CommandResult(code, out, "error: not allowed"))
     monkeypatch.setattr(everywhere, "_run_here", lambda *_more: CommandResult(OK, "[]", ""))
-    rows = [{"id": "bp_1", "mode": "live", "state": "running"}]
+    rows = [{"id": "bp_1", "mode": "live", "state": "running"}, {"id": "bp_2", "state": "stopped"}]
     last_seen.save(project.read(folder).fleet, "tokyo", "ssh://trader@tokyo/srv/desk", rows)
-    ended = main(["--project-dir", str(folder), "halt", "--hosts"])
+    ended = main(["--project-dir", str(folder), "halt", "--hosts", *ids.split()])
     assert (ended == OK) == (code == OK)
     told = capsys.readouterr().err
     assert ("these ran there, and may trade on: bp_1 (LIVE, running)" in told) != is_halted
+    assert ("is not known to be halted" in told) != is_halted
+
+
+@pytest.mark.parametrize(("command", "is_named"), [("halt", True), ("stop", False)])
+def test_a_halt_on_one_machine_that_is_away_names_them_too(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    command: str,
+    *,
+    is_named: bool,
+) -> None:
+    folder = a_folder_with_tokyo(tmp_path)
+    monkeypatch.setattr(ssh, "command", lambda *_args, **_options: ["sh", "-c", "exit 255"])
+    rows = [{"id": "bp_1", "mode": "live", "state": "running"}]
+    last_seen.save(project.read(folder).fleet, "tokyo", "ssh://trader@tokyo/srv/desk", rows)
+    assert main(["--project-dir", str(folder), "--host", "tokyo", command]) == NO_ENGINE
+    told = capfd.readouterr().err
+    assert ("these ran there, and may trade on: bp_1 (LIVE, running)" in told) == is_named
+    assert "cannot be reached" in told
 
 
 @pytest.mark.parametrize("code", sorted(ssh.NOT_RUN))
@@ -668,6 +701,17 @@ def test_a_machine_without_a_manager_is_an_error_with_what_to_do(
     assert main([*line, "halt"]) == FAILED
     assert "host tokyo has no manager that can be run in /srv/desk" in capfd.readouterr().err
     assert main([*line, "exec", "bp_1", "--", "tool"]) == code, "that is the tool's own"
+
+
+@pytest.mark.parametrize("command", ["stats", "halt"])
+def test_so_it_is_among_all_machines(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    folder = a_folder_with_tokyo(tmp_path)
+    monkeypatch.setattr(ssh, "run", lambda *_more: CommandResult(127, "", "sh: manager: not found"))
+    monkeypatch.setattr(everywhere, "_run_here", lambda *_more: CommandResult(OK, "[]", ""))
+    assert main(["--project-dir", str(folder), command, "--hosts"]) == FAILED
+    assert "(sh: manager: not found); run `manager host check tokyo`" in capsys.readouterr().err
 
 
 def test_machines_answer_in_this_ones_language(monkeypatch: pytest.MonkeyPatch) -> None:

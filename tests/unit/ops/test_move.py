@@ -22,9 +22,9 @@ from manager.fleet import tombstone
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.session import Session
 from manager.fleet.state_file import FleetState, InstanceState
-from manager.fleet.tombstone import Tombstone
+from manager.fleet.tombstone import UNKNOWN, Tombstone
 from manager.ops.backup.manifest import Manifest
-from manager.ops.hosts import registry
+from manager.ops.hosts import registry, ssh
 from manager.ops.hosts.registry import Host
 from manager.ops.move import bound, dotenv_lines, fitting, journal, moving, refusals, staging, steps
 from manager.ops.move.bound import Move
@@ -88,6 +88,9 @@ def fleet(tmp_path: Path) -> Fleet:
             "knows of generation 3, and here has generation 2",
         ),
         ({"here": 3}, {"here": 2, "newest": 2}, None),
+        # It became the newest one, as generation 9007199254740993.
+        ({"here": UNKNOWN, "newest": UNKNOWN}, {"newest": 1, "stone": {}}, "on here, volumes/secrets"),
+        ({"here": 1}, {"newest": UNKNOWN, "stone": {}}, "what tokyo knows of it cannot be read"),
         ({"here": 2}, {"here": 1, "newest": 3, "stone": {}}, "knows of generation 3"),
         ({"here": 3}, {"here": 1, "newest": 3, "stone": {}, "bytes": 7, "is_known": True}, None),
         ({}, {"has_image": False}, "no image"),
@@ -115,6 +118,14 @@ def test_it_is_refused_before_anything_is_done(
     move = Move(fleet, ID, Side(fleet.project_dir), TOKYO, lambda _text: None)
     refusal = refusals.why_not(move, {**HERE, **here}, {**THERE, **there}, None)
     assert (refusal is None) if why is None else (why in str(refusal))
+
+
+@pytest.mark.parametrize("code", sorted(ssh.NOT_RUN))
+def test_a_side_without_a_manager_is_told_with_what_to_do(code: int) -> None:
+    told = str(TOKYO._error(code, "sh: 1: exec: manager: not found\n", None))
+    assert "has no manager that can be run in" in told
+    assert "(sh: 1: exec: manager: not found): `manager host check tokyo`" in told
+    assert str(Side(Path("/srv/desk"))._error(code, "sh: broken\n", None)) == "here: sh: broken"
 
 
 @pytest.mark.parametrize(("language", "label"), [("en", "error: "), ("zh_TW", "錯誤：")])
