@@ -45,7 +45,12 @@ MOST_BYTES = 8 << 20
 ASKS_WITHIN_S = 5.0
 MOST = 64
 """Askers at once; a further one runs its command itself."""
-LIMITS = sorted({number for name, number in vars(resource).items() if name.startswith("RLIMIT_")})
+LIMITS = {
+    number: resource.getrlimit(number)
+    for name, number in vars(resource).items()
+    if name.startswith("RLIMIT_")
+}
+"""This process's own, `ulimit`."""
 KILLED = 128
 """Added to a signal's number: the exit code of what it has killed, as shells report it."""
 
@@ -331,9 +336,9 @@ def _become(
 
 def _take_limits(process: int) -> None:
     """Have the limits of that process, `ulimit`, as far as this one may have them."""
-    for limit in LIMITS:
-        with suppress(OSError):  # it has ended
-            wanted, own = resource.prlimit(process, limit), resource.getrlimit(limit)
+    with suppress(OSError):  # it has ended
+        for limit, own in LIMITS.items():
+            wanted = resource.prlimit(process, limit)
             if wanted == own:
                 continue
             try:
