@@ -32,6 +32,15 @@ def entry_point() -> None:
 
     Installed scripts name this function; nothing is imported before it is called.
     """
+    import os
+
+    try:
+        _start()
+    except KeyboardInterrupt:  # while it is loaded: later the command has its own way
+        os._exit(_interrupted())
+
+
+def _start() -> None:
     import gc
     import os
     import sys
@@ -54,6 +63,19 @@ def entry_point() -> None:
     from manager.cli.main import entry_point as main
 
     main()
+
+
+def _interrupted() -> int:
+    """Say so, as the command would. Returns the exit code that shells report of it."""
+    import signal
+    import sys
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the same one again: `timeout` sends it twice
+    from manager.i18n import _, use_environment
+
+    use_environment()
+    print(_("interrupted"), file=sys.stderr, flush=True)
+    return 128 + signal.SIGINT
 
 
 def _load_pathlib() -> None:

@@ -1,9 +1,9 @@
 """Have a short command run by the standby of `manager serve`, which has its modules loaded.
 
 Most of what `ps` takes is the start of its program. The standby forks, and the fork gets what a process of
-its own would have: arguments, environment, folder, umask, signals, and the streams themselves. Where anything
-else differs, or no standby answers at once, the command runs here. What ends trading (`stop`, `down`, `halt`)
-always does: it depends on nobody.
+its own would have: arguments, environment, folder, umask, limits, signals, and the streams themselves. Where
+anything else differs, or no standby answers at once, the command runs here. What ends trading (`stop`,
+`down`, `halt`) always does: it depends on nobody.
 
 It is loaded before anything else, so it needs only what every interpreter has loaded, and sockets.
 """
@@ -54,11 +54,13 @@ def run(argv: Sequence[str]) -> int | None:
     streams = [sys.stdin, sys.stdout, sys.stderr]
     if not is_known(argv) or None in streams:
         return None
+    line = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     try:
-        line = _agreed(list(argv), streams)
+        return _exit_code(line) if _is_agreed(line, list(argv), streams) else None
     except (OSError, ValueError):
         return None
-    return None if line is None else _exit_code(line)
+    finally:
+        line.close()
 
 
 def is_known(argv: Sequence[str]) -> bool:
@@ -83,7 +85,7 @@ def surroundings() -> tuple[Any, ...]:
         *(sys.version, sys.prefix, __file__, sys.getfilesystemencoding()),
         *(flags.optimize, flags.utf8_mode, flags.dev_mode, list(sys.warnoptions)),
         *(os.getuid(), os.geteuid(), os.getgid(), os.getegid(), sorted(os.getgroups())),
-        os.getpriority(os.PRIO_PROCESS, 0),
+        *(os.getpriority(os.PRIO_PROCESS, 0), _capabilities()),
         *(_identity(path) for path in ("/", *(f"/proc/self/ns/{name}" for name in NAMESPACES))),
     )
 
@@ -94,18 +96,17 @@ def peer(line: _socket.socket) -> tuple[int, int]:
     return int.from_bytes(credentials[:4], sys.byteorder), int.from_bytes(credentials[4:8], sys.byteorder)
 
 
-def _agreed(argv: list[str], streams: list[Any]) -> _socket.socket | None:
-    """Return the connection to a standby that is about to run it; None if it does not. Raises OSError."""
+def _is_agreed(line: _socket.socket, argv: list[str], streams: list[Any]) -> bool:
+    """Return whether a standby waits for the word to run it. Raises OSError, ValueError."""
     umask = os.umask(0o077)
     os.umask(umask)
     here = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        line = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
         line.settimeout(ANSWERS_WITHIN_S)
         line.connect(socket_path(_project_above(os.getcwd())))  # noqa: PTH109
         # A standby that hangs says no hello: the streams are not sent where they would stay open.
         if peer(line)[1] != os.geteuid() or line.recv(1) != HELLO:
-            return None
+            return False
         kinds = [
             (stream.encoding, stream.errors, stream.line_buffering, stream.write_through)
             for stream in streams
@@ -116,18 +117,16 @@ def _agreed(argv: list[str], streams: list[Any]) -> _socket.socket | None:
             [len(request).to_bytes(HEAD, "big")], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, descriptors)]
         )
         line.sendall(request)
-        if line.recv(1) != READY:
-            return None
-        line.sendall(GO)  # from here on it is run there
-        return line
+        return line.recv(1) == READY
     finally:
         os.close(here)
 
 
-def _exit_code(line: _socket.socket) -> int:
-    """Wait for the end. Ctrl-C, SIGTERM and a terminal's end are passed on: a change takes them its own way.
+def _exit_code(line: _socket.socket) -> int | None:
+    """Have it run, and wait for its end. None if it was not begun: the standby ended just before.
 
-    Any other end of this process ends the command.
+    Ctrl-C, SIGTERM and a terminal's end are passed on: a change takes them its own way. Any other end of this
+    process ends the command.
     """
     line.settimeout(None)
     pid = 0
@@ -138,17 +137,30 @@ def _exit_code(line: _socket.socket) -> int:
         if pid:
             _kill(pid, number)
 
+    replaced = {}
     for passed in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(passed) in (signal.SIG_DFL, signal.default_int_handler):
+        handler = signal.getsignal(passed)
+        if handler in (signal.SIG_DFL, signal.default_int_handler):
+            replaced[passed] = handler
             signal.signal(passed, pass_on)
     told = b""
+    try:  # noqa: SIM105 - contextlib is not loaded
+        line.sendall(GO)
+    except OSError:
+        pass  # nothing comes then
     while True:
         try:
             piece = line.recv(PID_BYTES + 1)
         except OSError:
+            piece = b""
+        if not piece and told:
             return _lost()
-        if not piece:
-            return _lost()
+        if not piece:  # a command tells its pid before anything else, and keeps the connection open
+            for passed, handler in replaced.items():
+                signal.signal(passed, handler)
+            for number in came:
+                signal.raise_signal(number)
+            return None
         told += piece
         if len(told) > PID_BYTES:
             return told[PID_BYTES]
@@ -184,6 +196,15 @@ def _project_above(folder: str) -> str:
         if folder in ("", "/"):
             raise ValueError(folder)
         folder = folder.rpartition("/")[0]
+
+
+def _capabilities() -> bytes:
+    """Return what this process may do beyond its user's rights, as the kernel writes it."""
+    try:
+        with open("/proc/self/status", "rb") as status:  # noqa: PTH123
+            return next((line for line in status if line.startswith(b"CapEff:")), b"")
+    except OSError:
+        return b""
 
 
 def _identity(path: str) -> tuple[int, int]:

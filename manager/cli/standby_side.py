@@ -11,7 +11,9 @@ import encodings.utf_8_sig  # with which .env is read  # noqa: F401
 import gc
 import importlib
 import marshal
+import math
 import os
+import resource
 import select
 import signal
 import socket
@@ -43,6 +45,12 @@ MOST_BYTES = 8 << 20
 ASKS_WITHIN_S = 5.0
 MOST = 64
 """Askers at once; a further one runs its command itself."""
+LIMITS = {
+    number: resource.getrlimit(number)
+    for name, number in vars(resource).items()
+    if name.startswith("RLIMIT_")
+}
+"""This process's own, `ulimit`."""
 KILLED = 128
 """Added to a signal's number: the exit code of what it has killed, as shells report it."""
 
@@ -109,10 +117,11 @@ class Asker:
     def start(self, others: Sequence[int]) -> None:
         """Fork for its command; `others`: the descriptors that are not its own."""
         assert self.request is not None
-        given_at = moment.of_process(standby.peer(self.line)[0])
+        asker = standby.peer(self.line)[0]
+        given_at = moment.of_process(asker)
         self.pid = os.fork()
         if self.pid == 0:
-            _become(self.request, given_at, self.line, self.files, others)
+            _become(self.request, asker, given_at, self.line, self.files, others)
         self.close_files()
 
     def end(self) -> None:
@@ -133,8 +142,8 @@ def main(words: list[str]) -> None:
     project_dir, keeper, ready = words[1], int(words[2]), int(words[3])
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # a fork gets it when it has become the command
     code = Code()
-    for name in (*(f"manager.{name}" for name in LOADED), "resource"):  # the last is for logs of many
-        importlib.import_module(name)
+    for name in LOADED:
+        importlib.import_module(f"manager.{name}")
     if os.environ.get(client.CLIENT_VARIABLE) == "sdk":  # its commands' as well, unless they say otherwise
         for name in importlib.import_module("manager.engine.docker_sdk").LOADED:
             importlib.import_module(name)
@@ -255,13 +264,13 @@ class Server:
                 asker.end()
 
 
-def _state(file: str) -> tuple[int, int] | None:
-    """Return what changes with a file's content; None for one that is gone."""
+def _state(file: str) -> tuple[int, int, int] | None:
+    """Return what changes with a file's content, as in `code_bundle`; None for one that is gone."""
     try:
         status = os.stat(file)  # noqa: PTH116 - speed
     except OSError:
         return None
-    return status.st_mtime_ns, status.st_size
+    return status.st_mtime_ns, status.st_size, status.st_ctime_ns
 
 
 def _sources(room: str) -> set[str]:
@@ -276,11 +285,16 @@ def _is_late(asker: Asker) -> bool:
 
 
 def _become(
-    request: Request, given_at: Moment, line: socket.socket, files: Sequence[int], others: Sequence[int]
+    request: Request,
+    asker: int,
+    given_at: Moment,
+    line: socket.socket,
+    files: Sequence[int],
+    others: Sequence[int],
 ) -> None:
     """Be the command's process, and tell its exit code, also when the standby is gone. Does not return.
 
-    `given_at`: when the asker's program was started.
+    `asker`: the process that waits for it. `given_at`: when its program was started.
     """
     code = 1
     try:
@@ -297,6 +311,7 @@ def _become(
         for file in (*files, *others):
             os.close(file)
         os.umask(request.umask)
+        _take_limits(asker)
         os.environb.clear()
         os.environb.update(request.environ)
         time.tzset()
@@ -317,6 +332,23 @@ def _become(
         with suppress(OSError):
             line.sendall(bytes([code & 0xFF]))
         os._exit(code)
+
+
+def _take_limits(process: int) -> None:
+    """Have the limits of that process, `ulimit`, as far as this one may have them."""
+    with suppress(OSError):  # it has ended
+        for limit, own in LIMITS.items():
+            wanted = resource.prlimit(process, limit)
+            if wanted == own:
+                continue
+            try:
+                resource.setrlimit(limit, wanted)
+            except ValueError:  # the hard one is above this one's, which only root may raise
+                resource.setrlimit(limit, (min(wanted[0], own[1], key=_amount), own[1]))
+
+
+def _amount(limit: int) -> float:
+    return math.inf if limit == resource.RLIM_INFINITY else limit
 
 
 def _open_streams(kinds: Sequence[tuple[str, str, bool, bool]]) -> None:

@@ -37,14 +37,15 @@ def refresh(
     """Update a stale export. Never waits, never fails.
 
     While another process is changing the fleet, only what it is not at work on: all but the `unsettled`, and
-    nothing where that is not known. Its own update at its end is newer.
+    nothing where that is not known. Its own update at its end is newer, also of a bot that it has started and
+    that was not there yet.
     """
     if snapshot.foreign() or not instances_json.is_stale(snapshot, pids):
         return
     with lock.held_if_free(snapshot.project.fleet.lock_file) as is_ours:
         if not is_ours:
             if unsettled is not None:
-                write(snapshot, warn, pids, unsettled)
+                write(snapshot, warn, pids, {*unsettled, *_beginning(snapshot, pids)})
             return
         try:
             now = session.observe()  # what was seen without the lock may be history
@@ -53,3 +54,15 @@ def refresh(
             warn(error)
         else:
             write(now, warn)
+
+
+def _beginning(snapshot: FleetSnapshot, pids: Pids) -> set[str]:
+    """Return the instances whose bots are about to be seen: another process may have started them."""
+    return {
+        instance
+        for instance, view in snapshot.views.items()
+        if instance not in pids.bots
+        and view.container is not None
+        and view.container.is_up
+        and view.status.own_state in {"starting", "running"}
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -81,6 +82,24 @@ def test_the_standby_is_asked_before_anything_is_loaded() -> None:
     asked = set(_loaded("import sys, manager.cli.standby; print(*sys.modules)"))
     own = {"__future__", "_socket", "marshal", "manager", "manager.cli", "manager.cli.standby"}
     assert asked - bare <= own
+
+
+def test_ctrl_c_while_a_command_is_loaded_prints_no_traceback() -> None:
+    interrupted = """
+import signal, sys
+from manager import cli
+cli._load_pathlib = lambda: signal.raise_signal(signal.SIGINT)
+sys.argv[1:] = ["ps"]
+cli.entry_point()
+"""
+    process = subprocess.run(
+        [sys.executable, "-c", interrupted],
+        cwd=ROOT,
+        env={**os.environ, "MANAGER_LANG": "en"},
+        capture_output=True,
+        check=False,
+    )
+    assert (process.returncode, process.stdout, process.stderr) == (130, b"", b"interrupted\n")
 
 
 def test_the_supervisor_loads_only_what_it_needs() -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
+import resource
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
@@ -23,6 +26,11 @@ from tests.web.test_process import eventually
 
 WITHIN_S = 30.0
 NO_ENGINE = 5
+
+
+PATIENT = f"from manager.cli import standby; standby.ANSWERS_WITHIN_S = 30; {EITHER_WAY}"
+"""On a machine that is busy with tests."""
+LIMITED = "resource.setrlimit(resource.RLIMIT_NOFILE, (99, 100))"
 
 
 @pytest.fixture
@@ -60,6 +68,17 @@ def mute(tmp_path: Path) -> Iterator[Mute]:
     yield engine
     for connection in (*engine.calls, engine.listening):
         connection.close()
+
+
+def _end_before_it_begins(listening: socket.socket) -> None:
+    """Be a standby that is told to end while a command asks it."""
+    line = listening.accept()[0]
+    with line:
+        line.sendall(asking.HELLO)
+        size = int.from_bytes(line.recv(asking.HEAD, socket.MSG_WAITALL), "big")
+        line.recv(size, socket.MSG_WAITALL)
+        line.sendall(asking.READY)
+        assert line.recv(1) == asking.GO
 
 
 def forks(standby: Standby) -> list[int]:
@@ -122,7 +141,7 @@ def test_it_refuses_once_a_file_of_the_manager_is_another_one(tmp_path: Path, ca
         assert standby.run(EITHER_WAY, ["ps"]).code == NO_ENGINE
 
 
-@pytest.mark.parametrize("change", ["written", "renamed", "new", "removed", "room"])
+@pytest.mark.parametrize("change", ["written", "copied", "renamed", "new", "removed", "room"])
 def test_code_that_is_no_longer_there_is_noticed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
@@ -130,7 +149,7 @@ def test_code_that_is_no_longer_there_is_noticed(
     room.mkdir(parents=True)
     file = room / "doing.py"
     for source in (room.parent / "__init__.py", file):
-        source.write_text("")
+        source.write_text("here")
     monkeypatch.setattr(manager, "__file__", str(room.parent / "__init__.py"))
     code = standby_side.Code()
     assert code.is_present()
@@ -139,7 +158,11 @@ def test_code_that_is_no_longer_there_is_noticed(
     assert code.is_present(), "modules are compiled while it runs"
     match change:
         case "written":
-            file.write_text("more")
+            file.write_text("another one")
+        case "copied":  # one of the same size, with its time, as from an archive
+            times = file.stat()
+            file.write_text("next")
+            os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
         case "renamed":
             file.rename(room / "done.py")
         case "new":
@@ -173,6 +196,52 @@ def test_closed_streams_are_none_of_its_business(standby: Standby) -> None:
         )
         assert done.returncode == NO_ENGINE
         assert b"no Docker Engine answers" in done.stderr
+
+
+def test_a_standby_that_ends_before_it_begins_leaves_the_command_to_its_program(
+    tmp_path: Path, cache: str
+) -> None:
+    folder = tmp_path / "project"
+    a_project(folder, "standing")
+    environ = {**os.environ, "XDG_CACHE_HOME": cache}
+    path = Path(cache, "botfleet", Path(asking.socket_path(str(folder))).name)
+    path.parent.mkdir()
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+        listening.listen(1)
+        listening.settimeout(WITHIN_S)
+        threading.Thread(target=_end_before_it_begins, args=[listening], daemon=True).start()
+        by_itself, asked = (
+            subprocess.run(
+                [sys.executable, "-c", code, "ps"], cwd=folder, env=environ, capture_output=True, check=False
+            )
+            for code in (BY_ITSELF, PATIENT)
+        )
+    assert (asked.returncode, asked.stdout, asked.stderr) == (NO_ENGINE, b"", by_itself.stderr)
+
+
+def test_it_refuses_who_has_other_capabilities(standby: Standby) -> None:
+    """Root without them may not read what another user's bot writes."""
+    assert re.fullmatch(rb"CapEff:\t[0-9a-f]+\n", asking._capabilities())
+    without = f"from manager.cli import standby; standby._capabilities = lambda: b'none'\n{BY_STANDBY}"
+    assert b"the standby has not run it" in standby.run(without, ["ps"]).err
+
+
+@pytest.mark.parametrize("environ", [{"PYTHONWARNINGS": "error"}, {"PYTHONDEVMODE": "1"}])
+def test_what_it_refuses_prints_no_warning(standby: Standby, environ: dict[str, str]) -> None:
+    assert standby.run(EITHER_WAY, ["ps"], environ) == standby.run(BY_ITSELF, ["ps"], environ)
+
+
+def test_a_command_has_the_limits_of_its_program(standby: Standby, mute: Mute) -> None:
+    process = standby.start(f"import resource\n{LIMITED}\n{BY_STANDBY}", ["ps"], mute.environ)
+    mute.wait_for_call()
+    [fork] = forks(standby)
+    assert [resource.prlimit(fork, limit) for limit in standby_side.LIMITS] == [
+        resource.prlimit(process.pid, limit) for limit in standby_side.LIMITS
+    ]
+    assert resource.prlimit(fork, resource.RLIMIT_NOFILE) == (99, 100)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(WITHIN_S) == 130
 
 
 def test_ctrl_c_reaches_the_command(standby: Standby, mute: Mute) -> None:
@@ -283,6 +352,9 @@ class _Line:
     def settimeout(self, _seconds: float | None) -> None:
         pass
 
+    def sendall(self, _word: bytes) -> None:
+        pass
+
     def recv(self, _most: int) -> bytes:
         piece = self._pieces.pop(0)
         if not piece:
@@ -310,3 +382,14 @@ def test_ctrl_c_that_comes_again_while_it_is_passed_on_ends_nothing(monkeypatch:
         for number, handler in kept.items():
             signal.signal(number, handler)
     assert (code, passed) == (7, [signal.SIGINT, signal.SIGINT])
+
+
+def test_ctrl_c_before_it_begins_ends_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Ended(_Line):
+        def recv(self, _most: int) -> bytes:
+            os.kill(os.getpid(), signal.SIGINT)
+            return b""
+
+    with pytest.raises(KeyboardInterrupt):
+        asking._exit_code(cast("socket.socket", Ended()))
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

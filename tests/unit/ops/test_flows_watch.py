@@ -289,3 +289,17 @@ def test_another_command_explains_what_has_just_gone_down_and_nothing_that_stays
     sandbox: Sandbox, watching: FleetObserver
 ) -> None:
     assert unsettled_during(sandbox, watching, "restart bp_eth_02") == [set(BOTH), set()]
+
+
+def test_what_a_command_exports_of_a_bot_that_it_has_just_started_stays(
+    sandbox: Sandbox, watching: FleetObserver
+) -> None:
+    """Its look began before the bot's process was there, and ends after the command's own export."""
+    export = sandbox.folder / "volumes" / "logs" / "instances.json"
+    records = json.loads(export.read_text())
+    records["bp_sol_01"] |= {"pid": 4711, "bot_pid": 4711}
+    with lock.held(watching.fleet.lock_file, "restart"):
+        export.write_text(json.dumps(records))
+        assert watching.look()
+    after = json.loads(export.read_text())
+    assert (after["bp_sol_01"]["pid"], after["bp_sol_01"]["bot_pid"]) == (4711, 4711)
