@@ -266,7 +266,9 @@ class Writer:
 
     def _add_exits(self, db: sqlite3.Connection, view: Instance, now: float) -> tuple[Exit, ...]:
         """Add those exits that are not in the history, whichever time the clock has shown since."""
-        exits = sampling.exits(view.supervisor, kept_exits.read(self._fleet.instance_state_dir(view.id)))
+        exits = sampling.exits(
+            view.supervisor, kept_exits.read(self._fleet.instance_state_dir(view.id)).exits
+        )
         if exits and exits != self._exits.get(view.id):
             oldest = max(now - self._fleet.history.keep_days * DAY_S, 0.0)
             known = queries.exits_since(db, view.id, min(exit_.at for exit_ in exits))

@@ -302,7 +302,7 @@ def test_every_exit_of_a_fast_crash_loop_is_counted_once(fleet: Fleet) -> None:
     keep_exits(fleet, *ends[4:])
     assert exits_told(fleet) == ends, "no watch has seen the last two"
     (line,) = summary.lines(*one_of(fleet), 0.0)
-    assert (line.exits, line.starts) == (6, 5), "nothing is known of what ran before the first exit"
+    assert (line.exits, line.starts) == (6, 6)
     again = Writer(fleet)
     again.write(seen(now + 20, a_view("5")))
     again.write(seen(now + 80, a_view("5")))
@@ -311,8 +311,23 @@ def test_every_exit_of_a_fast_crash_loop_is_counted_once(fleet: Fleet) -> None:
     assert exits_told(fleet) == ends
 
 
-def one_of(fleet: Fleet) -> tuple[reader.InstanceHistory, reader.FleetHistory]:
-    known = reader.read(fleet, [], ["bp_sol_01"], 0.0)
+@pytest.mark.parametrize("watches", [True, False])
+def test_two_restarts_between_two_looks_are_two_ends_and_three_starts(fleet: Fleet, *, watches: bool) -> None:
+    """Also before the first look of all; and of what was asked for since, only what began since."""
+    now = time.time() - 400
+    keep_exits(fleet, now - 10, now - 5)
+    file = fleet.instance_state_dir("bp_sol_01") / "exits.json"
+    supervisor_exits.begin(str(file), now - 4)
+    if watches:
+        Writer(fleet).write(seen(now, a_view("5")))
+    (line,) = summary.lines(*one_of(fleet), 0.0)
+    assert (line.starts, line.exits) == (3, 2)
+    (line,) = summary.lines(*one_of(fleet, now - 5.5), now - 5.5)
+    assert (line.starts, line.exits) == (1, 1)
+
+
+def one_of(fleet: Fleet, since: float = 0.0) -> tuple[reader.InstanceHistory, reader.FleetHistory]:
+    known = reader.read(fleet, ["bp_sol_01"], ["bp_sol_01"], since)
     return known.instances[0], known
 
 
