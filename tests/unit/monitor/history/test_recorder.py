@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -30,7 +31,7 @@ from manager.fleet.status import STOPPING, State, Status
 from manager.i18n import Text, _
 from manager.monitor.history import curve, database, queries, reader, recorder, run_ends, summary
 from manager.monitor.history.model import STATE_CODE, Event, Span
-from manager.monitor.history.recorder import DAY_S, Observation, Recorder, Writer
+from manager.monitor.history.recorder import DAY_S, Observation, Recorder, Writer, Written
 from supervisor import exits as supervisor_exits
 from tests.builders import a_container, a_spec, a_supervisor_file
 from tests.fakes.clock import Clock
@@ -649,6 +650,38 @@ def test_a_folder_that_cannot_be_written_is_said_once(fleet: Fleet) -> None:
     until_written(recorder, a_view("5"))
     assert messages[1:] == ["the history is written again"]
     recorder.close()
+
+
+def test_a_write_that_does_not_end_is_said_once_and_when_it_is_over(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a network file system that went away: the loss limits must not be trusted meanwhile."""
+    messages: list[str] = []
+    late, may_end = Recorder(fleet, lambda text: messages.append(str(text))), threading.Event()
+    write = late._writer.write
+
+    def write_late(seen: Observation) -> Written:
+        assert may_end.wait(60)
+        return write(seen)
+
+    monkeypatch.setattr(late._writer, "write", write_late)
+    view = a_view("5")
+    late.record({view.id: view}, {}, time.time())
+    late.go_on()
+    assert (messages, late.why) == ([], "")
+    late._began_at -= recorder.HUNG_S
+    for _look in range(2):
+        late.go_on()
+    assert messages == ["the history is not written: the disk does not answer"]
+    assert late.why == "the disk does not answer"
+    may_end.set()
+    assert late._turn is not None
+    late._turn.result(60)
+    late.go_on()
+    assert messages[1:] == ["the history is written again"]
+    assert not late.why
+    assert late.day
+    late.close()
 
 
 def test_an_instance_that_nobody_knows_is_refused(fleet: Fleet) -> None:
