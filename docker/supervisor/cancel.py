@@ -100,7 +100,7 @@ class OrderCancel:
         self._stderr_tail = run.stderr_tail.lines()[-STDERR_LINES:]
         left = orders_left(run.stdout_tail.lines()) if run.exit_code == 0 else None
         if left == 0:
-            report.keep_figures(self._report_copy, figures(run.stdout_tail.lines()), self._journal)
+            report.keep_confirmed(self._report_copy, figures(run.stdout_tail.lines()), self._journal)
             self._journal.log("the exchange has confirmed that no order is left")
             self._set(CANCEL_CONFIRMED, self._tries, 0, None)
         else:

@@ -4,7 +4,7 @@ import os
 import time
 from _collections_abc import Mapping
 
-from supervisor import environment, halt_mark, host, retention, signals, state
+from supervisor import environment, exits, halt_mark, host, retention, signals, state
 from supervisor.bot import Bot
 from supervisor.clock import LocalDate
 from supervisor.dated import DatedFile
@@ -118,6 +118,7 @@ class Supervisor:
         self._status.lock = self._lock
         self._journal.file = DatedFile(self._paths.logs, "daemon.log", self._today, lambda _: None)
         record = self._status.record
+        self._add_unseen_exit()
         try:
             settings = self._settings = parse(self._environ, self._arguments)
         except SettingsError as err:
@@ -159,6 +160,14 @@ class Supervisor:
             self._runner.in_outage = True
             self._journal.log("the outage goes on in which the last bot ended: restarts are not counted")
         self._runner.begin(state.load_start(self._paths.state_file, record.container))
+
+    def _add_unseen_exit(self) -> None:
+        """Count the end of a bot whose supervisor was killed with it."""
+        try:
+            if exits.add_unseen(self._paths, time.time()):
+                self._journal.log("the last bot has ended with its container, and told nobody")
+        except OSError as err:
+            self._journal.log(f"cannot write {self._paths.exits_file}: {err.strerror}")
 
     def _use_time_zone(self) -> None:
         """Set the time zone of the first log lines.

@@ -10,6 +10,7 @@ SENTENCES = {
     "signal": "{signal}",
     "out_of_memory": "{signal} (out of memory)",
     "killed": "had to be killed",
+    "container_ended": "ended with its container",
     "unhealthy": "unhealthy: {count} probes failed ({cause})",
     # what follows from it
     "auto_restart_off": "{cause} (auto_restart is off)",

@@ -137,18 +137,19 @@ class ReportKeeper:
             self._fault = None
 
 
-def keep_figures(target: str, figures: dict[str, object], journal: Journal) -> None:
-    """Put what a given-up bot has left into the copy of its report: its orders may have been filled since
-    it died.
+def keep_confirmed(target: str, figures: dict[str, object], journal: Journal) -> None:
+    """Put into the copy of a given-up bot's report that it has left no order, and its figures, if there are
+    any: its orders may have been filled since it died.
     """
-    copy = _load(target) if figures else None
+    copy = _load(target)
     if copy is None:
         return
     report, now = copy["report"], time.time()
     assert isinstance(report, dict)  # by _load
-    copy["report"] = {**report, **{name: figures.get(name) for name in FIGURES}, "at": now}
-    copy["read_at"] = copy["written_at"] = now
-    copy["run_ended"] = True
+    if figures:
+        copy["report"] = {**report, **{name: figures.get(name) for name in FIGURES}, "at": now}
+        copy["read_at"] = copy["written_at"] = now
+    copy["run_ended"], copy["open_orders_left"] = True, 0
     try:
         _save(target, copy)
     except OSError as err:

@@ -183,6 +183,7 @@ class BotRunner:
         self._record.set_health(self._health)
         self._record.checked_at = None
         self._record.bot_pid, self._record.bot_started_at = bot.pid, bot.started_wall
+        self._keep(lambda: exits.begin(self._paths.exits_file, bot.started_wall))
         self._journal.log(f"started the bot, pid {bot.pid}")
         self._status.enter("starting")
         self._loop.after("probe", self._timings.quick_probe, self._start_probe)
@@ -292,7 +293,8 @@ class BotRunner:
             "reason": cause.as_json(),
             "stderr_tail": stderr_tail,
         }
-        self._keep_exit(record.last_exit, record.bot_started_at)
+        last_exit, began = record.last_exit, record.bot_started_at
+        self._keep(lambda: exits.add(self._paths.exits_file, last_exit, began))
         record.bot_started_at = None
         self._journal.log(f"the bot has ended after {ending.ran_s:.1f} s: {policy.describe(ending)}")
         if self._stopping:
@@ -311,9 +313,9 @@ class BotRunner:
             if action == policy.FAILED:
                 self._on_failed()
 
-    def _keep_exit(self, last_exit: Mapping[str, object], began: float | None) -> None:
+    def _keep(self, begin_or_exit: Action) -> None:
         try:
-            exits.add(self._paths.exits_file, last_exit, began)
+            begin_or_exit()
         except OSError as err:
             self._journal.log(f"cannot write {self._paths.exits_file}: {err.strerror}")
 

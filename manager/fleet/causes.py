@@ -159,8 +159,9 @@ def _has_left_something(view: Instance) -> bool:
 
 def _orders_left(view: Instance) -> Text:
     """Return what is known of the orders that a live bot has left."""
-    if view.report is not None and view.report.orders_left:
-        return Text("{count} open orders left", count=view.report.orders_left)
+    told = view.report.orders_left if view.report is not None else None
+    if count := told or leftovers.orders_left(view):
+        return Text("{count} open orders left", count=count)
     if view.spec is None:
         return Text(
             "its container and its config are gone: whether orders are left is unknown; `manager down {id}`"

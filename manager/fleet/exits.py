@@ -33,20 +33,30 @@ class Exit(NamedTuple):
     began: float | None = None
 
 
-def read(state_dir: Path) -> tuple[Exit, ...]:
-    """Return the exits that are kept, oldest first; none of an earlier version's supervisor."""
+class Kept(NamedTuple):
+    """Hold the exits, oldest first, and when the present bot was started; None if none runs."""
+
+    exits: tuple[Exit, ...] = ()
+    running_since: float | None = None
+
+
+def read(state_dir: Path) -> Kept:
+    """Return what is kept; nothing of an earlier version's supervisor."""
     try:
-        return _exits.of(f"{state_dir}/{FILE}")
+        return _kept.of(f"{state_dir}/{FILE}")
     except (OSError, ValueError, RecursionError):
-        return ()
+        return Kept()
 
 
-def _read(path: str) -> tuple[Exit, ...]:
+def _read(path: str) -> Kept:
     raw = strict_json.read_bytes(path, MAX_BYTES, follow=False)
     content = json.loads(raw) if len(raw) <= MAX_BYTES else None
-    entries = content.get("exits") if isinstance(content, dict) else None
+    if not isinstance(content, dict):
+        return Kept()
+    entries = content.get("exits")
     exits = map(_exit, entries[-MOST:] if isinstance(entries, list) else ())
-    return tuple(sorted({exit_.at: exit_ for exit_ in exits if exit_ is not None}.values()))
+    by_end = {exit_.at: exit_ for exit_ in exits if exit_ is not None}
+    return Kept(tuple(by_end[at] for at in sorted(by_end)), _time(content.get("running_since")))
 
 
 def _exit(raw: Any) -> Exit | None:
@@ -63,4 +73,4 @@ def _time(value: Any) -> float | None:
     return float(value) if is_number and 0 < value < MAX_TIME else None
 
 
-_exits = KeptContent(_read)
+_kept = KeptContent(_read)

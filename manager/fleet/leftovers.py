@@ -6,6 +6,7 @@ from manager.fleet.amounts import amount
 from manager.fleet.bot_report import KeptReport
 from manager.fleet.instance import Instance
 from manager.fleet.status import State
+from manager.fleet.supervisor_state import Cancel
 from manager.i18n import Text, mark
 
 ENDED: frozenset[State] = frozenset({"completed", "failed", "restarting", "stopped", "missing"})
@@ -44,8 +45,7 @@ def has_left_dust(view: Instance) -> bool:
 
 def _may_orders_change_it(view: Instance) -> bool:
     """Return whether orders that are not known to be cancelled may have changed what it last reported."""
-    cancel = view.supervisor.cancel if view.supervisor is not None else None
-    if cancel is not None:
+    if (cancel := _cancel(view)) is not None:
         return cancel.state != "confirmed"
     kept_report = view.report
     if view.mode != "live" or kept_report is None or kept_report.left_at_exchange is not None:
@@ -72,13 +72,30 @@ def orders_left(view: Instance) -> int:
     the exchange has said since. While they are being cancelled, that is said instead.
     """
     is_over = view.status.state in {"stopped", "completed"} or _is_given_up(view)
-    return _orders_told(view.report) or 0 if is_over and _is_real(view) else 0
+    if not is_over or not _is_real(view):
+        return 0
+    told = _orders_told(view.report)
+    if told is None and _is_given_up(view) and (cancel := _cancel(view)) is not None:
+        told = cancel.open_orders_left
+    return told or 0
 
 
 def _is_given_up(view: Instance) -> bool:
-    """Return whether it has failed, and no program cancels its orders."""
-    cancel = view.supervisor.cancel if view.supervisor is not None else None
-    return view.status.state == "failed" and cancel is None
+    """Return whether it has failed, and no program cancels its orders: there is none, or its container has
+    ended before the exchange had confirmed.
+    """
+    cancel, supervisor = _cancel(view), view.supervisor
+    if view.status.state != "stopped":
+        return view.status.state == "failed" and cancel is None
+    return (
+        supervisor is not None
+        and supervisor.state == "failed"
+        and (cancel is None or cancel.state != "confirmed")
+    )
+
+
+def _cancel(view: Instance) -> Cancel | None:
+    return view.supervisor.cancel if view.supervisor is not None else None
 
 
 def _is_real(view: Instance) -> bool:

@@ -14,6 +14,7 @@ SENTENCES: Mapping[str, str] = {
     "signal": "{signal}",
     "out_of_memory": mark("{signal} (out of memory)"),
     "killed": mark("had to be killed"),
+    "container_ended": mark("ended with its container"),
     "unhealthy": mark("unhealthy: {count} probes failed ({cause})"),
     # what follows from it
     "auto_restart_off": mark("{cause} (auto_restart is off)"),

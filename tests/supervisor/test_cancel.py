@@ -74,6 +74,18 @@ print(json.dumps({"open_orders_left": 2 - count}))
     assert live.state["cancel"]["tries"] == 3, "confirmed is the end of it"
 
 
+def test_what_the_exchange_has_confirmed_counts_and_no_more_what_the_bot_said(live: Box) -> None:
+    live.bot("report(contract=2, final=True, open_orders_left=3); sys.exit(1)")
+    program(live, 'print(json.dumps({"open_orders_left": int(not (HERE / "go").exists())}))')
+    live.start()
+    cancel(live, "failing")
+    assert live.report["open_orders_left"] == 3
+    (live.root / "go").touch()
+    cancel(live, "confirmed")
+    assert live.report["open_orders_left"] == 0
+    assert live.report["report"]["final"] is True
+
+
 def test_no_process_of_the_bot_lives_while_it_runs(live: Box) -> None:
     live.bot(
         "child = subprocess.Popen(['sleep', '60'], start_new_session=True, close_fds=False, stdout=-3,"

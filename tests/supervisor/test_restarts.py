@@ -44,6 +44,25 @@ def test_the_budget_is_spent_and_the_cause_is_kept(box: Box) -> None:
     assert all(kept["began"] < kept["at"] for kept in exits)
 
 
+@pytest.mark.parametrize("is_state_kept", [True, False], ids=["by the engine", "by a user"])
+def test_a_bot_that_was_killed_with_its_supervisor_has_an_exit(box: Box, *, is_state_kept: bool) -> None:
+    life = box.start()
+    first = box.until("running")
+    life.signal(signal.SIGKILL)
+    life.wait()
+    box.kill(first["bot_pid"])
+    eventually(lambda: not alive(first["bot_pid"]))
+    if not is_state_kept:
+        (box.root / "state" / "supervisor.json").unlink()
+    box.start()
+    second = eventually(lambda: box.state["state"] == "running" and box.state["bot_pid"] != first["bot_pid"])
+    assert second
+    kept = json.loads((box.root / "state" / "exits.json").read_text())
+    assert [entry["began"] for entry in kept["exits"]] == [first["bot_started_at"]]
+    assert first["bot_started_at"] <= kept["exits"][0]["at"] < kept["running_since"]
+    assert kept["running_since"] == box.state["bot_started_at"]
+
+
 @pytest.mark.parametrize("state", ["failed", "completed"])
 def test_a_terminal_state_outlives_the_container(box: Box, state: str) -> None:
     box.bot("sys.exit(1)" if state == "failed" else "sys.exit(0)")

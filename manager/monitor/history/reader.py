@@ -31,7 +31,8 @@ class InstanceHistory(NamedTuple):
     """Hold all that is known of one instance, oldest first. `why`: why its database could not be read.
 
     `run_ends`: the last sample of each run, the newest first. `present_run`: when the run began that was
-    sampled last. `seen`: when runs without an end were last sampled, by their begin.
+    sampled last. `seen`: when runs without an end were last sampled, by their begin. `running_since`: when
+    the present bot was started, as its supervisor has it.
     """
 
     instance: str
@@ -44,6 +45,7 @@ class InstanceHistory(NamedTuple):
     why: Text | None = None
     present_run: float | None = None
     seen: Mapping[float, float] = MappingProxyType({})
+    running_since: float | None = None
 
 
 class FleetHistory(NamedTuple):
@@ -198,10 +200,12 @@ def _with_exits(fleet: Fleet, history: InstanceHistory, since: float) -> Instanc
     """Add the exits that no `watch` has seen yet, and return the events in the order of time."""
     folder = fleet.instance_state_dir(history.instance)
     known = {event.at for event in history.events if event.what == "exit"}
-    exits = sampling.exits(supervisor_state.read(folder), kept_exits.read(folder))
+    kept = kept_exits.read(folder)
+    exits = sampling.exits(supervisor_state.read(folder), kept.exits)
     new = [exit_ for exit_ in exits if exit_.at >= since and exit_.at not in known]
     events = [*history.events, *sampling.exit_events(history.instance, new)]
-    return history._replace(events=sorted(events, key=lambda event: event.at))
+    events.sort(key=lambda event: event.at)
+    return history._replace(events=events, running_since=kept.running_since)
 
 
 def _with_last_report(fleet: Fleet, history: InstanceHistory, now: float) -> InstanceHistory:

@@ -49,6 +49,8 @@ EVEN_WITHIN_S = 5.0
 """A clock that is corrected gradually is off by less than this after a look."""
 AGAIN_S = 60.0
 """To the next try after a failed write."""
+HUNG_S = 300.0
+"""A turn takes seconds, also on a slow disk: one that takes longer waits for a disk that does not answer."""
 UNWATCHED_S = 180.0
 """A `watch` that was stopped for longer has not watched meanwhile."""
 DAY_S = 86400
@@ -85,6 +87,7 @@ class Recorder:
         self._fleet, self._say = fleet, say
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="history")
         self._turn: Future[Written] | None = None
+        self._began_at = 0.0
         self._seen: Observation | None = None
         self._why = ""
         self._writer = Writer(fleet)
@@ -110,6 +113,8 @@ class Recorder:
         """
         if self._turn is not None:
             if not self._turn.done():
+                if time.monotonic() - self._began_at >= HUNG_S:
+                    self._tell(str(Text("the disk does not answer")))
                 return
             self._note(self._turn.result())
             self._turn = None
@@ -118,6 +123,7 @@ class Recorder:
             self._turn = self._pool.submit(self._writer.write, seen)
         elif self._writer.has_work:
             self._turn = self._pool.submit(self._writer.work)
+        self._began_at = time.monotonic()
 
     @property
     def why(self) -> str:
@@ -143,13 +149,16 @@ class Recorder:
                     aside=written.aside,
                 )
             )
-        if bool(written.why) != bool(self._why):
+        self._tell(written.why)
+
+    def _tell(self, why: str) -> None:
+        if bool(why) != bool(self._why):
             self._say(
-                Text("the history is not written: {why}", why=written.why)
-                if written.why
+                Text("the history is not written: {why}", why=why)
+                if why
                 else Text("the history is written again")
             )
-        self._why = written.why
+        self._why = why
 
 
 class Writer:
@@ -266,7 +275,9 @@ class Writer:
 
     def _add_exits(self, db: sqlite3.Connection, view: Instance, now: float) -> tuple[Exit, ...]:
         """Add those exits that are not in the history, whichever time the clock has shown since."""
-        exits = sampling.exits(view.supervisor, kept_exits.read(self._fleet.instance_state_dir(view.id)))
+        exits = sampling.exits(
+            view.supervisor, kept_exits.read(self._fleet.instance_state_dir(view.id)).exits
+        )
         if exits and exits != self._exits.get(view.id):
             oldest = max(now - self._fleet.history.keep_days * DAY_S, 0.0)
             known = queries.exits_since(db, view.id, min(exit_.at for exit_ in exits))

@@ -98,7 +98,19 @@ def exits(supervisor: SupervisorState | None, kept: Sequence[Exit]) -> tuple[Exi
 
 def exit_events(instance: str, exits: Iterable[Exit]) -> list[Event]:
     """Return exits as the history keeps them."""
-    return [Event(exit_.at, instance, "exit", exit_.why, exit_.reason) for exit_ in exits]
+    return [Event(exit_.at, instance, "exit", exit_.why, _with_begin(exit_)) for exit_ in exits]
+
+
+def _with_begin(exit_: Exit) -> object:
+    if exit_.began is None or not isinstance(exit_.reason, Mapping):
+        return exit_.reason
+    return {**exit_.reason, "began": exit_.began}
+
+
+def began(event: Event) -> float | None:
+    """Return when the bot was started that has ended then; None if it could not be, or is not known."""
+    at = event.reason.get("began") if isinstance(event.reason, Mapping) else None
+    return at if isinstance(at, float) else None
 
 
 def events(view: Instance, before: Sample | None, now: Sample) -> list[Event]:

@@ -12,7 +12,7 @@ from manager.config.fleet import Sums
 from manager.fleet import doing, supervisor_messages
 from manager.fleet.amounts import money
 from manager.i18n import Text, _, bracketed, labelled, listed, mark
-from manager.monitor.history import bot_database, curve
+from manager.monitor.history import bot_database, curve, sampling
 from manager.monitor.history import money as rates
 from manager.monitor.history.curve import Currency, Day, Drawdown, Point
 from manager.monitor.history.model import COMMAND_CODE, STATE_CODE, Event
@@ -29,6 +29,7 @@ ENDED_RUN = frozenset(
         "signal",
         "out_of_memory",
         "killed",
+        "container_ended",
         "unhealthy",
         "auto_restart_off",
         "never_completes",
@@ -98,14 +99,16 @@ def lines(history: InstanceHistory, fleet: FleetHistory, since: float) -> list[L
 
 
 def _starts(history: InstanceHistory, since: float) -> int:
-    """Return how often the bot was started: as sampled, and once between two ends without a sample of what
-    ran between them.
+    """Return how often the bot was started: as sampled, and as its supervisor has kept it.
+
+    An earlier version's keeps no begins: there was one between two ends without a sample of what ran between.
     """
-    sampled = {sample.start for sample in history.samples if sample.start is not None}
-    ordered = sorted(sampled)
-    ends = [event.at for event in history.events if event.what == "exit" and _is_of_a_run(event)]
+    exits = [event for event in history.events if event.what == "exit"]
+    known = {sample.start for sample in history.samples} | set(map(sampling.began, exits))
+    ordered = sorted(start for start in {*known, history.running_since} if start is not None)
+    ends = [event.at for event in exits if _is_of_a_run(event)]
     missed = sum(bisect(ordered, end) == bisect(ordered, before) for before, end in pairwise(ends))
-    return sum(start >= since for start in sampled) + missed
+    return sum(start >= since for start in ordered) + missed
 
 
 def _is_of_a_run(event: Event) -> bool:

@@ -39,6 +39,8 @@ def changes(before: Mapping[str, Any], spec: InstanceSpec, fleet: Fleet) -> list
     pairs: list[tuple[object, str | None, str | None]] = []
     old_options, new_options = options(config.get("Cmd") or ()), options(spec.command)
     pairs += [(name, old_options.get(name), new_options.get(name)) for name in {**new_options, **old_options}]
+    if old_options == new_options:  # in another order, which a bot may heed
+        pairs.append((Text("arguments"), " ".join(config.get("Cmd") or ()), " ".join(spec.command)))
     pairs += [(name, old_environ.get(name), new_environ.get(name)) for name in names]
     limits = (
         ("Memory", _whole(host.get("Memory"), MIB), str(spec.memory // MIB)),
@@ -48,7 +50,7 @@ def changes(before: Mapping[str, Any], spec: InstanceSpec, fleet: Fleet) -> list
     pairs += [(Text(LIMITS[key]), old, new) for key, old, new in limits]
     pairs += [change for change in _of_surroundings(config, host, spec, fleet) if change[1] is not None]
     changed = [
-        Text("{what} {old} → {new}", what=label, old=_shown(old), new=_shown(new))
+        Text("{what} {old} → {new}", what=label, **_shown_pair(old, new))
         for label, old, new in pairs
         if old != new
     ]
@@ -90,12 +92,17 @@ def _of_variables(spec: InstanceSpec) -> Text:
 
 
 def options(argv: Sequence[str]) -> dict[str, str]:
-    """Return option → value of a bot's arguments; a positional argument is keyed by its index."""
+    """Return option → value of a bot's arguments. A positional argument is keyed by its index, an option that
+    is there again by how often, too.
+    """
     values: dict[str, str] = {}
+    times: dict[str, int] = {}
     name = ""
     for index, argument in enumerate(argv):
         if argument.startswith("--"):
             name, equals, value = argument.partition("=")
+            times[name] = times.get(name, 0) + 1
+            name = name if times[name] == 1 else f"{name} ({times[name]})"
             values[name] = value if equals else ""
         elif name and not values[name]:
             values[name] = argument
@@ -106,6 +113,16 @@ def options(argv: Sequence[str]) -> dict[str, str]:
 
 def _whole(value: object, unit: int) -> str | None:
     return str(value // unit) if isinstance(value, int) else None
+
+
+def _shown_pair(old: str | None, new: str | None) -> Mapping[str, object]:
+    """Return two values as they are shown: long ones from where they differ."""
+    if old is not None and new is not None and max(len(old), len(new)) > LONGEST:
+        shorter = min(len(old), len(new))
+        same = next((at for at in range(shorter) if old[at] != new[at]), shorter)
+        if same > LONGEST // 2:
+            old, new = (f"…{value[same - LONGEST // 2 :]}" for value in (old, new))
+    return {"old": _shown(old), "new": _shown(new)}
 
 
 def _shown(value: str | None) -> object:

@@ -15,7 +15,7 @@ from manager.fleet import bot_report, causes, condition_messages, display, doing
 from manager.fleet.bot_report import KeptReport
 from manager.fleet.doing import Severity
 from manager.fleet.instance import Instance
-from manager.fleet.state_file import InstanceState
+from manager.fleet.state_file import InstanceState, Wish
 from manager.fleet.status import STOPPING, State, Status
 from manager.fleet.supervisor_state import Condition
 from manager.i18n import Text
@@ -250,6 +250,39 @@ def test_orders_that_are_being_cancelled_are_told_by_that_alone(tmp_path: Path) 
     note = causes.note(a_live_view(tmp_path, "failed", report, cancel=cancel, why="SIGKILL"))
     assert "its orders are NOT cancelled yet" in note
     assert "orders left" not in note
+
+
+@pytest.mark.parametrize("wish", ["run", "stopped"])
+@pytest.mark.parametrize(
+    ("cancel_state", "known", "asked_since", "note", "is_bad"),
+    [
+        ("running", None, None, "whether orders are left is unknown", False),
+        ("failing", 2, None, "2 open orders left", True),
+        ("failing", 2, 0, "", False),
+        ("confirmed", 0, None, "", False),
+        (None, None, None, "whether orders are left is unknown", False),  # of an image without such a program
+    ],
+)
+def test_a_container_that_ended_before_its_bots_orders_were_cancelled_is_not_silent_about_them(
+    tmp_path: Path,
+    wish: Wish,
+    cancel_state: str | None,
+    known: int | None,
+    asked_since: int | None,
+    note: str,
+    is_bad: bool,
+) -> None:
+    progress = {"state": cancel_state, "open_orders_left": known, "tries": 1, "why": None}
+    report = kept("trading", has_ended=True)._replace(orders_left=asked_since)
+    failed = a_live_view(tmp_path, "failed", report, cancel=cancel_state and progress, why="SIGKILL")
+    ended = failed._replace(
+        status=Status("stopped"),
+        container=a_container("bp_sol_01", "exited", labels={labels.MODE: "live"}),
+        saved=InstanceState(registered_at="2026-03-20T08:00:00", wish=wish),
+    )
+    text = causes.note(ended)
+    assert (note in text) if note else ("orders" not in text)
+    assert doing.severity(ended, NOW) == ("bad" if is_bad or wish == "run" else "off")
 
 
 def test_a_bot_that_is_being_stopped_is_not_red(tmp_path: Path) -> None:

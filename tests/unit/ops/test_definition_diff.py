@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from manager.config.fleet import Fleet
 from manager.config.spec import InstanceSpec
 from manager.engine import container_config
@@ -66,3 +68,34 @@ def test_what_is_no_argument_is_said_too() -> None:
     assert differences(other, fleet) == [
         "the variables of exchange_config or environment are other ones, now BP2_KEY, BP2_SECRET"
     ]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "lines"),
+    [
+        (["--pair", "A", "--pair", "B"], ["--pair", "C", "--pair", "B"], ["--pair A → C"]),
+        (["--pair", "A"], ["--pair", "A", "--pair", "B"], ["--pair (2) none → B"]),
+        (["--pair=A", "--pair=B"], ["--pair=A"], ["--pair (2) B → none"]),
+        (["-v", "x", "--a", "1"], ["-v", "y", "--a", "1"], ["[1] x → y"]),
+        (
+            ["--pair", "A", "--pair", "B"],
+            ["--pair", "B", "--pair", "A"],
+            ["--pair A → B", "--pair (2) B → A"],
+        ),
+        (["--a", "1", "--b", "2"], ["--b", "2", "--a", "1"], ["arguments --a 1 --b 2 → --b 2 --a 1"]),
+        (
+            ["--pairs", f"{'A,' * 60}B"],
+            ["--pairs", f"{'A,' * 60}C"],
+            [f"--pairs …{'A,' * 20}B → …{'A,' * 20}C"],
+        ),
+        (["--pairs", "A," * 60], ["--pairs", "A," * 61], [f"--pairs …{'A,' * 20} → …{'A,' * 21}"]),
+    ],
+)
+def test_an_argument_that_is_given_twice_moved_or_long_is_said_as_it_differs(
+    before: list[str], after: list[str], lines: list[str]
+) -> None:
+    fleet, spec = a_fleet(), a_spec()
+    old = container_config.body(spec, fleet, HostContext(10001, 10001, (0, 0), "sha256:1", "h"))
+    inspected = {"Config": {**old, "Cmd": before}, "HostConfig": old["HostConfig"]}
+    told = definition_diff.changes(inspected, spec._replace(command=tuple(after)), fleet)
+    assert [str(line) for line in told] == lines

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from supervisor.report import MAX_BYTES, ReportKeeper, keep_figures
+from supervisor.report import MAX_BYTES, ReportKeeper, keep_confirmed
 from tests.unit.supervisor.journals import RecordedJournal
 
 
@@ -143,13 +143,13 @@ def test_what_is_no_report_is_said_once_and_leaves_the_last_one(
 
 def test_what_a_given_up_bot_has_left_replaces_what_it_had(folder: Folder) -> None:
     journal: Any = folder.journal
-    keep_figures(str(folder.target), {"position": "1"}, journal)
+    keep_confirmed(str(folder.target), {"position": "1"}, journal)
     assert not folder.target.exists(), "there is no report whose figures these could be"
     folder.source.write_text('{"contract": 2, "final": false, "position": "0", "pnl": "3", "base": "SOL"}')
     folder.keeper.collect()
-    keep_figures(str(folder.target), {}, journal)
+    keep_confirmed(str(folder.target), {}, journal)
     assert folder.copy["report"]["position"] == "0"
-    keep_figures(str(folder.target), {"position": "0.2", "base": "X", "trades": 7}, journal)
+    keep_confirmed(str(folder.target), {"position": "0.2", "base": "X", "trades": 7}, journal)
     copy = folder.copy
     report = copy["report"]
     assert (copy["run_ended"], report["final"], report["base"]) == (True, False, "SOL")
@@ -173,7 +173,7 @@ def test_too_deep_a_nesting_is_said_once_wherever_the_limit_is_met(folder: Folde
 def test_a_report_that_is_nested_too_deeply_does_not_end_what_cancels_orders(folder: Folder) -> None:
     journal: Any = folder.journal
     folder.target.write_text('{"report": ' + '{"a": ' * 900 + "1" + "}" * 900 + "}")
-    keep_figures(str(folder.target), {"position": "1"}, journal)
+    keep_confirmed(str(folder.target), {"position": "1"}, journal)
     assert folder.journal.lines == ["cannot keep what the bot has left: its report is nested too deeply"]
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -30,7 +31,7 @@ from manager.fleet.status import STOPPING, State, Status
 from manager.i18n import Text, _
 from manager.monitor.history import curve, database, queries, reader, recorder, run_ends, summary
 from manager.monitor.history.model import STATE_CODE, Event, Span
-from manager.monitor.history.recorder import DAY_S, Observation, Recorder, Writer
+from manager.monitor.history.recorder import DAY_S, Observation, Recorder, Writer, Written
 from supervisor import exits as supervisor_exits
 from tests.builders import a_container, a_spec, a_supervisor_file
 from tests.fakes.clock import Clock
@@ -302,7 +303,7 @@ def test_every_exit_of_a_fast_crash_loop_is_counted_once(fleet: Fleet) -> None:
     keep_exits(fleet, *ends[4:])
     assert exits_told(fleet) == ends, "no watch has seen the last two"
     (line,) = summary.lines(*one_of(fleet), 0.0)
-    assert (line.exits, line.starts) == (6, 5), "nothing is known of what ran before the first exit"
+    assert (line.exits, line.starts) == (6, 6)
     again = Writer(fleet)
     again.write(seen(now + 20, a_view("5")))
     again.write(seen(now + 80, a_view("5")))
@@ -311,8 +312,23 @@ def test_every_exit_of_a_fast_crash_loop_is_counted_once(fleet: Fleet) -> None:
     assert exits_told(fleet) == ends
 
 
-def one_of(fleet: Fleet) -> tuple[reader.InstanceHistory, reader.FleetHistory]:
-    known = reader.read(fleet, [], ["bp_sol_01"], 0.0)
+@pytest.mark.parametrize("watches", [True, False])
+def test_two_restarts_between_two_looks_are_two_ends_and_three_starts(fleet: Fleet, *, watches: bool) -> None:
+    """Also before the first look of all; and of what was asked for since, only what began since."""
+    now = time.time() - 400
+    keep_exits(fleet, now - 10, now - 5)
+    file = fleet.instance_state_dir("bp_sol_01") / "exits.json"
+    supervisor_exits.begin(str(file), now - 4)
+    if watches:
+        Writer(fleet).write(seen(now, a_view("5")))
+    (line,) = summary.lines(*one_of(fleet), 0.0)
+    assert (line.starts, line.exits) == (3, 2)
+    (line,) = summary.lines(*one_of(fleet, now - 5.5), now - 5.5)
+    assert (line.starts, line.exits) == (1, 1)
+
+
+def one_of(fleet: Fleet, since: float = 0.0) -> tuple[reader.InstanceHistory, reader.FleetHistory]:
+    known = reader.read(fleet, ["bp_sol_01"], ["bp_sol_01"], since)
     return known.instances[0], known
 
 
@@ -634,6 +650,38 @@ def test_a_folder_that_cannot_be_written_is_said_once(fleet: Fleet) -> None:
     until_written(recorder, a_view("5"))
     assert messages[1:] == ["the history is written again"]
     recorder.close()
+
+
+def test_a_write_that_does_not_end_is_said_once_and_when_it_is_over(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a network file system that went away: the loss limits must not be trusted meanwhile."""
+    messages: list[str] = []
+    late, may_end = Recorder(fleet, lambda text: messages.append(str(text))), threading.Event()
+    write = late._writer.write
+
+    def write_late(seen: Observation) -> Written:
+        assert may_end.wait(60)
+        return write(seen)
+
+    monkeypatch.setattr(late._writer, "write", write_late)
+    view = a_view("5")
+    late.record({view.id: view}, {}, time.time())
+    late.go_on()
+    assert (messages, late.why) == ([], "")
+    late._began_at -= recorder.HUNG_S
+    for _look in range(2):
+        late.go_on()
+    assert messages == ["the history is not written: the disk does not answer"]
+    assert late.why == "the disk does not answer"
+    may_end.set()
+    assert late._turn is not None
+    late._turn.result(60)
+    late.go_on()
+    assert messages[1:] == ["the history is written again"]
+    assert not late.why
+    assert late.day
+    late.close()
 
 
 def test_an_instance_that_nobody_knows_is_refused(fleet: Fleet) -> None:
