@@ -58,6 +58,12 @@ BACKPACK: Mapping[str, Any] = {
         ("paradex", {"symbol": "SOL-USD-PERP"}, None),
         ("backpack", {}, None),
         ("aster", {"status": None}, None),
+        ("backpack", {"orderBookState": "OPEN"}, True),
+        ("backpack", {"orderBookState": "AuctionOnly"}, None),
+        ("aster", {"status": "PENDING_TRADING"}, False),
+        ("aster", {"status": "HALT"}, False),
+        ("aster", {"status": "TRADING_PLUS"}, None),
+        ("lighter", {"status": ""}, None),
         ("lighter", None, None),
     ],
 )
