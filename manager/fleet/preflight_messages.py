@@ -13,6 +13,7 @@ Level = Literal["ok", "warn", "fail"]
 LEVELS: Mapping[str, Level] = {"ok": "ok", "warn": "warn", "fail": "fail"}
 MOST_WORDS = 300
 
+NOT_ISOLATED = mark("set a lower leverage or cross margin on the exchange's page, or a narrower range")
 SMALLER = mark("set a smaller quantity or max_position, a narrower range, or deposit more")
 WIDER = mark("set fewer levels or a wider range (or a wider spread)")
 SENTENCES: Mapping[str, tuple[str, str | None]] = {
@@ -134,6 +135,20 @@ SENTENCES: Mapping[str, tuple[str, str | None]] = {
     "liquidation_inside": (
         mark("liquidation at about {price}, before the grid's end {end} is reached"),
         SMALLER,
+    ),
+    "liquidation_isolated": (
+        mark(
+            "liquidation at about {price}, before the grid's end {end} is reached: the position's margin is"
+            " isolated"
+        ),
+        NOT_ISOLATED,
+    ),
+    "liquidation_stopped": (
+        mark(
+            "liquidation at about {price}, before the grid's end {end} is reached, where the stop loss does"
+            " not end the run before: earlier profit delays it"
+        ),
+        NOT_ISOLATED,
     ),
     "profit": (mark("a grid earns {gross} % and pays {fees} % in fees: {net} % is left"), None),
     "profit_small": (mark("a grid earns {gross} % and pays {fees} % in fees: {net} % is left"), WIDER),

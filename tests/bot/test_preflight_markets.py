@@ -222,7 +222,7 @@ def test_an_isolated_position_has_no_more_than_its_own_margin(kind: str, cross: 
     assert checks_of(settings, free=D(20))["liquidation"].params["price"] == cross
     assert checks_of(settings, free=D(20), is_isolated=True)["liquidation"].params["price"] == isolated
     # With a leverage of 50 it ends inside the grid, whatever else the account has.
-    inside = checks_of(settings, free=D(10000), is_isolated=True, leverage=D(50))["liquidation_inside"]
+    inside = checks_of(settings, free=D(10000), is_isolated=True, leverage=D(50))["liquidation_isolated"]
     assert inside.level is Level.FAIL
     unknown = checks_of(settings, free=D(10000), is_isolated=True, leverage=None)["liquidation_unknown"]
     assert unknown.level is Level.WARN
@@ -244,6 +244,30 @@ def test_a_stop_loss_ends_the_run_before_a_liquidation() -> None:
     assert "liquidation_none" in checks_of(run_of(*LONG, "--stop-loss", "1"), free=D(4))
     # 4 - 2.9 = 1.1 are less than the maintenance margin of 89.4 * 0.0125 = 1.1175.
     assert "liquidation_inside" in checks_of(run_of(*LONG, "--stop-loss", "2.9"), free=D(4))
+
+
+@pytest.mark.parametrize(
+    ("kind", "leverage", "before", "after"),
+    [
+        # 0.1 at 154 is liquidated at 15.092 / 0.09875 = 152.83, where 0.117 is lost; the entry at 152 is not
+        # reached. 0.1 sold at 146 is at 14.892 / 0.10125 = 147.08, where 0.108 is lost.
+        ("long", 50, "0.11", "0.12"),
+        ("short", 50, "0.1", "0.11"),
+        # What is bought at 154 to 150 lasts until 147.77, before which more is bought at 148: all of it until
+        # 57.984 / 0.395 = 146.79, where 1.682 is lost.
+        ("long", 25, "1.6", "1.7"),
+    ],
+)
+def test_a_stop_loss_before_an_isolated_liquidation_refuses_nothing(
+    kind: str, leverage: int, before: str, after: str
+) -> None:
+    def codes(stop_loss: str) -> dict[str, Level]:
+        settings = run_of("--grid-type", kind, "--stop-loss", stop_loss)
+        checks = checks_of(settings, free=D(10000), is_isolated=True, leverage=D(leverage))
+        return {code: check.level for code, check in checks.items() if code.startswith("liquidation")}
+
+    assert codes(before) == {"liquidation_stopped": Level.WARN}
+    assert codes(after) == codes("10000") == {"liquidation_isolated": Level.FAIL}
 
 
 def test_backpacks_leverage_is_the_markets_where_that_is_less() -> None:

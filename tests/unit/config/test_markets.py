@@ -85,7 +85,8 @@ def test_another_spelling_is_no_way_round_the_check_of_accounts(
 
 
 @pytest.mark.parametrize(
-    ("symbol", "other"), [("SUSD-USDC", "S-USDC"), ("SUSDE/USDC:USDC", "S/USDC:USDC"), ("LUSD_USDC_PERP", "L")]
+    ("symbol", "other"),
+    [("SUSD-USDC", "S-USDC"), ("SUSDE/USDC:USDC", "S/USDC:USDC"), ("LUSD_USDC_PERP", "L")],
 )
 def test_a_currency_that_ends_like_a_quote_is_no_other_currency(symbol: str, other: str) -> None:
     assert not markets.is_same("backpack", symbol, "perp", other, "perp")
