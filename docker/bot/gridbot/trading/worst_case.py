@@ -22,7 +22,7 @@ class WorstCase:
     qty: Decimal
     cost: Decimal
     end: Decimal
-    entries: tuple[tuple[Decimal, Decimal], ...] = field(default=(), compare=False)
+    entries: tuple[tuple[Decimal, Decimal], ...] = field(default=(), compare=False, kw_only=True)
 
     @property
     def value(self) -> Decimal:
@@ -107,4 +107,4 @@ def _case(
         entries.append((price, part))
         total += part
     cost = sum((price * part for price, part in entries), ZERO)
-    return WorstCase(side, total, cost, end, tuple(entries))
+    return WorstCase(side, total, cost, end, entries=tuple(entries))
