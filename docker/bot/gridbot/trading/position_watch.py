@@ -22,6 +22,8 @@ MOST_LOOK_EVERY_S = 300.0
 # Histories list an execution later than the position shows it; so a difference counts when it is still there
 # after this long.
 SECOND_LOOK_S = 5.0
+# Longer than any history lags behind: an order that was filled by then is booked, or never will be.
+BOOKED_WITHIN_S = 600.0
 # Beside other bots of the fleet a difference counts when so many newer words of what they hold do not
 # explain it.
 WORDS = 2
@@ -62,6 +64,7 @@ class PositionWatch:
         self._sighted_at = 0.0
         self._is_unclear = self._is_blind = self._is_lacking = False
         self._pass = Reconciliation()
+        self._explained_since: float | None = None
         self.account: Decimal | None = None
 
     @property
@@ -143,7 +146,7 @@ class PositionWatch:
         # What is told to be others' explains less, and never asks for more: it is theirs to take away.
         others = min(told, ZERO) + (max(self._word.position, ZERO) if self._word else ZERO)
         needed = self._store.ledger.position + others
-        lent = self._lent() if self._difference(min(held, needed), others) else ZERO
+        lent = self._lent() if self._difference(min(held, needed), others, now) else ZERO
         if lent is None:
             self._note_lack(needed, held, now)
         else:
@@ -192,7 +195,7 @@ class PositionWatch:
         """
         is_blind = self._word is not None and not self._word.is_of(now, WORDS_WITHIN_S)
         if is_blind:
-            self._differs_since = self._sighting = None
+            self._differs_since = self._sighting = self._explained_since = None
             if not self._is_blind:
                 text = (
                     "other bots of the fleet trade on this account, and nobody tells what they hold: the"
@@ -213,7 +216,7 @@ class PositionWatch:
 
     def _judge(self, account: Decimal, others: Decimal, now: float) -> None:
         own = self._store.ledger.position
-        if not self._difference(account, others):
+        if not self._difference(account, others, now):
             self._is_lacking = False
             if self._condition is not None:
                 log.info("the account holds again what this bot's trades make: %s", as_text(own))
@@ -238,13 +241,21 @@ class PositionWatch:
         params = {"ledger": as_text(own), "account": as_text(account - others)}
         self._condition = Condition(Code.LEDGER_DIFFERS, text, params)
 
-    def _difference(self, account: Decimal, others: Decimal) -> Decimal:
-        """Return by what both differ that no order on its way explains, 0 for no more than one order."""
-        difference = account - others - self._store.ledger.position
-        if abs(difference) > self._settings.quantity:
+    def _difference(self, account: Decimal, others: Decimal, now: float) -> Decimal:
+        """Return by what both differ that no order on its way explains, 0 for no more than one order.
+
+        What may explain a difference does not end one that counts already, nor explain one for ever.
+        """
+        most, difference = self._settings.quantity, account - others - self._store.ledger.position
+        if abs(difference) <= most:
+            self._explained_since = None
+            return ZERO
+        if self._explained_since is None or self._explained_since > now:
+            self._explained_since = now
+        if self._condition is None and now - self._explained_since <= BOOKED_WITHIN_S:
             amounts = on_the_way(self._pass, self._store.live_orders())
             difference -= min(max(difference, -amounts[Side.SELL]), amounts[Side.BUY])
-        return difference if abs(difference) > self._settings.quantity else ZERO
+        return difference if abs(difference) > most else ZERO
 
     def _is_confirmed(self, now: float) -> bool:
         """Tell whether a difference that was seen before is none that other bots' latest trades explain."""
