@@ -102,6 +102,13 @@ SENTENCES: Mapping[str, tuple[str, str | None]] = {
         ),
         SMALLER,
     ),
+    "funds_lent": (
+        mark(
+            "{free} {quote} is free and {lent} lent, the worst case ({position} {base} at {end}) needs"
+            " {needed}: orders may not be able to use what is lent"
+        ),
+        mark("redeem it on the exchange's page, and turn auto-lend off there"),
+    ),
     "funds_unknown": (
         mark("whether the funds suffice is not known: the exchange does not report the free balance"),
         mark("compare the balance with max_position times the price, divided by the leverage"),

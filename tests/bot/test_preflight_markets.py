@@ -16,14 +16,14 @@ from gridbot.model.types import Side
 from gridbot.trading.worst_case import WorstCase, worst_cases
 from tests.bot.kits.apex import Apex
 from tests.bot.kits.aster import Aster, AsterSpot
-from tests.bot.kits.backpack import Backpack
+from tests.bot.kits.backpack import Backpack, BackpackSpot
 from tests.bot.kits.kit import Kit
 from tests.bot.kits.lighter import Lighter
 from tests.bot.kits.paradex import Paradex
 from tests.bot.test_live import fake
 from tests.bot.test_preflight import LONG, ask, cases_of, checks_of, run_of
 from tests.bot.test_preflight_kits import ANSWERS, ASTER, LIGHTER, facts
-from tests.bot.worlds import PERP
+from tests.bot.worlds import PERP, SPOT
 from tests.fake_exchange.book import RefusalError
 from tests.fake_exchange.server import FakeExchange
 
@@ -275,6 +275,28 @@ def test_backpacks_leverage_is_the_markets_where_that_is_less() -> None:
         kit = Backpack()
         kit.adapter._loaded()["info"] |= {"imfFunction": {"type": "sqrt", "base": base}}
         assert facts(kit, BACKPACK).leverage == leverage
+
+
+# what is lent
+
+
+def test_funds_that_are_lent_refuse_no_run() -> None:
+    settings = run_of("--strategy", "grid", "--market-type", "spot", "--symbol", "SOL_USDC")
+    for free, lent, code, level in (
+        ("5", "200", "funds_lent", Level.WARN),
+        ("5", "10", "funds_short", Level.FAIL),
+        ("5", None, "funds_short", Level.FAIL),
+        ("200", "10", "funds", Level.OK),
+    ):
+        facts_known = {"free": D(free), "lent": lent and D(lent), "leverage": D(1)}
+        assert checks_of(settings, SPOT, **facts_known)[code].level is level
+
+
+def test_what_a_spot_account_has_lent_of_its_quote_is_asked_for() -> None:
+    rows = [{"symbol": "SOL", "lendQuantity": "1"}, {"symbol": "USDC", "lendQuantity": "70.5"}]
+    assert facts(BackpackSpot(), {**BACKPACK, "collateral": {"collateral": rows}}).lent == D("70.5")
+    assert facts(BackpackSpot(), BACKPACK).lent is None
+    assert facts(Backpack(), {**BACKPACK, "collateral": {"collateral": rows}}).lent is None
 
 
 # levels and the worst case

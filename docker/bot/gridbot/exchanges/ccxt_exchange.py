@@ -332,7 +332,8 @@ class CcxtExchange(CcxtCalls):
         return None if self._settings.perp else self._part_of_balance("total")
 
     def lent(self) -> Decimal | None:
-        return None if self._settings.perp else read_lent(self, self._loaded())
+        market = self._loaded()
+        return None if self._settings.perp else read_lent(self, (market.get("baseId"), market["base"]))
 
     def _part_of_balance(self, part: str) -> Decimal:
         """Return that part of what there is of a spot market's base currency. Raises ExchangeError."""

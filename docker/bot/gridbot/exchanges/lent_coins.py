@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from decimal import Decimal
-from typing import Any
 
 from gridbot.exchanges.ccxt_calls import CcxtCalls
 from gridbot.exchanges.values import decimal
 from gridbot.model.types import ZERO
 
 
-def read_lent(exchange: CcxtCalls, market: Mapping[str, Any]) -> Decimal | None:
-    """Return how much of the market's base currency is lent, None where that is not said.
+def read_lent(exchange: CcxtCalls, names: Collection[str | None]) -> Decimal | None:
+    """Return how much of the currency with one of `names` is lent, None where that is not said.
 
     Raises ExchangeError.
     """
@@ -28,7 +27,6 @@ def read_lent(exchange: CcxtCalls, market: Mapping[str, Any]) -> Decimal | None:
     rows = answer.get("collateral") if isinstance(answer, Mapping) else None
     if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
         return None
-    names = (market.get("baseId"), market["base"])
     own = next((row for row in rows if row.get("symbol") in names), {"lendQuantity": 0})
     lent = decimal(own.get("lendQuantity"))
     return None if lent is None else max(lent, ZERO)
