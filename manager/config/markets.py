@@ -4,6 +4,7 @@ The bot finds a market by its id, by ccxt's symbol, and as the old system wrote 
 """
 
 import re
+from collections.abc import Sequence
 
 from manager.config.exchanges import EXCHANGES
 
@@ -31,7 +32,7 @@ def is_same(exchange: str, symbol: str, kind: str, other_symbol: str, other_kind
 def base_of(symbol: str) -> str:
     """Return the currency that a symbol begins with: two symbols of one market have the same."""
     words = WORD.findall(symbol.upper())
-    return _without_quote(words[0])[0] if words else symbol
+    return _split(words)[0] if words else symbol
 
 
 def _market(exchange: str, symbol: str, kind: str) -> tuple[str, str, str] | None:
@@ -39,9 +40,8 @@ def _market(exchange: str, symbol: str, kind: str) -> tuple[str, str, str] | Non
     words = WORD.findall(symbol.upper())
     if exchange not in EXCHANGES or not words or symbol.isdigit():
         return None
-    base, quote = _without_quote(words[0])
-    others = [word for word in words[1:] if word != "PERP"]
-    quote = others[0] if others else quote or EXCHANGES[exchange].quote
+    base, quote = _split(words)
+    quote = quote or EXCHANGES[exchange].quote
     spelled = _spelled_kind(exchange, symbol.upper()) or kind
     return (base, quote, spelled) if spelled else None
 
@@ -55,6 +55,15 @@ def _spelled_kind(exchange: str, symbol: str) -> str:
     if exchange == "backpack":
         return "spot" if "_" in symbol else ""
     return "" if exchange == "aster" else "perp"
+
+
+def _split(words: Sequence[str]) -> tuple[str, str]:
+    """Return base and quote of a symbol's words, the quote empty where it has none.
+
+    The currency of SUSD-USDC ends in a quote's name, and is no pair of its own.
+    """
+    others = [word for word in words[1:] if word != "PERP"]
+    return (words[0], others[0]) if others else _without_quote(words[0])
 
 
 def _without_quote(word: str) -> tuple[str, str]:

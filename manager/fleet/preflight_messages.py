@@ -13,6 +13,7 @@ Level = Literal["ok", "warn", "fail"]
 LEVELS: Mapping[str, Level] = {"ok": "ok", "warn": "warn", "fail": "fail"}
 MOST_WORDS = 300
 
+NOT_ISOLATED = mark("set a lower leverage or cross margin on the exchange's page, or a narrower range")
 SMALLER = mark("set a smaller quantity or max_position, a narrower range, or deposit more")
 WIDER = mark("set fewer levels or a wider range (or a wider spread)")
 SENTENCES: Mapping[str, tuple[str, str | None]] = {
@@ -101,6 +102,13 @@ SENTENCES: Mapping[str, tuple[str, str | None]] = {
         ),
         SMALLER,
     ),
+    "funds_lent": (
+        mark(
+            "{free} {quote} is free and {lent} lent, the worst case ({position} {base} at {end}) needs"
+            " {needed}: orders may not be able to use what is lent"
+        ),
+        mark("redeem it on the exchange's page, and turn auto-lend off there"),
+    ),
     "funds_unknown": (
         mark("whether the funds suffice is not known: the exchange does not report the free balance"),
         mark("compare the balance with max_position times the price, divided by the leverage"),
@@ -134,6 +142,20 @@ SENTENCES: Mapping[str, tuple[str, str | None]] = {
     "liquidation_inside": (
         mark("liquidation at about {price}, before the grid's end {end} is reached"),
         SMALLER,
+    ),
+    "liquidation_isolated": (
+        mark(
+            "liquidation at about {price}, before the grid's end {end} is reached: the position's margin is"
+            " isolated"
+        ),
+        NOT_ISOLATED,
+    ),
+    "liquidation_stopped": (
+        mark(
+            "liquidation at about {price}, before the grid's end {end} is reached, where the stop loss does"
+            " not end the run before: earlier profit delays it"
+        ),
+        NOT_ISOLATED,
     ),
     "profit": (mark("a grid earns {gross} % and pays {fees} % in fees: {net} % is left"), None),
     "profit_small": (mark("a grid earns {gross} % and pays {fees} % in fees: {net} % is left"), WIDER),

@@ -65,6 +65,9 @@ class Exchange(There):
     def holdings(self) -> Decimal | None:
         return None
 
+    def lent(self) -> Decimal | None:
+        return None
+
     def position(self) -> Decimal | None:
         return self.held
 

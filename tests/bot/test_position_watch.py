@@ -19,8 +19,15 @@ from gridbot.store.ledger import Ledger
 from gridbot.store.store import Store
 from gridbot.strategies.strategy import make_strategy
 from gridbot.trading.engine import Engine
+from gridbot.trading.listing import Reconciliation
 from gridbot.trading.others_part import WORDS_WITHIN_S, OthersPosition, own_part
-from gridbot.trading.position_watch import LOOK_EVERY_S, MOST_LOOK_EVERY_S, SECOND_LOOK_S, own_position
+from gridbot.trading.position_watch import (
+    BOOKED_WITHIN_S,
+    LOOK_EVERY_S,
+    MOST_LOOK_EVERY_S,
+    SECOND_LOOK_S,
+    own_position,
+)
 from gridbot.trading.run_ending import CompletedError
 from tests.bot.worlds import PERP
 
@@ -99,6 +106,38 @@ class Bench:
         self.engine.tick()
         self.account.own = self.store.ledger.position
         return self.engine.condition().code
+
+
+def test_orders_that_may_be_filled_by_now_do_not_end_a_difference_that_counts(store: Store) -> None:
+    bench = Bench(store)
+    bench.tick()
+    bench.account.others = D("1.5")
+    assert [bench.tick(LOOK_EVERY_S), bench.tick(SECOND_LOOK_S)] == [Code.TRADING, Code.LEDGER_DIFFERS]
+    watch = bench.engine._watch
+    watch.note_pass(Reconciliation())  # no order is listed: each may have been filled
+    watch.look(bench.prices.now + SECOND_LOOK_S)
+    assert watch.is_in_doubt
+    bench.account.others = D(0)
+    watch.look(bench.prices.now + 2 * SECOND_LOOK_S)
+    assert not watch.is_in_doubt
+
+
+def test_orders_that_are_never_booked_explain_a_difference_for_ten_minutes(store: Store) -> None:
+    bench = Bench(store)
+    bench.tick()
+    bench.account.others, watch = D("1.5"), bench.engine._watch
+    now = bench.prices.now + LOOK_EVERY_S
+    assert BOOKED_WITHIN_S >= 2 * MOST_LOOK_EVERY_S
+    for after, is_in_doubt in (
+        (0, False),
+        (BOOKED_WITHIN_S, False),
+        (LOOK_EVERY_S, False),
+        (SECOND_LOOK_S, True),
+    ):
+        now += after
+        watch.note_pass(Reconciliation())
+        watch.look(now)
+        assert watch.is_in_doubt is is_in_doubt
 
 
 def test_a_difference_seen_twice_stops_placing_until_both_agree(store: Store) -> None:

@@ -16,14 +16,14 @@ from gridbot.model.types import Side
 from gridbot.trading.worst_case import WorstCase, worst_cases
 from tests.bot.kits.apex import Apex
 from tests.bot.kits.aster import Aster, AsterSpot
-from tests.bot.kits.backpack import Backpack
+from tests.bot.kits.backpack import Backpack, BackpackSpot
 from tests.bot.kits.kit import Kit
 from tests.bot.kits.lighter import Lighter
 from tests.bot.kits.paradex import Paradex
 from tests.bot.test_live import fake
 from tests.bot.test_preflight import LONG, ask, cases_of, checks_of, run_of
 from tests.bot.test_preflight_kits import ANSWERS, ASTER, LIGHTER, facts
-from tests.bot.worlds import PERP
+from tests.bot.worlds import PERP, SPOT
 from tests.fake_exchange.book import RefusalError
 from tests.fake_exchange.server import FakeExchange
 
@@ -58,6 +58,12 @@ BACKPACK: Mapping[str, Any] = {
         ("paradex", {"symbol": "SOL-USD-PERP"}, None),
         ("backpack", {}, None),
         ("aster", {"status": None}, None),
+        ("backpack", {"orderBookState": "OPEN"}, True),
+        ("backpack", {"orderBookState": "AuctionOnly"}, None),
+        ("aster", {"status": "PENDING_TRADING"}, False),
+        ("aster", {"status": "HALT"}, False),
+        ("aster", {"status": "TRADING_PLUS"}, None),
+        ("lighter", {"status": ""}, None),
         ("lighter", None, None),
     ],
 )
@@ -216,7 +222,7 @@ def test_an_isolated_position_has_no_more_than_its_own_margin(kind: str, cross: 
     assert checks_of(settings, free=D(20))["liquidation"].params["price"] == cross
     assert checks_of(settings, free=D(20), is_isolated=True)["liquidation"].params["price"] == isolated
     # With a leverage of 50 it ends inside the grid, whatever else the account has.
-    inside = checks_of(settings, free=D(10000), is_isolated=True, leverage=D(50))["liquidation_inside"]
+    inside = checks_of(settings, free=D(10000), is_isolated=True, leverage=D(50))["liquidation_isolated"]
     assert inside.level is Level.FAIL
     unknown = checks_of(settings, free=D(10000), is_isolated=True, leverage=None)["liquidation_unknown"]
     assert unknown.level is Level.WARN
@@ -240,11 +246,57 @@ def test_a_stop_loss_ends_the_run_before_a_liquidation() -> None:
     assert "liquidation_inside" in checks_of(run_of(*LONG, "--stop-loss", "2.9"), free=D(4))
 
 
+@pytest.mark.parametrize(
+    ("kind", "leverage", "before", "after"),
+    [
+        # 0.1 at 154 is liquidated at 15.092 / 0.09875 = 152.83, where 0.117 is lost; the entry at 152 is not
+        # reached. 0.1 sold at 146 is at 14.892 / 0.10125 = 147.08, where 0.108 is lost.
+        ("long", 50, "0.11", "0.12"),
+        ("short", 50, "0.1", "0.11"),
+        # What is bought at 154 to 150 lasts until 147.77, before which more is bought at 148: all of it until
+        # 57.984 / 0.395 = 146.79, where 1.682 is lost.
+        ("long", 25, "1.6", "1.7"),
+    ],
+)
+def test_a_stop_loss_before_an_isolated_liquidation_refuses_nothing(
+    kind: str, leverage: int, before: str, after: str
+) -> None:
+    def codes(stop_loss: str) -> dict[str, Level]:
+        settings = run_of("--grid-type", kind, "--stop-loss", stop_loss)
+        checks = checks_of(settings, free=D(10000), is_isolated=True, leverage=D(leverage))
+        return {code: check.level for code, check in checks.items() if code.startswith("liquidation")}
+
+    assert codes(before) == {"liquidation_stopped": Level.WARN}
+    assert codes(after) == codes("10000") == {"liquidation_isolated": Level.FAIL}
+
+
 def test_backpacks_leverage_is_the_markets_where_that_is_less() -> None:
     for base, leverage in ("0.1", D(10)), ("0.01", D(50)), (None, D(50)):
         kit = Backpack()
         kit.adapter._loaded()["info"] |= {"imfFunction": {"type": "sqrt", "base": base}}
         assert facts(kit, BACKPACK).leverage == leverage
+
+
+# what is lent
+
+
+def test_funds_that_are_lent_refuse_no_run() -> None:
+    settings = run_of("--strategy", "grid", "--market-type", "spot", "--symbol", "SOL_USDC")
+    for free, lent, code, level in (
+        ("5", "200", "funds_lent", Level.WARN),
+        ("5", "10", "funds_short", Level.FAIL),
+        ("5", None, "funds_short", Level.FAIL),
+        ("200", "10", "funds", Level.OK),
+    ):
+        facts_known = {"free": D(free), "lent": lent and D(lent), "leverage": D(1)}
+        assert checks_of(settings, SPOT, **facts_known)[code].level is level
+
+
+def test_what_a_spot_account_has_lent_of_its_quote_is_asked_for() -> None:
+    rows = [{"symbol": "SOL", "lendQuantity": "1"}, {"symbol": "USDC", "lendQuantity": "70.5"}]
+    assert facts(BackpackSpot(), {**BACKPACK, "collateral": {"collateral": rows}}).lent == D("70.5")
+    assert facts(BackpackSpot(), BACKPACK).lent is None
+    assert facts(Backpack(), {**BACKPACK, "collateral": {"collateral": rows}}).lent is None
 
 
 # levels and the worst case

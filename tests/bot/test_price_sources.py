@@ -186,6 +186,8 @@ def test_invented_rules_suit_the_grid(lower: str, upper: str, quantity: str, tic
         ("apex", "BTC", ("BTC", "USDT")),
         ("lighter", "ETH", ("ETH", "USDC")),
         ("backpack", "SOL_USDC_PERP", ("SOL", "USDC")),
+        ("backpack", "SOL-PERP", ("SOL", "USDC")),
+        ("backpack", "PERP_USDC_PERP", ("PERP", "USDC")),
         ("elsewhere", "USDT", ("USDT", "USDC")),
     ],
 )

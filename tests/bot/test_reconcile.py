@@ -148,6 +148,9 @@ class There:
     def holdings(self) -> Decimal | None:
         return None
 
+    def lent(self) -> Decimal | None:
+        return None
+
     def position(self) -> Decimal | None:
         return None
 

@@ -18,7 +18,7 @@ from gridbot.strategies.strategy import make_strategy
 from gridbot.trading.engine import Engine
 from gridbot.trading.position_watch import LOOK_EVERY_S, SECOND_LOOK_S
 from tests.bot.kits.aster import AsterSpot
-from tests.bot.kits.backpack import BackpackSpot
+from tests.bot.kits.backpack import Backpack, BackpackSpot
 from tests.bot.kits.kit import Kit
 from tests.bot.test_position_watch import LIVE, Account, Neighbour, Prices
 from tests.bot.worlds import SPOT
@@ -37,6 +37,8 @@ class SpotAccount(Account):
         super().__init__(prices)
         self.unknown: ExchangeError | None = None
         self.says_nothing = False
+        self.lends: Decimal | ExchangeError | None = D(0)
+        self.asked_for_lent = 0
 
     def position(self) -> Decimal | None:
         return None
@@ -45,6 +47,12 @@ class SpotAccount(Account):
         if self.unknown is not None:
             raise self.unknown
         return None if self.says_nothing else self.own + self.others
+
+    def lent(self) -> Decimal | None:
+        self.asked_for_lent += 1
+        if isinstance(self.lends, ExchangeError):
+            raise self.lends
+        return self.lends
 
 
 class Bench:
@@ -142,6 +150,64 @@ def test_a_person_may_say_that_coins_are_gone(store: Store) -> None:
     bench = Bench(store, GRIDBOT_OTHERS_POSITION="-2")
     bench.account.others = D(-2)
     assert bench.looks() == OK
+
+
+def test_what_is_lent_is_held_and_asked_for_only_where_something_lacks(store: Store) -> None:
+    bench = Bench(store)
+    assert bench.looks() == OK
+    assert bench.account.asked_for_lent == 0
+    bench.account.others, bench.account.lends = D(-2), D(2)
+    assert bench.looks() == OK
+    assert bench.account.asked_for_lent > 0
+    bench.account.lends = D("0.5")
+    assert bench.looks() == DIFFERS
+    bench.account.lends = None
+    assert bench.tick(LOOK_EVERY_S) is Code.LEDGER_DIFFERS
+    bench.account.lends = D(2)
+    assert bench.tick(LOOK_EVERY_S) is Code.TRADING
+
+
+@pytest.mark.parametrize("lends", [None, UnreachableError("away"), UnclearError("no list")])
+def test_a_lack_beside_unknown_lending_is_one_warning_and_no_stop(
+    store: Store, lends: ExchangeError | None
+) -> None:
+    bench = Bench(store)
+    bench.account.others, bench.account.lends = D("-1.5"), lends
+    for _ in range(3):
+        assert bench.looks() == OK
+    placed = len(bench.account.placed)
+    bench.tick(1, price="125")
+    assert len(bench.account.placed) > placed
+    assert store._db.execute("SELECT kind, sum(count) FROM errors GROUP BY kind").fetchall()[0][:] == (
+        "not_compared",
+        1,
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "lent"),
+    [
+        ({"collateral": [{"symbol": "SOL", "lendQuantity": "1.5", "totalQuantity": "1.75"}]}, D("1.5")),
+        ({"collateral": [{"symbol": "USDC", "lendQuantity": "9"}]}, D(0)),
+        ({"collateral": []}, D(0)),
+        ({"collateral": [{"symbol": "SOL", "totalQuantity": "1.75"}]}, None),
+        ({"collateral": None}, None),
+        ({"collateral": ["SOL"]}, None),
+        ({"netEquityAvailable": "100"}, None),
+        ([], None),
+    ],
+)
+def test_what_backpack_has_lent_for_the_account_is_read(answer: Any, lent: Decimal | None) -> None:
+    kit, carry_out = BackpackSpot(), BackpackSpot.answer
+    kit.answer = lambda path, method, params: (  # type: ignore[method-assign]
+        answer if path.endswith("collateral") else carry_out(kit, path, method, params)
+    )
+    assert kit.adapter.lent() == lent
+
+
+def test_aster_lends_nothing_and_a_perpetual_is_not_asked() -> None:
+    assert AsterSpot().adapter.lent() == 0
+    assert Backpack().adapter.lent() is None
 
 
 @pytest.mark.parametrize("kind", [BackpackSpot, AsterSpot])

@@ -204,7 +204,8 @@ class FakeExchange:
                         },
                     }
                 case "GET", "/api/v1/capital/collateral":
-                    return {"netEquity": str(book.equity), "netEquityAvailable": str(book.available())}
+                    available = str(book.available())
+                    return {"netEquity": str(book.equity), "netEquityAvailable": available, "collateral": []}
                 case "GET", "/api/v1/account":
                     return {
                         "futuresMakerFee": str(book.maker_points),

@@ -82,3 +82,15 @@ def test_another_spelling_is_no_way_round_the_check_of_accounts(
     running = LiveContainer("b", "desk-b", "backpack", symbol, KEYS, kind)
     mine = bot_environment.account_of(first, a_fleet(), KEYS)
     assert bot_environment.is_same(mine, account_in(running)) == is_problem
+
+
+@pytest.mark.parametrize(
+    ("symbol", "other"),
+    [("SUSD-USDC", "S-USDC"), ("SUSDE/USDC:USDC", "S/USDC:USDC"), ("LUSD_USDC_PERP", "L")],
+)
+def test_a_currency_that_ends_like_a_quote_is_no_other_currency(symbol: str, other: str) -> None:
+    assert not markets.is_same("backpack", symbol, "perp", other, "perp")
+    assert markets.base_of(symbol) != markets.base_of(other)
+    joined = "".join(markets.WORD.findall(symbol)[:2])
+    assert markets.is_same("backpack", symbol, "perp", joined, "perp")
+    assert markets.base_of(symbol) == markets.base_of(joined)

@@ -20,6 +20,7 @@ payments          a funding payment
 values            the single values of an answer
 answer_readers    which exchange has which of them
 account_facts     what a run with real money depends on
+lent_coins        what a spot account has lent
 market_state      whether a market takes orders
 key_permission    whether a key may trade
 verification      what is known of each exchange's answers, and which of them refuse live

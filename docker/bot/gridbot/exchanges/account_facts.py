@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 from gridbot.exchanges.answers import SENSELESS
 from gridbot.exchanges.ccxt_exchange import CcxtExchange
 from gridbot.exchanges.key_permission import Permission, permission
+from gridbot.exchanges.lent_coins import read_lent
 from gridbot.exchanges.market_state import UNKNOWN_STATE, MarketState, read_state
 from gridbot.exchanges.values import decimal, positive, product
 from gridbot.model.errors import THROTTLED, ExchangeError, UnauthorizedError
@@ -30,7 +31,8 @@ class AccountFacts:
 
     `free`: what new positions may use, in the market's quote currency; on a spot market `held` is what is
     there of the base currency. `bound`: what this bot's position and open orders have of the funds by now,
-    which is not in `free` and which a run that goes on may use. `clock_offset`: seconds by which the
+    which is not in `free` and which a run that goes on may use. `lent`: what a spot account has lent of the
+    quote currency, which is not in `free` either. `clock_offset`: seconds by which the
     exchange's clock is ahead of this one. `is_hedged`: the account keeps longs and shorts of a market as
     positions apart. `is_account_blocked`: it is the account that may not trade, whatever its keys may.
     `max_held_value`: what a position may be worth at the leverage that is set. `state`: whether the market
@@ -53,6 +55,7 @@ class AccountFacts:
     clock_offset: float | None = None
     is_hedged: bool | None = None
     max_held_value: Decimal | None = None
+    lent: Decimal | None = None
     state: MarketState = UNKNOWN_STATE
     says_least_value: bool = False
     is_isolated: bool | None = None
@@ -109,6 +112,7 @@ def read_facts(
         clock_offset=exchange.clock_offset(),
         is_hedged=_known(exchange.is_hedged) if market.perp else False,
         max_held_value=_known(exchange.max_held_value) if exchange.id == "aster" and market.perp else None,
+        lent=None if market.perp else _known(lambda: read_lent(exchange, _quote_names(exchange))),
         state=state,
         says_least_value=_says_least_value(exchange),
         is_isolated=_known(lambda: _is_isolated(exchange)) if market.perp else None,
@@ -245,6 +249,10 @@ def _paradex_margin(exchange: CcxtExchange) -> Mapping[str, Any]:
     wanted = exchange.market_answer["id"]
     listed = exchange.ask("privateGetAccountMargin", {"market": wanted}).get("configs") or []
     return next((one for one in listed if one.get("market") == wanted), {})
+
+
+def _quote_names(exchange: CcxtExchange) -> tuple[str | None, str]:
+    return exchange.market_answer.get("quoteId"), exchange.market_answer["quote"]
 
 
 def _info(exchange: CcxtExchange) -> Mapping[str, Any]:

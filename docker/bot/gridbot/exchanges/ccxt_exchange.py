@@ -12,6 +12,7 @@ from gridbot.exchanges import ccxt_client, venues
 from gridbot.exchanges.answers import Page
 from gridbot.exchanges.ccxt_calls import CcxtCalls
 from gridbot.exchanges.exchange import Exchange
+from gridbot.exchanges.lent_coins import read_lent
 from gridbot.exchanges.order_match import Row, match_order
 from gridbot.exchanges.values import decimal as _decimal
 from gridbot.exchanges.values import middle, positive
@@ -329,6 +330,10 @@ class CcxtExchange(CcxtCalls):
 
     def holdings(self) -> Decimal | None:
         return None if self._settings.perp else self._part_of_balance("total")
+
+    def lent(self) -> Decimal | None:
+        market = self._loaded()
+        return None if self._settings.perp else read_lent(self, (market.get("baseId"), market["base"]))
 
     def _part_of_balance(self, part: str) -> Decimal:
         """Return that part of what there is of a spot market's base currency. Raises ExchangeError."""

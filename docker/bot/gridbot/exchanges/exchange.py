@@ -102,6 +102,9 @@ class Exchange(Protocol):
         None on a perpetual, and on paper.
         """
 
+    def lent(self) -> Decimal | None:
+        """Return how much of it the account has lent beside that, None where that is not known."""
+
 
 class ClosingExchange(Exchange, Protocol):
     """Represent an exchange where every order is filled at once, as far as the book allows, or cancelled."""

@@ -158,6 +158,9 @@ class PaperExchange:
     def holdings(self) -> Decimal | None:
         return None
 
+    def lent(self) -> Decimal | None:
+        return None
+
     def _best_price(self, side: Side, price: Decimal) -> Decimal:
         """Return what an order on `side` that takes would pay or get."""
         tick = self.market().tick

@@ -194,8 +194,8 @@ def find_market(symbol: str, markets: Iterable[Mapping[str, Any]], *, perp: bool
 def currencies(exchange: str, symbol: str) -> tuple[str, str]:
     """Return base and quote as a symbol names them, for a market that nobody can be asked about: on paper."""
     written = symbol.upper() if symbol.islower() else symbol
-    base, *others = [word for word in re.split(r"[-_/:]", written) if word != "PERP"] or [written]
-    if others:
+    base, *words = re.split(r"[-_/:]", written)
+    if others := [word for word in words if word != "PERP"]:
         return base, others[0]
     quote = next((one for one in QUOTES if base.upper().endswith(one) and len(base) > len(one)), None)
     if quote is not None:

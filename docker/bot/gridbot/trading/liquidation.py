@@ -34,7 +34,7 @@ def liquidation(
     With cross margin all of the account's funds back the position; with isolated margin what it was opened
     with. What is not known is assumed for a warning, and no line is good by it, or bad.
     """
-    distances = []
+    distances, stopped = [], []
     is_known = facts.is_isolated is not None
     for case in cases:
         backing = funds
@@ -48,14 +48,31 @@ def liquidation(
         maintenance = MAINTENANCE if share is None else share
         price = case.liquidation(backing, maintenance)
         is_stopped = not facts.is_isolated and _is_stopped_before(settings, case, funds, maintenance)
-        if price > 0 and not is_stopped:
-            least = case.liquidation(backing, ZERO if share is None else share)
-            distances.append((_distance(case, price, maintenance), _distance(case, least, maintenance)))
+        if price <= 0 or is_stopped:
+            continue
+        distance = _distance(case, price, maintenance)
+        if (
+            facts.is_isolated
+            and distance.share <= 0
+            and _is_stopped_alone(settings, case, facts, maintenance)
+        ):
+            stopped.append(distance)
+            continue
+        least = case.liquidation(backing, ZERO if share is None else share)
+        distances.append((distance, _distance(case, least, maintenance)))
+    if stopped:
+        yield _stopped(min(stopped, key=lambda distance: distance.share))
+        if not distances:
+            return
     if not distances:
         yield Check("liquidation_none", Level.OK, "no price liquidates the account within reach")
         return
     nearest, at_least = min(distances, key=lambda pair: pair[0].share)
-    yield _check(nearest, is_known=is_known, is_inside=at_least.share <= 0)
+    is_inside = at_least.share <= 0
+    if is_inside and facts.is_isolated:
+        yield _isolated(nearest)
+    else:
+        yield _check(nearest, is_known=is_known, is_inside=is_inside)
 
 
 def _distance(case: WorstCase, price: Decimal, maintenance: Decimal) -> _Distance:
@@ -69,10 +86,28 @@ def _is_stopped_before(settings: Settings, case: WorstCase, funds: Decimal, main
     return funds - settings.stop_loss > maintenance * max(case.cost, case.value)
 
 
+def _is_stopped_alone(settings: Settings, case: WorstCase, facts: AccountFacts, maintenance: Decimal) -> bool:
+    """Tell whether the stop loss comes before each price that liquidates what is entered by then.
+
+    With isolated margin each entry adds its own, and nothing that the account has besides.
+    """
+    if settings.stop_loss is None or facts.leverage is None:
+        return False
+    sign, entries = case.side.sign, case.entries
+    for count in range(1, len(entries) + 1):
+        qty = sum((part for _price, part in entries[:count]), ZERO)
+        cost = sum((price * part for price, part in entries[:count]), ZERO)
+        stop = (cost - sign * settings.stop_loss) / qty
+        price = WorstCase(case.side, qty, cost, case.end).liquidation(cost / facts.leverage, maintenance)
+        is_last = count == len(entries)
+        if is_last or max(sign * stop, sign * price) > sign * entries[count][0]:
+            return sign * stop > sign * price
+    return False
+
+
 def _check(nearest: _Distance, *, is_known: bool, is_inside: bool) -> Check:
-    price, end = as_text(round(nearest.price, 2)), as_text(nearest.end)
-    params = {"price": price, "end": end, "percent": _percent(nearest.share)}
-    at = f"liquidation at about {price}"
+    params, end = _params(nearest), as_text(nearest.end)
+    at = f"liquidation at about {params['price']}"
     if is_inside:
         return Check(
             "liquidation_inside",
@@ -99,6 +134,36 @@ def _check(nearest: _Distance, *, is_known: bool, is_inside: bool) -> Check:
         "set a smaller max_position, or deposit more" if is_near else "",
         params,
     )
+
+
+def _isolated(nearest: _Distance) -> Check:
+    return Check(
+        "liquidation_isolated",
+        Level.FAIL,
+        f"liquidation at about {_price(nearest)}, before the grid's end {as_text(nearest.end)} is reached:"
+        " the position's margin is isolated",
+        "set a lower leverage or cross margin on the exchange's page, or a narrower range",
+        _params(nearest),
+    )
+
+
+def _stopped(nearest: _Distance) -> Check:
+    return Check(
+        "liquidation_stopped",
+        Level.WARN,
+        f"liquidation at about {_price(nearest)}, before the grid's end {as_text(nearest.end)} is reached,"
+        " where the stop loss does not end the run before: earlier profit delays it",
+        "set a lower leverage or cross margin on the exchange's page, or a narrower range",
+        _params(nearest),
+    )
+
+
+def _params(nearest: _Distance) -> dict[str, str]:
+    return {"price": _price(nearest), "end": as_text(nearest.end), "percent": _percent(nearest.share)}
+
+
+def _price(nearest: _Distance) -> str:
+    return as_text(round(nearest.price, 2))
 
 
 def _unknown() -> Check:

@@ -22,6 +22,8 @@ MOST_LOOK_EVERY_S = 300.0
 # Histories list an execution later than the position shows it; so a difference counts when it is still there
 # after this long.
 SECOND_LOOK_S = 5.0
+# Longer than any history lags behind: an order that was filled by then is booked, or never will be.
+BOOKED_WITHIN_S = 600.0
 # Beside other bots of the fleet a difference counts when so many newer words of what they hold do not
 # explain it.
 WORDS = 2
@@ -45,7 +47,8 @@ class PositionWatch:
     is wrong, or that a person or program trades beside it: nothing is placed.
 
     A spot account has no position, and what it holds beyond this bot's trades may be anybody's, and come and
-    go; but it has to hold what they make.
+    go; but it has to hold what they make. What it has lent is held, too; where that is not known, a lack is
+    a warning.
     """
 
     def __init__(self, settings: Settings, exchange: Exchange, store: Store, base: str, pace: Pace) -> None:
@@ -59,8 +62,9 @@ class PositionWatch:
         self._word_at = 0.0
         self._sighting: OthersPosition | None = None
         self._sighted_at = 0.0
-        self._is_unclear = self._is_blind = False
+        self._is_unclear = self._is_blind = self._is_lacking = False
         self._pass = Reconciliation()
+        self._explained_since: float | None = None
         self.account: Decimal | None = None
 
     @property
@@ -138,10 +142,39 @@ class PositionWatch:
         self._word = others_part.read_others_position(self._settings.others_file)
         if held is None or self._is_blind_beside_others(now):
             return
-        own, told = self._store.ledger.position, self._settings.others_position or ZERO
+        told = self._settings.others_position or ZERO
         # What is told to be others' explains less, and never asks for more: it is theirs to take away.
         others = min(told, ZERO) + (max(self._word.position, ZERO) if self._word else ZERO)
-        self._judge(min(held, own + others), others, now)
+        needed = self._store.ledger.position + others
+        lent = self._lent() if self._difference(min(held, needed), others, now) else ZERO
+        if lent is None:
+            self._note_lack(needed, held, now)
+        else:
+            self._judge(min(held + lent, needed), others, now)
+
+    def _lent(self) -> Decimal | None:
+        try:
+            return self._exchange.lent()
+        except ExchangeError as err:
+            log.info("what the account has lent is unknown: %s", err)
+            return None
+
+    def _note_lack(self, needed: Decimal, held: Decimal, now: float) -> None:
+        """Warn of coins that are not there, and may be lent: seen twice, and once until they are there."""
+        if self._condition is not None:
+            return
+        if self._differs_since is None:
+            self._differs_since = now
+            return
+        self._differs_since = None
+        if not self._is_lacking:
+            self._is_lacking = True
+            text = (
+                f"the account's balance is {as_text(held)}, and by the trades here it has to be"
+                f" {as_text(needed)}; what is lent cannot be read, so orders are placed all the same"
+            )
+            log.warning("%s", text)
+            self._store.samples.add_error(now, "not_compared", text)
 
     def _note_unclear(self, why: str, now: float) -> None:
         """Take down that what is held is unknown, which is no position of 0; seen twice it is a condition."""
@@ -162,7 +195,7 @@ class PositionWatch:
         """
         is_blind = self._word is not None and not self._word.is_of(now, WORDS_WITHIN_S)
         if is_blind:
-            self._differs_since = self._sighting = None
+            self._differs_since = self._sighting = self._explained_since = None
             if not self._is_blind:
                 text = (
                     "other bots of the fleet trade on this account, and nobody tells what they hold: the"
@@ -183,11 +216,8 @@ class PositionWatch:
 
     def _judge(self, account: Decimal, others: Decimal, now: float) -> None:
         own = self._store.ledger.position
-        difference = account - others - own
-        if abs(difference) > self._settings.quantity:
-            amounts = on_the_way(self._pass, self._store.live_orders())
-            difference -= min(max(difference, -amounts[Side.SELL]), amounts[Side.BUY])
-        if abs(difference) <= self._settings.quantity:
+        if not self._difference(account, others, now):
+            self._is_lacking = False
             if self._condition is not None:
                 log.info("the account holds again what this bot's trades make: %s", as_text(own))
             self._differs_since = self._condition = None
@@ -210,6 +240,22 @@ class PositionWatch:
             self._store.samples.add_error(now, "ledger_differs", text)
         params = {"ledger": as_text(own), "account": as_text(account - others)}
         self._condition = Condition(Code.LEDGER_DIFFERS, text, params)
+
+    def _difference(self, account: Decimal, others: Decimal, now: float) -> Decimal:
+        """Return by what both differ that no order on its way explains, 0 for no more than one order.
+
+        What may explain a difference does not end one that counts already, nor explain one for ever.
+        """
+        most, difference = self._settings.quantity, account - others - self._store.ledger.position
+        if abs(difference) <= most:
+            self._explained_since = None
+            return ZERO
+        if self._explained_since is None or self._explained_since > now:
+            self._explained_since = now
+        if self._condition is None and now - self._explained_since <= BOOKED_WITHIN_S:
+            amounts = on_the_way(self._pass, self._store.live_orders())
+            difference -= min(max(difference, -amounts[Side.SELL]), amounts[Side.BUY])
+        return difference if abs(difference) > most else ZERO
 
     def _is_confirmed(self, now: float) -> bool:
         """Tell whether a difference that was seen before is none that other bots' latest trades explain."""

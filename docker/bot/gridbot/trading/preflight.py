@@ -276,6 +276,16 @@ def _worst_case(
             "look at the leverage on the exchange's page",
             params,
         )
+    if facts.lent and needs <= available + facts.lent:
+        params["lent"] = _money(facts.lent)
+        return Check(
+            "funds_lent",
+            Level.WARN,
+            f"{free} {market.quote} is free and {params['lent']} lent, the worst case ({held}) needs"
+            f" {needed}: orders may not be able to use what is lent",
+            "redeem it on the exchange's page, and turn auto-lend off there",
+            params,
+        )
     return Check(
         "funds_short",
         Level.FAIL,

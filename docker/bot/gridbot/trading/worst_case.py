@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from gridbot.config.settings import POSITION_ORDERS, Settings
@@ -13,12 +13,16 @@ from gridbot.strategies.grid import nearest_level, start_grid
 
 @dataclass(frozen=True, slots=True)
 class WorstCase:
-    """Hold the position of one side at the range's end: `cost` is what it was entered for."""
+    """Hold the position of one side at the range's end: `cost` is what it was entered for.
+
+    `entries`: the prices and quantities of which it consists, in the order in which they are reached.
+    """
 
     side: Side
     qty: Decimal
     cost: Decimal
     end: Decimal
+    entries: tuple[tuple[Decimal, Decimal], ...] = field(default=(), compare=False, kw_only=True)
 
     @property
     def value(self) -> Decimal:
@@ -59,14 +63,9 @@ def worst_cases(
     ends = {Side.BUY: levels[0], Side.SELL: levels[-1]}
     cases = []
     for side, prices in entries.items():
-        held = cost = ZERO
-        for level in prices:
-            part = min(qty, most - held)
-            if part <= 0:
-                break
-            held, cost = held + part, cost + part * level
-        if held:
-            cases.append(WorstCase(side, held, cost, ends[side]))
+        case = _case(side, (), prices, qty, most, ends[side])
+        if case.qty:
+            cases.append(case)
     if settings.initial_position and kind in ("long", "short"):
         side = Side.BUY if kind == "long" else Side.SELL
         cases.append(_from_initial(settings, market, levels, price, side))
@@ -80,16 +79,32 @@ def _from_initial(
     qty = floor_to(settings.quantity, market.lot)
     most = settings.max_position or qty * (settings.grid_num - 1)
     held = floor_to(settings.initial_position, market.lot)
-    cost, kind = held * price, settings.grid_type if market.perp else "long"
+    kind = settings.grid_type if market.perp else "long"
     _grid, filled = start_grid(tuple(levels), kind, price, qty, most, held * side.sign)
     level = nearest_level(levels, price)
     if side is Side.BUY:
         entries = [levels[cell] for cell in range(level - 1, -1, -1) if cell not in filled]
     else:
         entries = [levels[cell + 1] for cell in range(level, len(levels) - 1) if cell not in filled]
-    for entry in entries:
-        part = min(qty, most - held)
+    end = levels[0] if side is Side.BUY else levels[-1]
+    return _case(side, ((price, held),), entries, qty, most, end)
+
+
+def _case(
+    side: Side,
+    held: tuple[tuple[Decimal, Decimal], ...],
+    prices: Sequence[Decimal],
+    qty: Decimal,
+    most: Decimal,
+    end: Decimal,
+) -> WorstCase:
+    """Return the case in which `qty` is added at each of `prices`, as far as `most` allows."""
+    entries, total = list(held), sum((part for _price, part in held), ZERO)
+    for price in prices:
+        part = min(qty, most - total)
         if part <= 0:
             break
-        held, cost = held + part, cost + part * entry
-    return WorstCase(side, held, cost, levels[0] if side is Side.BUY else levels[-1])
+        entries.append((price, part))
+        total += part
+    cost = sum((price * part for price, part in entries), ZERO)
+    return WorstCase(side, total, cost, end, entries=tuple(entries))
