@@ -646,9 +646,16 @@ def test_streams_asked_for_at_once_are_no_more_than_one_after_the_other(
             connection.close()
 
 
-@pytest.mark.parametrize("path", ["/api/v1/halt", "/api/v1/hosts/halt"])
+@pytest.mark.parametrize(
+    ("path", "asked", "verb", "at_once"),
+    [
+        ("/api/v1/halt", "GET /api/v1/instances/bp_btc_01/history", "history", 40),
+        ("/api/v1/hosts/halt", "GET /api/v1/instances/bp_btc_01/history", "history", 40),
+        ("/api/v1/halt", "POST /api/v1/halt", "refused", 1),  # who may not halt asks for it
+    ],
+)
 def test_a_halt_waits_for_nothing_that_others_ask_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, asked: str, verb: str, at_once: int
 ) -> None:
     """With a hundred requests for a bot's history under way it took eight seconds."""
     go_on, begun, ended = threading.Event(), threading.Semaphore(0), []
@@ -659,13 +666,13 @@ def test_a_halt_waits_for_nothing_that_others_ask_for(
         ended.append(params)
         raise protocol.Refusal(404)
 
-    monkeypatch.setattr(verbs, "VERBS", {**verbs.VERBS, "history": slow})
-    request_head = f"GET /api/v1/instances/bp_btc_01/history HTTP/1.1\r\n{HEAD}"
+    monkeypatch.setattr(verbs, "VERBS", {**verbs.VERBS, verb: slow})
+    request_head = f"{asked} HTTP/1.1\r\n{HEAD}Content-Length: 0\r\n"
     with serving(tmp_path, bots(), KNOWN) as served:
         sign = {role: f"Bearer {TOKENS[role]}" for role in ("read", "halt")}
         readers = [opened(served, f"{request_head}Authorization: {sign['read']}\r\n\r\n") for _ in range(60)]
         try:
-            assert all(begun.acquire(timeout=20) for _ in range(40))  # as many as there are threads
+            assert all(begun.acquire(timeout=20) for _ in range(at_once))  # as many as there are threads
             halting = {"Authorization": sign["halt"]}
             answer = Client(served).call("POST", path, {"confirm": "halt"}, halting)
             assert (answer[0], ended) == (202, [])

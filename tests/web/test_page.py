@@ -21,8 +21,9 @@ from manager.errors import EngineUnreachable
 from manager.fleet.state_file import InstanceState
 from manager.monitor.watch import snoozing
 from manager.util import formatting
+from manager.web import access
 from manager.web.engine_side import actions
-from manager.web.web_side import api
+from manager.web.web_side import api, api_session
 from tests.bot.browser import Browser
 from tests.builders import a_spec
 from tests.web.served import Served, a_bot, serving, write_history
@@ -570,6 +571,39 @@ def test_chinese_has_its_own_marks_and_one_minus_everywhere(browser: Browser, tm
         assert re.findall(r"[\u4e00-\u9fff]: |[：，。；] |[秒鐘分時天] 前|(?<![\w.])-\d", texts) == []
 
 
+@pytest.mark.parametrize(
+    ("role", "text"),
+    [
+        ("read", "you may look only"),
+        pytest.param("halt", "you may look and halt", marks=pytest.mark.long_form),
+    ],
+)
+def test_who_may_not_act_has_no_buttons_for_it(
+    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, role: access.Role, text: str
+) -> None:
+    """Who looks held HALT and was refused."""
+    signed_in = api_session._signed_in
+    monkeypatch.setattr(api_session, "_signed_in", lambda app_state, _role: signed_in(app_state, role))
+    code: dict[str, Any] = {"code": "orders_refused", "params": {"cause": "unauthorized"}}
+    rows = [a_bot("bp_sol_01", pnl="1", **code, **LIVE), a_bot("bp_sol_02", pnl="1", **LIVE)]
+    with serving(tmp_path, rows) as served:
+        page = opened(browser, served)
+        assert text in page.text("header")
+        assert page.count("#halt button") == (role == "halt")
+        page.run("document.querySelector('[data-key=\"bulk all\"]').click()")
+        page.wait(lambda: "2 selected" in page.text(".bulk"))
+        page.run("document.querySelector('[data-id=bp_sol_01] .c-name').click()")
+        page.wait(lambda: page.count("dialog[open] dd") > 0)
+        acting = ':is([data-key^=act], [data-key="own page"], [data-key="bulk stop"])'
+        assert page.count(acting) == 0
+        monkeypatch.undo()  # the next one to sign in here may do everything
+        page.run("(document.querySelector('[data-key=leave]').click(), 1)")
+        page.wait(lambda: "Not signed in" in page.text("main"))
+        page.open(served.links[-1], 1280)
+        page.wait(lambda: page.count(f"{acting}, #halt button") == 1 + 4)
+        assert text not in page.text("header")
+
+
 @pytest.mark.long_form
 def test_no_width_needs_scrolling_sideways(browser: Browser, tmp_path: Path) -> None:
     """Between a tablet's and a desk's, the columns were wider than the window."""
@@ -621,6 +655,23 @@ def test_the_fleets_curve_goes_as_far_back_as_chosen(page: Browser, served: Serv
         page.wait(lambda: page.count(".chart .now") == 1)
         assert "+9.00" in page.text(".chart .now")
     assert page.complaints() == []
+
+
+@pytest.mark.skipif(not api.library_file("uplot.js"), reason="needs uPlot: `make page` gets it")
+def test_the_scale_of_large_amounts_is_not_cut(browser: Browser, tmp_path: Path) -> None:
+    """And what rounds to nothing is neither a gain nor a loss."""
+    with serving(tmp_path, [a_bot("bp_sol_01", pnl="0.00001", **LIVE)]) as served:
+        write_history(served.backend.session, {"bp_sol_01": ["0", "-1234567"]})
+        page = opened(browser, served, 400)
+        assert page.text("[data-id=bp_sol_01] .c-pnl .flat") == "0.00 USDC"
+        press(page, "中文")
+        page.wait(lambda: page.count(".chart .uplot canvas") == 1 and "損益" in page.text(".chart .u-legend"))
+        mark = "getComputedStyle(document.querySelector('.chart .u-legend th'), '::after').content"
+        assert page.run(mark) == '"："'
+        wanted = "window.probe.measureText('−1 000 000.00'.replaceAll(' ', '\u202f')).width + 5"
+        page.run("(window.probe = document.createElement('canvas').getContext('2d'), 1)")
+        page.run("(window.probe.font = '12px system-ui, sans-serif', 1)")
+        assert page.run("document.querySelectorAll('.chart .u-axis')[1].offsetWidth") >= page.run(wanted)
 
 
 @pytest.mark.skipif(not api.library_file("uplot.js"), reason="needs uPlot: `make page` gets it")

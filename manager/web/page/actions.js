@@ -4,7 +4,7 @@ import { now } from "./clock.js";
 import { el, focus, refill, show, take } from "./dom.js";
 import { age, amount, bracketed, labelled, listed, moment, t, withMinus } from "./format.js";
 import { printed } from "./printed.js";
-import { ask, SignedOut, Unheard } from "./stream.js";
+import { ask, may, SignedOut, Unheard } from "./stream.js";
 
 const HOLD_MS = 1500;
 const POLL_MS = 500;
@@ -28,8 +28,9 @@ export function verbNames() {
 /** In what a container differs from its config, and is put back without an upgrade: by `up`, a start or a restart. */
 const PUT_BACK = new Set(["limits", "restart policy", "shares", "settings"]);
 
-/** Return the commands that a bot can be given now. */
+/** Return the commands that a bot can be given now, by who is signed in. */
 function verbsOf(each) {
+  if (!may("operate")) return [];
   const isStopped = each.wish === "stopped" || each.halted;
   const isHeld = each.mode === "live" && Number(each.position ?? 0) !== 0;
   const found = each.is_up ? ["restart", "stop"] : ["start"];

@@ -9,7 +9,7 @@ import { named } from "./marks.js";
 import { stateOf } from "./model.js";
 import { hasOldFigures, leftLine, modeBadge, reasonOf, since, stateBadge } from "./rows.js";
 import { model, parts } from "./state.js";
-import { ask } from "./stream.js";
+import { ask, may } from "./stream.js";
 
 /** What is shown of a bot and goes on while its view is open. */
 let present = null;
@@ -81,7 +81,7 @@ function content(history) {
     log(each.id, dialog),
     earned(each.id, history),
     events(t("What happened"), [...detail.events].reverse().slice(0, 30)),
-    each.web_url ? ownPage(each.id) : "",
+    each.web_url && may("operate") ? ownPage(each.id) : "",
   ].filter(Boolean);
 }
 

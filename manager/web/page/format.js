@@ -78,10 +78,9 @@ export function price(text) {
   return text === null || text === undefined ? "–" : String(Number(Number(text).toPrecision(7)));
 }
 
-/** Return the class of a profit or loss. */
+/** Return the class of a profit or loss: what is written without a sign is neither. */
 export function signClass(text) {
-  const value = Number(text ?? 0);
-  return value > 0 ? "up" : value < 0 ? "down" : "flat";
+  return { "+": "up", "−": "down" }[money(text)[0]] ?? "flat";
 }
 
 /** Return `42 s`, `7 min`, `3 h 05 min`, `12 d`, in the reader's language. */

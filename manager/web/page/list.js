@@ -7,6 +7,7 @@ import { t } from "./format.js";
 import { openLogs } from "./logs.js";
 import { botRow } from "./rows.js";
 import { model, parts, places } from "./state.js";
+import { may } from "./stream.js";
 
 const rows = new Map();
 
@@ -65,7 +66,7 @@ function drawBulk() {
   };
   const names = verbNames();
   const forIt = (verb) => model.chosen().filter((id) => isForIt(model.instances.get(id), verb));
-  const verbs = BULK_VERBS.filter((verb) => forIt(verb).length).map((verb) => chip(verb, `${names[verb]}…`, () => openBulk(parts.detail, verb, names[verb], forIt(verb))));
+  const verbs = BULK_VERBS.filter((verb) => may("operate") && forIt(verb).length).map((verb) => chip(verb, `${names[verb]}…`, () => openBulk(parts.detail, verb, names[verb], forIt(verb))));
   refill(
     places.bulk,
     chosen.length ? el("span", { class: "small" }, t("{count} selected", { count: chosen.length })) : "",

@@ -5,7 +5,7 @@ import { now } from "./clock.js";
 import { el, refill, show, take } from "./dom.js";
 import { age, bracketed, labelled, language, listed, money, t, withMinus } from "./format.js";
 import { parts, places, session } from "./state.js";
-import { ask } from "./stream.js";
+import { ask, may } from "./stream.js";
 
 const EVERY_MS = 30000;
 const FIRST_MS = 3000;
@@ -44,7 +44,7 @@ function draw(found) {
   places.machines.hidden = !hosts.length && !error;
   refill(
     places.machines,
-    el("div", { class: "head" }, el("h2", {}, t("Other machines")), hosts.length ? haltAllButton(hosts) : ""),
+    el("div", { class: "head" }, el("h2", {}, t("Other machines")), hosts.length && may("halt") ? haltAllButton(hosts) : ""),
     error ? el("p", { class: "bad" }, error) : "",
     ...[...found.twins, ...found.lost, ...found.shared_accounts].map((text) => el("p", { class: "bad" }, text)),
     ...hosts.map(machine),

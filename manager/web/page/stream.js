@@ -5,6 +5,9 @@ import { t } from "./format.js";
 
 /** Where every tab of this address finds the token of the sign-in. */
 export const TOKEN = "botfleet-token";
+
+/** Where they find what that sign-in may do, behind its token: what is of another one counts for nothing. */
+const MAY = "botfleet-may";
 const SILENT_MS = 25000;
 const LOST_MS = [200, 600, 1500];
 const RETRY_MS = [1000, 2000, 4000, 8000];
@@ -42,6 +45,12 @@ export function speak(language) {
 
 function tokenNow() {
   return localStorage.getItem(TOKEN) ?? "";
+}
+
+/** Return whether the sign-in has that permission. The server decides; here it is only which buttons there are. */
+export function may(permission) {
+  const [of, ...permissions] = (localStorage.getItem(MAY) ?? "").split(" ");
+  return of !== tokenNow() || permissions.includes(permission);
 }
 
 function headers(token, more = {}) {
@@ -95,6 +104,7 @@ function jsonOf(text) {
 /** Sign in with the secret of a printed link, or with a password and its code. */
 export async function signIn(given) {
   const made = await ask("session", { method: "POST", body: JSON.stringify(given) });
+  localStorage.setItem(MAY, [made.token, ...made.may].join(" "));
   localStorage.setItem(TOKEN, made.token);
 }
 
@@ -102,6 +112,7 @@ export async function signIn(given) {
 export async function signOut() {
   await ask("session", { method: "DELETE", body: "" });
   localStorage.removeItem(TOKEN);
+  localStorage.removeItem(MAY);
 }
 
 /** Read events for ever, each once, across lost connections. `on` gets: event, open, lost, signedOut. */

@@ -6,6 +6,7 @@ import { el, refill } from "./dom.js";
 import { language, money, t } from "./format.js";
 import { since } from "./rows.js";
 import { model, parts } from "./state.js";
+import { may } from "./stream.js";
 
 export const STALE_S = 15;
 
@@ -33,6 +34,7 @@ export function drawStrip(settings) {
     left ? pill("note", t("{count} left for later", { count: left })) : "",
     isAlive ? pill("well", t("watch runs"), delivered(deliveredAt)) : pill("warn", t("watch does not run: no alerts")),
     undelivered ? pill("bad", undelivered === 1 ? t("1 alert is not delivered") : t("{count} alerts are not delivered", { count: undelivered })) : "",
+    may("operate") ? "" : pill("note", may("halt") ? t("you may look and halt") : t("you may look only")),
     fleet.error ? pill("bad", t("the fleet cannot be observed")) : "",
     settings,
   );
@@ -41,9 +43,10 @@ export function drawStrip(settings) {
 }
 
 function drawHalt() {
-  if (halt?.lang === language()) return;
-  halt = { lang: language(), element: haltButton(model, parts.detail) };
-  refill(parts.halt, halt.element);
+  const of = may("halt") ? language() : "";
+  if (halt?.of === of) return;
+  halt = { of, element: of ? haltButton(model, parts.detail) : null };
+  refill(parts.halt, halt.element ?? "");
 }
 
 /** Write the title of the browser's tab. */

@@ -88,7 +88,7 @@ class _Guesses:
 
 def _signed_in(app_state: AppState, role: Role) -> JSONResponse:
     made = app_state.session_store.open_session(role)
-    answer = JSONResponse({"token": made.token})
+    answer = JSONResponse({"token": made.token, "may": sorted(access.PERMISSIONS[role])})
     answer.set_cookie(
         app_state.cookie_name,
         made.cookie,

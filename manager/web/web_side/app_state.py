@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -12,6 +13,7 @@ from manager.i18n import Text
 from manager.util import formatting, kept_text
 from manager.web.access import Access
 from manager.web.address import Reach
+from manager.web.protocol import Refusal
 from manager.web.web_side.attempts import Attempts
 from manager.web.web_side.bot_connections import BotConnections
 from manager.web.web_side.bot_sessions import BotSessions
@@ -23,6 +25,8 @@ MOST_HALTING = 4
 """Threads of a halt's own: the others may all be busy with what a reader asks for."""
 MOST_FOLLOWING = 4
 """Threads of those who follow a command to its verdict: each answer is there at once."""
+MOST_NOTES = 16
+"""Notes that wait for their one thread. Who asks for what is not theirs delays nobody, and no halt."""
 
 
 class AppState:
@@ -40,6 +44,8 @@ class AppState:
         self.is_ending = False
         self._halting = ThreadPoolExecutor(MOST_HALTING, "halt")
         self._following = ThreadPoolExecutor(MOST_FOLLOWING, "follow")
+        self._noting = ThreadPoolExecutor(1, "note")
+        self._notes = 0
 
     async def ask_at_once(self, verb: str, /, **params: Any) -> Any:
         """Return the engine side's answer, and wait for no other request. Raises Refusal."""
@@ -48,6 +54,17 @@ class AppState:
     async def ask_of_actions(self, verb: str, /, **params: Any) -> Any:
         """Return what came of commands, and wait for no request but those for the same. Raises Refusal."""
         return await self._ask_in(self._following, verb, params)
+
+    async def note(self, verb: str, /, **params: Any) -> None:
+        """Have the engine side note something; not if it does not answer, or too many notes wait for it."""
+        if self._notes == MOST_NOTES:
+            return
+        self._notes += 1
+        try:
+            with suppress(Refusal):
+                await self._ask_in(self._noting, verb, params)
+        finally:
+            self._notes -= 1
 
     async def _ask_in(self, threads: ThreadPoolExecutor, verb: str, params: dict[str, Any]) -> Any:
         ask = partial(contextvars.copy_context().run, self.link.ask, verb, **params)

@@ -90,8 +90,11 @@ def _cookies(headers: Iterable[tuple[bytes, bytes]]) -> list[str]:
 
 
 def _is_ours(cookie: str) -> bool:
-    """Return whether a cookie is one of a fleet's page, of another fleet's too."""
-    return cookie.partition("=")[0].strip().lower().startswith(OUR_COOKIES)
+    """Return whether a cookie is one of a fleet's page, of another fleet's too.
+
+    One without a name, `=a=b`, is sent by browsers as `a=b`.
+    """
+    return cookie.lstrip("= \t").partition("=")[0].strip().lower().startswith(OUR_COOKIES)
 
 
 def _is_of(url: bytes, origin: str) -> bool:

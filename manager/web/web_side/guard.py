@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
@@ -14,7 +13,6 @@ from manager.i18n import Text
 from manager.util import kept_text
 from manager.util.late_pattern import late_pattern
 from manager.web.access import program_of_token
-from manager.web.protocol import Refusal
 from manager.web.web_side.app_state import AppState, who
 from manager.web.web_side.bot_headers import cookies_of
 from manager.web.web_side.problems import problem
@@ -123,10 +121,7 @@ class Guard:
         instance = match[1] if match else ""
         if not match and path not in HALT_PATHS:
             return
-        with suppress(Refusal):  # the engine side does not answer: it is refused all the same
-            await self._app_state.ask_at_once(
-                "refused", instance=instance, by=who(session), why=kept_text.kept(why)
-            )
+        await self._app_state.note("refused", instance=instance, by=who(session), why=kept_text.kept(why))
 
     def _behind(self, peer: str, headers: Headers) -> str:
         """Return who asks: behind a named proxy, the last address that it has added."""

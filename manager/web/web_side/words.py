@@ -209,6 +209,8 @@ PAGE_TEXTS = (
     mark("{verb} {count} bots"),
     mark("no alert delivered yet"),
     mark("last alert delivered"),
+    mark("you may look and halt"),
+    mark("you may look only"),
     mark("Only `manager resume`, or starting a bot, ends a halt."),
     mark("The chart's library is missing, `make page` gets it. The same figures, newest first:"),
 )

@@ -28,7 +28,7 @@ def test_what_a_connection_names_is_for_its_two_ends() -> None:
     assert answered(("connection", "x-own"), ("x-own", "1"), ("etag", "1")) == [("etag", "1")]
 
 
-@pytest.mark.parametrize("cookie", ["botfleet-a=1", "__Host-botfleet-a=1", " BOTFLEET-b=1"])
+@pytest.mark.parametrize("cookie", ["botfleet-a=1", "__Host-botfleet-a=1", " BOTFLEET-b=1", "=botfleet-a=1"])
 def test_no_cookie_of_a_fleets_page_passes_either_way(cookie: str) -> None:
     assert passed(("cookie", f"{cookie}; own=2")) == [("cookie", "own=2")]
     assert answered(("set-cookie", cookie), ("set-cookie", "own=2; Domain=localhost; Path=/")) == [

@@ -3,6 +3,7 @@
 
 const FONT = "12px system-ui, sans-serif";
 const SCALE_WIDTH = 64;
+const SCALE_GAP = 7; // px beside its texts
 const BESIDE = 24; // px of room that the first time needs
 
 /** A line's colour: a gain's above zero, a loss's below. */
@@ -99,13 +100,21 @@ function options(look, size) {
     bands: look.between ? [{ series: look.between, fill: () => colour("--accent", 0.12) }] : [],
     axes: [
       { ...axis, show: look.hasTimes !== false, space: 70, size: 26, gap: 6, values: (plot, ticks, _axis, _space, step) => ticks.map((at) => (plot.valToPos(at, "x") < BESIDE ? "" : tick(at, step))) },
-      { ...axis, side: 1, size: SCALE_WIDTH, ...ticksOf(look), values: (_plot, ticks) => ticks.map(look.amount) },
+      { ...axis, side: 1, size: scaleWidth, ...ticksOf(look), values: (_plot, ticks) => ticks.map(look.amount) },
     ],
     hooks: {
       drawClear: [(plot) => shade(plot, look.shades?.() ?? []), ...(look.under ? [(plot) => clipped(plot, look.under)] : [])],
       draw: [...(look.hasZero === false ? [] : [zero]), ...(look.over ? [look.over] : [])],
     },
   };
+}
+
+/** Return how wide the scale is: its longest text is not cut, and few are longer than what it has at least. */
+function scaleWidth(plot, texts, index) {
+  if (!texts?.length) return SCALE_WIDTH;
+  plot.ctx.font = plot.axes[index].font[0];
+  const widths = texts.map((text) => plot.ctx.measureText(text ?? "").width / window.devicePixelRatio);
+  return Math.max(SCALE_WIDTH, Math.ceil(Math.max(...widths)) + SCALE_GAP);
 }
 
 function ticksOf(look) {
