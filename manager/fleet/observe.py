@@ -144,7 +144,7 @@ class FleetSnapshot(NamedTuple):
             raise ConfigError(problems)
 
     def foreign(self, ours: Collection[str] = ()) -> list[Problem]:
-        """Return a problem for each container of another folder with our fleet's name; not of those in `ours`."""
+        """Return a problem for each container of another folder with our fleet's name, except in `ours`."""
         fleet = self.project.fleet
         return [
             Problem.at(

@@ -129,8 +129,8 @@ class Source:
         return Snapshot(time.monotonic(), rows, snapshot.project.fleet, problems)
 
     def _foreign(self, snapshot: FleetSnapshot) -> Sequence[Problem]:
-        """Return a problem for each container of another folder. Most say of themselves that they are ours, and
-        do so as long as nothing is new about them.
+        """Return a problem for each container of another folder. Most say that they are ours, and go on to as
+        long as nothing is new about them.
         """
         before, fleet = self._ours, snapshot.project.fleet
         self._ours = {

@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from manager.engine import labels
+from manager.engine.containers import Container
 from manager.fleet.bot_report import Report
+from manager.fleet.container_folder import ForeignFolder
 from manager.fleet.selection import EVERYTHING
-from manager.fleet.supervisor_state import REPORT_FILE
+from manager.fleet.supervisor_state import REPORT_FILE, STATE_FILE
 from manager.monitor.stats.usage import Sample, Usage
 from manager.monitor.top.source import IDLE_EVERY_S, Source, ask_every, due
 from manager.monitor.watch.shared_look import Answers, SharedLook
@@ -261,3 +263,31 @@ def test_a_bot_that_says_nothing_is_not_asked_while_watch_asks_it(
         assert (asked, eth.report.pnl) == (["bp_eth_02"], Decimal(2)), "at once"
         sandbox.clock.sleep(11.0)
         assert looks(7).count("bp_sol_01") == 1, "watch asks no longer"
+
+
+def test_whose_a_container_is_is_looked_at_where_something_is_new_about_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from manager.fleet.session import Session
+
+    bots_asked(monkeypatch, None)
+    looked_at: list[str] = []
+
+    def foreign_folder(container: Container, *_: object) -> ForeignFolder | None:
+        looked_at.append(container.instance)
+        return ForeignFolder("/there", "/here") if is_foreign else None
+
+    with a_sandbox(tmp_path, monkeypatch, capsys) as sandbox:
+        sandbox.run("up")
+        source, is_foreign = Source(Session(sandbox.folder), EVERYTHING, 3.0), False
+        monkeypatch.setattr("manager.fleet.container_folder.foreign_folder", foreign_folder)
+        assert not source.look().problems
+        for _look in range(2):
+            looked_at.clear()
+            sandbox.clock.sleep(3.0)
+            assert (source.look().problems, looked_at) == ([], []), "both say that they are ours"
+        file = Session(sandbox.folder).project().fleet.instance_state_dir("bp_eth_02") / STATE_FILE
+        file.write_text(json.dumps({**json.loads(file.read_text()), "container": "f" * 64}))
+        is_foreign = True
+        [problem] = source.look().problems
+        assert "bp_eth_02" in str(problem), "the only one about which something is new"
