@@ -360,6 +360,10 @@ class Fleet(NamedTuple):
         """Return the folder mounted at /data: this instance's database with its -wal and -shm."""
         return _below(self.data_dir, "database", instance)
 
+    def log_dir(self, name: str) -> Path:
+        """Return a folder of logs, whose name is below the data folder."""
+        return _below(self.data_dir, name)
+
     def restoring_dir(self, instance: str) -> Path:
         """Return where a database is restored before it is moved into place.
 
@@ -369,7 +373,12 @@ class Fleet(NamedTuple):
 
     def relative(self, path: Path) -> str:
         """Return the path as users and old readers write it: relative to the project if it is inside it."""
-        return str(path.relative_to(self.project_dir)) if path.is_relative_to(self.project_dir) else str(path)
+        return _relative(path, self.project_dir)
+
+
+@lru_cache(maxsize=8192)
+def _relative(path: Path, folder: Path) -> str:
+    return str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path)
 
 
 @lru_cache(maxsize=8192)

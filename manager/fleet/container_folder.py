@@ -35,9 +35,11 @@ def foreign_folder(
         if not there or there == str(fleet.project_dir) or is_same_file(Path(there), fleet.project_dir):
             return None
         return ForeignFolder(there, str(fleet.project_dir))
-    is_named = supervisor is not None and supervisor.container == container.id
+    if says_ours(container, supervisor, fleet):
+        return None
     if source == str(database):
-        return _mounted_foreign(container, fleet) if not is_named else None
+        return _mounted_foreign(container, fleet)
+    is_named = supervisor is not None and supervisor.container == container.id
     is_same = is_same_file(Path(source), database)
     if is_same:
         return None
@@ -54,6 +56,12 @@ def foreign_folder(
         if is_labelled
         else ForeignFolder(source, str(database))
     )
+
+
+def says_ours(container: Container, supervisor: SupervisorState | None, fleet: Fleet) -> bool:
+    """Return whether the engine and the supervisor's file both say that a container is ours."""
+    is_named = supervisor is not None and supervisor.container == container.id
+    return is_named and container.data_source == str(fleet.database_dir(container.instance))
 
 
 def _mounted_foreign(container: Container, fleet: Fleet) -> ForeignFolder | None:

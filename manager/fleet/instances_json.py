@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -14,6 +14,7 @@ from manager.fleet.observe import FleetSnapshot
 from manager.i18n import Text
 from manager.typed import Any, NamedTuple
 from manager.util import atomic_file, formatting, ownership, strict_json
+from manager.util.kept_content import KeptContent
 from manager.util.trusted_folder import trusted, unlink_in_trusted
 
 Record = dict[str, Any]
@@ -31,6 +32,10 @@ CLOCK_SLACK_S = 60
 
 WRITER_NEEDS_S = 0.5
 """Programs of the old system truncate the file before they fill it."""
+
+
+_exports = KeptContent(lambda path: strict_json.read(Path(path), MAX_BYTES))
+"""What the export contains, for whoever looks whether it is outdated; nothing of it is ever changed."""
 
 
 class ExportError(ManagerError):
@@ -79,15 +84,15 @@ def find_pids(snapshot: FleetSnapshot) -> Pids:
     )
 
 
-def _exported_pids(path: Path) -> list[int]:
-    """Return the pids in the present export, most of which are still valid."""
+def _exported_pids(path: Path) -> Iterator[int]:
+    """Yield the pids in the present export, most of which are still valid; read only if one is needed."""
     try:
         before = strict_json.read(path, MAX_BYTES)
     except strict_json.JsonFault:
-        return []
+        return
     records = before.values() if isinstance(before, dict) else ()
     pids = [record.get(key) for record in records if isinstance(record, dict) for key in ("bot_pid", "pid")]
-    return [pid for pid in pids if type(pid) is int and pid > 0]
+    yield from (pid for pid in pids if type(pid) is int and pid > 0)
 
 
 def write(snapshot: FleetSnapshot, pids: Pids, unsettled: Collection[str] = ()) -> Text | None:
@@ -114,8 +119,8 @@ def write(snapshot: FleetSnapshot, pids: Pids, unsettled: Collection[str] = ()) 
 def is_stale(snapshot: FleetSnapshot, pids: Pids) -> bool:
     """Return whether the file is outdated."""
     try:
-        before = strict_json.read(snapshot.project.fleet.export_file, MAX_BYTES)
-    except strict_json.JsonFault:
+        before = _exports.of(f"{snapshot.project.fleet.export_file}")
+    except (strict_json.JsonFault, OSError):
         return True
     return not isinstance(before, dict) or before != records(snapshot, pids, before)
 
@@ -150,7 +155,7 @@ def _record(view: Instance, fleet: Fleet, pids: Pids, before: object) -> Record:
         "config_file": view.container.config_file,
         "pid": pids.lasting(view.id),
         "bot_pid": pids.bots.get(view.id, 0),
-        "log_dir": fleet.relative(fleet.data_dir / view.log_dir),
+        "log_dir": fleet.relative(fleet.log_dir(view.log_dir)),
         "web_port": view.container.web_port,
         "started_at": formatting.iso(display.started_at(view)),
         "status": view.status.state,

@@ -143,8 +143,8 @@ class FleetSnapshot(NamedTuple):
         if problems := self.foreign():
             raise ConfigError(problems)
 
-    def foreign(self) -> list[Problem]:
-        """Return a problem for each container with this fleet's name that belongs to another folder."""
+    def foreign(self, ours: Collection[str] = ()) -> list[Problem]:
+        """Return a problem for each container of another folder with our fleet's name, except in `ours`."""
         fleet = self.project.fleet
         return [
             Problem.at(
@@ -158,7 +158,7 @@ class FleetSnapshot(NamedTuple):
                 here=place.here,
             )
             for container in self.observed.containers.values()
-            if (place := self.foreign_folder(container))
+            if container.instance not in ours and (place := self.foreign_folder(container))
         ]
 
     def foreign_folder(self, container: Container) -> container_folder.ForeignFolder | None:

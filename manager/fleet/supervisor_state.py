@@ -17,7 +17,7 @@ from manager.errors import ManagerError
 from manager.fleet import lock, supervisor_messages
 from manager.i18n import Text
 from manager.typed import Any, NamedTuple
-from manager.util import atomic_file, strict_json
+from manager.util import atomic_file, kernel_file, strict_json
 from manager.util.kept_content import KeptContent
 from manager.util.late_pattern import late_pattern
 from manager.util.sanitize import replace_unprintable
@@ -278,7 +278,7 @@ def _keep_as_previous(path: Path) -> bool:
 
 def uptime() -> float:
     """Return seconds since boot, the clock that host and containers share."""
-    return float(Path("/proc/uptime").read_bytes().split()[0])
+    return float(kernel_file.read("/proc/uptime", 64).split()[0])
 
 
 def _read(path: Path | str) -> Any:

@@ -18,7 +18,7 @@ def of_instance(fleet: Fleet, view: Instance) -> tuple[Path, ...]:
     """Return the folders that the instance's bot writes."""
     return (
         fleet.database_dir(view.id),
-        fleet.data_dir / view.log_dir,
+        fleet.log_dir(view.log_dir),
         fleet.instance_state_dir(view.id),
     )
 

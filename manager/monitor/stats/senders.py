@@ -141,13 +141,16 @@ class Senders:
 
         Raises EngineError where the engine has to be asked.
         """
-        is_urgent = bool(refused(snapshot.views))
         last_at = self._looks[-1][0] if self._looks else float("-inf")
-        newest = max((usage.last.at for usage in measured.values()), default=last_at)
-        if newest - last_at >= LEAST_BETWEEN_S:
-            self._add(newest, measured)
-        elif self._clock() - last_at >= (
-            URGENT_EVERY_S if is_urgent else MEASURED_S if measured else EVERY_S
+        if measured is not self._taken:  # which is asked every second, and measured every half minute
+            self._taken = measured
+            newest = max((usage.last.at for usage in measured.values()), default=last_at)
+            if newest - last_at >= LEAST_BETWEEN_S:
+                self._add(newest, measured)
+                return
+        waited = self._clock() - last_at
+        if waited >= URGENT_EVERY_S and (
+            waited >= (MEASURED_S if measured else EVERY_S) or refused(snapshot.views)
         ):
             self.look(snapshot.observed.containers.values())
 

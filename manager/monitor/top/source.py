@@ -11,6 +11,7 @@ from manager.config.fleet import Fleet
 from manager.errors import Problem
 from manager.fleet import bot_report
 from manager.fleet.bot_report import KeptReport, Report
+from manager.fleet.container_folder import says_ours
 from manager.fleet.instance import Instance
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.selection import Selection, selected
@@ -23,7 +24,7 @@ from manager.monitor.stats.instance_stats import NO_REPORT, InstanceStats, with_
 from manager.monitor.stats.sampler import Sampler
 from manager.monitor.stats.usage import Usage
 from manager.monitor.top.snapshots import SnapshotReader
-from manager.monitor.watch.shared_look import SharedLook
+from manager.monitor.watch.shared_look import NO_ANSWERS, SharedLook
 from manager.typed import NamedTuple
 from manager.util.folder_watch import FolderWatch
 
@@ -44,6 +45,9 @@ SIZES_EVERY_S = 30.0
 EMPTY_EVERY_S = 60.0
 EMPTY_AFTER = 3
 """So many answers in a row of which none says anything: such a bot is asked less often."""
+
+OF_WATCH_WITHIN_S = 10.0
+"""Such a bot is not asked at all while `watch` asks it: so long after its minute its answers have come."""
 
 RETRY_S = 3.0
 """Delay after a bot has not answered: it may only have been busy."""
@@ -85,7 +89,13 @@ class Source:
         self._used: Mapping[str, Usage] = {}
         self._use_at = 0.0
         self._interval = interval
-        self._snapshots = SnapshotReader(session, share)
+        self._snapshots, self._share = SnapshotReader(session, share), share
+        self._ours: Mapping[str, Instance] = {}
+        """The instances whose containers say that they are ours, as observed."""
+        self._answers_of_watch = NO_ANSWERS
+        """Those that were taken last."""
+        self._places: dict[str, tuple[Instance, tuple[str, int] | None]] = {}
+        """Instance → as it was observed, and where its bot is asked."""
         self._shown: dict[str, tuple[Instance, Instance]] = {}
         """Instance → as it was observed, and the same with its report."""
         self._rows: dict[str, tuple[Instance, Report | None, InstanceStats]] = {}
@@ -113,9 +123,23 @@ class Source:
             self._sizes = disk_usage.read(snapshot.project.fleet, views)
             self._measure_at = time.monotonic() + SIZES_EVERY_S
         rows = [self._row(view, used.get(view.container.id) if view.container else None) for view in views]
-        self._rows = {row.id: self._rows[row.id] for row in rows}
-        problems = [*snapshot.foreign(), *snapshot.project.problems]
+        if len(self._rows) != len(rows):
+            self._rows = {row.id: self._rows[row.id] for row in rows}
+        problems = [*self._foreign(snapshot), *snapshot.project.problems]
         return Snapshot(time.monotonic(), rows, snapshot.project.fleet, problems)
+
+    def _foreign(self, snapshot: FleetSnapshot) -> Sequence[Problem]:
+        """Return a problem for each container of another folder. Most say that they are ours, and go on to as
+        long as nothing is new about them.
+        """
+        before, fleet = self._ours, snapshot.project.fleet
+        self._ours = {
+            view.id: view
+            for view in snapshot.views.values()
+            if before.get(view.id) is view
+            or (view.container is not None and says_ours(view.container, view.supervisor, fleet))
+        }
+        return snapshot.foreign(self._ours.keys())
 
     def _with_reports(self, fleet: Fleet, observed: Sequence[Instance]) -> list[Instance]:
         """Return the instances with their bots' last reports; one of which nothing is new is the very object
@@ -185,9 +209,10 @@ class Source:
 
     def _ask(self, snapshot: FleetSnapshot, views: Sequence[Instance]) -> None:
         """Ask the bots whose turn it is."""
-        there = addresses(snapshot, views)
+        there = self._addresses(snapshot, views)
         now, every = time.monotonic(), ask_every(len(there))
         self._take_copies(there, views, now, every)
+        self._take_answers_of_watch(views)
         turn = due(there, self._ask_at, now, self._interval)
         within = REPORTS_WITHIN_S if self._ask_at else reports.TIMEOUT_S
         fetched = reports.fetch_reports({instance: there[instance] for instance in turn}, within)
@@ -204,6 +229,36 @@ class Source:
             for instance, (at, report) in self._reports.items()
             if instance in there and now - at < self._every(instance, every) + REPORT_KEPT_S
         }
+
+    def _addresses(self, snapshot: FleetSnapshot, views: Sequence[Instance]) -> Mapping[str, tuple[str, int]]:
+        """Return instance → (host, port) for the bots that are up."""
+        before, self._places = self._places, {}
+        for view in views:
+            known = before.get(view.id)
+            if known is None or known[0] is not view:
+                known = view, addresses(snapshot, [view]).get(view.id)
+            self._places[view.id] = known
+        return {instance: place for instance, (_view, place) in self._places.items() if place is not None}
+
+    def _take_answers_of_watch(self, views: Iterable[Instance]) -> None:
+        """Take what `watch` has heard of the bots that say nothing: one that says nothing to it either is not
+        asked twice, and one that now says something is asked at once.
+        """
+        answers = NO_ANSWERS if self._share is None else self._share.answers
+        if answers is self._answers_of_watch:
+            return
+        self._answers_of_watch = answers
+        for view in views:
+            if view.container is None or self._empty[view.id] < EMPTY_AFTER or view.id not in self._reports:
+                continue
+            (at, before), report = self._reports[view.id], answers.reports.get(view.container.id)
+            if report is None or answers.asked_at < at:
+                continue
+            if report == before:
+                self._reports[view.id] = answers.asked_at, before
+                self._ask_at[view.id] = answers.asked_at + EMPTY_EVERY_S + OF_WATCH_WITHIN_S
+            else:
+                self._ask_at[view.id] = answers.asked_at
 
     def _every(self, instance: str, every: float) -> float:
         """Return how many seconds lie between two answers of this bot."""

@@ -16,6 +16,7 @@ from manager.fleet.bot_report import Report, for_mode
 from manager.fleet.instance import Instance
 from manager.monitor.stats import reports
 from manager.monitor.watch.alert_rules import Progress
+from manager.monitor.watch.shared_look import NO_ANSWERS, Answers
 from manager.typed import NamedTuple
 from manager.util import formatting
 
@@ -41,6 +42,7 @@ class BotPoller:
         self.is_over = False
         self.latest: Mapping[str, Report] = {}
         """Return what each bot that answered has reported last."""
+        self.by_container: Mapping[str, Report] = {}
         self._silences: Counter[str] = Counter()
         self._talkers: set[str] = set()
         self._trades: dict[str, _Trades] = {}
@@ -64,7 +66,8 @@ class BotPoller:
             fetched |= reports.fetch_reports(
                 {instance: (fleet.web_host, asked[instance].web_port or 0) for instance in ids}, ASK_WITHIN_S
             )
-        self._talkers |= {_key(asked[instance]) for instance in fetched}
+        self.by_container = {_key(asked[instance]): report for instance, report in fetched.items()}
+        self._talkers |= self.by_container.keys()
         return fetched
 
     def _is_worth_asking(self, key: str) -> bool:
@@ -136,6 +139,7 @@ class Questions:
         self.answers: Mapping[str, Progress] = {}
         self.answered_at = 0.0
         self.have_answers = False
+        self.to_share = NO_ANSWERS
         self._poller = BotPoller()
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="questions")
         self._asked: Future[dict[str, Progress]] | None = None
@@ -146,6 +150,7 @@ class Questions:
         if self._asked is not None and self._asked.done():
             self.answers, self._asked, self.have_answers = self._asked.result(), None, True
             self.answered_at = time.time()
+            self.to_share = Answers(self._next - ASK_EVERY_S, self._poller.by_container)
         if self._asked is None and time.monotonic() >= self._next:
             self._next = time.monotonic() + ASK_EVERY_S
             logs = bool(fleet.alerts.no_log_after)

@@ -58,6 +58,8 @@ class Concerned:
 
     def settle(self, conditions: Container[str]) -> None:
         """Leave those alone that work as they should. `conditions`: the instances of which there is one."""
+        if not self._views:
+            return
         well = alert_rules.well(self._views.values())
         calm = {
             instance: _late_at(view)

@@ -50,6 +50,7 @@ from manager.util.garbage import rarely_collected
 if TYPE_CHECKING:
     from manager.config.fleet import Fleet
     from manager.fleet.instance import Instance
+    from manager.fleet.project import Project
     from manager.monitor.metrics.publisher import Answer, Publisher
     from manager.monitor.stats.sampler import Statistics
 
@@ -75,7 +76,7 @@ class Watch:
         share: SharedLook | None = None,
     ) -> None:
         self._session, self._on_event, self._on_result = session, on_event, on_result
-        self._observer = FleetObserver(session, share)
+        self._observer, self._share = FleetObserver(session, share), share
         self._observer.look()
         self._observer.snapshot.require_ours()
         halt_mark.keep_fleet_ready(self._observer.fleet)
@@ -91,6 +92,7 @@ class Watch:
         self._senders = Senders(session.engine().statistics, time.monotonic)
         self._exceeded: dict[tuple[str, str, str], Breach] = {}
         self._concerned = Concerned()
+        self._resolved: tuple[Project, list[Address]] | None = None
         self._disk: Disk | None = None
         self._next_disk = self._next_recovery = 0.0
         self._is_ending = False
@@ -191,6 +193,8 @@ class Watch:
         views, rules = observer.snapshot.views, observer.fleet.alerts
         if not observer.why_away:
             self._questions.ask_if_due(views, observer.fleet)
+            if self._share is not None:
+                self._share.answers = self._questions.to_share
             with contextlib.suppress(EngineError):
                 self._senders.look_if_due(observer.snapshot, self._metrics.usages if self._metrics else {})
         breaches = self._hold_to_limits(now)
@@ -368,4 +372,6 @@ class Watch:
 
     def _addresses(self) -> list[Address]:
         project = self._observer.snapshot.project
-        return addresses.resolve(project.fleet.alerts.urls, project.variables)
+        if self._resolved is None or self._resolved[0] is not project:  # asked twice a second
+            self._resolved = project, addresses.resolve(project.fleet.alerts.urls, project.variables)
+        return self._resolved[1]

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
+from manager.fleet.bot_report import Report
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.supervisor_state import SupervisorState
 from manager.typed import NamedTuple
@@ -24,6 +25,16 @@ class Shared(NamedTuple):
     at: float
 
 
+class Answers(NamedTuple):
+    """Hold what the bots have answered, by their containers. `asked_at`: when they were asked, monotonic."""
+
+    asked_at: float
+    reports: Mapping[str, Report]
+
+
+NO_ANSWERS = Answers(float("-inf"), {})
+
+
 class SharedLook:
     """Hold the last look of `watch`, for readers in other threads.
 
@@ -34,6 +45,8 @@ class SharedLook:
     def __init__(self) -> None:
         self.on_change: Callable[[], object] = lambda: None
         """Called in the thread of `watch` after a look for which there was a reason."""
+        self.answers = NO_ANSWERS
+        """What `watch` was answered last by the bots."""
         self._answered = threading.Condition()
         self._last: Shared | None = None
         self._asked = self._begun = self._done = 0

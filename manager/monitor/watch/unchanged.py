@@ -24,7 +24,7 @@ class ProjectFiles:
 
     def stamps(self, project_dir: Path) -> list[object]:
         """Return a value that changes with each file of the project that is read, without its state."""
-        if self._watch.due({ACTIVE: f"{project_dir / 'config' / 'active'}"}) or self._has_symlinks:
+        if self._watch.due({ACTIVE: f"{project_dir}/config/active"}) or self._has_symlinks:
             self._configs, self._has_symlinks = cache.of_configs(project_dir)
         return [*cache.signature(project_dir, self._configs), stamp(project_dir / ".env")]
 

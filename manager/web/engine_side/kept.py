@@ -20,7 +20,7 @@ from manager.monitor.watch.change_detector import gist
 from manager.typed import NamedTuple
 from manager.web.engine_side import answers
 from manager.web.engine_side.figures import Figures, InstanceFigures
-from manager.web.engine_side.observer import Alerts, PageSnapshot
+from manager.web.engine_side.observer import NO_ALERTS, Alerts, PageSnapshot
 
 REASONS = ("why", "doing_why", "note", "mode_mismatch", "cancel", "needs_person")
 
@@ -68,9 +68,13 @@ class KeptAnswers:
     def __init__(self) -> None:
         self._fleet: Fleet | None = None
         self._kept: dict[str, _KeptAnswer] = {}
-        self._summary: tuple[Figures, list[dict[str, Any]], dict[str, Any]] | None = None
+        self._summary: tuple[Figures, Sequence[dict[str, Any]], dict[str, Any]] | None = None
         """The figures and answers that were summed up last, and the result."""
-        self._told: list[tuple[InstanceStats, dict[str, Any]]] = []
+        self._rows: Sequence[InstanceStats] = ()
+        self._told: list[dict[str, Any]] = []
+        """The last rows, and the answers about them."""
+        self._in_order: list[dict[str, Any]] = []
+        """The same answers, worst first."""
 
     def instances(self, look: PageSnapshot, figures: Figures) -> list[dict[str, Any]]:
         """Return what `answers.instances` does. One that has not changed is the very object of before;
@@ -80,31 +84,34 @@ class KeptAnswers:
             self._fleet, self._kept, self._summary = look.fleet, {}, None
         kept, told, now = {}, [], time.time()
         for row in look.rows:
-            alerts = look.alerts_of(row.id)
-            of_one, before = figures.instances.get(row.id, answers.NO_FIGURES), self._kept.get(row.id)
+            instance = row.view.id
+            alerts = look.alerts.get(instance, NO_ALERTS)
+            of_one, before = figures.instances.get(instance, answers.NO_FIGURES), self._kept.get(instance)
             if (
                 before is not None
                 and now <= before.until
                 and before.figures is of_one
-                and before.is_of(row, alerts)
+                and ((row is before.row and alerts is before.of.alerts) or before.is_of(row, alerts))
             ):
-                kept[row.id] = before if row is before.row else before._replace(row=row)
+                kept[instance] = before if row is before.row else before._replace(row=row)
             else:
                 answer = answers.instance(row, look, of_one)
                 before = _KeptAnswer(row, _Basis.row(row, alerts), of_one, answer, _true_until(row, now))
                 if not any(answer[reason] for reason in REASONS):
-                    kept[row.id] = before
+                    kept[instance] = before
             told.append(before.answer)
-        self._kept = kept
-        self._told = list(zip(look.rows, told, strict=True))
-        return answers.worst_first(told)
+        is_same = _are_same(told, self._told)
+        self._kept, self._rows, self._told = kept, look.rows, told
+        if not is_same:
+            self._in_order = answers.worst_first(told)
+        return self._in_order
 
     def measure_anew(self) -> None:
         """Write what is measured into the last answers, for whoever reads them whole: most looks have no such
         reader, and it would be half of their cost.
         """
         now = time.time()
-        for row, answer in self._told:
+        for row, answer in zip(self._rows, self._told, strict=True):
             answer.update(_measured(row, now))
 
     def fleet(self, look: PageSnapshot, figures: Figures, told: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -113,11 +120,14 @@ class KeptAnswers:
         if (
             known is None
             or known[0] is not figures
-            or len(known[1]) != len(told)
-            or not all(map(operator.is_, known[1], told))
+            or (known[1] is not told and not _are_same(known[1], told))
         ):
-            known = self._summary = figures, list(told), answers.summed_up(look, figures, told)
+            known = self._summary = figures, told, answers.summed_up(look, figures, told)
         return answers.fleet(look, figures, told, known[2])
+
+
+def _are_same(some: Sequence[object], others: Sequence[object]) -> bool:
+    return len(some) == len(others) and all(map(operator.is_, some, others))
 
 
 def _true_until(row: InstanceStats, now: float) -> float:

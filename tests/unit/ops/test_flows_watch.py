@@ -10,11 +10,13 @@ import pytest
 
 from manager.errors import ManagerError
 from manager.fleet import event_spool, lock, supervisor_state
+from manager.fleet.bot_report import Report
 from manager.fleet.session import Session
 from manager.i18n import Text
 from manager.monitor.watch.change_detector import StateFiles
 from manager.monitor.watch.loop import Watch
 from manager.monitor.watch.observer import BEGINNING_S, BUSY_MOST_S, LOOK_S, FleetObserver
+from manager.monitor.watch.shared_look import SharedLook
 from tests.fakes.sandbox import BOTH, ETH, SOL, Sandbox
 
 
@@ -303,3 +305,46 @@ def test_what_a_command_exports_of_a_bot_that_it_has_just_started_stays(
         assert watching.look()
     after = json.loads(export.read_text())
     assert (after["bp_sol_01"]["pid"], after["bp_sol_01"]["bot_pid"]) == (4711, 4711)
+
+
+def test_the_page_hears_what_the_bots_have_answered_watch(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "manager.monitor.stats.reports.fetch_reports",
+        lambda there, _within: dict.fromkeys(there, Report(open_orders=3)),
+    )
+    sandbox.transcript("up")
+    share = SharedLook()
+    watch = Watch(Session(sandbox.folder), lambda _event: None, lambda _result: None, share=share)
+    try:
+        watch._tick(sandbox.clock.time())
+        assert watch._questions._asked is not None
+        watch._questions._asked.result(60)
+        watch._tick(sandbox.clock.time())
+    finally:
+        for part in (
+            watch._observer,
+            watch._questions,
+            watch._recorder,
+            watch._disk_guard,
+            watch._heartbeat,
+        ):
+            part.close()
+    containers = {view.container.id for view in watch._observer.snapshot.views.values() if view.container}
+    assert containers
+    assert share.answers.reports == dict.fromkeys(containers, Report(open_orders=3))
+
+
+def test_an_alert_goes_to_the_address_that_is_set_now(sandbox: Sandbox) -> None:
+    settings, variables = sandbox.folder / "config" / "fleet.toml", sandbox.folder / ".env"
+    settings.write_text(f'{settings.read_text()}\n[alerts]\nurls = ["${{ALERT_URL}}"]\n')
+    before = variables.read_text() if variables.exists() else ""
+    variables.write_text(f"{before}\nALERT_URL=json://one.example\n")
+    watch = Watch(Session(sandbox.folder), lambda _event: None, lambda _result: None)
+    assert [address.url for address in watch._addresses()] == ["json://one.example"]
+    variables.write_text(f"{before}\nALERT_URL=json://another.example\n")
+    watch._observer.look()
+    assert [address.url for address in watch._addresses()] == ["json://another.example"]
+    for part in (watch._observer, watch._questions, watch._recorder, watch._disk_guard, watch._heartbeat):
+        part.close()

@@ -126,6 +126,21 @@ def test_kept_or_not_a_reader_sees_the_same() -> None:
     ]
 
 
+def test_the_worst_comes_first_as_soon_as_it_is_the_worst() -> None:
+    one, two, answerer = (
+        a_bot("one", pnl="1", quote="USDC"),
+        a_bot("two", pnl="1", quote="USDC"),
+        KeptAnswers(),
+    )
+    first, again = (answerer.instances(a_look(one, two), Figures()) for _look in range(2))
+    assert [told["id"] for told in first] == ["one", "two"]
+    assert again is first, "nothing is put into order again"
+    for failed, order in (("two", ["two", "one"]), ("one", ["one", "two"])):
+        rows = [a_bot(row.id, "failed") if row.id == failed else row for row in (one, two)]
+        assert [told["id"] for told in answerer.instances(a_look(*rows), Figures())] == order
+    assert [told["id"] for told in answerer.instances(a_look(two), Figures())] == ["two"]
+
+
 def test_the_sums_are_kept_while_every_answer_is(monkeypatch: pytest.MonkeyPatch) -> None:
     summed, sum_up = [], answers.summed_up
 

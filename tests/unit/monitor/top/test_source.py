@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
@@ -10,11 +11,14 @@ from pathlib import Path
 import pytest
 
 from manager.engine import labels
+from manager.engine.containers import Container
 from manager.fleet.bot_report import Report
+from manager.fleet.container_folder import ForeignFolder
 from manager.fleet.selection import EVERYTHING
-from manager.fleet.supervisor_state import REPORT_FILE
+from manager.fleet.supervisor_state import REPORT_FILE, STATE_FILE
 from manager.monitor.stats.usage import Sample, Usage
 from manager.monitor.top.source import IDLE_EVERY_S, Source, ask_every, due
+from manager.monitor.watch.shared_look import Answers, SharedLook
 from tests.builders import FLEET_NAME
 from tests.fakes.sandbox import a_sandbox
 
@@ -213,3 +217,77 @@ def test_a_bot_that_says_nothing_is_asked_less_often_until_it_does(
             source.look()
             sandbox.clock.sleep(11.0)
         assert looks(4) == {"bp_eth_02": 4, "bp_sol_01": 4}
+
+
+def test_a_bot_that_says_nothing_is_not_asked_while_watch_asks_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from manager.fleet.session import Session
+
+    answers = {"bp_eth_02": Report(), "bp_sol_01": Report()}
+    asked: list[str] = []
+
+    def fetch(addresses: Iterable[str], _within: float) -> dict[str, Report]:
+        asked.extend(addresses)
+        return {instance: answers[instance]._replace() for instance in addresses}
+
+    monkeypatch.setattr("manager.monitor.stats.sampler.Sampler.measure", lambda *_: {})
+    monkeypatch.setattr("manager.monitor.stats.reports.fetch_reports", fetch)
+    with a_sandbox(tmp_path, monkeypatch, capsys) as sandbox:
+        sandbox.run("up")
+        share = SharedLook()
+        source = Source(Session(sandbox.folder), EVERYTHING, 10.0, share=share)
+
+        def looks(count: int) -> list[str]:
+            asked.clear()
+            for _look in range(count):
+                rows = source.look().rows
+                assert [row.report for row in rows] == list(answers.values()), "it is shown until its turn"
+                sandbox.clock.sleep(11.0)
+            return sorted(asked)
+
+        def watch_hears(eth: Report) -> None:
+            containers = [row.view.container for row in source.look().rows]
+            ids = [container.id for container in containers if container is not None]
+            share.answers = Answers(time.monotonic(), dict(zip(ids, (eth, Report()), strict=True)))
+
+        looks(3)
+        for _minute in range(4):
+            watch_hears(Report())
+            assert looks(6) == []
+        watch_hears(Report())
+        answers["bp_eth_02"] = Report(pnl=Decimal(2))
+        watch_hears(answers["bp_eth_02"])
+        asked.clear()
+        eth, _sol = source.look().rows
+        assert (asked, eth.report.pnl) == (["bp_eth_02"], Decimal(2)), "at once"
+        sandbox.clock.sleep(11.0)
+        assert looks(7).count("bp_sol_01") == 1, "watch asks no longer"
+
+
+def test_whose_a_container_is_is_looked_at_where_something_is_new_about_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from manager.fleet.session import Session
+
+    bots_asked(monkeypatch, None)
+    looked_at: list[str] = []
+
+    def foreign_folder(container: Container, *_: object) -> ForeignFolder | None:
+        looked_at.append(container.instance)
+        return ForeignFolder("/there", "/here") if is_foreign else None
+
+    with a_sandbox(tmp_path, monkeypatch, capsys) as sandbox:
+        sandbox.run("up")
+        source, is_foreign = Source(Session(sandbox.folder), EVERYTHING, 3.0), False
+        monkeypatch.setattr("manager.fleet.container_folder.foreign_folder", foreign_folder)
+        assert not source.look().problems
+        for _look in range(2):
+            looked_at.clear()
+            sandbox.clock.sleep(3.0)
+            assert (source.look().problems, looked_at) == ([], []), "both say that they are ours"
+        file = Session(sandbox.folder).project().fleet.instance_state_dir("bp_eth_02") / STATE_FILE
+        file.write_text(json.dumps({**json.loads(file.read_text()), "container": "f" * 64}))
+        is_foreign = True
+        [problem] = source.look().problems
+        assert "bp_eth_02" in str(problem), "the only one about which something is new"

@@ -17,7 +17,8 @@ import pytest
 from manager.config.fleet import Fleet
 from manager.fleet.instance import Instance
 from manager.monitor.watch.alert_rules import Progress
-from manager.monitor.watch.bot_poller import MUTE_AFTER, BotPoller
+from manager.monitor.watch.bot_poller import MUTE_AFTER, BotPoller, Questions
+from manager.monitor.watch.shared_look import NO_ANSWERS
 from tests.builders import a_container, a_fleet
 from tests.unit.monitor.watch.test_alert_rules import a_view
 
@@ -89,6 +90,23 @@ def test_a_bot_of_another_kind_is_soon_left_alone(answer: bytes) -> None:
         asker = BotPoller()
         assert [ask(view, asker) for _time in range(MUTE_AFTER + 2)] == [Progress()] * (MUTE_AFTER + 2)
         assert len(requests) == MUTE_AFTER
+
+
+def test_what_was_heard_is_shared_with_the_page_by_container() -> None:
+    questions = Questions()
+    try:
+        with answering(ok(STATUS)) as (view, _requests):
+            began = time.monotonic()
+            questions.ask_if_due({view.id: view}, a_fleet())
+            assert questions.to_share is NO_ANSWERS, "nobody has answered yet"
+            assert questions._asked is not None
+            questions._asked.result(60)
+            questions.ask_if_due({view.id: view}, a_fleet())
+    finally:
+        questions.close()
+    assert view.container is not None
+    assert began <= questions.to_share.asked_at <= time.monotonic()
+    assert questions.to_share.reports[view.container.id].pnl == Decimal("-1.25")
 
 
 def test_a_bot_that_has_talked_is_asked_for_ever() -> None:
