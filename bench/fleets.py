@@ -172,8 +172,9 @@ class Fleets:
         names = ["ps", "list", "status ID", "up, nothing to do", "restart ID", "down", "up from nothing"]
         for name, words in zip(names, ours, strict=True):
             self._count(f"manager {name}", project, partial(project.manager, *words))
-        for name, words in (("up, nothing to do", ["up", "-d"]), ("ps", ["ps"]), ("down", ["down"])):
+        for name, words in (("up, nothing to do", ["up", "-d"]), ("ps", ["ps"])):
             self._count(f"compose {name}", project, partial(project.compose, *words))
+        self._count("compose down", project, project.compose_down)
 
     def _count(self, name: str, project: Project, work: Callable[..., object]) -> None:
         at = self.shop.folder / "counted.sock"
@@ -246,7 +247,7 @@ class Contest:
     def through_compose(self) -> float:
         seconds = self.project.compose("up", "-d").seconds
         self.project.settle()
-        self._down("compose", self.project.compose("down").seconds)
+        self._down("compose", self.project.compose_down().seconds)
         return seconds
 
     def through_floor(self) -> float:

@@ -106,6 +106,17 @@ class Project:
         """Run Compose on what `manager compose` rendered."""
         return run(["docker", "compose", *args], cwd=self.folder, environ=environ)
 
+    def compose_down(self, environ: Mapping[str, str] | None = None) -> Done:
+        """Run `docker compose down`. An engine that has lost count of a network's endpoints, as 20.10 now and
+        then, lets nobody remove that network: what counts is that every container is gone. Raises
+        CommandFailed.
+        """
+        done = run(["docker", "compose", "down"], cwd=self.folder, environ=environ, codes=(0, 1))
+        chosen = f"label={PROJECT_LABEL}={self.name}"
+        if left := run(["docker", "ps", "-aq", "--filter", chosen]).out.split():
+            raise CommandFailed(f"docker compose down ended with {done.code} and left {len(left)} containers")
+        return done
+
     def container(self, instance: str) -> str:
         return f"{self.name}-{instance}"
 
