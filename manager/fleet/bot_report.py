@@ -155,24 +155,24 @@ def parse_report(raw: Mapping[str, Any]) -> Report:
         tick_age=None if (age := amount(raw.get("last_tick_age"))) is None else float(age),
         is_paused=raw.get("paused") is True,
         contract=contract if type(contract) is int and 0 < contract < 1000 else None,
-        at=_time(raw.get("at")),
+        at=moment(raw.get("at")),
         is_final=raw.get("final") is True,
         condition=supervisor_state.condition(raw.get("condition")),
         reason=_text(raw.get("reason")),
         market=market if (market := raw.get("market")) in MARKETS else None,
         price=amount(raw.get("price")),
-        price_at=_time(raw.get("price_at")),
+        price_at=moment(raw.get("price_at")),
         entry_price=amount(raw.get("entry_price")),
         realized=amount(raw.get("realized")),
         unrealized=amount(raw.get("unrealized")),
         fees=amount(raw.get("fees")),
         funding=amount(raw.get("funding")),
-        last_fill=_time(raw.get("last_fill")),
+        last_fill=moment(raw.get("last_fill")),
         lower=_bound(raw, "lower"),
         upper=_bound(raw, "upper"),
         position_at_exchange=amount(raw.get("position_at_exchange")),
         min_order=amount(raw.get("min_order")),
-        run_began=_time(raw.get("run_began")),
+        run_began=moment(raw.get("run_began")),
         **{name: amount(raw.get(name)) for name in FIGURES},
     )
 
@@ -219,8 +219,8 @@ def _read_report(path: str) -> KeptReport | None:
     if not isinstance(own, dict):
         report = parse_report(raw)
         return KeptReport(report, report.at, has_ended=True, orders_left=_count(raw.get("open_orders_left")))
-    report, written_at = parse_report(own), _time(raw.get("written_at"))
-    made_at, read_at = report.at or written_at, _time(raw.get("read_at"))
+    report, written_at = parse_report(own), moment(raw.get("written_at"))
+    made_at, read_at = report.at or written_at, moment(raw.get("read_at"))
     if made_at is not None and read_at is not None:
         # With a time in the future, a silent bot's last word would look new for ever.
         made_at = min(made_at, max(read_at, written_at or 0.0))
@@ -302,7 +302,8 @@ def _count(value: Any) -> int | None:
     return value if is_count else None
 
 
-def _time(value: Any) -> float | None:
+def moment(value: Any) -> float | None:
+    """Return a time that a supervisor or a bot has written, None for anything else."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return float(value) if is_number and 0 < value < supervisor_state.MAX_NUMBER else None
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from manager.fleet.bot_report import moment
 from manager.typed import Any, NamedTuple
 from manager.util import strict_json
 from manager.util.kept_content import KeptContent
@@ -18,7 +19,6 @@ FILE = "exits.json"
 MAX_BYTES = 1 << 16
 MOST = 50
 MAX_TEXT = 1000
-MAX_TIME = 1e11
 
 
 class Exit(NamedTuple):
@@ -56,21 +56,16 @@ def _read(path: str) -> Kept:
     entries = content.get("exits")
     exits = map(_exit, entries[-MOST:] if isinstance(entries, list) else ())
     by_end = {exit_.at: exit_ for exit_ in exits if exit_ is not None}
-    return Kept(tuple(by_end[at] for at in sorted(by_end)), _time(content.get("running_since")))
+    return Kept(tuple(by_end[at] for at in sorted(by_end)), moment(content.get("running_since")))
 
 
 def _exit(raw: Any) -> Exit | None:
     if not isinstance(raw, dict):
         return None
-    at, why = _time(raw.get("at")), raw.get("why")
+    at, why = moment(raw.get("at")), raw.get("why")
     if at is None or not isinstance(why, str):
         return None
-    return Exit(at, replace_unprintable(why[:MAX_TEXT]), raw.get("reason"), _time(raw.get("began")))
-
-
-def _time(value: Any) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number and 0 < value < MAX_TIME else None
+    return Exit(at, replace_unprintable(why[:MAX_TEXT]), raw.get("reason"), moment(raw.get("began")))
 
 
 _kept = KeptContent(_read)

@@ -148,10 +148,14 @@ class SupervisorState(NamedTuple):
         """Return whether the state was written before the host's last boot."""
         return self.updated_uptime > uptime
 
+    @property
+    def fresh_until(self) -> float:
+        """Return the uptime after which three probe intervals have passed since it was written."""
+        return self.updated_uptime + STALE_INTERVALS * self.health_interval + STALE_MARGIN_S
+
     def is_stale(self, uptime: float) -> bool:
         """Return whether nothing was written for three probe intervals, or since this boot."""
-        age = uptime - self.updated_uptime
-        return age < 0 or age > STALE_INTERVALS * self.health_interval + STALE_MARGIN_S
+        return not self.updated_uptime <= uptime <= self.fresh_until
 
 
 def read(state_dir: Path) -> SupervisorState | None:
@@ -222,9 +226,7 @@ def _is_locked(path: Path, flags: int = 0) -> bool:
 
 
 def require_resettable(state_dir: Path) -> None:
-    """Raise ManagerError if `reset` would fail: checked before a bot is stopped that could not be started
-    again.
-    """
+    """Raise ManagerError if `reset` would fail, before a bot is stopped that could not be started again."""
     if state_dir.exists() and not os.access(state_dir, os.W_OK | os.X_OK):
         raise ManagerError(
             "cannot remove {path}: {why}", path=state_dir / STATE_FILE, why=os.strerror(errno.EACCES)

@@ -81,23 +81,28 @@ class Account(PaperExchange):
 class Bench:
     """An engine on that account, ticked by hand."""
 
+    line, market = LINE, PERP
+
     def __init__(self, store: Store, more: str = "", pace: Pace | None = None, **env: str) -> None:
-        settings = args.parse(f"{LINE} {more}".split(), LIVE | env)
+        settings = args.parse(f"{self.line} {more}".split(), LIVE | env)
         self.prices, self.store = Prices(), store
-        self.account = Account(self.prices)
+        self.account = self.opened()
         run = store.begin_run(settings.identity, "live", {}, Ledger())
         self.engine = Engine(
             settings,
             run,
             store,
             self.account,
-            PERP,
-            make_strategy(settings, PERP, store),
+            self.market,
+            make_strategy(settings, self.market, store),
             SharedState(1.0),
             lambda: False,
             lambda: self.prices.now,
             pace,
         )
+
+    def opened(self) -> Account:
+        return Account(self.prices)
 
     def tick(self, after: float = 2.0, price: str | None = None) -> Code:
         self.prices.now += after

@@ -8,19 +8,15 @@ from typing import Any
 
 import pytest
 
-from gridbot.config import args
 from gridbot.model.condition import Code
 from gridbot.model.errors import ExchangeError, UnclearError, UnreachableError
-from gridbot.runtime.shared_state import SharedState
-from gridbot.store.ledger import Ledger
 from gridbot.store.store import Store
-from gridbot.strategies.strategy import make_strategy
-from gridbot.trading.engine import Engine
 from gridbot.trading.position_watch import LOOK_EVERY_S, SECOND_LOOK_S
 from tests.bot.kits.aster import AsterSpot
 from tests.bot.kits.backpack import Backpack, BackpackSpot
 from tests.bot.kits.kit import Kit
-from tests.bot.test_position_watch import LIVE, Account, Neighbour, Prices
+from tests.bot.test_position_watch import Account, Neighbour, Prices
+from tests.bot.test_position_watch import Bench as PerpBench
 from tests.bot.worlds import SPOT
 
 D = Decimal
@@ -55,28 +51,20 @@ class SpotAccount(Account):
         return self.lends
 
 
-class Bench:
-    """An engine that holds 2 on that account, bought at 120 and 110, ticked by hand."""
+class Bench(PerpBench):
+    """An engine that holds 2 on that account, bought at 120 and 110."""
+
+    line, market = LINE, SPOT
+    account: SpotAccount
 
     def __init__(self, store: Store, **env: str) -> None:
-        settings = args.parse(LINE.split(), LIVE | env)
-        self.prices, self.store = Prices(), store
-        self.account = SpotAccount(self.prices)
-        run = store.begin_run(settings.identity, "live", {}, Ledger())
-        strategy = make_strategy(settings, SPOT, store)
-        shared, now = SharedState(1.0), lambda: self.prices.now
-        self.engine = Engine(settings, run, store, self.account, SPOT, strategy, shared, lambda: False, now)
+        super().__init__(store, "", None, **env)
         for price in ("126", "119", "109", "109"):
             assert self.tick(price=price) is Code.TRADING
         assert store.ledger.position == 2
 
-    def tick(self, after: float = 2.0, price: str | None = None) -> Code:
-        self.prices.now += after
-        if price is not None:
-            self.prices.price = D(price)
-        self.engine.tick()
-        self.account.own = self.store.ledger.position
-        return self.engine.condition().code
+    def opened(self) -> SpotAccount:
+        return SpotAccount(self.prices)
 
     def looks(self) -> list[Code]:
         """Return what the next two looks make of the account."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from manager.engine import labels
 from manager.engine.http_socket import NoAnswer
 from manager.fleet import bot_report, supervisor_state
-from manager.fleet.supervisor_state import STALE_INTERVALS, STALE_MARGIN_S, SupervisorState
+from manager.fleet.supervisor_state import SupervisorState
 from manager.monitor.watch.engine_recovery import ENDING_EVENTS
 from manager.monitor.watch.machine_rules import Disk
 from manager.typed import NamedTuple
@@ -119,11 +119,9 @@ def _turns_at(supervisor: SupervisorState | None, uptime: float) -> float:
     """Return the uptime at which it will be stale, or no longer be, if nothing is written until then."""
     if supervisor is None:
         return math.inf
-    written_at = supervisor.updated_uptime
-    stale_at = written_at + STALE_INTERVALS * supervisor.health_interval + STALE_MARGIN_S
-    if uptime < written_at:
-        return written_at
-    return stale_at if uptime <= stale_at else math.inf
+    if uptime < supervisor.updated_uptime:
+        return supervisor.updated_uptime
+    return supervisor.fresh_until if uptime <= supervisor.fresh_until else math.inf
 
 
 def _reported(folder: Path) -> str | None:

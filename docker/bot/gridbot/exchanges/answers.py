@@ -205,10 +205,9 @@ class Answers:
         """Return the page after `page`, which held `listed`; None after the last one."""
         return None
 
-    def is_full(self, listed: Listed) -> bool:
-        """Tell whether there may be more executions than are on a page."""
-        count = len(listed.trades)
-        return count >= self.most_on_page or count in SHORTER_PAGES
+    def is_full(self, rows: Sequence[Any]) -> bool:
+        """Tell whether there may be more rows than these, which are on one page."""
+        return len(rows) >= self.most_on_page or len(rows) in SHORTER_PAGES
 
     def next_funding(self, page: Page, listed: Listed) -> Page | None:
         """Return the page of funding payments after `page`, None after the last one."""

@@ -6,7 +6,7 @@ import re
 from decimal import Decimal
 from types import MappingProxyType
 
-from gridbot.exchanges.answers import SHORTER_PAGES, Answers, Listed, Page, Raw, info_of
+from gridbot.exchanges.answers import Answers, Listed, Page, Raw, info_of
 from gridbot.exchanges.values import decimal, identity, signed
 from gridbot.model.types import Side
 
@@ -51,7 +51,7 @@ class Apex(Answers):
     def next_page(self, page: Page, listed: Listed) -> Page | None:
         data = listed.answer.get("data") or {}
         rows = data.get("orders") or data.get("fundingValues") or []
-        if len(rows) < self.most_on_page and len(rows) not in SHORTER_PAGES:
+        if not self.is_full(rows):
             return None
         return Page(page.since, {"page": page.params.get("page", 0) + 1})
 

@@ -45,7 +45,7 @@ class Aster(Answers):
 
     def next_page(self, page: Page, listed: Listed) -> Page | None:
         times = [int(trade["timestamp"]) for trade in listed.trades if trade.get("timestamp")]
-        if self.is_full(listed) and times:
+        if self.is_full(listed.trades) and times:
             # The same moment again: an execution of it may be on either page. A whole page of it is left.
             return _window(max(*times, page.since + 1))
         following = page.since + WINDOW_MS

@@ -20,7 +20,7 @@ class Backpack(Answers):
     filled_key = "executedQuantity"
 
     def next_page(self, page: Page, listed: Listed) -> Page | None:
-        if not self.is_full(listed):
+        if not self.is_full(listed.trades):
             return None
         return Page(page.since, {"offset": page.params.get("offset", 0) + len(listed.trades)})
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ from manager.fleet.supervisor_state import Condition
 from manager.monitor.stats import senders
 from manager.monitor.stats.senders import EVERY_S, URGENT_EVERY_S, WINDOW_S, Group, Sender, Senders
 from manager.monitor.stats.usage import Sample, Usage
-from tests.fakes.sandbox import Sandbox, a_sandbox
+from tests.fakes.sandbox import Sandbox
 
 ETH, SOL = "bp_eth_02", "bp_sol_01"
 
@@ -70,15 +69,6 @@ def test_a_bot_of_another_exchange_is_named_as_one() -> None:
     assert (
         text == "b0 sends 99 % of all from this address (6,000 packets a minute), though its config names b"
     )
-
-
-@pytest.fixture
-def sandbox(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Sandbox]:
-    with a_sandbox(tmp_path, monkeypatch, capsys) as sandbox:
-        sandbox.run("up")
-        yield sandbox
 
 
 class Machine:

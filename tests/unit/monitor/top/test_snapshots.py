@@ -12,7 +12,7 @@ import pytest
 from manager.errors import EngineUnreachable
 from manager.fleet.session import Session
 from manager.monitor.top.snapshots import FULL_EVERY_S, SnapshotReader
-from tests.fakes.sandbox import Sandbox, a_sandbox
+from tests.fakes.sandbox import Sandbox
 
 
 class Observed:
@@ -35,16 +35,12 @@ class Observed:
 
 
 @pytest.fixture
-def observed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Observed]:
-    with a_sandbox(tmp_path, monkeypatch, capsys) as sandbox:
-        sandbox.run("up")
-        new_observed = Observed(sandbox)
-        assert new_observed.reader.read().views.keys() == {"bp_eth_02", "bp_sol_01"}
-        monkeypatch.setattr(sandbox.engine, "containers", new_observed.list)
-        yield new_observed
-        new_observed.reader.close()
+def observed(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Observed]:
+    new_observed = Observed(sandbox)
+    assert new_observed.reader.read().views.keys() == {"bp_eth_02", "bp_sol_01"}
+    monkeypatch.setattr(sandbox.engine, "containers", new_observed.list)
+    yield new_observed
+    new_observed.reader.close()
 
 
 def test_what_stays_is_not_observed_again(observed: Observed) -> None:

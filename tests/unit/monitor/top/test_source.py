@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
 
@@ -123,15 +123,14 @@ def test_what_watch_has_measured_is_not_measured_again(
         assert measured, "watch has not seen it yet"
 
 
-def bots_asked(monkeypatch: pytest.MonkeyPatch, answer: Report | None) -> list[str]:
-    """Note which bots are asked, and let each of them answer so; None: not at all. Nothing is measured."""
+def bots_asked(monkeypatch: pytest.MonkeyPatch, answers: Mapping[str, Report]) -> list[str]:
+    """Note which bots are asked, and let them answer so; the others not at all. Nothing is measured."""
     asked: list[str] = []
 
     def fetch(addresses: Iterable[str], _within: float) -> dict[str, Report]:
         asked.extend(addresses)
-        if answer is None:
-            return {}
-        return {instance: answer._replace() for instance in addresses}  # each answer is an object of its own
+        # each answer is an object of its own
+        return {instance: answers[instance]._replace() for instance in addresses if instance in answers}
 
     monkeypatch.setattr("manager.monitor.stats.sampler.Sampler.measure", lambda *_: {})
     monkeypatch.setattr("manager.monitor.stats.reports.fetch_reports", fetch)
@@ -143,7 +142,7 @@ def test_a_bot_whose_report_was_just_copied_is_not_asked_as_well(
 ) -> None:
     from manager.fleet.session import Session
 
-    asked = bots_asked(monkeypatch, None)
+    asked = bots_asked(monkeypatch, {})
     with a_sandbox(tmp_path, monkeypatch, capsys) as sandbox:
         sandbox.run("up")
         fleet = Session(sandbox.folder).project().fleet
@@ -168,7 +167,7 @@ def test_a_bot_of_a_large_fleet_is_asked_less_often_and_shown_until_its_turn(
     assert (ask_every(100), ask_every(200)) == (10.0, 20.0)
     assert len(due(map(str, range(200)), dict.fromkeys(map(str, range(200)), 0.0), 1.0, 3.0)) == 30
     monkeypatch.setattr("manager.monitor.top.source.ASKED_A_SECOND", 2 / 60)  # of two: each once a minute
-    asked = bots_asked(monkeypatch, Report(pnl=Decimal(1)))
+    asked = bots_asked(monkeypatch, dict.fromkeys(("bp_eth_02", "bp_sol_01"), Report(pnl=Decimal(1))))
     with a_sandbox(tmp_path, monkeypatch, capsys) as sandbox:
         sandbox.run("up")
         source = Source(Session(sandbox.folder), EVERYTHING, 30.0)
@@ -190,14 +189,7 @@ def test_a_bot_that_says_nothing_is_asked_less_often_until_it_does(
     from manager.fleet.session import Session
 
     answers = {"bp_eth_02": Report(), "bp_sol_01": Report(pnl=Decimal(1))}
-    asked: list[str] = []
-
-    def fetch(addresses: Iterable[str], _within: float) -> dict[str, Report]:
-        asked.extend(addresses)
-        return {instance: answers[instance]._replace() for instance in addresses}
-
-    monkeypatch.setattr("manager.monitor.stats.sampler.Sampler.measure", lambda *_: {})
-    monkeypatch.setattr("manager.monitor.stats.reports.fetch_reports", fetch)
+    asked = bots_asked(monkeypatch, answers)
     with a_sandbox(tmp_path, monkeypatch, capsys) as sandbox:
         sandbox.run("up")
         source = Source(Session(sandbox.folder), EVERYTHING, 10.0)
@@ -225,14 +217,7 @@ def test_a_bot_that_says_nothing_is_not_asked_while_watch_asks_it(
     from manager.fleet.session import Session
 
     answers = {"bp_eth_02": Report(), "bp_sol_01": Report()}
-    asked: list[str] = []
-
-    def fetch(addresses: Iterable[str], _within: float) -> dict[str, Report]:
-        asked.extend(addresses)
-        return {instance: answers[instance]._replace() for instance in addresses}
-
-    monkeypatch.setattr("manager.monitor.stats.sampler.Sampler.measure", lambda *_: {})
-    monkeypatch.setattr("manager.monitor.stats.reports.fetch_reports", fetch)
+    asked = bots_asked(monkeypatch, answers)
     with a_sandbox(tmp_path, monkeypatch, capsys) as sandbox:
         sandbox.run("up")
         share = SharedLook()
@@ -270,7 +255,7 @@ def test_whose_a_container_is_is_looked_at_where_something_is_new_about_it(
 ) -> None:
     from manager.fleet.session import Session
 
-    bots_asked(monkeypatch, None)
+    bots_asked(monkeypatch, {})
     looked_at: list[str] = []
 
     def foreign_folder(container: Container, *_: object) -> ForeignFolder | None:

@@ -23,7 +23,7 @@ from manager.monitor.watch.change_detector import SHOWN_WITHIN_S, StateFiles
 from manager.monitor.watch.observer import LOOK_S, SETTLE_S, FleetObserver
 from manager.util.folder_watch import _Inotify
 from tests.builders import UPTIME, a_supervisor_file
-from tests.fakes.sandbox import Sandbox, a_sandbox
+from tests.fakes.sandbox import Sandbox
 
 ETH, SOL = "bp_eth_02", "bp_sol_01"
 
@@ -34,15 +34,6 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     if request.param == "it does not":
         monkeypatch.setattr(_Inotify, "opened", lambda: None)
     return str(request.param)
-
-
-@pytest.fixture
-def sandbox(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Sandbox]:
-    with a_sandbox(tmp_path, monkeypatch, capsys) as sandbox:
-        sandbox.run("up")
-        yield sandbox
 
 
 @pytest.fixture
@@ -296,14 +287,19 @@ def engine_state(sight: FleetObserver) -> str:
     return container.engine_state
 
 
+@pytest.fixture
+def stale(sandbox: Sandbox, sight: FleetObserver) -> Any:
+    """The engine's list as it was before a container ended, of which it has told since."""
+    before = sandbox.engine.containers([])
+    is_stopped_by_docker(sandbox)
+    return before
+
+
+@pytest.mark.parametrize("way", ["the kernel tells"], indirect=True)
 def test_after_an_event_that_the_list_does_not_know_yet_it_looks_again(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox, sight: FleetObserver, stale: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The engine tells of a container's end before its list does, and after a kill nothing more comes."""
-    sight = FleetObserver(Session(sandbox.folder))
-    settled(sandbox, sight)
-    stale = sandbox.engine.containers([])
-    is_stopped_by_docker(sandbox)
     with monkeypatch.context() as late:
         late.setattr(sandbox.engine, "containers", lambda *_: stale)
         for _look in range(3):  # an engine that is busy takes seconds
@@ -316,23 +312,18 @@ def test_after_an_event_that_the_list_does_not_know_yet_it_looks_again(
     assert engine_state(sight) == "exited"
     sandbox.clock.sleep(2 * SETTLE_S)
     assert not sight.look_if_due()
-    sight.close()
 
 
+@pytest.mark.parametrize("way", ["the kernel tells"], indirect=True)
 def test_a_list_that_stays_behind_an_event_is_not_waited_for_for_ever(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox, sight: FleetObserver, stale: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sight = FleetObserver(Session(sandbox.folder))
-    settled(sandbox, sight)
-    stale = sandbox.engine.containers([])
-    is_stopped_by_docker(sandbox)
     monkeypatch.setattr(sandbox.engine, "containers", lambda *_: stale)
     sight.wait(0)
     sandbox.clock.sleep(SHOWN_WITHIN_S + 1)
     assert sight.look_if_due()
     sandbox.clock.sleep(2 * SETTLE_S)
     assert not sight.look_if_due()
-    sight.close()
 
 
 def test_a_state_without_a_container_is_seen_when_it_is_time_and_not_forgotten(
