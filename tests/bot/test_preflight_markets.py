@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -268,6 +268,28 @@ def test_a_stop_loss_before_an_isolated_liquidation_refuses_nothing(
 
     assert codes(before) == {"liquidation_stopped": Level.WARN}
     assert codes(after) == codes("10000") == {"liquidation_isolated": Level.FAIL}
+
+
+@pytest.mark.parametrize(
+    ("options", "price"),
+    [
+        # All that is bought is liquidated beyond the end, 0.1 at 150 before the next is bought at 144:
+        # (15 - 15 / 30) / (0.1 * (1 - 0.0125)) = 146.84. Sold at 150, (15 + 0.5) / 0.10125 = 153.09.
+        ((*LONG, "--grid-num", "3"), "146.84"),
+        (("--grid-type", "short", "--grid-num", "3"), "153.09"),
+        # A first entry that is far from the others: 1 at the market, at 150, and the next one at 144.
+        ((*LONG, "--grid-num", "3", "--initial-position", "1", "--max-position", "9"), "146.84"),
+    ],
+)
+def test_an_isolated_position_may_be_gone_before_the_next_entry(options: Sequence[str], price: str) -> None:
+    line = checks_of(run_of(*options), is_isolated=True, leverage=D(30))["liquidation_isolated"]
+    assert (line.level, line.params["price"]) == (Level.FAIL, price)
+    # One that is stopped out before is told, and begins; and so does one whose maintenance margin is unknown.
+    stopped = checks_of(run_of(*options, "--stop-loss", "0.2"), is_isolated=True, leverage=D(30))
+    assert stopped["liquidation_stopped"].level is Level.WARN
+    assert "liquidation" in checks_of(run_of(*options), is_isolated=True, leverage=D(15))
+    assumed = checks_of(run_of(*options), is_isolated=True, leverage=D(18), maintenance=None)
+    assert {check.level for check in assumed.values()} <= {Level.OK, Level.WARN}
 
 
 def test_backpacks_leverage_is_the_markets_where_that_is_less() -> None:

@@ -21,10 +21,11 @@ from gridbot.model.errors import (
     KeysError,
     RefusedError,
 )
-from gridbot.model.types import ZERO
-from gridbot.store.database import latest_identity, open_for_reading, recorded_position
+from gridbot.model.types import ZERO, Market
+from gridbot.store.database import latest_grid, latest_identity, open_for_reading, recorded_position
 from gridbot.store.order_reader import OrderReader
 from gridbot.trading.preflight import check_run, keys_refused, market_missing
+from gridbot.trading.worst_case import RunningGrid, running_grid
 
 
 def main(argv: Sequence[str]) -> int:
@@ -60,7 +61,18 @@ def check_all(settings: Settings) -> list[Check]:
         market = exchange.market()
     except (RefusedError, ConfigError) as err:
         return [market_missing(str(err))]
-    return check_run(settings, market, read_facts(exchange, market, lambda: _own_part(settings)))
+    facts = read_facts(exchange, market, lambda: _own_part(settings))
+    return check_run(settings, market, facts, _running_grid(settings, market))
+
+
+def _running_grid(settings: Settings, market: Market) -> RunningGrid | None:
+    """Return the grid that the bot goes on with by its record, None where it would begin one."""
+    try:
+        with open_for_reading(settings.db_path) as db:
+            stored = latest_grid(db) if latest_identity(db) == settings.identity else None
+        return running_grid(settings, market, stored)
+    except (sqlite3.Error, ArithmeticError, LookupError, TypeError, ValueError):
+        return None
 
 
 def _own_part(settings: Settings) -> OwnPart:

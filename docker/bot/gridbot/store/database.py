@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
+from typing import Any
 
 from gridbot.model.errors import DatabaseError
 
@@ -112,6 +113,17 @@ def latest_identity(db: sqlite3.Connection) -> str | None:
     """Return what the latest run trades, None without one. Raises sqlite3.Error."""
     row = db.execute("SELECT identity FROM runs ORDER BY id DESC LIMIT 1").fetchone()
     return None if row is None else str(row["identity"])
+
+
+def latest_grid(db: sqlite3.Connection) -> dict[str, Any] | None:
+    """Return the latest run's grid, None without one or where the run has ended. Raises sqlite3.Error."""
+    row = db.execute("SELECT grid, ended_at FROM runs ORDER BY id DESC LIMIT 1").fetchone()
+    if row is None or row["ended_at"] is not None or row["grid"] is None:
+        return None
+    try:
+        return dict(json.loads(row["grid"]))
+    except (ValueError, TypeError) as err:
+        raise sqlite3.DatabaseError(f"the last run's grid cannot be read: {err}") from err
 
 
 def recorded_position(db: sqlite3.Connection) -> Decimal:

@@ -65,8 +65,7 @@ class GridStrategy:
 
     def __init__(self, settings: Settings, market: Market, store: StrategyStore) -> None:
         self._settings, self._market, self._store = settings, market, store
-        # On a spot market only what was bought can be sold: neutral is long there.
-        self._kind = settings.grid_type if settings.perp else "long"
+        self._kind = _kind_of(settings)
         self._qty = floor_to(settings.quantity, market.lot)
         self._max_position = settings.max_position or self._qty * (settings.grid_num - 1)
         self._range = (settings.grid_lower, settings.grid_upper)
@@ -196,18 +195,7 @@ class GridStrategy:
         )
 
     def _fingerprint(self) -> list[str]:
-        """Return what the cells' inventories depend on. A change starts a new grid with the position."""
-        s = self._settings
-        values = (
-            s.grid_lower,
-            s.grid_upper,
-            s.grid_num,
-            s.grid_mode,
-            self._kind,
-            self._qty,
-            self._market.tick,
-        )
-        return [str(value) for value in values]
+        return grid_fingerprint(self._settings, self._market)
 
     def _describe_line(self) -> str:
         assert self._grid is not None
@@ -268,6 +256,25 @@ class QuoteStrategy:
 
     def describe(self) -> dict[str, Any] | None:
         return None
+
+
+def grid_fingerprint(settings: Settings, market: Market) -> list[str]:
+    """Return what the cells' inventories depend on. A change starts a new grid with the position."""
+    values = (
+        settings.grid_lower,
+        settings.grid_upper,
+        settings.grid_num,
+        settings.grid_mode,
+        _kind_of(settings),
+        floor_to(settings.quantity, market.lot),
+        market.tick,
+    )
+    return [str(value) for value in values]
+
+
+def _kind_of(settings: Settings) -> str:
+    # On a spot market only what was bought can be sold: neutral is long there.
+    return settings.grid_type if settings.perp else "long"
 
 
 def make_strategy(settings: Settings, market: Market, store: StrategyStore) -> Strategy:

@@ -13,6 +13,7 @@ from gridbot.runtime.log import log
 from gridbot.store.store import Store
 from gridbot.trading.preflight import KEYS_REFUSED, check_run
 from gridbot.trading.session import Session
+from gridbot.trading.worst_case import running_grid
 
 # "warn" lets a run begin in spite of what failed.
 SETTING = "GRIDBOT_PREFLIGHT"
@@ -32,7 +33,8 @@ def require_sound(settings: Settings, store: Store, session: Session, env: Mappi
     facts = read_facts(
         session.exchange, session.market, lambda: OwnPart(store.ledger.position, store.live_orders())
     )
-    checks = check_run(settings, session.market, facts)
+    running = running_grid(settings, session.market, store.grid())
+    checks = check_run(settings, session.market, facts, running)
     # Refused keys end the first tick anyhow, with a code of their own.
     failed = [check for check in checks if check.level is Level.FAIL and check.code != KEYS_REFUSED]
     for check in checks:

@@ -9,7 +9,7 @@ from gridbot.config.settings import Settings
 from gridbot.exchanges.account_facts import AccountFacts
 from gridbot.model.check import Check, Level
 from gridbot.model.types import ZERO, Market, as_text, floor_to
-from gridbot.trading.worst_case import worst_cases
+from gridbot.trading.worst_case import RunningGrid, worst_cases
 
 SHOWN_DIGITS = 8
 
@@ -49,7 +49,11 @@ def _most_orders(settings: Settings) -> int:
 
 
 def position_limit(
-    settings: Settings, market: Market, levels: Sequence[Decimal], facts: AccountFacts
+    settings: Settings,
+    market: Market,
+    levels: Sequence[Decimal],
+    facts: AccountFacts,
+    running: RunningGrid | None,
 ) -> Iterator[Check]:
     """Compare the largest position with the one that the exchange allows: beyond it orders are refused."""
     price = max([*levels, *([facts.price] if facts.price else [])], default=None)
@@ -59,11 +63,8 @@ def position_limit(
     most = min((limit for limit in limits if limit is not None), default=None)
     if most is None:
         return
-    held = max(
-        (case.qty for case in worst_cases(settings, market, levels, facts.price or price or ZERO)),
-        default=ZERO,
-    )
-    held = max(held, settings.max_position or ZERO)
+    cases = worst_cases(settings, market, levels, facts.price or price or ZERO, running)
+    held = max([settings.max_position or ZERO, *(case.qty for case in cases)])
     if held > most:
         shown, limit = as_text(held), as_text(most)
         yield Check(

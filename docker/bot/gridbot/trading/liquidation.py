@@ -32,21 +32,19 @@ def liquidation(
     """Compare the nearest price of liquidation with the grid's end.
 
     With cross margin all of the account's funds back the position; with isolated margin what it was opened
-    with. What is not known is assumed for a warning, and no line is good by it, or bad.
+    with, which may be lost before the next entry is reached. What is not known is assumed for a warning, and
+    no line is good by it, or bad.
     """
     distances, stopped = [], []
     is_known = facts.is_isolated is not None
     for case in cases:
-        backing = funds
-        if facts.is_isolated:
-            if facts.leverage is None:
-                yield _unknown()
-                return
-            backing = case.cost / facts.leverage
+        if facts.is_isolated and facts.leverage is None:
+            yield _unknown()
+            return
         share = facts.maintenance_of(case.value)
         is_known = is_known and share is not None
         maintenance = MAINTENANCE if share is None else share
-        price = case.liquidation(backing, maintenance)
+        price = _price_of(case, facts, funds, maintenance)
         is_stopped = not facts.is_isolated and _is_stopped_before(settings, case, funds, maintenance)
         if price <= 0 or is_stopped:
             continue
@@ -58,7 +56,7 @@ def liquidation(
         ):
             stopped.append(distance)
             continue
-        least = case.liquidation(backing, ZERO if share is None else share)
+        least = _price_of(case, facts, funds, ZERO if share is None else share)
         distances.append((distance, _distance(case, least, maintenance)))
     if stopped:
         yield _stopped(min(stopped, key=lambda distance: distance.share))
@@ -79,6 +77,17 @@ def _distance(case: WorstCase, price: Decimal, maintenance: Decimal) -> _Distanc
     return _Distance(case.side.sign * (case.end - price) / case.end, price, case.end, maintenance)
 
 
+def _price_of(case: WorstCase, facts: AccountFacts, funds: Decimal, maintenance: Decimal) -> Decimal:
+    """Return the price of liquidation: with isolated margin the first that is met before more is entered."""
+    if not facts.is_isolated or facts.leverage is None:
+        return case.liquidation(funds, maintenance)
+    for part, next_price in case.parts():
+        price = part.liquidation(part.cost / facts.leverage, maintenance)
+        if case.side.sign * (price - next_price) > 0:
+            return price
+    return case.liquidation(case.cost / facts.leverage, maintenance)
+
+
 def _is_stopped_before(settings: Settings, case: WorstCase, funds: Decimal, maintenance: Decimal) -> bool:
     """Tell whether the stop loss ends the run while the funds still cover the maintenance margin."""
     if settings.stop_loss is None or settings.stop_loss >= case.loss:
@@ -93,14 +102,11 @@ def _is_stopped_alone(settings: Settings, case: WorstCase, facts: AccountFacts, 
     """
     if settings.stop_loss is None or facts.leverage is None:
         return False
-    sign, entries = case.side.sign, case.entries
-    for count in range(1, len(entries) + 1):
-        qty = sum((part for _price, part in entries[:count]), ZERO)
-        cost = sum((price * part for price, part in entries[:count]), ZERO)
-        stop = (cost - sign * settings.stop_loss) / qty
-        price = WorstCase(case.side, qty, cost, case.end).liquidation(cost / facts.leverage, maintenance)
-        is_last = count == len(entries)
-        if is_last or max(sign * stop, sign * price) > sign * entries[count][0]:
+    sign = case.side.sign
+    for part, next_price in case.parts():
+        stop = (part.cost - sign * settings.stop_loss) / part.qty
+        price = part.liquidation(part.cost / facts.leverage, maintenance)
+        if part.qty == case.qty or max(sign * stop, sign * price) > sign * next_price:
             return sign * stop > sign * price
     return False
 

@@ -18,7 +18,7 @@ from gridbot.strategies.grid import make_levels
 from gridbot.trading.limit_checks import SHOWN_DIGITS, largest, position_limit
 from gridbot.trading.liquidation import liquidation
 from gridbot.trading.moved_range import moved_range
-from gridbot.trading.worst_case import WorstCase, worst_cases
+from gridbot.trading.worst_case import RunningGrid, WorstCase, worst_cases
 
 # Of the gross profit of one grid; above this share most of the work is done for the exchange.
 FEES_WARN = Decimal("0.5")
@@ -26,13 +26,15 @@ CLOCK_WARN_S = 1.0
 KEYS_REFUSED = "keys_refused"
 
 
-def check_run(settings: Settings, market: Market, facts: AccountFacts) -> list[Check]:
-    """Return all checks, in the order in which a person would look."""
+def check_run(
+    settings: Settings, market: Market, facts: AccountFacts, running: RunningGrid | None = None
+) -> list[Check]:
+    """Return all checks, in the order in which a person would look. `running`: what the run goes on with."""
     if facts.are_keys_refused:  # all else needs them
         return [keys_refused(facts.refusal), _market(market), *_closed(market, facts)]
     checks = [*_keys(facts), *_hedge_mode(facts), _market(market), *_state(market, facts)]
     try:
-        levels = _levels(settings, market)
+        levels = _levels(settings, market, running)
     except ConfigError as err:
         return [
             *checks,
@@ -49,8 +51,8 @@ def check_run(settings: Settings, market: Market, facts: AccountFacts) -> list[C
     checks += _quantity(settings, market, prices, facts)
     checks += moved_range(settings, market)
     checks += largest(settings, market, prices)
-    checks += position_limit(settings, market, levels, facts)
-    checks += _funds(settings, market, levels, facts)
+    checks += position_limit(settings, market, levels, facts, running)
+    checks += _funds(settings, market, levels, facts, running)
     checks += _profit(settings, levels, facts)
     return [*checks, *_clock(facts)]
 
@@ -73,12 +75,13 @@ def keys_refused(error: str) -> Check:
     )
 
 
-def _levels(settings: Settings, market: Market) -> tuple[Decimal, ...]:
+def _levels(settings: Settings, market: Market, running: RunningGrid | None) -> tuple[Decimal, ...]:
     if not settings.is_grid:
         return ()
-    return make_levels(
-        settings.grid_lower, settings.grid_upper, settings.grid_num, settings.grid_mode, market.tick
-    )
+    lower, upper = settings.grid_lower, settings.grid_upper
+    if running is not None:
+        lower, upper = running.lower, running.upper
+    return make_levels(lower, upper, settings.grid_num, settings.grid_mode, market.tick)
 
 
 def _keys(facts: AccountFacts) -> Iterator[Check]:
@@ -224,7 +227,11 @@ def _notional(qty: Decimal, market: Market, prices: Sequence[Decimal], facts: Ac
 
 
 def _funds(
-    settings: Settings, market: Market, levels: Sequence[Decimal], facts: AccountFacts
+    settings: Settings,
+    market: Market,
+    levels: Sequence[Decimal],
+    facts: AccountFacts,
+    running: RunningGrid | None,
 ) -> Iterator[Check]:
     if facts.free is None or facts.price is None:
         yield Check(
@@ -235,7 +242,7 @@ def _funds(
         )
         return
     leverage, available = facts.leverage or Decimal(1), facts.free + (facts.bound or ZERO)
-    cases = worst_cases(settings, market, levels, facts.price)
+    cases = worst_cases(settings, market, levels, facts.price, running)
     if not cases:
         return
     worst = max(cases, key=lambda case: _needed(settings, case, leverage))

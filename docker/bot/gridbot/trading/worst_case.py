@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any, NamedTuple
 
 from gridbot.config.settings import POSITION_ORDERS, Settings
 from gridbot.model.types import ZERO, Market, Side, floor_to
 from gridbot.strategies.grid import nearest_level, start_grid
+from gridbot.strategies.strategy import grid_fingerprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,14 @@ class WorstCase:
         """Return what is lost by then, before fees, never below 0."""
         return max((self.cost - self.value) * self.side.sign, ZERO)
 
+    def parts(self) -> Iterator[tuple[WorstCase, Decimal]]:
+        """Yield what is held after each entry, and the next one's price; the range's end after the last."""
+        qty = cost = ZERO
+        following = [price for price, _part in self.entries[1:]]
+        for (price, part), next_price in zip(self.entries, [*following, self.end], strict=True):
+            qty, cost = qty + part, cost + price * part
+            yield WorstCase(self.side, qty, cost, self.end), next_price
+
     def funds(self, leverage: Decimal) -> Decimal:
         """Return what the account needs: the margin of the position, and its loss."""
         return self.value / leverage + self.loss
@@ -44,10 +54,34 @@ class WorstCase:
         return (self.cost - sign * funds) / (self.qty * (1 - sign * maintenance))
 
 
+class RunningGrid(NamedTuple):
+    """Hold the grid of a run that has begun: at another price than today's, and its range may have moved."""
+
+    lower: Decimal
+    upper: Decimal
+    anchor: int
+
+
+def running_grid(
+    settings: Settings, market: Market, stored: Mapping[str, Any] | None
+) -> RunningGrid | None:
+    """Return the grid that a bot's record has, None where a start would begin a new one."""
+    if stored is None or not settings.is_grid or stored.get("of") != grid_fingerprint(settings, market):
+        return None
+    return RunningGrid(Decimal(stored["lower"]), Decimal(stored["upper"]), int(stored["anchor"]))
+
+
 def worst_cases(
-    settings: Settings, market: Market, levels: Sequence[Decimal], price: Decimal
+    settings: Settings,
+    market: Market,
+    levels: Sequence[Decimal],
+    price: Decimal,
+    running: RunningGrid | None = None,
 ) -> list[WorstCase]:
-    """Return the worst case of each side that the strategy may take. Quotes have no range: they end here."""
+    """Return the worst case of each side that the strategy may take. Quotes have no range: they end here.
+
+    A neutral grid is divided at the price, and a running one where it began.
+    """
     qty = floor_to(settings.quantity, market.lot)
     if not settings.is_grid:
         most = settings.max_position or qty * POSITION_ORDERS
@@ -57,7 +91,7 @@ def worst_cases(
     kind = settings.grid_type if market.perp else "long"
     anchor = {"long": len(levels) - 1, "short": 0}.get(kind)
     if anchor is None:
-        anchor = nearest_level(levels, price)
+        anchor = nearest_level(levels, price) if running is None else running.anchor
     # A price that falls through the range meets the upper levels first, one that rises the lower ones.
     entries = {Side.BUY: levels[:anchor][::-1], Side.SELL: levels[anchor + 1 :]}
     ends = {Side.BUY: levels[0], Side.SELL: levels[-1]}
