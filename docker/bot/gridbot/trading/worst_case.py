@@ -62,9 +62,7 @@ class RunningGrid(NamedTuple):
     anchor: int
 
 
-def running_grid(
-    settings: Settings, market: Market, stored: Mapping[str, Any] | None
-) -> RunningGrid | None:
+def running_grid(settings: Settings, market: Market, stored: Mapping[str, Any] | None) -> RunningGrid | None:
     """Return the grid that a bot's record has, None where a start would begin a new one."""
     if stored is None or not settings.is_grid or stored.get("of") != grid_fingerprint(settings, market):
         return None
