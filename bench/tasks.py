@@ -51,11 +51,11 @@ def tables(
 
 def _fills(count: int, interval: float) -> list[list[str]]:
     rows = []
-    for name in ("websocket", "polling"):
-        figures = fills.measure(RTT_S, interval, count, is_streamed=name == "websocket")
+    for name, bot in [("polling", "perp_grid"), *(("websocket", bot) for bot in fills.BOTS)]:
+        figures = fills.measure(RTT_S, interval, count, is_streamed=name == "websocket", bot=bot)
         rows.append(
             [
-                f"fill → counter order, {name}",
+                f"fill → counter order, {bot}, {name}",
                 f"{figures['fill_to_order_sent_ms_median']} ms to its sending, "
                 f"{figures['fill_to_order_at_exchange_ms_median']} ms to the exchange",
                 f"median of {count}, a tick every {interval:g} s, round trip {1000 * RTT_S:.0f} ms",

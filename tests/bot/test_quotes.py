@@ -54,9 +54,12 @@ def test_beyond_the_threshold_only_the_way_back() -> None:
 def test_near_enough_stays_far_off_is_moved() -> None:
     live = [order_of(want, i) for i, want in enumerate(quotes.ideal_quotes(TWO, PERP, D(100), ZERO))]
     assert quotes.plan(TWO, PERP, live, D("100.1"), ZERO) == Plan()
-    moved = quotes.plan(TWO, PERP, live, D("100.4"), ZERO)
+    moved = quotes.plan(TWO, PERP, live, D("100.2"), ZERO)
     assert {order.slot for order in moved.cancel} == {"buy0", "sell0", "buy1", "sell1"}
-    assert moved.place == ()
+    assert moved.place == (), "each keeps its place until it is gone"
+    # The bids are 99.89 and 99.39 now, the asks 100.91 and 101.41: two orders are near enough to one of them.
+    moved = quotes.plan(TWO, PERP, live, D("100.4"), ZERO)
+    assert [order.slot for order in moved.cancel] == ["sell0", "buy1"]
 
 
 def test_a_spot_market_sells_only_what_is_held() -> None:
@@ -105,12 +108,42 @@ def test_walks(
         assert world.ledger.cash + world.ledger.cost == world.ledger.realized - world.ledger.fees
 
 
-def test_a_quote_waits_while_an_order_that_is_cancelled_rests_at_its_price() -> None:
-    """The exchange would match the two, or refuse one."""
+def test_an_order_stays_for_whichever_quote_it_is_near_to() -> None:
+    """After a fill what rests behind is the best quote, and a new one is placed behind it."""
     live = [replace(order_of(quotes.ideal_quotes(TWO, PERP, D(100), ZERO)[0], 1), slot="buy1")]
     plan = quotes.plan(TWO, PERP, live, D(100), ZERO)
-    assert [order.slot for order in plan.cancel] == ["buy1"]
-    assert [want.slot for want in plan.place] == ["sell0", "sell1"]
+    assert plan.cancel == ()
+    assert [(want.slot, as_text(want.price)) for want in plan.place] == [
+        ("sell0", "100.5"),
+        ("buy0", "99"),
+        ("sell1", "101"),
+    ]
+
+
+def test_of_two_orders_near_one_quote_one_stays() -> None:
+    [best, *_] = quotes.ideal_quotes(TWO, PERP, D(100), ZERO)
+    live = [order_of(best, 1), replace(order_of(best, 2), slot="buy2", price=best.price + PERP.tick)]
+    plan = quotes.plan(TWO, PERP, live, D(100), ZERO)
+    assert [order.slot for order in plan.cancel] == ["buy2"]
+    assert [want.slot for want in plan.place] == ["sell0", "sell1"], (
+        "both stand on their side until one is gone"
+    )
+
+
+def test_a_told_quote_is_quoted_behind_the_others() -> None:
+    live = [order_of(want, i) for i, want in enumerate(quotes.ideal_quotes(TWO, PERP, D(100), ZERO))]
+    best = live[0]
+    [want] = quotes.counter_orders(TWO, PERP, live, ZERO, best, D(1))
+    assert (want.slot, want.side, as_text(want.price)) == ("buy2", Side.BUY, "98.5")
+    assert want.post_only
+    # Its rest stays quoted; room for it has to be beside all, as what was told may not be true.
+    assert quotes.counter_orders(TWO, PERP, live, ZERO, best, D("0.5")) == []
+    for most, qty in (("3", ["1"]), ("2.5", ["0.5"]), ("2", [])):
+        few = replace(TWO, max_position=D(most))
+        wanted = quotes.counter_orders(few, PERP, live, ZERO, best, D(1))
+        assert [as_text(one.qty) for one in wanted] == qty
+    only_sales = replace(TWO, threshold=D("0.5"))
+    assert quotes.counter_orders(only_sales, PERP, live, ZERO, best, D(1)) == []
 
 
 def test_a_quote_that_is_one_tick_off_stays() -> None:

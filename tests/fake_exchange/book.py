@@ -66,6 +66,7 @@ class Book:
     `base_fees`: what is bought is paid for in it, as on many spot markets.
     `maker_points`: the fee that the account's page says, in basis points.
     `most`, `most_at_market`: what one order may be of.
+    `covered`: of a spot market, where a sale of what is not there is refused.
     """
 
     symbol: str = "SOL_USDC_PERP"
@@ -93,6 +94,7 @@ class Book:
     taker_fee: Decimal = Decimal("0.0005")
     base_fees: bool = False
     state: str = "Open"
+    covered: bool = False
 
     def __post_init__(self) -> None:
         self.lock = threading.RLock()
@@ -128,6 +130,8 @@ class Book:
                 o.open and o.client_id == client_id for o in self.orders.values()
             ):
                 raise RefusalError("INVALID_ORDER", "clientId is in use")
+            if self.covered and side == "Ask" and not foreign and qty > self.coins():
+                raise RefusalError("INSUFFICIENT_FUNDS", "Insufficient funds")
             position = self.position()
             if reduce_only and (position == 0 or (position > 0) == (side == "Bid")):
                 raise RefusalError("INVALID_ORDER", "reduce only order would increase the position")
@@ -197,6 +201,13 @@ class Book:
     def position(self) -> Decimal:
         with self.lock:
             return sum((f.qty if f.order.side == "Bid" else -f.qty for f in self.fills), ZERO)
+
+    def coins(self) -> Decimal:
+        """What is free of the base currency beside what was paid in it, and the bot's open sales."""
+        with self.lock:
+            fees = [fill.fee / fill.price for fill in self.fills if self.base_fees and fill.order.side == "Bid"]
+            bound = [order.qty - order.filled for order in self.own_open() if order.side == "Ask"]
+            return self.balance + self.position() - sum((*fees, *bound), ZERO)
 
     def available(self) -> Decimal:
         """What is free of the equity beside the margin of the position and of the larger side's orders."""

@@ -247,6 +247,25 @@ class ToldFill:
 
 
 @dataclass(frozen=True, slots=True)
+class SpotCoins:
+    """Say what is known of a spot account's base currency before a sale of what is only told to be bought.
+
+    `beyond`: what it holds beyond this bot's trades, which is another's. `kept`: the share of a purchase that
+    is left after its fee.
+    """
+
+    beyond: Decimal
+    kept: Decimal
+
+    def cover(self, request: OrderRequest, free: Decimal, bought: Decimal) -> bool:
+        """Tell whether a sale is covered by what is told to be bought, and can't be by what is another's.
+
+        `free`: what this bot holds beside its sell orders.
+        """
+        return request.side is Side.SELL and free + self.beyond < request.qty <= free + bought
+
+
+@dataclass(frozen=True, slots=True)
 class UnreadableFill:
     """Hold an execution whose listing lacks something that a `Fill` needs; `why` says what."""
 

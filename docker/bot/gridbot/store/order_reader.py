@@ -14,6 +14,8 @@ ORDER_COLUMNS = (
     "client_id, slot, cell, side, price, qty, filled, state, exchange_id, post_only, market, reduce_only,"
     " created_at"
 )
+# A fee's rate changes with what an account trades in a month, and rounding makes more of a small part's.
+PURCHASES = 20
 ORDER_NAMES = ORDER_COLUMNS.split(", ")
 
 
@@ -44,6 +46,22 @@ class OrderReader:
     def _orders_where(self, condition: str, values: tuple[Any, ...] = ()) -> list[Order]:
         query = f"SELECT {ORDER_COLUMNS} FROM orders WHERE {condition} ORDER BY created_at"
         return [_order(row) for row in self._db.execute(query, values)]
+
+    def kept_share(self, run_id: int, base: str) -> Decimal | None:
+        """Return the least share that was left of a run's latest purchases; None before the first.
+
+        Where the fee is taken in the currency that is bought, less than the order's quantity can be sold.
+        """
+        rows = self._db.execute(
+            "SELECT qty, fee, fee_currency FROM trades WHERE run_id = ? AND side = 'buy'"
+            " ORDER BY at DESC LIMIT ?",
+            (run_id, PURCHASES),
+        )
+        shares = [
+            1 - Decimal(row["fee"]) / Decimal(row["qty"]) if row["fee_currency"] == base else Decimal(1)
+            for row in rows
+        ]
+        return min(shares, default=None)
 
     def orders_of_slot(self, slot: str, since: float) -> list[Order]:
         """Return the orders that this slot had from `since` on."""

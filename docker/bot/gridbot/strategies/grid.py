@@ -16,7 +16,7 @@ from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Decimal, localcontext
 from typing import NamedTuple
 
 from gridbot.model.errors import ConfigError
-from gridbot.model.types import ZERO, Market, Order, OrderRequest, Side, as_text, ceil_to, floor_to
+from gridbot.model.types import ZERO, Market, Order, OrderRequest, Side, SpotCoins, as_text, ceil_to, floor_to
 
 # A live entry counts as this much nearer to the price than it is, so that a price that wavers between two
 # levels does not make the bot cancel and place for ever when max_position allows only one of them.
@@ -180,15 +180,19 @@ def counter_orders(
     position: Decimal,
     order: Order,
     filled: Decimal,
+    coins: SpotCoins | None = None,
 ) -> list[OrderRequest]:
     """Return what is to be placed at once when `order` is told, and not known, to have filled so much.
 
     That is what its cell wants then, and no more: nothing is cancelled for it. It has to be right whether the
     order is filled or rests. So no slot of a live order is used, its own included, and there has to be room
     beside all of them; on a spot market for a sale what this bot holds beside its sell orders, as more would
-    be another's.
+    be another's. What is told to be bought may be sold where the account would lack it without that purchase:
+    there the exchange refuses what is not true. It is sold less its fee.
     """
     change = order.side.sign * (filled - order.filled)
+    if coins is not None and order.side is Side.BUY:
+        change *= coins.kept
     if order.cell is None:
         return []
     told = replace(order, filled=filled)
@@ -202,7 +206,12 @@ def counter_orders(
     return [
         request
         for request in wanted
-        if request.cell == order.cell and request.slot not in busy and request.qty <= room[request.side]
+        if request.cell == order.cell
+        and request.slot not in busy
+        and (
+            request.qty <= room[request.side]
+            or (coins is not None and coins.cover(request, room[Side.SELL], change))
+        )
     ]
 
 

@@ -7,6 +7,7 @@ the way back is quoted.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -56,30 +57,74 @@ def ideal_quotes(quotes: Quotes, market: Market, price: Decimal, position: Decim
 
 
 def plan(quotes: Quotes, market: Market, live: Sequence[Order], price: Decimal, position: Decimal) -> Plan:
-    """Return what to cancel and place: quotes that are near enough stay, others are replaced.
+    """Return what to cancel and place: orders that are near enough to a quote stay, others are replaced.
+
+    One that is replaced keeps its place until it is gone, so that no more than `max_orders` a side rest.
 
     Worst case first: if every live and every new buy is filled, the position stays at or below max_position,
     and the same for sells; on a spot market no more is offered than is held.
     """
-    near = price * quotes.spread / 200 * REQUOTE_SHARE
-    ideal = {request.slot: request for request in ideal_quotes(quotes, market, price, position)}
-    cancel = tuple(
-        order
-        for order in live
-        if order.slot not in ideal or abs(ideal[order.slot].price - order.price) > max(near, market.tick)
-    )
-    floor = -quotes.max_position if market.perp else ZERO
-    room = {Side.BUY: quotes.max_position - position, Side.SELL: position - floor}
+    missing, cancel = _compare(quotes, market, live, price, position)
+    live, place = list(live), list[OrderRequest]()
+    for request in missing:
+        if sum(one.side is request.side for one in [*live, *place]) < quotes.max_orders:
+            place += _fitted(quotes, market, request, live, place, position)
+    return Plan(tuple(cancel), tuple(place))
+
+
+def counter_orders(
+    quotes: Quotes, market: Market, live: Sequence[Order], position: Decimal, order: Order, filled: Decimal
+) -> list[OrderRequest]:
+    """Return the quote that takes the place of `order`, which is told, and not known, to be filled whole.
+
+    The market is taken to be where that was. Nothing is cancelled for it, and there has to be room beside all
+    that is live, the told order included: what is told may not be true.
+    """
+    if filled < order.qty:
+        return []
+    after = position + order.side.sign * (filled - order.filled)
+    others = [other for other in live if other.client_id != order.client_id]
+    missing, _cancel = _compare(quotes, market, others, order.price, after)
+    request = next((one for one in missing if one.side is order.side), None)
+    is_full = sum(other.side is order.side for other in others) >= quotes.max_orders
+    return [] if request is None or is_full else _fitted(quotes, market, request, live, [], position)
+
+
+def _compare(
+    quotes: Quotes, market: Market, live: Sequence[Order], price: Decimal, position: Decimal
+) -> tuple[list[OrderRequest], list[Order]]:
+    """Return the quotes that no live order is near enough to, best ones first, and the orders too many."""
+    near = max(price * quotes.spread / 200 * REQUOTE_SHARE, market.tick)
+    missing, spare = ideal_quotes(quotes, market, price, position), list[Order]()
     for order in live:
-        room[order.side] -= order.remaining
-    busy = {order.slot for order in live}
-    prices = {order.price for order in live}
-    place = []
-    for request in ideal.values():
-        if request.slot in busy or request.price in prices:
-            continue
-        qty = min(request.qty, floor_to(max(room[request.side], ZERO), market.lot))
-        if market.is_tradable(qty, request.price):
-            room[request.side] -= qty
-            place.append(OrderRequest(request.slot, request.side, request.price, qty, post_only=True))
-    return Plan(cancel, tuple(place))
+        own = [request for request in missing if request.side is order.side]
+        nearest = min(own, key=lambda request: abs(request.price - order.price), default=None)
+        if nearest is None or abs(nearest.price - order.price) > near:
+            spare.append(order)
+        else:
+            missing.remove(nearest)
+    return missing, spare
+
+
+def _fitted(
+    quotes: Quotes,
+    market: Market,
+    request: OrderRequest,
+    live: Sequence[Order],
+    placed: Sequence[OrderRequest],
+    position: Decimal,
+) -> list[OrderRequest]:
+    """Return the order for a quote in a free slot, as large as there is room for; none without any."""
+    side = request.side
+    if any(one.price == request.price for one in live):
+        return []
+    floor = -quotes.max_position if market.perp else ZERO
+    room = quotes.max_position - position if side is Side.BUY else position - floor
+    room -= sum((one.remaining for one in live if one.side is side), ZERO)
+    room -= sum((one.qty for one in placed if one.side is side), ZERO)
+    qty = min(request.qty, floor_to(max(room, ZERO), market.lot))
+    if not market.is_tradable(qty, request.price):
+        return []
+    busy = {one.slot for one in [*live, *placed]}
+    slot = next(name for n in itertools.count() if (name := f"{side.value}{n}") not in busy)
+    return [OrderRequest(slot, side, request.price, qty, post_only=True)]

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from gridbot.config.settings import POSITION_ORDERS, Settings
 from gridbot.model.errors import ConfigError
-from gridbot.model.types import ZERO, Market, Order, OrderRequest, Side, as_text, floor_to
+from gridbot.model.types import ZERO, Market, Order, OrderRequest, Side, SpotCoins, as_text, floor_to
 from gridbot.runtime.log import log
 from gridbot.store.ledger import Ledger
 from gridbot.strategies import grid, quotes, risk
@@ -44,8 +44,13 @@ class Strategy(Protocol):
     def plan(self, live: Sequence[Order], price: Decimal) -> Plan:
         """Return the orders to cancel and to place now."""
 
-    def counter_orders(self, order: Order, filled: Decimal, live: Sequence[Order]) -> list[OrderRequest]:
-        """Return what may be placed on the word that `order` has filled so much, be it true or not."""
+    def counter_orders(
+        self, order: Order, filled: Decimal, live: Sequence[Order], coins: SpotCoins | None
+    ) -> list[OrderRequest]:
+        """Return what may be placed on the word that `order` has filled so much, be it true or not.
+
+        `coins`: where that is a purchase on a spot market, and known.
+        """
 
     def price_range(self) -> tuple[Decimal, Decimal] | None:
         """Return the lowest and the highest price of the range, None without a range."""
@@ -110,11 +115,13 @@ class GridStrategy:
             self._grid, self._market, self._store.cells(), live, price, self._store.ledger.position
         )
 
-    def counter_orders(self, order: Order, filled: Decimal, live: Sequence[Order]) -> list[OrderRequest]:
+    def counter_orders(
+        self, order: Order, filled: Decimal, live: Sequence[Order], coins: SpotCoins | None
+    ) -> list[OrderRequest]:
         if self._is_opening or self._grid is None:
             return []
         cells, position = self._store.cells(), self._store.ledger.position
-        return grid.counter_orders(self._grid, self._market, cells, live, position, order, filled)
+        return grid.counter_orders(self._grid, self._market, cells, live, position, order, filled, coins)
 
     def price_range(self) -> tuple[Decimal, Decimal] | None:
         return self._range
@@ -239,9 +246,12 @@ class QuoteStrategy:
     def plan(self, live: Sequence[Order], price: Decimal) -> Plan:
         return quotes.plan(self._quotes, self._market, live, price, self._store.ledger.position)
 
-    def counter_orders(self, order: Order, filled: Decimal, live: Sequence[Order]) -> list[OrderRequest]:
-        del order, filled, live  # the new quotes take the place of those that are told to be filled
-        return []
+    def counter_orders(
+        self, order: Order, filled: Decimal, live: Sequence[Order], coins: SpotCoins | None
+    ) -> list[OrderRequest]:
+        del coins  # the quote that is told to be bought is quoted anew, on its own side
+        position = self._store.ledger.position
+        return quotes.counter_orders(self._quotes, self._market, live, position, order, filled)
 
     def price_range(self) -> tuple[Decimal, Decimal] | None:
         return None

@@ -84,7 +84,7 @@ class Engine:
         on_unnamed = self._reconciler.accept
         self._placing = Placing(store, exchange, settings.retry_cap, clock, shared.record_tick, on_unnamed)
         self._refusals = self._placing.refusals
-        self._told = ToldOrders(store)
+        self._told = ToldOrders(store, lambda: self._watch.coins())
         self._is_clean = False
         self._log = TradeLog(market)
         self._left: Condition | None = None

@@ -8,7 +8,7 @@ from gridbot.config.settings import Settings
 from gridbot.exchanges.exchange import Exchange
 from gridbot.model.condition import Code, Condition
 from gridbot.model.errors import ExchangeError, UnclearError
-from gridbot.model.types import ZERO, Side, as_text
+from gridbot.model.types import ZERO, Side, SpotCoins, as_text
 from gridbot.runtime.log import log
 from gridbot.runtime.pace import Pace
 from gridbot.store.store import Store
@@ -66,6 +66,13 @@ class PositionWatch:
         self._pass = Reconciliation()
         self._explained_since: float | None = None
         self.account: Decimal | None = None
+        # What a spot account held beyond this bot's trades at the last look.
+        self._beyond: Decimal | None = None
+
+    def coins(self) -> SpotCoins | None:
+        """Return what is known of a spot account's coins; None while something of it is not."""
+        kept = None if self._beyond is None else self._store.kept_share(self._store.run_id, self._base)
+        return None if self._beyond is None or kept is None else SpotCoins(self._beyond, kept)
 
     @property
     def others(self) -> Decimal | None:
@@ -133,7 +140,7 @@ class PositionWatch:
 
     def _look_at_holdings(self, now: float) -> None:
         """Compare what a spot account holds at least with what this bot's trades make, where it says it."""
-        self._looked_at = now
+        self._looked_at, self._beyond = now, None
         try:
             held = self._exchange.holdings()
         except ExchangeError as err:
@@ -142,6 +149,8 @@ class PositionWatch:
         self._word = others_part.read_others_position(self._settings.others_file)
         if held is None or self._is_blind_beside_others(now):
             return
+        if self._word is None:
+            self._beyond = held - self._store.ledger.position
         told = self._settings.others_position or ZERO
         # What is told to be others' explains less, and never asks for more: it is theirs to take away.
         others = min(told, ZERO) + (max(self._word.position, ZERO) if self._word else ZERO)

@@ -28,7 +28,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from gridbot.model.condition import Code, Condition
-from gridbot.model.types import ZERO, Order, OrderRequest, ToldFill, as_text
+from gridbot.model.types import ZERO, Order, OrderRequest, Side, SpotCoins, ToldFill, as_text
 from gridbot.runtime.log import log
 from gridbot.store.store import Store
 from gridbot.strategies.strategy import Strategy
@@ -53,8 +53,9 @@ class _Word:
 class ToldOrders:
     """Hold the orders that were sent on a word, until the exchange's lists say whether it is true."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, coins: Callable[[], SpotCoins | None]) -> None:
+        """Take `coins`, which tells what is known of a spot account's."""
+        self._store, self._coins = store, coins
         self._pending: dict[int, _Word] = {}
         # Orders whose word is true, and live ones whose word is not.
         self._proven: set[int] = set()
@@ -82,7 +83,8 @@ class ToldOrders:
             order = self._order_of(word, live)
             if order is None or placing.has_cancelled(order):
                 continue
-            for request in strategy.counter_orders(order, word.filled, live):
+            coins = self._coins() if order.side is Side.BUY else None
+            for request in strategy.counter_orders(order, word.filled, live, coins):
                 self._tried[order.client_id] = word.filled
                 self._may_be_new = True
                 yield request, (order.client_id, word.filled)
