@@ -1,4 +1,4 @@
-"""Counter orders on a word of what was bought on spot, and of `standard`: before the look, safe beside lies."""
+"""Counter orders on a word of a spot purchase, and of `standard`: before the look, and safe beside lies."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gridbot.config import args
 from gridbot.model.condition import Code
 from gridbot.model.types import ZERO, Market, Order, OrderRequest, Side, SpotCoins
 from gridbot.strategies.grid import Grid, counter_orders
-from gridbot.trading.position_watch import LOOK_EVERY_S
+from gridbot.trading.position_watch import LOOK_EVERY_S, RECENT_S
 from gridbot.trading.told_orders import BELIEVED_FOR_S, STALE_S
 from tests import cases
 from tests.bot import sockets
@@ -21,6 +21,7 @@ from tests.bot.kits.kit import KilledError, Kit, Run, running
 from tests.bot.test_told_orders import MOST, Teller, react, resting, word_of
 from tests.bot.test_told_orders_kits import Asked
 from tests.bot.worlds import SPOT, order_of
+from tests.fake_exchange.book import BookOrder
 
 D = Decimal
 SPOT_KITS = (BackpackSpot, sockets.AsterSpotSocket.kit)
@@ -58,7 +59,7 @@ def test_what_is_told_to_be_bought_is_sold_before_the_look(kind: type[Kit], tmp_
     run.end()
 
 
-def resting_or_filled(kit: Kit, price: int) -> sockets.BookOrder:
+def resting_or_filled(kit: Kit, price: int) -> BookOrder:
     return next(one for one in reversed(kit.book.orders.values()) if one.price == price and not one.foreign)
 
 
@@ -87,6 +88,18 @@ def test_beside_others_coins_the_look_comes_first(kind: type[Kit], tmp_path: Pat
     asked.made.clear()
     react(run, word_of(resting_or_filled(kit, 149)))
     assert asked.made[:2] == ["look", "order"]
+    run.end()
+
+
+def test_a_look_that_is_old_is_no_proof_that_nothing_was_paid_in(tmp_path: Path) -> None:
+    kit, run = begun(BackpackSpot, tmp_path)
+    kit.now += RECENT_S
+    assert run.engine._watch.coins(kit.now) is not None
+    kit.now += 1
+    kit.book.balance = D(3)
+    asked = Asked(kit)
+    react(run, word_of(resting(kit, 149), D("0.1")))
+    assert "order" not in asked.made
     run.end()
 
 
@@ -124,7 +137,7 @@ def test_a_sale_that_is_sent_first_is_the_bots_own_or_is_refused(
     held = D("0.5")
     other = order_of(OrderRequest("L9", Side.SELL, D(160), held - D(free), 9), 2)
     live: list[Order] = [entry, other]
-    wanted = counter_orders(grid, market, {}, live, held, entry, D("0.1"), SpotCoins(D(beyond), D(kept)))
+    wanted = counter_orders(grid, market, {}, live, held, entry, D("0.1"), (), SpotCoins(D(beyond), D(kept)))
     assert [(one.side, one.price, one.qty) for one in wanted] == (
         [] if qty is None else [(Side.SELL, D(150), D(qty))]
     )
@@ -151,7 +164,7 @@ def quoting(kit: Kit, folder: Path, *more: str) -> Run:
     return running(kit, folder)
 
 
-def quoted(kit: Kit, side: str) -> list[sockets.BookOrder]:
+def quoted(kit: Kit, side: str) -> list[BookOrder]:
     orders = [order for order in kit.book.own_open() if order.side == side]
     return sorted(orders, key=lambda order: order.price or ZERO, reverse=side == "Bid")
 

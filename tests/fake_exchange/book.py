@@ -205,7 +205,9 @@ class Book:
     def coins(self) -> Decimal:
         """What is free of the base currency beside what was paid in it, and the bot's open sales."""
         with self.lock:
-            fees = [fill.fee / fill.price for fill in self.fills if self.base_fees and fill.order.side == "Bid"]
+            fees = [
+                fill.fee / fill.price for fill in self.fills if self.base_fees and fill.order.side == "Bid"
+            ]
             bound = [order.qty - order.filled for order in self.own_open() if order.side == "Ask"]
             return self.balance + self.position() - sum((*fees, *bound), ZERO)
 

@@ -47,6 +47,10 @@ class OrderReader:
         query = f"SELECT {ORDER_COLUMNS} FROM orders WHERE {condition} ORDER BY created_at"
         return [_order(row) for row in self._db.execute(query, values)]
 
+    def cancelled_since(self, since: float) -> list[Order]:
+        """Return the orders that were closed as cancelled from `since` on."""
+        return self._orders_where("state = 'canceled' AND updated_at >= ?", (since,))
+
     def kept_share(self, run_id: int, base: str) -> Decimal | None:
         """Return the least share that was left of a run's latest purchases; None before the first.
 

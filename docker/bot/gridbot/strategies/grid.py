@@ -127,6 +127,7 @@ def plan(
     live: Sequence[Order],
     price: Decimal,
     position: Decimal,
+    late: Sequence[Order] = (),
 ) -> Plan:
     """Return what to cancel and place, given the cells' inventories, live orders, price and position.
 
@@ -134,12 +135,12 @@ def plan(
 
     Worst case first: position plus every live and every new buy stays at or below max_position, the same for
     sells. So an order that makes room for another one is cancelled now, and the other one placed when it is
-    gone.
+    gone. The same for the `late`, which have ended, and of which a fill may be listed yet.
     """
     wanted = _wanted_by_cells(grid, market, cells, live, price)
     cancel = wanted.cancel
     busy_slots = {order.slot for order in live}
-    room = _room(grid, position, live)
+    room = _room(grid, position, [*live, *late])
     room_if_replaced = _room(grid, position, _exits(live))
     place: list[OrderRequest] = []
     with_room: list[tuple[OrderRequest | Order, Decimal]] = [
@@ -180,6 +181,7 @@ def counter_orders(
     position: Decimal,
     order: Order,
     filled: Decimal,
+    late: Sequence[Order] = (),
     coins: SpotCoins | None = None,
 ) -> list[OrderRequest]:
     """Return what is to be placed at once when `order` is told, and not known, to have filled so much.
@@ -200,7 +202,7 @@ def counter_orders(
     now_live = [*others, told] if told.remaining > 0 else others
     now_held = {**cells, order.cell: cells.get(order.cell, ZERO) + change}
     wanted = plan(grid, market, now_held, now_live, order.price, position + change).place
-    busy, room = {other.slot for other in live}, _room(grid, position, live)
+    busy, room = {other.slot for other in live}, _room(grid, position, [*live, *late])
     if not market.perp:
         room[Side.SELL] = position - _open(live, Side.SELL)
     return [

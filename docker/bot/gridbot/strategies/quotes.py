@@ -8,7 +8,8 @@ the way back is quoted.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -56,24 +57,45 @@ def ideal_quotes(quotes: Quotes, market: Market, price: Decimal, position: Decim
     return requests
 
 
-def plan(quotes: Quotes, market: Market, live: Sequence[Order], price: Decimal, position: Decimal) -> Plan:
+def plan(
+    quotes: Quotes,
+    market: Market,
+    live: Sequence[Order],
+    price: Decimal,
+    position: Decimal,
+    late: Sequence[Order] = (),
+) -> Plan:
     """Return what to cancel and place: orders that are near enough to a quote stay, others are replaced.
 
     One that is replaced keeps its place until it is gone, so that no more than `max_orders` a side rest.
 
     Worst case first: if every live and every new buy is filled, the position stays at or below max_position,
-    and the same for sells; on a spot market no more is offered than is held.
+    and the same for sells; on a spot market no more is offered than is held. Of the `late`, which have ended
+    and of which a fill may be listed yet, only those count that the price is near to or beyond: quotes are
+    cancelled all the time, and counting all of them would keep a bot near its bound from quoting.
     """
     missing, cancel = _compare(quotes, market, live, price, position)
-    live, place = list(live), list[OrderRequest]()
+    room = _room(quotes, market, [*live, *_in_reach(quotes, late, price)], position)
+    busy, count = {order.slot for order in live}, Counter(order.side for order in live)
+    place = list[OrderRequest]()
     for request in missing:
-        if sum(one.side is request.side for one in [*live, *place]) < quotes.max_orders:
-            place += _fitted(quotes, market, request, live, place, position)
+        if count[request.side] < quotes.max_orders and all(one.price != request.price for one in live):
+            for order in _fitted(market, request, busy, room[request.side]):
+                place.append(order)
+                busy.add(order.slot)
+                room[order.side] -= order.qty
+                count[order.side] += 1
     return Plan(tuple(cancel), tuple(place))
 
 
 def counter_orders(
-    quotes: Quotes, market: Market, live: Sequence[Order], position: Decimal, order: Order, filled: Decimal
+    quotes: Quotes,
+    market: Market,
+    live: Sequence[Order],
+    position: Decimal,
+    order: Order,
+    filled: Decimal,
+    late: Sequence[Order] = (),
 ) -> list[OrderRequest]:
     """Return the quote that takes the place of `order`, which is told, and not known, to be filled whole.
 
@@ -87,7 +109,10 @@ def counter_orders(
     missing, _cancel = _compare(quotes, market, others, order.price, after)
     request = next((one for one in missing if one.side is order.side), None)
     is_full = sum(other.side is order.side for other in others) >= quotes.max_orders
-    return [] if request is None or is_full else _fitted(quotes, market, request, live, [], position)
+    if request is None or is_full or any(one.price == request.price for one in live):
+        return []
+    room = _room(quotes, market, [*live, *_in_reach(quotes, late, order.price)], position)
+    return _fitted(market, request, {one.slot for one in live}, room[request.side])
 
 
 def _compare(
@@ -106,25 +131,25 @@ def _compare(
     return missing, spare
 
 
-def _fitted(
-    quotes: Quotes,
-    market: Market,
-    request: OrderRequest,
-    live: Sequence[Order],
-    placed: Sequence[OrderRequest],
-    position: Decimal,
-) -> list[OrderRequest]:
-    """Return the order for a quote in a free slot, as large as there is room for; none without any."""
-    side = request.side
-    if any(one.price == request.price for one in live):
-        return []
+def _in_reach(quotes: Quotes, orders: Sequence[Order], price: Decimal) -> list[Order]:
+    """Return the orders that the price is beyond, or nearer to than to a new quote."""
+    half = price * quotes.spread / 200
+    return [order for order in orders if order.side.sign * (price - order.price) < half]
+
+
+def _room(quotes: Quotes, market: Market, orders: Sequence[Order], position: Decimal) -> dict[Side, Decimal]:
+    """Return how much more may be bought, and sold, beside these orders."""
     floor = -quotes.max_position if market.perp else ZERO
-    room = quotes.max_position - position if side is Side.BUY else position - floor
-    room -= sum((one.remaining for one in live if one.side is side), ZERO)
-    room -= sum((one.qty for one in placed if one.side is side), ZERO)
-    qty = min(request.qty, floor_to(max(room, ZERO), market.lot))
+    room = {Side.BUY: quotes.max_position - position, Side.SELL: position - floor}
+    for order in orders:
+        room[order.side] -= order.remaining
+    return room
+
+
+def _fitted(market: Market, request: OrderRequest, busy: Container[str], room: Decimal) -> list[OrderRequest]:
+    """Return the order for a quote in a free slot, as large as there is room for; none without any."""
+    qty, side = min(request.qty, floor_to(max(room, ZERO), market.lot)), request.side
     if not market.is_tradable(qty, request.price):
         return []
-    busy = {one.slot for one in [*live, *placed]}
     slot = next(name for n in itertools.count() if (name := f"{side.value}{n}") not in busy)
     return [OrderRequest(slot, side, request.price, qty, post_only=True)]

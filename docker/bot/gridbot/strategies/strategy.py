@@ -41,11 +41,16 @@ class Strategy(Protocol):
     def prepare(self, price: Decimal) -> str:
         """Start or resume at `price` and return a line that describes the strategy."""
 
-    def plan(self, live: Sequence[Order], price: Decimal) -> Plan:
-        """Return the orders to cancel and to place now."""
+    def plan(self, live: Sequence[Order], price: Decimal, late: Sequence[Order] = ()) -> Plan:
+        """Return the orders to cancel and to place now. `late`: ended ones that may have a fill yet."""
 
     def counter_orders(
-        self, order: Order, filled: Decimal, live: Sequence[Order], coins: SpotCoins | None
+        self,
+        order: Order,
+        filled: Decimal,
+        live: Sequence[Order],
+        late: Sequence[Order],
+        coins: SpotCoins | None,
     ) -> list[OrderRequest]:
         """Return what may be placed on the word that `order` has filled so much, be it true or not.
 
@@ -103,7 +108,7 @@ class GridStrategy:
         )
         return f"resuming {self._describe_line()}"
 
-    def plan(self, live: Sequence[Order], price: Decimal) -> Plan:
+    def plan(self, live: Sequence[Order], price: Decimal, late: Sequence[Order] = ()) -> Plan:
         if self._is_opening:
             order = self._opening_order(price)
             if live or order is not None:
@@ -112,16 +117,23 @@ class GridStrategy:
             log.info(self._start(price, self._range))
         assert self._grid is not None
         return grid.plan(
-            self._grid, self._market, self._store.cells(), live, price, self._store.ledger.position
+            self._grid, self._market, self._store.cells(), live, price, self._store.ledger.position, late
         )
 
     def counter_orders(
-        self, order: Order, filled: Decimal, live: Sequence[Order], coins: SpotCoins | None
+        self,
+        order: Order,
+        filled: Decimal,
+        live: Sequence[Order],
+        late: Sequence[Order],
+        coins: SpotCoins | None,
     ) -> list[OrderRequest]:
         if self._is_opening or self._grid is None:
             return []
         cells, position = self._store.cells(), self._store.ledger.position
-        return grid.counter_orders(self._grid, self._market, cells, live, position, order, filled, coins)
+        return grid.counter_orders(
+            self._grid, self._market, cells, live, position, order, filled, late, coins
+        )
 
     def price_range(self) -> tuple[Decimal, Decimal] | None:
         return self._range
@@ -243,15 +255,20 @@ class QuoteStrategy:
             f" spread {as_text(params.spread)} %, at most {as_text(params.max_position)}"
         )
 
-    def plan(self, live: Sequence[Order], price: Decimal) -> Plan:
-        return quotes.plan(self._quotes, self._market, live, price, self._store.ledger.position)
+    def plan(self, live: Sequence[Order], price: Decimal, late: Sequence[Order] = ()) -> Plan:
+        return quotes.plan(self._quotes, self._market, live, price, self._store.ledger.position, late)
 
     def counter_orders(
-        self, order: Order, filled: Decimal, live: Sequence[Order], coins: SpotCoins | None
+        self,
+        order: Order,
+        filled: Decimal,
+        live: Sequence[Order],
+        late: Sequence[Order],
+        coins: SpotCoins | None,
     ) -> list[OrderRequest]:
         del coins  # the quote that is told to be bought is quoted anew, on its own side
         position = self._store.ledger.position
-        return quotes.counter_orders(self._quotes, self._market, live, position, order, filled)
+        return quotes.counter_orders(self._quotes, self._market, live, position, order, filled, late)
 
     def price_range(self) -> tuple[Decimal, Decimal] | None:
         return None

@@ -21,6 +21,7 @@ listing    read the open orders, and which of them are this bot's
 reconcile  match recorded orders and trades with the exchange's
 history_reads  since when executions are read, where an account has thousands of them
 missing    since when an order is in no list of the exchange
+late_fills  what was cancelled may have been filled all the same, and counts for a moment
 strays     cancel what no list has any more, and may rest
 nameless   an execution without an id that is known may be of an order whose answer was lost
 outage     an exchange that does not answer

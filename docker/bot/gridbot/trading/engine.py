@@ -84,7 +84,7 @@ class Engine:
         on_unnamed = self._reconciler.accept
         self._placing = Placing(store, exchange, settings.retry_cap, clock, shared.record_tick, on_unnamed)
         self._refusals = self._placing.refusals
-        self._told = ToldOrders(store, lambda: self._watch.coins())
+        self._told = ToldOrders(store, lambda: self._watch.coins(clock()))
         self._is_clean = False
         self._log = TradeLog(market)
         self._left: Condition | None = None
@@ -316,7 +316,7 @@ class Engine:
         elif self.paused:
             cancel = [*result.reopened, *live]
         elif not (cancel or result.has_given_up):  # what that one has filled is read first
-            plan = self.strategy.plan(live, price)
+            plan = self.strategy.plan(live, price, self._placing.late.orders(now))
             cancel, place = list(plan.cancel), plan.place
         is_over = self._pace.limit(ACT_FOR_S, ACT_AT_MOST_S)
         for order in cancel:

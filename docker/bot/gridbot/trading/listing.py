@@ -23,9 +23,9 @@ class Reconciliation:
     the client ids of live orders that are listed with just what is booked, `ended` those of unsettled orders
     that are no longer open, and `uncertain_slots` the slots of orders whose fill is not known. `refused` are
     orders that were accepted, and have ended by a refusal, `dropped` have ended otherwise, unfilled; this bot
-    may have cancelled them. `unreadable` are listed rows that may be anyone's order: none of this bot's is
-    given up while one of them may be its own, nor while one of the `nameless` may, which are not known to be
-    this bot's and bear no client id.
+    may have cancelled them. `cancelled` have ended otherwise with something left. `unreadable` are listed
+    rows that may be anyone's order: none of this bot's is given up while one of them may be its own, nor while
+    one of the `nameless` may, which are not known to be this bot's and bear no client id.
     `unclear`: why there was no list of open orders at all. Then each order is asked for by itself, and none
     that the exchange doesn't find is given up.
     """
@@ -39,6 +39,7 @@ class Reconciliation:
     ended: set[int] = field(default_factory=set)
     refused: list[tuple[Order, LateRefusal]] = field(default_factory=list)
     dropped: list[Order] = field(default_factory=list)
+    cancelled: list[Order] = field(default_factory=list)
     uncertain_slots: set[str] = field(default_factory=set)
     listed: dict[int, ExchangeOrder] = field(default_factory=dict)
     complete: set[int] = field(default_factory=set)

@@ -12,6 +12,7 @@ from gridbot.model.errors import RejectedError, UnauthorizedError, UnclearError
 from gridbot.model.types import Order, OrderRequest, as_text
 from gridbot.runtime.log import log
 from gridbot.store.store import Store
+from gridbot.trading.late_fills import LateFills
 from gridbot.trading.listing import Reconciliation
 from gridbot.trading.refusals import Refusals
 
@@ -59,6 +60,7 @@ class Placing:
         self._clock, self._on_call, self._on_unnamed = clock, on_call, on_unnamed
         self._backoff: dict[str, _Backoff] = {}
         self._cancelled: set[int] = set()
+        self.late = LateFills(store)
         # Live orders that were sent on a word.
         self._on_word: set[int] = set()
         self._sent_since: set[int] = set()  # the last late refusal: by number, as the clock may be set back
@@ -130,6 +132,10 @@ class Placing:
         After such a refusal only an order that rests in the book, or was filled, is an accepted one. That of
         an order that was sent on a word counts as none, as it does at once (`place`).
         """
+        if self._exchange.settle_s > 0:  # else what is listed is all there is
+            for order in result.cancelled:
+                if order.client_id in self._cancelled:
+                    self.late.note(order, now)
         for order, refusal in result.refused:
             if order.client_id not in self._on_word:
                 self._record_late(RejectedError(refusal.text, cause=refusal.cause), now)

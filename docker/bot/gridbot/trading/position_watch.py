@@ -24,6 +24,8 @@ MOST_LOOK_EVERY_S = 300.0
 SECOND_LOOK_S = 5.0
 # Longer than any history lags behind: an order that was filled by then is booked, or never will be.
 BOOKED_WITHIN_S = 600.0
+# For so long nobody is taken to have paid coins in.
+RECENT_S = 2 * LOOK_EVERY_S
 # Beside other bots of the fleet a difference counts when so many newer words of what they hold do not
 # explain it.
 WORDS = 2
@@ -69,10 +71,12 @@ class PositionWatch:
         # What a spot account held beyond this bot's trades at the last look.
         self._beyond: Decimal | None = None
 
-    def coins(self) -> SpotCoins | None:
-        """Return what is known of a spot account's coins; None while something of it is not."""
-        kept = None if self._beyond is None else self._store.kept_share(self._store.run_id, self._base)
-        return None if self._beyond is None or kept is None else SpotCoins(self._beyond, kept)
+    def coins(self, now: float) -> SpotCoins | None:
+        """Return what is known of a spot account's coins; None while something of it is not, or is old."""
+        if self._beyond is None or self._looked_at is None or not 0 <= now - self._looked_at <= RECENT_S:
+            return None
+        kept = self._store.kept_share(self._store.run_id, self._base)
+        return None if kept is None else SpotCoins(self._beyond, kept)
 
     @property
     def others(self) -> Decimal | None:

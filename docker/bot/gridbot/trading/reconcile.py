@@ -350,6 +350,8 @@ class Reconciler:
             result.refused.append((order, exchange_order.refusal))
         else:
             store.close_order(order.client_id, "filled" if total.remaining <= 0 else "canceled")
+            if total.remaining > 0:
+                result.cancelled.append(order)
             if not total.filled:
                 result.dropped.append(order)
         result.ended.discard(order.client_id)

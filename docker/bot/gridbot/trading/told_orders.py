@@ -84,7 +84,8 @@ class ToldOrders:
             if order is None or placing.has_cancelled(order):
                 continue
             coins = self._coins() if order.side is Side.BUY else None
-            for request in strategy.counter_orders(order, word.filled, live, coins):
+            late = placing.late.orders(clock())
+            for request in strategy.counter_orders(order, word.filled, live, late, coins):
                 self._tried[order.client_id] = word.filled
                 self._may_be_new = True
                 yield request, (order.client_id, word.filled)
