@@ -57,7 +57,9 @@ def _fills(count: int, interval: float) -> list[list[str]]:
             [
                 f"fill → counter order, {bot}, {name}",
                 f"{figures['fill_to_order_sent_ms_median']} ms to its sending, "
-                f"{figures['fill_to_order_at_exchange_ms_median']} ms to the exchange",
+                f"{figures['fill_to_order_at_exchange_ms_median']} ms to the exchange "
+                f"({figures['after_a_purchase_ms_median']} after a purchase, "
+                f"{figures['after_a_sale_ms_median']} after a sale)",
                 f"median of {count}, a tick every {interval:g} s, round trip {1000 * RTT_S:.0f} ms",
             ]
         )

@@ -120,6 +120,18 @@ def test_an_order_stays_for_whichever_quote_it_is_near_to() -> None:
     ]
 
 
+def test_a_quote_waits_while_an_order_that_is_cancelled_rests_at_its_price() -> None:
+    """The exchange would match the two, or refuse one."""
+    old = replace(order_of(quotes.ideal_quotes(TWO, PERP, D(99), ZERO)[1], 1), price=D("99.5"))
+    plan = quotes.plan(TWO, PERP, [old], D(100), ZERO)
+    assert [order.side for order in plan.cancel] == [Side.SELL]
+    assert [as_text(want.price) for want in plan.place] == ["100.5", "99"]
+    bid = order_of(quotes.ideal_quotes(TWO, PERP, D("100.5"), ZERO)[0], 2)
+    assert as_text(bid.price) == "99.99"
+    at_the_next = replace(old, price=D("99.49"))
+    assert quotes.counter_orders(TWO, PERP, [bid, at_the_next], ZERO, bid, D(1)) == []
+
+
 def test_of_two_orders_near_one_quote_one_stays() -> None:
     [best, *_] = quotes.ideal_quotes(TWO, PERP, D(100), ZERO)
     live = [order_of(best, 1), replace(order_of(best, 2), slot="buy2", price=best.price + PERP.tick)]

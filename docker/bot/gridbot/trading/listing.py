@@ -24,8 +24,8 @@ class Reconciliation:
     that are no longer open, and `uncertain_slots` the slots of orders whose fill is not known. `refused` are
     orders that were accepted, and have ended by a refusal, `dropped` have ended otherwise, unfilled; this bot
     may have cancelled them. `cancelled` have ended otherwise with something left. `unreadable` are listed
-    rows that may be anyone's order: none of this bot's is given up while one of them may be its own, nor while
-    one of the `nameless` may, which are not known to be this bot's and bear no client id.
+    rows that may be anyone's order: none of this bot's is given up while one of them may be its own, nor
+    while one of the `nameless` may, which are not known to be this bot's and bear no client id.
     `unclear`: why there was no list of open orders at all. Then each order is asked for by itself, and none
     that the exchange doesn't find is given up.
     """
