@@ -45,6 +45,8 @@ TABLES = {
 TASKS = {
     "fill → counter order, websocket",
     "fill → counter order, polling",
+    "fill → counter order, spot",
+    "fill → counter order, standard",
     "backtest",
     "upgrade of 1",
     "backup of 1",

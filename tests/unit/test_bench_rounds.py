@@ -20,7 +20,7 @@ MACHINE_OF_RESULTS = {
     "short commands": (10, 0),
     "output through the supervisor": (0, 6),
     "fleets": (109, 54),
-    "whole tasks": (85, 0),
+    "whole tasks": (105, 0),
     "the fleet's page": (26, 0),
     "growth": (32, 0),
     "an idle instance": (69, 0),
