@@ -114,9 +114,9 @@ def figures(book: Book, pid: int, rtt: float, interval: float, fills: int) -> di
     )
     took = []
     for number in range(fills):
+        wait_until_calm(book, 1.5 * interval)
         # Not in step with the ticks.
-        time.sleep(interval * (1.3 + 0.618 * number % 1))
-        wait_until_calm(book, 2 * interval)
+        time.sleep(interval * (0.3 + 0.618 * number % 1))
         price = next_fill(book, "Bid" if number % 2 == 0 else "Ask")
         before = set(book.orders)
         began = book.clock()
