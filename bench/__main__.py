@@ -56,6 +56,8 @@ class Extent:
     """Instances of the page, how many of them are up, and for how many looks it is read."""
     each_part: bool = True
     """Whether each part of the first `up` is measured."""
+    at_once: bool = False
+    """Whether sections run side by side: what is measured then disturbs each other."""
     minutes: float = math.inf
     """What cannot end within them is not begun: rows get fewer rounds, and what is left out is named."""
 
@@ -81,6 +83,7 @@ SMALLEST = Extent(
     small=1,
     page=(1, 1, 1),
     each_part=False,
+    at_once=True,
 )
 """For CI: that every row works. Its figures mean nothing."""
 NORMAL = Extent(
@@ -125,13 +128,12 @@ def main(argv: Sequence[str]) -> int:
     api = Api(socket_path())
     started = time.monotonic()
     findings, about = Findings(), [*facts(api), ("command", shlex.join(["python", "-m", "bench", *argv]))]
-    widest = max(
-        extent.small, *extent.sizes, *extent.growth, extent.sweep, extent.idle, extent.rolled, extent.page[0]
-    ) * (2 if extent.peers else 1)
     try:
         compileall.compile_dir(ROOT / "manager", quiet=1)  # as after anybody's first command
-        with workshop(widest, extent.calm) as shop:
+        with workshop(extent.calm) as shop:
             shop.ends_at = started + 60 * extent.minutes
+            if extent.at_once:
+                about.append(("sections", "side by side, so that the figures mean nothing"))
             about.append(("run", shop.run_id))
             shop.build(shop.image, BOT)
             _measure(extent, shop, api, findings, out)
@@ -199,7 +201,10 @@ def _measure(extent: Extent, shop: Workshop, api: Api, findings: Findings, out: 
             first.table(shop, extent.sweep, extent.rounds, each_part=extent.each_part)
         ),
     }
-    sections.run(works, LEAST_S, shop, findings)
+    if extent.at_once:
+        sections.run_at_once(works, ("the fleet's page", "fleets", "whole tasks"), findings)
+    else:
+        sections.run(works, LEAST_S, shop, findings)
 
 
 def _draw(folder: Path, points: Sequence[growth.Point]) -> None:
