@@ -19,10 +19,10 @@ from bench.project import Workshop
 MACHINE_OF_RESULTS = {
     "parallelism": (0, 16),
     "short commands": (10, 0),
-    "output through the supervisor": (0, 6),
+    "output through the supervisor": (0, 8),
     "fleets": (109, 54),
     "whole tasks": (85, 0),
-    "the fleet's page": (26, 0),
+    "the fleet's page": (50, 0),
     "growth": (32, 0),
     "an idle instance": (69, 0),
     "image and start": (12, 0),
