@@ -57,7 +57,7 @@ def run(
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     path = os.pathsep.join(map(str, [*before, package.parent]))
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM + then],
+        [sys.executable, "-S", "-c", PROGRAM + then],  # what site loads differs
         cwd=package,
         env={**clean, "PYTHONPATH": path, **(environ or {})},
         text=True,
