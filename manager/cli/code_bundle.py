@@ -5,7 +5,8 @@ for its time, and opening and reading it. The first run of a command writes the 
 into one file, beside the interpreter's own files of this kind, in `__pycache__`. Later runs take it from
 there while each source is as it was then: by its time and its size, as for those files, and by the time at
 which it was put there, which no copy with an older time has. Otherwise all is imported as ever, and the file
-is written anew.
+is written anew. It also has what those modules would compile: their regular expressions (late_expressions.py)
+and the code that makes their named tuples.
 
 It is loaded before anything else, so it needs only what every interpreter has loaded.
 """
