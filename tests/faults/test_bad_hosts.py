@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from manager.errors import FAILED, OK
-from tests import sshd_here
+from tests import forks, sshd_here
 from tests.faults import bots
 from tests.faults.conftest import SETTINGS, Note, new_project
 from tests.faults.engines import needs_root
@@ -37,13 +37,15 @@ PATIENT_S = 240
 @contextmanager
 def machines(folder: Path, image: str, there: Path, place: Place) -> Iterator[tuple[Project, Project, Sshd]]:
     """This machine and the ill one, a bot on each."""
+    python = forks.python(folder)
+    of_other = "" if place.environ else python  # a fork has the variables, not what they do to a new process
     with (
         new_project(folder / "here", image) as here,
-        another(there, image) as other,
+        another(there, image, python=of_other) as other,
         sshd_here.running(folder / "s", place) as link,
     ):
         (other.folder / "config" / "fleet.toml").write_text(f'name = "{other.name}"\n{SETTINGS}')
-        here.environ.update(link.environ)
+        here.environ.update({**link.environ, forks.PYTHON: python})
         bots.add(here, ID, 0)
         bots.add(other, THERE, 1)
         here.manager("up", "--wait")
