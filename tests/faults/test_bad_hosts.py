@@ -185,10 +185,12 @@ def test_a_machine_whose_disk_is_full_shows_its_bots_and_takes_no_other(
     )
 
 
+# without SSH and an engine: tests/unit/ops/test_move_two_machines.py; the warning: test_hosts.py beside it
+@pytest.mark.long_form
 @pytest.mark.skipif(LIBFAKETIME is None, reason="needs the package faketime")
-@pytest.mark.parametrize("offset", ["+600", pytest.param("-600", marks=pytest.mark.long_form)])
+@pytest.mark.parametrize("offset", ["+600", "-600"])
 def test_a_machine_whose_clock_is_wrong_is_named_and_moved_to_all_the_same(
-    tmp_path: Path, fault_image: str, offset: str, is_long: bool
+    tmp_path: Path, fault_image: str, offset: str
 ) -> None:
     place = Place(environ=(("LD_PRELOAD", str(LIBFAKETIME)), ("FAKETIME", offset)))
     with machines(tmp_path, fault_image, tmp_path / "there", place) as (here, other, link):
@@ -203,9 +205,8 @@ def test_a_machine_whose_clock_is_wrong_is_named_and_moved_to_all_the_same(
         here.manager("move", ID, "off")
         assert not runs(here)
         assert rows(here)["off", ID]["state"] == "running"
-        if is_long:
-            here.manager("move", ID, "--from", "off")
-            assert rows(here)["here", ID]["state"] == "running"
+        here.manager("move", ID, "--from", "off")
+        assert rows(here)["here", ID]["state"] == "running"
         here.manager("halt", "--hosts")
         assert not runs(here)
         assert not runs(other)

@@ -81,6 +81,8 @@ def moving(tmp_path: Path, image: str) -> Iterator[tuple[Project, Project]]:
         yield here, there
 
 
+# without SSH and an engine: tests/unit/ops/test_generations.py, and of backups test_flows_moved.py
+@pytest.mark.long_form
 def test_an_older_copy_is_named_while_it_runs_and_never_started_by_us(
     tmp_path: Path, asked_image: str, note: Note
 ) -> None:
