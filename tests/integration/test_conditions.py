@@ -104,11 +104,14 @@ class WatchedProject:
         note = self.note(bot)
         eventually(lambda: agrees(self.note(bot), row.note, whole=True), 20, f"{row.note}, not {note}")
         self.compare(row, ps_row)
-        eventually(
-            lambda: not row.alert or agrees(self.alerts()[self._read :], of(row.alert, bot), whole=False),
-            60,
-            what=row.alert,
-        )
+        try:
+            eventually(
+                lambda: not row.alert or agrees(self.alerts()[self._read :], of(row.alert, bot), whole=False),
+                60,
+                what=row.alert,
+            )
+        except AssertionError as error:
+            raise AssertionError(f"{error}; printed: {self.alerts()[self._read :]}") from None
         if self.shows:
             self.show(cause, ps_row)
         self.seen.append(cause)
