@@ -232,6 +232,8 @@ def test_what_a_live_bot_meets(live_fleet: WatchedProject, fake: FakeExchange) -
         fake.refusal = None
         eventually(lambda: project.ps()[BOT]["doing"] == "trading", what="trading")
 
+    # of one that is killed before it has told of its fills, the alert knows no position
+    eventually(lambda: Decimal(project.ps()[BOT]["last_position"] or 0) < 0, what="a report of the fills")
     os.kill(project.instances()[BOT]["bot_pid"], signal.SIGKILL)
     eventually(lambda: (project.supervisor(BOT)["cancel"] or {}).get("state") == "confirmed", 90)
     ps_row = live_fleet.until("SIGKILL of the bot, no restart left")
