@@ -447,6 +447,17 @@ def test_what_another_bot_traded_and_does_not_know_yet_is_no_persons(store: Stor
     assert bench.engine._watch.others == D(2)
 
 
+def test_a_stale_first_word_makes_no_persons_part_for_good(store: Store, tmp_path: Path) -> None:
+    """The run began before the manager told anything, and the other bot has just sold when it does."""
+    other = Neighbour(tmp_path)
+    bench = Bench(store, BOTFLEET_OTHERS=other.env)
+    bench.tick()
+    for held in ("2", "0", "0", "0", "0", "0"):
+        other.tell(held, bench.prices.now)
+        assert bench.tick(LOOK_EVERY_S) is Code.TRADING
+    assert bench.engine._watch.others == D(0)
+
+
 def test_a_run_that_began_before_the_manager_told_anything_goes_on(store: Store, tmp_path: Path) -> None:
     other = Neighbour(tmp_path)
     bench = Bench(store, BOTFLEET_OTHERS=other.env)

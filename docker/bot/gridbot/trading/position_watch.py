@@ -284,7 +284,7 @@ class PositionWatch:
             others = ZERO
         elif stored is not None and abs(beyond - Decimal(stored)) > self._settings.quantity:
             return bots  # what the run began with was other bots' part, too, and has changed
-        elif stored is None and word is not None and not self._is_found_again(others, word, now):
+        elif word is not None and not self._is_found_again(others, word, now):
             return None
         self._sighting = None
         self._store.set_fact(OTHERS, as_text(others))
