@@ -59,17 +59,26 @@ def plan(quotes: Quotes, market: Market, live: Sequence[Order], price: Decimal, 
     """Return what to cancel and place: quotes that are near enough stay, others are replaced.
 
     Worst case first: if every live and every new buy is filled, the position stays at or below max_position,
-    and the same for sells; on a spot market no more is offered than is held.
+    and the same for sells; on a spot market no more is offered than is held. What rests beyond that, because
+    an order that was cancelled is told to be filled after all, is cancelled, the furthest from the price
+    first.
     """
     near = price * quotes.spread / 200 * REQUOTE_SHARE
     ideal = {request.slot: request for request in ideal_quotes(quotes, market, price, position)}
-    cancel = tuple(
+    cancel = [
         order
         for order in live
         if order.slot not in ideal or abs(ideal[order.slot].price - order.price) > max(near, market.tick)
-    )
+    ]
     floor = -quotes.max_position if market.perp else ZERO
     room = {Side.BUY: quotes.max_position - position, Side.SELL: position - floor}
+    kept = [order for order in live if order not in cancel]
+    left = dict(room)
+    for order in sorted(kept, key=lambda order: abs(order.price - price)):
+        if order.remaining > left[order.side]:
+            cancel.append(order)
+        else:
+            left[order.side] -= order.remaining
     for order in live:
         room[order.side] -= order.remaining
     busy = {order.slot for order in live}
@@ -82,4 +91,4 @@ def plan(quotes: Quotes, market: Market, live: Sequence[Order], price: Decimal, 
         if market.is_tradable(qty, request.price):
             room[request.side] -= qty
             place.append(OrderRequest(request.slot, request.side, request.price, qty, post_only=True))
-    return Plan(cancel, tuple(place))
+    return Plan(tuple(cancel), tuple(place))

@@ -14,6 +14,7 @@ from gridbot.runtime.pace import Pace
 from gridbot.store.store import Store
 from gridbot.trading import others_part
 from gridbot.trading.listing import Reconciliation, on_the_way
+from gridbot.trading.missing import LOST_AFTER_S
 from gridbot.trading.others_part import APART_FROM_BOTS, OTHERS, WORDS_WITHIN_S, OthersPosition
 
 LOOK_EVERY_S = 30.0
@@ -107,7 +108,7 @@ class PositionWatch:
             return
         call = "fetch_positions" if self._settings.perp else "fetch_balance"
         pause = self._pace.spacing(call, LOOK_EVERY_S, MOST_LOOK_EVERY_S)
-        if self._differs_since is not None or self._sighting is not None or self._is_unclear:
+        if self._differs_since is not None or self._is_unclear:
             pause = SECOND_LOOK_S
         if self._looked_at is not None and 0 <= now - self._looked_at < pause:
             return
@@ -283,7 +284,7 @@ class PositionWatch:
             others = ZERO
         elif stored is not None and abs(beyond - Decimal(stored)) > self._settings.quantity:
             return bots  # what the run began with was other bots' part, too, and has changed
-        elif stored is None and word is not None and not self._is_found_again(others, word, now):
+        elif word is not None and not self._is_found_again(others, word, now):
             return None
         self._sighting = None
         self._store.set_fact(OTHERS, as_text(others))
@@ -300,9 +301,15 @@ class PositionWatch:
         return others + bots
 
     def _is_found_again(self, others: Decimal, word: OthersPosition, now: float) -> bool:
-        """Tell whether a newer word of the other bots leaves the same rest to others as the last look."""
+        """Tell whether a newer word of the other bots leaves the same rest to others as the first look.
+
+        What another bot has traded just before may be listed late, and then its words lack it for as long:
+        taken for a person's, it would be a difference for ever.
+        """
         earlier = self._sighting
         if earlier is not None and abs(earlier.position - others) <= self._settings.quantity:
-            return word.at > earlier.at or now - self._sighted_at > WORDS_WITHIN_S
+            lasts = now - self._sighted_at  # a clock that was set back begins anew
+            if lasts >= 0:
+                return (word.at > earlier.at and lasts > LOST_AFTER_S) or lasts > WORDS_WITHIN_S
         self._sighting, self._sighted_at = OthersPosition(others, word.at), now
         return False
