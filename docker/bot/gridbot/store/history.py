@@ -108,6 +108,8 @@ def error_count(path: Path) -> int:
 def figures(path: Path) -> dict[str, float | None]:
     """Return how the latest run goes: shares of 1, the drawdown in the quote currency; None is unknown yet.
 
+    Rounded to eight digits, so that report, page and metrics show the same.
+
     `max_drawdown` is the deepest fall of the P&L below its highest point, also where that was the start.
     `profit_per_grid` is the mean profit of a trade that closed something, after all fees; `apr` the profit a
     year as a share of what the largest position was worth at the run's first price, None under an hour; what
@@ -132,7 +134,7 @@ def figures(path: Path) -> dict[str, float | None]:
         ).fetchone()
         whole = whole_run(db, run_id)
     capital = (whole["position"] or 0) * (whole["price"] or 0)
-    return {
+    exact = {
         "maker_share": maker["share"],
         "reject_rate": whole["refused"] / whole["orders"] if whole["orders"] else None,
         "max_drawdown": whole["drawdown"],
@@ -145,6 +147,7 @@ def figures(path: Path) -> dict[str, float | None]:
             else None
         ),
     }
+    return {name: None if value is None else round(value, 8) for name, value in exact.items()}
 
 
 def _plain(row: sqlite3.Row) -> dict[str, Any]:
