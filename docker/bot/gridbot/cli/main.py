@@ -163,10 +163,7 @@ def _shut_down(
     build: Callable[[Condition | None], dict[str, Any]],
     read_last: Callable[[], None] = lambda: None,
 ) -> int:
-    """Cancel this bot's orders, write the report and return the exit code.
-
-    `read_last` reads what the last report says of the whole run, which may take a moment: orders go first.
-    """
+    """Cancel this bot's orders, write the report and return the exit code. `read_last` reads figures for it."""
 
     def write_report(left: int, *, confirmed: bool, position: Decimal | None = None) -> None:
         report_file.write(
