@@ -163,7 +163,7 @@ def _shut_down(
     build: Callable[[Condition | None], dict[str, Any]],
     read_last: Callable[[], None] = lambda: None,
 ) -> int:
-    """Cancel this bot's orders, write the report and return the exit code. `read_last` reads figures for it."""
+    """Cancel this bot's orders, write the report and return the exit code. `read_last` reads its figures."""
 
     def write_report(left: int, *, confirmed: bool, position: Decimal | None = None) -> None:
         report_file.write(
