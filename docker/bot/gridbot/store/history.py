@@ -21,6 +21,15 @@ YEAR_S, APR_AFTER_S = 365 * 86400, 3600
 # As old, as far apart: what the thinning of the samples leaves.
 THINNED = ((86400.0, 60.0), (30 * 86400.0, 3600.0))
 GAP_INTERVALS, GAP_LEAST_S = 3, 15.0
+# A trade closes something if it makes the position smaller: at its average price too, for a profit of 0. Of
+# the first trade of a run, which may have taken a position over, only the profit tells.
+CLOSING_TRADES = """
+SELECT count(*) FROM (
+  SELECT side, realized, CAST(lag(position) OVER (ORDER BY rowid) AS REAL) AS before
+  FROM trades WHERE run_id = ?)
+WHERE CASE WHEN before IS NULL THEN realized != '0'
+  ELSE before > 0 AND side = 'sell' OR before < 0 AND side = 'buy' END
+"""
 
 
 def chart_data(path: Path, hours: float, interval: float = 0.0) -> dict[str, Any]:
@@ -119,11 +128,7 @@ def figures(path: Path) -> dict[str, float | None]:
         run = db.execute("SELECT id, ran_s, ledger FROM runs ORDER BY id DESC LIMIT 1").fetchone()
         run_id = run["id"] if run else 0
         ledger = json.loads(run["ledger"]) if run else {}
-        closing = db.execute(
-            "SELECT count(*) FROM (SELECT realized, lag(realized, 1, '0') OVER (ORDER BY rowid) AS before"
-            " FROM trades WHERE run_id = ?) WHERE realized != before",
-            (run_id,),
-        ).fetchone()[0]
+        closing = db.execute(CLOSING_TRADES, (run_id,)).fetchone()[0]
         latest = db.execute(
             "SELECT pnl FROM equity WHERE run_id = ? ORDER BY at DESC LIMIT 1", (run_id,)
         ).fetchone()
