@@ -81,13 +81,13 @@ class Account(PaperExchange):
 class Bench:
     """An engine on that account, ticked by hand."""
 
-    line, market = LINE, PERP
+    line, market, ledger = LINE, PERP, Ledger()
 
     def __init__(self, store: Store, more: str = "", pace: Pace | None = None, **env: str) -> None:
         settings = args.parse(f"{self.line} {more}".split(), LIVE | env)
         self.prices, self.store = Prices(), store
         self.account = self.opened()
-        run = store.begin_run(settings.identity, "live", {}, Ledger())
+        run = store.begin_run(settings.identity, "live", {}, self.ledger, self.facts())
         self.engine = Engine(
             settings,
             run,
@@ -100,6 +100,10 @@ class Bench:
             lambda: self.prices.now,
             pace,
         )
+
+    def facts(self) -> dict[str, str]:
+        """Return what is known of the run before its first look."""
+        return {}
 
     def opened(self) -> Account:
         return Account(self.prices)
