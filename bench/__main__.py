@@ -49,6 +49,8 @@ class Extent:
     fills: int = 10
     interval: float = 1.0
     """Seconds between two ticks of the bot whose fills are measured."""
+    every_bot: bool = True
+    """Whether fills of spot markets and of `standard` are measured, too."""
     ticks: int = 100_000
     small: int = 3
     """Instances of the fleet on which short commands are measured."""
@@ -56,6 +58,8 @@ class Extent:
     """Instances of the page, how many of them are up, and for how many looks it is read."""
     each_part: bool = True
     """Whether each part of the first `up` is measured."""
+    at_once: bool = False
+    """Whether sections run side by side: what is measured then disturbs each other."""
     minutes: float = math.inf
     """What cannot end within them is not begun: rows get fewer rounds, and what is left out is named."""
 
@@ -81,10 +85,23 @@ SMALLEST = Extent(
     small=1,
     page=(1, 1, 1),
     each_part=False,
+    at_once=True,
 )
 """For CI: that every row works. Its figures mean nothing."""
 NORMAL = Extent(
-    [40], 3, [1, 10, 30], 10, [4, 8], 50, 10.0, 50, calm=1.0, fills=4, page=(200, 10, 10), minutes=10
+    [40],
+    3,
+    [1, 10, 30],
+    10,
+    [4, 8],
+    50,
+    10.0,
+    20,
+    calm=1.0,
+    fills=6,
+    every_bot=False,
+    page=(200, 10, 4),
+    minutes=10,
 )
 FULL = Extent(
     [10, 40, 100],
@@ -105,14 +122,14 @@ LEAST_S = {
     "short commands": 5,
     "output through the supervisor": 8,
     "fleets": 130,
-    "whole tasks": 105,
-    "the fleet's page": 26,
+    "whole tasks": 85,
+    "the fleet's page": 50,
     "growth": 32,
     "an idle instance": 69,
     "image and start": 12,
     "the first up": 17,
 }
-"""What each section of the default run takes with one round, on the machine of results.md: 420 of its 600
+"""What each section of the default run takes with one round, on the machine of results.md: 425 of its 600
 seconds. What has rounds gets the rest.
 """
 
@@ -125,13 +142,12 @@ def main(argv: Sequence[str]) -> int:
     api = Api(socket_path())
     started = time.monotonic()
     findings, about = Findings(), [*facts(api), ("command", shlex.join(["python", "-m", "bench", *argv]))]
-    widest = max(
-        extent.small, *extent.sizes, *extent.growth, extent.sweep, extent.idle, extent.rolled, extent.page[0]
-    ) * (2 if extent.peers else 1)
     try:
         compileall.compile_dir(ROOT / "manager", quiet=1)  # as after anybody's first command
-        with workshop(widest, extent.calm) as shop:
+        with workshop(extent.calm) as shop:
             shop.ends_at = started + 60 * extent.minutes
+            if extent.at_once:
+                about.append(("sections", "side by side, so that the figures mean nothing"))
             about.append(("run", shop.run_id))
             shop.build(shop.image, BOT)
             _measure(extent, shop, api, findings, out)
@@ -176,6 +192,7 @@ def _measure(extent: Extent, shop: Workshop, api: Api, findings: Findings, out: 
             halted=extent.halted,
             orders=extent.orders,
             fills=extent.fills,
+            every_bot=extent.every_bot,
             ticks=extent.ticks,
             interval=extent.interval,
         )
@@ -199,7 +216,10 @@ def _measure(extent: Extent, shop: Workshop, api: Api, findings: Findings, out: 
             first.table(shop, extent.sweep, extent.rounds, each_part=extent.each_part)
         ),
     }
-    sections.run(works, LEAST_S, shop, findings)
+    if extent.at_once:
+        sections.run_at_once(works, ("the fleet's page", "fleets", "whole tasks"), findings)
+    else:
+        sections.run(works, LEAST_S, shop, findings)
 
 
 def _draw(folder: Path, points: Sequence[growth.Point]) -> None:

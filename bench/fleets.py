@@ -16,6 +16,7 @@ from bench.measure import Comparison, Contender, Findings, Samples, Skipped, Tab
 from bench.project import Project, Workshop
 from bench.proxy import counting
 from bench.shell import run
+from tests import ports
 
 LONGEST_LOOP = 10
 """`docker run` one after the other takes half a second a container: only for small fleets."""
@@ -95,9 +96,9 @@ class Fleets:
         for work, ours, against, theirs, limit in pairs:
             with self.findings.row(f"{work}, {size}"):
                 before = project.container_ids()
-                self._pair(work, size, ours, against, theirs, limit)
+                compared = self._pair(work, size, ours, against, theirs, limit)
                 if project.container_ids() != before:
-                    self.findings.comparisons.pop()
+                    self.findings.comparisons.remove(compared)
                     raise AssertionError("a container was made anew, where nothing was to do")
         with self.findings.row(f"restart of one, with serve, {size}"), project.serving():
             work, ours, against, theirs, limit = pairs[-1]
@@ -120,11 +121,11 @@ class Fleets:
         against: str,
         theirs: Contender,
         limit: float | None = None,
-    ) -> None:
+    ) -> Comparison:
         samples = alternating({"ours": ours, "theirs": theirs}, self.quick_rounds, self.ends_at)
-        self.findings.comparisons.append(
-            Comparison(work, size, samples["ours"], against, samples["theirs"], limit)
-        )
+        compared = Comparison(work, size, samples["ours"], against, samples["theirs"], limit)
+        self.findings.comparisons.append(compared)
+        return compared
 
     def _stats(self, project: Project) -> None:
         if project.manager("stats", "--help", any_code=True).code != 0:
@@ -140,7 +141,7 @@ class Fleets:
         for peer in (peers.pm2, peers.supervisord):
             with (
                 self.findings.row(f"{peer.__name__}, {project.size}"),
-                peer(self.shop.folder, project.size, self.shop.first_port + project.size) as other,
+                peer(self.shop.folder, project.size, ports.reserve(project.size)) as other,
             ):
                 self._pair("list", project.size, manager("list"), f"{other.name} list", other.list_)
                 self._pair(

@@ -16,6 +16,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 from bench.shell import CommandFailed, Done, run
@@ -161,12 +162,12 @@ class Workshop:
 
     folder: Path
     run_id: str
-    first_port: int
     calm: float = CALM_S
     ends_at: float = math.inf
     """By the monotonic clock, of the section that is measured: what has rounds gets fewer near it."""
     projects: list[Project] = field(default_factory=list)
     tags: list[str] = field(default_factory=list)
+    _numbers: Iterator[int] = field(default_factory=count)
 
     @property
     def image(self) -> str:
@@ -179,8 +180,8 @@ class Workshop:
 
     def project(self, size: int, **settings: object) -> Project:
         """Return a new fleet, not yet up."""
-        name = f"{PREFIX}{self.run_id}-{len(self.projects)}"
-        made = Project(self.folder / name, name, self.image, self.first_port, self.calm)
+        name = f"{PREFIX}{self.run_id}-{next(self._numbers)}"
+        made = Project(self.folder / name, name, self.image, ports.reserve(size), self.calm)
         self.projects.append(made)
         made.resize(size)
         made.configure(**settings)
@@ -227,9 +228,9 @@ class Workshop:
 
 
 @contextmanager
-def workshop(widest: int, calm: float = CALM_S) -> Iterator[Workshop]:
-    """Provide a place to work in, with room for `widest` bots at once. Gone afterwards, also on Ctrl-C."""
-    made = Workshop(Path(tempfile.mkdtemp(prefix=PREFIX)), secrets.token_hex(3), ports.reserve(widest), calm)
+def workshop(calm: float = CALM_S) -> Iterator[Workshop]:
+    """Provide a place to work in. Gone afterwards, also on Ctrl-C."""
+    made = Workshop(Path(tempfile.mkdtemp(prefix=PREFIX)), secrets.token_hex(3), calm)
     try:
         yield made
     finally:

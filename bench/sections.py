@@ -1,15 +1,18 @@
-"""Run the sections within the time of a run: none takes what those after it need."""
+"""Run the sections: one after the other within the time of a run, or at once where no figure counts."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from bench.measure import Findings, Trouble
 from bench.project import Workshop
 
 SLOWER = 1.25
 """A machine that is so much slower than that of `least` still has a place for every section."""
+AT_ONCE = 4
+"""Sections, where no figure counts: most of them wait for what they have started."""
 
 
 def run(
@@ -31,3 +34,22 @@ def run(
         shop.ends_at = ends_at - SLOWER * needed
         with findings.row(name):
             work()
+
+
+def run_at_once(works: Mapping[str, Callable[[], object]], begin: Sequence[str], findings: Findings) -> None:
+    """Run the sections side by side, so that it is soon known whether every row can be measured. The figures
+    mean nothing. Those of `begin`, which wait longest, are the first.
+    """
+
+    def section(name: str) -> None:
+        with findings.row(name):
+            works[name]()
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        running = [pool.submit(section, name) for name in (*begin, *(n for n in works if n not in begin))]
+        try:
+            for future in running:
+                future.result()
+        except BaseException:  # Ctrl-C: what has not begun does not
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise

@@ -33,13 +33,14 @@ def tables(
     halted: int,
     orders: int,
     fills: int,
+    every_bot: bool,
     ticks: int,
     interval: float,
 ) -> None:
     """Add the table of the tasks, and that of the halt over time. A row that fails is missing."""
     rows: list[list[str]] = []
     with findings.row("fill to counter order"):
-        rows += _fills(fills, interval)
+        rows += _fills(fills, interval, every_bot=every_bot)
     with findings.row("backtest"):
         rows.append(_backtest(ticks))
     with findings.row(f"upgrade and backup of {fleet}"):
@@ -49,23 +50,19 @@ def tables(
         findings.tables.append(_halt(halted, orders))
 
 
-def _fills(count: int, interval: float) -> list[list[str]]:
+def _fills(count: int, interval: float, *, every_bot: bool) -> list[list[str]]:
     rows = []
-    # The others are told by the websocket, and for half as many fills: each bot takes its time to start.
-    few = max(count // 2, 1)
-    for name, bot, number in (
-        ("websocket", "perp_grid", count),
-        ("polling", "perp_grid", count),
-        ("spot", "spot_grid", few),
-        ("standard", "standard", few),
-    ):
-        figures = fills.measure(RTT_S, interval, number, is_streamed=name != "polling", bot=bot)
+    measured = [("websocket", "perp_grid"), ("polling", "perp_grid")]
+    if every_bot:  # by the websocket
+        measured += [("spot", "spot_grid"), ("standard", "standard")]
+    for name, bot in measured:
+        figures = fills.measure(RTT_S, interval, count, is_streamed=name != "polling", bot=bot)
         rows.append(
             [
                 f"fill → counter order, {name}",
                 f"{figures['fill_to_order_sent_ms_median']} ms to its sending, "
                 f"{figures['fill_to_order_at_exchange_ms_median']} ms to the exchange",
-                f"median of {number}, a tick every {interval:g} s, round trip {1000 * RTT_S:.0f} ms",
+                f"median of {count}, a tick every {interval:g} s, round trip {1000 * RTT_S:.0f} ms",
             ]
         )
     return rows

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sys
 from collections import _tuplegetter  # type: ignore[attr-defined]  # with which `namedtuple` reads its fields
-from functools import cache
 from types import FunctionType, GenericAlias
 
 __all__ = (
@@ -23,6 +22,9 @@ __all__ = (
     "assert_never",
     "get_args",
 )
+
+codes: dict[int, object] = {}
+"""The code of what makes a named tuple, by the number of its fields: `manager.cli.code_bundle` keeps it."""
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -118,11 +120,12 @@ else:
         constructor.__qualname__ = f"{cls.__qualname__}.__new__"
         return constructor
 
-    @cache
     def _code(count):
         """Return the code of such a function, without its fields' names: compiling takes most of the time."""
-        fields = "".join(f"_{number}, " for number in range(count))
-        return eval(f"lambda _cls, {fields}: _new(_cls, ({fields}))").__code__
+        if count not in codes:
+            fields = "".join(f"_{number}, " for number in range(count))
+            codes[count] = eval(f"lambda _cls, {fields}: _new(_cls, ({fields}))").__code__
+        return codes[count]
 
     NEW = {"_new": tuple.__new__}
 

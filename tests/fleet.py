@@ -27,7 +27,7 @@ from docker.errors import APIError, DockerException
 from requests.exceptions import RequestException
 
 from manager.engine.endpoint import local
-from tests import managers, ports
+from tests import forks, managers, ports
 from tests.builders import a_config, write_config
 from tests.forks import Fork
 
@@ -120,6 +120,20 @@ class Project:
         variables = {**os.environ, **self.environ, **(environ or {})}
         with output.open("ab") as stream:
             return managers.start(args, self.command(*args), self.folder, variables, stream.fileno())
+
+    def piped(self, *args: str) -> subprocess.Popen[str]:
+        """Starts a command line whose output is read as it comes.
+
+        For what gets no signal: the process is that of a client, which starts a fork.
+        """
+        return subprocess.Popen(
+            [forks.python(self.folder.parent), "-m", "manager", *args],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=self.folder,
+            env={**os.environ, **self.environ},
+        )
 
     def command(self, *args: str) -> list[str]:
         return [sys.executable, "-m", "manager", *args]

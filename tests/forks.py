@@ -25,7 +25,7 @@ from pathlib import Path
 
 OF_THE_START = ("PYTHON", "LC_", "LANG", "LD_", "TZ", "MALLOC_")
 """Beginnings of variables that matter before the first line of ours runs."""
-MANAGER, BOT = "manager", "bot"
+MANAGER, BOT, SENDER = "manager", "bot", "sender"
 """The kinds of programs; each has a process that is forked."""
 SERVER = "from tests import forks; forks.serve()"
 PYTHON = "BOTFLEET_TEST_PYTHON"
@@ -125,17 +125,19 @@ def run(
     return subprocess.CompletedProcess(list(argv), code, *outputs)
 
 
-def python(folder: Path) -> str:
+def python(folder: Path, *, sends: bool = False) -> str:
     """Write a Python into the folder that runs managers as forks, with its own input and output.
 
-    It is for whoever starts managers as the product does, by sys.executable or over ssh.
+    It is for whoever starts managers as the product does, by sys.executable or over ssh. `sends`: it sends
+    alerts by forks, too; each loads some 130 modules of apprise otherwise.
     """
     script = folder / "python"
     words = f"{sys.executable} -I -S {Path(__file__).with_name('fork_client.py')}"
-    fork = f'exec {words} {_server(os.getpid(), MANAGER)} "$@"'
-    script.write_text(
-        f'#!/bin/sh\ncase "$1 $2" in "-m manager"|"-c "*) {fork};; esac\nexec {sys.executable} "$@"\n'
-    )
+    forks = {'"-m manager "*|"-c "*': f'exec {words} {_server(os.getpid(), MANAGER)} "$@"'}
+    if sends:
+        forks['"-P -m manager.monitor.watch.send"'] = f"exec {words} {_server(os.getpid(), SENDER)}"
+    cases = "".join(f"{case}) {fork};; " for case, fork in forks.items())
+    script.write_text(f'#!/bin/sh\ncase "$1 $2 $3" in {cases}esac\nexec {sys.executable} "$@"\n')
     script.chmod(0o755)
     return str(script)
 
@@ -175,7 +177,7 @@ def serve() -> None:
     import select
 
     name, kind = sys.argv[1:]
-    _load_manager() if kind == MANAGER else _load_bot()
+    {MANAGER: _load_manager, BOT: _load_bot, SENDER: _load_sender}[kind]()
     gc.collect()
     gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -210,6 +212,16 @@ def _load_bot() -> None:
 
     ccxt_client.load("backpack")
     _load_all_below("gridbot", BOT_FOLDER / "gridbot", "backtest_picture")
+
+
+def _load_sender() -> None:
+    """Import apprise with all its kinds of addresses, which are loaded with the first one."""
+    import apprise
+
+    import manager.monitor.watch.send
+
+    assert manager.monitor.watch.send
+    apprise.Apprise().add("json://127.0.0.1")
 
 
 def _load_all_below(package: str, folder: Path, left_out: str) -> None:
@@ -262,6 +274,10 @@ def _become(
         sys.argv = list(argv)
         sys.executable = environ.get(PYTHON, sys.executable)
         sys.path[:] = [path for path in sys.path if path]
+        if kind == SENDER:
+            from manager.monitor.watch import send
+
+            sys.exit(send.main())
         _be_manager() if kind == MANAGER else _be_bot(argv[0])
         code = 0
     except SystemExit as end:

@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from tests import forks
 from tests.fleet import Project
 from tests.forks import Fork
 
@@ -89,6 +90,7 @@ def alerting(project: Project, receiver: Receiver, **changes: str) -> None:
     text = path.read_text().partition("[alerts]")[0]
     path.write_text(text + "[alerts]\n" + "".join(f"{key} = {value}\n" for key, value in keys.items()))
     (project.folder / ".env").write_text(f"ALERT_URL={receiver.url}\n")
+    project.environ[forks.PYTHON] = forks.python(project.folder.parent, sends=True)
 
 
 @dataclass

@@ -72,9 +72,9 @@ class Sshd:
         }
         settings.update(_programs_beside(server()))
         of_pip = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
-        variables = " ".join(f'{name}="{value}"' for name, value in {**of_pip, **dict(place.environ)}.items())
-        if variables:  # such as where this machine has its packages from
-            settings["SetEnv"] = variables
+        # Where this machine has its programs and its packages from: no file of a home says so there.
+        variables = {"PATH": os.environ["PATH"], **of_pip, **dict(place.environ)}
+        settings["SetEnv"] = " ".join(f'{name}="{value}"' for name, value in variables.items())
         (folder / "sshd_config").write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
         self.config.write_text(
             f"Host *\n  UserKnownHostsFile {folder}/known_hosts\n  GlobalKnownHostsFile /dev/null\n"
@@ -130,11 +130,21 @@ class Sshd:
 
 
 def _with_its_user(folder: Path) -> list[str]:
-    """Return what lets root start it: it asks for the user `sshd`, which only an installed one has made."""
+    """Return what lets root start it: it asks for the user `sshd`, which only an installed one has made.
+
+    Root logs in with a home of the test's own: what a person's shell reads at each login is no part of a
+    test, and may start a hundred programs.
+    """
     if os.geteuid() != 0:
         return []
+    (folder / "home").mkdir(exist_ok=True)
+    entries = [line.split(":") for line in Path("/etc/passwd").read_text().splitlines()]
+    for entry in entries:
+        if entry[2] == "0":
+            entry[5:] = [str(folder / "home"), "/bin/sh"]
+    entries.append(["sshd", "x", "65533", "65534", "", "/run/sshd", "/usr/sbin/nologin"])
     users = folder / "passwd"
-    users.write_text(Path("/etc/passwd").read_text() + "sshd:x:65533:65534::/run/sshd:/usr/sbin/nologin\n")
+    users.write_text("".join(f"{':'.join(entry)}\n" for entry in entries))
     script = f'mkdir -p /run/sshd; mount --bind "{users}" /etc/passwd; exec "$@"'
     return ["unshare", "--mount", "sh", "-c", script, "sh"]
 

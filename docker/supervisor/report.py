@@ -34,6 +34,12 @@ CARRIED = (
     "market",
     "funding",
     "run_began",
+    "maker_share",
+    "reject_rate",
+    "max_drawdown",
+    "profit_per_grid",
+    "apr",
+    "order_latency",
     *FIGURES,
 )  # from run to run
 

@@ -8,7 +8,8 @@ plain_line                          the usual lines, read without them
 argument_types, argparse_i18n       types of option values; translation of argparse's texts
 completion                          candidates for shell completion
 standby, standby_side               short commands by a process that has them loaded
-code_bundle                         their modules from one file, where there is no such process
+code_bundle, late_expressions       their modules from one file, where there is no such process; what the
+                                      interpreter makes of their regular expressions with them
 carry_out, report, left_behind      run a changing command, and print its progress and result
 ending                              how a change ends when somebody ends it, by Ctrl-C or SIGTERM
 halt_signals, halt_interrupted      what a halt that was interrupted has halted, and what not

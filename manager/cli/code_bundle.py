@@ -5,7 +5,8 @@ for its time, and opening and reading it. The first run of a command writes the 
 into one file, beside the interpreter's own files of this kind, in `__pycache__`. Later runs take it from
 there while each source is as it was then: by its time and its size, as for those files, and by the time at
 which it was put there, which no copy with an older time has. Otherwise all is imported as ever, and the file
-is written anew.
+is written anew. It also has what those modules would compile: their regular expressions (late_expressions.py)
+and the code that makes their named tuples.
 
 It is loaded before anything else, so it needs only what every interpreter has loaded.
 """
@@ -22,10 +23,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from importlib.machinery import ModuleSpec
     from types import CodeType
+    from typing import Any
+
+    from manager.cli.late_expressions import Expressions
 
     Entry = tuple[str, bool, tuple[int, int, int], CodeType | bytes]
     """The source of a module, whether it is a package, the state of the source, and its code; packed, if few
     runs need it."""
+
+    Content = tuple[dict[str, Entry], Expressions, dict[int, object]]
+    """The modules by their names, their expressions, and the code of their named tuples."""
 
 PACKAGE = os.path.dirname(os.path.dirname(__file__))
 LIBRARY = os.path.dirname(os.__file__)
@@ -45,7 +52,10 @@ LATER_OF = {
     "logs": ("manager.engine.http_logs", "manager.monitor.logs.join", "manager.cli.multiplexed_logs"),
 }
 """Further ones of single commands."""
-SELDOM = ("hashlib",)
+SELDOM = (
+    *("hashlib", "copyreg", "enum", "re"),
+    *(f"re._{part}" for part in ("casefix", "compiler", "constants", "parser")),
+)
 
 
 class Bundle:
@@ -59,17 +69,23 @@ class Bundle:
         self._path = f"{self._folder}/{command}.bundle.{tag}-{level}.pyc"
         self._loaded_before = {*sys.modules}
         self._entries: dict[str, Entry] = {}
+        self._expressions: Expressions = ({}, {})
         self._is_up_to_date = False
 
     def use(self) -> None:
         """Have modules imported from the file, if each is what would be imported without it."""
-        entries = _read(self._path)
-        if not entries:
+        content = _read(self._path)
+        if content is None:
             return
+        entries, expressions, named_tuples = content
         self._is_up_to_date = True
         if not _is_hidden({name.partition(".")[0] for name in entries} - {"manager"}):
-            self._entries = entries
+            self._entries, self._expressions = entries, expressions
             sys.meta_path.insert(0, self)
+            if named_tuples:
+                from manager import typed
+
+                typed.codes.update(named_tuples)
 
     def keep(self) -> None:
         """Write the file for later runs, unless it is up to date. Never raises."""
@@ -80,10 +96,18 @@ class Bundle:
         try:
             for name in LATER:
                 __import__(name)
-            usual = {*sys.modules} - self._loaded_before
+            usual = {*sys.modules} - self._loaded_before - {*SELDOM}
             for name in (*SELDOM, *LATER_OF.get(self._command, ())):
                 __import__(name)
-            _write(self._path, dict(_entries_of({*sys.modules} - self._loaded_before, usual)))
+            from manager.cli import late_expressions
+
+            try:
+                expressions = late_expressions.of_this_process()
+            except (AttributeError, ImportError):  # a Python that does it another way: without them
+                expressions = {}, {}
+            entries = dict(_entries_of({*sys.modules} - self._loaded_before, usual))
+            named_tuples = getattr(sys.modules.get("manager.typed"), "codes", {})
+            _write(self._path, entries, expressions, named_tuples)
         except (OSError, ValueError, ImportError, SyntaxError):  # a full disk, or an update under way
             return
 
@@ -100,7 +124,11 @@ class Bundle:
             self._is_up_to_date = False
             return None
         folders = [path.rpartition("/")[0]] if is_package else None
-        loader = _Loader(name, path, code)
+        loader: SourceFileLoader = _Loader(name, path, code)
+        if name == "re" and self._expressions[1]:
+            from manager.cli.late_expressions import LateLoader
+
+            loader = LateLoader(path, code, self._expressions)
         return spec_from_file_location(name, path, loader=loader, submodule_search_locations=folders)
 
 
@@ -115,22 +143,23 @@ class _Loader(SourceFileLoader):
         return self._code
 
 
-def _read(path: str) -> dict[str, Entry] | None:
-    """Return the modules in a file; None if it is another program's, or a source has changed."""
+def _read(path: str) -> Content | None:
+    """Return what is in a file; None if it is another program's, or a source has changed."""
     try:
         with open(path, "rb") as file:
             content = file.read()
         if not content.startswith(MAGIC_NUMBER):
             return None
-        origin, entries = marshal.loads(memoryview(content)[len(MAGIC_NUMBER) :])
+        origin, *content = marshal.loads(memoryview(content)[len(MAGIC_NUMBER) :])
         if origin != ORIGIN:
             return None
+        entries, expressions, named_tuples = content
         for source, _is_package, state, _code in entries.values():
             if _state(source) != state:
                 return None
     except (OSError, ValueError, EOFError, TypeError):
         return None
-    return entries  # type: ignore[no-any-return]
+    return entries, expressions, named_tuples
 
 
 def _state(source: str) -> tuple[int, int, int]:
@@ -158,7 +187,7 @@ def _entries_of(names: Iterable[str], usual: Iterable[str]) -> Iterable[tuple[st
     """
     for name in sorted(names):
         spec = getattr(sys.modules[name], "__spec__", None)
-        if spec is None or spec.name != name or type(spec.loader) not in (SourceFileLoader, _Loader):
+        if spec is None or spec.name != name or not isinstance(spec.loader, SourceFileLoader):
             continue
         source: str = spec.origin
         folder = os.path.dirname(source)
@@ -172,14 +201,14 @@ def _entries_of(names: Iterable[str], usual: Iterable[str]) -> Iterable[tuple[st
             yield name, (source, is_package, state, code if name in usual else marshal.dumps(code))
 
 
-def _write(path: str, entries: dict[str, Entry]) -> None:
+def _write(path: str, *content: Any) -> None:
     """Replace the file as a whole: another process may read it, or write it, at the same time."""
     new = f"{path}.{os.getpid()}"
     file = open(new, "xb")  # noqa: SIM115 - one of another container may have the same pid
     try:
         with file:
             os.fchmod(file.fileno(), os.stat(__file__).st_mode & 0o666)
-            file.write(MAGIC_NUMBER + marshal.dumps((ORIGIN, entries)))
+            file.write(MAGIC_NUMBER + marshal.dumps((ORIGIN, *content)))
         os.replace(new, path)
     except OSError:
         os.unlink(new)

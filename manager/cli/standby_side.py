@@ -40,6 +40,8 @@ LOADED = (
     "cli.multiplexed_logs",
     *(f"cli.commands.{name}" for name in standby.OPTIONS_OF),
 )
+OF_PYTHON = ("tomllib",)
+"""What a process of its own seldom needs, so that it is imported when it is: for a table that has changed."""
 MOST_BYTES = 8 << 20
 """Of a request. The kernel allows arguments and environment of 6 MB."""
 ASKS_WITHIN_S = 5.0
@@ -142,8 +144,8 @@ def main(words: list[str]) -> None:
     project_dir, keeper, ready = words[1], int(words[2]), int(words[3])
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # a fork gets it when it has become the command
     code = Code()
-    for name in LOADED:
-        importlib.import_module(f"manager.{name}")
+    for name in (*(f"manager.{name}" for name in LOADED), *OF_PYTHON):
+        importlib.import_module(name)
     if os.environ.get(client.CLIENT_VARIABLE) == "sdk":  # its commands' as well, unless they say otherwise
         for name in importlib.import_module("manager.engine.docker_sdk").LOADED:
             importlib.import_module(name)

@@ -6,12 +6,12 @@ The names that steer some interpreter, library or program are without end; the b
 from __future__ import annotations
 
 from collections.abc import Iterable
-from fnmatch import fnmatchcase
 
 from manager.config.exchanges import EXCHANGES
 from manager.config.fleet import Fleet
 from manager.config.spec import InstanceSpec
 from manager.config.steering import belongs_to
+from manager.util import wildcard
 
 OWN = ("TZ", "BASE_URL", "OTHER_BOTS_POSITION", "GRIDBOT_*", "BOT_WEB_*")
 """What it reads beside the variables of the exchanges (docker/bot/README.md)."""
@@ -19,7 +19,7 @@ OWN = ("TZ", "BASE_URL", "OTHER_BOTS_POSITION", "GRIDBOT_*", "BOT_WEB_*")
 
 def is_read(name: str) -> bool:
     """Return whether the bundled bot reads a variable of this name, on whichever exchange."""
-    return any(fnmatchcase(name, pattern) for pattern in OWN) or any(
+    return any(wildcard.matches(name, pattern) for pattern in OWN) or any(
         belongs_to(name, exchange) or name == f"{exchange.upper()}_WS_URL" for exchange in EXCHANGES
     )
 
@@ -42,5 +42,5 @@ def unread_names(names: Iterable[str], fleet: Fleet) -> tuple[str, ...]:
     return tuple(
         name
         for name in names
-        if not is_read(name) and not any(fnmatchcase(name, pattern) for pattern in patterns)
+        if not is_read(name) and not any(wildcard.matches(name, pattern) for pattern in patterns)
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 import zlib
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
@@ -21,7 +22,7 @@ from manager.config.spec import InstanceSpec, Variable
 from manager.errors import Problem
 from manager.i18n import Text
 from manager.typed import Any
-from manager.util import atomic_file, source_stamp
+from manager.util import atomic_file, kept_content, source_stamp
 from manager.util.kept_content import KeptContent
 
 PATHS = ("project_dir", "data_dir")
@@ -71,12 +72,35 @@ def write(fleet: Fleet, ids: Mapping[str, str], loaded: LoadedConfigs, read_at: 
         "ignored": _plain(loaded.ignored),
     }
     try:
-        path = _file(fleet.project_dir)
-        path.parent.parent.mkdir(mode=0o700, exist_ok=True)  # no home folder is made: /nonexistent stays so
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        atomic_file.write_atomically(path, content, mode=0o600)
+        _write(_file(fleet.project_dir), content)
     except (OSError, TypeError, ValueError, RuntimeError):
         return
+
+
+def kept(path: Path, stamp: list[Any]) -> dict[str, Any] | None:
+    """Return what was kept of a file's content, if the file still has this stamp."""
+    try:
+        content = json.loads(_file(path).read_bytes())
+        return dict(content["content"]) if content["stamp"] == [str(path), *stamp] else None
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError):
+        return None
+
+
+def keep(path: Path, stamp: list[Any], content: Mapping[str, Any]) -> None:
+    """Keep a file's content; dates become text. Never raises. `stamp`: taken before it was read."""
+    if abs(time.time_ns() - stamp[-1]) < kept_content.SETTLED_NS:
+        return
+    try:
+        plain = json.loads(json.dumps(content, default=str))
+        _write(_file(path), {"stamp": [str(path), *stamp], "content": plain})
+    except (OSError, TypeError, ValueError, RuntimeError):
+        return
+
+
+def _write(path: Path, content: Mapping[str, Any]) -> None:
+    path.parent.parent.mkdir(mode=0o700, exist_ok=True)  # no home folder is made: /nonexistent stays so
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    atomic_file.write_atomically(path, content, mode=0o600)
 
 
 def _file(project_dir: Path) -> Path:
@@ -98,7 +122,7 @@ def signature(project_dir: Path, configs: list[Any] | None = None) -> list[Any]:
     config = project_dir / "config"
     program = [__version__, source_stamp.of_loaded("config")]
     machine = [os.cpu_count(), os.uname().nodename]
-    stamps: list[Any] = [program, machine, _stamp(config / "fleet.toml"), _stamp(verification.file())]
+    stamps: list[Any] = [program, machine, stamp(config / "fleet.toml"), stamp(verification.file())]
     return stamps + (of_configs(project_dir)[0] if configs is None else configs)
 
 
@@ -107,12 +131,13 @@ def of_configs(project_dir: Path) -> tuple[list[Any], bool]:
     try:
         with os.scandir(project_dir / "config" / "active") as entries:
             configs = [entry for entry in entries if resembles_config(entry.name)]
-            return sorted(map(_stamp, configs)), any(entry.is_symlink() for entry in configs)
+            return sorted(map(stamp, configs)), any(entry.is_symlink() for entry in configs)
     except OSError:
         return [None], False
 
 
-def _stamp(path: Path | os.DirEntry[str]) -> list[Any]:
+def stamp(path: Path | os.DirEntry[str]) -> list[Any]:
+    """Return what changes with each change of a file."""
     try:
         stat = path.stat()
     except OSError:

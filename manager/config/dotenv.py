@@ -38,6 +38,7 @@ BLANK_AT_END = late_pattern(rf"[{SEPARATORS}]\s*\Z")
 EXPANDED = late_pattern(r"\$[A-Za-z_{$]")
 EXPANDED_IN_SINGLE_QUOTES = late_pattern(r"\$\{[^}:]*(?::-[^}]*)?\}")
 """python-dotenv replaces these in single quotes too."""
+COMMENT = late_pattern(r"\s#")
 CONTROL = late_pattern(r"[\x00\r]")
 """Which no value has for all: one cannot be in the environment, one ends a line for python-dotenv."""
 BACKSLASH = late_pattern(r"\\(.)", re.DOTALL)
@@ -144,7 +145,7 @@ def _value(text: str, position: int, name: str, *, follows_blank: bool) -> tuple
         return _quoted_value(text, position, name)
     end = _end_of_line(text, position)
     raw = text[position:end].removesuffix("\n").removesuffix("\r")
-    comment = re.search(r"\s#", raw)
+    comment = COMMENT.search(raw)
     if raw[:1].isspace() and raw.strip():
         raise Fault("programs differ on the blank before the value of {name}; write {name}='…'", name=name)
     if (follows_blank and raw.startswith("#")) or (comment is not None and comment[0] != " #"):

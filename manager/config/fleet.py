@@ -2,13 +2,12 @@
 
 import os
 from decimal import Decimal
-from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
 
 from manager.config.variables import references
 from manager.typed import Literal, NamedTuple
-from manager.util import formatting
+from manager.util import formatting, wildcard
 from manager.util.late_pattern import late_pattern
 
 NAME_PATTERN = late_pattern(r"[a-z0-9][a-z0-9_-]*")
@@ -181,7 +180,7 @@ class Fleet(NamedTuple):
     def is_declared_secret(self, name: str) -> bool:
         """Return whether config/fleet.toml says that this variable is a secret."""
         return name in self.alert_variables or any(
-            fnmatchcase(name, pattern) for pattern in self.secret_variables
+            wildcard.matches(name, pattern) for pattern in self.secret_variables
         )
 
     @property

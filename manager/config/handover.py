@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from fnmatch import fnmatchcase
 
 from manager.config.dotenv import NAME
 from manager.config.fleet import Fleet
@@ -17,6 +16,7 @@ from manager.config.variables import REFERENCE, is_reference, is_secret, referen
 from manager.errors import Problem
 from manager.i18n import Text, mark
 from manager.typed import TYPE_CHECKING, Any
+from manager.util import wildcard
 from manager.util.late_pattern import late_pattern
 from manager.util.sanitize import hidden_in
 
@@ -164,7 +164,7 @@ def _is_allowed(name: str, exchange: str, fleet: Fleet) -> bool:
     return (
         belongs_to(name, exchange)
         or name in fleet.image_variables
-        or any(fnmatchcase(name, pattern) for pattern in patterns)
+        or any(wildcard.matches(name, pattern) for pattern in patterns)
     )
 
 

@@ -1,8 +1,8 @@
 """Read the exchanges' request limits: the bot's dated table, and what config/fleet.toml overrides."""
 
-import tomllib
 from collections.abc import Mapping
 
+from manager.config import cache
 from manager.config.fleet import Fleet
 from manager.errors import ConfigError, Problem
 from manager.typed import Any, NamedTuple
@@ -41,19 +41,27 @@ def load(fleet: Fleet) -> RequestTable:
     """
     own = bundle.build_folder(fleet.project_dir) / TABLE
     path = own if own.is_file() else bundle.folder() / TABLE
+    stamp = cache.stamp(path)
     try:
-        return _table(tomllib.loads(path.read_text(encoding="utf-8")), fleet)
+        if kept := cache.kept(path, stamp):
+            return _table(kept, fleet)
+        import tomllib  # with typing and datetime, it takes as long as the planning of a restart
+
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = _table(raw, fleet)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise ConfigError([Problem.at(TABLE, "", "cannot be used: {why}", why=str(error)[:200])]) from error
+    cache.keep(path, stamp, raw)
+    return table
 
 
-def _table(raw: dict[str, Any], fleet: Fleet) -> RequestTable:
-    of_the_bot = raw.pop(OF_THE_BOT)
+def _table(raw: Mapping[str, Any], fleet: Fleet) -> RequestTable:
+    of_the_bot = raw[OF_THE_BOT]
     changed = {exchange: dict(values) for exchange, values in fleet.requests}
     return RequestTable(
         {
             exchange: _limits({**raw.get(exchange, {}), **changed.get(exchange, {})})
-            for exchange in sorted({*raw, *changed})
+            for exchange in sorted({*raw, *changed} - {OF_THE_BOT})
         },
         float(of_the_bot["interval"]),
         float(of_the_bot["paper_tick"]),

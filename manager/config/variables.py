@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from fnmatch import fnmatchcase
 
 from manager.typed import NamedTuple
+from manager.util import wildcard
 from manager.util.late_pattern import late_pattern
 
 SECRET_WORDS = late_pattern(r"key|secret|pass|token|private|mnemonic|seed", re.IGNORECASE)
@@ -123,7 +123,7 @@ def select_variables(patterns: tuple[str, ...], variables: Mapping[str, str]) ->
     return {
         name: value
         for name, value in variables.items()
-        if value and (name in names or any(fnmatchcase(name, pattern) for pattern in wild))
+        if value and (name in names or any(wildcard.matches(name, pattern) for pattern in wild))
     }
 
 

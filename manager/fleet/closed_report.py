@@ -16,7 +16,10 @@ from manager.fleet.bot_report import Position
 from manager.typed import Any
 from manager.util import atomic_file, strict_json
 
-FIGURES = ("entry_price", "price", "pnl", "unrealized", "realized", "fees", "trades", "last_fill")
+FIGURES = (
+    *("entry_price", "price", "pnl", "unrealized", "realized", "fees", "trades", "last_fill"),
+    *("maker_share", "reject_rate", "max_drawdown", "profit_per_grid", "apr"),
+)
 """What closing changes beside the position."""
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 

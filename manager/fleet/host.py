@@ -41,8 +41,6 @@ def host_pids(
         return pids
     inner_pids = {str(inner).encode() for _container, inner in missing}
     for pid in _candidates(likely, proc):
-        if not missing:
-            break
         stamp = _stamp(pid, proc)  # before the files, which might be those of the pid's next process
         inner = _inner_pid(f"{proc}/{pid}/status")
         if inner not in inner_pids:
@@ -53,6 +51,8 @@ def host_pids(
                 pids[key] = pid
                 missing.discard(key)
                 _remember(key, pid, stamp, proc)
+        if not missing:  # before the next candidate is asked for: that may list all processes
+            break
     return pids
 
 

@@ -9,6 +9,7 @@ folder_watch                            which folders have to be looked into aga
 garbage                                 when Python looks for cyclic garbage
 kept_content                            what was read out of a file that is still the same one
 late_pattern                            regular expressions that are compiled when they are used
+wildcard                                patterns of names in settings, such as GRIDBOT_*
 kept_text                               messages in a file, for readers of any language
 threads, polling, interrupts             concurrent work; waiting for what sends no event; signals as notes
 signal_flag                              that a signal has come, without a lock

@@ -50,13 +50,13 @@ def unkept(raw: object, depth: int = 0) -> Text | str | int | float | None:
 
 def _is_plain(template: str) -> bool:
     """Return whether each field of a template is a parameter, shown in a way that ours are."""
-    from string import Formatter  # a command that only writes does not pay for it
+    from _string import formatter_parser  # type: ignore[import-not-found]  # `string` needs all of `re`
 
     if len(template) > LONGEST:
         return False
     try:
         fields = [
-            (name, spec or "") for _text, name, spec, _how in Formatter().parse(template) if name is not None
+            (name, spec or "") for _text, name, spec, _how in formatter_parser(template) if name is not None
         ]
     except ValueError:
         return False

@@ -53,6 +53,13 @@ def test_two_round_trips_by_hand(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert (answer["from"], answer["to"], answer["maker_share"]) == (1_700_000_000, 1_700_018_000, "1")
 
 
+def test_a_spot_market_pays_no_funding(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "data.csv").write_text("price\n121\n122\n")
+    spot = LINE.replace("_PERP", "").replace("perp_grid", "grid").split()
+    assert main([*spot, "--data", str(tmp_path / "data.csv"), "--funding-rate", "0.0001"]) == 2
+    assert capsys.readouterr().err == "--funding-rate: a spot market pays no funding\n"
+
+
 def independent(prices: list[int]) -> tuple[int, int, int, int]:
     """Return trades, cash, fees and units held of that grid on `prices`, in whole cents and tenths.
 

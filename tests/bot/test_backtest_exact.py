@@ -65,7 +65,7 @@ def test_each_amount_is_what_the_trades_make(name: str, rate: Decimal) -> None:
         result, fills = run(STRATEGIES[name], prices, rate, costs)
         assert len(fills) == result.trades > 5
         cash = fees = position = funding = Fraction(0)
-        due, pending = None, list(fills)
+        due, pending, closings = None, list(fills), 0
         for number in range(result.rows):
             at = 1_700_000_000 + STEP_S * number
             if due is not None:
@@ -75,9 +75,11 @@ def test_each_amount_is_what_the_trades_make(name: str, rate: Decimal) -> None:
                 fill = pending.pop(0)
                 qty = Fraction(fill.qty) * fill.side.sign
                 value = Fraction(fill.price) * qty
+                closings += position * qty < 0
                 position, cash = position + qty, cash - value
                 fees += abs(value) * (MAKER if fill.maker else TAKER)
         assert pending == []
+        assert result.round_trips == closings
         pnl = cash - fees + funding + position * Fraction(prices[result.rows - 1])
         amounts = (result.position, result.fees, result.funding, result.pnl)
         assert tuple(map(Fraction, amounts)) == (position, fees, funding, pnl)

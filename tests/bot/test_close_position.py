@@ -143,6 +143,7 @@ def test_a_position_is_closed_in_slices_as_the_book_gives(sandbox: Sandbox) -> N
     report = answer.pop("report")
     assert (report["position"], report["entry_price"], report["price"]) == ("0", None, "150")
     assert report["pnl"] == f"{-Decimal(report['fees']):.8f}", "bought and sold at 150"
+    assert report["maker_share"] == 0, "of the whole run: nothing that was closed rested"
     assert answer == {
         "position": "0",
         "base": "SOL",

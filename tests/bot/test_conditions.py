@@ -118,6 +118,7 @@ def test_page_and_file_have_the_keys_of_the_contract(start_bot: BotFactory, fake
     assert (final["final"], final["reason"], final["exit_code"]) == (True, "SIGTERM", 0)
     assert final["condition"]["code"] == "trading"
     assert (final["open_orders_left"], final["confirmed"], final["position"]) == (0, True, "0.1")
+    assert (final["maker_share"], final["reject_rate"]) == (1, 0), "of the whole run, the last fill included"
 
 
 def test_unknown_is_null_and_never_zero(start_bot: BotFactory, fake: FakeExchange) -> None:

@@ -21,7 +21,8 @@ from gridbot.store.database import HELD_SINCE
 from gridbot.store.ledger import opening_ledger
 from gridbot.store.store import Store
 from gridbot.strategies.grid import Plan
-from gridbot.trading.engine import FIGURES_EVERY_S, FUNDING_EVERY_S, Engine
+from gridbot.trading import run_figures
+from gridbot.trading.engine import FUNDING_EVERY_S, Engine
 from gridbot.trading.missing import LOST_AFTER_S
 from gridbot.trading.run_ending import CompletedError, RunEnding
 from tests.bot.test_reconcile import There, shown
@@ -264,7 +265,7 @@ def test_how_the_run_goes_is_not_read_from_all_of_its_record_with_each_tick(
         return {}
 
     monkeypatch.setattr(history, "figures", figures)
-    for later in (0.0, 1.0, 1.0, FIGURES_EVERY_S):
+    for later in (0.0, 1.0, 1.0, run_figures.EVERY_S):
         world.now += later
         world.engine.tick()
     assert len(read) == 2

@@ -143,3 +143,13 @@ def test_an_order_whose_answer_was_lost_is_not_doubled_while_the_list_names_no_c
     assert len(kit.book.own_open()) >= 5
     kit.answer = named  # type: ignore[method-assign]
     run.end()
+
+
+def test_an_orders_total_costs_at_lighter_what_its_executions_do() -> None:
+    """The market says what a standard account pays: nothing."""
+    kit = Lighter()
+    placed = kit.book.place("Bid", "Limit", D(140), D("0.3"), 5)
+    kit.book._fill(placed, D(140), D("0.1"), maker=True)
+    kit.adapter.fills(kit.now - 60)
+    fees = [row.fee for row in kit.adapter.open_orders() if isinstance(row, ExchangeOrder) and row.filled]
+    assert fees == [D(140) * D("0.1") * kit.maker_fee]

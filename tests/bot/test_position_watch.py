@@ -81,13 +81,13 @@ class Account(PaperExchange):
 class Bench:
     """An engine on that account, ticked by hand."""
 
-    line, market = LINE, PERP
+    line, market, ledger = LINE, PERP, Ledger()
 
     def __init__(self, store: Store, more: str = "", pace: Pace | None = None, **env: str) -> None:
         settings = args.parse(f"{self.line} {more}".split(), LIVE | env)
         self.prices, self.store = Prices(), store
         self.account = self.opened()
-        run = store.begin_run(settings.identity, "live", {}, Ledger())
+        run = store.begin_run(settings.identity, "live", {}, self.ledger, self.facts())
         self.engine = Engine(
             settings,
             run,
@@ -100,6 +100,10 @@ class Bench:
             lambda: self.prices.now,
             pace,
         )
+
+    def facts(self) -> dict[str, str]:
+        """Return what is known of the run before its first look."""
+        return {}
 
     def opened(self) -> Account:
         return Account(self.prices)
@@ -435,6 +439,27 @@ def test_a_bot_that_begins_beside_others_tells_their_part_from_a_persons(
     other.tell("5", bench.prices.now)
     assert [bench.tick(LOOK_EVERY_S)] + [bench.tick(SECOND_LOOK_S) for _ in range(3)] == [Code.TRADING] * 4
     assert bench.engine._watch.others == D(5) + D(persons)
+
+
+def test_what_another_bot_traded_and_does_not_know_yet_is_no_persons(store: Store, tmp_path: Path) -> None:
+    """Both begin at once, with a position each; the history lists the other's a few seconds later."""
+    bench, other = beside(store, tmp_path, "0")
+    bench.account.others = D(2)
+    for held in ("0",) * 8 + ("2",) * 30:
+        other.tell(held, bench.prices.now)
+        assert bench.tick(SECOND_LOOK_S) is Code.TRADING
+    assert bench.engine._watch.others == D(2)
+
+
+def test_a_stale_first_word_makes_no_persons_part_for_good(store: Store, tmp_path: Path) -> None:
+    """The run began before the manager told anything, and the other bot has just sold when it does."""
+    other = Neighbour(tmp_path)
+    bench = Bench(store, BOTFLEET_OTHERS=other.env)
+    bench.tick()
+    for held in ("2", "0", "0", "0", "0", "0"):
+        other.tell(held, bench.prices.now)
+        assert bench.tick(LOOK_EVERY_S) is Code.TRADING
+    assert bench.engine._watch.others == D(0)
 
 
 def test_a_run_that_began_before_the_manager_told_anything_goes_on(store: Store, tmp_path: Path) -> None:

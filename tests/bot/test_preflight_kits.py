@@ -123,9 +123,9 @@ def facts(kit: Kit, answers: Mapping[str, Any]) -> AccountFacts:
             AsterSpot,
             {"free": "70.5", "held": "3.25", "leverage": "1", "maker_fee": "0.0001", "can_trade": True},
         ),
-        (Paradex, {"free": "600.25", "leverage": "5", "maker_fee": "-0.00005", "can_trade": None}),
+        (Paradex, {"free": "600.25", "leverage": "5", "maker_fee": "-0.00005", "can_trade": True}),
         (Lighter, {"free": "400.25", "leverage": "5", "maker_fee": None, "can_trade": None}),
-        (Apex, {"free": "300.25", "leverage": None, "maker_fee": None, "can_trade": None}),
+        (Apex, {"free": "300.25", "leverage": None, "maker_fee": None, "can_trade": True}),
     ],
 )
 def test_what_an_exchange_says_of_the_account_is_known(kind: type[Kit], known: Mapping[str, Any]) -> None:
@@ -139,6 +139,9 @@ def test_what_an_exchange_says_of_the_account_is_known(kind: type[Kit], known: M
 def test_what_it_does_not_say_is_a_warning_and_never_a_failure(kind: type[Kit]) -> None:
     kit = kind()
     nothing = {name: dict[str, Any]() for name in ANSWERS[kind]}
+    if kind in (Paradex, Apex):
+        # Nor does a cancellation that is refused for another reason than the key.
+        kit.refusal = lambda err: kit.refusals["below_minimum"]  # type: ignore[method-assign]
     account_facts = facts(kit, nothing)
     assert (account_facts.can_trade, account_facts.maker_fee) == (None, None)
     levels = {

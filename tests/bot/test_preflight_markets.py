@@ -13,6 +13,7 @@ import pytest
 from gridbot.exchanges.market_state import MarketState, read_state
 from gridbot.model.check import Level
 from gridbot.model.types import Side
+from gridbot.trading.preflight import check_run
 from gridbot.trading.worst_case import WorstCase, worst_cases
 from tests.bot.kits.apex import Apex
 from tests.bot.kits.aster import Aster, AsterSpot
@@ -114,13 +115,23 @@ def _refusing(kit: Kit, *methods: str) -> Kit:
     carry_out = kit.answer
 
     def answer(path: str, method: str, params: dict[str, Any]) -> Any:
-        if method in methods and path.split("/")[-1] in ("order", "test"):
+        if method in methods and path.split("/")[-1] in ("order", "test", "delete-order", "{order_id}"):
             raise RefusalError("unauthorized", "may only read", 401)
         return carry_out(path, method, params)
 
     kit.answer = answer  # type: ignore[method-assign]
     kit.refusal = lambda err: kit.refusals["unauthorized"]  # type: ignore[method-assign]
     return kit
+
+
+@pytest.mark.parametrize(("kind", "method"), [(Paradex, "DELETE"), (Apex, "POST")])
+def test_a_key_that_reads_and_may_not_cancel_is_read_only(kind: type[Kit], method: str) -> None:
+    kit = _refusing(kind(), method)
+    account_facts = facts(kit, ANSWERS[kind])
+    assert (account_facts.can_trade, account_facts.is_account_blocked) == (False, False)
+    checks = {check.code: check for check in check_run(kit.settings, kit.adapter.market(), account_facts)}
+    assert checks["keys_read_only"].level is Level.FAIL
+    assert kit.book.open_orders() == kit.others
 
 
 @pytest.mark.parametrize(("kind", "method"), [(Aster, "POST"), (AsterSpot, "DELETE")])

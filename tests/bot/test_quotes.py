@@ -165,3 +165,13 @@ def test_a_quote_that_is_one_tick_off_stays() -> None:
     for ticks, is_moved in ((1, False), (2, True)):
         live = [replace(order_of(buy, 1), price=buy.price - ticks * PERP.tick)]
         assert bool(quotes.plan(narrow, PERP, live, D(100), ZERO).cancel) is is_moved
+
+
+def test_what_rests_beyond_the_most_is_cancelled() -> None:
+    """As after an order that was cancelled, replaced, and told to be filled later all the same."""
+    for sign, side in ((1, Side.BUY), (-1, Side.SELL)):
+        live = [order_of(want, i) for i, want in enumerate(quotes.ideal_quotes(TWO, PERP, D(100), ZERO))]
+        assert quotes.plan(TWO, PERP, live, D(100), D(8) * sign).cancel == ()
+        plan = quotes.plan(TWO, PERP, live, D(100), D("8.5") * sign)
+        assert [order.slot for order in plan.cancel] == [f"{side.value}1"]
+        assert plan.place == ()

@@ -566,6 +566,24 @@ def test_figures_of_a_run(store: Store) -> None:
     assert figures["apr"] == pytest.approx(profit / 100 * 365 * 86400 / 7200)
 
 
+def test_a_trade_at_the_average_price_closes_something_too(store: Store) -> None:
+    """As the third exit of an evenly spaced grid often does; it was left out of the profit per grid."""
+    trades = [
+        (Side.BUY, 99),
+        (Side.BUY, 97),
+        (Side.SELL, 98),
+        (Side.SELL, 99),
+        (Side.SELL, 99),
+        (Side.BUY, 99),
+    ]
+    for number, (side, price) in enumerate(trades):
+        order = replace(new(store, f"L{number}"), side=side)
+        fill = replace(executed(order, f"t{number}", "1"), side=side, price=D(price), fee=D("0.1"))
+        assert store.add_trade(fill, order, PERP)
+    assert store.ledger.realized == 1
+    assert history.figures(store.path)["profit_per_grid"] == pytest.approx((1 - 0.6) / 3)
+
+
 def test_old_samples_thin_out(store: Store) -> None:
     day = 86400.0
     for at in range(0, 600, 2):

@@ -103,6 +103,11 @@ class Book:
         self._random = random.Random(self.seed)
         self.on_fill: Callable[[BookOrder], None] = lambda _order: None
 
+    def skip_ids(self, amount: int) -> None:
+        """Count on from so many ids later: no two accounts of an exchange have an id in common."""
+        self._ids = itertools.count(next(self._ids) + amount)
+        self._fill_ids = itertools.count(next(self._fill_ids) + amount)
+
     def place(
         self,
         side: str,

@@ -100,6 +100,7 @@ class FakeExchange:
 
     def add_account(self, book: Book | None = None) -> Account:
         self.accounts.append(Account(book or Book()))
+        self.accounts[-1].book.skip_ids(10**6 * (len(self.accounts) - 1))
         return self.accounts[-1]
 
     @property

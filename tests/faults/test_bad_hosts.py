@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from manager.errors import FAILED, OK
-from tests import sshd_here
+from tests import forks, sshd_here
 from tests.faults import bots
 from tests.faults.conftest import SETTINGS, Note, new_project
 from tests.faults.engines import needs_root
@@ -37,13 +37,15 @@ PATIENT_S = 240
 @contextmanager
 def machines(folder: Path, image: str, there: Path, place: Place) -> Iterator[tuple[Project, Project, Sshd]]:
     """This machine and the ill one, a bot on each."""
+    python = forks.python(folder)
+    of_other = "" if place.environ else python  # a fork has the variables, not what they do to a new process
     with (
         new_project(folder / "here", image) as here,
-        another(there, image) as other,
+        another(there, image, python=of_other) as other,
         sshd_here.running(folder / "s", place) as link,
     ):
         (other.folder / "config" / "fleet.toml").write_text(f'name = "{other.name}"\n{SETTINGS}')
-        here.environ.update(link.environ)
+        here.environ.update({**link.environ, forks.PYTHON: python})
         bots.add(here, ID, 0)
         bots.add(other, THERE, 1)
         here.manager("up", "--wait")
@@ -150,8 +152,11 @@ def test_a_slow_link_delays_nothing_but_its_own_rows(tmp_path: Path, fault_image
 
 @needs_root
 def test_a_machine_whose_disk_is_full_shows_its_bots_and_takes_no_other(
-    tmp_path: Path, fault_image: str, note: Note
+    tmp_path: Path, fault_image: str, note: Note, is_long: bool
 ) -> None:
+    """A deployment, whose package takes seconds to build, is in the long form; without: test_deploy_twice.py
+    of tests/unit/ops.
+    """
     with (
         a_small_disk(tmp_path / "disk", "size=8m,mode=755") as disk,
         machines(tmp_path, fault_image, disk / "there", sshd_here.HERE) as (here, other, link),
@@ -162,15 +167,16 @@ def test_a_machine_whose_disk_is_full_shows_its_bots_and_takes_no_other(
             ("here", ID): "running",
             ("full", THERE): "running",
         }
-        assert "== full" in here.manager("stats", "--hosts").out
         refused = here.manager("move", ID, "full", code=None)
         assert refused.code != OK
         assert "disk" in refused.err or "space" in refused.err, refused.err
         assert runs(here)
         assert not database(other, ID).exists()
-        deployed = here.manager("host", "deploy", "full", code=None, timeout=600)
-        assert deployed.code != OK
-        assert "full" in deployed.err, deployed.err
+        if is_long:
+            assert "== full" in here.manager("stats", "--hosts").out
+            deployed = here.manager("host", "deploy", "full", code=None, timeout=600)
+            assert deployed.code != OK
+            assert "full" in deployed.err, deployed.err
         halted = here.manager("halt", "--hosts", code=None)
         assert "== full" in halted.out
         assert not runs(here)
@@ -183,10 +189,12 @@ def test_a_machine_whose_disk_is_full_shows_its_bots_and_takes_no_other(
     )
 
 
+# without SSH and an engine: tests/unit/ops/test_move_two_machines.py; the warning: test_hosts.py beside it
+@pytest.mark.long_form
 @pytest.mark.skipif(LIBFAKETIME is None, reason="needs the package faketime")
-@pytest.mark.parametrize("offset", ["+600", pytest.param("-600", marks=pytest.mark.long_form)])
+@pytest.mark.parametrize("offset", ["+600", "-600"])
 def test_a_machine_whose_clock_is_wrong_is_named_and_moved_to_all_the_same(
-    tmp_path: Path, fault_image: str, offset: str, is_long: bool
+    tmp_path: Path, fault_image: str, offset: str
 ) -> None:
     place = Place(environ=(("LD_PRELOAD", str(LIBFAKETIME)), ("FAKETIME", offset)))
     with machines(tmp_path, fault_image, tmp_path / "there", place) as (here, other, link):
@@ -201,9 +209,8 @@ def test_a_machine_whose_clock_is_wrong_is_named_and_moved_to_all_the_same(
         here.manager("move", ID, "off")
         assert not runs(here)
         assert rows(here)["off", ID]["state"] == "running"
-        if is_long:
-            here.manager("move", ID, "--from", "off")
-            assert rows(here)["here", ID]["state"] == "running"
+        here.manager("move", ID, "--from", "off")
+        assert rows(here)["here", ID]["state"] == "running"
         here.manager("halt", "--hosts")
         assert not runs(here)
         assert not runs(other)

@@ -93,13 +93,13 @@ def test_a_frozen_engine_hangs_no_command(
     follower = started(fleet, "logs", "-f", "one")
     eventually(lambda: follower.stdout and follower.stdout.readline(), what="a first line")
     with engine.frozen():
-        managers = [started(fleet, *command) for command in readers]
+        managers = [fleet.piped(*command) for command in readers]
         for manager in managers:
             _is_said_to_stand_still(manager, engine)
         for command in changers:
-            managers.append(started(fleet, *command))
+            managers.append(fleet.piped(*command))
             _is_said_to_stand_still(managers[-1], engine)
-        managers.append(started(fleet, "halt"))
+        managers.append(fleet.piped("halt"))
         message = _is_said_to_stand_still(managers[-1], engine)
         assert "without the engine, their supervisors have stopped these bots: one, two" in message
         assert bots.pids(fleet, "one") == bots.pids(fleet, "two") == []
@@ -117,7 +117,7 @@ def test_a_frozen_engine_hangs_no_command(
 
 
 def _is_said_to_stand_still(manager: subprocess.Popen[str], engine: OwnEngine) -> str:
-    output = manager.communicate(timeout=FROZEN_BOUND_S)[0]
+    output = "".join(manager.communicate(timeout=FROZEN_BOUND_S))
     assert manager.returncode == 5, output
     assert "no Docker Engine answers (" in output
     assert f"its process {engine.pid()} was stopped, as by SIGSTOP" in output
@@ -129,10 +129,10 @@ def test_an_engine_frozen_in_the_middle_of_a_restart_loses_nothing(
 ) -> None:
     with bots.watched(fleet) as seen:
         for wait in (0.3, 0.8) if is_long else (0.5,):
-            restart = started(fleet, "restart", "one", "two")
+            restart = fleet.piped("restart", "one", "two")
             time.sleep(wait)
             with engine.frozen():
-                output = restart.communicate(timeout=FROZEN_BOUND_S)[0]
+                output = "".join(restart.communicate(timeout=FROZEN_BOUND_S))
             assert restart.returncode in {0, 5}, output
             assert restart.returncode == 0 or "was stopped, as by SIGSTOP" in output
             fleet.manager("up", "--wait")

@@ -86,7 +86,7 @@ def test_ten_ups_at_once_make_one_container_each(project: Project, note: Note, i
     for port, name in enumerate(INSTANCES):
         bots.add(project, name, port)
     with bots.watched(project) as seen:
-        managers = [started(project, "up") for _ in range(10 if is_long else 4)]
+        managers = [project.piped("up") for _ in range(10 if is_long else 4)]
         ended = [(manager.communicate(timeout=120)[1], manager.returncode) for manager in managers]
         bots.until(project, "running", *INSTANCES)
     assert {code for _err, code in ended} <= {0, 7}

@@ -71,6 +71,8 @@ def test_each_kind_of_end_is_told_and_followed_by_its_rule(project: Project, not
         note(fault, how, 1, held)
 
 
+# without an engine: test_restarts.py of tests/supervisor, test_flows_ended.py of tests/unit/ops
+@pytest.mark.long_form
 def test_an_end_for_good_outlives_restarts_and_only_a_person_clears_it(project: Project, note: Note) -> None:
     bots.add(project, "crash", 0, "crash", daemon_config={"max_restart_attempts": 0})
     bots.add(project, "done", 1, "done")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from manager.errors import BAD_CONFIG, FAILED
-from tests import sshd_here
+from tests import forks, sshd_here
 from tests.faults import bots
 from tests.faults.conftest import SETTINGS, Note, new_project
 from tests.fleet import IMAGES, RUN_ID, Project, eventually
@@ -64,14 +64,15 @@ def copy(folder: Path, to: Path) -> None:
 @contextmanager
 def moving(tmp_path: Path, image: str) -> Iterator[tuple[Project, Project]]:
     """Yield two machines: on the first a live bot trades, which has rows, and can be moved to the second."""
+    python = forks.python(tmp_path)
     with (
         new_project(tmp_path / "here", image) as here,
-        another(tmp_path / "there", image) as there,
+        another(tmp_path / "there", image, python=python) as there,
         sshd_here.running(tmp_path / "s") as link,
     ):
         (there.folder / "config" / "fleet.toml").write_text(f'name = "{there.name}"\n{SETTINGS}')
         (here.folder / ".env").write_text(KEYS)
-        here.environ.update(link.environ)
+        here.environ.update({**link.environ, forks.PYTHON: python})
         here.manager("host", "add", "there", link.url(there.folder))
         bots.add(here, ID, 0, mode="live")
         here.manager("up", "--wait")
@@ -80,6 +81,8 @@ def moving(tmp_path: Path, image: str) -> Iterator[tuple[Project, Project]]:
         yield here, there
 
 
+# without SSH and an engine: tests/unit/ops/test_generations.py, and of backups test_flows_moved.py
+@pytest.mark.long_form
 def test_an_older_copy_is_named_while_it_runs_and_never_started_by_us(
     tmp_path: Path, asked_image: str, note: Note
 ) -> None:

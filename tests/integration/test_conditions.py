@@ -104,11 +104,14 @@ class WatchedProject:
         note = self.note(bot)
         eventually(lambda: agrees(self.note(bot), row.note, whole=True), 20, f"{row.note}, not {note}")
         self.compare(row, ps_row)
-        eventually(
-            lambda: not row.alert or agrees(self.alerts()[self._read :], of(row.alert, bot), whole=False),
-            60,
-            what=row.alert,
-        )
+        try:
+            eventually(
+                lambda: not row.alert or agrees(self.alerts()[self._read :], of(row.alert, bot), whole=False),
+                60,
+                what=row.alert,
+            )
+        except AssertionError as error:
+            raise AssertionError(f"{error}; printed: {self.alerts()[self._read :]}") from None
         if self.shows:
             self.show(cause, ps_row)
         self.seen.append(cause)
@@ -229,6 +232,8 @@ def test_what_a_live_bot_meets(live_fleet: WatchedProject, fake: FakeExchange) -
         fake.refusal = None
         eventually(lambda: project.ps()[BOT]["doing"] == "trading", what="trading")
 
+    # of one that is killed before it has told of its fills, the alert knows no position
+    eventually(lambda: Decimal(project.ps()[BOT]["last_position"] or 0) < 0, what="a report of the fills")
     os.kill(project.instances()[BOT]["bot_pid"], signal.SIGKILL)
     eventually(lambda: (project.supervisor(BOT)["cancel"] or {}).get("state") == "confirmed", 90)
     ps_row = live_fleet.until("SIGKILL of the bot, no restart left")

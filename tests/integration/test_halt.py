@@ -66,7 +66,7 @@ def test_what_is_left_at_the_exchange_is_asked_and_named(live_project: Project, 
     assert live_project.manager("up").out.count("halted; `manager resume` starts what ran") == 2
     assert {row["halted"] for row in live_project.ps().values()} == {True}
 
-    live_project.manager("resume", "--wait")
+    live_project.manager("resume", "live_01", "--wait")
     eventually(lambda: len(fake.book.own_open()) == 6, what="six orders")
     live_project.docker("kill", live_project.container("live_01"))
     done = live_project.manager("halt", code=1)
@@ -140,7 +140,7 @@ def test_what_ends_live_bots_asks_on_a_terminal_and_the_kill_switch_does_not(liv
         assert live_project.ids() == before, f"{command} did what it was told not to"
     drawn, code = on_terminal(live_project, "stop", until="[yes/no]", press=b"yes\n")
     assert (code, live_project.states()) == (0, {"live_01": "stopped", "paper_01": "stopped"})
-    live_project.manager("start", "--wait")
+    live_project.manager("start", "live_01", "--wait")
     drawn, code = on_terminal(live_project, "halt")
     assert "[yes/no]" not in drawn
     assert (code, live_project.states()) == (0, {"live_01": "stopped", "paper_01": "stopped"})

@@ -46,7 +46,7 @@ def tokyo(tmp_path: Path, bot_image: str) -> Iterator[Project]:
 @pytest.fixture
 def sshd(tmp_path: Path, project: Project) -> Iterator[Sshd]:
     with sshd_here.running(tmp_path / "s") as made:
-        project.environ.update(made.environ)
+        project.environ.update({**made.environ, forks.PYTHON: forks.python(tmp_path)})
         yield made
 
 

@@ -224,6 +224,15 @@ class Box:
         except AssertionError:
             raise AssertionError(f"not {state} {restarts}: {self.state}\n{self.daemon_log}") from None
 
+    def of_a_bot_that_runs(self, fits: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """Wait for a state that fits, and return it: one reading, and none before the bot has a process."""
+
+        def there() -> dict[str, Any] | None:
+            now = self.state
+            return now if now.get("bot_pid") is not None and fits(now) else None
+
+        return eventually(there)
+
     @property
     def report(self) -> dict[str, Any]:
         """The supervisor's copy of the bot's report; empty when there is none."""

@@ -63,8 +63,7 @@ def test_a_bot_that_says_that_it_is_starting_is_waited_for(box: Box) -> None:
     box.set(unhealthy_probes=1, max_restarts=0, health_interval=0.1)
     set_answer(box, "503 Service Unavailable", {"status": "starting", "reason": "starting"})
     box.start()
-    eventually(lambda: box.state.get("updated_at", 0) > box.state.get("bot_started_at", time.time()) + 1.5)
-    state = box.state
+    state = box.of_a_bot_that_runs(lambda state: state["updated_at"] > state["bot_started_at"] + 1.5)
     assert (state["state"], state["health"]["ok"], state["restarts"]["total"]) == ("starting", False, 0)
     assert state["why"] == "503 starting", "said once it takes longer than a start does"
     (box.root / "answer").unlink()

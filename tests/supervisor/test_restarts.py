@@ -55,12 +55,13 @@ def test_a_bot_that_was_killed_with_its_supervisor_has_an_exit(box: Box, *, is_s
     if not is_state_kept:
         (box.root / "state" / "supervisor.json").unlink()
     box.start()
-    second = eventually(lambda: box.state["state"] == "running" and box.state["bot_pid"] != first["bot_pid"])
-    assert second
+    second = box.of_a_bot_that_runs(
+        lambda state: state["state"] == "running" and state["bot_pid"] != first["bot_pid"]
+    )
     kept = json.loads((box.root / "state" / "exits.json").read_text())
     assert [entry["began"] for entry in kept["exits"]] == [first["bot_started_at"]]
     assert first["bot_started_at"] <= kept["exits"][0]["at"] < kept["running_since"]
-    assert kept["running_since"] == box.state["bot_started_at"]
+    assert kept["running_since"] == second["bot_started_at"]
 
 
 @pytest.mark.parametrize("state", ["failed", "completed"])

@@ -275,7 +275,9 @@ def test_waiting_for_the_lock_is_bounded(tmp_path: Path) -> None:
         pass
 
 
-def test_host_pids_are_found_by_inner_pid_and_container(tmp_path: Path) -> None:
+def test_host_pids_are_found_by_inner_pid_and_container(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     a, b, c = (letter * 64 for letter in "abc")
     for pid, nspid, cgroup in (
         ("100", "100\t8", f"0::/system.slice/docker-{a}.scope\n"),
@@ -288,6 +290,10 @@ def test_host_pids_are_found_by_inner_pid_and_container(tmp_path: Path) -> None:
     wanted = [(a, 8), (b, 8), (c, 8), (a, 102)]
     for likely in ([], [100, 101], [101, 100, 102, 5, 10**12]):
         assert host.host_pids(wanted, likely, tmp_path) == {(a, 8): 100, (b, 8): 101}
+    host._known.clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", None)  # not all processes are listed where those named are enough
+        assert host.host_pids(wanted[:2], [101, 100], tmp_path) == {(a, 8): 100, (b, 8): 101}
     assert host.parent_pid(100, tmp_path) == 7
     assert host.parent_pid(999, tmp_path) == 0
 

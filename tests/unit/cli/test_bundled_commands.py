@@ -1,4 +1,4 @@
-"""No short command imports a module at work that its file of code does not have."""
+"""No short command imports a module or compiles an expression at work that its file does not have."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ from tests.fakes.slow_http import SlowHttp
 
 ROOT = Path(__file__).resolve().parents[3]
 PROGRAM = """
-import os, sys
+import os, re, sys
 from importlib.machinery import SourceFileLoader
-from manager.cli import code_bundle, entry_point
+from re import _compiler
+from manager.cli import code_bundle, entry_point, late_expressions
 
 class Bundle(code_bundle.Bundle):
     def use(self):
@@ -37,11 +38,23 @@ class Bundle(code_bundle.Bundle):
         for name in (*code_bundle.LATER, *code_bundle.SELDOM, *later):
             __import__(name)
         self.has = {*sys.modules}
+        late_expressions.of_this_process()
+        _compiler.compile = noted(_compiler.compile)
+        for name in "match fullmatch search sub subn split findall finditer escape".split():
+            setattr(re, name, noted(getattr(re, name)))
+
+uses = []
+
+def noted(function):
+    def use(*arguments, **options):
+        uses.append(f"re.{function.__name__}({arguments[0]!r})")
+        return function(*arguments, **options)
+    return use
 
 def end(code):
     kinds = {name: type(getattr(module, "__loader__", None)) for name, module in sys.modules.items()}
     late = [name for name in kinds if kinds[name] is SourceFileLoader and name not in code_bundle._bundle.has]
-    print("CODE", code, *late, file=sys.stderr, flush=True)
+    print("CODE", code, *late, *uses, file=sys.stderr, flush=True)
     really(code)
 
 code_bundle.Bundle = Bundle
@@ -136,7 +149,9 @@ def test_each_is_tried() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_nothing_is_imported_at_work_that_its_file_does_not_have(project: Path, command: list[str]) -> None:
+def test_nothing_is_imported_or_compiled_at_work_that_its_file_does_not_have(
+    project: Path, command: list[str]
+) -> None:
     done = run(project, PROGRAM, *command)
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("CODE "), done.stderr

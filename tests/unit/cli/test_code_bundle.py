@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from manager.cli import code_bundle
+from manager.cli import code_bundle, late_expressions
 
 ROOT = Path(__file__).resolve().parents[3]
 PROGRAM = """
@@ -37,7 +37,8 @@ def package(tmp_path: Path) -> Path:
     for name in ("", "cli", "rooms", "engine", "__pycache__"):
         (folder / name).mkdir(parents=True, exist_ok=True)
         (folder / name / "__init__.py").touch()
-    shutil.copy(code_bundle.__file__, folder / "cli")
+    for module in (code_bundle, late_expressions):
+        shutil.copy(str(module.__file__), folder / "cli")
     for name in ("bot_variables", "client"):
         (folder / "engine" / f"{name}.py").touch()
     write(folder, "first")
@@ -56,7 +57,7 @@ def run(
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     path = os.pathsep.join(map(str, [*before, package.parent]))
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM + then],
+        [sys.executable, "-S", "-c", PROGRAM + then],  # what site loads differs
         cwd=package,
         env={**clean, "PYTHONPATH": path, **(environ or {})},
         text=True,
@@ -115,10 +116,10 @@ def test_who_removes_all_compiled_code_removes_it_too(package: Path) -> None:
 
 def test_code_that_is_damaged_within_the_file_is_imported_as_ever_and_written_anew(package: Path) -> None:
     path = bundle(package)
-    origin, entries = marshal.loads(path.read_bytes()[len(MAGIC_NUMBER) :])
+    origin, entries, *rest = marshal.loads(path.read_bytes()[len(MAGIC_NUMBER) :])
     *whole, code = entries["hashlib"]
     damaged = {**entries, "hashlib": (*whole, bytes(len(code)))}
-    path.write_bytes(MAGIC_NUMBER + marshal.dumps((origin, damaged)))
+    path.write_bytes(MAGIC_NUMBER + marshal.dumps((origin, damaged, *rest)))
     told = "import hashlib; print(type(hashlib.__spec__.loader).__name__); code_bundle.keep()"
     assert run(package, then=told) == f"first {FROM_BUNDLE}\n{AS_EVER}"
     assert run(package, then=told) == f"first {FROM_BUNDLE}\n{FROM_BUNDLE}"
@@ -153,13 +154,13 @@ def test_a_source_that_is_gone_is_not_imported(package: Path) -> None:
 def test_a_file_that_cannot_be_used_is_written_anew(package: Path, damage: str) -> None:
     path = bundle(package)
     content = path.read_bytes()
-    origin, entries = marshal.loads(content[len(MAGIC_NUMBER) :])
+    origin, *rest = marshal.loads(content[len(MAGIC_NUMBER) :])
     path.write_bytes(
         {
             "empty": b"",
             "cut off": content[: len(content) // 2],
             "of another interpreter": b"\0" + content[1:],
-            "of another version": MAGIC_NUMBER + marshal.dumps((("3.11.0", *origin[1:]), entries)),
+            "of another version": MAGIC_NUMBER + marshal.dumps((("3.11.0", *origin[1:]), *rest)),
             "noise": MAGIC_NUMBER + b"\xff" * 100,
         }[damage]
     )
@@ -193,9 +194,91 @@ def test_a_file_that_cannot_be_written_keeps_no_command_from_running(package: Pa
 
 
 def test_the_file_has_no_module_of_another_package(package: Path) -> None:
-    _origin, entries = marshal.loads(bundle(package).read_bytes()[len(MAGIC_NUMBER) :])
+    _origin, entries, *_rest = marshal.loads(bundle(package).read_bytes()[len(MAGIC_NUMBER) :])
     assert {"manager.rooms.one", "manager.engine.client", "fractions"} <= {*entries}
     folders = (str(package), str(Path(os.__file__).parent))
     assert all(
         source.startswith(folders) and "site-packages" not in source for source, *_ in entries.values()
     )
+
+
+EXPRESSIONS = """
+import re, threading
+assert "enum" not in sys.modules and "re._parser" not in sys.modules, "loaded before it is used"
+first = fractions._RATIONAL_FORMAT
+known = [first, re.compile(first.pattern, re.VERBOSE | re.IGNORECASE)]
+early = re.compile
+assert "enum" not in sys.modules, "loaded for what the file has"
+"""
+
+
+def test_expressions_of_the_file_need_no_module_to_compile_them(package: Path) -> None:
+    check = """
+for pattern in known:
+    assert pattern.match(" -7/12 ").group("sign", "num", "denom", "exp") == ("-", "7", "12", None)
+assert "enum" not in sys.modules
+real = re.compile(known[0].pattern, re.VERBOSE | re.IGNORECASE | re.NOFLAG)
+print("enum" in sys.modules, {pattern == real for pattern in known}, known[0].groupindex == real.groupindex)
+"""
+    assert run(package, then=EXPRESSIONS + check) == f"first {FROM_BUNDLE}\nTrue {{True}} True"
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "re.sub('a', 'b', 'caa')",
+        "early('x(?P<y>[0-9]+)').match('x12')['y']",
+        "re.compile(b'x', re.I).flags, re.I, early('', re.I), early('x').sub(r'\\g<0>y', 'x')",
+        "re.__spec__.name, re.__file__.rpartition('/')[2], re.__all__",
+        "[f() for f in (lambda: isinstance(early('x'), re.Pattern), lambda: re.error.__name__)]",
+        "__import__('pickle').loads(__import__('pickle').dumps(known[0])) == known[0]",
+    ],
+)
+def test_what_is_asked_beyond_gets_the_whole_module(package: Path, use: str) -> None:
+    late = run(package, then=f"{EXPRESSIONS}\nprint({use})\nassert type(re) is type(sys)")
+    ever = run(package, environ={"PYTHONPYCACHEPREFIX": "/nowhere"}, then=f"{LOADED}\nprint({use})")
+    assert late.splitlines()[1:] == ever.splitlines()[1:]
+
+
+LOADED = """
+import re, re as early_re
+early = lambda *of: early_re.compile(*of)
+known = [fractions._RATIONAL_FORMAT]
+"""
+
+
+def test_threads_that_ask_at_once_all_get_it(package: Path) -> None:
+    check = """
+start, results = threading.Barrier(8), []
+def ask():
+    start.wait()
+    results.append(re.sub("[a-c]", "-", "abcd"))
+threads = [threading.Thread(target=ask) for _ in range(8)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(results == ["---d"] * 8)
+"""
+    assert run(package, then=EXPRESSIONS + check) == f"first {FROM_BUNDLE}\nTrue"
+
+
+def test_a_load_that_was_interrupted_is_done_at_the_next_use(package: Path) -> None:
+    check = """
+from importlib.machinery import SourceFileLoader
+once, SourceFileLoader.exec_module = SourceFileLoader.exec_module, lambda *_: 1 / 0
+try:
+    re.escape("a")
+except ZeroDivisionError:
+    SourceFileLoader.exec_module = once
+print(re.escape("a-"))
+"""
+    assert run(package, then=EXPRESSIONS + check) == f"first {FROM_BUNDLE}\na\\-"
+
+
+def test_an_expression_that_is_damaged_within_the_file_is_compiled_as_ever(package: Path) -> None:
+    path = bundle(package)
+    origin, entries, (flags, compiled), *rest = marshal.loads(path.read_bytes()[len(MAGIC_NUMBER) :])
+    damaged = {key: bytes(len(value)) for key, value in compiled.items()}
+    assert damaged
+    path.write_bytes(MAGIC_NUMBER + marshal.dumps((origin, entries, (flags, damaged), *rest)))
+    check = "\nprint(fractions.Fraction('3/4'), 'enum' in sys.modules)"
+    assert run(package, then=check) == f"first {FROM_BUNDLE}\n3/4 True"

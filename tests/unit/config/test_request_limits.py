@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import time
 import tomllib
 from pathlib import Path
 
@@ -10,8 +11,9 @@ import pytest
 
 from gridbot.config.settings import DEFAULT_INTERVAL_S
 from gridbot.exchanges.venues import VENUES
-from manager.config import fleet_settings, request_limits
+from manager.config import cache, fleet_settings, request_limits
 from manager.errors import ConfigError
+from manager.util import kept_content
 from tests.builders import a_fleet
 from tests.fake_exchange import limits as fake
 
@@ -77,3 +79,52 @@ def test_a_wrong_key_is_named(tmp_path: Path, text: str, words: str) -> None:
     a_fleet_file(tmp_path, text)
     with pytest.raises(ConfigError, match=words.replace("?", r"\?")):
         fleet_settings.load(tmp_path)
+
+
+def test_the_table_is_parsed_once_until_its_file_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Loading `tomllib` takes a restart as long as planning it."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "docker" / "supervisor").mkdir(parents=True)
+    (tmp_path / "Dockerfile").touch()
+    fleet, table = a_fleet(project_dir=tmp_path), tmp_path / request_limits.TABLE
+    table.parent.mkdir()
+    text = TABLE.read_text(encoding="utf-8")
+    table.write_text(text)
+    monkeypatch.setattr(kept_content, "SETTLED_NS", 0)
+    first = request_limits.load(fleet)
+    [kept] = (tmp_path / "cache" / "botfleet").iterdir()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tomllib, "loads", None)
+        assert request_limits.load(fleet) == first
+    table.write_text(text.replace("address = 2400", "address = 2500.0"))
+    assert request_limits.load(fleet).exchanges["aster"].address == 2500
+    for damage in ("", "[]", '{"stamp": 1}', "{"):
+        kept.write_text(damage)
+        assert request_limits.load(fleet).exchanges["aster"].address == 2500
+    table.write_text("aster = 1")
+    with pytest.raises(ConfigError, match="cannot be used"):
+        request_limits.load(fleet)
+
+
+def test_a_table_that_has_just_been_written_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It could change again within the tick of the file system's clock."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(kept_content, "SETTLED_NS", 10**15)  # so that no wait of this machine counts
+    (tmp_path / "file").touch()
+    stamp = cache.stamp(tmp_path / "file")
+    cache.keep(tmp_path / "file", [*stamp[:-1], time.time_ns()], {"a": 1})
+    assert not (tmp_path / "cache").exists()
+    cache.keep(tmp_path / "file", [*stamp[:-1], 1], {"a": 1})
+    assert cache.kept(tmp_path / "file", [*stamp[:-1], 1]) == {"a": 1}
+
+
+def test_it_is_read_where_nothing_can_be_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file" / "cache", Path("relative")):
+        monkeypatch.setenv("XDG_CACHE_HOME", str(place))
+        assert request_limits.load(a_fleet()).exchanges["aster"].address

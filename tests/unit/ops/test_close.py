@@ -293,6 +293,7 @@ def test_the_kept_report_says_what_is_left_and_never_the_old_position(
 ) -> None:
     halted(folder, "a")
     report = {"contract": 2, "at": 5, "position": "0.6", "pnl": "1", "realized": "2", "reason": "SIGTERM"}
+    report |= {"maker_share": 1.0}
     state_dir = project.read(folder).fleet.instance_state_dir("a")
     state_dir.mkdir(parents=True, exist_ok=True)
     (state_dir / "report.json").write_text(json.dumps({"schema": 1, "run_ended": True, "report": report}))
@@ -300,6 +301,7 @@ def test_the_kept_report_says_what_is_left_and_never_the_old_position(
     kept_report = kept(folder)
     assert (kept_report["position"], kept_report["pnl"], kept_report["reason"]) == (position, pnl, "SIGTERM")
     assert kept_report["realized"] == (None if position != "0.6" else "2")
+    assert kept_report["maker_share"] == (None if position != "0.6" else 1), "closing changes it, too"
 
 
 @pytest.mark.parametrize(("is_done", "left"), [(True, 0), (False, None)])

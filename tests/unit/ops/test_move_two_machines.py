@@ -40,7 +40,7 @@ class Machine:
         self.drift: list[str] = []
         self.port: int | None = 5001
         self.commands: list[str] = []
-
+        self.clock_is_ahead_s = 0.0
         self.given_at = moment.now()
 
     def project(self) -> Any:
@@ -112,6 +112,15 @@ class Machine:
         self.is_up = False
 
 
+@contextmanager
+def clock_ahead(seconds: float) -> Iterator[None]:
+    """Have the clock of this process be ahead, or behind, meanwhile."""
+    actual = time.time
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "time", lambda: actual() + seconds)
+        yield
+
+
 class Link(NamedTuple):
     """What one machine calls another: its real steps, without SSH."""
 
@@ -138,6 +147,10 @@ class Link(NamedTuple):
             self.at[name]()
         if self.machine and self.machine != staging.machine(self.on.fleet):
             raise ManagerError("this is not the machine")
+        with clock_ahead(self.on.clock_is_ahead_s):
+            return self._answer(name, request)
+
+    def _answer(self, name: str, request: dict[str, Any]) -> dict[str, Any]:
         if name in {"pack", "send"}:
             steps._require_buried(self.on.fleet, ID, request["move"])
             return {"rows": 1, "bytes": 1, "left_out": [], "sha256": ""}
@@ -240,6 +253,14 @@ def test_there_and_back(sandbox: Sandbox) -> None:
     assert sandbox.move(sandbox.a, "tokyo", "here") == OK
     assert sandbox.running == "A"
     assert tombstone.generation(sandbox.a.fleet, ID).number == 2
+
+
+@pytest.mark.parametrize("seconds", [600, -600, 400 * 86400])
+@pytest.mark.parametrize("side", ["a", "b"])
+def test_a_wrong_clock_is_in_the_way_of_no_move(sandbox: Sandbox, side: str, seconds: float) -> None:
+    """With SSH, an engine and a clock that is wrong for all of a machine: tests/faults/test_bad_hosts.py."""
+    getattr(sandbox, side).clock_is_ahead_s = seconds
+    test_there_and_back(sandbox)
 
 
 @pytest.mark.parametrize("step", STEPS)

@@ -178,7 +178,8 @@ def test_a_report_that_is_nested_too_deeply_does_not_end_what_cancels_orders(fol
 
 
 def test_a_bot_that_could_not_begin_leaves_the_figures_of_the_run_before(folder: Folder) -> None:
-    figures = {"position": "0.1", "base": "SOL", "pnl": "3", "at": 1000.0, "market": "live"}
+    run = {"maker_share": 1.0, "reject_rate": 0.1, "max_drawdown": 2.5, "profit_per_grid": 0.2, "apr": 0.3}
+    figures = {"position": "0.1", "base": "SOL", "pnl": "3", "at": 1000.0, "market": "live", **run}
     before = {"contract": 2, "final": True, "reason": "SIGTERM", "position_at_exchange": "0.1", **figures}
     folder.source.write_text(json.dumps(before))
     folder.keeper.collect(ended=True)

@@ -17,7 +17,7 @@ from gridbot.config import args
 from gridbot.exchanges.paper import HALF_SPREAD, MAKER_FEE, TAKER_FEE, Costs
 from gridbot.exchanges.price_sources import assumed_market
 from gridbot.exchanges.recording import read_recording
-from gridbot.model.errors import BotError
+from gridbot.model.errors import BotError, ConfigError
 from gridbot.model.types import Market, as_text
 from gridbot.trading.backtest import Backtest, Result
 
@@ -27,6 +27,8 @@ def main(argv: Sequence[str]) -> int:
     own, rest = _parser().parse_known_args(list(argv))
     try:
         settings = args.parse(rest, {})
+        if own.funding_rate and not settings.perp:
+            raise ConfigError("--funding-rate: a spot market pays no funding")
         market = _market(assumed_market(settings), own)
         costs = Costs(own.maker_fee, own.taker_fee, own.spread / 2, own.queue == "first")
         began = time.process_time()

@@ -120,13 +120,17 @@ def _trade(
     def report(condition: Condition | None) -> dict[str, Any]:
         return build_report(settings, store, engine.view(), condition or shared.condition)
 
-    code = _shut_down(settings, store, session.exchange, session.market, end, stop, report_file, report)
-    if engine.price is not None:
-        try:
-            engine.add_sample(engine.price, time.time())
-        except sqlite3.Error as err:
-            log.warning("the last point of the equity curve cannot be stored: %s", err)
-    return code
+    def read_last() -> None:
+        if engine.price is not None:
+            try:
+                engine.add_sample(engine.price, time.time())
+            except sqlite3.Error as err:
+                log.warning("the last point of the equity curve cannot be stored: %s", err)
+        engine.figures.read_last()
+
+    return _shut_down(
+        settings, store, session.exchange, session.market, end, stop, report_file, report, read_last
+    )
 
 
 def _engine(
@@ -157,8 +161,9 @@ def _shut_down(
     stop: StopSignal,
     report_file: ReportFile,
     build: Callable[[Condition | None], dict[str, Any]],
+    read_last: Callable[[], None] = lambda: None,
 ) -> int:
-    """Cancel this bot's orders, write the report and return the exit code."""
+    """Cancel this bot's orders, write the report and return the exit code. `read_last` reads its figures."""
 
     def write_report(left: int, *, confirmed: bool, position: Decimal | None = None) -> None:
         report_file.write(
@@ -192,6 +197,7 @@ def _shut_down(
     finally:
         if end.completed:
             store.end_run(end.why)
+        read_last()
         write_report(left, confirmed=confirmed, position=held)
         ledger = store.ledger
         log.info(

@@ -39,6 +39,8 @@ class Lighter(Answers):
     market_key = "market_id"
     filled_key = "filled_base_amount"
     end_key = "status"
+    # What the account paid as a maker at last.
+    _paid_rate: Decimal | None = None
     # openapi.json of github.com/elliottech/lighter-python, 2026-11-28: the statuses of an order.
     late_refusals = MappingProxyType(
         {
@@ -109,7 +111,14 @@ class Lighter(Answers):
         millionths = decimal(info.get("maker_fee" if self._is_maker(raw) else "taker_fee"))
         price, qty = decimal(raw.get("price")), decimal(raw.get("amount"))
         # Unverified: its SDK names no unit; ccxt gives its own fee in millionths.
-        return product(price, qty, millionths, Decimal("1e-6")), None
+        rate = product(millionths, Decimal("1e-6"))
+        if rate is not None and self._is_maker(raw):
+            self._paid_rate = rate
+        return product(price, qty, rate), None
+
+    def _maker_rate(self, market: Raw) -> Decimal | None:
+        # The market says what standard accounts pay, nothing; its executions what this one does.
+        return super()._maker_rate(market) if self._paid_rate is None else self._paid_rate
 
     def _is_maker(self, raw: Raw) -> bool:
         maker_sells = info_of(raw).get("is_maker_ask")

@@ -37,13 +37,13 @@ def permission(exchange: CcxtExchange, market: Market, price: Decimal | None) ->
         exchange.ask("authenticate_rest")
         answer = exchange.ask("privateGetAccount")
         status = answer.get("status") if isinstance(answer, Mapping) else None
-        if status in (None, "", "ACTIVE"):
-            return None
-        return Permission(False, f"the account is {status}", is_of_account=True)
-    if exchange.id != "backpack":
+        if status not in (None, "", "ACTIVE"):
+            return Permission(False, f"the account is {status}", is_of_account=True)
+    if exchange.id == "lighter":
+        # A transaction answers nothing of the order that it names, and its key signs all or none.
         return None
     may = _may_cancel(exchange)
-    if may is None or not may.may:
+    if exchange.id != "backpack" or may is None or not may.may:
         return may
     # Without a quantity nothing can be placed, whatever the key may.
     unusable = {"symbol": exchange.market_answer["id"], "side": "Bid", "orderType": "Limit"}

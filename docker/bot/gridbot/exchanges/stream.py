@@ -7,7 +7,6 @@ silent makes the bot no worse than one without.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import importlib
 import importlib.util
@@ -18,12 +17,15 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gridbot.exchanges import ccxt_client, venues
 from gridbot.exchanges.told_fills import may_be_fill, told_fill
 from gridbot.model.types import ToldFill
 from gridbot.runtime.log import log
+
+if TYPE_CHECKING:
+    import asyncio  # a bot on paper has no socket: it is loaded where one is opened
 
 RETRY_FIRST_S, RETRY_CAP_S = 1.0, 60.0
 # A socket that answers no ping for twice as long is opened again.
@@ -94,6 +96,8 @@ class FillStream:
             self._task.cancel()
 
     def _run(self, markets: Mapping[str, Any], symbol: str) -> None:
+        import asyncio
+
         try:
             with contextlib.suppress(asyncio.CancelledError):  # stopped while it waits to try again
                 asyncio.run(self._watch(markets, symbol))
@@ -101,6 +105,8 @@ class FillStream:
             log.warning("no fills by websocket, they are seen at the next tick: %s", err)
 
     async def _watch(self, markets: Mapping[str, Any], symbol: str) -> None:
+        import asyncio
+
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
         failures = 0
         while True:

@@ -21,6 +21,15 @@ YEAR_S, APR_AFTER_S = 365 * 86400, 3600
 # As old, as far apart: what the thinning of the samples leaves.
 THINNED = ((86400.0, 60.0), (30 * 86400.0, 3600.0))
 GAP_INTERVALS, GAP_LEAST_S = 3, 15.0
+# A trade closes something if it makes the position smaller: at its average price too, for a profit of 0. Of
+# the first trade of a run, which may have taken a position over, only the profit tells.
+CLOSING_TRADES = """
+SELECT count(*) FROM (
+  SELECT side, realized, CAST(lag(position) OVER (ORDER BY rowid) AS REAL) AS before
+  FROM trades WHERE run_id = ?)
+WHERE CASE WHEN before IS NULL THEN realized != '0'
+  ELSE before > 0 AND side = 'sell' OR before < 0 AND side = 'buy' END
+"""
 
 
 def chart_data(path: Path, hours: float, interval: float = 0.0) -> dict[str, Any]:
@@ -108,6 +117,8 @@ def error_count(path: Path) -> int:
 def figures(path: Path) -> dict[str, float | None]:
     """Return how the latest run goes: shares of 1, the drawdown in the quote currency; None is unknown yet.
 
+    Rounded to eight digits, so that report, page and metrics show the same.
+
     `max_drawdown` is the deepest fall of the P&L below its highest point, also where that was the start.
     `profit_per_grid` is the mean profit of a trade that closed something, after all fees; `apr` the profit a
     year as a share of what the largest position was worth at the run's first price, None under an hour; what
@@ -117,11 +128,7 @@ def figures(path: Path) -> dict[str, float | None]:
         run = db.execute("SELECT id, ran_s, ledger FROM runs ORDER BY id DESC LIMIT 1").fetchone()
         run_id = run["id"] if run else 0
         ledger = json.loads(run["ledger"]) if run else {}
-        closing = db.execute(
-            "SELECT count(*) FROM (SELECT realized, lag(realized, 1, '0') OVER (ORDER BY rowid) AS before"
-            " FROM trades WHERE run_id = ?) WHERE realized != before",
-            (run_id,),
-        ).fetchone()[0]
+        closing = db.execute(CLOSING_TRADES, (run_id,)).fetchone()[0]
         latest = db.execute(
             "SELECT pnl FROM equity WHERE run_id = ? ORDER BY at DESC LIMIT 1", (run_id,)
         ).fetchone()
@@ -132,7 +139,7 @@ def figures(path: Path) -> dict[str, float | None]:
         ).fetchone()
         whole = whole_run(db, run_id)
     capital = (whole["position"] or 0) * (whole["price"] or 0)
-    return {
+    exact = {
         "maker_share": maker["share"],
         "reject_rate": whole["refused"] / whole["orders"] if whole["orders"] else None,
         "max_drawdown": whole["drawdown"],
@@ -145,6 +152,7 @@ def figures(path: Path) -> dict[str, float | None]:
             else None
         ),
     }
+    return {name: None if value is None else round(value, 8) for name, value in exact.items()}
 
 
 def _plain(row: sqlite3.Row) -> dict[str, Any]:

@@ -70,11 +70,20 @@ def plan(
     One that is replaced keeps its place until it is gone, so that no more than `max_orders` a side rest.
 
     Worst case first: if every live and every new buy is filled, the position stays at or below max_position,
-    and the same for sells; on a spot market no more is offered than is held. Of the `late`, which have ended
-    and of which a fill may be listed yet, only those count that the price is near to or beyond: quotes are
-    cancelled all the time, and counting all of them would keep a bot near its bound from quoting.
+    and the same for sells; on a spot market no more is offered than is held. What rests beyond that, because
+    an order that was cancelled is told to be filled after all, is cancelled, the furthest from the price
+    first. Of the `late`, which have ended and of which a fill may be listed yet, only those count that the
+    price is near to or beyond: quotes are cancelled all the time, and counting all of them would keep a bot
+    near its bound from quoting.
     """
     missing, cancel = _compare(quotes, market, live, price, position)
+    left = _room(quotes, market, [], position)
+    kept = [order for order in live if order not in cancel]
+    for order in sorted(kept, key=lambda order: abs(order.price - price)):
+        if order.remaining > left[order.side]:
+            cancel.append(order)
+        else:
+            left[order.side] -= order.remaining
     room = _room(quotes, market, [*live, *_in_reach(quotes, late, price)], position)
     busy, count = {order.slot for order in live}, Counter(order.side for order in live)
     place = list[OrderRequest]()

@@ -11,8 +11,10 @@ loop       tick after tick, through outages
 engine     one tick: read, record, decide, act
 placing    send orders, and wait with what was just refused
 run_ending  how a run ends, until its position is closed
+run_figures  how a run goes, for its report
 trade_log  what a run does, for people
 position_watch  compare the account's position with the bot's own
+other_keys  a run that goes on with keys that may be another account's
 others_part  what of the account's position is not this bot's
 fill_watch  wake the loop when a websocket tells of a fill
 told_orders  orders that are sent on a websocket's word, and what becomes of them when it is not true

@@ -214,11 +214,11 @@ class Backtest:
     def _take_fills(self) -> None:
         result, store = self._result, self._store
         for fill in self._exchange.fills(0.0):
-            before = store.ledger.realized
+            closes = store.ledger.position * fill.side.sign < 0  # also at its average price, for nothing
             store.add_trade(fill, self._market)
             result.trades += 1
             result.maker_trades += fill.maker
-            result.round_trips += store.ledger.realized != before
+            result.round_trips += closes
             result.fills.add((fill.at, fill.side, fill.price))
         self._quiet = None
 

@@ -25,6 +25,7 @@ from gridbot.model.errors import (
     UnreachableError,
 )
 from gridbot.model.types import ZERO, Market, Order, OrderRequest, Side, as_text, ceil_to, floor_to
+from gridbot.store import history
 from gridbot.store.ledger import closing_side
 from gridbot.store.store import CLOSING, Store
 from gridbot.trading.cancel import ask_patiently
@@ -122,7 +123,7 @@ class Closer:
             "quantity": as_text(self._tradable(position, bound)),
             "market_price": as_text(price),
             "price": as_text(bound),
-            "report": left_figures(self.store, price),
+            "report": self._report(price),
         }
 
     def record(self) -> dict[str, Any]:
@@ -161,9 +162,13 @@ class Closer:
             closed.qty, closed.value = self._booked_since(began)
             closed.why = str(err)
             return closed
-        closed.report = left_figures(self.store, closed.value / closed.qty if closed.qty else None)
+        closed.report = self._report(closed.value / closed.qty if closed.qty else None)
         self._end_closing()
         return closed
+
+    def _report(self, price: Decimal | None) -> dict[str, Any]:
+        """Return what the bot's report would say now, of the whole run too."""
+        return {**left_figures(self.store, price), **history.figures(self.store.path)}
 
     def _is_over(self, closed: Closed, position: Decimal, terms: Terms) -> bool:
         """Take down what is left, and tell whether no further order is sent."""

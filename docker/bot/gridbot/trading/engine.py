@@ -16,7 +16,7 @@ from gridbot.model.types import ZERO, Market, OrderRequest, ToldFill, as_text, f
 from gridbot.runtime.log import log
 from gridbot.runtime.pace import Pace
 from gridbot.runtime.shared_state import SharedState
-from gridbot.store import history, ledger
+from gridbot.store import ledger
 from gridbot.store.database import HELD_SINCE
 from gridbot.store.store import Run, Store
 from gridbot.strategies import risk
@@ -26,6 +26,7 @@ from gridbot.trading.placing import Placing
 from gridbot.trading.position_watch import PositionWatch
 from gridbot.trading.reconcile import Reconciler
 from gridbot.trading.run_ending import CompletedError, RunEnding
+from gridbot.trading.run_figures import RunFigures
 from gridbot.trading.second_look import SecondLook
 from gridbot.trading.status import MarketView, build_status
 from gridbot.trading.told_orders import ToldOrders
@@ -33,9 +34,6 @@ from gridbot.trading.trade_log import TradeLog
 
 SAMPLE_EVERY_S = 2.0
 SUMMARY_EVERY_S = 60.0
-# How the run goes is read from all of its record: not this often where that takes longer than a moment, so
-# that it costs no more than the second's inverse of a core.
-FIGURES_EVERY_S, FIGURES_REST = 60.0, 10_000.0
 FUNDING_EVERY_S = 600.0
 # All payments are read once; then those since the last look, and of a day before, as one may be listed late.
 FUNDING_AGAIN_S = 86400.0
@@ -103,8 +101,7 @@ class Engine:
         is_funded = settings.live and settings.perp
         self.funding: Decimal | None = (store.funding or None) if is_funded else ZERO
         self.unsettled = 0
-        self._figures: dict[str, float | None] = {}
-        self._figures_at, self._figures_pause = 0.0, 0.0
+        self.figures = RunFigures(store.path)
 
     def tick(self) -> None:
         """Read the market once and act on it. Raises ExchangeError (retry later) or CompletedError (stop)."""
@@ -214,7 +211,7 @@ class Engine:
             price_range=self.strategy.price_range(),
             funding=self.funding,
             min_order=self.market.smallest_order(self.price) if self.price else None,
-            figures={**self._figures, "order_latency": self._placing.latency},
+            figures={**self.figures.values, "order_latency": self._placing.latency},
         )
 
     def status(self, report: dict[str, Any]) -> dict[str, Any]:
@@ -388,10 +385,7 @@ class Engine:
             self.store.set_run(ran_s=self._ran_s)
             self.store.samples.thin_out(now)
             self._sampled_at = now
-        if not 0 <= now - self._figures_at < self._figures_pause:
-            began = time.monotonic()
-            self._figures, self._figures_at = history.figures(self.store.path), now
-            self._figures_pause = max(FIGURES_EVERY_S, FIGURES_REST * (time.monotonic() - began))
+        self.figures.refresh(now)
         self._log.summary(now, price, self.store.ledger, self.store.live_orders)
 
     def add_sample(self, price: Decimal, now: float) -> None:

@@ -12,8 +12,9 @@ from gridbot.model.types import ZERO, Side, SpotCoins, as_text
 from gridbot.runtime.log import log
 from gridbot.runtime.pace import Pace
 from gridbot.store.store import Store
-from gridbot.trading import others_part
+from gridbot.trading import other_keys, others_part
 from gridbot.trading.listing import Reconciliation, on_the_way
+from gridbot.trading.missing import LOST_AFTER_S
 from gridbot.trading.others_part import APART_FROM_BOTS, OTHERS, WORDS_WITHIN_S, OthersPosition
 
 LOOK_EVERY_S = 30.0
@@ -65,6 +66,7 @@ class PositionWatch:
         self._sighting: OthersPosition | None = None
         self._sighted_at = 0.0
         self._is_unclear = self._is_blind = self._is_lacking = False
+        self._is_unproven = other_keys.is_unproven(store)
         self._pass = Reconciliation()
         self._explained_since: float | None = None
         self.account: Decimal | None = None
@@ -92,8 +94,10 @@ class PositionWatch:
 
     @property
     def is_in_doubt(self) -> bool:
-        """Tell whether nothing may be placed: both differ, or the last look has not said what is held."""
-        return self._condition is not None or self._is_unclear
+        """Tell whether nothing may be placed: both differ, the last look has not said what is held, or
+        other keys than before may be another account's.
+        """
+        return self._condition is not None or self._is_unclear or self._is_unproven
 
     @property
     def condition(self) -> Condition | None:
@@ -118,10 +122,11 @@ class PositionWatch:
             return
         call = "fetch_positions" if self._settings.perp else "fetch_balance"
         pause = self._pace.spacing(call, LOOK_EVERY_S, MOST_LOOK_EVERY_S)
-        if self._differs_since is not None or self._sighting is not None or self._is_unclear:
+        if self._differs_since is not None or self._is_unclear:
             pause = SECOND_LOOK_S
         if self._looked_at is not None and 0 <= now - self._looked_at < pause:
             return
+        self._is_unproven = False  # what cannot be compared keeps no bot from trading
         if not self._settings.perp:
             self._look_at_holdings(now)
             return
@@ -234,7 +239,9 @@ class PositionWatch:
             if self._condition is not None:
                 log.info("the account holds again what this bot's trades make: %s", as_text(own))
             self._differs_since = self._condition = None
+            other_keys.prove(self._store)
             return
+        self._is_unproven = other_keys.is_unproven(self._store)
         if self._differs_since is None:
             self._differs_since, self._words, self._word_at = now, 0, now
             return
@@ -243,6 +250,8 @@ class PositionWatch:
         text = f"the account holds {as_text(account - others)}, this bot's trades make {as_text(own)}"
         if self._word is not None:
             text += f" (and those of the fleet's other bots {as_text(self._word.position)} besides)"
+        if self._is_unproven:
+            text += " (the keys are others than they were: they may be another account's)"
         text += ": no orders are placed until they agree"
         if self._condition is None:
             log.warning(
@@ -257,15 +266,20 @@ class PositionWatch:
     def _difference(self, account: Decimal, others: Decimal, now: float) -> Decimal:
         """Return by what both differ that no order on its way explains, 0 for no more than one order.
 
-        What may explain a difference does not end one that counts already, nor explain one for ever.
+        What may explain a difference does not end one that counts already, nor explain one for ever. Of an
+        account that may be another one nothing does, and half of the position is too much.
         """
-        most, difference = self._settings.quantity, account - others - self._store.ledger.position
+        own = self._store.ledger.position
+        most, difference = self._settings.quantity, account - others - own
+        is_unproven = bool(own) and other_keys.is_unproven(self._store)
+        if is_unproven:
+            most = min(most, abs(own) / 2)
         if abs(difference) <= most:
             self._explained_since = None
             return ZERO
         if self._explained_since is None or self._explained_since > now:
             self._explained_since = now
-        if self._condition is None and now - self._explained_since <= BOOKED_WITHIN_S:
+        if self._condition is None and not is_unproven and now - self._explained_since <= BOOKED_WITHIN_S:
             amounts = on_the_way(self._pass, self._store.live_orders())
             difference -= min(max(difference, -amounts[Side.SELL]), amounts[Side.BUY])
         return difference if abs(difference) > most else ZERO
@@ -291,12 +305,14 @@ class PositionWatch:
         if known is not None and (is_apart or self._settings.others_position is not None):
             return known
         bots = word.position if word else ZERO
+        if stored is None and other_keys.is_unproven(self._store):
+            return bots  # what an account lacks that may be another one is not others'
         others = beyond - bots
         if abs(others) <= self._settings.quantity:
             others = ZERO
         elif stored is not None and abs(beyond - Decimal(stored)) > self._settings.quantity:
             return bots  # what the run began with was other bots' part, too, and has changed
-        elif stored is None and word is not None and not self._is_found_again(others, word, now):
+        elif word is not None and not self._is_found_again(others, word, now):
             return None
         self._sighting = None
         self._store.set_fact(OTHERS, as_text(others))
@@ -313,9 +329,15 @@ class PositionWatch:
         return others + bots
 
     def _is_found_again(self, others: Decimal, word: OthersPosition, now: float) -> bool:
-        """Tell whether a newer word of the other bots leaves the same rest to others as the last look."""
+        """Tell whether a newer word of the other bots leaves the same rest to others as the first look.
+
+        What another bot has traded just before may be listed late, and then its words lack it for as long:
+        taken for a person's, it would be a difference for ever.
+        """
         earlier = self._sighting
         if earlier is not None and abs(earlier.position - others) <= self._settings.quantity:
-            return word.at > earlier.at or now - self._sighted_at > WORDS_WITHIN_S
+            lasts = now - self._sighted_at  # a clock that was set back begins anew
+            if lasts >= 0:
+                return (word.at > earlier.at and lasts > LOST_AFTER_S) or lasts > WORDS_WITHIN_S
         self._sighting, self._sighted_at = OthersPosition(others, word.at), now
         return False

@@ -27,6 +27,7 @@ from gridbot.runtime.stop_signal import StopSignal
 from gridbot.store.database import CURRENCIES, HELD_SINCE, OPENING_PNL
 from gridbot.store.ledger import Ledger, opening_ledger
 from gridbot.store.store import CLOSING, Run, Store
+from gridbot.trading import other_keys
 from gridbot.trading.cancel import cancel_own_orders
 from gridbot.trading.outage import Outage
 from gridbot.trading.retry import RetryPauses, wait
@@ -74,7 +75,11 @@ def open_session(
     while True:
         try:
             market = exchange.market()
-            run = _open_run(settings, store, exchange, env)
+            run = (
+                _open_live_run(settings, store, exchange, env)
+                if settings.live
+                else _open_run(settings, store, exchange, env)
+            )
             store.set_fact(CURRENCIES, f"{market.base} {market.quote}")
             return Session(exchange, market, run)
         except UnreachableError as err:
@@ -186,6 +191,16 @@ def is_reachable(settings: Settings, env: Mapping[str, str], within: float = FIR
     thread.start()
     thread.join(within)
     return bool(reached)
+
+
+def _open_live_run(settings: Settings, store: Store, exchange: Exchange, env: Mapping[str, str]) -> Run:
+    """Open the run, and take down whose account it trades on."""
+    account = other_keys.digest(settings.exchange, venues.credentials(settings.exchange, env))
+    store.last_run()
+    before, was_unproven = store.fact(other_keys.ACCOUNT), other_keys.is_unproven(store)
+    run = _open_run(settings, store, exchange, env)
+    other_keys.note(store, account, before, was_unproven=was_unproven)
+    return run
 
 
 def _open_run(settings: Settings, store: Store, exchange: Exchange, env: Mapping[str, str]) -> Run:
