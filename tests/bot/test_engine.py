@@ -89,7 +89,7 @@ class World:
     def restarted(self, pace: Pace | None = None) -> Engine:
         strategy: Any = SimpleNamespace(
             prepare=lambda _price: "ready",
-            plan=lambda live, _price: Plan(place=() if live else WANTS),
+            plan=lambda live, *_: Plan(place=() if live else WANTS),
             price_range=lambda: (D(90), D(99)),
             can_move_range=lambda _now: True,
             move_range=lambda price, _now: str(self.moves.append(price)),  # type: ignore[func-returns-value]
@@ -206,7 +206,7 @@ def test_no_order_takes_the_level_of_an_ended_one_whose_fill_cannot_be_read(worl
     world.store.close_order(ended.client_id, "canceled")
     del world.exchange.listed[0]
     strategy: Any = world.engine.strategy
-    strategy.plan = lambda live, _price: Plan(place=WANTS[: 3 - len(live)])
+    strategy.plan = lambda live, *_: Plan(place=WANTS[: 3 - len(live)])
     world.exchange.executed = [UnreadableFill("9", f"x{ended.client_id}", None, "no price")]
     world.exchange.placed = []
     world.engine.tick()
@@ -345,7 +345,7 @@ def test_after_a_fill_it_decides_at_the_price_of_the_fill(world: World) -> None:
     prices: list[Decimal] = []
     strategy: Any = world.engine.strategy
 
-    def plan(_live: object, price: Decimal) -> Plan:
+    def plan(_live: object, price: Decimal, *_late: object) -> Plan:
         prices.append(price)
         return Plan()
 

@@ -89,11 +89,11 @@ def plan(
     place = list[OrderRequest]()
     for request in missing:
         if count[request.side] < quotes.max_orders and all(one.price != request.price for one in live):
-            for order in _fitted(market, request, busy, room[request.side]):
-                place.append(order)
-                busy.add(order.slot)
-                room[order.side] -= order.qty
-                count[order.side] += 1
+            for fitted in _fitted(market, request, busy, room[request.side]):
+                place.append(fitted)
+                busy.add(fitted.slot)
+                room[fitted.side] -= fitted.qty
+                count[fitted.side] += 1
     return Plan(tuple(cancel), tuple(place))
 
 

@@ -132,10 +132,10 @@ class Placing:
         After such a refusal only an order that rests in the book, or was filled, is an accepted one. That of
         an order that was sent on a word counts as none, as it does at once (`place`).
         """
-        if self._exchange.settle_s > 0:  # else what is listed is all there is
-            for order in result.cancelled:
-                if order.client_id in self._cancelled:
-                    self.late.note(order, now)
+        for order in result.cancelled:
+            # Where nothing has to settle, what is listed is all there is.
+            if order.client_id in self._cancelled and self._exchange.settle_s > 0:
+                self.late.note(order, now)
         for order, refusal in result.refused:
             if order.client_id not in self._on_word:
                 self._record_late(RejectedError(refusal.text, cause=refusal.cause), now)
