@@ -261,6 +261,8 @@ def test_a_server_that_is_gone_is_said(browser: Browser, tmp_path: Path) -> None
         page = opened(browser, served)
     page.wait(lambda: "`manager serve` does not answer" in page.text("#banners"))
     assert page.run("document.body.classList.contains('stale')")
+    assert "whether action is needed is not known now" in page.text("header")
+    assert page.count("header .pill.well") == 0
     assert ids(page) == ["bp_sol_01"]
 
 
