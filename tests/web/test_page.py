@@ -614,6 +614,8 @@ def test_no_width_needs_scrolling_sideways(browser: Browser, tmp_path: Path) -> 
         a_bot("bp_perp_sol_usdc_grid_with_a_long_name_01", last_fill=time.time() - 50_000, **figures),
         a_bot("bp_sol_02", code="orders_refused", params={"cause": "unauthorized"}, **figures),
     ]
+    spec = a_spec()._replace(tags=("of_" * 30,), exchange="x" * 80, symbol="A" * 80)
+    rows[1] = rows[1]._replace(view=rows[1].view._replace(spec=spec))
     with serving(tmp_path, rows) as served:
         page = opened(browser, served)
         wider = "[document.documentElement, ...document.querySelectorAll('.bot')]"
