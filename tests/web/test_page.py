@@ -625,6 +625,8 @@ def test_no_width_needs_scrolling_sideways(browser: Browser, tmp_path: Path) -> 
             page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
             page.wait(partial(page.run, "innerWidth === arguments[0]", width))
             assert page.run(wider) == 0, width
+            heads = page.run("document.querySelector('.heads').offsetHeight")
+            assert heads < 60, f"{heads} at {width}: a column without room has its name letter by letter"
 
 
 def test_ages_have_the_steps_of_the_commands(browser: Browser, tmp_path: Path) -> None:
