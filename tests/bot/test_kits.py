@@ -1,4 +1,4 @@
-"""The real engine on each exchange's own shapes, 100 ticks with each fault alone, 200 in the long form.
+"""The real engine on each exchange's own shapes, 200 ticks with each fault alone.
 
 Always: one order at a level, and no position beyond max_position. At the end: account and ledger agree, and
 nothing but other programs' orders is left in the market.
@@ -38,8 +38,7 @@ FAULTS = (
     "unreachable",
 )
 FAILING = ("request lost", "answer lost", "rate_limited", "maintenance", "unreachable")
-TICKS, LONG_TICKS = 100, 200
-# The second hundred takes half of the time.
+TICKS = 200
 # An order of 0.1 can be filled in parts of it.
 FINE_LOT = Decimal("0.01")
 # A variant is walked with what it answers otherwise, and the rest is its exchange's own; all with --long.
@@ -70,7 +69,7 @@ def test_account_and_ledger_agree_after_a_walk(kind: type[Kit], fault: str | Non
     kit.fault = fault
     kit.book.partial_fills = 0.7 if fault == "partial fills" else 0.0
     run = Run(kit, tmp_path)
-    run.walk(LONG_TICKS if cases.is_long else TICKS)
+    run.walk(TICKS)
     assert len(kit.book.fills) > 10, run.failures[:3]
     assert not run.failures or fault in FAILING, run.failures[:3]
     if fault == "partial fills":
