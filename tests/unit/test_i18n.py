@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 from datetime import datetime
+from functools import cache
 from operator import itemgetter
 from pathlib import Path
 
@@ -50,6 +51,12 @@ def chinese() -> None:
 # The catalogues
 
 
+@cache
+def extracted() -> list[tuple[str, str]]:
+    """Return (message, file) of all that the source says."""
+    return list(messages.messages(messages.sources()))
+
+
 @pytest.mark.parametrize("language", messages.LANGUAGES)
 def test_the_catalogue_says_what_the_source_says(language: str) -> None:
     catalogue, wanted = messages.read(language), messages.updated(language)
@@ -80,7 +87,7 @@ def test_english_has_a_form_for_one_of_each_thing_that_is_counted() -> None:
         "it has created {count} files and the disk has only {free} inodes free",
         "{count} env files and folders are readable by the bots' user only",
     }
-    counted = {text for text, _file in messages.messages(messages.sources()) if several.search(text)}
+    counted = {text for text, _file in extracted() if several.search(text)}
     assert len(counted) > 40
     assert counted >= never_one
     left = {text for text in counted if several.search(i18n.singular(text))}
@@ -105,11 +112,7 @@ def test_what_another_parameter_counts_has_a_form_for_one_of_it_too() -> None:
         rf"\{{(?!count\b)(\w+)(?::[^}}]*)?\}}"
         rf" (?!is |was |has |as |this |ms|(?:{VERBS})\b)[a-z]+s\b"
     )
-    counted = [
-        (match[1], text)
-        for text, _file in messages.messages(messages.sources())
-        for match in several.finditer(text)
-    ]
+    counted = [(match[1], text) for text, _file in extracted() for match in several.finditer(text)]
     told = {
         text
         for name, text in counted
@@ -140,7 +143,7 @@ def test_one_of_them_is_told_as_one(several: str, one: str) -> None:
 
 def test_the_extraction_finds_every_kind_of_message() -> None:
     """One message of each: function, text, error, fault, problem, mark, f-string."""
-    texts = {message for message, _file in messages.messages(messages.sources())}
+    texts = {message for message, _file in extracted()}
     assert texts >= {
         "nothing to do",
         "no container",

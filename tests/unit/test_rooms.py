@@ -6,11 +6,12 @@ import ast
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
-from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
+
+from tests.unit.syntax import last_name, parsed
 
 ROOT = Path(__file__).resolve().parents[2]
 SINGLE = ("errors", "i18n", "typed")
@@ -49,12 +50,6 @@ def sources() -> dict[str, str]:
     }
 
 
-@cache
-def parsed(source: str) -> ast.Module:
-    """Return a module's tree; several tests read them all."""
-    return ast.parse(source)
-
-
 def room_of(module: str) -> str | None:
     """Return the room of a module; "" for those above all rooms, None for one that lies in none."""
     name, *inside = module.split(".")[1:]
@@ -83,7 +78,7 @@ def imported(tree: ast.AST, modules: Sources) -> Iterator[tuple[int, str]]:
             for alias in node.names:
                 target = f"{node.module}.{alias.name}"
                 yield node.lineno, target if known(target, modules) else str(node.module)
-        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("import_module", "__import__")):
+        elif isinstance(node, ast.Call) and last_name(node.func).endswith(("import_module", "__import__")):
             name = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else None
             if isinstance(name, str) and known(name, modules):
                 yield node.lineno, name
@@ -182,20 +177,23 @@ PRINTERS = {
 CONSOLE = {"say", "warn", "warning", "error", "say_json"}
 """What of the console prints."""
 
+STREAMS = {"stdout", "stderr"}
+"""What of `sys` does."""
+
 
 def printing(tree: ast.AST) -> Iterator[int]:
     """Yield the lines that print, or touch a standard stream."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print":
             yield node.lineno
-        if isinstance(node, ast.Attribute) and ast.unparse(node) in {"sys.stdout", "sys.stderr"}:
+        if isinstance(node, ast.Attribute) and node.attr in STREAMS and ast.unparse(node.value) == "sys":
             yield node.lineno
-        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "console" and node.attr in CONSOLE:
+        if isinstance(node, ast.Attribute) and node.attr in CONSOLE and ast.unparse(node.value) == "console":
             yield node.lineno
         if isinstance(node, ast.ImportFrom) and node.module == "manager.util.console":
             yield from (node.lineno for name in node.names if name.name in CONSOLE)
         if isinstance(node, ast.ImportFrom) and node.module == "sys":
-            yield from (node.lineno for name in node.names if name.name in {"stdout", "stderr"})
+            yield from (node.lineno for name in node.names if name.name in STREAMS)
 
 
 def parsing(tree: ast.AST) -> Iterator[int]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 import pytest
+
+from tests.unit.syntax import parsed
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -28,6 +29,14 @@ NO_VERBS = re.compile(
 VERBS_IN_S = frozenset({"Address", "Bypass", "Compress", "Discuss", "Express", "Focus", "Pass", "Process"})
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+BINDING = frozenset(
+    {
+        *(ast.Name, ast.Attribute, ast.arg, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.alias),
+        *(ast.ExceptHandler, ast.MatchAs, ast.MatchStar, ast.MatchMapping),
+    }
+)
+"""The nodes that `bound` knows: a third of all."""
 
 
 def bound(node: ast.AST) -> Iterator[str]:
@@ -50,7 +59,8 @@ def bound(node: ast.AST) -> Iterator[str]:
 def nameless(tree: ast.AST) -> Iterator[tuple[int, str]]:
     """Yield (line, name) of what is bound to a name that says nothing."""
     for node in ast.walk(tree):
-        yield from ((getattr(node, "lineno", 0), name) for name in bound(node) if name in NAMELESS)
+        if type(node) in BINDING:
+            yield from ((getattr(node, "lineno", 0), name) for name in bound(node) if name in NAMELESS)
 
 
 def long_functions(tree: ast.AST, most: int = MOST_LINES) -> Iterator[tuple[str, int]]:
@@ -65,8 +75,10 @@ def long_functions(tree: ast.AST, most: int = MOST_LINES) -> Iterator[tuple[str,
 def verbless(tree: ast.AST) -> Iterator[tuple[int, str]]:
     """Yield (line, first word) of the docstrings that do not begin with a verb in its plain form."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | Function) and (text := ast.get_docstring(node)):
-            first = text.split()[0].strip(",.:;")
+        if not isinstance(node, ast.Module | ast.ClassDef | Function):
+            continue
+        if words := (ast.get_docstring(node, clean=False) or "").split():
+            first = words[0].strip(",.:;")
             is_third_person = first.endswith("s") and first not in VERBS_IN_S
             if (
                 NO_VERBS.fullmatch(first)
@@ -74,12 +86,6 @@ def verbless(tree: ast.AST) -> Iterator[tuple[int, str]]:
                 or not (first.replace("-", "").isalpha() and first[0].isupper())
             ):
                 yield getattr(node, "lineno", 1), first
-
-
-@cache
-def parsed(source: str) -> ast.Module:
-    """Return a module's tree; several tests read them all."""
-    return ast.parse(source)
 
 
 def trees(folder: str, words: frozenset[str] = frozenset()) -> Iterator[tuple[str, ast.Module]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
+import re
 import socket
 import threading
 import time
@@ -339,13 +340,24 @@ def test_a_websocket_is_refused(steady: Served, reader: Client) -> None:
     assert status in {400, 403, 404}
 
 
-@pytest.mark.parametrize("path", ["/", "/page/main.js", "/page/nothing.js", "/api/v1/fleet", "/nothing"])
+@pytest.mark.parametrize(
+    "path", ["/", "/docs", "/page/main.js", "/page/nothing.js", "/api/v1/fleet", "/nothing"]
+)
 def test_every_answer_is_hardened(steady: Served, reader: Client, path: str) -> None:
     for one in (reader, Client(steady)):
         _status, headers, _body = one.get(path)
         assert {name: headers.get(name.lower()) for name in HEADERS} == HEADERS
         assert headers["cache-control"]
         assert "server" not in headers
+
+
+def test_the_apis_document_is_shown_by_what_this_server_has(steady: Served) -> None:
+    """FastAPI's own page loads its script from elsewhere, which our policy forbids."""
+    status, headers, body = Client(steady).get("/docs")
+    assert (status, headers["content-type"]) == (200, "text/html; charset=utf-8")
+    loaded = re.findall(r'(?:src|href)="([^"]*)"', body.decode())
+    assert "/page/docs.js" in loaded
+    assert [path for path in loaded if Client(steady).get(path)[0] != 200] == []
 
 
 @pytest.mark.parametrize("name", ["../api.py", "..%2fapi.py", "%2e%2e/api.py", "index.html", "", "main.js/"])

@@ -261,6 +261,8 @@ def test_a_server_that_is_gone_is_said(browser: Browser, tmp_path: Path) -> None
         page = opened(browser, served)
     page.wait(lambda: "`manager serve` does not answer" in page.text("#banners"))
     assert page.run("document.body.classList.contains('stale')")
+    assert "whether action is needed is not known now" in page.text("header")
+    assert page.count("header .pill.well") == 0
     assert ids(page) == ["bp_sol_01"]
 
 
@@ -612,6 +614,8 @@ def test_no_width_needs_scrolling_sideways(browser: Browser, tmp_path: Path) -> 
         a_bot("bp_perp_sol_usdc_grid_with_a_long_name_01", last_fill=time.time() - 50_000, **figures),
         a_bot("bp_sol_02", code="orders_refused", params={"cause": "unauthorized"}, **figures),
     ]
+    spec = a_spec()._replace(tags=("of_" * 30,), exchange="x" * 80, symbol="A" * 80)
+    rows[1] = rows[1]._replace(view=rows[1].view._replace(spec=spec))
     with serving(tmp_path, rows) as served:
         page = opened(browser, served)
         wider = "[document.documentElement, ...document.querySelectorAll('.bot')]"
@@ -621,6 +625,8 @@ def test_no_width_needs_scrolling_sideways(browser: Browser, tmp_path: Path) -> 
             page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
             page.wait(partial(page.run, "innerWidth === arguments[0]", width))
             assert page.run(wider) == 0, width
+            heads = page.run("document.querySelector('.heads').offsetHeight")
+            assert heads < 60, f"{heads} at {width}: a column without room has its name letter by letter"
 
 
 def test_ages_have_the_steps_of_the_commands(browser: Browser, tmp_path: Path) -> None:

@@ -104,6 +104,23 @@ def project(tmp_path: Path) -> Iterator[Project]:
     made.manager("serve", "stop")
 
 
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """One that is up for all tests that leave it so: to start its processes takes two seconds of a core.
+
+    The web side must not be able to enter its folder.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("served")
+        patch.setenv("DOCKER_HOST", f"unix://{folder}/no-engine.sock")
+        folder.chmod(0o700)
+        made = Project(folder)
+        assert "#link=" in made.detach()
+        assert "#link=" not in made.at.log.read_text()
+        yield made
+        made.manager("serve", "stop")
+
+
 def is_alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
@@ -165,9 +182,8 @@ def test_nobody_is_left_after_stop_and_the_port_is_that_of_before(project: Proje
     assert f":{project.port}\n" in project.manager("serve", "--detach")
 
 
-def test_the_web_side_has_neither_rights_nor_secrets(project: Project) -> None:
-    project.detach()
-    pid = project.sides()["web_side"]
+def test_the_web_side_has_neither_rights_nor_secrets(served: Project) -> None:
+    pid = served.sides()["web_side"]
     status = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     assert status["NoNewPrivs"] == "1"
     assert SECRET not in Path(f"/proc/{pid}/environ").read_text()
@@ -176,20 +192,19 @@ def test_the_web_side_has_neither_rights_nor_secrets(project: Project) -> None:
         assert set(status["Uid"].split()) == set(status["Gid"].split()) == {str(rights.WEB_UID)}
         assert status["Groups"].strip() == ""
         assert status["CapEff"].strip("0") == ""
-        assert project.at.socket.stat().st_uid == rights.WEB_UID
-    assert project.at.socket.stat().st_mode & 0o777 == 0o600
-    for file in (project.at.link, project.at.running, project.at.sessions, project.at.log):
+        assert served.at.socket.stat().st_uid == rights.WEB_UID
+    assert served.at.socket.stat().st_mode & 0o777 == 0o600
+    for file in (served.at.link, served.at.running, served.at.sessions, served.at.log):
         if file.exists():
             assert file.stat().st_mode & 0o777 == 0o600
             assert file.stat().st_uid == os.geteuid()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives up rights")
-def test_the_page_comes_from_a_folder_that_is_closed_to_the_web_side(project: Project) -> None:
-    project.folder.chmod(0o700)
-    project.detach()
-    client = project.signed_in()
-    assert project.fleet(client)["counts"]["instances"] == 0
+def test_the_page_comes_from_a_folder_that_is_closed_to_the_web_side(served: Project) -> None:
+    assert served.folder.stat().st_mode & 0o777 == 0o700
+    client = served.signed_in()
+    assert served.fleet(client)["counts"]["instances"] == 0
     for path in ("/", "/page/main.js", "/texts/zh-TW", "/api/v1/openapi.json", "/api/v1/curves"):
         assert client.get(path)[0] == 200
 
@@ -206,11 +221,10 @@ def test_a_second_start_leaves_the_one_that_runs_and_other_code_replaces_it(proj
     assert not is_alive(first)
 
 
-def test_the_link_is_in_no_log(project: Project) -> None:
-    assert "#link=" in project.detach()
-    assert "#link=" not in project.at.log.read_text()
-    project.signed_in()
-    assert "#link=" not in project.at.log.read_text()
+def test_the_link_is_in_no_log(served: Project) -> None:
+    served.signed_in()
+    assert served.at.log.exists()
+    assert "#link=" not in served.at.log.read_text()
 
 
 def test_a_second_one_and_a_port_that_is_taken_are_said(project: Project) -> None:
@@ -222,28 +236,26 @@ def test_a_second_one_and_a_port_that_is_taken_are_said(project: Project) -> Non
     assert "already serves this fleet" in project.manager("serve", code=7)
 
 
-def test_a_token_works_at_once_and_no_longer_when_it_is_removed(project: Project) -> None:
-    project.detach()
-    token = project.manager("serve", "--add-token", "grafana", "--role", "read").splitlines()[-1]
+def test_a_token_works_at_once_and_no_longer_when_it_is_removed(served: Project) -> None:
+    token = served.manager("serve", "--add-token", "grafana", "--role", "read").splitlines()[-1]
     program = {"Authorization": f"Bearer {token}"}
 
     def status() -> int:
         try:
-            return Client(project).call("GET", "/api/v1/openapi.json", None, program)[0]
+            return Client(served).call("GET", "/api/v1/openapi.json", None, program)[0]
         except OSError:
             return 0
 
     eventually(lambda: status() == 200)
-    project.manager("serve", "--remove-token", "grafana")
+    served.manager("serve", "--remove-token", "grafana")
     eventually(lambda: status() == 401)
-    assert "no token grafana" in project.manager("serve", "--remove-token", "grafana", code=2)
+    assert "no token grafana" in served.manager("serve", "--remove-token", "grafana", code=2)
 
 
-def test_another_code_or_password_ends_every_session(project: Project) -> None:
-    project.detach()
-    client = project.signed_in()
-    assert project.fleet(client) is not None
-    assert "has to sign in again" in project.manager("serve", "--set-code")
+def test_another_code_or_password_ends_every_session(served: Project) -> None:
+    client = served.signed_in()
+    assert served.fleet(client) is not None
+    assert "has to sign in again" in served.manager("serve", "--set-code")
 
     def status() -> int:
         try:
@@ -252,7 +264,7 @@ def test_another_code_or_password_ends_every_session(project: Project) -> None:
             return 0
 
     eventually(lambda: status() == 401)
-    assert project.fleet(project.signed_in()) is not None
+    assert served.fleet(served.signed_in()) is not None
 
 
 def test_without_a_choice_the_port_of_last_time_is_taken_or_the_next_free_one(

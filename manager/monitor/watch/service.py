@@ -14,7 +14,7 @@ from pathlib import Path
 from manager import i18n
 from manager.config.fleet import Fleet
 from manager.errors import ManagerError, writing_to
-from manager.i18n import Text, _
+from manager.i18n import Text, _, mark
 from manager.typed import NamedTuple
 from manager.util import formatting
 
@@ -22,6 +22,8 @@ SYSTEM_FOLDER = Path("/etc/systemd/system")
 RUNNING_SYSTEMD = Path("/run/systemd/system")
 """Exists if systemd is the init of this machine, according to its documentation."""
 SYSTEMCTL_TIMEOUT_S = 120
+NO_BUS = "connect to bus"
+"""What `systemctl --user` says where there is no session of the user."""
 
 TEMPLATE = """\
 # Written by `manager install-service`, which also removes it: changes made here are lost.
@@ -177,14 +179,14 @@ def install(unit: Unit) -> Iterator[str]:
     _systemctl(unit, "daemon-reload")
     _systemctl(unit, "enable", unit.name)
     _systemctl(unit, "restart" if is_new else "start", unit.name)
-    yield str(
-        Text(
-            "{name} is running, and starts at every boot; its log: {command}",
-            name=unit.name,
-            command=_journal(unit),
-        )
+    ends_with_login = unit.is_user and not _lingers()
+    running = (
+        mark("{name} is running; its log: {command}")
+        if ends_with_login
+        else mark("{name} is running, and starts at every boot; its log: {command}")
     )
-    if unit.is_user and not _lingers():
+    yield str(Text(running, name=unit.name, command=_journal(unit)))
+    if ends_with_login:
         yield str(
             Text(
                 "it stops when you log out, and starts when you log in; `sudo loginctl enable-linger"
@@ -247,6 +249,16 @@ def _systemctl(unit: Unit, *args: str) -> None:
         raise ManagerError("`{command}` failed: {why}", command=" ".join(words), why=error) from error
     if completed.returncode != 0:
         why = (completed.stderr.strip().splitlines() or [_("no reason given")])[-1]
+        if unit.is_user and NO_BUS in why:
+            raise ManagerError(
+                "`{command}` failed: {why}: systemd does not know this login of {user}, as after su or sudo;"
+                " log in as {user}, or run `sudo loginctl enable-linger {user}` and"
+                " `export XDG_RUNTIME_DIR={folder}`, and then this again",
+                command=" ".join(words),
+                why=why,
+                user=getpass.getuser(),
+                folder=f"/run/user/{os.geteuid()}",
+            )
         raise ManagerError("`{command}` failed: {why}", command=" ".join(words), why=why)
 
 

@@ -28,20 +28,25 @@ def moments(begin: float, end: float, count: int) -> list[float]:
 def of_instance(points: Sequence[Point], covered: Sequence[Span], at: Sequence[float]) -> list[Moment]:
     """Return what is known of one instance at these moments.
 
-    It begins at 0: with the last point before them, or else its first one.
+    It begins at 0: with the last point before them, or else its first one. Before that, and until it is seen
+    again after a gap, it is unknown, but for the moment that is the nearest to the point.
     """
     if not points:
         return [Moment(ZERO, is_known=False)] * len(at)
     base = next((point for point in reversed(points) if point.at <= at[0]), points[0])
+    near_s = min(GAP_S, (at[1] - at[0]) / 2) if len(at) > 1 else GAP_S
     result, index = [], -1
     for moment in at:
         while index + 1 < len(points) and points[index + 1].at <= moment:
             index += 1
         earned = points[index].pnl - base.pnl if index >= 0 else ZERO
-        near = points[max(0, index) : index + 2]
-        is_seen = any(abs(point.at - moment) <= GAP_S for point in near)
-        is_covered = index >= 0 and any(span.begin <= moment <= span.end + GAP_S for span in covered)
-        result.append(Moment(earned, is_seen or is_covered))
+        is_known = index >= 0 and (
+            moment - points[index].at <= GAP_S
+            or any(span.begin <= moment <= span.end + GAP_S for span in covered)
+        )
+        if not is_known and index + 1 < len(points) and points[index + 1].at - moment <= near_s:
+            earned, is_known = points[index + 1].pnl - base.pnl, True
+        result.append(Moment(earned, is_known))
     return result
 
 

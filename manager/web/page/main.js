@@ -15,7 +15,7 @@ import { paint, preferredLanguage, settings, speakIn } from "./settings.js";
 import { signInForm } from "./sign_in.js";
 import { model, parts, places, session, setting } from "./state.js";
 import { ask, signIn, signOut, SIGNED_OUT, SignedOut, Stream, TOKEN } from "./stream.js";
-import { drawStrip, drawTitle, hideHalt } from "./strip.js";
+import { drawStrip, drawTitle, hideHalt, renewStrip } from "./strip.js";
 
 let chosenCurve = null;
 const DAY = "1d";
@@ -159,7 +159,7 @@ function follow(event) {
 function connected(isOn) {
   if (!isOn && (model.isConnected || model.lostAt === null)) model.lostAt = Date.now() / 1000; // also before it ever was
   model.isConnected = isOn;
-  drawBanners();
+  renewAges();
 }
 
 // ---- drawing
@@ -326,10 +326,16 @@ function decoded(text) {
 
 setInterval(() => {
   document.querySelectorAll("[data-since]").forEach(renew);
+  renewAges();
+}, 1000);
+
+/** Say how old it is what is shown, where that changes by itself. */
+function renewAges() {
   if (!session.isOn || !model.fleet) return;
   drawBanners();
+  renewStrip(() => settings(CHANGES));
   drawTitle();
-}, 1000);
+}
 
 /** A container that comes or goes changes the machine's network, and browsers then give up requests. */
 for (let isReady = false; !isReady; ) {

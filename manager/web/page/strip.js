@@ -10,6 +10,16 @@ import { may } from "./stream.js";
 
 export const STALE_S = 15;
 
+/** Return whether what is shown is of before: nobody sees the fleet now, so that nothing of it is called well. */
+function isOfBefore() {
+  const seen = model.ageOfLook(now());
+  return isUnheard() || Boolean(model.fleet.error) || seen === null || seen > STALE_S;
+}
+
+function isUnheard() {
+  return !model.isConnected && model.lostAt !== null;
+}
+
 function pill(kind, ...content) {
   return el("span", { class: `pill ${kind}` }, el("span", { class: "dot" }), ...content);
 }
@@ -22,17 +32,27 @@ function delivered(at) {
 /** The one that is being held must not be replaced. */
 let halt = null;
 
+/** Whether the strip has been drawn as one of before. */
+let wasOfBefore = false;
+
+/** Draw the strip anew if what it shows has become one of before, or is none any more. */
+export function renewStrip(settings) {
+  if (isOfBefore() !== wasOfBefore) drawStrip(settings());
+}
+
 /** Draw the strip and the title. `settings`: its buttons. */
 export function drawStrip(settings) {
   const { fleet } = model;
+  wasOfBefore = isOfBefore();
+  const calm = wasOfBefore ? pill("warn", t("whether action is needed is not known now")) : pill("well", t("no action needed"));
   const { need_person: count, left } = fleet.counts;
   const { is_alive: isAlive, undelivered, delivered_at: deliveredAt } = fleet.watch;
   refill(
     parts.strip,
     el("h1", {}, fleet.name),
-    count ? pill("bad", count === 1 ? t("1 needs a person") : t("{count} need a person", { count })) : pill("well", t("no action needed")),
+    count ? pill("bad", count === 1 ? t("1 needs a person") : t("{count} need a person", { count })) : calm,
     left ? pill("note", t("{count} left for later", { count: left })) : "",
-    isAlive ? pill("well", t("watch runs"), delivered(deliveredAt)) : pill("warn", t("watch does not run: no alerts")),
+    isAlive ? pill(isUnheard() ? "note" : "well", t("watch runs"), delivered(deliveredAt)) : pill("warn", t("watch does not run: no alerts")),
     undelivered ? pill("bad", undelivered === 1 ? t("1 alert is not delivered") : t("{count} alerts are not delivered", { count: undelivered })) : "",
     may("operate") ? "" : pill("note", may("halt") ? t("you may look and halt") : t("you may look only")),
     fleet.error ? pill("bad", t("the fleet cannot be observed")) : "",
@@ -56,8 +76,7 @@ export function drawTitle() {
   const today = fleet.pnl.filter((each) => each.kind === "live" && each.today !== null);
   const total = fleet.totals.find((each) => each.kind === "live" && !each.missing.length);
   const sum = today.length === 1 ? money(today[0].today) : total ? money(total.today) : today.map((each) => `${money(each.today)} ${each.quote}`).join(" ");
-  const isStale = model.ageOfLook(now()) > STALE_S || !model.isConnected;
-  document.title = [isStale ? "?" : "", count ? `⚠ ${count}` : "", sum, fleet.name].filter(Boolean).join(" · ");
+  document.title = [isOfBefore() ? "?" : "", count ? `⚠ ${count}` : "", sum, fleet.name].filter(Boolean).join(" · ");
 }
 
 /** Take the kill switch away: no user is signed in. */

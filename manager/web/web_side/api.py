@@ -39,6 +39,7 @@ FILES = {
             "bulk.js",
             "clock.js",
             "detail.js",
+            "docs.js",
             "dom.js",
             "drawings.js",
             "earned.js",
@@ -85,7 +86,7 @@ def the_app(app_state: AppState) -> FastAPI:
         title="botfleet",
         version=__version__,
         openapi_url="/api/v1/openapi.json",
-        docs_url=None,  # it loads its script from a CDN
+        docs_url=None,  # FastAPI's loads its script from a CDN; docs.html is ours
         redoc_url=None,
     )
     app.include_router(_page())
@@ -113,11 +114,15 @@ def _page() -> APIRouter:
     contents |= {name: (SHARED_DIR / name).read_bytes() for name in SHARED}
     contents |= {name: library_file(name) for name in LIBRARY}
     types = {**FILES, **SHARED, **LIBRARY}
-    index = (PAGE_DIR / "index.html").read_bytes()
+    index, docs = ((PAGE_DIR / name).read_bytes() for name in ("index.html", "docs.html"))
 
     @router.get("/")
     def page() -> Response:
         return Response(index, media_type="text/html")
+
+    @router.get("/docs")
+    def api_docs() -> Response:
+        return Response(docs, media_type="text/html")
 
     @router.get("/favicon.ico")
     def icon() -> Response:

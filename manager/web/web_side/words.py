@@ -111,6 +111,7 @@ PAGE_TEXTS = (
     mark("1 needs a person"),
     mark("{count} need a person"),
     mark("no action needed"),
+    mark("whether action is needed is not known now"),
     mark("watch runs"),
     mark("watch does not run: no alerts"),
     mark("1 alert is not delivered"),

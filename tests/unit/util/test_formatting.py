@@ -12,6 +12,7 @@ import pytest
 from manager import i18n
 from manager.i18n import Text
 from manager.util import formatting
+from tests.unit.syntax import parsed
 
 ROOT = Path(__file__).resolve().parents[3]
 UNITS = r"(?:[kKMGTP]B|[KMGTP]iB)\b"
@@ -30,7 +31,7 @@ FORMATS_OF_THEIR_OWN = {
 
 def second_ways(source: str) -> Iterator[str]:
     """Yield what a module formats itself: a size, a moment, tenths of seconds, a percentage."""
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parsed(source)):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield from AMOUNT_OF_A_UNIT.findall(node.value)
             yield from SECONDS_OR_SHARE.findall(node.value)

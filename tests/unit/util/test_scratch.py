@@ -17,6 +17,7 @@ from manager.ops.move.sides import Side
 from manager.util import scratch
 from tests.faults.engines import needs_root
 from tests.fleet import ROOT
+from tests.unit.syntax import last_name, parsed
 
 MAKERS = {
     "TemporaryFile",
@@ -30,8 +31,8 @@ MAKERS = {
 
 def _without_folder(source: str) -> list[int]:
     """Return the lines that make a temporary file without saying where, or ask for the usual folder."""
-    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
-    names = [(call, ast.unparse(call.func).rpartition(".")[2]) for call in calls]
+    calls = [node for node in ast.walk(parsed(source)) if isinstance(node, ast.Call)]
+    names = [(call, last_name(call.func)) for call in calls]
     return [
         call.lineno
         for call, name in names

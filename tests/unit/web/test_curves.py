@@ -38,6 +38,15 @@ def test_what_nobody_watched_is_unknown() -> None:
     assert curves.values(curve) == [Decimal(0), Decimal(1), None, None, Decimal(4)]
 
 
+def test_a_curve_of_minutes_says_nothing_of_before_a_point() -> None:
+    """It drew three minutes at the last known value before each first point."""
+    at = curves.moments(0, 600, 11)
+    new = curves.of_instance(points((400, "7"), (460, "8"), (520, "9"), (580, "9")), [Span(400, 580)], at)
+    assert curves.values(new) == [None] * 7 + [Decimal(0), Decimal(1), Decimal(2), Decimal(2)]
+    back = curves.of_instance(points((0, "7"), (550, "9"), (600, "9")), [Span(0, 0), Span(550, 600)], at)
+    assert curves.values(back) == [Decimal(0)] * 4 + [None] * 5 + [Decimal(2), Decimal(2)]
+
+
 def test_an_instance_that_came_later_is_unknown_before() -> None:
     curve = curves.of_instance(points((2000, "7"), (3000, "8")), [Span(0, 4000)], AT)
     assert curves.values(curve) == [None, None, Decimal(0), Decimal(1), Decimal(1)]

@@ -46,7 +46,7 @@ def test_the_languages_of_two_readers_do_not_mix() -> None:
 
 
 def test_every_file_of_the_page_is_served_and_no_other() -> None:
-    assert {path.name for path in PAGE.iterdir() if path.is_file()} == {*api.FILES, "index.html"}
+    assert {path.name for path in PAGE.iterdir() if path.is_file()} == {*api.FILES, "index.html", "docs.html"}
 
 
 def test_a_library_that_was_not_got_is_an_empty_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -278,6 +278,28 @@ def test_without_systemd_what_was_asked_for_is_to_be_run_by_something_else(
         list(service.install(service.unit_of(a_fleet(), command=command)))
 
 
+def test_a_users_service_ends_with_the_login_and_without_a_login_it_is_said_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It said that it starts at every boot, and the line below that it does not."""
+    answers = [""]
+    systemctl = tmp_path / "systemctl"
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setattr(service, "RUNNING_SYSTEMD", tmp_path)
+    monkeypatch.setattr(service, "_lingers", lambda: "lingers" in answers)
+    unit = service.Unit(tmp_path / "units" / "botfleet-watch-desk.service", "[Unit]\n", is_user=True)
+    systemctl.write_text("#!/bin/sh\n")
+    systemctl.chmod(0o755)
+    _written, running, ends = service.install(unit)
+    assert "every boot" not in running
+    assert "enable-linger" in ends
+    answers.append("lingers")
+    assert "every boot" in list(service.install(unit))[-1]
+    systemctl.write_text("#!/bin/sh\necho 'Failed to connect to bus: No medium found' >&2; exit 1\n")
+    with pytest.raises(ManagerError, match=r"enable-linger .* XDG_RUNTIME_DIR=/run/user/"):
+        list(service.install(unit))
+
+
 def test_the_service_is_installed_once_and_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = tmp_path / "calls"
     systemctl = tmp_path / "bin" / "systemctl"
