@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import operator
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from manager.config.fleet import Fleet
@@ -75,14 +75,24 @@ class KeptAnswers:
         """The last rows, and the answers about them."""
         self._in_order: list[dict[str, Any]] = []
         """The same answers, worst first."""
+        self._figures: Mapping[str, InstanceFigures] = {}
+        self._alerts: Mapping[str, Alerts] = {}
+        """What they were made of, too."""
+        self._at = self._until = -math.inf
+        """When they were made, and until when all are true if what they are made of stays."""
 
     def instances(self, look: PageSnapshot, figures: Figures) -> list[dict[str, Any]]:
         """Return what `answers.instances` does. One that has not changed is the very object of before;
         what is measured in it, and is no news, is of then: see `measure_anew`.
         """
         if look.fleet != self._fleet:
-            self._fleet, self._kept, self._summary = look.fleet, {}, None
-        kept, told, now = {}, [], time.time()
+            self._fleet, self._kept, self._summary, self._until = look.fleet, {}, None, -math.inf
+        now = time.time()
+        is_same = look.rows is self._rows and look.alerts == self._alerts and now <= self._until
+        if is_same and figures.instances is self._figures and now >= self._at:
+            return self._in_order
+        self._figures, self._alerts, self._at = figures.instances, look.alerts, now
+        kept, told = {}, []
         for row in look.rows:
             instance = row.view.id
             alerts = look.alerts.get(instance, NO_ALERTS)
@@ -100,9 +110,11 @@ class KeptAnswers:
                 if not any(answer[reason] for reason in REASONS):
                     kept[instance] = before
             told.append(before.answer)
-        is_same = _are_same(told, self._told)
+        is_other = not _are_same(told, self._told)
         self._kept, self._rows, self._told = kept, look.rows, told
-        if not is_same:
+        all_kept = len(kept) == len(told)
+        self._until = min((one.until for one in kept.values()), default=-math.inf) if all_kept else -math.inf
+        if is_other:
             self._in_order = answers.worst_first(told)
         return self._in_order
 

@@ -228,7 +228,7 @@ def test_a_look_without_a_reason_lists_no_containers_and_shows_what_bots_report(
     assert report.report.pnl == 7
     sandbox.clock.sleep(LOOK_S)
     assert sight.look_if_due()
-    assert calls.lists == 1, "now and then all is observed"
+    assert calls.lists, "now and then the engine is asked for them"
     sandbox.engine.die()
     sight._events = None  # of one that hangs nothing is heard
     sandbox.clock.sleep(LOOK_S)
