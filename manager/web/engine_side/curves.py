@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
@@ -33,15 +34,20 @@ def of_instance(points: Sequence[Point], covered: Sequence[Span], at: Sequence[f
     if not points:
         return [Moment(ZERO, is_known=False)] * len(at)
     base = next((point for point in reversed(points) if point.at <= at[0]), points[0])
-    result, index = [], -1
+    result, index, last_at, next_at = [], -1, -math.inf, points[0].at
+    known, unknown = Moment(ZERO, is_known=True), Moment(ZERO, is_known=False)
     for moment in at:
-        while index + 1 < len(points) and points[index + 1].at <= moment:
-            index += 1
-        earned = points[index].pnl - base.pnl if index >= 0 else ZERO
-        near = points[max(0, index) : index + 2]
-        is_seen = any(abs(point.at - moment) <= GAP_S for point in near)
-        is_covered = index >= 0 and any(span.begin <= moment <= span.end + GAP_S for span in covered)
-        result.append(Moment(earned, is_seen or is_covered))
+        if next_at <= moment:
+            while next_at <= moment:
+                index += 1
+                next_at = points[index + 1].at if index + 1 < len(points) else math.inf
+            last_at, earned = points[index].at, points[index].pnl - base.pnl
+            known, unknown = Moment(earned, is_known=True), Moment(earned, is_known=False)
+        is_seen = moment - last_at <= GAP_S or next_at - moment <= GAP_S
+        is_covered = is_seen or (
+            index >= 0 and any(span.begin <= moment <= span.end + GAP_S for span in covered)
+        )
+        result.append(known if is_covered else unknown)
     return result
 
 

@@ -130,7 +130,10 @@ class Feed:
         before = self._instances.get(instance_id)
         if before is None:
             return frozenset(after)
-        return frozenset(key for key, value in after.items() if key not in QUIET and before.get(key) != value)
+        if [*before] != [*after]:
+            return frozenset(key for key, value in after.items() if before.get(key) != value) - QUIET
+        pairs = zip(after, after.values(), before.values(), strict=True)
+        return frozenset([key for key, new, old in pairs if new is not old and new != old]) - QUIET
 
     def state(self) -> tuple[Object, list[Object], str]:
         """Return fleet and instances, and the event that they are of."""

@@ -1,6 +1,7 @@
 """Keep the answer about an instance as long as what it says stays: most of a fleet is the same in every look.
 
-Only an answer without a reason is kept, because reasons tell how long something has lasted.
+An answer with a reason is not kept, because reasons tell how long something has lasted; but for one that only
+tells how old a running bot's figures are, which is kept until that is another minute.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from manager.config.fleet import Fleet
-from manager.fleet import doing
+from manager.fleet import causes, doing
 from manager.fleet.bot_report import Report
 from manager.fleet.instance import Instance
 from manager.monitor.stats.instance_stats import InstanceStats, uptime_s, usage_object
@@ -23,6 +24,10 @@ from manager.web.engine_side.figures import Figures, InstanceFigures
 from manager.web.engine_side.observer import NO_ALERTS, Alerts, PageSnapshot
 
 REASONS = ("why", "doing_why", "note", "mode_mismatch", "cancel", "needs_person")
+OF_AGE = ("note", "needs_person")
+"""Those that a bot has of which only the figures are old."""
+MINUTE_S = 60.0
+EARLIER_S = 0.001
 
 
 class _Basis(NamedTuple):
@@ -106,8 +111,9 @@ class KeptAnswers:
                 kept[instance] = before if row is before.row else before._replace(row=row)
             else:
                 answer = answers.instance(row, look, of_one)
-                before = _KeptAnswer(row, _Basis.row(row, alerts), of_one, answer, _true_until(row, now))
-                if not any(answer[reason] for reason in REASONS):
+                until = min(_true_until(row, now), _reason_until(row, answer, now))
+                before = _KeptAnswer(row, _Basis.row(row, alerts), of_one, answer, until)
+                if until >= now:
                     kept[instance] = before
             told.append(before.answer)
         is_other = not _are_same(told, self._told)
@@ -149,6 +155,21 @@ def _true_until(row: InstanceStats, now: float) -> float:
         return math.inf
     late_at = doing.late_at(report.at, row.view.supervisor)
     return late_at if now <= late_at else math.inf
+
+
+def _reason_until(row: InstanceStats, answer: dict[str, Any], now: float) -> float:
+    """Return until when the reasons in an answer stay what they are: for ever without any."""
+    reasons = {reason for reason in REASONS if answer[reason]}
+    if not reasons:
+        return math.inf
+    of = doing.figures_at(row.view, now)
+    is_of_age = (
+        reasons <= {*OF_AGE} and answer["note"] and answer["note"] == causes.age_of_figures(row.view, now)
+    )
+    if not is_of_age or of is None or now < of:
+        return -math.inf
+    minutes = (now - of) // MINUTE_S
+    return of + (minutes + 1) * MINUTE_S - EARLIER_S if minutes and of else -math.inf
 
 
 def _measured(row: InstanceStats, now: float) -> dict[str, Any]:
