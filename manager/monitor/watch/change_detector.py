@@ -101,7 +101,7 @@ class StateFiles:
             for instance in self._known.keys() - folders.keys():
                 del self._known[instance]
             self._put_off &= folders.keys()
-            self._states = self._reports = {}
+            self._states, self._reports = {}, {}
         due = self._watch.due(self._folders)
         if not self._uptime <= uptime < self._turns_at:
             self._turns_at = min((known.turns_at for known in self._known.values()), default=math.inf)

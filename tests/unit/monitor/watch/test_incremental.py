@@ -7,12 +7,14 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from manager.engine.client import Engine
 from manager.fleet import doing, supervisor_state
+from manager.fleet.bot_report import Report
 from manager.fleet.selection import EVERYTHING
 from manager.fleet.session import Session
 from manager.monitor.metrics import families
@@ -20,7 +22,6 @@ from manager.monitor.metrics.publisher import Publisher
 from manager.monitor.stats.instance_stats import InstanceStats
 from manager.monitor.top.source import REPORT_EVERY_S, REPORT_KEPT_S, Source
 from manager.monitor.watch import alert_rules
-from manager.monitor.watch.change_detector import BEAT
 from manager.monitor.watch.concerned import Concerned
 from manager.monitor.watch.history import NO_HISTORY
 from manager.monitor.watch.observer import FleetObserver
@@ -206,7 +207,7 @@ def timeless(row: InstanceStats) -> tuple[object, ...]:
     """
     view, supervisor = row.view, row.view.supervisor
     if supervisor is not None and view.is_bot_up:
-        supervisor = supervisor._replace(**dict.fromkeys(BEAT, 0.0))
+        supervisor = supervisor._replace(updated_at=0, updated_uptime=0, health_checked_at=None)
     container = view.container and view.container._replace(status=view.container.health or "")
     return (
         view._replace(supervisor=supervisor, container=container),
@@ -221,8 +222,8 @@ def differences(kept: tuple[Any, ...], fresh: tuple[Any, ...]) -> list[tuple[Any
     return [(one, other) for one, other in pairs if one != other]
 
 
-@pytest.fixture
-def watched(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
+@pytest.fixture(name="watched")
+def _watched(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
     share = SharedLook()
 
     def ask(_within: float) -> Shared | None:
@@ -275,3 +276,25 @@ def test_what_is_kept_is_what_would_be_made_anew(sandbox: Sandbox, watched: Watc
         publisher._look = publisher._look._replace(at=watched.publisher._look.at)
         assert samples(watched.publisher) == samples(publisher), told_of
     assert families.families(watched.publisher._look)
+
+
+def test_a_bot_is_asked_again_when_it_is_its_turn_although_nothing_is_new(
+    sandbox: Sandbox, watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def fetch(places: dict[str, object], _within: float) -> dict[str, Report]:
+        asked.extend(places)
+        return dict.fromkeys(places, Report(pnl=Decimal(1)))
+
+    monkeypatch.setattr("manager.monitor.stats.reports.fetch_reports", fetch)
+    watched.tick()
+    rounds = []
+    for _look in range(12):
+        watched.see()
+        watched.page.look()
+        rounds.append(len(asked))
+        sandbox.clock.sleep(3.0)
+    assert rounds[0] == 2
+    assert rounds[-1] >= 6, "each every ten seconds"
+    assert len(set(rounds)) < len(rounds), "and not in each look"
