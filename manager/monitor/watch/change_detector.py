@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from manager.engine.containers import Observed
     from manager.engine.streams import EventStream
 
-Stamp = tuple[int, int, int]
 IDLE_EVERY_S = 5.0
 """Interval of looking for the state file of an instance without a container: another engine may have one."""
 SHOWN_BEFORE: Mapping[str, Collection[str]] = {
@@ -56,11 +55,10 @@ TIMED = frozenset({"exchange_away", "orders_refused", "ledger_differs"})
 
 
 class _Known(NamedTuple):
-    """Hold a state as last read, with its file's stamp, and its bot's report. `turns_at`: the uptime at which
-    `is_stale` turns. `told`: the state as it is given out, which may be older by some beats.
+    """Hold a state as last read, and its bot's report. `turns_at`: the uptime at which `is_stale` turns.
+    `told`: the state as it is given out, which may be older by some beats.
     """
 
-    stamp: Stamp | None
     supervisor: SupervisorState | None
     told: SupervisorState | None
     is_stale: bool
@@ -111,7 +109,7 @@ class StateFiles:
         changed, read = False, {*due, *put_off} if put_off else due
         for instance in read:
             before = self._known.get(instance)
-            if before is not None and before.stamp is None and instance in idle and not is_time:
+            if before is not None and before.supervisor is None and instance in idle and not is_time:
                 self._put_off.add(instance)
                 continue
             now = self._known[instance] = self._read(instance, before, uptime)
@@ -124,17 +122,13 @@ class StateFiles:
 
     def _read(self, instance: str, before: _Known | None, uptime: float) -> _Known:
         folder = self._of[instance]
-        stamp = _stamp(f"{self._folders[instance]}/{supervisor_state.STATE_FILE}")
-        if before is None or before.stamp != stamp:
-            supervisor = supervisor_state.read(folder)
-        else:
-            supervisor = before.supervisor
+        supervisor = supervisor_state.read(folder)  # the very object of before where the file is the same
         report = bot_report.read_kept(folder)
         told = supervisor
         if before is not None and _is_beat(before.told, supervisor) and _code(report) not in TIMED:
             told = before.told
         is_stale = supervisor is not None and supervisor.is_stale(uptime)
-        return _Known(stamp, supervisor, told, is_stale, report, _turns_at(supervisor, uptime))
+        return _Known(supervisor, told, is_stale, report, _turns_at(supervisor, uptime))
 
     def _give_out(self, read: Collection[str]) -> None:
         """Renew what is given out where any of what was read is another object, by which its readers tell."""
@@ -192,14 +186,6 @@ def _turns_at(supervisor: SupervisorState | None, uptime: float) -> float:
     if uptime < supervisor.updated_uptime:
         return supervisor.updated_uptime
     return supervisor.fresh_until if uptime <= supervisor.fresh_until else math.inf
-
-
-def _stamp(path: str) -> Stamp | None:
-    try:
-        status = os.lstat(path)
-    except OSError:
-        return None
-    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def gist(supervisor: SupervisorState | None) -> SupervisorState | None:

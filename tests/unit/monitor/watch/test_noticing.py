@@ -173,13 +173,13 @@ def test_only_the_files_in_whose_folders_something_was_written_are_looked_at(
     settled(sandbox, sight)
     if sight._states._watch.due(sight._states._folders):
         pytest.skip("the kernel does not tell here")
-    stamped: list[str] = []
-    monkeypatch.setattr("manager.monitor.watch.change_detector._stamp", lambda path: stamped.append(path))
-    sight.look_if_due()
-    assert stamped == []
+    looked_at: list[Path] = []
+    monkeypatch.setattr(supervisor_state, "read", looked_at.append)
+    sight._states.have_changed(sight._folders, supervisor_state.uptime(), sight._idle)
+    assert looked_at == []
     write_state(sandbox, updated_at=1.0)
-    sight.look_if_due()
-    assert [Path(path).parent.name for path in stamped] == [ETH]
+    sight._states.have_changed(sight._folders, supervisor_state.uptime(), sight._idle)
+    assert [folder.name for folder in looked_at] == [ETH]
     sight.close()
 
 
