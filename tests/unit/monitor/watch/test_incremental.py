@@ -242,9 +242,8 @@ def _watched(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watc
     watched.observer.close()
 
 
-@pytest.mark.parametrize(
-    "seed", [1, *(pytest.param(seed, marks=pytest.mark.long_form) for seed in range(2, 12))]
-)
+@pytest.mark.long_form
+@pytest.mark.parametrize("seed", range(1, 12))
 def test_what_is_kept_is_what_would_be_made_anew(sandbox: Sandbox, watched: Watched, seed: int) -> None:
     happenings, told_of = Happenings(sandbox, seed), []
     watched.tick()
