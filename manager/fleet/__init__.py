@@ -12,6 +12,7 @@ forgotten                                  live bots of which only files are lef
 preflight_messages                         what a live run would fail by, by codes
 bot_report, amounts                        what a bot reports of its trading, and how it is formatted
 supervisor_state, env_file                 the files that an instance's container reads and writes
+state_reset                                what a user's start clears of them
 snoozes                                    what a person has snoozed until a time
 env_file_values                            what each env file should have, and whether it has
 hidden_lock                                that this user may not look at a lock there

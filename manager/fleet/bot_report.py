@@ -203,7 +203,11 @@ def for_mode(report: Report, mode: str | None) -> Report:
 
 def read_for_mode(state_dir: Path, mode: str | None) -> KeptReport | None:
     """Return the last report kept for an instance that is shown in this mode, as `read_kept` does."""
-    kept_report = read_kept(state_dir)
+    return kept_for_mode(read_kept(state_dir), mode)
+
+
+def kept_for_mode(kept_report: KeptReport | None, mode: str | None) -> KeptReport | None:
+    """Return what `read_kept` has returned as an instance of this mode shows it."""
     if kept_report is None or (report := for_mode(kept_report.report, mode)) is kept_report.report:
         return kept_report
     is_paper = report.mode == "paper"  # whose orders rest nowhere

@@ -58,8 +58,8 @@ def note(view: Instance, known: doing.Activity | None = None) -> str:
         killed = mark("it was killed: whether orders are left is unknown")
         text = killed if leftovers.was_killed(view) else mark("whether orders are left is unknown")
         parts.append(_(text))
-    if view.is_bot_up and (age := _age_of_figures(view, now)):
-        parts.append(str(Text("P&L and position: {age} ago", age=age)))
+    if age := age_of_figures(view, now):
+        parts.append(age)
     if not parts and view.status.state == "missing" and leftovers.is_down_unasked(view):
         parts.append(str(creating(view)))
     if view.drift:
@@ -171,14 +171,16 @@ def _orders_left(view: Instance) -> Text:
     return Text("its container is gone: whether orders are left is unknown")
 
 
-def _age_of_figures(view: Instance, now: float) -> Text | str:
-    """Return how old the figures of a bot are that has not reported since, or has no new price; else ""."""
-    kept_report, of = view.report, doing.figures_at(view, now)
+def age_of_figures(view: Instance, now: float) -> str:
+    """Return how old the figures of a running bot are that has not reported since, or has no new price; else
+    "".
+    """
+    kept_report, of = view.report, doing.figures_at(view, now) if view.is_bot_up else None
     if kept_report is None or kept_report.has_ended or of is None:
         return ""
     if kept_report.report.pnl is None and kept_report.report.position is None:
         return ""
-    return formatting.elapsed(now - of) if of else "?"
+    return str(Text("P&L and position: {age} ago", age=formatting.elapsed(now - of) if of else "?"))
 
 
 def _says_more(view: Instance) -> bool:

@@ -4,7 +4,6 @@ A bot can write into the same folder, so nothing here waits, follows a symlink, 
 trusts a type.
 """
 
-import errno
 import fcntl
 import json
 import os
@@ -13,15 +12,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from manager.errors import ManagerError
 from manager.fleet import lock, supervisor_messages
 from manager.i18n import Text
 from manager.typed import Any, NamedTuple
-from manager.util import atomic_file, kernel_file, strict_json
-from manager.util.kept_content import KeptContent
+from manager.util import kernel_file, strict_json
+from manager.util.kept_content import MOST, KeptContent
 from manager.util.late_pattern import late_pattern
 from manager.util.sanitize import replace_unprintable
-from manager.util.trusted_folder import put_away_in_trusted
 
 STATE_FILE = "supervisor.json"
 REPORT_FILE = "report.json"
@@ -41,7 +38,13 @@ MAX_PARAMS = 16
 MAX_PARAM = 200
 """Characters of a condition's parameter."""
 CODE = late_pattern(r"[a-z][a-z0-9_]{0,39}")
-_states = KeptContent(lambda path: _decoded(_read(path)))
+BEAT = ("updated_at", "updated_uptime", "checked_at")
+"""What is written anew at each probe, the last one of its member `health`, where nothing has happened."""
+_states = KeptContent(lambda path: _decoded_anew(path))
+_decoded_before: dict[str, tuple[object, "SupervisorState"]] = {}
+"""File → its content without the beat, and what was made of it."""
+MOST_KEPT = 1 << 13
+"""Bytes of such a content: some 1,000 are usual, but a bot can write it, too."""
 
 
 class Condition(NamedTuple):
@@ -169,7 +172,7 @@ def read(state_dir: Path) -> SupervisorState | None:
 def open_orders_left(state_dir: Path) -> int | None:
     """Return the open orders that the bot reported when it ended; None without a report."""
     try:
-        return _count(_read(state_dir / REPORT_FILE)["open_orders_left"])
+        return _count(content(state_dir / REPORT_FILE)["open_orders_left"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
@@ -225,57 +228,10 @@ def _is_locked(path: Path, flags: int = 0) -> bool:
     return False
 
 
-def require_resettable(state_dir: Path) -> None:
-    """Raise ManagerError if `reset` would fail, before a bot is stopped that could not be started again."""
-    if state_dir.exists() and not os.access(state_dir, os.W_OK | os.X_OK):
-        raise ManagerError(
-            "cannot remove {path}: {why}", path=state_dir / STATE_FILE, why=os.strerror(errno.EACCES)
-        )
-
-
 def is_final(state_dir: Path) -> bool:
     """Return whether the supervisor has given up or completed, which only a user's start clears."""
     state = read(state_dir)
     return state is not None and state.state in FINAL
-
-
-def reset(state_dir: Path) -> None:
-    """Clear what a user's start clears: a final state and the restart counts. Raises ManagerError.
-
-    The bot's last report stays, marked as that of an earlier run, until the new run writes its first. A final
-    state must not reappear after a power failure: the supervisor would not start the bot.
-    """
-    before = read(state_dir)
-    names = (STATE_FILE,) if _keep_as_previous(state_dir / REPORT_FILE) else (STATE_FILE, REPORT_FILE)
-    for name in names:
-        path = state_dir / name
-        try:
-            put_away_in_trusted(path)
-        except OSError as error:
-            raise ManagerError(
-                "cannot remove {path}: {why}", path=path, why=error.strerror or error
-            ) from error
-    if before is not None and before.state in FINAL:
-        atomic_file.sync_folder(state_dir)
-
-
-def _keep_as_previous(path: Path) -> bool:
-    """Mark the kept report as an earlier run's, as the supervisor does at each start. Whether that is done.
-
-    What it says of orders goes: it must not be taken for what the next run leaves. A report that was no
-    supervisor's copy (of contract 1) says nothing of whose it is, and one that cannot be marked on a full
-    disk would pass for the new run's.
-    """
-    try:
-        kept_report = _read(path)
-        if not isinstance(kept_report, dict) or not isinstance(kept_report.get("report"), dict):
-            return False
-        marked = {**kept_report, "previous_run": True}
-        marked.pop("open_orders_left", None)
-        atomic_file.replace_bytes(path, json.dumps(marked).encode() + b"\n", 0o644, durable=False)
-    except (OSError, ValueError, RecursionError):
-        return False
-    return True
 
 
 def uptime() -> float:
@@ -283,11 +239,41 @@ def uptime() -> float:
     return float(kernel_file.read("/proc/uptime", 64).split()[0])
 
 
-def _read(path: Path | str) -> Any:
+def content(path: Path) -> Any:
+    """Return the JSON value of a file in a bot's folder. Raises OSError, ValueError, RecursionError."""
+    return json.loads(_bytes(path))
+
+
+def _bytes(path: Path | str) -> bytes:
     raw = strict_json.read_bytes(path, MAX_BYTES, follow=False)
     if len(raw) > MAX_BYTES:
         raise ValueError(f"larger than {MAX_BYTES} bytes")
-    return json.loads(raw)
+    return raw
+
+
+def _decoded_anew(path: str) -> SupervisorState:
+    """Return the state in a file; where only the beat is new, that of before with it: most of what 200
+    supervisors write.
+    """
+    content = _bytes(path)
+    raw = json.loads(content)
+    if len(content) > MOST_KEPT:
+        return _decoded(raw)
+    health = raw.get("health") or {}
+    rest = {**raw, **dict.fromkeys(BEAT[:2]), "health": {**health, BEAT[2]: None}}
+    known = _decoded_before.get(path)
+    if known is None or known[0] != rest:
+        state = _decoded(raw)
+    else:
+        state = known[1]._replace(
+            updated_at=_number(raw["updated_at"]),
+            updated_uptime=_number(raw["updated_uptime"]),
+            health_checked_at=_number(health["checked_at"]) if health.get("checked_at") else None,
+        )
+    if len(_decoded_before) >= MOST:
+        _decoded_before.clear()
+    _decoded_before[path] = rest, state
+    return state
 
 
 def _decoded(raw: Any) -> SupervisorState:

@@ -167,14 +167,15 @@ class FakeContainer:
         variables = [*(own.get("Env") or ()), *given]
         return {**IMAGE_CONFIG, **own, "Env": variables, "Labels": dict(self.labels)}
 
-    def _status(self, age: int) -> str:
+    def _status(self, seconds: int) -> str:
+        age = f"{seconds} seconds" if seconds < 60 else f"{seconds // 60} minutes"
         match self.state:
             case "running":
-                return f"Up {age} seconds" + (f" ({self.health})" if self.health else "")
+                return f"Up {age}" + (f" ({self.health})" if self.health else "")
             case "paused":
-                return f"Up {age} seconds (Paused)"
+                return f"Up {age} (Paused)"
             case "exited" | "restarting":
-                return f"{self.state.capitalize()} ({self.exit_code}) {age} seconds ago"
+                return f"{self.state.capitalize()} ({self.exit_code}) {age} ago"
             case "removing":
                 return "Removal In Progress"
             case other:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
@@ -43,6 +44,27 @@ class Answer(NamedTuple):
     tick_at: float | None
 
 
+class Seen(NamedTuple):
+    """Hold what a look has seen, until a scrape needs the rows: most looks have none."""
+
+    views: Mapping[str, Instance] = MappingProxyType({})
+    usages: Mapping[str, Usage] = MappingProxyType({})
+    answers: Mapping[str, Answer] = MappingProxyType({})
+
+    def told_in(self, look: FleetSample) -> FleetSample:
+        """Return the look with its rows, and when each bot's loop last ran."""
+        rows = [
+            with_best_report(
+                view,
+                self.usages.get(view.container.id) if view.container else None,
+                _answer(view, self.answers.get(view.id)),
+            )
+            for view in self.views.values()
+        ]
+        ticks = {one: answer.tick_at for one, answer in self.answers.items() if answer.tick_at is not None}
+        return look._replace(rows=rows, last_ticks=ticks)
+
+
 class Publisher(Collector):
     """Hold the latest look. `say` gets what goes wrong, once until something else does."""
 
@@ -53,8 +75,10 @@ class Publisher(Collector):
         self._measured_at = self._scraped_at = float("-inf")
         self._say = say
         self._last_text = ""
-        self._look = FleetSample(fleet.name, manager.__version__, (), None)
+        self._look, self._seen = FleetSample(fleet.name, manager.__version__, (), None), Seen()
         self._targets: object = None
+        self._targets_of: object = None
+        """What these were made of."""
         self._last_backup: float | None = None
         self._next_backups = 0.0
         self._hosts = OtherHosts()
@@ -62,7 +86,7 @@ class Publisher(Collector):
     def collect(self) -> Iterable[Metric]:
         """Return the families of the latest look; called by a scrape, in another thread."""
         self._scraped_at = time.monotonic()
-        return families.families(self._look)
+        return families.families(self._seen.told_in(self._look))
 
     def publish(
         self,
@@ -78,30 +102,19 @@ class Publisher(Collector):
         usages = self._measured(
             [view.container.id for view in views.values() if view.container and view.container.is_up]
         )
-        rows = [
-            with_best_report(
-                view,
-                usages.get(view.container.id) if view.container else None,
-                _answer(view, answers.get(view.id)),
-            )
-            for view in views.values()
-        ]
-        last_ticks = {
-            instance: answer.tick_at for instance, answer in answers.items() if answer.tick_at is not None
-        }
+        self._seen = Seen(views, usages, answers)
         self._look = FleetSample(
             fleet.name,
             manager.__version__,
-            rows,
+            (),
             time.time(),
-            last_ticks=last_ticks,
             last_backup=self._newest_backup(fleet),
             budgets=budgets,
             hosts=self._hosts.latest(fleet),
             limit_stop_at=self._look.limit_stop_at,
             moves=self._look.moves,
         )
-        self._write_targets(fleet)
+        self._write_targets(fleet, views)
 
     def _measured(self, running: Sequence[str]) -> Mapping[str, Usage]:
         """Return what these containers use; measured anew where one has come, too."""
@@ -140,9 +153,13 @@ class Publisher(Collector):
             self._last_backup = next((backup.made_at for backup in backups if backup.is_full), None)
         return self._last_backup
 
-    def _write_targets(self, fleet: Fleet) -> None:
-        present = targets(self._look, fleet.web_host)
+    def _write_targets(self, fleet: Fleet, views: Mapping[str, Instance]) -> None:
+        made_of = fleet, [(view.container, view.spec) for view in views.values()]
+        if made_of == self._targets_of:
+            return
+        present = targets(fleet, views.values())
         if present == self._targets:
+            self._targets_of = made_of
             return
         path = fleet.targets_file
         try:
@@ -150,7 +167,7 @@ class Publisher(Collector):
         except OSError as error:
             self._say_once(f"{path}: {error.strerror or error}")
             return
-        self._targets = present
+        self._targets, self._targets_of = present, made_of
 
     def _say_once(self, text: str) -> None:
         if text != self._last_text:

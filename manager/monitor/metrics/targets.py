@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from manager.monitor.metrics.families import FleetSample
+from manager.config.fleet import Fleet
+from manager.fleet.instance import Instance
 from manager.util import formatting
 
 
-def targets(look: FleetSample, host: str) -> list[dict[str, Any]]:
+def targets(fleet: Fleet, views: Iterable[Instance]) -> list[dict[str, Any]]:
     """Return one target group per instance whose container publishes a web port, in order of their ids."""
     return [
         {
-            "targets": [formatting.host_port(host, row.view.web_port)],
+            "targets": [formatting.host_port(fleet.web_host, view.web_port)],
             "labels": {
-                "fleet": look.fleet,
-                "id": row.id,
-                "exchange": row.view.exchange or "",
-                "symbol": row.view.symbol or "",
-                "strategy": row.view.strategy or "",
-                "mode": row.view.mode or "",
+                "fleet": fleet.name,
+                "id": view.id,
+                "exchange": view.exchange or "",
+                "symbol": view.symbol or "",
+                "strategy": view.strategy or "",
+                "mode": view.mode or "",
             },
         }
-        for row in sorted(look.rows, key=lambda row: row.id)
-        if row.view.container is not None and row.view.web_port
+        for view in sorted(views, key=lambda view: view.id)
+        if view.container is not None and view.web_port
     ]

@@ -7,11 +7,12 @@ A full observation of 200 instances costs 40 ms of CPU, and what it finds is nea
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from manager.engine.http_socket import NoAnswer
 from manager.fleet import supervisor_state
+from manager.fleet.bot_report import KeptReport
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.session import Session
 from manager.monitor.watch import change_detector
@@ -31,6 +32,8 @@ class SnapshotReader:
     def __init__(self, session: Session, share: SharedLook | None = None) -> None:
         """Take `share`: what `watch` sees, where it runs in this process."""
         self._session, self._share = session, share
+        self.reports: Mapping[str, KeptReport | None] | None = None
+        """The bots' reports as `watch` has read them; None where it has not."""
         self._seen_by_watch: FleetSnapshot | None = None
         self._snapshot: FleetSnapshot | None = None
         self._events: change_detector.Events | None = None
@@ -45,7 +48,7 @@ class SnapshotReader:
         shared = None if self._share is None else self._share.latest()
         if shared is not None and (snapshot := self._of_watch(shared)) is not None:
             return snapshot
-        before, self._seen_by_watch = self._snapshot, None
+        before, self._seen_by_watch, self.reports = self._snapshot, None, None
         if before is None or time.monotonic() >= self._full_at or self._has_changed(before):
             self._snapshot = self._observed()
         else:
@@ -69,7 +72,7 @@ class SnapshotReader:
         before = self._seen_by_watch
         if before is None or before.observed is not shared.snapshot.observed:
             before = shared.snapshot
-        self._seen_by_watch = with_states(before, shared.states)
+        self._seen_by_watch, self.reports = with_states(before, shared.states), shared.reports
         return self._seen_by_watch
 
     def _observed(self) -> FleetSnapshot:

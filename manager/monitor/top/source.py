@@ -55,6 +55,9 @@ RETRY_S = 3.0
 REPORT_KEPT_S = 20.0
 """A bot's report is shown no longer than this after its next turn if it stops answering."""
 
+NOT_READ = KeptReport(NO_REPORT)
+"""In the place of a report that `watch` has not read."""
+
 REPORTS_WITHIN_S = 0.5
 """Limit for the bots asked in one observation; the first one may take longer."""
 
@@ -96,11 +99,24 @@ class Source:
         """Those that were taken last."""
         self._places: dict[str, tuple[Instance, tuple[str, int] | None]] = {}
         """Instance → as it was observed, and where its bot is asked."""
-        self._shown: dict[str, tuple[Instance, Instance]] = {}
-        """Instance → as it was observed, and the same with its report."""
+        self._shown: dict[str, tuple[Instance, Instance, KeptReport | None]] = {}
+        """Instance → as it was observed, the same with its report, and what `watch` has read for it."""
         self._rows: dict[str, tuple[Instance, Report | None, InstanceStats]] = {}
         """Instance → what its row was made of, and the row."""
         self._meter = Sampler(session.engine().statistics)
+        self._seen: tuple[FleetSnapshot | None, object] = None, None
+        self._shown_views: Sequence[Instance] = ()
+        self._is_all_read = True
+        """Whether `watch` had read the reports of all."""
+        self._made_of: tuple[object, ...] = (None, None, None, None)
+        self._all_rows: Sequence[InstanceStats] = ()
+        """The rows, and what they were made of."""
+        self._measured_of: tuple[object, object] = None, None
+        self._asked_of: object = None
+        self._quiet_until = 0.0
+        """Until when nobody is to be asked, and no answer is too old, if nothing is new about the bots."""
+        self._answered: Mapping[str, Report] = {}
+        """The reports in `_reports`, another object where one of them is."""
         self._reports: dict[str, tuple[float, Report]] = {}
         self._ask_at: dict[str, float] = {}
         self._empty: Counter[str] = Counter()
@@ -116,17 +132,39 @@ class Source:
     def look(self) -> Snapshot:
         """Return the fleet now. Raises ManagerError: no engine, a project that cannot be read."""
         snapshot = self._snapshots.read()
-        views = self._with_reports(snapshot.project.fleet, self._chosen(snapshot))
-        used = self._measure([view.container.id for view in views if view.container and view.container.is_up])
+        views = self._views(snapshot)
+        used = self._measure(views)
         self._ask(snapshot, views)
         if time.monotonic() >= self._measure_at:
-            self._sizes = disk_usage.read(snapshot.project.fleet, views)
+            sizes = disk_usage.read(snapshot.project.fleet, views)
+            self._sizes = self._sizes if sizes == self._sizes else sizes
             self._measure_at = time.monotonic() + SIZES_EVERY_S
+        made_of = views, used, self._sizes, self._answered
+        if any(new is not old for new, old in zip(made_of, self._made_of, strict=True)):
+            self._made_of, self._all_rows = made_of, self._made(views, used)
+        problems = [*self._foreign(snapshot), *snapshot.project.problems]
+        return Snapshot(time.monotonic(), self._all_rows, snapshot.project.fleet, problems)
+
+    def _views(self, snapshot: FleetSnapshot) -> Sequence[Instance]:
+        """Return the instances with their bots' last reports; the very list of before where `watch` has told
+        of nothing new.
+        """
+        seen = snapshot, self._snapshots.reports
+        if (
+            seen[1] is None
+            or seen[0] is not self._seen[0]
+            or seen[1] is not self._seen[1]
+            or not self._is_all_read
+        ):
+            self._shown_views = self._with_reports(snapshot.project.fleet, self._chosen(snapshot))
+            self._seen = seen
+        return self._shown_views
+
+    def _made(self, views: Sequence[Instance], used: Mapping[str, Usage]) -> Sequence[InstanceStats]:
         rows = [self._row(view, used.get(view.container.id) if view.container else None) for view in views]
         if len(self._rows) != len(rows):
             self._rows = {row.id: self._rows[row.id] for row in rows}
-        problems = [*self._foreign(snapshot), *snapshot.project.problems]
-        return Snapshot(time.monotonic(), rows, snapshot.project.fleet, problems)
+        return rows
 
     def _foreign(self, snapshot: FleetSnapshot) -> Sequence[Problem]:
         """Return a problem for each container of another folder. Most say that they are ours, and go on to as
@@ -145,6 +183,8 @@ class Source:
         """Return the instances with their bots' last reports; one of which nothing is new is the very object
         of before, by which a reader of the looks can tell.
         """
+        if self._snapshots.reports is not None:
+            return self._with_reports_of_watch(fleet, observed, self._snapshots.reports)
         before, self._shown = self._shown, {}
         is_time = time.monotonic() >= self._look_for_all_at
         if is_time:
@@ -161,9 +201,30 @@ class Source:
                 continue
             report = bot_report.read_for_mode(fleet.instance_state_dir(view.id), view.mode)
             if known is None or not is_same or known[1].report is not report:
-                known = view, view._replace(report=report)
+                known = view, view._replace(report=report), NOT_READ
             self._shown[view.id] = known
-        return [shown for _observed, shown in self._shown.values()]
+        return [shown for _observed, shown, _report in self._shown.values()]
+
+    def _with_reports_of_watch(
+        self, fleet: Fleet, observed: Sequence[Instance], reports: Mapping[str, KeptReport | None]
+    ) -> list[Instance]:
+        """Do the same by what `watch` has read within the last second; of one that it does not know yet, the
+        report is read.
+        """
+        if self._folders:  # read here so far: what the kernel has told since is of no use
+            self._folders, self._watch = {}, FolderWatch()
+        before, shown = self._shown, {}
+        for view in observed:
+            known, kept_report = before.get(view.id), reports.get(view.id, NOT_READ)
+            if kept_report is NOT_READ:
+                report = bot_report.read_for_mode(fleet.instance_state_dir(view.id), view.mode)
+                known = view, view._replace(report=report), NOT_READ
+            elif known is None or known[0] is not view or known[2] is not kept_report:
+                report = bot_report.kept_for_mode(kept_report, view.mode)
+                known = view, view._replace(report=report), kept_report
+            shown[view.id] = known
+        self._shown, self._is_all_read = shown, all(known[2] is not NOT_READ for known in shown.values())
+        return [shown_view for _observed, shown_view, _report in shown.values()]
 
     def _due(self, fleet: Fleet, observed: Sequence[Instance]) -> Collection[str]:
         """Return the instances in whose folders something may have been written."""
@@ -173,7 +234,7 @@ class Source:
         return self._watch.due(self._folders)
 
     def _row(self, view: Instance, usage: Usage | None) -> InstanceStats:
-        answer = self._reports[view.id][1] if view.id in self._reports else None
+        answer = self._answered.get(view.id)
         known, disk = self._rows.get(view.id), self._sizes.get(view.id)
         if known is not None and known[0] is view and known[1] is answer:
             row = known[2]
@@ -186,11 +247,15 @@ class Source:
         self._rows[view.id] = view, answer, row
         return row
 
-    def _measure(self, ids: Sequence[str]) -> Mapping[str, Usage]:
-        """Return what these containers use; measured again when it is due, or one has come."""
+    def _measure(self, views: Sequence[Instance]) -> Mapping[str, Usage]:
+        """Return what their containers use; measured again when it is due, or one has come."""
         measured = self._usage_of_watch()
+        if measured is self._measured_of[0] and views is self._measured_of[1]:
+            return measured
+        ids = [view.container.id for view in views if view.container and view.container.is_up]
         if measured.keys() >= set(ids):
-            return {container: measured[container] for container in ids}
+            self._measured_of = measured, views
+            return measured
         if time.monotonic() >= self._use_at or not self._used.keys() >= set(ids):
             self._used = self._meter.measure(ids)
             self._use_at = time.monotonic() + self._usage_every
@@ -209,6 +274,10 @@ class Source:
 
     def _ask(self, snapshot: FleetSnapshot, views: Sequence[Instance]) -> None:
         """Ask the bots whose turn it is."""
+        answers = NO_ANSWERS if self._share is None else self._share.answers
+        is_same = views is self._asked_of and answers is self._answers_of_watch
+        if is_same and time.monotonic() < self._quiet_until:
+            return
         there = self._addresses(snapshot, views)
         now, every = time.monotonic(), ask_every(len(there))
         self._take_copies(there, views, now, every)
@@ -224,11 +293,24 @@ class Source:
             _at, before = self._reports.get(instance, (0.0, None))
             # the very object of before where nothing is new, by which the row stays, too
             self._reports[instance] = now, report if before is None or report != before else before
-        self._reports = {
-            instance: (at, report)
-            for instance, (at, report) in self._reports.items()
-            if instance in there and now - at < self._every(instance, every) + REPORT_KEPT_S
+        ends = {
+            instance: at + self._every(instance, every) + REPORT_KEPT_S
+            for instance, (at, _report) in self._reports.items()
         }
+        self._reports = {
+            instance: answer
+            for instance, answer in self._reports.items()
+            if instance in there and now < ends[instance]
+        }
+        given = {instance: report for instance, (_at, report) in self._reports.items()}
+        if given.keys() != self._answered.keys() or any(
+            report is not self._answered[instance] for instance, report in given.items()
+        ):
+            self._answered = given
+        self._asked_of = views
+        kept_until = min((ends[instance] for instance in self._reports), default=math.inf)
+        is_asked = there.keys() <= self._ask_at.keys()
+        self._quiet_until = min(kept_until, *self._ask_at.values(), math.inf) if is_asked else 0.0
 
     def _addresses(self, snapshot: FleetSnapshot, views: Sequence[Instance]) -> Mapping[str, tuple[str, int]]:
         """Return instance → (host, port) for the bots that are up."""

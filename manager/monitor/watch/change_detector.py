@@ -11,12 +11,14 @@ import os
 import time
 from collections.abc import Collection, Mapping
 from contextlib import suppress
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from manager.engine import labels
 from manager.engine.http_socket import NoAnswer
 from manager.fleet import bot_report, supervisor_state
+from manager.fleet.bot_report import KeptReport
 from manager.fleet.supervisor_state import SupervisorState
 from manager.monitor.watch.engine_recovery import ENDING_EVENTS
 from manager.monitor.watch.machine_rules import Disk
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
     from manager.engine.containers import Observed
     from manager.engine.streams import EventStream
 
-Stamp = tuple[int, int, int]
 IDLE_EVERY_S = 5.0
 """Interval of looking for the state file of an instance without a container: another engine may have one."""
 SHOWN_BEFORE: Mapping[str, Collection[str]] = {
@@ -44,20 +45,29 @@ SHOWN_WITHIN_S = 30.0
 """A list that is behind for longer is not waited for any more."""
 
 
+BEAT = ("updated_at", "updated_uptime", "health_checked_at")
+"""What a supervisor writes anew at each probe where nothing has happened."""
+_but_the_beat = itemgetter(*(at for at, name in enumerate(SupervisorState._fields) if name not in BEAT))
+STEADY = "running"
+"""The state of which no time of a beat tells anything: of one that has ended, the last is its end."""
+TIMED = frozenset({"exchange_away", "orders_refused", "ledger_differs"})
+"""What a bot reports that a later probe may contradict."""
+
+
 class _Known(NamedTuple):
-    """Hold a state as last read, with its file's stamp, and the code of the condition that the bot has
-    reported last. `turns_at`: the uptime at which `is_stale` turns.
+    """Hold a state as last read, and its bot's report. `turns_at`: the uptime at which `is_stale` turns.
+    `told`: the state as it is given out, which may be older by some beats.
     """
 
-    stamp: Stamp | None
     supervisor: SupervisorState | None
+    told: SupervisorState | None
     is_stale: bool
-    doing: str | None
+    report: KeptReport | None
     turns_at: float
 
 
 class StateFiles:
-    """Hold the supervisors' states as last read."""
+    """Hold the supervisors' states and the bots' reports as last read."""
 
     def __init__(self) -> None:
         self._known: dict[str, _Known] = {}
@@ -68,6 +78,9 @@ class StateFiles:
         self._put_off: set[str] = set()
         """Instances whose files are to be looked at as soon as it is time for the idle ones."""
         self._uptime, self._turns_at = 0.0, math.inf
+        """`_turns_at`: no state turns stale before."""
+        self._states: Mapping[str, SupervisorState | None] = {}
+        self._reports: Mapping[str, KeptReport | None] = {}
 
     def have_changed(
         self, folders: Mapping[str, Path], uptime: float, idle: Collection[str] = frozenset()
@@ -86,33 +99,84 @@ class StateFiles:
             for instance in self._known.keys() - folders.keys():
                 del self._known[instance]
             self._put_off &= folders.keys()
-        due, changed = self._watch.due(self._folders), False
+            self._states, self._reports = {}, {}
+        due = self._watch.due(self._folders)
         if not self._uptime <= uptime < self._turns_at:
-            due = self._folders
+            self._turns_at = min((known.turns_at for known in self._known.values()), default=math.inf)
+            if not self._uptime <= uptime < self._turns_at:
+                due = self._folders
         put_off, self._put_off = self._put_off, set()
-        for instance in {*due, *put_off} if put_off else due:
+        changed, read = False, {*due, *put_off} if put_off else due
+        for instance in read:
             before = self._known.get(instance)
-            if before is not None and before.stamp is None and instance in idle and not is_time:
+            if before is not None and before.supervisor is None and instance in idle and not is_time:
                 self._put_off.add(instance)
                 continue
-            stamp = _stamp(f"{self._folders[instance]}/{supervisor_state.STATE_FILE}")
-            if before is None or before.stamp != stamp:
-                supervisor = supervisor_state.read(folders[instance])
-                is_new = before is None or gist(before.supervisor) != gist(supervisor)
-            else:
-                supervisor, is_new = before.supervisor, False
-            is_stale = supervisor is not None and supervisor.is_stale(uptime)
-            doing = _reported(folders[instance])
-            changed |= is_new or (before is not None and (before.is_stale, before.doing) != (is_stale, doing))
-            self._known[instance] = _Known(stamp, supervisor, is_stale, doing, _turns_at(supervisor, uptime))
+            now = self._known[instance] = self._read(instance, before, uptime)
+            self._turns_at = min(self._turns_at, now.turns_at)
+            changed = changed or _is_other(before, now)
         self._uptime = uptime
-        if due or put_off:
-            self._turns_at = min((known.turns_at for known in self._known.values()), default=math.inf)
+        if read:
+            self._give_out(read)
         return changed
 
+    def _read(self, instance: str, before: _Known | None, uptime: float) -> _Known:
+        folder = self._of[instance]
+        supervisor = supervisor_state.read(folder)  # the very object of before where the file is the same
+        report = bot_report.read_kept(folder)
+        told = supervisor
+        if before is not None and _is_beat(before.told, supervisor) and _code(report) not in TIMED:
+            told = before.told
+        is_stale = supervisor is not None and supervisor.is_stale(uptime)
+        return _Known(supervisor, told, is_stale, report, _turns_at(supervisor, uptime))
+
+    def _give_out(self, read: Collection[str]) -> None:
+        """Renew what is given out where any of what was read is another object, by which its readers tell."""
+        known, states, reports = self._known, self._states, self._reports
+        if len(states) != len(known) or any(
+            states.get(one) is not known[one].told for one in read if one in known
+        ):
+            self._states = {instance: one.told for instance, one in known.items()}
+        if len(reports) != len(known) or any(
+            reports.get(one) is not known[one].report for one in read if one in known
+        ):
+            self._reports = {instance: one.report for instance, one in known.items()}
+
     def latest(self) -> Mapping[str, SupervisorState | None]:
-        """Return the states as last read."""
-        return {instance: known.supervisor for instance, known in self._known.items()}
+        """Return the states as last read; of one that runs on, without the times of its last beats. The very
+        object of before where nothing is new.
+        """
+        return self._states
+
+    def reports(self) -> Mapping[str, KeptReport | None]:
+        """Return the reports that are kept of the bots, as last read, in the same way."""
+        return self._reports
+
+
+def _is_other(before: _Known | None, now: _Known) -> bool:
+    """Return whether anything has happened."""
+    if before is None:
+        return True
+    if before.told is not now.told and gist(before.supervisor) != gist(now.supervisor):
+        return True
+    # No state of the supervisor's tells of a stop loss that is reached while its position is not closed yet.
+    is_same = before.report is now.report or _code(before.report) == _code(now.report)
+    return before.is_stale != now.is_stale or not is_same
+
+
+def _is_beat(before: SupervisorState | None, now: SupervisorState | None) -> bool:
+    """Return whether a bot runs on, and its supervisor has said nothing but that."""
+    if before is now:
+        return True
+    if before is None or now is None or now.state != STEADY:
+        return False
+    return bool(_but_the_beat(before) == _but_the_beat(now))
+
+
+def _code(kept_report: KeptReport | None) -> str | None:
+    """Return the code of the condition in a report."""
+    condition = None if kept_report is None else kept_report.report.condition
+    return None if condition is None else condition.code
 
 
 def _turns_at(supervisor: SupervisorState | None, uptime: float) -> float:
@@ -122,23 +186,6 @@ def _turns_at(supervisor: SupervisorState | None, uptime: float) -> float:
     if uptime < supervisor.updated_uptime:
         return supervisor.updated_uptime
     return supervisor.fresh_until if uptime <= supervisor.fresh_until else math.inf
-
-
-def _reported(folder: Path) -> str | None:
-    """Return the code of the condition in the bot's last report: no state of the supervisor's tells of a stop
-    loss that is reached while its position is not closed yet.
-    """
-    kept_report = bot_report.read_kept(folder)
-    condition = None if kept_report is None else kept_report.report.condition
-    return None if condition is None else condition.code
-
-
-def _stamp(path: str) -> Stamp | None:
-    try:
-        status = os.lstat(path)
-    except OSError:
-        return None
-    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def gist(supervisor: SupervisorState | None) -> SupervisorState | None:

@@ -17,7 +17,8 @@ class Concerned:
     """Hold the instances of which there may be a condition before the next look at the fleet.
 
     Of the others, each stopped by a person or never started, no time that passes makes one. One that works as
-    it should is looked at again when its report grows old, or something new is known.
+    it should is looked at again when its report grows old, or something new is known; one whose report is
+    old, and of which there is no condition, only then.
     """
 
     def __init__(self) -> None:
@@ -26,6 +27,8 @@ class Concerned:
         self._calm: Mapping[str, float] = {}
         """Instance → until when nothing is to be found about it."""
         self._calm_until = math.inf
+        self._silent: frozenset[str] = frozenset()
+        """Those of them that do not work as they should."""
 
     def of(
         self,
@@ -38,7 +41,7 @@ class Concerned:
         """Return those of the instances; a look's objects are new with each look, and so are answers."""
         basis = views, history, answers, rules
         if not self._basis or any(new is not old for new, old in zip(basis, self._basis, strict=True)):
-            self._basis, self._calm, self._calm_until = basis, {}, math.inf
+            self._basis, self._calm, self._calm_until, self._silent = basis, {}, math.inf, frozenset()
             self._views = {
                 view.id: view
                 for view in views.values()
@@ -48,27 +51,35 @@ class Concerned:
         elif now > self._calm_until:
             restless = {*self._views, *self._calm}
             self._views = {instance: view for instance, view in views.items() if instance in restless}
-            self._calm, self._calm_until = {}, math.inf
+            self._calm, self._calm_until, self._silent = {}, math.inf, frozenset()
         return self._views
 
     @property
     def calm(self) -> frozenset[str]:
         """Return the other instances that work as they should."""
-        return frozenset(self._calm)
+        return frozenset(self._calm) - self._silent
 
     def settle(self, conditions: Container[str]) -> None:
-        """Leave those alone that work as they should. `conditions`: the instances of which there is one."""
+        """Leave those alone that work as they should, or are silent. `conditions`: the instances of which
+        there is one.
+        """
         if not self._views:
             return
         well = alert_rules.well(self._views.values())
+        silent = frozenset(instance for instance, view in self._views.items() if _is_silent(view))
         calm = {
-            instance: _late_at(view)
+            instance: math.inf if instance in silent else _late_at(view)
             for instance, view in self._views.items()
-            if instance in well and instance not in conditions and not _has_exceeded_memory(view)
+            if instance in well | silent and instance not in conditions and not _has_exceeded_memory(view)
         }
+        self._silent |= silent.intersection(calm)
         self._views = {instance: view for instance, view in self._views.items() if instance not in calm}
         self._calm = {**self._calm, **calm}
         self._calm_until = min(self._calm.values(), default=math.inf)
+
+
+def _is_silent(view: Instance) -> bool:
+    return view.status.own_state == "running" and doing.is_silent(view)
 
 
 def _late_at(view: Instance) -> float:

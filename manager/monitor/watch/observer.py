@@ -24,8 +24,12 @@ from manager.util.readable import wait_readable
 
 LOOK_S = 30.0
 """Interval of looks without events: detects engines that do not answer."""
-FULL_EVERY_S = 60.0
-"""Interval of full observations without any hint: find what neither event nor file tells, as a new image."""
+LIST_EVERY_S = 60.0
+"""Interval of asking the engine for its list and the image without any hint: finds what no event tells."""
+FULL_EVERY_S = 300.0
+"""Interval of full observations where even the list is as it was: find what is in files that nobody but the
+manager writes, which has told of it in others.
+"""
 SETTLE_S = 0.3
 """Delay between an event and the observation that it causes, because events come in bursts."""
 AGAIN_S = 2.0
@@ -70,7 +74,7 @@ class FleetObserver:
         """The folders of the supervisors' states, of that snapshot."""
         self._events: change_detector.Events | None = None
         self._outage: EngineOutage | None = None
-        self._next_look = self._full_at = 0.0
+        self._next_look = self._full_at = self._list_at = 0.0
         self._files, self._stamps = ProjectFiles(), NEVER
         self._busy_since: float | None = None
         self._free_at = float("-inf")
@@ -116,7 +120,7 @@ class FleetObserver:
         has_reason = self._has_reason
         has_looked = False
         if is_asked or time.monotonic() >= self._next_look:
-            has_looked = self._look_shortly() if self._is_unchanged(is_asked=is_asked) else self.look()
+            has_looked = self._look_again(is_asked=is_asked)
         if self._share is not None:
             self._give(self._share, is_new=has_looked and has_reason)
         return has_looked
@@ -126,9 +130,28 @@ class FleetObserver:
         if self._seen is None:
             share.withdraw()
             return
-        share.put(self._seen, self._states.latest())
+        share.put(self._seen, self._states.latest(), self._states.reports())
         if is_new:
             share.on_change()
+
+    def _look_again(self, *, is_asked: bool) -> bool:
+        """Observe what may have changed, everything where there is a reason to. Returns what `look` does."""
+        if not self._is_unchanged(is_asked=is_asked):
+            return self.look()
+        try:
+            if time.monotonic() < self._list_at:
+                self._session.engine().version()  # one that hangs sends no event
+            elif unchanged.has_no_clock(self.snapshot) and unchanged.is_as_listed(
+                self.snapshot, self._session.engine()
+            ):
+                self._list_at = time.monotonic() + LIST_EVERY_S
+            else:
+                return self.look()
+        except EngineError as error:
+            self._lose(str(error.text.params.get("why", error)))
+            return False
+        self._renew()
+        return True
 
     def _is_unchanged(self, *, is_asked: bool) -> bool:
         """Return whether there is no reason to observe everything."""
@@ -139,21 +162,13 @@ class FleetObserver:
         stamps = self._present_stamps()
         return stamps is not NEVER and stamps == self._stamps
 
-    def _look_shortly(self) -> bool:
-        """Observe what changes all the time: what the bots report, and whether the engine answers: one that
-        hangs sends no event.
-        """
+    def _renew(self) -> None:
+        """Take what changes all the time: what the supervisors and the bots report."""
         self._next_look = time.monotonic() + LOOK_S
-        try:
-            self._session.engine().version()
-        except EngineError as error:
-            self._lose(str(error.text.params.get("why", error)))
-            return False
         snapshot = unchanged.with_states(self.snapshot, self._states.latest())
-        views = {view.id: view for view in doing.with_reports(self.fleet, snapshot.views.values())}
-        self.snapshot = snapshot._replace(views=views)
+        views = unchanged.with_reports(snapshot.views, self._states.reports())
+        self.snapshot = snapshot if views is snapshot.views else snapshot._replace(views=views)
         self._others_work.note(views.values(), time.monotonic())
-        return True
 
     def _present_stamps(self) -> Sequence[object]:
         try:
@@ -164,7 +179,8 @@ class FleetObserver:
     def look(self) -> bool:
         """Observe everything. Returns whether the engine answered."""
         self._next_look, self._has_reason, self._seen = time.monotonic() + LOOK_S, False, None
-        self._full_at, self._stamps = time.monotonic() + FULL_EVERY_S, self._present_stamps()
+        self._full_at, self._list_at = time.monotonic() + FULL_EVERY_S, time.monotonic() + LIST_EVERY_S
+        self._stamps = self._present_stamps()
         project = self._project()
         engine = self._session.engine(project.fleet.parallelism)
         try:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
-from manager.fleet.bot_report import Report
+from manager.fleet.bot_report import KeptReport, Report
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.supervisor_state import SupervisorState
 from manager.typed import NamedTuple
@@ -18,10 +18,13 @@ GOOD_FOR_S = 4.0
 
 
 class Shared(NamedTuple):
-    """Hold a look, with the supervisors' states as read since then. `at`: when these were, monotonic."""
+    """Hold a look, with the supervisors' states and the bots' reports as read since then. `at`: when these
+    were, monotonic.
+    """
 
     snapshot: FleetSnapshot
     states: Mapping[str, SupervisorState | None]
+    reports: Mapping[str, KeptReport | None]
     at: float
 
 
@@ -84,10 +87,15 @@ class SharedLook:
             is_new, self._begun = self._asked > self._begun, self._asked
         return is_new
 
-    def put(self, snapshot: FleetSnapshot, states: Mapping[str, SupervisorState | None]) -> None:
+    def put(
+        self,
+        snapshot: FleetSnapshot,
+        states: Mapping[str, SupervisorState | None],
+        reports: Mapping[str, KeptReport | None],
+    ) -> None:
         """Take what `watch` has seen by now, and answer whoever has asked before it was looked for."""
         with self._answered:
-            self._last = Shared(snapshot, states, time.monotonic())
+            self._last = Shared(snapshot, states, reports, time.monotonic())
             self._answer()
 
     def withdraw(self) -> None:

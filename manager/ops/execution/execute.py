@@ -9,7 +9,7 @@ from manager.engine import container_config, fleet_network
 from manager.engine.client import MOST_CALLS
 from manager.engine.containers import UNLABELLED_STOP_TIMEOUT_S
 from manager.errors import CalledOff, EngineError, EngineUnreachable, ManagerError, NameTaken, PortInUse
-from manager.fleet import start_lock, supervisor_state
+from manager.fleet import start_lock, state_reset, supervisor_state
 from manager.i18n import Text, mark
 from manager.ops.actions.action import Action, Outcome
 from manager.ops.actions.answer import ASKED_AT_ONCE
@@ -257,7 +257,7 @@ def _remove_stopped(instance: str, context: ExecutionContext, *, starts_again: b
 
 
 def _require_resettable(instance: str, context: ExecutionContext) -> None:
-    supervisor_state.require_resettable(context.fleet.instance_state_dir(instance))
+    state_reset.require_resettable(context.fleet.instance_state_dir(instance))
 
 
 def _make_ready(instance: str, context: ExecutionContext, *, as_it_was: bool = False) -> None:
@@ -277,7 +277,7 @@ def _create(instance: str, context: ExecutionContext, image_id: str | None = Non
     """
     take_down.require_no_bot(instance, context)
     instance_folders.use_staged_env(context.specs[instance], context.fleet)
-    supervisor_state.reset(context.fleet.instance_state_dir(instance))
+    state_reset.reset(context.fleet.instance_state_dir(instance))
     while True:
         created = _created(instance, context, image_id)
         try:
@@ -345,7 +345,7 @@ def _start(action: Action, context: ExecutionContext) -> None:
     # On a full disk, the previous run's last state may not even be "stopped": it must not be taken for this
     # one's.
     if action.is_fresh or not supervisor_state.is_final(state_dir):
-        supervisor_state.reset(state_dir)
+        state_reset.reset(state_dir)
     _engine_start(action.instance, context.containers[action.instance].id, context)
 
 

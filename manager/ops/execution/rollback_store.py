@@ -13,7 +13,7 @@ from manager.engine import port_holder
 from manager.engine.client import Engine
 from manager.engine.containers import Container
 from manager.errors import EngineError, ManagerError, NotFound, writing_to
-from manager.fleet import env_file, host, supervisor_state, upgrade_records
+from manager.fleet import env_file, host, state_reset, upgrade_records
 from manager.fleet.upgrade_records import UpgradeRecord
 from manager.util import atomic_file, ownership, strict_json
 from manager.util.trusted_folder import unlink_in_trusted
@@ -104,7 +104,7 @@ def restore(step: UpgradeRecord, instance: str, fleet: Fleet, engine: Engine, ow
     kept_env = upgrade_records.kept_env(fleet, instance)
     if kept_env.exists():
         _copy(kept_env, target, owner)
-    supervisor_state.reset(state_dir)
+    state_reset.reset(state_dir)
     return engine.create(fleet.container_name(instance), step.definition)
 
 

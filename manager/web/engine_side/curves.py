@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
@@ -35,18 +36,23 @@ def of_instance(points: Sequence[Point], covered: Sequence[Span], at: Sequence[f
         return [Moment(ZERO, is_known=False)] * len(at)
     base = next((point for point in reversed(points) if point.at <= at[0]), points[0])
     near_s = min(GAP_S, (at[1] - at[0]) / 2) if len(at) > 1 else GAP_S
-    result, index = [], -1
+    result, index, last_at, next_at = [], -1, -math.inf, points[0].at
+    known, unknown = Moment(ZERO, is_known=True), Moment(ZERO, is_known=False)
     for moment in at:
-        while index + 1 < len(points) and points[index + 1].at <= moment:
-            index += 1
-        earned = points[index].pnl - base.pnl if index >= 0 else ZERO
-        is_known = index >= 0 and (
-            moment - points[index].at <= GAP_S
-            or any(span.begin <= moment <= span.end + GAP_S for span in covered)
-        )
-        if not is_known and index + 1 < len(points) and points[index + 1].at - moment <= near_s:
-            earned, is_known = points[index + 1].pnl - base.pnl, True
-        result.append(Moment(earned, is_known))
+        if next_at <= moment:
+            while next_at <= moment:
+                index += 1
+                next_at = points[index + 1].at if index + 1 < len(points) else math.inf
+            last_at, earned = points[index].at, points[index].pnl - base.pnl
+            known, unknown = Moment(earned, is_known=True), Moment(earned, is_known=False)
+        if moment - last_at <= GAP_S or (
+            index >= 0 and any(span.begin <= moment <= span.end + GAP_S for span in covered)
+        ):
+            result.append(known)
+        elif next_at - moment <= near_s:
+            result.append(Moment(points[index + 1].pnl - base.pnl, is_known=True))
+        else:
+            result.append(unknown)
     return result
 
 

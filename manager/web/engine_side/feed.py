@@ -64,6 +64,8 @@ class Feed:
         self._events: deque[Event] = deque(maxlen=KEPT)
         self._fleet: Object = {}
         self._instances: dict[str, Object] = {}
+        self._given: Sequence[Object] | None = None
+        """The list that these are of."""
         self._due: dict[str, frozenset[str]] = {}
         """Instance → the keys of what is yet to be told of it; the longest due first."""
 
@@ -74,8 +76,10 @@ class Feed:
 
     def put(self, fleet: Object, instances: Sequence[Object]) -> None:
         """Add the look as the event of what it changes."""
-        now = {str(instance["id"]): instance for instance in instances}
         with self._lock:
+            is_same = instances is self._given and bool(self._count)
+            now = self._instances if is_same else {str(instance["id"]): instance for instance in instances}
+            self._given = instances
             data = {
                 "fleet": fleet,
                 "changed": self._all_changes(now, MOST_BYTES - len(json.dumps(fleet))),
@@ -95,8 +99,9 @@ class Feed:
         if not self._count:  # nobody has read anything yet
             return {}
         due = {key: keys for key, keys in self._due.items() if key in now}
-        for instance_id, instance in now.items():
-            if new := self._changes(instance_id, instance):
+        before = self._instances  # of one that is kept, only what is measured is written anew, which is quiet
+        for instance_id, instance in now.items() if now is not before else ():
+            if instance is not before.get(instance_id) and (new := self._changes(instance_id, instance)):
                 due[instance_id] = due.get(instance_id, frozenset()) | new
         changed: dict[str, dict[str, Any]] = {}
         trends, left, size = [], {}, 0
@@ -125,9 +130,10 @@ class Feed:
         before = self._instances.get(instance_id)
         if before is None:
             return frozenset(after)
-        if before is after:  # kept: only what is measured was written anew, and that is quiet
-            return frozenset()
-        return frozenset(key for key, value in after.items() if key not in QUIET and before.get(key) != value)
+        if [*before] != [*after]:
+            return frozenset(key for key, value in after.items() if before.get(key) != value) - QUIET
+        pairs = zip(after, after.values(), before.values(), strict=True)
+        return frozenset([key for key, new, old in pairs if new is not old and new != old]) - QUIET
 
     def state(self) -> tuple[Object, list[Object], str]:
         """Return fleet and instances, and the event that they are of."""

@@ -1,6 +1,7 @@
 """Keep the answer about an instance as long as what it says stays: most of a fleet is the same in every look.
 
-Only an answer without a reason is kept, because reasons tell how long something has lasted.
+An answer with a reason is not kept, because reasons tell how long something has lasted; but for one that only
+tells how old a running bot's figures are, which is kept until that is another minute.
 """
 
 from __future__ import annotations
@@ -8,11 +9,11 @@ from __future__ import annotations
 import math
 import operator
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from manager.config.fleet import Fleet
-from manager.fleet import doing
+from manager.fleet import causes, doing
 from manager.fleet.bot_report import Report
 from manager.fleet.instance import Instance
 from manager.monitor.stats.instance_stats import InstanceStats, uptime_s, usage_object
@@ -23,6 +24,10 @@ from manager.web.engine_side.figures import Figures, InstanceFigures
 from manager.web.engine_side.observer import NO_ALERTS, Alerts, PageSnapshot
 
 REASONS = ("why", "doing_why", "note", "mode_mismatch", "cancel", "needs_person")
+OF_AGE = ("note", "needs_person")
+"""Those that a bot has of which only the figures are old."""
+MINUTE_S = 60.0
+EARLIER_S = 0.001
 
 
 class _Basis(NamedTuple):
@@ -75,14 +80,24 @@ class KeptAnswers:
         """The last rows, and the answers about them."""
         self._in_order: list[dict[str, Any]] = []
         """The same answers, worst first."""
+        self._figures: Mapping[str, InstanceFigures] = {}
+        self._alerts: Mapping[str, Alerts] = {}
+        """What they were made of, too."""
+        self._at = self._until = -math.inf
+        """When they were made, and until when all are true if what they are made of stays."""
 
     def instances(self, look: PageSnapshot, figures: Figures) -> list[dict[str, Any]]:
         """Return what `answers.instances` does. One that has not changed is the very object of before;
         what is measured in it, and is no news, is of then: see `measure_anew`.
         """
         if look.fleet != self._fleet:
-            self._fleet, self._kept, self._summary = look.fleet, {}, None
-        kept, told, now = {}, [], time.time()
+            self._fleet, self._kept, self._summary, self._until = look.fleet, {}, None, -math.inf
+        now = time.time()
+        is_same = look.rows is self._rows and look.alerts == self._alerts and now <= self._until
+        if is_same and figures.instances is self._figures and now >= self._at:
+            return self._in_order
+        self._figures, self._alerts, self._at = figures.instances, look.alerts, now
+        kept, told = {}, []
         for row in look.rows:
             instance = row.view.id
             alerts = look.alerts.get(instance, NO_ALERTS)
@@ -96,13 +111,16 @@ class KeptAnswers:
                 kept[instance] = before if row is before.row else before._replace(row=row)
             else:
                 answer = answers.instance(row, look, of_one)
-                before = _KeptAnswer(row, _Basis.row(row, alerts), of_one, answer, _true_until(row, now))
-                if not any(answer[reason] for reason in REASONS):
+                until = min(_true_until(row, now), _reason_until(row, answer, now))
+                before = _KeptAnswer(row, _Basis.row(row, alerts), of_one, answer, until)
+                if until >= now:
                     kept[instance] = before
             told.append(before.answer)
-        is_same = _are_same(told, self._told)
+        is_other = not _are_same(told, self._told)
         self._kept, self._rows, self._told = kept, look.rows, told
-        if not is_same:
+        all_kept = len(kept) == len(told)
+        self._until = min((one.until for one in kept.values()), default=-math.inf) if all_kept else -math.inf
+        if is_other:
             self._in_order = answers.worst_first(told)
         return self._in_order
 
@@ -137,6 +155,21 @@ def _true_until(row: InstanceStats, now: float) -> float:
         return math.inf
     late_at = doing.late_at(report.at, row.view.supervisor)
     return late_at if now <= late_at else math.inf
+
+
+def _reason_until(row: InstanceStats, answer: dict[str, Any], now: float) -> float:
+    """Return until when the reasons in an answer stay what they are: for ever without any."""
+    reasons = {reason for reason in REASONS if answer[reason]}
+    if not reasons:
+        return math.inf
+    of = doing.figures_at(row.view, now)
+    is_of_age = (
+        reasons <= {*OF_AGE} and answer["note"] and answer["note"] == causes.age_of_figures(row.view, now)
+    )
+    if not is_of_age or of is None or now < of:
+        return -math.inf
+    minutes = (now - of) // MINUTE_S
+    return of + (minutes + 1) * MINUTE_S - EARLIER_S if minutes and of else -math.inf
 
 
 def _measured(row: InstanceStats, now: float) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from manager.fleet import bot_report, supervisor_state
+from manager.fleet import bot_report, state_reset, supervisor_state
 from manager.fleet.supervisor_state import REPORT_FILE, STATE_FILE
 from manager.util import atomic_file
 from tests.builders import a_supervisor_file
@@ -45,7 +45,7 @@ def written(folder: Path, report: Any) -> None:
 
 def test_the_last_report_outlives_a_start_as_that_of_an_earlier_run(folder: Path) -> None:
     written(folder, KEPT)
-    supervisor_state.reset(folder)
+    state_reset.reset(folder)
     kept = bot_report.read_kept(folder)
     assert kept is not None
     assert (kept.is_previous, kept.at, str(kept.report.pnl)) == (True, 1764529290.0, "-4.2")
@@ -55,13 +55,13 @@ def test_the_last_report_outlives_a_start_as_that_of_an_earlier_run(folder: Path
 def test_the_orders_that_an_earlier_run_left_are_not_the_next_ones(folder: Path) -> None:
     written(folder, KEPT)
     assert supervisor_state.open_orders_left(folder) == 3
-    supervisor_state.reset(folder)
+    state_reset.reset(folder)
     assert supervisor_state.open_orders_left(folder) is None
 
 
 def test_a_report_that_no_supervisor_has_copied_goes(folder: Path) -> None:
     written(folder, {"open_orders_left": 0, "pnl": "5", "quote": "USDC"})  # a bot of contract 1
-    supervisor_state.reset(folder)
+    state_reset.reset(folder)
     assert not (folder / REPORT_FILE).exists()
 
 
@@ -72,7 +72,7 @@ def test_a_report_that_cannot_be_marked_goes(folder: Path, monkeypatch: pytest.M
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(atomic_file, "replace_bytes", full)
-    supervisor_state.reset(folder)
+    state_reset.reset(folder)
     assert not (folder / REPORT_FILE).exists()
 
 
@@ -80,7 +80,7 @@ def test_a_link_in_the_place_of_the_report_is_removed_and_not_followed(folder: P
     other = tmp_path / "other.json"
     other.write_text(json.dumps(KEPT))
     (folder / REPORT_FILE).symlink_to(other)
-    supervisor_state.reset(folder)
+    state_reset.reset(folder)
     assert not (folder / REPORT_FILE).is_symlink()
     assert json.loads(other.read_text()) == KEPT
 
@@ -93,7 +93,7 @@ def test_only_the_removal_of_a_final_state_waits_for_the_disk(
     synced: list[Path] = []
     monkeypatch.setattr(atomic_file, "sync_folder", synced.append)
     (folder / STATE_FILE).write_text(json.dumps(a_supervisor_file(state)))
-    supervisor_state.reset(folder)
+    state_reset.reset(folder)
     assert synced == ([folder] if waits else [])
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from decimal import Decimal
+from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -86,13 +88,28 @@ def test_how_long_a_container_is_up_makes_no_other_answer() -> None:
 
 def test_a_report_that_grows_old_is_no_longer_believed() -> None:
     row = a_bot("one", pnl="1", quote="USDC")
-    answerer = KeptAnswers()
-    [fresh] = answerer.instances(a_look(row), Figures())
+    answerer, look = KeptAnswers(), a_look(row)
+    [fresh] = answerer.instances(look, Figures())
     old = time.time() + 3600
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(time, "time", lambda: old)
-        [late] = answerer.instances(a_look(row), Figures())
+        [late] = answerer.instances(look, Figures())
     assert (fresh["doing"], late["doing"]) == ("trading", "unknown")
+
+
+def test_how_old_figures_are_is_told_anew_each_minute_and_kept_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    row, began = a_bot("one", pnl="1", quote="USDC"), time.time()
+    row = with_report(row, at=began)
+    answerer, look, told = KeptAnswers(), a_look(row), []
+    for seconds in (3600, 3603, 3659, 3661, 3662):
+        monkeypatch.setattr(time, "time", partial(float, began + seconds))
+        [answer] = answerer.instances(look, Figures())
+        assert answer["note"] == answers.instance(row, look, InstanceFigures())["note"]
+        told.append(answer)
+    assert told[0]["needs_person"]
+    assert [later is before for before, later in pairwise(told)] == [True, True, False, True]
 
 
 def test_new_figures_are_told() -> None:

@@ -21,7 +21,7 @@ from manager.monitor.metrics import families
 from manager.monitor.metrics.families import FleetSample
 from manager.monitor.metrics.targets import targets
 from manager.monitor.stats.instance_stats import InstanceStats, with_best_report
-from tests.builders import a_container, a_spec, some_figures
+from tests.builders import a_container, a_fleet, a_spec, some_figures
 
 NOW = 1_764_500_100.0
 
@@ -159,8 +159,7 @@ def test_the_text_is_what_prometheus_parses_whatever_a_config_says() -> None:
 def test_targets_are_the_bots_ports_in_order() -> None:
     second = a_view()._replace(id="a_first")
     gone = a_view("missing")._replace(id="gone", container=None)
-    rows = [InstanceStats(view) for view in (a_view(), second, gone)]
-    groups = targets(FleetSample("desk", "1", rows, NOW), "127.0.0.1")
+    groups = targets(a_fleet(), (a_view(), second, gone))
     assert [(group["targets"], group["labels"]["id"]) for group in groups] == [
         (["127.0.0.1:5001"], "a_first"),
         (["127.0.0.1:5001"], "bp_sol_01"),
@@ -168,7 +167,7 @@ def test_targets_are_the_bots_ports_in_order() -> None:
 
 
 def test_a_target_of_an_ipv6_address_is_one_that_prometheus_can_read() -> None:
-    groups = targets(FleetSample("desk", "1", [InstanceStats(a_view())], NOW), "::1")
+    groups = targets(a_fleet(bind_address="::1"), [a_view()])
     assert groups[0]["targets"] == ["[::1]:5001"]
 
 

@@ -11,7 +11,9 @@ import pytest
 
 from manager.errors import EngineUnreachable
 from manager.fleet.session import Session
+from manager.fleet.supervisor_state import SupervisorState
 from manager.monitor.top.snapshots import FULL_EVERY_S, SnapshotReader
+from tests.fakes.containers import KILLED
 from tests.fakes.sandbox import Sandbox
 
 
@@ -119,13 +121,45 @@ def test_what_changes_is_observed_at_once(observed: Observed, change: Callable[[
     assert observed.is_full()
 
 
-def test_a_probe_is_no_change_and_its_time_is_known(observed: Observed) -> None:
+def probed(observed: Observed) -> SupervisorState:
+    """Probe a bot once more, and return what is seen of its supervisor."""
     state = json.loads(state_file(observed.sandbox).read_text())
+    state["health"] = {**state["health"], "checked_at": observed.sandbox.clock.time()}
     state_file(observed.sandbox).write_text(json.dumps({**state, "updated_at": state["updated_at"] + 30}))
     assert not observed.is_full()
-    view = observed.reader.read().views["bp_eth_02"]
-    assert view.supervisor is not None
-    assert view.supervisor.updated_at == state["updated_at"] + 30
+    supervisor = observed.reader.read().views["bp_eth_02"].supervisor
+    assert supervisor is not None
+    return supervisor
+
+
+def test_a_probe_is_no_change_and_makes_no_other_instance(observed: Observed) -> None:
+    before = probed(observed)
+    assert probed(observed) is before
+
+
+def test_a_probe_after_a_report_of_trouble_is_known_with_its_time(observed: Observed) -> None:
+    """It may say that the trouble is over."""
+    now = observed.sandbox.clock.time()
+    own = {"contract": 2, "at": now, "condition": {"code": "exchange_away", "params": {}, "since": now}}
+    content = {"report": own, "written_at": now, "read_at": now}
+    (state_file(observed.sandbox).parent / "report.json").write_text(json.dumps(content))
+    observed.reader.read()
+    after = probed(observed)
+    assert after.updated_at == json.loads(state_file(observed.sandbox).read_text())["updated_at"]
+
+
+def test_when_one_was_killed_its_last_beat_is_its_end(observed: Observed) -> None:
+    probed(observed)
+    probed(observed)
+    last = json.loads(state_file(observed.sandbox).read_text())["updated_at"]
+    container = observed.sandbox.engine.find("desk-bp_eth_02")
+    container.program.kill(container)
+    container.end(KILLED)
+    assert observed.is_full()
+    for _look in range(2):
+        supervisor = observed.reader.read().views["bp_eth_02"].supervisor
+        assert supervisor is not None
+        assert supervisor.updated_at == last
 
 
 def test_an_engine_that_goes_is_said_at_once_and_found_again(observed: Observed) -> None:

@@ -58,6 +58,19 @@ def test_a_report_that_grows_old_is_noticed(watched: Watched) -> None:
     assert watched.look(now + 3600) == first, "in the order of before"
 
 
+def test_one_that_is_silent_is_left_alone_and_not_taken_for_well(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = time.time() + 3600
+    monkeypatch.setattr(time, "time", lambda: late)
+    first = watched.look(late)
+    watched.concerned.settle({"refused"})
+    assert {"one", "three"}.isdisjoint(watched.look(late + 1))
+    assert watched.concerned.calm == frozenset()
+    watched.views = dict(watched.views)  # observed again
+    assert watched.look(late + 2) == first
+
+
 def test_of_what_has_a_condition_or_is_not_well_nothing_is_settled(watched: Watched) -> None:
     watched.look(time.time())
     watched.concerned.settle({"one", "refused"})
