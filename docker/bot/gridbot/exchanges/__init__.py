@@ -24,6 +24,7 @@ lent_coins        what a spot account has lent
 market_state      whether a market takes orders
 key_permission    whether a key may trade
 verification      what is known of each exchange's answers, and which of them refuse live
+answer_check      whether known answers are read as they must be, before a live run
 venues            addresses, credentials and signers of each exchange
 key_forms         what the credentials look like
 paper             a simulated account

@@ -1,6 +1,7 @@
-"""Refuse live trading where an exchange's answers are not known well enough.
+"""Refuse live trading where an exchange's answers are not known well enough, or are read wrongly here.
 
-`verification.toml` says what is known of each.
+`verification.toml` says what is known of each. That its kit is green was seen with the ccxt of the lock
+file: `answer_check` tries the one that is installed.
 """
 
 from __future__ import annotations
@@ -42,6 +43,16 @@ def require_verified(settings: Settings, env: Mapping[str, str] = os.environ) ->
             f"live trading on {settings.exchange} {kind} is refused:"
             f" {', '.join(known['unverified'])} unverified; if you accept that,"
             f" set {CONSENT}={settings.exchange} (in a fleet: accept_unverified in config/fleet.toml)"
+        )
+    from gridbot.exchanges import answer_check  # with ccxt, which a run on paper may do without
+
+    if what := answer_check.difference(settings):
+        version = answer_check.installed_version()
+        raise ConfigError(
+            f"live trading on {settings.exchange} {kind} is refused:"
+            f" with ccxt {version} this bot reads a known answer wrongly: {what};"
+            " build the image with the ccxt of docker/bot/requirements.lock (manager build),"
+            " or trade it on paper"
         )
 
 

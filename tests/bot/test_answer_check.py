@@ -1,0 +1,256 @@
+"""Known answers are read before a live run, and one that is read wrongly refuses it."""
+
+from __future__ import annotations
+
+import copy
+import sys
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gridbot.cli import close_position, preflight
+from gridbot.config import args
+from gridbot.config.settings import Settings
+from gridbot.exchanges import answer_check, ccxt_client, verification
+from gridbot.exchanges.answer_readers import READERS
+from gridbot.exchanges.answers import Answers
+from gridbot.model.errors import ConfigError
+from gridbot.model.types import ZERO, Order, Side
+from gridbot.runtime.pace import Pace
+from gridbot.store.store import Store
+from gridbot.trading import session
+from tests.bot.bots import GRID
+from tests.bot.kits.kit import Kit
+from tests.bot.test_kits import KITS
+
+MARKETS = [(name, kind) for name, kinds in verification.table().items() for kind in kinds]
+LIVE = {"TRADING_MODE": "live", "DB_PATH": "-", verification.CONSENT: "1"}
+# What a reader tells, which costs money where it is told wrongly.
+COSTLY = (
+    "rows",
+    "new_id",
+    "position",
+    "_filled",
+    "_is_open",
+    "_maker_rate",
+    "_side",
+    "_order_id",
+    "_client_id",
+    "_fee",
+    "_is_maker",
+)
+# Lighter answers an order without an id, and aster an execution without a client id.
+UNTOLD = {("lighter", "new_id"), ("aster", "_client_id")}
+TOLD = [(name, reader) for name in READERS for reader in COSTLY if (name, reader) not in UNTOLD]
+CALLS = {"place", "open_orders", "find", "fills"}
+
+
+def settings_of(exchange: str, kind: str = "perp") -> Settings:
+    words = [exchange if word == "backpack" else word for word in GRID]
+    return replace(args.parse(words, LIVE), perp=kind == "perp")
+
+
+@pytest.mark.parametrize(("exchange", "kind"), MARKETS)
+def test_this_bot_and_its_ccxt_read_every_known_answer(
+    exchange: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("it asks the network")
+
+    monkeypatch.setattr("socket.socket.connect", refuse)
+    settings = settings_of(exchange, kind)
+    verification.require_verified(settings, LIVE)
+    calls = {case["call"] for case in answer_check.load(settings)["cases"]}
+    assert calls == CALLS | {"position" if kind == "perp" else "holdings"}
+
+
+@pytest.mark.parametrize(("exchange", "reader"), TOLD)
+def test_a_broken_reader_refuses_live(exchange: str, reader: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(READERS[exchange], reader, lambda *_: None)
+    with pytest.raises(ConfigError, match=f"live trading on {exchange} perp is refused: with ccxt [0-9.]+ "):
+        verification.require_verified(settings_of(exchange), LIVE)
+    verification.require_verified(replace(settings_of(exchange), live=False), LIVE)
+
+
+@pytest.mark.parametrize(
+    ("exchange", "name"),
+    [
+        ("apex", "_order_id"),
+        ("apex", "_filled"),
+        ("apex", "_fee"),
+        ("apex", "_is_maker"),
+        ("apex", "_is_open"),
+        ("apex", "_maker_rate"),
+        ("apex", "position"),
+        ("aster", "position"),
+        ("backpack", "position"),
+        ("lighter", "_client_id"),
+        ("lighter", "_fee"),
+        ("lighter", "_maker_rate"),
+        ("lighter", "own_account"),
+        ("lighter", "position"),
+        ("paradex", "position"),
+    ],
+)
+def test_without_an_exchanges_own_reader_live_is_refused(
+    exchange: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(READERS[exchange], name, getattr(Answers, name))
+    with pytest.raises(ConfigError, match=f"{exchange} perp is refused"):
+        verification.require_verified(settings_of(exchange), LIVE)
+
+
+def _without(name: str) -> Callable[[dict[str, Any]], None]:
+    return lambda row: row.update({name: None})
+
+
+def _turned(row: dict[str, Any]) -> None:
+    row["side"] = {"buy": "sell", "sell": "buy"}.get(row["side"], "buy")
+
+
+def _tenfold(row: dict[str, Any]) -> None:
+    row["amount"] *= 10
+
+
+@pytest.mark.parametrize(
+    ("parse", "change"),
+    [
+        ("parse_order", _without("id")),
+        ("parse_order", _without("clientOrderId")),
+        ("parse_order", _without("status")),
+        ("parse_order", _turned),
+        ("parse_order", _tenfold),
+        ("parse_trade", _without("id")),
+        ("parse_trade", _without("timestamp")),
+        ("parse_trade", _tenfold),
+    ],
+)
+@pytest.mark.parametrize("exchange", READERS)
+def test_another_ccxt_that_reads_otherwise_refuses_live(
+    exchange: str, parse: str, change: Callable[[dict[str, Any]], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ccxt_class = ccxt_client.load(exchange)
+    own = getattr(ccxt_class, parse)
+
+    def parse_otherwise(self: Any, raw: Any, market: Any = None) -> Any:
+        row = own(self, raw, market)
+        change(row)
+        return row
+
+    monkeypatch.setattr(ccxt_class, parse, parse_otherwise)
+    with pytest.raises(ConfigError, match=f"{exchange} perp is refused"):
+        verification.require_verified(settings_of(exchange), LIVE)
+
+
+@pytest.mark.parametrize("exchange", READERS)
+def test_another_ccxt_that_sends_an_order_otherwise_refuses_live(
+    exchange: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ccxt_class = ccxt_client.load(exchange)
+    own = ccxt_class.create_order
+
+    def without_client_id(self: Any, *terms: Any) -> Any:
+        params = {key: value for key, value in terms[-1].items() if key != "clientOrderId"}
+        return own(self, *terms[:-1], params)
+
+    monkeypatch.setattr(ccxt_class, "create_order", without_client_id)
+    match = r"a new order: sent .* is .* instead of 5001|answered a new order with another order"
+    with pytest.raises(ConfigError, match=match):
+        verification.require_verified(settings_of(exchange), LIVE)
+
+
+def test_the_refusal_is_one_line_that_says_what_differs_and_what_to_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(READERS["apex"], "_filled", lambda *_: Decimal("0.9"))
+    monkeypatch.setattr(answer_check, "installed_version", lambda: "4.9.1")
+    with pytest.raises(ConfigError) as raised:
+        verification.require_verified(settings_of("apex"), LIVE)
+    assert str(raised.value) == (
+        "live trading on apex perp is refused: with ccxt 4.9.1 this bot reads a known answer wrongly: an open"
+        " order, partly filled: filled is 0.9 instead of 0.25; build the image with the ccxt of"
+        " docker/bot/requirements.lock (manager build), or trade it on paper"
+    )
+
+
+def test_a_ccxt_without_the_exchange_refuses_live(monkeypatch: pytest.MonkeyPatch) -> None:
+    ccxt_client.load("apex")
+    monkeypatch.delattr(sys.modules["ccxt.apex"], "apex")
+    with pytest.raises(ConfigError, match="cannot read any answer"):
+        verification.require_verified(settings_of("apex"), LIVE)
+
+
+def _start(settings: Settings) -> None:
+    store = Store(settings.db_path, durable=False)
+    try:
+        session._choose_exchange(settings, store, LIVE, lambda _: None, Pace())
+    finally:
+        store.close()
+
+
+@pytest.mark.parametrize("begin", [_start, preflight.check_all])
+def test_run_and_preflight_are_refused(
+    begin: Callable[[Settings], object], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(verification.CONSENT, "apex")
+    monkeypatch.setattr(READERS["apex"], "_order_id", lambda *_: None)
+    with pytest.raises(ConfigError, match="exchange_id is None instead of 4712"):
+        begin(replace(settings_of("apex"), db_path=tmp_path / "bot.db"))
+
+
+def test_closing_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, value in LIVE.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(READERS["backpack"], "position", lambda *_: Decimal(1))
+    assert close_position.main(["look", "0.01", *GRID]) == ConfigError.exit_code
+    assert "backpack perp is refused" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", KITS, ids=lambda kind: kind.__name__)
+def test_the_kits_answer_in_the_shape_of_the_known_answers(kind: type[Kit]) -> None:
+    given = _answers_of(kind(lot=Decimal("0.01")))
+    for case in answer_check.load(settings_of(kind.name, "perp" if kind.perp else "spot"))["cases"]:
+        for path, answer in case["given"].items():
+            assert any(_is_alike(answer, one) for one in given[path]), (path, answer, given[path])
+
+
+def _answers_of(kit: Kit) -> dict[str, list[Any]]:
+    """Return what a kit answers, by path, to a bot that has orders, open and ended, and a position."""
+    given, carry_out = defaultdict[str, list[Any]](list), kit.answer
+
+    def answer(path: str, method: str, params: dict[str, Any]) -> Any:
+        reply = carry_out(path, method, params)
+        given[path].append(copy.deepcopy(reply))  # ccxt writes into some
+        return reply
+
+    kit.answer = answer  # type: ignore[method-assign]
+    orders = [
+        Order(number, "L1", side, Decimal(price), Decimal("0.9"), ZERO, "new", 0.0, post_only=True)
+        for number, side, price in ((5001, Side.BUY, "149"), (5002, Side.SELL, "151"))
+    ]
+    for order in orders:
+        kit.adapter.place(order)
+    kit.book.partial_fills = 1.0
+    kit.book.move(Decimal(149))
+    kit.adapter.open_orders()
+    kit.book.cancel(next(one.id for one in kit.book.orders.values() if one.client_id == 5001))
+    kit.book.cancel(next(one.id for one in kit.book.orders.values() if one.client_id == 5002))
+    list(kit.adapter.find(orders))
+    kit.adapter.fills(kit.now - 60)
+    kit.adapter.position()
+    kit.adapter.holdings()
+    return given
+
+
+def _is_alike(known: Any, given: Any) -> bool:
+    """Tell whether two answers have the same fields with the same kinds of values."""
+    if isinstance(known, dict) and isinstance(given, dict):
+        return known.keys() == given.keys() and all(_is_alike(known[key], given[key]) for key in known)
+    if isinstance(known, list) and isinstance(given, list):
+        return all(any(_is_alike(row, one) for one in given) for row in known)
+    return type(known) is type(given)
