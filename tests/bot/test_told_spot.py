@@ -33,7 +33,7 @@ def _has_room(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.bot.kits.kit.MAX_POSITION", MOST)
 
 
-def begun(kind: type[Kit], folder: Path, coins: int = 0) -> tuple[Kit, Run]:
+def begun(kind: type[Kit], folder: Path, coins: str = "0") -> tuple[Kit, Run]:
     """Return a bot that has bought and sold once, so that it knows the fee, beside others' coins."""
     kit = kind()
     kit.book.balance, kit.book.covered = D(coins), True
@@ -80,7 +80,7 @@ def test_a_lie_sells_nothing_as_nothing_is_there(kind: type[Kit], tmp_path: Path
 @each_spot
 def test_beside_others_coins_the_look_comes_first(kind: type[Kit], tmp_path: Path) -> None:
     """There the exchange would not refuse what is not true, and sell what is theirs."""
-    kit, run = begun(kind, tmp_path, coins=3)
+    kit, run = begun(kind, tmp_path, coins="3")
     asked = Asked(kit)
     react(run, word_of(resting(kit, 149), D("0.1")))
     assert "order" not in asked.made
@@ -88,6 +88,20 @@ def test_beside_others_coins_the_look_comes_first(kind: type[Kit], tmp_path: Pat
     asked.made.clear()
     react(run, word_of(resting_or_filled(kit, 149)))
     assert asked.made[:2] == ["look", "order"]
+    run.end()
+
+
+@each_spot
+def test_a_sale_that_is_listed_late_hides_nobodys_coins(kind: type[Kit], tmp_path: Path) -> None:
+    """The balance tells of it first: for one look the account seems to hold no more than the bot."""
+    kit, run = begun(kind, tmp_path, coins="0.1")
+    kit.book.balance = D(0)
+    run.tick(LOOK_EVERY_S)
+    kit.book.balance = D("0.1")
+    asked = Asked(kit)
+    react(run, word_of(resting(kit, 149), D("0.1")))
+    assert "order" not in asked.made
+    assert [one for one in kit.book.own_open() if one.side == "Ask"] == []
     run.end()
 
 

@@ -13,6 +13,7 @@ from gridbot.runtime.log import log
 from gridbot.runtime.pace import Pace
 from gridbot.store.store import Store
 from gridbot.trading import other_keys, others_part
+from gridbot.trading.late_fills import LATE_FILL_S
 from gridbot.trading.listing import Reconciliation, on_the_way
 from gridbot.trading.missing import LOST_AFTER_S
 from gridbot.trading.others_part import APART_FROM_BOTS, OTHERS, WORDS_WITHIN_S, OthersPosition
@@ -70,15 +71,20 @@ class PositionWatch:
         self._pass = Reconciliation()
         self._explained_since: float | None = None
         self.account: Decimal | None = None
-        # What a spot account held beyond this bot's trades at the last look.
-        self._beyond: Decimal | None = None
+        # What a spot account held beyond this bot's trades at the last two looks.
+        self._beyond: tuple[Decimal | None, Decimal | None] = (None, None)
 
     def coins(self, now: float) -> SpotCoins | None:
         """Return what is known of a spot account's coins; None while something of it is not, or is old."""
-        if self._beyond is None or self._looked_at is None or not 0 <= now - self._looked_at <= RECENT_S:
+        if self._looked_at is None or not 0 <= now - self._looked_at <= RECENT_S:
             return None
+        before, last = self._beyond
         kept = self._store.kept_share(self._store.run_id, self._base)
-        return None if kept is None else SpotCoins(self._beyond, kept)
+        if before is None or last is None or kept is None:
+            return None
+        # A sale that is listed later than the balance tells of it hides as many of another's coins from one
+        # look.
+        return SpotCoins(max(before, last), kept)
 
     @property
     def others(self) -> Decimal | None:
@@ -124,6 +130,8 @@ class PositionWatch:
         pause = self._pace.spacing(call, LOOK_EVERY_S, MOST_LOOK_EVERY_S)
         if self._differs_since is not None or self._is_unclear:
             pause = SECOND_LOOK_S
+        elif self._beyond[0] is None and self._beyond[1] is not None:
+            pause = min(pause, LATE_FILL_S)  # two looks are needed, and no sale is late for both
         if self._looked_at is not None and 0 <= now - self._looked_at < pause:
             return
         self._is_unproven = False  # what cannot be compared keeps no bot from trading
@@ -149,7 +157,7 @@ class PositionWatch:
 
     def _look_at_holdings(self, now: float) -> None:
         """Compare what a spot account holds at least with what this bot's trades make, where it says it."""
-        self._looked_at, self._beyond = now, None
+        self._looked_at, self._beyond = now, (self._beyond[1], None)
         try:
             held = self._exchange.holdings()
         except ExchangeError as err:
@@ -159,7 +167,7 @@ class PositionWatch:
         if held is None or self._is_blind_beside_others(now):
             return
         if self._word is None:
-            self._beyond = held - self._store.ledger.position
+            self._beyond = (self._beyond[0], held - self._store.ledger.position)
         told = self._settings.others_position or ZERO
         # What is told to be others' explains less, and never asks for more: it is theirs to take away.
         others = min(told, ZERO) + (max(self._word.position, ZERO) if self._word else ZERO)
