@@ -12,6 +12,7 @@ import pytest
 from gridbot.cli.preflight import _running_grid
 from gridbot.config.settings import Settings
 from gridbot.model.types import Side
+from gridbot.store.database import CLOSING
 from gridbot.store.ledger import Ledger
 from gridbot.store.store import Store
 from gridbot.strategies.strategy import make_strategy
@@ -67,7 +68,17 @@ def test_a_range_that_has_moved_is_checked_where_it_is(tmp_path: Path) -> None:
     assert checks["funds"].params["end"] in ("154", "166")
 
 
-@pytest.mark.parametrize("change", ["no record", "another grid", "another market", "ended", "damaged"])
+def test_the_record_of_an_older_bot_has_no_facts(tmp_path: Path) -> None:
+    settings = run_of()
+    store = record(tmp_path, settings, "154")
+    store._db.execute("DROP TABLE facts")
+    store.close()
+    assert grid_of(tmp_path, settings) == RunningGrid(D(144), D(156), 5)
+
+
+@pytest.mark.parametrize(
+    "change", ["no record", "another grid", "another market", "another mode", "ended", "damaged", "closing"]
+)
 def test_where_a_start_would_begin_a_grid_todays_price_counts(tmp_path: Path, change: str) -> None:
     settings: Any = run_of()
     if change != "no record":
@@ -76,11 +87,15 @@ def test_where_a_start_would_begin_a_grid_todays_price_counts(tmp_path: Path, ch
             store.end_run("over")
         elif change == "damaged":
             store.set_run(grid='{"of": 1')
+        elif change == "closing":  # `manager close` was killed: the next start begins a run
+            store.set_fact(CLOSING, '{"position": "1", "others": "0"}')
         store.close()
     if change == "another grid":
         settings = run_of("--grid-num", "13")
     elif change == "another market":
         settings = run_of("--symbol", "BTC_USDC_PERP")
+    elif change == "another mode":
+        settings = replace(settings, live=not settings.live)
     assert grid_of(tmp_path, settings) is None
 
 

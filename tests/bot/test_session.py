@@ -16,8 +16,9 @@ from gridbot.runtime.pace import Pace
 from gridbot.runtime.report_file import ReportFile
 from gridbot.runtime.shared_state import SharedState
 from gridbot.runtime.stop_signal import StopSignal
+from gridbot.store.database import CLOSING
 from gridbot.store.ledger import Ledger, opening_ledger
-from gridbot.store.store import CLOSING, Store
+from gridbot.store.store import Store
 from gridbot.trading import session
 from gridbot.trading.session import Session
 

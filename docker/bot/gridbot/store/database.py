@@ -22,6 +22,9 @@ SCHEMA_VERSION = 1
 OPENING_PNL, HELD_SINCE = "opening_pnl", "held_since"
 # The name under which a run keeps base and quote of its market.
 CURRENCIES = "currencies"
+# The name under which a run keeps that its position is being closed from outside: what its cells hold may be
+# gone, so the next start begins a new run.
+CLOSING = "closing_from_outside"
 LIVE = "state IN ('new', 'open')"
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS runs (
@@ -116,10 +119,17 @@ def latest_identity(db: sqlite3.Connection) -> str | None:
 
 
 def latest_grid(db: sqlite3.Connection) -> dict[str, Any] | None:
-    """Return the latest run's grid, None without one or where the run has ended. Raises sqlite3.Error."""
-    row = db.execute("SELECT grid, ended_at FROM runs ORDER BY id DESC LIMIT 1").fetchone()
+    """Return the grid that a start goes on with, None without one. Raises sqlite3.Error.
+
+    A run that has ended, or of which a position is being closed from outside, is not gone on with.
+    """
+    row = db.execute("SELECT id, grid, ended_at FROM runs ORDER BY id DESC LIMIT 1").fetchone()
     if row is None or row["ended_at"] is not None or row["grid"] is None:
         return None
+    if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'facts'").fetchone():
+        closing = db.execute("SELECT value FROM facts WHERE run_id = ? AND name = ?", (row["id"], CLOSING))
+        if any(fact["value"] for fact in closing):
+            return None
     try:
         return dict(json.loads(row["grid"]))
     except (ValueError, TypeError) as err:

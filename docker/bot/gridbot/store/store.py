@@ -26,9 +26,6 @@ from gridbot.store.samples import Samples
 
 # A fill that is the difference of an order's totals has an id of its own that begins so.
 TOTAL = "total:"
-# The name under which a run keeps that its position is being closed from outside: what its cells hold may be
-# gone, so the next start begins a new run.
-CLOSING = "closing_from_outside"
 # The note of a live order that the exchange has accepted without telling its own id of it.
 ACCEPTED = "accepted"
 # What the note of a live order begins with that was sent because another one was told to be filled: that

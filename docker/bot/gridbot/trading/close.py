@@ -26,8 +26,9 @@ from gridbot.model.errors import (
 )
 from gridbot.model.types import ZERO, Market, Order, OrderRequest, Side, as_text, ceil_to, floor_to
 from gridbot.store import history
+from gridbot.store.database import CLOSING
 from gridbot.store.ledger import closing_side
-from gridbot.store.store import CLOSING, Store
+from gridbot.store.store import Store
 from gridbot.trading.cancel import ask_patiently
 from gridbot.trading.left_figures import left_figures
 from gridbot.trading.others_part import bots_position, held_by_others

@@ -24,9 +24,9 @@ from gridbot.runtime.pace import Pace
 from gridbot.runtime.report_file import ReportFile
 from gridbot.runtime.shared_state import SharedState
 from gridbot.runtime.stop_signal import StopSignal
-from gridbot.store.database import CURRENCIES, HELD_SINCE, OPENING_PNL
+from gridbot.store.database import CLOSING, CURRENCIES, HELD_SINCE, OPENING_PNL
 from gridbot.store.ledger import Ledger, opening_ledger
-from gridbot.store.store import CLOSING, Run, Store
+from gridbot.store.store import Run, Store
 from gridbot.trading import other_keys
 from gridbot.trading.cancel import cancel_own_orders
 from gridbot.trading.outage import Outage
