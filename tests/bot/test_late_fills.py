@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from gridbot.exchanges.paper import PaperExchange
 from gridbot.model.types import OrderRequest, Side
 from gridbot.store.store import Store
 from gridbot.strategies import quotes
@@ -100,7 +101,7 @@ def test_what_the_exchange_ends_by_itself_keeps_no_other_order_waiting(tmp_path:
 
 
 def test_what_has_been_booked_meanwhile_counts_once(store: Store) -> None:
-    late = LateFills(store)
+    late = LateFills(store, settle_s=1.0)
     order = store.new_order(OrderRequest("L1", Side.BUY, D(99), D(1)), 0.0)
     store.close_order(order.client_id, "canceled")
     late.note(order, 100.0)
@@ -113,6 +114,16 @@ def test_what_has_been_booked_meanwhile_counts_once(store: Store) -> None:
     assert late.orders(100.0 + LATE_FILL_S) == []
     late.note(order, 100.0)
     assert late.orders(90.0) == [], "the clock was set back"
+
+
+def test_on_paper_nothing_is_late_for_the_process_after_either(store: Store) -> None:
+    """A grid at its bound would wait for ten seconds after each restart."""
+    gone = store.new_order(OrderRequest("L1", Side.BUY, D(99), D(1)), 0.0)
+    store.close_order(gone.client_id, "canceled")
+    paper, live = LateFills(store, PaperExchange.settle_s), LateFills(store, settle_s=1.0)
+    assert (paper.orders(5.0), [one.client_id for one in live.orders(5.0)]) == ([], [gone.client_id])
+    paper.note(gone, 5.0)
+    assert paper.orders(5.0) == []
 
 
 FIVE = Grid(tuple(D(level) for level in (100, 110, 120, 130, 140)), 4, D(1), D(2))

@@ -23,7 +23,7 @@ WANT = OrderRequest("L1", Side.BUY, Decimal(100), Decimal(1), 1, post_only=True)
 class Answers:
     """An exchange that answers each order with the next one of these: an id, or a refusal."""
 
-    max_client_id = 1 << 31
+    max_client_id, settle_s = 1 << 31, 1.0
 
     def __init__(self, *answers: str | RejectedError) -> None:
         self._answers = list(answers)

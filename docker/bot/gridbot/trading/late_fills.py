@@ -20,13 +20,15 @@ LATE_FILL_S = 10.0
 class LateFills:
     """Hold which orders have ended just now with something left, also those of the process before."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, settle_s: float) -> None:
+        """Take how long the exchange may need to list something: where it needs no time, all is listed."""
+        self._store, self._settle_s = store, settle_s
         self._ended: dict[int, float] | None = None
 
     def note(self, order: Order, now: float) -> None:
         """Take down that an order has ended with something left."""
-        self._known(now)[order.client_id] = now
+        if self._settle_s > 0:
+            self._known(now)[order.client_id] = now
 
     def orders(self, now: float) -> list[Order]:
         """Return the orders that may have been filled, with what is left of them."""
@@ -39,6 +41,6 @@ class LateFills:
 
     def _known(self, now: float) -> dict[int, float]:
         if self._ended is None:
-            orders = self._store.cancelled_since(time.time() - LATE_FILL_S)
+            orders = self._store.cancelled_since(time.time() - LATE_FILL_S) if self._settle_s > 0 else []
             self._ended = dict.fromkeys((order.client_id for order in orders), now)
         return self._ended

@@ -60,7 +60,7 @@ class Placing:
         self._clock, self._on_call, self._on_unnamed = clock, on_call, on_unnamed
         self._backoff: dict[str, _Backoff] = {}
         self._cancelled: set[int] = set()
-        self.late = LateFills(store)
+        self.late = LateFills(store, exchange.settle_s)
         # Live orders that were sent on a word.
         self._on_word: set[int] = set()
         self._sent_since: set[int] = set()  # the last late refusal: by number, as the clock may be set back
@@ -133,8 +133,7 @@ class Placing:
         an order that was sent on a word counts as none, as it does at once (`place`).
         """
         for order in result.cancelled:
-            # Where nothing has to settle, what is listed is all there is.
-            if order.client_id in self._cancelled and self._exchange.settle_s > 0:
+            if order.client_id in self._cancelled:
                 self.late.note(order, now)
         for order, refusal in result.refused:
             if order.client_id not in self._on_word:
