@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Callable
 from decimal import Decimal
@@ -121,6 +122,20 @@ def test_it_is_closed_in_as_many_orders_as_the_book_needs(kind: type[Kit], held:
     assert (closed.why, closed.qty, closed.value, closed.position) == (None, D("0.5"), D(75), D(0))
     assert (sandbox.sent, sandbox.kit.book.position(), sandbox.ledger) == (3, D(0), D(0))
     assert sandbox.look()["quantity"] == "0"
+
+
+def test_what_was_closed_is_told_where_the_runs_figures_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def figures(_path: Path) -> dict[str, float | None]:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    sandbox = Sandbox(Backpack, tmp_path)
+    monkeypatch.setattr("gridbot.store.history.figures", figures)
+    closed = sandbox.close()
+    assert (closed.why, closed.qty, closed.position) == (None, D("0.5"), D(0))
+    assert closed.report is not None
+    assert (closed.report["position"], "maker_share" in closed.report) == ("0", False)
 
 
 @each_kit

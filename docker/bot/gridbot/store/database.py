@@ -123,13 +123,11 @@ def latest_grid(db: sqlite3.Connection) -> dict[str, Any] | None:
 
     A run that has ended, or of which a position is being closed from outside, is not gone on with.
     """
-    row = db.execute("SELECT id, grid, ended_at FROM runs ORDER BY id DESC LIMIT 1").fetchone()
+    row = db.execute("SELECT grid, ended_at FROM runs ORDER BY id DESC LIMIT 1").fetchone()
     if row is None or row["ended_at"] is not None or row["grid"] is None:
         return None
-    if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'facts'").fetchone():
-        closing = db.execute("SELECT value FROM facts WHERE run_id = ? AND name = ?", (row["id"], CLOSING))
-        if any(fact["value"] for fact in closing):
-            return None
+    if latest_fact(db, CLOSING):
+        return None
     try:
         return dict(json.loads(row["grid"]))
     except (ValueError, TypeError) as err:

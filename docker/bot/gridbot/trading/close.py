@@ -25,7 +25,6 @@ from gridbot.model.errors import (
     UnreachableError,
 )
 from gridbot.model.types import ZERO, Market, Order, OrderRequest, Side, as_text, ceil_to, floor_to
-from gridbot.store import history
 from gridbot.store.database import CLOSING
 from gridbot.store.ledger import closing_side
 from gridbot.store.store import Store
@@ -35,6 +34,7 @@ from gridbot.trading.others_part import bots_position, held_by_others
 from gridbot.trading.position_watch import SECOND_LOOK_S
 from gridbot.trading.reconcile import Reconciler
 from gridbot.trading.retry import RetryPauses
+from gridbot.trading.run_figures import RunFigures
 
 # Shared with the bot's own closing order, so that the record refuses a second live one.
 SLOT = "close"
@@ -168,8 +168,10 @@ class Closer:
         return closed
 
     def _report(self, price: Decimal | None) -> dict[str, Any]:
-        """Return what the bot's report would say now, of the whole run too."""
-        return {**left_figures(self.store, price), **history.figures(self.store.path)}
+        """Return what the bot's report would say now, of the whole run too as far as that can be read."""
+        left, figures = left_figures(self.store, price), RunFigures(self.store.path)
+        figures.read_last()
+        return {**left, **figures.values}
 
     def _is_over(self, closed: Closed, position: Decimal, terms: Terms) -> bool:
         """Take down what is left, and tell whether no further order is sent."""
