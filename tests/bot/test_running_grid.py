@@ -58,6 +58,15 @@ def test_a_neutral_grid_is_divided_where_it_began(tmp_path: Path) -> None:
     assert checks["funds"].params["position"] == "0.5"
 
 
+def test_a_grid_that_runs_opens_no_initial_position() -> None:
+    settings = run_of("--grid-type", "long", "--initial-position", "0.3")
+    levels, above = [D(level) for level in range(144, 157, 2)], D(170)
+    begins = worst_cases(settings, PERP, levels, above)
+    assert [case.cost for case in begins] == [D("89.4"), D(96)]
+    runs = worst_cases(settings, PERP, levels, above, RunningGrid(D(144), D(156), 6))
+    assert [case.cost for case in runs] == [D("89.4")], "it has sold all that it held"
+
+
 def test_a_range_that_has_moved_is_checked_where_it_is(tmp_path: Path) -> None:
     settings = run_of("--enable-boundary-check", "--boundary-action", "adjust_range")
     record(tmp_path, settings, "150", moved_to="160").close()

@@ -78,7 +78,8 @@ def worst_cases(
 ) -> list[WorstCase]:
     """Return the worst case of each side that the strategy may take. Quotes have no range: they end here.
 
-    A neutral grid is divided at the price, and a running one where it began.
+    A neutral grid is divided at the price, and a running one where it began. That one opens no initial
+    position any more: at a price which has risen beyond the range it would cost more than all its entries.
     """
     qty = floor_to(settings.quantity, market.lot)
     if not settings.is_grid:
@@ -98,7 +99,7 @@ def worst_cases(
         case = _case(side, (), prices, qty, most, ends[side])
         if case.qty:
             cases.append(case)
-    if settings.initial_position and kind in ("long", "short"):
+    if settings.initial_position and running is None and kind in ("long", "short"):
         side = Side.BUY if kind == "long" else Side.SELL
         cases.append(_from_initial(settings, market, levels, price, side))
     return cases
