@@ -1,7 +1,8 @@
 """Compute Compose's own hash of each service with the installed Compose, and cache it.
 
 With the right hash in a container's label, `docker compose up -d` keeps it; with a wrong one it recreates a
-live bot.
+live bot. What was rendered for Compose is remembered with it: whether the present compose.yaml is that text
+is then known without YAML.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from manager.config.fleet import Fleet
 from manager.config.spec import InstanceSpec
 from manager.errors import ManagerError
 from manager.i18n import Text
+from manager.typed import Any
 from manager.util import atomic_file, ownership, source_stamp
 from manager.util.real_path import real_path
 
@@ -54,13 +56,24 @@ def service_hashes(
         return known
     from manager.engine import compose_file  # YAML, and 3 ms a service: only for what has changed
 
+    text = compose_file.render(specs, fleet)
     try:
-        hashes = _asked(compose_file.render(specs, fleet), fleet, used)
+        hashes = _asked(text, fleet, used)
     except ManagerError as error:
         warn(Text("{why}; a later `docker compose up` will recreate the containers", why=error))
         return {}
-    _remember(cache, key, hashes)
+    _remember(cache, {"key": key, "hashes": hashes, "file": _digest(text, specs, fleet)})
     return hashes
+
+
+def is_rendered_from(text: str, specs: Collection[InstanceSpec], fleet: Fleet) -> bool:
+    """Return whether compose.yaml with this text is certainly what these specs are rendered as.
+
+    Rendering takes 2 ms an instance, after 20 ms for YAML, while the bots that were just started need the
+    machine. False where it is not known.
+    """
+    remembered = _read(fleet.state_dir / CACHE_FILE).get("file")
+    return remembered is not None and remembered == _digest(text, specs, fleet)
 
 
 def _plugin() -> Path | None:
@@ -79,16 +92,28 @@ def _key(specs: Collection[InstanceSpec], used: Mapping[str, str], plugin: Path,
     """Return the cache key: everything that determines the file, its variables, its path, and the plugin."""
     status = plugin.stat()
     facts = [
-        __version__,
-        source_stamp.of_loaded("config", "engine"),
-        [spec._replace(literals=dict(spec.literals)) for spec in specs],
-        [str(value) for value in fleet],
+        *_facts(specs, fleet),
         sorted(used.items()),
         str(plugin),
         status.st_size,
         status.st_mtime_ns,
     ]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+def _facts(specs: Collection[InstanceSpec], fleet: Fleet) -> list[Any]:
+    """Return everything that determines the file."""
+    return [
+        __version__,
+        source_stamp.of_loaded("config", "engine"),
+        [spec._replace(literals=dict(spec.literals)) for spec in specs],
+        [str(value) for value in fleet],
+    ]
+
+
+def _digest(text: str, specs: Collection[InstanceSpec], fleet: Fleet) -> str:
+    """Return what changes with the file's text and with what determines it."""
+    return hashlib.sha256(json.dumps([text, *_facts(specs, fleet)]).encode()).hexdigest()
 
 
 def _asked(text: str, fleet: Fleet, used: Mapping[str, str]) -> dict[str, str]:
@@ -125,16 +150,25 @@ def _asked(text: str, fleet: Fleet, used: Mapping[str, str]) -> dict[str, str]:
 
 def _remembered(cache: Path, key: str) -> dict[str, str] | None:
     """Return the cached hashes, if nothing has changed since."""
+    content = _read(cache)
     try:
-        content = json.loads(cache.read_bytes())
         return dict(content["hashes"]) if content["key"] == key else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return None
 
 
-def _remember(cache: Path, key: str, hashes: Mapping[str, str]) -> None:
+def _read(cache: Path) -> dict[str, Any]:
+    """Return the cache's content; empty without one, and for a damaged one."""
+    try:
+        content = json.loads(cache.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _remember(cache: Path, content: Mapping[str, Any]) -> None:
     try:
         ownership.make_folder(cache.parent)
-        atomic_file.write_atomically(cache, {"key": key, "hashes": dict(hashes)})
+        atomic_file.write_atomically(cache, dict(content))
     except OSError:
         return  # only a cache: it is asked again next time

@@ -97,6 +97,8 @@ def apply(
         plan = planned_change.make(session, change, on_event)
         if held.was_overridden():
             raise ManagerError("the fleet was stopped by force meanwhile; nothing was done")
+        if info is None and any(action.starts for action in plan.actions):
+            info = _info_meanwhile(session, fleet)
         if change.command == "up":
             compose_notices.own_compose_yaml(plan.snapshot.project, on_event)
         limit = _limiter(session, change, plan, on_event)
@@ -353,8 +355,8 @@ def _carry_out(
 
 
 def _info_meanwhile(session: Session, fleet: Fleet) -> Callable[[], Mapping[str, Any]]:
-    """Ask the engine what it is, which takes it longer than its list of containers, while the fleet is
-    looked at.
+    """Ask the engine what it is, which takes it longer than its list of containers, while other things are
+    done: the fleet is looked at, or what is wanted is recorded and modules are loaded.
     """
     from manager.util.threads import Deferred
 

@@ -57,6 +57,8 @@ def after_change(
     is_made = any(outcome.action.kind in {"create", "recreate"} for outcome in outcomes)
     if not is_made or compose_name.name_in(project.fleet.compose_file) != project.fleet.name:
         return
+    if _is_as_rendered(project):
+        return
     from manager.ops.execution import compose_yaml  # with YAML
 
     outdated = compose_yaml.outdated(project)
@@ -85,3 +87,16 @@ def after_change(
                 )
             )
         )
+
+
+def _is_as_rendered(project: Project) -> bool:
+    """Return whether compose.yaml is known to be what the configs say, without rendering it."""
+    if project.held_back or project.loaded.broken_files:
+        return False  # it then has services as they were
+    from manager.engine import compose_hash  # which what was made has loaded
+
+    try:
+        text = project.fleet.compose_file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return False
+    return compose_hash.is_rendered_from(text, project.specs.values(), project.fleet)
