@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import compileall
 import math
+import os
 import shlex
 import signal
 import sys
@@ -142,6 +143,7 @@ def main(argv: Sequence[str]) -> int:
     api = Api(socket_path())
     started = time.monotonic()
     findings, about = Findings(), [*facts(api), ("command", shlex.join(["python", "-m", "bench", *argv]))]
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a container's: a user's manager keeps compiled code
     try:
         compileall.compile_dir(ROOT / "manager", quiet=1)  # as after anybody's first command
         with workshop(extent.calm) as shop:
@@ -224,7 +226,7 @@ def _measure(extent: Extent, shop: Workshop, api: Api, findings: Findings, out: 
 
 def _draw(folder: Path, points: Sequence[growth.Point]) -> None:
     lines = {
-        "up": [(point.size, point.up) for point in points],
+        "first up": [(point.size, point.up) for point in points],
         "up, the floor": [(point.size, point.floor_up) for point in points],
         "down": [(point.size, point.down) for point in points],
         "ps": [(point.size, point.ps) for point in points],

@@ -88,7 +88,7 @@ def table(points: Sequence[Point]) -> Table:
     ]
     heads = [
         "N",
-        "up",
+        "the first up",
         "each",
         "floor's up",
         "ps",
@@ -108,7 +108,9 @@ def _words(points: Sequence[Point]) -> str:
     marginal_up = [_slope(a, b, "up") for a, b in ((first, middle), (middle, last))]
     marginal_floor = [_slope(a, b, "floor_up") for a, b in ((first, middle), (middle, last))]
     return (
-        f"One more bot costs `up` {marginal_up[0]:.0f} ms between N = {first.size} and {middle.size} and "
+        "Each `up` here is the fleet's first: it also makes the folders, tries the mounts in a container, and"
+        " asks Compose for its hashes, which no later one does. "
+        f"One more bot costs it {marginal_up[0]:.0f} ms between N = {first.size} and {middle.size} and "
         f"{marginal_up[1]:.0f} ms"
         f" between {middle.size} and {last.size}; the bare API {marginal_floor[0]:.0f} and "
         f"{marginal_floor[1]:.0f} ms. What the"

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from manager.config.fleet import Fleet
 from manager.engine import compose_file, compose_hash
 from tests.builders import a_fleet, a_spec
 
@@ -49,3 +50,43 @@ def test_a_compose_that_refuses_keeps_no_bot_from_starting(
     [warning] = map(str, warnings)
     assert "no such option" in warning
     assert not (fleet.state_dir / compose_hash.CACHE_FILE).exists()
+
+
+@pytest.fixture
+def answering(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fleet:
+    """A fleet on a machine whose Compose has a hash for its one instance."""
+    plugin = tmp_path / "docker-compose"
+    plugin.touch(0o755)
+    monkeypatch.setattr(compose_hash, "_plugin", lambda: plugin)
+
+    def answers(*_arguments: object, **_options: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess([], 0, "bp_sol_01 0123abcd\n", "")
+
+    monkeypatch.setattr(subprocess, "run", answers)
+    return a_fleet(project_dir=tmp_path, data_dir=tmp_path / "volumes")
+
+
+def test_what_compose_was_asked_about_is_known_again(answering: Fleet) -> None:
+    fleet, specs = answering, [a_spec()]
+    text = compose_file.render(specs, fleet)
+    assert not compose_hash.is_rendered_from(text, specs, fleet)
+    compose_hash.service_hashes(specs, fleet, {}, print)
+    assert compose_hash.is_rendered_from(text, specs, fleet)
+    assert not compose_hash.is_rendered_from(text + "# mine\n", specs, fleet)
+    others = [a_spec()._replace(web_port=5099)]
+    assert not compose_hash.is_rendered_from(text, others, fleet)
+    assert not compose_hash.is_rendered_from(text, specs, fleet._replace(pids_limit=77))
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    ["", "{", "[]", "null", '{"key": 1}', '{"file": null}', "[" * 100_000, '{"key": [], "hashes": 1}'],
+)
+def test_a_damaged_cache_says_nothing(answering: Fleet, damaged: str) -> None:
+    fleet, specs = answering, [a_spec()]
+    fleet.state_dir.mkdir(parents=True)
+    (fleet.state_dir / compose_hash.CACHE_FILE).write_text(damaged)
+    text = compose_file.render(specs, fleet)
+    assert not compose_hash.is_rendered_from(text, specs, fleet)
+    assert compose_hash.service_hashes(specs, fleet, {}, print) == {"bp_sol_01": "0123abcd"}
+    assert compose_hash.is_rendered_from(text, specs, fleet)

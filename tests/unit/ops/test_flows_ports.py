@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from typing import Any
 
 import pytest
 
 from manager.config.spec import config_hash
-from manager.engine import labels
+from manager.engine import compose_file, compose_hash, labels
 from manager.fleet import project as projects
 from manager.ops.execution.port_choice import MOST_PORTS
 from tests.fakes.engine import FakeEngine
@@ -179,3 +180,52 @@ def test_a_compose_yaml_that_is_outdated_otherwise_is_left_and_named(choosing: S
     output = choosing.transcript("up")
     assert "compose.yaml is not what the configs say of bp_eth_02, bp_sol_01: " in output
     assert file.read_text() == rendered
+
+
+@pytest.fixture
+def with_compose(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    """The fleet of two on a machine with Compose, with its compose.yaml rendered."""
+    plugin = sandbox.folder / "docker-compose"
+    plugin.touch(0o755)
+    monkeypatch.setattr(compose_hash, "_plugin", lambda: plugin)
+
+    def answers(*_arguments: object, **_options: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess([], 0, "bp_eth_02 0123\nbp_sol_01 4567\n", "")
+
+    monkeypatch.setattr(subprocess, "run", answers)
+    sandbox.run("compose")
+    return sandbox
+
+
+def test_a_compose_yaml_that_is_known_to_be_right_is_not_rendered_again(
+    with_compose: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_compose.run("up")
+    with_compose.run("down")
+    rendered: list[object] = []
+    render = compose_file.render
+
+    def counted(*arguments: Any) -> str:
+        rendered.append(arguments)
+        return render(*arguments)
+
+    monkeypatch.setattr(compose_file, "render", counted)
+    with_compose.run("up")
+    assert with_compose.exit_code == 0
+    assert rendered == []
+    with_compose.run("down")
+    file = with_compose.folder / "compose.yaml"
+    file.write_text(file.read_text().replace(":5001", ":5009").replace("'5001'", "'5009'"))
+    output = with_compose.transcript("up")
+    assert rendered
+    assert "compose.yaml is not what the configs say of bp_eth_02: " in output
+
+
+def test_nor_is_one_taken_for_right_that_has_the_service_of_a_config_that_is_invalid_now(
+    with_compose: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_compose.run("up")
+    with_compose.run("down")
+    (with_compose.folder / "config/active/bp_eth_02.json").write_text("{")
+    monkeypatch.setattr(compose_hash, "is_rendered_from", lambda *_arguments: pytest.fail("it was asked"))
+    assert "compose.yaml" not in with_compose.transcript("up")
