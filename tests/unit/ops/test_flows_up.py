@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -12,6 +14,7 @@ from manager.engine import image_build
 from manager.errors import EngineError
 from manager.fleet import project as projects
 from manager.fleet.supervisor_state import LOCK_FILE, REPORT_FILE, STATE_FILE
+from manager.ops.execution import desired_state
 from tests.fakes.sandbox import ETH, IMAGE, SOL, Sandbox
 
 MORE_MEMORY = {"memory_limit_mb": 512}
@@ -57,6 +60,27 @@ def test_a_day(sandbox: Sandbox) -> None:
         $ down
         nothing to do
     """)
+
+
+def test_the_engine_is_asked_what_it_is_while_what_is_wanted_is_recorded(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That takes it 10 ms; and nothing asks where nothing is to be started."""
+    order: list[str] = []
+
+    def noted(name: str, done: Callable[..., Any]) -> Callable[..., Any]:
+        def do(*arguments: object) -> Any:
+            order.append(name)
+            return done(*arguments)
+
+        return do
+
+    monkeypatch.setattr(sandbox.engine, "info", noted("info", sandbox.engine.info))
+    monkeypatch.setattr(desired_state, "save_wish", noted("save_wish", desired_state.save_wish))
+    sandbox.run("up")
+    assert order == ["info", "save_wish"]
+    sandbox.run("up")
+    assert order[2:] == ["save_wish"]
 
 
 def test_a_changed_config_makes_one_container_anew(sandbox: Sandbox) -> None:
