@@ -97,8 +97,7 @@ def apply(
         plan = planned_change.make(session, change, on_event)
         if held.was_overridden():
             raise ManagerError("the fleet was stopped by force meanwhile; nothing was done")
-        if info is None and any(action.starts for action in plan.actions):
-            info = _info_meanwhile(session, fleet)
+        info = info or _info_for(session, plan)
         if change.command == "up":
             compose_notices.own_compose_yaml(plan.snapshot.project, on_event)
         limit = _limiter(session, change, plan, on_event)
@@ -352,6 +351,13 @@ def _carry_out(
         return refused + execute.run(todo, context, on_done, on_end)
     finally:
         on_event(ActionsEnded())
+
+
+def _info_for(session: Session, plan: Plan) -> Callable[[], Mapping[str, Any]] | None:
+    """Ask the engine what it is, if the plan starts anything: an `up` with nothing to do asks nobody."""
+    if not any(action.starts for action in plan.actions):
+        return None
+    return _info_meanwhile(session, plan.snapshot.project.fleet)
 
 
 def _info_meanwhile(session: Session, fleet: Fleet) -> Callable[[], Mapping[str, Any]]:
