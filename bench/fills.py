@@ -22,6 +22,7 @@ from typing import Any
 RUN = Path(__file__).resolve().parents[1] / "docker" / "bot" / "run.py"
 sys.path[:0] = [str(RUN.parent)]
 
+from bench.shell import raise_if_interrupted  # noqa: E402
 from tests import ports  # noqa: E402
 from tests.fake_exchange.book import ZERO, Book  # noqa: E402
 from tests.fake_exchange.server import FakeExchange  # noqa: E402
@@ -102,7 +103,10 @@ def measure(
                 return figures(book, process.pid, rtt, interval, fills)
             finally:
                 process.terminate()
-                process.wait(60)
+                try:
+                    process.wait(60)
+                finally:
+                    process.kill()
 
 
 def figures(book: Book, pid: int, rtt: float, interval: float, fills: int) -> dict[str, Any]:
@@ -154,6 +158,7 @@ def wait(until: Any, within: float) -> None:
     while not until():
         if time.monotonic() > deadline:
             raise TimeoutError(f"not within {within:g} s")
+        raise_if_interrupted()
         time.sleep(0.002)
 
 

@@ -72,7 +72,7 @@ def _up_until_healthy(project: Project) -> float:
                 return
             time.sleep(0.01)
 
-    watcher = threading.Thread(target=watch)
+    watcher = threading.Thread(target=watch, daemon=True)  # no interruption waits for it
     watcher.start()
     project.manager("up", environ={"GRIDBOT_MARKET": "synthetic"})
     watcher.join()

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from bench.shell import raise_if_interrupted
+
 Contender = Callable[[], float]
 """Does the work once and returns the seconds it took, without preparing and tidying up."""
 
@@ -80,6 +82,7 @@ class Findings:
     @contextmanager
     def row(self, name: str) -> Iterator[None]:
         """Report a row that fails, and let the others go on."""
+        raise_if_interrupted(always=True)  # nothing of a row that ends tidies up by beginning another
         started = time.monotonic()
         print(f"{name} …", file=sys.stderr, flush=True)
         try:

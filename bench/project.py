@@ -8,7 +8,6 @@ import json
 import math
 import secrets
 import shutil
-import signal
 import sys
 import tempfile
 import time
@@ -19,7 +18,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
-from bench.shell import CommandFailed, Done, run
+from bench.shell import CommandFailed, Done, ignore_interruptions, run
 from tests import ports
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -30,6 +29,8 @@ PREFIX = "bfb-"
 SETTLE_S = 120
 CALM_S = 2.0
 """After the last bot answers: the engine's first health checks are still under way."""
+UNDER_WAY_S = 2.0
+"""What a killed program had asked of the engine is carried out all the same, within about so long."""
 PROJECT_LABEL = "com.docker.compose.project"
 
 
@@ -97,11 +98,13 @@ class Project:
     def serving(self) -> Iterator[int]:
         """Run `manager serve` in the background, and give its port."""
         port = ports.reserve()
-        self.manager("serve", "--detach", "--listen", f"127.0.0.1:{port}")
         try:
+            self.manager("serve", "--detach", "--listen", f"127.0.0.1:{port}")
             yield port
-        finally:
-            self.manager("serve", "stop")
+        except BaseException:
+            self.manager("serve", "stop", any_code=True)
+            raise
+        self.manager("serve", "stop")
 
     def compose(self, *args: str, environ: Mapping[str, str] | None = None) -> Done:
         """Run Compose on what `manager compose` rendered."""
@@ -207,8 +210,7 @@ class Workshop:
         """Remove containers, networks, image tags and folders; a second interruption does not keep it
         from that.
         """
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
+        ignore_interruptions()
         for project in self.projects:
             with suppress(CommandFailed):
                 project.remove_containers()
@@ -233,6 +235,10 @@ def workshop(calm: float = CALM_S) -> Iterator[Workshop]:
     made = Workshop(Path(tempfile.mkdtemp(prefix=PREFIX)), secrets.token_hex(3), calm)
     try:
         yield made
+    except BaseException:
+        made.clean()
+        time.sleep(UNDER_WAY_S)
+        raise
     finally:
         made.clean()
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from bench import shell
 from bench.measure import Findings, Trouble
 from bench.project import Workshop
 
@@ -46,10 +47,12 @@ def run_at_once(works: Mapping[str, Callable[[], object]], begin: Sequence[str],
             works[name]()
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        running = [pool.submit(section, name) for name in (*begin, *(n for n in works if n not in begin))]
         try:
-            for future in running:
+            names = (*begin, *(name for name in works if name not in begin))
+            for future in [pool.submit(section, name) for name in names]:
                 future.result()
-        except BaseException:  # Ctrl-C: what has not begun does not
+        except BaseException:  # Ctrl-C: what has not begun does not, and what runs ends before all is removed
+            shell.ignore_interruptions()
             pool.shutdown(wait=False, cancel_futures=True)
+            shell.interrupt_threads()
             raise

@@ -120,7 +120,7 @@ class Bundle:
         try:
             if isinstance(code, bytes):
                 code = marshal.loads(code)
-        except (ValueError, EOFError, TypeError):  # as a power failure may leave it
+        except Exception:  # noqa: BLE001 - as a power failure may leave it: SystemError is one of many
             self._is_up_to_date = False
             return None
         folders = [path.rpartition("/")[0]] if is_package else None
@@ -147,6 +147,8 @@ def _read(path: str) -> Content | None:
     """Return what is in a file; None if it is another program's, or a source has changed."""
     try:
         with open(path, "rb") as file:
+            if not _is_as_safe_as_source(file.fileno()):
+                return None
             content = file.read()
         if not content.startswith(MAGIC_NUMBER):
             return None
@@ -157,9 +159,16 @@ def _read(path: str) -> Content | None:
         for source, _is_package, state, _code in entries.values():
             if _state(source) != state:
                 return None
-    except (OSError, ValueError, EOFError, TypeError):
+    except Exception:  # noqa: BLE001 - none, or a damaged one: SystemError is one of what that leads to
         return None
     return entries, expressions, named_tuples
+
+
+def _is_as_safe_as_source(file: int) -> bool:
+    """Return whether only those could write the file whose code runs here anyway."""
+    status, source = os.fstat(file), os.stat(__file__)
+    is_of_theirs = status.st_uid in (0, os.geteuid(), source.st_uid)
+    return is_of_theirs and not status.st_mode & ~source.st_mode & 0o022
 
 
 def _state(source: str) -> tuple[int, int, int]:

@@ -83,7 +83,7 @@ class LateLoader(SourceFileLoader):
         if type(self._module) is _Late and type(pattern) in (str, bytes):
             try:
                 return _sre.compile(pattern, *marshal.loads(self._compiled[pattern, flags]))
-            except (KeyError, ValueError, EOFError, TypeError, RuntimeError):  # another one, or damaged
+            except Exception:  # noqa: BLE001 - another one, or damaged
                 pass
         _load(self._module)
         return self._module.compile(pattern, flags)

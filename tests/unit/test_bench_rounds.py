@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 import re
+import signal
 import threading
 import time
 from functools import partial
@@ -11,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import sections
+from bench import sections, shell
 from bench.__main__ import LEAST_S, NORMAL
 from bench.measure import Findings, alternating
 from bench.project import Workshop
@@ -69,6 +71,53 @@ def test_at_once_every_section_runs_and_one_that_fails_is_named() -> None:
     sections.run_at_once(works, ("c", "b"), findings)
     assert sorted(ran) == ["short", "waits", "waits"]
     assert [(t.row, t.kind, t.why) for t in findings.troubles] == [("c", "failed", "ValueError: no such row")]
+
+
+def test_an_interruption_ends_all_that_runs_at_once_before_anything_is_removed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each of the sections tidies up, by programs too; what has not begun does not begin."""
+    monkeypatch.setattr(shell, "_is_interrupted", threading.Event())
+    findings, tidied, began = Findings(), [], threading.Barrier(4)
+    second = signal.signal(signal.SIGINT, signal.default_int_handler), signal.getsignal(signal.SIGTERM)
+
+    def section() -> None:
+        try:
+            began.wait(60)
+            shell.run(["sleep", "90"])
+        finally:
+            tidied.append(shell.run(["echo", "tidy"]).out)
+
+    def between_programs() -> None:
+        try:
+            began.wait(60)
+            shell._is_interrupted.wait(60)
+            with findings.row("next"):
+                tidied.append("the next row")
+        finally:
+            os.kill(os.getpid(), signal.SIGINT)  # once more
+            tidied.append(shell.run(["echo", "tidy"]).out)
+
+    def interrupts() -> None:
+        began.wait(60)
+        deadline = time.monotonic() + 60
+        while len(shell._running) < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+        shell._is_interrupted.wait(60)
+
+    works = {"a": section, "b": section, "c": between_programs, "d": interrupts}
+    works |= {name: partial(tidied.append, "begun later") for name in "efgh"}
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            sections.run_at_once(works, ("a", "b"), findings)
+    finally:
+        for number, handler in zip((signal.SIGINT, signal.SIGTERM), second, strict=True):
+            signal.signal(number, handler)
+    assert tidied.count("tidy\n") == 3
+    assert {*tidied} == {"tidy\n"}
+    assert findings.troubles == []
+    assert not shell._running
 
 
 def _run(monkeypatch: pytest.MonkeyPatch, slower: float) -> tuple[float, dict[str, str]]:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from importlib.util import MAGIC_NUMBER
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -27,6 +28,8 @@ assert manager.rooms.__path__ == [one.__file__.rpartition("/")[0]]
 assert one.__spec__.origin == one.__file__ and "one." + sys.implementation.cache_tag in one.__cached__
 print(one.WORD, *sorted({type(module.__spec__.loader).__name__ for module in (fractions, one)}))
 """
+NO_CODE = marshal.dumps(compile("", "", "exec"))[:4] + b"\x80" + marshal.dumps(compile("", "", "exec"))[5:]
+"""As a bit that was lost makes it: Python raises SystemError for it."""
 FROM_BUNDLE, AS_EVER = "_Loader", "SourceFileLoader"
 
 
@@ -114,11 +117,14 @@ def test_who_removes_all_compiled_code_removes_it_too(package: Path) -> None:
     assert run(package) == f"first {AS_EVER}"
 
 
-def test_code_that_is_damaged_within_the_file_is_imported_as_ever_and_written_anew(package: Path) -> None:
+@pytest.mark.parametrize("damaged_code", [bytes(100), NO_CODE], ids=["zeros", "a bit"])
+def test_code_that_is_damaged_within_the_file_is_imported_as_ever_and_written_anew(
+    package: Path, damaged_code: bytes
+) -> None:
     path = bundle(package)
     origin, entries, *rest = marshal.loads(path.read_bytes()[len(MAGIC_NUMBER) :])
-    *whole, code = entries["hashlib"]
-    damaged = {**entries, "hashlib": (*whole, bytes(len(code)))}
+    *whole, _code = entries["hashlib"]
+    damaged = {**entries, "hashlib": (*whole, damaged_code)}
     path.write_bytes(MAGIC_NUMBER + marshal.dumps((origin, damaged, *rest)))
     told = "import hashlib; print(type(hashlib.__spec__.loader).__name__); code_bundle.keep()"
     assert run(package, then=told) == f"first {FROM_BUNDLE}\n{AS_EVER}"
@@ -149,7 +155,11 @@ def test_a_source_that_is_gone_is_not_imported(package: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "damage", ["empty", "cut off", "of another interpreter", "of another version", "noise"]
+    "damage",
+    [
+        *("empty", "cut off", "of another interpreter", "of another version", "noise"),
+        *("of another shape", "code that is none"),
+    ],
 )
 def test_a_file_that_cannot_be_used_is_written_anew(package: Path, damage: str) -> None:
     path = bundle(package)
@@ -162,6 +172,8 @@ def test_a_file_that_cannot_be_used_is_written_anew(package: Path, damage: str) 
             "of another interpreter": b"\0" + content[1:],
             "of another version": MAGIC_NUMBER + marshal.dumps((("3.11.0", *origin[1:]), *rest)),
             "noise": MAGIC_NUMBER + b"\xff" * 100,
+            "of another shape": MAGIC_NUMBER + marshal.dumps((origin, [], *rest[1:])),
+            "code that is none": MAGIC_NUMBER + NO_CODE,
         }[damage]
     )
     assert run(package) == f"first {AS_EVER}"
@@ -175,6 +187,39 @@ def test_a_module_in_a_folder_that_is_searched_before_the_library_is_the_one(
     (tmp_path / "own" / "fractions.py").touch()
     assert run(package, before=[tmp_path / "own"]) == f"first {AS_EVER}"
     assert run(package, before=[tmp_path]) == f"first {FROM_BUNDLE}"
+
+
+def test_a_file_that_others_could_write_is_not_run_and_written_anew(package: Path) -> None:
+    path = bundle(package)
+    path.chmod(0o666)
+    assert run(package) == f"first {AS_EVER}"
+    assert path.stat().st_mode & 0o777 == (package / "cli" / "code_bundle.py").stat().st_mode & 0o666
+    assert run(package) == f"first {FROM_BUNDLE}"
+
+
+@pytest.mark.parametrize(
+    ("owner", "mode", "is_read"),
+    [
+        ("root", 0o644, True),
+        ("this user", 0o600, True),
+        ("the source's owner", 0o644, True),
+        ("another", 0o644, False),
+        ("this user", 0o664, False),
+        ("root", 0o646, False),
+    ],
+)
+def test_a_file_is_read_if_it_was_written_by_those_whose_code_runs_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: str, mode: int, is_read: bool
+) -> None:
+    users = {"root": 0, "the source's owner": 1001, "this user": 1002, "another": 1003}
+    code_bundle._write(str(tmp_path / "file"), {}, ({}, {}), {})
+    machine = SimpleNamespace(
+        geteuid=lambda: users["this user"],
+        stat=lambda _path: SimpleNamespace(st_uid=users["the source's owner"], st_mode=0o100644),
+        fstat=lambda _file: SimpleNamespace(st_uid=users[owner], st_mode=0o100000 | mode),
+    )
+    monkeypatch.setattr(code_bundle, "os", machine)
+    assert (code_bundle._read(str(tmp_path / "file")) is not None) is is_read
 
 
 def test_nothing_is_written_where_python_is_told_to_write_nothing(package: Path) -> None:
