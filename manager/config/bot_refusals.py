@@ -6,12 +6,13 @@ break them; the manager imports nothing of a bot. tests/bot/test_bot_refusals.py
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 
 from manager.config import bot_argv
 from manager.config.bot_argv import GRIDS
 from manager.errors import Problem
+from manager.i18n import mark
 
 MIN_INTERVAL_S = Decimal("0.05")
 MAX_LEVELS = 200
@@ -19,6 +20,7 @@ DEFAULT_GRID_NUM = 10
 REQUIRED = ("--exchange", "--symbol", "--strategy")
 REPLAY = "--replay"
 """The bot's only option that no key of a config becomes and that a flat config may give."""
+MESSAGE = mark("the bot will end with exit code 2, for “{why}”")
 
 Numbers = Callable[[str], "Decimal | None"]
 
@@ -32,7 +34,12 @@ def problems(file: str, command: Sequence[str], *, is_flat: bool = False) -> Ite
     strategy = options.get("--strategy", "")
     for why in (*_unknown(command, options), *_faults(options, strategy)):
         path = "bot_args" if is_flat else _key(why, strategy)
-        yield Problem.at(file, path, "the bot will end with exit code 2, for “{why}”", why=why)
+        yield Problem.at(file, path, MESSAGE, why=why)
+
+
+def among(warnings: Iterable[Problem]) -> list[Problem]:
+    """Return those of a config's warnings that tell what its bot would end for."""
+    return [problem for problem in warnings if problem.text.message == MESSAGE]
 
 
 def _key(why: str, strategy: str) -> str:
