@@ -42,14 +42,14 @@ def require_verified(settings: Settings, env: Mapping[str, str] = os.environ) ->
             kind=kind,
         )
     if known["unverified"] and not is_accepted(settings.exchange, env):
-        what = ", ".join(known["unverified"])
+        names = ", ".join(known["unverified"])
         raise ConfigError(
-            f"live trading on {settings.exchange} {kind} is refused: {what} unverified; if you accept that,"
+            f"live trading on {settings.exchange} {kind} is refused: {names} unverified; if you accept that,"
             f" set {CONSENT}={settings.exchange} (in a fleet: accept_unverified in config/fleet.toml)",
             "unverified",
             exchange=settings.exchange,
             kind=kind,
-            what=what,
+            what=names,
         )
     from gridbot.exchanges import answer_check  # with ccxt, which a run on paper may do without
 
