@@ -150,6 +150,17 @@ def number(text: str) -> float:
     return int(value) if value.is_integer() else value
 
 
+def signed_number(text: str) -> str:
+    """Return a finite number, which may be below 0, as it was written."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not float("-inf") < value < float("inf"):
+        raise _refusal(_("must be a number"))
+    return text
+
+
 def percentage(text: str) -> str:
     """Return a percentage above 0 and below 100, as it was written."""
     if not re.fullmatch(r"[0-9]{1,2}(\.[0-9]{1,6})?", text) or float(text) == 0:

@@ -238,14 +238,14 @@ UPKEEP_GROUPS: Mapping[str, Mapping[str, Command]] = {
                 option("--svg", text=mark("draw price, trades and P&L into this file"), metavar="FILE"),
                 option(
                     "--maker-fee",
-                    text=mark("what a resting order costs, as a share of its value"),
-                    type=argument_types.number,
+                    text=mark("what a resting order costs, as a share of its value; below 0: a rebate"),
+                    type=argument_types.signed_number,
                     metavar="SHARE",
                 ),
                 option(
                     "--taker-fee",
                     text=mark("what an order that takes costs, as a share of its value"),
-                    type=argument_types.number,
+                    type=argument_types.signed_number,
                     metavar="SHARE",
                 ),
                 option(
@@ -261,8 +261,10 @@ UPKEEP_GROUPS: Mapping[str, Mapping[str, Command]] = {
                 ),
                 option(
                     "--funding-rate",
-                    text=mark("what longs pay every eight hours, as a share of the position"),
-                    type=argument_types.number,
+                    text=mark(
+                        "what longs pay every eight hours, as a share (default: DATA.csv's funding_rate)"
+                    ),
+                    type=argument_types.signed_number,
                     metavar="SHARE",
                 ),
                 JSON,

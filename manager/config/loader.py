@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from manager.config import handover, spec, validation_messages
+from manager.config import bot_refusals, handover, spec, validation_messages
 from manager.config.bot_argv import GRIDS
 from manager.config.exchanges import EXCHANGES
 from manager.config.flat_format import convert_legacy, is_legacy
@@ -104,7 +104,7 @@ def load_value(
         file,
         spec=built,
         described=described(config),
-        warnings=tuple(_warnings(file, config)),
+        warnings=(*_warnings(file, config), *_bot_refusals(file, config, built, fleet)),
         refusals=tuple(handover.refusals(file, raw, config, fleet)),
         is_constant=is_constant,
         config_hash=None if built.web_port is None else spec.config_hash(built, fleet),
@@ -357,6 +357,12 @@ def _warnings(file: str, config: InstanceConfig) -> Iterator[Problem]:
             "daemon_config.log_dir",
             "the shared folder logs is replaced by logs/ID, one folder per instance",
         )
+
+
+def _bot_refusals(file: str, config: InstanceConfig, built: InstanceSpec, fleet: Fleet) -> Iterator[Problem]:
+    """Warn of what the bundled bot will not start with. It is no fault: what ran before is still started."""
+    if fleet.is_bundled_bot:
+        yield from bot_refusals.problems(file, built.command, is_flat=config.bot_args is not None)
 
 
 def described(config: InstanceConfig) -> dict[str, Any]:

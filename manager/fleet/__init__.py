@@ -20,7 +20,7 @@ supervisor_messages, supervisor_sentences  supervisors' reasons: by codes, and t
 state_file, upgrade_records                what only the manager knows
 bot_options_file, image_variables          which options the user's own bot has, and which variables it reads
 import_records                             what was imported from the old system
-closed_report                              what closing has left, in the report of a stopped bot
+closed_report, closing_messages            what closing has left in a bot's report, and why it did not close
 event_spool                                what commands did, for the history
 halt_mark, start_lock, tombstone           what prevents bots from being started; starts in progress
 display, causes, list_table, status_json   output for users and programs

@@ -53,11 +53,65 @@ def test_two_round_trips_by_hand(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert (answer["from"], answer["to"], answer["maker_share"]) == (1_700_000_000, 1_700_018_000, "1")
 
 
+# 1,700,000,000 is 22:13:20 UTC: midnight, when funding is paid, is passed with the third row.
+HOURS = [1_700_000_000 + 3600 * i for i in range(6)]
+HELD = ["121", "109.5", "120.5", "109.5", "120.5", "109.5"]
+
+
+@pytest.mark.parametrize(
+    ("rates", "options", "paid"),
+    [
+        (["0.0001", "0.0002", "0.0005", "0.0009", "", ""], [], "0.0005"),
+        (["", "-0.0003", "", "0.0009", "", ""], [], "-0.0003"),
+        (["", "", "", "0.0009", "", ""], [], "0"),
+        (["0.0001"] * 6, ["--funding-rate", "-0.0002"], "-0.0002"),
+        (["0.0001"] * 6, ["--funding-rate", "0"], "0"),
+    ],
+    ids=["of that row", "the last one said", "none said yet", "an option", "an option of 0"],
+)
+def test_funding_is_paid_by_the_recordings_rate(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], rates: list[str], options: list[str], paid: str
+) -> None:
+    lines = [f"{at},{price},{rate}" for at, price, rate in zip(HOURS, HELD, rates, strict=True)]
+    answer = run(tmp_path, capsys, ["time,price,Funding_Rate", *lines], *options)
+    assert D(answer["funding"]) == -D("0.1") * D("120.5") * D(paid)
+    # Two exits of 10 a unit, what is held is 0.5 a unit down, and fees are the bot's own 2 of 10,000.
+    assert D(answer["pnl"]) == D(2) - D("0.05") - D("0.0114") + D(answer["funding"])
+
+
+def test_a_rebate_is_earned(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = ["time,price", *(f"{at},{price}" for at, price in zip(HOURS, HELD, strict=True))]
+    answer = run(tmp_path, capsys, rows, "--maker-fee=-0.0001")
+    assert D(answer["fees"]) == -D("0.0001") * D("0.1") * (3 * 110 + 2 * 120)
+    assert D(answer["pnl"]) == D(2) - D("0.05") + D("0.0057")
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ("--taker-fee 1.5", "--taker-fee: is a share, and 1.5 is 150 %; 0.0005 is 0.05 %"),
+        ("--maker-fee=-2", "--maker-fee: is a share, and -2 is -200 %; 0.0005 is 0.05 %"),
+        ("--funding-rate 5", "--funding-rate: is a share, and 5 is 500 %; 0.0005 is 0.05 %"),
+        ("--market-spread 3", "--market-spread: is a share of the price, from 0 to below 1, not 3"),
+        ("", "data.csv:2: not a funding rate as a share (0.0001 is 0.01 %): 0.5"),
+    ],
+)
+def test_percent_are_no_shares(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: str, why: str
+) -> None:
+    (tmp_path / "data.csv").write_text("time,price,funding\n1,121,0.5\n2,122,\n")
+    assert main([*LINE.split(), "--data", str(tmp_path / "data.csv"), *options.split()]) == 2
+    assert capsys.readouterr().err.removeprefix(f"{tmp_path}/") == f"{why}\n"
+
+
 def test_a_spot_market_pays_no_funding(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "data.csv").write_text("price\n121\n122\n")
     spot = LINE.replace("_PERP", "").replace("perp_grid", "grid").split()
     assert main([*spot, "--data", str(tmp_path / "data.csv"), "--funding-rate", "0.0001"]) == 2
+    (tmp_path / "data.csv").write_text("time,price,funding_rate\n1,121,0.01\n40000,122,0.01\n")
     assert capsys.readouterr().err == "--funding-rate: a spot market pays no funding\n"
+    assert main([*spot, "--data", str(tmp_path / "data.csv"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["funding"] == "0"
 
 
 def independent(prices: list[int]) -> tuple[int, int, int, int]:
@@ -185,7 +239,7 @@ def test_a_recording_that_is_none_is_refused(
 def test_a_column_of_times_is_no_row_count(name: str, unit: int, tmp_path: Path) -> None:
     data = tmp_path / "data.csv"
     data.write_text(f"price,{name}\n121,{1_700_000_000 * unit}\n")
-    assert next(read_recording(data, 1.0)) == (1_700_000_000.0, [D(121)])
+    assert next(read_recording(data, 1.0)) == (1_700_000_000.0, [D(121)], None)
 
 
 def test_a_compressed_recording_is_read_and_a_broken_one_named(tmp_path: Path) -> None:
@@ -218,7 +272,7 @@ def test_a_recording_may_be_larger_than_the_memory(
     """Neither the rows are kept nor all points of the curve and trades, which are one a row here."""
     data = tmp_path / "data.csv"
     data.write_text("price\n121\nx\n")
-    assert next(read_recording(data, 1.0)) == (0.0, [D(121)])
+    assert next(read_recording(data, 1.0)) == (0.0, [D(121)], None)
     picture = tmp_path / "run.svg"
     answer = run(tmp_path, capsys, ["price", *["109.5", "120.5"] * 3000], "--svg", str(picture))
     assert answer["trades"] > 5900

@@ -89,7 +89,7 @@ def test_the_engine_trades_the_same(name: str, tmp_path: Path) -> None:
         return new
 
     test._exchange.fills = seen  # type: ignore[method-assign]
-    rows: list[Row] = [(1_700_000_000.0 + STEP_S * at, [price]) for at, price in enumerate(prices)]
+    rows: list[Row] = [(1_700_000_000.0 + STEP_S * at, [price], None) for at, price in enumerate(prices)]
     result = test.run(iter(rows))
     fills, pnl = traded_by_the_engine(line, prices, tmp_path)
     assert booked

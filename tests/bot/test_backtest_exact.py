@@ -52,7 +52,7 @@ def run(line: str, prices: list[Decimal], rate: Decimal, costs: Costs) -> tuple[
         add(fill, market)
 
     test._store.add_trade = add_trade  # type: ignore[method-assign]
-    rows: list[Row] = [(1_700_000_000.0 + STEP_S * i, [price]) for i, price in enumerate(prices)]
+    rows: list[Row] = [(1_700_000_000.0 + STEP_S * i, [price], None) for i, price in enumerate(prices)]
     return test.run(iter(rows)), fills
 
 

@@ -216,7 +216,7 @@ def test_where_record_and_account_differ_both_numbers_are_named_and_nothing_is_s
     sandbox.fake.book.place("Bid", "Market", None, Decimal("0.4"), foreign=True)
     for what in (("look", "0.01"), SELL):
         done = sandbox.run(*what)
-        assert (done.returncode, done.stdout) == (4, "")
+        assert (done.returncode, json.loads(done.stdout)["code"]) == (4, "differ")
         assert "this bot's trades make 1 SOL, the account holds 1.4" in done.stderr
     assert sandbox.posts() == 0
     assert sandbox.answer(*SELL, GRIDBOT_OTHERS_POSITION="0.4")["position"] == "0"
@@ -383,8 +383,10 @@ def test_nothing_is_closed_without_a_record_or_for_another_market(sandbox: Sandb
 def test_an_exchange_that_is_not_verified_is_refused(sandbox: Sandbox) -> None:
     sandbox.options = ("--exchange", "lighter", "--symbol", "SOL", *MESH[4:])
     refused = sandbox.run(*SELL, LIGHTER_SIGNER_LIBRARY=str(PROGRAM))
-    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.returncode == 2
     assert "set GRIDBOT_ACCEPT_UNVERIFIED=lighter" in refused.stderr
+    answer = json.loads(refused.stdout)
+    assert (answer["code"], answer["params"]["exchange"]) == ("unverified", "lighter")
 
 
 @pytest.mark.parametrize("step", range(6))

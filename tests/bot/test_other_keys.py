@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import itertools
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, NoReturn
 
 import pytest
 
 from gridbot.config import args
 from gridbot.model.condition import Code
+from gridbot.model.errors import UnreachableError
 from gridbot.store.ledger import Ledger, opening_ledger
 from gridbot.store.store import Store
 from gridbot.trading import other_keys
@@ -19,6 +21,7 @@ from gridbot.trading.position_watch import LOOK_EVERY_S, SECOND_LOOK_S
 from tests.bot.bots import Bot
 from tests.bot.test_live import FAST, MESH, fake
 from tests.bot.test_position_watch import LINE, LIVE, Bench
+from tests.bot.worlds import SPOT
 from tests.fake_exchange.book import Book
 from tests.fake_exchange.server import FakeExchange
 
@@ -87,14 +90,51 @@ def test_a_balance_that_is_not_said_keeps_nothing_up(store: Store, monkeypatch: 
 def test_only_what_is_held_can_lie_on_another_account(store: Store) -> None:
     settings = args.parse(LINE.split(), LIVE)
     store.begin_run(settings.identity, "live", {}, Ledger())
-    other_keys.note(store, "a", None, was_unproven=False)
-    other_keys.note(store, "b", store.fact(other_keys.ACCOUNT), was_unproven=False)
+    note = partial(other_keys.note, store, was_unproven=False, least=D("0.1"))
+    note("a", None)
+    note("b", store.fact(other_keys.ACCOUNT))
     assert not other_keys.is_unproven(store)
     store.begin_run(settings.identity, "live", {}, opening_ledger(D(1), D(121)))
-    other_keys.note(store, "b", None, was_unproven=False)
+    note("b", None)
     assert not other_keys.is_unproven(store), "a record of before that was known goes on as ever"
-    other_keys.note(store, "c", "b", was_unproven=False)
+    note("c", "b")
     assert other_keys.is_unproven(store)
+
+
+def test_dust_that_cannot_be_sold_keeps_no_bot_from_another_account(store: Store) -> None:
+    settings = args.parse(LINE.split(), LIVE)
+    store.begin_run(settings.identity, "live", {}, opening_ledger(D("0.0004"), D(121)))
+    other_keys.note(store, "b", "a", was_unproven=False, least=D("0.1"))
+    assert not other_keys.is_unproven(store), "a spot position that was closed leaves what fees cost"
+    other_keys.note(store, "b", "b", was_unproven=True, least=D("0.1"))
+    assert not other_keys.is_unproven(store)
+
+
+def test_a_look_without_an_answer_proves_no_account(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = holding(store, "0")
+    bench.tick()
+    watch = bench.engine._watch
+    monkeypatch.setattr(bench.account, "position", unreachable)
+    with pytest.raises(UnreachableError):
+        bench.tick(SECOND_LOOK_S)
+    assert watch.is_in_doubt, "a word of the websocket would be acted on before the next look"
+
+
+def test_a_balance_that_is_lost_once_proves_no_account(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Resumed, "line", LINE.replace("perp_grid", "grid").replace("_PERP", ""))
+    monkeypatch.setattr(Resumed, "market", SPOT)
+    bench = holding(store, "0")
+    monkeypatch.setattr(bench.account, "holdings", unreachable)
+    assert bench.tick() is Code.TRADING
+    assert bench.tick(SECOND_LOOK_S) is Code.LEDGER_DIFFERS, "a bot that cannot trade says so"
+    assert bench.account.placed == []
+    monkeypatch.setattr(bench.account, "holdings", lambda: D("0.8"))
+    assert bench.tick(SECOND_LOOK_S) is Code.TRADING
+    assert bench.account.placed
+
+
+def unreachable() -> NoReturn:
+    raise UnreachableError("no answer")
 
 
 def test_the_account_is_known_by_what_names_it() -> None:

@@ -94,6 +94,12 @@ def configs(files: ProjectFacts) -> Iterator[Finding]:
             Text("{why}", why=problem),
             Text("fix it, then run `manager config --check`"),
         )
+    for problem in files.refused_by_bot:
+        yield warn(
+            "configs",
+            Text("{why}", why=problem),
+            Text("fix it, then run `manager config --check`"),
+        )
     if not files.problems and files.configs:
         yield ok("configs", Text("{count} configs are valid", count=files.configs))
     elif not files.problems:

@@ -177,6 +177,8 @@ class ProjectFacts(NamedTuple):
     fleet: str
     configs: int
     problems: tuple[str, ...] = ()
+    refused_by_bot: tuple[str, ...] = ()
+    """What the bundled bot would end for at once."""
     memory_limits: int = 0
     cpu_limits: float = 0.0
     ports: tuple[WebPort, ...] = ()

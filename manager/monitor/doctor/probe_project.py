@@ -14,6 +14,7 @@ from datetime import datetime
 from itertools import chain
 from pathlib import Path
 
+from manager.config import bot_refusals
 from manager.config.fleet import Fleet
 from manager.config.variables import is_unlimited
 from manager.engine import compose_name, container_config
@@ -74,6 +75,7 @@ def probe_files(project: Project, snapshot: FleetSnapshot | None) -> ProjectFact
             str(problem)
             for problem in chain(project.problems, project.refusals, *project.unusable_keys().values())
         ),
+        refused_by_bot=tuple(map(str, bot_refusals.among(project.warnings))),
         memory_limits=sum(spec.memory for spec in specs),
         cpu_limits=sum(spec.nano_cpus for spec in specs) / NANO,
         ports=tuple(_ports(project, snapshot)),

@@ -20,7 +20,15 @@ from manager.engine import labels
 from manager.engine.client import Engine
 from manager.engine.containers import Container
 from manager.errors import FAILED, OK, EngineError, ManagerError
-from manager.fleet import bot_report, closed_report, env_file, event_spool, supervisor_state, tombstone
+from manager.fleet import (
+    bot_report,
+    closed_report,
+    closing_messages,
+    env_file,
+    event_spool,
+    supervisor_state,
+    tombstone,
+)
 from manager.fleet.bot_report import Position
 from manager.fleet.instance import market_of
 from manager.fleet.observe import FleetSnapshot
@@ -70,7 +78,7 @@ class CloseResult(NamedTuple):
     closed: Decimal
     average_price: Decimal | None
     is_done: bool
-    why: str
+    why: str | Text
 
 
 class Closing(NamedTuple):
@@ -277,7 +285,8 @@ def _run(
         return NoAnswer(Text("{why}", why=error), has_refused=False)
     if ended.code != 0:
         message = ended.message or Text("the program exited with code {code}", code=ended.code)
-        return NoAnswer(Text("{why}", why=message), has_refused=ended.code < KILLED_FROM)
+        why = _reason(ended.answer) or Text("{why}", why=message)
+        return NoAnswer(why, has_refused=ended.code < KILLED_FROM)
     try:
         answer = json.loads(ended.answer)
     except (ValueError, RecursionError):
@@ -305,6 +314,15 @@ def _figures(answer: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return what the program says of its record beside the position; optional."""
     figures = answer.get("report")
     return figures if isinstance(figures, dict) else {}
+
+
+def _reason(answer: str) -> Text | None:
+    """Return why the program has refused, by its code; None from one that has no codes."""
+    try:
+        parsed = json.loads(answer)
+    except (ValueError, RecursionError):
+        return None
+    return closing_messages.sentence(parsed) if isinstance(parsed, dict) else None
 
 
 def _unusable() -> Text:
@@ -336,7 +354,7 @@ def parsed_done(answer: Mapping[str, Any]) -> CloseResult | None:
         return None
     if is_done and position is not None:
         position = position._replace(is_dust=bool(position.amount))
-    why = replace_unprintable(str(answer.get("why") or ""))[:300]
+    why = closing_messages.sentence(answer) or replace_unprintable(str(answer.get("why") or ""))[:300]
     return CloseResult(position, closed, bot_report.amount(answer.get("average_price")), is_done, why)
 
 

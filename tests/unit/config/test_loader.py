@@ -367,7 +367,8 @@ def test_a_number_is_no_credential_where_no_credential_belongs(tmp_path: Path) -
 
 
 def test_a_legacy_file_has_its_exchange_config(tmp_path: Path) -> None:
-    flat: dict[str, Any] = {"bot_args": [], "exchange_config": {"api_key": "${BACKPACK_KEY}"}}
+    bot_args = ["--exchange", "backpack", "--symbol", "SOL_USDC", "--strategy", "standard", "--quantity", "1"]
+    flat: dict[str, Any] = {"bot_args": bot_args, "exchange_config": {"api_key": "${BACKPACK_KEY}"}}
     write_config(tmp_path, flat)
     result = loaded(tmp_path)
     assert (result.problems, result.warnings) == ((), ())

@@ -544,7 +544,7 @@ def test_a_result_is_believed_only_where_its_values_are_right(bad: dict[str, Any
     assert close.parsed_done({**DONE, **bad}) is None
     unknown = close.parsed_done({**DONE, "done": False, "position": None, "why": "\x1b[2J away"})
     assert unknown is not None
-    assert (unknown.position, unknown.why.isprintable()) == (None, True)
+    assert (unknown.position, str(unknown.why).isprintable()) == (None, True)
 
 
 def test_nothing_is_asked_or_closed_beside_a_bot_that_holds_its_lock(

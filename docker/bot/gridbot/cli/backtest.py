@@ -16,7 +16,7 @@ from gridbot.cli import backtest_picture
 from gridbot.config import args
 from gridbot.exchanges.paper import HALF_SPREAD, MAKER_FEE, TAKER_FEE, Costs
 from gridbot.exchanges.price_sources import assumed_market
-from gridbot.exchanges.recording import read_recording
+from gridbot.exchanges.recording import MOST_RATE, read_recording
 from gridbot.model.errors import BotError, ConfigError
 from gridbot.model.types import Market, as_text
 from gridbot.trading.backtest import Backtest, Result
@@ -29,11 +29,14 @@ def main(argv: Sequence[str]) -> int:
         settings = args.parse(rest, {})
         if own.funding_rate and not settings.perp:
             raise ConfigError("--funding-rate: a spot market pays no funding")
+        _require_sensible(own)
         market = _market(assumed_market(settings), own)
         costs = Costs(own.maker_fee, own.taker_fee, own.spread / 2, own.queue == "first")
         began = time.process_time()
         rows = read_recording(own.data, settings.interval)
-        result = Backtest(settings, market, costs, own.funding_rate).run(rows)
+        # A spot market pays none, whatever its recording says.
+        rate = own.funding_rate if settings.perp else Decimal(0)
+        result = Backtest(settings, market, costs, rate).run(rows)
         seconds = time.process_time() - began
         answer = summary(result, market)
         answer["rows_per_second"] = round(result.rows / max(seconds, 1e-9))
@@ -96,6 +99,20 @@ def _market(assumed: Market, own: argparse.Namespace) -> Market:
     )
 
 
+def _require_sensible(own: argparse.Namespace) -> None:
+    """Check that shares are not given as percent. Raises ConfigError."""
+    for name in ("maker_fee", "taker_fee", "funding_rate"):
+        value, option = getattr(own, name), f"--{name.replace('_', '-')}"
+        if value is not None and abs(value) >= MOST_RATE:
+            raise ConfigError(
+                f"{option}: is a share, and {as_text(value)} is {as_text(100 * value)} %; 0.0005 is 0.05 %"
+            )
+    if not 0 <= own.spread < 1:
+        raise ConfigError(
+            f"--market-spread: is a share of the price, from 0 to below 1, not {as_text(own.spread)}"
+        )
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="backtest.py",
@@ -110,7 +127,7 @@ def _parser() -> argparse.ArgumentParser:
         "--maker-fee",
         type=args.to_decimal,
         default=MAKER_FEE,
-        help=f"share of the value (default {MAKER_FEE})",
+        help=f"share of the value; below 0: a rebate (default {MAKER_FEE})",
     )
     add(
         "--taker-fee",
@@ -134,8 +151,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--funding-rate",
         type=args.to_decimal,
-        default=Decimal(0),
-        help="paid by longs every eight hours; below 0: by shorts",
+        help="paid by longs every eight hours; below 0: by shorts (default: the column funding_rate)",
     )
     add("--tick", type=args.to_decimal, help="the market's price step")
     add("--lot", type=args.to_decimal, help="the market's quantity step")

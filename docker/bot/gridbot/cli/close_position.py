@@ -28,7 +28,8 @@ from gridbot.trading.close import CLOSE_WITHIN_S, LOOK_WITHIN_S, Closer, Terms
 def main(argv: Sequence[str]) -> int:
     """Print the answer as the last line, one JSON object, and return 0.
 
-    When nothing was done and nothing is known it prints why on stderr and returns an exit code of `errors`.
+    When nothing was done and nothing is known it prints why on stderr, in JSON by its code where it has one,
+    and returns an exit code of `errors`.
     """
     logs.configure()
     try:
@@ -39,10 +40,15 @@ def main(argv: Sequence[str]) -> int:
         venues.require_signing_library(settings.exchange)
         verification.require_verified(settings)
         if not settings.db_path.exists():
-            raise DatabaseError(f"whose the position is cannot be told: there is no {settings.db_path}")
+            path = str(settings.db_path)
+            raise DatabaseError(
+                f"whose the position is cannot be told: there is no {path}", "no_record", path=path
+            )
         answer = _carry_out(terms, settings)
     except BotError as err:
         print(err, file=sys.stderr)
+        if err.code:
+            print(json.dumps(err.as_code()))
         return err.exit_code
     except ExchangeError as err:
         print(f"{argv[0]}: the exchange gives no answer: {err}", file=sys.stderr)

@@ -14,10 +14,14 @@ from typing import IO
 
 from gridbot.model.errors import ConfigError
 
-# Seconds since the epoch, and the prices of the row in the order in which they were traded.
-Row = tuple[float, list[Decimal]]
+# Seconds since the epoch, the prices of the row in the order in which they were traded, and the funding rate
+# from then on, None where the row says none.
+Row = tuple[float, list[Decimal], Decimal | None]
 TIMES = ("time", "timestamp", "at", "date", "datetime", "open_time", "close_time", "ts", "unix")
 PRICES = ("price", "close", "last")
+RATES = ("funding_rate", "fundingrate", "funding")
+MOST_RATE = Decimal("0.1")
+"""No exchange lets a fee or a payment of funding be so large a share; then percent are meant."""
 BARS = ("open", "high", "low")
 # Later than this, a number is no time in seconds but one in milliseconds, and so on.
 LATEST_S = 1e11
@@ -34,7 +38,9 @@ def read_recording(path: Path, step: float) -> Iterator[Row]:
     try:
         with _open(path) as file:
             reader = csv.reader(file)
-            time_at, price_at, bar = _columns(path, next(reader, []))
+            head = next(reader, [])
+            time_at, price_at, bar = _columns(path, head)
+            rate_at = _place(head, RATES)
             count, last = 0, float("-inf")
             for fields in reader:
                 if not any(map(str.strip, fields)):
@@ -56,7 +62,8 @@ def read_recording(path: Path, step: float) -> Iterator[Row]:
                 if at < last:
                     raise ConfigError(f"{path}:{reader.line_num}: earlier than the row before")
                 count, last = count + 1, at
-                yield at, prices
+                rate = None if rate_at is None else _rate(fields, rate_at, f"{path}:{reader.line_num}")
+                yield at, prices, rate
     except UnicodeDecodeError as err:
         raise ConfigError(f"cannot read {path}: it is not UTF-8 text") from err
     except (OSError, EOFError, zlib.error, csv.Error, ValueError) as err:
@@ -77,16 +84,39 @@ def _open(path: Path) -> IO[str]:
 
 def _columns(path: Path, head: Sequence[str]) -> tuple[int | None, int, list[int] | None]:
     """Return the columns of the time, the price, and the rest of a bar. Raises ConfigError."""
-    names = [name.strip().lower().replace(" ", "_") for name in head]
-    price_at = next((names.index(name) for name in PRICES if name in names), None)
+    names, price_at = _names(head), _place(head, PRICES)
     if price_at is None:
         written = ",".join(head)[:SHOWN] or "nothing"
         raise ConfigError(f"{path}: no column price or close; the first line is: {written}")
-    time_at = next((names.index(name) for name in TIMES if name in names), None)
+    time_at = _place(head, TIMES)
     if time_at is None and (like := next((name for name in names if "time" in name or "date" in name), None)):
         raise ConfigError(f"{path}: no column time; if {like} is that, call it so")
     bar = [names.index(name) for name in BARS] if set(BARS) <= set(names) else None
     return time_at, price_at, bar
+
+
+def _names(head: Sequence[str]) -> list[str]:
+    return [name.strip().lower().replace(" ", "_") for name in head]
+
+
+def _place(head: Sequence[str], wanted: Sequence[str]) -> int | None:
+    """Return the column of the first of these names that the file has."""
+    names = _names(head)
+    return next((names.index(name) for name in wanted if name in names), None)
+
+
+def _rate(fields: Sequence[str], column: int, where: str) -> Decimal | None:
+    """Return a row's funding rate, None where the cell is empty. Raises ConfigError."""
+    text = fields[column].strip() if column < len(fields) else ""
+    if not text:
+        return None
+    try:
+        rate = Decimal(text)
+    except InvalidOperation:
+        rate = Decimal("NaN")
+    if not (rate.is_finite() and abs(rate) < MOST_RATE):
+        raise ConfigError(f"{where}: not a funding rate as a share (0.0001 is 0.01 %): {text[:SHOWN]}")
+    return rate
 
 
 def _time(text: str) -> float:

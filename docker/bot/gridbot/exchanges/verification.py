@@ -36,13 +36,20 @@ def require_verified(settings: Settings, env: Mapping[str, str] = os.environ) ->
     if known is None or not known["kit"]:
         raise ConfigError(
             f"live trading on {settings.exchange} {kind} is refused: its conformance kit is not green;"
-            " trade it on paper"
+            " trade it on paper",
+            "kit_not_green",
+            exchange=settings.exchange,
+            kind=kind,
         )
     if known["unverified"] and not is_accepted(settings.exchange, env):
+        names = ", ".join(known["unverified"])
         raise ConfigError(
-            f"live trading on {settings.exchange} {kind} is refused:"
-            f" {', '.join(known['unverified'])} unverified; if you accept that,"
-            f" set {CONSENT}={settings.exchange} (in a fleet: accept_unverified in config/fleet.toml)"
+            f"live trading on {settings.exchange} {kind} is refused: {names} unverified; if you accept that,"
+            f" set {CONSENT}={settings.exchange} (in a fleet: accept_unverified in config/fleet.toml)",
+            "unverified",
+            exchange=settings.exchange,
+            kind=kind,
+            what=names,
         )
     from gridbot.exchanges import answer_check  # with ccxt, which a run on paper may do without
 

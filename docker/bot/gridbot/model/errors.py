@@ -10,9 +10,20 @@ THROTTLED = ("rate_limited", "banned")
 
 
 class BotError(Exception):
-    """End the bot with `exit_code`. The text is the one line that the user reads."""
+    """End the bot with `exit_code`. The text is the one line that the user reads.
+
+    `code` and `params` say the same to a program that translates it; no code where none does.
+    """
 
     exit_code = EXIT_CRASH
+
+    def __init__(self, text: str = "", code: str = "", **params: str) -> None:
+        super().__init__(text)
+        self.code, self.params = code, params
+
+    def as_code(self) -> dict[str, object]:
+        """Return code and parameters for a program's answer; nothing without a code."""
+        return {"code": self.code, "params": self.params} if self.code else {}
 
 
 class ConfigError(BotError):

@@ -6,6 +6,7 @@ record is in memory. An order placed at one row can be filled from the next one 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -101,12 +102,16 @@ class _Rows:
 
 
 class Backtest:
-    """Run one recording. `funding_rate` is paid by longs every eight hours of the recording's clock."""
+    """Run one recording. `funding_rate` is paid by longs every eight hours of the recording's clock.
+
+    None: the one that the recording says for that moment, and nothing where it says none.
+    """
 
     def __init__(
-        self, settings: Settings, market: Market, costs: Costs, funding_rate: Decimal = ZERO
+        self, settings: Settings, market: Market, costs: Costs, funding_rate: Decimal | None = ZERO
     ) -> None:
-        self._settings, self._market, self._rate = settings, market, funding_rate
+        self._settings, self._market = settings, market
+        self._rate, self._has_own_rate = funding_rate or ZERO, funding_rate is not None
         self._source, self._store = _Rows(), MemoryStore()
         self._exchange = PaperExchange(lambda: market, self._source, lambda: self._source.at, costs)
         self._strategy = make_strategy(settings, market, self._store)
@@ -120,19 +125,21 @@ class Backtest:
         result, source, exchange, store = self._result, self._source, self._exchange, self._store
         settings = self._settings
         has_limits = settings.stop_loss is not None or settings.take_profit is not None
-        next_funding = None
+        next_funding = math.inf
         price = ZERO
-        for number, (at, prices) in enumerate(rows):
+        for number, (at, prices, rate) in enumerate(rows):
             source.at, source.prices = at, prices
             price = exchange.price()
             if number == 0:
                 result.began, result.first_price = at, price
                 self._strategy.prepare(price)
-            if self._rate:
-                due = int(at // FUNDING_EVERY_S)
-                if next_funding is not None and due > next_funding:
-                    result.funding -= store.ledger.position * price * self._rate * (due - next_funding)
-                next_funding = due
+                next_funding = at // FUNDING_EVERY_S + 1
+            if rate is not None and not self._has_own_rate:
+                self._rate = rate
+            if at >= next_funding * FUNDING_EVERY_S:
+                times = int(at // FUNDING_EVERY_S + 1 - next_funding)
+                result.funding -= store.ledger.position * price * self._rate * times
+                next_funding += times
             if exchange.has_fills:
                 self._take_fills()
             result.rows, result.ended = number + 1, at

@@ -65,9 +65,14 @@ class Closed:
     position: Decimal | None = None
     qty: Decimal = ZERO
     value: Decimal = ZERO
-    why: str | None = None
+    reason: RefusedError | None = None
     rest_is_tradable: bool = False
     report: dict[str, Any] | None = None
+
+    @property
+    def why(self) -> str | None:
+        """Return why more is not closed, None where nothing keeps it from that."""
+        return None if self.reason is None else str(self.reason)
 
     def as_json(self) -> dict[str, Any]:
         """Return it as the program prints it."""
@@ -79,6 +84,7 @@ class Closed:
             "average_price": as_text(round(self.value / self.qty, 8)) if self.qty else None,
             "done": self.position is not None and not self.rest_is_tradable,
             "why": self.why,
+            **(self.reason.as_code() if self.reason else {}),
             "report": self.report,
         }
 
@@ -94,16 +100,19 @@ class Closer:
     sleep: Callable[[float], None] = time.sleep
     _empty: int = field(default=0, init=False)
     _foreign: set[int] = field(default_factory=set, init=False)
-    _late_refusal: str | None = field(default=None, init=False)
+    _late_refusal: RefusedError | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         """Load the market's rules. Raises BotError or ExchangeError."""
         self._deadline = time.monotonic() + self.within
         run = self.store.last_run()
         if run is None:
-            raise RefusedError("this bot has never traded, so nothing is its own")
+            raise RefusedError("this bot has never traded, so nothing is its own", "never_traded")
         if run.identity != self.settings.identity:
-            raise RefusedError(f"its last run traded on {run.identity}, and this is {self.settings.identity}")
+            last, now = run.identity, self.settings.identity
+            raise RefusedError(
+                f"its last run traded on {last}, and this is {now}", "other_market", last=last, now=now
+            )
         self.exchange.shorten_timeouts()
         self._market: Market = ask_patiently(self.exchange.market, self.within)
         self._reconciler = Reconciler(self.store, self.exchange, self._market)
@@ -154,14 +163,14 @@ class Closer:
                 closed.qty, closed.value = self._booked_since(began)
                 self._empty = 0 if closed.qty > before else self._empty + 1
                 position = self._agreed_position()
-                closed.why = refusal or self._late_refusal
+                closed.reason = refusal or self._late_refusal
                 if self._empty:
                     self.sleep(SLICE_PAUSE_S)
         except (RefusedError, ExchangeError) as err:
             if closed.position is not None:
                 raise
             closed.qty, closed.value = self._booked_since(began)
-            closed.why = str(err)
+            closed.reason = err if isinstance(err, RefusedError) else RefusedError(str(err))
             return closed
         closed.report = self._report(closed.value / closed.qty if closed.qty else None)
         self._end_closing()
@@ -177,20 +186,33 @@ class Closer:
         """Take down what is left, and tell whether no further order is sent."""
         closed.position = position
         closed.rest_is_tradable = bool(self._tradable(position, terms.price))
-        if not closed.rest_is_tradable or closed.why is not None:
+        if not closed.rest_is_tradable or closed.reason is not None:
             return True
         left = terms.qty - closed.qty
         if closing_side(position) is not terms.side:
-            closed.why = f"it holds {as_text(position)} now, which {terms.side} does not close"
+            holds = as_text(position)
+            closed.reason = RefusedError(
+                f"it holds {holds} now, which {terms.side} does not close",
+                "other_side",
+                position=holds,
+                side=terms.side.value,
+            )
         elif not self._market.is_tradable(floor_to(min(abs(position), left), self._market.lot), terms.price):
-            closed.why = f"it holds more than the {as_text(terms.qty)} that were agreed to"
+            most = as_text(terms.qty)
+            closed.reason = RefusedError(
+                f"it holds more than the {most} that were agreed to", "more_than_agreed", most=most
+            )
         elif self._empty >= MOST_EMPTY:
-            closed.why = f"the book gives no more at {as_text(terms.price)} or better"
+            bound = as_text(terms.price)
+            closed.reason = RefusedError(
+                f"the book gives no more at {bound} or better", "book_empty", price=bound
+            )
         elif time.monotonic() >= self._deadline:
-            closed.why = f"not done within {self.within:g} s"
-        return closed.why is not None
+            seconds = f"{self.within:g}"
+            closed.reason = RefusedError(f"not done within {seconds} s", "too_slow", seconds=seconds)
+        return closed.reason is not None
 
-    def _send(self, terms: Terms, qty: Decimal) -> str | None:
+    def _send(self, terms: Terms, qty: Decimal) -> RefusedError | None:
         """Send one order. Return why the exchange refuses it, None where it does not, or may have it."""
         request = OrderRequest(SLOT, terms.side, terms.price, qty, reduce_only=self._market.perp)
         order = self.store.new_order(request, time.time(), self._foreign, self.exchange.max_client_id)
@@ -206,8 +228,9 @@ class Closer:
             self.store.confirm(order.client_id, exchange_id)
         return None
 
-    def _refused(self, why: str) -> str:
-        return f"{self.exchange_name} refuses the order: {why}"
+    def _refused(self, why: str) -> RefusedError:
+        name = self.exchange_name
+        return RefusedError(f"{name} refuses the order: {why}", "order_refused", exchange=name, error=why)
 
     @property
     def exchange_name(self) -> str:
@@ -230,8 +253,9 @@ class Closer:
             account = self._patiently(self._account)
             own, others = self.store.ledger.position, self._others(account)
             if not self._market.perp and own <= -self._market.lot:
+                holds = f"{as_text(own)} {self._market.base}"
                 raise RefusedError(
-                    f"its record is {as_text(own)} {self._market.base}: nothing is bought on spot"
+                    f"its record is {holds}: nothing is bought on spot", "bought_on_spot", position=holds
                 )
             if abs(account - others - own) < self._market.lot:
                 self._require_reducible(own, account)
@@ -243,7 +267,12 @@ class Closer:
         base = self._market.base
         raise RefusedError(
             f"record and account differ: this bot's trades make {as_text(own)} {base}, the account holds"
-            f" {as_text(account)}" + (f", of which {as_text(others)} is others'" if others else "")
+            f" {as_text(account)}" + (f", of which {as_text(others)} is others'" if others else ""),
+            "differ_beside_others" if others else "differ",
+            own=as_text(own),
+            base=base,
+            account=as_text(account),
+            others=as_text(others),
         )
 
     def _require_reducible(self, own: Decimal, account: Decimal) -> None:
@@ -252,7 +281,10 @@ class Closer:
         if qty and (account * own < 0 or abs(account) < qty):
             raise RefusedError(
                 f"this bot holds {as_text(own)} {self._market.base} and the account as a whole"
-                f" {as_text(account)}, which no reduce-only order can be reduced by that"
+                f" {as_text(account)}, which no reduce-only order can be reduced by that",
+                "not_reducible",
+                own=f"{as_text(own)} {self._market.base}",
+                account=as_text(account),
             )
 
     def _account(self) -> Decimal:
@@ -260,7 +292,8 @@ class Closer:
             return self.exchange.held()
         account = self.exchange.position()
         if account is None:
-            raise RefusedError(f"{self.exchange_name} does not say what the account holds")
+            name = self.exchange_name
+            raise RefusedError(f"{name} does not say what the account holds", "not_said", exchange=name)
         return account
 
     def _others(self, account: Decimal) -> Decimal:
@@ -318,7 +351,9 @@ class Closer:
             except ExchangeError as err:
                 pause, why = self._pauses.after(err), str(err)
             if time.monotonic() + pause >= self._deadline:
-                raise RefusedError(f"{self.exchange_name}: what became of its orders is not known: {why}")
+                name = self.exchange_name
+                text = f"{name}: what became of its orders is not known: {why}"
+                raise RefusedError(text, "orders_unknown", exchange=name, error=why)
             self.sleep(pause)
             rounds += 1
 
@@ -326,14 +361,18 @@ class Closer:
         """Cancel a closing order that rests although it must not. Raises RefusedError for any other."""
         others = [order for order in listed if order.slot != SLOT]
         if others:
-            raise RefusedError(f"{len(others)} orders of this bot are open at {self.exchange_name}")
+            name, count = self.exchange_name, str(len(others))
+            text = f"{count} orders of this bot are open at {name}"
+            raise RefusedError(text, "orders_open", count=count, exchange=name)
         for order in listed:
             self.exchange.cancel(order)
 
     def _market_price(self) -> Decimal:
         price = self.exchange.mark_price()
         if price is None:
-            raise RefusedError(f"{self.exchange_name} gives neither a mark price nor both sides of the book")
+            name = self.exchange_name
+            text = f"{name} gives neither a mark price nor both sides of the book"
+            raise RefusedError(text, "no_price", exchange=name)
         return price
 
     def _bound(self, price: Decimal, side: Side, share: Decimal) -> Decimal:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from decimal import Decimal
 
 from gridbot.exchanges.venues import VENUES
 from gridbot.runtime.log import log
@@ -26,10 +27,14 @@ def digest(exchange: str, credentials: Mapping[str, str]) -> str:
     return hashlib.sha256(f"gridbot {exchange} {credentials[name]}".encode()).hexdigest()[:16]
 
 
-def note(store: Store, account: str, before: str | None, *, was_unproven: bool) -> None:
-    """Take down whose account the current run trades on. `before`: what the record had for the last start."""
-    is_new = before not in (None, account) and bool(store.ledger.position)
-    if is_new or (was_unproven and store.ledger.position):
+def note(store: Store, account: str, before: str | None, *, was_unproven: bool, least: Decimal) -> None:
+    """Take down whose account the current run trades on. `before`: what the record had for the last start.
+
+    What is below `least`, the smallest order, is the dust of fees: it cannot be sold, on no account.
+    """
+    holds = abs(store.ledger.position) >= least and bool(store.ledger.position)
+    is_new = before not in (None, account) and holds
+    if is_new or (was_unproven and holds):
         store.set_fact(UNPROVEN, "1")
     store.set_fact(ACCOUNT, account)
     if is_new:

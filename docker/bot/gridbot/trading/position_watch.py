@@ -7,7 +7,7 @@ from decimal import Decimal
 from gridbot.config.settings import Settings
 from gridbot.exchanges.exchange import Exchange
 from gridbot.model.condition import Code, Condition
-from gridbot.model.errors import ExchangeError, UnclearError
+from gridbot.model.errors import ExchangeError, UnclearError, UnreachableError
 from gridbot.model.types import ZERO, Side, SpotCoins, as_text
 from gridbot.runtime.log import log
 from gridbot.runtime.pace import Pace
@@ -134,7 +134,6 @@ class PositionWatch:
             pause = min(pause, LATE_FILL_S)  # two looks are needed, and no sale is late for both
         if self._looked_at is not None and 0 <= now - self._looked_at < pause:
             return
-        self._is_unproven = False  # what cannot be compared keeps no bot from trading
         if not self._settings.perp:
             self._look_at_holdings(now)
             return
@@ -145,24 +144,37 @@ class PositionWatch:
             self._note_unclear(str(err), now)
             return
         self._looked_at, self.account = now, account
-        if self._is_unclear:
-            self._is_unclear = False
-            self._condition = None
-            log.info("the exchange says again what the account holds")
+        self._note_answer()
         if account is None:
             return
         self._word = others_part.read_others_position(self._settings.others_file)
         if not self._is_blind_beside_others(now):
             self._compare(account, now)
 
+    def _note_answer(self) -> None:
+        """Take down that the exchange has answered; what cannot be compared keeps no bot from trading."""
+        self._is_unproven = False
+        if self._is_unclear:
+            self._is_unclear = False
+            self._condition = None
+            log.info("the exchange says again what the account holds")
+
     def _look_at_holdings(self, now: float) -> None:
         """Compare what a spot account holds at least with what this bot's trades make, where it says it."""
         self._looked_at, self._beyond = now, (self._beyond[1], None)
         try:
             held = self._exchange.holdings()
+        except UnreachableError as err:
+            if other_keys.is_unproven(self._store):  # the next answer may be that it holds nothing of it
+                self._note_unclear(str(err), now)
+            else:
+                log.info("what the account holds is unknown: %s", err)
+            return
         except ExchangeError as err:
+            self._note_answer()
             log.info("what the account holds is unknown: %s", err)
             return
+        self._note_answer()
         self._word = others_part.read_others_position(self._settings.others_file)
         if held is None or self._is_blind_beside_others(now):
             return

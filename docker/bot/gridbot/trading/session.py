@@ -199,7 +199,9 @@ def _open_live_run(settings: Settings, store: Store, exchange: Exchange, env: Ma
     store.last_run()
     before, was_unproven = store.fact(other_keys.ACCOUNT), other_keys.is_unproven(store)
     run = _open_run(settings, store, exchange, env)
-    other_keys.note(store, account, before, was_unproven=was_unproven)
+    market = exchange.market()
+    least = max(market.lot, market.min_qty)
+    other_keys.note(store, account, before, was_unproven=was_unproven, least=least)
     return run
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from manager.fleet import project
 from manager.fleet.env_file import STAGED_FILE
-from manager.monitor.doctor import probe_engine, probe_host, probe_project
+from manager.monitor.doctor import checks_project, probe_engine, probe_host, probe_project
 from manager.monitor.doctor.redact import redact
 from manager.util import mountinfo
 from tests.builders import a_config, write_config
@@ -129,6 +129,15 @@ def test_stale_files_are_named_with_their_size_and_left(tmp_path: Path) -> None:
 )
 def test_what_is_a_leftover(name: str, age: float, expected: str) -> None:
     assert probe_project.leftover_kind(name, age, "desk") == expected
+
+
+def test_what_the_bot_would_end_for_is_a_warning(tmp_path: Path) -> None:
+    section = {"quantity": 1, "grid_upper_price": 2, "grid_lower_price": 1, "grid_type": "short"}
+    metadata = {"exchange": "backpack", "symbol": "SOL_USDC", "strategy": "grid"}
+    write_config(tmp_path, {"metadata": metadata, "strategy_config": section})
+    files = probe_project.probe_files(project.read(tmp_path), None)
+    warned = [finding for finding in checks_project.configs(files) if finding.level == "warn"]
+    assert ["spot market can't be sold short" in str(finding.text) for finding in warned] == [True]
 
 
 def test_without_sound_configs_no_folder_is_called_stale(tmp_path: Path) -> None:
