@@ -18,6 +18,7 @@ from gridbot.model.errors import UnclearError
 from gridbot.trading.cancel import cancel_own_orders
 from gridbot.trading.position_watch import SECOND_LOOK_S
 from gridbot.trading.preflight import check_run
+from tests import cases
 from tests.bot.kits.apex import Apex
 from tests.bot.kits.aster import Aster, AsterSpot
 from tests.bot.kits.backpack import Backpack, BackpackSpot
@@ -44,7 +45,7 @@ def test_a_list_that_is_missing_now_and_then_changes_nothing(
     kit.fault = f"no list of {name}"
     kit.book.partial_fills = 0.5
     run = Run(kit, tmp_path)
-    run.walk(120)
+    run.walk(120 if cases.is_long else 90)
     assert run.failures == []
     assert len(kit.book.fills) > 10
     run.end()
@@ -60,7 +61,7 @@ def test_a_list_that_never_comes_doubles_nothing_and_a_stop_does_not_say_that_no
     run = Run(kit, tmp_path)
     run.walk(10)
     kit.spoilt = dict.fromkeys(names, without_list)
-    run.walk(60)
+    run.walk(60 if cases.is_long else 40)
     left, is_confirmed = cancel_own_orders(run.store, kit.adapter, run.market, 1.0)
     assert (is_confirmed, kit.book.violations) == ("orders" not in names and left == 0, [])
     kit.spoilt = {}
@@ -250,7 +251,7 @@ def test_killed_between_an_order_and_its_answer_doubles_no_level(kind: type[Kit]
     kit.killed = 0.25
     kit.book.partial_fills = 0.3
     run, kills = Run(kit, tmp_path), 0
-    for _ in range(200):
+    for _ in range(200 if cases.is_long else 100):
         try:
             run.walk(1)
         except KilledError:

@@ -21,6 +21,7 @@ from manager.util import atomic_file, ownership, strict_json
 from manager.util.trusted_folder import trusted, unlink_in_trusted
 
 SQLITE_SUFFIXES = ("", "-wal", "-shm", "-journal")
+PROCESSES = Path("/proc")
 
 Owner = tuple[int, int]
 
@@ -274,7 +275,7 @@ def processes_with_open(paths: Iterable[Path]) -> dict[Path, int]:
     """Return file → pid for existing files, in one pass over all processes."""
     wanted = {key: path for path in paths if (key := _identity(path)) is not None}
     pids: dict[Path, int] = {}
-    for process in Path("/proc").glob("[0-9]*") if wanted else ():
+    for process in PROCESSES.glob("[0-9]*") if wanted else ():
         for descriptor in _descriptors(process):
             key = _identity(descriptor)
             if key is not None and key in wanted:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from gridbot.config import args
 from gridbot.exchanges.ccxt_exchange import CcxtExchange
@@ -29,6 +29,8 @@ MAX_POSITION = Decimal("0.5")
 TICK_S, LATE_S = 5.0, 12.0
 UNLUCKY = 0.3
 LOT = Decimal("0.1")
+
+T = TypeVar("T")
 
 
 class Refusal(Exception):
@@ -121,6 +123,8 @@ class Kit:
         api.fetch = self._fetch
         for name in ("parse_order", "parse_trade"):
             setattr(api, name, _remembering(getattr(api, name)))
+        for name in ("order", "fill"):
+            setattr(self.adapter._answers, name, _reading_once(getattr(self.adapter._answers, name)))
         self.replace_signing()
 
     def replace_signing(self) -> None:
@@ -261,6 +265,21 @@ def _remembering(parse: Callable[..., dict[str, Any]]) -> Callable[..., dict[str
         return dict(known[key])
 
     return parse_once
+
+
+def _reading_once(read: Callable[[Any, Any], T]) -> Callable[[Any, Any], T]:
+    """Return the bot's own reading of a parsed row, called anew only for one that is not as it was."""
+    known: dict[int, tuple[Any, Any, T]] = {}
+
+    def read_once(raw: Any, market: Any) -> T:
+        # The exchange's own row is kept with the result, so that no other one gets its number.
+        row, of, result = known.get(id(raw["info"]), (None, None, None))
+        if result is None or row != raw or of is not market:
+            result = read(raw, market)
+            known[id(raw["info"])] = (dict(raw), market, result)
+        return result
+
+    return read_once
 
 
 class Run:

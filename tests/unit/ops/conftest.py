@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from manager.ops.halt import stop_for_good
+from manager.ops.move import dotenv_lines
 from tests.fakes.sandbox import Sandbox, a_sandbox
+
+
+@pytest.fixture(autouse=True)
+def _cheap_fingerprints(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each move makes several; tests/unit/web/test_cost.py holds what they cost elsewhere."""
+    monkeypatch.setattr(dotenv_lines, "ROUNDS", 1)
 
 
 @pytest.fixture

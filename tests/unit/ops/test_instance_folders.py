@@ -76,3 +76,11 @@ def test_a_users_file_keeps_the_users_group(tmp_path: Path, monkeypatch: pytest.
     atomic_file.write_atomically(tmp_path / "a", {}, owner=(1000, 5))
     with pytest.raises(PermissionError, match=str(tmp_path / "a")):
         atomic_file.write_atomically(tmp_path / "a", {}, owner=(1001, 5))
+
+
+def test_a_process_that_has_a_file_open_is_seen(tmp_path: Path) -> None:
+    one, other = tmp_path / "one.db", tmp_path / "other.db"
+    other.touch()
+    with one.open("w"):
+        assert instance_folders.processes_with_open([one, other]) == {one: os.getpid()}
+    assert instance_folders.process_with_open(one) is None

@@ -210,6 +210,8 @@ class Reconciler:
         """
         behind: dict[int, float] = {}
         for client_id, there in result.listed.items():
+            if client_id in result.complete:
+                continue
             order = self._store.order(client_id)
             if order is None or there.filled is None or there.filled <= order.filled:
                 continue

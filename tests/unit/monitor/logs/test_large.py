@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import math
 import re
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -54,11 +56,20 @@ def midnight() -> float:
 
 
 def line(number: int) -> bytes:
-    return f"{formatting.date_and_time(midnight() + 2 * number)} line {number:06}\n".encode()
+    return _lines(tuple(time.tzname), midnight(), number, number + 1)
 
 
 def text(first: int = 0, last: int = COUNT) -> bytes:
-    return b"".join(map(line, range(first, last)))
+    return _lines(tuple(time.tzname), midnight(), first, last)
+
+
+@functools.cache
+def _lines(_zone: tuple[str, ...], begins: float, first: int, last: int) -> bytes:
+    """Return lines of a day: forty thousand times are not written anew for each test."""
+    return b"".join(
+        f"{formatting.date_and_time(begins + 2 * number)} line {number:06}\n".encode()
+        for number in range(first, last)
+    )
 
 
 @pytest.fixture

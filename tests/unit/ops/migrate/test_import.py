@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from manager.cli import parsers
@@ -21,6 +22,7 @@ from manager.errors import BAD_CONFIG, FAILED, OK, ManagerError, UsageError
 from manager.fleet import project as projects
 from manager.fleet import state_file
 from manager.fleet.session import Session
+from manager.ops.folders import instance_folders
 from tests.builders import a_config, write_config
 from tests.oldsystem import OldFolder, rows_of
 
@@ -30,6 +32,24 @@ def _old(tmp_path: Path) -> OldFolder:
     old = OldFolder(tmp_path / "old")
     old.add("bp_sol_01", a_config("bp_sol_01", 5001, daemon_config={"python_path": ".venv/bin/python3"}))
     return old
+
+
+@pytest.fixture
+def all_processes() -> None:
+    """For a test that starts some: an import sees them."""
+
+
+@pytest.fixture(autouse=True)
+def _no_other_process(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Show an import none but this process: it looks at all of the machine's several times."""
+    if all_processes.__name__ in request.fixturenames:
+        return
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc" / str(os.getpid())).symlink_to("/proc/self")
+    monkeypatch.setattr(instance_folders, "PROCESSES", tmp_path / "proc")
+    monkeypatch.setattr(psutil, "process_iter", lambda _attrs: iter(()))
 
 
 @pytest.fixture(name="fleet")
@@ -442,6 +462,7 @@ def test_a_line_of_env_that_is_none_is_named(
     assert "hunter2" not in text
 
 
+@pytest.mark.usefixtures("all_processes")
 def test_a_bot_that_has_lost_its_daemon_and_its_pid_file_is_seen(
     old: OldFolder, fleet: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
