@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 import time
 from collections.abc import Callable
 
@@ -12,6 +13,8 @@ from manager.typed import Generic, TypeVar
 T = TypeVar("T")
 MOST = 4000
 """With more files, all are forgotten: a fleet has some hundreds."""
+COARSE = 5
+"""Linux's CLOCK_REALTIME_COARSE, for which Python has no name."""
 SETTLED_NS = 100_000_000
 """A file that changed less than this ago could change again with the same time, so it is read again."""
 
@@ -33,8 +36,9 @@ class KeptContent(Generic[T]):
         kept = self._kept.get(path)
         if kept is not None and kept[0] == stamp:
             return kept[1]
+        present = file_time_ns()  # before the content: however long that takes, a later write bears no less
         content = self._read(path)
-        if stat.S_ISREG(status.st_mode) and abs(time.time_ns() - status.st_ctime_ns) > SETTLED_NS:
+        if stat.S_ISREG(status.st_mode) and abs(present - status.st_ctime_ns) > SETTLED_NS:
             if len(self._kept) >= MOST:
                 self._kept.clear()
             self._kept[path] = (stamp, content)
@@ -43,6 +47,14 @@ class KeptContent(Generic[T]):
     def put(self, path: str, content: T) -> None:
         """Keep what this process has just written to the file, that it need not be read. Raises OSError."""
         self._kept[path] = (_stamp(os.lstat(path)), content)
+
+
+def file_time_ns() -> int:
+    """Return the time that a file would bear that is written now, on a file system of this machine.
+
+    Its clock goes in ticks, and is behind by more than one where the machine is late with them.
+    """
+    return time.clock_gettime_ns(COARSE) if sys.platform == "linux" else time.time_ns()
 
 
 def _stamp(status: os.stat_result) -> tuple[int, ...]:

@@ -13,12 +13,14 @@ class Clock:
 
     def __init__(self, now: float = STARTED_AT) -> None:
         self._now = now
+        self.set_by = 0.0
+        """By how much somebody has set it forward."""
         self._due: list[tuple[float, Callable[[], object]]] = []
         self.listeners: list[Callable[[], object]] = []
 
     def time(self) -> float:
         """Return seconds since the epoch."""
-        return self._now
+        return self._now + self.set_by
 
     def monotonic(self) -> float:
         """Return seconds since some moment."""

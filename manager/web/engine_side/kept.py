@@ -90,11 +90,11 @@ class KeptAnswers:
         """Return what `answers.instances` does. One that has not changed is the very object of before;
         what is measured in it, and is no news, is of then: see `measure_anew`.
         """
-        if look.fleet != self._fleet:
-            self._fleet, self._kept, self._summary, self._until = look.fleet, {}, None, -math.inf
         now = time.time()
+        if look.fleet != self._fleet or now < self._at:  # with a clock that is set back, an age is another
+            self._fleet, self._kept, self._summary, self._until = look.fleet, {}, None, -math.inf
         is_same = look.rows is self._rows and look.alerts == self._alerts and now <= self._until
-        if is_same and figures.instances is self._figures and now >= self._at:
+        if is_same and figures.instances is self._figures:
             return self._in_order
         self._figures, self._alerts, self._at = figures.instances, look.alerts, now
         kept, told = {}, []

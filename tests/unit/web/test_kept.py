@@ -112,6 +112,17 @@ def test_how_old_figures_are_is_told_anew_each_minute_and_kept_meanwhile(
     assert [later is before for before, later in pairwise(told)] == [True, True, False, True]
 
 
+def test_a_clock_that_is_set_back_makes_figures_younger(monkeypatch: pytest.MonkeyPatch) -> None:
+    answerer, row, present = KeptAnswers(), a_bot("one", pnl="1", quote="USDC"), time.time()
+    row, ages = with_report(row, at=present), []
+    for passed in (3_000, 600, 30):
+        monkeypatch.setattr(time, "time", partial(float, present + passed))
+        [told] = answerer.instances(a_look(row), Figures())
+        assert told == answers.instance(row, a_look(row), answers.NO_FIGURES)
+        ages.append(told["note"])
+    assert ages == ["P&L and position: 50m ago", "P&L and position: 10m ago", ""]
+
+
 def test_new_figures_are_told() -> None:
     row, answerer = a_bot("one", pnl="1", quote="USDC"), KeptAnswers()
     answerer.instances(a_look(row), Figures())

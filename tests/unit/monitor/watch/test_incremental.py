@@ -32,6 +32,7 @@ from manager.web.engine_side.feed import QUIET, Feed
 from manager.web.engine_side.figures import Figures
 from manager.web.engine_side.kept import KeptAnswers
 from manager.web.engine_side.observer import PageSnapshot
+from tests.builders import write_config
 from tests.fakes.bots import BOT_PID, Supervisor
 from tests.fakes.containers import KILLED
 from tests.fakes.sandbox import BOTH, Sandbox
@@ -59,6 +60,8 @@ class Happenings:
                 self.is_stopped,
                 self.is_started,
             ),
+            *(self.is_edited, self.is_damaged, self.settings, self.state_is_damaged, self.report_is_damaged),
+            *(self.clock_is_set, self.engine_goes),
         ]
 
     def one(self) -> str:
@@ -128,6 +131,36 @@ class Happenings:
 
     def is_started(self, instance: str) -> None:
         self.sandbox.run(f"start {instance}")
+
+    def is_edited(self, instance: str) -> None:
+        strategy = {"order_quantity": self.chance.choice((0.1, 0.2, 0.3))}
+        self.sandbox.config(instance, 5001 + BOTH.index(instance), strategy_config=strategy)
+
+    def is_damaged(self, instance: str) -> None:
+        write_config(self.sandbox.folder, "{", instance)
+
+    def settings(self, _instance: str) -> None:
+        file = self.sandbox.folder / "config" / "fleet.toml"
+        own, alerts, _rest = file.read_text().partition("[alerts]")
+        limits = (self.chance.choice((0, 40, 300)), self.chance.choice((1, 15, 200)))
+        file.write_text(
+            f"{own}{alerts or '[alerts]'}\nno_tick_after = {limits[0]}\ndown_after = {limits[1]}\n"
+        )
+
+    def state_is_damaged(self, instance: str) -> None:
+        (self._folder(instance) / supervisor_state.STATE_FILE).write_text("{")
+
+    def report_is_damaged(self, instance: str) -> None:
+        (self._folder(instance) / supervisor_state.REPORT_FILE).write_text("{")
+
+    def clock_is_set(self, _instance: str) -> None:
+        self.sandbox.clock.set_by += self.chance.choice((-4000.0, -90.0, -2.0, 2.0, 90.0, 4000.0))
+        # by then no copy counts as an answer, whose time is shown by the clock that there was
+        self.sandbox.clock.sleep(REPORT_EVERY_S + REPORT_KEPT_S + 1)
+
+    def engine_goes(self, _instance: str) -> None:
+        self.sandbox.engine.die()
+        self.sandbox.engine.come_back()
 
     def _folder(self, instance: str) -> Any:
         return next(self.sandbox.folder.glob(f"**/state/{instance}"))
@@ -250,7 +283,7 @@ def test_what_is_kept_is_what_would_be_made_anew(sandbox: Sandbox, watched: Watc
     for _step in range(STEPS):
         told_of.append(happenings.one())
         watched.tick()
-        now, rules = sandbox.clock.time(), watched.observer.fleet.alerts
+        now = sandbox.clock.time()
         look, told = watched.look()
         anew = Source(Session(sandbox.folder), EVERYTHING, 3.0)
         rows = anew.look().rows
@@ -264,7 +297,7 @@ def test_what_is_kept_is_what_would_be_made_anew(sandbox: Sandbox, watched: Watc
         assert loud([*watched.read.values()]) == loud(told), told_of
         watched.observer._next_look = 0.0
         watched.see()
-        views = watched.observer.snapshot.views
+        views, rules = watched.observer.snapshot.views, watched.observer.fleet.alerts
         for row in rows:
             assert views[row.id].report == row.view.report, told_of
         for _second in range(2):
