@@ -370,9 +370,8 @@ class Closer:
     def _market_price(self) -> Decimal:
         price = self.exchange.mark_price()
         if price is None:
-            name = self.exchange_name
-            text = f"{name} gives neither a mark price nor both sides of the book"
-            raise RefusedError(text, "no_price", exchange=name)
+            text = f"{self.exchange_name} gives neither a mark price nor both sides of the book"
+            raise RefusedError(text, "no_price", exchange=self.exchange_name)
         return price
 
     def _bound(self, price: Decimal, side: Side, share: Decimal) -> Decimal:
