@@ -19,6 +19,10 @@ ENGINE = ("tests/upgrade/", "tests/faults/", "tests/integration/", "tests/deploy
 """Beginnings of the ids of tests that each make all that they need: they are handed out one by one."""
 WAITING = (*ENGINE, "tests/contract/", "tests/bot/", "tests/web/", "tests/supervisor/")
 TOGETHER = {
+    "tests/web/test_page": "a browser",
+    "tests/web/test_hostile": "a browser",
+    "tests/web/test_accessible.py": "a browser",
+    "tests/bot/test_page.py": "a browser",
     "tests/upgrade/": "a fleet of an earlier commit",
     "tests/faults/test_engine_": "an engine of the tests' own",
     "tests/faults/test_egress.py": "an engine of the tests' own",
@@ -31,10 +35,6 @@ TOGETHER = {
     "tests/integration/test_backup.py": "a fleet that has traded",
     "tests/integration/test_reading.py": "a fleet whose logs are read",
     "tests/faults/test_never_two.py": "a fleet that is up before each test",
-    "tests/web/test_page.py": "a browser",
-    "tests/web/test_accessible.py": "a browser",
-    "tests/web/test_hostile.py": "a browser",
-    "tests/bot/test_page.py": "a browser",
 }
 """Beginnings of ids of tests that share something dear."""
 FIRST = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 import time
@@ -25,11 +26,17 @@ FLAGS = (
 )
 
 
+MOST_PAUSE_S = 0.4
+"""Between two looks at a page that is waited for: each look is 4 ms of the processor."""
+
+
 class Browser:
     """One page at a time; what it logged is checked by `complaints`."""
 
     def __init__(self, driver: webdriver.Chrome) -> None:
         self.driver = driver
+        self._opened = 0
+        self._logged: list[str] = []
 
     def open(self, url: str, width: int, *, dark: bool = False) -> None:
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
@@ -40,6 +47,37 @@ class Browser:
         deadline = time.monotonic() + 60.0
         while self._is_given_up() and time.monotonic() < deadline:
             self.driver.get(url)
+
+    def open_as_new(self, url: str, width: int, script: str, *, dark: bool = False) -> None:
+        """Open a page as if nothing had been opened at its address before: what was stored there is removed,
+        and what was logged until the earlier page had ended is dropped. `script` is run before its own.
+        """
+        self._opened += 1
+        begins = f"here begins page {self._opened}"
+        # a page that loads itself again, as a file got lost, is still the same one
+        source = f"""if ({json.dumps(url)}.startsWith(`${{location.origin}}/`)
+            && sessionStorage.getItem("begun") !== {json.dumps(begins)}) {{
+          localStorage.clear();
+          sessionStorage.clear();
+          sessionStorage.setItem("begun", {json.dumps(begins)});
+          {script};
+          console.info({json.dumps(begins)});
+        }}"""
+        made = self.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": source})
+        try:
+            # another address than the one that is shown, or only what is behind its # would change
+            self.open(url.replace("/#", f"/?{self._opened}#"), width, dark=dark)
+        finally:
+            self.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", made)
+        messages = self._messages()
+        own = [number for number, message in enumerate(messages) if begins in message]
+        assert own, f"the page did not begin: {messages}"
+        self._logged = messages[own[-1] + 1 :]
+
+    def _messages(self) -> list[str]:
+        """Return what was logged since the last time."""
+        entries = self.driver.get_log("browser")  # type: ignore[no-untyped-call]
+        return [str(entry["message"]) for entry in entries]
 
     def _is_given_up(self) -> bool:
         """Tell whether Chromium gave the page up, as a test's container came or went (see `complaints`)."""
@@ -66,14 +104,18 @@ class Browser:
         return int(self.run("document.querySelectorAll(arguments[0]).length", selector))
 
     def wait(self, what: Callable[[], object], within: float = 60.0) -> None:
-        deadline = time.monotonic() + within
+        begun = time.monotonic()
+        deadline, next_check, pause = begun + within, begun, 0.05
         while not what():
             if time.monotonic() > deadline:
                 body = self.run("document.body.innerText")
                 raise AssertionError(f"not within {within} s; the page says:\n{body}\n{self.complaints()}")
-            if self._is_given_up():
-                self.driver.refresh()
-            time.sleep(0.1)
+            if time.monotonic() > next_check:
+                if self._is_given_up():
+                    self.driver.refresh()
+                next_check = time.monotonic() + 1.0
+            time.sleep(pause)
+            pause = min(MOST_PAUSE_S, pause * 1.25)
 
     def complaints(self) -> list[str]:
         """Console messages of any level, none twice.
@@ -82,8 +124,7 @@ class Browser:
         loopback too; that is not this page's fault. Nor is what the page of an earlier test said of a server
         that has ended.
         """
-        entries = self.driver.get_log("browser")  # type: ignore[no-untyped-call]
-        messages = [str(entry["message"]) for entry in entries]
+        messages, self._logged = [*self._logged, *self._messages()], []
         here = str(self.run("location.origin"))
         return [
             text

@@ -86,10 +86,54 @@ def a_supervisor(container: str) -> SupervisorState:
 AMOUNTS = {"pnl", "position", "price", "lower", "upper", "realized", "unrealized", "fees", "entry_price"}
 
 
+class Door:
+    """A port that answers for one server after the other: a browser keeps what it has compiled of the files
+    of an address that it has seen before. Nothing else of one server is there for the next one.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.port = ports.reserve()
+        self._app: ASGIApp | None = None
+        self._answering = 0
+        nobody = AppState(Link(str(folder / "none")), SessionStore(), NO_ACCESS, LOOPBACK, COOKIE)
+        self._server = Server(nobody)
+        self._server.config.app = self
+        self._socket = keeper.listening(Options(("127.0.0.1", self.port)))
+        self._thread = threading.Thread(target=self._server.run, args=([self._socket],), daemon=True)
+        self._thread.start()
+        while not self._server.started:
+            time.sleep(0.01)
+
+    def let_in(self, app: ASGIApp) -> None:
+        assert self._app is None, "another server is still behind this door"
+        self._app = app
+
+    def leave(self) -> None:
+        """Let nobody in, and wait until the last ones have gone: what they still ask for is this server's."""
+        self._app = None
+        deadline = time.monotonic() + 60
+        while self._answering:
+            assert time.monotonic() < deadline, "a request does not end"
+            time.sleep(0.01)
+
+    def end(self) -> None:
+        self._server.handle_exit(signal.SIGTERM, None)
+        self._thread.join(10)
+        assert not self._thread.is_alive()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._answering += 1
+        try:
+            await (self._app or Response(status_code=503))(scope, receive, send)
+        finally:
+            self._answering -= 1
+
+
 class Served:
     """One running server. `rows` and `error` are what its next look sees, which waits for `pause`.
 
-    What is asked for by a path in `lost` is not answered: a browser is told of it as of a lost file.
+    What is asked for by a path in `lost` is not answered: a browser is told of it as of a lost file. It has a
+    port of its own, or answers at that of a door.
     """
 
     def __init__(
@@ -98,6 +142,7 @@ class Served:
         rows: Sequence[InstanceStats],
         access: Access = NO_ACCESS,
         reach: Reach = LOOPBACK,
+        door: Door | None = None,
     ) -> None:
         self.rows = list(rows)
         self.links: list[str] = []
@@ -110,17 +155,20 @@ class Served:
         self._folder = os.open(folder, os.O_PATH | os.O_DIRECTORY)
         link = Link(f"/proc/self/fd/{self._folder}/engine.sock")
         self.app_state = AppState(link, SessionStore(), access, reach, COOKIE)
-        self.port = ports.reserve()
+        self._door = door
+        self.port = door.port if door else ports.reserve()
         self.url = f"http://127.0.0.1:{self.port}"
         self.error: ManagerError | None = None
         self.delivered_at: float | None = None
         self.pause = threading.Event()
         self.pause.set()
         self.lost: set[str] = set()
-        self._server = Server(self.app_state)
-        self._server.config.app = _losing(guarded_app(self.app_state), self.lost)
-        self._socket = keeper.listening(Options(("127.0.0.1", self.port)))
-        self._thread = threading.Thread(target=self._server.run, args=([self._socket],), daemon=True)
+        self._app = _losing(guarded_app(self.app_state), self.lost)
+        if door is None:
+            self._server = Server(self.app_state)
+            self._server.config.app = self._app
+            self._socket = keeper.listening(Options(("127.0.0.1", self.port)))
+            self._thread = threading.Thread(target=self._server.run, args=([self._socket],), daemon=True)
 
     def new_link(self) -> str:
         self.links.append(f"{self.url}/#link={links.new(self._link_file)}")
@@ -149,15 +197,22 @@ class Served:
         self.new_link()
         self.backend.begin()
         self.listener.begin()
+        if self._door:
+            self._door.let_in(self._app)
+            return
         self._thread.start()
         while not self._server.started:
             time.sleep(0.01)
 
     def end(self) -> None:
         self.backend.is_ending = True  # or each stream of events waits for its next one
-        self._server.handle_exit(signal.SIGTERM, None)
-        self._thread.join(10)
-        assert not self._thread.is_alive()
+        if self._door:
+            self.app_state.is_ending = True
+            self._door.leave()
+        else:
+            self._server.handle_exit(signal.SIGTERM, None)
+            self._thread.join(10)
+            assert not self._thread.is_alive()
         self.backend.tails.close()
         self.listener.shutdown()
         self.listener.server_close()
@@ -177,8 +232,9 @@ def serving(
     rows: Sequence[InstanceStats],
     access: Access = NO_ACCESS,
     reach: Reach = LOOPBACK,
+    door: Door | None = None,
 ) -> Iterator[Served]:
-    served = Served(a_project(folder), rows, access, reach)
+    served = Served(a_project(folder), rows, access, reach, door)
     served.begin()
     try:
         yield served

@@ -12,6 +12,7 @@ import pytest
 from tests.bot.browser import Browser
 from tests.fleet import ROOT
 from tests.web.served import Served, a_bot, serving, write_history
+from tests.web.test_page import LIVE, opened
 
 AXE = ROOT / ".venv" / "test-tools" / "npm" / "node_modules" / "axe-core" / "axe.min.js"
 pytestmark = [
@@ -19,7 +20,6 @@ pytestmark = [
     pytest.mark.skipif(not shutil.which("chromium"), reason="needs chromium and chromedriver"),
     pytest.mark.skipif(not AXE.is_file(), reason="needs axe-core: scripts/test-tools.sh gets it by npm"),
 ]
-LIVE: dict[str, Any] = {"quote": "USDC", "base": "SOL", "lower": "140", "upper": "180", "open_orders": 19}
 FAULTS = """
 const done = arguments[arguments.length - 1];
 axe.run(document).then(
@@ -42,15 +42,6 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with serving(tmp_path_factory.mktemp("accessible"), rows) as running:
         write_history(running.backend.session, {"bp_sol_01": ["0", "5", "3", "9"]})
         yield running
-
-
-def opened(browser: Browser, served: Served, width: int, *, dark: bool) -> Browser:
-    browser.open(f"{served.url}/page/icon.svg", width, dark=dark)
-    browser.run("(localStorage.setItem('botfleet-language', 'en'), 1)")
-    served.new_link()
-    browser.open(served.links[-1], width, dark=dark)
-    browser.wait(lambda: browser.count(".bot[data-id]") == len(served.rows))
-    return browser
 
 
 def faults(page: Browser) -> list[str]:

@@ -12,6 +12,7 @@ import pytest
 
 from manager.errors import NO_ENGINE, EngineUnreachable
 from manager.monitor.history import spool_reader
+from manager.monitor.stats.instance_stats import InstanceStats
 from manager.monitor.watch import snoozing
 from manager.web import access
 from manager.web.engine_side import actions
@@ -21,16 +22,35 @@ from tests.web.served import Client, Served, a_bot, serving, signed_in
 LIVE: dict[str, Any] = {"pnl": "10.5", "quote": "USDC", "position": "0.2", "base": "SOL"}
 
 
+def two_bots() -> list[InstanceStats]:
+    return [a_bot("bp_sol_01", **LIVE), a_bot("bp_btc_01", mode="paper", pnl="1", quote="USDC")]
+
+
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Served]:
-    rows = [a_bot("bp_sol_01", **LIVE), a_bot("bp_btc_01", mode="paper", pnl="1", quote="USDC")]
-    with serving(tmp_path, rows) as running:
+    with serving(tmp_path, two_bots()) as running:
         yield running
 
 
 @pytest.fixture
 def client(served: Served) -> Client:
     return signed_in(served)
+
+
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """One for all tests that start nothing."""
+    with serving(tmp_path_factory.mktemp("untouched"), two_bots()) as running:
+        yield running
+
+
+@pytest.fixture
+def asker(untouched: Served) -> Iterator[Client]:
+    """Whoever asks for what is not done. Nothing of it is there for the next one."""
+    before = list(untouched.rows)
+    yield signed_in(untouched)
+    assert untouched.backend.actions.all() == []
+    assert untouched.rows == before
 
 
 def ended(client: Client, number: int) -> dict[str, Any]:
@@ -91,26 +111,25 @@ def test_what_changes_no_bot_is_a_command_too_and_needs_no_id(
 @pytest.mark.parametrize(
     "until", ["yesterday", "-1h", "2020-01-01", "8h --end", "8" * 40, "31d", "9" * 39 + "d"]
 )
-def test_a_time_that_is_none_leaves_nothing(client: Client, until: str) -> None:
+def test_a_time_that_is_none_leaves_nothing(asker: Client, until: str) -> None:
     path, body = "/api/v1/instances/bp_sol_01/actions", {"verb": "snooze", "until": until}
-    status, _headers, problem = client.call("POST", path, body)
+    status, _headers, problem = asker.call("POST", path, body)
     assert status == 422
     assert "must be a duration" in problem["detail"] or "within the next 30 days" in problem["detail"]
-    assert client.get("/api/v1/actions")[2] == []
+    assert asker.get("/api/v1/actions")[2] == []
 
 
-def test_the_question_before_alerts_are_left_says_until_when(client: Client) -> None:
-    _status, _headers, asked = client.get("/api/v1/instances/bp_sol_01/actions/snooze")
+def test_the_question_before_alerts_are_left_says_until_when(asker: Client) -> None:
+    _status, _headers, asked = asker.get("/api/v1/instances/bp_sol_01/actions/snooze")
     assert asked["sentences"][0] == "Snooze the alerts of bp_sol_01?"
     assert asked["needs_id"] is False
     assert datetime.fromtimestamp(asked["until"]).hour == snoozing.MORNING
-    assert client.get("/api/v1/instances/bp_sol_01/actions/orders")[2]["until"] is None
+    assert asker.get("/api/v1/instances/bp_sol_01/actions/orders")[2]["until"] is None
 
 
 def test_what_was_refused_is_noted_once_with_who_and_why(tmp_path: Path) -> None:
-    rows = [a_bot("bp_sol_01", **LIVE), a_bot("bp_btc_01", mode="paper", pnl="1", quote="USDC")]
     known, token = access.with_token(access.Access(), "looker", "read")
-    with serving(tmp_path, rows, known) as served:
+    with serving(tmp_path, two_bots(), known) as served:
         served.fleet.state_dir.mkdir(parents=True)
         person, looker = signed_in(served), {"Authorization": f"Bearer {token}"}
         path = "/api/v1/instances/bp_sol_01/actions"
@@ -134,12 +153,12 @@ def test_what_was_refused_is_noted_once_with_who_and_why(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("confirm", [None, "", "bp_sol_0", "BP_SOL_01", " bp_sol_01", "bp_btc_01"])
-def test_real_money_needs_the_id_typed(client: Client, confirm: str | None) -> None:
+def test_real_money_needs_the_id_typed(asker: Client, confirm: str | None) -> None:
     body = {"verb": "stop"} if confirm is None else {"verb": "stop", "confirm": confirm}
-    status, _headers, problem = client.call("POST", "/api/v1/instances/bp_sol_01/actions", body)
+    status, _headers, problem = asker.call("POST", "/api/v1/instances/bp_sol_01/actions", body)
     assert status == 409
     assert problem["detail"] == "bp_sol_01 trades real money: type its id to confirm"
-    assert client.get("/api/v1/actions")[2] == []
+    assert asker.get("/api/v1/actions")[2] == []
 
 
 def test_with_the_id_typed_it_is_done(client: Client) -> None:
@@ -165,12 +184,12 @@ def test_a_config_that_has_turned_live_counts_although_the_container_trades_on_p
     assert client.call("POST", "/api/v1/instances/bp_btc_01/actions", {"verb": "stop"})[0] == 409
 
 
-def test_the_question_is_that_of_top(client: Client) -> None:
-    _status, _headers, live = client.get("/api/v1/instances/bp_sol_01/actions/stop")
+def test_the_question_is_that_of_top(asker: Client) -> None:
+    _status, _headers, live = asker.get("/api/v1/instances/bp_sol_01/actions/stop")
     assert live["needs_id"] is True
     assert live["sentences"][:2] == ["Stop bp_sol_01?", "It trades real money: SOL_USDC_PERP."]
     assert "position: 0.2 SOL" in " ".join(live["sentences"])
-    _status, _headers, paper = client.get("/api/v1/instances/bp_btc_01/actions/stop")
+    _status, _headers, paper = asker.get("/api/v1/instances/bp_btc_01/actions/stop")
     assert paper["needs_id"] is False
     assert paper["sentences"][1] == "It trades on paper: SOL_USDC_PERP."
 
@@ -193,9 +212,9 @@ def test_halt_goes_while_nothing_can_be_seen(served: Served, client: Client) -> 
 
 
 @pytest.mark.parametrize("body", [{}, {"confirm": ""}, {"confirm": "yes"}, None])
-def test_halt_needs_its_word(client: Client, body: Any) -> None:
-    assert client.call("POST", "/api/v1/halt", body)[0] in {413, 422}
-    assert client.get("/api/v1/actions")[2] == []
+def test_halt_needs_its_word(asker: Client, body: Any) -> None:
+    assert asker.call("POST", "/api/v1/halt", body)[0] in {413, 422}
+    assert asker.get("/api/v1/actions")[2] == []
 
 
 def test_a_second_press_is_the_same_command(client: Client) -> None:
@@ -210,17 +229,15 @@ def test_a_second_press_is_the_same_command(client: Client) -> None:
     "body",
     [{"verb": "down"}, {"verb": "stop; rm"}, {"verb": ["stop"]}, {}, {"verb": "stop", "confirm": "x" * 999}],
 )
-def test_only_three_verbs_exist(client: Client, body: Any) -> None:
-    assert client.call("POST", "/api/v1/instances/bp_btc_01/actions", body)[0] == 422
+def test_only_three_verbs_exist(asker: Client, body: Any) -> None:
+    assert asker.call("POST", "/api/v1/instances/bp_btc_01/actions", body)[0] == 422
 
 
 @pytest.mark.parametrize("instance", ["nobody", "--force", "-y", "bp_btc_01%20--force", "a;b"])
-def test_an_id_that_is_none_starts_nothing(client: Client, instance: str) -> None:
-    status, _headers, _problem = client.call(
-        "POST", f"/api/v1/instances/{instance}/actions", {"verb": "stop"}
-    )
+def test_an_id_that_is_none_starts_nothing(asker: Client, instance: str) -> None:
+    status, _headers, _problem = asker.call("POST", f"/api/v1/instances/{instance}/actions", {"verb": "stop"})
     assert status == 404
-    assert client.get("/api/v1/actions")[2] == []
+    assert asker.get("/api/v1/actions")[2] == []
 
 
 def test_an_id_that_looks_like_an_option_is_no_option(served: Served, client: Client) -> None:
@@ -242,22 +259,22 @@ def test_an_id_that_looks_like_an_option_is_no_option(served: Served, client: Cl
     ],
 )
 @pytest.mark.parametrize("path", ["/api/v1/halt", "/api/v1/instances/bp_btc_01/actions"])
-def test_nobody_else_starts_anything(client: Client, path: str, headers: dict[str, str]) -> None:
+def test_nobody_else_starts_anything(asker: Client, path: str, headers: dict[str, str]) -> None:
     body = {"confirm": "halt", "verb": "stop"}
-    assert client.call("POST", path, body, headers)[0] in {401, 403, 421}
-    assert client.get("/api/v1/actions")[2] == []
+    assert asker.call("POST", path, body, headers)[0] in {401, 403, 421}
+    assert asker.get("/api/v1/actions")[2] == []
 
 
-def test_a_form_of_another_site_cannot_ask(client: Client) -> None:
+def test_a_form_of_another_site_cannot_ask(asker: Client) -> None:
     """A form can send neither our header nor JSON; a browser would add the cookie to it."""
     for kind in ("text/plain", "application/x-www-form-urlencoded"):
         sent = {"Content-Type": kind, "X-Botfleet-Token": ""}
-        assert client.call("POST", "/api/v1/halt", {"confirm": "halt"}, sent)[0] == 401
+        assert asker.call("POST", "/api/v1/halt", {"confirm": "halt"}, sent)[0] == 401
 
 
 @pytest.mark.parametrize("number", ["0", "999", "-1", "x", "99999999999999999999"])
-def test_an_action_that_is_none_is_a_problem(client: Client, number: str) -> None:
-    assert client.get(f"/api/v1/actions/{number}")[0] in {404, 422}
+def test_an_action_that_is_none_is_a_problem(asker: Client, number: str) -> None:
+    assert asker.get(f"/api/v1/actions/{number}")[0] in {404, 422}
 
 
 def test_what_is_asked_for_again_is_carried_out_once(served: Served, client: Client) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from manager.web.engine_side import verbs
 from tests.bot.browser import Browser
-from tests.web.served import Served, a_bot, serving, write_history
+from tests.web.served import Door, Served, a_bot, serving, write_history
 from tests.web.test_page import HOSTILE, opened, press
 
 pytestmark = [
@@ -24,7 +24,7 @@ UNTOUCHED = frozenset({"bot_page", "metrics", "redeem"})
 
 
 @pytest.fixture
-def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+def served(tmp_path: Path, door: Door, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     figures: dict[str, Any] = {"quote": "USDC", "base": "SOL", "price": "150", "lower": "140", "upper": "180"}
     drifted = a_bot("bp_sol_01", pnl="10.5", position="0.2", **figures)
     rows = [
@@ -33,7 +33,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
         a_bot("bp_btc_01", mode="paper", pnl="1", quote="USDC", base="BTC"),
     ]
     monkeypatch.setattr(verbs, "VERBS", {name: wrapped(name, verb) for name, verb in verbs.VERBS.items()})
-    with serving(tmp_path, rows) as running:
+    with serving(tmp_path, rows, door=door) as running:
         write_history(running.backend.session, {"bp_sol_01": ["0", "5", "3"], "bp_sol_02": ["0", "-3"]})
         yield running
 

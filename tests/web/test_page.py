@@ -26,7 +26,7 @@ from manager.web.engine_side import actions
 from manager.web.web_side import api, api_session
 from tests.bot.browser import Browser
 from tests.builders import a_spec
-from tests.web.served import Served, a_bot, serving, write_history
+from tests.web.served import Door, Served, a_bot, serving, write_history
 
 pytestmark = [
     pytest.mark.browser,
@@ -38,7 +38,7 @@ HOSTILE = "<img src=x onerror=\"document.title='pwned'\"><script>document.title=
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[Served]:
+def served(tmp_path: Path, door: Door) -> Iterator[Served]:
     rows = [
         a_bot("bp_sol_01", pnl="10.5", position="0.2", price="150", **LIVE),
         a_bot(
@@ -52,7 +52,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
         a_bot("bp_btc_01", mode="paper", pnl="1000", quote="USDC", base="BTC"),
         a_bot("bp_old_01", "stopped", mode="paper", code=None),
     ]
-    with serving(tmp_path, rows) as running:
+    with serving(tmp_path, rows, door=door) as running:
         write_history(running.backend.session, {"bp_sol_01": ["0", "5", "3", "9"]})
         yield running
 
@@ -64,11 +64,8 @@ def page(browser: Browser, served: Served) -> Browser:
 
 def opened(browser: Browser, served: Served, width: int = 1280, *, dark: bool = False) -> Browser:
     """The page after its sign-in, in English."""
-    browser.complaints()
-    browser.open(f"{served.url}/page/icon.svg", width, dark=dark)
-    browser.run("localStorage.clear()")
-    browser.run("localStorage.setItem('botfleet-language', 'en')")
-    browser.open(served.links[-1], width, dark=dark)
+    script = "localStorage.setItem('botfleet-language', 'en')"
+    browser.open_as_new(served.links[-1], width, script, dark=dark)
     browser.wait(lambda: browser.count(".bot[data-id]") == len(served.rows))
     browser.wait(lambda: "of 4 trade" in browser.text(".boxes") or len(served.rows) != 4)
     return browser
@@ -116,11 +113,13 @@ def shows(page: Browser, instance: str) -> bool:
 
 @pytest.mark.long_form
 def test_what_is_of_an_old_price_is_grey_in_its_row_and_in_its_own_view(
-    browser: Browser, tmp_path: Path
+    browser: Browser, tmp_path: Path, door: Door
 ) -> None:
     figures = {"pnl": "10.5", "position": "0.2", "price": "150", "price_at": time.time() - 300, **LIVE}
     away = a_bot("bp_sol_01", code="exchange_away", params={"cause": "unreachable"}, **figures)
-    with serving(tmp_path, [away, a_bot("bp_sol_02", pnl="1", position="0", price="150", **LIVE)]) as served:
+    with serving(
+        tmp_path, [away, a_bot("bp_sol_02", pnl="1", position="0", price="150", **LIVE)], door=door
+    ) as served:
         page = opened(browser, served)
         quiet = "getComputedStyle(document.querySelector('.label')).color"
         grey = (
@@ -184,9 +183,9 @@ def test_it_fits_both_widths_in_both_themes_and_languages(
     assert page.complaints() == []
 
 
-def test_no_number_goes_on_in_the_next_line(browser: Browser, tmp_path: Path) -> None:
+def test_no_number_goes_on_in_the_next_line(browser: Browser, tmp_path: Path, door: Door) -> None:
     """+1 234 567.8 with a 9 below it is read as another sum."""
-    with serving(tmp_path, [a_bot("bp_sol_01", pnl="1234567.89", price="150", **LIVE)]) as served:
+    with serving(tmp_path, [a_bot("bp_sol_01", pnl="1234567.89", price="150", **LIVE)], door=door) as served:
         page = opened(browser, served, 400)
         lines = "[...document.querySelectorAll('.sum')].map((element) => element.getClientRects().length)"
         for width in (400, 320):
@@ -305,13 +304,15 @@ def test_a_session_that_is_over_is_said_whichever_request_is_told_first(
     page.wait(lambda: "登入已失效" in page.text("main"))
 
 
-def test_html_in_what_a_bot_or_a_config_says_is_inert(browser: Browser, tmp_path: Path) -> None:
+def test_html_in_what_a_bot_or_a_config_says_is_inert(browser: Browser, tmp_path: Path, door: Door) -> None:
     row = a_bot(HOSTILE_ID, "failed", code="new_code", pnl="1", quote=HOSTILE, base=HOSTILE, reason=HOSTILE)
     live = a_bot("bp_sol_01", code="other", reason=HOSTILE, pnl="1", **LIVE)
     container = row.view.container
     assert container is not None
     hostile = container._replace(labels={**container.labels, "org.botfleet.symbol": HOSTILE})
-    with serving(tmp_path, [row._replace(view=row.view._replace(container=hostile)), live]) as served:
+    with serving(
+        tmp_path, [row._replace(view=row.view._replace(container=hostile)), live], door=door
+    ) as served:
         write_history(served.backend.session, {row.id: ["0", "1"]})
         page = opened(browser, served)
         page.run("document.querySelector('.bot .c-name').click()")
@@ -439,12 +440,12 @@ def test_real_money_is_stopped_only_with_the_id_typed(page: Browser, served: Ser
 
 
 def test_a_position_that_was_left_behind_is_closed_once_nothing_trades_it(
-    browser: Browser, tmp_path: Path
+    browser: Browser, tmp_path: Path, door: Door
 ) -> None:
     held: dict[str, Any] = {"code": "stopped_out", "position": "-5", "price": "200", "pnl": "1", **LIVE}
     left, stopped = a_bot("bp_sol_01", "completed", **held), a_bot("bp_sol_02", "stopped", **held)
     stopped = stopped._replace(view=stopped.view._replace(saved=InstanceState(wish="stopped")))
-    with serving(tmp_path, [left, stopped]) as served:
+    with serving(tmp_path, [left, stopped], door=door) as served:
         page = opened(browser, served)
         assert "Stop…" in page.text(".need .chips")
         assert "Close position…" not in page.text(".need .chips")
@@ -457,9 +458,13 @@ def test_a_position_that_was_left_behind_is_closed_once_nothing_trades_it(
         page.wait(lambda: "it ended with exit code 5" in page.text("dialog .verdict"))
 
 
-def test_a_bot_is_left_until_a_time_and_no_longer_needs_a_person(browser: Browser, tmp_path: Path) -> None:
+def test_a_bot_is_left_until_a_time_and_no_longer_needs_a_person(
+    browser: Browser, tmp_path: Path, door: Door
+) -> None:
     row = a_bot("bp_sol_01", code="orders_refused", params={"cause": "unauthorized"}, pnl="1", **LIVE)
-    with serving(tmp_path, [row, a_bot("bp_sol_02", pnl="1", position="-2", price="150", **LIVE)]) as served:
+    with serving(
+        tmp_path, [row, a_bot("bp_sol_02", pnl="1", position="-2", price="150", **LIVE)], door=door
+    ) as served:
         page = opened(browser, served)
         page.wait(lambda: page.driver.title.startswith("⚠ 1 · "))
         press(page, "Snooze…", ".needs")
@@ -500,13 +505,15 @@ def test_the_exchange_is_asked_for_a_live_bot_only(page: Browser, served: Served
     page.wait(lambda: commands(served) == ["manager orders bp_sol_01"])
 
 
-def test_positions_are_worth_something_only_where_a_price_is_known(browser: Browser, tmp_path: Path) -> None:
+def test_positions_are_worth_something_only_where_a_price_is_known(
+    browser: Browser, tmp_path: Path, door: Door
+) -> None:
     rows = [
         a_bot("bp_sol_01", position="2", price="150", pnl="1", **LIVE),
         a_bot("bp_sol_02", position="-1", price="150", pnl="1", **LIVE),
         a_bot("bp_doge_01", position="-500", pnl="1", quote="USDC", base="DOGE"),
     ]
-    with serving(tmp_path, rows) as served:
+    with serving(tmp_path, rows, door=door) as served:
         boxes = opened(browser, served).text(".boxes")
     assert "+150.00 USDC net" in boxes
     assert "long 300.00 · short 150.00" in boxes
@@ -514,13 +521,13 @@ def test_positions_are_worth_something_only_where_a_price_is_known(browser: Brow
     assert "−500 DOGE" in boxes
 
 
-def test_every_figure_of_an_old_price_is_grey(browser: Browser, tmp_path: Path) -> None:
+def test_every_figure_of_an_old_price_is_grey(browser: Browser, tmp_path: Path, door: Door) -> None:
     old = {**LIVE, "pnl": "12.5", "position": "1.5", "price": "150", "price_at": time.time() - 900}
     rows = [
         a_bot("bp_sol_01", code="exchange_away", params={"cause": "timeout"}, **old),
         a_bot("bp_sol_02", pnl="10.5", position="0.2", price="150", **LIVE),
     ]
-    with serving(tmp_path, rows) as served:
+    with serving(tmp_path, rows, door=door) as served:
         write_history(served.backend.session, {row.id: ["0", "5", "9"] for row in rows})
         page = opened(browser, served)
         page.wait(lambda: "USDC" in page.text("[data-id=bp_sol_01] .c-today"))
@@ -537,16 +544,18 @@ def test_every_figure_of_an_old_price_is_grey(browser: Browser, tmp_path: Path) 
         assert grey not in {colors["bp_sol_02", "c-today"], colors["bp_sol_02", "c-pnl"]}
 
 
-def test_ages_are_in_the_readers_language(browser: Browser, tmp_path: Path) -> None:
+def test_ages_are_in_the_readers_language(browser: Browser, tmp_path: Path, door: Door) -> None:
     row = a_bot("bp_sol_01", pnl="1", last_fill=time.time() - 1500, **LIVE)
-    with serving(tmp_path, [row]) as served:
+    with serving(tmp_path, [row], door=door) as served:
         page = opened(browser, served)
         assert "25 min" in page.text("[data-id=bp_sol_01] .c-fill")
         page.run("document.querySelector('[data-key=language]').click()")
         page.wait(lambda: "25 分" in page.text("[data-id=bp_sol_01] .c-fill"))
 
 
-def test_chinese_has_its_own_marks_and_one_minus_everywhere(browser: Browser, tmp_path: Path) -> None:
+def test_chinese_has_its_own_marks_and_one_minus_everywhere(
+    browser: Browser, tmp_path: Path, door: Door
+) -> None:
     """What the manager wrote had a hyphen and `15m`, and what the page wrote had blanks beside full width."""
     old = {**LIVE, "pnl": "-3", "position": "-0.4", "price": "150"}
     rows = [
@@ -554,7 +563,7 @@ def test_chinese_has_its_own_marks_and_one_minus_everywhere(browser: Browser, tm
         a_bot("bp_sol_02", code="exchange_away", price_at=time.time() - 930, **old),
         a_bot("bp_sol_03", last_fill=time.time() - 11_100, **old),
     ]
-    with serving(tmp_path, rows) as served:
+    with serving(tmp_path, rows, door=door) as served:
         page = opened(browser, served)
         page.run("document.querySelector('[data-key=language]').click()")
         page.wait(lambda: "15 分鐘前" in page.text("[data-id=bp_sol_02] .c-note"))
@@ -581,14 +590,19 @@ def test_chinese_has_its_own_marks_and_one_minus_everywhere(browser: Browser, tm
     ],
 )
 def test_who_may_not_act_has_no_buttons_for_it(
-    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, role: access.Role, text: str
+    browser: Browser,
+    tmp_path: Path,
+    door: Door,
+    monkeypatch: pytest.MonkeyPatch,
+    role: access.Role,
+    text: str,
 ) -> None:
     """Who looks held HALT and was refused."""
     signed_in = api_session._signed_in
     monkeypatch.setattr(api_session, "_signed_in", lambda app_state, _role: signed_in(app_state, role))
     code: dict[str, Any] = {"code": "orders_refused", "params": {"cause": "unauthorized"}}
     rows = [a_bot("bp_sol_01", pnl="1", **code, **LIVE), a_bot("bp_sol_02", pnl="1", **LIVE)]
-    with serving(tmp_path, rows) as served:
+    with serving(tmp_path, rows, door=door) as served:
         page = opened(browser, served)
         assert text in page.text("header")
         assert page.count("#halt button") == (role == "halt")
@@ -607,7 +621,7 @@ def test_who_may_not_act_has_no_buttons_for_it(
 
 
 @pytest.mark.long_form
-def test_no_width_needs_scrolling_sideways(browser: Browser, tmp_path: Path) -> None:
+def test_no_width_needs_scrolling_sideways(browser: Browser, tmp_path: Path, door: Door) -> None:
     """Between a tablet's and a desk's, the columns were wider than the window."""
     figures = {**LIVE, "pnl": "-1234.56", "position": "-12.345", "price": "150"}
     rows = [
@@ -616,7 +630,7 @@ def test_no_width_needs_scrolling_sideways(browser: Browser, tmp_path: Path) -> 
     ]
     spec = a_spec()._replace(tags=("of_" * 30,), exchange="x" * 80, symbol="A" * 80)
     rows[1] = rows[1]._replace(view=rows[1].view._replace(spec=spec))
-    with serving(tmp_path, rows) as served:
+    with serving(tmp_path, rows, door=door) as served:
         page = opened(browser, served)
         wider = "[document.documentElement, ...document.querySelectorAll('.bot')]"
         wider += ".filter((element) => element.scrollWidth > element.clientWidth + 1).length"
@@ -629,9 +643,9 @@ def test_no_width_needs_scrolling_sideways(browser: Browser, tmp_path: Path) -> 
             assert heads < 60, f"{heads} at {width}: a column without room has its name letter by letter"
 
 
-def test_ages_have_the_steps_of_the_commands(browser: Browser, tmp_path: Path) -> None:
+def test_ages_have_the_steps_of_the_commands(browser: Browser, tmp_path: Path, door: Door) -> None:
     seconds = [-1, 0, 59, 60, 3599, 3600, 11_100, 48 * 3600 - 1, 48 * 3600, 10**6]
-    with serving(tmp_path, [a_bot("bp_sol_01", pnl="1", **LIVE)]) as served:
+    with serving(tmp_path, [a_bot("bp_sol_01", pnl="1", **LIVE)], door=door) as served:
         page = opened(browser, served)
         both = "Promise.all([import('/page/format.js'), import('/page/age.js')])"
         written = page.run(
@@ -642,10 +656,12 @@ def test_ages_have_the_steps_of_the_commands(browser: Browser, tmp_path: Path) -
     assert all(text == of_the_bots_page for text, of_the_bots_page in written)
 
 
-def test_another_language_is_that_of_what_was_told_before_too(browser: Browser, tmp_path: Path) -> None:
+def test_another_language_is_that_of_what_was_told_before_too(
+    browser: Browser, tmp_path: Path, door: Door
+) -> None:
     """States and reasons remained in the one before, until they changed."""
     row = a_bot("bp_sol_02", "failed", code="stopped_out", pnl="-3", **{**LIVE, "position": "-5"})
-    with serving(tmp_path, [row]) as served:
+    with serving(tmp_path, [row], door=door) as served:
         page = opened(browser, served)
         assert "last known position" in page.text(".needs")
         page.run("document.querySelector('[data-key=language]').click()")
@@ -664,9 +680,9 @@ def test_the_fleets_curve_goes_as_far_back_as_chosen(page: Browser, served: Serv
 
 
 @pytest.mark.skipif(not api.library_file("uplot.js"), reason="needs uPlot: `make page` gets it")
-def test_the_scale_of_large_amounts_is_not_cut(browser: Browser, tmp_path: Path) -> None:
+def test_the_scale_of_large_amounts_is_not_cut(browser: Browser, tmp_path: Path, door: Door) -> None:
     """And what rounds to nothing is neither a gain nor a loss."""
-    with serving(tmp_path, [a_bot("bp_sol_01", pnl="0.00001", **LIVE)]) as served:
+    with serving(tmp_path, [a_bot("bp_sol_01", pnl="0.00001", **LIVE)], door=door) as served:
         write_history(served.backend.session, {"bp_sol_01": ["0", "-1234567"]})
         page = opened(browser, served, 400)
         assert page.text("[data-id=bp_sol_01] .c-pnl .flat") == "0.00 USDC"
@@ -700,10 +716,10 @@ def test_a_chart_has_scales_and_says_the_value_under_the_pointer(page: Browser) 
 
 
 def test_without_the_library_the_figures_are_a_table(
-    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    browser: Browser, tmp_path: Path, door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(api, "library_file", lambda _name: b"")
-    with serving(tmp_path, [a_bot("bp_sol_01", pnl="10.5", **LIVE)]) as served:
+    with serving(tmp_path, [a_bot("bp_sol_01", pnl="10.5", **LIVE)], door=door) as served:
         write_history(served.backend.session, {"bp_sol_01": ["0", "5", "3", "9"]})
         page = opened(browser, served)
         page.wait(lambda: page.count(".chart .figures tbody tr") > 10)
@@ -730,12 +746,12 @@ def test_paper_is_asked_once(page: Browser, served: Served) -> None:
 
 
 def test_a_bot_shows_what_an_upgrade_would_change_and_marks_what_happened(
-    browser: Browser, tmp_path: Path
+    browser: Browser, tmp_path: Path, door: Door
 ) -> None:
     row = a_bot("bp_sol_01", position="0.2", price="150", pnl="10.5", **LIVE)
     gone = a_bot("bp_sol_02", code="stopped_out", position="-500", price="200", pnl="1", **LIVE)
     rows = [row._replace(view=row.view._replace(drift=("image",))), gone]
-    with serving(tmp_path, rows) as served:
+    with serving(tmp_path, rows, door=door) as served:
         write_history(served.backend.session, {"bp_sol_01": ["0", "5", "3", "9"]})
         page = opened(browser, served)
         assert "without a bot: −500 SOL (bp_sol_02)" in page.text(".boxes")
@@ -758,10 +774,12 @@ def test_a_bot_shows_what_an_upgrade_would_change_and_marks_what_happened(
 
 
 @pytest.mark.parametrize("width", [900, 1280])
-def test_all_that_need_a_person_are_seen_at_once(browser: Browser, tmp_path: Path, width: int) -> None:
+def test_all_that_need_a_person_are_seen_at_once(
+    browser: Browser, tmp_path: Path, door: Door, width: int
+) -> None:
     """Beside the chart, one and a half of four were seen, and the rest by moving the list."""
     rows = [a_bot(f"bp_sol_{number:02}", code="orders_refused", **LIVE) for number in range(6)]
-    with serving(tmp_path, rows) as served:
+    with serving(tmp_path, rows, door=door) as served:
         page = opened(browser, served, width)
         heights = page.run(
             "((list) => [list.scrollHeight, list.clientHeight])(document.querySelector('.needs ul'))"
@@ -960,19 +978,21 @@ def test_a_bots_view_goes_on_while_it_is_open(page: Browser, served: Served) -> 
     assert page.count("dialog [data-key='act restart bp_sol_01']") == 0
 
 
-def test_a_sum_of_many_digits_leaves_the_kill_switch_on_a_phone(browser: Browser, tmp_path: Path) -> None:
+def test_a_sum_of_many_digits_leaves_the_kill_switch_on_a_phone(
+    browser: Browser, tmp_path: Path, door: Door
+) -> None:
     """A page that is wider than a phone is shown smaller, and its lower edge is out of sight."""
     rows = [a_bot("bp_sol_01", pnl="-123456789012.34", position="-12345678901.5", price="150", **LIVE)]
-    with serving(tmp_path, rows) as served:
+    with serving(tmp_path, rows, door=door) as served:
         page = opened(browser, served, 400)
         assert page.run("innerWidth") == 400
         assert page.run("document.querySelector('#halt').getBoundingClientRect().bottom <= innerHeight")
 
 
-def test_a_tag_that_no_bot_has_any_more_can_be_left(browser: Browser, tmp_path: Path) -> None:
+def test_a_tag_that_no_bot_has_any_more_can_be_left(browser: Browser, tmp_path: Path, door: Door) -> None:
     tagged = a_bot("bp_sol_01", pnl="1", **LIVE)
     tagged = tagged._replace(view=tagged.view._replace(spec=a_spec()._replace(tags=("night",))))
-    with serving(tmp_path, [tagged, a_bot("bp_sol_02", pnl="1", **LIVE)]) as served:
+    with serving(tmp_path, [tagged, a_bot("bp_sol_02", pnl="1", **LIVE)], door=door) as served:
         page = opened(browser, served)
         page.run("(document.querySelector('[data-key=\"tag night\"]').click(), 1)")
         assert ids(page) == ["bp_sol_01"]

@@ -19,7 +19,7 @@ from selenium.webdriver import ActionChains, Keys
 
 from manager.errors import EngineUnreachable
 from tests.bot.browser import Browser
-from tests.web.served import Served, a_bot, serving, write_history
+from tests.web.served import Door, Served, a_bot, serving, write_history
 from tests.web.test_page import LIVE, opened, press, select
 
 pytestmark = [
@@ -43,8 +43,8 @@ def a_fleet() -> list[Any]:
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[Served]:
-    with serving(tmp_path, a_fleet()) as running:
+def served(tmp_path: Path, door: Door) -> Iterator[Served]:
+    with serving(tmp_path, a_fleet(), door=door) as running:
         write_history(running.backend.session, {"bp_sol_01": ["0", "5", "3", "9"]})
         yield running
 
@@ -67,6 +67,22 @@ def ask_about_stop(page: Browser) -> None:
 
 def hash_of(page: Browser) -> str:
     return str(page.run("location.hash"))
+
+
+def test_nothing_of_an_earlier_page_of_the_tests_is_there_in_the_next_one(
+    browser: Browser, tmp_path: Path, door: Door
+) -> None:
+    """They have one address."""
+    for name in ("first", "second"):
+        folder = tmp_path / name
+        folder.mkdir()
+        with serving(folder, a_fleet(), door=door) as served:
+            page = opened(browser, served)
+            assert page.run("[localStorage.getItem('botfleet-theme'), window.of]") == [None, None]
+            assert page.complaints() == []
+            page.run("(localStorage.setItem('botfleet-theme', 'dark'), window.of = 'dark', 1)")
+            page.run("(console.error('dark'), setInterval(() => console.error('dark'), 50), 1)")
+            assert served.backend.actions.all() == []
 
 
 FIRST_TOLD: dict[str, tuple[Callable[[Browser], None], str]] = {
