@@ -20,10 +20,7 @@ def _refusal(text: str) -> Exception:
 
 def interval(text: str) -> float:
     """Return seconds between two refreshes; a shorter interval would cause noticeable load."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0
+    value = _as_float(text)
     if not 0.5 <= value <= 3600:
         raise _refusal(_("must be 0.5-3600 seconds"))
     return value
@@ -130,21 +127,23 @@ def pattern(text: str) -> re.Pattern[str]:
 
 def seconds(text: str) -> float:
     """Return a time to wait, at most a day."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1
+    value = _as_float(text)
     if not 0 <= value <= 86400:
         raise _refusal(_("must be 0-86400 seconds"))
     return value
 
 
+def _as_float(text: str) -> float:
+    """Return a number, or the one that lies within no bounds for what is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
+
+
 def number(text: str) -> float:
     """Return a number as JSON writes it: 100 stays a whole number."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
+    value = _as_float(text)
     if not 0 <= value < float("inf"):
         raise _refusal(_("must be a number, 0 or more"))
     return int(value) if value.is_integer() else value
@@ -152,10 +151,7 @@ def number(text: str) -> float:
 
 def signed_number(text: str) -> str:
     """Return a finite number, which may be below 0, as it was written."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
+    value = _as_float(text)
     if not float("-inf") < value < float("inf"):
         raise _refusal(_("must be a number"))
     return text

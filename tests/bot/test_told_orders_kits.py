@@ -308,6 +308,28 @@ SHORT = (sockets.LighterSocket.kit, BackpackSpot)
 FAULTS = (None, "partial fills", "late fills", "answer lost", "request lost", "rejected", "out of order")
 
 
+def told_step(run: Run, teller: Teller, asked: Asked, price: Decimal) -> tuple[Decimal, bool]:
+    """Move the price, and have the bot told and tick; one that is killed starts again.
+
+    Return the new price, and whether an order was the first that the bot sent on the word.
+    """
+    kit, is_answered = run.kit, False
+    price += D(kit.random.choice([-100, -50, 0, 50, 100])) / 100
+    price = min(max(price, D(142)), D(158))
+    kit.book.move(price)
+    try:
+        run.engine._told.is_distrusted = False  # else the first lie would be the last word
+        asked.made.clear()
+        react(run, *teller.speak())
+        is_answered = asked.made[:1] == ["order"]
+        assert kit.perp or kit.book.position() >= 0, "another's was sold"
+        run.tick(kit.random.choice([0.5, 1.0, TICK_S]))
+    except KilledError:
+        run.store.close()
+        run.start()
+    return price, is_answered
+
+
 @pytest.mark.parametrize("fault", FAULTS if cases.is_long else ["answer lost"])
 @pytest.mark.parametrize("kind", KITS if cases.is_long else SHORT)
 def test_account_and_ledger_agree_beside_a_socket_that_lies(
@@ -323,19 +345,8 @@ def test_account_and_ledger_agree_beside_a_socket_that_lies(
         run = Run(kit, tmp_path / str(seed))
         teller, asked, price = Teller(run, seed), Asked(kit), D(150)
         for _ in range(80 if cases.is_long else 40):
-            price += D(kit.random.choice([-100, -50, 0, 50, 100])) / 100
-            price = min(max(price, D(142)), D(158))
-            kit.book.move(price)
-            try:
-                run.engine._told.is_distrusted = False  # else the first lie would be the last word
-                asked.made.clear()
-                react(run, *teller.speak())
-                sent += asked.made[:1] == ["order"]
-                assert kit.perp or kit.book.position() >= 0, "another's was sold"
-                run.tick(kit.random.choice([0.5, 1.0, TICK_S]))
-            except KilledError:
-                run.store.close()
-                run.start()
+            price, is_answered = told_step(run, teller, asked, price)
+            sent += is_answered
         assert min(teller.lies, len(kit.book.fills)) > 0
         kit.killed = 0.0
         run.tick(BELIEVED_FOR_S)

@@ -17,9 +17,9 @@ from gridbot.trading.told_orders import BELIEVED_FOR_S, STALE_S
 from tests import cases
 from tests.bot import sockets
 from tests.bot.kits.backpack import Backpack, BackpackSpot
-from tests.bot.kits.kit import KilledError, Kit, Run, running
+from tests.bot.kits.kit import Kit, Run, running
 from tests.bot.test_told_orders import MOST, Teller, react, resting, word_of
-from tests.bot.test_told_orders_kits import Asked
+from tests.bot.test_told_orders_kits import Asked, told_step
 from tests.bot.worlds import SPOT, order_of
 from tests.fake_exchange.book import BookOrder
 
@@ -268,18 +268,8 @@ def test_account_and_ledger_agree_beside_a_socket_that_lies(
         kit.killed = 0.03
         teller, asked, price = Teller(run, seed), Asked(kit), D(150)
         for _ in range(80 if cases.is_long else 40):
-            price += D(kit.random.choice([-100, -50, 0, 50, 100])) / 100
-            price = min(max(price, D(142)), D(158))
-            kit.book.move(price)
-            try:
-                run.engine._told.is_distrusted = False  # else the first lie would be the last word
-                asked.made.clear()
-                react(run, *teller.speak())
-                sent += asked.made[:1] == ["order"]
-                run.tick(kit.random.choice([0.5, 1.0, 5.0]))
-            except KilledError:
-                run.store.close()
-                run.start()
+            price, is_answered = told_step(run, teller, asked, price)
+            sent += is_answered
             assert abs(kit.book.position()) <= D(most)
             assert kit.perp or kit.book.position() >= 0, "what is not there was sold"
         lies += teller.lies
