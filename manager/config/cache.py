@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 import zlib
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
@@ -86,9 +85,12 @@ def kept(path: Path, stamp: list[Any]) -> dict[str, Any] | None:
         return None
 
 
-def keep(path: Path, stamp: list[Any], content: Mapping[str, Any]) -> None:
-    """Keep a file's content; dates become text. Never raises. `stamp`: taken before it was read."""
-    if abs(time.time_ns() - stamp[-1]) < kept_content.SETTLED_NS:
+def keep(path: Path, stamp: list[Any], content: Mapping[str, Any], read_at: int) -> None:
+    """Keep a file's content; dates become text. Never raises.
+
+    `stamp`: taken before it was read, and `read_at` before that, by `kept_content.file_time_ns`.
+    """
+    if abs(read_at - stamp[-1]) < kept_content.SETTLED_NS:
         return
     try:
         plain = json.loads(json.dumps(content, default=str))

@@ -6,7 +6,7 @@ from manager.config import cache
 from manager.config.fleet import Fleet
 from manager.errors import ConfigError, Problem
 from manager.typed import Any, NamedTuple
-from manager.util import bundle
+from manager.util import bundle, kept_content
 
 TABLE = "docker/bot/requests.toml"
 OF_THE_BOT = "bot"
@@ -41,7 +41,7 @@ def load(fleet: Fleet) -> RequestTable:
     """
     own = bundle.build_folder(fleet.project_dir) / TABLE
     path = own if own.is_file() else bundle.folder() / TABLE
-    stamp = cache.stamp(path)
+    read_at, stamp = kept_content.file_time_ns(), cache.stamp(path)
     try:
         if kept := cache.kept(path, stamp):
             return _table(kept, fleet)
@@ -51,7 +51,7 @@ def load(fleet: Fleet) -> RequestTable:
         table = _table(raw, fleet)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise ConfigError([Problem.at(TABLE, "", "cannot be used: {why}", why=str(error)[:200])]) from error
-    cache.keep(path, stamp, raw)
+    cache.keep(path, stamp, raw, read_at)
     return table
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import time
 import tomllib
 from pathlib import Path
 
@@ -116,10 +115,10 @@ def test_a_table_that_has_just_been_written_is_not_kept(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(kept_content, "SETTLED_NS", 10**15)  # so that no wait of this machine counts
     (tmp_path / "file").touch()
-    stamp = cache.stamp(tmp_path / "file")
-    cache.keep(tmp_path / "file", [*stamp[:-1], time.time_ns()], {"a": 1})
+    stamp, read_at = cache.stamp(tmp_path / "file"), kept_content.file_time_ns()
+    cache.keep(tmp_path / "file", [*stamp[:-1], read_at], {"a": 1}, read_at)
     assert not (tmp_path / "cache").exists()
-    cache.keep(tmp_path / "file", [*stamp[:-1], 1], {"a": 1})
+    cache.keep(tmp_path / "file", [*stamp[:-1], 1], {"a": 1}, read_at)
     assert cache.kept(tmp_path / "file", [*stamp[:-1], 1]) == {"a": 1}
 
 
