@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench import first, growth, idle, images, page, plot, report, sections, start, tasks
+from bench import first, growth, idle, images, page, plot, report, restarts, sections, start, tasks
 from bench.engine import Api, socket_path
 from bench.facts import facts
 from bench.fleets import Fleets, parallelism_table
@@ -61,6 +61,8 @@ class Extent:
     """Whether each part of the first `up` is measured."""
     at_once: bool = False
     """Whether sections run side by side: what is measured then disturbs each other."""
+    restarts: Sequence[int] = ()
+    """Sizes of a fleet in which nothing but the restart of one is measured."""
     minutes: float = math.inf
     """What cannot end within them is not begun: rows get fewer rounds, and what is left out is named."""
 
@@ -117,6 +119,8 @@ FULL = Extent(
     page=(200, 200, 40),
 )
 
+RESTARTS = replace(NORMAL, restarts=restarts.SIZES, rounds=restarts.ROUNDS, minutes=math.inf)
+
 
 LEAST_S = {
     "parallelism": 16,
@@ -158,13 +162,28 @@ def main(argv: Sequence[str]) -> int:
     except KeyboardInterrupt:
         print("interrupted; everything of the benchmark is removed", file=sys.stderr)
         return 130
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "results.md").write_text(report.markdown(findings, about), encoding="utf-8")
+    _write(out, findings, about, is_restarts=bool(extent.restarts))
     print(out / "results.md")
     return 1 if any(trouble.kind == "failed" for trouble in findings.troubles) else 0
 
 
+def _write(out: Path, findings: Findings, about: Sequence[tuple[str, str]], *, is_restarts: bool) -> None:
+    """Write results.md. The restarts' section is written only by their run, and kept by the others."""
+    path, title = out / "results.md", restarts.TITLE
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    if is_restarts:
+        text = report.with_part(before or report.HEAD, title, restarts.section(findings, about))
+    else:
+        text = report.with_part(report.markdown(findings, about), title, report.part(before, title))
+    out.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
 def _measure(extent: Extent, shop: Workshop, api: Api, findings: Findings, out: Path) -> None:
+    if extent.restarts:
+        with findings.row("restarts"):
+            restarts.rows(shop, findings, extent.restarts, extent.rounds)
+        return
     best = BEST_GUESS
     quick = extent.rounds * extent.quick
 
@@ -243,6 +262,7 @@ def _arguments(argv: Sequence[str]) -> tuple[Extent, Path]:
     for extent, name, text in (
         (SMALLEST, "--smallest", "every row once, as small as it can be: for a test of the benchmark itself"),
         (FULL, "--full", "everything, in about an hour and a half; else at most ten minutes"),
+        (RESTARTS, "--restart", "only the restart of one in fleets of 10, 40 and 100, into its own section"),
     ):
         extents.add_argument(name, dest="extent", action="store_const", const=extent, help=text)
     add = parser.add_argument
@@ -265,6 +285,8 @@ def _arguments(argv: Sequence[str]) -> tuple[Extent, Path]:
     extent, out = args.pop("extent"), args.pop("out")
     if args["sizes"] and extent is NORMAL:
         extent = _shrunk(extent, max(args["sizes"]))
+    if args["sizes"] and extent.restarts:
+        extent = replace(extent, restarts=args["sizes"])
     return replace(extent, **{name: value for name, value in args.items() if value is not None}), out
 
 

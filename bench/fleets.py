@@ -87,9 +87,9 @@ class Fleets:
             ("list", manager("list"), "manager ps", manager("ps"), 1.5),
             (
                 "restart of one",
-                _once_healthy(project, restart),
+                once_healthy(project, restart),
                 "docker restart",
-                _once_healthy(project, docker_restart),
+                once_healthy(project, docker_restart),
                 1.2,
             ),
         ]
@@ -319,7 +319,7 @@ def _docker(*words: str) -> Contender:
     return lambda: run(["docker", *words]).seconds
 
 
-def _once_healthy(project: Project, contender: Contender) -> Contender:
+def once_healthy(project: Project, contender: Contender) -> Contender:
     """Wait for the first bot before the clock runs: a bot that is just starting takes longer to stop."""
 
     def once() -> float:

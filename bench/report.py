@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench.measure import Comparison, Findings, Samples, Table
+from bench.measure import Comparison, Findings, Samples, Table, Trouble
 
 HEAD = """\
 # Benchmark
@@ -14,11 +14,14 @@ settings, the order turned round after each round. Each figure is a median, with
 of the rounds in brackets; times are those of whole commands, from their start to their end, in seconds. What
 the rows mean: [README.md](README.md).
 """
+RATIO = "Ratio: ours ÷ theirs, less than 1 is faster than they are."
+NEXT = "\n## "
+"""Where the next section of the report begins."""
 
 
 def markdown(findings: Findings, facts: Sequence[tuple[str, str]]) -> str:
     """Return the whole file."""
-    parts = [HEAD, _facts(facts), _comparisons(findings.comparisons)]
+    parts = [HEAD, _facts(facts), comparisons("Side by side", RATIO, findings.comparisons)]
     parts += [_table(table) for table in findings.tables]
     if findings.troubles:
         rows = [[trouble.row, trouble.kind, trouble.why] for trouble in findings.troubles]
@@ -30,7 +33,10 @@ def _facts(facts: Sequence[tuple[str, str]]) -> str:
     return _table(Table("Machine", ["", ""], facts))
 
 
-def _comparisons(comparisons: Sequence[Comparison]) -> str:
+def comparisons(
+    title: str, words: str, measured: Sequence[Comparison], troubles: Sequence[Trouble] = ()
+) -> str:
+    """Return a table of comparisons with its heading, and below it the rows that are not in it."""
     rows = [
         [
             comparison.work,
@@ -42,11 +48,30 @@ def _comparisons(comparisons: Sequence[Comparison]) -> str:
             "" if comparison.limit is None else f"≤ {comparison.limit:.2f}",
             {True: "met", False: "missed", None: ""}[comparison.is_met],
         ]
-        for comparison in comparisons
+        for comparison in measured
     ]
-    words = "Ratio: ours ÷ theirs, less than 1 is faster than they are."
     heads = ["work", "N", "ours", "against", "theirs", "ratio", "aim", ""]
-    return _table(Table("Side by side", heads, rows, words))
+    text = _table(Table(title, heads, rows, words))
+    missing = "".join(f"\nNot here: {trouble.row}: {trouble.kind}: {trouble.why}\n" for trouble in troubles)
+    return text + missing
+
+
+def part(text: str, title: str) -> str:
+    """Return the section with this title of a report; empty if it has none."""
+    _before, heading, rest = text.partition(f"\n## {title}\n")
+    return f"{heading.lstrip()}{rest.partition(NEXT)[0].rstrip()}\n" if heading else ""
+
+
+def with_part(text: str, title: str, section: str) -> str:
+    """Return the report with this section: in the place of an earlier one with its title, else at its end."""
+    if not section:
+        return text
+    before, heading, rest = text.partition(f"\n## {title}\n")
+    if not heading:
+        return f"{text.rstrip()}\n\n{section}"
+    _old, following, after = rest.partition(NEXT)
+    tail = f"{following}{after}" if following else ""
+    return f"{before}\n{section.rstrip()}\n{tail}"
 
 
 def _samples(samples: Samples) -> str:
