@@ -87,7 +87,7 @@ class Instance(NamedTuple):
     @property
     def log_dir(self) -> str:
         """Return its log folder, below the data folder."""
-        return self._fact(labels.LOG_DIR, self.spec.log_dir if self.spec else None) or f"logs/{self.id}"
+        return log_dir_of(self.id, self.container, self.spec)
 
     def _fact(self, label: str, configured: str | None) -> str | None:
         """Return what its container was made with, else what its config says."""
@@ -106,3 +106,9 @@ def market_of(container: Container | None, view: Instance | None = None) -> tupl
     """Return exchange and symbol as they may be shown: by the container, else by the instance, else `?`."""
     exchange = (container and container.shown(labels.EXCHANGE)) or (view and view.exchange) or "?"
     return exchange, (container and container.shown(labels.SYMBOL)) or (view and view.symbol) or "?"
+
+
+def log_dir_of(instance: str, container: Container | None, spec: InstanceSpec | None) -> str:
+    """Return an instance's log folder: as its container was made, else by its config."""
+    made_with = container.labels.get(labels.LOG_DIR) if container else None
+    return made_with or (spec.log_dir if spec else None) or f"logs/{instance}"

@@ -7,26 +7,37 @@ from collections.abc import Iterable
 from manager.engine.streams import STREAMS
 from manager.errors import OK, EngineUnreachable, ManagerError, UsageError
 from manager.fleet import observe
+from manager.fleet.instance import log_dir_of
 from manager.fleet.selection import Selection, require_known
 from manager.fleet.session import Session
 from manager.i18n import Text, labelled
 from manager.monitor.logs.printing import Printer
 from manager.monitor.logs.source import LogQuery, Source
-from manager.typed import TYPE_CHECKING
+from manager.typed import TYPE_CHECKING, NamedTuple
 from manager.util import console
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
     from manager.config.fleet import Fleet
-    from manager.fleet.instance import Instance
-    from manager.fleet.observe import FleetSnapshot
+    from manager.engine.containers import Container, Observed
+    from manager.fleet.project import Project
     from manager.monitor.logs.lines import LogLine
+
+
+class Shown(NamedTuple):
+    """Hold an instance whose output is shown."""
+
+    id: str
+    log_dir: str
+    container: Container | None
 
 
 def logs(session: Session, args: Namespace) -> int:
     """Print the bots' output; with -f continuously, across restarts and recreations."""
-    snapshot = _look(session)
+    project = session.project()
+    engine = session.engine(project.fleet.parallelism)
+    observed = observe.observed(project, engine)
     if args.follow and args.until is not None:
         raise UsageError("--until cannot be used with --follow")
     if args.since is not None and args.until is not None and args.since > args.until:
@@ -45,9 +56,8 @@ def logs(session: Session, args: Namespace) -> int:
         STREAMS[1:] if args.errors else STREAMS,
         pattern.may_match if pattern else None,
     )
-    fleet = snapshot.project.fleet
-    engine = session.engine(fleet.parallelism)
-    views = _selected(Selection(args.ids, args.config), snapshot, wanted)
+    fleet = project.fleet
+    views = _selected(Selection(args.ids, args.config), project, observed, wanted)
     _say_where_from(views, fleet, wanted)
     sources = {
         view.id: Source(
@@ -71,13 +81,6 @@ def logs(session: Session, args: Namespace) -> int:
     return Multiplexer(engine, sources, follow=args.follow).run(
         printer, pattern, args.tail if pattern else None
     )
-
-
-def _look(session: Session) -> FleetSnapshot:
-    """Return the fleet without its image and what drifted, which no line depends on."""
-    project = session.project()
-    observed = observe.observed(project, session.engine(project.fleet.parallelism))
-    return observe.assemble(project, observed, observe.NO_IMAGE, made_before=dict.fromkeys(project.specs, ()))
 
 
 def _print_last(instance: str, source: Source, printer: Printer) -> int:
@@ -109,31 +112,44 @@ def _raise_file_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _selected(selection: Selection, snapshot: FleetSnapshot, wanted: LogQuery) -> list[Instance]:
-    """Return the named instances; without any, all that have output."""
-    fleet = snapshot.project.fleet
-    named = selection.named(snapshot.project)
+def _selected(selection: Selection, project: Project, observed: Observed, wanted: LogQuery) -> list[Shown]:
+    """Return the named instances; without any, all that have output.
+
+    Named ones that have containers are known without the fleet's state, which is most of the work.
+    """
+    fleet, containers = project.fleet, observed.containers
+    named = selection.named(project)
+    if named is not None and all(instance in containers for instance in named):
+        return [_shown(instance, containers[instance], project) for instance in named]
+    # without the image and what drifted, which no line depends on
+    snapshot = observe.assemble(
+        project, observed, observe.NO_IMAGE, made_before=dict.fromkeys(project.specs, ())
+    )
     if named is None:
-        views = [view for view in snapshot.views.values() if _has_lines(view, fleet, wanted)]
-        if not views:
+        shown = [_shown(view.id, view.container, project) for view in snapshot.views.values()]
+        if not (views := [view for view in shown if _has_lines(view, fleet, wanted)]):
             raise UsageError("there are no instances")
         return views
     for instance in named:
         require_known(instance, snapshot)
-        view = snapshot.views[instance]
+        view = _shown(instance, containers.get(instance), project)
         if not (wanted.follow or _has_lines(view, fleet, wanted)):
             folder = fleet.relative(fleet.data_dir / view.log_dir)
             raise ManagerError(
                 "{id} has no container, and no dated logs in {folder}", id=instance, folder=folder
             )
-    return [snapshot.views[instance] for instance in named]
+    return [_shown(instance, containers.get(instance), project) for instance in named]
 
 
-def _has_lines(view: Instance, fleet: Fleet, wanted: LogQuery) -> bool:
+def _shown(instance: str, container: Container | None, project: Project) -> Shown:
+    return Shown(instance, log_dir_of(instance, container, project.specs.get(instance)), container)
+
+
+def _has_lines(view: Shown, fleet: Fleet, wanted: LogQuery) -> bool:
     return view.container is not None or (wanted.past and (fleet.data_dir / view.log_dir).is_dir())
 
 
-def _say_where_from(views: Iterable[Instance], fleet: Fleet, wanted: LogQuery) -> None:
+def _say_where_from(views: Iterable[Shown], fleet: Fleet, wanted: LogQuery) -> None:
     """Print a note if lines come from files, because users expect a container."""
     ids = ", ".join(view.id for view in views if view.container is None)
     if ids and wanted.past:
