@@ -1,5 +1,5 @@
-"""Alerts are the same, and of the same second, as if all instances were looked at each second, whatever happens
-to the fleet, to its settings, to the engine and to the clock, in any order.
+"""Alerts are the same, and of the same second, as if all instances were looked at each second, whatever
+happens to the fleet, to its settings, to the engine and to the clock, in any order.
 """
 
 from __future__ import annotations
@@ -44,8 +44,9 @@ class World:
         self.kinds: list[Callable[[str], object]] = [
             *(self.is_seen, self.reports, self.reports, self.reports, self.reports, self.reports),
             *(self.is_late, self.is_late, self.is_late, self.clock_is_set, self.clock_is_set),
-            *(self.ends, self.is_stopped, self.is_halted, self.is_removed, self.restarts, self.exceeds_memory),
-            *(self.answer, self.settings, self.clock_is_set, self.engine_goes, self.is_at_work, self.look),
+            *(self.ends, self.is_stopped, self.is_halted, self.is_removed, self.restarts),
+            *(self.exceeds_memory, self.answer, self.settings, self.clock_is_set),
+            *(self.engine_goes, self.is_at_work, self.look),
         ]
         for instance in INSTANCES:
             self.is_seen(instance)
@@ -86,7 +87,7 @@ class World:
         seen = status.derive_status(container, word, configured=True, uptime=UPTIME)
         report = before.report if before is not None else None
         known = InstanceState(registered_at="2025-11-30T19:00:00")
-        self._see(Instance(instance, seen, (), a_spec(), container, word, known, report))
+        self._see(Instance(instance, seen, (), a_spec(), container, word, known, report=report))
 
     def reports(self, instance: str, ago: float = 0.0) -> None:
         if (view := self.views.get(instance)) is None or view.supervisor is None:
@@ -104,7 +105,7 @@ class World:
         self._down(instance, InstanceState(registered_at="x", wish=self.chance.choice(("stopped", "run"))))
 
     def is_halted(self, instance: str) -> None:
-        self._down(instance, InstanceState(registered_at="x", halted=self.chance.choice((True, None))))
+        self._down(instance, InstanceState(registered_at="x", halted=self.chance.choice(("ran", None))))
 
     def _down(self, instance: str, saved: Any) -> None:
         container = a_container(instance, "exited")
