@@ -8,8 +8,8 @@ from pathlib import Path
 
 TITLE = "Other machines"
 WORDS = """\
-Of the last report of each: what machine it was, and what stood side by side there. The benchmark takes it from
-the report that was here before. Machines are told apart by CPU, RAM and kernel.
+Of the last report of each: what machine it was, and what stood side by side there. The benchmark takes it
+from the report that was here before. Machines are told apart by CPU, RAM and kernel.
 """
 TOLD_APART_BY = ("CPU", "RAM", "kernel")
 MEANS_NOTHING = "sections"
