@@ -158,7 +158,7 @@ def _replaced(
     Those are the ones too many, and as many others as there is room for their successors beside all that
     counts. Without any, as of a bot at its bound, on a `slow` side one at a time makes room for the next.
     """
-    cancel = list[Order]()
+    chosen = set[int]()
     for side in Side:
         own = sorted(
             (order for order in spare if order.side is side), key=lambda order: -abs(order.price - price)
@@ -166,7 +166,7 @@ def _replaced(
         surplus = max(len(own) - sum(request.side is side for request in missing), 0)
         left = room[side]
         waits = any(order.side is side for order in late)
-        cancel += own[:surplus]
+        chosen |= {order.client_id for order in own[:surplus]}
         for order in own[surplus:]:
             if order.remaining <= left:
                 left -= order.remaining
@@ -174,8 +174,8 @@ def _replaced(
                 continue
             else:
                 waits = side in slow
-            cancel.append(order)
-    return cancel
+            chosen.add(order.client_id)
+    return [order for order in spare if order.client_id in chosen]
 
 
 def _counted(quotes: Quotes, market: Market, late: Sequence[Order], price: Decimal) -> list[Order]:
