@@ -10,14 +10,15 @@ from typing import Any
 import pytest
 
 from gridbot.model.types import Order, OrderRequest, Side
-from gridbot.strategies.grid import Grid
+from gridbot.strategies.doubled import surplus
+from gridbot.strategies.grid import Grid, plan
 from gridbot.trading.late_fills import LATE_FILL_S
 from tests import cases
 from tests.bot.kits.aster import Aster
 from tests.bot.kits.backpack import Backpack, BackpackSpot
 from tests.bot.kits.kit import Kit, Run
 from tests.bot.kits.lighter import Lighter
-from tests.bot.worlds import order_of
+from tests.bot.worlds import PERP, order_of
 from tests.fake_exchange.book import BookOrder
 
 D = Decimal
@@ -118,3 +119,29 @@ def test_quotes_never_pass_the_bound_and_go_on(kind: type[Kit], seed: int, tmp_p
     assert market.late > 3
     assert len(kit.book.fills) > 3 * market.late / 2, "it trades all the while"
     market.run.end()
+
+
+def test_an_order_that_answers_a_fill_before_it_is_booked_stays() -> None:
+    """A cell whose exit is told to be filled holds, until that is booked, what its next entry is to buy."""
+    for own, held, extra in (
+        ([exit_of(1, 1), entry(1, 2)], D(0), 1),
+        ([exit_of(1, 1)], D(0), 1),
+        ([exit_of(1, 1)], D(1), None),
+        ([entry(1, 2)], D(1), 2),
+        ([entry(1, 2, filled=D(1) / 2)], D(1) / 2, None),
+    ):
+        order = surplus(PERP, own, held, ())
+        assert (order and order.client_id) == extra
+        assert surplus(PERP, own, held, {own[-1].client_id}) is None
+
+
+def test_an_entry_waits_and_an_exit_does_not() -> None:
+    gone = [entry(1, 1), exit_of(2, 2)]
+    placed = plan(LONG, PERP, {2: D(1)}, [], D(125), D(1), gone).place
+    assert [(one.side, one.price) for one in placed] == [(Side.SELL, D(130)), (Side.BUY, D(100))]
+    half = replace(gone[0], filled=D("0.5"))
+    assert D(110) in [one.price for one in plan(LONG, PERP, {}, [], D(125), D(0), [half]).place]
+    # What it is filled by later takes the entry's place in the same plan.
+    booked = plan(LONG, PERP, {1: D(1)}, [entry(1, 3)], D(125), D(1))
+    assert [order.client_id for order in booked.cancel] == [3]
+    assert (Side.SELL, D(120)) in [(one.side, one.price) for one in booked.place]

@@ -18,7 +18,6 @@ from typing import NamedTuple
 from gridbot.model.errors import ConfigError
 from gridbot.model.types import ZERO, Market, Order, OrderRequest, Side, SpotCoins, as_text, ceil_to, floor_to
 from gridbot.strategies import doubled
-from gridbot.strategies.doubled import exits_of
 
 # A live entry counts as this much nearer to the price than it is, so that a price that wavers between two
 # levels does not make the bot cancel and place for ever when max_position allows only one of them.
@@ -146,7 +145,7 @@ def plan(
     cancel = wanted.cancel
     busy_slots = {order.slot for order in live}
     room = _room(grid, position, [*live, *late])
-    room_if_replaced = _room(grid, position, exits_of(live))
+    room_if_replaced = _room(grid, position, doubled.exits_of(live))
     place: list[OrderRequest] = []
     with_room: list[tuple[OrderRequest | Order, Decimal]] = [
         (order, KEEP_BONUS) for order in live if order.post_only
@@ -268,7 +267,7 @@ def _wanted_by_cells(
                 cancel.append(outdated)
                 if outdated is not surplus or not surplus.post_only:
                     continue
-            request = None if exits_of(own) else _exit_of(grid, market, cell, held)
+            request = None if doubled.exits_of(own) else _exit_of(grid, market, cell, held)
         else:
             request = _exit_of(grid, market, cell, held) or _entry_of(grid, cell, price)
         if request is None:
@@ -333,7 +332,7 @@ def _outdated(
     """
     entry = next((order for order in own if order.post_only), None)
     wanted = _exit_of(grid, market, cell, held)
-    exits = exits_of(own)
+    exits = doubled.exits_of(own)
     if exits:
         order = exits[0]
         if len(exits) > 1 or wanted is None or order.side is not wanted.side or order.price != wanted.price:
