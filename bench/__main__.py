@@ -153,7 +153,7 @@ def main(argv: Sequence[str]) -> int:
         with workshop(extent.calm) as shop:
             shop.ends_at = started + 60 * extent.minutes
             if extent.at_once:
-                about.append(("sections", "side by side, so that the figures mean nothing"))
+                about.append((report.MEANS_NOTHING, "side by side, so that the figures mean nothing"))
             about.append(("run", shop.run_id))
             shop.build(shop.image, BOT)
             _measure(extent, shop, api, findings, out)
@@ -169,14 +169,16 @@ def main(argv: Sequence[str]) -> int:
 
 def _write(out: Path, findings: Findings, about: Sequence[tuple[str, str]], *, is_restarts: bool) -> None:
     """Write results.md. The restarts' section is written only by their run, and kept by the others."""
+    out.mkdir(parents=True, exist_ok=True)
     path, title = out / "results.md", restarts.TITLE
     before = path.read_text(encoding="utf-8") if path.exists() else ""
     if is_restarts:
-        text = report.with_part(before or report.HEAD, title, restarts.section(findings, about))
+        section = restarts.section(findings, about)
     else:
-        text = report.with_part(report.markdown(findings, about), title, report.part(before, title))
-    out.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+        section = report.part(before, title)
+        report.write(path, findings, about)
+        before = path.read_text(encoding="utf-8")
+    path.write_text(report.with_part(before or report.HEAD, title, section), encoding="utf-8")
 
 
 def _measure(extent: Extent, shop: Workshop, api: Api, findings: Findings, out: Path) -> None:
