@@ -1,9 +1,9 @@
 """Keep a run's drawdown from every tick: a fall that is over before the next sample counts as well.
 
-It is that of the P&L as the bot knew it. A fill that is listed late, or funding, counts from when it is booked,
-and the falls before it stay what they were; while it is unknown what an order of the bot has filled, the P&L
-is not counted, as it may be that of a position which is closed. On a price that is a single trade's, or the
-middle of a book, two looks count as what both agree on, as they do for a bound: one print is no fall.
+It is that of the P&L as the bot knew it. A fill that is listed late, or funding, counts from when it is
+booked, and the falls before it stay what they were; while it is unknown what an order of the bot has filled,
+the P&L is not counted, as it may be that of a position which is closed. On a price that is a single trade's,
+or the middle of a book, two looks count as what both agree on, as they do for a bound: one print is no fall.
 """
 
 from __future__ import annotations
