@@ -126,7 +126,7 @@ class Backtest:
         result, source, exchange, store = self._result, self._source, self._exchange, self._store
         settings = self._settings
         has_limits = settings.stop_loss is not None or settings.take_profit is not None
-        next_funding = math.inf
+        next_funding, note = math.inf, self._drawdown.note
         price = ZERO
         for number, (at, prices, rate) in enumerate(rows):
             source.at, source.prices = at, prices
@@ -145,7 +145,7 @@ class Backtest:
                 self._take_fills()
             result.rows, result.ended = number + 1, at
             pnl = store.ledger.equity(price) + result.funding
-            self._drawdown.note(pnl, pnl)
+            note(pnl, pnl)
             result.curve.add((at, price, pnl))
             if has_limits or settings.duration or settings.boundary_check:
                 self._decide(price, pnl, at)
