@@ -103,7 +103,7 @@ def test_it_is_what_every_tick_makes_and_what_a_backtest_says(name: str, tmp_pat
 def looked(world: World, prices: Sequence[str], apart: float = STEP_S) -> float | None:
     """Tick at each price and return the drawdown of the record, which is the report's too."""
     for price in prices:
-        world.exchange.price = lambda price=price: D(price)  # type: ignore[misc]
+        world.exchange.price = lambda price=price: D(price)  # type: ignore[method-assign, misc]
         world.engine.tick()
         world.now += apart
     figure = history.figures(world.store.path)["max_drawdown"]
