@@ -27,7 +27,12 @@ AT_EVERY_TICK = (
 )
 # These are read from all of the record: in a report once a minute, or more rarely, and at the end.
 FIGURES = (*AT_EVERY_TICK, "profit_per_grid", "maker_share", "reject_rate", "apr")
-METRICS = {"trades": "trades_total", "order_latency": "order_latency_seconds"}
+METRICS = {
+    "realized": "pnl_realized",
+    "unrealized": "pnl_unrealized",
+    "trades": "trades_total",
+    "order_latency": "order_latency_seconds",
+}
 
 
 @pytest.fixture
