@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gridbot.store.database import OPENING_PNL, open_for_reading
+from gridbot.store.drawdown import read_drawdown
 from gridbot.store.whole_run import whole_run
 
 POINTS = 480
@@ -119,7 +120,8 @@ def figures(path: Path) -> dict[str, float | None]:
 
     Rounded to eight digits, so that report, page and metrics show the same.
 
-    `max_drawdown` is the deepest fall of the P&L below its highest point, also where that was the start.
+    `max_drawdown` is the deepest fall of the P&L below its highest point, also where that was the start:
+    that of each tick, and of the points only in a run of a version that noted no more.
     `profit_per_grid` is the mean profit of a trade that closed something, after all fees; `apr` the profit a
     year as a share of what the largest position was worth at the run's first price, None under an hour; what
     the price did before the run began is in no share of a year.
@@ -137,12 +139,12 @@ def figures(path: Path) -> dict[str, float | None]:
             "SELECT CAST(value AS REAL) AS pnl FROM facts WHERE run_id = ? AND name = ?",
             (run_id, OPENING_PNL),
         ).fetchone()
-        whole = whole_run(db, run_id)
+        whole, drawdown = whole_run(db, run_id), read_drawdown(db, run_id)
     capital = (whole["position"] or 0) * (whole["price"] or 0)
     exact = {
         "maker_share": maker["share"],
         "reject_rate": whole["refused"] / whole["orders"] if whole["orders"] else None,
-        "max_drawdown": whole["drawdown"],
+        "max_drawdown": None if drawdown is None else float(drawdown.deepest),
         "profit_per_grid": (
             float((Decimal(ledger["realized"]) - Decimal(ledger["fees"])) / closing) if closing else None
         ),

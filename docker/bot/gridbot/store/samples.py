@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import AbstractContextManager
 from decimal import Decimal
 from typing import NamedTuple
 
 from gridbot.model.types import ZERO
 from gridbot.store.database import LIVE, transaction
+from gridbot.store.drawdown import Drawdown, keep_drawdown, read_drawdown
 from gridbot.store.ledger import Ledger
 from gridbot.store.whole_run import keep, whole_run
 
@@ -26,6 +28,10 @@ class Samples:
         self._db = db
         self._thinned_at = 0.0
 
+    def at_once(self) -> AbstractContextManager[None]:
+        """Commit all that the block writes to the file, or none of it: that takes one sync, not several."""
+        return transaction(self._db)
+
     def add_equity(
         self, run_id: int, at: float, price: Decimal, ledger: Ledger, funding: Decimal = ZERO
     ) -> None:
@@ -42,6 +48,14 @@ class Samples:
                 float(ledger.fees),
             ),
         )
+
+    def drawdown(self, run_id: int) -> Drawdown | None:
+        """Return the run's drawdown until now, None before its first point."""
+        return read_drawdown(self._db, run_id)
+
+    def keep_drawdown(self, run_id: int, drawdown: Drawdown, until: float) -> None:
+        """Keep the run's drawdown, which its points up to `until` are in."""
+        keep_drawdown(self._db, run_id, drawdown, until)
 
     def thin_out(self, now: float) -> None:
         """Delete old rows, once an hour.

@@ -15,7 +15,11 @@ DRAWDOWN = (
 )
 PEAK = "SELECT pnl, at FROM equity WHERE run_id = ? ORDER BY pnl DESC, at LIMIT 1"
 FIRST_PRICE = "SELECT price FROM equity WHERE run_id = ? ORDER BY at LIMIT 1"
-POSITION = "SELECT max(abs(position)) FROM equity WHERE run_id = ?"
+# What was held between two points is in the trades, which are never deleted.
+POSITION = (
+    "SELECT max(abs(position)) FROM (SELECT position FROM equity WHERE run_id = ?1"
+    " UNION ALL SELECT CAST(position AS REAL) FROM trades WHERE run_id = ?1)"
+)
 ORDERS = "SELECT count(*), total(state = 'rejected') FROM orders WHERE run_id = ?"
 
 

@@ -12,6 +12,7 @@ engine     one tick: read, record, decide, act
 placing    send orders, and wait with what was just refused
 run_ending  how a run ends, until its position is closed
 run_figures  how a run goes, for its report
+drawdown_watch  note the P&L of every tick
 trade_log  what a run does, for people
 position_watch  compare the account's position with the bot's own
 other_keys  a run that goes on with keys that may be another account's

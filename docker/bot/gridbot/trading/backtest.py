@@ -18,6 +18,7 @@ from gridbot.exchanges.recording import Row
 from gridbot.model.condition import Code, Condition, duration_over
 from gridbot.model.errors import RejectedError
 from gridbot.model.types import ZERO, Market, Order, OrderRequest, Side, floor_to
+from gridbot.store.drawdown import Drawdown
 from gridbot.store.ledger import closing_side
 from gridbot.store.memory import MemoryStore
 from gridbot.strategies import risk
@@ -118,14 +119,14 @@ class Backtest:
         self._result = Result()
         self._quiet: tuple[Decimal, Decimal] | None = None
         self._ends = self._flatten = False
-        self._peak = ZERO
+        self._drawdown = Drawdown()
 
     def run(self, rows: Iterator[Row]) -> Result:
         """Return the result of all rows, or of those up to a stop loss or another end."""
         result, source, exchange, store = self._result, self._source, self._exchange, self._store
         settings = self._settings
         has_limits = settings.stop_loss is not None or settings.take_profit is not None
-        next_funding = math.inf
+        next_funding, note = math.inf, self._drawdown.note
         price = ZERO
         for number, (at, prices, rate) in enumerate(rows):
             source.at, source.prices = at, prices
@@ -144,10 +145,7 @@ class Backtest:
                 self._take_fills()
             result.rows, result.ended = number + 1, at
             pnl = store.ledger.equity(price) + result.funding
-            if pnl > self._peak:
-                self._peak = pnl
-            elif self._peak - pnl > result.drawdown:
-                result.drawdown = self._peak - pnl
+            note(pnl, pnl)
             result.curve.add((at, price, pnl))
             if has_limits or settings.duration or settings.boundary_check:
                 self._decide(price, pnl, at)
@@ -234,6 +232,8 @@ class Backtest:
         result.last_price, result.position = price, ledger.position
         result.realized, result.unrealized = ledger.realized, ledger.unrealized(price)
         result.fees, result.pnl = ledger.fees, ledger.pnl(price) + result.funding
+        self._drawdown.note(result.pnl, result.pnl)
+        result.drawdown = self._drawdown.deepest
         described = self._strategy.describe()
         most = Decimal(described["max_position"]) if described else self._settings.quantity
         result.capital = most * result.first_price

@@ -21,6 +21,7 @@ from gridbot.store.database import HELD_SINCE
 from gridbot.store.store import Run, Store
 from gridbot.strategies import risk
 from gridbot.strategies.strategy import Strategy
+from gridbot.trading.drawdown_watch import DrawdownWatch
 from gridbot.trading.listing import Reconciliation
 from gridbot.trading.placing import Placing
 from gridbot.trading.position_watch import PositionWatch
@@ -101,7 +102,7 @@ class Engine:
         is_funded = settings.live and settings.perp
         self.funding: Decimal | None = (store.funding or None) if is_funded else ZERO
         self.unsettled = 0
-        self.figures = RunFigures(store.path)
+        self.figures, self._drawdown = RunFigures(store.path), DrawdownWatch(store, exchange)
 
     def tick(self) -> None:
         """Read the market once and act on it. Raises ExchangeError (retry later) or CompletedError (stop)."""
@@ -124,6 +125,7 @@ class Engine:
         self._placing.note_refused(result, now)
         self._count_time(now)
         self._check_account(now)
+        self._drawdown.note(price, now, result.unsettled)
         self._decide(price, now)
         self._act(result, price, now)
         self._refusals.update(now, len(self.store.live_orders()))
@@ -211,7 +213,7 @@ class Engine:
             price_range=self.strategy.price_range(),
             funding=self.funding,
             min_order=self.market.smallest_order(self.price) if self.price else None,
-            figures={**self.figures.values, "order_latency": self._placing.latency},
+            figures={**self.figures.values, **self._drawdown.figure, "order_latency": self._placing.latency},
         )
 
     def status(self, report: dict[str, Any]) -> dict[str, Any]:
@@ -225,7 +227,6 @@ class Engine:
             unsettled=self.unsettled,
             account_position=self._watch.account,
             grid=self.strategy.describe() if self.price is not None else None,
-            order_latency=self._placing.latency,
         )
 
     def _apply_pause_request(self) -> None:
@@ -383,7 +384,6 @@ class Engine:
     def _store_sample(self, price: Decimal, now: float) -> None:
         if not 0 <= now - self._sampled_at < SAMPLE_EVERY_S:  # the clock may be set back
             self.add_sample(price, now)
-            self.store.set_run(ran_s=self._ran_s)
             self.store.samples.thin_out(now)
             self._sampled_at = now
         self.figures.refresh(now)
@@ -392,4 +392,8 @@ class Engine:
     def add_sample(self, price: Decimal, now: float) -> None:
         """Add a point of the equity curve. The last one is what a run that takes over begins from."""
         store = self.store
-        store.samples.add_equity(store.run_id, now, price, store.ledger, self.funding or ZERO)
+        with store.samples.at_once():
+            self._drawdown.note(price, now, self.unsettled)
+            self._drawdown.keep(now)
+            store.samples.add_equity(store.run_id, now, price, store.ledger, self.funding or ZERO)
+            store.set_run(ran_s=self._ran_s)

@@ -84,7 +84,6 @@ def build_status(
     unsettled: int,
     account_position: Decimal | None,
     grid: dict[str, Any] | None,
-    order_latency: float | None,
 ) -> dict[str, Any]:
     """Return what /api/status serves: `report`, and what the page and the metrics need besides."""
     return {
@@ -103,7 +102,6 @@ def build_status(
         "unsettled": unsettled,
         "account_position": None if account_position is None else as_text(account_position),
         "grid": grid,
-        "order_latency": None if order_latency is None else round(order_latency, 6),
     }
 
 

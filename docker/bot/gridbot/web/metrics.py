@@ -20,6 +20,7 @@ FIGURES = (
     ("pnl_realized", "gauge", "Realised profit and loss of the run before fees.", "realized"),
     ("pnl_unrealized", "gauge", "Unrealised profit and loss of the run.", "unrealized"),
     ("fees", "gauge", "Fees of the run, in quote currency; below 0 for rebates.", "fees"),
+    ("funding", "gauge", "Funding of the run, in quote currency; below 0 when paid.", "funding"),
     ("trades_total", "counter", "Trades of the run.", "trades"),
     ("volume_total", "counter", "Traded value of the run, in quote currency.", "volume"),
     ("maker_share", "gauge", "Share of the run's trades that were maker.", "maker_share"),
