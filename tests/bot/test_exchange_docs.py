@@ -70,6 +70,47 @@ def test_what_is_verified(page: str) -> None:
             assert notes == known["unverified"]
 
 
+# What tells which version of a repository's documents was read, in both pages, the table and the kits.
+VERSIONS = {
+    "elliottech/lighter-python": ("051d1ba", "b0f62b0"),
+    "api-evangelist/lighter": ("74746a2",),
+    "api-evangelist/backpack": ("2b58248",),
+    "asterdex/api-docs": ("265e024", "2026-06-30"),
+    "tradeparadex/paradex-docs": ("9b82a75", "2026-08-20"),
+    "elliottech/lighter-go": ("17f2d60",),
+    "elliottech/lighter-agent-kit": ("8ef74f0",),
+}
+CITATION = re.compile(r"github\.com/([\w-]+/[\w-]+)")
+CITING = [
+    path
+    for folder in (DOCS.parent / "docker/bot/gridbot/exchanges", DOCS.parent / "tests/bot")
+    for path in sorted(folder.rglob("*"))
+    if path.suffix in (".py", ".toml", ".json") and CITATION.search(path.read_text(encoding="utf-8"))
+    if path.name != "venues.py"  # it names where the library is from, and no document
+]
+
+
+@pytest.mark.parametrize("path", [*(DOCS / page for page in PAGES), *CITING], ids=lambda path: path.name)
+def test_every_document_is_cited_with_its_commit_or_its_date(path: Path) -> None:
+    """It is named within a line or two: what was read is that version, and no other."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    for number, line in enumerate(lines):
+        near = " ".join(lines[max(0, number - 1) : number + 3])
+        for repository in CITATION.findall(line):
+            if repository in VERSIONS:
+                assert any(version in near for version in VERSIONS[repository]), (number + 1, line)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_source_is_on_the_page(page: str) -> None:
+    text = (DOCS / page).read_text(encoding="utf-8")
+    for kinds in verification.table().values():
+        for source in (source for known in kinds.values() for source in known["sources"]):
+            named = [*CITATION.findall(source), *re.findall(r"at commit (\w+)", source)]
+            assert named or "support.backpack.exchange" in source
+            assert all(name in text for name in named)
+
+
 @pytest.mark.parametrize("row", [row for page in PAGES for row in rows(page, 4, 0)], ids=" ".join)
 def test_what_a_symbol_becomes(row: list[str]) -> None:
     exchange, written, kind, becomes = row

@@ -39,8 +39,8 @@ ASTER: dict[str, Any] = {
     },
     "time": {"serverTime": 0},
 }
-# docs.paradex.trade, "Get account information", "Get account margin configuration", "List available
-# markets", read 2026-11-28.
+# openapi.json 1.132.1 of github.com/tradeparadex/paradex-docs at commit 9b82a75, 2026-08-20: "Get account
+# information", "Get account margin configuration", "List available markets".
 PARADEX: dict[str, Any] = {
     "account": {
         "account": "0x1",

@@ -8,7 +8,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridbot.model.types import ZERO, Order, Side, as_text
+from gridbot.model.types import ZERO, Order, OrderRequest, Side, as_text
 from gridbot.strategies import quotes
 from gridbot.strategies.grid import Plan
 from gridbot.strategies.quotes import Quotes
@@ -156,6 +156,31 @@ def test_a_told_quote_is_quoted_behind_the_others() -> None:
         assert [as_text(one.qty) for one in wanted] == qty
     only_sales = replace(TWO, threshold=D("0.5"))
     assert quotes.counter_orders(only_sales, PERP, live, ZERO, best, D(1)) == []
+
+
+def test_where_nothing_is_left_to_sell_the_other_side_has_its_next_quote() -> None:
+    bids = [order_of(want, i) for i, want in enumerate(quotes.plan(TWO, SPOT, [], D(100), ZERO).place)]
+    ask = order_of(OrderRequest("sell0", Side.SELL, D("100.5"), D(1), post_only=True), 9)
+    live = [*bids, ask]
+
+    def wanted(mine: Quotes, live: list[Order], held: str, filled: str = "1") -> list[str]:
+        orders = quotes.counter_orders(mine, SPOT, live, D(held), ask, D(filled))
+        assert all(one.post_only for one in orders)
+        return [f"{one.slot} {as_text(one.price)} {as_text(one.qty)}" for one in orders]
+
+    # The bids are 99.99 and 99.49 after the sale, of which one is near enough to 99.5.
+    assert wanted(TWO, live, "1") == ["buy2 99.99 1"]
+    assert wanted(TWO, live, "1", "0.5") == []
+    # There is something to sell beside the order that is told: its side comes first.
+    assert wanted(TWO, live, "2") == ["sell1 101.01 1"]
+    # Beside what is held and all bids, be the sale true or not.
+    for most, qty in (("4", ["buy2 99.99 1"]), ("3.5", ["buy2 99.99 0.5"]), ("3", [])):
+        assert wanted(replace(TWO, max_position=D(most)), live, "1") == qty
+    # One more than the most rests there at most, and none that would meet one of the other side.
+    third = replace(bids[1], client_id=7, slot="buy3", price=D(98))
+    assert wanted(TWO, [*live, third], "1") == []
+    old = replace(ask, client_id=8, slot="sell1", price=D("99.9"), qty=D("0.5"))
+    assert wanted(TWO, [*live, old], "1.5") == []
 
 
 def test_a_quote_that_is_one_tick_off_stays() -> None:

@@ -214,6 +214,56 @@ def test_a_quote_that_is_told_to_be_filled_is_quoted_anew_before_the_look(
     run.end()
 
 
+@each_spot
+def test_after_the_last_sale_the_next_bid_is_sent_before_the_look(kind: type[Kit], tmp_path: Path) -> None:
+    """Nothing is left to sell, and the bids would wait for the look and for their cancellation."""
+    kit = kind()
+    run = quoting(kit, tmp_path)
+    kit.book.move(quoted(kit, "Bid")[0].price or ZERO)
+    run.tick()
+    run.tick()
+    [ask], asked = quoted(kit, "Ask"), Asked(kit)
+    assert ask.price is not None
+    kit.book.move(ask.price)
+    react(run, word_of(ask))
+    assert asked.made[:2] == ["order", "look"]
+    run.tick()
+    settled = {order.price for order in kit.book.own_open()}
+    assert (len(settled), quoted(kit, "Ask"), run.store.ledger.position) == (2, [], D(0))
+    asked.made.clear()
+    run.tick()
+    assert {order.price for order in kit.book.own_open()} == settled, "these are the quotes of that price"
+    assert not {"order", "cancel"} & set(asked.made)
+    assert run.engine.condition().code == Code.TRADING
+    run.end()
+
+
+@each_spot
+@pytest.mark.parametrize("most", ["0.4", "0.3"])
+def test_a_lie_of_a_sale_sells_nothing_and_buys_within_the_most(
+    kind: type[Kit], most: str, tmp_path: Path
+) -> None:
+    kit = kind()
+    run = quoting(kit, tmp_path, "--max-position", most)
+    kit.book.move(quoted(kit, "Bid")[0].price or ZERO)
+    run.tick()
+    run.tick()
+    [ask], asked = quoted(kit, "Ask"), Asked(kit)
+    react(run, word_of(ask, D("0.1")))
+    # What is held and three bids are 0.4: with less the look comes first, and finds nothing.
+    assert (asked.made[:1] == ["order"]) is (most == "0.4")
+    assert kit.book.position() + sum(order.qty for order in quoted(kit, "Bid")) <= D(most)
+    assert quoted(kit, "Ask") == [ask]
+    # The bid is filled before it is taken back: so much is bought, and no more than the most.
+    kit.book.move(quoted(kit, "Bid")[0].price or ZERO)
+    for seconds in (STALE_S + 0.5, 1.0, 1.0, 1.0):
+        run.tick(seconds)
+        assert 0 <= kit.book.position() <= D(most)
+    assert run.store.ledger.position == kit.book.position() == D("0.2")
+    assert run.engine.condition().code == Code.TRADING
+    run.end()
+
+
 @pytest.mark.parametrize("most", ["0.5", "0.2"])
 def test_a_quote_for_a_lie_has_room_beside_all_and_is_taken_back(tmp_path: Path, most: str) -> None:
     kit = Backpack()

@@ -1,5 +1,7 @@
 """Aster's shapes, from its own documents: github.com/asterdex/api-docs, V3 for futures and spot, 2026-06-30.
 
+That is at commit 265e024.
+
 `positionRisk` answers with every market of the account, and without `notional`, as documented.
 """
 

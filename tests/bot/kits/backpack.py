@@ -1,5 +1,7 @@
 """Backpack's shapes, from its own document: docs.backpack.exchange, as of its change log of 2025-11-12.
 
+Read in the copy of github.com/api-evangelist/backpack at commit 2b58248, 2026-08-03.
+
 Codes of errors are the document's `ApiErrorCode`, as clients made from it list them; messages are ours.
 """
 

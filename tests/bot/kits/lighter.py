@@ -1,4 +1,7 @@
-"""Lighter's shapes, from its own SDK: openapi.json of github.com/elliottech/lighter-python, commit 051d1ba.
+"""Lighter's shapes: openapi.json of github.com/elliottech/lighter-python at commit 051d1ba, a stored copy.
+
+Compared on 2026-11-30 with its published OpenAPI document of 2026-07-30, in the copy of
+github.com/api-evangelist/lighter at commit 74746a2.
 
 What an order becomes after `sendTx` has accepted it is known only from the list of statuses there: a
 post-only order that would take ends as `canceled-post-only`. Codes of errors are known from ccxt 4.5.90

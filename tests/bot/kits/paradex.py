@@ -1,5 +1,7 @@
 """Paradex's shapes, from its own document: openapi.json of github.com/tradeparadex/paradex-docs, 2026-08-20.
 
+That is version 1.132.1, at commit 9b82a75.
+
 As documented there: a cancelled order answers with nothing (204), an order is found by an id only while it is
 new or open, an order that the risk check refuses is accepted first and closed then, and the side of an
 execution is called the taker's.

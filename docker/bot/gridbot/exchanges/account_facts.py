@@ -237,7 +237,10 @@ def _lighter_account(exchange: CcxtExchange) -> Mapping[str, Any]:
 
 
 def _paradex_account(exchange: CcxtExchange) -> dict[str, Any]:
-    """Return the account's summary (https://docs.paradex.trade/api/prod/account/get, 2026-11-28)."""
+    """Return the account's summary.
+
+    openapi.json 1.132.1 of github.com/tradeparadex/paradex-docs, 2026-08-20: "Get account information".
+    """
     exchange.ask("authenticate_rest")
     answer = exchange.ask("privateGetAccount")
     return answer if isinstance(answer, dict) else {}

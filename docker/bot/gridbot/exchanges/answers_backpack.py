@@ -14,7 +14,7 @@ from gridbot.model.types import Funding, Side
 class Backpack(Answers):
     """Read backpack's: its position is a signed quantity, and its pages are told apart by an offset."""
 
-    # support.backpack.exchange, fee schedule, 2026-11-28: of perpetuals and of spot, at the lowest tier.
+    # support.backpack.exchange, "Backpack VIP Program", a copy read 2026-11-30: the first tier's fees.
     usual_maker_fee = Decimal("0.0002")
     spot_maker_fee = Decimal("0.0008")
     filled_key = "executedQuantity"

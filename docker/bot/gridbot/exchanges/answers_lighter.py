@@ -41,7 +41,7 @@ class Lighter(Answers):
     end_key = "status"
     # What the account paid as a maker at last.
     _paid_rate: Decimal | None = None
-    # openapi.json of github.com/elliottech/lighter-python, 2026-11-28: the statuses of an order.
+    # The statuses of an order: openapi.json of github.com/elliottech/lighter-python at commit 051d1ba.
     late_refusals = MappingProxyType(
         {
             "canceled-margin": "insufficient_funds",

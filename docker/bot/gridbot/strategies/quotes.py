@@ -111,22 +111,39 @@ def counter_orders(
     filled: Decimal,
     late: Sequence[Order] = (),
 ) -> list[OrderRequest]:
-    """Return the quote that takes the place of `order`, which is told, and not known, to be filled whole.
+    """Return the quote that is called for when `order` is told, and not known, to be filled whole.
 
-    The market is taken to be where that was. Nothing is cancelled for it, and there has to be room beside all
-    that is live, the told order included: what is told may not be true.
+    That is the next one of its own side. Where there is nothing more to sell, or to buy, it is the one that
+    the other side lacks then, in the place of the told order: one more than `max_orders` may rest there until
+    the look, which moves the others. The market is taken to be where the told order was. Nothing is cancelled
+    for it, and there has to be room beside all that is live, the told order included: what is told may not be
+    true.
     """
     if filled < order.qty:
         return []
     after = position + order.side.sign * (filled - order.filled)
     others = [other for other in live if other.client_id != order.client_id]
     missing, _cancel = _compare(quotes, market, others, order.price, after)
-    request = next((one for one in missing if one.side is order.side), None)
-    is_full = sum(other.side is order.side for other in others) >= quotes.max_orders
-    if request is None or is_full or any(one.price == request.price for one in live):
-        return []
     room = _room(quotes, market, [*live, *_counted(quotes, market, late, order.price)], position)
-    return _fitted(market, request, {one.slot for one in live}, room[request.side])
+    busy = {one.slot for one in live}
+    for side in sorted(Side, key=lambda side: side is not order.side):
+        request = next((one for one in missing if one.side is side), None)
+        most = quotes.max_orders + (side is not order.side)
+        is_full = sum(other.side is side for other in others) >= most
+        if request is None or is_full or _meets(request, live):
+            return []
+        if fitted := _fitted(market, request, busy, room[side]):
+            return fitted
+    return []
+
+
+def _meets(request: OrderRequest, live: Sequence[Order]) -> bool:
+    """Tell whether a quote is at the price of a live order, or would trade with one of the other side."""
+    return any(
+        request.price == one.price
+        or (one.side is not request.side and request.side.sign * (request.price - one.price) > 0)
+        for one in live
+    )
 
 
 def _compare(
