@@ -88,6 +88,7 @@ def test_the_strip_adds_nothing_that_cannot_be_added(reader: Client) -> None:
         "trading": 2,
         "trading_live": 1,
         "need_person": 1,
+        "left_unknown": 0,
         "left": 0,
         "states": {"running": 3, "stopped": 1},
     }
