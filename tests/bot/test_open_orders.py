@@ -114,9 +114,7 @@ def test_no_answer_and_paper_mode_are_no_number(fake: FakeExchange, tmp_path: Pa
     assert (told["params"]["cause"], told["params"]["exchange"]) == ("unreachable", "backpack")
     why = asking_messages.why_not(done.stdout)
     said = told["params"]["error"]
-    assert str(why) == (
-        f"backpack does not say which orders are open: the exchange does not answer ({said})"
-    )
+    assert str(why) == (f"backpack does not say which orders are open: the exchange does not answer ({said})")
     assert "backpack does not say which orders are open" in done.stderr
     paper = run(tmp_path)
     assert paper.returncode == 2

@@ -61,9 +61,9 @@ def routes_of_sessions(app_state: AppState) -> APIRouter:
 
 
 class LinkSignIns:
-    """Redeem links: each once, but for the browser that has done it, and whose answer got lost as its page was
-    loaded again. It is known by a nonce that nobody else has: whoever reads its request could read its
-    answer as well.
+    """Redeem links: each once, but for the browser that has done it and never got the answer, because its
+    page was loaded again. It is known by a nonce that nobody else has: whoever reads its request could read
+    its answer as well.
     """
 
     def __init__(self, app_state: AppState, clock: Callable[[], float] = time.monotonic) -> None:

@@ -180,7 +180,9 @@ def _refused(refusal: Refusal, language: str) -> bytes:
     http.receive_data(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
     http.next_event()
     head = h11.Response(status_code=refusal.status, headers=answer.raw_headers)
-    return b"".join(http.send(event) or b"" for event in (head, h11.Data(bytes(answer.body)), h11.EndOfMessage()))
+    return b"".join(
+        http.send(event) or b"" for event in (head, h11.Data(bytes(answer.body)), h11.EndOfMessage())
+    )
 
 
 def _parsed(head: bytes) -> h11.Request:

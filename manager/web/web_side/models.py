@@ -110,7 +110,7 @@ class Instance(Answer):
     wish: str
     halted: bool
     is_left_unknown: bool = Field(
-        description="whether a halt got no answer on what it has left at its exchange, and none has come since"
+        description="whether a halt could not learn what it has left at its exchange, nor anybody since"
     )
     config_file: str | None
     container: str | None

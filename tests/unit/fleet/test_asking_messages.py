@@ -28,7 +28,11 @@ def told(cause: str) -> str:
     ("cause", "english", "chinese"),
     [
         ("unreachable", f"the exchange does not answer ({SAID})", f"交易所沒有回應（「{SAID}」）"),
-        ("unclear", f"the exchange answers what makes no sense ({SAID})", f"交易所的回應無法解讀：「{SAID}」"),
+        (
+            "unclear",
+            f"the exchange answers what makes no sense ({SAID})",
+            f"交易所的回應無法解讀：「{SAID}」",
+        ),
         ("of_tomorrow", SAID, f"「{SAID}」"),
     ],
 )
