@@ -53,8 +53,8 @@ def _ask(
         return Answer(None, why=Text("{why}", why=error))
     if ended.code == 0:
         return decoded(ended.answer)
-    if why := asking_messages.why_not(ended.answer):
-        return Answer(None, why=why)
+    if told := asking_messages.why_not(ended.answer):
+        return Answer(None, why=told)
     no_words = Text("the query exited with code {code}", code=ended.code)
     return Answer(None, why=quoted(ended.message) if ended.message else no_words)
 
