@@ -113,8 +113,8 @@ def test_no_answer_and_paper_mode_are_no_number(fake: FakeExchange, tmp_path: Pa
     assert (done.returncode, told.keys()) == (1, {"code", "params"})
     assert (told["params"]["cause"], told["params"]["exchange"]) == ("unreachable", "backpack")
     why = asking_messages.why_not(done.stdout)
-    said = told["params"]["error"]
-    assert str(why) == (f"backpack does not say which orders are open: the exchange does not answer ({said})")
+    words = told["params"]["error"]
+    assert str(why) == (f"backpack does not say which orders are open: the exchange does not answer ({words})")
     assert "backpack does not say which orders are open" in done.stderr
     paper = run(tmp_path)
     assert paper.returncode == 2
