@@ -149,7 +149,7 @@ def main(argv: Sequence[str]) -> int:
         with workshop(extent.calm) as shop:
             shop.ends_at = started + 60 * extent.minutes
             if extent.at_once:
-                about.append(("sections", "side by side, so that the figures mean nothing"))
+                about.append((report.MEANS_NOTHING, "side by side, so that the figures mean nothing"))
             about.append(("run", shop.run_id))
             shop.build(shop.image, BOT)
             _measure(extent, shop, api, findings, out)
@@ -159,8 +159,7 @@ def main(argv: Sequence[str]) -> int:
         print("interrupted; everything of the benchmark is removed", file=sys.stderr)
         return 130
     out.mkdir(parents=True, exist_ok=True)
-    (out / "results.md").write_text(report.markdown(findings, about), encoding="utf-8")
-    print(out / "results.md")
+    print(report.write(out / "results.md", findings, about))
     return 1 if any(trouble.kind == "failed" for trouble in findings.troubles) else 0
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from bench.measure import Comparison, Findings, Samples, Table
+from bench.other_machines import MEANS_NOTHING as MEANS_NOTHING
+from bench.other_machines import carried_over
 
 HEAD = """\
 # Benchmark
@@ -12,17 +15,24 @@ HEAD = """\
 Made by `make bench`, not by hand. Side by side in one run on one engine: the same image, the same container
 settings, the order turned round after each round. Each figure is a median, with the smallest and the largest
 of the rounds in brackets; times are those of whole commands, from their start to their end, in seconds. What
-the rows mean: [README.md](README.md).
+the rows mean: [README.md](README.md). Other machines, where there are any, stand at the end.
 """
 
 
-def markdown(findings: Findings, facts: Sequence[tuple[str, str]]) -> str:
-    """Return the whole file."""
+def write(file: Path, findings: Findings, facts: Sequence[tuple[str, str]]) -> Path:
+    """Write the report in place of the former one, with what that one tells of other machines."""
+    file.write_text(_markdown(findings, facts, carried_over(file, facts)), encoding="utf-8")
+    return file
+
+
+def _markdown(findings: Findings, facts: Sequence[tuple[str, str]], other_machines: str) -> str:
     parts = [HEAD, _facts(facts), _comparisons(findings.comparisons)]
     parts += [_table(table) for table in findings.tables]
     if findings.troubles:
         rows = [[trouble.row, trouble.kind, trouble.why] for trouble in findings.troubles]
         parts.append(_table(Table("Rows that are not here", ["row", "", "why"], rows)))
+    if other_machines:
+        parts.append(other_machines)
     return "\n".join(parts)
 
 

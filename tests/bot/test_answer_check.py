@@ -16,17 +16,23 @@ import pytest
 from gridbot.cli import close_position, preflight
 from gridbot.config import args
 from gridbot.config.settings import Settings
-from gridbot.exchanges import answer_check, ccxt_client, verification
+from gridbot.exchanges import answer_check, ccxt_client, told_fills, verification
 from gridbot.exchanges.answer_readers import READERS
 from gridbot.exchanges.answers import Answers
+from gridbot.exchanges.stream import _load
 from gridbot.model.errors import ConfigError
-from gridbot.model.types import ZERO, Order, Side
+from gridbot.model.types import ZERO, Order, Side, ToldFill
 from gridbot.runtime.pace import Pace
 from gridbot.store.store import Store
 from gridbot.trading import session
+from tests.bot import sockets
 from tests.bot.bots import GRID
 from tests.bot.kits.kit import Kit
+from tests.bot.sockets import Dialect
 from tests.bot.test_kits import KITS
+from tests.bot.test_stream_dialects import DIALECTS
+from tests.fake_exchange.book import BookOrder
+from tests.fake_exchange.socket import _update
 
 MARKETS = [(name, kind) for name, kinds in verification.table().items() for kind in kinds]
 LIVE = {"TRADING_MODE": "live", "DB_PATH": "-", verification.CONSENT: "1"}
@@ -217,6 +223,84 @@ def test_the_kits_answer_in_the_shape_of_the_known_answers(kind: type[Kit]) -> N
     for case in answer_check.load(settings_of(kind.name, "perp" if kind.perp else "spot"))["cases"]:
         for path, answer in case["given"].items():
             assert any(_is_alike(answer, one) for one in given[path]), (path, answer, given[path])
+
+
+def _settings_on(dialect: type[Dialect]) -> Settings:
+    return settings_of(dialect.kit.name, "perp" if dialect.kit.perp else "spot")
+
+
+@pytest.mark.parametrize("exchange", READERS)
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda _: None,
+        lambda word: replace(word, exchange_id="1"),
+        lambda word: replace(word, client_id=word.client_id + 1),
+        lambda word: replace(word, side=Side.SELL if word.side is Side.BUY else Side.BUY),
+        lambda word: replace(word, price=word.price * 10),
+        lambda word: replace(word, qty=word.qty / 10),
+        lambda word: replace(word, filled=word.filled / 2),
+    ],
+)
+def test_a_reader_of_the_socket_that_is_broken_refuses_live(
+    exchange: str, change: Callable[[ToldFill], ToldFill | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = told_fills.READERS[exchange]
+    broken = {exchange: lambda raw: (word := read(raw)) and change(word)}
+    monkeypatch.setattr(told_fills, "READERS", {**told_fills.READERS, **broken})
+    with pytest.raises(ConfigError, match=f"{exchange} perp is refused: .* by websocket: "):
+        verification.require_verified(settings_of(exchange), LIVE)
+    verification.require_verified(settings_of(exchange), LIVE, listens=False)
+    verification.require_verified(settings_of(exchange), {**LIVE, "GRIDBOT_STREAM": "off"})
+
+
+@pytest.mark.parametrize(
+    ("exchange", "wrong"),
+    [
+        # What was filled last alone, a taker's own fill, an order of another one, what is no fill.
+        ("backpack", {"z": "l"}),
+        ("aster", {"z": "l"}),
+        ("paradex", {"liquidity": "fill_type"}),
+        ("lighter", {"bid_account_id": "ask_account_id"}),
+        ("apex", {"cumSuccessFillSize": "cumMatchFillSize"}),
+    ],
+)
+def test_a_word_that_is_read_from_another_field_refuses_live(
+    exchange: str, wrong: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = told_fills.READERS[exchange]
+
+    def misread(raw: told_fills.Raw) -> ToldFill | None:
+        return read({**raw, **{name: raw.get(other) for name, other in wrong.items()}})
+
+    monkeypatch.setattr(told_fills, "READERS", {**told_fills.READERS, exchange: misread})
+    with pytest.raises(ConfigError, match="by websocket: "):
+        verification.require_verified(settings_of(exchange), LIVE)
+
+
+@pytest.mark.parametrize("exchange", READERS)
+def test_a_ccxt_that_hands_the_sockets_messages_on_otherwise_refuses_live(
+    exchange: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_load(exchange), "handle_message", lambda *_: None)
+    with pytest.raises(ConfigError, match="by websocket: 0 rows instead of 1"):
+        verification.require_verified(settings_of(exchange), LIVE)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.__name__)
+def test_the_sockets_speak_in_the_shape_of_the_known_messages(dialect: type[Dialect]) -> None:
+    spoken = [dialect().fill(replace(sockets.SOLD, side=side)) for side in Side]
+    for case in answer_check.load(_settings_on(dialect))["told"]["cases"][:2]:
+        for message in case["given"]:
+            assert any(_is_alike(message, one) for one in spoken), message
+
+
+@pytest.mark.parametrize("kind", ["perp", "spot"])
+def test_backpacks_socket_speaks_so_too(kind: str) -> None:
+    order = BookOrder("4711", 5001, "Bid", Decimal(149), Decimal("0.9"), 0.0)
+    for case in answer_check.load(settings_of("backpack", kind))["told"]["cases"][:2]:
+        for message in case["given"]:
+            assert _is_alike(message["data"], _update(order))
 
 
 def _answers_of(kit: Kit) -> dict[str, list[Any]]:

@@ -20,7 +20,7 @@ from tests.bot.kits.aster import Aster
 from tests.bot.kits.backpack import Backpack, BackpackSpot
 from tests.bot.kits.kit import MAX_POSITION, TICK_S, Kit, Run, running
 from tests.bot.kits.lighter import Lighter
-from tests.bot.worlds import PERP, order_of
+from tests.bot.worlds import PERP, SPOT, order_of
 from tests.fake_exchange.book import BookOrder
 
 D = Decimal
@@ -151,15 +151,41 @@ def test_on_a_word_there_has_to_be_room_beside_it_too() -> None:
         assert len(counter_orders(wide, PERP, {}, [told], D(0), told, D(1), late)) == count
 
 
-def test_of_quotes_only_what_the_price_has_come_near_to_counts() -> None:
-    """Quotes are cancelled all the time: those that the price has left behind cannot have been filled."""
+def test_of_quotes_too_all_that_may_have_been_filled_counts() -> None:
+    """The market may have traded at one between two looks, wherever it is now."""
     mine = Quotes(spread=D(1), qty=D(1), max_orders=1, max_position=D(1))
-    [bid, ask] = [order_of(one, n) for n, one in enumerate(quotes.ideal_quotes(mine, PERP, D(100), D(0)))]
-    for price, sides in (
-        ("99.8", ["sell"]),
-        ("100.2", ["buy"]),
-        ("99.4", ["sell"]),
-        ("100", ["buy", "sell"]),
-    ):
-        late = [bid, ask]
-        assert [one.side for one in quotes.plan(mine, PERP, [], D(price), D(0), late).place] == sides, price
+    late = [order_of(one, n) for n, one in enumerate(quotes.ideal_quotes(mine, PERP, D(100), D(0)))]
+    for price in ("90", "99.8", "100", "100.2", "110"):
+        assert quotes.plan(mine, PERP, [], D(price), D(0), late).place == (), price
+        one_more = replace(mine, max_position=D(2))
+        assert len(quotes.plan(one_more, PERP, [], D(price), D(0), late).place) == 2, price
+
+
+def test_of_a_spot_markets_sales_those_near_the_price_count() -> None:
+    """All that is held is offered there, and the exchange refuses a second sale of what is gone."""
+    mine = Quotes(spread=D(1), qty=D(1), max_orders=1, max_position=D(2), may_fill_late=True)
+    [bid, ask] = [order_of(one, n) for n, one in enumerate(quotes.ideal_quotes(mine, SPOT, D(100), D(1)))]
+    for price, sides in (("99.8", ["sell"]), ("100.2", []), ("99", ["sell"])):
+        planned = quotes.plan(mine, SPOT, [], D(price), D(1), [bid, ask])
+        assert [one.side for one in planned.place] == sides, price
+
+
+def test_quotes_for_whose_successors_there_is_no_room_rest_where_they_are() -> None:
+    """Or a market that moves all the time would leave none, long before the bot is at its bound."""
+    mine = Quotes(spread=D(1), qty=D(1), max_orders=2, max_position=D(6), may_fill_late=True)
+    live = [order_of(one, n) for n, one in enumerate(quotes.ideal_quotes(mine, PERP, D(100), D(0)))]
+    late = list[Any]()
+    left = []
+    for count in range(6):
+        planned = quotes.plan(mine, PERP, live, D(101), D(0), late)
+        left.append(len(live) - len(planned.cancel))
+        late += [replace(one, client_id=100 + 10 * count + n) for n, one in enumerate(live[:2])]
+    assert left == [0, 0, 0, 2, 4, 4]
+    # At its bound with nothing that may be filled yet, one of a side is moved, and the next one later.
+    full = replace(mine, max_position=D(2))
+    planned = quotes.plan(full, PERP, live, D(101), D(0))
+    assert sorted(order.side for order in planned.cancel) == [Side.BUY, Side.SELL]
+    assert len(quotes.plan(replace(full, may_fill_late=False), PERP, live, D(101), D(0)).cancel) == 4
+    # What no quote takes the place of goes at once.
+    flat = replace(full, threshold=D("0.5"))
+    assert {one.side for one in quotes.plan(flat, PERP, live, D(101), D(1), late).cancel} >= {Side.BUY}

@@ -64,7 +64,7 @@ def test_a_fill_is_read_with_all_that_tells_the_order() -> None:
 def test_the_same_through_ccxts_own_class() -> None:
     kit = Backpack()
     stream = FillStream("backpack", kit.keys, "", lambda: None, {})
-    parsed = stream._client(kit.api.markets).parse_ws_order(dict(FILLED))
+    parsed = stream.client(kit.api.markets).parse_ws_order(dict(FILLED))
     assert told_fill("backpack", parsed, SYMBOL) == WORD
 
 

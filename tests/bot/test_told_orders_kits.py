@@ -62,7 +62,7 @@ def heard(dialect: type[Dialect], message: Any) -> list[Any]:
     """Return the updates that ccxt's own class makes of a message."""
     kit = dialect.kit()
     stream = FillStream(kit.name, kit.keys, "", lambda: None, {})
-    client = stream._client(kit.api.markets)
+    client = stream.client(kit.api.markets)
     resolved = SimpleNamespace(
         url=f"wss://x{dialect.path}", futures={}, subscriptions={}, resolve=lambda *_: None
     )
@@ -146,7 +146,7 @@ def test_the_echo_of_apexs_own_orders_wakes_nobody() -> None:
 def test_apexs_orders_are_read_beside_its_fills_and_alone(*, is_fill: bool) -> None:
     """What an echo comes with is no fill of before, which would wake the loop again."""
     kit = sockets.ApexSocket.kit()
-    client = FillStream(kit.name, kit.keys, "", lambda: None, {})._client(kit.api.markets)
+    client = FillStream(kit.name, kit.keys, "", lambda: None, {}).client(kit.api.markets)
     there = SimpleNamespace(url="", futures={}, subscriptions={}, resolve=lambda *_: None)
     client.handle_message(there, sockets.ApexSocket().fill())
 

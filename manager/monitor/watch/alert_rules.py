@@ -370,14 +370,14 @@ def with_senders(condition: Condition, group: Group | None) -> Condition:
     return condition._replace(text=text, details=tuple(map(str, group.lines())), case=case)
 
 
-def well(views: Iterable[Instance]) -> frozenset[str]:
+def well(views: Iterable[Instance], now: float | None = None) -> frozenset[str]:
     """Return the instances that work as they should: only these can recover from a condition."""
     return frozenset(
         view.id
         for view in views
         if view.status.own_state == "running"
-        and doing.DOING_SEVERITY[doing.activity(view).doing or "unknown"] in WELL
-        and not doing.is_silent(view)
+        and doing.DOING_SEVERITY[doing.activity(view, now).doing or "unknown"] in WELL
+        and not doing.is_silent(view, now)
     )
 
 

@@ -123,6 +123,8 @@ class StateFiles:
     def _read(self, instance: str, before: _Known | None, uptime: float) -> _Known:
         folder = self._of[instance]
         supervisor = supervisor_state.read(folder)  # the very object of before where the file is the same
+        if supervisor is not None and supervisor.is_older_than_boot(uptime):
+            uptime = supervisor_state.uptime()  # it may just have been written, since the time was taken
         report = bot_report.read_kept(folder)
         told = supervisor
         if before is not None and _is_beat(before.told, supervisor) and _code(report) not in TIMED:

@@ -39,8 +39,9 @@ class History(NamedTuple):
         return at is not None and at >= self.pasts.get(instance, Past()).created
 
     def after(self, views: Iterable[Instance], now: float) -> History:
-        """Return the history after another snapshot."""
-        return History({view.id: _after(self.pasts.get(view.id), view, now) for view in views})
+        """Return the history after another snapshot; the very object of before where nothing is new."""
+        pasts = {view.id: _after(self.pasts.get(view.id), view, now) for view in views}
+        return self if pasts == self.pasts else History(pasts)
 
     def as_json(self) -> dict[str, Any]:
         """Return the content for the state file."""

@@ -202,7 +202,7 @@ class Watch:
             [*self._faults(now), *(breach.condition for breach in breaches), *self._blind()],
             rules,
             now,
-            well=alert_rules.well(self._concerned_views(now).values()) | self._concerned.calm,
+            well=alert_rules.well(self._concerned_views(now).values(), now) | self._concerned.calm,
             away=alert_rules.away(views, notifier.subjects()),
             are_unknown=bool(observer.why_away),
             unsettled=observer.unsettled(),

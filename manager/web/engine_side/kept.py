@@ -14,7 +14,6 @@ from typing import Any
 
 from manager.config.fleet import Fleet
 from manager.fleet import causes, doing
-from manager.fleet.bot_report import Report
 from manager.fleet.instance import Instance
 from manager.monitor.stats.instance_stats import InstanceStats, uptime_s, usage_object
 from manager.monitor.watch.change_detector import gist
@@ -30,41 +29,34 @@ MINUTE_S = 60.0
 EARLIER_S = 0.001
 
 
-class _Basis(NamedTuple):
-    """Hold what an answer is made of, besides what is measured with every look."""
-
-    view: Instance
-    """Without what its supervisor writes anew at every probe, and the engine at every look: its uptime."""
-    report: Report
-    as_of: float | None
-    alerts: Alerts
-
-    @staticmethod
-    def row(row: InstanceStats, alerts: Alerts) -> _Basis:
-        container = row.view.container
-        if container is not None and container.engine_state == "running":  # what it means is in the status
-            container = container._replace(status="")
-        view = row.view._replace(supervisor=gist(row.view.supervisor), container=container)
-        return _Basis(view, row.report, row.as_of, alerts)
-
-
 class _KeptAnswer(NamedTuple):
-    """Hold an answer, what it is made of, and how long it is true if that stays. `row`: as it was seen."""
+    """Hold an answer, what it is made of, and how long it is true if that stays."""
 
     row: InstanceStats
-    of: _Basis
+    alerts: Alerts
     figures: InstanceFigures
     answer: dict[str, Any]
     until: float
 
     def is_of(self, row: InstanceStats, alerts: Alerts) -> bool:
-        """Return whether it is made of the same; most rows have the very object of the last look."""
+        """Return whether it is made of the same; most rows have the very object of the last look, and of most
+        others the report is a new one.
+        """
         if row is self.row:
-            return alerts == self.of.alerts
-        if row.view is not self.row.view:
-            return self.of == _Basis.row(row, alerts)
-        of = self.of
-        return row.report is of.report and row.as_of == of.as_of and alerts == of.alerts
+            return alerts == self.alerts
+        before = self.row
+        is_same_report = row.report is before.report or row.report == before.report
+        if not is_same_report or row.as_of != before.as_of or alerts != self.alerts:
+            return False
+        return row.view is before.view or _quiet(row.view) == _quiet(before.view)
+
+
+def _quiet(view: Instance) -> Instance:
+    """Return an instance without what its supervisor writes anew at every probe, and its uptime."""
+    container = view.container
+    if container is not None and container.engine_state == "running":  # what it means is in the status
+        container = container._replace(status="")
+    return view._replace(supervisor=gist(view.supervisor), container=container)
 
 
 class KeptAnswers:
@@ -106,13 +98,13 @@ class KeptAnswers:
                 before is not None
                 and now <= before.until
                 and before.figures is of_one
-                and ((row is before.row and alerts is before.of.alerts) or before.is_of(row, alerts))
+                and ((row is before.row and alerts is before.alerts) or before.is_of(row, alerts))
             ):
                 kept[instance] = before if row is before.row else before._replace(row=row)
             else:
                 answer = answers.instance(row, look, of_one)
                 until = min(_true_until(row, now), _reason_until(row, answer, now))
-                before = _KeptAnswer(row, _Basis.row(row, alerts), of_one, answer, until)
+                before = _KeptAnswer(row, alerts, of_one, answer, until)
                 if until >= now:
                     kept[instance] = before
             told.append(before.answer)

@@ -38,7 +38,7 @@ def main(argv: Sequence[str]) -> int:
         if not settings.live:
             raise ConfigError("TRADING_MODE: in paper mode no exchange has a position")
         venues.require_signing_library(settings.exchange)
-        verification.require_verified(settings)
+        verification.require_verified(settings, listens=False)
         if not settings.db_path.exists():
             path = str(settings.db_path)
             raise DatabaseError(

@@ -42,7 +42,7 @@ def difference(settings: Settings) -> str | None:
         reader = KnownExchange(settings, known)
         for case in known["cases"]:
             answer = case["answer"]
-            if what := _differing(case["must"], reader.read(case)):
+            if what := differing(case["must"], reader.read(case)):
                 return f"{answer}: {what}"
     except BotError:
         raise  # there is no ccxt, say
@@ -120,7 +120,8 @@ def _order(terms: Mapping[str, Any]) -> Order:
     return Order(slot="L1", side=side, price=price, qty=qty, filled=ZERO, state="new", created_at=0.0, **more)
 
 
-def _differing(must: Sequence[Mapping[str, Any]], rows: Sequence[Any]) -> str | None:
+def differing(must: Sequence[Mapping[str, Any]], rows: Sequence[Any]) -> str | None:
+    """Return what in these rows is first otherwise than it must be."""
     if len(rows) != len(must):
         return f"{len(rows)} rows instead of {len(must)}"
     for number, (row, fields) in enumerate(zip(rows, must, strict=True), 1):

@@ -110,7 +110,7 @@ class FillStream:
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
         failures = 0
         while True:
-            client = self._client(markets)
+            client = self.client(markets)
             self._listens = True
             try:
                 while True:
@@ -132,7 +132,8 @@ class FillStream:
             pause = min(RETRY_FIRST_S * 2.0 ** min(failures, 10), RETRY_CAP_S)
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))
 
-    def _client(self, markets: Mapping[str, Any]) -> Any:
+    def client(self, markets: Mapping[str, Any]) -> Any:
+        """Return a client of the socket, which is not opened yet."""
         client = _load(self._exchange)(self._config)
         client.set_markets(markets)
         client.streaming["keepAlive"] = KEEP_ALIVE_MS
@@ -169,6 +170,15 @@ async def _next_updates(exchange: str, client: Any, symbol: str) -> Any:
         caches = [changed, client.orders] if changed is client.myTrades else [changed]
     else:
         return await getattr(client, venues.VENUES[exchange].stream)(symbol)
+    return [update for cache in caches for update in _news(client, cache, symbol)]
+
+
+def news(exchange: str, client: Any, symbol: str) -> list[Mapping[str, Any]]:
+    """Return what the caches that are listened to have got since this was asked last."""
+    watched = {"watch_orders": [client.orders], "watch_my_trades": [client.myTrades]}
+    caches = watched[venues.VENUES[exchange].stream]
+    if exchange == "apex":
+        caches.append(client.orders)
     return [update for cache in caches for update in _news(client, cache, symbol)]
 
 

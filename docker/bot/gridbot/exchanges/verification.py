@@ -1,7 +1,7 @@
 """Refuse live trading where an exchange's answers are not known well enough, or are read wrongly here.
 
 `verification.toml` says what is known of each. That its kit is green was seen with the ccxt of the lock
-file: `answer_check` tries the one that is installed.
+file: `answer_check` and `told_check` try the one that is installed.
 """
 
 from __future__ import annotations
@@ -27,8 +27,13 @@ def table() -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
         return tomllib.load(file)
 
 
-def require_verified(settings: Settings, env: Mapping[str, str] = os.environ) -> None:
-    """Check that a live run may begin. Raises ConfigError saying why not and what to do."""
+def require_verified(
+    settings: Settings, env: Mapping[str, str] = os.environ, *, listens: bool = True
+) -> None:
+    """Check that a live run may begin. Raises ConfigError saying why not and what to do.
+
+    `listens`: whether it is to be told of fills by websocket.
+    """
     if not settings.live:
         return
     kind = "perp" if settings.perp else "spot"
@@ -51,9 +56,12 @@ def require_verified(settings: Settings, env: Mapping[str, str] = os.environ) ->
             kind=kind,
             what=names,
         )
-    from gridbot.exchanges import answer_check  # with ccxt, which a run on paper may do without
+    from gridbot.exchanges import answer_check, told_check  # with ccxt, which a run on paper may do without
 
-    if what := answer_check.difference(settings):
+    what = answer_check.difference(settings)
+    if what is None and listens:
+        what = told_check.difference(settings, env)
+    if what:
         version = answer_check.installed_version()
         raise ConfigError(
             f"live trading on {settings.exchange} {kind} is refused:"

@@ -10,13 +10,14 @@ nearest to when it began.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Decimal, localcontext
 from typing import NamedTuple
 
 from gridbot.model.errors import ConfigError
 from gridbot.model.types import ZERO, Market, Order, OrderRequest, Side, SpotCoins, as_text, ceil_to, floor_to
+from gridbot.strategies import doubled
 
 # A live entry counts as this much nearer to the price than it is, so that a price that wavers between two
 # levels does not make the bot cancel and place for ever when max_position allows only one of them.
@@ -128,6 +129,7 @@ def plan(
     price: Decimal,
     position: Decimal,
     late: Sequence[Order] = (),
+    told: Collection[int] = (),
 ) -> Plan:
     """Return what to cancel and place, given the cells' inventories, live orders, price and position.
 
@@ -135,13 +137,15 @@ def plan(
 
     Worst case first: position plus every live and every new buy stays at or below max_position, the same for
     sells. So an order that makes room for another one is cancelled now, and the other one placed when it is
-    gone. The same for the `late`, which have ended, and of which a fill may be listed yet.
+    gone. The same for the `late`, which have ended, and of which a fill may be listed yet. No cell is traded
+    twice because of it (`doubled`); `told` are client ids of live orders that answer a fill before it is
+    booked.
     """
-    wanted = _wanted_by_cells(grid, market, cells, live, price)
+    wanted = _wanted_by_cells(grid, market, cells, live, price, told)
     cancel = wanted.cancel
     busy_slots = {order.slot for order in live}
     room = _room(grid, position, [*live, *late])
-    room_if_replaced = _room(grid, position, _exits(live))
+    room_if_replaced = _room(grid, position, doubled.exits_of(live))
     place: list[OrderRequest] = []
     with_room: list[tuple[OrderRequest | Order, Decimal]] = [
         (order, KEEP_BONUS) for order in live if order.post_only
@@ -154,6 +158,9 @@ def plan(
                 cancel.append(item)
             else:
                 room_if_replaced[item.side] -= item.remaining
+            continue
+        if late and doubled.may_be_filled(item, late):
+            waits = True
             continue
         if room_if_replaced[item.side] < item.qty:
             without_room.append(item)
@@ -210,6 +217,7 @@ def counter_orders(
         for request in wanted
         if request.cell == order.cell
         and request.slot not in busy
+        and not doubled.may_be_filled(request, late)
         and (
             request.qty <= room[request.side]
             or (coins is not None and coins.cover(request, room[Side.SELL], change))
@@ -230,7 +238,12 @@ class _Wanted(NamedTuple):
 
 
 def _wanted_by_cells(
-    grid: Grid, market: Market, cells: Mapping[int, Decimal], live: Sequence[Order], price: Decimal
+    grid: Grid,
+    market: Market,
+    cells: Mapping[int, Decimal],
+    live: Sequence[Order],
+    price: Decimal,
+    told: Collection[int],
 ) -> _Wanted:
     """Return what is to be cancelled for another order of a cell, and what the cells want to have placed."""
     by_cell: dict[int | None, list[Order]] = {}
@@ -248,11 +261,13 @@ def _wanted_by_cells(
         if not own or any(order.filled for order in own):
             undecided.append(cell)
         if own:
-            outdated = _outdated(grid, market, cell, held, own, price)
+            surplus = doubled.surplus(market, own, held, told)
+            outdated = surplus or _outdated(grid, market, cell, held, own, price)
             if outdated is not None:
                 cancel.append(outdated)
-                continue
-            request = None if _exits(own) else _exit_of(grid, market, cell, held)
+                if outdated is not surplus or not surplus.post_only:
+                    continue
+            request = None if doubled.exits_of(own) else _exit_of(grid, market, cell, held)
         else:
             request = _exit_of(grid, market, cell, held) or _entry_of(grid, cell, price)
         if request is None:
@@ -317,7 +332,7 @@ def _outdated(
     """
     entry = next((order for order in own if order.post_only), None)
     wanted = _exit_of(grid, market, cell, held)
-    exits = _exits(own)
+    exits = doubled.exits_of(own)
     if exits:
         order = exits[0]
         if len(exits) > 1 or wanted is None or order.side is not wanted.side or order.price != wanted.price:
@@ -378,11 +393,7 @@ def _is_served(order: Order, held: Decimal) -> bool:
     """Tell whether a cell's only order is all it needs, at every price."""
     if order.post_only:
         return not held and not order.filled
-    return bool(held) and order.remaining >= abs(held)
-
-
-def _exits(orders: Sequence[Order]) -> list[Order]:
-    return [order for order in orders if not order.post_only]
+    return bool(held) and order.remaining == abs(held)
 
 
 def _open(orders: Sequence[Order], side: Side) -> Decimal:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -32,6 +32,8 @@ class Quotes:
     target: Decimal = ZERO
     threshold: Decimal | None = None
     skew: Decimal = ZERO
+    # Whether a fill may be listed after its order was cancelled, as on no simulated account.
+    may_fill_late: bool = False
 
 
 def ideal_quotes(quotes: Quotes, market: Market, price: Decimal, position: Decimal) -> list[OrderRequest]:
@@ -72,11 +74,15 @@ def plan(
     Worst case first: if every live and every new buy is filled, the position stays at or below max_position,
     and the same for sells; on a spot market no more is offered than is held. What rests beyond that, because
     an order that was cancelled is told to be filled after all, is cancelled, the furthest from the price
-    first. Of the `late`, which have ended and of which a fill may be listed yet, only those count that the
-    price is near to or beyond: quotes are cancelled all the time, and counting all of them would keep a bot
-    near its bound from quoting.
+    first. The same for the `late`, which have ended, and of which a fill may be listed yet. As they leave
+    less room the more quotes are replaced, only so many are as there is room for; the others rest where they
+    are.
     """
-    missing, cancel = _compare(quotes, market, live, price, position)
+    ended = _counted(quotes, market, late, price)
+    room = _room(quotes, market, [*live, *ended], position)
+    missing, spare = _compare(quotes, market, live, price, position)
+    slow = [side for side in Side if quotes.may_fill_late and (market.perp or side is Side.BUY)]
+    cancel = _replaced(spare, missing, ended, room, price, slow)
     left = _room(quotes, market, [], position)
     kept = [order for order in live if order not in cancel]
     for order in sorted(kept, key=lambda order: abs(order.price - price)):
@@ -84,7 +90,6 @@ def plan(
             cancel.append(order)
         else:
             left[order.side] -= order.remaining
-    room = _room(quotes, market, [*live, *_in_reach(quotes, late, price)], position)
     busy, count = {order.slot for order in live}, Counter(order.side for order in live)
     place = list[OrderRequest]()
     for request in missing:
@@ -120,7 +125,7 @@ def counter_orders(
     is_full = sum(other.side is order.side for other in others) >= quotes.max_orders
     if request is None or is_full or any(one.price == request.price for one in live):
         return []
-    room = _room(quotes, market, [*live, *_in_reach(quotes, late, order.price)], position)
+    room = _room(quotes, market, [*live, *_counted(quotes, market, late, order.price)], position)
     return _fitted(market, request, {one.slot for one in live}, room[request.side])
 
 
@@ -140,10 +145,51 @@ def _compare(
     return missing, spare
 
 
-def _in_reach(quotes: Quotes, orders: Sequence[Order], price: Decimal) -> list[Order]:
-    """Return the orders that the price is beyond, or nearer to than to a new quote."""
+def _replaced(
+    spare: Sequence[Order],
+    missing: Sequence[OrderRequest],
+    late: Sequence[Order],
+    room: Mapping[Side, Decimal],
+    price: Decimal,
+    slow: Sequence[Side],
+) -> list[Order]:
+    """Return which of the orders that are near enough to no quote to cancel now.
+
+    Those are the ones too many, and as many others as there is room for their successors beside all that
+    counts. Without any, as of a bot at its bound, on a `slow` side one at a time makes room for the next.
+    """
+    chosen = set[int]()
+    for side in Side:
+        own = sorted(
+            (order for order in spare if order.side is side), key=lambda order: -abs(order.price - price)
+        )
+        surplus = max(len(own) - sum(request.side is side for request in missing), 0)
+        left = room[side]
+        waits = any(order.side is side for order in late)
+        chosen |= {order.client_id for order in own[:surplus]}
+        for order in own[surplus:]:
+            if order.remaining <= left:
+                left -= order.remaining
+            elif waits:
+                continue
+            else:
+                waits = side in slow
+            chosen.add(order.client_id)
+    return [order for order in spare if order.client_id in chosen]
+
+
+def _counted(quotes: Quotes, market: Market, late: Sequence[Order], price: Decimal) -> list[Order]:
+    """Return the orders that have ended, and count as if they rested.
+
+    Of a spot market's sales those that the price is beyond, or nearer to than to a new quote: all that is
+    held is offered there, and a second sale of what is gone is refused.
+    """
     half = price * quotes.spread / 200
-    return [order for order in orders if order.side.sign * (price - order.price) < half]
+    return [
+        order
+        for order in late
+        if market.perp or order.side is Side.BUY or order.side.sign * (price - order.price) < half
+    ]
 
 
 def _room(quotes: Quotes, market: Market, orders: Sequence[Order], position: Decimal) -> dict[Side, Decimal]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Protocol
 
@@ -41,8 +41,18 @@ class Strategy(Protocol):
     def prepare(self, price: Decimal) -> str:
         """Start or resume at `price` and return a line that describes the strategy."""
 
-    def plan(self, live: Sequence[Order], price: Decimal, late: Sequence[Order] = ()) -> Plan:
-        """Return the orders to cancel and to place now. `late`: ended ones that may have a fill yet."""
+    def plan(
+        self,
+        live: Sequence[Order],
+        price: Decimal,
+        late: Sequence[Order] = (),
+        told: Collection[int] = (),
+    ) -> Plan:
+        """Return the orders to cancel and to place now.
+
+        `late`: ended ones that may have a fill yet. `told`: client ids of live ones that answer a fill which
+        is told and not booked.
+        """
 
     def counter_orders(
         self,
@@ -108,7 +118,13 @@ class GridStrategy:
         )
         return f"resuming {self._describe_line()}"
 
-    def plan(self, live: Sequence[Order], price: Decimal, late: Sequence[Order] = ()) -> Plan:
+    def plan(
+        self,
+        live: Sequence[Order],
+        price: Decimal,
+        late: Sequence[Order] = (),
+        told: Collection[int] = (),
+    ) -> Plan:
         if self._is_opening:
             order = self._opening_order(price)
             if live or order is not None:
@@ -116,9 +132,8 @@ class GridStrategy:
             self._is_opening = False
             log.info(self._start(price, self._range))
         assert self._grid is not None
-        return grid.plan(
-            self._grid, self._market, self._store.cells(), live, price, self._store.ledger.position, late
-        )
+        cells, position = self._store.cells(), self._store.ledger.position
+        return grid.plan(self._grid, self._market, cells, live, price, position, late, told)
 
     def counter_orders(
         self,
@@ -245,6 +260,7 @@ class QuoteStrategy:
             target=settings.target_position,
             threshold=settings.position_threshold,
             skew=settings.inventory_skew,
+            may_fill_late=settings.live,
         )
 
     def prepare(self, price: Decimal) -> str:
@@ -255,7 +271,14 @@ class QuoteStrategy:
             f" spread {as_text(params.spread)} %, at most {as_text(params.max_position)}"
         )
 
-    def plan(self, live: Sequence[Order], price: Decimal, late: Sequence[Order] = ()) -> Plan:
+    def plan(
+        self,
+        live: Sequence[Order],
+        price: Decimal,
+        late: Sequence[Order] = (),
+        told: Collection[int] = (),
+    ) -> Plan:
+        del told  # no quote has a position of its own
         return quotes.plan(self._quotes, self._market, live, price, self._store.ledger.position, late)
 
     def counter_orders(

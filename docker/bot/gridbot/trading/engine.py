@@ -313,7 +313,8 @@ class Engine:
         elif self.paused:
             cancel = [*result.reopened, *live]
         elif not (cancel or result.has_given_up):  # what that one has filled is read first
-            plan = self.strategy.plan(live, price, self._placing.late.orders(now))
+            late, told = self._placing.late.orders(now), self._told.unproven_ids()
+            plan = self.strategy.plan(live, price, late, told)
             cancel, place = list(plan.cancel), plan.place
         is_over = self._pace.limit(ACT_FOR_S, ACT_AT_MOST_S)
         for order in cancel:

@@ -24,6 +24,7 @@ before it orders. A word that was denied by mistake costs time only: its fill is
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -145,6 +146,10 @@ class ToldOrders:
     def outdated_ids(self) -> set[int]:
         """Return the client ids of live orders that are to be cancelled: their word is not true."""
         return set(self._denied)
+
+    def unproven_ids(self) -> AbstractSet[int]:
+        """Return the client ids of live orders whose word is neither confirmed nor denied yet."""
+        return self._pending.keys()
 
     def _deny(self, client_id: int, word: _Word, why: str, now: float) -> None:
         own = as_text(self._store.ledger.position)

@@ -196,6 +196,23 @@ def test_a_supervisor_that_falls_silent_needs_no_event(sandbox: Sandbox) -> None
     ]
 
 
+def test_a_supervisor_that_writes_while_it_is_looked_at_has_not_fallen_silent(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each time taken for a state of before this boot, it caused two observations of the whole fleet."""
+    folders = {ETH: of_eth(sandbox)}
+    state = supervisor_state.read(folders[ETH])
+    assert state is not None
+    files, before = StateFiles(), state.updated_uptime
+    assert files.have_changed(folders, before)
+    write_state(sandbox, updated_uptime=before + 30)
+    monkeypatch.setattr(supervisor_state, "uptime", lambda: before + 30.01)
+    assert not files.have_changed(folders, before + 29.99)
+    assert not files.have_changed(folders, before + 31)
+    monkeypatch.setattr(supervisor_state, "uptime", lambda: 5.0)
+    assert files.have_changed(folders, 5.0), "the host was started again, and nobody has written since"
+
+
 class Calls:
     """How often the engine lists its containers."""
 
