@@ -19,9 +19,12 @@ LOCALE_DIR = Path(__file__).with_name("locale")
 SOURCE_LANGUAGE = "en"
 LANGUAGES = ("en", "zh-TW")
 PUNCTUATION: Mapping[str, Mapping[str, str]] = {
-    "zh-TW": {"; ": "；", ": ": "：", ", ": "，", " (": "（", ")": "）"},
+    "zh-TW": {"; ": "；", ": ": "：", ", ": "，", " (": "（", ")": "）", "{quoted}": "「{quoted}」"},
 }
-"""What takes the place of English punctuation between parts of a line that are translated each by itself."""
+"""What takes the place of English punctuation between parts of a line that are translated each by itself.
+
+Where a reader's language is another one, words that a program or an exchange has said stand as a quotation.
+"""
 ONLY_PLACES = r"(\{[^}]*\}[ :;,]*)+"
 PARTS = r"(\{[^}]*\})"
 """A message of placeholders alone, `{id}: {why}`, and its parts."""
@@ -169,6 +172,11 @@ def told(sentences: Iterable[object]) -> str:
 def labelled(*parts: object) -> str:
     """Return what the last part says, behind what it is said of: `bp_sol_01: recreate: config changed`."""
     return punctuated(": ").join(map(str, parts))
+
+
+def quoted(words: str) -> Text:
+    """Return what a program or an exchange has said, in its own language."""
+    return Text("{quoted}", quoted=words)
 
 
 def bracketed(*words: object) -> str:

@@ -21,6 +21,7 @@ state_file, upgrade_records                what only the manager knows
 bot_options_file, image_variables          which options the user's own bot has, and which variables it reads
 import_records                             what was imported from the old system
 closed_report, closing_messages            what closing has left in a bot's report, and why it did not close
+asking_messages                            why an image's program does not say what orders are open
 event_spool                                what commands did, for the history
 halt_mark, start_lock, tombstone           what prevents bots from being started; starts in progress
 display, causes, list_table, status_json   output for users and programs

@@ -26,6 +26,8 @@ MAX_DECIMALS = 400
 MAX_REASON = 500
 CURRENCY = late_pattern(r"[A-Za-z0-9._-]{1,12}")
 MARKETS = ("live", "synthetic", "replay")
+ORDERS_TOLD_AT = "orders_told_at"
+"""The key of the manager's own in a supervisor's copy."""
 
 
 class Report(NamedTuple):
@@ -94,7 +96,8 @@ class KeptReport(NamedTuple):
     """Hold the last report of an instance's bot. `at`: when it was made, in Unix time, if known.
 
     `has_ended`: the run that it describes has ended. `is_previous`: the bot was started again and has not
-    reported yet. `orders_left`: how many open orders the run has left, as said at its end.
+    reported yet. `orders_left`: how many open orders the run has left, as said at its end; `orders_told_at`:
+    when, if its position has changed since.
     """
 
     report: Report
@@ -102,6 +105,7 @@ class KeptReport(NamedTuple):
     has_ended: bool = False
     is_previous: bool = False
     orders_left: int | None = None
+    orders_told_at: float | None = None
 
     @property
     def left_at_exchange(self) -> Decimal | None:
@@ -234,6 +238,7 @@ def _read_report(path: str) -> KeptReport | None:
         has_ended=raw.get("run_ended") is True,
         is_previous=raw.get("previous_run") is True,
         orders_left=_count(raw.get("open_orders_left")),
+        orders_told_at=moment(raw.get(ORDERS_TOLD_AT)),
     )
 
 

@@ -52,8 +52,13 @@ def note(view: Instance, known: doing.Activity | None = None) -> str:
     has_ended = activity.doing in doing.ENDS and not is_down
     if has_ended or (view.status.state != "restarting" and _has_left_something(view)):
         parts.append(str(leftovers.ending(view)))
-    if leftovers.may_have_left_orders(view) or leftovers.orders_left(view):
+    is_unknown = leftovers.is_left_unknown(view)
+    is_gone = leftovers.may_have_left_orders(view) or (is_unknown and view.status.state == "missing")
+    if is_gone or leftovers.orders_left(view):
         parts.append(str(_orders_left(view)))
+    elif is_unknown:
+        text = mark("unknown what is left at the exchange: `manager orders {id}` asks again")
+        parts.append(str(Text(text, id=view.id)))
     elif leftovers.are_orders_unknown(view):
         killed = mark("it was killed: whether orders are left is unknown")
         text = killed if leftovers.was_killed(view) else mark("whether orders are left is unknown")
@@ -147,7 +152,7 @@ def of_last_exit(view: Instance) -> Text | None:
     if last_exit is None:
         return None
     words = _last_line(last_exit.stderr_tail)
-    return Text("{why}: {words}", why=last_exit.message, words=words) if words else last_exit.message
+    return Text("{why}: {quoted}", why=last_exit.message, quoted=words) if words else last_exit.message
 
 
 def _has_left_something(view: Instance) -> bool:
@@ -198,7 +203,7 @@ def cancel_text(cancel: Cancel) -> Text:
         case _:
             why = cancel.message or Text("cause unknown")
             if words := _last_line(cancel.stderr_tail):
-                why = Text("{why}: {words}", why=why, words=words)
+                why = Text("{why}: {quoted}", why=why, quoted=words)
             return Text("its orders are NOT cancelled yet: {why} (try {count})", why=why, count=cancel.tries)
 
 
@@ -212,7 +217,7 @@ def cause(view: Instance) -> str:
     ):
         return why
     last = last_words(view)
-    return str(Text("{why}: {words}", why=why, words=last)) if last else why
+    return str(Text("{why}: {quoted}", why=why, quoted=last)) if last else why
 
 
 def last_words(view: Instance) -> str:

@@ -64,6 +64,9 @@ def _change(state_dir: Path, report: Mapping[str, Any], others: Mapping[str, Any
         )
         raw = json.loads(content) if len(content) <= bot_report.MAX_BYTES else None
         if isinstance(raw, dict) and isinstance(raw.get("report"), dict):
+            told_at = raw.pop(bot_report.ORDERS_TOLD_AT, raw["report"].get("at") or raw.get("written_at"))
+            if "open_orders_left" not in others:  # the file's time is another from now on
+                raw[bot_report.ORDERS_TOLD_AT] = told_at
             _write(state_dir, {**raw, **others, "report": {**raw["report"], **report}})
 
 

@@ -45,10 +45,10 @@ SENTENCES: Mapping[str, str] = {
 }
 
 
-def sentence(answer: Mapping[str, Any]) -> Text | None:
+def sentence(answer: Mapping[str, Any], sentences: Mapping[str, str] = SENTENCES) -> Text | None:
     """Return the sentence of an answer's `code` and `params`; None without a code that is known here."""
     code, params = answer.get("code"), answer.get("params")
-    template = SENTENCES.get(code) if isinstance(code, str) else None
+    template = sentences.get(code) if isinstance(code, str) else None
     if template is None or not isinstance(params, Mapping):
         return None
     shown: dict[str, object] = {

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from manager.fleet.supervisor_messages import condition_in_general
 from manager.fleet.supervisor_state import Condition
-from manager.i18n import Text, mark
+from manager.i18n import Text, mark, quoted
 from manager.util.formatting import elapsed
 
 SENTENCES: Mapping[tuple[str, str], str] = {
@@ -72,7 +72,7 @@ def message(condition: Condition, reason: str | None, now: float) -> Text | None
     except (LookupError, ValueError, AttributeError):  # a parameter is missing
         text = None
     if text is None:
-        text = Text("{why}", why=reason) if reason else condition_in_general(condition.code)
+        text = quoted(reason) if reason else condition_in_general(condition.code)
     return _more(text, condition, now) if text else None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 
-from manager.fleet import amounts, causes, doing
+from manager.fleet import amounts, causes, doing, leftovers
 from manager.fleet.bot_report import KeptReport, Report
 from manager.fleet.instance import Instance
 from manager.fleet.status import State
@@ -210,6 +210,7 @@ def ps_object(view: Instance, of_doing: Mapping[str, Any]) -> dict[str, Any]:
         },
         "wish": view.saved.wish,
         "halted": view.saved.halted is not None,
+        "is_left_unknown": leftovers.is_left_unknown(view),
         "moved_to": view.moved_to,
         "unfinished_move": str(view.tombstone.short)
         if view.tombstone and view.tombstone.is_unfinished

@@ -11,7 +11,7 @@ from manager.fleet.bot_report import KeptReport, read_for_mode
 from manager.fleet.instance import Instance
 from manager.fleet.status import IN_OTHER_CONTAINER, PAUSED, STOPPING, State
 from manager.fleet.supervisor_state import Condition, SupervisorState
-from manager.i18n import Text, mark
+from manager.i18n import Text, mark, quoted
 from manager.typed import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class Activity(NamedTuple):
     def message(self, now: float) -> Text | None:
         """Return why it is doing that; None if there is nothing to add."""
         if self.condition is None:
-            return Text("{why}", why=self.reason) if self.reason else None
+            return quoted(self.reason) if self.reason else None
         if self.doing == "trading":
             count = self.condition.params.get("refused_orders")
             return (
@@ -259,7 +259,7 @@ def severity(view: Instance, now: float | None = None, known: Activity | None = 
     elif leftovers.is_down_unasked(view) or leftovers.is_between_machines(view):
         # nobody answers the fills of what a live one has left at the exchange
         of_state = "bad" if view.mode == "live" else "warn"
-    elif leftovers.orders_left(view):  # nobody does so here either, whoever has ended it
+    elif leftovers.orders_left(view) or leftovers.is_left_unknown(view):  # nor does anybody here
         of_state = "bad"
     doing = (known or activity(view, now)).doing
     if doing is None or (of_state == "off" and not (doing in ENDS and leftovers.has_left_money(view))):

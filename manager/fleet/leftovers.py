@@ -6,7 +6,7 @@ from manager.fleet.amounts import amount
 from manager.fleet.bot_report import KeptReport
 from manager.fleet.instance import Instance
 from manager.fleet.status import State
-from manager.fleet.supervisor_state import Cancel
+from manager.fleet.supervisor_state import Cancel, SupervisorState
 from manager.i18n import Text, mark
 
 ENDED: frozenset[State] = frozenset({"completed", "failed", "restarting", "stopped", "missing"})
@@ -149,6 +149,29 @@ def are_orders_unknown(view: Instance) -> bool:
         return False
     is_explained = kept_report is not None and kept_report.has_ended and kept_report.report.is_final
     return was_killed(view) or not is_explained
+
+
+def is_left_unknown(view: Instance) -> bool:
+    """Return whether a halt got no answer on what a bot that is down has left, and none has come since."""
+    is_over = view.status.own_state in ENDED and _is_real(view)
+    return is_over and not is_left_known(view.saved.left_unknown_at, view.report, view.supervisor)
+
+
+def is_left_known(
+    unknown_at: float | None, kept_report: KeptReport | None, supervisor: SupervisorState | None
+) -> bool:
+    """Return whether nothing was unknown, or a run has ended since with a word of how many orders it left.
+
+    What was said before is not enough: orders that were sent in the last moment may rest all the same.
+    """
+    if unknown_at is None:
+        return True
+    if kept_report is None or _orders_told(kept_report) is None:
+        return False
+    if (told_at := kept_report.orders_told_at or kept_report.at) is not None:
+        return told_at > unknown_at
+    began_at = supervisor.bot_started_at if supervisor is not None else None  # a bot that tells no time
+    return began_at is not None and began_at > unknown_at
 
 
 def was_taken_down(view: Instance) -> bool:

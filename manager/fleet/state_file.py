@@ -66,6 +66,7 @@ class InstanceState(NamedTuple):
     `taken_down_at`: when `manager down` last removed its container, in Unix time, for the watch, which also
     looks back to before the last boot. `called_off`: the last `stop` or `down` of it. `stopped_because`,
     `halted_because`: who did that and why, as `kept_text` keeps a message; None for a person.
+    `left_unknown_at`: when a halt got no answer on what it has left at its exchange, until one has come.
     """
 
     wish: Wish = "run"
@@ -77,6 +78,7 @@ class InstanceState(NamedTuple):
     called_off: CalledOff | None = None
     stopped_because: object = None
     halted_because: object = None
+    left_unknown_at: float | None = None
 
 
 class FleetState(NamedTuple):
@@ -109,6 +111,20 @@ class FleetState(NamedTuple):
             why = because if before.halted is None else before.halted_because
             changed[instance] = before._replace(halted=halted, halted_because=why)
         return self._replace(instances={**self.instances, **changed})
+
+    def with_left_unknown(self, instances: Iterable[str], now: float) -> "FleetState":
+        """Return the state after a halt that could not learn what these have left at their exchanges."""
+        changed = {instance: self.of(instance)._replace(left_unknown_at=now) for instance in instances}
+        return self._replace(instances={**self.instances, **changed})
+
+    def with_left_known(self, instances: Iterable[str]) -> "FleetState":
+        """Return the state after the exchanges have said what these have left there."""
+        changed = {
+            instance: self.of(instance)._replace(left_unknown_at=None)
+            for instance in instances
+            if self.of(instance).left_unknown_at is not None
+        }
+        return self._replace(instances={**self.instances, **changed}) if changed else self
 
     def with_resumed(self, instances: Iterable[str]) -> "FleetState":
         """Return the state after `resume`: those that ran should run, the others are as before the halt."""
@@ -260,7 +276,7 @@ def save(path: Path, state: FleetState) -> None:
 
 def _encoded(state: InstanceState) -> dict[str, Any]:
     refused, ended, content = state.refused, state.called_off, state._asdict()
-    for name in ("stopped_because", "halted_because"):
+    for name in ("stopped_because", "halted_because", "left_unknown_at"):
         if content[name] is None:
             del content[name]
     return {
@@ -319,6 +335,7 @@ def _decoded(raw: Any) -> FleetState:
             called_off=_called_off(values.get("called_off")),
             stopped_because=values.get("stopped_because"),
             halted_because=values.get("halted_because"),
+            left_unknown_at=_number(values.get("left_unknown_at")),
         )
     return FleetState(
         str(raw["fleet"]), instances, {str(key): str(value) for key, value in raw["ids"].items()}

@@ -19,6 +19,7 @@ from gridbot.model.errors import DatabaseError, RefusedError, UnreachableError
 from gridbot.model.types import ExchangeOrder, Market, OrderRequest, Side
 from gridbot.store.ledger import Ledger
 from gridbot.store.store import Store
+from manager.fleet import asking_messages
 from tests.bot.bots import GRID, BotFactory, run_program
 from tests.bot.test_live import FAST, fake, live, settled
 from tests.fake_exchange.server import FakeExchange
@@ -108,11 +109,17 @@ def test_a_killed_bots_orders_are_told_apart_from_others(
 def test_no_answer_and_paper_mode_are_no_number(fake: FakeExchange, tmp_path: Path) -> None:
     fake.faults.down = True
     done = run(tmp_path, TRADING_MODE="live", **fake.env | FAST)
-    assert (done.returncode, done.stdout) == (1, "")
+    told = json.loads(done.stdout)
+    assert (done.returncode, told.keys()) == (1, {"code", "params"})
+    assert (told["params"]["cause"], told["params"]["exchange"]) == ("unreachable", "backpack")
+    why = asking_messages.why_not(done.stdout)
+    words = told["params"]["error"]
+    text = "backpack does not say which orders are open: the exchange does not answer"
+    assert str(why) == f"{text} ({words})"
     assert "backpack does not say which orders are open" in done.stderr
     paper = run(tmp_path)
-    assert (paper.returncode, paper.stdout) == (2, "")
-    assert "paper mode" in paper.stderr
+    assert paper.returncode == 2
+    assert f"{asking_messages.why_not(paper.stdout)}\n" == paper.stderr
 
 
 def test_an_order_that_was_sent_last_is_waited_for(path: Path) -> None:

@@ -206,6 +206,7 @@ class Served:
 
     def end(self) -> None:
         self.backend.is_ending = True  # or each stream of events waits for its next one
+        self.pause.set()
         if self._door:
             self.app_state.is_ending = True
             self._door.leave()
@@ -213,7 +214,8 @@ class Served:
             self._server.handle_exit(signal.SIGTERM, None)
             self._thread.join(10)
             assert not self._thread.is_alive()
-        self.backend.tails.close()
+        self.app_state.end()
+        assert self.backend.end(), "a thread of the engine side goes on"
         self.listener.shutdown()
         self.listener.server_close()
         os.close(self._folder)

@@ -78,3 +78,23 @@ def test_a_planted_fault_is_found(browser: Browser, served: Served) -> None:
     page.run("(document.querySelector('input[type=search]').removeAttribute('aria-label'), 1)")
     page.run("(document.querySelector('input[type=search]').removeAttribute('placeholder'), 1)")
     assert [fault.partition(":")[0] for fault in faults(page)] == ["label"]
+
+
+@pytest.mark.parametrize("language", ["en", "zh-TW"])
+@pytest.mark.parametrize(("width", "dark"), [(400, True), (400, False), (1280, True)])
+def test_the_apis_document_fits_and_breaks_no_rule(
+    browser: Browser, served: Served, width: int, dark: bool, language: str
+) -> None:
+    script = f"localStorage.setItem('botfleet-language', '{language}')"
+    browser.open_as_new(served.links[-1], width, script, dark=dark)
+    browser.wait(lambda: browser.count(".bot[data-id]") == len(served.rows))
+    browser.complaints()
+    browser.open(f"{served.url}/docs", width, dark=dark)
+    browser.wait(lambda: browser.count("details") > 40)
+    assert browser.run("document.documentElement.lang") == language
+    assert faults(browser) == []
+    browser.run("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+    assert faults(browser) == []
+    wider = "[document.documentElement, ...document.querySelectorAll('section, details, table')]"
+    assert browser.run(f"{wider}.filter((each) => each.scrollWidth > each.clientWidth + 1).length") == 0
+    assert browser.complaints() == []

@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from manager.errors import EngineUnreachable
 from manager.monitor.history import database, writing
 from manager.monitor.history.model import Event
 from manager.monitor.stats.instance_stats import InstanceStats
+from manager.web.web_side import api_session
 from manager.web.web_side.guard import HEADERS
+from tests.fleet import eventually
 from tests.web.served import Client, Served, a_bot, serving, signed_in, write_history
 
 ROUTES = (
@@ -88,6 +91,7 @@ def test_the_strip_adds_nothing_that_cannot_be_added(reader: Client) -> None:
         "trading": 2,
         "trading_live": 1,
         "need_person": 1,
+        "left_unknown": 0,
         "left": 0,
         "states": {"running": 3, "stopped": 1},
     }
@@ -385,6 +389,79 @@ def test_a_link_works_once_and_a_new_one_is_made(served: Served) -> None:
     assert Client(served).sign_in(link) == 403
     assert len(served.links) == 2
     assert Client(served).sign_in(served.links[-1]) == 200
+
+
+NONCE = "0123456789abcdefghij"
+
+
+def test_a_browser_whose_answer_got_lost_asks_again_with_its_nonce(served: Served) -> None:
+    secret, store = served.links[-1].partition("#link=")[2], served.app_state.session_store
+    first, again = Client(served), Client(served)
+    assert [one.sign_in_by(link=secret, nonce=NONCE) for one in (first, again)] == [200, 200]
+    assert (first.cookie, first.token) == (again.cookie, again.token)
+    assert (len(store._sessions), len(served.links)) == (1, 2)
+    assert again.get("/api/v1/fleet")[0] == 200
+    for nonce in ("", NONCE[:-1], NONCE + "x", NONCE.upper()):
+        assert Client(served).sign_in_by(link=secret, nonce=nonce) == 403, "another party, with the link"
+    for link in ("", secret[:-1], secret + "x", served.links[-1].partition("#link=")[2][:-1]):
+        assert Client(served).sign_in_by(link=link, nonce=NONCE) == 403, "the nonce alone opens nothing"
+    first.call("DELETE", "/api/v1/session", {})
+    assert Client(served).sign_in_by(link=secret, nonce=NONCE) == 403, "who has signed out stays out"
+    assert store._sessions == {}
+
+
+@pytest.mark.parametrize("nonce", ["", "short", "x" * 19])
+def test_a_nonce_that_can_be_guessed_is_none(served: Served, nonce: str) -> None:
+    secret = served.links[-1].partition("#link=")[2]
+    assert [Client(served).sign_in_by(link=secret, nonce=nonce) for _time in range(2)] == [200, 403]
+
+
+def test_a_nonce_is_good_for_a_minute(served: Served) -> None:
+    at, secret = [1000.0], served.links[-1].partition("#link=")[2]
+    links = api_session.LinkSignIns(served.app_state, lambda: at[0])
+    made = links.session_of(secret, NONCE)
+    at[0] += api_session.SAME_NONCE_S - 1
+    assert links.session_of(secret, NONCE) == made is not None
+    at[0] += 1
+    assert links.session_of(secret, NONCE) is None
+    assert links._made == {}, "its secrets are kept no longer"
+
+
+@pytest.mark.parametrize("is_same", [True, False])
+def test_of_many_at_once_only_one_browser_comes_in(served: Served, is_same: bool) -> None:
+    """The second request comes while the first one has used the link up, and is not answered yet."""
+    secret, clients = served.links[-1].partition("#link=")[2], [Client(served) for _number in range(8)]
+    begun = threading.Barrier(len(clients))
+    redeem = served.backend.redeem
+
+    def slow(link: str) -> bool:
+        is_first = redeem(link)
+        threading.Event().wait(0.05)
+        return is_first
+
+    served.backend.redeem = slow
+
+    def ask(number: int) -> int:
+        begun.wait(60)
+        nonce = NONCE if is_same else f"{NONCE}{number}"
+        return clients[number].sign_in_by(link=secret, nonce=nonce)
+
+    with ThreadPoolExecutor(len(clients)) as threads:
+        codes = sorted(threads.map(ask, range(len(clients))))
+    assert codes == ([200] * 8 if is_same else [200, *[403] * 7])
+    assert len({client.cookie for client in clients if client.cookie}) == 1
+    assert len(served.app_state.session_store._sessions) == 1
+
+
+def test_a_server_that_has_ended_leaves_no_thread(tmp_path: Path) -> None:
+    before = set(threading.enumerate())
+    with serving(tmp_path, [a_bot("bp_sol_01", pnl="1", quote="USDC")]) as running:
+        reader = signed_in(running)
+        assert reader.get("/api/v1/fleet")[0] == 200
+        assert reader.call("POST", "/api/v1/halt", {"confirm": "no"})[0] == 422
+        assert reader.get("/api/v1/actions")[0] == 200
+        assert set(threading.enumerate()) - before
+    eventually(lambda: not set(threading.enumerate()) - before, what="the end of its threads")
 
 
 def test_another_site_cannot_use_up_a_link(served: Served) -> None:

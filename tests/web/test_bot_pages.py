@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
+import logging
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +14,11 @@ from urllib.parse import urlsplit
 import pytest
 
 from manager.engine import labels
+from manager.i18n import Text
 from manager.monitor.stats.instance_stats import InstanceStats
 from manager.web.address import LOOPBACK_BOTS, Reach
-from manager.web.web_side import bot_sessions
+from manager.web.protocol import Refusal
+from manager.web.web_side import bot_sessions, bot_upgrades
 from tests.web.bot_page import BotPage, a_bot_page
 from tests.web.served import COOKIE, Client, Served, a_bot, serving, signed_in
 from tests.web.test_attacks import KNOWN, TOKENS
@@ -28,6 +32,14 @@ def with_page(row: InstanceStats, port: int | None) -> InstanceStats:
     assert row.view.container is not None
     changed = {**row.view.container.labels, labels.WEB_PORT: "" if port is None else str(port)}
     return row._replace(view=row.view._replace(container=row.view.container._replace(labels=changed)))
+
+
+@pytest.fixture(autouse=True)
+def logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """What the server logs, which does not reach the root's handlers."""
+    logging.getLogger("uvicorn.error").addHandler(caplog.handler)
+    yield
+    logging.getLogger("uvicorn.error").removeHandler(caplog.handler)
 
 
 @pytest.fixture
@@ -260,7 +272,7 @@ def test_a_stream_ends_with_the_sign_in(served: Served, bot: BotPage) -> None:
     connection.close()
 
 
-def upgraded(page: Client, **headers: str) -> tuple[socket.socket, bytes]:
+def upgraded(page: Client, path: str = "/socket", **headers: str) -> tuple[socket.socket, bytes]:
     """A socket after its upgrade, and the answer's head."""
     sent = {
         "Host": page.host,
@@ -274,7 +286,7 @@ def upgraded(page: Client, **headers: str) -> tuple[socket.socket, bytes]:
     }
     lines = [f"{name}: {value}" for name, value in sent.items() if value]
     connection = socket.create_connection(("127.0.0.1", page.port), timeout=60)
-    connection.sendall("\r\n".join(["GET /socket HTTP/1.1", *lines, "", ""]).encode())
+    connection.sendall("\r\n".join([f"GET {path} HTTP/1.1", *lines, "", ""]).encode())
     head = b""
     while not head.endswith(b"\r\n\r\n"):
         if not (byte := connection.recv(1)):
@@ -320,12 +332,56 @@ def test_a_websocket_passes_both_ways(served: Served, bot: BotPage) -> None:
     ],
 )
 def test_another_page_gets_no_websocket(
-    served: Served, bot: BotPage, headers: dict[str, str], status: bytes
+    served: Served,
+    bot: BotPage,
+    caplog: pytest.LogCaptureFixture,
+    headers: dict[str, str],
+    status: bytes,
 ) -> None:
     connection, head = upgraded(opened(signed_in(served)), **headers)
     with connection:
         assert head.split()[1] == status
+        length = re.search(rb"content-length: (\d+)", head.lower())
+        assert length is not None
+        body = connection.makefile("rb").read()
     assert bot.seen == []
+    assert len(body) == int(length[1])
+    told = json.loads(body)
+    assert (str(told["status"]).encode(), bool(told["detail"])) == (status, True)
+    assert b"content-type: application/problem+json" in head.lower()
+    assert f"a WebSocket is refused ({told['status']}): {told['detail']}" in caplog.text
+
+
+def test_a_refused_websocket_says_why_in_its_readers_language(served: Served, bot: BotPage) -> None:
+    connection, _head = upgraded(opened(signed_in(served)), **{"Cookie": "", "Accept-Language": "zh-TW"})
+    with connection:
+        assert "請從機群頁面開啟" in json.loads(connection.makefile("rb").read())["detail"]
+    assert bot.seen == []
+
+
+def test_a_bot_that_refuses_a_websocket_is_named_as_who_does(
+    served: Served, bot: BotPage, caplog: pytest.LogCaptureFixture
+) -> None:
+    connection, head = upgraded(opened(signed_in(served)), path="/no-socket")
+    with connection:
+        told = json.loads(connection.makefile("rb").read())
+    assert head.split()[1] == b"502", "a page is no answer to an upgrade"
+    assert told["detail"] == "the bot itself refuses the WebSocket (HTTP 200)"
+    assert "bp_sol_01: a WebSocket is refused (502)" in caplog.text
+
+
+def test_who_is_refused_again_and_again_fills_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    at = [0.0]
+    log = bot_upgrades._RefusalLog(lambda: at[0])
+    for label in ("one", "one", *map(str, range(1000))):
+        log.note(label, Refusal(403, Text("the role {role} is required", role="x\n2026 forged")))
+    lines = {record.getMessage() for record in caplog.records}
+    assert len(lines) == bot_upgrades.MOST_LOGGED
+    assert not any("\n" in line for line in lines)
+    at[0] += bot_upgrades.LOGGED_EVERY_S
+    caplog.clear()
+    log.note("one", Refusal(403))
+    assert caplog.records
 
 
 def test_what_has_no_page_says_so(served: Served, bot: BotPage) -> None:

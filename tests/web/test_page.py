@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -18,12 +19,13 @@ import pytest
 from selenium.webdriver import ActionChains, Keys
 
 from manager.errors import EngineUnreachable
+from manager.fleet import snoozes
 from manager.fleet.state_file import InstanceState
 from manager.monitor.watch import snoozing
 from manager.util import formatting
 from manager.web import access
 from manager.web.engine_side import actions
-from manager.web.web_side import api, api_session
+from manager.web.web_side import api, api_session, sign_in
 from tests.bot.browser import Browser
 from tests.builders import a_spec
 from tests.web.served import Door, Served, a_bot, serving, write_history
@@ -598,8 +600,7 @@ def test_who_may_not_act_has_no_buttons_for_it(
     text: str,
 ) -> None:
     """Who looks held HALT and was refused."""
-    signed_in = api_session._signed_in
-    monkeypatch.setattr(api_session, "_signed_in", lambda app_state, _role: signed_in(app_state, role))
+    monkeypatch.setattr(api_session, "LINKS_ROLE", role)
     code: dict[str, Any] = {"code": "orders_refused", "params": {"cause": "unauthorized"}}
     rows = [a_bot("bp_sol_01", pnl="1", **code, **LIVE), a_bot("bp_sol_02", pnl="1", **LIVE)]
     with serving(tmp_path, rows, door=door) as served:
@@ -1001,3 +1002,67 @@ def test_a_tag_that_no_bot_has_any_more_can_be_left(browser: Browser, tmp_path: 
         page.wait(lambda: ids(page) == [])
         page.run("(document.querySelector('[data-key=\"tag night\"]').click(), 1)")
         assert ids(page) == ["bp_sol_02"]
+
+
+@pytest.mark.parametrize("left_for_later", [False, True])
+def test_the_strip_is_not_calm_while_nobody_knows_what_a_halt_has_left(
+    browser: Browser, tmp_path: Path, door: Door, left_for_later: bool
+) -> None:
+    """The bots' own last words were calm: no orders, as the exchange had confirmed."""
+    halted = a_bot("bp_sol_01", "stopped", **{**LIVE, "open_orders": 0, "pnl": "1", "position": "0"})
+    saved = InstanceState(halted="ran", left_unknown_at=time.time())
+    halted = halted._replace(view=halted.view._replace(saved=saved))
+    with serving(tmp_path, [halted, a_bot("bp_sol_02", pnl="1", **LIVE)], door=door) as served:
+        if left_for_later:
+            snooze = snoozes.Snooze(time.time(), time.time() + 9000, "stopped", "", {})
+            served.fleet.state_dir.mkdir(parents=True)
+            snoozes.save(served.fleet.snooze_file, {"bp_sol_01": snooze})
+        page = opened(browser, served)
+        for _reload in range(2):
+            page.wait(lambda: "unknown what is left at the exchange: 1 bot" in page.text("header"))
+            assert "no action needed" not in page.text("header")
+            assert page.count("header .pill.bad") == (1 if left_for_later else 2)
+            assert page.text("[data-id=bp_sol_01] .c-orders").split()[-1:] == ["?"]
+            assert page.driver.title.startswith("⚠ 1")
+            page.driver.refresh()
+        served.rows[0] = halted._replace(view=halted.view._replace(saved=InstanceState(halted="ran")))
+        served.look()
+        page.wait(lambda: "unknown what is left" not in page.text("header"))
+        assert page.complaints() == []
+
+
+def test_a_page_that_is_loaded_again_while_it_signs_in_is_signed_in(
+    browser: Browser, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The link is used up by then, and the session's cookie is lost with the answer."""
+    redeemed, go_on = threading.Event(), threading.Event()
+    opening = served.app_state.session_store.open_session
+
+    def slow(role: access.Role) -> sign_in.Secrets:
+        made = opening(role)
+        redeemed.set()
+        assert go_on.wait(60)
+        return made
+
+    monkeypatch.setattr(served.app_state.session_store, "open_session", slow)
+    browser.open_as_new(served.links[-1], 1280, "localStorage.setItem('botfleet-language', 'en')")
+    assert redeemed.wait(60)
+    browser.driver.refresh()
+    go_on.set()
+    browser.wait(lambda: browser.count(".bot[data-id]") == len(served.rows))
+    assert browser.run("sessionStorage.getItem('botfleet-link')") is None
+    assert len(served.app_state.session_store._sessions) == 1
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_link_that_is_typed_in_signs_in_as_well(browser: Browser, served: Served, lost: bool) -> None:
+    browser.open_as_new(f"{served.url}/", 1280, "localStorage.setItem('botfleet-language', 'en')")
+    browser.wait(lambda: browser.count(".sign-in") == 1)
+    secret = "x" * 43 if lost else served.links[-1]
+    browser.run("(document.querySelector('.sign-in input').value = arguments[0], 1)", secret)
+    press(browser, "Sign in", ".sign-in")
+    if lost:
+        browser.wait(lambda: "this link has been used, or is an older one" in browser.text("main"))
+        assert browser.run("sessionStorage.getItem('botfleet-link')") is None
+    else:
+        browser.wait(lambda: browser.count(".bot[data-id]") == len(served.rows))

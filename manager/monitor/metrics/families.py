@@ -12,7 +12,7 @@ from typing import get_args
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, StateSetMetricFamily
 
-from manager.fleet import doing
+from manager.fleet import doing, leftovers
 from manager.fleet.bot_report import Report
 from manager.fleet.doing import Doing
 from manager.fleet.status import State
@@ -298,7 +298,16 @@ def _trading(look: FleetSample) -> Iterable[Metric]:
         look,
         "botfleet_bot_open_orders",
         "The bot's open orders.",
-        [_optional(row.report.open_orders) for row in look.rows],
+        [
+            None if leftovers.is_left_unknown(row.view) else _optional(row.report.open_orders)
+            for row in look.rows
+        ],
+    )
+    yield _per_instance(
+        look,
+        "botfleet_bot_left_unknown",
+        "Whether a halt got no answer on what the bot has left at its exchange, and none has come since.",
+        [float(leftovers.is_left_unknown(row.view)) for row in look.rows],
     )
     yield _per_instance(
         look,

@@ -7,13 +7,15 @@ one that is down, the answer is kept as what it has left.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
 
 from manager.config.fleet import Fleet
 from manager.engine.client import Engine
-from manager.fleet import closed_report, doing, supervisor_state
+from manager.errors import ManagerError
+from manager.fleet import closed_report, doing, state_file, supervisor_state
 from manager.fleet.instance import Instance
 from manager.fleet.observe import FleetSnapshot
 from manager.i18n import Text
@@ -30,6 +32,8 @@ def _keep(view: Instance, answer: Answer, fleet: Fleet) -> None:
     state_dir = fleet.instance_state_dir(view.id)
     if answer.left is not None and _is_down(view, state_dir):
         closed_report.keep_answer(state_dir, answer.left, answer.position)
+        with suppress(ManagerError):
+            state_file.update(fleet, lambda state: state.with_left_known([view.id]))
 
 
 def _is_down(view: Instance, state_dir: Path) -> bool:

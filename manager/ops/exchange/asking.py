@@ -8,7 +8,7 @@ from datetime import datetime
 from manager.engine.client import Engine
 from manager.engine.containers import Container
 from manager.errors import EngineError
-from manager.fleet import bot_report, supervisor_state, tombstone
+from manager.fleet import bot_report, leftovers, supervisor_state, tombstone
 from manager.fleet.observe import FleetSnapshot
 from manager.i18n import Text
 from manager.ops.actions.action import Action, Outcome
@@ -74,6 +74,9 @@ class Asking:
         kept_report = bot_report.read_kept(state_dir)
         if kept_report is None:
             return not container.never_ran or supervisor_state.read(state_dir) is not None
+        unknown_at = self._snapshot.project.fleet_state.of(container.instance).left_unknown_at
+        if not leftovers.is_left_known(unknown_at, kept_report, supervisor_state.read(state_dir)):
+            return True
         position = bot_report.position_left(state_dir)
         if supervisor_state.open_orders_left(state_dir) != 0 or not (position and position.is_of_exchange):
             return True

@@ -21,7 +21,7 @@ from manager.errors import ManagerError
 from manager.fleet import preflight_messages
 from manager.fleet.observe import NO_IMAGE, FleetSnapshot
 from manager.fleet.preflight_messages import Line
-from manager.i18n import Text
+from manager.i18n import Text, quoted
 from manager.ops.exchange import oneoff
 from manager.ops.folders import bot_user, instance_folders
 from manager.typed import NamedTuple
@@ -100,8 +100,8 @@ def _check_one(
     except ManagerError as error:
         return LiveCheck(spec.id, why=Text("{why}", why=error))
     if ended.code != 0:
-        why = ended.message or Text("the query exited with code {code}", code=ended.code)
-        return LiveCheck(spec.id, why=Text("{why}", why=why))
+        no_words = Text("the query exited with code {code}", code=ended.code)
+        return LiveCheck(spec.id, why=quoted(ended.message) if ended.message else no_words)
     lines = decoded(ended.answer)
     return LiveCheck(spec.id, lines, None if lines else Text("its answer cannot be parsed"))
 

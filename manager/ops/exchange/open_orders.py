@@ -12,10 +12,10 @@ from manager.engine import labels
 from manager.engine.client import Engine
 from manager.engine.containers import Container
 from manager.errors import ManagerError
-from manager.fleet import bot_report
+from manager.fleet import asking_messages, bot_report
 from manager.fleet.instance import market_of
 from manager.fleet.observe import FleetSnapshot
-from manager.i18n import Text
+from manager.i18n import Text, quoted
 from manager.ops.actions.answer import Answer
 from manager.ops.exchange import account_parts, oneoff
 from manager.util.sanitize import replace_unprintable
@@ -53,8 +53,10 @@ def _ask(
         return Answer(None, why=Text("{why}", why=error))
     if ended.code == 0:
         return decoded(ended.answer)
-    message = ended.message or Text("the query exited with code {code}", code=ended.code)
-    return Answer(None, why=Text("{why}", why=message))
+    if told := asking_messages.why_not(ended.answer):
+        return Answer(None, why=told)
+    no_words = Text("the query exited with code {code}", code=ended.code)
+    return Answer(None, why=quoted(ended.message) if ended.message else no_words)
 
 
 def decoded(text: str) -> Answer:

@@ -19,7 +19,7 @@ from manager.errors import ManagerError
 from manager.fleet import bot_report, closed_report, supervisor_state
 from manager.fleet.bot_report import Position
 from manager.fleet.observe import FleetSnapshot
-from manager.i18n import Text
+from manager.i18n import Text, quoted
 from manager.ops.exchange import account_parts, oneoff
 from manager.util.threads import TaskGroup
 
@@ -68,7 +68,7 @@ def _settle(
     if ended.code == PROGRAM_KNOWS_NO_RECORD:
         return instance, None
     if ended.code != 0:
-        return instance, Text("{why}", why=ended.message) if ended.message else None
+        return instance, quoted(ended.message) if ended.message else None
     position = _position(ended.answer)
     if position is not None:
         closed_report.keep_answer(fleet.instance_state_dir(instance), 0, position)

@@ -6,11 +6,12 @@ A container is removed last of all: from nothing else can the exchange be asked.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from functools import partial
 
 from manager.engine.containers import Container
 from manager.errors import CalledOff, EngineError, ManagerError, NotFound
-from manager.fleet import bot_report, closed_report, hidden_lock, supervisor_state
+from manager.fleet import bot_report, closed_report, hidden_lock, state_file, supervisor_state
 from manager.i18n import mark
 from manager.ops.actions.action import Action, Outcome
 from manager.ops.actions.answer import Answer
@@ -121,6 +122,8 @@ def settle(outcome: Outcome[Action], context: ExecutionContext) -> Outcome[Actio
     if answer.left is not None:
         state_dir = context.fleet.instance_state_dir(action.instance)
         closed_report.keep_answer(state_dir, answer.left, answer.position)
+        with suppress(ManagerError):
+            state_file.update(context.fleet, lambda state: state.with_left_known([action.instance]))
     error: ManagerError | None = None
     if action.kind == "remove" and context.interrupted():
         error = CalledOff(

@@ -86,6 +86,7 @@ def halt(
         left = alive(fleet)
         if ended := [instance for instance in ran if instance not in left]:
             on_event(FoundMark(ended))
+        _save_unknown(fleet, {instance for instance in ended if _was_live(fleet, instance)}, known=())
         if left:
             on_event(MayTrade(left))
         raise
@@ -126,6 +127,7 @@ def _halt(
     outcomes = sorted(outcomes_of(halted, chosen, answers), key=lambda outcome: outcome.instance)
     event_spool.note(fleet, [_event(outcome, because) for outcome in outcomes])
     _keep_answers(fleet, outcomes)
+    _keep_unknown(fleet, outcomes)
     return Result(
         halted.snapshot,
         outcomes,
@@ -144,6 +146,27 @@ def _keep_answers(fleet: Fleet, outcomes: Sequence[HaltOutcome]) -> None:
         if outcome.is_down and outcome.hidden is None and answer is not None and answer.left is not None:
             state_dir = fleet.instance_state_dir(outcome.instance)
             closed_report.keep_answer(state_dir, answer.left, answer.position)
+
+
+def _keep_unknown(fleet: Fleet, outcomes: Sequence[HaltOutcome]) -> None:
+    """Keep of which live bots nobody knows what they have left: what they said before is no answer."""
+    live = [outcome for outcome in outcomes if outcome.mode == "live"]
+    unknown = {outcome.instance for outcome in live if outcome.is_left_unknown}
+    known = {outcome.instance for outcome in live} - unknown
+    _save_unknown(fleet, unknown, known)
+
+
+def _save_unknown(fleet: Fleet, unknown: Collection[str], known: Collection[str]) -> None:
+    now = time.time()
+    with suppress(ManagerError):  # the halt has said so
+        desired_state.save_state(
+            fleet, lambda state: state.with_left_known(known).with_left_unknown(unknown, now)
+        )
+
+
+def _was_live(fleet: Fleet, instance: str) -> bool:
+    kept_report = bot_report.read_kept(fleet.instance_state_dir(instance))
+    return kept_report is not None and kept_report.report.mode == "live"
 
 
 def _mark_again(fleet: Fleet, chosen: Sequence[str]) -> Marked:

@@ -55,6 +55,11 @@ class HaltOutcome(NamedTuple):
         return worst_exit_code(codes)
 
     @property
+    def is_left_unknown(self) -> bool:
+        """Return whether nobody knows what it has left at its exchange."""
+        return self.left is None or self.gone is not None
+
+    @property
     def left(self) -> int | None:
         """Return its open orders: the exchange's answer; for an instance without a container, its last
         report.

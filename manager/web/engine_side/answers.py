@@ -139,6 +139,7 @@ def summed_up(look: PageSnapshot, figures: Figures, told: Sequence[Answer]) -> d
             "trading": len(trading),
             "trading_live": sum(answer["is_live"] for answer in trading),
             "need_person": sum(answer["needs_person"] for answer in told),
+            "left_unknown": sum(answer["is_left_unknown"] for answer in told),
             "left": sum(answer["left_until"] is not None for answer in told),
             "states": dict(Counter(answer["state"] for answer in told)),
         },

@@ -25,6 +25,8 @@ from manager.web.engine_side.observer import READ_WITHIN_S, Observer, PageSnapsh
 FIRST_LOOK_WITHIN_S = 20.0
 NEW_LOOK_WITHIN_S = 2.0
 """An old look, which says how old it is, is better than an empty page while the engine is slow."""
+END_WITHIN_S = 10.0
+"""How long a look may take that is under way at the end."""
 FRESH_S = 15.0
 """A look that is older is not given to a reader who has just come, if a new one can be had."""
 
@@ -71,6 +73,14 @@ class Backend:
         self.snapshots.thread.begin()
         self.figures.thread.begin()
         self.machines.thread.begin()
+
+    def end(self) -> bool:
+        """End the threads; return whether they have ended within some seconds."""
+        self.is_ending = True
+        self.readers.end()
+        self.tails.close()
+        threads = (self.snapshots.thread, self.figures.thread, self.machines.thread)
+        return all(thread.join(END_WITHIN_S) for thread in threads)
 
     def note_reader(self) -> None:
         """Note that the page is read now, in the present language."""

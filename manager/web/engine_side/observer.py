@@ -81,6 +81,8 @@ class Readers:
     def __init__(self) -> None:
         self._read_at = float("-inf")
         self._came = threading.Event()
+        self.have_gone = False
+        """Whether none will come any more: the threads that work for them end."""
 
     def note(self) -> None:
         """Note that the page is read now."""
@@ -92,15 +94,21 @@ class Readers:
         """Return whether the page was read within the last minute."""
         return time.monotonic() - self._read_at < READ_WITHIN_S
 
+    def end(self) -> None:
+        """Let the threads that work for readers end."""
+        self.have_gone = True
+        self._came.set()
+
     def wait(self) -> None:
-        """Wait until the page is read."""
-        while not self.are_there:
+        """Wait until the page is read, or never will be again."""
+        while not self.are_there and not self.have_gone:
             self._came.clear()
-            self._came.wait(READ_WITHIN_S)
+            if not self.have_gone:  # the end may have come just before it was cleared
+                self._came.wait(READ_WITHIN_S)
 
 
 class Repeated:
-    """Act every `interval` seconds while the page is read, in a thread that ends with the process."""
+    """Act every `interval` seconds while the page is read, in a thread that ends with its readers."""
 
     def __init__(self, name: str, interval: float, readers: Readers, work: Callable[[], object]) -> None:
         self._interval, self._readers, self._work = interval, readers, work
@@ -115,12 +123,22 @@ class Repeated:
         """Do it again without waiting for its turn: something has changed."""
         self._now.set()
 
+    def join(self, within: float) -> bool:
+        """Wait until the thread has ended, after its readers have gone; return whether it has."""
+        self._now.set()
+        if self._thread.ident is not None:
+            self._thread.join(within)
+        return not self._thread.is_alive()
+
     def _run(self) -> None:
         while True:
             self._readers.wait()
+            if self._readers.have_gone:
+                return
             self._now.clear()
             self._work()
-            self._now.wait(self._interval)
+            if not self._readers.have_gone:
+                self._now.wait(self._interval)
 
 
 class Observer:

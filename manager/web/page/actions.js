@@ -4,7 +4,7 @@ import { now } from "./clock.js";
 import { el, focus, refill, show, take } from "./dom.js";
 import { age, amount, bracketed, labelled, listed, moment, t, withMinus } from "./format.js";
 import { printed } from "./printed.js";
-import { ask, may, SignedOut, Unheard } from "./stream.js";
+import { ask, madeUp, may, SignedOut, Unheard } from "./stream.js";
 
 const HOLD_MS = 1500;
 const POLL_MS = 500;
@@ -108,7 +108,7 @@ export function untilChoice(morning) {
 /** Return what asks for a command: also again, where no answer came, and yet carried out once. Who has gone on
  * to something else meanwhile, as with a laptop that was shut, does not expect it any more. */
 export function sender(path, wanted) {
-  const key = Array.from(crypto.getRandomValues(new Uint32Array(4)), (number) => number.toString(36)).join("-");
+  const key = madeUp();
   let first = null;
   const pressedAt = Date.now();
   return () => {

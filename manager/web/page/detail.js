@@ -131,7 +131,7 @@ function facts(each, detail) {
     [t("Position"), amount(each.position), each.base],
     [t("entry price"), price(each.entry_price), ""],
     [t("price"), price(each.price), ""],
-    [t("Orders"), each.open_orders, ""],
+    [t("Orders"), each.is_left_unknown ? "?" : each.open_orders, ""],
     [t("trades"), each.trades, ""],
   ].map((row) => [...row, isOld]);
   const known = [

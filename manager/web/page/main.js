@@ -14,7 +14,7 @@ import { boxes, botHeads, needCard, renew } from "./rows.js";
 import { paint, preferredLanguage, settings, speakIn } from "./settings.js";
 import { signInForm } from "./sign_in.js";
 import { model, parts, places, session, setting } from "./state.js";
-import { ask, signIn, signOut, SIGNED_OUT, SignedOut, Stream, TOKEN } from "./stream.js";
+import { ask, signInByLink, signOut, SIGNED_OUT, SignedOut, Stream, TOKEN } from "./stream.js";
 import { drawStrip, drawTitle, hideHalt, renewStrip } from "./strip.js";
 
 let chosenCurve = null;
@@ -37,10 +37,9 @@ let curvesOf = null;
 
 async function useLink() {
   const found = location.hash.match(/^#link=([\w-]+)$/);
-  if (!found) return "";
-  history.replaceState(null, "", "/");
+  if (found) history.replaceState(null, "", "/");
   try {
-    await signIn({ link: found[1] });
+    await signInByLink(found?.[1]);
     return "";
   } catch (error) {
     return error.message;

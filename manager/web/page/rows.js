@@ -258,7 +258,7 @@ export function botRow(each, open, select) {
     el("span", { class: "c-spark", title: t("P&L over the last 24 h") }, sparkline(each.trend)),
     cell("c-position", t("Position"), el("span", {}, amount(each.position, each.position === null ? "" : each.base ?? ""), worth(each)), isOld),
     el("span", { class: "c-range", title: label }, label ? rangeBar(each.price, each.range, label) : ""),
-    cell("c-orders", t("Orders"), el("span", {}, each.open_orders ?? "–")),
+    cell("c-orders", t("Orders"), el("span", {}, each.is_left_unknown ? "?" : each.open_orders ?? "–")),
     cell("c-fill", t("Last fill"), each.last_fill ? since(each.last_fill) : el("span", {}, "–")),
     each.note || each.left_until !== null ? el("div", { class: "c-note" }, withMinus(each.note ?? ""), leftLine(each)) : "",
   );

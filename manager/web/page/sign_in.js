@@ -2,7 +2,7 @@
 
 import { el } from "./dom.js";
 import { t } from "./format.js";
-import { ask, signIn } from "./stream.js";
+import { ask, signIn, signInByLink } from "./stream.js";
 
 /** Return the form. `onDone` is called when it has signed in, `onFailed` with what is wrong. */
 export function signInForm(why, onDone, onFailed) {
@@ -11,8 +11,9 @@ export function signInForm(why, onDone, onFailed) {
   const enter = (event) => {
     event.preventDefault();
     const [password, code] = byPassword.querySelectorAll("input:not([hidden])");
-    const given = password?.value ? { password: password.value, code: code?.value.trim() ?? "" } : { link: link.value.split("#link=").at(-1).trim() };
-    signIn(given).then(onDone, (error) => onFailed(error.message));
+    const secret = link.value.split("#link=").at(-1).trim();
+    const begun = secret && !password?.value ? signInByLink(secret) : signIn({ password: password?.value ?? "", code: code?.value.trim() ?? "" });
+    begun.then(onDone, (error) => onFailed(error.message));
   };
   offerPassword(byPassword);
   return el(

@@ -101,6 +101,38 @@ function jsonOf(text) {
   }
 }
 
+/** The link that this tab is signing in with, until there is an answer: a page that is loaded again goes on with it. */
+const LINK = "botfleet-link";
+const LINK_MS = 60000;
+
+/** Sign in with the secret of a printed link; none: with the one whose answer has not come yet. Return whether there was one. */
+export async function signInByLink(link) {
+  if (link) sessionStorage.setItem(LINK, JSON.stringify({ link, nonce: madeUp(), at: Date.now() }));
+  const given = jsonOf(sessionStorage.getItem(LINK) ?? "");
+  const passed = Date.now() - given?.at;
+  if (!(passed >= 0 && passed < LINK_MS)) {
+    sessionStorage.removeItem(LINK);
+    return false;
+  }
+  for (let failures = 0; ; failures += 1) {
+    try {
+      await signIn({ link: given.link, nonce: given.nonce });
+      break;
+    } catch (error) {
+      if (!(error instanceof Unheard)) sessionStorage.removeItem(LINK);
+      if (!(error instanceof Unheard) || failures >= LOST_MS.length) throw error;
+      await new Promise((go) => setTimeout(go, LOST_MS[failures]));
+    }
+  }
+  sessionStorage.removeItem(LINK);
+  return true;
+}
+
+/** Return what nobody else can know, and no request has had before. */
+export function madeUp() {
+  return Array.from(crypto.getRandomValues(new Uint32Array(4)), (number) => number.toString(36).padStart(7, "0")).join("-");
+}
+
 /** Sign in with the secret of a printed link, or with a password and its code. */
 export async function signIn(given) {
   const made = await ask("session", { method: "POST", body: JSON.stringify(given) });

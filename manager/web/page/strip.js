@@ -45,12 +45,13 @@ export function drawStrip(settings) {
   const { fleet } = model;
   wasOfBefore = isOfBefore();
   const calm = wasOfBefore ? pill("warn", t("whether action is needed is not known now")) : pill("well", t("no action needed"));
-  const { need_person: count, left } = fleet.counts;
+  const { need_person: count, left, left_unknown: unknown } = fleet.counts;
   const { is_alive: isAlive, undelivered, delivered_at: deliveredAt } = fleet.watch;
   refill(
     parts.strip,
     el("h1", {}, fleet.name),
-    count ? pill("bad", count === 1 ? t("1 needs a person") : t("{count} need a person", { count })) : calm,
+    count ? pill("bad", count === 1 ? t("1 needs a person") : t("{count} need a person", { count })) : unknown ? "" : calm,
+    unknown ? pill("bad", unknown === 1 ? t("unknown what is left at the exchange: 1 bot") : t("unknown what is left at the exchange: {count} bots", { count: unknown })) : "",
     left ? pill("note", t("{count} left for later", { count: left })) : "",
     isAlive ? pill(isUnheard() ? "note" : "well", t("watch runs"), delivered(deliveredAt)) : pill("warn", t("watch does not run: no alerts")),
     undelivered ? pill("bad", undelivered === 1 ? t("1 alert is not delivered") : t("{count} alerts are not delivered", { count: undelivered })) : "",
@@ -72,7 +73,7 @@ function drawHalt() {
 /** Write the title of the browser's tab. */
 export function drawTitle() {
   const { fleet } = model;
-  const count = fleet.counts.need_person;
+  const count = Math.max(fleet.counts.need_person, fleet.counts.left_unknown);
   const today = fleet.pnl.filter((each) => each.kind === "live" && each.today !== null);
   const total = fleet.totals.find((each) => each.kind === "live" && !each.missing.length);
   const sum = today.length === 1 ? money(today[0].today) : total ? money(total.today) : today.map((each) => `${money(each.today)} ${each.quote}`).join(" ");

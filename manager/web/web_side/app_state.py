@@ -47,6 +47,12 @@ class AppState:
         self._noting = ThreadPoolExecutor(1, "note")
         self._notes = 0
 
+    def end(self) -> None:
+        """End the threads, when the last requests are answered."""
+        self.is_ending = True
+        for threads in (self._halting, self._following, self._noting):
+            threads.shutdown()
+
     async def ask_at_once(self, verb: str, /, **params: Any) -> Any:
         """Return the engine side's answer, and wait for no other request. Raises Refusal."""
         return await self._ask_in(self._halting, verb, params)

@@ -6,6 +6,9 @@ uvicorn gives each upgrade to the protocol that it is configured with. The fleet
 from __future__ import annotations
 
 import asyncio
+import logging
+import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
@@ -14,10 +17,21 @@ from typing import Any
 import h11
 from starlette.datastructures import Headers
 
+from manager import i18n
+from manager.i18n import Text
+from manager.util import kept_text
+from manager.util.sanitize import replace_unprintable
 from manager.web.protocol import Refusal
 from manager.web.web_side import bot_headers, bot_pages
 from manager.web.web_side.app_state import AppState
 from manager.web.web_side.bot_relay import CHUNK, HEAD_WITHIN_S, LOOK_S
+from manager.web.web_side.guard import language_of
+from manager.web.web_side.problems import problem
+
+LOGGED_EVERY_S = 60.0
+"""How often the same refusal is logged."""
+MOST_LOGGED = 10
+"""How many are within that time."""
 
 SWITCH = [(b"connection", b"Upgrade"), (b"upgrade", b"websocket")]
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -26,18 +40,43 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 def upgrades_of(app_state: AppState) -> type[asyncio.Protocol]:
     """Return the protocol that takes the upgrades."""
 
+    log = _RefusalLog()
+
     class Bound(_Upgrade):
         def __init__(self, server_state: Any, **_others: Any) -> None:
-            super().__init__(app_state, server_state.connections)
+            super().__init__(app_state, server_state.connections, log)
 
     return Bound
 
 
+class _RefusalLog:
+    """Log why upgrades are refused: no script of a page can read the answer to its own.
+
+    Anybody may ask for one, again and again, so only so many lines are written.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lines: deque[tuple[float, str]] = deque()
+
+    def note(self, label: str, refusal: Refusal) -> None:
+        """Log it, unless the same was logged just now, or many others were."""
+        why = kept_text.english(refusal.message)
+        line = replace_unprintable(f"{label or '?'}: a WebSocket is refused ({refusal.status}): {why}")
+        now = self._clock()
+        while self._lines and now - self._lines[0][0] >= LOGGED_EVERY_S:
+            self._lines.popleft()
+        if len(self._lines) < MOST_LOGGED and all(line != other for _at, other in self._lines):
+            self._lines.append((now, line))
+            logging.getLogger("uvicorn.error").error(line)
+
+
 class _Upgrade(asyncio.StreamReaderProtocol, asyncio.Protocol):
-    def __init__(self, app_state: AppState, connections: set[Any]) -> None:
+    def __init__(self, app_state: AppState, connections: set[Any], log: _RefusalLog) -> None:
         super().__init__(asyncio.StreamReader(CHUNK), self._serve)
         self._app_state, self._connections = app_state, connections
         self._to_browser: asyncio.BaseTransport | None = None
+        self._label, self._language, self._log = "", i18n.language(), log
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._to_browser = transport
@@ -58,8 +97,8 @@ class _Upgrade(asyncio.StreamReaderProtocol, asyncio.Protocol):
         try:
             await self._answer((reader, writer))
         except Refusal as refusal:
-            head = f"HTTP/1.1 {refusal.status} {HTTPStatus(refusal.status).phrase}\r\n"
-            writer.write(f"{head}Content-Length: 0\r\nConnection: close\r\n\r\n".encode())
+            writer.write(_refused(refusal, self._language))
+            self._log.note(self._label, refusal)
         except (OSError, EOFError, asyncio.LimitOverrunError, h11.ProtocolError, TimeoutError):
             pass  # cut off on one end; the other one is closed
         finally:
@@ -70,10 +109,12 @@ class _Upgrade(asyncio.StreamReaderProtocol, asyncio.Protocol):
         request = _parsed(await browser[0].readuntil(b"\r\n\r\n"))
         raw = [(bytes(name), bytes(value)) for name, value in request.headers]
         headers = Headers(raw=raw)
+        self._language = language_of(headers.get("accept-language", ""))
         hosts = headers.getlist("host")
         label = app_state.reach.bot_of(hosts[0]) if len(hosts) == 1 else None
         if label is None:
-            raise Refusal(403)
+            raise Refusal(403, Text("only the bots' own pages have WebSockets"))
+        self._label = label
         peer = (browser[1].get_extra_info("peername") or ("",))[0]
         grant = bot_pages.admit(app_state, label, headers, peer, is_upgrade=True)
         async with app_state.bot_connections.to(grant.instance) as (connection, host):
@@ -105,7 +146,9 @@ async def _switch(
     http.send(h11.EndOfMessage())
     answer = await asyncio.wait_for(_first(http, bot[0]), HEAD_WITHIN_S)
     if not isinstance(answer, h11.InformationalResponse):
-        raise Refusal(answer.status_code if answer.status_code in set(HTTPStatus) else 502)
+        status = answer.status_code
+        why = Text("the bot itself refuses the WebSocket (HTTP {status})", status=status)
+        raise Refusal(status if status in set(HTTPStatus) and status >= HTTPStatus.BAD_REQUEST else 502, why)
     answer_headers = [(bytes(name), bytes(value)) for name, value in answer.headers]
     lines = [
         name + b": " + value for name, value in [*bot_headers.for_browser(answer_headers, *place), *SWITCH]
@@ -128,12 +171,26 @@ async def _pass_both(browser: Streams, bot: Streams, may_go_on: Callable[[], boo
             task.cancel()
 
 
+def _refused(refusal: Refusal, language: str) -> bytes:
+    """Return the answer to an upgrade that is refused: a problem, as to every other request."""
+    with i18n.speaking(language):
+        answer = problem(refusal.status, refusal.message)
+    answer.headers.update({**bot_pages.HEADERS, "Connection": "close"})
+    http = h11.Connection(h11.SERVER)
+    http.receive_data(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    http.next_event()
+    head = h11.Response(status_code=refusal.status, headers=answer.raw_headers)
+    return b"".join(
+        http.send(event) or b"" for event in (head, h11.Data(bytes(answer.body)), h11.EndOfMessage())
+    )
+
+
 def _parsed(head: bytes) -> h11.Request:
     http = h11.Connection(h11.SERVER)
     http.receive_data(head)
     event = http.next_event()
     if not isinstance(event, h11.Request):
-        raise Refusal(400)
+        raise Refusal(400, Text("this is no HTTP request"))
     return event
 
 

@@ -109,6 +109,9 @@ class Instance(Answer):
     last_exit: LastExit | None
     wish: str
     halted: bool
+    is_left_unknown: bool = Field(
+        description="whether a halt could not learn what it has left at its exchange, nor anybody since"
+    )
     config_file: str | None
     container: str | None
     container_id: str | None
@@ -193,6 +196,7 @@ class Counts(Answer):
     trading: int
     trading_live: int
     need_person: int
+    left_unknown: int = Field(description="those of which a halt could not learn what they have left")
     left: int = Field(description="those that a person has left as they are until a time")
     states: dict[str, int]
 

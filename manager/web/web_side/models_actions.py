@@ -65,8 +65,12 @@ class Action(Answer):
 
 
 class SignIn(BaseModel):
-    """Describe the secret of the printed link, or a password, with a one-time code where one is asked for."""
+    """Describe the secret of the printed link, or a password, with a one-time code where one is asked for.
+
+    `nonce`: what a browser has made up for its link, so that it can ask again where the answer got lost.
+    """
 
     link: str = Field("", max_length=200)
+    nonce: str = Field("", max_length=100)
     password: str = Field("", max_length=1000)
     code: str = Field("", max_length=10)

@@ -28,6 +28,8 @@ PAGE_TEXTS = (
     mark("{count} d from now"),
     mark("snoozed until {time}"),
     mark("{count} left for later"),
+    mark("unknown what is left at the exchange: 1 bot"),
+    mark("unknown what is left at the exchange: {count} bots"),
     mark("alert"),
     mark("since"),
     mark("sent"),

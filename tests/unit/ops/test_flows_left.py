@@ -7,12 +7,14 @@ import os
 import shutil
 import signal
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from unittest import mock
 
 import pytest
 
 from manager.errors import FAILED, OK
+from manager.fleet import closed_report
 from manager.fleet.supervisor_state import REPORT_FILE
 from tests.fakes.sandbox import BOTH, ETH, SOL, Sandbox
 
@@ -448,6 +450,71 @@ def test_orders_that_a_halt_has_left_are_no_calm_state_until_the_exchange_has_no
     live.bots.answers["bp_sol_01"] = NOTHING
     live.transcript("orders bp_sol_01")
     assert shown(live) == ("off", False)
+
+
+def confirmed(sandbox: Sandbox) -> None:
+    """Its last report is that of a bot to which the exchange has confirmed that nothing is left."""
+    report = {"contract": 2, "mode": "live", "final": True, "position": "0", "position_at_exchange": "0"}
+    content = {"run_ended": True, "open_orders_left": 0, "report": {**report, "at": sandbox.clock.time()}}
+    (folder(sandbox) / REPORT_FILE).write_text(json.dumps(content))
+    sandbox.clock.sleep(1)
+
+
+def test_what_a_halt_could_not_learn_is_no_calm_state_until_the_exchange_has_answered(live: Sandbox) -> None:
+    """The bot had been told that nothing is left; the halt asks after that, and gets no answer."""
+    live.transcript("up")
+    live.engine.after("stop", lambda: confirmed(live), of=SOL)
+    live.bots.answers.clear()
+    assert "whether orders are left is unknown" in live.transcript("halt")
+    note = "unknown what is left at the exchange: `manager orders bp_sol_01` asks again"
+    assert (shown(live)[0], note in live.transcript("ps")) == ("bad", True)
+    live.transcript("orders bp_sol_01")
+    assert shown(live)[0] == "bad", "it has not answered"
+    assert "2 ORDERS" not in live.transcript("stop")
+    assert shown(live)[0] == "bad", "a person's stop is no answer either"
+    live.bots.answers["bp_sol_01"] = NOTHING
+    live.transcript("orders bp_sol_01")
+    assert (shown(live)[0], note in live.transcript("ps")) == ("off", False)
+
+
+@pytest.mark.parametrize("command", ["halt", "stop", "down"])
+def test_a_later_answer_ends_that_whoever_asks(live: Sandbox, command: str) -> None:
+    live.transcript("up")
+    live.engine.after("stop", lambda: confirmed(live), of=SOL)
+    live.bots.answers.clear()
+    live.transcript("halt")
+    live.bots.answers["bp_sol_01"] = RESTING
+    assert NAMED in live.transcript(command)
+    assert shown(live) == ("off" if command == "down" else "bad", True)
+    assert "unknown what is left" not in live.transcript("ps")
+
+
+def test_a_position_that_is_looked_at_is_no_word_of_the_orders(live: Sandbox) -> None:
+    live.transcript("up")
+    live.engine.after("stop", lambda: confirmed(live), of=SOL)
+    live.bots.answers.clear()
+    live.transcript("halt")
+    live.clock.sleep(1)
+    for _time in range(2):
+        closed_report.keep(folder(live), Decimal(0), {})
+        assert shown(live)[0] == "bad"
+    closed_report.keep(folder(live), Decimal(0), {}, is_settled=True)
+    assert shown(live)[0] == "off"
+
+
+def test_a_removed_container_makes_it_no_better_known(live: Sandbox) -> None:
+    live.transcript("up")
+    live.engine.after("stop", lambda: confirmed(live), of=SOL)
+    live.bots.answers.clear()
+    live.transcript("halt", "down")
+    assert shown(live)[0] == "bad"
+    assert "its container is gone: whether orders are left is unknown" in live.transcript("ps")
+    live.bots.answers["bp_sol_01"] = NOTHING
+    live.transcript("resume", "start bp_sol_01")
+    assert shown(live)[0] in {"calm", "note"}, "it runs, and tells itself"
+    live.engine.after("stop", lambda: confirmed(live), of=SOL)
+    live.transcript("stop bp_sol_01")
+    assert shown(live)[0] == "off"
 
 
 def shown(sandbox: Sandbox) -> tuple[str, bool]:

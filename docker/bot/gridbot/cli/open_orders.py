@@ -19,7 +19,6 @@ from gridbot.config.settings import Settings
 from gridbot.exchanges import venues
 from gridbot.exchanges.exchange import Exchange
 from gridbot.model.errors import (
-    EXIT_CRASH,
     BotError,
     ConfigError,
     DatabaseError,
@@ -42,24 +41,32 @@ def main(argv: Sequence[str]) -> int:
     """Print one JSON object: `open_orders` (this bot's), `others`, `orders` with details of the first, and
     `position`.
 
-    When the answer is unknown it prints why on stderr and returns an exit code of `errors`, never a number.
+    When the answer is unknown it prints why on stderr, and by a code on stdout where there is one, and
+    returns an exit code of `errors`, never a number.
     """
     try:
         settings = args.parse(argv)
         if not settings.live:
-            raise ConfigError("TRADING_MODE: in paper mode no exchange has orders")
+            raise ConfigError("TRADING_MODE: in paper mode no exchange has orders", "orders_of_paper")
         from gridbot.exchanges.ccxt_exchange import CcxtExchange
 
         venues.require_signing_library(settings.exchange)
         answer = query_open_orders(settings, CcxtExchange(settings, venues.credentials(settings.exchange)))
     except BotError as err:
-        print(err, file=sys.stderr)
-        return err.exit_code
+        return _refuse(err)
     except ExchangeError as err:
-        print(f"{settings.exchange} does not say which orders are open: {err}", file=sys.stderr)
-        return EXIT_CRASH
+        facts = {"exchange": settings.exchange, "cause": err.cause, "error": str(err)}
+        text = f"{settings.exchange} does not say which orders are open: {err}"
+        return _refuse(BotError(text, "orders_not_said", **facts))
     print(json.dumps(answer))
     return 0
+
+
+def _refuse(err: BotError) -> int:
+    if err.code:
+        print(json.dumps(err.as_code()))
+    print(err, file=sys.stderr)
+    return err.exit_code
 
 
 def query_open_orders(
@@ -88,7 +95,12 @@ def query_open_orders(
         if listed := _fetch_open_orders(exchange, sleep):
             raise DatabaseError(
                 f"{len(listed)} orders are open on {settings.symbol}; whose they are cannot be told:"
-                f" {settings.db_path}: {err}"
+                f" {settings.db_path}: {err}",
+                "whose_unknown",
+                count=str(len(listed)),
+                symbol=settings.symbol,
+                path=str(settings.db_path),
+                error=str(err),
             ) from err
         return _answer([], 0)
     return _answer(ours, len(listed) - len(ours)) | _position(settings, exchange, facts.get, own)
@@ -136,7 +148,11 @@ def _require_this_market(settings: Settings, reader: OrderReader) -> None:
     """Check that no order of an earlier run may be open on another market. Raises RefusedError."""
     for identity in sorted(reader.open_order_identities() - {settings.identity}):
         if identity.endswith(" live"):
-            raise RefusedError(f"orders of an earlier run may be open on {identity}, which is not asked")
+            raise RefusedError(
+                f"orders of an earlier run may be open on {identity}, which is not asked",
+                "orders_of_other_market",
+                identity=identity,
+            )
 
 
 def _seconds_until_settled(reader: OrderReader, settle_s: float, now: float) -> float:
