@@ -69,7 +69,7 @@ def read_recording(path: Path, step: float, *, has_rates: bool = True) -> Iterat
                     row, why = ",".join(fields)[:SHOWN], "not a price, or not a time"
                     raise ConfigError(f"{path}:{reader.line_num}: {why}: {row}") from None
                 if bar is not None:
-                    prices = _in_order(*prices, f"{path}:{reader.line_num}")
+                    prices = _in_order(prices, f"{path}:{reader.line_num}")
                 if at < last:
                     raise ConfigError(f"{path}:{reader.line_num}: earlier than the row before")
                 count, last = count + 1, at
@@ -85,8 +85,9 @@ def read_recording(path: Path, step: float, *, has_rates: bool = True) -> Iterat
         raise ConfigError(f"{path}: no rows")
 
 
-def _in_order(first: Decimal, high: Decimal, low: Decimal, close: Decimal, where: str) -> list[Decimal]:
+def _in_order(bar: Sequence[Decimal], where: str) -> list[Decimal]:
     """Return the prices of a bar in the order in which they are taken to be traded. Raises ConfigError."""
+    first, high, low, close = bar
     if not low <= min(first, close) <= max(first, close) <= high:
         bounds = f"low {low} and high {high} do not enclose open {first} and close {close}"
         raise ConfigError(f"{where}: {bounds}")
