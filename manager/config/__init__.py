@@ -13,6 +13,6 @@ reach                                               which variables and keys rea
 verification                                        which exchanges no live bot may trade on unasked
 spec, bot_argv, bot_options                         what determines a container, and what a bot's help names
 loaded, cache                                       the loaded configs, and their cache between commands
-bot_refusals                                        for what the bundled bot would end at once
+bot_refusals, bot_words                             for what the bundled bot would end at once
 templates, dotted_keys, json_schema                 new configs, and the schema for editors
 """

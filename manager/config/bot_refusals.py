@@ -1,38 +1,42 @@
 """Tell for what the bundled bot would refuse a config: it ends with exit code 2 then, at each start. Pure.
 
-These are the rules of docker/bot/gridbot/config/args.py, in its words, as far as a config that loads can
-break them; the manager imports nothing of a bot. tests/bot/test_bot_refusals.py holds both together.
+These are the rules of docker/bot/gridbot/config/args.py and of its strategies, in its words, as far as a
+config alone can break them; the manager imports nothing of a bot. tests/bot/test_bot_refusals.py holds both
+together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
-from manager.config import bot_argv
+from manager.config import bot_argv, bot_words
 from manager.config.bot_argv import GRIDS
+from manager.config.bot_words import Value
 from manager.errors import Problem
 from manager.i18n import mark
 
-MIN_INTERVAL_S = Decimal("0.05")
+MIN_INTERVAL_S = 0.05
+CANCEL_ALL_AFTER_S = (300, 1_296_000)
 MAX_LEVELS = 200
 DEFAULT_GRID_NUM = 10
-REQUIRED = ("--exchange", "--symbol", "--strategy")
-REPLAY = "--replay"
-"""The bot's only option that no key of a config becomes and that a flat config may give."""
 MESSAGE = mark("the bot will end with exit code 2, for “{why}”")
+ZERO = Decimal(0)
 
 Numbers = Callable[[str], "Decimal | None"]
 
 
-def problems(file: str, command: Sequence[str], *, is_flat: bool = False) -> Iterator[Problem]:
+def problems(
+    file: str, command: Sequence[str], *, is_flat: bool = False, is_live: bool = False
+) -> Iterator[Problem]:
     """Yield a warning for each of the bot's rules that these arguments break, in the bot's order.
 
     The bot ends with the first one. `is_flat`: the config's own `bot_args` are what has to be changed.
     """
-    options = _options(command)
-    strategy = options.get("--strategy", "")
-    for why in (*_unknown(command, options), *_faults(options, strategy)):
+    words = bot_words.read(command)
+    strategy = str(words.values.get("--strategy", ""))
+    # What is no value at all says nothing about the rules.
+    for why in tuple(bot_words.refusals(words)) or _faults(words.values, strategy, is_live=is_live):
         path = "bot_args" if is_flat else _key(why, strategy)
         yield Problem.at(file, path, MESSAGE, why=why)
 
@@ -44,83 +48,99 @@ def among(warnings: Iterable[Problem]) -> list[Problem]:
 
 def _key(why: str, strategy: str) -> str:
     """Return the config's key that the bot's line is about."""
-    option = why.split(":")[0].split(" ")[0]
+    option = why.removeprefix("argument ").split(":")[0].split(" ")[0]
     keys = ("metadata.strategy",) if option == "--strategy" else bot_argv.keys_of_option(option, strategy)
     return keys[0] if keys else ""
 
 
-def _unknown(command: Sequence[str], options: Mapping[str, str]) -> Iterator[str]:
-    """Yield what the bot says of options that it lacks, or does not have; without their values, which may be
-    secret.
-    """
-    if missing := [name for name in REQUIRED if name not in options]:
-        yield f"the following arguments are required: {', '.join(missing)}"
-    names = [word.partition("=")[0] for word in bot_argv.other_arguments(command) if word.startswith("--")]
-    if unknown := [name for name in names if name != REPLAY]:
-        yield f"unrecognized arguments: {' '.join(unknown)}"
-
-
-def _options(command: Sequence[str]) -> Mapping[str, str]:
-    """Return option → value; of one given twice the last counts, as it does for the bot."""
-    options, words = dict[str, str](), list(command)
-    while words:
-        name, is_joined, value = words.pop(0).partition("=")
-        if name.startswith("--"):
-            has_value = not is_joined and name not in bot_argv.FLAGS and bool(words)
-            options[name] = words.pop(0) if has_value else value
-    return options
-
-
-def _faults(options: Mapping[str, str], strategy: str) -> Iterator[str]:
+def _faults(values: Mapping[str, Value], strategy: str, *, is_live: bool) -> Iterator[str]:
     def number(option: str) -> Decimal | None:
-        try:
-            return Decimal(options[option])
-        except (KeyError, InvalidOperation):
-            return None
+        value = values.get(option)
+        return value if isinstance(value, Decimal) else None
 
     if strategy == "maker_hedge":
         yield "--strategy: this bot has no maker_hedge; use grid, perp_grid or standard"
         return
-    market = options.get("--market-type")
+    market = values.get("--market-type")
     perp = market == "perp" or (market is None and strategy == "perp_grid")
     if strategy == "perp_grid" and not perp:
         yield "--market-type: perp_grid trades perpetuals, not spot"
+    if is_live and values.get(bot_words.REPLAY):
+        yield "--replay: only in paper mode"
     most, quantity = number("--max-position"), number("--quantity")
-    if quantity is None and most is None:
+    if quantity is None and (most is None or most <= 0):
         yield "--quantity: must be given and above 0, or --max-position, which it is computed from"
+    if quantity is not None and quantity <= 0:
+        yield "--quantity: must be above 0"
+    if most is not None and most <= 0:
+        yield "--max-position: must be above 0"
     interval = number("--interval")
-    if interval is not None and interval < MIN_INTERVAL_S:
+    if interval is not None and float(interval) < MIN_INTERVAL_S:
         yield f"--interval: must be at least {MIN_INTERVAL_S} s"
-    if number("--cancel-all-after") and options.get("--exchange") != "lighter":
-        exchange = options.get("--exchange")
-        yield f"--cancel-all-after: {exchange} has no such call, only lighter has"
+    yield from _cancel_all_after_faults(values, number)
     if strategy in GRIDS:
-        yield from _grid_faults(options, number, perp=perp)
+        yield from _grid_faults(values, number, perp=perp)
     else:
         yield from _quote_faults(number, perp=perp)
 
 
-def _grid_faults(options: Mapping[str, str], number: Numbers, *, perp: bool) -> Iterator[str]:
-    if number("--grid-upper") is None or number("--grid-lower") is None:
+def _cancel_all_after_faults(values: Mapping[str, Value], number: Numbers) -> Iterator[str]:
+    seconds, (least, longest) = number("--cancel-all-after"), CANCEL_ALL_AFTER_S
+    if not seconds:
+        return
+    if (exchange := values.get("--exchange")) != "lighter":
+        yield f"--cancel-all-after: {exchange} has no such call, only lighter has"
+    elif not least <= seconds <= longest:
+        yield f"--cancel-all-after: must be 0 or {least}-{longest} s, not {seconds}"
+    elif "--exclusive-account" not in values:
+        yield (
+            "--cancel-all-after: it cancels the orders of everything that trades on the account, so it needs"
+            " --exclusive-account"
+        )
+
+
+def _grid_faults(values: Mapping[str, Value], number: Numbers, *, perp: bool) -> Iterator[str]:
+    upper, lower, count = number("--grid-upper"), number("--grid-lower"), number("--grid-num")
+    if upper is None or lower is None:
         yield "--grid-upper and --grid-lower: a grid needs both"
-    kind = options.get("--grid-type", "neutral")
+    elif not upper > lower >= 0:
+        yield "--grid-upper: must be above --grid-lower, and that not below 0"
+    if count is not None and not 2 <= count <= MAX_LEVELS:
+        yield f"--grid-num: must be 2-{MAX_LEVELS}, not {count}"
+    kind = values.get("--grid-type", "neutral")
     if kind == "short" and not perp:
         yield "--grid-type: a spot market can't be sold short; use long, or a perpetual"
-    initial = number("--initial-position")
+    most, quantity = number("--max-position"), number("--quantity")
+    cells = (DEFAULT_GRID_NUM if count is None else count) - 1
+    largest = most or (None if quantity is None else quantity * cells)
+    has_no_side = kind == "neutral" and perp
+    yield from _initial_position_faults(number("--initial-position"), largest, has_no_side=has_no_side)
+    if (number("--boundary-tolerance") or ZERO) < 0:
+        yield "--boundary-tolerance: must not be below 0"
+    if (number("--max-range-moves") or ZERO) < 0:
+        yield "--max-range-moves: must not be below 0"
+    if lower == 0 and values.get("--grid-mode") == "geometric":
+        yield "--grid-lower: a geometric grid needs a lower price above 0"
+    if quantity is not None and most is not None and 0 < most < quantity:
+        yield "--max-position: must be at least --quantity"
+
+
+def _initial_position_faults(
+    initial: Decimal | None, largest: Decimal | None, *, has_no_side: bool
+) -> Iterator[str]:
     if not initial:
         return
-    if kind == "neutral" and perp:
+    if initial < 0:
+        yield "--initial-position: must not be below 0; --grid-type says which way it is"
+    if has_no_side:
         yield "--initial-position: only a long or a short grid begins with one"
-    most, quantity = number("--max-position"), number("--quantity")
-    if most is None and quantity is not None:
-        most = quantity * ((number("--grid-num") or DEFAULT_GRID_NUM) - 1)
-    if most is not None and initial > most:
-        yield f"--initial-position: must not be above --max-position, {format(most.normalize(), 'f')}"
+    if largest is not None and initial > largest:
+        yield f"--initial-position: must not be above --max-position, {format(largest.normalize(), 'f')}"
 
 
 def _quote_faults(number: Numbers, *, perp: bool) -> Iterator[str]:
     spread, orders, skew = number("--spread"), number("--max-orders"), number("--inventory-skew")
-    target, most = number("--target-position") or Decimal(0), number("--max-position")
+    target, most = number("--target-position") or ZERO, number("--max-position")
     if spread is not None and not 0 < spread < 100:
         yield "--spread: must be above 0 and below 100 (percent of the price)"
     if orders is not None and not 1 <= orders <= MAX_LEVELS:

@@ -362,7 +362,8 @@ def _warnings(file: str, config: InstanceConfig) -> Iterator[Problem]:
 def _bot_refusals(file: str, config: InstanceConfig, built: InstanceSpec, fleet: Fleet) -> Iterator[Problem]:
     """Warn of what the bundled bot will not start with. It is no fault: what ran before is still started."""
     if fleet.is_bundled_bot:
-        yield from bot_refusals.problems(file, built.command, is_flat=config.bot_args is not None)
+        is_flat, is_live = config.bot_args is not None, built.mode == "live"
+        yield from bot_refusals.problems(file, built.command, is_flat=is_flat, is_live=is_live)
 
 
 def described(config: InstanceConfig) -> dict[str, Any]:

@@ -38,6 +38,10 @@ SENTENCES: Mapping[str, str] = {
         "live trading on {exchange} {kind} is refused: its conformance kit is not green; close it at the"
         " exchange"
     ),
+    "read_wrongly": mark(
+        "live trading on {exchange} {kind} is refused: with ccxt {version} this bot reads a known answer"
+        " wrongly: {what}; build the image anew (manager build)"
+    ),
     "unverified": mark(
         "live trading on {exchange} {kind} is refused: {what} unverified; if you accept that, write it in"
         " config/fleet.toml (accept_unverified)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import sys
 from collections import defaultdict
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from gridbot.model.types import ZERO, Order, Side, ToldFill
 from gridbot.runtime.pace import Pace
 from gridbot.store.store import Store
 from gridbot.trading import session
+from manager.fleet import closing_messages
 from tests.bot import sockets
 from tests.bot.bots import GRID
 from tests.bot.kits.kit import Kit
@@ -214,7 +216,20 @@ def test_closing_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(READERS["backpack"], "position", lambda *_: Decimal(1))
     assert close_position.main(["look", "0.01", *GRID]) == ConfigError.exit_code
-    assert "backpack perp is refused" in capsys.readouterr().err
+    output = capsys.readouterr()
+    assert "backpack perp is refused" in output.err
+    sentence = closing_messages.sentence(json.loads(output.out.splitlines()[-1]))
+    assert "a known answer wrongly: a long position: net is 1" in str(sentence)
+
+
+def test_a_ccxt_that_cannot_be_imported_refuses_live_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(name: str) -> None:
+        raise ImportError(name)
+
+    monkeypatch.setattr(ccxt_client, "load", fail)
+    monkeypatch.setattr(answer_check.importlib, "import_module", fail)  # type: ignore[attr-defined]
+    with pytest.raises(ConfigError, match=r"with ccxt \? .*cannot read any answer \(ImportError: apex\)"):
+        verification.require_verified(settings_of("apex"), LIVE)
 
 
 @pytest.mark.parametrize("kind", KITS, ids=lambda kind: kind.__name__)

@@ -207,12 +207,12 @@ def test_the_picture_shows_prices_trades_and_profit(
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (["time;price", "1;2"], "no column price or close; the first line is: time;price"),
+        (["time|price", "1|2"], "no column price or close; the first line is: time|price"),
         (["1700000000,121"], "no column price or close; the first line is: 1700000000,121"),
         (["fill time,price", "1,2"], "no column time; if fill_time is that, call it so"),
         (
             ["open,high,low,close", "121,130,120,131"],
-            "data.csv:2: not a price, or not a time: 121,130,120,131",
+            "data.csv:2: low 120 and high 130 do not enclose open 121 and close 131",
         ),
         (["a,b", "1,2"], "no column price or close"),
         (["price"], "no rows"),
@@ -221,7 +221,7 @@ def test_the_picture_shows_prices_trades_and_profit(
         (["time,price", "soon,1"], "data.csv:2: not a price, or not a time"),
         (["time,price", "inf,1"], "data.csv:2: not a price, or not a time"),
         (["time,price", "5,1", "nan,1"], "data.csv:3: not a price, or not a time"),
-        (["open,high,low,close", "121,100,130,120"], "data.csv:2: not a price, or not a time"),
+        (["open,high,low,close", "121,100,130,120"], "data.csv:2: low 130 and high 100 do not enclose"),
         (["price", *["121"] * 2000, "x"], "data.csv:2002: not a price, or not a time"),
     ],
 )
@@ -300,3 +300,34 @@ def test_columns_may_be_missing_or_in_any_order(
     line = ",".join(values[name.strip().lower()] for name in head.split(","))
     answer = run(tmp_path, capsys, [head, line, "   ", ""])
     assert (answer["rows"], answer["first_price"]) == (1, "122")
+
+
+@pytest.mark.parametrize("options", [["--market-type", "spot"], ["--funding-rate", "0.0001"]])
+def test_a_column_of_rates_that_does_not_count_is_not_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str]
+) -> None:
+    line = LINE.replace("perp_grid", "grid").replace("_PERP", "") + " --market-type perp"
+    (tmp_path / "data.csv").write_text("time,price,funding\n1,121,12.5\n2,122,0.01%\n")
+    assert main([*line.split(), "--data", str(tmp_path / "data.csv"), *options]) == 0, capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "time;open;high;low;close\n1704067200;150;151;149;150.5\n",
+        "time\topen\thigh\tlow\tclose\r\n1704067200\t150\t151\t149\t150.5\r\n",
+        "date,open,high,low,close,funding_rate\n20240101,150,151,149,150.5,nan\n",
+        "date,open,high,low,close,funding_rate\n202401010000,150,151,149,150.5,None\n",
+        "\ufeffdate,open,high,low,close\n20240101000000,150,151,149,150.5\n",
+    ],
+)
+def test_files_as_programs_write_them_are_read(tmp_path: Path, text: str) -> None:
+    (tmp_path / "data.csv").write_text(text)
+    [row] = read_recording(tmp_path / "data.csv", 1.0)
+    assert row == (1_704_067_200.0, [D(150), D(149), D(151), D("150.5")], None)
+
+
+def test_a_bar_that_does_not_fit_says_so(tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_text("time,open,high,low,close\n1,150,147,149,151\n")
+    with pytest.raises(ConfigError, match=":2: low 149 and high 147 do not enclose open 150 and close 151"):
+        list(read_recording(tmp_path / "data.csv", 1.0))

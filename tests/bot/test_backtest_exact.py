@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 
@@ -102,3 +104,51 @@ def test_a_short_grid_on_mirrored_prices_trades_as_a_long_one(
             (fill.at, fill.side is Side.SELL, 240 - fill.price) for fill in others
         )
         assert (result.realized, result.position) == (mirrored.realized, -mirrored.position)
+
+
+@pytest.mark.parametrize("kind", ["long", "short", "neutral"])
+def test_funding_at_irregular_times_and_odd_fees_are_exact(kind: str) -> None:
+    """Rows of one time, gaps over several payments, rows without a rate, rebates, and odd quantities."""
+    line = f"{GRID.replace('0.1', '0.12345679')} --grid-num 9 --grid-type {kind}"
+    for seed in range(3):
+        chance, at = random.Random(seed), 1_700_000_000.0
+        rows: list[Row] = []
+        for price in walk(seed, count=300):
+            at += chance.choice((0, 0.25, 977, 28_800, 100_000))
+            rows.append((at, [price], chance.choice((None, None, D("0.00012345"), D("-0.000077")))))
+        costs = Costs(D("-0.000123"), D("0.00045"), fee_step=None)
+        test = Backtest(args.parse(line.split(), {}), replace(MARKET, lot=D("0.00000001")), costs, None)
+        fills: list[Fill] = []
+        take = test._store.add_trade
+
+        def add_trade(
+            fill: Fill, market: Market, fills: list[Fill] = fills, take: Callable[..., None] = take
+        ) -> None:
+            fills.append(fill)
+            take(fill, market)
+
+        test._store.add_trade = add_trade  # type: ignore[method-assign]
+        counted: list[int] = []
+        result = test.run(_counting(rows, fills, counted))
+        cash = position = funding = rate = Fraction(0)
+        for number, (at, [price], its_rate) in enumerate(rows):
+            rate = rate if its_rate is None else Fraction(its_rate)
+            # What is filled at a row is counted from the next one on.
+            times = int(at // FUNDING_S) - int(rows[max(number - 1, 0)][0] // FUNDING_S)
+            funding -= position * Fraction(price) * rate * times
+            for fill in fills[counted[number] : counted[number + 1]]:
+                qty = Fraction(fill.qty) * fill.side.sign
+                share = Fraction(costs.maker_fee if fill.maker else costs.taker_fee)
+                cash -= Fraction(fill.price) * (qty + abs(qty) * share)
+                position += qty
+        assert len(fills) > 5
+        assert Fraction(result.funding) == funding != 0
+        assert Fraction(result.pnl) == cash + position * Fraction(rows[-1][1][0]) + funding
+
+
+def _counting(rows: list[Row], fills: list[Fill], counted: list[int]) -> Iterator[Row]:
+    """Yield the rows, and take down how many fills there were before each one and at the end."""
+    for row in rows:
+        counted.append(len(fills))
+        yield row
+    counted.append(len(fills))

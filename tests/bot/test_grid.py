@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridbot.model.errors import ConfigError
+from gridbot.model.levels import make_levels
 from gridbot.model.types import ZERO, Order, OrderRequest, Side
 from gridbot.strategies import grid
 from gridbot.strategies.grid import Grid
@@ -44,7 +45,7 @@ def placed(
 
 
 def test_arithmetic_levels_are_evenly_spaced() -> None:
-    assert grid.make_levels(D(100), D(110), 5, "arithmetic", TICK) == (
+    assert make_levels(D(100), D(110), 5, "arithmetic", TICK) == (
         D(100),
         D("102.5"),
         D(105),
@@ -54,7 +55,7 @@ def test_arithmetic_levels_are_evenly_spaced() -> None:
 
 
 def test_geometric_levels_have_one_ratio() -> None:
-    assert grid.make_levels(D(100), D(1600), 5, "geometric", TICK) == (
+    assert make_levels(D(100), D(1600), 5, "geometric", TICK) == (
         D(100),
         D(200),
         D(400),
@@ -64,12 +65,12 @@ def test_geometric_levels_have_one_ratio() -> None:
 
 
 def test_bounds_off_the_tick_are_rounded_inwards() -> None:
-    levels = grid.make_levels(D("100.004"), D("109.996"), 3, "arithmetic", TICK)
+    levels = make_levels(D("100.004"), D("109.996"), 3, "arithmetic", TICK)
     assert (levels[0], levels[-1]) == (D("100.01"), D("109.99"))
 
 
 def test_no_level_at_price_zero() -> None:
-    assert grid.make_levels(D(0), D(10), 3, "arithmetic", TICK) == (D(5), D(10))
+    assert make_levels(D(0), D(10), 3, "arithmetic", TICK) == (D(5), D(10))
 
 
 @pytest.mark.parametrize(
@@ -87,7 +88,7 @@ def test_no_level_at_price_zero() -> None:
 )
 def test_impossible_levels_are_refused(lower: str, upper: str, count: int, mode: str, message: str) -> None:
     with pytest.raises(ConfigError) as failure:
-        grid.make_levels(D(lower), D(upper), count, mode, TICK)
+        make_levels(D(lower), D(upper), count, mode, TICK)
     assert str(failure.value) == message
 
 
@@ -103,7 +104,7 @@ def test_levels_are_exact_multiples_inside_the_bounds(
 ) -> None:
     upper = lower + width
     try:
-        levels = grid.make_levels(lower, upper, count, mode, TICK)
+        levels = make_levels(lower, upper, count, mode, TICK)
     except ConfigError:
         return  # closer than the tick
     assert len(levels) == count
@@ -290,7 +291,7 @@ def test_walks(
     Nothing is to be done anywhere in a range that is called quiet.
     """
     lower, upper = D(100), D(200)
-    levels = grid.make_levels(lower, upper, count, mode, TICK)
+    levels = make_levels(lower, upper, count, mode, TICK)
     price = D(100) + start
     mesh, cells = grid.start_grid(levels, kind, price, D(1), D(most))
 

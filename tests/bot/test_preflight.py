@@ -18,10 +18,10 @@ from gridbot.config.settings import Settings
 from gridbot.exchanges.account_facts import AccountFacts
 from gridbot.exchanges.market_state import MarketState
 from gridbot.model.check import Check, Level
+from gridbot.model.levels import make_levels
 from gridbot.model.types import Market, OrderRequest, Side, as_text
 from gridbot.store.ledger import Ledger
 from gridbot.store.store import Store
-from gridbot.strategies.grid import make_levels
 from gridbot.trading import limit_checks
 from gridbot.trading.preflight import check_run
 from gridbot.trading.worst_case import WorstCase, worst_cases

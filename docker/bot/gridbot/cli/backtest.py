@@ -31,9 +31,10 @@ def main(argv: Sequence[str]) -> int:
             raise ConfigError("--funding-rate: a spot market pays no funding")
         _require_sensible(own)
         market = _market(assumed_market(settings), own)
-        costs = Costs(own.maker_fee, own.taker_fee, own.spread / 2, own.queue == "first")
+        costs = Costs(own.maker_fee, own.taker_fee, own.spread / 2, own.queue == "first", fee_step=None)
         began = time.process_time()
-        rows = read_recording(own.data, settings.interval)
+        counts_rates = settings.perp and own.funding_rate is None
+        rows = read_recording(own.data, settings.interval, has_rates=counts_rates)
         # A spot market pays none, whatever its recording says.
         rate = own.funding_rate if settings.perp else Decimal(0)
         result = Backtest(settings, market, costs, rate).run(rows)

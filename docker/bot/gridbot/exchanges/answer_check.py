@@ -60,7 +60,10 @@ def load(settings: Settings) -> Mapping[str, Any]:
 
 def installed_version() -> str:
     """Return the version of the ccxt that is installed."""
-    return str(importlib.import_module("ccxt.base.exchange").__version__)
+    try:
+        return str(importlib.import_module("ccxt.base.exchange").__version__)
+    except Exception:  # noqa: BLE001 - a ccxt that cannot be imported is why live is refused
+        return "?"
 
 
 class KnownExchange(CcxtExchange):

@@ -28,12 +28,16 @@ FEE_STEP = Decimal("1e-8")
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """Hold what trading costs, as shares of the value or price; `fills_at_touch`: first in the queue."""
+    """Hold what trading costs, as shares of the value or price; `fills_at_touch`: first in the queue.
+
+    `fee_step`: what a fee is rounded to, None where it is exact.
+    """
 
     maker_fee: Decimal = MAKER_FEE
     taker_fee: Decimal = TAKER_FEE
     half_spread: Decimal = HALF_SPREAD
     fills_at_touch: bool = False
+    fee_step: Decimal | None = FEE_STEP
 
 
 class PaperExchange:
@@ -185,7 +189,9 @@ class PaperExchange:
         self._record(order, exchange_id, price, rate, maker=maker)
 
     def _record(self, order: Order, exchange_id: str, price: Decimal, rate: Decimal, *, maker: bool) -> None:
-        fee = (price * order.qty * rate).quantize(FEE_STEP)
+        fee = price * order.qty * rate
+        if self._costs.fee_step is not None:
+            fee = fee.quantize(self._costs.fee_step)
         self._fills.append(
             Fill(
                 f"t{exchange_id}",

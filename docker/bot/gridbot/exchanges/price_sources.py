@@ -17,6 +17,7 @@ from typing import Protocol
 from gridbot.config.settings import Settings
 from gridbot.exchanges import venues
 from gridbot.model.errors import ConfigError
+from gridbot.model.levels import make_levels
 from gridbot.model.types import Market, floor_to
 
 STEP_S = 0.5
@@ -32,6 +33,8 @@ BUSY_S, CALM_S = 15.0, 7200.0
 FIRST_BURST, FIRST_BURST_S = 0.004, 25.0
 
 QUANTITY_DIGITS = 8
+# A paper market's tick is made this many digits finer at most for levels that would fall onto one.
+MOST_TICK_DIGITS = 8
 
 
 class EndOfDataError(Exception):
@@ -170,6 +173,7 @@ def assumed_market(settings: Settings) -> Market:
         exponents += [_exponent(settings.grid_lower), _exponent(settings.grid_upper)]
         step = (settings.grid_upper - settings.grid_lower) / (settings.grid_num - 1)
         exponents.append(step.adjusted() - 2)
+        exponents.append(_exponent_of_levels(settings, min(exponents)))
     # A quantity that is the quotient of two others has no end; eight digits of it are enough.
     quantity = settings.quantity
     lot = Decimal(1).scaleb(min(max(_exponent(quantity), quantity.adjusted() - QUANTITY_DIGITS + 1), 0))
@@ -182,6 +186,18 @@ def assumed_market(settings: Settings) -> Market:
         lot=lot,
         min_qty=lot,
     )
+
+
+def _exponent_of_levels(settings: Settings, exponent: int) -> int:
+    """Return the tick's exponent, lowered as far as the levels need it: geometric ones lie closer below."""
+    bounds = settings.grid_lower, settings.grid_upper
+    for lower in range(exponent, exponent - MOST_TICK_DIGITS, -1):
+        try:
+            make_levels(*bounds, settings.grid_num, settings.grid_mode, Decimal(1).scaleb(lower))
+        except ConfigError:
+            continue
+        return lower
+    return exponent
 
 
 def _exponent(value: Decimal) -> int:

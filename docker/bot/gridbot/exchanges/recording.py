@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import gzip
+import itertools
 import math
+import re
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -25,22 +28,32 @@ MOST_RATE = Decimal("0.1")
 BARS = ("open", "high", "low")
 # Later than this, a number is no time in seconds but one in milliseconds, and so on.
 LATEST_S = 1e11
+# A day written as a number, with the time of day or without it, is a few weeks or centuries off as seconds.
+COMPACT_DATE = re.compile(r"(19[789]|20)\d+")
+COMPACT_FORMATS = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
+SEPARATORS = (",", ";", "\t")
+# How programs write a cell without a value.
+UNSAID = ("", "nan", "none", "null", "na", "n/a", "-")
 GZIP = b"\x1f\x8b"
 SHOWN = 60
 
 
-def read_recording(path: Path, step: float) -> Iterator[Row]:
+def read_recording(path: Path, step: float, *, has_rates: bool = True) -> Iterator[Row]:
     """Yield the rows; where the file has no times they are `step` seconds apart. Raises ConfigError.
+
+    `has_rates`: whether a column of funding rates counts; else it may contain anything.
 
     A row of open, high, low and close gives four prices: the low before the high where it closes no lower
     than it opens, else the high first. No row is kept: a recording may be larger than the memory.
     """
     try:
         with _open(path) as file:
-            reader = csv.reader(file)
+            first_line = file.readline()
+            separator = next((mark for mark in SEPARATORS if mark in first_line), ",")
+            reader = csv.reader(itertools.chain([first_line], file), delimiter=separator)
             head = next(reader, [])
             time_at, price_at, bar = _columns(path, head)
-            rate_at = _place(head, RATES)
+            rate_at = _place(head, RATES) if has_rates else None
             count, last = 0, float("-inf")
             for fields in reader:
                 if not any(map(str.strip, fields)):
@@ -49,16 +62,14 @@ def read_recording(path: Path, step: float) -> Iterator[Row]:
                     at = count * step if time_at is None else _time(fields[time_at])
                     prices = [Decimal(fields[price_at])]
                     if bar is not None:
-                        first, high, low = (Decimal(fields[column]) for column in bar)
-                        if not low <= min(first, prices[0]) <= max(first, prices[0]) <= high:
-                            raise InvalidOperation
-                        extremes = (low, high) if prices[0] >= first else (high, low)
-                        prices = [first, *extremes, prices[0]]
+                        prices = [*(Decimal(fields[column]) for column in bar), *prices]
                     if not all(price.is_finite() and price > 0 for price in prices):
                         raise InvalidOperation
                 except (InvalidOperation, ValueError, IndexError, OverflowError):
                     row, why = ",".join(fields)[:SHOWN], "not a price, or not a time"
                     raise ConfigError(f"{path}:{reader.line_num}: {why}: {row}") from None
+                if bar is not None:
+                    prices = _in_order(prices, f"{path}:{reader.line_num}")
                 if at < last:
                     raise ConfigError(f"{path}:{reader.line_num}: earlier than the row before")
                 count, last = count + 1, at
@@ -72,6 +83,15 @@ def read_recording(path: Path, step: float) -> Iterator[Row]:
         raise ConfigError(f"cannot read {path}: {err}") from err
     if not count:
         raise ConfigError(f"{path}: no rows")
+
+
+def _in_order(bar: Sequence[Decimal], where: str) -> list[Decimal]:
+    """Return the prices of a bar in the order in which they are taken to be traded. Raises ConfigError."""
+    first, high, low, close = bar
+    if not low <= min(first, close) <= max(first, close) <= high:
+        bounds = f"low {low} and high {high} do not enclose open {first} and close {close}"
+        raise ConfigError(f"{where}: {bounds}")
+    return [first, *((low, high) if close >= first else (high, low)), close]
 
 
 def _open(path: Path) -> IO[str]:
@@ -108,7 +128,7 @@ def _place(head: Sequence[str], wanted: Sequence[str]) -> int | None:
 def _rate(fields: Sequence[str], column: int, where: str) -> Decimal | None:
     """Return a row's funding rate, None where the cell is empty. Raises ConfigError."""
     text = fields[column].strip() if column < len(fields) else ""
-    if not text:
+    if text.lower() in UNSAID:
         return None
     try:
         rate = Decimal(text)
@@ -120,6 +140,10 @@ def _rate(fields: Sequence[str], column: int, where: str) -> Decimal | None:
 
 
 def _time(text: str) -> float:
+    compact = COMPACT_FORMATS.get(len(text.strip())) if COMPACT_DATE.fullmatch(text.strip()) else None
+    if compact is not None:
+        with suppress(ValueError):
+            return datetime.strptime(text.strip(), compact).replace(tzinfo=UTC).timestamp()
     try:
         at = float(text)
     except ValueError:

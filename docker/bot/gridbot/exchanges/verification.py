@@ -67,7 +67,12 @@ def require_verified(
             f"live trading on {settings.exchange} {kind} is refused:"
             f" with ccxt {version} this bot reads a known answer wrongly: {what};"
             " build the image with the ccxt of docker/bot/requirements.lock (manager build),"
-            " or trade it on paper"
+            " or trade it on paper",
+            "read_wrongly",
+            exchange=settings.exchange,
+            kind=kind,
+            version=version,
+            what=what,
         )
 
 

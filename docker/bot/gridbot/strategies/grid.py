@@ -9,14 +9,12 @@ nearest to when it began.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Decimal, localcontext
+from decimal import ROUND_CEILING, Decimal
 from typing import NamedTuple
 
-from gridbot.model.errors import ConfigError
-from gridbot.model.types import ZERO, Market, Order, OrderRequest, Side, SpotCoins, as_text, ceil_to, floor_to
+from gridbot.model.types import ZERO, Market, Order, OrderRequest, Side, SpotCoins, floor_to
 from gridbot.strategies import doubled
 
 # A live entry counts as this much nearer to the price than it is, so that a price that wavers between two
@@ -48,33 +46,6 @@ class Plan:
     # Nothing is to be done, and nothing waits for an order to go: until an order or a cell changes, the same
     # holds at every price between these two.
     quiet: tuple[Decimal, Decimal] | None = None
-
-
-def make_levels(lower: Decimal, upper: Decimal, count: int, mode: str, tick: Decimal) -> tuple[Decimal, ...]:
-    """Return `count` prices from `lower` to `upper`, on the tick and inside the bounds.
-
-    Raises ConfigError when two levels would fall onto one tick. A level at 0 is left out: no order can stand
-    there.
-    """
-    if mode == "geometric" and lower <= 0:
-        raise ConfigError("--grid-lower: a geometric grid needs a lower price above 0")
-    first, last = ceil_to(lower, tick), floor_to(upper, tick)
-    with localcontext() as context:
-        context.prec = 50
-        steps = count - 1
-        if mode == "geometric":
-            growth = (upper / lower).ln() / steps
-            raw = [lower * (growth * i).exp() for i in range(count)]
-        else:
-            raw = [lower + (upper - lower) * i / steps for i in range(count)]
-        levels = [(price / tick).to_integral_value(ROUND_HALF_EVEN) * tick for price in raw]
-    levels[0], levels[-1] = first, last
-    if any(low >= high for low, high in itertools.pairwise(levels)):
-        raise ConfigError(
-            f"--grid-num: {count} levels between {as_text(lower)} and {as_text(upper)}"
-            f" are closer than the tick {as_text(tick)}"
-        )
-    return tuple(level for level in levels if level > 0)
 
 
 def nearest_level(levels: Sequence[Decimal], price: Decimal) -> int:

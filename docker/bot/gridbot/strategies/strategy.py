@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from gridbot.config.settings import POSITION_ORDERS, Settings
 from gridbot.model.errors import ConfigError
+from gridbot.model.levels import make_levels
 from gridbot.model.types import ZERO, Market, Order, OrderRequest, Side, SpotCoins, as_text, floor_to
 from gridbot.runtime.log import log
 from gridbot.store.ledger import Ledger
@@ -224,9 +225,7 @@ class GridStrategy:
 
     def _levels(self) -> tuple[Decimal, ...]:
         lower, upper = self._range
-        return grid.make_levels(
-            lower, upper, self._settings.grid_num, self._settings.grid_mode, self._market.tick
-        )
+        return make_levels(lower, upper, self._settings.grid_num, self._settings.grid_mode, self._market.tick)
 
     def _fingerprint(self) -> list[str]:
         return grid_fingerprint(self._settings, self._market)

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from gridbot.config.settings import Settings
 from gridbot.model.check import Check, Level
 from gridbot.model.errors import ConfigError
+from gridbot.model.levels import make_levels
 from gridbot.model.types import Market, as_text, ceil_to, floor_to
 from gridbot.strategies import risk
-from gridbot.strategies.grid import make_levels
 
 
 def moved_range(settings: Settings, market: Market) -> Iterator[Check]:

@@ -13,8 +13,8 @@ from gridbot.config.settings import Settings
 from gridbot.exchanges.account_facts import AccountFacts
 from gridbot.model.check import Check, Level
 from gridbot.model.errors import ConfigError
+from gridbot.model.levels import make_levels
 from gridbot.model.types import ZERO, Market, as_text, ceil_to, floor_to
-from gridbot.strategies.grid import make_levels
 from gridbot.trading.limit_checks import SHOWN_DIGITS, largest, position_limit
 from gridbot.trading.liquidation import liquidation
 from gridbot.trading.moved_range import moved_range
