@@ -15,18 +15,24 @@ from pathlib import Path
 from typing import Any
 
 from gridbot.config.settings import Settings
-from gridbot.exchanges.known_exchange import KnownExchange
+from gridbot.exchanges import ccxt_client
+from gridbot.exchanges.answers import SENSELESS
+from gridbot.exchanges.known_exchange import KnownExchange, require_form
 from gridbot.exchanges.values import decimal
-from gridbot.model.errors import BotError
+from gridbot.model.errors import BotError, ConfigError
 
 FOLDER = Path(__file__).with_name("known_answers")
 
 
 def difference(settings: Settings) -> str | None:
-    """Return what is first read otherwise than it must be, None where all of it is read well."""
+    """Return what is first read otherwise than it must be, None where all of it is read well.
+
+    Raises ConfigError where there is nothing to compare: no known answers, or no such exchange in this ccxt.
+    """
+    known = load(settings)
     answer = "any answer"
     try:
-        known = load(settings)
+        _require_class(settings)
         reader = KnownExchange(settings, known)
         for case in known["cases"]:
             answer = case["answer"]
@@ -40,10 +46,47 @@ def difference(settings: Settings) -> str | None:
 
 
 def load(settings: Settings) -> Mapping[str, Any]:
-    """Return the known answers of the run's exchange and kind of market."""
-    with (FOLDER / f"{settings.exchange}.json").open(encoding="utf-8") as file:
-        known: Mapping[str, Any] = json.load(file)["perp" if settings.perp else "spot"]
+    """Return the known answers of the run's exchange and kind of market.
+
+    Raises ConfigError naming the file where it is damaged: that is not ccxt's fault.
+    """
+    path, kind = FOLDER / f"{settings.exchange}.json", "perp" if settings.perp else "spot"
+    try:
+        known: Mapping[str, Any] = json.loads(path.read_bytes())[kind]
+        require_form(known)
+    except (OSError, *SENSELESS) as err:
+        what = f"{type(err).__name__}: {err}"
+        raise ConfigError(
+            f"live trading on {settings.exchange} {kind} is refused: the known answers of this bot,"
+            f" {FOLDER.name}/{path.name}, are damaged ({what}); build the image anew (manager build),"
+            " or trade it on paper",
+            "known_answers_damaged",
+            exchange=settings.exchange,
+            kind=kind,
+            file=f"{FOLDER.name}/{path.name}",
+            what=what,
+        ) from err
     return known
+
+
+def _require_class(settings: Settings) -> None:
+    """Check that this ccxt has the run's exchange. Raises ConfigError."""
+    exchange, kind = settings.exchange, "perp" if settings.perp else "spot"
+    try:
+        ccxt_client.load(exchange)
+    except (ModuleNotFoundError, AttributeError) as err:
+        if isinstance(err, ModuleNotFoundError) and err.name != f"ccxt.{exchange}":
+            raise  # it has it, and lacks something else
+        version = installed_version()
+        raise ConfigError(
+            f"live trading on {exchange} {kind} is refused: ccxt {version} does not have this exchange;"
+            " build the image with the ccxt of docker/bot/requirements.lock (manager build),"
+            " or trade it on paper",
+            "not_in_ccxt",
+            exchange=exchange,
+            kind=kind,
+            version=version,
+        ) from err
 
 
 def installed_version() -> str:
@@ -54,11 +97,15 @@ def installed_version() -> str:
         return "?"
 
 
-def differing(must: Sequence[Mapping[str, Any]], rows: Sequence[Any]) -> str | None:
+def differing(must: Sequence[Mapping[str, Any] | None], rows: Sequence[Any]) -> str | None:
     """Return what in these rows is first otherwise than it must be."""
     if len(rows) != len(must):
         return f"{len(rows)} rows instead of {len(must)}"
     for number, (row, fields) in enumerate(zip(rows, must, strict=True), 1):
+        if fields is None:  # of an order that there is none of
+            if row is not None:
+                return f"row {number} is recognised, and there is none"
+            continue
         if row is None:
             return f"row {number} is not recognised"
         for name, expected in fields.items():
@@ -70,6 +117,8 @@ def differing(must: Sequence[Mapping[str, Any]], rows: Sequence[Any]) -> str | N
 
 
 def _is_same(value: Any, expected: Any) -> bool:
+    if isinstance(value, tuple):
+        return list(value) == expected
     if isinstance(value, Decimal | float):
         return decimal(expected) == decimal(value)
     if isinstance(value, str) and isinstance(expected, str) and decimal(expected) is not None:

@@ -122,8 +122,8 @@ class KnownExchange(CcxtClosing):
         self._doubts_clock = True
 
     def _sign(self, path: str, api: Any, method: str, params: Mapping[str, Any], *_: Any) -> dict[str, Any]:
-        fields = params.get("tx_info", params)
-        self._sent = {"sent to": f"{method} {path}", "sent in": api} | {
+        fields, where = params.get("tx_info", params), api if isinstance(api, str) else " ".join(api)
+        self._sent = {"sent to": f"{method} {path}", "sent in": where} | {
             f"sent {name}": value for name, value in fields.items()
         }
         return {"url": path, "method": method, "body": None, "headers": None}
@@ -176,6 +176,29 @@ CALLS: Mapping[str, Callable[[KnownExchange, Sequence[Order]], Sequence[Any]]] =
     "mark_price": lambda known, _: [{"mark": known.mark_price()}],
     "market": KnownExchange._ruled,
 }
+
+
+WITH_ORDERS = ("place", "close", "cancel", "cancel_batch", "find")
+# Where a case has what the exchange answers: once and again, one after the other, or refusing.
+ANSWERS = ("given", "pages", "refused")
+
+
+def require_form(known: Mapping[str, Any]) -> None:
+    """Check that known answers, and messages, are there and whole.
+
+    Raises LookupError, TypeError, ValueError or AttributeError.
+    """
+    float(known["now"]), known["market"]["id"], known["market"]["symbol"], known["told"]["url"]
+    if not known["cases"] or not known["told"]["cases"]:
+        raise ValueError("there are no cases")
+    for case in known["told"]["cases"]:
+        if not (case["message"] and case["given"] and isinstance(case["must"], list)):
+            raise ValueError(f"a case is not whole: {case['message']}")
+    for case in known["cases"]:
+        orders = [_order(one) for one in case.get("orders", ())]
+        is_whole = case["call"] in CALLS and (orders or case["call"] not in WITH_ORDERS)
+        if not (is_whole and case["must"] and any(case.get(name) for name in ANSWERS)):
+            raise ValueError(f"a case is not whole: {case['answer']}")
 
 
 def _order(terms: Mapping[str, Any]) -> Order:
