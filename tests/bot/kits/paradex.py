@@ -74,6 +74,9 @@ class Paradex(Kit):
             if not order.open:
                 raise RefusalError("RESOURCE_NOT_FOUND", "Order not found", 404)
             return self._order(order)
+        if path == "orders" and method == "DELETE":
+            self.book.cancel_all()
+            return ""
         if path == "orders":
             return {"results": [self._order(order) for order in self.book.open_orders()]}
         if "history" in path:
