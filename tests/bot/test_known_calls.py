@@ -92,7 +92,7 @@ def test_a_rule_of_the_market_that_is_read_wrongly_refuses_live(
     def misread(self: CcxtExchange) -> Any:
         rules = read(self)
         value = getattr(rules, field)
-        wrong = value * 10 if isinstance(value, Decimal) else not value if isinstance(value, bool) else "X"
+        wrong: Any = value * 10 if isinstance(value, Decimal) else not value if isinstance(value, bool) else "X"
         return replace(rules, **{field: wrong})
 
     monkeypatch.setattr(CcxtExchange, "market", misread)

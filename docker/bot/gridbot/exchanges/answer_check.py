@@ -118,7 +118,7 @@ def differing(must: Sequence[Mapping[str, Any] | None], rows: Sequence[Any]) -> 
 
 def _is_same(value: Any, expected: Any) -> bool:
     if isinstance(value, tuple):
-        return list(value) == expected
+        return bool(list(value) == expected)
     if isinstance(value, Decimal | float):
         return decimal(expected) == decimal(value)
     if isinstance(value, str) and isinstance(expected, str) and decimal(expected) is not None:

@@ -144,7 +144,7 @@ class KnownExchange(CcxtClosing):
     def _refuse(self, url: str, method: str, status: int, body: Any) -> Any:
         """Read a refusal as ccxt's own `fetch` does."""
         self._api.last_json_response, text = body, json.dumps(body)
-        arguments = (status, "", url, method, {}, text, body, {}, None)
+        arguments: tuple[Any, ...] = (status, "", url, method, {}, text, body, {}, None)
         try:
             if status >= 400:
                 raise StatusError(status)
