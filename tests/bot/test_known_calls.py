@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gridbot.exchanges import ccxt_client, ccxt_errors, ccxt_exchange, stream
+from gridbot.exchanges import ccxt_client, ccxt_errors, stream, venues
 from gridbot.exchanges.answer_readers import READERS
 from gridbot.exchanges.answers import Page
 from gridbot.exchanges.ccxt_exchange import CcxtExchange
@@ -91,9 +91,8 @@ def test_a_rule_of_the_market_that_is_read_wrongly_refuses_live(
 
     def misread(self: CcxtExchange) -> Any:
         rules = read(self)
-        value = getattr(rules, field)
-        wrong: Any = value * 10 if isinstance(value, Decimal) else not value if isinstance(value, bool) else "X"
-        return replace(rules, **{field: wrong})
+        wrong: dict[type, Any] = {Decimal: Decimal(7), bool: not rules.perp, str: "X"}
+        return replace(rules, **{field: wrong[type(getattr(rules, field))]})
 
     monkeypatch.setattr(CcxtExchange, "market", misread)
     require_refused(market, f"the market's rules: {field} is ")
@@ -233,7 +232,7 @@ def test_a_batch_of_more_than_the_exchange_takes_refuses_live(
     market: Market, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     venue = replace(VENUES[market[0]], most_in_batch=500)
-    monkeypatch.setattr(ccxt_exchange.venues, "VENUES", {**VENUES, market[0]: venue})  # type: ignore[attr-defined]
+    monkeypatch.setattr(venues, "VENUES", {**VENUES, market[0]: venue})
     require_refused(market, "several orders: most_in_batch is 500")
 
 
