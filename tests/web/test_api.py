@@ -21,6 +21,7 @@ from manager.errors import EngineUnreachable
 from manager.monitor.history import database, writing
 from manager.monitor.history.model import Event
 from manager.monitor.stats.instance_stats import InstanceStats
+from manager.web import protocol
 from manager.web.web_side import api_session
 from manager.web.web_side.guard import HEADERS
 from tests.fleet import eventually
@@ -425,6 +426,22 @@ def test_a_nonce_is_good_for_a_minute(served: Served) -> None:
     at[0] += 1
     assert links.session_of(secret, NONCE) is None
     assert links._made == {}, "its secrets are kept no longer"
+
+
+def test_who_waits_behind_a_flood_of_links_is_told_so(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the engine side answers nobody, each would keep a thread for a minute, one after another."""
+    go_on = threading.Event()
+    monkeypatch.setattr(served.backend, "redeem", lambda _link: go_on.wait(60))
+    monkeypatch.setattr(protocol, "ANSWER_WITHIN_S", 0.05)
+    with ThreadPoolExecutor(8) as threads:
+        try:
+            codes = list(threads.map(lambda _number: Client(served).sign_in_by(link="x" * 43), range(8)))
+        finally:
+            go_on.set()
+    assert codes == [503] * 8
+    assert Client(served).get("/api/v1/session")[0] == 200
 
 
 @pytest.mark.parametrize("is_same", [True, False])
