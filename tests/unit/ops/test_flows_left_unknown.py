@@ -26,9 +26,16 @@ def bad(sandbox: Sandbox) -> bool:
 
 def reported(sandbox: Sandbox, orders_left: int | None = 0, position: str = "0", **report: object) -> None:
     """Its bot ends with such a report."""
-    said = {"contract": 2, "mode": "live", "final": True, "base": "SOL", "position": position, **report}
+    report_of_end = {
+        "contract": 2,
+        "mode": "live",
+        "final": True,
+        "base": "SOL",
+        "position": position,
+        **report,
+    }
     content = {"run_ended": True, "open_orders_left": orders_left}
-    text = json.dumps({**content, "report": {**said, "at": sandbox.clock.time()}})
+    text = json.dumps({**content, "report": {**report_of_end, "at": sandbox.clock.time()}})
     (folder(sandbox) / REPORT_FILE).write_text(text)
     sandbox.clock.sleep(1)
 
@@ -76,10 +83,10 @@ def test_a_config_that_is_removed_as_well_does_not_forget_it(halted: Sandbox) ->
 
 def test_only_a_persons_word_on_this_very_bot_ends_what_nobody_can_ask(halted: Sandbox) -> None:
     halted.engine.remove(SOL)
-    said = f"{GONE}; look at the exchange, then `manager down bp_sol_01` ends this note"
+    note = f"{GONE}; look at the exchange, then `manager down bp_sol_01` ends this note"
     for _time in range(2):
         assert "0 open orders" not in halted.transcript("down")
-        assert (bad(halted), said in halted.transcript("ps")) == (True, True)
+        assert (bad(halted), note in halted.transcript("ps")) == (True, True)
     halted.transcript("down bp_sol_01")
     assert (bad(halted), GONE in halted.transcript("ps")) == (False, False)
 
@@ -139,12 +146,12 @@ def test_a_bot_on_paper_in_its_place_learns_nothing_of_it(halted: Sandbox) -> No
     halted.transcript("down")
     halted.config("bp_sol_01", 5002, mode="paper")
     halted.transcript("resume")
-    said = (
+    note = (
         "unknown what its live run has left at the exchange: look there, then `manager down bp_sol_01` ends"
     )
     for command in ("start bp_sol_01", "stop bp_sol_01"):
         halted.transcript(command)
-        assert (bad(halted), said in halted.transcript("ps")) == (True, True)
+        assert (bad(halted), note in halted.transcript("ps")) == (True, True)
     halted.transcript("down bp_sol_01")
     assert not bad(halted)
 
