@@ -1,12 +1,5 @@
 """Run the `manager` command as `python -m manager`."""
 
-import sys
+from manager.cli import as_module
 
-if "halt" in sys.argv:
-    from manager.cli import halt_signals
-
-    halt_signals.take()
-
-from manager.cli.main import entry_point
-
-entry_point()
+as_module()

@@ -24,6 +24,12 @@ engine_side                         the process of `manager serve` that watches 
 commands/                           the commands
 """
 
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 OBJECTS_BEFORE_COLLECTION = 50_000
 """Collecting garbage while modules are loaded finds none, and costs each command 4 ms."""
 
@@ -33,12 +39,37 @@ def entry_point() -> None:
 
     Installed scripts name this function; nothing is imported before it is called.
     """
+    _until_interrupted(_start)
+
+
+def as_module() -> None:
+    """Run `python -m manager`, which always runs here and imports all as ever."""
+    _until_interrupted(_run_here)
+
+
+def _until_interrupted(work: Callable[[], None]) -> None:
     import os
 
     try:
-        _start()
+        work()
     except KeyboardInterrupt:  # while it is loaded: later the command has its own way
         os._exit(_interrupted())
+
+
+def _run_here() -> None:
+    _take_halt_signals()
+    from manager.cli.main import entry_point as main
+
+    main()
+
+
+def _take_halt_signals() -> None:
+    import sys
+
+    if "halt" in sys.argv:
+        from manager.cli import halt_signals
+
+        halt_signals.take()
 
 
 def _start() -> None:
@@ -47,10 +78,7 @@ def _start() -> None:
     import sys
 
     gc.set_threshold(OBJECTS_BEFORE_COLLECTION)
-    if "halt" in sys.argv:
-        from manager.cli import halt_signals
-
-        halt_signals.take()
+    _take_halt_signals()
     from manager.cli import standby
 
     code = standby.run(sys.argv[1:])
