@@ -1,5 +1,18 @@
 """Run the `manager` command as `python -m manager`."""
 
-from manager.cli import as_module
+import os
+import sys
 
-as_module()
+from manager.cli.interrupted_early import interrupted
+
+try:
+    if "halt" in sys.argv:
+        from manager.cli import halt_signals
+
+        halt_signals.take()
+
+    from manager.cli.main import entry_point
+
+    entry_point()
+except KeyboardInterrupt:  # while it is loaded: later the command has its own way
+    os._exit(interrupted())

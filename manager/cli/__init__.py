@@ -12,6 +12,7 @@ code_bundle, late_expressions       their modules from one file, where there is 
                                       interpreter makes of their regular expressions with them
 carry_out, report, left_behind      run a changing command, and print its progress and result
 ending                              how a change ends when somebody ends it, by Ctrl-C or SIGTERM
+interrupted_early                   what is said of Ctrl-C while a command is loaded
 halt_signals, halt_interrupted      what a halt that was interrupted has halted, and what not
 multiplexed_logs                    lines of several instances, or as they arrive, in order
 elsewhere, host_answers, following  a command on another machine, or on all of them; all machines' logs
@@ -24,12 +25,6 @@ engine_side                         the process of `manager serve` that watches 
 commands/                           the commands
 """
 
-from __future__ import annotations
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 OBJECTS_BEFORE_COLLECTION = 50_000
 """Collecting garbage while modules are loaded finds none, and costs each command 4 ms."""
 
@@ -39,37 +34,14 @@ def entry_point() -> None:
 
     Installed scripts name this function; nothing is imported before it is called.
     """
-    _until_interrupted(_start)
-
-
-def as_module() -> None:
-    """Run `python -m manager`, which always runs here and imports all as ever."""
-    _until_interrupted(_run_here)
-
-
-def _until_interrupted(work: Callable[[], None]) -> None:
     import os
 
     try:
-        work()
+        _start()
     except KeyboardInterrupt:  # while it is loaded: later the command has its own way
-        os._exit(_interrupted())
+        from manager.cli.interrupted_early import interrupted
 
-
-def _run_here() -> None:
-    _take_halt_signals()
-    from manager.cli.main import entry_point as main
-
-    main()
-
-
-def _take_halt_signals() -> None:
-    import sys
-
-    if "halt" in sys.argv:
-        from manager.cli import halt_signals
-
-        halt_signals.take()
+        os._exit(interrupted())
 
 
 def _start() -> None:
@@ -78,7 +50,10 @@ def _start() -> None:
     import sys
 
     gc.set_threshold(OBJECTS_BEFORE_COLLECTION)
-    _take_halt_signals()
+    if "halt" in sys.argv:
+        from manager.cli import halt_signals
+
+        halt_signals.take()
     from manager.cli import standby
 
     code = standby.run(sys.argv[1:])
@@ -92,19 +67,6 @@ def _start() -> None:
     from manager.cli.main import entry_point as main
 
     main()
-
-
-def _interrupted() -> int:
-    """Say so, as the command would. Returns the exit code that shells report of it."""
-    import signal
-    import sys
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the same one again: `timeout` sends it twice
-    from manager.i18n import _, use_environment
-
-    use_environment()
-    print(_("interrupted"), file=sys.stderr, flush=True)
-    return 128 + signal.SIGINT
 
 
 def _load_pathlib() -> None:
