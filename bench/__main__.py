@@ -171,14 +171,11 @@ def _write(out: Path, findings: Findings, about: Sequence[tuple[str, str]], *, i
     """Write results.md. The restarts' section is written only by their run, and kept by the others."""
     out.mkdir(parents=True, exist_ok=True)
     path, title = out / "results.md", restarts.TITLE
-    before = path.read_text(encoding="utf-8") if path.exists() else ""
     if is_restarts:
-        section = restarts.section(findings, about)
+        former = report.part(report.in_place(path), title)
+        report.write_part(path, title, restarts.section(findings, about, former))
     else:
-        section = report.part(before, title)
-        report.write(path, findings, about)
-        before = path.read_text(encoding="utf-8")
-    path.write_text(report.with_part(before or report.HEAD, title, section), encoding="utf-8")
+        report.write(path, findings, about, kept=[title])
 
 
 def _measure(extent: Extent, shop: Workshop, api: Api, findings: Findings, out: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
 TITLE = "Other machines"
 WORDS = """\
@@ -16,24 +15,36 @@ MEANS_NOTHING = "sections"
 """The fact that only a report has whose figures are of no use: nothing is kept of it."""
 
 
-def carried_over(file: Path, facts: Sequence[tuple[str, str]]) -> str:
+def carried_over(report: str, facts: Sequence[tuple[str, str]]) -> str:
     """Return the section for the new report, empty where no other machine is known.
 
-    `file`: the report in place; `facts`: those of the machine that was measured now.
+    `report`: the one in place; `facts`: those of the machine that was measured now.
     """
-    try:
-        old = _parts(file.read_text(encoding="utf-8"), "## ")
-    except (OSError, UnicodeDecodeError):
-        return ""
+    old = _parts(report, "## ")
     machines: dict[str, str] = {}
     machine, side_by_side = old.get("Machine", ""), old.get("Side by side", "")
     if (its_facts := _facts(machine)) and MEANS_NOTHING not in its_facts:
         machines[_name(its_facts)] = f"{machine}\n\n{side_by_side}"
-    for name, text in _parts(old.get(TITLE, ""), "### ").items():
+    for name, text in in_section(old.get(TITLE, "")).items():
         machines.setdefault(name, text)
-    machines.pop(_name({fact: value.replace("|", "\\|") for fact, value in facts}), None)  # as in a table
-    parts = [f"### {name}\n\n{text}\n" for name, text in machines.items()]
+    parts = without(machines, facts)
     return "\n".join([f"## {TITLE}\n", WORDS, *parts]) if parts else ""
+
+
+def without(machines: dict[str, str], facts: Sequence[tuple[str, str]]) -> list[str]:
+    """Return what is told of each machine, under its name, except of the one with these facts."""
+    own = machine_name(facts)
+    return [f"### {name}\n\n{text}\n" for name, text in machines.items() if name != own]
+
+
+def in_section(section: str) -> dict[str, str]:
+    """Return what a section tells of each machine, by its name."""
+    return _parts(section, "### ")
+
+
+def machine_name(facts: Sequence[tuple[str, str]]) -> str:
+    """Return what tells a machine from others."""
+    return _name({fact: value.replace("|", "\\|") for fact, value in facts})  # as in a table
 
 
 def _parts(text: str, mark: str) -> dict[str, str]:

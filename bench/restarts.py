@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench import report
+from bench import other_machines, report
 from bench.fleets import once_healthy
 from bench.measure import Comparison, Contender, Findings, alternating
 from bench.project import Project, Workshop
@@ -18,6 +18,7 @@ SIZES = (10, 40, 100)
 ROUNDS = 9
 AIM = 1.2
 TITLE = "Restart of one, by the size of the fleet"
+WORDS = "Made by `make bench ARGS=--restart`: of each machine its last run.\n"
 
 
 def rows(shop: Workshop, findings: Findings, sizes: Sequence[int], rounds: int) -> None:
@@ -33,11 +34,13 @@ def rows(shop: Workshop, findings: Findings, sizes: Sequence[int], rounds: int) 
     project.remove_containers()
 
 
-def section(findings: Findings, facts: Sequence[tuple[str, str]]) -> str:
-    """Return the section of results.md, with the facts of its own run."""
-    told = ", ".join(f"{name}: {value}" for name, value in facts)
-    words = f"Made by `make bench ARGS=--restart`. {told}."
-    return report.comparisons(TITLE, words, findings.comparisons, findings.troubles)
+def section(findings: Findings, facts: Sequence[tuple[str, str]], former: str = "") -> str:
+    """Return the section of results.md: this run with its facts, and what the former one has of others."""
+    told = f"{', '.join(f'{name}: {value}' for name, value in facts)}."
+    name = other_machines.machine_name(facts)
+    own = report.comparisons(name, told, findings.comparisons, findings.troubles, mark="###")
+    others = other_machines.without(other_machines.in_section(former), facts)
+    return "\n".join([f"## {TITLE}\n", WORDS, own, *others])
 
 
 def _compare(project: Project, findings: Findings, rounds: int, work: str) -> None:

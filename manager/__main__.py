@@ -1,12 +1,18 @@
 """Run the `manager` command as `python -m manager`."""
 
+import os
 import sys
 
-if "halt" in sys.argv:
-    from manager.cli import halt_signals
+from manager.cli.interrupted_early import interrupted
 
-    halt_signals.take()
+try:
+    if "halt" in sys.argv:
+        from manager.cli import halt_signals
 
-from manager.cli.main import entry_point
+        halt_signals.take()
 
-entry_point()
+    from manager.cli.main import entry_point
+
+    entry_point()
+except KeyboardInterrupt:  # while it is loaded: later the command has its own way
+    os._exit(interrupted())

@@ -12,6 +12,7 @@ code_bundle, late_expressions       their modules from one file, where there is 
                                       interpreter makes of their regular expressions with them
 carry_out, report, left_behind      run a changing command, and print its progress and result
 ending                              how a change ends when somebody ends it, by Ctrl-C or SIGTERM
+interrupted_early                   what is said of Ctrl-C while a command is loaded
 halt_signals, halt_interrupted      what a halt that was interrupted has halted, and what not
 multiplexed_logs                    lines of several instances, or as they arrive, in order
 elsewhere, host_answers, following  a command on another machine, or on all of them; all machines' logs
@@ -38,7 +39,9 @@ def entry_point() -> None:
     try:
         _start()
     except KeyboardInterrupt:  # while it is loaded: later the command has its own way
-        os._exit(_interrupted())
+        from manager.cli.interrupted_early import interrupted
+
+        os._exit(interrupted())
 
 
 def _start() -> None:
@@ -64,19 +67,6 @@ def _start() -> None:
     from manager.cli.main import entry_point as main
 
     main()
-
-
-def _interrupted() -> int:
-    """Say so, as the command would. Returns the exit code that shells report of it."""
-    import signal
-    import sys
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the same one again: `timeout` sends it twice
-    from manager.i18n import _, use_environment
-
-    use_environment()
-    print(_("interrupted"), file=sys.stderr, flush=True)
-    return 128 + signal.SIGINT
 
 
 def _load_pathlib() -> None:

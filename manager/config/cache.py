@@ -134,8 +134,8 @@ def of_configs(project_dir: Path) -> tuple[list[Any], bool]:
         with os.scandir(project_dir / "config" / "active") as entries:
             configs = [entry for entry in entries if resembles_config(entry.name)]
             return sorted(map(stamp, configs)), any(entry.is_symlink() for entry in configs)
-    except OSError:
-        return [None], False
+    except OSError as error:
+        return [error.errno], False  # a folder that cannot be read is another thing than none
 
 
 def stamp(path: Path | os.DirEntry[str]) -> list[Any]:

@@ -84,13 +84,20 @@ def test_the_standby_is_asked_before_anything_is_loaded() -> None:
     assert asked - bare <= own
 
 
-def test_ctrl_c_while_a_command_is_loaded_prints_no_traceback() -> None:
-    interrupted = """
-import signal, sys
+@pytest.mark.parametrize("start", ["cli.entry_point()", "runpy.run_module('manager', run_name='__main__')"])
+def test_ctrl_c_while_a_command_is_loaded_prints_no_traceback(start: str) -> None:
+    interrupted = f"""
+import runpy, signal, sys
 from manager import cli
-cli._load_pathlib = lambda: signal.raise_signal(signal.SIGINT)
+
+class InTheMiddle:
+    def find_spec(self, name, *_more):
+        if name == "manager.cli.main":
+            signal.raise_signal(signal.SIGINT)
+
+sys.meta_path.insert(0, InTheMiddle())
 sys.argv[1:] = ["ps"]
-cli.entry_point()
+{start}
 """
     process = subprocess.run(
         [sys.executable, "-c", interrupted],

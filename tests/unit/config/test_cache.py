@@ -16,6 +16,7 @@ import pytest
 from manager.config import cache, loader, verification
 from manager.config.spec import config_hash
 from manager.engine import compose_hash, endpoint
+from manager.errors import ConfigError
 from manager.fleet import project
 from manager.util import source_stamp
 from tests.builders import a_config, a_fleet, a_spec, write_config
@@ -49,6 +50,16 @@ def test_an_unchanged_folder_is_not_loaded_again(tmp_path: Path, monkeypatch: py
     before = project.read(tmp_path)
     monkeypatch.delattr(loader, "load")
     assert project.read(tmp_path) == before
+
+
+def test_a_folder_that_cannot_be_read_is_not_taken_for_one_that_was_not_there(tmp_path: Path) -> None:
+    active = tmp_path / "config" / "active"
+    active.parent.mkdir()
+    (tmp_path / "config" / "fleet.toml").touch()
+    assert not project.read(tmp_path).specs
+    active.touch()  # as unreadable as one of another user, for root too
+    with pytest.raises(ConfigError, match="config/active: cannot be read: Not a directory"):
+        project.read(tmp_path)
 
 
 def test_another_table_of_what_is_verified_is_seen_though_no_config_has_changed(
