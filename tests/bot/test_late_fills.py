@@ -215,6 +215,7 @@ def test_a_fill_of_before_the_orders_that_rest_is_booked(tmp_path: Path) -> None
     gone = next(order for order in kit.book.own_open() if order.side == "Bid")
     run.engine.shared.pause_requested = True
     run.tick(1.0)
+    run.tick(1.0)
     fill_late(kit, gone)
     run.store.close()
     kit.now += 600.0
