@@ -70,7 +70,10 @@ class Text:
             for name, value in self.params.items():
                 if type(value) is int and value == 1:
                     template = singular(template, name)
-        return template.format(**self.params)
+        params = self.params
+        if "「{" in template:
+            params = {name: _within(value, name, template) for name, value in params.items()}
+        return template.format(**params)
 
     def __repr__(self) -> str:
         return f"Text({self.message!r}, {self.params!r})"
@@ -80,6 +83,13 @@ class Text:
 
     def __hash__(self) -> int:
         return hash(self.message)
+
+
+def _within(words: object, name: str, template: str) -> object:
+    """Return words as they stand within a Chinese quotation, which marks of their own would end."""
+    if not isinstance(words, str) or f"「{{{name}}}」" not in template:
+        return words
+    return words.replace("「", "『").replace("」", "』")
 
 
 def singular(template: str, name: str = "count") -> str:

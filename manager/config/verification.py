@@ -8,17 +8,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import reduce
 from pathlib import Path
 
 from manager.config.fleet import Fleet
 from manager.config.loaded import LoadedConfigs, LoadedFile
 from manager.config.spec import InstanceSpec
 from manager.errors import Problem
+from manager.i18n import Text, mark
 from manager.typed import Any
 from manager.util import bundle
 
 CONSENT = "GRIDBOT_ACCEPT_UNVERIFIED"
 """The variable that tells the bot what config/fleet.toml accepts."""
+
+UNVERIFIED = (
+    *(mark("the signature of requests"), mark("the sign of an execution's fee"), mark("orders")),
+    *(mark("whose side an execution names"), mark("the market's rules"), mark("positions"), mark("fees")),
+    *(mark("the sign of a funding payment"), mark("the unit of an execution's fee"), mark("codes of errors")),
+    *(mark("what becomes of an order that is accepted and then refused"), mark("funding payments")),
+    *(mark("what the websocket tells of a trade"), mark("what the websocket tells of an order")),
+    mark("executions and their pages"),
+)
+"""All that the bot's table calls unverified: who accepts it has to read it."""
 
 Table = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
@@ -82,9 +94,13 @@ def _refusals(spec: InstanceSpec, fleet: Fleet, table: Table) -> Iterator[Proble
             "config/fleet.toml: {line}",
             exchange=spec.exchange,
             kind=kind,
-            what=", ".join(known["unverified"]),
+            what=reduce(_and, map(Text, known["unverified"])),
             line=f"accept_unverified = {json.dumps([*fleet.accepted_exchanges, spec.exchange])}",
         )
+
+
+def _and(before: Text, one: Text) -> Text:
+    return Text("{before}, {one}", before=before, one=one)
 
 
 def _kind(spec: InstanceSpec) -> str:

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Sequence
 
+from manager.engine import labels
 from manager.fleet import doing, leftovers, supervisor_messages
 from manager.fleet.instance import Instance
 from manager.fleet.state_file import InstanceState
@@ -57,8 +58,7 @@ def note(view: Instance, known: doing.Activity | None = None) -> str:
     if is_gone or leftovers.orders_left(view):
         parts.append(str(_orders_left(view)))
     elif is_unknown:
-        text = mark("unknown what is left at the exchange: `manager orders {id}` asks again")
-        parts.append(str(Text(text, id=view.id)))
+        parts.append(str(_left_unknown(view)))
     elif leftovers.are_orders_unknown(view):
         killed = mark("it was killed: whether orders are left is unknown")
         text = killed if leftovers.was_killed(view) else mark("whether orders are left is unknown")
@@ -173,7 +173,26 @@ def _orders_left(view: Instance) -> Text:
             " ends this note",
             id=view.id,
         )
+    if leftovers.is_left_unknown(view):
+        return Text(
+            "its container is gone: whether orders are left is unknown; look at the exchange, then `manager"
+            " down {id}` ends this note",
+            id=view.id,
+        )
     return Text("its container is gone: whether orders are left is unknown")
+
+
+def _left_unknown(view: Instance) -> Text:
+    """Return that nobody knows what is left, and what to do about it, for an instance with a container."""
+    if view.mode == "paper":
+        return Text(
+            "unknown what its live run has left at the exchange: look there, then `manager down {id}` ends"
+            " this note",
+            id=view.id,
+        )
+    if view.container is not None and labels.OPEN_ORDERS not in view.container.labels:
+        return Text("unknown what is left at the exchange: look there, as its image has no program that asks")
+    return Text("unknown what is left at the exchange: `manager orders {id}` asks again", id=view.id)
 
 
 def age_of_figures(view: Instance, now: float) -> str:

@@ -176,6 +176,11 @@ def painted_pnl(kept_report: KeptReport | None, text: str, *, is_old: bool) -> s
     return painted("calm" if pnl > 0 else "bad", text)
 
 
+def left_unknown_text(of_ps: Mapping[str, Any]) -> str:
+    """Return that nobody knows what an instance has left, by what `ps_object` says of it; else ""."""
+    return _("unknown what is left at the exchange") if of_ps.get("is_left_unknown") is True else ""
+
+
 def ps_object(view: Instance, of_doing: Mapping[str, Any]) -> dict[str, Any]:
     """Return an object of `manager ps --json`. `of_doing`: what `doing_object` returns."""
     supervisor, container, began = view.supervisor, view.container, since(view)

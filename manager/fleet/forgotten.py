@@ -55,7 +55,8 @@ def _instance(fleet: Fleet, instance: str, state: FleetState) -> Instance | None
         tombstone=tombstone.find(fleet, instance),
         mode_of_files=(report.report.mode if report is not None else None) or _mode(fleet, instance),
     )
-    return view if leftovers.may_have_left_orders(view) and not leftovers.was_taken_down(view) else None
+    may_have_left = leftovers.may_have_left_orders(view) and not leftovers.was_taken_down(view)
+    return view if may_have_left or leftovers.is_left_unknown(view) else None
 
 
 def _mode(fleet: Fleet, instance: str) -> str | None:

@@ -12,6 +12,9 @@ from manager.i18n import Text, mark
 ENDED: frozenset[State] = frozenset({"completed", "failed", "restarting", "stopped", "missing"})
 """States in which no bot runs."""
 
+ASKS_ITS_EXCHANGE = frozenset({"trading", "out_of_range"})
+"""Conditions of a bot that knows its open orders: at its start it has asked for those of an earlier run."""
+
 
 def position_left(view: Instance) -> Decimal | None:
     """Return the position in the bot's last report; None if unknown, which never counts as flat.
@@ -45,6 +48,8 @@ def has_left_dust(view: Instance) -> bool:
 
 def _may_orders_change_it(view: Instance) -> bool:
     """Return whether orders that are not known to be cancelled may have changed what it last reported."""
+    if is_left_unknown(view):
+        return True
     if (cancel := _cancel(view)) is not None:
         return cancel.state != "confirmed"
     kept_report = view.report
@@ -152,26 +157,39 @@ def are_orders_unknown(view: Instance) -> bool:
 
 
 def is_left_unknown(view: Instance) -> bool:
-    """Return whether a halt got no answer on what a bot that is down has left, and none has come since."""
-    is_over = view.status.own_state in ENDED and _is_real(view)
-    return is_over and not is_left_known(view.saved.left_unknown_at, view.report, view.supervisor)
+    """Return whether the exchange was asked in vain what a live run has left, and nobody has learnt it since.
+
+    A bot on paper, which has taken that one's place, learns nothing of it.
+    """
+    if view.saved.left_unknown_at is None or view.tombstone is not None:
+        return False
+    trades = view.mode == "live" and view.status.own_state not in ENDED
+    return not trades and not is_left_known(view.saved.left_unknown_at, view.report, view.supervisor)
 
 
 def is_left_known(
     unknown_at: float | None, kept_report: KeptReport | None, supervisor: SupervisorState | None
 ) -> bool:
-    """Return whether nothing was unknown, or a run has ended since with a word of how many orders it left.
+    """Return whether nothing was unknown, or a live bot has said since what is open at its exchange.
 
     What was said before is not enough: orders that were sent in the last moment may rest all the same.
     """
     if unknown_at is None:
         return True
-    if kept_report is None or _orders_told(kept_report) is None:
-        return False
-    if (told_at := kept_report.orders_told_at or kept_report.at) is not None:
-        return told_at > unknown_at
-    began_at = supervisor.bot_started_at if supervisor is not None else None  # a bot that tells no time
-    return began_at is not None and began_at > unknown_at
+    began_at = supervisor.bot_started_at if supervisor is not None else None
+    has_run_since = began_at is not None and began_at > unknown_at
+    if kept_report is None or (kept_report.report.contract is None and _orders_told(kept_report) is None):
+        return has_run_since and not (kept_report is not None and kept_report.report.mode == "paper")
+    told_at = kept_report.orders_told_at or kept_report.at
+    is_since = has_run_since if told_at is None else told_at > unknown_at
+    is_told = _orders_told(kept_report) is not None or _has_traded(kept_report)
+    return is_since and is_told and kept_report.report.mode != "paper"
+
+
+def _has_traded(kept_report: KeptReport) -> bool:
+    """Return whether the bot's report is that of one which has its orders from its exchange."""
+    condition = kept_report.report.condition
+    return not kept_report.is_previous and condition is not None and condition.code in ASKS_ITS_EXCHANGE
 
 
 def was_taken_down(view: Instance) -> bool:

@@ -66,7 +66,7 @@ class InstanceState(NamedTuple):
     `taken_down_at`: when `manager down` last removed its container, in Unix time, for the watch, which also
     looks back to before the last boot. `called_off`: the last `stop` or `down` of it. `stopped_because`,
     `halted_because`: who did that and why, as `kept_text` keeps a message; None for a person.
-    `left_unknown_at`: when a halt got no answer on what it has left at its exchange, until one has come.
+    `left_unknown_at`: when its exchange was asked what it has left, until there is an answer.
     """
 
     wish: Wish = "run"
@@ -113,7 +113,7 @@ class FleetState(NamedTuple):
         return self._replace(instances={**self.instances, **changed})
 
     def with_left_unknown(self, instances: Iterable[str], now: float) -> "FleetState":
-        """Return the state after a halt that could not learn what these have left at their exchanges."""
+        """Return the state in which nobody knows what these have left at their exchanges."""
         changed = {instance: self.of(instance)._replace(left_unknown_at=now) for instance in instances}
         return self._replace(instances={**self.instances, **changed})
 

@@ -135,10 +135,12 @@ def test_an_order_that_answers_a_fill_before_it_is_booked_stays() -> None:
         assert surplus(PERP, own, held, {own[-1].client_id}) is None
 
 
-def test_an_entry_waits_and_an_exit_does_not() -> None:
+def test_an_entry_waits_for_one_and_an_exit_for_two() -> None:
     gone = [entry(1, 1), exit_of(2, 2)]
     placed = plan(LONG, PERP, {2: D(1)}, [], D(125), D(1), gone).place
     assert [(one.side, one.price) for one in placed] == [(Side.SELL, D(130)), (Side.BUY, D(100))]
+    twice = plan(LONG, PERP, {2: D(1)}, [], D(125), D(1), [*gone, exit_of(2, 3)]).place
+    assert [(one.side, one.price) for one in twice] == [(Side.BUY, D(100))]
     half = replace(gone[0], filled=D("0.5"))
     assert D(110) in [one.price for one in plan(LONG, PERP, {}, [], D(125), D(0), [half]).place]
     # What it is filled by later takes the entry's place in the same plan.

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
+from gridbot.exchanges.signing_library import require_signing_library
+from gridbot.model.errors import ConfigError
 from tests import ports
 from tests.bot.bots import GRID, Bot, BotFactory
 from tests.fake_exchange.book import Book
@@ -218,6 +222,27 @@ def test_an_exchange_that_is_not_verified_refuses_live_in_one_line(
     [line] = bot.output().splitlines()
     assert f"live trading on {exchange} perp is refused: the signature of requests" in line
     assert f"set GRIDBOT_ACCEPT_UNVERIFIED={exchange}" in line
+
+
+def test_a_signing_library_that_cannot_be_used_is_refused_before_the_first_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was looked for, and found, and noticed by the first signature behind a sound pre-flight."""
+    library = tmp_path / "lighter-signer.so"
+    library.write_text("a page that was saved in its place")
+    with pytest.raises(ConfigError, match=r"LIGHTER_SIGNER_LIBRARY: .*cannot be used"):
+        require_signing_library("lighter", {"LIGHTER_SIGNER_LIBRARY": str(library)})
+    package = tmp_path / "apexpro"
+    package.mkdir()
+    (package / "__init__.py").write_text("import a_package_that_apexomni_needs")
+    (package / "zklink_sdk.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigError, match=r"apexomni .No module named 'a_package_that_apexomni_needs'"):
+        require_signing_library("apex", {})
+    (package / "__init__.py").write_text("")
+    require_signing_library("apex", {})
+    for name in ("apexpro", "apexpro.zklink_sdk"):
+        monkeypatch.delitem(sys.modules, name)
 
 
 # paper on live prices

@@ -21,6 +21,7 @@ from manager.errors import EngineUnreachable
 from manager.monitor.history import database, writing
 from manager.monitor.history.model import Event
 from manager.monitor.stats.instance_stats import InstanceStats
+from manager.web import protocol
 from manager.web.web_side import api_session
 from manager.web.web_side.guard import HEADERS
 from tests.fleet import eventually
@@ -425,6 +426,31 @@ def test_a_nonce_is_good_for_a_minute(served: Served) -> None:
     at[0] += 1
     assert links.session_of(secret, NONCE) is None
     assert links._made == {}, "its secrets are kept no longer"
+
+
+def test_who_waits_behind_a_flood_of_links_is_told_so(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the engine side answers nobody, each would keep a thread for a minute, one after another."""
+    asked, go_on, really = threading.Event(), threading.Event(), served.app_state.link.ask
+
+    def ask(verb: str, **params: Any) -> Any:
+        if verb == "redeem":
+            asked.set()
+            assert go_on.wait(60)
+        return really(verb, **params)
+
+    monkeypatch.setattr(served.app_state.link, "ask", ask)
+    monkeypatch.setattr(protocol, "ANSWER_WITHIN_S", 0.05)
+    with ThreadPoolExecutor(1) as threads:
+        try:
+            first = threads.submit(Client(served).sign_in_by, link="x" * 43)
+            assert asked.wait(60)
+            assert [Client(served).sign_in_by(link="x" * 43) for _number in range(3)] == [503] * 3
+            monkeypatch.undo()
+        finally:
+            go_on.set()
+        assert first.result(60) == 403
 
 
 @pytest.mark.parametrize("is_same", [True, False])

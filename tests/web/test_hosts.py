@@ -104,6 +104,17 @@ def shown(client: Client) -> dict[str, Any]:
     return dict(body)
 
 
+def test_what_is_left_unknown_there_is_said_here(served: Served, client: Client, tokyo: Tokyo) -> None:
+    add(served)
+    row = {"id": "bp_eth_02", "mode": "live", "state": "stopped", "why": "container exit code 0"}
+    tokyo.says = json.dumps([{**row, "is_left_unknown": True}, row])
+    [host] = told(served, client)["hosts"]
+    assert [(bot["is_left_unknown"], bot["note"]) for bot in host["instances"]] == [
+        (True, "unknown what is left at the exchange"),
+        (False, "container exit code 0"),
+    ]
+
+
 def test_without_other_machines_there_is_nothing(served: Served, client: Client) -> None:
     answer = told(served, client)
     assert (answer["hosts"], answer["twins"], answer["error"]) == ([], [], None)

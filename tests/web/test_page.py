@@ -1024,6 +1024,8 @@ def test_the_strip_is_not_calm_while_nobody_knows_what_a_halt_has_left(
             assert page.count("header .pill.bad") == (1 if left_for_later else 2)
             assert page.text("[data-id=bp_sol_01] .c-orders").split()[-1:] == ["?"]
             assert page.driver.title.startswith("⚠ 1")
+            assert page.text("[data-id=bp_sol_01] .c-position").split()[-1:] == ["?"], "not 0 of it"
+            assert "unknown what is left at the exchange: 1 bot" in page.text(".boxes")
             page.driver.refresh()
         served.rows[0] = halted._replace(view=halted.view._replace(saved=InstanceState(halted="ran")))
         served.look()
@@ -1052,6 +1054,17 @@ def test_a_page_that_is_loaded_again_while_it_signs_in_is_signed_in(
     browser.wait(lambda: browser.count(".bot[data-id]") == len(served.rows))
     assert browser.run("sessionStorage.getItem('botfleet-link')") is None
     assert len(served.app_state.session_store._sessions) == 1
+
+
+def test_a_link_is_good_until_the_server_can_take_it(browser: Browser, served: Served) -> None:
+    """The engine side is being started again; the link has gone from the address already."""
+    served.lost.add("/api/v1/session")
+    browser.open_as_new(served.links[-1], 1280, "localStorage.setItem('botfleet-language', 'en')")
+    browser.wait(lambda: browser.count(".sign-in") == 1)
+    served.lost.clear()
+    browser.driver.refresh()
+    browser.wait(lambda: browser.count(".bot[data-id]") == len(served.rows))
+    assert browser.run("sessionStorage.getItem('botfleet-link')") is None
 
 
 @pytest.mark.parametrize("lost", [False, True])

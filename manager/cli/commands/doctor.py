@@ -122,7 +122,8 @@ def _live_checks(session: Session, snapshot: FleetSnapshot) -> list[LiveCheck]:
     try:
         return live_checks.check(snapshot, session.engine(), live)
     except ManagerError as error:
-        return [LiveCheck(instance, why=Text("{why}", why=error)) for instance in sorted(live)]
+        why = Text("{why}", why=error)
+        return [LiveCheck(instance, why=why, says_what_to_do=True) for instance in sorted(live)]
 
 
 def _other_machines(snapshot: FleetSnapshot) -> list[Finding]:

@@ -306,7 +306,7 @@ def _trading(look: FleetSample) -> Iterable[Metric]:
     yield _per_instance(
         look,
         "botfleet_bot_left_unknown",
-        "Whether a halt got no answer on what the bot has left at its exchange, and none has come since.",
+        "Whether its exchange was asked in vain what the bot has left, and has not answered since.",
         [float(leftovers.is_left_unknown(row.view)) for row in look.rows],
     )
     yield _per_instance(

@@ -34,16 +34,17 @@ class Asking:
             for instance in wanted
             if instance not in containers
         }
-        return [
-            Outcome(
-                Action("leave", instance, Text("no container")),
-                open_orders_left=supervisor_state.open_orders_left(state_dir),
-                position=bot_report.position_left(state_dir),
-                answer=answer,
-            )
-            for instance, answer in answers.items()
-            if answer is not None and (state_dir := self._fleet.instance_state_dir(instance))
-        ]
+        return [self._gone(instance, answer) for instance, answer in answers.items() if answer is not None]
+
+    def _gone(self, instance: str, answer: Answer) -> Outcome[Action]:
+        outcome = Outcome(Action("leave", instance, Text("no container")), answer=answer)
+        if leftovers.is_left_unknown(self._snapshot.views[instance]):  # whatever its bot has said before
+            return outcome
+        state_dir = self._fleet.instance_state_dir(instance)
+        return outcome._replace(
+            open_orders_left=supervisor_state.open_orders_left(state_dir),
+            position=bot_report.position_left(state_dir),
+        )
 
     def down_with_rest(self, actions: Sequence[Action]) -> list[Action]:
         """Return what is left alone because it is down already, and may have left orders or a position."""

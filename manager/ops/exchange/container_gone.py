@@ -16,7 +16,9 @@ from manager.util import formatting
 def not_asked(snapshot: FleetSnapshot, instance: str) -> Text | None:
     """Return why the exchange was not asked, and what the bot last reported; None if nothing is unknown."""
     view = _view(snapshot, instance)
-    return None if view is None or not leftovers.may_have_left_orders(view) else why(view.report)
+    if view is None or not (leftovers.may_have_left_orders(view) or leftovers.is_left_unknown(view)):
+        return None
+    return why(view.report)
 
 
 def left_by(snapshot: FleetSnapshot, instance: str) -> Answer | None:
@@ -25,7 +27,10 @@ def left_by(snapshot: FleetSnapshot, instance: str) -> Answer | None:
     What `manager down` has taken down since the bot's last start was asked for, and said, at that time.
     """
     view = _view(snapshot, instance)
-    if view is None or not leftovers.may_have_left_orders(view) or leftovers.was_taken_down(view):
+    if view is None:
+        return None
+    may_have_left = leftovers.may_have_left_orders(view) and not leftovers.was_taken_down(view)
+    if not may_have_left and not leftovers.is_left_unknown(view):
         return None
     return Answer(None, why=why(view.report), exchange=view.exchange or "?", symbol=view.symbol or "?")
 

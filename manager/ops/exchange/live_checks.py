@@ -32,14 +32,20 @@ ANSWER_WITHIN_S = 60
 AT_ONCE = 4
 """Each loads ccxt, and each exchange counts the requests of all."""
 MOST_LINES = 50
+REFUSED = (2, 3)
+"""Exit codes of a bot that its config or its keys keep from running (docker/bot/README.md)."""
 
 
 class LiveCheck(NamedTuple):
-    """Hold what was found for one instance; `why`: it could not be asked."""
+    """Hold what was found for one instance; `why`: it could not be asked.
+
+    `says_what_to_do`: the exchange was not asked, since something in the fleet has to be put right first.
+    """
 
     instance: str
     lines: tuple[Line, ...] = ()
     why: Text | None = None
+    says_what_to_do: bool = False
 
     @property
     def is_sound(self) -> bool:
@@ -98,10 +104,11 @@ def _check_one(
             name = f"{fleet.container_name(spec.id)}-preflight"
             ended = oneoff.run_defined(engine, name, definition, ANSWER_WITHIN_S, MOST_LINES)
     except ManagerError as error:
-        return LiveCheck(spec.id, why=Text("{why}", why=error))
+        return LiveCheck(spec.id, why=Text("{why}", why=error), says_what_to_do=True)
     if ended.code != 0:
         no_words = Text("the query exited with code {code}", code=ended.code)
-        return LiveCheck(spec.id, why=quoted(ended.message) if ended.message else no_words)
+        why = quoted(ended.message) if ended.message else no_words
+        return LiveCheck(spec.id, why=why, says_what_to_do=bool(ended.message) and ended.code in REFUSED)
     lines = decoded(ended.answer)
     return LiveCheck(spec.id, lines, None if lines else Text("its answer cannot be parsed"))
 

@@ -94,10 +94,21 @@ def state_change(
             after = after.with_wish(_unmarked(fleet, up), "run")
         if change.command == "down":
             after = after.with_removed(asked, time.time(), moment.now())
+            after = after.with_left_known(_known_by_word(plan_input, named))
         after = after.with_registered(starting, formatting.iso(time.time()))
         return after.with_ports(open_ports)
 
     return changed
+
+
+def _known_by_word(plan_input: PlanInput, named: list[str] | None) -> list[str]:
+    """Return which of the named instances nobody can ask for: a person who takes them down has looked."""
+    containers = plan_input.containers
+    return [
+        instance
+        for instance in named or ()
+        if instance not in containers or containers[instance].mode == "paper"
+    ]
 
 
 def keep_halted(change: Change, snapshot: FleetSnapshot, named: Iterable[str] | None) -> None:

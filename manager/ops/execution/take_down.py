@@ -6,12 +6,15 @@ A container is removed last of all: from nothing else can the exchange be asked.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
+from manager.engine import labels
 from manager.engine.containers import Container
 from manager.errors import CalledOff, EngineError, ManagerError, NotFound
 from manager.fleet import bot_report, closed_report, hidden_lock, state_file, supervisor_state
+from manager.fleet.state_file import FleetState
 from manager.i18n import mark
 from manager.ops.actions.action import Action, Outcome
 from manager.ops.actions.answer import Answer
@@ -118,12 +121,15 @@ def settle(outcome: Outcome[Action], context: ExecutionContext) -> Outcome[Actio
     began, action = time.monotonic(), outcome.action
     container = context.containers[action.instance]
     why = context.called_off() or context.interrupted()  # nobody waits for an exchange
+    if outcome.open_orders_left is None and labels.OPEN_ORDERS in container.labels:
+        # before it is asked, for a manager that is killed while it waits
+        now = time.time()
+        _save(context, lambda state: state.with_left_unknown([action.instance], now))
     answer = Answer(None, why=why) if why else context.ask(container)
     if answer.left is not None:
         state_dir = context.fleet.instance_state_dir(action.instance)
         closed_report.keep_answer(state_dir, answer.left, answer.position)
-        with suppress(ManagerError):
-            state_file.update(context.fleet, lambda state: state.with_left_known([action.instance]))
+        _save(context, lambda state: state.with_left_known([action.instance]))
     error: ManagerError | None = None
     if action.kind == "remove" and context.interrupted():
         error = CalledOff(
@@ -143,3 +149,9 @@ def settle(outcome: Outcome[Action], context: ExecutionContext) -> Outcome[Actio
         open_orders_left=outcome.open_orders_left if answer.left is None else answer.left,
         position=answer.position or outcome.position,
     )
+
+
+def _save(context: ExecutionContext, change: Callable[[FleetState], FleetState]) -> None:
+    """Keep it; what cannot be kept has been said."""
+    with suppress(ManagerError):
+        state_file.update(context.fleet, change)

@@ -118,6 +118,8 @@ def _halt(
     halted = bring_down(snapshot, chosen, look_again, engine, starts, on_event)
     again = _mark_again(fleet, chosen)
     halt_mark.sync(fleet, chosen)
+    # now, for a manager that is killed while it waits for the exchanges
+    _save_unknown(fleet, {one.instance for one in halted.seen.values() if one.mode == "live"}, known=())
     answers = ask(halted, chosen, engine, on_event)
     unsaved = _remember(halted.snapshot, chosen, ran | halted.came_up, because)
     # a mark outlives a file that cannot be written

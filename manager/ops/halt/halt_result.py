@@ -64,9 +64,11 @@ class HaltOutcome(NamedTuple):
         """Return its open orders: the exchange's answer; for an instance without a container, its last
         report.
         """
-        if self.answer is not None or not self.has_run:
-            return self.answer.left if self.answer else 0
-        return self.reported
+        if self.answer is not None:
+            return self.answer.left
+        if self.gone is not None:
+            return self.reported or None  # what it reported was no answer, or there was none
+        return self.reported if self.has_run else 0
 
 
 class Result(NamedTuple):

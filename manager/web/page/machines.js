@@ -63,7 +63,7 @@ function instance(each) {
   const last = listed([each.last_state_text, each.doing_text].filter(Boolean));
   const state = isAway ? `${each.state_text}${bracketed(last)}` : each.state_text;
   const said = [each.mode_text, state, isAway ? "" : each.doing_text, each.symbol, earned(each), withMinus([each.position, each.base].filter(Boolean).join(" ")), withMinus(each.note ?? "")];
-  const kind = each.state === "unreachable" || each.state === "failed" ? "bad" : "";
+  const kind = each.state === "unreachable" || each.state === "failed" || each.is_left_unknown ? "bad" : "";
   return el("li", {}, el("strong", {}, each.id), " ", el("span", { class: kind }, said.filter(Boolean).join(" · ")));
 }
 

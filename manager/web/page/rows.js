@@ -123,7 +123,7 @@ function worthLines({ values, unknown }) {
 }
 
 /** Return what the live bots hold by asset, with what no bot trades any more. */
-function exposureBox(exposure, worth) {
+function exposureBox(exposure, worth, unknown) {
   const held = exposure.map((each) => {
     const worth = listed(each.values.map(({ quote, value }) => `${money(value)} ${quote}`));
     return el("div", { class: "held" }, signedAmount(each.net, each.base), worth ? el("small", {}, ` ${worth}`) : "", sides(each));
@@ -133,9 +133,15 @@ function exposureBox(exposure, worth) {
     .map((each) =>
       el("p", { class: "small gone" }, t("without a bot: {amount} ({ids})", { amount: `${Number(each.without_bot) > 0 ? "+" : ""}${amount(each.without_bot, each.base)}`, ids: listed(each.bots_gone) })),
     );
-  const found = box(t("Live positions"), held.length ? worthLines(worth) : t("none"), ...held, ...gone, line(t("as the bots last reported")));
+  const left = unknown ? el("p", { class: "small bad" }, leftUnknown(unknown)) : "";
+  const found = box(t("Live positions"), held.length ? worthLines(worth) : unknown ? "?" : t("none"), ...held, ...gone, left, line(t("as the bots last reported")));
   found.classList.add("wide");
   return found;
+}
+
+/** Return of how many bots nobody knows what they have left. */
+export function leftUnknown(count) {
+  return count === 1 ? t("unknown what is left at the exchange: 1 bot") : t("unknown what is left at the exchange: {count} bots", { count });
 }
 
 /** Return the boxes below the strip: real money first, paper apart. */
@@ -146,7 +152,7 @@ export function boxes(model) {
   if (counts.live) {
     found.push(sumBox(fleet, "live", "today", t("Live P&L today"), todayUnknown(fleet), falls(curves)));
     found.push(sumBox(fleet, "live", "run", t("Live P&L of the present runs"), t("no live bot has reported yet"), [...splits(fleet), ...inAll(fleet)]));
-    found.push(exposureBox(fleet.exposure, fleet.worth));
+    found.push(exposureBox(fleet.exposure, fleet.worth, counts.left_unknown));
   }
   if (counts.paper) found.push(...paperBoxes(fleet));
   found.push(
@@ -215,6 +221,12 @@ function positionLine(each) {
   return reasonOf(each).includes(held) ? "" : line(t("position: {amount}", { amount: held }));
 }
 
+/** Return what a bot holds; that it held nothing before is no position where nobody knows what is left. */
+function holding(each) {
+  const isUnknown = each.position === null || (each.is_left_unknown && Number(each.position) === 0);
+  return isUnknown && each.is_left_unknown ? "?" : amount(each.position, isUnknown ? "" : each.base ?? "");
+}
+
 /** Return why a person should look. */
 export function reasonOf(each) {
   return withMinus(each.mode_mismatch || each.note || each.doing_why || each.why || t("no reason was given"));
@@ -256,7 +268,7 @@ export function botRow(each, open, select) {
     cell("c-today", t("Today"), signed(today?.pnl ?? null, today ? each.quote : ""), isOld),
     cell("c-pnl", t("This run"), signed(each.pnl, each.pnl === null ? "" : each.quote), isOld),
     el("span", { class: "c-spark", title: t("P&L over the last 24 h") }, sparkline(each.trend)),
-    cell("c-position", t("Position"), el("span", {}, amount(each.position, each.position === null ? "" : each.base ?? ""), worth(each)), isOld),
+    cell("c-position", t("Position"), el("span", {}, holding(each), worth(each)), isOld),
     el("span", { class: "c-range", title: label }, label ? rangeBar(each.price, each.range, label) : ""),
     cell("c-orders", t("Orders"), el("span", {}, each.is_left_unknown ? "?" : each.open_orders ?? "–")),
     cell("c-fill", t("Last fill"), each.last_fill ? since(each.last_fill) : el("span", {}, "–")),

@@ -119,8 +119,9 @@ export async function signInByLink(link) {
       await signIn({ link: given.link, nonce: given.nonce });
       break;
     } catch (error) {
-      if (!(error instanceof Unheard)) sessionStorage.removeItem(LINK);
-      if (!(error instanceof Unheard) || failures >= LOST_MS.length) throw error;
+      const isRefused = error instanceof Refused && error.status < 500; // else the link may still be good
+      if (isRefused) sessionStorage.removeItem(LINK);
+      if (isRefused || failures >= LOST_MS.length) throw error;
       await new Promise((go) => setTimeout(go, LOST_MS[failures]));
     }
   }

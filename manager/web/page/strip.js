@@ -4,7 +4,7 @@ import { haltButton } from "./actions.js";
 import { now } from "./clock.js";
 import { el, refill } from "./dom.js";
 import { language, money, t } from "./format.js";
-import { since } from "./rows.js";
+import { leftUnknown, since } from "./rows.js";
 import { model, parts } from "./state.js";
 import { may } from "./stream.js";
 
@@ -51,7 +51,7 @@ export function drawStrip(settings) {
     parts.strip,
     el("h1", {}, fleet.name),
     count ? pill("bad", count === 1 ? t("1 needs a person") : t("{count} need a person", { count })) : unknown ? "" : calm,
-    unknown ? pill("bad", unknown === 1 ? t("unknown what is left at the exchange: 1 bot") : t("unknown what is left at the exchange: {count} bots", { count: unknown })) : "",
+    unknown ? pill("bad", leftUnknown(unknown)) : "",
     left ? pill("note", t("{count} left for later", { count: left })) : "",
     isAlive ? pill(isUnheard() ? "note" : "well", t("watch runs"), delivered(deliveredAt)) : pill("warn", t("watch does not run: no alerts")),
     undelivered ? pill("bad", undelivered === 1 ? t("1 alert is not delivered") : t("{count} alerts are not delivered", { count: undelivered })) : "",

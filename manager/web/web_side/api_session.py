@@ -12,10 +12,11 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from manager.i18n import Text
-from manager.web import access
+from manager.web import access, protocol
 from manager.web.access import Role
 from manager.web.web_side import models_actions
 from manager.web.web_side.app_state import AppState
+from manager.web.web_side.link import EngineSideAway
 from manager.web.web_side.problems import problem
 from manager.web.web_side.sign_in import SESSION_S, Secrets, hash_of
 
@@ -78,7 +79,9 @@ class LinkSignIns:
         One request at a time: the second one of a browser waits for what becomes of its first one.
         """
         key = hash_of(f"{nonce} {link}")
-        with self._lock:
+        if not self._lock.acquire(timeout=protocol.ANSWER_WITHIN_S):  # a flood of them, and no engine side
+            raise EngineSideAway
+        try:
             now = self._clock()
             self._made = {
                 known: kept for known, kept in self._made.items() if 0 <= now - kept[0] < SAME_NONCE_S
@@ -93,6 +96,8 @@ class LinkSignIns:
             if len(nonce) >= LEAST_NONCE:
                 self._made[key] = now, made
             return made
+        finally:
+            self._lock.release()
 
 
 class _Guesses:

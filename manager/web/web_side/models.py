@@ -110,7 +110,7 @@ class Instance(Answer):
     wish: str
     halted: bool
     is_left_unknown: bool = Field(
-        description="whether a halt could not learn what it has left at its exchange, nor anybody since"
+        description="whether its exchange was asked in vain what it has left, and has not answered since"
     )
     config_file: str | None
     container: str | None
@@ -196,7 +196,7 @@ class Counts(Answer):
     trading: int
     trading_live: int
     need_person: int
-    left_unknown: int = Field(description="those of which a halt could not learn what they have left")
+    left_unknown: int = Field(description="those of which nobody knows what they have left")
     left: int = Field(description="those that a person has left as they are until a time")
     states: dict[str, int]
 

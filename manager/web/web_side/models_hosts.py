@@ -26,6 +26,7 @@ class HostInstance(Answer):
     market: str | None
     symbol: str | None
     exchange: str | None
+    is_left_unknown: bool = Field(description="whether nobody knows what it has left at its exchange")
     note: str | None
 
 

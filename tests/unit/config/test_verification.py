@@ -8,6 +8,7 @@ import pytest
 
 from manager.config import bot_environment, verification
 from manager.config.loaded import LoadedConfigs, LoadedFile
+from manager.i18n import speaking
 from tests.builders import a_fleet, a_spec
 
 TABLE: verification.Table = {
@@ -77,3 +78,17 @@ def test_paper_and_bots_of_other_people_are_no_concern_of_it() -> None:
 def test_the_bots_own_table_is_read() -> None:
     table = verification.read()
     assert set(table) == {"backpack", "aster", "paradex", "lighter", "apex"}
+
+
+def test_who_accepts_what_is_unverified_reads_it_in_his_language() -> None:
+    table = verification.read()
+    unverified = {
+        name for kinds in table.values() for known in kinds.values() for name in known["unverified"]
+    }
+    assert unverified == set(verification.UNVERIFIED)
+    fleet = a_fleet()
+    spec = a_spec("a", fleet=fleet, **LIGHTER)
+    loaded = LoadedConfigs((LoadedFile("config/active/a.json", spec),))
+    with speaking("zh-TW"):
+        [[problem]] = verification.with_refusals(loaded, fleet).refusals.values()
+        assert "（請求的簽章，成交手續費的單位，錯誤代碼，" in str(problem)

@@ -99,3 +99,15 @@ def test_the_same_holds_for_every_translated_sentence_with_an_error_of_an_exchan
             for text in texts:
                 if isinstance(text, str) and "{error}" in text and text != "{error}":
                     assert "「{error}」" in i18n._(text), text
+
+
+@pytest.mark.parametrize(
+    "text", [quoted("{words}"), Text("the exchange refuses every order: {error}", error="{words}")]
+)
+def test_words_cannot_end_the_quotation_that_they_stand_in(text: Text) -> None:
+    """What an exchange says would look like the manager's own sentence."""
+    words = "x」；沒有掛單「y"
+    [name] = text.params
+    with i18n.speaking("zh-TW"):
+        assert str(Text(text.message, **{name: words})).endswith("「x』；沒有掛單『y」")
+    assert words in str(Text(text.message, **{name: words}))

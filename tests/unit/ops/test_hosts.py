@@ -334,6 +334,11 @@ def test_this_machine_may_be_the_one_that_does_not_answer(tmp_path: Path) -> Non
         ({"state": "running", "moved_to": "tokyo", "doing_why": "trades"}, "trades"),
         ({"state": "stopped", "moved_to": None, "why": "stopped by a user"}, "stopped by a user"),
         ({"state": "stopped"}, ""),
+        (
+            {"state": "stopped", "is_left_unknown": True, "why": "container exit code 0"},
+            "unknown what is left at the exchange",
+        ),
+        ({"state": "stopped", "is_left_unknown": "x", "why": "of another version"}, "of another version"),
     ],
 )
 def test_an_instance_that_was_moved_away_is_noted(values: dict[str, object], note: str) -> None:

@@ -102,6 +102,19 @@ def test_a_query_that_failed_is_no_answer_whatever_it_has_printed(
     assert told.endswith("exit code 1")
 
 
+@pytest.mark.parametrize(
+    ("code", "remedy"), [(2, "do what it says"), (3, "do what it says"), (1, "check that")]
+)
+def test_the_remedy_is_that_of_what_was_said(
+    sandbox: Sandbox, asked: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, code: int, remedy: str
+) -> None:
+    """That a signing library is missing is not put right by looking whether the exchange can be reached."""
+    sandbox.config("bp_sol_01", 5002, mode="live")
+    monkeypatch.setattr(oneoff, "run_defined", lambda *_: oneoff.Ended(code, "", "its words"))
+    told = sandbox.transcript("doctor --live")
+    assert f"bp_sol_01: cannot be checked: its words\n        → {remedy}" in told
+
+
 def test_plan_has_the_checks_as_json(sandbox: Sandbox, asked: list[dict[str, Any]]) -> None:
     sandbox.config("bp_sol_01", 5002, mode="live")
     actions = {action["id"]: action for action in json.loads("\n".join(sandbox.run("plan --live --json")))}

@@ -13,7 +13,9 @@ import pytest
 from manager.fleet import doing
 from manager.fleet.bot_report import KeptReport
 from manager.fleet.instance import Instance
+from manager.fleet.status import Status
 from manager.fleet.supervisor_state import Condition
+from manager.i18n import Text
 from manager.monitor.disk.usage import DiskUse
 from manager.monitor.stats.instance_stats import InstanceStats
 from manager.web.engine_side import answers, kept
@@ -50,6 +52,36 @@ def test_what_is_measured_is_new_and_the_rest_is_kept() -> None:
     [third] = answerer.instances(a_look(with_report(row, pnl=Decimal(2))), Figures())
     assert third is not first
     assert third["pnl"] == "2"
+
+
+def test_what_a_bot_answers_between_its_reports_is_told() -> None:
+    """The instance is the same then, and so is the file: only its answer is another."""
+    answerer, row = KeptAnswers(), a_bot("one", pnl="1", quote="USDC")
+    answerer.instances(a_look(row), Figures())
+    answered = row._replace(report=row.report._replace(pnl=Decimal(2)))
+    assert (answered.view, answered.as_of) == (row.view, row.as_of)
+    [told] = answerer.instances(a_look(answered), Figures())
+    assert told["pnl"] == "2"
+
+
+def test_another_state_is_told_although_the_report_is_the_same() -> None:
+    answerer, row = KeptAnswers(), a_bot("one", pnl="1", quote="USDC")
+    answerer.instances(a_look(row), Figures())
+    failed = row._replace(view=row.view._replace(status=Status("failed", why=Text("exit code 1"))))
+    assert (failed.report, failed.as_of) == (row.report, row.as_of)
+    [told] = answerer.instances(a_look(failed), Figures())
+    assert told["state"] == "failed"
+
+
+def test_a_bot_that_answers_no_more_has_figures_of_then() -> None:
+    """The last report is the same one, and is not of now any more."""
+    answerer, row = KeptAnswers(), a_bot("one", pnl="1", quote="USDC")
+    [first] = answerer.instances(a_look(row), Figures())
+    unanswered = row._replace(as_of=time.time() - 600)
+    assert (unanswered.view, unanswered.report) == (row.view, row.report)
+    [told] = answerer.instances(a_look(unanswered), Figures())
+    assert told == answers.instance(unanswered, a_look(unanswered), answers.NO_FIGURES)
+    assert told != first
 
 
 @pytest.mark.parametrize("code", ["exchange_away", "orders_refused", "out_of_range", "paused"])
@@ -133,12 +165,13 @@ def test_new_figures_are_told() -> None:
 
 def test_a_bot_that_is_left_as_it_is_is_told_at_once() -> None:
     row, answerer = a_bot("one", pnl="1", quote="USDC"), KeptAnswers()
-    answerer.instances(a_look(row), Figures())
-    left = a_look(row)._replace(alerts={"one": Alerts(left_until=5.0)})
-    [told] = answerer.instances(left, Figures())
-    assert told["left_until"] == 5.0
-    [told] = answerer.instances(a_look(row), Figures())
-    assert told["left_until"] is None
+    for seen in (row, row._replace()):  # by itself, and with another look
+        answerer.instances(a_look(row), Figures())
+        left = a_look(seen)._replace(alerts={"one": Alerts(left_until=5.0)})
+        [told] = answerer.instances(left, Figures())
+        assert told["left_until"] == 5.0
+        [told] = answerer.instances(a_look(row), Figures())
+        assert told["left_until"] is None
 
 
 def test_kept_or_not_a_reader_sees_the_same() -> None:

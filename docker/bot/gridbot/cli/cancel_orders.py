@@ -17,7 +17,7 @@ from typing import Any
 from gridbot.cli.open_orders import query_open_orders
 from gridbot.config import args
 from gridbot.config.settings import Settings
-from gridbot.exchanges import venues
+from gridbot.exchanges import signing_library, venues
 from gridbot.exchanges.exchange import Exchange
 from gridbot.model.errors import EXIT_CRASH, BotError, ConfigError, DatabaseError, ExchangeError
 from gridbot.model.types import as_text
@@ -44,7 +44,7 @@ def main(argv: Sequence[str]) -> int:
             raise ConfigError("TRADING_MODE: in paper mode no exchange has orders")
         from gridbot.exchanges.ccxt_exchange import CcxtExchange
 
-        venues.require_signing_library(settings.exchange)
+        signing_library.require_signing_library(settings.exchange)
         exchange = CcxtExchange(settings, venues.credentials(settings.exchange))
         left = cancel_orders(settings, exchange)
     except BotError as err:

@@ -16,7 +16,7 @@ from typing import Any
 
 from gridbot.config import args
 from gridbot.config.settings import Settings
-from gridbot.exchanges import venues, verification
+from gridbot.exchanges import signing_library, venues, verification
 from gridbot.exchanges.closing import CcxtClosing, account_name
 from gridbot.model.errors import EXIT_CRASH, BotError, ConfigError, DatabaseError, ExchangeError
 from gridbot.model.types import Side
@@ -37,8 +37,8 @@ def main(argv: Sequence[str]) -> int:
         settings = args.parse(options)
         if not settings.live:
             raise ConfigError("TRADING_MODE: in paper mode no exchange has a position")
-        venues.require_signing_library(settings.exchange)
         verification.require_verified(settings, listens=False)
+        signing_library.require_signing_library(settings.exchange)
         if not settings.db_path.exists():
             path = str(settings.db_path)
             raise DatabaseError(
@@ -51,7 +51,7 @@ def main(argv: Sequence[str]) -> int:
             print(json.dumps(err.as_code()))
         return err.exit_code
     except ExchangeError as err:
-        print(f"{argv[0]}: the exchange gives no answer: {err}", file=sys.stderr)
+        print(f"the exchange gives no answer: {err}", file=sys.stderr)
         return EXIT_CRASH
     print(json.dumps(answer))
     return 0

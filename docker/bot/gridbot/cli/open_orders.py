@@ -16,7 +16,7 @@ from typing import Any
 
 from gridbot.config import args
 from gridbot.config.settings import Settings
-from gridbot.exchanges import venues
+from gridbot.exchanges import signing_library, venues
 from gridbot.exchanges.exchange import Exchange
 from gridbot.model.errors import (
     BotError,
@@ -50,7 +50,7 @@ def main(argv: Sequence[str]) -> int:
             raise ConfigError("TRADING_MODE: in paper mode no exchange has orders", "orders_of_paper")
         from gridbot.exchanges.ccxt_exchange import CcxtExchange
 
-        venues.require_signing_library(settings.exchange)
+        signing_library.require_signing_library(settings.exchange)
         answer = query_open_orders(settings, CcxtExchange(settings, venues.credentials(settings.exchange)))
     except BotError as err:
         return _refuse(err)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from gridbot.config import args
 from gridbot.config.settings import Settings
-from gridbot.exchanges import venues, verification
+from gridbot.exchanges import signing_library, venues, verification
 from gridbot.exchanges.account_facts import OwnPart, read_facts
 from gridbot.model.check import Check
 from gridbot.model.errors import (
@@ -49,7 +49,7 @@ def check_all(settings: Settings) -> list[Check]:
     from gridbot.exchanges.ccxt_exchange import CcxtExchange
 
     verification.require_verified(settings)
-    venues.require_signing_library(settings.exchange)
+    signing_library.require_signing_library(settings.exchange)
     credentials = venues.credentials(settings.exchange)
     try:
         venues.require_usable(settings.exchange)

@@ -26,8 +26,9 @@ key_permission    whether a key may trade
 verification      what is known of each exchange's answers, and which of them refuse live
 answer_check      whether known answers are read as they must be, before a live run
 told_check        the same of the websocket's messages
-venues            addresses, credentials and signers of each exchange
+venues            addresses and credentials of each exchange
 key_forms         what the credentials look like
+signing_library   whether the library that signs, where it is not ccxt itself, can be used
 paper             a simulated account
 price_sources     prices for it: synthetic, live, replayed
 recording         prices with times from a CSV file

@@ -1,16 +1,14 @@
-"""Describe each exchange: its address, the variables of its keys, its signing library.
+"""Describe each exchange: its address, the variables of its keys.
 
 ccxt knows everything else about them.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -244,17 +242,3 @@ def _require_wallet_key(value: str, env: Mapping[str, str]) -> None:
         f"{name}: may be a wallet's private key, or an API key's secret, with which this bot can't sign; set"
         " the wallet's private key as ASTER_PRIVATE_KEY"
     )
-
-
-def require_signing_library(exchange: str, env: Mapping[str, str] = os.environ) -> None:
-    """Check that the library that signs this exchange's orders is installed. Raises ConfigError."""
-    if exchange == "lighter" and not Path(env.get(LIGHTER_LIBRARY) or "/nonexistent").is_file():
-        raise ConfigError(
-            "live trading on lighter needs its signing library"
-            f" (lighter-signer, of github.com/elliottech/lighter-python): set {LIGHTER_LIBRARY} to its path"
-        )
-    if exchange == "apex" and importlib.util.find_spec("apexpro") is None:
-        raise ConfigError(
-            "live trading on apex needs the signing library apexomni:"
-            " pip install apexomni-x86-windows-linux (or apexomni-arm)"
-        )

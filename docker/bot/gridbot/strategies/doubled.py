@@ -1,7 +1,7 @@
 """Find what would trade a cell twice: an order's fill may be listed after it was cancelled and replaced.
 
-An entry's level waits while its last order may have been filled. An exit is placed at once, as what is held
-has to be closed; so what turns out to be traded already is cancelled in the tick that books it.
+An entry's level waits while its last order may have been filled. An exit is placed once more at once, as what
+is held has to be closed; so what turns out to be traded already is cancelled in the tick that books it.
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ from gridbot.model.types import ZERO, Market, Order, OrderRequest, floor_to
 
 
 def may_be_filled(request: OrderRequest, late: Sequence[Order]) -> bool:
-    """Tell whether an entry's last order was cancelled just now, unfilled as far as is known.
+    """Tell whether a level waits, as orders of it were cancelled just now, unfilled as far as is known.
 
-    What was filled in part before is listed already, and its level is renewed at once.
+    An entry waits for one, an exit, without which the position stays open, only for two. What was filled in
+    part before is listed already, and its level is renewed at once.
     """
-    return request.post_only and any(
+    unknown = sum(
         order.price == request.price and order.side is request.side and not order.filled for order in late
     )
+    return unknown > (0 if request.post_only else 1)
 
 
 def surplus(market: Market, own: Sequence[Order], held: Decimal, told: Collection[int]) -> Order | None:

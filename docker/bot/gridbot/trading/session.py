@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from gridbot.config.settings import Settings
-from gridbot.exchanges import venues, verification
+from gridbot.exchanges import signing_library, venues, verification
 from gridbot.exchanges.exchange import Exchange
 from gridbot.exchanges.paper import PaperExchange
 from gridbot.exchanges.price_sources import LivePrices, ReplayPrices, assumed_market, synthetic_prices
@@ -134,7 +134,7 @@ def _choose_exchange(
         from gridbot.exchanges.ccxt_exchange import CcxtExchange
 
         verification.require_verified(settings, env)
-        venues.require_signing_library(settings.exchange, env)
+        signing_library.require_signing_library(settings.exchange, env)
         credentials = venues.credentials(settings.exchange, env)
         venues.require_usable(settings.exchange, env)
         return CcxtExchange(settings, credentials, env, on_call, pace)

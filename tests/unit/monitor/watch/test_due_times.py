@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from manager.config.fleet import Alerts
+from manager.engine import labels
 from manager.fleet import status, supervisor_state
 from manager.fleet.bot_report import KeptReport, parse_report
 from manager.fleet.instance import Instance
@@ -24,12 +25,23 @@ from manager.monitor.watch.history import NO_HISTORY
 from tests.builders import UPTIME, a_container, a_spec, a_supervisor_file
 
 BEGAN = 1_764_500_100.0
-INSTANCES = ("bp_eth_01", "bp_eth_02", "bp_sol_01", "bp_sol_02")
+MODES = {"bp_eth_01": "paper", "bp_eth_02": "live", "bp_sol_01": "live", "bp_sol_02": "paper"}
+INSTANCES = tuple(MODES)
 SECONDS = 400
 LOOK_EVERY = 30
 STATES = ("running", "running", "running", "unhealthy", "restarting", "failed", "completed", "starting")
-CODES = ("trading", "trading", "paused", "exchange_away", "orders_refused", "out_of_range", "stopped_out")
-QUICK = Alerts(down_after=5, unhealthy_after=9, exchange_away_after=7, recovered_after=4, remind_after=60)
+CODES = (
+    *("trading", "trading", "paused", "exchange_away", "orders_refused", "out_of_range", "stopped_out"),
+    "ledger_differs",
+)
+QUICK = Alerts(
+    down_after=5,
+    unhealthy_after=9,
+    exchange_away_after=7,
+    out_of_range_after=6,
+    recovered_after=4,
+    remind_after=60,
+)
 
 
 class World:
@@ -46,6 +58,7 @@ class World:
             *(self.is_late, self.is_late, self.is_late, self.clock_is_set, self.clock_is_set),
             *(self.ends, self.is_stopped, self.is_halted, self.is_removed, self.restarts),
             *(self.exceeds_memory, self.answer, self.settings, self.clock_is_set),
+            *(self.is_degraded, self.writes_too_much),
             *(self.engine_goes, self.is_at_work, self.look),
         ]
         for instance in INSTANCES:
@@ -82,8 +95,8 @@ class World:
 
     def _in_state(self, instance: str, state: str, **changes: Any) -> None:
         before = self.views.get(instance)
-        container = a_container(instance)
-        word = supervisor_state._decoded(a_supervisor_file(state, **changes))
+        container = a_container(instance, labels={labels.MODE: MODES[instance]})
+        word = supervisor_state._decoded(a_supervisor_file(state, container=container.id, **changes))
         seen = status.derive_status(container, word, configured=True, uptime=UPTIME)
         report = before.report if before is not None else None
         known = InstanceState(registered_at="2025-11-30T19:00:00")
@@ -108,7 +121,7 @@ class World:
         self._down(instance, InstanceState(registered_at="x", halted=self.chance.choice(("ran", None))))
 
     def _down(self, instance: str, saved: Any) -> None:
-        container = a_container(instance, "exited")
+        container = a_container(instance, "exited", labels={labels.MODE: MODES[instance]})
         seen = status.derive_status(container, None, configured=True, uptime=UPTIME)
         self._see(Instance(instance, seen, (), a_spec(), container, None, saved))
 
@@ -126,6 +139,15 @@ class World:
         last = {"code": None, "signal": "SIGKILL", "oom": True, "killed": False, "at": at, "why": "killed"}
         self.is_seen(instance, last_exit={**last, "stderr_tail": []})
 
+    def is_degraded(self, instance: str) -> None:
+        """Have its supervisor be told by the bot what it cannot do, beside what its report says."""
+        condition = {"code": self.chance.choice(CODES), "params": {}, "since": self.now}
+        health = {"ok": True, "checked_at": self.now, "failures": 0, "detail": "200"}
+        self.is_seen(instance, health={**health, "condition": condition})
+
+    def writes_too_much(self, instance: str) -> None:
+        self.is_seen(instance, logs_over_limit={"stdout": self.chance.choice((0, 9)), "stderr": 0})
+
     def answer(self, _instance: str) -> None:
         ages = (None, 10.0, 400.0)
         self.answers = {one: Progress(tick_age=self.chance.choice(ages)) for one in INSTANCES}
@@ -135,6 +157,7 @@ class World:
             down_after=self.chance.choice((1, 5, 20)),
             no_tick_after=self.chance.choice((0, 60)),
             exchange_away_after=self.chance.choice((0, 7)),
+            out_of_range_after=self.chance.choice((0, 6)),
             crash_loop_restarts=self.chance.choice((1, 2, 5)),
             crash_loop_window=self.chance.choice((20, 900)),
         )
@@ -196,13 +219,13 @@ def test_each_alert_is_of_the_second_in_which_all_would_be_looked_at(
     world = World(seed)
     monkeypatch.setattr(time, "time", lambda: world.now)
     all_of_them, those_due = Watching(), Watching(Concerned())
-    happened, told = [], 0
+    happened, kinds = [], set()
     for _second in range(SECONDS):
         happened.append(world.second())
         expected = all_of_them.second(world)
         assert those_due.second(world) == expected, [*filter(None, happened)]
         assert those_due.book == all_of_them.book, [*filter(None, happened)]
         assert those_due.well == all_of_them.well, [*filter(None, happened)]
-        told += len(expected)
-    assert told
+        kinds |= {alert.kind for alert in expected}
+    assert len(kinds) >= 5, kinds
     assert those_due.looked_at < 0.9 * all_of_them.looked_at
