@@ -42,6 +42,14 @@ SENTENCES: Mapping[str, str] = {
         "live trading on {exchange} {kind} is refused: with ccxt {version} this bot reads a known answer"
         " wrongly: {what}; build the image anew (manager build)"
     ),
+    "known_answers_damaged": mark(
+        "live trading on {exchange} {kind} is refused: the known answers of the bot, {file}, are damaged"
+        " ({what}); build the image anew (manager build)"
+    ),
+    "not_in_ccxt": mark(
+        "live trading on {exchange} {kind} is refused: ccxt {version} does not have this exchange; build the"
+        " image anew (manager build)"
+    ),
     "unverified": mark(
         "live trading on {exchange} {kind} is refused: {what} unverified; if you accept that, write it in"
         " config/fleet.toml (accept_unverified)"

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import sys
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
@@ -17,21 +15,19 @@ import pytest
 from gridbot.cli import close_position, preflight
 from gridbot.config import args
 from gridbot.config.settings import Settings
-from gridbot.exchanges import answer_check, ccxt_client, told_fills, verification
+from gridbot.exchanges import answer_check, ccxt_client, told_check, told_fills, verification
 from gridbot.exchanges.answer_readers import READERS
 from gridbot.exchanges.answers import Answers
 from gridbot.exchanges.stream import _load
 from gridbot.model.errors import ConfigError
-from gridbot.model.types import ZERO, Order, Side, ToldFill
+from gridbot.model.types import Side, ToldFill
 from gridbot.runtime.pace import Pace
 from gridbot.store.store import Store
 from gridbot.trading import session
 from manager.fleet import closing_messages
 from tests.bot import sockets
 from tests.bot.bots import GRID
-from tests.bot.kits.kit import Kit
 from tests.bot.sockets import Dialect
-from tests.bot.test_kits import KITS
 from tests.bot.test_stream_dialects import DIALECTS
 from tests.fake_exchange.book import BookOrder
 from tests.fake_exchange.socket import _update
@@ -55,7 +51,20 @@ COSTLY = (
 # Lighter answers an order without an id, and aster an execution without a client id.
 UNTOLD = {("lighter", "new_id"), ("aster", "_client_id")}
 TOLD = [(name, reader) for name in READERS for reader in COSTLY if (name, reader) not in UNTOLD]
-CALLS = {"place", "open_orders", "find", "fills"}
+CALLS = {"place", "close", "cancel", "cancel_all", "open_orders", "find", "fills", "pages"} | {
+    "price",
+    "mark_price",
+    "market",
+}
+OF_KIND = {"perp": {"position", "is_hedged"}, "spot": {"holdings", "held"}}
+# Lighter's funding payments are not read.
+OF_MARKET = {
+    ("aster", "perp"): {"cancel_batch", "funding"},
+    ("paradex", "perp"): {"cancel_batch", "funding"},
+    ("backpack", "perp"): {"funding"},
+    ("apex", "perp"): {"funding"},
+    ("lighter", "perp"): {"cancel_all_after"},
+}
 
 
 def settings_of(exchange: str, kind: str = "perp") -> Settings:
@@ -74,7 +83,7 @@ def test_this_bot_and_its_ccxt_read_every_known_answer(
     settings = settings_of(exchange, kind)
     verification.require_verified(settings, LIVE)
     calls = {case["call"] for case in answer_check.load(settings)["cases"]}
-    assert calls == CALLS | {"position" if kind == "perp" else "holdings"}
+    assert calls == CALLS | OF_KIND[kind] | OF_MARKET.get((exchange, kind), set())
 
 
 @pytest.mark.parametrize(("exchange", "reader"), TOLD)
@@ -186,11 +195,94 @@ def test_the_refusal_is_one_line_that_says_what_differs_and_what_to_do(
     )
 
 
-def test_a_ccxt_without_the_exchange_refuses_live(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("missing", ["class", "module"])
+def test_a_ccxt_without_the_exchange_refuses_live_and_says_so(
+    missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ccxt_client.load("apex")
-    monkeypatch.delattr(sys.modules["ccxt.apex"], "apex")
-    with pytest.raises(ConfigError, match="cannot read any answer"):
+    monkeypatch.setattr(answer_check, "installed_version", lambda: "4.9.1")
+    if missing == "class":
+        monkeypatch.delattr(sys.modules["ccxt.apex"], "apex")
+    else:
+        monkeypatch.setitem(sys.modules, "ccxt.apex", None)
+    with pytest.raises(ConfigError) as raised:
         verification.require_verified(settings_of("apex"), LIVE)
+    assert str(raised.value) == (
+        "live trading on apex perp is refused: ccxt 4.9.1 does not have this exchange; build the image with"
+        " the ccxt of docker/bot/requirements.lock (manager build), or trade it on paper"
+    )
+    assert "ccxt 4.9.1 does not have this exchange" in str(closing_messages.sentence(raised.value.as_code()))
+
+
+def _emptied(known: dict[str, Any]) -> None:
+    known["perp"]["cases"] = []
+
+
+def _untold(known: dict[str, Any]) -> None:
+    known["perp"]["told"]["cases"].clear()
+
+
+def _without_kind(known: dict[str, Any]) -> None:
+    del known["perp"]
+
+
+def _without_must(known: dict[str, Any]) -> None:
+    del known["perp"]["cases"][3]["must"]
+
+
+def _without_answer(known: dict[str, Any]) -> None:
+    known["perp"]["cases"][3]["given"] = {}
+
+
+def _without_call(known: dict[str, Any]) -> None:
+    known["perp"]["cases"][3]["call"] = "dance"
+
+
+def _without_orders(known: dict[str, Any]) -> None:
+    next(case for case in known["perp"]["cases"] if case["call"] == "place")["orders"] = []
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [_emptied, _untold, _without_kind, _without_must, _without_answer, _without_call, _without_orders],
+)
+def test_known_answers_that_are_not_whole_refuse_live_and_are_named(
+    damage: Callable[[dict[str, Any]], None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    known = json.loads((answer_check.FOLDER / "apex.json").read_text(encoding="utf-8"))
+    damage(known)
+    _require_named(json.dumps(known), monkeypatch, tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"perp": 3}', "\x00\xff"])
+def test_a_file_of_known_answers_that_is_none_refuses_live_and_is_named(
+    text: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _require_named(text, monkeypatch, tmp_path)
+
+
+def test_known_answers_that_are_missing_refuse_live_and_are_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _require_named(None, monkeypatch, tmp_path)
+
+
+def _require_named(text: str | None, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    if text is not None:
+        (folder / "apex.json").write_bytes(text.encode("latin-1"))
+    monkeypatch.setattr(answer_check, "FOLDER", folder)
+    for check in (answer_check.difference, lambda settings: told_check.difference(settings, {})):
+        with pytest.raises(ConfigError) as raised:
+            check(settings_of("apex"))
+        words = str(raised.value)
+        assert (
+            f"apex perp is refused: the known answers of this bot, {folder.name}/apex.json, are damaged"
+            in words
+        )
+        assert "ccxt" not in words
+        assert "\n" not in words
+        sentence = str(closing_messages.sentence(raised.value.as_code()))
+        assert f"{folder.name}/apex.json" in sentence
 
 
 def _start(settings: Settings) -> None:
@@ -230,14 +322,6 @@ def test_a_ccxt_that_cannot_be_imported_refuses_live_in_one_line(monkeypatch: py
     monkeypatch.setattr(answer_check.importlib, "import_module", fail)  # type: ignore[attr-defined]
     with pytest.raises(ConfigError, match=r"with ccxt \? .*cannot read any answer \(ImportError: apex\)"):
         verification.require_verified(settings_of("apex"), LIVE)
-
-
-@pytest.mark.parametrize("kind", KITS, ids=lambda kind: kind.__name__)
-def test_the_kits_answer_in_the_shape_of_the_known_answers(kind: type[Kit]) -> None:
-    given = _answers_of(kind(lot=Decimal("0.01")))
-    for case in answer_check.load(settings_of(kind.name, "perp" if kind.perp else "spot"))["cases"]:
-        for path, answer in case["given"].items():
-            assert any(_is_alike(answer, one) for one in given[path]), (path, answer, given[path])
 
 
 def _settings_on(dialect: type[Dialect]) -> Settings:
@@ -316,34 +400,6 @@ def test_backpacks_socket_speaks_so_too(kind: str) -> None:
     for case in answer_check.load(settings_of("backpack", kind))["told"]["cases"][:2]:
         for message in case["given"]:
             assert _is_alike(message["data"], _update(order))
-
-
-def _answers_of(kit: Kit) -> dict[str, list[Any]]:
-    """Return what a kit answers, by path, to a bot that has orders, open and ended, and a position."""
-    given, carry_out = defaultdict[str, list[Any]](list), kit.answer
-
-    def answer(path: str, method: str, params: dict[str, Any]) -> Any:
-        reply = carry_out(path, method, params)
-        given[path].append(copy.deepcopy(reply))  # ccxt writes into some
-        return reply
-
-    kit.answer = answer  # type: ignore[method-assign]
-    orders = [
-        Order(number, "L1", side, Decimal(price), Decimal("0.9"), ZERO, "new", 0.0, post_only=True)
-        for number, side, price in ((5001, Side.BUY, "149"), (5002, Side.SELL, "151"))
-    ]
-    for order in orders:
-        kit.adapter.place(order)
-    kit.book.partial_fills = 1.0
-    kit.book.move(Decimal(149))
-    kit.adapter.open_orders()
-    kit.book.cancel(next(one.id for one in kit.book.orders.values() if one.client_id == 5001))
-    kit.book.cancel(next(one.id for one in kit.book.orders.values() if one.client_id == 5002))
-    list(kit.adapter.find(orders))
-    kit.adapter.fills(kit.now - 60)
-    kit.adapter.position()
-    kit.adapter.holdings()
-    return given
 
 
 def _is_alike(known: Any, given: Any) -> bool:

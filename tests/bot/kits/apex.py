@@ -68,6 +68,9 @@ class Apex(Kit):
             }
         if name == "delete-order":
             return {"data": self.book.cancel(str(params["id"])).id}
+        if name == "delete-open-orders":
+            self.book.cancel_all()
+            return {"data": {}}
         if name == "order":
             return {"data": _order(self.find(params["id"]))}
         if "client" in name and method == "GET":

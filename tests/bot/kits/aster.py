@@ -77,6 +77,9 @@ class Aster(Kit):
         if name == "batchOrders" and self.perp:
             assert 0 < len(params["orderIdList"]) <= MOST_IDS
             return [self._cancelled_item(str(one)) for one in params["orderIdList"]]
+        if name == "allOpenOrders":
+            self.book.cancel_all()
+            return {"code": 200, "msg": "The operation of cancel all open order is done."}
         if name == "openOrders":
             return [self._order(order) for order in self.book.open_orders()]
         if name == "allOrders":

@@ -60,6 +60,8 @@ class Backpack(Kit):
             return self._order(order)
         if name == "order" and method == "DELETE":
             return self._order(self.book.cancel(str(params["orderId"])))
+        if name == "orders" and method == "DELETE":
+            return [self._order(order) for order in self.book.cancel_all()]
         if name == "orders":
             return [self._order(order) for order in self.book.open_orders()]
         if name == "history/orders":

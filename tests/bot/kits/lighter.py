@@ -21,7 +21,7 @@ ACCOUNT, STRANGER = 1077, 20
 MOST = 100
 # Of a premium account, in millionths; a standard one pays nothing.
 MAKER_FEE, TAKER_FEE = 20, 200
-CREATE, CANCEL = 14, 15
+CREATE, CANCEL, CANCEL_ALL = 14, 15, 16
 # Of an order that is accepted first; the words are the book's.
 REFUSED = {"match and take": "canceled-post-only", "reduce only": "canceled-reduce-only"}
 STATUS = {"New": "open", "PartiallyFilled": "open", "Filled": "filled", "Cancelled": "canceled"}
@@ -70,9 +70,10 @@ class Lighter(Kit):
         self.api.create_auth = lambda *_: "token"
         self.api.lighter_sign_create_order = lambda _signer, order: (CREATE, json.dumps(order))
         self.api.lighter_sign_cancel_order = lambda _signer, order: (CANCEL, json.dumps(order))
+        self.api.lighter_sign_cancel_all_orders = lambda _signer, all_: (CANCEL_ALL, json.dumps(all_))
 
     def is_cancel(self, path: str, params: dict[str, Any], method: str) -> bool:
-        return params.get("tx_type") == CANCEL
+        return params.get("tx_type") in (CANCEL, CANCEL_ALL)
 
     def refusal(self, err: RefusalError) -> Refusal:
         if err.code == "NONCE":
@@ -90,6 +91,9 @@ class Lighter(Kit):
             assert asked["api_key_index"] == 2
             if params["tx_type"] == CANCEL:
                 self.book.cancel(str(asked["order_index"]))
+            elif params["tx_type"] == CANCEL_ALL:
+                if asked["time_in_force"] == 0:  # at once
+                    self.book.cancel_all()
             else:
                 self._create(asked)
             return {"code": 200, "message": "{}", "tx_hash": "ab", "predicted_execution_time_ms": 1}

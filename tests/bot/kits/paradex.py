@@ -60,7 +60,8 @@ class Paradex(Kit):
     def answer(self, path: str, method: str, params: dict[str, Any]) -> Any:
         if path == "markets/summary":
             price = str(self.book.price)
-            return {"results": [{"symbol": "SOL-USD-PERP", "last_traded_price": price, "mark_price": price}]}
+            summary = {"symbol": "SOL-USD-PERP", "last_traded_price": price, "mark_price": price}
+            return {"results": [summary | {"funding_rate": "0.0001"}]}
         if path == "orders" and method == "POST":
             return self._order(self._create(params))
         if path == "orders/batch":
@@ -73,6 +74,9 @@ class Paradex(Kit):
             if not order.open:
                 raise RefusalError("RESOURCE_NOT_FOUND", "Order not found", 404)
             return self._order(order)
+        if path == "orders" and method == "DELETE":
+            self.book.cancel_all()
+            return ""
         if path == "orders":
             return {"results": [self._order(order) for order in self.book.open_orders()]}
         if "history" in path:

@@ -15,7 +15,12 @@ from manager.ops.exchange import close
 
 DIFFER = {"code": "differ", "params": {"own": "0.6", "base": "SOL", "account": "0"}}
 BOT = Path("docker/bot/gridbot")
-PROGRAM = ("trading/close.py", "cli/close_position.py", "exchanges/verification.py")
+PROGRAM = (
+    "trading/close.py",
+    "cli/close_position.py",
+    "exchanges/verification.py",
+    "exchanges/answer_check.py",
+)
 
 
 def test_a_reason_is_told_in_the_users_language() -> None:

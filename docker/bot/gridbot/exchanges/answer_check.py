@@ -9,36 +9,30 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from gridbot.config.settings import Settings
-from gridbot.exchanges.ccxt_exchange import CcxtExchange
+from gridbot.exchanges import ccxt_client
+from gridbot.exchanges.answers import SENSELESS
+from gridbot.exchanges.known_exchange import KnownExchange, require_form
 from gridbot.exchanges.values import decimal
-from gridbot.exchanges.venues import VENUES
-from gridbot.model.errors import BotError
-from gridbot.model.types import ZERO, Order, Side
+from gridbot.model.errors import BotError, ConfigError
 
 FOLDER = Path(__file__).with_name("known_answers")
-# What signs in ccxt's classes, or asks the exchange for what it needs to sign: -> what does it here.
-SIGNERS: Mapping[str, Callable[..., Any]] = {
-    "authenticate_rest": lambda *_: "token",
-    "create_auth": lambda *_: "token",
-    "get_zk_contract_signature_obj": lambda *_: "signature",
-    "lighter_sign_create_order": lambda _signer, order: (14, order),
-    "load_account": lambda *_, **__: None,
-    "sign_order_request": lambda request: request,
-}
 
 
 def difference(settings: Settings) -> str | None:
-    """Return what is first read otherwise than it must be, None where all of it is read well."""
+    """Return what is first read otherwise than it must be, None where all of it is read well.
+
+    Raises ConfigError where there is nothing to compare: no known answers, or no such exchange in this ccxt.
+    """
+    known = load(settings)
     answer = "any answer"
     try:
-        known = load(settings)
+        _require_class(settings)
         reader = KnownExchange(settings, known)
         for case in known["cases"]:
             answer = case["answer"]
@@ -52,10 +46,47 @@ def difference(settings: Settings) -> str | None:
 
 
 def load(settings: Settings) -> Mapping[str, Any]:
-    """Return the known answers of the run's exchange and kind of market."""
-    with (FOLDER / f"{settings.exchange}.json").open(encoding="utf-8") as file:
-        known: Mapping[str, Any] = json.load(file)["perp" if settings.perp else "spot"]
+    """Return the known answers of the run's exchange and kind of market.
+
+    Raises ConfigError naming the file where it is damaged: that is not ccxt's fault.
+    """
+    path, kind = FOLDER / f"{settings.exchange}.json", "perp" if settings.perp else "spot"
+    try:
+        known: Mapping[str, Any] = json.loads(path.read_bytes())[kind]
+        require_form(known)
+    except (OSError, *SENSELESS) as err:
+        what = f"{type(err).__name__}: {err}"
+        raise ConfigError(
+            f"live trading on {settings.exchange} {kind} is refused: the known answers of this bot,"
+            f" {FOLDER.name}/{path.name}, are damaged ({what}); build the image anew (manager build),"
+            " or trade it on paper",
+            "known_answers_damaged",
+            exchange=settings.exchange,
+            kind=kind,
+            file=f"{FOLDER.name}/{path.name}",
+            what=what,
+        ) from err
     return known
+
+
+def _require_class(settings: Settings) -> None:
+    """Check that this ccxt has the run's exchange. Raises ConfigError."""
+    exchange, kind = settings.exchange, "perp" if settings.perp else "spot"
+    try:
+        ccxt_client.load(exchange)
+    except (ModuleNotFoundError, AttributeError) as err:
+        if isinstance(err, ModuleNotFoundError) and err.name != f"ccxt.{exchange}":
+            raise  # it has it, and lacks something else
+        version = installed_version()
+        raise ConfigError(
+            f"live trading on {exchange} {kind} is refused: ccxt {version} does not have this exchange;"
+            " build the image with the ccxt of docker/bot/requirements.lock (manager build),"
+            " or trade it on paper",
+            "not_in_ccxt",
+            exchange=exchange,
+            kind=kind,
+            version=version,
+        ) from err
 
 
 def installed_version() -> str:
@@ -66,68 +97,15 @@ def installed_version() -> str:
         return "?"
 
 
-class KnownExchange(CcxtExchange):
-    """Stand for the adapter that trades, on an exchange that gives known answers; no keys, no network."""
-
-    def __init__(self, settings: Settings, known: Mapping[str, Any]) -> None:
-        credentials = dict.fromkeys(VENUES[settings.exchange].keys, "1") | known.get("account", {})
-        super().__init__(replace(settings, symbol=known["market"]["id"]), credentials, {})
-        api, now_ms = self._api, int(known["now"] * 1000)
-        self._now, self._given = float(known["now"]), dict[str, Any]()
-        self._sent: Mapping[str, Any] = {}
-        self._clock_read_at = float("inf")  # it is not asked for its time
-        api.milliseconds, api.rateLimit = lambda: now_ms, 0
-        api.set_markets([api.safe_market_structure(known["market"])])
-        self._raw = api.markets[known["market"]["symbol"]]
-        for name, sign in SIGNERS.items():
-            if hasattr(api, name):
-                setattr(api, name, sign)
-        api.sign = self._sign
-        api.fetch = self._fetch
-
-    def read(self, case: Mapping[str, Any]) -> Sequence[Any]:
-        """Return what the adapter makes of the answers of one case, in rows."""
-        self._given = case["given"]
-        orders = [_order(one) for one in case.get("orders", ())]
-        match case["call"]:
-            case "place":
-                return [{"id": self.place(orders[0]), **self._sent}]
-            case "open_orders":
-                return self.open_orders()
-            case "find":
-                return [row for _, row in self.find(orders)]
-            case "fills":
-                return self.fills(self._now - 3600)
-            case "position":
-                return [{"net": self.position()}]
-            case "holdings":
-                return [{"held": self.holdings()}]
-        raise ValueError(case["call"])
-
-    def _sign(self, path: str, _api: Any, method: str, params: Mapping[str, Any], *_: Any) -> dict[str, Any]:
-        self._sent = {f"sent {name}": value for name, value in params.get("tx_info", params).items()}
-        return {"url": path, "method": method, "body": None, "headers": None}
-
-    def _fetch(self, url: str, method: str = "GET", *_: Any, **__: Any) -> Any:
-        if url not in self._given:
-            raise self._errors.OrderNotFound(f"there is no known answer to {url}")
-        answer = json.loads(json.dumps(self._given[url]))  # ccxt writes into some
-        self._api.last_json_response = answer
-        self._api.handle_errors(200, "", url, method, {}, "", answer, {}, None)
-        return answer
-
-
-def _order(terms: Mapping[str, Any]) -> Order:
-    side, price, qty = Side(terms["side"]), Decimal(terms["price"]), Decimal(terms["qty"])
-    more = {key: value for key, value in terms.items() if key not in ("side", "price", "qty")}
-    return Order(slot="L1", side=side, price=price, qty=qty, filled=ZERO, state="new", created_at=0.0, **more)
-
-
-def differing(must: Sequence[Mapping[str, Any]], rows: Sequence[Any]) -> str | None:
+def differing(must: Sequence[Mapping[str, Any] | None], rows: Sequence[Any]) -> str | None:
     """Return what in these rows is first otherwise than it must be."""
     if len(rows) != len(must):
         return f"{len(rows)} rows instead of {len(must)}"
     for number, (row, fields) in enumerate(zip(rows, must, strict=True), 1):
+        if fields is None:  # of an order that there is none of
+            if row is not None:
+                return f"row {number} is recognised, and there is none"
+            continue
         if row is None:
             return f"row {number} is not recognised"
         for name, expected in fields.items():
@@ -139,6 +117,8 @@ def differing(must: Sequence[Mapping[str, Any]], rows: Sequence[Any]) -> str | N
 
 
 def _is_same(value: Any, expected: Any) -> bool:
+    if isinstance(value, tuple):
+        return bool(list(value) == expected)
     if isinstance(value, Decimal | float):
         return decimal(expected) == decimal(value)
     if isinstance(value, str) and isinstance(expected, str) and decimal(expected) is not None:

@@ -111,6 +111,11 @@ class FillStream:
         failures = 0
         while True:
             client = self.client(markets)
+            if not tells_of_fills(self._exchange, client):
+                log.info(
+                    "this ccxt has no websocket for the fills of %s, they are seen at the next tick", symbol
+                )
+                return
             self._listens = True
             try:
                 while True:
@@ -151,6 +156,12 @@ class FillStream:
                     self._tell(word)
         if any(may_be_fill(self._exchange, update) for update in updates):
             self._wake()
+
+
+def tells_of_fills(exchange: str, client: Any) -> bool:
+    """Tell whether this ccxt has what is listened to; up to 4.5.87 paradex's has no `watch_my_trades`."""
+    watch = getattr(type(client), venues.VENUES[exchange].stream, None)
+    return watch is not None and not str(watch.__module__).endswith(".base.exchange")
 
 
 async def _next_updates(exchange: str, client: Any, symbol: str) -> Any:
