@@ -189,3 +189,39 @@ def test_quotes_for_whose_successors_there_is_no_room_rest_where_they_are() -> N
     # What no quote takes the place of goes at once.
     flat = replace(full, threshold=D("0.5"))
     assert {one.side for one in quotes.plan(flat, PERP, live, D(101), D(1), late).cancel} >= {Side.BUY}
+
+
+@pytest.mark.parametrize("kind", [Backpack, BackpackSpot])
+def test_a_fill_that_is_listed_when_nothing_was_traded_and_nothing_rests_is_booked(
+    kind: type[Kit], tmp_path: Path
+) -> None:
+    """Nobody asked for executions then: the account's position differed from the record for ever."""
+    kit = kind()
+    run = running(kit, tmp_path)
+    gone = next(order for order in kit.book.own_open() if order.side == "Bid")
+    run.engine.shared.pause_requested = True
+    run.tick(1.0)
+    run.tick(1.0)
+    assert run.store.live_orders() == []
+    fill_late(kit, gone)
+    run.tick(1.0)
+    assert run.store.ledger.position == gone.qty
+    run.end()
+
+
+def test_a_fill_of_before_the_orders_that_rest_is_booked(tmp_path: Path) -> None:
+    kit = Backpack()
+    run = running(kit, tmp_path)
+    gone = next(order for order in kit.book.own_open() if order.side == "Bid")
+    run.engine.shared.pause_requested = True
+    run.tick(1.0)
+    run.tick(1.0)
+    fill_late(kit, gone)
+    run.store.close()
+    kit.now += 600.0
+    run.start()
+    run.engine.shared.pause_requested = False
+    run.tick(1.0)
+    run.tick(1.0)
+    assert run.store.ledger.position == gone.qty
+    run.end()

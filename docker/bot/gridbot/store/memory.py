@@ -37,6 +37,10 @@ class MemoryStore:
         """Return the inventory of each cell of the current grid."""
         return self._cells
 
+    def set_cells(self, cells: Mapping[int, Decimal]) -> None:
+        """Replace the inventories of the current grid's cells."""
+        self._cells = dict(cells)
+
     def live_orders(self) -> list[Order]:
         """Return the orders that are open, oldest first."""
         return list(self.orders.values())

@@ -51,6 +51,18 @@ class OrderReader:
         """Return the orders that were closed as cancelled from `since` on."""
         return self._orders_where("state = 'canceled' AND updated_at >= ?", (since,))
 
+    def first_unfilled(self, run_id: int) -> float | None:
+        """Return when the first order of a run was sent that was cancelled, or given up; None without one."""
+        query = "SELECT min(created_at) FROM orders WHERE run_id = ? AND state IN ('canceled', 'absent')"
+        value = self._db.execute(query, (run_id,)).fetchone()[0]
+        return None if value is None else float(value)
+
+    def unnamed_orders(self, since: float) -> list[Order]:
+        """Return the orders without a known id of the exchange: live ones, and others given up since."""
+        return self._orders_where(
+            f"exchange_id IS NULL AND ({LIVE} OR (state = 'absent' AND created_at >= ?))", (since,)
+        )
+
     def kept_share(self, run_id: int, base: str) -> Decimal | None:
         """Return the least share that was left of a run's latest purchases; None before the first.
 

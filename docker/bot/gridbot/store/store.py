@@ -124,10 +124,16 @@ class Store(OrderReader):
         with transaction(self._db):
             self.generation = generation
             self._db.execute("UPDATE runs SET grid = ? WHERE id = ?", (json.dumps(grid), self.run_id))
-            self._db.executemany(
-                "INSERT INTO cells VALUES (?, ?, ?, ?)",
-                [(self.run_id, generation, cell, as_text(qty)) for cell, qty in cells.items()],
-            )
+            self._write_cells(cells)
+
+    def set_cells(self, cells: Mapping[int, Decimal]) -> None:
+        """Replace the inventories of the current grid's cells."""
+        with transaction(self._db):
+            self._write_cells(cells)
+
+    def _write_cells(self, cells: Mapping[int, Decimal]) -> None:
+        rows = [(self.run_id, self.generation, cell, as_text(qty)) for cell, qty in cells.items()]
+        self._db.executemany("INSERT OR REPLACE INTO cells VALUES (?, ?, ?, ?)", rows)
 
     def grid(self) -> dict[str, Any] | None:
         """Return what `set_grid` stored for this run."""
@@ -268,12 +274,6 @@ class Store(OrderReader):
         query = f"SELECT client_id, note FROM orders WHERE {LIVE} AND note LIKE '{TOLD}%'"
         notes = {row["client_id"]: row["note"].split(":") for row in self._db.execute(query)}
         return {client_id: (int(note[1]), Decimal(note[2])) for client_id, note in notes.items()}
-
-    def unnamed_orders(self, since: float) -> list[Order]:
-        """Return the orders without a known id of the exchange: live ones, and others given up since."""
-        return self._orders_where(
-            f"exchange_id IS NULL AND ({LIVE} OR (state = 'absent' AND created_at >= ?))", (since,)
-        )
 
     def set_exchange_id(self, client_id: int, exchange_id: str) -> None:
         """Store the exchange's id of an order, whatever the order's state."""

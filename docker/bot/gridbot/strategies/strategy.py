@@ -14,6 +14,7 @@ from gridbot.runtime.log import log
 from gridbot.store.ledger import Ledger
 from gridbot.strategies import grid, quotes, risk
 from gridbot.strategies.grid import Grid, Plan
+from gridbot.strategies.late_position import complete
 from gridbot.strategies.quotes import Quotes
 
 # The moves of the range are counted over this long.
@@ -34,6 +35,9 @@ class StrategyStore(Protocol):
 
     def cells(self) -> dict[int, Decimal]:
         """Return the inventory of each cell of the current grid."""
+
+    def set_cells(self, cells: Mapping[int, Decimal]) -> None:
+        """Replace the inventories of the current grid's cells."""
 
 
 class Strategy(Protocol):
@@ -133,7 +137,7 @@ class GridStrategy:
             self._is_opening = False
             log.info(self._start(price, self._range))
         assert self._grid is not None
-        cells, position = self._store.cells(), self._store.ledger.position
+        cells, position = self._complete_cells(self._grid, price), self._store.ledger.position
         return grid.plan(self._grid, self._market, cells, live, price, position, late, told)
 
     def counter_orders(
@@ -176,6 +180,20 @@ class GridStrategy:
             "quantity": as_text(self._qty),
             "max_position": as_text(self._max_position),
         }
+
+    def _complete_cells(self, grid: Grid, price: Decimal) -> dict[int, Decimal]:
+        """Return the cells' inventories, which together are the position.
+
+        An order of an earlier range, or the opening one, may be listed as filled when this grid has begun.
+        """
+        cells, position = self._store.cells(), self._store.ledger.position
+        rest = position - sum(cells.values(), ZERO)
+        if abs(rest) < self._market.lot:
+            return cells
+        cells = complete(grid, cells, rest, price)
+        self._store.set_cells(cells)
+        log.info("a position of %s of orders before this grid is its own now", as_text(rest))
+        return cells
 
     @property
     def _side(self) -> Side:

@@ -36,6 +36,8 @@ class DrawdownWatch:
         self._drawdown = store.samples.drawdown(store.run_id)
         self._looks: _Looks | None = None
         self._unsettled_since: float | None = None
+        # Whether the position may be another one than the record says, as an order's fill is not listed yet.
+        self.awaits_fills = False
 
     @property
     def figure(self) -> dict[str, float | None]:
@@ -44,7 +46,8 @@ class DrawdownWatch:
 
     def note(self, price: Decimal, now: float, unsettled: int = 0) -> None:
         """Count the P&L at `price`. `unsettled`: of how many orders it is not known what they have filled."""
-        if self._is_unknown(now, unsettled):
+        self.awaits_fills = self._is_unknown(now, unsettled)
+        if self.awaits_fills:
             return
         pnl = self._store.pnl(price)
         known = self._agreed(pnl, now)

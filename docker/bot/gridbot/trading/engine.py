@@ -293,7 +293,7 @@ class Engine:
         left = self._range_look.confirm(
             lambda seen: risk.range_left(*bounds, settings.boundary_tolerance, seen), price, now
         )
-        if left is None:
+        if left is None or (moves and self._drawdown.awaits_fills):  # the new cells share out the position
             return None, False
         if not moves:
             return risk.bound_reached(left), settings.boundary_action == "emergency_close"

@@ -59,6 +59,8 @@ class Reconciler:
         # When an order's booked executions were last all that the exchange counted for it; under None, when
         # that was so of every order.
         self._complete_at: dict[int | None, float] = {}
+        # When the first of the orders was sent that have ended without a fill.
+        self._ended_at: float | None = None
         # Since when open orders are listed with more than is booked, by client id.
         self._behind_since: dict[int, float] = {}
 
@@ -136,8 +138,10 @@ class Reconciler:
         if last is not None:
             # An execution may bear a time that is ahead, and those after it the right one.
             starts.append(self._read_from(None, min(last, now)))
-        if not starts:
+        elif not starts:
             starts = [self._read_from(order.client_id, order.created_at) for order in store.live_orders()]
+        if last is None and (ended_at := self._first_ended()) is not None:
+            starts.append(self._read_from(None, ended_at))
         if not starts:
             return []
         try:
@@ -163,6 +167,15 @@ class Reconciler:
             booked |= {fill}
         self._booked = booked
         return unreadable
+
+    def _first_ended(self) -> float | None:
+        """Return when the run's first order was sent that has ended unfilled: it may be listed as filled.
+
+        That may be when nothing is live any more, or nothing that is as old.
+        """
+        if self._ended_at is None:
+            self._ended_at = self._store.first_unfilled(self._store.run_id)
+        return self._ended_at
 
     def _order_of(self, fill: Fill) -> Order | None:
         """Return the order of an execution, found by the exchange's id, else by its client id and side."""
