@@ -28,7 +28,7 @@ UNVERIFIED = (
     *(mark("the sign of a funding payment"), mark("the unit of an execution's fee"), mark("codes of errors")),
     *(mark("what becomes of an order that is accepted and then refused"), mark("funding payments")),
     *(mark("what the websocket tells of a trade"), mark("what the websocket tells of an order")),
-    mark("executions and their pages"),
+    *(mark("executions and their pages"), mark("prices")),
 )
 """All that the bot's table calls unverified: who accepts it has to read it."""
 

@@ -123,7 +123,7 @@ def test_a_price_of_nothing_or_less_is_none(kind: type[Kit], value: str) -> None
 def test_a_book_without_a_price_on_a_side_has_no_middle(kind: type[Kit], bid: str, ask: str) -> None:
     """Half the price would have closed a position by its stop loss, and at half its worth."""
     kit = kind()
-    spoil(kit, ("markPrices", "premiumIndex"), MARKS, "")
+    spoil(kit, ("markPrices", "premiumIndex", "summary"), MARKS, "")
     carry_out = kit.answer
 
     def level(price: str) -> list[Any]:
