@@ -34,10 +34,6 @@ class UnusableError(ValueError):
     """Report a value that the option's type does not allow."""
 
 
-def _text(text: str) -> str:
-    return text
-
-
 def _decimal(text: str) -> Decimal:
     try:
         value = Decimal(text)
@@ -64,7 +60,7 @@ def _integer(text: str) -> Decimal:
 
 
 TYPES: Mapping[str, Callable[[str], Value]] = {
-    **dict.fromkeys((*CHOICES, "--symbol", REPLAY), _text),
+    **dict.fromkeys((*CHOICES, "--symbol", REPLAY), str),
     **dict.fromkeys(
         (
             *("--quantity", "--max-position", "--initial-position", "--stop-loss", "--take-profit"),

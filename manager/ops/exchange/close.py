@@ -32,7 +32,7 @@ from manager.fleet import (
 from manager.fleet.bot_report import Position
 from manager.fleet.instance import market_of
 from manager.fleet.observe import FleetSnapshot
-from manager.i18n import Text, quoted
+from manager.i18n import Text
 from manager.ops.checks import start_checks
 from manager.ops.exchange import account_parts, oneoff, settled_records
 from manager.typed import NamedTuple
@@ -285,7 +285,7 @@ def _run(
         return NoAnswer(Text("{why}", why=error), has_refused=False)
     if ended.code != 0:
         no_words = Text("the program exited with code {code}", code=ended.code)
-        why = _reason(ended.answer) or (quoted(ended.message) if ended.message else no_words)
+        why = _reason(ended.answer) or ended.in_its_words(no_words)
         return NoAnswer(why, has_refused=ended.code < KILLED_FROM)
     try:
         answer = json.loads(ended.answer)

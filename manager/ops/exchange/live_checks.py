@@ -21,7 +21,7 @@ from manager.errors import ManagerError
 from manager.fleet import preflight_messages
 from manager.fleet.observe import NO_IMAGE, FleetSnapshot
 from manager.fleet.preflight_messages import Line
-from manager.i18n import Text, quoted
+from manager.i18n import Text
 from manager.ops.exchange import oneoff
 from manager.ops.folders import bot_user, instance_folders
 from manager.typed import NamedTuple
@@ -107,7 +107,7 @@ def _check_one(
         return LiveCheck(spec.id, why=Text("{why}", why=error), says_what_to_do=True)
     if ended.code != 0:
         no_words = Text("the query exited with code {code}", code=ended.code)
-        why = quoted(ended.message) if ended.message else no_words
+        why = ended.in_its_words(no_words)
         return LiveCheck(spec.id, why=why, says_what_to_do=bool(ended.message) and ended.code in REFUSED)
     lines = decoded(ended.answer)
     return LiveCheck(spec.id, lines, None if lines else Text("its answer cannot be parsed"))

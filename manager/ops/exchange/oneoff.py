@@ -18,6 +18,7 @@ from manager.engine import labels
 from manager.engine.client import Engine
 from manager.engine.containers import Container
 from manager.errors import EngineError, NameTaken
+from manager.i18n import Text, quoted
 from manager.typed import NamedTuple
 from manager.util.sanitize import replace_unprintable
 
@@ -33,6 +34,10 @@ class Ended(NamedTuple):
     code: int
     answer: str
     message: str
+
+    def in_its_words(self, otherwise: Text) -> Text:
+        """Return what the program has said last, or this where it has said nothing."""
+        return quoted(self.message) if self.message else otherwise
 
 
 def run(

@@ -15,7 +15,7 @@ from manager.errors import ManagerError
 from manager.fleet import asking_messages, bot_report
 from manager.fleet.instance import market_of
 from manager.fleet.observe import FleetSnapshot
-from manager.i18n import Text, quoted
+from manager.i18n import Text
 from manager.ops.actions.answer import Answer
 from manager.ops.exchange import account_parts, oneoff
 from manager.util.sanitize import replace_unprintable
@@ -56,7 +56,7 @@ def _ask(
     if told := asking_messages.why_not(ended.answer):
         return Answer(None, why=told)
     no_words = Text("the query exited with code {code}", code=ended.code)
-    return Answer(None, why=quoted(ended.message) if ended.message else no_words)
+    return Answer(None, why=ended.in_its_words(no_words))
 
 
 def decoded(text: str) -> Answer:
