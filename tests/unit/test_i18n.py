@@ -276,7 +276,13 @@ OTHER_WORDS = {
     ("holder", "told"),
     [
         (
-            Text("`manager {command}` (pid {pid}, user {user}, since {since})", command="serve", pid=7, user=0, since="1"),
+            Text(
+                "`manager {command}` (pid {pid}, user {user}, since {since})",
+                command="serve",
+                pid=7,
+                user=0,
+                since="1",
+            ),
             "`manager serve`（pid 7，使用者 0，從 1 開始）已在提供這個機群的網頁：見 `manager serve status`",
         ),
         ("python (pid 7)", "python (pid 7) 已在提供這個機群的網頁：見 `manager serve status`"),
