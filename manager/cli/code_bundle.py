@@ -41,7 +41,10 @@ LIBRARY = os.path.dirname(os.__file__)
 ORIGIN = (sys.version, PACKAGE, LIBRARY)
 """What a file is for: in a copy of the package it has another package's code."""
 
-LATER = ("encodings.utf_8_sig", "manager.engine.bot_variables", "manager.engine.client")
+LATER = (
+    *("encodings.utf_8_sig", "manager.cli.without_site"),
+    *("manager.engine.bot_variables", "manager.engine.client"),
+)
 """Modules that short commands import when they are at work."""
 CHANGING = (
     *(f"manager.ops.execution.{name}" for name in ("execute", "outcome_notes", "prepare", "wait")),
