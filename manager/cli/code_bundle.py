@@ -52,7 +52,10 @@ CHANGING = (
 )
 LATER_OF = {
     **dict.fromkeys(("up", "start", "restart"), CHANGING),
-    "logs": ("manager.engine.http_logs", "manager.monitor.logs.join", "manager.cli.multiplexed_logs"),
+    "logs": (
+        *("manager.engine.http_logs", "manager.monitor.logs.join", "manager.cli.multiplexed_logs"),
+        "manager.fleet.observe",
+    ),
 }
 """Further ones of single commands."""
 SELDOM = (

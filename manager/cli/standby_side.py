@@ -37,7 +37,7 @@ LOADED = (
     *("fleet.old_daemon_guard", "ops.checks.old_daemon_check", "cli.ending", "cli.left_behind"),
     *(f"ops.execution.{name}" for name in ("prepare", "execute", "wait", "outcome_notes")),
     *("util.kept_text", "engine.engine_process"),  # the latter is asked when an engine is slow
-    "cli.multiplexed_logs",
+    *("cli.multiplexed_logs", "fleet.observe"),
     *(f"cli.commands.{name}" for name in standby.OPTIONS_OF),
 )
 OF_PYTHON = ("tomllib",)
