@@ -93,7 +93,7 @@ def apply(
             starts, unmarked = command_marks.set_before(change, project)
         if new_id:
             desired_state.name_instance(session, change.selection.files, new_id)
-        info = ahead.description(session, fleet) if change.command == "restart" else None
+        info = ahead.modules_and_description(session, fleet) if change.command == "restart" else None
         plan = planned_change.make(session, change, on_event)
         if held.was_overridden():
             raise ManagerError("the fleet was stopped by force meanwhile; nothing was done")

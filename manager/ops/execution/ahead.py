@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from functools import partial
 
 from manager.config.fleet import Fleet
+from manager.engine.client import Engine
 from manager.fleet import instances_json
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.session import Session
@@ -19,20 +20,25 @@ ENGINE_IS_ASKED_WITHIN_S = 0.05
 
 def description(session: Session, fleet: Fleet) -> Callable[[], Mapping[str, Any]]:
     """Ask the engine what it is, which takes it longer than its list of containers, while other things are
-    done: the fleet is looked at, or what is wanted is recorded. Returns what waits for the answer.
-
-    The modules that carry a plan out are loaded with it: a restart looks at the fleet meanwhile.
+    done: what is wanted is recorded, and modules are loaded. Returns what waits for the answer.
     """
     from manager.util.threads import Deferred
 
-    return Deferred(partial(_described, session, fleet)).result
+    return Deferred(session.engine(fleet.parallelism).info).result
 
 
-def _described(session: Session, fleet: Fleet) -> Mapping[str, Any]:
+def modules_and_description(session: Session, fleet: Fleet) -> Callable[[], Mapping[str, Any]]:
+    """Load what carries a plan out, and do as `description` does, while the fleet is looked at."""
+    from manager.util.threads import Deferred
+
+    return Deferred(partial(_loaded_and_described, session.engine(fleet.parallelism))).result
+
+
+def _loaded_and_described(engine: Engine) -> Mapping[str, Any]:
     from manager.ops.checks import old_daemon_check  # noqa: F401
     from manager.ops.execution import execute, outcome_notes, prepare  # noqa: F401
 
-    return session.engine(fleet.parallelism).info()
+    return engine.info()
 
 
 def find_pids(snapshot: FleetSnapshot, actions: Collection[Action]) -> None:
