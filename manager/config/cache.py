@@ -104,7 +104,8 @@ def keep(path: Path, stamp: list[Any], content: Mapping[str, Any], read_at: int)
 def _write(path: Path, content: Mapping[str, Any]) -> None:
     path.parent.parent.mkdir(mode=0o700, exist_ok=True)  # no home folder is made: /nonexistent stays so
     path.parent.mkdir(mode=0o700, exist_ok=True)
-    atomic_file.write_atomically(path, content, mode=0o600)
+    # On one line, which takes a quarter of the time. After a power failure a damaged one is not used.
+    atomic_file.replace_bytes(path, json.dumps(content).encode(), 0o600, durable=False)
 
 
 def _file(project_dir: Path) -> Path:
