@@ -14,7 +14,8 @@ from manager.fleet import snoozes
 from manager.fleet.bot_report import Report
 from manager.fleet.snoozes import Snooze
 from manager.i18n import Text
-from manager.monitor.watch import alert_rules, bot_poller, daily_report
+from manager.monitor.stats import reports
+from manager.monitor.watch import alert_rules, daily_report
 from manager.monitor.watch.alert_rules import Condition
 from manager.monitor.watch.alert_state import Alert
 from manager.monitor.watch.bot_poller import BotPoller
@@ -47,7 +48,7 @@ class Watched:
         self.clock, self.fleet = clock, a_fleet(data_dir=folder)
         self.jumps, self.notifier = ClockJumps(), Notifier(self.fleet, clock.time())
         self.told: list[Alert] = []
-        self.notifier.add = lambda alert, _now: self.told.append(alert)  # type: ignore[method-assign]
+        self.notifier.add = lambda alert, now: self.told.append(alert)  # type: ignore[method-assign]
 
     def tick(self, *conditions: Condition, well: Sequence[str] = ()) -> list[str]:
         """Return what is told now."""
@@ -152,7 +153,7 @@ def test_a_bot_that_trades_and_logs_is_not_silent(
 ) -> None:
     view, poller, fleet = a_view(), BotPoller(), a_fleet(data_dir=tmp_path)
     report = Report(trades=7)
-    monkeypatch.setattr(bot_poller.reports, "fetch_reports", lambda *_: {ID: report})
+    monkeypatch.setattr(reports, "fetch_reports", lambda *_: {ID: report})
 
     def logs() -> None:
         folder = tmp_path / "logs" / ID / formatting.day(clock.time())
