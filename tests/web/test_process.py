@@ -18,6 +18,7 @@ import pytest
 
 from manager.errors import ManagerError
 from manager.fleet.session import Session
+from manager.monitor.watch import service
 from manager.web import keeper, places, rights
 from manager.web.engine_side import process
 from manager.web.engine_side.backend import Backend
@@ -49,12 +50,15 @@ def test_the_engine_side_ends_its_threads_before_it_ends(
     """The interpreter takes down a thread that is at work in the middle of it."""
     a_project(tmp_path)
     began: list[Backend] = []
-    monkeypatch.setattr(process.service, "watches", lambda _fleet: True)
+
+    def listener(_path: Path, backend: Backend, _peer: int) -> mock.Mock:
+        began.append(backend)
+        return mock.Mock()
+
+    monkeypatch.setattr(service, "watches", lambda _fleet: True)
     monkeypatch.setattr(process, "TRY_AGAIN_S", 0.0)
     monkeypatch.setattr(process._Ending, "listen", lambda ending: ending.set(signal.SIGTERM, None))
-    monkeypatch.setattr(
-        process, "Listener", lambda _path, backend, _peer: began.append(backend) or mock.Mock()
-    )
+    monkeypatch.setattr(process, "Listener", listener)
     places.of(Session(tmp_path).project().fleet).socket.parent.mkdir(parents=True, exist_ok=True)
     process.run(tmp_path, os.geteuid(), bool, bool, bool, bool)
     [backend] = began
