@@ -186,6 +186,16 @@ def is_left_known(
     return is_since and is_told and kept_report.report.mode != "paper"
 
 
+def unknown_from(now: float, kept_report: KeptReport | None, supervisor: SupervisorState | None) -> float:
+    """Return from when on a word on its orders is an answer to what is asked now.
+
+    What was said before the clock was set back bears a later time, and is none.
+    """
+    told = [kept_report.orders_told_at or kept_report.at] if kept_report is not None else []
+    told += [supervisor.bot_started_at] if supervisor is not None else []
+    return max([now, *(at for at in told if at is not None)])
+
+
 def _has_traded(kept_report: KeptReport) -> bool:
     """Return whether the bot's report is that of one which has its orders from its exchange."""
     condition = kept_report.report.condition
