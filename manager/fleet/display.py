@@ -177,8 +177,8 @@ def painted_pnl(kept_report: KeptReport | None, text: str, *, is_old: bool) -> s
 
 
 def left_text(of_ps: Mapping[str, Any]) -> str:
-    """Return that an instance has left orders, or that nobody knows what it has left, by what `ps_object` says
-    of it; else "".
+    """Return that an instance has left orders, or that nobody knows what it has left, by what `ps_object`
+    says of it; else "".
     """
     if of_ps.get("is_left_unknown") is True:
         return _("unknown what is left at the exchange")
