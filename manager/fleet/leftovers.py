@@ -85,6 +85,22 @@ def orders_left(view: Instance) -> int:
     return told or 0
 
 
+def known_orders_left(view: Instance) -> int | None:
+    """Return how many orders a live bot has left that no longer runs; None while it runs, and where nobody
+    knows.
+    """
+    if not _is_real(view) or view.status.own_state not in ENDED:
+        return None
+    if is_left_unknown(view) or are_orders_unknown(view):
+        return None
+    if count := orders_left(view):
+        return count
+    cancel = _cancel(view)
+    if cancel is not None and view.status.state == "failed":
+        return cancel.open_orders_left
+    return _orders_told(view.report)
+
+
 def _is_given_up(view: Instance) -> bool:
     """Return whether it has failed, and no program cancels its orders: there is none, or its container has
     ended before the exchange had confirmed.

@@ -73,7 +73,7 @@ def asked(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, A
     return seen
 
 
-def test_plan_asks_only_when_told_to_and_only_for_what_it_creates(
+def test_plan_asks_only_when_told_to_and_only_for_what_it_starts(
     sandbox: Sandbox, asked: list[dict[str, Any]]
 ) -> None:
     sandbox.config("bp_sol_01", 5002, mode="live")
@@ -90,6 +90,24 @@ def test_plan_asks_only_when_told_to_and_only_for_what_it_creates(
     asked.clear()
     assert "exit code" not in sandbox.transcript("plan --live"), "it is there already"
     assert asked == []
+
+
+def test_plan_asks_with_the_keys_that_a_restart_would_bring(
+    sandbox: Sandbox, asked: list[dict[str, Any]]
+) -> None:
+    """Of new keys it said "restart: environment changed" and no word on whether they can trade."""
+    sandbox.config("bp_sol_01", 5002, mode="live")
+    sandbox.transcript("up")
+    asked.clear()
+    (sandbox.folder / ".env").write_text("BACKPACK_KEY=other\nBACKPACK_SECRET=s\n")
+    told = sandbox.transcript("plan --live")
+    assert "bp_sol_01: restart: environment changed" in told
+    assert "fail: a grid earns 0.013 %" in told
+    assert [request["env"]["BACKPACK_KEY"] for request in asked] == ["other"]
+    sandbox.transcript("up", "stop bp_sol_01")
+    asked.clear()
+    sandbox.transcript("plan --live")
+    assert asked == [], "`up` would not start what a person has stopped"
 
 
 def test_a_query_that_failed_is_no_answer_whatever_it_has_printed(
