@@ -40,7 +40,8 @@ def outside_of_config(specs: Iterable[InstanceSpec], fleet: Fleet) -> Iterator[P
             spec.config_file,
             "metadata.exchange",
             "live trading on apex needs the signing library apexomni, which the bot's image does not have by"
-            " itself (docs/exchanges.md, Signing libraries); `manager doctor --live` tells whether yours has it",
+            " itself (docs/exchanges.md, Signing libraries); `manager doctor --live` tells whether yours"
+            " does",
         )
 
 

@@ -28,8 +28,8 @@ SIGNERS: Mapping[str, Callable[..., Any]] = {
     "load_account": lambda *_, **__: None,
     "sign_order_request": lambda request: request,
 }
-# What ccxt sends with an order for itself, and what each signature has anew. Whatever else goes with a request
-# that acts has to be known: a field by which an order waits, closes everything, or pays somebody else.
+# What ccxt sends with an order for itself, and what each signature has anew. Whatever else goes with a
+# request that acts has to be known: by a field an order may wait, close everything, or pay somebody else.
 OF_CCXT = ("to", "in", "brokerId", "expiration", "limitFee", "nonce", "signature")
 # Numbers that go out as text are written out: exchanges refuse an exponent, or take it for something else.
 EXPONENT = re.compile(r"[-+]?[0-9.]+[eE][-+]?[0-9]+")
@@ -82,9 +82,9 @@ class KnownExchange(CcxtClosing):
             return [row]
 
     def wrongly_sent(self, case: Mapping[str, Any]) -> str | None:
-        """Return what was asked for otherwise than it must be in the case that was just read, None for nothing.
+        """Return what the case that was just read has sent otherwise than it must, None for nothing.
 
-        What acts is one request, which has no field beside those that the case names: those that it must have and those that it may.
+        What acts is one request, without a field beside those that the case says it must have or may have.
         """
         if len(self._acts) > 1:
             return f"{len(self._acts)} requests are sent instead of 1"
