@@ -11,6 +11,8 @@ import pytest
 
 from manager.engine import labels
 from manager.engine.container_config import HostContext, body
+from manager.fleet import closing_messages
+from manager.i18n import speaking
 from manager.ops.exchange import live_checks, oneoff
 from manager.ops.folders import instance_folders
 from tests.builders import a_fleet, a_spec
@@ -131,6 +133,26 @@ def test_the_remedy_is_that_of_what_was_said(
     monkeypatch.setattr(oneoff, "run_defined", lambda *_: oneoff.Ended(code, "", "its words"))
     told = sandbox.transcript("doctor --live")
     assert f"bp_sol_01: cannot be checked: its words\n        → {remedy}" in told
+
+
+@pytest.mark.parametrize("language", ["en", "zh-TW"])
+def test_what_the_bot_is_refused_for_is_said_in_the_users_language(
+    language: str, sandbox: Sandbox, asked: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = {"exchange": "apex", "kind": "perp", "version": "4.9.1", "what": "a sale: sent price is 1"}
+    refused = oneoff.Ended(2, json.dumps({"code": "read_wrongly", "params": params}), "its words")
+    monkeypatch.setattr(oneoff, "run_defined", lambda *_: refused)
+    sandbox.config("bp_sol_01", 5002, mode="live")
+    with speaking(language):
+        output = sandbox.transcript("doctor --live")
+    assert "its words" not in output
+    assert "a sale: sent price is 1" in output
+    assert ("拒絕" if language == "zh-TW" else "live trading on apex perp is refused") in output
+
+
+@pytest.mark.parametrize("code", closing_messages.OF_PREFLIGHT)
+def test_no_remedy_of_a_preflight_is_that_of_a_closing(code: str) -> None:
+    assert "close it" not in closing_messages.OF_PREFLIGHT[code]
 
 
 def test_plan_has_the_checks_as_json(sandbox: Sandbox, asked: list[dict[str, Any]]) -> None:
