@@ -26,7 +26,7 @@ def unnamed(specs: Iterable[InstanceSpec], fleet: Fleet, variables: Mapping[str,
             yield Problem.at(
                 spec.config_file,
                 "exchange_config.signer_library",
-                "live trading on lighter needs its signing library, and {name} reaches the bot from nowhere:"
+                "live trading on lighter needs its signing library, and the bot is not given {name}:"
                 " its start will be refused; docs/exchanges.md (Signing libraries) says how the library gets"
                 " into the image",
                 name=LIGHTER_LIBRARY,
